@@ -1,0 +1,148 @@
+"""The documentation of what both estimators share, written once."""
+
+import inspect
+
+from sknet.nn.activations import ACTIVATIONS
+from sknet.nn.optimizers import OPTIMIZERS
+from sknet.nn.schedules import SCHEDULES
+
+
+def _names(registry, *others):
+    return "{" + ", ".join(repr(name) for name in [*registry, *others]) + "}"
+
+
+PARAMETERS = f"""
+hidden_layer_sizes : int or array-like of int, default=(100,)
+    Units of each hidden layer. ``()`` is a linear model.
+activation : str, Activation or list of these, default="relu"
+    {_names(ACTIVATIONS)}, or an instance of an ``Activation`` of ``sknet.nn.activations``
+    such as ``LeakyReLU(slope=0.1)``; one for all hidden layers, or a list with one for each.
+""".strip()
+
+MORE_PARAMETERS = f"""
+solver : str or Optimizer, default="adam"
+    {_names(OPTIMIZERS, "lbfgs")}, or an instance of an ``Optimizer`` of
+    ``sknet.nn.optimizers`` such as ``Adam(beta_1=0.8)``. "lbfgs" minimises over all rows at
+    once, in float64; for it ``max_iter`` counts iterations and ``tol`` bounds the projected
+    gradient's largest component. "adamw" shrinks the weights by ``alpha * (1 - l1_ratio)``
+    times the learning rate in each step, outside of the objective.
+alpha : float, default=0.0001
+    Strength of the penalty of the weight matrices, added to the mean loss:
+    ``alpha * (l1_ratio * ||W||_1 + (1 - l1_ratio) / 2 * ||W||_2^2)``. Biases are free. It
+    does not depend on the batch size: scikit-learn's alpha divided by the batch size (or,
+    for lbfgs, by n_samples) is the same penalty.
+l1_ratio : float in [0, 1], default=0.0
+    Share of the L1 penalty. Unlike L2 it makes weights exactly zero.
+batch_size : int or "auto", default="auto"
+    Rows of a mini-batch; "auto" is ``min(200, n_samples)``. More than there are rows means
+    all of them.
+learning_rate : str or Schedule, default="constant"
+    {_names(SCHEDULES, "adaptive")}, or an instance of a ``Schedule`` of
+    ``sknet.nn.schedules``: what ``learning_rate_init`` is multiplied by as training goes
+    on. "invscaling" divides by ``t ** power_t`` with t the rows seen in earlier epochs;
+    "cosine", "one_cycle" and "coslog" reach zero at ``max_iter``; "adaptive" divides by
+    five when progress stalls, instead of stopping, down to 1e-6. All stochastic solvers
+    follow it.
+learning_rate_init : float, default=0.001
+    The learning rate that the schedule starts from.
+power_t : float, default=0.5
+    Exponent of "invscaling".
+max_iter : int, default=200
+    Epochs at the most.
+shuffle : bool, default=True
+    Whether each epoch visits the rows in a new random order.
+random_state : int, RandomState instance or None, default=None
+    Determines initial parameters, validation split, order of the rows and dropout. An int
+    gives bit-identical results at an equal number of BLAS threads.
+tol : float, default=1e-4
+    Improvements by less than ``tol`` times the best value do not reset the patience.
+verbose : bool or int, default=False
+    Whether to print a line an epoch; a number k prints every k-th.
+warm_start : bool, default=False
+    Whether ``fit`` continues from the parameters, the classes and the scaling of the last
+    fit. Optimizer, patience and history start anew.
+momentum : float in [0, 1], default=0.9
+    Of "sgd".
+nesterovs_momentum : bool, default=True
+    Whether "sgd" uses Nesterov's momentum.
+early_stopping : bool or "auto", default="auto"
+    Whether to hold out rows, watch ``scoring`` on them, stop after ``n_iter_no_change``
+    epochs without improvement, and go back to the best epoch. "auto": above 10 000 training
+    rows, or if ``X_val`` is given to ``fit``. ``partial_fit`` leaves it aside.
+validation_fraction : float, default=0.1
+    Share of the rows to hold out, stratified by class where that is possible.
+beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
+    Decay rates of the moments of "adam" and "adamw".
+epsilon : float, default=1e-8
+    Term against division by zero of "adam", "adamw" and "rmsprop".
+n_iter_no_change : int or inf, default=10
+    Epochs in a row without improvement after which training stops; of the validation
+    score with early stopping, else of the objective.
+max_fun : int, default=15000
+    Function evaluations of "lbfgs" at the most.
+dropout : float in [0, 1) or array-like, default=0.0
+    Share of a hidden layer's outputs that is zeroed at random in each training step; one
+    for all hidden layers, or one for each.
+scoring : str, callable or None, default="loss"
+    What early stopping watches: "loss" is minus the loss without penalty, else a scorer of
+    scikit-learn or its name, or None for the estimator's ``score``.
+standardize : bool, default=True
+    Whether to scale inside. Inputs: centred at the median, divided by the interquartile
+    range, and clipped smoothly to +-3, so that outliers neither dominate nor disappear
+    (sparse ones keep their zeros).
+dtype : {{"auto", "float32", "float64"}}, default="auto"
+    What the network computes in. "auto" is float64 for lbfgs and for fewer than 1000
+    training rows of float64, else float32.
+""".strip()
+
+ATTRIBUTES = """
+coefs_ : list of n_layers_ - 1 arrays of shape (n_inputs, n_outputs)
+    Weight matrices, views of the fitted parameters. Those of the first layer belong to the
+    scaled inputs.
+intercepts_ : list of n_layers_ - 1 arrays of shape (n_outputs,)
+    Bias vectors.
+history_ : dict of str to list of float
+    One entry an epoch (an iteration of lbfgs): "loss", the objective averaged over the
+    epoch's batches; with early stopping "validation_loss", without penalty, and
+    "validation_score", higher is better; "learning_rate", of the last step (not for
+    lbfgs); "seconds".
+loss_curve_ : list of float
+    ``history_["loss"]``.
+loss_, best_loss_ : float
+    Its last and its lowest value (the latter None with early stopping).
+validation_scores_ : list of float or None
+    ``history_["validation_score"]``; None without early stopping.
+best_validation_score_ : float or None
+    The highest of them, to which the fitted parameters belong.
+n_iter_ : int
+    Epochs of the last fit, or of all passes of ``partial_fit``.
+best_iter_ : int
+    The epoch, from 1, with the best validation score, or else the lowest loss.
+t_ : int
+    Training rows seen, counted with repetition.
+n_layers_ : int
+    Layers, input and output included.
+n_outputs_ : int
+    Columns of the raw predictions.
+out_activation_ : str
+    What turns raw predictions into predictions: "identity", "logistic" or "softmax".
+n_features_in_ : int
+    Features seen during fit.
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Their names, where X has names that are all strings.
+""".strip()
+
+
+def shared_documentation(cls):
+    """Insert the shared sections into a class's docstring, a decorator.
+
+    Lines that consist of a section's name in braces are replaced by it.
+    """
+    sections = {
+        "{parameters}": PARAMETERS,
+        "{more_parameters}": MORE_PARAMETERS,
+        "{attributes}": ATTRIBUTES,
+    }
+    lines = inspect.cleandoc(cls.__doc__).splitlines()
+    cls.__doc__ = "\n".join(sections.get(line.strip(), line) for line in lines)
+    return cls

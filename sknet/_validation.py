@@ -1,0 +1,258 @@
+"""Parameter constraints and checks of X, y and weights.
+
+The only home of scikit-learn's non-public names.
+"""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import _fit_context as fit_context
+from sklearn.metrics import get_scorer_names
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from sknet.data.batches import Batch
+from sknet.nn.activations import ACTIVATIONS, Activation
+from sknet.nn.losses import LOSSES, Loss
+from sknet.nn.optimizers import OPTIMIZERS, Optimizer
+from sknet.nn.schedules import SCHEDULES, Schedule
+
+__all__ = ["SHARED_CONSTRAINTS", "fit_context", "loss_constraint"]
+
+_POSITIVE_INT = Interval(Integral, 1, None, closed="left")
+_NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
+_POSITIVE = Interval(Real, 0, None, closed="neither")
+_FRACTION = Interval(Real, 0, 1, closed="left")
+
+#: What the parameters that both estimators share may be, in scikit-learn's terms.
+SHARED_CONSTRAINTS = {
+    "hidden_layer_sizes": ["array-like", _POSITIVE_INT],
+    "activation": [StrOptions(set(ACTIVATIONS)), Activation, "array-like"],
+    "solver": [StrOptions({"lbfgs", *OPTIMIZERS}), Optimizer],
+    "alpha": [_NOT_NEGATIVE],
+    "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+    "batch_size": [StrOptions({"auto"}), _POSITIVE_INT],
+    "learning_rate": [StrOptions({"adaptive", *SCHEDULES}), Schedule],
+    "learning_rate_init": [_POSITIVE],
+    "power_t": [_NOT_NEGATIVE],
+    "max_iter": [_POSITIVE_INT],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state"],
+    "tol": [_NOT_NEGATIVE],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": [StrOptions({"auto"}), "boolean"],
+    "validation_fraction": [_FRACTION],
+    "beta_1": [_FRACTION],
+    "beta_2": [_FRACTION],
+    "epsilon": [_POSITIVE],
+    "n_iter_no_change": [_POSITIVE_INT, Options(Real, {np.inf})],
+    "max_fun": [_POSITIVE_INT],
+    "dropout": [_FRACTION, "array-like"],
+    "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+    "standardize": ["boolean"],
+    "dtype": [StrOptions({"auto", "float32", "float64"})],
+}
+
+
+def loss_constraint(names):
+    """Return the constraint of ``loss``: one of the names, or a ``Loss``."""
+    return [StrOptions(set(names)), Loss]
+
+
+def check_layer_options(estimator):
+    """Raise for hidden layers that cannot be built, before anything else happens.
+
+    Raises
+    ------
+    ValueError
+        If sizes are not positive integers, or per-layer lists have another length.
+    """
+    sizes = hidden_layer_sizes(estimator)
+    if not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be integers > 0, got {sizes}.")
+    activations = per_layer(estimator, "activation")
+    for activation in activations:
+        if not (isinstance(activation, Activation) or activation in ACTIVATIONS):
+            raise ValueError(
+                f"activation has {activation!r}; it takes {sorted(ACTIVATIONS)} or an "
+                "Activation instance."
+            )
+    for rate in per_layer(estimator, "dropout"):
+        if not (isinstance(rate, Real) and 0 <= rate < 1):
+            raise ValueError(f"dropout has {rate!r}; it takes numbers in [0, 1).")
+
+
+def hidden_layer_sizes(estimator):
+    """Return the sizes of the hidden layers as a list."""
+    sizes = estimator.hidden_layer_sizes
+    return [sizes] if isinstance(sizes, Integral) else list(sizes)
+
+
+def per_layer(estimator, name):
+    """Return the values of a parameter that is one for all hidden layers, or one for each."""
+    value = getattr(estimator, name)
+    n_layers = len(hidden_layer_sizes(estimator))
+    if isinstance(value, str | Real | Activation):
+        return [value] * n_layers
+    values = list(value)
+    if len(values) != n_layers:
+        raise ValueError(
+            f"{name} has {len(values)} values for {n_layers} hidden layers: {values}. Give "
+            "one value for all, or one for each."
+        )
+    return values
+
+
+def check_loss_position(estimator):
+    """Raise if a loss's name was given where scikit-learn's regressor takes it.
+
+    Raises
+    ------
+    ValueError
+        With the remedy.
+    """
+    sizes = estimator.hidden_layer_sizes
+    if isinstance(sizes, str) and sizes in LOSSES:
+        raise ValueError(
+            f"The first positional argument of {type(estimator).__name__} is "
+            f"hidden_layer_sizes, got {sizes!r}. Pass the loss by keyword: loss={sizes!r}."
+        )
+
+
+def check_solver_options(estimator):
+    """Raise for options that the solver cannot honour.
+
+    Raises
+    ------
+    ValueError
+        With the names of the options.
+    """
+    if estimator.solver != "lbfgs":
+        return
+    unusable = []
+    if estimator.learning_rate != "constant":
+        unusable.append(f"learning_rate={estimator.learning_rate!r}")
+    if any(per_layer(estimator, "dropout")):
+        unusable.append(f"dropout={estimator.dropout!r}")
+    if unusable:
+        raise ValueError(
+            f"solver='lbfgs' is not stochastic and cannot honour {', '.join(unusable)}. Use "
+            "a stochastic solver such as 'adam', or leave these at their defaults."
+        )
+
+
+def check_training_data(estimator, X, y, sample_weight, *, numeric_y, reset):
+    """Return validated rows of positive weight as a Batch.
+
+    X becomes a float array, or CSR; y stays in the user's labels or units, with one
+    dimension if it has one column. Sets ``n_features_in_`` and ``feature_names_in_`` of
+    ``estimator`` if ``reset``, else holds X against them.
+
+    Raises
+    ------
+    ValueError
+        As scikit-learn does; and if all weights are zero.
+    """
+    X, y = validate_data(
+        estimator,
+        X,
+        y,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        multi_output=True,
+        y_numeric=numeric_y,
+    )
+    return _without_zero_weights(X, _check_y(y, numeric_y), sample_weight)
+
+
+def check_validation_data(estimator, X_val, y_val, sample_weight_val, *, numeric_y):
+    """Return the user's validation rows as a Batch, or None if there are none.
+
+    Raises
+    ------
+    ValueError
+        If one of X_val and y_val is missing, there are fewer than two rows, early stopping
+        is switched off, or the rows do not fit the training data.
+    """
+    if X_val is None and y_val is None:
+        if sample_weight_val is not None:
+            raise ValueError("sample_weight_val is given without X_val and y_val.")
+        return None
+    if X_val is None or y_val is None:
+        missing, given = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
+        raise ValueError(f"{given} is given without {missing}: pass both or neither.")
+    if estimator.early_stopping is False:
+        raise ValueError(
+            "X_val and y_val are given, but early_stopping=False would not use them. Set "
+            "early_stopping to 'auto' or True."
+        )
+    X_val = check_features(estimator, X_val)
+    y_val = check_array(
+        y_val,
+        accept_sparse="csr",
+        ensure_2d=False,
+        dtype="numeric" if numeric_y else None,
+        input_name="y_val",
+    )
+    check_consistent_length(X_val, y_val)
+    data = _without_zero_weights(X_val, _check_y(y_val, numeric_y), sample_weight_val)
+    if data.X.shape[0] < 2:
+        raise ValueError(
+            f"The validation set is too small: X_val has {data.X.shape[0]} row(s) of positive "
+            "weight, and early stopping needs at least 2."
+        )
+    return data
+
+
+def check_partial_fit_classes(estimator, y, classes):
+    """Raise if ``partial_fit`` lacks the classes, or gets others than before.
+
+    Raises
+    ------
+    ValueError
+        With the remedy.
+    """
+    known = getattr(estimator, "classes_", None)
+    if known is None:
+        if classes is None and not type_of_target(y).startswith("multilabel"):
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+    elif classes is not None and not np.array_equal(known, unique_labels(classes)):
+        raise ValueError(
+            f"classes={classes!r} is not the same as on the last call to partial_fit, was: "
+            f"{known!r}"
+        )
+
+
+def check_features(estimator, X):
+    """Return X as a float array or CSR matrix, held against the features of training."""
+    return validate_data(
+        estimator, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32]
+    )
+
+
+def _check_y(y, numeric):
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = column_or_1d(y, warn=True)
+    if numeric:
+        return y.astype(np.float64, copy=False)
+    check_classification_targets(y)
+    return y
+
+
+def _without_zero_weights(X, y, sample_weight):
+    if sample_weight is None:
+        return Batch(X, y)
+    sample_weight = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    keep = sample_weight > 0
+    if not keep.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    data = Batch(X, y, sample_weight)
+    return data if keep.all() else data.take(keep)

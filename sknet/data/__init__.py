@@ -1,0 +1,1 @@
+"""From the X and y of the user to arrays, and back."""

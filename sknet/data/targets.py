@@ -1,0 +1,117 @@
+"""From the user's y to a float array with one column an output, and back."""
+
+import numpy as np
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.multiclass import type_of_target, unique_labels
+
+
+class ClassTarget:
+    """Labels as columns: one for two classes, one for each of more, one for each label.
+
+    Attributes
+    ----------
+    kind : {"binary", "multiclass", "multilabel"}
+        A single class, which a network cannot get wrong, counts as multiclass.
+    classes_ : ndarray of shape (n_classes,)
+    """
+
+    def fit(self, y, classes=None):
+        """Learn the classes from y, or take those given."""
+        self._binarizer = LabelBinarizer().fit(y if classes is None else classes)
+        self.classes_ = self._binarizer.classes_
+        if type_of_target(y).startswith("multilabel"):
+            self.kind = "multilabel"
+        else:
+            self.kind = "binary" if self.classes_.size == 2 else "multiclass"
+        return self
+
+    @property
+    def n_outputs(self):
+        """Columns of the encoded target."""
+        return 1 if self.kind == "binary" else self.classes_.size
+
+    def check_labels(self, y, name):
+        """Raise if y has labels that the classes lack."""
+        if self.kind == "multilabel":
+            if y.ndim != 2 or y.shape[1] != self.classes_.size:
+                raise ValueError(f"{name} must have {self.classes_.size} columns, as in training.")
+            return
+        unknown = np.setdiff1d(unique_labels(y), self.classes_)
+        if unknown.size:
+            raise ValueError(
+                f"{name} has labels that training lacks: {unknown.tolist()}; "
+                f"the classes are {self.classes_.tolist()}."
+            )
+
+    def transform(self, y, dtype):
+        """Return y as a float array of shape (n_rows, n_outputs)."""
+        if self.classes_.size == 1 and self.kind == "multiclass":
+            return np.ones((len(y), 1), dtype=dtype)
+        Y = self._binarizer.transform(y)
+        Y = Y.toarray() if hasattr(Y, "toarray") else Y
+        return np.ascontiguousarray(Y, dtype=dtype)
+
+    def labels(self, raw):
+        """Return the most probable labels, given raw predictions (logits)."""
+        if self.kind == "multiclass":
+            return self.classes_[raw.argmax(axis=1)]
+        if self.kind == "binary":
+            return self.classes_[(raw[:, 0] > 0).astype(int)]
+        return (raw > 0).astype(int)
+
+    def columns(self, raw, link):
+        """Return ``link`` of the logits with one column for each class or label.
+
+        ``link`` is an inverse link or its logarithm. With two classes, the first one's
+        logit is minus the second's.
+        """
+        return link(np.hstack([-raw, raw]) if self.kind == "binary" else raw)
+
+
+class RegressionTarget:
+    """Numbers with mean zero and standard deviation one in each column.
+
+    Parameters
+    ----------
+    standardize : bool
+        Without it, y is used as it is.
+
+    Attributes
+    ----------
+    mean_, scale_ : ndarray of shape (n_outputs,)
+    """
+
+    def __init__(self, standardize):
+        self.standardize = standardize
+
+    def fit(self, y, sample_weight=None):
+        """Learn the weighted mean and standard deviation of each column."""
+        Y = y.reshape(len(y), -1)
+        self.n_outputs = Y.shape[1]
+        self.mean_, self.scale_ = np.zeros(self.n_outputs), np.ones(self.n_outputs)
+        if self.standardize:
+            self.mean_ = np.average(Y, axis=0, weights=sample_weight)
+            # Scaled first, so that squares neither overflow nor vanish.
+            deviation = Y - self.mean_
+            largest = np.abs(deviation).max(axis=0)
+            constant = largest <= 8 * np.finfo(np.float64).eps * np.abs(self.mean_)
+            largest[constant] = 1
+            variance = np.average((deviation / largest) ** 2, axis=0, weights=sample_weight)
+            self.scale_ = np.where(constant, 1, largest * np.sqrt(variance))
+        return self
+
+    def check_outputs(self, y, name):
+        """Raise if y has another number of columns."""
+        n_outputs = 1 if y.ndim == 1 else y.shape[1]
+        if n_outputs != self.n_outputs:
+            raise ValueError(f"{name} has {n_outputs} outputs, but training had {self.n_outputs}.")
+
+    def transform(self, y, dtype):
+        """Return y as a float array of shape (n_rows, n_outputs)."""
+        Y = y.reshape(len(y), -1)
+        return ((Y - self.mean_) / self.scale_).astype(dtype)
+
+    def inverse_transform(self, prediction):
+        """Return predictions in y's units, one-dimensional for one output."""
+        Y = prediction * self.scale_ + self.mean_
+        return Y.ravel() if self.n_outputs == 1 else Y

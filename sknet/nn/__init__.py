@@ -1,0 +1,1 @@
+"""The mathematics of sknet: layers, losses, optimizers and training on NumPy arrays."""

@@ -1,0 +1,30 @@
+"""Random weights whose scale keeps a signal's variance from layer to layer.
+
+To add one: a function of a generator and a shape, and a line in :data:`INITIALIZERS`.
+"""
+
+import math
+
+
+def glorot_uniform(rng, shape):
+    """Uniform on +-sqrt(6 / (fan_in + fan_out)): Glorot and Bengio (2010), equation 16."""
+    bound = math.sqrt(6 / sum(shape))
+    return rng.uniform(-bound, bound, shape)
+
+
+def he_uniform(rng, shape):
+    """Uniform on +-sqrt(6 / fan_in), of variance 2 / fan_in: He et al. (2015), equation 10."""
+    bound = math.sqrt(6 / shape[0])
+    return rng.uniform(-bound, bound, shape)
+
+
+def lecun_normal(rng, shape):
+    """Normal of variance 1 / fan_in: LeCun et al. (1998), equation 16."""
+    return rng.normal(0, math.sqrt(1 / shape[0]), shape)
+
+
+INITIALIZERS = {
+    "glorot_uniform": glorot_uniform,
+    "he_uniform": he_uniform,
+    "lecun_normal": lecun_normal,
+}

@@ -1,0 +1,164 @@
+"""Layers: what they own, compute forward, and propagate backward.
+
+To add one: a frozen dataclass derived from :class:`Layer`, and a line in :data:`LAYERS`.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from sknet.nn.activations import Activation
+from sknet.nn.initializers import INITIALIZERS
+
+#: Elements that bias and activation are applied to at a time, while they are in cache.
+BLOCK_SIZE = 16_384
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What a layer says of one of its parameters.
+
+    ``penalized`` says whether the penalty applies to it, ``lr_scale`` is its factor of the
+    learning rate.
+    """
+
+    shape: tuple[int, ...]
+    penalized: bool = False
+    lr_scale: float = 1.0
+
+
+class Layer:
+    """A differentiable map of rows, without state: arrays come as arguments.
+
+    ``params`` and ``grads`` have an attribute for each name in ``parameters``; ``buffers``
+    maps each name in ``buffers`` to an array with as many rows as the batch. The buffer
+    named "delta" is for the gradient of the inputs, and absent where nobody needs that.
+    """
+
+    def n_outputs(self, n_inputs):
+        """Return the number of output columns."""
+        return n_inputs
+
+    def parameters(self, n_inputs):
+        """Return a :class:`Parameter` for each name."""
+        return {}
+
+    def buffers(self, n_inputs):
+        """Return the number of columns of each work array, by name."""
+        return {}
+
+    def initialize(self, params, rng, X):
+        """Fill ``params``; ``X`` are some rows of the layer's input, or None."""
+
+    def forward(self, params, x, buffers, rng=None):
+        """Return the outputs; ``rng`` is given only in training."""
+        raise NotImplementedError
+
+    def backward(self, params, grads, x, delta, buffers):
+        """Fill ``grads`` given the gradient ``delta`` of the outputs, which may be overwritten.
+
+        Return the gradient of the inputs, or None where no "delta" buffer is given.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """a = f(x W + b).
+
+    With delta = dJ/da * f'(z) elementwise: dJ/dW = x' delta, dJ/db = column sums of delta,
+    dJ/dx = delta W'. ``x`` is dense or CSR.
+    """
+
+    n_units: int
+    activation: Activation
+
+    def n_outputs(self, n_inputs):
+        return self.n_units
+
+    def parameters(self, n_inputs):
+        return {
+            "weight": Parameter((n_inputs, self.n_units), penalized=True),
+            "bias": Parameter((self.n_units,)),
+        }
+
+    def buffers(self, n_inputs):
+        widths = {"a": self.n_units, "delta": n_inputs}
+        return {**widths, "z": self.n_units} if self.activation.needs_z else widths
+
+    def initialize(self, params, rng, X):
+        n_inputs = params.weight.shape[0]
+        params.weight[...] = INITIALIZERS[self.activation.initializer](rng, params.weight.shape)
+        # Small random biases: with zeros, the kinks of all ReLUs meet in the origin.
+        bound = 1 / math.sqrt(n_inputs)
+        params.bias[...] = rng.uniform(-bound, bound, self.n_units)
+
+    def forward(self, params, x, buffers, rng=None):
+        a = buffers["a"]
+        z = buffers.get("z", a)
+        _matmul(x, params.weight, out=z)
+        for rows in _row_blocks(a.shape):
+            z_block = z[rows]
+            z_block += params.bias
+            self.activation.forward(z_block, z_block if z is a else a[rows])
+        return a
+
+    def backward(self, params, grads, x, delta, buffers):
+        a = buffers["a"]
+        z = buffers.get("z", a)
+        for rows in _row_blocks(a.shape):
+            self.activation.backward(z[rows], a[rows], delta[rows])
+        _matmul(x.T, delta, out=grads.weight)
+        np.sum(delta, axis=0, out=grads.bias)
+        if "delta" not in buffers:
+            return None
+        return np.matmul(delta, params.weight.T, out=buffers["delta"])
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """In training, zero each input with probability ``rate`` and divide the others by 1 - rate.
+
+    Srivastava et al. (2014), in the inverted form that leaves prediction untouched.
+    """
+
+    rate: float
+
+    def buffers(self, n_inputs):
+        return {"out": n_inputs, "mask": n_inputs}
+
+    def forward(self, params, x, buffers, rng=None):
+        mask = buffers["mask"]
+        if rng is None:
+            mask.fill(1)
+            return x
+        rng.random(dtype=mask.dtype, out=mask)
+        np.greater_equal(mask, self.rate, out=mask)
+        mask *= 1 / (1 - self.rate)
+        return np.multiply(x, mask, out=buffers["out"])
+
+    def backward(self, params, grads, x, delta, buffers):
+        delta *= buffers["mask"]
+        return delta
+
+
+def _matmul(x, w, out):
+    """Write the product into ``out``; ``x`` may be sparse."""
+    if sparse.issparse(x):
+        # SciPy's public product cannot write into an array.
+        out[...] = x @ w
+    else:
+        np.matmul(x, w, out=out)
+
+
+def _row_blocks(shape):
+    """Yield slices of rows that hold about ``BLOCK_SIZE`` elements each."""
+    n_rows, n_columns = shape
+    step = max(1, BLOCK_SIZE // n_columns)
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+LAYERS = {"dense": Dense, "dropout": Dropout}

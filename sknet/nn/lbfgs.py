@@ -1,0 +1,142 @@
+"""The L-BFGS solver: SciPy's minimiser on the same objective."""
+
+import math
+from time import perf_counter
+
+import numpy as np
+from scipy.optimize import minimize
+
+from sknet.nn.network import Workspace
+from sknet.nn.training import Monitor, TrainingResult, append, restore_after_divergence
+
+
+def train_lbfgs(objective, params, batches, stopping, max_fun, *, evaluate=None, report=None):
+    """Minimise the objective over all rows by L-BFGS-B; one iteration is one epoch.
+
+    ``params`` is of float64. ``batches`` are blocks of rows over which a function value is
+    summed up; ``stopping.tol`` bounds the largest component of the projected gradient.
+    The other arguments and the result are as in :func:`sknet.nn.training.train`.
+    """
+    problem = SplitProblem(objective, batches)
+    trace = Trace(problem, Monitor(stopping), evaluate, report)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        result = minimize(
+            problem.value_and_gradient,
+            problem.split(params),
+            method="L-BFGS-B",
+            jac=True,
+            bounds=problem.bounds,
+            callback=trace.on_iteration,
+            options={"maxiter": stopping.max_iter, "maxfun": max_fun, "gtol": stopping.tol},
+        )
+        if not trace.history:
+            # The start was stationary, or the line search found nothing better.
+            trace.record(result)
+    np.copyto(params, problem.join(result.x))
+    diverged = not (math.isfinite(result.fun) and np.isfinite(params).all())
+    if diverged:
+        restore_after_divergence(params, trace.monitor, n_untrained=0)
+    elif evaluate is not None:
+        trace.monitor.restore(params)
+    # Status 1 says that max_iter or max_fun is used up.
+    converged = result.status != 1
+    return TrainingResult(params, trace.history, trace.monitor.best_iter, converged, diverged)
+
+
+class Trace:
+    """What is recorded of each iteration, and the decision to stop early."""
+
+    def __init__(self, problem, monitor, evaluate, report):
+        self.problem = problem
+        self.monitor = monitor
+        self.evaluate = evaluate
+        self.report = report
+        self.history: dict[str, list[float]] = {}
+        self._start = perf_counter()
+
+    def on_iteration(self, intermediate_result):
+        """Record an iteration; stop the minimiser, as SciPy asks for it, when it stalls."""
+        self.record(intermediate_result)
+        if self.evaluate is not None and self.monitor.stalled:
+            raise StopIteration
+
+    def record(self, result):
+        """Record one iteration."""
+        params = self.problem.join(result.x)
+        record = {"loss": self.problem.value_at(result)}
+        if self.evaluate is not None:
+            record.update(self.evaluate(params))
+        record["seconds"] = perf_counter() - self._start
+        append(self.history, record)
+        iteration = len(self.history["loss"])
+        self.monitor.update(iteration, record.get("validation_score", -record["loss"]), params)
+        if self.report is not None:
+            self.report(iteration, record)
+        self._start = perf_counter()
+
+
+class SplitProblem:
+    """The objective over all rows, with an exact L1 term, as L-BFGS-B sees it.
+
+    With L1, each penalised weight is w = p - n with bounds p, n >= 0, and |w| becomes the
+    linear p + n: smooth, and exact at the bounds. The vector is (p, n, unpenalised).
+    """
+
+    def __init__(self, objective, batches):
+        network = objective.network
+        self.objective = objective
+        self.batches = batches
+        self.l1 = objective.penalty.l1
+        self.n_split = network.n_penalized if self.l1 else 0
+        self._workspace = Workspace(network, batches.batch_size, np.float64)
+        self._gradient = np.empty(network.n_params)
+        self._block_gradient = np.empty(network.n_params)
+
+    @property
+    def bounds(self):
+        """Bounds of the split vector, or None without L1."""
+        if not self.l1:
+            return None
+        free = self._gradient.size - self.n_split
+        return [(0, None)] * (2 * self.n_split) + [(None, None)] * free
+
+    def split(self, params):
+        """Return (p, n, unpenalised)."""
+        w, rest = params[: self.n_split], params[self.n_split :]
+        return np.concatenate([np.maximum(w, 0), np.maximum(-w, 0), rest])
+
+    def join(self, x):
+        """Return the flat parameter vector."""
+        n = self.n_split
+        return np.concatenate([x[:n] - x[n : 2 * n], x[2 * n :]])
+
+    def value_and_gradient(self, x):
+        """Return the objective and its gradient with respect to the split vector."""
+        params = self.join(x)
+        value = self._mean_loss_and_gradient(params)
+        value += self.objective.add_penalty(params, self._gradient)
+        g = self._gradient
+        split = g[: self.n_split]
+        gradient = np.concatenate([split + self.l1, self.l1 - split, g[self.n_split :]])
+        return value + self._excess(x), gradient
+
+    def value_at(self, result):
+        """Return the objective itself, given a result of the minimiser."""
+        return float(result.fun) - self._excess(result.x)
+
+    def _excess(self, x):
+        """L1 of p and n beyond that of p - n: zero where one of each pair is zero."""
+        p, n = x[: self.n_split], x[self.n_split : 2 * self.n_split]
+        return 2 * self.l1 * float(np.minimum(p, n).sum())
+
+    def _mean_loss_and_gradient(self, params):
+        total = 0.0
+        self._gradient.fill(0)
+        for batch in self.batches:
+            share = batch.X.shape[0] / self.batches.n_rows
+            total += share * self.objective.loss_and_gradient(
+                params, batch, self._workspace, self._block_gradient
+            )
+            self._block_gradient *= share
+            self._gradient += self._block_gradient
+        return total

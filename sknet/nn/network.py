@@ -1,0 +1,172 @@
+"""A stack of layers over one flat parameter vector."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from math import prod
+from types import SimpleNamespace
+
+import numpy as np
+
+from sknet.nn.layers import Layer, Parameter
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where one parameter of one layer lies in the flat vector."""
+
+    layer: int
+    name: str
+    where: slice
+    parameter: Parameter
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """A stretch of the flat vector whose parameters are updated alike."""
+
+    where: slice
+    penalized: bool
+    lr_scale: float
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers applied one after another to rows of ``n_inputs`` columns.
+
+    Parameters, gradient and optimizer state are flat vectors of ``n_params`` numbers, the
+    ``n_penalized`` weights first. :meth:`views` gives a vector's arrays, layer by layer.
+    """
+
+    layers: tuple[Layer, ...]
+    n_inputs: int
+
+    @cached_property
+    def widths(self):
+        """Columns before the first layer, between layers, and after the last."""
+        widths = [self.n_inputs]
+        for layer in self.layers:
+            widths.append(layer.n_outputs(widths[-1]))
+        return widths
+
+    @property
+    def n_outputs(self):
+        """Columns of the raw predictions."""
+        return self.widths[-1]
+
+    @cached_property
+    def slots(self):
+        """The layout of the flat vector: penalised parameters first, then by learning rate."""
+        declared = [
+            (i, name, parameter)
+            for i, (layer, width) in enumerate(zip(self.layers, self.widths, strict=False))
+            for name, parameter in layer.parameters(width).items()
+        ]
+        declared.sort(key=lambda item: (not item[2].penalized, item[2].lr_scale))
+        slots, start = [], 0
+        for i, name, parameter in declared:
+            stop = start + prod(parameter.shape)
+            slots.append(Slot(i, name, slice(start, stop), parameter))
+            start = stop
+        return slots
+
+    @cached_property
+    def groups(self):
+        """Stretches of parameters with equal penalty and learning rate."""
+        groups = []
+        key = lambda slot: (slot.parameter.penalized, slot.parameter.lr_scale)  # noqa: E731
+        for (penalized, lr_scale), slots in groupby(self.slots, key):
+            slots = list(slots)
+            where = slice(slots[0].where.start, slots[-1].where.stop)
+            groups.append(ParameterGroup(where, penalized, lr_scale))
+        return groups
+
+    @cached_property
+    def n_params(self):
+        """Length of the flat vector."""
+        return self.slots[-1].where.stop
+
+    @cached_property
+    def n_penalized(self):
+        """Number of leading parameters that the penalty applies to."""
+        return sum(prod(slot.parameter.shape) for slot in self.slots if slot.parameter.penalized)
+
+    def views(self, vector):
+        """Return one namespace of named arrays per layer: views of ``vector``."""
+        views = [SimpleNamespace() for _ in self.layers]
+        for slot in self.slots:
+            setattr(views[slot.layer], slot.name, vector[slot.where].reshape(slot.parameter.shape))
+        return views
+
+    def init(self, rng, X=None, dtype=np.float64):
+        """Return initial parameters; ``X`` are some encoded rows to fit them to, or None."""
+        params = np.zeros(self.n_params, dtype=dtype)
+        for layer, views in zip(self.layers, self.views(params), strict=True):
+            layer.initialize(views, rng, X)
+            X = None
+        return params
+
+    def forward(self, params, X, workspace, rng=None):
+        """Return the raw predictions, a buffer of ``workspace``; ``rng`` only in training."""
+        workspace.use_rows(X.shape[0])
+        x = X
+        for i, (layer, views) in enumerate(zip(self.layers, self.views(params), strict=True)):
+            x = layer.forward(views, x, workspace.buffers[i], rng)
+            workspace.outputs[i] = x
+        return x
+
+    def backward(self, params, gradient_out, X, workspace):
+        """Fill ``gradient_out``, given ``workspace.delta``, after a forward pass over ``X``.
+
+        Return the gradient of the inputs if the workspace was made for it, else None.
+        """
+        inputs = [X, *workspace.outputs[:-1]]
+        views, grads = self.views(params), self.views(gradient_out)
+        delta = workspace.delta
+        for i in reversed(range(len(self.layers))):
+            delta = self.layers[i].backward(
+                views[i], grads[i], inputs[i], delta, workspace.buffers[i]
+            )
+        return delta
+
+
+class Workspace:
+    """The work arrays of one network for up to ``n_rows`` rows; of one call, never shared.
+
+    Parameters
+    ----------
+    network : Network
+    n_rows : int
+        The largest number of rows of a batch.
+    dtype : dtype
+        That of the parameters.
+    input_gradient : bool, default=False
+        Whether the backward pass goes on to the inputs.
+    """
+
+    def __init__(self, network, n_rows, dtype, input_gradient=False):
+        self._whole = [
+            {name: np.empty((n_rows, columns), dtype) for name, columns in widths.items()}
+            for widths in self._widths(network, input_gradient)
+        ]
+        self._whole_delta = np.empty((n_rows, network.n_outputs), dtype)
+        self._cut = {}
+        self.outputs = [None] * len(network.layers)
+        self.use_rows(n_rows)
+
+    @staticmethod
+    def _widths(network, input_gradient):
+        widths = [
+            layer.buffers(width)
+            for layer, width in zip(network.layers, network.widths, strict=False)
+        ]
+        if not input_gradient:
+            widths[0].pop("delta", None)
+        return widths
+
+    def use_rows(self, n_rows):
+        """Make ``buffers``, of each layer, and ``delta``, of the outputs, ``n_rows`` long."""
+        if n_rows not in self._cut:
+            buffers = [{name: b[:n_rows] for name, b in layer.items()} for layer in self._whole]
+            self._cut[n_rows] = buffers, self._whole_delta[:n_rows]
+        self.buffers, self.delta = self._cut[n_rows]

@@ -1,0 +1,48 @@
+"""The function that every solver minimises."""
+
+from dataclasses import dataclass
+
+from sknet.nn.losses import Loss
+from sknet.nn.network import Network
+from sknet.nn.penalties import ElasticNet
+
+
+@dataclass(frozen=True)
+class Objective:
+    """J = sum_i w_i l(y_i, f(x_i)) / sum_i w_i + penalty of the weight matrices.
+
+    A batch has ``X``, ``y`` and ``sample_weight``. Weights have mean one over all training
+    rows; a batch's mean divides by its number of rows.
+    """
+
+    network: Network
+    loss: Loss
+    penalty: ElasticNet
+
+    def value_and_gradient(self, params, batch, workspace, gradient_out, rng=None):
+        """Return J; write the gradient of its smooth part into ``gradient_out``."""
+        value = self.loss_and_gradient(params, batch, workspace, gradient_out, rng)
+        return value + self.add_penalty(params, gradient_out)
+
+    def loss_and_gradient(self, params, batch, workspace, gradient_out, rng=None):
+        """Return the mean loss of a batch; write its gradient into ``gradient_out``."""
+        raw = self.network.forward(params, batch.X, workspace, rng)
+        value = self.loss.mean(batch.y, raw, batch.sample_weight, workspace.delta)
+        self.network.backward(params, gradient_out, batch.X, workspace)
+        return value
+
+    def add_penalty(self, params, gradient_out):
+        """Return the penalty; add the gradient of its smooth part to ``gradient_out``."""
+        weights = slice(self.network.n_penalized)
+        self.penalty.add_gradient(params[weights], gradient_out[weights])
+        return self.penalty.value(params[weights])
+
+    def mean_loss(self, params, batches, workspace):
+        """Return the mean loss over all rows of ``batches``, without penalty."""
+        total = 0.0
+        for batch in batches:
+            raw = self.network.forward(params, batch.X, workspace)
+            total += raw.shape[0] * self.loss.mean(
+                batch.y, raw, batch.sample_weight, workspace.delta
+            )
+        return total / batches.n_rows

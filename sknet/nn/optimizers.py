@@ -1,0 +1,175 @@
+"""Update rules for the flat parameter vector, in place and block by block.
+
+To add one: a frozen dataclass with ``n_slots``, ``step_block`` and ``effective_step``, and
+a line in :data:`OPTIMIZERS`. A field named like an estimator's parameter takes that
+parameter's value.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+#: Parameters a pass: parameters, gradient, slots and scratch of a block stay in the L2 cache,
+#: which makes a step over a large network several times faster than whole-array passes.
+BLOCK_SIZE = 16_384
+
+
+class Optimizer:
+    """A rule that turns a gradient into a step; what it remembers is ``state``.
+
+    ``state`` has shape (n_slots, n_params) and the dtype of the parameters. ``t`` counts
+    the updates from 1.
+    """
+
+    #: Vectors of state.
+    n_slots: ClassVar[int]
+
+    def init(self, n_params, dtype):
+        """Return the state before the first step."""
+        return np.zeros((self.n_slots, n_params), dtype=dtype)
+
+    def step(self, params, gradient, state, t, learning_rate):
+        """Update ``params`` and ``state`` in place."""
+        scratch = np.empty(min(BLOCK_SIZE, params.size), dtype=params.dtype)
+        for start in range(0, params.size, BLOCK_SIZE):
+            block = slice(start, start + BLOCK_SIZE)
+            p, g = params[block], gradient[block]
+            self.step_block(p, g, state[:, block], scratch[: p.size], t, learning_rate)
+
+    def step_block(self, params, gradient, slots, scratch, t, learning_rate):
+        """Update one block in place; ``scratch`` is a vector to work in."""
+        raise NotImplementedError
+
+    def effective_step(self, state, t, learning_rate):
+        """Return the step per unit of gradient, one number or one for each coordinate.
+
+        It is what the threshold of a proximal step must be scaled by.
+        """
+        raise NotImplementedError
+
+    def decouple(self, penalty):
+        """Return the optimizer and the penalty that ``penalty`` amounts to here.
+
+        A rule with decoupled weight decay takes the quadratic part out of the objective.
+        """
+        return self, penalty
+
+    def without_decay(self):
+        """Return the rule for parameters that no penalty touches, such as biases."""
+        return self
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """v <- momentum v - lr g;  params <- params + v, or + momentum v - lr g (Nesterov).
+
+    Sutskever, Martens, Dahl and Hinton (2013), equations 1 to 4, in the form in which the
+    gradient is taken at the parameters themselves.
+    """
+
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    n_slots = 1
+
+    def step_block(self, params, gradient, slots, scratch, t, learning_rate):
+        (velocity,) = slots
+        np.multiply(gradient, learning_rate, out=scratch)
+        velocity *= self.momentum
+        velocity -= scratch
+        if self.nesterovs_momentum:
+            params -= scratch
+            params += np.multiply(velocity, self.momentum, out=scratch)
+        else:
+            params += velocity
+
+    def effective_step(self, state, t, learning_rate):
+        # A constant gradient moves the parameters by the sum of its geometric series.
+        return learning_rate / (1 - self.momentum) if self.momentum < 1 else learning_rate
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  params -= lr_t m / (sqrt(v) + eps).
+
+    Kingma and Ba (2015), end of section 2: lr_t = lr sqrt(1 - b2^t) / (1 - b1^t), with
+    epsilon in its "epsilon hat" form, as in scikit-learn.
+    """
+
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    n_slots = 2
+
+    def step_block(self, params, gradient, slots, scratch, t, learning_rate):
+        m, v = slots
+        m *= self.beta_1
+        m += np.multiply(gradient, 1 - self.beta_1, out=scratch)
+        v *= self.beta_2
+        np.multiply(gradient, gradient, out=scratch)
+        v += np.multiply(scratch, 1 - self.beta_2, out=scratch)
+        np.sqrt(v, out=scratch)
+        scratch += self.epsilon
+        np.divide(m, scratch, out=scratch)
+        params -= np.multiply(scratch, self._step_size(t, learning_rate), out=scratch)
+
+    def effective_step(self, state, t, learning_rate):
+        return self._step_size(t, learning_rate) / (np.sqrt(state[1]) + self.epsilon)
+
+    def _step_size(self, t, learning_rate):
+        # Both bias corrections are scalars, so they fold into the step size; math.sqrt,
+        # since np.sqrt would turn float32 arrays into float64.
+        return learning_rate * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay: params <- (1 - lr weight_decay) params before a step.
+
+    Loshchilov and Hutter (2019), algorithm 2, with the decay scaled by the learning rate.
+    ``weight_decay=None`` stands for alpha (1 - l1_ratio), the quadratic penalty's factor.
+    Either way that penalty leaves the objective.
+    """
+
+    weight_decay: float | None = None
+
+    def step_block(self, params, gradient, slots, scratch, t, learning_rate):
+        if self.weight_decay:
+            params *= 1 - learning_rate * self.weight_decay
+        super().step_block(params, gradient, slots, scratch, t, learning_rate)
+
+    def decouple(self, penalty):
+        decay = penalty.l2 if self.weight_decay is None else self.weight_decay
+        return replace(self, weight_decay=decay), replace(penalty, alpha=penalty.l1, l1_ratio=1.0)
+
+    def without_decay(self):
+        return replace(self, weight_decay=0.0)
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """v <- rho v + (1 - rho) g^2;  params -= lr g / (sqrt(v) + epsilon).
+
+    Tieleman and Hinton (2012), lecture 6.5.
+    """
+
+    rho: float = 0.9
+    epsilon: float = 1e-8
+    n_slots = 1
+
+    def step_block(self, params, gradient, slots, scratch, t, learning_rate):
+        (v,) = slots
+        v *= self.rho
+        np.multiply(gradient, gradient, out=scratch)
+        v += np.multiply(scratch, 1 - self.rho, out=scratch)
+        np.sqrt(v, out=scratch)
+        scratch += self.epsilon
+        np.divide(gradient, scratch, out=scratch)
+        params -= np.multiply(scratch, learning_rate, out=scratch)
+
+    def effective_step(self, state, t, learning_rate):
+        return learning_rate / (np.sqrt(state[0]) + self.epsilon)
+
+
+OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}

@@ -1,0 +1,52 @@
+"""Penalties on the weights, as a smooth part and a proximal step."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ElasticNet:
+    """alpha (l1_ratio ||w||_1 + (1 - l1_ratio) / 2 ||w||_2^2).
+
+    The quadratic part joins the gradient. The L1 part has no gradient at zero and acts by
+    its proximal step alone, so that weights reach exactly zero.
+    """
+
+    alpha: float = 0.0
+    l1_ratio: float = 0.0
+
+    @property
+    def l1(self):
+        """The factor of ||w||_1."""
+        return self.alpha * self.l1_ratio
+
+    @property
+    def l2(self):
+        """The factor of ||w||_2^2 / 2."""
+        return self.alpha * (1 - self.l1_ratio)
+
+    def value(self, w):
+        """Return the penalty of the weights ``w``, a vector."""
+        value = 0.0
+        if self.l1:
+            value += self.l1 * float(np.abs(w).sum())
+        if self.l2:
+            value += self.l2 / 2 * float(w @ w)
+        return value
+
+    def add_gradient(self, w, out):
+        """Add the gradient of the smooth part to ``out``."""
+        if self.l2:
+            out += self.l2 * w
+
+    def prox(self, w, step):
+        """Shrink ``w`` in place by soft thresholding: sign(w) max(|w| - step l1, 0).
+
+        ``step`` is the step that the optimizer takes along the gradient, one number or
+        one for each coordinate.
+        """
+        if self.l1:
+            threshold = step * self.l1
+            # w minus its projection onto [-threshold, threshold].
+            w -= np.clip(w, -threshold, threshold)

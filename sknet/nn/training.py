@@ -1,0 +1,263 @@
+"""The training loop: epochs, batches, history, early stopping, best parameters."""
+
+import math
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from sknet.nn.network import Workspace
+from sknet.nn.optimizers import Optimizer
+from sknet.nn.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When training ends.
+
+    ``tol`` is relative to the best value so far; ``n_iter_no_change`` epochs in a row that
+    improve by less end the training.
+    """
+
+    max_iter: int
+    tol: float
+    n_iter_no_change: float
+
+
+@dataclass(frozen=True)
+class UpdateRule:
+    """What turns gradients into steps.
+
+    ``adaptive``: on a plateau divide the learning rate by five instead of stopping, until
+    it is at most 1e-6, as in scikit-learn.
+    """
+
+    optimizer: Optimizer
+    schedule: Schedule
+    learning_rate_init: float
+    adaptive: bool = False
+
+    #: The learning rate at which an adaptive rule gives up.
+    smallest_learning_rate = 1e-6
+
+    def learning_rate(self, state, progress):
+        """Return the learning rate of the next update."""
+        factor = self.schedule(progress, state.samples_seen)
+        return self.learning_rate_init * state.plateau_factor * factor
+
+
+@dataclass
+class TrainingState:
+    """What the next epoch needs besides the parameters."""
+
+    slots: np.ndarray
+    n_updates: int = 0
+    samples_seen: int = 0
+    plateau_factor: float = 1.0
+
+
+@dataclass
+class TrainingResult:
+    """What training gives back.
+
+    ``history`` maps names to lists with one entry an epoch; ``best_iter`` counts from 1.
+    ``converged`` is False where the last epoch could have been followed by useful others.
+    """
+
+    params: np.ndarray
+    history: dict[str, list[float]]
+    best_iter: int
+    converged: bool
+    diverged: bool = False
+    state: TrainingState | None = None
+
+
+class DivergenceError(ValueError):
+    """Loss or parameters became infinite or NaN, and no earlier parameters are good."""
+
+
+@dataclass
+class Monitor:
+    """Watches one value an epoch, higher is better, and keeps the best parameters."""
+
+    stopping: Stopping
+    best_value: float = -math.inf
+    best_iter: int = 0
+    best_params: np.ndarray | None = None
+    n_stalled: int = 0
+
+    def update(self, iteration, value, params):
+        """Record an epoch's value and the parameters that it judges."""
+        if not math.isfinite(self.best_value):
+            improved = math.isfinite(value)
+        else:
+            improved = value > self.best_value + self.stopping.tol * abs(self.best_value)
+        self.n_stalled = 0 if improved else self.n_stalled + 1
+        if value > self.best_value:
+            self.best_value, self.best_iter = value, iteration
+            self.best_params = params.copy()
+
+    @property
+    def stalled(self):
+        """Whether patience is at its end."""
+        return self.n_stalled >= self.stopping.n_iter_no_change
+
+    def restore(self, params):
+        """Copy the best parameters, where there are any, into ``params``."""
+        if self.best_params is not None:
+            np.copyto(params, self.best_params)
+
+
+def train(
+    objective,
+    params,
+    batches,
+    rule,
+    stopping,
+    *,
+    evaluate=None,
+    report=None,
+    rng=None,
+    state=None,
+):
+    """Minimise the objective by mini-batch steps; ``params`` is updated in place.
+
+    Parameters
+    ----------
+    objective : Objective
+    params : ndarray of shape (n_params,)
+        Where to start.
+    batches : iterable with ``n_rows``, ``batch_size`` and a length
+        Each iteration is one epoch of batches.
+    rule : UpdateRule
+    stopping : Stopping
+    evaluate : callable, optional
+        ``evaluate(params)`` returns a dict with "validation_score", which early stopping
+        watches and whose best epoch is restored. Without it the objective is watched, and
+        the last epoch stays.
+    report : callable, optional
+        ``report(iteration, record)`` is told of each epoch.
+    rng : numpy Generator, optional
+        For layers that draw, such as dropout.
+    state : TrainingState, optional
+        Of an earlier call that is to be continued; updated in place.
+
+    Returns
+    -------
+    TrainingResult
+
+    Raises
+    ------
+    DivergenceError
+        If the objective becomes infinite or NaN before any epoch was good.
+    """
+    if state is None:
+        state = TrainingState(rule.optimizer.init(params.size, params.dtype))
+    epoch = Epoch(objective, params, batches, rule, stopping.max_iter, state, rng)
+    monitor = Monitor(stopping)
+    history: dict[str, list[float]] = {}
+    diverged = stopped = False
+    # Overflow is looked for once an epoch.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        for iteration in range(1, stopping.max_iter + 1):
+            start, before = perf_counter(), params.copy()
+            loss = epoch.run(iteration)
+            diverged = not (math.isfinite(loss) and np.isfinite(params).all())
+            if diverged:
+                break
+            record = {"loss": loss}
+            if evaluate is not None:
+                record.update(evaluate(params))
+            record["learning_rate"] = epoch.learning_rate
+            record["seconds"] = perf_counter() - start
+            append(history, record)
+            if report is not None:
+                report(iteration, record)
+            # An epoch's loss judges the parameters that it began with, a score those it left.
+            judged = before if evaluate is None else params
+            monitor.update(iteration, record.get("validation_score", -loss), judged)
+            stopped = monitor.stalled and not reduce_learning_rate(rule, state, monitor)
+            if stopped:
+                break
+    if diverged:
+        restore_after_divergence(params, monitor, n_untrained=int(evaluate is None))
+    elif evaluate is not None:
+        monitor.restore(params)
+    endless = math.isinf(stopping.n_iter_no_change)
+    converged = stopped or rule.schedule.has_horizon or endless
+    return TrainingResult(params, history, monitor.best_iter, converged, diverged, state)
+
+
+class Epoch:
+    """One pass over the batches, a step on each; work arrays are made once for all epochs."""
+
+    def __init__(self, objective, params, batches, rule, max_iter, state, rng):
+        self.objective = objective
+        self.params = params
+        self.batches = batches
+        self.rule = rule
+        self.max_iter = max_iter
+        self.state = state
+        self.rng = rng
+        self.learning_rate = math.nan
+        self._workspace = Workspace(objective.network, batches.batch_size, params.dtype)
+        self._gradient = np.empty_like(params)
+        decayless = rule.optimizer.without_decay()
+        self._groups = [
+            (group, rule.optimizer if group.penalized else decayless)
+            for group in objective.network.groups
+        ]
+
+    def run(self, iteration):
+        """Return the mean over the batches of the objective before each step."""
+        total = 0.0
+        for i, batch in enumerate(self.batches):
+            progress = (iteration - 1 + i / len(self.batches)) / self.max_iter
+            self.learning_rate = self.rule.learning_rate(self.state, progress)
+            value = self.objective.value_and_gradient(
+                self.params, batch, self._workspace, self._gradient, self.rng
+            )
+            self._step()
+            total += value * batch.X.shape[0]
+        self.state.samples_seen += self.batches.n_rows
+        return total / self.batches.n_rows
+
+    def _step(self):
+        """Move the parameters along the gradient, then towards exact zeros."""
+        penalty, state = self.objective.penalty, self.state
+        state.n_updates += 1
+        for group, optimizer in self._groups:
+            params, slots = self.params[group.where], state.slots[:, group.where]
+            rate = self.learning_rate * group.lr_scale
+            optimizer.step(params, self._gradient[group.where], slots, state.n_updates, rate)
+            if group.penalized and penalty.l1:
+                penalty.prox(params, optimizer.effective_step(slots, state.n_updates, rate))
+
+
+def append(history, record):
+    """Add an epoch's values to the lists of their names."""
+    for name, value in record.items():
+        history.setdefault(name, []).append(value)
+
+
+def reduce_learning_rate(rule, state, monitor):
+    """Divide an adaptive rule's learning rate by five; return whether that was possible."""
+    rate = rule.learning_rate_init * state.plateau_factor
+    if not rule.adaptive or rate <= rule.smallest_learning_rate:
+        return False
+    state.plateau_factor /= 5
+    monitor.n_stalled = 0
+    return True
+
+
+def restore_after_divergence(params, monitor, n_untrained):
+    """Go back to the best parameters; raise where the best are none or untrained ones.
+
+    The parameters of the first ``n_untrained`` records are those that training began with.
+    """
+    if monitor.best_iter <= n_untrained:
+        raise DivergenceError(
+            "Training diverged: the loss or the parameters became infinite or NaN before an "
+            "epoch ended well. Lower learning_rate_init, or scale the data."
+        )
+    monitor.restore(params)

@@ -1,0 +1,185 @@
+"""The regressor."""
+
+from sklearn.base import RegressorMixin
+from sklearn.utils.metaestimators import available_if
+
+from sknet import _validation as checks
+from sknet._base import BaseNN, is_stochastic
+from sknet._building import make_loss
+from sknet._docstrings import shared_documentation
+from sknet.data.targets import RegressionTarget
+from sknet.nn.losses import LOSSES
+
+
+@shared_documentation
+class NNRegressor(RegressorMixin, BaseNN):
+    """Neural network for regression, with one output or several.
+
+    A feed-forward network in NumPy, trained by backpropagation. It takes the place of
+    :class:`sklearn.neural_network.MLPRegressor`, whose parameters and attributes keep their
+    names here. Inside, y has mean zero and standard deviation one (``standardize``), so
+    that the fit does not depend on its units; losses are reported on that scale.
+
+    Parameters
+    ----------
+    {parameters}
+    loss : "squared_error" or Loss, default="squared_error"
+        Half the squared error, summed over outputs, on standardised y; or an instance of a
+        ``Loss`` of ``sknet.nn.losses``.
+    {more_parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    NNClassifier : The same network for classes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sknet import NNRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> network = NNRegressor((16,), alpha=0.1, max_iter=100, learning_rate="cosine",
+    ...                       learning_rate_init=0.01, random_state=0)
+    >>> network.fit(X_train, y_train).score(X_test, y_test) > 0.3
+    True
+    """
+
+    _parameter_constraints = {
+        **checks.SHARED_CONSTRAINTS,
+        "loss": checks.loss_constraint(
+            name for name, loss in LOSSES.items() if loss.task == "regression"
+        ),
+    }
+    _numeric_y = True
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        loss="squared_error",
+        solver="adam",
+        alpha=0.0001,
+        l1_ratio=0.0,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping="auto",
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        dropout=0.0,
+        scoring="loss",
+        standardize=True,
+        dtype="auto",
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.loss = loss
+        self.solver = solver
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.dropout = dropout
+        self.scoring = scoring
+        self.standardize = standardize
+        self.dtype = dtype
+
+    def _make_target(self, data, classes=None):
+        return RegressionTarget(self.standardize).fit(data.y, data.sample_weight)
+
+    def _make_loss(self):
+        return make_loss(self)
+
+    def _check_target(self, y, name):
+        self._target.check_outputs(y, name)
+
+    def _strata(self, y):
+        return None
+
+    @available_if(is_stochastic)
+    @checks.fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Update the network by one pass over the given rows.
+
+        The first call fixes the scaling of inputs and outputs. Early stopping is left
+        aside, and a schedule that ends at ``max_iter`` is replaced by a constant rate.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, relative to each other.
+
+        Returns
+        -------
+        self : object
+            The updated estimator.
+
+        Raises
+        ------
+        ValueError
+            If parameters or data are invalid, or training diverges. The estimator is left
+            as it was.
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    def predict(self, X):
+        """Predict the target.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict for.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions in y's units. float32 for float32 X, else float64.
+        """
+        raw, dtype = self._raw_predict(X)
+        prediction = self._target.inverse_transform(self._loss.inverse_link(raw))
+        return prediction.astype(dtype, copy=False)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
