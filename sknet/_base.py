@@ -3,11 +3,11 @@
 import copy
 import warnings
 from abc import ABCMeta, abstractmethod
+from functools import partial
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import check_scoring
 from sklearn.utils.validation import check_is_fitted
 
 from sknet import _validation as checks
@@ -19,13 +19,14 @@ from sknet._building import (
     make_update_rule,
     random_streams,
 )
+from sknet._monitoring import EpochPrinter, Validation
 from sknet.data.batches import Batch, Batches
 from sknet.data.splitting import split_rows
 from sknet.data.tables import TableEncoder
 from sknet.nn.lbfgs import train_lbfgs
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
-from sknet.nn.training import Stopping, train
+from sknet.nn.training import Stopping, TrainingState, train
 
 #: Rows of training data above which early_stopping="auto" is on.
 EARLY_STOPPING_ROWS = 10_000
@@ -115,7 +116,9 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
             model._check_target(held_out.y, "y_val")
         elif self._stops_early(data):
             data, held_out = model._split(data, streams["split"])
+        dtype = model._params.dtype
         result = model._train(data, held_out, streams)
+        model._params = result.params.astype(dtype, copy=False)
         model._finish(result, data.X.shape[0])
         self.__dict__ = model.__dict__
         return self
@@ -126,11 +129,12 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         )
 
     def _start(self, data, streams, *, warm, classes=None):
-        """Learn the encodings and draw the parameters; or, if ``warm``, keep those there are."""
+        """Learn the encodings and draw the parameters; if ``warm``, keep what there is."""
         self.__dict__.pop("_training", None)
         if warm:
             self._check_target(data.y, "y")
             self._check_same_network()
+            self._loss = self._make_loss()
             self._params = self._params.copy()
             return
         self._table = TableEncoder(self.standardize)
@@ -158,33 +162,37 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
     def _split(self, data, rng):
         """Return the training and the validation rows."""
         seed = int(rng.integers(np.iinfo(np.int32).max))
-        rows = split_rows(
-            data.X.shape[0], self.validation_fraction, self._strata(data.y), seed
-        )
+        rows = split_rows(data.X.shape[0], self.validation_fraction, self._strata(data.y), seed)
         return tuple(data.take(part) for part in rows)
 
     def _train(self, data, held_out, streams):
         """Minimise the objective over the training rows, from ``_params`` on."""
         optimizer, penalty = make_optimizer_and_penalty(self)
         objective = Objective(self._network, self._loss, penalty)
+        if optimizer is None:
+            # In float64 throughout: a line search compares nearly equal values.
+            self._params = self._params.astype(np.float64)
+        dtype = self._params.dtype
         options = {
-            "evaluate": None if held_out is None else Validation(self, objective, held_out),
+            "evaluate": held_out and Validation(self, objective, held_out, dtype),
             "report": EpochPrinter(self.verbose) if self.verbose else None,
         }
         stopping = make_stopping(self)
         if optimizer is None:
-            params = self._params.astype(np.float64)
-            batches = self._blocks(data, params.dtype)
-            return train_lbfgs(objective, params, batches, stopping, self.max_fun, **options)
-        rule = make_update_rule(self, optimizer)
+            batches = self._blocks(data, dtype)
+            return train_lbfgs(
+                objective, self._params, batches, stopping, self.max_fun, **options
+            )
         batches = self._mini_batches(data, streams["shuffle"])
-        return train(
-            objective, self._params, batches, rule, stopping, rng=streams["noise"], **options
-        )
+        rule = make_update_rule(self, optimizer)
+        state = TrainingState.start(optimizer, self._params, streams["noise"])
+        return train(objective, self._params, batches, rule, stopping, state, **options)
 
     def _mini_batches(self, data, rng):
         batch_size = AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size
-        return self._batches(data, batch_size, self._params.dtype, rng if self.shuffle else None)
+        return self._batches(
+            data, batch_size, self._params.dtype, rng if self.shuffle else None
+        )
 
     def _blocks(self, data, dtype):
         return self._batches(data, self._block_rows, dtype)
@@ -195,7 +203,7 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         if weight is not None:
             weight = (weight / weight.mean()).astype(dtype)
         y = None if data.y is None else self._target.transform(data.y, dtype)
-        encode = lambda X: self._table.transform(X, dtype)  # noqa: E731
+        encode = partial(self._table.transform, dtype=dtype)
         return Batches(Batch(data.X, y, weight), batch_size, encode, rng)
 
     @property
@@ -204,7 +212,6 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
 
     def _finish(self, result, n_rows):
         """Set the attributes of a fit, and warn of what the user should know."""
-        self._params = result.params.astype(self._params.dtype, copy=False)
         self.history_ = result.history
         self.n_iter_ = len(result.history["loss"])
         self.best_iter_ = result.best_iter
@@ -212,10 +219,11 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         self.n_outputs_ = self._target.n_outputs
         if result.diverged:
             warnings.warn(
-                f"Training diverged after {self.n_iter_} epochs; the parameters of epoch "
-                f"{result.best_iter} are restored. Lower learning_rate_init, or scale the data.",
+                f"Training diverged after {self.n_iter_} epochs. The parameters of epoch "
+                f"{result.best_iter}, the best, are restored. Lower learning_rate_init, or "
+                "scale the data.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=4,
             )
         elif not result.converged:
             warnings.warn(
@@ -224,7 +232,7 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
                 "such as 'cosine', or set n_iter_no_change=numpy.inf to train exactly "
                 "max_iter epochs.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=4,
             )
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
@@ -232,21 +240,22 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         model = copy.copy(self)
         first = not self.__sklearn_is_fitted__()
         data = model._check_training_data(X, y, sample_weight, reset=first)
-        state, streams = copy.deepcopy(vars(self).get("_training", (None, None)))
-        streams = streams or random_streams(self.random_state)
+        streams = random_streams(self.random_state)
+        state, shuffle = copy.deepcopy(vars(self).get("_training", (None, streams["shuffle"])))
         model._start(data, streams, warm=not first, classes=classes)
         optimizer, penalty = make_optimizer_and_penalty(self)
+        if state is None or state.optimizer is not type(optimizer):
+            state = TrainingState.start(optimizer, model._params, streams["noise"])
         result = train(
             Objective(model._network, model._loss, penalty),
             model._params,
-            model._mini_batches(data, streams["shuffle"]),
+            model._mini_batches(data, shuffle),
             make_update_rule(self, optimizer, horizon=False),
             Stopping(max_iter=1, tol=0.0, n_iter_no_change=np.inf),
+            state,
             report=EpochPrinter(self.verbose) if self.verbose else None,
-            rng=streams["noise"],
-            state=state,
         )
-        model._training = result.state, streams
+        model._training = state, shuffle
         model._continue(self, result, data.X.shape[0])
         self.__dict__ = model.__dict__
         return self
@@ -291,7 +300,9 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
 
     def _dense_layers(self):
         check_is_fitted(self)
-        return [layer for layer in self._network.views(self._params) if hasattr(layer, "weight")]
+        return [
+            layer for layer in self._network.views(self._params) if hasattr(layer, "weight")
+        ]
 
     @property
     def coefs_(self):
@@ -352,60 +363,7 @@ def is_stochastic(estimator):
         If it does not.
     """
     if estimator.solver == "lbfgs":
-        raise AttributeError("partial_fit needs a stochastic solver; solver='lbfgs' is not one.")
+        raise AttributeError(
+            "partial_fit needs a stochastic solver; solver='lbfgs' is not one."
+        )
     return True
-
-
-class Validation:
-    """Evaluates parameters on validation rows, for early stopping."""
-
-    def __init__(self, model, objective, data):
-        self._model = copy.copy(model)
-        # A scorer passes the validated array, which has no names.
-        vars(self._model).pop("feature_names_in_", None)
-        self._objective = objective
-        self._data = data
-        scoring = model.scoring
-        self._scorer = None if scoring == "loss" else check_scoring(model, scoring=scoring)
-
-    def __call__(self, params):
-        """Return the loss and the score, higher is better; a dict as ``train`` expects."""
-        batches = self._model._blocks(self._data, params.dtype)
-        workspace = Workspace(self._objective.network, batches.batch_size, params.dtype)
-        loss = self._objective.mean_loss(params, batches, workspace)
-        return {"validation_loss": loss, "validation_score": self._score(params, loss)}
-
-    def _score(self, params, loss):
-        if self._scorer is None:
-            return -loss
-        self._model._params = params
-        X, y, sample_weight = self._data
-        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return float(self._scorer(self._model, X, y, **weights))
-
-
-class EpochPrinter:
-    """Prints one aligned line for every ``every``-th epoch."""
-
-    _LABELS = {
-        "validation_loss": "validation loss",
-        "validation_score": "validation score",
-        "learning_rate": "learning rate",
-    }
-
-    def __init__(self, every):
-        self.every = int(every)
-
-    def __call__(self, iteration, record):
-        """Print the line of an epoch."""
-        if (iteration - 1) % self.every == 0:
-            print(self._line(iteration, dict(record)))
-
-    def _line(self, iteration, record):
-        seconds = record.pop("seconds")
-        parts = [f"Iteration {iteration}, loss = {record.pop('loss'):.8f}".ljust(34)]
-        if record.get("validation_score") == -record.get("validation_loss", np.nan):
-            del record["validation_score"]
-        parts += [f"{self._LABELS[name]} = {value:<11.6g}" for name, value in record.items()]
-        return ", ".join([*parts, f"{seconds:.3f} s"])
-

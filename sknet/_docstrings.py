@@ -26,11 +26,12 @@ solver : str or Optimizer, default="adam"
     once, in float64; for it ``max_iter`` counts iterations and ``tol`` bounds the projected
     gradient's largest component. "adamw" shrinks the weights by ``alpha * (1 - l1_ratio)``
     times the learning rate in each step, outside of the objective.
-alpha : float, default=0.0001
+alpha : float, default=5e-7
     Strength of the penalty of the weight matrices, added to the mean loss:
     ``alpha * (l1_ratio * ||W||_1 + (1 - l1_ratio) / 2 * ||W||_2^2)``. Biases are free. It
     does not depend on the batch size: scikit-learn's alpha divided by the batch size (or,
-    for lbfgs, by n_samples) is the same penalty.
+    for lbfgs, by n_samples) is the same penalty; its default of 1e-4 for batches of 200 is
+    the default here.
 l1_ratio : float in [0, 1], default=0.0
     Share of the L1 penalty. Unlike L2 it makes weights exactly zero.
 batch_size : int or "auto", default="auto"

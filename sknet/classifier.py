@@ -1,5 +1,6 @@
 """The classifier."""
 
+import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
@@ -63,7 +64,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         *,
         loss="log_loss",
         solver="adam",
-        alpha=0.0001,
+        alpha=5e-7,
         l1_ratio=0.0,
         batch_size="auto",
         learning_rate="constant",
@@ -201,10 +202,13 @@ class NNClassifier(ClassifierMixin, BaseNN):
             target, of each label. float32 for float32 X, else float64.
         """
         raw, dtype = self._raw_predict(X)
-        return self._target.columns(raw, self._loss.inverse_link).astype(dtype, copy=False)
+        proba = self._target.probabilities(raw, self._loss.inverse_link).astype(dtype)
+        # Rounding must not turn a probability into a certainty, whose log loss is infinite.
+        limits = np.finfo(dtype)
+        return np.clip(proba, limits.tiny, 1 - limits.epsneg, out=proba)
 
     def predict_log_proba(self, X):
-        """Predict logarithms of probabilities, also of those too small for a float.
+        """Predict logarithms of probabilities.
 
         Parameters
         ----------
@@ -214,10 +218,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            The logarithms of what ``predict_proba`` returns.
+            The logarithms of what ``predict_proba`` returns; all are finite.
         """
-        raw, dtype = self._raw_predict(X)
-        return self._target.columns(raw, self._loss.log_inverse_link).astype(dtype, copy=False)
+        return np.log(self.predict_proba(X))
 
     def decision_function(self, X):
         """Return the logits.

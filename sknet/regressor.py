@@ -64,7 +64,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         *,
         loss="squared_error",
         solver="adam",
-        alpha=0.0001,
+        alpha=5e-7,
         l1_ratio=0.0,
         batch_size="auto",
         learning_rate="constant",

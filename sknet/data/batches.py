@@ -53,4 +53,3 @@ class Batches:
             rows = slice(start, start + self.batch_size)
             batch = self.data.take(rows if order is None else order[rows])
             yield batch._replace(X=self._encode(batch.X))
-

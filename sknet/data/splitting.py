@@ -14,7 +14,7 @@ def split_rows(n_rows, fraction, labels, seed):
     ----------
     n_rows : int
     fraction : float
-        Share of the rows to validate with, rounded up.
+        Share of the rows to validate with; rounded up, and to at least two rows.
     labels : array of shape (n_rows,) or None
         Classes whose shares both parts should keep.
     seed : int
@@ -22,14 +22,15 @@ def split_rows(n_rows, fraction, labels, seed):
     Raises
     ------
     ValueError
-        If fewer than two rows would be left for validation, or none for training.
+        If the share is less than one row, or no row is left to train on.
     """
-    n_validation = math.ceil(n_rows * fraction)
-    if n_validation < 2 or n_validation >= n_rows:
+    n_validation = max(2, math.ceil(n_rows * fraction))
+    if n_rows * fraction < 1 or n_validation >= n_rows:
         raise ValueError(
-            f"The validation set is too small, or leaves no row to train on: early stopping "
-            f"would hold out {n_validation} of n_samples={n_rows} rows. Change "
-            f"validation_fraction={fraction}, give more rows, or pass X_val and y_val to fit."
+            f"The validation set is too small: validation_fraction={fraction} of "
+            f"n_samples={n_rows} is {n_rows * fraction:.3g} rows. Early stopping needs at "
+            "least 1 (2 are held out then), of every class if there are classes. Increase "
+            "validation_fraction, give more rows, or pass X_val and y_val to fit."
         )
     if labels is not None and not _can_stratify(labels, n_validation):
         warnings.warn(

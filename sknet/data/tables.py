@@ -18,7 +18,8 @@ class TableEncoder:
     A dense column x becomes c((x - median) s), where c(u) = u / sqrt(1 + (u / 3)^2) keeps
     values within +-3 without a corner, and s is the inverse of the interquartile range. If
     that is zero, s is 2 / (max - min), and zero for a constant column. A sparse column keeps
-    its zeros: it becomes c(x s), with s the inverse of the median magnitude of its non-zeros.
+    its zeros: it becomes c(x s), where s takes the median magnitude of its non-zeros to 1/2,
+    as it takes the median distance from the center of a symmetric dense column.
     Holzmueller, Grinsztajn and Steinwart, "Better by Default" (2024), section 3, for dense
     columns.
 
@@ -56,38 +57,31 @@ class TableEncoder:
         """Return the encoded rows as an array or CSR matrix of ``dtype``."""
         if self.scale_ is None:
             return X.astype(dtype, copy=False)
-        if sparse.issparse(X) and self.center_ is not None:
-            # The network was trained on dense, centred columns; these are a block of rows.
-            X = X.toarray()
         if sparse.issparse(X):
-            X = X.multiply(self.scale_).tocsr()
-            _bound(X.data)
-            X = X.astype(dtype, copy=False)
-            _smooth_clip(X.data)
-            return X
+            if self.center_ is None:
+                X = X.multiply(self.scale_).tocsr()
+                X.data = _clip_smoothly(X.data, dtype)
+                return X
+            # The network was trained on dense, centred columns.
+            X = X.toarray()
         # Centred in X's own dtype: a cast first would lose small differences around large
         # offsets.
         with np.errstate(over="ignore"):
-            X = np.subtract(X, self.center_)
-            X *= self.scale_
-        _bound(X)
-        X = X.astype(dtype, copy=False)
-        _smooth_clip(X)
-        return X
+            X = X * self.scale_ if self.center_ is None else (X - self.center_) * self.scale_
+        return _clip_smoothly(X, dtype)
 
 
-def _bound(u):
-    """Clip in place to where the smooth clip saturates to the last bit, long before overflow."""
+def _clip_smoothly(u, dtype):
+    """Return u / sqrt(1 + (u / CLIP)^2) in ``dtype``; ``u`` may be overwritten."""
+    # Far beyond where the result is CLIP to the last bit, but before the square overflows.
     np.minimum(u, BOUND, out=u)
     np.maximum(u, -BOUND, out=u)
-
-
-def _smooth_clip(u):
-    """Replace u by u / sqrt(1 + (u / CLIP)^2), in place."""
-    divisor = np.multiply(u, 1 / CLIP)
+    u = u.astype(dtype, copy=False)
+    divisor = u * (1 / CLIP)
     divisor *= divisor
     divisor += 1
     u /= np.sqrt(divisor, out=divisor)
+    return u
 
 
 def _subsample(X, sample_weight, rng):
@@ -109,7 +103,9 @@ def _median_and_scale(x, weights):
     # equals a repetition.
     x = x.astype(np.float64)
     quantiles = [0, 0.25, 0.5, 0.75, 1]
-    low, q1, median, q3, high = np.quantile(x, quantiles, weights=weights, method="inverted_cdf")
+    low, q1, median, q3, high = np.quantile(
+        x, quantiles, weights=weights, method="inverted_cdf"
+    )
     # Spreads within rounding of a constant are no spread.
     smallest = 4 * np.finfo(x.dtype).eps * max(abs(low), abs(high))
     if q3 - q1 > smallest:
@@ -125,7 +121,8 @@ def _sparse_scale(X, sample_weight):
         rows, values = X.indices[start:stop][values > 0], values[values > 0]
         if values.size:
             weights = np.ones(values.size) if sample_weight is None else sample_weight[rows]
-            scale[j] = _inverse(np.quantile(values, 0.5, weights=weights, method="inverted_cdf"))
+            median = np.quantile(values, 0.5, weights=weights, method="inverted_cdf")
+            scale[j] = _inverse(2 * median)
     return scale
 
 

@@ -34,7 +34,9 @@ class ClassTarget:
         """Raise if y has labels that the classes lack."""
         if self.kind == "multilabel":
             if y.ndim != 2 or y.shape[1] != self.classes_.size:
-                raise ValueError(f"{name} must have {self.classes_.size} columns, as in training.")
+                raise ValueError(
+                    f"{name} must have {self.classes_.size} columns, as in training."
+                )
             return
         unknown = np.setdiff1d(unique_labels(y), self.classes_)
         if unknown.size:
@@ -59,13 +61,12 @@ class ClassTarget:
             return self.classes_[(raw[:, 0] > 0).astype(int)]
         return (raw > 0).astype(int)
 
-    def columns(self, raw, link):
-        """Return ``link`` of the logits with one column for each class or label.
+    def probabilities(self, raw, inverse_link):
+        """Return the inverse link of the logits, with one column for each class or label.
 
-        ``link`` is an inverse link or its logarithm. With two classes, the first one's
-        logit is minus the second's.
+        With two classes, the first one's logit is minus the second's.
         """
-        return link(np.hstack([-raw, raw]) if self.kind == "binary" else raw)
+        return inverse_link(np.hstack([-raw, raw]) if self.kind == "binary" else raw)
 
 
 class RegressionTarget:
@@ -104,7 +105,9 @@ class RegressionTarget:
         """Raise if y has another number of columns."""
         n_outputs = 1 if y.ndim == 1 else y.shape[1]
         if n_outputs != self.n_outputs:
-            raise ValueError(f"{name} has {n_outputs} outputs, but training had {self.n_outputs}.")
+            raise ValueError(
+                f"{name} has {n_outputs} outputs, but training had {self.n_outputs}."
+            )
 
     def transform(self, y, dtype):
         """Return y as a float array of shape (n_rows, n_outputs)."""

@@ -7,19 +7,19 @@ import math
 
 
 def glorot_uniform(rng, shape):
-    """Uniform on +-sqrt(6 / (fan_in + fan_out)): Glorot and Bengio (2010), equation 16."""
+    """Draw from +-sqrt(6 / (fan_in + fan_out)), uniformly: Glorot, Bengio (2010), eq. 16."""
     bound = math.sqrt(6 / sum(shape))
     return rng.uniform(-bound, bound, shape)
 
 
 def he_uniform(rng, shape):
-    """Uniform on +-sqrt(6 / fan_in), of variance 2 / fan_in: He et al. (2015), equation 10."""
+    """Draw uniformly from +-sqrt(6 / fan_in): He et al. (2015), equation 10."""
     bound = math.sqrt(6 / shape[0])
     return rng.uniform(-bound, bound, shape)
 
 
 def lecun_normal(rng, shape):
-    """Normal of variance 1 / fan_in: LeCun et al. (1998), equation 16."""
+    """Draw from a normal of variance 1 / fan_in: LeCun et al. (1998), equation 16."""
     return rng.normal(0, math.sqrt(1 / shape[0]), shape)
 
 

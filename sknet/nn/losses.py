@@ -32,10 +32,6 @@ class Loss:
         """Turn raw predictions into predictions in y's space."""
         return raw
 
-    def log_inverse_link(self, raw):
-        """Return the logarithm of the inverse link, accurate where that underflows."""
-        return np.log(self.inverse_link(raw))
-
     def mean(self, y, raw, sample_weight, gradient_out):
         """Return sum_i w_i l_i / n; write its gradient into ``gradient_out``.
 
@@ -89,9 +85,6 @@ class BinaryLogLoss(Loss):
     def inverse_link(self, raw):
         return special.expit(raw)
 
-    def log_inverse_link(self, raw):
-        return special.log_expit(raw)
-
 
 @dataclass(frozen=True)
 class MultinomialLogLoss(Loss):
@@ -112,9 +105,6 @@ class MultinomialLogLoss(Loss):
 
     def inverse_link(self, raw):
         return special.softmax(raw, axis=1)
-
-    def log_inverse_link(self, raw):
-        return special.log_softmax(raw, axis=1)
 
 
 LOSSES = {

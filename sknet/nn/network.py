@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from math import prod
+from operator import attrgetter
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,6 +20,11 @@ class Slot:
     name: str
     where: slice
     parameter: Parameter
+
+    @property
+    def group(self):
+        """What parameters that are updated alike have in common."""
+        return self.parameter.penalized, self.parameter.lr_scale
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,7 @@ class Network:
     def groups(self):
         """Stretches of parameters with equal penalty and learning rate."""
         groups = []
-        key = lambda slot: (slot.parameter.penalized, slot.parameter.lr_scale)  # noqa: E731
-        for (penalized, lr_scale), slots in groupby(self.slots, key):
+        for (penalized, lr_scale), slots in groupby(self.slots, attrgetter("group")):
             slots = list(slots)
             where = slice(slots[0].where.start, slots[-1].where.stop)
             groups.append(ParameterGroup(where, penalized, lr_scale))
@@ -89,13 +94,17 @@ class Network:
     @cached_property
     def n_penalized(self):
         """Number of leading parameters that the penalty applies to."""
-        return sum(prod(slot.parameter.shape) for slot in self.slots if slot.parameter.penalized)
+        return sum(
+            prod(slot.parameter.shape) for slot in self.slots if slot.parameter.penalized
+        )
 
     def views(self, vector):
         """Return one namespace of named arrays per layer: views of ``vector``."""
         views = [SimpleNamespace() for _ in self.layers]
         for slot in self.slots:
-            setattr(views[slot.layer], slot.name, vector[slot.where].reshape(slot.parameter.shape))
+            setattr(
+                views[slot.layer], slot.name, vector[slot.where].reshape(slot.parameter.shape)
+            )
         return views
 
     def init(self, rng, X=None, dtype=np.float64):

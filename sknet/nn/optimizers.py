@@ -141,7 +141,9 @@ class AdamW(Adam):
 
     def decouple(self, penalty):
         decay = penalty.l2 if self.weight_decay is None else self.weight_decay
-        return replace(self, weight_decay=decay), replace(penalty, alpha=penalty.l1, l1_ratio=1.0)
+        return replace(self, weight_decay=decay), replace(
+            penalty, alpha=penalty.l1, l1_ratio=1.0
+        )
 
     def without_decay(self):
         return replace(self, weight_decay=0.0)

@@ -48,12 +48,23 @@ class UpdateRule:
 
 @dataclass
 class TrainingState:
-    """What the next epoch needs besides the parameters."""
+    """What the next epoch needs besides the parameters; updated in place.
 
+    ``optimizer`` is the class that ``slots`` belong to; ``rng`` is for layers that draw,
+    such as dropout.
+    """
+
+    optimizer: type[Optimizer]
     slots: np.ndarray
+    rng: np.random.Generator
     n_updates: int = 0
     samples_seen: int = 0
     plateau_factor: float = 1.0
+
+    @classmethod
+    def start(cls, optimizer, params, rng):
+        """Return the state before the first update of ``params``."""
+        return cls(type(optimizer), optimizer.init(params.size, params.dtype), rng)
 
 
 @dataclass
@@ -69,7 +80,6 @@ class TrainingResult:
     best_iter: int
     converged: bool
     diverged: bool = False
-    state: TrainingState | None = None
 
 
 class DivergenceError(ValueError):
@@ -108,18 +118,7 @@ class Monitor:
             np.copyto(params, self.best_params)
 
 
-def train(
-    objective,
-    params,
-    batches,
-    rule,
-    stopping,
-    *,
-    evaluate=None,
-    report=None,
-    rng=None,
-    state=None,
-):
+def train(objective, params, batches, rule, stopping, state, *, evaluate=None, report=None):
     """Minimise the objective by mini-batch steps; ``params`` is updated in place.
 
     Parameters
@@ -131,16 +130,14 @@ def train(
         Each iteration is one epoch of batches.
     rule : UpdateRule
     stopping : Stopping
+    state : TrainingState
+        A new one, or that of an earlier call that is to be continued; updated in place.
     evaluate : callable, optional
         ``evaluate(params)`` returns a dict with "validation_score", which early stopping
         watches and whose best epoch is restored. Without it the objective is watched, and
         the last epoch stays.
     report : callable, optional
         ``report(iteration, record)`` is told of each epoch.
-    rng : numpy Generator, optional
-        For layers that draw, such as dropout.
-    state : TrainingState, optional
-        Of an earlier call that is to be continued; updated in place.
 
     Returns
     -------
@@ -151,9 +148,7 @@ def train(
     DivergenceError
         If the objective becomes infinite or NaN before any epoch was good.
     """
-    if state is None:
-        state = TrainingState(rule.optimizer.init(params.size, params.dtype))
-    epoch = Epoch(objective, params, batches, rule, stopping.max_iter, state, rng)
+    epoch = Epoch(objective, params, batches, rule, stopping.max_iter, state)
     monitor = Monitor(stopping)
     history: dict[str, list[float]] = {}
     diverged = stopped = False
@@ -185,20 +180,19 @@ def train(
         monitor.restore(params)
     endless = math.isinf(stopping.n_iter_no_change)
     converged = stopped or rule.schedule.has_horizon or endless
-    return TrainingResult(params, history, monitor.best_iter, converged, diverged, state)
+    return TrainingResult(params, history, monitor.best_iter, converged, diverged)
 
 
 class Epoch:
     """One pass over the batches, a step on each; work arrays are made once for all epochs."""
 
-    def __init__(self, objective, params, batches, rule, max_iter, state, rng):
+    def __init__(self, objective, params, batches, rule, max_iter, state):
         self.objective = objective
         self.params = params
         self.batches = batches
         self.rule = rule
         self.max_iter = max_iter
         self.state = state
-        self.rng = rng
         self.learning_rate = math.nan
         self._workspace = Workspace(objective.network, batches.batch_size, params.dtype)
         self._gradient = np.empty_like(params)
@@ -215,7 +209,7 @@ class Epoch:
             progress = (iteration - 1 + i / len(self.batches)) / self.max_iter
             self.learning_rate = self.rule.learning_rate(self.state, progress)
             value = self.objective.value_and_gradient(
-                self.params, batch, self._workspace, self._gradient, self.rng
+                self.params, batch, self._workspace, self._gradient, self.state.rng
             )
             self._step()
             total += value * batch.X.shape[0]
