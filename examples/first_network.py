@@ -1,0 +1,51 @@
+"""The classic first network: two layers, Adam, squared error, batches of ten.
+
+A hundred rows of ten features, ten ReLU units, one linear output, a hundred epochs: the
+network that tutorials build first in a deep-learning framework, in scikit-learn's terms.
+"""
+
+import numpy as np
+from sklearn.metrics import mean_absolute_error
+
+from sknet import NNRegressor
+
+
+def make_data(n_rows, seed, n_features=10):
+    """Draw rows and a target with a bend, which no straight line fits."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows, n_features))
+    y = X[:, 0] + np.abs(X[:, 1]) + 0.1 * rng.normal(size=n_rows)
+    return X, y
+
+
+def main():
+    X, y = make_data(100, seed=0)
+    X_new, y_new = make_data(1000, seed=1)
+    network = NNRegressor(
+        hidden_layer_sizes=(10,),
+        activation="relu",
+        solver="adam",
+        loss="squared_error",
+        learning_rate_init=0.01,
+        batch_size=10,
+        max_iter=100,
+        n_iter_no_change=np.inf,  # all hundred epochs
+        random_state=0,
+        verbose=10,  # a line every tenth epoch
+    ).fit(X, y)
+    print(f"\nlayers: {[weights.shape for weights in network.coefs_]}")
+    print(
+        f"last loss, half the squared error of y scaled to unit variance: {network.loss_:.4f}"
+    )
+    print(
+        f"mean absolute error, trained rows: {mean_absolute_error(y, network.predict(X)):.3f}"
+    )
+    print(
+        f"mean absolute error, new rows:     "
+        f"{mean_absolute_error(y_new, network.predict(X_new)):.3f}"
+    )
+    print(f"the same for always guessing the mean: {np.abs(y_new - y.mean()).mean():.3f}")
+
+
+if __name__ == "__main__":
+    main()
