@@ -132,9 +132,9 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         """Learn the encodings and draw the parameters; if ``warm``, keep what there is."""
         self.__dict__.pop("_training", None)
         if warm:
+            self._loss = self._make_loss()
             self._check_target(data.y, "y")
             self._check_same_network()
-            self._loss = self._make_loss()
             self._params = self._params.copy()
             return
         self._table = TableEncoder(self.standardize)
@@ -142,17 +142,22 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         self._target = self._make_target(data, classes)
         self._loss = self._make_loss()
         n_inputs = self._table.n_outputs(self.n_features_in_)
-        self._network = make_network(self, n_inputs, self._target.n_outputs)
+        self._network = make_network(self, n_inputs, self._n_raw)
         self._params = self._network.init(streams["init"]).astype(choose_dtype(self, data))
 
     def _check_same_network(self):
         n_inputs = self._network.n_inputs
-        if make_network(self, n_inputs, self._target.n_outputs) != self._network:
+        if make_network(self, n_inputs, self._n_raw) != self._network:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation or "
                 "dropout), so its parameters cannot be continued from. Set warm_start=False, "
                 "or fit a clone."
             )
+
+    @property
+    def _n_raw(self):
+        """Columns of the raw predictions."""
+        return self._loss.n_raw(self._target.n_outputs)
 
     def _stops_early(self, data):
         if self.early_stopping == "auto":
@@ -280,7 +285,7 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         X = checks.check_features(self, X)
         blocks = self._blocks(Batch(X), self._params.dtype)
         workspace = Workspace(self._network, blocks.batch_size, self._params.dtype)
-        raw = np.empty((X.shape[0], self._target.n_outputs))
+        raw = np.empty((X.shape[0], self._n_raw))
         start = 0
         for batch in blocks:
             stop = start + batch.X.shape[0]

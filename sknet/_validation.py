@@ -23,7 +23,8 @@ __all__ = ["SHARED_CONSTRAINTS", "fit_context", "loss_constraint"]
 
 _POSITIVE_INT = Interval(Integral, 1, None, closed="left")
 _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
-_POSITIVE = Interval(Real, 0, None, closed="neither")
+POSITIVE = Interval(Real, 0, None, closed="neither")
+OPEN_UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 _FRACTION = Interval(Real, 0, 1, closed="left")
 
 #: What the parameters that both estimators share may be, in scikit-learn's terms.
@@ -35,7 +36,7 @@ SHARED_CONSTRAINTS = {
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
     "batch_size": [StrOptions({"auto"}), _POSITIVE_INT],
     "learning_rate": [StrOptions({"adaptive", *SCHEDULES}), Schedule],
-    "learning_rate_init": [_POSITIVE],
+    "learning_rate_init": [POSITIVE],
     "power_t": [_NOT_NEGATIVE],
     "max_iter": [_POSITIVE_INT],
     "shuffle": ["boolean"],
@@ -49,7 +50,7 @@ SHARED_CONSTRAINTS = {
     "validation_fraction": [_FRACTION],
     "beta_1": [_FRACTION],
     "beta_2": [_FRACTION],
-    "epsilon": [_POSITIVE],
+    "epsilon": [POSITIVE],
     "n_iter_no_change": [_POSITIVE_INT, Options(Real, {np.inf})],
     "max_fun": [_POSITIVE_INT],
     "dropout": [_FRACTION, "array-like"],
@@ -143,6 +144,44 @@ def check_solver_options(estimator):
         raise ValueError(
             f"solver='lbfgs' is not stochastic and cannot honour {', '.join(unusable)}. Use "
             "a stochastic solver such as 'adam', or leave these at their defaults."
+        )
+
+
+def check_quantile(estimator):
+    """Raise for quantiles that are not sorted, or not between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        With what is expected.
+    """
+    levels = np.atleast_1d(np.asarray(estimator.quantile, dtype=float))
+    inside = levels.size and ((levels > 0) & (levels < 1)).all()
+    if levels.ndim != 1 or not inside or not (np.diff(levels) > 0).all():
+        raise ValueError(
+            f"quantile must be a number in (0, 1) or an increasing list of these, got "
+            f"{estimator.quantile!r}."
+        )
+
+
+def check_domain(loss, y, name):
+    """Raise for targets that the loss is not defined for.
+
+    Raises
+    ------
+    ValueError
+        With the loss's domain, or if several quantiles are asked of several outputs.
+    """
+    if not loss.in_domain(y):
+        raise ValueError(
+            f"{type(loss).__name__} needs {loss.domain}; {name} has values from {y.min():.6g} "
+            f"to {y.max():.6g}."
+        )
+    n_outputs = 1 if y.ndim == 1 else y.shape[1]
+    if n_outputs > 1 and loss.n_raw(n_outputs) != n_outputs:
+        raise ValueError(
+            f"A list of quantiles needs one output, but {name} has {n_outputs}. Fit one "
+            "regressor for each output, or give one quantile."
         )
 
 

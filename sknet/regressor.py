@@ -1,14 +1,17 @@
 """The regressor."""
 
+import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.metrics import d2_pinball_score
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from sknet import _validation as checks
 from sknet._base import BaseNN, is_stochastic
 from sknet._building import make_loss
 from sknet._docstrings import shared_documentation
 from sknet.data.targets import RegressionTarget
-from sknet.nn.losses import LOSSES
+from sknet.nn.losses import LOSSES, Pinball
 
 
 @shared_documentation
@@ -23,9 +26,16 @@ class NNRegressor(RegressorMixin, BaseNN):
     Parameters
     ----------
     {parameters}
-    loss : "squared_error" or Loss, default="squared_error"
-        Half the squared error, summed over outputs, on standardised y; or an instance of a
-        ``Loss`` of ``sknet.nn.losses``.
+    loss : str or Loss, default="squared_error"
+        "squared_error" (half of it), "absolute_error" (for the median), "huber",
+        "quantile", "poisson" (y >= 0) and "gamma" (y > 0), both with a log link; or an
+        instance of a ``Loss`` of ``sknet.nn.losses``. Summed over outputs, on standardised
+        y; poisson and gamma divide y by its mean instead.
+    delta : float, default=1.35
+        Error beyond which "huber" is linear, in standard deviations of y.
+    quantile : float in (0, 1) or sorted list of these, default=0.5
+        What "quantile" estimates. A list gives one column for each, which do not cross; y
+        must then have one column.
     {more_parameters}
 
     Attributes
@@ -54,6 +64,8 @@ class NNRegressor(RegressorMixin, BaseNN):
         "loss": checks.loss_constraint(
             name for name, loss in LOSSES.items() if loss.task == "regression"
         ),
+        "delta": [checks.POSITIVE],
+        "quantile": [checks.OPEN_UNIT_INTERVAL, "array-like"],
     }
     _numeric_y = True
 
@@ -63,6 +75,8 @@ class NNRegressor(RegressorMixin, BaseNN):
         activation="relu",
         *,
         loss="squared_error",
+        delta=1.35,
+        quantile=0.5,
         solver="adam",
         alpha=5e-7,
         l1_ratio=0.0,
@@ -93,6 +107,8 @@ class NNRegressor(RegressorMixin, BaseNN):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.loss = loss
+        self.delta = delta
+        self.quantile = quantile
         self.solver = solver
         self.alpha = alpha
         self.l1_ratio = l1_ratio
@@ -120,14 +136,22 @@ class NNRegressor(RegressorMixin, BaseNN):
         self.standardize = standardize
         self.dtype = dtype
 
+    def _validate_params(self):
+        super()._validate_params()
+        checks.check_quantile(self)
+
     def _make_target(self, data, classes=None):
-        return RegressionTarget(self.standardize).fit(data.y, data.sample_weight)
+        loss = make_loss(self)
+        checks.check_domain(loss, data.y, "y")
+        target = RegressionTarget(self.standardize, shift=loss.shifts_y)
+        return target.fit(data.y, data.sample_weight)
 
     def _make_loss(self):
         return make_loss(self)
 
     def _check_target(self, y, name):
         self._target.check_outputs(y, name)
+        checks.check_domain(self._loss, y, name)
 
     def _strata(self, y):
         return None
@@ -173,11 +197,47 @@ class NNRegressor(RegressorMixin, BaseNN):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions in y's units. float32 for float32 X, else float64.
+            Predictions in y's units; with a list of quantiles, one column for each.
+            float32 for float32 X, else float64.
         """
         raw, dtype = self._raw_predict(X)
         prediction = self._target.inverse_transform(self._loss.inverse_link(raw))
+        if prediction.shape[1] == 1 and not self._predicts_quantiles:
+            prediction = prediction[:, 0]
         return prediction.astype(dtype, copy=False)
+
+    def score(self, X, y, sample_weight=None):
+        """Return R2; for the quantile loss, the mean D2 of the pinball loss.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict for.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            What is true of them.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        float
+            1 at best; 0 for the best constant.
+        """
+        check_is_fitted(self)
+        if not isinstance(self._loss, Pinball):
+            return super().score(X, y, sample_weight)
+        prediction = self.predict(X)
+        levels = np.atleast_1d(self._loss.quantile)
+        columns = prediction.T if self._predicts_quantiles else [prediction]
+        scores = [
+            d2_pinball_score(y, column, sample_weight=sample_weight, alpha=level)
+            for level, column in zip(levels, columns, strict=True)
+        ]
+        return float(np.mean(scores))
+
+    @property
+    def _predicts_quantiles(self):
+        return isinstance(self._loss, Pinball) and self._loss.several
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

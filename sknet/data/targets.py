@@ -76,14 +76,17 @@ class RegressionTarget:
     ----------
     standardize : bool
         Without it, y is used as it is.
+    shift : bool, default=True
+        Whether y may be shifted. If not, it is divided by its mean.
 
     Attributes
     ----------
     mean_, scale_ : ndarray of shape (n_outputs,)
     """
 
-    def __init__(self, standardize):
+    def __init__(self, standardize, shift=True):
         self.standardize = standardize
+        self.shift = shift
 
     def fit(self, y, sample_weight=None):
         """Learn the weighted mean and standard deviation of each column."""
@@ -91,14 +94,11 @@ class RegressionTarget:
         self.n_outputs = Y.shape[1]
         self.mean_, self.scale_ = np.zeros(self.n_outputs), np.ones(self.n_outputs)
         if self.standardize:
-            self.mean_ = np.average(Y, axis=0, weights=sample_weight)
-            # Scaled first, so that squares neither overflow nor vanish.
-            deviation = Y - self.mean_
-            largest = np.abs(deviation).max(axis=0)
-            constant = largest <= 8 * np.finfo(np.float64).eps * np.abs(self.mean_)
-            largest[constant] = 1
-            variance = np.average((deviation / largest) ** 2, axis=0, weights=sample_weight)
-            self.scale_ = np.where(constant, 1, largest * np.sqrt(variance))
+            mean = np.average(Y, axis=0, weights=sample_weight)
+            if self.shift:
+                self.mean_, self.scale_ = mean, _deviation(Y - mean, mean, sample_weight)
+            else:
+                self.scale_ = mean
         return self
 
     def check_outputs(self, y, name):
@@ -115,6 +115,15 @@ class RegressionTarget:
         return ((Y - self.mean_) / self.scale_).astype(dtype)
 
     def inverse_transform(self, prediction):
-        """Return predictions in y's units, one-dimensional for one output."""
-        Y = prediction * self.scale_ + self.mean_
-        return Y.ravel() if self.n_outputs == 1 else Y
+        """Return predictions in y's units; their columns may be several of one output."""
+        return prediction * self.scale_ + self.mean_
+
+
+def _deviation(deviation, mean, sample_weight):
+    """Return the standard deviation of each column, one for those constant up to rounding."""
+    # Scaled first, so that squares neither overflow nor vanish.
+    largest = np.abs(deviation).max(axis=0)
+    constant = largest <= 8 * np.finfo(np.float64).eps * np.abs(mean)
+    largest[constant] = 1
+    variance = np.average((deviation / largest) ** 2, axis=0, weights=sample_weight)
+    return np.where(constant, 1, largest * np.sqrt(variance))

@@ -5,6 +5,7 @@ To add one: subclass :class:`Loss`, write ``pointwise``, and give it a line in
 """
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar
 
 import numpy as np
@@ -23,6 +24,18 @@ class Loss:
     task: ClassVar[str] = "regression"
     #: The inverse link's name, as in scikit-learn's ``out_activation_``.
     out_activation: ClassVar[str] = "identity"
+    #: Whether y may be shifted, and not only scaled, to standardise it.
+    shifts_y: ClassVar[bool] = True
+    #: The values that y may have, in words.
+    domain: ClassVar[str] = "any number"
+
+    def in_domain(self, y):
+        """Whether all of y are values that the loss is defined for."""
+        return True
+
+    def n_raw(self, n_outputs):
+        """Return the number of raw predictions for ``n_outputs`` columns of y."""
+        return n_outputs
 
     def pointwise(self, y, raw, gradient_out):
         """Return l per row; write dl/draw into ``gradient_out``, whose shape is raw's."""
@@ -55,6 +68,117 @@ class SquaredError(Loss):
     def pointwise(self, y, raw, gradient_out):
         np.subtract(raw, y, out=gradient_out)
         return 0.5 * np.einsum("ij,ij->i", gradient_out, gradient_out)
+
+
+@dataclass(frozen=True)
+class AbsoluteError(Loss):
+    """l = |raw - y|, identity link: estimates the median."""
+
+    def pointwise(self, y, raw, gradient_out):
+        error = raw - y
+        np.sign(error, out=gradient_out)
+        return np.abs(error, out=error).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """l = e^2 / 2 for |e| <= delta, delta (|e| - delta / 2) beyond, with e = raw - y.
+
+    Huber (1964); ``delta`` is in units of the (standardised) y.
+    """
+
+    delta: float = 1.35
+
+    def pointwise(self, y, raw, gradient_out):
+        error = raw - y
+        clipped = np.clip(error, -self.delta, self.delta, out=gradient_out)
+        # With c the clipped error, both branches are c (e - c / 2).
+        error -= 0.5 * clipped
+        return np.einsum("ij,ij->i", clipped, error)
+
+
+@dataclass(frozen=True)
+class Pinball(Loss):
+    """l = sum_k max(q_k e_k, (q_k - 1) e_k) with e_k = y - f_k: estimates quantiles q_k.
+
+    Koenker and Bassett (1978). A single ``quantile`` has f = raw. A sorted sequence has one
+    column each, f_1 = raw_1 and f_k = f_(k-1) + log(1 + exp(raw_k)), so that they never
+    cross; y then has one column.
+    """
+
+    quantile: float | tuple[float, ...] = 0.5
+
+    def __post_init__(self):
+        if not isinstance(self.quantile, Real):
+            object.__setattr__(self, "quantile", tuple(map(float, self.quantile)))
+
+    @property
+    def several(self):
+        """Whether there is a column for each of several quantiles."""
+        return not isinstance(self.quantile, Real)
+
+    def n_raw(self, n_outputs):
+        return len(self.quantile) if self.several else n_outputs
+
+    def pointwise(self, y, raw, gradient_out):
+        level = np.asarray(self.quantile, dtype=raw.dtype)
+        error = y - self.inverse_link(raw)
+        value = np.maximum(level * error, (level - 1) * error).sum(axis=1)
+        np.subtract(error < 0, level, out=gradient_out)
+        if self.several:
+            # Through the sums, then through log(1 + exp(raw)).
+            np.cumsum(gradient_out[:, ::-1].copy(), axis=1, out=gradient_out[:, ::-1])
+            gradient_out[:, 1:] *= special.expit(raw[:, 1:])
+        return value
+
+    def inverse_link(self, raw):
+        if not self.several:
+            return raw
+        steps = np.concatenate([raw[:, :1], np.logaddexp(0, raw[:, 1:])], axis=1)
+        return np.cumsum(steps, axis=1, out=steps)
+
+
+@dataclass(frozen=True)
+class HalfPoisson(Loss):
+    """l = exp(raw) - y raw for y >= 0, log link: half the Poisson deviance up to a constant."""
+
+    out_activation = "exp"
+    shifts_y = False
+    domain = "y >= 0, and not all zero"
+
+    def in_domain(self, y):
+        return bool((y >= 0).all() and (y > 0).any(axis=0).all())
+
+    def pointwise(self, y, raw, gradient_out):
+        np.exp(raw, out=gradient_out)
+        value = (gradient_out - y * raw).sum(axis=1)
+        gradient_out -= y
+        return value
+
+    def inverse_link(self, raw):
+        return np.exp(raw)
+
+
+@dataclass(frozen=True)
+class HalfGamma(Loss):
+    """l = raw + y exp(-raw) for y > 0, log link: half the gamma deviance up to a constant."""
+
+    out_activation = "exp"
+    shifts_y = False
+    domain = "y > 0"
+
+    def in_domain(self, y):
+        return bool((y > 0).all())
+
+    def pointwise(self, y, raw, gradient_out):
+        np.exp(np.negative(raw, out=gradient_out), out=gradient_out)
+        gradient_out *= y
+        value = (raw + gradient_out).sum(axis=1)
+        np.subtract(1, gradient_out, out=gradient_out)
+        return value
+
+    def inverse_link(self, raw):
+        return np.exp(raw)
 
 
 @dataclass(frozen=True)
@@ -109,6 +233,11 @@ class MultinomialLogLoss(Loss):
 
 LOSSES = {
     "squared_error": SquaredError,
+    "absolute_error": AbsoluteError,
+    "huber": Huber,
+    "quantile": Pinball,
+    "poisson": HalfPoisson,
+    "gamma": HalfGamma,
     "log_loss": MultinomialLogLoss,
     "binary_log_loss": BinaryLogLoss,
 }
