@@ -1,0 +1,65 @@
+"""Small data sets and guards that the tests of the estimators share."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import sknet._base
+from sknet import NNClassifier, NNRegressor
+
+
+@pytest.fixture
+def binary():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 5))
+    return X, (X[:, 0] + X[:, 1] ** 2 > 0.7).astype(int)
+
+
+@pytest.fixture
+def multiclass():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(150, 4))
+    names = np.array(["ash", "beech", "cedar"])
+    return X, names[np.digitize(X[:, 0] + X[:, 1], [-0.7, 0.7])]
+
+
+@pytest.fixture
+def multilabel():
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(150, 4))
+    return X, np.column_stack([X[:, 0] > 0, X[:, 1] > 0.5, X[:, 0] + X[:, 2] > 0]).astype(int)
+
+
+@pytest.fixture
+def regression():
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(120, 5))
+    return X, 3 * X[:, 0] - 2 * np.abs(X[:, 1]) + 0.1 * rng.normal(size=120) + 5
+
+
+@pytest.fixture
+def multioutput(regression):
+    X, y = regression
+    return X, np.column_stack([y, X[:, 2] * 100, X[:, 3] - X[:, 4]])
+
+
+@pytest.fixture(params=[NNClassifier, NNRegressor])
+def problem(request, binary, regression):
+    """Each estimator's class with data for it."""
+    X, y = binary if request.param is NNClassifier else regression
+    return SimpleNamespace(cls=request.param, X=X, y=y)
+
+
+@pytest.fixture
+def forbid_training(monkeypatch):
+    """Return a function after which it is an error to reach the training loop."""
+
+    def reached(*args, **kwargs):
+        raise AssertionError("training was reached")
+
+    def forbid():
+        monkeypatch.setattr(sknet._base, "train", reached)
+        monkeypatch.setattr(sknet._base, "train_lbfgs", reached)
+
+    return forbid

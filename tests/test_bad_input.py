@@ -1,0 +1,366 @@
+"""Bad input is met before training, with a message that helps, and changes nothing."""
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.exceptions import NotFittedError
+
+from sknet import NNClassifier, NNRegressor
+from sknet.nn.activations import ACTIVATIONS
+from sknet.nn.optimizers import OPTIMIZERS
+from sknet.nn.schedules import SCHEDULES, Cosine
+
+QUICK = {"max_iter": 2, "n_iter_no_change": np.inf, "random_state": 0}
+
+
+def assert_rejected(network, match, X, y, *args, method="fit", **kwargs):
+    """Assert that a method refuses its arguments and leaves the estimator as it was."""
+    before = joblib.hash(vars(network))
+    # scikit-learn raises a TypeError for None or a sparse matrix in the place of an array.
+    with pytest.raises((ValueError, TypeError), match=match):
+        getattr(network, method)(X, y, *args, **kwargs)
+    assert joblib.hash(vars(network)) == before
+
+
+# Data.
+
+
+def with_value(X, value):
+    X = X.copy()
+    X[3, 1] = value
+    return X
+
+
+BAD_DATA = {
+    "1-D X": (lambda X, y: (X[:, 0], y), "Expected 2D array, got 1D array instead"),
+    "3-D X": (lambda X, y: (X[np.newaxis], y), "Found array with dim 3"),
+    "lengths": (lambda X, y: (X[:10], y), "inconsistent numbers of samples"),
+    "no rows": (lambda X, y: (X[:0], y[:0]), "0 sample"),
+    "no columns": (lambda X, y: (X[:, :0], y), "0 feature"),
+    "inf": (lambda X, y: (with_value(X, np.inf), y), "Input X contains infinity"),
+    "NaN": (lambda X, y: (with_value(X, np.nan), y), "Input X contains NaN"),
+    "sparse inf": (lambda X, y: (sparse.csr_array(with_value(X, np.inf)), y), "infinity"),
+    "complex X": (lambda X, y: (X.astype(complex), y), "Complex data not supported"),
+    "NaN in y": (lambda X, y: (X, np.where(y == y[0], np.nan, y)), "Input y contains NaN"),
+    "inf in y": (lambda X, y: (X, np.where(y == y[0], np.inf, y)), "Input y contains inf"),
+    "no y": (lambda X, y: (X, None), "requires y to be passed"),
+    "3-D y": (lambda X, y: (X, np.zeros((len(y), 2, 2))), "dim 3"),
+}
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize(("change", "match"), list(BAD_DATA.values()), ids=list(BAD_DATA))
+def test_data(problem, forbid_training, change, match, fitted):
+    network = problem.cls((3,), **QUICK)
+    if fitted:
+        network.fit(problem.X, problem.y)
+    forbid_training()
+    assert_rejected(network, match, *change(problem.X, problem.y))
+
+
+def test_labels_must_be_classes(binary, forbid_training):
+    X, _ = binary
+    forbid_training()
+    assert_rejected(NNClassifier(), "Unknown label type: continuous", X, X[:, 0])
+    y = np.column_stack([X[:, 0] > 0, X[:, 0] > 1]) + np.array([0, 1])
+    assert_rejected(NNClassifier(), "Multioutput target|multiclass-multioutput", X, y)
+
+
+def test_numbers_must_be_numbers(regression, forbid_training):
+    X, y = regression
+    forbid_training()
+    assert_rejected(NNRegressor(), "could not convert string", X, np.full(len(y), "a"))
+    assert_rejected(NNRegressor(), "(?i)sparse", X, sparse.csr_array(y[:, np.newaxis]))
+
+
+@pytest.mark.parametrize(
+    ("weight", "match"),
+    [
+        (lambda n: np.where(np.arange(n) == 3, -1.0, 1.0), "Negative values"),
+        (lambda n: np.zeros(n), "at least one non-zero"),
+        (lambda n: np.ones(n - 1), r"sample_weight.shape == \("),
+        (lambda n: np.ones((n, 2)), "Sample weights must be 1D"),
+        (lambda n: np.full(n, np.nan), "contains NaN"),
+        (lambda n: np.full(n, np.inf), "contains infinity"),
+    ],
+)
+def test_sample_weight(problem, forbid_training, weight, match):
+    X, y = problem.X, problem.y
+    forbid_training()
+    assert_rejected(problem.cls(), match, X, y, sample_weight=weight(len(y)))
+    held_out = {"X_val": X, "y_val": y, "sample_weight_val": weight(len(y))}
+    assert_rejected(problem.cls(), match, X, y, **held_out)
+
+
+# Validation rows.
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_validation_data(problem, forbid_training, solver):
+    X, y = problem.X, problem.y
+    network = problem.cls(solver=solver)
+    forbid_training()
+    assert_rejected(network, "X_val is given without y_val", X, y, X_val=X)
+    assert_rejected(network, "y_val is given without X_val", X, y, y_val=y)
+    weight = np.ones(len(y))
+    match = "sample_weight_val is given without X_val"
+    assert_rejected(network, match, X, y, sample_weight_val=weight)
+    match = "The validation set is too small"
+    assert_rejected(network, match, X, y, X_val=X[:1], y_val=y[:1])
+    one = np.where(np.arange(len(y)) == 4, 1.0, 0.0)
+    assert_rejected(network, match, X, y, X_val=X, y_val=y, sample_weight_val=one)
+    assert_rejected(network, "inconsistent numbers", X, y, X_val=X, y_val=y[:-1])
+    match = f"X has 4 features, but {problem.cls.__name__} is expecting 5"
+    assert_rejected(network, match, X, y, X_val=X[:, :4], y_val=y)
+    assert_rejected(network, "contains NaN", X, y, X_val=with_value(X, np.nan), y_val=y)
+    y_nan = np.where(y == y[0], np.nan, y)
+    assert_rejected(network, "y_val contains NaN", X, y, X_val=X, y_val=y_nan)
+
+
+def test_validation_data_that_would_not_be_used(problem, forbid_training):
+    X, y = problem.X, problem.y
+    forbid_training()
+    match = "early_stopping=False would not use them"
+    assert_rejected(problem.cls(early_stopping=False), match, X, y, X_val=X, y_val=y)
+
+
+def test_validation_labels_that_training_lacks(multiclass, multilabel, forbid_training):
+    X, y = multiclass
+    forbid_training()
+    y_val = np.where(y == "ash", "yew", y)
+    match = "y_val has labels that training lacks: .*yew"
+    assert_rejected(NNClassifier(), match, X, y, X_val=X, y_val=y_val)
+    X, Y = multilabel
+    match = "y_val must have 3 columns"
+    assert_rejected(NNClassifier(), match, X, Y, X_val=X, y_val=Y[:, :2])
+
+
+def test_validation_outputs_that_training_lacks(multioutput, forbid_training):
+    X, Y = multioutput
+    forbid_training()
+    match = "y_val has 2 outputs, but training had 3"
+    assert_rejected(NNRegressor(), match, X, Y, X_val=X, y_val=Y[:, :2])
+    match = "y_val has 1 outputs, but training had 3"
+    assert_rejected(NNRegressor(), match, X, Y, X_val=X, y_val=Y[:, 0])
+
+
+@pytest.mark.parametrize(("n_rows", "fraction"), [(1, 0.5), (2, 0.5), (20, 0.01), (20, 0)])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_rows_too_few_to_split(problem, forbid_training, solver, n_rows, fraction):
+    network = problem.cls(early_stopping=True, validation_fraction=fraction, solver=solver)
+    forbid_training()
+    match = "The validation set is too small"
+    assert_rejected(network, match, problem.X[:n_rows], problem.y[:n_rows])
+
+
+# Parameters.
+
+
+@pytest.mark.parametrize(
+    ("name", "valid"),
+    [
+        ("solver", ["lbfgs", *OPTIMIZERS]),
+        ("activation", list(ACTIVATIONS)),
+        ("learning_rate", ["adaptive", *SCHEDULES]),
+        ("batch_size", ["auto"]),
+        ("early_stopping", ["auto"]),
+        ("scoring", ["loss", "r2", "accuracy"]),
+        ("dtype", ["auto", "float32", "float64"]),
+        ("loss", {NNClassifier: ["log_loss"], NNRegressor: ["squared_error"]}),
+    ],
+)
+def test_an_unknown_string_is_answered_with_the_valid_ones(
+    problem, forbid_training, name, valid
+):
+    network = problem.cls(**{name: "nonsense"})
+    forbid_training()
+    for option in valid[problem.cls] if isinstance(valid, dict) else valid:
+        match = f"The '{name}' parameter of {problem.cls.__name__} must .*'{option}'"
+        assert_rejected(network, match, problem.X, problem.y)
+
+
+def test_a_loss_for_the_other_task_is_refused(problem, forbid_training):
+    wrong = "squared_error" if problem.cls is NNClassifier else "log_loss"
+    forbid_training()
+    assert_rejected(problem.cls(loss=wrong), "The 'loss' parameter", problem.X, problem.y)
+
+
+BAD_VALUES = [
+    {"hidden_layer_sizes": 0},
+    {"hidden_layer_sizes": -1},
+    {"hidden_layer_sizes": 2.5},
+    {"hidden_layer_sizes": (10, 0)},
+    {"hidden_layer_sizes": (10, -5)},
+    {"hidden_layer_sizes": (10, 2.5)},
+    {"hidden_layer_sizes": [[10]]},
+    {"hidden_layer_sizes": np.array(3)},
+    {"hidden_layer_sizes": None},
+    {"activation": ["relu"], "hidden_layer_sizes": (3, 3)},
+    {"activation": ["relu", "nonsense"], "hidden_layer_sizes": (3, 3)},
+    {"activation": ["relu", ["relu"]], "hidden_layer_sizes": (3, 3)},
+    {"activation": 3},
+    {"dropout": 1.0},
+    {"dropout": -0.1},
+    {"dropout": np.nan},
+    {"dropout": [0.1], "hidden_layer_sizes": (3, 3)},
+    {"dropout": [0.1, 1.0], "hidden_layer_sizes": (3, 3)},
+    {"dropout": [0.1, "a"], "hidden_layer_sizes": (3, 3)},
+    {"batch_size": 0},
+    {"batch_size": 2.5},
+    {"alpha": -1.0},
+    {"alpha": np.nan},
+    {"l1_ratio": 1.5},
+    {"learning_rate_init": 0},
+    {"learning_rate_init": -1e-3},
+    {"max_iter": 0},
+    {"tol": -1.0},
+    {"verbose": -1},
+    {"momentum": 1.5},
+    {"validation_fraction": 1.0},
+    {"beta_1": 1.0},
+    {"beta_2": -0.1},
+    {"epsilon": 0},
+    {"n_iter_no_change": 0},
+    {"n_iter_no_change": 2.5},
+    {"n_iter_no_change": -np.inf},
+    {"max_fun": 0},
+    {"power_t": -1},
+    {"shuffle": "yes"},
+    {"standardize": None},
+    {"random_state": "seed"},
+    {"solver": None},
+    {"loss": None},
+]
+
+
+@pytest.mark.parametrize("parameters", BAD_VALUES, ids=str)
+def test_values(problem, forbid_training, parameters):
+    network = problem.cls(**parameters)
+    name = next(iter(parameters))
+    forbid_training()
+    assert_rejected(network, name, problem.X, problem.y)
+    classes = {"classes": [0, 1]} if problem.cls is NNClassifier else {}
+    assert_rejected(network, name, problem.X, problem.y, method="partial_fit", **classes)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"dropout": 0.1},
+        {"dropout": [0.0, 0.1], "hidden_layer_sizes": (3, 3)},
+        {"learning_rate": "cosine"},
+        {"learning_rate": Cosine()},
+        {"learning_rate": "adaptive"},
+    ],
+    ids=str,
+)
+def test_options_that_lbfgs_cannot_honour(problem, forbid_training, parameters):
+    network = problem.cls(solver="lbfgs", **parameters)
+    forbid_training()
+    name = next(iter(parameters))
+    assert_rejected(network, f"(?s)lbfgs.*cannot honour {name}", problem.X, problem.y)
+
+
+# What must fit to an earlier call.
+
+
+@pytest.mark.parametrize("method", ["predict", "score", "fit", "partial_fit"])
+def test_feature_names_and_number(problem, forbid_training, method):
+    X, y = pd.DataFrame(problem.X, columns=list("abcde")), problem.y
+    network = problem.cls((3,), warm_start=True, **QUICK).fit(X, y)
+    forbid_training()
+    args = () if method == "predict" else (y,)
+
+    def call(X):
+        before = joblib.hash(vars(network))
+        with pytest.raises(ValueError) as error:
+            getattr(network, method)(X, *args)
+        assert joblib.hash(vars(network)) == before
+        return str(error.value)
+
+    assert "feature names should match" in call(X.rename(columns={"a": "z"}))
+    assert "feature names should match" in call(X[list("edcba")])
+
+
+@pytest.mark.parametrize("method", ["predict", "score", "fit", "partial_fit"])
+def test_number_of_features(problem, forbid_training, method):
+    network = problem.cls((3,), warm_start=True, **QUICK).fit(problem.X, problem.y)
+    forbid_training()
+    before = joblib.hash(vars(network))
+    with pytest.raises(ValueError, match="X has 3 features, but .* is expecting 5 features"):
+        getattr(network, method)(
+            problem.X[:, :3], *(() if method == "predict" else [problem.y])
+        )
+    assert joblib.hash(vars(network)) == before
+
+
+def test_feature_names_of_the_validation_rows(problem, forbid_training):
+    X = pd.DataFrame(problem.X, columns=list("abcde"))
+    forbid_training()
+    renamed = X.rename(columns={"a": "z"})
+    match = "feature names should match"
+    assert_rejected(problem.cls(), match, X, problem.y, X_val=renamed, y_val=problem.y)
+
+
+def test_predict_needs_a_fit(problem):
+    network = problem.cls()
+    with pytest.raises(NotFittedError):
+        network.predict(problem.X)
+    for name in ["coefs_", "intercepts_", "loss_", "out_activation_", "validation_scores_"]:
+        with pytest.raises((NotFittedError, AttributeError)):
+            getattr(network, name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden_layer_sizes": (4,)},
+        {"hidden_layer_sizes": (3, 3)},
+        {"activation": "tanh"},
+        {"dropout": 0.5},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_layers_that_changed(problem, forbid_training, method, change):
+    network = problem.cls((3,), warm_start=True, **QUICK).fit(problem.X, problem.y)
+    forbid_training()
+    network.set_params(**change)
+    match = "layers have changed since the last fit"
+    assert_rejected(network, match, problem.X, problem.y, method=method)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_classes_that_are_new(multiclass, multilabel, forbid_training, method):
+    X, y = multiclass
+    network = NNClassifier((3,), warm_start=True, **QUICK).fit(X, y)
+    labels = NNClassifier((3,), warm_start=True, **QUICK).fit(*multilabel)
+    forbid_training()
+    new = np.where(y == "ash", "yew", y)
+    assert_rejected(network, "y has labels that training lacks: .*yew", X, new, method=method)
+    assert_rejected(labels, "y must have 3 columns", X, multilabel[1][:, :2], method=method)
+    match = "y has labels that training lacks"
+    assert_rejected(network, match, X, multilabel[1], method=method)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_outputs_that_are_new(multioutput, forbid_training, method):
+    X, Y = multioutput
+    network = NNRegressor((3,), warm_start=True, **QUICK).fit(X, Y)
+    forbid_training()
+    match = "y has 2 outputs, but training had 3"
+    assert_rejected(network, match, X, Y[:, :2], method=method)
+
+
+def test_classes_of_partial_fit(multiclass, forbid_training):
+    X, y = multiclass
+    fitted = NNClassifier((3,), random_state=0).partial_fit(X, y, classes=np.unique(y))
+    forbid_training()
+    match = "classes must be passed on the first call"
+    assert_rejected(NNClassifier(), match, X, y, method="partial_fit")
+    match = "y has labels that training lacks: .*cedar"
+    classes = {"classes": ["ash", "beech"]}
+    assert_rejected(NNClassifier(), match, X, y, method="partial_fit", **classes)
+    assert_rejected(fitted, "not the same as on", X, y, method="partial_fit", **classes)

@@ -1,0 +1,161 @@
+"""sknet in the place of the installed scikit-learn's MLPs."""
+
+import inspect
+import warnings
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.utils._param_validation import StrOptions
+
+from sknet import NNClassifier, NNRegressor
+
+PAIRS = [(MLPClassifier, NNClassifier), (MLPRegressor, NNRegressor)]
+# Cheap, and without a warning that the epochs are too few.
+QUICK = {"max_iter": 3, "n_iter_no_change": np.inf, "random_state": 0}
+
+
+def data_for(cls):
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    y = X[:, 0] - X[:, 1]
+    return (X, (y > 0).astype(int)) if issubclass(cls, MLPClassifier | NNClassifier) else (X, y)
+
+
+def string_options():
+    """Yield every string that scikit-learn's constraints list."""
+    for theirs, ours in PAIRS:
+        for name, constraints in theirs._parameter_constraints.items():
+            # The regressor's losses have their own test.
+            if name != "loss" and name in theirs().get_params():
+                for constraint in constraints:
+                    if isinstance(constraint, StrOptions):
+                        for option in sorted(constraint.options):
+                            yield pytest.param(
+                                ours, name, option, id=f"{ours.__name__}-{option}"
+                            )
+
+
+def public_attributes(fitted):
+    """Return what ends with an underscore and is not private: attributes and properties."""
+    names = {*vars(fitted), *dir(type(fitted))}
+    names = {n for n in names if n.endswith("_") and not n.startswith("_")}
+    return {name for name in names if hasattr(fitted, name)}
+
+
+@pytest.mark.parametrize(("theirs", "ours"), PAIRS)
+def test_every_parameter_is_accepted(theirs, ours):
+    their_values = theirs().get_params()
+    assert set(their_values) <= set(ours().get_params())
+    X, y = data_for(ours)
+    network = ours(**{**their_values, **QUICK}).fit(X, y)
+    assert network.n_iter_ == 3
+
+
+@pytest.mark.parametrize(("ours", "name", "option"), list(string_options()))
+def test_every_option_is_accepted(ours, name, option):
+    solver = {"solver": "sgd"} if name == "learning_rate" else {}
+    X, y = data_for(ours)
+    network = ours((4,), **{**QUICK, **solver, "max_iter": 200, name: option}).fit(X, y)
+    assert network.loss_ < network.loss_curve_[0]
+
+
+@pytest.mark.parametrize("ours", [NNClassifier, NNRegressor])
+def test_only_layers_and_activation_are_positional(ours):
+    parameters = list(inspect.signature(ours).parameters.values())
+    assert [p.name for p in parameters[:2]] == ["hidden_layer_sizes", "activation"]
+    assert all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters[:2])
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters[2:])
+
+
+@pytest.mark.parametrize(("theirs", "ours"), PAIRS)
+def test_every_method_exists_with_its_arguments(theirs, ours):
+    methods = [
+        name
+        for name, member in inspect.getmembers(theirs(), callable)
+        if not name.startswith("_") and not name.endswith("_request")
+    ]
+    assert {"fit", "partial_fit", "predict", "score"} <= set(methods)
+    for name in methods:
+        their_arguments = list(inspect.signature(getattr(theirs(), name)).parameters)
+        our_arguments = list(inspect.signature(getattr(ours(), name)).parameters)
+        assert set(their_arguments) <= set(our_arguments), name
+        assert our_arguments[:2] == their_arguments[:2], name
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize(("theirs", "ours"), PAIRS)
+def test_every_fitted_attribute_exists(theirs, ours, solver, early_stopping):
+    X, y = data_for(ours)
+    X = pd.DataFrame(X, columns=list("abcd"))
+    options = {**QUICK, "solver": solver, "early_stopping": early_stopping, "max_iter": 400}
+    reference = theirs(hidden_layer_sizes=(7, 3), **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        reference.fit(X, y)
+    network = ours((7, 3), **options).fit(X, y)
+    expected = public_attributes(reference)
+    assert {"coefs_", "loss_", "n_iter_", "feature_names_in_", "t_"} <= expected
+    assert expected <= public_attributes(network)
+    # With early stopping by lbfgs these are None there, and not here.
+    for name in expected - {"validation_scores_", "best_validation_score_", "best_loss_"}:
+        theirs_is = type(getattr(reference, name))
+        kind = Real if issubclass(theirs_is, Real) else theirs_is
+        assert isinstance(getattr(network, name), kind), name
+    for name in ["n_layers_", "n_outputs_", "out_activation_", "n_features_in_"]:
+        assert getattr(network, name) == getattr(reference, name), name
+    for name in ["coefs_", "intercepts_"]:
+        shapes = [array.shape for array in getattr(reference, name)]
+        assert [array.shape for array in getattr(network, name)] == shapes
+    assert list(network.feature_names_in_) == list("abcd")
+    if early_stopping:
+        assert network.best_loss_ is None
+        assert network.best_validation_score_ == max(network.validation_scores_)
+        assert len(network.validation_scores_) == network.n_iter_
+    else:
+        assert network.validation_scores_ is None
+        assert network.best_validation_score_ is None
+        assert network.best_loss_ == min(network.loss_curve_)
+
+
+CODE = """
+from sklearn.neural_network import MLPClassifier
+
+model = MLPClassifier((64, 32), alpha=1e-3, early_stopping=True, random_state=0)
+model.fit(X_train, y_train)
+accuracy = model.score(X_test, y_test)
+probabilities = model.predict_proba(X_test)
+best = model.best_validation_score_
+epochs = len(model.loss_curve_)
+first_layer = model.coefs_[0].shape
+"""
+
+
+def test_code_works_when_only_the_import_changes():
+    X, y = load_digits(return_X_y=True)
+    split = train_test_split(X, y, random_state=0)
+    data = dict(zip(["X_train", "X_test", "y_train", "y_test"], split, strict=True))
+    theirs, ours = dict(data), dict(data)
+    exec(CODE, theirs)
+    line = "from sklearn.neural_network import MLPClassifier"
+    assert line in CODE
+    exec(CODE.replace(line, "from sknet import NNClassifier as MLPClassifier"), ours)
+    assert isinstance(ours["model"], NNClassifier)
+    assert ours["accuracy"] > theirs["accuracy"] - 0.02
+    assert ours["probabilities"].shape == theirs["probabilities"].shape
+    assert ours["first_layer"] == (64, 64)
+    assert ours["epochs"] == ours["model"].n_iter_ > 1
+    assert ours["best"] == max(ours["model"].validation_scores_)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+def test_a_loss_in_first_place_is_pointed_out(loss, forbid_training):
+    # scikit-learn's regressor takes its loss first.
+    X, y = data_for(NNRegressor)
+    forbid_training()
+    with pytest.raises(ValueError, match=rf"(?s)first positional.*loss='{loss}'"):
+        NNRegressor(loss).fit(X, y)
