@@ -6,6 +6,7 @@ from abc import ABCMeta, abstractmethod
 from functools import partial
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
@@ -20,9 +21,10 @@ from sknet._building import (
     random_streams,
 )
 from sknet._monitoring import EpochPrinter, Validation
+from sknet.data.augmentation import Augmentation
 from sknet.data.batches import Batch, Batches
+from sknet.data.encoding import TableEncoder
 from sknet.data.splitting import split_rows
-from sknet.data.tables import TableEncoder
 from sknet.nn.lbfgs import train_lbfgs
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
@@ -32,6 +34,10 @@ from sknet.nn.training import Stopping, TrainingState, train
 EARLY_STOPPING_ROWS = 10_000
 #: Rows of a mini-batch with batch_size="auto".
 AUTO_BATCH_SIZE = 200
+#: Bins of a number with numeric_embedding="piecewise_linear".
+N_BINS = 16
+#: Most bytes of encoded rows that are kept, instead of encoding them batch by batch.
+ENCODED_BYTES = 32 * 2**20
 #: Elements of the widest work array where rows are processed in blocks, outside of steps.
 BLOCK_ELEMENTS = 2**18
 
@@ -112,8 +118,10 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         )
         streams = random_streams(self.random_state)
         model._start(data, streams, warm=warm)
+        data = model._weighted(data)
         if held_out is not None:
             model._check_target(held_out.y, "y_val")
+            held_out = model._weighted(held_out)
         elif self._stops_early(data):
             data, held_out = model._split(data, streams["split"])
         dtype = model._params.dtype
@@ -123,12 +131,26 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         self.__dict__ = model.__dict__
         return self
 
-    def _check_training_data(self, X, y, sample_weight, *, reset):
+    def _check_training_data(self, X, y, sample_weight, *, reset, declared=False):
         return checks.check_training_data(
-            self, X, y, sample_weight, numeric_y=self._numeric_y, reset=reset
+            self,
+            X,
+            y,
+            sample_weight,
+            numeric_y=self._numeric_y,
+            reset=reset,
+            declared=declared,
         )
 
-    def _start(self, data, streams, *, warm, classes=None):
+    def _weighted(self, data):
+        """Return the rows with the weights that they shall have in training."""
+        return data
+
+    def _smoothed(self, y):
+        """Return the encoded target as training shall see it."""
+        return y
+
+    def _start(self, data, streams, *, warm, partial=False, classes=None):
         """Learn the encodings and draw the parameters; if ``warm``, keep what there is."""
         self.__dict__.pop("_training", None)
         if warm:
@@ -137,21 +159,26 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
             self._check_same_network()
             self._params = self._params.copy()
             return
-        self._table = TableEncoder(self.standardize)
-        self._table.fit(data.X, data.sample_weight, streams["tables"])
+        self._table = self._make_table(data, streams["tables"], keep_rare=partial)
         self._target = self._make_target(data, classes)
         self._loss = self._make_loss()
-        n_inputs = self._table.n_outputs(self.n_features_in_)
-        self._network = make_network(self, n_inputs, self._n_raw)
+        self._network = make_network(self, self._table, self._n_raw)
         self._params = self._network.init(streams["init"]).astype(choose_dtype(self, data))
 
+    def _make_table(self, data, rng, *, keep_rare):
+        """Return the encoder of X, fitted to the training data."""
+        n_levels = [] if self._reader is None else self._reader.n_levels_
+        n_bins = N_BINS if self.numeric_embedding == "piecewise_linear" else 0
+        checks.check_embedding(self, data.X)
+        table = TableEncoder(self.standardize, n_levels, n_bins)
+        return table.fit(data.X, data.sample_weight, rng, keep_rare=keep_rare)
+
     def _check_same_network(self):
-        n_inputs = self._network.n_inputs
-        if make_network(self, n_inputs, self._n_raw) != self._network:
+        if make_network(self, self._table, self._n_raw) != self._network:
             raise ValueError(
-                "The layers have changed since the last fit (hidden_layer_sizes, activation or "
-                "dropout), so its parameters cannot be continued from. Set warm_start=False, "
-                "or fit a clone."
+                "The layers have changed since the last fit (hidden_layer_sizes, activation, "
+                "dropout, normalization, n_members or numeric_embedding), so its parameters "
+                "cannot be continued from. Set warm_start=False, or fit a clone."
             )
 
     @property
@@ -184,32 +211,55 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         }
         stopping = make_stopping(self)
         if optimizer is None:
-            batches = self._blocks(data, dtype)
+            batches = self._batches(data, self._block_rows, dtype, training=True)
             return train_lbfgs(
                 objective, self._params, batches, stopping, self.max_fun, **options
             )
-        batches = self._mini_batches(data, streams["shuffle"])
+        batches = self._mini_batches(data, streams)
         rule = make_update_rule(self, optimizer)
         state = TrainingState.start(optimizer, self._params, streams["noise"])
         return train(objective, self._params, batches, rule, stopping, state, **options)
 
-    def _mini_batches(self, data, rng):
+    def _mini_batches(self, data, streams):
+        """Return the batches to make steps on."""
         batch_size = AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size
+        augment = None
+        if self.input_noise or self.mixup:
+            augment = Augmentation(
+                self.input_noise,
+                self.mixup,
+                self._table.n_numeric_,
+                self._table.n_plain_,
+                streams["augmentation"],
+            )
         return self._batches(
-            data, batch_size, self._params.dtype, rng if self.shuffle else None
+            data,
+            batch_size,
+            self._params.dtype,
+            training=True,
+            rng=streams["shuffle"] if self.shuffle else None,
+            augment=augment,
         )
 
     def _blocks(self, data, dtype):
+        """Return blocks of rows to evaluate."""
         return self._batches(data, self._block_rows, dtype)
 
-    def _batches(self, data, batch_size, dtype, rng=None):
+    def _batches(self, data, batch_size, dtype, *, training=False, **options):
         """Return batches of encoded rows, with weights of mean one."""
-        weight = data.sample_weight
+        X, y, weight = data
+        encode = partial(self._table.transform, dtype=dtype)
+        if y is not None:
+            y = self._target.transform(y, dtype)
+            if training:
+                y = self._smoothed(y)
+            # Rows that are used again and again are encoded once, where memory allows.
+            n_bytes = X.shape[0] * self._table.n_outputs_ * dtype.itemsize
+            if n_bytes <= ENCODED_BYTES and not sparse.issparse(X):
+                X, encode = encode(X), None
         if weight is not None:
             weight = (weight / weight.mean()).astype(dtype)
-        y = None if data.y is None else self._target.transform(data.y, dtype)
-        encode = partial(self._table.transform, dtype=dtype)
-        return Batches(Batch(data.X, y, weight), batch_size, encode, rng)
+        return Batches(Batch(X, y, weight), batch_size, encode, **options)
 
     @property
     def _block_rows(self):
@@ -244,23 +294,24 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         """Make one pass over the given rows, continuing from the last call."""
         model = copy.copy(self)
         first = not self.__sklearn_is_fitted__()
-        data = model._check_training_data(X, y, sample_weight, reset=first)
-        streams = random_streams(self.random_state)
-        state, shuffle = copy.deepcopy(vars(self).get("_training", (None, streams["shuffle"])))
-        model._start(data, streams, warm=not first, classes=classes)
+        data = model._check_training_data(X, y, sample_weight, reset=first, declared=True)
+        state, streams = copy.deepcopy(vars(self).get("_training", (None, None)))
+        streams = streams or random_streams(self.random_state)
+        model._start(data, streams, warm=not first, partial=True, classes=classes)
         optimizer, penalty = make_optimizer_and_penalty(self)
         if state is None or state.optimizer is not type(optimizer):
             state = TrainingState.start(optimizer, model._params, streams["noise"])
+        state = state.next_training()
         result = train(
             Objective(model._network, model._loss, penalty),
             model._params,
-            model._mini_batches(data, shuffle),
+            model._mini_batches(model._weighted(data), streams),
             make_update_rule(self, optimizer, horizon=False),
             Stopping(max_iter=1, tol=0.0, n_iter_no_change=np.inf),
             state,
             report=EpochPrinter(self.verbose) if self.verbose else None,
         )
-        model._training = state, shuffle
+        model._training = state, streams
         model._continue(self, result, data.X.shape[0])
         self.__dict__ = model.__dict__
         return self
@@ -285,7 +336,7 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         X = checks.check_features(self, X)
         blocks = self._blocks(Batch(X), self._params.dtype)
         workspace = Workspace(self._network, blocks.batch_size, self._params.dtype)
-        raw = np.empty((X.shape[0], self._n_raw))
+        raw = np.empty((X.shape[0], self._network.n_outputs))
         start = 0
         for batch in blocks:
             stop = start + batch.X.shape[0]
@@ -301,6 +352,8 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
         return tags
 
     def _dense_layers(self):

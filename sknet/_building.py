@@ -7,7 +7,9 @@ from sklearn.utils import check_random_state
 
 from sknet._validation import hidden_layer_sizes, per_layer
 from sknet.nn.activations import ACTIVATIONS, Identity
-from sknet.nn.layers import Dense, Dropout
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Columns, Embedding, PiecewiseLinear
+from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
+from sknet.nn.layers import Dense, Dropout, LayerNorm
 from sknet.nn.losses import LOSSES
 from sknet.nn.network import Network
 from sknet.nn.optimizers import OPTIMIZERS
@@ -15,12 +17,41 @@ from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES
 from sknet.nn.training import Stopping, UpdateRule
 
+#: Numbers that the network learns for each level of a category with many levels.
+EMBEDDING_SIZE = 8
 #: Training rows of float64 from which the network computes in float32.
 FLOAT32_ROWS = 1000
 
 
-def make_network(estimator, n_inputs, n_outputs):
-    """Return hidden layers, each with its dropout, and a linear output layer."""
+def make_network(estimator, table, n_raw):
+    """Return the layers between an encoded table and ``n_raw`` raw predictions a member."""
+    n_members = int(estimator.n_members)
+    front = _input_layers(estimator, table)
+    hidden = _hidden_layers(estimator, n_members)
+    if n_members > 1 and hidden:
+        output = EnsembleHead(n_raw, n_members)
+    else:
+        output = Dense(n_members * n_raw, Identity())
+    return Network((*front, *hidden, output), table.n_outputs_, n_members)
+
+
+def _input_layers(estimator, table):
+    """Return a layer that embeds numbers and categories, if there are any to be embedded."""
+    numeric = None
+    if estimator.numeric_embedding == "piecewise_linear":
+        numeric = PiecewiseLinear(table.bin_edges_)
+    elif estimator.numeric_embedding is not None:
+        numeric = NUMERIC_EMBEDDINGS[estimator.numeric_embedding]()
+    embeddings = [(1, Embedding(one.n_levels, EMBEDDING_SIZE)) for one in table.embedded_]
+    if (numeric is None or not table.n_numeric_) and not embeddings:
+        return []
+    n_other = table.n_plain_ - table.n_numeric_
+    parts = [(table.n_numeric_, numeric), (n_other, None), *embeddings]
+    return [Columns(tuple(part for part in parts if part[0]))]
+
+
+def _hidden_layers(estimator, n_members):
+    """Return the hidden layers, each with its normalisation and dropout."""
     layers = []
     for size, activation, dropout in zip(
         hidden_layer_sizes(estimator),
@@ -28,10 +59,19 @@ def make_network(estimator, n_inputs, n_outputs):
         per_layer(estimator, "dropout"),
         strict=True,
     ):
-        layers.append(Dense(int(size), _instance(activation, ACTIVATIONS, estimator)))
+        activation = _instance(activation, ACTIVATIONS, estimator)
+        # The activation follows the normalisation.
+        inner = activation if estimator.normalization is None else Identity()
+        if n_members == 1:
+            layers.append(Dense(int(size), inner))
+        else:
+            kind = EnsembleDense if layers else EnsembleInput
+            layers.append(kind(int(size), inner, n_members))
+        if estimator.normalization == "layer":
+            layers.append(LayerNorm(activation, n_members))
         if dropout:
-            layers.append(Dropout(dropout))
-    return Network((*layers, Dense(n_outputs, Identity())), n_inputs)
+            layers.append(Dropout(float(dropout)))
+    return layers
 
 
 def make_loss(estimator, name=None):
@@ -55,7 +95,13 @@ def make_update_rule(estimator, optimizer, *, horizon=True):
     schedule = _instance(name, SCHEDULES, estimator)
     if schedule.has_horizon and not horizon:
         schedule = SCHEDULES["constant"]()
-    return UpdateRule(optimizer, schedule, float(estimator.learning_rate_init), adaptive)
+    return UpdateRule(
+        optimizer,
+        schedule,
+        float(estimator.learning_rate_init),
+        adaptive,
+        estimator.ema_decay,
+    )
 
 
 def make_stopping(estimator):
@@ -77,7 +123,7 @@ def random_streams(random_state):
     One purpose's draws, whose number may depend on the rows, do not shift another's.
     """
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    purposes = ["tables", "init", "split", "shuffle", "noise"]
+    purposes = ["tables", "init", "split", "shuffle", "augmentation", "noise"]
     return dict(zip(purposes, np.random.default_rng(seed).spawn(len(purposes)), strict=True))
 
 

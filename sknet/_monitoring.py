@@ -13,8 +13,9 @@ class Validation:
 
     def __init__(self, model, objective, data, dtype):
         self._model = copy.copy(model)
-        # A scorer passes the validated array, which has no names.
+        # A scorer passes the validated array: without names, categories as level numbers.
         vars(self._model).pop("feature_names_in_", None)
+        self._model._reader = None
         self._objective = objective
         self._data = data
         self._batches = model._blocks(data, dtype)

@@ -6,6 +6,7 @@ The only home of scikit-learn's non-public names.
 from numbers import Integral, Real
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import _fit_context as fit_context
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
@@ -14,7 +15,9 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from sknet.data.batches import Batch
+from sknet.data.tables import TableReader, categorical_columns, is_frame
 from sknet.nn.activations import ACTIVATIONS, Activation
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.optimizers import OPTIMIZERS, Optimizer
 from sknet.nn.schedules import SCHEDULES, Schedule
@@ -25,7 +28,7 @@ _POSITIVE_INT = Interval(Integral, 1, None, closed="left")
 _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 POSITIVE = Interval(Real, 0, None, closed="neither")
 OPEN_UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
-_FRACTION = Interval(Real, 0, 1, closed="left")
+FRACTION = Interval(Real, 0, 1, closed="left")
 
 #: What the parameters that both estimators share may be, in scikit-learn's terms.
 SHARED_CONSTRAINTS = {
@@ -47,13 +50,20 @@ SHARED_CONSTRAINTS = {
     "momentum": [Interval(Real, 0, 1, closed="both")],
     "nesterovs_momentum": ["boolean"],
     "early_stopping": [StrOptions({"auto"}), "boolean"],
-    "validation_fraction": [_FRACTION],
-    "beta_1": [_FRACTION],
-    "beta_2": [_FRACTION],
+    "validation_fraction": [FRACTION],
+    "beta_1": [FRACTION],
+    "beta_2": [FRACTION],
     "epsilon": [POSITIVE],
     "n_iter_no_change": [_POSITIVE_INT, Options(Real, {np.inf})],
     "max_fun": [_POSITIVE_INT],
-    "dropout": [_FRACTION, "array-like"],
+    "dropout": [FRACTION, "array-like"],
+    "normalization": [StrOptions({"layer"}), None],
+    "input_noise": [_NOT_NEGATIVE],
+    "mixup": [_NOT_NEGATIVE],
+    "ema_decay": [Interval(Real, 0, 1, closed="left"), None],
+    "n_members": [_POSITIVE_INT],
+    "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+    "numeric_embedding": [StrOptions(set(NUMERIC_EMBEDDINGS)), None],
     "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
     "standardize": ["boolean"],
     "dtype": [StrOptions({"auto", "float32", "float64"})],
@@ -140,11 +150,34 @@ def check_solver_options(estimator):
         unusable.append(f"learning_rate={estimator.learning_rate!r}")
     if any(per_layer(estimator, "dropout")):
         unusable.append(f"dropout={estimator.dropout!r}")
+    unusable += [
+        f"{name}={getattr(estimator, name)!r}"
+        for name in ("input_noise", "mixup", "ema_decay")
+        if getattr(estimator, name)
+    ]
     if unusable:
         raise ValueError(
             f"solver='lbfgs' is not stochastic and cannot honour {', '.join(unusable)}. Use "
             "a stochastic solver such as 'adam', or leave these at their defaults."
         )
+
+
+def check_class_weight(estimator, classes):
+    """Raise for weights of classes that do not exist.
+
+    Raises
+    ------
+    ValueError
+        With those classes.
+    """
+    weights = estimator.class_weight
+    if isinstance(weights, dict):
+        unknown = [label for label in weights if label not in set(classes.tolist())]
+        if unknown:
+            raise ValueError(
+                f"class_weight has weights for {unknown}, which are not among the classes "
+                f"{classes.tolist()}."
+            )
 
 
 def check_quantile(estimator):
@@ -185,29 +218,23 @@ def check_domain(loss, y, name):
         )
 
 
-def check_training_data(estimator, X, y, sample_weight, *, numeric_y, reset):
+def check_training_data(estimator, X, y, sample_weight, *, numeric_y, reset, declared=False):
     """Return validated rows of positive weight as a Batch.
 
-    X becomes a float array, or CSR; y stays in the user's labels or units, with one
-    dimension if it has one column. Sets ``n_features_in_`` and ``feature_names_in_`` of
-    ``estimator`` if ``reset``, else holds X against them.
+    X becomes a float array, with categories as level numbers, or CSR; y stays in the user's
+    labels or units, with one dimension if it has one column. Sets ``n_features_in_``, ``feature_names_in_`` and
+    ``_reader`` of ``estimator`` if ``reset``, else holds X against them. ``declared``: levels
+    that a category dtype declares count even if X lacks them.
 
     Raises
     ------
     ValueError
         As scikit-learn does; and if all weights are zero.
     """
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        reset=reset,
-        accept_sparse="csr",
-        dtype=[np.float64, np.float32],
-        multi_output=True,
-        y_numeric=numeric_y,
-    )
-    return _without_zero_weights(X, _check_y(y, numeric_y), sample_weight)
+    X = check_features(estimator, X, reset=reset, declared=declared)
+    y = check_y(y, numeric_y, "y")
+    check_consistent_length(X, y)
+    return _without_zero_weights(X, y, sample_weight)
 
 
 def check_validation_data(estimator, X_val, y_val, sample_weight_val, *, numeric_y):
@@ -232,15 +259,9 @@ def check_validation_data(estimator, X_val, y_val, sample_weight_val, *, numeric
             "early_stopping to 'auto' or True."
         )
     X_val = check_features(estimator, X_val)
-    y_val = check_array(
-        y_val,
-        accept_sparse="csr",
-        ensure_2d=False,
-        dtype="numeric" if numeric_y else None,
-        input_name="y_val",
-    )
+    y_val = check_y(y_val, numeric_y, "y_val")
     check_consistent_length(X_val, y_val)
-    data = _without_zero_weights(X_val, _check_y(y_val, numeric_y), sample_weight_val)
+    data = _without_zero_weights(X_val, y_val, sample_weight_val)
     if data.X.shape[0] < 2:
         raise ValueError(
             f"The validation set is too small: X_val has {data.X.shape[0]} row(s) of positive "
@@ -268,14 +289,87 @@ def check_partial_fit_classes(estimator, y, classes):
         )
 
 
-def check_features(estimator, X):
-    """Return X as a float array or CSR matrix, held against the features of training."""
+def check_features(estimator, X, *, reset=False, declared=False):
+    """Return X as a float array or CSR matrix, held against the features of training.
+
+    NaN stands for a missing value, in categories also for an unknown level.
+
+    Raises
+    ------
+    ValueError
+        As scikit-learn does; for infinity, and for NaN in sparse X.
+    """
+    if reset:
+        estimator._reader = _make_reader(estimator, X, declared)
+    if estimator._reader is not None:
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        return estimator._reader.read(X)
     return validate_data(
-        estimator, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32]
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        ensure_all_finite=True if sparse.issparse(X) else "allow-nan",
     )
 
 
-def _check_y(y, numeric):
+def _make_reader(estimator, X, declared):
+    """Return a fitted reader of X, or None if X has no categories."""
+    wanted = estimator.categorical_features
+    if wanted is None or (isinstance(wanted, str) and not is_frame(X)):
+        return None
+    if sparse.issparse(X):
+        raise ValueError("categorical_features cannot be used with sparse X.")
+    if not is_frame(X):
+        X = check_array(X, dtype=None, ensure_all_finite=False)
+    names = [str(name) for name in X.columns] if is_frame(X) else None
+    if categorical_columns(X, wanted, names).size == 0:
+        return None
+    return TableReader(wanted).fit(X, names, declared=declared)
+
+
+def check_members(n_members):
+    """Raise if there are no members to disagree.
+
+    Raises
+    ------
+    ValueError
+        With the remedy.
+    """
+    if n_members == 1:
+        raise ValueError(
+            "return_std=True needs the spread of several members: set n_members, for example "
+            "to 8, and fit again."
+        )
+
+
+def check_embedding(estimator, X):
+    """Raise for an embedding of numbers that X does not allow.
+
+    Raises
+    ------
+    ValueError
+        If X is sparse.
+    """
+    if estimator.numeric_embedding is not None and sparse.issparse(X):
+        raise ValueError(
+            f"numeric_embedding={estimator.numeric_embedding!r} needs dense X; sparse columns "
+            "would not stay sparse. Use numeric_embedding=None."
+        )
+
+
+def check_y(y, numeric, name):
+    """Return y as an array of one dimension if it has one column, else of two, or CSR.
+
+    Raises
+    ------
+    ValueError
+        If y is missing, not finite, or of a kind that no estimator takes.
+    """
+    if y is None:
+        raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
+    y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name=name)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     if numeric:

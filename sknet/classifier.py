@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 
 from sknet import _validation as checks
@@ -9,6 +10,7 @@ from sknet._base import BaseNN, is_stochastic
 from sknet._building import make_loss
 from sknet._docstrings import shared_documentation
 from sknet.data.targets import ClassTarget
+from sknet.nn.ensembles import by_member
 
 
 @shared_documentation
@@ -27,6 +29,13 @@ class NNClassifier(ClassifierMixin, BaseNN):
         labels that do not exclude each other); or an instance of a ``Loss`` of
         ``sknet.nn.losses``, which for two classes gets one raw column and must have an
         inverse link h with h(-raw) = 1 - h(raw).
+    class_weight : dict, "balanced", list of dicts or None, default=None
+        Weights of the classes, multiplied into ``sample_weight``; "balanced" makes all
+        classes weigh the same. For a multi-label target a list with a dict for each label, as
+        in scikit-learn. ``partial_fit`` takes no "balanced".
+    label_smoothing : float in [0, 1), default=0.0
+        Share of each training target that is spread over all classes alike. It keeps
+        probabilities from extremes; the validation loss stays that of the true labels.
     {more_parameters}
 
     Attributes
@@ -55,6 +64,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
     _parameter_constraints = {
         **checks.SHARED_CONSTRAINTS,
         "loss": checks.loss_constraint({"log_loss"}),
+        "class_weight": [checks.StrOptions({"balanced"}), dict, list, None],
+        "label_smoothing": [checks.FRACTION],
     }
     _numeric_y = False
 
@@ -64,6 +75,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         activation="relu",
         *,
         loss="log_loss",
+        class_weight=None,
+        label_smoothing=0.0,
         solver="adam",
         alpha=5e-7,
         l1_ratio=0.0,
@@ -87,13 +100,22 @@ class NNClassifier(ClassifierMixin, BaseNN):
         n_iter_no_change=10,
         max_fun=15000,
         dropout=0.0,
+        normalization=None,
+        input_noise=0.0,
+        mixup=0.0,
+        ema_decay=None,
+        n_members=1,
         scoring="loss",
         standardize=True,
+        categorical_features="from_dtype",
+        numeric_embedding=None,
         dtype="auto",
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.loss = loss
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
         self.solver = solver
         self.alpha = alpha
         self.l1_ratio = l1_ratio
@@ -117,14 +139,22 @@ class NNClassifier(ClassifierMixin, BaseNN):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.dropout = dropout
+        self.normalization = normalization
+        self.input_noise = input_noise
+        self.mixup = mixup
+        self.ema_decay = ema_decay
+        self.n_members = n_members
         self.scoring = scoring
         self.standardize = standardize
+        self.categorical_features = categorical_features
+        self.numeric_embedding = numeric_embedding
         self.dtype = dtype
 
     def _make_target(self, data, classes=None):
         target = ClassTarget().fit(data.y, classes)
         self.classes_ = target.classes_
         target.check_labels(data.y, "y")
+        checks.check_class_weight(self, target.classes_)
         return target
 
     def _make_loss(self):
@@ -134,6 +164,17 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
     def _check_target(self, y, name):
         self._target.check_labels(y, name)
+
+    def _weighted(self, data):
+        if self.class_weight is None:
+            return data
+        weight = compute_sample_weight(self.class_weight, data.y)
+        if data.sample_weight is not None:
+            weight = weight * data.sample_weight
+        return data._replace(sample_weight=weight)
+
+    def _smoothed(self, y):
+        return self._target.smooth(y, self.label_smoothing) if self.label_smoothing else y
 
     def _strata(self, y):
         return None if self._target.kind == "multilabel" else y
@@ -169,6 +210,12 @@ class NNClassifier(ClassifierMixin, BaseNN):
             If parameters or data are invalid, y has a class that is not in ``classes``, or
             training diverges. The estimator is left as it was.
         """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all rows at once, which partial_fit never has. "
+                "Give the weights as a dict, for example from "
+                "sklearn.utils.class_weight.compute_class_weight."
+            )
         checks.check_partial_fit_classes(self, y, classes)
         return self._partial_fit(X, y, sample_weight, classes)
 
@@ -185,28 +232,41 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             Labels; 0 and 1 for a multi-label target.
         """
-        raw, _ = self._raw_predict(X)
-        return self._target.labels(raw)
+        decision, _ = self._decision(X)
+        return self._target.labels(decision)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X, return_std=False):
         """Predict probabilities.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to predict for.
+        return_std : bool, default=False
+            Whether to return the standard deviation of the members' probabilities as well,
+            which needs ``n_members`` > 1.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
+        proba : ndarray of shape (n_samples, n_classes)
             The probability of each class, in the order of ``classes_``; for a multi-label
-            target, of each label. float32 for float32 X, else float64.
+            target, of each label. The mean of the members, if there are several. float32 for
+            float32 X, else float64.
+        std : ndarray of shape (n_samples, n_classes)
+            With ``return_std``.
+
+        Raises
+        ------
+        ValueError
+            If ``return_std`` is asked of a network without members.
         """
         raw, dtype = self._raw_predict(X)
-        proba = self._target.probabilities(raw, self._loss.inverse_link).astype(dtype)
-        # Rounding must not turn a probability into a certainty, whose log loss is infinite.
-        limits = np.finfo(dtype)
-        return np.clip(proba, limits.tiny, 1 - limits.epsneg, out=proba)
+        members = self._member_probabilities(raw)
+        proba = _without_certainty(members.mean(axis=1).astype(dtype))
+        if not return_std:
+            return proba
+        checks.check_members(self._network.n_members)
+        return proba, members.std(axis=1).astype(dtype)
 
     def predict_log_proba(self, X):
         """Predict logarithms of probabilities.
@@ -235,13 +295,34 @@ class NNClassifier(ClassifierMixin, BaseNN):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             For two classes, the logit of the second; else one column for each class or
-            label. A softmax's logits are defined up to a constant of the row.
+            label. A softmax's logits are defined up to a constant of the row. With several
+            members, of the mean probability: its logit, or its logarithm for more than two
+            classes.
         """
+        decision, dtype = self._decision(X)
+        decision = decision.astype(dtype, copy=False)
+        return decision[:, 0] if self._target.kind == "binary" else decision
+
+    def _decision(self, X):
+        """Return the decision function's columns in float64, and the dtype it should have."""
         raw, dtype = self._raw_predict(X)
-        logits = raw.astype(dtype, copy=False)
-        return logits[:, 0] if self._target.kind == "binary" else logits
+        if self._network.n_members == 1:
+            return raw, dtype
+        proba = _without_certainty(self._member_probabilities(raw).mean(axis=1))
+        return self._target.decision(proba), dtype
+
+    def _member_probabilities(self, raw):
+        """Return probabilities as an array (rows, members, classes)."""
+        members = by_member(raw, self._network.n_members)
+        return self._target.probabilities(members, self._loss.inverse_link)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _without_certainty(proba):
+    """Keep rounding from turning a probability into a certainty, whose log loss is infinite."""
+    limits = np.finfo(proba.dtype)
+    return np.clip(proba, limits.tiny, 1 - limits.epsneg, out=proba)

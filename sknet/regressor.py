@@ -11,6 +11,7 @@ from sknet._base import BaseNN, is_stochastic
 from sknet._building import make_loss
 from sknet._docstrings import shared_documentation
 from sknet.data.targets import RegressionTarget
+from sknet.nn.ensembles import by_member
 from sknet.nn.losses import LOSSES, Pinball
 
 
@@ -100,8 +101,15 @@ class NNRegressor(RegressorMixin, BaseNN):
         n_iter_no_change=10,
         max_fun=15000,
         dropout=0.0,
+        normalization=None,
+        input_noise=0.0,
+        mixup=0.0,
+        ema_decay=None,
+        n_members=1,
         scoring="loss",
         standardize=True,
+        categorical_features="from_dtype",
+        numeric_embedding=None,
         dtype="auto",
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -132,8 +140,15 @@ class NNRegressor(RegressorMixin, BaseNN):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.dropout = dropout
+        self.normalization = normalization
+        self.input_noise = input_noise
+        self.mixup = mixup
+        self.ema_decay = ema_decay
+        self.n_members = n_members
         self.scoring = scoring
         self.standardize = standardize
+        self.categorical_features = categorical_features
+        self.numeric_embedding = numeric_embedding
         self.dtype = dtype
 
     def _validate_params(self):
@@ -186,22 +201,42 @@ class NNRegressor(RegressorMixin, BaseNN):
         """
         return self._partial_fit(X, y, sample_weight)
 
-    def predict(self, X):
+    def predict(self, X, return_std=False):
         """Predict the target.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to predict for.
+        return_std : bool, default=False
+            Whether to return the standard deviation of the members' predictions as well,
+            which needs ``n_members`` > 1. It says how far the members disagree, not how
+            noisy y is.
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions in y's units; with a list of quantiles, one column for each.
-            float32 for float32 X, else float64.
+        prediction : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In y's units; with a list of quantiles, one column for each. The mean of the
+            members, if there are several. float32 for float32 X, else float64.
+        std : ndarray of the same shape
+            With ``return_std``.
+
+        Raises
+        ------
+        ValueError
+            If ``return_std`` is asked of a network without members.
         """
         raw, dtype = self._raw_predict(X)
-        prediction = self._target.inverse_transform(self._loss.inverse_link(raw))
+        members = self._loss.inverse_link(by_member(raw, self._network.n_members))
+        members = self._target.inverse_transform(members)
+        prediction = self._as_y(members.mean(axis=1), dtype)
+        if not return_std:
+            return prediction
+        checks.check_members(self._network.n_members)
+        return prediction, self._as_y(members.std(axis=1), dtype)
+
+    def _as_y(self, prediction, dtype):
+        """Return predictions with one dimension if y had one."""
         if prediction.shape[1] == 1 and not self._predicts_quantiles:
             prediction = prediction[:, 0]
         return prediction.astype(dtype, copy=False)

@@ -29,18 +29,21 @@ class Batches:
         All rows: X dense or CSR, y a float array of shape (n_rows, n_outputs).
     batch_size : int
         Rows a batch; the last batch of an epoch may be smaller.
-    encode : callable
+    encode : callable or None
         ``encode(X)`` turns gathered rows into the network's input. Rows are encoded batch
-        by batch, so that X is never copied whole.
+        by batch, so that X is never copied whole. None: they are that already.
     rng : numpy Generator, optional
         Shuffles the rows anew for each epoch; without it they keep their order.
+    augment : callable, optional
+        ``augment(batch)`` changes each encoded batch.
     """
 
-    def __init__(self, data, batch_size, encode, rng=None):
+    def __init__(self, data, batch_size, encode, rng=None, augment=None):
         self.data = data
         self.n_rows = data.X.shape[0]
         self.batch_size = min(batch_size, self.n_rows)
         self._encode = encode
+        self._augment = augment
         # A single batch is the same rows in any order.
         self._rng = rng if len(self) > 1 else None
 
@@ -52,4 +55,6 @@ class Batches:
         for start in range(0, self.n_rows, self.batch_size):
             rows = slice(start, start + self.batch_size)
             batch = self.data.take(rows if order is None else order[rows])
-            yield batch._replace(X=self._encode(batch.X))
+            if self._encode is not None:
+                batch = batch._replace(X=self._encode(batch.X))
+            yield batch if self._augment is None else self._augment(batch)

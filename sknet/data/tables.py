@@ -1,131 +1,180 @@
-"""From the user's X to the network's input."""
+"""From the user's X, a frame or an array, to plain numbers."""
 
 import math
 
 import numpy as np
-from scipy import sparse
-
-#: Rows from which quantiles are estimated; of larger tables, this many drawn at random.
-QUANTILE_ROWS = 100_000
-#: Where the smooth clip saturates, in units of the robust scale.
-CLIP = 3.0
-BOUND = 1e15
+from sklearn.compose import ColumnTransformer
+from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
+from sklearn.utils import check_array
 
 
-class TableEncoder:
-    """Scales numeric columns robustly and clips them smoothly.
+class TableReader:
+    """Turns frames and arrays with categories into plain float arrays.
 
-    A dense column x becomes c((x - median) s), where c(u) = u / sqrt(1 + (u / 3)^2) keeps
-    values within +-3 without a corner, and s is the inverse of the interquartile range. If
-    that is zero, s is 2 / (max - min), and zero for a constant column. A sparse column keeps
-    its zeros: it becomes c(x s), where s takes the median magnitude of its non-zeros to 1/2,
-    as it takes the median distance from the center of a symmetric dense column.
-    Holzmueller, Grinsztajn and Steinwart, "Better by Default" (2024), section 3, for dense
-    columns.
+    Numeric columns keep their values, and come first. Categories become the numbers of their
+    levels; those that are missing, or that training lacks, become NaN.
 
     Parameters
     ----------
-    standardize : bool
-        Whether to scale at all.
+    categorical_features : "from_dtype", None or array-like of int, str or bool
+        As the estimators' parameter.
 
     Attributes
     ----------
-    center_, scale_ : ndarray of shape (n_features,) or None
-        The medians (None if sparse) and s.
+    categorical_ : ndarray of int
+        Positions of the categories among the columns of X.
+    n_levels_ : list of int
+        Levels of each category.
     """
 
-    def __init__(self, standardize):
-        self.standardize = standardize
-        self.center_ = self.scale_ = None
+    def __init__(self, categorical_features):
+        self.categorical_features = categorical_features
 
-    def fit(self, X, sample_weight, rng):
-        """Learn center and scale from weighted rows of a validated X."""
-        if not self.standardize:
-            return self
-        X, sample_weight = _subsample(X, sample_weight, rng)
-        if sparse.issparse(X):
-            self.scale_ = _sparse_scale(X, sample_weight)
-        else:
-            self.center_, self.scale_ = _center_and_scale(X, sample_weight)
+    def fit(self, X, feature_names, *, declared=False):
+        """Learn which columns are categories, and their levels.
+
+        If ``declared``, levels that a category dtype declares count even where X lacks them.
+        """
+        n_features = np.shape(X)[1]
+        mask = np.zeros(n_features, dtype=bool)
+        mask[categorical_columns(X, self.categorical_features, feature_names)] = True
+        self.categorical_ = np.flatnonzero(mask)
+        self.numeric_ = np.flatnonzero(~mask)
+        self.n_levels_ = []
+        self._transformer = None
+        if self.categorical_.size:
+            self._names = feature_names
+            self._transformer = self._make_transformer("auto").fit(X)
+            if declared:
+                levels = [_declared_levels(X, column) for column in self.categorical_]
+                levels = [
+                    seen if declared is None else declared
+                    for seen, declared in zip(self._levels(), levels, strict=True)
+                ]
+                self._transformer = self._make_transformer(levels).fit(X)
+            self.n_levels_ = [len(levels) for levels in self._levels()]
+            self._textual = [
+                any(isinstance(level, str) for level in levels) for levels in self._levels()
+            ]
         return self
 
-    def n_outputs(self, n_features):
-        """Return the number of columns of the encoded table."""
-        return n_features
+    def _make_transformer(self, levels):
+        encoder = OrdinalEncoder(
+            categories=levels,
+            handle_unknown="use_encoded_value",
+            unknown_value=np.nan,
+            encoded_missing_value=np.nan,
+        )
+        numbers = FunctionTransformer(_check_numbers)
+        # scikit-learn's global output configuration must not reach inside.
+        return ColumnTransformer(
+            [("numbers", numbers, self.numeric_), ("categories", encoder, self.categorical_)]
+        ).set_output(transform="default")
 
-    def transform(self, X, dtype):
-        """Return the encoded rows as an array or CSR matrix of ``dtype``."""
-        if self.scale_ is None:
-            return X.astype(dtype, copy=False)
-        if sparse.issparse(X):
-            if self.center_ is None:
-                X = X.multiply(self.scale_).tocsr()
-                X.data = _clip_smoothly(X.data, dtype)
-                return X
-            # The network was trained on dense, centred columns.
-            X = X.toarray()
-        # Centred in X's own dtype: a cast first would lose small differences around large
-        # offsets.
-        with np.errstate(over="ignore"):
-            X = X * self.scale_ if self.center_ is None else (X - self.center_) * self.scale_
-        return _clip_smoothly(X, dtype)
+    def _levels(self):
+        """Return the levels of each category, without a missing one, which is the last."""
+        levels = self._transformer.named_transformers_["categories"].categories_
+        return [one[: sum(not _is_missing(level) for level in one)] for one in levels]
 
+    def read(self, X):
+        """Return a float array with the numeric columns first, then the level numbers.
 
-def _clip_smoothly(u, dtype):
-    """Return u / sqrt(1 + (u / CLIP)^2) in ``dtype``; ``u`` may be overwritten."""
-    # Far beyond where the result is CLIP to the last bit, but before the square overflows.
-    np.minimum(u, BOUND, out=u)
-    np.maximum(u, -BOUND, out=u)
-    u = u.astype(dtype, copy=False)
-    divisor = u * (1 / CLIP)
-    divisor *= divisor
-    divisor += 1
-    u /= np.sqrt(divisor, out=divisor)
-    return u
-
-
-def _subsample(X, sample_weight, rng):
-    if X.shape[0] <= QUANTILE_ROWS:
-        return X, sample_weight
-    rows = np.sort(rng.choice(X.shape[0], QUANTILE_ROWS, replace=False))
-    return X[rows], None if sample_weight is None else sample_weight[rows]
+        Raises
+        ------
+        ValueError
+            If a category's levels were text in training and are numbers now, or a numeric
+            column holds infinity or text.
+        """
+        for column, textual in zip(self.categorical_, self._textual, strict=True):
+            if textual and _holds_numbers(X, column):
+                name = column if self._names is None else self._names[column]
+                raise ValueError(
+                    f"Column {name!r} is a category whose levels were text in training, but "
+                    "holds numbers now."
+                )
+        return self._transformer.transform(X)
 
 
-def _center_and_scale(X, sample_weight):
-    """Return medians and inverse spreads, column by column to bound the memory."""
-    weights = np.ones(X.shape[0]) if sample_weight is None else sample_weight
-    statistics = np.array([_median_and_scale(column, weights) for column in X.T])
-    return statistics[:, 0].astype(X.dtype), statistics[:, 1].astype(X.dtype)
+def categorical_columns(X, wanted, feature_names):
+    """Return the positions of the categories that the user means.
+
+    Raises
+    ------
+    ValueError
+        If a position or a name does not exist, or a mask has another length.
+    """
+    if wanted is None or (isinstance(wanted, str) and not is_frame(X)):
+        return np.array([], dtype=int)
+    if isinstance(wanted, str):
+        return np.flatnonzero([_is_category(X, column) for column in range(X.shape[1])])
+    n_features = np.shape(X)[1]
+    wanted = np.asarray(wanted)
+    if wanted.size == 0:
+        return np.array([], dtype=int)
+    if wanted.dtype.kind == "b":
+        if wanted.shape != (n_features,):
+            raise ValueError(
+                f"categorical_features as a mask must have one entry for each of the "
+                f"{n_features} features, got shape {wanted.shape}."
+            )
+        return np.flatnonzero(wanted)
+    if wanted.dtype.kind in "iu":
+        if wanted.min() < 0 or wanted.max() >= n_features:
+            raise ValueError(
+                f"categorical_features must be positions in [0, {n_features - 1}], got "
+                f"{wanted.tolist()}."
+            )
+        return wanted
+    known = {} if feature_names is None else {name: i for i, name in enumerate(feature_names)}
+    unknown = [name for name in wanted.tolist() if name not in known]
+    if unknown:
+        raise ValueError(
+            f"categorical_features names {unknown}, which are not among the feature names"
+            + (": X has none." if feature_names is None else f" {list(feature_names)}.")
+        )
+    return np.array([known[name] for name in wanted.tolist()])
 
 
-def _median_and_scale(x, weights):
-    # The inverted distribution function returns one of the values, so that a weight
-    # equals a repetition.
-    x = x.astype(np.float64)
-    quantiles = [0, 0.25, 0.5, 0.75, 1]
-    low, q1, median, q3, high = np.quantile(
-        x, quantiles, weights=weights, method="inverted_cdf"
-    )
-    # Spreads within rounding of a constant are no spread.
-    smallest = 4 * np.finfo(x.dtype).eps * max(abs(low), abs(high))
-    if q3 - q1 > smallest:
-        return median, _inverse(q3 - q1)
-    return median, _inverse((high - low) / 2) if high - low > smallest else 0.0
+def is_frame(X):
+    """Whether X is a data frame (pandas, polars): it has columns with a dtype each."""
+    return hasattr(X, "columns") and hasattr(X, "dtypes")
 
 
-def _sparse_scale(X, sample_weight):
-    X = X.tocsc()
-    scale = np.ones(X.shape[1], dtype=X.dtype)
-    for j, (start, stop) in enumerate(zip(X.indptr[:-1], X.indptr[1:], strict=True)):
-        values = np.abs(X.data[start:stop]).astype(np.float64)
-        rows, values = X.indices[start:stop][values > 0], values[values > 0]
-        if values.size:
-            weights = np.ones(values.size) if sample_weight is None else sample_weight[rows]
-            median = np.quantile(values, 0.5, weights=weights, method="inverted_cdf")
-            scale[j] = _inverse(2 * median)
-    return scale
+def _dtype(X, column):
+    return X.dtypes.iloc[column] if hasattr(X.dtypes, "iloc") else X.dtypes[column]
 
 
-def _inverse(x):
-    """Return 1 / x, finite also where that overflows."""
-    return min(1 / x, math.sqrt(np.finfo(np.float32).max))
+def _column(X, column):
+    if not is_frame(X):
+        return np.asarray(X)[:, column]
+    return X.iloc[:, column] if hasattr(X, "iloc") else X[:, column]
+
+
+def _is_category(X, column):
+    """Whether a frame's column holds categories, strings or objects by its dtype."""
+    dtype = _dtype(X, column)
+    if hasattr(X, "iloc"):
+        # pandas: categories and strings are extension types with this kind as well.
+        return getattr(dtype, "kind", "O") in "OUS"
+    return str(dtype).split("(")[0] in {"Categorical", "Enum", "String", "Object"}
+
+
+def _declared_levels(X, column):
+    """Return the levels that a category dtype declares, sorted, or None."""
+    levels = getattr(_dtype(X, column), "categories", None) if is_frame(X) else None
+    return None if levels is None else np.sort(np.asarray(levels))
+
+
+def _is_missing(level):
+    return level is None or (isinstance(level, float) and math.isnan(level))
+
+
+def _holds_numbers(X, column):
+    values = np.asarray(_column(X, column))
+    if values.dtype.kind in "biu":
+        return True
+    return values.dtype.kind == "f" and not np.isnan(values).all()
+
+
+def _check_numbers(X):
+    return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")

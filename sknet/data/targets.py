@@ -1,6 +1,7 @@
 """From the user's y to a float array with one column an output, and back."""
 
 import numpy as np
+from scipy.special import logit
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
@@ -53,20 +54,38 @@ class ClassTarget:
         Y = Y.toarray() if hasattr(Y, "toarray") else Y
         return np.ascontiguousarray(Y, dtype=dtype)
 
-    def labels(self, raw):
-        """Return the most probable labels, given raw predictions (logits)."""
+    def smooth(self, Y, amount):
+        """Return encoded targets mixed with equal shares of all classes.
+
+        Szegedy, Vanhoucke, Ioffe, Shlens and Wojna (2016), section 7.
+        """
+        n_values = self.classes_.size if self.kind == "multiclass" else 2
+        return Y * (1 - amount) + amount / n_values
+
+    def labels(self, decision):
+        """Return the most probable labels, given the decision function's columns."""
         if self.kind == "multiclass":
-            return self.classes_[raw.argmax(axis=1)]
+            return self.classes_[decision.argmax(axis=1)]
         if self.kind == "binary":
-            return self.classes_[(raw[:, 0] > 0).astype(int)]
-        return (raw > 0).astype(int)
+            return self.classes_[(decision[:, 0] > 0).astype(int)]
+        return (decision > 0).astype(int)
+
+    def decision(self, proba):
+        """Return what ranks as the probabilities do: logits, or logarithms if multiclass."""
+        if self.kind == "multiclass":
+            return np.log(proba)
+        positive = proba[:, 1:] if self.kind == "binary" else proba
+        return logit(positive)
 
     def probabilities(self, raw, inverse_link):
         """Return the inverse link of the logits, with one column for each class or label.
 
-        With two classes, the first one's logit is minus the second's.
+        With two classes, the first one's logit is minus the second's. ``raw`` may have more
+        axes in front of its columns.
         """
-        return inverse_link(np.hstack([-raw, raw]) if self.kind == "binary" else raw)
+        if self.kind == "binary":
+            raw = np.concatenate([-raw, raw], axis=-1)
+        return inverse_link(raw)
 
 
 class RegressionTarget:

@@ -96,21 +96,12 @@ class Dense(Layer):
         params.bias[...] = rng.uniform(-bound, bound, self.n_units)
 
     def forward(self, params, x, buffers, rng=None):
-        a = buffers["a"]
-        z = buffers.get("z", a)
-        _matmul(x, params.weight, out=z)
-        for rows in _row_blocks(a.shape):
-            z_block = z[rows]
-            z_block += params.bias
-            self.activation.forward(z_block, z_block if z is a else a[rows])
-        return a
+        matmul(x, params.weight, out=buffers.get("z", buffers["a"]))
+        return activate(self.activation, params.bias, buffers)
 
     def backward(self, params, grads, x, delta, buffers):
-        a = buffers["a"]
-        z = buffers.get("z", a)
-        for rows in _row_blocks(a.shape):
-            self.activation.backward(z[rows], a[rows], delta[rows])
-        _matmul(x.T, delta, out=grads.weight)
+        deactivate(self.activation, delta, buffers)
+        matmul(x.T, delta, out=grads.weight)
         np.sum(delta, axis=0, out=grads.bias)
         if "delta" not in buffers:
             return None
@@ -144,7 +135,82 @@ class Dropout(Layer):
         return delta
 
 
-def _matmul(x, w, out):
+@dataclass(frozen=True)
+class LayerNorm(Layer):
+    """a = f(gain u + bias), with u a row's inputs at mean zero and variance one.
+
+    Ba, Kiros and Hinton (2016), equation 4. With ``n_groups`` > 1 a row consists of as many
+    stretches, the members of an ensemble, each normalised by itself.
+    """
+
+    activation: Activation
+    n_groups: int = 1
+    epsilon: float = 1e-5
+
+    def parameters(self, n_inputs):
+        return {"gain": Parameter((n_inputs,)), "bias": Parameter((n_inputs,))}
+
+    def buffers(self, n_inputs):
+        widths = {"u": n_inputs, "deviation": self.n_groups, "a": n_inputs}
+        return {**widths, "z": n_inputs} if self.activation.needs_z else widths
+
+    def initialize(self, params, rng, X):
+        params.gain.fill(1)
+        params.bias.fill(0)
+
+    def forward(self, params, x, buffers, rng=None):
+        a = buffers["a"]
+        z = buffers.get("z", a)
+        u, deviation = self._grouped(buffers["u"]), buffers["deviation"]
+        np.subtract(self._grouped(x), self._grouped(x).mean(axis=2, keepdims=True), out=u)
+        np.einsum("ngi,ngi->ng", u, u, out=deviation)
+        deviation *= 1 / u.shape[2]
+        deviation += self.epsilon
+        np.sqrt(deviation, out=deviation)
+        u /= deviation[:, :, np.newaxis]
+        np.multiply(buffers["u"], params.gain, out=z)
+        z += params.bias
+        self.activation.forward(z, a)
+        return a
+
+    def backward(self, params, grads, x, delta, buffers):
+        a = buffers["a"]
+        self.activation.backward(buffers.get("z", a), a, delta)
+        np.einsum("ni,ni->i", delta, buffers["u"], out=grads.gain)
+        np.sum(delta, axis=0, out=grads.bias)
+        delta *= params.gain
+        # The derivative of u takes out the parts along 1 and along u.
+        u, d = self._grouped(buffers["u"]), self._grouped(delta)
+        along_u = np.einsum("ngi,ngi->ng", d, u)[:, :, np.newaxis] * (1 / u.shape[2])
+        d -= d.mean(axis=2, keepdims=True)
+        d -= u * along_u
+        d /= buffers["deviation"][:, :, np.newaxis]
+        return delta
+
+    def _grouped(self, x):
+        return x.reshape(x.shape[0], self.n_groups, -1)
+
+
+def activate(activation, bias, buffers):
+    """Return the activation of z + bias, block by block; z is the buffer "z", or else "a"."""
+    a = buffers["a"]
+    z = buffers.get("z", a)
+    for rows in _row_blocks(a.shape):
+        z_block = z[rows]
+        z_block += bias
+        activation.forward(z_block, z_block if z is a else a[rows])
+    return a
+
+
+def deactivate(activation, delta, buffers):
+    """Multiply ``delta`` by the derivative of the activation, block by block."""
+    a = buffers["a"]
+    z = buffers.get("z", a)
+    for rows in _row_blocks(a.shape):
+        activation.backward(z[rows], a[rows], delta[rows])
+
+
+def matmul(x, w, out):
     """Write the product into ``out``; ``x`` may be sparse."""
     if sparse.issparse(x):
         # SciPy's public product cannot write into an array.
@@ -161,4 +227,4 @@ def _row_blocks(shape):
         yield slice(start, min(start + step, n_rows))
 
 
-LAYERS = {"dense": Dense, "dropout": Dropout}
+LAYERS = {"dense": Dense, "dropout": Dropout, "layer_norm": LayerNorm}

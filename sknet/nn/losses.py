@@ -42,7 +42,7 @@ class Loss:
         raise NotImplementedError
 
     def inverse_link(self, raw):
-        """Turn raw predictions into predictions in y's space."""
+        """Turn raw predictions, the last axis of ``raw``, into predictions in y's space."""
         return raw
 
     def mean(self, y, raw, sample_weight, gradient_out):
@@ -134,8 +134,8 @@ class Pinball(Loss):
     def inverse_link(self, raw):
         if not self.several:
             return raw
-        steps = np.concatenate([raw[:, :1], np.logaddexp(0, raw[:, 1:])], axis=1)
-        return np.cumsum(steps, axis=1, out=steps)
+        steps = np.concatenate([raw[..., :1], np.logaddexp(0, raw[..., 1:])], axis=-1)
+        return np.cumsum(steps, axis=-1, out=steps)
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ class MultinomialLogLoss(Loss):
         return np.log(total) - linear
 
     def inverse_link(self, raw):
-        return special.softmax(raw, axis=1)
+        return special.softmax(raw, axis=-1)
 
 
 LOSSES = {

@@ -41,11 +41,13 @@ class Network:
     """Layers applied one after another to rows of ``n_inputs`` columns.
 
     Parameters, gradient and optimizer state are flat vectors of ``n_params`` numbers, the
-    ``n_penalized`` weights first. :meth:`views` gives a vector's arrays, layer by layer.
+    ``n_penalized`` weights first. :meth:`views` gives a vector's arrays, layer by layer. With
+    ``n_members`` > 1 the outputs are those of the members, one after another.
     """
 
     layers: tuple[Layer, ...]
     n_inputs: int
+    n_members: int = 1
 
     @cached_property
     def widths(self):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from sknet.nn.losses import Loss
 from sknet.nn.network import Network
 from sknet.nn.penalties import ElasticNet
@@ -27,7 +29,7 @@ class Objective:
     def loss_and_gradient(self, params, batch, workspace, gradient_out, rng=None):
         """Return the mean loss of a batch; write its gradient into ``gradient_out``."""
         raw = self.network.forward(params, batch.X, workspace, rng)
-        value = self.loss.mean(batch.y, raw, batch.sample_weight, workspace.delta)
+        value = self._mean_over_members(batch, raw, workspace.delta)
         self.network.backward(params, gradient_out, batch.X, workspace)
         return value
 
@@ -42,7 +44,17 @@ class Objective:
         total = 0.0
         for batch in batches:
             raw = self.network.forward(params, batch.X, workspace)
-            total += raw.shape[0] * self.loss.mean(
-                batch.y, raw, batch.sample_weight, workspace.delta
-            )
+            total += raw.shape[0] * self._mean_over_members(batch, raw, workspace.delta)
         return total / batches.n_rows
+
+    def _mean_over_members(self, batch, raw, gradient_out):
+        """Return the mean loss of the members, each taken as a row of its own."""
+        _, y, sample_weight = batch
+        n_members = self.network.n_members
+        if n_members > 1:
+            y = np.repeat(y, n_members, axis=0)
+            if sample_weight is not None:
+                sample_weight = np.repeat(sample_weight, n_members)
+            rows = y.shape[0], raw.shape[1] // n_members
+            raw, gradient_out = raw.reshape(rows), gradient_out.reshape(rows)
+        return self.loss.mean(y, raw, sample_weight, gradient_out)

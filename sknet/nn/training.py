@@ -1,13 +1,13 @@
 """The training loop: epochs, batches, history, early stopping, best parameters."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import numpy as np
 
 from sknet.nn.network import Workspace
-from sknet.nn.optimizers import Optimizer
+from sknet.nn.optimizers import BLOCK_SIZE, Optimizer
 from sknet.nn.schedules import Schedule
 
 
@@ -30,12 +30,18 @@ class UpdateRule:
 
     ``adaptive``: on a plateau divide the learning rate by five instead of stopping, until
     it is at most 1e-6, as in scikit-learn.
+
+    ``ema_decay`` d: train on, but evaluate and return the running average
+    m <- d_t m + (1 - d_t) params of the parameters, where d_t = min(d, (1 + t) / (10 + t))
+    after t updates lets the average forget the random start (Polyak and Juditsky, 1992, in
+    exponential form).
     """
 
     optimizer: Optimizer
     schedule: Schedule
     learning_rate_init: float
     adaptive: bool = False
+    ema_decay: float | None = None
 
     #: The learning rate at which an adaptive rule gives up.
     smallest_learning_rate = 1e-6
@@ -44,46 +50,6 @@ class UpdateRule:
         """Return the learning rate of the next update."""
         factor = self.schedule(progress, state.samples_seen)
         return self.learning_rate_init * state.plateau_factor * factor
-
-
-@dataclass
-class TrainingState:
-    """What the next epoch needs besides the parameters; updated in place.
-
-    ``optimizer`` is the class that ``slots`` belong to; ``rng`` is for layers that draw,
-    such as dropout.
-    """
-
-    optimizer: type[Optimizer]
-    slots: np.ndarray
-    rng: np.random.Generator
-    n_updates: int = 0
-    samples_seen: int = 0
-    plateau_factor: float = 1.0
-
-    @classmethod
-    def start(cls, optimizer, params, rng):
-        """Return the state before the first update of ``params``."""
-        return cls(type(optimizer), optimizer.init(params.size, params.dtype), rng)
-
-
-@dataclass
-class TrainingResult:
-    """What training gives back.
-
-    ``history`` maps names to lists with one entry an epoch; ``best_iter`` counts from 1.
-    ``converged`` is False where the last epoch could have been followed by useful others.
-    """
-
-    params: np.ndarray
-    history: dict[str, list[float]]
-    best_iter: int
-    converged: bool
-    diverged: bool = False
-
-
-class DivergenceError(ValueError):
-    """Loss or parameters became infinite or NaN, and no earlier parameters are good."""
 
 
 @dataclass
@@ -118,6 +84,73 @@ class Monitor:
             np.copyto(params, self.best_params)
 
 
+@dataclass
+class TrainingState:
+    """What the next epoch needs besides the parameters; updated in place.
+
+    Together with the parameters and the batches' generators it is all that an interrupted
+    training needs to go on as if nothing had happened.
+
+    Attributes
+    ----------
+    optimizer : type
+        The class that ``slots`` belong to.
+    slots : ndarray of shape (n_slots, n_params)
+    rng : numpy Generator
+        For layers that draw, such as dropout.
+    n_updates, samples_seen : int
+    plateau_factor : float
+    average : ndarray of shape (n_params,) or None
+        The running average of the parameters.
+    trained : ndarray of shape (n_params,) or None
+        The parameters that the last call left off with, if it returned their average.
+    iteration : int
+        Epochs of this training that lie behind.
+    history : dict of str to list
+    monitor : Monitor or None
+    """
+
+    optimizer: type[Optimizer]
+    slots: np.ndarray
+    rng: np.random.Generator
+    n_updates: int = 0
+    samples_seen: int = 0
+    plateau_factor: float = 1.0
+    average: np.ndarray | None = None
+    trained: np.ndarray | None = None
+    iteration: int = 0
+    history: dict[str, list[float]] = field(default_factory=dict)
+    monitor: Monitor | None = None
+
+    @classmethod
+    def start(cls, optimizer, params, rng):
+        """Return the state before the first update of ``params``."""
+        return cls(type(optimizer), optimizer.init(params.size, params.dtype), rng)
+
+    def next_training(self):
+        """Return the state for a further training with a record of its own."""
+        return replace(self, iteration=0, history={}, monitor=None)
+
+
+@dataclass
+class TrainingResult:
+    """What training gives back.
+
+    ``history`` maps names to lists with one entry an epoch; ``best_iter`` counts from 1.
+    ``converged`` is False where the last epoch could have been followed by useful others.
+    """
+
+    params: np.ndarray
+    history: dict[str, list[float]]
+    best_iter: int
+    converged: bool
+    diverged: bool = False
+
+
+class DivergenceError(ValueError):
+    """Loss or parameters became infinite or NaN, and no earlier parameters are good."""
+
+
 def train(objective, params, batches, rule, stopping, state, *, evaluate=None, report=None):
     """Minimise the objective by mini-batch steps; ``params`` is updated in place.
 
@@ -137,7 +170,7 @@ def train(objective, params, batches, rule, stopping, state, *, evaluate=None, r
         watches and whose best epoch is restored. Without it the objective is watched, and
         the last epoch stays.
     report : callable, optional
-        ``report(iteration, record)`` is told of each epoch.
+        ``report(iteration, record)`` is told of each epoch, and returns True to stop.
 
     Returns
     -------
@@ -149,38 +182,41 @@ def train(objective, params, batches, rule, stopping, state, *, evaluate=None, r
         If the objective becomes infinite or NaN before any epoch was good.
     """
     epoch = Epoch(objective, params, batches, rule, stopping.max_iter, state)
-    monitor = Monitor(stopping)
-    history: dict[str, list[float]] = {}
+    monitor = state.monitor = state.monitor or Monitor(stopping)
+    visible = epoch.visible_params()
     diverged = stopped = False
     # Overflow is looked for once an epoch.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for iteration in range(1, stopping.max_iter + 1):
+        while state.iteration < stopping.max_iter and not stopped:
             start, before = perf_counter(), params.copy()
-            loss = epoch.run(iteration)
+            loss = epoch.run()
             diverged = not (math.isfinite(loss) and np.isfinite(params).all())
             if diverged:
                 break
+            visible = epoch.visible_params()
             record = {"loss": loss}
             if evaluate is not None:
-                record.update(evaluate(params))
+                record.update(evaluate(visible))
             record["learning_rate"] = epoch.learning_rate
             record["seconds"] = perf_counter() - start
-            append(history, record)
-            if report is not None:
-                report(iteration, record)
+            append(state.history, record)
             # An epoch's loss judges the parameters that it began with, a score those it left.
-            judged = before if evaluate is None else params
-            monitor.update(iteration, record.get("validation_score", -loss), judged)
+            judged = before if evaluate is None else visible
+            monitor.update(state.iteration, record.get("validation_score", -loss), judged)
             stopped = monitor.stalled and not reduce_learning_rate(rule, state, monitor)
-            if stopped:
-                break
+            if report is not None:
+                stopped |= bool(report(state.iteration, record))
+    if rule.ema_decay is not None:
+        state.trained = params.copy()
     if diverged:
         restore_after_divergence(params, monitor, n_untrained=int(evaluate is None))
     elif evaluate is not None:
         monitor.restore(params)
+    else:
+        params[...] = visible
     endless = math.isinf(stopping.n_iter_no_change)
     converged = stopped or rule.schedule.has_horizon or endless
-    return TrainingResult(params, history, monitor.best_iter, converged, diverged)
+    return TrainingResult(params, state.history, monitor.best_iter, converged, diverged)
 
 
 class Epoch:
@@ -194,6 +230,10 @@ class Epoch:
         self.max_iter = max_iter
         self.state = state
         self.learning_rate = math.nan
+        if state.trained is not None:
+            np.copyto(params, state.trained)
+        if rule.ema_decay is not None and state.average is None:
+            state.average = params.copy()
         self._workspace = Workspace(objective.network, batches.batch_size, params.dtype)
         self._gradient = np.empty_like(params)
         decayless = rule.optimizer.without_decay()
@@ -202,11 +242,11 @@ class Epoch:
             for group in objective.network.groups
         ]
 
-    def run(self, iteration):
+    def run(self):
         """Return the mean over the batches of the objective before each step."""
         total = 0.0
         for i, batch in enumerate(self.batches):
-            progress = (iteration - 1 + i / len(self.batches)) / self.max_iter
+            progress = (self.state.iteration + i / len(self.batches)) / self.max_iter
             self.learning_rate = self.rule.learning_rate(self.state, progress)
             value = self.objective.value_and_gradient(
                 self.params, batch, self._workspace, self._gradient, self.state.rng
@@ -214,6 +254,7 @@ class Epoch:
             self._step()
             total += value * batch.X.shape[0]
         self.state.samples_seen += self.batches.n_rows
+        self.state.iteration += 1
         return total / self.batches.n_rows
 
     def _step(self):
@@ -226,6 +267,24 @@ class Epoch:
             optimizer.step(params, self._gradient[group.where], slots, state.n_updates, rate)
             if group.penalized and penalty.l1:
                 penalty.prox(params, optimizer.effective_step(slots, state.n_updates, rate))
+        if self.rule.ema_decay is not None:
+            t = state.n_updates
+            update_average(
+                state.average, self.params, min(self.rule.ema_decay, (1 + t) / (10 + t))
+            )
+
+    def visible_params(self):
+        """Return the parameters to evaluate: the average, with the zeros of those trained."""
+        if self.rule.ema_decay is None:
+            return self.params
+        return np.where(self.params == 0, 0, self.state.average)
+
+
+def update_average(average, params, decay):
+    """Move a running average towards the parameters, block by block to stay in cache."""
+    for start in range(0, params.size, BLOCK_SIZE):
+        block = slice(start, start + BLOCK_SIZE)
+        average[block] += (1 - decay) * (params[block] - average[block])
 
 
 def append(history, record):

@@ -1,0 +1,283 @@
+"""From plain numbers to the network's input: scaling, missing values, one-hot columns."""
+
+import math
+
+import numpy as np
+from scipy import sparse
+
+#: Rows from which quantiles are estimated; of larger tables, this many drawn at random.
+QUANTILE_ROWS = 100_000
+#: Rows that are searched for missing values at a time.
+BLOCK_ROWS = 10_000
+#: Where the smooth clip saturates, in units of the robust scale.
+CLIP = 3.0
+#: Far beyond where the clip is saturated to the last bit, far below where a square overflows.
+BOUND = 1e15
+#: Most levels of a category that get a column each. Beyond, the columns are nearly all zeros
+#: and each level is too rare to learn a weight for every hidden unit; an embedding learns a
+#: few numbers for each level instead.
+MOST_ONE_HOT_LEVELS = 16
+
+
+class TableEncoder:
+    """Scales numeric columns robustly, imputes them, and spreads out categories.
+
+    A dense numeric column x becomes c((x - median) s), where c(u) = u / sqrt(1 + (u / 3)^2)
+    keeps values within +-3 without a corner, and s is the inverse of the interquartile range.
+    If that is zero, s is 2 / (max - min), and zero for a constant column. A sparse column
+    keeps its zeros: it becomes c(x s), where s takes the median magnitude of its non-zeros to
+    1/2, as it takes the median distance from the center of a symmetric dense column.
+    Holzmueller, Grinsztajn and Steinwart, "Better by Default" (2024), section 3, for dense
+    columns.
+
+    A missing number becomes the median, and a column in which training had some gets an
+    indicator column. A category's levels that training saw once, and missing values, share
+    one level where training had any; without it, what is missing or unknown belongs to no
+    level. The encoded columns are: numeric ones, indicators, one-hot columns, and the level
+    numbers of categories for which the network learns an embedding.
+
+    Parameters
+    ----------
+    standardize : bool
+        Whether to scale numeric columns.
+    n_levels : list of int
+        Levels of each category; categories are the last columns, as level numbers or NaN.
+    n_bins : int
+        Bins of equal share to find for each numeric column, if any.
+
+    Attributes
+    ----------
+    center_, scale_ : ndarray of shape (n_numeric,) or None
+        The medians (None if sparse) and s (None without scaling).
+    indicated_ : ndarray of int
+        Numeric columns that have an indicator.
+    categories_ : list of Category
+    bin_edges_ : tuple of tuple of float
+        With ``n_bins``, increasing edges for each encoded numeric column.
+    """
+
+    def __init__(self, standardize, n_levels=(), n_bins=0):
+        self.standardize = standardize
+        self.n_levels = list(n_levels)
+        self.n_bins = n_bins
+
+    def fit(self, X, sample_weight, rng, *, keep_rare=False):
+        """Learn from weighted rows; with ``keep_rare`` a level seen once stays itself."""
+        self.n_numeric_ = X.shape[1] - len(self.n_levels)
+        self.indicated_ = np.array([], dtype=int)
+        self.center_ = self.scale_ = None
+        self.categories_ = [
+            Category(X[:, self.n_numeric_ + i], n_levels, keep_rare)
+            for i, n_levels in enumerate(self.n_levels)
+        ]
+        if sparse.issparse(X):
+            if self.standardize:
+                self.scale_ = _sparse_scale(*_subsample(X, sample_weight, rng))
+            return self
+        self.indicated_ = _columns_with_nan(X[:, : self.n_numeric_])
+        X, sample_weight = _subsample(X, sample_weight, rng)
+        self.center_, scale = _center_and_scale(X[:, : self.n_numeric_], sample_weight)
+        self.scale_ = scale if self.standardize else None
+        if self.n_bins:
+            encoded = self._transform_numeric(X[:, : self.n_numeric_], np.float64)
+            self.bin_edges_ = _bin_edges(encoded, sample_weight, self.n_bins)
+        return self
+
+    @property
+    def one_hot_(self):
+        """Categories with a column for each level."""
+        return [one for one in self.categories_ if not one.embedded]
+
+    @property
+    def embedded_(self):
+        """Categories whose level numbers are handed on."""
+        return [one for one in self.categories_ if one.embedded]
+
+    @property
+    def n_plain_(self):
+        """Encoded columns before the level numbers."""
+        widths = [one.n_levels for one in self.one_hot_]
+        return self.n_numeric_ + self.indicated_.size + sum(widths)
+
+    @property
+    def n_outputs_(self):
+        """Columns of the encoded table."""
+        return self.n_plain_ + len(self.embedded_)
+
+    def transform(self, X, dtype):
+        """Return the encoded rows as an array or CSR matrix of ``dtype``."""
+        if sparse.issparse(X):
+            if self.center_ is None and not self.categories_:
+                return self._transform_sparse(X, dtype)
+            # The network was trained on dense columns.
+            X = X.toarray()
+        numeric = X[:, : self.n_numeric_]
+        if self.n_outputs_ == X.shape[1] and not self.categories_:
+            return self._transform_numeric(numeric, dtype)
+        out = np.empty((X.shape[0], self.n_outputs_), dtype=dtype)
+        out[:, : self.n_numeric_] = self._transform_numeric(numeric, dtype)
+        start = self.n_numeric_ + self.indicated_.size
+        out[:, self.n_numeric_ : start] = np.isnan(numeric[:, self.indicated_])
+        code = self.n_plain_
+        for i, category in enumerate(self.categories_):
+            levels = category.levels(X[:, self.n_numeric_ + i])
+            if category.embedded:
+                out[:, code] = levels
+                code += 1
+            else:
+                stop = start + category.n_levels
+                out[:, start:stop] = levels[:, np.newaxis] == np.arange(category.n_levels)
+                start = stop
+        return out
+
+    def _transform_sparse(self, X, dtype):
+        if self.scale_ is None:
+            return X.astype(dtype, copy=False)
+        X = X.multiply(self.scale_).tocsr()
+        X.data = _clip_smoothly(X.data, dtype)
+        return X
+
+    def _transform_numeric(self, X, dtype):
+        if self.scale_ is None:
+            missing = np.isnan(X)
+            if missing.any():
+                X = np.where(missing, 0 if self.center_ is None else self.center_, X)
+            return X.astype(dtype, copy=False)
+        # Centred in X's own dtype: a cast first would lose small differences around large
+        # offsets.
+        with np.errstate(over="ignore"):
+            X = X * self.scale_ if self.center_ is None else (X - self.center_) * self.scale_
+        # A missing number is the median, which is zero now.
+        return np.nan_to_num(_clip_smoothly(X, dtype), copy=False)
+
+    def feature_names(self, names, embedding_size):
+        """Return a name for each column of the network's input, after embeddings.
+
+        ``names`` are those of the numeric columns, then of the categories.
+        """
+        numeric, categories = names[: self.n_numeric_], names[self.n_numeric_ :]
+        named = list(zip(categories, self.categories_, strict=True))
+        return [
+            *numeric,
+            *(f"{numeric[i]}_missing" for i in self.indicated_),
+            *(f"{n}_{i}" for n, one in named if not one.embedded for i in range(one.n_levels)),
+            *(
+                f"{name}_embedding{i}"
+                for name, one in named
+                if one.embedded
+                for i in range(embedding_size)
+            ),
+        ]
+
+
+class Category:
+    """The levels of one category that the network tells apart.
+
+    Attributes
+    ----------
+    n_levels : int
+        Including the one that rare levels and missing values share, the last, if any.
+    has_rest : bool
+        Whether there is that shared level.
+    embedded : bool
+        Whether there are too many levels for a column each.
+    """
+
+    def __init__(self, codes, n_levels, keep_rare):
+        known = codes[~np.isnan(codes)].astype(int)
+        counts = np.bincount(known, minlength=n_levels)
+        kept = np.ones(n_levels, bool) if keep_rare else counts > 1
+        self.has_rest = bool(known.size < codes.size or (counts[~kept] > 0).any())
+        self.n_levels = int(kept.sum()) + self.has_rest
+        self.embedded = self.n_levels > MOST_ONE_HOT_LEVELS
+        # The place of what belongs to no level: the shared one, or one past the last.
+        rest = self.n_levels - self.has_rest
+        self._position = np.full(n_levels + 1, rest)
+        self._position[:-1][kept] = np.arange(kept.sum())
+
+    def levels(self, codes):
+        """Return level numbers; ``n_levels`` stands for none of the levels."""
+        unknown = np.isnan(codes)
+        return self._position[np.where(unknown, self._position.size - 1, codes).astype(int)]
+
+
+def _clip_smoothly(u, dtype):
+    """Return u / sqrt(1 + (u / CLIP)^2) in ``dtype``; ``u`` may be overwritten."""
+    np.minimum(u, BOUND, out=u)
+    np.maximum(u, -BOUND, out=u)
+    u = u.astype(dtype, copy=False)
+    divisor = u * (1 / CLIP)
+    divisor *= divisor
+    divisor += 1
+    u /= np.sqrt(divisor, out=divisor)
+    return u
+
+
+def _columns_with_nan(X):
+    """Return the columns with a missing value, block by block to bound the memory."""
+    found = np.zeros(X.shape[1], dtype=bool)
+    for start in range(0, X.shape[0], BLOCK_ROWS):
+        found |= np.isnan(X[start : start + BLOCK_ROWS]).any(axis=0)
+    return np.flatnonzero(found)
+
+
+def _subsample(X, sample_weight, rng):
+    if X.shape[0] <= QUANTILE_ROWS:
+        return X, sample_weight
+    rows = np.sort(rng.choice(X.shape[0], QUANTILE_ROWS, replace=False))
+    return X[rows], None if sample_weight is None else sample_weight[rows]
+
+
+def _center_and_scale(X, sample_weight):
+    """Return medians and inverse spreads, column by column to bound the memory."""
+    weights = np.ones(X.shape[0]) if sample_weight is None else sample_weight
+    statistics = np.array([_median_and_scale(x, weights) for x in X.T]).reshape(-1, 2)
+    return statistics[:, 0].astype(X.dtype), statistics[:, 1].astype(X.dtype)
+
+
+def _median_and_scale(x, weights):
+    known = ~np.isnan(x)
+    if not known.any():
+        return 0.0, 0.0
+    x, weights = x[known].astype(np.float64), weights[known]
+    # The inverted distribution function returns one of the values, so that a weight
+    # equals a repetition.
+    low, q1, median, q3, high = np.quantile(
+        x, [0, 0.25, 0.5, 0.75, 1], weights=weights, method="inverted_cdf"
+    )
+    # Spreads within rounding of a constant are no spread.
+    smallest = 4 * np.finfo(x.dtype).eps * max(abs(low), abs(high))
+    if q3 - q1 > smallest:
+        return median, _inverse(q3 - q1)
+    return median, _inverse((high - low) / 2) if high - low > smallest else 0.0
+
+
+def _bin_edges(X, sample_weight, n_bins):
+    """Return the distinct quantiles of each column at equal shares, one bin at the least."""
+    weights = np.ones(X.shape[0]) if sample_weight is None else sample_weight
+    levels = np.linspace(0, 1, n_bins + 1)
+    edges = []
+    for x in X.T:
+        distinct = np.unique(np.quantile(x, levels, weights=weights, method="inverted_cdf"))
+        if distinct.size == 1:
+            distinct = distinct + [-1.0, 1.0]
+        edges.append(tuple(distinct.tolist()))
+    return tuple(edges)
+
+
+def _sparse_scale(X, sample_weight):
+    X = X.tocsc()
+    scale = np.ones(X.shape[1], dtype=X.dtype)
+    for j, (start, stop) in enumerate(zip(X.indptr[:-1], X.indptr[1:], strict=True)):
+        values = np.abs(X.data[start:stop]).astype(np.float64)
+        rows, values = X.indices[start:stop][values > 0], values[values > 0]
+        if values.size:
+            weights = np.ones(values.size) if sample_weight is None else sample_weight[rows]
+            median = np.quantile(values, 0.5, weights=weights, method="inverted_cdf")
+            scale[j] = _inverse(2 * median)
+    return scale
+
+
+def _inverse(x):
+    """Return 1 / x, finite also where that overflows."""
+    return min(1 / x, math.sqrt(np.finfo(np.float32).max))

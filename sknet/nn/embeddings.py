@@ -1,0 +1,258 @@
+"""Layers at the input: embeddings of categories and of numbers."""
+
+import math
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+from scipy import sparse
+
+from sknet.nn.layers import Layer, Parameter
+
+
+@dataclass(frozen=True)
+class Columns(Layer):
+    """Each stretch of columns through a layer of its own, side by side.
+
+    ``parts`` are pairs of a number of columns and a layer, or None for columns that pass.
+    """
+
+    parts: tuple[tuple[int, Layer | None], ...]
+
+    def n_outputs(self, n_inputs):
+        return sum(stop - start for _, _, (start, stop), _ in self._walk())
+
+    def parameters(self, n_inputs):
+        return {
+            f"{i}.{name}": parameter
+            for i, (width, layer) in enumerate(self.parts)
+            if layer is not None
+            for name, parameter in layer.parameters(width).items()
+        }
+
+    def buffers(self, n_inputs):
+        inner = {
+            f"{i}.{name}": columns
+            for i, (width, layer) in enumerate(self.parts)
+            if layer is not None
+            for name, columns in layer.buffers(width).items()
+        }
+        return {**inner, "out": self.n_outputs(n_inputs), "delta": n_inputs}
+
+    def initialize(self, params, rng, X):
+        for i, columns, _, layer in self._walk():
+            if layer is not None:
+                part = None if X is None else X[:, slice(*columns)]
+                layer.initialize(_named(vars(params), i), rng, part)
+
+    def forward(self, params, x, buffers, rng=None):
+        for i, columns, outputs, layer in self._walk():
+            part = x[:, slice(*columns)]
+            if layer is not None:
+                inner = vars(_named(buffers, i))
+                part = layer.forward(_named(vars(params), i), part, inner, rng)
+            buffers["out"][:, slice(*outputs)] = part
+        return buffers["out"]
+
+    def backward(self, params, grads, x, delta, buffers):
+        wanted = buffers.get("delta")
+        for i, columns, outputs, layer in self._walk():
+            part = np.ascontiguousarray(delta[:, slice(*outputs)])
+            if layer is not None:
+                inner = vars(_named(buffers, i))
+                if wanted is None:
+                    inner.pop("delta", None)
+                part = layer.backward(
+                    _named(vars(params), i),
+                    _named(vars(grads), i),
+                    x[:, slice(*columns)],
+                    part,
+                    inner,
+                )
+            if wanted is not None:
+                wanted[:, slice(*columns)] = part
+        return wanted
+
+    def _walk(self):
+        """Yield number, input columns, output columns and layer of each part."""
+        start = out = 0
+        for i, (width, layer) in enumerate(self.parts):
+            out_width = width if layer is None else layer.n_outputs(width)
+            yield i, (start, start + width), (out, out + out_width), layer
+            start, out = start + width, out + out_width
+
+
+def _named(items, i):
+    """Return the entries of part ``i``."""
+    prefix = f"{i}."
+    return SimpleNamespace(
+        **{k.removeprefix(prefix): v for k, v in items.items() if k.startswith(prefix)}
+    )
+
+
+@dataclass(frozen=True)
+class Embedding(Layer):
+    """A learned vector for each level of a category: the product of a one-hot row and a table.
+
+    The input is one column of level numbers, of which ``n_levels`` stands for none of the
+    levels and gets the mean vector. Guo and Berkhahn (2016).
+    """
+
+    n_levels: int
+    size: int
+
+    def n_outputs(self, n_inputs):
+        return self.size
+
+    def parameters(self, n_inputs):
+        return {"table": Parameter((self.n_levels, self.size))}
+
+    def buffers(self, n_inputs):
+        return {"delta": n_inputs}
+
+    def initialize(self, params, rng, X):
+        params.table[...] = rng.normal(size=params.table.shape)
+
+    def forward(self, params, x, buffers, rng=None):
+        table = np.vstack([params.table, params.table.mean(axis=0)])
+        return table[x[:, 0].astype(np.intp)]
+
+    def backward(self, params, grads, x, delta, buffers):
+        n_rows = x.shape[0]
+        levels = x[:, 0].astype(np.int32)
+        ones = np.ones(n_rows, dtype=delta.dtype)
+        shape = n_rows, self.n_levels + 1
+        one_hot = sparse.csr_array((ones, levels, np.arange(n_rows + 1)), shape=shape)
+        sums = one_hot.T @ delta
+        grads.table[...] = sums[:-1]
+        # The mean vector belongs to all levels alike.
+        grads.table += sums[-1] * (1 / self.n_levels)
+        if "delta" not in buffers:
+            return None
+        # A level number has no derivative.
+        buffers["delta"].fill(0)
+        return buffers["delta"]
+
+
+@dataclass(frozen=True)
+class Periodic(Layer):
+    """Each number x becomes x and a linear map of cos(2 pi (w x + b)), all learned.
+
+    "PBLD" of Holzmueller, Grinsztajn and Steinwart, "Better by Default" (2024), section 3,
+    after Gorishniy, Rubachev and Babenko (2022), section 3.3. ``size`` counts the outputs of
+    a number, itself included.
+    """
+
+    n_frequencies: int = 16
+    size: int = 4
+    deviation: float = 0.1
+
+    def n_outputs(self, n_inputs):
+        return n_inputs * self.size
+
+    def parameters(self, n_inputs):
+        return {
+            "frequency": Parameter((n_inputs, self.n_frequencies)),
+            "phase": Parameter((n_inputs, self.n_frequencies)),
+            "map": Parameter((n_inputs, self.n_frequencies, self.size - 1)),
+            "offset": Parameter((n_inputs, self.size - 1)),
+        }
+
+    def buffers(self, n_inputs):
+        waves = n_inputs * self.n_frequencies
+        return {"angle": waves, "wave": waves, "out": n_inputs * self.size, "delta": n_inputs}
+
+    def initialize(self, params, rng, X):
+        params.frequency[...] = rng.normal(0, self.deviation, params.frequency.shape)
+        params.phase[...] = rng.uniform(-0.5, 0.5, params.phase.shape)
+        bound = 1 / math.sqrt(self.n_frequencies)
+        params.map[...] = rng.uniform(-bound, bound, params.map.shape)
+        params.offset[...] = rng.uniform(-bound, bound, params.offset.shape)
+
+    def forward(self, params, x, buffers, rng=None):
+        n_rows, n_inputs = x.shape
+        waves = n_rows, n_inputs, self.n_frequencies
+        angle, wave = buffers["angle"].reshape(waves), buffers["wave"].reshape(waves)
+        out = buffers["out"].reshape(n_rows, n_inputs, self.size)
+        np.multiply(x[:, :, np.newaxis], params.frequency, out=angle)
+        angle += params.phase
+        angle *= 2 * math.pi
+        np.cos(angle, out=wave)
+        out[:, :, 0] = x
+        # One small product for each input column.
+        mapped = np.matmul(wave.transpose(1, 0, 2), params.map)
+        np.add(mapped.transpose(1, 0, 2), params.offset, out=out[:, :, 1:])
+        return buffers["out"]
+
+    def backward(self, params, grads, x, delta, buffers):
+        n_rows, n_inputs = x.shape
+        waves = n_rows, n_inputs, self.n_frequencies
+        angle, wave = buffers["angle"].reshape(waves), buffers["wave"].reshape(waves)
+        delta = delta.reshape(n_rows, n_inputs, self.size)
+        through = delta[:, :, 1:].transpose(1, 0, 2)
+        np.matmul(wave.transpose(1, 2, 0), through, out=grads.map)
+        np.sum(delta[:, :, 1:], axis=0, out=grads.offset)
+        # d cos(2 pi u) / du = -2 pi sin(2 pi u) with u = w x + b.
+        np.sin(angle, out=angle)
+        angle *= -2 * math.pi
+        angle *= np.matmul(through, params.map.transpose(0, 2, 1)).transpose(1, 0, 2)
+        np.einsum("nd,ndk->dk", x, angle, out=grads.frequency)
+        np.sum(angle, axis=0, out=grads.phase)
+        if "delta" not in buffers:
+            return None
+        np.einsum("ndk,dk->nd", angle, params.frequency, out=buffers["delta"])
+        buffers["delta"] += delta[:, :, 0]
+        return buffers["delta"]
+
+
+@dataclass(frozen=True)
+class PiecewiseLinear(Layer):
+    """Each number becomes how far it reaches into each of its bins: 0 below, 1 above.
+
+    Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep
+    Learning" (2022), equation 1. ``edges`` are the increasing bin edges of each column; the
+    first bin is open below, the last one above.
+    """
+
+    edges: tuple[tuple[float, ...], ...]
+
+    @property
+    def _n_bins(self):
+        return [len(edges) - 1 for edges in self.edges]
+
+    def n_outputs(self, n_inputs):
+        return sum(self._n_bins)
+
+    def buffers(self, n_inputs):
+        return {"out": self.n_outputs(n_inputs), "delta": n_inputs}
+
+    def _bins(self, dtype):
+        """Return for each output: its column, bin's start, 1 / width, and limits."""
+        column = np.repeat(np.arange(len(self.edges)), self._n_bins)
+        low = np.concatenate([edges[:-1] for edges in self.edges]).astype(dtype)
+        width = np.concatenate([np.diff(edges) for edges in self.edges]).astype(dtype)
+        last = np.cumsum(self._n_bins) - 1
+        first = last - self._n_bins + 1
+        smallest, largest = np.zeros_like(low), np.ones_like(low)
+        smallest[first], largest[last] = -np.inf, np.inf
+        return column, low, 1 / width, smallest, largest
+
+    def forward(self, params, x, buffers, rng=None):
+        column, low, inverse_width, smallest, largest = self._bins(x.dtype)
+        out = np.take(x, column, axis=1, out=buffers["out"], mode="clip")
+        out -= low
+        out *= inverse_width
+        np.maximum(out, smallest, out=out)
+        return np.minimum(out, largest, out=out)
+
+    def backward(self, params, grads, x, delta, buffers):
+        if "delta" not in buffers:
+            return None
+        column, _, inverse_width, smallest, largest = self._bins(x.dtype)
+        inside = (buffers["out"] > smallest) & (buffers["out"] < largest)
+        delta = delta * inside * inverse_width
+        starts = np.searchsorted(column, np.arange(len(self.edges)))
+        return np.add.reduceat(delta, starts, axis=1, out=buffers["delta"])
+
+
+NUMERIC_EMBEDDINGS = {"periodic": Periodic, "piecewise_linear": PiecewiseLinear}
