@@ -4,9 +4,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 import sknet._base
 from sknet import NNClassifier, NNRegressor
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_blas_thread():
+    """Products of small matrices gain nothing by more, and joblib's workers have one each."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 @pytest.fixture

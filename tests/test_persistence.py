@@ -103,7 +103,7 @@ def test_training_goes_on_after_a_round_trip(problem, tmp_path, trip):
 @pytest.mark.parametrize("warm_start", [False, True])
 @pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
 def test_size_of_the_file(tmp_path, cls, early_stopping, warm_start):
-    X, y = SHIPPED_DATA[cls](return_X_y=True)
+    X, y = (data[:300] for data in SHIPPED_DATA[cls](return_X_y=True))
     network = cls(
         early_stopping=early_stopping,
         warm_start=warm_start,

@@ -1,0 +1,277 @@
+"""Early stopping: when it is on, what it watches, when it ends, and what it returns."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import accuracy_score, log_loss, make_scorer
+
+import sknet._base
+from sknet import NNClassifier, NNRegressor
+
+
+def overfit(problem, **parameters):
+    """Return an estimator and noisy data on which the validation loss soon rises again."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(160, 8))
+    y = X[:, 0] + 2 * rng.normal(size=160)
+    if problem.cls is NNClassifier:
+        y = (y > 0).astype(int)
+    defaults = {
+        "early_stopping": True,
+        "learning_rate_init": 0.01,
+        "batch_size": 20,
+        "random_state": 0,
+    }
+    return problem.cls((40,), **{**defaults, **parameters}), X, y
+
+
+def validation_loss(network, X, y, y_train=None, sample_weight=None):
+    """Return what scoring="loss" watches, recomputed from predictions."""
+    if isinstance(network, NNClassifier):
+        return log_loss(y, network.predict_proba(X), sample_weight=sample_weight)
+    # On the standardised y of the training rows.
+    error = (network.predict(X) - y) / y_train.std()
+    return np.average(error**2 / 2, weights=sample_weight)
+
+
+@pytest.mark.parametrize("patience", [1, 4, 10])
+@pytest.mark.parametrize("scoring", ["loss", None])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_patience_is_exact(problem, patience, scoring, solver):
+    network, X, y = overfit(
+        problem, n_iter_no_change=patience, scoring=scoring, solver=solver, tol=0.01
+    )
+    network.fit(X, y)
+    scores = network.history_["validation_score"]
+    stalled, best = 0, -np.inf
+    for epoch, score in enumerate(scores, start=1):
+        improved = best == -np.inf or score > best + 0.01 * abs(best)
+        best = max(best, score)
+        stalled = 0 if improved else stalled + 1
+        assert (stalled == patience) == (epoch == network.n_iter_), epoch
+    assert network.n_iter_ < network.max_iter
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_best_parameters_are_restored(problem, solver, weighted):
+    network, X, y = overfit(problem, solver=solver)
+    train, val = slice(0, 100), slice(100, 160)
+    weight = np.random.default_rng(1).uniform(0.1, 3, size=60) if weighted else None
+    network.fit(X[train], y[train], X_val=X[val], y_val=y[val], sample_weight_val=weight)
+    scores, losses = network.validation_scores_, network.history_["validation_loss"]
+    assert_allclose(scores, np.negative(losses))
+    assert network.best_validation_score_ == max(scores)
+    assert network.best_iter_ == np.argmax(scores) + 1 < network.n_iter_
+    loss = validation_loss(network, X[val], y[val], y[train], weight)
+    assert_allclose(loss, min(losses), rtol=1e-6)
+    assert loss < losses[-1]
+
+
+def test_without_it_the_last_parameters_stay(problem):
+    network, X, y = overfit(problem, early_stopping=False, n_iter_no_change=np.inf, max_iter=20)
+    network.fit(X, y)
+    assert network.validation_scores_ is None
+    assert set(network.history_) == {"loss", "learning_rate", "seconds"}
+    # One step of length zero shows the objective of the parameters.
+    again = network.set_params(warm_start=True, learning_rate_init=1e-300, max_iter=1)
+    last = network.loss_
+    assert again.fit(X, y).loss_ < last
+
+
+@pytest.fixture
+def splits(monkeypatch):
+    """Record the arguments and the result of every split."""
+    calls = []
+    original = sknet._base.split_rows
+
+    def recorded(n_rows, fraction, labels, seed):
+        rows = original(n_rows, fraction, labels, seed)
+        calls.append((n_rows, fraction, labels, *rows))
+        return rows
+
+    monkeypatch.setattr(sknet._base, "split_rows", recorded)
+    return calls
+
+
+def test_a_split_is_stratified_where_it_can_be(splits):
+    # Few of one class: a split that ignores classes would often miss it.
+    y = np.array(["a"] * 160 + ["b"] * 30 + ["c"] * 10)
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    for seed in range(5):
+        NNClassifier(
+            (3,), early_stopping=True, max_iter=1, learning_rate="cosine", random_state=seed
+        ).fit(X, y)
+        *_, train, val = splits[-1]
+        assert_array_equal(np.unique(y[val], return_counts=True)[1], [16, 3, 1])
+        assert_array_equal(np.sort(np.r_[train, val]), np.arange(200))
+    assert len({tuple(split[-1]) for split in splits}) == 5
+
+
+@pytest.mark.parametrize("fraction", [0.05, 0.25])
+def test_the_share_that_is_held_out(problem, splits, fraction):
+    network, X, y = overfit(problem, validation_fraction=fraction, max_iter=1)
+    network.set_params(learning_rate="cosine").fit(X, y)
+    (call,) = splits
+    assert len(call[-1]) == 160 * fraction
+    assert network.t_ == 160 * (1 - fraction)
+
+
+def test_two_rows_are_held_out_at_least(problem, splits):
+    network, X, y = overfit(problem, validation_fraction=0.1, max_iter=1)
+    network.set_params(learning_rate="cosine").fit(X[:12], np.resize(y[:2] * 0 + [0, 1], 12))
+    assert len(splits[0][-1]) == 2
+
+
+def test_labels_that_do_not_exclude_each_other_are_split(multilabel, splits):
+    X, Y = multilabel
+    network = NNClassifier((3,), early_stopping=True, max_iter=1, learning_rate="cosine")
+    network.fit(X, Y)
+    assert splits[0][2] is None
+    assert len(splits[0][-1]) == 15
+
+
+def test_given_rows_are_watched_and_no_others_held_out(problem, splits):
+    network, X, y = overfit(problem, early_stopping="auto", max_iter=1)
+    network.set_params(learning_rate="cosine")
+    network.fit(X[:150], y[:150], X_val=X[150:], y_val=y[150:])
+    assert splits == []
+    assert network.t_ == 150
+    assert len(network.validation_scores_) == 1
+
+
+def test_given_rows_are_used(problem):
+    network, X, y = overfit(problem, max_iter=3, n_iter_no_change=np.inf)
+    first = network.fit(X[:80], y[:80], X_val=X[80:], y_val=y[80:]).validation_scores_
+    other = network.fit(X[:80], y[:80], X_val=X[80:120], y_val=y[80:120]).validation_scores_
+    assert not np.allclose(first, other)
+
+
+def test_weights_of_validation_rows_are_repetitions(problem):
+    network, X, y = overfit(problem, max_iter=5, n_iter_no_change=np.inf)
+    X, y, X_val, y_val = X[:80], y[:80], X[80:], y[80:]
+    weight = np.random.default_rng(0).integers(0, 4, size=80)
+
+    def scores(X_val, y_val, weight=None):
+        network.fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)
+        return network.validation_scores_
+
+    repeated = scores(np.repeat(X_val, weight, axis=0), np.repeat(y_val, weight))
+    weighted = scores(X_val, y_val, weight)
+    assert_allclose(weighted, repeated)
+    assert not np.allclose(weighted, scores(X_val, y_val), rtol=1e-3)
+    for scoring in [None, "r2" if problem.cls is NNRegressor else "accuracy"]:
+        network.set_params(scoring=scoring)
+        assert_allclose(
+            scores(X_val, y_val, weight),
+            scores(np.repeat(X_val, weight, axis=0), np.repeat(y_val, weight)),
+        )
+
+
+def recall_of_zero(network, X, y):
+    return np.mean(network.predict(X)[y == 0] == 0)
+
+
+@pytest.mark.parametrize(
+    ("scoring", "expected"),
+    [
+        (None, lambda network, X, y: network.score(X, y)),
+        ("accuracy", lambda network, X, y: accuracy_score(y, network.predict(X))),
+        ("neg_log_loss", lambda network, X, y: -log_loss(y, network.predict_proba(X))),
+        (recall_of_zero, recall_of_zero),
+        (make_scorer(accuracy_score), lambda network, X, y: network.score(X, y)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_scoring(binary, scoring, expected, solver):
+    X, y = binary
+    network = NNClassifier(
+        (20,),
+        scoring=scoring,
+        solver=solver,
+        learning_rate_init=0.02,
+        n_iter_no_change=5,
+        random_state=0,
+    )
+    network.fit(X[:60], y[:60], X_val=X[60:], y_val=y[60:])
+    scores = network.validation_scores_
+    assert network.best_iter_ == np.argmax(scores) + 1
+    assert_allclose(expected(network, X[60:], y[60:]), max(scores))
+    assert len(set(scores)) > 1
+    # The loss is recorded all the same.
+    assert len(network.history_["validation_loss"]) == network.n_iter_
+
+
+def test_scoring_sees_the_units_and_the_names_of_the_user(regression):
+    X, y = regression
+    y_string = np.where(y > 5, "high", "low")
+    seen = []
+
+    def scorer(network, X, y):
+        seen.append((network.predict(X), y))
+        return 0.0
+
+    options = {"scoring": scorer, "max_iter": 1, "learning_rate": "cosine", "random_state": 0}
+    network = NNRegressor((5,), **options).fit(X, 1000 * y, X_val=X[:9], y_val=1000 * y[:9])
+    prediction, target = seen.pop()
+    assert_allclose(target, 1000 * y[:9])
+    assert_allclose(prediction, network.predict(X[:9]))
+    NNClassifier((5,), **options).fit(X, y_string, X_val=X[:9], y_val=y_string[:9])
+    prediction, target = seen.pop()
+    assert {*prediction, *target} <= {"high", "low"}
+
+
+def test_warm_start_makes_two_fits_of_two_fits(problem):
+    network, X, y = overfit(problem, warm_start=True, n_iter_no_change=5)
+    network.fit(X, y)
+    first_iter, first_best = network.n_iter_, network.best_validation_score_
+    assert first_iter == network.best_iter_ + 5
+    network.fit(X, y)
+    # It starts from the first one's best parameters, with new patience and a new record.
+    assert len(network.validation_scores_) == network.n_iter_ >= 5
+    assert network.best_validation_score_ == max(network.validation_scores_)
+    assert network.best_iter_ == np.argmax(network.validation_scores_) + 1
+    assert network.validation_scores_[0] == pytest.approx(first_best, rel=0.2)
+
+
+@pytest.mark.parametrize(("n_rows", "on"), [(10_000, False), (10_001, True)])
+def test_auto_is_on_above_ten_thousand_rows(problem, n_rows, on):
+    X = np.resize(problem.X, (n_rows, 5))
+    y = np.resize(problem.y, n_rows)
+    network = problem.cls((2,), max_iter=1, learning_rate="cosine", batch_size=1000)
+    network.fit(X, y)
+    assert network.early_stopping == "auto"
+    assert (network.validation_scores_ is not None) is on
+
+
+def test_true_and_false_overrule_the_number_of_rows(problem):
+    options = {"max_iter": 1, "learning_rate": "cosine", "batch_size": 1000}
+    X, y = np.resize(problem.X, (10_001, 5)), np.resize(problem.y, 10_001)
+    network = problem.cls((2,), early_stopping=False, **options).fit(X, y)
+    assert network.validation_scores_ is None
+    network = problem.cls((2,), early_stopping=True, **options).fit(X[:50], y[:50])
+    assert network.validation_scores_ is not None
+
+
+def test_tol_is_relative(regression):
+    # Every loss is below 1e-4 here long before the fit is good.
+    X, y = regression
+    network = NNRegressor(
+        (),
+        early_stopping=True,
+        standardize=False,
+        solver="sgd",
+        momentum=0,  # no oscillation
+        learning_rate_init=0.1,
+        random_state=0,
+    ).fit(X, y * 1e-3)
+    assert network.n_iter_ < network.max_iter
+    assert network.score(X, y * 1e-3) > 0.7
+
+
+def test_the_split_can_be_repeated(problem, splits):
+    network, X, y = overfit(problem, max_iter=1, learning_rate="cosine")
+    network.fit(X, y)
+    network.fit(X, y)
+    assert_array_equal(splits[0][-1], splits[1][-1])
