@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknet import _validation as checks
 from sknet._building import (
     choose_dtype,
+    encoded_names,
     make_network,
     make_optimizer_and_penalty,
     make_stopping,
@@ -358,9 +359,7 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
 
     def _dense_layers(self):
         check_is_fitted(self)
-        return [
-            layer for layer in self._network.views(self._params) if hasattr(layer, "weight")
-        ]
+        return [one for one in self._network.views(self._params) if hasattr(one, "weight")]
 
     @property
     def coefs_(self):
@@ -371,6 +370,23 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
     def intercepts_(self):
         """Bias vectors, one per layer: views of the fitted vector."""
         return [layer.bias for layer in self._dense_layers()]
+
+    @property
+    def member_scales_(self):
+        """What the members multiply a hidden layer's inputs by, one array per layer."""
+        return [layer.scale for layer in self._dense_layers() if hasattr(layer, "scale")]
+
+    @property
+    def encoded_feature_names_(self):
+        """A name for each column that enters the first layer with weights."""
+        check_is_fitted(self)
+        names = getattr(self, "feature_names_in_", None)
+        if names is None:
+            names = [f"x{i}" for i in range(self.n_features_in_)]
+        if self._reader is not None:
+            order = np.concatenate([self._reader.numeric_, self._reader.categorical_])
+            names = [names[i] for i in order]
+        return np.array(encoded_names(self._network, self._table, names), dtype=object)
 
     @property
     def n_layers_(self):

@@ -50,6 +50,25 @@ def _input_layers(estimator, table):
     return [Columns(tuple(part for part in parts if part[0]))]
 
 
+def encoded_names(network, table, names):
+    """Return a name for each output of the input layers.
+
+    ``names`` are those of the numeric columns, then of the categories. What a number or a
+    category is embedded as is numbered.
+    """
+    front = network.layers[0]
+    plain, embedded = table.feature_names(names)
+    if not isinstance(front, Columns):
+        return plain
+    sources = iter([*plain, *embedded])
+    encoded = []
+    for width, layer in front.parts:
+        for j, name in enumerate([next(sources) for _ in range(width)]):
+            size = 1 if layer is None else layer.output_counts(width)[j]
+            encoded += [name] if layer is None else [f"{name}_{i}" for i in range(size)]
+    return encoded
+
+
 def _hidden_layers(estimator, n_members):
     """Return the hidden layers, each with its normalisation and dropout."""
     layers = []

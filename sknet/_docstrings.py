@@ -84,6 +84,20 @@ max_fun : int, default=15000
 dropout : float in [0, 1) or array-like, default=0.0
     Share of a hidden layer's outputs that is zeroed at random in each training step; one
     for all hidden layers, or one for each.
+normalization : "layer" or None, default=None
+    Whether each hidden layer normalises its sums row by row, before the activation.
+input_noise : float, default=0.0
+    Standard deviation of normal noise on the scaled numeric inputs of each training batch.
+mixup : float, default=0.0
+    If positive, training rows are mixed in pairs, with shares drawn from
+    Beta(mixup, mixup).
+ema_decay : float in [0, 1) or None, default=None
+    If given, predictions come from a running average of the parameters, which keeps this
+    share of itself in each step (less in the first steps).
+n_members : int, default=1
+    Members of an ensemble that is trained as one network: they share the weight matrices
+    of the hidden layers and have their own scales of a layer's inputs, biases and output
+    layer (BatchEnsemble). Each member's loss counts; predictions are averaged.
 scoring : str, callable or None, default="loss"
     What early stopping watches: "loss" is minus the loss without penalty, else a scorer of
     scikit-learn or its name, or None for the estimator's ``score``.
@@ -91,6 +105,14 @@ standardize : bool, default=True
     Whether to scale inside. Inputs: centred at the median, divided by the interquartile
     range, and clipped smoothly to +-3, so that outliers neither dominate nor disappear
     (sparse ones keep their zeros).
+categorical_features : "from_dtype", array-like or None, default="from_dtype"
+    Which columns of X are categories: by their dtype (category, string and object columns
+    of a data frame), by names, positions or a boolean mask, or none. Up to 16 levels get a
+    column each, more levels a learned embedding of 8 numbers each. Levels seen once and
+    missing values share a level; unknown levels are taken as missing.
+numeric_embedding : {"periodic", "piecewise_linear"} or None, default=None
+    How numeric inputs enter the first layer: as they are; with a learned periodic embedding
+    next to them; or as how far they reach into each of 16 quantile bins. Dense X only.
 dtype : {{"auto", "float32", "float64"}}, default="auto"
     What the network computes in. "auto" is float64 for lbfgs and for fewer than 1000
     training rows of float64, else float32.
@@ -99,9 +121,14 @@ dtype : {{"auto", "float32", "float64"}}, default="auto"
 ATTRIBUTES = """
 coefs_ : list of n_layers_ - 1 arrays of shape (n_inputs, n_outputs)
     Weight matrices, views of the fitted parameters. Those of the first layer belong to the
-    scaled inputs.
+    encoded inputs, see ``encoded_feature_names_``. With several members the last has shape
+    (n_members, n_inputs, n_outputs).
 intercepts_ : list of n_layers_ - 1 arrays of shape (n_outputs,)
-    Bias vectors.
+    Bias vectors; with several members of shape (n_members, n_outputs).
+member_scales_ : list of arrays of shape (n_members, n_inputs)
+    With several members, what each hidden layer multiplies its inputs by.
+encoded_feature_names_ : ndarray of str
+    A name for each row of the first of ``coefs_``.
 history_ : dict of str to list of float
     One entry an epoch (an iteration of lbfgs): "loss", the objective averaged over the
     epoch's batches; with early stopping "validation_loss", without penalty, and
@@ -126,7 +153,7 @@ n_layers_ : int
 n_outputs_ : int
     Columns of the raw predictions.
 out_activation_ : str
-    What turns raw predictions into predictions: "identity", "logistic" or "softmax".
+    What turns raw predictions into predictions: "identity", "exp", "logistic", "softmax".
 n_features_in_ : int
     Features seen during fit.
 feature_names_in_ : ndarray of shape (n_features_in_,)

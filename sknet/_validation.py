@@ -222,9 +222,9 @@ def check_training_data(estimator, X, y, sample_weight, *, numeric_y, reset, dec
     """Return validated rows of positive weight as a Batch.
 
     X becomes a float array, with categories as level numbers, or CSR; y stays in the user's
-    labels or units, with one dimension if it has one column. Sets ``n_features_in_``, ``feature_names_in_`` and
-    ``_reader`` of ``estimator`` if ``reset``, else holds X against them. ``declared``: levels
-    that a category dtype declares count even if X lacks them.
+    labels or units, with one dimension if it has one column. If ``reset``, ``n_features_in_``,
+    ``feature_names_in_`` and ``_reader`` of ``estimator`` are set, else X is held against
+    them. ``declared``: levels that a category dtype declares count even if X lacks them.
 
     Raises
     ------

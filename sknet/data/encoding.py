@@ -150,24 +150,19 @@ class TableEncoder:
         # A missing number is the median, which is zero now.
         return np.nan_to_num(_clip_smoothly(X, dtype), copy=False)
 
-    def feature_names(self, names, embedding_size):
-        """Return a name for each column of the network's input, after embeddings.
+    def feature_names(self, names):
+        """Return the names of the plain columns, and of the categories with level numbers.
 
         ``names`` are those of the numeric columns, then of the categories.
         """
         numeric, categories = names[: self.n_numeric_], names[self.n_numeric_ :]
         named = list(zip(categories, self.categories_, strict=True))
-        return [
+        plain = [
             *numeric,
             *(f"{numeric[i]}_missing" for i in self.indicated_),
             *(f"{n}_{i}" for n, one in named if not one.embedded for i in range(one.n_levels)),
-            *(
-                f"{name}_embedding{i}"
-                for name, one in named
-                if one.embedded
-                for i in range(embedding_size)
-            ),
         ]
+        return plain, [name for name, one in named if one.embedded]
 
 
 class Category:

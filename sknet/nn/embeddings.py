@@ -90,8 +90,19 @@ def _named(items, i):
     )
 
 
+class ColumnEmbedding(Layer):
+    """A layer that turns each of its input columns into several of its own."""
+
+    def output_counts(self, n_inputs):
+        """Return the number of outputs of each input column, whose outputs are neighbours."""
+        raise NotImplementedError
+
+    def n_outputs(self, n_inputs):
+        return sum(self.output_counts(n_inputs))
+
+
 @dataclass(frozen=True)
-class Embedding(Layer):
+class Embedding(ColumnEmbedding):
     """A learned vector for each level of a category: the product of a one-hot row and a table.
 
     The input is one column of level numbers, of which ``n_levels`` stands for none of the
@@ -101,8 +112,8 @@ class Embedding(Layer):
     n_levels: int
     size: int
 
-    def n_outputs(self, n_inputs):
-        return self.size
+    def output_counts(self, n_inputs):
+        return [self.size] * n_inputs
 
     def parameters(self, n_inputs):
         return {"table": Parameter((self.n_levels, self.size))}
@@ -135,7 +146,7 @@ class Embedding(Layer):
 
 
 @dataclass(frozen=True)
-class Periodic(Layer):
+class Periodic(ColumnEmbedding):
     """Each number x becomes x and a linear map of cos(2 pi (w x + b)), all learned.
 
     "PBLD" of Holzmueller, Grinsztajn and Steinwart, "Better by Default" (2024), section 3,
@@ -147,8 +158,8 @@ class Periodic(Layer):
     size: int = 4
     deviation: float = 0.1
 
-    def n_outputs(self, n_inputs):
-        return n_inputs * self.size
+    def output_counts(self, n_inputs):
+        return [self.size] * n_inputs
 
     def parameters(self, n_inputs):
         return {
@@ -206,7 +217,7 @@ class Periodic(Layer):
 
 
 @dataclass(frozen=True)
-class PiecewiseLinear(Layer):
+class PiecewiseLinear(ColumnEmbedding):
     """Each number becomes how far it reaches into each of its bins: 0 below, 1 above.
 
     Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep
@@ -216,23 +227,20 @@ class PiecewiseLinear(Layer):
 
     edges: tuple[tuple[float, ...], ...]
 
-    @property
-    def _n_bins(self):
+    def output_counts(self, n_inputs):
         return [len(edges) - 1 for edges in self.edges]
-
-    def n_outputs(self, n_inputs):
-        return sum(self._n_bins)
 
     def buffers(self, n_inputs):
         return {"out": self.n_outputs(n_inputs), "delta": n_inputs}
 
     def _bins(self, dtype):
         """Return for each output: its column, bin's start, 1 / width, and limits."""
-        column = np.repeat(np.arange(len(self.edges)), self._n_bins)
+        n_bins = self.output_counts(len(self.edges))
+        column = np.repeat(np.arange(len(self.edges)), n_bins)
         low = np.concatenate([edges[:-1] for edges in self.edges]).astype(dtype)
         width = np.concatenate([np.diff(edges) for edges in self.edges]).astype(dtype)
-        last = np.cumsum(self._n_bins) - 1
-        first = last - self._n_bins + 1
+        last = np.cumsum(n_bins) - 1
+        first = last - n_bins + 1
         smallest, largest = np.zeros_like(low), np.ones_like(low)
         smallest[first], largest[last] = -np.inf, np.inf
         return column, low, 1 / width, smallest, largest
