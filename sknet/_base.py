@@ -383,10 +383,11 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         names = getattr(self, "feature_names_in_", None)
         if names is None:
             names = [f"x{i}" for i in range(self.n_features_in_)]
+        levels = []
         if self._reader is not None:
             order = np.concatenate([self._reader.numeric_, self._reader.categorical_])
-            names = [names[i] for i in order]
-        return np.array(encoded_names(self._network, self._table, names), dtype=object)
+            names, levels = [names[i] for i in order], self._reader.levels_
+        return np.array(encoded_names(self._network, self._table, names, levels), dtype=object)
 
     @property
     def n_layers_(self):

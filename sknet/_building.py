@@ -50,14 +50,14 @@ def _input_layers(estimator, table):
     return [Columns(tuple(part for part in parts if part[0]))]
 
 
-def encoded_names(network, table, names):
+def encoded_names(network, table, names, levels):
     """Return a name for each output of the input layers.
 
-    ``names`` are those of the numeric columns, then of the categories. What a number or a
-    category is embedded as is numbered.
+    ``names`` are those of the numeric columns, then of the categories, whose ``levels`` follow.
+    What a number or a category is embedded as is numbered.
     """
     front = network.layers[0]
-    plain, embedded = table.feature_names(names)
+    plain, embedded = table.feature_names(names, levels)
     if not isinstance(front, Columns):
         return plain
     sources = iter([*plain, *embedded])

@@ -150,19 +150,21 @@ class TableEncoder:
         # A missing number is the median, which is zero now.
         return np.nan_to_num(_clip_smoothly(X, dtype), copy=False)
 
-    def feature_names(self, names):
+    def feature_names(self, names, levels):
         """Return the names of the plain columns, and of the categories with level numbers.
 
-        ``names`` are those of the numeric columns, then of the categories.
+        ``names`` are those of the numeric columns, then of the categories; ``levels`` are
+        the latter's.
         """
         numeric, categories = names[: self.n_numeric_], names[self.n_numeric_ :]
-        named = list(zip(categories, self.categories_, strict=True))
-        plain = [
-            *numeric,
-            *(f"{numeric[i]}_missing" for i in self.indicated_),
-            *(f"{n}_{i}" for n, one in named if not one.embedded for i in range(one.n_levels)),
-        ]
-        return plain, [name for name, one in named if one.embedded]
+        plain = [*numeric, *(f"{numeric[i]}_missing" for i in self.indicated_)]
+        embedded = []
+        for name, one, of_one in zip(categories, self.categories_, levels, strict=True):
+            if one.embedded:
+                embedded.append(name)
+            else:
+                plain += [f"{name}_{level}" for level in one.level_names(of_one)]
+        return plain, embedded
 
 
 class Category:
@@ -187,13 +189,18 @@ class Category:
         self.embedded = self.n_levels > MOST_ONE_HOT_LEVELS
         # The place of what belongs to no level: the shared one, or one past the last.
         rest = self.n_levels - self.has_rest
+        self._kept = np.flatnonzero(kept)
         self._position = np.full(n_levels + 1, rest)
-        self._position[:-1][kept] = np.arange(kept.sum())
+        self._position[self._kept] = np.arange(self._kept.size)
 
     def levels(self, codes):
         """Return level numbers; ``n_levels`` stands for none of the levels."""
         unknown = np.isnan(codes)
         return self._position[np.where(unknown, self._position.size - 1, codes).astype(int)]
+
+    def level_names(self, levels):
+        """Return the names of the levels that are told apart, given those of all."""
+        return [levels[i] for i in self._kept] + ["other"] * self.has_rest
 
 
 def _clip_smoothly(u, dtype):

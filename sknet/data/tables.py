@@ -49,12 +49,12 @@ class TableReader:
                 levels = [_declared_levels(X, column) for column in self.categorical_]
                 levels = [
                     seen if declared is None else declared
-                    for seen, declared in zip(self._levels(), levels, strict=True)
+                    for seen, declared in zip(self.levels_, levels, strict=True)
                 ]
                 self._transformer = self._make_transformer(levels).fit(X)
-            self.n_levels_ = [len(levels) for levels in self._levels()]
+            self.n_levels_ = [len(levels) for levels in self.levels_]
             self._textual = [
-                any(isinstance(level, str) for level in levels) for levels in self._levels()
+                any(isinstance(level, str) for level in levels) for levels in self.levels_
             ]
         return self
 
@@ -71,8 +71,12 @@ class TableReader:
             [("numbers", numbers, self.numeric_), ("categories", encoder, self.categorical_)]
         ).set_output(transform="default")
 
-    def _levels(self):
-        """Return the levels of each category, without a missing one, which is the last."""
+    @property
+    def levels_(self):
+        """The levels of each category, without a missing one."""
+        if self._transformer is None:
+            return []
+        # A missing value counts as a level there, the last one.
         levels = self._transformer.named_transformers_["categories"].categories_
         return [one[: sum(not _is_missing(level) for level in one)] for one in levels]
 
@@ -92,7 +96,11 @@ class TableReader:
                     f"Column {name!r} is a category whose levels were text in training, but "
                     "holds numbers now."
                 )
-        return self._transformer.transform(X)
+        table = self._transformer.transform(X)
+        # To OrdinalEncoder None is a level, behind the others.
+        levels = table[:, self.numeric_.size :]
+        levels[levels >= self.n_levels_] = np.nan
+        return table
 
 
 def categorical_columns(X, wanted, feature_names):
@@ -147,7 +155,7 @@ def _dtype(X, column):
 def _column(X, column):
     if not is_frame(X):
         return np.asarray(X)[:, column]
-    return X.iloc[:, column] if hasattr(X, "iloc") else X[:, column]
+    return X.iloc[:, column] if hasattr(X, "iloc") else X[:, int(column)]
 
 
 def _is_category(X, column):
