@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from scipy import sparse
+
+from sknet.data.batches import Batch, Batches
+
+N_ROWS = 23
+
+
+@pytest.fixture(params=["dense", "fortran", "csr", "memmap"])
+def rows(request, tmp_path):
+    """Rows that start with their own number, in each kind of storage."""
+    dense = np.random.default_rng(0).normal(size=(N_ROWS, 3))
+    dense[:, 0], dense[::2, 1] = np.arange(N_ROWS), 0
+    if request.param == "csr":
+        return sparse.csr_matrix(dense)
+    if request.param == "fortran":
+        return np.asfortranarray(dense)
+    if request.param == "memmap":
+        np.save(tmp_path / "X.npy", dense)
+        return np.load(tmp_path / "X.npy", mmap_mode="r")
+    return dense
+
+
+@pytest.fixture
+def data(rows):
+    numbers = np.arange(float(N_ROWS))
+    return Batch(rows, np.column_stack([10 * numbers, -numbers]), 1 + numbers / 100)
+
+
+def as_is(X):
+    return X
+
+
+def to_array(X):
+    return X.toarray() if sparse.issparse(X) else np.asarray(X)
+
+
+def row_numbers(batch):
+    """Return which rows a batch has, after a check that what belongs together is."""
+    X = to_array(batch.X)
+    numbers = X[:, 0].astype(int)
+    assert_array_equal(batch.y, np.column_stack([10.0 * numbers, -1.0 * numbers]))
+    assert_array_equal(batch.sample_weight, 1 + numbers / 100)
+    return numbers.tolist()
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 22, 23, 1000])
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_every_row_once_an_epoch(data, batch_size, shuffled):
+    rng = np.random.default_rng(0) if shuffled else None
+    batches = Batches(data, batch_size, as_is, rng)
+    assert batches.n_rows == N_ROWS
+    assert batches.batch_size == min(batch_size, N_ROWS)
+    for _ in range(3):
+        epoch = [row_numbers(batch) for batch in batches]
+        assert len(epoch) == len(batches) == -(-N_ROWS // batch_size)
+        sizes = [len(rows) for rows in epoch]
+        assert sizes[:-1] == [batch_size] * (len(batches) - 1)
+        assert 1 <= sizes[-1] <= batch_size
+        order = sum(epoch, [])
+        assert sorted(order) == list(range(N_ROWS))
+        assert (order != sorted(order)) == (shuffled and batch_size < N_ROWS)
+
+
+def test_rows_come_whole(data):
+    for batch in Batches(data, 5, as_is, np.random.default_rng(0)):
+        assert_array_equal(to_array(batch.X), to_array(data.X)[row_numbers(batch)])
+
+
+def test_epochs_are_shuffled_anew(data):
+    batches = Batches(data, 5, as_is, np.random.default_rng(0))
+    orders = [sum((row_numbers(batch) for batch in batches), []) for _ in range(3)]
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+    again = Batches(data, 5, as_is, np.random.default_rng(0))
+    assert [sum((row_numbers(batch) for batch in again), []) for _ in range(3)] == orders
+
+
+def test_a_single_batch_draws_nothing(data):
+    rng = np.random.default_rng(0)
+    before = rng.bit_generator.state
+    (batch,) = Batches(data, N_ROWS, as_is, rng)
+    assert row_numbers(batch) == list(range(N_ROWS))
+    assert rng.bit_generator.state == before
+
+
+def test_rows_are_encoded_batch_by_batch(data):
+    seen = []
+
+    def encode(X):
+        seen.append(X.shape[0])
+        return 2.0 * to_array(X)
+
+    doubled = [batch.X for batch in Batches(data, 10, encode)]
+    assert seen == [10, 10, 3]
+    assert_array_equal(np.vstack(doubled), 2 * to_array(data.X))
+
+
+def test_data_are_left_alone(data):
+    before = to_array(data.X).copy(), data.y.copy(), data.sample_weight.copy()
+    for batch in Batches(data, 5, as_is, np.random.default_rng(0)):
+        row_numbers(batch)
+    for now, then in zip((to_array(data.X), *data[1:]), before, strict=True):
+        assert_array_equal(now, then)
+
+
+def test_only_the_batch_of_a_memory_map_is_read(tmp_path):
+    np.save(tmp_path / "X.npy", np.ones((10, 2)))
+    X = np.load(tmp_path / "X.npy", mmap_mode="r")
+    for batch in Batches(Batch(X), 4, as_is):
+        assert np.shares_memory(batch.X, X)  # a view: nothing is copied without shuffling
+    for batch in Batches(Batch(X), 4, as_is, np.random.default_rng(0)):
+        assert batch.X.shape[0] <= 4
+
+
+def test_parts_may_be_missing(data):
+    for batch in Batches(Batch(data.X), 5, as_is, np.random.default_rng(0)):
+        assert batch.y is None and batch.sample_weight is None
+    taken = Batch(data.X, data.y).take(np.array([3, 1]))
+    assert taken.sample_weight is None
+    assert_array_equal(taken.y[:, 0], [30, 10])
+
+
+@pytest.mark.parametrize("chosen", [slice(2, 5), np.array([2, 3, 4])], ids=["slice", "index"])
+def test_take(data, chosen):
+    assert row_numbers(data.take(chosen)) == [2, 3, 4]
+
+
+def test_take_by_mask(data):
+    assert row_numbers(data.take(data.sample_weight > 1.2)) == [21, 22]

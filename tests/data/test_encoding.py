@@ -1,0 +1,340 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from sknet.data import encoding
+from sknet.data.encoding import TableEncoder
+
+DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def fit(X, sample_weight=None, standardize=True, seed=0):
+    return TableEncoder(standardize).fit(X, sample_weight, np.random.default_rng(seed))
+
+
+def plain_quantile(x, q):
+    """Return the smallest value that a share of at least q of the values do not exceed."""
+    x = np.sort(np.asarray(x, dtype=float))
+    return x[max(0, int(np.ceil(q * len(x))) - 1)]
+
+
+def plain_encoding(X):
+    """Write the formula of the paper down, column by column, for unweighted dense rows."""
+    out = np.empty(X.shape)
+    for j, x in enumerate(X.T.astype(float)):
+        spread = plain_quantile(x, 0.75) - plain_quantile(x, 0.25)
+        if spread == 0:
+            spread = (x.max() - x.min()) / 2
+        u = (x - plain_quantile(x, 0.5)) / spread if spread else np.zeros(len(x))
+        out[:, j] = u / np.sqrt(1 + (u / 3) ** 2)
+    return out
+
+
+def make_table(n_rows=41, dtype=np.float64):
+    rng = np.random.default_rng(0)
+    columns = [
+        rng.normal(size=n_rows),
+        np.exp(3 * rng.normal(size=n_rows)),
+        rng.normal(size=n_rows) * 1e-6,
+        rng.integers(0, 3, n_rows),
+        np.r_[np.zeros(n_rows - 2), -3, 5],  # half and more of it is one value
+        np.full(n_rows, 4.25),
+    ]
+    return np.column_stack(columns).astype(dtype)
+
+
+def make_sparse(dtype=np.float64, n_rows=60):
+    rng = np.random.default_rng(0)
+    dense = rng.normal(size=(n_rows, 5)) * 10.0 ** np.arange(-2, 3)
+    return sparse.csr_matrix(dense * (rng.random(dense.shape) < 0.3), dtype=dtype)
+
+
+# Dense tables.
+
+
+@DTYPES
+def test_dense_formula(dtype):
+    X = make_table(dtype=dtype)
+    encoded = fit(X).transform(X, dtype)
+    assert encoded.dtype == dtype
+    rtol = 1e-5 if dtype == np.float32 else 1e-12
+    assert_allclose(encoded, plain_encoding(X), rtol=rtol, atol=rtol)
+    assert np.abs(encoded).max() <= 3
+    assert np.abs(encoded).max() > 2.7  # the long tail of exp
+
+
+def test_new_rows_are_measured_by_the_training_rows():
+    X = make_table()
+    encoder = fit(X)
+    assert_array_equal(
+        encoder.transform(X[3:5], np.float64), encoder.transform(X, np.float64)[3:5]
+    )
+    u = (X[:1, 0] + 2 - encoder.center_[0]) * encoder.scale_[0]
+    shifted = encoder.transform(X[:1] + 2, np.float64)
+    assert_allclose(shifted[0, 0], u[0] / np.sqrt(1 + u[0] ** 2 / 9), rtol=1e-12)
+
+
+def test_units_and_offsets_of_columns_do_not_matter():
+    X = make_table()
+    expected = fit(X).transform(X, np.float64)
+    Z = X * 2.0 ** np.array([20, -30, 10, 3, -7, 5]) + np.array([0, 0, 0, 8, -16, 32])
+    assert_allclose(fit(Z).transform(Z, np.float64), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_integer_weights_equal_repetition():
+    X, counts = make_table(), np.random.default_rng(1).integers(1, 5, 41)
+    weighted, repeated = fit(X, counts.astype(float)), fit(np.repeat(X, counts, axis=0))
+    assert_array_equal(weighted.center_, repeated.center_)
+    assert_array_equal(weighted.scale_, repeated.scale_)
+    assert (weighted.scale_ != fit(X).scale_).any()
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, -1e8, 1e300])
+@DTYPES
+def test_constant_columns_give_zeros(constant, dtype):
+    if dtype == np.float32:
+        constant = np.clip(constant, -1e30, 1e30)
+    X = np.full((20, 2), constant, dtype=dtype)
+    encoder = fit(X, np.random.default_rng(0).uniform(0.1, 3, 20))
+    assert_array_equal(encoder.transform(X, np.float64), 0)
+    # Of a column that never varied, nothing was learned.
+    assert_array_equal(encoder.transform(X / 2 + 7, np.float64), 0)
+
+
+def test_rounding_noise_counts_as_constant():
+    x = 1e8 + np.array([0, 1, -1, 0, 1]) * 1.5e-8
+    assert np.ptp(x) > 0
+    assert_array_equal(fit(x[:, np.newaxis]).transform(x[:, np.newaxis], np.float64), 0)
+
+
+@DTYPES
+def test_small_differences_around_large_offsets(dtype):
+    # A cast to float32 first would make one value of them.
+    step = 8 if dtype == np.float32 else 1e-3
+    x = np.array([-3, -2, -1, 0, 1, 2, 3, 4], dtype=dtype)[:, np.newaxis]
+    X = (1e8 + step * x).astype(dtype)
+    assert np.unique(X).size == 8
+    encoded = fit(X).transform(X, np.float32)
+    assert encoded.dtype == np.float32
+    assert_allclose(encoded, plain_encoding(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("huge", [1e20, 1e200, 1e300])
+@pytest.mark.parametrize("to", [np.float32, np.float64])
+def test_huge_values_are_finite(huge, to):
+    X = make_table()
+    encoder = fit(X)
+    up, down = (encoder.transform(np.full((1, 6), sign * huge), to) for sign in (1, -1))
+    varying = np.arange(6) < 5
+    assert_allclose(up[0, varying], 3, rtol=1e-6)
+    assert_allclose(down[0, varying], -3, rtol=1e-6)
+    assert up[0, 5] == down[0, 5] == 0
+
+
+def test_huge_float32_values_are_finite():
+    X = make_table(dtype=np.float32)
+    huge = np.full((1, 6), np.finfo(np.float32).max)
+    assert_allclose(fit(X).transform(huge, np.float32), [[3, 3, 3, 3, 3, 0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-15, 1e15, 1e100, 1e300])
+def test_columns_in_huge_or_tiny_units(unit):
+    x = np.random.default_rng(0).normal(size=(30, 1))
+    encoded = fit(x * unit).transform(x * unit, np.float64)
+    assert_allclose(encoded, plain_encoding(x), rtol=1e-9)
+
+
+@DTYPES
+@pytest.mark.parametrize("shape", ["spread", "ends", "rare"])
+def test_columns_over_the_whole_range(shape, dtype):
+    # The distance of the quartiles, or of the ends, is more than the largest number.
+    x = {
+        "spread": np.linspace(-0.9, 0.9, 21),
+        "ends": np.repeat([-0.9, 0.1, 0.9], [8, 5, 8]),
+        "rare": np.repeat([-0.9, 0.0, 0.9], [1, 19, 1]),
+    }[shape][:, np.newaxis]
+    X = (x * np.finfo(dtype).max).astype(dtype)
+    encoded = fit(X).transform(X, dtype)
+    # Differences may overflow, but nothing else: the order of the values stays.
+    assert np.isfinite(encoded).all()
+    assert (np.diff(encoded, axis=0) >= 0).all()
+    assert encoded[0] < -0.4 and encoded[-1] > 0.4
+
+
+def test_far_from_a_huge_constant():
+    X = np.full((5, 1), -1.5e308)
+    assert_array_equal(fit(X).transform(-X, np.float64), 0)
+
+
+@pytest.mark.parametrize("fitted", [np.float32, np.float64])
+@pytest.mark.parametrize("given", [np.float32, np.float64])
+def test_rows_of_another_dtype(fitted, given):
+    X = make_table()
+    encoded = fit(X.astype(fitted)).transform(X.astype(given), np.float32)
+    assert encoded.dtype == np.float32
+    # Column 2 comes in steps of a float32, but so does its spread.
+    assert_allclose(encoded, plain_encoding(X), rtol=1e-4, atol=1e-4)
+
+
+def test_rows_are_left_alone():
+    X = make_table()
+    X.flags.writeable = False
+    S = make_sparse()
+    before = S.data.copy()
+    fit(X).transform(X, np.float64)
+    fit(S).transform(S, np.float64)
+    assert_array_equal(S.data, before)
+
+
+def test_memory_maps(tmp_path):
+    X = make_table()
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    assert_array_equal(
+        fit(mapped).transform(mapped, np.float64), fit(X).transform(X, np.float64)
+    )
+
+
+# Large tables.
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_quantiles_of_large_tables_come_from_some_rows(as_sparse, monkeypatch):
+    rng = np.random.default_rng(0)
+    X, weight = rng.gamma(2, size=(5000, 2)), rng.uniform(0.5, 2, 5000)
+    X = sparse.csr_matrix(X * (rng.random(X.shape) < 0.5)) if as_sparse else X
+    whole = fit(X, weight)
+    monkeypatch.setattr(encoding, "QUANTILE_ROWS", 5000)
+    assert_array_equal(fit(X, weight).scale_, whole.scale_)
+    monkeypatch.setattr(encoding, "QUANTILE_ROWS", 2000)
+    for some in (fit(X, weight), fit(X)):
+        assert (some.scale_ != whole.scale_).all()
+        assert_allclose(some.scale_, whole.scale_, rtol=0.1)
+    assert_array_equal(fit(X, weight, seed=1).scale_, fit(X, weight, seed=1).scale_)
+    assert (fit(X, weight, seed=1).scale_ != fit(X, weight, seed=2).scale_).any()
+
+
+# Sparse tables.
+
+
+@DTYPES
+def test_sparse_formula(dtype):
+    X = make_sparse(dtype)
+    encoded = fit(X).transform(X, dtype)
+    assert sparse.issparse(encoded) and encoded.format == "csr"
+    assert encoded.dtype == dtype
+    expected = np.zeros(X.shape)
+    for j, x in enumerate(X.toarray().astype(float).T):
+        u = x / (2 * plain_quantile(np.abs(x[x != 0]), 0.5))
+        expected[:, j] = u / np.sqrt(1 + (u / 3) ** 2)
+    assert_allclose(encoded.toarray(), expected, rtol=1e-5 if dtype == np.float32 else 1e-12)
+
+
+def test_sparse_keeps_its_zeros_and_pattern():
+    X = make_sparse()
+    encoded = fit(X).transform(X, np.float64)
+    assert_array_equal(encoded.indices, X.indices)
+    assert_array_equal(encoded.indptr, X.indptr)
+    assert (encoded.data != 0).all()
+    assert_array_equal(np.sign(encoded.data), np.sign(X.data))
+
+
+def test_sparse_columns_without_entries():
+    X = sparse.csr_matrix(np.array([[0, 1.0], [0, 2.0], [0, 0]]))
+    encoder = fit(X)
+    assert_array_equal(encoder.transform(X, np.float64).toarray()[:, 0], 0)
+    new = encoder.transform(sparse.csr_matrix(np.array([[5.0, 0]])), np.float64).toarray()
+    assert np.isfinite(new).all()
+
+
+def test_stored_zeros_are_zeros():
+    X = make_sparse()
+    stored = X.copy()
+    stored.data[::3] = 0
+    pruned = stored.copy()
+    pruned.eliminate_zeros()
+    assert stored.nnz > pruned.nnz
+    assert_array_equal(fit(stored).scale_, fit(pruned).scale_)
+    assert_array_equal(
+        fit(stored).transform(stored, np.float64).toarray(),
+        fit(pruned).transform(pruned, np.float64).toarray(),
+    )
+
+
+def test_sparse_integer_weights_equal_repetition():
+    X, counts = make_sparse(), np.random.default_rng(1).integers(1, 5, 60)
+    weighted = fit(X, counts.astype(float))
+    repeated = fit(X[np.repeat(np.arange(60), counts)])
+    assert_array_equal(weighted.scale_, repeated.scale_)
+    assert (weighted.scale_ != fit(X).scale_).any()
+
+
+@pytest.mark.parametrize("dtype, huge", [(np.float32, 3e38), (np.float64, 1e308)])
+def test_huge_sparse_values_are_finite(dtype, huge):
+    X = make_sparse(dtype)
+    encoded = fit(X).transform(sparse.csr_matrix(np.full((1, 5), huge, dtype=dtype)), dtype)
+    assert_allclose(encoded.toarray(), 3, rtol=1e-6)
+
+
+@DTYPES
+def test_dense_encoder_takes_sparse_rows(dtype):
+    X = make_sparse(dtype)
+    encoder = fit(X.toarray())
+    assert (encoder.center_ != 0).any() or (encoder.scale_ != 0).all()
+    encoded = encoder.transform(X, dtype)
+    assert not sparse.issparse(encoded)
+    assert_array_equal(encoded, encoder.transform(X.toarray(), dtype))
+
+
+def test_dense_encoder_of_shifted_columns_takes_sparse_rows():
+    # The zeros are far from the center here, and must get there.
+    X = make_sparse()
+    encoder = fit(X.toarray() + 3)
+    encoded = encoder.transform(X, np.float64)
+    assert_array_equal(encoded, encoder.transform(X.toarray(), np.float64))
+    assert (encoded[X.toarray() == 0] < 0).all()
+
+
+@DTYPES
+def test_sparse_encoder_takes_dense_rows(dtype):
+    X = make_sparse(dtype)
+    encoder = fit(X)
+    assert encoder.center_ is None
+    encoded = encoder.transform(X.toarray(), dtype)
+    assert encoded.dtype == dtype
+    assert_array_equal(encoded, encoder.transform(X, dtype).toarray())
+
+
+def test_sparse_arrays_are_sparse_matrices():
+    X = make_sparse()
+    encoded = fit(sparse.csr_array(X)).transform(sparse.csr_array(X), np.float64)
+    assert_array_equal(encoded.toarray(), fit(X).transform(X, np.float64).toarray())
+
+
+# No scaling.
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_without_standardising_values_stay(as_sparse):
+    X = make_sparse() if as_sparse else make_table()
+    encoder = fit(X, standardize=False)
+    same = encoder.transform(X, np.float64)
+    narrow = encoder.transform(X, np.float32)
+    assert narrow.dtype == np.float32
+    if as_sparse:
+        assert_array_equal(same.toarray(), X.toarray())
+        assert_array_equal(narrow.toarray(), X.toarray().astype(np.float32))
+    else:
+        assert np.shares_memory(same, X)  # no copy of the user's table
+        assert_array_equal(narrow, X.astype(np.float32))
+
+
+def test_one_output_a_feature():
+    assert fit(make_table()).n_outputs_ == 6
+    assert fit(make_sparse()).n_outputs_ == 5
+
+
+def test_encoding_a_single_row_table():
+    encoder = fit(np.array([[3.0, -2.0]]))
+    assert_array_equal(encoder.transform(np.array([[3.0, -2.0]]), np.float64), [[0, 0]])

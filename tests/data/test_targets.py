@@ -1,0 +1,280 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse, special
+
+from sknet.data.targets import ClassTarget, RegressionTarget
+
+MULTILABEL = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 0], [1, 1, 1]])
+# Labels, the kind that they are, and the columns that they become.
+CASES = {
+    "binary": (np.array([3, 7, 7, 3]), "binary", [[0], [1], [1], [0]]),
+    "binary-strings": (np.array(["yes", "no", "no"]), "binary", [[1], [0], [0]]),
+    "binary-objects": (np.array(["b", "a"], dtype=object), "binary", [[1], [0]]),
+    "booleans": (np.array([True, False, True]), "binary", [[1], [0], [1]]),
+    "floats": (np.array([2.0, -1.0, 2.0]), "binary", [[1], [0], [1]]),
+    "multiclass": (np.array([5, 9, 1, 5]), "multiclass", np.eye(3)[[1, 2, 0, 1]]),
+    "multiclass-strings": (np.array(["c", "a", "b"]), "multiclass", np.eye(3)[[2, 0, 1]]),
+    "single": (np.array(["x", "x", "x"]), "multiclass", [[1], [1], [1]]),
+    "multilabel": (MULTILABEL, "multilabel", MULTILABEL),
+}
+every_case = pytest.mark.parametrize("y, kind, columns", CASES.values(), ids=CASES)
+
+
+@every_case
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_labels_become_columns(y, kind, columns, dtype):
+    target = ClassTarget().fit(y)
+    assert target.kind == kind
+    Y = target.transform(y, dtype)
+    assert Y.dtype == dtype and Y.flags.c_contiguous
+    assert_array_equal(Y, columns)
+    assert target.n_outputs == Y.shape[1]
+    if kind == "multilabel":
+        assert_array_equal(target.classes_, np.arange(3))
+    else:
+        assert_array_equal(target.classes_, np.unique(y))
+
+
+@every_case
+def test_round_trip_through_logits(y, kind, columns):
+    target = ClassTarget().fit(y)
+    raw = 4.0 * target.transform(y, float) - 2
+    labels = target.labels(raw)
+    assert_array_equal(labels, y)
+    # scikit-learn's LabelBinarizer makes strings of objects.
+    assert labels.dtype.kind == ("U" if y.dtype == object else y.dtype.kind)
+
+
+def test_sparse_labels():
+    target = ClassTarget().fit(sparse.csr_matrix(MULTILABEL))
+    assert target.kind == "multilabel"
+    Y = target.transform(sparse.csr_matrix(MULTILABEL), np.float32)
+    assert Y.dtype == np.float32
+    assert_array_equal(Y, MULTILABEL)
+    target.check_labels(sparse.csr_matrix(MULTILABEL), "y")
+
+
+def test_classes_that_y_has_only_some_of():
+    target = ClassTarget().fit(np.array([2, 2]), classes=[4, 2, 3])
+    assert target.kind == "multiclass"
+    assert_array_equal(target.classes_, [2, 3, 4])
+    assert_array_equal(target.transform(np.array([2, 4]), float), [[1, 0, 0], [0, 0, 1]])
+    target = ClassTarget().fit(np.array(["b", "b"]), classes=["a", "b"])
+    assert target.kind == "binary"
+    assert_array_equal(target.transform(np.array(["b", "b"]), float), [[1], [1]])
+    target = ClassTarget().fit(np.array([1, 1]), classes=[1])
+    assert_array_equal(target.transform(np.array([1]), float), [[1]])
+
+
+def test_classes_of_a_multilabel_target():
+    # scikit-learn's MLPClassifier.partial_fit takes them, too.
+    target = ClassTarget().fit(MULTILABEL, classes=[0, 1, 2])
+    assert target.kind == "multilabel"
+    assert_array_equal(target.transform(MULTILABEL, float), MULTILABEL)
+
+
+@pytest.mark.parametrize("name", ["binary", "multiclass", "multiclass-strings", "single"])
+def test_unknown_labels(name):
+    y = CASES[name][0]
+    target = ClassTarget().fit(y)
+    target.check_labels(y[:1], "y_val")
+    stranger = np.array(["?"]) if y.dtype.kind == "U" else np.array([-99])
+    with pytest.raises(ValueError, match="y_val has labels that training lacks") as error:
+        target.check_labels(np.append(y, stranger), "y_val")
+    message = str(error.value)
+    assert str(stranger.tolist()) in message
+    assert str(np.unique(y).tolist()) in message
+
+
+@pytest.mark.parametrize("bad", [MULTILABEL[:, :2], MULTILABEL[:, 0]])
+def test_other_number_of_labels(bad):
+    target = ClassTarget().fit(MULTILABEL)
+    target.check_labels(MULTILABEL[:2], "y_val")
+    with pytest.raises(ValueError, match="y_val must have 3 columns"):
+        target.check_labels(bad, "y_val")
+
+
+def test_probabilities():
+    raw = np.random.default_rng(0).normal(size=(6, 1))
+    binary = ClassTarget().fit(np.array([0, 1]))
+    p = 1 / (1 + np.exp(-raw[:, 0]))
+    proba = binary.probabilities(raw, special.expit)
+    assert_allclose(proba, np.column_stack([1 - p, p]), rtol=1e-14)
+    # Small ones are as exact as large ones: neither is one minus the other.
+    tiny = binary.probabilities(np.array([[100.0], [-100.0]]), special.expit)
+    assert_allclose([tiny[0, 0], tiny[1, 1]], np.exp(-100), rtol=1e-12)
+    raw = np.random.default_rng(0).normal(size=(6, 3))
+    for y, link in ((np.array([0, 1, 2]), special.softmax), (MULTILABEL, special.expit)):
+        assert_array_equal(ClassTarget().fit(y).probabilities(raw, link), link(raw))
+
+
+@every_case
+def test_decision_ranks_as_the_probabilities(y, kind, columns):
+    target = ClassTarget().fit(y)
+    raw = np.random.default_rng(0).normal(size=(20, target.n_outputs))
+    link = special.expit if kind != "multiclass" else lambda r: special.softmax(r, axis=-1)
+    proba = target.probabilities(raw, link)
+    decision = target.decision(proba)
+    assert decision.shape == raw.shape
+    if kind == "multiclass":
+        assert_allclose(np.exp(decision), proba, rtol=1e-13)
+    else:
+        assert_allclose(decision, raw, rtol=1e-10)
+    assert_array_equal(target.labels(decision), target.labels(raw))
+    if kind == "binary":
+        assert_array_equal(target.labels(raw), target.classes_[proba.argmax(axis=1)])
+
+
+@every_case
+def test_probabilities_of_several_members(y, kind, columns):
+    target = ClassTarget().fit(y)
+    raw = np.random.default_rng(0).normal(size=(6, 4, target.n_outputs))
+    whole = target.probabilities(raw, special.expit)
+    for m in range(4):
+        assert_array_equal(whole[:, m], target.probabilities(raw[:, m], special.expit))
+
+
+@every_case
+@pytest.mark.parametrize("amount", [0.0, 0.1, 1.0])
+def test_smoothing_mixes_with_equal_shares(y, kind, columns, amount):
+    target = ClassTarget().fit(y)
+    Y = target.transform(y, float)
+    smooth = target.smooth(Y, amount)
+    n_values = len(target.classes_) if kind == "multiclass" else 2
+    assert_allclose(smooth[Y == 1], 1 - amount + amount / n_values)
+    assert_allclose(smooth[Y == 0], amount / n_values)
+    if kind == "multiclass":
+        assert_allclose(smooth.sum(axis=1), 1)
+
+
+# Numbers.
+
+
+def offset_columns(n_outputs, n_rows=50):
+    rng = np.random.default_rng(0)
+    Y = rng.normal(size=(n_rows, n_outputs)) * 10.0 ** np.arange(n_outputs) + 5
+    return Y[:, 0] if n_outputs == 1 else Y
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_standardised_columns(n_outputs, dtype):
+    y = offset_columns(n_outputs)
+    target = RegressionTarget(standardize=True).fit(y)
+    assert target.n_outputs == n_outputs
+    assert_allclose(target.mean_, np.atleast_1d(y.mean(axis=0)), rtol=1e-13)
+    assert_allclose(target.scale_, np.atleast_1d(y.std(axis=0)), rtol=1e-13)
+    Y = target.transform(y, dtype)
+    assert Y.shape == (50, n_outputs) and Y.dtype == dtype
+    assert_allclose(Y.mean(axis=0), 0, atol=1e-6)
+    assert_allclose(Y.std(axis=0), 1, rtol=1e-6)
+
+
+def columns(y):
+    return y.reshape(len(y), -1)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("shift", [False, True])
+def test_regression_round_trip(n_outputs, standardize, shift):
+    y = offset_columns(n_outputs)
+    target = RegressionTarget(standardize, shift).fit(y)
+    back = target.inverse_transform(target.transform(y, np.float64))
+    assert_allclose(back, columns(y), rtol=1e-13)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scaled_but_not_shifted(weighted):
+    # For losses with a log link: the sign stays, and the mean becomes one.
+    y = np.exp(offset_columns(2) / 10)
+    weight = np.random.default_rng(0).uniform(0.1, 2, 50) if weighted else None
+    target = RegressionTarget(True, shift=False).fit(y, weight)
+    Y = target.transform(y, np.float64)
+    assert_allclose(np.average(Y, axis=0, weights=weight), 1, rtol=1e-13)
+    assert_allclose(y / Y, np.tile(np.average(y, axis=0, weights=weight), (50, 1)))
+    assert_array_equal(target.mean_, 0)
+
+
+def test_without_standardising_y_is_as_it_is():
+    y = offset_columns(2)
+    target = RegressionTarget(standardize=False).fit(y, np.ones(50))
+    assert_array_equal(target.transform(y, np.float64), y)
+    assert_array_equal(target.inverse_transform(y), y)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_integer_weights_equal_repetition(n_outputs):
+    y, counts = offset_columns(n_outputs), np.random.default_rng(1).integers(1, 5, 50)
+    weighted = RegressionTarget(True).fit(y, counts)
+    repeated = RegressionTarget(True).fit(np.repeat(y, counts, axis=0))
+    assert_allclose(weighted.mean_, repeated.mean_, rtol=1e-12)
+    assert_allclose(weighted.scale_, repeated.scale_, rtol=1e-12)
+    # Only ratios of weights matter.
+    scaled = RegressionTarget(True).fit(y, counts * 0.37)
+    assert_allclose(scaled.mean_, weighted.mean_, rtol=1e-12)
+    assert_allclose(scaled.scale_, weighted.scale_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e-3, 1e3, 1e200, 1e300])
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_units_do_not_matter(unit, n_outputs):
+    y = offset_columns(n_outputs)
+    expected = RegressionTarget(True).fit(y).transform(y, np.float64)
+    target = RegressionTarget(True).fit(y * unit)
+    actual = target.transform(y * unit, np.float64)
+    assert_allclose(actual, expected, rtol=1e-9, atol=1e-12)
+    assert_allclose(target.inverse_transform(actual), columns(y) * unit, rtol=1e-12)
+
+
+def test_offsets_do_not_matter():
+    y = offset_columns(1)
+    target = RegressionTarget(True).fit(y + 1e9)
+    assert_allclose(target.scale_, y.std(), rtol=1e-6)
+    assert_allclose(target.inverse_transform(np.zeros((1, 1))), y.mean() + 1e9, rtol=1e-14)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, -1e9, 1e-300, 1e300])
+@pytest.mark.parametrize("n_rows", [1, 3, 1000])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_constant_y(constant, n_rows, weighted):
+    # Its mean may be off by rounding, which must not be blown up to a spread of one.
+    weight = np.random.default_rng(0).uniform(0.1, 3, n_rows) if weighted else None
+    y = np.full(n_rows, constant)
+    target = RegressionTarget(True).fit(y, weight)
+    assert target.scale_ == 1
+    Y = target.transform(y, np.float64)
+    assert_allclose(Y, 0, atol=1e-14 * abs(constant))
+    assert_allclose(target.inverse_transform(Y), columns(y), rtol=1e-14)
+
+
+def test_constant_column_among_others():
+    y = offset_columns(3)
+    y[:, 1] = 7
+    target = RegressionTarget(True).fit(y)
+    assert target.scale_[1] == 1
+    assert_array_equal(target.transform(y, float)[:, 1], 0)
+    assert_allclose(target.scale_[[0, 2]], y[:, [0, 2]].std(axis=0), rtol=1e-13)
+
+
+@pytest.mark.parametrize("n_rows", [2_000, 200_000])
+def test_constant_columns_of_many_rows(n_rows):
+    # Sums down the rows of a matrix are plain sums: their rounding grows with the rows.
+    target = RegressionTarget(True).fit(np.full((n_rows, 2), 0.1))
+    assert_array_equal(target.scale_, 1)
+
+
+def test_integers_are_numbers():
+    target = RegressionTarget(True).fit(np.arange(5))
+    assert_allclose(target.mean_, 2)
+    assert_allclose(target.scale_, np.sqrt(2))
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_other_number_of_outputs(n_outputs):
+    target = RegressionTarget(True).fit(offset_columns(n_outputs))
+    target.check_outputs(offset_columns(n_outputs)[:2], "y_val")
+    message = f"y_val has 2 outputs, but training had {n_outputs}"
+    with pytest.raises(ValueError, match=message):
+        target.check_outputs(np.ones((4, 2)), "y_val")

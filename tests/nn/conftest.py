@@ -1,0 +1,197 @@
+"""What the tests of the core share, as factories: importlib mode has no helper modules."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from sknet.data.batches import Batch, Batches
+from sknet.nn.activations import Identity, Tanh
+from sknet.nn.layers import Dense
+from sknet.nn.losses import Loss, SquaredError
+from sknet.nn.network import Network, Workspace
+from sknet.nn.objective import Objective
+from sknet.nn.optimizers import SGD
+from sknet.nn.penalties import ElasticNet
+from sknet.nn.schedules import Constant
+from sknet.nn.training import Stopping, TrainingState, UpdateRule, train
+
+#: Values of the fields that a rule of a registry cannot do without.
+REQUIRED_FIELDS = {"n_units": 4, "activation": Tanh(), "rate": 0.3}
+
+
+@pytest.fixture
+def make_rule():
+    """Return an instance of a registered class."""
+
+    def make(cls):
+        names = [f.name for f in fields(cls) if f.name in REQUIRED_FIELDS]
+        return cls(**{name: REQUIRED_FIELDS[name] for name in names})
+
+    return make
+
+
+@pytest.fixture
+def make_target():
+    """Return a random target that suits a loss, told from what the loss says of itself."""
+
+    def make(loss, n_rows, n_outputs, rng):
+        if loss.task == "regression":
+            # Positive, for losses with a log link.
+            return rng.gamma(2, size=(n_rows, n_outputs))
+        if loss.out_activation == "softmax":
+            return np.eye(n_outputs)[rng.integers(n_outputs, size=n_rows)]
+        return rng.integers(2, size=(n_rows, n_outputs)).astype(float)
+
+    return make
+
+
+@pytest.fixture
+def make_batches():
+    """Return batches of rows that need no encoding; one of all rows by default."""
+
+    def make(X, y, sample_weight=None, batch_size=None, rng=None):
+        data = Batch(X, y, sample_weight)
+        return Batches(data, batch_size or X.shape[0], lambda rows: rows, rng)
+
+    return make
+
+
+@pytest.fixture
+def directional_derivative():
+    """Return df(x)/dv by central differences."""
+
+    def derivative(f, x, v, step=1e-6):
+        return (f(x + step * v) - f(x - step * v)) / (2 * step)
+
+    return derivative
+
+
+@pytest.fixture
+def numeric_gradient(directional_derivative):
+    """Return the gradient of f at an array x, coordinate by coordinate."""
+
+    def gradient(f, x):
+        units = np.eye(x.size).reshape(x.size, *x.shape)
+        return np.array([directional_derivative(f, x, v) for v in units]).reshape(x.shape)
+
+    return gradient
+
+
+@pytest.fixture
+def evaluate_objective():
+    """Return the value of an objective and its gradient, from arrays of their own."""
+
+    def value_and_gradient(objective, params, batch, rng=None):
+        workspace = Workspace(objective.network, batch.X.shape[0], params.dtype)
+        gradient = np.full_like(params, np.nan)
+        value = objective.value_and_gradient(params, batch, workspace, gradient, rng)
+        return value, gradient
+
+    return value_and_gradient
+
+
+@pytest.fixture
+def make_problem(make_target):
+    """Return objective, parameters and batch of a small random problem."""
+
+    def make(
+        layers=None,
+        loss=None,
+        n_outputs=1,
+        *,
+        n_rows=9,
+        n_inputs=4,
+        penalty=None,
+        weighted=False,
+        as_sparse=False,
+        seed=0,
+    ):
+        rng = np.random.default_rng(seed)
+        loss = loss or SquaredError()
+        if layers is None:
+            layers = (Dense(5, Tanh()),)
+        network = Network((*layers, Dense(n_outputs, Identity())), n_inputs)
+        X = rng.normal(size=(n_rows, n_inputs))
+        if as_sparse:
+            X = sparse.csr_matrix(X * (rng.random(X.shape) < 0.5))
+        weight = rng.uniform(0.2, 3, n_rows) if weighted else None
+        if weighted:
+            weight /= weight.mean()
+        batch = Batch(X, make_target(loss, n_rows, n_outputs, rng), weight)
+        params = network.init(rng)
+        # Away from the kinks, where differences lie.
+        params += rng.normal(scale=0.1, size=params.size)
+        return Objective(network, loss, penalty or ElasticNet()), params, batch
+
+    return make
+
+
+@pytest.fixture
+def run_training(make_batches):
+    """Return the result of ``train`` on a copy of the parameters, and its state."""
+
+    def run(
+        problem,
+        *,
+        optimizer=None,
+        schedule=None,
+        learning_rate=0.01,
+        adaptive=False,
+        ema_decay=None,
+        max_iter=10,
+        tol=0.0,
+        patience=np.inf,
+        batch_size=None,
+        shuffle=None,
+        state=None,
+        **options,
+    ):
+        objective, params, batch = problem
+        params = params.copy()
+        optimizer = optimizer or SGD()
+        rule = UpdateRule(optimizer, schedule or Constant(), learning_rate, adaptive, ema_decay)
+        state = state or TrainingState.start(optimizer, params, np.random.default_rng(0))
+        batches = make_batches(*batch, batch_size=batch_size, rng=shuffle)
+        stopping = Stopping(max_iter, tol, patience)
+        return train(objective, params, batches, rule, stopping, state, **options), state
+
+    return run
+
+
+@pytest.fixture
+def scripted():
+    """Return an ``evaluate`` that gives the listed scores and keeps what it was shown."""
+
+    class Script:
+        def __init__(self, scores):
+            self.scores = iter(scores)
+            self.seen = []
+
+        def __call__(self, params):
+            self.seen.append(params.copy())
+            return {"validation_score": next(self.scores)}
+
+    return Script
+
+
+@pytest.fixture
+def make_poisoned_loss():
+    """Return a squared error whose gradient, or value too, is NaN after some batches."""
+
+    class Poisoned(Loss):
+        def __init__(self, n_good, value_too):
+            self.n_good = n_good
+            self.value_too = value_too
+
+        def pointwise(self, y, raw, gradient_out):
+            value = SquaredError().pointwise(y, raw, gradient_out)
+            self.n_good -= 1
+            if self.n_good < 0:
+                gradient_out[...] = np.nan
+                if self.value_too:
+                    value[...] = np.nan
+            return value
+
+    return Poisoned

@@ -1,0 +1,148 @@
+import math
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sknet.nn import layers
+from sknet.nn.activations import ACTIVATIONS
+from sknet.nn.layers import Dense
+from sknet.nn.network import Network, Workspace
+
+# Formulas of one number, as the papers write them.
+PLAIN = {
+    "identity": lambda z: z,
+    "logistic": lambda z: 1 / (1 + math.exp(-z)),
+    "tanh": lambda z: (math.exp(2 * z) - 1) / (math.exp(2 * z) + 1),
+    "relu": lambda z: z if z > 0 else 0.0,
+    "leaky_relu": lambda z: z if z > 0 else 0.01 * z,
+    "elu": lambda z: z if z > 0 else math.exp(z) - 1,
+    "selu": lambda z: 1.0507009873554805 * (
+        z if z > 0 else 1.6732632423543772 * (math.exp(z) - 1)
+    ),
+    "silu": lambda z: z / (1 + math.exp(-z)),
+    "gelu": lambda z: z * 0.5 * (1 + math.erf(z / math.sqrt(2))),
+    "mish": lambda z: z * math.tanh(math.log(1 + math.exp(z))),
+    "softplus": lambda z: math.log(1 + math.exp(z)),
+}  # fmt: skip
+
+every_activation = pytest.mark.parametrize("name", ACTIVATIONS)
+# No point is so near to the kinks at zero that a difference straddles it.
+POINTS = np.concatenate([np.linspace(-30, 30, 240), [-1e-3, 1e-3, -0.5, 0.5]]).reshape(-1, 4)
+
+
+def apply(activation, z):
+    """Return f(z) and f'(z) as a layer computes them, without a change to ``z``."""
+    z = z.copy()
+    a = np.empty_like(z) if activation.needs_z else z
+    activation.forward(z, a)
+    value, delta = a.copy(), np.ones_like(z)
+    activation.backward(z, a, delta)
+    return value, delta
+
+
+@every_activation
+def test_forward_is_the_formula(name):
+    value, _ = apply(ACTIVATIONS[name](), POINTS)
+    expected = np.vectorize(PLAIN[name], otypes=[float])(POINTS)
+    assert_allclose(value, expected, rtol=1e-12, atol=1e-14)
+
+
+@every_activation
+def test_derivative_agrees_with_differences(name):
+    activation = ACTIVATIONS[name]()
+    _, derivative = apply(activation, POINTS)
+    step = 1e-5
+    above, below = apply(activation, POINTS + step)[0], apply(activation, POINTS - step)[0]
+    assert_allclose(derivative, (above - below) / (2 * step), rtol=1e-6, atol=1e-9)
+
+
+@every_activation
+def test_backward_multiplies_delta(name):
+    activation = ACTIVATIONS[name]()
+    _, derivative = apply(activation, POINTS)
+    z = POINTS.copy()
+    a = np.empty_like(z) if activation.needs_z else z
+    activation.forward(z, a)
+    delta = np.cos(POINTS)
+    activation.backward(z, a, delta)
+    assert_allclose(delta, derivative * np.cos(POINTS), rtol=1e-14, atol=1e-300)
+
+
+@every_activation
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_limits_at_large_inputs(name, dtype):
+    # Every function here tends to a constant, or to a line.
+    z = np.array([[-1e4, -100, 100, 1e4]], dtype=dtype)
+    value, derivative = apply(ACTIVATIONS[name](), z)
+    assert np.isfinite(value).all() and np.isfinite(derivative).all()
+    slope_left = {"identity": 1, "leaky_relu": 0.01}.get(name, 0)
+    slope_right = {"logistic": 0, "tanh": 0, "selu": 1.0507009873554805}.get(name, 1)
+    expected = [[slope_left, slope_left, slope_right, slope_right]]
+    assert_allclose(derivative, expected, rtol=1e-6, atol=1e-30)
+    assert_allclose(value[:, 3] - value[:, 2], (1e4 - 100) * slope_right, rtol=1e-6)
+    assert_allclose(value[:, 1] - value[:, 0], (1e4 - 100) * slope_left, rtol=1e-6, atol=1e-30)
+
+
+@every_activation
+def test_float32_agrees_with_float64(name):
+    # Away from underflow; arrays made on the way must not be float64 in secret.
+    z = POINTS[np.abs(POINTS).max(axis=1) < 10]
+    narrow, wide = (
+        apply(ACTIVATIONS[name](), z.astype(np.float32)),
+        apply(ACTIVATIONS[name](), z),
+    )
+    for got, expected in zip(narrow, wide, strict=True):
+        assert got.dtype == np.float32
+        assert_allclose(got, expected, rtol=2e-5, atol=2e-6)
+
+
+@every_activation
+def test_one_array_for_z_and_a(name):
+    activation = ACTIVATIONS[name]()
+    z, apart = POINTS.copy(), np.empty_like(POINTS)
+    activation.forward(z, apart)
+    assert_array_equal(z, POINTS)
+    if activation.needs_z:
+        # A layer keeps z then: see test_dense_keeps_z_where_it_is_needed.
+        assert "z" in Dense(2, activation).buffers(3)
+        return
+    assert "z" not in Dense(2, activation).buffers(3)
+    together = POINTS.copy()
+    activation.forward(together, together)
+    assert_array_equal(together, apart)
+    deltas = np.sin(POINTS), np.sin(POINTS)
+    activation.backward(together, together, deltas[0])
+    activation.backward(z, apart, deltas[1])
+    assert_array_equal(*deltas)
+
+
+@every_activation
+def test_blocks_of_rows_equal_the_whole(name, monkeypatch):
+    rng = np.random.default_rng(0)
+    network = Network((Dense(3, ACTIVATIONS[name]()),), 4)
+    params, X, delta = network.init(rng), rng.normal(size=(50, 4)), rng.normal(size=(50, 3))
+    results = []
+    for block_size in (10_000, 24, 1):
+        monkeypatch.setattr(layers, "BLOCK_SIZE", block_size)
+        workspace = Workspace(network, 50, np.float64, input_gradient=True)
+        out = network.forward(params, X, workspace).copy()
+        workspace.delta[...] = delta
+        gradient = np.empty_like(params)
+        inputs = network.backward(params, gradient, X, workspace)
+        results.append(np.concatenate([out.ravel(), gradient, inputs.ravel()]))
+    assert_allclose(results[1], results[0], rtol=1e-14, atol=1e-15)
+    assert_allclose(results[2], results[0], rtol=1e-14, atol=1e-15)
+
+
+@every_activation
+def test_more_elements_than_a_block(name):
+    # With the real block size: the rows of all blocks are there, the last one too.
+    n_rows = layers.BLOCK_SIZE // 8 * 2 + 5
+    rng = np.random.default_rng(0)
+    network = Network((Dense(8, ACTIVATIONS[name]()),), 2)
+    params, X = network.init(rng), rng.normal(size=(n_rows, 2))
+    out = network.forward(params, X, Workspace(network, n_rows, np.float64))
+    (views,) = network.views(params)
+    expected, _ = apply(ACTIVATIONS[name](), X @ views.weight + views.bias)
+    assert_allclose(out, expected, rtol=1e-13, atol=1e-15)

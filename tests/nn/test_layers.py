@@ -1,0 +1,207 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from sknet.nn.activations import ACTIVATIONS, GELU, Identity, ReLU
+from sknet.nn.layers import LAYERS, Dense, Dropout, LayerNorm, Parameter
+from sknet.nn.network import Network, Workspace
+
+every_layer = pytest.mark.parametrize("name", LAYERS)
+
+
+@every_layer
+def test_declared_shapes_are_those_of_the_arrays(name, make_rule):
+    layer, rng = make_rule(LAYERS[name]), np.random.default_rng(0)
+    network = Network((layer, Dense(2, Identity())), 3)
+    workspace = Workspace(network, 5, np.float64, input_gradient=True)
+    params = network.init(rng)
+    X = rng.normal(size=(5, 3))
+    network.forward(params, X, workspace, rng)
+    assert workspace.outputs[0].shape == (5, layer.n_outputs(3))
+    views = network.views(params)[0]
+    assert set(vars(views)) == set(layer.parameters(3))
+    for key, parameter in layer.parameters(3).items():
+        assert isinstance(parameter, Parameter)
+        assert getattr(views, key).shape == parameter.shape
+    for key, width in layer.buffers(3).items():
+        assert workspace.buffers[0][key].shape == (5, width)
+
+
+@every_layer
+def test_inputs_are_left_alone(name, make_rule):
+    # The first layer sees rows of the user's data, maybe a read-only memory map.
+    rng = np.random.default_rng(0)
+    network = Network((make_rule(LAYERS[name]), Dense(2, Identity())), 3)
+    X = rng.normal(size=(5, 3))
+    X.flags.writeable = False
+    workspace = Workspace(network, 5, np.float64, input_gradient=True)
+    params = network.init(rng)
+    network.forward(params, X, workspace, rng)
+    workspace.delta[...] = 1
+    network.backward(params, np.empty_like(params), X, workspace)
+
+
+def test_dense_is_affine_then_activation():
+    rng = np.random.default_rng(0)
+    network = Network((Dense(3, ReLU()),), 4)
+    params, X = network.init(rng), rng.normal(size=(6, 4))
+    (views,) = network.views(params)
+    out = network.forward(params, X, Workspace(network, 6, np.float64))
+    assert_allclose(out, np.maximum(X @ views.weight + views.bias, 0), rtol=1e-14)
+
+
+def test_dense_penalizes_weights_not_biases():
+    parameters = Dense(3, ReLU()).parameters(4)
+    assert parameters == {
+        "weight": Parameter((4, 3), penalized=True, lr_scale=1.0),
+        "bias": Parameter((3,), penalized=False, lr_scale=1.0),
+    }
+
+
+@pytest.mark.parametrize("to_sparse", [sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix])
+@pytest.mark.parametrize("activation", [ReLU(), GELU()], ids=["one-array", "two-arrays"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dense_takes_sparse_rows(to_sparse, activation, dtype):
+    rng = np.random.default_rng(0)
+    network = Network((Dense(3, activation), Dense(2, Identity())), 8)
+    params = network.init(rng, dtype=dtype)
+    X = (rng.normal(size=(20, 8)) * (rng.random((20, 8)) < 0.3)).astype(dtype)
+    results = []
+    for rows in (X, to_sparse(X)):
+        workspace = Workspace(network, 20, dtype, input_gradient=True)
+        out = network.forward(params, rows, workspace).copy()
+        workspace.delta[...] = out
+        gradient = np.empty_like(params)
+        inputs = network.backward(params, gradient, rows, workspace)
+        assert out.dtype == gradient.dtype == inputs.dtype == dtype
+        results.append(np.concatenate([out.ravel(), gradient, inputs.ravel()]))
+    rtol = 1e-4 if dtype == np.float32 else 1e-11
+    assert_allclose(results[1], results[0], rtol=rtol, atol=rtol / 10)
+
+
+def test_dense_takes_a_fortran_ordered_or_strided_input():
+    rng = np.random.default_rng(0)
+    network = Network((Dense(3, ReLU()),), 4)
+    params, X = network.init(rng), rng.normal(size=(6, 8))
+    expected = network.forward(params, X[:, ::2].copy(), Workspace(network, 6, np.float64))
+    for rows in (X[:, ::2], np.asfortranarray(X[:, ::2])):
+        out = network.forward(params, rows, Workspace(network, 6, np.float64))
+        assert_allclose(out, expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_dense_keeps_z_where_it_is_needed(name):
+    rng = np.random.default_rng(0)
+    activation = ACTIVATIONS[name]()
+    network = Network((Dense(3, activation),), 4)
+    params, X = network.init(rng), rng.normal(size=(6, 4))
+    workspace = Workspace(network, 6, np.float64)
+    network.forward(params, X, workspace)
+    (views,) = network.views(params)
+    assert ("z" in workspace.buffers[0]) == activation.needs_z
+    if activation.needs_z:
+        z = X @ views.weight + views.bias
+        assert_allclose(workspace.buffers[0]["z"], z, rtol=1e-13, atol=1e-15)
+
+
+@pytest.fixture
+def drop():
+    def run(rate, rng, x, delta=None):
+        network = Network((Dropout(rate), Dense(1, Identity())), x.shape[1])
+        workspace = Workspace(network, x.shape[0], x.dtype, input_gradient=True)
+        buffers = workspace.buffers[0]
+        out = Dropout(rate).forward(None, x, buffers, rng)
+        return out, Dropout(rate).backward(None, None, x, delta, buffers)
+
+    return run
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dropout_in_training(rate, dtype, drop):
+    x = np.full((400, 100), 3, dtype=dtype)
+    out, delta = drop(rate, np.random.default_rng(0), x, np.full_like(x, 7))
+    assert out.dtype == delta.dtype == dtype
+    kept = out != 0
+    assert_allclose(out[kept], 3 / (1 - rate), rtol=1e-6)
+    # The gradient passes where the signal passed, by the same factor.
+    assert_allclose(delta, out / 3 * 7, rtol=1e-6)
+    # 40 000 draws: six standard errors.
+    assert abs(kept.mean() - (1 - rate)) < 6 * np.sqrt(rate * (1 - rate) / x.size)
+    # Each element by itself: no row or column is dropped as a whole.
+    spread = 6 * np.sqrt(rate * (1 - rate) / 100)
+    assert np.abs(kept.mean(axis=0) - (1 - rate)).max() < spread
+    assert np.abs(kept.mean(axis=1) - (1 - rate)).max() < spread
+
+
+def test_dropout_draws_anew_each_time(drop):
+    rng, x = np.random.default_rng(0), np.ones((20, 20))
+    first, second = (drop(0.5, rng, x, np.ones_like(x))[0].copy() for _ in range(2))
+    assert (first != second).any()
+    assert_array_equal(drop(0.5, np.random.default_rng(0), x, np.ones_like(x))[0], first)
+
+
+def test_dropout_without_generator_is_the_identity(drop):
+    x = np.random.default_rng(0).normal(size=(5, 4))
+    out, delta = drop(0.5, None, x, 2 * x)
+    assert_array_equal(out, x)
+    assert_array_equal(delta, 2 * x)
+
+
+def test_dropout_prediction_after_training_is_clean():
+    # One workspace serves both: a mask of training must not stay.
+    rng = np.random.default_rng(0)
+    network = Network((Dense(50, ReLU()), Dropout(0.5), Dense(1, Identity())), 3)
+    params, X = network.init(rng), rng.normal(size=(7, 3))
+    workspace = Workspace(network, 7, np.float64)
+    clean = network.forward(params, X, workspace).copy()
+    noisy = network.forward(params, X, workspace, rng).copy()
+    assert (noisy != clean).all()
+    assert_array_equal(network.forward(params, X, workspace), clean)
+
+
+def test_dropout_of_rate_zero_changes_nothing(drop):
+    x = np.random.default_rng(0).normal(size=(5, 4))
+    out, delta = drop(0.0, np.random.default_rng(0), x, 2 * x)
+    assert_array_equal(out, x)
+    assert_array_equal(delta, 2 * x)
+
+
+@pytest.mark.parametrize("n_groups", [1, 3])
+@pytest.mark.parametrize("name", ["identity", "relu", "gelu"])
+def test_layer_norm_formula(name, n_groups):
+    rng = np.random.default_rng(0)
+    activation = ACTIVATIONS[name]()
+    network = Network((LayerNorm(activation, n_groups), Dense(1, Identity())), 12)
+    params = network.init(rng) + rng.normal(scale=0.2, size=network.n_params)
+    X = 5 + 3 * rng.normal(size=(6, 12))
+    workspace = Workspace(network, 6, np.float64)
+    network.forward(params, X, workspace)
+    groups = X.reshape(6, n_groups, -1)
+    mean = groups.mean(axis=2, keepdims=True)
+    variance = groups.var(axis=2, keepdims=True)
+    u = ((groups - mean) / np.sqrt(variance + 1e-5)).reshape(6, 12)
+    views = network.views(params)[0]
+    expected = np.empty_like(X)
+    activation.forward(u * views.gain + views.bias, expected)
+    assert_allclose(workspace.outputs[0], expected, rtol=1e-12, atol=1e-14)
+
+
+def test_layer_norm_starts_as_the_plain_norm():
+    network = Network((LayerNorm(Identity()), Dense(1, Identity())), 5)
+    views = network.views(network.init(np.random.default_rng(0)))[0]
+    assert_array_equal(views.gain, 1)
+    assert_array_equal(views.bias, 0)
+    assert network.n_penalized == 5  # gains are free
+
+
+def test_layer_norm_of_equal_columns_is_finite():
+    network = Network((LayerNorm(Identity()), Dense(1, Identity())), 5)
+    params = network.init(np.random.default_rng(0))
+    workspace = Workspace(network, 3, np.float64, input_gradient=True)
+    X = np.full((3, 5), 1e6)
+    network.forward(params, X, workspace)
+    assert_array_equal(workspace.outputs[0], 0)
+    workspace.delta[...] = 1
+    assert np.isfinite(network.backward(params, np.empty_like(params), X, workspace)).all()

@@ -1,0 +1,285 @@
+import math
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import special
+from sklearn import metrics
+
+from sknet.nn.losses import LOSSES, Huber, Pinball
+
+every_loss = pytest.mark.parametrize("name", LOSSES)
+
+
+def squared_error(y, raw, weight):
+    return y.shape[1] / 2 * metrics.mean_squared_error(y, raw, sample_weight=weight)
+
+
+def log_loss(y, raw, weight):
+    return metrics.log_loss(y, special.softmax(raw, axis=1), sample_weight=weight)
+
+
+def binary_log_loss(y, raw, weight):
+    columns = zip(y.T, special.expit(raw).T, strict=True)
+    return sum(metrics.log_loss(a, p, sample_weight=weight, labels=[0, 1]) for a, p in columns)
+
+
+def absolute_error(y, raw, weight):
+    return y.shape[1] * metrics.mean_absolute_error(y, raw, sample_weight=weight)
+
+
+def huber(y, raw, weight):
+    error, delta = np.abs(raw - y), 1.35
+    quadratic, linear = error**2 / 2, delta * (error - delta / 2)
+    rows = np.where(error <= delta, quadratic, linear).sum(axis=1)
+    return np.average(rows, weights=weight)
+
+
+def quantile(y, raw, weight):
+    return y.shape[1] * metrics.mean_pinball_loss(y, raw, sample_weight=weight, alpha=0.5)
+
+
+def poisson(y, raw, weight):
+    """Half the deviance, without its part that does not depend on the prediction."""
+    constant = np.average((special.xlogy(y, y) - y).sum(axis=1), weights=weight)
+    return half_deviance(metrics.mean_poisson_deviance, y, raw, weight) - constant
+
+
+def gamma(y, raw, weight):
+    constant = np.average((np.log(y) + 1).sum(axis=1), weights=weight)
+    return half_deviance(metrics.mean_gamma_deviance, y, raw, weight) + constant
+
+
+def half_deviance(deviance, y, raw, weight):
+    columns = zip(y.T, np.exp(raw).T, strict=True)
+    return sum(deviance(a, mu, sample_weight=weight) for a, mu in columns) / 2
+
+
+#: Means by scikit-learn's metrics, and by the formula of the paper where it has none.
+SKLEARN = {
+    "squared_error": squared_error,
+    "absolute_error": absolute_error,
+    "huber": huber,
+    "quantile": quantile,
+    "poisson": poisson,
+    "gamma": gamma,
+    "log_loss": log_loss,
+    "binary_log_loss": binary_log_loss,
+}
+
+
+@pytest.fixture
+def data(make_target):
+    def make(name, n_outputs, n_rows=40):
+        rng = np.random.default_rng(0)
+        y = make_target(LOSSES[name](), n_rows, n_outputs, rng)
+        weight = rng.uniform(0.1, 5, n_rows)
+        return y, rng.normal(scale=2, size=y.shape), weight / weight.mean()
+
+    return make
+
+
+@every_loss
+@pytest.mark.parametrize("n_outputs", [1, 2, 5])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_mean_agrees_with_sklearn(name, n_outputs, weighted, data):
+    y, raw, weight = data(name, n_outputs)
+    weight = weight if weighted else None
+    value = LOSSES[name]().mean(y, raw, weight, np.empty_like(raw))
+    assert type(value) is float
+    if name == "log_loss" and n_outputs == 1:
+        assert value == 0  # a single class cannot be missed
+    else:
+        assert_allclose(value, SKLEARN[name](y, raw, weight), rtol=1e-12)
+
+
+@every_loss
+@pytest.mark.parametrize("n_outputs", [1, 2, 5])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gradient_of_the_mean(name, n_outputs, weighted, data, numeric_gradient):
+    y, raw, weight = data(name, n_outputs, n_rows=6)
+    weight = weight if weighted else None
+    loss, gradient = LOSSES[name](), np.empty_like(raw)
+    loss.mean(y, raw, weight, gradient)
+    expected = numeric_gradient(
+        lambda at: loss.mean(y, at, weight, np.empty_like(raw)), raw.copy()
+    )
+    assert_allclose(gradient, expected, rtol=1e-6, atol=1e-9)
+
+
+@every_loss
+def test_inputs_are_left_alone(name, data):
+    y, raw, weight = data(name, 3)
+    before = y.copy(), raw.copy(), weight.copy()
+    LOSSES[name]().mean(y, raw, weight, np.empty_like(raw))
+    for now, then in zip((y, raw, weight), before, strict=True):
+        assert_array_equal(now, then)
+
+
+@every_loss
+def test_weights_are_not_normalised_by_the_batch(name, data):
+    # A batch of heavy rows has a larger mean: only so is it unbiased over all batches.
+    y, raw, _ = data(name, 3, n_rows=10)
+    loss, gradients = LOSSES[name](), np.empty((2, *raw.shape))
+    once = loss.mean(y, raw, None, gradients[0])
+    twice = loss.mean(y, raw, np.full(10, 2.0), gradients[1])
+    assert_allclose(twice, 2 * once, rtol=1e-14)
+    assert_allclose(gradients[1], 2 * gradients[0], rtol=1e-14)
+    assert loss.mean(y, raw, np.zeros(10), gradients[0]) == 0
+
+
+@every_loss
+def test_float32_agrees_with_float64(name, data):
+    y, raw, weight = data(name, 3)
+    loss, wide, narrow = LOSSES[name](), np.empty_like(raw), np.empty(raw.shape, np.float32)
+    expected = loss.mean(y, raw, weight, wide)
+    y, raw, weight = (part.astype(np.float32) for part in (y, raw, weight))
+    assert loss.pointwise(y, raw, narrow).dtype == np.float32
+    assert_allclose(loss.mean(y, raw, weight, narrow), expected, rtol=1e-5)
+    assert_allclose(narrow, wide, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_binary_log_loss_at_huge_logits(dtype):
+    raw = np.array([[1e4], [-1e4], [1e4], [-1e4], [0.0]], dtype=dtype)
+    y = np.array([[1], [0], [0], [1], [1]], dtype=dtype)
+    gradient = np.empty_like(raw)
+    value = LOSSES["binary_log_loss"]().pointwise(y, raw, gradient)
+    assert_allclose(value, [0, 0, 1e4, 1e4, math.log(2)], rtol=1e-6)
+    assert_allclose(gradient[:, 0], [0, 0, 1, -1, -0.5], rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_log_loss_at_huge_logits(dtype):
+    raw = np.array([[1e4, -1e4, 0], [1e4, -1e4, 0], [-1e4, -1e4, -1e4]], dtype=dtype)
+    y = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=dtype)
+    gradient = np.empty_like(raw)
+    value = LOSSES["log_loss"]().pointwise(y, raw, gradient)
+    assert_allclose(value, [0, 2e4, math.log(3)], rtol=1e-6)
+    expected = [[0, 0, 0], [1, -1, 0], [1 / 3, 1 / 3, -2 / 3]]
+    assert_allclose(gradient, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["log_loss", "binary_log_loss"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_probabilities_at_huge_logits(name, dtype):
+    raw = np.array([[1e4, -1e4], [-1e4, 1e4]], dtype=dtype)
+    assert_array_equal(LOSSES[name]().inverse_link(raw), [[1, 0], [0, 1]])
+
+
+LINKS = {
+    "identity": lambda raw: raw,
+    "exp": np.exp,
+    "softmax": lambda raw: np.exp(raw) / np.exp(raw).sum(axis=-1, keepdims=True),
+    "logistic": lambda raw: 1 / (1 + np.exp(-raw)),
+}
+
+
+@every_loss
+@pytest.mark.parametrize("shape", [(40, 3), (2, 20, 3)])
+def test_inverse_link_is_the_named_one(name, shape):
+    raw = np.random.default_rng(0).normal(size=shape)
+    loss = LOSSES[name]()
+    expected = LINKS[loss.out_activation](raw)
+    assert_allclose(loss.inverse_link(raw.copy()), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"log_loss"}))
+def test_least_loss_is_at_the_estimated_quantity(name, make_target):
+    # Mean, median or probability of a column: the best constant, by brute force. (A softmax
+    # of one column is constant.)
+    loss, rng = LOSSES[name](), np.random.default_rng(0)
+    y = make_target(loss, 201, 1, rng)
+    grid = np.linspace(-4, 6, 4001)
+    losses = [loss.mean(y, np.full_like(y, at), None, np.empty_like(y)) for at in grid]
+    best = loss.inverse_link(grid[np.argmin(losses)][np.newaxis])[0]
+    if name == "huber":
+        assert np.median(y) < best < y.mean()
+    else:
+        estimated = np.median if name in {"absolute_error", "quantile"} else np.mean
+        assert_allclose(best, estimated(y), rtol=5e-3)
+
+
+@every_loss
+def test_domain(name):
+    loss = LOSSES[name]()
+    good, zeros, bad = np.array([[1.0, 2.0]]), np.array([[0.0, 1.0]]), np.array([[-1.0, 1.0]])
+    all_zero = np.array([[0.0, 1.0], [0.0, 2.0]])
+    assert loss.in_domain(good) is True
+    assert loss.in_domain(bad) == (name not in {"poisson", "gamma"})
+    assert loss.in_domain(zeros) == (name not in {"poisson", "gamma"})
+    assert loss.in_domain(all_zero.T) == (name != "gamma")
+    assert loss.in_domain(all_zero) == (name not in {"poisson", "gamma"})
+    # A log link needs a positive mean: such y may be scaled, but not shifted.
+    assert loss.shifts_y == (loss.out_activation != "exp")
+    assert (loss.domain == "any number") == loss.shifts_y
+    assert loss.n_raw(3) == 3
+
+
+@pytest.mark.parametrize("delta", [0.1, 1.35, 10.0])
+def test_huber_is_between_its_limits(delta, data):
+    y, raw, _ = data("huber", 2)
+    gradient = np.empty_like(raw)
+    value = Huber(delta).pointwise(y, raw, gradient)
+    error = np.abs(raw - y)
+    expected = np.where(error <= delta, error**2 / 2, delta * error - delta**2 / 2)
+    assert_allclose(value, expected.sum(axis=1), rtol=1e-12)
+    assert_allclose(gradient, np.clip(raw - y, -delta, delta), rtol=1e-14)
+
+
+@pytest.mark.parametrize("level", [0.05, 0.5, 0.9])
+def test_single_quantile(level, data):
+    y, raw, weight = data("quantile", 2)
+    value = Pinball(level).mean(y, raw, weight, np.empty_like(raw))
+    expected = 2 * metrics.mean_pinball_loss(y, raw, sample_weight=weight, alpha=level)
+    assert_allclose(value, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_several_quantiles(weighted, numeric_gradient):
+    levels, rng = [0.1, 0.5, 0.75, 0.9], np.random.default_rng(0)
+    loss = Pinball(levels)
+    assert loss == Pinball(tuple(levels)) and hash(loss) == hash(Pinball(tuple(levels)))
+    assert loss.n_raw(1) == 4
+    y, raw = rng.gamma(2, size=(12, 1)), rng.normal(size=(12, 4))
+    weight = rng.uniform(0.2, 2, 12) if weighted else None
+    predicted = loss.inverse_link(raw)
+    plain = np.cumsum(np.hstack([raw[:, :1], np.log1p(np.exp(raw[:, 1:]))]), axis=1)
+    assert_allclose(predicted, plain, rtol=1e-13)
+    assert (np.diff(predicted, axis=1) > 0).all()
+    columns = zip(predicted.T, levels, strict=True)
+    losses = [(np.maximum(q * (y[:, 0] - f), (q - 1) * (y[:, 0] - f))) for f, q in columns]
+    expected = np.sum(losses, axis=0) @ (np.ones(12) if weight is None else weight) / 12
+    gradient = np.empty_like(raw)
+    assert_allclose(loss.mean(y, raw, weight, gradient), expected, rtol=1e-12)
+    numeric = numeric_gradient(
+        lambda at: loss.mean(y, at, weight, np.empty_like(raw)), raw.copy()
+    )
+    assert_allclose(gradient, numeric, rtol=1e-6, atol=1e-9)
+
+
+def test_several_quantiles_never_cross_at_extremes():
+    raw = np.array([[0.0, -1e4, 1e4], [1e4, -1e4, -1e4]])
+    predicted = Pinball([0.1, 0.5, 0.9]).inverse_link(raw)
+    assert np.isfinite(predicted).all()
+    assert (np.diff(predicted, axis=1) >= 0).all()
+
+
+def test_two_classes_are_one_difference_of_logits(data):
+    # Softmax over (0, r) is the logistic function of r: both losses must say the same.
+    _, raw, weight = data("binary_log_loss", 1)
+    y = (raw > 0.3).astype(float)
+    binary = LOSSES["binary_log_loss"]().mean(y, raw, weight, np.empty_like(raw))
+    two, onehot = np.hstack([np.zeros_like(raw), raw]), np.hstack([1 - y, y])
+    assert_allclose(
+        LOSSES["log_loss"]().mean(onehot, two, weight, np.empty_like(two)), binary, rtol=1e-12
+    )
+
+
+def test_smoothed_targets(data):
+    # Rows of probabilities, as label smoothing makes them, are targets like any other.
+    y, raw, weight = data("log_loss", 4)
+    y = 0.9 * y + 0.1 / 4
+    value = LOSSES["log_loss"]().mean(y, raw, weight, np.empty_like(raw))
+    cross_entropy = -(y * special.log_softmax(raw, axis=1)).sum(axis=1)
+    assert_allclose(value, np.average(cross_entropy, weights=weight), rtol=1e-12)

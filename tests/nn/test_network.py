@@ -1,0 +1,170 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sknet.nn.activations import GELU, Identity, ReLU, Tanh
+from sknet.nn.layers import Dense, Dropout, Layer, Parameter
+from sknet.nn.network import Network, Workspace
+
+
+@dataclass(frozen=True)
+class Gain(Layer):
+    """Multiplies each column by a number that learns at a rate of its own."""
+
+    lr_scale: float
+
+    def parameters(self, n_inputs):
+        return {"gain": Parameter((n_inputs,), lr_scale=self.lr_scale)}
+
+    def initialize(self, params, rng, X):
+        params.gain[...] = 1
+
+
+NETWORK = Network((Dense(4, ReLU()), Dropout(0.5), Dense(3, GELU()), Dense(2, Identity())), 5)
+
+
+def test_widths_and_sizes():
+    assert NETWORK.widths == [5, 4, 4, 3, 2]
+    assert NETWORK.n_outputs == 2
+    assert NETWORK.n_penalized == 5 * 4 + 4 * 3 + 3 * 2
+    assert NETWORK.n_params == NETWORK.n_penalized + 4 + 3 + 2
+
+
+def test_penalized_parameters_come_first_without_gaps():
+    slots = NETWORK.slots
+    assert [slot.name for slot in slots] == ["weight"] * 3 + ["bias"] * 3
+    assert [slot.layer for slot in slots] == [0, 2, 3] * 2
+    edges = [0, *(slot.where.stop for slot in slots)]
+    assert edges[:-1] == [slot.where.start for slot in slots]
+    assert edges[-1] == NETWORK.n_params
+    assert edges[3] == NETWORK.n_penalized
+
+
+def test_views_write_through():
+    vector = np.arange(float(NETWORK.n_params))
+    views = NETWORK.views(vector)
+    assert_array_equal(views[0].weight, np.arange(20).reshape(5, 4))
+    assert_array_equal(views[3].bias, vector[-2:])
+    assert vars(views[1]) == {}
+    views[2].weight[...] = -1
+    assert_array_equal(np.flatnonzero(vector == -1), np.arange(20, 32))
+    # Each number of the vector is in exactly one view.
+    vector[...] = 0
+    for layer in views:
+        for array in vars(layer).values():
+            array += 1
+    assert_array_equal(vector, 1)
+
+
+def test_groups_share_penalty_and_learning_rate():
+    network = Network((Dense(4, ReLU()), Gain(0.5), Gain(2.0), Dense(2, Identity())), 3)
+    groups = network.groups
+    assert [(group.penalized, group.lr_scale) for group in groups] == [
+        (True, 1.0),
+        (False, 0.5),
+        (False, 1.0),
+        (False, 2.0),
+    ]
+    assert [group.where for group in groups] == [
+        slice(0, 20),
+        slice(20, 24),
+        slice(24, 30),
+        slice(30, 34),
+    ]
+    assert [(group.penalized, group.where) for group in NETWORK.groups] == [
+        (True, slice(0, 38)),
+        (False, slice(38, 47)),
+    ]
+
+
+def test_init_draws_from_the_generator_only():
+    first, again = (NETWORK.init(np.random.default_rng(4)) for _ in range(2))
+    assert_array_equal(first, again)
+    assert (first != NETWORK.init(np.random.default_rng(5))).all()
+    assert NETWORK.init(np.random.default_rng(4), dtype=np.float32).dtype == np.float32
+
+
+def test_init_shows_rows_to_the_first_layer_only():
+    seen = []
+
+    @dataclass(frozen=True)
+    class Curious(Gain):
+        def initialize(self, params, rng, X):
+            seen.append(X)
+
+    X = np.ones((2, 3))
+    Network((Curious(1.0), Curious(1.0)), 3).init(np.random.default_rng(0), X)
+    assert seen[0] is X
+    assert seen[1] is None
+
+
+def test_forward_is_the_composition():
+    rng = np.random.default_rng(0)
+    network = Network((Dense(4, Tanh()), Dropout(0.5), Dense(2, Identity())), 3)
+    params, X = network.init(rng), rng.normal(size=(6, 3))
+    first, _, last = network.views(params)
+    hidden = np.tanh(X @ first.weight + first.bias)
+    out = network.forward(params, X, Workspace(network, 6, np.float64))
+    assert_allclose(out, hidden @ last.weight + last.bias, rtol=1e-13)
+
+
+def test_training_draws_and_prediction_does_not():
+    rng = np.random.default_rng(0)
+    params, X = NETWORK.init(rng), rng.normal(size=(6, 5))
+    workspace = Workspace(NETWORK, 6, np.float64)
+    quiet = NETWORK.forward(params, X, workspace).copy()
+    assert_array_equal(NETWORK.forward(params, X, workspace), quiet)
+    assert (NETWORK.forward(params, X, workspace, rng) != quiet).any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_one_workspace_for_batches_of_all_sizes(dtype):
+    # The last batch of an epoch is smaller; nothing of an earlier one may stay.
+    rng = np.random.default_rng(0)
+    params = NETWORK.init(rng, dtype=dtype)
+    shared = Workspace(NETWORK, 12, dtype)
+    for n_rows in (12, 5, 1, 5, 12):
+        X = rng.normal(size=(n_rows, 5)).astype(dtype)
+        results = []
+        for workspace in (shared, Workspace(NETWORK, n_rows, dtype)):
+            out = NETWORK.forward(params, X, workspace)
+            assert out.shape == workspace.delta.shape == (n_rows, 2)
+            workspace.delta[...] = np.cos(out)
+            gradient = np.full_like(params, np.nan)
+            NETWORK.backward(params, gradient, X, workspace)
+            results.append((out.copy(), gradient))
+        for actual, expected in zip(*results, strict=True):
+            assert actual.dtype == dtype
+            assert_array_equal(actual, expected)
+
+
+def test_workspace_makes_no_arrays_after_the_first_epoch():
+    workspace = Workspace(NETWORK, 12, np.float64)
+    workspace.use_rows(5)
+    first = workspace.buffers
+    workspace.use_rows(12)
+    workspace.use_rows(5)
+    assert workspace.buffers is first
+    assert np.shares_memory(first[0]["a"], workspace._whole[0]["a"])
+
+
+def test_workspaces_share_nothing():
+    # predict runs in several threads, each with a workspace.
+    pair = Workspace(NETWORK, 3, np.float64), Workspace(NETWORK, 3, np.float64)
+    arrays = [[w.delta, *(b for layer in w.buffers for b in layer.values())] for w in pair]
+    assert len(arrays[0]) > 8
+    assert not any(np.shares_memory(a, b) for a in arrays[0] for b in arrays[1])
+
+
+def test_parameters_are_only_read():
+    rng = np.random.default_rng(0)
+    params, X = NETWORK.init(rng), rng.normal(size=(6, 5))
+    params.flags.writeable = False
+    workspace = Workspace(NETWORK, 6, np.float64)
+    NETWORK.forward(params, X, workspace)
+    workspace.delta[...] = 1
+    gradient = np.empty_like(params)
+    NETWORK.backward(params, gradient, X, workspace)
+    assert np.isfinite(gradient).all()

@@ -1,0 +1,101 @@
+"""Every registered rule is a small frozen value: equal, hashable, picklable, documented."""
+
+import copy
+import pickle
+from dataclasses import FrozenInstanceError, fields, replace
+
+import pytest
+
+from sknet.nn.activations import ACTIVATIONS, Activation
+from sknet.nn.initializers import INITIALIZERS
+from sknet.nn.layers import LAYERS, Layer
+from sknet.nn.losses import LOSSES, Loss
+from sknet.nn.network import Network
+from sknet.nn.objective import Objective
+from sknet.nn.optimizers import OPTIMIZERS, Optimizer
+from sknet.nn.penalties import ElasticNet
+from sknet.nn.schedules import SCHEDULES, Schedule
+
+BASES = {
+    Activation: ACTIVATIONS,
+    Layer: LAYERS,
+    Loss: LOSSES,
+    Optimizer: OPTIMIZERS,
+    Schedule: SCHEDULES,
+}
+REGISTERED = [
+    pytest.param(base, cls, id=f"{base.__name__}-{name}")
+    for base, registry in BASES.items()
+    for name, cls in registry.items()
+]
+
+
+@pytest.mark.parametrize("base, cls", REGISTERED)
+def test_is_documented_subclass(base, cls):
+    assert issubclass(cls, base)
+    assert cls.__doc__ and not cls.__doc__.startswith(f"{cls.__name__}(")
+
+
+@pytest.mark.parametrize("base, cls", REGISTERED)
+def test_is_frozen_value(base, cls, make_rule):
+    rule = make_rule(cls)
+    for other in (make_rule(cls), copy.deepcopy(rule), pickle.loads(pickle.dumps(rule))):
+        assert other == rule
+        assert hash(other) == hash(rule)
+    for field in fields(cls):
+        with pytest.raises(FrozenInstanceError):
+            setattr(rule, field.name, None)
+
+
+@pytest.mark.parametrize(
+    "rule, change",
+    [
+        (OPTIMIZERS["adam"](), {"beta_1": 0.5}),
+        (OPTIMIZERS["sgd"](), {"nesterovs_momentum": False}),
+        (ACTIVATIONS["leaky_relu"](), {"slope": 0.2}),
+        (SCHEDULES["one_cycle"](), {"warm_up": 0.5}),
+        (ElasticNet(1.0, 0.5), {"l1_ratio": 0.0}),
+        (LAYERS["dropout"](0.5), {"rate": 0.25}),
+    ],
+)
+def test_other_values_are_unequal(rule, change):
+    assert replace(rule, **change) != rule
+
+
+def test_rules_of_different_classes_are_unequal():
+    rules = [
+        cls() for registry in (ACTIVATIONS, LOSSES, SCHEDULES) for cls in registry.values()
+    ]
+    for i, rule in enumerate(rules):
+        assert all(rule != other for other in rules[:i])
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_has_initializer(name):
+    assert ACTIVATIONS[name]().initializer in INITIALIZERS
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.0])
+def test_leaky_relu_slope_is_checked(bad):
+    with pytest.raises(ValueError, match="slope must be in"):
+        ACTIVATIONS["leaky_relu"](bad)
+
+
+@pytest.mark.parametrize("bad", [0.0, 1.0])
+def test_one_cycle_warm_up_is_checked(bad):
+    with pytest.raises(ValueError, match="warm_up must be in"):
+        SCHEDULES["one_cycle"](warm_up=bad)
+
+
+def test_network_and_objective_are_frozen_values():
+    dense = LAYERS["dense"](3, ACTIVATIONS["relu"]())
+    network = Network((dense,), 2)
+    objective = Objective(network, LOSSES["squared_error"](), ElasticNet())
+    assert network.n_params == 9  # the cached layout must not take part in ==
+    assert objective == Objective(Network((dense,), 2), LOSSES["squared_error"](), ElasticNet())
+    assert network != Network((dense,), 3)
+    assert pickle.loads(pickle.dumps(objective)) == objective
+    with pytest.raises(FrozenInstanceError):
+        network.n_inputs = 5
+    with pytest.raises(FrozenInstanceError):
+        objective.loss = None

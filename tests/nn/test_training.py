@@ -1,0 +1,678 @@
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import Lasso
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from sknet.data.batches import Batch
+from sknet.nn.activations import ACTIVATIONS, Identity, ReLU, Tanh
+from sknet.nn.layers import Dense, Dropout, Layer, Parameter
+from sknet.nn.losses import BinaryLogLoss, MultinomialLogLoss, SquaredError
+from sknet.nn.network import Network, Workspace
+from sknet.nn.objective import Objective
+from sknet.nn.optimizers import OPTIMIZERS, SGD, Adam, AdamW
+from sknet.nn.penalties import ElasticNet
+from sknet.nn.schedules import SCHEDULES, Constant, Schedule
+from sknet.nn.training import DivergenceError, TrainingState
+
+# Beside scikit-learn.
+
+
+def follow_sklearn(mlp, layers, loss, X, y, Y, run_training):
+    """Return the losses of both from the same initial parameters.
+
+    scikit-learn draws its own in a first fit of one epoch; a warm start then goes on from
+    those put in their place, with an optimizer that is new.
+    """
+    network = Network(layers, X.shape[1])
+    params = network.init(np.random.default_rng(3))
+    options = {"alpha": 0, "batch_size": len(X), "shuffle": False, "max_iter": 1, "tol": 0}
+    options |= {"warm_start": True, "n_iter_no_change": 10_000, "activation": "tanh"}
+    mlp.set_params(**options, hidden_layer_sizes=[layer.n_units for layer in layers[:-1]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mlp.fit(X, y)
+        for ours, W, b in zip(network.views(params), mlp.coefs_, mlp.intercepts_, strict=True):
+            W[...], b[...] = ours.weight, ours.bias
+        mlp.set_params(max_iter=60).fit(X, y)
+    # Some versions begin the list anew.
+    expected = mlp.loss_curve_[-60:]
+    sgd = SGD(mlp.momentum, mlp.nesterovs_momentum)
+    result, _ = run_training(
+        (Objective(network, loss, ElasticNet()), params, Batch(X, Y)),
+        optimizer=sgd if mlp.solver == "sgd" else Adam(),
+        learning_rate=mlp.learning_rate_init,
+        max_iter=60,
+    )
+    return result.history["loss"], expected, result.params, mlp
+
+
+SOLVERS = pytest.mark.parametrize(
+    "options",
+    [
+        {"solver": "sgd", "nesterovs_momentum": True, "learning_rate_init": 0.02},
+        {"solver": "sgd", "nesterovs_momentum": False, "learning_rate_init": 0.02},
+        {
+            "solver": "sgd",
+            "momentum": 0.0,
+            "nesterovs_momentum": False,
+            "learning_rate_init": 0.1,
+        },
+        {"solver": "adam", "learning_rate_init": 0.01},
+    ],
+    ids=["nesterov", "momentum", "plain", "adam"],
+)
+
+
+@SOLVERS
+def test_loss_curve_is_that_of_mlp_regressor(options, run_training):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 5))
+    y = np.sin(X[:, 0]) + X[:, 1] * X[:, 2]
+    layers = Dense(7, Tanh()), Dense(4, Tanh()), Dense(1, Identity())
+    actual, expected, params, mlp = follow_sklearn(
+        MLPRegressor(**options), layers, SquaredError(), X, y, y[:, np.newaxis], run_training
+    )
+    assert len(actual) == 60 and actual[-1] < 0.9 * actual[0]
+    assert_allclose(actual, expected, rtol=1e-8)
+    for ours, W in zip(Network(layers, 5).views(params), mlp.coefs_, strict=True):
+        assert_allclose(ours.weight, W, rtol=1e-7, atol=1e-10)
+
+
+@SOLVERS
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_loss_curve_is_that_of_mlp_classifier(options, n_classes, run_training):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 5))
+    y = np.digitize(X[:, 0] + X[:, 1] * X[:, 2], [0.0, 0.5][: n_classes - 1])
+    binary = n_classes == 2
+    Y = y[:, np.newaxis].astype(float) if binary else np.eye(n_classes)[y]
+    layers = Dense(7, Tanh()), Dense(Y.shape[1], Identity())
+    loss = BinaryLogLoss() if binary else MultinomialLogLoss()
+    actual, expected, _, _ = follow_sklearn(
+        MLPClassifier(**options), layers, loss, X, y, Y, run_training
+    )
+    assert actual[-1] < 0.9 * actual[0]
+    assert_allclose(actual, expected, rtol=1e-8)
+
+
+# One epoch, step by step.
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("batch_size", [9, 4, 1])
+def test_epochs_are_steps_on_the_batches(
+    name, batch_size, make_problem, make_batches, run_training, evaluate_objective
+):
+    # Written out: the mean of the objective before each step, weighted by rows; then a step
+    # on all parameters, and a proximal one on the weights.
+    optimizer = OPTIMIZERS[name]()
+    penalty = ElasticNet(0.05, 0.6)
+    problem = make_problem(penalty=penalty, weighted=True)
+    objective, params, batch = problem
+    result, state = run_training(
+        problem, optimizer=optimizer, learning_rate=0.02, batch_size=batch_size, max_iter=3
+    )
+    params, slots, t = params.copy(), optimizer.init(params.size, np.float64), 0
+    losses, weights = [], slice(objective.network.n_penalized)
+    for _ in range(3):
+        total = 0
+        for part in make_batches(*batch, batch_size=batch_size):
+            value, gradient = evaluate_objective(objective, params, part)
+            total += value * part.X.shape[0] / 9
+            t += 1
+            optimizer.step(params, gradient, slots, t, 0.02)
+            threshold = penalty.l1 * optimizer.effective_step(slots[:, weights], t, 0.02)
+            w = params[weights]
+            w[...] = np.sign(w) * np.maximum(np.abs(w) - threshold, 0)
+        losses.append(total)
+    assert_allclose(result.history["loss"], losses, rtol=1e-12)
+    assert_allclose(result.params, params, rtol=1e-10, atol=1e-13)
+    assert (state.n_updates, state.samples_seen) == (t, 27)
+
+
+def test_history_has_one_entry_an_epoch(make_problem, run_training):
+    reported = []
+
+    def report(iteration, record):
+        reported.append((iteration, dict(record)))
+
+    result, _ = run_training(make_problem(), max_iter=4, report=report)
+    assert list(result.history) == ["loss", "learning_rate", "seconds"]
+    assert {len(values) for values in result.history.values()} == {4}
+    assert min(result.history["seconds"]) > 0
+    assert [iteration for iteration, _ in reported] == [1, 2, 3, 4]
+    for key, values in result.history.items():
+        assert [record[key] for _, record in reported] == values
+
+
+def test_history_has_what_evaluate_returns(make_problem, run_training):
+    scores = iter([1.0, 2.0, 3.0])
+
+    def evaluate(params):
+        return {"validation_loss": 7.0, "validation_score": next(scores)}
+
+    result, _ = run_training(make_problem(), max_iter=3, evaluate=evaluate)
+    assert set(result.history) == {
+        "loss",
+        "validation_loss",
+        "validation_score",
+        "learning_rate",
+        "seconds",
+    }
+    assert result.history["validation_loss"] == [7.0] * 3
+    assert result.history["validation_score"] == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_schedules_act_under_every_optimizer(name, optimizer, make_problem, run_training):
+    class Spy(Schedule):
+        has_horizon = SCHEDULES[name].has_horizon
+
+        def __init__(self):
+            self.calls = []
+
+        def __call__(self, progress, samples_seen):
+            self.calls.append(
+                (progress, samples_seen, SCHEDULES[name]()(progress, samples_seen))
+            )
+            return self.calls[-1][2]
+
+    spy = Spy()
+    # Nine rows in batches of four are three updates an epoch.
+    problem = make_problem()
+    result, _ = run_training(
+        problem,
+        optimizer=OPTIMIZERS[optimizer](),
+        schedule=spy,
+        learning_rate=0.5,
+        max_iter=4,
+        batch_size=4,
+    )
+    assert_allclose([progress for progress, _, _ in spy.calls], np.arange(12) / 12, atol=1e-14)
+    assert [seen for _, seen, _ in spy.calls] == [0] * 3 + [9] * 3 + [18] * 3 + [27] * 3
+    # That of the last update of each epoch.
+    expected = [0.5 * factor for _, _, factor in spy.calls[2::3]]
+    assert_allclose(result.history["learning_rate"], expected, rtol=1e-14)
+    constant, _ = run_training(
+        problem, optimizer=OPTIMIZERS[optimizer](), learning_rate=0.5, max_iter=4, batch_size=4
+    )
+    assert (name == "constant") == bool((constant.params == result.params).all())
+
+
+@dataclass(frozen=True)
+class SlowGain(Layer):
+    """Multiplies each column by a number that learns at a tenth of the rate."""
+
+    def parameters(self, n_inputs):
+        return {"gain": Parameter((n_inputs,), lr_scale=0.1)}
+
+    def buffers(self, n_inputs):
+        return {"out": n_inputs, "delta": n_inputs}
+
+    def initialize(self, params, rng, X):
+        params.gain[...] = 1
+
+    def forward(self, params, x, buffers, rng=None):
+        return np.multiply(x, params.gain, out=buffers["out"])
+
+    def backward(self, params, grads, x, delta, buffers):
+        np.sum(delta * x, axis=0, out=grads.gain)
+        return np.multiply(delta, params.gain, out=buffers["delta"])
+
+
+def test_parameters_learn_at_rates_of_their_own(make_problem, run_training, evaluate_objective):
+    problem = make_problem((Dense(5, Tanh()), SlowGain()))
+    objective, params, batch = problem
+    _, gradient = evaluate_objective(objective, params, batch)
+    result, _ = run_training(problem, optimizer=SGD(0.0), learning_rate=0.1, max_iter=1)
+    gain = objective.network.views(np.arange(params.size))[1].gain
+    rates = np.full(params.size, 0.1)
+    rates[gain] = 0.01
+    assert np.abs(gradient[gain]).min() > 0
+    assert_allclose(result.params, params - rates * gradient, rtol=1e-12)
+
+
+def test_decoupled_decay_spares_biases(make_problem, run_training):
+    objective, params, batch = make_problem()
+    decayed, _ = run_training(
+        (objective, params, batch), optimizer=AdamW(weight_decay=0.5), max_iter=1
+    )
+    plain, _ = run_training((objective, params, batch), optimizer=Adam(), max_iter=1)
+    n = objective.network.n_penalized
+    assert_array_equal(decayed.params[n:], plain.params[n:])
+    assert_allclose(plain.params[:n] - decayed.params[:n], 0.01 * 0.5 * params[:n], rtol=1e-9)
+
+
+# When training ends.
+
+
+@pytest.mark.parametrize("best", [1, 4])
+@pytest.mark.parametrize("patience", [1, 2, 5])
+def test_patience_is_exact(patience, best, make_problem, run_training, scripted):
+    evaluate = scripted([*range(best), *[best - 1.0] * 20])
+    result, _ = run_training(make_problem(), evaluate=evaluate, patience=patience, max_iter=20)
+    assert len(result.history["loss"]) == best + patience
+    assert result.best_iter == best
+    assert result.converged and not result.diverged
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_patience_with_the_objective(patience, make_problem, run_training):
+    # The rate is zero after the third epoch, so that the fourth loss is the last new one.
+    class Halting(Schedule):
+        def __call__(self, progress, samples_seen):
+            return 1.0 if samples_seen < 27 else 0.0
+
+    result, _ = run_training(
+        make_problem(), schedule=Halting(), optimizer=SGD(0.0), patience=patience, max_iter=20
+    )
+    losses = result.history["loss"]
+    assert losses[0] > losses[1] > losses[2] > losses[3] == losses[4 - 1 + patience]
+    assert len(losses) == 4 + patience
+    assert result.converged
+
+
+def test_an_improvement_starts_patience_anew(make_problem, run_training, scripted):
+    evaluate = scripted([0, -1, -1, 1, 0, 0, 2, 1, 1, 1, 9])
+    result, _ = run_training(make_problem(), evaluate=evaluate, patience=3, max_iter=11)
+    assert len(result.history["loss"]) == 10
+    assert result.best_iter == 7
+
+
+@pytest.mark.parametrize("scale", [-1e6, -1.0, -1e-6, 1e-6, 1e6])
+def test_tol_is_relative(scale, make_problem, run_training, scripted):
+    # Steps of the best value's 1.5 % count at tol=1 %, steps of 0.5 % do not.
+    growth = 1 if scale > 0 else -1
+    scores = [scale]
+    for share in (0.015, 0.015, 0.005, 0.005, 0.005):
+        scores.append(scores[-1] * (1 + growth * share))
+    result, _ = run_training(
+        make_problem(), evaluate=scripted(scores), tol=0.01, patience=2, max_iter=6
+    )
+    assert len(result.history["loss"]) == 5
+    # What is too small to go on for is the best all the same.
+    assert result.best_iter == 5
+
+
+def test_best_parameters_are_restored(make_problem, run_training, scripted):
+    evaluate = scripted([0, 3, 1, 2, 3, 2])
+    result, _ = run_training(make_problem(), evaluate=evaluate, max_iter=6)
+    assert result.best_iter == 2
+    assert_array_equal(result.params, evaluate.seen[1])
+    assert (evaluate.seen[1] != evaluate.seen[-1]).any()
+
+
+def test_without_evaluation_the_last_epoch_stays(make_problem, run_training):
+    problem = make_problem()
+    # Momentum overshoots: the best of 40 losses is not the last.
+    result, _ = run_training(
+        problem, optimizer=SGD(0.99, False), learning_rate=0.05, max_iter=40
+    )
+    longer, _ = run_training(
+        problem, optimizer=SGD(0.99, False), learning_rate=0.05, max_iter=41
+    )
+    assert result.best_iter < 40
+    assert result.best_iter == np.argmin(result.history["loss"]) + 1
+    objective, _, batch = problem
+    workspace = Workspace(objective.network, 9, np.float64)
+    raw = objective.network.forward(result.params, batch.X, workspace)
+    last = objective.loss.mean(batch.y, raw, None, workspace.delta)
+    assert_allclose(last, longer.history["loss"][-1], rtol=1e-13)
+
+
+def test_nan_scores_are_no_improvement(make_problem, run_training, scripted):
+    evaluate = scripted([math.nan, 1.0, math.nan, math.nan, 5.0])
+    result, _ = run_training(make_problem(), evaluate=evaluate, patience=2, max_iter=5)
+    assert len(result.history["loss"]) == 4
+    assert result.best_iter == 2
+    assert_array_equal(result.params, evaluate.seen[1])
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_convergence_at_max_iter(name, make_problem, run_training):
+    result, _ = run_training(
+        make_problem(), schedule=SCHEDULES[name](), patience=50, max_iter=5
+    )
+    assert len(result.history["loss"]) == 5
+    assert result.converged == (name in {"cosine", "one_cycle", "coslog"})
+
+
+def test_endless_patience_means_max_iter(make_problem, run_training, scripted):
+    result, _ = run_training(
+        make_problem(), evaluate=scripted([0.0] * 30), patience=math.inf, max_iter=30
+    )
+    assert len(result.history["loss"]) == 30
+    assert result.converged
+
+
+# The adaptive rate.
+
+
+@pytest.mark.parametrize("patience", [1, 2])
+@pytest.mark.parametrize("learning_rate", [1e-3, 0.2, 1e-6])
+def test_adaptive_rate_falls_by_five(
+    learning_rate, patience, make_problem, run_training, scripted
+):
+    result, state = run_training(
+        make_problem(),
+        learning_rate=learning_rate,
+        adaptive=True,
+        evaluate=scripted([0.0] * 200),
+        patience=patience,
+        max_iter=200,
+    )
+    expected, rate = [learning_rate] * (1 + patience), learning_rate
+    while rate > 1e-6:
+        rate /= 5
+        expected += [rate] * patience
+    assert_allclose(result.history["learning_rate"], expected, rtol=1e-12)
+    assert result.converged
+    assert_allclose(state.plateau_factor * learning_rate, rate, rtol=1e-12)
+
+
+def test_adaptive_rate_stays_while_there_is_progress(make_problem, run_training, scripted):
+    result, _ = run_training(
+        make_problem(),
+        learning_rate=0.01,
+        adaptive=True,
+        evaluate=scripted([0, 1, 2, 2, 2, 3, 4, 4]),
+        patience=2,
+        max_iter=8,
+    )
+    assert_allclose(result.history["learning_rate"], [0.01] * 5 + [0.002] * 3)
+    assert not result.converged
+
+
+# Divergence.
+
+
+@dataclass(frozen=True)
+class Exploding(Schedule):
+    """1 up to a number of rows, then beyond all bounds."""
+
+    rows: int
+
+    def __call__(self, progress, samples_seen):
+        return 1.0 if samples_seen < self.rows else 1e250
+
+
+@pytest.mark.parametrize("evaluated", [False, True])
+@pytest.mark.parametrize("batch_size", [9, 3])
+def test_divergence_in_the_first_epoch_raises(
+    evaluated, batch_size, make_problem, run_training, scripted
+):
+    options = {"evaluate": scripted([0.0] * 5)} if evaluated else {}
+    problem = make_problem((Dense(5, ReLU()),))
+    with pytest.raises(DivergenceError, match="Training diverged.*Lower learning_rate_init"):
+        # Two full batches: the first step leaves finite numbers, whose loss is not.
+        run_training(
+            problem,
+            learning_rate=1e308 if evaluated else 1e200,
+            batch_size=batch_size,
+            max_iter=5,
+            **options,
+        )
+
+
+def test_divergence_error_is_a_value_error():
+    # As scikit-learn's MLPs raise.
+    assert issubclass(DivergenceError, ValueError)
+
+
+def test_divergence_later_restores_the_best_scored(make_problem, run_training, scripted):
+    evaluate = scripted([0, 2, 1, 0, 0])
+    result, _ = run_training(
+        make_problem(),
+        schedule=Exploding(27),
+        evaluate=evaluate,
+        max_iter=10,
+        patience=1000,
+    )
+    assert result.diverged
+    assert result.best_iter == 2
+    assert_array_equal(result.params, evaluate.seen[1])
+    # The epoch that failed is no part of the history.
+    assert len(result.history["loss"]) == len(evaluate.seen) < 6
+    assert np.isfinite(result.history["loss"]).all()
+
+
+def test_divergence_later_restores_the_lowest_objective(make_problem, run_training):
+    problem = make_problem()
+    result, _ = run_training(problem, schedule=Exploding(27), max_iter=10, patience=1000)
+    # The objective of the fourth epoch, whose step goes wrong, is the best that was seen.
+    assert result.diverged
+    assert result.best_iter == len(result.history["loss"]) == 4
+    expected, _ = run_training(problem, max_iter=3)
+    assert_array_equal(result.params, expected.params)
+
+
+def test_divergence_of_the_parameters_alone_is_seen(
+    make_problem, make_poisoned_loss, run_training, scripted
+):
+    # The third epoch's loss is finite; its step is not.
+    evaluate = scripted([1, 2, 3, 4, 5])
+    problem = make_problem(loss=make_poisoned_loss(2, value_too=False))
+    result, _ = run_training(problem, evaluate=evaluate, max_iter=5)
+    assert result.diverged
+    assert len(result.history["loss"]) == result.best_iter == 2
+    assert_array_equal(result.params, evaluate.seen[1])
+
+
+# Training that goes on.
+
+
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("batch_size", [9, 4])
+def test_two_halves_equal_the_whole(name, batch_size, ema_decay, make_problem, run_training):
+    options = {"optimizer": OPTIMIZERS[name](), "batch_size": batch_size}
+    options["ema_decay"] = ema_decay
+    objective, params, batch = problem = make_problem((Dense(5, ReLU()), Dropout(0.3)))
+    whole, whole_state = run_training(
+        problem, max_iter=10, shuffle=np.random.default_rng(1), **options
+    )
+    rng = np.random.default_rng(1)
+    first, state = run_training(problem, max_iter=5, shuffle=rng, **options)
+    losses = list(first.history["loss"])
+    second, state = run_training(
+        (objective, first.params, batch),
+        max_iter=5,
+        shuffle=rng,
+        state=state.next_training(),
+        **options,
+    )
+    assert_array_equal(second.params, whole.params)
+    assert losses + second.history["loss"] == whole.history["loss"]
+    assert_array_equal(state.slots, whole_state.slots)
+    assert state.n_updates == whole_state.n_updates == 10 * -(-9 // batch_size)
+    assert state.samples_seen == 90
+
+
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_stopped_training_goes_on_as_if_it_had_not(
+    schedule, ema_decay, make_problem, run_training
+):
+    options = {"schedule": SCHEDULES[schedule](), "ema_decay": ema_decay, "batch_size": 4}
+    objective, _, batch = problem = make_problem((Dense(5, ReLU()), Dropout(0.3)))
+    whole, _ = run_training(problem, shuffle=np.random.default_rng(1), **options)
+    rng = np.random.default_rng(1)
+    first, state = run_training(
+        problem, shuffle=rng, report=lambda iteration, record: iteration == 4, **options
+    )
+    assert len(first.history["loss"]) == state.iteration == 4
+    second, _ = run_training(
+        (objective, first.params, batch), shuffle=rng, state=state, **options
+    )
+    assert_array_equal(second.params, whole.params)
+    # One record of one training.
+    assert second.history["loss"] == whole.history["loss"]
+    assert second.best_iter == whole.best_iter
+
+
+def test_patience_goes_on_with_the_training(make_problem, run_training, scripted):
+    evaluate = scripted([5, 1, 1, 1, 1, 1])
+    problem = make_problem()
+    options = {"evaluate": evaluate, "patience": 3}
+    first, state = run_training(problem, max_iter=3, **options)
+    best = evaluate.seen[0]
+    assert_array_equal(first.params, best)
+    second, _ = run_training(problem, max_iter=9, state=state, **options)
+    assert len(second.history["loss"]) == 4
+    assert second.best_iter == 1
+    assert_array_equal(second.params, best)
+
+
+def test_report_can_stop(make_problem, run_training):
+    result, _ = run_training(
+        make_problem(), max_iter=9, patience=50, report=lambda i, record: i == 2
+    )
+    assert len(result.history["loss"]) == 2
+
+
+# The running average.
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.99])
+def test_average_is_the_published_recursion(decay, make_problem, run_training, scripted):
+    problem = make_problem(n_rows=8)
+    trained = scripted([0.0] * 6)
+    run_training(problem, max_iter=6, batch_size=8, evaluate=trained)
+    seen = scripted([0.0] * 6)
+    run_training(problem, max_iter=6, batch_size=8, evaluate=seen, ema_decay=decay)
+    average = problem[1].copy()
+    for t, (params, visible) in enumerate(zip(trained.seen, seen.seen, strict=True), start=1):
+        d = min(decay, (1 + t) / (10 + t))
+        average = d * average + (1 - d) * params
+        assert_allclose(visible, average, rtol=1e-12, atol=1e-15)
+
+
+def test_average_is_returned_and_training_goes_on_beside_it(make_problem, run_training):
+    problem = make_problem()
+    plain, _ = run_training(problem)
+    averaged, state = run_training(problem, ema_decay=0.9)
+    assert averaged.history["loss"] == plain.history["loss"]
+    assert_array_equal(state.trained, plain.params)
+    assert_array_equal(averaged.params, state.average)
+    assert (averaged.params != plain.params).all()
+
+
+def test_average_keeps_exact_zeros(sparse_truth, run_training):
+    result, state = run_training(
+        sparse_truth, optimizer=Adam(), ema_decay=0.99, learning_rate=0.01, max_iter=400
+    )
+    assert ((state.trained == 0) == (result.params == 0)).all()
+    assert (result.params == 0).sum() >= 20
+    assert (state.average != 0).all()
+
+
+def test_state_starts_empty():
+    params, rng = np.zeros(5, dtype=np.float32), np.random.default_rng(0)
+    state = TrainingState.start(Adam(0.5), params, rng)
+    assert state.optimizer is Adam
+    assert state.rng is rng
+    assert (state.n_updates, state.samples_seen, state.plateau_factor) == (0, 0, 1.0)
+    assert state.slots.dtype == np.float32
+    assert_array_equal(state.slots, np.zeros((2, 5)))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_equal_generators_give_equal_bits(name, make_problem, run_training):
+    problem = make_problem((Dense(5, ReLU()), Dropout(0.3)))
+    results = [
+        run_training(
+            problem,
+            optimizer=OPTIMIZERS[name](),
+            batch_size=4,
+            shuffle=np.random.default_rng(seed),
+        )[0].params
+        for seed in (0, 0, 1)
+    ]
+    assert_array_equal(results[0], results[1])
+    assert (results[0] != results[2]).any()
+
+
+# What training is for.
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_float32_trains_and_stays_float32(name, activation, make_problem, run_training):
+    objective, params, batch = make_problem(
+        (Dense(8, ACTIVATIONS[activation]()),), penalty=ElasticNet(1e-4, 0.5), n_rows=40
+    )
+    batch = batch._replace(X=batch.X.astype(np.float32), y=batch.y.astype(np.float32))
+    result, state = run_training(
+        (objective, params.astype(np.float32), batch),
+        optimizer=OPTIMIZERS[name](),
+        learning_rate=0.005,
+        batch_size=16,
+        max_iter=30,
+        shuffle=np.random.default_rng(0),
+    )
+    assert result.params.dtype == state.slots.dtype == np.float32
+    assert result.history["loss"][-1] < 0.7 * result.history["loss"][0]
+
+
+@pytest.fixture
+def sparse_truth():
+    """Return a linear problem of which 10 of 40 columns matter, and the penalty's factor."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 40))
+    truth = np.where(np.arange(40) < 10, rng.choice([-1, 1], 40) * rng.uniform(1, 2, 40), 0)
+    y = X @ truth + 1 + 0.5 * rng.normal(size=300)
+    network = Network((Dense(1, Identity()),), 40)
+    objective = Objective(network, SquaredError(), ElasticNet(0.1, 1.0))
+    return objective, network.init(rng), Batch(X, y[:, np.newaxis])
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_proximal_steps_find_the_lasso(name, schedule, sparse_truth, run_training):
+    objective, _, batch = sparse_truth
+    lasso = Lasso(alpha=0.1, tol=1e-10).fit(batch.X, batch.y[:, 0])
+    result, _ = run_training(
+        sparse_truth,
+        optimizer=OPTIMIZERS[name](),
+        schedule=SCHEDULES[schedule](),
+        learning_rate=0.005,
+        max_iter=3000,
+    )
+    (views,) = objective.network.views(result.params)
+    w = views.weight[:, 0]
+    assert_allclose(w, lasso.coef_, atol=0.01)
+    assert_allclose(views.bias[0], lasso.intercept_, atol=0.01)
+    # Exact zeros, where the Lasso has them.
+    assert 25 <= (lasso.coef_ == 0).sum() <= 30
+    assert ((w == 0) == (lasso.coef_ == 0)).mean() >= 0.9
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_mini_batches_drop_noise_columns_exactly(name, schedule, sparse_truth, run_training):
+    objective, _, batch = sparse_truth
+    result, _ = run_training(
+        sparse_truth,
+        optimizer=OPTIMIZERS[name](),
+        schedule=SCHEDULES[schedule](),
+        learning_rate=0.005,
+        batch_size=50,
+        max_iter=200,
+        shuffle=np.random.default_rng(0),
+    )
+    w = objective.network.views(result.params)[0].weight[:, 0]
+    assert (w[10:] == 0).sum() >= 20
+    assert (w[:10] != 0).all()
+
+
+def test_constant_rate_is_the_default_of_this_file(make_problem, run_training):
+    # Guards the fixtures above: options that are left out mean a plain run.
+    result, _ = run_training(make_problem(), schedule=Constant(), max_iter=3)
+    assert result.history["learning_rate"] == [0.01] * 3
