@@ -1,0 +1,177 @@
+"""The design, read from the source: what imports what, and what each parameter must have."""
+
+import ast
+import inspect
+import sys
+from importlib.util import resolve_name
+from pathlib import Path
+
+import pytest
+
+import sknet
+from sknet import NNClassifier, NNRegressor
+from sknet.nn.activations import ACTIVATIONS
+from sknet.nn.optimizers import OPTIMIZERS
+from sknet.nn.schedules import SCHEDULES
+
+ROOT = Path(sknet.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+ESTIMATORS = [NNClassifier, NNRegressor]
+
+# Imports point down only: a module may import from its own layer and those below.
+LAYERS = [
+    {"sknet.distributed", "sknet.export", "sknet.inspection"},
+    {"sknet", "sknet.classifier", "sknet.regressor"},
+    {"sknet._base"},
+    {"sknet._building", "sknet._monitoring", "sknet._docstrings", "sknet.callbacks"},
+    {"sknet._validation"},
+    {"sknet.nn", "sknet.data"},
+]
+
+
+def module_name(path):
+    parts = ["sknet", *path.relative_to(ROOT).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path):
+    """Yield (module, imported name or None) for every import, also inside functions."""
+    package = module_name(path)
+    package = package if path.name == "__init__.py" else package.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = resolve_name("." * node.level + (node.module or ""), package)
+            yield from ((module, alias.name) for alias in node.names)
+
+
+def imported_modules(path):
+    """Yield the full name of each module of sknet that a file imports, or of its parent."""
+    names = {module_name(other) for other in FILES}
+    for module, name in imports(path):
+        full = f"{module}.{name}"
+        yield full if full in names else module
+
+
+def layer(module):
+    """Return the number of the layer, 0 at the top."""
+    for i, members in enumerate(LAYERS):
+        for member in members - {"sknet"}:
+            if module == member or module.startswith(f"{member}."):
+                return i
+    return 1  # the package itself and what it re-exports
+
+
+def test_there_is_something_to_read():
+    names = {module_name(path) for path in FILES}
+    assert {"sknet", "sknet._base", "sknet.nn.losses", "sknet.data.tables"} <= names
+    found = set(imported_modules(ROOT / "_base.py"))
+    assert {"sknet._validation", "sknet.nn.training", "numpy", "sklearn.base"} <= found
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_imports_point_down(path):
+    for module in imported_modules(path):
+        if module.split(".")[0] == "sknet":
+            assert layer(module) >= layer(module_name(path)), module
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "nn").rglob("*.py")), ids=module_name)
+def test_the_mathematics_knows_numpy_and_scipy_alone(path):
+    allowed = {"numpy", "scipy", *sys.stdlib_module_names}
+    for module in imported_modules(path):
+        assert module.startswith("sknet.nn") or module.split(".")[0] in allowed, module
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "data").rglob("*.py")), ids=module_name)
+def test_data_does_not_know_the_networks(path):
+    for module in imported_modules(path):
+        assert not module.startswith("sknet.") or module.startswith("sknet.data"), module
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_private_names_of_scikit_learn_have_one_home(path):
+    private = [
+        (module, name)
+        for module, name in imports(path)
+        if module.split(".")[0] == "sklearn"
+        and any(part.startswith("_") for part in [*module.split("."), name or ""])
+    ]
+    if module_name(path) == "sknet._validation":
+        assert private
+    else:
+        assert not private
+
+
+# Parameters.
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_every_parameter_has_a_constraint(cls):
+    assert set(inspect.signature(cls).parameters) == set(cls._parameter_constraints)
+
+
+def documented(cls, section):
+    """Return the names of a section of the class's docstring, each with its text."""
+    lines = inspect.cleandoc(cls.__doc__).splitlines()
+    start = lines.index(section) + 2
+    entries, names = {}, []
+    for line, following in zip(lines[start:], [*lines[start + 1 :], ""], strict=True):
+        if following.startswith("---"):
+            break
+        if line and not line.startswith(" "):
+            names = line.split(" : ")[0].split(", ")
+            entries |= {name: line + "\n" for name in names}
+        else:
+            for name in names:
+                entries[name] += line + "\n"
+    return entries
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_every_parameter_is_documented(cls):
+    entries = documented(cls, "Parameters")
+    parameters = inspect.signature(cls).parameters
+    assert list(entries) == list(parameters)
+    for name, parameter in parameters.items():
+        assert "default=" in entries[name], name
+        if isinstance(parameter.default, str | bool | int | type(None)):
+            shown = f"{parameter.default!r}".replace("'", '"')
+            assert shown in entries[name].split("default=")[1], name
+        elif isinstance(parameter.default, float):
+            text = entries[name].split("default=")[1].split("\n")[0].replace(",", " ")
+            values = [float(v) for v in text.split() if v[0].isdigit()]
+            assert parameter.default in values, name
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_every_registered_name_is_documented(cls):
+    entries = documented(cls, "Parameters")
+    for parameter, registry in [
+        ("activation", ACTIVATIONS),
+        ("solver", [*OPTIMIZERS, "lbfgs"]),
+        ("learning_rate", [*SCHEDULES, "adaptive"]),
+    ]:
+        for name in registry:
+            assert f'"{name}"' in entries[parameter].replace("'", '"'), name
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_every_public_fitted_attribute_is_documented(cls, early_stopping):
+    network = cls((2,), max_iter=1, learning_rate="cosine", early_stopping=early_stopping)
+    network.fit([[0.0, 1.0], [1.0, 2.0], [2.0, 0.0], [3.0, 1.0]] * 5, [0, 1, 0, 1] * 5)
+    names = {*vars(network), *(n for n in dir(cls) if isinstance(getattr(cls, n), property))}
+    names = {n for n in names if n.endswith("_") and not n.startswith("_")}
+    assert {"coefs_", "history_", "n_iter_"} <= names
+    assert names <= set(documented(cls, "Attributes"))
+
+
+def test_shared_parameters_have_equal_defaults_and_order():
+    ours, theirs = (inspect.signature(cls).parameters for cls in ESTIMATORS)
+    shared = [name for name in ours if name in theirs]
+    assert len(shared) > 25
+    assert shared == [name for name in theirs if name in ours]
+    for name in set(shared) - {"loss"}:
+        assert ours[name].default == theirs[name].default, name

@@ -1,0 +1,36 @@
+"""Every example runs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sknet
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+
+
+def test_there_are_examples():
+    names = {path.name for path in EXAMPLES}
+    assert {"quickstart.py", "first_network.py"} <= names
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example(path, tmp_path):
+    root = str(Path(sknet.__file__).parents[1])
+    environment = {**os.environ, "MPLBACKEND": "agg", "PYTHONPATH": root}
+    # Elsewhere, so that nothing is written into the project.
+    done = subprocess.run(
+        [sys.executable, "-W", "error", path],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert not done.stderr
