@@ -3,47 +3,26 @@
 import copy
 import warnings
 from abc import ABCMeta, abstractmethod
-from functools import partial
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from sknet import _validation as checks
-from sknet._building import (
-    choose_dtype,
-    encoded_names,
-    make_network,
-    make_optimizer_and_penalty,
-    make_stopping,
-    make_update_rule,
-    random_streams,
-)
-from sknet._monitoring import EpochPrinter, Validation
-from sknet.data.augmentation import Augmentation
-from sknet.data.batches import Batch, Batches
+from sknet._batching import prediction_blocks
+from sknet._building import choose_dtype, encoded_names, make_network
+from sknet._fitting import Run, fit_network, fit_one_pass, split_off_validation
+from sknet._monitoring import CallbackObserver
 from sknet.data.encoding import TableEncoder
-from sknet.data.splitting import split_rows
-from sknet.nn.lbfgs import train_lbfgs
 from sknet.nn.network import Workspace
-from sknet.nn.objective import Objective
-from sknet.nn.training import Stopping, TrainingState, train
+from sknet.nn.training import best_epoch
 
-#: Rows of training data above which early_stopping="auto" is on.
-EARLY_STOPPING_ROWS = 10_000
-#: Rows of a mini-batch with batch_size="auto".
-AUTO_BATCH_SIZE = 200
 #: Bins of a number with numeric_embedding="piecewise_linear".
 N_BINS = 16
-#: Most bytes of encoded rows that are kept, instead of encoding them batch by batch.
-ENCODED_BYTES = 32 * 2**20
-#: Elements of the widest work array where rows are processed in blocks, outside of steps.
-BLOCK_ELEMENTS = 2**18
 
 
-class BaseNN(BaseEstimator, metaclass=ABCMeta):
+class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """Shared base of ``NNClassifier`` and ``NNRegressor``.
 
     A fitted estimator stores the flat vector ``_params``, the rules to read it
@@ -81,7 +60,17 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         checks.check_solver_options(self)
 
     @checks.fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+        resume_from=None,
+    ):
         """Fit the network to data.
 
         Parameters
@@ -99,6 +88,10 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
             Their labels or numbers.
         sample_weight_val : array-like of shape (n_val,), default=None
             Their weights.
+        resume_from : path-like, default=None
+            File of a ``sknet.callbacks.Checkpoint`` of an earlier fit with the same data
+            and parameters, to go on from. The result is the same as without the
+            interruption, bit for bit.
 
         Returns
         -------
@@ -112,25 +105,40 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
             before an epoch ended well. The estimator is left as it was.
         """
         model = copy.copy(self)
+        vars(model).pop("_run", None)
         warm = self.warm_start and self.__sklearn_is_fitted__()
+        run = Run.start(self.random_state)
+        if resume_from is not None:
+            run, warm = model._adopt(resume_from), True
         data = model._check_training_data(X, y, sample_weight, reset=not warm)
         held_out = checks.check_validation_data(
             model, X_val, y_val, sample_weight_val, numeric_y=self._numeric_y
         )
-        streams = random_streams(self.random_state)
-        model._start(data, streams, warm=warm)
+        model._start(data, run, warm=warm)
         data = model._weighted(data)
         if held_out is not None:
             model._check_target(held_out.y, "y_val")
             held_out = model._weighted(held_out)
-        elif self._stops_early(data):
-            data, held_out = model._split(data, streams["split"])
-        dtype = model._params.dtype
-        result = model._train(data, held_out, streams)
-        model._params = result.params.astype(dtype, copy=False)
-        model._finish(result, data.X.shape[0])
+        else:
+            data, held_out = split_off_validation(model, data, run)
+        run.n_rows = data.X.shape[0]
+        observer = CallbackObserver.start(self, model, run, X, y, sample_weight)
+        result = fit_network(model, data, held_out, run, observer)
+        model._set_record(result.history, run.n_rows)
+        if observer is not None:
+            observer.finish(model)
         self.__dict__ = model.__dict__
+        self._warn_of(result)
         return self
+
+    def _adopt(self, path):
+        """Take over what a checkpoint knows, and return its run."""
+        saved = checks.load_checkpoint(self, path)
+        parameters = self.get_params(deep=False)
+        kept = {k: v for k, v in vars(saved).items() if k not in parameters}
+        run = kept.pop("_run")
+        vars(self).update(kept)
+        return run
 
     def _check_training_data(self, X, y, sample_weight, *, reset, declared=False):
         return checks.check_training_data(
@@ -151,20 +159,20 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         """Return the encoded target as training shall see it."""
         return y
 
-    def _start(self, data, streams, *, warm, partial=False, classes=None):
+    def _start(self, data, run, *, warm, partial=False, classes=None):
         """Learn the encodings and draw the parameters; if ``warm``, keep what there is."""
-        self.__dict__.pop("_training", None)
         if warm:
             self._loss = self._make_loss()
             self._check_target(data.y, "y")
             self._check_same_network()
-            self._params = self._params.copy()
+            self._params = self._params.copy() if run.params is None else run.params
             return
-        self._table = self._make_table(data, streams["tables"], keep_rare=partial)
+        self._table = self._make_table(data, run.streams["tables"], keep_rare=partial)
         self._target = self._make_target(data, classes)
         self._loss = self._make_loss()
         self._network = make_network(self, self._table, self._n_raw)
-        self._params = self._network.init(streams["init"]).astype(choose_dtype(self, data))
+        params = self._network.init(run.streams["init"])
+        self._params = params.astype(choose_dtype(self, data))
 
     def _make_table(self, data, rng, *, keep_rare):
         """Return the encoder of X, fitted to the training data."""
@@ -187,96 +195,20 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         """Columns of the raw predictions."""
         return self._loss.n_raw(self._target.n_outputs)
 
-    def _stops_early(self, data):
-        if self.early_stopping == "auto":
-            return data.X.shape[0] > EARLY_STOPPING_ROWS
-        return self.early_stopping
-
-    def _split(self, data, rng):
-        """Return the training and the validation rows."""
-        seed = int(rng.integers(np.iinfo(np.int32).max))
-        rows = split_rows(data.X.shape[0], self.validation_fraction, self._strata(data.y), seed)
-        return tuple(data.take(part) for part in rows)
-
-    def _train(self, data, held_out, streams):
-        """Minimise the objective over the training rows, from ``_params`` on."""
-        optimizer, penalty = make_optimizer_and_penalty(self)
-        objective = Objective(self._network, self._loss, penalty)
-        if optimizer is None:
-            # In float64 throughout: a line search compares nearly equal values.
-            self._params = self._params.astype(np.float64)
-        dtype = self._params.dtype
-        options = {
-            "evaluate": held_out and Validation(self, objective, held_out, dtype),
-            "report": EpochPrinter(self.verbose) if self.verbose else None,
-        }
-        stopping = make_stopping(self)
-        if optimizer is None:
-            batches = self._batches(data, self._block_rows, dtype, training=True)
-            return train_lbfgs(
-                objective, self._params, batches, stopping, self.max_fun, **options
-            )
-        batches = self._mini_batches(data, streams)
-        rule = make_update_rule(self, optimizer)
-        state = TrainingState.start(optimizer, self._params, streams["noise"])
-        return train(objective, self._params, batches, rule, stopping, state, **options)
-
-    def _mini_batches(self, data, streams):
-        """Return the batches to make steps on."""
-        batch_size = AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size
-        augment = None
-        if self.input_noise or self.mixup:
-            augment = Augmentation(
-                self.input_noise,
-                self.mixup,
-                self._table.n_numeric_,
-                self._table.n_plain_,
-                streams["augmentation"],
-            )
-        return self._batches(
-            data,
-            batch_size,
-            self._params.dtype,
-            training=True,
-            rng=streams["shuffle"] if self.shuffle else None,
-            augment=augment,
-        )
-
-    def _blocks(self, data, dtype):
-        """Return blocks of rows to evaluate."""
-        return self._batches(data, self._block_rows, dtype)
-
-    def _batches(self, data, batch_size, dtype, *, training=False, **options):
-        """Return batches of encoded rows, with weights of mean one."""
-        X, y, weight = data
-        encode = partial(self._table.transform, dtype=dtype)
-        if y is not None:
-            y = self._target.transform(y, dtype)
-            if training:
-                y = self._smoothed(y)
-            # Rows that are used again and again are encoded once, where memory allows.
-            n_bytes = X.shape[0] * self._table.n_outputs_ * dtype.itemsize
-            if n_bytes <= ENCODED_BYTES and not sparse.issparse(X):
-                X, encode = encode(X), None
-        if weight is not None:
-            weight = (weight / weight.mean()).astype(dtype)
-        return Batches(Batch(X, y, weight), batch_size, encode, **options)
-
-    @property
-    def _block_rows(self):
-        return max(1, BLOCK_ELEMENTS // max(self._network.widths))
-
-    def _finish(self, result, n_rows):
-        """Set the attributes of a fit, and warn of what the user should know."""
-        self.history_ = result.history
-        self.n_iter_ = len(result.history["loss"])
-        self.best_iter_ = result.best_iter
+    def _set_record(self, history, n_rows):
+        """Set the attributes that tell how training went over ``n_rows`` rows."""
+        self.history_ = history
+        self.n_iter_ = len(history["loss"])
+        self.best_iter_ = best_epoch(history)
         self.t_ = self.n_iter_ * n_rows
         self.n_outputs_ = self._target.n_outputs
+
+    def _warn_of(self, result):
+        """Warn of what the user should know of a training, and can act on."""
         if result.diverged:
             warnings.warn(
                 f"Training diverged after {self.n_iter_} epochs. The parameters of epoch "
-                f"{result.best_iter}, the best, are restored. Lower learning_rate_init, or "
+                f"{self.best_iter_}, the best, are restored. Lower learning_rate_init, or "
                 "scale the data.",
                 ConvergenceWarning,
                 stacklevel=4,
@@ -295,39 +227,21 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         """Make one pass over the given rows, continuing from the last call."""
         model = copy.copy(self)
         first = not self.__sklearn_is_fitted__()
+        run = copy.deepcopy(vars(self).get("_run")) or Run.start(self.random_state)
         data = model._check_training_data(X, y, sample_weight, reset=first, declared=True)
-        state, streams = copy.deepcopy(vars(self).get("_training", (None, None)))
-        streams = streams or random_streams(self.random_state)
-        model._start(data, streams, warm=not first, partial=True, classes=classes)
-        optimizer, penalty = make_optimizer_and_penalty(self)
-        if state is None or state.optimizer is not type(optimizer):
-            state = TrainingState.start(optimizer, model._params, streams["noise"])
-        state = state.next_training()
-        result = train(
-            Objective(model._network, model._loss, penalty),
-            model._params,
-            model._mini_batches(model._weighted(data), streams),
-            make_update_rule(self, optimizer, horizon=False),
-            Stopping(max_iter=1, tol=0.0, n_iter_no_change=np.inf),
-            state,
-            report=EpochPrinter(self.verbose) if self.verbose else None,
-        )
-        model._training = state, streams
-        model._continue(self, result, data.X.shape[0])
+        model._start(data, run, warm=not first, partial=True, classes=classes)
+        result = fit_one_pass(model, model._weighted(data), run)
+        model._run = run
+        model._extend_record(vars(self), result.history, data.X.shape[0])
         self.__dict__ = model.__dict__
         return self
 
-    def _continue(self, before, result, n_rows):
-        """Set the attributes of one more pass."""
-        self.history_ = copy.deepcopy(vars(before).get("history_", {}))
-        for name in set(self.history_) - set(result.history):
-            del self.history_[name]
-        for name, values in result.history.items():
-            self.history_.setdefault(name, []).extend(values)
-        self.n_iter_ = vars(before).get("n_iter_", 0) + 1
-        self.t_ = vars(before).get("t_", 0) + n_rows
-        self.best_iter_ = int(np.argmin(self.history_["loss"])) + 1
-        self.n_outputs_ = self._target.n_outputs
+    def _extend_record(self, before, history, n_rows):
+        """Set the attributes that tell how training went, after one more pass."""
+        earlier = before.get("history_", {})
+        together = {name: [*earlier.get(name, []), *values] for name, values in history.items()}
+        self._set_record(together, n_rows)
+        self.t_ = before.get("t_", 0) + n_rows
 
     # Prediction.
 
@@ -335,7 +249,7 @@ class BaseNN(BaseEstimator, metaclass=ABCMeta):
         """Return raw predictions in float64 and the dtype that predictions should have."""
         check_is_fitted(self)
         X = checks.check_features(self, X)
-        blocks = self._blocks(Batch(X), self._params.dtype)
+        blocks = prediction_blocks(self, X)
         workspace = Workspace(self._network, blocks.batch_size, self._params.dtype)
         raw = np.empty((X.shape[0], self._network.n_outputs))
         start = 0

@@ -1,25 +1,29 @@
-"""What is watched while a network trains: validation rows, and the lines that are printed."""
+"""Who watches while a network trains: early stopping, callbacks, and the printer."""
 
 import copy
 
 import numpy as np
 from sklearn.metrics import check_scoring
 
+from sknet import _validation as checks
+from sknet._batching import validation_blocks
 from sknet.nn.network import Workspace
+from sknet.nn.training import append
 
 
 class Validation:
     """Evaluates parameters on validation rows, for early stopping."""
 
-    def __init__(self, model, objective, data, dtype):
+    def __init__(self, model, objective, data):
         self._model = copy.copy(model)
         # A scorer passes the validated array: without names, categories as level numbers.
         vars(self._model).pop("feature_names_in_", None)
         self._model._reader = None
         self._objective = objective
         self._data = data
-        self._batches = model._blocks(data, dtype)
-        self._workspace = Workspace(objective.network, self._batches.batch_size, dtype)
+        self._batches = validation_blocks(model, data)
+        n_rows, dtype = self._batches.batch_size, model._params.dtype
+        self._workspace = Workspace(objective.network, n_rows, dtype)
         scoring = model.scoring
         self._scorer = None if scoring == "loss" else check_scoring(model, scoring=scoring)
 
@@ -37,6 +41,64 @@ class Validation:
         return float(self._scorer(self._model, X, y, **weights))
 
 
+class CallbackObserver:
+    """Tells scikit-learn's callbacks of a fit and of its epochs.
+
+    They see the user's X and y, and a fitted copy that is made only if they ask for one.
+    """
+
+    def __init__(self, context, estimator, model, run, arguments):
+        self._context = context
+        self._estimator = estimator
+        self._model = model
+        self._run = run
+        self._arguments = arguments
+        self._history = copy.deepcopy(run.state.history) if run.state else {}
+        context.call_on_fit_task_begin(estimator=estimator, **arguments)
+
+    @classmethod
+    def start(cls, estimator, model, run, X, y, sample_weight):
+        """Return an observer, or None if the estimator has no callbacks."""
+        context = checks.callback_context(estimator)
+        if context is None:
+            return None
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        return cls(context, estimator, model, run, {"X": X, "y": y, "metadata": metadata})
+
+    def __call__(self, iteration, record, params):
+        """Report an epoch; return whether a callback wants to stop."""
+        append(self._history, record)
+        epoch = self._context.subcontext(task_name="epoch")
+        epoch.call_on_fit_task_begin(estimator=self._estimator, **self._arguments)
+        return epoch.call_on_fit_task_end(
+            estimator=self._estimator,
+            reconstruction_attributes=lambda: self._fitted_attributes(params),
+            **self._arguments,
+        )
+
+    def finish(self, model):
+        """Report the end of the fit."""
+        self._context.call_on_fit_task_end(
+            estimator=self._estimator,
+            reconstruction_attributes=lambda: _attributes(copy.deepcopy(vars(model)), model),
+            **self._arguments,
+        )
+
+    def _fitted_attributes(self, params):
+        """Return the attributes of a fit that ended here, and its run, all of them copies."""
+        model = copy.copy(self._model)
+        model._params = params.astype(model._params.dtype)
+        model._set_record(copy.deepcopy(self._history), self._run.n_rows)
+        model._run = copy.deepcopy(self._run)
+        return _attributes(vars(model), model)
+
+
+def _attributes(attributes, model):
+    """Return those that are neither parameters nor a callback's."""
+    others = {*model.get_params(deep=False), *checks.CALLBACK_ATTRIBUTES}
+    return {name: value for name, value in attributes.items() if name not in others}
+
+
 class EpochPrinter:
     """Prints one aligned line for every ``every``-th epoch."""
 
@@ -51,7 +113,7 @@ class EpochPrinter:
     def __init__(self, every):
         self.every = int(every)
 
-    def __call__(self, iteration, record):
+    def __call__(self, iteration, record, params):
         """Print the line of an epoch."""
         if (iteration - 1) % self.every == 0:
             print(self._line(iteration, dict(record)))

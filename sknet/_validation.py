@@ -5,7 +5,9 @@ The only home of scikit-learn's non-public names.
 
 from numbers import Integral, Real
 
+import joblib
 import numpy as np
+import sklearn
 from scipy import sparse
 from sklearn.base import _fit_context as fit_context
 from sklearn.metrics import get_scorer_names
@@ -22,7 +24,35 @@ from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.optimizers import OPTIMIZERS, Optimizer
 from sknet.nn.schedules import SCHEDULES, Schedule
 
-__all__ = ["SHARED_CONSTRAINTS", "fit_context", "loss_constraint"]
+__all__ = ["SHARED_CONSTRAINTS", "CallbackSupportMixin", "StrOptions", "fit_context"]
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in for the mixin of scikit-learn 1.9, where callbacks began."""
+
+        def set_callbacks(self, *callbacks):
+            """Refuse callbacks, which the installed scikit-learn does not know.
+
+            Raises
+            ------
+            NotImplementedError
+                With the version that is needed.
+            """
+            raise NotImplementedError(
+                f"set_callbacks needs scikit-learn >= 1.9; {sklearn.__version__} is installed."
+            )
+
+
+#: What scikit-learn's callbacks keep in an estimator while it is fitted, and before.
+CALLBACK_ATTRIBUTES = [
+    "_skl_callbacks",
+    "_skl_callbacks_to_teardown",
+    "_callback_fit_ctx",
+    "_parent_callback_ctx",
+]
 
 _POSITIVE_INT = Interval(Integral, 1, None, closed="left")
 _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
@@ -327,6 +357,31 @@ def _make_reader(estimator, X, declared):
     if categorical_columns(X, wanted, names).size == 0:
         return None
     return TableReader(wanted).fit(X, names, declared=declared)
+
+
+def callback_context(estimator):
+    """Return the callbacks' context of a fit of the estimator, or None without callbacks."""
+    if not getattr(estimator, "_skl_callbacks", None):
+        return None
+    return estimator._init_callback_context(max_subtasks=estimator.max_iter)
+
+
+def load_checkpoint(estimator, path):
+    """Return the estimator that a checkpoint's file holds.
+
+    Raises
+    ------
+    ValueError
+        If it holds something else, or a solver that cannot go on.
+    """
+    saved = joblib.load(path)
+    if type(saved) is not type(estimator) or getattr(saved, "_run", None) is None:
+        raise ValueError(
+            f"{path} is not a checkpoint of {type(estimator).__name__}: it holds {saved!r}."
+        )
+    if saved._run.state is None or estimator.solver == "lbfgs":
+        raise ValueError("solver='lbfgs' cannot go on from a checkpoint; fit anew.")
+    return saved
 
 
 def check_members(n_members):

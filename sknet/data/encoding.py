@@ -1,7 +1,5 @@
 """From plain numbers to the network's input: scaling, missing values, one-hot columns."""
 
-import math
-
 import numpy as np
 from scipy import sparse
 
@@ -133,7 +131,8 @@ class TableEncoder:
     def _transform_sparse(self, X, dtype):
         if self.scale_ is None:
             return X.astype(dtype, copy=False)
-        X = X.multiply(self.scale_).tocsr()
+        with np.errstate(over="ignore"):
+            X = X.multiply(self.scale_).tocsr()
         X.data = _clip_smoothly(X.data, dtype)
         return X
 
@@ -145,7 +144,7 @@ class TableEncoder:
             return X.astype(dtype, copy=False)
         # Centred in X's own dtype: a cast first would lose small differences around large
         # offsets.
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             X = X * self.scale_ if self.center_ is None else (X - self.center_) * self.scale_
         # A missing number is the median, which is zero now.
         return np.nan_to_num(_clip_smoothly(X, dtype), copy=False)
@@ -241,29 +240,39 @@ def _median_and_scale(x, weights):
     known = ~np.isnan(x)
     if not known.any():
         return 0.0, 0.0
+    # The smallest spread whose inverse is a number of x's type.
+    limits = np.finfo(x.dtype)
     x, weights = x[known].astype(np.float64), weights[known]
     # The inverted distribution function returns one of the values, so that a weight
     # equals a repetition.
     low, q1, median, q3, high = np.quantile(
         x, [0, 0.25, 0.5, 0.75, 1], weights=weights, method="inverted_cdf"
     )
-    # Spreads within rounding of a constant are no spread.
-    smallest = 4 * np.finfo(x.dtype).eps * max(abs(low), abs(high))
-    if q3 - q1 > smallest:
-        return median, _inverse(q3 - q1)
-    return median, _inverse((high - low) / 2) if high - low > smallest else 0.0
+    # Halved first, so that no difference overflows. Spreads within rounding of a constant are
+    # no spread.
+    smallest = 2 * np.finfo(x.dtype).eps * max(abs(low), abs(high))
+    quartiles, half_range = q3 / 2 - q1 / 2, high / 2 - low / 2
+    if quartiles > smallest:
+        return median, 0.5 / max(quartiles, limits.tiny)
+    return median, 1 / max(half_range, limits.tiny) if half_range > smallest else 0.0
 
 
 def _bin_edges(X, sample_weight, n_bins):
-    """Return the distinct quantiles of each column at equal shares, one bin at the least."""
+    """Return the quantiles of each column at equal shares, one bin at the least.
+
+    Of edges closer than a thousandth of the range only the first is kept.
+    """
     weights = np.ones(X.shape[0]) if sample_weight is None else sample_weight
     levels = np.linspace(0, 1, n_bins + 1)
     edges = []
     for x in X.T:
-        distinct = np.unique(np.quantile(x, levels, weights=weights, method="inverted_cdf"))
-        if distinct.size == 1:
-            distinct = distinct + [-1.0, 1.0]
-        edges.append(tuple(distinct.tolist()))
+        found = np.quantile(x, levels, weights=weights, method="inverted_cdf")
+        nearest = 1e-3 * (found[-1] - found[0])
+        kept = [found[0]]
+        for edge in found[1:]:
+            if edge - kept[-1] > nearest:
+                kept.append(edge)
+        edges.append(tuple(map(float, kept if len(kept) > 1 else found[0] + [-1.0, 1.0])))
     return tuple(edges)
 
 
@@ -276,10 +285,5 @@ def _sparse_scale(X, sample_weight):
         if values.size:
             weights = np.ones(values.size) if sample_weight is None else sample_weight[rows]
             median = np.quantile(values, 0.5, weights=weights, method="inverted_cdf")
-            scale[j] = _inverse(2 * median)
+            scale[j] = 0.5 / max(median, np.finfo(X.dtype).tiny)
     return scale
-
-
-def _inverse(x):
-    """Return 1 / x, finite also where that overflows."""
-    return min(1 / x, math.sqrt(np.finfo(np.float32).max))

@@ -18,9 +18,11 @@ class ClassTarget:
 
     def fit(self, y, classes=None):
         """Learn the classes from y, or take those given."""
-        self._binarizer = LabelBinarizer().fit(y if classes is None else classes)
+        multilabel = type_of_target(y).startswith("multilabel")
+        # The columns of a multi-label y say all there is to know.
+        self._binarizer = LabelBinarizer().fit(y if classes is None or multilabel else classes)
         self.classes_ = self._binarizer.classes_
-        if type_of_target(y).startswith("multilabel"):
+        if multilabel:
             self.kind = "multilabel"
         else:
             self.kind = "binary" if self.classes_.size == 2 else "multiclass"
@@ -113,7 +115,8 @@ class RegressionTarget:
         self.n_outputs = Y.shape[1]
         self.mean_, self.scale_ = np.zeros(self.n_outputs), np.ones(self.n_outputs)
         if self.standardize:
-            mean = np.average(Y, axis=0, weights=sample_weight)
+            # From the first row on: the mean of a constant is that constant, exactly.
+            mean = Y[0] + np.average(Y - Y[0], axis=0, weights=sample_weight)
             if self.shift:
                 self.mean_, self.scale_ = mean, _deviation(Y - mean, mean, sample_weight)
             else:

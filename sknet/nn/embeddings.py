@@ -221,8 +221,9 @@ class PiecewiseLinear(ColumnEmbedding):
     """Each number becomes how far it reaches into each of its bins: 0 below, 1 above.
 
     Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep
-    Learning" (2022), equation 1. ``edges`` are the increasing bin edges of each column; the
-    first bin is open below, the last one above.
+    Learning" (2022), equation 1. ``edges`` are the increasing bin edges of each column. The
+    first bin goes on below and the last one above, here by one width: far values must not
+    explode in a narrow bin.
     """
 
     edges: tuple[tuple[float, ...], ...]
@@ -242,7 +243,7 @@ class PiecewiseLinear(ColumnEmbedding):
         last = np.cumsum(n_bins) - 1
         first = last - n_bins + 1
         smallest, largest = np.zeros_like(low), np.ones_like(low)
-        smallest[first], largest[last] = -np.inf, np.inf
+        smallest[first], largest[last] = -1, 2
         return column, low, 1 / width, smallest, largest
 
     def forward(self, params, x, buffers, rng=None):

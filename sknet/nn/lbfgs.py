@@ -27,7 +27,13 @@ def train_lbfgs(objective, params, batches, stopping, max_fun, *, evaluate=None,
             jac=True,
             bounds=problem.bounds,
             callback=trace.on_iteration,
-            options={"maxiter": stopping.max_iter, "maxfun": max_fun, "gtol": stopping.tol},
+            # Without SciPy's own bound of the decrease, tol alone says when to stop.
+            options={
+                "maxiter": stopping.max_iter,
+                "maxfun": max_fun,
+                "gtol": stopping.tol,
+                "ftol": 0.0,
+            },
         )
         if not trace.history:
             # The start was stationary, or the line search found nothing better.
@@ -52,12 +58,13 @@ class Trace:
         self.evaluate = evaluate
         self.report = report
         self.history: dict[str, list[float]] = {}
+        self.stopped = False
         self._start = perf_counter()
 
     def on_iteration(self, intermediate_result):
         """Record an iteration; stop the minimiser, as SciPy asks for it, when it stalls."""
         self.record(intermediate_result)
-        if self.evaluate is not None and self.monitor.stalled:
+        if self.stopped or (self.evaluate is not None and self.monitor.stalled):
             raise StopIteration
 
     def record(self, result):
@@ -71,7 +78,7 @@ class Trace:
         iteration = len(self.history["loss"])
         self.monitor.update(iteration, record.get("validation_score", -record["loss"]), params)
         if self.report is not None:
-            self.report(iteration, record)
+            self.stopped = bool(self.report(iteration, record, params))
         self._start = perf_counter()
 
 

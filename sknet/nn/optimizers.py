@@ -63,10 +63,12 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """v <- momentum v - lr g;  params <- params + v, or + momentum v - lr g (Nesterov).
+    """v <- momentum v + g;  params -= lr v, or lr (momentum v + g) with Nesterov's momentum.
 
-    Sutskever, Martens, Dahl and Hinton (2013), equations 1 to 4, in the form in which the
-    gradient is taken at the parameters themselves.
+    Sutskever, Martens, Dahl and Hinton (2013), equations 1 to 4, with the gradient taken at
+    the parameters themselves. The velocity is kept without the learning rate, which is the
+    same at a constant rate. Under a falling one, what is left of earlier and larger steps
+    would otherwise carry weights away from the zeros of an L1 penalty.
     """
 
     momentum: float = 0.9
@@ -75,14 +77,15 @@ class SGD(Optimizer):
 
     def step_block(self, params, gradient, slots, scratch, t, learning_rate):
         (velocity,) = slots
-        np.multiply(gradient, learning_rate, out=scratch)
         velocity *= self.momentum
-        velocity -= scratch
+        velocity += gradient
         if self.nesterovs_momentum:
-            params -= scratch
-            params += np.multiply(velocity, self.momentum, out=scratch)
+            np.multiply(velocity, self.momentum, out=scratch)
+            scratch += gradient
+            scratch *= learning_rate
         else:
-            params += velocity
+            np.multiply(velocity, learning_rate, out=scratch)
+        params -= scratch
 
     def effective_step(self, state, t, learning_rate):
         # A constant gradient moves the parameters by the sum of its geometric series.

@@ -170,7 +170,7 @@ def train(objective, params, batches, rule, stopping, state, *, evaluate=None, r
         watches and whose best epoch is restored. Without it the objective is watched, and
         the last epoch stays.
     report : callable, optional
-        ``report(iteration, record)`` is told of each epoch, and returns True to stop.
+        ``report(iteration, record, params)`` is told of each epoch; True stops training.
 
     Returns
     -------
@@ -188,7 +188,7 @@ def train(objective, params, batches, rule, stopping, state, *, evaluate=None, r
     # Overflow is looked for once an epoch.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         while state.iteration < stopping.max_iter and not stopped:
-            start, before = perf_counter(), params.copy()
+            start, before = perf_counter(), visible.copy()
             loss = epoch.run()
             diverged = not (math.isfinite(loss) and np.isfinite(params).all())
             if diverged:
@@ -205,7 +205,7 @@ def train(objective, params, batches, rule, stopping, state, *, evaluate=None, r
             monitor.update(state.iteration, record.get("validation_score", -loss), judged)
             stopped = monitor.stalled and not reduce_learning_rate(rule, state, monitor)
             if report is not None:
-                stopped |= bool(report(state.iteration, record))
+                stopped |= bool(report(state.iteration, record, visible))
     if rule.ema_decay is not None:
         state.trained = params.copy()
     if diverged:
@@ -285,6 +285,13 @@ def update_average(average, params, decay):
     for start in range(0, params.size, BLOCK_SIZE):
         block = slice(start, start + BLOCK_SIZE)
         average[block] += (1 - decay) * (params[block] - average[block])
+
+
+def best_epoch(history):
+    """Return the epoch, from 1, with the best validation score, or else the lowest loss."""
+    scores = history.get("validation_score")
+    best = np.nanargmin(history["loss"]) if scores is None else np.nanargmax(scores)
+    return int(best) + 1
 
 
 def append(history, record):

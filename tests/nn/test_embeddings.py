@@ -103,14 +103,14 @@ def test_periodic_formula():
 def test_piecewise_linear_formula():
     x = np.array([-5.0, -1, -0.25, 0, 1, 2, 4])
     out, _ = run(PiecewiseLinear(((-1.0, 0.0, 2.0),)), x[:, np.newaxis])
-    # Open below in the first bin, open above in the last.
-    first = [-4, 0, 0.75, 1, 1, 1, 1]
+    # The first bin goes on below, and the last one above, by one width.
+    first = [-1, 0, 0.75, 1, 1, 1, 1]
     last = [0, 0, 0, 0, 0.5, 1, 2]
     assert_allclose(out, np.column_stack([first, last]), rtol=1e-14)
 
 
-def test_piecewise_linear_of_one_bin_is_linear():
-    x = np.linspace(-4, 4, 9)[:, np.newaxis]
+def test_piecewise_linear_of_one_bin_is_linear_for_three_widths():
+    x = np.linspace(-3, 3, 9)[:, np.newaxis]
     out, _ = run(PiecewiseLinear(((-1.0, 1.0),)), x)
     assert_allclose(out, (x + 1) / 2, rtol=1e-14)
 

@@ -192,7 +192,7 @@ def test_history_is_the_objective_of_each_iteration(
         batch,
         max_iter=15,
         evaluate=evaluate,
-        report=lambda iteration, record: reported.append((iteration, record["loss"])),
+        report=lambda i, record, params: reported.append((i, record["loss"])),
     )
     assert set(result.history) == {"loss", "validation_score", "seconds"}
     losses = result.history["loss"]

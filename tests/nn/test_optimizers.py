@@ -16,11 +16,11 @@ every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 
 
 def plain_sgd(x, steps, momentum, nesterov):
-    """Sutskever et al. (2013), with v kept and the look-ahead folded into the step."""
+    """Sutskever et al. (2013), with the look-ahead folded into the step, v without the rate."""
     v = 0
     for g, lr in steps:
-        v = momentum * v - lr * g
-        x = x + momentum * v - lr * g if nesterov else x + v
+        v = momentum * v + g
+        x = x - lr * (g + momentum * v) if nesterov else x - lr * v
     return x
 
 

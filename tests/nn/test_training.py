@@ -139,7 +139,7 @@ def test_epochs_are_steps_on_the_batches(
 def test_history_has_one_entry_an_epoch(make_problem, run_training):
     reported = []
 
-    def report(iteration, record):
+    def report(iteration, record, params):
         reported.append((iteration, dict(record)))
 
     result, _ = run_training(make_problem(), max_iter=4, report=report)
@@ -505,7 +505,7 @@ def test_a_stopped_training_goes_on_as_if_it_had_not(
     whole, _ = run_training(problem, shuffle=np.random.default_rng(1), **options)
     rng = np.random.default_rng(1)
     first, state = run_training(
-        problem, shuffle=rng, report=lambda iteration, record: iteration == 4, **options
+        problem, shuffle=rng, report=lambda i, record, params: i == 4, **options
     )
     assert len(first.history["loss"]) == state.iteration == 4
     second, _ = run_training(
@@ -532,7 +532,7 @@ def test_patience_goes_on_with_the_training(make_problem, run_training, scripted
 
 def test_report_can_stop(make_problem, run_training):
     result, _ = run_training(
-        make_problem(), max_iter=9, patience=50, report=lambda i, record: i == 2
+        make_problem(), max_iter=9, patience=50, report=lambda i, record, params: i == 2
     )
     assert len(result.history["loss"]) == 2
 

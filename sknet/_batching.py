@@ -1,0 +1,68 @@
+"""Batches of a model's data, as its network takes them."""
+
+from functools import partial
+
+from scipy import sparse
+
+from sknet.data.augmentation import Augmentation
+from sknet.data.batches import Batch, Batches
+
+#: Rows of a mini-batch with batch_size="auto".
+AUTO_BATCH_SIZE = 200
+#: Most bytes of encoded rows that are kept, instead of encoding them batch by batch.
+ENCODED_BYTES = 32 * 2**20
+#: Elements of the widest work array where rows are processed in blocks, outside of steps.
+BLOCK_ELEMENTS = 2**18
+
+
+def mini_batches(model, data, streams):
+    """Return the batches to make steps on, shuffled and augmented by ``streams``."""
+    batch_size = AUTO_BATCH_SIZE if model.batch_size == "auto" else model.batch_size
+    augment = None
+    if model.input_noise or model.mixup:
+        augment = Augmentation(
+            model.input_noise,
+            model.mixup,
+            model._table.n_numeric_,
+            model._table.n_plain_,
+            streams["augmentation"],
+        )
+    rng = streams["shuffle"] if model.shuffle else None
+    return _encoded(model, data, batch_size, training=True, rng=rng, augment=augment)
+
+
+def training_blocks(model, data):
+    """Return blocks of all rows to train on, for a solver that takes them at once."""
+    return _encoded(model, data, _block_rows(model), training=True)
+
+
+def validation_blocks(model, data):
+    """Return blocks of rows to evaluate again and again."""
+    return _encoded(model, data, _block_rows(model))
+
+
+def prediction_blocks(model, X):
+    """Return blocks of rows to predict for, each encoded when its turn comes."""
+    encode = partial(model._table.transform, dtype=model._params.dtype)
+    return Batches(Batch(X), _block_rows(model), encode)
+
+
+def _block_rows(model):
+    return max(1, BLOCK_ELEMENTS // max(model._network.widths))
+
+
+def _encoded(model, data, batch_size, *, training=False, **options):
+    """Return batches of encoded rows and targets, with weights of mean one."""
+    X, y, weight = data
+    dtype = model._params.dtype
+    y = model._target.transform(y, dtype)
+    if training:
+        y = model._smoothed(y)
+    if weight is not None:
+        weight = (weight / weight.mean()).astype(dtype)
+    encode = partial(model._table.transform, dtype=dtype)
+    # Rows that are used in each epoch are encoded once, where memory allows.
+    n_bytes = X.shape[0] * model._table.n_outputs_ * dtype.itemsize
+    if n_bytes <= ENCODED_BYTES and not sparse.issparse(X):
+        X, encode = encode(X), None
+    return Batches(Batch(X, y, weight), batch_size, encode, **options)

@@ -1,0 +1,125 @@
+"""One training of a model's network, from the first batch to the result."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sknet._batching import mini_batches, training_blocks
+from sknet._building import (
+    make_optimizer_and_penalty,
+    make_stopping,
+    make_update_rule,
+    random_streams,
+)
+from sknet._monitoring import EpochPrinter, Validation
+from sknet.data.splitting import split_rows
+from sknet.nn.lbfgs import train_lbfgs
+from sknet.nn.objective import Objective
+from sknet.nn.training import Stopping, TrainingState, train
+
+#: Rows of training data above which early_stopping="auto" is on.
+EARLY_STOPPING_ROWS = 10_000
+
+
+@dataclass
+class Run:
+    """What a training draws and remembers; with the data, all that is needed to go on.
+
+    ``params`` and ``state`` are None before the first epoch.
+    """
+
+    streams: dict[str, np.random.Generator]
+    split_seed: int
+    params: np.ndarray | None = None
+    state: TrainingState | None = None
+    n_rows: int = 0
+
+    @classmethod
+    def start(cls, random_state):
+        """Return a run that has not begun."""
+        streams = random_streams(random_state)
+        return cls(streams, int(streams["split"].integers(np.iinfo(np.int32).max)))
+
+
+def split_off_validation(model, data, run):
+    """Return the training rows, and the validation rows or None, as early_stopping says."""
+    stops_early = model.early_stopping
+    if stops_early == "auto":
+        stops_early = data.X.shape[0] > EARLY_STOPPING_ROWS
+    if not stops_early:
+        return data, None
+    strata = model._strata(data.y)
+    parts = split_rows(data.X.shape[0], model.validation_fraction, strata, run.split_seed)
+    return tuple(data.take(rows) for rows in parts)
+
+
+def fit_network(model, data, held_out, run, observe=None):
+    """Train ``model._network`` from ``model._params`` on, and return the result.
+
+    Parameters
+    ----------
+    model : BaseNN
+        Encoders, network and initial parameters; its parameters are updated in place.
+    data, held_out : Batch
+        Rows to train on, and to watch or None.
+    run : Run
+        A new one, or one to go on with.
+    observe : callable, optional
+        Called after each epoch as ``train`` calls its ``report``.
+    """
+    optimizer, penalty = make_optimizer_and_penalty(model)
+    objective = Objective(model._network, model._loss, penalty)
+    options: dict[str, Any] = {"report": _reporter(model, observe)}
+    if optimizer is None:
+        # In float64 throughout: a line search compares nearly equal values.
+        dtype, model._params = model._params.dtype, model._params.astype(np.float64)
+    if held_out is not None:
+        options["evaluate"] = Validation(model, objective, held_out)
+    if optimizer is None:
+        batches = training_blocks(model, data)
+        stopping = make_stopping(model)
+        result = train_lbfgs(
+            objective, model._params, batches, stopping, model.max_fun, **options
+        )
+        model._params = result.params.astype(dtype)
+        return result
+    run.params = model._params
+    run.state = run.state or TrainingState.start(optimizer, run.params, run.streams["noise"])
+    return train(
+        objective,
+        run.params,
+        mini_batches(model, data, run.streams),
+        make_update_rule(model, optimizer),
+        make_stopping(model),
+        run.state,
+        **options,
+    )
+
+
+def fit_one_pass(model, data, run):
+    """Make one pass over the rows, from ``model._params`` on, and return the result."""
+    optimizer, penalty = make_optimizer_and_penalty(model)
+    if run.state is None or run.state.optimizer is not type(optimizer):
+        run.state = TrainingState.start(optimizer, model._params, run.streams["noise"])
+    run.state = run.state.next_training()
+    return train(
+        Objective(model._network, model._loss, penalty),
+        model._params,
+        mini_batches(model, data, run.streams),
+        make_update_rule(model, optimizer, horizon=False),
+        Stopping(max_iter=1, tol=0.0, n_iter_no_change=np.inf),
+        run.state,
+        report=_reporter(model),
+    )
+
+
+def _reporter(model, observe=None):
+    """Return a function that tells the printer and the observer of an epoch."""
+    tell = EpochPrinter(model.verbose) if model.verbose else None
+    listeners = [one for one in (tell, observe) if one is not None]
+
+    def report(iteration, record, params):
+        return any([listener(iteration, record, params) for listener in listeners])
+
+    return report if listeners else None

@@ -1,0 +1,111 @@
+"""Callbacks for ``set_callbacks``, in the protocol of scikit-learn 1.9's ``FitCallback``."""
+
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import joblib
+
+from sknet._validation import CALLBACK_ATTRIBUTES
+
+
+class FitCallback:
+    """A callback that does nothing: what others need not say."""
+
+    def setup(self, estimator, context):
+        """Do nothing before a fit."""
+
+    def teardown(self, estimator, context):
+        """Do nothing after a fit."""
+
+    def on_fit_task_begin(self, estimator, context):
+        """Do nothing before a task."""
+
+
+class Checkpoint(FitCallback):
+    """Saves the training every few epochs, so that an interrupted fit can go on.
+
+    The file holds the estimator as if its fit had ended there: ``joblib.load`` gives one
+    that predicts. ``fit(..., resume_from=path)`` with the same data and parameters goes on
+    and ends in the same parameters, bit for bit, as an uninterrupted fit. A file is replaced
+    only when the new one is complete.
+
+    Parameters
+    ----------
+    path : path-like
+        The file. As with every pickle, load only files from people you trust.
+    every : int, default=1
+        Epochs from one file to the next.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.datasets import load_iris
+    >>> from sknet import NNClassifier
+    >>> from sknet.callbacks import Checkpoint
+    >>> X, y = load_iris(return_X_y=True)
+    >>> path = Path(tempfile.mkdtemp()) / "iris.joblib"
+    >>> network = NNClassifier(max_iter=20, learning_rate="cosine", random_state=0)
+    >>> _ = network.set_callbacks(Checkpoint(path, every=5)).fit(X, y)
+    >>> network.set_callbacks().fit(X, y, resume_from=path).n_iter_
+    20
+    """
+
+    def __init__(self, path, *, every=1):
+        if not isinstance(every, int) or every < 1:
+            raise ValueError(f"every must be an integer >= 1, got {every!r}.")
+        self.path = Path(path)
+        self.every = every
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        """Save the estimator after an epoch that is due."""
+        due = context.task_name == "epoch" and (context.task_id + 1) % self.every == 0
+        if due:
+            self._save(fitted_estimator)
+
+    def _save(self, fitted_estimator):
+        for name in CALLBACK_ATTRIBUTES:
+            vars(fitted_estimator).pop(name, None)
+        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                joblib.dump(fitted_estimator, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self.path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+
+class TimeLimit(FitCallback):
+    """Stops a fit after the first epoch that ends beyond a number of seconds.
+
+    Parameters
+    ----------
+    seconds : float
+        Counted from the start of the fit.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknet import NNClassifier
+    >>> from sknet.callbacks import TimeLimit
+    >>> network = NNClassifier(max_iter=1_000_000, tol=0, n_iter_no_change=1_000_000)
+    >>> network.set_callbacks(TimeLimit(0.2)).fit(*load_iris(return_X_y=True)).n_iter_ > 1
+    True
+    """
+
+    def __init__(self, seconds):
+        if not seconds > 0:
+            raise ValueError(f"seconds must be > 0, got {seconds!r}.")
+        self.seconds = seconds
+
+    def on_fit_task_end(self, estimator, context):
+        """Return whether time is up."""
+        if context.task_name != "epoch":
+            return False
+        elapsed = datetime.now(UTC) - context.parent.init_time
+        return elapsed.total_seconds() > self.seconds
