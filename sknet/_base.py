@@ -151,6 +151,9 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             declared=declared,
         )
 
+    def _update_target(self, data, run):
+        """Let further rows join what is known of y, without changing the predictions."""
+
     def _weighted(self, data):
         """Return the rows with the weights that they shall have in training."""
         return data
@@ -230,6 +233,8 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         run = copy.deepcopy(vars(self).get("_run")) or Run.start(self.random_state)
         data = model._check_training_data(X, y, sample_weight, reset=first, declared=True)
         model._start(data, run, warm=not first, partial=True, classes=classes)
+        if not first:
+            model._update_target(data, run)
         result = fit_one_pass(model, model._weighted(data), run)
         model._run = run
         model._extend_record(vars(self), result.history, data.X.shape[0])

@@ -1,5 +1,7 @@
 """The regressor."""
 
+import copy
+
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score
@@ -168,6 +170,20 @@ class NNRegressor(RegressorMixin, BaseNN):
         self._target.check_outputs(y, name)
         checks.check_domain(self._loss, y, name)
 
+    def _update_target(self, data, run):
+        before, after = self._target, copy.copy(self._target)
+        after.update(data.y, data.sample_weight)
+        shift = (before.mean_ - after.mean_) / after.scale_
+        rescaling = self._loss.rescaling(before.scale_, after.scale_, shift)
+        if rescaling is None:
+            return
+        vectors = [self._params]
+        if run.state is not None:
+            vectors += [v for v in (run.state.average, run.state.trained) if v is not None]
+        for vector in vectors:
+            self._network.rescale_outputs(vector, *rescaling)
+        self._target = after
+
     def _strata(self, y):
         return None
 
@@ -176,8 +192,11 @@ class NNRegressor(RegressorMixin, BaseNN):
     def partial_fit(self, X, y, sample_weight=None):
         """Update the network by one pass over the given rows.
 
-        The first call fixes the scaling of inputs and outputs. Early stopping is left
-        aside, and a schedule that ends at ``max_iter`` is replaced by a constant rate.
+        The first call fixes the scaling of the inputs. The mean and the standard deviation
+        of y go on running; the output layer is changed with them so that predictions do not
+        jump (not for a list of quantiles, for which the first call fixes them). Early
+        stopping is left aside, and a schedule that ends at ``max_iter`` is replaced by a
+        constant rate.
 
         Parameters
         ----------

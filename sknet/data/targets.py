@@ -113,15 +113,33 @@ class RegressionTarget:
         """Learn the weighted mean and standard deviation of each column."""
         Y = y.reshape(len(y), -1)
         self.n_outputs = Y.shape[1]
-        self.mean_, self.scale_ = np.zeros(self.n_outputs), np.ones(self.n_outputs)
-        if self.standardize:
-            # From the first row on: the mean of a constant is that constant, exactly.
-            mean = Y[0] + np.average(Y - Y[0], axis=0, weights=sample_weight)
-            if self.shift:
-                self.mean_, self.scale_ = mean, _deviation(Y - mean, mean, sample_weight)
-            else:
-                self.scale_ = mean
+        self._weight, self._mean, self._deviation = _moments(Y, sample_weight)
+        self._set_scale()
         return self
+
+    def update(self, y, sample_weight=None):
+        """Let further rows join the mean and the standard deviation.
+
+        Chan, Golub and LeVeque (1983), equations 2.1: with d the difference of the means, the
+        variance of all is the mean of the variances plus w_1 w_2 d^2 / (w_1 + w_2)^2.
+        """
+        weight, mean, deviation = _moments(y.reshape(len(y), -1), sample_weight)
+        share = weight / (self._weight + weight)
+        apart = np.sqrt(share * (1 - share)) * (mean - self._mean)
+        within = np.hypot(np.sqrt(1 - share) * self._deviation, np.sqrt(share) * deviation)
+        self._weight += weight
+        self._mean = self._mean + share * (mean - self._mean)
+        self._deviation = np.hypot(within, apart)
+        self._set_scale()
+
+    def _set_scale(self):
+        """Set what y is shifted and divided by."""
+        self.mean_, self.scale_ = np.zeros(self.n_outputs), np.ones(self.n_outputs)
+        if self.standardize and self.shift:
+            self.mean_ = self._mean
+            self.scale_ = np.where(self._deviation > 0, self._deviation, 1)
+        elif self.standardize:
+            self.scale_ = self._mean
 
     def check_outputs(self, y, name):
         """Raise if y has another number of columns."""
@@ -141,11 +159,18 @@ class RegressionTarget:
         return prediction * self.scale_ + self.mean_
 
 
-def _deviation(deviation, mean, sample_weight):
-    """Return the standard deviation of each column, one for those constant up to rounding."""
-    # Scaled first, so that squares neither overflow nor vanish.
-    largest = np.abs(deviation).max(axis=0)
+def _moments(Y, sample_weight):
+    """Return the sum of the weights, and the mean and standard deviation of each column.
+
+    The deviation of a column that is constant up to rounding is zero.
+    """
+    weight = float(len(Y)) if sample_weight is None else sample_weight.sum()
+    # From the first row on: the mean of a constant is that constant, exactly.
+    mean = Y[0] + np.average(Y - Y[0], axis=0, weights=sample_weight)
+    # Scaled by the largest, so that squares neither overflow nor vanish.
+    difference = Y - mean
+    largest = np.abs(difference).max(axis=0)
     constant = largest <= 8 * np.finfo(np.float64).eps * np.abs(mean)
-    largest[constant] = 1
-    variance = np.average((deviation / largest) ** 2, axis=0, weights=sample_weight)
-    return np.where(constant, 1, largest * np.sqrt(variance))
+    difference /= np.where(constant, 1, largest)
+    deviation = largest * np.sqrt(np.average(difference**2, axis=0, weights=sample_weight))
+    return weight, mean, np.where(constant, 0, deviation)

@@ -41,6 +41,18 @@ class Loss:
         """Return l per row; write dl/draw into ``gradient_out``, whose shape is raw's."""
         raise NotImplementedError
 
+    def rescaling(self, old_scale, new_scale, shift):
+        """Return the raw predictions' factor and shift that keep predictions in a new scale.
+
+        Predictions p of y in units of ``old_scale`` become p old_scale / new_scale + shift.
+        None if no affine map of raw predictions does that.
+        """
+        if self.out_activation == "identity" and self.n_raw(1) == 1:
+            return old_scale / new_scale, shift
+        if self.out_activation == "exp":
+            return np.ones_like(old_scale), np.log(old_scale / new_scale)
+        return None
+
     def inverse_link(self, raw):
         """Turn raw predictions, the last axis of ``raw``, into predictions in y's space."""
         return raw

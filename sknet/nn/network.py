@@ -117,6 +117,18 @@ class Network:
             X = None
         return params
 
+    def rescale_outputs(self, params, factor, shift):
+        """Change the last layer in place, so that raw predictions become raw factor + shift.
+
+        ``factor`` and ``shift`` have one entry for each output of a member.
+        """
+        last = self.views(params)[-1]
+        by_output = last.weight.reshape(-1, factor.size)
+        by_output *= factor
+        by_output = last.bias.reshape(-1, factor.size)
+        by_output *= factor
+        by_output += shift
+
     def forward(self, params, X, workspace, rng=None):
         """Return the raw predictions, a buffer of ``workspace``; ``rng`` only in training."""
         workspace.use_rows(X.shape[0])
