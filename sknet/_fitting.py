@@ -102,24 +102,27 @@ def fit_one_pass(model, data, run):
     optimizer, penalty = make_optimizer_and_penalty(model)
     if run.state is None or run.state.optimizer is not type(optimizer):
         run.state = TrainingState.start(optimizer, model._params, run.streams["noise"])
-    run.state = run.state.next_training()
-    return train(
+    state = run.state.next_training()
+    result = train(
         Objective(model._network, model._loss, penalty),
         model._params,
         mini_batches(model, data, run.streams),
         make_update_rule(model, optimizer, horizon=False),
         Stopping(max_iter=1, tol=0.0, n_iter_no_change=np.inf),
-        run.state,
-        report=_reporter(model),
+        state,
+        report=_reporter(model, n_before=vars(model).get("n_iter_", 0)),
     )
+    # Without the record of this pass, which the estimator keeps.
+    run.state = state.next_training()
+    return result
 
 
-def _reporter(model, observe=None):
-    """Return a function that tells the printer and the observer of an epoch."""
+def _reporter(model, observe=None, n_before=0):
+    """Return a function that tells the printer and the observer of an epoch, or None."""
     tell = EpochPrinter(model.verbose) if model.verbose else None
     listeners = [one for one in (tell, observe) if one is not None]
 
     def report(iteration, record, params):
-        return any([listener(iteration, record, params) for listener in listeners])
+        return any([one(n_before + iteration, record, params) for one in listeners])
 
     return report if listeners else None

@@ -118,7 +118,8 @@ def check_layer_options(estimator):
         raise ValueError(f"hidden_layer_sizes must be integers > 0, got {sizes}.")
     activations = per_layer(estimator, "activation")
     for activation in activations:
-        if not (isinstance(activation, Activation) or activation in ACTIVATIONS):
+        named = isinstance(activation, str) and activation in ACTIVATIONS
+        if not (named or isinstance(activation, Activation)):
             raise ValueError(
                 f"activation has {activation!r}; it takes {sorted(ACTIVATIONS)} or an "
                 "Activation instance."
@@ -131,7 +132,7 @@ def check_layer_options(estimator):
 def hidden_layer_sizes(estimator):
     """Return the sizes of the hidden layers as a list."""
     sizes = estimator.hidden_layer_sizes
-    return [sizes] if isinstance(sizes, Integral) else list(sizes)
+    return [sizes] if isinstance(sizes, Integral) or np.ndim(sizes) == 0 else list(sizes)
 
 
 def per_layer(estimator, name):

@@ -167,6 +167,11 @@ class NNRegressor(RegressorMixin, BaseNN):
         return make_loss(self)
 
     def _check_target(self, y, name):
+        if self._target.shift != self._loss.shifts_y:
+            raise ValueError(
+                f"loss={self.loss!r} scales y in another way than the loss of the last fit, so "
+                "its parameters cannot be continued from. Fit a clone."
+            )
         self._target.check_outputs(y, name)
         checks.check_domain(self._loss, y, name)
 
