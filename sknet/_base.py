@@ -140,6 +140,13 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         vars(self).update(kept)
         return run
 
+    def _without_callbacks(self):
+        """Return a copy that no callback is attached to, fit to be saved."""
+        detached = copy.copy(self)
+        for name in checks.CALLBACK_ATTRIBUTES:
+            vars(detached).pop(name, None)
+        return detached
+
     def _check_training_data(self, X, y, sample_weight, *, reset, declared=False):
         return checks.check_training_data(
             self,

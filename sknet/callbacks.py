@@ -7,8 +7,6 @@ from pathlib import Path
 
 import joblib
 
-from sknet._validation import CALLBACK_ATTRIBUTES
-
 
 class FitCallback:
     """A callback that does nothing: what others need not say."""
@@ -66,12 +64,10 @@ class Checkpoint(FitCallback):
             self._save(fitted_estimator)
 
     def _save(self, fitted_estimator):
-        for name in CALLBACK_ATTRIBUTES:
-            vars(fitted_estimator).pop(name, None)
         handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)
         try:
             with os.fdopen(handle, "wb") as file:
-                joblib.dump(fitted_estimator, file)
+                joblib.dump(fitted_estimator._without_callbacks(), file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, self.path)

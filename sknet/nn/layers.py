@@ -105,7 +105,7 @@ class Dense(Layer):
         np.sum(delta, axis=0, out=grads.bias)
         if "delta" not in buffers:
             return None
-        return np.matmul(delta, params.weight.T, out=buffers["delta"])
+        return matmul(delta, params.weight.T, out=buffers["delta"])
 
 
 @dataclass(frozen=True)
@@ -211,12 +211,12 @@ def deactivate(activation, delta, buffers):
 
 
 def matmul(x, w, out):
-    """Write the product into ``out``; ``x`` may be sparse."""
+    """Write the product into ``out`` and return it; ``x`` may be sparse."""
     if sparse.issparse(x):
         # SciPy's public product cannot write into an array.
         out[...] = x @ w
-    else:
-        np.matmul(x, w, out=out)
+        return out
+    return np.matmul(x, w, out=out)
 
 
 def _row_blocks(shape):
