@@ -76,7 +76,8 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+            Training rows: an array, a data frame, or a sparse matrix. NaN is a missing value,
+            but an error in sparse X.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels or numbers to predict.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -121,7 +122,7 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             held_out = model._weighted(held_out)
         else:
             data, held_out = split_off_validation(model, data, run)
-        run.n_rows = data.X.shape[0]
+        run.expect_rows(data.X.shape[0])
         observer = CallbackObserver.start(self, model, run, X, y, sample_weight)
         result = fit_network(model, data, held_out, run, observer)
         model._set_record(result.history, run.n_rows)
@@ -175,7 +176,9 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             self._loss = self._make_loss()
             self._check_target(data.y, "y")
             self._check_same_network()
-            self._params = self._params.copy() if run.params is None else run.params
+            params = self._params if run.params is None else run.params
+            keeps = partial or self.dtype == "auto"
+            self._params = params.astype(params.dtype if keeps else choose_dtype(self, data))
             return
         self._table = self._make_table(data, run.streams["tables"], keep_rare=partial)
         self._target = self._make_target(data, classes)
@@ -224,11 +227,15 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 stacklevel=4,
             )
         elif not result.converged:
+            remedy = (
+                "Increase max_iter and max_fun, or tol."
+                if self.solver == "lbfgs"
+                else "Increase max_iter, choose a learning_rate that decays to zero such as "
+                "'cosine', or set n_iter_no_change=numpy.inf to train exactly max_iter epochs."
+            )
             warnings.warn(
-                f"Maximum iterations ({self.max_iter}) reached and the optimization has not "
-                "converged yet. Increase max_iter, choose a learning_rate that decays to zero "
-                "such as 'cosine', or set n_iter_no_change=numpy.inf to train exactly "
-                "max_iter epochs.",
+                f"Training ended after {self.n_iter_} iterations (max_iter={self.max_iter}) "
+                f"and has not converged yet. {remedy}",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -237,6 +244,8 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Make one pass over the given rows, continuing from the last call."""
         model = copy.copy(self)
         first = not self.__sklearn_is_fitted__()
+        # scikit-learn checks parameters in the first call only, and set_params may follow.
+        self._validate_params()
         run = copy.deepcopy(vars(self).get("_run")) or Run.start(self.random_state)
         data = model._check_training_data(X, y, sample_weight, reset=first, declared=True)
         model._start(data, run, warm=not first, partial=True, classes=classes)

@@ -100,7 +100,8 @@ n_members : int, default=1
     layer (BatchEnsemble). Each member's loss counts; predictions are averaged.
 scoring : str, callable or None, default="loss"
     What early stopping watches: "loss" is minus the loss without penalty, else a scorer of
-    scikit-learn or its name, or None for the estimator's ``score``.
+    scikit-learn or its name, or None for the estimator's ``score``. A callable gets the
+    estimator, X and y, and ``sample_weight`` where rows have weights.
 standardize : bool, default=True
     Whether to scale inside. Inputs: centred at the median, divided by the interquartile
     range, and clipped smoothly to +-3, so that outliers neither dominate nor disappear

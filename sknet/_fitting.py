@@ -41,6 +41,21 @@ class Run:
         streams = random_streams(random_state)
         return cls(streams, int(streams["split"].integers(np.iinfo(np.int32).max)))
 
+    def expect_rows(self, n_rows):
+        """Raise if a run that has begun would go on with another number of rows.
+
+        Raises
+        ------
+        ValueError
+            With both numbers.
+        """
+        if self.n_rows not in (0, n_rows):
+            raise ValueError(
+                f"The checkpoint's fit trains on {self.n_rows} rows, but this one has {n_rows}. "
+                "Resume with the same data, or fit anew."
+            )
+        self.n_rows = n_rows
+
 
 def split_off_validation(model, data, run):
     """Return the training rows, and the validation rows or None, as early_stopping says."""

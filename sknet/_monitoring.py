@@ -1,6 +1,7 @@
 """Who watches while a network trains: early stopping, callbacks, and the printer."""
 
 import copy
+import math
 
 import numpy as np
 from sklearn.metrics import check_scoring
@@ -38,7 +39,13 @@ class Validation:
         self._model._params = params
         X, y, sample_weight = self._data
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return float(self._scorer(self._model, X, y, **weights))
+        score = float(self._scorer(self._model, X, y, **weights))
+        if not math.isfinite(score):
+            raise ValueError(
+                f"scoring={self._model.scoring!r} returned {score} on the validation rows, "
+                "which early stopping cannot compare."
+            )
+        return score
 
 
 class CallbackObserver:

@@ -177,7 +177,7 @@ def check_solver_options(estimator):
     if estimator.solver != "lbfgs":
         return
     unusable = []
-    if estimator.learning_rate != "constant":
+    if estimator.learning_rate not in ("constant", SCHEDULES["constant"]()):
         unusable.append(f"learning_rate={estimator.learning_rate!r}")
     if any(per_layer(estimator, "dropout")):
         unusable.append(f"dropout={estimator.dropout!r}")
