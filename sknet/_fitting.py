@@ -51,7 +51,7 @@ class Run:
         """
         if self.n_rows not in (0, n_rows):
             raise ValueError(
-                f"The checkpoint's fit trains on {self.n_rows} rows, but this one has {n_rows}. "
+                f"The checkpoint's fit trains on {self.n_rows} rows, this one on {n_rows}. "
                 "Resume with the same data, or fit anew."
             )
         self.n_rows = n_rows
