@@ -57,7 +57,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
     >>> network = NNClassifier((32,), max_iter=50, learning_rate="cosine",
     ...                        learning_rate_init=0.01, random_state=0)
-    >>> network.fit(X_train, y_train).score(X_test, y_test) > 0.95
+    >>> network.fit(X_train, y_train).score(X_test, y_test) > 0.9
     True
     """
 

@@ -322,7 +322,7 @@ def test_a_warning_where_epochs_run_out(regression):
         {"learning_rate": "adaptive"},
         {"solver": "lbfgs", "learning_rate": "constant"},
     ]:
-        with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(3\) reached"):
+        with pytest.warns(ConvergenceWarning, match=r"ended after 3 iterations \(max_iter=3\)"):
             quick(max_iter=3, **parameters).fit(X, y)
 
 

@@ -22,7 +22,7 @@ class Activation:
     #: Whether ``backward`` reads ``z``. If not, ``z`` and ``a`` are one array.
     needs_z: ClassVar[bool] = False
     #: The name of the initializer (a key of ``INITIALIZERS``) that suits the function.
-    initializer: ClassVar[str] = "he_uniform"
+    initializer: ClassVar[str] = "glorot_uniform"
 
     def forward(self, z, a):
         """Write f(z) into ``a``."""
@@ -37,8 +37,6 @@ class Activation:
 class Identity(Activation):
     """f(z) = z, f'(z) = 1."""
 
-    initializer = "glorot_uniform"
-
     def forward(self, z, a):
         if a is not z:
             np.copyto(a, z)
@@ -51,8 +49,6 @@ class Identity(Activation):
 class Logistic(Activation):
     """f(z) = 1 / (1 + exp(-z)), f' = f (1 - f)."""
 
-    initializer = "glorot_uniform"
-
     def forward(self, z, a):
         logistic(z, out=a)
 
@@ -64,8 +60,6 @@ class Logistic(Activation):
 @dataclass(frozen=True)
 class Tanh(Activation):
     """f(z) = tanh(z), f' = 1 - f^2."""
-
-    initializer = "glorot_uniform"
 
     def forward(self, z, a):
         np.tanh(z, out=a)

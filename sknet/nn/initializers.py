@@ -12,12 +12,6 @@ def glorot_uniform(rng, shape):
     return rng.uniform(-bound, bound, shape)
 
 
-def he_uniform(rng, shape):
-    """Draw uniformly from +-sqrt(6 / fan_in): He et al. (2015), equation 10."""
-    bound = math.sqrt(6 / shape[0])
-    return rng.uniform(-bound, bound, shape)
-
-
 def lecun_normal(rng, shape):
     """Draw from a normal of variance 1 / fan_in: LeCun et al. (1998), equation 16."""
     return rng.normal(0, math.sqrt(1 / shape[0]), shape)
@@ -25,6 +19,5 @@ def lecun_normal(rng, shape):
 
 INITIALIZERS = {
     "glorot_uniform": glorot_uniform,
-    "he_uniform": he_uniform,
     "lecun_normal": lecun_normal,
 }

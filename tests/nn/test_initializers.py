@@ -13,7 +13,6 @@ SHAPE = 300, 200
 # Variance of the draws, and their largest magnitude.
 EXPECTED = {
     "glorot_uniform": (2 / (300 + 200), math.sqrt(6 / (300 + 200))),
-    "he_uniform": (2 / 300, math.sqrt(6 / 300)),
     "lecun_normal": (1 / 300, math.inf),
 }
 
