@@ -1,0 +1,313 @@
+"""Frames and arrays with categories as plain numbers."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_array_equal
+
+from sknet.data.tables import TableReader, categorical_columns, is_frame
+
+NAN = np.nan
+WORDS = ["b", "a", None, "b"]
+#: The codes of WORDS: levels are sorted, and missing ones are none.
+CODES = [1, 0, NAN, 1]
+
+
+def read(X, wanted="from_dtype", *, declared=False):
+    names = [str(name) for name in X.columns] if is_frame(X) else None
+    reader = TableReader(wanted).fit(X, names, declared=declared)
+    return reader, reader.read(X)
+
+
+def pandas_words(kind):
+    if kind == "category":
+        return pd.Categorical(WORDS, categories=["z", "b", "a"])
+    if kind == "object with NaN":
+        return pd.Series(["b", "a", NAN, "b"], dtype=object)
+    if kind == "object with NA":
+        return pd.Series(["b", "a", pd.NA, "b"], dtype=object)
+    return pd.Series(WORDS, dtype=kind)
+
+
+def polars_words(kind):
+    dtype = {"String": pl.String, "Categorical": pl.Categorical, "Object": pl.Object}
+    return pl.Series("c", WORDS, dtype=dtype.get(kind) or pl.Enum(["z", "b", "a"]))
+
+
+FRAMES = [
+    *(
+        pytest.param(pd.DataFrame, pandas_words, kind, id=f"pandas {kind}")
+        for kind in ["category", "object", "object with NaN", "object with NA", "string"]
+    ),
+    *(
+        pytest.param(pl.DataFrame, polars_words, kind, id=f"polars {kind}")
+        for kind in ["String", "Categorical", "Enum", "Object"]
+    ),
+]
+
+
+# Which columns.
+
+
+@pytest.mark.parametrize("frame, words, kind", FRAMES)
+def test_from_dtype(frame, words, kind):
+    X = frame({"x": [0.5, 1, 2, 3], "c": words(kind), "n": [1, 2, 3, 4]})
+    assert_array_equal(categorical_columns(X, "from_dtype", ["x", "c", "n"]), [1])
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [1.5, NAN, 2, 3],
+        [1, 2, 3, 4],
+        [True, False, True, True],
+        pd.array([1, None, 2, 3], dtype="Int64"),
+        pd.array([1, None, 2, 3], dtype="Float32"),
+        pd.array([True, None, True, False], dtype="boolean"),
+        np.array([1, 2, 3, 4], dtype=np.uint8),
+    ],
+    ids=lambda column: str(getattr(column, "dtype", type(column[0]).__name__)),
+)
+def test_numbers_are_no_categories_in_pandas(column):
+    X = pd.DataFrame({"c": pd.Categorical(WORDS), "x": column})
+    reader, table = read(X)
+    assert_array_equal(reader.categorical_, [0])
+    expected = [NAN if pd.isna(value) else float(value) for value in column]
+    assert_array_equal(table, np.column_stack([expected, CODES]))
+
+
+@pytest.mark.parametrize(
+    "column", [[1.5, None, 2, 3], [1, None, 3, 4], [True, None, True, False]], ids=str
+)
+def test_numbers_are_no_categories_in_polars(column):
+    reader, table = read(pl.DataFrame({"c": WORDS, "x": column}))
+    assert_array_equal(reader.categorical_, [0])
+    expected = [NAN if value is None else float(value) for value in column]
+    assert_array_equal(table, np.column_stack([expected, CODES]))
+
+
+@pytest.mark.parametrize(
+    "wanted, expected",
+    [
+        (["b"], [1]),
+        (["c", "a"], [2, 0]),
+        (np.array(["a", "b"], dtype=object), [0, 1]),
+        ([2, 0], [2, 0]),
+        (np.array([1], dtype=np.uint8), [1]),
+        ([True, False, True], [0, 2]),
+        ([False] * 3, []),
+        ([], []),
+        (None, []),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_names_positions_and_masks(frame, wanted, expected):
+    X = frame({"a": [1, 2], "b": [3, 4], "c": [5, 6]})
+    assert_array_equal(categorical_columns(X, wanted, ["a", "b", "c"]), expected)
+
+
+def test_arrays_have_no_dtype_of_a_column():
+    X = np.array([["a", 1.0]], dtype=object)
+    assert categorical_columns(X, "from_dtype", None).size == 0
+    assert categorical_columns(X.tolist(), "from_dtype", None).size == 0
+
+
+@pytest.mark.parametrize(
+    "wanted, match",
+    [
+        ([3], r"positions in \[0, 2\], got \[3\]"),
+        ([0, -1], r"positions in \[0, 2\], got \[0, -1\]"),
+        ([True, False], r"one entry for each of the 3 features, got shape \(2,\)"),
+        (["a", "q"], r"names \['q'\], which are not among the feature names"),
+        ([0.0], r"names \[0.0\], which are not among the feature names"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_columns_that_do_not_exist(frame, wanted, match):
+    X = frame({"a": [1, 2], "b": [3, 4], "c": [5, 6]})
+    with pytest.raises(ValueError, match=match):
+        categorical_columns(X, wanted, ["a", "b", "c"])
+
+
+def test_names_need_a_frame():
+    with pytest.raises(ValueError, match=r"names \['a'\].*X has none"):
+        categorical_columns(np.ones((2, 3)), ["a"], None)
+
+
+# Levels.
+
+
+@pytest.mark.parametrize("frame, words, kind", FRAMES)
+def test_levels_are_sorted_and_missing_ones_are_nan(frame, words, kind):
+    X = frame({"c": words(kind), "x": [0.5, 1, 2, 3]})
+    reader, table = read(X)
+    assert [list(levels) for levels in reader.levels_] == [["a", "b"]]
+    assert reader.n_levels_ == [2]
+    # Numbers come first, wherever they stood.
+    assert_array_equal(table, np.column_stack([[0.5, 1, 2, 3], CODES]))
+
+
+@pytest.mark.parametrize("frame, words, kind", FRAMES)
+def test_declared_levels_count_if_asked(frame, words, kind):
+    X = frame({"c": words(kind), "x": [0.5, 1, 2, 3]})
+    reader, table = read(X, declared=True)
+    declares = kind in ("category", "Enum")
+    expected = ["a", "b", "z"] if declares else ["a", "b"]
+    assert [list(levels) for levels in reader.levels_] == [expected]
+    assert reader.n_levels_ == [len(expected)]
+    assert_array_equal(table[:, 1], CODES)
+
+
+def test_declared_numbers_and_a_plain_column_beside_them():
+    X = pd.DataFrame(
+        {
+            "c": pd.Categorical([3, 1, None, 3], categories=[5, 3, 1]),
+            "d": pd.Series(["y", "x", "y", "x"], dtype=object),
+        }
+    )
+    reader, table = read(X, declared=True)
+    assert [list(levels) for levels in reader.levels_] == [[1, 3, 5], ["x", "y"]]
+    assert_array_equal(table, [[1, 1], [0, 0], [NAN, 1], [1, 0]])
+
+
+@pytest.mark.parametrize("missing", [None, NAN])
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_unknown_and_missing_levels_at_predict_time(frame, missing):
+    reader, _ = read(frame({"c": ["b", "a", "b", "a"], "x": [1.0, 2, 3, 4]}))
+    missing = missing if frame is pd.DataFrame else None
+    new = frame({"c": ["q", "b", missing, "a"], "x": [5.0, 6, 7, 8]})
+    assert_array_equal(reader.read(new), [[5, NAN], [6, 1], [7, NAN], [8, 0]])
+    # Nor does it matter if the training rows had missing ones.
+    reader, _ = read(frame({"c": WORDS, "x": [1.0, 2, 3, 4]}))
+    assert_array_equal(reader.read(new), [[5, NAN], [6, 1], [7, NAN], [8, 0]])
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series([None, None], dtype=object),
+        pd.Series([NAN, NAN], dtype=object),
+        pd.Series([NAN, NAN]),
+        pd.Categorical([None, None], categories=["a"]),
+        pd.array([pd.NA, pd.NA], dtype="string"),
+    ],
+    ids=lambda column: str(column.dtype),
+)
+def test_a_column_without_any_level_left(column):
+    reader, _ = read(pd.DataFrame({"c": ["b", "a"], "x": [1.0, 2]}))
+    assert_array_equal(
+        reader.read(pd.DataFrame({"c": column, "x": [3.0, 4]})), [[3, NAN], [4, NAN]]
+    )
+
+
+def test_a_column_without_any_level_in_training():
+    X = pd.DataFrame({"c": pd.Series([None, None], dtype=object), "x": [1.0, 2]})
+    reader, table = read(X)
+    assert reader.n_levels_ == [0]
+    assert_array_equal(table, [[1, NAN], [2, NAN]])
+    new = pd.DataFrame({"c": ["a", None], "x": [1.0, 2]})
+    assert_array_equal(reader.read(new), [[1, NAN], [2, NAN]])
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [1, 2],
+        [1.5, NAN],
+        [True, False],
+        pd.Categorical([1, 2]),
+        pd.array([1, None], dtype="Int64"),
+    ],
+    ids=str,
+)
+def test_a_category_that_became_numeric(numbers):
+    reader, _ = read(pd.DataFrame({"x": [1.0, 2], "shop": ["b", "a"]}))
+    with pytest.raises(ValueError, match=r"Column 'shop' .* text in training, .* numbers now"):
+        reader.read(pd.DataFrame({"x": [1.0, 2], "shop": numbers}))
+
+
+def test_a_category_that_became_numeric_has_a_position_in_arrays():
+    reader, _ = read(np.array([["a", 1.0], ["b", 2.0]], dtype=object), [0])
+    with pytest.raises(ValueError, match=r"Column (np.int64\()?0\)? .* numbers now"):
+        reader.read(np.array([[1.0, 1.0], [2.0, 2.0]]))
+
+
+def test_categories_of_numbers_stay_numbers():
+    X = pd.DataFrame({"c": [10, 20, 10, 30], "x": [1.0, 2, 3, 4]})
+    reader, table = read(X, ["c"])
+    assert_array_equal(table[:, 1], [0, 1, 0, 2])
+    new = pd.DataFrame({"c": [30.0, 15.0, NAN], "x": [1.0, 2, 3]})
+    assert_array_equal(reader.read(new)[:, 1], [2, NAN, NAN])
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "boolean", "Float64"])
+def test_categories_of_nullable_numbers(dtype):
+    X = pd.DataFrame({"c": pd.array([1, None, 0, 1], dtype=dtype), "x": [1.0, 2, 3, 4]})
+    reader, table = read(X, ["c"])
+    assert [list(levels) for levels in reader.levels_] == [[0, 1]]
+    assert_array_equal(table[:, 1], [1, NAN, 0, 1])
+
+
+@pytest.mark.parametrize("wanted", [[0], [True, False]], ids=str)
+@pytest.mark.parametrize(
+    "X, levels",
+    [
+        (np.array([[7, 1.5], [3, NAN], [7, 2], [NAN, 4]]), [3, 7]),
+        (np.array([["v", 1.5], ["u", NAN], ["v", 2], [None, 4]], dtype=object), ["u", "v"]),
+        (np.array([["v", 1.5], ["u", NAN], ["v", 2], [NAN, 4]], dtype=object), ["u", "v"]),
+        ([[7, 1.5], [3, NAN], [7, 2], [NAN, 4]], [3, 7]),
+    ],
+    ids=["floats", "None", "NaN", "list"],
+)
+def test_arrays_by_position(X, levels, wanted):
+    reader, table = read(X, wanted)
+    assert [list(one) for one in reader.levels_] == [levels]
+    assert table.dtype == np.float64
+    assert_array_equal(table, [[1.5, 1], [NAN, 0], [2, 1], [4, NAN]])
+
+
+def test_several_categories_keep_their_order():
+    X = pd.DataFrame(
+        {"c": ["b", "a"], "x": [1, 2], "d": ["p", "q"], "y": [3, 4], "e": ["s", "s"]}
+    )
+    reader, table = read(X)
+    assert_array_equal(reader.categorical_, [0, 2, 4])
+    assert_array_equal(reader.numeric_, [1, 3])
+    assert reader.n_levels_ == [2, 2, 1]
+    assert_array_equal(table, [[1, 3, 1, 0, 0], [2, 4, 0, 1, 0]])
+    # The order in which they are named does not matter.
+    assert_array_equal(read(X, ["e", "c", "d"])[1], table)
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf])
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_infinity_is_an_error(frame, bad):
+    good = frame({"c": ["a", "b"], "x": [1.0, 2.0]})
+    reader, _ = read(good)
+    with pytest.raises(ValueError, match="infinity"):
+        reader.read(frame({"c": ["a", "b"], "x": [1.0, bad]}))
+
+
+def test_text_in_a_numeric_column_is_an_error():
+    reader, _ = read(pd.DataFrame({"c": ["a", "b"], "x": [1.0, 2.0]}))
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        reader.read(pd.DataFrame({"c": ["a", "b"], "x": ["one", "two"]}))
+
+
+def test_reading_leaves_the_frame_alone():
+    X = pd.DataFrame({"c": pd.Categorical(WORDS), "x": [1.0, NAN, 3, 4]})
+    before = X.copy(deep=True)
+    read(X)
+    pd.testing.assert_frame_equal(X, before)
+
+
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+def test_scikit_learn_s_output_configuration_stays_outside(output):
+    from sklearn import config_context
+
+    X = pd.DataFrame({"c": pd.Categorical(WORDS), "x": [1.0, 2, 3, 4]})
+    with config_context(transform_output=output):
+        assert type(read(X)[1]) is np.ndarray

@@ -1,0 +1,464 @@
+"""Losses and class weights, through the estimators."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+from scipy.optimize import minimize_scalar
+from sklearn.base import clone
+from sklearn.linear_model import GammaRegressor, PoissonRegressor
+from sklearn.metrics import d2_pinball_score, log_loss
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils.class_weight import compute_sample_weight
+
+from sknet import NNClassifier, NNRegressor
+from sknet.nn.losses import Loss
+
+
+class Quartic(Loss):
+    """l = (raw - y)^4 / 4: a loss of the user's own, in a module of the user's own."""
+
+    def __init__(self, sharpness=1.0):
+        self.sharpness = sharpness
+
+    def pointwise(self, y, raw, gradient_out):
+        error = raw - y
+        gradient_out[...] = self.sharpness * error**3
+        return self.sharpness * (error**4).sum(axis=1) / 4
+
+
+EXACT = {"solver": "lbfgs", "alpha": 0.0, "tol": 0.0, "max_iter": 5000, "random_state": 0}
+
+
+def counts(n_rows=400, family="poisson"):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, 4))
+    mean = np.exp(X @ [0.5, -0.3, 0.0, 0.2] + 1)
+    y = rng.poisson(mean) if family == "poisson" else rng.gamma(2, mean / 2)
+    return X, y.astype(float), rng.uniform(0.1, 4, n_rows)
+
+
+# Generalised linear models.
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+@pytest.mark.parametrize(
+    "family, peer", [("poisson", PoissonRegressor), ("gamma", GammaRegressor)]
+)
+def test_without_hidden_layers_it_is_a_generalised_linear_model(family, peer, alpha, weighted):
+    X, y, weight = counts(family=family)
+    weight = weight if weighted else None
+    network = NNRegressor((), loss=family, standardize=False, **{**EXACT, "alpha": alpha})
+    network.fit(X, y, weight)
+    theirs = peer(alpha=alpha, tol=1e-10, max_iter=10_000).fit(X, y, weight)
+    assert_allclose(network.coefs_[0][:, 0], theirs.coef_, atol=1e-3)
+    assert_allclose(network.intercepts_[0], theirs.intercept_, atol=1e-3)
+    assert_allclose(network.predict(X), theirs.predict(X), rtol=1e-3)
+    assert network.out_activation_ == "exp"
+
+
+@pytest.mark.parametrize("family", ["poisson", "gamma"])
+def test_units_of_y_move_nothing_but_the_predictions(family):
+    X, y, _ = counts(family=family)
+    one, other = (NNRegressor((), loss=family, **EXACT).fit(X, unit * y) for unit in (1, 1000))
+    assert_allclose(other.predict(X), 1000 * one.predict(X), rtol=1e-4)
+    assert (one.predict(X) > 0).all()
+
+
+@pytest.mark.parametrize("family", ["poisson", "gamma"])
+def test_several_outputs_with_a_log_link(family):
+    X, y, _ = counts(family=family)
+    Y = np.column_stack([y, 50 * y[::-1]])
+    network = NNRegressor((), loss=family, **EXACT).fit(X, Y)
+    for column in range(2):
+        alone = NNRegressor((), loss=family, **EXACT).fit(X, Y[:, column])
+        assert_allclose(network.predict(X)[:, column], alone.predict(X), rtol=1e-3)
+
+
+# Robust losses.
+
+
+def weighted_median(y, weight):
+    order = np.argsort(y)
+    share = np.cumsum(weight[order]) / weight.sum()
+    return y[order][np.searchsorted(share, 0.5)]
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "quantile"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_an_intercept_alone_is_the_median(loss, weighted):
+    rng = np.random.default_rng(0)
+    y = np.sort(rng.gamma(1, size=201))
+    weight = rng.uniform(0.1, 5, 201) if weighted else np.ones(201)
+    network = NNRegressor(
+        (), loss=loss, batch_size=201, max_iter=3000, learning_rate="cosine",
+        learning_rate_init=0.02, tol=0, n_iter_no_change=np.inf,
+        random_state=0,
+    )  # fmt: skip
+    predicted = network.fit(np.zeros((201, 1)), y, weight).predict(np.zeros((1, 1)))[0]
+    # Between the median's neighbours: the loss is flat to its sides by an observation's weight.
+    place = np.searchsorted(y, weighted_median(y, weight))
+    assert y[place - 1] < predicted < y[place + 1]
+    assert abs(predicted - y.mean()) > 3 * abs(predicted - y[place])
+
+
+@pytest.mark.parametrize("level", [0.1, 0.8])
+def test_an_intercept_alone_is_the_quantile(level):
+    y = np.random.default_rng(0).gamma(1, size=501)
+    network = NNRegressor(
+        (), loss="quantile", quantile=level, batch_size=501, max_iter=3000,
+        learning_rate="cosine", learning_rate_init=0.02, n_iter_no_change=np.inf,
+        random_state=0,
+    )  # fmt: skip
+    predicted = network.fit(np.zeros((501, 1)), y).predict(np.zeros((1, 1)))[0]
+    assert np.mean(y < predicted) == pytest.approx(level, abs=0.01)
+
+
+def test_huber_with_a_large_delta_is_the_squared_error(regression):
+    X, y = regression
+    squared = NNRegressor((8,), max_iter=20, learning_rate="cosine", random_state=0)
+    huber = clone(squared).set_params(loss="huber", delta=1e9).fit(X, y)
+    assert_allclose(huber.predict(X), squared.fit(X, y).predict(X), rtol=1e-10)
+    assert_allclose(huber.loss_curve_, squared.loss_curve_, rtol=1e-10)
+    small = clone(huber).set_params(delta=0.1).fit(X, y)
+    assert np.abs(small.predict(X) - huber.predict(X)).max() > 1e-3
+
+
+@pytest.mark.parametrize("loss", ["huber", "absolute_error"])
+def test_robust_losses_bear_outliers(regression, loss):
+    X, y = regression
+    spoiled = y.copy()
+    spoiled[::10] += 300
+    errors = {}
+    for one in ["squared_error", loss]:
+        network = NNRegressor(
+            (), loss=one, delta=0.1, max_iter=300, learning_rate="cosine",
+            learning_rate_init=0.02,
+            random_state=0,
+        ).fit(X, spoiled)  # fmt: skip
+        errors[one] = np.median(np.abs(network.predict(X) - y))
+    assert errors[loss] < errors["squared_error"] / 5
+
+
+# Quantiles.
+
+
+@pytest.fixture(scope="module")
+def quantile_fit():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (20_000, 3))
+    # Noise that is skewed, and grows along a column.
+    y = 10 * np.sin(3 * X[:, 0]) + np.exp(X[:, 1]) * rng.gamma(1, size=20_000)
+    network = NNRegressor(
+        (32,), loss="quantile", quantile=[0.05, 0.25, 0.5, 0.9], max_iter=15,
+        learning_rate="cosine", learning_rate_init=0.01, random_state=0,
+    )  # fmt: skip
+    return network.fit(X[:10_000], y[:10_000]), X, y
+
+
+@pytest.mark.parametrize("part", [slice(10_000), slice(10_000, None)], ids=["seen", "new"])
+def test_quantiles_cover_their_share(quantile_fit, part):
+    network, X, y = quantile_fit
+    predicted = network.predict(X[part])
+    covered = (y[part, np.newaxis] <= predicted).mean(axis=0)
+    assert_allclose(covered, [0.05, 0.25, 0.5, 0.9], atol=0.03)
+    # In all parts of the table, not on the whole alone.
+    for upper in (True, False):
+        rows = (X[part, 1] > 0) == upper
+        covered = (y[part][rows, np.newaxis] <= predicted[rows]).mean(axis=0)
+        assert_allclose(covered, [0.05, 0.25, 0.5, 0.9], atol=0.05)
+
+
+def test_quantiles_never_cross(quantile_fit):
+    network, X, _ = quantile_fit
+    far = np.random.default_rng(1).normal(scale=100, size=(2000, 3))
+    for rows in (X, far):
+        assert (np.diff(network.predict(rows), axis=1) >= 0).all()
+
+
+def test_quantiles_score_by_the_mean_d2_of_the_pinball_loss(quantile_fit):
+    network, X, y = quantile_fit
+    X, y = X[10_000:], y[10_000:]
+    weight = np.random.default_rng(0).uniform(0.1, 3, len(y))
+    predicted = network.predict(X)
+    for w in (None, weight):
+        expected = np.mean(
+            [
+                d2_pinball_score(y, column, alpha=level, sample_weight=w)
+                for column, level in zip(predicted.T, network.quantile, strict=True)
+            ]
+        )
+        assert network.score(X, y, w) == pytest.approx(expected)
+    assert network.score(X, y) > 0.3
+
+
+def test_one_quantile_scores_by_its_own_d2(regression):
+    X, y = regression
+    network = NNRegressor(
+        (8,), loss="quantile", quantile=0.7, max_iter=50, learning_rate="cosine", random_state=0
+    ).fit(X, y)
+    assert network.predict(X).shape == y.shape
+    expected = d2_pinball_score(y, network.predict(X), alpha=0.7)
+    assert network.score(X, y) == pytest.approx(expected)
+
+
+def test_a_list_of_one_quantile_has_one_column(regression):
+    X, y = regression
+    options = {"max_iter": 5, "learning_rate": "cosine", "random_state": 0}
+    alone = NNRegressor((8,), loss="quantile", quantile=0.7, **options).fit(X, y)
+    listed = NNRegressor((8,), loss="quantile", quantile=[0.7], **options).fit(X, y)
+    assert_allclose(listed.predict(X), alone.predict(X)[:, np.newaxis])
+
+
+@pytest.mark.parametrize("n_outputs", [2, 3])
+@pytest.mark.parametrize("levels", [[0.5], [0.1, 0.9], [0.1, 0.5, 0.9]], ids=str)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_list_of_quantiles_refuses_several_outputs(
+    regression, levels, n_outputs, method, forbid_training
+):
+    X, y = regression
+    network = NNRegressor(loss="quantile", quantile=levels)
+    forbid_training()
+    with pytest.raises(ValueError, match=f"list of quantiles needs one output.*{n_outputs}"):
+        getattr(network, method)(X, np.tile(y, (n_outputs, 1)).T)
+
+
+def test_one_quantile_takes_several_outputs(multioutput):
+    X, Y = multioutput
+    network = NNRegressor(
+        (8,), loss="quantile", quantile=0.5, max_iter=5, learning_rate="cosine", random_state=0
+    )
+    assert network.fit(X, Y).predict(X).shape == Y.shape
+    assert np.isfinite(network.score(X, Y))
+
+
+@pytest.mark.parametrize(
+    "quantile",
+    [0, 1, 1.5, -0.1, [0.5, 0.1], [0.5, 0.5], [0.0, 0.5], [0.5, 1.0], [], [[0.1, 0.5]],
+     np.nan, [0.1, np.nan]],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_quantiles_out_of_order_or_range(regression, quantile, method, forbid_training):
+    X, y = regression
+    network = NNRegressor(loss="quantile", quantile=quantile)
+    forbid_training()
+    with pytest.raises(ValueError, match="quantile"):
+        getattr(network, method)(X, y)
+
+
+# Domains.
+
+
+BAD_Y = [
+    ("poisson", -1.0, "HalfPoisson needs y >= 0.* from -1 "),
+    ("gamma", 0.0, "HalfGamma needs y > 0.* from 0 "),
+    ("gamma", -2.0, "HalfGamma needs y > 0.* from -2 "),
+]
+
+
+@pytest.mark.parametrize("loss, value, match", BAD_Y)
+@pytest.mark.parametrize("where", ["fit", "y_val", "partial_fit", "second partial_fit"])
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_targets_out_of_the_domain(loss, value, match, where, n_outputs, forbid_training):
+    X, y, _ = counts(60, "gamma")
+    y = y if n_outputs == 1 else np.tile(y, (2, 1)).T
+    bad = y.copy()
+    bad.flat[7] = value
+    network = NNRegressor((4,), loss=loss, random_state=0)
+    if where == "second partial_fit":
+        network.partial_fit(X, y)
+    forbid_training()
+    name = "y_val" if where == "y_val" else "y"
+    match = match.replace(".*", f".*; {name} has values")
+    with pytest.raises(ValueError, match=match):
+        if where == "y_val":
+            network.fit(X, y, X_val=X, y_val=bad)
+        elif where == "fit":
+            network.fit(X, bad)
+        else:
+            network.partial_fit(X, bad)
+
+
+def test_an_output_of_zeros_is_out_of_poisson_s_domain(forbid_training):
+    X, y, _ = counts(60)
+    forbid_training()
+    for target in (np.zeros(60), np.column_stack([y, np.zeros(60)])):
+        with pytest.raises(ValueError, match="not all zero"):
+            NNRegressor(loss="poisson").fit(X, target)
+
+
+def test_validation_rows_and_later_chunks_may_be_all_zero():
+    # No count among few rows of a rare event is nothing out of the ordinary.
+    X, y, _ = counts(60)
+    network = NNRegressor((4,), loss="poisson", max_iter=2, learning_rate="cosine")
+    network.fit(X, y, X_val=X[:5], y_val=np.zeros(5))
+    network = NNRegressor((4,), loss="poisson").partial_fit(X, y)
+    network.partial_fit(X[:5], np.zeros(5))
+    assert np.isfinite(network.predict(X)).all()
+
+
+# Class weights.
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("class_weight", ["balanced", {"ash": 2.0, "cedar": 0.5}], ids=str)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_class_weights_are_weights_of_rows(multiclass, class_weight, weighted, solver):
+    X, y = multiclass
+    given = np.random.default_rng(0).uniform(0.5, 2, len(y)) if weighted else None
+    options = {"solver": solver, "alpha": 1e-3, "learning_rate_init": 0.01, "random_state": 0}
+    options |= {"max_iter": 2000} if solver == "lbfgs" else {"max_iter": 20, "tol": 0.0}
+    options |= {} if solver == "lbfgs" else {"learning_rate": "cosine"}
+    sizes = () if solver == "lbfgs" else (8,)
+    # Inputs are scaled by weighted quantiles of the rows as they were given.
+    options["standardize"] = False
+    network = NNClassifier(sizes, class_weight=class_weight, **options).fit(X, y, given)
+    by_hand = compute_sample_weight(class_weight, y) * (1 if given is None else given)
+    expected = NNClassifier(sizes, **options).fit(X, y, by_hand)
+    assert_allclose(network.predict_proba(X), expected.predict_proba(X), rtol=1e-6)
+    plain = NNClassifier(sizes, **options).fit(X, y, given)
+    assert np.abs(network.predict_proba(X) - plain.predict_proba(X)).max() > 0.01
+
+
+def test_balanced_of_rare_classes():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 2))
+    y = (X[:, 0] + rng.normal(size=400) > 1.8).astype(int)
+    assert 0.05 < y.mean() < 0.2
+    options = {"max_iter": 200, "solver": "lbfgs", "random_state": 0}
+    network = NNClassifier((), class_weight="balanced", **options).fit(X, y)
+    # With an intercept the weighted mean of the probabilities is that of y: one half.
+    weight = compute_sample_weight("balanced", y)
+    mean = np.average(network.predict_proba(X)[:, 1], weights=weight)
+    assert mean == pytest.approx(0.5, abs=1e-3)
+    recall = network.predict(X)[y == 1].mean()
+    assert recall > NNClassifier((), **options).fit(X, y).predict(X)[y == 1].mean() + 0.2
+
+
+@pytest.mark.parametrize(
+    "class_weight", ["balanced", [{0: 1, 1: 5}, {0: 2, 1: 1}, {0: 1, 1: 1}]], ids=str
+)
+def test_class_weights_of_labels(multilabel, class_weight):
+    X, Y = multilabel
+    options = {"max_iter": 20, "n_iter_no_change": np.inf, "random_state": 0}
+    options["standardize"] = False
+    network = NNClassifier((8,), class_weight=class_weight, **options).fit(X, Y)
+    by_hand = np.prod(
+        [
+            compute_sample_weight(class_weight if isinstance(class_weight, str) else one, y)
+            for one, y in zip(
+                class_weight if isinstance(class_weight, list) else [None] * 3, Y.T, strict=True
+            )
+        ],
+        axis=0,
+    )
+    expected = NNClassifier((8,), **options).fit(X, Y, by_hand)
+    assert_allclose(network.predict_proba(X), expected.predict_proba(X), rtol=1e-6)
+
+
+def test_class_weights_join_the_validation_loss(binary):
+    X, y = binary
+    weights = {0: 1.0, 1: 7.0}
+    network = NNClassifier(
+        (8,), class_weight=weights, max_iter=5, learning_rate="cosine", random_state=0
+    ).fit(X[:80], y[:80], X_val=X[80:], y_val=y[80:])
+    expected = log_loss(
+        y[80:],
+        network.predict_proba(X[80:]),
+        sample_weight=np.where(y[80:] == 1, 7.0, 1.0),
+    )
+    best = network.history_["validation_loss"][network.best_iter_ - 1]
+    assert best == pytest.approx(expected)
+
+
+def test_validation_rows_may_lack_a_class_that_has_no_weight(binary):
+    X, y = binary
+    network = NNClassifier(
+        (8,), class_weight={0: 5.0}, max_iter=3, learning_rate="cosine", random_state=0
+    )
+    network.fit(X, y, X_val=X[y == 1], y_val=y[y == 1])
+    assert network.n_iter_ == 3
+
+
+@pytest.mark.parametrize(
+    "class_weight, match",
+    [
+        ({"ash": 1, "yew": 2}, r"class_weight has weights for \['yew'\].*'ash'"),
+        ({0: 1}, r"class_weight has weights for \[0\]"),
+        ("heavy", "class_weight"),
+        (3, "class_weight"),
+        ({"ash": -1.0}, "class_weight"),
+        ({"ash": 0, "beech": 0, "cedar": 0}, "class_weight"),
+    ],
+    ids=str,
+)
+def test_class_weights_of_unknown_classes_or_without_sense(
+    multiclass, class_weight, match, forbid_training
+):
+    X, y = multiclass
+    forbid_training()
+    with pytest.raises(ValueError, match=match):
+        NNClassifier(class_weight=class_weight).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "class_weight",
+    [{0: 1, 1: 2}, [{0: 1, 1: 2}] * 2, [{0: 1, 1: 2}, {0: 1, 7: 2}, {0: 1, 1: 2}]],
+    ids=str,
+)
+def test_class_weights_that_do_not_fit_the_labels(multilabel, class_weight, forbid_training):
+    X, Y = multilabel
+    forbid_training()
+    with pytest.raises(ValueError, match="class_weight|classes"):
+        NNClassifier(class_weight=class_weight).fit(X, Y)
+
+
+# A loss of the user's own.
+
+
+def test_a_loss_of_the_user_in_a_grid_and_on_disk(regression):
+    X, y = regression
+    options = {"max_iter": 20, "learning_rate": "cosine", "random_state": 0}
+    search = GridSearchCV(
+        NNRegressor((8,), **options),
+        {"loss": [Quartic(), Quartic(5.0), "squared_error"]},
+        scoring="neg_mean_squared_error",
+        cv=2,
+        n_jobs=2,
+    ).fit(X, y)
+    scores = search.cv_results_["mean_test_score"]
+    assert np.isfinite(scores).all() and len(set(scores)) == 3
+    network = NNRegressor((8,), loss=Quartic(2.0), **options).fit(X, y)
+    again = pickle.loads(pickle.dumps(network))
+    assert again.loss.sharpness == 2.0
+    assert_array_equal(again.predict(X), network.predict(X))
+
+
+def test_a_loss_of_the_user_is_minimised():
+    # Of a skewed sample, the quartic's center is beyond the mean.
+    y = np.random.default_rng(0).gamma(1, size=300)
+    network = NNRegressor((), loss=Quartic(), **EXACT).fit(np.zeros((300, 1)), y)
+    expected = minimize_scalar(lambda m: np.mean((y - m) ** 4), bounds=(0, 10)).x
+    assert network.predict(np.zeros((1, 1)))[0] == pytest.approx(expected, rel=1e-3)
+    assert expected > y.mean() * 1.1
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+def test_networks_beat_the_linear_model_on_curved_rates(loss):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-2, 2, (1000, 2))
+    mean = np.exp(np.abs(X[:, 0]) * 1.5)
+    y = rng.poisson(mean) + 0.0 if loss == "poisson" else rng.gamma(3, mean / 3)
+    correlation = {}
+    for sizes in [(), (16,)]:
+        network = NNRegressor(
+            sizes, loss=loss, max_iter=60, learning_rate="cosine", learning_rate_init=0.02,
+            batch_size=50, random_state=0,
+        )  # fmt: skip
+        predicted = network.fit(X[:500], y[:500]).predict(X[500:])
+        correlation[sizes] = stats.spearmanr(predicted, mean[500:]).statistic
+    assert correlation[(16,)] > 0.95 > correlation[()] + 0.3

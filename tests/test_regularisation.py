@@ -1,0 +1,366 @@
+"""Exact zeros, and what else keeps a network from learning its rows by heart."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.metrics import log_loss
+
+import sknet._batching
+from sknet import NNClassifier, NNRegressor
+from sknet.nn.layers import LayerNorm
+
+SHORT = {
+    "max_iter": 10,
+    "learning_rate": "cosine",
+    "learning_rate_init": 0.01,
+    "random_state": 0,
+}
+
+
+def predictions(network, X):
+    """Return what a network says of rows, as numbers."""
+    return network.predict_proba(X) if hasattr(network, "classes_") else network.predict(X)
+
+
+def distance(one, other, X):
+    return np.abs(predictions(one, X) - predictions(other, X)).max()
+
+
+# L1.
+
+
+@pytest.fixture(scope="module")
+def noisy_table():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(800, 100))
+    informative = np.sort(rng.permutation(100)[:10])
+    y = X[:, informative] @ rng.choice([-2.0, 2.0], 10) + 0.1 * rng.normal(size=800)
+    return X, y, informative
+
+
+L1 = {"alpha": 0.02, "l1_ratio": 1.0, "batch_size": 100, "max_iter": 60, "tol": 1e-4,
+      "n_iter_no_change": np.inf, "random_state": 0}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ema_decay": 0.99, "learning_rate_init": 0.01},
+        {"ema_decay": 0.99, "learning_rate_init": 0.02, "solver": "sgd"},
+        {"n_members": 3, "learning_rate_init": 0.01},
+        {"input_noise": 0.1, "learning_rate_init": 0.01},
+    ],
+    ids=str,
+)
+def test_l1_drops_noise_together_with_other_options(noisy_table, options):
+    X, y, informative = noisy_table
+    network = NNRegressor((10,), **{**L1, **options}).fit(X, y)
+    dropped = ~network.coefs_[0].any(axis=1)
+    assert not dropped[informative].any()
+    assert dropped.sum() >= 80
+    assert network.score(X, y) > 0.8
+
+
+@pytest.mark.parametrize(
+    "solver, sizes, alpha", [("adam", (), 0.03), ("sgd", (10,), 0.03), ("lbfgs", (10,), 0.03)]
+)
+def test_l1_drops_noise_of_a_classifier(solver, sizes, alpha):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 100))
+    informative = np.sort(rng.permutation(100)[:10])
+    y = X[:, informative] @ rng.choice([-2.0, 2.0], 10) > 0
+    options = {**L1, "solver": solver, "alpha": alpha, "learning_rate_init": 0.02}
+    if solver == "lbfgs":
+        options |= {"max_iter": 1000, "tol": 1e-6, "n_iter_no_change": 10}
+    network = NNClassifier(sizes, **options).fit(X, y)
+    dropped = ~network.coefs_[0].any(axis=1)
+    assert not dropped[informative].any()
+    assert dropped.sum() >= 80
+    assert network.score(X, y) > 0.95
+
+
+def test_without_l1_nothing_is_zero(noisy_table):
+    X, y, _ = noisy_table
+    network = NNRegressor((10,), **{**L1, "l1_ratio": 0.0, "max_iter": 5}).fit(X, y)
+    assert np.count_nonzero(network.coefs_[0]) == network.coefs_[0].size
+
+
+def test_l1_spares_embedded_numbers_and_biases(regression):
+    X, y = regression
+    network = NNRegressor(
+        (8,), numeric_embedding="periodic", **{**L1, "alpha": 100.0, "max_iter": 5}
+    ).fit(X, y)
+    assert not any(W.any() for W in network.coefs_)
+    assert all(b.all() for b in network.intercepts_)
+    assert network._network.views(network._params)[0].__dict__["0.map"].all()
+
+
+# Label smoothing.
+
+
+@pytest.mark.parametrize("amount", [0.1, 0.4])
+def test_smoothed_labels_keep_probabilities_from_extremes(amount):
+    # Where the classes are known for certain, the best answer is the smoothed target.
+    X = np.repeat(np.eye(3), 10, axis=0)
+    y = np.repeat(["a", "b", "c"], 10)
+    options = {"solver": "lbfgs", "alpha": 0.0, "max_iter": 3000, "tol": 0.0}
+    network = NNClassifier((), label_smoothing=amount, **options).fit(X, y)
+    expected = np.repeat(np.eye(3), 10, axis=0) * (1 - amount) + amount / 3
+    assert_allclose(network.predict_proba(X), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("amount", [0.1, 0.4])
+def test_smoothed_binary_labels_and_multilabels(amount):
+    X = np.repeat(np.eye(2), 10, axis=0)
+    y = np.repeat([0, 1], 10)
+    options = {"solver": "lbfgs", "alpha": 0.0, "max_iter": 3000, "tol": 0.0}
+    expected = np.where(y == 1, 1 - amount / 2, amount / 2)
+    network = NNClassifier((), label_smoothing=amount, **options).fit(X, y)
+    assert_allclose(network.predict_proba(X)[:, 1], expected, atol=1e-3)
+    network.fit(X, np.column_stack([y, 1 - y]))
+    assert_allclose(
+        network.predict_proba(X), np.column_stack([expected, 1 - expected]), atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_the_validation_loss_is_that_of_the_true_labels(request, kind):
+    X, y = request.getfixturevalue(kind)
+    network = NNClassifier((8,), label_smoothing=0.3, **SHORT)
+    network.fit(X[:80], y[:80], X_val=X[80:], y_val=y[80:])
+    proba = network.predict_proba(X[80:])
+    best = network.history_["validation_loss"][network.best_iter_ - 1]
+    assert best == pytest.approx(log_loss(y[80:], proba, labels=network.classes_))
+
+
+def test_the_training_loss_is_that_of_the_smoothed_labels(multiclass):
+    X, y = multiclass
+    # The first epoch of one batch reports the loss of the untrained network.
+    options = {"max_iter": 1, "learning_rate": "cosine", "batch_size": 150, "alpha": 0.0}
+    start = NNClassifier((8,), learning_rate_init=1e-12, **options, random_state=0).fit(X, y)
+    proba = start.predict_proba(X)
+    Y = (y[:, np.newaxis] == start.classes_) * 0.7 + 0.3 / 3
+    network = NNClassifier((8,), label_smoothing=0.3, **options, random_state=0).fit(X, y)
+    assert network.loss_ == pytest.approx(-np.mean((Y * np.log(proba)).sum(axis=1)))
+
+
+# Noise and mixtures.
+
+
+@pytest.mark.parametrize("option", [{"input_noise": 0.5}, {"mixup": 0.4}], ids=str)
+@pytest.mark.parametrize("batch_size", [16, "auto"])
+def test_augmentation_changes_the_fit_and_can_be_repeated(problem, option, batch_size):
+    network = problem.cls((8,), batch_size=batch_size, **SHORT)
+    plain = clone(network).fit(problem.X, problem.y)
+    one, other = (
+        clone(network).set_params(**option).fit(problem.X, problem.y) for _ in range(2)
+    )
+    assert_array_equal(predictions(one, problem.X), predictions(other, problem.X))
+    assert distance(one, plain, problem.X) > 1e-3
+    # Nothing is drawn at predict time.
+    assert_array_equal(predictions(one, problem.X), predictions(one, problem.X))
+
+
+@pytest.mark.parametrize("option", ["input_noise", "mixup"])
+def test_augmentation_leaves_other_draws_alone(problem, option, monkeypatch):
+    # As good as none: the same initial parameters, and the same order of rows.
+    network = problem.cls((8,), batch_size=16, **SHORT)
+    plain = clone(network).fit(problem.X, problem.y)
+    tiny = clone(network).set_params(**{option: 1e-12}).fit(problem.X, problem.y)
+    if option == "input_noise":
+        assert distance(tiny, plain, problem.X) < 1e-6
+    else:
+        # Beta(0, 0) takes one of the two rows whole: a resampled batch.
+        assert distance(tiny, plain, problem.X) > 1e-6
+
+
+@pytest.mark.parametrize("option", [{"input_noise": 0.3}, {"mixup": 0.4}], ids=str)
+def test_only_training_batches_are_augmented(problem, option):
+    network = problem.cls((8,), **SHORT, **option)
+    network.fit(problem.X[:80], problem.y[:80], X_val=problem.X[80:], y_val=problem.y[80:])
+    plain = clone(network).set_params(input_noise=0.0, mixup=0.0, warm_start=True)
+    # The loss of the same parameters on the same rows.
+    vars(plain).update({k: v for k, v in vars(network).items() if k.startswith("_")})
+    best = network.history_["validation_loss"][network.best_iter_ - 1]
+    raw, _ = network._raw_predict(problem.X[80:])
+    y = network._target.transform(problem.y[80:], np.float64)
+    gradient = np.empty_like(raw)
+    assert best == pytest.approx(network._loss.mean(y, raw, None, gradient))
+
+
+def test_noise_on_inputs_shrinks_a_linear_model():
+    # E (y - w (x + e))^2: ridge regression with the noise's variance for alpha.
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4000, 1))
+    y = 2 * x[:, 0]
+    options = {"standardize": False, "max_iter": 40, "learning_rate": "cosine",
+               "learning_rate_init": 0.02, "random_state": 0}  # fmt: skip
+    network = NNRegressor((), input_noise=1.0, **options).fit(x, y)
+    assert network.coefs_[0][0, 0] == pytest.approx(2 * x.var() / (x.var() + 1), rel=0.05)
+
+
+def test_mixup_keeps_a_linear_model():
+    # Mixtures of rows on a line lie on that line.
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 1))
+    options = {"standardize": False, "max_iter": 100, "learning_rate": "cosine",
+               "learning_rate_init": 0.02, "random_state": 0}  # fmt: skip
+    network = NNRegressor((), mixup=0.5, **options).fit(x, 2 * x[:, 0] + 1)
+    assert network.coefs_[0][0, 0] == pytest.approx(2, rel=1e-2)
+    assert network.intercepts_[0][0] == pytest.approx(1, rel=1e-2)
+
+
+def test_mixup_flattens_probabilities(multiclass):
+    X, y = multiclass
+    options = {**SHORT, "max_iter": 100, "batch_size": 50}
+    plain = NNClassifier((16,), **options).fit(X, y)
+    mixed = NNClassifier((16,), mixup=1.0, **options).fit(X, y)
+    assert mixed.predict_proba(X).max(axis=1).mean() < (
+        plain.predict_proba(X).max(axis=1).mean() - 0.02
+    )
+    assert mixed.score(X, y) > 0.85
+
+
+@pytest.mark.parametrize("option", [{"input_noise": 0.3}, {"mixup": 0.4}], ids=str)
+def test_augmented_sparse_rows(problem, option):
+    X = sparse.csr_matrix(np.where(np.abs(problem.X) < 0.7, 0, problem.X))
+    network = problem.cls((8,), batch_size=16, **SHORT, **option).fit(X, problem.y)
+    plain = problem.cls((8,), batch_size=16, **SHORT).fit(X, problem.y)
+    assert distance(network, plain, X) > 1e-3
+    assert np.isfinite(predictions(network, X)).all()
+
+
+def test_augmentation_is_told_what_is_a_number(monkeypatch):
+    given = []
+
+    class Spy(sknet._batching.Augmentation):
+        def __call__(self, batch):
+            given.append((self.n_numeric, self.n_plain, batch.X.shape[1]))
+            return super().__call__(batch)
+
+    monkeypatch.setattr(sknet._batching, "Augmentation", Spy)
+    rows = np.arange(120)
+    X = np.column_stack([rows + 0.5, np.where(rows == 3, np.nan, rows), rows % 3, rows % 40])
+    NNRegressor((4,), categorical_features=[2, 3], input_noise=0.1, **SHORT).fit(X, rows)
+    # Two numbers; an indicator and three levels; a level number.
+    assert set(given) == {(2, 2 + 1 + 3, 2 + 1 + 3 + 1)}
+
+
+# Normalisation.
+
+
+def test_layer_normalization_joins_each_hidden_layer(problem):
+    plain = problem.cls((8, 6), **SHORT).fit(problem.X, problem.y)
+    network = problem.cls((8, 6), normalization="layer", **SHORT).fit(problem.X, problem.y)
+    layers = network._network.layers
+    assert [isinstance(layer, LayerNorm) for layer in layers] == [False, True] * 2 + [False]
+    assert network.n_layers_ == plain.n_layers_ == 4
+    assert network._params.size == plain._params.size + 2 * (8 + 6)
+    assert distance(network, plain, problem.X) > 1e-3
+
+
+def test_layer_normalization_by_hand(regression):
+    X, y = regression
+    network = NNRegressor((8,), normalization="layer", standardize=False, **SHORT).fit(X, y)
+    z = X @ network.coefs_[0] + network.intercepts_[0]
+    u = (z - z.mean(axis=1, keepdims=True)) / np.sqrt(z.var(axis=1, keepdims=True) + 1e-5)
+    norm = network._network.views(network._params)[1]
+    a = np.maximum(u * norm.gain + norm.bias, 0)
+    expected = (a @ network.coefs_[1] + network.intercepts_[1])[:, 0]
+    assert_allclose(network.predict(X), expected, rtol=1e-8)
+
+
+# The running average.
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.95, 0.999])
+def test_the_average_by_hand(problem, solver, decay):
+    # One epoch more each time gives all the steps, for one batch is one step.
+    options = {"solver": solver, "batch_size": 500, "n_iter_no_change": np.inf,
+               "random_state": 0, "learning_rate_init": 0.01}  # fmt: skip
+    average = problem.cls((5,), **{**options, "learning_rate_init": 1e-300}, max_iter=1)
+    average = average.fit(problem.X, problem.y)._params.copy()
+    start = average.copy()
+    for t in range(1, 16):
+        stepped = problem.cls((5,), max_iter=t, **options).fit(problem.X, problem.y)._params
+        share = min(decay, (1 + t) / (10 + t))
+        average = share * average + (1 - share) * stepped
+    network = problem.cls((5,), ema_decay=decay, max_iter=15, **options)
+    network.fit(problem.X, problem.y)
+    assert_allclose(network._params, average, rtol=1e-6, atol=1e-9)
+    assert np.abs(network._params - start).max() > 1e-3
+    if decay == 0:
+        assert_allclose(network._params, stepped, rtol=1e-12)
+    else:
+        assert np.abs(network._params - stepped).max() > 1e-4
+
+
+def test_the_average_is_what_early_stopping_judges(regression):
+    X, y = regression
+    network = NNRegressor((8,), ema_decay=0.9, standardize=False, **SHORT)
+    network.fit(X[:80], y[:80], X_val=X[80:], y_val=y[80:])
+    best = network.history_["validation_loss"][network.best_iter_ - 1]
+    assert best == pytest.approx(np.mean((network.predict(X[80:]) - y[80:]) ** 2) / 2)
+
+
+def test_the_average_keeps_zeros(noisy_table):
+    X, y, _ = noisy_table
+    options = {**L1, "learning_rate_init": 0.01}
+    averaged = NNRegressor((10,), ema_decay=0.999, **options).fit(X, y)
+    last = NNRegressor((10,), **options).fit(X, y)
+    zero = last.coefs_[0] == 0
+    assert zero.mean() > 0.8
+    assert not averaged.coefs_[0][zero].any()
+    assert averaged.coefs_[0][~zero].any()
+
+
+# Options that go together, and those that do not.
+
+
+@pytest.mark.parametrize(
+    "option", [{"input_noise": 0.1}, {"mixup": 0.2}, {"ema_decay": 0.9}], ids=str
+)
+def test_options_that_lbfgs_cannot_honour(problem, option, forbid_training):
+    forbid_training()
+    name = next(iter(option))
+    with pytest.raises(ValueError, match=f"lbfgs.* cannot honour {name}={option[name]}"):
+        problem.cls(solver="lbfgs", **option).fit(problem.X, problem.y)
+
+
+@pytest.mark.parametrize(
+    "option", [{"input_noise": 0.0}, {"mixup": 0}, {"ema_decay": None}], ids=str
+)
+def test_neutral_options_are_no_matter_for_lbfgs(problem, option):
+    network = problem.cls((4,), solver="lbfgs", alpha=0.1, max_iter=1000, **option)
+    assert network.fit(problem.X, problem.y).n_iter_ > 1
+
+
+def test_lbfgs_honours_the_rest(binary):
+    X, y = binary
+    options = {"solver": "lbfgs", "early_stopping": True, "max_iter": 3000, "random_state": 0}
+    plain = NNClassifier((4,), activation="tanh", **options).fit(X, y)
+    for option in [
+        {"normalization": "layer"}, {"label_smoothing": 0.2}, {"class_weight": "balanced"},
+        {"n_members": 2}, {"numeric_embedding": "piecewise_linear"},
+    ]:  # fmt: skip
+        network = NNClassifier((4,), activation="tanh", **options, **option).fit(X, y)
+        assert distance(network, plain, X) > 1e-3
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"label_smoothing": 1.0}, {"label_smoothing": -0.1}, {"input_noise": -1.0},
+        {"mixup": -0.5}, {"ema_decay": 1.0}, {"ema_decay": -0.1}, {"normalization": "batch"},
+        {"normalization": True}, {"numeric_embedding": "linear"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_values_out_of_range(binary, parameters, forbid_training):
+    X, y = binary
+    forbid_training()
+    with pytest.raises(ValueError, match=next(iter(parameters))):
+        NNClassifier(**parameters).fit(X, y)
