@@ -194,21 +194,24 @@ def check_solver_options(estimator):
 
 
 def check_class_weight(estimator, classes):
-    """Raise for weights of classes that do not exist.
+    """Raise for weights of classes that do not exist, and for weights that make no sense.
 
     Raises
     ------
     ValueError
-        With those classes.
+        With those classes or weights.
     """
     weights = estimator.class_weight
-    if isinstance(weights, dict):
-        unknown = [label for label in weights if label not in set(classes.tolist())]
-        if unknown:
-            raise ValueError(
-                f"class_weight has weights for {unknown}, which are not among the classes "
-                f"{classes.tolist()}."
-            )
+    if not isinstance(weights, dict):
+        return
+    unknown = [label for label in weights if label not in set(classes.tolist())]
+    if unknown:
+        raise ValueError(
+            f"class_weight has weights for {unknown}, which are not among the classes "
+            f"{classes.tolist()}."
+        )
+    if not all(isinstance(one, Real) and 0 <= one < np.inf for one in weights.values()):
+        raise ValueError(f"class_weight must have weights >= 0, got {weights}.")
 
 
 def check_quantile(estimator):
@@ -242,7 +245,7 @@ def check_domain(loss, y, name):
             f"to {y.max():.6g}."
         )
     n_outputs = 1 if y.ndim == 1 else y.shape[1]
-    if n_outputs > 1 and loss.n_raw(n_outputs) != n_outputs:
+    if n_outputs > 1 and loss.one_output:
         raise ValueError(
             f"A list of quantiles needs one output, but {name} has {n_outputs}. Fit one "
             "regressor for each output, or give one quantile."
@@ -440,8 +443,18 @@ def _without_zero_weights(X, y, sample_weight):
     sample_weight = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )
-    keep = sample_weight > 0
+    return positive_weights(Batch(X, y, sample_weight), "Sample weights")
+
+
+def positive_weights(data, name):
+    """Return the rows of positive weight.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    keep = data.sample_weight > 0
     if not keep.any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    data = Batch(X, y, sample_weight)
+        raise ValueError(f"{name} must contain at least one non-zero number.")
     return data if keep.all() else data.take(keep)

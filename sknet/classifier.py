@@ -168,10 +168,16 @@ class NNClassifier(ClassifierMixin, BaseNN):
     def _weighted(self, data):
         if self.class_weight is None:
             return data
-        weight = compute_sample_weight(self.class_weight, data.y)
+        if isinstance(self.class_weight, dict) and data.y.ndim == 1:
+            # Also of rows in which some of the classes do not occur.
+            known = [self.class_weight.get(label, 1) for label in self.classes_.tolist()]
+            weight = np.array(known, dtype=float)[np.searchsorted(self.classes_, data.y)]
+        else:
+            weight = compute_sample_weight(self.class_weight, data.y)
         if data.sample_weight is not None:
             weight = weight * data.sample_weight
-        return data._replace(sample_weight=weight)
+        weighted = data._replace(sample_weight=weight)
+        return checks.positive_weights(weighted, "class_weight times sample_weight")
 
     def _smoothed(self, y):
         return self._target.smooth(y, self.label_smoothing) if self.label_smoothing else y

@@ -161,7 +161,10 @@ class NNRegressor(RegressorMixin, BaseNN):
         loss = make_loss(self)
         checks.check_domain(loss, data.y, "y")
         target = RegressionTarget(self.standardize, shift=loss.shifts_y)
-        return target.fit(data.y, data.sample_weight)
+        target.fit(data.y, data.sample_weight)
+        if not loss.shifts_y and not (target.scale_ > 0).all():
+            raise ValueError(f"{type(loss).__name__} needs y that are not all zero.")
+        return target
 
     def _make_loss(self):
         return make_loss(self)

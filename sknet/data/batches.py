@@ -17,7 +17,10 @@ class Batch(NamedTuple):
 
     def take(self, rows):
         """Return the given rows: a slice, or an array of indices."""
-        return Batch(*(None if part is None else part[rows] for part in self))
+        X, y, weight = self
+        return Batch(
+            X[rows], None if y is None else y[rows], None if weight is None else weight[rows]
+        )
 
 
 class Batches:

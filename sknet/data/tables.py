@@ -1,10 +1,7 @@
 """From the user's X, a frame or an array, to plain numbers."""
 
-import math
-
 import numpy as np
-from sklearn.compose import ColumnTransformer
-from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
+from sklearn.preprocessing import OrdinalEncoder
 from sklearn.utils import check_array
 
 
@@ -23,8 +20,8 @@ class TableReader:
     ----------
     categorical_ : ndarray of int
         Positions of the categories among the columns of X.
-    n_levels_ : list of int
-        Levels of each category.
+    numeric_ : ndarray of int
+        Positions of the other columns.
     """
 
     def __init__(self, categorical_features):
@@ -35,50 +32,26 @@ class TableReader:
 
         If ``declared``, levels that a category dtype declares count even where X lacks them.
         """
-        n_features = np.shape(X)[1]
-        mask = np.zeros(n_features, dtype=bool)
+        mask = np.zeros(np.shape(X)[1], dtype=bool)
         mask[categorical_columns(X, self.categorical_features, feature_names)] = True
         self.categorical_ = np.flatnonzero(mask)
         self.numeric_ = np.flatnonzero(~mask)
-        self.n_levels_ = []
-        self._transformer = None
-        if self.categorical_.size:
-            self._names = feature_names
-            self._transformer = self._make_transformer("auto").fit(X)
-            if declared:
-                levels = [_declared_levels(X, column) for column in self.categorical_]
-                levels = [
-                    seen if declared is None else declared
-                    for seen, declared in zip(self.levels_, levels, strict=True)
-                ]
-                self._transformer = self._make_transformer(levels).fit(X)
-            self.n_levels_ = [len(levels) for levels in self.levels_]
-            self._textual = [
-                any(isinstance(level, str) for level in levels) for levels in self.levels_
-            ]
+        self._names = feature_names
+        self._encoders = [_fit_levels(X, column, declared) for column in self.categorical_]
         return self
-
-    def _make_transformer(self, levels):
-        encoder = OrdinalEncoder(
-            categories=levels,
-            handle_unknown="use_encoded_value",
-            unknown_value=np.nan,
-            encoded_missing_value=np.nan,
-        )
-        numbers = FunctionTransformer(_check_numbers)
-        # scikit-learn's global output configuration must not reach inside.
-        return ColumnTransformer(
-            [("numbers", numbers, self.numeric_), ("categories", encoder, self.categorical_)]
-        ).set_output(transform="default")
 
     @property
     def levels_(self):
-        """The levels of each category, without a missing one."""
-        if self._transformer is None:
-            return []
-        # A missing value counts as a level there, the last one.
-        levels = self._transformer.named_transformers_["categories"].categories_
-        return [one[: sum(not _is_missing(level) for level in one)] for one in levels]
+        """The levels of each category, sorted, without missing ones."""
+        return [
+            np.array([], dtype=object) if encoder is None else encoder.categories_[0]
+            for encoder in self._encoders
+        ]
+
+    @property
+    def n_levels_(self):
+        """The number of levels of each category."""
+        return [len(levels) for levels in self.levels_]
 
     def read(self, X):
         """Return a float array with the numeric columns first, then the level numbers.
@@ -89,18 +62,71 @@ class TableReader:
             If a category's levels were text in training and are numbers now, or a numeric
             column holds infinity or text.
         """
-        for column, textual in zip(self.categorical_, self._textual, strict=True):
-            if textual and _holds_numbers(X, column):
-                name = column if self._names is None else self._names[column]
-                raise ValueError(
-                    f"Column {name!r} is a category whose levels were text in training, but "
-                    "holds numbers now."
-                )
-        table = self._transformer.transform(X)
-        # To OrdinalEncoder None is a level, behind the others.
-        levels = table[:, self.numeric_.size :]
-        levels[levels >= self.n_levels_] = np.nan
-        return table
+        parts = [_numbers(X, self.numeric_)] if self.numeric_.size else []
+        for column, encoder in zip(self.categorical_, self._encoders, strict=True):
+            values, known = _values(X, column)
+            if encoder is not None and values.dtype.kind in "biuf" and known.any():
+                self._check_not_textual(column, encoder)
+            parts.append(_level_numbers(encoder, values, known)[:, np.newaxis])
+        return np.hstack(parts)
+
+    def _check_not_textual(self, column, encoder):
+        if any(isinstance(level, str) for level in encoder.categories_[0]):
+            name = column if self._names is None else self._names[column]
+            raise ValueError(
+                f"Column {name!r} is a category whose levels were text in training, but holds "
+                "numbers now."
+            )
+
+
+def _fit_levels(X, column, declared):
+    """Return an encoder of a category's levels, or None if it has none."""
+    levels = _declared_levels(X, column) if declared else None
+    values, known = _values(X, column)
+    if levels is None and not known.any():
+        return None
+    encoder = OrdinalEncoder(
+        categories="auto" if levels is None else [levels],
+        handle_unknown="use_encoded_value",
+        unknown_value=np.nan,
+    ).set_output(transform="default")
+    return encoder.fit((values[known] if levels is None else levels)[:, np.newaxis])
+
+
+def _level_numbers(encoder, values, known):
+    """Return the number of each value's level, NaN for missing and unknown ones."""
+    numbers = np.full(values.shape[0], np.nan)
+    if encoder is not None and known.any():
+        numbers[known] = encoder.transform(values[known][:, np.newaxis])[:, 0]
+    return numbers
+
+
+def _values(X, column):
+    """Return a category's values as an array, and which of them are not missing."""
+    values = _column(X, column)
+    if hasattr(values, "isna"):
+        missing = values.isna().to_numpy()
+    elif hasattr(values, "is_null"):
+        missing = values.is_null().to_numpy()
+    else:
+        missing = np.array([value is None for value in values])
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        array = np.asarray(values, dtype=object)
+        # A NaN among objects: the only value that differs from itself.
+        missing = missing | np.array([isinstance(v, float) and v != v for v in array])
+    elif array.dtype.kind == "f":
+        missing = missing | np.isnan(array)
+    return array, ~missing
+
+
+def _numbers(X, columns):
+    """Return the given columns as a float array that may hold NaN, but not infinity."""
+    if not is_frame(X):
+        X = np.asarray(X)[:, columns]
+    else:
+        X = X.iloc[:, columns] if hasattr(X, "iloc") else X[:, columns.tolist()]
+    return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
 
 
 def categorical_columns(X, wanted, feature_names):
@@ -170,19 +196,7 @@ def _is_category(X, column):
 def _declared_levels(X, column):
     """Return the levels that a category dtype declares, sorted, or None."""
     levels = getattr(_dtype(X, column), "categories", None) if is_frame(X) else None
-    return None if levels is None else np.sort(np.asarray(levels))
-
-
-def _is_missing(level):
-    return level is None or (isinstance(level, float) and math.isnan(level))
-
-
-def _holds_numbers(X, column):
-    values = np.asarray(_column(X, column))
-    if values.dtype.kind in "biu":
-        return True
-    return values.dtype.kind == "f" and not np.isnan(values).all()
-
-
-def _check_numbers(X):
-    return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+    if levels is None or np.ndim(levels) == 0 or len(levels) == 0:
+        return None
+    levels = np.asarray(levels)
+    return np.sort(levels if levels.dtype.kind in "biuf" else levels.astype(object))

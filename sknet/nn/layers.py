@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 from sknet.nn.activations import Activation
 from sknet.nn.initializers import INITIALIZERS
@@ -102,7 +101,7 @@ class Dense(Layer):
     def backward(self, params, grads, x, delta, buffers):
         deactivate(self.activation, delta, buffers)
         matmul(x.T, delta, out=grads.weight)
-        np.sum(delta, axis=0, out=grads.bias)
+        np.add.reduce(delta, axis=0, out=grads.bias)
         if "delta" not in buffers:
             return None
         return matmul(delta, params.weight.T, out=buffers["delta"])
@@ -177,7 +176,7 @@ class LayerNorm(Layer):
         a = buffers["a"]
         self.activation.backward(buffers.get("z", a), a, delta)
         np.einsum("ni,ni->i", delta, buffers["u"], out=grads.gain)
-        np.sum(delta, axis=0, out=grads.bias)
+        np.add.reduce(delta, axis=0, out=grads.bias)
         delta *= params.gain
         # The derivative of u takes out the parts along 1 and along u.
         u, d = self._grouped(buffers["u"]), self._grouped(delta)
@@ -212,19 +211,18 @@ def deactivate(activation, delta, buffers):
 
 def matmul(x, w, out):
     """Write the product into ``out`` and return it; ``x`` may be sparse."""
-    if sparse.issparse(x):
-        # SciPy's public product cannot write into an array.
-        out[...] = x @ w
-        return out
-    return np.matmul(x, w, out=out)
+    if isinstance(x, np.ndarray):
+        return np.matmul(x, w, out=out)
+    # SciPy's public product cannot write into an array.
+    out[...] = x @ w
+    return out
 
 
 def _row_blocks(shape):
-    """Yield slices of rows that hold about ``BLOCK_SIZE`` elements each."""
+    """Return slices of rows that hold about ``BLOCK_SIZE`` elements each."""
     n_rows, n_columns = shape
     step = max(1, BLOCK_SIZE // n_columns)
-    for start in range(0, n_rows, step):
-        yield slice(start, min(start + step, n_rows))
+    return [slice(start, start + step) for start in range(0, n_rows, step)]
 
 
 LAYERS = {"dense": Dense, "dropout": Dropout, "layer_norm": LayerNorm}

@@ -29,6 +29,11 @@ class Loss:
     #: The values that y may have, in words.
     domain: ClassVar[str] = "any number"
 
+    @property
+    def one_output(self):
+        """Whether y must have one column."""
+        return False
+
     def in_domain(self, y):
         """Whether all of y are values that the loss is defined for."""
         return True
@@ -129,6 +134,10 @@ class Pinball(Loss):
         """Whether there is a column for each of several quantiles."""
         return not isinstance(self.quantile, Real)
 
+    @property
+    def one_output(self):
+        return self.several
+
     def n_raw(self, n_outputs):
         return len(self.quantile) if self.several else n_outputs
 
@@ -156,10 +165,10 @@ class HalfPoisson(Loss):
 
     out_activation = "exp"
     shifts_y = False
-    domain = "y >= 0, and not all zero"
+    domain = "y >= 0"
 
     def in_domain(self, y):
-        return bool((y >= 0).all() and (y > 0).any(axis=0).all())
+        return bool((y >= 0).all())
 
     def pointwise(self, y, raw, gradient_out):
         np.exp(raw, out=gradient_out)

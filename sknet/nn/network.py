@@ -133,7 +133,9 @@ class Network:
         """Return the raw predictions, a buffer of ``workspace``; ``rng`` only in training."""
         workspace.use_rows(X.shape[0])
         x = X
-        for i, (layer, views) in enumerate(zip(self.layers, self.views(params), strict=True)):
+        for i, (layer, views) in enumerate(
+            zip(self.layers, workspace.views(params), strict=True)
+        ):
             x = layer.forward(views, x, workspace.buffers[i], rng)
             workspace.outputs[i] = x
         return x
@@ -144,7 +146,7 @@ class Network:
         Return the gradient of the inputs if the workspace was made for it, else None.
         """
         inputs = [X, *workspace.outputs[:-1]]
-        views, grads = self.views(params), self.views(gradient_out)
+        views, grads = workspace.views(params), workspace.views(gradient_out)
         delta = workspace.delta
         for i in reversed(range(len(self.layers))):
             delta = self.layers[i].backward(
@@ -173,7 +175,9 @@ class Workspace:
             for widths in self._widths(network, input_gradient)
         ]
         self._whole_delta = np.empty((n_rows, network.n_outputs), dtype)
+        self._network = network
         self._cut = {}
+        self._views = {}
         self.outputs = [None] * len(network.layers)
         self.use_rows(n_rows)
 
@@ -193,3 +197,13 @@ class Workspace:
             buffers = [{name: b[:n_rows] for name, b in layer.items()} for layer in self._whole]
             self._cut[n_rows] = buffers, self._whole_delta[:n_rows]
         self.buffers, self.delta = self._cut[n_rows]
+
+    def views(self, vector):
+        """Return the network's views of ``vector``, remembered from one step to the next."""
+        known = self._views.get(id(vector))
+        if known is None or known[0] is not vector:
+            # Parameters and gradient; a solver with ever new vectors must not fill the memory.
+            if len(self._views) == 2:
+                self._views.clear()
+            known = self._views[id(vector)] = vector, self._network.views(vector)
+        return known[1]

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+#: Weights at a time, so that a product of them stays in cache.
+BLOCK_SIZE = 16_384
+
 
 @dataclass(frozen=True)
 class ElasticNet:
@@ -38,7 +41,9 @@ class ElasticNet:
     def add_gradient(self, w, out):
         """Add the gradient of the smooth part to ``out``."""
         if self.l2:
-            out += self.l2 * w
+            for start in range(0, w.size, BLOCK_SIZE):
+                block = slice(start, start + BLOCK_SIZE)
+                out[block] += self.l2 * w[block]
 
     def prox(self, w, step):
         """Shrink ``w`` in place by soft thresholding: sign(w) max(|w| - step l1, 0).

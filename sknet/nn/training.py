@@ -236,11 +236,24 @@ class Epoch:
             state.average = params.copy()
         self._workspace = Workspace(objective.network, batches.batch_size, params.dtype)
         self._gradient = np.empty_like(params)
-        decayless = rule.optimizer.without_decay()
-        self._groups = [
-            (group, rule.optimizer if group.penalized else decayless)
-            for group in objective.network.groups
-        ]
+        self._groups = self._make_groups()
+
+    def _make_groups(self):
+        """Return stretches of parameters with what a step on them takes.
+
+        Each is a slice, an optimizer, a factor of the learning rate, and whether a proximal
+        step follows; neighbours that are treated alike are one.
+        """
+        optimizer, l1 = self.rule.optimizer, bool(self.objective.penalty.l1)
+        groups: list[tuple] = []
+        for group in self.objective.network.groups:
+            rule = optimizer if group.penalized else optimizer.without_decay()
+            treatment = rule, group.lr_scale, l1 and group.penalized
+            where = group.where
+            if groups and groups[-1][1:] == treatment:
+                where = slice(groups.pop()[0].start, where.stop)
+            groups.append((where, *treatment))
+        return groups
 
     def run(self):
         """Return the mean over the batches of the objective before each step."""
@@ -259,19 +272,18 @@ class Epoch:
 
     def _step(self):
         """Move the parameters along the gradient, then towards exact zeros."""
-        penalty, state = self.objective.penalty, self.state
+        state = self.state
         state.n_updates += 1
-        for group, optimizer in self._groups:
-            params, slots = self.params[group.where], state.slots[:, group.where]
-            rate = self.learning_rate * group.lr_scale
-            optimizer.step(params, self._gradient[group.where], slots, state.n_updates, rate)
-            if group.penalized and penalty.l1:
-                penalty.prox(params, optimizer.effective_step(slots, state.n_updates, rate))
+        t = state.n_updates
+        for where, optimizer, lr_scale, proximal in self._groups:
+            params, slots = self.params[where], state.slots[:, where]
+            rate = self.learning_rate * lr_scale
+            optimizer.step(params, self._gradient[where], slots, t, rate)
+            if proximal:
+                self.objective.penalty.prox(params, optimizer.effective_step(slots, t, rate))
         if self.rule.ema_decay is not None:
-            t = state.n_updates
-            update_average(
-                state.average, self.params, min(self.rule.ema_decay, (1 + t) / (10 + t))
-            )
+            decay = min(self.rule.ema_decay, (1 + t) / (10 + t))
+            update_average(state.average, self.params, decay)
 
     def visible_params(self):
         """Return the parameters to evaluate: the average, with the zeros of those trained."""

@@ -204,12 +204,9 @@ def test_least_loss_is_at_the_estimated_quantity(name, make_target):
 def test_domain(name):
     loss = LOSSES[name]()
     good, zeros, bad = np.array([[1.0, 2.0]]), np.array([[0.0, 1.0]]), np.array([[-1.0, 1.0]])
-    all_zero = np.array([[0.0, 1.0], [0.0, 2.0]])
     assert loss.in_domain(good) is True
     assert loss.in_domain(bad) == (name not in {"poisson", "gamma"})
-    assert loss.in_domain(zeros) == (name not in {"poisson", "gamma"})
-    assert loss.in_domain(all_zero.T) == (name != "gamma")
-    assert loss.in_domain(all_zero) == (name not in {"poisson", "gamma"})
+    assert loss.in_domain(zeros) == (name != "gamma")
     # A log link needs a positive mean: such y may be scaled, but not shifted.
     assert loss.shifts_y == (loss.out_activation != "exp")
     assert (loss.domain == "any number") == loss.shifts_y

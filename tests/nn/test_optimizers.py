@@ -142,8 +142,10 @@ def test_effective_step_values():
     state = np.array([[1.0, 1.0], [4.0, 0.25]])
     lr_t = 0.1 * math.sqrt(1 - 0.999**3) / (1 - 0.9**3)
     expected = [lr_t / (2 + 1e-8), lr_t / (0.5 + 1e-8)]
-    assert_allclose(Adam().effective_step(state, 3, 0.1), expected, rtol=1e-14)
-    assert_allclose(AdamW().effective_step(state, 3, 0.1), expected, rtol=1e-14)
+    # Adam keeps m / (1 - beta_1) and v / (1 - beta_2).
+    moments = state / [[1 - 0.9], [1 - 0.999]]
+    assert_allclose(Adam().effective_step(moments, 3, 0.1), expected, rtol=1e-14)
+    assert_allclose(AdamW().effective_step(moments, 3, 0.1), expected, rtol=1e-14)
     assert_allclose(
         RMSprop().effective_step(state[1:], 3, 0.1), [0.1 / (2 + 1e-8), 0.1 / (0.5 + 1e-8)]
     )
