@@ -30,13 +30,13 @@ def augmentation(noise=0.0, mixup=0.0, seed=1):
 @pytest.mark.parametrize("scale", [0.1, 2.0])
 def test_noise_is_normal_and_on_numbers_alone(scale):
     batch = make_batch(weighted=True)
-    X, y, weight = augmentation(noise=scale)(batch)
-    noise = (X - batch.X)[:, :3]
+    noisy = augmentation(noise=scale)(batch)
+    noise = (noisy.X - batch.X)[:, :3]
     assert kstest(noise.ravel() / scale, "norm").pvalue > 0.01
     assert np.abs(np.corrcoef(noise.T) - np.eye(3)).max() < 0.06
-    assert_array_equal(X[:, 3:], batch.X[:, 3:])
-    assert_array_equal(y, batch.y)
-    assert_array_equal(weight, batch.sample_weight)
+    assert_array_equal(noisy.X[:, 3:], batch.X[:, 3:])
+    assert_array_equal(noisy.y, batch.y)
+    assert_array_equal(noisy.sample_weight, batch.sample_weight)
 
 
 def test_noise_differs_from_batch_to_batch():

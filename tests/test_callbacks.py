@@ -1,0 +1,811 @@
+"""Callbacks, checkpoints and resuming: with scikit-learn >= 1.9, and what is said without."""
+
+import copy
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import make_regression
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import sknet
+from sknet import NNClassifier, NNRegressor
+from sknet.callbacks import Checkpoint, FitCallback, TimeLimit
+
+try:
+    from sklearn.callback import ScoringMonitor
+
+    SUPPORTED = True
+except ImportError:
+    SUPPORTED = False
+
+
+def with_callbacks(test):
+    """Keep a test for where callbacks are; elsewhere their refusal is all there is to test."""
+    return test if SUPPORTED else None
+
+
+CONSTANT = {"batch_size": 20, "n_iter_no_change": np.inf, "random_state": 0}
+
+
+class Recorder(FitCallback):
+    """Writes down all that it is told."""
+
+    def __init__(self, stop_at=None):
+        self.stop_at = stop_at
+        self.calls = []
+        self.seen = []
+        self.fitted = []
+
+    def setup(self, estimator, context):
+        self.calls.append("setup")
+
+    def teardown(self, estimator, context):
+        self.calls.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None):
+        self.calls.append(f"begin {context.task_name} {context.task_id}")
+        self.seen.append((estimator, X, y, metadata))
+
+    def on_fit_task_end(
+        self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None
+    ):
+        self.calls.append(f"end {context.task_name} {context.task_id}")
+        self.seen.append((estimator, X, y, metadata))
+        self.fitted.append(fitted_estimator)
+        return context.task_name == "epoch" and context.task_id + 1 == self.stop_at
+
+
+class Interrupter(FitCallback):
+    """Is the user who presses Ctrl-C after some epochs."""
+
+    def __init__(self, epoch, error=KeyboardInterrupt):
+        self.epoch = epoch
+        self.error = error
+
+    def on_fit_task_end(self, estimator, context):
+        if context.task_name == "epoch" and context.task_id + 1 == self.epoch:
+            raise self.error
+
+
+@pytest.fixture
+def table():
+    """A frame with all that an encoder must remember."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(150, 3)), columns=["a", "b", "c"])
+    X["tree"] = rng.choice(["ash", "beech", "yew"], 150)
+    X["shop"] = rng.choice([f"shop {i}" for i in range(25)], 150)
+    y = (2 * X["a"] + (X["tree"] == "ash") + 0.1 * rng.normal(size=150)).to_numpy()
+    X.loc[::7, "b"] = np.nan
+    return X, y
+
+
+def same(one, other, X):
+    """Check that two fits ended alike, to the last bit."""
+    assert_array_equal(one._params, other._params)
+    assert_array_equal(one.predict(X), other.predict(X))
+    for name in ("loss", "validation_loss", "validation_score", "learning_rate"):
+        assert one.history_.get(name) == other.history_.get(name)
+    assert one.n_iter_ == other.n_iter_
+    assert one.best_iter_ == other.best_iter_
+    assert one.t_ == other.t_
+
+
+# Without support.
+
+
+if not SUPPORTED:
+
+    @pytest.mark.parametrize("callback", [Recorder(), TimeLimit(1), Checkpoint("x")], ids=type)
+    def test_set_callbacks_names_the_version_that_it_needs(problem, callback):
+        with pytest.raises(NotImplementedError, match=f"1.9; {sklearn.__version__} is"):
+            problem.cls().set_callbacks(callback)
+
+    def test_fit_works_without(problem):
+        network = problem.cls((4,), max_iter=3, **CONSTANT).fit(problem.X, problem.y)
+        assert network.n_iter_ == 3
+
+
+# The protocol.
+
+
+@with_callbacks
+def test_the_order_of_calls(problem):
+    recorder = Recorder()
+    network = problem.cls((4,), max_iter=2, **CONSTANT).set_callbacks(recorder)
+    network.fit(problem.X, problem.y)
+    assert recorder.calls == [
+        "setup", "begin fit 0", "begin epoch 0", "end epoch 0", "begin epoch 1", "end epoch 1",
+        "end fit 0", "teardown",
+    ]  # fmt: skip
+
+
+@with_callbacks
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_teardown_after_an_error(problem, error):
+    recorder = Recorder()
+    network = problem.cls((4,), max_iter=5, **CONSTANT)
+    network.set_callbacks(recorder, Interrupter(2, error))
+    with pytest.raises(error):
+        network.fit(problem.X, problem.y)
+    assert recorder.calls[0] == "setup" and recorder.calls[-1] == "teardown"
+    # The estimator is as it was, and can be fitted.
+    assert not hasattr(network, "n_iter_")
+    assert not {"_callback_fit_ctx", "_skl_callbacks_to_teardown"} & set(vars(network))
+    assert network.set_callbacks().fit(problem.X, problem.y).n_iter_ == 5
+
+
+@with_callbacks
+def test_each_fit_has_calls_of_its_own(problem):
+    recorder = Recorder()
+    network = problem.cls((4,), max_iter=3, **CONSTANT).set_callbacks(recorder)
+    network.fit(problem.X, problem.y)
+    first, recorder.calls = recorder.calls, []
+    network.fit(problem.X, problem.y)
+    assert recorder.calls == first
+    assert not {"_callback_fit_ctx", "_skl_callbacks_to_teardown"} & set(vars(network))
+
+
+@with_callbacks
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_callbacks_see_what_the_user_gave(table, solver):
+    X, y = table
+    y, weight = list(y), np.ones(150)
+    recorder = Recorder()
+    network = NNRegressor((4,), solver=solver, early_stopping=True, random_state=0)
+    network.set_params(max_iter=500, learning_rate_init=0.02)
+    network.set_callbacks(recorder).fit(X, y, weight)
+    assert len(recorder.seen) == 2 * (network.n_iter_ + 1)
+    for estimator, seen_X, seen_y, metadata in recorder.seen:
+        assert estimator is network
+        assert seen_X is X and seen_y is y
+        assert metadata["sample_weight"] is weight
+    recorder.seen.clear()
+    network.fit(X, y)
+    assert all(metadata is None for *_, metadata in recorder.seen)
+
+
+@with_callbacks
+def test_without_callbacks_nothing_changes(problem):
+    network = problem.cls((4,), max_iter=4, **CONSTANT)
+    watched = clone(network).set_callbacks(Recorder()).fit(problem.X, problem.y)
+    same(watched, network.fit(problem.X, problem.y), problem.X)
+    # They can be taken away again.
+    recorder = Recorder()
+    network.set_callbacks(recorder).set_callbacks().fit(problem.X, problem.y)
+    assert recorder.calls == []
+
+
+@with_callbacks
+def test_callbacks_follow_the_protocol(problem):
+    for other in [3, Recorder, SimpleNamespace(setup=None)]:
+        with pytest.raises(TypeError, match="FitCallback"):
+            problem.cls().set_callbacks(other)
+
+
+# The fitted estimator.
+
+
+@with_callbacks
+def test_the_fitted_estimator_is_as_if_the_fit_had_ended_there(problem):
+    recorder = Recorder()
+    network = problem.cls((4,), max_iter=5, dropout=0.1, ema_decay=0.8, **CONSTANT)
+    clone(network).set_callbacks(recorder).fit(problem.X, problem.y)
+    assert len(recorder.fitted) == 6
+    for n, fitted in zip([1, 2, 3, 4, 5, 5], recorder.fitted, strict=True):
+        assert type(fitted) is problem.cls
+        expected = clone(network).set_params(max_iter=n).fit(problem.X, problem.y)
+        same(fitted, expected, problem.X)
+        if problem.cls is NNClassifier:
+            assert_array_equal(fitted.classes_, expected.classes_)
+
+
+@with_callbacks
+def test_the_fitted_estimator_takes_the_user_s_frame(table):
+    X, y = table
+    recorder = Recorder()
+    NNRegressor((4,), max_iter=2, **CONSTANT).set_callbacks(recorder).fit(X, y)
+    for fitted in recorder.fitted:
+        assert list(fitted.feature_names_in_) == list(X.columns)
+        assert np.isfinite(fitted.predict(X)).all()
+
+
+@with_callbacks
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_the_last_fitted_estimator_is_the_result(problem, early_stopping):
+    recorder = Recorder()
+    network = problem.cls(
+        (8,), early_stopping=early_stopping, max_iter=30, batch_size=20, random_state=0,
+        learning_rate="cosine", learning_rate_init=0.1, n_iter_no_change=5,
+    )  # fmt: skip
+    network.set_callbacks(recorder).fit(problem.X, problem.y)
+    same(recorder.fitted[-1], network, problem.X)
+
+
+@with_callbacks
+@pytest.mark.parametrize("option", [{}, {"ema_decay": 0.8}, {"solver": "lbfgs"}], ids=str)
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_callbacks_get_copies(problem, option, early_stopping):
+    class Vandal(FitCallback):
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            for W in [*fitted_estimator.coefs_, *fitted_estimator.intercepts_]:
+                W[...] = np.nan
+            for values in fitted_estimator.history_.values():
+                values.clear()
+
+    options = {**CONSTANT, "early_stopping": early_stopping, "alpha": 0.1, "max_iter": 8}
+    if option.get("solver") == "lbfgs":
+        options |= {"max_iter": 2000, "n_iter_no_change": 5}
+    network = problem.cls((4,), **options, **option)
+    harmed = clone(network).set_callbacks(Vandal()).fit(problem.X, problem.y)
+    same(harmed, network.fit(problem.X, problem.y), problem.X)
+
+
+@with_callbacks
+def test_later_epochs_leave_earlier_copies_alone(problem):
+    class Keeper(FitCallback):
+        kept = []
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            self.kept.append((fitted_estimator, fitted_estimator._params.copy()))
+
+    network = problem.cls((4,), max_iter=4, **CONSTANT).set_callbacks(Keeper())
+    network.fit(problem.X, problem.y)
+    for fitted, params in Keeper.kept:
+        assert_array_equal(fitted._params, params)
+        assert not np.shares_memory(fitted._params, network._params)
+    assert len({fitted.loss_ for fitted, _ in Keeper.kept[:-1]}) == 4
+
+
+@with_callbacks
+def test_a_copy_is_made_only_for_those_who_ask(problem, monkeypatch):
+    from sknet._monitoring import CallbackObserver
+
+    made = []
+    original = CallbackObserver._fitted_attributes
+
+    def spy(self, params):
+        made.append(1)
+        return original(self, params)
+
+    monkeypatch.setattr(CallbackObserver, "_fitted_attributes", spy)
+    network = problem.cls((4,), max_iter=4, **CONSTANT)
+    clone(network).set_callbacks(TimeLimit(1000)).fit(problem.X, problem.y)
+    assert made == []
+    clone(network).set_callbacks(Recorder(), Recorder()).fit(problem.X, problem.y)
+    assert len(made) == 4
+
+
+# Stopping.
+
+
+@with_callbacks
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_callback_stops_training(problem, solver, early_stopping):
+    network = problem.cls((4,), solver=solver, max_iter=50, early_stopping=early_stopping)
+    network.set_params(random_state=0).set_callbacks(Recorder(stop_at=3))
+    # Which is no failure to converge: a warning would be an error.
+    network.fit(problem.X, problem.y)
+    assert network.n_iter_ == len(network.loss_curve_) == 3
+    assert np.isfinite(network.predict_proba(problem.X) if problem.cls is NNClassifier
+                       else network.predict(problem.X)).all()  # fmt: skip
+
+
+@with_callbacks
+def test_all_callbacks_are_told_of_the_last_epoch(problem):
+    first, second = Recorder(stop_at=2), Recorder()
+    network = problem.cls((4,), max_iter=9, **CONSTANT).set_callbacks(first, second)
+    network.fit(problem.X, problem.y)
+    assert second.calls.count("end epoch 1") == 1
+    assert second.calls[-2:] == ["end fit 0", "teardown"]
+
+
+@with_callbacks
+def test_lbfgs_reports_its_iterations(problem):
+    recorder = Recorder()
+    network = problem.cls((4,), solver="lbfgs", alpha=0.1, max_iter=1000, random_state=0)
+    plain = clone(network).fit(problem.X, problem.y)
+    network.set_callbacks(recorder).fit(problem.X, problem.y)
+    same(network, plain, problem.X)
+    assert network.n_iter_ > 5
+    assert sum(call.startswith("end epoch") for call in recorder.calls) == network.n_iter_
+    losses = [fitted.loss_ for fitted in recorder.fitted]
+    assert losses[:-1] == network.loss_curve_
+
+
+# scikit-learn's own.
+
+
+PROGRESS = """
+import numpy as np
+from sklearn.callback import ProgressBar
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sknet import NNRegressor
+
+if __name__ == "__main__":
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    network = NNRegressor((4,), max_iter=4, learning_rate="cosine", random_state=0)
+    {use}.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(X, X[:, 0])
+    print("the end")
+"""
+
+
+def run_script(script, **options):
+    """Run a script of its own process with this sknet; bars' threads end, or it does not."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(sknet.__file__).parents[1]),
+        "OPENBLAS_NUM_THREADS": "1",
+        "COLUMNS": "120",
+    }
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        capture_output=True, text=True, timeout=30, env=environment, **options,
+    )  # fmt: skip
+
+
+@with_callbacks
+@pytest.mark.parametrize(
+    "use",
+    [
+        "network",
+        "make_pipeline(StandardScaler(), network)",
+        "GridSearchCV(network, {'alpha': [0, 1]}, cv=2, n_jobs=2)",
+    ],
+    ids=["alone", "pipeline", "search"],
+)
+def test_progress_bar(use):
+    # A process of its own: a bar that nobody ends would keep pytest from ending.
+    result = run_script(PROGRESS.replace("{use}", use))
+    assert result.returncode == 0, result.stderr
+    assert "the end" in result.stdout
+    bars = [line for line in result.stdout.splitlines() if "NNRegressor - fit" in line]
+    # Two folds of two candidates, and the refit.
+    assert len(bars) >= (5 if "Grid" in use else 1)
+    assert all("100%" in line for line in bars[-1:])
+
+
+@with_callbacks
+def test_scoring_monitor_alone(regression):
+    X, y = regression
+    monitor = ScoringMonitor(scoring="r2")
+    network = NNRegressor((4,), max_iter=4, **CONSTANT).set_callbacks(monitor).fit(X, y)
+    log = monitor.get_logs().data
+    epochs = [row for row in log if row["task_name"] == "epoch"]
+    assert [row["task_id"] for row in epochs] == [0, 1, 2, 3]
+    for n, row in enumerate(epochs, 1):
+        expected = NNRegressor((4,), max_iter=n, **CONSTANT).fit(X, y)
+        assert row["r2"] == pytest.approx(r2_score(y, expected.predict(X)))
+    assert network.score(X, y) == pytest.approx(epochs[-1]["r2"])
+
+
+@with_callbacks
+def test_scoring_monitor_of_frames_and_weights(table):
+    X, y = table
+    weight = np.random.default_rng(0).uniform(0.1, 3, len(y))
+    monitor = ScoringMonitor(scoring="neg_mean_squared_error")
+    network = NNRegressor((4,), max_iter=2, **CONSTANT).set_callbacks(monitor)
+    network.fit(X, y, weight)
+    last = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"][-1]
+    expected = -np.average((network.predict(X) - y) ** 2, weights=weight)
+    assert last["neg_mean_squared_error"] == pytest.approx(expected)
+
+
+@with_callbacks
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_scoring_monitor_in_a_search(regression, n_jobs):
+    X, y = regression
+    monitor = ScoringMonitor(scoring="r2")
+    network = NNRegressor((4,), max_iter=3, **CONSTANT).set_callbacks(monitor)
+    GridSearchCV(network, {"alpha": [0.0, 0.1]}, cv=2, n_jobs=n_jobs).fit(X, y)
+    log = monitor.get_logs().data
+    epochs = [row for row in log if row["task_name"] == "epoch"]
+    # Two folds of two candidates, and the refit, with three epochs each.
+    assert len(epochs) == (4 + 1) * 3
+    assert len({row["parent_task_id_path"] for row in epochs}) == 5
+    assert np.isfinite([row["r2"] for row in epochs]).all()
+
+
+@with_callbacks
+def test_in_a_pipeline_callbacks_see_transformed_rows(regression):
+    X, y = regression
+    recorder = Recorder()
+    network = NNRegressor((4,), max_iter=2, **CONSTANT).set_callbacks(recorder)
+    make_pipeline(StandardScaler(), network).fit(X, y)
+    for _, seen, _, _ in recorder.seen:
+        assert_allclose(seen.mean(axis=0), 0, atol=1e-12)
+    assert recorder.calls[-1] == "teardown"
+
+
+# TimeLimit.
+
+
+@with_callbacks
+def test_time_limit_stops(problem):
+    network = problem.cls((4,), max_iter=10**6, n_iter_no_change=10**6, tol=0, random_state=0)
+    network.set_callbacks(TimeLimit(1e-9)).fit(problem.X, problem.y)
+    assert network.n_iter_ == 1
+    network.set_callbacks(TimeLimit(0.2)).fit(problem.X, problem.y)
+    assert 1 < network.n_iter_ < 10**6
+    assert sum(network.history_["seconds"]) < 5
+
+
+@with_callbacks
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_time_limit_that_is_not_reached(problem, solver):
+    network = problem.cls((4,), solver=solver, alpha=0.1, early_stopping=True, max_iter=2000)
+    network.set_params(random_state=0)
+    plain = clone(network).fit(problem.X, problem.y)
+    same(network.set_callbacks(TimeLimit(1e6)).fit(problem.X, problem.y), plain, problem.X)
+
+
+@with_callbacks
+def test_time_counts_from_the_start_of_each_fit(problem):
+    limit = TimeLimit(0.3)
+    network = problem.cls((4,), max_iter=2, **CONSTANT).set_callbacks(limit)
+    time.sleep(0.4)
+    for _ in range(2):
+        assert network.fit(problem.X, problem.y).n_iter_ == 2
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
+def test_time_limits_are_positive(seconds):
+    with pytest.raises(ValueError, match="seconds must be > 0"):
+        TimeLimit(seconds)
+
+
+# Checkpoint.
+
+
+@pytest.mark.parametrize("every", [0, -2, 1.5, "2", None])
+def test_every_is_a_positive_integer(every):
+    with pytest.raises(ValueError, match="every must be an integer >= 1"):
+        Checkpoint("file", every=every)
+
+
+@with_callbacks
+@pytest.mark.parametrize("every, last", [(1, 7), (3, 6), (5, 5)])
+def test_the_file_holds_an_estimator_of_its_epoch(problem, tmp_path, every, last):
+    path = tmp_path / "network.joblib"
+    network = problem.cls((4,), max_iter=7, **CONSTANT)
+    clone(network).set_callbacks(Checkpoint(path, every=every)).fit(problem.X, problem.y)
+    saved = joblib.load(path)
+    same(saved, network.set_params(max_iter=last).fit(problem.X, problem.y), problem.X)
+    assert "_skl_callbacks" not in vars(saved)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@with_callbacks
+def test_no_file_before_an_epoch_is_due(problem, tmp_path):
+    path = tmp_path / "network.joblib"
+    network = problem.cls((4,), max_iter=3, **CONSTANT)
+    network.set_callbacks(Checkpoint(path, every=4)).fit(problem.X, problem.y)
+    assert not path.exists()
+
+
+@with_callbacks
+def test_a_file_is_replaced_whole_or_not_at_all(problem, tmp_path, monkeypatch):
+    path = tmp_path / "network.joblib"
+    network = problem.cls((4,), max_iter=5, **CONSTANT)
+    clone(network).set_callbacks(Checkpoint(path)).fit(problem.X, problem.y)
+    before = path.read_bytes()
+
+    def fail(value, file):
+        file.write(b"half a file")
+        raise OSError("disk full")
+
+    monkeypatch.setattr("sknet.callbacks.joblib.dump", fail)
+    with pytest.raises(OSError, match="disk full"):
+        clone(network).set_callbacks(Checkpoint(path)).fit(problem.X, problem.y)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+RESUMED = [
+    {},
+    {
+        # Falls twice, and ends the training the third time.
+        "solver": "sgd",
+        "learning_rate": "adaptive",
+        "learning_rate_init": 1e-5,
+        "n_iter_no_change": 5,
+        "tol": 0.5,
+        "max_iter": 40,
+    },
+    {"solver": "rmsprop", "learning_rate": "one_cycle"},
+    {"learning_rate": "invscaling", "learning_rate_init": 0.05},
+    {"early_stopping": True, "dropout": 0.2, "mixup": 0.3, "ema_decay": 0.9},
+    {"n_members": 3, "input_noise": 0.2, "normalization": "layer"},
+    {"numeric_embedding": "periodic", "dtype": "float32"},
+    {"early_stopping": True, "shuffle": False, "alpha": 0.1, "l1_ratio": 0.5},
+]
+
+
+@with_callbacks
+@pytest.mark.parametrize("options", RESUMED, ids=str)
+@pytest.mark.parametrize("random_state", [0, None])
+def test_an_interrupted_fit_goes_on(table, tmp_path, options, random_state):
+    X, y = table
+    path = tmp_path / "network.joblib"
+    network = NNRegressor((6,), **{"max_iter": 16, **CONSTANT, **options})
+    network.set_params(random_state=random_state)
+    np.random.seed(5)
+    whole = clone(network).fit(X, y)
+    assert whole.n_iter_ > 9
+    np.random.seed(5)
+    killed = clone(network).set_callbacks(Checkpoint(path, every=4), Interrupter(10))
+    with pytest.raises(KeyboardInterrupt):
+        killed.fit(X, y)
+    assert joblib.load(path).n_iter_ == 8
+    resumed = clone(network).fit(X, y, resume_from=path)
+    same(resumed, whole, X)
+    assert set(vars(resumed)) == set(vars(whole))
+
+
+@with_callbacks
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_an_interrupted_classifier_goes_on(request, kind, tmp_path):
+    X, y = request.getfixturevalue(kind)
+    path = tmp_path / "network.joblib"
+    weight = np.random.default_rng(0).uniform(0.1, 3, len(y))
+    network = NNClassifier(
+        (6,), max_iter=12, early_stopping=True, label_smoothing=0.1, class_weight="balanced",
+        **CONSTANT,
+    )  # fmt: skip
+    whole = clone(network).fit(X, y, weight)
+    with pytest.raises(KeyboardInterrupt):
+        clone(network).set_callbacks(Checkpoint(path), Interrupter(5)).fit(X, y, weight)
+    resumed = clone(network).fit(X, y, weight, resume_from=str(path))
+    same(resumed, whole, X)
+    assert_array_equal(resumed.classes_, whole.classes_)
+
+
+@with_callbacks
+def test_a_fit_can_be_resumed_twice_and_with_given_validation_rows(problem, tmp_path):
+    path = tmp_path / "network.joblib"
+    X, y = problem.X, problem.y
+    held_out = {"X_val": X[:20], "y_val": y[:20]}
+    network = problem.cls((6,), max_iter=15, dropout=0.1, **CONSTANT)
+    whole = clone(network).fit(X, y, **held_out)
+    with pytest.raises(KeyboardInterrupt):
+        clone(network).set_callbacks(Checkpoint(path), Interrupter(5)).fit(X, y, **held_out)
+    resumed = clone(network).set_callbacks(Checkpoint(path), Interrupter(4))
+    with pytest.raises(KeyboardInterrupt):
+        resumed.fit(X, y, **held_out, resume_from=path)
+    # Nothing of the file is left in an estimator whose fit failed.
+    assert not hasattr(resumed, "n_iter_")
+    # Each time the file of the last epoch was written before the interrupt.
+    assert joblib.load(path).n_iter_ == 5 + 4
+    same(clone(network).fit(X, y, **held_out, resume_from=path), whole, X)
+
+
+@with_callbacks
+def test_callbacks_go_on_with_a_resumed_fit(problem, tmp_path):
+    path = tmp_path / "network.joblib"
+    network = problem.cls((6,), max_iter=9, **CONSTANT)
+    with pytest.raises(KeyboardInterrupt):
+        clone(network).set_callbacks(Checkpoint(path), Interrupter(6)).fit(problem.X, problem.y)
+    recorder = Recorder()
+    resumed = clone(network).set_callbacks(recorder, Checkpoint(path))
+    resumed.fit(problem.X, problem.y, resume_from=path)
+    assert resumed.n_iter_ == 9
+    assert [fitted.n_iter_ for fitted in recorder.fitted][-2:] == [9, 9]
+    assert joblib.load(path).n_iter_ == 9
+    # The callbacks set on it are its own, not the file's.
+    assert resumed._skl_callbacks[0] is recorder
+
+
+@with_callbacks
+def test_a_finished_fit_can_be_resumed(problem, tmp_path):
+    path = tmp_path / "network.joblib"
+    network = problem.cls((6,), max_iter=6, **CONSTANT)
+    whole = clone(network).set_callbacks(Checkpoint(path)).fit(problem.X, problem.y)
+    same(clone(network).fit(problem.X, problem.y, resume_from=path), whole, problem.X)
+    longer = clone(network).set_params(max_iter=9)
+    resumed = clone(longer).fit(problem.X, problem.y, resume_from=path)
+    same(resumed, longer.fit(problem.X, problem.y), problem.X)
+
+
+@with_callbacks
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+def test_a_fit_that_stopped_early_does_not_go_on(regression, tmp_path, ema_decay):
+    # The process may die between the last epoch's file and the end of the fit.
+    X, y = regression
+    path = tmp_path / "network.joblib"
+    network = NNRegressor(
+        (8,), early_stopping=True, n_iter_no_change=2, tol=0.05, max_iter=300, batch_size=20,
+        learning_rate_init=0.05, ema_decay=ema_decay, random_state=0,
+    )  # fmt: skip
+    whole = clone(network).set_callbacks(Checkpoint(path)).fit(X, y)
+    assert whole.n_iter_ < 300
+    same(clone(network).fit(X, y, resume_from=path), whole, X)
+
+
+@with_callbacks
+def test_resume_with_warm_start_goes_by_the_file(problem, tmp_path):
+    path = tmp_path / "network.joblib"
+    network = problem.cls((6,), max_iter=8, warm_start=True, **CONSTANT)
+    whole = clone(network).fit(problem.X, problem.y)
+    with pytest.raises(KeyboardInterrupt):
+        clone(network).set_callbacks(Checkpoint(path), Interrupter(4)).fit(problem.X, problem.y)
+    other = clone(network).fit(problem.X[:50], problem.y[:50])
+    same(other.fit(problem.X, problem.y, resume_from=path), whole, problem.X)
+
+
+def make_checkpoint(problem, path, **options):
+    network = problem.cls((6,), **{"max_iter": 4, **CONSTANT, **options})
+    return network.set_callbacks(Checkpoint(path)).fit(problem.X, problem.y).set_callbacks()
+
+
+@with_callbacks
+def test_files_that_are_no_checkpoints(problem, tmp_path, forbid_training):
+    path = tmp_path / "network.joblib"
+    make_checkpoint(problem, path)
+    other = NNClassifier if problem.cls is NNRegressor else NNRegressor
+    fitted = problem.cls((6,), max_iter=2, **CONSTANT).fit(problem.X, problem.y)
+    forbid_training()
+    with pytest.raises(ValueError, match=f"is not a checkpoint of {other.__name__}"):
+        other((6,)).fit(problem.X, (problem.y > 0).astype(int), resume_from=path)
+    for value in [{"a": 1}, StandardScaler(), fitted, copy.copy(problem.cls((6,)))]:
+        joblib.dump(value, tmp_path / "other.joblib")
+        with pytest.raises(ValueError, match="is not a checkpoint"):
+            problem.cls((6,)).fit(problem.X, problem.y, resume_from=tmp_path / "other.joblib")
+    with pytest.raises(FileNotFoundError):
+        problem.cls((6,)).fit(problem.X, problem.y, resume_from=tmp_path / "none.joblib")
+
+
+@with_callbacks
+def test_a_pickle_of_partial_fit_is_no_checkpoint(problem, tmp_path):
+    # Its state is that of a pass over one chunk, and its rare levels are kept.
+    network = problem.cls((6,), **CONSTANT)
+    classes = {"classes": [0, 1]} if problem.cls is NNClassifier else {}
+    network.partial_fit(problem.X, problem.y, **classes)
+    joblib.dump(network, tmp_path / "partial.joblib")
+    with pytest.raises(ValueError, match="is not a checkpoint"):
+        clone(network).fit(problem.X, problem.y, resume_from=tmp_path / "partial.joblib")
+
+
+@with_callbacks
+@pytest.mark.parametrize(
+    "change, match",
+    [
+        ({"hidden_layer_sizes": (7,)}, "layers have changed"),
+        ({"activation": "tanh"}, "layers have changed"),
+        ({"n_members": 2}, "layers have changed"),
+        ({"numeric_embedding": "periodic"}, "layers have changed"),
+        ({"solver": "lbfgs"}, "solver"),
+        ({"solver": "sgd"}, "solver"),
+        ({"solver": "rmsprop"}, "solver"),
+        ({"solver": "adamw"}, "solver"),
+    ],
+    ids=str,
+)
+def test_parameters_that_changed(problem, tmp_path, change, match, forbid_training):
+    path = tmp_path / "network.joblib"
+    network = make_checkpoint(problem, path).set_params(max_iter=8, **change)
+    forbid_training()
+    with pytest.raises(ValueError, match=match):
+        network.fit(problem.X, problem.y, resume_from=path)
+
+
+@with_callbacks
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_data_that_changed(problem, tmp_path, early_stopping, forbid_training):
+    path = tmp_path / "network.joblib"
+    network = make_checkpoint(problem, path, early_stopping=early_stopping)
+    network.set_params(max_iter=8)
+    forbid_training()
+    X, y = problem.X, problem.y
+    with pytest.raises(ValueError, match="rows"):
+        network.fit(X[:-1], y[:-1], resume_from=path)
+    with pytest.raises(ValueError, match="features"):
+        network.fit(X[:, 1:], y, resume_from=path)
+    if problem.cls is NNClassifier:
+        with pytest.raises(ValueError, match="labels that training lacks"):
+            network.fit(X, y + 1, resume_from=path)
+
+
+@with_callbacks
+def test_lbfgs_saves_but_cannot_go_on(problem, tmp_path):
+    path = tmp_path / "network.joblib"
+    network = problem.cls((6,), solver="lbfgs", alpha=0.1, max_iter=1000, random_state=0)
+    network.set_callbacks(Checkpoint(path)).fit(problem.X, problem.y)
+    saved = joblib.load(path)
+    assert saved.n_iter_ == network.n_iter_
+    assert_allclose(saved.predict(problem.X), network.predict(problem.X))
+    with pytest.raises(ValueError, match="lbfgs.* cannot go on from a checkpoint"):
+        network.fit(problem.X, problem.y, resume_from=path)
+
+
+@with_callbacks
+def test_an_estimator_with_callbacks_is_pickled(problem, tmp_path):
+    network = problem.cls((6,), max_iter=2, **CONSTANT)
+    network.set_callbacks(TimeLimit(1000), Checkpoint(tmp_path / "file")).fit(
+        problem.X, problem.y
+    )
+    again = pickle.loads(pickle.dumps(network))
+    assert_array_equal(again.predict(problem.X), network.predict(problem.X))
+
+
+# A process that is killed.
+
+
+KILLED = """
+import json, sys, time
+import numpy as np
+from sknet.callbacks import Checkpoint, FitCallback
+from threadpoolctl import threadpool_limits
+import sknet
+
+class Slow(FitCallback):
+    def on_fit_task_end(self, estimator, context):
+        time.sleep(0.03)
+
+data = np.load(sys.argv[1])
+network = getattr(sknet, sys.argv[2])((8,), **json.loads(sys.argv[3]))
+with threadpool_limits(1, user_api="blas"):
+    network.set_callbacks(Checkpoint(sys.argv[4], every=2), Slow()).fit(data["X"], data["y"])
+print("not killed")
+"""
+
+
+@with_callbacks
+@pytest.mark.parametrize(
+    "cls, options",
+    [
+        (
+            NNRegressor,
+            {"early_stopping": True, "dropout": 0.2, "mixup": 0.3, "ema_decay": 0.9},
+        ),
+        (NNClassifier, {"input_noise": 0.1, "n_members": 2, "batch_size": 64}),
+    ],
+    ids=["regressor", "classifier"],
+)
+def test_a_killed_process_s_fit_goes_on(tmp_path, cls, options):
+    X, y = make_regression(300, 6, noise=5.0, random_state=0)
+    X[::9, 2] = np.nan
+    y = (y > 0).astype(int) if cls is NNClassifier else y
+    np.savez(tmp_path / "data.npz", X=X, y=y)
+    options = {**options, "max_iter": 400, "learning_rate": "cosine", "random_state": 0}
+    options["n_iter_no_change"] = 400
+    path = tmp_path / "network.joblib"
+    arguments = [tmp_path / "data.npz", cls.__name__, json.dumps(options), path]
+    environment = {**os.environ, "PYTHONPATH": str(Path(sknet.__file__).parents[1])}
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, *map(str, arguments)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    out, error = process.communicate()
+    assert path.exists() and process.returncode == -signal.SIGKILL, error
+    assert out == ""
+    done = joblib.load(path).n_iter_
+    assert done % 2 == 0 and 0 < done < 400
+    network = cls((8,), **options)
+    resumed = clone(network).fit(X, y, resume_from=path)
+    same(resumed, network.fit(X, y), X)
+    assert resumed.n_iter_ > done
