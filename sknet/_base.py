@@ -12,7 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 from sknet import _validation as checks
 from sknet._batching import prediction_blocks
 from sknet._building import choose_dtype, encoded_names, make_network
-from sknet._fitting import Run, fit_network, fit_one_pass, split_off_validation
+from sknet._fitting import (
+    Run,
+    fit_network,
+    fit_one_pass,
+    load_checkpoint,
+    split_off_validation,
+)
 from sknet._monitoring import CallbackObserver
 from sknet.data.encoding import TableEncoder
 from sknet.nn.network import Workspace
@@ -108,33 +114,44 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         model = copy.copy(self)
         vars(model).pop("_run", None)
         warm = self.warm_start and self.__sklearn_is_fitted__()
-        run = Run.start(self.random_state)
+        run = None
         if resume_from is not None:
             run, warm = model._adopt(resume_from), True
         data = model._check_training_data(X, y, sample_weight, reset=not warm)
         held_out = checks.check_validation_data(
             model, X_val, y_val, sample_weight_val, numeric_y=self._numeric_y
         )
+        # Drawn after the checks, so that an error leaves a given RandomState as it was.
+        run = run or Run.start(self.random_state)
         model._start(data, run, warm=warm)
-        data = model._weighted(data)
+        source = X if held_out is None else X_val
         if held_out is not None:
             model._check_target(held_out.y, "y_val")
-            held_out = model._weighted(held_out)
-        else:
+            held_out = model._weighted(held_out, data)
+        data = model._weighted(data, data)
+        if held_out is None:
             data, held_out = split_off_validation(model, data, run)
-        run.expect_rows(data.X.shape[0])
+        held_out = held_out and (held_out, source)
+        run.expect(self, data)
         observer = CallbackObserver.start(self, model, run, X, y, sample_weight)
         result = fit_network(model, data, held_out, run, observer)
-        model._set_record(result.history, run.n_rows)
+        model._set_record(result.history, data.X.shape[0])
         if observer is not None:
             observer.finish(model)
-        self.__dict__ = model.__dict__
+        self._become(model)
         self._warn_of(result)
         return self
 
+    def _become(self, model):
+        """Take over a model's attributes, all at once; callbacks' own stay as they are."""
+        callbacks = checks.CALLBACK_ATTRIBUTES
+        own = {name: value for name, value in vars(self).items() if name in callbacks}
+        others = {name: value for name, value in vars(model).items() if name not in callbacks}
+        self.__dict__ = {**others, **own}
+
     def _adopt(self, path):
         """Take over what a checkpoint knows, and return its run."""
-        saved = checks.load_checkpoint(self, path)
+        saved = load_checkpoint(self, path)
         parameters = self.get_params(deep=False)
         kept = {k: v for k, v in vars(saved).items() if k not in parameters}
         run = kept.pop("_run")
@@ -162,8 +179,8 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _update_target(self, data, run):
         """Let further rows join what is known of y, without changing the predictions."""
 
-    def _weighted(self, data):
-        """Return the rows with the weights that they shall have in training."""
+    def _weighted(self, data, training):
+        """Return the rows with the weights that they shall have, given the training rows."""
         return data
 
     def _smoothed(self, y):
@@ -251,10 +268,10 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         model._start(data, run, warm=not first, partial=True, classes=classes)
         if not first:
             model._update_target(data, run)
-        result = fit_one_pass(model, model._weighted(data), run)
+        result = fit_one_pass(model, model._weighted(data, data), run)
         model._run = run
         model._extend_record(vars(self), result.history, data.X.shape[0])
-        self.__dict__ = model.__dict__
+        self._become(model)
         return self
 
     def _extend_record(self, before, history, n_rows):

@@ -33,27 +33,29 @@ def mini_batches(model, data, streams):
 
 def training_blocks(model, data):
     """Return blocks of all rows to train on, for a solver that takes them at once."""
-    return _encoded(model, data, _block_rows(model), training=True)
+    return _encoded(model, data, _block_rows(model, data.X), training=True)
 
 
 def validation_blocks(model, data):
     """Return blocks of rows to evaluate again and again."""
-    return _encoded(model, data, _block_rows(model))
+    return _encoded(model, data, _block_rows(model, data.X))
 
 
 def prediction_blocks(model, X):
     """Return blocks of rows to predict for, each encoded when its turn comes."""
     encode = partial(model._table.transform, dtype=model._params.dtype)
-    return Batches(Batch(X), _block_rows(model), encode)
+    return Batches(Batch(X), _block_rows(model, X), encode)
 
 
-def _block_rows(model):
-    return max(1, BLOCK_ELEMENTS // max(model._network.widths))
+def _block_rows(model, X):
+    """Return how many rows fit a block; sparse ones take no room before the first layer."""
+    widths = model._network.widths
+    return max(1, BLOCK_ELEMENTS // max(widths[1:] if sparse.issparse(X) else widths))
 
 
 def _encoded(model, data, batch_size, *, training=False, **options):
     """Return batches of encoded rows and targets, with weights of mean one."""
-    X, y, weight = data
+    X, y, weight = data.X, data.y, data.sample_weight
     dtype = model._params.dtype
     y = model._target.transform(y, dtype)
     if training:

@@ -95,8 +95,10 @@ def _hidden_layers(estimator, n_members):
 
 def make_loss(estimator, name=None):
     """Return the estimator's loss; ``name`` is the registered one if not its parameter."""
-    given = estimator.loss
-    return _instance(name or given if isinstance(given, str) else given, LOSSES, estimator)
+    loss = estimator.loss
+    if name is not None and isinstance(loss, str):
+        loss = name
+    return _instance(loss, LOSSES, estimator)
 
 
 def make_optimizer_and_penalty(estimator):

@@ -40,12 +40,12 @@ batch_size : int or "auto", default="auto"
 learning_rate : str or Schedule, default="constant"
     {_names(SCHEDULES, "adaptive")}, or an instance of a ``Schedule`` of
     ``sknet.nn.schedules``: what ``learning_rate_init`` is multiplied by as training goes
-    on. "invscaling" divides by ``t ** power_t`` with t the rows seen in earlier epochs;
+    on. "invscaling" divides by ``(t + 1) ** power_t``, t the rows seen in earlier epochs;
     "cosine", "one_cycle" and "coslog" reach zero at ``max_iter``; "adaptive" divides by
     five when progress stalls, instead of stopping, down to 1e-6. All stochastic solvers
     follow it.
 learning_rate_init : float, default=0.001
-    The learning rate that the schedule starts from.
+    The learning rate that the schedule multiplies: its highest.
 power_t : float, default=0.5
     Exponent of "invscaling".
 max_iter : int, default=200
@@ -78,7 +78,8 @@ epsilon : float, default=1e-8
     Term against division by zero of "adam", "adamw" and "rmsprop".
 n_iter_no_change : int or inf, default=10
     Epochs in a row without improvement after which training stops; of the validation
-    score with early stopping, else of the objective.
+    score with early stopping, else of the objective. Without early stopping a learning
+    rate that falls to zero ("cosine", "one_cycle", "coslog") runs all ``max_iter`` epochs.
 max_fun : int, default=15000
     Function evaluations of "lbfgs" at the most.
 dropout : float in [0, 1) or array-like, default=0.0
@@ -101,7 +102,7 @@ n_members : int, default=1
 scoring : str, callable or None, default="loss"
     What early stopping watches: "loss" is minus the loss without penalty, else a scorer of
     scikit-learn or its name, or None for the estimator's ``score``. A callable gets the
-    estimator, X and y, and ``sample_weight`` where rows have weights.
+    estimator, X and y as given to ``fit``, and ``sample_weight`` where rows have weights.
 standardize : bool, default=True
     Whether to scale inside. Inputs: centred at the median, divided by the interquartile
     range, and clipped smoothly to +-3, so that outliers neither dominate nor disappear
@@ -152,7 +153,7 @@ t_ : int
 n_layers_ : int
     Layers, input and output included.
 n_outputs_ : int
-    Columns of the raw predictions.
+    Outputs: numbers to predict, labels, or classes (one for two classes).
 out_activation_ : str
     What turns raw predictions into predictions: "identity", "exp", "logistic", "softmax".
 n_features_in_ : int

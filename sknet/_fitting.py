@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import joblib
 import numpy as np
 
 from sknet._batching import mini_batches, training_blocks
@@ -20,6 +21,8 @@ from sknet.nn.training import Stopping, TrainingState, train
 
 #: Rows of training data above which early_stopping="auto" is on.
 EARLY_STOPPING_ROWS = 10_000
+#: Rows, evenly spread, by which a resumed fit knows its data.
+FINGERPRINT_ROWS = 1000
 
 
 @dataclass
@@ -34,6 +37,8 @@ class Run:
     params: np.ndarray | None = None
     state: TrainingState | None = None
     n_rows: int = 0
+    parameters: dict[str, str] | None = None
+    fingerprint: str = ""
 
     @classmethod
     def start(cls, random_state):
@@ -41,20 +46,53 @@ class Run:
         streams = random_streams(random_state)
         return cls(streams, int(streams["split"].integers(np.iinfo(np.int32).max)))
 
-    def expect_rows(self, n_rows):
-        """Raise if a run that has begun would go on with another number of rows.
+    def expect(self, estimator, data):
+        """Remember parameters and data, or hold those that a run goes on with against them.
 
         Raises
         ------
         ValueError
-            With both numbers.
+            If a run that has begun would go on with others.
         """
-        if self.n_rows not in (0, n_rows):
+        parameters = estimator.get_params(deep=False)
+        free = {"verbose", "warm_start", "max_iter"}
+        parameters = {k: repr(v) for k, v in parameters.items() if k not in free}
+        step = max(1, data.X.shape[0] // FINGERPRINT_ROWS)
+        fingerprint = joblib.hash((data.X.shape, *data.take(slice(None, None, step))))
+        if self.parameters is None:
+            self.n_rows, self.parameters = data.X.shape[0], parameters
+            self.fingerprint = fingerprint
+        changed = [k for k, v in parameters.items() if self.parameters[k] != v]
+        if changed:
             raise ValueError(
-                f"The checkpoint's fit trains on {self.n_rows} rows, this one on {n_rows}. "
-                "Resume with the same data, or fit anew."
+                f"Since the checkpoint these parameters have changed: {changed}. Set them back "
+                "to resume, or fit anew."
             )
-        self.n_rows = n_rows
+        if self.fingerprint != fingerprint:
+            raise ValueError(
+                f"The checkpoint's fit was of other training rows ({self.n_rows} of them; now "
+                f"{data.X.shape[0]}). Resume with the same data, or fit anew."
+            )
+
+
+def load_checkpoint(estimator, path):
+    """Return the estimator that a checkpoint's file holds.
+
+    Raises
+    ------
+    ValueError
+        If it holds something else, or a solver that cannot go on.
+    """
+    saved = joblib.load(path)
+    run = getattr(saved, "_run", None)
+    # partial_fit keeps a run as well, but none of a fit.
+    if type(saved) is not type(estimator) or run is None or run.parameters is None:
+        raise ValueError(
+            f"{path} is not a checkpoint of {type(estimator).__name__}: it holds {saved!r}."
+        )
+    if run.state is None:
+        raise ValueError("solver='lbfgs' cannot go on from a checkpoint; fit anew.")
+    return saved
 
 
 def split_off_validation(model, data, run):
@@ -76,8 +114,10 @@ def fit_network(model, data, held_out, run, observe=None):
     ----------
     model : BaseNN
         Encoders, network and initial parameters; its parameters are updated in place.
-    data, held_out : Batch
-        Rows to train on, and to watch or None.
+    data : Batch
+        Rows to train on.
+    held_out : pair of Batch and the user's X, or None
+        Rows to watch, and where they are found in the form that the user gave.
     run : Run
         A new one, or one to go on with.
     observe : callable, optional
@@ -90,7 +130,7 @@ def fit_network(model, data, held_out, run, observe=None):
         # In float64 throughout: a line search compares nearly equal values.
         dtype, model._params = model._params.dtype, model._params.astype(np.float64)
     if held_out is not None:
-        options["evaluate"] = Validation(model, objective, held_out)
+        options["evaluate"] = Validation(model, objective, *held_out)
     if optimizer is None:
         batches = training_blocks(model, data)
         stopping = make_stopping(model)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from functools import partial
 
 import numpy as np
 from sklearn.metrics import check_scoring
@@ -13,33 +14,43 @@ from sknet.nn.training import append
 
 
 class Validation:
-    """Evaluates parameters on validation rows, for early stopping."""
+    """Evaluates parameters on validation rows, for early stopping.
 
-    def __init__(self, model, objective, data):
-        self._model = copy.copy(model)
-        # A scorer passes the validated array: without names, categories as level numbers.
-        vars(self._model).pop("feature_names_in_", None)
-        self._model._reader = None
+    A scorer gets the rows in the form in which the user gave them, from ``source``.
+    """
+
+    def __init__(self, model, objective, data, source):
         self._objective = objective
-        self._data = data
         self._batches = validation_blocks(model, data)
         n_rows, dtype = self._batches.batch_size, model._params.dtype
         self._workspace = Workspace(objective.network, n_rows, dtype)
-        scoring = model.scoring
-        self._scorer = None if scoring == "loss" else check_scoring(model, scoring=scoring)
+        self._scorer = None
+        if model.scoring != "loss":
+            self._model = copy.copy(model)
+            self._scorer = check_scoring(model, scoring=model.scoring)
+            self._arguments = [checks.take_rows(source, data.rows), data.y]
+            if data.sample_weight is not None:
+                self._scorer = partial(self._scorer, sample_weight=data.sample_weight)
+            self._try_scorer(model._params)
 
     def __call__(self, params):
         """Return the loss and the score, higher is better; a dict as ``train`` expects."""
         loss = self._objective.mean_loss(params, self._batches, self._workspace)
-        return {"validation_loss": loss, "validation_score": self._score(params, loss)}
+        score = -loss if self._scorer is None else self._score(params)
+        return {"validation_loss": loss, "validation_score": score}
 
-    def _score(self, params, loss):
-        if self._scorer is None:
-            return -loss
+    def _try_scorer(self, params):
+        """Score the initial parameters: what fails should fail before training."""
+        try:
+            self._score(params)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(
+                f"scoring={self._model.scoring!r} does not work on the validation rows: {error}"
+            ) from error
+
+    def _score(self, params):
         self._model._params = params
-        X, y, sample_weight = self._data
-        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        score = float(self._scorer(self._model, X, y, **weights))
+        score = float(self._scorer(self._model, *self._arguments))
         if not math.isfinite(score):
             raise ValueError(
                 f"scoring={self._model.scoring!r} returned {score} on the validation rows, "

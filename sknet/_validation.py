@@ -5,13 +5,17 @@ The only home of scikit-learn's non-public names.
 
 from numbers import Integral, Real
 
-import joblib
 import numpy as np
 import sklearn
 from scipy import sparse
 from sklearn.base import _fit_context as fit_context
 from sklearn.metrics import get_scorer_names
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils import (
+    _safe_indexing,
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+)
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import _check_sample_weight, validate_data
@@ -114,7 +118,7 @@ def check_layer_options(estimator):
         If sizes are not positive integers, or per-layer lists have another length.
     """
     sizes = hidden_layer_sizes(estimator)
-    if not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+    if not all(isinstance(size, Integral) and size >= 1 and size is not True for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be integers > 0, got {sizes}.")
     activations = per_layer(estimator, "activation")
     for activation in activations:
@@ -202,16 +206,19 @@ def check_class_weight(estimator, classes):
         With those classes or weights.
     """
     weights = estimator.class_weight
-    if not isinstance(weights, dict):
-        return
-    unknown = [label for label in weights if label not in set(classes.tolist())]
-    if unknown:
-        raise ValueError(
-            f"class_weight has weights for {unknown}, which are not among the classes "
-            f"{classes.tolist()}."
-        )
-    if not all(isinstance(one, Real) and 0 <= one < np.inf for one in weights.values()):
-        raise ValueError(f"class_weight must have weights >= 0, got {weights}.")
+    several = weights if isinstance(weights, list) else [weights]
+    for one in several:
+        if not isinstance(one, dict):
+            continue
+        known = {0, 1} if isinstance(weights, list) else set(classes.tolist())
+        unknown = [label for label in one if label not in known]
+        if unknown:
+            raise ValueError(
+                f"class_weight has weights for {unknown}, which are not among the classes "
+                f"{sorted(known)}."
+            )
+        if not all(isinstance(value, Real) and 0 <= value < np.inf for value in one.values()):
+            raise ValueError(f"class_weight must have weights >= 0, got {weights}.")
 
 
 def check_quantile(estimator):
@@ -333,19 +340,43 @@ def check_features(estimator, X, *, reset=False, declared=False):
     ValueError
         As scikit-learn does; for infinity, and for NaN in sparse X.
     """
+    _check_no_dates(X)
     if reset:
         estimator._reader = _make_reader(estimator, X, declared)
     if estimator._reader is not None:
+        if sparse.issparse(X):
+            raise ValueError("X is sparse, but training saw categories in a frame or an array.")
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         return estimator._reader.read(X)
-    return validate_data(
+    X = validate_data(
         estimator,
         X,
         reset=reset,
         accept_sparse="csr",
         dtype=[np.float64, np.float32],
-        ensure_all_finite=True if sparse.issparse(X) else "allow-nan",
+        ensure_all_finite="allow-nan",
     )
+    if sparse.issparse(X) and np.isnan(X.data).any():
+        raise ValueError(
+            "Sparse X contains NaN. A missing value is imputed in dense X only: fill it in, or "
+            "use X.toarray()."
+        )
+    return X
+
+
+def _check_no_dates(X):
+    """Raise for dates, which would silently become counts of nanoseconds."""
+    dtypes = list(X.dtypes) if is_frame(X) else [getattr(X, "dtype", None)]
+    dates = [i for i, dtype in enumerate(dtypes) if _is_date(dtype)]
+    if dates:
+        names = [X.columns[i] for i in dates] if is_frame(X) else "X"
+        raise ValueError(f"Turn dates and durations into numbers first: {names}.")
+
+
+def _is_date(dtype):
+    """Whether a dtype of NumPy, pandas or polars is of dates or durations."""
+    words = ("Date", "Time", "Duration", "datetime", "timedelta", "period")
+    return getattr(dtype, "kind", None) in {"m", "M"} or str(dtype).startswith(words)
 
 
 def _make_reader(estimator, X, declared):
@@ -368,24 +399,6 @@ def callback_context(estimator):
     if not getattr(estimator, "_skl_callbacks", None):
         return None
     return estimator._init_callback_context(max_subtasks=estimator.max_iter)
-
-
-def load_checkpoint(estimator, path):
-    """Return the estimator that a checkpoint's file holds.
-
-    Raises
-    ------
-    ValueError
-        If it holds something else, or a solver that cannot go on.
-    """
-    saved = joblib.load(path)
-    if type(saved) is not type(estimator) or getattr(saved, "_run", None) is None:
-        raise ValueError(
-            f"{path} is not a checkpoint of {type(estimator).__name__}: it holds {saved!r}."
-        )
-    if saved._run.state is None or estimator.solver == "lbfgs":
-        raise ValueError("solver='lbfgs' cannot go on from a checkpoint; fit anew.")
-    return saved
 
 
 def check_members(n_members):
@@ -418,6 +431,11 @@ def check_embedding(estimator, X):
         )
 
 
+def take_rows(X, rows):
+    """Return rows of what the user gave as X: a frame, an array, a list or a sparse matrix."""
+    return _safe_indexing(X, rows)
+
+
 def check_y(y, numeric, name):
     """Return y as an array of one dimension if it has one column, else of two, or CSR.
 
@@ -428,7 +446,12 @@ def check_y(y, numeric, name):
     """
     if y is None:
         raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
-    y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name=name)
+    sparse_format = None if numeric else "csr"
+    y = check_array(
+        y, accept_sparse=sparse_format, ensure_2d=False, dtype=None, input_name=name
+    )
+    if numeric and _is_date(y.dtype):
+        raise ValueError(f"{name} holds dates or durations. Turn them into numbers first.")
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     if numeric:
@@ -438,12 +461,13 @@ def check_y(y, numeric, name):
 
 
 def _without_zero_weights(X, y, sample_weight):
+    data = Batch(X, y, rows=np.arange(X.shape[0]))
     if sample_weight is None:
-        return Batch(X, y)
+        return data
     sample_weight = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )
-    return positive_weights(Batch(X, y, sample_weight), "Sample weights")
+    return positive_weights(data._replace(sample_weight=sample_weight), "Sample weights")
 
 
 def positive_weights(data, name):

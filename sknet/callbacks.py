@@ -1,8 +1,8 @@
 """Callbacks for ``set_callbacks``, in the protocol of scikit-learn 1.9's ``FitCallback``."""
 
 import os
-import tempfile
 from datetime import UTC, datetime
+from numbers import Integral
 from pathlib import Path
 
 import joblib
@@ -52,10 +52,24 @@ class Checkpoint(FitCallback):
     """
 
     def __init__(self, path, *, every=1):
-        if not isinstance(every, int) or every < 1:
+        if not isinstance(every, Integral) or every is True or every < 1:
             raise ValueError(f"every must be an integer >= 1, got {every!r}.")
         self.path = Path(path)
         self.every = every
+
+    def setup(self, estimator, context):
+        """Refuse estimators that are none of sknet's.
+
+        Raises
+        ------
+        ValueError
+            If the callback was set on a pipeline or a search.
+        """
+        if not hasattr(estimator, "_without_callbacks"):
+            raise ValueError(
+                f"Checkpoint is for a network of sknet, not for {type(estimator).__name__}: "
+                "set it on the network itself."
+            )
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         """Save the estimator after an epoch that is due."""
@@ -64,15 +78,15 @@ class Checkpoint(FitCallback):
             self._save(fitted_estimator)
 
     def _save(self, fitted_estimator):
-        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)
+        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(temporary, "wb") as file:
                 joblib.dump(fitted_estimator._without_callbacks(), file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, self.path)
         except BaseException:
-            os.unlink(temporary)
+            temporary.unlink(missing_ok=True)
             raise
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 
 from sknet import _validation as checks
@@ -10,7 +9,7 @@ from sknet._base import BaseNN, is_stochastic
 from sknet._building import make_loss
 from sknet._docstrings import shared_documentation
 from sknet.data.targets import ClassTarget
-from sknet.nn.ensembles import by_member
+from sknet.nn.ensembles import by_member, mean_of_members
 
 
 @shared_documentation
@@ -154,7 +153,6 @@ class NNClassifier(ClassifierMixin, BaseNN):
         target = ClassTarget().fit(data.y, classes)
         self.classes_ = target.classes_
         target.check_labels(data.y, "y")
-        checks.check_class_weight(self, target.classes_)
         return target
 
     def _make_loss(self):
@@ -165,15 +163,11 @@ class NNClassifier(ClassifierMixin, BaseNN):
     def _check_target(self, y, name):
         self._target.check_labels(y, name)
 
-    def _weighted(self, data):
+    def _weighted(self, data, training):
         if self.class_weight is None:
             return data
-        if isinstance(self.class_weight, dict) and data.y.ndim == 1:
-            # Also of rows in which some of the classes do not occur.
-            known = [self.class_weight.get(label, 1) for label in self.classes_.tolist()]
-            weight = np.array(known, dtype=float)[np.searchsorted(self.classes_, data.y)]
-        else:
-            weight = compute_sample_weight(self.class_weight, data.y)
+        checks.check_class_weight(self, self.classes_)
+        weight = self._target.class_weights(self.class_weight, training.y, data.y)
         if data.sample_weight is not None:
             weight = weight * data.sample_weight
         weighted = data._replace(sample_weight=weight)
@@ -312,10 +306,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
     def _decision(self, X):
         """Return the decision function's columns in float64, and the dtype it should have."""
         raw, dtype = self._raw_predict(X)
-        if self._network.n_members == 1:
-            return raw, dtype
-        proba = _without_certainty(self._member_probabilities(raw).mean(axis=1))
-        return self._target.decision(proba), dtype
+        return mean_of_members(raw, self._network.n_members, self._loss), dtype
 
     def _member_probabilities(self, raw):
         """Return probabilities as an array (rows, members, classes)."""

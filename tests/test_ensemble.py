@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse, special
+from sklearn.metrics import log_loss
 
 from sknet import NNClassifier, NNRegressor
 from sknet.nn.ensembles import EnsembleLayer
@@ -229,17 +230,27 @@ def test_every_solver_and_normalization(regression, solver, normalization):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_each_member_s_loss_counts(binary, weighted):
+def test_early_stopping_watches_the_mean_prediction(binary, weighted):
     X, y = binary
-    weight = np.random.default_rng(0).uniform(0.1, 3, len(y)) if weighted else None
+    weight = np.random.default_rng(0).uniform(0.1, 3, len(y)) if weighted else np.ones(len(y))
     network = NNClassifier((6,), **{**OPTIONS, "standardize": False, "alpha": 0.0})
-    network.fit(X[:80], y[:80], X_val=X[80:], y_val=y[80:],
-                sample_weight_val=None if weight is None else weight[80:])  # fmt: skip
+    network.fit(X[:80], y[:80], X_val=X[80:], y_val=y[80:], sample_weight_val=weight[80:])
     raw = members_by_hand(network, X[80:])[..., 0]
-    losses = np.logaddexp(0, raw) - y[80:] * raw
-    expected = np.average(losses.mean(axis=0), weights=None if weight is None else weight[80:])
+    proba = (1 / (1 + np.exp(-raw))).mean(axis=0)
+    expected = log_loss(y[80:], proba, sample_weight=weight[80:])
     best = network.history_["validation_loss"][network.best_iter_ - 1]
     assert best == pytest.approx(expected)
+
+
+def test_each_member_s_loss_counts_in_training(binary):
+    # One batch an epoch: the first loss is of the initial parameters, which a rate next to
+    # nothing leaves as they are.
+    X, y = binary
+    options = {**OPTIONS, "standardize": False, "alpha": 0.0, "learning_rate_init": 1e-12}
+    network = NNClassifier((6,), **{**options, "batch_size": len(y)}).fit(X, y)
+    raw = members_by_hand(network, X)[..., 0]
+    expected = (np.logaddexp(0, raw) - y * raw).mean()
+    assert network.loss_curve_[0] == pytest.approx(expected, rel=1e-6)
 
 
 def test_dropout_differs_among_members(regression):

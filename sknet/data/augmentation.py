@@ -28,19 +28,17 @@ class Augmentation:
 
     def __call__(self, batch):
         """Return a changed batch; the given one stays as it is."""
-        X, y, sample_weight = batch
-        X = X.copy()
+        X = batch.X.copy()
         if self.input_noise:
             numbers = X.data if sparse.issparse(X) else X[:, : self.n_numeric]
             noise = self.rng.standard_normal(numbers.shape, dtype=numbers.dtype)
             noise *= self.input_noise
             numbers += noise
-        return (
-            self._mix(Batch(X, y, sample_weight)) if self.mixup else Batch(X, y, sample_weight)
-        )
+        batch = batch._replace(X=X)
+        return self._mix(batch) if self.mixup else batch
 
     def _mix(self, batch):
-        X, y, sample_weight = batch
+        X, y, sample_weight = batch.X, batch.y, batch.sample_weight
         n_rows = X.shape[0]
         share = self.rng.beta(self.mixup, self.mixup, n_rows).astype(y.dtype)
         partner = self.rng.permutation(n_rows)

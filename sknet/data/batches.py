@@ -8,19 +8,19 @@ import numpy as np
 class Batch(NamedTuple):
     """Rows of X, with what belongs to them: a mini-batch, or a whole data set.
 
-    ``sample_weight`` is None where all weights are one.
+    ``sample_weight`` is None where all weights are one; ``rows`` are the positions in what
+    the user gave, where they matter.
     """
 
     X: Any
     y: Any = None
     sample_weight: np.ndarray | None = None
+    rows: np.ndarray | None = None
 
     def take(self, rows):
-        """Return the given rows: a slice, or an array of indices."""
-        X, y, weight = self
-        return Batch(
-            X[rows], None if y is None else y[rows], None if weight is None else weight[rows]
-        )
+        """Return the given rows: a slice, a mask, or an array of indices."""
+        X, *others = self
+        return Batch(X[rows], *(None if one is None else one[rows] for one in others))
 
 
 class Batches:

@@ -37,7 +37,16 @@ class TableReader:
         self.categorical_ = np.flatnonzero(mask)
         self.numeric_ = np.flatnonzero(~mask)
         self._names = feature_names
-        self._encoders = [_fit_levels(X, column, declared) for column in self.categorical_]
+        check_has_rows(X)
+        self._encoders = []
+        for column in self.categorical_:
+            try:
+                self._encoders.append(_fit_levels(X, column, declared))
+            except TypeError as error:
+                raise ValueError(
+                    f"The levels of column {_name(column, feature_names)} cannot be sorted: "
+                    "they must be all text or all numbers."
+                ) from error
         return self
 
     @property
@@ -59,24 +68,48 @@ class TableReader:
         Raises
         ------
         ValueError
-            If a category's levels were text in training and are numbers now, or a numeric
-            column holds infinity or text.
+            If X has no rows, if a category's levels were text in training and are not now or
+            the other way round, or a numeric column holds infinity or text.
         """
-        parts = [_numbers(X, self.numeric_)] if self.numeric_.size else []
+        check_has_rows(X)
+        parts, dtype = [], np.float64
+        if self.numeric_.size:
+            parts = [_numbers(X, self.numeric_, self._names)]
+            dtype = parts[0].dtype
         for column, encoder in zip(self.categorical_, self._encoders, strict=True):
             values, known = _values(X, column)
-            if encoder is not None and values.dtype.kind in "biuf" and known.any():
-                self._check_not_textual(column, encoder)
-            parts.append(_level_numbers(encoder, values, known)[:, np.newaxis])
+            if encoder is not None:
+                self._check_kind(column, encoder, values[known])
+            numbers = _level_numbers(encoder, values, known)
+            parts.append(numbers.astype(dtype)[:, np.newaxis])
         return np.hstack(parts)
 
-    def _check_not_textual(self, column, encoder):
-        if any(isinstance(level, str) for level in encoder.categories_[0]):
-            name = column if self._names is None else self._names[column]
+    def _check_kind(self, column, encoder, values):
+        """Raise if numbers stand where training had text, or text where it had numbers."""
+        was_text = isinstance(encoder.categories_[0][0], str)
+        if values.dtype.kind == "O":
+            strange = any(isinstance(value, str) != was_text for value in values)
+        else:
+            strange = was_text and values.size > 0
+        if strange:
+            before, now = ("text", "numbers") if was_text else ("numbers", "text")
             raise ValueError(
-                f"Column {name!r} is a category whose levels were text in training, but holds "
-                "numbers now."
+                f"Column {_name(column, self._names)} is a category whose levels were {before} "
+                f"in training, but holds {now} now."
             )
+
+
+def check_has_rows(X):
+    """Raise, as scikit-learn does, for a table without rows."""
+    if np.shape(X)[0] == 0:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={np.shape(X)}) while a minimum of 1 is "
+            "required."
+        )
+
+
+def _name(column, names):
+    return repr(column if names is None else names[column])
 
 
 def _fit_levels(X, column, declared):
@@ -120,12 +153,27 @@ def _values(X, column):
     return array, ~missing
 
 
-def _numbers(X, columns):
+def _numbers(X, columns, names):
     """Return the given columns as a float array that may hold NaN, but not infinity."""
     if not is_frame(X):
-        X = np.asarray(X)[:, columns]
+        chosen = np.asarray(X)[:, columns]
     else:
-        X = X.iloc[:, columns] if hasattr(X, "iloc") else X[:, columns.tolist()]
+        chosen = X.iloc[:, columns] if hasattr(X, "iloc") else X[:, columns.tolist()]
+    try:
+        return _check_numbers(chosen)
+    except (TypeError, ValueError) as error:
+        for column in columns:
+            try:
+                _check_numbers(np.asarray(_column(X, column))[:, np.newaxis])
+            except (TypeError, ValueError) as reason:
+                raise ValueError(
+                    f"Column {_name(column, names)} is not a category, but cannot be read as "
+                    f"finite numbers: {reason}"
+                ) from reason
+        raise error
+
+
+def _check_numbers(X):
     return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
 
 

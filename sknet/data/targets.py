@@ -1,8 +1,8 @@
 """From the user's y to a float array with one column an output, and back."""
 
 import numpy as np
-from scipy.special import logit
 from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 
@@ -38,9 +38,15 @@ class ClassTarget:
         if self.kind == "multilabel":
             if y.ndim != 2 or y.shape[1] != self.classes_.size:
                 raise ValueError(
-                    f"{name} must have {self.classes_.size} columns, as in training."
+                    f"{name} must have {self.classes_.size} columns of labels, as in training, "
+                    f"got shape {y.shape}."
                 )
             return
+        if y.ndim != 1:
+            raise ValueError(
+                f"{name} has labels that training lacks: it has {y.shape[1]} columns, but "
+                "training had one of classes."
+            )
         unknown = np.setdiff1d(unique_labels(y), self.classes_)
         if unknown.size:
             raise ValueError(
@@ -55,6 +61,47 @@ class ClassTarget:
         Y = self._binarizer.transform(y)
         Y = Y.toarray() if hasattr(Y, "toarray") else Y
         return np.ascontiguousarray(Y, dtype=dtype)
+
+    def class_weights(self, class_weight, training_y, y):
+        """Return the weight of each row of y; "balanced" balances the training rows."""
+        if self.kind == "multilabel":
+            return self._label_weights(class_weight, training_y, y)
+        if isinstance(class_weight, dict):
+            by_class = [class_weight.get(label, 1) for label in self.classes_.tolist()]
+        else:
+            seen = np.isin(self.classes_, training_y)
+            by_class = np.ones(self.classes_.size)
+            by_class[seen] = compute_class_weight(
+                class_weight, classes=self.classes_[seen], y=training_y
+            )
+        return np.asarray(by_class, dtype=float)[np.searchsorted(self.classes_, y)]
+
+    @staticmethod
+    def _label_weights(class_weight, training_y, y):
+        """Return the product of the labels' weights, as scikit-learn does."""
+        if isinstance(class_weight, dict) or len(training_y.shape) != 2:
+            raise ValueError("class_weight for a multi-label y must be 'balanced' or a list.")
+        dense = [Y.toarray() if hasattr(Y, "toarray") else Y for Y in (training_y, y)]
+        if class_weight == "balanced":
+            class_weight = [
+                dict(
+                    zip(
+                        seen,
+                        compute_class_weight("balanced", classes=seen, y=label),
+                        strict=True,
+                    )
+                )
+                for label in dense[0].T
+                for seen in [np.unique(label)]
+            ]
+        if len(class_weight) != dense[1].shape[1]:
+            raise ValueError(
+                f"class_weight has {len(class_weight)} dicts for {dense[1].shape[1]} labels."
+            )
+        weight = np.ones(dense[1].shape[0])
+        for label, by_value in zip(dense[1].T, class_weight, strict=True):
+            weight *= np.where(label == 1, by_value.get(1, 1), by_value.get(0, 1))
+        return weight
 
     def smooth(self, Y, amount):
         """Return encoded targets mixed with equal shares of all classes.
@@ -71,13 +118,6 @@ class ClassTarget:
         if self.kind == "binary":
             return self.classes_[(decision[:, 0] > 0).astype(int)]
         return (decision > 0).astype(int)
-
-    def decision(self, proba):
-        """Return what ranks as the probabilities do: logits, or logarithms if multiclass."""
-        if self.kind == "multiclass":
-            return np.log(proba)
-        positive = proba[:, 1:] if self.kind == "binary" else proba
-        return logit(positive)
 
     def probabilities(self, raw, inverse_link):
         """Return the inverse link of the logits, with one column for each class or label.

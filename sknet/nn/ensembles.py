@@ -170,3 +170,10 @@ class EnsembleHead(Layer):
 def by_member(raw, n_members):
     """Return raw predictions as an array (rows, members, columns)."""
     return raw.reshape(raw.shape[0], n_members, -1)
+
+
+def mean_of_members(raw, n_members, loss):
+    """Return the raw predictions that stand for the mean of the members' predictions."""
+    if n_members == 1:
+        return raw
+    return loss.link(loss.inverse_link(by_member(raw, n_members)).mean(axis=1))

@@ -62,6 +62,13 @@ class Loss:
         """Turn raw predictions, the last axis of ``raw``, into predictions in y's space."""
         return raw
 
+    def link(self, prediction):
+        """Return raw predictions for predictions: what undoes the inverse link.
+
+        It is asked for the mean of several members' predictions.
+        """
+        return prediction
+
     def mean(self, y, raw, sample_weight, gradient_out):
         """Return sum_i w_i l_i / n; write its gradient into ``gradient_out``.
 
@@ -158,6 +165,14 @@ class Pinball(Loss):
         steps = np.concatenate([raw[..., :1], np.logaddexp(0, raw[..., 1:])], axis=-1)
         return np.cumsum(steps, axis=-1, out=steps)
 
+    def link(self, prediction):
+        if not self.several:
+            return prediction
+        # log(exp(s) - 1) for the steps s, which rounding may have made zero.
+        steps = np.maximum(np.diff(prediction, axis=-1), np.finfo(prediction.dtype).tiny)
+        raw = steps + np.log(-np.expm1(-steps))
+        return np.concatenate([prediction[..., :1], raw], axis=-1)
+
 
 @dataclass(frozen=True)
 class HalfPoisson(Loss):
@@ -178,6 +193,9 @@ class HalfPoisson(Loss):
 
     def inverse_link(self, raw):
         return np.exp(raw)
+
+    def link(self, prediction):
+        return np.log(prediction)
 
 
 @dataclass(frozen=True)
@@ -200,6 +218,9 @@ class HalfGamma(Loss):
 
     def inverse_link(self, raw):
         return np.exp(raw)
+
+    def link(self, prediction):
+        return np.log(prediction)
 
 
 @dataclass(frozen=True)
@@ -230,6 +251,10 @@ class BinaryLogLoss(Loss):
     def inverse_link(self, raw):
         return special.expit(raw)
 
+    def link(self, prediction):
+        limits = np.finfo(prediction.dtype)
+        return special.logit(np.clip(prediction, limits.tiny, 1 - limits.epsneg))
+
 
 @dataclass(frozen=True)
 class MultinomialLogLoss(Loss):
@@ -250,6 +275,9 @@ class MultinomialLogLoss(Loss):
 
     def inverse_link(self, raw):
         return special.softmax(raw, axis=-1)
+
+    def link(self, prediction):
+        return np.log(np.maximum(prediction, np.finfo(prediction.dtype).tiny))
 
 
 LOSSES = {

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sknet.nn.ensembles import mean_of_members
 from sknet.nn.losses import Loss
 from sknet.nn.network import Network
 from sknet.nn.penalties import ElasticNet
@@ -40,16 +41,22 @@ class Objective:
         return self.penalty.value(params[weights])
 
     def mean_loss(self, params, batches, workspace):
-        """Return the mean loss over all rows of ``batches``, without penalty."""
+        """Return the mean loss over all rows of ``batches``, without penalty.
+
+        Of several members it is the loss of their mean prediction.
+        """
         total = 0.0
         for batch in batches:
             raw = self.network.forward(params, batch.X, workspace)
-            total += raw.shape[0] * self._mean_over_members(batch, raw, workspace.delta)
+            raw = mean_of_members(raw, self.network.n_members, self.loss)
+            total += raw.shape[0] * self.loss.mean(
+                batch.y, raw, batch.sample_weight, np.empty_like(raw)
+            )
         return total / batches.n_rows
 
     def _mean_over_members(self, batch, raw, gradient_out):
         """Return the mean loss of the members, each taken as a row of its own."""
-        _, y, sample_weight = batch
+        y, sample_weight = batch.y, batch.sample_weight
         n_members = self.network.n_members
         if n_members > 1:
             y = np.repeat(y, n_members, axis=0)

@@ -106,6 +106,8 @@ class TrainingState:
         The parameters that the last call left off with, if it returned their average.
     iteration : int
         Epochs of this training that lie behind.
+    stopped : bool
+        Whether patience has ended it.
     history : dict of str to list
     monitor : Monitor or None
     """
@@ -119,6 +121,7 @@ class TrainingState:
     average: np.ndarray | None = None
     trained: np.ndarray | None = None
     iteration: int = 0
+    stopped: bool = False
     history: dict[str, list[float]] = field(default_factory=dict)
     monitor: Monitor | None = None
 
@@ -129,7 +132,7 @@ class TrainingState:
 
     def next_training(self):
         """Return the state for a further training with a record of its own."""
-        return replace(self, iteration=0, history={}, monitor=None)
+        return replace(self, iteration=0, stopped=False, history={}, monitor=None)
 
 
 @dataclass
@@ -184,7 +187,7 @@ def train(objective, params, batches, rule, stopping, state, *, evaluate=None, r
     epoch = Epoch(objective, params, batches, rule, stopping.max_iter, state)
     monitor = state.monitor = state.monitor or Monitor(stopping)
     visible = epoch.visible_params()
-    diverged = stopped = False
+    diverged, stopped = False, state.stopped
     # Overflow is looked for once an epoch.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         while state.iteration < stopping.max_iter and not stopped:
@@ -203,7 +206,10 @@ def train(objective, params, batches, rule, stopping, state, *, evaluate=None, r
             # An epoch's loss judges the parameters that it began with, a score those it left.
             judged = before if evaluate is None else visible
             monitor.update(state.iteration, record.get("validation_score", -loss), judged)
-            stopped = monitor.stalled and not reduce_learning_rate(rule, state, monitor)
+            # A rate that falls to zero by plan runs its course, unless a score says stop.
+            waits = evaluate is None and rule.schedule.has_horizon
+            stalled = monitor.stalled and not waits
+            state.stopped = stopped = stalled and not reduce_learning_rate(rule, state, monitor)
             if report is not None:
                 stopped |= bool(report(state.iteration, record, visible))
     if rule.ema_decay is not None:

@@ -101,7 +101,7 @@ def test_data_are_left_alone(data):
     before = to_array(data.X).copy(), data.y.copy(), data.sample_weight.copy()
     for batch in Batches(data, 5, as_is, np.random.default_rng(0)):
         row_numbers(batch)
-    for now, then in zip((to_array(data.X), *data[1:]), before, strict=True):
+    for now, then in zip((to_array(data.X), *data[1:3]), before, strict=True):
         assert_array_equal(now, then)
 
 

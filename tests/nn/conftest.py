@@ -153,7 +153,7 @@ def run_training(make_batches):
         optimizer = optimizer or SGD()
         rule = UpdateRule(optimizer, schedule or Constant(), learning_rate, adaptive, ema_decay)
         state = state or TrainingState.start(optimizer, params, np.random.default_rng(0))
-        batches = make_batches(*batch, batch_size=batch_size, rng=shuffle)
+        batches = make_batches(*batch[:3], batch_size=batch_size, rng=shuffle)
         stopping = Stopping(max_iter, tol, patience)
         return train(objective, params, batches, rule, stopping, state, **options), state
 

@@ -142,7 +142,9 @@ def test_float32_agrees_with_float64(activation, loss, make_problem, evaluate_ob
     )
     # Without a generator: masks of the two dtypes differ.
     expected_value, expected = evaluate_objective(objective, params, batch)
-    narrow = batch._replace(**{k: v.astype(np.float32) for k, v in batch._asdict().items()})
+    narrow = batch._replace(
+        **{k: v.astype(np.float32) for k, v in batch._asdict().items() if v is not None}
+    )
     value, gradient = evaluate_objective(objective, params.astype(np.float32), narrow)
     assert gradient.dtype == np.float32
     assert_allclose(value, expected_value, rtol=1e-5)

@@ -32,7 +32,7 @@ def minimise(make_batches):
         max_fun=50_000,
         **options,
     ):
-        batches = make_batches(*batch, batch_size=block_rows)
+        batches = make_batches(*batch[:3], batch_size=block_rows)
         stopping = Stopping(max_iter, tol, patience)
         return train_lbfgs(objective, params.copy(), batches, stopping, max_fun, **options)
 
@@ -124,7 +124,7 @@ def test_blocks_of_rows_equal_one_block(
     )
     results = []
     for rows in (40, block_rows):
-        problem = SplitProblem(objective, make_batches(*batch, batch_size=rows))
+        problem = SplitProblem(objective, make_batches(*batch[:3], batch_size=rows))
         value, gradient = problem.value_and_gradient(problem.split(params))
         results.append(np.append(gradient, value))
     assert_allclose(results[1], results[0], rtol=1e-10, atol=1e-14)
@@ -150,7 +150,7 @@ def test_sparse_equals_dense(linear_problem, minimise):
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
 def test_gradient_of_the_split_problem(l1_ratio, make_problem, make_batches, numeric_gradient):
     objective, params, batch = make_problem(penalty=ElasticNet(0.3, l1_ratio), weighted=True)
-    problem = SplitProblem(objective, make_batches(*batch, batch_size=4))
+    problem = SplitProblem(objective, make_batches(*batch[:3], batch_size=4))
     x = problem.split(params)
     assert_array_equal(problem.join(x), params)
     # Inside the bounds, where p and n are both positive.
@@ -163,14 +163,14 @@ def test_gradient_of_the_split_problem(l1_ratio, make_problem, make_batches, num
 def test_split_only_where_there_is_l1(make_problem, make_batches):
     objective, params, batch = make_problem(penalty=ElasticNet(0.3, 0.5))
     n = objective.network.n_penalized
-    problem = SplitProblem(objective, make_batches(*batch))
+    problem = SplitProblem(objective, make_batches(*batch[:3]))
     x = problem.split(params)
     assert x.size == params.size + n
     assert problem.bounds == [(0, None)] * (2 * n) + [(None, None)] * (params.size - n)
     assert (x[: 2 * n] >= 0).all()
     assert not np.minimum(x[:n], x[n : 2 * n]).any()
     objective, params, batch = make_problem(penalty=ElasticNet(0.3))
-    problem = SplitProblem(objective, make_batches(*batch))
+    problem = SplitProblem(objective, make_batches(*batch[:3]))
     assert problem.bounds is None
     assert_array_equal(problem.split(params), params)
 

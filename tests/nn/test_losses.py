@@ -280,3 +280,19 @@ def test_smoothed_targets(data):
     value = LOSSES["log_loss"]().mean(y, raw, weight, np.empty_like(raw))
     cross_entropy = -(y * special.log_softmax(raw, axis=1)).sum(axis=1)
     assert_allclose(value, np.average(cross_entropy, weights=weight), rtol=1e-12)
+
+
+@every_loss
+def test_link_undoes_the_inverse_link(name):
+    loss = LOSSES[name]()
+    raw = np.random.default_rng(0).normal(size=(7, 3))
+    prediction = loss.inverse_link(raw)
+    assert_allclose(loss.inverse_link(loss.link(prediction)), prediction, rtol=1e-12)
+
+
+def test_link_of_several_quantiles():
+    loss = Pinball((0.1, 0.5, 0.9))
+    raw = 3 * np.random.default_rng(0).normal(size=(7, 3))
+    assert_allclose(loss.link(loss.inverse_link(raw)), raw, rtol=1e-9, atol=1e-12)
+    # Equal quantiles are the limit of raw predictions far below zero.
+    assert (loss.link(np.zeros((1, 3)))[:, 1:] < -500).all()

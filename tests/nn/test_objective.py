@@ -52,7 +52,7 @@ def test_batches_average_to_the_whole(
         loss=LOSSES[loss](), n_outputs=3, as_sparse=as_sparse, weighted=weighted
     )
     whole, gradient = evaluate_objective(objective, params, batch)
-    batches = make_batches(*batch, batch_size=batch_size)
+    batches = make_batches(*batch[:3], batch_size=batch_size)
     parts = [(*evaluate_objective(objective, params, b), b.X.shape[0] / 9) for b in batches]
     assert len(parts) == -(-9 // batch_size)
     assert_allclose(sum(share * value for value, _, share in parts), whole, rtol=1e-12)
@@ -80,7 +80,7 @@ def test_mean_loss_is_without_penalty_and_dropout(
     objective, _, _ = make_problem(stack, penalty=ElasticNet(1.0, 0.5))
     expected, _ = evaluate_objective(free, params, batch)
     workspace = Workspace(objective.network, 4, np.float64)
-    mean = objective.mean_loss(params, make_batches(*batch, batch_size=4), workspace)
+    mean = objective.mean_loss(params, make_batches(*batch[:3], batch_size=4), workspace)
     assert_allclose(mean, expected, rtol=1e-13)
     noisy, _ = evaluate_objective(free, params, batch, np.random.default_rng(0))
     assert noisy != expected

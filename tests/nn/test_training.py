@@ -122,7 +122,7 @@ def test_epochs_are_steps_on_the_batches(
     losses, weights = [], slice(objective.network.n_penalized)
     for _ in range(3):
         total = 0
-        for part in make_batches(*batch, batch_size=batch_size):
+        for part in make_batches(*batch[:3], batch_size=batch_size):
             value, gradient = evaluate_objective(objective, params, part)
             total += value * part.X.shape[0] / 9
             t += 1
