@@ -735,3 +735,21 @@ def test_columns_that_say_nothing_do_no_harm():
         for Z in (X, noisy)
     ]  # fmt: skip
     assert scores[1] > scores[0] - 0.08 > 0.65
+
+
+@pytest.mark.parametrize("beside", [{}, {"c": ["a", "b", "a", "b"]}], ids=["alone", "beside"])
+def test_dates_are_refused_by_name(beside):
+    # As counts of nanoseconds they would be numbers that nobody meant.
+    X = pd.DataFrame({"day": pd.date_range("2026-01-01", periods=4), **beside})
+    y = np.arange(4.0)
+    with pytest.raises(ValueError, match="dates and durations into numbers first: .*'day'"):
+        NNRegressor().fit(X, y)
+    with pytest.raises(ValueError, match="y holds dates or durations"):
+        NNRegressor().fit(np.eye(4), X["day"])
+
+
+def test_sparse_rows_after_categories_are_refused():
+    X = pd.DataFrame({"c": ["a", "b", "a", "b"], "x": [1.0, 2, 3, 4]})
+    network = NNRegressor((3,), max_iter=2, learning_rate="cosine").fit(X, X["x"])
+    with pytest.raises(ValueError, match="X is sparse, but training saw categories"):
+        network.predict(sparse.csr_array(np.eye(2)))
