@@ -124,17 +124,16 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         # Drawn after the checks, so that an error leaves a given RandomState as it was.
         run = run or Run.start(self.random_state)
         model._start(data, run, warm=warm)
-        source = X if held_out is None else X_val
         if held_out is not None:
             model._check_target(held_out.y, "y_val")
-            held_out = model._weighted(held_out, data)
-        data = model._weighted(data, data)
-        if held_out is None:
-            data, held_out = split_off_validation(model, data, run)
-        held_out = held_out and (held_out, source)
+            source, held_out = X_val, model._weighted(held_out, data)
+            data = model._weighted(data, data)
+        else:
+            source = X
+            data, held_out = split_off_validation(model, model._weighted(data, data), run)
         run.expect(self, data)
         observer = CallbackObserver.start(self, model, run, X, y, sample_weight)
-        result = fit_network(model, data, held_out, run, observer)
+        result = fit_network(model, data, (held_out, source), run, observer)
         model._set_record(result.history, data.X.shape[0])
         if observer is not None:
             observer.finish(model)

@@ -1,5 +1,6 @@
 """One training of a model's network, from the first batch to the result."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,9 +55,13 @@ class Run:
         ValueError
             If a run that has begun would go on with others.
         """
-        parameters = estimator.get_params(deep=False)
-        free = {"verbose", "warm_start", "max_iter"}
-        parameters = {k: repr(v) for k, v in parameters.items() if k not in free}
+        # A run has its own generators; what has an address is another object each time.
+        free = {"verbose", "warm_start", "max_iter", "random_state"}
+        parameters = {
+            name: re.sub(" at 0x[0-9a-f]+", "", repr(value))
+            for name, value in estimator.get_params(deep=False).items()
+            if name not in free
+        }
         step = max(1, data.X.shape[0] // FINGERPRINT_ROWS)
         fingerprint = joblib.hash((data.X.shape, *data.take(slice(None, None, step))))
         if self.parameters is None:
@@ -107,7 +112,7 @@ def split_off_validation(model, data, run):
     return tuple(data.take(rows) for rows in parts)
 
 
-def fit_network(model, data, held_out, run, observe=None):
+def fit_network(model, data, validation, run, observe=None):
     """Train ``model._network`` from ``model._params`` on, and return the result.
 
     Parameters
@@ -116,7 +121,7 @@ def fit_network(model, data, held_out, run, observe=None):
         Encoders, network and initial parameters; its parameters are updated in place.
     data : Batch
         Rows to train on.
-    held_out : pair of Batch and the user's X, or None
+    validation : pair of Batch or None, and the user's X
         Rows to watch, and where they are found in the form that the user gave.
     run : Run
         A new one, or one to go on with.
@@ -129,8 +134,8 @@ def fit_network(model, data, held_out, run, observe=None):
     if optimizer is None:
         # In float64 throughout: a line search compares nearly equal values.
         dtype, model._params = model._params.dtype, model._params.astype(np.float64)
-    if held_out is not None:
-        options["evaluate"] = Validation(model, objective, *held_out)
+    if validation[0] is not None:
+        options["evaluate"] = Validation(model, objective, *validation)
     if optimizer is None:
         batches = training_blocks(model, data)
         stopping = make_stopping(model)

@@ -19,7 +19,7 @@ def saved(problem, tmp_path):
     model._start(data, run, warm=False)
     data, held_out = split_off_validation(model, data, run)
     run.expect(network, data)
-    result = fit_network(model, data, held_out, run)
+    result = fit_network(model, data, (held_out, problem.X), run)
     model._set_record(result.history, data.X.shape[0])
     model._run = run
     joblib.dump(model, tmp_path / "network.joblib")
@@ -58,3 +58,11 @@ def test_a_checkpoint_belongs_to_the_network():
 
     with pytest.raises(ValueError, match="not for Search: set it on the network itself"):
         Checkpoint("network.joblib").setup(Search(), None)
+
+
+def test_a_random_state_of_its_own_is_no_change(saved, problem):
+    # The run goes on with its own generators.
+    network, path = saved
+    resumed = copy.copy(network).set_params(random_state=np.random.RandomState(7))
+    resumed.fit(problem.X, problem.y, resume_from=path)
+    np.testing.assert_array_equal(resumed._params, network.fit(problem.X, problem.y)._params)
