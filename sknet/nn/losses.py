@@ -54,8 +54,6 @@ class Loss:
         """
         if self.out_activation == "identity" and self.n_raw(1) == 1:
             return old_scale / new_scale, shift
-        if self.out_activation == "exp":
-            return np.ones_like(old_scale), np.log(old_scale / new_scale)
         return None
 
     def inverse_link(self, raw):
@@ -174,12 +172,26 @@ class Pinball(Loss):
         return np.concatenate([prediction[..., :1], raw], axis=-1)
 
 
-@dataclass(frozen=True)
-class HalfPoisson(Loss):
-    """l = exp(raw) - y raw for y >= 0, log link: half the Poisson deviance up to a constant."""
+class LogLink(Loss):
+    """A loss of positive means, raw = log mean: y may be scaled, but not shifted."""
 
     out_activation = "exp"
     shifts_y = False
+
+    def rescaling(self, old_scale, new_scale, shift):
+        return np.ones_like(old_scale), np.log(old_scale / new_scale)
+
+    def inverse_link(self, raw):
+        return np.exp(raw)
+
+    def link(self, prediction):
+        return np.log(prediction)
+
+
+@dataclass(frozen=True)
+class HalfPoisson(LogLink):
+    """l = exp(raw) - y raw for y >= 0, log link: half the Poisson deviance up to a constant."""
+
     domain = "y >= 0"
 
     def in_domain(self, y):
@@ -191,19 +203,11 @@ class HalfPoisson(Loss):
         gradient_out -= y
         return value
 
-    def inverse_link(self, raw):
-        return np.exp(raw)
-
-    def link(self, prediction):
-        return np.log(prediction)
-
 
 @dataclass(frozen=True)
-class HalfGamma(Loss):
+class HalfGamma(LogLink):
     """l = raw + y exp(-raw) for y > 0, log link: half the gamma deviance up to a constant."""
 
-    out_activation = "exp"
-    shifts_y = False
     domain = "y > 0"
 
     def in_domain(self, y):
@@ -215,12 +219,6 @@ class HalfGamma(Loss):
         value = (raw + gradient_out).sum(axis=1)
         np.subtract(1, gradient_out, out=gradient_out)
         return value
-
-    def inverse_link(self, raw):
-        return np.exp(raw)
-
-    def link(self, prediction):
-        return np.log(prediction)
 
 
 @dataclass(frozen=True)

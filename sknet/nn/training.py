@@ -191,7 +191,8 @@ def train(objective, params, batches, rule, stopping, state, *, evaluate=None, r
     # Overflow is looked for once an epoch.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         while state.iteration < stopping.max_iter and not stopped:
-            start, before = perf_counter(), visible.copy()
+            start = perf_counter()
+            before = visible.copy() if evaluate is None else None
             loss = epoch.run()
             diverged = not (math.isfinite(loss) and np.isfinite(params).all())
             if diverged:
