@@ -231,8 +231,7 @@ def _subsample(X, sample_weight, rng):
 
 def _center_and_scale(X, sample_weight):
     """Return medians and inverse spreads, column by column to bound the memory."""
-    weights = np.ones(X.shape[0]) if sample_weight is None else sample_weight
-    statistics = np.array([_median_and_scale(x, weights) for x in X.T]).reshape(-1, 2)
+    statistics = np.array([_median_and_scale(x, sample_weight) for x in X.T]).reshape(-1, 2)
     return statistics[:, 0].astype(X.dtype), statistics[:, 1].astype(X.dtype)
 
 
@@ -242,19 +241,23 @@ def _median_and_scale(x, weights):
         return 0.0, 0.0
     # The smallest spread whose inverse is a number of x's type.
     limits = np.finfo(x.dtype)
-    x, weights = x[known].astype(np.float64), weights[known]
-    # The inverted distribution function returns one of the values, so that a weight
-    # equals a repetition.
-    low, q1, median, q3, high = np.quantile(
-        x, [0, 0.25, 0.5, 0.75, 1], weights=weights, method="inverted_cdf"
-    )
+    if not known.all():
+        x, weights = x[known], None if weights is None else weights[known]
+    low, q1, median, q3, high = _quantiles(x, [0, 0.25, 0.5, 0.75, 1], weights)
     # Halved first, so that no difference overflows. Spreads within rounding of a constant are
     # no spread.
-    smallest = 2 * np.finfo(x.dtype).eps * max(abs(low), abs(high))
+    smallest = 2 * np.finfo(np.float64).eps * max(abs(low), abs(high))
     quartiles, half_range = q3 / 2 - q1 / 2, high / 2 - low / 2
     if quartiles > smallest:
         return median, 0.5 / max(quartiles, limits.tiny)
     return median, 1 / max(half_range, limits.tiny) if half_range > smallest else 0.0
+
+
+def _quantiles(x, levels, weights):
+    """Return quantiles that are values of x themselves, so that a weight equals a repetition."""
+    # In float64, where differences of the largest float32 numbers do not overflow.
+    found = np.quantile(x, levels, weights=weights, method="inverted_cdf")
+    return found.astype(np.float64)
 
 
 def _bin_edges(X, sample_weight, n_bins):
@@ -262,11 +265,10 @@ def _bin_edges(X, sample_weight, n_bins):
 
     Of edges closer than a thousandth of the range only the first is kept.
     """
-    weights = np.ones(X.shape[0]) if sample_weight is None else sample_weight
     levels = np.linspace(0, 1, n_bins + 1)
     edges = []
     for x in X.T:
-        found = np.quantile(x, levels, weights=weights, method="inverted_cdf")
+        found = _quantiles(x, levels, sample_weight)
         nearest = 1e-3 * (found[-1] - found[0])
         kept = [found[0]]
         for edge in found[1:]:

@@ -10,6 +10,8 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import ndtr
 
+from sknet.nn.kernels import maximum
+
 
 class Activation:
     """An element-wise function a = f(z) and its derivative.
@@ -74,7 +76,7 @@ class ReLU(Activation):
     """f(z) = max(z, 0), f' = [z > 0]."""
 
     def forward(self, z, a):
-        np.maximum(z, 0, out=a)
+        maximum(z, 0, out=a)
 
     def backward(self, z, a, delta):
         delta *= np.greater(a, 0)

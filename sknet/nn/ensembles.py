@@ -14,7 +14,8 @@ import numpy as np
 
 from sknet.nn.activations import Activation
 from sknet.nn.initializers import INITIALIZERS
-from sknet.nn.layers import Layer, Parameter, activate, deactivate, matmul
+from sknet.nn.kernels import column_sums, matmul
+from sknet.nn.layers import Layer, Parameter, activate, deactivate
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class EnsembleInput(EnsembleLayer):
 
     def backward(self, params, grads, x, delta, buffers):
         deactivate(self.activation, delta, buffers)
-        np.sum(delta, axis=0, out=grads.bias.reshape(-1))
+        column_sums(delta, out=grads.bias.reshape(-1))
         scaled = self._scaled_weight(params)
         gradient = np.empty_like(scaled)
         matmul(x.T, delta, out=gradient)
@@ -83,7 +84,7 @@ class EnsembleInput(EnsembleLayer):
         np.einsum("imj,ij->mi", gradient, params.weight, out=grads.scale)
         if "delta" not in buffers:
             return None
-        return np.matmul(delta, scaled.T, out=buffers["delta"])
+        return matmul(delta, scaled.T, out=buffers["delta"])
 
     def _scaled_weight(self, params):
         scaled = params.scale.T[:, :, np.newaxis] * params.weight[:, np.newaxis, :]
@@ -101,20 +102,19 @@ class EnsembleDense(EnsembleLayer):
         np.multiply(x, params.scale.reshape(-1), out=buffers["scaled"])
         z = buffers.get("z", buffers["a"])
         n_rows = x.shape[0] * self.n_members
-        np.matmul(
-            buffers["scaled"].reshape(n_rows, -1), params.weight, out=z.reshape(n_rows, -1)
-        )
+        rows = buffers["scaled"].reshape(n_rows, -1)
+        matmul(rows, params.weight, out=z.reshape(n_rows, -1))
         return activate(self.activation, params.bias.reshape(-1), buffers)
 
     def backward(self, params, grads, x, delta, buffers):
         deactivate(self.activation, delta, buffers)
-        np.sum(delta, axis=0, out=grads.bias.reshape(-1))
+        column_sums(delta, out=grads.bias.reshape(-1))
         n_rows = x.shape[0] * self.n_members
         rows = delta.reshape(n_rows, -1)
-        np.matmul(buffers["scaled"].reshape(n_rows, -1).T, rows, out=grads.weight)
+        matmul(buffers["scaled"].reshape(n_rows, -1).T, rows, out=grads.weight)
         # The first hidden layer of an ensemble comes before, so the inputs' gradient is wanted.
         inputs = buffers["delta"]
-        np.matmul(rows, params.weight.T, out=inputs.reshape(n_rows, -1))
+        matmul(rows, params.weight.T, out=inputs.reshape(n_rows, -1))
         np.einsum("ni,ni->i", inputs, x, out=grads.scale.reshape(-1))
         inputs *= params.scale.reshape(-1)
         return inputs
@@ -155,7 +155,7 @@ class EnsembleHead(Layer):
         return out
 
     def backward(self, params, grads, x, delta, buffers):
-        np.sum(delta, axis=0, out=grads.bias.reshape(-1))
+        column_sums(delta, out=grads.bias.reshape(-1))
         by_member = self._members(delta)
         np.matmul(self._members(x).transpose(0, 2, 1), by_member, out=grads.weight)
         inputs = buffers["delta"]

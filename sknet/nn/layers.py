@@ -10,9 +10,7 @@ import numpy as np
 
 from sknet.nn.activations import Activation
 from sknet.nn.initializers import INITIALIZERS
-
-#: Elements that bias and activation are applied to at a time, while they are in cache.
-BLOCK_SIZE = 16_384
+from sknet.nn.kernels import column_sums, matmul, row_blocks
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ class Dense(Layer):
     def backward(self, params, grads, x, delta, buffers):
         deactivate(self.activation, delta, buffers)
         matmul(x.T, delta, out=grads.weight)
-        np.add.reduce(delta, axis=0, out=grads.bias)
+        column_sums(delta, out=grads.bias)
         if "delta" not in buffers:
             return None
         return matmul(delta, params.weight.T, out=buffers["delta"])
@@ -158,8 +156,7 @@ class LayerNorm(Layer):
         params.bias.fill(0)
 
     def forward(self, params, x, buffers, rng=None):
-        a = buffers["a"]
-        z = buffers.get("z", a)
+        z = buffers.get("z", buffers["a"])
         u, deviation = self._grouped(buffers["u"]), buffers["deviation"]
         np.subtract(self._grouped(x), self._grouped(x).mean(axis=2, keepdims=True), out=u)
         np.einsum("ngi,ngi->ng", u, u, out=deviation)
@@ -168,15 +165,12 @@ class LayerNorm(Layer):
         np.sqrt(deviation, out=deviation)
         u /= deviation[:, :, np.newaxis]
         np.multiply(buffers["u"], params.gain, out=z)
-        z += params.bias
-        self.activation.forward(z, a)
-        return a
+        return activate(self.activation, params.bias, buffers)
 
     def backward(self, params, grads, x, delta, buffers):
-        a = buffers["a"]
-        self.activation.backward(buffers.get("z", a), a, delta)
+        deactivate(self.activation, delta, buffers)
         np.einsum("ni,ni->i", delta, buffers["u"], out=grads.gain)
-        np.add.reduce(delta, axis=0, out=grads.bias)
+        column_sums(delta, out=grads.bias)
         delta *= params.gain
         # The derivative of u takes out the parts along 1 and along u.
         u, d = self._grouped(buffers["u"]), self._grouped(delta)
@@ -194,7 +188,7 @@ def activate(activation, bias, buffers):
     """Return the activation of z + bias, block by block; z is the buffer "z", or else "a"."""
     a = buffers["a"]
     z = buffers.get("z", a)
-    for rows in _row_blocks(a.shape):
+    for rows in row_blocks(a.shape):
         z_block = z[rows]
         z_block += bias
         activation.forward(z_block, z_block if z is a else a[rows])
@@ -205,24 +199,8 @@ def deactivate(activation, delta, buffers):
     """Multiply ``delta`` by the derivative of the activation, block by block."""
     a = buffers["a"]
     z = buffers.get("z", a)
-    for rows in _row_blocks(a.shape):
+    for rows in row_blocks(a.shape):
         activation.backward(z[rows], a[rows], delta[rows])
-
-
-def matmul(x, w, out):
-    """Write the product into ``out`` and return it; ``x`` may be sparse."""
-    if isinstance(x, np.ndarray):
-        return np.matmul(x, w, out=out)
-    # SciPy's public product cannot write into an array.
-    out[...] = x @ w
-    return out
-
-
-def _row_blocks(shape):
-    """Return slices of rows that hold about ``BLOCK_SIZE`` elements each."""
-    n_rows, n_columns = shape
-    step = max(1, BLOCK_SIZE // n_columns)
-    return [slice(start, start + step) for start in range(0, n_rows, step)]
 
 
 LAYERS = {"dense": Dense, "dropout": Dropout, "layer_norm": LayerNorm}

@@ -11,6 +11,8 @@ from typing import ClassVar
 import numpy as np
 from scipy import special
 
+from sknet.nn.kernels import row_maxima, row_sums
+
 
 class Loss:
     """l(y, raw): one value a row, summed over the columns of the raw predictions.
@@ -263,10 +265,10 @@ class MultinomialLogLoss(Loss):
 
     def pointwise(self, y, raw, gradient_out):
         # Shifted by the row's maximum, the largest exponential is 1.
-        np.subtract(raw, raw.max(axis=1, keepdims=True), out=gradient_out)
+        np.subtract(raw, row_maxima(raw)[:, np.newaxis], out=gradient_out)
         linear = np.einsum("ij,ij->i", y, gradient_out)
         np.exp(gradient_out, out=gradient_out)
-        total = gradient_out.sum(axis=1)
+        total = row_sums(gradient_out)
         gradient_out /= total[:, np.newaxis]
         gradient_out -= y
         return np.log(total) - linear

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Weights at a time, so that a product of them stays in cache.
-BLOCK_SIZE = 16_384
+from sknet.nn.kernels import blocks
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,7 @@ class ElasticNet:
     def add_gradient(self, w, out):
         """Add the gradient of the smooth part to ``out``."""
         if self.l2:
-            for start in range(0, w.size, BLOCK_SIZE):
-                block = slice(start, start + BLOCK_SIZE)
+            for block in blocks(w.size):
                 out[block] += self.l2 * w[block]
 
     def prox(self, w, step):

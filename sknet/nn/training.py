@@ -6,8 +6,9 @@ from time import perf_counter
 
 import numpy as np
 
+from sknet.nn.kernels import blocks
 from sknet.nn.network import Workspace
-from sknet.nn.optimizers import BLOCK_SIZE, Optimizer
+from sknet.nn.optimizers import Optimizer
 from sknet.nn.schedules import Schedule
 
 
@@ -248,8 +249,8 @@ class Epoch:
     def _make_groups(self):
         """Return stretches of parameters with what a step on them takes.
 
-        Each is a slice, an optimizer, a factor of the learning rate, and whether a proximal
-        step follows; neighbours that are treated alike are one.
+        Each has an optimizer, a factor of the learning rate, whether a proximal step follows,
+        and its parameters, gradient and slots; neighbours that are treated alike are one.
         """
         optimizer, l1 = self.rule.optimizer, bool(self.objective.penalty.l1)
         groups: list[tuple] = []
@@ -260,7 +261,11 @@ class Epoch:
             if groups and groups[-1][1:] == treatment:
                 where = slice(groups.pop()[0].start, where.stop)
             groups.append((where, *treatment))
-        return groups
+        params, gradient, slots = self.params, self._gradient, self.state.slots
+        return [
+            (*treatment, params[where], gradient[where], slots[:, where])
+            for where, *treatment in groups
+        ]
 
     def run(self):
         """Return the mean over the batches of the objective before each step."""
@@ -282,10 +287,9 @@ class Epoch:
         state = self.state
         state.n_updates += 1
         t = state.n_updates
-        for where, optimizer, lr_scale, proximal in self._groups:
-            params, slots = self.params[where], state.slots[:, where]
+        for optimizer, lr_scale, proximal, params, gradient, slots in self._groups:
             rate = self.learning_rate * lr_scale
-            optimizer.step(params, self._gradient[where], slots, t, rate)
+            optimizer.step(params, gradient, slots, t, rate)
             if proximal:
                 self.objective.penalty.prox(params, optimizer.effective_step(slots, t, rate))
         if self.rule.ema_decay is not None:
@@ -301,8 +305,7 @@ class Epoch:
 
 def update_average(average, params, decay):
     """Move a running average towards the parameters, block by block to stay in cache."""
-    for start in range(0, params.size, BLOCK_SIZE):
-        block = slice(start, start + BLOCK_SIZE)
+    for block in blocks(params.size):
         average[block] += (1 - decay) * (params[block] - average[block])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknet.nn import layers
+from sknet.nn import kernels
 from sknet.nn.activations import ACTIVATIONS
 from sknet.nn.layers import Dense
 from sknet.nn.network import Network, Workspace
@@ -124,7 +124,7 @@ def test_blocks_of_rows_equal_the_whole(name, monkeypatch):
     params, X, delta = network.init(rng), rng.normal(size=(50, 4)), rng.normal(size=(50, 3))
     results = []
     for block_size in (10_000, 24, 1):
-        monkeypatch.setattr(layers, "BLOCK_SIZE", block_size)
+        monkeypatch.setattr(kernels, "BLOCK_SIZE", block_size)
         workspace = Workspace(network, 50, np.float64, input_gradient=True)
         out = network.forward(params, X, workspace).copy()
         workspace.delta[...] = delta
@@ -138,7 +138,7 @@ def test_blocks_of_rows_equal_the_whole(name, monkeypatch):
 @every_activation
 def test_more_elements_than_a_block(name):
     # With the real block size: the rows of all blocks are there, the last one too.
-    n_rows = layers.BLOCK_SIZE // 8 * 2 + 5
+    n_rows = kernels.BLOCK_SIZE // 8 * 2 + 5
     rng = np.random.default_rng(0)
     network = Network((Dense(8, ACTIVATIONS[name]()),), 2)
     params, X = network.init(rng), rng.normal(size=(n_rows, 2))

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknet.nn import optimizers
-from sknet.nn.optimizers import BLOCK_SIZE, OPTIMIZERS, SGD, Adam, AdamW, RMSprop
+from sknet.nn import kernels
+from sknet.nn.kernels import BLOCK_SIZE
+from sknet.nn.optimizers import OPTIMIZERS, SGD, Adam, AdamW, RMSprop
 from sknet.nn.penalties import ElasticNet
 
 every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
@@ -96,7 +97,7 @@ def test_blocks_equal_the_whole(name, monkeypatch):
     start, steps = np.random.default_rng(1).normal(size=50), make_steps(50, 5)
     whole, whole_state = run(OPTIMIZERS[name](), start, steps)
     for block_size in (1, 7, 50):
-        monkeypatch.setattr(optimizers, "BLOCK_SIZE", block_size)
+        monkeypatch.setattr(kernels, "BLOCK_SIZE", block_size)
         blocks, state = run(OPTIMIZERS[name](), start, steps)
         assert_allclose(blocks, whole, rtol=1e-14)
         assert_allclose(state, whole_state, rtol=1e-14)

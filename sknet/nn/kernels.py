@@ -1,0 +1,63 @@
+"""Operations on arrays in the form that NumPy computes fastest, by a factor of two to ten."""
+
+from functools import lru_cache
+
+import numpy as np
+
+#: Elements that are worked on at a time. A few arrays of as many stay in the L2 cache, and
+#: they are enough for the cost of a call not to count.
+BLOCK_SIZE = 32_768
+#: Columns from which on NumPy multiplies a column by a row faster than BLAS does.
+LONG_ROW = 512
+
+
+def matmul(x, w, out):
+    """Write the product into ``out`` and return it; ``x`` may be sparse."""
+    if not isinstance(x, np.ndarray):
+        # SciPy's public product cannot write into an array.
+        out[...] = x @ w
+        return out
+    if x.shape[1] == 1 and w.shape[1] >= LONG_ROW:
+        return np.multiply(x, w, out=out)
+    # Unlike np.matmul, np.dot hands a column times a row to BLAS as well.
+    return np.dot(x, w, out=out)
+
+
+def column_sums(x, out=None):
+    """Return the sum of each column, as a product with ones."""
+    return np.dot(constant(1, (x.shape[0],), x.dtype), x, out=out)
+
+
+def row_sums(x):
+    """Return the sum of each row, as a product with ones."""
+    return np.dot(x, constant(1, (x.shape[1],), x.dtype))
+
+
+def row_maxima(x):
+    """Return the maximum of each row of a matrix with few columns: whole columns compare."""
+    return np.maximum.reduce(x.T.copy(), axis=0)
+
+
+def maximum(x, value, out):
+    """Write the elementwise maximum of an array and a number into ``out``."""
+    return np.maximum(x, constant(value, x.shape, x.dtype), out=out)
+
+
+@lru_cache(maxsize=32)
+def constant(value, shape, dtype):
+    """Return a read-only array full of ``value``, remembered for the next step."""
+    array = np.full(shape, value, dtype)
+    array.flags.writeable = False
+    return array
+
+
+def blocks(n_elements):
+    """Return slices of a vector that hold ``BLOCK_SIZE`` elements each."""
+    return [slice(start, start + BLOCK_SIZE) for start in range(0, n_elements, BLOCK_SIZE)]
+
+
+def row_blocks(shape):
+    """Return slices of the rows of a matrix that hold about ``BLOCK_SIZE`` elements each."""
+    n_rows, n_columns = shape
+    step = max(1, BLOCK_SIZE // n_columns)
+    return [slice(start, start + step) for start in range(0, n_rows, step)]
