@@ -74,10 +74,13 @@ class TableEncoder:
             return self
         self.indicated_ = _columns_with_nan(X[:, : self.n_numeric_])
         X, sample_weight = _subsample(X, sample_weight, rng)
-        self.center_, scale = _center_and_scale(X[:, : self.n_numeric_], sample_weight)
-        self.scale_ = scale if self.standardize else None
+        numeric = X[:, : self.n_numeric_]
+        if self.standardize:
+            self.center_, self.scale_ = _center_and_scale(numeric, sample_weight)
+        else:
+            self.center_ = _medians(numeric, sample_weight)
         if self.n_bins:
-            encoded = self._transform_numeric(X[:, : self.n_numeric_], np.float64)
+            encoded = self._transform_numeric(numeric, np.float64)
             self.bin_edges_ = _bin_edges(encoded, sample_weight, self.n_bins)
         return self
 
@@ -235,14 +238,26 @@ def _center_and_scale(X, sample_weight):
     return statistics[:, 0].astype(X.dtype), statistics[:, 1].astype(X.dtype)
 
 
-def _median_and_scale(x, weights):
+def _medians(X, sample_weight):
+    """Return medians, column by column to bound the memory."""
+    known = (_without_nan(x, sample_weight) for x in X.T)
+    medians = [_quantiles(x, 0.5, weights) if x.size else 0.0 for x, weights in known]
+    return np.array(medians, dtype=X.dtype)
+
+
+def _without_nan(x, weights):
     known = ~np.isnan(x)
-    if not known.any():
+    if known.all():
+        return x, weights
+    return x[known], None if weights is None else weights[known]
+
+
+def _median_and_scale(x, weights):
+    x, weights = _without_nan(x, weights)
+    if x.size == 0:
         return 0.0, 0.0
     # The smallest spread whose inverse is a number of x's type.
     limits = np.finfo(x.dtype)
-    if not known.all():
-        x, weights = x[known], None if weights is None else weights[known]
     low, q1, median, q3, high = _quantiles(x, [0, 0.25, 0.5, 0.75, 1], weights)
     # Halved first, so that no difference overflows. Spreads within rounding of a constant are
     # no spread.

@@ -51,13 +51,19 @@ def constant(value, shape, dtype):
     return array
 
 
-def blocks(n_elements):
-    """Return slices of a vector that hold ``BLOCK_SIZE`` elements each."""
-    return [slice(start, start + BLOCK_SIZE) for start in range(0, n_elements, BLOCK_SIZE)]
+def blocks(*vectors):
+    """Return the vectors block by block, each time one block of every vector."""
+    size = vectors[0].size
+    if size <= BLOCK_SIZE:
+        return [vectors]
+    starts = range(0, size, BLOCK_SIZE)
+    return [[one[start : start + BLOCK_SIZE] for one in vectors] for start in starts]
 
 
-def row_blocks(shape):
-    """Return slices of the rows of a matrix that hold about ``BLOCK_SIZE`` elements each."""
-    n_rows, n_columns = shape
+def row_blocks(*matrices):
+    """Return the matrices, all of one shape, by rows of about ``BLOCK_SIZE`` elements."""
+    n_rows, n_columns = matrices[0].shape
+    if n_rows * n_columns <= BLOCK_SIZE:
+        return [matrices]
     step = max(1, BLOCK_SIZE // n_columns)
-    return [slice(start, start + step) for start in range(0, n_rows, step)]
+    return [[one[start : start + step] for one in matrices] for start in range(0, n_rows, step)]

@@ -187,20 +187,17 @@ class LayerNorm(Layer):
 def activate(activation, bias, buffers):
     """Return the activation of z + bias, block by block; z is the buffer "z", or else "a"."""
     a = buffers["a"]
-    z = buffers.get("z", a)
-    for rows in row_blocks(a.shape):
-        z_block = z[rows]
+    for z_block, a_block in row_blocks(buffers.get("z", a), a):
         z_block += bias
-        activation.forward(z_block, z_block if z is a else a[rows])
+        activation.forward(z_block, a_block)
     return a
 
 
 def deactivate(activation, delta, buffers):
     """Multiply ``delta`` by the derivative of the activation, block by block."""
     a = buffers["a"]
-    z = buffers.get("z", a)
-    for rows in row_blocks(a.shape):
-        activation.backward(z[rows], a[rows], delta[rows])
+    for z_block, a_block, delta_block in row_blocks(buffers.get("z", a), a, delta):
+        activation.backward(z_block, a_block, delta_block)
 
 
 LAYERS = {"dense": Dense, "dropout": Dropout, "layer_norm": LayerNorm}

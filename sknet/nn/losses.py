@@ -79,7 +79,7 @@ class Loss:
         n_rows = raw.shape[0]
         if sample_weight is None:
             gradient_out *= 1 / n_rows
-            return float(value.sum()) / n_rows
+            return float(np.add.reduce(value)) / n_rows
         gradient_out *= sample_weight[:, np.newaxis]
         gradient_out *= 1 / n_rows
         return float(sample_weight @ value) / n_rows

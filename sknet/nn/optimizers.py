@@ -44,11 +44,10 @@ class Optimizer:
     def step(self, params, gradient, state, t, learning_rate):
         """Update ``params`` and ``state`` in place."""
         # Block by block, which is several times faster than passes over the whole vector.
-        walk = blocks(params.size)
-        scratch = np.empty_like(params[walk[0]])
-        for block in walk:
-            p, g = params[block], gradient[block]
-            self.step_block(p, g, state[:, block], scratch[: p.size], t, learning_rate)
+        walk = blocks(params, gradient, *state)
+        scratch = np.empty_like(walk[0][0])
+        for p, g, *slots in walk:
+            self.step_block(p, g, slots, scratch[: p.size], t, learning_rate)
         if t % FLUSH_EVERY == 0:
             flush_tiny(state)
 

@@ -40,8 +40,8 @@ class ElasticNet:
     def add_gradient(self, w, out):
         """Add the gradient of the smooth part to ``out``."""
         if self.l2:
-            for block in blocks(w.size):
-                out[block] += self.l2 * w[block]
+            for w_block, out_block in blocks(w, out):
+                out_block += self.l2 * w_block
 
     def prox(self, w, step):
         """Shrink ``w`` in place by soft thresholding: sign(w) max(|w| - step l1, 0).

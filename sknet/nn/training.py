@@ -305,8 +305,8 @@ class Epoch:
 
 def update_average(average, params, decay):
     """Move a running average towards the parameters, block by block to stay in cache."""
-    for block in blocks(params.size):
-        average[block] += (1 - decay) * (params[block] - average[block])
+    for average_block, block in blocks(average, params):
+        average_block += (1 - decay) * (block - average_block)
 
 
 def best_epoch(history):
