@@ -134,7 +134,7 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         run.expect(self, data)
         observer = CallbackObserver.start(self, model, run, X, y, sample_weight)
         result = fit_network(model, data, (held_out, source), run, observer)
-        model._set_record(result.history, data.X.shape[0])
+        model._set_record(result.history, data.n_rows)
         if observer is not None:
             observer.finish(model)
         self._become(model)
@@ -209,7 +209,7 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         n_bins = N_BINS if self.numeric_embedding == "piecewise_linear" else 0
         checks.check_embedding(self, data.X)
         table = TableEncoder(self.standardize, n_levels, n_bins)
-        return table.fit(data.X, data.sample_weight, rng, keep_rare=keep_rare)
+        return table.fit(data.X, data.sample_weight, rng, rows=data.rows, keep_rare=keep_rare)
 
     def _check_same_network(self):
         if make_network(self, self._table, self._n_raw) != self._network:
@@ -269,7 +269,7 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             model._update_target(data, run)
         result = fit_one_pass(model, model._weighted(data, data), run)
         model._run = run
-        model._extend_record(vars(self), result.history, data.X.shape[0])
+        model._extend_record(vars(self), result.history, data.n_rows)
         self._become(model)
         return self
 

@@ -5,7 +5,7 @@ from functools import partial
 from scipy import sparse
 
 from sknet.data.augmentation import Augmentation
-from sknet.data.batches import Batch, Batches
+from sknet.data.batches import Batches, Dataset
 
 #: Rows of a mini-batch with batch_size="auto".
 AUTO_BATCH_SIZE = 200
@@ -44,7 +44,7 @@ def validation_blocks(model, data):
 def prediction_blocks(model, X):
     """Return blocks of rows to predict for, each encoded when its turn comes."""
     encode = partial(model._table.transform, dtype=model._params.dtype)
-    return Batches(Batch(X), _block_rows(model, X), encode)
+    return Batches(Dataset(X), _block_rows(model, X), encode)
 
 
 def _block_rows(model, X):
@@ -55,16 +55,16 @@ def _block_rows(model, X):
 
 def _encoded(model, data, batch_size, *, training=False, **options):
     """Return batches of encoded rows and targets, with weights of mean one."""
-    X, y, weight = data.X, data.y, data.sample_weight
-    dtype = model._params.dtype
-    y = model._target.transform(y, dtype)
+    weight, dtype = data.sample_weight, model._params.dtype
+    y = model._target.transform(data.y, dtype)
     if training:
         y = model._smoothed(y)
     if weight is not None:
         weight = (weight / weight.mean()).astype(dtype)
+    data = data._replace(y=y, sample_weight=weight)
     encode = partial(model._table.transform, dtype=dtype)
     # Rows that are used in each epoch are encoded once, where memory allows.
-    n_bytes = X.shape[0] * model._table.n_outputs_ * dtype.itemsize
-    if n_bytes <= ENCODED_BYTES and not sparse.issparse(X):
-        X, encode = encode(X), None
-    return Batches(Batch(X, y, weight), batch_size, encode, **options)
+    n_bytes = data.n_rows * model._table.n_outputs_ * dtype.itemsize
+    if n_bytes <= ENCODED_BYTES and not sparse.issparse(data.X):
+        data, encode = Dataset(encode(data.batch().X), y, weight), None
+    return Batches(data, batch_size, encode, **options)

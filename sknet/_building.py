@@ -134,7 +134,7 @@ def choose_dtype(estimator, data):
     """Return the dtype to compute in, given the training data."""
     if estimator.dtype != "auto":
         return np.dtype(estimator.dtype)
-    small = data.X.shape[0] < FLOAT32_ROWS and data.X.dtype == np.float64
+    small = data.n_rows < FLOAT32_ROWS and data.X.dtype == np.float64
     return np.dtype(np.float64 if small or estimator.solver == "lbfgs" else np.float32)
 
 

@@ -62,10 +62,11 @@ class Run:
             for name, value in estimator.get_params(deep=False).items()
             if name not in free
         }
-        step = max(1, data.X.shape[0] // FINGERPRINT_ROWS)
-        fingerprint = joblib.hash((data.X.shape, *data.take(slice(None, None, step))))
+        step = max(1, data.n_rows // FINGERPRINT_ROWS)
+        sample = data.batch(slice(None, None, step))
+        fingerprint = joblib.hash((data.n_rows, data.X.shape, *sample))
         if self.parameters is None:
-            self.n_rows, self.parameters = data.X.shape[0], parameters
+            self.n_rows, self.parameters = data.n_rows, parameters
             self.fingerprint = fingerprint
         changed = [k for k, v in parameters.items() if self.parameters[k] != v]
         if changed:
@@ -76,7 +77,7 @@ class Run:
         if self.fingerprint != fingerprint:
             raise ValueError(
                 f"The checkpoint's fit was of other training rows ({self.n_rows} of them; now "
-                f"{data.X.shape[0]}). Resume with the same data, or fit anew."
+                f"{data.n_rows}). Resume with the same data, or fit anew."
             )
 
 
@@ -104,12 +105,12 @@ def split_off_validation(model, data, run):
     """Return the training rows, and the validation rows or None, as early_stopping says."""
     stops_early = model.early_stopping
     if stops_early == "auto":
-        stops_early = data.X.shape[0] > EARLY_STOPPING_ROWS
+        stops_early = data.n_rows > EARLY_STOPPING_ROWS
     if not stops_early:
         return data, None
     strata = model._strata(data.y)
-    parts = split_rows(data.X.shape[0], model.validation_fraction, strata, run.split_seed)
-    return tuple(data.take(rows) for rows in parts)
+    parts = split_rows(data.n_rows, model.validation_fraction, strata, run.split_seed)
+    return tuple(data.choose(rows) for rows in parts)
 
 
 def fit_network(model, data, validation, run, observe=None):
@@ -119,9 +120,9 @@ def fit_network(model, data, validation, run, observe=None):
     ----------
     model : BaseNN
         Encoders, network and initial parameters; its parameters are updated in place.
-    data : Batch
+    data : Dataset
         Rows to train on.
-    validation : pair of Batch or None, and the user's X
+    validation : pair of Dataset or None, and the user's X
         Rows to watch, and where they are found in the form that the user gave.
     run : Run
         A new one, or one to go on with.

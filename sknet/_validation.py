@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from sknet.data.batches import Batch
+from sknet.data.batches import Dataset
 from sknet.data.tables import TableReader, categorical_columns, is_frame
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
@@ -260,7 +260,7 @@ def check_domain(loss, y, name):
 
 
 def check_training_data(estimator, X, y, sample_weight, *, numeric_y, reset, declared=False):
-    """Return validated rows of positive weight as a Batch.
+    """Return validated rows of positive weight as a Dataset.
 
     X becomes a float array, with categories as level numbers, or CSR; y stays in the user's
     labels or units, with one dimension if it has one column. If ``reset``, ``n_features_in_``,
@@ -279,7 +279,7 @@ def check_training_data(estimator, X, y, sample_weight, *, numeric_y, reset, dec
 
 
 def check_validation_data(estimator, X_val, y_val, sample_weight_val, *, numeric_y):
-    """Return the user's validation rows as a Batch, or None if there are none.
+    """Return the user's validation rows as a Dataset, or None if there are none.
 
     Raises
     ------
@@ -303,9 +303,9 @@ def check_validation_data(estimator, X_val, y_val, sample_weight_val, *, numeric
     y_val = check_y(y_val, numeric_y, "y_val")
     check_consistent_length(X_val, y_val)
     data = _without_zero_weights(X_val, y_val, sample_weight_val)
-    if data.X.shape[0] < 2:
+    if data.n_rows < 2:
         raise ValueError(
-            f"The validation set is too small: X_val has {data.X.shape[0]} row(s) of positive "
+            f"The validation set is too small: X_val has {data.n_rows} row(s) of positive "
             "weight, and early stopping needs at least 2."
         )
     return data
@@ -461,7 +461,7 @@ def check_y(y, numeric, name):
 
 
 def _without_zero_weights(X, y, sample_weight):
-    data = Batch(X, y, rows=np.arange(X.shape[0]))
+    data = Dataset(X, y)
     if sample_weight is None:
         return data
     sample_weight = _check_sample_weight(
@@ -481,4 +481,4 @@ def positive_weights(data, name):
     keep = data.sample_weight > 0
     if not keep.any():
         raise ValueError(f"{name} must contain at least one non-zero number.")
-    return data if keep.all() else data.take(keep)
+    return data if keep.all() else data.choose(keep)

@@ -6,10 +6,21 @@ import numpy as np
 
 
 class Batch(NamedTuple):
-    """Rows of X, with what belongs to them: a mini-batch, or a whole data set.
+    """Rows of a network's input, with what belongs to them.
 
-    ``sample_weight`` is None where all weights are one; ``rows`` are the positions in what
-    the user gave, where they matter.
+    ``sample_weight`` is None where all weights are one.
+    """
+
+    X: Any
+    y: Any = None
+    sample_weight: np.ndarray | None = None
+
+
+class Dataset(NamedTuple):
+    """Chosen rows of a table, which itself is never copied.
+
+    ``X`` is the whole table, dense or CSR; ``y`` and ``sample_weight`` belong to the chosen
+    rows, and ``rows`` are their positions in the table, or None if all are chosen.
     """
 
     X: Any
@@ -17,13 +28,28 @@ class Batch(NamedTuple):
     sample_weight: np.ndarray | None = None
     rows: np.ndarray | None = None
 
-    def take(self, rows):
-        """Return the given rows: a slice, a mask, or an array of indices."""
-        return Batch(*[None if one is None else gather(one, rows) for one in self])
+    @property
+    def n_rows(self):
+        """The number of chosen rows."""
+        return self.X.shape[0] if self.rows is None else self.rows.size
+
+    def choose(self, which):
+        """Return the data set of some of the rows: a slice, a mask, or an array of indices."""
+        rows = np.arange(self.n_rows) if self.rows is None else self.rows
+        y, sample_weight = _gather(self.y, which), _gather(self.sample_weight, which)
+        return Dataset(self.X, y, sample_weight, rows[which])
+
+    def batch(self, which=slice(None)):
+        """Return a copy of some of the rows; of a slice of all rows it may be a view."""
+        rows = which if self.rows is None else self.rows[which]
+        y, sample_weight = _gather(self.y, which), _gather(self.sample_weight, which)
+        return Batch(_gather(self.X, rows), y, sample_weight)
 
 
-def gather(array, rows):
-    """Return rows of an array or sparse matrix: a slice, a mask, or indices in any order."""
+def _gather(array, rows):
+    """Return rows of an array or sparse matrix, or None of None."""
+    if array is None:
+        return None
     # ndarray.take is several times faster than indexing, but copies all of an array that is
     # not C-contiguous.
     indices = isinstance(rows, np.ndarray) and rows.dtype != bool
@@ -37,8 +63,8 @@ class Batches:
 
     Parameters
     ----------
-    data : Batch
-        All rows: X dense or CSR, y a float array of shape (n_rows, n_outputs).
+    data : Dataset
+        All rows; its y is a float array of shape (n_rows, n_outputs).
     batch_size : int
         Rows a batch; the last batch of an epoch may be smaller.
     encode : callable or None
@@ -52,7 +78,7 @@ class Batches:
 
     def __init__(self, data, batch_size, encode, rng=None, augment=None):
         self.data = data
-        self.n_rows = data.X.shape[0]
+        self.n_rows = data.n_rows
         self.batch_size = min(batch_size, self.n_rows)
         self._encode = encode
         self._augment = augment
@@ -66,7 +92,7 @@ class Batches:
         order = None if self._rng is None else self._rng.permutation(self.n_rows)
         for start in range(0, self.n_rows, self.batch_size):
             rows = slice(start, start + self.batch_size)
-            batch = self.data.take(rows if order is None else order[rows])
+            batch = self.data.batch(rows if order is None else order[rows])
             if self._encode is not None:
                 batch = batch._replace(X=self._encode(batch.X))
             yield batch if self._augment is None else self._augment(batch)

@@ -59,21 +59,24 @@ class TableEncoder:
         self.n_levels = list(n_levels)
         self.n_bins = n_bins
 
-    def fit(self, X, sample_weight, rng, *, keep_rare=False):
-        """Learn from weighted rows; with ``keep_rare`` a level seen once stays itself."""
+    def fit(self, X, sample_weight, rng, *, rows=None, keep_rare=False):
+        """Learn from weighted rows; with ``keep_rare`` a level seen once stays itself.
+
+        ``rows`` are the positions of the rows to learn from, all by default.
+        """
         self.n_numeric_ = X.shape[1] - len(self.n_levels)
         self.indicated_ = np.array([], dtype=int)
         self.center_ = self.scale_ = None
         self.categories_ = [
-            Category(X[:, self.n_numeric_ + i], n_levels, keep_rare)
+            Category(X[_all_or(rows), self.n_numeric_ + i], n_levels, keep_rare)
             for i, n_levels in enumerate(self.n_levels)
         ]
         if sparse.issparse(X):
             if self.standardize:
-                self.scale_ = _sparse_scale(*_subsample(X, sample_weight, rng))
+                self.scale_ = _sparse_scale(*_subsample(X, sample_weight, rng, rows))
             return self
-        self.indicated_ = _columns_with_nan(X[:, : self.n_numeric_])
-        X, sample_weight = _subsample(X, sample_weight, rng)
+        self.indicated_ = _columns_with_nan(X[:, : self.n_numeric_], rows)
+        X, sample_weight = _subsample(X, sample_weight, rng, rows)
         numeric = X[:, : self.n_numeric_]
         if self.standardize:
             self.center_, self.scale_ = _center_and_scale(numeric, sample_weight)
@@ -217,19 +220,28 @@ def _clip_smoothly(u, dtype):
     return u
 
 
-def _columns_with_nan(X):
+def _all_or(rows):
+    return slice(None) if rows is None else rows
+
+
+def _columns_with_nan(X, rows):
     """Return the columns with a missing value, block by block to bound the memory."""
     found = np.zeros(X.shape[1], dtype=bool)
-    for start in range(0, X.shape[0], BLOCK_ROWS):
-        found |= np.isnan(X[start : start + BLOCK_ROWS]).any(axis=0)
+    n_rows = X.shape[0] if rows is None else rows.size
+    for start in range(0, n_rows, BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        found |= np.isnan(X[block if rows is None else rows[block]]).any(axis=0)
     return np.flatnonzero(found)
 
 
-def _subsample(X, sample_weight, rng):
-    if X.shape[0] <= QUANTILE_ROWS:
-        return X, sample_weight
-    rows = np.sort(rng.choice(X.shape[0], QUANTILE_ROWS, replace=False))
-    return X[rows], None if sample_weight is None else sample_weight[rows]
+def _subsample(X, sample_weight, rng, rows):
+    """Return the rows to estimate quantiles from, and their weights."""
+    n_rows = X.shape[0] if rows is None else rows.size
+    if n_rows <= QUANTILE_ROWS:
+        return X[_all_or(rows)], sample_weight
+    drawn = np.sort(rng.choice(n_rows, QUANTILE_ROWS, replace=False))
+    weights = None if sample_weight is None else sample_weight[drawn]
+    return X[drawn if rows is None else rows[drawn]], weights
 
 
 def _center_and_scale(X, sample_weight):

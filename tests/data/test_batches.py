@@ -3,7 +3,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from sknet.data.batches import Batch, Batches
+from sknet.data.batches import Batches, Dataset
 
 N_ROWS = 23
 
@@ -26,7 +26,7 @@ def rows(request, tmp_path):
 @pytest.fixture
 def data(rows):
     numbers = np.arange(float(N_ROWS))
-    return Batch(rows, np.column_stack([10 * numbers, -numbers]), 1 + numbers / 100)
+    return Dataset(rows, np.column_stack([10 * numbers, -numbers]), 1 + numbers / 100)
 
 
 def as_is(X):
@@ -108,24 +108,39 @@ def test_data_are_left_alone(data):
 def test_only_the_batch_of_a_memory_map_is_read(tmp_path):
     np.save(tmp_path / "X.npy", np.ones((10, 2)))
     X = np.load(tmp_path / "X.npy", mmap_mode="r")
-    for batch in Batches(Batch(X), 4, as_is):
+    for batch in Batches(Dataset(X), 4, as_is):
         assert np.shares_memory(batch.X, X)  # a view: nothing is copied without shuffling
-    for batch in Batches(Batch(X), 4, as_is, np.random.default_rng(0)):
+    for batch in Batches(Dataset(X), 4, as_is, np.random.default_rng(0)):
         assert batch.X.shape[0] <= 4
 
 
 def test_parts_may_be_missing(data):
-    for batch in Batches(Batch(data.X), 5, as_is, np.random.default_rng(0)):
+    for batch in Batches(Dataset(data.X), 5, as_is, np.random.default_rng(0)):
         assert batch.y is None and batch.sample_weight is None
-    taken = Batch(data.X, data.y).take(np.array([3, 1]))
-    assert taken.sample_weight is None
-    assert_array_equal(taken.y[:, 0], [30, 10])
+    batch = Dataset(data.X, data.y).batch(np.array([3, 1]))
+    assert batch.sample_weight is None
+    assert_array_equal(batch.y[:, 0], [30, 10])
 
 
-@pytest.mark.parametrize("chosen", [slice(2, 5), np.array([2, 3, 4])], ids=["slice", "index"])
-def test_take(data, chosen):
-    assert row_numbers(data.take(chosen)) == [2, 3, 4]
+CHOICES = {
+    "slice": slice(2, 5),
+    "indices": np.array([2, 3, 4]),
+    "mask": np.isin(np.arange(N_ROWS), [2, 3, 4]),
+}
 
 
-def test_take_by_mask(data):
-    assert row_numbers(data.take(data.sample_weight > 1.2)) == [21, 22]
+@pytest.mark.parametrize("which", CHOICES.values(), ids=CHOICES)
+def test_a_batch_of_some_rows(data, which):
+    assert row_numbers(data.batch(which)) == [2, 3, 4]
+
+
+@pytest.mark.parametrize("which", CHOICES.values(), ids=CHOICES)
+def test_chosen_rows_of_chosen_rows(data, which):
+    chosen = data.choose(np.arange(N_ROWS)[::-1]).choose(which)
+    assert chosen.X is data.X, "the table itself is never copied"
+    assert chosen.n_rows == 3
+    assert chosen.rows.tolist() == [20, 19, 18]
+    assert row_numbers(chosen.batch()) == [20, 19, 18]
+    assert row_numbers(chosen.batch(np.array([2, 0]))) == [18, 20]
+    (batch,) = Batches(chosen, 10, as_is)
+    assert row_numbers(batch) == [20, 19, 18]

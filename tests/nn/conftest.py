@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from sknet.data.batches import Batch, Batches
+from sknet.data.batches import Batch, Batches, Dataset
 from sknet.nn.activations import Identity, Tanh
 from sknet.nn.layers import Dense
 from sknet.nn.losses import Loss, SquaredError
@@ -52,7 +52,7 @@ def make_batches():
     """Return batches of rows that need no encoding; one of all rows by default."""
 
     def make(X, y, sample_weight=None, batch_size=None, rng=None):
-        data = Batch(X, y, sample_weight)
+        data = Dataset(X, y, sample_weight)
         return Batches(data, batch_size or X.shape[0], lambda rows: rows, rng)
 
     return make

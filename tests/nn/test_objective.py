@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sknet.data.batches import Dataset
 from sknet.nn.activations import ReLU
 from sknet.nn.layers import Dense, Dropout
 from sknet.nn.losses import LOSSES
@@ -65,7 +66,7 @@ def test_batches_average_to_the_whole(
 def test_integer_weights_equal_repetition(loss, make_problem, evaluate_objective):
     objective, params, batch = make_problem(loss=LOSSES[loss](), n_outputs=3)
     counts = np.array([1, 2, 3, 1, 1, 4, 1, 2, 3])
-    repeated = batch.take(np.repeat(np.arange(9), counts))
+    repeated = Dataset(*batch).batch(np.repeat(np.arange(9), counts))
     weighted = batch._replace(sample_weight=counts / counts.mean())
     results = [evaluate_objective(objective, params, b) for b in (weighted, repeated)]
     assert_allclose(results[0][0], results[1][0], rtol=1e-12)
