@@ -282,19 +282,28 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     # Prediction.
 
-    def _raw_predict(self, X):
-        """Return raw predictions in float64 and the dtype that predictions should have."""
+    def _predict(self, X, finish):
+        """Return arrays with a row for each row of X, made block by block.
+
+        ``finish(raw)`` turns a block's raw predictions, in float64, into a tuple of arrays.
+        Numbers get the precision of X.
+        """
         check_is_fitted(self)
         X = checks.check_features(self, X)
         blocks = prediction_blocks(self, X)
         workspace = Workspace(self._network, blocks.batch_size, self._params.dtype)
-        raw = np.empty((X.shape[0], self._network.n_outputs))
+        outputs: tuple[np.ndarray, ...] = ()
         start = 0
         for batch in blocks:
-            stop = start + batch.X.shape[0]
-            raw[start:stop] = self._network.forward(self._params, batch.X, workspace)
+            raw = self._network.forward(self._params, batch.X, workspace)
+            parts = finish(raw.astype(np.float64))
+            if not outputs:
+                outputs = tuple(_empty_like(part, X) for part in parts)
+            stop = start + raw.shape[0]
+            for output, part in zip(outputs, parts, strict=True):
+                output[start:stop] = part
             start = stop
-        return raw, X.dtype
+        return outputs
 
     # What a fitted network shows.
 
@@ -393,3 +402,9 @@ def is_stochastic(estimator):
             "partial_fit needs a stochastic solver; solver='lbfgs' is not one."
         )
     return True
+
+
+def _empty_like(part, X):
+    """Return an array with a row for each of X, and the columns of ``part``."""
+    dtype = X.dtype if part.dtype.kind == "f" else part.dtype
+    return np.empty((X.shape[0], *part.shape[1:]), dtype)

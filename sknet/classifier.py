@@ -3,13 +3,14 @@
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from sknet import _validation as checks
 from sknet._base import BaseNN, is_stochastic
 from sknet._building import make_loss
 from sknet._docstrings import shared_documentation
 from sknet.data.targets import ClassTarget
-from sknet.nn.ensembles import by_member, mean_of_members
+from sknet.nn.ensembles import by_member, mean_of_members, over_members
 
 
 @shared_documentation
@@ -232,8 +233,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             Labels; 0 and 1 for a multi-label target.
         """
-        decision, _ = self._decision(X)
-        return self._target.labels(decision)
+        (labels,) = self._predict(X, lambda raw: (self._target.labels(self._decision(raw)),))
+        return labels
 
     def predict_proba(self, X, return_std=False):
         """Predict probabilities.
@@ -260,13 +261,13 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ValueError
             If ``return_std`` is asked of a network without members.
         """
-        raw, dtype = self._raw_predict(X)
-        members = self._member_probabilities(raw)
-        proba = _without_certainty(members.mean(axis=1).astype(dtype))
-        if not return_std:
-            return proba
-        checks.check_members(self._network.n_members)
-        return proba, members.std(axis=1).astype(dtype)
+        check_is_fitted(self)
+        checks.check_std(return_std, self._network.n_members)
+        proba, *std = self._predict(
+            X, lambda raw: over_members(self._member_probabilities(raw), return_std)
+        )
+        proba = _without_certainty(proba)
+        return (proba, *std) if return_std else proba
 
     def predict_log_proba(self, X):
         """Predict logarithms of probabilities.
@@ -299,14 +300,12 @@ class NNClassifier(ClassifierMixin, BaseNN):
             members, of the mean probability: its logit, or its logarithm for more than two
             classes.
         """
-        decision, dtype = self._decision(X)
-        decision = decision.astype(dtype, copy=False)
+        (decision,) = self._predict(X, lambda raw: (self._decision(raw),))
         return decision[:, 0] if self._target.kind == "binary" else decision
 
-    def _decision(self, X):
-        """Return the decision function's columns in float64, and the dtype it should have."""
-        raw, dtype = self._raw_predict(X)
-        return mean_of_members(raw, self._network.n_members, self._loss), dtype
+    def _decision(self, raw):
+        """Return the decision function's columns."""
+        return mean_of_members(raw, self._network.n_members, self._loss)
 
     def _member_probabilities(self, raw):
         """Return probabilities as an array (rows, members, classes)."""

@@ -13,7 +13,7 @@ from sknet._base import BaseNN, is_stochastic
 from sknet._building import make_loss
 from sknet._docstrings import shared_documentation
 from sknet.data.targets import RegressionTarget
-from sknet.nn.ensembles import by_member
+from sknet.nn.ensembles import by_member, over_members
 from sknet.nn.losses import LOSSES, Pinball
 
 
@@ -253,20 +253,19 @@ class NNRegressor(RegressorMixin, BaseNN):
         ValueError
             If ``return_std`` is asked of a network without members.
         """
-        raw, dtype = self._raw_predict(X)
-        members = self._loss.inverse_link(by_member(raw, self._network.n_members))
-        members = self._target.inverse_transform(members)
-        prediction = self._as_y(members.mean(axis=1), dtype)
-        if not return_std:
-            return prediction
-        checks.check_members(self._network.n_members)
-        return prediction, self._as_y(members.std(axis=1), dtype)
+        check_is_fitted(self)
+        checks.check_std(return_std, self._network.n_members)
+        results = self._predict(
+            X, lambda raw: over_members(self._member_predictions(raw), return_std)
+        )
+        if self._target.n_outputs == 1 and not self._predicts_quantiles:
+            results = tuple(result[:, 0] for result in results)
+        return results if return_std else results[0]
 
-    def _as_y(self, prediction, dtype):
-        """Return predictions with one dimension if y had one."""
-        if prediction.shape[1] == 1 and not self._predicts_quantiles:
-            prediction = prediction[:, 0]
-        return prediction.astype(dtype, copy=False)
+    def _member_predictions(self, raw):
+        """Return predictions in y's units as an array (rows, members, columns)."""
+        members = by_member(raw, self._network.n_members)
+        return self._target.inverse_transform(self._loss.inverse_link(members))
 
     def score(self, X, y, sample_weight=None):
         """Return R2; for the quantile loss, the mean D2 of the pinball loss.

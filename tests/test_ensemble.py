@@ -100,7 +100,7 @@ def test_the_prediction_is_the_members_mean(regression, sizes):
 def test_the_spread_is_in_y_s_units(regression, factor):
     X, y = regression
     network = NNRegressor((6,), **OPTIONS).fit(X, factor * y)
-    raw, _ = network._raw_predict(X)
+    (raw,) = network._predict(X, lambda raw: (raw,))
     predicted, std = network.predict(X, return_std=True)
     assert_allclose(std, raw.std(axis=1) * factor * y.std(), rtol=1e-8)
     expected = raw.mean(axis=1) * factor * y.std() + factor * y.mean()
@@ -112,7 +112,8 @@ def test_members_are_averaged_after_the_link(regression, loss):
     X, y = regression
     y = np.exp(y / 4)
     network = NNRegressor((6,), loss=loss, **OPTIONS).fit(X, y)
-    members = np.exp(network._raw_predict(X)[0]) * y.mean()
+    (raw,) = network._predict(X, lambda raw: (raw,))
+    members = np.exp(raw) * y.mean()
     predicted, std = network.predict(X, return_std=True)
     assert_allclose(predicted, members.mean(axis=1), rtol=1e-8)
     assert_allclose(std, members.std(axis=1), rtol=1e-7)

@@ -281,7 +281,7 @@ def _median_and_scale(x, weights):
 
 
 def _quantiles(x, levels, weights):
-    """Return quantiles that are values of x themselves, so that a weight equals a repetition."""
+    """Return quantiles that are values of x, so that a weight equals a repetition."""
     # In float64, where differences of the largest float32 numbers do not overflow.
     found = np.quantile(x, levels, weights=weights, method="inverted_cdf")
     return found.astype(np.float64)

@@ -177,3 +177,9 @@ def mean_of_members(raw, n_members, loss):
     if n_members == 1:
         return raw
     return loss.link(loss.inverse_link(by_member(raw, n_members)).mean(axis=1))
+
+
+def over_members(members, with_std):
+    """Return the mean over the members, and the standard deviation if asked for; a tuple."""
+    mean = members[:, 0] if members.shape[1] == 1 else members.mean(axis=1)
+    return (mean, members.std(axis=1)) if with_std else (mean,)
