@@ -70,16 +70,19 @@ class PeakMemory:
 
     @property
     def added(self):
+        """Bytes that came on top."""
         return self.peak - self.before
 
 
 def rss_anon():
     """Return the anonymous resident memory of this process in bytes."""
     with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))
+        return next(
+            int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon")
+        )
 
 
-def make_X(case, folder):
+def make_table(case, folder):
     """Return X in its storage; a memory map is written block by block."""
     rng = np.random.default_rng(0)
     if case.storage == "csr":
@@ -102,9 +105,7 @@ def make_estimator(peer, case):
     from sknet import NNClassifier, NNRegressor
 
     classifies = case.method == "predict_proba"
-    ours, theirs = (
-        (NNClassifier, MLPClassifier) if classifies else (NNRegressor, MLPRegressor)
-    )
+    ours, theirs = (NNClassifier, MLPClassifier) if classifies else (NNRegressor, MLPRegressor)
     cls = ours if peer == "sknet" else theirs
     return cls(hidden_layer_sizes=case.hidden, batch_size=case.batch, max_iter=1)
 
@@ -113,7 +114,7 @@ def measure(peer, name, folder):
     """Return bytes added, bytes of X and of the result, and seconds."""
     warnings.simplefilter("ignore")
     case = CASES[name]
-    X = make_X(case, folder)
+    X = make_table(case, folder)
     y = np.asarray(X[:, :3].sum(axis=1)).ravel()
     y = y > 0 if case.method == "predict_proba" else y
     # What is imported or started on the first call is no need of the data.
@@ -148,14 +149,19 @@ def main():
         print(json.dumps(measure(*arguments.worker)))
         return
     names = arguments.only.split(",") if arguments.only else list(CASES)
-    print(f"{'case':<20} {'X, MB':>8} {'result':>8}  added by sknet and scikit-learn, MB (share of X)")
+    print(
+        f"{'case':<20} {'X, MB':>8} {'result':>8}  added, MB (share of X): sknet, scikit-learn"
+    )
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             cells = []
             for peer in ["sknet"] if name in ALONE else ["sknet", "sklearn"]:
                 added, of_X, of_result, seconds = run(peer, name, folder)
                 cells.append(f"{added / MB:8.0f} ({added / of_X:.2f}) in {seconds:.1f} s")
-            print(f"{name:<20} {of_X / MB:8.0f} {of_result / MB:8.0f}  " + "   ".join(cells), flush=True)
+            print(
+                f"{name:<20} {of_X / MB:8.0f} {of_result / MB:8.0f}  " + "   ".join(cells),
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 from scipy import sparse
 
 from sknet.data.augmentation import Augmentation
@@ -66,5 +67,11 @@ def _encoded(model, data, batch_size, *, training=False, **options):
     # Rows that are used in each epoch are encoded once, where memory allows.
     n_bytes = data.n_rows * model._table.n_outputs_ * dtype.itemsize
     if n_bytes <= ENCODED_BYTES and not sparse.issparse(data.X):
-        data, encode = Dataset(encode(data.batch().X), y, weight), None
+        X = np.empty((data.n_rows, model._table.n_outputs_), dtype)
+        start = 0
+        for batch in Batches(data, _block_rows(model, data.X), encode):
+            stop = start + batch.X.shape[0]
+            X[start:stop] = batch.X
+            start = stop
+        data, encode = Dataset(X, y, weight), None
     return Batches(data, batch_size, encode, **options)

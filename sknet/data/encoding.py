@@ -1,5 +1,7 @@
 """From plain numbers to the network's input: scaling, missing values, one-hot columns."""
 
+import math
+
 import numpy as np
 from scipy import sparse
 
@@ -139,7 +141,7 @@ class TableEncoder:
             return X.astype(dtype, copy=False)
         with np.errstate(over="ignore"):
             X = X.multiply(self.scale_).tocsr()
-        X.data = _clip_smoothly(X.data, dtype)
+            X.data = _clip_smoothly(X.data.astype(dtype, copy=False))
         return X
 
     def _transform_numeric(self, X, dtype):
@@ -151,9 +153,16 @@ class TableEncoder:
         # Centred in X's own dtype: a cast first would lose small differences around large
         # offsets.
         with np.errstate(over="ignore", invalid="ignore"):
-            X = X * self.scale_ if self.center_ is None else (X - self.center_) * self.scale_
-        # A missing number is the median, which is zero now.
-        return np.nan_to_num(_clip_smoothly(X, dtype), copy=False)
+            if self.center_ is None:
+                u = X * self.scale_
+            else:
+                u = X - self.center_
+                u *= self.scale_
+            u = _clip_smoothly(u.astype(dtype, copy=False))
+        if math.isnan(u.sum()):
+            # A missing number is the median, which is zero now.
+            u[np.isnan(u)] = 0
+        return u
 
     def feature_names(self, names, levels):
         """Return the names of the plain columns, and of the categories with level numbers.
@@ -208,11 +217,9 @@ class Category:
         return [levels[i] for i in self._kept] + ["other"] * self.has_rest
 
 
-def _clip_smoothly(u, dtype):
-    """Return u / sqrt(1 + (u / CLIP)^2) in ``dtype``; ``u`` may be overwritten."""
-    np.minimum(u, BOUND, out=u)
-    np.maximum(u, -BOUND, out=u)
-    u = u.astype(dtype, copy=False)
+def _clip_smoothly(u):
+    """Return u / sqrt(1 + (u / CLIP)^2), in place."""
+    np.clip(u, -BOUND, BOUND, out=u)
     divisor = u * (1 / CLIP)
     divisor *= divisor
     divisor += 1
