@@ -121,8 +121,9 @@ class SplitProblem:
         """Return the objective and its gradient with respect to the split vector."""
         params = self.join(x)
         value = self._mean_loss_and_gradient(params)
-        value += self.objective.add_penalty(params, self._gradient)
-        g = self._gradient
+        value += self.objective.penalty_value(params)
+        g, n = self._gradient, self.objective.network.n_penalized
+        self.objective.penalty.add_gradient(params[:n], g[:n])
         split = g[: self.n_split]
         gradient = np.concatenate([split + self.l1, self.l1 - split, g[self.n_split :]])
         return value + self._excess(x), gradient

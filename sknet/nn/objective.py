@@ -22,11 +22,6 @@ class Objective:
     loss: Loss
     penalty: ElasticNet
 
-    def value_and_gradient(self, params, batch, workspace, gradient_out, rng=None):
-        """Return J; write the gradient of its smooth part into ``gradient_out``."""
-        value = self.loss_and_gradient(params, batch, workspace, gradient_out, rng)
-        return value + self.add_penalty(params, gradient_out)
-
     def loss_and_gradient(self, params, batch, workspace, gradient_out, rng=None):
         """Return the mean loss of a batch; write its gradient into ``gradient_out``."""
         raw = self.network.forward(params, batch.X, workspace, rng)
@@ -34,11 +29,12 @@ class Objective:
         self.network.backward(params, gradient_out, batch.X, workspace)
         return value
 
-    def add_penalty(self, params, gradient_out):
-        """Return the penalty; add the gradient of its smooth part to ``gradient_out``."""
-        weights = slice(self.network.n_penalized)
-        self.penalty.add_gradient(params[weights], gradient_out[weights])
-        return self.penalty.value(params[weights])
+    def penalty_value(self, params):
+        """Return the penalty of the weights among the parameters.
+
+        Its gradient joins that of the loss where a step is made: block by block.
+        """
+        return self.penalty.value(params[: self.network.n_penalized])
 
     def mean_loss(self, params, batches, workspace):
         """Return the mean loss over all rows of ``batches``, without penalty.

@@ -41,13 +41,20 @@ class Optimizer:
         """Return the state before the first step."""
         return np.zeros((self.n_slots, n_params), dtype=dtype)
 
-    def step(self, params, gradient, state, t, learning_rate):
-        """Update ``params`` and ``state`` in place."""
+    def step(self, params, gradient, state, t, learning_rate, penalty=None):
+        """Update ``params`` and ``state`` in place, by a proximal step if there is a penalty.
+
+        ``gradient`` is of the loss; that of the penalty's smooth part is added to it.
+        """
         # Block by block, which is several times faster than passes over the whole vector.
         walk = blocks(params, gradient, *state)
         scratch = np.empty_like(walk[0][0])
         for p, g, *slots in walk:
+            if penalty is not None:
+                penalty.add_gradient(p, g)
             self.step_block(p, g, slots, scratch[: p.size], t, learning_rate)
+            if penalty is not None and penalty.l1:
+                penalty.prox(p, self.effective_step(slots, t, learning_rate))
         if t % FLUSH_EVERY == 0:
             flush_tiny(state)
 

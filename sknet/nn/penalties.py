@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sknet.nn.kernels import blocks
-
 
 @dataclass(frozen=True)
 class ElasticNet:
@@ -40,8 +38,7 @@ class ElasticNet:
     def add_gradient(self, w, out):
         """Add the gradient of the smooth part to ``out``."""
         if self.l2:
-            for w_block, out_block in blocks(w, out):
-                out_block += self.l2 * w_block
+            out += self.l2 * w
 
     def prox(self, w, step):
         """Shrink ``w`` in place by soft thresholding: sign(w) max(|w| - step l1, 0).

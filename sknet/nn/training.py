@@ -249,14 +249,16 @@ class Epoch:
     def _make_groups(self):
         """Return stretches of parameters with what a step on them takes.
 
-        Each has an optimizer, a factor of the learning rate, whether a proximal step follows,
-        and its parameters, gradient and slots; neighbours that are treated alike are one.
+        Each has an optimizer, a penalty or None, a factor of the learning rate, and its
+        parameters, gradient and slots; neighbours that are treated alike are one.
         """
-        optimizer, l1 = self.rule.optimizer, bool(self.objective.penalty.l1)
+        optimizer, penalty = self.rule.optimizer, self.objective.penalty
         groups: list[tuple] = []
         for group in self.objective.network.groups:
-            rule = optimizer if group.penalized else optimizer.without_decay()
-            treatment = rule, group.lr_scale, l1 and group.penalized
+            if group.penalized:
+                treatment = optimizer, penalty, group.lr_scale
+            else:
+                treatment = optimizer.without_decay(), None, group.lr_scale
             where = group.where
             if groups and groups[-1][1:] == treatment:
                 where = slice(groups.pop()[0].start, where.stop)
@@ -273,9 +275,10 @@ class Epoch:
         for i, batch in enumerate(self.batches):
             progress = (self.state.iteration + i / len(self.batches)) / self.max_iter
             self.learning_rate = self.rule.learning_rate(self.state, progress)
-            value = self.objective.value_and_gradient(
+            value = self.objective.loss_and_gradient(
                 self.params, batch, self._workspace, self._gradient, self.state.rng
             )
+            value += self.objective.penalty_value(self.params)
             self._step()
             total += value * batch.X.shape[0]
         self.state.samples_seen += self.batches.n_rows
@@ -283,15 +286,13 @@ class Epoch:
         return total / self.batches.n_rows
 
     def _step(self):
-        """Move the parameters along the gradient, then towards exact zeros."""
+        """Move the parameters, and their running average after them."""
         state = self.state
         state.n_updates += 1
         t = state.n_updates
-        for optimizer, lr_scale, proximal, params, gradient, slots in self._groups:
+        for optimizer, penalty, lr_scale, params, gradient, slots in self._groups:
             rate = self.learning_rate * lr_scale
-            optimizer.step(params, gradient, slots, t, rate)
-            if proximal:
-                self.objective.penalty.prox(params, optimizer.effective_step(slots, t, rate))
+            optimizer.step(params, gradient, slots, t, rate, penalty)
         if self.rule.ema_decay is not None:
             decay = min(self.rule.ema_decay, (1 + t) / (10 + t))
             update_average(state.average, self.params, decay)

@@ -86,8 +86,10 @@ def evaluate_objective():
     def value_and_gradient(objective, params, batch, rng=None):
         workspace = Workspace(objective.network, batch.X.shape[0], params.dtype)
         gradient = np.full_like(params, np.nan)
-        value = objective.value_and_gradient(params, batch, workspace, gradient, rng)
-        return value, gradient
+        value = objective.loss_and_gradient(params, batch, workspace, gradient, rng)
+        weights = slice(objective.network.n_penalized)
+        objective.penalty.add_gradient(params[weights], gradient[weights])
+        return value + objective.penalty_value(params), gradient
 
     return value_and_gradient
 

@@ -85,13 +85,3 @@ def test_mean_loss_is_without_penalty_and_dropout(
     assert_allclose(mean, expected, rtol=1e-13)
     noisy, _ = evaluate_objective(free, params, batch, np.random.default_rng(0))
     assert noisy != expected
-
-
-def test_parts_add_up(make_problem, evaluate_objective):
-    objective, params, batch = make_problem(penalty=ElasticNet(0.2, 0.4))
-    workspace, gradient = Workspace(objective.network, 9, np.float64), np.empty_like(params)
-    value = objective.loss_and_gradient(params, batch, workspace, gradient)
-    value += objective.add_penalty(params, gradient)
-    expected = evaluate_objective(objective, params, batch)
-    assert value == expected[0]
-    assert_array_equal(gradient, expected[1])
