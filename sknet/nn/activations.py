@@ -16,9 +16,9 @@ from sknet.nn.kernels import maximum
 class Activation:
     """An element-wise function a = f(z) and its derivative.
 
-    ``forward(z, a)`` writes f(z) into ``a``. ``backward(z, a, delta)`` multiplies
-    ``delta`` by f'(z) and may leave anything in ``z`` and ``a``: nothing reads them
-    afterwards. Both work on blocks of rows small enough for temporaries to stay in cache.
+    ``forward(z, a)`` writes f(z) into ``a``, and may leave in ``z`` what ``backward`` needs of
+    it. ``backward(z, a, delta)`` multiplies ``delta`` by f'(z) and may leave anything in ``z``
+    and ``a``: nothing reads them afterwards. Both work on blocks of rows small enough for temporaries to stay in cache.
     """
 
     #: Whether ``backward`` reads ``z``. If not, ``z`` and ``a`` are one array.
@@ -153,14 +153,15 @@ class SiLU(Activation):
     needs_z = True
 
     def forward(self, z, a):
-        logistic(z, out=a)
-        a *= z
+        s = logistic(z, out=np.empty_like(z))
+        np.multiply(z, s, out=a)
+        # The derivative needs s, and z no more.
+        z[...] = s
 
     def backward(self, z, a, delta):
-        s = logistic(z, out=z)
-        factor = np.subtract(1, s)
+        factor = np.subtract(1, z)
         factor *= a
-        factor += s
+        factor += z
         delta *= factor
 
 

@@ -109,7 +109,8 @@ class Dense(Layer):
 class Dropout(Layer):
     """In training, zero each input with probability ``rate`` and divide the others by 1 - rate.
 
-    Srivastava et al. (2014), in the inverted form that leaves prediction untouched.
+    Srivastava et al. (2014), in the inverted form that leaves prediction untouched. The rate
+    is a multiple of 1 / 65 536: sixteen random bits decide of an input.
     """
 
     rate: float
@@ -122,9 +123,11 @@ class Dropout(Layer):
         if rng is None:
             mask.fill(1)
             return x
-        rng.random(dtype=mask.dtype, out=mask)
-        np.greater_equal(mask, self.rate, out=mask)
-        mask *= 1 / (1 - self.rate)
+        # Several times faster than a random float for each.
+        bits = rng.bit_generator.random_raw(-(-mask.size // 4)).view(np.uint16)
+        threshold = min(round(self.rate * 2**16), 2**16 - 1)
+        kept = bits[: mask.size].reshape(mask.shape) >= threshold
+        np.multiply(kept, mask.dtype.type(2**16 / (2**16 - threshold)), out=mask)
         return np.multiply(x, mask, out=buffers["out"])
 
     def backward(self, params, grads, x, delta, buffers):

@@ -102,12 +102,12 @@ def test_one_array_for_z_and_a(name):
     activation = ACTIVATIONS[name]()
     z, apart = POINTS.copy(), np.empty_like(POINTS)
     activation.forward(z, apart)
-    assert_array_equal(z, POINTS)
     if activation.needs_z:
         # A layer keeps z then: see test_dense_keeps_z_where_it_is_needed.
         assert "z" in Dense(2, activation).buffers(3)
         return
     assert "z" not in Dense(2, activation).buffers(3)
+    assert_array_equal(z, POINTS)
     together = POINTS.copy()
     activation.forward(together, together)
     assert_array_equal(together, apart)
