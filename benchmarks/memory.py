@@ -1,6 +1,6 @@
 """Measure how much memory fit and predict need beyond their input.
 
-    python benchmarks/memory.py [--only "fit dense,predict"] [--quick]
+    python benchmarks/memory.py [--only "fit dense,predict"]
 
 Each measurement runs in a process of its own. What counts is anonymous resident memory
 (RssAnon of Linux: what the process allocated, without files that are mapped), its peak during

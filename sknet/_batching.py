@@ -12,8 +12,10 @@ from sknet.data.batches import Batches, Dataset
 AUTO_BATCH_SIZE = 200
 #: Most bytes of encoded rows that are kept, instead of encoding them batch by batch.
 ENCODED_BYTES = 32 * 2**20
-#: Elements of the widest work array where rows are processed in blocks, outside of steps.
+#: Elements of the widest work array where rows are processed in blocks, outside of steps,
+#: and the fewest rows of a block: products of fewer are slow.
 BLOCK_ELEMENTS = 2**18
+MIN_BLOCK_ROWS = 64
 
 
 def mini_batches(model, data, streams):
@@ -51,7 +53,9 @@ def prediction_blocks(model, X):
 def _block_rows(model, X):
     """Return how many rows fit a block; sparse ones take no room before the first layer."""
     widths = model._network.widths
-    return max(1, BLOCK_ELEMENTS // max(widths[1:] if sparse.issparse(X) else widths))
+    if sparse.issparse(X) and model._table.keeps_sparse:
+        widths = widths[1:]
+    return max(MIN_BLOCK_ROWS, BLOCK_ELEMENTS // max(widths))
 
 
 def _encoded(model, data, batch_size, *, training=False, **options):
@@ -69,7 +73,8 @@ def _encoded(model, data, batch_size, *, training=False, **options):
     if n_bytes <= ENCODED_BYTES and not sparse.issparse(data.X):
         X = np.empty((data.n_rows, model._table.n_outputs_), dtype)
         start = 0
-        for batch in Batches(data, _block_rows(model, data.X), encode):
+        rows = Dataset(data.X, rows=data.rows)
+        for batch in Batches(rows, _block_rows(model, data.X), encode):
             stop = start + batch.X.shape[0]
             X[start:stop] = batch.X
             start = stop

@@ -28,8 +28,7 @@ class Validation:
         if model.scoring != "loss":
             self._model = copy.copy(model)
             self._scorer = check_scoring(model, scoring=model.scoring)
-            rows = np.arange(data.n_rows) if data.rows is None else data.rows
-            self._arguments = [checks.take_rows(source, rows), data.y]
+            self._arguments = [checks.take_rows(source, data.positions), data.y]
             if data.sample_weight is not None:
                 self._scorer = partial(self._scorer, sample_weight=data.sample_weight)
             self._try_scorer(model._params)

@@ -233,8 +233,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             Labels; 0 and 1 for a multi-label target.
         """
-        (labels,) = self._predict(X, lambda raw: (self._target.labels(self._decision(raw)),))
-        return labels
+        (places,) = self._predict(X, lambda raw: (self._target.places(self._decision(raw)),))
+        return self._target.labels(places)
 
     def predict_proba(self, X, return_std=False):
         """Predict probabilities.
@@ -282,7 +282,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ndarray of shape (n_samples, n_classes)
             The logarithms of what ``predict_proba`` returns; all are finite.
         """
-        return np.log(self.predict_proba(X))
+        proba = self.predict_proba(X)
+        return np.log(proba, out=proba)
 
     def decision_function(self, X):
         """Return the logits.

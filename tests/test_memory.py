@@ -4,6 +4,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
+from scipy import sparse
 
 from sknet import NNClassifier, NNRegressor, _batching
 from sknet.data import encoding
@@ -20,12 +22,13 @@ def table(request, tmp_path):
     return np.asfortranarray(X) if request.param == "fortran" else X
 
 
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch):
-    """Sizes that make this table large."""
+@pytest.fixture(autouse=True, params=[1000, 100_000])
+def small_blocks(request, monkeypatch):
+    """Sizes that make this table large; with quantiles of some of its rows, and of all."""
     monkeypatch.setattr(_batching, "ENCODED_BYTES", 0)
     monkeypatch.setattr(_batching, "BLOCK_ELEMENTS", 2**14)
-    monkeypatch.setattr(encoding, "QUANTILE_ROWS", 1000)
+    monkeypatch.setattr(encoding, "BLOCK_ELEMENTS", 2**14)
+    monkeypatch.setattr(encoding, "QUANTILE_ROWS", request.param)
 
 
 def peak_of(function):
@@ -42,9 +45,10 @@ def peak_of(function):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_fit_does_not_copy_the_table(table, early_stopping, weighted):
+@pytest.mark.parametrize("embedding", [None, "piecewise_linear"])
+def test_fit_does_not_copy_the_table(table, early_stopping, weighted, embedding):
     network = NNRegressor((4,), max_iter=1, n_iter_no_change=np.inf, random_state=0)
-    network.set_params(early_stopping=early_stopping)
+    network.set_params(early_stopping=early_stopping, numeric_embedding=embedding)
     # Rows of no weight leave: that must not copy the others either.
     weight = np.where(np.arange(N_ROWS) % 7, 1.0, 0.0) if weighted else None
     y = np.asarray(table[:, 0])
@@ -66,3 +70,15 @@ def test_labels_are_found_block_by_block(table):
     assert result.dtype == labels.dtype
     assert peak_of(lambda: network.predict(table)) < result.nbytes + 0.1 * table.nbytes
     assert (result == network.classes_[network.predict_proba(table).argmax(axis=1)]).all()
+
+
+def test_sparse_rows_for_a_network_of_dense_ones():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 400))
+    network = NNRegressor((4,), max_iter=1, n_iter_no_change=np.inf, random_state=0)
+    network.fit(X, X[:, 0])
+    rows = sparse.random(20_000, 400, 0.01, format="csr", random_state=0)
+    dense_bytes = 8 * 20_000 * 400
+    result = network.predict(rows)
+    assert peak_of(lambda: network.predict(rows)) < 0.1 * dense_bytes
+    assert_allclose(result[:50], network.predict(rows[:50].toarray()), rtol=1e-6, atol=1e-6)

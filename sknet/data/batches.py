@@ -33,11 +33,15 @@ class Dataset(NamedTuple):
         """The number of chosen rows."""
         return self.X.shape[0] if self.rows is None else self.rows.size
 
+    @property
+    def positions(self):
+        """The positions of the chosen rows in the table."""
+        return np.arange(self.n_rows) if self.rows is None else self.rows
+
     def choose(self, which):
         """Return the data set of some of the rows: a slice, a mask, or an array of indices."""
-        rows = np.arange(self.n_rows) if self.rows is None else self.rows
         y, sample_weight = _gather(self.y, which), _gather(self.sample_weight, which)
-        return Dataset(self.X, y, sample_weight, rows[which])
+        return Dataset(self.X, y, sample_weight, self.positions[which])
 
     def batch(self, which=slice(None)):
         """Return a copy of some of the rows; of a slice of all rows it may be a view."""

@@ -7,8 +7,8 @@ from scipy import sparse
 
 #: Rows from which quantiles are estimated; of larger tables, this many drawn at random.
 QUANTILE_ROWS = 100_000
-#: Rows that are searched for missing values at a time.
-BLOCK_ROWS = 10_000
+#: Elements of the table that are looked at at a time, which bounds the memory of ``fit``.
+BLOCK_ELEMENTS = 2**19
 #: Where the smooth clip saturates, in units of the robust scale.
 CLIP = 3.0
 #: Far beyond where the clip is saturated to the last bit, far below where a square overflows.
@@ -75,19 +75,28 @@ class TableEncoder:
         ]
         if sparse.issparse(X):
             if self.standardize:
-                self.scale_ = _sparse_scale(*_subsample(X, sample_weight, rng, rows))
+                rows, sample_weight = _subsample(X, sample_weight, rng, rows)
+                self.scale_ = _sparse_scale(X if rows is None else X[rows], sample_weight)
             return self
-        self.indicated_ = _columns_with_nan(X[:, : self.n_numeric_], rows)
-        X, sample_weight = _subsample(X, sample_weight, rng, rows)
         numeric = X[:, : self.n_numeric_]
+        self.indicated_ = _columns_with_nan(numeric, rows)
+        rows, sample_weight = _subsample(X, sample_weight, rng, rows)
         if self.standardize:
-            self.center_, self.scale_ = _center_and_scale(numeric, sample_weight)
+            self.center_, self.scale_ = _center_and_scale(numeric, rows, sample_weight)
         else:
-            self.center_ = _medians(numeric, sample_weight)
+            self.center_ = _medians(numeric, rows, sample_weight)
         if self.n_bins:
-            encoded = self._transform_numeric(numeric, np.float64)
-            self.bin_edges_ = _bin_edges(encoded, sample_weight, self.n_bins)
+            self.bin_edges_ = tuple(
+                _bin_edges(x, sample_weight, self.n_bins)
+                for columns, block in _column_blocks(numeric, rows)
+                for x in self._transform_numeric(block, np.float64, columns).T
+            )
         return self
+
+    @property
+    def keeps_sparse(self):
+        """Whether sparse rows stay sparse: so they do if training saw sparse ones."""
+        return self.center_ is None and not self.categories_
 
     @property
     def one_hot_(self):
@@ -113,7 +122,7 @@ class TableEncoder:
     def transform(self, X, dtype):
         """Return the encoded rows as an array or CSR matrix of ``dtype``."""
         if sparse.issparse(X):
-            if self.center_ is None and not self.categories_:
+            if self.keeps_sparse:
                 return self._transform_sparse(X, dtype)
             # The network was trained on dense columns.
             X = X.toarray()
@@ -144,20 +153,23 @@ class TableEncoder:
             X.data = _clip_smoothly(X.data.astype(dtype, copy=False))
         return X
 
-    def _transform_numeric(self, X, dtype):
+    def _transform_numeric(self, X, dtype, columns=slice(None)):
+        """Return the given columns imputed and scaled."""
+        center = None if self.center_ is None else self.center_[columns]
         if self.scale_ is None:
             missing = np.isnan(X)
             if missing.any():
-                X = np.where(missing, 0 if self.center_ is None else self.center_, X)
+                X = np.where(missing, 0 if center is None else center, X)
             return X.astype(dtype, copy=False)
+        scale = self.scale_[columns]
         # Centred in X's own dtype: a cast first would lose small differences around large
         # offsets.
         with np.errstate(over="ignore", invalid="ignore"):
-            if self.center_ is None:
-                u = X * self.scale_
+            if center is None:
+                u = X * scale
             else:
-                u = X - self.center_
-                u *= self.scale_
+                u = X - center
+                u *= scale
             u = _clip_smoothly(u.astype(dtype, copy=False))
         if math.isnan(u.sum()):
             # A missing number is the median, which is zero now.
@@ -232,35 +244,53 @@ def _all_or(rows):
 
 
 def _columns_with_nan(X, rows):
-    """Return the columns with a missing value, block by block to bound the memory."""
-    found = np.zeros(X.shape[1], dtype=bool)
-    n_rows = X.shape[0] if rows is None else rows.size
-    for start in range(0, n_rows, BLOCK_ROWS):
-        block = slice(start, start + BLOCK_ROWS)
+    """Return the columns with a missing value."""
+    n_rows, n_columns = X.shape[0] if rows is None else rows.size, X.shape[1]
+    found = np.zeros(n_columns, dtype=bool)
+    step = max(1, BLOCK_ELEMENTS // max(1, n_columns))
+    for start in range(0, n_rows, step):
+        block = slice(start, start + step)
         found |= np.isnan(X[block if rows is None else rows[block]]).any(axis=0)
     return np.flatnonzero(found)
 
 
 def _subsample(X, sample_weight, rng, rows):
-    """Return the rows to estimate quantiles from, and their weights."""
+    """Return the positions of the rows to estimate quantiles from, and their weights."""
     n_rows = X.shape[0] if rows is None else rows.size
     if n_rows <= QUANTILE_ROWS:
-        return X[_all_or(rows)], sample_weight
+        return rows, sample_weight
     drawn = np.sort(rng.choice(n_rows, QUANTILE_ROWS, replace=False))
     weights = None if sample_weight is None else sample_weight[drawn]
-    return X[drawn if rows is None else rows[drawn]], weights
+    return drawn if rows is None else rows[drawn], weights
 
 
-def _center_and_scale(X, sample_weight):
-    """Return medians and inverse spreads, column by column to bound the memory."""
-    statistics = np.array([_median_and_scale(x, sample_weight) for x in X.T]).reshape(-1, 2)
-    return statistics[:, 0].astype(X.dtype), statistics[:, 1].astype(X.dtype)
+def _column_blocks(X, rows):
+    """Yield slices of columns, and those columns of the given rows."""
+    n_rows = X.shape[0] if rows is None else rows.size
+    step = max(1, BLOCK_ELEMENTS // n_rows)
+    for start in range(0, X.shape[1], step):
+        columns = slice(start, start + step)
+        yield columns, X[_all_or(rows), columns]
 
 
-def _medians(X, sample_weight):
-    """Return medians, column by column to bound the memory."""
-    known = (_without_nan(x, sample_weight) for x in X.T)
-    medians = [_quantiles(x, 0.5, weights) if x.size else 0.0 for x, weights in known]
+def _center_and_scale(X, rows, sample_weight):
+    """Return medians and inverse spreads of the columns."""
+    statistics = [
+        _median_and_scale(x, sample_weight)
+        for _, block in _column_blocks(X, rows)
+        for x in block.T
+    ]
+    center, scale = np.array(statistics).reshape(-1, 2).T
+    return center.astype(X.dtype), scale.astype(X.dtype)
+
+
+def _medians(X, rows, sample_weight):
+    """Return the medians of the columns."""
+    medians = []
+    for _, block in _column_blocks(X, rows):
+        for x in block.T:
+            known, weights = _without_nan(x, sample_weight)
+            medians.append(_quantiles(known, 0.5, weights) if known.size else 0.0)
     return np.array(medians, dtype=X.dtype)
 
 
@@ -294,22 +324,18 @@ def _quantiles(x, levels, weights):
     return found.astype(np.float64)
 
 
-def _bin_edges(X, sample_weight, n_bins):
-    """Return the quantiles of each column at equal shares, one bin at the least.
+def _bin_edges(x, sample_weight, n_bins):
+    """Return the quantiles of a column at equal shares, one bin at the least.
 
     Of edges closer than a thousandth of the range only the first is kept.
     """
-    levels = np.linspace(0, 1, n_bins + 1)
-    edges = []
-    for x in X.T:
-        found = _quantiles(x, levels, sample_weight)
-        nearest = 1e-3 * (found[-1] - found[0])
-        kept = [found[0]]
-        for edge in found[1:]:
-            if edge - kept[-1] > nearest:
-                kept.append(edge)
-        edges.append(tuple(map(float, kept if len(kept) > 1 else found[0] + [-1.0, 1.0])))
-    return tuple(edges)
+    found = _quantiles(x, np.linspace(0, 1, n_bins + 1), sample_weight)
+    nearest = 1e-3 * (found[-1] - found[0])
+    kept = [found[0]]
+    for edge in found[1:]:
+        if edge - kept[-1] > nearest:
+            kept.append(edge)
+    return tuple(map(float, kept if len(kept) > 1 else found[0] + [-1.0, 1.0]))
 
 
 def _sparse_scale(X, sample_weight):

@@ -111,13 +111,19 @@ class ClassTarget:
         n_values = self.classes_.size if self.kind == "multiclass" else 2
         return Y * (1 - amount) + amount / n_values
 
-    def labels(self, decision):
-        """Return the most probable labels, given the decision function's columns."""
+    def places(self, decision):
+        """Return the numbers of the most probable classes, or 0 and 1 for each label.
+
+        ``decision`` are the decision function's columns.
+        """
         if self.kind == "multiclass":
-            return self.classes_[decision.argmax(axis=1)]
-        if self.kind == "binary":
-            return self.classes_[(decision[:, 0] > 0).astype(int)]
-        return (decision > 0).astype(int)
+            return decision.argmax(axis=1)
+        places = (decision > 0).astype(int)
+        return places[:, 0] if self.kind == "binary" else places
+
+    def labels(self, places):
+        """Return the labels at the given places among the classes."""
+        return places if self.kind == "multilabel" else self.classes_[places]
 
     def probabilities(self, raw, inverse_link):
         """Return the inverse link of the logits, with one column for each class or label.

@@ -18,7 +18,8 @@ class Activation:
 
     ``forward(z, a)`` writes f(z) into ``a``, and may leave in ``z`` what ``backward`` needs of
     it. ``backward(z, a, delta)`` multiplies ``delta`` by f'(z) and may leave anything in ``z``
-    and ``a``: nothing reads them afterwards. Both work on blocks of rows small enough for temporaries to stay in cache.
+    and ``a``: nothing reads them afterwards. Both work on blocks of rows small enough for
+    temporaries to stay in cache.
     """
 
     #: Whether ``backward`` reads ``z``. If not, ``z`` and ``a`` are one array.

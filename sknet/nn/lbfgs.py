@@ -6,6 +6,7 @@ from time import perf_counter
 import numpy as np
 from scipy.optimize import minimize
 
+from sknet.nn.kernels import blocks
 from sknet.nn.network import Workspace
 from sknet.nn.training import Monitor, TrainingResult, append, restore_after_divergence
 
@@ -123,7 +124,8 @@ class SplitProblem:
         value = self._mean_loss_and_gradient(params)
         value += self.objective.penalty_value(params)
         g, n = self._gradient, self.objective.network.n_penalized
-        self.objective.penalty.add_gradient(params[:n], g[:n])
+        for w_block, g_block in blocks(params[:n], g[:n]):
+            self.objective.penalty.add_gradient(w_block, g_block)
         split = g[: self.n_split]
         gradient = np.concatenate([split + self.l1, self.l1 - split, g[self.n_split :]])
         return value + self._excess(x), gradient

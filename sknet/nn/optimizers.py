@@ -59,10 +59,13 @@ class Optimizer:
             flush_tiny(state)
 
     def step_block(self, params, gradient, slots, scratch, t, learning_rate):
-        """Update one block in place; ``scratch`` is a vector to work in."""
+        """Update one block in place.
+
+        ``slots`` are the block's ``n_slots`` vectors of state, ``scratch`` is one to work in.
+        """
         raise NotImplementedError
 
-    def effective_step(self, state, t, learning_rate):
+    def effective_step(self, slots, t, learning_rate):
         """Return the step per unit of gradient, one number or one for each coordinate.
 
         It is what the threshold of a proximal step must be scaled by.
@@ -107,7 +110,7 @@ class SGD(Optimizer):
             np.multiply(velocity, learning_rate, out=scratch)
         params -= scratch
 
-    def effective_step(self, state, t, learning_rate):
+    def effective_step(self, slots, t, learning_rate):
         # A constant gradient moves the parameters by the sum of its geometric series.
         return learning_rate / (1 - self.momentum) if self.momentum < 1 else learning_rate
 
@@ -139,9 +142,9 @@ class Adam(Optimizer):
         scratch *= step_size * (1 - self.beta_1)
         params -= scratch
 
-    def effective_step(self, state, t, learning_rate):
+    def effective_step(self, slots, t, learning_rate):
         step_size, epsilon = self._step_size_and_epsilon(t, learning_rate)
-        return step_size / (np.sqrt(state[1]) + epsilon)
+        return step_size / (np.sqrt(slots[1]) + epsilon)
 
     def _step_size_and_epsilon(self, t, learning_rate):
         # Both bias corrections are scalars, so they fold into the step size, and so does the
@@ -199,8 +202,8 @@ class RMSprop(Optimizer):
         np.divide(gradient, scratch, out=scratch)
         params -= np.multiply(scratch, learning_rate, out=scratch)
 
-    def effective_step(self, state, t, learning_rate):
-        return learning_rate / (np.sqrt(state[0]) + self.epsilon)
+    def effective_step(self, slots, t, learning_rate):
+        return learning_rate / (np.sqrt(slots[0]) + self.epsilon)
 
 
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}
