@@ -1,6 +1,6 @@
 """Time training steps and predictions, side by side with scikit-learn and PyTorch.
 
-    python benchmarks/speed.py [--rounds 5] [--only tiny,default,…] [--dtype float32] [--peers sklearn]
+    python benchmarks/speed.py [--rounds 5] [--only tiny,default,…] [--dtype float64]
 
 Each fit runs in a process of its own, since the idle threads of one library's pool spin against
 another's; the libraries take turns for several rounds. All do equal work: the same number of

@@ -41,20 +41,24 @@ class Optimizer:
         """Return the state before the first step."""
         return np.zeros((self.n_slots, n_params), dtype=dtype)
 
-    def step(self, params, gradient, state, t, learning_rate, penalty=None):
-        """Update ``params`` and ``state`` in place, by a proximal step if there is a penalty.
+    def step(self, params, gradient, state, t, learning_rate, penalty=None, n_penalized=0):
+        """Update ``params`` and ``state`` in place, by a proximal step where penalised.
 
-        ``gradient`` is of the loss; that of the penalty's smooth part is added to it.
+        ``gradient`` is of the loss; that of the penalty of the first ``n_penalized``
+        parameters is added to it, as far as it is smooth.
         """
         # Block by block, which is several times faster than passes over the whole vector.
         walk = blocks(params, gradient, *state)
         scratch = np.empty_like(walk[0][0])
         for p, g, *slots in walk:
-            if penalty is not None:
-                penalty.add_gradient(p, g)
+            w = p[:n_penalized]
+            n_penalized -= w.size
+            if w.size:
+                penalty.add_gradient(w, g[: w.size])
             self.step_block(p, g, slots, scratch[: p.size], t, learning_rate)
-            if penalty is not None and penalty.l1:
-                penalty.prox(p, self.effective_step(slots, t, learning_rate))
+            if w.size and penalty.l1:
+                steps = self.effective_step([s[: w.size] for s in slots], t, learning_rate)
+                penalty.prox(w, steps)
         if t % FLUSH_EVERY == 0:
             flush_tiny(state)
 

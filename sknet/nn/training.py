@@ -249,23 +249,27 @@ class Epoch:
     def _make_groups(self):
         """Return stretches of parameters with what a step on them takes.
 
-        Each has an optimizer, a penalty or None, a factor of the learning rate, and its
-        parameters, gradient and slots; neighbours that are treated alike are one.
+        Each has an optimizer, a factor of the learning rate, its parameters, gradient and
+        slots, and the number of its leading parameters that the penalty applies to;
+        neighbours that are treated alike are one.
         """
-        optimizer, penalty = self.rule.optimizer, self.objective.penalty
+        optimizer = self.rule.optimizer
         groups: list[tuple] = []
         for group in self.objective.network.groups:
-            if group.penalized:
-                treatment = optimizer, penalty, group.lr_scale
-            else:
-                treatment = optimizer.without_decay(), None, group.lr_scale
+            rule = optimizer if group.penalized else optimizer.without_decay()
+            treatment = rule, group.lr_scale
             where = group.where
             if groups and groups[-1][1:] == treatment:
                 where = slice(groups.pop()[0].start, where.stop)
             groups.append((where, *treatment))
+        n_penalized = self.objective.network.n_penalized
         params, gradient, slots = self.params, self._gradient, self.state.slots
         return [
-            (*treatment, params[where], gradient[where], slots[:, where])
+            (
+                *treatment,
+                (params[where], gradient[where], slots[:, where]),
+                max(0, min(where.stop, n_penalized) - where.start),
+            )
             for where, *treatment in groups
         ]
 
@@ -290,9 +294,9 @@ class Epoch:
         state = self.state
         state.n_updates += 1
         t = state.n_updates
-        for optimizer, penalty, lr_scale, params, gradient, slots in self._groups:
+        for optimizer, lr_scale, vectors, n_penalized in self._groups:
             rate = self.learning_rate * lr_scale
-            optimizer.step(params, gradient, slots, t, rate, penalty)
+            optimizer.step(*vectors, t, rate, self.objective.penalty, n_penalized)
         if self.rule.ema_decay is not None:
             decay = min(self.rule.ema_decay, (1 + t) / (10 + t))
             update_average(state.average, self.params, decay)

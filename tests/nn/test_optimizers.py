@@ -105,19 +105,23 @@ def test_blocks_equal_the_whole(name, monkeypatch):
 
 @every_optimizer
 @pytest.mark.parametrize("l1_ratio", [0, 0.3, 1])
+@pytest.mark.parametrize("n_penalized", [0, 5, 20, 30])
 @pytest.mark.parametrize("block_size", [7, 100])
-def test_a_step_with_a_penalty_is_a_proximal_step(name, l1_ratio, block_size, monkeypatch):
+def test_a_step_with_a_penalty_is_a_proximal_step(
+    name, l1_ratio, n_penalized, block_size, monkeypatch
+):
     monkeypatch.setattr(kernels, "BLOCK_SIZE", block_size)
     optimizer, penalty = OPTIMIZERS[name](), ElasticNet(0.5, l1_ratio)
-    x = np.random.default_rng(1).normal(size=30)
+    x, penalized = np.random.default_rng(1).normal(size=30), np.arange(30) < n_penalized
     state = optimizer.init(30, x.dtype)
     expected, expected_state = x.copy(), state.copy()
     for t, (g, lr) in enumerate(make_steps(30, 5), start=1):
-        optimizer.step(x, g.copy(), state, t, lr, penalty)
-        smooth = g + penalty.l2 * expected
+        optimizer.step(x, g.copy(), state, t, lr, penalty, n_penalized)
+        smooth = g + penalty.l2 * np.where(penalized, expected, 0)
         optimizer.step(expected, smooth, expected_state, t, lr)
         threshold = penalty.l1 * optimizer.effective_step(expected_state, t, lr)
-        expected = np.sign(expected) * np.maximum(np.abs(expected) - threshold, 0)
+        shrunk = np.sign(expected) * np.maximum(np.abs(expected) - threshold, 0)
+        expected = np.where(penalized, shrunk, expected)
     assert_allclose(x, expected, rtol=1e-12, atol=1e-15)
     assert_array_equal(x == 0, expected == 0)
 
