@@ -13,6 +13,7 @@ from scipy.special import ndtr
 from sknet.nn.kernels import maximum
 
 
+@dataclass(frozen=True)
 class Activation:
     """An element-wise function a = f(z) and its derivative.
 
@@ -36,7 +37,6 @@ class Activation:
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
 class Identity(Activation):
     """f(z) = z, f'(z) = 1."""
 
@@ -48,7 +48,6 @@ class Identity(Activation):
         pass
 
 
-@dataclass(frozen=True)
 class Logistic(Activation):
     """f(z) = 1 / (1 + exp(-z)), f' = f (1 - f)."""
 
@@ -60,7 +59,6 @@ class Logistic(Activation):
         delta *= np.subtract(1, a, out=a)
 
 
-@dataclass(frozen=True)
 class Tanh(Activation):
     """f(z) = tanh(z), f' = 1 - f^2."""
 
@@ -72,7 +70,6 @@ class Tanh(Activation):
         delta *= np.subtract(1, a, out=a)
 
 
-@dataclass(frozen=True)
 class ReLU(Activation):
     """f(z) = max(z, 0), f' = [z > 0]."""
 
@@ -103,7 +100,6 @@ class LeakyReLU(Activation):
         delta *= a
 
 
-@dataclass(frozen=True)
 class ELU(Activation):
     """f(z) = z for z > 0, exp(z) - 1 otherwise; f' = 1 + min(f, 0).
 
@@ -120,7 +116,6 @@ class ELU(Activation):
         delta *= a
 
 
-@dataclass(frozen=True)
 class SELU(Activation):
     """f(z) = s z for z > 0, s alpha (exp(z) - 1) otherwise; f' = s, or f + s alpha.
 
@@ -147,7 +142,6 @@ class SELU(Activation):
         delta *= a
 
 
-@dataclass(frozen=True)
 class SiLU(Activation):
     """f(z) = z s(z) with the logistic s; f' = s + f (1 - s). Also known as swish."""
 
@@ -166,7 +160,6 @@ class SiLU(Activation):
         delta *= factor
 
 
-@dataclass(frozen=True)
 class GELU(Activation):
     """f(z) = z Phi(z), f' = Phi(z) + z phi(z): the exact form, not the tanh fit.
 
@@ -188,7 +181,6 @@ class GELU(Activation):
         delta *= density
 
 
-@dataclass(frozen=True)
 class Mish(Activation):
     """f(z) = z t(z) with t = tanh(softplus(z)); f' = t + z s (1 - t^2), s the logistic.
 
@@ -217,7 +209,6 @@ class Mish(Activation):
         return np.divide(n, n + 2, out=n)
 
 
-@dataclass(frozen=True)
 class Softplus(Activation):
     """f(z) = log(1 + exp(z)), f' = 1 - exp(-f)."""
 

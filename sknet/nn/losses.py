@@ -14,6 +14,7 @@ from scipy import special
 from sknet.nn.kernels import row_maxima, row_sums
 
 
+@dataclass(frozen=True)
 class Loss:
     """l(y, raw): one value a row, summed over the columns of the raw predictions.
 
@@ -85,7 +86,6 @@ class Loss:
         return float(sample_weight @ value) / n_rows
 
 
-@dataclass(frozen=True)
 class SquaredError(Loss):
     """l = (raw - y)^2 / 2, identity link."""
 
@@ -94,7 +94,6 @@ class SquaredError(Loss):
         return 0.5 * row_sums(np.square(gradient_out))
 
 
-@dataclass(frozen=True)
 class AbsoluteError(Loss):
     """l = |raw - y|, identity link: estimates the median."""
 
@@ -190,7 +189,6 @@ class LogLink(Loss):
         return np.log(prediction)
 
 
-@dataclass(frozen=True)
 class HalfPoisson(LogLink):
     """l = exp(raw) - y raw for y >= 0, log link: half the Poisson deviance up to a constant."""
 
@@ -206,7 +204,6 @@ class HalfPoisson(LogLink):
         return value
 
 
-@dataclass(frozen=True)
 class HalfGamma(LogLink):
     """l = raw + y exp(-raw) for y > 0, log link: half the gamma deviance up to a constant."""
 
@@ -223,7 +220,6 @@ class HalfGamma(LogLink):
         return value
 
 
-@dataclass(frozen=True)
 class BinaryLogLoss(Loss):
     """l = log(1 + exp(raw)) - y raw, logit link, summed over columns.
 
@@ -256,7 +252,6 @@ class BinaryLogLoss(Loss):
         return special.logit(np.clip(prediction, limits.tiny, 1 - limits.epsneg))
 
 
-@dataclass(frozen=True)
 class MultinomialLogLoss(Loss):
     """l = log sum_k exp(raw_k) - sum_k y_k raw_k, softmax link; the y_k of a row sum to 1."""
 
