@@ -156,7 +156,7 @@ class Periodic(ColumnEmbedding):
 
     n_frequencies: int = 16
     size: int = 4
-    deviation: float = 0.1
+    deviation: float = 0.3
 
     def output_counts(self, n_inputs):
         return [self.size] * n_inputs
