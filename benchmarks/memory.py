@@ -10,8 +10,6 @@ work with its default options.
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -20,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from workers import run_worker
 
 MB = 1e6
 
@@ -131,15 +130,6 @@ def measure(peer, name, folder):
     return memory.added, n_bytes, 0 if result is None else result.nbytes, seconds
 
 
-def run(peer, name, folder):
-    """Measure in a process of its own."""
-    command = [sys.executable, __file__, "--worker", peer, name, folder]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{peer} on {name} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="names of cases, separated by commas")
@@ -156,7 +146,7 @@ def main():
         for name in names:
             cells = []
             for peer in ["sknet"] if name in ALONE else ["sknet", "sklearn"]:
-                added, of_X, of_result, seconds = run(peer, name, folder)
+                added, of_X, of_result, seconds = run_worker(__file__, peer, name, folder)
                 cells.append(f"{added / MB:8.0f} ({added / of_X:.2f}) in {seconds:.1f} s")
             print(
                 f"{name:<20} {of_X / MB:8.0f} {of_result / MB:8.0f}  " + "   ".join(cells),

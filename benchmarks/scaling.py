@@ -7,14 +7,13 @@ Ratios are medians of several rounds, and each round runs in processes of its ow
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import time
 import warnings
 
 import numpy as np
+from workers import run_worker
 
 #: What is doubled, one at a time.
 BASE = {"n": 200_000, "d": 50, "epochs": 2}
@@ -124,13 +123,7 @@ WORKERS = {
 
 def run(name, *arguments):
     """Run a worker in a process of its own."""
-    command = [sys.executable, __file__, "--worker", name, json.dumps(arguments)]
-    # An installed package has its bytecode, so a checkout must be allowed to write its own.
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode:
-        raise RuntimeError(f"{name} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return run_worker(__file__, name, json.dumps(arguments))
 
 
 def show(label, ratios):

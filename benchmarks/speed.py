@@ -11,13 +11,12 @@ scikit-learn's. PyTorch joins in where it is installed (extra ``bench``).
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 import time
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
+from workers import run_worker
 
 
 @dataclass(frozen=True)
@@ -204,21 +203,12 @@ def work(peer, name, dtype):
     print(json.dumps(measure(peer, WORKLOADS[name], np.dtype(dtype).type)))
 
 
-def run(peer, name, dtype):
-    """Measure in a process of its own."""
-    command = [sys.executable, __file__, "--worker", peer, name, dtype]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{peer} on {name} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def compare(name, peers, rounds, dtype):
     """Return all measurements of a workload by peer, the peers taking turns."""
     results = {peer: [] for peer in peers}
     for _ in range(rounds):
         for peer in peers:
-            results[peer].append(run(peer, name, dtype))
+            results[peer].append(run_worker(__file__, peer, name, dtype))
     if name in TRAINING:
         check_equal_work(name, results)
     return results
@@ -293,7 +283,11 @@ def main():
         results = compare(
             name, peers_of(name, arguments.peers), arguments.rounds, arguments.dtype
         )
-        share = run("sknet products", name, arguments.dtype)[0] if name in TRAINING else None
+        share = (
+            run_worker(__file__, "sknet products", name, arguments.dtype)[0]
+            if name in TRAINING
+            else None
+        )
         text, ratios = line(name, results, share)
         print(text, flush=True)
         if name in TRAINING:

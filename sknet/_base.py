@@ -20,6 +20,7 @@ from sknet._fitting import (
     split_off_validation,
 )
 from sknet._monitoring import CallbackObserver
+from sknet.data.batches import stack_rows
 from sknet.data.encoding import TableEncoder
 from sknet.nn.network import Workspace
 from sknet.nn.training import best_epoch
@@ -292,18 +293,9 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         X = checks.check_features(self, X)
         blocks = prediction_blocks(self, X)
         workspace = Workspace(self._network, blocks.batch_size, self._params.dtype)
-        outputs: tuple[np.ndarray, ...] = ()
-        start = 0
-        for batch in blocks:
-            raw = self._network.forward(self._params, batch.X, workspace)
-            parts = finish(raw.astype(np.float64))
-            if not outputs:
-                outputs = tuple(_empty_like(part, X) for part in parts)
-            stop = start + raw.shape[0]
-            for output, part in zip(outputs, parts, strict=True):
-                output[start:stop] = part
-            start = stop
-        return outputs
+        raw = (self._network.forward(self._params, batch.X, workspace) for batch in blocks)
+        finished = (finish(block.astype(np.float64)) for block in raw)
+        return stack_rows(finished, X.shape[0], X.dtype)
 
     # What a fitted network shows.
 
@@ -402,9 +394,3 @@ def is_stochastic(estimator):
             "partial_fit needs a stochastic solver; solver='lbfgs' is not one."
         )
     return True
-
-
-def _empty_like(part, X):
-    """Return an array with a row for each of X, and the columns of ``part``."""
-    dtype = X.dtype if part.dtype.kind == "f" else part.dtype
-    return np.empty((X.shape[0], *part.shape[1:]), dtype)

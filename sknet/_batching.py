@@ -2,11 +2,10 @@
 
 from functools import partial
 
-import numpy as np
 from scipy import sparse
 
 from sknet.data.augmentation import Augmentation
-from sknet.data.batches import Batches, Dataset
+from sknet.data.batches import Batches, Dataset, stack_rows
 
 #: Rows of a mini-batch with batch_size="auto".
 AUTO_BATCH_SIZE = 200
@@ -71,12 +70,8 @@ def _encoded(model, data, batch_size, *, training=False, **options):
     # Rows that are used in each epoch are encoded once, where memory allows.
     n_bytes = data.n_rows * model._table.n_outputs_ * dtype.itemsize
     if n_bytes <= ENCODED_BYTES and not sparse.issparse(data.X):
-        X = np.empty((data.n_rows, model._table.n_outputs_), dtype)
-        start = 0
         rows = Dataset(data.X, rows=data.rows)
-        for batch in Batches(rows, _block_rows(model, data.X), encode):
-            stop = start + batch.X.shape[0]
-            X[start:stop] = batch.X
-            start = stop
+        blocks = Batches(rows, _block_rows(model, data.X), encode)
+        (X,) = stack_rows(((batch.X,) for batch in blocks), data.n_rows, dtype)
         data, encode = Dataset(X, y, weight), None
     return Batches(data, batch_size, encode, **options)

@@ -18,7 +18,7 @@ from sklearn.utils import (
 )
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sknet.data.batches import Dataset
 from sknet.data.tables import TableReader, categorical_columns, is_frame
@@ -416,7 +416,7 @@ def callback_context(estimator):
     return estimator._init_callback_context(max_subtasks=estimator.max_iter)
 
 
-def check_std(return_std, n_members):
+def check_std(estimator, return_std):
     """Raise if a deviation is asked for, but there are no members to disagree.
 
     Raises
@@ -424,7 +424,10 @@ def check_std(return_std, n_members):
     ValueError
         With the remedy.
     """
-    if return_std and n_members == 1:
+    if not return_std:
+        return
+    check_is_fitted(estimator)
+    if estimator._network.n_members == 1:
         raise ValueError(
             "return_std=True needs the spread of several members: set n_members, for example "
             "to 8, and fit again."

@@ -3,7 +3,6 @@
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from sknet import _validation as checks
 from sknet._base import BaseNN, is_stochastic
@@ -261,8 +260,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ValueError
             If ``return_std`` is asked of a network without members.
         """
-        check_is_fitted(self)
-        checks.check_std(return_std, self._network.n_members)
+        checks.check_std(self, return_std)
         proba, *std = self._predict(
             X, lambda raw: over_members(self._member_probabilities(raw), return_std)
         )

@@ -253,8 +253,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         ValueError
             If ``return_std`` is asked of a network without members.
         """
-        check_is_fitted(self)
-        checks.check_std(return_std, self._network.n_members)
+        checks.check_std(self, return_std)
         results = self._predict(
             X, lambda raw: over_members(self._member_predictions(raw), return_std)
         )

@@ -100,3 +100,26 @@ class Batches:
             if self._encode is not None:
                 batch = batch._replace(X=self._encode(batch.X))
             yield batch if self._augment is None else self._augment(batch)
+
+
+def stack_rows(blocks, n_rows, float_dtype):
+    """Return arrays of ``n_rows`` rows, filled from tuples of arrays with some rows each.
+
+    Floating-point numbers become ``float_dtype``.
+    """
+    outputs: tuple[np.ndarray, ...] = ()
+    start = 0
+    for parts in blocks:
+        if not outputs:
+            outputs = tuple(_room(part, n_rows, float_dtype) for part in parts)
+        stop = start + parts[0].shape[0]
+        for output, part in zip(outputs, parts, strict=True):
+            output[start:stop] = part
+        start = stop
+    return outputs
+
+
+def _room(part, n_rows, float_dtype):
+    """Return an empty array with the columns of ``part``."""
+    dtype = float_dtype if part.dtype.kind == "f" else part.dtype
+    return np.empty((n_rows, *part.shape[1:]), dtype)

@@ -5,6 +5,8 @@ import math
 import numpy as np
 from scipy import sparse
 
+from sknet.data.batches import Dataset
+
 #: Rows from which quantiles are estimated; of larger tables, this many drawn at random.
 QUANTILE_ROWS = 100_000
 #: Elements of the table that are looked at at a time, which bounds the memory of ``fit``.
@@ -66,29 +68,29 @@ class TableEncoder:
 
         ``rows`` are the positions of the rows to learn from, all by default.
         """
+        data = Dataset(X, sample_weight=sample_weight, rows=rows)
         self.n_numeric_ = X.shape[1] - len(self.n_levels)
         self.indicated_ = np.array([], dtype=int)
         self.center_ = self.scale_ = None
         self.categories_ = [
-            Category(X[_all_or(rows), self.n_numeric_ + i], n_levels, keep_rare)
+            Category(data._replace(X=X[:, self.n_numeric_ + i]).batch().X, n_levels, keep_rare)
             for i, n_levels in enumerate(self.n_levels)
         ]
         if sparse.issparse(X):
             if self.standardize:
-                rows, sample_weight = _subsample(X, sample_weight, rng, rows)
-                self.scale_ = _sparse_scale(X if rows is None else X[rows], sample_weight)
+                self.scale_ = _sparse_scale(_subsample(data, rng))
             return self
-        numeric = X[:, : self.n_numeric_]
-        self.indicated_ = _columns_with_nan(numeric, rows)
-        rows, sample_weight = _subsample(X, sample_weight, rng, rows)
+        numeric = data._replace(X=X[:, : self.n_numeric_])
+        self.indicated_ = _columns_with_nan(numeric)
+        numeric = _subsample(numeric, rng)
         if self.standardize:
-            self.center_, self.scale_ = _center_and_scale(numeric, rows, sample_weight)
+            self.center_, self.scale_ = _center_and_scale(numeric)
         else:
-            self.center_ = _medians(numeric, rows, sample_weight)
+            self.center_ = _medians(numeric)
         if self.n_bins:
             self.bin_edges_ = tuple(
-                _bin_edges(x, sample_weight, self.n_bins)
-                for columns, block in _column_blocks(numeric, rows)
+                _bin_edges(x, numeric.sample_weight, self.n_bins)
+                for columns, block in _column_blocks(numeric)
                 for x in self._transform_numeric(block, np.float64, columns).T
             )
         return self
@@ -239,59 +241,50 @@ def _clip_smoothly(u):
     return u
 
 
-def _all_or(rows):
-    return slice(None) if rows is None else rows
-
-
-def _columns_with_nan(X, rows):
+def _columns_with_nan(data):
     """Return the columns with a missing value."""
-    n_rows, n_columns = X.shape[0] if rows is None else rows.size, X.shape[1]
+    n_columns = data.X.shape[1]
     found = np.zeros(n_columns, dtype=bool)
     step = max(1, BLOCK_ELEMENTS // max(1, n_columns))
-    for start in range(0, n_rows, step):
-        block = slice(start, start + step)
-        found |= np.isnan(X[block if rows is None else rows[block]]).any(axis=0)
+    for start in range(0, data.n_rows, step):
+        found |= np.isnan(data.batch(slice(start, start + step)).X).any(axis=0)
     return np.flatnonzero(found)
 
 
-def _subsample(X, sample_weight, rng, rows):
-    """Return the positions of the rows to estimate quantiles from, and their weights."""
-    n_rows = X.shape[0] if rows is None else rows.size
-    if n_rows <= QUANTILE_ROWS:
-        return rows, sample_weight
-    drawn = np.sort(rng.choice(n_rows, QUANTILE_ROWS, replace=False))
-    weights = None if sample_weight is None else sample_weight[drawn]
-    return drawn if rows is None else rows[drawn], weights
+def _subsample(data, rng):
+    """Return the rows to estimate quantiles from."""
+    if data.n_rows <= QUANTILE_ROWS:
+        return data
+    return data.choose(np.sort(rng.choice(data.n_rows, QUANTILE_ROWS, replace=False)))
 
 
-def _column_blocks(X, rows):
-    """Yield slices of columns, and those columns of the given rows."""
-    n_rows = X.shape[0] if rows is None else rows.size
-    step = max(1, BLOCK_ELEMENTS // n_rows)
-    for start in range(0, X.shape[1], step):
+def _column_blocks(data):
+    """Yield slices of columns, and those columns of the chosen rows."""
+    step = max(1, BLOCK_ELEMENTS // data.n_rows)
+    for start in range(0, data.X.shape[1], step):
         columns = slice(start, start + step)
-        yield columns, X[_all_or(rows), columns]
+        yield columns, data._replace(X=data.X[:, columns]).batch().X
 
 
-def _center_and_scale(X, rows, sample_weight):
+def _center_and_scale(data):
     """Return medians and inverse spreads of the columns."""
     statistics = [
-        _median_and_scale(x, sample_weight)
-        for _, block in _column_blocks(X, rows)
+        _median_and_scale(x, data.sample_weight)
+        for _, block in _column_blocks(data)
         for x in block.T
     ]
     center, scale = np.array(statistics).reshape(-1, 2).T
-    return center.astype(X.dtype), scale.astype(X.dtype)
+    return center.astype(data.X.dtype), scale.astype(data.X.dtype)
 
 
-def _medians(X, rows, sample_weight):
+def _medians(data):
     """Return the medians of the columns."""
     medians = []
-    for _, block in _column_blocks(X, rows):
+    for _, block in _column_blocks(data):
         for x in block.T:
-            known, weights = _without_nan(x, sample_weight)
+            known, weights = _without_nan(x, data.sample_weight)
             medians.append(_quantiles(known, 0.5, weights) if known.size else 0.0)
-    return np.array(medians, dtype=X.dtype)
+    return np.array(medians, dtype=data.X.dtype)
 
 
 def _without_nan(x, weights):
@@ -338,8 +331,10 @@ def _bin_edges(x, sample_weight, n_bins):
     return tuple(map(float, kept if len(kept) > 1 else found[0] + [-1.0, 1.0]))
 
 
-def _sparse_scale(X, sample_weight):
-    X = X.tocsc()
+def _sparse_scale(data):
+    # Without a copy by rows where all of them are chosen.
+    X = (data.X if data.rows is None else data.X[data.rows]).tocsc()
+    sample_weight = data.sample_weight
     scale = np.ones(X.shape[1], dtype=X.dtype)
     for j, (start, stop) in enumerate(zip(X.indptr[:-1], X.indptr[1:], strict=True)):
         values = np.abs(X.data[start:stop]).astype(np.float64)
