@@ -3,6 +3,7 @@
 import copy
 import warnings
 from abc import ABCMeta, abstractmethod
+from types import SimpleNamespace
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -11,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknet import _validation as checks
 from sknet._batching import prediction_blocks
-from sknet._building import choose_dtype, encoded_names, make_network
+from sknet._auto import SHAPING, resolve
+from sknet._building import encoded_names, make_network
 from sknet._fitting import (
     Run,
     fit_network,
@@ -189,31 +191,40 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _start(self, data, run, *, warm, partial=False, classes=None):
         """Learn the encodings and draw the parameters; if ``warm``, keep what there is."""
+        kept = {name: self.auto_params_.get(name) for name in SHAPING} if warm else {}
+        self.auto_params_ = resolve(self, data, kept)
         if warm:
             self._loss = self._make_loss()
             self._check_target(data.y, "y")
             self._check_same_network()
             params = self._params if run.params is None else run.params
-            keeps = partial or self.dtype == "auto"
-            self._params = params.astype(params.dtype if keeps else choose_dtype(self, data))
+            self._params = params.astype(params.dtype if partial else self._settings.dtype)
             return
         self._table = self._make_table(data, run.streams["tables"], keep_rare=partial)
         self._target = self._make_target(data, classes)
         self._loss = self._make_loss()
-        self._network = make_network(self, self._table, self._n_raw)
+        self._network = make_network(self._settings, self._table, self._n_raw)
         params = self._network.init(run.streams["init"])
-        self._params = params.astype(choose_dtype(self, data))
+        self._params = params.astype(self._settings.dtype)
+
+    @property
+    def _settings(self):
+        """The parameters, with a value in place of each "auto"."""
+        parameters = self.get_params(deep=False)
+        resolved = {k: v for k, v in self.auto_params_.items() if parameters[k] == "auto"}
+        return SimpleNamespace(**parameters | resolved)
 
     def _make_table(self, data, rng, *, keep_rare):
         """Return the encoder of X, fitted to the training data."""
         n_levels = [] if self._reader is None else self._reader.n_levels_
-        n_bins = N_BINS if self.numeric_embedding == "piecewise_linear" else 0
-        checks.check_embedding(self, data.X)
+        embedding = self._settings.numeric_embedding
+        checks.check_embedding(embedding, data.X)
+        n_bins = N_BINS if embedding == "piecewise_linear" else 0
         table = TableEncoder(self.standardize, n_levels, n_bins)
         return table.fit(data.X, data.sample_weight, rng, rows=data.rows, keep_rare=keep_rare)
 
     def _check_same_network(self):
-        if make_network(self, self._table, self._n_raw) != self._network:
+        if make_network(self._settings, self._table, self._n_raw) != self._network:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation, "
                 "dropout, normalization, n_members or numeric_embedding), so its parameters "
@@ -251,7 +262,8 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 "'cosine', or set n_iter_no_change=numpy.inf to train exactly max_iter epochs."
             )
             warnings.warn(
-                f"Training ended after {self.n_iter_} iterations (max_iter={self.max_iter}) "
+                f"Training ended after {self.n_iter_} iterations "
+                f"(max_iter={self._settings.max_iter}) "
                 f"and has not converged yet. {remedy}",
                 ConvergenceWarning,
                 stacklevel=4,

@@ -7,8 +7,6 @@ from scipy import sparse
 from sknet.data.augmentation import Augmentation
 from sknet.data.batches import Batches, Dataset, stack_rows
 
-#: Rows of a mini-batch with batch_size="auto".
-AUTO_BATCH_SIZE = 200
 #: Most bytes of encoded rows that are kept, instead of encoding them batch by batch.
 ENCODED_BYTES = 32 * 2**20
 #: Elements of the widest work array where rows are processed in blocks, outside of steps,
@@ -19,7 +17,6 @@ MIN_BLOCK_ROWS = 64
 
 def mini_batches(model, data, streams):
     """Return the batches to make steps on, shuffled and augmented by ``streams``."""
-    batch_size = AUTO_BATCH_SIZE if model.batch_size == "auto" else model.batch_size
     augment = None
     if model.input_noise or model.mixup:
         augment = Augmentation(
@@ -30,7 +27,7 @@ def mini_batches(model, data, streams):
             streams["augmentation"],
         )
     rng = streams["shuffle"] if model.shuffle else None
-    return _encoded(model, data, batch_size, training=True, rng=rng, augment=augment)
+    return _encoded(model, data, model._settings.batch_size, training=True, rng=rng, augment=augment)
 
 
 def training_blocks(model, data):

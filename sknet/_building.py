@@ -1,4 +1,7 @@
-"""From constructor parameters to layers, optimizer, schedule and penalty."""
+"""From settings to layers, loss, optimizer, schedule and penalty.
+
+Settings are an estimator's parameters, with a value in place of each "auto".
+"""
 
 from dataclasses import fields
 
@@ -19,15 +22,13 @@ from sknet.nn.training import Stopping, UpdateRule
 
 #: Numbers that the network learns for each level of a category with many levels.
 EMBEDDING_SIZE = 8
-#: Training rows of float64 from which the network computes in float32.
-FLOAT32_ROWS = 1000
 
 
-def make_network(estimator, table, n_raw):
+def make_network(settings, table, n_raw):
     """Return the layers between an encoded table and ``n_raw`` raw predictions a member."""
-    n_members = int(estimator.n_members)
-    front = _input_layers(estimator, table)
-    hidden = _hidden_layers(estimator, n_members)
+    n_members = int(settings.n_members)
+    front = _input_layers(settings, table)
+    hidden = _hidden_layers(settings, n_members)
     if n_members > 1 and hidden:
         output = EnsembleHead(n_raw, n_members)
     else:
@@ -35,13 +36,13 @@ def make_network(estimator, table, n_raw):
     return Network((*front, *hidden, output), table.n_outputs_, n_members)
 
 
-def _input_layers(estimator, table):
+def _input_layers(settings, table):
     """Return a layer that embeds numbers and categories, if there are any to be embedded."""
     numeric = None
-    if estimator.numeric_embedding == "piecewise_linear":
+    if settings.numeric_embedding == "piecewise_linear":
         numeric = PiecewiseLinear(table.bin_edges_)
-    elif estimator.numeric_embedding is not None:
-        numeric = NUMERIC_EMBEDDINGS[estimator.numeric_embedding]()
+    elif settings.numeric_embedding is not None:
+        numeric = NUMERIC_EMBEDDINGS[settings.numeric_embedding]()
     embeddings = [(1, Embedding(one.n_levels, EMBEDDING_SIZE)) for one in table.embedded_]
     if (numeric is None or not table.n_numeric_) and not embeddings:
         return []
@@ -69,73 +70,65 @@ def encoded_names(network, table, names, levels):
     return encoded
 
 
-def _hidden_layers(estimator, n_members):
+def _hidden_layers(settings, n_members):
     """Return the hidden layers, each with its normalisation and dropout."""
     layers = []
     for size, activation, dropout in zip(
-        hidden_layer_sizes(estimator),
-        per_layer(estimator, "activation"),
-        per_layer(estimator, "dropout"),
+        hidden_layer_sizes(settings),
+        per_layer(settings, "activation"),
+        per_layer(settings, "dropout"),
         strict=True,
     ):
-        activation = _instance(activation, ACTIVATIONS, estimator)
+        activation = _instance(activation, ACTIVATIONS, settings)
         # The activation follows the normalisation.
-        inner = activation if estimator.normalization is None else Identity()
+        inner = activation if settings.normalization is None else Identity()
         if n_members == 1:
             layers.append(Dense(int(size), inner))
         else:
             kind = EnsembleDense if layers else EnsembleInput
             layers.append(kind(int(size), inner, n_members))
-        if estimator.normalization == "layer":
+        if settings.normalization == "layer":
             layers.append(LayerNorm(activation, n_members))
         if dropout:
             layers.append(Dropout(float(dropout)))
     return layers
 
 
-def make_loss(estimator, name=None):
-    """Return the estimator's loss; ``name`` is the registered one if not its parameter."""
-    loss = estimator.loss
+def make_loss(settings, name=None):
+    """Return the loss; ``name`` is the registered one if not its parameter."""
+    loss = settings.loss
     if name is not None and isinstance(loss, str):
         loss = name
-    return _instance(loss, LOSSES, estimator)
+    return _instance(loss, LOSSES, settings)
 
 
-def make_optimizer_and_penalty(estimator):
+def make_optimizer_and_penalty(settings):
     """Return the optimizer (None for lbfgs) and the penalty that is left to the objective."""
-    penalty = ElasticNet(float(estimator.alpha), float(estimator.l1_ratio))
-    if estimator.solver == "lbfgs":
+    penalty = ElasticNet(float(settings.alpha), float(settings.l1_ratio))
+    if settings.solver == "lbfgs":
         return None, penalty
-    return _instance(estimator.solver, OPTIMIZERS, estimator).decouple(penalty)
+    return _instance(settings.solver, OPTIMIZERS, settings).decouple(penalty)
 
 
-def make_update_rule(estimator, optimizer, *, horizon=True):
+def make_update_rule(settings, optimizer, *, horizon=True):
     """Return the update rule; without ``horizon``, schedules that need one are constant."""
-    adaptive = estimator.learning_rate == "adaptive"
-    name = "constant" if adaptive else estimator.learning_rate
-    schedule = _instance(name, SCHEDULES, estimator)
+    adaptive = settings.learning_rate == "adaptive"
+    name = "constant" if adaptive else settings.learning_rate
+    schedule = _instance(name, SCHEDULES, settings)
     if schedule.has_horizon and not horizon:
         schedule = SCHEDULES["constant"]()
     return UpdateRule(
         optimizer,
         schedule,
-        float(estimator.learning_rate_init),
+        float(settings.learning_rate_init),
         adaptive,
-        estimator.ema_decay,
+        settings.ema_decay,
     )
 
 
-def make_stopping(estimator):
+def make_stopping(settings):
     """Return when to stop."""
-    return Stopping(estimator.max_iter, float(estimator.tol), estimator.n_iter_no_change)
-
-
-def choose_dtype(estimator, data):
-    """Return the dtype to compute in, given the training data."""
-    if estimator.dtype != "auto":
-        return np.dtype(estimator.dtype)
-    small = data.n_rows < FLOAT32_ROWS and data.X.dtype == np.float64
-    return np.dtype(np.float64 if small or estimator.solver == "lbfgs" else np.float32)
+    return Stopping(settings.max_iter, float(settings.tol), settings.n_iter_no_change)
 
 
 def random_streams(random_state):
@@ -148,13 +141,13 @@ def random_streams(random_state):
     return dict(zip(purposes, np.random.default_rng(seed).spawn(len(purposes)), strict=True))
 
 
-def _instance(value, registry, estimator):
-    """Return ``value``, or the registered class of that name with the estimator's values.
+def _instance(value, registry, settings):
+    """Return ``value``, or the registered class of that name with the settings' values.
 
-    A field of the class takes the value of the estimator's parameter of the same name.
+    A field of the class takes the value of the setting of the same name.
     """
     if not isinstance(value, str):
         return value
     cls = registry[value]
-    names = [field.name for field in fields(cls) if hasattr(estimator, field.name)]
-    return cls(**{name: getattr(estimator, name) for name in names})
+    names = [field.name for field in fields(cls) if hasattr(settings, field.name)]
+    return cls(**{name: getattr(settings, name) for name in names})

@@ -20,8 +20,6 @@ from sknet.nn.lbfgs import train_lbfgs
 from sknet.nn.objective import Objective
 from sknet.nn.training import Stopping, TrainingState, train
 
-#: Rows of training data above which early_stopping="auto" is on.
-EARLY_STOPPING_ROWS = 10_000
 #: Rows, evenly spread, by which a resumed fit knows its data.
 FINGERPRINT_ROWS = 1000
 
@@ -103,10 +101,7 @@ def load_checkpoint(estimator, path):
 
 def split_off_validation(model, data, run):
     """Return the training rows, and the validation rows or None, as early_stopping says."""
-    stops_early = model.early_stopping
-    if stops_early == "auto":
-        stops_early = data.n_rows > EARLY_STOPPING_ROWS
-    if not stops_early:
+    if not model._settings.early_stopping:
         return data, None
     strata = model._strata(data.y)
     parts = split_rows(data.n_rows, model.validation_fraction, strata, run.split_seed)
@@ -129,7 +124,7 @@ def fit_network(model, data, validation, run, observe=None):
     observe : callable, optional
         Called after each epoch as ``train`` calls its ``report``.
     """
-    optimizer, penalty = make_optimizer_and_penalty(model)
+    optimizer, penalty = make_optimizer_and_penalty(model._settings)
     objective = Objective(model._network, model._loss, penalty)
     options: dict[str, Any] = {"report": _reporter(model, observe)}
     if optimizer is None:
@@ -139,7 +134,7 @@ def fit_network(model, data, validation, run, observe=None):
         options["evaluate"] = Validation(model, objective, *validation)
     if optimizer is None:
         batches = training_blocks(model, data)
-        stopping = make_stopping(model)
+        stopping = make_stopping(model._settings)
         result = train_lbfgs(
             objective, model._params, batches, stopping, model.max_fun, **options
         )
@@ -151,8 +146,8 @@ def fit_network(model, data, validation, run, observe=None):
         objective,
         run.params,
         mini_batches(model, data, run.streams),
-        make_update_rule(model, optimizer),
-        make_stopping(model),
+        make_update_rule(model._settings, optimizer),
+        make_stopping(model._settings),
         run.state,
         **options,
     )
@@ -160,7 +155,7 @@ def fit_network(model, data, validation, run, observe=None):
 
 def fit_one_pass(model, data, run):
     """Make one pass over the rows, from ``model._params`` on, and return the result."""
-    optimizer, penalty = make_optimizer_and_penalty(model)
+    optimizer, penalty = make_optimizer_and_penalty(model._settings)
     if run.state is None or run.state.optimizer is not type(optimizer):
         run.state = TrainingState.start(optimizer, model._params, run.streams["noise"])
     state = run.state.next_training()
@@ -168,7 +163,7 @@ def fit_one_pass(model, data, run):
         Objective(model._network, model._loss, penalty),
         model._params,
         mini_batches(model, data, run.streams),
-        make_update_rule(model, optimizer, horizon=False),
+        make_update_rule(model._settings, optimizer, horizon=False),
         Stopping(max_iter=1, tol=0.0, n_iter_no_change=np.inf),
         state,
         report=_reporter(model, n_before=vars(model).get("n_iter_", 0)),

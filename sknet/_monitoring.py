@@ -77,7 +77,7 @@ class CallbackObserver:
     @classmethod
     def start(cls, estimator, model, run, X, y, sample_weight):
         """Return an observer, or None if the estimator has no callbacks."""
-        context = checks.callback_context(estimator)
+        context = checks.callback_context(estimator, model._settings.max_iter)
         if context is None:
             return None
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}

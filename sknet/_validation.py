@@ -3,6 +3,7 @@
 The only home of scikit-learn's non-public names.
 """
 
+from inspect import signature
 from numbers import Integral, Real
 
 import numpy as np
@@ -63,6 +64,7 @@ _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 POSITIVE = Interval(Real, 0, None, closed="neither")
 OPEN_UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 FRACTION = Interval(Real, 0, 1, closed="left")
+AUTO = StrOptions({"auto"})
 
 #: What the parameters that both estimators share may be, in scikit-learn's terms.
 SHARED_CONSTRAINTS = {
@@ -71,11 +73,11 @@ SHARED_CONSTRAINTS = {
     "solver": [StrOptions({"lbfgs", *OPTIMIZERS}), Optimizer],
     "alpha": [_NOT_NEGATIVE],
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
-    "batch_size": [StrOptions({"auto"}), _POSITIVE_INT],
+    "batch_size": [AUTO, _POSITIVE_INT],
     "learning_rate": [StrOptions({"adaptive", *SCHEDULES}), Schedule],
     "learning_rate_init": [POSITIVE],
     "power_t": [_NOT_NEGATIVE],
-    "max_iter": [_POSITIVE_INT],
+    "max_iter": [AUTO, _POSITIVE_INT],
     "shuffle": ["boolean"],
     "random_state": ["random_state"],
     "tol": [_NOT_NEGATIVE],
@@ -83,24 +85,34 @@ SHARED_CONSTRAINTS = {
     "warm_start": ["boolean"],
     "momentum": [Interval(Real, 0, 1, closed="both")],
     "nesterovs_momentum": ["boolean"],
-    "early_stopping": [StrOptions({"auto"}), "boolean"],
+    "early_stopping": [AUTO, "boolean"],
     "validation_fraction": [FRACTION],
     "beta_1": [FRACTION],
     "beta_2": [FRACTION],
     "epsilon": [POSITIVE],
-    "n_iter_no_change": [_POSITIVE_INT, Options(Real, {np.inf})],
+    "n_iter_no_change": [AUTO, _POSITIVE_INT, Options(Real, {np.inf})],
     "max_fun": [_POSITIVE_INT],
-    "dropout": [FRACTION, "array-like"],
+    "dropout": [AUTO, FRACTION, "array-like"],
     "normalization": [StrOptions({"layer"}), None],
     "input_noise": [_NOT_NEGATIVE],
     "mixup": [_NOT_NEGATIVE],
     "ema_decay": [Interval(Real, 0, 1, closed="left"), None],
     "n_members": [_POSITIVE_INT],
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
-    "numeric_embedding": [StrOptions(set(NUMERIC_EMBEDDINGS)), None],
+    "numeric_embedding": [StrOptions({"auto", *NUMERIC_EMBEDDINGS}), None],
     "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
     "standardize": ["boolean"],
     "dtype": [StrOptions({"auto", "float32", "float64"})],
+}
+
+
+#: What only a stochastic solver can honour, with the values that do nothing.
+STOCHASTIC_OPTIONS = {
+    "learning_rate": "constant",
+    "dropout": 0.0,
+    "input_noise": 0.0,
+    "mixup": 0.0,
+    "ema_decay": None,
 }
 
 
@@ -128,6 +140,8 @@ def check_layer_options(estimator):
                 f"activation has {activation!r}; it takes {sorted(ACTIVATIONS)} or an "
                 "Activation instance."
             )
+    if isinstance(estimator.dropout, str):
+        return
     for rate in per_layer(estimator, "dropout"):
         if not (isinstance(rate, Real) and 0 <= rate < 1):
             raise ValueError(f"dropout has {rate!r}; it takes numbers in [0, 1).")
@@ -180,21 +194,25 @@ def check_solver_options(estimator):
     """
     if estimator.solver != "lbfgs":
         return
-    unusable = []
-    if estimator.learning_rate not in ("constant", SCHEDULES["constant"]()):
-        unusable.append(f"learning_rate={estimator.learning_rate!r}")
-    if any(per_layer(estimator, "dropout")):
-        unusable.append(f"dropout={estimator.dropout!r}")
-    unusable += [
+    constant = estimator.learning_rate == SCHEDULES["constant"]()
+    unusable = [
         f"{name}={getattr(estimator, name)!r}"
-        for name in ("input_noise", "mixup", "ema_decay")
-        if getattr(estimator, name)
+        for name in STOCHASTIC_OPTIONS
+        if not _is_neutral(estimator, name) and not (name == "learning_rate" and constant)
     ]
     if unusable:
         raise ValueError(
             f"solver='lbfgs' is not stochastic and cannot honour {', '.join(unusable)}. Use "
             "a stochastic solver such as 'adam', or leave these at their defaults."
         )
+
+
+def _is_neutral(estimator, name):
+    """Whether a stochastic option has its default, or the value that does nothing."""
+    value = getattr(estimator, name)
+    values = per_layer(estimator, name) if np.ndim(value) else [value]
+    default = signature(type(estimator)).parameters[name].default
+    return all(one in (default, STOCHASTIC_OPTIONS[name]) for one in values)
 
 
 def check_class_weight(estimator, classes):
@@ -409,11 +427,11 @@ def _make_reader(estimator, X, declared):
     return TableReader(wanted).fit(X, names, declared=declared)
 
 
-def callback_context(estimator):
-    """Return the callbacks' context of a fit of the estimator, or None without callbacks."""
+def callback_context(estimator, n_epochs):
+    """Return the callbacks' context of a fit of so many epochs, or None without callbacks."""
     if not getattr(estimator, "_skl_callbacks", None):
         return None
-    return estimator._init_callback_context(max_subtasks=estimator.max_iter)
+    return estimator._init_callback_context(max_subtasks=n_epochs)
 
 
 def check_std(estimator, return_std):
@@ -434,7 +452,7 @@ def check_std(estimator, return_std):
         )
 
 
-def check_embedding(estimator, X):
+def check_embedding(embedding, X):
     """Raise for an embedding of numbers that X does not allow.
 
     Raises
@@ -442,10 +460,10 @@ def check_embedding(estimator, X):
     ValueError
         If X is sparse.
     """
-    if estimator.numeric_embedding is not None and sparse.issparse(X):
+    if embedding is not None and sparse.issparse(X):
         raise ValueError(
-            f"numeric_embedding={estimator.numeric_embedding!r} needs dense X; sparse columns "
-            "would not stay sparse. Use numeric_embedding=None."
+            f"numeric_embedding={embedding!r} needs dense X; sparse columns "
+            "would not stay sparse. Use numeric_embedding=None, or 'auto'."
         )
 
 

@@ -1,0 +1,109 @@
+"""What the parameters that are "auto" become, given the training data.
+
+Each rule may look at the other parameters and at the size and kind of the data, nothing else.
+docs/accuracy.md has the measurements behind them.
+"""
+
+import math
+
+import numpy as np
+from scipy import sparse
+
+from sknet.nn.schedules import SCHEDULES
+
+#: Training rows below which nothing is drawn for single rows: weights then act as repeated
+#: rows do.
+SMALL = 100
+#: Updates that a network needs on small tables, and epochs that are enough of them.
+MIN_UPDATES, MOST_EPOCHS = 2000, 500
+#: Epochs on a table of some thousand rows; rows that are visited in all on large ones, and the
+#: fewest epochs then.
+EPOCHS, ROW_VISITS, FEWEST_EPOCHS = 60, 6_000_000, 10
+#: Epochs where the learning rate does not fall to zero by plan, and iterations of lbfgs.
+UNPLANNED_EPOCHS = 200
+PATIENCE = 10
+DROPOUT = 0.1
+#: Columns above which embedding each number costs more than it brings.
+MOST_EMBEDDED = 100
+#: Rows of float64 from which the network computes in float32.
+FLOAT32_ROWS = 1000
+
+
+def resolve(estimator, data, kept=None):
+    """Return a value for each parameter that is "auto", by name.
+
+    Parameters
+    ----------
+    estimator : BaseNN
+    data : Dataset
+        The training rows, validation rows included.
+    kept : dict, optional
+        Earlier values, which stand: those that a network to be continued was built with.
+    """
+    settings = estimator.get_params(deep=False)
+    resolved = {}
+    for name, rule in RULES.items():
+        if isinstance(settings[name], str) and settings[name] == "auto":
+            before = (kept or {}).get(name)
+            value = rule(estimator, settings, data) if before is None else before
+            settings[name] = resolved[name] = value
+    return resolved
+
+
+def _is_planned(settings):
+    """Whether the learning rate falls to zero by plan, for which epochs are made to measure."""
+    schedule = SCHEDULES.get(settings["learning_rate"], settings["learning_rate"])
+    return settings["solver"] != "lbfgs" and getattr(schedule, "has_horizon", False)
+
+
+def _batch_size(estimator, settings, data):
+    if data.n_rows < SMALL:
+        return data.n_rows
+    return int(np.clip(data.n_rows // 25, 32, max(200, min(data.n_rows // 250, 1000))))
+
+
+def _max_iter(estimator, settings, data):
+    if not _is_planned(settings):
+        return UNPLANNED_EPOCHS
+    updates = math.ceil(data.n_rows / settings["batch_size"])
+    enough = min(math.ceil(MIN_UPDATES / updates), MOST_EPOCHS)
+    most = max(FEWEST_EPOCHS, min(EPOCHS, ROW_VISITS // data.n_rows))
+    return max(enough, most)
+
+
+def _n_iter_no_change(estimator, settings, data):
+    return np.inf if _is_planned(settings) else PATIENCE
+
+
+def _early_stopping(estimator, settings, data):
+    return data.n_rows >= SMALL
+
+
+def _dropout(estimator, settings, data):
+    return DROPOUT if data.n_rows >= SMALL and settings["solver"] != "lbfgs" else 0.0
+
+
+def _numeric_embedding(estimator, settings, data):
+    _, n_columns = data.X.shape
+    if sparse.issparse(data.X) or n_columns > MOST_EMBEDDED or settings["solver"] == "lbfgs":
+        return None
+    return "piecewise_linear" if estimator._numeric_y else "periodic"
+
+
+def _dtype(estimator, settings, data):
+    small = data.n_rows < FLOAT32_ROWS and data.X.dtype == np.float64
+    return "float64" if small or settings["solver"] == "lbfgs" else "float32"
+
+
+#: In this order: a rule sees what those before it chose.
+RULES = {
+    "batch_size": _batch_size,
+    "max_iter": _max_iter,
+    "n_iter_no_change": _n_iter_no_change,
+    "early_stopping": _early_stopping,
+    "dropout": _dropout,
+    "numeric_embedding": _numeric_embedding,
+    "dtype": _dtype,
+}
+#: What shapes the network and its parameters, and so outlives a fit that goes on.
+SHAPING = ("dropout", "numeric_embedding", "dtype")
