@@ -15,7 +15,7 @@ from sknet.nn.schedules import SCHEDULES
 #: rows do.
 SMALL = 100
 #: Updates that a network needs on small tables, and epochs that are enough of them.
-MIN_UPDATES, MOST_EPOCHS = 2000, 500
+MIN_UPDATES, MOST_EPOCHS = 2000, 300
 #: Epochs on a table of some thousand rows; rows that are visited in all on large ones, and the
 #: fewest epochs then.
 EPOCHS, ROW_VISITS, FEWEST_EPOCHS = 60, 6_000_000, 10
@@ -24,7 +24,7 @@ UNPLANNED_EPOCHS = 200
 PATIENCE = 10
 DROPOUT = 0.1
 #: Columns above which embedding each number costs more than it brings.
-MOST_EMBEDDED = 100
+MOST_EMBEDDED = 50
 #: Rows of float64 from which the network computes in float32.
 FLOAT32_ROWS = 1000
 

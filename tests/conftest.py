@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from plain import NNClassifier, NNRegressor
 from threadpoolctl import threadpool_limits
 
-from sknet import NNClassifier, NNRegressor
 from sknet.nn.objective import Objective
 
 
@@ -56,7 +56,8 @@ def multioutput(regression):
 def problem(request, binary, regression):
     """Each estimator's class with data for it."""
     X, y = binary if request.param is NNClassifier else regression
-    return SimpleNamespace(cls=request.param, X=X, y=y)
+    name = request.param.args[0].__name__
+    return SimpleNamespace(cls=request.param, name=name, X=X, y=y)
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from plain import NNClassifier, NNRegressor
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
-from sknet import NNClassifier, NNRegressor
 from sknet.nn.activations import ACTIVATIONS
 from sknet.nn.optimizers import OPTIMIZERS
 from sknet.nn.schedules import SCHEDULES, Cosine
@@ -111,7 +111,7 @@ def test_validation_data(problem, forbid_training, solver):
     one = np.where(np.arange(len(y)) == 4, 1.0, 0.0)
     assert_rejected(network, match, X, y, X_val=X, y_val=y, sample_weight_val=one)
     assert_rejected(network, "inconsistent numbers", X, y, X_val=X, y_val=y[:-1])
-    match = f"X has 4 features, but {problem.cls.__name__} is expecting 5"
+    match = f"X has 4 features, but {problem.name} is expecting 5"
     assert_rejected(network, match, X, y, X_val=X[:, :4], y_val=y)
     inf = with_value(X, np.inf)
     assert_rejected(network, "contains infinity", X, y, X_val=inf, y_val=y)
@@ -131,19 +131,19 @@ def test_validation_labels_that_training_lacks(multiclass, multilabel, forbid_tr
     forbid_training()
     y_val = np.where(y == "ash", "yew", y)
     match = "y_val has labels that training lacks: .*yew"
-    assert_rejected(NNClassifier(), match, X, y, X_val=X, y_val=y_val)
+    assert_rejected(NNClassifier(early_stopping="auto"), match, X, y, X_val=X, y_val=y_val)
     X, Y = multilabel
     match = "y_val must have 3 columns"
-    assert_rejected(NNClassifier(), match, X, Y, X_val=X, y_val=Y[:, :2])
+    assert_rejected(NNClassifier(early_stopping="auto"), match, X, Y, X_val=X, y_val=Y[:, :2])
 
 
 def test_validation_outputs_that_training_lacks(multioutput, forbid_training):
     X, Y = multioutput
     forbid_training()
     match = "y_val has 2 outputs, but training had 3"
-    assert_rejected(NNRegressor(), match, X, Y, X_val=X, y_val=Y[:, :2])
+    assert_rejected(NNRegressor(early_stopping="auto"), match, X, Y, X_val=X, y_val=Y[:, :2])
     match = "y_val has 1 outputs, but training had 3"
-    assert_rejected(NNRegressor(), match, X, Y, X_val=X, y_val=Y[:, 0])
+    assert_rejected(NNRegressor(early_stopping="auto"), match, X, Y, X_val=X, y_val=Y[:, 0])
 
 
 @pytest.mark.parametrize(("n_rows", "fraction"), [(1, 0.5), (2, 0.5), (20, 0.01), (20, 0)])
@@ -177,7 +177,7 @@ def test_an_unknown_string_is_answered_with_the_valid_ones(
     network = problem.cls(**{name: "nonsense"})
     forbid_training()
     for option in valid[problem.cls] if isinstance(valid, dict) else valid:
-        match = f"The '{name}' parameter of {problem.cls.__name__} must .*'{option}'"
+        match = f"The '{name}' parameter of {problem.name} must .*'{option}'"
         assert_rejected(network, match, problem.X, problem.y)
 
 
@@ -301,7 +301,9 @@ def test_feature_names_of_the_validation_rows(problem, forbid_training):
     forbid_training()
     renamed = X.rename(columns={"a": "z"})
     match = "feature names should match"
-    assert_rejected(problem.cls(), match, X, problem.y, X_val=renamed, y_val=problem.y)
+    assert_rejected(
+        problem.cls(early_stopping="auto"), match, X, problem.y, X_val=renamed, y_val=problem.y
+    )
 
 
 def test_predict_needs_a_fit(problem):

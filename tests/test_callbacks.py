@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
+from plain import NNClassifier, NNRegressor
 from sklearn.base import clone
 from sklearn.datasets import make_regression
 from sklearn.metrics import r2_score
@@ -25,7 +26,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sknet
-from sknet import NNClassifier, NNRegressor
 from sknet.callbacks import Checkpoint, FitCallback, TimeLimit
 
 try:
@@ -209,7 +209,7 @@ def test_the_fitted_estimator_is_as_if_the_fit_had_ended_there(problem):
     clone(network).set_callbacks(recorder).fit(problem.X, problem.y)
     assert len(recorder.fitted) == 6
     for n, fitted in zip([1, 2, 3, 4, 5, 5], recorder.fitted, strict=True):
-        assert type(fitted) is problem.cls
+        assert type(fitted) is type(network)
         expected = clone(network).set_params(max_iter=n).fit(problem.X, problem.y)
         same(fitted, expected, problem.X)
         if problem.cls is NNClassifier:
@@ -585,7 +585,7 @@ def test_a_fit_can_be_resumed_twice_and_with_given_validation_rows(problem, tmp_
     path = tmp_path / "network.joblib"
     X, y = problem.X, problem.y
     held_out = {"X_val": X[:20], "y_val": y[:20]}
-    network = problem.cls((6,), max_iter=15, dropout=0.1, **CONSTANT)
+    network = problem.cls((6,), max_iter=15, dropout=0.1, early_stopping="auto", **CONSTANT)
     whole = clone(network).fit(X, y, **held_out)
     with pytest.raises(KeyboardInterrupt):
         clone(network).set_callbacks(Checkpoint(path), Interrupter(5)).fit(X, y, **held_out)
@@ -664,7 +664,7 @@ def test_files_that_are_no_checkpoints(problem, tmp_path, forbid_training):
     other = NNClassifier if problem.cls is NNRegressor else NNRegressor
     fitted = problem.cls((6,), max_iter=2, **CONSTANT).fit(problem.X, problem.y)
     forbid_training()
-    with pytest.raises(ValueError, match=f"is not a checkpoint of {other.__name__}"):
+    with pytest.raises(ValueError, match=f"is not a checkpoint of {other.args[0].__name__}"):
         other((6,)).fit(problem.X, (problem.y > 0).astype(int), resume_from=path)
     for value in [{"a": 1}, StandardScaler(), fitted, copy.copy(problem.cls((6,)))]:
         joblib.dump(value, tmp_path / "other.joblib")
@@ -789,7 +789,7 @@ def test_a_killed_process_s_fit_goes_on(tmp_path, cls, options):
     options = {**options, "max_iter": 400, "learning_rate": "cosine", "random_state": 0}
     options["n_iter_no_change"] = 400
     path = tmp_path / "network.joblib"
-    arguments = [tmp_path / "data.npz", cls.__name__, json.dumps(options), path]
+    arguments = [tmp_path / "data.npz", cls.args[0].__name__, json.dumps(options), path]
     environment = {**os.environ, "PYTHONPATH": str(Path(sknet.__file__).parents[1])}
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, *map(str, arguments)],

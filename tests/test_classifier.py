@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from plain import NNClassifier
 from scipy import sparse
 from scipy.special import expit, log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from sknet import NNClassifier
 from sknet.nn.activations import ACTIVATIONS, LeakyReLU
 from sknet.nn.losses import BinaryLogLoss
 

@@ -8,10 +8,10 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from plain import NNClassifier, NNRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 
-from sknet import NNClassifier, NNRegressor
 from sknet.nn.losses import SquaredError
 from sknet.nn.schedules import Schedule
 

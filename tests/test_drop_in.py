@@ -98,7 +98,8 @@ def test_every_fitted_attribute_exists(theirs, ours, solver, early_stopping):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reference.fit(X, y)
-    network = ours((7, 3), **options).fit(X, y)
+    # One row of weights an input, and one matrix a layer: the defaults embed and have members.
+    network = ours((7, 3), numeric_embedding=None, n_members=1, **options).fit(X, y)
     expected = public_attributes(reference)
     assert {"coefs_", "loss_", "n_iter_", "feature_names_in_", "t_"} <= expected
     assert expected <= public_attributes(network)

@@ -5,9 +5,10 @@ import sys
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from plain import NNClassifier, NNRegressor
+from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, log_loss, make_scorer
 
-from sknet import NNClassifier, NNRegressor
 from sknet.data import splitting
 
 
@@ -29,7 +30,7 @@ def overfit(problem, **parameters):
 
 def validation_loss(network, X, y, y_train=None, sample_weight=None):
     """Return what scoring="loss" watches, recomputed from predictions."""
-    if isinstance(network, NNClassifier):
+    if is_classifier(network):
         return log_loss(y, network.predict_proba(X), sample_weight=sample_weight)
     # On the standardised y of the training rows.
     error = (network.predict(X) - y) / y_train.std()
@@ -242,19 +243,19 @@ def test_warm_start_makes_two_fits_of_two_fits(problem):
     assert network.n_iter_ == 6
 
 
-@pytest.mark.parametrize(("n_rows", "on"), [(10_000, False), (10_001, True)])
-def test_auto_is_on_above_ten_thousand_rows(problem, n_rows, on):
+@pytest.mark.parametrize(("n_rows", "on"), [(99, False), (100, True)])
+def test_auto_is_on_from_a_hundred_rows(problem, n_rows, on):
     X = np.resize(problem.X, (n_rows, 5))
     y = np.resize(problem.y, n_rows)
-    network = problem.cls((2,), max_iter=1, learning_rate="cosine", batch_size=1000)
+    network = problem.cls((2,), max_iter=1, learning_rate="cosine", early_stopping="auto")
     network.fit(X, y)
     assert network.early_stopping == "auto"
     assert (network.validation_scores_ is not None) is on
 
 
 def test_true_and_false_overrule_the_number_of_rows(problem):
-    options = {"max_iter": 1, "learning_rate": "cosine", "batch_size": 1000}
-    X, y = np.resize(problem.X, (10_001, 5)), np.resize(problem.y, 10_001)
+    options = {"max_iter": 1, "learning_rate": "cosine"}
+    X, y = np.resize(problem.X, (200, 5)), np.resize(problem.y, 200)
     network = problem.cls((2,), early_stopping=False, **options).fit(X, y)
     assert network.validation_scores_ is None
     network = problem.cls((2,), early_stopping=True, **options).fit(X[:50], y[:50])

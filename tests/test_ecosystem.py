@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from plain import NNClassifier, NNRegressor
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -32,7 +33,6 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from sknet import NNClassifier, NNRegressor
 from sknet.nn.activations import LeakyReLU
 from sknet.nn.losses import SquaredError
 from sknet.nn.optimizers import SGD, Adam
@@ -159,7 +159,7 @@ def test_validation_curve(problem):
 def test_pipeline(problem):
     pipeline = make_pipeline(StandardScaler(), quick(problem.cls)).fit(problem.X, problem.y)
     assert pipeline.score(problem.X, problem.y) > 0.8
-    name = problem.cls.__name__.lower()
+    name = problem.name.lower()
     pipeline.set_params(**{f"{name}__alpha": 10.0})
     assert pipeline.fit(problem.X, problem.y).score(problem.X, problem.y) < 0.8
     search = GridSearchCV(pipeline, {f"{name}__alpha": [1e-6, 10.0]}, cv=2)
@@ -359,7 +359,7 @@ def test_clones_with_equal_random_states(problem):
 def test_representation_evaluates_to_the_estimator(problem):
     network = problem.cls((4, 2), ["relu", LeakyReLU(slope=0.2)], solver=Adam(beta_1=0.8))
     # Never from user input: the test's own classes.
-    names = {"Adam": Adam, "LeakyReLU": LeakyReLU, problem.cls.__name__: problem.cls}
+    names = {"Adam": Adam, "LeakyReLU": LeakyReLU, problem.name: problem.cls}
     assert eval(repr(network), names).get_params() == network.get_params()
     html = network._repr_html_() if hasattr(network, "_repr_html_") else ""
-    assert problem.cls.__name__ in html
+    assert problem.name in html

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from plain import NNClassifier, NNRegressor
 from scipy import sparse, special
 from sklearn.metrics import log_loss
 
-from sknet import NNClassifier, NNRegressor
 from sknet.nn.ensembles import EnsembleLayer
 from sknet.nn.layers import Dense
 
@@ -234,7 +234,9 @@ def test_every_solver_and_normalization(regression, solver, normalization):
 def test_early_stopping_watches_the_mean_prediction(binary, weighted):
     X, y = binary
     weight = np.random.default_rng(0).uniform(0.1, 3, len(y)) if weighted else np.ones(len(y))
-    network = NNClassifier((6,), **{**OPTIONS, "standardize": False, "alpha": 0.0})
+    network = NNClassifier(
+        (6,), early_stopping="auto", **{**OPTIONS, "standardize": False, "alpha": 0.0}
+    )
     network.fit(X[:80], y[:80], X_val=X[80:], y_val=y[80:], sample_weight_val=weight[80:])
     raw = members_by_hand(network, X[80:])[..., 0]
     proba = (1 / (1 + np.exp(-raw))).mean(axis=0)

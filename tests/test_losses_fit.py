@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from plain import NNClassifier, NNRegressor
 from scipy import stats
 from scipy.optimize import minimize_scalar
 from sklearn.base import clone
@@ -13,7 +14,6 @@ from sklearn.metrics import d2_pinball_score, log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.class_weight import compute_sample_weight
 
-from sknet import NNClassifier, NNRegressor
 from sknet.nn.losses import Loss
 
 
@@ -268,7 +268,7 @@ def test_targets_out_of_the_domain(loss, value, match, where, n_outputs, forbid_
     y = y if n_outputs == 1 else np.tile(y, (2, 1)).T
     bad = y.copy()
     bad.flat[7] = value
-    network = NNRegressor((4,), loss=loss, random_state=0)
+    network = NNRegressor((4,), loss=loss, early_stopping="auto", random_state=0)
     if where == "second partial_fit":
         network.partial_fit(X, y)
     forbid_training()
@@ -294,7 +294,8 @@ def test_an_output_of_zeros_is_out_of_poisson_s_domain(forbid_training):
 def test_validation_rows_and_later_chunks_may_be_all_zero():
     # No count among few rows of a rare event is nothing out of the ordinary.
     X, y, _ = counts(60)
-    network = NNRegressor((4,), loss="poisson", max_iter=2, learning_rate="cosine")
+    options = {"loss": "poisson", "max_iter": 2, "learning_rate": "cosine"}
+    network = NNRegressor((4,), early_stopping="auto", **options)
     network.fit(X, y, X_val=X[:5], y_val=np.zeros(5))
     network = NNRegressor((4,), loss="poisson").partial_fit(X, y)
     network.partial_fit(X[:5], np.zeros(5))
@@ -364,7 +365,12 @@ def test_class_weights_join_the_validation_loss(binary):
     X, y = binary
     weights = {0: 1.0, 1: 7.0}
     network = NNClassifier(
-        (8,), class_weight=weights, max_iter=5, learning_rate="cosine", random_state=0
+        (8,),
+        class_weight=weights,
+        max_iter=5,
+        learning_rate="cosine",
+        early_stopping="auto",
+        random_state=0,
     ).fit(X[:80], y[:80], X_val=X[80:], y_val=y[80:])
     expected = log_loss(
         y[80:],
@@ -378,7 +384,12 @@ def test_class_weights_join_the_validation_loss(binary):
 def test_validation_rows_may_lack_a_class_that_has_no_weight(binary):
     X, y = binary
     network = NNClassifier(
-        (8,), class_weight={0: 5.0}, max_iter=3, learning_rate="cosine", random_state=0
+        (8,),
+        class_weight={0: 5.0},
+        max_iter=3,
+        learning_rate="cosine",
+        early_stopping="auto",
+        random_state=0,
     )
     network.fit(X, y, X_val=X[y == 1], y_val=y[y == 1])
     assert network.n_iter_ == 3

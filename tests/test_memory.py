@@ -5,9 +5,10 @@ import tracemalloc
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from plain import NNClassifier, NNRegressor
 from scipy import sparse
 
-from sknet import NNClassifier, NNRegressor, _batching
+from sknet import _batching
 from sknet.data import encoding
 
 N_ROWS, N_FEATURES = 40_000, 40

@@ -5,9 +5,9 @@ import copy
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from plain import NNClassifier, NNRegressor
 from scipy import sparse
 
-from sknet import NNClassifier, NNRegressor
 from sknet.nn.optimizers import OPTIMIZERS, Adam
 
 

@@ -8,11 +8,10 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from plain import NNClassifier, NNRegressor
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits
-
-from sknet import NNClassifier, NNRegressor
 
 OVERHEAD = 24 * 1024
 SHIPPED_DATA = {NNClassifier: load_digits, NNRegressor: load_diabetes}
@@ -193,7 +192,9 @@ def test_fit_leaves_its_arguments_alone(problem):
     for array in frozen:
         array.setflags(write=False)
     X, y, weight = frozen
-    network = problem.cls((5,), learning_rate="cosine", max_iter=2, random_state=0)
+    network = problem.cls(
+        (5,), learning_rate="cosine", max_iter=2, early_stopping="auto", random_state=0
+    )
     for standardize in [True, False]:
         network.set_params(standardize=standardize).fit(
             X, y, weight, X_val=X, y_val=y, sample_weight_val=weight

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from plain import NNClassifier, NNRegressor
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.metrics import log_loss
 
 import sknet._batching
-from sknet import NNClassifier, NNRegressor
 from sknet.nn.layers import LayerNorm
 
 SHORT = {
@@ -128,7 +128,7 @@ def test_smoothed_binary_labels_and_multilabels(amount):
 @pytest.mark.parametrize("kind", ["binary", "multiclass"])
 def test_the_validation_loss_is_that_of_the_true_labels(request, kind):
     X, y = request.getfixturevalue(kind)
-    network = NNClassifier((8,), label_smoothing=0.3, **SHORT)
+    network = NNClassifier((8,), label_smoothing=0.3, early_stopping="auto", **SHORT)
     network.fit(X[:80], y[:80], X_val=X[80:], y_val=y[80:])
     proba = network.predict_proba(X[80:])
     best = network.history_["validation_loss"][network.best_iter_ - 1]
@@ -178,7 +178,7 @@ def test_augmentation_leaves_other_draws_alone(problem, option, monkeypatch):
 
 @pytest.mark.parametrize("option", [{"input_noise": 0.3}, {"mixup": 0.4}], ids=str)
 def test_only_training_batches_are_augmented(problem, option):
-    network = problem.cls((8,), **SHORT, **option)
+    network = problem.cls((8,), early_stopping="auto", **SHORT, **option)
     network.fit(problem.X[:80], problem.y[:80], X_val=problem.X[80:], y_val=problem.y[80:])
     plain = clone(network).set_params(input_noise=0.0, mixup=0.0, warm_start=True)
     # The loss of the same parameters on the same rows.
@@ -300,7 +300,9 @@ def test_the_average_by_hand(problem, solver, decay):
 
 def test_the_average_is_what_early_stopping_judges(regression):
     X, y = regression
-    network = NNRegressor((8,), ema_decay=0.9, standardize=False, **SHORT)
+    network = NNRegressor(
+        (8,), ema_decay=0.9, standardize=False, early_stopping="auto", **SHORT
+    )
     network.fit(X[:80], y[:80], X_val=X[80:], y_val=y[80:])
     best = network.history_["validation_loss"][network.best_iter_ - 1]
     assert best == pytest.approx(np.mean((network.predict(X[80:]) - y[80:]) ** 2) / 2)

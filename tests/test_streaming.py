@@ -7,12 +7,11 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from plain import NNClassifier, NNRegressor
 from scipy import sparse
 from sklearn.datasets import make_classification, make_friedman1
 from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.utils.class_weight import compute_sample_weight
-
-from sknet import NNClassifier, NNRegressor
 
 #: A rate at which no parameter moves by a bit that matters.
 STILL = 1e-300

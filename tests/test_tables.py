@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from plain import NNClassifier, NNRegressor
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
@@ -18,7 +19,6 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
-from sknet import NNClassifier, NNRegressor
 from sknet.nn.embeddings import Columns, Embedding, Periodic, PiecewiseLinear
 
 SHORT = {"max_iter": 5, "learning_rate": "cosine", "random_state": 0}
@@ -200,7 +200,7 @@ def test_shuffled_or_missing_columns(cls, kind, forbid_training):
         with pytest.raises(ValueError, match="feature names should match"):
             network.predict(X[wrong])
         with pytest.raises(ValueError, match="feature names should match"):
-            cls((8,), **SHORT).fit(X, y, X_val=X[wrong], y_val=y)
+            cls((8,), early_stopping="auto", **SHORT).fit(X, y, X_val=X[wrong], y_val=y)
 
 
 def test_arrays_after_a_frame_warn_once(table):
@@ -251,7 +251,7 @@ def test_an_unknown_level_of_an_embedding_is_the_mean_vector():
 @pytest.mark.parametrize("numbers", [1, 2.5, pd.Categorical([3] * 160)], ids=str)
 def test_a_category_that_became_numeric(cls, table, numbers, forbid_training):
     X, y = table
-    network = cls((8,), **SHORT).fit(X, target(cls, y))
+    network = cls((8,), early_stopping="auto", **SHORT).fit(X, target(cls, y))
     forbid_training()
     with pytest.raises(ValueError, match="'tree' is a category .* text .* numbers now"):
         network.predict(X.assign(tree=numbers))
@@ -512,7 +512,8 @@ def test_early_stopping_on_frames(cls, table, scoring):
     options = {**SHORT, "max_iter": 15, "scoring": scoring}
     network = cls((8,), early_stopping=True, **options).fit(X, y)
     assert len(network.validation_scores_) == network.n_iter_
-    network = cls((8,), **options).fit(X[:100], y[:100], X_val=X[100:], y_val=y[100:])
+    network = cls((8,), early_stopping="auto", **options)
+    network.fit(X[:100], y[:100], X_val=X[100:], y_val=y[100:])
     best = network.best_validation_score_
     if scoring != "loss":
         assert best == pytest.approx(network.score(X[100:], y[100:]))
@@ -527,8 +528,10 @@ def test_validation_rows_are_a_frame_of_any_kind(kind):
     columns, y = make_columns()
     held_out = to_frame(columns, kind)
     X = to_frame(columns, "category")
-    network = NNRegressor((8,), **SHORT).fit(X, y, X_val=held_out, y_val=y)
-    expected = NNRegressor((8,), **SHORT).fit(X, y, X_val=X, y_val=y)
+    network = NNRegressor((8,), early_stopping="auto", **SHORT).fit(
+        X, y, X_val=held_out, y_val=y
+    )
+    expected = NNRegressor((8,), early_stopping="auto", **SHORT).fit(X, y, X_val=X, y_val=y)
     assert network.history_["validation_loss"] == expected.history_["validation_loss"]
 
 

@@ -4,8 +4,7 @@ import re
 
 import numpy as np
 import pytest
-
-from sknet import NNClassifier
+from plain import NNClassifier
 
 NUMBER = r"-?[\d.]+(?:e[+-]\d+)?"
 

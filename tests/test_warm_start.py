@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from plain import NNClassifier, NNRegressor
 
-from sknet import NNClassifier, NNRegressor
 from sknet.nn.losses import Loss
 
 

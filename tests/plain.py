@@ -1,0 +1,34 @@
+"""Estimators for tests of single mechanisms: plain networks, unless told otherwise.
+
+What makes the estimators' defaults accurate would only slow these tests down, and blur what
+they look at. The defaults have tests of their own: ``test_defaults.py``.
+"""
+
+from functools import partial
+
+import sknet
+
+PLAIN = {
+    "hidden_layer_sizes": (100,),
+    "activation": "relu",
+    "learning_rate": "constant",
+    "learning_rate_init": 0.001,
+    "batch_size": 200,
+    "max_iter": 200,
+    "n_iter_no_change": 10,
+    "early_stopping": False,
+    "dropout": 0.0,
+    "ema_decay": None,
+    "n_members": 1,
+    "numeric_embedding": None,
+}
+
+
+def make(cls, *positional, **options):
+    """Return an estimator of the class with plain options, where none are given."""
+    plain = dict(list(PLAIN.items())[len(positional) :])
+    return cls(*positional, **{**plain, **options})
+
+
+NNClassifier = partial(make, sknet.NNClassifier)
+NNRegressor = partial(make, sknet.NNRegressor)
