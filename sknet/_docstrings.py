@@ -12,9 +12,9 @@ def _names(registry, *others):
 
 
 PARAMETERS = f"""
-hidden_layer_sizes : int or array-like of int, default=(100,)
+hidden_layer_sizes : int or array-like of int, default=(128, 128, 128)
     Units of each hidden layer. ``()`` is a linear model.
-activation : str, Activation or list of these, default="relu"
+activation : str, Activation or list of these, default="silu"
     {_names(ACTIVATIONS)}, or an instance of an ``Activation`` of ``sknet.nn.activations``
     such as ``LeakyReLU(slope=0.1)``; one for all hidden layers, or a list with one for each.
 """.strip()
@@ -35,21 +35,24 @@ alpha : float, default=5e-7
 l1_ratio : float in [0, 1], default=0.0
     Share of the L1 penalty. Unlike L2 it makes weights exactly zero.
 batch_size : int or "auto", default="auto"
-    Rows of a mini-batch; "auto" is ``min(200, n_samples)``. More than there are rows means
-    all of them.
-learning_rate : str or Schedule, default="constant"
+    Rows of a mini-batch; more than there are rows means all of them. "auto": all rows below
+    100, else ``n_samples / 25`` between 32 and 200; ``n_samples / 250`` from 50 000 rows on,
+    up to 1000.
+learning_rate : str or Schedule, default="one_cycle"
     {_names(SCHEDULES, "adaptive")}, or an instance of a ``Schedule`` of
     ``sknet.nn.schedules``: what ``learning_rate_init`` is multiplied by as training goes
     on. "invscaling" divides by ``(t + 1) ** power_t``, t the rows seen in earlier epochs;
     "cosine", "one_cycle" and "coslog" reach zero at ``max_iter``; "adaptive" divides by
     five when progress stalls, instead of stopping, down to 1e-6. All stochastic solvers
     follow it.
-learning_rate_init : float, default=0.001
+learning_rate_init : float, default=0.005
     The learning rate that the schedule multiplies: its highest.
 power_t : float, default=0.5
     Exponent of "invscaling".
-max_iter : int, default=200
-    Epochs at the most.
+max_iter : int or "auto", default="auto"
+    Epochs at the most. "auto", for a learning rate that falls to zero by plan: 60, or on
+    small tables up to 300 for 2000 updates; above 100 000 rows as many as visit 6 million
+    rows, and at least 10. Else 200.
 shuffle : bool, default=True
     Whether each epoch visits the rows in a new random order.
 random_state : int, RandomState instance or None, default=None
@@ -68,23 +71,25 @@ nesterovs_momentum : bool, default=True
     Whether "sgd" uses Nesterov's momentum.
 early_stopping : bool or "auto", default="auto"
     Whether to hold out rows, watch ``scoring`` on them, stop after ``n_iter_no_change``
-    epochs without improvement, and go back to the best epoch. "auto": above 10 000 training
-    rows, or if ``X_val`` is given to ``fit``. ``partial_fit`` leaves it aside.
+    epochs without improvement, and go back to the best epoch. "auto": from 100 training rows
+    on, or if ``X_val`` is given to ``fit``. ``partial_fit`` leaves it aside.
 validation_fraction : float, default=0.1
     Share of the rows to hold out, stratified by class where that is possible.
 beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
     Decay rates of the moments of "adam" and "adamw".
 epsilon : float, default=1e-8
     Term against division by zero of "adam", "adamw" and "rmsprop".
-n_iter_no_change : int or inf, default=10
+n_iter_no_change : int, inf or "auto", default="auto"
     Epochs in a row without improvement after which training stops; of the validation
-    score with early stopping, else of the objective. Without early stopping a learning
+    score with early stopping, else of the objective. "auto" is inf where the learning rate
+    falls to zero by plan, whose end is worth waiting for, else 10. Without early stopping a learning
     rate that falls to zero ("cosine", "one_cycle", "coslog") runs all ``max_iter`` epochs.
 max_fun : int, default=15000
     Function evaluations of "lbfgs" at the most.
-dropout : float in [0, 1) or array-like, default=0.0
+dropout : float in [0, 1), array-like or "auto", default="auto"
     Share of a hidden layer's outputs that is zeroed at random in each training step; one
-    for all hidden layers, or one for each.
+    for all hidden layers, or one for each. "auto" is 0.1 from 100 training rows on, else 0,
+    as for lbfgs.
 normalization : "layer" or None, default=None
     Whether each hidden layer normalises its sums row by row, before the activation.
 input_noise : float, default=0.0
@@ -92,10 +97,10 @@ input_noise : float, default=0.0
 mixup : float, default=0.0
     If positive, training rows are mixed in pairs, with shares drawn from
     Beta(mixup, mixup).
-ema_decay : float in [0, 1) or None, default=None
-    If given, predictions come from a running average of the parameters, which keeps this
+ema_decay : float in [0, 1) or None, default=0.995
+    If not None, predictions come from a running average of the parameters, which keeps this
     share of itself in each step (less in the first steps).
-n_members : int, default=1
+n_members : int, default=2
     Members of an ensemble that is trained as one network: they share the weight matrices
     of the hidden layers and have their own scales of a layer's inputs, biases and output
     layer (BatchEnsemble). Each member's loss counts; predictions are averaged.
@@ -112,9 +117,11 @@ categorical_features : "from_dtype", array-like or None, default="from_dtype"
     of a data frame), by names, positions or a boolean mask, or none. Up to 16 levels get a
     column each, more levels a learned embedding of 8 numbers each. Levels seen once and
     missing values share a level; unknown levels are taken as missing.
-numeric_embedding : {"periodic", "piecewise_linear"} or None, default=None
-    How numeric inputs enter the first layer: as they are; with a learned periodic embedding
-    next to them; or as how far they reach into each of 16 quantile bins. Dense X only.
+numeric_embedding : {"auto", "periodic", "piecewise_linear"} or None, default="auto"
+    How numeric inputs enter the first layer: as they are (None); with a learned periodic
+    embedding next to them; or as how far they reach into each of 16 quantile bins. "auto" is
+    "periodic" for classes and "piecewise_linear" for numbers, up to 50 columns of dense X;
+    else, and for lbfgs, None.
 dtype : {{"auto", "float32", "float64"}}, default="auto"
     What the network computes in. "auto" is float64 for lbfgs and for fewer than 1000
     training rows of float64, else float32.
@@ -144,6 +151,8 @@ validation_scores_ : list of float or None
     ``history_["validation_score"]``; None without early stopping.
 best_validation_score_ : float or None
     The highest of them, to which the fitted parameters belong.
+auto_params_ : dict
+    What the parameters that are "auto" were in the last fit.
 n_iter_ : int
     Epochs of the last fit, or of all passes of ``partial_fit``.
 best_iter_ : int

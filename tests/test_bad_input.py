@@ -90,7 +90,7 @@ def test_sample_weight(problem, forbid_training, weight, match):
     forbid_training()
     assert_rejected(problem.cls(), match, X, y, sample_weight=weight(len(y)))
     held_out = {"X_val": X, "y_val": y, "sample_weight_val": weight(len(y))}
-    assert_rejected(problem.cls(), match, X, y, **held_out)
+    assert_rejected(problem.cls(early_stopping="auto"), match, X, y, **held_out)
 
 
 # Validation rows.
@@ -99,7 +99,7 @@ def test_sample_weight(problem, forbid_training, weight, match):
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_validation_data(problem, forbid_training, solver):
     X, y = problem.X, problem.y
-    network = problem.cls(solver=solver)
+    network = problem.cls(solver=solver, early_stopping="auto")
     forbid_training()
     assert_rejected(network, "X_val is given without y_val", X, y, X_val=X)
     assert_rejected(network, "y_val is given without X_val", X, y, y_val=y)

@@ -755,14 +755,14 @@ import json, sys, time
 import numpy as np
 from sknet.callbacks import Checkpoint, FitCallback
 from threadpoolctl import threadpool_limits
-import sknet
+import plain
 
 class Slow(FitCallback):
     def on_fit_task_end(self, estimator, context):
         time.sleep(0.03)
 
 data = np.load(sys.argv[1])
-network = getattr(sknet, sys.argv[2])((8,), **json.loads(sys.argv[3]))
+network = getattr(plain, sys.argv[2])((8,), **json.loads(sys.argv[3]))
 with threadpool_limits(1, user_api="blas"):
     network.set_callbacks(Checkpoint(sys.argv[4], every=2), Slow()).fit(data["X"], data["y"])
 print("not killed")
@@ -790,7 +790,8 @@ def test_a_killed_process_s_fit_goes_on(tmp_path, cls, options):
     options["n_iter_no_change"] = 400
     path = tmp_path / "network.joblib"
     arguments = [tmp_path / "data.npz", cls.args[0].__name__, json.dumps(options), path]
-    environment = {**os.environ, "PYTHONPATH": str(Path(sknet.__file__).parents[1])}
+    folders = [Path(sknet.__file__).parents[1], Path(__file__).parent]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, *map(str, arguments)],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -197,6 +197,7 @@ def test_scoring(binary, scoring, expected, solver):
         solver=solver,
         learning_rate_init=0.02,
         n_iter_no_change=5,
+        early_stopping="auto",
         random_state=0,
     )
     network.fit(X[:60], y[:60], X_val=X[60:], y_val=y[60:])
@@ -218,6 +219,7 @@ def test_scoring_sees_the_units_and_the_names_of_the_user(regression):
         return 0.0
 
     options = {"scoring": scorer, "max_iter": 1, "learning_rate": "cosine", "random_state": 0}
+    options["early_stopping"] = "auto"
     network = NNRegressor((5,), **options).fit(X, 1000 * y, X_val=X[:9], y_val=1000 * y[:9])
     prediction, target = seen.pop()
     assert_allclose(target, 1000 * y[:9])

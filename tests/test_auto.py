@@ -1,0 +1,102 @@
+"""What the parameters that are "auto" become."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from scipy import sparse
+
+from sknet import NNClassifier, NNRegressor
+from sknet._auto import RULES, SHAPING, resolve
+from sknet.data.batches import Dataset
+
+
+def resolved(n_rows, n_columns=5, cls=NNClassifier, as_sparse=False, kind=float, **parameters):
+    shape = n_rows, n_columns
+    # Rules see sizes only, so a table of a million rows may take no memory.
+    X = np.broadcast_to(np.zeros((), kind), shape)
+    X = sparse.csr_matrix(shape) if as_sparse else X
+    return resolve(cls(**parameters), Dataset(X, None))
+
+
+def test_only_what_is_auto_is_resolved():
+    assert set(resolved(500)) == set(RULES)
+    chosen = {"batch_size": 7, "max_iter": 3, "dropout": [0.1, 0, 0], "dtype": "float64"}
+    assert set(resolved(500, **chosen)) == set(RULES) - set(chosen)
+    assert set(RULES) == {k for k, v in NNClassifier().get_params().items() if v == "auto"}
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "batch_size", "max_iter"),
+    [
+        (10, 10, 300),
+        (99, 99, 300),
+        (100, 32, 300),
+        (1000, 40, 80),
+        (5000, 200, 80),
+        (10_000, 200, 60),
+        (100_000, 400, 60),
+        (1_000_000, 1000, 10),
+        (100_000_000, 1000, 10),
+    ],
+)
+def test_batches_and_epochs(n_rows, batch_size, max_iter):
+    values = resolved(n_rows)
+    assert values["batch_size"] == batch_size
+    assert values["max_iter"] == max_iter
+
+
+def test_epochs_follow_the_batch_size_that_is_given():
+    assert resolved(1000, batch_size=100)["max_iter"] == 200
+    assert resolved(10_000, batch_size=50)["max_iter"] == 60
+
+
+@pytest.mark.parametrize(
+    "options", [{"learning_rate": "constant"}, {"learning_rate": "adaptive"}, {"solver": "lbfgs"}]
+)
+def test_without_a_plan_training_ends_as_in_scikit_learn(options):
+    values = resolved(5000, **options)
+    assert (values["max_iter"], values["n_iter_no_change"]) == (200, 10)
+    assert resolved(5000)["n_iter_no_change"] == np.inf
+
+
+def test_small_tables_draw_nothing_for_single_rows():
+    few, enough = resolved(99), resolved(100)
+    assert (few["early_stopping"], few["dropout"]) == (False, 0)
+    assert (enough["early_stopping"], enough["dropout"]) == (True, 0.1)
+
+
+def test_embeddings():
+    assert resolved(500)["numeric_embedding"] == "periodic"
+    assert resolved(500, cls=NNRegressor)["numeric_embedding"] == "piecewise_linear"
+    for options in ({"n_columns": 51}, {"as_sparse": True}, {"solver": "lbfgs"}):
+        assert resolved(500, **options)["numeric_embedding"] is None
+
+
+def test_dtype():
+    assert resolved(999)["dtype"] == "float64"
+    assert resolved(999, kind=np.float32)["dtype"] == "float32"
+    assert resolved(1000)["dtype"] == "float32"
+    assert resolved(1000, solver="lbfgs")["dtype"] == "float64"
+
+
+def test_a_fit_tells_what_it_chose_and_follows_it(binary):
+    network = NNClassifier((4,), random_state=0).fit(*binary)
+    assert network.auto_params_ == resolved(120)
+    assert network.n_iter_ == network.auto_params_["max_iter"]
+    assert network.max_iter == "auto"
+    explicit = NNClassifier((4,), random_state=0, **network.auto_params_).fit(*binary)
+    assert explicit.auto_params_ == {}
+    assert_array_equal(explicit.predict_proba(binary[0]), network.predict_proba(binary[0]))
+
+
+def test_what_shapes_a_network_outlives_a_warm_start(binary):
+    X, y = binary
+    network = NNClassifier((4,), max_iter=2, warm_start=True, random_state=0).fit(X[:60], y[:60])
+    before = network.auto_params_
+    assert (before["dropout"], before["batch_size"]) == (0, 60)
+    after = network.fit(X, y).auto_params_
+    assert {k: after[k] for k in SHAPING} == {k: before[k] for k in SHAPING}
+    assert after["batch_size"] == 32
+    # What is no longer "auto" counts.
+    with pytest.raises(ValueError, match="The layers have changed"):
+        network.set_params(dropout=0.3).fit(X, y)
