@@ -5,7 +5,7 @@
 Each measurement runs in a process of its own. What counts is anonymous resident memory
 (RssAnon of Linux: what the process allocated, without files that are mapped), its peak during
 the call less what was there before, sampled every few milliseconds. scikit-learn does the same
-work with its default options.
+work with plain networks.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from workers import run_worker
+from workers import PLAIN, run_worker
 
 MB = 1e6
 
@@ -105,8 +105,8 @@ def make_estimator(peer, case):
 
     classifies = case.method == "predict_proba"
     ours, theirs = (NNClassifier, MLPClassifier) if classifies else (NNRegressor, MLPRegressor)
-    cls = ours if peer == "sknet" else theirs
-    return cls(hidden_layer_sizes=case.hidden, batch_size=case.batch, max_iter=1)
+    options = {"hidden_layer_sizes": case.hidden, "batch_size": case.batch, "max_iter": 1}
+    return ours(**{**PLAIN, **options}) if peer == "sknet" else theirs(**options)
 
 
 def measure(peer, name, folder):

@@ -13,7 +13,7 @@ import time
 import warnings
 
 import numpy as np
-from workers import run_worker
+from workers import PLAIN, run_worker
 
 #: What is doubled, one at a time.
 BASE = {"n": 200_000, "d": 50, "epochs": 2}
@@ -35,9 +35,7 @@ def fit_seconds(n, d, epochs):
     """Return the seconds of a fit of (100,) hidden units in float64 input's default dtype."""
     from sknet import NNRegressor
 
-    network = NNRegressor(
-        max_iter=epochs, n_iter_no_change=np.inf, early_stopping=False, random_state=0
-    )
+    network = NNRegressor(**PLAIN, max_iter=epochs)
     network.fit(*make_data(2000, d))
     X, y = make_data(n, d)
     return seconds_of(lambda: network.fit(X, y))
@@ -51,14 +49,8 @@ def long_fit_ratio():
     from sknet import NNRegressor
 
     X, y = make_data(2000, 20)
-    network = NNRegressor(
-        (256,),
-        learning_rate_init=0.05,
-        max_iter=1000,
-        n_iter_no_change=np.inf,
-        dtype="float32",
-        random_state=0,
-    ).fit(X, y)
+    options = {"hidden_layer_sizes": (256,), "learning_rate_init": 0.05, "dtype": "float32"}
+    network = NNRegressor(**{**PLAIN, **options}, max_iter=1000).fit(X, y)
     encoded = network._table.transform(X, np.float32)
     active = encoded @ network.coefs_[0] + network.intercepts_[0] > 0
     seconds = network.history_["seconds"]
@@ -73,9 +65,7 @@ def search_seconds(n_jobs):
     from sknet import NNRegressor
 
     X, y = make_data(10_000, 20)
-    network = NNRegressor(
-        max_iter=30, n_iter_no_change=np.inf, early_stopping=False, random_state=0
-    )
+    network = NNRegressor(**PLAIN, max_iter=30)
     grid = {"alpha": [1e-7, 1e-6, 1e-5, 1e-4]}
     search = GridSearchCV(network, grid, cv=3, n_jobs=n_jobs, refit=False)
     # Workers are started once for all searches of a session.

@@ -16,7 +16,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from workers import run_worker
+from workers import PLAIN, run_worker
 
 
 @dataclass(frozen=True)
@@ -90,17 +90,15 @@ def make_sknet(workload):
     from sknet import NNClassifier, NNRegressor
 
     cls = NNClassifier if workload.classes else NNRegressor
-    return cls(
-        workload.hidden,
-        batch_size=workload.batch,
-        max_iter=workload.epochs,
-        n_iter_no_change=np.inf,
-        standardize=False,
-        alpha=1e-4 / workload.batch,
-        early_stopping=False,
-        random_state=0,
+    options = {
+        "hidden_layer_sizes": workload.hidden,
+        "batch_size": workload.batch,
+        "max_iter": workload.epochs,
+        "standardize": False,
+        "alpha": 1e-4 / workload.batch,
         **dict(workload.options),
-    )
+    }
+    return cls(**{**PLAIN, **options})
 
 
 def make_sklearn(workload):

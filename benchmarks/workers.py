@@ -1,9 +1,25 @@
-"""Measurements in processes of their own."""
+"""Measurements in processes of their own, and the network that they measure."""
 
 import json
 import os
 import subprocess
 import sys
+
+#: The plain network of scikit-learn's MLPs, which both can train.
+PLAIN = {
+    "hidden_layer_sizes": (100,),
+    "activation": "relu",
+    "learning_rate": "constant",
+    "learning_rate_init": 0.001,
+    "batch_size": 200,
+    "n_iter_no_change": float("inf"),
+    "early_stopping": False,
+    "dropout": 0.0,
+    "ema_decay": None,
+    "n_members": 1,
+    "numeric_embedding": None,
+    "random_state": 0,
+}
 
 
 def run_worker(script, *arguments):

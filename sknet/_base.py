@@ -11,8 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from sknet import _validation as checks
-from sknet._batching import prediction_blocks
 from sknet._auto import SHAPING, resolve
+from sknet._batching import prediction_blocks
 from sknet._building import encoded_names, make_network
 from sknet._fitting import (
     Run,

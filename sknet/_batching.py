@@ -27,7 +27,9 @@ def mini_batches(model, data, streams):
             streams["augmentation"],
         )
     rng = streams["shuffle"] if model.shuffle else None
-    return _encoded(model, data, model._settings.batch_size, training=True, rng=rng, augment=augment)
+    return _encoded(
+        model, data, model._settings.batch_size, training=True, rng=rng, augment=augment
+    )
 
 
 def training_blocks(model, data):

@@ -51,7 +51,8 @@ def test_epochs_follow_the_batch_size_that_is_given():
 
 
 @pytest.mark.parametrize(
-    "options", [{"learning_rate": "constant"}, {"learning_rate": "adaptive"}, {"solver": "lbfgs"}]
+    "options",
+    [{"learning_rate": "constant"}, {"learning_rate": "adaptive"}, {"solver": "lbfgs"}],
 )
 def test_without_a_plan_training_ends_as_in_scikit_learn(options):
     values = resolved(5000, **options)
@@ -91,7 +92,9 @@ def test_a_fit_tells_what_it_chose_and_follows_it(binary):
 
 def test_what_shapes_a_network_outlives_a_warm_start(binary):
     X, y = binary
-    network = NNClassifier((4,), max_iter=2, warm_start=True, random_state=0).fit(X[:60], y[:60])
+    network = NNClassifier((4,), max_iter=2, warm_start=True, random_state=0).fit(
+        X[:60], y[:60]
+    )
     before = network.auto_params_
     assert (before["dropout"], before["batch_size"]) == (0, 60)
     after = network.fit(X, y).auto_params_
