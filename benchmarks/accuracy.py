@@ -1,6 +1,6 @@
 """Compare estimators on real tables: error, log loss, calibration, R2 and fit time.
 
-    python benchmarks/accuracy.py FOLDER [--models default,linear] [--splits 3] [--picture a.png]
+    python benchmarks/accuracy.py FOLDER [--models default] [--splits 3] [--picture a.png]
     python benchmarks/accuracy.py --openml 31,44956
 
 FOLDER holds tables as CSV files (also compressed) with a column "target"; text targets, and

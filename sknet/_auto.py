@@ -25,6 +25,8 @@ PATIENCE = 10
 DROPOUT = 0.1
 #: Columns above which embedding each number costs more than it brings.
 MOST_EMBEDDED = 50
+#: Training rows to a bin of numeric_embedding="piecewise_linear", and limits of their number.
+ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
 #: Rows of float64 from which the network computes in float32.
 FLOAT32_ROWS = 1000
 
@@ -48,6 +50,11 @@ def resolve(estimator, data, kept=None):
             value = rule(estimator, settings, data) if before is None else before
             settings[name] = resolved[name] = value
     return resolved
+
+
+def bins_for(n_rows):
+    """Return the number of bins of each number with a piecewise-linear embedding."""
+    return int(np.clip(n_rows // ROWS_PER_BIN, FEWEST_BINS, MOST_BINS))
 
 
 def _is_planned(settings):

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from sknet import _validation as checks
-from sknet._auto import SHAPING, resolve
+from sknet._auto import SHAPING, bins_for, resolve
 from sknet._batching import prediction_blocks
 from sknet._building import encoded_names, make_network
 from sknet._fitting import (
@@ -26,9 +26,6 @@ from sknet.data.batches import stack_rows
 from sknet.data.encoding import TableEncoder
 from sknet.nn.network import Workspace
 from sknet.nn.training import best_epoch
-
-#: Bins of a number with numeric_embedding="piecewise_linear".
-N_BINS = 16
 
 
 class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
@@ -219,7 +216,7 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         n_levels = [] if self._reader is None else self._reader.n_levels_
         embedding = self._settings.numeric_embedding
         checks.check_embedding(embedding, data.X)
-        n_bins = N_BINS if embedding == "piecewise_linear" else 0
+        n_bins = bins_for(data.n_rows) if embedding == "piecewise_linear" else 0
         table = TableEncoder(self.standardize, n_levels, n_bins)
         return table.fit(data.X, data.sample_weight, rng, rows=data.rows, keep_rare=keep_rare)
 

@@ -82,8 +82,9 @@ epsilon : float, default=1e-8
 n_iter_no_change : int, inf or "auto", default="auto"
     Epochs in a row without improvement after which training stops; of the validation
     score with early stopping, else of the objective. "auto" is inf where the learning rate
-    falls to zero by plan, whose end is worth waiting for, else 10. Without early stopping a learning
-    rate that falls to zero ("cosine", "one_cycle", "coslog") runs all ``max_iter`` epochs.
+    falls to zero by plan, whose end is worth waiting for, else 10. Without early stopping a
+    learning rate that falls to zero ("cosine", "one_cycle", "coslog") runs all ``max_iter``
+    epochs.
 max_fun : int, default=15000
     Function evaluations of "lbfgs" at the most.
 dropout : float in [0, 1), array-like or "auto", default="auto"
@@ -119,7 +120,8 @@ categorical_features : "from_dtype", array-like or None, default="from_dtype"
     missing values share a level; unknown levels are taken as missing.
 numeric_embedding : {"auto", "periodic", "piecewise_linear"} or None, default="auto"
     How numeric inputs enter the first layer: as they are (None); with a learned periodic
-    embedding next to them; or as how far they reach into each of 16 quantile bins. "auto" is
+    embedding next to them; or as how far they reach into each of 8 to 48 quantile bins, of
+    30 training rows at least where there are more than 8. "auto" is
     "periodic" for classes and "piecewise_linear" for numbers, up to 50 columns of dense X;
     else, and for lbfgs, None.
 dtype : {{"auto", "float32", "float64"}}, default="auto"

@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from sknet import NNClassifier, NNRegressor
-from sknet._auto import RULES, SHAPING, resolve
+from sknet._auto import RULES, SHAPING, bins_for, resolve
 from sknet.data.batches import Dataset
 
 
@@ -71,6 +71,10 @@ def test_embeddings():
     assert resolved(500, cls=NNRegressor)["numeric_embedding"] == "piecewise_linear"
     for options in ({"n_columns": 51}, {"as_sparse": True}, {"solver": "lbfgs"}):
         assert resolved(500, **options)["numeric_embedding"] is None
+
+
+def test_bins_have_rows_enough():
+    assert [bins_for(n) for n in (10, 300, 600, 1440, 10**6)] == [8, 10, 20, 48, 48]
 
 
 def test_dtype():

@@ -10,7 +10,10 @@ from sknet import NNClassifier, NNRegressor
 from sknet.nn.optimizers import OPTIMIZERS
 
 ESTIMATORS = [NNClassifier, NNRegressor]
-SOLVERS = ["lbfgs", *OPTIMIZERS]
+# The defaults' own solver, adam, is checked with the defaults.
+OTHER_SOLVERS = sorted({"lbfgs", *OPTIMIZERS} - {"adam"})
+#: Options that take little time, and with which every solver is good within few epochs.
+QUICK = {"hidden_layer_sizes": (32,), "n_members": 1}
 # scikit-learn skips it unless SCIPY_ARRAY_API is set.
 SKIPPED_BY_SKLEARN = {"check_array_api_input", "check_array_api_input_and_values"}
 # A random split of repeated rows cannot equal one of weighted rows.
@@ -39,20 +42,25 @@ def assert_only_array_api_skipped(by_status):
     assert len(by_status["passed"]) > 40
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("estimator_class", ESTIMATORS)
-def test_every_solver(estimator_class, solver):
-    by_status = results_by_status(estimator_class(solver=solver))
+def test_defaults(estimator_class):
+    by_status = results_by_status(estimator_class())
     assert by_status.get("failed", {}) == {}
     assert_only_array_api_skipped(by_status)
 
 
-def test_default_estimators_are_among_them():
-    assert {NNClassifier().solver, NNRegressor().solver} <= set(SOLVERS)
+@pytest.mark.parametrize("solver", OTHER_SOLVERS)
+@pytest.mark.parametrize("estimator_class", ESTIMATORS)
+def test_other_solvers(estimator_class, solver):
+    # Rounding errors of weighted and of repeated rows grow along rmsprop's rough path.
+    epochs = {"max_iter": 100} if solver == "rmsprop" else {}
+    by_status = results_by_status(estimator_class(solver=solver, **QUICK, **epochs))
+    assert by_status.get("failed", {}) == {}
+    assert_only_array_api_skipped(by_status)
 
 
 @pytest.mark.parametrize("estimator_class", ESTIMATORS)
 def test_early_stopping(estimator_class):
-    by_status = results_by_status(estimator_class(early_stopping=True))
+    by_status = results_by_status(estimator_class(early_stopping=True, **QUICK))
     assert set(by_status.get("failed", {})) <= EARLY_STOPPING_FAILS, by_status["failed"]
     assert_only_array_api_skipped(by_status)
