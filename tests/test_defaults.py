@@ -1,0 +1,78 @@
+"""The defaults on raw tables: no scaling, no tuning."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
+from sklearn.metrics import log_loss
+from sklearn.model_selection import (
+    KFold,
+    StratifiedKFold,
+    cross_val_score,
+    train_test_split,
+)
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sknet import NNClassifier, NNRegressor
+
+
+@pytest.mark.parametrize(
+    ("load", "least"),
+    [(load_breast_cancer, 0.97), (load_wine, 0.97), (load_digits, 0.975)],
+    ids=["breast cancer", "wine", "digits"],
+)
+def test_accuracy(load, least):
+    X, y = load(return_X_y=True)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    assert cross_val_score(NNClassifier(random_state=0), X, y, cv=folds).mean() >= least
+
+
+def test_regression_is_as_good_as_an_mlp_on_scaled_data():
+    X, y = load_diabetes(return_X_y=True)
+    folds = KFold(5, shuffle=True, random_state=0)
+    scores = cross_val_score(NNRegressor(random_state=0), X, y, cv=folds)
+    assert scores.mean() >= 0.45
+
+
+def test_probabilities_are_better_than_an_mlp_s():
+    X, y = load_breast_cancer(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=0)
+
+    def loss(estimator):
+        return log_loss(y_test, estimator.fit(X_train, y_train).predict_proba(X_test))
+
+    peer = make_pipeline(StandardScaler(), MLPClassifier(max_iter=1000, random_state=0))
+    assert loss(NNClassifier(random_state=0)) < loss(peer)
+
+
+def test_a_smooth_function_is_fitted_closely():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-2, 2, size=(2000, 3))
+    y = np.sin(3 * X[:, 0]) + X[:, 1] * X[:, 2] + 0.1 * rng.normal(size=2000)
+    parts = train_test_split(X, y, random_state=0)
+    ours = NNRegressor(random_state=0).fit(parts[0], parts[2])
+    peer = make_pipeline(StandardScaler(), MLPRegressor(max_iter=1000, random_state=0))
+    peer.fit(parts[0], parts[2])
+    ours_score, peer_score = (one.score(parts[1], parts[3]) for one in (ours, peer))
+    assert ours_score > max(0.97, peer_score)
+
+
+@pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
+@pytest.mark.parametrize("n_rows", [1, 5, 99, 100, 130])
+def test_small_tables_of_any_kind(cls, n_rows):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {
+            "number": np.where(rng.random(n_rows) < 0.2, np.nan, rng.normal(size=n_rows)),
+            "constant": 1.0,
+            "text": rng.choice(["a", "b", "c"], n_rows),
+        }
+    )
+    y = np.arange(n_rows) % 2
+    y = y.astype(float) if cls is NNRegressor else np.where(y, "yes", "no")
+    first, again = (cls(random_state=3).fit(X, y).predict(X) for _ in range(2))
+    assert first.shape == (n_rows,)
+    assert_array_equal(first, again)
