@@ -23,10 +23,12 @@ EPOCHS, ROW_VISITS, FEWEST_EPOCHS = 60, 6_000_000, 10
 UNPLANNED_EPOCHS = 200
 PATIENCE = 10
 DROPOUT = 0.1
+#: The penalty's strength times the number of rows; and its strength for lbfgs.
+PENALTY, LBFGS_ALPHA = 0.3, 5e-7
 #: Columns above which embedding each number costs more than it brings.
 MOST_EMBEDDED = 50
 #: Training rows to a bin of numeric_embedding="piecewise_linear", and limits of their number.
-ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
+ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 40, 8, 48
 #: Rows of float64 from which the network computes in float32.
 FLOAT32_ROWS = 1000
 
@@ -69,6 +71,10 @@ def _batch_size(estimator, settings, data):
     return int(np.clip(data.n_rows // 25, 32, max(200, min(data.n_rows // 250, 1000))))
 
 
+def _alpha(estimator, settings, data):
+    return LBFGS_ALPHA if settings["solver"] == "lbfgs" else PENALTY / data.n_rows
+
+
 def _max_iter(estimator, settings, data):
     if not _is_planned(settings):
         return UNPLANNED_EPOCHS
@@ -104,6 +110,7 @@ def _dtype(estimator, settings, data):
 
 #: In this order: a rule sees what those before it chose.
 RULES = {
+    "alpha": _alpha,
     "batch_size": _batch_size,
     "max_iter": _max_iter,
     "n_iter_no_change": _n_iter_no_change,

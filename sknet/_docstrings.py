@@ -12,7 +12,7 @@ def _names(registry, *others):
 
 
 PARAMETERS = f"""
-hidden_layer_sizes : int or array-like of int, default=(128, 128, 128)
+hidden_layer_sizes : int or array-like of int, default=(128, 128)
     Units of each hidden layer. ``()`` is a linear model.
 activation : str, Activation or list of these, default="silu"
     {_names(ACTIVATIONS)}, or an instance of an ``Activation`` of ``sknet.nn.activations``
@@ -26,12 +26,12 @@ solver : str or Optimizer, default="adam"
     once, in float64; for it ``max_iter`` counts iterations and ``tol`` bounds the projected
     gradient's largest component. "adamw" shrinks the weights by ``alpha * (1 - l1_ratio)``
     times the learning rate in each step, outside of the objective.
-alpha : float, default=5e-7
+alpha : float or "auto", default="auto"
     Strength of the penalty of the weight matrices, added to the mean loss:
     ``alpha * (l1_ratio * ||W||_1 + (1 - l1_ratio) / 2 * ||W||_2^2)``. Biases are free. It
     does not depend on the batch size: scikit-learn's alpha divided by the batch size (or,
-    for lbfgs, by n_samples) is the same penalty; its default of 1e-4 for batches of 200 is
-    the default here.
+    for lbfgs, by n_samples) is the same penalty. "auto" is ``0.3 / n_samples``: a small table
+    needs more of it. For lbfgs it is 5e-7, scikit-learn's default of 1e-4 for batches of 200.
 l1_ratio : float in [0, 1], default=0.0
     Share of the L1 penalty. Unlike L2 it makes weights exactly zero.
 batch_size : int or "auto", default="auto"
@@ -45,7 +45,7 @@ learning_rate : str or Schedule, default="one_cycle"
     "cosine", "one_cycle" and "coslog" reach zero at ``max_iter``; "adaptive" divides by
     five when progress stalls, instead of stopping, down to 1e-6. All stochastic solvers
     follow it.
-learning_rate_init : float, default=0.005
+learning_rate_init : float, default=0.01
     The learning rate that the schedule multiplies: its highest.
 power_t : float, default=0.5
     Exponent of "invscaling".
@@ -121,7 +121,7 @@ categorical_features : "from_dtype", array-like or None, default="from_dtype"
 numeric_embedding : {"auto", "periodic", "piecewise_linear"} or None, default="auto"
     How numeric inputs enter the first layer: as they are (None); with a learned periodic
     embedding next to them; or as how far they reach into each of 8 to 48 quantile bins, of
-    30 training rows at least where there are more than 8. "auto" is
+    40 training rows at least where there are more than 8. "auto" is
     "periodic" for classes and "piecewise_linear" for numbers, up to 50 columns of dense X;
     else, and for lbfgs, None.
 dtype : {{"auto", "float32", "float64"}}, default="auto"

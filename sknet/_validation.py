@@ -71,7 +71,7 @@ SHARED_CONSTRAINTS = {
     "hidden_layer_sizes": ["array-like", _POSITIVE_INT],
     "activation": [StrOptions(set(ACTIVATIONS)), Activation, "array-like"],
     "solver": [StrOptions({"lbfgs", *OPTIMIZERS}), Optimizer],
-    "alpha": [_NOT_NEGATIVE],
+    "alpha": [AUTO, _NOT_NEGATIVE],
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
     "batch_size": [AUTO, _POSITIVE_INT],
     "learning_rate": [StrOptions({"adaptive", *SCHEDULES}), Schedule],

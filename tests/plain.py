@@ -11,6 +11,7 @@ import sknet
 PLAIN = {
     "hidden_layer_sizes": (100,),
     "activation": "relu",
+    "alpha": 5e-7,
     "learning_rate": "constant",
     "learning_rate_init": 0.001,
     "batch_size": 200,

@@ -73,8 +73,13 @@ def test_embeddings():
         assert resolved(500, **options)["numeric_embedding"] is None
 
 
+def test_the_penalty_falls_with_the_rows():
+    assert resolved(300)["alpha"] == pytest.approx(1e-3)
+    assert resolved(300, solver="lbfgs")["alpha"] == 5e-7
+
+
 def test_bins_have_rows_enough():
-    assert [bins_for(n) for n in (10, 300, 600, 1440, 10**6)] == [8, 10, 20, 48, 48]
+    assert [bins_for(n) for n in (10, 400, 800, 1920, 10**6)] == [8, 10, 20, 48, 48]
 
 
 def test_dtype():
