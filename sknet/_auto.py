@@ -23,6 +23,8 @@ EPOCHS, ROW_VISITS, FEWEST_EPOCHS = 60, 6_000_000, 10
 UNPLANNED_EPOCHS = 200
 PATIENCE = 10
 DROPOUT = 0.1
+#: Shares of the rows to validate with, of few rows and of many.
+VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 1000
 #: The penalty's strength times the number of rows; and its strength for lbfgs.
 PENALTY, LBFGS_ALPHA = 0.3, 5e-7
 #: Columns above which embedding each number costs more than it brings.
@@ -92,6 +94,10 @@ def _early_stopping(estimator, settings, data):
     return data.n_rows >= SMALL
 
 
+def _validation_fraction(estimator, settings, data):
+    return VALIDATION_OF_FEW if data.n_rows < MANY else VALIDATION_OF_MANY
+
+
 def _dropout(estimator, settings, data):
     return DROPOUT if data.n_rows >= SMALL and settings["solver"] != "lbfgs" else 0.0
 
@@ -115,6 +121,7 @@ RULES = {
     "max_iter": _max_iter,
     "n_iter_no_change": _n_iter_no_change,
     "early_stopping": _early_stopping,
+    "validation_fraction": _validation_fraction,
     "dropout": _dropout,
     "numeric_embedding": _numeric_embedding,
     "dtype": _dtype,

@@ -73,8 +73,9 @@ early_stopping : bool or "auto", default="auto"
     Whether to hold out rows, watch ``scoring`` on them, stop after ``n_iter_no_change``
     epochs without improvement, and go back to the best epoch. "auto": from 100 training rows
     on, or if ``X_val`` is given to ``fit``. ``partial_fit`` leaves it aside.
-validation_fraction : float, default=0.1
-    Share of the rows to hold out, stratified by class where that is possible.
+validation_fraction : float or "auto", default="auto"
+    Share of the rows to hold out, stratified by class where that is possible. "auto" is 0.2
+    below 1000 training rows, else 0.1.
 beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
     Decay rates of the moments of "adam" and "adamw".
 epsilon : float, default=1e-8

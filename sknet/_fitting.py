@@ -104,7 +104,7 @@ def split_off_validation(model, data, run):
     if not model._settings.early_stopping:
         return data, None
     strata = model._strata(data.y)
-    parts = split_rows(data.n_rows, model.validation_fraction, strata, run.split_seed)
+    parts = split_rows(data.n_rows, model._settings.validation_fraction, strata, run.split_seed)
     return tuple(data.choose(rows) for rows in parts)
 
 

@@ -86,7 +86,7 @@ SHARED_CONSTRAINTS = {
     "momentum": [Interval(Real, 0, 1, closed="both")],
     "nesterovs_momentum": ["boolean"],
     "early_stopping": [AUTO, "boolean"],
-    "validation_fraction": [FRACTION],
+    "validation_fraction": [AUTO, FRACTION],
     "beta_1": [FRACTION],
     "beta_2": [FRACTION],
     "epsilon": [POSITIVE],

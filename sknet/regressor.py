@@ -96,7 +96,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         momentum=0.9,
         nesterovs_momentum=True,
         early_stopping="auto",
-        validation_fraction=0.1,
+        validation_fraction="auto",
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,

@@ -18,6 +18,7 @@ PLAIN = {
     "max_iter": 200,
     "n_iter_no_change": 10,
     "early_stopping": False,
+    "validation_fraction": 0.1,
     "dropout": 0.0,
     "ema_decay": None,
     "n_members": 1,

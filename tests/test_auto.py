@@ -73,6 +73,11 @@ def test_embeddings():
         assert resolved(500, **options)["numeric_embedding"] is None
 
 
+def test_few_rows_need_a_larger_share_to_validate_with():
+    assert resolved(999)["validation_fraction"] == 0.2
+    assert resolved(1000)["validation_fraction"] == 0.1
+
+
 def test_the_penalty_falls_with_the_rows():
     assert resolved(300)["alpha"] == pytest.approx(1e-3)
     assert resolved(300, solver="lbfgs")["alpha"] == 5e-7
