@@ -275,6 +275,7 @@ class MultinomialLogLoss(Loss):
         return np.log(np.maximum(prediction, np.finfo(prediction.dtype).tiny))
 
 
+#: Losses by name.
 LOSSES = {
     "squared_error": SquaredError,
     "absolute_error": AbsoluteError,
