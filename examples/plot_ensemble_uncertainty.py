@@ -2,9 +2,9 @@
 Where an ensemble is unsure
 ===========================
 
-Thirty-two networks, trained as one, agree where there are rows and disagree where there are none.
-``predict(X, return_std=True)`` gives their mean and their spread. The rows are patients: their blood
-pressure, given their age, of which those between 40 and 55 are left out.
+Thirty-two networks, trained as one, agree where there are rows, and part where there are none.
+``predict(X, return_std=True)`` gives their mean and their spread. The rows are patients: their
+blood pressure, given their age. Only those from 35 to 65 are trained on.
 """
 
 import matplotlib.pyplot as plt
@@ -15,11 +15,11 @@ from sklearn.datasets import load_diabetes
 from sknet import NNRegressor
 
 patients = load_diabetes(as_frame=True, scaled=False).data
-gap = patients["age"].between(40, 55)
-known, left_out = patients[~gap], patients[gap]
+inside = patients["age"].between(35, 65)
+known, left_out = patients[inside], patients[~inside]
 
 ensemble = NNRegressor(
-    (64, 64),
+    (32, 32),
     "relu",
     n_members=32,
     learning_rate="cosine",
@@ -27,7 +27,7 @@ ensemble = NNRegressor(
     batch_size=32,
     max_iter=100,
     early_stopping=False,
-    numeric_embedding=None,
+    numeric_embedding="periodic",
     dropout=0.0,
     ema_decay=None,
     random_state=0,
@@ -35,7 +35,8 @@ ensemble = NNRegressor(
 ensemble.fit(known[["age"]], known["bp"])
 
 # %%
-# The spread is of the members' means, not of the patients: it says how well the curve is known.
+# The spread is of the members' means, not of the patients: it says how well the curve is known,
+# not how far a patient may be from it. For that see the quantile bands.
 
 age = np.linspace(10, 100, 200)
 mean, std = ensemble.predict(pd.DataFrame({"age": age}), return_std=True)

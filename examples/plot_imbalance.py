@@ -2,9 +2,10 @@
 A rare class
 ============
 
-Of all the digits, find the eights: one row in ten, and written in ways that resemble others. Without
-weights a network is right most often by saying no; ``class_weight="balanced"`` makes a missed eight
-as costly as nine false alarms. What is the better one is a matter of what errors cost.
+Of all the digits, find the eights: one row in ten, and written in ways that resemble others.
+Without weights a network is right most often by saying no; ``class_weight="balanced"`` makes a
+missed eight as costly as nine false alarms. What is the better one is a matter of what errors
+cost.
 """
 
 import matplotlib.pyplot as plt

@@ -2,9 +2,9 @@
 Quantile bands
 ==============
 
-A single number hides how uncertain it is. With ``loss="quantile"`` and a list of levels, one network
-predicts several quantiles at once, and they never cross. Here it is the course of diabetes a year
-after ten measurements, of 442 patients.
+A single number hides how uncertain it is. With ``loss="quantile"`` and a list of levels, one
+network predicts several quantiles at once, and they never cross. Here it is the course of
+diabetes a year after ten measurements, of 442 patients.
 """
 
 import matplotlib.pyplot as plt
@@ -37,8 +37,8 @@ inside = (low <= y) & (y <= high)
 print(f"{inside.mean():.0%} of the patients are within their band of 80 %")
 
 # %%
-# Patients in the order of their median. The band is wider where the course is less certain, and it
-# is not symmetric.
+# Patients in the order of their median. The band is wider where the course is less certain, and
+# it is not symmetric.
 
 order = np.argsort(middle)
 place = np.arange(len(y))

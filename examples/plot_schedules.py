@@ -2,9 +2,9 @@
 Learning-rate schedules
 =======================
 
-A rate that stays high never settles; one that is low from the start arrives late. Schedules begin
-high and end low. Above, the rate that each of them gives; below, the loss of the same network on the
-same images of digits.
+A rate that stays high never settles; one that is low from the start arrives late. Schedules
+begin high and end low. Above, the rate that each of them gives; below, the loss of the same
+network on the same images of digits.
 """
 
 import matplotlib.pyplot as plt

@@ -2,9 +2,9 @@
 A search with a progress bar
 ============================
 
-How large should a network be, and how much dropout does it need? A search over both, on images of
-digits. scikit-learn's ``ProgressBar``, set on the search, shows how far it has come: in a terminal as
-a bar that moves, here as what is left of it at the end.
+How large should a network be, and how much dropout does it need? A search over both, on images
+of digits. scikit-learn's ``ProgressBar``, set on the search, shows how far it has come: in a
+terminal as a bar that moves, here as what is left of it at the end.
 """
 
 import matplotlib.pyplot as plt

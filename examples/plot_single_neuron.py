@@ -2,11 +2,11 @@
 A neuron learns
 ===============
 
-One neuron is a weighted sum, a bias and a sigmoid: a straight border between two classes. Gradient
-descent moves that border, epoch by epoch, towards where the loss is lower.
+One neuron is a weighted sum, a bias and a sigmoid: a straight border between two classes.
+Gradient descent moves that border, epoch by epoch, towards where the loss is lower.
 
-A network without hidden layers is that neuron, plain ``sgd`` without momentum on all rows at once is
-gradient descent, and ``warm_start`` lets us look in between.
+A network without hidden layers is that neuron, plain ``sgd`` without momentum on all rows at
+once is gradient descent, and ``warm_start`` lets us look in between.
 """
 
 import matplotlib.pyplot as plt
@@ -55,12 +55,12 @@ for epoch, (w, b), shade in zip(epochs, weights, [0.25, 0.45, 0.7, 1.0], strict=
     left.plot(along, border, color="black", alpha=shade, label=f"after epoch {epoch}")
 left.set(
     xlim=(-2.6, 2.6),
-    ylim=(-2.6, 2.6),
+    ylim=(-2.4, 3.8),
     xlabel="petal length (standardised)",
     ylabel="petal width (standardised)",
     title="The border moves",
 )
-left.legend(loc="lower left", fontsize=8)
+left.legend(loc="upper center", ncols=3, fontsize=8)
 right.plot(range(1, len(losses) + 1), losses, color="black")
 right.plot(epochs, [losses[epoch - 1] for epoch in epochs], "o", color="tab:red")
 right.set(xlabel="epoch", ylabel="log loss", ylim=(0, None), title="The loss falls")
