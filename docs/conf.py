@@ -53,6 +53,7 @@ sphinx_gallery_conf = {
     "reset_modules": ("matplotlib", "strict_scripts.reset"),
     "reset_modules_order": "both",
     "abort_on_example_error": True,
+    "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "write_computation_times": False,
     "show_memory": False,
