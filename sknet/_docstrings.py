@@ -131,11 +131,11 @@ dtype : {{"auto", "float32", "float64"}}, default="auto"
 """.strip()
 
 ATTRIBUTES = """
-coefs_ : list of n_layers_ - 1 arrays of shape (n_inputs, n_outputs)
-    Weight matrices, views of the fitted parameters. Those of the first layer belong to the
-    encoded inputs, see ``encoded_feature_names_``. With several members the last has shape
-    (n_members, n_inputs, n_outputs).
-intercepts_ : list of n_layers_ - 1 arrays of shape (n_outputs,)
+coefs_ : list of arrays of shape (n_inputs, n_outputs)
+    Weight matrices, ``n_layers_ - 1`` of them, views of the fitted parameters. Those of the
+    first layer belong to the encoded inputs, see ``encoded_feature_names_``. With several
+    members the last has shape (n_members, n_inputs, n_outputs).
+intercepts_ : list of arrays of shape (n_outputs,)
     Bias vectors; with several members of shape (n_members, n_outputs).
 member_scales_ : list of arrays of shape (n_members, n_inputs)
     With several members, what each hidden layer multiplies its inputs by.
@@ -170,7 +170,7 @@ out_activation_ : str
     What turns raw predictions into predictions: "identity", "exp", "logistic", "softmax".
 n_features_in_ : int
     Features seen during fit.
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (``n_features_in_``,)
     Their names, where X has names that are all strings.
 """.strip()
 

@@ -232,6 +232,7 @@ def logistic(z, out):
     return out
 
 
+#: Activations by name.
 ACTIVATIONS = {
     "identity": Identity,
     "logistic": Logistic,

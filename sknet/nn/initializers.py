@@ -17,6 +17,7 @@ def lecun_normal(rng, shape):
     return rng.normal(0, math.sqrt(1 / shape[0]), shape)
 
 
+#: Initializers by name.
 INITIALIZERS = {
     "glorot_uniform": glorot_uniform,
     "lecun_normal": lecun_normal,

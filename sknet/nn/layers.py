@@ -203,4 +203,5 @@ def deactivate(activation, delta, buffers):
         activation.backward(z_block, a_block, delta_block)
 
 
+#: Layers by name.
 LAYERS = {"dense": Dense, "dropout": Dropout, "layer_norm": LayerNorm}

@@ -95,7 +95,7 @@ class SquaredError(Loss):
 
 
 class AbsoluteError(Loss):
-    """l = |raw - y|, identity link: estimates the median."""
+    """l = abs(raw - y), identity link: estimates the median."""
 
     def pointwise(self, y, raw, gradient_out):
         error = raw - y
@@ -105,7 +105,7 @@ class AbsoluteError(Loss):
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    """l = e^2 / 2 for |e| <= delta, delta (|e| - delta / 2) beyond, with e = raw - y.
+    """l = e^2 / 2 for abs(e) <= delta, delta (abs(e) - delta / 2) beyond, with e = raw - y.
 
     Huber (1964); ``delta`` is in units of the (standardised) y.
     """
@@ -275,6 +275,7 @@ class MultinomialLogLoss(Loss):
         return np.log(np.maximum(prediction, np.finfo(prediction.dtype).tiny))
 
 
+#: Losses by name.
 LOSSES = {
     "squared_error": SquaredError,
     "absolute_error": AbsoluteError,

@@ -210,4 +210,5 @@ class RMSprop(Optimizer):
         return learning_rate / (np.sqrt(slots[0]) + self.epsilon)
 
 
+#: Optimizers by name.
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}

@@ -87,6 +87,7 @@ class CosLog(Schedule):
         return 0.5 - 0.5 * math.cos(2 * math.pi * math.log2(1 + 15 * progress))
 
 
+#: Schedules by name.
 SCHEDULES = {
     "constant": Constant,
     "invscaling": InvScaling,

@@ -1,0 +1,13 @@
+"""Gallery scripts fail where they warn, as the tests do."""
+
+import contextlib
+import warnings
+
+guard = contextlib.ExitStack()
+
+
+def reset(gallery_conf, script, when):
+    """Turn warnings into errors before a script, and back after it."""
+    guard.close()
+    if when == "before":
+        guard.enter_context(warnings.catch_warnings(action="error"))

@@ -1,0 +1,33 @@
+"""A learning-rate schedule of one's own."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sknet import NNRegressor
+from sknet.nn.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class WarmUpThenLine(Schedule):
+    """A rise over the first ``warm_up`` of training, then a straight line down to zero."""
+
+    warm_up: float = 0.1
+    has_horizon = True
+
+    def __call__(self, progress, samples_seen):
+        """Return the factor of ``learning_rate_init``; ``progress`` is in [0, 1)."""
+        return min(progress / self.warm_up, (1 - progress) / (1 - self.warm_up))
+
+
+X = np.random.default_rng(0).normal(size=(200, 3))
+y = np.abs(X[:, 0])
+network = NNRegressor(
+    (20,),
+    learning_rate=WarmUpThenLine(),
+    learning_rate_init=0.02,
+    batch_size=20,
+    max_iter=60,
+    random_state=0,
+).fit(X, y)
+print(f"R2: {network.score(X, y):.2f}")

@@ -1,0 +1,59 @@
+"""
+A rare class
+============
+
+Of all the digits, find the eights: one row in ten, and written in ways that resemble others.
+Without weights a network is right most often by saying no; ``class_weight="balanced"`` makes a
+missed eight as costly as nine false alarms. What is the better one is a matter of what errors
+cost.
+"""
+
+import matplotlib.pyplot as plt
+from sklearn.datasets import load_digits
+from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, recall_score
+from sklearn.model_selection import train_test_split
+
+from sknet import NNClassifier
+
+X, digit = load_digits(return_X_y=True)
+y = digit == 8
+X_train, X_test, y_train, y_test = train_test_split(
+    X, y, train_size=400, stratify=y, random_state=1
+)
+
+# %%
+# A small network on few rows, with and without weights:
+
+figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
+for axis, class_weight in zip(axes, [None, "balanced"], strict=False):
+    network = NNClassifier(
+        (8,),
+        class_weight=class_weight,
+        alpha=0.01,
+        learning_rate="cosine",
+        learning_rate_init=0.01,
+        batch_size=50,
+        max_iter=15,
+        early_stopping=False,
+        numeric_embedding=None,
+        dropout=0.0,
+        random_state=0,
+    ).fit(X_train, y_train)
+    found = recall_score(y_test, network.predict(X_test))
+    print(f"class_weight={class_weight!s:8}: {found:.0%} of the eights are found")
+    ConfusionMatrixDisplay.from_estimator(
+        network,
+        X_test,
+        y_test,
+        display_labels=["other", "eight"],
+        colorbar=False,
+        cmap="Blues",
+        ax=axis,
+    )
+    axis.set_title(f"class_weight={class_weight!r}: {found:.0%} found")
+    PrecisionRecallDisplay.from_estimator(
+        network, X_test, y_test, name=f"{class_weight}", ax=axes[2]
+    )
+axes[2].set_title("All thresholds")
+axes[2].legend(loc="lower left")
+plt.show()

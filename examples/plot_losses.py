@@ -1,0 +1,79 @@
+"""
+Losses compared
+===============
+
+The loss decides what a prediction means. Left, what an error costs under each loss; right, what
+four networks make of the same rows: a mean, a mean that outliers hardly move, a median, and a
+high quantile. The rows are patients, with a blood value that has a long upper tail.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_diabetes
+
+from sknet import NNRegressor
+from sknet.nn.losses import AbsoluteError, Huber, Pinball, SquaredError
+
+# %%
+# The costs, from the classes themselves. A raw prediction of e for y = 0 has the error e.
+
+error = np.linspace(-3, 3, 301)[:, np.newaxis]
+losses = {
+    "squared_error": SquaredError(),
+    "huber": Huber(),
+    "absolute_error": AbsoluteError(),
+    "quantile 0.9": Pinball(0.9),
+}
+costs = {
+    name: loss.pointwise(np.zeros_like(error), error, np.empty_like(error))
+    for name, loss in losses.items()
+}
+
+# %%
+# The column s5 of the diabetes table is the logarithm of a blood value, probably triglycerides:
+
+patients = load_diabetes(as_frame=True, scaled=False).data
+bmi, level = patients[["bmi"]].to_numpy(), np.exp(patients["s5"].to_numpy())
+grid = np.linspace(18, 42, 200)[:, np.newaxis]
+curves = {}
+for name, options in {
+    "squared_error": {"loss": "squared_error"},
+    "huber": {"loss": "huber"},
+    "absolute_error": {"loss": "absolute_error"},
+    "quantile 0.9": {"loss": "quantile", "quantile": 0.9},
+}.items():
+    network = NNRegressor(
+        (16,),
+        "tanh",
+        **options,
+        alpha=0.001,
+        learning_rate="cosine",
+        learning_rate_init=0.01,
+        batch_size=32,
+        max_iter=80,
+        early_stopping=False,
+        numeric_embedding=None,
+        dropout=0.0,
+        random_state=0,
+    ).fit(bmi, level)
+    curves[name] = network.predict(grid)
+    print(f"{name:14} at a body mass index of 30: {network.predict([[30.0]])[0]:.0f}")
+
+# %%
+# Outliers pull at the mean, hardly at the others; the quantile is where nine of ten are below.
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+right.scatter(bmi[:, 0], level, s=6, color="lightgray")
+for name in losses:
+    left.plot(error[:, 0], costs[name], label=name)
+    right.plot(grid[:, 0], curves[name], label=name)
+left.set(xlabel="prediction - y", ylabel="loss", ylim=(0, 4), title="What an error costs")
+right.set(
+    xlabel="body mass index",
+    ylabel="triglycerides (mg/dl)",
+    ylim=(20, 400),
+    title="What is predicted",
+)
+left.legend()
+right.legend()
+plt.show()

@@ -1,0 +1,59 @@
+"""
+A search with a progress bar
+============================
+
+How large should a network be, and how much dropout does it need? A search over both, on images
+of digits. scikit-learn's ``ProgressBar``, set on the search, shows how far it has come: in a
+terminal as a bar that moves, here as what is left of it at the end.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.callback import ProgressBar
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV, train_test_split
+
+from sknet import NNClassifier
+
+X, y = load_digits(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(
+    X, y, train_size=600, stratify=y, random_state=0
+)
+
+network = NNClassifier(
+    learning_rate="cosine",
+    learning_rate_init=0.01,
+    batch_size=50,
+    max_iter=20,
+    early_stopping=False,
+    numeric_embedding=None,
+    random_state=0,
+)
+grid = {
+    "hidden_layer_sizes": [(8,), (16,), (32,), (64,), (128,)],
+    "dropout": [0.0, 0.2, 0.4],
+}
+search = GridSearchCV(network, grid, cv=3)
+search.set_callbacks(ProgressBar(max_propagation_depth=0)).fit(X_train, y_train)
+print(search.best_params_)
+print(f"accuracy of the best on new images: {search.score(X_test, y_test):.3f}")
+
+# %%
+# Mean accuracy of each setting over the folds:
+
+results = search.cv_results_
+scores = results["mean_test_score"].reshape(len(grid["dropout"]), -1)
+errors = results["std_test_score"].reshape(scores.shape) / np.sqrt(3)
+sizes = [size for (size,) in grid["hidden_layer_sizes"]]
+figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
+for dropout, score, error in zip(grid["dropout"], scores, errors, strict=True):
+    axis.errorbar(sizes, score, error, marker="o", capsize=3, label=f"dropout {dropout}")
+axis.set_xscale("log", base=2)
+axis.set_xticks(sizes, sizes)
+axis.set(
+    xlabel="units of the hidden layer",
+    ylabel="accuracy, three folds",
+    title="Dropout needs units to drop",
+)
+axis.legend()
+plt.show()

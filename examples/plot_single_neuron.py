@@ -1,0 +1,67 @@
+"""
+A neuron learns
+===============
+
+One neuron is a weighted sum, a bias and a sigmoid: a straight border between two classes.
+Gradient descent moves that border, epoch by epoch, towards where the loss is lower.
+
+A network without hidden layers is that neuron, plain ``sgd`` without momentum on all rows at
+once is gradient descent, and ``warm_start`` lets us look in between.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_iris
+
+from sknet import NNClassifier
+
+X, y = load_iris(return_X_y=True)
+X, y = X[50:, 2:], y[50:]  # length and width of petals, of versicolor and virginica
+X = (X - X.mean(axis=0)) / X.std(axis=0)
+
+neuron = NNClassifier(
+    (),
+    solver="sgd",
+    momentum=0.0,
+    learning_rate_init=0.3,
+    batch_size=len(y),
+    alpha=0.0,
+    standardize=False,
+    numeric_embedding=None,
+    ema_decay=None,
+    early_stopping=False,
+    n_iter_no_change=np.inf,
+    warm_start=True,
+    random_state=3,
+)
+epochs = [1, 5, 20, 100]
+weights, losses = [], []
+for n_epochs in np.diff([0, *epochs]):
+    neuron.set_params(max_iter=int(n_epochs)).fit(X, y)
+    weights.append((neuron.coefs_[0][:, 0].copy(), float(neuron.intercepts_[0][0])))
+    losses += neuron.loss_curve_
+print(f"accuracy {neuron.score(X, y):.2f}, loss {losses[-1]:.3f}")
+
+# %%
+# Left, the border x w + b = 0 after some epochs; right, the loss that drives it.
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+for kind, colour in [(1, "tab:blue"), (2, "tab:orange")]:
+    rows = X[y == kind]
+    left.scatter(*rows.T, s=18, color=colour, label=["versicolor", "virginica"][kind - 1])
+along = np.array([-3.0, 3.0])
+for epoch, (w, b), shade in zip(epochs, weights, [0.25, 0.45, 0.7, 1.0], strict=True):
+    border = -(w[0] * along + b) / w[1]
+    left.plot(along, border, color="black", alpha=shade, label=f"after epoch {epoch}")
+left.set(
+    xlim=(-2.6, 2.6),
+    ylim=(-2.4, 3.8),
+    xlabel="petal length (standardised)",
+    ylabel="petal width (standardised)",
+    title="The border moves",
+)
+left.legend(loc="upper center", ncols=3, fontsize=8)
+right.plot(range(1, len(losses) + 1), losses, color="black")
+right.plot(epochs, [losses[epoch - 1] for epoch in epochs], "o", color="tab:red")
+right.set(xlabel="epoch", ylabel="log loss", ylim=(0, None), title="The loss falls")
+plt.show()

@@ -1,0 +1,130 @@
+"""The examples of rules of one's own that the docs show: they run, and are what they say."""
+
+import runpy
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sknet.data.batches import Batch
+from sknet.nn.activations import Identity, Tanh
+from sknet.nn.layers import Dense
+from sknet.nn.losses import SquaredError
+from sknet.nn.network import Network, Workspace
+from sknet.nn.objective import Objective
+from sknet.nn.penalties import ElasticNet
+
+ROOT = Path(__file__).parents[1]
+FILES = {path.stem: path for path in sorted((ROOT / "examples/extending").glob("*.py"))}
+if not find_spec("sklearn.callback"):
+    # Callbacks are of scikit-learn 1.9.
+    del FILES["callback"]
+
+
+@pytest.fixture(scope="module")
+def run():
+    """Return what a file defines, having run it once."""
+    done = {}
+
+    def run(name):
+        if name not in done:
+            done[name] = runpy.run_path(str(FILES[name]))
+        return done[name]
+
+    return run
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != "callback"])
+def test_it_learns(name, run):
+    # Two columns that count, with a bend: R2 is 0 for a network that learned nothing.
+    namespace = run(name)
+    X, y = namespace["X"], namespace["y"]
+    predictions = (
+        namespace["prediction"] if name == "layer" else namespace["network"].predict(X)
+    )
+    assert 1 - np.mean((y - predictions) ** 2) / np.var(y) > 0.9
+
+
+def test_page_includes_every_file():
+    page = (ROOT / "docs" / "extending.md").read_text()
+    assert [path.name for path in FILES.values() if f"extending/{path.name}" not in page] == []
+
+
+def test_activation_is_its_formula_and_derivative(run):
+    squareplus = run("activation")["Squareplus"]()
+    z = np.linspace(-3, 3, 13)[:, np.newaxis]
+
+    def f(z):
+        return (z + np.sqrt(z**2 + 4)) / 2
+
+    a, delta = z.copy(), np.full_like(z, 2.0)
+    squareplus.forward(a, a)
+    assert_allclose(a, f(z), rtol=1e-14)
+    squareplus.backward(a, a, delta)
+    assert_allclose(delta, (f(z + 1e-6) - f(z - 1e-6)) / 1e-6, rtol=1e-8)
+
+
+def test_loss_is_its_formula_and_derivative(run):
+    loss = run("loss")["LogCosh"]()
+    rng = np.random.default_rng(0)
+    y, raw = rng.normal(size=(2, 6, 2))
+    gradient, room = np.empty_like(raw), np.empty_like(raw)
+    value = loss.pointwise(y, raw, gradient)
+    assert_allclose(value, np.log(np.cosh(raw - y)).sum(axis=1), rtol=1e-12)
+    for column in range(2):
+        step = 1e-6 * np.eye(2)[column]
+        difference = loss.pointwise(y, raw + step, room) - loss.pointwise(y, raw - step, room)
+        assert_allclose(gradient[:, column], difference / 2e-6, rtol=1e-6, atol=1e-9)
+    far = np.array([[1e6]])
+    assert_allclose(loss.pointwise(np.zeros((1, 1)), far, np.empty((1, 1))), 1e6 - np.log(2))
+
+
+def test_optimizer_follows_its_formula(run):
+    lion = run("optimizer")["Lion"](beta_1=0.5, beta_2=0.8)
+    params, m = np.array([1.0, -2.0, 0.5]), np.zeros(3)
+    expected = params.copy()
+    state = lion.init(3, np.float64)
+    for t, gradient in enumerate(np.random.default_rng(0).normal(size=(5, 3)), start=1):
+        lion.step(params, gradient.copy(), state, t, 0.1)
+        expected -= 0.1 * np.sign(0.5 * m + 0.5 * gradient)
+        m = 0.8 * m + 0.2 * gradient
+    assert_allclose(params, expected, rtol=1e-14)
+
+
+def test_schedule_rises_and_falls(run):
+    schedule = run("schedule")["WarmUpThenLine"](warm_up=0.2)
+    factors = [schedule(progress, 0) for progress in (0, 0.1, 0.2, 0.6, 1)]
+    assert_allclose(factors, [0, 0.5, 1, 0.5, 0], atol=1e-15)
+
+
+def test_layer_has_the_gradient_of_differences(run):
+    gate = run("layer")["Gate"]()
+    network = Network((Dense(4, Tanh()), gate, Dense(2, Identity())), n_inputs=3)
+    rng = np.random.default_rng(0)
+    params = network.init(rng)
+    params += rng.normal(scale=0.3, size=params.size)
+    batch = Batch(rng.normal(size=(6, 3)), rng.normal(size=(6, 2)))
+    objective = Objective(network, SquaredError(), ElasticNet())
+    workspace = Workspace(network, 6, params.dtype)
+    gradient, room = np.empty_like(params), np.empty_like(params)
+    objective.loss_and_gradient(params, batch, workspace, gradient)
+    for i, step in enumerate(1e-6 * np.eye(params.size)):
+        above, below = (
+            objective.loss_and_gradient(params + s, batch, workspace, room)
+            for s in (step, -step)
+        )
+        assert_allclose(gradient[i], (above - below) / 2e-6, rtol=1e-5, atol=1e-8)
+
+
+def test_layer_closes_the_gates_of_columns_that_do_not_count(run):
+    gates = run("layer")["gates"]
+    assert_array_equal(gates != 0, [True, True, *[False] * 6])
+
+
+@pytest.mark.parametrize("name", FILES.keys() & {"callback"})
+def test_callback_stops_at_the_first_loss_that_is_low_enough(name, run):
+    history = run(name)["network"].history_["loss"]
+    assert history[-1] <= 0.1
+    assert min(history[:-1]) > 0.1
