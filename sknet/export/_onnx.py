@@ -1,0 +1,309 @@
+"""From a fitted estimator to an ONNX model."""
+
+from numbers import Number
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from sknet._extras import require
+from sknet._version import __version__
+from sknet.data.tables import is_frame
+from sknet.export._encoding import TEXT, Input
+from sknet.export._estimators import check_exportable, write_predictions
+from sknet.export._graph import Graph, Tensor
+
+#: The oldest opset whose operators the graphs use, and the one that is written by default:
+#: any runtime of the last years reads it.
+OLDEST_OPSET = 13
+DEFAULT_OPSET = 17
+
+
+class Column(NamedTuple):
+    """The name, the type (object for text) and the number of columns of one input."""
+
+    name: str
+    dtype: np.dtype
+    n_columns: int
+
+
+def to_onnx(estimator, X=None, *, initial_types=None, target_opset=None):
+    """Return a fitted estimator as an ONNX model, which predicts without Python.
+
+    The model takes the raw table: scaling, missing values and categories are part of it. It
+    consists of the standard's own operators, so that any runtime can run it. What it predicts
+    agrees with ``predict`` and ``predict_proba`` up to rounding.
+
+    An array is one input, "X". A frame is one input of shape (n_rows, 1) for each column, of
+    the column's name, as with skl2onnx; an array in which columns are text is as well, and they
+    are called "x0", "x1" and so on. In a text column a missing value is any text that was no
+    level in training, such as "". See :func:`onnx_inputs`.
+
+    Parameters
+    ----------
+    estimator : NNClassifier or NNRegressor
+        A fitted one. A pipeline goes through :func:`register` and ``skl2onnx.to_onnx``.
+    X : {array-like, data frame}, default=None
+        Some rows, of which only columns and dtypes count: they say what the inputs are. By
+        default, the inputs are those of training. Give float64 rows where digits matter:
+        float32 has seven, too few for small differences around large offsets.
+    initial_types : list of pairs of a name and a type, default=None
+        In the place of X: the inputs as skl2onnx has them, such as
+        ``("X", FloatTensorType([None, 4]))``; or a ``TypeProto`` as the type.
+    target_opset : int, default=None
+        Version of the operators, 13 at least; by default 17.
+
+    Returns
+    -------
+    onnx.ModelProto
+        With the outputs "label" and "probabilities", or "variable" of shape
+        (n_rows, n_outputs). Labels are text or int64 (also for classes that are booleans or
+        whole floats), else float64. Numbers are float32 where all numeric inputs are, else
+        float64.
+
+    Raises
+    ------
+    ImportError
+        If the onnx package is missing.
+    NotFittedError
+        If the estimator is not fitted.
+    NotImplementedError
+        If an activation or the loss is a user's own; the message names it.
+    TypeError
+        If it is not an estimator of sknet.
+    ValueError
+        If columns or options are not right.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknet import NNClassifier
+    >>> from sknet.export import to_onnx
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = NNClassifier((8,), max_iter=20, learning_rate="cosine", random_state=0)
+    >>> model = to_onnx(network.fit(X, y))
+    >>> [output.name for output in model.graph.output]
+    ['label', 'probabilities']
+    """
+    onnx = require("onnx", "onnx")
+    check_exportable(estimator)
+    opset = _check_opset(target_opset, onnx.defs.onnx_opset_version())
+    columns = _input_columns(estimator, X, initial_types)
+    graph = Graph()
+    inputs = [Input(Tensor(graph, one.name, one.dtype), one.n_columns) for one in columns]
+    outputs = write_predictions(estimator, inputs)
+    for name, output in outputs.items():
+        output.tensor.op("Identity", output=name)
+    return _model(onnx, type(estimator).__name__, graph, columns, outputs, opset)
+
+
+def _check_opset(target_opset, newest):
+    if target_opset is None:
+        return min(DEFAULT_OPSET, newest)
+    if not OLDEST_OPSET <= target_opset <= newest:
+        raise ValueError(
+            f"target_opset must be from {OLDEST_OPSET} to {newest}, the newest that the "
+            f"installed onnx knows, got {target_opset!r}."
+        )
+    return target_opset
+
+
+# What the inputs are.
+
+
+def _input_columns(estimator, X, initial_types):
+    """Return a Column for each input of the model."""
+    if X is not None and initial_types is not None:
+        raise ValueError("X and initial_types both say what the inputs are: give one of them.")
+    if initial_types is not None:
+        columns = [_declared_column(name, kind) for name, kind in initial_types]
+        check_n_columns(estimator, sum(one.n_columns for one in columns))
+        return columns
+    if X is None:
+        return _columns_of_training(estimator)
+    if not is_frame(X) and not hasattr(X, "dtype"):
+        X = np.asarray(X)
+    validate_data(estimator, X, reset=False, skip_check_array=True)
+    return _columns_like(X)
+
+
+def check_n_columns(estimator, n_columns):
+    """Raise if the inputs have another number of columns than training had.
+
+    Raises
+    ------
+    ValueError
+        With both numbers.
+    """
+    if n_columns != estimator.n_features_in_:
+        raise ValueError(
+            f"The inputs have {n_columns} columns in all, but {type(estimator).__name__} was "
+            f"fitted to {estimator.n_features_in_}."
+        )
+
+
+def _declared_column(name, kind):
+    """Return what a type of skl2onnx or of onnx says."""
+    onnx = require("onnx", "onnx")
+    kind = kind.to_onnx_type() if hasattr(kind, "to_onnx_type") else kind
+    tensor = kind.tensor_type
+    width = tensor.shape.dim[1].dim_value if len(tensor.shape.dim) == 2 else 0
+    if not width:
+        raise ValueError(
+            f"The type of the input {name!r} must have two dimensions, of which the second, "
+            "the number of columns, is given."
+        )
+    return Column(name, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type), width)
+
+
+def _columns_of_training(estimator):
+    """Return columns as they were in training, as far as the fitted estimator knows."""
+    table, reader = estimator._table, estimator._reader
+    known = [one for one in (table.center_, table.scale_) if one is not None]
+    dtype = known[0].dtype if known and known[0].size else np.dtype(np.float64)
+    n_features = estimator.n_features_in_
+    dtypes = [dtype] * n_features
+    if reader is not None:
+        for i, levels in zip(reader.categorical_, reader.levels_, strict=True):
+            dtypes[i] = TEXT if levels.size == 0 or isinstance(levels[0], str) else dtype
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None and TEXT not in dtypes:
+        return [Column("X", dtype, n_features)]
+    names = [f"x{i}" for i in range(n_features)] if names is None else names
+    return [Column(str(name), one, 1) for name, one in zip(names, dtypes, strict=True)]
+
+
+def _columns_like(X):
+    """Return columns as a frame or an array has them."""
+    if is_frame(X):
+        names = [str(name) for name in X.columns]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"Columns of X have the same name: {repeated}.")
+        return [
+            Column(name, _tensor_dtype(X[column]), 1)
+            for name, column in zip(names, X.columns, strict=True)
+        ]
+    if X.dtype.kind not in "OUS":
+        return [Column("X", _tensor_dtype(X), X.shape[1])]
+    return [Column(f"x{i}", _tensor_dtype(X[:, i]), 1) for i in range(X.shape[1])]
+
+
+def _tensor_dtype(column):
+    """Return the type of a tensor that holds a column's values, missing ones included."""
+    values = np.asarray(column)
+    if values.dtype.kind in "biuf":
+        return values.dtype
+    # Objects may be numbers, True and False among them; where all are missing, text is likelier.
+    is_number = any(isinstance(value, Number) and value == value for value in values)
+    return np.dtype(np.float64) if is_number else TEXT
+
+
+def onnx_inputs(session, X):
+    """Return rows in the form in which an ONNX model takes them.
+
+    Parameters
+    ----------
+    session : onnxruntime.InferenceSession
+        A model's session, or whatever has its ``get_inputs``.
+    X : {array-like, data frame} of shape (n_rows, n_features)
+        Rows; those of a frame are found by the names of its columns.
+
+    Returns
+    -------
+    dict of str to ndarray
+        To be given to ``session.run``. In a text input, what is no text is missing: "".
+
+    Raises
+    ------
+    ValueError
+        If columns are missing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from types import SimpleNamespace
+    >>> from sknet.export import onnx_inputs
+    >>> cities = SimpleNamespace(name="city", type="tensor(string)")
+    >>> session = SimpleNamespace(get_inputs=lambda: [cities])
+    >>> onnx_inputs(session, pd.DataFrame({"city": ["Oslo", None]}))
+    {'city': array([['Oslo'],
+           ['']], dtype=object)}
+    """
+    inputs = session.get_inputs()
+    if not is_frame(X):
+        X = X if hasattr(X, "dtype") else np.asarray(X)
+        columns = [X] if len(inputs) == 1 else [X[:, [i]] for i in range(X.shape[1])]
+    elif len(inputs) == 1 and inputs[0].name not in list(X.columns):
+        columns = [X]
+    else:
+        names = {str(name): name for name in X.columns}
+        missing = [one.name for one in inputs if one.name not in names]
+        if missing:
+            raise ValueError(f"The model needs the columns {missing}, which X lacks.")
+        columns = [X[[names[one.name]]] for one in inputs]
+    if len(columns) != len(inputs):
+        raise ValueError(f"The model has {len(inputs)} inputs, X has {len(columns)} columns.")
+    return {one.name: _as_tensor(x, one.type) for one, x in zip(inputs, columns, strict=True)}
+
+
+def _as_tensor(x, kind):
+    """Return columns as an array of a type that onnxruntime calls ``kind``."""
+    if kind == "tensor(string)":
+        values = np.asarray(x, dtype=object)
+        text = [value if isinstance(value, str) else "" for value in values.ravel()]
+        return np.array(text, dtype=object).reshape(values.shape)
+    name = kind.removeprefix("tensor(").removesuffix(")")
+    return np.asarray(x, dtype={"float": "float32", "double": "float64"}.get(name, name))
+
+
+# The model.
+
+
+def _model(onnx, name, graph, columns, outputs, opset):
+    """Return nodes, constants, inputs and outputs as a ModelProto."""
+    nodes = [
+        onnx.helper.make_node(
+            node.op_type,
+            node.inputs,
+            [node.output],
+            domain=node.domain,
+            **{key: onnx_attribute(value) for key, value in node.attributes.items()},
+        )
+        for node in graph.nodes
+    ]
+    constants = [onnx.numpy_helper.from_array(v, k) for k, v in graph.constants.items()]
+    proto = onnx.helper.make_graph(
+        nodes,
+        name,
+        [_value(onnx, one.name, one.dtype, one.n_columns) for one in columns],
+        [_value(onnx, k, v.tensor.dtype, v.n_columns) for k, v in outputs.items()],
+        initializer=constants,
+    )
+    opsets = [onnx.helper.make_opsetid("", opset)]
+    if any(node.domain for node in graph.nodes):
+        opsets.append(onnx.helper.make_opsetid("ai.onnx.ml", 2))
+    return onnx.helper.make_model(
+        proto,
+        opset_imports=opsets,
+        # The oldest format that has these operators: runtimes refuse one newer than theirs.
+        ir_version=onnx.helper.find_min_ir_version_for(opsets),
+        producer_name="sknet",
+        producer_version=__version__,
+    )
+
+
+def _value(onnx, name, dtype, n_columns):
+    """Return an input or output of any number of rows."""
+    shape = [None] if n_columns is None else [None, n_columns]
+    return onnx.helper.make_tensor_value_info(name, onnx_type(dtype), shape)
+
+
+def onnx_type(dtype):
+    """Return ONNX's number of a NumPy dtype, of which object stands for text."""
+    return require("onnx", "onnx").helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+
+
+def onnx_attribute(value):
+    """Return an attribute of a node as ONNX has it."""
+    return onnx_type(value) if isinstance(value, np.dtype) else value

@@ -1,0 +1,118 @@
+"""A converter for skl2onnx, so that pipelines with a network in them can be converted."""
+
+import numpy as np
+
+from sknet._extras import require
+from sknet.classifier import NNClassifier
+from sknet.export._encoding import TEXT, Input, precision
+from sknet.export._estimators import (
+    check_exportable,
+    label_dtype,
+    n_columns,
+    write_predictions,
+)
+from sknet.export._graph import Graph, Tensor
+from sknet.export._onnx import (
+    OLDEST_OPSET,
+    check_n_columns,
+    onnx_attribute,
+    onnx_type,
+)
+from sknet.regressor import NNRegressor
+
+
+def register():
+    """Make skl2onnx know the estimators, in pipelines and wherever else it meets them.
+
+    Call it once in a process, before ``skl2onnx.to_onnx``; importing :mod:`sknet.export` alone
+    changes nothing. The classifier has skl2onnx's option ``zipmap``.
+
+    Raises
+    ------
+    ImportError
+        If the package skl2onnx is missing.
+
+    Examples
+    --------
+    >>> import skl2onnx
+    >>> import sknet.export
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sknet import NNClassifier
+    >>> sknet.export.register()
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = NNClassifier((8,), max_iter=20, learning_rate="cosine", random_state=0)
+    >>> pipeline = make_pipeline(StandardScaler(), network).fit(X, y)
+    >>> model = skl2onnx.to_onnx(pipeline, X[:1], options={"zipmap": False})
+    >>> [output.name for output in model.graph.output]
+    ['label', 'probabilities']
+    """
+    skl2onnx = require("skl2onnx", "onnx")
+    for cls, options in [
+        (NNClassifier, {"zipmap": [True, False, "columns"], "output_class_labels": [True, False]}),
+        (NNRegressor, None),
+    ]:
+        skl2onnx.update_registered_converter(
+            cls, f"Sknet{cls.__name__}", _set_output_types, _convert, options=options
+        )
+
+
+def _set_output_types(operator):
+    """Tell skl2onnx the types and shapes of the outputs, before the conversion."""
+    types = require("skl2onnx.common.data_types", "onnx")
+    estimator = operator.raw_operator
+    check_exportable(estimator)
+    inputs = _inputs(operator)
+    check_n_columns(estimator, sum(one.n_columns for one in inputs))
+    n_rows = operator.inputs[0].type.shape[0]
+    tensor_type = {
+        np.dtype(np.float32): types.FloatTensorType,
+        np.dtype(np.float64): types.DoubleTensorType,
+        np.dtype(np.int64): types.Int64TensorType,
+        TEXT: types.StringTensorType,
+    }
+    number = tensor_type[precision(estimator, inputs)]
+    operator.outputs[-1].type = number([n_rows, n_columns(estimator)])
+    if isinstance(estimator, NNClassifier):
+        shape = [n_rows]
+        if estimator._target.kind == "multilabel":
+            shape.append(n_columns(estimator))
+        operator.outputs[0].type = tensor_type[label_dtype(estimator)](shape)
+
+
+def _inputs(operator, graph=None):
+    """Return the operator's inputs."""
+    onnx = require("onnx", "onnx")
+    inputs = []
+    for variable in operator.inputs:
+        kind = variable.type.to_onnx_type().tensor_type
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
+        inputs.append(Input(Tensor(graph, variable.full_name, dtype), variable.type.shape[1]))
+    return inputs
+
+
+def _convert(scope, operator, container):
+    """Hand the operators of an estimator over to skl2onnx."""
+    if container.target_opset < OLDEST_OPSET:
+        raise ValueError(
+            f"target_opset must be {OLDEST_OPSET} at least for networks of sknet, got "
+            f"{container.target_opset}."
+        )
+    estimator = operator.raw_operator
+    graph = Graph(scope.get_unique_variable_name)
+    outputs = write_predictions(estimator, _inputs(operator, graph))
+    for output, variable in zip(outputs.values(), operator.outputs, strict=True):
+        output.tensor.op("Identity", output=variable.full_name)
+    for name, value in graph.constants.items():
+        container.add_initializer(name, onnx_type(value.dtype), value.shape, value.ravel())
+    for node in graph.nodes:
+        attributes = {key: onnx_attribute(value) for key, value in node.attributes.items()}
+        container.add_node(
+            node.op_type,
+            node.inputs,
+            node.output,
+            op_domain=node.domain,
+            name=scope.get_unique_operator_name(node.op_type),
+            **attributes,
+        )
