@@ -2,5 +2,6 @@
 
 from sknet.export._onnx import onnx_inputs, to_onnx
 from sknet.export._skl2onnx import register
+from sknet.export._skops import SKOPS_TRUSTED
 
-__all__ = ["onnx_inputs", "register", "to_onnx"]
+__all__ = ["SKOPS_TRUSTED", "onnx_inputs", "register", "to_onnx"]

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sknet.classifier import NNClassifier
-from sknet.export._encoding import TEXT, encode, precision
+from sknet.export._encoding import TEXT, encode
 from sknet.export._graph import Tensor
 from sknet.export._layers import network_outputs
 from sknet.export._operators import INVERSE_LINKS, counterpart
@@ -39,15 +39,17 @@ def check_exportable(estimator):
     check_is_fitted(estimator)
 
 
-def write_predictions(estimator, inputs):
+def write_predictions(estimator, inputs, dtype):
     """Write the operators of a fitted estimator into the graph of its inputs.
+
+    ``dtype`` is the precision of probabilities and numbers.
 
     Returns
     -------
     dict of str to Output
         "label" and "probabilities", or "variable".
     """
-    x, dtype = encode(estimator, inputs), precision(estimator, inputs)
+    x = encode(estimator, inputs)
     raw = network_outputs(estimator._network, estimator._params, x).cast(np.float64)
     if isinstance(estimator, NNClassifier):
         return _classes(estimator, raw, dtype)
@@ -55,12 +57,8 @@ def write_predictions(estimator, inputs):
 
 
 def label_dtype(estimator):
-    """Return the type of a classifier's labels: text, int64, or float64 for fractions."""
-    classes = estimator.classes_
-    if isinstance(classes[0], str):
-        return TEXT
-    whole = np.array_equal(classes, classes.astype(np.int64))
-    return np.dtype(np.int64 if whole else np.float64)
+    """Return the type of labels: text, or int64 for numbers and booleans."""
+    return TEXT if isinstance(estimator.classes_[0], str) else np.dtype(np.int64)
 
 
 def n_columns(estimator):

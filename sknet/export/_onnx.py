@@ -9,7 +9,7 @@ from sklearn.utils.validation import validate_data
 from sknet._extras import require
 from sknet._version import __version__
 from sknet.data.tables import is_frame
-from sknet.export._encoding import TEXT, Input
+from sknet.export._encoding import TEXT, Input, precision
 from sknet.export._estimators import check_exportable, write_predictions
 from sknet.export._graph import Graph, Tensor
 
@@ -17,6 +17,8 @@ from sknet.export._graph import Graph, Tensor
 #: any runtime of the last years reads it.
 OLDEST_OPSET = 13
 DEFAULT_OPSET = 17
+#: The same for the domain "ai.onnx.ml", whose LabelEncoder turns text into numbers and back.
+ML_OPSET = 2
 
 
 class Column(NamedTuple):
@@ -57,9 +59,9 @@ def to_onnx(estimator, X=None, *, initial_types=None, target_opset=None):
     -------
     onnx.ModelProto
         With the outputs "label" and "probabilities", or "variable" of shape
-        (n_rows, n_outputs). Labels are text or int64 (also for classes that are booleans or
-        whole floats), else float64. Numbers are float32 where all numeric inputs are, else
-        float64.
+        (n_rows, n_outputs). Labels are text or int64, also for booleans and for floats, which
+        as classes are whole numbers. Probabilities and numbers are float32 where all numeric
+        inputs are, else float64.
 
     Raises
     ------
@@ -91,7 +93,7 @@ def to_onnx(estimator, X=None, *, initial_types=None, target_opset=None):
     columns = _input_columns(estimator, X, initial_types)
     graph = Graph()
     inputs = [Input(Tensor(graph, one.name, one.dtype), one.n_columns) for one in columns]
-    outputs = write_predictions(estimator, inputs)
+    outputs = write_predictions(estimator, inputs, precision(estimator, inputs))
     for name, output in outputs.items():
         output.tensor.op("Identity", output=name)
     return _model(onnx, type(estimator).__name__, graph, columns, outputs, opset)
@@ -194,7 +196,7 @@ def _tensor_dtype(column):
     values = np.asarray(column)
     if values.dtype.kind in "biuf":
         return values.dtype
-    # Objects may be numbers, True and False among them; where all are missing, text is likelier.
+    # Objects may be numbers, also True and False. If all are missing, text is likelier.
     is_number = any(isinstance(value, Number) and value == value for value in values)
     return np.dtype(np.float64) if is_number else TEXT
 
@@ -282,7 +284,7 @@ def _model(onnx, name, graph, columns, outputs, opset):
     )
     opsets = [onnx.helper.make_opsetid("", opset)]
     if any(node.domain for node in graph.nodes):
-        opsets.append(onnx.helper.make_opsetid("ai.onnx.ml", 2))
+        opsets.append(onnx.helper.make_opsetid("ai.onnx.ml", ML_OPSET))
     return onnx.helper.make_model(
         proto,
         opset_imports=opsets,

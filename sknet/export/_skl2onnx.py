@@ -4,7 +4,7 @@ import numpy as np
 
 from sknet._extras import require
 from sknet.classifier import NNClassifier
-from sknet.export._encoding import TEXT, Input, precision
+from sknet.export._encoding import Input, precision
 from sknet.export._estimators import (
     check_exportable,
     label_dtype,
@@ -13,6 +13,7 @@ from sknet.export._estimators import (
 )
 from sknet.export._graph import Graph, Tensor
 from sknet.export._onnx import (
+    ML_OPSET,
     OLDEST_OPSET,
     check_n_columns,
     onnx_attribute,
@@ -20,12 +21,20 @@ from sknet.export._onnx import (
 )
 from sknet.regressor import NNRegressor
 
+#: Options of skl2onnx that the classifier has, and their values. skl2onnx itself needs "nocl".
+CLASSIFIER_OPTIONS = {
+    "zipmap": [True, False, "columns"],
+    "output_class_labels": [False, True],
+    "nocl": [False],
+}
+
 
 def register():
     """Make skl2onnx know the estimators, in pipelines and wherever else it meets them.
 
     Call it once in a process, before ``skl2onnx.to_onnx``; importing :mod:`sknet.export` alone
-    changes nothing. The classifier has skl2onnx's option ``zipmap``.
+    changes nothing. The classifier has skl2onnx's options ``zipmap`` (with True, the default,
+    probabilities are float32) and ``output_class_labels``.
 
     Raises
     ------
@@ -49,10 +58,7 @@ def register():
     ['label', 'probabilities']
     """
     skl2onnx = require("skl2onnx", "onnx")
-    for cls, options in [
-        (NNClassifier, {"zipmap": [True, False, "columns"], "output_class_labels": [True, False]}),
-        (NNRegressor, None),
-    ]:
+    for cls, options in [(NNClassifier, CLASSIFIER_OPTIONS), (NNRegressor, None)]:
         skl2onnx.update_registered_converter(
             cls, f"Sknet{cls.__name__}", _set_output_types, _convert, options=options
         )
@@ -60,36 +66,45 @@ def register():
 
 def _set_output_types(operator):
     """Tell skl2onnx the types and shapes of the outputs, before the conversion."""
-    types = require("skl2onnx.common.data_types", "onnx")
     estimator = operator.raw_operator
     check_exportable(estimator)
     inputs = _inputs(operator)
     check_n_columns(estimator, sum(one.n_columns for one in inputs))
     n_rows = operator.inputs[0].type.shape[0]
-    tensor_type = {
-        np.dtype(np.float32): types.FloatTensorType,
-        np.dtype(np.float64): types.DoubleTensorType,
-        np.dtype(np.int64): types.Int64TensorType,
-        TEXT: types.StringTensorType,
-    }
-    number = tensor_type[precision(estimator, inputs)]
-    operator.outputs[-1].type = number([n_rows, n_columns(estimator)])
+    dtype = precision(estimator, inputs)
     if isinstance(estimator, NNClassifier):
         shape = [n_rows]
         if estimator._target.kind == "multilabel":
             shape.append(n_columns(estimator))
-        operator.outputs[0].type = tensor_type[label_dtype(estimator)](shape)
+        operator.outputs[0].type = _tensor_type(label_dtype(estimator))(shape)
+        options = operator.scope_inst.get_options(estimator, {"zipmap": True})
+        if options["zipmap"] is True:
+            # The operator that makes a dictionary of each row takes float32 alone.
+            dtype = np.dtype(np.float32)
+    operator.outputs[-1].type = _tensor_type(dtype)([n_rows, n_columns(estimator)])
+
+
+def _tensor_type(dtype):
+    """Return skl2onnx's class for tensors of a dtype."""
+    types = require("skl2onnx.common.data_types", "onnx")
+    names = {"float32": "Float", "float64": "Double", "int64": "Int64", "object": "String"}
+    return getattr(types, f"{names[dtype.name]}TensorType")
+
+
+def _dtype(variable):
+    """Return the dtype of one of skl2onnx's variables."""
+    onnx = require("onnx", "onnx")
+    return onnx.helper.tensor_dtype_to_np_dtype(
+        variable.type.to_onnx_type().tensor_type.elem_type
+    )
 
 
 def _inputs(operator, graph=None):
     """Return the operator's inputs."""
-    onnx = require("onnx", "onnx")
-    inputs = []
-    for variable in operator.inputs:
-        kind = variable.type.to_onnx_type().tensor_type
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
-        inputs.append(Input(Tensor(graph, variable.full_name, dtype), variable.type.shape[1]))
-    return inputs
+    return [
+        Input(Tensor(graph, one.full_name, _dtype(one)), one.type.shape[1])
+        for one in operator.inputs
+    ]
 
 
 def _convert(scope, operator, container):
@@ -101,7 +116,8 @@ def _convert(scope, operator, container):
         )
     estimator = operator.raw_operator
     graph = Graph(scope.get_unique_variable_name)
-    outputs = write_predictions(estimator, _inputs(operator, graph))
+    dtype = _dtype(operator.outputs[-1])
+    outputs = write_predictions(estimator, _inputs(operator, graph), dtype)
     for output, variable in zip(outputs.values(), operator.outputs, strict=True):
         output.tensor.op("Identity", output=variable.full_name)
     for name, value in graph.constants.items():
@@ -113,6 +129,7 @@ def _convert(scope, operator, container):
             node.inputs,
             node.output,
             op_domain=node.domain,
+            op_version=ML_OPSET if node.domain else None,
             name=scope.get_unique_operator_name(node.op_type),
             **attributes,
         )
