@@ -123,10 +123,19 @@ def _input_columns(estimator, X, initial_types):
         return columns
     if X is None:
         return _columns_of_training(estimator)
-    if not is_frame(X) and not hasattr(X, "dtype"):
+    if is_frame(X):
+        _check_distinct([str(name) for name in X.columns])
+    elif not hasattr(X, "dtype"):
         X = np.asarray(X)
     validate_data(estimator, X, reset=False, skip_check_array=True)
     return _columns_like(X)
+
+
+def _check_distinct(names):
+    """Raise if two columns would be inputs of one name."""
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"Columns of X have the same name: {repeated}. Rename them.")
 
 
 def check_n_columns(estimator, n_columns):
@@ -179,9 +188,6 @@ def _columns_like(X):
     """Return columns as a frame or an array has them."""
     if is_frame(X):
         names = [str(name) for name in X.columns]
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise ValueError(f"Columns of X have the same name: {repeated}.")
         return [
             Column(name, _tensor_dtype(X[column]), 1)
             for name, column in zip(names, X.columns, strict=True)
@@ -193,11 +199,12 @@ def _columns_like(X):
 
 def _tensor_dtype(column):
     """Return the type of a tensor that holds a column's values, missing ones included."""
-    values = np.asarray(column)
-    if values.dtype.kind in "biuf":
-        return values.dtype
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
+        return column.dtype
     # Objects may be numbers, also True and False. If all are missing, text is likelier.
-    is_number = any(isinstance(value, Number) and value == value for value in values)
+    values = np.asarray(column)
+    kinds = (Number, np.bool_)
+    is_number = any(isinstance(value, kinds) and value == value for value in values)
     return np.dtype(np.float64) if is_number else TEXT
 
 
@@ -219,7 +226,7 @@ def onnx_inputs(session, X):
     Raises
     ------
     ValueError
-        If columns are missing.
+        If columns are missing, or an input of integers would have to hold missing values.
 
     Examples
     --------
@@ -246,17 +253,28 @@ def onnx_inputs(session, X):
         columns = [X[[names[one.name]]] for one in inputs]
     if len(columns) != len(inputs):
         raise ValueError(f"The model has {len(inputs)} inputs, X has {len(columns)} columns.")
-    return {one.name: _as_tensor(x, one.type) for one, x in zip(inputs, columns, strict=True)}
+    return {
+        one.name: _as_tensor(x, one.name, one.type)
+        for one, x in zip(inputs, columns, strict=True)
+    }
 
 
-def _as_tensor(x, kind):
+def _as_tensor(x, name, kind):
     """Return columns as an array of a type that onnxruntime calls ``kind``."""
     if kind == "tensor(string)":
         values = np.asarray(x, dtype=object)
         text = [value if isinstance(value, str) else "" for value in values.ravel()]
         return np.array(text, dtype=object).reshape(values.shape)
-    name = kind.removeprefix("tensor(").removesuffix(")")
-    return np.asarray(x, dtype={"float": "float32", "double": "float64"}.get(name, name))
+    dtype = kind.removeprefix("tensor(").removesuffix(")")
+    dtype = np.dtype({"float": "float32", "double": "float64"}.get(dtype, dtype))
+    values = np.asarray(x, dtype=None if dtype.kind in "iub" else dtype)
+    if dtype.kind in "iub" and values.dtype.kind not in "iub":
+        raise ValueError(
+            f"The input {name!r} of the model takes {dtype.name}, which has no missing values, "
+            f"but got {values.dtype.name}. Export the estimator with rows in which this column "
+            "is float64."
+        )
+    return values.astype(dtype, copy=False)
 
 
 # The model.
