@@ -64,7 +64,9 @@ class Tensor:
     """A value in a graph. What is computed from it becomes a node.
 
     Arithmetic takes tensors, numbers and arrays; the latter two become constants of the
-    tensor's type. Operators keep to the forms that they have from opset 13 on.
+    tensor's type. Operators keep to the forms that they have from opset 13 on. Older runtimes
+    fuse z * Sigmoid(z), and a transpose with the product that follows, into operators that they
+    lack in float64, so neither is used.
     """
 
     graph: Graph
@@ -118,9 +120,9 @@ class Tensor:
         """Return the values in another shape; 0 stands for the axis that was there."""
         return self.op("Reshape", self._indices(shape))
 
-    def transpose(self, *axes):
-        """Return the values with other axes."""
-        return self.op("Transpose", perm=axes)
+    def einsum(self, equation, other):
+        """Return sums of products, as numpy.einsum has them."""
+        return self.op("Einsum", other, equation=equation)
 
     def columns(self, start, stop):
         """Return a slice of the last axis."""

@@ -55,8 +55,8 @@ def _ensemble_dense(layer, params, x, width):
 
 def _ensemble_head(layer, params, x, width):
     n_members, n_inputs, _ = params.weight.shape
-    members = x.reshape(0, n_members, n_inputs).transpose(1, 0, 2) @ params.weight
-    raw = members.transpose(1, 0, 2) + params.bias
+    members = x.reshape(0, n_members, n_inputs)
+    raw = members.einsum("nmi,mij->nmj", params.weight) + params.bias
     return raw.reshape(0, layer.n_outputs(width))
 
 
@@ -80,9 +80,10 @@ def _embedding(layer, params, x, width):
 
 def _periodic(layer, params, x, width):
     column = x.reshape(0, width, 1)
-    wave = ((column * params.frequency + params.phase) * (2 * math.pi)).op("Cos")
-    # One product for each input column.
-    mapped = (wave.transpose(1, 0, 2) @ params.map).transpose(1, 0, 2) + params.offset
+    # The cosine as a sine a quarter turn ahead, which older runtimes have in float64 too.
+    turns = column * params.frequency + (params.phase + 0.25)
+    wave = (turns * (2 * math.pi)).op("Sin")
+    mapped = wave.einsum("ndk,dks->nds", params.map) + params.offset
     return x.graph.concat([column, mapped], axis=2).reshape(0, layer.n_outputs(width))
 
 

@@ -287,6 +287,7 @@ def _model(onnx, name, graph, columns, outputs, opset):
             node.op_type,
             node.inputs,
             [node.output],
+            name=node.output,
             domain=node.domain,
             **{key: onnx_attribute(value) for key, value in node.attributes.items()},
         )

@@ -38,7 +38,7 @@ def _selu(rule, z):
 
 
 def _silu(rule, z):
-    return z * z.op("Sigmoid")
+    return z * ((z * 0.5).op("Tanh") * 0.5 + 0.5)
 
 
 def _gelu(rule, z):
