@@ -1,6 +1,7 @@
 """What the two estimators share: ``fit``, ``partial_fit`` and what a fitted network shows."""
 
 import copy
+import inspect
 import warnings
 from abc import ABCMeta, abstractmethod
 
@@ -313,6 +314,10 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 InconsistentVersionWarning(type(self).__name__, made_by, __version__),
                 stacklevel=2,
             )
+            # Parameters that the other version did not have.
+            parameters = inspect.signature(type(self)).parameters
+            defaults = {k: v.default for k, v in parameters.items() if v.default is not v.empty}
+            state = {**defaults, **state}
         super().__setstate__(state)
 
     # What a fitted network shows.

@@ -118,6 +118,16 @@ def test_other_version_warns(monkeypatch, fitted, version):
     assert warning.message.current_version == sknet.__version__
 
 
+def test_parameters_that_came_later_have_their_defaults(fitted):
+    state = fitted.__getstate__()
+    del state["ema_decay"], state["_sknet_version"]
+    loaded = type(fitted).__new__(type(fitted))
+    with pytest.warns(InconsistentVersionWarning, match="0.1.0 or before"):
+        loaded.__setstate__(state)
+    assert loaded.ema_decay is type(fitted)().ema_decay
+    assert loaded.max_iter == 1
+
+
 def test_unfitted_ones_carry_their_version_too(problem):
     assert problem.cls().__getstate__()["_sknet_version"] == sknet.__version__
 

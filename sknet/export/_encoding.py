@@ -48,7 +48,7 @@ def encode(estimator, inputs):
 
 
 def precision(estimator, inputs):
-    """Return the type of predictions: float32 if all numeric columns have it, else float64."""
+    """Return the type of predictions: float32 if all numeric columns fit it, else float64."""
     numeric, _, _ = _kinds_of_columns(estimator)
     return _Columns(inputs).precision(numeric)
 
@@ -77,9 +77,10 @@ class _Columns:
                 yield one, inside
 
     def precision(self, positions):
-        """Return float32 if all of these columns have it, else float64."""
-        dtypes = {one.tensor.dtype for one, _ in self._by_input(positions)}
-        return np.dtype(np.float32 if dtypes == {np.dtype(np.float32)} else np.float64)
+        """Return float32 if all of these columns fit it, else float64."""
+        dtypes = [one.tensor.dtype for one, _ in self._by_input(positions)]
+        common = np.result_type(*dtypes) if dtypes else None
+        return np.dtype(np.float32 if common == np.float32 else np.float64)
 
     def numbers(self, positions):
         """Return numeric columns side by side, in one precision."""

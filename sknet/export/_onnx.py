@@ -61,7 +61,8 @@ def to_onnx(estimator, X=None, *, initial_types=None, target_opset=None):
         With the outputs "label" and "probabilities", or "variable" of shape
         (n_rows, n_outputs). Labels are text or int64, also for booleans and for floats, which
         as classes are whole numbers. Probabilities and numbers are float32 where all numeric
-        inputs are, else float64.
+        inputs are, else float64. Where a column has an output's name, the output gets a 1 at
+        its end, as with skl2onnx.
 
     Raises
     ------
@@ -94,15 +95,24 @@ def to_onnx(estimator, X=None, *, initial_types=None, target_opset=None):
     graph = Graph()
     inputs = [Input(Tensor(graph, one.name, one.dtype), one.n_columns) for one in columns]
     outputs = write_predictions(estimator, inputs, precision(estimator, inputs))
+    outputs = {_free_name(name, columns): output for name, output in outputs.items()}
     for name, output in outputs.items():
         output.tensor.op("Identity", output=name)
     return _model(onnx, type(estimator).__name__, graph, columns, outputs, opset)
 
 
+def _free_name(name, columns):
+    """Return an output's name, made longer where an input has it."""
+    taken = {one.name for one in columns}
+    while name in taken:
+        name += "1"
+    return name
+
+
 def _check_opset(target_opset, newest):
     if target_opset is None:
         return min(DEFAULT_OPSET, newest)
-    if not OLDEST_OPSET <= target_opset <= newest:
+    if target_opset not in range(OLDEST_OPSET, newest + 1):
         raise ValueError(
             f"target_opset must be from {OLDEST_OPSET} to {newest}, the newest that the "
             f"installed onnx knows, got {target_opset!r}."

@@ -147,7 +147,7 @@ def test_text_where_level_numbers_were(fitted, frame):
         to_onnx(fitted, frame.assign(grade="1"))
 
 
-@pytest.mark.parametrize("opset", [0, 12, 1000])
+@pytest.mark.parametrize("opset", [0, 12, 14.5, 1000])
 def test_opset(fitted, opset):
     newest = onnx.defs.onnx_opset_version()
     message = f"target_opset must be from 13 to {newest}.*got {opset}"

@@ -319,6 +319,22 @@ def test_any_number_of_rows(make, frame, numbers):
 # The model.
 
 
+def test_columns_with_the_names_of_outputs(make, run, frame, numbers):
+    X = frame[["price", "count", "color"]]
+    X.columns = ["label", "probabilities", "variable"]
+    model = to_onnx(make(NNClassifier).fit(X, numbers > 0), X)
+    assert list(run(model, X)) == ["label1", "probabilities1"]
+    assert list(run(to_onnx(make(NNRegressor).fit(X, numbers), X), X)) == ["variable1"]
+
+
+def test_narrow_columns_of_a_frame(make, run, frame, numbers):
+    X = frame[["price", "count"]].astype({"price": np.float32, "count": np.int16})
+    network = make(NNRegressor).fit(X, numbers)
+    outputs = run(to_onnx(network, X), X)
+    assert outputs["variable"].dtype == network.predict(X).dtype == np.float32
+    assert_agrees(outputs, network, X)
+
+
 @pytest.mark.parametrize("opset", [13, 15, 18, 21])
 def test_opsets(make, run, frame, numbers, opset):
     network = make(
