@@ -1,6 +1,7 @@
 """Fitted networks outside of the process that made them: ONNX and skops."""
 
-from sknet.export._onnx import onnx_inputs, to_onnx
+from sknet.export._columns import onnx_inputs
+from sknet.export._onnx import to_onnx
 from sknet.export._skl2onnx import register
 from sknet.export._skops import SKOPS_TRUSTED
 

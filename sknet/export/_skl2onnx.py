@@ -4,6 +4,7 @@ import numpy as np
 
 from sknet._extras import require
 from sknet.classifier import NNClassifier
+from sknet.export._columns import check_n_columns
 from sknet.export._encoding import Input, precision
 from sknet.export._estimators import (
     check_exportable,
@@ -15,7 +16,6 @@ from sknet.export._graph import Graph, Tensor
 from sknet.export._onnx import (
     ML_OPSET,
     OLDEST_OPSET,
-    check_n_columns,
     onnx_attribute,
     onnx_type,
 )

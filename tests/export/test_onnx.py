@@ -212,6 +212,14 @@ def test_holes_without_scaling(make, run):
     assert_agrees(run(to_onnx(network), X), network, X, 1e-9)
 
 
+def test_the_other_byte_order(make, run):
+    X, y = load_diabetes(return_X_y=True)
+    other = X.astype(X.dtype.newbyteorder())
+    network = make(NNRegressor).fit(other, y)
+    for model in [to_onnx(network), to_onnx(network, other)]:
+        assert_agrees(run(model, X), network, X, 1e-9)
+
+
 def test_large_offsets_need_doubles(make, run, frame, numbers):
     # A float32 has steps of 1/16 around a million, a sixteenth of the column's spread.
     X = frame[["year"]].to_numpy()
