@@ -1,6 +1,7 @@
 """What the two estimators share: ``fit``, ``partial_fit`` and what a fitted network shows."""
 
 import copy
+import inspect
 import warnings
 from abc import ABCMeta, abstractmethod
 from types import SimpleNamespace
@@ -22,8 +23,10 @@ from sknet._fitting import (
     split_off_validation,
 )
 from sknet._monitoring import CallbackObserver
+from sknet._version import __version__
 from sknet.data.batches import stack_rows
 from sknet.data.encoding import TableEncoder
+from sknet.exceptions import InconsistentVersionWarning
 from sknet.nn.network import Workspace
 from sknet.nn.training import best_epoch
 
@@ -305,6 +308,26 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         raw = (self._network.forward(self._params, batch.X, workspace) for batch in blocks)
         finished = (finish(block.astype(np.float64)) for block in raw)
         return stack_rows(finished, X.shape[0], X.dtype)
+
+    # On disk.
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_sknet_version": __version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        # 0.1.0 did not note it.
+        made_by = state.pop("_sknet_version", "0.1.0 or before")
+        if made_by != __version__:
+            warnings.warn(
+                InconsistentVersionWarning(type(self).__name__, made_by, __version__),
+                stacklevel=2,
+            )
+            # Parameters that the other version did not have.
+            parameters = inspect.signature(type(self)).parameters
+            defaults = {k: v.default for k, v in parameters.items() if v.default is not v.empty}
+            state = {**defaults, **state}
+        super().__setstate__(state)
 
     # What a fitted network shows.
 

@@ -20,7 +20,7 @@ class Columns(Layer):
     parts: tuple[tuple[int, Layer | None], ...]
 
     def n_outputs(self, n_inputs):
-        return sum(stop - start for _, _, (start, stop), _ in self._walk())
+        return sum(stop - start for _, _, (start, stop), _ in self.walk())
 
     def parameters(self, n_inputs):
         return {
@@ -40,31 +40,31 @@ class Columns(Layer):
         return {**inner, "out": self.n_outputs(n_inputs), "delta": n_inputs}
 
     def initialize(self, params, rng, X):
-        for i, columns, _, layer in self._walk():
+        for i, columns, _, layer in self.walk():
             if layer is not None:
                 part = None if X is None else X[:, slice(*columns)]
-                layer.initialize(_named(vars(params), i), rng, part)
+                layer.initialize(named(vars(params), i), rng, part)
 
     def forward(self, params, x, buffers, rng=None):
-        for i, columns, outputs, layer in self._walk():
+        for i, columns, outputs, layer in self.walk():
             part = x[:, slice(*columns)]
             if layer is not None:
-                inner = vars(_named(buffers, i))
-                part = layer.forward(_named(vars(params), i), part, inner, rng)
+                inner = vars(named(buffers, i))
+                part = layer.forward(named(vars(params), i), part, inner, rng)
             buffers["out"][:, slice(*outputs)] = part
         return buffers["out"]
 
     def backward(self, params, grads, x, delta, buffers):
         wanted = buffers.get("delta")
-        for i, columns, outputs, layer in self._walk():
+        for i, columns, outputs, layer in self.walk():
             part = np.ascontiguousarray(delta[:, slice(*outputs)])
             if layer is not None:
-                inner = vars(_named(buffers, i))
+                inner = vars(named(buffers, i))
                 if wanted is None:
                     inner.pop("delta", None)
                 part = layer.backward(
-                    _named(vars(params), i),
-                    _named(vars(grads), i),
+                    named(vars(params), i),
+                    named(vars(grads), i),
                     x[:, slice(*columns)],
                     part,
                     inner,
@@ -73,7 +73,7 @@ class Columns(Layer):
                 wanted[:, slice(*columns)] = part
         return wanted
 
-    def _walk(self):
+    def walk(self):
         """Yield number, input columns, output columns and layer of each part."""
         start = out = 0
         for i, (width, layer) in enumerate(self.parts):
@@ -82,7 +82,7 @@ class Columns(Layer):
             start, out = start + width, out + out_width
 
 
-def _named(items, i):
+def named(items, i):
     """Return the entries of part ``i``."""
     prefix = f"{i}."
     return SimpleNamespace(
@@ -234,7 +234,7 @@ class PiecewiseLinear(ColumnEmbedding):
     def buffers(self, n_inputs):
         return {"out": self.n_outputs(n_inputs), "delta": n_inputs}
 
-    def _bins(self, dtype):
+    def bins(self, dtype):
         """Return for each output: its column, bin's start, 1 / width, and limits."""
         n_bins = self.output_counts(len(self.edges))
         column = np.repeat(np.arange(len(self.edges)), n_bins)
@@ -247,7 +247,7 @@ class PiecewiseLinear(ColumnEmbedding):
         return column, low, 1 / width, smallest, largest
 
     def forward(self, params, x, buffers, rng=None):
-        column, low, inverse_width, smallest, largest = self._bins(x.dtype)
+        column, low, inverse_width, smallest, largest = self.bins(x.dtype)
         out = np.take(x, column, axis=1, out=buffers["out"], mode="clip")
         out -= low
         out *= inverse_width
@@ -257,7 +257,7 @@ class PiecewiseLinear(ColumnEmbedding):
     def backward(self, params, grads, x, delta, buffers):
         if "delta" not in buffers:
             return None
-        column, _, inverse_width, smallest, largest = self._bins(x.dtype)
+        column, _, inverse_width, smallest, largest = self.bins(x.dtype)
         inside = (buffers["out"] > smallest) & (buffers["out"] < largest)
         delta = delta * inside * inverse_width
         starts = np.searchsorted(column, np.arange(len(self.edges)))

@@ -1,6 +1,6 @@
 """A stack of layers over one flat parameter vector."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import groupby
 from math import prod
@@ -48,6 +48,10 @@ class Network:
     layers: tuple[Layer, ...]
     n_inputs: int
     n_members: int = 1
+
+    def __getstate__(self):
+        # Without the layout, which follows from the fields.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def widths(self):

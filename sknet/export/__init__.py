@@ -1,0 +1,8 @@
+"""Fitted networks outside of the process that made them: ONNX and skops."""
+
+from sknet.export._columns import onnx_inputs
+from sknet.export._onnx import to_onnx
+from sknet.export._skl2onnx import register
+from sknet.export._skops import SKOPS_TRUSTED
+
+__all__ = ["SKOPS_TRUSTED", "onnx_inputs", "register", "to_onnx"]

@@ -1,0 +1,135 @@
+"""A converter for skl2onnx, so that pipelines with a network in them can be converted."""
+
+import numpy as np
+
+from sknet._extras import require
+from sknet.classifier import NNClassifier
+from sknet.export._columns import check_n_columns
+from sknet.export._encoding import Input, precision
+from sknet.export._estimators import (
+    check_exportable,
+    label_dtype,
+    n_columns,
+    write_predictions,
+)
+from sknet.export._graph import Graph, Tensor
+from sknet.export._onnx import (
+    ML_OPSET,
+    OLDEST_OPSET,
+    onnx_attribute,
+    onnx_type,
+)
+from sknet.regressor import NNRegressor
+
+#: Options of skl2onnx that the classifier has, and their values. skl2onnx itself needs "nocl".
+CLASSIFIER_OPTIONS = {
+    "zipmap": [True, False, "columns"],
+    "output_class_labels": [False, True],
+    "nocl": [False],
+}
+
+
+def register():
+    """Make skl2onnx know the estimators, in pipelines and wherever else it meets them.
+
+    Call it once in a process, before ``skl2onnx.to_onnx``; importing :mod:`sknet.export` alone
+    changes nothing. The classifier has skl2onnx's options ``zipmap`` (with True, the default,
+    probabilities are float32) and ``output_class_labels``.
+
+    Raises
+    ------
+    ImportError
+        If the package skl2onnx is missing.
+
+    Examples
+    --------
+    >>> import skl2onnx
+    >>> import sknet.export
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sknet import NNClassifier
+    >>> sknet.export.register()
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = NNClassifier((8,), max_iter=20, learning_rate="cosine", random_state=0)
+    >>> pipeline = make_pipeline(StandardScaler(), network).fit(X, y)
+    >>> model = skl2onnx.to_onnx(pipeline, X[:1], options={"zipmap": False})
+    >>> [output.name for output in model.graph.output]
+    ['label', 'probabilities']
+    """
+    skl2onnx = require("skl2onnx", "onnx")
+    for cls, options in [(NNClassifier, CLASSIFIER_OPTIONS), (NNRegressor, None)]:
+        skl2onnx.update_registered_converter(
+            cls, f"Sknet{cls.__name__}", _set_output_types, _convert, options=options
+        )
+
+
+def _set_output_types(operator):
+    """Tell skl2onnx the types and shapes of the outputs, before the conversion."""
+    estimator = operator.raw_operator
+    check_exportable(estimator)
+    inputs = _inputs(operator)
+    check_n_columns(estimator, sum(one.n_columns for one in inputs))
+    n_rows = operator.inputs[0].type.shape[0]
+    dtype = precision(estimator, inputs)
+    if isinstance(estimator, NNClassifier):
+        shape = [n_rows]
+        if estimator._target.kind == "multilabel":
+            shape.append(n_columns(estimator))
+        operator.outputs[0].type = _tensor_type(label_dtype(estimator))(shape)
+        options = operator.scope_inst.get_options(estimator, {"zipmap": True})
+        if options["zipmap"] is True:
+            # The operator that makes a dictionary of each row takes float32 alone.
+            dtype = np.dtype(np.float32)
+    operator.outputs[-1].type = _tensor_type(dtype)([n_rows, n_columns(estimator)])
+
+
+def _tensor_type(dtype):
+    """Return skl2onnx's class for tensors of a dtype."""
+    types = require("skl2onnx.common.data_types", "onnx")
+    names = {"float32": "Float", "float64": "Double", "int64": "Int64", "object": "String"}
+    return getattr(types, f"{names[dtype.name]}TensorType")
+
+
+def _dtype(variable):
+    """Return the dtype of one of skl2onnx's variables."""
+    onnx = require("onnx", "onnx")
+    return onnx.helper.tensor_dtype_to_np_dtype(
+        variable.type.to_onnx_type().tensor_type.elem_type
+    )
+
+
+def _inputs(operator, graph=None):
+    """Return the operator's inputs."""
+    return [
+        Input(Tensor(graph, one.full_name, _dtype(one)), one.type.shape[1])
+        for one in operator.inputs
+    ]
+
+
+def _convert(scope, operator, container):
+    """Hand the operators of an estimator over to skl2onnx."""
+    if container.target_opset < OLDEST_OPSET:
+        raise ValueError(
+            f"target_opset must be {OLDEST_OPSET} at least for networks of sknet, got "
+            f"{container.target_opset}."
+        )
+    estimator = operator.raw_operator
+    graph = Graph(scope.get_unique_variable_name)
+    dtype = _dtype(operator.outputs[-1])
+    outputs = write_predictions(estimator, _inputs(operator, graph), dtype)
+    for output, variable in zip(outputs.values(), operator.outputs, strict=True):
+        output.tensor.op("Identity", output=variable.full_name)
+    for name, value in graph.constants.items():
+        container.add_initializer(name, onnx_type(value.dtype), value.shape, value.ravel())
+    for node in graph.nodes:
+        attributes = {key: onnx_attribute(value) for key, value in node.attributes.items()}
+        container.add_node(
+            node.op_type,
+            node.inputs,
+            node.output,
+            op_domain=node.domain,
+            op_version=ML_OPSET if node.domain else None,
+            name=scope.get_unique_operator_name(node.op_type),
+            **attributes,
+        )

@@ -1,0 +1,43 @@
+"""What a file of skops may hold of sknet."""
+
+from sknet._fitting import Run
+from sknet.classifier import NNClassifier
+from sknet.data.encoding import Category, TableEncoder
+from sknet.data.tables import TableReader
+from sknet.data.targets import ClassTarget, RegressionTarget
+from sknet.export._layers import LAYERS
+from sknet.export._operators import ACTIVATIONS, INVERSE_LINKS
+from sknet.nn.network import Network
+from sknet.nn.optimizers import OPTIMIZERS
+from sknet.nn.schedules import SCHEDULES
+from sknet.nn.training import TrainingState
+from sknet.regressor import NNRegressor
+
+_CLASSES = [
+    NNClassifier,
+    NNRegressor,
+    # The encoders of X and y.
+    TableReader,
+    TableEncoder,
+    Category,
+    ClassTarget,
+    RegressionTarget,
+    # The network, its layers and rules.
+    Network,
+    *LAYERS,
+    *ACTIVATIONS,
+    *INVERSE_LINKS,
+    # Rules that are given as objects.
+    *OPTIMIZERS.values(),
+    *SCHEDULES.values(),
+    # What partial_fit goes on with.
+    Run,
+    TrainingState,
+]
+
+#: Names of the types of sknet that an estimator may consist of, for
+#: ``skops.io.load(file, trusted=SKOPS_TRUSTED)``: the two estimators, the encoders of X and y,
+#: the network with the layers, activations and losses that sknet brings, optimizers and
+#: schedules, and what ``partial_fit`` goes on with. They are plain values; loading one
+#: runs no code that the file brings. Classes of your own must be trusted by you.
+SKOPS_TRUSTED = sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in _CLASSES)

@@ -1,0 +1,220 @@
+"""What cannot be exported is said before any work, with what is wrong and how to mend it."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import onnxruntime
+import pandas as pd
+import pytest
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+
+from sknet import NNClassifier, NNRegressor
+from sknet.export import onnx_inputs, register, to_onnx
+from sknet.nn.activations import Activation, ReLU
+from sknet.nn.losses import BinaryLogLoss, SquaredError
+
+
+@pytest.fixture
+def fitted(make, frame, numbers):
+    return make(NNRegressor).fit(frame, numbers)
+
+
+@pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
+def test_not_fitted(cls):
+    with pytest.raises(NotFittedError, match=f"{cls.__name__} instance is not fitted"):
+        to_onnx(cls())
+
+
+@pytest.mark.parametrize("other", [LinearRegression(), make_pipeline(NNRegressor()), "a", None])
+def test_other_things(other):
+    expected = rf"got {type(other).__name__}\. For a pipeline.*register\(\).*skl2onnx"
+    with pytest.raises(TypeError, match=expected):
+        to_onnx(other)
+
+
+@dataclass(frozen=True)
+class Square(Activation):
+    power: float = 2.0
+
+    def forward(self, z, a):
+        np.multiply(z, z, out=a)
+
+    def backward(self, z, a, delta):
+        delta *= 2
+
+
+class MyReLU(ReLU):
+    def forward(self, z, a):
+        np.maximum(z, 0.1, out=a)
+
+
+class MyError(SquaredError):
+    def inverse_link(self, raw):
+        return 2 * raw
+
+
+class MyLogLoss(BinaryLogLoss):
+    pass
+
+
+@pytest.mark.parametrize(
+    "activation, named", [(Square(), r"Square\(power=2.0\)"), (MyReLU(), r"MyReLU\(\)")]
+)
+def test_a_users_own_activation(make, activation, named):
+    X, y = load_diabetes(return_X_y=True)
+    network = make(NNRegressor, (4, 4), ["relu", activation]).fit(X, y)
+    message = f"The activation {named} has no counterpart in ONNX operators.*ReLU.*joblib"
+    with pytest.raises(NotImplementedError, match=message):
+        to_onnx(network)
+
+
+@pytest.mark.parametrize("cls, loss", [(NNRegressor, MyError()), (NNClassifier, MyLogLoss())])
+def test_a_users_own_loss(make, cls, loss):
+    X, y = load_diabetes(return_X_y=True)
+    network = make(cls, loss=loss).fit(X, y > 100 if cls is NNClassifier else y)
+    message = rf"The loss {type(loss).__name__}\(\) has no counterpart.*HalfPoisson"
+    with pytest.raises(NotImplementedError, match=message):
+        to_onnx(network)
+
+
+def test_wrong_columns(fitted, frame):
+    with pytest.raises(ValueError, match=r"(?s)feature names.*model"):
+        to_onnx(fitted, frame.drop(columns="model"))
+    with pytest.raises(ValueError, match=r"(?s)feature names.*colour"):
+        to_onnx(fitted, frame.rename(columns={"color": "colour"}))
+    with pytest.raises(ValueError, match=r"(?s)feature names"):
+        to_onnx(fitted, frame[frame.columns[::-1]])
+
+
+def test_wrong_number_of_columns(make):
+    X, y = load_diabetes(return_X_y=True)
+    network = make(NNRegressor).fit(X, y)
+    with pytest.raises(ValueError, match="9 features, but NNRegressor is expecting 10"):
+        to_onnx(network, X[:, :9])
+    kind = onnx.helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, [None, 9])
+    with pytest.raises(ValueError, match="9 columns in all, but NNRegressor was fitted to 10"):
+        to_onnx(network, initial_types=[("X", kind)])
+
+
+@pytest.mark.parametrize("shape", [[None], [None, None], [None, 5, 2]])
+def test_shapeless_initial_types(make, shape):
+    X, y = load_diabetes(return_X_y=True)
+    kind = onnx.helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, shape)
+    with pytest.raises(ValueError, match="type of the input 'X' must have two dimensions"):
+        to_onnx(make(NNRegressor).fit(X, y), initial_types=[("X", kind)])
+
+
+def test_rows_and_types_at_once(make):
+    X, y = load_diabetes(return_X_y=True)
+    with pytest.raises(ValueError, match="X and initial_types both say"):
+        to_onnx(make(NNRegressor).fit(X, y), X, initial_types=[])
+
+
+def test_columns_with_one_name(make):
+    X, y = load_diabetes(return_X_y=True)
+    network = make(NNRegressor).fit(X[:, :2], y)
+    with pytest.raises(ValueError, match=r"Columns of X have the same name: \['a'\]"):
+        to_onnx(network, pd.DataFrame(X[:, :2], columns=["a", "a"]))
+
+
+def test_text_where_numbers_were(fitted, frame):
+    X = frame.assign(year=frame["year"].astype(str))
+    message = r"columns \['year', .* have text where training had numbers"
+    with pytest.raises(ValueError, match=message):
+        to_onnx(fitted, X)
+
+
+def test_numbers_where_text_was(fitted, frame):
+    message = (
+        r"columns \['color'\] the inputs of the model have numbers where training had text"
+    )
+    with pytest.raises(ValueError, match=message):
+        to_onnx(fitted, frame.assign(color=1.0))
+
+
+def test_text_where_level_numbers_were(fitted, frame):
+    message = (
+        r"columns \['grade'\] the inputs of the model have text where training had numbers"
+    )
+    with pytest.raises(ValueError, match=message):
+        to_onnx(fitted, frame.assign(grade="1"))
+
+
+@pytest.mark.parametrize("opset", [0, 12, 14.5, 1000])
+def test_opset(fitted, opset):
+    newest = onnx.defs.onnx_opset_version()
+    message = f"target_opset must be from 13 to {newest}.*got {opset}"
+    with pytest.raises(ValueError, match=message):
+        to_onnx(fitted, target_opset=opset)
+
+
+# Rows for a session.
+
+
+@pytest.fixture
+def session(fitted, frame):
+    return onnxruntime.InferenceSession(to_onnx(fitted, frame).SerializeToString())
+
+
+def test_inputs_without_a_column(session, frame):
+    with pytest.raises(ValueError, match=r"needs the columns \['color', 'model'\]"):
+        onnx_inputs(session, frame.drop(columns=["color", "model"]))
+
+
+def test_inputs_of_another_number(session, frame):
+    with pytest.raises(ValueError, match="has 8 inputs, X has 3 columns"):
+        onnx_inputs(session, frame.to_numpy()[:, :3])
+
+
+def test_holes_among_integers(session, frame):
+    X = frame.assign(count=frame["count"].astype(float))
+    message = "input 'count' of the model takes int64, which has no missing values.*float64"
+    with pytest.raises(ValueError, match=message):
+        onnx_inputs(session, X)
+
+
+def test_inputs_of_a_list():
+    session = SimpleNamespace(
+        get_inputs=lambda: [SimpleNamespace(name="X", type="tensor(float)")]
+    )
+    (array,) = onnx_inputs(session, [[1.0, 2.0]]).values()
+    assert array.dtype == np.float32
+
+
+# Missing packages.
+
+
+@pytest.mark.parametrize(
+    "package, call",
+    [
+        (
+            "onnx",
+            lambda: to_onnx(NNClassifier((2,), max_iter=1).fit(*load_iris(return_X_y=True))),
+        ),
+        ("skl2onnx", register),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_missing_extra_is_named(monkeypatch, package, call):
+    monkeypatch.setitem(sys.modules, package, None)
+    message = rf'needs the package {package}, .* pip install "sknet\[onnx\]"'
+    with pytest.raises(ImportError, match=message):
+        call()
+
+
+def test_optional_packages_are_not_imported_unasked():
+    code = (
+        "import sys, sknet, sknet.export\n"
+        "print({'onnx', 'skl2onnx', 'onnxruntime', 'skops'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"

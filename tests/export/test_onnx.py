@@ -1,0 +1,381 @@
+"""onnxruntime predicts what the estimator predicts."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pandas as pd
+import polars
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
+
+from sknet import NNClassifier, NNRegressor
+from sknet.export import onnx_inputs, to_onnx
+from sknet.export._layers import LAYERS as ONNX_LAYERS
+from sknet.export._operators import ACTIVATIONS as ONNX_ACTIVATIONS
+from sknet.export._operators import INVERSE_LINKS
+from sknet.nn.activations import ACTIVATIONS, LeakyReLU
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, ColumnEmbedding
+from sknet.nn.ensembles import EnsembleLayer
+from sknet.nn.layers import LAYERS, Layer
+from sknet.nn.losses import LOSSES
+
+REGRESSION_LOSSES = [name for name, loss in LOSSES.items() if loss.task == "regression"]
+
+
+def assert_agrees(outputs, estimator, X, tolerance=1e-5):
+    """Hold outputs against predictions: probabilities, or numbers relative to their spread."""
+    if isinstance(estimator, NNClassifier):
+        expected = estimator.predict_proba(X)
+        assert_allclose(outputs["probabilities"], expected, rtol=0, atol=tolerance)
+        # A label may differ only where two classes are equally probable up to rounding.
+        if estimator._target.kind != "multilabel":
+            first, second = np.sort(expected, axis=1).T[[-1, -2]]
+            clear = first - second > tolerance
+            assert clear.mean() > 0.9
+            assert_array_equal(outputs["label"][clear], estimator.predict(X)[clear])
+        else:
+            clear = np.abs(expected - 0.5) > tolerance
+            assert_array_equal(outputs["label"][clear], estimator.predict(X)[clear])
+    else:
+        expected = estimator.predict(X)
+        expected = expected.reshape(len(expected), -1)
+        assert outputs["variable"].shape == expected.shape
+        spread = np.std(expected)
+        assert spread > 0
+        assert_allclose(outputs["variable"], expected, rtol=0, atol=tolerance * spread)
+
+
+# The registries.
+
+
+@pytest.mark.parametrize(
+    "registry, table",
+    [
+        (ACTIVATIONS, ONNX_ACTIVATIONS),
+        (LOSSES, INVERSE_LINKS),
+        (LAYERS, ONNX_LAYERS),
+        (NUMERIC_EMBEDDINGS, ONNX_LAYERS),
+    ],
+)
+def test_every_registered_rule_has_a_counterpart(registry, table):
+    assert set(registry.values()) <= set(table)
+
+
+def test_every_layer_of_the_package_has_a_counterpart():
+    def subclasses(cls):
+        return {cls}.union(*(subclasses(one) for one in cls.__subclasses__()))
+
+    layers = {cls for cls in subclasses(Layer) if cls.__module__.startswith("sknet.")}
+    assert layers - {Layer, ColumnEmbedding, EnsembleLayer} == set(ONNX_LAYERS)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float64", 1e-7)])
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, LeakyReLU(0.3)])
+def test_activations(make, run, activation, dtype, tolerance):
+    X, y = load_diabetes(return_X_y=True)
+    network = make(NNRegressor, (8, 4), activation, dtype=dtype).fit(X, y)
+    # Large weights reach the far ends of the functions.
+    network._params *= 4
+    assert_agrees(run(to_onnx(network), X), network, X, tolerance)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("loss", REGRESSION_LOSSES)
+def test_losses_of_regression(make, run, frame, numbers, loss, members):
+    y = np.exp(numbers) if LOSSES[loss].domain != "any number" else 1e4 + 100 * numbers
+    network = make(NNRegressor, loss=loss, n_members=members).fit(frame, y)
+    assert_agrees(run(to_onnx(network), frame), network, frame, 1e-9)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_several_quantiles_do_not_cross(make, run, frame, numbers, members):
+    network = make(NNRegressor, loss="quantile", quantile=[0.1, 0.5, 0.9], n_members=members)
+    network.fit(frame, numbers)
+    outputs = run(to_onnx(network), frame)
+    assert_agrees(outputs, network, frame, 1e-9)
+    assert (np.diff(outputs["variable"], axis=1) >= 0).all()
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_multioutput(make, run, frame, numbers, members):
+    y = np.column_stack([numbers, 1000 * numbers**2, -numbers])
+    network = make(NNRegressor, n_members=members).fit(frame, y)
+    assert_agrees(run(to_onnx(network), frame), network, frame, 1e-9)
+
+
+CLASSES = {
+    "binary": np.array([0, 1]),
+    "multiclass": np.array([3, 5, 9]),
+    "text": np.array(["ash", "beech", "cedar"]),
+    "text_objects": np.array(["ash", "beech"], dtype=object),
+    "booleans": np.array([False, True]),
+    "floats": np.array([0.0, 1.0, 2.0]),
+    "negative": np.array([-1, 1]),
+    "one": np.array([4]),
+}
+
+
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("classes", CLASSES.values(), ids=CLASSES)
+def test_classes(make, run, frame, numbers, classes, members):
+    place = np.digitize(
+        numbers, np.quantile(numbers, np.arange(1, classes.size) / classes.size)
+    )
+    network = make(NNClassifier, n_members=members).fit(frame, classes[place])
+    outputs = run(to_onnx(network), frame)
+    if classes.size > 1:
+        assert_agrees(outputs, network, frame, 1e-9)
+    assert_array_equal(outputs["label"], network.predict(frame))
+    assert outputs["label"].dtype == (object if classes.dtype.kind in "OU" else np.int64)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_multilabel(make, run, frame, numbers, members):
+    y = np.column_stack([numbers > 0, numbers > 1, numbers < -1]).astype(int)
+    network = make(NNClassifier, n_members=members).fit(frame, y)
+    outputs = run(to_onnx(network), frame)
+    assert_agrees(outputs, network, frame, 1e-9)
+    assert outputs["label"].shape == y.shape
+
+
+def test_probabilities_are_no_certainties(make, run):
+    X, y = load_iris(return_X_y=True)
+    network = make(NNClassifier).fit(X, y)
+    network._params *= 1000
+    for dtype in [np.float32, np.float64]:
+        proba = run(to_onnx(network, X.astype(dtype)), X)["probabilities"]
+        assert proba.dtype == dtype
+        assert 0 < proba.min() and proba.max() < 1
+        assert_allclose(proba, network.predict_proba(X.astype(dtype)), atol=1e-6, rtol=0)
+
+
+# The layers, in all combinations of what comes before and after.
+
+
+@pytest.mark.parametrize("sizes", [(), (12,), (16, 12, 10)])
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("normalization", [None, "layer"])
+@pytest.mark.parametrize("embedding", [None, *NUMERIC_EMBEDDINGS])
+def test_layers(
+    make, run, frame, numbers, later_rows, sizes, members, normalization, embedding
+):
+    network = make(
+        NNRegressor,
+        sizes,
+        n_members=members,
+        normalization=normalization,
+        numeric_embedding=embedding,
+        dropout=0.1,
+        ema_decay=0.9,
+    ).fit(frame, numbers)
+    assert_agrees(run(to_onnx(network), later_rows), network, later_rows, 1e-9)
+    model = to_onnx(network.set_params(dtype="float32").fit(frame, numbers))
+    assert_agrees(run(model, later_rows), network, later_rows)
+
+
+# The tables.
+
+
+@pytest.mark.parametrize("load", [load_breast_cancer, load_wine, load_iris, load_diabetes])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_bundled_data(make, run, load, dtype, as_frame):
+    X, y = load(return_X_y=True, as_frame=as_frame)
+    X = X.astype(dtype)
+    cls = NNRegressor if load is load_diabetes else NNClassifier
+    network = make(cls, numeric_embedding="periodic", n_members=2).fit(X, y)
+    for model in [to_onnx(network), to_onnx(network, X)]:
+        assert len(model.graph.input) == (X.shape[1] if as_frame else 1)
+        outputs = run(model, X)
+        assert_agrees(outputs, network, X)
+        assert list(outputs.values())[-1].dtype == dtype
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
+def test_frames(make, run, frame, numbers, later_rows, cls, standardize):
+    columns = [name for name in frame if standardize or name not in ("year", "price")]
+    y = numbers > 0 if cls is NNClassifier else numbers
+    network = make(cls, standardize=standardize).fit(frame[columns], y)
+    for model in [to_onnx(network), to_onnx(network, frame[columns])]:
+        assert [one.name for one in model.graph.input] == columns
+        assert_agrees(run(model, later_rows[columns]), network, later_rows[columns], 1e-9)
+
+
+def test_holes_without_scaling(make, run):
+    X, y = load_iris(return_X_y=True)
+    X[::7, 1] = np.nan
+    network = make(NNClassifier, standardize=False).fit(X, y)
+    X[3] = np.nan
+    assert_agrees(run(to_onnx(network), X), network, X, 1e-9)
+
+
+def test_the_other_byte_order(make, run):
+    X, y = load_diabetes(return_X_y=True)
+    other = X.astype(X.dtype.newbyteorder())
+    network = make(NNRegressor).fit(other, y)
+    for model in [to_onnx(network), to_onnx(network, other)]:
+        assert_agrees(run(model, X), network, X, 1e-9)
+
+
+def test_large_offsets_need_doubles(make, run, frame, numbers):
+    # A float32 has steps of 1/16 around a million, a sixteenth of the column's spread.
+    X = frame[["year"]].to_numpy()
+    network = make(NNRegressor, dtype="float32", max_iter=20).fit(X, numbers)
+    assert_agrees(run(to_onnx(network), X), network, X)
+    coarse = X.astype(np.float32)
+    # Rounded inputs give the same rounded answer as those of predict.
+    outputs = run(to_onnx(network, coarse), coarse)
+    assert_agrees(outputs, network, coarse)
+    assert np.abs(outputs["variable"][:, 0] - network.predict(X)).max() > 1e-3
+
+
+def test_integers_and_booleans_as_inputs(make, run):
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 9, (100, 3))
+    network = make(NNRegressor).fit(X, X[:, 0] * 1.0)
+    for dtype in [np.int64, np.int32, bool]:
+        outputs = run(to_onnx(network, X.astype(dtype)), X.astype(dtype))
+        assert_agrees(outputs, network, X.astype(dtype), 1e-9)
+        assert outputs["variable"].dtype == np.float64
+
+
+def test_arrays_with_categories(make, run):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=200), rng.integers(0, 4, 200), rng.normal(size=200)])
+    y = X[:, 0] + (X[:, 1] == 2)
+    network = make(NNRegressor, categorical_features=[1]).fit(X, y)
+    X[0, 1] = np.nan
+    X[1, 1] = 99
+    model = to_onnx(network)
+    assert [one.name for one in model.graph.input] == ["X"]
+    assert_agrees(run(model, X), network, X, 1e-9)
+    # Text has a type of its own, so that each column is an input.
+    X = X.astype(object)
+    X[:, 1] = [f"level {value}" for value in X[:, 1]]
+    network.fit(X, y)
+    for model in [to_onnx(network), to_onnx(network, X)]:
+        assert [one.name for one in model.graph.input] == ["x0", "x1", "x2"]
+        assert_agrees(run(model, X), network, X, 1e-9)
+
+
+def test_categories_alone_and_without_levels(make, run, frame, numbers):
+    X = frame[["color", "model"]].assign(nothing=pd.Series([None] * 300, dtype=object))
+    network = make(NNRegressor).fit(X, numbers)
+    for model in [to_onnx(network), to_onnx(network, X)]:
+        outputs = run(model, X)
+        assert_agrees(outputs, network, X, 1e-9)
+        assert outputs["variable"].dtype == np.float64
+
+
+def test_objects_that_are_booleans(make, run, numbers):
+    X = pd.DataFrame({"open": np.resize(np.array([True, False, None], dtype=object), 300)})
+    network = make(NNRegressor).fit(X, numbers)
+    assert_agrees(run(to_onnx(network, X), X), network, X, 1e-9)
+
+
+def test_pandas_own_types(make, run, frame, numbers):
+    X = frame.convert_dtypes()
+    X.loc[4, "count"] = pd.NA
+    X.loc[5, "color"] = pd.NA
+    network = make(NNRegressor).fit(X, numbers)
+    for model in [to_onnx(network), to_onnx(network, X)]:
+        assert_agrees(run(model, X), network, X, 1e-9)
+
+
+def test_polars(make, run, frame, numbers):
+    columns = ["price", "count", "flag", "color", "model"]
+    X = polars.DataFrame({name: frame[name].tolist() for name in columns}, strict=False)
+    network = make(NNRegressor).fit(X, numbers)
+    if not hasattr(network, "feature_names_in_"):
+        # scikit-learn 1.6 does not read the names of newer frames of polars.
+        X = X.rename({name: f"x{i}" for i, name in enumerate(X.columns)})
+    for model in [to_onnx(network), to_onnx(network, X)]:
+        assert_agrees(run(model, X), network, X, 1e-9)
+
+
+def test_sparse_training(make, run):
+    rng = np.random.default_rng(0)
+    X = sparse.random(200, 10, density=0.2, format="csr", random_state=0)
+    y = X.toarray()[:, 0] + rng.normal(size=200)
+    for standardize in [True, False]:
+        network = make(NNRegressor, standardize=standardize).fit(X, y)
+        for model in [to_onnx(network), to_onnx(network, X)]:
+            assert_agrees(run(model, X.toarray()), network, X, 1e-9)
+
+
+def test_after_partial_fit(make, run):
+    X, y = load_iris(return_X_y=True)
+    network = make(NNClassifier).partial_fit(X, y, classes=[0, 1, 2, 3])
+    network.partial_fit(X, y)
+    assert_agrees(run(to_onnx(network), X), network, X, 1e-9)
+
+
+def test_any_number_of_rows(make, frame, numbers):
+    network = make(NNRegressor, n_members=2, numeric_embedding="periodic").fit(frame, numbers)
+    session = onnxruntime.InferenceSession(
+        to_onnx(network).SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    for n_rows in [1, 2, 300]:
+        inputs = onnx_inputs(session, frame[:n_rows])
+        (variable,) = session.run(None, inputs)
+        assert variable.shape == (n_rows, 1)
+
+
+# The model.
+
+
+def test_columns_with_the_names_of_outputs(make, run, frame, numbers):
+    X = frame[["price", "count", "color"]]
+    X.columns = ["label", "probabilities", "variable"]
+    model = to_onnx(make(NNClassifier).fit(X, numbers > 0), X)
+    assert list(run(model, X)) == ["label1", "probabilities1"]
+    assert list(run(to_onnx(make(NNRegressor).fit(X, numbers), X), X)) == ["variable1"]
+
+
+def test_narrow_columns_of_a_frame(make, run, frame, numbers):
+    X = frame[["price", "count"]].astype({"price": np.float32, "count": np.int16})
+    network = make(NNRegressor).fit(X, numbers)
+    outputs = run(to_onnx(network, X), X)
+    assert outputs["variable"].dtype == network.predict(X).dtype == np.float32
+    assert_agrees(outputs, network, X)
+
+
+@pytest.mark.parametrize("opset", [13, 15, 18, 21])
+def test_opsets(make, run, frame, numbers, opset):
+    network = make(
+        NNRegressor, n_members=2, normalization="layer", numeric_embedding="periodic"
+    ).fit(frame, numbers)
+    model = to_onnx(network, target_opset=opset)
+    assert {one.domain: one.version for one in model.opset_import}[""] == opset
+    assert_agrees(run(model, frame), network, frame, 1e-9)
+
+
+def test_only_the_standard_operators(make, frame, numbers):
+    network = make(NNClassifier, n_members=2, numeric_embedding="periodic")
+    model = to_onnx(network.fit(frame, np.where(numbers > 0, "yes", "no")))
+    assert {node.op_type for node in model.graph.node if node.domain} == {"LabelEncoder"}
+    assert {node.domain for node in model.graph.node} == {"", "ai.onnx.ml"}
+    assert model.producer_name == "sknet"
+
+
+def test_members_share_their_weights_in_the_file(make):
+    X, y = load_breast_cancer(return_X_y=True)
+    network = make(NNClassifier, (64, 64), n_members=8).fit(X, y)
+    size = len(to_onnx(network).SerializeToString())
+    assert size < network._params.nbytes + 16 * 1024
+
+
+def test_initial_types(make, run):
+    X, y = load_iris(return_X_y=True)
+    network = make(NNClassifier).fit(X, y)
+    kind = onnx.helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, [None, 2])
+    model = to_onnx(network, initial_types=[("left", kind), ("right", kind)])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    X = X.astype(np.float32)
+    _, proba = session.run(None, {"left": X[:, :2], "right": X[:, 2:]})
+    assert_allclose(proba, network.predict_proba(X), rtol=0, atol=1e-6)

@@ -1,0 +1,148 @@
+"""skops writes and reads every estimator, and needs to trust nothing but sknet's own list."""
+
+import numpy as np
+import pytest
+import skops.io
+from numpy.testing import assert_array_equal
+from sklearn.datasets import load_iris
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sknet import NNClassifier, NNRegressor
+from sknet.export import SKOPS_TRUSTED
+from sknet.nn.activations import ACTIVATIONS, Activation
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
+from sknet.nn.losses import LOSSES
+from sknet.nn.optimizers import OPTIMIZERS
+from sknet.nn.schedules import SCHEDULES
+
+REGRESSION_LOSSES = [name for name, loss in LOSSES.items() if loss.task == "regression"]
+
+
+@pytest.fixture
+def round_trip(tmp_path):
+    def round_trip(estimator):
+        path = tmp_path / "estimator.skops"
+        skops.io.dump(estimator, path)
+        assert set(skops.io.get_untrusted_types(file=path)) <= set(SKOPS_TRUSTED)
+        return skops.io.load(path, trusted=SKOPS_TRUSTED)
+
+    return round_trip
+
+
+def assert_same(loaded, estimator, X):
+    assert repr(loaded) == repr(estimator)
+    assert loaded.history_ == estimator.history_
+    for method in ["predict", "predict_proba"]:
+        if hasattr(estimator, method):
+            assert_array_equal(getattr(loaded, method)(X), getattr(estimator, method)(X))
+
+
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("loss", REGRESSION_LOSSES)
+def test_regression(make, round_trip, frame, later_rows, numbers, loss, members):
+    network = make(NNRegressor, loss=loss, n_members=members).fit(frame, np.exp(numbers))
+    assert_same(round_trip(network), network, later_rows)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("embedding", NUMERIC_EMBEDDINGS)
+def test_everything_at_once(make, round_trip, frame, later_rows, numbers, embedding, members):
+    network = make(
+        NNRegressor,
+        [4] * len(ACTIVATIONS),
+        list(ACTIVATIONS),
+        loss="quantile",
+        quantile=[0.1, 0.9],
+        normalization="layer",
+        numeric_embedding=embedding,
+        n_members=members,
+        dropout=0.1,
+        ema_decay=0.9,
+        early_stopping=True,
+    ).fit(frame, numbers)
+    assert_same(round_trip(network), network, later_rows)
+
+
+LABELS = {
+    "binary": lambda numbers: numbers > 0,
+    "multiclass": lambda numbers: np.where(
+        numbers > 1, "high", np.where(numbers < 0, "low", "mid")
+    ),
+    "objects": lambda numbers: np.where(numbers > 1, "high", "low").astype(object),
+    "multilabel": lambda numbers: np.column_stack([numbers > 0, numbers > 1]).astype(int),
+}
+
+
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("label", LABELS.values(), ids=LABELS)
+def test_classification(make, round_trip, frame, later_rows, numbers, label, members):
+    network = make(NNClassifier, n_members=members).fit(frame, label(numbers))
+    loaded = round_trip(network)
+    assert_same(loaded, network, later_rows)
+    assert_array_equal(loaded.classes_, network.classes_)
+
+
+@pytest.mark.parametrize("solver", OPTIMIZERS)
+def test_partial_fit_goes_on(make, round_trip, solver):
+    X, y = load_iris(return_X_y=True)
+    network = make(NNClassifier, solver=solver, ema_decay=0.9, dropout=0.1)
+    network.partial_fit(X, y, classes=[0, 1, 2])
+    loaded = round_trip(network)
+    assert_same(loaded, network, X)
+    network.partial_fit(X, y)
+    loaded.partial_fit(X, y)
+    assert loaded.loss_curve_ == network.loss_curve_
+    assert_array_equal(loaded.predict_proba(X), network.predict_proba(X))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES.values())
+@pytest.mark.parametrize("solver", OPTIMIZERS.values())
+def test_rules_as_parameters(make, round_trip, solver, schedule):
+    X, y = load_iris(return_X_y=True)
+    activations = [cls() for cls in ACTIVATIONS.values()]
+    network = make(
+        NNClassifier,
+        [3] * len(activations),
+        activations,
+        solver=solver(),
+        learning_rate=schedule(),
+        max_iter=1,
+        tol=1e9,
+        n_iter_no_change=np.inf,
+    ).fit(X, y)
+    assert_same(round_trip(network), network, X)
+
+
+def test_a_pipeline_and_an_unfitted_estimator(make, round_trip):
+    X, y = load_iris(return_X_y=True)
+    pipeline = make_pipeline(StandardScaler(), make(NNClassifier)).fit(X, y)
+    assert_array_equal(round_trip(pipeline).predict_proba(X), pipeline.predict_proba(X))
+    assert repr(round_trip(make(NNClassifier))) == repr(make(NNClassifier))
+
+
+class Sine(Activation):
+    def forward(self, z, a):
+        np.sin(z, out=a)
+
+    def backward(self, z, a, delta):
+        delta *= 1 + a
+
+
+def test_a_users_own_class_is_not_trusted(make, tmp_path):
+    X, y = load_iris(return_X_y=True)
+    network = make(NNClassifier, activation=Sine()).fit(X, y)
+    skops.io.dump(network, tmp_path / "network")
+    untrusted = set(skops.io.get_untrusted_types(file=tmp_path / "network"))
+    (own,) = untrusted - set(SKOPS_TRUSTED)
+    assert own.endswith("Sine")
+    with pytest.raises(skops.io.exceptions.UntrustedTypesFoundException, match="Sine"):
+        skops.io.load(tmp_path / "network", trusted=SKOPS_TRUSTED)
+
+
+def test_the_list_has_types_of_sknet_alone():
+    assert SKOPS_TRUSTED == sorted(set(SKOPS_TRUSTED))
+    assert all(name.startswith("sknet.") for name in SKOPS_TRUSTED)
+    for registry in [ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, NUMERIC_EMBEDDINGS]:
+        for cls in registry.values():
+            assert f"{cls.__module__}.{cls.__name__}" in SKOPS_TRUSTED
