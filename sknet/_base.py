@@ -337,8 +337,7 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             names = [f"x{i}" for i in range(self.n_features_in_)]
         levels = []
         if self._reader is not None:
-            order = np.concatenate([self._reader.numeric_, self._reader.categorical_])
-            names, levels = [names[i] for i in order], self._reader.levels_
+            names, levels = [names[i] for i in self._reader.order_], self._reader.levels_
         return np.array(encoded_names(self._network, self._table, names, levels), dtype=object)
 
     @property

@@ -143,10 +143,15 @@ class Network:
     def backward(self, params, gradient_out, X, workspace):
         """Fill ``gradient_out``, given ``workspace.delta``, after a forward pass over ``X``.
 
-        Return the gradient of the inputs if the workspace was made for it, else None.
+        Return the gradient of the inputs if the workspace was made for it, else None. Where
+        that is all that is wanted, ``gradient_out`` is None.
         """
         inputs = [X, *workspace.outputs[:-1]]
-        views, grads = workspace.views(params), workspace.views(gradient_out)
+        views = workspace.views(params)
+        if gradient_out is None:
+            grads = [None] * len(self.layers)
+        else:
+            grads = workspace.views(gradient_out)
         delta = workspace.delta
         for i in reversed(range(len(self.layers))):
             delta = self.layers[i].backward(
