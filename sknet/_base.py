@@ -20,6 +20,7 @@ from sknet._fitting import (
     split_off_validation,
 )
 from sknet._monitoring import CallbackObserver
+from sknet._summary import NotebookMixin
 from sknet.data.batches import stack_rows
 from sknet.data.encoding import TableEncoder
 from sknet.nn.network import Workspace
@@ -29,7 +30,7 @@ from sknet.nn.training import best_epoch
 N_BINS = 16
 
 
-class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseNN(checks.CallbackSupportMixin, NotebookMixin, BaseEstimator, metaclass=ABCMeta):
     """Shared base of ``NNClassifier`` and ``NNRegressor``.
 
     A fitted estimator stores the flat vector ``_params``, the rules to read it

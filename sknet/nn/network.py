@@ -62,6 +62,19 @@ class Network:
         """Columns of the raw predictions."""
         return self.widths[-1]
 
+    @property
+    def hidden_ends(self):
+        """The place among the layers of the last one of each hidden layer.
+
+        A hidden layer begins with a weight matrix, and includes what follows until the next.
+        """
+        begins = [
+            i
+            for i, (layer, width) in enumerate(zip(self.layers, self.widths, strict=False))
+            if "weight" in layer.parameters(width)
+        ]
+        return [begin - 1 for begin in begins[1:]]
+
     @cached_property
     def slots(self):
         """The layout of the flat vector: penalised parameters first, then by learning rate."""
