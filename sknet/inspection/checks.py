@@ -111,7 +111,7 @@ def choose_output(estimator, target):
             )
         return np.ones(1)
     place = _place(names, target)
-    if place is None:
+    if place is None or (kind == "output" and isinstance(target, bool)):
         what = f"target must be a {kind}" if kind != "output" else "target must be an output"
         raise ValueError(f"{what}, one of {names}, got {target!r}.")
     if kind == "class" and len(names) == 2:
