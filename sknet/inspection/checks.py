@@ -88,7 +88,7 @@ def output_names(estimator):
     target = estimator._target
     if hasattr(target, "classes_"):
         kind = "label" if target.kind == "multilabel" else "class"
-        return list(target.classes_), kind
+        return target.classes_.tolist(), kind
     return list(range(estimator._n_raw)), "output"
 
 
@@ -112,8 +112,8 @@ def choose_output(estimator, target):
         return np.ones(1)
     place = _place(names, target)
     if place is None or (kind == "output" and isinstance(target, bool)):
-        what = f"target must be a {kind}" if kind != "output" else "target must be an output"
-        raise ValueError(f"{what}, one of {names}, got {target!r}.")
+        article = "an" if kind == "output" else "a"
+        raise ValueError(f"target must be {article} {kind}, one of {names}, got {target!r}.")
     if kind == "class" and len(names) == 2:
         # The one column speaks for the second class.
         return np.array([1.0 if place == 1 else -1.0])
@@ -122,10 +122,9 @@ def choose_output(estimator, target):
 
 def _place(names, target):
     """Return where the target is among the names, or None."""
-    for place, name in enumerate(names):
-        if np.ndim(target) == 0 and name == target:
-            return place
-    return None
+    if np.ndim(target) > 0:
+        return None
+    return next((place for place, name in enumerate(names) if name == target), None)
 
 
 def check_layer(estimator, layer):
@@ -141,7 +140,7 @@ def check_layer(estimator, layer):
     if not valid or not -len(ends) <= layer < len(ends):
         there = f"0 to {len(ends) - 1}, or negative from the end" if ends else "none"
         raise ValueError(
-            f"layer must be a hidden layer of the network: {there}; got {layer!r}."
+            f"layer must be a hidden layer; the network has {there}. Got {layer!r}."
         )
     return ends[layer]
 
