@@ -51,6 +51,8 @@ def input_gradients(estimator, X, *, target=None):
         If X is not what the estimator was fitted to, or there is no such target.
     NotFittedError
         If the estimator is not fitted.
+    TypeError
+        If it is not one of sknet, but a pipeline, for example.
 
     See Also
     --------
@@ -109,8 +111,8 @@ def integrated_gradients(estimator, X, *, target=None, baseline=None, n_steps=32
         Steps of the path at the most, each of which costs a forward and a backward pass.
     tol : float, default=0.05
         A row is done before, with n_steps / 2, n_steps / 4, ... steps (from four on), if its
-        contributions add up to within ``tol`` times the range of the output along its path; the
-        default is the paper's advice. With 0 all rows take all steps.
+        contributions add up to within ``tol`` times the range of the output along its path; 5 %
+        is the accuracy that the paper names in section 5. With 0 all rows take all steps.
 
     Returns
     -------
@@ -125,6 +127,8 @@ def integrated_gradients(estimator, X, *, target=None, baseline=None, n_steps=32
         has another shape.
     NotFittedError
         If the estimator is not fitted.
+    TypeError
+        If it is not one of sknet, but a pipeline, for example.
 
     See Also
     --------
@@ -138,10 +142,12 @@ def integrated_gradients(estimator, X, *, target=None, baseline=None, n_steps=32
     of f(x) - f(b) in the end is shared in proportion to their sizes, so they always add up; how
     exact each of them is can be seen from a result with more steps and ``tol=0``.
 
-    References ---------- Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks"
-    (2017), equation 1; completeness is proposition 1. Averaging over baselines: Erion, Janizek,
-    Sturmfels, Lundberg and Lee, "Improving performance of deep learning models with axiomatic
-    attribution priors and expected gradients" (2021), equation 3.
+    References
+    ----------
+    Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks" (2017), equation 1;
+    completeness is proposition 1. Averaging over baselines: Erion, Janizek, Sturmfels, Lundberg
+    and Lee, "Improving performance of deep learning models with axiomatic attribution priors
+    and expected gradients" (2021).
 
     Examples
     --------
