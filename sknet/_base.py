@@ -23,6 +23,7 @@ from sknet._fitting import (
     split_off_validation,
 )
 from sknet._monitoring import CallbackObserver
+from sknet._summary import NotebookMixin
 from sknet._version import __version__
 from sknet.data.batches import stack_rows
 from sknet.data.encoding import TableEncoder
@@ -31,7 +32,7 @@ from sknet.nn.network import Workspace
 from sknet.nn.training import best_epoch
 
 
-class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseNN(checks.CallbackSupportMixin, NotebookMixin, BaseEstimator, metaclass=ABCMeta):
     """Shared base of ``NNClassifier`` and ``NNRegressor``.
 
     A fitted estimator stores the flat vector ``_params``, the rules to read it
@@ -369,8 +370,7 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             names = [f"x{i}" for i in range(self.n_features_in_)]
         levels = []
         if self._reader is not None:
-            order = np.concatenate([self._reader.numeric_, self._reader.categorical_])
-            names, levels = [names[i] for i in order], self._reader.levels_
+            names, levels = [names[i] for i in self._reader.order_], self._reader.levels_
         return np.array(encoded_names(self._network, self._table, names, levels), dtype=object)
 
     @property

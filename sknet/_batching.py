@@ -34,21 +34,21 @@ def mini_batches(model, data, streams):
 
 def training_blocks(model, data):
     """Return blocks of all rows to train on, for a solver that takes them at once."""
-    return _encoded(model, data, _block_rows(model, data.X), training=True)
+    return _encoded(model, data, block_rows(model, data.X), training=True)
 
 
 def validation_blocks(model, data):
     """Return blocks of rows to evaluate again and again."""
-    return _encoded(model, data, _block_rows(model, data.X))
+    return _encoded(model, data, block_rows(model, data.X))
 
 
 def prediction_blocks(model, X):
     """Return blocks of rows to predict for, each encoded when its turn comes."""
     encode = partial(model._table.transform, dtype=model._params.dtype)
-    return Batches(Dataset(X), _block_rows(model, X), encode)
+    return Batches(Dataset(X), block_rows(model, X), encode)
 
 
-def _block_rows(model, X):
+def block_rows(model, X):
     """Return how many rows fit a block; sparse ones take no room before the first layer."""
     widths = model._network.widths
     if sparse.issparse(X) and model._table.keeps_sparse:
@@ -70,7 +70,7 @@ def _encoded(model, data, batch_size, *, training=False, **options):
     n_bytes = data.n_rows * model._table.n_outputs_ * dtype.itemsize
     if n_bytes <= ENCODED_BYTES and not sparse.issparse(data.X):
         rows = Dataset(data.X, rows=data.rows)
-        blocks = Batches(rows, _block_rows(model, data.X), encode)
+        blocks = Batches(rows, block_rows(model, data.X), encode)
         (X,) = stack_rows(((batch.X,) for batch in blocks), data.n_rows, dtype)
         data, encode = Dataset(X, y, weight), None
     return Batches(data, batch_size, encode, **options)

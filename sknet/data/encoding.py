@@ -121,6 +121,41 @@ class TableEncoder:
         """Columns of the encoded table."""
         return self.n_plain_ + len(self.embedded_)
 
+    @property
+    def sources_(self):
+        """For each encoded column the column that it comes from."""
+        places = np.arange(self.n_numeric_, self.n_numeric_ + len(self.categories_))
+        one_hot = [
+            np.full(one.n_levels, place)
+            for place, one in zip(places, self.categories_, strict=True)
+            if not one.embedded
+        ]
+        embedded = places[np.array([one.embedded for one in self.categories_], dtype=bool)]
+        numeric = np.arange(self.n_numeric_)
+        return np.concatenate([numeric, self.indicated_, *one_hot, embedded])
+
+    def typical_row(self):
+        """Return a row with the median of each number, and missing categories.
+
+        The median of a sparse column is taken as zero.
+        """
+        numeric = np.zeros(self.n_numeric_) if self.center_ is None else self.center_
+        return np.concatenate([numeric, np.full(len(self.categories_), np.nan)])[np.newaxis]
+
+    def slopes(self, X):
+        """Return the derivatives of the encoded numeric columns by the columns of dense rows.
+
+        c'(u) s with c'(u) = (1 + (u / 3)^2)^(-3/2); zero for a missing number.
+        """
+        X = X[:, : self.n_numeric_]
+        if self.scale_ is None:
+            return np.where(np.isnan(X), 0.0, 1.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            u = self._standardized(X, slice(None)).astype(np.float64, copy=False)
+            slopes = (1 + (np.clip(u, -BOUND, BOUND) / CLIP) ** 2) ** -1.5 * self.scale_
+        slopes[np.isnan(X)] = 0
+        return slopes
+
     def transform(self, X, dtype):
         """Return the encoded rows as an array or CSR matrix of ``dtype``."""
         if sparse.issparse(X):
@@ -157,25 +192,26 @@ class TableEncoder:
 
     def _transform_numeric(self, X, dtype, columns=slice(None)):
         """Return the given columns imputed and scaled."""
-        center = None if self.center_ is None else self.center_[columns]
         if self.scale_ is None:
             missing = np.isnan(X)
             if missing.any():
-                X = np.where(missing, 0 if center is None else center, X)
+                X = np.where(missing, 0 if self.center_ is None else self.center_[columns], X)
             return X.astype(dtype, copy=False)
-        scale = self.scale_[columns]
-        # Centred in X's own dtype: a cast first would lose small differences around large
-        # offsets.
         with np.errstate(over="ignore", invalid="ignore"):
-            if center is None:
-                u = X * scale
-            else:
-                u = X - center
-                u *= scale
-            u = _clip_smoothly(u.astype(dtype, copy=False))
+            u = _clip_smoothly(self._standardized(X, columns).astype(dtype, copy=False))
         if math.isnan(u.sum()):
             # A missing number is the median, which is zero now.
             u[np.isnan(u)] = 0
+        return u
+
+    def _standardized(self, X, columns):
+        """Return (x - center) s of the given columns."""
+        if self.center_ is None:
+            return X * self.scale_[columns]
+        # Centred in X's own dtype: a cast first would lose small differences around large
+        # offsets.
+        u = X - self.center_[columns]
+        u *= self.scale_[columns]
         return u
 
     def feature_names(self, names, levels):

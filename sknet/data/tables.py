@@ -62,6 +62,11 @@ class TableReader:
         """The number of levels of each category."""
         return [len(levels) for levels in self.levels_]
 
+    @property
+    def order_(self):
+        """Positions in X of the columns that ``read`` returns."""
+        return np.concatenate([self.numeric_, self.categorical_])
+
     def read(self, X):
         """Return a float array with the numeric columns first, then the level numbers.
 

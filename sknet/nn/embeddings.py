@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from sknet.nn.layers import Layer, Parameter
+from sknet.nn.network import Network
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Columns(Layer):
                     inner.pop("delta", None)
                 part = layer.backward(
                     named(vars(params), i),
-                    named(vars(grads), i),
+                    None if grads is None else named(vars(grads), i),
                     x[:, slice(*columns)],
                     part,
                     inner,
@@ -72,6 +73,30 @@ class Columns(Layer):
             if wanted is not None:
                 wanted[:, slice(*columns)] = part
         return wanted
+
+    @property
+    def looks_up(self):
+        """Whether a part is an embedding of categories."""
+        return any(isinstance(layer, Embedding) for _, layer in self.parts)
+
+    def look_up(self, params, x):
+        """Return ``x`` with the vectors of categories in place of their level numbers."""
+        parts = []
+        for i, columns, _, layer in self.walk():
+            part = x[:, slice(*columns)]
+            if isinstance(layer, Embedding):
+                part = layer.forward(named(vars(params), i), part, {})
+            parts.append(part)
+        return np.hstack(parts)
+
+    def after_look_up(self):
+        """Return the layer that does to the result of ``look_up`` what is left to be done."""
+        return Columns(
+            tuple(
+                (layer.size, None) if isinstance(layer, Embedding) else (width, layer)
+                for width, layer in self.parts
+            )
+        )
 
     def walk(self):
         """Yield number, input columns, output columns and layer of each part."""
@@ -129,20 +154,23 @@ class Embedding(ColumnEmbedding):
         return table[x[:, 0].astype(np.intp)]
 
     def backward(self, params, grads, x, delta, buffers):
-        n_rows = x.shape[0]
-        levels = x[:, 0].astype(np.int32)
-        ones = np.ones(n_rows, dtype=delta.dtype)
-        shape = n_rows, self.n_levels + 1
-        one_hot = sparse.csr_array((ones, levels, np.arange(n_rows + 1)), shape=shape)
-        sums = one_hot.T @ delta
-        grads.table[...] = sums[:-1]
-        # The mean vector belongs to all levels alike.
-        grads.table += sums[-1] * (1 / self.n_levels)
+        if grads is not None:
+            sums = self._one_hot(x, delta.dtype).T @ delta
+            grads.table[...] = sums[:-1]
+            # The mean vector belongs to all levels alike.
+            grads.table += sums[-1] * (1 / self.n_levels)
         if "delta" not in buffers:
             return None
         # A level number has no derivative.
         buffers["delta"].fill(0)
         return buffers["delta"]
+
+    def _one_hot(self, x, dtype):
+        """Return a sparse matrix with a one in the column of each row's level."""
+        n_rows = x.shape[0]
+        levels, ones = x[:, 0].astype(np.int32), np.ones(n_rows, dtype)
+        shape = n_rows, self.n_levels + 1
+        return sparse.csr_array((ones, levels, np.arange(n_rows + 1)), shape=shape)
 
 
 @dataclass(frozen=True)
@@ -201,14 +229,16 @@ class Periodic(ColumnEmbedding):
         angle, wave = buffers["angle"].reshape(waves), buffers["wave"].reshape(waves)
         delta = delta.reshape(n_rows, n_inputs, self.size)
         through = delta[:, :, 1:].transpose(1, 0, 2)
-        np.matmul(wave.transpose(1, 2, 0), through, out=grads.map)
-        np.sum(delta[:, :, 1:], axis=0, out=grads.offset)
+        if grads is not None:
+            np.matmul(wave.transpose(1, 2, 0), through, out=grads.map)
+            np.sum(delta[:, :, 1:], axis=0, out=grads.offset)
         # d cos(2 pi u) / du = -2 pi sin(2 pi u) with u = w x + b.
         np.sin(angle, out=angle)
         angle *= -2 * math.pi
         angle *= np.matmul(through, params.map.transpose(0, 2, 1)).transpose(1, 0, 2)
-        np.einsum("nd,ndk->dk", x, angle, out=grads.frequency)
-        np.sum(angle, axis=0, out=grads.phase)
+        if grads is not None:
+            np.einsum("nd,ndk->dk", x, angle, out=grads.frequency)
+            np.sum(angle, axis=0, out=grads.phase)
         if "delta" not in buffers:
             return None
         np.einsum("ndk,dk->nd", angle, params.frequency, out=buffers["delta"])
@@ -262,6 +292,25 @@ class PiecewiseLinear(ColumnEmbedding):
         delta = delta * inside * inverse_width
         starts = np.searchsorted(column, np.arange(len(self.edges)))
         return np.add.reduceat(delta, starts, axis=1, out=buffers["delta"])
+
+
+def after_look_up(network, params):
+    """Return a network without embeddings of categories, and its parameters.
+
+    Its input has the vectors of the categories in place of their level numbers: a network can
+    be differentiated by these.
+    """
+    front, *others = network.layers
+    if not (isinstance(front, Columns) and front.looks_up):
+        return network, params
+    after = front.after_look_up()
+    n_inputs = sum(width for width, _ in after.parts)
+    without = Network((after, *others), n_inputs, network.n_members)
+    copied = np.empty(without.n_params, params.dtype)
+    for source, target in zip(network.views(params), without.views(copied), strict=True):
+        for name, array in vars(target).items():
+            array[...] = getattr(source, name)
+    return without, copied
 
 
 NUMERIC_EMBEDDINGS = {"periodic": Periodic, "piecewise_linear": PiecewiseLinear}

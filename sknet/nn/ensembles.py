@@ -75,13 +75,14 @@ class EnsembleInput(EnsembleLayer):
 
     def backward(self, params, grads, x, delta, buffers):
         deactivate(self.activation, delta, buffers)
-        column_sums(delta, out=grads.bias.reshape(-1))
         scaled = self._scaled_weight(params)
-        gradient = np.empty_like(scaled)
-        matmul(x.T, delta, out=gradient)
-        gradient = gradient.reshape(-1, self.n_members, self.n_units)
-        np.einsum("imj,mi->ij", gradient, params.scale, out=grads.weight)
-        np.einsum("imj,ij->mi", gradient, params.weight, out=grads.scale)
+        if grads is not None:
+            column_sums(delta, out=grads.bias.reshape(-1))
+            gradient = np.empty_like(scaled)
+            matmul(x.T, delta, out=gradient)
+            gradient = gradient.reshape(-1, self.n_members, self.n_units)
+            np.einsum("imj,mi->ij", gradient, params.scale, out=grads.weight)
+            np.einsum("imj,ij->mi", gradient, params.weight, out=grads.scale)
         if "delta" not in buffers:
             return None
         return matmul(delta, scaled.T, out=buffers["delta"])
@@ -108,14 +109,15 @@ class EnsembleDense(EnsembleLayer):
 
     def backward(self, params, grads, x, delta, buffers):
         deactivate(self.activation, delta, buffers)
-        column_sums(delta, out=grads.bias.reshape(-1))
         n_rows = x.shape[0] * self.n_members
         rows = delta.reshape(n_rows, -1)
-        matmul(buffers["scaled"].reshape(n_rows, -1).T, rows, out=grads.weight)
         # The first hidden layer of an ensemble comes before, so the inputs' gradient is wanted.
         inputs = buffers["delta"]
         matmul(rows, params.weight.T, out=inputs.reshape(n_rows, -1))
-        np.einsum("ni,ni->i", inputs, x, out=grads.scale.reshape(-1))
+        if grads is not None:
+            column_sums(delta, out=grads.bias.reshape(-1))
+            matmul(buffers["scaled"].reshape(n_rows, -1).T, rows, out=grads.weight)
+            np.einsum("ni,ni->i", inputs, x, out=grads.scale.reshape(-1))
         inputs *= params.scale.reshape(-1)
         return inputs
 
@@ -155,9 +157,10 @@ class EnsembleHead(Layer):
         return out
 
     def backward(self, params, grads, x, delta, buffers):
-        column_sums(delta, out=grads.bias.reshape(-1))
         by_member = self._members(delta)
-        np.matmul(self._members(x).transpose(0, 2, 1), by_member, out=grads.weight)
+        if grads is not None:
+            column_sums(delta, out=grads.bias.reshape(-1))
+            np.matmul(self._members(x).transpose(0, 2, 1), by_member, out=grads.weight)
         inputs = buffers["delta"]
         np.matmul(by_member, params.weight.transpose(0, 2, 1), out=self._members(inputs))
         return inputs

@@ -56,7 +56,8 @@ class Layer:
     def backward(self, params, grads, x, delta, buffers):
         """Fill ``grads`` given the gradient ``delta`` of the outputs, which may be overwritten.
 
-        Return the gradient of the inputs, or None where no "delta" buffer is given.
+        ``grads`` is None where only the gradient of the inputs is wanted. Return that one, or
+        None where no "delta" buffer is given.
         """
         raise NotImplementedError
 
@@ -98,8 +99,9 @@ class Dense(Layer):
 
     def backward(self, params, grads, x, delta, buffers):
         deactivate(self.activation, delta, buffers)
-        matmul(x.T, delta, out=grads.weight)
-        column_sums(delta, out=grads.bias)
+        if grads is not None:
+            matmul(x.T, delta, out=grads.weight)
+            column_sums(delta, out=grads.bias)
         if "delta" not in buffers:
             return None
         return matmul(delta, params.weight.T, out=buffers["delta"])
@@ -172,8 +174,9 @@ class LayerNorm(Layer):
 
     def backward(self, params, grads, x, delta, buffers):
         deactivate(self.activation, delta, buffers)
-        np.einsum("ni,ni->i", delta, buffers["u"], out=grads.gain)
-        column_sums(delta, out=grads.bias)
+        if grads is not None:
+            np.einsum("ni,ni->i", delta, buffers["u"], out=grads.gain)
+            column_sums(delta, out=grads.bias)
         delta *= params.gain
         # The derivative of u takes out the parts along 1 and along u.
         u, d = self._grouped(buffers["u"]), self._grouped(delta)

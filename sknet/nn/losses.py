@@ -70,6 +70,14 @@ class Loss:
         """
         return prediction
 
+    def inverse_link_backward(self, raw, delta):
+        """Return the gradient of ``raw``, given that of ``inverse_link(raw)``."""
+        return delta
+
+    def link_backward(self, prediction, delta):
+        """Return the gradient of ``prediction``, given that of ``link(prediction)``."""
+        return delta
+
     def mean(self, y, raw, sample_weight, gradient_out):
         """Return sum_i w_i l_i / n; write its gradient into ``gradient_out``.
 
@@ -152,10 +160,7 @@ class Pinball(Loss):
         error = y - self.inverse_link(raw)
         value = np.maximum(level * error, (level - 1) * error).sum(axis=1)
         np.subtract(error < 0, level, out=gradient_out)
-        if self.several:
-            # Through the sums, then through log(1 + exp(raw)).
-            np.cumsum(gradient_out[:, ::-1].copy(), axis=1, out=gradient_out[:, ::-1])
-            gradient_out[:, 1:] *= special.expit(raw[:, 1:])
+        gradient_out[...] = self.inverse_link_backward(raw, gradient_out)
         return value
 
     def inverse_link(self, raw):
@@ -172,6 +177,24 @@ class Pinball(Loss):
         raw = steps + np.log(-np.expm1(-steps))
         return np.concatenate([prediction[..., :1], raw], axis=-1)
 
+    def inverse_link_backward(self, raw, delta):
+        if not self.several:
+            return delta
+        # Through the sums, then through log(1 + exp(raw)).
+        delta = np.cumsum(delta[..., ::-1], axis=-1)[..., ::-1].copy()
+        delta[..., 1:] *= special.expit(raw[..., 1:])
+        return delta
+
+    def link_backward(self, prediction, delta):
+        if not self.several:
+            return delta
+        # d log(exp(s) - 1) / ds = 1 / (1 - exp(-s)), with s a difference of neighbours.
+        steps = np.maximum(np.diff(prediction, axis=-1), np.finfo(prediction.dtype).tiny)
+        by_step = delta[..., 1:] / -np.expm1(-steps)
+        gradient = np.concatenate([delta[..., :1], by_step], axis=-1)
+        gradient[..., :-1] -= by_step
+        return gradient
+
 
 class LogLink(Loss):
     """A loss of positive means, raw = log mean: y may be scaled, but not shifted."""
@@ -187,6 +210,12 @@ class LogLink(Loss):
 
     def link(self, prediction):
         return np.log(prediction)
+
+    def inverse_link_backward(self, raw, delta):
+        return delta * np.exp(raw)
+
+    def link_backward(self, prediction, delta):
+        return delta / prediction
 
 
 class HalfPoisson(LogLink):
@@ -251,6 +280,14 @@ class BinaryLogLoss(Loss):
         limits = np.finfo(prediction.dtype)
         return special.logit(np.clip(prediction, limits.tiny, 1 - limits.epsneg))
 
+    def inverse_link_backward(self, raw, delta):
+        return delta * special.expit(raw) * special.expit(-raw)
+
+    def link_backward(self, prediction, delta):
+        limits = np.finfo(prediction.dtype)
+        p = np.clip(prediction, limits.tiny, 1 - limits.epsneg)
+        return delta / (p * (1 - p))
+
 
 class MultinomialLogLoss(Loss):
     """l = log sum_k exp(raw_k) - sum_k y_k raw_k, softmax link; the y_k of a row sum to 1."""
@@ -273,6 +310,13 @@ class MultinomialLogLoss(Loss):
 
     def link(self, prediction):
         return np.log(np.maximum(prediction, np.finfo(prediction.dtype).tiny))
+
+    def inverse_link_backward(self, raw, delta):
+        p = special.softmax(raw, axis=-1)
+        return p * (delta - (p * delta).sum(axis=-1, keepdims=True))
+
+    def link_backward(self, prediction, delta):
+        return delta / np.maximum(prediction, np.finfo(prediction.dtype).tiny)
 
 
 #: Losses by name.

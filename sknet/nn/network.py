@@ -66,6 +66,19 @@ class Network:
         """Columns of the raw predictions."""
         return self.widths[-1]
 
+    @property
+    def hidden_ends(self):
+        """The place among the layers of the last one of each hidden layer.
+
+        A hidden layer begins with a weight matrix, and includes what follows until the next.
+        """
+        begins = [
+            i
+            for i, (layer, width) in enumerate(zip(self.layers, self.widths, strict=False))
+            if "weight" in layer.parameters(width)
+        ]
+        return [begin - 1 for begin in begins[1:]]
+
     @cached_property
     def slots(self):
         """The layout of the flat vector: penalised parameters first, then by learning rate."""
@@ -147,10 +160,15 @@ class Network:
     def backward(self, params, gradient_out, X, workspace):
         """Fill ``gradient_out``, given ``workspace.delta``, after a forward pass over ``X``.
 
-        Return the gradient of the inputs if the workspace was made for it, else None.
+        Return the gradient of the inputs if the workspace was made for it, else None. Where
+        that is all that is wanted, ``gradient_out`` is None.
         """
         inputs = [X, *workspace.outputs[:-1]]
-        views, grads = workspace.views(params), workspace.views(gradient_out)
+        views = workspace.views(params)
+        if gradient_out is None:
+            grads = [None] * len(self.layers)
+        else:
+            grads = workspace.views(gradient_out)
         delta = workspace.delta
         for i in reversed(range(len(self.layers))):
             delta = self.layers[i].backward(

@@ -338,3 +338,51 @@ def test_one_output_a_feature():
 def test_encoding_a_single_row_table():
     encoder = fit(np.array([[3.0, -2.0]]))
     assert_array_equal(encoder.transform(np.array([[3.0, -2.0]]), np.float64), [[0, 0]])
+
+
+# Derivatives.
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_slopes_are_the_derivatives(standardize):
+    X = make_table()
+    encoder = fit(X, standardize=standardize)
+    step = 1e-6 * np.maximum(X.std(axis=0), 1e-3 * np.abs(X).max(axis=0))
+    above, below = (encoder.transform(X + s, np.float64) for s in (step, -step))
+    expected = (above - below) / (2 * step)
+    assert_allclose(encoder.slopes(X) * step, expected * step, rtol=1e-5, atol=1e-14)
+
+
+def test_slopes_of_sparse_columns():
+    X = make_sparse()
+    encoder = fit(X)
+    dense = X.toarray()
+    step = 1e-7 * np.abs(dense).max(axis=0)
+    above, below = (
+        encoder.transform(sparse.csr_matrix(dense + s), np.float64).toarray()
+        for s in (step, -step)
+    )
+    expected = (above - below) / (2 * step)
+    assert_allclose(encoder.slopes(dense) * step, expected * step, rtol=1e-5, atol=1e-13)
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_a_missing_number_has_no_slope(standardize):
+    X = np.array([[1.0, np.nan], [2.0, 3.0], [3.0, 5.0], [np.nan, 4.0]])
+    slopes = fit(X, standardize=standardize).slopes(X)
+    assert_array_equal(slopes == 0, np.isnan(X))
+
+
+def test_sources_and_typical_row():
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(90, 2))
+    numbers[3, 1] = np.nan
+    few, many = rng.integers(0, 3, 90), np.arange(90) % 20
+    X = np.column_stack([numbers, few, many])
+    encoder = TableEncoder(True, [3, 20]).fit(X, None, rng)
+    # Two numbers, an indicator, three levels with a column each, and a level number.
+    assert_array_equal(encoder.sources_, [0, 1, 1, 2, 2, 2, 3])
+    row = encoder.typical_row()
+    medians = [plain_quantile(x[~np.isnan(x)], 0.5) for x in numbers.T]
+    assert_array_equal(row, [[*medians, np.nan, np.nan]])
+    assert_array_equal(encoder.transform(row, np.float64), [[0, 0, 0, 0, 0, 0, 20]])

@@ -9,6 +9,7 @@ from sknet.nn.embeddings import (
     Embedding,
     Periodic,
     PiecewiseLinear,
+    after_look_up,
 )
 from sknet.nn.layers import Dense
 from sknet.nn.network import Network, Workspace
@@ -52,7 +53,12 @@ def assert_gradients(numeric_gradient):
             gradient = np.full_like(params, np.nan)
             inputs = network.backward(params, gradient, X, workspace)
             assert_allclose(gradient, expected, rtol=1e-6, atol=1e-7)
-            results.append(inputs)
+            results.append(inputs if inputs is None else inputs.copy())
+            if input_gradient:
+                value(params, X)
+                workspace.delta[...] = weights
+                alone = network.backward(params, None, X, workspace)
+                assert_array_equal(alone, inputs)
         assert results[0] is None
         expected = numeric_gradient(lambda at: value(params, at), X)
         numbers = np.arange(X.shape[1]) < numeric_columns
@@ -129,3 +135,26 @@ def test_columns_go_side_by_side():
     assert_array_equal(out[:, 7:], parts["2.table"][X[:, 3].astype(int)])
     # None of these is a weight matrix of the penalty.
     assert network.n_penalized == 9
+
+
+@pytest.mark.parametrize("numeric", [*NUMERIC.values(), None], ids=[*NUMERIC, "none"])
+def test_a_network_apart_from_its_looking_up(numeric):
+    rng = np.random.default_rng(0)
+    levels = np.column_stack([rng.integers(0, 4, 8), rng.integers(0, 6, 8)])
+    X = np.hstack([rng.normal(size=(8, 5)), levels])
+    front = Columns(((3, numeric), (2, None), (1, Embedding(3, 2)), (1, Embedding(5, 4))))
+    network = Network((front, Dense(3, Identity()), Dense(2, Identity())), 7)
+    params = network.init(rng)
+    expected = network.forward(params, X, Workspace(network, 8, np.float64))
+    rows = front.look_up(network.views(params)[0], X)
+    assert rows.shape == (8, 5 + 2 + 4)
+    assert_array_equal(rows[:, :5], X[:, :5])
+    rest, copied = after_look_up(network, params)
+    workspace = Workspace(rest, 8, np.float64)
+    assert_array_equal(rest.forward(copied, rows, workspace), expected)
+
+
+def test_a_network_that_looks_nothing_up_is_itself():
+    network = Network((Columns(((2, Periodic()),)), Dense(2, Identity())), 2)
+    params = network.init(np.random.default_rng(0))
+    assert after_look_up(network, params) == (network, params)

@@ -115,3 +115,19 @@ def test_members_start_apart_and_share_matrices(make_ensemble):
     assert head.weight.shape == (4, 4, 2)
     # Only matrices are penalised.
     assert network.n_penalized == 6 * 5 + 5 * 4 + 4 * 4 * 2
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_gradient_of_the_inputs_alone(norm, make_ensemble, numeric_gradient):
+    network, params, rng = make_ensemble(Tanh(), norm=norm)
+    X, weights = rng.normal(size=(7, 6)), rng.normal(size=(7, 6))
+    workspace = Workspace(network, 7, np.float64, input_gradient=True)
+
+    def value(X):
+        return float((network.forward(params, X, workspace) * weights).sum())
+
+    expected = numeric_gradient(value, X)
+    value(X)
+    workspace.delta[...] = weights
+    actual = network.backward(params, None, X, workspace)
+    assert_allclose(actual, expected, rtol=1e-6, atol=1e-8)

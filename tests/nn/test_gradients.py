@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet.nn.activations import ACTIVATIONS, Identity, Tanh
 from sknet.nn.layers import LAYERS, Dense, Dropout
@@ -181,3 +181,16 @@ def test_a_wrong_gradient_is_noticed(make_problem, evaluate_objective, numeric_g
     expected = numeric_gradient(lambda at: evaluate_objective(objective, at, batch)[0], params)
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
         assert_gradients_agree(gradient, expected)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_gradient_of_the_inputs_alone(name, make_rule, make_problem):
+    stack = [Dense(4, Tanh()), make_rule(LAYERS[name])]
+    objective, params, batch = make_problem(stack, n_outputs=2)
+    results = []
+    for gradient in (np.empty_like(params), None):
+        workspace = Workspace(objective.network, 9, np.float64, input_gradient=True)
+        raw = objective.network.forward(params, batch.X, workspace)
+        objective.loss.mean(batch.y, raw, None, workspace.delta)
+        results.append(objective.network.backward(params, gradient, batch.X, workspace))
+    assert_array_equal(*results)

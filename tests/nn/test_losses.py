@@ -296,3 +296,27 @@ def test_link_of_several_quantiles():
     assert_allclose(loss.link(loss.inverse_link(raw)), raw, rtol=1e-9, atol=1e-12)
     # Equal quantiles are the limit of raw predictions far below zero.
     assert (loss.link(np.zeros((1, 3)))[:, 1:] < -500).all()
+
+
+LOSSES_AND_MORE = {
+    **{name: LOSSES[name]() for name in LOSSES},
+    "quantiles": Pinball([0.1, 0.5, 0.9]),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES_AND_MORE)
+def test_derivatives_of_the_links(name, numeric_gradient):
+    # Axes of rows, members and columns, as an ensemble has them.
+    loss, rng = LOSSES_AND_MORE[name], np.random.default_rng(0)
+    raw, delta = rng.normal(size=(4, 2, 3)), rng.normal(size=(4, 2, 3))
+    prediction = loss.inverse_link(raw)
+    for function, backward, at in (
+        (loss.inverse_link, loss.inverse_link_backward, raw),
+        (loss.link, loss.link_backward, prediction),
+    ):
+        given, kept = at.copy(), delta.copy()
+        gradient = backward(given, kept)
+        expected = numeric_gradient(lambda x, f=function: float((f(x) * delta).sum()), at)
+        assert_allclose(gradient, expected, rtol=1e-6, atol=1e-8)
+        assert_array_equal(given, at)
+        assert_array_equal(kept, delta)

@@ -1,0 +1,445 @@
+"""Gradients against differences, and integrals along paths against what they must add up to."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.datasets import load_breast_cancer, make_friedman1
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sknet import NNClassifier, NNRegressor
+from sknet.inspection import input_gradients, integrated_gradients
+from sknet.inspection.quadrature import NestedRule, clenshaw_curtis_weights
+from sknet.nn.losses import SquaredError
+
+KINDS = ["plain", "linear", "unscaled", "normalised", "periodic", "binned", "members", "all"]
+TASKS = [
+    "squared_error",
+    "outputs",
+    "poisson",
+    "gamma",
+    "quantiles",
+    "binary",
+    "multiclass",
+    "multilabel",
+]
+#: Tasks with several outputs, each with a target and the place of its output.
+TARGETS = {
+    "outputs": (1, 1),
+    "quantiles": (2, 2),
+    "multiclass": ("beech", 1),
+    "multilabel": (0, 0),
+}
+
+
+def chosen(task):
+    return TARGETS.get(task, (None, 0))
+
+
+def differences(outputs, X, place, steps):
+    """Return the derivatives of an output by each column, by central differences."""
+    columns = []
+    for j, step in enumerate(steps):
+        moved = np.eye(len(steps))[j] * step
+        change = outputs(X + moved)[:, place] - outputs(X - moved)[:, place]
+        columns.append(change / (2 * step))
+    return np.column_stack(columns)
+
+
+def assert_derivatives_agree(actual, expected):
+    assert_allclose(actual, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
+
+
+# Gradients.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("task", TASKS)
+def test_gradients_are_those_of_the_outputs(task, kind, fit, numbers):
+    network, (target, place) = fit(task, kind), chosen(task)
+    # Edges of bins are values of training rows; between them the outputs are smooth.
+    deviations = numbers.std(axis=0)
+    X, steps = numbers[:40] + 1e-3 * deviations, 1e-6 * deviations
+    gradients = input_gradients(network.estimator, X, target=target)
+    expected = differences(network.outputs, X, place, steps)
+    assert gradients.dtype == np.float64
+    assert np.count_nonzero(expected) > expected.size / 2
+    assert_derivatives_agree(gradients * deviations, expected * deviations)
+
+
+def test_gradients_by_default_are_those_of_the_predicted_class(fit, numbers):
+    network = fit("multiclass")
+    places = network.outputs(numbers).argmax(axis=1)
+    by_class = [input_gradients(network.estimator, numbers, target=c) for c in ("ash", "beech")]
+    given = input_gradients(network.estimator, numbers)
+    for place, gradients in enumerate(by_class):
+        assert_array_equal(given[places == place], gradients[places == place])
+
+
+def test_the_first_of_two_classes_has_the_opposite_logit(fit, numbers):
+    network = fit("binary").estimator
+    yes, no = (input_gradients(network, numbers, target=label) for label in ("yes", "no"))
+    assert_array_equal(yes, -no)
+    assert_array_equal(yes, input_gradients(network, numbers))
+
+
+def test_far_values_are_clipped_and_so_is_their_slope(fit, numbers):
+    network = fit("squared_error")
+    far = numbers[:1] + [1e5, 0, 0, 0, 0]
+    near, at = (input_gradients(network.estimator, X)[0, 0] for X in (numbers[:1], far))
+    step = 10.0
+    moved = np.array([[step, 0, 0, 0, 0]])
+    expected = (network.outputs(far + moved) - network.outputs(far - moved))[0, 0] / (2 * step)
+    assert abs(at) < 1e-6 * abs(near)
+    assert at == pytest.approx(expected, rel=0.1)
+
+
+def test_gradients_of_sparse_rows(fit, numbers):
+    X = np.where(np.abs(numbers) > np.abs(numbers).mean(axis=0), numbers, 0)
+    network = fit("squared_error", X=sparse.csr_matrix(X))
+    gradients = input_gradients(network.estimator, sparse.csr_matrix(X))
+    expected = differences(network.outputs, X, 0, 1e-6 * X.std(axis=0))
+    assert_derivatives_agree(gradients, expected)
+
+
+def test_gradients_of_a_frame_are_in_its_columns_order(fit, frame):
+    network = fit("squared_error", X=frame)
+    gradients = input_gradients(network.estimator, frame)
+    assert gradients.shape == frame.shape
+    for j, name in enumerate(frame.columns):
+        if name in ("city", "street"):
+            continue
+        step = 1e-6 * frame[name].std()
+        above, below = (frame.assign(**{name: frame[name] + s}) for s in (step, -step))
+        expected = (network.outputs(above) - network.outputs(below))[:, 0] / (2 * step)
+        known = frame[name].notna()
+        assert_derivatives_agree(gradients[known, j], expected[known])
+
+
+def test_a_linear_network_has_gradients_of_categories_too(fit, frame):
+    # Without hidden layers a level's fading in counts as much as the level itself.
+    network = fit("squared_error", "linear", X=frame)
+    place = list(frame.columns).index("city")
+    known = frame["city"].notna()
+    gone = network.estimator.encoded_feature_names_.tolist()
+    weights = network.estimator.coefs_[0][:, 0] * network.estimator._target.scale_[0]
+    expected = [
+        weights[gone.index("city_other" if pd.isna(city) else f"city_{city}")]
+        for city in frame["city"]
+    ]
+    gradients = input_gradients(network.estimator, frame)
+    assert known.any() and not known.all()
+    assert_allclose(gradients[:, place], expected, rtol=1e-12)
+
+
+def test_a_linear_network_has_gradients_of_missing_numbers(fit, frame):
+    network = fit("squared_error", "linear", X=frame).estimator
+    place = list(frame.columns).index("a")
+    missing = frame["a"].isna()
+    where = network.encoded_feature_names_.tolist().index("a_missing")
+    expected = network.coefs_[0][where, 0] * network._target.scale_[0]
+    assert_allclose(input_gradients(network, frame)[missing, place], expected, rtol=1e-12)
+
+
+# Integrated gradients.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("task", TASKS)
+def test_attributions_add_up(task, kind, fit, numbers):
+    network, (target, place) = fit(task, kind), chosen(task)
+    parts = integrated_gradients(network.estimator, numbers, target=target, n_steps=64)
+    outputs = network.outputs(numbers)[:, place]
+    baseline = np.quantile(numbers, 0.5, axis=0, method="inverted_cdf")[np.newaxis]
+    expected = outputs - network.outputs(baseline)[0, place]
+    assert_allclose(parts.sum(axis=1), expected, rtol=0, atol=1e-9 * outputs.std())
+
+
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+@pytest.mark.parametrize("task", ["squared_error", "binary", "poisson"])
+def test_the_plain_rule_is_nearly_complete(task, activation, fit, numbers, monkeypatch):
+    # Before what is left is shared, all steps taken.
+    monkeypatch.setattr("sknet.inspection.attributions.shared", lambda gap, parts: parts)
+    network = fit(task, activation=activation)
+    parts = integrated_gradients(network.estimator, numbers, n_steps=64, tol=0)
+    outputs = network.outputs(numbers)[:, 0]
+    baseline = np.quantile(numbers, 0.5, axis=0, method="inverted_cdf")[np.newaxis]
+    gap = parts.sum(axis=1) - (outputs - network.outputs(baseline)[0, 0])
+    # The kinks of relu make jumps of the gradient.
+    bound = {"relu": 0.02, "silu": 1e-9}[activation] * outputs.std()
+    assert np.sqrt(np.mean(gap**2)) < bound
+
+
+@pytest.mark.parametrize("kind", ["plain", "periodic", "members"])
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+def test_each_attribution_is_the_integral(activation, kind, fit, numbers):
+    """Against another rule with more points, on tables whose path is straight in X."""
+    network = fit("squared_error", kind, activation=activation, standardize=False)
+    X, baseline = numbers[:20], numbers[20]
+    parts = integrated_gradients(network.estimator, X, baseline=baseline, n_steps=128, tol=0)
+    if activation == "relu":
+        points, weights = (np.arange(1000) + 0.5) / 1000, np.full(1000, 1 / 1000)
+    else:
+        points, weights = np.polynomial.legendre.leggauss(200)
+        points, weights = (points + 1) / 2, weights / 2
+    expected = np.zeros_like(parts)
+    for t, weight in zip(points, weights, strict=True):
+        at = baseline + t * (X - baseline)
+        expected += weight * input_gradients(network.estimator, at)
+    expected *= X - baseline
+    spread = network.outputs(numbers).std()
+    assert_allclose(
+        parts, expected, rtol=0, atol=(1e-9 if activation == "silu" else 0.01) * spread
+    )
+
+
+def test_default_tolerance_costs_little_accuracy(fit, numbers):
+    for activation, bound in [("relu", 0.1), ("silu", 0.01)]:
+        network = fit("squared_error", activation=activation)
+        exact = integrated_gradients(network.estimator, numbers, n_steps=512, tol=0)
+        quick = integrated_gradients(network.estimator, numbers)
+        error = np.abs(quick - exact).max(axis=1)
+        assert np.quantile(error, 0.9) < bound * network.outputs(numbers).std()
+
+
+def test_a_linear_network_is_explained_exactly():
+    X = np.random.default_rng(0).normal(size=(80, 3))
+    y = X @ [1.0, -2.0, 3.0]
+    network = NNRegressor(
+        (),
+        solver="lbfgs",
+        standardize=False,
+        numeric_embedding=None,
+        n_members=1,
+        dropout=0,
+        ema_decay=None,
+        early_stopping=False,
+        alpha=0,
+        max_iter=500,
+    ).fit(X, y)
+    parts = integrated_gradients(network, X, baseline=X.mean(axis=0))
+    assert_allclose(parts, (X - X.mean(axis=0)) * [1, -2, 3], atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["plain", "all"])
+def test_categories_and_holes_are_folded_onto_their_columns(kind, fit, frame):
+    network = fit("squared_error", kind, X=frame)
+    parts = integrated_gradients(network.estimator, frame)
+    assert parts.shape == frame.shape
+    # The typical row: medians and missing categories.
+    typical = frame.iloc[:1].copy()
+    for name in frame.columns:
+        known = frame[name].dropna()
+        if known.dtype == np.float64:
+            typical[name] = np.quantile(known, 0.5, method="inverted_cdf")
+        else:
+            typical[name] = None
+    expected = (network.outputs(frame) - network.outputs(typical))[:, 0]
+    assert_allclose(parts.sum(axis=1), expected, atol=1e-9 * expected.std())
+
+
+@pytest.mark.parametrize("kind", ["plain", "all"])
+def test_a_column_that_equals_the_baseline_contributes_nothing(kind, fit, frame):
+    network = fit("squared_error", kind, X=frame)
+    baseline = frame.iloc[[1]]
+    changed = baseline.copy()
+    changed["street"] = "s07" if baseline["street"].item() != "s07" else "s08"
+    parts = integrated_gradients(network.estimator, changed, baseline=baseline)[0]
+    where = list(frame.columns).index("street")
+    assert_array_equal(np.flatnonzero(parts), [where])
+    expected = (network.outputs(changed) - network.outputs(baseline))[0, 0]
+    assert parts[where] == pytest.approx(expected)
+
+
+def test_baseline_as_array_series_and_frame(fit, frame):
+    network = fit("squared_error", X=frame).estimator
+    by_frame = integrated_gradients(network, frame, baseline=frame.iloc[[3]])
+    assert_array_equal(integrated_gradients(network, frame, baseline=frame.iloc[3]), by_frame)
+    row = frame.iloc[3].to_numpy()
+    assert_array_equal(integrated_gradients(network, frame, baseline=row), by_frame)
+
+
+def test_several_baselines_are_averaged_over(fit, numbers):
+    network = fit("binary", "members").estimator
+    several = integrated_gradients(network, numbers, baseline=numbers[:4])
+    each = [integrated_gradients(network, numbers, baseline=row) for row in numbers[:4]]
+    assert_allclose(several, np.mean(each, axis=0), rtol=1e-10, atol=1e-12)
+
+
+def test_rows_do_not_depend_on_their_company(fit, numbers):
+    network = fit("squared_error", activation="relu").estimator
+    together = integrated_gradients(network, numbers)
+    alone = np.vstack([integrated_gradients(network, row[np.newaxis]) for row in numbers[:10]])
+    assert_allclose(alone, together[:10], rtol=1e-9, atol=1e-9)
+
+
+def test_sparse_rows_are_compared_with_zero(fit, numbers):
+    X = np.where(np.abs(numbers) > np.abs(numbers).mean(axis=0), numbers, 0)
+    network = fit("squared_error", X=sparse.csr_matrix(X))
+    parts = integrated_gradients(network.estimator, sparse.csr_matrix(X))
+    expected = (network.outputs(X) - network.outputs(np.zeros((1, 5))))[:, 0]
+    assert_array_equal(parts != 0, X != 0)
+    assert_allclose(parts.sum(axis=1), expected, atol=1e-9 * expected.std())
+
+
+def test_float32_rows_give_float32(fit, numbers):
+    network = fit("squared_error", dtype="float32")
+    X = numbers.astype(np.float32)
+    for explain in (input_gradients, integrated_gradients):
+        parts = explain(network.estimator, X)
+        assert parts.dtype == np.float32
+        expected = explain(network.estimator, numbers)
+        assert_allclose(parts, expected, atol=1e-3 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("kind", ["plain", "all"])
+def test_relevant_columns_rank_first(kind, fit):
+    X, y = make_friedman1(500, 15, noise=0.3, random_state=0)
+    order = np.random.default_rng(0).permutation(15)
+    network = NNRegressor(
+        (32,),
+        activation="silu",
+        learning_rate="one_cycle",
+        learning_rate_init=0.01,
+        max_iter=60,
+        early_stopping=False,
+        ema_decay=None,
+        alpha=1e-3,
+        dropout=0.0,
+        n_members=4 if kind == "all" else 1,
+        numeric_embedding="periodic" if kind == "all" else None,
+        random_state=0,
+    ).fit(X[:, order], y)
+    relevant = set(np.flatnonzero(order < 5))
+    for parts in (
+        integrated_gradients(network, X[:, order]),
+        input_gradients(network, X[:, order]),
+    ):
+        ranking = np.argsort(-np.abs(parts).mean(axis=0))
+        assert set(ranking[:5]) == relevant
+
+
+def test_relevant_columns_of_a_classifier_with_noise():
+    X, y = load_breast_cancer(return_X_y=True)
+    rng = np.random.default_rng(0)
+    noisy = np.hstack([X[:, [7, 20, 22, 27]], rng.normal(size=(len(X), 8))])
+    network = NNClassifier(
+        (16,),
+        learning_rate="cosine",
+        learning_rate_init=0.01,
+        max_iter=30,
+        alpha=1e-3,
+        dropout=0.0,
+        ema_decay=None,
+        early_stopping=False,
+        random_state=0,
+    ).fit(noisy, y)
+    ranking = np.argsort(-np.abs(integrated_gradients(network, noisy)).mean(axis=0))
+    assert set(ranking[:4]) == {0, 1, 2, 3}
+
+
+# The rule of integration.
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 8, 32])
+def test_clenshaw_curtis_is_exact_for_polynomials(n):
+    weights = clenshaw_curtis_weights(n)
+    points = NestedRule(n).points
+    for power in range(n + 1):
+        assert weights @ points**power == pytest.approx(1 / (power + 1), abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 6, 8, 10, 32])
+def test_levels_are_nested(n):
+    rule = NestedRule(n)
+    assert sorted(sum(rule.new_points, [])) == list(range(n + 1))
+    assert_allclose(rule.weights.sum(axis=1), 1)
+    for level, weights in enumerate(rule.weights):
+        seen = sorted(sum(rule.new_points[: level + 1], []))
+        assert_array_equal(np.flatnonzero(weights), seen)
+
+
+# What goes wrong.
+
+
+@pytest.mark.parametrize("explain", [input_gradients, integrated_gradients])
+class TestBadInput:
+    def test_unfitted(self, explain, numbers):
+        with pytest.raises(NotFittedError, match="not fitted yet"):
+            explain(NNRegressor(), numbers)
+
+    def test_another_estimator(self, explain, numbers):
+        other = LinearRegression().fit(numbers, numbers[:, 0])
+        with pytest.raises(
+            TypeError, match="NNClassifier or NNRegressor is needed, got Linear"
+        ):
+            explain(other, numbers)
+
+    def test_a_pipeline(self, explain, numbers, fit):
+        pipeline = make_pipeline(StandardScaler(), fit().estimator)
+        with pytest.raises(TypeError, match=r"pipeline\[-1\]"):
+            explain(pipeline, numbers)
+
+    def test_wrong_columns(self, explain, numbers, fit):
+        with pytest.raises(ValueError, match="has 3 features, but NNRegressor is expecting 5"):
+            explain(fit().estimator, numbers[:, :3])
+
+    def test_wrong_names(self, explain, frame, fit):
+        estimator = fit(X=frame).estimator
+        with pytest.raises(ValueError, match="feature names"):
+            explain(estimator, frame.rename(columns={"a": "z"}))
+
+    @pytest.mark.parametrize("target", ["oak", 1, 1.5, ["ash"], object()])
+    def test_no_such_class(self, explain, target, numbers, fit):
+        with pytest.raises(ValueError, match="target must be a class, one of .*ash"):
+            explain(fit("multiclass").estimator, numbers, target=target)
+
+    @pytest.mark.parametrize("target", [3, -1, "first", True])
+    def test_no_such_output(self, explain, target, numbers, fit):
+        with pytest.raises(ValueError, match=r"target must be an output, one of \[0, 1\]"):
+            explain(fit("outputs").estimator, numbers, target=target)
+
+    @pytest.mark.parametrize(
+        ("task", "what"),
+        [("outputs", "2 outputs"), ("quantiles", "3 outputs"), ("multilabel", "2 labels")],
+    )
+    def test_an_output_must_be_chosen(self, explain, task, what, numbers, fit):
+        with pytest.raises(ValueError, match=f"There are {what}: choose one by target"):
+            explain(fit(task).estimator, numbers)
+
+    def test_a_loss_without_derivative_of_its_link(self, explain, numbers):
+        class Square(SquaredError):  # noqa: N818
+            def inverse_link(self, raw):
+                return raw**2
+
+        network = NNRegressor((3,), loss=Square(), learning_rate="cosine", max_iter=2)
+        network.fit(numbers, numbers[:, 0])
+        with pytest.raises(NotImplementedError, match="Square .* write inverse_link_backward"):
+            explain(network, numbers)
+
+
+@pytest.mark.parametrize("baseline", [[1.0, 2.0], np.zeros((2, 3)), 0.0, np.zeros((1, 5, 1))])
+def test_baseline_of_wrong_shape(baseline, numbers, fit):
+    with pytest.raises(ValueError, match="baseline must be one row of 5 features .* got shape"):
+        integrated_gradients(fit().estimator, numbers, baseline=baseline)
+
+
+def test_baseline_of_no_rows(numbers, fit):
+    with pytest.raises(ValueError, match="0 sample"):
+        integrated_gradients(fit().estimator, numbers, baseline=np.zeros((0, 5)))
+
+
+@pytest.mark.parametrize("n_steps", [0, -3, 2.5, "many", True])
+def test_number_of_steps(n_steps, numbers, fit):
+    with pytest.raises(ValueError, match="n_steps must be an integer >= 1"):
+        integrated_gradients(fit().estimator, numbers, n_steps=n_steps)
+
+
+@pytest.mark.parametrize("tol", [-0.1, "tight", float("nan")])
+def test_tolerance(tol, numbers, fit):
+    with pytest.raises(ValueError, match="tol must be a number >= 0"):
+        integrated_gradients(fit().estimator, numbers, tol=tol)

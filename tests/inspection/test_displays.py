@@ -1,0 +1,240 @@
+"""What the displays draw, read from the drawing."""
+
+import builtins
+
+import matplotlib
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import NotFittedError
+
+from sknet import NNRegressor
+from sknet.inspection import (
+    AttributionDisplay,
+    LossCurveDisplay,
+    WeightsDisplay,
+    hidden_features,
+    integrated_gradients,
+)
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def labels(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+# Loss curves.
+
+
+def test_loss_curves(fit):
+    network = fit("squared_error", early_stopping=True).estimator
+    display = LossCurveDisplay.from_estimator(network)
+    for name in ("loss", "validation_loss", "learning_rate"):
+        x, y = display.lines_[name].get_data()
+        assert_array_equal(x, np.arange(1, network.n_iter_ + 1))
+        assert_array_equal(y, network.history_[name])
+    best = f"best epoch, {network.best_iter_}"
+    assert labels(display.ax_) == ["training", "validation", best, "learning rate"]
+    assert display.figure_ is display.ax_.figure
+    assert display.learning_rate_ax_ is display.lines_["learning_rate"].axes
+
+
+def test_loss_curves_without_validation_and_learning_rate(fit):
+    options = {"solver": "lbfgs", "learning_rate": "constant", "max_iter": 1000}
+    network = fit("squared_error", "linear", **options)
+    display = LossCurveDisplay.from_estimator(network.estimator)
+    assert list(display.lines_) == ["loss"]
+    assert display.learning_rate_ax_ is None
+
+
+def test_loss_curves_of_a_record_in_given_axes():
+    _, ax = plt.subplots()
+    history = {"loss": [3.0, 2.0], "learning_rate": [0.1, 0.1]}
+    display = LossCurveDisplay.from_history(history, ax=ax, learning_rate=False)
+    assert display.ax_ is ax
+    assert labels(ax) == ["training"]
+    assert display.plot(ax=ax) is display
+    assert "learning_rate" in display.lines_
+
+
+def test_a_record_without_losses():
+    with pytest.raises(ValueError, match="history must have the losses .* it has .'accuracy'"):
+        LossCurveDisplay.from_history({"accuracy": [1.0]})
+
+
+# Weights.
+
+
+def test_weights(fit, numbers):
+    network = fit("squared_error", alpha=0.05, l1_ratio=1).estimator
+    display = WeightsDisplay.from_estimator(network)
+    zeros = [np.mean(weight == 0) for weight in network.coefs_]
+    assert display.sparsity == zeros
+    assert display.axes_[0] is display.ax_
+    heights = [bar.get_height() for bar in display.axes_[1].containers[0]]
+    assert_allclose(heights, zeros)
+    assert display.figure_ is display.ax_.figure
+
+
+def test_dead_units_without_rows():
+    W1 = np.array([[1.0, 0.0, 2.0, 1.0], [1.0, 0.0, 0.0, 1.0]])
+    W2 = np.array([[1.0], [1.0], [0.0], [3.0]])
+    display = WeightsDisplay.from_weights([W1, W2])
+    assert display.sparsity == [0.375, 0.25]
+    assert display.dead_units is None
+    network = NNRegressor(
+        (4,),
+        solver="sgd",
+        learning_rate="cosine",
+        max_iter=1,
+        learning_rate_init=1e-12,
+        standardize=False,
+        n_members=1,
+        numeric_embedding=None,
+        ema_decay=None,
+        dropout=0.0,
+        early_stopping=False,
+    ).fit(np.eye(2), [0.0, 1.0])
+    for weight, value in zip(network.coefs_, (W1, W2), strict=True):
+        weight[...] = value
+    # One that nothing enters, one that nothing leaves.
+    assert WeightsDisplay.from_estimator(network).dead_units == [0.5]
+
+
+def test_dead_units_of_members():
+    rng = np.random.default_rng(0)
+    network = NNRegressor(
+        (4,),
+        learning_rate="cosine",
+        max_iter=1,
+        n_members=3,
+        numeric_embedding=None,
+        early_stopping=False,
+        dropout=0.0,
+        ema_decay=None,
+    ).fit(rng.normal(size=(20, 2)), rng.normal(size=20))
+    network.coefs_[1][:, 2] = 0
+    assert WeightsDisplay.from_estimator(network).dead_units == [0.25]
+
+
+def test_dead_units_by_rows(fit, numbers):
+    network = fit("squared_error", activation="relu").estimator
+    network.intercepts_[0][:3] = -1000
+    dead = [
+        float((hidden_features(network, numbers, i).std(axis=0) == 0).mean()) for i in (0, 1)
+    ]
+    assert dead[0] >= 0.25
+    assert WeightsDisplay.from_estimator(network, numbers).dead_units == dead
+
+
+def test_weights_in_given_axes(fit):
+    network = fit("squared_error", "members").estimator
+    _, two = plt.subplots(1, 2)
+    assert list(WeightsDisplay.from_estimator(network, ax=two).axes_) == list(two)
+    figure, one = plt.subplots()
+    display = WeightsDisplay.from_estimator(network, ax=one)
+    assert display.figure_ is figure
+    assert len(display.axes_) == 2
+
+
+def test_a_layer_without_weights_left():
+    display = WeightsDisplay.from_weights([np.zeros((2, 3)), np.ones((3, 1))])
+    assert display.sparsity == [1.0, 0.0]
+
+
+# Attributions.
+
+
+def test_attributions_of_one_row(fit, frame):
+    network = fit("squared_error", X=frame).estimator
+    row = frame.iloc[[5]]
+    display = AttributionDisplay.from_estimator(network, row, max_features=4)
+    parts = integrated_gradients(network, row)[0]
+    order = np.argsort(-np.abs(parts))[:4]
+    assert_array_equal(display.order_, order)
+    assert_allclose([bar.get_width() for bar in display.bars_], parts[order])
+    ticks = [text.get_text() for text in display.ax_.get_yticklabels()]
+    for tick, i in zip(ticks, order, strict=True):
+        value = row.iloc[0, i]
+        assert tick == f"{frame.columns[i]} = " + (
+            f"{value:.4g}" if isinstance(value, float) else value
+        )
+
+
+def test_attributions_of_many_rows(fit, numbers):
+    network = fit("multiclass").estimator
+    _, ax = plt.subplots()
+    display = AttributionDisplay.from_estimator(network, numbers, target="ash", ax=ax)
+    parts = integrated_gradients(network, numbers, target="ash")
+    assert_array_equal(display.attributions, parts)
+    expected = np.sort(np.abs(parts).mean(axis=0))[::-1]
+    assert_allclose([bar.get_width() for bar in display.bars_], expected)
+    assert display.ax_ is ax
+    assert {text.get_text() for text in ax.get_yticklabels()} == {f"x{i}" for i in range(5)}
+
+
+def test_attributions_of_ones_own():
+    display = AttributionDisplay.from_attributions(
+        [0.5, -2.0], feature_names=["dose", "age"], values=[3.25, 40]
+    )
+    ticks = [text.get_text() for text in display.ax_.get_yticklabels()]
+    assert ticks == ["age = 40", "dose = 3.25"]
+    several = AttributionDisplay.from_attributions([[1.0, -1.0], [2.0, 1.0]])
+    assert_allclose(several.importances, [1.5, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"feature_names": ["a"]}, "feature_names has 1 entries for 2 features"),
+        ({"values": [1, 2, 3]}, "values has 3 entries for 2 features"),
+        ({"attributions": np.zeros((2, 2)), "values": [1, 2]}, "of one row, but there are 2"),
+        ({"attributions": np.zeros((1, 2, 2))}, "attributions must have shape"),
+    ],
+)
+def test_attributions_that_do_not_fit(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        AttributionDisplay.from_attributions(**{"attributions": [1.0, 2.0], **arguments})
+
+
+# What all have in common.
+
+
+@pytest.mark.parametrize("display", [LossCurveDisplay, WeightsDisplay, AttributionDisplay])
+def test_unfitted(display, numbers):
+    more = [numbers] if display is AttributionDisplay else []
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        display.from_estimator(NNRegressor(), *more)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda network, X: LossCurveDisplay.from_estimator(network),
+        lambda network, X: LossCurveDisplay.from_history({"loss": [1.0]}),
+        lambda network, X: WeightsDisplay.from_estimator(network),
+        lambda network, X: WeightsDisplay.from_weights([np.eye(2)]),
+        lambda network, X: AttributionDisplay.from_estimator(network, X),
+        lambda network, X: AttributionDisplay.from_attributions([1.0]),
+    ],
+)
+def test_without_matplotlib(draw, fit, numbers, monkeypatch):
+    network = fit().estimator
+    original = builtins.__import__
+
+    def refuse(name, *args, **kwargs):
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return original(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(ImportError, match=r'pip install "sknet\[plot\]"'):
+        draw(network, numbers)
