@@ -15,6 +15,7 @@ from sknet._building import (
     random_streams,
 )
 from sknet._monitoring import EpochPrinter, Validation
+from sknet.data.row_blocks import RowBlocks
 from sknet.data.splitting import split_rows
 from sknet.nn.lbfgs import train_lbfgs
 from sknet.nn.objective import Objective
@@ -110,6 +111,8 @@ def split_off_validation(model, data, run):
         return data, None
     strata = model._strata(data.y)
     parts = split_rows(data.n_rows, model.validation_fraction, strata, run.split_seed)
+    if isinstance(data.X, RowBlocks):
+        parts = map(np.sort, parts)
     return tuple(data.choose(rows) for rows in parts)
 
 
