@@ -44,7 +44,8 @@ class Dataset(NamedTuple):
     def choose(self, which):
         """Return the data set of some of the rows: a slice, a mask, or an array of indices."""
         y, sample_weight = _gather(self.y, which), _gather(self.sample_weight, which)
-        return Dataset(self.X, y, sample_weight, self.positions[which])
+        rows = which if self.rows is None and _are_indices(which) else self.positions[which]
+        return Dataset(self.X, y, sample_weight, rows)
 
     def batch(self, which=slice(None)):
         """Return a copy of some of the rows; of a slice of all rows it may be a view."""
@@ -53,14 +54,17 @@ class Dataset(NamedTuple):
         return Batch(_gather(self.X, rows), y, sample_weight)
 
 
+def _are_indices(rows):
+    return isinstance(rows, np.ndarray) and rows.dtype != bool
+
+
 def _gather(array, rows):
     """Return rows of an array or sparse matrix, or None of None."""
     if array is None:
         return None
     # ndarray.take is several times faster than indexing, but copies all of an array that is
     # not C-contiguous.
-    indices = isinstance(rows, np.ndarray) and rows.dtype != bool
-    if indices and isinstance(array, np.ndarray) and array.flags.c_contiguous:
+    if _are_indices(rows) and isinstance(array, np.ndarray) and array.flags.c_contiguous:
         return array.take(rows, axis=0)
     return array[rows]
 

@@ -4,7 +4,11 @@ import math
 import warnings
 
 import numpy as np
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+
+#: Most rows of a stratified split, which makes a Python object of each. Of more rows, chance
+#: keeps the shares of the classes.
+STRATIFIED_ROWS = 2**22
 
 
 def split_rows(n_rows, fraction, labels, seed):
@@ -16,7 +20,7 @@ def split_rows(n_rows, fraction, labels, seed):
     fraction : float
         Share of the rows to validate with; rounded up, and to at least two rows.
     labels : array of shape (n_rows,) or None
-        Classes whose shares both parts should keep.
+        Classes whose shares both parts should keep, up to ``STRATIFIED_ROWS``.
     seed : int
 
     Raises
@@ -41,9 +45,11 @@ def split_rows(n_rows, fraction, labels, seed):
             stacklevel=2,
         )
         labels = None
-    return train_test_split(
-        np.arange(n_rows), test_size=n_validation, stratify=labels, random_state=seed
-    )
+    stratified = labels is not None and n_rows <= STRATIFIED_ROWS
+    splitter = StratifiedShuffleSplit if stratified else ShuffleSplit
+    # The split of train_test_split, without its copies.
+    rows = np.broadcast_to(0.0, n_rows)
+    return next(splitter(1, test_size=n_validation, random_state=seed).split(rows, labels))
 
 
 def _can_stratify(labels, n_validation):
