@@ -179,9 +179,19 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _update_target(self, data, run):
         """Let further rows join what is known of y, without changing the predictions."""
 
+    def _class_weights(self, y, training_y):
+        """Return what each row's class adds as a factor to its weight, or None."""
+        return None
+
     def _weighted(self, data, training):
         """Return the rows with the weights that they shall have, given the training rows."""
-        return data
+        weight = self._class_weights(data.y, training.y)
+        if weight is None:
+            return data
+        if data.sample_weight is not None:
+            weight = weight * data.sample_weight
+        weighted = data._replace(sample_weight=weight)
+        return checks.positive_weights(weighted, "class_weight times sample_weight")
 
     def _smoothed(self, y):
         """Return the encoded target as training shall see it."""

@@ -102,12 +102,16 @@ def load_checkpoint(estimator, path):
     return saved
 
 
+def stops_early(model, n_rows):
+    """Whether rows are held out of that many, to stop when they no longer gain."""
+    if model.early_stopping == "auto":
+        return n_rows > EARLY_STOPPING_ROWS
+    return model.early_stopping
+
+
 def split_off_validation(model, data, run):
     """Return the training rows, and the validation rows or None, as early_stopping says."""
-    stops_early = model.early_stopping
-    if stops_early == "auto":
-        stops_early = data.n_rows > EARLY_STOPPING_ROWS
-    if not stops_early:
+    if not stops_early(model, data.n_rows):
         return data, None
     strata = model._strata(data.y)
     parts = split_rows(data.n_rows, model.validation_fraction, strata, run.split_seed)
@@ -132,33 +136,52 @@ def fit_network(model, data, validation, run, observe=None):
     observe : callable, optional
         Called after each epoch as ``train`` calls its ``report``.
     """
+    if model.solver != "lbfgs":
+        batches = mini_batches(model, data, run.streams)
+        return fit_batches(model, batches, validation, run, observe)
+    _, penalty = make_optimizer_and_penalty(model)
+    objective = Objective(model._network, model._loss, penalty)
+    # In float64 throughout: a line search compares nearly equal values.
+    dtype, model._params = model._params.dtype, model._params.astype(np.float64)
+    result = train_lbfgs(
+        objective,
+        model._params,
+        training_blocks(model, data),
+        make_stopping(model),
+        model.max_fun,
+        **_watchers(model, objective, validation, observe),
+    )
+    model._params = result.params.astype(dtype)
+    return result
+
+
+def fit_batches(model, batches, validation, run, observe=None):
+    """Train ``model._network`` by a step on each batch, and return the result.
+
+    The arguments are those of :func:`fit_network`, but for the batches, each iteration over
+    which is one epoch.
+    """
     optimizer, penalty = make_optimizer_and_penalty(model)
     objective = Objective(model._network, model._loss, penalty)
-    options: dict[str, Any] = {"report": _reporter(model, observe)}
-    if optimizer is None:
-        # In float64 throughout: a line search compares nearly equal values.
-        dtype, model._params = model._params.dtype, model._params.astype(np.float64)
-    if validation[0] is not None:
-        options["evaluate"] = Validation(model, objective, *validation)
-    if optimizer is None:
-        batches = training_blocks(model, data)
-        stopping = make_stopping(model)
-        result = train_lbfgs(
-            objective, model._params, batches, stopping, model.max_fun, **options
-        )
-        model._params = result.params.astype(dtype)
-        return result
     run.params = model._params
     run.state = run.state or TrainingState.start(optimizer, run.params, run.streams["noise"])
     return train(
         objective,
         run.params,
-        mini_batches(model, data, run.streams),
+        batches,
         make_update_rule(model, optimizer),
         make_stopping(model),
         run.state,
-        **options,
+        **_watchers(model, objective, validation, observe),
     )
+
+
+def _watchers(model, objective, validation, observe):
+    """Return who evaluates the parameters after an epoch, and who is told, as options."""
+    watchers: dict[str, Any] = {"report": _reporter(model, observe)}
+    if validation[0] is not None:
+        watchers["evaluate"] = Validation(model, objective, *validation)
+    return watchers
 
 
 def fit_one_pass(model, data, run):

@@ -222,6 +222,22 @@ def check_class_weight(estimator, classes):
             raise ValueError(f"class_weight must have weights >= 0, got {weights}.")
 
 
+def check_not_balanced(estimator, method):
+    """Raise for class weights that need all rows at once.
+
+    Raises
+    ------
+    ValueError
+        With the remedy.
+    """
+    if getattr(estimator, "class_weight", None) == "balanced":
+        raise ValueError(
+            f"class_weight='balanced' needs all rows at once, which {method} never has. Give "
+            "the weights as a dict, for example from "
+            "sklearn.utils.class_weight.compute_class_weight."
+        )
+
+
 def check_quantile(estimator):
     """Raise for quantiles that are not sorted, or not between 0 and 1.
 

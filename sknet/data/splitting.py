@@ -11,6 +11,19 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 STRATIFIED_ROWS = 2**22
 
 
+def count_validation_rows(n_rows, fraction):
+    """Return how many rows to validate with; arguments and errors as of ``split_rows``."""
+    n_validation = max(2, math.ceil(n_rows * fraction))
+    if n_rows * fraction < 1 or n_validation >= n_rows:
+        raise ValueError(
+            f"The validation set is too small: validation_fraction={fraction} of "
+            f"n_samples={n_rows} is {n_rows * fraction:.3g} rows. Early stopping needs at "
+            "least 1 (2 are held out then), of every class if there are classes. Increase "
+            "validation_fraction, give more rows, or pass X_val and y_val to fit."
+        )
+    return n_validation
+
+
 def split_rows(n_rows, fraction, labels, seed):
     """Return indices of training and of validation rows.
 
@@ -28,14 +41,7 @@ def split_rows(n_rows, fraction, labels, seed):
     ValueError
         If the share is less than one row, or no row is left to train on.
     """
-    n_validation = max(2, math.ceil(n_rows * fraction))
-    if n_rows * fraction < 1 or n_validation >= n_rows:
-        raise ValueError(
-            f"The validation set is too small: validation_fraction={fraction} of "
-            f"n_samples={n_rows} is {n_rows * fraction:.3g} rows. Early stopping needs at "
-            "least 1 (2 are held out then), of every class if there are classes. Increase "
-            "validation_fraction, give more rows, or pass X_val and y_val to fit."
-        )
+    n_validation = count_validation_rows(n_rows, fraction)
     if labels is not None and not _can_stratify(labels, n_validation):
         warnings.warn(
             "The validation set is not stratified, since a class has a single row or there "
