@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sknet import _validation as checks
+from sknet._base import BaseNN
 from sknet._batching import chunk_batches, row_weights
 from sknet._fitting import Run, fit_batches, stops_early
 from sknet.data.batches import Batch
@@ -240,7 +241,7 @@ class Survey(NamedTuple):
 
 def _check_arguments(estimator, chunks, shuffle_window, validation_rows):
     """Raise for arguments that cannot work, and for options that have no effect here."""
-    if not hasattr(estimator, "_partial_fit"):
+    if not isinstance(estimator, BaseNN):
         raise TypeError(f"fit_chunks fits networks of sknet, got {type(estimator).__name__}.")
     if estimator.solver == "lbfgs":
         raise ValueError("fit_chunks needs a stochastic solver; solver='lbfgs' is not one.")
