@@ -1,6 +1,6 @@
 """Measure training from data that are read piece by piece.
 
-    python benchmarks/streaming.py [--only "memory map,h5py,CSV"] [--gb 6]
+    python benchmarks/streaming.py [--only "memory map;h5py;CSV"] [--gb 6]
 
 One epoch from a float32 table in a file, by default of 6 GB, against one epoch of the same
 network from the leading rows in memory, as many as fill 1 GB; then several epochs from a CSV of
@@ -23,6 +23,7 @@ from workers import run_worker
 
 D = 100
 BLOCK = 100_000
+CSV_EPOCHS = 5
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def open_table(case, folder):
     return RowBlocks(X) if case.blocks else X
 
 
-def make_network(early_stopping):
+def make_network(early_stopping, max_iter=1):
     from sknet import NNRegressor
 
     return NNRegressor(
@@ -95,7 +96,7 @@ def make_network(early_stopping):
         activation="relu",
         solver="adam",
         batch_size=1000,
-        max_iter=1,
+        max_iter=max_iter,
         learning_rate="cosine",
         learning_rate_init=0.005,
         early_stopping=early_stopping,
@@ -145,18 +146,82 @@ def compare_tables(names, gigabytes):
         )
 
 
+def cars(n, seed):
+    """Return a frame with eight numbers, some missing, two categories, and a price."""
+    import pandas as pd
+
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(rng.standard_normal((n, 8)).round(4), columns=list("abcdefgh"))
+    frame["maker"] = rng.choice(["Fiat", "Saab", "Volvo"], n)
+    code = rng.integers(0, 50, n)
+    frame["model"] = np.array([f"model {i}" for i in range(50)])[code]
+    saab = frame["maker"] == "Saab"
+    frame["price"] = (
+        frame["a"] * np.where(saab, 3, 1) + np.abs(frame["b"]) * frame["c"] + np.cos(code)
+    ) + rng.standard_normal(n)
+    frame.loc[rng.random(n) < 0.1, "d"] = np.nan
+    return frame
+
+
+def write_csv(n, path):
+    for i, start in enumerate(range(0, n, BLOCK)):
+        frame = cars(min(BLOCK, n - start), seed=i)
+        frame.to_csv(path, index=False, mode="a" if i else "w", header=not i)
+
+
+def measure_csv(how, path):
+    """Return rows a second and epoch, the peak of RssAnon, and R2 of other rows."""
+    import pandas as pd
+
+    from sknet.streaming import fit_chunks, read_chunks
+
+    warnings.simplefilter("ignore")
+    network, test = make_network(early_stopping=True, max_iter=CSV_EPOCHS), cars(BLOCK, 10**6)
+    features = list(test.columns.drop("price"))
+    start = time.perf_counter()
+    with PeakMemory() as memory:
+        if how == "in chunks":
+            fit_chunks(network, read_chunks(path, target="price"))
+        else:
+            frame = pd.read_csv(path)
+            network.fit(frame[features], frame["price"])
+    seconds = time.perf_counter() - start
+    score = network.score(test[features], test["price"])
+    return network.t_ / seconds, memory.peak, score
+
+
+def compare_csv(n):
+    print(f"CSV of {n} rows, {CSV_EPOCHS} epochs, reading included")
+    columns = ["how", "rows/s", "RssAnon, MB", "R2"]
+    print("{:<27}{:>10}{:>13}{:>8}".format(*columns))
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "cars.csv")
+        write_csv(n, path)
+        for how in ["in memory", "in chunks"]:
+            rate, peak, r2 = run_worker(__file__, "CSV", how, path)
+            print(f"{how:<27}{rate:10.0f}{peak / MB:13.0f}{r2:8.4f}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="names of cases, separated by semicolons")
     parser.add_argument("--gb", type=float, default=6, help="gigabytes of a table")
+    parser.add_argument("--csv-rows", type=int, default=2_000_000, help="rows of the CSV")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        name, n_fit, folder = arguments.worker
-        print(json.dumps(measure_table(name, int(n_fit), folder)))
+        name, how, path = arguments.worker
+        result = (
+            measure_csv(how, path) if name == "CSV" else measure_table(name, int(how), path)
+        )
+        print(json.dumps(result))
         return
-    names = arguments.only.split(";") if arguments.only else list(CASES)
-    compare_tables(names, arguments.gb)
+    names = arguments.only.split(";") if arguments.only else [*CASES, "CSV"]
+    tables = [name for name in names if name != "CSV"]
+    if tables:
+        compare_tables(tables, arguments.gb)
+    if "CSV" in names:
+        compare_csv(arguments.csv_rows)
 
 
 if __name__ == "__main__":
