@@ -83,7 +83,9 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows: an array, a data frame, or a sparse matrix. NaN is a missing value,
+            Training rows: an array, a data frame, or a sparse matrix; or anything with
+            ``shape``, ``dtype`` and slicing by rows, such as a data set of h5py, which is
+            read in blocks (see :class:`sknet.streaming.RowBlocks`). NaN is a missing value,
             but an error in sparse X.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels or numbers to predict.

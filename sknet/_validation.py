@@ -441,9 +441,14 @@ def _make_reader(estimator, X, declared):
     return TableReader(wanted).fit(X, names, declared=declared)
 
 
+def has_callbacks(estimator):
+    """Whether callbacks are set on the estimator."""
+    return bool(getattr(estimator, "_skl_callbacks", None))
+
+
 def callback_context(estimator):
     """Return the callbacks' context of a fit of the estimator, or None without callbacks."""
-    if not getattr(estimator, "_skl_callbacks", None):
+    if not has_callbacks(estimator):
         return None
     return estimator._init_callback_context(max_subtasks=estimator.max_iter)
 

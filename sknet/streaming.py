@@ -245,7 +245,7 @@ def _check_arguments(estimator, chunks, shuffle_window, validation_rows):
         raise TypeError(f"fit_chunks fits networks of sknet, got {type(estimator).__name__}.")
     if estimator.solver == "lbfgs":
         raise ValueError("fit_chunks needs a stochastic solver; solver='lbfgs' is not one.")
-    if checks.callback_context(estimator) is not None:
+    if checks.has_callbacks(estimator):
         raise ValueError("fit_chunks does not tell callbacks; remove them: set_callbacks().")
     checks.check_not_balanced(estimator, "fit_chunks")
     check_count("shuffle_window", shuffle_window)
