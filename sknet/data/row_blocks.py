@@ -48,8 +48,8 @@ class RowBlocks:
     TypeError
         If ``source`` lacks what is asked of it.
     ValueError
-        If it has no two dimensions or no rows, if it does not hold numbers, or if the sizes
-        are no positive integers.
+        If it has no two dimensions, no rows or no columns, if it does not hold numbers, or if
+        the sizes are no positive integers.
 
     Examples
     --------
@@ -70,7 +70,7 @@ class RowBlocks:
         self.shape = _checked_shape(source)
         single = source.dtype == np.float32
         self.dtype = np.dtype(np.float32 if single else np.float64)
-        row_bytes = max(1, self.shape[1] * self.dtype.itemsize)
+        row_bytes = self.shape[1] * self.dtype.itemsize
         self.block_rows = _size("block_rows", block_rows, _whole_chunks(source, row_bytes))
         room = max(self.block_rows, WINDOW_BYTES // row_bytes)
         self.window_rows = _size("window_rows", window_rows, room)
@@ -266,10 +266,11 @@ def _checked_shape(source):
         )
     if not all(isinstance(size, Integral) for size in shape):
         raise ValueError(f"The number of rows or columns of X is unknown: shape {shape}.")
-    if shape[0] == 0:
-        raise ValueError(
-            f"Found array with 0 sample(s) (shape={shape}) while a minimum of 1 is required."
-        )
+    for size, what in zip(shape, ["sample(s)", "feature(s)"], strict=True):
+        if size == 0:
+            raise ValueError(
+                f"Found array with 0 {what} (shape={shape}) while a minimum of 1 is required."
+            )
     if np.dtype(source.dtype).kind not in "fiub":
         raise ValueError(
             f"X must hold real numbers to be read in blocks of rows, got dtype {source.dtype}."

@@ -217,6 +217,7 @@ class OneByOne(Lacking):
         (Rows(np.zeros((5, 2, 2))), ValueError, "Expected 2D X, got 3"),
         (Rows(np.zeros((5, 3)), shape=(np.nan, 3)), ValueError, "columns of X is unknown"),
         (Rows(np.zeros((0, 3))), ValueError, r"0 sample\(s\) \(shape=\(0, 3\)\)"),
+        (Rows(np.zeros((5, 0))), ValueError, r"0 feature\(s\) \(shape=\(5, 0\)\)"),
         (Rows(np.zeros((5, 3), dtype="U2")), ValueError, "real numbers.*got dtype <U2"),
         (Rows(np.zeros((5, 3), dtype=complex)), ValueError, "got dtype complex128"),
     ],
