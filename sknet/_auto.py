@@ -5,6 +5,8 @@ docs/accuracy.md has the measurements behind them.
 """
 
 import math
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -35,25 +37,47 @@ ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 40, 8, 48
 FLOAT32_ROWS = 1000
 
 
+class Table(NamedTuple):
+    """What the rules look at: the number of rows and, for the rest, some of them."""
+
+    n_rows: int
+    X: Any
+
+
+def settings_of(estimator, resolved):
+    """Return the parameters, with the resolved value in place of each that is "auto"."""
+    parameters = estimator.get_params(deep=False)
+    return SimpleNamespace(
+        **{
+            k: resolved[k] if _is_auto(v) and k in resolved else v
+            for k, v in parameters.items()
+        }
+    )
+
+
 def resolve(estimator, data, kept=None):
     """Return a value for each parameter that is "auto", by name.
 
     Parameters
     ----------
     estimator : BaseNN
-    data : Dataset
-        The training rows, validation rows included.
+    data : Table
+        What is known of the training rows, validation rows included.
     kept : dict, optional
         Earlier values, which stand: those that a network to be continued was built with.
     """
     settings = estimator.get_params(deep=False)
     resolved = {}
     for name, rule in RULES.items():
-        if isinstance(settings[name], str) and settings[name] == "auto":
+        if _is_auto(settings[name]):
             before = (kept or {}).get(name)
             value = rule(estimator, settings, data) if before is None else before
             settings[name] = resolved[name] = value
     return resolved
+
+
+def _is_auto(value):
+    return isinstance(value, str) and value == "auto"
 
 
 def bins_for(n_rows):

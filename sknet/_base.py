@@ -4,7 +4,6 @@ import copy
 import inspect
 import warnings
 from abc import ABCMeta, abstractmethod
-from types import SimpleNamespace
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -12,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from sknet import _validation as checks
-from sknet._auto import SHAPING, bins_for, resolve
+from sknet._auto import SHAPING, Table, bins_for, resolve, settings_of
 from sknet._batching import prediction_blocks
 from sknet._building import encoded_names, make_network
 from sknet._fitting import (
@@ -86,7 +85,9 @@ class BaseNN(checks.CallbackSupportMixin, NotebookMixin, BaseEstimator, metaclas
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows: an array, a data frame, or a sparse matrix. NaN is a missing value,
+            Training rows: an array, a data frame, or a sparse matrix; or anything with
+            ``shape``, ``dtype`` and slicing by rows, such as a data set of h5py, which is
+            read in blocks (see :class:`sknet.streaming.RowBlocks`). NaN is a missing value,
             but an error in sparse X.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels or numbers to predict.
@@ -182,18 +183,30 @@ class BaseNN(checks.CallbackSupportMixin, NotebookMixin, BaseEstimator, metaclas
     def _update_target(self, data, run):
         """Let further rows join what is known of y, without changing the predictions."""
 
+    def _class_weights(self, y, training_y):
+        """Return what each row's class adds as a factor to its weight, or None."""
+        return None
+
     def _weighted(self, data, training):
         """Return the rows with the weights that they shall have, given the training rows."""
-        return data
+        weight = self._class_weights(data.y, training.y)
+        if weight is None:
+            return data
+        if data.sample_weight is not None:
+            weight = weight * data.sample_weight
+        weighted = data._replace(sample_weight=weight)
+        return checks.positive_weights(weighted, "class_weight times sample_weight")
 
     def _smoothed(self, y):
         """Return the encoded target as training shall see it."""
         return y
 
-    def _start(self, data, run, *, warm, partial=False, classes=None):
+    def _start(self, data, run, *, warm, partial=False, classes=None, n_rows=None):
         """Learn the encodings and draw the parameters; if ``warm``, keep what there is."""
         kept = {name: self.auto_params_.get(name) for name in SHAPING} if warm else {}
-        self.auto_params_ = resolve(self, data, kept)
+        # The data may be a sample of so many rows.
+        table = Table(n_rows or data.n_rows, data.X)
+        self.auto_params_ = resolve(self, table, kept)
         if warm:
             self._loss = self._make_loss()
             self._check_target(data.y, "y")
@@ -201,7 +214,9 @@ class BaseNN(checks.CallbackSupportMixin, NotebookMixin, BaseEstimator, metaclas
             params = self._params if run.params is None else run.params
             self._params = params.astype(params.dtype if partial else self._settings.dtype)
             return
-        self._table = self._make_table(data, run.streams["tables"], keep_rare=partial)
+        self._table = self._make_table(
+            data, table.n_rows, run.streams["tables"], keep_rare=partial
+        )
         self._target = self._make_target(data, classes)
         self._loss = self._make_loss()
         self._network = make_network(self._settings, self._table, self._n_raw)
@@ -211,16 +226,14 @@ class BaseNN(checks.CallbackSupportMixin, NotebookMixin, BaseEstimator, metaclas
     @property
     def _settings(self):
         """The parameters, with a value in place of each "auto"."""
-        parameters = self.get_params(deep=False)
-        resolved = {k: v for k, v in self.auto_params_.items() if parameters[k] == "auto"}
-        return SimpleNamespace(**parameters | resolved)
+        return settings_of(self, self.auto_params_)
 
-    def _make_table(self, data, rng, *, keep_rare):
+    def _make_table(self, data, n_rows, rng, *, keep_rare):
         """Return the encoder of X, fitted to the training data."""
         n_levels = [] if self._reader is None else self._reader.n_levels_
         embedding = self._settings.numeric_embedding
         checks.check_embedding(embedding, data.X)
-        n_bins = bins_for(data.n_rows) if embedding == "piecewise_linear" else 0
+        n_bins = bins_for(n_rows) if embedding == "piecewise_linear" else 0
         table = TableEncoder(self.standardize, n_levels, n_bins)
         return table.fit(data.X, data.sample_weight, rng, rows=data.rows, keep_rare=keep_rare)
 

@@ -4,8 +4,10 @@ from functools import partial
 
 from scipy import sparse
 
+from sknet._validation import check_features, check_y
 from sknet.data.augmentation import Augmentation
-from sknet.data.batches import Batches, Dataset, stack_rows
+from sknet.data.batches import Batch, Batches, Dataset, stack_rows
+from sknet.data.chunks import ChunkBatches
 
 #: Most bytes of encoded rows that are kept, instead of encoding them batch by batch.
 ENCODED_BYTES = 32 * 2**20
@@ -17,18 +19,54 @@ MIN_BLOCK_ROWS = 64
 
 def mini_batches(model, data, streams):
     """Return the batches to make steps on, shuffled and augmented by ``streams``."""
-    augment = None
-    if model.input_noise or model.mixup:
-        augment = Augmentation(
-            model.input_noise,
-            model.mixup,
-            model._table.n_numeric_,
-            model._table.n_plain_,
-            streams["augmentation"],
-        )
     rng = streams["shuffle"] if model.shuffle else None
+    augment = _augmentation(model, streams)
     return _encoded(
         model, data, model._settings.batch_size, training=True, rng=rng, augment=augment
+    )
+
+
+def chunk_batches(model, open_chunks, n_rows, mean_weight, streams):
+    """Return the batches to make steps on, of chunks that come anew in each epoch.
+
+    ``open_chunks()`` begins an epoch; ``mean_weight`` is that of a row.
+    """
+    encode = partial(_encoded_chunk, model, mean_weight=mean_weight)
+    augment = _augmentation(model, streams)
+    return ChunkBatches(open_chunks, n_rows, model._settings.batch_size, encode, augment)
+
+
+def _encoded_chunk(model, chunk, mean_weight):
+    """Return a chunk of the user's rows as the network takes it."""
+    dtype = model._params.dtype
+    y = check_y(chunk.y, model._numeric_y, "y")
+    model._check_target(y, "y")
+    weight = row_weights(model, chunk, y)
+    if weight is not None:
+        weight = (weight / mean_weight).astype(dtype)
+    X = model._table.transform(check_features(model, chunk.X), dtype)
+    return Batch(X, model._smoothed(model._target.transform(y, dtype)), weight)
+
+
+def row_weights(model, chunk, y):
+    """Return the weight of each row of a chunk, its class's included, or None."""
+    by_class = model._class_weights(y, y)
+    given = chunk.sample_weight
+    if by_class is None or given is None:
+        return by_class if given is None else given
+    return by_class * given
+
+
+def _augmentation(model, streams):
+    """Return what changes the batches to make steps on, or None."""
+    if not (model.input_noise or model.mixup):
+        return None
+    return Augmentation(
+        model.input_noise,
+        model.mixup,
+        model._table.n_numeric_,
+        model._table.n_plain_,
+        streams["augmentation"],
     )
 
 

@@ -15,6 +15,7 @@ from sknet._building import (
     random_streams,
 )
 from sknet._monitoring import EpochPrinter, Validation
+from sknet.data.row_blocks import RowBlocks
 from sknet.data.splitting import split_rows
 from sknet.nn.lbfgs import train_lbfgs
 from sknet.nn.objective import Objective
@@ -105,6 +106,8 @@ def split_off_validation(model, data, run):
         return data, None
     strata = model._strata(data.y)
     parts = split_rows(data.n_rows, model._settings.validation_fraction, strata, run.split_seed)
+    if isinstance(data.X, RowBlocks):
+        parts = map(np.sort, parts)
     return tuple(data.choose(rows) for rows in parts)
 
 
@@ -124,33 +127,52 @@ def fit_network(model, data, validation, run, observe=None):
     observe : callable, optional
         Called after each epoch as ``train`` calls its ``report``.
     """
+    if model.solver != "lbfgs":
+        batches = mini_batches(model, data, run.streams)
+        return fit_batches(model, batches, validation, run, observe)
+    _, penalty = make_optimizer_and_penalty(model._settings)
+    objective = Objective(model._network, model._loss, penalty)
+    # In float64 throughout: a line search compares nearly equal values.
+    dtype, model._params = model._params.dtype, model._params.astype(np.float64)
+    result = train_lbfgs(
+        objective,
+        model._params,
+        training_blocks(model, data),
+        make_stopping(model._settings),
+        model.max_fun,
+        **_watchers(model, objective, validation, observe),
+    )
+    model._params = result.params.astype(dtype)
+    return result
+
+
+def fit_batches(model, batches, validation, run, observe=None):
+    """Train ``model._network`` by a step on each batch, and return the result.
+
+    The arguments are those of :func:`fit_network`, but for the batches, each iteration over
+    which is one epoch.
+    """
     optimizer, penalty = make_optimizer_and_penalty(model._settings)
     objective = Objective(model._network, model._loss, penalty)
-    options: dict[str, Any] = {"report": _reporter(model, observe)}
-    if optimizer is None:
-        # In float64 throughout: a line search compares nearly equal values.
-        dtype, model._params = model._params.dtype, model._params.astype(np.float64)
-    if validation[0] is not None:
-        options["evaluate"] = Validation(model, objective, *validation)
-    if optimizer is None:
-        batches = training_blocks(model, data)
-        stopping = make_stopping(model._settings)
-        result = train_lbfgs(
-            objective, model._params, batches, stopping, model.max_fun, **options
-        )
-        model._params = result.params.astype(dtype)
-        return result
     run.params = model._params
     run.state = run.state or TrainingState.start(optimizer, run.params, run.streams["noise"])
     return train(
         objective,
         run.params,
-        mini_batches(model, data, run.streams),
+        batches,
         make_update_rule(model._settings, optimizer),
         make_stopping(model._settings),
         run.state,
-        **options,
+        **_watchers(model, objective, validation, observe),
     )
+
+
+def _watchers(model, objective, validation, observe):
+    """Return who evaluates the parameters after an epoch, and who is told, as options."""
+    watchers: dict[str, Any] = {"report": _reporter(model, observe)}
+    if validation[0] is not None:
+        watchers["evaluate"] = Validation(model, objective, *validation)
+    return watchers
 
 
 def fit_one_pass(model, data, run):

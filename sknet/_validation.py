@@ -22,6 +22,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sknet.data.batches import Dataset
+from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, distinct_values
 from sknet.data.tables import TableReader, categorical_columns, is_frame
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
@@ -239,6 +240,22 @@ def check_class_weight(estimator, classes):
             raise ValueError(f"class_weight must have weights >= 0, got {weights}.")
 
 
+def check_not_balanced(estimator, method):
+    """Raise for class weights that need all rows at once.
+
+    Raises
+    ------
+    ValueError
+        With the remedy.
+    """
+    if getattr(estimator, "class_weight", None) == "balanced":
+        raise ValueError(
+            f"class_weight='balanced' needs all rows at once, which {method} never has. Give "
+            "the weights as a dict, for example from "
+            "sklearn.utils.class_weight.compute_class_weight."
+        )
+
+
 def check_quantile(estimator):
     """Raise for quantiles that are not sorted, or not between 0 and 1.
 
@@ -280,10 +297,11 @@ def check_domain(loss, y, name):
 def check_training_data(estimator, X, y, sample_weight, *, numeric_y, reset, declared=False):
     """Return validated rows of positive weight as a Dataset.
 
-    X becomes a float array, with categories as level numbers, or CSR; y stays in the user's
-    labels or units, with one dimension if it has one column. If ``reset``, ``n_features_in_``,
-    ``feature_names_in_`` and ``_reader`` of ``estimator`` are set, else X is held against
-    them. ``declared``: levels that a category dtype declares count even if X lacks them.
+    X becomes a float array, with categories as level numbers, CSR, or ``RowBlocks``; y stays
+    in the user's labels or units, with one dimension if it has one column. If ``reset``,
+    ``n_features_in_``, ``feature_names_in_`` and ``_reader`` of ``estimator`` are set, else X
+    is held against them. ``declared``: levels that a category dtype declares count even if X
+    lacks them.
 
     Raises
     ------
@@ -293,6 +311,9 @@ def check_training_data(estimator, X, y, sample_weight, *, numeric_y, reset, dec
     X = check_features(estimator, X, reset=reset, declared=declared)
     y = check_y(y, numeric_y, "y")
     check_consistent_length(X, y)
+    if not reset and isinstance(X, RowBlocks):
+        # The pass that learns the encoding would have found it.
+        X.check_finite()
     return _without_zero_weights(X, y, sample_weight)
 
 
@@ -320,6 +341,8 @@ def check_validation_data(estimator, X_val, y_val, sample_weight_val, *, numeric
     X_val = check_features(estimator, X_val)
     y_val = check_y(y_val, numeric_y, "y_val")
     check_consistent_length(X_val, y_val)
+    if isinstance(X_val, RowBlocks):
+        X_val.check_finite()
     data = _without_zero_weights(X_val, y_val, sample_weight_val)
     if data.n_rows < 2:
         raise ValueError(
@@ -349,9 +372,10 @@ def check_partial_fit_classes(estimator, y, classes):
 
 
 def check_features(estimator, X, *, reset=False, declared=False):
-    """Return X as a float array or CSR matrix, held against the features of training.
+    """Return X as a float array, CSR or ``RowBlocks``, held against the features of training.
 
-    NaN stands for a missing value, in categories also for an unknown level.
+    NaN stands for a missing value, in categories also for an unknown level. What is to be
+    read in blocks is not read yet, but for the levels of categories if ``reset``.
 
     Raises
     ------
@@ -361,8 +385,13 @@ def check_features(estimator, X, *, reset=False, declared=False):
     _check_no_dates(X)
     if not reset and _is_plain(estimator, X):
         return X
+    blocks = as_row_blocks(X)
     if reset:
-        estimator._reader = _make_reader(estimator, X, declared)
+        table = X if blocks is None else blocks
+        estimator._reader = _make_reader(estimator, table, declared)
+    if blocks is not None:
+        validate_data(estimator, blocks, reset=reset, skip_check_array=True)
+        return blocks.read_by(estimator._reader)
     if estimator._reader is not None:
         if sparse.issparse(X):
             raise ValueError("X is sparse, but training saw categories in a frame or an array.")
@@ -419,17 +448,25 @@ def _make_reader(estimator, X, declared):
         return None
     if sparse.issparse(X):
         raise ValueError("categorical_features cannot be used with sparse X.")
-    if not is_frame(X):
+    if not (is_frame(X) or isinstance(X, RowBlocks)):
         X = check_array(X, dtype=None, ensure_all_finite=False)
     names = [str(name) for name in X.columns] if is_frame(X) else None
-    if categorical_columns(X, wanted, names).size == 0:
+    categories = categorical_columns(X, wanted, names)
+    if categories.size == 0:
         return None
+    if isinstance(X, RowBlocks):
+        X = distinct_values(X, categories)
     return TableReader(wanted).fit(X, names, declared=declared)
+
+
+def has_callbacks(estimator):
+    """Whether callbacks are set on the estimator."""
+    return bool(getattr(estimator, "_skl_callbacks", None))
 
 
 def callback_context(estimator, n_epochs):
     """Return the callbacks' context of a fit of so many epochs, or None without callbacks."""
-    if not getattr(estimator, "_skl_callbacks", None):
+    if not has_callbacks(estimator):
         return None
     return estimator._init_callback_context(max_subtasks=n_epochs)
 
@@ -468,7 +505,13 @@ def check_embedding(embedding, X):
 
 
 def take_rows(X, rows):
-    """Return rows of what the user gave as X: a frame, an array, a list or a sparse matrix."""
+    """Return rows of what the user gave as X: a frame, an array, a list or a sparse matrix.
+
+    Of what is read in blocks, it returns an object to be read in blocks.
+    """
+    blocks = as_row_blocks(X)
+    if blocks is not None:
+        return ChosenRows(blocks, rows)
     return _safe_indexing(X, rows)
 
 

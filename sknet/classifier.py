@@ -163,15 +163,11 @@ class NNClassifier(ClassifierMixin, BaseNN):
     def _check_target(self, y, name):
         self._target.check_labels(y, name)
 
-    def _weighted(self, data, training):
+    def _class_weights(self, y, training_y):
         if self.class_weight is None:
-            return data
+            return None
         checks.check_class_weight(self, self.classes_)
-        weight = self._target.class_weights(self.class_weight, training.y, data.y)
-        if data.sample_weight is not None:
-            weight = weight * data.sample_weight
-        weighted = data._replace(sample_weight=weight)
-        return checks.positive_weights(weighted, "class_weight times sample_weight")
+        return self._target.class_weights(self.class_weight, training_y, y)
 
     def _smoothed(self, y):
         return self._target.smooth(y, self.label_smoothing) if self.label_smoothing else y
@@ -210,12 +206,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
             If parameters or data are invalid, y has a class that is not in ``classes``, or
             training diverges. The estimator is left as it was.
         """
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' needs all rows at once, which partial_fit never has. "
-                "Give the weights as a dict, for example from "
-                "sklearn.utils.class_weight.compute_class_weight."
-            )
+        checks.check_not_balanced(self, "partial_fit")
         checks.check_partial_fit_classes(self, y, classes)
         return self._partial_fit(X, y, sample_weight, classes)
 

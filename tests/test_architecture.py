@@ -20,7 +20,7 @@ ESTIMATORS = [NNClassifier, NNRegressor]
 
 # Imports point down only: a module may import from its own layer and those below.
 LAYERS = [
-    {"sknet.distributed", "sknet.export", "sknet.inspection"},
+    {"sknet.distributed", "sknet.export", "sknet.inspection", "sknet.streaming"},
     {"sknet", "sknet.classifier", "sknet.regressor"},
     {"sknet._base"},
     {"what _base is made of"},

@@ -27,6 +27,7 @@ from sklearn.preprocessing import StandardScaler
 
 import sknet
 from sknet.callbacks import Checkpoint, FitCallback, TimeLimit
+from sknet.streaming import fit_chunks
 
 try:
     from sklearn.callback import ScoringMonitor
@@ -810,3 +811,11 @@ def test_a_killed_process_s_fit_goes_on(tmp_path, cls, options):
     resumed = clone(network).fit(X, y, resume_from=path)
     same(resumed, network.fit(X, y), X)
     assert resumed.n_iter_ > done
+
+
+@with_callbacks
+def test_chunks_tell_no_callbacks():
+    X, y = make_regression(40, 3, random_state=0)
+    network = NNRegressor((4,), **CONSTANT).set_callbacks(TimeLimit(1))
+    with pytest.raises(ValueError, match="fit_chunks does not tell callbacks"):
+        fit_chunks(network, [(X, y)])

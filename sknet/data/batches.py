@@ -1,8 +1,10 @@
-"""Mini-batches of encoded rows, from arrays, memory maps and sparse matrices."""
+"""Mini-batches of encoded rows, from arrays, sparse matrices and tables read in blocks."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from sknet.data.row_blocks import RowBlocks
 
 
 class Batch(NamedTuple):
@@ -19,8 +21,9 @@ class Batch(NamedTuple):
 class Dataset(NamedTuple):
     """Chosen rows of a table, which itself is never copied.
 
-    ``X`` is the whole table, dense or CSR; ``y`` and ``sample_weight`` belong to the chosen
-    rows, and ``rows`` are their positions in the table, or None if all are chosen.
+    ``X`` is the whole table: an array, CSR, or ``RowBlocks``; ``y`` and ``sample_weight``
+    belong to the chosen rows, and ``rows`` are their positions in the table, increasing for
+    ``RowBlocks``, or None if all are chosen.
     """
 
     X: Any
@@ -41,7 +44,8 @@ class Dataset(NamedTuple):
     def choose(self, which):
         """Return the data set of some of the rows: a slice, a mask, or an array of indices."""
         y, sample_weight = _gather(self.y, which), _gather(self.sample_weight, which)
-        return Dataset(self.X, y, sample_weight, self.positions[which])
+        rows = which if self.rows is None and _are_indices(which) else self.positions[which]
+        return Dataset(self.X, y, sample_weight, rows)
 
     def batch(self, which=slice(None)):
         """Return a copy of some of the rows; of a slice of all rows it may be a view."""
@@ -50,14 +54,17 @@ class Dataset(NamedTuple):
         return Batch(_gather(self.X, rows), y, sample_weight)
 
 
+def _are_indices(rows):
+    return isinstance(rows, np.ndarray) and rows.dtype != bool
+
+
 def _gather(array, rows):
     """Return rows of an array or sparse matrix, or None of None."""
     if array is None:
         return None
     # ndarray.take is several times faster than indexing, but copies all of an array that is
     # not C-contiguous.
-    indices = isinstance(rows, np.ndarray) and rows.dtype != bool
-    if indices and isinstance(array, np.ndarray) and array.flags.c_contiguous:
+    if _are_indices(rows) and isinstance(array, np.ndarray) and array.flags.c_contiguous:
         return array.take(rows, axis=0)
     return array[rows]
 
@@ -75,7 +82,8 @@ class Batches:
         ``encode(X)`` turns gathered rows into the network's input. Rows are encoded batch
         by batch, so that X is never copied whole. None: they are that already.
     rng : numpy Generator, optional
-        Shuffles the rows anew for each epoch; without it they keep their order.
+        Shuffles the rows anew for each epoch; without it they keep their order. A table
+        that is read in blocks is shuffled window by window, as ``RowBlocks`` tells.
     augment : callable, optional
         ``augment(batch)`` changes each encoded batch.
     """
@@ -93,6 +101,22 @@ class Batches:
         return -(-self.n_rows // self.batch_size)
 
     def __iter__(self):
+        return self._by_windows() if isinstance(self.data.X, RowBlocks) else self._at_once()
+
+    def _by_windows(self):
+        """Yield batches of the rows of one window after another, each read into memory."""
+        for numbers in self.data.X.windows(self.data.rows, self.batch_size, self._rng):
+            # Nothing here refers to a window when the next one is read.
+            yield from Batches(
+                Dataset(*self.data.batch(numbers)),
+                self.batch_size,
+                self._encode,
+                self._rng,
+                self._augment,
+            )
+
+    def _at_once(self):
+        """Yield batches of rows that are all at hand."""
         order = None if self._rng is None else self._rng.permutation(self.n_rows)
         for start in range(0, self.n_rows, self.batch_size):
             rows = slice(start, start + self.batch_size)

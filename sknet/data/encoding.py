@@ -1,14 +1,18 @@
 """From plain numbers to the network's input: scaling, missing values, one-hot columns."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from sknet.data.batches import Dataset
+from sknet.data.row_blocks import RowBlocks
 
 #: Rows from which quantiles are estimated; of larger tables, this many drawn at random.
 QUANTILE_ROWS = 100_000
+#: Most bytes of these rows where they are copied, from a table that is read in blocks.
+SAMPLE_BYTES = 2**27
 #: Elements of the table that are looked at at a time, which bounds the memory of ``fit``.
 BLOCK_ELEMENTS = 2**19
 #: Where the smooth clip saturates, in units of the robust scale.
@@ -72,17 +76,19 @@ class TableEncoder:
         self.n_numeric_ = X.shape[1] - len(self.n_levels)
         self.indicated_ = np.array([], dtype=int)
         self.center_ = self.scale_ = None
-        self.categories_ = [
-            Category(data._replace(X=X[:, self.n_numeric_ + i]).batch().X, n_levels, keep_rare)
-            for i, n_levels in enumerate(self.n_levels)
-        ]
+        self.categories_ = []
         if sparse.issparse(X):
             if self.standardize:
-                self.scale_ = _sparse_scale(_subsample(data, rng))
+                self.scale_ = _sparse_scale(_choose(data, _sample(data, rng)))
             return self
-        numeric = data._replace(X=X[:, : self.n_numeric_])
-        self.indicated_ = _columns_with_nan(numeric)
-        numeric = _subsample(numeric, rng)
+        survey = _look_through(data, self.n_levels, rng)
+        self.indicated_ = np.flatnonzero(survey.has_nan[: self.n_numeric_])
+        missing = survey.has_nan[self.n_numeric_ :]
+        self.categories_ = [
+            Category(counts, is_missing, keep_rare)
+            for counts, is_missing in zip(survey.level_counts, missing, strict=True)
+        ]
+        numeric = survey.sample._replace(X=survey.sample.X[:, : self.n_numeric_])
         if self.standardize:
             self.center_, self.scale_ = _center_and_scale(numeric)
         else:
@@ -234,6 +240,15 @@ class TableEncoder:
 class Category:
     """The levels of one category that the network tells apart.
 
+    Parameters
+    ----------
+    counts : ndarray of shape (n_levels,)
+        How often training saw each level.
+    has_missing : bool
+        Whether it saw missing values.
+    keep_rare : bool
+        Whether a level that was seen once, or not yet, stays itself.
+
     Attributes
     ----------
     n_levels : int
@@ -244,17 +259,15 @@ class Category:
         Whether there are too many levels for a column each.
     """
 
-    def __init__(self, codes, n_levels, keep_rare):
-        known = codes[~np.isnan(codes)].astype(int)
-        counts = np.bincount(known, minlength=n_levels)
-        kept = np.ones(n_levels, bool) if keep_rare else counts > 1
-        self.has_rest = bool(known.size < codes.size or (counts[~kept] > 0).any())
+    def __init__(self, counts, has_missing, keep_rare):
+        kept = np.ones(counts.size, bool) if keep_rare else counts > 1
+        self.has_rest = bool(has_missing or (counts[~kept] > 0).any())
         self.n_levels = int(kept.sum()) + self.has_rest
         self.embedded = self.n_levels > MOST_ONE_HOT_LEVELS
         # The place of what belongs to no level: the shared one, or one past the last.
         rest = self.n_levels - self.has_rest
         self._kept = np.flatnonzero(kept)
-        self._position = np.full(n_levels + 1, rest)
+        self._position = np.full(counts.size + 1, rest)
         self._position[self._kept] = np.arange(self._kept.size)
 
     def levels(self, codes):
@@ -277,21 +290,64 @@ def _clip_smoothly(u):
     return u
 
 
-def _columns_with_nan(data):
-    """Return the columns with a missing value."""
+class Survey(NamedTuple):
+    """What one pass over a table finds.
+
+    ``has_nan`` tells which columns have missing values, ``level_counts`` how often each level
+    of the categories was seen, and ``sample`` is the data set to estimate quantiles from.
+    """
+
+    has_nan: np.ndarray
+    level_counts: list[np.ndarray]
+    sample: Dataset
+
+
+def _look_through(data, n_levels, rng):
+    """Return the survey of a table whose last columns are categories."""
     n_columns = data.X.shape[1]
-    found = np.zeros(n_columns, dtype=bool)
-    step = max(1, BLOCK_ELEMENTS // max(1, n_columns))
+    has_nan = np.zeros(n_columns, dtype=bool)
+    counts = [np.zeros(n, dtype=int) for n in n_levels]
+    chosen = _sample(data, rng)
+    copies = []
+    for start, block in _row_blocks(data):
+        missing = np.isnan(block)
+        has_nan |= missing.any(axis=0)
+        for i, of_levels in enumerate(counts, start=n_columns - len(counts)):
+            known = block[~missing[:, i], i].astype(int)
+            of_levels += np.bincount(known, minlength=of_levels.size)
+        if isinstance(data.X, RowBlocks):
+            first, last = np.searchsorted(chosen, [start, start + len(block)])
+            copies.append(block[chosen[first:last] - start])
+    if copies:
+        weight = None if data.sample_weight is None else data.sample_weight[chosen]
+        return Survey(has_nan, counts, Dataset(np.concatenate(copies), sample_weight=weight))
+    return Survey(has_nan, counts, _choose(data, chosen))
+
+
+def _choose(data, numbers):
+    """Return the rows of the given numbers, all different."""
+    return data if numbers.size == data.n_rows else data.choose(numbers)
+
+
+def _row_blocks(data):
+    """Yield the number of the first of some neighbouring rows, and these rows."""
+    if isinstance(data.X, RowBlocks):
+        step = data.X.block_rows
+    else:
+        step = max(1, BLOCK_ELEMENTS // max(1, data.X.shape[1]))
     for start in range(0, data.n_rows, step):
-        found |= np.isnan(data.batch(slice(start, start + step)).X).any(axis=0)
-    return np.flatnonzero(found)
+        yield start, data.batch(slice(start, start + step)).X
 
 
-def _subsample(data, rng):
-    """Return the rows to estimate quantiles from."""
-    if data.n_rows <= QUANTILE_ROWS:
-        return data
-    return data.choose(np.sort(rng.choice(data.n_rows, QUANTILE_ROWS, replace=False)))
+def _sample(data, rng):
+    """Return the increasing numbers of the rows to estimate quantiles from."""
+    most = QUANTILE_ROWS
+    if isinstance(data.X, RowBlocks):
+        row_bytes = max(1, data.X.shape[1]) * data.X.dtype.itemsize
+        most = min(most, max(1, SAMPLE_BYTES // row_bytes))
+    if data.n_rows <= most:
+        return np.arange(data.n_rows)
+    return np.sort(rng.choice(data.n_rows, most, replace=False))
 
 
 def _column_blocks(data):

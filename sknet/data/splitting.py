@@ -4,7 +4,24 @@ import math
 import warnings
 
 import numpy as np
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+
+#: Most rows of a stratified split, which makes a Python object of each. Of more rows, chance
+#: keeps the shares of the classes.
+STRATIFIED_ROWS = 2**22
+
+
+def count_validation_rows(n_rows, fraction):
+    """Return how many rows to validate with; arguments and errors as of ``split_rows``."""
+    n_validation = max(2, math.ceil(n_rows * fraction))
+    if n_rows * fraction < 1 or n_validation >= n_rows:
+        raise ValueError(
+            f"The validation set is too small: validation_fraction={fraction} of "
+            f"n_samples={n_rows} is {n_rows * fraction:.3g} rows. Early stopping needs at "
+            "least 1 (2 are held out then), of every class if there are classes. Increase "
+            "validation_fraction, give more rows, or pass X_val and y_val to fit."
+        )
+    return n_validation
 
 
 def split_rows(n_rows, fraction, labels, seed):
@@ -16,7 +33,7 @@ def split_rows(n_rows, fraction, labels, seed):
     fraction : float
         Share of the rows to validate with; rounded up, and to at least two rows.
     labels : array of shape (n_rows,) or None
-        Classes whose shares both parts should keep.
+        Classes whose shares both parts should keep, up to ``STRATIFIED_ROWS``.
     seed : int
 
     Raises
@@ -24,14 +41,7 @@ def split_rows(n_rows, fraction, labels, seed):
     ValueError
         If the share is less than one row, or no row is left to train on.
     """
-    n_validation = max(2, math.ceil(n_rows * fraction))
-    if n_rows * fraction < 1 or n_validation >= n_rows:
-        raise ValueError(
-            f"The validation set is too small: validation_fraction={fraction} of "
-            f"n_samples={n_rows} is {n_rows * fraction:.3g} rows. Early stopping needs at "
-            "least 1 (2 are held out then), of every class if there are classes. Increase "
-            "validation_fraction, give more rows, or pass X_val and y_val to fit."
-        )
+    n_validation = count_validation_rows(n_rows, fraction)
     if labels is not None and not _can_stratify(labels, n_validation):
         warnings.warn(
             "The validation set is not stratified, since a class has a single row or there "
@@ -41,9 +51,11 @@ def split_rows(n_rows, fraction, labels, seed):
             stacklevel=2,
         )
         labels = None
-    return train_test_split(
-        np.arange(n_rows), test_size=n_validation, stratify=labels, random_state=seed
-    )
+    stratified = labels is not None and n_rows <= STRATIFIED_ROWS
+    splitter = StratifiedShuffleSplit if stratified else ShuffleSplit
+    # The split of train_test_split, without its copies.
+    rows = np.broadcast_to(0.0, n_rows)
+    return next(splitter(1, test_size=n_validation, random_state=seed).split(rows, labels))
 
 
 def _can_stratify(labels, n_validation):

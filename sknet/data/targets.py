@@ -5,6 +5,9 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
+#: Rows whose labels are turned into columns at a time.
+BINARIZED_ROWS = 2**18
+
 
 class ClassTarget:
     """Labels as columns: one for two classes, one for each of more, one for each label.
@@ -58,9 +61,13 @@ class ClassTarget:
         """Return y as a float array of shape (n_rows, n_outputs)."""
         if self.classes_.size == 1 and self.kind == "multiclass":
             return np.ones((len(y), 1), dtype=dtype)
-        Y = self._binarizer.transform(y)
-        Y = Y.toarray() if hasattr(Y, "toarray") else Y
-        return np.ascontiguousarray(Y, dtype=dtype)
+        Y = np.empty((y.shape[0], self.n_outputs), dtype=dtype)
+        # Piece by piece: LabelBinarizer takes ten times the room of its result.
+        for start in range(0, len(Y), BINARIZED_ROWS):
+            piece = slice(start, start + BINARIZED_ROWS)
+            columns = self._binarizer.transform(y[piece])
+            Y[piece] = columns.toarray() if hasattr(columns, "toarray") else columns
+        return Y
 
     def class_weights(self, class_weight, training_y, y):
         """Return the weight of each row of y; "balanced" balances the training rows."""
@@ -197,8 +204,9 @@ class RegressionTarget:
 
     def transform(self, y, dtype):
         """Return y as a float array of shape (n_rows, n_outputs)."""
-        Y = y.reshape(len(y), -1)
-        return ((Y - self.mean_) / self.scale_).astype(dtype)
+        Y = y.reshape(len(y), -1) - self.mean_
+        Y /= self.scale_
+        return Y.astype(dtype)
 
     def inverse_transform(self, prediction):
         """Return predictions in y's units; their columns may be several of one output."""
@@ -215,8 +223,9 @@ def _moments(Y, sample_weight):
     mean = Y[0] + np.average(Y - Y[0], axis=0, weights=sample_weight)
     # Scaled by the largest, so that squares neither overflow nor vanish.
     difference = Y - mean
-    largest = np.abs(difference).max(axis=0)
+    largest = np.maximum(difference.max(axis=0), -difference.min(axis=0))
     constant = largest <= 8 * np.finfo(np.float64).eps * np.abs(mean)
     difference /= np.where(constant, 1, largest)
-    deviation = largest * np.sqrt(np.average(difference**2, axis=0, weights=sample_weight))
+    difference *= difference
+    deviation = largest * np.sqrt(np.average(difference, axis=0, weights=sample_weight))
     return weight, mean, np.where(constant, 0, deviation)

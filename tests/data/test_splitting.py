@@ -3,7 +3,9 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.model_selection import train_test_split
 
+from sknet.data import splitting
 from sknet.data.splitting import split_rows
 
 
@@ -19,6 +21,25 @@ def test_sizes(n_rows, fraction, n_validation):
     train, validation = split_rows(n_rows, fraction, None, 0)
     assert len(validation) == n_validation
     assert_partition(train, validation, n_rows)
+
+
+@pytest.mark.parametrize("labels", [None, np.repeat(["a", "b", "c"], [60, 30, 10])])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_split_is_that_of_train_test_split(labels, seed):
+    expected = train_test_split(
+        np.arange(100), test_size=15, stratify=labels, random_state=seed
+    )
+    for part, rows in zip(split_rows(100, 0.15, labels, seed), expected, strict=True):
+        assert_array_equal(part, rows)
+
+
+def test_many_rows_are_not_stratified(monkeypatch):
+    labels = np.repeat(["a", "b"], [70, 30])
+    monkeypatch.setattr(splitting, "STRATIFIED_ROWS", 99)
+    for part, rows in zip(
+        split_rows(100, 0.15, labels, 0), split_rows(100, 0.15, None, 0), strict=True
+    ):
+        assert_array_equal(part, rows)
 
 
 @pytest.mark.parametrize("seed", range(5))

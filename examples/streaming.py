@@ -1,0 +1,112 @@
+"""
+Training on data larger than memory
+===================================
+
+Digits, each shifted by a pixel in every direction, are kept in a memory map and trained on;
+the same rows come from a CSV in chunks; and a picture shows what the shuffle window is for when
+a file is sorted. The tables here are small, so that the example is quick; nothing in it changes
+when they are larger than memory.
+"""
+
+# %%
+# A table in a file
+# -----------------
+# Nine copies of each training image: itself, and shifted by one pixel. As files often are,
+# the table is sorted, here by digit.
+
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from sknet import NNClassifier
+from sknet.streaming import fit_chunks, read_chunks, shuffle_chunks
+
+folder = Path(tempfile.mkdtemp())
+images, digits = load_digits(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(
+    images, digits, test_size=0.3, stratify=digits, random_state=0
+)
+
+
+def shifted(rows, down, right):
+    return np.roll(rows.reshape(-1, 8, 8), (down, right), axis=(1, 2)).reshape(-1, 64)
+
+
+shifts = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+y = np.tile(y_train, len(shifts))
+order = np.argsort(y, kind="stable")
+y = y[order]
+table = np.lib.format.open_memmap(folder / "X.npy", "w+", np.float32, (len(y), 64))
+table[:] = np.concatenate([shifted(X_train, *shift) for shift in shifts])[order]
+table.flush()
+X = np.load(folder / "X.npy", mmap_mode="r")
+print(f"{X.shape[0]} rows of {X.shape[1]} pixels in {X.filename.name}")
+
+# %%
+# A memory map goes to ``fit`` as it is
+# -------------------------------------
+# So would a data set of h5py or an array of zarr.
+
+settings = {
+    "hidden_layer_sizes": (64,),
+    "activation": "relu",
+    "learning_rate": "cosine",
+    "learning_rate_init": 0.01,
+    "dropout": 0.0,
+    "ema_decay": None,
+    "numeric_embedding": None,
+    "early_stopping": False,
+    "max_iter": 10,
+    "random_state": 0,
+}
+network = NNClassifier(**settings).fit(X, y)
+print(f"memory map: accuracy {network.score(X_test, y_test):.3f}")
+
+# %%
+# A CSV in chunks
+# ---------------
+# ``fit_chunks`` reads the file once for each epoch and holds a few chunks in memory.
+
+frame = pd.DataFrame(X, columns=[f"pixel_{i}" for i in range(64)]).assign(digit=y)
+frame.sample(frac=1, random_state=0).to_csv(folder / "digits.csv", index=False)
+chunks = read_chunks(folder / "digits.csv", target="digit", chunk_size=2000)
+network = fit_chunks(NNClassifier(**settings), chunks, shuffle_window=4)
+test_frame = pd.DataFrame(X_test, columns=network.feature_names_in_)
+print(f"CSV: accuracy {network.score(test_frame, y_test):.3f}")
+
+# %%
+# The same by hand
+# ----------------
+# ``partial_fit`` makes one pass over one chunk; epochs and the learning rate are up to you.
+
+network = NNClassifier(**settings)
+for epoch, rate in enumerate([0.01, 0.01, 0.003, 0.001]):
+    network.set_params(learning_rate_init=rate)
+    for X_chunk, y_chunk in shuffle_chunks(chunks, window=4, random_state=epoch):
+        network.partial_fit(X_chunk, y_chunk, classes=np.arange(10))
+    print(f"epoch {epoch + 1}: accuracy {network.score(test_frame, y_test):.3f}")
+
+# %%
+# What the window is for
+# ----------------------
+# Chunks are read in the order of the file, and here each holds a single digit. With a window of
+# one chunk the network sees one digit for many steps and forgets the others; a window of many
+# chunks mixes them. Tables that are read in blocks mix better, since their blocks come in
+# random order.
+
+settings |= {"early_stopping": True, "scoring": "accuracy", "n_iter_no_change": np.inf}
+sorted_chunks = [(X[i : i + 200], y[i : i + 200]) for i in range(0, len(y), 200)]
+for window in (1, 10, 30, len(sorted_chunks)):
+    network = fit_chunks(NNClassifier(**settings), sorted_chunks, shuffle_window=window)
+    epochs = np.arange(1, network.n_iter_ + 1)
+    plt.plot(epochs, network.validation_scores_, marker=".", label=f"{window} chunks")
+plt.xlabel("epoch")
+plt.ylabel("accuracy on rows held out")
+plt.legend(title="shuffle window")
+plt.title(f"A sorted file of {len(sorted_chunks)} chunks")
+plt.show()

@@ -1,0 +1,343 @@
+"""Data larger than memory: tables read in blocks, and files read in chunks.
+
+``fit`` and ``predict`` of the estimators take tables that are read in blocks of rows
+(:class:`RowBlocks`). What has no shape, or comes as text, is read in chunks:
+:func:`read_chunks` makes them of CSV and Parquet files, :func:`shuffle_chunks` mixes them for
+``partial_fit``, and :func:`fit_chunks` trains on them for many epochs.
+"""
+
+import copy
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from sknet import _validation as checks
+from sknet._auto import Table, resolve, settings_of
+from sknet._base import BaseNN
+from sknet._batching import chunk_batches, row_weights
+from sknet._fitting import Run, fit_batches
+from sknet.data.batches import Batch
+from sknet.data.chunks import KeyedSample, as_chunk, n_rows, shuffled, take
+from sknet.data.encoding import QUANTILE_ROWS
+from sknet.data.files import FileChunks
+from sknet.data.row_blocks import RowBlocks
+from sknet.data.splitting import count_validation_rows
+
+__all__ = ["RowBlocks", "fit_chunks", "read_chunks", "shuffle_chunks"]
+
+#: Most numbers of the rows that are kept to learn the scaling of the features from.
+SAMPLE_ELEMENTS = 2**24
+
+
+def read_chunks(
+    path,
+    *,
+    target,
+    sample_weight=None,
+    columns=None,
+    chunk_size=50_000,
+    dtype=None,
+    read_options=None,
+):
+    """Read CSV or Parquet files in chunks of rows, as often as one likes.
+
+    Text becomes categories whose levels are the same in all chunks; everything else becomes
+    float64, with NaN for what is missing. If there is text whose levels are not given, they
+    are looked for at once, in a pass over these columns.
+
+    Parameters
+    ----------
+    path : path-like or list of path-like
+        A .csv (also .csv.gz and the like), .tsv or .parquet file, or several with the same
+        columns, read one after another.
+    target : str
+        The column to predict.
+    sample_weight : str, default=None
+        The column of weights, if there is one.
+    columns : list of str, default=None
+        The columns of features; all others by default.
+    chunk_size : int, default=50_000
+        Rows a chunk; the last one of a file may have fewer.
+    dtype : dict, default=None
+        Columns by name that are categories though they look like numbers, as "category" or
+        ``pandas.CategoricalDtype``. What a dtype with levels does not list is missing.
+    read_options : dict, default=None
+        Further arguments of ``pandas.read_csv``, such as ``{"sep": ";"}``.
+
+    Returns
+    -------
+    iterable of (X, y) or (X, y, sample_weight)
+        Each iteration is one pass over the files. X is a pandas frame, y and sample_weight
+        are arrays. Its ``classes`` are the sorted values of the target, found by a pass over
+        that column; ``partial_fit`` of a classifier needs them.
+
+    Raises
+    ------
+    ImportError
+        If pandas, or pyarrow for Parquet, is not installed.
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If a file is empty, lacks a column, or is of another kind; if a category has more
+        than 100 000 levels. While reading: if a line has too many fields, or a column of
+        numbers holds text.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sknet import NNRegressor
+    >>> from sknet.streaming import read_chunks, shuffle_chunks
+    >>> rng = np.random.default_rng(0)
+    >>> frame = pd.DataFrame({"x": rng.normal(size=4000), "kind": rng.choice(["a", "b"], 4000)})
+    >>> frame["y"] = frame["x"] * np.where(frame["kind"] == "a", 1, -1)
+    >>> path = Path(tempfile.mkdtemp()) / "table.csv"
+    >>> frame.to_csv(path, index=False)
+    >>> network = NNRegressor((16,), learning_rate_init=0.01, random_state=0)
+    >>> chunks = read_chunks(path, target="y", chunk_size=500)
+    >>> for epoch in range(10):
+    ...     for X, y in shuffle_chunks(chunks, window=4, random_state=epoch):
+    ...         _ = network.partial_fit(X, y)
+    >>> network.score(frame[["x", "kind"]], frame["y"]) > 0.9
+    True
+    """
+    return FileChunks(
+        path,
+        target,
+        sample_weight=sample_weight,
+        columns=columns,
+        chunk_size=chunk_size,
+        dtype=dtype,
+        read_options=read_options,
+    )
+
+
+def shuffle_chunks(chunks, *, window=8, random_state=None):
+    """Mix the rows of neighbouring chunks, which files often hold in some order.
+
+    Parameters
+    ----------
+    chunks : iterable of (X, y) or (X, y, sample_weight)
+        Frames of pandas or polars, arrays or sparse matrices.
+    window : int, default=8
+        Chunks that are held in memory and shuffled together.
+    random_state : int, RandomState instance or None, default=None
+        Determines the order. Give another one in each epoch.
+
+    Yields
+    ------
+    (X, y) or (X, y, sample_weight)
+        As many chunks, of nearly the same sizes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a chunk is something else, or its parts have different lengths.
+    """
+    check_count("window", window)
+    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    for chunk in shuffled(map(as_chunk, chunks), window, np.random.default_rng(seed)):
+        yield tuple(part for part in chunk if part is not None)
+
+
+def fit_chunks(estimator, chunks, *, shuffle_window=8, validation_rows=10_000):
+    """Fit a network to data that come in chunks, in bounded memory.
+
+    This is ``fit``, with the estimator's ``max_iter``, learning rate, early stopping, scoring
+    and so on, where X never is in memory as a whole. A first pass checks all chunks, counts
+    the rows, finds the classes, and draws at random the rows to validate with and up to
+    100 000 others, from which the scaling of the features and of y is learned. Each further
+    pass is an epoch.
+
+    Parameters
+    ----------
+    estimator : NNClassifier or NNRegressor
+        What to fit. The solver must be stochastic.
+    chunks : iterable of (X, y) or (X, y, sample_weight)
+        Each iteration must bring the same rows in the same order: what :func:`read_chunks`
+        returns, a list, or an object of yours whose ``__iter__`` is a generator. X is a frame
+        of pandas or polars, an array or a sparse matrix. In frames, columns of a category
+        dtype have the levels that the dtype declares; of other columns of text, those among
+        the drawn rows.
+    shuffle_window : int, default=8
+        Chunks whose rows are held in memory and shuffled together; ignored if the estimator's
+        ``shuffle`` is off.
+    validation_rows : int, default=10_000
+        Most rows that are held out if early stopping is on; they stay in memory. Their share
+        is at most the estimator's ``validation_fraction``.
+
+    Returns
+    -------
+    estimator : object
+        The fitted estimator itself.
+
+    Raises
+    ------
+    TypeError
+        If the estimator is none of sknet's, or ``chunks`` can be gone through only once.
+    ValueError
+        If parameters or data are invalid, as ``fit``, with the number of the chunk; if the
+        passes differ. The estimator is left as it was.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknet import NNClassifier
+    >>> from sknet.streaming import fit_chunks
+    >>> class Chunks:
+    ...     def __iter__(self):
+    ...         for seed in range(10):
+    ...             X = np.random.default_rng(seed).normal(size=(500, 4))
+    ...             yield X, X[:, 0] > X[:, 1]
+    >>> network = NNClassifier((16,), max_iter=10, random_state=0, learning_rate="cosine",
+    ...                        learning_rate_init=0.01)
+    >>> X_new = np.random.default_rng(10).normal(size=(500, 4))
+    >>> fit_chunks(network, Chunks()).score(X_new, X_new[:, 0] > X_new[:, 1]) > 0.95
+    True
+    """
+    _check_arguments(estimator, chunks, shuffle_window, validation_rows)
+    model = copy.copy(estimator)
+    vars(model).pop("_run", None)
+    model._validate_params()
+    run = Run.start(model.random_state)
+    survey = _look_through(model, chunks, run.split_seed, validation_rows)
+    validation = _start(model, survey, run)
+    batches = chunk_batches(
+        model,
+        lambda: _epoch(model, chunks, run, survey.limit, shuffle_window),
+        survey.n_training,
+        survey.mean_weight(model),
+        run.streams,
+    )
+    result = fit_batches(model, batches, validation, run)
+    model._set_record(result.history, survey.n_training)
+    estimator._become(model)
+    estimator._warn_of(result)
+    return estimator
+
+
+class Survey(NamedTuple):
+    """What the first pass over the chunks finds.
+
+    ``targets`` are the classes, or the smallest and the largest numbers of each column;
+    ``sample`` are rows to learn the encodings from, ``held_out`` those to validate with. Rows
+    whose key is at most ``limit`` are held out.
+    """
+
+    n_training: int
+    targets: np.ndarray
+    sample: Batch
+    held_out: Batch
+    limit: float
+
+    def mean_weight(self, model):
+        """Return the mean weight of the rows to train on, estimated from the sample."""
+        weights = row_weights(model, self.sample, self.sample.y)
+        return 1.0 if weights is None else np.mean(weights)
+
+
+def _check_arguments(estimator, chunks, shuffle_window, validation_rows):
+    """Raise for arguments that cannot work, and for options that have no effect here."""
+    if not isinstance(estimator, BaseNN):
+        raise TypeError(f"fit_chunks fits networks of sknet, got {type(estimator).__name__}.")
+    if estimator.solver == "lbfgs":
+        raise ValueError("fit_chunks needs a stochastic solver; solver='lbfgs' is not one.")
+    if checks.has_callbacks(estimator):
+        raise ValueError("fit_chunks does not tell callbacks; remove them: set_callbacks().")
+    checks.check_not_balanced(estimator, "fit_chunks")
+    check_count("shuffle_window", shuffle_window)
+    check_count("validation_rows", validation_rows)
+    if not hasattr(chunks, "__iter__") or iter(chunks) is chunks:
+        raise TypeError(
+            "chunks must be something that can be gone through again and again, such as what "
+            f"read_chunks returns or a list; got {type(chunks).__name__}, which cannot. Turn "
+            "your generator into the __iter__ of a class."
+        )
+
+
+def _with_keys(chunks, seed):
+    """Yield the chunks, and keys of their rows that are the same in each pass."""
+    rng = np.random.default_rng(seed)
+    for chunk in map(as_chunk, chunks):
+        yield chunk, rng.random(n_rows(chunk))
+
+
+def _look_through(model, chunks, seed, validation_rows):
+    """Return the survey of the first pass, which checks every chunk."""
+    probe = copy.copy(model)
+    n_total, sample, targets = 0, None, []
+    for i, (chunk, keys) in enumerate(_with_keys(chunks, seed)):
+        try:
+            data = probe._check_training_data(*chunk, reset=i == 0, declared=True)
+            targets = _join_targets(targets, data.y, model._numeric_y)
+        except ValueError as error:
+            raise ValueError(f"Chunk {i}, counted from 0: {error}") from error
+        if sample is None:
+            n_columns = max(1, data.X.shape[1])
+            n_rows_to_learn = min(QUANTILE_ROWS, max(1, SAMPLE_ELEMENTS // n_columns))
+            sample = KeyedSample(n_rows_to_learn + validation_rows)
+        sample.add(chunk, keys)
+        n_total += keys.size
+    if sample is None:
+        raise ValueError("chunks has no chunks.")
+    n_held_out = 0
+    settings = settings_of(model, resolve(model, Table(n_total, data.X)))
+    if settings.early_stopping:
+        n_held_out = count_validation_rows(n_total, settings.validation_fraction)
+        n_held_out = min(n_held_out, validation_rows)
+    held_out, learned, limit = sample.first(n_held_out)
+    return Survey(n_total - n_held_out, targets, learned, held_out, limit)
+
+
+def _join_targets(known, y, numeric):
+    """Return the classes so far, or the extremes of each column; of labels in columns, one."""
+    if len(known) and known.shape[1:] != y.shape[1:]:
+        raise ValueError(
+            f"y has shape {y.shape}, but that of the first chunk has "
+            f"{1 if known.ndim == 1 else known.shape[1]} column(s)."
+        )
+    if numeric:
+        together = np.concatenate([known, y]) if len(known) else y
+        return np.stack([together.min(axis=0), together.max(axis=0)])
+    if y.ndim == 2:
+        return y[:1]
+    return np.union1d(known, y) if len(known) else np.unique(y)
+
+
+def _start(model, survey, run):
+    """Learn the encodings and draw the parameters; return what ``Validation`` takes."""
+    data = model._check_training_data(*survey.sample, reset=True, declared=True)
+    labels = None if model._numeric_y or survey.targets.ndim == 2 else survey.targets
+    n_total = survey.n_training + n_rows(survey.held_out)
+    model._start(data, run, warm=False, partial=True, classes=labels, n_rows=n_total)
+    model._check_target(survey.targets, "y")
+    if survey.limit < 0:
+        return None, None
+    held_out = model._check_training_data(*survey.held_out, reset=False)
+    return model._weighted(held_out, data), survey.held_out.X
+
+
+def _epoch(model, chunks, run, limit, window):
+    """Return an iterator over the chunks of one epoch, without the rows held out."""
+    training = (
+        take(chunk, np.flatnonzero(keys > limit))
+        for chunk, keys in _with_keys(chunks, run.split_seed)
+        if (keys > limit).any()
+    )
+    return shuffled(training, window, run.streams["shuffle"]) if model.shuffle else training
+
+
+def check_count(name, value):
+    """Raise for what is no positive integer.
+
+    Raises
+    ------
+    ValueError
+        With the name.
+    """
+    if not isinstance(value, Integral) or value is True or value < 1:
+        raise ValueError(f"{name} must be an integer >= 1, got {value!r}.")

@@ -1,0 +1,251 @@
+"""CSV and Parquet files in chunks."""
+
+import builtins
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+
+from sknet.data import files
+from sknet.streaming import read_chunks
+
+N_ROWS = 1000
+
+
+@pytest.fixture(scope="module")
+def frame():
+    rng = np.random.default_rng(0)
+    number = rng.normal(size=N_ROWS)
+    number[::9] = np.nan
+    # A level that comes late, and holes.
+    city = rng.choice(["Oslo", "Bergen"], N_ROWS).astype(object)
+    city[990] = "Åmot, old"
+    city[::13] = None
+    flag = rng.random(N_ROWS) < 0.5
+    return pd.DataFrame(
+        {
+            "number": number,
+            "count": rng.integers(0, 9, N_ROWS),
+            "city": city,
+            "zip": [f"{code:03}" for code in rng.integers(0, 20, N_ROWS)],
+            "flag": flag,
+            "weight": rng.random(N_ROWS),
+            "y": rng.normal(size=N_ROWS),
+            "label": np.where(flag, "yes", "no"),
+            "code": rng.integers(0, 3, N_ROWS),
+        }
+    )
+
+
+SUFFIXES = ["csv", "csv.gz", "tsv", "parquet"]
+
+
+def write(frame, path):
+    if path.suffix == ".parquet":
+        frame.to_parquet(path, row_group_size=150)
+    else:
+        frame.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+    return path
+
+
+@pytest.fixture(params=SUFFIXES)
+def path(request, frame, tmp_path):
+    return write(frame, tmp_path / f"table.{request.param}")
+
+
+FEATURES = ["number", "count", "city", "zip", "flag"]
+
+
+def read(path, **options):
+    options = {"target": "y", "columns": FEATURES, "chunk_size": 300, **options}
+    return read_chunks(path, **options)
+
+
+def test_the_chunks_are_the_file(path, frame):
+    chunks = read(path, dtype={"zip": "category"}, sample_weight="weight")
+    for _ in range(2):
+        parts = list(chunks)
+        assert max(len(X) for X, _, _ in parts) <= 300 and len(parts) >= 4
+        X = pd.concat([X for X, _, _ in parts], ignore_index=True)
+        assert list(X.columns) == FEATURES
+        for name in ("number", "count", "flag"):
+            assert X[name].dtype == np.float64
+            assert_array_equal(X[name], frame[name].astype(float))
+        for name in ("city", "zip"):
+            assert isinstance(X[name].dtype, pd.CategoricalDtype)
+            found, expected = (one[name].astype(object).fillna("none") for one in (X, frame))
+            assert found.tolist() == expected.tolist()
+        assert list(X["city"].cat.categories) == ["Bergen", "Oslo", "Åmot, old"]
+        assert list(X["zip"].cat.categories) == [f"{code:03}" for code in range(20)]
+        assert len({str(part[0]["city"].dtype.categories.tolist()) for part in parts}) == 1
+        assert_array_equal(np.concatenate([y for _, y, _ in parts]), frame["y"])
+        assert_array_equal(np.concatenate([w for _, _, w in parts]), frame["weight"])
+
+
+def test_all_other_columns_are_features(path, frame):
+    X, y = next(iter(read(path, columns=None, target="code")))
+    assert list(X.columns) == [name for name in frame.columns if name != "code"]
+    X, y, weight = next(iter(read(path, columns=None, target="code", sample_weight="weight")))
+    assert not {"code", "weight"} & set(X.columns)
+
+
+def test_targets_and_their_classes(path, frame):
+    for target in ("label", "code", "flag"):
+        chunks = read(path, target=target, columns=["number"])
+        y = np.concatenate([y for _, y in chunks])
+        expected = frame[target].to_numpy()
+        assert_array_equal(y, expected)
+        assert_array_equal(chunks.classes, np.unique(expected.astype(y.dtype)))
+    assert y.dtype.kind == "i"
+
+
+def test_integers_may_become_fractions(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "HEAD_ROWS", 2)
+    frame = pd.DataFrame({"x": [1, 2, 3, 4], "y": ["1", "2", "3.5", "4"]})
+    chunks = read_chunks(write(frame, tmp_path / "t.csv"), target="y", chunk_size=2)
+    assert [y.tolist() for _, y in chunks] == [[1, 2], [3.5, 4]]
+    assert chunks.classes.tolist() == [1, 2, 3.5, 4]
+
+
+def test_levels_that_are_given_need_no_pass(path, monkeypatch):
+    calls = []
+    original = files.FileChunks._raw
+    monkeypatch.setattr(
+        files.FileChunks,
+        "_raw",
+        lambda self, names: calls.append(names) or original(self, names),
+    )
+    dtype = {
+        "city": pd.CategoricalDtype(["Oslo", "Tromsø"]),
+        "count": pd.CategoricalDtype([1, 5]),
+    }
+    chunks = read(path, columns=["number", "city", "count"], dtype=dtype)
+    assert calls == []
+    X = pd.concat([X for X, _ in chunks], ignore_index=True)
+    assert list(X["city"].cat.categories) == ["Oslo", "Tromsø"]
+    assert set(X["city"].dropna()) == {"Oslo"}
+    assert set(X["count"].dropna()) == {1, 5}
+    assert 0.7 < X["count"].isna().mean() < 0.85
+
+
+def test_several_files(frame, tmp_path):
+    paths = [
+        write(frame[:400], tmp_path / "a.csv"),
+        write(frame[400:], tmp_path / "b.parquet"),
+    ]
+    chunks = read(paths)
+    assert_array_equal(np.concatenate([y for _, y in chunks]), frame["y"])
+    assert {str(X["city"].dtype.categories.tolist()) for X, _ in chunks} == {
+        "['Bergen', 'Oslo', 'Åmot, old']"
+    }
+
+
+def test_options_of_pandas(frame, tmp_path):
+    frame.to_csv(tmp_path / "t.csv", index=False, sep=";", decimal=",")
+    chunks = read(tmp_path / "t.csv", read_options={"sep": ";", "decimal": ","})
+    assert_array_equal(np.concatenate([y for _, y in chunks]), frame["y"])
+
+
+# Bad input.
+
+
+def test_missing_and_unknown_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no\.csv is not a file"):
+        read_chunks(tmp_path / "no.csv", target="y")
+    with pytest.raises(ValueError, match="No path"):
+        read_chunks([], target="y")
+    (tmp_path / "t.xlsx").write_text("a")
+    with pytest.raises(ValueError, match=r"must be a \.csv, \.tsv or \.parquet"):
+        read_chunks(tmp_path / "t.xlsx", target="y")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_empty_files(frame, tmp_path, suffix):
+    path = tmp_path / f"t.{suffix}"
+    path.write_bytes(gzip.compress(b"") if suffix == "csv.gz" else b"")
+    with pytest.raises(ValueError, match=r"t\.[a-z.]+ is empty"):
+        read(path)
+    with pytest.raises(ValueError, match=r"has no rows.*number"):
+        read(write(frame[:0], path))
+
+
+def test_columns_that_are_missing_or_twice(path, frame, tmp_path):
+    with pytest.raises(ValueError, match=r"lacks the columns \['price'\]; it has \['number'"):
+        read(path, target="price")
+    with pytest.raises(ValueError, match=r"lacks the columns \['size'\]"):
+        read(path, columns=["number", "size"])
+    with pytest.raises(ValueError, match=r"lacks the columns \['w'\]"):
+        read(path, sample_weight="w")
+    with pytest.raises(ValueError, match="different columns"):
+        read(path, columns=["y", "number"])
+    with pytest.raises(ValueError, match="at least one of features"):
+        read(path, columns=[])
+    with pytest.raises(ValueError, match=r"dtype names \['town'\]"):
+        read(path, dtype={"town": "category"})
+    # Another file without a column.
+    other = write(frame.drop(columns="city"), tmp_path / "other.csv")
+    with pytest.raises(ValueError, match=r"other\.csv lacks the columns \['city'\]"):
+        read([path, other])
+
+
+@pytest.mark.parametrize("value", [0, 2.5, True])
+def test_chunk_size(path, value):
+    with pytest.raises(ValueError, match="chunk_size must be an integer >= 1"):
+        read(path, chunk_size=value)
+
+
+def test_lines_of_differing_width(tmp_path):
+    lines = ["a,b,y"] + ["1,2,3"] * 50 + ["1,2,3,4"] + ["1,2,3"] * 50
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"t\.csv cannot be read as a CSV.*line 52"):
+        list(read_chunks(tmp_path / "t.csv", target="y", chunk_size=20))
+
+
+def test_numbers_that_become_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "HEAD_ROWS", 20)
+    lines = ["a,y"] + ["1,2"] * 30 + ["none of it,2"] + ["1,2"] * 30
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"Column 'a'.*numbers.*dtype=\{'a': 'category'\}"):
+        list(read_chunks(tmp_path / "t.csv", target="y", chunk_size=20))
+    chunks = read_chunks(tmp_path / "t.csv", target="y", chunk_size=20, dtype={"a": "category"})
+    assert list(next(iter(chunks))[0]["a"].cat.categories) == ["1", "none of it"]
+
+
+def test_a_target_with_holes(path):
+    with pytest.raises(ValueError, match="target 'city' has missing values"):
+        list(read(path, target="city", columns=["number"]))
+
+
+def test_too_many_levels(path, monkeypatch):
+    monkeypatch.setattr(files, "MOST_LEVELS", 15)
+    with pytest.raises(ValueError, match="'zip'.* more than 15 levels.*columns="):
+        read(path, dtype={"zip": "category"})
+
+
+def test_dates_are_no_numbers(tmp_path):
+    frame = pd.DataFrame({"when": pd.date_range("2026-01-01", periods=5), "y": np.arange(5.0)})
+    frame.to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(ValueError, match="Column 'when'.*cannot be read as numbers"):
+        list(read_chunks(tmp_path / "t.parquet", target="y"))
+
+
+def test_read_options_are_for_csv(frame, tmp_path):
+    path = write(frame, tmp_path / "t.parquet")
+    with pytest.raises(ValueError, match="read_options are those of pandas.read_csv"):
+        read(path, read_options={"sep": ";"})
+
+
+@pytest.mark.parametrize(("suffix", "library"), [("csv", "pandas"), ("parquet", "pyarrow")])
+def test_what_is_not_installed(frame, tmp_path, monkeypatch, suffix, library):
+    path = write(frame, tmp_path / f"t.{suffix}")
+
+    def missing(name):
+        if name.split(".")[0] == library:
+            raise ImportError(name)
+        return builtins.__import__(name)
+
+    monkeypatch.setattr(files.importlib, "import_module", missing)
+    with pytest.raises(ImportError, match=rf'needs {library}: .*"sknet\[files\]"'):
+        read(path)

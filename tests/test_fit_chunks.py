@@ -1,0 +1,367 @@
+"""fit_chunks: the fit of an array, of rows that come in chunks."""
+
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from plain import NNClassifier, NNRegressor, streaming
+from scipy import sparse
+from sklearn.linear_model import SGDRegressor
+
+from sknet.streaming import fit_chunks, read_chunks
+
+STEADY = {
+    "batch_size": 32, "learning_rate": "cosine", "learning_rate_init": 0.01,
+    "early_stopping": False, "random_state": 0, "max_iter": 4,
+}  # fmt: skip
+PLAIN = {
+    "dropout": 0.0, "ema_decay": None, "n_members": 1, "numeric_embedding": None,
+    "activation": "relu",
+}  # fmt: skip
+NETWORKS = {
+    "plain": PLAIN,
+    "dropout, average": {**PLAIN, "dropout": 0.1, "ema_decay": 0.95},
+    "members, bins": {**PLAIN, "n_members": 3, "numeric_embedding": "piecewise_linear"},
+    "periodic": {**PLAIN, "numeric_embedding": "periodic"},
+    "mixed, noisy": {**PLAIN, "mixup": 0.2, "input_noise": 0.05},
+}
+
+
+def cut(size, *parts):
+    """Return chunks of ``size`` rows."""
+    n = parts[0].shape[0]
+    return [tuple(part[i : i + size] for part in parts) for i in range(0, n, size)]
+
+
+def network_for(problem, **options):
+    return problem.cls((8,), **{**STEADY, **PLAIN, **options})
+
+
+# The same as fit.
+
+
+@pytest.mark.parametrize("size", [7, 50, 1000])
+@pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
+def test_in_file_order_it_is_the_fit_of_an_array(problem, options, size):
+    network = problem.cls((8,), shuffle=False, **STEADY, **options)
+    expected = network.fit(problem.X, problem.y)._params.copy()
+    history, best = network.history_, network.best_iter_
+    assert fit_chunks(network, cut(size, problem.X, problem.y)) is network
+    assert_allclose(network._params, expected, rtol=1e-6, atol=1e-9)
+    assert_allclose(network.history_["loss"], history["loss"])
+    assert network.history_["learning_rate"] == history["learning_rate"]
+    assert (network.n_iter_, network.best_iter_, network.t_) == (4, best, 480)
+
+
+def test_weights_are_those_of_fit(problem):
+    weight = np.where(np.arange(120) % 3, 1 + np.arange(120) / 100, 0.0)
+    # Rows of no weight stay in their batches here, so compare one batch of all rows.
+    network = network_for(problem, shuffle=False, batch_size=200, solver="sgd", alpha=0.0)
+    expected = network.fit(problem.X, problem.y, weight)._params.copy()
+    fit_chunks(network, cut(50, problem.X, problem.y, weight))
+    assert_allclose(network._params, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_weights_of_classes(binary):
+    X, y = binary
+    network = NNClassifier((8,), class_weight={1: 3.0}, shuffle=False, **STEADY, **PLAIN)
+    expected = network.fit(X, y)._params.copy()
+    assert_allclose(fit_chunks(network, cut(50, X, y))._params, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_sparse_and_polars_and_lists(problem):
+    X = np.where(np.abs(problem.X) < 0.5, 0, problem.X)
+    network = network_for(problem, shuffle=False)
+    for make in (sparse.csr_matrix, pl.DataFrame, pd.DataFrame):
+        expected = network.fit(make(X), problem.y)._params.copy()
+        chunks = [(make(rows), y) for rows, y in cut(50, X, problem.y)]
+        fit_chunks(network, chunks)
+        assert_allclose(network._params, expected, rtol=1e-6, atol=1e-9)
+    chunks = [(rows.tolist(), y.tolist()) for rows, y in cut(50, X, problem.y)]
+    assert_allclose(fit_chunks(network, chunks)._params, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "multilabel", "multioutput"])
+def test_every_task(request, kind):
+    X, y = request.getfixturevalue(kind)
+    cls = NNRegressor if kind == "multioutput" else NNClassifier
+    network = cls((8,), shuffle=False, **STEADY, **PLAIN)
+    expected = network.fit(X, y)._params.copy()
+    assert_allclose(fit_chunks(network, cut(40, X, y))._params, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_classes_that_come_late(multiclass):
+    X, y = multiclass
+    order = np.argsort(y)
+    network = NNClassifier((8,), **{**STEADY, "max_iter": 40}, **PLAIN)
+    fit_chunks(network, cut(30, X[order], y[order]))
+    assert network.classes_.tolist() == ["ash", "beech", "cedar"]
+    assert network.score(X, y) > 0.85
+
+
+# Shuffling.
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_each_epoch_is_shuffled_anew(shuffle, monkeypatch):
+    numbers = np.arange(100.0)
+    epochs = []
+
+    def fit_batches(model, batches, validation, run):
+        epochs.extend([np.concatenate([batch.y for batch in batches]) for _ in range(3)])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(streaming, "fit_batches", fit_batches)
+    network = NNRegressor((4,), shuffle=shuffle, standardize=False, **STEADY, **PLAIN)
+    with pytest.raises(KeyboardInterrupt):
+        fit_chunks(network, cut(10, numbers[:, np.newaxis], numbers), shuffle_window=5)
+    for epoch in epochs:
+        assert_array_equal(np.sort(epoch[:50, 0]), numbers[:50])
+        assert_array_equal(np.sort(epoch[50:, 0]), numbers[50:])
+        assert (epoch[:, 0] != numbers).any() == shuffle
+    assert (epochs[0] != epochs[1]).any() == shuffle
+
+
+def test_it_is_reproducible(problem):
+    network = network_for(problem, dropout=0.1)
+    chunks = cut(30, problem.X, problem.y)
+    params = [fit_chunks(network, chunks)._params.copy() for _ in range(2)]
+    assert_array_equal(*params)
+    network.set_params(random_state=1)
+    assert (fit_chunks(network, chunks)._params != params[0]).any()
+
+
+# Early stopping.
+
+
+@pytest.mark.parametrize("scoring", ["loss", "r2"])
+def test_rows_are_held_out_and_the_best_epoch_is_restored(regression, scoring, monkeypatch):
+    X, y = regression
+    seen = {}
+
+    def spy(model, batches, validation, run):
+        seen["trained"] = np.concatenate([batch.y[:, 0] for batch in batches])
+        seen["held_out"] = model._target.transform(validation[0].y, float)[:, 0]
+        return original(model, batches, validation, run)
+
+    original = streaming.fit_batches
+    monkeypatch.setattr(streaming, "fit_batches", spy)
+    options = {"early_stopping": True, "max_iter": 300, "learning_rate": "constant"}
+    network = NNRegressor((16,), scoring=scoring, **{**STEADY, **options}, **PLAIN)
+    fit_chunks(network, cut(25, X, y))
+    assert network.n_iter_ < 300
+    together = np.concatenate([seen["trained"], seen["held_out"]])
+    assert seen["held_out"].size == 12
+    everything = network._target.transform(y, float)[:, 0]
+    assert_allclose(np.sort(together), np.sort(everything), rtol=1e-6)
+    held_out = np.isin(np.round(everything, 5), np.round(seen["held_out"], 5))
+    assert held_out.sum() == 12
+    if scoring == "r2":
+        score = network.score(X[held_out], y[held_out])
+        assert_allclose(score, max(network.validation_scores_), rtol=1e-6)
+    assert network.best_validation_score_ == max(network.validation_scores_)
+    assert network.history_["validation_score"][network.best_iter_ - 1] == (
+        network.best_validation_score_
+    )
+
+
+def test_few_rows_are_held_out(regression):
+    X, y = regression
+    network = NNRegressor((4,), **{**STEADY, "early_stopping": True}, **PLAIN)
+    assert fit_chunks(network, cut(25, X, y), validation_rows=5).t_ == 4 * 115
+    assert fit_chunks(network, cut(25, X, y)).t_ == 4 * 108
+    network.set_params(early_stopping="auto", validation_fraction=0.5)
+    assert fit_chunks(network, cut(25, X, y)).t_ in (4 * 120, 4 * 60)
+    network.set_params(early_stopping=True, validation_fraction=0.001)
+    with pytest.raises(ValueError, match="validation set is too small"):
+        fit_chunks(network, cut(25, X, y))
+
+
+# Files.
+
+
+def make_table(n_rows, seed=0):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "power": rng.lognormal(4, 1, n_rows),
+            "age": np.where(rng.random(n_rows) < 0.1, np.nan, rng.uniform(0, 20, n_rows)),
+            "maker": rng.choice(["Fiat", "Saab", "Volvo"], n_rows),
+            "model": [f"m{i}" for i in rng.integers(0, 40, n_rows)],
+        }
+    )
+    frame["price"] = (
+        np.log(frame["power"]) * np.where(frame["maker"] == "Saab", 3, 1)
+        - 0.2 * frame["age"].fillna(10)
+        + rng.normal(0, 0.3, n_rows)
+    )
+    frame["dear"] = np.where(frame["price"] > 3, "yes", "no")
+    return frame
+
+
+@pytest.mark.parametrize("target", ["price", "dear"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_file_is_learned_as_well_as_a_frame(tmp_path, suffix, target):
+    train, test = make_table(4000), make_table(3000, seed=1)
+    path = tmp_path / f"cars.{suffix}"
+    # Sorted, as files often are.
+    train = train.sort_values("maker", ignore_index=True)
+    train.to_csv(path, index=False) if suffix == "csv" else train.to_parquet(path)
+    features = ["power", "age", "maker", "model"]
+    cls = NNRegressor if target == "price" else NNClassifier
+    network = cls((32,), **{**STEADY, "max_iter": 12, "early_stopping": True}, **PLAIN)
+    network.fit(train[features], train[target])
+    expected = network.score(test[features], test[target])
+    chunks = read_chunks(path, target=target, columns=features, chunk_size=500)
+    fit_chunks(network, chunks)
+    assert network.n_iter_ == 12
+    assert list(network.feature_names_in_) == features
+    score = network.score(test[features], test[target])
+    assert expected > 0.85
+    assert score > 0.98 * expected
+
+
+def test_going_on_with_partial_fit(tmp_path):
+    frame = make_table(1000)
+    frame.to_csv(tmp_path / "cars.csv", index=False)
+    chunks = read_chunks(tmp_path / "cars.csv", target="price", chunk_size=300)
+    network = fit_chunks(NNRegressor((8,), **STEADY, **PLAIN), chunks)
+    before = network.n_iter_
+    for X, y in chunks:
+        network.partial_fit(X, y)
+    assert network.n_iter_ == before + 4
+
+
+class Made:
+    """Chunks that are made when they are asked for."""
+
+    def __init__(self, n_chunks, n_rows=2000, n_columns=50):
+        self.n_chunks, self.shape = n_chunks, (n_rows, n_columns)
+
+    def __iter__(self):
+        for seed in range(self.n_chunks):
+            X = np.random.default_rng(seed).standard_normal(self.shape, np.float32)
+            yield X, X[:, 0]
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_memory_is_bounded(monkeypatch, early_stopping):
+    monkeypatch.setattr(streaming, "QUANTILE_ROWS", 2000)
+    network = NNRegressor((4,), **{**STEADY, "max_iter": 1, "batch_size": 200}, **PLAIN)
+    network.set_params(early_stopping=early_stopping)
+    peaks = []
+    for n_chunks in (20, 60):
+        tracemalloc.start()
+        fit_chunks(network, Made(n_chunks), shuffle_window=3, validation_rows=1000)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # A few windows of three chunks; as much for thrice the rows.
+    assert peaks[0] < 12 * 4 * 2000 * 50
+    assert peaks[1] < 1.1 * peaks[0]
+
+
+# Bad input.
+
+
+@pytest.fixture
+def chunks(regression):
+    return cut(30, *regression)
+
+
+NETWORK = NNRegressor((4,), **STEADY, **PLAIN)
+
+
+def refuses(chunks, match, error=ValueError, network=NETWORK, **options):
+    with pytest.raises(error, match=match):
+        fit_chunks(network, chunks, **options)
+    assert "_params" not in vars(network)
+
+
+def test_what_can_be_gone_through_only_once(chunks, forbid_training):
+    forbid_training()
+    refuses(
+        (chunk for chunk in chunks), "generator, which cannot.*__iter__ of a class", TypeError
+    )
+    refuses(7, "got int", TypeError)
+    refuses([], "has no chunks")
+
+
+def test_what_cannot_be_fitted_by_chunks(chunks, binary, forbid_training):
+    forbid_training()
+    with pytest.raises(TypeError, match="networks of sknet, got SGDRegressor"):
+        fit_chunks(SGDRegressor(), chunks)
+    lbfgs = NNRegressor((4,), solver="lbfgs", **PLAIN)
+    refuses(chunks, "needs a stochastic solver", network=lbfgs)
+    balanced = NNClassifier((4,), class_weight="balanced")
+    refuses(
+        cut(30, *binary),
+        "'balanced' needs all rows at once, which fit_chunks",
+        network=balanced,
+    )
+    refuses(chunks, "shuffle_window must be an integer >= 1", shuffle_window=0)
+    refuses(chunks, "validation_rows must be an integer >= 1", validation_rows=None)
+    refuses(chunks, "'alpha' parameter", network=NNRegressor((4,), alpha=-1))
+
+
+def test_chunks_that_do_not_fit_together(regression, binary, forbid_training):
+    forbid_training()
+    X, y = regression
+    refuses([(X, y), (X[:, :3], y)], "Chunk 1, counted from 0: X has 3 features.*expecting 5")
+    refuses([(X, y), (X, y[:-1])], r"have \[120, 119\] rows")
+    refuses([(X, y), X], r"must be \(X, y\)", TypeError)
+    refuses([(X, y), (X, np.column_stack([y, y]))], r"Chunk 1.*first chunk has 1 column")
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    refuses([(frame, y), (frame[list("abced")], y)], "Chunk 1.*feature names")
+    refuses([(frame, y), (frame.assign(a="text"), y)], "Chunk 1.*text")
+    text = frame.assign(a="text")
+    refuses([(text, y), (frame, y)], "Chunk 1.*'a'.*numbers now")
+    classifier = NNClassifier((4,), **STEADY, **PLAIN)
+    X, y = binary
+    refuses([(X, y), (X, y + 0.5)], "Chunk 1.*continuous", network=classifier)
+
+
+def test_values_that_make_no_sense(regression, forbid_training):
+    forbid_training()
+    X, y = regression
+    for bad, match in [(np.inf, "infinity"), (-np.inf, "infinity")]:
+        later = X.copy()
+        later[77, 2] = bad
+        refuses(cut(30, later, y), f"Chunk 2.*{match}")
+    later = y.copy()
+    later[77] = np.nan
+    refuses(cut(30, X, later), "Chunk 2.*Input y contains NaN")
+    refuses(cut(30, X, y, -np.ones(120)), "Chunk 0.*[Nn]egative")
+    # Beyond the rows from which the scaling is learned, too.
+    counts = np.abs(y)
+    counts[77] = -1
+    poisson = NNRegressor((4,), loss="poisson", **STEADY, **PLAIN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streaming, "QUANTILE_ROWS", 5)
+        refuses(cut(30, X, counts), "needs y >= 0; y has values from -1", network=poisson,
+                validation_rows=1)  # fmt: skip
+
+
+def test_passes_that_differ(regression):
+    X, y = regression
+
+    class Fewer:
+        passes = 0
+
+        def __iter__(self):
+            self.passes += 1
+            return iter(cut(30, X, y)[: 4 - (self.passes > 2)])
+
+    refuses(Fewer(), "120 rows to train on in the first pass and 90 in a later one")
+
+
+def test_an_error_leaves_the_estimator_as_it_was(regression):
+    X, y = regression
+    network = NNRegressor((4,), **STEADY, **PLAIN).fit(X, y)
+    before = dict(vars(network))
+    with pytest.raises(ValueError, match="Chunk 1"):
+        fit_chunks(network, [(X, y), (X[:, :2], y)])
+    assert vars(network) == before
+    assert_array_equal(network._params, before["_params"])

@@ -1,0 +1,352 @@
+"""The estimators on tables that are read in blocks: h5py, zarr, memory maps, and any other."""
+
+import tracemalloc
+
+import h5py
+import numpy as np
+import pytest
+import zarr
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import r2_score
+
+from sknet import NNClassifier, NNRegressor, _batching
+from sknet.data import row_blocks
+from sknet.streaming import RowBlocks
+
+N_ROWS = 3000
+STEADY = {
+    "batch_size": 50, "learning_rate": "cosine", "learning_rate_init": 0.01,
+    "early_stopping": False, "random_state": 0,
+}  # fmt: skip
+PLAIN = {
+    "dropout": 0.0, "ema_decay": None, "n_members": 1, "numeric_embedding": None,
+    "activation": "relu",
+}  # fmt: skip
+NETWORKS = {
+    "plain": PLAIN,
+    "dropout, average": {**PLAIN, "dropout": 0.1, "ema_decay": 0.95},
+    "members, bins": {**PLAIN, "n_members": 3, "numeric_embedding": "piecewise_linear"},
+    "periodic": {**PLAIN, "numeric_embedding": "periodic"},
+    "mixed, noisy": {**PLAIN, "mixup": 0.2, "input_noise": 0.05},
+}
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Six columns: numbers, holes in the third, level numbers with holes in the last."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N_ROWS, 6)).astype(np.float32)
+    X[::7, 2] = np.nan
+    X[:, 5] = rng.integers(0, 5, N_ROWS)
+    X[::11, 5] = np.nan
+    return X, (2 * X[:, 0] + X[:, 1] ** 2 + 3 * (X[:, 5] == 3)).astype(float)
+
+
+@pytest.fixture(params=["h5py", "h5py chunks across columns", "h5py gzip", "zarr", "blocks"])
+def storage(request, tmp_path):
+    """Return a function that stores an array and returns it as users would pass it."""
+    if request.param == "zarr":
+        yield lambda X: zarr.array(X, chunks=(700, X.shape[1]))
+    elif request.param == "blocks":
+        yield lambda X: RowBlocks(X, block_rows=90)
+    else:
+        options = {
+            "h5py": {},
+            "h5py chunks across columns": {"chunks": (250, 4)},
+            "h5py gzip": {"chunks": (100, 6), "compression": "gzip"},
+        }[request.param]
+        with h5py.File(tmp_path / "X.h5", "w") as file:
+            yield lambda X: file.create_dataset(f"X{len(file)}", data=X, **options)
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """Sizes that make the table too large to be kept, and four windows of it."""
+    monkeypatch.setattr(_batching, "ENCODED_BYTES", 0)
+    monkeypatch.setattr(row_blocks, "BLOCK_BYTES", 100 * 24)
+    monkeypatch.setattr(row_blocks, "WINDOW_BYTES", 800 * 24)
+
+
+# The same as an array.
+
+
+@pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize("cls", [NNRegressor, NNClassifier])
+def test_small_tables_give_the_fit_of_an_array(table, storage, cls, options):
+    X, y = table
+    y = y if cls is NNRegressor else np.where(y > 1, "high", "low")
+    network = cls((16,), max_iter=3, **STEADY, **options)
+    expected = network.fit(X, y)._params.copy()
+    predicted, score = network.predict(X), network.score(X, y)
+    source = storage(X)
+    assert_array_equal(network.fit(source, y)._params, expected)
+    assert_array_equal(network.predict(source), predicted)
+    assert network.score(source, y) == score
+    if cls is NNClassifier:
+        assert_array_equal(network.predict_proba(source), network.predict_proba(X))
+    assert network.n_features_in_ == 6
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int16", "uint8"])
+def test_numbers_of_other_types(storage, dtype):
+    X = np.random.default_rng(0).integers(0, 50, (500, 6)).astype(dtype)
+    network = NNRegressor((8,), max_iter=2, **STEADY, **PLAIN)
+    expected = network.fit(X, X[:, 0]).predict(X)
+    predicted = network.fit(storage(X), X[:, 0]).predict(storage(X))
+    assert predicted.dtype == expected.dtype == np.float64
+    assert_array_equal(predicted, expected)
+
+
+def test_categories_by_position(table, storage):
+    X, y = table
+    network = NNRegressor((16,), max_iter=3, categorical_features=[5], **STEADY, **PLAIN)
+    expected = network.fit(X, y).predict(X)
+    names = list(network.encoded_feature_names_)
+    assert_array_equal(network.fit(storage(X), y).predict(storage(X)), expected)
+    assert list(network.encoded_feature_names_) == names
+    assert "x5_3.0" in names and "x5_other" in names
+    assert_array_equal(network.predict(X), expected)
+
+
+def test_weights_and_lbfgs(table, storage):
+    X, y = table
+    weight = np.where(np.arange(N_ROWS) % 3, 1 + np.arange(N_ROWS) / N_ROWS, 0.0)
+    for options in ({"solver": "lbfgs", "early_stopping": False, "random_state": 0}, STEADY):
+        network = NNRegressor((8,), max_iter=3, tol=0, n_iter_no_change=np.inf)
+        network.set_params(**options, **PLAIN)
+        if options is not STEADY:
+            network.set_params(max_iter=15, tol=1e3)
+        expected = network.fit(X, y, weight).predict(X)
+        assert_array_equal(network.fit(storage(X), y, weight).predict(X), expected)
+
+
+def test_partial_fit_and_warm_start(table, storage):
+    X, y = table
+    first, second = (NNRegressor((8,), max_iter=2, **STEADY, **PLAIN) for _ in range(2))
+    for _ in range(2):
+        first.partial_fit(X, y)
+        second.partial_fit(storage(X), y)
+    assert_array_equal(first._params, second._params)
+    for network, rows in ((first, X), (second, storage(X))):
+        network.set_params(warm_start=True).fit(rows, y)
+    assert_array_equal(first._params, second._params)
+
+
+# In windows.
+
+
+@pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
+def test_windows_are_as_good_as_an_array(table, windows, options):
+    X, y = table
+    errors = []
+    for rows in (X[:2000], RowBlocks(X[:2000])):
+        networks = [
+            NNRegressor((16,), max_iter=10, **{**STEADY, "random_state": seed}, **options)
+            for seed in range(8)
+        ]
+        errors.append(
+            np.mean([1 - one.fit(rows, y[:2000]).score(X[2000:], y[2000:]) for one in networks])
+        )
+    assert errors[0] < 0.4
+    # The errors of single seeds differ by some 10 %.
+    assert errors[1] < 1.1 * errors[0]
+
+
+def test_windows_are_reproducible(table, storage, windows):
+    X, y = table
+    network = NNRegressor((16,), max_iter=3, **STEADY, **NETWORKS["dropout, average"])
+    params = [network.fit(storage(X), y)._params.copy() for _ in range(2)]
+    assert_array_equal(*params)
+    assert_allclose(network.predict(storage(X)), network.predict(X), rtol=1e-5, atol=1e-5)
+
+
+def test_scaling_is_learned_as_from_an_array(table, storage, windows, monkeypatch):
+    X, y = table
+    for most in (500, 10_000):
+        monkeypatch.setattr("sknet.data.encoding.QUANTILE_ROWS", most)
+        network = NNRegressor((4,), max_iter=1, **STEADY, **PLAIN)
+        center = network.fit(X, y)._table.center_
+        scale, indicated = network._table.scale_, network._table.indicated_
+        network.fit(storage(X), y)
+        assert_array_equal(network._table.center_, center)
+        assert_array_equal(network._table.scale_, scale)
+        assert_array_equal(network._table.indicated_, indicated)
+
+
+def test_sorted_rows_are_mixed(windows):
+    # Blocks of one class each: in file order the last class would be all that is remembered.
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(4), 1000)
+    X = (rng.normal(size=(4000, 6)) + 2 * y[:, np.newaxis]).astype(np.float32)
+    network = NNClassifier((16,), max_iter=5, **STEADY, **PLAIN)
+    assert network.fit(RowBlocks(X), y).score(X, y) > 0.95
+
+
+@pytest.mark.parametrize("scoring", ["loss", "accuracy"])
+def test_early_stopping_holds_the_same_rows_out(table, storage, windows, scoring):
+    X, y = table
+    labels = np.where(y > 1, "high", "low")
+    network = NNClassifier((16,), max_iter=40, tol=0.01, n_iter_no_change=2, **PLAIN)
+    network.set_params(**{**STEADY, "early_stopping": True, "learning_rate": "constant"})
+    network.set_params(learning_rate_init=1e-300, scoring=scoring)
+    # At a rate that moves nothing the scores are those of the initial parameters.
+    expected = network.fit(X, labels).validation_scores_
+    assert_allclose(network.fit(storage(X), labels).validation_scores_, expected, rtol=1e-5)
+    network.set_params(learning_rate_init=0.01).fit(storage(X), labels)
+    assert network.n_iter_ < 40
+    assert network.score(X, labels) > 0.85
+
+
+def test_the_best_epoch_is_restored(table, storage, windows):
+    X, y = table
+    seen = []
+
+    def score(model, rows, y_true):
+        value = r2_score(y_true, model.predict(rows))
+        seen.append((value, rows.shape, model._params.copy()))
+        return value
+
+    network = NNRegressor((16,), max_iter=8, scoring=score, **PLAIN)
+    network.set_params(**{**STEADY, "early_stopping": True, "learning_rate": "constant"})
+    network.set_params(n_iter_no_change=np.inf, learning_rate_init=0.05).fit(storage(X), y)
+    # The first one tries the scorer.
+    assert {shape for _, shape, _ in seen} == {(300, 6)}
+    best = max(seen[1:], key=lambda one: one[0])
+    assert network.best_validation_score_ == best[0]
+    assert_array_equal(network._params, best[2])
+
+
+def test_validation_rows_of_one_s_own(table, storage, windows):
+    X, y = table
+    options = {**STEADY, "early_stopping": True, "learning_rate_init": 1e-300}
+    network = NNRegressor((16,), max_iter=2, **options, **PLAIN)
+    expected = network.fit(X, y, X_val=X[:500], y_val=y[:500]).validation_scores_
+    network.fit(storage(X), y, X_val=storage(X[:500]), y_val=y[:500])
+    assert_allclose(network.validation_scores_, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_memory_maps_that_main_memory_cannot_hold(table, tmp_path, monkeypatch, windows, large):
+    X, y = table
+    np.save(tmp_path / "X.npy", X)
+    memory_map = np.load(tmp_path / "X.npy", mmap_mode="r")
+    network = NNRegressor((16,), max_iter=2, **STEADY, **PLAIN)
+    array, blocks = (network.fit(rows, y)._params.copy() for rows in (X, RowBlocks(X)))
+    monkeypatch.setattr(row_blocks, "main_memory", lambda: X.nbytes * (1.9 if large else 2.1))
+    expected = blocks if large else array
+    assert np.abs(array - blocks).max() > 0
+    assert_array_equal(network.fit(memory_map, y)._params, expected)
+
+
+# Memory.
+
+
+class Made:
+    """Rows that are made when they are read."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, n_rows, n_columns):
+        self.shape = (n_rows, n_columns)
+
+    def __getitem__(self, rows):
+        rng = np.random.default_rng(rows.start)
+        return rng.standard_normal((rows.stop - rows.start, self.shape[1]), np.float32)
+
+
+class Dates(Made):
+    dtype = np.dtype("datetime64[s]")
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_memory_is_bounded(monkeypatch, early_stopping):
+    n_rows, n_columns = 60_000, 100
+    monkeypatch.setattr(_batching, "ENCODED_BYTES", 0)
+    monkeypatch.setattr(_batching, "BLOCK_ELEMENTS", 2**14)
+    monkeypatch.setattr(row_blocks, "BLOCK_BYTES", 2**16)
+    monkeypatch.setattr(row_blocks, "WINDOW_BYTES", 2**20)
+    monkeypatch.setattr("sknet.data.encoding.SAMPLE_BYTES", 2**20)
+    X, y = Made(n_rows, n_columns), np.random.default_rng(0).normal(size=n_rows)
+    network = NNRegressor((4,), max_iter=1, **{**STEADY, "batch_size": 500}, **PLAIN)
+    network.set_params(early_stopping=early_stopping)
+    tracemalloc.start()
+    network.fit(X, y)
+    fitting = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    network.predict(X)
+    predicting = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Some vectors with an entry for each row, a few windows and the network.
+    assert fitting < 50 * n_rows + 8 * 2**20 < 0.6 * 4 * n_rows * n_columns
+    assert predicting < 20 * n_rows + 6 * 2**20
+
+
+# Bad input.
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_infinity_is_found_before_training(table, storage, windows, forbid_training, method):
+    X, y = table
+    X = X.copy()
+    X[1234, 1] = np.inf
+    forbid_training()
+    network = NNRegressor((4,), **STEADY, **PLAIN)
+    with pytest.raises(ValueError, match="infinity .*float32.*, in rows [0-9]+ to [0-9]+"):
+        getattr(network, method)(storage(X), y)
+    assert "_params" not in vars(network)
+
+
+def test_infinity_later(table, storage, windows, forbid_training):
+    X, y = table
+    network = NNRegressor((4,), max_iter=1, warm_start=True, **STEADY, **PLAIN).fit(X, y)
+    bad = X.copy()
+    bad[2999, 1] = -np.inf
+    forbid_training()
+    for use in (
+        lambda: network.predict(storage(bad)),
+        lambda: network.fit(storage(bad), y),
+        lambda: network.partial_fit(storage(bad), y),
+        lambda: network.set_params(early_stopping="auto", warm_start=False).fit(
+            X, y, X_val=storage(bad), y_val=y
+        ),
+    ):
+        with pytest.raises(ValueError, match="infinity"):
+            use()
+
+
+def test_shapes_must_fit(table, storage, forbid_training):
+    X, y = table
+    network = NNRegressor((4,), max_iter=1, **STEADY, **PLAIN).fit(X, y)
+    forbid_training()
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        network.fit(storage(X), y[:-1])
+    with pytest.raises(ValueError, match="2 features, but NNRegressor is expecting 6"):
+        network.predict(RowBlocks(X[:, :2]))
+    with pytest.raises(ValueError, match="Sample_?[Ww]eights.shape|sample_weight.shape"):
+        network.fit(storage(X), y, np.ones(5))
+    with pytest.raises(ValueError, match=r"positions in \[0, 5\]"):
+        network.set_params(categorical_features=[6]).fit(storage(X), y)
+
+
+def test_dates_and_text(tmp_path, forbid_training):
+    forbid_training()
+    network = NNRegressor((4,))
+    with h5py.File(tmp_path / "X.h5", "w") as file:
+        text = file.create_dataset("text", data=np.full((5, 2), b"a"))
+        with pytest.raises(ValueError, match="must hold real numbers"):
+            network.fit(text, np.arange(5))
+        flat = file.create_dataset("flat", data=np.arange(5.0))
+        with pytest.raises(ValueError, match="Expected 2D"):
+            network.fit(flat, np.arange(5))
+    with pytest.raises(ValueError, match="dates"):
+        network.fit(Dates(5, 2), np.arange(5))
+
+
+def test_an_object_without_slicing(forbid_training):
+    forbid_training()
+
+    class Unsliceable:
+        shape, dtype = (5, 2), np.dtype(float)
+
+    with pytest.raises(TypeError, match="Unsliceable without __getitem__.*slicing by rows"):
+        NNRegressor((4,)).fit(Unsliceable(), np.arange(5))
