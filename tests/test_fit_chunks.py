@@ -7,10 +7,11 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from plain import NNClassifier, NNRegressor, streaming
+from plain import NNClassifier, NNRegressor
 from scipy import sparse
 from sklearn.linear_model import SGDRegressor
 
+from sknet import streaming
 from sknet.streaming import fit_chunks, read_chunks
 
 STEADY = {
