@@ -1,4 +1,4 @@
-"""Every example runs; the gallery's scripts, plot_*.py, run where the documentation is built."""
+"""Every example runs; the gallery's scripts, plot_*.py, run where the site is built."""
 
 import os
 import subprocess
