@@ -206,11 +206,15 @@ class BaseNN(checks.CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _make_table(self, data, rng, *, keep_rare):
         """Return the encoder of X, fitted to the training data."""
+        checks.check_embedding(self, data.X)
+        table = self._new_table()
+        return table.fit(data.X, data.sample_weight, rng, rows=data.rows, keep_rare=keep_rare)
+
+    def _new_table(self):
+        """Return an encoder of X that has learned nothing yet."""
         n_levels = [] if self._reader is None else self._reader.n_levels_
         n_bins = N_BINS if self.numeric_embedding == "piecewise_linear" else 0
-        checks.check_embedding(self, data.X)
-        table = TableEncoder(self.standardize, n_levels, n_bins)
-        return table.fit(data.X, data.sample_weight, rng, rows=data.rows, keep_rare=keep_rare)
+        return TableEncoder(self.standardize, n_levels, n_bins)
 
     def _check_same_network(self):
         if make_network(self, self._table, self._n_raw) != self._network:

@@ -69,20 +69,43 @@ class TableEncoder:
         ``rows`` are the positions of the rows to learn from, all by default.
         """
         data = Dataset(X, sample_weight=sample_weight, rows=rows)
-        self.n_numeric_ = X.shape[1] - len(self.n_levels)
-        self.indicated_ = np.array([], dtype=int)
-        self.center_ = self.scale_ = None
-        self.categories_ = [
-            Category(data._replace(X=X[:, self.n_numeric_ + i]).batch().X, n_levels, keep_rare)
-            for i, n_levels in enumerate(self.n_levels)
-        ]
         if sparse.issparse(X):
+            self.n_numeric_ = X.shape[1]
+            self.indicated_ = np.array([], dtype=int)
+            self.center_ = self.scale_ = None
+            self.categories_ = []
             if self.standardize:
                 self.scale_ = _sparse_scale(_subsample(data, rng))
             return self
-        numeric = data._replace(X=X[:, : self.n_numeric_])
-        self.indicated_ = _columns_with_nan(numeric)
-        numeric = _subsample(numeric, rng)
+        n_numeric = X.shape[1] - len(self.n_levels)
+        counts = [
+            level_counts(data._replace(X=X[:, n_numeric + i]).batch().X, n_levels)
+            for i, n_levels in enumerate(self.n_levels)
+        ]
+        numeric = data._replace(X=X[:, :n_numeric])
+        with_nan = columns_with_nan(numeric)
+        return self.fit_statistics(
+            _subsample(numeric, rng), with_nan, counts, keep_rare=keep_rare
+        )
+
+    def fit_statistics(self, numeric, with_nan, counts, *, keep_rare=False):
+        """Learn from what is known of a table.
+
+        Parameters
+        ----------
+        numeric : Dataset
+            The numeric columns of the rows to take quantiles of.
+        with_nan : ndarray of int
+            The numeric columns with a missing value anywhere.
+        counts : list of ndarray
+            The ``level_counts`` of each category.
+        keep_rare : bool, default=False
+            Whether a level seen once stays itself.
+        """
+        self.n_numeric_ = numeric.X.shape[1]
+        self.indicated_ = with_nan
+        self.center_ = self.scale_ = None
+        self.categories_ = [Category(of_one, keep_rare) for of_one in counts]
         if self.standardize:
             self.center_, self.scale_ = _center_and_scale(numeric)
         else:
@@ -196,7 +219,7 @@ class TableEncoder:
 
 
 class Category:
-    """The levels of one category that the network tells apart.
+    """The levels of one category that the network tells apart, given their ``level_counts``.
 
     Attributes
     ----------
@@ -208,11 +231,11 @@ class Category:
         Whether there are too many levels for a column each.
     """
 
-    def __init__(self, codes, n_levels, keep_rare):
-        known = codes[~np.isnan(codes)].astype(int)
-        counts = np.bincount(known, minlength=n_levels)
+    def __init__(self, counts, keep_rare):
+        counts, n_missing = counts[:-1], counts[-1]
+        n_levels = counts.size
         kept = np.ones(n_levels, bool) if keep_rare else counts > 1
-        self.has_rest = bool(known.size < codes.size or (counts[~kept] > 0).any())
+        self.has_rest = bool(n_missing or (counts[~kept] > 0).any())
         self.n_levels = int(kept.sum()) + self.has_rest
         self.embedded = self.n_levels > MOST_ONE_HOT_LEVELS
         # The place of what belongs to no level: the shared one, or one past the last.
@@ -231,6 +254,13 @@ class Category:
         return [levels[i] for i in self._kept] + ["other"] * self.has_rest
 
 
+def level_counts(codes, n_levels):
+    """Return how often each level occurs, and at last how often it is missing."""
+    return np.bincount(
+        np.where(np.isnan(codes), n_levels, codes).astype(int), minlength=n_levels + 1
+    )
+
+
 def _clip_smoothly(u):
     """Return u / sqrt(1 + (u / CLIP)^2), in place."""
     np.clip(u, -BOUND, BOUND, out=u)
@@ -241,7 +271,7 @@ def _clip_smoothly(u):
     return u
 
 
-def _columns_with_nan(data):
+def columns_with_nan(data):
     """Return the columns with a missing value."""
     n_columns = data.X.shape[1]
     found = np.zeros(n_columns, dtype=bool)
