@@ -326,10 +326,15 @@ class Epoch:
             update_average(state.average, self.params, decay)
 
     def visible_params(self):
-        """Return the parameters to evaluate: the average, with the zeros of those trained."""
-        if self.rule.ema_decay is None:
-            return self.params
-        return np.where(self.params == 0, 0, self.state.average)
+        """Return the parameters to evaluate."""
+        return visible_params(self.params, self.rule, self.state)
+
+
+def visible_params(params, rule, state):
+    """Return the parameters to evaluate: the average, with the zeros of those trained."""
+    if rule.ema_decay is None:
+        return params
+    return np.where(params == 0, 0, state.average)
 
 
 def update_average(average, params, decay):
