@@ -190,7 +190,7 @@ def _constructor(local):
         del bound.arguments["self"]
         vars(self).update(bound.arguments)
 
-    init.__signature__ = signature  # type: ignore[attr-defined]
+    init.__signature__ = signature
     return init
 
 
