@@ -204,7 +204,7 @@ def _check_same_target(first, other):
     if isinstance(targets[0], RegressionTarget):
         forms = [f"{one.n_outputs} column(s)" for one in targets]
     else:
-        kinds = ["text" if one.labels.dtype.kind in "OUS" else "numbers" for one in targets]
+        kinds = ["text" if isinstance(one.labels[0], str) else "numbers" for one in targets]
         forms = [
             f"{one.n_columns} column(s) of {kind}"
             for one, kind in zip(targets, kinds, strict=True)

@@ -241,7 +241,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
     >>> from dask.distributed import Client
     >>> from sknet.distributed import DaskNNClassifier
     >>> client = Client(n_workers=1, threads_per_worker=2, processes=False,
-    ...                 dashboard_address=None)
+    ...                 dashboard_address=":0")
     >>> X = da.random.default_rng(0).normal(size=(2000, 4), chunks=(500, 4))
     >>> y = (X[:, 0] > X[:, 1]).astype(int)
     >>> network = DaskNNClassifier((16,), max_iter=5, learning_rate="cosine",
@@ -339,7 +339,7 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
     >>> from dask.distributed import Client
     >>> from sknet.distributed import DaskNNRegressor
     >>> client = Client(n_workers=1, threads_per_worker=2, processes=False,
-    ...                 dashboard_address=None)
+    ...                 dashboard_address=":0")
     >>> X = da.random.default_rng(0).normal(size=(2000, 4), chunks=(500, 4))
     >>> network = DaskNNRegressor((16,), max_iter=5, learning_rate="cosine",
     ...                           learning_rate_init=0.01, n_shards=2, random_state=0)
