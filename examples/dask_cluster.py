@@ -18,7 +18,7 @@ from sknet.distributed import DaskNNRegressor
 # %%
 # A cluster and a table
 # ---------------------
-# Forty partitions of rows, which the workers make themselves; no process ever holds all of them.
+# Forty partitions of rows, which the workers make themselves; no process ever holds them all.
 
 
 def make_table(n_rows, seed):
