@@ -230,12 +230,16 @@ class BaseNN(checks.CallbackSupportMixin, NotebookMixin, BaseEstimator, metaclas
 
     def _make_table(self, data, n_rows, rng, *, keep_rare):
         """Return the encoder of X, fitted to the training data."""
+        table = self._new_table(data.X, n_rows)
+        return table.fit(data.X, data.sample_weight, rng, rows=data.rows, keep_rare=keep_rare)
+
+    def _new_table(self, X, n_rows):
+        """Return an encoder, not yet fitted, for a table of ``n_rows`` such as those of X."""
         n_levels = [] if self._reader is None else self._reader.n_levels_
         embedding = self._settings.numeric_embedding
-        checks.check_embedding(embedding, data.X)
+        checks.check_embedding(embedding, X)
         n_bins = bins_for(n_rows) if embedding == "piecewise_linear" else 0
-        table = TableEncoder(self.standardize, n_levels, n_bins)
-        return table.fit(data.X, data.sample_weight, rng, rows=data.rows, keep_rare=keep_rare)
+        return TableEncoder(self.standardize, n_levels, n_bins)
 
     def _check_same_network(self):
         if make_network(self._settings, self._table, self._n_raw) != self._network:

@@ -17,12 +17,21 @@ BLOCK_ELEMENTS = 2**18
 MIN_BLOCK_ROWS = 64
 
 
-def mini_batches(model, data, streams):
-    """Return the batches to make steps on, shuffled and augmented by ``streams``."""
+def mini_batches(model, data, streams, encoded_bytes=None):
+    """Return the batches to make steps on, shuffled and augmented by ``streams``.
+
+    Up to ``encoded_bytes`` of encoded rows are kept; by default ``ENCODED_BYTES``.
+    """
     rng = streams["shuffle"] if model.shuffle else None
     augment = _augmentation(model, streams)
     return _encoded(
-        model, data, model._settings.batch_size, training=True, rng=rng, augment=augment
+        model,
+        data,
+        model._settings.batch_size,
+        training=True,
+        encoded_bytes=encoded_bytes,
+        rng=rng,
+        augment=augment,
     )
 
 
@@ -75,9 +84,9 @@ def training_blocks(model, data):
     return _encoded(model, data, block_rows(model, data.X), training=True)
 
 
-def validation_blocks(model, data):
+def validation_blocks(model, data, encoded_bytes=None):
     """Return blocks of rows to evaluate again and again."""
-    return _encoded(model, data, block_rows(model, data.X))
+    return _encoded(model, data, block_rows(model, data.X), encoded_bytes=encoded_bytes)
 
 
 def prediction_blocks(model, X):
@@ -94,7 +103,7 @@ def block_rows(model, X):
     return max(MIN_BLOCK_ROWS, BLOCK_ELEMENTS // max(widths))
 
 
-def _encoded(model, data, batch_size, *, training=False, **options):
+def _encoded(model, data, batch_size, *, training=False, encoded_bytes=None, **options):
     """Return batches of encoded rows and targets, with weights of mean one."""
     weight, dtype = data.sample_weight, model._params.dtype
     y = model._target.transform(data.y, dtype)
@@ -106,7 +115,8 @@ def _encoded(model, data, batch_size, *, training=False, **options):
     encode = partial(model._table.transform, dtype=dtype)
     # Rows that are used in each epoch are encoded once, where memory allows.
     n_bytes = data.n_rows * model._table.n_outputs_ * dtype.itemsize
-    if n_bytes <= ENCODED_BYTES and not sparse.issparse(data.X):
+    limit = ENCODED_BYTES if encoded_bytes is None else encoded_bytes
+    if n_bytes <= limit and not sparse.issparse(data.X):
         rows = Dataset(data.X, rows=data.rows)
         blocks = Batches(rows, block_rows(model, data.X), encode)
         (X,) = stack_rows(((batch.X,) for batch in blocks), data.n_rows, dtype)

@@ -162,9 +162,14 @@ class NNRegressor(RegressorMixin, BaseNN):
         checks.check_domain(loss, data.y, "y")
         target = RegressionTarget(self.standardize, shift=loss.shifts_y)
         target.fit(data.y, data.sample_weight)
-        if not loss.shifts_y and not (target.scale_ > 0).all():
-            raise ValueError(f"{type(loss).__name__} needs y that are not all zero.")
+        self._check_scale(target)
         return target
+
+    def _check_scale(self, target):
+        """Raise if there is nothing to divide y by."""
+        if not (target.scale_ > 0).all():
+            name = type(make_loss(self)).__name__
+            raise ValueError(f"{name} needs y that are not all zero.")
 
     def _make_loss(self):
         return make_loss(self)

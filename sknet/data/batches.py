@@ -1,5 +1,6 @@
 """Mini-batches of encoded rows, from arrays, sparse matrices and tables read in blocks."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,7 +85,7 @@ class Batches:
     rng : numpy Generator, optional
         Shuffles the rows anew for each epoch; without it they keep their order. A table
         that is read in blocks is shuffled window by window, as ``RowBlocks`` tells.
-    augment : callable, optional
+    augment : Augmentation, optional
         ``augment(batch)`` changes each encoded batch.
     """
 
@@ -96,6 +97,11 @@ class Batches:
         self._augment = augment
         # A single batch is the same rows in any order.
         self._rng = rng if len(self) > 1 else None
+
+    def choose(self, rows, rng):
+        """Return batches of some rows in the given order, augmented by ``rng``."""
+        augment = self._augment and replace(self._augment, rng=rng)
+        return Batches(self.data.choose(rows), self.batch_size, self._encode, augment=augment)
 
     def __len__(self):
         return -(-self.n_rows // self.batch_size)

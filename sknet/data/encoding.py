@@ -73,22 +73,25 @@ class TableEncoder:
         ``rows`` are the positions of the rows to learn from, all by default.
         """
         data = Dataset(X, sample_weight=sample_weight, rows=rows)
-        self.n_numeric_ = X.shape[1] - len(self.n_levels)
-        self.indicated_ = np.array([], dtype=int)
-        self.center_ = self.scale_ = None
-        self.categories_ = []
-        if sparse.issparse(X):
-            if self.standardize:
-                self.scale_ = _sparse_scale(_choose(data, _sample(data, rng)))
-            return self
-        survey = _look_through(data, self.n_levels, rng)
+        survey = look_through(data, self.n_levels, _sample(data, rng))
+        return self.fit_survey(survey, keep_rare=keep_rare)
+
+    def fit_survey(self, survey, *, keep_rare=False):
+        """Learn from what is known of a table; ``fit`` looks through the table first."""
+        sample = survey.sample
+        self.n_numeric_ = sample.X.shape[1] - len(self.n_levels)
         self.indicated_ = np.flatnonzero(survey.has_nan[: self.n_numeric_])
+        self.center_ = self.scale_ = None
         missing = survey.has_nan[self.n_numeric_ :]
         self.categories_ = [
             Category(counts, is_missing, keep_rare)
             for counts, is_missing in zip(survey.level_counts, missing, strict=True)
         ]
-        numeric = survey.sample._replace(X=survey.sample.X[:, : self.n_numeric_])
+        if sparse.issparse(sample.X):
+            if self.standardize:
+                self.scale_ = _sparse_scale(sample)
+            return self
+        numeric = sample._replace(X=sample.X[:, : self.n_numeric_])
         if self.standardize:
             self.center_, self.scale_ = _center_and_scale(numeric)
         else:
@@ -294,7 +297,8 @@ class Survey(NamedTuple):
     """What one pass over a table finds.
 
     ``has_nan`` tells which columns have missing values, ``level_counts`` how often each level
-    of the categories was seen, and ``sample`` is the data set to estimate quantiles from.
+    of the categories, the last columns, was seen, and ``sample`` is the data set to estimate
+    quantiles from.
     """
 
     has_nan: np.ndarray
@@ -302,12 +306,14 @@ class Survey(NamedTuple):
     sample: Dataset
 
 
-def _look_through(data, n_levels, rng):
-    """Return the survey of a table whose last columns are categories."""
+def look_through(data, n_levels, chosen):
+    """Return the survey of a table, with the rows of the given increasing numbers as sample."""
     n_columns = data.X.shape[1]
     has_nan = np.zeros(n_columns, dtype=bool)
     counts = [np.zeros(n, dtype=int) for n in n_levels]
-    chosen = _sample(data, rng)
+    if sparse.issparse(data.X):
+        # All of its columns are numbers, and none is missing.
+        return Survey(has_nan, counts, _choose(data, chosen))
     copies = []
     for start, block in _row_blocks(data):
         missing = np.isnan(block)

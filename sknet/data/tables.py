@@ -49,6 +49,26 @@ class TableReader:
                 ) from error
         return self
 
+    def merge(self, others):
+        """Let the levels that others have found in further rows of the table join.
+
+        Raises
+        ------
+        ValueError
+            If a column's levels are text here and numbers there.
+        """
+        readers = [self, *others]
+        for i, column in enumerate(self.categorical_):
+            found = [reader.levels_[i] for reader in readers if reader._encoders[i] is not None]
+            if len({levels.dtype.kind == "O" for levels in found}) > 1:
+                raise ValueError(
+                    f"The levels of column {_name(column, self._names)} are text in some "
+                    "partitions and numbers in others."
+                )
+            if found:
+                self._encoders[i] = _encoder(np.unique(np.concatenate(found)))
+        return self
+
     @property
     def levels_(self):
         """The levels of each category, sorted, without missing ones."""
@@ -123,12 +143,17 @@ def _fit_levels(X, column, declared):
     values, known = _values(X, column)
     if levels is None and not known.any():
         return None
+    return _encoder(values[known]) if levels is None else _encoder(levels, levels)
+
+
+def _encoder(values, levels=None):
+    """Return an encoder of the levels among the values, or of those given."""
     encoder = OrdinalEncoder(
         categories="auto" if levels is None else [levels],
         handle_unknown="use_encoded_value",
         unknown_value=np.nan,
     ).set_output(transform="default")
-    return encoder.fit((values[known] if levels is None else levels)[:, np.newaxis])
+    return encoder.fit(values[:, np.newaxis])
 
 
 def _level_numbers(encoder, values, known):

@@ -176,7 +176,13 @@ class RegressionTarget:
         Chan, Golub and LeVeque (1983), equations 2.1: with d the difference of the means, the
         variance of all is the mean of the variances plus w_1 w_2 d^2 / (w_1 + w_2)^2.
         """
-        weight, mean, deviation = _moments(y.reshape(len(y), -1), sample_weight)
+        self._join(*_moments(y.reshape(len(y), -1), sample_weight))
+
+    def merge(self, other):
+        """Let the rows that another target has learned from join in the same way."""
+        self._join(other._weight, other._mean, other._deviation)
+
+    def _join(self, weight, mean, deviation):
         share = weight / (self._weight + weight)
         apart = np.sqrt(share * (1 - share)) * (mean - self._mean)
         within = np.hypot(np.sqrt(1 - share) * self._deviation, np.sqrt(share) * deviation)

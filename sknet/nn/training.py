@@ -186,6 +186,30 @@ def train(objective, params, batches, rule, stopping, state, *, evaluate=None, r
         If the objective becomes infinite or NaN before any epoch was good.
     """
     epoch = Epoch(objective, params, batches, rule, stopping.max_iter, state)
+    return train_epochs(epoch, stopping, evaluate=evaluate, report=report)
+
+
+def train_epochs(epoch, stopping, *, evaluate=None, report=None):
+    """Make epochs until it is time to stop.
+
+    Parameters
+    ----------
+    epoch : Epoch
+        Or something else with its ``params``, ``rule``, ``state``, ``learning_rate``, ``run()``
+        and ``visible_params()``.
+    stopping, evaluate, report
+        As for ``train``.
+
+    Returns
+    -------
+    TrainingResult
+
+    Raises
+    ------
+    DivergenceError
+        As ``train`` does.
+    """
+    params, rule, state = epoch.params, epoch.rule, epoch.state
     monitor = state.monitor = state.monitor or Monitor(stopping)
     visible = epoch.visible_params()
     diverged, stopped = False, state.stopped
@@ -302,10 +326,15 @@ class Epoch:
             update_average(state.average, self.params, decay)
 
     def visible_params(self):
-        """Return the parameters to evaluate: the average, with the zeros of those trained."""
-        if self.rule.ema_decay is None:
-            return self.params
-        return np.where(self.params == 0, 0, self.state.average)
+        """Return the parameters to evaluate."""
+        return visible_params(self.params, self.rule, self.state)
+
+
+def visible_params(params, rule, state):
+    """Return the parameters to evaluate: the average, with the zeros of those trained."""
+    if rule.ema_decay is None:
+        return params
+    return np.where(params == 0, 0, state.average)
 
 
 def update_average(average, params, decay):

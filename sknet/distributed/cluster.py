@@ -1,0 +1,321 @@
+"""Training on a Dask cluster: what runs where, and in which order.
+
+All work is in tasks of pure functions, so that Dask itself makes again what is lost with a
+worker.
+"""
+
+import math
+from collections import deque
+
+import dask
+import numpy as np
+from distributed import wait
+
+from sknet._building import make_optimizer_and_penalty, make_stopping, make_update_rule
+from sknet._fitting import Run
+from sknet._monitoring import EpochPrinter
+from sknet.distributed import agreement
+from sknet.distributed.partitions import sizes
+from sknet.distributed.rounds import Point, Round
+from sknet.distributed.shards import make_shard, share_out
+from sknet.nn.training import TrainingState, train_epochs, update_average, visible_params
+
+#: Rounds that are submitted before the first of them has ended.
+ROUNDS_IN_FLIGHT = 2
+#: Rounds after which the shared parameters are sent anew. A task can be made again as long as
+#: the scheduler knows all that came before, which must not be the whole training.
+LONGEST_CHAIN = 100
+
+
+class Cluster:
+    """Tasks on a Dask cluster, with one worker as the home of each shard.
+
+    A home is a wish: if its worker is gone, others take over.
+    """
+
+    def __init__(self, client, n_shards=None):
+        client.wait_for_workers(1)
+        self._client = client
+        self._workers = sorted(client.nthreads())
+        self.n_shards = n_shards or len(self._workers)
+
+    def submit(self, function, *arguments, shard_number=None):
+        """Return the future of a function's result."""
+        place = {} if shard_number is None else self._home(shard_number)
+        return self._client.submit(function, *arguments, pure=False, **place)
+
+    def send(self, value):
+        """Return a future of ``value``; unlike scattered data, it outlives its worker."""
+        # Dask warns of large arguments, since they are kept by the scheduler: that is the aim.
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+            return self.submit(_itself, value)
+
+    def compute(self, delayed, shard_number):
+        """Return the futures of Delayed objects, in lists that may hold None."""
+        flat = [one for part in delayed for one in part if one is not None]
+        computed = iter(self._client.compute(flat, **self._home(shard_number)))
+        return [[None if one is None else next(computed) for one in part] for part in delayed]
+
+    def gather(self, futures):
+        """Return the results."""
+        return self._client.gather(futures)
+
+    def wait(self, futures):
+        """Wait for the futures, and raise where there is an error."""
+        wait(futures)
+        for future in futures:
+            if future.status == "error":
+                future.result()
+
+    def _home(self, shard_number):
+        worker = self._workers[shard_number % len(self._workers)]
+        return {"workers": [worker], "allow_other_workers": True}
+
+
+def _itself(value):
+    return value
+
+
+def fit_on_cluster(cluster, model, X, parts, outer, local_steps):
+    """Train a model on the partitions of Dask collections.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    model : NNClassifier or NNRegressor
+        Not fitted, with checked parameters; becomes fitted.
+    X : Dask array or DataFrame
+    parts : list of [X, y, sample_weight]
+        The partitions, each Delayed or None.
+    outer : OuterStep
+    local_steps : int
+        Mini-batches that a shard takes at the most before it is heard.
+
+    Returns
+    -------
+    TrainingResult and the number of shards
+    """
+    shards, n_rows = _prepare(cluster, model, X, parts)
+    result = _train(cluster, model, shards, outer, local_steps)
+    model._params = result.params
+    model._set_record(result.history, n_rows)
+    return result, len(shards)
+
+
+def _prepare(cluster, model, X, parts):
+    """Let the partitions agree; return the futures of the shards, and how many rows there are.
+
+    The model gets its encoders, its network and its initial parameters.
+    """
+    held = _hold(cluster, parts, sizes(X))
+    descriptions = _describe(cluster, model, held)
+    agreement.agree(model, descriptions)
+    # Drawn after the checks, so that an error leaves a given RandomState as it was.
+    run = Run.start(model.random_state)
+    seed = int(run.streams["shuffle"].integers(2**31))
+    samples = _sample(cluster, model, held, descriptions, seed)
+    agreement.build(model, descriptions, samples, run.streams["init"])
+    n_rows = sum(one.n_rows for one in descriptions)
+    return _make_shards(cluster, model, held, descriptions, seed), n_rows
+
+
+def _hold(cluster, parts, n_rows):
+    """Compute the partitions, near where they will be needed."""
+    groups = share_out(n_rows, min(cluster.n_shards, len(parts)))
+    held = [cluster.compute([parts[i] for i in group], s) for s, group in enumerate(groups)]
+    return [part for group in held for part in group]
+
+
+def _describe(cluster, model, held):
+    """Return the descriptions of the partitions with rows."""
+    futures = [cluster.submit(agreement.describe, model, i, *p) for i, p in enumerate(held)]
+    descriptions = [one for one in cluster.gather(futures) if one is not None]
+    if not descriptions:
+        raise ValueError("X has no rows of positive weight in any of its partitions.")
+    return descriptions
+
+
+def _sample(cluster, model, held, descriptions, seed):
+    """Return rows of all partitions to take quantiles of."""
+    n_total = sum(one.n_rows for one in descriptions)
+    shared = cluster.send(model)
+    futures = []
+    for one in descriptions:
+        n_wanted = agreement.share_of_sample(one.n_rows, n_total)
+        part = held[one.number]
+        futures.append(
+            cluster.submit(agreement.sample, shared, one.number, n_wanted, seed, *part)
+        )
+    return cluster.gather(futures)
+
+
+def _make_shards(cluster, model, held, descriptions, seed):
+    """Return the futures of the shards."""
+    n_rows = [one.n_rows for one in descriptions]
+    groups = share_out(n_rows, min(cluster.n_shards, len(n_rows)))
+    shared = cluster.send(model)
+    shards = []
+    for number, group in enumerate(groups):
+        parts = [held[descriptions[i].number] for i in group]
+        shards.append(
+            cluster.submit(make_shard, shared, number, seed, parts, shard_number=number)
+        )
+    return shards
+
+
+def _train(cluster, model, shards, outer, local_steps):
+    """Return the result of the training."""
+    settings = model._settings
+    futures = [cluster.submit(_facts, shard) for shard in shards]
+    n_rows, n_batches, validation_weights = zip(*cluster.gather(futures), strict=True)
+    if settings.early_stopping and not sum(validation_weights):
+        raise ValueError(
+            "The validation set is too small: no shard has enough rows to hold "
+            f"validation_fraction={settings.validation_fraction} of them out. Increase it, use "
+            "fewer shards, or set early_stopping=False."
+        )
+    optimizer, _ = make_optimizer_and_penalty(settings)
+    rule = make_update_rule(settings, optimizer)
+    state = TrainingState.start(optimizer, model._params, rng=None)
+    epoch = ClusterEpoch(
+        cluster,
+        shards,
+        outer,
+        model._params,
+        rule,
+        state,
+        per_epoch=math.ceil(max(n_batches) / local_steps),
+        max_iter=settings.max_iter,
+        n_rows=sum(n_rows),
+        n_steps=max(n_batches),
+    )
+    return train_epochs(
+        epoch,
+        make_stopping(settings),
+        evaluate=epoch.evaluate if settings.early_stopping else None,
+        report=EpochPrinter(model.verbose) if model.verbose else None,
+    )
+
+
+def _facts(shard):
+    return shard.batches.n_rows, len(shard.batches), shard.validation_weight
+
+
+class ClusterEpoch:
+    """One pass over the rows of all shards, round by round; stands in for ``Epoch``."""
+
+    def __init__(
+        self,
+        cluster,
+        shards,
+        outer,
+        params,
+        rule,
+        state,
+        *,
+        per_epoch,
+        max_iter,
+        n_rows,
+        n_steps,
+    ):
+        self.params = params
+        self.rule = rule
+        self.state = state
+        self.learning_rate = math.nan
+        if rule.ema_decay is not None:
+            state.average = params.copy()
+        self._cluster = cluster
+        self._shards = shards
+        self._outer = outer
+        self._per_epoch = per_epoch
+        self._max_iter = max_iter
+        self._n_rows = n_rows
+        self._n_steps = n_steps
+        self._loss = self._weight = 0.0
+        self._send_points([Point(params.copy())] * 2)
+
+    def run(self):
+        """Return the mean over the batches of the objective before each step."""
+        in_flight = deque()
+        for number in range(self._per_epoch):
+            if self._n_chained == LONGEST_CHAIN:
+                self._send_points(self._cluster.gather([self._point, self._previous]))
+            in_flight.append(self._submit_round(number))
+            if len(in_flight) == ROUNDS_IN_FLIGHT:
+                self._cluster.wait(in_flight.popleft())
+            if self.rule.ema_decay is not None:
+                self._average()
+        point = self._cluster.gather(self._point)
+        np.copyto(self.params, point.params)
+        self.learning_rate = point.learning_rate
+        self.state.samples_seen += self._n_rows
+        self.state.iteration += 1
+        loss, weight = point.loss - self._loss, point.weight - self._weight
+        self._loss, self._weight = point.loss, point.weight
+        return loss / weight
+
+    def visible_params(self):
+        """Return the parameters to evaluate."""
+        return visible_params(self.params, self.rule, self.state)
+
+    def evaluate(self, params):
+        """Return the loss of the rows that the shards hold out; a dict as ``train`` expects."""
+        shared = self._point
+        if self.rule.ema_decay is not None:
+            shared = self._cluster.send(Point(params))
+        futures = [
+            self._cluster.submit(_evaluate, shard, shared, shard_number=number)
+            for number, shard in enumerate(self._shards)
+        ]
+        losses, weights = zip(*self._cluster.gather(futures), strict=True)
+        loss = float(np.average(losses, weights=weights))
+        return {"validation_loss": loss, "validation_score": -loss}
+
+    def _send_points(self, points):
+        """Begin a chain of rounds from the last two points."""
+        self._point, self._previous = map(self._cluster.send, points)
+        self._n_chained = 0
+
+    def _submit_round(self, number):
+        """Submit a round, make its result the shared point, and return its futures."""
+        round_ = Round(
+            self.state.iteration,
+            number,
+            self._per_epoch,
+            self._max_iter,
+            self.state.samples_seen,
+            self.state.plateau_factor,
+        )
+        # Without momentum nobody needs the point before.
+        points = self._point, self._previous if self._outer.momentum else self._point
+        results = [
+            self._cluster.submit(
+                _train_locally, shard, self._outer, *points, round_, shard_number=i
+            )
+            for i, shard in enumerate(self._shards)
+        ]
+        point = self._cluster.submit(_take_outer_step, self._outer, *points, results)
+        self._point, self._previous = point, self._point
+        self._n_chained += 1
+        return [point, *results]
+
+    def _average(self):
+        """Let the running average follow a round, as far as its steps would have taken it."""
+        self.state.n_updates += self._n_steps / self._per_epoch
+        t = self.state.n_updates
+        decay = min(self.rule.ema_decay, (1 + t) / (10 + t)) ** (
+            self._n_steps / self._per_epoch
+        )
+        update_average(self.state.average, self._cluster.gather(self._point).params, decay)
+
+
+def _train_locally(shard, outer, point, previous, round_):
+    return shard.train(outer.start(point, previous), round_)
+
+
+def _take_outer_step(outer, point, previous, results):
+    return outer(point, previous, results)
+
+
+def _evaluate(shard, point):
+    return shard.evaluate(point.params)

@@ -1,0 +1,167 @@
+"""Dask's collections: their partitions, and predictions made partition by partition."""
+
+import math
+
+import dask
+import dask.array as da
+import numpy as np
+import pandas as pd
+
+
+def partitions(X, y, sample_weight):
+    """Return the partitions as a list of [X, y, sample_weight], each Delayed or None.
+
+    Raises
+    ------
+    TypeError
+        If one of them is no Dask array, DataFrame or Series.
+    ValueError
+        If they do not fall into the same partitions.
+    """
+    check_collection(X, "X")
+    check_collection(y, "y")
+    parts = [_parts(X), _parts(_in_chunks_of(X, y))]
+    if sample_weight is not None:
+        check_collection(sample_weight, "sample_weight")
+        parts.append(_parts(_in_chunks_of(X, sample_weight)))
+    numbers = [len(of_one) for of_one in parts]
+    if len(set(numbers)) > 1:
+        raise ValueError(
+            f"X, y and sample_weight have {numbers} partitions and cannot be matched, since "
+            "the rows of some are unknown. Call compute_chunk_sizes() on the Dask arrays "
+            "(to_dask_array(lengths=True) on frames), or derive X and y from one collection."
+        )
+    if sample_weight is None:
+        parts.append([None] * numbers[0])
+    return [list(part) for part in zip(*parts, strict=True)]
+
+
+def sizes(X):
+    """Return the rows of each partition, or equal numbers where they are unknown."""
+    if is_array(X) and not any(map(math.isnan, X.chunks[0])):
+        return list(X.chunks[0])
+    return [1] * X.npartitions if not is_array(X) else [1] * X.numblocks[0]
+
+
+def is_array(collection):
+    """Whether a collection is a Dask array, and not a frame."""
+    return isinstance(collection, da.Array)
+
+
+def check_collection(collection, name):
+    """Raise for what is no Dask array, DataFrame or Series, or has no columns.
+
+    Raises
+    ------
+    TypeError, ValueError
+        With the remedy.
+    """
+    is_frame = dask.is_dask_collection(collection) and hasattr(collection, "map_partitions")
+    if not (is_array(collection) or is_frame):
+        raise TypeError(
+            f"{name} must be a Dask array, DataFrame or Series, got "
+            f"{type(collection).__name__}. Turn it into one with dask.array.from_array(...) or "
+            "dask.dataframe.from_pandas(...); for data in memory use to_local(), or the "
+            "estimators of sknet itself."
+        )
+    if name == "X" and collection.ndim != 2:
+        raise ValueError(f"X must have two dimensions, got {collection.ndim}.")
+
+
+def _in_chunks_of(X, other):
+    """Return an array in the row chunks of X, where both are known."""
+    if not (is_array(X) and is_array(other)) or X.chunks[0] == other.chunks[0]:
+        return other
+    lengths = X.shape[0], other.shape[0]
+    if any(map(math.isnan, lengths)):
+        return other
+    if lengths[0] != lengths[1]:
+        raise ValueError(f"X has {lengths[0]} rows, but y or sample_weight has {lengths[1]}.")
+    return other.rechunk({0: X.chunks[0]})
+
+
+def _parts(collection):
+    if is_array(collection):
+        return list(_whole_rows(collection).to_delayed().ravel())
+    return collection.to_delayed()
+
+
+def _whole_rows(array):
+    return array if array.ndim == 1 else array.rechunk({1: -1})
+
+
+def check_same_table(network, X):
+    """Raise if a collection has other columns than those that a network was trained on.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Before anything is computed.
+    """
+    check_collection(X, "X")
+    if X.shape[1] != network.n_features_in_:
+        raise ValueError(
+            f"X has {X.shape[1]} features, but the network was trained on "
+            f"{network.n_features_in_}."
+        )
+    expected = getattr(network, "feature_names_in_", None)
+    names = None if is_array(X) else list(X.columns)
+    if expected is not None and names is not None and names != expected.tolist():
+        raise ValueError(
+            f"X has the columns {names}, but the network was trained on {expected.tolist()}, "
+            "in this order."
+        )
+
+
+def predict_lazily(network, method, X, columns, dtype):
+    """Return a collection of the predictions for X, with a task for each partition.
+
+    Parameters
+    ----------
+    network : NNClassifier or NNRegressor
+    method : str
+        What of it to call.
+    X : Dask array or DataFrame
+    columns : list or None
+        Names of the predictions' columns; None if they have one dimension.
+    dtype : dtype
+        Theirs. A float becomes float32 for float32 arrays.
+
+    Returns
+    -------
+    Dask array, or Dask DataFrame or Series with the index of X
+    """
+    check_same_table(network, X)
+    # Once in the graph, whatever the number of partitions.
+    options = {"network": dask.delayed(network), "method": method}
+    if is_array(X):
+        single = np.issubdtype(dtype, np.floating) and X.dtype == np.float32
+        empty = _empty(columns, np.float32 if single else dtype)
+        shape = {"drop_axis": 1} if columns is None else {"chunks": (X.chunks[0], len(columns))}
+        rows = _whole_rows(X)
+        return rows.map_blocks(_predict_block, empty, meta=empty, **shape, **options)
+    empty = _empty(columns, dtype)
+    meta = _frame(empty, columns, None)
+    return X.map_partitions(_predict_frame, empty, columns=columns, meta=meta, **options)
+
+
+def _empty(columns, dtype):
+    return np.empty((0,) if columns is None else (0, len(columns)), dtype)
+
+
+def _predict_block(X, empty, network, method):
+    """Return predictions for some rows, which may be none."""
+    if not X.shape[0]:
+        return empty
+    return getattr(network, method)(X).astype(empty.dtype, copy=False)
+
+
+def _predict_frame(X, empty, network, method, columns):
+    """Return the predictions for some rows of a frame, with their index."""
+    return _frame(_predict_block(X, empty, network, method), columns, X.index)
+
+
+def _frame(values, columns, index):
+    if columns is None:
+        return pd.Series(values, index, name="prediction")
+    return pd.DataFrame(values, index, columns)

@@ -1,0 +1,95 @@
+"""Shards: which partitions a worker trains on, and how they become its rows.
+
+Nothing here knows of Dask.
+"""
+
+import math
+
+import numpy as np
+from scipy import sparse
+
+from sknet._batching import mini_batches, validation_blocks
+from sknet._building import make_optimizer_and_penalty, make_update_rule
+from sknet.data.batches import Dataset
+from sknet.data.splitting import split_rows
+from sknet.distributed.agreement import read
+from sknet.distributed.rounds import Shard
+from sknet.nn.objective import Objective
+
+
+def share_out(sizes, n_shards):
+    """Return for each shard the positions of its partitions.
+
+    They are neighbours, each shard has at least one, and its rows come as near to an equal
+    share as the order allows.
+    """
+    ends = np.cumsum(sizes)
+    goals = ends[-1] * np.arange(1, n_shards) / n_shards
+    cuts = np.searchsorted(ends - np.asarray(sizes) / 2, goals)
+    # One partition each, at the least, for those before a cut and for those after it.
+    number = np.arange(1, n_shards)
+    cuts = np.maximum.accumulate(np.maximum(cuts, number) - number) + number
+    cuts = np.minimum(cuts, len(sizes) - n_shards + number)
+    return [list(part) for part in np.split(np.arange(len(sizes)), cuts)]
+
+
+def make_shard(model, number, seed, partitions):
+    """Return a shard of the given partitions.
+
+    Parameters
+    ----------
+    model : NNClassifier or NNRegressor
+        With encoders, network and a value for each parameter that is "auto".
+    number : int
+        That of the shard.
+    seed : int
+        That of the fit.
+    partitions : list of (X, y, sample_weight)
+    """
+    parts = [read(model, number, *part, reset=False) for part in partitions]
+    data = _stack([part for part in parts if part is not None])
+    data = model._weighted(data, data)
+    data, held_out = _hold_out(model, data, (seed, number))
+    optimizer, penalty = make_optimizer_and_penalty(model._settings)
+    no_streams = {"shuffle": None, "augmentation": None}
+    return Shard(
+        Objective(model._network, model._loss, penalty),
+        make_update_rule(model._settings, optimizer),
+        mini_batches(model, data, no_streams, encoded_bytes=math.inf),
+        held_out and validation_blocks(model, held_out, encoded_bytes=math.inf),
+        shuffle=model.shuffle,
+        seed=(seed, number),
+        weight=_sum_of_weights(data),
+        validation_weight=_sum_of_weights(held_out) if held_out else 0.0,
+    )
+
+
+def _stack(parts):
+    """Return one Dataset of all rows."""
+    batches = [part.batch() for part in parts]
+    weights = [batch.sample_weight for batch in batches]
+    stack_X = sparse.vstack if sparse.issparse(batches[0].X) else np.vstack
+    stack_y = sparse.vstack if sparse.issparse(batches[0].y) else np.concatenate
+    X = stack_X([batch.X for batch in batches])
+    return Dataset(
+        X.tocsr() if sparse.issparse(X) else X,
+        stack_y([batch.y for batch in batches]),
+        None if weights[0] is None else np.concatenate(weights),
+    )
+
+
+def _hold_out(model, data, seed):
+    """Return the rows to train on, and those to validate with or None."""
+    settings = model._settings
+    fraction = settings.validation_fraction
+    # What is too few rows in one shard may be enough in all together.
+    if not settings.early_stopping or data.n_rows * fraction < 1 or data.n_rows < 3:
+        return data, None
+    state = int(np.random.default_rng(seed).integers(2**31))
+    parts = split_rows(data.n_rows, fraction, model._strata(data.y), state)
+    return tuple(data.choose(rows) for rows in parts)
+
+
+def _sum_of_weights(data):
+    weight = data.sample_weight
+    return float(data.n_rows if weight is None else weight.sum())

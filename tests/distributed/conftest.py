@@ -1,0 +1,38 @@
+"""A real cluster of processes, started once for all tests that need one."""
+
+import logging
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+
+N_WORKERS = 3
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """Three worker processes with one thread each; a worker that dies is replaced."""
+    with LocalCluster(
+        n_workers=N_WORKERS,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=":0",
+        silence_logs=logging.CRITICAL,
+    ) as started:
+        yield started
+
+
+@pytest.fixture
+def client(cluster):
+    """A client of the cluster, with all workers there."""
+    with Client(cluster) as connected:
+        connected.wait_for_workers(N_WORKERS, timeout=60)
+        yield connected
+
+
+@pytest.fixture
+def table():
+    """Rows of numbers whose target bends, as arrays."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 6))
+    return X, np.sin(X[:, 0]) + X[:, 1] * X[:, 2]

@@ -1,0 +1,582 @@
+"""The Dask estimators on a real cluster."""
+
+import os
+import pickle
+import signal
+import threading
+import time
+
+import dask
+import dask.array as da
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pytest
+from distributed import Client
+from numpy.testing import assert_allclose, assert_array_equal
+from plain import PLAIN
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import log_loss
+
+from sknet import NNClassifier, NNRegressor
+from sknet.distributed import DaskNNClassifier, DaskNNRegressor
+from sknet.distributed import cluster as running
+
+#: Small plain networks on all rows.
+SMALL = {
+    **PLAIN,
+    "hidden_layer_sizes": (16,),
+    "learning_rate": "cosine",
+    "learning_rate_init": 0.01,
+    "max_iter": 6,
+    "batch_size": 100,
+    "n_iter_no_change": np.inf,
+    "random_state": 0,
+}
+#: Short fits by one way of sharing the table.
+SHORT = {**SMALL, "max_iter": 2, "n_shards": 2, "local_steps": 4}
+
+
+def chunked(*arrays, size=500):
+    return [da.from_array(a, chunks=(size, *a.shape[1:])) for a in arrays]
+
+
+@pytest.fixture
+def frame():
+    """A frame with categories, of which a rare one is in the last rows only, and holes."""
+    rng = np.random.default_rng(1)
+    n = 1200
+    X = pd.DataFrame(
+        {
+            "size": np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n)),
+            "color": pd.Categorical(rng.choice(["blue", "green", "red"], n)),
+            "maker": rng.choice([f"m{i:02d}" for i in range(30)], n),
+            "age": rng.integers(0, 90, n),
+        }
+    )
+    X["color"] = X["color"].cat.add_categories(["violet"])
+    X.loc[n - 5 :, "color"] = "violet"
+    signal_ = np.nan_to_num(X["size"]) + (X["color"] == "red") + X["age"] / 45
+    return X, pd.Series(np.where(signal_ > 1.3, "yes", "no"))
+
+
+# Parameters.
+
+
+ESTIMATORS = [(DaskNNClassifier, NNClassifier), (DaskNNRegressor, NNRegressor)]
+
+
+@pytest.mark.parametrize(("cls", "local"), ESTIMATORS)
+def test_parameters_are_the_local_ones_and_a_few(cls, local):
+    ours, theirs = cls().get_params(), local().get_params()
+    assert {k: v for k, v in ours.items() if k in theirs} == theirs
+    assert set(ours) - set(theirs) == {
+        "local_steps",
+        "outer_learning_rate",
+        "outer_momentum",
+        "n_shards",
+        "client",
+    }
+
+
+@pytest.mark.parametrize(("cls", "local"), ESTIMATORS)
+def test_behaves_as_an_estimator(cls, local):
+    network = cls((8, 4), "tanh", alpha=1e-3, local_steps=5)
+    assert network.hidden_layer_sizes == (8, 4)
+    assert network.set_params(local_steps=7).get_params()["local_steps"] == 7
+    assert repr(network) == (
+        f"{cls.__name__}(activation='tanh', alpha=0.001, hidden_layer_sizes=(8, 4),\n"
+        + " " * (len(cls.__name__) + 1)
+        + "local_steps=7)"
+    )
+    assert clone(network).get_params() == network.get_params()
+    with pytest.raises(TypeError, match="no_such"):
+        cls(no_such=1)
+
+
+def test_a_clone_shares_the_client_and_a_pickle_leaves_it(client):
+    network = DaskNNRegressor(client=client)
+    assert clone(network).client is client
+    assert pickle.loads(pickle.dumps(network)).client is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"local_steps": 0}, "local_steps"),
+        ({"outer_momentum": 1.0}, "outer_momentum"),
+        ({"outer_learning_rate": 0.0}, "outer_learning_rate"),
+        ({"n_shards": 0}, "n_shards"),
+        ({"alpha": -1.0}, "alpha"),
+        ({"hidden_layer_sizes": (4,), "dropout": [0.1, 0.2]}, "dropout has 2 values"),
+        ({"solver": "lbfgs"}, "needs all rows at once"),
+        ({"warm_start": True}, "warm_start"),
+        ({"early_stopping": True, "scoring": "r2"}, "scoring='loss'"),
+    ],
+)
+def test_parameters_are_checked_before_anything_else(options, message):
+    with pytest.raises(ValueError, match=message):
+        DaskNNRegressor(**options).fit(None, None)
+
+
+def test_not_fitted():
+    network = DaskNNClassifier()
+    X = da.zeros((10, 2))
+    for method in (network.predict, network.predict_proba, network.decision_function):
+        with pytest.raises(NotFittedError):
+            method(X)
+    with pytest.raises(NotFittedError):
+        network.to_local()
+    with pytest.raises(AttributeError, match="coefs_"):
+        _ = network.coefs_
+
+
+# Fits.
+
+
+@pytest.mark.parametrize(("outer_momentum", "local_steps"), [(0.5, 4), (0.0, 100)])
+def test_as_good_as_a_local_fit(client, table, outer_momentum, local_steps):
+    X, y = table
+    settings = {**SMALL, "hidden_layer_sizes": (32,), "max_iter": 60}
+    network = DaskNNRegressor(
+        **settings, n_shards=2, local_steps=local_steps, outer_momentum=outer_momentum
+    )
+    network.fit(*chunked(X[:2000], y[:2000]))
+    local = NNRegressor(**settings).fit(X[:2000], y[:2000])
+    errors = [
+        np.mean((m.predict(X[2000:]) - y[2000:]) ** 2) for m in (network.to_local(), local)
+    ]
+    assert errors[0] < 1.02 * errors[1]
+    assert network.n_iter_ == 60
+    assert network.t_ == 60 * 2000
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"dropout": 0.2, "ema_decay": 0.9, "n_members": 3, "numeric_embedding": "periodic"},
+        {"numeric_embedding": "piecewise_linear", "learning_rate": "adaptive"},
+        {"solver": "sgd", "input_noise": 0.1, "mixup": 0.2, "normalization": "layer"},
+    ],
+    ids=str,
+)
+def test_the_same_again(client, table, options):
+    X, y = chunked(*table)
+    settings = {**SHORT, "early_stopping": True, **options}
+    first, second = (DaskNNRegressor(**settings).fit(X, y) for _ in range(2))
+    for ours, theirs in zip(first.coefs_, second.coefs_, strict=True):
+        assert_array_equal(ours, theirs)
+    other = DaskNNRegressor(**{**settings, "random_state": 1}).fit(X, y)
+    assert np.abs(other.coefs_[0] - first.coefs_[0]).max() > 1e-3
+    names = set(first.history_) - {"seconds"}
+    assert {name: first.history_[name] for name in names} == {
+        name: second.history_[name] for name in names
+    }
+    assert first.best_validation_score_ == max(first.validation_scores_)
+
+
+def test_the_number_of_workers_does_not_matter(cluster, client, table):
+    X, y = chunked(*table)
+    ours = DaskNNRegressor(**{**SHORT, "n_shards": 4}).fit(X, y)
+    with Client(n_workers=1, processes=False, dashboard_address=":0") as other:
+        theirs = DaskNNRegressor(**{**SHORT, "n_shards": 4}, client=other).fit(X, y)
+    assert_array_equal(ours.coefs_[0], theirs.coefs_[0])
+    assert ours.n_shards_ == 4
+
+
+def test_one_step_rounds_of_sgd_are_sgd_on_all_rows(client, table):
+    X, y = table
+    settings = {
+        **SMALL,
+        "solver": "sgd",
+        "momentum": 0.0,
+        "shuffle": False,
+        "learning_rate": "constant",
+        "learning_rate_init": 0.05,
+        "max_iter": 4,
+        "dtype": "float64",
+    }
+    # A batch of all rows of three shards is a batch of all rows.
+    local = NNRegressor(**{**settings, "batch_size": 3000}).fit(X, y)
+    network = DaskNNRegressor(
+        **{**settings, "batch_size": 1000}, n_shards=3, local_steps=1, outer_momentum=0.0
+    ).fit(*chunked(X, y))
+    for ours, theirs in zip(network.coefs_, local.coefs_, strict=True):
+        assert_allclose(ours, theirs, rtol=1e-8, atol=1e-10)
+    assert_allclose(network.loss_curve_, local.loss_curve_, rtol=1e-8)
+
+
+def test_early_stopping_keeps_the_best_epoch(client, table):
+    X, y = chunked(*table)
+    settings = {**SHORT, "max_iter": 40, "early_stopping": True, "n_iter_no_change": 2}
+    network = DaskNNRegressor(
+        **{**settings, "learning_rate_init": 0.3, "learning_rate": "constant"}
+    )
+    network.fit(X, y)
+    assert network.n_iter_ < 40
+    assert network.n_iter_ == network.best_iter_ + 2
+    shorter = {**settings, "learning_rate_init": 0.3, "learning_rate": "constant"}
+    shorter["max_iter"] = network.best_iter_
+    same = DaskNNRegressor(**{**shorter, "n_iter_no_change": np.inf}).fit(X, y)
+    assert_array_equal(same.coefs_[0], network.coefs_[0])
+
+
+def test_a_chain_of_rounds_is_cut_without_a_trace(client, table, monkeypatch):
+    X, y = chunked(*table)
+    whole = DaskNNRegressor(**SHORT).fit(X, y)
+    monkeypatch.setattr(running, "LONGEST_CHAIN", 2)
+    cut = DaskNNRegressor(**SHORT).fit(X, y)
+    assert_array_equal(whole.coefs_[0], cut.coefs_[0])
+
+
+def test_verbose(client, table, capsys):
+    DaskNNRegressor(**{**SHORT, "verbose": True}).fit(*chunked(*table))
+    assert capsys.readouterr().out.startswith("Iteration 1, loss = ")
+
+
+def test_divergence(client, table):
+    X, y = table
+    wild = {**SHORT, "solver": "sgd", "learning_rate_init": 1e30, "learning_rate": "constant"}
+    network = DaskNNRegressor(**wild)
+    with pytest.raises(ValueError, match="diverged"):
+        network.fit(*chunked(X, y))
+    assert not hasattr(network, "coefs_")
+
+
+# What the partitions agree on.
+
+
+def test_statistics_are_those_of_all_rows(client, frame):
+    X, y = frame
+    weight = pd.Series(np.random.default_rng(2).uniform(0, 1, len(X)).round())
+    parts = [dd.from_pandas(part, npartitions=5) for part in (X, y, weight)]
+    settings = {**SHORT, "numeric_embedding": "piecewise_linear"}
+    network = DaskNNClassifier(**settings).fit(*parts).to_local()
+    settings = {k: v for k, v in settings.items() if k in NNClassifier().get_params()}
+    local = NNClassifier(**settings).fit(X, y, weight)
+    ours, theirs = network._table, local._table
+    for name in ("center_", "scale_", "indicated_", "bin_edges_", "n_outputs_"):
+        assert_array_equal(getattr(ours, name), getattr(theirs, name))
+    assert network._network == local._network
+    rows = X.sample(100, random_state=0)
+    encoded = [m._table.transform(m._reader.read(rows), np.float64) for m in (network, local)]
+    assert_array_equal(*encoded)
+    assert_array_equal(network.encoded_feature_names_, local.encoded_feature_names_)
+    assert_array_equal(network.classes_, local.classes_)
+    assert_array_equal(network.feature_names_in_, local.feature_names_in_)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_the_scale_of_y_is_that_of_all_rows(client, table, loss):
+    X, y = table
+    y = np.sort(y - y.min())
+    y[:500] = 0  # a partition that poisson could not scale
+    settings = {**SHORT, "loss": loss}
+    target = DaskNNRegressor(**settings).fit(*chunked(X, y)).to_local()._target
+    settings = {k: v for k, v in settings.items() if k in NNRegressor().get_params()}
+    expected = NNRegressor(**settings).fit(X, y)._target
+    assert_allclose(
+        [target.mean_, target.scale_], [expected.mean_, expected.scale_], rtol=1e-12
+    )
+
+
+def test_quantiles_come_from_a_bounded_sample(client, monkeypatch):
+    from sknet.distributed import agreement
+
+    rng = np.random.default_rng(0)
+    X = np.sort(rng.normal(size=(40_000, 1)), axis=0)
+    monkeypatch.setattr(agreement, "QUANTILE_ROWS", 4000)
+    network = DaskNNRegressor(**{**SHORT, "max_iter": 1, "local_steps": 1000})
+    table = network.fit(*chunked(X, X[:, 0], size=5000)).to_local()._table
+    assert_allclose(table.center_, np.median(X), atol=0.05)
+    assert_allclose(1 / table.scale_, np.subtract(*np.quantile(X, [0.75, 0.25])), rtol=0.05)
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {"no": 1.0, "yes": 5.0}])
+def test_class_weights(client, frame, class_weight):
+    X, y = frame
+    settings = {**SMALL, "class_weight": class_weight, "max_iter": 20}
+    network = DaskNNClassifier(**settings, n_shards=2, local_steps=4)
+    network.fit(*(dd.from_pandas(part, npartitions=4) for part in (X, y)))
+    local = NNClassifier(**settings).fit(X, y)
+    shares = [(m.predict(X) == "yes").mean() for m in (network.to_local(), local)]
+    assert_allclose(shares[0], shares[1], atol=0.05)
+    assert network.to_local().class_weight == class_weight
+
+
+def test_several_labels(client, table):
+    X, y = table
+    Y = np.column_stack([y > 0, y > 1, X[:, 0] > 0]).astype(int)
+    network = DaskNNClassifier(**{**SHORT, "class_weight": "balanced"})
+    network.fit(*chunked(X, Y))
+    proba = network.predict_proba(chunked(X)[0]).compute()
+    assert proba.shape == (3000, 3)
+    assert_array_equal(network.predict(chunked(X)[0]).compute(), proba > 0.5)
+
+
+def test_sparse_rows(client, table):
+    X, y = table
+    X = np.where(np.abs(X) > 1, X, 0)
+    blocks, target = chunked(X, y)
+    network = DaskNNRegressor(**SHORT).fit(blocks.map_blocks(sparse.csr_matrix), target)
+    assert network.to_local()._table.keeps_sparse
+    found = network.predict(blocks.map_blocks(sparse.csr_matrix)).compute()
+    assert_allclose(found, network.to_local().predict(sparse.csr_matrix(X)))
+
+
+# Predictions.
+
+
+def test_predictions_of_arrays_are_lazy_and_the_local_ones(client, table):
+    X, y = table
+    labels = np.digitize(y, [-0.5, 0.5])
+    dX, dlabels = chunked(X, labels)
+    network = DaskNNClassifier(**SHORT).fit(dX, dlabels)
+    local = network.to_local()
+    assert type(local) is NNClassifier
+    for method, shape in [
+        ("predict", (3000,)),
+        ("predict_proba", (3000, 3)),
+        ("decision_function", (3000, 3)),
+    ]:
+        lazy = getattr(network, method)(dX)
+        assert isinstance(lazy, da.Array)
+        assert lazy.shape == shape
+        assert lazy.numblocks[0] == 6
+        assert_array_equal(lazy.compute(), getattr(local, method)(X))
+    single = network.predict_proba(dX.astype(np.float32))
+    assert single.dtype == single.compute().dtype == np.float32
+
+
+def test_predictions_of_frames_keep_the_index(client, frame):
+    X, y = frame
+    X.index = y.index = np.arange(len(X)) + 100
+    dX = dd.from_pandas(X, npartitions=3)
+    network = DaskNNClassifier(**SHORT).fit(dX, dd.from_pandas(y, npartitions=3))
+    local = network.to_local()
+    predicted = network.predict(dX).compute()
+    assert_array_equal(predicted.index, X.index)
+    assert_array_equal(predicted, local.predict(X))
+    proba = network.predict_proba(dX).compute()
+    assert list(proba.columns) == ["no", "yes"]
+    assert_allclose(proba, local.predict_proba(X))
+    decision = network.decision_function(dX).compute()
+    assert_allclose(decision, local.decision_function(X))
+
+
+def test_predictions_need_no_client(client, table):
+    X, y = chunked(*table)
+    network = DaskNNRegressor(**SHORT).fit(X, y)
+    found = network.predict(X).compute(scheduler="synchronous")
+    assert_array_equal(found, network.to_local().predict(table[0]))
+
+
+def test_several_outputs_and_quantiles(client, table):
+    X, y = table
+    dX, dY = chunked(X, np.column_stack([y, -y]))
+    network = DaskNNRegressor(**SHORT).fit(dX, dY)
+    assert network.predict(dX).compute().shape == (3000, 2)
+    network = DaskNNRegressor(**SHORT, loss="quantile", quantile=[0.1, 0.9])
+    assert network.fit(dX, dY[:, 0]).predict(dX).compute().shape == (3000, 2)
+
+
+def test_prediction_of_other_columns(client, frame):
+    X, y = frame
+    dX = dd.from_pandas(X, npartitions=2)
+    network = DaskNNClassifier(**SHORT).fit(dX, dd.from_pandas(y, npartitions=2))
+    with pytest.raises(ValueError, match="3 features"):
+        network.predict(dX[["size", "color", "age"]])
+    with pytest.raises(ValueError, match="in this order"):
+        network.predict(dX[["age", "size", "color", "maker"]])
+    with pytest.raises(TypeError, match="Dask"):
+        network.predict(X)
+
+
+# Odd and bad input.
+
+
+def test_unknown_chunk_sizes(client, table):
+    X, y = chunked(*table)
+    known = DaskNNRegressor(**SHORT).fit(X, y)
+    unknown = [dd.from_dask_array(a).to_dask_array() for a in (X, y)]
+    assert np.isnan(unknown[0].shape[0])
+    network = DaskNNRegressor(**SHORT).fit(*unknown)
+    assert_array_equal(network.coefs_[0], known.coefs_[0])
+    assert_array_equal(
+        network.predict(unknown[0]).compute(), known.to_local().predict(table[0])
+    )
+    with pytest.raises(ValueError, match="compute_chunk_sizes"):
+        network.fit(unknown[0], y.rechunk(1000))
+
+
+def test_known_chunks_that_differ_are_matched(client, table):
+    X, y = chunked(*table)
+    expected = DaskNNRegressor(**SHORT).fit(X, y)
+    found = DaskNNRegressor(**SHORT).fit(X.rechunk((500, 2)), y.rechunk(700))
+    assert_array_equal(found.coefs_[0], expected.coefs_[0])
+    with pytest.raises(ValueError, match="3000 rows, but y or sample_weight has 2999"):
+        DaskNNRegressor(**SHORT).fit(X, y[:-1])
+
+
+def test_partitions_of_unequal_length(client, frame):
+    X, y = frame
+    with pytest.raises(ValueError, match="Partition 0: X, y and sample_weight differ"):
+        DaskNNClassifier(**SHORT).fit(
+            dd.from_pandas(X, npartitions=2), dd.from_pandas(y[:-100], npartitions=2)
+        )
+
+
+def test_partitions_without_rows(client, frame):
+    X, y = frame
+    dX, dy = (dd.from_pandas(part, npartitions=4) for part in (X, y))
+    # The second half of the partitions becomes empty.
+    young = [part.map_partitions(lambda rows: rows.loc[:599]) for part in (dX, dy)]
+    network = DaskNNClassifier(**SHORT).fit(*young)
+    assert network.n_shards_ == 2
+    whole = (dd.from_pandas(part[:600], npartitions=2) for part in (X, y))
+    expected = DaskNNClassifier(**SHORT).fit(*whole)
+    assert_array_equal(network.coefs_[0], expected.coefs_[0])
+    assert len(network.predict(young[0]).compute()) == 600
+    assert len(network.predict_proba(young[0]).compute()) == 600
+    with pytest.raises(ValueError, match="no rows"):
+        network.fit(*(part.map_partitions(lambda rows: rows.loc[:-1]) for part in young))
+
+
+def test_rows_without_weight_are_no_rows(client, table):
+    X, y = table
+    weight = np.ones(3000)
+    weight[:500] = 0
+    y_odd = np.where(weight > 0, y, 1e6)
+    ours = DaskNNRegressor(**SHORT).fit(*chunked(X, y_odd, weight))
+    theirs = DaskNNRegressor(**SHORT).fit(*chunked(X[500:], y[500:], weight[500:]))
+    assert_array_equal(ours.coefs_[0], theirs.coefs_[0])
+
+
+def test_a_partition_that_lacks_a_class(client, table):
+    X, y = table
+    order = np.argsort(y)
+    labels = np.array(["high", "low", "middle"])[np.digitize(y, [-1, 0.5])]
+    dX, dlabels = chunked(X[order], labels[order])
+    network = DaskNNClassifier(**{**SMALL, "max_iter": 40}, n_shards=2, local_steps=4)
+    network.fit(dX, dlabels)
+    assert_array_equal(network.classes_, ["high", "low", "middle"])
+    assert network.predict_proba(dX).shape == (3000, 3)
+    # Sorted by class is the hardest case; far better than guessing all the same.
+    shares = np.unique(labels, return_counts=True)[1] / 3000
+    loss = log_loss(labels, network.to_local().predict_proba(X))
+    assert loss < 0.8 * -np.sum(shares * np.log(shares))
+
+
+def test_columns_that_differ_between_partitions(client):
+    frames = [
+        pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, 2.0]}),
+        pd.DataFrame({"a": [1.0, 2.0], "c": [1.0, 2.0]}),
+    ]
+    X = dd.from_map(lambda i: frames[i], [0, 1], meta=frames[0])
+    y = dd.from_pandas(pd.Series([0.0, 1.0, 2.0, 3.0]), npartitions=2)
+    with pytest.raises(ValueError, match=r"partition 1 has \['a', 'c'\]"):
+        DaskNNRegressor(**SHORT).fit(X, y)
+
+
+def test_kinds_that_differ_between_partitions(client):
+    frames = [pd.DataFrame({"a": ["x", "y"]}), pd.DataFrame({"a": [1.0, 2.0]})]
+    X = dd.from_map(lambda i: frames[i], [0, 1], meta=frames[0])
+    y = dd.from_pandas(pd.Series([0.0, 1.0, 2.0, 3.0]), npartitions=2)
+    with pytest.raises(ValueError, match="categories at"):
+        DaskNNRegressor(**SHORT).fit(X, y)
+    both = [pd.DataFrame({"a": pd.Categorical(f["a"])}) for f in frames]
+    X = dd.from_map(lambda i: both[i], [0, 1], meta=both[0])
+    with pytest.raises(ValueError, match="text in some partitions and numbers in others"):
+        DaskNNRegressor(**SHORT).fit(X, y)
+
+
+def test_labels_that_differ_between_partitions(client):
+    parts = [np.array(["a", "b"]), np.array([1, 2])]
+    blocks = [da.from_delayed(dask.delayed(part), (2,), dtype=object) for part in parts]
+    y = da.concatenate(blocks)
+    X = da.zeros((4, 1), chunks=(2, 1))
+    with pytest.raises(ValueError, match="text in partition 0, but 1 column"):
+        DaskNNClassifier(**SHORT).fit(X, y)
+
+
+def test_bad_values_name_their_partition(client, table):
+    X, y = table
+    X[1700, 0] = np.inf
+    with pytest.raises(ValueError, match="Partition 3: Input X contains infinity"):
+        DaskNNRegressor(**SHORT).fit(*chunked(X, y))
+
+
+def test_no_client(table):
+    with pytest.raises(ValueError, match="no Dask client.*client = Client"):
+        DaskNNRegressor(**SHORT).fit(*chunked(*table))
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_what_is_no_dask_collection(table, which):
+    arguments = chunked(*table, np.ones(3000))
+    arguments[which] = np.ones((3000, 6)) if which == 0 else np.ones(3000)
+    with pytest.raises(TypeError, match="must be a Dask array, DataFrame or Series"):
+        DaskNNRegressor(**SHORT).fit(*arguments)
+
+
+def test_one_dimension(table):
+    _, y = chunked(*table)
+    with pytest.raises(ValueError, match="two dimensions"):
+        DaskNNRegressor(**SHORT).fit(y, y)
+
+
+# The network, and workers that die.
+
+
+def test_bytes_of_a_round(client, table):
+    """All that workers send, to each other and to the scheduler, by their own count."""
+    X, y = client.persist(chunked(*table))
+    settings = {**SMALL, "hidden_layer_sizes": (256, 256), "n_shards": 3, "local_steps": 5}
+    counts = []
+    for n_epochs in (1, 1, 11):
+        network = DaskNNRegressor(**{**settings, "max_iter": n_epochs}).fit(X, y)
+        sent = client.run(lambda dask_worker: dask_worker.transfer_outgoing_bytes_total)
+        counts.append(sum(sent.values()))
+    # What is sent before and after training is the same in the last two fits.
+    n_rounds = 10 * 2
+    per_round = ((counts[2] - counts[1]) - (counts[1] - counts[0])) / n_rounds
+    of_params = network.to_local()._params.nbytes
+    # Two results to the worker that averages, and two copies of the average, at the least.
+    assert 4 * of_params < per_round < 2.5 * 3 * of_params
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"dropout": 0.2, "n_members": 2, "numeric_embedding": "periodic", "ema_decay": 0.9}],
+    ids=["plain", "all that draws"],
+)
+def test_a_worker_dies(client, table, options):
+    X, y = chunked(*table, size=250)
+    settings = {**SMALL, "max_iter": 15, "batch_size": 20, "early_stopping": True, **options}
+    settings |= {"n_shards": 3, "local_steps": 5}
+    undisturbed = DaskNNRegressor(**settings).fit(X, y)
+    pids = client.run(os.getpid)
+    killed = []
+
+    def kill_one():
+        started.wait()
+        time.sleep(1.0)
+        worker, pid = sorted(pids.items())[1]
+        os.kill(pid, signal.SIGKILL)
+        killed.append(worker)
+
+    started = threading.Event()
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    started.set()
+    disturbed = DaskNNRegressor(**settings).fit(X, y)
+    fit_ended = bool(killed)
+    killer.join()
+    assert fit_ended, "the fit was over before the worker died"
+    assert killed[0] not in client.nthreads()
+    assert disturbed.n_iter_ == undisturbed.n_iter_
+    assert disturbed.loss_curve_ == undisturbed.loss_curve_
+    assert_array_equal(disturbed.to_local()._params, undisturbed.to_local()._params)

@@ -1,0 +1,262 @@
+"""Local SGD by itself, without a cluster, against its formulas."""
+
+import pickle
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from plain import NNClassifier, NNRegressor
+
+from sknet._building import make_optimizer_and_penalty
+from sknet._fitting import Run
+from sknet.data.batches import Batch
+from sknet.distributed.rounds import LocalResult, OuterStep, Point, Round
+from sknet.distributed.shards import make_shard, share_out
+from sknet.nn.network import Workspace
+from sknet.nn.objective import Objective
+
+X = np.random.default_rng(0).normal(size=(240, 3))
+y = X[:, 0] - np.abs(X[:, 1])
+weight = np.random.default_rng(1).uniform(0.5, 2, 240)
+
+
+def make_model(**options):
+    """Return a model that is ready to train on X and y."""
+    model = NNRegressor((5,), **{"dtype": "float64", **options})
+    model._start(model._check_training_data(X, y, weight, reset=True), Run.start(0), warm=False)
+    return model
+
+
+def make_shards(model, n_shards, weights=None):
+    parts = np.array_split(np.arange(240), n_shards)
+    return [
+        make_shard(
+            model, i, 7, [(X[rows], y[rows], None if weights is None else weights[rows])]
+        )
+        for i, rows in enumerate(parts)
+    ]
+
+
+def first_round(per_epoch=1, number=0, epoch=0, max_iter=10):
+    return Round(epoch, number, per_epoch, max_iter, samples_seen=0, plateau_factor=1.0)
+
+
+def gradient_of_all(model, rows, weights):
+    """Return the objective's gradient for some rows, whose weights have mean one over all."""
+    _, penalty = make_optimizer_and_penalty(model._settings)
+    objective = Objective(model._network, model._loss, penalty)
+    params = model._params
+    batch = Batch(
+        model._table.transform(X[rows], params.dtype),
+        model._target.transform(y[rows], params.dtype),
+        None if weights is None else weights[rows] / weights.mean(),
+    )
+    gradient = np.empty_like(params)
+    workspace = Workspace(model._network, len(rows), params.dtype)
+    objective.loss_and_gradient(params, batch, workspace, gradient)
+    n = model._network.n_penalized
+    penalty.add_gradient(params[:n], gradient[:n])
+    return gradient
+
+
+# The outer step.
+
+
+def test_plain_averaging_is_the_weighted_mean():
+    results = [LocalResult(np.array([1.0, 2.0]), 0.5, 3.0, 0.1)]
+    results += [LocalResult(np.array([5.0, 2.0]), 1.5, 1.0, 0.1)]
+    point = Point(np.array([0.0, 0.0]), loss=1.0, weight=2.0)
+    after = OuterStep(1.0, 0.0)(point, point, results)
+    assert_allclose(after.params, [2.0, 2.0])
+    assert (after.loss, after.weight) == (1.0 + 3 * 0.5 + 1.5, 6.0)
+
+
+def test_a_shard_without_a_batch_in_a_round_has_no_say():
+    results = [LocalResult(None, 0.0, 0.0, np.nan), LocalResult(np.ones(2), 1.0, 2.0, 0.1)]
+    point = Point(np.zeros(2))
+    after = OuterStep(1.0, 0.0)(point, point, results)
+    assert_allclose(after.params, 1.0)
+    assert after.learning_rate == 0.1
+
+
+@pytest.mark.parametrize(("eta", "mu"), [(0.7, 0.9), (1.0, 0.5), (0.5, 0.0)])
+def test_outer_steps_are_sgd_with_nesterov_momentum(eta, mu):
+    """As PyTorch writes it: v <- mu v + d, z <- z + eta (d + mu v), d = mean - z."""
+    goal = np.array([3.0, -1.0])
+
+    def local(z):
+        return z + 0.1 * (goal - z) + 0.01 * z**2
+
+    z, v = np.array([1.0, 2.0]), np.zeros(2)
+    point = previous = Point(z.copy())
+    step = OuterStep(eta, mu)
+    for _ in range(5):
+        assert_allclose(step.start(point, previous), z, rtol=1e-12)
+        result = LocalResult(local(step.start(point, previous)), 0.0, 1.0, 0.1)
+        point, previous = step(point, previous, [result]), point
+        d = local(z) - z
+        v = mu * v + d
+        z = z + eta * (d + mu * v)
+
+
+def test_weights_that_are_zero_everywhere_stay_zero():
+    params = np.array([0.0, 1 / 3], dtype=np.float32)
+    results = [LocalResult(params, 0.0, float(w), 0.1) for w in (1237, 7919, 3)]
+    start = Point(np.array([0.1, 0.2], dtype=np.float32))
+    after = OuterStep(1.0, 0.5)(start, Point(-start.params), results)
+    assert_array_equal(after.params, params)
+    assert after.params.dtype == np.float32
+
+
+# What a shard does in a round.
+
+
+@pytest.mark.parametrize("weights", [None, weight])
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+def test_one_full_step_of_sgd_is_a_synchronous_gradient_step(weights, alpha):
+    model = make_model(
+        solver="sgd", momentum=0.0, batch_size=240, learning_rate_init=0.05, alpha=alpha
+    )
+    # Shards of unequal size, so that their say matters.
+    groups = [np.arange(40), np.arange(40, 240)]
+    shards = [
+        make_shard(model, i, 7, [(X[g], y[g], None if weights is None else weights[g])])
+        for i, g in enumerate(groups)
+    ]
+    point = Point(model._params)
+    results = [shard.train(point.params, first_round()) for shard in shards]
+    after = OuterStep(1.0, 0.0)(point, point, results)
+    expected = model._params - 0.05 * gradient_of_all(model, np.arange(240), weights)
+    assert_allclose(after.params, expected, rtol=1e-10, atol=1e-13)
+
+
+OPTIONS = [
+    {},
+    {"dropout": 0.3},
+    {"input_noise": 0.2, "mixup": 0.5},
+    {"n_members": 3, "numeric_embedding": "periodic"},
+    {"solver": "sgd", "learning_rate": "cosine", "dtype": "float32"},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_a_round_can_be_made_again_anywhere(options):
+    model = make_model(batch_size=16, **options)
+    shard = make_shards(model, 2)[1]
+    elsewhere = pickle.loads(pickle.dumps(shard))
+    round_ = first_round(per_epoch=3, number=1, epoch=2)
+    start = model._params.copy()
+    first = shard.train(model._params, round_)
+    shard.train(model._params, first_round())
+    for again in (shard.train(model._params, round_), elsewhere.train(start, round_)):
+        assert_array_equal(again.params, first.params)
+        assert (again.loss, again.weight) == (first.loss, first.weight)
+    assert_array_equal(model._params, start)
+    assert np.abs(first.params - start).max() > 1e-4
+
+
+def test_shards_and_rounds_draw_differently():
+    model = make_model(batch_size=16, dropout=0.5)
+    parts = [(X, y, None)]
+    one, other = (make_shard(model, i, 7, parts) for i in (0, 1))
+    results = [
+        one.train(model._params, first_round()),
+        other.train(model._params, first_round()),
+        one.train(model._params, first_round(epoch=1)),
+        make_shard(model, 0, 8, parts).train(model._params, first_round()),
+    ]
+    assert len({result.params.tobytes() for result in results}) == len(results)
+
+
+@pytest.mark.parametrize("per_epoch", [1, 2, 4, 8, 11])
+def test_the_rounds_of_an_epoch_see_each_row_once(per_epoch):
+    shard = make_shards(make_model(batch_size=16), 2)[0]
+    rows = [shard._rows(first_round(per_epoch, number)) for number in range(per_epoch)]
+    assert_array_equal(np.sort(np.concatenate(rows)), np.arange(120))
+    assert all(part.size % 16 in (0, 8) for part in rows)
+
+
+def test_rows_keep_their_order_without_shuffling():
+    shard = make_shards(make_model(batch_size=16, shuffle=False), 2)[0]
+    assert_array_equal(shard._rows(first_round(2, 1)), np.arange(64, 120))
+
+
+def test_a_round_without_rows():
+    model = make_model(batch_size=200)
+    result = make_shards(model, 2)[0].train(model._params, first_round(per_epoch=3))
+    assert result.params is None
+    assert result.weight == 0
+
+
+def test_the_learning_rate_follows_the_whole_training():
+    model = make_model(batch_size=40, learning_rate="cosine", learning_rate_init=0.1)
+    shard = make_shards(model, 2)[0]
+    # Epoch 5 of 10, the second of three rounds with one of three batches each.
+    result = shard.train(model._params, first_round(per_epoch=3, number=1, epoch=5))
+    progress = (5 * 3 + 1) / 30
+    assert_allclose(result.learning_rate, 0.1 * (1 + np.cos(np.pi * progress)) / 2)
+
+
+def test_validation_losses_of_shards_average_to_that_of_all():
+    model = make_model(batch_size=16)
+    model.early_stopping = True
+    shards = make_shards(model, 3, weight)
+    losses, weights = zip(*[shard.evaluate(model._params) for shard in shards], strict=True)
+    found = np.average(losses, weights=weights)
+    data = [shard.validation.data for shard in shards]
+    expected, total = 0.0, 0.0
+    for shard, part in zip(shards, data, strict=True):
+        workspace = Workspace(model._network, part.n_rows, np.float64)
+        raw = model._network.forward(model._params, part.X, workspace)
+        own = part.sample_weight * shard.validation_weight / part.n_rows
+        expected += np.sum(own * (part.y - raw)[:, 0] ** 2 / 2)
+        total += own.sum()
+    assert_allclose(found, expected / total)
+    assert_allclose(sum(weights) + sum(shard.weight for shard in shards), weight.sum())
+
+
+def test_a_shard_too_small_to_hold_rows_out_trains_on_all():
+    model = make_model()
+    model.early_stopping = True
+    shard = make_shard(model, 0, 7, [(X[:5], y[:5], None)])
+    assert shard.validation is None
+    assert shard.batches.n_rows == 5
+    assert shard.evaluate(model._params) == (0.0, 0.0)
+
+
+def test_class_weights_in_a_shard():
+    labels = (y > 0).astype(int)
+    model = NNClassifier((3,), class_weight={0: 3.0})
+    model._start(
+        model._check_training_data(X, labels, None, reset=True), Run.start(0), warm=False
+    )
+    shard = make_shard(model, 0, 7, [(X, labels, None)])
+    assert shard.weight == 3 * (labels == 0).sum() + (labels == 1).sum()
+
+
+def test_sizes_by_which_dask_judges_moving():
+    model = make_model()
+    shard = make_shards(model, 1)[0]
+    assert sys.getsizeof(shard) >= 240 * 3 * 8
+    assert sys.getsizeof(Point(np.zeros(1000))) >= 8000
+    assert sys.getsizeof(LocalResult(np.zeros(1000), 0.0, 0.0, 0.0)) >= 8000
+
+
+# Which partitions a shard has.
+
+
+@pytest.mark.parametrize("n_shards", [1, 2, 3, 5])
+@pytest.mark.parametrize(
+    "sizes", [[10] * 12, [1, 100, 1, 1, 1, 1], [100, 1, 1, 1, 1], [1, 1, 1, 1, 100]]
+)
+def test_share_out(sizes, n_shards):
+    groups = share_out(sizes, n_shards)
+    assert len(groups) == n_shards
+    assert all(groups)
+    assert sum(groups, []) == list(range(len(sizes)))
+
+
+def test_equal_partitions_are_shared_out_equally():
+    assert [len(group) for group in share_out([7] * 12, 4)] == [3, 3, 3, 3]
+    assert [len(group) for group in share_out([1, 1, 2, 4], 2)] == [3, 1]
