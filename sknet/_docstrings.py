@@ -75,7 +75,7 @@ early_stopping : bool or "auto", default="auto"
     on, or if ``X_val`` is given to ``fit``. ``partial_fit`` leaves it aside.
 validation_fraction : float or "auto", default="auto"
     Share of the rows to hold out, stratified by class where that is possible. "auto" is 0.2
-    below 1000 training rows, else 0.1.
+    below 500 training rows, else 0.1.
 beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
     Decay rates of the moments of "adam" and "adamw".
 epsilon : float, default=1e-8
@@ -122,7 +122,7 @@ categorical_features : "from_dtype", array-like or None, default="from_dtype"
 numeric_embedding : {"auto", "periodic", "piecewise_linear"} or None, default="auto"
     How numeric inputs enter the first layer: as they are (None); with a learned periodic
     embedding next to them; or as how far they reach into each of 8 to 48 quantile bins, of
-    40 training rows at least where there are more than 8. "auto" is
+    30 training rows at least where there are more than 8. "auto" is
     "periodic" for classes and "piecewise_linear" for numbers, up to 50 columns of dense X;
     else, and for lbfgs, None.
 dtype : {{"auto", "float32", "float64"}}, default="auto"

@@ -73,8 +73,8 @@ def test_embeddings():
 
 
 def test_few_rows_need_a_larger_share_to_validate_with():
-    assert resolved(999)["validation_fraction"] == 0.2
-    assert resolved(1000)["validation_fraction"] == 0.1
+    assert resolved(499)["validation_fraction"] == 0.2
+    assert resolved(500)["validation_fraction"] == 0.1
 
 
 def test_the_penalty_falls_with_the_rows():
@@ -83,7 +83,7 @@ def test_the_penalty_falls_with_the_rows():
 
 
 def test_bins_have_rows_enough():
-    assert [bins_for(n) for n in (10, 400, 800, 1920, 10**6)] == [8, 10, 20, 48, 48]
+    assert [bins_for(n) for n in (10, 300, 600, 1440, 10**6)] == [8, 10, 20, 48, 48]
 
 
 def test_dtype():
