@@ -98,7 +98,7 @@ def _batch_size(estimator, settings, data):
 
 
 def _alpha(estimator, settings, data):
-    return LBFGS_ALPHA if settings["solver"] == "lbfgs" else PENALTY / data.n_rows
+    return LBFGS_ALPHA if settings["solver"] == "lbfgs" else PENALTY / max(data.n_rows, SMALL)
 
 
 def _max_iter(estimator, settings, data):

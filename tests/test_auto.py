@@ -79,6 +79,8 @@ def test_few_rows_need_a_larger_share_to_validate_with():
 
 def test_the_penalty_falls_with_the_rows():
     assert resolved(300)["alpha"] == pytest.approx(1e-3)
+    # Repeated rows are as good as weights on small tables.
+    assert resolved(15)["alpha"] == resolved(45)["alpha"] == pytest.approx(3e-3)
     assert resolved(300, solver="lbfgs")["alpha"] == 5e-7
 
 
