@@ -30,8 +30,9 @@ alpha : float or "auto", default="auto"
     Strength of the penalty of the weight matrices, added to the mean loss:
     ``alpha * (l1_ratio * ||W||_1 + (1 - l1_ratio) / 2 * ||W||_2^2)``. Biases are free. It
     does not depend on the batch size: scikit-learn's alpha divided by the batch size (or,
-    for lbfgs, by n_samples) is the same penalty. "auto" is ``0.3 / max(n_samples, 100)``: a small table
-    needs more of it. For lbfgs it is 5e-7, scikit-learn's default of 1e-4 for batches of 200.
+    for lbfgs, by n_samples) is the same penalty. "auto" is ``0.3 / max(n_samples, 100)``: a
+    small table needs more of it. For lbfgs it is 5e-7, scikit-learn's default of 1e-4 for
+    batches of 200.
 l1_ratio : float in [0, 1], default=0.0
     Share of the L1 penalty. Unlike L2 it makes weights exactly zero.
 batch_size : int or "auto", default="auto"
