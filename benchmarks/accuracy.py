@@ -40,7 +40,7 @@ REFERENCE = "sklearn MLP"
 SETTINGS: dict[str, dict] = {
     "default": {},
     "strongest": {"n_members": 8},
-    "fastest": {"hidden_layer_sizes": (64,), "n_members": 1, "learning_rate_init": 0.01},
+    "fastest": {"hidden_layer_sizes": (64,), "n_members": 1, "max_iter": 25},
 }
 
 

@@ -26,13 +26,13 @@ UNPLANNED_EPOCHS = 200
 PATIENCE = 10
 DROPOUT = 0.1
 #: Shares of the rows to validate with, of few rows and of many.
-VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 1000
+VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
 #: The penalty's strength times the number of rows; and its strength for lbfgs.
 PENALTY, LBFGS_ALPHA = 0.3, 5e-7
 #: Columns above which embedding each number costs more than it brings.
 MOST_EMBEDDED = 50
 #: Training rows to a bin of numeric_embedding="piecewise_linear", and limits of their number.
-ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 40, 8, 48
+ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
 #: Rows of float64 from which the network computes in float32.
 FLOAT32_ROWS = 1000
 
@@ -98,7 +98,7 @@ def _batch_size(estimator, settings, data):
 
 
 def _alpha(estimator, settings, data):
-    return LBFGS_ALPHA if settings["solver"] == "lbfgs" else PENALTY / data.n_rows
+    return LBFGS_ALPHA if settings["solver"] == "lbfgs" else PENALTY / max(data.n_rows, SMALL)
 
 
 def _max_iter(estimator, settings, data):

@@ -203,7 +203,8 @@ class BaseNN(checks.CallbackSupportMixin, NotebookMixin, BaseEstimator, metaclas
 
     def _start(self, data, run, *, warm, partial=False, classes=None, n_rows=None):
         """Learn the encodings and draw the parameters; if ``warm``, keep what there is."""
-        kept = {name: self.auto_params_.get(name) for name in SHAPING} if warm else {}
+        before = vars(self).get("auto_params_", {}) if warm else {}
+        kept = {name: before.get(name) for name in SHAPING}
         # The data may be a sample of so many rows.
         table = Table(n_rows or data.n_rows, data.X)
         self.auto_params_ = resolve(self, table, kept)

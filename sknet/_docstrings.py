@@ -30,8 +30,9 @@ alpha : float or "auto", default="auto"
     Strength of the penalty of the weight matrices, added to the mean loss:
     ``alpha * (l1_ratio * ||W||_1 + (1 - l1_ratio) / 2 * ||W||_2^2)``. Biases are free. It
     does not depend on the batch size: scikit-learn's alpha divided by the batch size (or,
-    for lbfgs, by n_samples) is the same penalty. "auto" is ``0.3 / n_samples``: a small table
-    needs more of it. For lbfgs it is 5e-7, scikit-learn's default of 1e-4 for batches of 200.
+    for lbfgs, by n_samples) is the same penalty. "auto" is ``0.3 / max(n_samples, 100)``: a
+    small table needs more of it. For lbfgs it is 5e-7, scikit-learn's default of 1e-4 for
+    batches of 200.
 l1_ratio : float in [0, 1], default=0.0
     Share of the L1 penalty. Unlike L2 it makes weights exactly zero.
 batch_size : int or "auto", default="auto"
@@ -75,7 +76,7 @@ early_stopping : bool or "auto", default="auto"
     on, or if ``X_val`` is given to ``fit``. ``partial_fit`` leaves it aside.
 validation_fraction : float or "auto", default="auto"
     Share of the rows to hold out, stratified by class where that is possible. "auto" is 0.2
-    below 1000 training rows, else 0.1.
+    below 500 training rows, else 0.1.
 beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
     Decay rates of the moments of "adam" and "adamw".
 epsilon : float, default=1e-8
@@ -122,7 +123,7 @@ categorical_features : "from_dtype", array-like or None, default="from_dtype"
 numeric_embedding : {"auto", "periodic", "piecewise_linear"} or None, default="auto"
     How numeric inputs enter the first layer: as they are (None); with a learned periodic
     embedding next to them; or as how far they reach into each of 8 to 48 quantile bins, of
-    40 training rows at least where there are more than 8. "auto" is
+    30 training rows at least where there are more than 8. "auto" is
     "periodic" for classes and "piecewise_linear" for numbers, up to 50 columns of dense X;
     else, and for lbfgs, None.
 dtype : {{"auto", "float32", "float64"}}, default="auto"

@@ -73,17 +73,19 @@ def test_embeddings():
 
 
 def test_few_rows_need_a_larger_share_to_validate_with():
-    assert resolved(999)["validation_fraction"] == 0.2
-    assert resolved(1000)["validation_fraction"] == 0.1
+    assert resolved(499)["validation_fraction"] == 0.2
+    assert resolved(500)["validation_fraction"] == 0.1
 
 
 def test_the_penalty_falls_with_the_rows():
     assert resolved(300)["alpha"] == pytest.approx(1e-3)
+    # Repeated rows are as good as weights on small tables.
+    assert resolved(15)["alpha"] == resolved(45)["alpha"] == pytest.approx(3e-3)
     assert resolved(300, solver="lbfgs")["alpha"] == 5e-7
 
 
 def test_bins_have_rows_enough():
-    assert [bins_for(n) for n in (10, 400, 800, 1920, 10**6)] == [8, 10, 20, 48, 48]
+    assert [bins_for(n) for n in (10, 300, 600, 1440, 10**6)] == [8, 10, 20, 48, 48]
 
 
 def test_dtype():

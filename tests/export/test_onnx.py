@@ -71,7 +71,8 @@ def test_every_layer_of_the_package_has_a_counterpart():
     assert layers - {Layer, ColumnEmbedding, EnsembleLayer} == set(ONNX_LAYERS)
 
 
-@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float64", 1e-7)])
+# ONNX Runtime's Erf, also of float64, has an error of some 1e-7.
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float64", 1e-6)])
 @pytest.mark.parametrize("activation", [*ACTIVATIONS, LeakyReLU(0.3)])
 def test_activations(make, run, activation, dtype, tolerance):
     X, y = load_diabetes(return_X_y=True)
