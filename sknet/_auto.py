@@ -5,7 +5,7 @@ docs/accuracy.md has the measurements behind them.
 """
 
 import math
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,7 +55,7 @@ def settings_of(estimator, resolved):
     )
 
 
-def resolve(estimator, data, kept=None):
+def resolve(estimator, data, kept=MappingProxyType({})):
     """Return a value for each parameter that is "auto", by name.
 
     Parameters
@@ -63,15 +63,14 @@ def resolve(estimator, data, kept=None):
     estimator : BaseNN
     data : Table
         What is known of the training rows, validation rows included.
-    kept : dict, optional
+    kept : mapping, optional
         Earlier values, which stand: those that a network to be continued was built with.
     """
     settings = estimator.get_params(deep=False)
     resolved = {}
     for name, rule in RULES.items():
         if _is_auto(settings[name]):
-            before = (kept or {}).get(name)
-            value = rule(estimator, settings, data) if before is None else before
+            value = kept[name] if name in kept else rule(estimator, settings, data)
             settings[name] = resolved[name] = value
     return resolved
 
@@ -87,7 +86,9 @@ def bins_for(n_rows):
 
 def _is_planned(settings):
     """Whether the learning rate falls to zero by plan, for which epochs are made to measure."""
-    schedule = SCHEDULES.get(settings["learning_rate"], settings["learning_rate"])
+    schedule = settings["learning_rate"]
+    if isinstance(schedule, str):
+        schedule = SCHEDULES.get(schedule)
     return settings["solver"] != "lbfgs" and getattr(schedule, "has_horizon", False)
 
 

@@ -187,13 +187,18 @@ class BaseNN(checks.CallbackSupportMixin, NotebookMixin, BaseEstimator, metaclas
         """Return what each row's class adds as a factor to its weight, or None."""
         return None
 
+    def _row_weights(self, y, sample_weight, training_y):
+        """Return the weight of each row, its class's included, or None."""
+        by_class = self._class_weights(y, training_y)
+        if by_class is None:
+            return sample_weight
+        return by_class if sample_weight is None else by_class * sample_weight
+
     def _weighted(self, data, training):
         """Return the rows with the weights that they shall have, given the training rows."""
-        weight = self._class_weights(data.y, training.y)
-        if weight is None:
+        weight = self._row_weights(data.y, data.sample_weight, training.y)
+        if weight is data.sample_weight:
             return data
-        if data.sample_weight is not None:
-            weight = weight * data.sample_weight
         weighted = data._replace(sample_weight=weight)
         return checks.positive_weights(weighted, "class_weight times sample_weight")
 
@@ -204,7 +209,7 @@ class BaseNN(checks.CallbackSupportMixin, NotebookMixin, BaseEstimator, metaclas
     def _start(self, data, run, *, warm, partial=False, classes=None, n_rows=None):
         """Learn the encodings and draw the parameters; if ``warm``, keep what there is."""
         before = vars(self).get("auto_params_", {}) if warm else {}
-        kept = {name: before.get(name) for name in SHAPING}
+        kept = {name: before[name] for name in SHAPING if name in before}
         # The data may be a sample of so many rows.
         table = Table(n_rows or data.n_rows, data.X)
         self.auto_params_ = resolve(self, table, kept)

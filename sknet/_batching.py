@@ -50,20 +50,11 @@ def _encoded_chunk(model, chunk, mean_weight):
     dtype = model._params.dtype
     y = check_y(chunk.y, model._numeric_y, "y")
     model._check_target(y, "y")
-    weight = row_weights(model, chunk, y)
+    weight = model._row_weights(y, chunk.sample_weight, y)
     if weight is not None:
         weight = (weight / mean_weight).astype(dtype)
     X = model._table.transform(check_features(model, chunk.X), dtype)
     return Batch(X, model._smoothed(model._target.transform(y, dtype)), weight)
-
-
-def row_weights(model, chunk, y):
-    """Return the weight of each row of a chunk, its class's included, or None."""
-    by_class = model._class_weights(y, y)
-    given = chunk.sample_weight
-    if by_class is None or given is None:
-        return by_class if given is None else given
-    return by_class * given
 
 
 def _augmentation(model, streams):

@@ -2,10 +2,11 @@
 
 import os
 from datetime import UTC, datetime
-from numbers import Integral
 from pathlib import Path
 
 import joblib
+
+from sknet.data.counts import check_count
 
 
 class FitCallback:
@@ -52,8 +53,7 @@ class Checkpoint(FitCallback):
     """
 
     def __init__(self, path, *, every=1):
-        if not isinstance(every, Integral) or every is True or every < 1:
-            raise ValueError(f"every must be an integer >= 1, got {every!r}.")
+        check_count("every", every)
         self.path = Path(path)
         self.every = every
 

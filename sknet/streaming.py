@@ -7,7 +7,6 @@
 """
 
 import copy
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +15,11 @@ from sklearn.utils import check_random_state
 from sknet import _validation as checks
 from sknet._auto import Table, resolve, settings_of
 from sknet._base import BaseNN
-from sknet._batching import chunk_batches, row_weights
+from sknet._batching import chunk_batches
 from sknet._fitting import Run, fit_batches
 from sknet.data.batches import Batch
 from sknet.data.chunks import KeyedSample, as_chunk, n_rows, shuffled, take
+from sknet.data.counts import check_count
 from sknet.data.encoding import QUANTILE_ROWS
 from sknet.data.files import FileChunks
 from sknet.data.row_blocks import RowBlocks
@@ -236,7 +236,8 @@ class Survey(NamedTuple):
 
     def mean_weight(self, model):
         """Return the mean weight of the rows to train on, estimated from the sample."""
-        weights = row_weights(model, self.sample, self.sample.y)
+        y = self.sample.y
+        weights = model._row_weights(y, self.sample.sample_weight, y)
         return 1.0 if weights is None else np.mean(weights)
 
 
@@ -329,15 +330,3 @@ def _epoch(model, chunks, run, limit, window):
         if (keys > limit).any()
     )
     return shuffled(training, window, run.streams["shuffle"]) if model.shuffle else training
-
-
-def check_count(name, value):
-    """Raise for what is no positive integer.
-
-    Raises
-    ------
-    ValueError
-        With the name.
-    """
-    if not isinstance(value, Integral) or value is True or value < 1:
-        raise ValueError(f"{name} must be an integer >= 1, got {value!r}.")

@@ -34,3 +34,16 @@ def make(cls, *positional, **options):
 
 NNClassifier = partial(make, sknet.NNClassifier)
 NNRegressor = partial(make, sknet.NNRegressor)
+
+#: Kinds of networks that every way to bring the rows must train, and what is plain in them.
+SIMPLE = {
+    name: PLAIN[name]
+    for name in ("dropout", "ema_decay", "n_members", "numeric_embedding", "activation")
+}
+NETWORKS = {
+    "plain": SIMPLE,
+    "dropout, average": {**SIMPLE, "dropout": 0.1, "ema_decay": 0.95},
+    "members, bins": {**SIMPLE, "n_members": 3, "numeric_embedding": "piecewise_linear"},
+    "periodic": {**SIMPLE, "numeric_embedding": "periodic"},
+    "mixed, noisy": {**SIMPLE, "mixup": 0.2, "input_noise": 0.05},
+}

@@ -115,6 +115,10 @@ def test_what_shapes_a_network_outlives_a_warm_start(binary):
     after = network.fit(X, y).auto_params_
     assert {k: after[k] for k in SHAPING} == {k: before[k] for k in SHAPING}
     assert after["batch_size"] == 32
+    # No embedding is a choice as well, and stays when the solver could have one.
+    without = NNClassifier((4,), solver="lbfgs", warm_start=True, max_iter=500, tol=0.01)
+    without.fit(X, y).set_params(solver="adam", max_iter=2, dropout=0, ema_decay=None)
+    assert without.fit(X, y).auto_params_["numeric_embedding"] is None
     # What is no longer "auto" counts.
     with pytest.raises(ValueError, match="The layers have changed"):
         network.set_params(dropout=0.3).fit(X, y)

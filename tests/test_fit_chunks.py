@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from plain import NNClassifier, NNRegressor
+from plain import NETWORKS, SIMPLE, NNClassifier, NNRegressor
 from scipy import sparse
 from sklearn.linear_model import SGDRegressor
 
@@ -18,17 +18,6 @@ STEADY = {
     "batch_size": 32, "learning_rate": "cosine", "learning_rate_init": 0.01,
     "early_stopping": False, "random_state": 0, "max_iter": 4,
 }  # fmt: skip
-PLAIN = {
-    "dropout": 0.0, "ema_decay": None, "n_members": 1, "numeric_embedding": None,
-    "activation": "relu",
-}  # fmt: skip
-NETWORKS = {
-    "plain": PLAIN,
-    "dropout, average": {**PLAIN, "dropout": 0.1, "ema_decay": 0.95},
-    "members, bins": {**PLAIN, "n_members": 3, "numeric_embedding": "piecewise_linear"},
-    "periodic": {**PLAIN, "numeric_embedding": "periodic"},
-    "mixed, noisy": {**PLAIN, "mixup": 0.2, "input_noise": 0.05},
-}
 
 
 def cut(size, *parts):
@@ -38,7 +27,7 @@ def cut(size, *parts):
 
 
 def network_for(problem, **options):
-    return problem.cls((8,), **{**STEADY, **PLAIN, **options})
+    return problem.cls((8,), **{**STEADY, **SIMPLE, **options})
 
 
 # The same as fit.
@@ -68,7 +57,7 @@ def test_weights_are_those_of_fit(problem):
 
 def test_weights_of_classes(binary):
     X, y = binary
-    network = NNClassifier((8,), class_weight={1: 3.0}, shuffle=False, **STEADY, **PLAIN)
+    network = NNClassifier((8,), class_weight={1: 3.0}, shuffle=False, **STEADY, **SIMPLE)
     expected = network.fit(X, y)._params.copy()
     assert_allclose(fit_chunks(network, cut(50, X, y))._params, expected, rtol=1e-6, atol=1e-9)
 
@@ -89,7 +78,7 @@ def test_sparse_and_polars_and_lists(problem):
 def test_every_task(request, kind):
     X, y = request.getfixturevalue(kind)
     cls = NNRegressor if kind == "multioutput" else NNClassifier
-    network = cls((8,), shuffle=False, **STEADY, **PLAIN)
+    network = cls((8,), shuffle=False, **STEADY, **SIMPLE)
     expected = network.fit(X, y)._params.copy()
     assert_allclose(fit_chunks(network, cut(40, X, y))._params, expected, rtol=1e-6, atol=1e-9)
 
@@ -97,7 +86,7 @@ def test_every_task(request, kind):
 def test_classes_that_come_late(multiclass):
     X, y = multiclass
     order = np.argsort(y)
-    network = NNClassifier((8,), **{**STEADY, "max_iter": 40}, **PLAIN)
+    network = NNClassifier((8,), **{**STEADY, "max_iter": 40}, **SIMPLE)
     fit_chunks(network, cut(30, X[order], y[order]))
     assert network.classes_.tolist() == ["ash", "beech", "cedar"]
     assert network.score(X, y) > 0.85
@@ -116,7 +105,7 @@ def test_each_epoch_is_shuffled_anew(shuffle, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(streaming, "fit_batches", fit_batches)
-    network = NNRegressor((4,), shuffle=shuffle, standardize=False, **STEADY, **PLAIN)
+    network = NNRegressor((4,), shuffle=shuffle, standardize=False, **STEADY, **SIMPLE)
     with pytest.raises(KeyboardInterrupt):
         fit_chunks(network, cut(10, numbers[:, np.newaxis], numbers), shuffle_window=5)
     for epoch in epochs:
@@ -151,7 +140,7 @@ def test_rows_are_held_out_and_the_best_epoch_is_restored(regression, scoring, m
     original = streaming.fit_batches
     monkeypatch.setattr(streaming, "fit_batches", spy)
     options = {"early_stopping": True, "max_iter": 300, "learning_rate": "constant"}
-    network = NNRegressor((16,), scoring=scoring, **{**STEADY, **options}, **PLAIN)
+    network = NNRegressor((16,), scoring=scoring, **{**STEADY, **options}, **SIMPLE)
     fit_chunks(network, cut(25, X, y))
     assert network.n_iter_ < 300
     together = np.concatenate([seen["trained"], seen["held_out"]])
@@ -171,7 +160,7 @@ def test_rows_are_held_out_and_the_best_epoch_is_restored(regression, scoring, m
 
 def test_few_rows_are_held_out(regression):
     X, y = regression
-    network = NNRegressor((4,), **{**STEADY, "early_stopping": True}, **PLAIN)
+    network = NNRegressor((4,), **{**STEADY, "early_stopping": True}, **SIMPLE)
     assert fit_chunks(network, cut(25, X, y), validation_rows=5).t_ == 4 * 115
     assert fit_chunks(network, cut(25, X, y)).t_ == 4 * 108
     network.set_params(early_stopping="auto", validation_fraction=0.5)
@@ -213,7 +202,7 @@ def test_a_file_is_learned_as_well_as_a_frame(tmp_path, suffix, target):
     train.to_csv(path, index=False) if suffix == "csv" else train.to_parquet(path)
     features = ["power", "age", "maker", "model"]
     cls = NNRegressor if target == "price" else NNClassifier
-    network = cls((32,), **{**STEADY, "max_iter": 12, "early_stopping": True}, **PLAIN)
+    network = cls((32,), **{**STEADY, "max_iter": 12, "early_stopping": True}, **SIMPLE)
     network.fit(train[features], train[target])
     expected = network.score(test[features], test[target])
     chunks = read_chunks(path, target=target, columns=features, chunk_size=500)
@@ -229,7 +218,7 @@ def test_going_on_with_partial_fit(tmp_path):
     frame = make_table(1000)
     frame.to_csv(tmp_path / "cars.csv", index=False)
     chunks = read_chunks(tmp_path / "cars.csv", target="price", chunk_size=300)
-    network = fit_chunks(NNRegressor((8,), **STEADY, **PLAIN), chunks)
+    network = fit_chunks(NNRegressor((8,), **STEADY, **SIMPLE), chunks)
     before = network.n_iter_
     for X, y in chunks:
         network.partial_fit(X, y)
@@ -251,7 +240,7 @@ class Made:
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_memory_is_bounded(monkeypatch, early_stopping):
     monkeypatch.setattr(streaming, "QUANTILE_ROWS", 2000)
-    network = NNRegressor((4,), **{**STEADY, "max_iter": 1, "batch_size": 200}, **PLAIN)
+    network = NNRegressor((4,), **{**STEADY, "max_iter": 1, "batch_size": 200}, **SIMPLE)
     network.set_params(early_stopping=early_stopping)
     peaks = []
     for n_chunks in (20, 60):
@@ -272,7 +261,7 @@ def chunks(regression):
     return cut(30, *regression)
 
 
-NETWORK = NNRegressor((4,), **STEADY, **PLAIN)
+NETWORK = NNRegressor((4,), **STEADY, **SIMPLE)
 
 
 def refuses(chunks, match, error=ValueError, network=NETWORK, **options):
@@ -294,7 +283,7 @@ def test_what_cannot_be_fitted_by_chunks(chunks, binary, forbid_training):
     forbid_training()
     with pytest.raises(TypeError, match="networks of sknet, got SGDRegressor"):
         fit_chunks(SGDRegressor(), chunks)
-    lbfgs = NNRegressor((4,), solver="lbfgs", **PLAIN)
+    lbfgs = NNRegressor((4,), solver="lbfgs", **SIMPLE)
     refuses(chunks, "needs a stochastic solver", network=lbfgs)
     balanced = NNClassifier((4,), class_weight="balanced")
     refuses(
@@ -319,7 +308,7 @@ def test_chunks_that_do_not_fit_together(regression, binary, forbid_training):
     refuses([(frame, y), (frame.assign(a="text"), y)], "Chunk 1.*text")
     text = frame.assign(a="text")
     refuses([(text, y), (frame, y)], "Chunk 1.*'a'.*numbers now")
-    classifier = NNClassifier((4,), **STEADY, **PLAIN)
+    classifier = NNClassifier((4,), **STEADY, **SIMPLE)
     X, y = binary
     refuses([(X, y), (X, y + 0.5)], "Chunk 1.*continuous", network=classifier)
 
@@ -338,7 +327,7 @@ def test_values_that_make_no_sense(regression, forbid_training):
     # Beyond the rows from which the scaling is learned, too.
     counts = np.abs(y)
     counts[77] = -1
-    poisson = NNRegressor((4,), loss="poisson", **STEADY, **PLAIN)
+    poisson = NNRegressor((4,), loss="poisson", **STEADY, **SIMPLE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streaming, "QUANTILE_ROWS", 5)
         refuses(cut(30, X, counts), "needs y >= 0; y has values from -1", network=poisson,
@@ -360,7 +349,7 @@ def test_passes_that_differ(regression):
 
 def test_an_error_leaves_the_estimator_as_it_was(regression):
     X, y = regression
-    network = NNRegressor((4,), **STEADY, **PLAIN).fit(X, y)
+    network = NNRegressor((4,), **STEADY, **SIMPLE).fit(X, y)
     before = dict(vars(network))
     with pytest.raises(ValueError, match="Chunk 1"):
         fit_chunks(network, [(X, y), (X[:, :2], y)])

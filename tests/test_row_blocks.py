@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import zarr
 from numpy.testing import assert_allclose, assert_array_equal
+from plain import NETWORKS, SIMPLE
 from sklearn.metrics import r2_score
 
 from sknet import NNClassifier, NNRegressor, _batching
@@ -18,17 +19,6 @@ STEADY = {
     "batch_size": 50, "learning_rate": "cosine", "learning_rate_init": 0.01,
     "early_stopping": False, "random_state": 0,
 }  # fmt: skip
-PLAIN = {
-    "dropout": 0.0, "ema_decay": None, "n_members": 1, "numeric_embedding": None,
-    "activation": "relu",
-}  # fmt: skip
-NETWORKS = {
-    "plain": PLAIN,
-    "dropout, average": {**PLAIN, "dropout": 0.1, "ema_decay": 0.95},
-    "members, bins": {**PLAIN, "n_members": 3, "numeric_embedding": "piecewise_linear"},
-    "periodic": {**PLAIN, "numeric_embedding": "periodic"},
-    "mixed, noisy": {**PLAIN, "mixup": 0.2, "input_noise": 0.05},
-}
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +80,7 @@ def test_small_tables_give_the_fit_of_an_array(table, storage, cls, options):
 @pytest.mark.parametrize("dtype", ["float64", "int16", "uint8"])
 def test_numbers_of_other_types(storage, dtype):
     X = np.random.default_rng(0).integers(0, 50, (500, 6)).astype(dtype)
-    network = NNRegressor((8,), max_iter=2, **STEADY, **PLAIN)
+    network = NNRegressor((8,), max_iter=2, **STEADY, **SIMPLE)
     expected = network.fit(X, X[:, 0]).predict(X)
     predicted = network.fit(storage(X), X[:, 0]).predict(storage(X))
     assert predicted.dtype == expected.dtype == np.float64
@@ -99,7 +89,7 @@ def test_numbers_of_other_types(storage, dtype):
 
 def test_categories_by_position(table, storage):
     X, y = table
-    network = NNRegressor((16,), max_iter=3, categorical_features=[5], **STEADY, **PLAIN)
+    network = NNRegressor((16,), max_iter=3, categorical_features=[5], **STEADY, **SIMPLE)
     expected = network.fit(X, y).predict(X)
     names = list(network.encoded_feature_names_)
     assert_array_equal(network.fit(storage(X), y).predict(storage(X)), expected)
@@ -113,7 +103,7 @@ def test_weights_and_lbfgs(table, storage):
     weight = np.where(np.arange(N_ROWS) % 3, 1 + np.arange(N_ROWS) / N_ROWS, 0.0)
     for options in ({"solver": "lbfgs", "early_stopping": False, "random_state": 0}, STEADY):
         network = NNRegressor((8,), max_iter=3, tol=0, n_iter_no_change=np.inf)
-        network.set_params(**options, **PLAIN)
+        network.set_params(**options, **SIMPLE)
         if options is not STEADY:
             network.set_params(max_iter=15, tol=1e3)
         expected = network.fit(X, y, weight).predict(X)
@@ -122,7 +112,7 @@ def test_weights_and_lbfgs(table, storage):
 
 def test_partial_fit_and_warm_start(table, storage):
     X, y = table
-    first, second = (NNRegressor((8,), max_iter=2, **STEADY, **PLAIN) for _ in range(2))
+    first, second = (NNRegressor((8,), max_iter=2, **STEADY, **SIMPLE) for _ in range(2))
     for _ in range(2):
         first.partial_fit(X, y)
         second.partial_fit(storage(X), y)
@@ -164,7 +154,7 @@ def test_scaling_is_learned_as_from_an_array(table, storage, windows, monkeypatc
     X, y = table
     for most in (500, 10_000):
         monkeypatch.setattr("sknet.data.encoding.QUANTILE_ROWS", most)
-        network = NNRegressor((4,), max_iter=1, **STEADY, **PLAIN)
+        network = NNRegressor((4,), max_iter=1, **STEADY, **SIMPLE)
         center = network.fit(X, y)._table.center_
         scale, indicated = network._table.scale_, network._table.indicated_
         network.fit(storage(X), y)
@@ -178,7 +168,7 @@ def test_sorted_rows_are_mixed(windows):
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(4), 1000)
     X = (rng.normal(size=(4000, 6)) + 2 * y[:, np.newaxis]).astype(np.float32)
-    network = NNClassifier((16,), max_iter=5, **STEADY, **PLAIN)
+    network = NNClassifier((16,), max_iter=5, **STEADY, **SIMPLE)
     assert network.fit(RowBlocks(X), y).score(X, y) > 0.95
 
 
@@ -186,7 +176,7 @@ def test_sorted_rows_are_mixed(windows):
 def test_early_stopping_holds_the_same_rows_out(table, storage, windows, scoring):
     X, y = table
     labels = np.where(y > 1, "high", "low")
-    network = NNClassifier((16,), max_iter=40, tol=0.01, n_iter_no_change=2, **PLAIN)
+    network = NNClassifier((16,), max_iter=40, tol=0.01, n_iter_no_change=2, **SIMPLE)
     network.set_params(**{**STEADY, "early_stopping": True, "learning_rate": "constant"})
     network.set_params(learning_rate_init=1e-300, scoring=scoring)
     # At a rate that moves nothing the scores are those of the initial parameters.
@@ -206,7 +196,7 @@ def test_the_best_epoch_is_restored(table, storage, windows):
         seen.append((value, rows.shape, model._params.copy()))
         return value
 
-    network = NNRegressor((16,), max_iter=8, scoring=score, **PLAIN)
+    network = NNRegressor((16,), max_iter=8, scoring=score, **SIMPLE)
     network.set_params(**{**STEADY, "early_stopping": True, "learning_rate": "constant"})
     network.set_params(n_iter_no_change=np.inf, learning_rate_init=0.05).fit(storage(X), y)
     # The first one tries the scorer.
@@ -219,7 +209,7 @@ def test_the_best_epoch_is_restored(table, storage, windows):
 def test_validation_rows_of_one_s_own(table, storage, windows):
     X, y = table
     options = {**STEADY, "early_stopping": True, "learning_rate_init": 1e-300}
-    network = NNRegressor((16,), max_iter=2, **options, **PLAIN)
+    network = NNRegressor((16,), max_iter=2, **options, **SIMPLE)
     expected = network.fit(X, y, X_val=X[:500], y_val=y[:500]).validation_scores_
     network.fit(storage(X), y, X_val=storage(X[:500]), y_val=y[:500])
     assert_allclose(network.validation_scores_, expected, rtol=1e-5)
@@ -230,7 +220,7 @@ def test_memory_maps_that_main_memory_cannot_hold(table, tmp_path, monkeypatch, 
     X, y = table
     np.save(tmp_path / "X.npy", X)
     memory_map = np.load(tmp_path / "X.npy", mmap_mode="r")
-    network = NNRegressor((16,), max_iter=2, **STEADY, **PLAIN)
+    network = NNRegressor((16,), max_iter=2, **STEADY, **SIMPLE)
     array, blocks = (network.fit(rows, y)._params.copy() for rows in (X, RowBlocks(X)))
     monkeypatch.setattr(row_blocks, "main_memory", lambda: X.nbytes * (1.9 if large else 2.1))
     expected = blocks if large else array
@@ -267,7 +257,7 @@ def test_memory_is_bounded(monkeypatch, early_stopping):
     monkeypatch.setattr(row_blocks, "WINDOW_BYTES", 2**20)
     monkeypatch.setattr("sknet.data.encoding.SAMPLE_BYTES", 2**20)
     X, y = Made(n_rows, n_columns), np.random.default_rng(0).normal(size=n_rows)
-    network = NNRegressor((4,), max_iter=1, **{**STEADY, "batch_size": 500}, **PLAIN)
+    network = NNRegressor((4,), max_iter=1, **{**STEADY, "batch_size": 500}, **SIMPLE)
     network.set_params(early_stopping=early_stopping)
     tracemalloc.start()
     network.fit(X, y)
@@ -290,7 +280,7 @@ def test_infinity_is_found_before_training(table, storage, windows, forbid_train
     X = X.copy()
     X[1234, 1] = np.inf
     forbid_training()
-    network = NNRegressor((4,), **STEADY, **PLAIN)
+    network = NNRegressor((4,), **STEADY, **SIMPLE)
     with pytest.raises(ValueError, match="infinity .*float32.*, in rows [0-9]+ to [0-9]+"):
         getattr(network, method)(storage(X), y)
     assert "_params" not in vars(network)
@@ -298,7 +288,7 @@ def test_infinity_is_found_before_training(table, storage, windows, forbid_train
 
 def test_infinity_later(table, storage, windows, forbid_training):
     X, y = table
-    network = NNRegressor((4,), max_iter=1, warm_start=True, **STEADY, **PLAIN).fit(X, y)
+    network = NNRegressor((4,), max_iter=1, warm_start=True, **STEADY, **SIMPLE).fit(X, y)
     bad = X.copy()
     bad[2999, 1] = -np.inf
     forbid_training()
@@ -316,7 +306,7 @@ def test_infinity_later(table, storage, windows, forbid_training):
 
 def test_shapes_must_fit(table, storage, forbid_training):
     X, y = table
-    network = NNRegressor((4,), max_iter=1, **STEADY, **PLAIN).fit(X, y)
+    network = NNRegressor((4,), max_iter=1, **STEADY, **SIMPLE).fit(X, y)
     forbid_training()
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         network.fit(storage(X), y[:-1])

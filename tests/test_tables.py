@@ -414,7 +414,7 @@ def test_numeric_embeddings_see_what_a_line_cannot(cls, name, layer):
     front = network._network.layers[0]
     assert isinstance(front, Columns) and isinstance(front.parts[0][1], layer)
     if name == "piecewise_linear":
-        assert network.coefs_[0].shape[0] == 2 * 10
+        assert network.coefs_[0].shape[0] == 2 * 13  # 30 of the 400 rows to a bin
 
 
 def test_embeddings_of_numbers_and_categories_stand_side_by_side(table):

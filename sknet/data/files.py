@@ -1,10 +1,11 @@
 """CSV and Parquet files, read in chunks by pandas and pyarrow."""
 
 import importlib
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
+
+from sknet.data.counts import check_count
 
 #: Most levels of a category of a file: more are an identifier or free text.
 MOST_LEVELS = 100_000
@@ -18,8 +19,7 @@ class FileChunks:
     def __init__(
         self, paths, target, *, sample_weight, columns, chunk_size, dtype, read_options
     ):
-        if not isinstance(chunk_size, Integral) or chunk_size is True or chunk_size < 1:
-            raise ValueError(f"chunk_size must be an integer >= 1, got {chunk_size!r}.")
+        check_count("chunk_size", chunk_size)
         self.paths = _as_paths(paths)
         self.target, self.sample_weight = target, sample_weight
         self.chunk_size = int(chunk_size)

@@ -8,6 +8,7 @@ from numbers import Integral
 import numpy as np
 from scipy import sparse
 
+from sknet.data.counts import check_count
 from sknet.data.tables import is_frame
 
 #: About how many bytes are read at a time: far more than seeking costs.
@@ -290,6 +291,5 @@ def _size(name, value, default):
     """Return a size that was given, or else the default."""
     if value is None:
         return default
-    if not isinstance(value, Integral) or value is True or value < 1:
-        raise ValueError(f"{name} must be an integer >= 1, got {value!r}.")
+    check_count(name, value)
     return int(value)

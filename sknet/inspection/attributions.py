@@ -7,9 +7,9 @@ import numpy as np
 from sknet._batching import block_rows
 from sknet._validation import check_features
 from sknet.data.batches import Batches, Dataset, stack_rows
+from sknet.data.counts import check_count
 from sknet.inspection.checks import (
     check_baseline,
-    check_n_steps,
     check_network,
     check_tol,
     choose_output,
@@ -165,7 +165,7 @@ def integrated_gradients(estimator, X, *, target=None, baseline=None, n_steps=32
     """
     check_network(estimator)
     chosen = choose_output(estimator, target)
-    check_n_steps(n_steps)
+    check_count("n_steps", n_steps)
     check_tol(tol)
     baselines = check_baseline(estimator, baseline)
     explain = partial(_integrals, chosen, baselines, NestedRule(int(n_steps)), tol)

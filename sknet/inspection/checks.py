@@ -30,18 +30,6 @@ def check_network(estimator):
     check_is_fitted(estimator)
 
 
-def check_n_steps(n_steps):
-    """Raise if ``n_steps`` is not a positive integer.
-
-    Raises
-    ------
-    ValueError
-        With what was given.
-    """
-    if not isinstance(n_steps, Integral) or n_steps is True or n_steps < 1:
-        raise ValueError(f"n_steps must be an integer >= 1, got {n_steps!r}.")
-
-
 def check_tol(tol):
     """Raise if ``tol`` is not a number >= 0.
 

@@ -491,12 +491,12 @@ class AttributionDisplay:
         self.order_ = np.argsort(-np.abs(importances), kind="stable")[:max_features]
         shown = importances[self.order_]
         places = np.arange(len(shown))
-        colors = np.where(shown < 0, "C0", "C3") if len(self.attributions) == 1 else "C0"
+        one = len(self.attributions) == 1
+        colors = np.where(shown < 0, "C0", "C3") if one else "C0"
         self.bars_ = ax.barh(places, shown, color=colors)
         ax.axvline(0, color="0.4", linewidth=0.8)
         ax.set_yticks(places, [self._label(i) for i in self.order_])
         ax.invert_yaxis()
-        one = len(self.attributions) == 1
         ax.set(xlabel="contribution" if one else "mean size of contribution")
         self.ax_, self.figure_ = ax, ax.figure
         return self

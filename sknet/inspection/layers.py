@@ -89,7 +89,8 @@ def summary(estimator):
     >>> from sknet.inspection import summary
     >>> X, y = load_iris(return_X_y=True)
     >>> network = NNClassifier((16, 8), activation="tanh", dtype="float64", max_iter=5,
-    ...                        learning_rate="cosine", numeric_embedding=None, dropout=0)
+    ...                        learning_rate="cosine", numeric_embedding=None, dropout=0,
+    ...                        n_members=1)
     >>> table = summary(network.fit(X, y))
     >>> table
     NNClassifier: 4 features, 4 encoded columns, 3 raw predictions, float64

@@ -94,7 +94,7 @@ def fit(numbers, tasks):
 def frame(numbers):
     """A frame with two categories, one of many levels, and holes in several columns."""
     rng = np.random.default_rng(2)
-    frame = pd.DataFrame(numbers, columns=list("abcde"))
+    frame = pd.DataFrame(numbers.copy(), columns=list("abcde"))
     frame.insert(0, "city", rng.choice(["Bergen", "Oslo", "Tromso"], 200))
     frame.insert(3, "street", [f"s{i:02d}" for i in rng.integers(20, size=200)])
     frame.loc[::7, "a"] = np.nan

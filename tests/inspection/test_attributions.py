@@ -336,6 +336,8 @@ def test_relevant_columns_of_a_classifier_with_noise():
         dropout=0.0,
         ema_decay=None,
         early_stopping=False,
+        n_members=1,
+        numeric_embedding=None,
         random_state=0,
     ).fit(noisy, y)
     ranking = np.argsort(-np.abs(integrated_gradients(network, noisy)).mean(axis=0))
