@@ -60,7 +60,7 @@ CALLBACK_ATTRIBUTES = [
     "_parent_callback_ctx",
 ]
 
-_POSITIVE_INT = Interval(Integral, 1, None, closed="left")
+POSITIVE_INT = Interval(Integral, 1, None, closed="left")
 _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 POSITIVE = Interval(Real, 0, None, closed="neither")
 OPEN_UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
@@ -69,16 +69,16 @@ AUTO = StrOptions({"auto"})
 
 #: What the parameters that both estimators share may be, in scikit-learn's terms.
 SHARED_CONSTRAINTS = {
-    "hidden_layer_sizes": ["array-like", _POSITIVE_INT],
+    "hidden_layer_sizes": ["array-like", POSITIVE_INT],
     "activation": [StrOptions(set(ACTIVATIONS)), Activation, "array-like"],
     "solver": [StrOptions({"lbfgs", *OPTIMIZERS}), Optimizer],
     "alpha": [AUTO, _NOT_NEGATIVE],
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
-    "batch_size": [AUTO, _POSITIVE_INT],
+    "batch_size": [AUTO, POSITIVE_INT],
     "learning_rate": [StrOptions({"adaptive", *SCHEDULES}), Schedule],
     "learning_rate_init": [POSITIVE],
     "power_t": [_NOT_NEGATIVE],
-    "max_iter": [AUTO, _POSITIVE_INT],
+    "max_iter": [AUTO, POSITIVE_INT],
     "shuffle": ["boolean"],
     "random_state": ["random_state"],
     "tol": [_NOT_NEGATIVE],
@@ -91,14 +91,14 @@ SHARED_CONSTRAINTS = {
     "beta_1": [FRACTION],
     "beta_2": [FRACTION],
     "epsilon": [POSITIVE],
-    "n_iter_no_change": [AUTO, _POSITIVE_INT, Options(Real, {np.inf})],
-    "max_fun": [_POSITIVE_INT],
+    "n_iter_no_change": [AUTO, POSITIVE_INT, Options(Real, {np.inf})],
+    "max_fun": [POSITIVE_INT],
     "dropout": [AUTO, FRACTION, "array-like"],
     "normalization": [StrOptions({"layer"}), None],
     "input_noise": [_NOT_NEGATIVE],
     "mixup": [_NOT_NEGATIVE],
     "ema_decay": [Interval(Real, 0, 1, closed="left"), None],
-    "n_members": [_POSITIVE_INT],
+    "n_members": [POSITIVE_INT],
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     "numeric_embedding": [StrOptions({"auto", *NUMERIC_EMBEDDINGS}), None],
     "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],

@@ -6,6 +6,7 @@ worker.
 
 import math
 from collections import deque
+from dataclasses import dataclass
 
 import dask
 import numpy as np
@@ -15,7 +16,6 @@ from sknet._building import make_optimizer_and_penalty, make_stopping, make_upda
 from sknet._fitting import Run
 from sknet._monitoring import EpochPrinter
 from sknet.distributed import agreement
-from sknet.distributed.partitions import sizes
 from sknet.distributed.rounds import Point, Round
 from sknet.distributed.shards import make_shard, share_out
 from sknet.nn.training import TrainingState, train_epochs, update_average, visible_params
@@ -57,7 +57,8 @@ class Cluster:
         return [[None if one is None else next(computed) for one in part] for part in delayed]
 
     def gather(self, futures):
-        """Return the results."""
+        """Return the results, or raise the first future's error, whichever was there first."""
+        self.wait(futures)
         return self._client.gather(futures)
 
     def wait(self, futures):
@@ -76,7 +77,7 @@ def _itself(value):
     return value
 
 
-def fit_on_cluster(cluster, model, X, parts, outer, local_steps):
+def fit_on_cluster(cluster, model, partitions, outer, local_steps):
     """Train a model on the partitions of Dask collections.
 
     Parameters
@@ -84,9 +85,7 @@ def fit_on_cluster(cluster, model, X, parts, outer, local_steps):
     cluster : Cluster
     model : NNClassifier or NNRegressor
         Not fitted, with checked parameters; becomes fitted.
-    X : Dask array or DataFrame
-    parts : list of [X, y, sample_weight]
-        The partitions, each Delayed or None.
+    partitions : Partitions
     outer : OuterStep
     local_steps : int
         Mini-batches that a shard takes at the most before it is heard.
@@ -95,19 +94,20 @@ def fit_on_cluster(cluster, model, X, parts, outer, local_steps):
     -------
     TrainingResult and the number of shards
     """
-    shards, n_rows = _prepare(cluster, model, X, parts)
-    result = _train(cluster, model, shards, outer, local_steps)
+    shards, n_rows = _prepare(cluster, model, partitions)
+    plan = _make_plan(cluster, model._settings, shards, local_steps)
+    result = _train(cluster, model, shards, outer, plan)
     model._params = result.params
     model._set_record(result.history, n_rows)
     return result, len(shards)
 
 
-def _prepare(cluster, model, X, parts):
+def _prepare(cluster, model, partitions):
     """Let the partitions agree; return the futures of the shards, and how many rows there are.
 
     The model gets its encoders, its network and its initial parameters.
     """
-    held = _hold(cluster, parts, sizes(X))
+    held = _hold(cluster, partitions)
     descriptions = _describe(cluster, model, held)
     agreement.agree(model, descriptions)
     # Drawn after the checks, so that an error leaves a given RandomState as it was.
@@ -119,10 +119,14 @@ def _prepare(cluster, model, X, parts):
     return _make_shards(cluster, model, held, descriptions, seed), n_rows
 
 
-def _hold(cluster, parts, n_rows):
+def _hold(cluster, partitions):
     """Compute the partitions, near where they will be needed."""
+    parts, n_rows = partitions
     groups = share_out(n_rows, min(cluster.n_shards, len(parts)))
-    held = [cluster.compute([parts[i] for i in group], s) for s, group in enumerate(groups)]
+    held = [
+        cluster.compute([parts[i] for i in group], number)
+        for number, group in enumerate(groups)
+    ]
     return [part for group in held for part in group]
 
 
@@ -156,39 +160,64 @@ def _make_shards(cluster, model, held, descriptions, seed):
     shared = cluster.send(model)
     shards = []
     for number, group in enumerate(groups):
-        parts = [held[descriptions[i].number] for i in group]
+        parts = [(one.number, *held[one.number]) for one in (descriptions[i] for i in group)]
         shards.append(
             cluster.submit(make_shard, shared, number, seed, parts, shard_number=number)
         )
     return shards
 
 
-def _train(cluster, model, shards, outer, local_steps):
-    """Return the result of the training."""
-    settings = model._settings
-    futures = [cluster.submit(_facts, shard) for shard in shards]
-    n_rows, n_batches, validation_weights = zip(*cluster.gather(futures), strict=True)
+@dataclass(frozen=True)
+class Plan:
+    """How the training is divided into rounds.
+
+    ``n_rows`` are the training rows of all shards, and ``n_steps`` the mini-batches that the
+    largest shard takes in an epoch; ``per_epoch`` counts the rounds of each of at most
+    ``max_iter`` epochs.
+    """
+
+    n_rows: int
+    n_steps: int
+    per_epoch: int
+    max_iter: int
+
+    @property
+    def steps_per_round(self):
+        """Mini-batches that the largest shard takes in a round, on average."""
+        return self.n_steps / self.per_epoch
+
+
+def _make_plan(cluster, settings, shards, local_steps):
+    """Return the plan of a training.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows to validate with, but early stopping needs them.
+    """
+    facts = cluster.gather([cluster.submit(_facts, shard) for shard in shards])
+    n_rows, n_batches, validation_weights = zip(*facts, strict=True)
     if settings.early_stopping and not sum(validation_weights):
         raise ValueError(
             "The validation set is too small: no shard has enough rows to hold "
             f"validation_fraction={settings.validation_fraction} of them out. Increase it, use "
             "fewer shards, or set early_stopping=False."
         )
+    n_steps = max(n_batches)
+    return Plan(sum(n_rows), n_steps, math.ceil(n_steps / local_steps), settings.max_iter)
+
+
+def _facts(shard):
+    return shard.batches.n_rows, len(shard.batches), shard.validation_weight
+
+
+def _train(cluster, model, shards, outer, plan):
+    """Return the result of the training."""
+    settings = model._settings
     optimizer, _ = make_optimizer_and_penalty(settings)
     rule = make_update_rule(settings, optimizer)
     state = TrainingState.start(optimizer, model._params, rng=None)
-    epoch = ClusterEpoch(
-        cluster,
-        shards,
-        outer,
-        model._params,
-        rule,
-        state,
-        per_epoch=math.ceil(max(n_batches) / local_steps),
-        max_iter=settings.max_iter,
-        n_rows=sum(n_rows),
-        n_steps=max(n_batches),
-    )
+    epoch = ClusterEpoch(cluster, shards, outer, plan, model._params, rule, state)
     return train_epochs(
         epoch,
         make_stopping(settings),
@@ -197,27 +226,10 @@ def _train(cluster, model, shards, outer, local_steps):
     )
 
 
-def _facts(shard):
-    return shard.batches.n_rows, len(shard.batches), shard.validation_weight
-
-
 class ClusterEpoch:
     """One pass over the rows of all shards, round by round; stands in for ``Epoch``."""
 
-    def __init__(
-        self,
-        cluster,
-        shards,
-        outer,
-        params,
-        rule,
-        state,
-        *,
-        per_epoch,
-        max_iter,
-        n_rows,
-        n_steps,
-    ):
+    def __init__(self, cluster, shards, outer, plan, params, rule, state):
         self.params = params
         self.rule = rule
         self.state = state
@@ -227,17 +239,14 @@ class ClusterEpoch:
         self._cluster = cluster
         self._shards = shards
         self._outer = outer
-        self._per_epoch = per_epoch
-        self._max_iter = max_iter
-        self._n_rows = n_rows
-        self._n_steps = n_steps
+        self._plan = plan
         self._loss = self._weight = 0.0
         self._send_points([Point(params.copy())] * 2)
 
     def run(self):
         """Return the mean over the batches of the objective before each step."""
         in_flight = deque()
-        for number in range(self._per_epoch):
+        for number in range(self._plan.per_epoch):
             if self._n_chained == LONGEST_CHAIN:
                 self._send_points(self._cluster.gather([self._point, self._previous]))
             in_flight.append(self._submit_round(number))
@@ -245,10 +254,10 @@ class ClusterEpoch:
                 self._cluster.wait(in_flight.popleft())
             if self.rule.ema_decay is not None:
                 self._average()
-        point = self._cluster.gather(self._point)
+        (point,) = self._cluster.gather([self._point])
         np.copyto(self.params, point.params)
         self.learning_rate = point.learning_rate
-        self.state.samples_seen += self._n_rows
+        self.state.samples_seen += self._plan.n_rows
         self.state.iteration += 1
         loss, weight = point.loss - self._loss, point.weight - self._weight
         self._loss, self._weight = point.loss, point.weight
@@ -281,8 +290,8 @@ class ClusterEpoch:
         round_ = Round(
             self.state.iteration,
             number,
-            self._per_epoch,
-            self._max_iter,
+            self._plan.per_epoch,
+            self._plan.max_iter,
             self.state.samples_seen,
             self.state.plateau_factor,
         )
@@ -301,12 +310,11 @@ class ClusterEpoch:
 
     def _average(self):
         """Let the running average follow a round, as far as its steps would have taken it."""
-        self.state.n_updates += self._n_steps / self._per_epoch
-        t = self.state.n_updates
-        decay = min(self.rule.ema_decay, (1 + t) / (10 + t)) ** (
-            self._n_steps / self._per_epoch
-        )
-        update_average(self.state.average, self._cluster.gather(self._point).params, decay)
+        n_steps = self._plan.steps_per_round
+        self.state.n_updates += n_steps
+        decay = self.rule.average_decay(self.state.n_updates) ** n_steps
+        (point,) = self._cluster.gather([self._point])
+        update_average(self.state.average, point.params, decay)
 
 
 def _train_locally(shard, outer, point, previous, round_):

@@ -3,7 +3,6 @@
 import copy
 import inspect
 from inspect import Parameter
-from numbers import Integral
 
 import numpy as np
 from distributed import get_client
@@ -25,7 +24,6 @@ DISTRIBUTION = {
     "n_shards": None,
     "client": None,
 }
-_POSITIVE_INT = checks.Interval(Integral, 1, None, closed="left")
 
 PARAMETERS = """
 hidden_layer_sizes, activation, ..., dtype
@@ -66,10 +64,10 @@ class DaskNN(BaseEstimator):
     _local_class: type
 
     _parameter_constraints = {
-        "local_steps": [_POSITIVE_INT],
+        "local_steps": [checks.POSITIVE_INT],
         "outer_learning_rate": [checks.POSITIVE],
         "outer_momentum": [checks.FRACTION],
-        "n_shards": [_POSITIVE_INT, None],
+        "n_shards": [checks.POSITIVE_INT, None],
         "client": "no_validation",
     }
 
@@ -84,6 +82,7 @@ class DaskNN(BaseEstimator):
         lines = inspect.cleandoc(cls.__doc__).splitlines()
         cls.__doc__ = "\n".join(sections.get(line.strip(), line) for line in lines)
 
+    @checks.fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Fit the network to Dask collections, on the workers that the client knows.
 
@@ -109,14 +108,13 @@ class DaskNN(BaseEstimator):
             If there is no client, parameters or data are invalid, or partitions contradict each
             other, before any training; or if training diverges before an epoch ended well.
         """
-        self._validate_params()
         model = self._make_local()
         _check_supported(model)
         model._validate_params()
         parts = partitions(X, y, sample_weight)
         cluster = Cluster(self._get_client(), self.n_shards)
         outer = OuterStep(float(self.outer_learning_rate), float(self.outer_momentum))
-        result, n_shards = fit_on_cluster(cluster, model, X, parts, outer, self.local_steps)
+        result, n_shards = fit_on_cluster(cluster, model, parts, outer, self.local_steps)
         # What the fit has resolved for its own use goes back to what the user gave.
         self._fitted = model.set_params(**self._make_local().get_params(deep=False))
         self.n_shards_ = n_shards
@@ -140,15 +138,18 @@ class DaskNN(BaseEstimator):
         return self._local_class(**{k: v for k, v in own.items() if k not in DISTRIBUTION})
 
     def _get_client(self):
-        if self.client is not None:
-            return self.client
-        try:
-            return get_client()
-        except ValueError as error:
-            raise ValueError(
-                "There is no Dask client. Start one before fit, for example with "
-                "`from dask.distributed import Client; client = Client()`, or pass client=..."
-            ) from error
+        remedy = (
+            "Start one before fit, for example with `from dask.distributed import Client; "
+            "client = Client()`, or pass client=..."
+        )
+        if self.client is None:
+            try:
+                return get_client()
+            except ValueError as error:
+                raise ValueError(f"There is no Dask client. {remedy}") from error
+        if self.client.status == "closed":
+            raise ValueError(f"The Dask client is closed: {self.client!r}. {remedy}")
+        return self.client
 
     def _predict(self, method, X, columns, dtype):
         check_is_fitted(self)

@@ -1,6 +1,7 @@
 """Dask's collections: their partitions, and predictions made partition by partition."""
 
 import math
+from typing import NamedTuple
 
 import dask
 import dask.array as da
@@ -8,8 +9,19 @@ import numpy as np
 import pandas as pd
 
 
+class Partitions(NamedTuple):
+    """The partitions of a table.
+
+    ``parts`` has [X, y, sample_weight] of each, Delayed or None, and ``n_rows`` their numbers
+    of rows, or equal numbers where they are unknown.
+    """
+
+    parts: list[list]
+    n_rows: list[int]
+
+
 def partitions(X, y, sample_weight):
-    """Return the partitions as a list of [X, y, sample_weight], each Delayed or None.
+    """Return the partitions that X, y and sample_weight share.
 
     Raises
     ------
@@ -33,14 +45,9 @@ def partitions(X, y, sample_weight):
         )
     if sample_weight is None:
         parts.append([None] * numbers[0])
-    return [list(part) for part in zip(*parts, strict=True)]
-
-
-def sizes(X):
-    """Return the rows of each partition, or equal numbers where they are unknown."""
-    if is_array(X) and not any(map(math.isnan, X.chunks[0])):
-        return list(X.chunks[0])
-    return [1] * X.npartitions if not is_array(X) else [1] * X.numblocks[0]
+    known = is_array(X) and not any(map(math.isnan, X.chunks[0]))
+    n_rows = list(X.chunks[0]) if known else [1] * numbers[0]
+    return Partitions([list(part) for part in zip(*parts, strict=True)], n_rows)
 
 
 def is_array(collection):

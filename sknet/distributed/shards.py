@@ -44,10 +44,9 @@ def make_shard(model, number, seed, partitions):
         That of the shard.
     seed : int
         That of the fit.
-    partitions : list of (X, y, sample_weight)
+    partitions : list of (number, X, y, sample_weight)
     """
-    parts = [read(model, number, *part, reset=False) for part in partitions]
-    data = _stack([part for part in parts if part is not None])
+    data = _stack([read(model, *part, reset=False) for part in partitions])
     data = model._weighted(data, data)
     data, held_out = _hold_out(model, data, (seed, number))
     optimizer, penalty = make_optimizer_and_penalty(model._settings)

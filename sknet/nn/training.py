@@ -47,6 +47,10 @@ class UpdateRule:
     #: The learning rate at which an adaptive rule gives up.
     smallest_learning_rate = 1e-6
 
+    def average_decay(self, n_updates):
+        """Return d_t of the running average after so many updates."""
+        return min(self.ema_decay, (1 + n_updates) / (10 + n_updates))
+
     def learning_rate(self, state, progress):
         """Return the learning rate of the next update."""
         factor = self.schedule(progress, state.samples_seen)
@@ -322,8 +326,7 @@ class Epoch:
             rate = self.learning_rate * lr_scale
             optimizer.step(*vectors, t, rate, self.objective.penalty, n_penalized)
         if self.rule.ema_decay is not None:
-            decay = min(self.rule.ema_decay, (1 + t) / (10 + t))
-            update_average(state.average, self.params, decay)
+            update_average(state.average, self.params, self.rule.average_decay(t))
 
     def visible_params(self):
         """Return the parameters to evaluate."""

@@ -3,8 +3,6 @@
 import os
 import pickle
 import signal
-import threading
-import time
 
 import dask
 import dask.array as da
@@ -246,6 +244,23 @@ def test_divergence(client, table):
     assert not hasattr(network, "coefs_")
 
 
+@pytest.mark.parametrize(("cls", "local"), ESTIMATORS)
+def test_the_defaults(client, frame, cls, local):
+    """What is "auto" is what it is for all rows in one place, and the fit as good."""
+    X, labels = frame
+    y = labels if cls is DaskNNClassifier else X["age"] * (X["color"] == "red")
+    parts = [dd.from_pandas(part, npartitions=4) for part in (X, y)]
+    # The default number of epochs would only take longer.
+    network = cls(max_iter=15, random_state=0, n_shards=2).fit(*parts)
+    expected = local(max_iter=15, random_state=0).fit(X, y)
+    assert network.auto_params_ == expected.auto_params_
+    assert network._fitted._network == expected._network
+    assert network.n_iter_ == expected.n_iter_
+    assert set(network.history_) == set(expected.history_)
+    ours, theirs = (m.score(X, y) for m in (network.to_local(), expected))
+    assert ours > theirs - 0.05
+
+
 # What the partitions agree on.
 
 
@@ -330,6 +345,18 @@ def test_sparse_rows(client, table):
 # Predictions.
 
 
+@pytest.mark.parametrize("kind", ["numbers", "bools", "text"])
+def test_predicted_labels_have_the_dtype_that_dask_was_told(client, table, kind):
+    X, y = table
+    labels = {"numbers": y > 0, "bools": y > 0, "text": np.where(y > 0, "up", "down")}[kind]
+    labels = labels.astype(int) if kind == "numbers" else labels
+    network = DaskNNClassifier(**SHORT).fit(*chunked(X, labels))
+    lazy = network.predict(chunked(X)[0])
+    assert lazy.dtype == lazy.compute().dtype == labels.dtype
+    lazy = network.predict(dd.from_pandas(pd.DataFrame(X), npartitions=2))
+    assert lazy.dtype == lazy.compute().dtype
+
+
 def test_predictions_of_arrays_are_lazy_and_the_local_ones(client, table):
     X, y = table
     labels = np.digitize(y, [-0.5, 0.5])
@@ -357,14 +384,16 @@ def test_predictions_of_frames_keep_the_index(client, frame):
     dX = dd.from_pandas(X, npartitions=3)
     network = DaskNNClassifier(**SHORT).fit(dX, dd.from_pandas(y, npartitions=3))
     local = network.to_local()
-    predicted = network.predict(dX).compute()
-    assert_array_equal(predicted.index, X.index)
-    assert_array_equal(predicted, local.predict(X))
-    proba = network.predict_proba(dX).compute()
-    assert list(proba.columns) == ["no", "yes"]
-    assert_allclose(proba, local.predict_proba(X))
-    decision = network.decision_function(dX).compute()
-    assert_allclose(decision, local.decision_function(X))
+    for method in ("predict", "predict_proba", "decision_function"):
+        lazy = getattr(network, method)(dX)
+        assert lazy.npartitions == 3
+        found, expected = lazy.compute(), getattr(local, method)(X)
+        assert_array_equal(found.index, X.index)
+        assert_array_equal(found, expected)
+        # What Dask was told before.
+        assert type(lazy._meta) is type(found)
+        assert_array_equal(lazy._meta.dtypes, found.dtypes)
+    assert list(network.predict_proba(dX).columns) == ["no", "yes"]
 
 
 def test_predictions_need_no_client(client, table):
@@ -514,6 +543,13 @@ def test_no_client(table):
         DaskNNRegressor(**SHORT).fit(*chunked(*table))
 
 
+def test_a_client_that_is_closed(cluster, table):
+    with Client(cluster) as closed:
+        pass
+    with pytest.raises(ValueError, match="client is closed.*client = Client"):
+        DaskNNRegressor(**SHORT, client=closed).fit(*chunked(*table))
+
+
 @pytest.mark.parametrize("which", [0, 1, 2])
 def test_what_is_no_dask_collection(table, which):
     arguments = chunked(*table, np.ones(3000))
@@ -531,10 +567,12 @@ def test_one_dimension(table):
 # The network, and workers that die.
 
 
-def test_bytes_of_a_round(client, table):
-    """All that workers send, to each other and to the scheduler, by their own count."""
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+def test_bytes_of_a_round(client, table, ema_decay):
+    """All that workers send, to each other and to the client, by their own count."""
     X, y = client.persist(chunked(*table))
     settings = {**SMALL, "hidden_layer_sizes": (256, 256), "n_shards": 3, "local_steps": 5}
+    settings["ema_decay"] = ema_decay
     counts = []
     for n_epochs in (1, 1, 11):
         network = DaskNNRegressor(**{**settings, "max_iter": n_epochs}).fit(X, y)
@@ -553,30 +591,26 @@ def test_bytes_of_a_round(client, table):
     [{}, {"dropout": 0.2, "n_members": 2, "numeric_embedding": "periodic", "ema_decay": 0.9}],
     ids=["plain", "all that draws"],
 )
-def test_a_worker_dies(client, table, options):
+def test_a_worker_dies(client, table, options, monkeypatch):
     X, y = chunked(*table, size=250)
-    settings = {**SMALL, "max_iter": 15, "batch_size": 20, "early_stopping": True, **options}
+    settings = {**SMALL, "max_iter": 4, "batch_size": 20, "early_stopping": True, **options}
     settings |= {"n_shards": 3, "local_steps": 5}
     undisturbed = DaskNNRegressor(**settings).fit(X, y)
-    pids = client.run(os.getpid)
-    killed = []
+    worker, pid = sorted(client.run(os.getpid).items())[1]
+    submit_round, submitted = running.ClusterEpoch._submit_round, []
 
-    def kill_one():
-        started.wait()
-        time.sleep(1.0)
-        worker, pid = sorted(pids.items())[1]
-        os.kill(pid, signal.SIGKILL)
-        killed.append(worker)
+    def submit_round_and_kill(epoch, number):
+        futures = submit_round(epoch, number)
+        submitted.append(number)
+        # In the middle of the second epoch of nine rounds, with this round under way.
+        if len(submitted) == 14:
+            os.kill(pid, signal.SIGKILL)
+        return futures
 
-    started = threading.Event()
-    killer = threading.Thread(target=kill_one)
-    killer.start()
-    started.set()
+    monkeypatch.setattr(running.ClusterEpoch, "_submit_round", submit_round_and_kill)
     disturbed = DaskNNRegressor(**settings).fit(X, y)
-    fit_ended = bool(killed)
-    killer.join()
-    assert fit_ended, "the fit was over before the worker died"
-    assert killed[0] not in client.nthreads()
-    assert disturbed.n_iter_ == undisturbed.n_iter_
+    assert len(submitted) == 4 * 9
+    assert worker not in client.nthreads()
     assert disturbed.loss_curve_ == undisturbed.loss_curve_
+    assert disturbed.validation_scores_ == undisturbed.validation_scores_
     assert_array_equal(disturbed.to_local()._params, undisturbed.to_local()._params)

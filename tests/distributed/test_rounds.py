@@ -32,7 +32,7 @@ def make_shards(model, n_shards, weights=None):
     parts = np.array_split(np.arange(240), n_shards)
     return [
         make_shard(
-            model, i, 7, [(X[rows], y[rows], None if weights is None else weights[rows])]
+            model, i, 7, [(i, X[rows], y[rows], None if weights is None else weights[rows])]
         )
         for i, rows in enumerate(parts)
     ]
@@ -121,7 +121,7 @@ def test_one_full_step_of_sgd_is_a_synchronous_gradient_step(weights, alpha):
     # Shards of unequal size, so that their say matters.
     groups = [np.arange(40), np.arange(40, 240)]
     shards = [
-        make_shard(model, i, 7, [(X[g], y[g], None if weights is None else weights[g])])
+        make_shard(model, i, 7, [(i, X[g], y[g], None if weights is None else weights[g])])
         for i, g in enumerate(groups)
     ]
     point = Point(model._params)
@@ -158,7 +158,7 @@ def test_a_round_can_be_made_again_anywhere(options):
 
 def test_shards_and_rounds_draw_differently():
     model = make_model(batch_size=16, dropout=0.5)
-    parts = [(X, y, None)]
+    parts = [(0, X, y, None)]
     one, other = (make_shard(model, i, 7, parts) for i in (0, 1))
     results = [
         one.train(model._params, first_round()),
@@ -219,7 +219,7 @@ def test_validation_losses_of_shards_average_to_that_of_all():
 def test_a_shard_too_small_to_hold_rows_out_trains_on_all():
     model = make_model()
     model.early_stopping = True
-    shard = make_shard(model, 0, 7, [(X[:5], y[:5], None)])
+    shard = make_shard(model, 0, 7, [(0, X[:5], y[:5], None)])
     assert shard.validation is None
     assert shard.batches.n_rows == 5
     assert shard.evaluate(model._params) == (0.0, 0.0)
@@ -231,7 +231,7 @@ def test_class_weights_in_a_shard():
     model._start(
         model._check_training_data(X, labels, None, reset=True), Run.start(0), warm=False
     )
-    shard = make_shard(model, 0, 7, [(X, labels, None)])
+    shard = make_shard(model, 0, 7, [(0, X, labels, None)])
     assert shard.weight == 3 * (labels == 0).sum() + (labels == 1).sum()
 
 

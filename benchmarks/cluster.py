@@ -1,6 +1,6 @@
 """Time a fit on a Dask cluster of one and of two workers, and extrapolate to many.
 
-    python benchmarks/distributed.py [--rounds 3] [--only speed-up,loss]
+    python benchmarks/cluster.py [--rounds 3] [--only speed-up,loss]
 
 Every worker is a process with one thread for BLAS. The speed-up is the time of an epoch on one
 worker over that on two, from fits of 400 000 x 100 with (256, 256) that differ by their epochs
