@@ -18,7 +18,7 @@ from sknet.regressor import NNRegressor
 
 #: What distribution adds to the local estimators' parameters.
 DISTRIBUTION = {
-    "local_steps": 32,
+    "local_steps": 100,
     "outer_learning_rate": 1.0,
     "outer_momentum": 0.5,
     "n_shards": None,
@@ -31,7 +31,7 @@ hidden_layer_sizes, activation, ..., dtype
     "lbfgs", ``warm_start``, and a ``scoring`` other than "loss". Rows for early stopping are
     held out in each shard. ``batch_size`` is that of a shard. What is "auto" follows from the
     number of rows of all shards together.
-local_steps : int, default=32
+local_steps : int, default=100
     Mini-batches that each shard takes in a round, at the most; an epoch has as many rounds as
     the largest shard needs. 1 with ``solver="sgd"``, ``momentum=0`` and
     ``outer_learning_rate=1`` is synchronous stochastic gradient descent.

@@ -3,6 +3,8 @@
 import os
 import pickle
 import signal
+import sys
+from importlib import import_module
 
 import dask
 import dask.array as da
@@ -58,6 +60,13 @@ def frame():
     X.loc[n - 5 :, "color"] = "violet"
     signal_ = np.nan_to_num(X["size"]) + (X["color"] == "red") + X["age"] / 45
     return X, pd.Series(np.where(signal_ > 1.3, "yes", "no"))
+
+
+def test_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.delitem(sys.modules, "sknet.distributed")
+    with pytest.raises(ImportError, match=r'distributed.*pip install "sknet\[dask\]"'):
+        import_module("sknet.distributed")
 
 
 # Parameters.
@@ -134,21 +143,19 @@ def test_not_fitted():
 # Fits.
 
 
-@pytest.mark.parametrize(("outer_momentum", "local_steps"), [(0.5, 4), (0.0, 100)])
-def test_as_good_as_a_local_fit(client, table, outer_momentum, local_steps):
-    X, y = table
-    settings = {**SMALL, "hidden_layer_sizes": (32,), "max_iter": 60}
-    network = DaskNNRegressor(
-        **settings, n_shards=2, local_steps=local_steps, outer_momentum=outer_momentum
-    )
-    network.fit(*chunked(X[:2000], y[:2000]))
-    local = NNRegressor(**settings).fit(X[:2000], y[:2000])
+def test_as_good_as_a_local_fit(client):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(25_000, 6))
+    y = np.sin(X[:, 0]) + X[:, 1] * X[:, 2] + 0.5 * rng.normal(size=25_000)
+    settings = {**SMALL, "hidden_layer_sizes": (32,), "max_iter": 30, "batch_size": 50}
+    network = DaskNNRegressor(**settings, n_shards=2).fit(*chunked(X[:5000], y[:5000]))
+    local = NNRegressor(**settings).fit(X[:5000], y[:5000])
     errors = [
-        np.mean((m.predict(X[2000:]) - y[2000:]) ** 2) for m in (network.to_local(), local)
+        np.mean((m.predict(X[5000:]) - y[5000:]) ** 2) for m in (network.to_local(), local)
     ]
     assert errors[0] < 1.02 * errors[1]
-    assert network.n_iter_ == 60
-    assert network.t_ == 60 * 2000
+    assert network.n_iter_ == 30
+    assert network.t_ == 30 * 5000
 
 
 @pytest.mark.parametrize(
@@ -394,6 +401,7 @@ def test_predictions_of_frames_keep_the_index(client, frame):
         assert type(lazy._meta) is type(found)
         assert_array_equal(lazy._meta.dtypes, found.dtypes)
     assert list(network.predict_proba(dX).columns) == ["no", "yes"]
+    assert network.score(dX, dd.from_pandas(y, npartitions=3)) == local.score(X, y)
 
 
 def test_predictions_need_no_client(client, table):
