@@ -43,8 +43,8 @@ def make_table(images, digits):
 # ---------------------
 # A shard of half the rows makes half the steps of an epoch, in half the time; and here the two
 # differ, since one has the shifts upwards and the other those downwards. With
-# ``outer_momentum=0`` their parameters are simply averaged; momentum carries the average on, and
-# makes up for steps.
+# ``outer_momentum=0`` their parameters are simply averaged; momentum carries the average on,
+# and makes up for steps.
 
 SETTINGS = {
     "one shard": {"n_shards": 1, "outer_momentum": 0.0},
