@@ -139,33 +139,37 @@ def predict_lazily(network, method, X, columns, dtype):
     Dask array, or Dask DataFrame or Series with the index of X
     """
     check_same_table(network, X)
-    # Once in the graph, whatever the number of partitions.
-    options = {"network": dask.delayed(network), "method": method}
     if is_array(X):
-        single = np.issubdtype(dtype, np.floating) and X.dtype == np.float32
-        empty = _empty(columns, np.float32 if single else dtype)
-        shape = {"drop_axis": 1} if columns is None else {"chunks": (X.chunks[0], len(columns))}
-        rows = _whole_rows(X)
-        return rows.map_blocks(_predict_block, empty, meta=empty, **shape, **options)
+        return _array_of_predictions(network, method, X, columns, dtype)
     empty = _empty(columns, dtype)
     meta = _frame(empty, columns, None)
-    return X.map_partitions(_predict_frame, empty, columns=columns, meta=meta, **options)
+    return X.map_partitions(_predict_frame, network, method, empty, columns, meta=meta)
+
+
+def _array_of_predictions(network, method, X, columns, dtype):
+    single = np.issubdtype(dtype, np.floating) and X.dtype == np.float32
+    empty = _empty(columns, np.float32 if single else dtype)
+    shape = {"drop_axis": 1} if columns is None else {"chunks": (X.chunks[0], len(columns))}
+    # Once in the graph, whatever the number of partitions; frames do not take it so.
+    shared = dask.delayed(network)
+    rows = _whole_rows(X)
+    return rows.map_blocks(_predict_block, shared, method, empty, meta=empty, **shape)
 
 
 def _empty(columns, dtype):
     return np.empty((0,) if columns is None else (0, len(columns)), dtype)
 
 
-def _predict_block(X, empty, network, method):
+def _predict_block(X, network, method, empty):
     """Return predictions for some rows, which may be none."""
     if not X.shape[0]:
         return empty
     return getattr(network, method)(X).astype(empty.dtype, copy=False)
 
 
-def _predict_frame(X, empty, network, method, columns):
+def _predict_frame(X, network, method, empty, columns):
     """Return the predictions for some rows of a frame, with their index."""
-    return _frame(_predict_block(X, empty, network, method), columns, X.index)
+    return _frame(_predict_block(X, network, method, empty), columns, X.index)
 
 
 def _frame(values, columns, index):

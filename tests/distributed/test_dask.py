@@ -404,9 +404,10 @@ def test_predictions_of_frames_keep_the_index(client, frame):
     assert network.score(dX, dd.from_pandas(y, npartitions=3)) == local.score(X, y)
 
 
-def test_predictions_need_no_client(client, table):
+def test_predictions_need_no_client(cluster, table):
     X, y = chunked(*table)
-    network = DaskNNRegressor(**SHORT).fit(X, y)
+    with Client(cluster):
+        network = DaskNNRegressor(**SHORT).fit(X, y)
     found = network.predict(X).compute(scheduler="synchronous")
     assert_array_equal(found, network.to_local().predict(table[0]))
 
