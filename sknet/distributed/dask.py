@@ -18,9 +18,9 @@ from sknet.regressor import NNRegressor
 
 #: What distribution adds to the local estimators' parameters.
 DISTRIBUTION = {
-    "local_steps": 100,
+    "local_steps": 32,
     "outer_learning_rate": 1.0,
-    "outer_momentum": 0.5,
+    "outer_momentum": 0.8,
     "n_shards": None,
     "client": None,
 }
@@ -31,13 +31,13 @@ hidden_layer_sizes, activation, ..., dtype
     "lbfgs", ``warm_start``, and a ``scoring`` other than "loss". Rows for early stopping are
     held out in each shard. ``batch_size`` is that of a shard. What is "auto" follows from the
     number of rows of all shards together.
-local_steps : int, default=100
+local_steps : int, default=32
     Mini-batches that each shard takes in a round, at the most; an epoch has as many rounds as
     the largest shard needs. 1 with ``solver="sgd"``, ``momentum=0`` and
     ``outer_learning_rate=1`` is synchronous stochastic gradient descent.
 outer_learning_rate : float, default=1.0
     How far the shared parameters go towards the mean of the shards' parameters.
-outer_momentum : float in [0, 1), default=0.5
+outer_momentum : float in [0, 1), default=0.8
     Nesterov momentum of the shared parameters from one round to the next. 0, with an
     ``outer_learning_rate`` of 1, is plain averaging.
 n_shards : int or None, default=None
