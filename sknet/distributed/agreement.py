@@ -7,7 +7,6 @@ Nothing here knows of Dask.
 
 import copy
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from sknet.data.targets import RegressionTarget
 
 
 @dataclass
-class Columns:
+class Features:
     """What a partition shows of X.
 
     Attributes
@@ -56,7 +55,7 @@ class Description:
 
     number: int
     n_rows: int
-    columns: Columns
+    features: Features
     target: Any
 
 
@@ -104,15 +103,15 @@ def describe(model, number, X, y, sample_weight):
     data = read(model, number, X, y, sample_weight, reset=True)
     if data is None:
         return None
-    return Description(number, data.n_rows, _columns(model, data), _target(model, data))
+    return Description(number, data.n_rows, _features(model, data), _target(model, data))
 
 
-def _columns(model, data):
+def _features(model, data):
     reader = model._reader
     n_levels = [] if reader is None else reader.n_levels_
     survey = look_through(data, n_levels, chosen=np.array([], dtype=int))
     names = getattr(model, "feature_names_in_", None)
-    return Columns(
+    return Features(
         model.n_features_in_,
         None if names is None else names.tolist(),
         sparse.issparse(data.X),
@@ -145,16 +144,28 @@ def agree(model, descriptions):
     """
     first = descriptions[0]
     for other in descriptions[1:]:
-        _check_same_columns(first, other)
+        _check_same_features(first, other)
         _check_same_target(first, other)
-    columns = first.columns
-    model.n_features_in_ = columns.n_features
-    if columns.names is not None:
-        model.feature_names_in_ = np.array(columns.names, dtype=object)
-    model._reader = copy.deepcopy(columns.reader)
+    _agree_on_features(model, [one.features for one in descriptions])
+    _agree_on_target(model, descriptions)
+    model._loss = model._make_loss()
+
+
+def _agree_on_features(model, features):
+    first, *others = features
+    model.n_features_in_ = first.n_features
+    if first.names is not None:
+        model.feature_names_in_ = np.array(first.names, dtype=object)
+    model._reader = copy.deepcopy(first.reader)
     if model._reader is not None:
-        model._reader.merge([one.columns.reader for one in descriptions[1:]])
-    target = reduce(_merged, [one.target for one in descriptions])
+        model._reader.merge([one.reader for one in others])
+
+
+def _agree_on_target(model, descriptions):
+    first, *others = descriptions
+    target = copy.deepcopy(first.target)
+    for other in others:
+        target.merge(other.target)
     if model._numeric_y:
         model._check_scale(target)
         model._target = target
@@ -162,27 +173,20 @@ def agree(model, descriptions):
         model._target = model._make_target(Dataset(None, _some_labels(target)))
         if isinstance(model.class_weight, str):
             model.class_weight = _balanced(target, sum(one.n_rows for one in descriptions))
-    model._loss = model._make_loss()
 
 
-def _merged(target, other):
-    target = copy.deepcopy(target)
-    target.merge(other)
-    return target
-
-
-def _check_same_columns(first, other):
+def _check_same_features(first, other):
     """Raise if two partitions are not of one table."""
     facts = [
         ("columns", lambda one: one.names or one.n_features),
-        ("sparse rows", lambda one: one.sparse),
+        ("rows that are", lambda one: "sparse" if one.sparse else "dense"),
         (
             "categories at",
             lambda one: [] if one.reader is None else list(one.reader.categorical_),
         ),
     ]
     for what, fact in facts:
-        expected, found = fact(first.columns), fact(other.columns)
+        expected, found = fact(first.features), fact(other.features)
         if expected != found:
             raise ValueError(
                 f"Partitions differ: partition {first.number} has {what} {expected}, but "
@@ -261,7 +265,7 @@ def build(model, descriptions, samples, rng):
         Draws the parameters.
     """
     n_rows = sum(one.n_rows for one in descriptions)
-    survey = _survey(model, [one.columns for one in descriptions], samples)
+    survey = _survey(model, [one.features for one in descriptions], samples)
     X = survey.sample.X
     model.auto_params_ = resolve(model, Table(n_rows, X))
     model._table = model._new_table(X, n_rows).fit_survey(survey)
@@ -269,23 +273,23 @@ def build(model, descriptions, samples, rng):
     model._params = model._network.init(rng).astype(model._settings.dtype)
 
 
-def _survey(model, columns, samples):
+def _survey(model, features, samples):
     """Return what one pass over all partitions would have found."""
     X = [one.X for one in samples]
-    X = sparse.vstack(X).tocsr() if columns[0].sparse else np.vstack(X)
+    X = sparse.vstack(X).tocsr() if features[0].sparse else np.vstack(X)
     weights = None
     if samples[0].sample_weight is not None:
         weights = np.concatenate([one.sample_weight for one in samples])
-    has_nan = np.any([one.has_nan for one in columns], axis=0)
-    return Survey(has_nan, _level_counts(model, columns), Dataset(X, sample_weight=weights))
+    has_nan = np.any([one.has_nan for one in features], axis=0)
+    return Survey(has_nan, _level_counts(model, features), Dataset(X, sample_weight=weights))
 
 
-def _level_counts(model, columns):
+def _level_counts(model, features):
     """Return the sums of the partitions' level counts, by the levels of all."""
     if model._reader is None:
         return []
     sums = [np.zeros(n_levels, dtype=int) for n_levels in model._reader.n_levels_]
-    for one in columns:
+    for one in features:
         for i, counts in enumerate(one.level_counts):
             places = np.searchsorted(model._reader.levels_[i], one.reader.levels_[i])
             sums[i][places] += counts
