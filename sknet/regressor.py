@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import d2_pinball_score
+from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -289,9 +289,11 @@ class NNRegressor(RegressorMixin, BaseNN):
             1 at best; 0 for the best constant.
         """
         check_is_fitted(self)
+        return self._score_of(self.predict(X), y, sample_weight)
+
+    def _score_of(self, prediction, y, sample_weight):
         if not isinstance(self._loss, Pinball):
-            return super().score(X, y, sample_weight)
-        prediction = self.predict(X)
+            return r2_score(y, prediction, sample_weight=sample_weight)
         levels = np.atleast_1d(self._loss.quantile)
         columns = prediction.T if self._predicts_quantiles else [prediction]
         scores = [

@@ -7,12 +7,13 @@ from inspect import Parameter
 import numpy as np
 from distributed import get_client
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
 from sknet import _validation as checks
 from sknet.classifier import NNClassifier
 from sknet.distributed.cluster import Cluster, fit_on_cluster
-from sknet.distributed.partitions import partitions, predict_lazily
+from sknet.distributed.partitions import compute_arrays, partitions, predict_lazily
 from sknet.distributed.rounds import OuterStep
 from sknet.regressor import NNRegressor
 
@@ -307,6 +308,26 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         columns = None if self._fitted._target.kind == "binary" else self._columns
         return self._predict("decision_function", X, columns, np.float64)
 
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy; y and the predictions come to the client.
+
+        Parameters
+        ----------
+        X : Dask array of shape (n_samples, n_features), or Dask DataFrame
+            Rows to predict for.
+        y : Dask array or Series of shape (n_samples,), or of shape (n_samples, n_outputs)
+            What is true of them.
+        sample_weight : Dask array or Series of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        float
+            1 at best; of several labels, the share of rows with all of them right.
+        """
+        prediction, y, sample_weight = compute_arrays(self.predict(X), y, sample_weight)
+        return accuracy_score(y, prediction, sample_weight=sample_weight)
+
     @property
     def _columns(self):
         return self.classes_.tolist()
@@ -366,6 +387,28 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
         """
         check_is_fitted(self)
         return self._predict("predict", X, self._columns, np.float64)
+
+    def score(self, X, y, sample_weight=None):
+        """Return R2; for the quantile loss, the mean D2 of the pinball loss.
+
+        y and the predictions come to the client.
+
+        Parameters
+        ----------
+        X : Dask array of shape (n_samples, n_features), or Dask DataFrame
+            Rows to predict for.
+        y : Dask array or Series of shape (n_samples,), or of shape (n_samples, n_outputs)
+            What is true of them.
+        sample_weight : Dask array or Series of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        float
+            1 at best; 0 for the best constant.
+        """
+        prediction, y, sample_weight = compute_arrays(self.predict(X), y, sample_weight)
+        return self._fitted._score_of(prediction, y, sample_weight)
 
     @property
     def _columns(self):

@@ -156,6 +156,11 @@ def _array_of_predictions(network, method, X, columns, dtype):
     return rows.map_blocks(_predict_block, shared, method, empty, meta=empty, **shape)
 
 
+def compute_arrays(*collections):
+    """Return what collections hold as arrays, and None of None."""
+    return [None if one is None else np.asarray(one) for one in dask.compute(*collections)]
+
+
 def _empty(columns, dtype):
     return np.empty((0,) if columns is None else (0, len(columns)), dtype)
 

@@ -401,7 +401,6 @@ def test_predictions_of_frames_keep_the_index(client, frame):
         assert type(lazy._meta) is type(found)
         assert_array_equal(lazy._meta.dtypes, found.dtypes)
     assert list(network.predict_proba(dX).columns) == ["no", "yes"]
-    assert network.score(dX, dd.from_pandas(y, npartitions=3)) == local.score(X, y)
 
 
 def test_predictions_need_no_client(cluster, table):
@@ -419,6 +418,30 @@ def test_several_outputs_and_quantiles(client, table):
     assert network.predict(dX).compute().shape == (3000, 2)
     network = DaskNNRegressor(**SHORT, loss="quantile", quantile=[0.1, 0.9])
     assert network.fit(dX, dY[:, 0]).predict(dX).compute().shape == (3000, 2)
+
+
+@pytest.mark.parametrize(
+    ("cls", "options"),
+    [
+        (DaskNNClassifier, {}),
+        (DaskNNRegressor, {}),
+        (DaskNNRegressor, {"loss": "quantile", "quantile": [0.1, 0.9]}),
+    ],
+    ids=str,
+)
+def test_scores_are_the_local_ones(client, table, cls, options):
+    X, y = table
+    y = y > 0 if cls is DaskNNClassifier else y
+    weight = np.random.default_rng(0).uniform(size=3000)
+    names = [f"x{i}" for i in range(6)]
+    frames = pd.DataFrame(X, columns=names), pd.Series(y), pd.Series(weight)
+    collections = [dd.from_pandas(frame, npartitions=2) for frame in frames]
+    network = cls(**SHORT, **options).fit(*collections)
+    local = network.to_local()
+    assert_allclose(network.score(*collections[:2]), local.score(*frames[:2]), rtol=1e-12)
+    assert_allclose(network.score(*collections), local.score(*frames), rtol=1e-12)
+    with pytest.raises(NotFittedError):
+        clone(network).score(*collections)
 
 
 def test_prediction_of_other_columns(client, frame):
