@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from sknet._validation import hidden_layer_sizes, per_layer
 from sknet.nn.activations import ACTIVATIONS, Identity
-from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Columns, Embedding, PiecewiseLinear
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Columns, Embedding, of_equal_length
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.layers import Dense, Dropout, LayerNorm
 from sknet.nn.losses import LOSSES
@@ -39,10 +39,10 @@ def make_network(settings, table, n_raw):
 def _input_layers(settings, table):
     """Return a layer that embeds numbers and categories, if there are any to be embedded."""
     numeric = None
-    if settings.numeric_embedding == "piecewise_linear":
-        numeric = PiecewiseLinear(table.bin_edges_)
-    elif settings.numeric_embedding is not None:
-        numeric = NUMERIC_EMBEDDINGS[settings.numeric_embedding]()
+    if settings.numeric_embedding is not None:
+        # Only the bins depend on the data.
+        bins = [of_equal_length(table.bin_edges_)] if table.n_bins else []
+        numeric = NUMERIC_EMBEDDINGS[settings.numeric_embedding](*bins)
     embeddings = [(1, Embedding(one.n_levels, EMBEDDING_SIZE)) for one in table.embedded_]
     if (numeric is None or not table.n_numeric_) and not embeddings:
         return []

@@ -121,11 +121,12 @@ categorical_features : "from_dtype", array-like or None, default="from_dtype"
     column each, more levels a learned embedding of 8 numbers each. Levels seen once and
     missing values share a level; unknown levels are taken as missing.
 numeric_embedding : {"auto", "periodic", "piecewise_linear"} or None, default="auto"
-    How numeric inputs enter the first layer: as they are (None); with a learned periodic
-    embedding next to them; or as how far they reach into each of 8 to 48 quantile bins, of
-    30 training rows at least where there are more than 8. "auto" is
-    "periodic" for classes and "piecewise_linear" for numbers, up to 50 columns of dense X;
-    else, and for lbfgs, None.
+    How numeric inputs enter the first layer: as they are (None), or each with learned
+    features next to it, which are mixed from waves ("periodic", 3 features) or from how far
+    the number reaches into each of 8 to 48 quantile bins ("piecewise_linear", 15 features; 30
+    training rows to a bin at least where there are more than 8). "auto" is "periodic" for
+    classes and "piecewise_linear" for numbers, up to 50 columns of dense X; else, and for
+    lbfgs, None.
 dtype : {{"auto", "float32", "float64"}}, default="auto"
     What the network computes in. "auto" is float64 for lbfgs and for fewer than 1000
     training rows of float64, else float32.

@@ -19,7 +19,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
-from sknet.nn.embeddings import Columns, Embedding, Periodic, PiecewiseLinear
+from sknet.nn.embeddings import Columns, Embedding, MappedPiecewiseLinear, Periodic
 
 SHORT = {"max_iter": 5, "learning_rate": "cosine", "random_state": 0}
 #: Enough to learn the tables of this file.
@@ -402,7 +402,7 @@ def test_names_of_arrays(regression):
 
 @ESTIMATORS
 @pytest.mark.parametrize(
-    "name, layer", [("periodic", Periodic), ("piecewise_linear", PiecewiseLinear)]
+    "name, layer", [("periodic", Periodic), ("piecewise_linear", MappedPiecewiseLinear)]
 )
 def test_numeric_embeddings_see_what_a_line_cannot(cls, name, layer):
     rng = np.random.default_rng(0)
@@ -414,7 +414,7 @@ def test_numeric_embeddings_see_what_a_line_cannot(cls, name, layer):
     front = network._network.layers[0]
     assert isinstance(front, Columns) and isinstance(front.parts[0][1], layer)
     if name == "piecewise_linear":
-        assert network.coefs_[0].shape[0] == 2 * 13  # 30 of the 400 rows to a bin
+        assert front.parts[0][1].n_features == 13  # 30 of the 400 rows to a bin
 
 
 def test_embeddings_of_numbers_and_categories_stand_side_by_side(table):

@@ -78,19 +78,28 @@ def _embedding(layer, params, x, width):
     return x.graph.constant(table).take(levels, axis=0)
 
 
+def _mapped(layer, params, x, features):
+    n_columns = params.map.shape[0]
+    column = x.reshape(0, n_columns, 1)
+    mapped = features.einsum("ndk,dks->nds", params.map) + params.offset
+    return x.graph.concat([column, mapped], axis=2).reshape(0, layer.n_outputs(n_columns))
+
+
 def _periodic(layer, params, x, width):
-    column = x.reshape(0, width, 1)
     # The cosine as a sine a quarter turn ahead, which older runtimes have in float64 too.
-    turns = column * params.frequency + (params.phase + 0.25)
-    wave = (turns * (2 * math.pi)).op("Sin")
-    mapped = wave.einsum("ndk,dks->nds", params.map) + params.offset
-    return x.graph.concat([column, mapped], axis=2).reshape(0, layer.n_outputs(width))
+    turns = x.reshape(0, width, 1) * params.frequency + (params.phase + 0.25)
+    return _mapped(layer, params, x, (turns * (2 * math.pi)).op("Sin"))
 
 
 def _piecewise_linear(layer, params, x, width):
     column, low, inverse_width, smallest, largest = layer.bins(x.dtype)
     reach = (x.take(column, axis=1) - low) * inverse_width
     return reach.maximum(smallest).minimum(largest)
+
+
+def _mapped_piecewise_linear(layer, params, x, width):
+    reach = _piecewise_linear(layer.encoding, None, x, width)
+    return _mapped(layer, params, x, reach.reshape(0, width, layer.n_features))
 
 
 LAYERS = {
@@ -104,4 +113,5 @@ LAYERS = {
     embeddings.Embedding: _embedding,
     embeddings.Periodic: _periodic,
     embeddings.PiecewiseLinear: _piecewise_linear,
+    embeddings.MappedPiecewiseLinear: _mapped_piecewise_linear,
 }

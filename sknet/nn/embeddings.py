@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -173,8 +174,75 @@ class Embedding(ColumnEmbedding):
         return sparse.csr_array((ones, levels, np.arange(n_rows + 1)), shape=shape)
 
 
+class MappedFeatures(ColumnEmbedding):
+    """Each number x becomes x and a learned linear map of features of x.
+
+    A subclass has the features, ``n_features`` of each number, and ``size``, the number of a
+    number's outputs, itself included.
+    """
+
+    n_features: int
+    size: int
+    #: Whether the features have parameters, so that the backward pass must go through them.
+    learns_features = False
+
+    def output_counts(self, n_inputs):
+        return [self.size] * n_inputs
+
+    def parameters(self, n_inputs):
+        return {
+            "map": Parameter((n_inputs, self.n_features, self.size - 1)),
+            "offset": Parameter((n_inputs, self.size - 1)),
+        }
+
+    def buffers(self, n_inputs):
+        widths = {"features": n_inputs * self.n_features, "out": n_inputs * self.size}
+        return {**widths, "delta": n_inputs}
+
+    def initialize(self, params, rng, X):
+        bound = 1 / math.sqrt(self.n_features)
+        params.map[...] = rng.uniform(-bound, bound, params.map.shape)
+        params.offset[...] = rng.uniform(-bound, bound, params.offset.shape)
+
+    def features_forward(self, params, x, features, buffers):
+        """Write the features of each number, (rows, numbers, features), into ``features``."""
+        raise NotImplementedError
+
+    def features_backward(self, params, grads, x, delta, buffers):
+        """Return the gradient of ``x`` if it is wanted, given that of the features."""
+        raise NotImplementedError
+
+    def forward(self, params, x, buffers, rng=None):
+        features, out = self._by_number(x, buffers["features"], buffers["out"])
+        self.features_forward(params, x, features, buffers)
+        out[:, :, 0] = x
+        # One small product for each input column.
+        mapped = np.matmul(features.transpose(1, 0, 2), params.map)
+        np.add(mapped.transpose(1, 0, 2), params.offset, out=out[:, :, 1:])
+        return buffers["out"]
+
+    def backward(self, params, grads, x, delta, buffers):
+        features, delta = self._by_number(x, buffers["features"], delta)
+        through = delta[:, :, 1:].transpose(1, 0, 2)
+        if grads is not None:
+            np.matmul(features.transpose(1, 2, 0), through, out=grads.map)
+            np.sum(delta[:, :, 1:], axis=0, out=grads.offset)
+        if not (self.learns_features or "delta" in buffers):
+            return None
+        of_features = np.matmul(through, params.map.transpose(0, 2, 1)).transpose(1, 0, 2)
+        inputs = self.features_backward(params, grads, x, of_features, buffers)
+        if inputs is not None:
+            inputs += delta[:, :, 0]
+        return inputs
+
+    @staticmethod
+    def _by_number(x, *arrays):
+        """Return views of shape (rows, numbers, columns of a number)."""
+        return [array.reshape(*x.shape, -1) for array in arrays]
+
+
 @dataclass(frozen=True)
-class Periodic(ColumnEmbedding):
+class Periodic(MappedFeatures):
     """Each number x becomes x and a linear map of cos(2 pi (w x + b)), all learned.
 
     "PBLD" of Holzmueller, Grinsztajn and Steinwart, "Better by Default" (2024), section 3,
@@ -185,65 +253,46 @@ class Periodic(ColumnEmbedding):
     n_frequencies: int = 16
     size: int = 4
     deviation: float = 0.3
+    learns_features = True
 
-    def output_counts(self, n_inputs):
-        return [self.size] * n_inputs
+    @property
+    def n_features(self):
+        return self.n_frequencies
 
     def parameters(self, n_inputs):
         return {
             "frequency": Parameter((n_inputs, self.n_frequencies)),
             "phase": Parameter((n_inputs, self.n_frequencies)),
-            "map": Parameter((n_inputs, self.n_frequencies, self.size - 1)),
-            "offset": Parameter((n_inputs, self.size - 1)),
+            **super().parameters(n_inputs),
         }
 
     def buffers(self, n_inputs):
-        waves = n_inputs * self.n_frequencies
-        return {"angle": waves, "wave": waves, "out": n_inputs * self.size, "delta": n_inputs}
+        return {**super().buffers(n_inputs), "angle": n_inputs * self.n_frequencies}
 
     def initialize(self, params, rng, X):
         params.frequency[...] = rng.normal(0, self.deviation, params.frequency.shape)
         params.phase[...] = rng.uniform(-0.5, 0.5, params.phase.shape)
-        bound = 1 / math.sqrt(self.n_frequencies)
-        params.map[...] = rng.uniform(-bound, bound, params.map.shape)
-        params.offset[...] = rng.uniform(-bound, bound, params.offset.shape)
+        super().initialize(params, rng, X)
 
-    def forward(self, params, x, buffers, rng=None):
-        n_rows, n_inputs = x.shape
-        waves = n_rows, n_inputs, self.n_frequencies
-        angle, wave = buffers["angle"].reshape(waves), buffers["wave"].reshape(waves)
-        out = buffers["out"].reshape(n_rows, n_inputs, self.size)
+    def features_forward(self, params, x, features, buffers):
+        (angle,) = self._by_number(x, buffers["angle"])
         np.multiply(x[:, :, np.newaxis], params.frequency, out=angle)
         angle += params.phase
         angle *= 2 * math.pi
-        np.cos(angle, out=wave)
-        out[:, :, 0] = x
-        # One small product for each input column.
-        mapped = np.matmul(wave.transpose(1, 0, 2), params.map)
-        np.add(mapped.transpose(1, 0, 2), params.offset, out=out[:, :, 1:])
-        return buffers["out"]
+        np.cos(angle, out=features)
 
-    def backward(self, params, grads, x, delta, buffers):
-        n_rows, n_inputs = x.shape
-        waves = n_rows, n_inputs, self.n_frequencies
-        angle, wave = buffers["angle"].reshape(waves), buffers["wave"].reshape(waves)
-        delta = delta.reshape(n_rows, n_inputs, self.size)
-        through = delta[:, :, 1:].transpose(1, 0, 2)
-        if grads is not None:
-            np.matmul(wave.transpose(1, 2, 0), through, out=grads.map)
-            np.sum(delta[:, :, 1:], axis=0, out=grads.offset)
+    def features_backward(self, params, grads, x, delta, buffers):
+        (angle,) = self._by_number(x, buffers["angle"])
         # d cos(2 pi u) / du = -2 pi sin(2 pi u) with u = w x + b.
         np.sin(angle, out=angle)
         angle *= -2 * math.pi
-        angle *= np.matmul(through, params.map.transpose(0, 2, 1)).transpose(1, 0, 2)
+        angle *= delta
         if grads is not None:
             np.einsum("nd,ndk->dk", x, angle, out=grads.frequency)
             np.sum(angle, axis=0, out=grads.phase)
         if "delta" not in buffers:
             return None
-        np.einsum("ndk,dk->nd", angle, params.frequency, out=buffers["delta"])
-        buffers["delta"] += delta[:, :, 0]
-        return buffers["delta"]
+        return np.einsum("ndk,dk->nd", angle, params.frequency, out=buffers["delta"])
 
 
 @dataclass(frozen=True)
@@ -251,9 +300,9 @@ class PiecewiseLinear(ColumnEmbedding):
     """Each number becomes how far it reaches into each of its bins: 0 below, 1 above.
 
     Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep
-    Learning" (2022), equation 1. ``edges`` are the increasing bin edges of each column. The
-    first bin goes on below and the last one above, here by one width: far values must not
-    explode in a narrow bin.
+    Learning" (2022), equation 1. ``edges`` are the increasing bin edges of each column; where
+    the last ones are equal, their bins are empty and stay zero. The first bin goes on below
+    and the last one above, here by one width: far values must not explode in a narrow bin.
     """
 
     edges: tuple[tuple[float, ...], ...]
@@ -266,15 +315,7 @@ class PiecewiseLinear(ColumnEmbedding):
 
     def bins(self, dtype):
         """Return for each output: its column, bin's start, 1 / width, and limits."""
-        n_bins = self.output_counts(len(self.edges))
-        column = np.repeat(np.arange(len(self.edges)), n_bins)
-        low = np.concatenate([edges[:-1] for edges in self.edges]).astype(dtype)
-        width = np.concatenate([np.diff(edges) for edges in self.edges]).astype(dtype)
-        last = np.cumsum(n_bins) - 1
-        first = last - n_bins + 1
-        smallest, largest = np.zeros_like(low), np.ones_like(low)
-        smallest[first], largest[last] = -1, 2
-        return column, low, 1 / width, smallest, largest
+        return bins_between(self.edges, np.dtype(dtype))
 
     def forward(self, params, x, buffers, rng=None):
         column, low, inverse_width, smallest, largest = self.bins(x.dtype)
@@ -292,6 +333,55 @@ class PiecewiseLinear(ColumnEmbedding):
         delta = delta * inside * inverse_width
         starts = np.searchsorted(column, np.arange(len(self.edges)))
         return np.add.reduceat(delta, starts, axis=1, out=buffers["delta"])
+
+
+@lru_cache(maxsize=16)
+def bins_between(edges, dtype):
+    """Return column, start, 1 / width (0 if empty) and limits of the bins of all columns."""
+    n_bins = [len(one) - 1 for one in edges]
+    column = np.repeat(np.arange(len(edges)), n_bins)
+    low = np.concatenate([one[:-1] for one in edges]).astype(dtype)
+    width = np.concatenate([np.diff(one) for one in edges]).astype(dtype)
+    inverse_width = np.divide(1, width, out=np.zeros_like(width), where=width > 0)
+    first = np.cumsum(n_bins) - n_bins
+    last = first + np.add.reduceat(width > 0, first, dtype=np.intp) - 1
+    smallest, largest = np.zeros_like(low), np.ones_like(low)
+    smallest[first], largest[last] = -1, 2
+    return column, low, inverse_width, smallest, largest
+
+
+@dataclass(frozen=True)
+class MappedPiecewiseLinear(MappedFeatures):
+    """Each number becomes itself and a learned linear map of how far it reaches into its bins.
+
+    Gorishniy, Rubachev and Babenko (2022), section 3.4 on top of equation 1; the number itself
+    is ours. All columns have equally many edges: see :func:`of_equal_length`.
+    """
+
+    edges: tuple[tuple[float, ...], ...]
+    size: int = 16
+
+    @property
+    def n_features(self):
+        return len(self.edges[0]) - 1
+
+    @property
+    def encoding(self):
+        """The layer that computes the features."""
+        return PiecewiseLinear(self.edges)
+
+    def features_forward(self, params, x, features, buffers):
+        self.encoding.forward(None, x, {"out": buffers["features"]})
+
+    def features_backward(self, params, grads, x, delta, buffers):
+        inner = {"out": buffers["features"], "delta": buffers["delta"]}
+        return self.encoding.backward(None, None, x, delta.reshape(x.shape[0], -1), inner)
+
+
+def of_equal_length(edges):
+    """Return the edges of each column, the last one repeated to the length of the longest."""
+    longest = max(map(len, edges), default=0)
+    return tuple(one + one[-1:] * (longest - len(one)) for one in edges)
 
 
 def after_look_up(network, params):
@@ -313,4 +403,4 @@ def after_look_up(network, params):
     return without, copied
 
 
-NUMERIC_EMBEDDINGS = {"periodic": Periodic, "piecewise_linear": PiecewiseLinear}
+NUMERIC_EMBEDDINGS = {"periodic": Periodic, "piecewise_linear": MappedPiecewiseLinear}

@@ -16,7 +16,7 @@ from sknet.export._layers import LAYERS as ONNX_LAYERS
 from sknet.export._operators import ACTIVATIONS as ONNX_ACTIVATIONS
 from sknet.export._operators import INVERSE_LINKS
 from sknet.nn.activations import ACTIVATIONS, LeakyReLU
-from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, ColumnEmbedding
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, ColumnEmbedding, MappedFeatures
 from sknet.nn.ensembles import EnsembleLayer
 from sknet.nn.layers import LAYERS, Layer
 from sknet.nn.losses import LOSSES
@@ -68,7 +68,7 @@ def test_every_layer_of_the_package_has_a_counterpart():
         return {cls}.union(*(subclasses(one) for one in cls.__subclasses__()))
 
     layers = {cls for cls in subclasses(Layer) if cls.__module__.startswith("sknet.")}
-    assert layers - {Layer, ColumnEmbedding, EnsembleLayer} == set(ONNX_LAYERS)
+    assert layers - {Layer, ColumnEmbedding, MappedFeatures, EnsembleLayer} == set(ONNX_LAYERS)
 
 
 # ONNX Runtime's Erf, also of float64, has an error of some 1e-7.

@@ -7,9 +7,11 @@ from sknet.nn.embeddings import (
     NUMERIC_EMBEDDINGS,
     Columns,
     Embedding,
+    MappedPiecewiseLinear,
     Periodic,
     PiecewiseLinear,
     after_look_up,
+    of_equal_length,
 )
 from sknet.nn.layers import Dense
 from sknet.nn.network import Network, Workspace
@@ -17,7 +19,7 @@ from sknet.nn.network import Network, Workspace
 EDGES = ((-1.0, 0.0, 2.0), (0.0, 1.0), (-2.0, -0.5, 0.5, 3.0))
 NUMERIC = {
     "periodic": Periodic(n_frequencies=5, size=3),
-    "piecewise_linear": PiecewiseLinear(EDGES),
+    "piecewise_linear": MappedPiecewiseLinear(of_equal_length(EDGES), size=3),
 }
 
 
@@ -75,6 +77,10 @@ def test_numeric_gradients(name, assert_gradients):
     assert_gradients(layer, np.random.default_rng(0).normal(size=(8, 3)), 3)
 
 
+def test_piecewise_linear_gradients(assert_gradients):
+    assert_gradients(PiecewiseLinear(EDGES), np.random.default_rng(0).normal(size=(8, 3)), 3)
+
+
 def test_embedding_gradients(assert_gradients):
     # Level 4 is none of the levels: its vector depends on them all.
     assert_gradients(Embedding(4, 3), np.array([[0.0], [2], [4], [0], [3], [4]]), 0)
@@ -119,6 +125,31 @@ def test_piecewise_linear_of_one_bin_is_linear_for_three_widths():
     x = np.linspace(-3, 3, 9)[:, np.newaxis]
     out, _ = run(PiecewiseLinear(((-1.0, 1.0),)), x)
     assert_allclose(out, (x + 1) / 2, rtol=1e-14)
+
+
+def test_empty_bins_stay_zero():
+    x = np.array([[-5.0], [0.5], [1], [3]])
+    out, _ = run(PiecewiseLinear(((0.0, 1.0, 1.0, 1.0),)), x)
+    alone, _ = run(PiecewiseLinear(((0.0, 1.0),)), x)
+    assert_array_equal(out, np.hstack([alone, np.zeros((4, 2))]))
+
+
+def test_mapped_piecewise_linear_formula():
+    layer = NUMERIC["piecewise_linear"]
+    X = np.random.default_rng(0).normal(size=(6, 3))
+    out, views = run(layer, X)
+    assert out.shape == (6, 3 * 3)
+    for j, edges in enumerate(EDGES):
+        reach, _ = run(PiecewiseLinear((edges,)), X[:, [j]])
+        # Columns with fewer bins than the others have no use for the last rows of the map.
+        mapped = reach @ views.map[j, : len(edges) - 1] + views.offset[j]
+        expected = np.column_stack([X[:, j], mapped])
+        assert_allclose(out[:, 3 * j : 3 * j + 3], expected, rtol=1e-12)
+
+
+def test_edges_of_equal_length():
+    assert of_equal_length(((0.0, 1.0), (0.0, 1.0, 2.0))) == ((0.0, 1.0, 1.0), (0.0, 1.0, 2.0))
+    assert of_equal_length(()) == ()
 
 
 def test_columns_go_side_by_side():
