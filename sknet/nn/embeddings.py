@@ -183,8 +183,6 @@ class MappedFeatures(ColumnEmbedding):
 
     n_features: int
     size: int
-    #: Whether the features have parameters, so that the backward pass must go through them.
-    learns_features = False
 
     def output_counts(self, n_inputs):
         return [self.size] * n_inputs
@@ -196,49 +194,40 @@ class MappedFeatures(ColumnEmbedding):
         }
 
     def buffers(self, n_inputs):
-        widths = {"features": n_inputs * self.n_features, "out": n_inputs * self.size}
-        return {**widths, "delta": n_inputs}
+        return {"out": n_inputs * self.size, "delta": n_inputs}
 
     def initialize(self, params, rng, X):
         bound = 1 / math.sqrt(self.n_features)
         params.map[...] = rng.uniform(-bound, bound, params.map.shape)
         params.offset[...] = rng.uniform(-bound, bound, params.offset.shape)
 
-    def features_forward(self, params, x, features, buffers):
-        """Write the features of each number, (rows, numbers, features), into ``features``."""
+    def mapped(self, params, x, buffers):
+        """Return the mapped features, (rows, numbers, size - 1)."""
         raise NotImplementedError
 
-    def features_backward(self, params, grads, x, delta, buffers):
-        """Return the gradient of ``x`` if it is wanted, given that of the features."""
+    def mapped_backward(self, params, grads, x, delta, buffers):
+        """Fill ``grads`` but for the offset; return the gradient of ``x`` if it is wanted."""
         raise NotImplementedError
 
     def forward(self, params, x, buffers, rng=None):
-        features, out = self._by_number(x, buffers["features"], buffers["out"])
-        self.features_forward(params, x, features, buffers)
+        out = by_number(buffers["out"], x)
         out[:, :, 0] = x
-        # One small product for each input column.
-        mapped = np.matmul(features.transpose(1, 0, 2), params.map)
-        np.add(mapped.transpose(1, 0, 2), params.offset, out=out[:, :, 1:])
+        np.add(self.mapped(params, x, buffers), params.offset, out=out[:, :, 1:])
         return buffers["out"]
 
     def backward(self, params, grads, x, delta, buffers):
-        features, delta = self._by_number(x, buffers["features"], delta)
-        through = delta[:, :, 1:].transpose(1, 0, 2)
+        delta = by_number(delta, x)
         if grads is not None:
-            np.matmul(features.transpose(1, 2, 0), through, out=grads.map)
             np.sum(delta[:, :, 1:], axis=0, out=grads.offset)
-        if not (self.learns_features or "delta" in buffers):
-            return None
-        of_features = np.matmul(through, params.map.transpose(0, 2, 1)).transpose(1, 0, 2)
-        inputs = self.features_backward(params, grads, x, of_features, buffers)
+        inputs = self.mapped_backward(params, grads, x, delta[:, :, 1:], buffers)
         if inputs is not None:
             inputs += delta[:, :, 0]
         return inputs
 
-    @staticmethod
-    def _by_number(x, *arrays):
-        """Return views of shape (rows, numbers, columns of a number)."""
-        return [array.reshape(*x.shape, -1) for array in arrays]
+
+def by_number(array, x):
+    """Return a view of shape (rows, numbers of x, columns of a number)."""
+    return array.reshape(*x.shape, -1)
 
 
 @dataclass(frozen=True)
@@ -253,7 +242,6 @@ class Periodic(MappedFeatures):
     n_frequencies: int = 16
     size: int = 4
     deviation: float = 0.3
-    learns_features = True
 
     @property
     def n_features(self):
@@ -267,26 +255,32 @@ class Periodic(MappedFeatures):
         }
 
     def buffers(self, n_inputs):
-        return {**super().buffers(n_inputs), "angle": n_inputs * self.n_frequencies}
+        waves = n_inputs * self.n_frequencies
+        return {**super().buffers(n_inputs), "angle": waves, "wave": waves}
 
     def initialize(self, params, rng, X):
         params.frequency[...] = rng.normal(0, self.deviation, params.frequency.shape)
         params.phase[...] = rng.uniform(-0.5, 0.5, params.phase.shape)
         super().initialize(params, rng, X)
 
-    def features_forward(self, params, x, features, buffers):
-        (angle,) = self._by_number(x, buffers["angle"])
+    def mapped(self, params, x, buffers):
+        angle, wave = by_number(buffers["angle"], x), by_number(buffers["wave"], x)
         np.multiply(x[:, :, np.newaxis], params.frequency, out=angle)
         angle += params.phase
         angle *= 2 * math.pi
-        np.cos(angle, out=features)
+        np.cos(angle, out=wave)
+        # One small product for each input column.
+        return np.matmul(wave.transpose(1, 0, 2), params.map).transpose(1, 0, 2)
 
-    def features_backward(self, params, grads, x, delta, buffers):
-        (angle,) = self._by_number(x, buffers["angle"])
+    def mapped_backward(self, params, grads, x, delta, buffers):
+        angle, wave = by_number(buffers["angle"], x), by_number(buffers["wave"], x)
+        through = delta.transpose(1, 0, 2)
+        if grads is not None:
+            np.matmul(wave.transpose(1, 2, 0), through, out=grads.map)
         # d cos(2 pi u) / du = -2 pi sin(2 pi u) with u = w x + b.
         np.sin(angle, out=angle)
         angle *= -2 * math.pi
-        angle *= delta
+        angle *= np.matmul(through, params.map.transpose(0, 2, 1)).transpose(1, 0, 2)
         if grads is not None:
             np.einsum("nd,ndk->dk", x, angle, out=grads.frequency)
             np.sum(angle, axis=0, out=grads.phase)
@@ -350,12 +344,21 @@ def bins_between(edges, dtype):
     return column, low, inverse_width, smallest, largest
 
 
+@lru_cache(maxsize=16)
+def inner_edges(edges, dtype):
+    """Return the edges between the bins of each column."""
+    return [np.unique(np.array(one, dtype))[1:-1] for one in edges]
+
+
 @dataclass(frozen=True)
 class MappedPiecewiseLinear(MappedFeatures):
     """Each number becomes itself and a learned linear map of how far it reaches into its bins.
 
     Gorishniy, Rubachev and Babenko (2022), section 3.4 on top of equation 1; the number itself
     is ours. All columns have equally many edges: see :func:`of_equal_length`.
+
+    A bin's row of the map is what crossing it adds, so the sum of the rows before an edge is
+    the value there, and between two edges it is interpolated: two rows instead of all.
     """
 
     edges: tuple[tuple[float, ...], ...]
@@ -367,15 +370,62 @@ class MappedPiecewiseLinear(MappedFeatures):
 
     @property
     def encoding(self):
-        """The layer that computes the features."""
+        """The layer whose outputs are the features."""
         return PiecewiseLinear(self.edges)
 
-    def features_forward(self, params, x, features, buffers):
-        self.encoding.forward(None, x, {"out": buffers["features"]})
+    def buffers(self, n_inputs):
+        return {**super().buffers(n_inputs), "bin": n_inputs, "share": n_inputs}
 
-    def features_backward(self, params, grads, x, delta, buffers):
-        inner = {"out": buffers["features"], "delta": buffers["delta"]}
-        return self.encoding.backward(None, None, x, delta.reshape(x.shape[0], -1), inner)
+    def mapped(self, params, x, buffers):
+        self._locate(x, buffers["bin"], buffers["share"])
+        at_edges = np.zeros((len(self.edges), self.n_features + 1, self.size - 1), x.dtype)
+        np.cumsum(params.map, axis=1, out=at_edges[:, 1:])
+        between = self._interpolation(buffers) @ at_edges.reshape(-1, self.size - 1)
+        return by_number(between, x)
+
+    def mapped_backward(self, params, grads, x, delta, buffers):
+        if grads is not None:
+            of_edges = self._interpolation(buffers).T @ delta.reshape(-1, self.size - 1)
+            of_edges = of_edges.reshape(len(self.edges), -1, self.size - 1)
+            # A row of the map is part of the values at all later edges.
+            grads.map[...] = np.cumsum(of_edges[:, :0:-1], axis=1)[:, ::-1]
+        if "delta" not in buffers:
+            return None
+        bins, share = self._flat_bins(buffers), buffers["share"]
+        rise = params.map.reshape(-1, self.size - 1)[bins]
+        _, _, inverse_width, *_ = self.encoding.bins(x.dtype)
+        slope = inverse_width[bins] * ((share > -1) & (share < 2))
+        return np.multiply(np.einsum("ndk,ndk->nd", delta, rise), slope, out=buffers["delta"])
+
+    def _locate(self, x, bins, share):
+        """Write the bin of each number, and the share of it that the number reaches into."""
+        for j, edges in enumerate(inner_edges(self.edges, x.dtype)):
+            bins[:, j] = np.searchsorted(edges, x[:, j], side="right")
+        _, low, inverse_width, *_ = self.encoding.bins(x.dtype)
+        flat = self._flat_bins({"bin": bins})
+        np.subtract(x, low[flat], out=share)
+        share *= inverse_width[flat]
+        # More than a bin's width beyond the ends nothing changes any more.
+        np.clip(share, -1, 2, out=share)
+
+    def _flat_bins(self, buffers):
+        """Return the place of each number's bin among the bins of all columns."""
+        starts = np.arange(len(self.edges), dtype=np.int32) * self.n_features
+        return buffers["bin"].astype(np.int32) + starts
+
+    def _interpolation(self, buffers):
+        """Return a sparse matrix from the values at all edges to those at the numbers."""
+        share = buffers["share"].ravel()
+        # Each column has one more edge than bins.
+        before = self._flat_bins(buffers) + np.arange(len(self.edges), dtype=np.int32)
+        places = np.repeat(before.ravel(), 2)
+        places[1::2] += 1
+        weights = np.empty(places.size, share.dtype)
+        np.subtract(1, share, out=weights[::2])
+        weights[1::2] = share
+        rows = np.arange(0, places.size + 1, 2)
+        shape = share.size, len(self.edges) * (self.n_features + 1)
+        return sparse.csr_array((weights, places, rows), shape=shape)
 
 
 def of_equal_length(edges):
