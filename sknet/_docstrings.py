@@ -103,7 +103,7 @@ mixup : float, default=0.0
 ema_decay : float in [0, 1) or None, default=0.995
     If not None, predictions come from a running average of the parameters, which keeps this
     share of itself in each step (less in the first steps).
-n_members : int, default=2
+n_members : int, default=2 for classes and 1 for numbers
     Members of an ensemble that is trained as one network: they share the weight matrices
     of the hidden layers and have their own scales of a layer's inputs, biases and output
     layer (BatchEnsemble). Each member's loss counts; predictions are averaged.
