@@ -81,9 +81,11 @@ def input_gradients(estimator, X, *, target=None):
 
 def _gradients(chosen, table, function, X):
     """Return the gradients of a block of rows."""
-    rows = table.embed(X)
-    _, gradient = function.value_and_gradient(rows, _factors(chosen, function, rows))
-    return table.fold(gradient * table.directions(X, rows))
+
+    def gradient(rows):
+        return function.value_and_gradient(rows, _factors(chosen, function, rows))[1]
+
+    return table.gradients(X, gradient)
 
 
 def integrated_gradients(estimator, X, *, target=None, baseline=None, n_steps=32, tol=0.05):
@@ -91,9 +93,10 @@ def integrated_gradients(estimator, X, *, target=None, baseline=None, n_steps=32
 
     The contribution of column i is (x_i - b_i) times the mean of the output's i-th partial
     derivative along the straight line from the baseline b to the row x; the contributions of
-    all columns add up to f(x) - f(b). The line is straight in the encoded table: scaled
-    numbers, indicators of missing values, one-hot columns and vectors of embedded categories,
-    whose contributions are added up to those of the columns they stem from.
+    all columns add up to f(x) - f(b). The line is straight in the embedded table: scaled
+    numbers (with ``numeric_embedding``, their learned features), indicators of missing values,
+    one-hot columns and vectors of embedded categories. A column's contribution is the sum over
+    all of these that stem from it.
 
     Parameters
     ----------
