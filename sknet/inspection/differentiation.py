@@ -6,7 +6,8 @@ from sklearn.base import is_classifier
 
 from sknet.nn.embeddings import Columns
 from sknet.nn.ensembles import by_member, mean_of_members
-from sknet.nn.network import Workspace
+from sknet.nn.layers import Activated
+from sknet.nn.network import Network, Workspace
 
 
 def n_embedding_layers(network):
@@ -160,37 +161,57 @@ class OutputFunction:
     """What an estimator computes from embedded rows, with its gradient.
 
     A classifier's ``decision_function`` or a regressor's ``predict``, with a column for each
-    output. Work arrays belong to the instance, which serves one thread at a time.
+    output. It begins with a product, :meth:`enter`, which leaves a straight line straight: only
+    what follows need be computed at each point of it. Work arrays belong to the instance, which
+    serves one thread at a time.
 
     Parameters
     ----------
     estimator : NNClassifier or NNRegressor
     n_rows : int
         The most rows of a call.
+
+    Attributes
+    ----------
+    inputs : ndarray of shape (n_rows, n_inputs)
+        Room for what is entered.
     """
 
     def __init__(self, estimator, n_rows):
         self._output = (DecisionFunction if is_classifier(estimator) else Prediction)(estimator)
-        network = estimator._network
-        start = n_embedding_layers(network)
-        self._network, self._params = network.part(estimator._params, start)
-        dtype = self._params.dtype
-        self._workspace = Workspace(self._network, n_rows, dtype, input_gradient=True)
+        network, params = estimator._network, estimator._params
+        place = n_embedding_layers(network)
+        first, views = network.layers[place], network.views(params)[place]
+        self._matrix, self._bias = first.matrix(views), views.bias.reshape(-1)
+        rest, self._params = network.part(params, place + 1)
+        layers = Activated(first.activation), *rest.layers
+        self._network = Network(layers, rest.n_inputs, rest.n_members)
+        n_rows = max(n_rows, estimator._n_raw)
+        self._workspace = Workspace(self._network, n_rows, params.dtype, input_gradient=True)
+        self.inputs = np.empty((n_rows, rest.n_inputs), params.dtype)
 
-    def __call__(self, rows):
-        """Return the outputs."""
-        return self._output.values(self._raw(rows))
+    def enter(self, rows):
+        """Return the inputs of the first activation at embedded rows."""
+        return rows @ self._matrix + self._bias
 
-    def value_and_gradient(self, rows, chosen):
+    def leave(self, gradients):
+        """Return the gradients by embedded rows, given those by what they enter as."""
+        return gradients @ self._matrix.T
+
+    def __call__(self, entered):
+        """Return the outputs; ``entered`` is overwritten."""
+        return self._output.values(self._raw(entered))
+
+    def value_and_gradient(self, entered, chosen):
         """Return the sum of the outputs times ``chosen``, of each row, and its gradient.
 
-        The gradient by the embedded rows is a work array.
+        The gradient is a work array; ``entered`` is overwritten.
         """
-        raw = self._raw(rows)
+        raw = self._raw(entered)
         values = np.einsum("ij,ij->i", self._output.values(raw), chosen)
         self._workspace.delta[...] = self._output.backward(raw, chosen)
-        return values, self._network.backward(self._params, None, rows, self._workspace)
+        return values, self._network.backward(self._params, None, entered, self._workspace)
 
-    def _raw(self, rows):
-        raw = self._network.forward(self._params, rows, self._workspace)
+    def _raw(self, entered):
+        raw = self._network.forward(self._params, entered, self._workspace)
         return raw.astype(np.float64)

@@ -20,6 +20,8 @@ class NestedRule:
     n_steps : int
         Steps of the finest level. It is halved as long as the result is an integer and at least
         ``FEWEST_STEPS``.
+    nested : bool, default=True
+        Whether there are coarser levels.
 
     Attributes
     ----------
@@ -30,9 +32,9 @@ class NestedRule:
         By level, the points that the coarser levels lack.
     """
 
-    def __init__(self, n_steps):
+    def __init__(self, n_steps, *, nested=True):
         levels = [n_steps]
-        while levels[0] % 2 == 0 and levels[0] // 2 >= FEWEST_STEPS:
+        while nested and levels[0] % 2 == 0 and levels[0] // 2 >= FEWEST_STEPS:
             levels.insert(0, levels[0] // 2)
         self.points = (1 - np.cos(np.pi * np.arange(n_steps + 1) / n_steps)) / 2
         self.weights = np.zeros((len(levels), n_steps + 1))

@@ -393,6 +393,9 @@ def test_levels_are_nested(n):
     for level, weights in enumerate(rule.weights):
         seen = sorted(sum(rule.new_points[: level + 1], []))
         assert_array_equal(np.flatnonzero(weights), seen)
+    finest = NestedRule(n, nested=False)
+    assert_array_equal(finest.weights, rule.weights[-1:])
+    assert finest.new_points == [list(range(n + 1))]
 
 
 # What goes wrong.
