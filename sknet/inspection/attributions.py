@@ -14,7 +14,7 @@ from sknet.inspection.checks import (
     check_tol,
     choose_output,
 )
-from sknet.inspection.differentiation import EmbeddedTable, OutputFunction
+from sknet.inspection.differentiation import EmbeddedTable, OutputFunction, is_smooth
 from sknet.inspection.quadrature import NestedRule
 
 #: Points of all paths of a block that are computed at once; more where rows have left.
@@ -176,7 +176,7 @@ def integrated_gradients(estimator, X, *, target=None, baseline=None, n_steps=32
     check_count("n_steps", n_steps)
     check_tol(tol)
     baselines = check_baseline(estimator, baseline)
-    rule = NestedRule(int(n_steps), nested=tol > 0)
+    rule = NestedRule(int(n_steps), smooth=is_smooth(estimator._network), nested=tol > 0)
     explain = partial(_integrals, chosen, baselines, rule, tol)
     return _by_blocks(estimator, X, explain, AT_ONCE)
 

@@ -15,6 +15,13 @@ def n_embedding_layers(network):
     return int(isinstance(network.layers[0], Columns))
 
 
+def is_smooth(network):
+    """Whether the gradient has no jumps, by the embedded columns."""
+    return all(
+        layer.activation.smooth for layer in network.layers if hasattr(layer, "activation")
+    )
+
+
 class EmbeddedTable:
     """An estimator's rows as numbers that its network can be differentiated by, and back.
 

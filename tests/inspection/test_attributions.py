@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknet import NNClassifier, NNRegressor
 from sknet.inspection import input_gradients, integrated_gradients
+from sknet.inspection.differentiation import is_smooth
 from sknet.inspection.quadrature import NestedRule, clenshaw_curtis_weights
 from sknet.nn.losses import SquaredError
 from sknet.nn.network import Workspace
@@ -227,6 +228,16 @@ def test_the_path_is_straight_behind_the_embedding(kind, fit, numbers):
     assert_allclose(parts, expected, rtol=0, atol=1e-7 * estimator.predict(X).std())
 
 
+@pytest.mark.parametrize(
+    ("activation", "smooth"),
+    [("silu", True), ("elu", True), (["silu", "relu"], False), ("selu", False)],
+)
+def test_one_jump_of_the_derivatives_is_enough(activation, smooth, fit):
+    for kind in ("plain", "all"):
+        network = fit("squared_error", kind, activation=activation).estimator._network
+        assert is_smooth(network) == smooth
+
+
 def test_default_tolerance_costs_little_accuracy(fit, numbers):
     for activation, bound in [("relu", 0.1), ("silu", 0.01)]:
         network = fit("squared_error", activation=activation)
@@ -385,15 +396,25 @@ def test_clenshaw_curtis_is_exact_for_polynomials(n):
         assert weights @ points**power == pytest.approx(1 / (power + 1), abs=1e-12)
 
 
+@pytest.mark.parametrize("n", [1, 4, 32])
+def test_the_trapezoidal_rule_joins_the_points_by_straight_lines(n):
+    rule = NestedRule(n, smooth=False)
+    values = np.random.default_rng(0).normal(size=n + 1)
+    expected = np.trapezoid(values, np.linspace(0, 1, n + 1))
+    assert_array_equal(rule.points, np.linspace(0, 1, n + 1))
+    assert rule.weights[-1] @ values == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("smooth", [True, False])
 @pytest.mark.parametrize("n", [1, 6, 8, 10, 32])
-def test_levels_are_nested(n):
-    rule = NestedRule(n)
+def test_levels_are_nested(n, smooth):
+    rule = NestedRule(n, smooth=smooth)
     assert sorted(sum(rule.new_points, [])) == list(range(n + 1))
     assert_allclose(rule.weights.sum(axis=1), 1)
     for level, weights in enumerate(rule.weights):
         seen = sorted(sum(rule.new_points[: level + 1], []))
         assert_array_equal(np.flatnonzero(weights), seen)
-    finest = NestedRule(n, nested=False)
+    finest = NestedRule(n, smooth=smooth, nested=False)
     assert_array_equal(finest.weights, rule.weights[-1:])
     assert finest.new_points == [list(range(n + 1))]
 
