@@ -14,8 +14,11 @@ from sknet.inspection.checks import (
     check_tol,
     choose_output,
 )
-from sknet.inspection.differentiation import EmbeddedTable, OutputFunction
+from sknet.inspection.differentiation import EmbeddedTable, OutputFunction, is_smooth
 from sknet.inspection.quadrature import NestedRule
+
+#: Points of all paths of a block that are computed at once; more where rows have left.
+AT_ONCE = 4
 
 
 def input_gradients(estimator, X, *, target=None):
@@ -81,9 +84,13 @@ def input_gradients(estimator, X, *, target=None):
 
 def _gradients(chosen, table, function, X):
     """Return the gradients of a block of rows."""
-    rows = table.embed(X)
-    _, gradient = function.value_and_gradient(rows, _factors(chosen, function, rows))
-    return table.fold(gradient * table.directions(X, rows))
+
+    def gradient(rows):
+        entered = function.enter(rows)
+        factors = _factors(chosen, function, entered)
+        return function.leave(function.value_and_gradient(entered, factors)[1])
+
+    return table.gradients(X, gradient)
 
 
 def integrated_gradients(estimator, X, *, target=None, baseline=None, n_steps=32, tol=0.05):
@@ -91,9 +98,10 @@ def integrated_gradients(estimator, X, *, target=None, baseline=None, n_steps=32
 
     The contribution of column i is (x_i - b_i) times the mean of the output's i-th partial
     derivative along the straight line from the baseline b to the row x; the contributions of
-    all columns add up to f(x) - f(b). The line is straight in the encoded table: scaled
-    numbers, indicators of missing values, one-hot columns and vectors of embedded categories,
-    whose contributions are added up to those of the columns they stem from.
+    all columns add up to f(x) - f(b). The line is straight in the embedded table: scaled
+    numbers (with ``numeric_embedding``, their learned features), indicators of missing values,
+    one-hot columns and vectors of embedded categories. A column's contribution is the sum over
+    all of these that stem from it.
 
     Parameters
     ----------
@@ -137,9 +145,10 @@ def integrated_gradients(estimator, X, *, target=None, baseline=None, n_steps=32
 
     Notes
     -----
-    Where the derivative has no jumps (any activation but relu, leaky_relu and selu) eight steps
-    give some six digits. With jumps the error falls as 1 / n_steps. What the contributions lack
-    of f(x) - f(b) in the end is shared in proportion to their sizes, so they always add up; how
+    Where the derivative has no jumps (any activation but relu, leaky_relu and selu) the rule is
+    Clenshaw and Curtis's, and eight steps give some six digits. With jumps it is the
+    trapezoidal rule, whose error falls as 1 / n_steps. What the contributions lack of
+    f(x) - f(b) in the end is shared in proportion to their sizes, so they always add up; how
     exact each of them is can be seen from a result with more steps and ``tol=0``.
 
     References
@@ -168,94 +177,134 @@ def integrated_gradients(estimator, X, *, target=None, baseline=None, n_steps=32
     check_count("n_steps", n_steps)
     check_tol(tol)
     baselines = check_baseline(estimator, baseline)
-    explain = partial(_integrals, chosen, baselines, NestedRule(int(n_steps)), tol)
-    return _by_blocks(estimator, X, explain)
+    rule = NestedRule(int(n_steps), smooth=is_smooth(estimator._network), nested=tol > 0)
+    explain = partial(_integrals, chosen, baselines, rule, tol)
+    return _by_blocks(estimator, X, explain, AT_ONCE)
 
 
 def _integrals(chosen, baselines, rule, tol, table, function, X):
     """Return the integrated gradients of a block of rows, the mean over the baselines."""
     rows = table.embed(X)
-    factors = _factors(chosen, function, rows)
+    entered = function.enter(rows)
+    factors = _factors(chosen, function, entered)
     total = np.zeros(rows.shape)
     for start in table.embed(baselines):
-        total += Paths(function, start, rows, factors).integrate(rule, tol)
+        paths = Paths(function, rule, function.enter(start), entered, factors)
+        gradients, rises = paths.integrate(tol)
+        parts = function.leave(gradients) * (rows - start)
+        total += shared(rises - parts.sum(axis=1, dtype=np.float64), parts)
     return table.fold(total / len(baselines))
 
 
-def _by_blocks(estimator, X, explain):
-    """Return ``explain(table, function, X)`` of all rows, block by block."""
+def _by_blocks(estimator, X, explain, at_once=1):
+    """Return ``explain(table, function, X)`` of all rows, block by block.
+
+    The function takes the rows of a block ``at_once`` times, at several points.
+    """
     X = check_features(estimator, X)
-    blocks = Batches(Dataset(X), block_rows(estimator, X), encode=None)
+    n_rows = block_rows(estimator, X)
+    blocks = Batches(Dataset(X), max(1, n_rows // at_once), encode=None)
     table = EmbeddedTable(estimator)
-    function = OutputFunction(estimator, blocks.batch_size)
+    function = OutputFunction(estimator, n_rows)
     explained = ((explain(table, function, batch.X),) for batch in blocks)
     return stack_rows(explained, X.shape[0], X.dtype)[0]
 
 
-def _factors(chosen, function, rows):
+def _factors(chosen, function, entered):
     """Return the factor of each output in what is differentiated, for each row."""
     if chosen is None:
-        outputs = function(rows)
+        outputs = function(entered.copy())
         return np.eye(outputs.shape[1])[outputs.argmax(axis=1)]
-    return np.broadcast_to(chosen, (rows.shape[0], chosen.size))
+    return np.broadcast_to(chosen, (entered.shape[0], chosen.size))
 
 
 class Paths:
     """Straight lines from one baseline to each of the rows, along which to integrate.
 
-    Rows that are done leave; ``_rows`` are the positions of the others.
+    They run between what baseline and rows enter the function as. Rows that are done leave;
+    ``_rows`` are the positions of the others.
     """
 
-    def __init__(self, function, start, rows, factors):
+    def __init__(self, function, rule, start, ends, factors):
         self._function = function
+        self._rule = rule
         self._start = start
-        self._differences = rows - start
+        self._directions = ends - start
         self._factors = factors
-        self._rows = np.arange(rows.shape[0])
-        # Outputs at the start and at the end, and the lowest and the highest on the way.
-        self._ends = np.empty((2, rows.shape[0]))
-        self._range = np.array([[np.inf], [-np.inf]]).repeat(rows.shape[0], axis=1)
-
-    def integrate(self, rule, tol):
-        """Return the differences times the mean gradients, an array like the rows."""
-        result = np.empty(self._differences.shape)
+        self._rows = np.arange(ends.shape[0])
+        # At the points of the rule: the output, and its derivative along the path.
+        self._outputs, self._slopes = np.zeros((2, rule.points.size, self._rows.size))
         # One mean gradient by level, each of which weighs the points in its own way.
-        means = np.zeros((len(rule.weights), *result.shape), self._differences.dtype)
-        for level, points in enumerate(rule.new_points):
-            for k in points:
-                gradient = self._gradient(rule.points[k])
-                for mean, weight in zip(means[level:], rule.weights[level:, k], strict=True):
-                    mean += self._differences.dtype.type(weight) * gradient
-            parts = means[level] * self._differences
-            gap = self._gap(parts)
-            done = np.abs(gap) <= tol * (self._range[1] - self._range[0])
-            done |= level + 1 == len(rule.new_points)
-            result[self._rows[done]] = shared(gap[done], parts[done])
+        self._means = self._contributions_of_start()
+
+    def integrate(self, tol):
+        """Return the mean gradient on each path, and how far the output rises along it."""
+        means, rises = np.empty_like(self._directions), np.empty(self._rows.size)
+        for level, points in enumerate(self._rule.new_points):
+            for some in self._portions(points):
+                self._means += self._contributions(some, self._rule.weights[level:, some])
+            rise = self._outputs[-1] - self._outputs[0]
+            done = self._is_done(level, rise, tol)
+            rows = self._rows[done]
+            means[rows], rises[rows] = self._means[0][done], rise[done]
             if done.all():
                 break
-            means = means[:, ~done]
             self._leave(done)
-        return result
+        return means, rises
 
-    def _gradient(self, t):
-        """Return the gradient at the share ``t`` of the way, a work array."""
-        points = self._start + self._differences.dtype.type(t) * self._differences
-        values, gradient = self._function.value_and_gradient(points, self._factors)
-        if t in (0, 1):
-            self._ends[int(t)] = values
-        np.minimum(self._range[0], values, out=self._range[0])
-        np.maximum(self._range[1], values, out=self._range[1])
-        return gradient
+    def _contributions_of_start(self):
+        """Return what the start contributes to the means: there all rows are one."""
+        each = np.eye(self._factors.shape[1])
+        starts = np.tile(self._start, (len(each), 1))
+        outputs, jacobian = self._function.value_and_gradient(starts, each)
+        gradients = self._factors.astype(jacobian.dtype) @ jacobian
+        self._outputs[0] = self._factors @ outputs
+        self._slopes[0] = np.einsum("ij,ij->i", gradients, self._directions)
+        weights = self._rule.weights[:, 0].astype(gradients.dtype)
+        return np.multiply.outer(weights, gradients)
 
-    def _gap(self, parts):
-        """Return what the sum of the parts lacks of the difference of the outputs."""
-        return self._ends[1] - self._ends[0] - parts.sum(axis=1, dtype=np.float64)
+    def _portions(self, points):
+        """Return the points but for the start, as many at a time as the function takes."""
+        points = [k for k in points if k > 0]
+        size = max(1, len(self._function.inputs) // self._rows.size)
+        return [points[i : i + size] for i in range(0, len(points), size)]
+
+    def _contributions(self, points, weights):
+        """Return what some points contribute to the means of the levels with these weights."""
+        inputs = self._at(points)
+        factors = np.tile(self._factors, (len(points), 1))
+        outputs, gradients = self._function.value_and_gradient(inputs, factors)
+        shape = self._directions.shape
+        self._outputs[points] = outputs.reshape(len(points), -1)
+        self._slopes[points] = np.einsum(
+            "kij,ij->ki", gradients.reshape(-1, *shape), self._directions
+        )
+        weights = weights.astype(gradients.dtype)
+        return np.dot(weights, gradients.reshape(len(points), -1)).reshape(-1, *shape)
+
+    def _at(self, points):
+        """Return the inputs of all rows at some points, one after another, a work array."""
+        n_rows, n_inputs = self._directions.shape
+        inputs = self._function.inputs[: len(points) * n_rows]
+        shares = self._rule.points[points].astype(inputs.dtype)
+        np.multiply.outer(shares, self._directions, out=inputs.reshape(-1, n_rows, n_inputs))
+        inputs += self._start
+        return inputs
+
+    def _is_done(self, level, rises, tol):
+        """Whether the parts add up to within ``tol`` times the output's range, or must do."""
+        if level + 1 == len(self._rule.weights):
+            return np.ones(rises.size, dtype=bool)
+        weights = self._rule.weights[level]
+        gaps = rises - weights @ self._slopes
+        return np.abs(gaps) <= tol * np.ptp(self._outputs[weights > 0], axis=0)
 
     def _leave(self, done):
-        self._differences = self._differences[~done]
+        self._means = self._means[1:, ~done]
+        self._directions = self._directions[~done]
         self._factors = self._factors[~done]
         self._rows = self._rows[~done]
-        self._ends, self._range = self._ends[:, ~done], self._range[:, ~done]
+        self._outputs, self._slopes = self._outputs[:, ~done], self._slopes[:, ~done]
 
 
 def shared(gap, parts):

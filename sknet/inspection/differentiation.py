@@ -4,77 +4,94 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import is_classifier
 
-from sknet.nn.embeddings import Columns, after_look_up
+from sknet.nn.embeddings import Columns
 from sknet.nn.ensembles import by_member, mean_of_members
-from sknet.nn.network import Workspace
+from sknet.nn.layers import Activated
+from sknet.nn.network import Network, Workspace
+
+
+def n_embedding_layers(network):
+    """Return how many layers embed columns, each by itself, before any that mixes them."""
+    return int(isinstance(network.layers[0], Columns))
+
+
+def is_smooth(network):
+    """Whether the gradient has no jumps, by the embedded columns."""
+    return all(
+        layer.activation.smooth for layer in network.layers if hasattr(layer, "activation")
+    )
 
 
 class EmbeddedTable:
     """An estimator's rows as numbers that its network can be differentiated by, and back.
 
     An embedded row is an encoded one (scaled numbers, indicators of missing ones, one-hot
-    columns) in which the level numbers of categories are replaced by their learned vectors.
-
-    Attributes
-    ----------
-    n_columns : int
-        Columns of embedded rows.
+    columns, level numbers of categories) after the layer that embeds numbers and categories,
+    if there is one. Each of its columns stems from one feature.
     """
 
     def __init__(self, estimator):
-        self._table = estimator._table
+        network, table = estimator._network, estimator._table
+        self._table = table
         self._n_features = estimator.n_features_in_
         self._dtype = estimator._params.dtype
-        front = estimator._network.layers[0]
-        self._front = front if isinstance(front, Columns) and front.looks_up else None
-        self._front_params = estimator._network.views(estimator._params)[0]
-        sources = self._table.sources_
-        if self._front is not None:
-            n_plain = self._table.n_plain_
-            sizes = [layer.size for _, layer in self._front.parts[-(sources.size - n_plain) :]]
-            sources = np.concatenate([sources[:n_plain], np.repeat(sources[n_plain:], sizes)])
-        self.n_columns = sources.size
+        n_layers = n_embedding_layers(network)
+        self._front, self._params = network.part(estimator._params, 0, n_layers)
+        # For each embedded column the encoded one and the feature that it stems from.
+        self._encoded = np.arange(table.n_outputs_)
+        if n_layers:
+            counts = network.layers[0].output_counts(table.n_outputs_)
+            self._encoded = np.repeat(self._encoded, counts)
         reader = estimator._reader
-        self._sources = sources if reader is None else reader.order_[sources]
+        features = table.sources_ if reader is None else reader.order_[table.sources_]
+        self._features = features[self._encoded]
+        self._numbers = features[: table.n_numeric_]
 
     def embed(self, X):
         """Return the embedded rows of checked rows, dense."""
-        encoded = self._table.transform(X, self._dtype)
-        if sparse.issparse(encoded):
-            return encoded.toarray()
-        return encoded if self._front is None else self._look_up(encoded)
+        return self._embed(self._encode(X))[0]
 
-    def _look_up(self, encoded):
-        return self._front.look_up(self._front_params, encoded)
+    def gradients(self, X, gradient):
+        """Return the gradients by the features, given how to compute those by embedded rows.
 
-    def directions(self, X, embedded):
-        """Return what the gradient of embedded rows is multiplied by, column by column.
-
-        For numbers it is the slope of the encoding. A category's level is taken to fade in,
-        from the encoding of no level at all to its own, and so is the indicator of a missing
-        number.
+        Those of numbers go back through the embedding and the encoding. A category's level is
+        taken to fade in, from the embedded row of no level at all to its own, and so is the
+        indicator of a missing number.
         """
-        X = X.toarray() if sparse.issparse(X) else X
-        directions = embedded - self._nothing()
-        n_numeric = self._table.n_numeric_
-        directions[:, :n_numeric] = self._table.slopes(X)
-        return directions
+        encoded = self._encode(X)
+        rows, workspace = self._embed(encoded)
+        workspace.delta[...] = gradient(rows)
+        fading = workspace.delta * (rows - self._nothing())
+        fading[:, self._encoded < self._table.n_numeric_] = 0
+        gradients = self.fold(fading)
+        back = self._front.backward(self._params, None, encoded, workspace)
+        slopes = self._table.slopes(X.toarray() if sparse.issparse(X) else X)
+        gradients[:, self._numbers] += back[:, : self._table.n_numeric_] * slopes
+        return gradients
+
+    def _encode(self, X):
+        encoded = self._table.transform(X, self._dtype)
+        return encoded.toarray() if sparse.issparse(encoded) else encoded
+
+    def _embed(self, encoded):
+        """Return embedded rows and the workspace to go back with."""
+        workspace = Workspace(self._front, len(encoded), self._dtype, input_gradient=True)
+        return self._front.forward(self._params, encoded, workspace), workspace
 
     def _nothing(self):
         """Return an embedded row of no level, and no number missing."""
         encoded = np.zeros((1, self._table.n_outputs_), self._dtype)
-        if self._front is None:
-            return encoded
         encoded[0, self._table.n_plain_ :] = [one.n_levels for one in self._table.embedded_]
-        return self._look_up(encoded)
+        return self._embed(encoded)[0]
 
     def fold(self, values):
         """Return the sum over the embedded columns of each feature, in the order of X."""
-        if np.array_equal(self._sources, np.arange(self._n_features)):
+        if np.array_equal(self._features, np.arange(self._n_features)):
             return values
-        ones = np.ones(self.n_columns, values.dtype)
-        places = np.arange(self.n_columns), self._sources
-        shape = self.n_columns, self._n_features
+        n_columns = self._features.size
+        ones = np.ones(n_columns, values.dtype)
+        places = np.arange(n_columns), self._features
+        shape = n_columns, self._n_features
         return values @ sparse.csr_array((ones, places), shape=shape)
 
 
@@ -151,35 +168,57 @@ class OutputFunction:
     """What an estimator computes from embedded rows, with its gradient.
 
     A classifier's ``decision_function`` or a regressor's ``predict``, with a column for each
-    output. Work arrays belong to the instance, which serves one thread at a time.
+    output. It begins with a product, :meth:`enter`, which leaves a straight line straight: only
+    what follows need be computed at each point of it. Work arrays belong to the instance, which
+    serves one thread at a time.
 
     Parameters
     ----------
     estimator : NNClassifier or NNRegressor
     n_rows : int
         The most rows of a call.
+
+    Attributes
+    ----------
+    inputs : ndarray of shape (n_rows, n_inputs)
+        Room for what is entered.
     """
 
     def __init__(self, estimator, n_rows):
         self._output = (DecisionFunction if is_classifier(estimator) else Prediction)(estimator)
-        self._network, self._params = after_look_up(estimator._network, estimator._params)
-        dtype = self._params.dtype
-        self._workspace = Workspace(self._network, n_rows, dtype, input_gradient=True)
+        network, params = estimator._network, estimator._params
+        place = n_embedding_layers(network)
+        first, views = network.layers[place], network.views(params)[place]
+        self._matrix, self._bias = first.matrix(views), views.bias.reshape(-1)
+        rest, self._params = network.part(params, place + 1)
+        layers = Activated(first.activation), *rest.layers
+        self._network = Network(layers, rest.n_inputs, rest.n_members)
+        n_rows = max(n_rows, estimator._n_raw)
+        self._workspace = Workspace(self._network, n_rows, params.dtype, input_gradient=True)
+        self.inputs = np.empty((n_rows, rest.n_inputs), params.dtype)
 
-    def __call__(self, rows):
-        """Return the outputs."""
-        return self._output.values(self._raw(rows))
+    def enter(self, rows):
+        """Return the inputs of the first activation at embedded rows."""
+        return rows @ self._matrix + self._bias
 
-    def value_and_gradient(self, rows, chosen):
+    def leave(self, gradients):
+        """Return the gradients by embedded rows, given those by what they enter as."""
+        return gradients @ self._matrix.T
+
+    def __call__(self, entered):
+        """Return the outputs; ``entered`` is overwritten."""
+        return self._output.values(self._raw(entered))
+
+    def value_and_gradient(self, entered, chosen):
         """Return the sum of the outputs times ``chosen``, of each row, and its gradient.
 
-        The gradient by the embedded rows is a work array.
+        The gradient is a work array; ``entered`` is overwritten.
         """
-        raw = self._raw(rows)
+        raw = self._raw(entered)
         values = np.einsum("ij,ij->i", self._output.values(raw), chosen)
         self._workspace.delta[...] = self._output.backward(raw, chosen)
-        return values, self._network.backward(self._params, None, rows, self._workspace)
+        return values, self._network.backward(self._params, None, entered, self._workspace)
 
-    def _raw(self, rows):
-        raw = self._network.forward(self._params, rows, self._workspace)
+    def _raw(self, entered):
+        raw = self._network.forward(self._params, entered, self._workspace)
         return raw.astype(np.float64)

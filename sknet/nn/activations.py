@@ -25,6 +25,8 @@ class Activation:
 
     #: Whether ``backward`` reads ``z``. If not, ``z`` and ``a`` are one array.
     needs_z: ClassVar[bool] = False
+    #: Whether f' has no jump.
+    smooth: ClassVar[bool] = True
     #: The name of the initializer (a key of ``INITIALIZERS``) that suits the function.
     initializer: ClassVar[str] = "glorot_uniform"
 
@@ -73,6 +75,8 @@ class Tanh(Activation):
 class ReLU(Activation):
     """f(z) = max(z, 0), f' = [z > 0]."""
 
+    smooth = False
+
     def forward(self, z, a):
         maximum(z, 0, out=a)
 
@@ -85,6 +89,7 @@ class LeakyReLU(Activation):
     """f(z) = z for z > 0, slope z otherwise; f' = 1 or slope."""
 
     slope: float = 0.01
+    smooth: ClassVar[bool] = False
 
     def __post_init__(self):
         if not 0 <= self.slope < 1:
@@ -125,6 +130,7 @@ class SELU(Activation):
 
     scale: ClassVar[float] = 1.0507009873554804934193349852946
     alpha: ClassVar[float] = 1.6732632423543772848170429916717
+    smooth = False
     initializer = "lecun_normal"
 
     def forward(self, z, a):

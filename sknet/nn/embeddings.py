@@ -9,20 +9,34 @@ import numpy as np
 from scipy import sparse
 
 from sknet.nn.layers import Layer, Parameter
-from sknet.nn.network import Network
+
+
+class ColumnEmbedding(Layer):
+    """A layer that turns each of its input columns into several of its own."""
+
+    def output_counts(self, n_inputs):
+        """Return the number of outputs of each input column, whose outputs are neighbours."""
+        raise NotImplementedError
+
+    def n_outputs(self, n_inputs):
+        return sum(self.output_counts(n_inputs))
 
 
 @dataclass(frozen=True)
-class Columns(Layer):
+class Columns(ColumnEmbedding):
     """Each stretch of columns through a layer of its own, side by side.
 
     ``parts`` are pairs of a number of columns and a layer, or None for columns that pass.
     """
 
-    parts: tuple[tuple[int, Layer | None], ...]
+    parts: tuple[tuple[int, ColumnEmbedding | None], ...]
 
-    def n_outputs(self, n_inputs):
-        return sum(stop - start for _, _, (start, stop), _ in self.walk())
+    def output_counts(self, n_inputs):
+        return [
+            count
+            for width, layer in self.parts
+            for count in ([1] * width if layer is None else layer.output_counts(width))
+        ]
 
     def parameters(self, n_inputs):
         return {
@@ -75,30 +89,6 @@ class Columns(Layer):
                 wanted[:, slice(*columns)] = part
         return wanted
 
-    @property
-    def looks_up(self):
-        """Whether a part is an embedding of categories."""
-        return any(isinstance(layer, Embedding) for _, layer in self.parts)
-
-    def look_up(self, params, x):
-        """Return ``x`` with the vectors of categories in place of their level numbers."""
-        parts = []
-        for i, columns, _, layer in self.walk():
-            part = x[:, slice(*columns)]
-            if isinstance(layer, Embedding):
-                part = layer.forward(named(vars(params), i), part, {})
-            parts.append(part)
-        return np.hstack(parts)
-
-    def after_look_up(self):
-        """Return the layer that does to the result of ``look_up`` what is left to be done."""
-        return Columns(
-            tuple(
-                (layer.size, None) if isinstance(layer, Embedding) else (width, layer)
-                for width, layer in self.parts
-            )
-        )
-
     def walk(self):
         """Yield number, input columns, output columns and layer of each part."""
         start = out = 0
@@ -114,17 +104,6 @@ def named(items, i):
     return SimpleNamespace(
         **{k.removeprefix(prefix): v for k, v in items.items() if k.startswith(prefix)}
     )
-
-
-class ColumnEmbedding(Layer):
-    """A layer that turns each of its input columns into several of its own."""
-
-    def output_counts(self, n_inputs):
-        """Return the number of outputs of each input column, whose outputs are neighbours."""
-        raise NotImplementedError
-
-    def n_outputs(self, n_inputs):
-        return sum(self.output_counts(n_inputs))
 
 
 @dataclass(frozen=True)
@@ -432,25 +411,6 @@ def of_equal_length(edges):
     """Return the edges of each column, the last one repeated to the length of the longest."""
     longest = max(map(len, edges), default=0)
     return tuple(one + one[-1:] * (longest - len(one)) for one in edges)
-
-
-def after_look_up(network, params):
-    """Return a network without embeddings of categories, and its parameters.
-
-    Its input has the vectors of the categories in place of their level numbers: a network can
-    be differentiated by these.
-    """
-    front, *others = network.layers
-    if not (isinstance(front, Columns) and front.looks_up):
-        return network, params
-    after = front.after_look_up()
-    n_inputs = sum(width for width, _ in after.parts)
-    without = Network((after, *others), n_inputs, network.n_members)
-    copied = np.empty(without.n_params, params.dtype)
-    for source, target in zip(network.views(params), without.views(copied), strict=True):
-        for name, array in vars(target).items():
-            array[...] = getattr(source, name)
-    return without, copied
 
 
 NUMERIC_EMBEDDINGS = {"periodic": Periodic, "piecewise_linear": MappedPiecewiseLinear}

@@ -69,13 +69,18 @@ class EnsembleInput(EnsembleLayer):
         super().initialize(params, rng, X)
         params.scale[...] = rng.choice([-1.0, 1.0], params.scale.shape)
 
+    def matrix(self, params):
+        """Return what the input is multiplied by: the members' weights side by side."""
+        scaled = params.scale.T[:, :, np.newaxis] * params.weight[:, np.newaxis, :]
+        return scaled.reshape(params.weight.shape[0], -1)
+
     def forward(self, params, x, buffers, rng=None):
-        matmul(x, self._scaled_weight(params), out=buffers.get("z", buffers["a"]))
+        matmul(x, self.matrix(params), out=buffers.get("z", buffers["a"]))
         return activate(self.activation, params.bias.ravel(), buffers)
 
     def backward(self, params, grads, x, delta, buffers):
         deactivate(self.activation, delta, buffers)
-        scaled = self._scaled_weight(params)
+        scaled = self.matrix(params)
         if grads is not None:
             column_sums(delta, out=grads.bias.reshape(-1))
             gradient = np.empty_like(scaled)
@@ -86,10 +91,6 @@ class EnsembleInput(EnsembleLayer):
         if "delta" not in buffers:
             return None
         return matmul(delta, scaled.T, out=buffers["delta"])
-
-    def _scaled_weight(self, params):
-        scaled = params.scale.T[:, :, np.newaxis] * params.weight[:, np.newaxis, :]
-        return scaled.reshape(params.weight.shape[0], -1)
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,10 @@ class Dense(Layer):
         bound = 1 / math.sqrt(n_inputs)
         params.bias[...] = rng.uniform(-bound, bound, self.n_units)
 
+    def matrix(self, params):
+        """Return what the input is multiplied by."""
+        return params.weight
+
     def forward(self, params, x, buffers, rng=None):
         matmul(x, params.weight, out=buffers.get("z", buffers["a"]))
         return activate(self.activation, params.bias, buffers)
@@ -105,6 +109,30 @@ class Dense(Layer):
         if "delta" not in buffers:
             return None
         return matmul(delta, params.weight.T, out=buffers["delta"])
+
+
+@dataclass(frozen=True)
+class Activated(Layer):
+    """a = f(z): a hidden layer whose product has been computed.
+
+    It overwrites its input, so it can only be the first layer, of rows that nobody else needs.
+    """
+
+    activation: Activation
+
+    def buffers(self, n_inputs):
+        return {"a": n_inputs} if self.activation.needs_z else {}
+
+    def forward(self, params, x, buffers, rng=None):
+        a = buffers.get("a", x)
+        for z_block, a_block in row_blocks(x, a):
+            self.activation.forward(z_block, a_block)
+        return a
+
+    def backward(self, params, grads, x, delta, buffers):
+        for z_block, a_block, delta_block in row_blocks(x, buffers.get("a", x), delta):
+            self.activation.backward(z_block, a_block, delta_block)
+        return delta
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ class Network:
     @cached_property
     def n_params(self):
         """Length of the flat vector."""
-        return self.slots[-1].where.stop
+        return self.slots[-1].where.stop if self.slots else 0
 
     @cached_property
     def n_penalized(self):
@@ -125,6 +125,19 @@ class Network:
                 views[slot.layer], slot.name, vector[slot.where].reshape(slot.parameter.shape)
             )
         return views
+
+    def part(self, params, start, stop=None):
+        """Return the layers from ``start`` until ``stop`` as a network, and its parameters.
+
+        The parameters are copied. Without layers it returns what it is given.
+        """
+        layers = slice(start, stop)
+        part = Network(self.layers[layers], self.widths[start], self.n_members)
+        copied = np.empty(part.n_params, params.dtype)
+        for source, target in zip(self.views(params)[layers], part.views(copied), strict=True):
+            for name, array in vars(target).items():
+                array[...] = getattr(source, name)
+        return part, copied
 
     def init(self, rng, X=None, dtype=np.float64):
         """Return initial parameters; ``X`` are some encoded rows to fit them to, or None."""

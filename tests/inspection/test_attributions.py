@@ -13,8 +13,10 @@ from sklearn.preprocessing import StandardScaler
 
 from sknet import NNClassifier, NNRegressor
 from sknet.inspection import input_gradients, integrated_gradients
+from sknet.inspection.differentiation import is_smooth
 from sknet.inspection.quadrature import NestedRule, clenshaw_curtis_weights
 from sknet.nn.losses import SquaredError
+from sknet.nn.network import Workspace
 
 KINDS = ["plain", "linear", "unscaled", "normalised", "periodic", "binned", "members", "all"]
 TASKS = [
@@ -174,7 +176,7 @@ def test_the_plain_rule_is_nearly_complete(task, activation, fit, numbers, monke
     assert np.sqrt(np.mean(gap**2)) < bound
 
 
-@pytest.mark.parametrize("kind", ["plain", "periodic", "members"])
+@pytest.mark.parametrize("kind", ["plain", "members"])
 @pytest.mark.parametrize("activation", ["relu", "silu"])
 def test_each_attribution_is_the_integral(activation, kind, fit, numbers):
     """Against another rule with more points, on tables whose path is straight in X."""
@@ -195,6 +197,45 @@ def test_each_attribution_is_the_integral(activation, kind, fit, numbers):
     assert_allclose(
         parts, expected, rtol=0, atol=(1e-9 if activation == "silu" else 0.01) * spread
     )
+
+
+@pytest.mark.parametrize("kind", ["periodic", "binned"])
+def test_the_path_is_straight_behind_the_embedding(kind, fit, numbers):
+    """Against derivatives of the layers behind it, by differences, summed by Gauss's rule."""
+    estimator = fit("squared_error", kind, activation="tanh").estimator
+    network, X = estimator._network, numbers[:21]
+    workspace = Workspace(network, 21, np.float64)
+    network.forward(estimator._params, estimator._table.transform(X, np.float64), workspace)
+    embedded = workspace.outputs[0]
+
+    def outputs(rows):
+        for W, b in zip(estimator.coefs_[:-1], estimator.intercepts_[:-1], strict=True):
+            rows = np.tanh(rows @ W + b)
+        raw = rows @ estimator.coefs_[-1] + estimator.intercepts_[-1]
+        return estimator._target.inverse_transform(raw)[:, 0]
+
+    assert_allclose(outputs(embedded), estimator.predict(X))
+    rows, start = embedded[:20], embedded[20]
+    expected = np.zeros((20, 5))
+    for t, weight in zip(*np.polynomial.legendre.leggauss(50), strict=True):
+        at = start + (t + 1) / 2 * (rows - start)
+        for j in range(5):
+            step = np.zeros_like(rows)
+            of_j = np.arange(rows.shape[1]) // (rows.shape[1] // 5) == j
+            step[:, of_j] = 1e-5 * (rows - start)[:, of_j]
+            expected[:, j] += weight / 2 * (outputs(at + step) - outputs(at - step)) / 2e-5
+    parts = integrated_gradients(estimator, X[:20], baseline=X[20], n_steps=128, tol=0)
+    assert_allclose(parts, expected, rtol=0, atol=1e-7 * estimator.predict(X).std())
+
+
+@pytest.mark.parametrize(
+    ("activation", "smooth"),
+    [("silu", True), ("elu", True), (["silu", "relu"], False), ("selu", False)],
+)
+def test_one_jump_of_the_derivatives_is_enough(activation, smooth, fit):
+    for kind in ("plain", "all"):
+        network = fit("squared_error", kind, activation=activation).estimator._network
+        assert is_smooth(network) == smooth
 
 
 def test_default_tolerance_costs_little_accuracy(fit, numbers):
@@ -355,14 +396,27 @@ def test_clenshaw_curtis_is_exact_for_polynomials(n):
         assert weights @ points**power == pytest.approx(1 / (power + 1), abs=1e-12)
 
 
+@pytest.mark.parametrize("n", [1, 4, 32])
+def test_the_trapezoidal_rule_joins_the_points_by_straight_lines(n):
+    rule = NestedRule(n, smooth=False)
+    values = np.random.default_rng(0).normal(size=n + 1)
+    expected = np.trapezoid(values, np.linspace(0, 1, n + 1))
+    assert_array_equal(rule.points, np.linspace(0, 1, n + 1))
+    assert rule.weights[-1] @ values == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("smooth", [True, False])
 @pytest.mark.parametrize("n", [1, 6, 8, 10, 32])
-def test_levels_are_nested(n):
-    rule = NestedRule(n)
+def test_levels_are_nested(n, smooth):
+    rule = NestedRule(n, smooth=smooth)
     assert sorted(sum(rule.new_points, [])) == list(range(n + 1))
     assert_allclose(rule.weights.sum(axis=1), 1)
     for level, weights in enumerate(rule.weights):
         seen = sorted(sum(rule.new_points[: level + 1], []))
         assert_array_equal(np.flatnonzero(weights), seen)
+    finest = NestedRule(n, smooth=smooth, nested=False)
+    assert_array_equal(finest.weights, rule.weights[-1:])
+    assert finest.new_points == [list(range(n + 1))]
 
 
 # What goes wrong.

@@ -10,7 +10,6 @@ from sknet.nn.embeddings import (
     MappedPiecewiseLinear,
     Periodic,
     PiecewiseLinear,
-    after_look_up,
     of_equal_length,
 )
 from sknet.nn.layers import Dense
@@ -168,24 +167,14 @@ def test_columns_go_side_by_side():
     assert network.n_penalized == 9
 
 
-@pytest.mark.parametrize("numeric", [*NUMERIC.values(), None], ids=[*NUMERIC, "none"])
-def test_a_network_apart_from_its_looking_up(numeric):
+def test_output_counts_say_which_column_an_output_stems_from():
     rng = np.random.default_rng(0)
-    levels = np.column_stack([rng.integers(0, 4, 8), rng.integers(0, 6, 8)])
-    X = np.hstack([rng.normal(size=(8, 5)), levels])
-    front = Columns(((3, numeric), (2, None), (1, Embedding(3, 2)), (1, Embedding(5, 4))))
-    network = Network((front, Dense(3, Identity()), Dense(2, Identity())), 7)
-    params = network.init(rng)
-    expected = network.forward(params, X, Workspace(network, 8, np.float64))
-    rows = front.look_up(network.views(params)[0], X)
-    assert rows.shape == (8, 5 + 2 + 4)
-    assert_array_equal(rows[:, :5], X[:, :5])
-    rest, copied = after_look_up(network, params)
-    workspace = Workspace(rest, 8, np.float64)
-    assert_array_equal(rest.forward(copied, rows, workspace), expected)
-
-
-def test_a_network_that_looks_nothing_up_is_itself():
-    network = Network((Columns(((2, Periodic()),)), Dense(2, Identity())), 2)
-    params = network.init(np.random.default_rng(0))
-    assert after_look_up(network, params) == (network, params)
+    X = np.hstack([rng.normal(size=(1, 4)), [[0]]])
+    layer = Columns(((2, NUMERIC["periodic"]), (2, None), (1, Embedding(3, 2))))
+    sources = np.repeat(np.arange(5), layer.output_counts(5))
+    before, _ = run(layer, X)
+    for j in range(5):
+        moved = X.copy()
+        moved[0, j] += 1
+        after, _ = run(layer, moved)
+        assert_array_equal(np.flatnonzero(after[0] != before[0]), np.flatnonzero(sources == j))

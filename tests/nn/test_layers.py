@@ -1,10 +1,13 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from sknet.nn.activations import ACTIVATIONS, GELU, Identity, ReLU
-from sknet.nn.layers import LAYERS, Dense, Dropout, LayerNorm, Parameter
+from sknet.nn.ensembles import EnsembleInput
+from sknet.nn.layers import LAYERS, Activated, Dense, Dropout, LayerNorm, Parameter
 from sknet.nn.network import Network, Workspace
 
 every_layer = pytest.mark.parametrize("name", LAYERS)
@@ -49,6 +52,28 @@ def test_dense_is_affine_then_activation():
     (views,) = network.views(params)
     out = network.forward(params, X, Workspace(network, 6, np.float64))
     assert_allclose(out, np.maximum(X @ views.weight + views.bias, 0), rtol=1e-14)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("kind", [Dense, partial(EnsembleInput, n_members=2)])
+def test_a_layer_is_its_matrix_and_what_is_activated(kind, activation, make_rule):
+    rng = np.random.default_rng(0)
+    layer = kind(3, make_rule(ACTIVATIONS[activation]))
+    whole = Network((layer,), 4)
+    params, X = whole.init(rng), rng.normal(size=(6, 4))
+    (views,) = whole.views(params)
+    Z = X @ layer.matrix(views) + views.bias.reshape(-1)
+    rest = Network((Activated(layer.activation),), Z.shape[1])
+    delta = rng.normal(size=Z.shape)
+    results = []
+    for network, vector, rows in [(whole, params, X), (rest, np.empty(0), Z)]:
+        workspace = Workspace(network, 6, np.float64, input_gradient=True)
+        out = network.forward(vector, rows, workspace).copy()
+        workspace.delta[...] = delta
+        results.append((out, network.backward(vector, None, rows, workspace)))
+    (out, inputs), (rest_out, rest_inputs) = results
+    assert_allclose(rest_out, out, rtol=1e-12)
+    assert_allclose(rest_inputs @ layer.matrix(views).T, inputs, rtol=1e-12)
 
 
 def test_dense_penalizes_weights_not_biases():

@@ -168,3 +168,25 @@ def test_parameters_are_only_read():
     gradient = np.empty_like(params)
     NETWORK.backward(params, gradient, X, workspace)
     assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("cut", range(5))
+def test_parts_one_after_another_are_the_network(cut):
+    rng = np.random.default_rng(0)
+    params, X = NETWORK.init(rng), rng.normal(size=(6, 5))
+    workspace = Workspace(NETWORK, 6, np.float64, input_gradient=True)
+    expected = NETWORK.forward(params, X, workspace).copy()
+    delta = rng.normal(size=expected.shape)
+    workspace.delta[...] = delta
+    expected_delta = NETWORK.backward(params, None, X, workspace)
+    rows, parts = X, []
+    for start, stop in [(0, cut), (cut, None)]:
+        part, copied = NETWORK.part(params, start, stop)
+        workspace = Workspace(part, 6, np.float64, input_gradient=True)
+        parts.append((part, copied, rows, workspace))
+        rows = part.forward(copied, rows, workspace)
+    assert_array_equal(rows, expected)
+    for part, copied, rows, workspace in reversed(parts):
+        workspace.delta[...] = delta
+        delta = part.backward(copied, None, rows, workspace)
+    assert_array_equal(delta, expected_delta)
