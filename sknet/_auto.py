@@ -134,6 +134,10 @@ def _numeric_embedding(estimator, settings, data):
     return "piecewise_linear" if estimator._numeric_y else "periodic"
 
 
+def _n_members(estimator, settings, data):
+    return 1 if estimator._numeric_y else 2
+
+
 def _dtype(estimator, settings, data):
     small = data.n_rows < FLOAT32_ROWS and data.X.dtype == np.float64
     return "float64" if small or settings["solver"] == "lbfgs" else "float32"
@@ -149,7 +153,8 @@ RULES = {
     "validation_fraction": _validation_fraction,
     "dropout": _dropout,
     "numeric_embedding": _numeric_embedding,
+    "n_members": _n_members,
     "dtype": _dtype,
 }
 #: What shapes the network and its parameters, and so outlives a fit that goes on.
-SHAPING = ("dropout", "numeric_embedding", "dtype")
+SHAPING = ("dropout", "numeric_embedding", "n_members", "dtype")

@@ -103,10 +103,11 @@ mixup : float, default=0.0
 ema_decay : float in [0, 1) or None, default=0.995
     If not None, predictions come from a running average of the parameters, which keeps this
     share of itself in each step (less in the first steps).
-n_members : int, default=2 for classes and 1 for numbers
+n_members : int or "auto", default="auto"
     Members of an ensemble that is trained as one network: they share the weight matrices
     of the hidden layers and have their own scales of a layer's inputs, biases and output
-    layer (BatchEnsemble). Each member's loss counts; predictions are averaged.
+    layer (BatchEnsemble). Each member's loss counts; predictions are averaged. "auto" is 2
+    for classes and 1 for numbers.
 scoring : str, callable or None, default="loss"
     What early stopping watches: "loss" is minus the loss without penalty, else a scorer of
     scikit-learn or its name, or None for the estimator's ``score``. A callable gets the

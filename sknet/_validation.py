@@ -98,7 +98,7 @@ SHARED_CONSTRAINTS = {
     "input_noise": [_NOT_NEGATIVE],
     "mixup": [_NOT_NEGATIVE],
     "ema_decay": [Interval(Real, 0, 1, closed="left"), None],
-    "n_members": [POSITIVE_INT],
+    "n_members": [POSITIVE_INT, AUTO],
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     "numeric_embedding": [StrOptions({"auto", *NUMERIC_EMBEDDINGS}), None],
     "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],

@@ -107,7 +107,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         input_noise=0.0,
         mixup=0.0,
         ema_decay=0.995,
-        n_members=1,
+        n_members="auto",
         scoring="loss",
         standardize=True,
         categorical_features="from_dtype",

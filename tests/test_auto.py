@@ -72,6 +72,11 @@ def test_embeddings():
         assert resolved(500, **options)["numeric_embedding"] is None
 
 
+def test_members():
+    assert resolved(500)["n_members"] == 2
+    assert resolved(500, cls=NNRegressor)["n_members"] == 1
+
+
 def test_few_rows_need_a_larger_share_to_validate_with():
     assert resolved(499)["validation_fraction"] == 0.2
     assert resolved(500)["validation_fraction"] == 0.1
