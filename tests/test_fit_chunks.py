@@ -55,6 +55,16 @@ def test_weights_are_those_of_fit(problem):
     assert_allclose(network._params, expected, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("make", [list, pd.Series, pl.Series])
+def test_weights_of_any_kind(problem, make):
+    X, y = pd.DataFrame(problem.X), problem.y
+    weight = 1 + np.arange(120) / 100
+    network = network_for(problem)
+    expected = fit_chunks(network, cut(50, X, y, weight))._params.copy()
+    chunks = [(rows, labels, make(w)) for rows, labels, w in cut(50, X, y, weight)]
+    assert_array_equal(fit_chunks(network, chunks)._params, expected)
+
+
 def test_weights_of_classes(binary):
     X, y = binary
     network = NNClassifier((8,), class_weight={1: 3.0}, shuffle=False, **STEADY, **SIMPLE)

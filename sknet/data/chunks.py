@@ -25,6 +25,8 @@ def as_chunk(parts):
             f"{f' of {len(parts)}' if isinstance(parts, tuple | list) else ''}."
         )
     chunk = Batch(*(part if hasattr(part, "shape") else np.asarray(part) for part in parts))
+    if chunk.sample_weight is not None:
+        chunk = chunk._replace(sample_weight=np.asarray(chunk.sample_weight, np.float64))
     lengths = [part.shape[0] for part in chunk if part is not None]
     if min(lengths) == 0 or len(set(lengths)) > 1:
         raise ValueError(
