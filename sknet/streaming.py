@@ -249,6 +249,11 @@ def _check_arguments(estimator, chunks, shuffle_window, validation_rows):
         raise ValueError("fit_chunks needs a stochastic solver; solver='lbfgs' is not one.")
     if checks.has_callbacks(estimator):
         raise ValueError("fit_chunks does not tell callbacks; remove them: set_callbacks().")
+    if estimator.warm_start:
+        raise ValueError(
+            "fit_chunks begins anew and cannot honour warm_start=True. Set warm_start=False, "
+            "or go on from a fitted network by partial_fit, chunk by chunk."
+        )
     checks.check_not_balanced(estimator, "fit_chunks")
     check_count("shuffle_window", shuffle_window)
     check_count("validation_rows", validation_rows)

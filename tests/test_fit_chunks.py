@@ -295,6 +295,8 @@ def test_what_cannot_be_fitted_by_chunks(chunks, binary, forbid_training):
         fit_chunks(SGDRegressor(), chunks)
     lbfgs = NNRegressor((4,), solver="lbfgs", **SIMPLE)
     refuses(chunks, "needs a stochastic solver", network=lbfgs)
+    warm = NNRegressor((4,), warm_start=True, **SIMPLE)
+    refuses(chunks, "warm_start=True.*by partial_fit", network=warm)
     balanced = NNClassifier((4,), class_weight="balanced")
     refuses(
         cut(30, *binary),
