@@ -336,6 +336,10 @@ def test_values_that_make_no_sense(regression, forbid_training):
     later[77] = np.nan
     refuses(cut(30, X, later), "Chunk 2.*Input y contains NaN")
     refuses(cut(30, X, y, -np.ones(120)), "Chunk 0.*[Nn]egative")
+    labels = np.where(y > 0, "high", "low").astype(object)
+    labels[77] = None
+    classifier = NNClassifier((4,), **STEADY, **SIMPLE)
+    refuses(cut(30, X, labels), "Chunk 2.*y has missing values, 1 of 30", network=classifier)
     # Beyond the rows from which the scaling is learned, too.
     counts = np.abs(y)
     counts[77] = -1
