@@ -204,23 +204,23 @@ def fit_chunks(estimator, chunks, *, shuffle_window=8, validation_rows=10_000):
     vars(model).pop("_run", None)
     model._validate_params()
     run = Run.start(model.random_state)
-    survey = _look_through(model, chunks, run.split_seed, validation_rows)
-    validation = _start(model, survey, run)
+    found = _look_through(model, chunks, run.split_seed, validation_rows)
+    validation = _start(model, found, run)
     batches = chunk_batches(
         model,
-        lambda: _epoch(model, chunks, run, survey.limit, shuffle_window),
-        survey.n_training,
-        survey.mean_weight(model),
+        lambda: _epoch(model, chunks, run, found.limit, shuffle_window),
+        found.n_training,
+        found.mean_weight(model),
         run.streams,
     )
     result = fit_batches(model, batches, validation, run)
-    model._set_record(result.history, survey.n_training)
+    model._set_record(result.history, found.n_training)
     estimator._become(model)
     estimator._warn_of(result)
     return estimator
 
 
-class Survey(NamedTuple):
+class FirstPass(NamedTuple):
     """What the first pass over the chunks finds.
 
     ``targets`` are the classes, or the smallest and the largest numbers of each column;
@@ -273,7 +273,7 @@ def _with_keys(chunks, seed):
 
 
 def _look_through(model, chunks, seed, validation_rows):
-    """Return the survey of the first pass, which checks every chunk."""
+    """Return what the first pass finds, which checks every chunk."""
     probe = copy.copy(model)
     n_total, sample, targets = 0, None, []
     for i, (chunk, keys) in enumerate(_with_keys(chunks, seed)):
@@ -296,7 +296,7 @@ def _look_through(model, chunks, seed, validation_rows):
         n_held_out = count_validation_rows(n_total, settings.validation_fraction)
         n_held_out = min(n_held_out, validation_rows)
     held_out, learned, limit = sample.first(n_held_out)
-    return Survey(n_total - n_held_out, targets, learned, held_out, limit)
+    return FirstPass(n_total - n_held_out, targets, learned, held_out, limit)
 
 
 def _join_targets(known, y, numeric):
@@ -314,17 +314,17 @@ def _join_targets(known, y, numeric):
     return np.union1d(known, y) if len(known) else np.unique(y)
 
 
-def _start(model, survey, run):
+def _start(model, found, run):
     """Learn the encodings and draw the parameters; return what ``Validation`` takes."""
-    data = model._check_training_data(*survey.sample, reset=True, declared=True)
-    labels = None if model._numeric_y or survey.targets.ndim == 2 else survey.targets
-    n_total = survey.n_training + n_rows(survey.held_out)
+    data = model._check_training_data(*found.sample, reset=True, declared=True)
+    labels = None if model._numeric_y or found.targets.ndim == 2 else found.targets
+    n_total = found.n_training + n_rows(found.held_out)
     model._start(data, run, warm=False, partial=True, classes=labels, n_rows=n_total)
-    model._check_target(survey.targets, "y")
-    if survey.limit < 0:
+    model._check_target(found.targets, "y")
+    if found.limit < 0:
         return None, None
-    held_out = model._check_training_data(*survey.held_out, reset=False)
-    return model._weighted(held_out, data), survey.held_out.X
+    held_out = model._check_training_data(*found.held_out, reset=False)
+    return model._weighted(held_out, data), found.held_out.X
 
 
 def _epoch(model, chunks, run, limit, window):
