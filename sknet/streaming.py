@@ -18,7 +18,7 @@ from sknet._base import BaseNN
 from sknet._batching import chunk_batches
 from sknet._fitting import Run, fit_batches
 from sknet.data.batches import Batch
-from sknet.data.chunks import KeyedSample, as_chunk, n_rows, shuffled, take
+from sknet.data.chunks import KeyedSample, checked, n_rows, shuffled, take
 from sknet.data.counts import check_count
 from sknet.data.encoding import QUANTILE_ROWS
 from sknet.data.files import FileChunks
@@ -131,16 +131,18 @@ def shuffle_chunks(chunks, *, window=8, random_state=None):
     Yields
     ------
     (X, y) or (X, y, sample_weight)
-        As many chunks, of nearly the same sizes.
+        As many chunks, of nearly the same sizes, but for chunks without rows. Rows of zero
+        weight are left out.
 
     Raises
     ------
     TypeError, ValueError
-        If a chunk is something else, or its parts have different lengths.
+        If a chunk is something else, or its parts have different lengths, with its number.
     """
     check_count("window", window)
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    for chunk in shuffled(map(as_chunk, chunks), window, np.random.default_rng(seed)):
+    with_rows = checked(chunks, lambda chunk: chunk)
+    for chunk in shuffled(with_rows, window, np.random.default_rng(seed)):
         yield tuple(part for part in chunk if part is not None)
 
 
@@ -160,7 +162,8 @@ def fit_chunks(estimator, chunks, *, shuffle_window=8, validation_rows=10_000):
     chunks : iterable of (X, y) or (X, y, sample_weight)
         Each iteration must bring the same rows in the same order: what :func:`read_chunks`
         returns, a list, or an object of yours whose ``__iter__`` is a generator. X is a frame
-        of pandas or polars, an array or a sparse matrix. In frames, columns of a category
+        of pandas or polars, an array or a sparse matrix. Chunks without rows and rows of zero
+        weight are left out. In frames, columns of a category
         dtype have the levels that the dtype declares; of other columns of text, those among
         the drawn rows.
     shuffle_window : int, default=8
@@ -265,31 +268,28 @@ def _check_arguments(estimator, chunks, shuffle_window, validation_rows):
         )
 
 
-def _with_keys(chunks, seed):
-    """Yield the chunks, and keys of their rows that are the same in each pass."""
-    rng = np.random.default_rng(seed)
-    for chunk in map(as_chunk, chunks):
-        yield chunk, rng.random(n_rows(chunk))
-
-
 def _look_through(model, chunks, seed, validation_rows):
     """Return what the first pass finds, which checks every chunk."""
     probe = copy.copy(model)
+    rng = np.random.default_rng(seed)
     n_total, sample, targets = 0, None, []
-    for i, (chunk, keys) in enumerate(_with_keys(chunks, seed)):
-        try:
-            data = probe._check_training_data(*chunk, reset=i == 0, declared=True)
-            targets = _join_targets(targets, data.y, model._numeric_y)
-        except ValueError as error:
-            raise ValueError(f"Chunk {i}, counted from 0: {error}") from error
+
+    def look_at(chunk):
+        nonlocal targets
+        data = probe._check_training_data(*chunk, reset=sample is None, declared=True)
+        targets = _join_targets(targets, data.y, model._numeric_y)
+        return chunk, data
+
+    for chunk, data in checked(chunks, look_at):
         if sample is None:
             n_columns = max(1, data.X.shape[1])
             n_rows_to_learn = min(QUANTILE_ROWS, max(1, SAMPLE_ELEMENTS // n_columns))
             sample = KeyedSample(n_rows_to_learn + validation_rows)
+        keys = _keys(chunk, rng)
         sample.add(chunk, keys)
         n_total += keys.size
     if sample is None:
-        raise ValueError("chunks has no chunks.")
+        raise ValueError("chunks has no chunks with rows of positive weight.")
     n_held_out = 0
     settings = settings_of(model, resolve(model, Table(n_total, data.X)))
     if settings.early_stopping:
@@ -297,6 +297,11 @@ def _look_through(model, chunks, seed, validation_rows):
         n_held_out = min(n_held_out, validation_rows)
     held_out, learned, limit = sample.first(n_held_out)
     return FirstPass(n_total - n_held_out, targets, learned, held_out, limit)
+
+
+def _keys(chunk, rng):
+    """Return keys of a chunk's rows, which are the same in each pass with such an ``rng``."""
+    return rng.random(n_rows(chunk))
 
 
 def _join_targets(known, y, numeric):
@@ -329,9 +334,12 @@ def _start(model, found, run):
 
 def _epoch(model, chunks, run, limit, window):
     """Return an iterator over the chunks of one epoch, without the rows held out."""
-    training = (
-        take(chunk, np.flatnonzero(keys > limit))
-        for chunk, keys in _with_keys(chunks, run.split_seed)
-        if (keys > limit).any()
-    )
+    rng = np.random.default_rng(run.split_seed)
+
+    def read(chunk):
+        data = model._check_training_data(*chunk, reset=False)
+        model._check_target(data.y, "y")
+        return take(data.batch(), np.flatnonzero(_keys(chunk, rng) > limit))
+
+    training = (chunk for chunk in checked(chunks, read) if n_rows(chunk))
     return shuffled(training, window, run.streams["shuffle"]) if model.shuffle else training
