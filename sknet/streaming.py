@@ -63,8 +63,10 @@ def read_chunks(
     dtype : dict, default=None
         Columns by name that are categories though they look like numbers, as "category" or
         ``pandas.CategoricalDtype``. What a dtype with levels does not list is missing.
+        Numbers are float64 always.
     read_options : dict, default=None
-        Further arguments of ``pandas.read_csv``, such as ``{"sep": ";"}``.
+        Further arguments of ``pandas.read_csv``, such as ``{"sep": ";"}``, but not those
+        that choose rows, columns, dtypes or the index.
 
     Returns
     -------
@@ -81,8 +83,8 @@ def read_chunks(
         If there is no such file.
     ValueError
         If a file is empty, lacks a column, or is of another kind; if a category has more
-        than 100 000 levels. While reading: if a line has too many fields, or a column of
-        numbers holds text.
+        than 100 000 levels; if ``dtype`` has numbers, or ``read_options`` what is set here.
+        While reading: if a line has too many fields, or a column of numbers holds text.
 
     Examples
     --------
