@@ -165,9 +165,8 @@ def fit_chunks(estimator, chunks, *, shuffle_window=8, validation_rows=10_000):
         Each iteration must bring the same rows in the same order: what :func:`read_chunks`
         returns, a list, or an object of yours whose ``__iter__`` is a generator. X is a frame
         of pandas or polars, an array or a sparse matrix. Chunks without rows and rows of zero
-        weight are left out. In frames, columns of a category
-        dtype have the levels that the dtype declares; of other columns of text, those among
-        the drawn rows.
+        weight are left out. In frames, columns of a category dtype have the levels that the
+        dtype declares; of other columns of text, those among the drawn rows.
     shuffle_window : int, default=8
         Chunks whose rows are held in memory and shuffled together; ignored if the estimator's
         ``shuffle`` is off.
