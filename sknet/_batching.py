@@ -4,7 +4,6 @@ from functools import partial
 
 from scipy import sparse
 
-from sknet._validation import check_features, check_y
 from sknet.data.augmentation import Augmentation
 from sknet.data.batches import Batch, Batches, Dataset, stack_rows
 from sknet.data.chunks import ChunkBatches
@@ -38,7 +37,7 @@ def mini_batches(model, data, streams, encoded_bytes=None):
 def chunk_batches(model, open_chunks, n_rows, mean_weight, streams):
     """Return the batches to make steps on, of chunks that come anew in each epoch.
 
-    ``open_chunks()`` begins an epoch; ``mean_weight`` is that of a row.
+    ``open_chunks()`` begins an epoch of checked chunks; ``mean_weight`` is that of a row.
     """
     encode = partial(_encoded_chunk, model, mean_weight=mean_weight)
     augment = _augmentation(model, streams)
@@ -46,15 +45,13 @@ def chunk_batches(model, open_chunks, n_rows, mean_weight, streams):
 
 
 def _encoded_chunk(model, chunk, mean_weight):
-    """Return a chunk of the user's rows as the network takes it."""
+    """Return a chunk of checked rows as the network takes it."""
     dtype = model._params.dtype
-    y = check_y(chunk.y, model._numeric_y, "y")
-    model._check_target(y, "y")
-    weight = model._row_weights(y, chunk.sample_weight, y)
+    weight = model._row_weights(chunk.y, chunk.sample_weight, chunk.y)
     if weight is not None:
         weight = (weight / mean_weight).astype(dtype)
-    X = model._table.transform(check_features(model, chunk.X), dtype)
-    return Batch(X, model._smoothed(model._target.transform(y, dtype)), weight)
+    X = model._table.transform(chunk.X, dtype)
+    return Batch(X, model._smoothed(model._target.transform(chunk.y, dtype)), weight)
 
 
 def _augmentation(model, streams):

@@ -3,6 +3,7 @@
 The only home of scikit-learn's non-public names.
 """
 
+import sys
 from inspect import signature
 from numbers import Integral, Real
 
@@ -362,6 +363,7 @@ def check_partial_fit_classes(estimator, y, classes):
     """
     known = getattr(estimator, "classes_", None)
     if known is None:
+        _check_no_missing_labels(y, "y")
         if classes is None and not type_of_target(y).startswith("multilabel"):
             raise ValueError("classes must be passed on the first call to partial_fit.")
     elif classes is not None and not np.array_equal(known, unique_labels(classes)):
@@ -521,10 +523,12 @@ def check_y(y, numeric, name):
     Raises
     ------
     ValueError
-        If y is missing, not finite, or of a kind that no estimator takes.
+        If y is missing or has missing values, is not finite, or of a kind that no estimator
+        takes.
     """
     if y is None:
         raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
+    _check_no_missing_labels(y, name)
     sparse_format = None if numeric else "csr"
     y = check_array(
         y, accept_sparse=sparse_format, ensure_2d=False, dtype=None, input_name=name
@@ -537,6 +541,25 @@ def check_y(y, numeric, name):
         return y.astype(np.float64, copy=False)
     check_classification_targets(y)
     return y
+
+
+def _check_no_missing_labels(y, name):
+    """Raise for None, NaN and pandas.NA among objects, which cannot be sorted."""
+    # Of a list with text, NumPy would make the name "nan".
+    labels = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)
+    if labels.dtype != object or labels.ndim == 0:
+        return
+    # Whoever has made such a value has imported pandas.
+    na = getattr(sys.modules.get("pandas"), "NA", None)
+    missing = [
+        label is None or label is na or (isinstance(label, Real) and label != label)
+        for label in labels.flat
+    ]
+    if any(missing):
+        raise ValueError(
+            f"{name} has missing values, {sum(missing)} of {len(missing)}. Leave these rows "
+            "out; in a classification they may be a class of their own, such as 'unknown'."
+        )
 
 
 def _without_zero_weights(X, y, sample_weight):

@@ -18,7 +18,7 @@ from sknet._base import BaseNN
 from sknet._batching import chunk_batches
 from sknet._fitting import Run, fit_batches
 from sknet.data.batches import Batch
-from sknet.data.chunks import KeyedSample, as_chunk, n_rows, shuffled, take
+from sknet.data.chunks import KeyedSample, checked, n_rows, shuffled, take
 from sknet.data.counts import check_count
 from sknet.data.encoding import QUANTILE_ROWS
 from sknet.data.files import FileChunks
@@ -63,8 +63,10 @@ def read_chunks(
     dtype : dict, default=None
         Columns by name that are categories though they look like numbers, as "category" or
         ``pandas.CategoricalDtype``. What a dtype with levels does not list is missing.
+        Numbers are float64 always.
     read_options : dict, default=None
-        Further arguments of ``pandas.read_csv``, such as ``{"sep": ";"}``.
+        Further arguments of ``pandas.read_csv``, such as ``{"sep": ";"}``, but not those
+        that choose rows, columns, dtypes or the index.
 
     Returns
     -------
@@ -81,8 +83,8 @@ def read_chunks(
         If there is no such file.
     ValueError
         If a file is empty, lacks a column, or is of another kind; if a category has more
-        than 100 000 levels. While reading: if a line has too many fields, or a column of
-        numbers holds text.
+        than 100 000 levels; if ``dtype`` has numbers, or ``read_options`` what is set here.
+        While reading: if a line has too many fields, or a column of numbers holds text.
 
     Examples
     --------
@@ -131,16 +133,18 @@ def shuffle_chunks(chunks, *, window=8, random_state=None):
     Yields
     ------
     (X, y) or (X, y, sample_weight)
-        As many chunks, of nearly the same sizes.
+        As many chunks, of nearly the same sizes, but for chunks without rows. Rows of zero
+        weight are left out.
 
     Raises
     ------
     TypeError, ValueError
-        If a chunk is something else, or its parts have different lengths.
+        If a chunk is something else, or its parts have different lengths, with its number.
     """
     check_count("window", window)
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    for chunk in shuffled(map(as_chunk, chunks), window, np.random.default_rng(seed)):
+    with_rows = checked(chunks, lambda chunk: chunk)
+    for chunk in shuffled(with_rows, window, np.random.default_rng(seed)):
         yield tuple(part for part in chunk if part is not None)
 
 
@@ -160,9 +164,9 @@ def fit_chunks(estimator, chunks, *, shuffle_window=8, validation_rows=10_000):
     chunks : iterable of (X, y) or (X, y, sample_weight)
         Each iteration must bring the same rows in the same order: what :func:`read_chunks`
         returns, a list, or an object of yours whose ``__iter__`` is a generator. X is a frame
-        of pandas or polars, an array or a sparse matrix. In frames, columns of a category
-        dtype have the levels that the dtype declares; of other columns of text, those among
-        the drawn rows.
+        of pandas or polars, an array or a sparse matrix. Chunks without rows and rows of zero
+        weight are left out. In frames, columns of a category dtype have the levels that the
+        dtype declares; of other columns of text, those among the drawn rows.
     shuffle_window : int, default=8
         Chunks whose rows are held in memory and shuffled together; ignored if the estimator's
         ``shuffle`` is off.
@@ -204,23 +208,23 @@ def fit_chunks(estimator, chunks, *, shuffle_window=8, validation_rows=10_000):
     vars(model).pop("_run", None)
     model._validate_params()
     run = Run.start(model.random_state)
-    survey = _look_through(model, chunks, run.split_seed, validation_rows)
-    validation = _start(model, survey, run)
+    found = _look_through(model, chunks, run.split_seed, validation_rows)
+    validation = _start(model, found, run)
     batches = chunk_batches(
         model,
-        lambda: _epoch(model, chunks, run, survey.limit, shuffle_window),
-        survey.n_training,
-        survey.mean_weight(model),
+        lambda: _epoch(model, chunks, run, found.limit, shuffle_window),
+        found.n_training,
+        found.mean_weight(model),
         run.streams,
     )
     result = fit_batches(model, batches, validation, run)
-    model._set_record(result.history, survey.n_training)
+    model._set_record(result.history, found.n_training)
     estimator._become(model)
     estimator._warn_of(result)
     return estimator
 
 
-class Survey(NamedTuple):
+class FirstPass(NamedTuple):
     """What the first pass over the chunks finds.
 
     ``targets`` are the classes, or the smallest and the largest numbers of each column;
@@ -249,6 +253,11 @@ def _check_arguments(estimator, chunks, shuffle_window, validation_rows):
         raise ValueError("fit_chunks needs a stochastic solver; solver='lbfgs' is not one.")
     if checks.has_callbacks(estimator):
         raise ValueError("fit_chunks does not tell callbacks; remove them: set_callbacks().")
+    if estimator.warm_start:
+        raise ValueError(
+            "fit_chunks begins anew and cannot honour warm_start=True. Set warm_start=False, "
+            "or go on from a fitted network by partial_fit, chunk by chunk."
+        )
     checks.check_not_balanced(estimator, "fit_chunks")
     check_count("shuffle_window", shuffle_window)
     check_count("validation_rows", validation_rows)
@@ -260,38 +269,40 @@ def _check_arguments(estimator, chunks, shuffle_window, validation_rows):
         )
 
 
-def _with_keys(chunks, seed):
-    """Yield the chunks, and keys of their rows that are the same in each pass."""
-    rng = np.random.default_rng(seed)
-    for chunk in map(as_chunk, chunks):
-        yield chunk, rng.random(n_rows(chunk))
-
-
 def _look_through(model, chunks, seed, validation_rows):
-    """Return the survey of the first pass, which checks every chunk."""
+    """Return what the first pass finds, which checks every chunk."""
     probe = copy.copy(model)
+    rng = np.random.default_rng(seed)
     n_total, sample, targets = 0, None, []
-    for i, (chunk, keys) in enumerate(_with_keys(chunks, seed)):
-        try:
-            data = probe._check_training_data(*chunk, reset=i == 0, declared=True)
-            targets = _join_targets(targets, data.y, model._numeric_y)
-        except ValueError as error:
-            raise ValueError(f"Chunk {i}, counted from 0: {error}") from error
+
+    def look_at(chunk):
+        nonlocal targets
+        data = probe._check_training_data(*chunk, reset=sample is None, declared=True)
+        targets = _join_targets(targets, data.y, model._numeric_y)
+        return chunk, data
+
+    for chunk, data in checked(chunks, look_at):
         if sample is None:
             n_columns = max(1, data.X.shape[1])
             n_rows_to_learn = min(QUANTILE_ROWS, max(1, SAMPLE_ELEMENTS // n_columns))
             sample = KeyedSample(n_rows_to_learn + validation_rows)
+        keys = _keys(chunk, rng)
         sample.add(chunk, keys)
         n_total += keys.size
     if sample is None:
-        raise ValueError("chunks has no chunks.")
+        raise ValueError("chunks has no chunks with rows of positive weight.")
     n_held_out = 0
     settings = settings_of(model, resolve(model, Table(n_total, data.X)))
     if settings.early_stopping:
         n_held_out = count_validation_rows(n_total, settings.validation_fraction)
         n_held_out = min(n_held_out, validation_rows)
     held_out, learned, limit = sample.first(n_held_out)
-    return Survey(n_total - n_held_out, targets, learned, held_out, limit)
+    return FirstPass(n_total - n_held_out, targets, learned, held_out, limit)
+
+
+def _keys(chunk, rng):
+    """Return keys of a chunk's rows, which are the same in each pass with such an ``rng``."""
+    return rng.random(n_rows(chunk))
 
 
 def _join_targets(known, y, numeric):
@@ -309,24 +320,27 @@ def _join_targets(known, y, numeric):
     return np.union1d(known, y) if len(known) else np.unique(y)
 
 
-def _start(model, survey, run):
+def _start(model, found, run):
     """Learn the encodings and draw the parameters; return what ``Validation`` takes."""
-    data = model._check_training_data(*survey.sample, reset=True, declared=True)
-    labels = None if model._numeric_y or survey.targets.ndim == 2 else survey.targets
-    n_total = survey.n_training + n_rows(survey.held_out)
+    data = model._check_training_data(*found.sample, reset=True, declared=True)
+    labels = None if model._numeric_y or found.targets.ndim == 2 else found.targets
+    n_total = found.n_training + n_rows(found.held_out)
     model._start(data, run, warm=False, partial=True, classes=labels, n_rows=n_total)
-    model._check_target(survey.targets, "y")
-    if survey.limit < 0:
+    model._check_target(found.targets, "y")
+    if found.limit < 0:
         return None, None
-    held_out = model._check_training_data(*survey.held_out, reset=False)
-    return model._weighted(held_out, data), survey.held_out.X
+    held_out = model._check_training_data(*found.held_out, reset=False)
+    return model._weighted(held_out, data), found.held_out.X
 
 
 def _epoch(model, chunks, run, limit, window):
     """Return an iterator over the chunks of one epoch, without the rows held out."""
-    training = (
-        take(chunk, np.flatnonzero(keys > limit))
-        for chunk, keys in _with_keys(chunks, run.split_seed)
-        if (keys > limit).any()
-    )
+    rng = np.random.default_rng(run.split_seed)
+
+    def read(chunk):
+        data = model._check_training_data(*chunk, reset=False)
+        model._check_target(data.y, "y")
+        return take(data.batch(), np.flatnonzero(_keys(chunk, rng) > limit))
+
+    training = (chunk for chunk in checked(chunks, read) if n_rows(chunk))
     return shuffled(training, window, run.streams["shuffle"]) if model.shuffle else training

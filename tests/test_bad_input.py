@@ -59,6 +59,38 @@ def test_data(problem, forbid_training, change, match, fitted):
     assert_rejected(network, match, *change(problem.X, problem.y))
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, np.float32("nan"), pd.NA], ids=repr)
+@pytest.mark.parametrize("make", [np.asarray, list, pd.Series, pd.DataFrame])
+def test_labels_must_not_be_missing(binary, regression, forbid_training, make, missing):
+    forbid_training()
+    (X, _), (_, numbers) = binary, regression
+    names = np.where(X[:, 0] > 0, "high", "low")
+    match = "has missing values, 1 of 120. Leave these rows out.*'unknown'"
+    for cls, values in (
+        (NNClassifier, names),
+        (NNClassifier, X[:, 0] > 0),
+        (NNRegressor, numbers),
+    ):
+        y = values.astype(object)
+        y[77] = missing
+        y, complete = make(y), values
+        assert_rejected(cls(), f"y {match}", X, y)
+        assert_rejected(cls(), f"y {match}", X, y, method="partial_fit")
+        network = cls(early_stopping="auto")
+        assert_rejected(network, f"y_val {match}", X, complete, X_val=X, y_val=y)
+
+
+def test_missing_labels_of_pandas_types(binary, forbid_training):
+    forbid_training()
+    X, y = binary
+    labels = pd.Series(y).map({0: "a", 1: "b"}).where(np.arange(len(y)) % 4 > 0)
+    for dtype in (object, "string", "category"):
+        match = "y has missing values, 30 of 120"
+        assert_rejected(NNClassifier(), match, X, labels.astype(dtype))
+        assert_rejected(NNClassifier(), match, X, labels.astype(dtype), None, ["a", "b"],
+                        method="partial_fit")  # fmt: skip
+
+
 def test_labels_must_be_classes(binary, forbid_training):
     X, _ = binary
     forbid_training()

@@ -47,12 +47,26 @@ def test_in_file_order_it_is_the_fit_of_an_array(problem, options, size):
 
 
 def test_weights_are_those_of_fit(problem):
+    # One row of three has no weight, and the third chunk has none at all.
     weight = np.where(np.arange(120) % 3, 1 + np.arange(120) / 100, 0.0)
-    # Rows of no weight stay in their batches here, so compare one batch of all rows.
-    network = network_for(problem, shuffle=False, batch_size=200, solver="sgd", alpha=0.0)
+    weight[60:90] = 0
+    network = network_for(problem, shuffle=False)
     expected = network.fit(problem.X, problem.y, weight)._params.copy()
-    fit_chunks(network, cut(50, problem.X, problem.y, weight))
+    chunks = cut(30, problem.X, problem.y, weight)
+    empty = tuple(part[:0] for part in chunks[0])
+    fit_chunks(network, [empty, *chunks, empty])
     assert_allclose(network._params, expected, rtol=1e-6, atol=1e-9)
+    assert network.t_ == 4 * 60
+
+
+@pytest.mark.parametrize("make", [list, pd.Series, pl.Series])
+def test_weights_of_any_kind(problem, make):
+    X, y = pd.DataFrame(problem.X), problem.y
+    weight = 1 + np.arange(120) / 100
+    network = network_for(problem)
+    expected = fit_chunks(network, cut(50, X, y, weight))._params.copy()
+    chunks = [(rows, labels, make(w)) for rows, labels, w in cut(50, X, y, weight)]
+    assert_array_equal(fit_chunks(network, chunks)._params, expected)
 
 
 def test_weights_of_classes(binary):
@@ -277,6 +291,8 @@ def test_what_can_be_gone_through_only_once(chunks, forbid_training):
     )
     refuses(7, "got int", TypeError)
     refuses([], "has no chunks")
+    X, y = np.zeros((5, 2)), np.zeros(5)
+    refuses([(X[:0], y[:0]), (X, y, y)], "no chunks with rows of positive weight")
 
 
 def test_what_cannot_be_fitted_by_chunks(chunks, binary, forbid_training):
@@ -285,6 +301,8 @@ def test_what_cannot_be_fitted_by_chunks(chunks, binary, forbid_training):
         fit_chunks(SGDRegressor(), chunks)
     lbfgs = NNRegressor((4,), solver="lbfgs", **SIMPLE)
     refuses(chunks, "needs a stochastic solver", network=lbfgs)
+    warm = NNRegressor((4,), warm_start=True, **SIMPLE)
+    refuses(chunks, "warm_start=True.*by partial_fit", network=warm)
     balanced = NNClassifier((4,), class_weight="balanced")
     refuses(
         cut(30, *binary),
@@ -300,8 +318,8 @@ def test_chunks_that_do_not_fit_together(regression, binary, forbid_training):
     forbid_training()
     X, y = regression
     refuses([(X, y), (X[:, :3], y)], "Chunk 1, counted from 0: X has 3 features.*expecting 5")
-    refuses([(X, y), (X, y[:-1])], r"have \[120, 119\] rows")
-    refuses([(X, y), X], r"must be \(X, y\)", TypeError)
+    refuses([(X, y), (X, y[:-1])], r"Chunk 1, counted from 0.*have \[120, 119\] rows")
+    refuses([(X, y), X], r"Chunk 1, counted from 0.*must be \(X, y\)", TypeError)
     refuses([(X, y), (X, np.column_stack([y, y]))], r"Chunk 1.*first chunk has 1 column")
     frame = pd.DataFrame(X, columns=list("abcde"))
     refuses([(frame, y), (frame[list("abced")], y)], "Chunk 1.*feature names")
@@ -324,6 +342,10 @@ def test_values_that_make_no_sense(regression, forbid_training):
     later[77] = np.nan
     refuses(cut(30, X, later), "Chunk 2.*Input y contains NaN")
     refuses(cut(30, X, y, -np.ones(120)), "Chunk 0.*[Nn]egative")
+    labels = np.where(y > 0, "high", "low").astype(object)
+    labels[77] = None
+    classifier = NNClassifier((4,), **STEADY, **SIMPLE)
+    refuses(cut(30, X, labels), "Chunk 2.*y has missing values, 1 of 30", network=classifier)
     # Beyond the rows from which the scaling is learned, too.
     counts = np.abs(y)
     counts[77] = -1
@@ -345,6 +367,29 @@ def test_passes_that_differ(regression):
             return iter(cut(30, X, y)[: 4 - (self.passes > 2)])
 
     refuses(Fewer(), "120 rows to train on in the first pass and 90 in a later one")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "match"),
+    [
+        (lambda X, y: (np.where(X == X[5, 1], np.inf, X), y), "infinity"),
+        (lambda X, y: (X, np.where(y == y[5], np.nan, y)), "Input y contains NaN"),
+        (lambda X, y: (X[:, :4], y), "4 features"),
+        (lambda X, y: (X, y[1:]), r"have \[30, 29\] rows"),
+        (lambda X, y: (X, y, -np.ones(30)), "[Nn]egative"),
+        (lambda X, y: (X, np.column_stack([y, y])), "2 outputs"),
+    ],
+)
+def test_errors_of_later_passes_have_the_number_of_the_chunk(regression, spoil, match):
+    class Spoiled:
+        passes = 0
+
+        def __iter__(self):
+            self.passes += 1
+            for i, chunk in enumerate(cut(30, *regression)):
+                yield spoil(*chunk) if (self.passes, i) == (4, 2) else chunk
+
+    refuses(Spoiled(), f"Chunk 2, counted from 0.*{match}")
 
 
 def test_an_error_leaves_the_estimator_as_it_was(regression):

@@ -9,6 +9,7 @@ import zarr
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NETWORKS, SIMPLE
 from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold, cross_val_score
 
 from sknet import NNClassifier, NNRegressor, _batching
 from sknet.data import row_blocks
@@ -120,6 +121,15 @@ def test_partial_fit_and_warm_start(table, storage):
     for network, rows in ((first, X), (second, storage(X))):
         network.set_params(warm_start=True).fit(rows, y)
     assert_array_equal(first._params, second._params)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_cross_validation(table, storage, shuffle):
+    X, y = table
+    folds = KFold(3, shuffle=shuffle, random_state=0 if shuffle else None)
+    network = NNRegressor((8,), max_iter=2, **STEADY, **SIMPLE)
+    expected = cross_val_score(network, X, y, cv=folds)
+    assert_array_equal(cross_val_score(network, RowBlocks(storage(X)), y, cv=folds), expected)
 
 
 # In windows.

@@ -10,14 +10,14 @@ from sknet.data.tables import is_frame
 
 
 def as_chunk(parts):
-    """Return (X, y) or (X, y, sample_weight) as a ``Batch``.
+    """Return (X, y) or (X, y, sample_weight) as a ``Batch``, without rows of zero weight.
 
     Raises
     ------
     TypeError
         If it is neither.
     ValueError
-        If the lengths differ, or there are no rows.
+        If the lengths differ.
     """
     if not isinstance(parts, tuple | list) or len(parts) not in (2, 3):
         raise TypeError(
@@ -25,13 +25,37 @@ def as_chunk(parts):
             f"{f' of {len(parts)}' if isinstance(parts, tuple | list) else ''}."
         )
     chunk = Batch(*(part if hasattr(part, "shape") else np.asarray(part) for part in parts))
+    if chunk.sample_weight is not None:
+        chunk = chunk._replace(sample_weight=np.asarray(chunk.sample_weight, np.float64))
     lengths = [part.shape[0] for part in chunk if part is not None]
-    if min(lengths) == 0 or len(set(lengths)) > 1:
+    if len(set(lengths)) > 1:
         raise ValueError(
             f"The parts of a chunk, X, y and sample_weight, have {lengths} rows; they must "
-            "have as many each, and at least one."
+            "have as many each."
         )
-    return chunk
+    weight = chunk.sample_weight
+    if weight is None or weight.ndim > 1 or weight.all():
+        return chunk
+    return take(chunk, np.flatnonzero(weight))
+
+
+def checked(chunks, check):
+    """Yield ``check(chunk)`` for each chunk that has rows, as ``as_chunk`` makes it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Those of ``as_chunk`` and ``check``, with the number of the chunk.
+    """
+    for i, parts in enumerate(chunks):
+        try:
+            chunk = as_chunk(parts)
+            result = check(chunk) if n_rows(chunk) else None
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"Chunk {i}, counted from 0: {error}") from error
+        if n_rows(chunk):
+            yield result
 
 
 def n_rows(chunk):

@@ -11,6 +11,10 @@ from sknet.data.counts import check_count
 MOST_LEVELS = 100_000
 #: Rows from which it is told whether the columns of a CSV hold numbers or text.
 HEAD_ROWS = 10_000
+#: Arguments of ``pandas.read_csv`` that are set here.
+RESERVED_OPTIONS = {
+    "chunksize", "dtype", "filepath_or_buffer", "index_col", "iterator", "nrows", "usecols",
+}  # fmt: skip
 
 
 class FileChunks:
@@ -29,6 +33,14 @@ class FileChunks:
         self.columns = others if columns is None else list(columns)
         self._check_columns(extra)
         self._learn_dtypes(dict(dtype or {}))
+
+    def __repr__(self):
+        paths = [str(path) for path in self.paths]
+        return (
+            f"read_chunks({paths if len(paths) > 1 else paths[0]!r}, target={self.target!r}, "
+            f"sample_weight={self.sample_weight!r}, columns={self.columns}, "
+            f"chunk_size={self.chunk_size})"
+        )
 
     def _check_columns(self, extra):
         """Raise if a file lacks a column, or a column is both feature and target."""
@@ -53,6 +65,13 @@ class FileChunks:
         strange = [name for name in given if name not in known]
         if strange:
             raise ValueError(f"dtype names {strange}, which are not among {known}.")
+        numeric = {name: dtype for name, dtype in given.items() if not _means_category(dtype)}
+        if numeric:
+            raise ValueError(
+                f"dtype has {numeric}, but it only tells which columns are categories, by "
+                "'category' or pandas.CategoricalDtype. Numbers are read as float64; leave "
+                f"out {list(numeric)}, and choose the network's precision by its own dtype."
+            )
         head = self._files[0].head(known)
         self._integer_target = head[self.target].dtype.kind in "iub"
         of_text = [n for n in known if _is_text(head[n]) or _means_category(given.get(n))]
@@ -144,6 +163,12 @@ class CSVFile:
 
     def __init__(self, path, options):
         self.path = path
+        reserved = sorted(RESERVED_OPTIONS.intersection(options))
+        if reserved:
+            raise ValueError(
+                f"read_options has {reserved}, which read_chunks sets by itself: all rows are "
+                "read, and path, columns, dtype and chunk_size of read_chunks say the rest."
+            )
         self._options = {"index_col": False, **options}
         try:
             # The first row as well: a header alone is no table.
@@ -206,6 +231,11 @@ def _as_paths(paths):
     if not several:
         raise ValueError("No path is given.")
     for path in several:
+        if Path(path).is_dir():
+            raise FileNotFoundError(
+                f"{path} is a folder, not a file. Give the files in it, for example "
+                f'sorted(Path({str(path)!r}).glob("*.parquet")).'
+            )
         if not Path(path).is_file():
             raise FileNotFoundError(f"{path} is not a file.")
     return [Path(path) for path in several]

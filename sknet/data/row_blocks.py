@@ -47,7 +47,7 @@ class RowBlocks:
     Raises
     ------
     TypeError
-        If ``source`` lacks what is asked of it.
+        If ``source`` lacks what is asked of it, or is a sparse matrix.
     ValueError
         If it has no two dimensions, no rows or no columns, if it does not hold numbers, or if
         the sizes are no positive integers.
@@ -85,20 +85,51 @@ class RowBlocks:
         table._reader = reader
         return table
 
+    def __repr__(self):
+        return (
+            f"RowBlocks(shape={self.shape}, dtype={self.dtype}, block_rows={self.block_rows}, "
+            f"window_rows={self.window_rows})"
+        )
+
+    def __array__(self, dtype=None, copy=None):
+        """Return all rows, read into memory."""
+        if copy is False:
+            raise ValueError("RowBlocks are read into a new array: copy=False is impossible.")
+        return np.asarray(self[:], dtype)
+
     def __getitem__(self, rows):
-        """Return chosen rows as an array, given a slice, a mask or indices in any order."""
-        if isinstance(rows, slice):
-            positions = np.arange(*rows.indices(self.shape[0]))
-        else:
-            positions = np.asarray(rows)
-            if positions.dtype == bool:
-                positions = np.flatnonzero(positions)
+        """Return chosen rows as an array does, given a slice, a mask, indices, or one index."""
+        if isinstance(rows, tuple):
+            rows = _without_columns(rows)
+        positions = self._positions(rows)
+        if positions.ndim == 0:
+            return self._take(positions[np.newaxis])[0]
         if (positions[1:] >= positions[:-1]).all():
             return self._take(positions)
         order = np.argsort(positions, kind="stable")
         out = np.empty((positions.size, self.shape[1]), self.dtype)
         out[order] = self._take(positions[order])
         return out
+
+    def _positions(self, rows):
+        """Return the positions from 0 on that are chosen by a slice, a mask or indices."""
+        n_rows = self.shape[0]
+        if isinstance(rows, slice):
+            return np.arange(*rows.indices(n_rows))
+        rows = np.asarray(rows)
+        if rows.size == 0:
+            rows = rows.astype(int)
+        if rows.dtype == bool and rows.shape == (n_rows,):
+            return np.flatnonzero(rows)
+        if rows.dtype.kind not in "iu" or rows.ndim > 1:
+            raise IndexError(
+                f"Rows of RowBlocks are chosen by a slice, integers, or a mask of {n_rows} "
+                f"truth values, got dtype {rows.dtype} and shape {rows.shape}."
+            )
+        if ((rows < -n_rows) | (rows >= n_rows)).any():
+            raise IndexError(f"Rows {rows.min()} to {rows.max()} are asked of {n_rows} rows.")
+        positions = rows.astype(np.intp)
+        return np.where(positions < 0, positions + n_rows, positions)
 
     def _take(self, positions):
         """Return the rows at increasing positions."""
@@ -247,12 +278,27 @@ def distinct_values(table, columns):
     return out
 
 
+def _without_columns(index):
+    """Return the rows of an index such as scikit-learn's ``X[rows, ...]``."""
+    rows, *others = index or (slice(None),)
+    if any(other is not Ellipsis and other != slice(None) for other in others):
+        raise IndexError(
+            "RowBlocks are indexed by rows only, to choose columns use X[rows][:, columns]."
+        )
+    return rows
+
+
 def _kind(source):
     return f"of type {type(source).__module__}.{type(source).__qualname__}"
 
 
 def _checked_shape(source):
     """Return the shape of a source that keeps to the protocol."""
+    if sparse.issparse(source):
+        raise TypeError(
+            "X is a sparse matrix, which is not read in blocks of rows: pass it to the "
+            "estimator itself, without RowBlocks."
+        )
     lacking = [name for name in ("shape", "dtype", "__getitem__") if not hasattr(source, name)]
     if lacking:
         raise TypeError(

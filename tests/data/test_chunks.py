@@ -154,14 +154,28 @@ def test_batches_are_augmented():
         ((np.zeros((3, 2)),), TypeError, "got tuple of 1"),
         ((np.zeros((3, 2)), np.zeros(4)), ValueError, r"have \[3, 4\] rows"),
         ((np.zeros((3, 2)), np.zeros(3), np.zeros(2)), ValueError, r"have \[3, 3, 2\] rows"),
-        ((np.zeros((0, 2)), np.zeros(0)), ValueError, r"have \[0, 0\] rows.*at least one"),
+        ((np.zeros((3, 2)), np.zeros(0)), ValueError, r"have \[3, 0\] rows"),
     ],
 )
 def test_no_chunk(parts, error, message):
     with pytest.raises(error, match=message):
         as_chunk(parts)
-    with pytest.raises(error, match=message):
-        list(shuffle_chunks([parts]))
+    good = (np.zeros((3, 2)), np.zeros(3))
+    with pytest.raises(error, match=f"Chunk 2, counted from 0.*{message}"):
+        list(shuffle_chunks([good, good, parts]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_zero_weight_are_left_out(kind):
+    first, second, third = make_chunks(kind, [4, 3, 5], weighted=True)
+    first[2][1:3] = 0
+    second[2][:] = 0
+    empty = tuple(part[:0] for part in third)
+    chunk = as_chunk(first)
+    assert row_numbers(chunk) == [1, 4]
+    assert n_rows(as_chunk(second)) == n_rows(as_chunk(empty)) == 0
+    mixed = list(shuffle_chunks([empty, first, second, third, empty], window=5))
+    assert sorted(sum(map(row_numbers, mixed), [])) == [1, 4, 8, 9, 10, 11, 12]
 
 
 @pytest.mark.parametrize("window", [0, 1.5, True])

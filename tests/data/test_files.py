@@ -156,6 +156,8 @@ def test_options_of_pandas(frame, tmp_path):
 def test_missing_and_unknown_files(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no\.csv is not a file"):
         read_chunks(tmp_path / "no.csv", target="y")
+    with pytest.raises(FileNotFoundError, match=r"is a folder.*sorted\(Path\(.*glob\("):
+        read_chunks(tmp_path, target="y")
     with pytest.raises(ValueError, match="No path"):
         read_chunks([], target="y")
     (tmp_path / "t.xlsx").write_text("a")
@@ -237,6 +239,38 @@ def test_read_options_are_for_csv(frame, tmp_path):
     path = write(frame, tmp_path / "t.parquet")
     with pytest.raises(ValueError, match="read_options are those of pandas.read_csv"):
         read(path, read_options={"sep": ";"})
+
+
+@pytest.mark.parametrize("option", sorted(files.RESERVED_OPTIONS))
+def test_read_options_that_are_set_already(frame, tmp_path, option):
+    path = write(frame, tmp_path / "t.csv")
+    match = rf"read_options has \['{option}'\].*columns, dtype and chunk_size of read_chunks"
+    with pytest.raises(ValueError, match=match):
+        read(path, read_options={option: 10, "sep": ","})
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float32", np.float32, np.dtype("int8"), float, "Int64", None]
+)
+def test_dtypes_of_numbers(path, dtype):
+    with pytest.raises(ValueError, match="dtype has {'number': .*float64; leave out .'number'"):
+        read(path, dtype={"number": dtype, "zip": "category"})
+
+
+@pytest.mark.parametrize(
+    "dtype", ["category", str, "str", object, pd.CategoricalDtype(), pd.StringDtype()]
+)
+def test_dtypes_of_categories(path, frame, dtype):
+    X, _ = next(iter(read(path, dtype={"zip": dtype})))
+    assert X["zip"].astype(object).tolist() == frame["zip"][: len(X)].tolist()
+
+
+def test_what_it_shows(frame, tmp_path):
+    paths = [write(frame, tmp_path / name) for name in ("a.csv", "b.parquet")]
+    end = "target='y', sample_weight=None, columns=['number', 'city'], chunk_size=300)"
+    one, both = (read(path, columns=["number", "city"]) for path in (paths[0], paths))
+    assert repr(one) == f"read_chunks({str(paths[0])!r}, {end}"
+    assert repr(both) == f"read_chunks({[str(path) for path in paths]}, {end}"
 
 
 @pytest.mark.parametrize(("suffix", "library"), [("csv", "pandas"), ("parquet", "pyarrow")])

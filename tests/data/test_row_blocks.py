@@ -45,6 +45,16 @@ CHOICES = {
     "shuffled": np.random.default_rng(1).permutation(N_ROWS),
     "repeated": np.array([50, 3, 3, 99, 0, 50]),
     "mask": np.arange(N_ROWS) % 4 == 1,
+    "last": [-1],
+    "negative": np.array([-1, 5, -N_ROWS, -2]),
+    "descending": np.arange(N_ROWS)[::-7],
+    "no rows": [],
+    "small integers": np.array([100, 3, -3], np.int8),
+    "unsigned": np.array([7, 3], np.uint8),
+    "one": 5,
+    "one from the end": np.int64(-3),
+    "rows and all columns": ([4, 2], slice(None)),
+    "rows and dots": (slice(90, 3, -4), ...),
 }
 
 
@@ -56,6 +66,39 @@ def test_it_gives_the_rows_that_an_array_gives(array, rows, block_rows):
     # Never across a block, and never twice.
     assert all(start // block_rows == (stop - 1) // block_rows for start, stop in source.read)
     assert len({start // block_rows for start, _ in source.read}) == len(source.read)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (N_ROWS, "Rows 103 to 103 are asked of 103"),
+        ([0, -N_ROWS - 1], "Rows -104 to 0 are asked of 103"),
+        ([True, False], r"mask of 103 truth values, got dtype bool and shape \(2,\)"),
+        ([0.5], "dtype float64"),
+        ([[0, 1]], r"shape \(1, 2\)"),
+        ((slice(None), [0, 1]), r"by rows only.*X\[rows\]\[:, columns\]"),
+    ],
+)
+def test_no_rows(array, rows, message):
+    source = Rows(array)
+    with pytest.raises(IndexError, match=message):
+        RowBlocks(source)[rows]
+    assert source.read == []
+
+
+def test_it_becomes_an_array(array):
+    table = RowBlocks(Rows(array), block_rows=10)
+    assert_array_equal(np.asarray(table), array)
+    assert np.asarray(table, dtype=np.float32).dtype == np.float32
+    assert_array_equal(np.array(list(table)), array)
+    with pytest.raises(ValueError, match="copy=False"):
+        table.__array__(copy=False)
+
+
+def test_what_it_shows(array):
+    table = RowBlocks(Rows(array), block_rows=10, window_rows=50)
+    expected = "RowBlocks(shape=(103, 3), dtype=float64, block_rows=10, window_rows=50)"
+    assert repr(table) == expected
 
 
 def test_only_the_rows_from_the_first_to_the_last_of_a_block_are_read(array):
@@ -213,6 +256,8 @@ class OneByOne(Lacking):
     [
         (Lacking(shape=(5, 3), dtype=np.dtype(float)), TypeError, "without __getitem__"),
         (Lacking(shape=(5, 3)), TypeError, "without dtype, __getitem__"),
+        (sparse.csr_array((5, 3)), TypeError, "sparse matrix.*without RowBlocks"),
+        (sparse.coo_matrix((5, 3)), TypeError, "sparse matrix.*without RowBlocks"),
         (Rows(np.zeros(5)), ValueError, r"Expected 2D X, got 1 dimension\(s\): shape \(5,\)"),
         (Rows(np.zeros((5, 2, 2))), ValueError, "Expected 2D X, got 3"),
         (Rows(np.zeros((5, 3)), shape=(np.nan, 3)), ValueError, "columns of X is unknown"),
