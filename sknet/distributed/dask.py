@@ -42,8 +42,10 @@ outer_momentum : float in [0, 1), default=0.8
     Nesterov momentum of the shared parameters from one round to the next. 0, with an
     ``outer_learning_rate`` of 1, is plain averaging.
 n_shards : int or None, default=None
-    Parts of the table that are trained on side by side, each of whole partitions; None means
-    one for each worker. The result depends on it, and not on the workers.
+    Parts of the table that are trained on side by side, each of whole partitions. None means
+    one for each worker, but no more than leave each ``local_steps`` mini-batches an epoch. The
+    result depends on it, and not on the workers. A single shard is trained on as a local
+    network is, without rounds.
 client : distributed.Client or None, default=None
     The Dask client; None means the current one.
 """.strip()

@@ -158,6 +158,29 @@ def test_as_good_as_a_local_fit(client):
     assert network.t_ == 30 * 5000
 
 
+@pytest.mark.parametrize(("cls", "local"), ESTIMATORS)
+@pytest.mark.parametrize("options", [{}, {"n_shards": 1, "outer_momentum": 0.5}], ids=str)
+def test_a_small_table_is_one_shard_and_a_local_fit(client, table, cls, local, options):
+    X, y = table
+    y = y > 0 if cls is DaskNNClassifier else y
+    settings = {"max_iter": 8, "random_state": 0}
+    network = cls(**settings, **options).fit(*chunked(X, y))
+    expected = local(**settings).fit(X, y)
+    assert network.n_shards_ == 1
+    assert_array_equal(network.to_local()._params, expected._params)
+    assert network.validation_scores_ == expected.validation_scores_
+
+
+@pytest.mark.parametrize(("batch_size", "n_shards"), [(90, 1), (40, 2), (25, 3), (10, 3)])
+def test_each_shard_has_a_round_of_full_length(client, table, batch_size, n_shards):
+    """By default; with 3000 rows, of which 10 % are held out, and three workers."""
+    settings = {**SMALL, "batch_size": batch_size, "max_iter": 1}
+    settings |= {"early_stopping": True, "validation_fraction": 0.1}
+    assert DaskNNRegressor(**settings).fit(*chunked(*table)).n_shards_ == n_shards
+    fixed = DaskNNRegressor(**settings, n_shards=2).fit(*chunked(*table))
+    assert fixed.n_shards_ == 2
+
+
 @pytest.mark.parametrize(
     "options",
     [
