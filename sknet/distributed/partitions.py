@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import dask
 import dask.array as da
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 
@@ -139,19 +140,25 @@ def predict_lazily(network, method, X, columns, dtype):
     Dask array, or Dask DataFrame or Series with the index of X
     """
     check_same_table(network, X)
-    if is_array(X):
-        return _array_of_predictions(network, method, X, columns, dtype)
+    # Once in the graph, whatever the number of partitions.
+    shared = dask.delayed(network)
+    predict = _array_of_predictions if is_array(X) else _frame_of_predictions
+    return predict(shared, method, X, columns, dtype)
+
+
+def _frame_of_predictions(shared, method, X, columns, dtype):
     empty = _empty(columns, dtype)
+    # map_partitions takes no Delayed argument in all versions.
+    predict = dask.delayed(_predict_frame)
+    parts = [predict(part, shared, method, empty, columns) for part in X.to_delayed()]
     meta = _frame(empty, columns, None)
-    return X.map_partitions(_predict_frame, network, method, empty, columns, meta=meta)
+    return dd.from_delayed(parts, meta=meta, divisions=X.divisions, verify_meta=False)
 
 
-def _array_of_predictions(network, method, X, columns, dtype):
+def _array_of_predictions(shared, method, X, columns, dtype):
     single = np.issubdtype(dtype, np.floating) and X.dtype == np.float32
     empty = _empty(columns, np.float32 if single else dtype)
     shape = {"drop_axis": 1} if columns is None else {"chunks": (X.chunks[0], len(columns))}
-    # Once in the graph, whatever the number of partitions; frames do not take it so.
-    shared = dask.delayed(network)
     rows = _whole_rows(X)
     return rows.map_blocks(_predict_block, shared, method, empty, meta=empty, **shape)
 

@@ -6,6 +6,7 @@ import signal
 import sys
 from importlib import import_module
 
+import cloudpickle
 import dask
 import dask.array as da
 import dask.dataframe as dd
@@ -416,7 +417,7 @@ def test_predictions_of_frames_keep_the_index(client, frame):
     local = network.to_local()
     for method in ("predict", "predict_proba", "decision_function"):
         lazy = getattr(network, method)(dX)
-        assert lazy.npartitions == 3
+        assert lazy.divisions == dX.divisions
         found, expected = lazy.compute(), getattr(local, method)(X)
         assert_array_equal(found.index, X.index)
         assert_array_equal(found, expected)
@@ -424,6 +425,21 @@ def test_predictions_of_frames_keep_the_index(client, frame):
         assert type(lazy._meta) is type(found)
         assert_array_equal(lazy._meta.dtypes, found.dtypes)
     assert list(network.predict_proba(dX).columns) == ["no", "yes"]
+
+
+@pytest.mark.parametrize("as_frame", [False, True], ids=["array", "frame"])
+def test_the_network_is_once_in_the_graph_of_predictions(client, table, as_frame):
+    X, y = chunked(*table, size=100)
+    network = DaskNNRegressor(**{**SHORT, "hidden_layer_sizes": (128, 128), "max_iter": 1})
+    if as_frame:
+        X, y = dd.from_dask_array(X), dd.from_dask_array(y)
+    lazy = network.fit(X, y).predict(X)
+    lazy = lazy.optimize() if as_frame else dask.optimize(lazy)[0]
+    # Each task goes to a worker by itself.
+    sizes = [len(cloudpickle.dumps(task)) for task in dict(lazy.__dask_graph__()).values()]
+    of_network = len(pickle.dumps(network.to_local()))
+    assert np.sum(np.array(sizes) > of_network / 2) == 1
+    assert lazy.compute().shape == (3000,)
 
 
 def test_predictions_need_no_client(cluster, table):
