@@ -16,7 +16,7 @@ from sknet import _validation as checks
 from sknet._auto import Table, resolve
 from sknet._building import make_loss, make_network
 from sknet.data.batches import Dataset
-from sknet.data.encoding import QUANTILE_ROWS, Survey, look_through
+from sknet.data.encoding import Survey, look_through, most_copied_rows
 from sknet.data.tables import TableReader
 from sknet.data.targets import RegressionTarget
 
@@ -50,11 +50,13 @@ class Features:
 class Description:
     """What a partition tells: its number, its rows of positive weight, its columns and its y.
 
-    ``target`` is a ``LabelCounts`` or a ``RegressionTarget``.
+    ``row_bytes`` are those of a row of X, as numbers, on average; ``target`` is a
+    ``LabelCounts`` or a ``RegressionTarget``.
     """
 
     number: int
     n_rows: int
+    row_bytes: float
     features: Features
     target: Any
 
@@ -103,7 +105,17 @@ def describe(model, number, X, y, sample_weight):
     data = read(model, number, X, y, sample_weight, reset=True)
     if data is None:
         return None
-    return Description(number, data.n_rows, _features(model, data), _target(model, data))
+    return Description(
+        number,
+        data.n_rows,
+        _n_bytes(data.X) / data.X.shape[0],
+        _features(model, data),
+        _target(model, data),
+    )
+
+
+def _n_bytes(X):
+    return X.data.nbytes + X.indices.nbytes if sparse.issparse(X) else X.nbytes
 
 
 def _features(model, data):
@@ -244,11 +256,14 @@ def sample(model, number, n_wanted, seed, X, y, sample_weight):
     return data.batch()._replace(y=None)
 
 
-def share_of_sample(n_rows, n_total):
-    """Return how many rows a partition gives, of at most ``QUANTILE_ROWS`` from all."""
-    if n_total <= QUANTILE_ROWS:
+def shares_of_sample(descriptions):
+    """Return how many rows each partition gives, so that all fit the memory of the client."""
+    n_rows = [one.n_rows for one in descriptions]
+    row_bytes = np.average([one.row_bytes for one in descriptions], weights=n_rows)
+    n_total, most = sum(n_rows), most_copied_rows(row_bytes)
+    if n_total <= most:
         return n_rows
-    return max(1, QUANTILE_ROWS * n_rows // n_total)
+    return [max(1, most * n // n_total) for n in n_rows]
 
 
 def build(model, descriptions, samples, rng):

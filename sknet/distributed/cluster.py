@@ -154,15 +154,12 @@ def _describe(cluster, model, held):
 
 def _sample(cluster, model, held, descriptions, seed):
     """Return rows of all partitions to take quantiles of."""
-    n_total = sum(one.n_rows for one in descriptions)
     shared = cluster.send(model)
-    futures = []
-    for one in descriptions:
-        n_wanted = agreement.share_of_sample(one.n_rows, n_total)
-        part = held[one.number]
-        futures.append(
-            cluster.submit(agreement.sample, shared, one.number, n_wanted, seed, *part)
-        )
+    shares = agreement.shares_of_sample(descriptions)
+    futures = [
+        cluster.submit(agreement.sample, shared, one.number, n_wanted, seed, *held[one.number])
+        for one, n_wanted in zip(descriptions, shares, strict=True)
+    ]
     return cluster.gather(futures)
 
 

@@ -22,7 +22,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import log_loss
 
 from sknet import NNClassifier, NNRegressor
-from sknet.distributed import DaskNNClassifier, DaskNNRegressor
+from sknet.data import encoding
+from sknet.distributed import DaskNNClassifier, DaskNNRegressor, agreement
 from sknet.distributed import cluster as running
 
 #: Small plain networks on all rows.
@@ -329,14 +330,22 @@ def test_the_scale_of_y_is_that_of_all_rows(client, table, loss):
     )
 
 
-def test_quantiles_come_from_a_bounded_sample(client, monkeypatch):
-    from sknet.distributed import agreement
-
+@pytest.mark.parametrize("limit", [("QUANTILE_ROWS", 4000), ("SAMPLE_BYTES", 4000 * 8)])
+def test_quantiles_come_from_a_bounded_sample(client, monkeypatch, limit):
     rng = np.random.default_rng(0)
     X = np.sort(rng.normal(size=(40_000, 1)), axis=0)
-    monkeypatch.setattr(agreement, "QUANTILE_ROWS", 4000)
+    monkeypatch.setattr(encoding, *limit)
+    sizes = []
+    build = agreement.build
+
+    def build_and_count(model, descriptions, samples, rng):
+        sizes.extend(sample.X.shape[0] for sample in samples)
+        build(model, descriptions, samples, rng)
+
+    monkeypatch.setattr(agreement, "build", build_and_count)
     network = DaskNNRegressor(**{**SHORT, "max_iter": 1, "local_steps": 1000})
     table = network.fit(*chunked(X, X[:, 0], size=5000)).to_local()._table
+    assert sizes == [500] * 8
     assert_allclose(table.center_, np.median(X), atol=0.05)
     assert_allclose(1 / table.scale_, np.subtract(*np.quantile(X, [0.75, 0.25])), rtol=0.05)
 
