@@ -189,22 +189,39 @@ def _agree_on_target(model, descriptions):
 
 def _check_same_features(first, other):
     """Raise if two partitions are not of one table."""
-    facts = [
-        ("columns", lambda one: one.names or one.n_features),
-        ("rows that are", lambda one: "sparse" if one.sparse else "dense"),
-        (
-            "categories at",
-            lambda one: [] if one.reader is None else list(one.reader.categorical_),
-        ),
-    ]
-    for what, fact in facts:
-        expected, found = fact(first.features), fact(other.features)
-        if expected != found:
-            raise ValueError(
-                f"Partitions differ: partition {first.number} has {what} {expected}, but "
-                f"partition {other.number} has {found}. All partitions must be parts of one "
-                "table."
-            )
+    ours, theirs = first.features, other.features
+    columns = [one.names or one.n_features for one in (ours, theirs)]
+    if columns[0] != columns[1]:
+        raise _difference(first, other, "the columns {}", *columns)
+    if ours.sparse != theirs.sparse:
+        kinds = ["sparse" if one.sparse else "dense" for one in (ours, theirs)]
+        raise _difference(first, other, "{} rows", *kinds)
+    categories = [_categories(one) for one in (ours, theirs)]
+    if categories[0] != categories[1]:
+        either = sorted({*categories[0], *categories[1]}, key=str)
+        raise _difference(
+            first,
+            other,
+            "the categories {}",
+            *categories,
+            remedy="A column without a value in a partition looks like numbers; name the "
+            f"categories: categorical_features={either}.",
+        )
+
+
+def _categories(features):
+    """Return the names of the columns that are categories, or else their positions."""
+    positions = [] if features.reader is None else features.reader.categorical_.tolist()
+    return [features.names[i] for i in positions] if features.names else positions
+
+
+def _difference(first, other, what, expected, found, remedy=""):
+    """Return the error that tells of a difference between partitions."""
+    return ValueError(
+        f"Partitions differ: partition {first.number} has {what.format(expected)}, but "
+        f"partition {other.number} has {what.format(found)}. All partitions must be parts of "
+        f"one table. {remedy}".rstrip()
+    )
 
 
 def _check_same_target(first, other):

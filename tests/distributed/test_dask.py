@@ -586,7 +586,7 @@ def test_columns_that_differ_between_partitions(client):
     ]
     X = dd.from_map(lambda i: frames[i], [0, 1], meta=frames[0])
     y = dd.from_pandas(pd.Series([0.0, 1.0, 2.0, 3.0]), npartitions=2)
-    with pytest.raises(ValueError, match=r"partition 1 has \['a', 'c'\]"):
+    with pytest.raises(ValueError, match=r"partition 1 has the columns \['a', 'c'\]"):
         DaskNNRegressor(**SHORT).fit(X, y)
 
 
@@ -594,12 +594,36 @@ def test_kinds_that_differ_between_partitions(client):
     frames = [pd.DataFrame({"a": ["x", "y"]}), pd.DataFrame({"a": [1.0, 2.0]})]
     X = dd.from_map(lambda i: frames[i], [0, 1], meta=frames[0])
     y = dd.from_pandas(pd.Series([0.0, 1.0, 2.0, 3.0]), npartitions=2)
-    with pytest.raises(ValueError, match="categories at"):
+    with pytest.raises(ValueError, match=r"categories \['a'\], but partition 1 .* \[\]"):
         DaskNNRegressor(**SHORT).fit(X, y)
     both = [pd.DataFrame({"a": pd.Categorical(f["a"])}) for f in frames]
     X = dd.from_map(lambda i: both[i], [0, 1], meta=both[0])
     with pytest.raises(ValueError, match="text in some partitions and numbers in others"):
         DaskNNRegressor(**SHORT).fit(X, y)
+
+
+def test_a_category_without_a_value_in_a_partition(client, frame):
+    X, y = frame
+    X["color"] = X["color"].astype(object)
+    frames = [X[:600], X[600:].assign(color=np.nan)]
+    dX = dd.from_map(lambda i: frames[i], [0, 1], meta=X[:0])
+    dy = dd.from_pandas(y, npartitions=2)
+    with pytest.raises(ValueError, match=r"categorical_features=\['color', 'maker'\]"):
+        DaskNNClassifier(**SHORT).fit(dX, dy)
+    named = DaskNNClassifier(**SHORT, categorical_features=["color", "maker"]).fit(dX, dy)
+    assert_array_equal(named.to_local()._reader.levels_[0], ["blue", "green", "red"])
+
+
+def test_rows_that_are_sparse_in_some_partitions(client, table):
+    X, y = chunked(*table, size=1500)
+    mixed = X.map_blocks(
+        lambda rows, block_info: (
+            sparse.csr_matrix(rows) if block_info[0]["chunk-location"][0] else rows
+        ),
+        dtype=float,
+    )
+    with pytest.raises(ValueError, match="partition 0 has dense rows, but partition 1 has sp"):
+        DaskNNRegressor(**SHORT).fit(mixed, y)
 
 
 def test_labels_that_differ_between_partitions(client):
