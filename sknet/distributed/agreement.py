@@ -6,6 +6,7 @@ Nothing here knows of Dask.
 """
 
 import copy
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,13 +89,20 @@ def read(model, number, X, y, sample_weight, *, reset):
     ValueError
         As ``fit`` does, with the partition's number.
     """
-    try:
+    with _naming_partition(number):
         lengths = {part.shape[0] for part in (X, y, sample_weight) if part is not None}
         if len(lengths) > 1:
             raise ValueError(f"X, y and sample_weight differ in their rows: {sorted(lengths)}.")
         if not X.shape[0] or (sample_weight is not None and not np.any(sample_weight)):
             return None
         return model._check_training_data(X, y, sample_weight, reset=reset)
+
+
+@contextmanager
+def _naming_partition(number):
+    """Let errors tell in which partition they are."""
+    try:
+        yield
     except ValueError as error:
         raise ValueError(f"Partition {number}: {error}") from error
 
@@ -105,13 +113,10 @@ def describe(model, number, X, y, sample_weight):
     data = read(model, number, X, y, sample_weight, reset=True)
     if data is None:
         return None
-    return Description(
-        number,
-        data.n_rows,
-        _n_bytes(data.X) / data.X.shape[0],
-        _features(model, data),
-        _target(model, data),
-    )
+    row_bytes = _n_bytes(data.X) / data.X.shape[0]
+    with _naming_partition(number):
+        target = _target(model, data)
+    return Description(number, data.n_rows, row_bytes, _features(model, data), target)
 
 
 def _n_bytes(X):

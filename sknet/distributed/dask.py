@@ -5,7 +5,7 @@ import inspect
 from inspect import Parameter
 
 import numpy as np
-from distributed import get_client
+from distributed import Client, get_client
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
@@ -71,7 +71,7 @@ class DaskNN(BaseEstimator):
         "outer_learning_rate": [checks.POSITIVE],
         "outer_momentum": [checks.FRACTION],
         "n_shards": [checks.POSITIVE_INT, None],
-        "client": "no_validation",
+        "client": [Client, None],
     }
 
     def __init_subclass__(cls, local=None):
@@ -164,9 +164,13 @@ class DaskNN(BaseEstimator):
     def __getattr__(self, name):
         # Fitted attributes are those of the local estimator.
         fitted = vars(self).get("_fitted")
-        if fitted is None or not name.endswith("_") or name.startswith("_"):
+        if not (_is_fitted_attribute(name) and hasattr(fitted, name)):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(fitted, name)
+
+    def __dir__(self):
+        fitted = filter(_is_fitted_attribute, dir(vars(self).get("_fitted")))
+        return sorted({*super().__dir__(), *fitted})
 
     def __sklearn_clone__(self):
         # A client is a connection: it is shared, never copied.
@@ -177,6 +181,10 @@ class DaskNN(BaseEstimator):
 
     def __getstate__(self):
         return {**super().__getstate__(), "client": None}
+
+
+def _is_fitted_attribute(name):
+    return name.endswith("_") and not name.startswith("_")
 
 
 def _constructor(local):

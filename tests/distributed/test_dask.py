@@ -118,6 +118,7 @@ def test_a_clone_shares_the_client_and_a_pickle_leaves_it(client):
         ({"outer_momentum": 1.0}, "outer_momentum"),
         ({"outer_learning_rate": 0.0}, "outer_learning_rate"),
         ({"n_shards": 0}, "n_shards"),
+        ({"client": "address:8786"}, "'client' parameter .* instance of .*Client"),
         ({"alpha": -1.0}, "alpha"),
         ({"hidden_layer_sizes": (4,), "dropout": [0.1, 0.2]}, "dropout has 2 values"),
         ({"solver": "lbfgs"}, "needs all rows at once"),
@@ -206,6 +207,19 @@ def test_the_same_again(client, table, options):
         name: second.history_[name] for name in names
     }
     assert first.best_validation_score_ == max(first.validation_scores_)
+
+
+def test_attributes_are_the_local_ones(client, table):
+    network = DaskNNRegressor(**SHORT)
+    assert "coefs_" not in dir(network)
+    network.fit(*chunked(*table))
+    assert {"coefs_", "history_", "n_features_in_", "n_shards_", "fit"} <= set(dir(network))
+    for name in dir(network.to_local()):
+        if name.endswith("_") and not name.startswith("_"):
+            assert hasattr(network, name) == hasattr(network.to_local(), name)
+    for name in ("coef_", "feature_names_in_"):
+        with pytest.raises(AttributeError, match=f"'DaskNNRegressor' object .* '{name}'"):
+            getattr(network, name)
 
 
 def test_the_number_of_workers_does_not_matter(cluster, client, table):
@@ -640,6 +654,14 @@ def test_bad_values_name_their_partition(client, table):
     X[1700, 0] = np.inf
     with pytest.raises(ValueError, match="Partition 3: Input X contains infinity"):
         DaskNNRegressor(**SHORT).fit(*chunked(X, y))
+
+
+def test_y_that_the_loss_does_not_know_names_its_partition(client, table):
+    X, y = table
+    y = np.abs(y)
+    y[1700] = -1
+    with pytest.raises(ValueError, match="Partition 3: .*Poisson needs"):
+        DaskNNRegressor(**SHORT, loss="poisson").fit(*chunked(X, y))
 
 
 def test_no_client(table):
