@@ -5,7 +5,7 @@ import inspect
 from inspect import Parameter
 
 import numpy as np
-from distributed import Client, get_client
+from distributed import Client, get_client, get_worker
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
@@ -108,11 +108,13 @@ class DaskNN(BaseEstimator):
         TypeError
             If X, y or sample_weight is no Dask collection.
         ValueError
-            If there is no client, parameters or data are invalid, or partitions contradict each
-            other, before any training; or if training diverges before an epoch ended well.
+            If there is no client, ``fit`` is called in a Dask task, parameters or data are
+            invalid, or partitions contradict each other, before any training; or if training
+            diverges before an epoch ended well.
         """
         model = self._make_local()
         _check_supported(model)
+        _check_not_in_a_task()
         model._validate_params()
         parts = partitions(X, y, sample_weight)
         cluster = Cluster(self._get_client(), self.n_shards)
@@ -205,6 +207,25 @@ def _constructor(local):
 
     init.__signature__ = signature
     return init
+
+
+def _check_not_in_a_task():
+    """Raise on a worker: there ``fit`` would hold the thread that its own tasks wait for.
+
+    Raises
+    ------
+    ValueError
+        With the remedy.
+    """
+    try:
+        worker = get_worker()
+    except ValueError:
+        return
+    raise ValueError(
+        f"fit was called in a Dask task, on worker {worker.address}, whose thread the tasks of "
+        "the fit would wait for. Call it from the client. For many fits side by side, as in a "
+        "search, let each be that of a local estimator of sknet."
+    )
 
 
 def _check_supported(model):

@@ -669,6 +669,13 @@ def test_no_client(table):
         DaskNNRegressor(**SHORT).fit(*chunked(*table))
 
 
+def test_a_fit_in_a_task(client, table):
+    X, y = chunked(*table)
+    future = client.submit(lambda: DaskNNRegressor(**SHORT).fit(X, y), pure=False)
+    with pytest.raises(ValueError, match="in a Dask task.*from the client"):
+        future.result(timeout=60)
+
+
 def test_a_client_that_is_closed(cluster, table):
     with Client(cluster) as closed:
         pass
