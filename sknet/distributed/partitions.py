@@ -1,6 +1,7 @@
 """Dask's collections: their partitions, and predictions made partition by partition."""
 
 import math
+import warnings
 from typing import NamedTuple
 
 import dask
@@ -8,6 +9,7 @@ import dask.array as da
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
+from sklearn.exceptions import DataConversionWarning
 
 
 class Partitions(NamedTuple):
@@ -33,6 +35,7 @@ def partitions(X, y, sample_weight):
     """
     check_collection(X, "X")
     check_collection(y, "y")
+    y = _in_one_dimension(y)
     parts = [_parts(X), _parts(_in_chunks_of(X, y))]
     if sample_weight is not None:
         check_collection(sample_weight, "sample_weight")
@@ -74,6 +77,19 @@ def check_collection(collection, name):
         )
     if name == "X" and collection.ndim != 2:
         raise ValueError(f"X must have two dimensions, got {collection.ndim}.")
+
+
+def _in_one_dimension(y):
+    """Return the only column of y as one dimension; other y as they are."""
+    if y.ndim == 1 or y.shape[1] != 1:
+        return y
+    warnings.warn(
+        "A column-vector y was passed when a 1d array was expected. Take its column: y[:, 0] "
+        "of a Dask array, y.iloc[:, 0] of a Dask DataFrame.",
+        DataConversionWarning,
+        stacklevel=5,
+    )
+    return y[:, 0] if is_array(y) else y.iloc[:, 0]
 
 
 def _in_chunks_of(X, other):

@@ -18,13 +18,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from plain import PLAIN
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.metrics import log_loss
 
 from sknet import NNClassifier, NNRegressor
 from sknet.data import encoding
 from sknet.distributed import DaskNNClassifier, DaskNNRegressor, agreement
 from sknet.distributed import cluster as running
+from sknet.distributed.partitions import partitions
 
 #: Small plain networks on all rows.
 SMALL = {
@@ -519,6 +520,22 @@ def test_prediction_of_other_columns(client, frame):
 
 
 # Odd and bad input.
+
+
+@pytest.mark.parametrize("as_frame", [False, True], ids=["array", "frame"])
+def test_y_of_one_column(client, table, as_frame):
+    X, y = chunked(*table)
+    expected = DaskNNRegressor(**SHORT).fit(X, y)
+    column = chunked(table[1][:, np.newaxis])[0]
+    column = dd.from_dask_array(column, columns=["y"]) if as_frame else column
+    with pytest.warns(DataConversionWarning, match="column-vector") as caught:
+        network = DaskNNRegressor(**SHORT).fit(X, column)
+    assert [one.filename for one in caught] == [__file__]
+    # What the workers get would not make them warn.
+    with pytest.warns(DataConversionWarning):
+        parts = partitions(X, column, None).parts
+    assert {part[1].compute().ndim for part in parts} == {1}
+    assert_array_equal(network.coefs_[0], expected.coefs_[0])
 
 
 def test_unknown_chunk_sizes(client, table):
