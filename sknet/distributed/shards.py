@@ -11,7 +11,7 @@ from scipy import sparse
 
 from sknet._batching import mini_batches, validation_blocks
 from sknet._building import make_optimizer_and_penalty, make_update_rule
-from sknet._fitting import fit_network, split_off_validation
+from sknet._fitting import fit_batches, split_off_validation
 from sknet.data.batches import Dataset
 from sknet.data.splitting import split_rows
 from sknet.distributed.agreement import read
@@ -88,7 +88,8 @@ def train_alone(model, run, partitions):
     # If this is made again, it must find both as they were.
     model, run = copy.deepcopy((model, run))
     data, held_out = split_off_validation(model, _read_all(model, partitions), run)
-    return fit_network(model, data, (held_out, None), run)
+    batches = mini_batches(model, data, run.streams, encoded_bytes=math.inf)
+    return fit_batches(model, batches, (held_out, None), run)
 
 
 def _read_all(model, partitions):
