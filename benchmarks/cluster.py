@@ -98,7 +98,8 @@ def round_overhead():
         tiny = {**SETTINGS, "hidden_layer_sizes": (2,), "max_iter": 4}
         times, n_rounds = [], []
         for local_steps in (1000, 1):
-            network = DaskNNRegressor(**tiny, local_steps=local_steps).fit(X, y)
+            network = DaskNNRegressor(**tiny, n_shards=2, local_steps=local_steps)
+            network.fit(X, y)
             times.append(statistics.median(network.history_["seconds"]))
             n_rounds.append(-(-100 // local_steps))
     return (times[1] - times[0]) / (n_rounds[1] - n_rounds[0])

@@ -11,7 +11,8 @@ from sknet.data.row_blocks import RowBlocks
 
 #: Rows from which quantiles are estimated; of larger tables, this many drawn at random.
 QUANTILE_ROWS = 100_000
-#: Most bytes of these rows where they are copied, from a table that is read in blocks.
+#: Most bytes of these rows where they are copied, from a table that is read in blocks or lies
+#: on a cluster.
 SAMPLE_BYTES = 2**27
 #: Elements of the table that are looked at at a time, which bounds the memory of ``fit``.
 BLOCK_ELEMENTS = 2**19
@@ -345,12 +346,16 @@ def _row_blocks(data):
         yield start, data.batch(slice(start, start + step)).X
 
 
+def most_copied_rows(row_bytes):
+    """Return how many rows of so many bytes to copy at the most, to estimate quantiles from."""
+    return min(QUANTILE_ROWS, max(1, int(SAMPLE_BYTES / max(1, row_bytes))))
+
+
 def _sample(data, rng):
     """Return the increasing numbers of the rows to estimate quantiles from."""
     most = QUANTILE_ROWS
     if isinstance(data.X, RowBlocks):
-        row_bytes = max(1, data.X.shape[1]) * data.X.dtype.itemsize
-        most = min(most, max(1, SAMPLE_BYTES // row_bytes))
+        most = most_copied_rows(data.X.shape[1] * data.X.dtype.itemsize)
     if data.n_rows <= most:
         return np.arange(data.n_rows)
     return np.sort(rng.choice(data.n_rows, most, replace=False))

@@ -6,6 +6,7 @@ Nothing here knows of Dask.
 """
 
 import copy
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from sknet import _validation as checks
 from sknet._auto import Table, resolve
 from sknet._building import make_loss, make_network
 from sknet.data.batches import Dataset
-from sknet.data.encoding import QUANTILE_ROWS, Survey, look_through
+from sknet.data.encoding import Survey, look_through, most_copied_rows
 from sknet.data.tables import TableReader
 from sknet.data.targets import RegressionTarget
 
@@ -50,11 +51,13 @@ class Features:
 class Description:
     """What a partition tells: its number, its rows of positive weight, its columns and its y.
 
-    ``target`` is a ``LabelCounts`` or a ``RegressionTarget``.
+    ``row_bytes`` are those of a row of X, as numbers, on average; ``target`` is a
+    ``LabelCounts`` or a ``RegressionTarget``.
     """
 
     number: int
     n_rows: int
+    row_bytes: float
     features: Features
     target: Any
 
@@ -86,13 +89,20 @@ def read(model, number, X, y, sample_weight, *, reset):
     ValueError
         As ``fit`` does, with the partition's number.
     """
-    try:
+    with _naming_partition(number):
         lengths = {part.shape[0] for part in (X, y, sample_weight) if part is not None}
         if len(lengths) > 1:
             raise ValueError(f"X, y and sample_weight differ in their rows: {sorted(lengths)}.")
         if not X.shape[0] or (sample_weight is not None and not np.any(sample_weight)):
             return None
         return model._check_training_data(X, y, sample_weight, reset=reset)
+
+
+@contextmanager
+def _naming_partition(number):
+    """Let errors tell in which partition they are."""
+    try:
+        yield
     except ValueError as error:
         raise ValueError(f"Partition {number}: {error}") from error
 
@@ -103,7 +113,14 @@ def describe(model, number, X, y, sample_weight):
     data = read(model, number, X, y, sample_weight, reset=True)
     if data is None:
         return None
-    return Description(number, data.n_rows, _features(model, data), _target(model, data))
+    row_bytes = _n_bytes(data.X) / data.X.shape[0]
+    with _naming_partition(number):
+        target = _target(model, data)
+    return Description(number, data.n_rows, row_bytes, _features(model, data), target)
+
+
+def _n_bytes(X):
+    return X.data.nbytes + X.indices.nbytes if sparse.issparse(X) else X.nbytes
 
 
 def _features(model, data):
@@ -177,22 +194,39 @@ def _agree_on_target(model, descriptions):
 
 def _check_same_features(first, other):
     """Raise if two partitions are not of one table."""
-    facts = [
-        ("columns", lambda one: one.names or one.n_features),
-        ("rows that are", lambda one: "sparse" if one.sparse else "dense"),
-        (
-            "categories at",
-            lambda one: [] if one.reader is None else list(one.reader.categorical_),
-        ),
-    ]
-    for what, fact in facts:
-        expected, found = fact(first.features), fact(other.features)
-        if expected != found:
-            raise ValueError(
-                f"Partitions differ: partition {first.number} has {what} {expected}, but "
-                f"partition {other.number} has {found}. All partitions must be parts of one "
-                "table."
-            )
+    ours, theirs = first.features, other.features
+    columns = [one.names or one.n_features for one in (ours, theirs)]
+    if columns[0] != columns[1]:
+        raise _difference(first, other, "the columns {}", *columns)
+    if ours.sparse != theirs.sparse:
+        kinds = ["sparse" if one.sparse else "dense" for one in (ours, theirs)]
+        raise _difference(first, other, "{} rows", *kinds)
+    categories = [_categories(one) for one in (ours, theirs)]
+    if categories[0] != categories[1]:
+        either = sorted({*categories[0], *categories[1]}, key=str)
+        raise _difference(
+            first,
+            other,
+            "the categories {}",
+            *categories,
+            remedy="A column without a value in a partition looks like numbers; name the "
+            f"categories: categorical_features={either}.",
+        )
+
+
+def _categories(features):
+    """Return the names of the columns that are categories, or else their positions."""
+    positions = [] if features.reader is None else features.reader.categorical_.tolist()
+    return [features.names[i] for i in positions] if features.names else positions
+
+
+def _difference(first, other, what, expected, found, remedy=""):
+    """Return the error that tells of a difference between partitions."""
+    return ValueError(
+        f"Partitions differ: partition {first.number} has {what.format(expected)}, but "
+        f"partition {other.number} has {what.format(found)}. All partitions must be parts of "
+        f"one table. {remedy}".rstrip()
+    )
 
 
 def _check_same_target(first, other):
@@ -244,11 +278,14 @@ def sample(model, number, n_wanted, seed, X, y, sample_weight):
     return data.batch()._replace(y=None)
 
 
-def share_of_sample(n_rows, n_total):
-    """Return how many rows a partition gives, of at most ``QUANTILE_ROWS`` from all."""
-    if n_total <= QUANTILE_ROWS:
+def shares_of_sample(descriptions):
+    """Return how many rows each partition gives, so that all fit the memory of the client."""
+    n_rows = [one.n_rows for one in descriptions]
+    row_bytes = np.average([one.row_bytes for one in descriptions], weights=n_rows)
+    n_total, most = sum(n_rows), most_copied_rows(row_bytes)
+    if n_total <= most:
         return n_rows
-    return max(1, QUANTILE_ROWS * n_rows // n_total)
+    return [max(1, most * n // n_total) for n in n_rows]
 
 
 def build(model, descriptions, samples, rng):

@@ -4,6 +4,7 @@ All work is in tasks of pure functions, so that Dask itself makes again what is 
 worker.
 """
 
+import copy
 import math
 from collections import deque
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from sknet._fitting import Run
 from sknet._monitoring import EpochPrinter
 from sknet.distributed import agreement
 from sknet.distributed.rounds import Point, Round
-from sknet.distributed.shards import make_shard, share_out
+from sknet.distributed.shards import make_shard, most_shards, share_out, train_alone
 from sknet.nn.training import TrainingState, train_epochs, update_average, visible_params
 
 #: Rounds that are submitted before the first of them has ended.
@@ -37,7 +38,12 @@ class Cluster:
         client.wait_for_workers(1)
         self._client = client
         self._workers = sorted(client.nthreads())
-        self.n_shards = n_shards or len(self._workers)
+        self.n_shards = n_shards
+
+    @property
+    def n_workers(self):
+        """Workers there were at the start."""
+        return len(self._workers)
 
     def submit(self, function, *arguments, shard_number=None):
         """Return the future of a function's result."""
@@ -94,35 +100,42 @@ def fit_on_cluster(cluster, model, partitions, outer, local_steps):
     -------
     TrainingResult and the number of shards
     """
-    shards, n_rows = _prepare(cluster, model, partitions)
-    plan = _make_plan(cluster, model._settings, shards, local_steps)
-    result = _train(cluster, model, shards, outer, plan)
+    held = _hold(cluster, partitions)
+    descriptions = _describe(cluster, model, held)
+    run, seed = _prepare(cluster, model, held, descriptions)
+    groups = _groups(cluster, model, descriptions, local_steps)
+    parts = [[(one.number, *held[one.number]) for one in group] for group in groups]
+    if len(parts) == 1:
+        shared = cluster.send(model)
+        (result,) = cluster.gather([cluster.submit(train_alone, shared, run, parts[0])])
+    else:
+        shards = _make_shards(cluster, model, parts, seed)
+        plan = _make_plan(cluster, model._settings, shards, local_steps)
+        result = _train(cluster, model, shards, outer, plan)
     model._params = result.params
-    model._set_record(result.history, n_rows)
-    return result, len(shards)
+    model._set_record(result.history, sum(one.n_rows for one in descriptions))
+    return result, len(parts)
 
 
-def _prepare(cluster, model, partitions):
-    """Let the partitions agree; return the futures of the shards, and how many rows there are.
+def _prepare(cluster, model, held, descriptions):
+    """Let the partitions agree; return a run that has not begun, and the seed of the shards.
 
     The model gets its encoders, its network and its initial parameters.
     """
-    held = _hold(cluster, partitions)
-    descriptions = _describe(cluster, model, held)
     agreement.agree(model, descriptions)
     # Drawn after the checks, so that an error leaves a given RandomState as it was.
     run = Run.start(model.random_state)
-    seed = int(run.streams["shuffle"].integers(2**31))
+    # From a copy, so that a single shard finds the run as a local fit does.
+    seed = int(copy.deepcopy(run.streams["shuffle"]).integers(2**31))
     samples = _sample(cluster, model, held, descriptions, seed)
     agreement.build(model, descriptions, samples, run.streams["init"])
-    n_rows = sum(one.n_rows for one in descriptions)
-    return _make_shards(cluster, model, held, descriptions, seed), n_rows
+    return run, seed
 
 
 def _hold(cluster, partitions):
     """Compute the partitions, near where they will be needed."""
     parts, n_rows = partitions
-    groups = share_out(n_rows, min(cluster.n_shards, len(parts)))
+    groups = share_out(n_rows, min(cluster.n_shards or cluster.n_workers, len(parts)))
     held = [
         cluster.compute([parts[i] for i in group], number)
         for number, group in enumerate(groups)
@@ -141,30 +154,33 @@ def _describe(cluster, model, held):
 
 def _sample(cluster, model, held, descriptions, seed):
     """Return rows of all partitions to take quantiles of."""
-    n_total = sum(one.n_rows for one in descriptions)
     shared = cluster.send(model)
-    futures = []
-    for one in descriptions:
-        n_wanted = agreement.share_of_sample(one.n_rows, n_total)
-        part = held[one.number]
-        futures.append(
-            cluster.submit(agreement.sample, shared, one.number, n_wanted, seed, *part)
-        )
+    shares = agreement.shares_of_sample(descriptions)
+    futures = [
+        cluster.submit(agreement.sample, shared, one.number, n_wanted, seed, *held[one.number])
+        for one, n_wanted in zip(descriptions, shares, strict=True)
+    ]
     return cluster.gather(futures)
 
 
-def _make_shards(cluster, model, held, descriptions, seed):
-    """Return the futures of the shards."""
+def _groups(cluster, model, descriptions, local_steps):
+    """Return the descriptions of each shard's partitions."""
     n_rows = [one.n_rows for one in descriptions]
-    groups = share_out(n_rows, min(cluster.n_shards, len(n_rows)))
+    n_shards = cluster.n_shards
+    if n_shards is None:
+        most = most_shards(model._settings, sum(n_rows), local_steps)
+        n_shards = min(cluster.n_workers, most)
+    groups = share_out(n_rows, min(n_shards, len(n_rows)))
+    return [[descriptions[i] for i in group] for group in groups]
+
+
+def _make_shards(cluster, model, parts, seed):
+    """Return the futures of the shards."""
     shared = cluster.send(model)
-    shards = []
-    for number, group in enumerate(groups):
-        parts = [(one.number, *held[one.number]) for one in (descriptions[i] for i in group)]
-        shards.append(
-            cluster.submit(make_shard, shared, number, seed, parts, shard_number=number)
-        )
-    return shards
+    return [
+        cluster.submit(make_shard, shared, number, seed, group, shard_number=number)
+        for number, group in enumerate(parts)
+    ]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import inspect
 from inspect import Parameter
 
 import numpy as np
-from distributed import get_client
+from distributed import Client, get_client, get_worker
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
@@ -42,8 +42,10 @@ outer_momentum : float in [0, 1), default=0.8
     Nesterov momentum of the shared parameters from one round to the next. 0, with an
     ``outer_learning_rate`` of 1, is plain averaging.
 n_shards : int or None, default=None
-    Parts of the table that are trained on side by side, each of whole partitions; None means
-    one for each worker. The result depends on it, and not on the workers.
+    Parts of the table that are trained on side by side, each of whole partitions. None means
+    one for each worker, but no more than leave each ``local_steps`` mini-batches an epoch. The
+    result depends on it, and not on the workers. A single shard is trained on as a local
+    network is, without rounds.
 client : distributed.Client or None, default=None
     The Dask client; None means the current one.
 """.strip()
@@ -69,7 +71,7 @@ class DaskNN(BaseEstimator):
         "outer_learning_rate": [checks.POSITIVE],
         "outer_momentum": [checks.FRACTION],
         "n_shards": [checks.POSITIVE_INT, None],
-        "client": "no_validation",
+        "client": [Client, None],
     }
 
     def __init_subclass__(cls, local=None):
@@ -106,11 +108,13 @@ class DaskNN(BaseEstimator):
         TypeError
             If X, y or sample_weight is no Dask collection.
         ValueError
-            If there is no client, parameters or data are invalid, or partitions contradict each
-            other, before any training; or if training diverges before an epoch ended well.
+            If there is no client, ``fit`` is called in a Dask task, parameters or data are
+            invalid, or partitions contradict each other, before any training; or if training
+            diverges before an epoch ended well.
         """
         model = self._make_local()
         _check_supported(model)
+        _check_not_in_a_task()
         model._validate_params()
         parts = partitions(X, y, sample_weight)
         cluster = Cluster(self._get_client(), self.n_shards)
@@ -162,9 +166,13 @@ class DaskNN(BaseEstimator):
     def __getattr__(self, name):
         # Fitted attributes are those of the local estimator.
         fitted = vars(self).get("_fitted")
-        if fitted is None or not name.endswith("_") or name.startswith("_"):
+        if not (_is_fitted_attribute(name) and hasattr(fitted, name)):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(fitted, name)
+
+    def __dir__(self):
+        fitted = filter(_is_fitted_attribute, dir(vars(self).get("_fitted")))
+        return sorted({*super().__dir__(), *fitted})
 
     def __sklearn_clone__(self):
         # A client is a connection: it is shared, never copied.
@@ -175,6 +183,10 @@ class DaskNN(BaseEstimator):
 
     def __getstate__(self):
         return {**super().__getstate__(), "client": None}
+
+
+def _is_fitted_attribute(name):
+    return name.endswith("_") and not name.startswith("_")
 
 
 def _constructor(local):
@@ -195,6 +207,25 @@ def _constructor(local):
 
     init.__signature__ = signature
     return init
+
+
+def _check_not_in_a_task():
+    """Raise on a worker: there ``fit`` would hold the thread that its own tasks wait for.
+
+    Raises
+    ------
+    ValueError
+        With the remedy.
+    """
+    try:
+        worker = get_worker()
+    except ValueError:
+        return
+    raise ValueError(
+        f"fit was called in a Dask task, on worker {worker.address}, whose thread the tasks of "
+        "the fit would wait for. Call it from the client. For many fits side by side, as in a "
+        "search, let each be that of a local estimator of sknet."
+    )
 
 
 def _check_supported(model):

@@ -1,12 +1,15 @@
 """Dask's collections: their partitions, and predictions made partition by partition."""
 
 import math
+import warnings
 from typing import NamedTuple
 
 import dask
 import dask.array as da
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
+from sklearn.exceptions import DataConversionWarning
 
 
 class Partitions(NamedTuple):
@@ -32,6 +35,7 @@ def partitions(X, y, sample_weight):
     """
     check_collection(X, "X")
     check_collection(y, "y")
+    y = _in_one_dimension(y)
     parts = [_parts(X), _parts(_in_chunks_of(X, y))]
     if sample_weight is not None:
         check_collection(sample_weight, "sample_weight")
@@ -73,6 +77,19 @@ def check_collection(collection, name):
         )
     if name == "X" and collection.ndim != 2:
         raise ValueError(f"X must have two dimensions, got {collection.ndim}.")
+
+
+def _in_one_dimension(y):
+    """Return the only column of y as one dimension; other y as they are."""
+    if y.ndim == 1 or y.shape[1] != 1:
+        return y
+    warnings.warn(
+        "A column-vector y was passed when a 1d array was expected. Take its column: y[:, 0] "
+        "of a Dask array, y.iloc[:, 0] of a Dask DataFrame.",
+        DataConversionWarning,
+        stacklevel=5,
+    )
+    return y[:, 0] if is_array(y) else y.iloc[:, 0]
 
 
 def _in_chunks_of(X, other):
@@ -139,19 +156,25 @@ def predict_lazily(network, method, X, columns, dtype):
     Dask array, or Dask DataFrame or Series with the index of X
     """
     check_same_table(network, X)
-    if is_array(X):
-        return _array_of_predictions(network, method, X, columns, dtype)
+    # Once in the graph, whatever the number of partitions.
+    shared = dask.delayed(network)
+    predict = _array_of_predictions if is_array(X) else _frame_of_predictions
+    return predict(shared, method, X, columns, dtype)
+
+
+def _frame_of_predictions(shared, method, X, columns, dtype):
     empty = _empty(columns, dtype)
+    # map_partitions takes no Delayed argument in all versions.
+    predict = dask.delayed(_predict_frame)
+    parts = [predict(part, shared, method, empty, columns) for part in X.to_delayed()]
     meta = _frame(empty, columns, None)
-    return X.map_partitions(_predict_frame, network, method, empty, columns, meta=meta)
+    return dd.from_delayed(parts, meta=meta, divisions=X.divisions, verify_meta=False)
 
 
-def _array_of_predictions(network, method, X, columns, dtype):
+def _array_of_predictions(shared, method, X, columns, dtype):
     single = np.issubdtype(dtype, np.floating) and X.dtype == np.float32
     empty = _empty(columns, np.float32 if single else dtype)
     shape = {"drop_axis": 1} if columns is None else {"chunks": (X.chunks[0], len(columns))}
-    # Once in the graph, whatever the number of partitions; frames do not take it so.
-    shared = dask.delayed(network)
     rows = _whole_rows(X)
     return rows.map_blocks(_predict_block, shared, method, empty, meta=empty, **shape)
 

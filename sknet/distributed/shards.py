@@ -3,6 +3,7 @@
 Nothing here knows of Dask.
 """
 
+import copy
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import sparse
 
 from sknet._batching import mini_batches, validation_blocks
 from sknet._building import make_optimizer_and_penalty, make_update_rule
+from sknet._fitting import fit_batches, split_off_validation
 from sknet.data.batches import Dataset
 from sknet.data.splitting import split_rows
 from sknet.distributed.agreement import read
@@ -33,6 +35,16 @@ def share_out(sizes, n_shards):
     return [list(part) for part in np.split(np.arange(len(sizes)), cuts)]
 
 
+def most_shards(settings, n_rows, local_steps):
+    """Return how many shards can take ``local_steps`` full mini-batches an epoch, at least 1.
+
+    In shorter rounds the inner optimizer, which begins anew in each, learns too little.
+    """
+    held_out = settings.validation_fraction if settings.early_stopping else 0
+    n_batches = n_rows * (1 - held_out) / settings.batch_size
+    return max(1, int(n_batches / local_steps))
+
+
 def make_shard(model, number, seed, partitions):
     """Return a shard of the given partitions.
 
@@ -46,8 +58,7 @@ def make_shard(model, number, seed, partitions):
         That of the fit.
     partitions : list of (number, X, y, sample_weight)
     """
-    data = _stack([read(model, *part, reset=False) for part in partitions])
-    data = model._weighted(data, data)
+    data = _read_all(model, partitions)
     data, held_out = _hold_out(model, data, (seed, number))
     optimizer, penalty = make_optimizer_and_penalty(model._settings)
     no_streams = {"shuffle": None, "augmentation": None}
@@ -61,6 +72,30 @@ def make_shard(model, number, seed, partitions):
         weight=_sum_of_weights(data),
         validation_weight=_sum_of_weights(held_out) if held_out else 0.0,
     )
+
+
+def train_alone(model, run, partitions):
+    """Return the result of training on all partitions in one place, as a local fit does.
+
+    Parameters
+    ----------
+    model : NNClassifier or NNRegressor
+        As for ``make_shard``.
+    run : Run
+        One that has not begun.
+    partitions : list of (number, X, y, sample_weight)
+    """
+    # If this is made again, it must find both as they were.
+    model, run = copy.deepcopy((model, run))
+    data, held_out = split_off_validation(model, _read_all(model, partitions), run)
+    batches = mini_batches(model, data, run.streams, encoded_bytes=math.inf)
+    return fit_batches(model, batches, (held_out, None), run)
+
+
+def _read_all(model, partitions):
+    """Return the rows of all partitions, with the weights that they shall have."""
+    data = _stack([read(model, *part, reset=False) for part in partitions])
+    return model._weighted(data, data)
 
 
 def _stack(parts):

@@ -6,6 +6,7 @@ import signal
 import sys
 from importlib import import_module
 
+import cloudpickle
 import dask
 import dask.array as da
 import dask.dataframe as dd
@@ -17,12 +18,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from plain import PLAIN
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.metrics import log_loss
 
 from sknet import NNClassifier, NNRegressor
-from sknet.distributed import DaskNNClassifier, DaskNNRegressor
+from sknet.data import encoding
+from sknet.distributed import DaskNNClassifier, DaskNNRegressor, agreement
 from sknet.distributed import cluster as running
+from sknet.distributed.partitions import partitions
 
 #: Small plain networks on all rows.
 SMALL = {
@@ -116,6 +119,7 @@ def test_a_clone_shares_the_client_and_a_pickle_leaves_it(client):
         ({"outer_momentum": 1.0}, "outer_momentum"),
         ({"outer_learning_rate": 0.0}, "outer_learning_rate"),
         ({"n_shards": 0}, "n_shards"),
+        ({"client": "address:8786"}, "'client' parameter .* instance of .*Client"),
         ({"alpha": -1.0}, "alpha"),
         ({"hidden_layer_sizes": (4,), "dropout": [0.1, 0.2]}, "dropout has 2 values"),
         ({"solver": "lbfgs"}, "needs all rows at once"),
@@ -158,6 +162,29 @@ def test_as_good_as_a_local_fit(client):
     assert network.t_ == 30 * 5000
 
 
+@pytest.mark.parametrize(("cls", "local"), ESTIMATORS)
+@pytest.mark.parametrize("options", [{}, {"n_shards": 1, "outer_momentum": 0.5}], ids=str)
+def test_a_small_table_is_one_shard_and_a_local_fit(client, table, cls, local, options):
+    X, y = table
+    y = y > 0 if cls is DaskNNClassifier else y
+    settings = {"max_iter": 8, "random_state": 0}
+    network = cls(**settings, **options).fit(*chunked(X, y))
+    expected = local(**settings).fit(X, y)
+    assert network.n_shards_ == 1
+    assert_array_equal(network.to_local()._params, expected._params)
+    assert network.validation_scores_ == expected.validation_scores_
+
+
+@pytest.mark.parametrize(("batch_size", "n_shards"), [(90, 1), (40, 2), (25, 3), (10, 3)])
+def test_each_shard_has_a_round_of_full_length(client, table, batch_size, n_shards):
+    """By default; with 3000 rows, of which 10 % are held out, and three workers."""
+    settings = {**SMALL, "batch_size": batch_size, "max_iter": 1}
+    settings |= {"early_stopping": True, "validation_fraction": 0.1}
+    assert DaskNNRegressor(**settings).fit(*chunked(*table)).n_shards_ == n_shards
+    fixed = DaskNNRegressor(**settings, n_shards=2).fit(*chunked(*table))
+    assert fixed.n_shards_ == 2
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -181,6 +208,19 @@ def test_the_same_again(client, table, options):
         name: second.history_[name] for name in names
     }
     assert first.best_validation_score_ == max(first.validation_scores_)
+
+
+def test_attributes_are_the_local_ones(client, table):
+    network = DaskNNRegressor(**SHORT)
+    assert "coefs_" not in dir(network)
+    network.fit(*chunked(*table))
+    assert {"coefs_", "history_", "n_features_in_", "n_shards_", "fit"} <= set(dir(network))
+    for name in dir(network.to_local()):
+        if name.endswith("_") and not name.startswith("_"):
+            assert hasattr(network, name) == hasattr(network.to_local(), name)
+    for name in ("coef_", "feature_names_in_"):
+        with pytest.raises(AttributeError, match=f"'DaskNNRegressor' object .* '{name}'"):
+            getattr(network, name)
 
 
 def test_the_number_of_workers_does_not_matter(cluster, client, table):
@@ -305,14 +345,22 @@ def test_the_scale_of_y_is_that_of_all_rows(client, table, loss):
     )
 
 
-def test_quantiles_come_from_a_bounded_sample(client, monkeypatch):
-    from sknet.distributed import agreement
-
+@pytest.mark.parametrize("limit", [("QUANTILE_ROWS", 4000), ("SAMPLE_BYTES", 4000 * 8)])
+def test_quantiles_come_from_a_bounded_sample(client, monkeypatch, limit):
     rng = np.random.default_rng(0)
     X = np.sort(rng.normal(size=(40_000, 1)), axis=0)
-    monkeypatch.setattr(agreement, "QUANTILE_ROWS", 4000)
+    monkeypatch.setattr(encoding, *limit)
+    sizes = []
+    build = agreement.build
+
+    def build_and_count(model, descriptions, samples, rng):
+        sizes.extend(sample.X.shape[0] for sample in samples)
+        build(model, descriptions, samples, rng)
+
+    monkeypatch.setattr(agreement, "build", build_and_count)
     network = DaskNNRegressor(**{**SHORT, "max_iter": 1, "local_steps": 1000})
     table = network.fit(*chunked(X, X[:, 0], size=5000)).to_local()._table
+    assert sizes == [500] * 8
     assert_allclose(table.center_, np.median(X), atol=0.05)
     assert_allclose(1 / table.scale_, np.subtract(*np.quantile(X, [0.75, 0.25])), rtol=0.05)
 
@@ -393,7 +441,7 @@ def test_predictions_of_frames_keep_the_index(client, frame):
     local = network.to_local()
     for method in ("predict", "predict_proba", "decision_function"):
         lazy = getattr(network, method)(dX)
-        assert lazy.npartitions == 3
+        assert lazy.divisions == dX.divisions
         found, expected = lazy.compute(), getattr(local, method)(X)
         assert_array_equal(found.index, X.index)
         assert_array_equal(found, expected)
@@ -401,6 +449,21 @@ def test_predictions_of_frames_keep_the_index(client, frame):
         assert type(lazy._meta) is type(found)
         assert_array_equal(lazy._meta.dtypes, found.dtypes)
     assert list(network.predict_proba(dX).columns) == ["no", "yes"]
+
+
+@pytest.mark.parametrize("as_frame", [False, True], ids=["array", "frame"])
+def test_the_network_is_once_in_the_graph_of_predictions(client, table, as_frame):
+    X, y = chunked(*table, size=100)
+    network = DaskNNRegressor(**{**SHORT, "hidden_layer_sizes": (128, 128), "max_iter": 1})
+    if as_frame:
+        X, y = dd.from_dask_array(X), dd.from_dask_array(y)
+    lazy = network.fit(X, y).predict(X)
+    lazy = lazy.optimize() if as_frame else dask.optimize(lazy)[0]
+    # Each task goes to a worker by itself.
+    sizes = [len(cloudpickle.dumps(task)) for task in dict(lazy.__dask_graph__()).values()]
+    of_network = len(pickle.dumps(network.to_local()))
+    assert np.sum(np.array(sizes) > of_network / 2) == 1
+    assert lazy.compute().shape == (3000,)
 
 
 def test_predictions_need_no_client(cluster, table):
@@ -457,6 +520,22 @@ def test_prediction_of_other_columns(client, frame):
 
 
 # Odd and bad input.
+
+
+@pytest.mark.parametrize("as_frame", [False, True], ids=["array", "frame"])
+def test_y_of_one_column(client, table, as_frame):
+    X, y = chunked(*table)
+    expected = DaskNNRegressor(**SHORT).fit(X, y)
+    column = chunked(table[1][:, np.newaxis])[0]
+    column = dd.from_dask_array(column, columns=["y"]) if as_frame else column
+    with pytest.warns(DataConversionWarning, match="column-vector") as caught:
+        network = DaskNNRegressor(**SHORT).fit(X, column)
+    assert [one.filename for one in caught] == [__file__]
+    # What the workers get would not make them warn.
+    with pytest.warns(DataConversionWarning):
+        parts = partitions(X, column, None).parts
+    assert {part[1].compute().ndim for part in parts} == {1}
+    assert_array_equal(network.coefs_[0], expected.coefs_[0])
 
 
 def test_unknown_chunk_sizes(client, table):
@@ -538,7 +617,7 @@ def test_columns_that_differ_between_partitions(client):
     ]
     X = dd.from_map(lambda i: frames[i], [0, 1], meta=frames[0])
     y = dd.from_pandas(pd.Series([0.0, 1.0, 2.0, 3.0]), npartitions=2)
-    with pytest.raises(ValueError, match=r"partition 1 has \['a', 'c'\]"):
+    with pytest.raises(ValueError, match=r"partition 1 has the columns \['a', 'c'\]"):
         DaskNNRegressor(**SHORT).fit(X, y)
 
 
@@ -546,12 +625,36 @@ def test_kinds_that_differ_between_partitions(client):
     frames = [pd.DataFrame({"a": ["x", "y"]}), pd.DataFrame({"a": [1.0, 2.0]})]
     X = dd.from_map(lambda i: frames[i], [0, 1], meta=frames[0])
     y = dd.from_pandas(pd.Series([0.0, 1.0, 2.0, 3.0]), npartitions=2)
-    with pytest.raises(ValueError, match="categories at"):
+    with pytest.raises(ValueError, match=r"categories \['a'\], but partition 1 .* \[\]"):
         DaskNNRegressor(**SHORT).fit(X, y)
     both = [pd.DataFrame({"a": pd.Categorical(f["a"])}) for f in frames]
     X = dd.from_map(lambda i: both[i], [0, 1], meta=both[0])
     with pytest.raises(ValueError, match="text in some partitions and numbers in others"):
         DaskNNRegressor(**SHORT).fit(X, y)
+
+
+def test_a_category_without_a_value_in_a_partition(client, frame):
+    X, y = frame
+    X["color"] = X["color"].astype(object)
+    frames = [X[:600], X[600:].assign(color=np.nan)]
+    dX = dd.from_map(lambda i: frames[i], [0, 1], meta=X[:0])
+    dy = dd.from_pandas(y, npartitions=2)
+    with pytest.raises(ValueError, match=r"categorical_features=\['color', 'maker'\]"):
+        DaskNNClassifier(**SHORT).fit(dX, dy)
+    named = DaskNNClassifier(**SHORT, categorical_features=["color", "maker"]).fit(dX, dy)
+    assert_array_equal(named.to_local()._reader.levels_[0], ["blue", "green", "red"])
+
+
+def test_rows_that_are_sparse_in_some_partitions(client, table):
+    X, y = chunked(*table, size=1500)
+    mixed = X.map_blocks(
+        lambda rows, block_info: (
+            sparse.csr_matrix(rows) if block_info[0]["chunk-location"][0] else rows
+        ),
+        dtype=float,
+    )
+    with pytest.raises(ValueError, match="partition 0 has dense rows, but partition 1 has sp"):
+        DaskNNRegressor(**SHORT).fit(mixed, y)
 
 
 def test_labels_that_differ_between_partitions(client):
@@ -570,9 +673,24 @@ def test_bad_values_name_their_partition(client, table):
         DaskNNRegressor(**SHORT).fit(*chunked(X, y))
 
 
+def test_y_that_the_loss_does_not_know_names_its_partition(client, table):
+    X, y = table
+    y = np.abs(y)
+    y[1700] = -1
+    with pytest.raises(ValueError, match="Partition 3: .*Poisson needs"):
+        DaskNNRegressor(**SHORT, loss="poisson").fit(*chunked(X, y))
+
+
 def test_no_client(table):
     with pytest.raises(ValueError, match="no Dask client.*client = Client"):
         DaskNNRegressor(**SHORT).fit(*chunked(*table))
+
+
+def test_a_fit_in_a_task(client, table):
+    X, y = chunked(*table)
+    future = client.submit(lambda: DaskNNRegressor(**SHORT).fit(X, y), pure=False)
+    with pytest.raises(ValueError, match="in a Dask task.*from the client"):
+        future.result(timeout=60)
 
 
 def test_a_client_that_is_closed(cluster, table):
