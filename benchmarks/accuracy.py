@@ -89,11 +89,9 @@ def make_model(name, classes, seed):
     if name == "HistGradientBoosting":
         boosting = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
         return boosting(categorical_features="from_dtype", random_state=seed)
-    if name == "LightGBM":
-        from lightgbm import LGBMClassifier, LGBMRegressor
+    from lightgbm import LGBMClassifier, LGBMRegressor
 
-        return (LGBMClassifier if classes else LGBMRegressor)(random_state=seed, verbose=-1)
-    raise ValueError(f"{name!r} is no model: {[*SETTINGS, STRONGEST, REFERENCE, *PEERS]}")
+    return (LGBMClassifier if classes else LGBMRegressor)(random_state=seed, verbose=-1)
 
 
 PEERS = ["linear", "HistGradientBoosting", "LightGBM"]
@@ -229,8 +227,13 @@ def main():
         if arguments.folder
         else read_openml(arguments.openml.split(","))
     )
-    models = [REFERENCE, *arguments.models.split(",")]
+    models = list(dict.fromkeys([REFERENCE, *arguments.models.split(",")]))
+    known = [*SETTINGS, STRONGEST, REFERENCE, *PEERS]
+    if unknown := set(models).difference(known):
+        parser.error(f"no such models: {', '.join(sorted(unknown))}; there are {known}")
     results = evaluate(tables, models, arguments.splits)
+    if results.empty:
+        parser.error("there are no tables, files named *.csv*, in the folder")
     summary = summarise(results)
     print(f"\n{os.environ.get('OMP_NUM_THREADS', 'all')} threads, {arguments.splits} splits")
     print(summary.to_string(float_format=lambda value: f"{value:.3f}"))

@@ -21,14 +21,17 @@ MIN_UPDATES, MOST_EPOCHS = 2000, 300
 #: Epochs on a table of some thousand rows; rows that are visited in all on large ones, and the
 #: fewest epochs then.
 EPOCHS, ROW_VISITS, FEWEST_EPOCHS = 60, 6_000_000, 10
+#: Epochs where there are no rows to hold out, which would tell when to stop.
+EPOCHS_OF_FEW = 40
 #: Epochs where the learning rate does not fall to zero by plan, and iterations of lbfgs.
 UNPLANNED_EPOCHS = 200
 PATIENCE = 10
 DROPOUT = 0.1
 #: Shares of the rows to validate with, of few rows and of many.
 VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
-#: The penalty's strength times the number of rows; and its strength for lbfgs.
-PENALTY, LBFGS_ALPHA = 0.3, 5e-7
+#: The penalty's strength times the number of rows; its strength for few of them, of which none
+#: is held out; and for lbfgs.
+PENALTY, ALPHA_OF_FEW, LBFGS_ALPHA = 0.3, 0.03, 5e-7
 #: Columns above which embedding each number costs more than it brings.
 MOST_EMBEDDED = 50
 #: Training rows to a bin of numeric_embedding="piecewise_linear", and limits of their number.
@@ -99,12 +102,16 @@ def _batch_size(estimator, settings, data):
 
 
 def _alpha(estimator, settings, data):
-    return LBFGS_ALPHA if settings["solver"] == "lbfgs" else PENALTY / max(data.n_rows, SMALL)
+    if settings["solver"] == "lbfgs":
+        return LBFGS_ALPHA
+    return ALPHA_OF_FEW if data.n_rows < SMALL else PENALTY / data.n_rows
 
 
 def _max_iter(estimator, settings, data):
     if not _is_planned(settings):
         return UNPLANNED_EPOCHS
+    if data.n_rows < SMALL:
+        return EPOCHS_OF_FEW
     updates = math.ceil(data.n_rows / settings["batch_size"])
     enough = min(math.ceil(MIN_UPDATES / updates), MOST_EPOCHS)
     most = max(FEWEST_EPOCHS, min(EPOCHS, ROW_VISITS // data.n_rows))
@@ -129,7 +136,9 @@ def _dropout(estimator, settings, data):
 
 def _numeric_embedding(estimator, settings, data):
     _, n_columns = data.X.shape
-    if sparse.issparse(data.X) or n_columns > MOST_EMBEDDED or settings["solver"] == "lbfgs":
+    if data.n_rows < SMALL or sparse.issparse(data.X) or n_columns > MOST_EMBEDDED:
+        return None
+    if settings["solver"] == "lbfgs":
         return None
     return "piecewise_linear" if estimator._numeric_y else "periodic"
 

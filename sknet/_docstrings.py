@@ -30,9 +30,9 @@ alpha : float or "auto", default="auto"
     Strength of the penalty of the weight matrices, added to the mean loss:
     ``alpha * (l1_ratio * ||W||_1 + (1 - l1_ratio) / 2 * ||W||_2^2)``. Biases are free. It
     does not depend on the batch size: scikit-learn's alpha divided by the batch size (or,
-    for lbfgs, by n_samples) is the same penalty. "auto" is ``0.3 / max(n_samples, 100)``: a
-    small table needs more of it. For lbfgs it is 5e-7, scikit-learn's default of 1e-4 for
-    batches of 200.
+    for lbfgs, by n_samples) is the same penalty. "auto" is ``0.3 / n_samples``: a
+    small table needs more of it; 0.03 below 100 rows. For lbfgs it is 5e-7, scikit-learn's
+    default of 1e-4 for batches of 200.
 l1_ratio : float in [0, 1], default=0.0
     Share of the L1 penalty. Unlike L2 it makes weights exactly zero.
 batch_size : int or "auto", default="auto"
@@ -52,8 +52,8 @@ power_t : float, default=0.5
     Exponent of "invscaling".
 max_iter : int or "auto", default="auto"
     Epochs at the most. "auto", for a learning rate that falls to zero by plan: 60, or on
-    small tables up to 300 for 2000 updates; above 100 000 rows as many as visit 6 million
-    rows, and at least 10. Else 200.
+    small tables up to 300 for 2000 updates; 40 below 100 rows, where none are held out;
+    above 100 000 rows as many as visit 6 million rows, and at least 10. Else 200.
 shuffle : bool, default=True
     Whether each epoch visits the rows in a new random order.
 random_state : int, RandomState instance or None, default=None
@@ -126,8 +126,8 @@ numeric_embedding : {"auto", "periodic", "piecewise_linear"} or None, default="a
     features next to it, which are mixed from waves ("periodic", 3 features) or from how far
     the number reaches into each of 8 to 48 quantile bins ("piecewise_linear", 15 features; 30
     training rows to a bin at least where there are more than 8). "auto" is "periodic" for
-    classes and "piecewise_linear" for numbers, up to 50 columns of dense X; else, and for
-    lbfgs, None.
+    classes and "piecewise_linear" for numbers, from 100 rows on and up to 50 columns of
+    dense X; else, and for lbfgs, None.
 dtype : {{"auto", "float32", "float64"}}, default="auto"
     What the network computes in. "auto" is float64 for lbfgs and for fewer than 1000
     training rows of float64, else float32.

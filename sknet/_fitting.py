@@ -107,7 +107,8 @@ def split_off_validation(model, data, run):
     strata = model._strata(data.y)
     parts = split_rows(data.n_rows, model._settings.validation_fraction, strata, run.split_seed)
     if isinstance(data.X, RowBlocks):
-        parts = map(np.sort, parts)
+        for rows in parts:
+            rows.sort()  # in place: of many rows a copy would be felt
     return tuple(data.choose(rows) for rows in parts)
 
 

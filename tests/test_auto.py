@@ -27,8 +27,8 @@ def test_only_what_is_auto_is_resolved():
 @pytest.mark.parametrize(
     ("n_rows", "batch_size", "max_iter"),
     [
-        (10, 10, 300),
-        (99, 99, 300),
+        (10, 10, 40),
+        (99, 99, 40),
         (100, 32, 300),
         (1000, 40, 80),
         (5000, 200, 80),
@@ -68,6 +68,7 @@ def test_small_tables_draw_nothing_for_single_rows():
 def test_embeddings():
     assert resolved(500)["numeric_embedding"] == "periodic"
     assert resolved(500, cls=NNRegressor)["numeric_embedding"] == "piecewise_linear"
+    assert resolved(99)["numeric_embedding"] is None
     for options in ({"n_columns": 51}, {"as_sparse": True}, {"solver": "lbfgs"}):
         assert resolved(500, **options)["numeric_embedding"] is None
 
@@ -85,7 +86,7 @@ def test_few_rows_need_a_larger_share_to_validate_with():
 def test_the_penalty_falls_with_the_rows():
     assert resolved(300)["alpha"] == pytest.approx(1e-3)
     # Repeated rows are as good as weights on small tables.
-    assert resolved(15)["alpha"] == resolved(45)["alpha"] == pytest.approx(3e-3)
+    assert resolved(15)["alpha"] == resolved(45)["alpha"] == pytest.approx(0.03)
     assert resolved(300, solver="lbfgs")["alpha"] == 5e-7
 
 

@@ -1,17 +1,21 @@
 """The defaults on raw tables: no scaling, no tuning."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
 from sklearn.model_selection import (
     KFold,
     StratifiedKFold,
     cross_val_score,
     train_test_split,
 )
-from sklearn.neural_network import MLPRegressor
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -46,6 +50,24 @@ def test_a_smooth_function_is_fitted_closely():
     peer.fit(parts[0], parts[2])
     ours_score, peer_score = (one.score(parts[1], parts[3]) for one in (ours, peer))
     assert ours_score > max(0.97, peer_score)
+
+
+@pytest.mark.parametrize("n_rows", [60, 99])
+def test_few_rows_are_not_learned_by_heart(n_rows):
+    ours, theirs = [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(n_rows + 1000, 6))
+        logit = 1.5 * (X[:, 0] - X[:, 1] + 0.5 * np.sin(2 * X[:, 2]))
+        y = rng.random(len(X)) < 1 / (1 + np.exp(-logit))
+        peer = make_pipeline(StandardScaler(), MLPClassifier(random_state=0))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            peer.fit(X[:n_rows], y[:n_rows])
+        network = NNClassifier(random_state=0).fit(X[:n_rows], y[:n_rows])
+        for model, losses in ((network, ours), (peer, theirs)):
+            losses.append(log_loss(y[n_rows:], model.predict_proba(X[n_rows:])))
+    assert np.mean(ours) < np.mean(theirs)
 
 
 @pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])

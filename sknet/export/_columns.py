@@ -173,6 +173,8 @@ def _as_tensor(x, name, kind):
         return np.array(text, dtype=object).reshape(values.shape)
     dtype = kind.removeprefix("tensor(").removesuffix(")")
     dtype = np.dtype({"float": "float32", "double": "float64"}.get(dtype, dtype))
+    if dtype.kind == "f" and hasattr(x, "astype"):
+        x = x.astype(dtype)  # pandas.NA of booleans becomes NaN, as NumPy would not make it
     values = np.asarray(x, dtype=None if dtype.kind in "iub" else dtype)
     if dtype.kind in "iub" and values.dtype.kind not in "iub":
         raise ValueError(

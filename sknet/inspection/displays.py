@@ -3,6 +3,7 @@
 import numpy as np
 
 from sknet._validation import take_rows
+from sknet.data.counts import check_count
 from sknet.data.tables import is_frame
 from sknet.inspection.attributions import integrated_gradients
 from sknet.inspection.checks import check_attributions, check_history, check_network
@@ -486,6 +487,7 @@ class AttributionDisplay:
         -------
         self : AttributionDisplay
         """
+        check_count("max_features", max_features)
         ax = ax or import_pyplot().subplots(layout="constrained")[1]
         importances = self.importances
         self.order_ = np.argsort(-np.abs(importances), kind="stable")[:max_features]
