@@ -94,7 +94,7 @@ def round_overhead():
     steps, of a network whose steps take next to no time.
     """
     with started(2) as cluster, Client(cluster) as client:
-        X, y = client.persist(make_data(40_000, 2, 5000))
+        X, y = client.persist(make_data(40_000, 10, 5000))
         tiny = {**SETTINGS, "hidden_layer_sizes": (2,), "max_iter": 4}
         times, n_rounds = [], []
         for local_steps in (1000, 1):
