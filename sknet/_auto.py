@@ -26,6 +26,7 @@ EPOCHS_OF_FEW = 40
 #: Epochs where the learning rate does not fall to zero by plan, and iterations of lbfgs.
 UNPLANNED_EPOCHS = 200
 PATIENCE = 10
+SMALLEST_BATCH = 32
 DROPOUT = 0.1
 #: Shares of the rows to validate with, of few rows and of many.
 VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
@@ -98,7 +99,9 @@ def _is_planned(settings):
 def _batch_size(estimator, settings, data):
     if data.n_rows < SMALL:
         return data.n_rows
-    return int(np.clip(data.n_rows // 25, 32, max(200, min(data.n_rows // 250, 1000))))
+    return int(
+        np.clip(data.n_rows // 25, SMALLEST_BATCH, max(200, min(data.n_rows // 250, 1000)))
+    )
 
 
 def _alpha(estimator, settings, data):

@@ -13,6 +13,7 @@ import dask
 import numpy as np
 from distributed import wait
 
+from sknet._auto import SMALLEST_BATCH
 from sknet._building import make_optimizer_and_penalty, make_stopping, make_update_rule
 from sknet._fitting import Run
 from sknet._monitoring import EpochPrinter
@@ -109,6 +110,7 @@ def fit_on_cluster(cluster, model, partitions, outer, local_steps):
         shared = cluster.send(model)
         (result,) = cluster.gather([cluster.submit(train_alone, shared, run, parts[0])])
     else:
+        _share_batch(model, len(parts))
         shards = _make_shards(cluster, model, parts, seed)
         plan = _make_plan(cluster, model._settings, shards, local_steps)
         result = _train(cluster, model, shards, outer, plan)
@@ -172,6 +174,13 @@ def _groups(cluster, model, descriptions, local_steps):
         n_shards = min(cluster.n_workers, most)
     groups = share_out(n_rows, min(n_shards, len(n_rows)))
     return [[descriptions[i] for i in group] for group in groups]
+
+
+def _share_batch(model, n_shards):
+    """Let the shards share a mini-batch that is "auto", so that none makes fewer steps."""
+    if "batch_size" in model.auto_params_:
+        share = model.auto_params_["batch_size"] // n_shards
+        model.auto_params_["batch_size"] = max(SMALLEST_BATCH, share)
 
 
 def _make_shards(cluster, model, parts, seed):

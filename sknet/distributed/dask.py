@@ -17,11 +17,13 @@ from sknet.distributed.partitions import compute_arrays, partitions, predict_laz
 from sknet.distributed.rounds import OuterStep
 from sknet.regressor import NNRegressor
 
+#: Outer momentum where shards make fewer steps than one machine would.
+MAKES_UP_FOR_STEPS = 0.8
 #: What distribution adds to the local estimators' parameters.
 DISTRIBUTION = {
     "local_steps": 32,
     "outer_learning_rate": 1.0,
-    "outer_momentum": 0.8,
+    "outer_momentum": None,
     "n_shards": None,
     "client": None,
 }
@@ -31,16 +33,17 @@ hidden_layer_sizes, activation, ..., dtype
     Those of the local estimator, with its defaults. Not honoured, and an error: the solver
     "lbfgs", ``warm_start``, and a ``scoring`` other than "loss". Rows for early stopping are
     held out in each shard. ``batch_size`` is that of a shard. What is "auto" follows from the
-    number of rows of all shards together.
+    number of rows of all shards together; they share a ``batch_size`` that is "auto".
 local_steps : int, default=32
     Mini-batches that each shard takes in a round, at the most; an epoch has as many rounds as
     the largest shard needs. 1 with ``solver="sgd"``, ``momentum=0`` and
     ``outer_learning_rate=1`` is synchronous stochastic gradient descent.
 outer_learning_rate : float, default=1.0
     How far the shared parameters go towards the mean of the shards' parameters.
-outer_momentum : float in [0, 1), default=0.8
+outer_momentum : float in [0, 1) or None, default=None
     Nesterov momentum of the shared parameters from one round to the next. 0, with an
-    ``outer_learning_rate`` of 1, is plain averaging.
+    ``outer_learning_rate`` of 1, is plain averaging. None is 0 if ``batch_size`` is "auto",
+    else 0.8: with a batch of its own each shard makes fewer steps than one machine would.
 n_shards : int or None, default=None
     Parts of the table that are trained on side by side, each of whole partitions. None means
     one for each worker, but no more than leave each ``local_steps`` mini-batches an epoch. The
@@ -69,7 +72,7 @@ class DaskNN(BaseEstimator):
     _parameter_constraints = {
         "local_steps": [checks.POSITIVE_INT],
         "outer_learning_rate": [checks.POSITIVE],
-        "outer_momentum": [checks.FRACTION],
+        "outer_momentum": [checks.FRACTION, None],
         "n_shards": [checks.POSITIVE_INT, None],
         "client": [Client, None],
     }
@@ -118,7 +121,7 @@ class DaskNN(BaseEstimator):
         model._validate_params()
         parts = partitions(X, y, sample_weight)
         cluster = Cluster(self._get_client(), self.n_shards)
-        outer = OuterStep(float(self.outer_learning_rate), float(self.outer_momentum))
+        outer = OuterStep(float(self.outer_learning_rate), self._momentum())
         result, n_shards = fit_on_cluster(cluster, model, parts, outer, self.local_steps)
         # What the fit has resolved for its own use goes back to what the user gave.
         self._fitted = model.set_params(**self._make_local().get_params(deep=False))
@@ -136,6 +139,12 @@ class DaskNN(BaseEstimator):
         """
         check_is_fitted(self)
         return copy.deepcopy(self._fitted)
+
+    def _momentum(self):
+        if self.outer_momentum is not None:
+            return float(self.outer_momentum)
+        shared = isinstance(self.batch_size, str)
+        return 0.0 if shared else MAKES_UP_FOR_STEPS
 
     def _make_local(self):
         """Return the local estimator with the same parameters, not fitted."""
