@@ -26,6 +26,7 @@ EPOCHS_OF_FEW = 40
 #: Epochs where the learning rate does not fall to zero by plan, and iterations of lbfgs.
 UNPLANNED_EPOCHS = 200
 PATIENCE = 10
+#: Rows of a mini-batch at the least, if there are so many.
 SMALLEST_BATCH = 32
 DROPOUT = 0.1
 #: Shares of the rows to validate with, of few rows and of many.
@@ -139,9 +140,8 @@ def _dropout(estimator, settings, data):
 
 def _numeric_embedding(estimator, settings, data):
     _, n_columns = data.X.shape
-    if data.n_rows < SMALL or sparse.issparse(data.X) or n_columns > MOST_EMBEDDED:
-        return None
-    if settings["solver"] == "lbfgs":
+    unsuited = sparse.issparse(data.X) or n_columns > MOST_EMBEDDED
+    if unsuited or data.n_rows < SMALL or settings["solver"] == "lbfgs":
         return None
     return "piecewise_linear" if estimator._numeric_y else "periodic"
 

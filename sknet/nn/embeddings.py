@@ -370,7 +370,7 @@ class MappedPiecewiseLinear(MappedFeatures):
             grads.map[...] = np.cumsum(of_edges[:, :0:-1], axis=1)[:, ::-1]
         if "delta" not in buffers:
             return None
-        bins, share = self._flat_bins(buffers), buffers["share"]
+        bins, share = self._flat_bins(buffers["bin"]), buffers["share"]
         rise = params.map.reshape(-1, self.size - 1)[bins]
         _, _, inverse_width, *_ = self.encoding.bins(x.dtype)
         slope = inverse_width[bins] * ((share > -1) & (share < 2))
@@ -381,22 +381,22 @@ class MappedPiecewiseLinear(MappedFeatures):
         for j, edges in enumerate(inner_edges(self.edges, x.dtype)):
             bins[:, j] = np.searchsorted(edges, x[:, j], side="right")
         _, low, inverse_width, *_ = self.encoding.bins(x.dtype)
-        flat = self._flat_bins({"bin": bins})
+        flat = self._flat_bins(bins)
         np.subtract(x, low[flat], out=share)
         share *= inverse_width[flat]
         # More than a bin's width beyond the ends nothing changes any more.
         np.clip(share, -1, 2, out=share)
 
-    def _flat_bins(self, buffers):
+    def _flat_bins(self, bins):
         """Return the place of each number's bin among the bins of all columns."""
         starts = np.arange(len(self.edges), dtype=np.int32) * self.n_features
-        return buffers["bin"].astype(np.int32) + starts
+        return bins.astype(np.int32) + starts
 
     def _interpolation(self, buffers):
         """Return a sparse matrix from the values at all edges to those at the numbers."""
         share = buffers["share"].ravel()
         # Each column has one more edge than bins.
-        before = self._flat_bins(buffers) + np.arange(len(self.edges), dtype=np.int32)
+        before = self._flat_bins(buffers["bin"]) + np.arange(len(self.edges), dtype=np.int32)
         places = np.repeat(before.ravel(), 2)
         places[1::2] += 1
         weights = np.empty(places.size, share.dtype)
