@@ -16,6 +16,7 @@ import warnings
 import dask.array as da
 import numpy as np
 from distributed import Client, LocalCluster
+from workers import PLAIN
 
 from sknet import NNRegressor
 from sknet.distributed import DaskNNRegressor
@@ -29,17 +30,12 @@ WORKERS, ROWS = 64, 10**9
 BANDWIDTH, LATENCY = 1.1e9, 0.5e-3
 
 SETTINGS = {
+    **PLAIN,
     "hidden_layer_sizes": LAYERS,
-    "activation": "relu",
+    "alpha": "auto",
     "batch_size": BATCH_SIZE,
     "learning_rate": "cosine",
     "learning_rate_init": 0.003,
-    "early_stopping": False,
-    "dropout": 0.0,
-    "ema_decay": None,
-    "n_members": 1,
-    "numeric_embedding": None,
-    "random_state": 0,
 }
 
 
