@@ -1,162 +1,168 @@
-"""What the parameters that are "auto" become, given the training data.
+"""The values that "auto" parameters get, given the training data.
 
-Each rule may look at the other parameters and at the size and kind of the data, nothing else.
-docs/accuracy.md has the measurements behind them.
+Each rule may look at the other parameters and at the facts of the table, at nothing else.
+``docs/accuracy.md`` has the rules in one table, and the measurements behind them.
 """
 
 import math
-from types import MappingProxyType, SimpleNamespace
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
-from sknet.nn.schedules import SCHEDULES
+from sknet._parameters import is_auto
+from sknet.nn.schedules import SCHEDULES, Schedule
+from sknet.nn.solvers import is_stochastic
 
-#: Training rows below which nothing is drawn for single rows: weights then act as repeated
-#: rows do.
+#: Below this number of training rows nothing is drawn at random for single rows, so that a
+#: weight of two equals a repeated row.
 SMALL = 100
-#: Updates that a network needs on small tables, and epochs that are enough of them.
+#: On small tables: the updates that a network needs, and the largest number of epochs to make
+#: them in.
 MIN_UPDATES, MOST_EPOCHS = 2000, 300
-#: Epochs on a table of some thousand rows; rows that are visited in all on large ones, and the
-#: fewest epochs then.
+#: Epochs on a table of some thousand rows. On large tables: the number of rows that training
+#: visits, counted with repetition, and the smallest number of epochs.
 EPOCHS, ROW_VISITS, FEWEST_EPOCHS = 60, 6_000_000, 10
-#: Epochs where there are no rows to hold out, which would tell when to stop.
+#: Epochs on tables below ``SMALL``, where no held-out rows tell when to stop.
 EPOCHS_OF_FEW = 40
 #: Epochs where the learning rate does not fall to zero by plan, and iterations of lbfgs.
 UNPLANNED_EPOCHS = 200
+#: Epochs without an improvement after which a training without such a plan ends.
 PATIENCE = 10
-#: Rows of a mini-batch at the least, if there are so many.
+#: The smallest number of rows of a mini-batch, if the table has as many.
 SMALLEST_BATCH = 32
+#: The dropout rate.
 DROPOUT = 0.1
-#: Shares of the rows to validate with, of few rows and of many.
+#: Shares of the rows to validate with: below ``MANY`` rows, and from ``MANY`` on.
 VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
-#: The penalty's strength times the number of rows; its strength for few of them, of which none
-#: is held out; and for lbfgs.
+#: The penalty's strength: times the number of rows; on tables below ``SMALL``; for lbfgs.
 PENALTY, ALPHA_OF_FEW, LBFGS_ALPHA = 0.3, 0.03, 5e-7
-#: Columns above which embedding each number costs more than it brings.
+#: The number of columns above which an embedding of each number costs more than it gains.
 MOST_EMBEDDED = 50
-#: Training rows to a bin of numeric_embedding="piecewise_linear", and limits of their number.
+#: Training rows to a quantile bin of a number, and the limits of the number of bins.
 ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
-#: Rows of float64 from which the network computes in float32.
+#: The number of float64 rows from which the network computes in float32.
 FLOAT32_ROWS = 1000
 
 
-class Table(NamedTuple):
-    """What the rules look at: the number of rows and, for the rest, some of them."""
+class Facts(NamedTuple):
+    """What the rules know of the training data.
+
+    ``n_rows`` counts the rows of positive weight, including those to be held out.
+    """
 
     n_rows: int
-    X: Any
+    n_columns: int
+    is_sparse: bool
+    dtype: np.dtype
+    numeric_y: bool
+
+    @classmethod
+    def of(cls, X: Any, n_rows: int, numeric_y: bool) -> "Facts":
+        """Return the facts of a table of ``n_rows`` rows, of which X are some or all."""
+        return cls(n_rows, X.shape[1], sparse.issparse(X), np.dtype(X.dtype), numeric_y)
 
 
-def settings_of(estimator, resolved):
-    """Return the parameters, with the resolved value in place of each that is "auto"."""
-    parameters = estimator.get_params(deep=False)
-    return SimpleNamespace(
-        **{
-            k: resolved[k] if _is_auto(v) and k in resolved else v
-            for k, v in parameters.items()
-        }
-    )
-
-
-def resolve(estimator, data, kept=MappingProxyType({})):
+def choose(
+    parameters: Mapping[str, Any],
+    facts: Facts,
+    kept: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Return a value for each parameter that is "auto", by name.
 
     Parameters
     ----------
-    estimator : BaseNN
-    data : Table
-        What is known of the training rows, validation rows included.
-    kept : mapping, optional
-        Earlier values, which stand: those that a network to be continued was built with.
+    parameters : mapping of str to object
+        All parameters of an estimator.
+    facts : Facts
+    kept : mapping of str to object, optional
+        Values of an earlier fit that must stay, since its network is to be continued.
     """
-    settings = estimator.get_params(deep=False)
-    resolved = {}
+    known = dict(parameters)
+    chosen = {}
     for name, rule in RULES.items():
-        if _is_auto(settings[name]):
-            value = kept[name] if name in kept else rule(estimator, settings, data)
-            settings[name] = resolved[name] = value
-    return resolved
+        if is_auto(known[name]):
+            chosen[name] = known[name] = kept[name] if name in kept else rule(known, facts)
+    return chosen
 
 
-def _is_auto(value):
-    return isinstance(value, str) and value == "auto"
-
-
-def bins_for(n_rows):
-    """Return the number of bins of each number with a piecewise-linear embedding."""
+def bins_for(n_rows: int) -> int:
+    """Return the number of quantile bins of each number."""
     return int(np.clip(n_rows // ROWS_PER_BIN, FEWEST_BINS, MOST_BINS))
 
 
-def _is_planned(settings):
-    """Whether the learning rate falls to zero by plan, for which epochs are made to measure."""
-    schedule = settings["learning_rate"]
-    if isinstance(schedule, str):
-        schedule = SCHEDULES.get(schedule)
-    return settings["solver"] != "lbfgs" and getattr(schedule, "has_horizon", False)
+def _is_planned(known: Mapping[str, Any]) -> bool:
+    """Return whether the learning rate falls to zero over ``max_iter`` epochs by plan."""
+    schedule = known["learning_rate"]
+    if not isinstance(schedule, Schedule):
+        schedule = SCHEDULES[schedule]
+    return is_stochastic(known["solver"]) and schedule.has_horizon
 
 
-def _batch_size(estimator, settings, data):
-    if data.n_rows < SMALL:
-        return data.n_rows
-    return int(
-        np.clip(data.n_rows // 25, SMALLEST_BATCH, max(200, min(data.n_rows // 250, 1000)))
-    )
+def _batch_size(known: Mapping[str, Any], facts: Facts) -> int:
+    if facts.n_rows < SMALL:
+        return facts.n_rows
+    largest = max(200, min(facts.n_rows // 250, 1000))
+    return int(np.clip(facts.n_rows // 25, SMALLEST_BATCH, largest))
 
 
-def _alpha(estimator, settings, data):
-    if settings["solver"] == "lbfgs":
+def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
+    if not is_stochastic(known["solver"]):
         return LBFGS_ALPHA
-    return ALPHA_OF_FEW if data.n_rows < SMALL else PENALTY / data.n_rows
+    return ALPHA_OF_FEW if facts.n_rows < SMALL else PENALTY / facts.n_rows
 
 
-def _max_iter(estimator, settings, data):
-    if not _is_planned(settings):
+def _max_iter(known: Mapping[str, Any], facts: Facts) -> int:
+    if not _is_planned(known):
         return UNPLANNED_EPOCHS
-    if data.n_rows < SMALL:
+    if facts.n_rows < SMALL:
         return EPOCHS_OF_FEW
-    updates = math.ceil(data.n_rows / settings["batch_size"])
+    updates = math.ceil(facts.n_rows / known["batch_size"])
     enough = min(math.ceil(MIN_UPDATES / updates), MOST_EPOCHS)
-    most = max(FEWEST_EPOCHS, min(EPOCHS, ROW_VISITS // data.n_rows))
-    return max(enough, most)
+    affordable = max(FEWEST_EPOCHS, min(EPOCHS, ROW_VISITS // facts.n_rows))
+    return max(enough, affordable)
 
 
-def _n_iter_no_change(estimator, settings, data):
-    return np.inf if _is_planned(settings) else PATIENCE
+def _n_iter_no_change(known: Mapping[str, Any], facts: Facts) -> float:
+    return np.inf if _is_planned(known) else PATIENCE
 
 
-def _early_stopping(estimator, settings, data):
-    return data.n_rows >= SMALL
+def _early_stopping(known: Mapping[str, Any], facts: Facts) -> bool:
+    return facts.n_rows >= SMALL
 
 
-def _validation_fraction(estimator, settings, data):
-    return VALIDATION_OF_FEW if data.n_rows < MANY else VALIDATION_OF_MANY
+def _validation_fraction(known: Mapping[str, Any], facts: Facts) -> float:
+    return VALIDATION_OF_FEW if facts.n_rows < MANY else VALIDATION_OF_MANY
 
 
-def _dropout(estimator, settings, data):
-    return DROPOUT if data.n_rows >= SMALL and settings["solver"] != "lbfgs" else 0.0
+def _dropout(known: Mapping[str, Any], facts: Facts) -> float:
+    suited = facts.n_rows >= SMALL and is_stochastic(known["solver"])
+    return DROPOUT if suited else 0.0
 
 
-def _numeric_embedding(estimator, settings, data):
-    _, n_columns = data.X.shape
-    unsuited = sparse.issparse(data.X) or n_columns > MOST_EMBEDDED
-    if unsuited or data.n_rows < SMALL or settings["solver"] == "lbfgs":
+def _numeric_embedding(known: Mapping[str, Any], facts: Facts) -> str | None:
+    unsuited = facts.is_sparse or facts.n_columns > MOST_EMBEDDED
+    if unsuited or facts.n_rows < SMALL or not is_stochastic(known["solver"]):
         return None
-    return "piecewise_linear" if estimator._numeric_y else "periodic"
+    return "piecewise_linear" if facts.numeric_y else "periodic"
 
 
-def _n_members(estimator, settings, data):
-    return 1 if estimator._numeric_y else 2
+def _n_members(known: Mapping[str, Any], facts: Facts) -> int:
+    return 1 if facts.numeric_y else 2
 
 
-def _dtype(estimator, settings, data):
-    small = data.n_rows < FLOAT32_ROWS and data.X.dtype == np.float64
-    return "float64" if small or settings["solver"] == "lbfgs" else "float32"
+def _dtype(known: Mapping[str, Any], facts: Facts) -> str:
+    small = facts.n_rows < FLOAT32_ROWS and facts.dtype == np.float64
+    return "float64" if small or not is_stochastic(known["solver"]) else "float32"
 
 
-#: In this order: a rule sees what those before it chose.
-RULES = {
+Rule = Callable[[Mapping[str, Any], Facts], Any]
+
+#: The rules by parameter. Their order matters: a rule sees the values that the rules before it
+#: chose.
+RULES: dict[str, Rule] = {
     "alpha": _alpha,
     "batch_size": _batch_size,
     "max_iter": _max_iter,
@@ -168,5 +174,6 @@ RULES = {
     "n_members": _n_members,
     "dtype": _dtype,
 }
-#: What shapes the network and its parameters, and so outlives a fit that goes on.
+
+#: The parameters that shape the network: their values are kept by a fit that continues it.
 SHAPING = ("dropout", "numeric_embedding", "n_members", "dtype")

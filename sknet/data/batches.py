@@ -48,6 +48,19 @@ class Dataset(NamedTuple):
         rows = which if self.rows is None and _are_indices(which) else self.positions[which]
         return Dataset(self.X, y, sample_weight, rows)
 
+    def of_positive_weight(self, weight_name):
+        """Return the data set of the rows of positive weight; there must be weights.
+
+        Raises
+        ------
+        ValueError
+            If no weight is positive; ``weight_name`` says what the weights are.
+        """
+        keep = self.sample_weight > 0
+        if not keep.any():
+            raise ValueError(f"{weight_name} must contain at least one non-zero number.")
+        return self if keep.all() else self.choose(keep)
+
     def batch(self, which=slice(None)):
         """Return a copy of some of the rows; of a slice of all rows it may be a view."""
         rows = which if self.rows is None else self.rows[which]

@@ -1,0 +1,264 @@
+"""The estimators' parameters: the values that each may take, and how they fit together.
+
+Every check works on the parameters as the user gave them. ``sknet._settings`` turns checked
+parameters into the settings of a fit.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import get_scorer_names
+
+from sknet._sklearn import Interval, Options, StrOptions
+from sknet.nn.activations import ACTIVATIONS, Activation
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
+from sknet.nn.losses import LOSSES, Loss
+from sknet.nn.optimizers import Optimizer
+from sknet.nn.schedules import SCHEDULES, Schedule
+from sknet.nn.solvers import SOLVERS, is_stochastic
+
+POSITIVE_INT = Interval(Integral, 1, None, closed="left")
+NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
+POSITIVE = Interval(Real, 0, None, closed="neither")
+OPEN_UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
+CLOSED_UNIT_INTERVAL = Interval(Real, 0, 1, closed="both")
+FRACTION = Interval(Real, 0, 1, closed="left")
+AUTO = StrOptions({"auto"})
+
+#: The values of the parameters that both estimators share, in scikit-learn's terms.
+SHARED_CONSTRAINTS: dict[str, list] = {
+    "hidden_layer_sizes": ["array-like", POSITIVE_INT],
+    "activation": [StrOptions(set(ACTIVATIONS)), Activation, "array-like"],
+    "solver": [StrOptions(set(SOLVERS)), Optimizer],
+    "alpha": [AUTO, NOT_NEGATIVE],
+    "l1_ratio": [CLOSED_UNIT_INTERVAL],
+    "batch_size": [AUTO, POSITIVE_INT],
+    "learning_rate": [StrOptions(set(SCHEDULES)), Schedule],
+    "learning_rate_init": [POSITIVE],
+    "power_t": [NOT_NEGATIVE],
+    "max_iter": [AUTO, POSITIVE_INT],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state"],
+    "tol": [NOT_NEGATIVE],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "momentum": [CLOSED_UNIT_INTERVAL],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": [AUTO, "boolean"],
+    "validation_fraction": [AUTO, FRACTION],
+    "beta_1": [FRACTION],
+    "beta_2": [FRACTION],
+    "epsilon": [POSITIVE],
+    "n_iter_no_change": [AUTO, POSITIVE_INT, Options(Real, {np.inf})],
+    "max_fun": [POSITIVE_INT],
+    "dropout": [AUTO, FRACTION, "array-like"],
+    "normalization": [StrOptions({"layer"}), None],
+    "input_noise": [NOT_NEGATIVE],
+    "mixup": [NOT_NEGATIVE],
+    "ema_decay": [FRACTION, None],
+    "n_members": [POSITIVE_INT, AUTO],
+    "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+    "numeric_embedding": [StrOptions({"auto", *NUMERIC_EMBEDDINGS}), NumericEmbedding, None],
+    "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+    "standardize": ["boolean"],
+    "dtype": [StrOptions({"auto", "float32", "float64"})],
+}
+
+#: The options that only a stochastic solver can honour, each with the value that switches
+#: it off.
+STOCHASTIC_OPTIONS = {
+    "learning_rate": "constant",
+    "dropout": 0.0,
+    "input_noise": 0.0,
+    "mixup": 0.0,
+    "ema_decay": None,
+}
+
+
+def is_auto(value: Any) -> bool:
+    """Return whether a parameter's value is "auto"."""
+    return isinstance(value, str) and value == "auto"
+
+
+def loss_constraint(names: Iterable[str]) -> list:
+    """Return the constraint of ``loss``: one of the names, or a ``Loss``."""
+    return [StrOptions(set(names)), Loss]
+
+
+def check_loss_position(estimator_name: str, hidden_layer_sizes: Any) -> None:
+    """Refuse a loss's name in the position where scikit-learn's regressor takes it.
+
+    Raises
+    ------
+    ValueError
+        If ``hidden_layer_sizes`` is the name of a loss.
+    """
+    if isinstance(hidden_layer_sizes, str) and hidden_layer_sizes in LOSSES:
+        raise ValueError(
+            f"The first positional argument of {estimator_name} is hidden_layer_sizes, got "
+            f"{hidden_layer_sizes!r}. Pass the loss by keyword: loss={hidden_layer_sizes!r}."
+        )
+
+
+def check_layers(parameters: Mapping[str, Any]) -> None:
+    """Refuse hidden layers that cannot be built.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive integer, if an activation or a dropout rate is not valid,
+        or if a list of these has not one entry for each hidden layer.
+    """
+    sizes = hidden_layer_sizes(parameters)
+    if not all(isinstance(size, Integral) and size >= 1 and size is not True for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be integers > 0, got {sizes}.")
+    for activation in per_layer(parameters, "activation"):
+        named = isinstance(activation, str) and activation in ACTIVATIONS
+        if not (named or isinstance(activation, Activation)):
+            raise ValueError(
+                f"activation has {activation!r}; it takes {sorted(ACTIVATIONS)} or an "
+                "Activation instance."
+            )
+    if is_auto(parameters["dropout"]):
+        return
+    for rate in per_layer(parameters, "dropout"):
+        if not (isinstance(rate, Real) and 0 <= rate < 1):
+            raise ValueError(f"dropout has {rate!r}; it takes numbers in [0, 1).")
+
+
+def hidden_layer_sizes(parameters: Mapping[str, Any]) -> list:
+    """Return the sizes of the hidden layers as a list."""
+    sizes = parameters["hidden_layer_sizes"]
+    return [sizes] if isinstance(sizes, Integral) or np.ndim(sizes) == 0 else list(sizes)
+
+
+def per_layer(parameters: Mapping[str, Any], name: str) -> list:
+    """Return the value of a parameter for each hidden layer, given one for all or a list.
+
+    Raises
+    ------
+    ValueError
+        If a list has not one entry for each hidden layer.
+    """
+    value = parameters[name]
+    n_layers = len(hidden_layer_sizes(parameters))
+    if isinstance(value, str | Real | Activation):
+        return [value] * n_layers
+    values = list(value)
+    if len(values) != n_layers:
+        raise ValueError(
+            f"{name} has {len(values)} values for {n_layers} hidden layers: {values}. Give "
+            "one value for all, or one for each."
+        )
+    return values
+
+
+def check_solver_options(parameters: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Refuse options that the solver cannot honour, unless they have their defaults.
+
+    Raises
+    ------
+    ValueError
+        If the solver is not stochastic and an option of ``STOCHASTIC_OPTIONS`` is set.
+    """
+    if is_stochastic(parameters["solver"]):
+        return
+    unusable = [
+        f"{name}={parameters[name]!r}"
+        for name in STOCHASTIC_OPTIONS
+        if not _is_neutral(name, parameters, defaults[name])
+    ]
+    if unusable:
+        raise ValueError(
+            f"solver={parameters['solver']!r} is not stochastic and cannot honour "
+            f"{', '.join(unusable)}. Use a stochastic solver such as 'adam', or leave these "
+            "at their defaults."
+        )
+
+
+def _is_neutral(name: str, parameters: Mapping[str, Any], default: Any) -> bool:
+    """Return whether a stochastic option has its default or is switched off."""
+    value = parameters[name]
+    if isinstance(value, Schedule):
+        return value == SCHEDULES["constant"]()
+    values = per_layer(parameters, name) if np.ndim(value) else [value]
+    return all(one in (default, STOCHASTIC_OPTIONS[name]) for one in values)
+
+
+def check_class_weight(class_weight: Any, classes: Sequence) -> None:
+    """Refuse weights of classes that do not exist, and weights below zero.
+
+    Raises
+    ------
+    ValueError
+        If a dict has a label that is not among the classes, or a weight that is not a finite
+        number >= 0.
+    """
+    several = class_weight if isinstance(class_weight, list) else [class_weight]
+    for one in several:
+        if not isinstance(one, dict):
+            continue
+        known = {0, 1} if isinstance(class_weight, list) else set(classes)
+        unknown = [label for label in one if label not in known]
+        if unknown:
+            raise ValueError(
+                f"class_weight has weights for {unknown}, which are not among the classes "
+                f"{sorted(known)}."
+            )
+        if not all(isinstance(value, Real) and 0 <= value < np.inf for value in one.values()):
+            raise ValueError(f"class_weight must have weights >= 0, got {class_weight}.")
+
+
+def check_not_balanced(class_weight: Any, method: str) -> None:
+    """Refuse balanced class weights for a method that sees only some rows at a time.
+
+    Raises
+    ------
+    ValueError
+        If ``class_weight`` is "balanced".
+    """
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        raise ValueError(
+            f"class_weight='balanced' needs all rows at once, which {method} never has. Give "
+            "the weights as a dict, for example from "
+            "sklearn.utils.class_weight.compute_class_weight."
+        )
+
+
+def check_quantile(quantile: Any) -> None:
+    """Refuse quantiles that are not sorted, or not between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If ``quantile`` is neither a number in (0, 1) nor an increasing list of these.
+    """
+    levels = np.atleast_1d(np.asarray(quantile, dtype=float))
+    inside = levels.size and ((levels > 0) & (levels < 1)).all()
+    if levels.ndim != 1 or not inside or not (np.diff(levels) > 0).all():
+        raise ValueError(
+            f"quantile must be a number in (0, 1) or an increasing list of these, got "
+            f"{quantile!r}."
+        )
+
+
+def available_with_stochastic_solver(estimator: Any) -> bool:
+    """Return True if the solver takes steps, as ``available_if`` asks for ``partial_fit``.
+
+    Raises
+    ------
+    AttributeError
+        If the solver is not stochastic.
+    """
+    solver = estimator.solver
+    # Parameters are not validated yet: an unknown name is the business of the constraints.
+    known = not isinstance(solver, str) or solver in SOLVERS
+    if known and not is_stochastic(solver):
+        raise AttributeError(
+            f"partial_fit needs a stochastic solver; solver={solver!r} is not one."
+        )
+    return True
+
+

@@ -1,0 +1,62 @@
+"""The only home of scikit-learn's non-public names."""
+
+from typing import Any
+
+import sklearn
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils import _safe_indexing as safe_indexing
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+__all__ = [
+    "CALLBACK_ATTRIBUTES",
+    "CallbackSupportMixin",
+    "Interval",
+    "Options",
+    "StrOptions",
+    "callback_context",
+    "check_sample_weight",
+    "fit_context",
+    "has_callbacks",
+    "safe_indexing",
+]
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in for the mixin of scikit-learn 1.9, the first version with callbacks."""
+
+        def set_callbacks(self, *callbacks: Any) -> None:
+            """Refuse callbacks, which the installed scikit-learn does not support.
+
+            Raises
+            ------
+            NotImplementedError
+                Always; the message names the version that is needed.
+            """
+            raise NotImplementedError(
+                f"set_callbacks needs scikit-learn >= 1.9; {sklearn.__version__} is installed."
+            )
+
+
+#: Attributes in which scikit-learn keeps an estimator's callbacks and their contexts.
+CALLBACK_ATTRIBUTES = [
+    "_skl_callbacks",
+    "_skl_callbacks_to_teardown",
+    "_callback_fit_ctx",
+    "_parent_callback_ctx",
+]
+
+
+def has_callbacks(estimator: Any) -> bool:
+    """Return whether callbacks are set on the estimator."""
+    return bool(getattr(estimator, "_skl_callbacks", None))
+
+
+def callback_context(estimator: Any, n_epochs: int) -> Any:
+    """Return the context of a fit of ``n_epochs`` epochs, or None if there are no callbacks."""
+    if not has_callbacks(estimator):
+        return None
+    return estimator._init_callback_context(max_subtasks=n_epochs)
