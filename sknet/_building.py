@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from sknet._validation import hidden_layer_sizes, per_layer
 from sknet.nn.activations import ACTIVATIONS, Identity
-from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Columns, Embedding, of_equal_length
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Columns, Embedding
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.layers import Dense, Dropout, LayerNorm
 from sknet.nn.losses import LOSSES
@@ -38,11 +38,9 @@ def make_network(settings, table, n_raw):
 
 def _input_layers(settings, table):
     """Return a layer that embeds numbers and categories, if there are any to be embedded."""
-    numeric = None
-    if settings.numeric_embedding is not None:
-        # Only the bins depend on the data.
-        bins = [of_equal_length(table.bin_edges_)] if table.n_bins else []
-        numeric = NUMERIC_EMBEDDINGS[settings.numeric_embedding](*bins)
+    numeric = _instance(settings.numeric_embedding, NUMERIC_EMBEDDINGS, settings)
+    if numeric is not None and numeric.needs_bins:
+        numeric = numeric.with_bins(table.bin_edges_)
     embeddings = [(1, Embedding(one.n_levels, EMBEDDING_SIZE)) for one in table.embedded_]
     if (numeric is None or not table.n_numeric_) and not embeddings:
         return []

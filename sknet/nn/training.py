@@ -272,33 +272,24 @@ class Epoch:
             state.average = params.copy()
         self._workspace = Workspace(objective.network, batches.batch_size, params.dtype)
         self._gradient = np.empty_like(params)
-        self._groups = self._make_groups()
+        self._stretches = self._make_stretches()
 
-    def _make_groups(self):
-        """Return stretches of parameters with what a step on them takes.
+    def _make_stretches(self):
+        """Return the stretches of the parameters that one optimizer each steps on.
 
-        Each has an optimizer, a factor of the learning rate, its parameters, gradient and
-        slots, and the number of its leading parameters that the penalty applies to;
-        neighbours that are treated alike are one.
+        Each has the optimizer, its parameters, gradient and slots, and the number of its
+        leading parameters that the penalty applies to. The penalised and the other parameters
+        are one stretch unless weight decay tells them apart.
         """
-        optimizer = self.rule.optimizer
-        groups: list[tuple] = []
-        for group in self.objective.network.groups:
-            rule = optimizer if group.penalized else optimizer.without_decay()
-            treatment = rule, group.lr_scale
-            where = group.where
-            if groups and groups[-1][1:] == treatment:
-                where = slice(groups.pop()[0].start, where.stop)
-            groups.append((where, *treatment))
-        n_penalized = self.objective.network.n_penalized
+        network, optimizer = self.objective.network, self.rule.optimizer
+        n, undecayed = network.n_penalized, optimizer.without_decay()
+        stretches = [(optimizer, slice(n), n), (undecayed, slice(n, network.n_params), 0)]
+        if optimizer == undecayed:
+            stretches = [(optimizer, slice(network.n_params), n)]
         params, gradient, slots = self.params, self._gradient, self.state.slots
         return [
-            (
-                *treatment,
-                (params[where], gradient[where], slots[:, where]),
-                max(0, min(where.stop, n_penalized) - where.start),
-            )
-            for where, *treatment in groups
+            (optimizer, (params[where], gradient[where], slots[:, where]), n_penalized)
+            for optimizer, where, n_penalized in stretches
         ]
 
     def run(self):
@@ -322,9 +313,9 @@ class Epoch:
         state = self.state
         state.n_updates += 1
         t = state.n_updates
-        for optimizer, lr_scale, vectors, n_penalized in self._groups:
-            rate = self.learning_rate * lr_scale
-            optimizer.step(*vectors, t, rate, self.objective.penalty, n_penalized)
+        for optimizer, vectors, n_penalized in self._stretches:
+            penalty = self.objective.penalty
+            optimizer.step(*vectors, t, self.learning_rate, penalty, n_penalized)
         if self.rule.ema_decay is not None:
             update_average(state.average, self.params, self.rule.average_decay(t))
 
