@@ -15,9 +15,9 @@ from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.layers import Dense, Dropout, LayerNorm
 from sknet.nn.losses import LOSSES
 from sknet.nn.network import Network
-from sknet.nn.optimizers import OPTIMIZERS
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES
+from sknet.nn.solvers import SOLVERS
 from sknet.nn.training import Stopping, UpdateRule
 
 #: Numbers that the network learns for each level of a category with many levels.
@@ -101,26 +101,18 @@ def make_loss(settings, name=None):
 
 
 def make_optimizer_and_penalty(settings):
-    """Return the optimizer (None for lbfgs) and the penalty that is left to the objective."""
+    """Return the solver and the penalty that is left to the objective."""
     penalty = ElasticNet(float(settings.alpha), float(settings.l1_ratio))
-    if settings.solver == "lbfgs":
-        return None, penalty
-    return _instance(settings.solver, OPTIMIZERS, settings).decouple(penalty)
+    return _instance(settings.solver, SOLVERS, settings).decouple(penalty)
 
 
 def make_update_rule(settings, optimizer, *, horizon=True):
     """Return the update rule; without ``horizon``, schedules that need one are constant."""
-    adaptive = settings.learning_rate == "adaptive"
-    name = "constant" if adaptive else settings.learning_rate
-    schedule = _instance(name, SCHEDULES, settings)
+    schedule = _instance(settings.learning_rate, SCHEDULES, settings)
     if schedule.has_horizon and not horizon:
         schedule = SCHEDULES["constant"]()
     return UpdateRule(
-        optimizer,
-        schedule,
-        float(settings.learning_rate_init),
-        adaptive,
-        settings.ema_decay,
+        optimizer, schedule, float(settings.learning_rate_init), settings.ema_decay
     )
 
 

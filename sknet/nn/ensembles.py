@@ -88,7 +88,7 @@ class EnsembleInput(EnsembleLayer):
     def forward(
         self, params: Views, x: Rows, buffers: Buffers, rng: Generator | None = None
     ) -> Array:
-        matmul(x, self.matrix(params), out=self.z(buffers))
+        matmul(x, self.matrix(params), out=buffers.get("z", buffers["a"]))
         return self.activate(params.bias.ravel(), buffers)
 
     def backward_params(
@@ -122,7 +122,8 @@ class EnsembleDense(EnsembleLayer):
         np.multiply(x, params.scale.reshape(-1), out=buffers["scaled"])
         n_rows = x.shape[0] * self.n_members
         rows = buffers["scaled"].reshape(n_rows, -1)
-        matmul(rows, params.weight, out=self.z(buffers).reshape(n_rows, -1))
+        z = buffers.get("z", buffers["a"])
+        matmul(rows, params.weight, out=z.reshape(n_rows, -1))
         return self.activate(params.bias.reshape(-1), buffers)
 
     def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:

@@ -137,22 +137,21 @@ class ActivationLayer(Layer):
         """
         return {"a": n_units, "z": n_units} if self.activation.needs_z else {"a": n_units}
 
-    def z(self, buffers: Buffers) -> Array:
-        """Return the work array for z, which :meth:`activate` reads."""
-        return buffers.get("z", buffers["a"])
-
     def activate(self, bias: Array, buffers: Buffers) -> Array:
-        """Return f(z + bias), computed block by block to stay in the processor's cache."""
+        """Return f(z + bias), computed block by block to stay in the processor's cache.
+
+        The array "z", or "a" where one array serves for both, holds z.
+        """
         a = buffers["a"]
-        for z_block, a_block in row_blocks(self.z(buffers), a):
+        for z_block, a_block in row_blocks(buffers.get("z", a), a):
             z_block += bias
             self.activation.forward(z_block, a_block)
         return a
 
     def backward_shared(self, params: Views, x: Rows, delta: Array, buffers: Buffers) -> Array:
         """Multiply ``delta`` by f'(z), block by block."""
-        blocks = row_blocks(self.z(buffers), buffers["a"], delta)
-        for z_block, a_block, delta_block in blocks:
+        a = buffers["a"]
+        for z_block, a_block, delta_block in row_blocks(buffers.get("z", a), a, delta):
             self.activation.backward(z_block, a_block, delta_block)
         return delta
 
@@ -199,7 +198,7 @@ class Dense(ActivationLayer):
     def forward(
         self, params: Views, x: Rows, buffers: Buffers, rng: Generator | None = None
     ) -> Array:
-        matmul(x, params.weight, out=self.z(buffers))
+        matmul(x, params.weight, out=buffers.get("z", buffers["a"]))
         return self.activate(params.bias, buffers)
 
     def backward_params(
@@ -320,7 +319,7 @@ class LayerNorm(ActivationLayer):
         deviation += self.epsilon
         np.sqrt(deviation, out=deviation)
         u /= deviation[:, :, np.newaxis]
-        np.multiply(buffers["u"], params.gain, out=self.z(buffers))
+        np.multiply(buffers["u"], params.gain, out=buffers.get("z", buffers["a"]))
         return self.activate(params.bias, buffers)
 
     def backward_params(
