@@ -27,6 +27,7 @@ from sknet._version import __version__
 from sknet.data.batches import stack_rows
 from sknet.data.encoding import TableEncoder
 from sknet.exceptions import InconsistentVersionWarning
+from sknet.nn.embeddings import needs_bins
 from sknet.nn.network import Workspace
 from sknet.nn.training import best_epoch
 
@@ -244,7 +245,7 @@ class BaseNN(checks.CallbackSupportMixin, NotebookMixin, BaseEstimator, metaclas
         n_levels = [] if self._reader is None else self._reader.n_levels_
         embedding = self._settings.numeric_embedding
         checks.check_embedding(embedding, X)
-        n_bins = bins_for(n_rows) if embedding == "piecewise_linear" else 0
+        n_bins = bins_for(n_rows) if needs_bins(embedding) else 0
         return TableEncoder(self.standardize, n_levels, n_bins)
 
     def _check_same_network(self):

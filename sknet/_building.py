@@ -10,14 +10,14 @@ from sklearn.utils import check_random_state
 
 from sknet._validation import hidden_layer_sizes, per_layer
 from sknet.nn.activations import ACTIVATIONS, Identity
-from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Columns, Embedding, of_equal_length
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Columns, Embedding
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.layers import Dense, Dropout, LayerNorm
 from sknet.nn.losses import LOSSES
 from sknet.nn.network import Network
-from sknet.nn.optimizers import OPTIMIZERS
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES
+from sknet.nn.solvers import SOLVERS
 from sknet.nn.training import Stopping, UpdateRule
 
 #: Numbers that the network learns for each level of a category with many levels.
@@ -38,11 +38,9 @@ def make_network(settings, table, n_raw):
 
 def _input_layers(settings, table):
     """Return a layer that embeds numbers and categories, if there are any to be embedded."""
-    numeric = None
-    if settings.numeric_embedding is not None:
-        # Only the bins depend on the data.
-        bins = [of_equal_length(table.bin_edges_)] if table.n_bins else []
-        numeric = NUMERIC_EMBEDDINGS[settings.numeric_embedding](*bins)
+    numeric = _instance(settings.numeric_embedding, NUMERIC_EMBEDDINGS, settings)
+    if numeric is not None and numeric.needs_bins:
+        numeric = numeric.with_bins(table.bin_edges_)
     embeddings = [(1, Embedding(one.n_levels, EMBEDDING_SIZE)) for one in table.embedded_]
     if (numeric is None or not table.n_numeric_) and not embeddings:
         return []
@@ -103,26 +101,18 @@ def make_loss(settings, name=None):
 
 
 def make_optimizer_and_penalty(settings):
-    """Return the optimizer (None for lbfgs) and the penalty that is left to the objective."""
+    """Return the solver and the penalty that is left to the objective."""
     penalty = ElasticNet(float(settings.alpha), float(settings.l1_ratio))
-    if settings.solver == "lbfgs":
-        return None, penalty
-    return _instance(settings.solver, OPTIMIZERS, settings).decouple(penalty)
+    return _instance(settings.solver, SOLVERS, settings).decouple(penalty)
 
 
 def make_update_rule(settings, optimizer, *, horizon=True):
     """Return the update rule; without ``horizon``, schedules that need one are constant."""
-    adaptive = settings.learning_rate == "adaptive"
-    name = "constant" if adaptive else settings.learning_rate
-    schedule = _instance(name, SCHEDULES, settings)
+    schedule = _instance(settings.learning_rate, SCHEDULES, settings)
     if schedule.has_horizon and not horizon:
         schedule = SCHEDULES["constant"]()
     return UpdateRule(
-        optimizer,
-        schedule,
-        float(settings.learning_rate_init),
-        adaptive,
-        settings.ema_decay,
+        optimizer, schedule, float(settings.learning_rate_init), settings.ema_decay
     )
 
 

@@ -40,7 +40,7 @@ batch_size : int or "auto", default="auto"
     100, else ``n_samples / 25`` between 32 and 200; ``n_samples / 250`` from 50 000 rows on,
     up to 1000.
 learning_rate : str or Schedule, default="one_cycle"
-    {_names(SCHEDULES, "adaptive")}, or an instance of a ``Schedule`` of
+    {_names(SCHEDULES)}, or an instance of a ``Schedule`` of
     ``sknet.nn.schedules``: what ``learning_rate_init`` is multiplied by as training goes
     on. "invscaling" divides by ``(t + 1) ** power_t``, t the rows seen in earlier epochs;
     "cosine", "one_cycle" and "coslog" reach zero at ``max_iter``; "adaptive" divides by

@@ -131,7 +131,7 @@ def fit_network(model, data, validation, run, observe=None):
     if model.solver != "lbfgs":
         batches = mini_batches(model, data, run.streams)
         return fit_batches(model, batches, validation, run, observe)
-    _, penalty = make_optimizer_and_penalty(model._settings)
+    solver, penalty = make_optimizer_and_penalty(model._settings)
     objective = Objective(model._network, model._loss, penalty)
     # In float64 throughout: a line search compares nearly equal values.
     dtype, model._params = model._params.dtype, model._params.astype(np.float64)
@@ -140,7 +140,7 @@ def fit_network(model, data, validation, run, observe=None):
         model._params,
         training_blocks(model, data),
         make_stopping(model._settings),
-        model.max_fun,
+        solver,
         **_watchers(model, objective, validation, observe),
     )
     model._params = result.params.astype(dtype)

@@ -26,7 +26,7 @@ from sknet.data.batches import Dataset
 from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, distinct_values
 from sknet.data.tables import TableReader, categorical_columns, is_frame
 from sknet.nn.activations import ACTIVATIONS, Activation
-from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.optimizers import OPTIMIZERS, Optimizer
 from sknet.nn.schedules import SCHEDULES, Schedule
@@ -101,7 +101,7 @@ SHARED_CONSTRAINTS = {
     "ema_decay": [Interval(Real, 0, 1, closed="left"), None],
     "n_members": [POSITIVE_INT, AUTO],
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
-    "numeric_embedding": [StrOptions({"auto", *NUMERIC_EMBEDDINGS}), None],
+    "numeric_embedding": [StrOptions({"auto", *NUMERIC_EMBEDDINGS}), NumericEmbedding, None],
     "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
     "standardize": ["boolean"],
     "dtype": [StrOptions({"auto", "float32", "float64"})],

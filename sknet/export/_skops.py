@@ -8,8 +8,8 @@ from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.export._layers import LAYERS
 from sknet.export._operators import ACTIVATIONS, INVERSE_LINKS
 from sknet.nn.network import Network
-from sknet.nn.optimizers import OPTIMIZERS
 from sknet.nn.schedules import SCHEDULES
+from sknet.nn.solvers import SOLVERS
 from sknet.nn.training import TrainingState
 from sknet.regressor import NNRegressor
 
@@ -28,7 +28,7 @@ _CLASSES = [
     *ACTIVATIONS,
     *INVERSE_LINKS,
     # Rules that are given as objects.
-    *OPTIMIZERS.values(),
+    *SOLVERS.values(),
     *SCHEDULES.values(),
     # What partial_fit goes on with.
     Run,

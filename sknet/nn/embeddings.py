@@ -1,44 +1,92 @@
 """Layers at the input: embeddings of categories and of numbers."""
 
 import math
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import SimpleNamespace
+from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 
 import numpy as np
+from numpy.random import Generator
+from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 from sknet.nn.layers import Layer, Parameter
+from sknet.nn.types import Array, Buffers, Views
+
+#: The increasing edges of the bins of each column.
+Edges: TypeAlias = tuple[tuple[float, ...], ...]
 
 
 class ColumnEmbedding(Layer):
-    """A layer that turns each of its input columns into several of its own."""
+    """A layer that turns each of its input columns into several columns of its own."""
 
-    def output_counts(self, n_inputs):
-        """Return the number of outputs of each input column, whose outputs are neighbours."""
-        raise NotImplementedError
+    @abstractmethod
+    def output_counts(self, n_inputs: int) -> list[int]:
+        """Return the number of outputs of each input column.
 
-    def n_outputs(self, n_inputs):
+        The outputs of a column lie side by side, in the order of the columns.
+        """
+
+    def n_outputs(self, n_inputs: int) -> int:
         return sum(self.output_counts(n_inputs))
+
+
+class NumericEmbedding(ColumnEmbedding):
+    """An embedding of numeric columns: a value of the estimators' ``numeric_embedding``."""
+
+    #: Whether the layer works on quantile bins, which the training data decide.
+    needs_bins: ClassVar[bool] = False
+
+    def with_bins(self, edges: Edges) -> Self:
+        """Return the layer with the edges of the bins of each column.
+
+        Parameters
+        ----------
+        edges : tuple of tuple of float
+            The increasing edges of each column, whose number may differ.
+
+        Returns
+        -------
+        NumericEmbedding
+            The layer itself if it needs no bins, or has some already.
+        """
+        return self
+
+
+class Part(NamedTuple):
+    """One layer of :class:`Columns` on its way back, with its own share of the arrays."""
+
+    number: int
+    columns: slice
+    layer: ColumnEmbedding | None
+    params: Views
+    buffers: Buffers
+    delta: Any
 
 
 @dataclass(frozen=True)
 class Columns(ColumnEmbedding):
     """Each stretch of columns through a layer of its own, side by side.
 
-    ``parts`` are pairs of a number of columns and a layer, or None for columns that pass.
+    Parameters
+    ----------
+    parts : tuple of pairs (int, ColumnEmbedding or None)
+        A number of columns, and their layer. None passes the columns on as they are.
     """
 
     parts: tuple[tuple[int, ColumnEmbedding | None], ...]
 
-    def output_counts(self, n_inputs):
+    def output_counts(self, n_inputs: int) -> list[int]:
         return [
             count
             for width, layer in self.parts
             for count in ([1] * width if layer is None else layer.output_counts(width))
         ]
 
-    def parameters(self, n_inputs):
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         return {
             f"{i}.{name}": parameter
             for i, (width, layer) in enumerate(self.parts)
@@ -46,7 +94,7 @@ class Columns(ColumnEmbedding):
             for name, parameter in layer.parameters(width).items()
         }
 
-    def buffers(self, n_inputs):
+    def buffers(self, n_inputs: int) -> dict[str, int]:
         inner = {
             f"{i}.{name}": columns
             for i, (width, layer) in enumerate(self.parts)
@@ -55,13 +103,14 @@ class Columns(ColumnEmbedding):
         }
         return {**inner, "out": self.n_outputs(n_inputs), "delta": n_inputs}
 
-    def initialize(self, params, rng, X):
-        for i, columns, _, layer in self.walk():
+    def initialize(self, params: Views, rng: Generator) -> None:
+        for i, _, _, layer in self.walk():
             if layer is not None:
-                part = None if X is None else X[:, slice(*columns)]
-                layer.initialize(named(vars(params), i), rng, part)
+                layer.initialize(named(vars(params), i), rng)
 
-    def forward(self, params, x, buffers, rng=None):
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
         for i, columns, outputs, layer in self.walk():
             part = x[:, slice(*columns)]
             if layer is not None:
@@ -70,26 +119,40 @@ class Columns(ColumnEmbedding):
             buffers["out"][:, slice(*outputs)] = part
         return buffers["out"]
 
-    def backward(self, params, grads, x, delta, buffers):
-        wanted = buffers.get("delta")
-        for i, columns, outputs, layer in self.walk():
-            part = np.ascontiguousarray(delta[:, slice(*outputs)])
+    def backward_shared(
+        self, params: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> list[Part]:
+        """Return the layers, each with its share of ``delta`` after its own shared step."""
+        parts = []
+        for i, (start, stop), outputs, layer in self.walk():
+            columns = slice(start, stop)
+            views, inner = named(vars(params), i), vars(named(buffers, i))
+            own = np.ascontiguousarray(delta[:, slice(*outputs)])
             if layer is not None:
-                inner = vars(named(buffers, i))
-                if wanted is None:
-                    inner.pop("delta", None)
-                part = layer.backward(
-                    named(vars(params), i),
-                    None if grads is None else named(vars(grads), i),
-                    x[:, slice(*columns)],
-                    part,
-                    inner,
-                )
-            if wanted is not None:
-                wanted[:, slice(*columns)] = part
-        return wanted
+                own = layer.backward_shared(views, x[:, columns], own, inner)
+            parts.append(Part(i, columns, layer, views, inner, own))
+        return parts
 
-    def walk(self):
+    def backward_params(
+        self, params: Views, grads: Views, x: Array, delta: list[Part], buffers: Buffers
+    ) -> None:
+        for i, columns, layer, views, inner, own in delta:
+            of_layer = named(vars(grads), i)
+            if layer is not None and vars(of_layer):
+                layer.backward_params(views, of_layer, x[:, columns], own, inner)
+
+    def backward_inputs(
+        self, params: Views, x: Array, delta: list[Part], buffers: Buffers
+    ) -> Array:
+        for _, columns, layer, views, inner, own in delta:
+            if layer is not None:
+                own = layer.backward_inputs(views, x[:, columns], own, inner)
+            buffers["delta"][:, columns] = own
+        return buffers["delta"]
+
+    def walk(
+        self,
+    ) -> Iterator[tuple[int, tuple[int, int], tuple[int, int], ColumnEmbedding | None]]:
         """Yield number, input columns, output columns and layer of each part."""
         start = out = 0
         for i, (width, layer) in enumerate(self.parts):
@@ -98,7 +161,7 @@ class Columns(ColumnEmbedding):
             start, out = start + width, out + out_width
 
 
-def named(items, i):
+def named(items: dict[str, Any], i: int) -> SimpleNamespace:
     """Return the entries of part ``i``."""
     prefix = f"{i}."
     return SimpleNamespace(
@@ -110,42 +173,51 @@ def named(items, i):
 class Embedding(ColumnEmbedding):
     """A learned vector for each level of a category: the product of a one-hot row and a table.
 
-    The input is one column of level numbers, of which ``n_levels`` stands for none of the
-    levels and gets the mean vector. Guo and Berkhahn (2016).
+    Guo and Berkhahn (2016). The input is one column of level numbers from 0 on; the number
+    ``n_levels`` stands for a level that training did not see, and gets the mean of all vectors.
+
+    Parameters
+    ----------
+    n_levels : int
+    size : int
+        The length of the vectors.
     """
 
     n_levels: int
     size: int
 
-    def output_counts(self, n_inputs):
+    def output_counts(self, n_inputs: int) -> list[int]:
         return [self.size] * n_inputs
 
-    def parameters(self, n_inputs):
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         return {"table": Parameter((self.n_levels, self.size))}
 
-    def buffers(self, n_inputs):
+    def buffers(self, n_inputs: int) -> dict[str, int]:
         return {"delta": n_inputs}
 
-    def initialize(self, params, rng, X):
+    def initialize(self, params: Views, rng: Generator) -> None:
         params.table[...] = rng.normal(size=params.table.shape)
 
-    def forward(self, params, x, buffers, rng=None):
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
         table = np.vstack([params.table, params.table.mean(axis=0)])
         return table[x[:, 0].astype(np.intp)]
 
-    def backward(self, params, grads, x, delta, buffers):
-        if grads is not None:
-            sums = self._one_hot(x, delta.dtype).T @ delta
-            grads.table[...] = sums[:-1]
-            # The mean vector belongs to all levels alike.
-            grads.table += sums[-1] * (1 / self.n_levels)
-        if "delta" not in buffers:
-            return None
+    def backward_params(
+        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> None:
+        sums = self._one_hot(x, delta.dtype).T @ delta
+        grads.table[...] = sums[:-1]
+        # The mean vector belongs to all levels alike.
+        grads.table += sums[-1] * (1 / self.n_levels)
+
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         # A level number has no derivative.
         buffers["delta"].fill(0)
         return buffers["delta"]
 
-    def _one_hot(self, x, dtype):
+    def _one_hot(self, x: Array, dtype: DTypeLike) -> sparse.csr_array:
         """Return a sparse matrix with a one in the column of each row's level."""
         n_rows = x.shape[0]
         levels, ones = x[:, 0].astype(np.int32), np.ones(n_rows, dtype)
@@ -153,58 +225,73 @@ class Embedding(ColumnEmbedding):
         return sparse.csr_array((ones, levels, np.arange(n_rows + 1)), shape=shape)
 
 
-class MappedFeatures(ColumnEmbedding):
+class MappedFeatures(NumericEmbedding):
     """Each number x becomes x and a learned linear map of features of x.
 
-    A subclass has the features, ``n_features`` of each number, and ``size``, the number of a
-    number's outputs, itself included.
+    A subclass has ``n_features``, the number of features of a number, and ``size``, the number
+    of its outputs, x itself included. It writes :meth:`mapped` and, of the backward pass, what
+    :meth:`backward_params` and :meth:`mapped_backward_inputs` say.
     """
 
-    n_features: int
     size: int
 
-    def output_counts(self, n_inputs):
+    @property
+    @abstractmethod
+    def n_features(self) -> int:
+        """The number of features of a number."""
+
+    def output_counts(self, n_inputs: int) -> list[int]:
         return [self.size] * n_inputs
 
-    def parameters(self, n_inputs):
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         return {
             "map": Parameter((n_inputs, self.n_features, self.size - 1)),
             "offset": Parameter((n_inputs, self.size - 1)),
         }
 
-    def buffers(self, n_inputs):
+    def buffers(self, n_inputs: int) -> dict[str, int]:
         return {"out": n_inputs * self.size, "delta": n_inputs}
 
-    def initialize(self, params, rng, X):
+    def initialize(self, params: Views, rng: Generator) -> None:
         bound = 1 / math.sqrt(self.n_features)
         params.map[...] = rng.uniform(-bound, bound, params.map.shape)
         params.offset[...] = rng.uniform(-bound, bound, params.offset.shape)
 
-    def mapped(self, params, x, buffers):
-        """Return the mapped features, (rows, numbers, size - 1)."""
-        raise NotImplementedError
+    @abstractmethod
+    def mapped(self, params: Views, x: Array, buffers: Buffers) -> Array:
+        """Return the mapped features, without the offset: (rows, numbers, size - 1)."""
 
-    def mapped_backward(self, params, grads, x, delta, buffers):
-        """Fill ``grads`` but for the offset; return the gradient of ``x`` if it is wanted."""
-        raise NotImplementedError
+    @abstractmethod
+    def mapped_backward_inputs(
+        self, params: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> Array:
+        """Return the gradient of ``x``, given that of the mapped features."""
 
-    def forward(self, params, x, buffers, rng=None):
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
         out = by_number(buffers["out"], x)
         out[:, :, 0] = x
         np.add(self.mapped(params, x, buffers), params.offset, out=out[:, :, 1:])
         return buffers["out"]
 
-    def backward(self, params, grads, x, delta, buffers):
-        delta = by_number(delta, x)
-        if grads is not None:
-            np.sum(delta[:, :, 1:], axis=0, out=grads.offset)
-        inputs = self.mapped_backward(params, grads, x, delta[:, :, 1:], buffers)
-        if inputs is not None:
-            inputs += delta[:, :, 0]
+    def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        """Return ``delta`` as an array (rows, numbers, size)."""
+        return by_number(delta, x)
+
+    def backward_params(
+        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> None:
+        """Write the gradient of the offset; a subclass adds those of the map and its own."""
+        np.sum(delta[:, :, 1:], axis=0, out=grads.offset)
+
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        inputs = self.mapped_backward_inputs(params, x, delta[:, :, 1:], buffers)
+        inputs += delta[:, :, 0]
         return inputs
 
 
-def by_number(array, x):
+def by_number(array: Array, x: Array) -> Array:
     """Return a view of shape (rows, numbers of x, columns of a number)."""
     return array.reshape(*x.shape, -1)
 
@@ -214,8 +301,17 @@ class Periodic(MappedFeatures):
     """Each number x becomes x and a linear map of cos(2 pi (w x + b)), all learned.
 
     "PBLD" of Holzmueller, Grinsztajn and Steinwart, "Better by Default" (2024), section 3,
-    after Gorishniy, Rubachev and Babenko (2022), section 3.3. ``size`` counts the outputs of
-    a number, itself included.
+    after Gorishniy, Rubachev and Babenko (2022), section 3.3.
+
+    Parameters
+    ----------
+    n_frequencies : int, default=16
+        Waves of each number.
+    size : int, default=4
+        Outputs of each number, itself included.
+    deviation : float, default=0.3
+        The standard deviation of the initial frequencies w, in waves per unit of the scaled
+        number.
     """
 
     n_frequencies: int = 16
@@ -223,26 +319,26 @@ class Periodic(MappedFeatures):
     deviation: float = 0.3
 
     @property
-    def n_features(self):
+    def n_features(self) -> int:
         return self.n_frequencies
 
-    def parameters(self, n_inputs):
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         return {
             "frequency": Parameter((n_inputs, self.n_frequencies)),
             "phase": Parameter((n_inputs, self.n_frequencies)),
             **super().parameters(n_inputs),
         }
 
-    def buffers(self, n_inputs):
+    def buffers(self, n_inputs: int) -> dict[str, int]:
         waves = n_inputs * self.n_frequencies
         return {**super().buffers(n_inputs), "angle": waves, "wave": waves}
 
-    def initialize(self, params, rng, X):
+    def initialize(self, params: Views, rng: Generator) -> None:
         params.frequency[...] = rng.normal(0, self.deviation, params.frequency.shape)
         params.phase[...] = rng.uniform(-0.5, 0.5, params.phase.shape)
-        super().initialize(params, rng, X)
+        super().initialize(params, rng)
 
-    def mapped(self, params, x, buffers):
+    def mapped(self, params: Views, x: Array, buffers: Buffers) -> Array:
         angle, wave = by_number(buffers["angle"], x), by_number(buffers["wave"], x)
         np.multiply(x[:, :, np.newaxis], params.frequency, out=angle)
         angle += params.phase
@@ -251,46 +347,67 @@ class Periodic(MappedFeatures):
         # One small product for each input column.
         return np.matmul(wave.transpose(1, 0, 2), params.map).transpose(1, 0, 2)
 
-    def mapped_backward(self, params, grads, x, delta, buffers):
-        angle, wave = by_number(buffers["angle"], x), by_number(buffers["wave"], x)
-        through = delta.transpose(1, 0, 2)
-        if grads is not None:
-            np.matmul(wave.transpose(1, 2, 0), through, out=grads.map)
+    def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        """Return ``delta`` by number; turn the buffer "angle" into the gradient of w x + b."""
+        delta = super().backward_shared(params, x, delta, buffers)
+        angle, through = by_number(buffers["angle"], x), delta[:, :, 1:].transpose(1, 0, 2)
         # d cos(2 pi u) / du = -2 pi sin(2 pi u) with u = w x + b.
         np.sin(angle, out=angle)
         angle *= -2 * math.pi
         angle *= np.matmul(through, params.map.transpose(0, 2, 1)).transpose(1, 0, 2)
-        if grads is not None:
-            np.einsum("nd,ndk->dk", x, angle, out=grads.frequency)
-            np.sum(angle, axis=0, out=grads.phase)
-        if "delta" not in buffers:
-            return None
+        return delta
+
+    def backward_params(
+        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> None:
+        super().backward_params(params, grads, x, delta, buffers)
+        angle, wave = by_number(buffers["angle"], x), by_number(buffers["wave"], x)
+        through = delta[:, :, 1:].transpose(1, 0, 2)
+        np.matmul(wave.transpose(1, 2, 0), through, out=grads.map)
+        np.einsum("nd,ndk->dk", x, angle, out=grads.frequency)
+        np.sum(angle, axis=0, out=grads.phase)
+
+    def mapped_backward_inputs(
+        self, params: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> Array:
+        angle = by_number(buffers["angle"], x)
         return np.einsum("ndk,dk->nd", angle, params.frequency, out=buffers["delta"])
 
 
 @dataclass(frozen=True)
-class PiecewiseLinear(ColumnEmbedding):
+class PiecewiseLinear(NumericEmbedding):
     """Each number becomes how far it reaches into each of its bins: 0 below, 1 above.
 
     Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep
-    Learning" (2022), equation 1. ``edges`` are the increasing bin edges of each column; where
-    the last ones are equal, their bins are empty and stay zero. The first bin goes on below
-    and the last one above, here by one width: far values must not explode in a narrow bin.
+    Learning" (2022), equation 1. The first bin goes on below and the last one above, here by
+    one width: far values must not explode in a narrow bin.
+
+    Parameters
+    ----------
+    edges : tuple of tuple of float
+        The increasing bin edges of each column. Where the last ones are equal, their bins are
+        empty and stay zero.
     """
 
-    edges: tuple[tuple[float, ...], ...]
+    edges: Edges = ()
+    needs_bins: ClassVar[bool] = True
 
-    def output_counts(self, n_inputs):
+    def with_bins(self, edges: Edges) -> Self:
+        return with_edges(self, edges)
+
+    def output_counts(self, n_inputs: int) -> list[int]:
         return [len(edges) - 1 for edges in self.edges]
 
-    def buffers(self, n_inputs):
+    def buffers(self, n_inputs: int) -> dict[str, int]:
         return {"out": self.n_outputs(n_inputs), "delta": n_inputs}
 
-    def bins(self, dtype):
+    def bins(self, dtype: DTypeLike) -> tuple[NDArray[np.intp], Array, Array, Array, Array]:
         """Return for each output: its column, bin's start, 1 / width, and limits."""
         return bins_between(self.edges, np.dtype(dtype))
 
-    def forward(self, params, x, buffers, rng=None):
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
         column, low, inverse_width, smallest, largest = self.bins(x.dtype)
         out = np.take(x, column, axis=1, out=buffers["out"], mode="clip")
         out -= low
@@ -298,9 +415,7 @@ class PiecewiseLinear(ColumnEmbedding):
         np.maximum(out, smallest, out=out)
         return np.minimum(out, largest, out=out)
 
-    def backward(self, params, grads, x, delta, buffers):
-        if "delta" not in buffers:
-            return None
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         column, _, inverse_width, smallest, largest = self.bins(x.dtype)
         inside = (buffers["out"] > smallest) & (buffers["out"] < largest)
         delta = delta * inside * inverse_width
@@ -309,7 +424,9 @@ class PiecewiseLinear(ColumnEmbedding):
 
 
 @lru_cache(maxsize=16)
-def bins_between(edges, dtype):
+def bins_between(
+    edges: Edges, dtype: np.dtype[Any]
+) -> tuple[NDArray[np.intp], Array, Array, Array, Array]:
     """Return column, start, 1 / width (0 if empty) and limits of the bins of all columns."""
     n_bins = [len(one) - 1 for one in edges]
     column = np.repeat(np.arange(len(edges)), n_bins)
@@ -324,7 +441,7 @@ def bins_between(edges, dtype):
 
 
 @lru_cache(maxsize=16)
-def inner_edges(edges, dtype):
+def inner_edges(edges: Edges, dtype: np.dtype[Any]) -> list[Array]:
     """Return the edges between the bins of each column."""
     return [np.unique(np.array(one, dtype))[1:-1] for one in edges]
 
@@ -334,49 +451,65 @@ class MappedPiecewiseLinear(MappedFeatures):
     """Each number becomes itself and a learned linear map of how far it reaches into its bins.
 
     Gorishniy, Rubachev and Babenko (2022), section 3.4 on top of equation 1; the number itself
-    is ours. All columns have equally many edges: see :func:`of_equal_length`.
+    is our addition. A bin's row of the map is what crossing the bin adds. So the sum of the
+    rows before an edge is the value at this edge, and between two edges the value is
+    interpolated, which reads two rows instead of all.
 
-    A bin's row of the map is what crossing it adds, so the sum of the rows before an edge is
-    the value there, and between two edges it is interpolated: two rows instead of all.
+    Parameters
+    ----------
+    edges : tuple of tuple of float, default=()
+        The increasing bin edges of each column, equally many of each (see
+        :func:`of_equal_length`), in units of the scaled numbers. An estimator fills in
+        quantiles of the training data if there are none.
+    size : int, default=16
+        Outputs of each number, itself included.
     """
 
-    edges: tuple[tuple[float, ...], ...]
+    edges: Edges = ()
     size: int = 16
+    needs_bins: ClassVar[bool] = True
 
     @property
-    def n_features(self):
+    def n_features(self) -> int:
         return len(self.edges[0]) - 1
 
     @property
-    def encoding(self):
+    def encoding(self) -> PiecewiseLinear:
         """The layer whose outputs are the features."""
         return PiecewiseLinear(self.edges)
 
-    def buffers(self, n_inputs):
+    def with_bins(self, edges: Edges) -> Self:
+        return with_edges(self, of_equal_length(edges))
+
+    def buffers(self, n_inputs: int) -> dict[str, int]:
         return {**super().buffers(n_inputs), "bin": n_inputs, "share": n_inputs}
 
-    def mapped(self, params, x, buffers):
+    def mapped(self, params: Views, x: Array, buffers: Buffers) -> Array:
         self._locate(x, buffers["bin"], buffers["share"])
         at_edges = np.zeros((len(self.edges), self.n_features + 1, self.size - 1), x.dtype)
         np.cumsum(params.map, axis=1, out=at_edges[:, 1:])
         between = self._interpolation(buffers) @ at_edges.reshape(-1, self.size - 1)
         return by_number(between, x)
 
-    def mapped_backward(self, params, grads, x, delta, buffers):
-        if grads is not None:
-            of_edges = self._interpolation(buffers).T @ delta.reshape(-1, self.size - 1)
-            of_edges = of_edges.reshape(len(self.edges), -1, self.size - 1)
-            # A row of the map is part of the values at all later edges.
-            grads.map[...] = np.cumsum(of_edges[:, :0:-1], axis=1)[:, ::-1]
-        if "delta" not in buffers:
-            return None
+    def backward_params(
+        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> None:
+        super().backward_params(params, grads, x, delta, buffers)
+        of_edges = self._interpolation(buffers).T @ delta[:, :, 1:].reshape(-1, self.size - 1)
+        of_edges = of_edges.reshape(len(self.edges), -1, self.size - 1)
+        # A row of the map is part of the values at all later edges.
+        grads.map[...] = np.cumsum(of_edges[:, :0:-1], axis=1)[:, ::-1]
+
+    def mapped_backward_inputs(
+        self, params: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> Array:
         bins, share = self._flat_bins(buffers["bin"]), buffers["share"]
         rise = params.map.reshape(-1, self.size - 1)[bins]
         _, _, inverse_width, *_ = self.encoding.bins(x.dtype)
         slope = inverse_width[bins] * ((share > -1) & (share < 2))
         return np.multiply(np.einsum("ndk,ndk->nd", delta, rise), slope, out=buffers["delta"])
 
-    def _locate(self, x, bins, share):
+    def _locate(self, x: Array, bins: Array, share: Array) -> None:
         """Write the bin of each number, and the share of it that the number reaches into."""
         for j, edges in enumerate(inner_edges(self.edges, x.dtype)):
             bins[:, j] = np.searchsorted(edges, x[:, j], side="right")
@@ -384,15 +517,15 @@ class MappedPiecewiseLinear(MappedFeatures):
         flat = self._flat_bins(bins)
         np.subtract(x, low[flat], out=share)
         share *= inverse_width[flat]
-        # More than a bin's width beyond the ends nothing changes any more.
+        # Farther than one width of a bin beyond the ends, the value stays the same.
         np.clip(share, -1, 2, out=share)
 
-    def _flat_bins(self, bins):
+    def _flat_bins(self, bins: Array) -> NDArray[np.int32]:
         """Return the place of each number's bin among the bins of all columns."""
         starts = np.arange(len(self.edges), dtype=np.int32) * self.n_features
         return bins.astype(np.int32) + starts
 
-    def _interpolation(self, buffers):
+    def _interpolation(self, buffers: Buffers) -> sparse.csr_array:
         """Return a sparse matrix from the values at all edges to those at the numbers."""
         share = buffers["share"].ravel()
         # Each column has one more edge than bins.
@@ -407,10 +540,38 @@ class MappedPiecewiseLinear(MappedFeatures):
         return sparse.csr_array((weights, places, rows), shape=shape)
 
 
-def of_equal_length(edges):
+def of_equal_length(edges: Edges) -> Edges:
     """Return the edges of each column, the last one repeated to the length of the longest."""
     longest = max(map(len, edges), default=0)
     return tuple(one + one[-1:] * (longest - len(one)) for one in edges)
 
 
-NUMERIC_EMBEDDINGS = {"periodic": Periodic, "piecewise_linear": MappedPiecewiseLinear}
+def with_edges(layer: Any, edges: Edges) -> Any:
+    """Return a layer with bin edges; edges that it already has stay.
+
+    Raises
+    ------
+    ValueError
+        If the layer has edges for another number of columns.
+    """
+    if not layer.edges:
+        return replace(layer, edges=edges)
+    if len(layer.edges) != len(edges):
+        raise ValueError(
+            f"{type(layer).__name__} has bin edges for {len(layer.edges)} columns, but there "
+            f"are {len(edges)} numeric columns. Leave edges out to have them computed."
+        )
+    return layer
+
+
+#: Embeddings of numbers by name.
+NUMERIC_EMBEDDINGS: dict[str, type[NumericEmbedding]] = {
+    "periodic": Periodic,
+    "piecewise_linear": MappedPiecewiseLinear,
+}
+
+
+def needs_bins(embedding: str | NumericEmbedding | None) -> bool:
+    """Return whether an embedding of numbers, given by name or as an instance, needs bins."""
+    rule = NUMERIC_EMBEDDINGS[embedding] if isinstance(embedding, str) else embedding
+    return rule is not None and rule.needs_bins

@@ -3,37 +3,51 @@
 The members of an ensemble share the large weight matrices and differ by cheap parameters of
 their own: a scale for each input of a hidden layer, biases, and the output layer. This is
 BatchEnsemble (Wen, Tran and Ba, 2020), as TabM uses it for tables (Gorishniy, Kotelnikov and
-Babenko, 2025), with the scale on the input side only: one on the output side would be followed
-by the next layer's. A row holds the members one after another, (members, columns) flattened.
+Babenko, 2025), but with a scale on the inputs of a layer only: a scale on its outputs would be
+followed by the scale of the next layer. A row holds the members one after another: an array
+(members, columns), flattened.
 """
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator
 
 from sknet.nn.activations import Activation
 from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.kernels import column_sums, matmul
-from sknet.nn.layers import Layer, Parameter, activate, deactivate
+from sknet.nn.layers import ActivationLayer, Layer, Parameter
+from sknet.nn.losses import Loss
+from sknet.nn.types import Array, Buffers, Rows, Views
 
 
 @dataclass(frozen=True)
-class EnsembleLayer(Layer):
-    """A hidden layer of all members: a_m = f((x_m * r_m) W + b_m)."""
+class EnsembleLayer(ActivationLayer):
+    """A hidden layer of all members: a_m = f((x_m * r_m) W + b_m).
+
+    The matrix W is shared. Each member has a scale r_m of the inputs and a bias b_m.
+
+    Parameters
+    ----------
+    n_units : int
+        The number of outputs of one member.
+    activation : Activation
+    n_members : int
+    """
 
     n_units: int
     activation: Activation
     n_members: int
 
-    def n_outputs(self, n_inputs):
+    def n_outputs(self, n_inputs: int) -> int:
         return self.n_members * self.n_units
 
-    def _n_inputs(self, n_inputs):
+    def _n_inputs(self, n_inputs: int) -> int:
         """Return the number of inputs of one member."""
         return n_inputs // self.n_members
 
-    def parameters(self, n_inputs):
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         n_inputs = self._n_inputs(n_inputs)
         return {
             "weight": Parameter((n_inputs, self.n_units), penalized=True),
@@ -41,13 +55,7 @@ class EnsembleLayer(Layer):
             "bias": Parameter((self.n_members, self.n_units)),
         }
 
-    def buffers(self, n_inputs):
-        widths = {"a": self.n_outputs(n_inputs), "delta": n_inputs}
-        if self.activation.needs_z:
-            widths["z"] = widths["a"]
-        return widths
-
-    def initialize(self, params, rng, X):
+    def initialize(self, params: Views, rng: Generator) -> None:
         params.weight[...] = INITIALIZERS[self.activation.initializer](rng, params.weight.shape)
         bound = 1 / math.sqrt(params.weight.shape[0])
         params.bias[...] = rng.uniform(-bound, bound, params.bias.shape)
@@ -58,92 +66,117 @@ class EnsembleLayer(Layer):
 class EnsembleInput(EnsembleLayer):
     """The first hidden layer, whose input the members share: x (r_m[:, None] * W) + b_m.
 
-    The scales go to the weights, so that one product of x, which may be sparse, serves all
+    The scales multiply the weights, so that one product of x, which may be sparse, serves all
     members. They start as random signs, which is what makes the members differ.
     """
 
-    def _n_inputs(self, n_inputs):
+    def _n_inputs(self, n_inputs: int) -> int:
         return n_inputs
 
-    def initialize(self, params, rng, X):
-        super().initialize(params, rng, X)
+    def buffers(self, n_inputs: int) -> dict[str, int]:
+        return {**self.z_and_a(self.n_outputs(n_inputs)), "delta": n_inputs}
+
+    def initialize(self, params: Views, rng: Generator) -> None:
+        super().initialize(params, rng)
         params.scale[...] = rng.choice([-1.0, 1.0], params.scale.shape)
 
-    def matrix(self, params):
-        """Return what the input is multiplied by: the members' weights side by side."""
+    def matrix(self, params: Views) -> Array:
+        """Return the matrix that the input is multiplied by: the members' side by side."""
         scaled = params.scale.T[:, :, np.newaxis] * params.weight[:, np.newaxis, :]
         return scaled.reshape(params.weight.shape[0], -1)
 
-    def forward(self, params, x, buffers, rng=None):
+    def forward(
+        self, params: Views, x: Rows, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
         matmul(x, self.matrix(params), out=buffers.get("z", buffers["a"]))
-        return activate(self.activation, params.bias.ravel(), buffers)
+        return self.activate(params.bias.ravel(), buffers)
 
-    def backward(self, params, grads, x, delta, buffers):
-        deactivate(self.activation, delta, buffers)
-        scaled = self.matrix(params)
-        if grads is not None:
-            column_sums(delta, out=grads.bias.reshape(-1))
-            gradient = np.empty_like(scaled)
-            matmul(x.T, delta, out=gradient)
-            gradient = gradient.reshape(-1, self.n_members, self.n_units)
-            np.einsum("imj,mi->ij", gradient, params.scale, out=grads.weight)
-            np.einsum("imj,ij->mi", gradient, params.weight, out=grads.scale)
-        if "delta" not in buffers:
-            return None
-        return matmul(delta, scaled.T, out=buffers["delta"])
+    def backward_params(
+        self, params: Views, grads: Views, x: Rows, delta: Array, buffers: Buffers
+    ) -> None:
+        column_sums(delta, out=grads.bias.reshape(-1))
+        gradient = np.empty((x.shape[1], delta.shape[1]), delta.dtype)
+        matmul(x.T, delta, out=gradient)
+        gradient = gradient.reshape(-1, self.n_members, self.n_units)
+        np.einsum("imj,mi->ij", gradient, params.scale, out=grads.weight)
+        np.einsum("imj,ij->mi", gradient, params.weight, out=grads.scale)
+
+    def backward_inputs(self, params: Views, x: Rows, delta: Array, buffers: Buffers) -> Array:
+        return matmul(delta, self.matrix(params).T, out=buffers["delta"])
 
 
 @dataclass(frozen=True)
 class EnsembleDense(EnsembleLayer):
-    """A further hidden layer: one product of all members' rows with the shared weights."""
+    """A further hidden layer: one product of all members' rows with the shared weights.
 
-    def buffers(self, n_inputs):
-        return {**super().buffers(n_inputs), "scaled": n_inputs}
+    With s = x * r: dJ/ds = delta W', dJ/dr = column sums of dJ/ds * x, dJ/dx = dJ/ds * r.
+    """
 
-    def forward(self, params, x, buffers, rng=None):
+    def buffers(self, n_inputs: int) -> dict[str, int]:
+        widths = self.z_and_a(self.n_outputs(n_inputs))
+        return {**widths, "scaled": n_inputs, "scaled_gradient": n_inputs}
+
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
         np.multiply(x, params.scale.reshape(-1), out=buffers["scaled"])
-        z = buffers.get("z", buffers["a"])
         n_rows = x.shape[0] * self.n_members
         rows = buffers["scaled"].reshape(n_rows, -1)
+        z = buffers.get("z", buffers["a"])
         matmul(rows, params.weight, out=z.reshape(n_rows, -1))
-        return activate(self.activation, params.bias.reshape(-1), buffers)
+        return self.activate(params.bias.reshape(-1), buffers)
 
-    def backward(self, params, grads, x, delta, buffers):
-        deactivate(self.activation, delta, buffers)
+    def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        super().backward_shared(params, x, delta, buffers)
+        # Both the scales and the inputs get their gradients from that of the scaled inputs.
         n_rows = x.shape[0] * self.n_members
-        rows = delta.reshape(n_rows, -1)
-        # The first hidden layer of an ensemble comes before, so the inputs' gradient is wanted.
-        inputs = buffers["delta"]
-        matmul(rows, params.weight.T, out=inputs.reshape(n_rows, -1))
-        if grads is not None:
-            column_sums(delta, out=grads.bias.reshape(-1))
-            matmul(buffers["scaled"].reshape(n_rows, -1).T, rows, out=grads.weight)
-            np.einsum("ni,ni->i", inputs, x, out=grads.scale.reshape(-1))
+        out = buffers["scaled_gradient"].reshape(n_rows, -1)
+        matmul(delta.reshape(n_rows, -1), params.weight.T, out=out)
+        return delta
+
+    def backward_params(
+        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> None:
+        n_rows = x.shape[0] * self.n_members
+        column_sums(delta, out=grads.bias.reshape(-1))
+        rows = buffers["scaled"].reshape(n_rows, -1)
+        matmul(rows.T, delta.reshape(n_rows, -1), out=grads.weight)
+        np.einsum("ni,ni->i", buffers["scaled_gradient"], x, out=grads.scale.reshape(-1))
+
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        inputs = buffers["scaled_gradient"]
         inputs *= params.scale.reshape(-1)
         return inputs
 
 
 @dataclass(frozen=True)
 class EnsembleHead(Layer):
-    """The linear output layers of all members, each with weights of its own."""
+    """The linear output layers of all members, each with weights of its own.
+
+    Parameters
+    ----------
+    n_units : int
+        The number of outputs of one member.
+    n_members : int
+    """
 
     n_units: int
     n_members: int
 
-    def n_outputs(self, n_inputs):
+    def n_outputs(self, n_inputs: int) -> int:
         return self.n_members * self.n_units
 
-    def parameters(self, n_inputs):
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         shape = self.n_members, n_inputs // self.n_members, self.n_units
         return {
             "weight": Parameter(shape, penalized=True),
             "bias": Parameter((self.n_members, self.n_units)),
         }
 
-    def buffers(self, n_inputs):
+    def buffers(self, n_inputs: int) -> dict[str, int]:
         return {"out": self.n_members * self.n_units, "delta": n_inputs}
 
-    def initialize(self, params, rng, X):
+    def initialize(self, params: Views, rng: Generator) -> None:
         n_inputs = params.weight.shape[1]
         draw = INITIALIZERS["glorot_uniform"]
         for weight in params.weight:
@@ -151,39 +184,56 @@ class EnsembleHead(Layer):
         bound = 1 / math.sqrt(n_inputs)
         params.bias[...] = rng.uniform(-bound, bound, params.bias.shape)
 
-    def forward(self, params, x, buffers, rng=None):
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
         out = buffers["out"]
         np.matmul(self._members(x), params.weight, out=self._members(out))
         out += params.bias.reshape(-1)
         return out
 
-    def backward(self, params, grads, x, delta, buffers):
+    def backward_params(
+        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> None:
+        column_sums(delta, out=grads.bias.reshape(-1))
         by_member = self._members(delta)
-        if grads is not None:
-            column_sums(delta, out=grads.bias.reshape(-1))
-            np.matmul(self._members(x).transpose(0, 2, 1), by_member, out=grads.weight)
+        np.matmul(self._members(x).transpose(0, 2, 1), by_member, out=grads.weight)
+
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         inputs = buffers["delta"]
-        np.matmul(by_member, params.weight.transpose(0, 2, 1), out=self._members(inputs))
+        weight = params.weight.transpose(0, 2, 1)
+        np.matmul(self._members(delta), weight, out=self._members(inputs))
         return inputs
 
-    def _members(self, x):
+    def _members(self, x: Array) -> Array:
         """Return the view (members, rows, columns)."""
         return x.reshape(x.shape[0], self.n_members, -1).transpose(1, 0, 2)
 
 
-def by_member(raw, n_members):
+def by_member(raw: Array, n_members: int) -> Array:
     """Return raw predictions as an array (rows, members, columns)."""
     return raw.reshape(raw.shape[0], n_members, -1)
 
 
-def mean_of_members(raw, n_members, loss):
-    """Return the raw predictions that stand for the mean of the members' predictions."""
+def mean_of_members(raw: Array, n_members: int, loss: Loss) -> Array:
+    """Return the raw predictions that correspond to the mean of the members' predictions."""
     if n_members == 1:
         return raw
     return loss.link(loss.inverse_link(by_member(raw, n_members)).mean(axis=1))
 
 
-def over_members(members, with_std):
-    """Return the mean over the members, and the standard deviation if asked for; a tuple."""
+def over_members(members: Array, with_std: bool) -> tuple[Array, ...]:
+    """Return the mean over the members and, if asked for, their standard deviation.
+
+    Parameters
+    ----------
+    members : ndarray of shape (n_rows, n_members, n_columns)
+    with_std : bool
+
+    Returns
+    -------
+    tuple of ndarray of shape (n_rows, n_columns)
+        (mean,), or (mean, standard deviation).
+    """
     mean = members[:, 0] if members.shape[1] == 1 else members.mean(axis=1)
     return (mean, members.std(axis=1)) if with_std else (mean,)

@@ -1,135 +1,242 @@
-"""Layers: what they own, compute forward, and propagate backward.
+"""Layers: their parameters, their outputs, and the gradients of both.
 
-To add one: a frozen dataclass derived from :class:`Layer`, and a line in :data:`LAYERS`.
+To add a layer, derive a frozen dataclass from :class:`Layer`. The tests find it by themselves.
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from sknet.nn.activations import Activation
 from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.kernels import column_sums, matmul, row_blocks
+from sknet.nn.types import Array, Buffers, Rows, Views
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """What a layer says of one of its parameters.
+    """The declaration of one parameter array of a layer.
 
-    ``penalized`` says whether the penalty applies to it, ``lr_scale`` is its factor of the
-    learning rate.
+    Parameters
+    ----------
+    shape : tuple of int
+    penalized : bool, default=False
+        Whether the penalty of the objective applies to the array.
     """
 
     shape: tuple[int, ...]
     penalized: bool = False
-    lr_scale: float = 1.0
 
 
-class Layer:
-    """A differentiable map of rows, without state: arrays come as arguments.
+class Layer(ABC):
+    """A differentiable function of each row. A layer has no state: arrays come as arguments.
 
-    ``params`` and ``grads`` have an attribute for each name in ``parameters``; ``buffers``
-    maps each name in ``buffers`` to an array with as many rows as the batch. The buffer
-    named "delta" is for the gradient of the inputs, and absent where nobody needs that.
+    A subclass declares its parameter arrays in :meth:`parameters` and its work arrays in
+    :meth:`buffers`. The methods get them back as ``params`` (an attribute for each name) and
+    ``buffers`` (a dict; each array has as many rows as the batch).
+
+    The backward pass of a layer has three steps, and the network decides which of them it
+    needs: :meth:`backward_shared` always comes first, :meth:`backward_params` follows in
+    training, and :meth:`backward_inputs` comes last if another layer lies below or the caller
+    asks for the gradient of the network's inputs. So a layer never has to ask what is wanted.
     """
 
-    def n_outputs(self, n_inputs):
-        """Return the number of output columns."""
+    def n_outputs(self, n_inputs: int) -> int:
+        """Return the number of output columns. By default it is the number of inputs."""
         return n_inputs
 
-    def parameters(self, n_inputs):
-        """Return a :class:`Parameter` for each name."""
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
+        """Return the declaration of each parameter array by name. By default there is none."""
         return {}
 
-    def buffers(self, n_inputs):
-        """Return the number of columns of each work array, by name."""
-        return {}
+    def buffers(self, n_inputs: int) -> dict[str, int]:
+        """Return the number of columns of each work array by name. By default there is none.
 
-    def initialize(self, params, rng, X):
-        """Fill ``params``; ``X`` are some rows of the layer's input, or None."""
-
-    def forward(self, params, x, buffers, rng=None):
-        """Return the outputs; ``rng`` is given only in training."""
-        raise NotImplementedError
-
-    def backward(self, params, grads, x, delta, buffers):
-        """Fill ``grads`` given the gradient ``delta`` of the outputs, which may be overwritten.
-
-        ``grads`` is None where only the gradient of the inputs is wanted. Return that one, or
-        None where no "delta" buffer is given.
+        The name "delta" is reserved for an array that only :meth:`backward_inputs` uses: it
+        is missing from ``buffers`` where the network does not call that method.
         """
-        raise NotImplementedError
+        return {}
+
+    def initialize(self, params: Views, rng: Generator) -> None:
+        """Fill ``params`` with initial values. By default they stay zero."""
+        return
+
+    @abstractmethod
+    def forward(
+        self, params: Views, x: Rows, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
+        """Return the outputs.
+
+        Parameters
+        ----------
+        params : namespace of ndarray
+            The parameters, which are only read.
+        x : ndarray or CSR matrix of shape (n_rows, n_inputs)
+            The inputs, which are only read. They are sparse only in the first layer of a
+            network.
+        buffers : dict of ndarray
+            The work arrays. :meth:`backward_shared` sees what this method leaves in them.
+        rng : numpy Generator, optional
+            The source of random draws in training; None in prediction.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_outputs)
+            May be a work array.
+        """
+
+    def backward_shared(self, params: Views, x: Rows, delta: Array, buffers: Buffers) -> Any:
+        """Do the part of the backward pass that both other methods need.
+
+        The typical use is to multiply ``delta`` by the derivative of an activation.
+
+        Parameters
+        ----------
+        params, x, buffers
+            As in :meth:`forward`.
+        delta : ndarray of shape (n_rows, n_outputs)
+            The gradient of the outputs, which may be overwritten.
+
+        Returns
+        -------
+        object
+            The ``delta`` of the other two methods. By default it is ``delta`` itself.
+        """
+        return delta
+
+    def backward_params(
+        self, params: Views, grads: Views, x: Rows, delta: Any, buffers: Buffers
+    ) -> None:
+        """Write the gradients of the parameters into ``grads``; leave ``delta`` as it is.
+
+        The network calls it only if the layer has parameters.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has parameters: write this method.")
+
+    @abstractmethod
+    def backward_inputs(self, params: Views, x: Rows, delta: Any, buffers: Buffers) -> Array:
+        """Return the gradient of the inputs; ``delta`` may be overwritten.
+
+        The result may be a work array, such as ``buffers["delta"]``, or ``delta``.
+        """
+
+
+class ActivationLayer(Layer):
+    """A layer whose last step is an activation: a = f(z + bias)."""
+
+    activation: Activation
+
+    def z_and_a(self, n_units: int) -> dict[str, int]:
+        """Return the declarations of the work arrays of z and a.
+
+        If the derivative of the activation does not read z, one array serves for both.
+        """
+        return {"a": n_units, "z": n_units} if self.activation.needs_z else {"a": n_units}
+
+    def activate(self, bias: Array, buffers: Buffers) -> Array:
+        """Return f(z + bias), computed block by block to stay in the processor's cache.
+
+        The array "z", or "a" where one array serves for both, holds z.
+        """
+        a = buffers["a"]
+        for z_block, a_block in row_blocks(buffers.get("z", a), a):
+            z_block += bias
+            self.activation.forward(z_block, a_block)
+        return a
+
+    def backward_shared(self, params: Views, x: Rows, delta: Array, buffers: Buffers) -> Array:
+        """Multiply ``delta`` by f'(z), block by block."""
+        a = buffers["a"]
+        for z_block, a_block, delta_block in row_blocks(buffers.get("z", a), a, delta):
+            self.activation.backward(z_block, a_block, delta_block)
+        return delta
 
 
 @dataclass(frozen=True)
-class Dense(Layer):
+class Dense(ActivationLayer):
     """a = f(x W + b).
 
     With delta = dJ/da * f'(z) elementwise: dJ/dW = x' delta, dJ/db = column sums of delta,
     dJ/dx = delta W'. ``x`` is dense or CSR.
+
+    Parameters
+    ----------
+    n_units : int
+    activation : Activation
     """
 
     n_units: int
     activation: Activation
 
-    def n_outputs(self, n_inputs):
+    def n_outputs(self, n_inputs: int) -> int:
         return self.n_units
 
-    def parameters(self, n_inputs):
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         return {
             "weight": Parameter((n_inputs, self.n_units), penalized=True),
             "bias": Parameter((self.n_units,)),
         }
 
-    def buffers(self, n_inputs):
-        widths = {"a": self.n_units, "delta": n_inputs}
-        return {**widths, "z": self.n_units} if self.activation.needs_z else widths
+    def buffers(self, n_inputs: int) -> dict[str, int]:
+        return {**self.z_and_a(self.n_units), "delta": n_inputs}
 
-    def initialize(self, params, rng, X):
+    def initialize(self, params: Views, rng: Generator) -> None:
         n_inputs = params.weight.shape[0]
         params.weight[...] = INITIALIZERS[self.activation.initializer](rng, params.weight.shape)
         # Small random biases: with zeros, the kinks of all ReLUs meet in the origin.
         bound = 1 / math.sqrt(n_inputs)
         params.bias[...] = rng.uniform(-bound, bound, self.n_units)
 
-    def matrix(self, params):
-        """Return what the input is multiplied by."""
+    def matrix(self, params: Views) -> Array:
+        """Return the matrix that the input is multiplied by."""
         return params.weight
 
-    def forward(self, params, x, buffers, rng=None):
+    def forward(
+        self, params: Views, x: Rows, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
         matmul(x, params.weight, out=buffers.get("z", buffers["a"]))
-        return activate(self.activation, params.bias, buffers)
+        return self.activate(params.bias, buffers)
 
-    def backward(self, params, grads, x, delta, buffers):
-        deactivate(self.activation, delta, buffers)
-        if grads is not None:
-            matmul(x.T, delta, out=grads.weight)
-            column_sums(delta, out=grads.bias)
-        if "delta" not in buffers:
-            return None
+    def backward_params(
+        self, params: Views, grads: Views, x: Rows, delta: Array, buffers: Buffers
+    ) -> None:
+        matmul(x.T, delta, out=grads.weight)
+        column_sums(delta, out=grads.bias)
+
+    def backward_inputs(self, params: Views, x: Rows, delta: Array, buffers: Buffers) -> Array:
         return matmul(delta, params.weight.T, out=buffers["delta"])
 
 
 @dataclass(frozen=True)
 class Activated(Layer):
-    """a = f(z): a hidden layer whose product has been computed.
+    """a = f(z): the second half of a hidden layer, whose product x W + b is the input z.
 
-    It overwrites its input, so it can only be the first layer, of rows that nobody else needs.
+    It overwrites its input, so it can only be the first layer of a network, on rows that
+    nobody else needs.
+
+    Parameters
+    ----------
+    activation : Activation
     """
 
     activation: Activation
 
-    def buffers(self, n_inputs):
+    def buffers(self, n_inputs: int) -> dict[str, int]:
         return {"a": n_inputs} if self.activation.needs_z else {}
 
-    def forward(self, params, x, buffers, rng=None):
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
         a = buffers.get("a", x)
         for z_block, a_block in row_blocks(x, a):
             self.activation.forward(z_block, a_block)
         return a
 
-    def backward(self, params, grads, x, delta, buffers):
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         for z_block, a_block, delta_block in row_blocks(x, buffers.get("a", x), delta):
             self.activation.backward(z_block, a_block, delta_block)
         return delta
@@ -139,57 +246,72 @@ class Activated(Layer):
 class Dropout(Layer):
     """In training, zero each input with probability ``rate`` and divide the others by 1 - rate.
 
-    Srivastava et al. (2014), in the inverted form that leaves prediction untouched. The rate
-    is a multiple of 1 / 65 536: sixteen random bits decide of an input.
+    Srivastava et al. (2014), in the inverted form that leaves prediction untouched.
+
+    Parameters
+    ----------
+    rate : float in [0, 1)
+        It is rounded to a multiple of 1 / 65 536, since sixteen random bits decide whether
+        an input is zeroed.
     """
 
     rate: float
 
-    def buffers(self, n_inputs):
+    def buffers(self, n_inputs: int) -> dict[str, int]:
         return {"out": n_inputs, "mask": n_inputs}
 
-    def forward(self, params, x, buffers, rng=None):
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
         mask = buffers["mask"]
         if rng is None:
             mask.fill(1)
             return x
-        # Several times faster than a random float for each.
+        # Raw bits are several times faster than a random float for each input.
         bits = rng.bit_generator.random_raw(-(-mask.size // 4)).view(np.uint16)
         threshold = min(round(self.rate * 2**16), 2**16 - 1)
         kept = bits[: mask.size].reshape(mask.shape) >= threshold
         np.multiply(kept, mask.dtype.type(2**16 / (2**16 - threshold)), out=mask)
         return np.multiply(x, mask, out=buffers["out"])
 
-    def backward(self, params, grads, x, delta, buffers):
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         delta *= buffers["mask"]
         return delta
 
 
 @dataclass(frozen=True)
-class LayerNorm(Layer):
-    """a = f(gain u + bias), with u a row's inputs at mean zero and variance one.
+class LayerNorm(ActivationLayer):
+    """a = f(gain u + bias), with u a row of inputs that is brought to mean 0 and variance 1.
 
-    Ba, Kiros and Hinton (2016), equation 4. With ``n_groups`` > 1 a row consists of as many
-    stretches, the members of an ensemble, each normalised by itself.
+    Ba, Kiros and Hinton (2016), equation 4.
+
+    Parameters
+    ----------
+    activation : Activation
+    n_groups : int, default=1
+        The number of equal stretches of a row, each normalised by itself: the members of an
+        ensemble.
+    epsilon : float, default=1e-5
+        It is added to the variance, so that equal inputs do not divide by zero.
     """
 
     activation: Activation
     n_groups: int = 1
     epsilon: float = 1e-5
 
-    def parameters(self, n_inputs):
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         return {"gain": Parameter((n_inputs,)), "bias": Parameter((n_inputs,))}
 
-    def buffers(self, n_inputs):
-        widths = {"u": n_inputs, "deviation": self.n_groups, "a": n_inputs}
-        return {**widths, "z": n_inputs} if self.activation.needs_z else widths
+    def buffers(self, n_inputs: int) -> dict[str, int]:
+        return {**self.z_and_a(n_inputs), "u": n_inputs, "deviation": self.n_groups}
 
-    def initialize(self, params, rng, X):
+    def initialize(self, params: Views, rng: Generator) -> None:
         params.gain.fill(1)
         params.bias.fill(0)
 
-    def forward(self, params, x, buffers, rng=None):
-        z = buffers.get("z", buffers["a"])
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
         u, deviation = self._grouped(buffers["u"]), buffers["deviation"]
         np.subtract(self._grouped(x), self._grouped(x).mean(axis=2, keepdims=True), out=u)
         np.einsum("ngi,ngi->ng", u, u, out=deviation)
@@ -197,14 +319,16 @@ class LayerNorm(Layer):
         deviation += self.epsilon
         np.sqrt(deviation, out=deviation)
         u /= deviation[:, :, np.newaxis]
-        np.multiply(buffers["u"], params.gain, out=z)
-        return activate(self.activation, params.bias, buffers)
+        np.multiply(buffers["u"], params.gain, out=buffers.get("z", buffers["a"]))
+        return self.activate(params.bias, buffers)
 
-    def backward(self, params, grads, x, delta, buffers):
-        deactivate(self.activation, delta, buffers)
-        if grads is not None:
-            np.einsum("ni,ni->i", delta, buffers["u"], out=grads.gain)
-            column_sums(delta, out=grads.bias)
+    def backward_params(
+        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> None:
+        np.einsum("ni,ni->i", delta, buffers["u"], out=grads.gain)
+        column_sums(delta, out=grads.bias)
+
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         delta *= params.gain
         # The derivative of u takes out the parts along 1 and along u.
         u, d = self._grouped(buffers["u"]), self._grouped(delta)
@@ -214,25 +338,6 @@ class LayerNorm(Layer):
         d /= buffers["deviation"][:, :, np.newaxis]
         return delta
 
-    def _grouped(self, x):
+    def _grouped(self, x: Array) -> Array:
+        """Return the view (rows, groups, columns of a group)."""
         return x.reshape(x.shape[0], self.n_groups, -1)
-
-
-def activate(activation, bias, buffers):
-    """Return the activation of z + bias, block by block; z is the buffer "z", or else "a"."""
-    a = buffers["a"]
-    for z_block, a_block in row_blocks(buffers.get("z", a), a):
-        z_block += bias
-        activation.forward(z_block, a_block)
-    return a
-
-
-def deactivate(activation, delta, buffers):
-    """Multiply ``delta`` by the derivative of the activation, block by block."""
-    a = buffers["a"]
-    for z_block, a_block, delta_block in row_blocks(buffers.get("z", a), a, delta):
-        activation.backward(z_block, a_block, delta_block)
-
-
-#: Layers by name.
-LAYERS = {"dense": Dense, "dropout": Dropout, "layer_norm": LayerNorm}

@@ -1,22 +1,78 @@
 """The L-BFGS solver: SciPy's minimiser on the same objective."""
 
 import math
+from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 
 from sknet.nn.kernels import blocks
 from sknet.nn.network import Workspace
-from sknet.nn.training import Monitor, TrainingResult, append, restore_after_divergence
+from sknet.nn.objective import BatchIterable, Objective
+from sknet.nn.optimizers import Solver
+from sknet.nn.training import (
+    Evaluate,
+    History,
+    Monitor,
+    Report,
+    Stopping,
+    TrainingResult,
+    append,
+    restore_after_divergence,
+)
+from sknet.nn.types import Array
 
 
-def train_lbfgs(objective, params, batches, stopping, max_fun, *, evaluate=None, report=None):
+@dataclass(frozen=True)
+class LBFGS(Solver):
+    """The limited-memory BFGS method of Byrd, Lu, Nocedal and Zhu (1995), as SciPy has it.
+
+    Each iteration evaluates the objective over all rows, in float64.
+
+    Parameters
+    ----------
+    max_fun : int, default=15000
+        The largest number of function evaluations.
+    """
+
+    max_fun: int = 15000
+    stochastic = False
+
+
+def train_lbfgs(
+    objective: Objective,
+    params: Array,
+    batches: BatchIterable,
+    stopping: Stopping,
+    solver: LBFGS,
+    *,
+    evaluate: Evaluate | None = None,
+    report: Report | None = None,
+) -> TrainingResult:
     """Minimise the objective over all rows by L-BFGS-B; one iteration is one epoch.
 
-    ``params`` is of float64. ``batches`` are blocks of rows over which a function value is
-    summed up; ``stopping.tol`` bounds the largest component of the projected gradient.
-    The other arguments and the result are as in :func:`sknet.nn.training.train`.
+    Parameters
+    ----------
+    objective : Objective
+    params : ndarray of shape (n_params,) of float64
+        The start, which is overwritten by the result.
+    batches : iterable of batches
+        Blocks of rows over which a function value is summed up.
+    stopping : Stopping
+        Its ``tol`` bounds the largest component of the projected gradient.
+    solver : LBFGS
+    evaluate, report : callable, optional
+        As in :func:`sknet.nn.training.train`.
+
+    Returns
+    -------
+    TrainingResult
+
+    Raises
+    ------
+    DivergenceError
+        If the objective becomes infinite or NaN in the first iteration.
     """
     problem = SplitProblem(objective, batches)
     trace = Trace(problem, Monitor(stopping), evaluate, report)
@@ -28,16 +84,17 @@ def train_lbfgs(objective, params, batches, stopping, max_fun, *, evaluate=None,
             jac=True,
             bounds=problem.bounds,
             callback=trace.on_iteration,
-            # Without SciPy's own bound of the decrease, tol alone says when to stop.
+            # ftol=0 switches off SciPy's bound of the decrease: tol alone says when to stop.
             options={
                 "maxiter": stopping.max_iter,
-                "maxfun": max_fun,
+                "maxfun": solver.max_fun,
                 "gtol": stopping.tol,
                 "ftol": 0.0,
             },
         )
         if not trace.history:
-            # The start was stationary, or the line search found nothing better.
+            # No iteration was made: the start was stationary, or the line search found no
+            # better point.
             trace.record(result)
     np.copyto(params, problem.join(result.x))
     diverged = not (math.isfinite(result.fun) and np.isfinite(params).all())
@@ -45,30 +102,36 @@ def train_lbfgs(objective, params, batches, stopping, max_fun, *, evaluate=None,
         restore_after_divergence(params, trace.monitor, n_untrained=0)
     elif evaluate is not None:
         trace.monitor.restore(params)
-    # Status 1 says that max_iter or max_fun is used up.
+    # Status 1 means that max_iter iterations or max_fun evaluations are used up.
     converged = result.status != 1
     return TrainingResult(params, trace.history, trace.monitor.best_iter, converged, diverged)
 
 
 class Trace:
-    """What is recorded of each iteration, and the decision to stop early."""
+    """The record of the iterations, and the decision to stop early."""
 
-    def __init__(self, problem, monitor, evaluate, report):
+    def __init__(
+        self,
+        problem: "SplitProblem",
+        monitor: Monitor,
+        evaluate: Evaluate | None,
+        report: Report | None,
+    ):
         self.problem = problem
         self.monitor = monitor
         self.evaluate = evaluate
         self.report = report
-        self.history: dict[str, list[float]] = {}
+        self.history: History = {}
         self.stopped = False
         self._start = perf_counter()
 
-    def on_iteration(self, intermediate_result):
-        """Record an iteration; stop the minimiser, as SciPy asks for it, when it stalls."""
+    def on_iteration(self, intermediate_result: OptimizeResult) -> None:
+        """Record an iteration; raise StopIteration, which ends SciPy's loop, if it stalls."""
         self.record(intermediate_result)
         if self.stopped or (self.evaluate is not None and self.monitor.stalled):
             raise StopIteration
 
-    def record(self, result):
+    def record(self, result: OptimizeResult) -> None:
         """Record one iteration."""
         params = self.problem.join(result.x)
         record = {"loss": self.problem.value_at(result)}
@@ -90,7 +153,7 @@ class SplitProblem:
     linear p + n: smooth, and exact at the bounds. The vector is (p, n, unpenalised).
     """
 
-    def __init__(self, objective, batches):
+    def __init__(self, objective: Objective, batches: BatchIterable):
         network = objective.network
         self.objective = objective
         self.batches = batches
@@ -101,24 +164,24 @@ class SplitProblem:
         self._block_gradient = np.empty(network.n_params)
 
     @property
-    def bounds(self):
+    def bounds(self) -> list[tuple[int | None, None]] | None:
         """Bounds of the split vector, or None without L1."""
         if not self.l1:
             return None
         free = self._gradient.size - self.n_split
-        return [(0, None)] * (2 * self.n_split) + [(None, None)] * free
+        return [*[(0, None)] * (2 * self.n_split), *[(None, None)] * free]
 
-    def split(self, params):
+    def split(self, params: Array) -> Array:
         """Return (p, n, unpenalised)."""
         w, rest = params[: self.n_split], params[self.n_split :]
         return np.concatenate([np.maximum(w, 0), np.maximum(-w, 0), rest])
 
-    def join(self, x):
+    def join(self, x: Array) -> Array:
         """Return the flat parameter vector."""
         n = self.n_split
         return np.concatenate([x[:n] - x[n : 2 * n], x[2 * n :]])
 
-    def value_and_gradient(self, x):
+    def value_and_gradient(self, x: Array) -> tuple[float, Array]:
         """Return the objective and its gradient with respect to the split vector."""
         params = self.join(x)
         value = self._mean_loss_and_gradient(params)
@@ -130,16 +193,17 @@ class SplitProblem:
         gradient = np.concatenate([split + self.l1, self.l1 - split, g[self.n_split :]])
         return value + self._excess(x), gradient
 
-    def value_at(self, result):
+    def value_at(self, result: OptimizeResult) -> float:
         """Return the objective itself, given a result of the minimiser."""
         return float(result.fun) - self._excess(result.x)
 
-    def _excess(self, x):
-        """L1 of p and n beyond that of p - n: zero where one of each pair is zero."""
+    def _excess(self, x: Array) -> float:
+        """Return L1 of (p, n) minus L1 of p - n: zero where one of each pair is zero."""
         p, n = x[: self.n_split], x[self.n_split : 2 * self.n_split]
         return 2 * self.l1 * float(np.minimum(p, n).sum())
 
-    def _mean_loss_and_gradient(self, params):
+    def _mean_loss_and_gradient(self, params: Array) -> float:
+        """Return the mean loss over all rows; write its gradient into ``_gradient``."""
         total = 0.0
         self._gradient.fill(0)
         for batch in self.batches:

@@ -2,38 +2,38 @@
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from itertools import groupby
 from math import prod
-from operator import attrgetter
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+from numpy.random import Generator
+from numpy.typing import DTypeLike
 
 from sknet.nn.layers import Layer, Parameter
+from sknet.nn.types import Array, Buffers, Rows, Views
 
 
 @dataclass(frozen=True)
 class Slot:
-    """Where one parameter of one layer lies in the flat vector."""
+    """The place of one parameter array in the flat vector.
+
+    Parameters
+    ----------
+    layer : int
+        The position of the layer in the network.
+    name : str
+        The name of the array in the layer.
+    where : slice
+        The stretch of the flat vector.
+    parameter : Parameter
+        The layer's declaration.
+    """
 
     layer: int
     name: str
     where: slice
     parameter: Parameter
-
-    @property
-    def group(self):
-        """What parameters that are updated alike have in common."""
-        return self.parameter.penalized, self.parameter.lr_scale
-
-
-@dataclass(frozen=True)
-class ParameterGroup:
-    """A stretch of the flat vector whose parameters are updated alike."""
-
-    where: slice
-    penalized: bool
-    lr_scale: float
 
 
 @dataclass(frozen=True)
@@ -41,20 +41,28 @@ class Network:
     """Layers applied one after another to rows of ``n_inputs`` columns.
 
     Parameters, gradient and optimizer state are flat vectors of ``n_params`` numbers, the
-    ``n_penalized`` weights first. :meth:`views` gives a vector's arrays, layer by layer. With
-    ``n_members`` > 1 the outputs are those of the members, one after another.
+    ``n_penalized`` weights first. :meth:`views` gives the arrays of each layer.
+
+    Parameters
+    ----------
+    layers : tuple of Layer
+    n_inputs : int
+        Columns of the input.
+    n_members : int, default=1
+        The size of an ensemble. A row of outputs holds the raw predictions of its members
+        one after another.
     """
 
     layers: tuple[Layer, ...]
     n_inputs: int
     n_members: int = 1
 
-    def __getstate__(self):
-        # Without the layout, which follows from the fields.
+    def __getstate__(self) -> dict[str, Any]:
+        # A pickle holds the fields alone: the cached layout follows from them.
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
-    def widths(self):
+    def widths(self) -> list[int]:
         """Columns before the first layer, between layers, and after the last."""
         widths = [self.n_inputs]
         for layer in self.layers:
@@ -62,15 +70,16 @@ class Network:
         return widths
 
     @property
-    def n_outputs(self):
+    def n_outputs(self) -> int:
         """Columns of the raw predictions."""
         return self.widths[-1]
 
     @property
-    def hidden_ends(self):
-        """The place among the layers of the last one of each hidden layer.
+    def hidden_ends(self) -> list[int]:
+        """The position of the last layer of each hidden layer.
 
-        A hidden layer begins with a weight matrix, and includes what follows until the next.
+        A hidden layer begins with a layer that has a weight matrix, and includes the layers
+        that follow until the next such one: normalisation and dropout.
         """
         begins = [
             i
@@ -80,14 +89,14 @@ class Network:
         return [begin - 1 for begin in begins[1:]]
 
     @cached_property
-    def slots(self):
-        """The layout of the flat vector: penalised parameters first, then by learning rate."""
+    def slots(self) -> list[Slot]:
+        """The layout of the flat vector: penalised parameters first, then the others."""
         declared = [
             (i, name, parameter)
             for i, (layer, width) in enumerate(zip(self.layers, self.widths, strict=False))
             for name, parameter in layer.parameters(width).items()
         ]
-        declared.sort(key=lambda item: (not item[2].penalized, item[2].lr_scale))
+        declared.sort(key=lambda item: not item[2].penalized)
         slots, start = [], 0
         for i, name, parameter in declared:
             stop = start + prod(parameter.shape)
@@ -96,28 +105,18 @@ class Network:
         return slots
 
     @cached_property
-    def groups(self):
-        """Stretches of parameters with equal penalty and learning rate."""
-        groups = []
-        for (penalized, lr_scale), slots in groupby(self.slots, attrgetter("group")):
-            slots = list(slots)
-            where = slice(slots[0].where.start, slots[-1].where.stop)
-            groups.append(ParameterGroup(where, penalized, lr_scale))
-        return groups
-
-    @cached_property
-    def n_params(self):
+    def n_params(self) -> int:
         """Length of the flat vector."""
         return self.slots[-1].where.stop if self.slots else 0
 
     @cached_property
-    def n_penalized(self):
+    def n_penalized(self) -> int:
         """Number of leading parameters that the penalty applies to."""
         return sum(
             prod(slot.parameter.shape) for slot in self.slots if slot.parameter.penalized
         )
 
-    def views(self, vector):
+    def views(self, vector: Array) -> list[Views]:
         """Return one namespace of named arrays per layer: views of ``vector``."""
         views = [SimpleNamespace() for _ in self.layers]
         for slot in self.slots:
@@ -126,10 +125,12 @@ class Network:
             )
         return views
 
-    def part(self, params, start, stop=None):
+    def part(
+        self, params: Array, start: int, stop: int | None = None
+    ) -> tuple["Network", Array]:
         """Return the layers from ``start`` until ``stop`` as a network, and its parameters.
 
-        The parameters are copied. Without layers it returns what it is given.
+        The parameters are copied. A part without layers returns its inputs.
         """
         layers = slice(start, stop)
         part = Network(self.layers[layers], self.widths[start], self.n_members)
@@ -139,15 +140,14 @@ class Network:
                 array[...] = getattr(source, name)
         return part, copied
 
-    def init(self, rng, X=None, dtype=np.float64):
-        """Return initial parameters; ``X`` are some encoded rows to fit them to, or None."""
-        params = np.zeros(self.n_params, dtype=dtype)
+    def init(self, rng: Generator) -> Array:
+        """Return random initial parameters, of float64."""
+        params = np.zeros(self.n_params)
         for layer, views in zip(self.layers, self.views(params), strict=True):
-            layer.initialize(views, rng, X)
-            X = None
+            layer.initialize(views, rng)
         return params
 
-    def rescale_outputs(self, params, factor, shift):
+    def rescale_outputs(self, params: Array, factor: Array, shift: Array) -> None:
         """Change the last layer in place, so that raw predictions become raw factor + shift.
 
         ``factor`` and ``shift`` have one entry for each output of a member.
@@ -159,8 +159,25 @@ class Network:
         by_output *= factor
         by_output += shift
 
-    def forward(self, params, X, workspace, rng=None):
-        """Return the raw predictions, a buffer of ``workspace``; ``rng`` only in training."""
+    def forward(
+        self, params: Array, X: Rows, workspace: "Workspace", rng: Generator | None = None
+    ) -> Array:
+        """Return the raw predictions.
+
+        Parameters
+        ----------
+        params : ndarray of shape (n_params,)
+        X : ndarray or CSR matrix of shape (n_rows, n_inputs)
+        workspace : Workspace
+            It keeps the outputs of all layers for :meth:`backward`.
+        rng : numpy Generator, optional
+            Given only in training, for layers that draw.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_outputs)
+            A work array, which the next call overwrites.
+        """
         workspace.use_rows(X.shape[0])
         x = X
         for i, (layer, views) in enumerate(
@@ -170,28 +187,41 @@ class Network:
             workspace.outputs[i] = x
         return x
 
-    def backward(self, params, gradient_out, X, workspace):
-        """Fill ``gradient_out``, given ``workspace.delta``, after a forward pass over ``X``.
+    def backward(
+        self, params: Array, gradient_out: Array | None, X: Rows, workspace: "Workspace"
+    ) -> Array | None:
+        """Go back through the layers after a forward pass over ``X``.
 
-        Return the gradient of the inputs if the workspace was made for it, else None. Where
-        that is all that is wanted, ``gradient_out`` is None.
+        Parameters
+        ----------
+        params : ndarray of shape (n_params,)
+        gradient_out : ndarray of shape (n_params,) or None
+            The gradient of the parameters is written here. None leaves it out.
+        X : ndarray or CSR matrix of shape (n_rows, n_inputs)
+        workspace : Workspace
+            That of the forward pass. Its ``delta`` is the gradient of the raw predictions.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_inputs) or None
+            The gradient of ``X`` if the workspace was made with ``input_gradient=True``.
         """
         inputs = [X, *workspace.outputs[:-1]]
         views = workspace.views(params)
-        if gradient_out is None:
-            grads = [None] * len(self.layers)
-        else:
-            grads = workspace.views(gradient_out)
+        grads = None if gradient_out is None else workspace.views(gradient_out)
         delta = workspace.delta
         for i in reversed(range(len(self.layers))):
-            delta = self.layers[i].backward(
-                views[i], grads[i], inputs[i], delta, workspace.buffers[i]
-            )
-        return delta
+            layer, x, buffers = self.layers[i], inputs[i], workspace.buffers[i]
+            delta = layer.backward_shared(views[i], x, delta, buffers)
+            if grads is not None and vars(grads[i]):
+                layer.backward_params(views[i], grads[i], x, delta, buffers)
+            if i > 0 or workspace.input_gradient:
+                delta = layer.backward_inputs(views[i], x, delta, buffers)
+        return delta if workspace.input_gradient else None
 
 
 class Workspace:
-    """The work arrays of one network for up to ``n_rows`` rows; of one call, never shared.
+    """The work arrays of one network, for one call at a time: each thread needs its own.
 
     Parameters
     ----------
@@ -199,41 +229,53 @@ class Workspace:
     n_rows : int
         The largest number of rows of a batch.
     dtype : dtype
-        That of the parameters.
+        The dtype of the parameters.
     input_gradient : bool, default=False
-        Whether the backward pass goes on to the inputs.
+        Whether the backward pass goes on to the inputs of the network.
+
+    Attributes
+    ----------
+    buffers : list of dict of str to ndarray
+        The work arrays of each layer, as long as the batch.
+    outputs : list of ndarray
+        The outputs of each layer in the last forward pass.
+    delta : ndarray of shape (n_rows, n_outputs)
+        The gradient of the raw predictions, from which the backward pass starts.
     """
 
-    def __init__(self, network, n_rows, dtype, input_gradient=False):
+    def __init__(
+        self, network: Network, n_rows: int, dtype: DTypeLike, input_gradient: bool = False
+    ):
+        self.input_gradient = input_gradient
         self._whole = [
             {name: np.empty((n_rows, columns), dtype) for name, columns in widths.items()}
-            for widths in self._widths(network, input_gradient)
+            for widths in self._widths(network)
         ]
         self._whole_delta = np.empty((n_rows, network.n_outputs), dtype)
         self._network = network
-        self._cut = {}
-        self._views = {}
-        self.outputs = [None] * len(network.layers)
+        self._cut: dict[int, tuple[list[Buffers], Array]] = {}
+        self._views: dict[int, tuple[Array, list[Views]]] = {}
+        self.outputs: list[Any] = [None] * len(network.layers)
         self.use_rows(n_rows)
 
-    @staticmethod
-    def _widths(network, input_gradient):
+    def _widths(self, network: Network) -> list[dict[str, int]]:
+        """Return the columns of each layer's work arrays."""
         widths = [
             layer.buffers(width)
             for layer, width in zip(network.layers, network.widths, strict=False)
         ]
-        if not input_gradient:
+        if widths and not self.input_gradient:
             widths[0].pop("delta", None)
         return widths
 
-    def use_rows(self, n_rows):
-        """Make ``buffers``, of each layer, and ``delta``, of the outputs, ``n_rows`` long."""
+    def use_rows(self, n_rows: int) -> None:
+        """Make ``buffers`` and ``delta`` ``n_rows`` long."""
         if n_rows not in self._cut:
             buffers = [{name: b[:n_rows] for name, b in layer.items()} for layer in self._whole]
             self._cut[n_rows] = buffers, self._whole_delta[:n_rows]
         self.buffers, self.delta = self._cut[n_rows]
 
-    def views(self, vector):
+    def views(self, vector: Array) -> list[Views]:
         """Return the network's views of ``vector``, remembered from one step to the next."""
         known = self._views.get(id(vector))
         if known is None or known[0] is not vector:

@@ -1,45 +1,87 @@
 """The function that every solver minimises."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.random import Generator
 
 from sknet.nn.ensembles import mean_of_members
 from sknet.nn.losses import Loss
-from sknet.nn.network import Network
+from sknet.nn.network import Network, Workspace
 from sknet.nn.penalties import ElasticNet
+from sknet.nn.types import Array
+
+
+class Batch(Protocol):
+    """Rows of a network's input with their targets and weights; None stands for weights of one.
+
+    ``X`` is a dense array or a CSR matrix, ``y`` an array of shape (n_rows, n_outputs).
+    """
+
+    @property
+    def X(self) -> Any: ...  # noqa: D102, N802
+    @property
+    def y(self) -> Any: ...  # noqa: D102
+    @property
+    def sample_weight(self) -> Array | None: ...  # noqa: D102
+
+
+class BatchIterable(Protocol):
+    """The training rows, batch by batch. Each iteration is one epoch."""
+
+    @property
+    def n_rows(self) -> int: ...  # noqa: D102
+    @property
+    def batch_size(self) -> int: ...  # noqa: D102
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
 
 
 @dataclass(frozen=True)
 class Objective:
     """J = sum_i w_i l(y_i, f(x_i)) / sum_i w_i + penalty of the weight matrices.
 
-    A batch has ``X``, ``y`` and ``sample_weight``. Weights have mean one over all training
-    rows; a batch's mean divides by its number of rows.
+    Weights have mean one over all training rows. The loss of a batch is divided by the number
+    of its rows, so its expected value over random batches is J's.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Loss
+    penalty : ElasticNet
     """
 
     network: Network
     loss: Loss
     penalty: ElasticNet
 
-    def loss_and_gradient(self, params, batch, workspace, gradient_out, rng=None):
+    def loss_and_gradient(
+        self,
+        params: Array,
+        batch: Batch,
+        workspace: Workspace,
+        gradient_out: Array,
+        rng: Generator | None = None,
+    ) -> float:
         """Return the mean loss of a batch; write its gradient into ``gradient_out``."""
         raw = self.network.forward(params, batch.X, workspace, rng)
         value = self._mean_over_members(batch, raw, workspace.delta)
         self.network.backward(params, gradient_out, batch.X, workspace)
         return value
 
-    def penalty_value(self, params):
+    def penalty_value(self, params: Array) -> float:
         """Return the penalty of the weights among the parameters.
 
-        Its gradient joins that of the loss where a step is made: block by block.
+        The optimizer adds its gradient to that of the loss, block by block, in each step.
         """
         return self.penalty.value(params[: self.network.n_penalized])
 
-    def mean_loss(self, params, batches, workspace):
+    def mean_loss(self, params: Array, batches: BatchIterable, workspace: Workspace) -> float:
         """Return the mean loss over all rows of ``batches``, without penalty.
 
-        Of several members it is the loss of their mean prediction.
+        For an ensemble it is the loss of the mean of the members' predictions.
         """
         total = 0.0
         for batch in batches:
@@ -50,8 +92,8 @@ class Objective:
             )
         return total / batches.n_rows
 
-    def _mean_over_members(self, batch, raw, gradient_out):
-        """Return the mean loss of the members, each taken as a row of its own."""
+    def _mean_over_members(self, batch: Batch, raw: Array, gradient_out: Array) -> float:
+        """Return the mean of the members' losses; write its gradient into ``gradient_out``."""
         y, sample_weight = batch.y, batch.sample_weight
         n_members = self.network.n_members
         if n_members > 1:

@@ -1,51 +1,93 @@
 """Update rules for the flat parameter vector, in place and block by block.
 
-To add one: a frozen dataclass with ``n_slots``, ``step_block`` and ``effective_step``, and
-a line in :data:`OPTIMIZERS`. A field named like an estimator's parameter takes that
-parameter's value.
+To add an optimizer, derive a frozen dataclass from :class:`Optimizer`, write ``n_slots``,
+``step_block`` and ``effective_step``, and add a line to :data:`OPTIMIZERS`. If it has a field
+with the name of an estimator's parameter, such as ``momentum``, an optimizer that is chosen by
+name takes the value of that parameter.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from sknet.nn.kernels import blocks
+from sknet.nn.penalties import ElasticNet
+from sknet.nn.types import Array
 
 #: Updates between two searches for numbers so small that they only cost time.
 FLUSH_EVERY = 256
 
 
-def flush_tiny(state):
-    """Set numbers that decay towards the denormal, which are slow, to zero.
+def flush_tiny(state: Array) -> None:
+    """Set numbers to zero that would become denormal, since arithmetic on those is slow.
 
     The moments of a dead unit, whose gradient is zero, shrink by 0.9^256 = 2e-12 between two
-    calls: what is left above the limit now is not denormal by the next.
+    calls: numbers above the limit now are not yet denormal at the next call.
     """
     limit = 1e13 * np.finfo(state.dtype).tiny
     state *= np.abs(state) > limit
 
 
-class Optimizer:
-    """A rule that turns a gradient into a step; what it remembers is ``state``.
+class Solver:
+    """A method that minimises the objective: a value of the estimators' ``solver``."""
 
-    ``state`` has shape (n_slots, n_params) and the dtype of the parameters. ``t`` counts
-    the updates from 1.
+    #: Whether the solver makes a step after each mini-batch, and so can honour a learning rate,
+    #: dropout, input noise and mixup, and can learn in ``partial_fit``.
+    stochastic: ClassVar[bool]
+
+    def decouple(self, penalty: ElasticNet) -> tuple[Self, ElasticNet]:
+        """Return the solver and the penalty that is left to the objective.
+
+        An optimizer with decoupled weight decay takes over the quadratic part. By default both
+        are returned unchanged.
+        """
+        return self, penalty
+
+
+class Optimizer(Solver):
+    """A rule that turns a gradient into a step. It has no state: ``state`` is an argument.
+
+    ``state`` is an array of shape (n_slots, n_params) with the dtype of the parameters. ``t``
+    counts the updates from 1.
     """
 
-    #: Vectors of state.
+    stochastic = True
+    #: The number of vectors of state.
     n_slots: ClassVar[int]
 
-    def init(self, n_params, dtype):
-        """Return the state before the first step."""
+    def init(self, n_params: int, dtype: DTypeLike) -> Array:
+        """Return the state before the first step: zeros."""
         return np.zeros((self.n_slots, n_params), dtype=dtype)
 
-    def step(self, params, gradient, state, t, learning_rate, penalty=None, n_penalized=0):
-        """Update ``params`` and ``state`` in place, by a proximal step where penalised.
+    def step(
+        self,
+        params: Array,
+        gradient: Array,
+        state: Array,
+        t: int,
+        learning_rate: float,
+        penalty: ElasticNet | None = None,
+        n_penalized: int = 0,
+    ) -> None:
+        """Update ``params`` and ``state`` in place.
 
-        ``gradient`` is of the loss; that of the penalty of the first ``n_penalized``
-        parameters is added to it, as far as it is smooth.
+        Parameters
+        ----------
+        params : ndarray of shape (n_params,)
+        gradient : ndarray of shape (n_params,)
+            The gradient of the loss. The gradient of the penalty's smooth part is added to it.
+        state : ndarray of shape (n_slots, n_params)
+        t : int
+            The number of this update, from 1.
+        learning_rate : float
+        penalty : ElasticNet, optional
+            The penalty of the leading parameters. Its L1 part acts by a proximal step.
+        n_penalized : int, default=0
+            The number of parameters that the penalty applies to.
         """
         # Block by block, which is several times faster than passes over the whole vector.
         walk = blocks(params, gradient, *state)
@@ -53,38 +95,49 @@ class Optimizer:
         for p, g, *slots in walk:
             w = p[:n_penalized]
             n_penalized -= w.size
-            if w.size:
+            if penalty is not None and w.size:
                 penalty.add_gradient(w, g[: w.size])
             self.step_block(p, g, slots, scratch[: p.size], t, learning_rate)
-            if w.size and penalty.l1:
+            if penalty is not None and w.size and penalty.l1:
                 steps = self.effective_step([s[: w.size] for s in slots], t, learning_rate)
                 penalty.prox(w, steps)
         if t % FLUSH_EVERY == 0:
             flush_tiny(state)
 
-    def step_block(self, params, gradient, slots, scratch, t, learning_rate):
-        """Update one block in place.
+    def step_block(
+        self,
+        params: Array,
+        gradient: Array,
+        slots: Sequence[Array],
+        scratch: Array,
+        t: int,
+        learning_rate: float,
+    ) -> None:
+        """Update one block of the parameters and its state in place.
 
-        ``slots`` are the block's ``n_slots`` vectors of state, ``scratch`` is one to work in.
+        Parameters
+        ----------
+        params, gradient : ndarray of shape (n_block,)
+        slots : sequence of ``n_slots`` ndarrays of shape (n_block,)
+            The state of the block.
+        scratch : ndarray of shape (n_block,)
+            Room for intermediate results.
+        t : int
+        learning_rate : float
         """
         raise NotImplementedError
 
-    def effective_step(self, slots, t, learning_rate):
-        """Return the step per unit of gradient, one number or one for each coordinate.
+    def effective_step(
+        self, slots: Sequence[Array], t: int, learning_rate: float
+    ) -> float | Array:
+        """Return the step per unit of gradient: one number, or one for each parameter.
 
-        It is what the threshold of a proximal step must be scaled by.
+        The threshold of the proximal step is this step times the factor of the L1 penalty.
         """
         raise NotImplementedError
 
-    def decouple(self, penalty):
-        """Return the optimizer and the penalty that ``penalty`` amounts to here.
-
-        A rule with decoupled weight decay takes the quadratic part out of the objective.
-        """
-        return self, penalty
-
-    def without_decay(self):
-        """Return the rule for parameters that no penalty touches, such as biases."""
+    def without_decay(self) -> Self:
+        """Return the optimizer without weight decay, for parameters such as biases."""
         return self
 
 
@@ -94,15 +147,28 @@ class SGD(Optimizer):
 
     Sutskever, Martens, Dahl and Hinton (2013), equations 1 to 4, with the gradient taken at
     the parameters themselves. The velocity is kept without the learning rate, which is the
-    same at a constant rate. Under a falling one, what is left of earlier and larger steps
-    would otherwise carry weights away from the zeros of an L1 penalty.
+    same at a constant rate. At a falling rate, a velocity that contains the rate would remember
+    larger steps, and carry weights away from the zeros of an L1 penalty.
+
+    Parameters
+    ----------
+    momentum : float in [0, 1], default=0.9
+    nesterovs_momentum : bool, default=True
     """
 
     momentum: float = 0.9
     nesterovs_momentum: bool = True
     n_slots = 1
 
-    def step_block(self, params, gradient, slots, scratch, t, learning_rate):
+    def step_block(
+        self,
+        params: Array,
+        gradient: Array,
+        slots: Sequence[Array],
+        scratch: Array,
+        t: int,
+        learning_rate: float,
+    ) -> None:
         (velocity,) = slots
         velocity *= self.momentum
         velocity += gradient
@@ -114,7 +180,9 @@ class SGD(Optimizer):
             np.multiply(velocity, learning_rate, out=scratch)
         params -= scratch
 
-    def effective_step(self, slots, t, learning_rate):
+    def effective_step(
+        self, slots: Sequence[Array], t: int, learning_rate: float
+    ) -> float | Array:
         # A constant gradient moves the parameters by the sum of its geometric series.
         return learning_rate / (1 - self.momentum) if self.momentum < 1 else learning_rate
 
@@ -125,7 +193,13 @@ class Adam(Optimizer):
 
     Kingma and Ba (2015), end of section 2: lr_t = lr sqrt(1 - b2^t) / (1 - b1^t), with
     epsilon in its "epsilon hat" form, as in scikit-learn. The state is m / (1 - b1) and
-    v / (1 - b2), which saves two passes.
+    v / (1 - b2), which saves two passes over the arrays.
+
+    Parameters
+    ----------
+    beta_1 : float in [0, 1), default=0.9
+    beta_2 : float in [0, 1), default=0.999
+    epsilon : float, default=1e-8
     """
 
     beta_1: float = 0.9
@@ -133,7 +207,15 @@ class Adam(Optimizer):
     epsilon: float = 1e-8
     n_slots = 2
 
-    def step_block(self, params, gradient, slots, scratch, t, learning_rate):
+    def step_block(
+        self,
+        params: Array,
+        gradient: Array,
+        slots: Sequence[Array],
+        scratch: Array,
+        t: int,
+        learning_rate: float,
+    ) -> None:
         m, v = slots
         step_size, epsilon = self._step_size_and_epsilon(t, learning_rate)
         m *= self.beta_1
@@ -146,11 +228,13 @@ class Adam(Optimizer):
         scratch *= step_size * (1 - self.beta_1)
         params -= scratch
 
-    def effective_step(self, slots, t, learning_rate):
+    def effective_step(
+        self, slots: Sequence[Array], t: int, learning_rate: float
+    ) -> float | Array:
         step_size, epsilon = self._step_size_and_epsilon(t, learning_rate)
         return step_size / (np.sqrt(slots[1]) + epsilon)
 
-    def _step_size_and_epsilon(self, t, learning_rate):
+    def _step_size_and_epsilon(self, t: int, learning_rate: float) -> tuple[float, float]:
         # Both bias corrections are scalars, so they fold into the step size, and so does the
         # root of the factor that v is kept without. math.sqrt, since np.sqrt would turn
         # float32 arrays into float64.
@@ -163,25 +247,39 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: params <- (1 - lr weight_decay) params before a step.
 
-    Loshchilov and Hutter (2019), algorithm 2, with the decay scaled by the learning rate.
-    ``weight_decay=None`` stands for alpha (1 - l1_ratio), the quadratic penalty's factor.
-    Either way that penalty leaves the objective.
+    Loshchilov and Hutter (2019), algorithm 2, with the decay scaled by the learning rate. The
+    quadratic penalty leaves the objective: the decay takes its place.
+
+    Parameters
+    ----------
+    beta_1, beta_2, epsilon
+        As for :class:`Adam`.
+    weight_decay : float or None, default=None
+        None stands for alpha (1 - l1_ratio), the factor of the quadratic penalty.
     """
 
     weight_decay: float | None = None
 
-    def step_block(self, params, gradient, slots, scratch, t, learning_rate):
+    def step_block(
+        self,
+        params: Array,
+        gradient: Array,
+        slots: Sequence[Array],
+        scratch: Array,
+        t: int,
+        learning_rate: float,
+    ) -> None:
         if self.weight_decay:
             params *= 1 - learning_rate * self.weight_decay
         super().step_block(params, gradient, slots, scratch, t, learning_rate)
 
-    def decouple(self, penalty):
+    def decouple(self, penalty: ElasticNet) -> tuple[Self, ElasticNet]:
         decay = penalty.l2 if self.weight_decay is None else self.weight_decay
         return replace(self, weight_decay=decay), replace(
             penalty, alpha=penalty.l1, l1_ratio=1.0
         )
 
-    def without_decay(self):
+    def without_decay(self) -> Self:
         return replace(self, weight_decay=0.0)
 
 
@@ -190,13 +288,26 @@ class RMSprop(Optimizer):
     """v <- rho v + (1 - rho) g^2;  params -= lr g / (sqrt(v) + epsilon).
 
     Tieleman and Hinton (2012), lecture 6.5.
+
+    Parameters
+    ----------
+    rho : float in [0, 1), default=0.9
+    epsilon : float, default=1e-8
     """
 
     rho: float = 0.9
     epsilon: float = 1e-8
     n_slots = 1
 
-    def step_block(self, params, gradient, slots, scratch, t, learning_rate):
+    def step_block(
+        self,
+        params: Array,
+        gradient: Array,
+        slots: Sequence[Array],
+        scratch: Array,
+        t: int,
+        learning_rate: float,
+    ) -> None:
         (v,) = slots
         v *= self.rho
         np.multiply(gradient, gradient, out=scratch)
@@ -206,9 +317,16 @@ class RMSprop(Optimizer):
         np.divide(gradient, scratch, out=scratch)
         params -= np.multiply(scratch, learning_rate, out=scratch)
 
-    def effective_step(self, slots, t, learning_rate):
+    def effective_step(
+        self, slots: Sequence[Array], t: int, learning_rate: float
+    ) -> float | Array:
         return learning_rate / (np.sqrt(slots[0]) + self.epsilon)
 
 
 #: Optimizers by name.
-OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSprop,
+}

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sknet.nn.types import Array
+
 
 @dataclass(frozen=True)
 class ElasticNet:
@@ -11,22 +13,29 @@ class ElasticNet:
 
     The quadratic part joins the gradient. The L1 part has no gradient at zero and acts by
     its proximal step alone, so that weights reach exactly zero.
+
+    Parameters
+    ----------
+    alpha : float, default=0.0
+        The strength of the penalty.
+    l1_ratio : float in [0, 1], default=0.0
+        The share of the L1 part.
     """
 
     alpha: float = 0.0
     l1_ratio: float = 0.0
 
     @property
-    def l1(self):
+    def l1(self) -> float:
         """The factor of ||w||_1."""
         return self.alpha * self.l1_ratio
 
     @property
-    def l2(self):
+    def l2(self) -> float:
         """The factor of ||w||_2^2 / 2."""
         return self.alpha * (1 - self.l1_ratio)
 
-    def value(self, w):
+    def value(self, w: Array) -> float:
         """Return the penalty of the weights ``w``, a vector."""
         value = 0.0
         if self.l1:
@@ -35,16 +44,16 @@ class ElasticNet:
             value += self.l2 / 2 * float(w @ w)
         return value
 
-    def add_gradient(self, w, out):
+    def add_gradient(self, w: Array, out: Array) -> None:
         """Add the gradient of the smooth part to ``out``."""
         if self.l2:
             out += self.l2 * w
 
-    def prox(self, w, step):
+    def prox(self, w: Array, step: float | Array) -> None:
         """Shrink ``w`` in place by soft thresholding: sign(w) max(|w| - step l1, 0).
 
-        ``step`` is the step that the optimizer takes along the gradient, one number or
-        one for each coordinate.
+        ``step`` is the step that the optimizer takes per unit of gradient: one number, or one
+        for each weight.
         """
         if self.l1:
             threshold = step * self.l1

@@ -1,7 +1,8 @@
 """Learning-rate schedules: factors of ``learning_rate_init``.
 
-To add one: a frozen dataclass with ``__call__`` and a line in :data:`SCHEDULES`. A field
-named like an estimator's parameter takes that parameter's value.
+To add a schedule, derive a frozen dataclass from :class:`Schedule`, write ``__call__``, and add
+a line to :data:`SCHEDULES`. If it has a field with the name of an estimator's parameter, such
+as ``power_t``, a schedule that is chosen by name takes the value of that parameter.
 """
 
 import math
@@ -10,17 +11,28 @@ from typing import ClassVar
 
 
 class Schedule:
-    """A factor of the initial learning rate, given how far training has come.
+    """A factor of the initial learning rate that depends on how far training has come."""
 
-    ``progress`` in [0, 1) is the share of all updates that lie behind, with ``max_iter``
-    epochs as the whole; ``samples_seen`` counts the rows of all earlier epochs.
-    """
-
-    #: Whether the factor depends on ``progress`` and goes to zero at its end.
+    #: Whether the factor depends on ``progress`` and falls to zero at ``progress=1``.
     has_horizon: ClassVar[bool] = False
+    #: Whether a plateau divides the learning rate by five instead of ending the training.
+    reduces_on_plateau: ClassVar[bool] = False
 
-    def __call__(self, progress, samples_seen):
-        """Return the factor for the next update."""
+    def __call__(self, progress: float, samples_seen: int) -> float:
+        """Return the factor for the next update.
+
+        Parameters
+        ----------
+        progress : float in [0, 1)
+            The number of updates made so far, divided by the number in ``max_iter`` epochs.
+        samples_seen : int
+            The number of rows of all earlier epochs.
+
+        Returns
+        -------
+        float
+            A Python float: a NumPy scalar would turn float32 parameters into float64.
+        """
         raise NotImplementedError
 
 
@@ -28,17 +40,36 @@ class Schedule:
 class Constant(Schedule):
     """1."""
 
-    def __call__(self, progress, samples_seen):
+    def __call__(self, progress: float, samples_seen: int) -> float:
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Adaptive(Schedule):
+    """1, but each time that training stalls the learning rate is divided by five.
+
+    Training stalls if ``n_iter_no_change`` epochs in a row improve too little. It ends if the
+    learning rate is at most 1e-6 by then, as in scikit-learn.
+    """
+
+    reduces_on_plateau = True
+
+    def __call__(self, progress: float, samples_seen: int) -> float:
         return 1.0
 
 
 @dataclass(frozen=True)
 class InvScaling(Schedule):
-    """1 / (samples_seen + 1)^power_t, as in scikit-learn."""
+    """1 / (samples_seen + 1)^power_t, as in scikit-learn.
+
+    Parameters
+    ----------
+    power_t : float, default=0.5
+    """
 
     power_t: float = 0.5
 
-    def __call__(self, progress, samples_seen):
+    def __call__(self, progress: float, samples_seen: int) -> float:
         return (samples_seen + 1) ** -self.power_t
 
 
@@ -48,26 +79,33 @@ class Cosine(Schedule):
 
     has_horizon = True
 
-    def __call__(self, progress, samples_seen):
+    def __call__(self, progress: float, samples_seen: int) -> float:
         return 0.5 + 0.5 * math.cos(math.pi * progress)
 
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """From ``start`` up to 1 over the first ``warm_up`` of training, then down to zero.
+    """A rise from ``start`` to 1, then a fall to zero, each of them half a cosine wave.
 
-    Both legs are half cosines. Smith and Topin (2018), without the cycle of the momentum.
+    Smith and Topin (2018), without the cycle of the momentum.
+
+    Parameters
+    ----------
+    warm_up : float in (0, 1), default=0.3
+        The value of ``progress`` at the end of the rise.
+    start : float, default=0.04
+        The first factor.
     """
 
     warm_up: float = 0.3
     start: float = 0.04
     has_horizon = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 < self.warm_up < 1:
             raise ValueError(f"warm_up must be in (0, 1), got {self.warm_up!r}.")
 
-    def __call__(self, progress, samples_seen):
+    def __call__(self, progress: float, samples_seen: int) -> float:
         if progress < self.warm_up:
             rise = 0.5 - 0.5 * math.cos(math.pi * progress / self.warm_up)
             return self.start + (1 - self.start) * rise
@@ -83,13 +121,14 @@ class CosLog(Schedule):
 
     has_horizon = True
 
-    def __call__(self, progress, samples_seen):
+    def __call__(self, progress: float, samples_seen: int) -> float:
         return 0.5 - 0.5 * math.cos(2 * math.pi * math.log2(1 + 15 * progress))
 
 
 #: Schedules by name.
-SCHEDULES = {
+SCHEDULES: dict[str, type[Schedule]] = {
     "constant": Constant,
+    "adaptive": Adaptive,
     "invscaling": InvScaling,
     "cosine": Cosine,
     "one_cycle": OneCycle,

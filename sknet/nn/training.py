@@ -1,23 +1,58 @@
 """The training loop: epochs, batches, history, early stopping, best parameters."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
+from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
+from numpy.random import Generator
 
 from sknet.nn.kernels import blocks
 from sknet.nn.network import Workspace
+from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer
 from sknet.nn.schedules import Schedule
+from sknet.nn.types import Array
+
+#: The number that a plateau divides the learning rate by.
+PLATEAU_DIVISOR = 5
+#: A plateau ends the training if the learning rate is no larger than this.
+SMALLEST_RATE = 1e-6
+
+#: The record of a training: a list for each quantity, with one entry an epoch.
+History: TypeAlias = dict[str, list[float]]
+
+
+class Evaluate(Protocol):
+    """A function that judges parameters after an epoch."""
+
+    def __call__(self, params: Array, /) -> dict[str, float]:
+        """Return values for the history, among them "validation_score", higher is better."""
+        ...
+
+
+class Report(Protocol):
+    """A function that is told of each epoch."""
+
+    def __call__(self, iteration: int, record: dict[str, float], params: Array, /) -> Any:
+        """Return a true value to stop the training."""
+        ...
 
 
 @dataclass(frozen=True)
 class Stopping:
-    """When training ends.
+    """The conditions that end a training.
 
-    ``tol`` is relative to the best value so far; ``n_iter_no_change`` epochs in a row that
-    improve by less end the training.
+    Parameters
+    ----------
+    max_iter : int
+        The largest number of epochs.
+    tol : float
+        The smallest improvement that counts, relative to the best value so far.
+    n_iter_no_change : float
+        So many epochs in a row that improve by less than ``tol`` end the training.
     """
 
     max_iter: int
@@ -27,31 +62,30 @@ class Stopping:
 
 @dataclass(frozen=True)
 class UpdateRule:
-    """What turns gradients into steps.
+    """The rule that turns gradients into steps.
 
-    ``adaptive``: on a plateau divide the learning rate by five instead of stopping, until
-    it is at most 1e-6, as in scikit-learn.
-
-    ``ema_decay`` d: train on, but evaluate and return the running average
-    m <- d_t m + (1 - d_t) params of the parameters, where d_t = min(d, (1 + t) / (10 + t))
-    after t updates lets the average forget the random start (Polyak and Juditsky, 1992, in
-    exponential form).
+    Parameters
+    ----------
+    optimizer : Optimizer
+    schedule : Schedule
+    learning_rate_init : float
+        The learning rate that the schedule multiplies.
+    ema_decay : float d or None, default=None
+        With a number, the running average m <- d_t m + (1 - d_t) params of the parameters is
+        evaluated and returned. After t updates d_t = min(d, (1 + t) / (10 + t)), so that the
+        average forgets the random start (Polyak and Juditsky, 1992, in exponential form).
     """
 
     optimizer: Optimizer
     schedule: Schedule
     learning_rate_init: float
-    adaptive: bool = False
     ema_decay: float | None = None
 
-    #: The learning rate at which an adaptive rule gives up.
-    smallest_learning_rate = 1e-6
+    def average_decay(self, n_updates: int) -> float:
+        """Return d_t of the running average after so many updates; without one it is 0."""
+        return min(self.ema_decay or 0.0, (1 + n_updates) / (10 + n_updates))
 
-    def average_decay(self, n_updates):
-        """Return d_t of the running average after so many updates."""
-        return min(self.ema_decay, (1 + n_updates) / (10 + n_updates))
-
-    def learning_rate(self, state, progress):
+    def learning_rate(self, state: "TrainingState", progress: float) -> float:
         """Return the learning rate of the next update."""
         factor = self.schedule(progress, state.samples_seen)
         return self.learning_rate_init * state.plateau_factor * factor
@@ -59,16 +93,27 @@ class UpdateRule:
 
 @dataclass
 class Monitor:
-    """Watches one value an epoch, higher is better, and keeps the best parameters."""
+    """Watches one value an epoch, higher is better, and keeps the best parameters.
+
+    Attributes
+    ----------
+    stopping : Stopping
+    best_value : float
+    best_iter : int
+        The epoch of the best value, from 1; 0 before the first one.
+    best_params : ndarray of shape (n_params,) or None
+    n_stalled : int
+        Epochs in a row that improved too little.
+    """
 
     stopping: Stopping
     best_value: float = -math.inf
     best_iter: int = 0
-    best_params: np.ndarray | None = None
+    best_params: Array | None = None
     n_stalled: int = 0
 
-    def update(self, iteration, value, params):
-        """Record an epoch's value and the parameters that it judges."""
+    def update(self, iteration: int, value: float, params: Array) -> None:
+        """Record the value of an epoch and the parameters that it belongs to."""
         if not math.isfinite(self.best_value):
             improved = math.isfinite(value)
         else:
@@ -79,106 +124,134 @@ class Monitor:
             self.best_params = params.copy()
 
     @property
-    def stalled(self):
-        """Whether patience is at its end."""
+    def stalled(self) -> bool:
+        """Whether ``n_iter_no_change`` epochs in a row improved too little."""
         return self.n_stalled >= self.stopping.n_iter_no_change
 
-    def restore(self, params):
-        """Copy the best parameters, where there are any, into ``params``."""
+    def restore(self, params: Array) -> None:
+        """Copy the best parameters into ``params``, if any epoch had a finite value."""
         if self.best_params is not None:
             np.copyto(params, self.best_params)
 
 
 @dataclass
 class TrainingState:
-    """What the next epoch needs besides the parameters; updated in place.
+    """The state of a training besides the parameters; updated in place.
 
-    Together with the parameters and the batches' generators it is all that an interrupted
-    training needs to go on as if nothing had happened.
+    With this, the parameters and the generators of the batches, an interrupted training can go
+    on as if it had not been interrupted.
 
     Attributes
     ----------
     optimizer : type
-        The class that ``slots`` belong to.
+        The class of the optimizer that ``slots`` belong to.
     slots : ndarray of shape (n_slots, n_params)
+        The state of the optimizer.
     rng : numpy Generator
-        For layers that draw, such as dropout.
-    n_updates, samples_seen : int
+        The source of random draws of layers such as dropout.
+    n_updates : int
+        The number of steps so far.
+    samples_seen : int
+        The number of rows of all earlier epochs.
     plateau_factor : float
+        The factor of the learning rate that plateaus have left.
     average : ndarray of shape (n_params,) or None
         The running average of the parameters.
     trained : ndarray of shape (n_params,) or None
-        The parameters that the last call left off with, if it returned their average.
+        The parameters at the end of the last call, if it returned their average instead.
     iteration : int
-        Epochs of this training that lie behind.
+        The number of finished epochs of this training.
     stopped : bool
-        Whether patience has ended it.
+        Whether too many epochs without improvement have ended this training.
     history : dict of str to list
+        The record of this training.
     monitor : Monitor or None
+        The monitor of this training.
     """
 
     optimizer: type[Optimizer]
-    slots: np.ndarray
-    rng: np.random.Generator
+    slots: Array
+    rng: Generator
     n_updates: int = 0
     samples_seen: int = 0
     plateau_factor: float = 1.0
-    average: np.ndarray | None = None
-    trained: np.ndarray | None = None
+    average: Array | None = None
+    trained: Array | None = None
     iteration: int = 0
     stopped: bool = False
-    history: dict[str, list[float]] = field(default_factory=dict)
+    history: History = field(default_factory=dict)
     monitor: Monitor | None = None
 
     @classmethod
-    def start(cls, optimizer, params, rng):
+    def start(cls, optimizer: Optimizer, params: Array, rng: Generator) -> Self:
         """Return the state before the first update of ``params``."""
         return cls(type(optimizer), optimizer.init(params.size, params.dtype), rng)
 
-    def next_training(self):
-        """Return the state for a further training with a record of its own."""
+    def next_training(self) -> Self:
+        """Return the state for a further training, which has a record of its own."""
         return replace(self, iteration=0, stopped=False, history={}, monitor=None)
 
 
 @dataclass
 class TrainingResult:
-    """What training gives back.
+    """The result of a training.
 
-    ``history`` maps names to lists with one entry an epoch; ``best_iter`` counts from 1.
-    ``converged`` is False where the last epoch could have been followed by useful others.
+    Attributes
+    ----------
+    params : ndarray of shape (n_params,)
+    history : dict of str to list
+        One entry an epoch.
+    best_iter : int
+        The best epoch, from 1.
+    converged : bool
+        False if ``max_iter`` ended the training although more epochs could have helped.
+    diverged : bool
+        Whether loss or parameters became infinite or NaN; ``params`` are the best ones then.
     """
 
-    params: np.ndarray
-    history: dict[str, list[float]]
+    params: Array
+    history: History
     best_iter: int
     converged: bool
     diverged: bool = False
 
 
 class DivergenceError(ValueError):
-    """Loss or parameters became infinite or NaN, and no earlier parameters are good."""
+    """Loss or parameters became infinite or NaN before any epoch had ended well."""
 
 
-def train(objective, params, batches, rule, stopping, state, *, evaluate=None, report=None):
+def train(
+    objective: Objective,
+    params: Array,
+    batches: BatchIterable,
+    rule: UpdateRule,
+    stopping: Stopping,
+    state: TrainingState,
+    *,
+    evaluate: Evaluate | None = None,
+    report: Report | None = None,
+) -> TrainingResult:
     """Minimise the objective by mini-batch steps; ``params`` is updated in place.
 
     Parameters
     ----------
     objective : Objective
     params : ndarray of shape (n_params,)
-        Where to start.
+        The initial parameters.
     batches : iterable with ``n_rows``, ``batch_size`` and a length
         Each iteration is one epoch of batches.
     rule : UpdateRule
     stopping : Stopping
     state : TrainingState
-        A new one, or that of an earlier call that is to be continued; updated in place.
+        A new one, or the state of an earlier call to be continued; updated in place.
     evaluate : callable, optional
-        ``evaluate(params)`` returns a dict with "validation_score", which early stopping
-        watches and whose best epoch is restored. Without it the objective is watched, and
-        the last epoch stays.
+        ``evaluate(params)`` is called after each epoch. It returns a dict of values for the
+        history, of which early stopping watches "validation_score". The parameters of the best
+        epoch are returned. Without it early stopping watches the objective, and the
+        parameters of the last epoch are returned.
     report : callable, optional
-        ``report(iteration, record, params)`` is told of each epoch; True stops training.
+        ``report(iteration, record, params)`` is called after each epoch. A true result stops
+        the training.
 
     Returns
     -------
@@ -187,22 +260,45 @@ def train(objective, params, batches, rule, stopping, state, *, evaluate=None, r
     Raises
     ------
     DivergenceError
-        If the objective becomes infinite or NaN before any epoch was good.
+        If the objective or the parameters become infinite or NaN before any epoch has ended
+        well.
     """
     epoch = Epoch(objective, params, batches, rule, stopping.max_iter, state)
     return train_epochs(epoch, stopping, evaluate=evaluate, report=report)
 
 
-def train_epochs(epoch, stopping, *, evaluate=None, report=None):
-    """Make epochs until it is time to stop.
+class Epochs(Protocol):
+    """The attributes and methods of :class:`Epoch` that :func:`train_epochs` uses."""
+
+    params: Array
+    rule: UpdateRule
+    state: TrainingState
+    learning_rate: float
+
+    def run(self) -> float:
+        """Make one epoch; return its mean loss."""
+        ...
+
+    def visible_params(self) -> Array:
+        """Return the parameters to evaluate."""
+        ...
+
+
+def train_epochs(
+    epoch: Epochs,
+    stopping: Stopping,
+    *,
+    evaluate: Evaluate | None = None,
+    report: Report | None = None,
+) -> TrainingResult:
+    """Make epochs until a condition of ``stopping`` holds.
 
     Parameters
     ----------
     epoch : Epoch
-        Or something else with its ``params``, ``rule``, ``state``, ``learning_rate``, ``run()``
-        and ``visible_params()``.
+        Or another object with its attributes and methods (see :class:`Epochs`).
     stopping, evaluate, report
-        As for ``train``.
+        As for :func:`train`.
 
     Returns
     -------
@@ -211,13 +307,14 @@ def train_epochs(epoch, stopping, *, evaluate=None, report=None):
     Raises
     ------
     DivergenceError
-        As ``train`` does.
+        If the objective or the parameters become infinite or NaN before any epoch has ended
+        well.
     """
     params, rule, state = epoch.params, epoch.rule, epoch.state
     monitor = state.monitor = state.monitor or Monitor(stopping)
     visible = epoch.visible_params()
     diverged, stopped = False, state.stopped
-    # Overflow is looked for once an epoch.
+    # NumPy need not warn of each overflow: the result is checked after each epoch.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         while state.iteration < stopping.max_iter and not stopped:
             start = perf_counter()
@@ -233,10 +330,10 @@ def train_epochs(epoch, stopping, *, evaluate=None, report=None):
             record["learning_rate"] = epoch.learning_rate
             record["seconds"] = perf_counter() - start
             append(state.history, record)
-            # An epoch's loss judges the parameters that it began with, a score those it left.
-            judged = before if evaluate is None else visible
+            # The loss of an epoch belongs to the parameters before it, a score to those after.
+            judged = visible if before is None else before
             monitor.update(state.iteration, record.get("validation_score", -loss), judged)
-            # A rate that falls to zero by plan runs its course, unless a score says stop.
+            # A learning rate that falls to zero by plan is not cut short, except by a score.
             waits = evaluate is None and rule.schedule.has_horizon
             stalled = monitor.stalled and not waits
             state.stopped = stopped = stalled and not reduce_learning_rate(rule, state, monitor)
@@ -258,7 +355,15 @@ def train_epochs(epoch, stopping, *, evaluate=None, report=None):
 class Epoch:
     """One pass over the batches, a step on each; work arrays are made once for all epochs."""
 
-    def __init__(self, objective, params, batches, rule, max_iter, state):
+    def __init__(
+        self,
+        objective: Objective,
+        params: Array,
+        batches: BatchIterable,
+        rule: UpdateRule,
+        max_iter: int,
+        state: TrainingState,
+    ):
         self.objective = objective
         self.params = params
         self.batches = batches
@@ -272,37 +377,28 @@ class Epoch:
             state.average = params.copy()
         self._workspace = Workspace(objective.network, batches.batch_size, params.dtype)
         self._gradient = np.empty_like(params)
-        self._groups = self._make_groups()
+        self._stretches = self._make_stretches()
 
-    def _make_groups(self):
-        """Return stretches of parameters with what a step on them takes.
+    def _make_stretches(self) -> list[tuple[Optimizer, Sequence[Array], int]]:
+        """Return the stretches of the parameters that one optimizer each steps on.
 
-        Each has an optimizer, a factor of the learning rate, its parameters, gradient and
-        slots, and the number of its leading parameters that the penalty applies to;
-        neighbours that are treated alike are one.
+        Each has the optimizer, its parameters, gradient and slots, and the number of its
+        leading parameters that the penalty applies to. The penalised and the other parameters
+        are one stretch unless weight decay tells them apart.
         """
-        optimizer = self.rule.optimizer
-        groups: list[tuple] = []
-        for group in self.objective.network.groups:
-            rule = optimizer if group.penalized else optimizer.without_decay()
-            treatment = rule, group.lr_scale
-            where = group.where
-            if groups and groups[-1][1:] == treatment:
-                where = slice(groups.pop()[0].start, where.stop)
-            groups.append((where, *treatment))
-        n_penalized = self.objective.network.n_penalized
+        network, optimizer = self.objective.network, self.rule.optimizer
+        n, undecayed = network.n_penalized, optimizer.without_decay()
+        stretches = [(optimizer, slice(n), n), (undecayed, slice(n, network.n_params), 0)]
+        if optimizer == undecayed:
+            stretches = [(optimizer, slice(network.n_params), n)]
         params, gradient, slots = self.params, self._gradient, self.state.slots
         return [
-            (
-                *treatment,
-                (params[where], gradient[where], slots[:, where]),
-                max(0, min(where.stop, n_penalized) - where.start),
-            )
-            for where, *treatment in groups
+            (optimizer, (params[where], gradient[where], slots[:, where]), n_penalized)
+            for optimizer, where, n_penalized in stretches
         ]
 
-    def run(self):
-        """Return the mean over the batches of the objective before each step."""
+    def run(self) -> float:
+        """Make one epoch; return the mean of the objective before each of its steps."""
         total = 0.0
         for i, batch in enumerate(self.batches):
             progress = (self.state.iteration + i / len(self.batches)) / self.max_iter
@@ -317,62 +413,75 @@ class Epoch:
         self.state.iteration += 1
         return total / self.batches.n_rows
 
-    def _step(self):
-        """Move the parameters, and their running average after them."""
+    def _step(self) -> None:
+        """Move the parameters, then their running average towards them."""
         state = self.state
         state.n_updates += 1
         t = state.n_updates
-        for optimizer, lr_scale, vectors, n_penalized in self._groups:
-            rate = self.learning_rate * lr_scale
-            optimizer.step(*vectors, t, rate, self.objective.penalty, n_penalized)
-        if self.rule.ema_decay is not None:
+        for optimizer, vectors, n_penalized in self._stretches:
+            penalty = self.objective.penalty
+            optimizer.step(*vectors, t, self.learning_rate, penalty, n_penalized)
+        if state.average is not None:
             update_average(state.average, self.params, self.rule.average_decay(t))
 
-    def visible_params(self):
+    def visible_params(self) -> Array:
         """Return the parameters to evaluate."""
         return visible_params(self.params, self.rule, self.state)
 
 
-def visible_params(params, rule, state):
-    """Return the parameters to evaluate: the average, with the zeros of those trained."""
-    if rule.ema_decay is None:
+def visible_params(params: Array, rule: UpdateRule, state: TrainingState) -> Array:
+    """Return the parameters to evaluate: the running average, if there is one.
+
+    Parameters that an L1 penalty has just set to zero are zero in the average, too.
+    """
+    if rule.ema_decay is None or state.average is None:
         return params
     return np.where(params == 0, 0, state.average)
 
 
-def update_average(average, params, decay):
+def update_average(average: Array, params: Array, decay: float) -> None:
     """Move a running average towards the parameters, block by block to stay in cache."""
     for average_block, block in blocks(average, params):
         average_block += (1 - decay) * (block - average_block)
 
 
-def best_epoch(history):
+def best_epoch(history: History) -> int:
     """Return the epoch, from 1, with the best validation score, or else the lowest loss."""
     scores = history.get("validation_score")
     best = np.nanargmin(history["loss"]) if scores is None else np.nanargmax(scores)
     return int(best) + 1
 
 
-def append(history, record):
+def append(history: History, record: dict[str, float]) -> None:
     """Add an epoch's values to the lists of their names."""
     for name, value in record.items():
         history.setdefault(name, []).append(value)
 
 
-def reduce_learning_rate(rule, state, monitor):
-    """Divide an adaptive rule's learning rate by five; return whether that was possible."""
+def reduce_learning_rate(rule: UpdateRule, state: TrainingState, monitor: Monitor) -> bool:
+    """Divide the learning rate, if the schedule asks for it; return whether that was done."""
     rate = rule.learning_rate_init * state.plateau_factor
-    if not rule.adaptive or rate <= rule.smallest_learning_rate:
+    if not rule.schedule.reduces_on_plateau or rate <= SMALLEST_RATE:
         return False
-    state.plateau_factor /= 5
+    state.plateau_factor /= PLATEAU_DIVISOR
     monitor.n_stalled = 0
     return True
 
 
-def restore_after_divergence(params, monitor, n_untrained):
-    """Go back to the best parameters; raise where the best are none or untrained ones.
+def restore_after_divergence(params: Array, monitor: Monitor, n_untrained: int) -> None:
+    """Write the best parameters so far into ``params``.
 
-    The parameters of the first ``n_untrained`` records are those that training began with.
+    Parameters
+    ----------
+    params : ndarray of shape (n_params,)
+    monitor : Monitor
+    n_untrained : int
+        So many of the first records belong to the initial parameters, before any step.
+
+    Raises
+    ------
+    DivergenceError
+        If there is no record, or the best one belongs to the initial parameters.
     """
     if monitor.best_iter <= n_untrained:
         raise DivergenceError(

@@ -140,7 +140,6 @@ def run_training(make_batches):
         optimizer=None,
         schedule=None,
         learning_rate=0.01,
-        adaptive=False,
         ema_decay=None,
         max_iter=10,
         tol=0.0,
@@ -153,7 +152,7 @@ def run_training(make_batches):
         objective, params, batch = problem
         params = params.copy()
         optimizer = optimizer or SGD()
-        rule = UpdateRule(optimizer, schedule or Constant(), learning_rate, adaptive, ema_decay)
+        rule = UpdateRule(optimizer, schedule or Constant(), learning_rate, ema_decay)
         state = state or TrainingState.start(optimizer, params, np.random.default_rng(0))
         batches = make_batches(*batch[:3], batch_size=batch_size, rng=shuffle)
         stopping = Stopping(max_iter, tol, patience)

@@ -1,0 +1,17 @@
+"""Names for the types of arrays that the modules of ``sknet.nn`` hand to each other."""
+
+from types import SimpleNamespace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+#: A dense array of float32 or float64.
+Array: TypeAlias = NDArray[np.floating[Any]]
+#: Rows of a network's input: a dense array or a sparse matrix in CSR format.
+Rows: TypeAlias = Array | sparse.csr_array | sparse.csr_matrix
+#: The arrays of one layer by attribute: its parameters, or the gradients of its parameters.
+Views: TypeAlias = SimpleNamespace
+#: The work arrays of one layer by name.
+Buffers: TypeAlias = dict[str, Array]
