@@ -1,35 +1,49 @@
-"""One training of a model's network, from the first batch to the result."""
+"""The training of a model's network, from the first batch to the result."""
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import joblib
 import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 
 from sknet._batching import mini_batches, training_blocks
-from sknet._building import (
-    make_optimizer_and_penalty,
-    make_stopping,
-    make_update_rule,
-    random_streams,
-)
-from sknet._monitoring import EpochPrinter, Validation
+from sknet._model import Model
+from sknet._monitoring import EpochPrinter, MakeEstimator, Validation
+from sknet.data.batches import Dataset
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splitting import split_rows
 from sknet.nn.lbfgs import train_lbfgs
 from sknet.nn.objective import Objective
-from sknet.nn.training import Stopping, TrainingState, train
+from sknet.nn.schedules import Constant
+from sknet.nn.training import (
+    Stopping,
+    TrainingResult,
+    TrainingState,
+    UpdateRule,
+    train,
+)
 
-#: Rows, evenly spread, by which a resumed fit knows its data.
+#: The number of rows, evenly spread over the table, by which a resumed fit knows its data.
 FINGERPRINT_ROWS = 1000
+
+#: The purposes for which a fit draws random numbers. Each has a generator of its own, so that
+#: a draw whose number depends on the rows does not shift the draws for another purpose.
+PURPOSES = ["tables", "init", "split", "shuffle", "augmentation", "noise"]
+
+#: Called after each epoch as ``train`` calls its ``report``.
+Observer = Callable[[int, dict[str, float], np.ndarray], Any]
 
 
 @dataclass
 class Run:
-    """What a training draws and remembers; with the data, all that is needed to go on.
+    """The random generators and the state of a training that is under way.
 
-    ``params`` and ``state`` are None before the first epoch.
+    With the data it is all that is needed to go on with the training. ``params`` and ``state``
+    are None before the first epoch.
     """
 
     streams: dict[str, np.random.Generator]
@@ -41,20 +55,30 @@ class Run:
     fingerprint: str = ""
 
     @classmethod
-    def start(cls, random_state):
+    def start(cls, random_state: Any) -> Self:
         """Return a run that has not begun."""
-        streams = random_streams(random_state)
+        seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+        generators = np.random.default_rng(seed).spawn(len(PURPOSES))
+        streams = dict(zip(PURPOSES, generators, strict=True))
         return cls(streams, int(streams["split"].integers(np.iinfo(np.int32).max)))
 
-    def expect(self, estimator, data):
-        """Remember parameters and data, or hold those that a run goes on with against them.
+    @property
+    def vectors(self) -> list[np.ndarray]:
+        """The parameter vectors of the state, which move with the model's parameters."""
+        if self.state is None:
+            return []
+        known = (self.state.average, self.state.trained)
+        return [vector for vector in known if vector is not None]
+
+    def expect(self, estimator: BaseEstimator, data: Dataset) -> None:
+        """Note the parameters and the data of a new run, or compare those of an earlier one.
 
         Raises
         ------
         ValueError
-            If a run that has begun would go on with others.
+            If a run that has begun would go on with other parameters or other data.
         """
-        # A run has its own generators; what has an address is another object each time.
+        # A run has its own generators. The address in the repr of an object differs each time.
         free = {"verbose", "warm_start", "max_iter", "random_state"}
         parameters = {
             name: re.sub(" at 0x[0-9a-f]+", "", repr(value))
@@ -80,128 +104,170 @@ class Run:
             )
 
 
-def load_checkpoint(estimator, path):
-    """Return the estimator that a checkpoint's file holds.
+@dataclass(frozen=True)
+class Held:
+    """Rows that are held out to validate with.
 
-    Raises
-    ------
-    ValueError
-        If it holds something else, or a solver that cannot go on.
+    ``data`` are checked rows with their weights. A scorer gets the rows of ``source``, the
+    user's X, from an estimator that ``make_estimator`` returns for a model.
     """
-    saved = joblib.load(path)
-    run = getattr(saved, "_run", None)
-    # partial_fit keeps a run as well, but none of a fit.
-    if type(saved) is not type(estimator) or run is None or run.parameters is None:
-        raise ValueError(
-            f"{path} is not a checkpoint of {type(estimator).__name__}: it holds {saved!r}."
+
+    data: Dataset
+    source: Any
+    make_estimator: MakeEstimator
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a training minimises, by which steps, and until when."""
+
+    objective: Objective
+    rule: UpdateRule
+    stopping: Stopping
+
+    @classmethod
+    def of(cls, model: Model) -> Self:
+        """Return the training problem of a model."""
+        settings = model.settings
+        solver, penalty = settings.solver.decouple(settings.penalty)
+        return cls(
+            Objective(model.network, model.loss, penalty),
+            UpdateRule(
+                solver, settings.schedule, settings.learning_rate_init, settings.ema_decay
+            ),
+            Stopping(settings.max_iter, settings.tol, settings.n_iter_no_change),
         )
-    if run.state is None:
-        raise ValueError("solver='lbfgs' cannot go on from a checkpoint; fit anew.")
-    return saved
+
+    def one_pass(self) -> "Problem":
+        """Return the problem of a single pass, which knows of no horizon."""
+        rule = self.rule
+        if rule.schedule.has_horizon:
+            rule = replace(rule, schedule=Constant())
+        stopping = Stopping(max_iter=1, tol=0.0, n_iter_no_change=np.inf)
+        return replace(self, rule=rule, stopping=stopping)
 
 
-def split_off_validation(model, data, run):
+def split_off_validation(
+    model: Model, data: Dataset, split_seed: int
+) -> tuple[Dataset, Dataset | None]:
     """Return the training rows, and the validation rows or None, as early_stopping says."""
-    if not model._settings.early_stopping:
+    settings = model.settings
+    if not settings.early_stopping:
         return data, None
-    strata = model._strata(data.y)
-    parts = split_rows(data.n_rows, model._settings.validation_fraction, strata, run.split_seed)
+    strata = model.strata(data.y)
+    parts = split_rows(data.n_rows, settings.validation_fraction, strata, split_seed)
     if isinstance(data.X, RowBlocks):
         for rows in parts:
-            rows.sort()  # in place: of many rows a copy would be felt
-    return tuple(data.choose(rows) for rows in parts)
+            rows.sort()  # In place, since a copy of many positions takes much memory.
+    training, held_out = (data.choose(rows) for rows in parts)
+    return training, held_out
 
 
-def fit_network(model, data, validation, run, observe=None):
-    """Train ``model._network`` from ``model._params`` on, and return the result.
+def fit_network(
+    model: Model, data: Dataset, held: Held | None, run: Run, observe: Observer | None = None
+) -> TrainingResult:
+    """Train a model's network, and return the result.
 
     Parameters
     ----------
-    model : BaseNN
-        Encoders, network and initial parameters; its parameters are updated in place.
+    model : Model
+        Its parameters are where training begins. It is left as it is.
     data : Dataset
-        Rows to train on.
-    validation : pair of Dataset or None, and the user's X
-        Rows to watch, and where they are found in the form that the user gave.
+        Rows to train on, with their weights.
+    held : Held or None
+        Rows to validate with.
     run : Run
-        A new one, or one to go on with.
+        A new one, or one to go on with; updated in place.
     observe : callable, optional
         Called after each epoch as ``train`` calls its ``report``.
     """
-    if model.solver != "lbfgs":
-        batches = mini_batches(model, data, run.streams)
-        return fit_batches(model, batches, validation, run, observe)
-    solver, penalty = make_optimizer_and_penalty(model._settings)
-    objective = Objective(model._network, model._loss, penalty)
-    # In float64 throughout: a line search compares nearly equal values.
-    dtype, model._params = model._params.dtype, model._params.astype(np.float64)
+    if model.settings.solver.stochastic:
+        return fit_batches(model, mini_batches(model, data, run.streams), held, run, observe)
+    problem = Problem.of(model)
     result = train_lbfgs(
-        objective,
-        model._params,
+        problem.objective,
+        # In float64 throughout: a line search compares nearly equal values.
+        model.params.astype(np.float64),
         training_blocks(model, data),
-        make_stopping(model._settings),
-        solver,
-        **_watchers(model, objective, validation, observe),
+        problem.stopping,
+        problem.rule.optimizer,
+        **_watchers(model, problem.objective, held, observe),
     )
-    model._params = result.params.astype(dtype)
-    return result
+    return replace(result, params=result.params.astype(model.params.dtype))
 
 
-def fit_batches(model, batches, validation, run, observe=None):
-    """Train ``model._network`` by a step on each batch, and return the result.
+def fit_batches(
+    model: Model,
+    batches: Iterable,
+    held: Held | None,
+    run: Run,
+    observe: Observer | None = None,
+) -> TrainingResult:
+    """Train a model's network by a step on each batch, and return the result.
 
-    The arguments are those of :func:`fit_network`, but for the batches, each iteration over
-    which is one epoch.
+    Each iteration over the batches is one epoch. The other arguments are those of
+    :func:`fit_network`.
     """
-    optimizer, penalty = make_optimizer_and_penalty(model._settings)
-    objective = Objective(model._network, model._loss, penalty)
-    run.params = model._params
-    run.state = run.state or TrainingState.start(optimizer, run.params, run.streams["noise"])
+    problem = Problem.of(model)
+    run.params = model.params.copy()
+    run.state = run.state or TrainingState.start(
+        problem.rule.optimizer, run.params, run.streams["noise"]
+    )
     return train(
-        objective,
+        problem.objective,
         run.params,
         batches,
-        make_update_rule(model._settings, optimizer),
-        make_stopping(model._settings),
+        problem.rule,
+        problem.stopping,
         run.state,
-        **_watchers(model, objective, validation, observe),
+        **_watchers(model, problem.objective, held, observe),
     )
 
 
-def _watchers(model, objective, validation, observe):
-    """Return who evaluates the parameters after an epoch, and who is told, as options."""
-    watchers: dict[str, Any] = {"report": _reporter(model, observe)}
-    if validation[0] is not None:
-        watchers["evaluate"] = Validation(model, objective, *validation)
-    return watchers
+def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> TrainingResult:
+    """Make one pass over the rows, and return the result.
 
-
-def fit_one_pass(model, data, run):
-    """Make one pass over the rows, from ``model._params`` on, and return the result."""
-    optimizer, penalty = make_optimizer_and_penalty(model._settings)
+    ``n_before`` is the number of passes before this one, for the printer.
+    """
+    problem = Problem.of(model).one_pass()
+    optimizer = problem.rule.optimizer
     if run.state is None or run.state.optimizer is not type(optimizer):
-        run.state = TrainingState.start(optimizer, model._params, run.streams["noise"])
+        run.state = TrainingState.start(optimizer, model.params, run.streams["noise"])
     state = run.state.next_training()
     result = train(
-        Objective(model._network, model._loss, penalty),
-        model._params,
+        problem.objective,
+        model.params.copy(),
         mini_batches(model, data, run.streams),
-        make_update_rule(model._settings, optimizer, horizon=False),
-        Stopping(max_iter=1, tol=0.0, n_iter_no_change=np.inf),
+        problem.rule,
+        problem.stopping,
         state,
-        report=_reporter(model, n_before=vars(model).get("n_iter_", 0)),
+        report=_reporter(model.settings.verbose, n_before=n_before),
     )
     # Without the record of this pass, which the estimator keeps.
     run.state = state.next_training()
     return result
 
 
-def _reporter(model, observe=None, n_before=0):
+def _watchers(
+    model: Model, objective: Objective, held: Held | None, observe: Observer | None
+) -> dict[str, Any]:
+    """Return the functions that ``train`` calls after an epoch, as keyword arguments."""
+    watchers: dict[str, Any] = {"report": _reporter(model.settings.verbose, observe)}
+    if held is not None:
+        watchers["evaluate"] = Validation(
+            model, objective, held.data, held.source, held.make_estimator
+        )
+    return watchers
+
+
+def _reporter(
+    verbose: int, observe: Observer | None = None, n_before: int = 0
+) -> Observer | None:
     """Return a function that tells the printer and the observer of an epoch, or None."""
-    tell = EpochPrinter(model.verbose) if model.verbose else None
+    tell = EpochPrinter(verbose) if verbose else None
     listeners = [one for one in (tell, observe) if one is not None]
 
-    def report(iteration, record, params):
+    def report(iteration: int, record: dict[str, float], params: np.ndarray) -> bool:
         return any([one(n_before + iteration, record, params) for one in listeners])
 
     return report if listeners else None

@@ -2,59 +2,95 @@
 
 import copy
 import math
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any, Self
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 
-from sknet import _validation as checks
 from sknet._batching import validation_blocks
+from sknet._input import take_rows
+from sknet._model import Model
+from sknet._sklearn import callback_context
+from sknet.data.batches import Dataset
 from sknet.nn.network import Workspace
+from sknet.nn.objective import Objective
 from sknet.nn.training import append
+
+#: Returns an estimator that predicts with a model.
+MakeEstimator = Callable[[Model], BaseEstimator]
 
 
 class Validation:
     """Evaluates parameters on validation rows, for early stopping.
 
-    A scorer gets the rows in the form in which the user gave them, from ``source``.
+    Parameters
+    ----------
+    model : Model
+    objective : Objective
+    data : Dataset
+        The validation rows, with their weights.
+    source : object
+        The user's X that ``data.positions`` refers to. A scorer gets rows of this X.
+    make_estimator : callable
+        Returns the estimator that a scorer is given, with the model that it is to predict
+        with.
     """
 
-    def __init__(self, model, objective, data, source):
+    def __init__(
+        self,
+        model: Model,
+        objective: Objective,
+        data: Dataset,
+        source: Any,
+        make_estimator: MakeEstimator,
+    ):
         self._objective = objective
         self._batches = validation_blocks(model, data)
-        n_rows, dtype = self._batches.batch_size, model._params.dtype
-        self._workspace = Workspace(objective.network, n_rows, dtype)
-        self._scorer = None
-        if model.scoring != "loss":
-            self._model = copy.copy(model)
-            self._scorer = check_scoring(model, scoring=model.scoring)
-            self._arguments = [checks.take_rows(source, data.positions), data.y]
+        self._workspace = Workspace(
+            objective.network, self._batches.batch_size, model.params.dtype
+        )
+        self._model = model
+        self._make_estimator = make_estimator
+        self._scorer: Any = None
+        if model.settings.scoring != "loss":
+            self._scorer = check_scoring(make_estimator(model), scoring=model.settings.scoring)
+            self._arguments = [take_rows(source, data.positions), data.y]
             if data.sample_weight is not None:
                 self._scorer = partial(self._scorer, sample_weight=data.sample_weight)
-            self._try_scorer(model._params)
+            self._try_scorer()
 
-    def __call__(self, params):
-        """Return the loss and the score, higher is better; a dict as ``train`` expects."""
+    def __call__(self, params: np.ndarray) -> dict[str, float]:
+        """Return the loss, and the score of which higher is better, as ``train`` expects."""
         loss = self._objective.mean_loss(params, self._batches, self._workspace)
         score = -loss if self._scorer is None else self._score(params)
         return {"validation_loss": loss, "validation_score": score}
 
-    def _try_scorer(self, params):
-        """Score the initial parameters: what fails should fail before training."""
+    def _try_scorer(self) -> None:
+        """Score the initial parameters, so that a scorer that fails does so before training.
+
+        Raises
+        ------
+        ValueError
+            If the scorer raises an error, or returns a number that is not finite.
+        """
         try:
-            self._score(params)
+            self._score(self._model.params)
         except (TypeError, ValueError, AttributeError) as error:
             raise ValueError(
-                f"scoring={self._model.scoring!r} does not work on the validation rows: {error}"
+                f"scoring={self._model.settings.scoring!r} does not work on the validation "
+                f"rows: {error}"
             ) from error
 
-    def _score(self, params):
-        self._model._params = params
-        score = float(self._scorer(self._model, *self._arguments))
+    def _score(self, params: np.ndarray) -> float:
+        estimator = self._make_estimator(self._model.with_params(params))
+        score = float(self._scorer(estimator, *self._arguments))
         if not math.isfinite(score):
             raise ValueError(
-                f"scoring={self._model.scoring!r} returned {score} on the validation rows, "
-                "which early stopping cannot compare."
+                f"scoring={self._model.settings.scoring!r} returned {score} on the validation "
+                "rows, which early stopping cannot compare."
             )
         return score
 
@@ -62,59 +98,77 @@ class Validation:
 class CallbackObserver:
     """Tells scikit-learn's callbacks of a fit and of its epochs.
 
-    They see the user's X and y, and a fitted copy that is made only if they ask for one.
+    Callbacks see the user's X and y. A fitted estimator is made only if they ask for one.
+
+    Parameters
+    ----------
+    context : CallbackContext
+        That of the fit.
+    estimator : estimator
+        The one that is being fitted.
+    arguments : dict
+        X, y and metadata, as given to ``fit``.
+    history : dict of str to list
+        The record of the epochs before, in a fit that goes on from a checkpoint.
+    attributes_after : callable
+        ``attributes_after(params, history)`` returns the attributes of a fit that ended with
+        these parameters and this record.
     """
 
-    def __init__(self, context, estimator, model, run, arguments):
+    def __init__(
+        self,
+        context: Any,
+        estimator: BaseEstimator,
+        arguments: dict[str, Any],
+        history: dict[str, list],
+        attributes_after: Callable[[np.ndarray, dict[str, list]], dict[str, Any]],
+    ):
         self._context = context
         self._estimator = estimator
-        self._model = model
-        self._run = run
         self._arguments = arguments
-        self._history = copy.deepcopy(run.state.history) if run.state else {}
+        self._history = history
+        self._attributes_after = attributes_after
         context.call_on_fit_task_begin(estimator=estimator, **arguments)
 
     @classmethod
-    def start(cls, estimator, model, run, X, y, sample_weight):
-        """Return an observer, or None if the estimator has no callbacks."""
-        context = checks.callback_context(estimator, model._settings.max_iter)
+    def start(
+        cls,
+        estimator: BaseEstimator,
+        n_epochs: int,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        history: dict[str, list],
+        attributes_after: Callable[[np.ndarray, dict[str, list]], dict[str, Any]],
+    ) -> Self | None:
+        """Return an observer of at most ``n_epochs`` epochs, or None without callbacks."""
+        context = callback_context(estimator, n_epochs)
         if context is None:
             return None
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        return cls(context, estimator, model, run, {"X": X, "y": y, "metadata": metadata})
+        arguments = {"X": X, "y": y, "metadata": metadata}
+        return cls(context, estimator, arguments, copy.deepcopy(history), attributes_after)
 
-    def __call__(self, iteration, record, params):
+    def __call__(
+        self, iteration: int, record: Mapping[str, float], params: np.ndarray
+    ) -> bool:
         """Report an epoch; return whether a callback wants to stop."""
-        append(self._history, record)
+        append(self._history, dict(record))
         epoch = self._context.subcontext(task_name="epoch")
         epoch.call_on_fit_task_begin(estimator=self._estimator, **self._arguments)
         return epoch.call_on_fit_task_end(
             estimator=self._estimator,
-            reconstruction_attributes=lambda: self._fitted_attributes(params),
+            reconstruction_attributes=lambda: self._attributes_after(params, self._history),
             **self._arguments,
         )
 
-    def finish(self, model):
-        """Report the end of the fit."""
+    def finish(self, attributes: Mapping[str, Any]) -> None:
+        """Report the end of the fit, given the attributes that the estimator will get."""
         self._context.call_on_fit_task_end(
             estimator=self._estimator,
-            reconstruction_attributes=lambda: _attributes(copy.deepcopy(vars(model)), model),
+            reconstruction_attributes=lambda: copy.deepcopy(dict(attributes)),
             **self._arguments,
         )
-
-    def _fitted_attributes(self, params):
-        """Return the attributes of a fit that ended here, and its run, all of them copies."""
-        model = copy.copy(self._model)
-        model._params = params.astype(model._params.dtype)
-        model._set_record(copy.deepcopy(self._history), self._run.n_rows)
-        model._run = copy.deepcopy(self._run)
-        return _attributes(vars(model), model)
-
-
-def _attributes(attributes, model):
-    """Return those that are neither parameters nor a callback's."""
-    others = {*model.get_params(deep=False), *checks.CALLBACK_ATTRIBUTES}
-    return {name: value for name, value in attributes.items() if name not in others}
 
 
 class EpochPrinter:
@@ -125,18 +179,19 @@ class EpochPrinter:
         "validation_score": "validation score",
         "learning_rate": "learning rate",
     }
-
     _WIDTH = 34
 
-    def __init__(self, every):
+    def __init__(self, every: int):
         self.every = int(every)
 
-    def __call__(self, iteration, record, params):
+    def __call__(
+        self, iteration: int, record: Mapping[str, float], params: np.ndarray
+    ) -> None:
         """Print the line of an epoch."""
         if (iteration - 1) % self.every == 0:
             print(self._line(iteration, dict(record)))
 
-    def _line(self, iteration, record):
+    def _line(self, iteration: int, record: dict[str, float]) -> str:
         seconds = record.pop("seconds")
         parts = [f"Iteration {iteration}, loss = {record.pop('loss'):.8f}"]
         if record.get("validation_score") == -record.get("validation_loss", np.nan):

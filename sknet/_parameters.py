@@ -5,10 +5,12 @@ parameters into the settings of a fit.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from inspect import signature
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.metrics import get_scorer_names
 
 from sknet._sklearn import Interval, Options, StrOptions
@@ -80,6 +82,12 @@ STOCHASTIC_OPTIONS = {
 def is_auto(value: Any) -> bool:
     """Return whether a parameter's value is "auto"."""
     return isinstance(value, str) and value == "auto"
+
+
+def defaults(estimator_class: type) -> dict[str, Any]:
+    """Return the default of each parameter of an estimator's constructor."""
+    parameters = signature(estimator_class).parameters.values()
+    return {one.name: one.default for one in parameters if one.default is not one.empty}
 
 
 def loss_constraint(names: Iterable[str]) -> list:
@@ -155,8 +163,8 @@ def per_layer(parameters: Mapping[str, Any], name: str) -> list:
     return values
 
 
-def check_solver_options(parameters: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-    """Refuse options that the solver cannot honour, unless they have their defaults.
+def check_solver_options(parameters: Mapping[str, Any], neutral: Mapping[str, Any]) -> None:
+    """Refuse options that the solver cannot honour, unless they have their ``neutral`` values.
 
     Raises
     ------
@@ -168,7 +176,7 @@ def check_solver_options(parameters: Mapping[str, Any], defaults: Mapping[str, A
     unusable = [
         f"{name}={parameters[name]!r}"
         for name in STOCHASTIC_OPTIONS
-        if not _is_neutral(name, parameters, defaults[name])
+        if not _is_neutral(name, parameters, neutral[name])
     ]
     if unusable:
         raise ValueError(
@@ -185,6 +193,21 @@ def _is_neutral(name: str, parameters: Mapping[str, Any], default: Any) -> bool:
         return value == SCHEDULES["constant"]()
     values = per_layer(parameters, name) if np.ndim(value) else [value]
     return all(one in (default, STOCHASTIC_OPTIONS[name]) for one in values)
+
+
+def check_embedding(numeric_embedding: Any, X: Any) -> None:
+    """Refuse an embedding of numbers for sparse X, whose columns would not stay sparse.
+
+    Raises
+    ------
+    ValueError
+        If X is sparse and ``numeric_embedding`` is neither None nor "auto".
+    """
+    if sparse.issparse(X) and not (numeric_embedding is None or is_auto(numeric_embedding)):
+        raise ValueError(
+            f"numeric_embedding={numeric_embedding!r} needs dense X; sparse columns would not "
+            "stay sparse. Use numeric_embedding=None, or 'auto'."
+        )
 
 
 def check_class_weight(class_weight: Any, classes: Sequence) -> None:

@@ -1,5 +1,6 @@
 """The only home of scikit-learn's non-public names."""
 
+import copy
 from typing import Any
 
 import sklearn
@@ -19,6 +20,7 @@ __all__ = [
     "fit_context",
     "has_callbacks",
     "safe_indexing",
+    "without_callbacks",
 ]
 
 try:
@@ -53,6 +55,14 @@ CALLBACK_ATTRIBUTES = [
 def has_callbacks(estimator: Any) -> bool:
     """Return whether callbacks are set on the estimator."""
     return bool(getattr(estimator, "_skl_callbacks", None))
+
+
+def without_callbacks(estimator: Any) -> Any:
+    """Return a copy of the estimator to which no callback is attached, fit to be saved."""
+    detached = copy.copy(estimator)
+    for name in CALLBACK_ATTRIBUTES:
+        vars(detached).pop(name, None)
+    return detached
 
 
 def callback_context(estimator: Any, n_epochs: int) -> Any:

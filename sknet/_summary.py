@@ -138,18 +138,18 @@ class NotebookMixin:
     def _layers_html(self):
         if not self.__sklearn_is_fitted__():
             return ""
-        table = summarize(self)
+        table = summarize(type(self).__name__, self.n_features_in_, self._model)
         text = f"{len(table)} layers, {table.n_params:,} parameters, {_memory(table.n_bytes)}"
         return f"<details><summary>{text}</summary>{table._repr_html_()}</details>"
 
 
-def summarize(estimator):
-    """Return the :class:`Summary` of a fitted estimator."""
-    network, params = estimator._network, estimator._params
+def summarize(name, n_features, model):
+    """Return the :class:`Summary` of a model of so many features, under a name."""
+    network, params = model.network, model.params
     weights = params[: network.n_penalized]
     title = (
-        f"{type(estimator).__name__}: {estimator.n_features_in_} features, {network.n_inputs} "
-        f"encoded columns, {network.n_outputs} raw predictions, {params.dtype}"
+        f"{name}: {n_features} features, {network.n_inputs} encoded columns, "
+        f"{network.n_outputs} raw predictions, {params.dtype}"
     )
     layers = [
         _layer_summary(layer, vars(views), n_outputs)

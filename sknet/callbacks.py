@@ -6,6 +6,8 @@ from pathlib import Path
 
 import joblib
 
+from sknet._base import BaseNN
+from sknet._sklearn import without_callbacks
 from sknet.data.counts import check_count
 
 
@@ -65,7 +67,7 @@ class Checkpoint(FitCallback):
         ValueError
             If the callback was set on a pipeline or a search.
         """
-        if not hasattr(estimator, "_without_callbacks"):
+        if not isinstance(estimator, BaseNN):
             raise ValueError(
                 f"Checkpoint is for a network of sknet, not for {type(estimator).__name__}: "
                 "set it on the network itself."
@@ -81,7 +83,7 @@ class Checkpoint(FitCallback):
         temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
         try:
             with open(temporary, "wb") as file:
-                joblib.dump(fitted_estimator._without_callbacks(), file)
+                joblib.dump(without_callbacks(fitted_estimator), file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, self.path)

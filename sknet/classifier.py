@@ -4,12 +4,18 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
-from sknet import _validation as checks
-from sknet._base import BaseNN, is_stochastic
-from sknet._building import make_loss
+from sknet._base import BaseNN
 from sknet._docstrings import shared_documentation
-from sknet.data.targets import ClassTarget
-from sknet.nn.ensembles import by_member, mean_of_members, over_members
+from sknet._input import check_partial_fit_classes
+from sknet._model import ClassificationModel
+from sknet._parameters import (
+    FRACTION,
+    SHARED_CONSTRAINTS,
+    available_with_stochastic_solver,
+    check_not_balanced,
+    loss_constraint,
+)
+from sknet._sklearn import StrOptions, fit_context
 
 
 @shared_documentation
@@ -61,12 +67,12 @@ class NNClassifier(ClassifierMixin, BaseNN):
     """
 
     _parameter_constraints = {
-        **checks.SHARED_CONSTRAINTS,
-        "loss": checks.loss_constraint({"log_loss"}),
-        "class_weight": [checks.StrOptions({"balanced"}), dict, list, None],
-        "label_smoothing": [checks.FRACTION],
+        **SHARED_CONSTRAINTS,
+        "loss": loss_constraint({"log_loss"}),
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
+        "label_smoothing": [FRACTION],
     }
-    _numeric_y = False
+    _model: ClassificationModel
 
     def __init__(
         self,
@@ -149,34 +155,13 @@ class NNClassifier(ClassifierMixin, BaseNN):
         self.numeric_embedding = numeric_embedding
         self.dtype = dtype
 
-    def _make_target(self, data, classes=None):
-        target = ClassTarget().fit(data.y, classes)
-        self.classes_ = target.classes_
-        target.check_labels(data.y, "y")
-        return target
+    @property
+    def classes_(self):
+        """The class labels; of a multi-label target, the numbers of its columns."""
+        return self._fitted_model.target.classes_
 
-    def _make_loss(self):
-        # Two classes have one column, and labels one each: both are sums of binary losses.
-        multiclass = self._target.kind == "multiclass"
-        return make_loss(self, "log_loss" if multiclass else "binary_log_loss")
-
-    def _check_target(self, y, name):
-        self._target.check_labels(y, name)
-
-    def _class_weights(self, y, training_y):
-        if self.class_weight is None:
-            return None
-        checks.check_class_weight(self, self.classes_)
-        return self._target.class_weights(self.class_weight, training_y, y)
-
-    def _smoothed(self, y):
-        return self._target.smooth(y, self.label_smoothing) if self.label_smoothing else y
-
-    def _strata(self, y):
-        return None if self._target.kind == "multilabel" else y
-
-    @available_if(is_stochastic)
-    @checks.fit_context(prefer_skip_nested_validation=True)
+    @available_if(available_with_stochastic_solver)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Update the network by one pass over the given rows.
 
@@ -206,8 +191,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
             If parameters or data are invalid, y has a class that is not in ``classes``, or
             training diverges. The estimator is left as it was.
         """
-        checks.check_not_balanced(self, "partial_fit")
-        checks.check_partial_fit_classes(self, y, classes)
+        check_not_balanced(self.class_weight, "partial_fit")
+        known = self.classes_ if self.__sklearn_is_fitted__() else None
+        check_partial_fit_classes(y, classes, known)
         return self._partial_fit(X, y, sample_weight, classes)
 
     def predict(self, X):
@@ -223,8 +209,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             Labels; 0 and 1 for a multi-label target.
         """
-        (places,) = self._predict(X, lambda raw: (self._target.places(self._decision(raw)),))
-        return self._target.labels(places)
+        (places,) = self._predict(X, lambda raw: (self._model.places(raw),))
+        return self._model.target.labels(places)
 
     def predict_proba(self, X, return_std=False):
         """Predict probabilities.
@@ -251,9 +237,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ValueError
             If ``return_std`` is asked of a network without members.
         """
-        checks.check_std(self, return_std)
+        self._check_std(return_std)
         proba, *std = self._predict(
-            X, lambda raw: over_members(self._member_probabilities(raw), return_std)
+            X, lambda raw: self._model.probabilities(raw, return_std)
         )
         proba = _without_certainty(proba)
         return (proba, *std) if return_std else proba
@@ -290,17 +276,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
             members, of the mean probability: its logit, or its logarithm for more than two
             classes.
         """
-        (decision,) = self._predict(X, lambda raw: (self._decision(raw),))
-        return decision[:, 0] if self._target.kind == "binary" else decision
-
-    def _decision(self, raw):
-        """Return the decision function's columns."""
-        return mean_of_members(raw, self._network.n_members, self._loss)
-
-    def _member_probabilities(self, raw):
-        """Return probabilities as an array (rows, members, classes)."""
-        members = by_member(raw, self._network.n_members)
-        return self._target.probabilities(members, self._loss.inverse_link)
+        (decision,) = self._predict(X, lambda raw: (self._model.decision(raw),))
+        return decision[:, 0] if self._model.target.kind == "binary" else decision
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

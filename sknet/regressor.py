@@ -1,19 +1,23 @@
 """The regressor."""
 
-import copy
-
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sknet import _validation as checks
-from sknet._base import BaseNN, is_stochastic
-from sknet._building import make_loss
+from sknet._base import BaseNN
 from sknet._docstrings import shared_documentation
-from sknet.data.targets import RegressionTarget
-from sknet.nn.ensembles import by_member, over_members
+from sknet._model import RegressionModel
+from sknet._parameters import (
+    OPEN_UNIT_INTERVAL,
+    POSITIVE,
+    SHARED_CONSTRAINTS,
+    available_with_stochastic_solver,
+    check_quantile,
+    loss_constraint,
+)
+from sknet._sklearn import fit_context
 from sknet.nn.losses import LOSSES, Pinball
 
 
@@ -63,14 +67,14 @@ class NNRegressor(RegressorMixin, BaseNN):
     """
 
     _parameter_constraints = {
-        **checks.SHARED_CONSTRAINTS,
-        "loss": checks.loss_constraint(
+        **SHARED_CONSTRAINTS,
+        "loss": loss_constraint(
             name for name, loss in LOSSES.items() if loss.task == "regression"
         ),
-        "delta": [checks.POSITIVE],
-        "quantile": [checks.OPEN_UNIT_INTERVAL, "array-like"],
+        "delta": [POSITIVE],
+        "quantile": [OPEN_UNIT_INTERVAL, "array-like"],
     }
-    _numeric_y = True
+    _model: RegressionModel
 
     def __init__(
         self,
@@ -155,53 +159,10 @@ class NNRegressor(RegressorMixin, BaseNN):
 
     def _validate_params(self):
         super()._validate_params()
-        checks.check_quantile(self)
+        check_quantile(self.quantile)
 
-    def _make_target(self, data, classes=None):
-        loss = make_loss(self)
-        checks.check_domain(loss, data.y, "y")
-        target = RegressionTarget(self.standardize, shift=loss.shifts_y)
-        target.fit(data.y, data.sample_weight)
-        self._check_scale(target)
-        return target
-
-    def _check_scale(self, target):
-        """Raise if there is nothing to divide y by."""
-        if not (target.scale_ > 0).all():
-            name = type(make_loss(self)).__name__
-            raise ValueError(f"{name} needs y that are not all zero.")
-
-    def _make_loss(self):
-        return make_loss(self)
-
-    def _check_target(self, y, name):
-        if self._target.shift != self._loss.shifts_y:
-            raise ValueError(
-                f"loss={self.loss!r} scales y in another way than the loss of the last fit, so "
-                "its parameters cannot be continued from. Fit a clone."
-            )
-        self._target.check_outputs(y, name)
-        checks.check_domain(self._loss, y, name)
-
-    def _update_target(self, data, run):
-        before, after = self._target, copy.copy(self._target)
-        after.update(data.y, data.sample_weight)
-        shift = (before.mean_ - after.mean_) / after.scale_
-        rescaling = self._loss.rescaling(before.scale_, after.scale_, shift)
-        if rescaling is None:
-            return
-        vectors = [self._params]
-        if run.state is not None:
-            vectors += [v for v in (run.state.average, run.state.trained) if v is not None]
-        for vector in vectors:
-            self._network.rescale_outputs(vector, *rescaling)
-        self._target = after
-
-    def _strata(self, y):
-        return None
-
-    @available_if(is_stochastic)
-    @checks.fit_context(prefer_skip_nested_validation=True)
+    @available_if(available_with_stochastic_solver)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
         """Update the network by one pass over the given rows.
 
@@ -258,18 +219,11 @@ class NNRegressor(RegressorMixin, BaseNN):
         ValueError
             If ``return_std`` is asked of a network without members.
         """
-        checks.check_std(self, return_std)
-        results = self._predict(
-            X, lambda raw: over_members(self._member_predictions(raw), return_std)
-        )
-        if self._target.n_outputs == 1 and not self._predicts_quantiles:
+        self._check_std(return_std)
+        results = self._predict(X, lambda raw: self._model.predictions(raw, return_std))
+        if self._model.target.n_outputs == 1 and not self._model.predicts_quantiles:
             results = tuple(result[:, 0] for result in results)
         return results if return_std else results[0]
-
-    def _member_predictions(self, raw):
-        """Return predictions in y's units as an array (rows, members, columns)."""
-        members = by_member(raw, self._network.n_members)
-        return self._target.inverse_transform(self._loss.inverse_link(members))
 
     def score(self, X, y, sample_weight=None):
         """Return R2; for the quantile loss, the mean D2 of the pinball loss.
@@ -292,19 +246,16 @@ class NNRegressor(RegressorMixin, BaseNN):
         return self._score_of(self.predict(X), y, sample_weight)
 
     def _score_of(self, prediction, y, sample_weight):
-        if not isinstance(self._loss, Pinball):
+        loss = self._model.loss
+        if not isinstance(loss, Pinball):
             return r2_score(y, prediction, sample_weight=sample_weight)
-        levels = np.atleast_1d(self._loss.quantile)
-        columns = prediction.T if self._predicts_quantiles else [prediction]
+        levels = np.atleast_1d(loss.quantile)
+        columns = prediction.T if self._model.predicts_quantiles else [prediction]
         scores = [
             d2_pinball_score(y, column, sample_weight=sample_weight, alpha=level)
             for level, column in zip(levels, columns, strict=True)
         ]
         return float(np.mean(scores))
-
-    @property
-    def _predicts_quantiles(self):
-        return isinstance(self._loss, Pinball) and self._loss.several
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

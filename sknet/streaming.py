@@ -6,17 +6,20 @@
 ``partial_fit``, and :func:`fit_chunks` trains on them for many epochs.
 """
 
-import copy
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sknet import _validation as checks
-from sknet._auto import Table, resolve, settings_of
-from sknet._base import BaseNN
+from sknet._base import BaseNN, fitted_attributes
 from sknet._batching import chunk_batches
-from sknet._fitting import Run, fit_batches
+from sknet._fitting import Held, Run, fit_batches
+from sknet._input import Features, read_rows, read_training
+from sknet._model import Model
+from sknet._parameters import check_not_balanced
+from sknet._sklearn import has_callbacks
+from sknet._starting import settle, start_model
 from sknet.data.batches import Batch
 from sknet.data.chunks import KeyedSample, checked, n_rows, shuffled, take
 from sknet.data.counts import check_count
@@ -24,6 +27,7 @@ from sknet.data.encoding import QUANTILE_ROWS
 from sknet.data.files import FileChunks
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splitting import count_validation_rows
+from sknet.nn.solvers import is_stochastic
 
 __all__ = ["RowBlocks", "fit_chunks", "read_chunks", "shuffle_chunks"]
 
@@ -204,23 +208,20 @@ def fit_chunks(estimator, chunks, *, shuffle_window=8, validation_rows=10_000):
     True
     """
     _check_arguments(estimator, chunks, shuffle_window, validation_rows)
-    model = copy.copy(estimator)
-    vars(model).pop("_run", None)
-    model._validate_params()
-    run = Run.start(model.random_state)
-    found = _look_through(model, chunks, run.split_seed, validation_rows)
-    validation = _start(model, found, run)
+    run = Run.start(estimator.random_state)
+    found = _look_through(estimator, chunks, run.split_seed, validation_rows)
+    features, model, held = _start(estimator, found, run)
     batches = chunk_batches(
         model,
-        lambda: _epoch(model, chunks, run, found.limit, shuffle_window),
+        lambda: _epoch(model, features, chunks, run, found.limit, shuffle_window),
         found.n_training,
         found.mean_weight(model),
         run.streams,
     )
-    result = fit_batches(model, batches, validation, run)
-    model._set_record(result.history, found.n_training)
-    estimator._become(model)
-    estimator._warn_of(result)
+    result = fit_batches(model, batches, held, run)
+    n_seen = found.n_training * len(result.history["loss"])
+    model = model.with_params(result.params)
+    estimator._finish(fitted_attributes(features, model, result.history, n_seen), result)
     return estimator
 
 
@@ -228,8 +229,8 @@ class FirstPass(NamedTuple):
     """What the first pass over the chunks finds.
 
     ``targets`` are the classes, or the smallest and the largest numbers of each column;
-    ``sample`` are rows to learn the encodings from, ``held_out`` those to validate with. Rows
-    whose key is at most ``limit`` are held out.
+    ``sample`` are rows to learn the encodings from, and ``held_out`` the rows to validate with.
+    Rows whose key is at most ``limit`` are held out.
     """
 
     n_training: int
@@ -238,27 +239,30 @@ class FirstPass(NamedTuple):
     held_out: Batch
     limit: float
 
-    def mean_weight(self, model):
-        """Return the mean weight of the rows to train on, estimated from the sample."""
+    def mean_weight(self, model: Model) -> float:
+        """Return the mean weight of the training rows, estimated from the sample."""
         y = self.sample.y
-        weights = model._row_weights(y, self.sample.sample_weight, y)
-        return 1.0 if weights is None else np.mean(weights)
+        weights = model.row_weights(y, self.sample.sample_weight, y)
+        return 1.0 if weights is None else float(np.mean(weights))
 
 
 def _check_arguments(estimator, chunks, shuffle_window, validation_rows):
     """Raise for arguments that cannot work, and for options that have no effect here."""
     if not isinstance(estimator, BaseNN):
         raise TypeError(f"fit_chunks fits networks of sknet, got {type(estimator).__name__}.")
-    if estimator.solver == "lbfgs":
-        raise ValueError("fit_chunks needs a stochastic solver; solver='lbfgs' is not one.")
-    if checks.has_callbacks(estimator):
+    estimator._validate_params()
+    if not is_stochastic(estimator.solver):
+        raise ValueError(
+            f"fit_chunks needs a stochastic solver; solver={estimator.solver!r} is not one."
+        )
+    if has_callbacks(estimator):
         raise ValueError("fit_chunks does not tell callbacks; remove them: set_callbacks().")
     if estimator.warm_start:
         raise ValueError(
             "fit_chunks begins anew and cannot honour warm_start=True. Set warm_start=False, "
             "or go on from a fitted network by partial_fit, chunk by chunk."
         )
-    checks.check_not_balanced(estimator, "fit_chunks")
+    check_not_balanced(getattr(estimator, "class_weight", None), "fit_chunks")
     check_count("shuffle_window", shuffle_window)
     check_count("validation_rows", validation_rows)
     if not hasattr(chunks, "__iter__") or iter(chunks) is chunks:
@@ -269,21 +273,23 @@ def _check_arguments(estimator, chunks, shuffle_window, validation_rows):
         )
 
 
-def _look_through(model, chunks, seed, validation_rows):
-    """Return what the first pass finds, which checks every chunk."""
-    probe = copy.copy(model)
+def _look_through(
+    estimator: BaseNN, chunks: Iterable, seed: int, validation_rows: int
+) -> FirstPass:
+    """Return what the first pass finds; it checks every chunk."""
     rng = np.random.default_rng(seed)
-    n_total, sample, targets = 0, None, []
+    n_total, sample, targets = 0, None, np.array([])
+    features = None
 
-    def look_at(chunk):
-        nonlocal targets
-        data = probe._check_training_data(*chunk, reset=sample is None, declared=True)
-        targets = _join_targets(targets, data.y, model._numeric_y)
-        return chunk, data
+    def look_at(chunk: Batch) -> tuple:
+        nonlocal features, targets
+        features, data = read_training(estimator, *chunk, known=features, declared=True)
+        targets = _join_targets(targets, data.y, features.numeric_y)
+        return chunk, data.X
 
-    for chunk, data in checked(chunks, look_at):
+    for chunk, X in checked(chunks, look_at):
         if sample is None:
-            n_columns = max(1, data.X.shape[1])
+            n_columns = max(1, X.shape[1])
             n_rows_to_learn = min(QUANTILE_ROWS, max(1, SAMPLE_ELEMENTS // n_columns))
             sample = KeyedSample(n_rows_to_learn + validation_rows)
         keys = _keys(chunk, rng)
@@ -292,7 +298,7 @@ def _look_through(model, chunks, seed, validation_rows):
     if sample is None:
         raise ValueError("chunks has no chunks with rows of positive weight.")
     n_held_out = 0
-    settings = settings_of(model, resolve(model, Table(n_total, data.X)))
+    settings = settle(estimator, X, n_total, features.numeric_y)
     if settings.early_stopping:
         n_held_out = count_validation_rows(n_total, settings.validation_fraction)
         n_held_out = min(n_held_out, validation_rows)
@@ -320,27 +326,41 @@ def _join_targets(known, y, numeric):
     return np.union1d(known, y) if len(known) else np.unique(y)
 
 
-def _start(model, found, run):
-    """Learn the encodings and draw the parameters; return what ``Validation`` takes."""
-    data = model._check_training_data(*found.sample, reset=True, declared=True)
-    labels = None if model._numeric_y or found.targets.ndim == 2 else found.targets
+def _start(
+    estimator: BaseNN, found: FirstPass, run: Run
+) -> tuple[Features, Model, Held | None]:
+    """Return the features and a model to train, and the rows to validate with or None."""
+    features, data = read_training(estimator, *found.sample, declared=True)
+    labels = None if features.numeric_y or found.targets.ndim == 2 else found.targets
     n_total = found.n_training + n_rows(found.held_out)
-    model._start(data, run, warm=False, partial=True, classes=labels, n_rows=n_total)
-    model._check_target(found.targets, "y")
+    model = start_model(
+        estimator, features, data, run.streams, n_rows=n_total, classes=labels, keep_rare=True
+    )
+    model.check_target(found.targets, "y")
     if found.limit < 0:
-        return None, None
-    held_out = model._check_training_data(*found.held_out, reset=False)
-    return model._weighted(held_out, data), found.held_out.X
+        return features, model, None
+    held_out = model.weighted(read_rows(features, *found.held_out), data.y)
+    held = Held(held_out, found.held_out.X, estimator._make_scored(features))
+    return features, model, held
 
 
-def _epoch(model, chunks, run, limit, window):
+def _epoch(
+    model: Model,
+    features: Features,
+    chunks: Iterable,
+    run: Run,
+    limit: float,
+    window: int,
+) -> Iterator[Batch]:
     """Return an iterator over the chunks of one epoch, without the rows held out."""
     rng = np.random.default_rng(run.split_seed)
 
-    def read(chunk):
-        data = model._check_training_data(*chunk, reset=False)
-        model._check_target(data.y, "y")
+    def read(chunk: Batch) -> Batch:
+        data = read_rows(features, *chunk)
+        model.check_target(data.y, "y")
         return take(data.batch(), np.flatnonzero(_keys(chunk, rng) > limit))
 
     training = (chunk for chunk in checked(chunks, read) if n_rows(chunk))
-    return shuffled(training, window, run.streams["shuffle"]) if model.shuffle else training
+    if not model.settings.shuffle:
+        return training
+    return shuffled(training, window, run.streams["shuffle"])

@@ -74,7 +74,7 @@ class TableEncoder:
         ``rows`` are the positions of the rows to learn from, all by default.
         """
         data = Dataset(X, sample_weight=sample_weight, rows=rows)
-        survey = look_through(data, self.n_levels, _sample(data, rng))
+        survey = look_through(data, self.n_levels, sample_rows(data, rng))
         return self.fit_survey(survey, keep_rare=keep_rare)
 
     def fit_survey(self, survey, *, keep_rare=False):
@@ -351,7 +351,7 @@ def most_copied_rows(row_bytes):
     return min(QUANTILE_ROWS, max(1, int(SAMPLE_BYTES / max(1, row_bytes))))
 
 
-def _sample(data, rng):
+def sample_rows(data, rng):
     """Return the increasing numbers of the rows to estimate quantiles from."""
     most = QUANTILE_ROWS
     if isinstance(data.X, RowBlocks):

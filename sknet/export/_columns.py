@@ -19,21 +19,21 @@ class Column(NamedTuple):
     n_columns: int
 
 
-def input_columns(estimator, X, initial_types):
+def input_columns(features, model, X, initial_types):
     """Return a Column for each input of the model."""
     if X is not None and initial_types is not None:
         raise ValueError("X and initial_types both say what the inputs are: give one of them.")
     if initial_types is not None:
         columns = [_declared_column(name, kind) for name, kind in initial_types]
-        check_n_columns(estimator, sum(one.n_columns for one in columns))
+        check_n_columns(features, sum(one.n_columns for one in columns))
         return columns
     if X is None:
-        return _columns_of_training(estimator)
+        return _columns_of_training(features, model)
     if is_frame(X):
         _check_distinct([str(name) for name in X.columns])
     elif not hasattr(X, "dtype"):
         X = np.asarray(X)
-    validate_data(estimator, X, reset=False, skip_check_array=True)
+    validate_data(features.estimator, X, reset=False, skip_check_array=True)
     return _columns_like(X)
 
 
@@ -44,7 +44,7 @@ def _check_distinct(names):
         raise ValueError(f"Columns of X have the same name: {repeated}. Rename them.")
 
 
-def check_n_columns(estimator, n_columns):
+def check_n_columns(features, n_columns):
     """Raise if the inputs have another number of columns than training had.
 
     Raises
@@ -52,10 +52,10 @@ def check_n_columns(estimator, n_columns):
     ValueError
         With both numbers.
     """
-    if n_columns != estimator.n_features_in_:
+    if n_columns != features.n_features:
         raise ValueError(
-            f"The inputs have {n_columns} columns in all, but {type(estimator).__name__} was "
-            f"fitted to {estimator.n_features_in_}."
+            f"The inputs have {n_columns} columns in all, but "
+            f"{type(features.estimator).__name__} was fitted to {features.n_features}."
         )
 
 
@@ -73,17 +73,16 @@ def _declared_column(name, kind):
     return Column(name, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type), width)
 
 
-def _columns_of_training(estimator):
-    """Return columns as they were in training, as far as the fitted estimator knows."""
-    table, reader = estimator._table, estimator._reader
-    known = [one for one in (table.center_, table.scale_) if one is not None]
+def _columns_of_training(features, model):
+    """Return columns as they were in training, as far as the model knows."""
+    encoder, reader = model.encoder, features.reader
+    known = [one for one in (encoder.center_, encoder.scale_) if one is not None]
     dtype = known[0].dtype.newbyteorder("=") if known and known[0].size else np.dtype("float64")
-    n_features = estimator.n_features_in_
+    n_features, names = features.n_features, features.names
     dtypes = [dtype] * n_features
     if reader is not None:
         for i, levels in zip(reader.categorical_, reader.levels_, strict=True):
             dtypes[i] = TEXT if levels.size == 0 or isinstance(levels[0], str) else dtype
-    names = getattr(estimator, "feature_names_in_", None)
     if names is None and TEXT not in dtypes:
         return [Column("X", dtype, n_features)]
     names = [f"x{i}" for i in range(n_features)] if names is None else names

@@ -22,7 +22,7 @@ class Input(NamedTuple):
         return self.tensor.dtype == TEXT
 
 
-def encode(estimator, inputs):
+def encode(features, model, inputs):
     """Return the encoded rows in the network's precision.
 
     Raises
@@ -30,34 +30,34 @@ def encode(estimator, inputs):
     ValueError
         If text stands where training had numbers, or the other way round.
     """
-    table, dtype = estimator._table, estimator._params.dtype
-    numeric, categorical, levels = _kinds_of_columns(estimator)
-    columns = _Columns(inputs, getattr(estimator, "feature_names_in_", None))
+    encoder, dtype = model.encoder, model.params.dtype
+    numeric, categorical, levels = _kinds_of_columns(features)
+    columns = _Columns(inputs, features.names)
     parts = []
     if len(numeric):
         x = columns.numbers(numeric)
-        parts.append(_scaled(table, x, dtype))
-        if table.indicated_.size:
-            missing = x.take(table.indicated_, axis=1).op("IsNaN", dtype=bool)
+        parts.append(_scaled(encoder, x, dtype))
+        if encoder.indicated_.size:
+            missing = x.take(encoder.indicated_, axis=1).op("IsNaN", dtype=bool)
             parts.append(missing.cast(dtype))
     one_hot, level_numbers = [], []
-    for i, category, of_one in zip(categorical, table.categories_, levels, strict=True):
+    for i, category, of_one in zip(categorical, encoder.categories_, levels, strict=True):
         target = level_numbers if category.embedded else one_hot
         target.append(_category(category, columns.codes(i, of_one), len(of_one), dtype))
     return inputs[0].tensor.graph.concat([*parts, *one_hot, *level_numbers])
 
 
-def precision(estimator, inputs):
+def precision(features, inputs):
     """Return the type of predictions: float32 if all numeric columns fit it, else float64."""
-    numeric, _, _ = _kinds_of_columns(estimator)
+    numeric, _, _ = _kinds_of_columns(features)
     return _Columns(inputs).precision(numeric)
 
 
-def _kinds_of_columns(estimator):
+def _kinds_of_columns(features):
     """Return the positions of numeric columns and of categories, and the latter's levels."""
-    reader = estimator._reader
+    reader = features.reader
     if reader is None:
-        return range(estimator.n_features_in_), [], []
+        return range(features.n_features), [], []
     return reader.numeric_, reader.categorical_, reader.levels_
 
 
@@ -129,15 +129,15 @@ def _codes_of_text(column, levels):
     )
 
 
-def _scaled(table, x, dtype):
+def _scaled(encoder, x, dtype):
     """Return numeric columns imputed and scaled, in the network's precision."""
-    if table.scale_ is None:
-        return _filled(x, 0.0 if table.center_ is None else table.center_).cast(dtype)
+    if encoder.scale_ is None:
+        return _filled(x, 0.0 if encoder.center_ is None else encoder.center_).cast(dtype)
     # Centred before the cast, which would lose small differences around large offsets.
-    x = x.cast(np.result_type(x.dtype, table.scale_))
-    u = x if table.center_ is None else x - table.center_
+    x = x.cast(np.result_type(x.dtype, encoder.scale_))
+    u = x if encoder.center_ is None else x - encoder.center_
     # A missing number is the median, which is zero now.
-    u = _filled((u * table.scale_).cast(dtype), 0.0)
+    u = _filled((u * encoder.scale_).cast(dtype), 0.0)
     u = u.maximum(-BOUND).minimum(BOUND)
     divisor = u * (1 / CLIP)
     return u / (divisor * divisor + 1).op("Sqrt")

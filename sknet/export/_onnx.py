@@ -6,7 +6,7 @@ from sknet._extras import require
 from sknet._version import __version__
 from sknet.export._columns import input_columns
 from sknet.export._encoding import Input, precision
-from sknet.export._estimators import check_exportable, write_predictions
+from sknet.export._estimators import exported, write_predictions
 from sknet.export._graph import Graph, Tensor
 
 #: The oldest opset whose operators the graphs use, and the one that is written by default:
@@ -77,12 +77,12 @@ def to_onnx(estimator, X=None, *, initial_types=None, target_opset=None):
     ['label', 'probabilities']
     """
     onnx = require("onnx", "onnx")
-    check_exportable(estimator)
+    features, model = exported(estimator)
     opset = _check_opset(target_opset, onnx.defs.onnx_opset_version())
-    columns = input_columns(estimator, X, initial_types)
+    columns = input_columns(features, model, X, initial_types)
     graph = Graph()
     inputs = [Input(Tensor(graph, one.name, one.dtype), one.n_columns) for one in columns]
-    outputs = write_predictions(estimator, inputs, precision(estimator, inputs))
+    outputs = write_predictions(features, model, inputs, precision(features, inputs))
     outputs = {_free_name(name, columns): output for name, output in outputs.items()}
     for name, output in outputs.items():
         output.tensor.op("Identity", output=name)

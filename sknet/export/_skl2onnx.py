@@ -7,7 +7,7 @@ from sknet.classifier import NNClassifier
 from sknet.export._columns import check_n_columns
 from sknet.export._encoding import Input, precision
 from sknet.export._estimators import (
-    check_exportable,
+    exported,
     label_dtype,
     n_columns,
     write_predictions,
@@ -67,21 +67,21 @@ def register():
 def _set_output_types(operator):
     """Tell skl2onnx the types and shapes of the outputs, before the conversion."""
     estimator = operator.raw_operator
-    check_exportable(estimator)
+    features, model = exported(estimator)
     inputs = _inputs(operator)
-    check_n_columns(estimator, sum(one.n_columns for one in inputs))
+    check_n_columns(features, sum(one.n_columns for one in inputs))
     n_rows = operator.inputs[0].type.shape[0]
-    dtype = precision(estimator, inputs)
-    if isinstance(estimator, NNClassifier):
+    dtype = precision(features, inputs)
+    if not model.numeric_y:
         shape = [n_rows]
-        if estimator._target.kind == "multilabel":
-            shape.append(n_columns(estimator))
-        operator.outputs[0].type = _tensor_type(label_dtype(estimator))(shape)
+        if model.target.kind == "multilabel":
+            shape.append(n_columns(model))
+        operator.outputs[0].type = _tensor_type(label_dtype(model.target))(shape)
         options = operator.scope_inst.get_options(estimator, {"zipmap": True})
         if options["zipmap"] is True:
             # The operator that makes a dictionary of each row takes float32 alone.
             dtype = np.dtype(np.float32)
-    operator.outputs[-1].type = _tensor_type(dtype)([n_rows, n_columns(estimator)])
+    operator.outputs[-1].type = _tensor_type(dtype)([n_rows, n_columns(model)])
 
 
 def _tensor_type(dtype):
@@ -114,10 +114,10 @@ def _convert(scope, operator, container):
             f"target_opset must be {OLDEST_OPSET} at least for networks of sknet, got "
             f"{container.target_opset}."
         )
-    estimator = operator.raw_operator
+    features, model = exported(operator.raw_operator)
     graph = Graph(scope.get_unique_variable_name)
     dtype = _dtype(operator.outputs[-1])
-    outputs = write_predictions(estimator, _inputs(operator, graph), dtype)
+    outputs = write_predictions(features, model, _inputs(operator, graph), dtype)
     for output, variable in zip(outputs.values(), operator.outputs, strict=True):
         output.tensor.op("Identity", output=variable.full_name)
     for name, value in graph.constants.items():

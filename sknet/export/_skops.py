@@ -1,6 +1,8 @@
 """What a file of skops may hold of sknet."""
 
 from sknet._fitting import Run
+from sknet._model import ClassificationModel, RegressionModel
+from sknet._settings import Settings
 from sknet.classifier import NNClassifier
 from sknet.data.encoding import Category, TableEncoder
 from sknet.data.tables import TableReader
@@ -8,6 +10,7 @@ from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.export._layers import LAYERS
 from sknet.export._operators import ACTIVATIONS, INVERSE_LINKS
 from sknet.nn.network import Network
+from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES
 from sknet.nn.solvers import SOLVERS
 from sknet.nn.training import TrainingState
@@ -16,6 +19,11 @@ from sknet.regressor import NNRegressor
 _CLASSES = [
     NNClassifier,
     NNRegressor,
+    # What a fit has learned, and its settings.
+    ClassificationModel,
+    RegressionModel,
+    Settings,
+    ElasticNet,
     # The encoders of X and y.
     TableReader,
     TableEncoder,

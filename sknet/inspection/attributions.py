@@ -4,16 +4,10 @@ from functools import partial
 
 import numpy as np
 
-from sknet._batching import block_rows
-from sknet._validation import check_features
+from sknet._base import fitted
 from sknet.data.batches import Batches, Dataset, stack_rows
 from sknet.data.counts import check_count
-from sknet.inspection.checks import (
-    check_baseline,
-    check_network,
-    check_tol,
-    choose_output,
-)
+from sknet.inspection.arguments import check_tol, choose_output, read_baseline
 from sknet.inspection.differentiation import EmbeddedTable, OutputFunction, is_smooth
 from sknet.inspection.quadrature import NestedRule
 
@@ -77,9 +71,9 @@ def input_gradients(estimator, X, *, target=None):
     >>> input_gradients(network, X).shape
     (442, 10)
     """
-    check_network(estimator)
-    chosen = choose_output(estimator, target)
-    return _by_blocks(estimator, X, partial(_gradients, chosen))
+    features, model = fitted(estimator)
+    chosen = choose_output(model, target)
+    return _by_blocks(features, model, X, partial(_gradients, chosen))
 
 
 def _gradients(chosen, table, function, X):
@@ -172,14 +166,14 @@ def integrated_gradients(estimator, X, *, target=None, baseline=None, n_steps=32
     >>> np.allclose(parts.sum(axis=1), difference)
     True
     """
-    check_network(estimator)
-    chosen = choose_output(estimator, target)
+    features, model = fitted(estimator)
+    chosen = choose_output(model, target)
     check_count("n_steps", n_steps)
     check_tol(tol)
-    baselines = check_baseline(estimator, baseline)
-    rule = NestedRule(int(n_steps), smooth=is_smooth(estimator._network), nested=tol > 0)
+    baselines = read_baseline(features, model, baseline)
+    rule = NestedRule(int(n_steps), smooth=is_smooth(model.network), nested=tol > 0)
     explain = partial(_integrals, chosen, baselines, rule, tol)
-    return _by_blocks(estimator, X, explain, AT_ONCE)
+    return _by_blocks(features, model, X, explain, AT_ONCE)
 
 
 def _integrals(chosen, baselines, rule, tol, table, function, X):
@@ -196,16 +190,16 @@ def _integrals(chosen, baselines, rule, tol, table, function, X):
     return table.fold(total / len(baselines))
 
 
-def _by_blocks(estimator, X, explain, at_once=1):
+def _by_blocks(features, model, X, explain, at_once=1):
     """Return ``explain(table, function, X)`` of all rows, block by block.
 
     The function takes the rows of a block ``at_once`` times, at several points.
     """
-    X = check_features(estimator, X)
-    n_rows = block_rows(estimator, X)
+    X = features.read(X)
+    n_rows = model.block_rows(X)
     blocks = Batches(Dataset(X), max(1, n_rows // at_once), encode=None)
-    table = EmbeddedTable(estimator)
-    function = OutputFunction(estimator, n_rows)
+    table = EmbeddedTable(model, features.n_features)
+    function = OutputFunction(model, n_rows)
     explained = ((explain(table, function, batch.X),) for batch in blocks)
     return stack_rows(explained, X.shape[0], X.dtype)[0]
 

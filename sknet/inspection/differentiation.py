@@ -2,8 +2,6 @@
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import is_classifier
-
 from sknet.nn.embeddings import Columns
 from sknet.nn.ensembles import by_member, mean_of_members
 from sknet.nn.layers import Activated
@@ -23,29 +21,28 @@ def is_smooth(network):
 
 
 class EmbeddedTable:
-    """An estimator's rows as numbers that its network can be differentiated by, and back.
+    """A model's rows as numbers that its network can be differentiated by, and back.
 
     An embedded row is an encoded one (scaled numbers, indicators of missing ones, one-hot
     columns, level numbers of categories) after the layer that embeds numbers and categories,
     if there is one. Each of its columns stems from one feature.
     """
 
-    def __init__(self, estimator):
-        network, table = estimator._network, estimator._table
-        self._table = table
-        self._n_features = estimator.n_features_in_
-        self._dtype = estimator._params.dtype
+    def __init__(self, model, n_features):
+        network, encoder, reader = model.network, model.encoder, model.reader
+        self._encoder = encoder
+        self._n_features = n_features
+        self._dtype = model.params.dtype
         n_layers = n_embedding_layers(network)
-        self._front, self._params = network.part(estimator._params, 0, n_layers)
+        self._front, self._params = network.part(model.params, 0, n_layers)
         # For each embedded column the encoded one and the feature that it stems from.
-        self._encoded = np.arange(table.n_outputs_)
+        self._encoded = np.arange(encoder.n_outputs_)
         if n_layers:
-            counts = network.layers[0].output_counts(table.n_outputs_)
+            counts = network.layers[0].output_counts(encoder.n_outputs_)
             self._encoded = np.repeat(self._encoded, counts)
-        reader = estimator._reader
-        features = table.sources_ if reader is None else reader.order_[table.sources_]
+        features = encoder.sources_ if reader is None else reader.order_[encoder.sources_]
         self._features = features[self._encoded]
-        self._numbers = features[: table.n_numeric_]
+        self._numbers = features[: encoder.n_numeric_]
 
     def embed(self, X):
         """Return the embedded rows of checked rows, dense."""
@@ -62,15 +59,15 @@ class EmbeddedTable:
         rows, workspace = self._embed(encoded)
         workspace.delta[...] = gradient(rows)
         fading = workspace.delta * (rows - self._nothing())
-        fading[:, self._encoded < self._table.n_numeric_] = 0
+        fading[:, self._encoded < self._encoder.n_numeric_] = 0
         gradients = self.fold(fading)
         back = self._front.backward(self._params, None, encoded, workspace)
-        slopes = self._table.slopes(X.toarray() if sparse.issparse(X) else X)
-        gradients[:, self._numbers] += back[:, : self._table.n_numeric_] * slopes
+        slopes = self._encoder.slopes(X.toarray() if sparse.issparse(X) else X)
+        gradients[:, self._numbers] += back[:, : self._encoder.n_numeric_] * slopes
         return gradients
 
     def _encode(self, X):
-        encoded = self._table.transform(X, self._dtype)
+        encoded = self._encoder.transform(X, self._dtype)
         return encoded.toarray() if sparse.issparse(encoded) else encoded
 
     def _embed(self, encoded):
@@ -80,8 +77,8 @@ class EmbeddedTable:
 
     def _nothing(self):
         """Return an embedded row of no level, and no number missing."""
-        encoded = np.zeros((1, self._table.n_outputs_), self._dtype)
-        encoded[0, self._table.n_plain_ :] = [one.n_levels for one in self._table.embedded_]
+        encoded = np.zeros((1, self._encoder.n_outputs_), self._dtype)
+        encoded[0, self._encoder.n_plain_ :] = [one.n_levels for one in self._encoder.embedded_]
         return self._embed(encoded)[0]
 
     def fold(self, values):
@@ -98,9 +95,9 @@ class EmbeddedTable:
 class DecisionFunction:
     """The ``decision_function`` of a classifier, given raw predictions."""
 
-    def __init__(self, estimator):
-        self._loss = estimator._loss
-        self._n_members = estimator._network.n_members
+    def __init__(self, model):
+        self._loss = model.loss
+        self._n_members = model.n_members
         if self._n_members > 1:
             check_derivative(self._loss, "inverse_link")
             check_derivative(self._loss, "link")
@@ -122,10 +119,10 @@ class DecisionFunction:
 class Prediction:
     """The ``predict`` of a regressor, given raw predictions."""
 
-    def __init__(self, estimator):
-        self._loss = estimator._loss
-        self._target = estimator._target
-        self._n_members = estimator._network.n_members
+    def __init__(self, model):
+        self._loss = model.loss
+        self._target = model.target
+        self._n_members = model.n_members
         check_derivative(self._loss, "inverse_link")
 
     def values(self, raw):
@@ -165,7 +162,7 @@ def check_derivative(loss, name):
 
 
 class OutputFunction:
-    """What an estimator computes from embedded rows, with its gradient.
+    """What a model computes from embedded rows, with its gradient.
 
     A classifier's ``decision_function`` or a regressor's ``predict``, with a column for each
     output. It begins with a product, :meth:`enter`, which leaves a straight line straight: only
@@ -174,7 +171,7 @@ class OutputFunction:
 
     Parameters
     ----------
-    estimator : NNClassifier or NNRegressor
+    model : Model
     n_rows : int
         The most rows of a call.
 
@@ -184,16 +181,16 @@ class OutputFunction:
         Room for what is entered.
     """
 
-    def __init__(self, estimator, n_rows):
-        self._output = (DecisionFunction if is_classifier(estimator) else Prediction)(estimator)
-        network, params = estimator._network, estimator._params
+    def __init__(self, model, n_rows):
+        self._output = Prediction(model) if model.numeric_y else DecisionFunction(model)
+        network, params = model.network, model.params
         place = n_embedding_layers(network)
         first, views = network.layers[place], network.views(params)[place]
         self._matrix, self._bias = first.matrix(views), views.bias.reshape(-1)
         rest, self._params = network.part(params, place + 1)
         layers = Activated(first.activation), *rest.layers
         self._network = Network(layers, rest.n_inputs, rest.n_members)
-        n_rows = max(n_rows, estimator._n_raw)
+        n_rows = max(n_rows, model.n_raw)
         self._workspace = Workspace(self._network, n_rows, params.dtype, input_gradient=True)
         self.inputs = np.empty((n_rows, rest.n_inputs), params.dtype)
 

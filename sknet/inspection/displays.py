@@ -6,7 +6,8 @@ from sknet._validation import take_rows
 from sknet.data.counts import check_count
 from sknet.data.tables import is_frame
 from sknet.inspection.attributions import integrated_gradients
-from sknet.inspection.checks import check_attributions, check_history, check_network
+from sknet._base import fitted
+from sknet.inspection.arguments import check_attributions, check_history
 from sknet.inspection.layers import hidden_features
 
 
@@ -93,7 +94,7 @@ class LossCurveDisplay:
             If the estimator is not fitted.
         """
         import_pyplot()
-        check_network(estimator)
+        fitted(estimator)
         display = cls(estimator.history_, best_iter=estimator.best_iter_)
         return display.plot(ax=ax, learning_rate=learning_rate)
 
@@ -244,7 +245,7 @@ class WeightsDisplay:
             If the estimator is not fitted.
         """
         import_pyplot()
-        check_network(estimator)
+        fitted(estimator)
         weights = estimator.coefs_
         if X is None:
             dead = disconnected_units(weights)

@@ -1,11 +1,8 @@
 """The layers of a fitted network: a table of them, and what their units compute."""
 
-from sknet._batching import prediction_blocks
+from sknet._base import fitted
 from sknet._summary import summarize
-from sknet._validation import check_features
-from sknet.data.batches import stack_rows
-from sknet.inspection.checks import check_layer, check_network
-from sknet.nn.network import Workspace
+from sknet.inspection.arguments import check_layer
 
 
 def hidden_features(estimator, X, layer=-1):
@@ -46,18 +43,10 @@ def hidden_features(estimator, X, layer=-1):
     >>> hidden_features(network.fit(X, y), X).shape
     (150, 8)
     """
-    check_network(estimator)
-    place = check_layer(estimator, layer)
-    X = check_features(estimator, X)
-    blocks = prediction_blocks(estimator, X)
-    network, params = estimator._network, estimator._params
-    workspace = Workspace(network, blocks.batch_size, params.dtype)
-
-    def features(rows):
-        network.forward(params, rows, workspace)
-        return workspace.outputs[place]
-
-    return stack_rows(((features(batch.X),) for batch in blocks), X.shape[0], X.dtype)[0]
+    features, model = fitted(estimator)
+    place = check_layer(model.network, layer)
+    (hidden,) = model.map_rows(features.read(X), lambda outputs: (outputs[place],))
+    return hidden
 
 
 def summary(estimator):
@@ -104,5 +93,5 @@ def summary(estimator):
     >>> table[0].n_params
     80
     """
-    check_network(estimator)
-    return summarize(estimator)
+    features, model = fitted(estimator)
+    return summarize(type(estimator).__name__, features.n_features, model)

@@ -37,6 +37,10 @@ class Loss:
         """Whether y must have one column."""
         return False
 
+    def binary(self):
+        """Return the loss of one column for two classes that stands for this one."""
+        return self
+
     def in_domain(self, y):
         """Whether all of y are values that the loss is defined for."""
         return True
@@ -294,6 +298,9 @@ class MultinomialLogLoss(Loss):
 
     task = "classification"
     out_activation = "softmax"
+
+    def binary(self):
+        return BinaryLogLoss()
 
     def pointwise(self, y, raw, gradient_out):
         # Shifted by the row's maximum, the largest exponential is 1.

@@ -1,33 +1,9 @@
-"""Checks of what is to be inspected, and with what."""
+"""The arguments of the functions of ``sknet.inspection``, checked."""
 
-import copy
 from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import check_is_fitted
-
-from sknet import _validation
-from sknet._base import BaseNN
-
-
-def check_network(estimator):
-    """Raise if the estimator is not a fitted one of sknet.
-
-    Raises
-    ------
-    TypeError
-        If it is something else, such as a pipeline.
-    NotFittedError
-        If it is not fitted.
-    """
-    if not isinstance(estimator, BaseNN):
-        raise TypeError(
-            f"An NNClassifier or NNRegressor is needed, got {type(estimator).__name__}. Of a "
-            "pipeline, give the last step, and X transformed by the others: pipeline[-1] and "
-            "pipeline[:-1].transform(X); of a search, give best_estimator_."
-        )
-    check_is_fitted(estimator)
 
 
 def check_tol(tol):
@@ -42,7 +18,7 @@ def check_tol(tol):
         raise ValueError(f"tol must be a number >= 0, got {tol!r}.")
 
 
-def check_baseline(estimator, baseline):
+def read_baseline(features, model, baseline):
     """Return the rows of a baseline as those of X are read; the typical row by default.
 
     Raises
@@ -51,36 +27,35 @@ def check_baseline(estimator, baseline):
         If it is not one row of as many columns as X has, or several.
     """
     if baseline is None:
-        return estimator._table.typical_row()
+        return model.encoder.typical_row()
     if hasattr(baseline, "to_frame"):
         baseline = baseline.to_frame().T
     if sparse.issparse(baseline):
         baseline = baseline.toarray()
     if np.ndim(baseline) == 1:
         baseline = np.asarray(baseline)[np.newaxis]
-    shape, expected = np.shape(baseline), estimator.n_features_in_
+    shape, expected = np.shape(baseline), features.n_features
     if len(shape) != 2 or shape[1] != expected:
         raise ValueError(
             f"baseline must be one row of {expected} features in X's units, or several rows, "
             f"got shape {np.shape(baseline)}."
         )
     if not hasattr(baseline, "columns"):
-        # A plain row goes by position; it needs no names.
-        estimator = copy.copy(estimator)
-        vars(estimator).pop("feature_names_in_", None)
-    return _validation.check_features(estimator, baseline)
+        # The columns of a plain row are known by their position, without names.
+        features = features.without_names()
+    return features.read(baseline)
 
 
-def output_names(estimator):
+def output_names(model):
     """Return what the outputs are called, and what they are, in words."""
-    target = estimator._target
-    if hasattr(target, "classes_"):
+    target = model.target
+    if not model.numeric_y:
         kind = "label" if target.kind == "multilabel" else "class"
         return target.classes_.tolist(), kind
-    return list(range(estimator._n_raw)), "output"
+    return list(range(model.n_raw)), "output"
 
 
-def choose_output(estimator, target):
+def choose_output(model, target):
     """Return the factors of the outputs whose sum is meant, or None for the predicted class.
 
     Raises
@@ -88,8 +63,8 @@ def choose_output(estimator, target):
     ValueError
         If there is no such class or output, or one must be chosen and is not.
     """
-    names, kind = output_names(estimator)
-    n_columns = estimator._n_raw
+    names, kind = output_names(model)
+    n_columns = model.n_raw
     if target is None:
         if n_columns > 1 and kind == "class":
             return None
@@ -115,7 +90,7 @@ def _place(names, target):
     return next((place for place, name in enumerate(names) if name == target), None)
 
 
-def check_layer(estimator, layer):
+def check_layer(network, layer):
     """Return the place among the network's layers where a hidden layer ends.
 
     Raises
@@ -123,7 +98,7 @@ def check_layer(estimator, layer):
     ValueError
         If there is no such layer.
     """
-    ends = estimator._network.hidden_ends
+    ends = network.hidden_ends
     valid = isinstance(layer, Integral) and not isinstance(layer, bool)
     if not valid or not -len(ends) <= layer < len(ends):
         there = f"0 to {len(ends) - 1}, or negative from the end" if ends else "none"

@@ -1,0 +1,119 @@
+"""The public attributes of a fitted estimator, read from its model and its record."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sknet._building import encoded_names
+from sknet._model import Model
+from sknet.nn.training import best_epoch
+
+
+class FittedAttributes:
+    """Fitted attributes that follow from ``_model`` and ``history_``."""
+
+    _model: Model
+    history_: dict[str, list[float]]
+    n_features_in_: int
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_model" in vars(self)
+
+    @property
+    def auto_params_(self) -> dict[str, Any]:
+        """The values that parameters which are "auto" got in the last fit."""
+        return dict(self._fitted_model.settings.auto)
+
+    @property
+    def n_iter_(self) -> int:
+        """The number of epochs of the last fit, or of all passes of ``partial_fit``."""
+        return len(self.loss_curve_)
+
+    @property
+    def best_iter_(self) -> int:
+        """The epoch, from 1, with the best validation score, or else the lowest loss."""
+        check_is_fitted(self)
+        return best_epoch(self.history_)
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """The objective of each epoch, as the mean over its batches before their steps."""
+        check_is_fitted(self)
+        return self.history_["loss"]
+
+    @property
+    def loss_(self) -> float:
+        """The last value of ``loss_curve_``."""
+        return self.loss_curve_[-1]
+
+    @property
+    def best_loss_(self) -> float | None:
+        """The lowest value of ``loss_curve_``; None with early stopping."""
+        return min(self.loss_curve_) if self.validation_scores_ is None else None
+
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """The validation score of each epoch, higher is better; None without early stopping."""
+        check_is_fitted(self)
+        return self.history_.get("validation_score")
+
+    @property
+    def best_validation_score_(self) -> float | None:
+        """The highest of ``validation_scores_``; None without early stopping."""
+        scores = self.validation_scores_
+        return None if scores is None else scores[self.best_iter_ - 1]
+
+    @property
+    def coefs_(self) -> list[np.ndarray]:
+        """The weight matrices, one for each layer: views of the fitted parameters."""
+        return [layer.weight for layer in self._dense_layers()]
+
+    @property
+    def intercepts_(self) -> list[np.ndarray]:
+        """The bias vectors, one for each layer: views of the fitted parameters."""
+        return [layer.bias for layer in self._dense_layers()]
+
+    @property
+    def member_scales_(self) -> list[np.ndarray]:
+        """The members' factors of the inputs, one array for each hidden layer."""
+        return [layer.scale for layer in self._dense_layers() if hasattr(layer, "scale")]
+
+    @property
+    def n_layers_(self) -> int:
+        """The number of layers, input and output included."""
+        return len(self._dense_layers()) + 1
+
+    @property
+    def n_outputs_(self) -> int:
+        """The number of outputs: numbers, labels, or classes (one for two classes)."""
+        return self._fitted_model.target.n_outputs
+
+    @property
+    def out_activation_(self) -> str:
+        """The name of the output's activation, which is the inverse link of the loss."""
+        return self._fitted_model.loss.out_activation
+
+    @property
+    def encoded_feature_names_(self) -> np.ndarray:
+        """A name for each column that enters the first layer with weights."""
+        model = self._fitted_model
+        names = getattr(self, "feature_names_in_", None)
+        if names is None:
+            names = [f"x{i}" for i in range(self.n_features_in_)]
+        levels: list = []
+        if model.reader is not None:
+            names, levels = [names[i] for i in model.reader.order_], model.reader.levels_
+        encoded = encoded_names(model.network, model.encoder, names, levels)
+        return np.array(encoded, dtype=object)
+
+    @property
+    def _fitted_model(self) -> Model:
+        check_is_fitted(self)
+        return self._model
+
+    def _dense_layers(self) -> list:
+        """Return the parameters of each layer that has weights."""
+        model = self._fitted_model
+        views = model.network.views(model.params)
+        return [layer for layer in views if hasattr(layer, "weight")]

@@ -1,0 +1,402 @@
+"""A model: everything that a fit has learned, and what can be computed with it.
+
+A model knows nothing of scikit-learn's estimators. An estimator keeps one as ``_model``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy import sparse
+
+from sknet._building import make_network
+from sknet._parameters import check_class_weight
+from sknet._settings import Settings
+from sknet.data.batches import Batches, Dataset, stack_rows
+from sknet.data.encoding import Survey, TableEncoder
+from sknet.data.tables import TableReader
+from sknet.data.targets import ClassTarget, RegressionTarget
+from sknet.nn.ensembles import by_member, mean_of_members, over_members
+from sknet.nn.losses import Loss, Pinball
+from sknet.nn.network import Network, Workspace
+
+#: The number of elements of the widest work array where rows are processed in blocks, outside
+#: of training steps, and the smallest number of rows of a block: smaller products are slow.
+BLOCK_ELEMENTS = 2**18
+MIN_BLOCK_ROWS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Model(ABC):
+    """What a fit has learned. A subclass adds what depends on the kind of y.
+
+    Attributes
+    ----------
+    settings : Settings
+        Those of the last fit.
+    reader : TableReader or None
+        From a frame or an array with categories to plain numbers.
+    encoder : TableEncoder
+        From plain numbers to the rows that enter the network.
+    target : ClassTarget or RegressionTarget
+        From y to the columns that the network predicts, and back.
+    loss : Loss
+    network : Network
+    params : ndarray of shape (n_params,)
+        All parameters of the network.
+    """
+
+    #: Whether y holds numbers, and not labels.
+    numeric_y: ClassVar[bool]
+
+    settings: Settings
+    reader: TableReader | None
+    encoder: TableEncoder
+    target: Any
+    loss: Loss
+    network: Network
+    params: np.ndarray
+
+    # The beginning of a fit.
+
+    @classmethod
+    def start(
+        cls,
+        settings: Settings,
+        survey: Survey,
+        reader: TableReader | None,
+        target: Any,
+        rng: np.random.Generator,
+        *,
+        keep_rare: bool = False,
+    ) -> Self:
+        """Return a model with initial parameters, given a survey of the training table.
+
+        Parameters
+        ----------
+        settings : Settings
+        survey : Survey
+            What one pass over the table, or over all of its parts, has found.
+        reader : TableReader or None
+            Its ``n_levels_`` are the levels that the survey has counted.
+        target : ClassTarget or RegressionTarget
+            As :meth:`learn_target` returns it.
+        rng : numpy Generator
+            Draws the parameters.
+        keep_rare : bool, default=False
+            Whether a level that the survey has seen once, or not at all, stays itself, since
+            further rows may bring more of it.
+        """
+        n_levels = [] if reader is None else reader.n_levels_
+        encoder = TableEncoder(settings.standardize, n_levels, settings.n_bins)
+        encoder.fit_survey(survey, keep_rare=keep_rare)
+        loss = cls.choose_loss(settings, target)
+        network = make_network(settings, encoder, loss.n_raw(target.n_outputs))
+        params = network.init(rng).astype(settings.dtype)
+        return cls(settings, reader, encoder, target, loss, network, params)
+
+    def continued(self, settings: Settings) -> Self:
+        """Return this model to be trained further with other settings.
+
+        Raises
+        ------
+        ValueError
+            If the settings describe another network, or a loss that y is not scaled for.
+        """
+        loss = self.choose_loss(settings, self.target)
+        model = replace(self, settings=settings, loss=loss)
+        model.check_scaling()
+        if make_network(settings, self.encoder, model.n_raw) != self.network:
+            raise ValueError(
+                "The layers have changed since the last fit (hidden_layer_sizes, activation, "
+                "dropout, normalization, n_members or numeric_embedding), so its parameters "
+                "cannot be continued from. Set warm_start=False, or fit a clone."
+            )
+        return model
+
+    def with_params(self, params: np.ndarray) -> Self:
+        """Return the model with other parameters."""
+        return replace(self, params=params)
+
+    # What depends on the kind of y.
+
+    @staticmethod
+    @abstractmethod
+    def learn_target(
+        settings: Settings, y: Any, sample_weight: Any, classes: Any = None
+    ) -> Any:
+        """Return the encoder of y, learned from weighted rows; ``classes`` may be more."""
+
+    @staticmethod
+    @abstractmethod
+    def choose_loss(settings: Settings, target: Any) -> Loss:
+        """Return the loss that the settings mean for such a y."""
+
+    @abstractmethod
+    def check_target(self, y: Any, name: str) -> None:
+        """Refuse a y that does not suit the target that was learned."""
+
+    def check_scaling(self) -> None:
+        """Refuse a loss that needs y in another scale than the target's."""
+
+    def class_weights(self, y: Any, training_y: Any) -> np.ndarray | None:
+        """Return the weight of the class of each row, or None without class weights."""
+        return None
+
+    def smoothed(self, Y: np.ndarray) -> np.ndarray:
+        """Return encoded targets as training is to see them."""
+        return Y
+
+    def strata(self, y: Any) -> Any:
+        """Return the classes whose shares a validation split should keep, or None."""
+        return None
+
+    def absorb(self, data: Dataset, others: Iterable[np.ndarray]) -> Self:
+        """Return the model whose target has learned from further rows.
+
+        Predictions stay the same: the parameters, and in place the vectors ``others``, are
+        changed with the scale of y.
+        """
+        return self
+
+    # Rows.
+
+    def row_weights(self, y: Any, sample_weight: Any, training_y: Any) -> np.ndarray | None:
+        """Return the weight of each row, including that of its class, or None."""
+        by_class = self.class_weights(y, training_y)
+        if by_class is None:
+            return sample_weight
+        return by_class if sample_weight is None else by_class * sample_weight
+
+    def weighted(self, data: Dataset, training_y: Any) -> Dataset:
+        """Return the rows with their weights, given the labels of all training rows.
+
+        Raises
+        ------
+        ValueError
+            If no row is left with a positive weight.
+        """
+        weight = self.row_weights(data.y, data.sample_weight, training_y)
+        if weight is data.sample_weight:
+            return data
+        weighted = data._replace(sample_weight=weight)
+        return weighted.of_positive_weight("class_weight times sample_weight")
+
+    def encode(self, X: Any) -> Any:
+        """Return rows of the table as the network takes them."""
+        return self.encoder.transform(X, self.params.dtype)
+
+    def block_rows(self, X: Any) -> int:
+        """Return the number of rows of such a table to process at once."""
+        widths = self.network.widths
+        if sparse.issparse(X) and self.encoder.keeps_sparse:
+            # Sparse rows take no room before the first layer.
+            widths = widths[1:]
+        return max(MIN_BLOCK_ROWS, BLOCK_ELEMENTS // max(widths))
+
+    def map_rows(self, X: Any, function: Callable[[list], tuple]) -> tuple[np.ndarray, ...]:
+        """Return arrays with a row for each row of X, made block by block.
+
+        Parameters
+        ----------
+        X : ndarray, CSR matrix or RowBlocks
+            Rows as ``Features.read`` returns them.
+        function : callable
+            ``function(outputs)`` turns the outputs of all layers for a block, the raw
+            predictions last, into a tuple of arrays. The outputs are work arrays.
+
+        Returns
+        -------
+        tuple of ndarray
+            Floating-point numbers have the precision of X.
+        """
+        blocks = Batches(Dataset(X), self.block_rows(X), self.encode)
+        workspace = Workspace(self.network, blocks.batch_size, self.params.dtype)
+
+        def results() -> Iterable[tuple]:
+            for batch in blocks:
+                self.network.forward(self.params, batch.X, workspace)
+                yield function(workspace.outputs)
+
+        return stack_rows(results(), X.shape[0], X.dtype)
+
+    def predict(self, X: Any, function: Callable[[np.ndarray], tuple]) -> tuple:
+        """Return arrays with a row for each row of X, made of the raw predictions.
+
+        ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
+        """
+        return self.map_rows(X, lambda outputs: function(outputs[-1].astype(np.float64)))
+
+    # Raw predictions.
+
+    @property
+    def n_raw(self) -> int:
+        """The number of columns of a member's raw predictions."""
+        return self.loss.n_raw(self.target.n_outputs)
+
+    @property
+    def n_members(self) -> int:
+        """The number of members of the ensemble, 1 for a single network."""
+        return self.network.n_members
+
+    def by_member(self, raw: np.ndarray) -> np.ndarray:
+        """Return raw predictions as an array (rows, members, columns)."""
+        return by_member(raw, self.n_members)
+
+
+class ClassificationModel(Model):
+    """A model of labels."""
+
+    numeric_y = False
+    target: ClassTarget
+
+    @staticmethod
+    def learn_target(
+        settings: Settings, y: Any, sample_weight: Any, classes: Any = None
+    ) -> ClassTarget:
+        """Return the classes of y, or those given."""
+        target = ClassTarget().fit(y, classes)
+        target.check_labels(y, "y")
+        return target
+
+    @staticmethod
+    def choose_loss(settings: Settings, target: ClassTarget) -> Loss:
+        """Return the loss; two classes, and labels one by one, have a binary loss."""
+        return settings.loss if target.kind == "multiclass" else settings.loss.binary()
+
+    def check_target(self, y: Any, name: str) -> None:
+        """Refuse labels that the classes lack."""
+        self.target.check_labels(y, name)
+
+    def class_weights(self, y: Any, training_y: Any) -> np.ndarray | None:
+        """Return the weight of the class of each row, or None without class weights."""
+        class_weight = self.settings.class_weight
+        if class_weight is None:
+            return None
+        check_class_weight(class_weight, self.target.classes_.tolist())
+        return self.target.class_weights(class_weight, training_y, y)
+
+    def smoothed(self, Y: np.ndarray) -> np.ndarray:
+        """Return encoded targets with label smoothing."""
+        amount = self.settings.label_smoothing
+        return self.target.smooth(Y, amount) if amount else Y
+
+    def strata(self, y: Any) -> Any:
+        """Return the classes, or None for a multi-label y."""
+        return None if self.target.kind == "multilabel" else y
+
+    def decision(self, raw: np.ndarray) -> np.ndarray:
+        """Return the columns of the decision function."""
+        return mean_of_members(raw, self.n_members, self.loss)
+
+    def places(self, raw: np.ndarray) -> np.ndarray:
+        """Return the positions of the predicted classes, or 0 and 1 for each label."""
+        return self.target.places(self.decision(raw))
+
+    def probabilities(self, raw: np.ndarray, with_std: bool) -> tuple[np.ndarray, ...]:
+        """Return the mean probabilities over the members, and their deviation if wanted."""
+        members = self.target.probabilities(self.by_member(raw), self.loss.inverse_link)
+        return over_members(members, with_std)
+
+
+class RegressionModel(Model):
+    """A model of numbers."""
+
+    numeric_y = True
+    target: RegressionTarget
+
+    @staticmethod
+    def learn_target(
+        settings: Settings, y: Any, sample_weight: Any, classes: Any = None
+    ) -> RegressionTarget:
+        """Return the scale of y."""
+        check_domain(settings.loss, y, "y")
+        target = RegressionTarget(settings.standardize, shift=settings.loss.shifts_y)
+        return check_scale(target.fit(y, sample_weight), settings.loss)
+
+    @staticmethod
+    def choose_loss(settings: Settings, target: RegressionTarget) -> Loss:
+        """Return the loss of the settings."""
+        return settings.loss
+
+    def check_target(self, y: Any, name: str) -> None:
+        """Refuse another number of outputs, and numbers that the loss is not defined for."""
+        self.target.check_outputs(y, name)
+        check_domain(self.loss, y, name)
+
+    def check_scaling(self) -> None:
+        """Refuse a loss that needs y in another scale than the target's."""
+        if self.target.shift != self.loss.shifts_y:
+            raise ValueError(
+                f"{type(self.loss).__name__} scales y in another way than the loss of the last "
+                "fit, so its parameters cannot be continued from. Fit a clone."
+            )
+
+    def absorb(self, data: Dataset, others: Iterable[np.ndarray]) -> Self:
+        """Return the model whose mean and scale of y include further rows.
+
+        They stay as they are where no change of the output layer keeps the predictions.
+        """
+        before, after = self.target, copy(self.target)
+        after.update(data.y, data.sample_weight)
+        shift = (before.mean_ - after.mean_) / after.scale_
+        rescaling = self.loss.rescaling(before.scale_, after.scale_, shift)
+        if rescaling is None:
+            return self
+        params = self.params.copy()
+        for vector in (params, *others):
+            self.network.rescale_outputs(vector, *rescaling)
+        return replace(self, target=after, params=params)
+
+    @property
+    def predicts_quantiles(self) -> bool:
+        """Whether the predictions have a column for each of several quantiles."""
+        return isinstance(self.loss, Pinball) and self.loss.several
+
+    def predictions(self, raw: np.ndarray, with_std: bool) -> tuple[np.ndarray, ...]:
+        """Return the mean predictions over the members, and their deviation if wanted."""
+        members = self.loss.inverse_link(self.by_member(raw))
+        return over_members(self.target.inverse_transform(members), with_std)
+
+
+def model_class(numeric_y: bool) -> type[Model]:
+    """Return the class of the models of numbers, or of labels."""
+    return RegressionModel if numeric_y else ClassificationModel
+
+
+def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:
+    """Refuse targets that the loss is not defined for.
+
+    Raises
+    ------
+    ValueError
+        If a value of y is outside of the loss's domain, or if several quantiles are asked of
+        several outputs.
+    """
+    if not loss.in_domain(y):
+        raise ValueError(
+            f"{type(loss).__name__} needs {loss.domain}; {name} has values from {y.min():.6g} "
+            f"to {y.max():.6g}."
+        )
+    n_outputs = 1 if y.ndim == 1 else y.shape[1]
+    if n_outputs > 1 and loss.one_output:
+        raise ValueError(
+            f"A list of quantiles needs one output, but {name} has {n_outputs}. Fit one "
+            "regressor for each output, or give one quantile."
+        )
+
+
+def check_scale(target: RegressionTarget, loss: Loss) -> RegressionTarget:
+    """Return the target, unless y cannot be divided by its scale.
+
+    Raises
+    ------
+    ValueError
+        If all of y is zero where the loss divides it by its mean.
+    """
+    if not (target.scale_ > 0).all():
+        raise ValueError(f"{type(loss).__name__} needs y that are not all zero.")
+    return target

@@ -1,0 +1,138 @@
+"""The settings of a fit: every parameter resolved, once, in one place.
+
+Below this module nobody sees an "auto", the name of a rule, or an estimator's parameter.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Any
+
+from sknet._auto import SHAPING, Facts, bins_for, choose
+from sknet._parameters import hidden_layer_sizes, per_layer
+from sknet.nn.activations import ACTIVATIONS, Activation
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
+from sknet.nn.losses import LOSSES, Loss
+from sknet.nn.optimizers import Solver
+from sknet.nn.penalties import ElasticNet
+from sknet.nn.schedules import SCHEDULES, Schedule
+from sknet.nn.solvers import SOLVERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a fit does, in values that can be computed with.
+
+    The fields are those of the estimators' documentation, with these differences: rules are
+    objects, ``activations`` and ``dropout`` have one entry for each hidden layer, the penalty
+    is one object, and ``n_bins`` is the number of quantile bins of each number (0 if the
+    embedding needs none). ``auto`` has the values that "auto" parameters got, by name, as a
+    user would give them.
+    """
+
+    # The network.
+    hidden_layer_sizes: tuple[int, ...]
+    activations: tuple[Activation, ...]
+    dropout: tuple[float, ...]
+    normalization: str | None
+    n_members: int
+    numeric_embedding: NumericEmbedding | None
+    n_bins: int
+    dtype: str
+    # The data.
+    standardize: bool
+    class_weight: Any
+    label_smoothing: float
+    input_noise: float
+    mixup: float
+    shuffle: bool
+    # Training.
+    loss: Loss
+    penalty: ElasticNet
+    solver: Solver
+    schedule: Schedule
+    learning_rate_init: float
+    batch_size: int
+    ema_decay: float | None
+    max_iter: int
+    tol: float
+    n_iter_no_change: float
+    early_stopping: bool
+    validation_fraction: float
+    scoring: Any
+    verbose: int
+    auto: Mapping[str, Any]
+
+    @property
+    def shaping(self) -> dict[str, Any]:
+        """The values of "auto" parameters that a continued network must keep."""
+        return {name: self.auto[name] for name in SHAPING if name in self.auto}
+
+
+def resolve(
+    parameters: Mapping[str, Any],
+    facts: Facts,
+    kept: Mapping[str, Any] = MappingProxyType({}),
+) -> Settings:
+    """Return the settings of a fit.
+
+    Parameters
+    ----------
+    parameters : mapping of str to object
+        Checked parameters of an estimator.
+    facts : Facts
+        What is known of the training data.
+    kept : mapping of str to object, optional
+        Values that "auto" parameters got in an earlier fit, which is to be continued.
+    """
+    auto = choose(parameters, facts, kept)
+    known = {**parameters, **auto}
+    embedding = known["numeric_embedding"]
+    if embedding is not None:
+        embedding = _rule(embedding, NUMERIC_EMBEDDINGS, known)
+    needs_bins = embedding is not None and embedding.needs_bins
+    return Settings(
+        hidden_layer_sizes=tuple(int(size) for size in hidden_layer_sizes(known)),
+        activations=tuple(
+            _rule(one, ACTIVATIONS, known) for one in per_layer(known, "activation")
+        ),
+        dropout=tuple(float(rate) for rate in per_layer(known, "dropout")),
+        normalization=known["normalization"],
+        n_members=int(known["n_members"]),
+        numeric_embedding=embedding,
+        n_bins=bins_for(facts.n_rows) if needs_bins else 0,
+        dtype=known["dtype"],
+        standardize=known["standardize"],
+        class_weight=known.get("class_weight"),
+        label_smoothing=float(known.get("label_smoothing", 0.0)),
+        input_noise=float(known["input_noise"]),
+        mixup=float(known["mixup"]),
+        shuffle=known["shuffle"],
+        loss=_rule(known["loss"], LOSSES, known),
+        penalty=ElasticNet(float(known["alpha"]), float(known["l1_ratio"])),
+        solver=_rule(known["solver"], SOLVERS, known),
+        schedule=_rule(known["learning_rate"], SCHEDULES, known),
+        learning_rate_init=float(known["learning_rate_init"]),
+        batch_size=known["batch_size"],
+        ema_decay=known["ema_decay"],
+        max_iter=known["max_iter"],
+        tol=float(known["tol"]),
+        n_iter_no_change=known["n_iter_no_change"],
+        early_stopping=known["early_stopping"],
+        validation_fraction=known["validation_fraction"],
+        scoring=known["scoring"],
+        verbose=int(known["verbose"]),
+        auto=auto,
+    )
+
+
+def _rule(value: Any, registry: Mapping[str, type], known: Mapping[str, Any]) -> Any:
+    """Return a rule that is given as an object, or by its name in the registry.
+
+    A field of the registered class takes the value of the parameter of the same name.
+    """
+    if not isinstance(value, str):
+        return value
+    cls = registry[value]
+    names = [field.name for field in fields(cls) if field.name in known]
+    return cls(**{name: known[name] for name in names})

@@ -1,0 +1,99 @@
+"""How a model begins: from checked data to settings, encodings and initial parameters."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from sknet._auto import Facts
+from sknet._input import Features
+from sknet._model import Model, model_class
+from sknet._parameters import check_embedding
+from sknet._settings import Settings, resolve
+from sknet.data.batches import Dataset
+from sknet.data.encoding import Survey, look_through, sample_rows
+
+
+def settle(estimator: BaseEstimator, X: Any, n_rows: int, numeric_y: bool) -> Settings:
+    """Return the settings of a new fit to ``n_rows`` rows, of which X are some or all.
+
+    Raises
+    ------
+    ValueError
+        If ``numeric_embedding`` does not suit X.
+    """
+    check_embedding(estimator.numeric_embedding, X)
+    return resolve(estimator.get_params(deep=False), Facts.of(X, n_rows, numeric_y))
+
+
+def start_model(
+    estimator: BaseEstimator,
+    features: Features,
+    data: Dataset,
+    streams: Mapping[str, np.random.Generator],
+    *,
+    n_rows: int | None = None,
+    classes: Any = None,
+    keep_rare: bool = False,
+) -> Model:
+    """Return a model with encodings learned from the data, and initial parameters.
+
+    Parameters
+    ----------
+    estimator : NNClassifier or NNRegressor
+        Its parameters say how to fit.
+    features : Features
+        The columns of the training table.
+    data : Dataset
+        Training rows, or a sample of them.
+    streams : mapping of str to numpy Generator
+        Those of a run.
+    n_rows : int, optional
+        The number of training rows where the data are a sample.
+    classes : array-like, optional
+        All classes, where the data may lack some.
+    keep_rare : bool, default=False
+        Whether further rows may bring more of a level that the data have once.
+
+    Raises
+    ------
+    ValueError
+        If y does not suit the loss, or ``numeric_embedding`` does not suit X.
+    """
+    settings = settle(estimator, data.X, n_rows or data.n_rows, features.numeric_y)
+    kind = model_class(features.numeric_y)
+    target = kind.learn_target(settings, data.y, data.sample_weight, classes)
+    survey = survey_rows(features, data, streams["tables"])
+    return kind.start(
+        settings, survey, features.reader, target, streams["init"], keep_rare=keep_rare
+    )
+
+
+def survey_rows(features: Features, data: Dataset, rng: np.random.Generator) -> Survey:
+    """Return the survey of a table's rows."""
+    rows = data._replace(y=None)
+    return look_through(rows, features.n_levels, sample_rows(rows, rng))
+
+
+def continue_model(
+    estimator: BaseEstimator,
+    model: Model,
+    data: Dataset,
+    params: np.ndarray | None = None,
+) -> Model:
+    """Return a model to be trained further on other data or with other parameters.
+
+    ``params`` are where its training left off, if that is not what it predicts with.
+
+    Raises
+    ------
+    ValueError
+        If the estimator's parameters describe another network, or if y does not suit the
+        target that the model has learned.
+    """
+    facts = Facts.of(data.X, data.n_rows, model.numeric_y)
+    settings = resolve(estimator.get_params(deep=False), facts, model.settings.shaping)
+    model = model.continued(settings)
+    model.check_target(data.y, "y")
+    return model if params is None else model.with_params(params)
