@@ -130,7 +130,7 @@ class Trace:
         self.evaluate = evaluate
         self.report = report
         self.history: History = {}
-        self.stopped = False
+        self.stopped: bool = False
         self._start: float = perf_counter()
 
     def on_iteration(self, intermediate_result: Iterate) -> None:
