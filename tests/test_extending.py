@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sknet import NNRegressor, _building
 from sknet.data.batches import Batch
+from sknet.inspection import input_gradients, integrated_gradients
 from sknet.nn.activations import Identity, Tanh
 from sknet.nn.layers import Dense
 from sknet.nn.losses import SquaredError
@@ -116,6 +118,43 @@ def test_layer_has_the_gradient_of_differences(run):
             for s in (step, -step)
         )
         assert_allclose(gradient[i], (above - below) / 2e-6, rtol=1e-5, atol=1e-8)
+
+
+@pytest.fixture
+def gated(run, monkeypatch):
+    """Return a regressor that has a gate after each hidden layer, fitted to random rows."""
+    gate, hidden_layers = run("layer")["Gate"](), _building._hidden_layers
+
+    def with_gates(settings, n_members):
+        return [one for layer in hidden_layers(settings, n_members) for one in (layer, gate)]
+
+    def fit(n_members, **options):
+        monkeypatch.setattr(_building, "_hidden_layers", with_gates)
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(120, 3))
+        options = {"learning_rate": "cosine", "dropout": 0.0, "max_iter": 10} | options
+        network = NNRegressor((6, 4), "tanh", n_members=n_members, random_state=0, **options)
+        return network.fit(X, np.abs(X[:, 0]) + X[:, 1]), X
+
+    return fit
+
+
+@pytest.mark.parametrize("embedding", [None, "periodic"])
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_layer_works_in_ensembles_and_with_attributions(n_members, embedding, gated):
+    network, X = gated(n_members, numeric_embedding=embedding)
+    rows, start = X[:5], np.zeros((1, 3))
+    steps = 1e-5 * np.eye(3)
+    differences = np.transpose(
+        [(network.predict(rows + s) - network.predict(rows - s)) / 2e-5 for s in steps]
+    )
+    assert_allclose(input_gradients(network, rows), differences, rtol=1e-5, atol=1e-7)
+    parts = integrated_gradients(network, rows, baseline=start[0])
+    assert_allclose(parts.sum(axis=1), network.predict(rows) - network.predict(start))
+    # The factors of each member have learned.
+    gates = [one for one in network._network.views(network._params) if hasattr(one, "factor")]
+    assert [gate.factor.size for gate in gates] == [6 * n_members, 4 * n_members]
+    assert all((gate.factor != 1).all() for gate in gates)
 
 
 def test_layer_closes_the_gates_of_columns_that_do_not_count(run):

@@ -18,17 +18,20 @@ from sknet.nn.training import Stopping, TrainingState, UpdateRule, train
 
 @dataclass(frozen=True)
 class Gate(Layer):
-    """a = g x, one learned factor for each column: dJ/dg = sum over rows of delta x."""
+    """a = g x, with one learned factor g for each column.
+
+    dJ/dg = the sum of delta x over the rows, dJ/dx = delta g.
+    """
 
     def parameters(self, n_inputs):
-        """Declare the factors; the penalty shall pull on them."""
+        """Declare the factors. The penalty of the objective shall apply to them."""
         return {"factor": Parameter((n_inputs,), penalized=True)}
 
     def buffers(self, n_inputs):
-        """Ask for room: for the outputs, and for the gradient of the inputs."""
+        """Declare work arrays: for the outputs, and for the gradient of the inputs."""
         return {"out": n_inputs, "delta": n_inputs}
 
-    def initialize(self, params, rng, X):
+    def initialize(self, params, rng):
         """Begin with all gates open."""
         params.factor.fill(1)
 
@@ -36,11 +39,12 @@ class Gate(Layer):
         """Return the outputs."""
         return np.multiply(x, params.factor, out=buffers["out"])
 
-    def backward(self, params, grads, x, delta, buffers):
-        """Fill the gradient of the factors; return that of the inputs, if it is wanted."""
+    def backward_params(self, params, grads, x, delta, buffers):
+        """Write the gradient of the factors."""
         np.einsum("ij,ij->j", delta, x, out=grads.factor)
-        if "delta" not in buffers:
-            return None
+
+    def backward_inputs(self, params, x, delta, buffers):
+        """Return the gradient of the inputs."""
         return np.multiply(delta, params.factor, out=buffers["delta"])
 
 

@@ -1,6 +1,6 @@
 """Activation functions and their derivatives, in place.
 
-To add one: subclass :class:`Activation` and give it a line in :data:`ACTIVATIONS`.
+To add one, derive a class from :class:`Activation` and add a line to :data:`ACTIVATIONS`.
 """
 
 import math
@@ -11,52 +11,67 @@ import numpy as np
 from scipy.special import ndtr
 
 from sknet.nn.kernels import maximum
+from sknet.nn.types import Array
 
 
 @dataclass(frozen=True)
 class Activation:
     """An element-wise function a = f(z) and its derivative.
 
-    ``forward(z, a)`` writes f(z) into ``a``, and may leave in ``z`` what ``backward`` needs of
-    it. ``backward(z, a, delta)`` multiplies ``delta`` by f'(z) and may leave anything in ``z``
-    and ``a``: nothing reads them afterwards. Both work on blocks of rows small enough for
-    temporaries to stay in cache.
+    Both methods get blocks of rows that are small enough for temporary arrays to stay in the
+    processor's cache.
     """
 
-    #: Whether ``backward`` reads ``z``. If not, ``z`` and ``a`` are one array.
+    #: Whether ``backward`` reads ``z``. If it does not, ``z`` and ``a`` may be one array.
     needs_z: ClassVar[bool] = False
-    #: Whether f' has no jump.
+    #: Whether the derivative is continuous. Attributions are integrated by another rule if not.
     smooth: ClassVar[bool] = True
-    #: The name of the initializer (a key of ``INITIALIZERS``) that suits the function.
+    #: The name of the initializer of the weights (a key of ``INITIALIZERS``).
     initializer: ClassVar[str] = "glorot_uniform"
 
-    def forward(self, z, a):
-        """Write f(z) into ``a``."""
+    def forward(self, z: Array, a: Array) -> None:
+        """Write f(z) into ``a``.
+
+        Parameters
+        ----------
+        z : ndarray of shape (n_rows, n_units)
+            May be overwritten, for example by a quantity that ``backward`` needs.
+        a : ndarray of shape (n_rows, n_units)
+            Is ``z`` itself unless ``needs_z`` is True.
+        """
         raise NotImplementedError
 
-    def backward(self, z, a, delta):
-        """Multiply ``delta`` by f'(z) in place."""
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
+        """Multiply ``delta`` by f'(z) in place.
+
+        Parameters
+        ----------
+        z, a : ndarray of shape (n_rows, n_units)
+            As ``forward`` left them. They may be overwritten.
+        delta : ndarray of shape (n_rows, n_units)
+            The gradient of the outputs, which becomes the gradient of z.
+        """
         raise NotImplementedError
 
 
 class Identity(Activation):
     """f(z) = z, f'(z) = 1."""
 
-    def forward(self, z, a):
+    def forward(self, z: Array, a: Array) -> None:
         if a is not z:
             np.copyto(a, z)
 
-    def backward(self, z, a, delta):
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
         pass
 
 
 class Logistic(Activation):
     """f(z) = 1 / (1 + exp(-z)), f' = f (1 - f)."""
 
-    def forward(self, z, a):
+    def forward(self, z: Array, a: Array) -> None:
         logistic(z, out=a)
 
-    def backward(self, z, a, delta):
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
         delta *= a
         delta *= np.subtract(1, a, out=a)
 
@@ -64,10 +79,10 @@ class Logistic(Activation):
 class Tanh(Activation):
     """f(z) = tanh(z), f' = 1 - f^2."""
 
-    def forward(self, z, a):
+    def forward(self, z: Array, a: Array) -> None:
         np.tanh(z, out=a)
 
-    def backward(self, z, a, delta):
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
         np.square(a, out=a)
         delta *= np.subtract(1, a, out=a)
 
@@ -77,28 +92,33 @@ class ReLU(Activation):
 
     smooth = False
 
-    def forward(self, z, a):
+    def forward(self, z: Array, a: Array) -> None:
         maximum(z, 0, out=a)
 
-    def backward(self, z, a, delta):
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
         delta *= np.greater(a, 0)
 
 
 @dataclass(frozen=True)
 class LeakyReLU(Activation):
-    """f(z) = z for z > 0, slope z otherwise; f' = 1 or slope."""
+    """f(z) = z for z > 0, slope z otherwise; f' = 1 or slope.
+
+    Parameters
+    ----------
+    slope : float in [0, 1), default=0.01
+    """
 
     slope: float = 0.01
     smooth: ClassVar[bool] = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 <= self.slope < 1:
             raise ValueError(f"slope must be in [0, 1), got {self.slope!r}.")
 
-    def forward(self, z, a):
+    def forward(self, z: Array, a: Array) -> None:
         np.maximum(z, z * self.slope, out=a)
 
-    def backward(self, z, a, delta):
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
         positive = np.greater(a, 0)
         np.multiply(positive, 1 - self.slope, out=a, dtype=a.dtype)
         a += self.slope
@@ -111,11 +131,11 @@ class ELU(Activation):
     Clevert, Unterthiner and Hochreiter (2016), equation 15, with alpha = 1.
     """
 
-    def forward(self, z, a):
+    def forward(self, z: Array, a: Array) -> None:
         negative = np.expm1(np.minimum(z, 0))
         np.maximum(z, negative, out=a)
 
-    def backward(self, z, a, delta):
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
         np.minimum(a, 0, out=a)
         a += 1
         delta *= a
@@ -133,14 +153,14 @@ class SELU(Activation):
     smooth = False
     initializer = "lecun_normal"
 
-    def forward(self, z, a):
+    def forward(self, z: Array, a: Array) -> None:
         negative = np.expm1(np.minimum(z, 0))
         negative *= self.alpha
         np.maximum(z, 0, out=a)
         a += negative
         a *= self.scale
 
-    def backward(self, z, a, delta):
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
         positive = np.greater(a, 0)
         np.minimum(a, 0, out=a)
         a += self.scale * self.alpha
@@ -153,13 +173,13 @@ class SiLU(Activation):
 
     needs_z = True
 
-    def forward(self, z, a):
+    def forward(self, z: Array, a: Array) -> None:
         s = logistic(z, out=np.empty_like(z))
         np.multiply(z, s, out=a)
-        # The derivative needs s, and z no more.
+        # The derivative needs s, but not z.
         z[...] = s
 
-    def backward(self, z, a, delta):
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
         factor = np.subtract(1, z)
         factor *= a
         factor += z
@@ -175,11 +195,11 @@ class GELU(Activation):
 
     needs_z = True
 
-    def forward(self, z, a):
+    def forward(self, z: Array, a: Array) -> None:
         ndtr(z, out=a)
         a *= z
 
-    def backward(self, z, a, delta):
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
         density = np.exp(np.multiply(np.square(z, out=a), -0.5, out=a), out=a)
         density *= z
         density *= 1 / math.sqrt(2 * math.pi)
@@ -195,10 +215,10 @@ class Mish(Activation):
 
     needs_z = True
 
-    def forward(self, z, a):
+    def forward(self, z: Array, a: Array) -> None:
         np.multiply(z, self._t(z), out=a)
 
-    def backward(self, z, a, delta):
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
         t = self._t(z)
         np.square(t, out=a)
         np.subtract(1, a, out=a)
@@ -208,8 +228,8 @@ class Mish(Activation):
         delta *= a
 
     @staticmethod
-    def _t(z):
-        # t is 1 to the last bit of a float64 above 20, where exp may overflow later.
+    def _t(z: Array) -> Array:
+        # Above 20, t is 1 to the last bit of a float64, and exp would overflow at some point.
         e = np.exp(np.minimum(z, 20.0))
         n = e * (e + 2)
         return np.divide(n, n + 2, out=n)
@@ -218,15 +238,15 @@ class Mish(Activation):
 class Softplus(Activation):
     """f(z) = log(1 + exp(z)), f' = 1 - exp(-f)."""
 
-    def forward(self, z, a):
+    def forward(self, z: Array, a: Array) -> None:
         np.logaddexp(0, z, out=a)
 
-    def backward(self, z, a, delta):
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
         np.expm1(np.negative(a, out=a), out=a)
         delta *= np.negative(a, out=a)
 
 
-def logistic(z, out):
+def logistic(z: Array, out: Array) -> Array:
     """Write 1 / (1 + exp(-z)) into ``out``, without overflow.
 
     As 0.5 tanh(z / 2) + 0.5, which NumPy computes several times faster than expit.
@@ -239,7 +259,7 @@ def logistic(z, out):
 
 
 #: Activations by name.
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, type[Activation]] = {
     "identity": Identity,
     "logistic": Logistic,
     "tanh": Tanh,

@@ -420,7 +420,8 @@ class PiecewiseLinear(NumericEmbedding):
         inside = (buffers["out"] > smallest) & (buffers["out"] < largest)
         delta = delta * inside * inverse_width
         starts = np.searchsorted(column, np.arange(len(self.edges)))
-        return np.add.reduceat(delta, starts, axis=1, out=buffers["delta"])
+        np.add.reduceat(delta, starts, axis=1, out=buffers["delta"])
+        return buffers["delta"]
 
 
 @lru_cache(maxsize=16)
@@ -428,7 +429,7 @@ def bins_between(
     edges: Edges, dtype: np.dtype[Any]
 ) -> tuple[NDArray[np.intp], Array, Array, Array, Array]:
     """Return column, start, 1 / width (0 if empty) and limits of the bins of all columns."""
-    n_bins = [len(one) - 1 for one in edges]
+    n_bins = np.array([len(one) - 1 for one in edges], dtype=np.intp)
     column = np.repeat(np.arange(len(edges)), n_bins)
     low = np.concatenate([one[:-1] for one in edges]).astype(dtype)
     width = np.concatenate([np.diff(one) for one in edges]).astype(dtype)

@@ -95,9 +95,8 @@ class EnsembleInput(EnsembleLayer):
         self, params: Views, grads: Views, x: Rows, delta: Array, buffers: Buffers
     ) -> None:
         column_sums(delta, out=grads.bias.reshape(-1))
-        gradient = np.empty((x.shape[1], delta.shape[1]), delta.dtype)
-        matmul(x.T, delta, out=gradient)
-        gradient = gradient.reshape(-1, self.n_members, self.n_units)
+        gradient = np.empty((x.shape[1], self.n_members, self.n_units), delta.dtype)
+        matmul(x.T, delta, out=gradient.reshape(x.shape[1], -1))
         np.einsum("imj,mi->ij", gradient, params.scale, out=grads.weight)
         np.einsum("imj,ij->mi", gradient, params.weight, out=grads.scale)
 

@@ -1,18 +1,23 @@
 """Operations on arrays, in the form that NumPy was measured to compute fastest."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-#: Elements that are worked on at a time. A few arrays of as many stay in the L2 cache, and
-#: they are enough for the cost of a call not to count.
+from sknet.nn.types import Array, Rows
+
+#: The number of elements that are worked on at a time: few enough for some arrays to stay in
+#: the L2 cache, and so many that the cost of a call does not count.
 BLOCK_SIZE = 32_768
-#: Columns from which on NumPy multiplies a column by a row faster than BLAS does.
+#: The length of a row from which on NumPy multiplies a column by it faster than BLAS does.
 LONG_ROW = 512
 
 
-def matmul(x, w, out):
+def matmul(x: Rows, w: Array, out: Array) -> Array:
     """Write the product into ``out`` and return it; ``x`` may be sparse."""
     if not isinstance(x, np.ndarray):
         # SciPy's public product cannot write into an array.
@@ -24,33 +29,33 @@ def matmul(x, w, out):
     return np.dot(x, w, out=out)
 
 
-def column_sums(x, out=None):
+def column_sums(x: Array, out: Array | None = None) -> Array:
     """Return the sum of each column, as a product with ones."""
     return np.dot(constant(1, (x.shape[0],), x.dtype), x, out=out)
 
 
-def row_sums(x):
+def row_sums(x: Array) -> Array:
     """Return the sum of each row, as a product with ones."""
     return np.dot(x, constant(1, (x.shape[1],), x.dtype))
 
 
-def row_maxima(x):
-    """Return the maximum of each row of a matrix with few columns: whole columns compare."""
+def row_maxima(x: Array) -> Array:
+    """Return the maximum of each row of a matrix with few columns, by comparing columns."""
     return np.maximum.reduce(x.T.copy(), axis=0)
 
 
-def maximum(x, value, out):
+def maximum(x: Array, value: float, out: Array) -> Array:
     """Write the elementwise maximum of an array and a number into ``out``."""
     return np.maximum(x, constant(value, x.shape, x.dtype), out=out)
 
 
-def constant(value, shape, dtype):
+def constant(value: float, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return a read-only array full of ``value``; small ones are remembered."""
     remember = math.prod(shape) <= BLOCK_SIZE
     return _remembered(value, shape, dtype) if remember else _full(value, shape, dtype)
 
 
-def _full(value, shape, dtype):
+def _full(value: float, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     array = np.full(shape, value, dtype)
     array.flags.writeable = False
     return array
@@ -59,8 +64,8 @@ def _full(value, shape, dtype):
 _remembered = lru_cache(maxsize=32)(_full)
 
 
-def blocks(*vectors):
-    """Return the vectors block by block, each time one block of every vector."""
+def blocks(*vectors: Array) -> Sequence[Sequence[Array]]:
+    """Return the vectors, all of one length, block by block: one block of each at a time."""
     size = vectors[0].size
     if size <= BLOCK_SIZE:
         return [vectors]
@@ -68,8 +73,8 @@ def blocks(*vectors):
     return [[one[start : start + BLOCK_SIZE] for one in vectors] for start in starts]
 
 
-def row_blocks(*matrices):
-    """Return the matrices, all of one shape, by rows of about ``BLOCK_SIZE`` elements."""
+def row_blocks(*matrices: Array) -> Sequence[Sequence[Array]]:
+    """Return the matrices, all of one shape, in blocks of about ``BLOCK_SIZE`` elements."""
     n_rows, n_columns = matrices[0].shape
     if n_rows * n_columns <= BLOCK_SIZE:
         return [matrices]

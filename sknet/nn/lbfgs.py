@@ -3,9 +3,10 @@
 import math
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
-from scipy.optimize import OptimizeResult, minimize
+from scipy.optimize import minimize
 
 from sknet.nn.kernels import blocks
 from sknet.nn.network import Workspace
@@ -107,6 +108,13 @@ def train_lbfgs(
     return TrainingResult(params, trace.history, trace.monitor.best_iter, converged, diverged)
 
 
+class Iterate(Protocol):
+    """The attributes of SciPy's ``OptimizeResult`` that are read here."""
+
+    x: Array
+    fun: float
+
+
 class Trace:
     """The record of the iterations, and the decision to stop early."""
 
@@ -122,16 +130,16 @@ class Trace:
         self.evaluate = evaluate
         self.report = report
         self.history: History = {}
-        self.stopped = False
-        self._start = perf_counter()
+        self.stopped: bool = False
+        self._start: float = perf_counter()
 
-    def on_iteration(self, intermediate_result: OptimizeResult) -> None:
+    def on_iteration(self, intermediate_result: Iterate) -> None:
         """Record an iteration; raise StopIteration, which ends SciPy's loop, if it stalls."""
         self.record(intermediate_result)
         if self.stopped or (self.evaluate is not None and self.monitor.stalled):
             raise StopIteration
 
-    def record(self, result: OptimizeResult) -> None:
+    def record(self, result: Iterate) -> None:
         """Record one iteration."""
         params = self.problem.join(result.x)
         record = {"loss": self.problem.value_at(result)}
@@ -157,8 +165,8 @@ class SplitProblem:
         network = objective.network
         self.objective = objective
         self.batches = batches
-        self.l1 = objective.penalty.l1
-        self.n_split = network.n_penalized if self.l1 else 0
+        self.l1: float = objective.penalty.l1
+        self.n_split: int = network.n_penalized if self.l1 else 0
         self._workspace = Workspace(network, batches.batch_size, np.float64)
         self._gradient = np.empty(network.n_params)
         self._block_gradient = np.empty(network.n_params)
@@ -193,7 +201,7 @@ class SplitProblem:
         gradient = np.concatenate([split + self.l1, self.l1 - split, g[self.n_split :]])
         return value + self._excess(x), gradient
 
-    def value_at(self, result: OptimizeResult) -> float:
+    def value_at(self, result: Iterate) -> float:
         """Return the objective itself, given a result of the minimiser."""
         return float(result.fun) - self._excess(result.x)
 

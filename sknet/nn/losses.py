@@ -1,7 +1,7 @@
 """Losses of raw predictions, with the gradient and the inverse link.
 
-To add one: subclass :class:`Loss`, write ``pointwise``, and give it a line in
-:data:`LOSSES`. Weights and means are the base class's business.
+To add one, derive a class from :class:`Loss`, write ``pointwise``, and add a line to
+:data:`LOSSES`. The base class applies weights and takes the mean.
 """
 
 from dataclasses import dataclass
@@ -12,81 +12,117 @@ import numpy as np
 from scipy import special
 
 from sknet.nn.kernels import row_maxima, row_sums
+from sknet.nn.types import Array
 
 
 @dataclass(frozen=True)
 class Loss:
     """l(y, raw): one value a row, summed over the columns of the raw predictions.
 
-    ``y`` and ``raw`` are float arrays of shape (n_rows, n_outputs). The network's last
-    layer is linear: what turns raw predictions into means or probabilities, the inverse
-    link, belongs to the loss. A user's own subclass works without being registered.
+    The last layer of the network is linear. The inverse link, a function that turns raw
+    predictions into means or probabilities, belongs to the loss. A user's own subclass works
+    without being registered.
     """
 
-    #: The kind of target that the loss is for: "regression" or "classification".
+    #: The kind of estimator that the loss is for: "regression" or "classification".
     task: ClassVar[str] = "regression"
     #: The inverse link's name, as in scikit-learn's ``out_activation_``.
     out_activation: ClassVar[str] = "identity"
-    #: Whether y may be shifted, and not only scaled, to standardise it.
+    #: Whether standardising may shift y. If not, y is only scaled.
     shifts_y: ClassVar[bool] = True
     #: The values that y may have, in words.
     domain: ClassVar[str] = "any number"
 
     @property
-    def one_output(self):
+    def one_output(self) -> bool:
         """Whether y must have one column."""
         return False
 
-    def binary(self):
+    def binary(self) -> "Loss":
         """Return the loss of one column for two classes that stands for this one."""
         return self
 
-    def in_domain(self, y):
+    def in_domain(self, y: Array) -> bool:
         """Whether all of y are values that the loss is defined for."""
         return True
 
-    def n_raw(self, n_outputs):
+    def n_raw(self, n_outputs: int) -> int:
         """Return the number of raw predictions for ``n_outputs`` columns of y."""
         return n_outputs
 
-    def pointwise(self, y, raw, gradient_out):
-        """Return l per row; write dl/draw into ``gradient_out``, whose shape is raw's."""
+    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
+        """Return l per row; write dl/draw into ``gradient_out``.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_rows, n_outputs)
+        raw : ndarray of shape (n_rows, n_raw)
+        gradient_out : ndarray of shape (n_rows, n_raw)
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+        """
         raise NotImplementedError
 
-    def rescaling(self, old_scale, new_scale, shift):
-        """Return the raw predictions' factor and shift that keep predictions in a new scale.
+    def rescaling(
+        self, old_scale: Array, new_scale: Array, shift: Array
+    ) -> tuple[Array, Array] | None:
+        """Return how to change raw predictions when the scale of the standardised y changes.
 
-        Predictions p of y in units of ``old_scale`` become p old_scale / new_scale + shift.
-        None if no affine map of raw predictions does that.
+        A prediction p in units of ``old_scale`` is p old_scale / new_scale + shift in the new
+        units.
+
+        Parameters
+        ----------
+        old_scale, new_scale, shift : ndarray of shape (n_outputs,)
+
+        Returns
+        -------
+        pair of ndarray of shape (n_outputs,), or None
+            The factor and the shift of raw predictions that have this effect. None if there
+            are none.
         """
         if self.out_activation == "identity" and self.n_raw(1) == 1:
             return old_scale / new_scale, shift
         return None
 
-    def inverse_link(self, raw):
-        """Turn raw predictions, the last axis of ``raw``, into predictions in y's space."""
+    def inverse_link(self, raw: Array) -> Array:
+        """Return predictions of y, such as means or probabilities, for raw predictions.
+
+        The last axis of ``raw`` has the raw predictions of a row.
+        """
         return raw
 
-    def link(self, prediction):
-        """Return raw predictions for predictions: what undoes the inverse link.
+    def link(self, prediction: Array) -> Array:
+        """Return raw predictions for predictions: the inverse function of ``inverse_link``.
 
-        It is asked for the mean of several members' predictions.
+        An ensemble needs it for the mean of its members' predictions.
         """
         return prediction
 
-    def inverse_link_backward(self, raw, delta):
-        """Return the gradient of ``raw``, given that of ``inverse_link(raw)``."""
+    def inverse_link_backward(self, raw: Array, delta: Array) -> Array:
+        """Return the gradient of ``raw``, given the gradient of ``inverse_link(raw)``."""
         return delta
 
-    def link_backward(self, prediction, delta):
-        """Return the gradient of ``prediction``, given that of ``link(prediction)``."""
+    def link_backward(self, prediction: Array, delta: Array) -> Array:
+        """Return the gradient of ``prediction``, given the gradient of ``link(prediction)``."""
         return delta
 
-    def mean(self, y, raw, sample_weight, gradient_out):
+    def mean(
+        self, y: Array, raw: Array, sample_weight: Array | None, gradient_out: Array
+    ) -> float:
         """Return sum_i w_i l_i / n; write its gradient into ``gradient_out``.
 
-        The weights have mean one over all training rows, so that over random batches
-        the expected value is the weighted mean of the whole.
+        The weights have mean one over all training rows, so that the expected value over
+        random batches is the weighted mean over all training rows.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_rows, n_outputs)
+        raw, gradient_out : ndarray of shape (n_rows, n_raw)
+        sample_weight : ndarray of shape (n_rows,) or None
+            None stands for weights of one.
         """
         value = self.pointwise(y, raw, gradient_out)
         n_rows = raw.shape[0]
@@ -101,7 +137,7 @@ class Loss:
 class SquaredError(Loss):
     """l = (raw - y)^2 / 2, identity link."""
 
-    def pointwise(self, y, raw, gradient_out):
+    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         np.subtract(raw, y, out=gradient_out)
         return 0.5 * row_sums(np.square(gradient_out))
 
@@ -109,7 +145,7 @@ class SquaredError(Loss):
 class AbsoluteError(Loss):
     """l = abs(raw - y), identity link: estimates the median."""
 
-    def pointwise(self, y, raw, gradient_out):
+    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         error = raw - y
         np.sign(error, out=gradient_out)
         return np.abs(error, out=error).sum(axis=1)
@@ -119,12 +155,17 @@ class AbsoluteError(Loss):
 class Huber(Loss):
     """l = e^2 / 2 for abs(e) <= delta, delta (abs(e) - delta / 2) beyond, with e = raw - y.
 
-    Huber (1964); ``delta`` is in units of the (standardised) y.
+    Huber (1964).
+
+    Parameters
+    ----------
+    delta : float > 0, default=1.35
+        The threshold, in units of the standardised y.
     """
 
     delta: float = 1.35
 
-    def pointwise(self, y, raw, gradient_out):
+    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         error = raw - y
         clipped = np.clip(error, -self.delta, self.delta, out=gradient_out)
         # With c the clipped error, both branches are c (e - c / 2).
@@ -136,30 +177,35 @@ class Huber(Loss):
 class Pinball(Loss):
     """l = sum_k max(q_k e_k, (q_k - 1) e_k) with e_k = y - f_k: estimates quantiles q_k.
 
-    Koenker and Bassett (1978). A single ``quantile`` has f = raw. A sorted sequence has one
-    column each, f_1 = raw_1 and f_k = f_(k-1) + log(1 + exp(raw_k)), so that they never
-    cross; y then has one column.
+    Koenker and Bassett (1978).
+
+    Parameters
+    ----------
+    quantile : float in (0, 1), or increasing sequence of them, default=0.5
+        With a number, f = raw. With a sequence, y has one column and there is one raw
+        prediction for each quantile: f_1 = raw_1 and f_k = f_(k-1) + log(1 + exp(raw_k)), so
+        that predicted quantiles never cross.
     """
 
     quantile: float | tuple[float, ...] = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.quantile, Real):
-            object.__setattr__(self, "quantile", tuple(map(float, self.quantile)))
+            object.__setattr__(self, "quantile", tuple(map(float, np.ravel(self.quantile))))
 
     @property
-    def several(self):
+    def several(self) -> bool:
         """Whether there is a column for each of several quantiles."""
         return not isinstance(self.quantile, Real)
 
     @property
-    def one_output(self):
+    def one_output(self) -> bool:
         return self.several
 
-    def n_raw(self, n_outputs):
-        return len(self.quantile) if self.several else n_outputs
+    def n_raw(self, n_outputs: int) -> int:
+        return np.size(self.quantile) if self.several else n_outputs
 
-    def pointwise(self, y, raw, gradient_out):
+    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         level = np.asarray(self.quantile, dtype=raw.dtype)
         error = y - self.inverse_link(raw)
         value = np.maximum(level * error, (level - 1) * error).sum(axis=1)
@@ -167,21 +213,21 @@ class Pinball(Loss):
         gradient_out[...] = self.inverse_link_backward(raw, gradient_out)
         return value
 
-    def inverse_link(self, raw):
+    def inverse_link(self, raw: Array) -> Array:
         if not self.several:
             return raw
         steps = np.concatenate([raw[..., :1], np.logaddexp(0, raw[..., 1:])], axis=-1)
         return np.cumsum(steps, axis=-1, out=steps)
 
-    def link(self, prediction):
+    def link(self, prediction: Array) -> Array:
         if not self.several:
             return prediction
-        # log(exp(s) - 1) for the steps s, which rounding may have made zero.
+        # log(exp(s) - 1) for the steps s. Rounding may have made a step zero.
         steps = np.maximum(np.diff(prediction, axis=-1), np.finfo(prediction.dtype).tiny)
         raw = steps + np.log(-np.expm1(-steps))
         return np.concatenate([prediction[..., :1], raw], axis=-1)
 
-    def inverse_link_backward(self, raw, delta):
+    def inverse_link_backward(self, raw: Array, delta: Array) -> Array:
         if not self.several:
             return delta
         # Through the sums, then through log(1 + exp(raw)).
@@ -189,7 +235,7 @@ class Pinball(Loss):
         delta[..., 1:] *= special.expit(raw[..., 1:])
         return delta
 
-    def link_backward(self, prediction, delta):
+    def link_backward(self, prediction: Array, delta: Array) -> Array:
         if not self.several:
             return delta
         # d log(exp(s) - 1) / ds = 1 / (1 - exp(-s)), with s a difference of neighbours.
@@ -201,24 +247,26 @@ class Pinball(Loss):
 
 
 class LogLink(Loss):
-    """A loss of positive means, raw = log mean: y may be scaled, but not shifted."""
+    """A loss of positive means, with raw = log mean. y may be scaled, but not shifted."""
 
     out_activation = "exp"
     shifts_y = False
 
-    def rescaling(self, old_scale, new_scale, shift):
+    def rescaling(
+        self, old_scale: Array, new_scale: Array, shift: Array
+    ) -> tuple[Array, Array] | None:
         return np.ones_like(old_scale), np.log(old_scale / new_scale)
 
-    def inverse_link(self, raw):
+    def inverse_link(self, raw: Array) -> Array:
         return np.exp(raw)
 
-    def link(self, prediction):
+    def link(self, prediction: Array) -> Array:
         return np.log(prediction)
 
-    def inverse_link_backward(self, raw, delta):
+    def inverse_link_backward(self, raw: Array, delta: Array) -> Array:
         return delta * np.exp(raw)
 
-    def link_backward(self, prediction, delta):
+    def link_backward(self, prediction: Array, delta: Array) -> Array:
         return delta / prediction
 
 
@@ -227,10 +275,10 @@ class HalfPoisson(LogLink):
 
     domain = "y >= 0"
 
-    def in_domain(self, y):
+    def in_domain(self, y: Array) -> bool:
         return bool((y >= 0).all())
 
-    def pointwise(self, y, raw, gradient_out):
+    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         np.exp(raw, out=gradient_out)
         value = (gradient_out - y * raw).sum(axis=1)
         gradient_out -= y
@@ -242,10 +290,10 @@ class HalfGamma(LogLink):
 
     domain = "y > 0"
 
-    def in_domain(self, y):
+    def in_domain(self, y: Array) -> bool:
         return bool((y > 0).all())
 
-    def pointwise(self, y, raw, gradient_out):
+    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         np.exp(np.negative(raw, out=gradient_out), out=gradient_out)
         gradient_out *= y
         value = (raw + gradient_out).sum(axis=1)
@@ -262,7 +310,7 @@ class BinaryLogLoss(Loss):
     task = "classification"
     out_activation = "logistic"
 
-    def pointwise(self, y, raw, gradient_out):
+    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         # log(1 + exp(raw)) = max(raw, 0) + log1p(exp(-|raw|)): no overflow.
         np.abs(raw, out=gradient_out)
         np.exp(np.negative(gradient_out, out=gradient_out), out=gradient_out)
@@ -277,17 +325,17 @@ class BinaryLogLoss(Loss):
         gradient_out -= y
         return value
 
-    def inverse_link(self, raw):
+    def inverse_link(self, raw: Array) -> Array:
         return special.expit(raw)
 
-    def link(self, prediction):
+    def link(self, prediction: Array) -> Array:
         limits = np.finfo(prediction.dtype)
         return special.logit(np.clip(prediction, limits.tiny, 1 - limits.epsneg))
 
-    def inverse_link_backward(self, raw, delta):
+    def inverse_link_backward(self, raw: Array, delta: Array) -> Array:
         return delta * special.expit(raw) * special.expit(-raw)
 
-    def link_backward(self, prediction, delta):
+    def link_backward(self, prediction: Array, delta: Array) -> Array:
         limits = np.finfo(prediction.dtype)
         p = np.clip(prediction, limits.tiny, 1 - limits.epsneg)
         return delta / (p * (1 - p))
@@ -299,10 +347,10 @@ class MultinomialLogLoss(Loss):
     task = "classification"
     out_activation = "softmax"
 
-    def binary(self):
+    def binary(self) -> Loss:
         return BinaryLogLoss()
 
-    def pointwise(self, y, raw, gradient_out):
+    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         # Shifted by the row's maximum, the largest exponential is 1.
         np.subtract(raw, row_maxima(raw)[:, np.newaxis], out=gradient_out)
         linear = np.einsum("ij,ij->i", y, gradient_out)
@@ -312,22 +360,22 @@ class MultinomialLogLoss(Loss):
         gradient_out -= y
         return np.log(total) - linear
 
-    def inverse_link(self, raw):
+    def inverse_link(self, raw: Array) -> Array:
         return special.softmax(raw, axis=-1)
 
-    def link(self, prediction):
+    def link(self, prediction: Array) -> Array:
         return np.log(np.maximum(prediction, np.finfo(prediction.dtype).tiny))
 
-    def inverse_link_backward(self, raw, delta):
+    def inverse_link_backward(self, raw: Array, delta: Array) -> Array:
         p = special.softmax(raw, axis=-1)
         return p * (delta - (p * delta).sum(axis=-1, keepdims=True))
 
-    def link_backward(self, prediction, delta):
+    def link_backward(self, prediction: Array, delta: Array) -> Array:
         return delta / np.maximum(prediction, np.finfo(prediction.dtype).tiny)
 
 
 #: Losses by name.
-LOSSES = {
+LOSSES: dict[str, type[Loss]] = {
     "squared_error": SquaredError,
     "absolute_error": AbsoluteError,
     "huber": Huber,

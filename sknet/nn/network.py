@@ -273,6 +273,8 @@ class Workspace:
         if n_rows not in self._cut:
             buffers = [{name: b[:n_rows] for name, b in layer.items()} for layer in self._whole]
             self._cut[n_rows] = buffers, self._whole_delta[:n_rows]
+        self.buffers: list[Buffers]
+        self.delta: Array
         self.buffers, self.delta = self._cut[n_rows]
 
     def views(self, vector: Array) -> list[Views]:

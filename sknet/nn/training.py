@@ -1,7 +1,6 @@
 """The training loop: epochs, batches, history, early stopping, best parameters."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Protocol, Self, TypeAlias
@@ -370,7 +369,7 @@ class Epoch:
         self.rule = rule
         self.max_iter = max_iter
         self.state = state
-        self.learning_rate = math.nan
+        self.learning_rate: float = math.nan
         if state.trained is not None:
             np.copyto(params, state.trained)
         if rule.ema_decay is not None and state.average is None:
@@ -379,7 +378,7 @@ class Epoch:
         self._gradient = np.empty_like(params)
         self._stretches = self._make_stretches()
 
-    def _make_stretches(self) -> list[tuple[Optimizer, Sequence[Array], int]]:
+    def _make_stretches(self) -> list[tuple[Optimizer, tuple[Array, Array, Array], int]]:
         """Return the stretches of the parameters that one optimizer each steps on.
 
         Each has the optimizer, its parameters, gradient and slots, and the number of its

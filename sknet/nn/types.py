@@ -5,12 +5,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 #: A dense array of float32 or float64.
 Array: TypeAlias = NDArray[np.floating[Any]]
-#: Rows of a network's input: a dense array or a sparse matrix in CSR format.
-Rows: TypeAlias = Array | sparse.csr_array | sparse.csr_matrix
+#: Rows of a network's input: a dense array or a sparse matrix in CSR format. Sparse
+#: matrices are Any, since SciPy has no types.
+Rows: TypeAlias = Array | Any
 #: The arrays of one layer by attribute: its parameters, or the gradients of its parameters.
 Views: TypeAlias = SimpleNamespace
 #: The work arrays of one layer by name.

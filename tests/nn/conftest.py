@@ -1,7 +1,5 @@
 """What the tests of the core share, as factories: importlib mode has no helper modules."""
 
-from dataclasses import fields
-
 import numpy as np
 import pytest
 from scipy import sparse
@@ -16,20 +14,6 @@ from sknet.nn.optimizers import SGD
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import Constant
 from sknet.nn.training import Stopping, TrainingState, UpdateRule, train
-
-#: Values of the fields that a rule of a registry cannot do without.
-REQUIRED_FIELDS = {"n_units": 4, "activation": Tanh(), "rate": 0.3}
-
-
-@pytest.fixture
-def make_rule():
-    """Return an instance of a registered class."""
-
-    def make(cls):
-        names = [f.name for f in fields(cls) if f.name in REQUIRED_FIELDS]
-        return cls(**{name: REQUIRED_FIELDS[name] for name in names})
-
-    return make
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sknet import NNClassifier, NNRegressor
 from sknet.nn.activations import Identity
 from sknet.nn.embeddings import (
     NUMERIC_EMBEDDINGS,
@@ -10,6 +11,7 @@ from sknet.nn.embeddings import (
     MappedPiecewiseLinear,
     Periodic,
     PiecewiseLinear,
+    needs_bins,
     of_equal_length,
 )
 from sknet.nn.layers import Dense
@@ -30,68 +32,6 @@ def run(layer, X, params=None):
     workspace = Workspace(network, X.shape[0], np.float64)
     network.forward(params, X, workspace)
     return workspace.outputs[0], network.views(params)[0]
-
-
-@pytest.fixture
-def assert_gradients(numeric_gradient):
-    """Check the gradients of parameters and numeric inputs of a layer under a dense one."""
-
-    def check(layer, X, numeric_columns):
-        rng = np.random.default_rng(1)
-        network = Network((layer, Dense(2, Identity())), X.shape[1])
-        params = network.init(rng)
-        weights = rng.normal(size=(X.shape[0], 2))
-        results = []
-        for input_gradient in (False, True):
-            workspace = Workspace(network, X.shape[0], np.float64, input_gradient)
-
-            def value(params, X, workspace=workspace):
-                return float((network.forward(params, X, workspace) * weights).sum())
-
-            expected = numeric_gradient(lambda at: value(at, X), params)
-            value(params, X)
-            workspace.delta[...] = weights
-            gradient = np.full_like(params, np.nan)
-            inputs = network.backward(params, gradient, X, workspace)
-            assert_allclose(gradient, expected, rtol=1e-6, atol=1e-7)
-            results.append(inputs if inputs is None else inputs.copy())
-            if input_gradient:
-                value(params, X)
-                workspace.delta[...] = weights
-                alone = network.backward(params, None, X, workspace)
-                assert_array_equal(alone, inputs)
-        assert results[0] is None
-        expected = numeric_gradient(lambda at: value(params, at), X)
-        numbers = np.arange(X.shape[1]) < numeric_columns
-        assert_allclose(results[1][:, numbers], expected[:, numbers], rtol=1e-6, atol=1e-7)
-        assert_array_equal(results[1][:, ~numbers], 0)
-
-    return check
-
-
-@pytest.mark.parametrize("name", NUMERIC_EMBEDDINGS)
-def test_numeric_gradients(name, assert_gradients):
-    layer = NUMERIC[name]
-    assert isinstance(layer, NUMERIC_EMBEDDINGS[name])
-    assert_gradients(layer, np.random.default_rng(0).normal(size=(8, 3)), 3)
-
-
-def test_piecewise_linear_gradients(assert_gradients):
-    assert_gradients(PiecewiseLinear(EDGES), np.random.default_rng(0).normal(size=(8, 3)), 3)
-
-
-def test_embedding_gradients(assert_gradients):
-    # Level 4 is none of the levels: its vector depends on them all.
-    assert_gradients(Embedding(4, 3), np.array([[0.0], [2], [4], [0], [3], [4]]), 0)
-
-
-@pytest.mark.parametrize("numeric", [*NUMERIC.values(), None], ids=[*NUMERIC, "none"])
-def test_columns_gradients(numeric, assert_gradients):
-    rng = np.random.default_rng(0)
-    levels = np.column_stack([rng.integers(0, 4, 8), rng.integers(0, 6, 8)])
-    X = np.hstack([rng.normal(size=(8, 5)), levels])
-    parts = (3, numeric), (2, None), (1, Embedding(3, 2)), (1, Embedding(5, 4))
-    assert_gradients(Columns(parts), X, 5)
 
 
 def test_embedding_is_a_table():
@@ -178,3 +118,38 @@ def test_output_counts_say_which_column_an_output_stems_from():
         moved[0, j] += 1
         after, _ = run(layer, moved)
         assert_array_equal(np.flatnonzero(after[0] != before[0]), np.flatnonzero(sources == j))
+
+
+def test_only_bins_come_from_the_data():
+    edges = (0.0, 1.0), (0.0, 1.0, 2.0)
+    assert PiecewiseLinear().with_bins(edges) == PiecewiseLinear(edges)
+    mapped = MappedPiecewiseLinear(size=5).with_bins(edges)
+    assert mapped == MappedPiecewiseLinear(of_equal_length(edges), size=5)
+    assert Periodic(3).with_bins(edges) == Periodic(3)
+
+
+def test_bins_that_are_given_stay():
+    given = MappedPiecewiseLinear(((-1.0, 1.0), (-1.0, 1.0)))
+    assert given.with_bins(((0.0, 1.0), (0.0, 2.0))) == given
+    with pytest.raises(ValueError, match="bin edges for 2 columns, but there are 1"):
+        given.with_bins(((0.0, 1.0),))
+
+
+@pytest.mark.parametrize("name", NUMERIC_EMBEDDINGS)
+def test_a_name_and_its_class_need_the_same(name):
+    assert needs_bins(name) == NUMERIC_EMBEDDINGS[name].needs_bins == (name != "periodic")
+    assert needs_bins(NUMERIC_EMBEDDINGS[name]()) == needs_bins(name)
+    assert not needs_bins(None)
+
+
+@pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
+@pytest.mark.parametrize("name", NUMERIC_EMBEDDINGS)
+def test_an_instance_can_take_the_place_of_a_name(name, cls):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), rng.integers(2, size=60)
+    options = {"max_iter": 2, "learning_rate": "cosine", "random_state": 0}
+    by_name = cls((4,), numeric_embedding=name, **options).fit(X, y)
+    instance = cls((4,), numeric_embedding=NUMERIC_EMBEDDINGS[name](), **options).fit(X, y)
+    assert_array_equal(instance.predict(X), by_name.predict(X))
+    wide = cls((4,), numeric_embedding=NUMERIC_EMBEDDINGS[name](size=7), **options).fit(X, y)
+    assert wide.coefs_[0].shape == (3 * 7, 4)

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sknet.data.batches import Batch
 from sknet.nn.activations import Identity, Tanh
 from sknet.nn.layers import Dense
-from sknet.nn.lbfgs import SplitProblem, train_lbfgs
+from sknet.nn.lbfgs import LBFGS, SplitProblem, train_lbfgs
 from sknet.nn.losses import BinaryLogLoss, SquaredError
 from sknet.nn.network import Network
 from sknet.nn.objective import Objective
@@ -34,7 +34,8 @@ def minimise(make_batches):
     ):
         batches = make_batches(*batch[:3], batch_size=block_rows)
         stopping = Stopping(max_iter, tol, patience)
-        return train_lbfgs(objective, params.copy(), batches, stopping, max_fun, **options)
+        solver = LBFGS(max_fun)
+        return train_lbfgs(objective, params.copy(), batches, stopping, solver, **options)
 
     return run
 

@@ -7,20 +7,23 @@ from dataclasses import FrozenInstanceError, fields, replace
 import pytest
 
 from sknet.nn.activations import ACTIVATIONS, Activation
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.initializers import INITIALIZERS
-from sknet.nn.layers import LAYERS, Layer
+from sknet.nn.layers import Dense, Dropout
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.network import Network
 from sknet.nn.objective import Objective
-from sknet.nn.optimizers import OPTIMIZERS, Optimizer
+from sknet.nn.optimizers import OPTIMIZERS, Optimizer, Solver
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES, Schedule
+from sknet.nn.solvers import SOLVERS, is_stochastic
 
 BASES = {
     Activation: ACTIVATIONS,
-    Layer: LAYERS,
     Loss: LOSSES,
+    NumericEmbedding: NUMERIC_EMBEDDINGS,
     Optimizer: OPTIMIZERS,
+    Solver: SOLVERS,
     Schedule: SCHEDULES,
 }
 REGISTERED = [
@@ -37,9 +40,9 @@ def test_is_documented_subclass(base, cls):
 
 
 @pytest.mark.parametrize("base, cls", REGISTERED)
-def test_is_frozen_value(base, cls, make_rule):
-    rule = make_rule(cls)
-    for other in (make_rule(cls), copy.deepcopy(rule), pickle.loads(pickle.dumps(rule))):
+def test_is_frozen_value(base, cls):
+    rule = cls()
+    for other in (cls(), copy.deepcopy(rule), pickle.loads(pickle.dumps(rule))):
         assert other == rule
         assert hash(other) == hash(rule)
     for field in fields(cls):
@@ -55,7 +58,7 @@ def test_is_frozen_value(base, cls, make_rule):
         (ACTIVATIONS["leaky_relu"](), {"slope": 0.2}),
         (SCHEDULES["one_cycle"](), {"warm_up": 0.5}),
         (ElasticNet(1.0, 0.5), {"l1_ratio": 0.0}),
-        (LAYERS["dropout"](0.5), {"rate": 0.25}),
+        (Dropout(0.5), {"rate": 0.25}),
     ],
 )
 def test_other_values_are_unequal(rule, change):
@@ -88,7 +91,7 @@ def test_one_cycle_warm_up_is_checked(bad):
 
 
 def test_network_and_objective_are_frozen_values():
-    dense = LAYERS["dense"](3, ACTIVATIONS["relu"]())
+    dense = Dense(3, ACTIVATIONS["relu"]())
     network = Network((dense,), 2)
     objective = Objective(network, LOSSES["squared_error"](), ElasticNet())
     assert network.n_params == 9  # the cached layout must not take part in ==
@@ -99,3 +102,9 @@ def test_network_and_objective_are_frozen_values():
         network.n_inputs = 5
     with pytest.raises(FrozenInstanceError):
         objective.loss = None
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_all_solvers_but_lbfgs_are_stochastic(name):
+    assert is_stochastic(name) == is_stochastic(SOLVERS[name]()) == (name != "lbfgs")
+    assert issubclass(SOLVERS[name], Optimizer) == is_stochastic(name)

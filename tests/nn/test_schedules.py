@@ -14,6 +14,7 @@ GRID = np.linspace(0, 1, 1001)
     "name, progress, samples_seen, expected",
     [
         ("constant", 0.7, 12345, 1),
+        ("adaptive", 0.7, 12345, 1),
         ("invscaling", 0.5, 0, 1),
         ("invscaling", 0.5, 99, 0.1),
         ("invscaling", 0.9, 9999, 0.01),
@@ -92,3 +93,8 @@ def test_horizon_flag_is_what_the_values_do(name):
         assert len(factors) > 100
     else:
         assert len(factors) == 1
+
+
+@every_schedule
+def test_only_adaptive_reduces_the_rate_on_a_plateau(name):
+    assert SCHEDULES[name].reduces_on_plateau == (name == "adaptive")
