@@ -26,6 +26,7 @@ from sknet._summary import NotebookMixin
 from sknet._version import __version__
 from sknet.data.batches import stack_rows
 from sknet.data.encoding import TableEncoder
+from sknet.data.survey import survey_rows
 from sknet.exceptions import InconsistentVersionWarning
 from sknet.nn.network import Workspace
 from sknet.nn.training import best_epoch
@@ -236,16 +237,15 @@ class BaseNN(checks.CallbackSupportMixin, NotebookMixin, BaseEstimator, metaclas
 
     def _make_table(self, data, n_rows, rng, *, keep_rare):
         """Return the encoder of X, fitted to the training data."""
-        table = self._new_table(data.X, n_rows)
-        return table.fit(data.X, data.sample_weight, rng, rows=data.rows, keep_rare=keep_rare)
+        survey = survey_rows(data, self._reader, rng=rng)
+        return self._new_table(data.X, n_rows).fit_survey(survey, keep_rare=keep_rare)
 
     def _new_table(self, X, n_rows):
         """Return an encoder, not yet fitted, for a table of ``n_rows`` such as those of X."""
-        n_levels = [] if self._reader is None else self._reader.n_levels_
         embedding = self._settings.numeric_embedding
         checks.check_embedding(embedding, X)
         n_bins = bins_for(n_rows) if embedding == "piecewise_linear" else 0
-        return TableEncoder(self.standardize, n_levels, n_bins)
+        return TableEncoder(self.standardize, n_bins)
 
     def _check_same_network(self):
         if make_network(self._settings, self._table, self._n_raw) != self._network:

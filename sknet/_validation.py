@@ -12,19 +12,16 @@ import sklearn
 from scipy import sparse
 from sklearn.base import _fit_context as fit_context
 from sklearn.metrics import get_scorer_names
-from sklearn.utils import (
-    _safe_indexing,
-    check_array,
-    check_consistent_length,
-    column_or_1d,
-)
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from sknet.data import frames
 from sknet.data.batches import Dataset
+from sknet.data.frames import is_frame
 from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, distinct_values
-from sknet.data.tables import TableReader, categorical_columns, is_frame
+from sknet.data.tables import TableReader, categorical_columns
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
 from sknet.nn.losses import LOSSES, Loss
@@ -384,7 +381,7 @@ def check_features(estimator, X, *, reset=False, declared=False):
     ValueError
         As scikit-learn does; for infinity, and for NaN in sparse X.
     """
-    _check_no_dates(X)
+    frames.check_no_dates(X)
     if not reset and _is_plain(estimator, X):
         return X
     blocks = as_row_blocks(X)
@@ -428,21 +425,6 @@ def _is_plain(estimator, X):
         return bool(np.isfinite(X.sum()))
 
 
-def _check_no_dates(X):
-    """Raise for dates, which would silently become counts of nanoseconds."""
-    dtypes = list(X.dtypes) if is_frame(X) else [getattr(X, "dtype", None)]
-    dates = [i for i, dtype in enumerate(dtypes) if _is_date(dtype)]
-    if dates:
-        names = [X.columns[i] for i in dates] if is_frame(X) else "X"
-        raise ValueError(f"Turn dates and durations into numbers first: {names}.")
-
-
-def _is_date(dtype):
-    """Whether a dtype of NumPy, pandas or polars is of dates or durations."""
-    words = ("Date", "Time", "Duration", "datetime", "timedelta", "period")
-    return getattr(dtype, "kind", None) in {"m", "M"} or str(dtype).startswith(words)
-
-
 def _make_reader(estimator, X, declared):
     """Return a fitted reader of X, or None if X has no categories."""
     wanted = estimator.categorical_features
@@ -452,7 +434,7 @@ def _make_reader(estimator, X, declared):
         raise ValueError("categorical_features cannot be used with sparse X.")
     if not (is_frame(X) or isinstance(X, RowBlocks)):
         X = check_array(X, dtype=None, ensure_all_finite=False)
-    names = [str(name) for name in X.columns] if is_frame(X) else None
+    names = frames.column_names(X)
     categories = categorical_columns(X, wanted, names)
     if categories.size == 0:
         return None
@@ -514,7 +496,7 @@ def take_rows(X, rows):
     blocks = as_row_blocks(X)
     if blocks is not None:
         return ChosenRows(blocks, rows)
-    return _safe_indexing(X, rows)
+    return frames.take_rows(X, rows)
 
 
 def check_y(y, numeric, name):
@@ -533,7 +515,7 @@ def check_y(y, numeric, name):
     y = check_array(
         y, accept_sparse=sparse_format, ensure_2d=False, dtype=None, input_name=name
     )
-    if numeric and _is_date(y.dtype):
+    if numeric and frames.is_date(y.dtype):
         raise ValueError(f"{name} holds dates or durations. Turn them into numbers first.")
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)

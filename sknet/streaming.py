@@ -20,10 +20,10 @@ from sknet._fitting import Run, fit_batches
 from sknet.data.batches import Batch
 from sknet.data.chunks import KeyedSample, checked, n_rows, shuffled, take
 from sknet.data.counts import check_count
-from sknet.data.encoding import QUANTILE_ROWS
 from sknet.data.files import FileChunks
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splitting import count_validation_rows
+from sknet.data.survey import QUANTILE_ROWS
 
 __all__ = ["RowBlocks", "fit_chunks", "read_chunks", "shuffle_chunks"]
 

@@ -124,13 +124,13 @@ def _prepare(cluster, model, held, descriptions):
 
     The model gets its encoders, its network and its initial parameters.
     """
-    agreement.agree(model, descriptions)
+    survey = agreement.agree(model, descriptions)
     # Drawn after the checks, so that an error leaves a given RandomState as it was.
     run = Run.start(model.random_state)
     # From a copy, so that a single shard finds the run as a local fit does.
     seed = int(copy.deepcopy(run.streams["shuffle"]).integers(2**31))
-    samples = _sample(cluster, model, held, descriptions, seed)
-    agreement.build(model, descriptions, samples, run.streams["init"])
+    samples = _sample(cluster, model, held, descriptions, survey, seed)
+    agreement.build(model, survey, samples, run.streams["init"])
     return run, seed
 
 
@@ -154,10 +154,10 @@ def _describe(cluster, model, held):
     return descriptions
 
 
-def _sample(cluster, model, held, descriptions, seed):
+def _sample(cluster, model, held, descriptions, survey, seed):
     """Return rows of all partitions to take quantiles of."""
     shared = cluster.send(model)
-    shares = agreement.shares_of_sample(descriptions)
+    shares = agreement.shares_of_sample(descriptions, survey)
     futures = [
         cluster.submit(agreement.sample, shared, one.number, n_wanted, seed, *held[one.number])
         for one, n_wanted in zip(descriptions, shares, strict=True)

@@ -7,12 +7,11 @@ import copy
 import math
 
 import numpy as np
-from scipy import sparse
 
 from sknet._batching import mini_batches, validation_blocks
 from sknet._building import make_optimizer_and_penalty, make_update_rule
 from sknet._fitting import fit_batches, split_off_validation
-from sknet.data.batches import Dataset
+from sknet.data.batches import Dataset, join
 from sknet.data.splitting import split_rows
 from sknet.distributed.agreement import read
 from sknet.distributed.rounds import Shard
@@ -94,22 +93,9 @@ def train_alone(model, run, partitions):
 
 def _read_all(model, partitions):
     """Return the rows of all partitions, with the weights that they shall have."""
-    data = _stack([read(model, *part, reset=False) for part in partitions])
+    parts = [read(model, *part, reset=False) for part in partitions]
+    data = Dataset(*join([part.batch() for part in parts]))
     return model._weighted(data, data)
-
-
-def _stack(parts):
-    """Return one Dataset of all rows."""
-    batches = [part.batch() for part in parts]
-    weights = [batch.sample_weight for batch in batches]
-    stack_X = sparse.vstack if sparse.issparse(batches[0].X) else np.vstack
-    stack_y = sparse.vstack if sparse.issparse(batches[0].y) else np.concatenate
-    X = stack_X([batch.X for batch in batches])
-    return Dataset(
-        X.tocsr() if sparse.issparse(X) else X,
-        stack_y([batch.y for batch in batches]),
-        None if weights[0] is None else np.concatenate(weights),
-    )
 
 
 def _hold_out(model, data, seed):
