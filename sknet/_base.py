@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from sknet._attributes import FittedAttributes
-from sknet._fitting import Held, Run, fit_network, fit_one_pass, split_off_validation
+from sknet._fitting import HeldOut, Run, fit_network, fit_one_pass, split_off_validation
 from sknet._input import Features, read_training, read_validation
 from sknet._model import Model
 from sknet._monitoring import CallbackObserver, MakeEstimator
@@ -111,7 +111,7 @@ class BaseNN(
         data, held_out = _weigh_and_split(model, data, held_out, run)
         run.expect(self, data)
         observer = self._observe(features, model, run, X, y, sample_weight)
-        held = held_out and Held(
+        held = held_out and HeldOut(
             held_out, X if X_val is None else X_val, self._make_scored(features)
         )
         result = fit_network(model, data, held, run, observer)

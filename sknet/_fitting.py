@@ -105,16 +105,16 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldOut:
     """Rows that are held out to validate with.
 
-    ``data`` are checked rows with their weights. A scorer gets the rows of ``source``, the
-    user's X, from an estimator that ``make_estimator`` returns for a model.
+    ``data`` are checked rows with their weights. A scorer needs more: ``source``, the user's X
+    that these are rows of, and ``make_estimator``, which returns an estimator for a model.
     """
 
     data: Dataset
-    source: Any
-    make_estimator: MakeEstimator
+    source: Any = None
+    make_estimator: MakeEstimator | None = None
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def split_off_validation(
 
 
 def fit_network(
-    model: Model, data: Dataset, held: Held | None, run: Run, observe: Observer | None = None
+    model: Model, data: Dataset, held: HeldOut | None, run: Run, observe: Observer | None = None
 ) -> TrainingResult:
     """Train a model's network, and return the result.
 
@@ -174,7 +174,7 @@ def fit_network(
         Its parameters are where training begins. It is left as it is.
     data : Dataset
         Rows to train on, with their weights.
-    held : Held or None
+    held : HeldOut or None
         Rows to validate with.
     run : Run
         A new one, or one to go on with; updated in place.
@@ -199,7 +199,7 @@ def fit_network(
 def fit_batches(
     model: Model,
     batches: Iterable,
-    held: Held | None,
+    held: HeldOut | None,
     run: Run,
     observe: Observer | None = None,
 ) -> TrainingResult:
@@ -249,7 +249,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
 
 
 def _watchers(
-    model: Model, objective: Objective, held: Held | None, observe: Observer | None
+    model: Model, objective: Objective, held: HeldOut | None, observe: Observer | None
 ) -> dict[str, Any]:
     """Return the functions that ``train`` calls after an epoch, as keyword arguments."""
     watchers: dict[str, Any] = {"report": _reporter(model.settings.verbose, observe)}

@@ -16,10 +16,12 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
-from sknet._sklearn import check_sample_weight, safe_indexing
+from sknet._sklearn import check_sample_weight
+from sknet.data import frames
 from sknet.data.batches import Dataset
 from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, distinct_values
-from sknet.data.tables import TableReader, categorical_columns, is_frame
+from sknet.data.survey import Survey, survey_rows
+from sknet.data.tables import TableReader, categorical_columns
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,28 @@ class Features:
         ValueError
             If ``categorical_features`` does not suit X, and as :meth:`read` does.
         """
-        _check_no_dates(X)
+        frames.check_no_dates(X)
         blocks = as_row_blocks(X)
         wanted = estimator.categorical_features
         reader = _make_reader(wanted, X if blocks is None else blocks, declared)
         features = cls(_unfitted(estimator), reader)
         return features, features._read(X, reset=True)
+
+    @classmethod
+    def of(cls, estimator: BaseEstimator, survey: Survey) -> Self:
+        """Return the features of a table that was surveyed, perhaps in parts."""
+        owner = _unfitted(estimator)
+        owner.n_features_in_ = survey.n_features
+        if survey.names is not None:
+            owner.feature_names_in_ = np.array(survey.names, dtype=object)
+        return cls(owner, survey.reader)
+
+    def survey(
+        self, data: Dataset, rng: np.random.Generator | None = None, part: str = "the table"
+    ) -> Survey:
+        """Return the survey of rows that were read, with a sample if there is an ``rng``."""
+        names = None if self.names is None else self.names.tolist()
+        return survey_rows(data, self.reader, names, rng=rng, part=part)
 
     @property
     def n_features(self) -> int:
@@ -68,11 +86,6 @@ class Features:
     def names(self) -> np.ndarray | None:
         """The names of the columns, or None if X had no names that are all strings."""
         return getattr(self.estimator, "feature_names_in_", None)
-
-    @property
-    def n_levels(self) -> list[int]:
-        """The number of levels of each category."""
-        return [] if self.reader is None else self.reader.n_levels_
 
     @property
     def numeric_y(self) -> bool:
@@ -97,7 +110,7 @@ class Features:
             If X holds dates or infinity, if sparse X holds NaN, or if X has other columns
             than training had.
         """
-        _check_no_dates(X)
+        frames.check_no_dates(X)
         return X if self._is_plain(X) else self._read(X, reset=False)
 
     def _read(self, X: Any, reset: bool) -> Any:
@@ -269,7 +282,7 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
     blocks = as_row_blocks(X)
     if blocks is not None:
         return ChosenRows(blocks, rows)
-    return safe_indexing(X, rows)
+    return frames.take_rows(X, rows)
 
 
 def check_y(y: ArrayLike, numeric: bool, name: str) -> Any:
@@ -288,7 +301,7 @@ def check_y(y: ArrayLike, numeric: bool, name: str) -> Any:
     y = check_array(
         y, accept_sparse=sparse_format, ensure_2d=False, dtype=None, input_name=name
     )
-    if numeric and _is_date(y.dtype):
+    if numeric and frames.is_date(y.dtype):
         raise ValueError(f"{name} holds dates or durations. Turn them into numbers first.")
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
@@ -347,33 +360,18 @@ def check_partial_fit_classes(
         )
 
 
-def _check_no_dates(X: Any) -> None:
-    """Refuse dates, which NumPy would silently turn into counts of nanoseconds."""
-    dtypes = list(X.dtypes) if is_frame(X) else [getattr(X, "dtype", None)]
-    dates = [i for i, dtype in enumerate(dtypes) if _is_date(dtype)]
-    if dates:
-        names = [X.columns[i] for i in dates] if is_frame(X) else "X"
-        raise ValueError(f"Turn dates and durations into numbers first: {names}.")
-
-
-def _is_date(dtype: Any) -> bool:
-    """Return whether a dtype of NumPy, pandas or polars is of dates or durations."""
-    words = ("Date", "Time", "Duration", "datetime", "timedelta", "period")
-    return getattr(dtype, "kind", None) in {"m", "M"} or str(dtype).startswith(words)
-
-
 def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader | None:
     """Return a fitted reader of X, or None if X has no categories.
 
     ``wanted`` is the parameter ``categorical_features``.
     """
-    if wanted is None or (isinstance(wanted, str) and not is_frame(X)):
+    if wanted is None or (isinstance(wanted, str) and not frames.is_frame(X)):
         return None
     if sparse.issparse(X):
         raise ValueError("categorical_features cannot be used with sparse X.")
-    if not (is_frame(X) or isinstance(X, RowBlocks)):
+    if not (frames.is_frame(X) or isinstance(X, RowBlocks)):
         X = check_array(X, dtype=None, ensure_all_finite=False)
-    names = [str(name) for name in X.columns] if is_frame(X) else None
+    names = frames.column_names(X)
     categories = categorical_columns(X, wanted, names)
     if categories.size == 0:
         return None

@@ -16,7 +16,8 @@ from sknet._building import make_network
 from sknet._parameters import check_class_weight
 from sknet._settings import Settings
 from sknet.data.batches import Batches, Dataset, stack_rows
-from sknet.data.encoding import Survey, TableEncoder
+from sknet.data.encoding import TableEncoder
+from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.nn.ensembles import by_member, mean_of_members, over_members
@@ -67,7 +68,6 @@ class Model(ABC):
         cls,
         settings: Settings,
         survey: Survey,
-        reader: TableReader | None,
         target: Any,
         rng: np.random.Generator,
         *,
@@ -79,9 +79,7 @@ class Model(ABC):
         ----------
         settings : Settings
         survey : Survey
-            What one pass over the table, or over all of its parts, has found.
-        reader : TableReader or None
-            Its ``n_levels_`` are the levels that the survey has counted.
+            What one pass over the table, or over all of its parts, has found, with a sample.
         target : ClassTarget or RegressionTarget
             As :meth:`learn_target` returns it.
         rng : numpy Generator
@@ -90,13 +88,12 @@ class Model(ABC):
             Whether a level that the survey has seen once, or not at all, stays itself, since
             further rows may bring more of it.
         """
-        n_levels = [] if reader is None else reader.n_levels_
-        encoder = TableEncoder(settings.standardize, n_levels, settings.n_bins)
+        encoder = TableEncoder(settings.standardize, settings.n_bins)
         encoder.fit_survey(survey, keep_rare=keep_rare)
         loss = cls.choose_loss(settings, target)
         network = make_network(settings, encoder, loss.n_raw(target.n_outputs))
         params = network.init(rng).astype(settings.dtype)
-        return cls(settings, reader, encoder, target, loss, network, params)
+        return cls(settings, survey.reader, encoder, target, loss, network, params)
 
     def continued(self, settings: Settings) -> Self:
         """Return this model to be trained further with other settings.
@@ -313,9 +310,15 @@ class RegressionModel(Model):
         settings: Settings, y: Any, sample_weight: Any, classes: Any = None
     ) -> RegressionTarget:
         """Return the scale of y."""
+        target = RegressionModel.measure_target(settings, y, sample_weight)
+        return check_scale(target, settings.loss)
+
+    @staticmethod
+    def measure_target(settings: Settings, y: Any, sample_weight: Any) -> RegressionTarget:
+        """Return the scale of a part of y, in which all numbers may be zero."""
         check_domain(settings.loss, y, "y")
         target = RegressionTarget(settings.standardize, shift=settings.loss.shifts_y)
-        return check_scale(target.fit(y, sample_weight), settings.loss)
+        return target.fit(y, sample_weight)
 
     @staticmethod
     def choose_loss(settings: Settings, target: RegressionTarget) -> Loss:

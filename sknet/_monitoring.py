@@ -45,7 +45,7 @@ class Validation:
         objective: Objective,
         data: Dataset,
         source: Any,
-        make_estimator: MakeEstimator,
+        make_estimator: MakeEstimator | None,
     ):
         self._objective = objective
         self._batches = validation_blocks(model, data)

@@ -10,7 +10,6 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.metrics import get_scorer_names
 
 from sknet._sklearn import Interval, Options, StrOptions
@@ -195,7 +194,7 @@ def _is_neutral(name: str, parameters: Mapping[str, Any], default: Any) -> bool:
     return all(one in (default, STOCHASTIC_OPTIONS[name]) for one in values)
 
 
-def check_embedding(numeric_embedding: Any, X: Any) -> None:
+def check_embedding(numeric_embedding: Any, is_sparse: bool) -> None:
     """Refuse an embedding of numbers for sparse X, whose columns would not stay sparse.
 
     Raises
@@ -203,7 +202,7 @@ def check_embedding(numeric_embedding: Any, X: Any) -> None:
     ValueError
         If X is sparse and ``numeric_embedding`` is neither None nor "auto".
     """
-    if sparse.issparse(X) and not (numeric_embedding is None or is_auto(numeric_embedding)):
+    if is_sparse and not (numeric_embedding is None or is_auto(numeric_embedding)):
         raise ValueError(
             f"numeric_embedding={numeric_embedding!r} needs dense X; sparse columns would not "
             "stay sparse. Use numeric_embedding=None, or 'auto'."

@@ -5,7 +5,6 @@ from typing import Any
 
 import sklearn
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
@@ -19,7 +18,6 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "has_callbacks",
-    "safe_indexing",
     "without_callbacks",
 ]
 

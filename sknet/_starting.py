@@ -12,19 +12,18 @@ from sknet._model import Model, model_class
 from sknet._parameters import check_embedding
 from sknet._settings import Settings, resolve
 from sknet.data.batches import Dataset
-from sknet.data.encoding import Survey, look_through, sample_rows
 
 
-def settle(estimator: BaseEstimator, X: Any, n_rows: int, numeric_y: bool) -> Settings:
-    """Return the settings of a new fit to ``n_rows`` rows, of which X are some or all.
+def settle(estimator: BaseEstimator, facts: Facts) -> Settings:
+    """Return the settings of a new fit.
 
     Raises
     ------
     ValueError
-        If ``numeric_embedding`` does not suit X.
+        If ``numeric_embedding`` does not suit sparse X.
     """
-    check_embedding(estimator.numeric_embedding, X)
-    return resolve(estimator.get_params(deep=False), Facts.of(X, n_rows, numeric_y))
+    check_embedding(estimator.numeric_embedding, facts.is_sparse)
+    return resolve(estimator.get_params(deep=False), facts)
 
 
 def start_model(
@@ -61,19 +60,12 @@ def start_model(
     ValueError
         If y does not suit the loss, or ``numeric_embedding`` does not suit X.
     """
-    settings = settle(estimator, data.X, n_rows or data.n_rows, features.numeric_y)
+    facts = Facts.of(data.X, n_rows or data.n_rows, features.numeric_y)
+    settings = settle(estimator, facts)
     kind = model_class(features.numeric_y)
     target = kind.learn_target(settings, data.y, data.sample_weight, classes)
-    survey = survey_rows(features, data, streams["tables"])
-    return kind.start(
-        settings, survey, features.reader, target, streams["init"], keep_rare=keep_rare
-    )
-
-
-def survey_rows(features: Features, data: Dataset, rng: np.random.Generator) -> Survey:
-    """Return the survey of a table's rows."""
-    rows = data._replace(y=None)
-    return look_through(rows, features.n_levels, sample_rows(rows, rng))
+    survey = features.survey(data, streams["tables"])
+    return kind.start(settings, survey, target, streams["init"], keep_rare=keep_rare)
 
 
 def continue_model(

@@ -243,21 +243,22 @@ class NNRegressor(RegressorMixin, BaseNN):
             1 at best; 0 for the best constant.
         """
         check_is_fitted(self)
-        return self._score_of(self.predict(X), y, sample_weight)
-
-    def _score_of(self, prediction, y, sample_weight):
-        loss = self._model.loss
-        if not isinstance(loss, Pinball):
-            return r2_score(y, prediction, sample_weight=sample_weight)
-        levels = np.atleast_1d(loss.quantile)
-        columns = prediction.T if self._model.predicts_quantiles else [prediction]
-        scores = [
-            d2_pinball_score(y, column, sample_weight=sample_weight, alpha=level)
-            for level, column in zip(levels, columns, strict=True)
-        ]
-        return float(np.mean(scores))
+        return score_predictions(self._model, self.predict(X), y, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def score_predictions(model, prediction, y, sample_weight):
+    """Return R2; for the quantile loss, the mean D2 of the pinball loss over the quantiles."""
+    if not isinstance(model.loss, Pinball):
+        return r2_score(y, prediction, sample_weight=sample_weight)
+    levels = np.atleast_1d(model.loss.quantile)
+    columns = prediction.T if model.predicts_quantiles else [prediction]
+    scores = [
+        d2_pinball_score(y, column, sample_weight=sample_weight, alpha=level)
+        for level, column in zip(levels, columns, strict=True)
+    ]
+    return float(np.mean(scores))

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
+from sknet._auto import Facts
 from sknet._base import BaseNN, fitted_attributes
 from sknet._batching import chunk_batches
-from sknet._fitting import Held, Run, fit_batches
+from sknet._fitting import HeldOut, Run, fit_batches
 from sknet._input import Features, read_rows, read_training
 from sknet._model import Model
 from sknet._parameters import check_not_balanced
@@ -23,10 +24,10 @@ from sknet._starting import settle, start_model
 from sknet.data.batches import Batch
 from sknet.data.chunks import KeyedSample, checked, n_rows, shuffled, take
 from sknet.data.counts import check_count
-from sknet.data.encoding import QUANTILE_ROWS
 from sknet.data.files import FileChunks
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splitting import count_validation_rows
+from sknet.data.survey import QUANTILE_ROWS
 from sknet.nn.solvers import is_stochastic
 
 __all__ = ["RowBlocks", "fit_chunks", "read_chunks", "shuffle_chunks"]
@@ -298,7 +299,7 @@ def _look_through(
     if sample is None:
         raise ValueError("chunks has no chunks with rows of positive weight.")
     n_held_out = 0
-    settings = settle(estimator, X, n_total, features.numeric_y)
+    settings = settle(estimator, Facts.of(X, n_total, features.numeric_y))
     if settings.early_stopping:
         n_held_out = count_validation_rows(n_total, settings.validation_fraction)
         n_held_out = min(n_held_out, validation_rows)
@@ -328,7 +329,7 @@ def _join_targets(known, y, numeric):
 
 def _start(
     estimator: BaseNN, found: FirstPass, run: Run
-) -> tuple[Features, Model, Held | None]:
+) -> tuple[Features, Model, HeldOut | None]:
     """Return the features and a model to train, and the rows to validate with or None."""
     features, data = read_training(estimator, *found.sample, declared=True)
     labels = None if features.numeric_y or found.targets.ndim == 2 else found.targets
@@ -340,7 +341,7 @@ def _start(
     if found.limit < 0:
         return features, model, None
     held_out = model.weighted(read_rows(features, *found.held_out), data.y)
-    held = Held(held_out, found.held_out.X, estimator._make_scored(features))
+    held = HeldOut(held_out, found.held_out.X, estimator._make_scored(features))
     return features, model, held
 
 

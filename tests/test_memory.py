@@ -9,7 +9,7 @@ from plain import NNClassifier, NNRegressor
 from scipy import sparse
 
 from sknet import _batching
-from sknet.data import encoding
+from sknet.data import batches, survey
 
 N_ROWS, N_FEATURES = 40_000, 40
 
@@ -28,8 +28,8 @@ def small_blocks(request, monkeypatch):
     """Sizes that make this table large; with quantiles of some of its rows, and of all."""
     monkeypatch.setattr(_batching, "ENCODED_BYTES", 0)
     monkeypatch.setattr(_batching, "BLOCK_ELEMENTS", 2**14)
-    monkeypatch.setattr(encoding, "BLOCK_ELEMENTS", 2**14)
-    monkeypatch.setattr(encoding, "QUANTILE_ROWS", request.param)
+    monkeypatch.setattr(batches, "BLOCK_ELEMENTS", 2**14)
+    monkeypatch.setattr(survey, "QUANTILE_ROWS", request.param)
 
 
 def peak_of(function):

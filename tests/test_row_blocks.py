@@ -163,7 +163,7 @@ def test_windows_are_reproducible(table, storage, windows):
 def test_scaling_is_learned_as_from_an_array(table, storage, windows, monkeypatch):
     X, y = table
     for most in (500, 10_000):
-        monkeypatch.setattr("sknet.data.encoding.QUANTILE_ROWS", most)
+        monkeypatch.setattr("sknet.data.survey.QUANTILE_ROWS", most)
         network = NNRegressor((4,), max_iter=1, **STEADY, **SIMPLE)
         center = network.fit(X, y)._table.center_
         scale, indicated = network._table.scale_, network._table.indicated_
@@ -265,7 +265,7 @@ def test_memory_is_bounded(monkeypatch, early_stopping):
     monkeypatch.setattr(_batching, "BLOCK_ELEMENTS", 2**14)
     monkeypatch.setattr(row_blocks, "BLOCK_BYTES", 2**16)
     monkeypatch.setattr(row_blocks, "WINDOW_BYTES", 2**20)
-    monkeypatch.setattr("sknet.data.encoding.SAMPLE_BYTES", 2**20)
+    monkeypatch.setattr("sknet.data.survey.SAMPLE_BYTES", 2**20)
     X, y = Made(n_rows, n_columns), np.random.default_rng(0).normal(size=n_rows)
     network = NNRegressor((4,), max_iter=1, **{**STEADY, "batch_size": 500}, **SIMPLE)
     network.set_params(early_stopping=early_stopping)

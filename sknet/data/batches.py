@@ -1,54 +1,101 @@
 """Mini-batches of encoded rows, from arrays, sparse matrices and tables read in blocks."""
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from scipy import sparse
 
+from sknet.data import frames
 from sknet.data.row_blocks import RowBlocks
+
+if TYPE_CHECKING:
+    from sknet.data.augmentation import Augmentation
+
+#: Elements of a table that are looked at together where it is walked through in blocks, which
+#: bounds the memory that the walk takes.
+BLOCK_ELEMENTS = 2**19
 
 
 class Batch(NamedTuple):
-    """Rows of a network's input, with what belongs to them.
+    """Some rows of X, with their targets and weights.
 
-    ``sample_weight`` is None where all weights are one.
+    ``y`` is None where no targets are needed, and ``sample_weight`` is None if all weights
+    are one.
     """
 
     X: Any
     y: Any = None
-    sample_weight: np.ndarray | None = None
+    sample_weight: NDArray[np.floating] | None = None
+
+
+def n_rows(batch: Batch) -> int:
+    """Return the number of rows of a batch."""
+    return batch.X.shape[0]
+
+
+def take(batch: Batch, rows: Any) -> Batch:
+    """Return the rows of a batch at the given positions."""
+    return Batch(*(None if part is None else frames.take_rows(part, rows) for part in batch))
+
+
+def join(batches: Sequence[Batch]) -> Batch:
+    """Return one batch with the rows of several, whose parts are of the same kinds."""
+    if len(batches) == 1:
+        return batches[0]
+    return Batch(
+        *(None if parts[0] is None else _join(parts) for parts in zip(*batches, strict=True))
+    )
+
+
+def _join(parts: Sequence[Any]) -> Any:
+    if frames.is_table_of_library(parts[0]):
+        return frames.concatenate(parts)
+    if sparse.issparse(parts[0]):
+        return sparse.vstack(parts, format="csr")
+    return np.concatenate([np.asarray(part) for part in parts])
 
 
 class Dataset(NamedTuple):
-    """Chosen rows of a table, which itself is never copied.
+    """Chosen rows of a table, which is never copied whole.
 
-    ``X`` is the whole table: an array, CSR, or ``RowBlocks``; ``y`` and ``sample_weight``
-    belong to the chosen rows, and ``rows`` are their positions in the table, increasing for
-    ``RowBlocks``, or None if all are chosen.
+    Attributes
+    ----------
+    X : ndarray, CSR or RowBlocks
+        The whole table.
+    y : array of shape (n_chosen,) or (n_chosen, n_outputs), or None
+        The targets of the chosen rows.
+    sample_weight : ndarray of shape (n_chosen,), or None
+        The weights of the chosen rows; None if all are one.
+    rows : ndarray of shape (n_chosen,), or None
+        The positions of the chosen rows in the table, increasing for ``RowBlocks``; None if
+        all rows are chosen.
     """
 
     X: Any
     y: Any = None
-    sample_weight: np.ndarray | None = None
-    rows: np.ndarray | None = None
+    sample_weight: NDArray[np.floating] | None = None
+    rows: NDArray[np.intp] | None = None
 
     @property
-    def n_rows(self):
+    def n_rows(self) -> int:
         """The number of chosen rows."""
         return self.X.shape[0] if self.rows is None else self.rows.size
 
     @property
-    def positions(self):
+    def positions(self) -> NDArray[np.intp]:
         """The positions of the chosen rows in the table."""
         return np.arange(self.n_rows) if self.rows is None else self.rows
 
-    def choose(self, which):
+    def choose(self, which: Any) -> "Dataset":
         """Return the data set of some of the rows: a slice, a mask, or an array of indices."""
         y, sample_weight = _gather(self.y, which), _gather(self.sample_weight, which)
         rows = which if self.rows is None and _are_indices(which) else self.positions[which]
         return Dataset(self.X, y, sample_weight, rows)
 
-    def of_positive_weight(self, weight_name):
+    def of_positive_weight(self, weight_name: str) -> "Dataset":
         """Return the data set of the rows of positive weight; there must be weights.
 
         Raises
@@ -61,23 +108,39 @@ class Dataset(NamedTuple):
             raise ValueError(f"{weight_name} must contain at least one non-zero number.")
         return self if keep.all() else self.choose(keep)
 
-    def batch(self, which=slice(None)):
-        """Return a copy of some of the rows; of a slice of all rows it may be a view."""
+    def batch(self, which: Any = slice(None)) -> Batch:
+        """Return a copy of some of the rows; if all rows are chosen, a slice may be a view."""
         rows = which if self.rows is None else self.rows[which]
         y, sample_weight = _gather(self.y, which), _gather(self.sample_weight, which)
         return Batch(_gather(self.X, rows), y, sample_weight)
 
+    def row_blocks(self) -> Iterator[tuple[int, Any]]:
+        """Yield the number of the first of some neighbouring rows, and these rows of X."""
+        if isinstance(self.X, RowBlocks):
+            step = self.X.block_rows
+        else:
+            step = max(1, BLOCK_ELEMENTS // max(1, self.X.shape[1]))
+        for start in range(0, self.n_rows, step):
+            yield start, self.batch(slice(start, start + step)).X
 
-def _are_indices(rows):
+    def column_blocks(self) -> Iterator[tuple[slice, Any]]:
+        """Yield a slice of the columns, and these columns of the chosen rows of X."""
+        step = max(1, BLOCK_ELEMENTS // self.n_rows)
+        for start in range(0, self.X.shape[1], step):
+            columns = slice(start, start + step)
+            yield columns, self._replace(X=self.X[:, columns]).batch().X
+
+
+def _are_indices(rows: Any) -> bool:
     return isinstance(rows, np.ndarray) and rows.dtype != bool
 
 
-def _gather(array, rows):
-    """Return rows of an array or sparse matrix, or None of None."""
+def _gather(array: Any, rows: Any) -> Any:
+    """Return the given rows of an array, a sparse matrix or RowBlocks; None of None."""
     if array is None:
         return None
-    # ndarray.take is several times faster than indexing, but copies all of an array that is
-    # not C-contiguous.
+    # ndarray.take is several times faster than indexing, but it copies the whole of an array
+    # that is not C-contiguous.
     if _are_indices(rows) and isinstance(array, np.ndarray) and array.flags.c_contiguous:
         return array.take(rows, axis=0)
     return array[rows]
@@ -91,41 +154,50 @@ class Batches:
     data : Dataset
         All rows; its y is a float array of shape (n_rows, n_outputs).
     batch_size : int
-        Rows a batch; the last batch of an epoch may be smaller.
+        Rows in a batch; the last batch of an epoch may be smaller.
     encode : callable or None
-        ``encode(X)`` turns gathered rows into the network's input. Rows are encoded batch
-        by batch, so that X is never copied whole. None: they are that already.
+        ``encode(X)`` turns rows into the input of the network. It is called for each batch,
+        so that X is never copied whole. None: the rows are encoded already.
     rng : numpy Generator, optional
         Shuffles the rows anew for each epoch; without it they keep their order. A table
-        that is read in blocks is shuffled window by window, as ``RowBlocks`` tells.
+        that is read in blocks is shuffled window by window (see ``RowBlocks``).
     augment : Augmentation, optional
         ``augment(batch)`` changes each encoded batch.
     """
 
-    def __init__(self, data, batch_size, encode, rng=None, augment=None):
+    def __init__(
+        self,
+        data: Dataset,
+        batch_size: int,
+        encode: Callable[[Any], Any] | None,
+        rng: np.random.Generator | None = None,
+        augment: "Augmentation | None" = None,
+    ) -> None:
         self.data = data
         self.n_rows = data.n_rows
         self.batch_size = min(batch_size, self.n_rows)
         self._encode = encode
         self._augment = augment
-        # A single batch is the same rows in any order.
+        # The order of the rows does not matter within a single batch.
         self._rng = rng if len(self) > 1 else None
 
-    def choose(self, rows, rng):
+    def choose(self, rows: Any, rng: np.random.Generator) -> "Batches":
         """Return batches of some rows in the given order, augmented by ``rng``."""
         augment = self._augment and replace(self._augment, rng=rng)
         return Batches(self.data.choose(rows), self.batch_size, self._encode, augment=augment)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return -(-self.n_rows // self.batch_size)
 
-    def __iter__(self):
-        return self._by_windows() if isinstance(self.data.X, RowBlocks) else self._at_once()
+    def __iter__(self) -> Iterator[Batch]:
+        if isinstance(self.data.X, RowBlocks):
+            return self._by_windows(self.data.X)
+        return self._from_memory()
 
-    def _by_windows(self):
-        """Yield batches of the rows of one window after another, each read into memory."""
-        for numbers in self.data.X.windows(self.data.rows, self.batch_size, self._rng):
-            # Nothing here refers to a window when the next one is read.
+    def _by_windows(self, blocks: RowBlocks) -> Iterator[Batch]:
+        """Yield the batches of one window after another, each of which is read into memory."""
+        for numbers in blocks.windows(self.data.rows, self.batch_size, self._rng):
+            # No variable refers to a window when the next one is read: memory holds one.
             yield from Batches(
                 Dataset(*self.data.batch(numbers)),
                 self.batch_size,
@@ -134,8 +206,8 @@ class Batches:
                 self._augment,
             )
 
-    def _at_once(self):
-        """Yield batches of rows that are all at hand."""
+    def _from_memory(self) -> Iterator[Batch]:
+        """Yield the batches of rows that are in memory."""
         order = None if self._rng is None else self._rng.permutation(self.n_rows)
         for start in range(0, self.n_rows, self.batch_size):
             rows = slice(start, start + self.batch_size)
@@ -145,8 +217,10 @@ class Batches:
             yield batch if self._augment is None else self._augment(batch)
 
 
-def stack_rows(blocks, n_rows, float_dtype):
-    """Return arrays of ``n_rows`` rows, filled from tuples of arrays with some rows each.
+def stack_rows(
+    blocks: Iterable[tuple[NDArray[Any], ...]], n_rows: int, float_dtype: DTypeLike
+) -> tuple[NDArray[Any], ...]:
+    """Return arrays of ``n_rows`` rows, filled from blocks with some rows of each array.
 
     Floating-point numbers become ``float_dtype``.
     """
@@ -154,7 +228,7 @@ def stack_rows(blocks, n_rows, float_dtype):
     start = 0
     for parts in blocks:
         if not outputs:
-            outputs = tuple(_room(part, n_rows, float_dtype) for part in parts)
+            outputs = tuple(_empty_like(part, n_rows, float_dtype) for part in parts)
         stop = start + parts[0].shape[0]
         for output, part in zip(outputs, parts, strict=True):
             output[start:stop] = part
@@ -162,7 +236,7 @@ def stack_rows(blocks, n_rows, float_dtype):
     return outputs
 
 
-def _room(part, n_rows, float_dtype):
-    """Return an empty array with the columns of ``part``."""
+def _empty_like(part: NDArray[Any], n_rows: int, float_dtype: DTypeLike) -> NDArray[Any]:
+    """Return an empty array of ``n_rows`` rows with the columns of ``part``."""
     dtype = float_dtype if part.dtype.kind == "f" else part.dtype
     return np.empty((n_rows, *part.shape[1:]), dtype)

@@ -1,12 +1,8 @@
 """Tables that come in chunks, again and again: sampled, shuffled, cut into batches."""
 
-import sys
-
 import numpy as np
-from scipy import sparse
 
-from sknet.data.batches import Batch
-from sknet.data.tables import is_frame
+from sknet.data.batches import Batch, join, n_rows, take
 
 
 def as_chunk(parts):
@@ -56,42 +52,6 @@ def checked(chunks, check):
             raise kind(f"Chunk {i}, counted from 0: {error}") from error
         if n_rows(chunk):
             yield result
-
-
-def n_rows(chunk):
-    """Return the number of rows of a chunk."""
-    return chunk.X.shape[0]
-
-
-def take(chunk, rows):
-    """Return rows of a chunk, given their indices."""
-    return Batch(*(None if part is None else _take(part, rows) for part in chunk))
-
-
-def _take(part, rows):
-    if hasattr(part, "iloc"):
-        return part.iloc[rows]
-    return part[rows]
-
-
-def join(chunks):
-    """Return one chunk with the rows of several, of the same kind."""
-    if len(chunks) == 1:
-        return chunks[0]
-    return Batch(
-        *(None if parts[0] is None else _join(parts) for parts in zip(*chunks, strict=True))
-    )
-
-
-def _join(parts):
-    if is_frame(parts[0]) or hasattr(parts[0], "iloc"):
-        # The library that made the frames is there already.
-        library = sys.modules[type(parts[0]).__module__.split(".")[0]]
-        options = {"ignore_index": True} if hasattr(parts[0], "iloc") else {}
-        return library.concat(parts, **options)
-    if sparse.issparse(parts[0]):
-        return sparse.vstack(parts, format="csr")
-    return np.concatenate([np.asarray(part) for part in parts])
 
 
 def shuffled(chunks, window, rng):

@@ -1,21 +1,15 @@
 """From plain numbers to the network's input: scaling, missing values, one-hot columns."""
 
 import math
-from typing import NamedTuple
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from sknet.data.batches import Dataset
-from sknet.data.row_blocks import RowBlocks
+from sknet.data.survey import Survey
 
-#: Rows from which quantiles are estimated; of larger tables, this many drawn at random.
-QUANTILE_ROWS = 100_000
-#: Most bytes of these rows where they are copied, from a table that is read in blocks or lies
-#: on a cluster.
-SAMPLE_BYTES = 2**27
-#: Elements of the table that are looked at at a time, which bounds the memory of ``fit``.
-BLOCK_ELEMENTS = 2**19
 #: Where the smooth clip saturates, in units of the robust scale.
 CLIP = 3.0
 #: Far beyond where the clip is saturated to the last bit, far below where a square overflows.
@@ -47,8 +41,6 @@ class TableEncoder:
     ----------
     standardize : bool
         Whether to scale numeric columns.
-    n_levels : list of int
-        Levels of each category; categories are the last columns, as level numbers or NaN.
     n_bins : int
         Bins of equal share to find for each numeric column, if any.
 
@@ -63,32 +55,35 @@ class TableEncoder:
         With ``n_bins``, increasing edges for each encoded numeric column.
     """
 
-    def __init__(self, standardize, n_levels=(), n_bins=0):
+    n_numeric_: int
+    center_: NDArray[np.floating] | None
+    scale_: NDArray[np.floating] | None
+    indicated_: NDArray[np.intp]
+    categories_: "list[Category]"
+    bin_edges_: tuple[tuple[float, ...], ...]
+
+    def __init__(self, standardize: bool, n_bins: int = 0) -> None:
         self.standardize = standardize
-        self.n_levels = list(n_levels)
         self.n_bins = n_bins
 
-    def fit(self, X, sample_weight, rng, *, rows=None, keep_rare=False):
-        """Learn from weighted rows; with ``keep_rare`` a level seen once stays itself.
+    def fit_survey(self, survey: Survey, *, keep_rare: bool = False) -> Self:
+        """Learn the encoding from a survey with a sample.
 
-        ``rows`` are the positions of the rows to learn from, all by default.
+        With ``keep_rare``, a level that was seen once, or not yet, stays itself.
         """
-        data = Dataset(X, sample_weight=sample_weight, rows=rows)
-        survey = look_through(data, self.n_levels, sample_rows(data, rng))
-        return self.fit_survey(survey, keep_rare=keep_rare)
-
-    def fit_survey(self, survey, *, keep_rare=False):
-        """Learn from what is known of a table; ``fit`` looks through the table first."""
         sample = survey.sample
-        self.n_numeric_ = sample.X.shape[1] - len(self.n_levels)
-        self.indicated_ = np.flatnonzero(survey.has_nan[: self.n_numeric_])
+        if sample is None:
+            raise ValueError("The survey has no sample to estimate quantiles from.")
+        self.n_numeric_ = survey.n_features - len(survey.level_counts)
+        self.indicated_ = np.flatnonzero(survey.missing[: self.n_numeric_])
         self.center_ = self.scale_ = None
-        missing = survey.has_nan[self.n_numeric_ :]
         self.categories_ = [
-            Category(counts, is_missing, keep_rare)
-            for counts, is_missing in zip(survey.level_counts, missing, strict=True)
+            Category(counts, has_missing, keep_rare)
+            for counts, has_missing in zip(
+                survey.level_counts, survey.missing[self.n_numeric_ :], strict=True
+            )
         ]
-        if sparse.issparse(sample.X):
+        if survey.sparse:
             if self.standardize:
                 self.scale_ = _sparse_scale(sample)
             return self
@@ -98,12 +93,16 @@ class TableEncoder:
         else:
             self.center_ = _medians(numeric)
         if self.n_bins:
-            self.bin_edges_ = tuple(
-                _bin_edges(x, numeric.sample_weight, self.n_bins)
-                for columns, block in _column_blocks(numeric)
-                for x in self._transform_numeric(block, np.float64, columns).T
-            )
+            self.bin_edges_ = self._find_bin_edges(numeric)
         return self
+
+    def _find_bin_edges(self, numeric: Dataset) -> tuple[tuple[float, ...], ...]:
+        """Return the edges of the bins of each encoded numeric column."""
+        return tuple(
+            _bin_edges(x, numeric.sample_weight, self.n_bins)
+            for columns, block in numeric.column_blocks()
+            for x in self._transform_numeric(block, np.float64, columns).T
+        )
 
     @property
     def keeps_sparse(self):
@@ -294,86 +293,11 @@ def _clip_smoothly(u):
     return u
 
 
-class Survey(NamedTuple):
-    """What one pass over a table finds.
-
-    ``has_nan`` tells which columns have missing values, ``level_counts`` how often each level
-    of the categories, the last columns, was seen, and ``sample`` is the data set to estimate
-    quantiles from.
-    """
-
-    has_nan: np.ndarray
-    level_counts: list[np.ndarray]
-    sample: Dataset
-
-
-def look_through(data, n_levels, chosen):
-    """Return the survey of a table, with the rows of the given increasing numbers as sample."""
-    n_columns = data.X.shape[1]
-    has_nan = np.zeros(n_columns, dtype=bool)
-    counts = [np.zeros(n, dtype=int) for n in n_levels]
-    if sparse.issparse(data.X):
-        # All of its columns are numbers, and none is missing.
-        return Survey(has_nan, counts, _choose(data, chosen))
-    copies = []
-    for start, block in _row_blocks(data):
-        missing = np.isnan(block)
-        has_nan |= missing.any(axis=0)
-        for i, of_levels in enumerate(counts, start=n_columns - len(counts)):
-            known = block[~missing[:, i], i].astype(int)
-            of_levels += np.bincount(known, minlength=of_levels.size)
-        if isinstance(data.X, RowBlocks):
-            first, last = np.searchsorted(chosen, [start, start + len(block)])
-            copies.append(block[chosen[first:last] - start])
-    if copies:
-        weight = None if data.sample_weight is None else data.sample_weight[chosen]
-        return Survey(has_nan, counts, Dataset(np.concatenate(copies), sample_weight=weight))
-    return Survey(has_nan, counts, _choose(data, chosen))
-
-
-def _choose(data, numbers):
-    """Return the rows of the given numbers, all different."""
-    return data if numbers.size == data.n_rows else data.choose(numbers)
-
-
-def _row_blocks(data):
-    """Yield the number of the first of some neighbouring rows, and these rows."""
-    if isinstance(data.X, RowBlocks):
-        step = data.X.block_rows
-    else:
-        step = max(1, BLOCK_ELEMENTS // max(1, data.X.shape[1]))
-    for start in range(0, data.n_rows, step):
-        yield start, data.batch(slice(start, start + step)).X
-
-
-def most_copied_rows(row_bytes):
-    """Return how many rows of so many bytes to copy at the most, to estimate quantiles from."""
-    return min(QUANTILE_ROWS, max(1, int(SAMPLE_BYTES / max(1, row_bytes))))
-
-
-def sample_rows(data, rng):
-    """Return the increasing numbers of the rows to estimate quantiles from."""
-    most = QUANTILE_ROWS
-    if isinstance(data.X, RowBlocks):
-        most = most_copied_rows(data.X.shape[1] * data.X.dtype.itemsize)
-    if data.n_rows <= most:
-        return np.arange(data.n_rows)
-    return np.sort(rng.choice(data.n_rows, most, replace=False))
-
-
-def _column_blocks(data):
-    """Yield slices of columns, and those columns of the chosen rows."""
-    step = max(1, BLOCK_ELEMENTS // data.n_rows)
-    for start in range(0, data.X.shape[1], step):
-        columns = slice(start, start + step)
-        yield columns, data._replace(X=data.X[:, columns]).batch().X
-
-
 def _center_and_scale(data):
     """Return medians and inverse spreads of the columns."""
     statistics = [
         _median_and_scale(x, data.sample_weight)
-        for _, block in _column_blocks(data)
+        for _, block in data.column_blocks()
         for x in block.T
     ]
     center, scale = np.array(statistics).reshape(-1, 2).T
@@ -383,7 +307,7 @@ def _center_and_scale(data):
 def _medians(data):
     """Return the medians of the columns."""
     medians = []
-    for _, block in _column_blocks(data):
+    for _, block in data.column_blocks():
         for x in block.T:
             known, weights = _without_nan(x, data.sample_weight)
             medians.append(_quantiles(known, 0.5, weights) if known.size else 0.0)

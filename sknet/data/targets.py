@@ -1,6 +1,12 @@
 """From the user's y to a float array with one column an output, and back."""
 
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
@@ -143,6 +149,77 @@ class ClassTarget:
         return inverse_link(raw)
 
 
+@dataclass
+class LabelCounts:
+    """How often each label occurs in the y of a table, or of a part of it.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n_labels,)
+        The sorted labels; of a multi-label y, the numbers of its columns.
+    counts : ndarray of shape (n_labels,)
+        The number of rows with each label.
+    n_rows : int
+        The number of rows, which may have several labels or none if y is multi-label.
+    n_columns : int
+        The number of columns of y, 1 if each row has exactly one label.
+    """
+
+    labels: NDArray[Any]
+    counts: NDArray[np.integer]
+    n_rows: int
+    n_columns: int
+
+    @classmethod
+    def of(cls, y: Any) -> Self:
+        """Return the counts of a y of one dimension, or of a multi-label y."""
+        if y.ndim == 1:
+            return cls(*np.unique(y, return_counts=True), n_rows=y.size, n_columns=1)
+        n_rows, n_columns = y.shape
+        counts = np.asarray(y.sum(axis=0)).ravel()
+        return cls(np.arange(n_columns), counts, n_rows, n_columns)
+
+    @property
+    def form(self) -> str:
+        """The columns and the kind of labels, in which the parts of one y agree."""
+        kind = "text" if isinstance(self.labels[0], str) else "numbers"
+        return f"{self.n_columns} column(s) of {kind}"
+
+    def merge(self, other: Self) -> None:
+        """Add the counts of further rows."""
+        both = np.concatenate([self.labels, other.labels])
+        labels, places = np.unique(both, return_inverse=True)
+        counts = np.bincount(places, np.concatenate([self.counts, other.counts]))
+        self.labels, self.counts = labels, counts.astype(int)
+        self.n_rows += other.n_rows
+
+    def labels_as_y(self) -> NDArray[Any]:
+        """Return a small y from which ``ClassTarget`` learns the same labels."""
+        if self.n_columns == 1:
+            return self.labels
+        return np.zeros((1, self.n_columns), dtype=int)
+
+    def balanced_weights(self) -> dict[Any, float] | list[dict[Any, float]]:
+        """Return ``class_weight="balanced"`` as numbers: n_rows / (n_classes * count).
+
+        For a multi-label y there is one dict for each label.
+        """
+        if self.n_columns == 1:
+            return self._balance(self.labels.tolist(), self.counts.tolist())
+        return [
+            self._balance([0, 1], [self.n_rows - count, count])
+            for count in self.counts.tolist()
+        ]
+
+    def _balance(self, labels: list[Any], counts: list[int]) -> dict[Any, float]:
+        n_classes = np.count_nonzero(counts)
+        return {
+            label: self.n_rows / (n_classes * count)
+            for label, count in zip(labels, counts, strict=True)
+            if count
+        }
+
+
 class RegressionTarget:
     """Numbers with mean zero and standard deviation one in each column.
 
@@ -177,6 +254,11 @@ class RegressionTarget:
         variance of all is the mean of the variances plus w_1 w_2 d^2 / (w_1 + w_2)^2.
         """
         self._join(*_moments(y.reshape(len(y), -1), sample_weight))
+
+    @property
+    def form(self) -> str:
+        """The columns, in which the parts of one y agree."""
+        return f"{self.n_outputs} column(s)"
 
     def merge(self, other):
         """Let the rows that another target has learned from join in the same way."""
@@ -217,6 +299,29 @@ class RegressionTarget:
     def inverse_transform(self, prediction):
         """Return predictions in y's units; their columns may be several of one output."""
         return prediction * self.scale_ + self.mean_
+
+
+KnownTarget = TypeVar("KnownTarget", LabelCounts, RegressionTarget)
+
+
+def merge_targets(targets: Sequence[tuple[str, KnownTarget]]) -> KnownTarget:
+    """Return what is known of the whole y, given the names and the targets of its parts.
+
+    Raises
+    ------
+    ValueError
+        If two parts differ in their columns, or have labels of text and of numbers.
+    """
+    (first, merged), *others = targets
+    merged = copy.copy(merged)
+    form = merged.form
+    for other, target in others:
+        if target.form != form:
+            raise ValueError(
+                f"Partitions differ: y has {form} in {first}, but {target.form} in {other}."
+            )
+        merged.merge(target)
+    return merged
 
 
 def _moments(Y, sample_weight):

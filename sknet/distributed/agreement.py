@@ -1,105 +1,153 @@
 """What the workers must agree on before they train: columns, levels, scales and labels.
 
-Each partition is described by itself; the descriptions are small. Categories, classes, missing
-columns and the moments of y are merged exactly. Quantiles are taken over a sample of rows.
-Nothing here knows of Dask.
+Each partition is described by itself; the descriptions are small. ``sknet.data`` merges the
+surveys of X and what is known of y. Quantiles are estimated from a sample of rows, which is
+read when the levels of the categories are agreed on. Nothing here knows of Dask.
 """
 
-import copy
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
-from sknet import _validation as checks
-from sknet._auto import Table, resolve
-from sknet._building import make_loss, make_network
-from sknet.data.batches import Dataset
-from sknet.data.encoding import Survey, look_through, most_copied_rows
-from sknet.data.tables import TableReader
-from sknet.data.targets import RegressionTarget
+from sknet._auto import Facts
+from sknet._base import BaseNN
+from sknet._input import Features, read_rows, read_training
+from sknet._model import ClassificationModel, Model, RegressionModel, check_scale, model_class
+from sknet._settings import Settings
+from sknet._starting import settle
+from sknet.data.batches import Batch, Dataset
+from sknet.data.survey import Survey, draw_rows, merge_surveys, most_copied_rows
+from sknet.data.targets import ClassTarget, LabelCounts, RegressionTarget, merge_targets
 
-
-@dataclass
-class Features:
-    """What a partition shows of X.
-
-    Attributes
-    ----------
-    n_features : int
-    names : list of str or None
-    sparse : bool
-    reader : TableReader or None
-        With the levels of the categories.
-    has_nan : ndarray of bool
-        Which columns have missing values: numbers first, then categories.
-    level_counts : list of ndarray
-        How often each level of each category occurs.
-    """
-
-    n_features: int
-    names: list[str] | None
-    sparse: bool
-    reader: TableReader | None
-    has_nan: np.ndarray
-    level_counts: list[np.ndarray]
+KnownTarget = LabelCounts | RegressionTarget
 
 
-@dataclass
+@dataclass(frozen=True)
 class Description:
-    """What a partition tells: its number, its rows of positive weight, its columns and its y.
-
-    ``row_bytes`` are those of a row of X, as numbers, on average; ``target`` is a
-    ``LabelCounts`` or a ``RegressionTarget``.
-    """
+    """What a partition tells: its number, the survey of its X, and what is known of its y."""
 
     number: int
-    n_rows: int
-    row_bytes: float
-    features: Features
-    target: Any
+    survey: Survey
+    target: KnownTarget
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of positive weight."""
+        return self.survey.n_rows
 
 
-@dataclass
-class LabelCounts:
-    """The labels of a partition, sorted, with their numbers of rows.
+@dataclass(frozen=True)
+class Agreement:
+    """What all partitions have in common, and how to fit them.
 
-    Of a multi-label y, with ``n_columns`` > 1, the counts are of the rows that have a label.
+    ``survey`` has no sample. ``target`` is the encoder of y.
     """
 
-    labels: np.ndarray
-    counts: np.ndarray
-    n_columns: int
+    features: Features
+    survey: Survey
+    settings: Settings
+    target: ClassTarget | RegressionTarget
 
-    def merge(self, other):
-        """Let another partition's labels join."""
-        both = np.concatenate([self.labels, other.labels])
-        labels, places = np.unique(both, return_inverse=True)
-        counts = np.bincount(places, np.concatenate([self.counts, other.counts]))
-        self.labels, self.counts = labels, counts.astype(int)
+    def start_model(self, samples: Sequence[Batch], rng: np.random.Generator) -> Model:
+        """Return a model with the encodings of all partitions, and initial parameters.
+
+        Quantiles are estimated from ``samples``, rows of all partitions; ``rng`` draws the
+        parameters.
+        """
+        survey = self.survey.with_sample(samples)
+        kind = model_class(self.features.numeric_y)
+        return kind.start(self.settings, survey, self.target, rng)
 
 
-def read(model, number, X, y, sample_weight, *, reset):
-    """Return a partition's rows of positive weight as a Dataset, or None without any.
+def describe(
+    estimator: BaseNN, number: int, X: Any, y: Any, sample_weight: Any
+) -> Description | None:
+    """Return the description of a partition, or None if it has no rows of positive weight.
 
     Raises
     ------
     ValueError
-        As ``fit`` does, with the partition's number.
+        As ``fit`` does, with the number of the partition.
     """
-    with _naming_partition(number):
-        lengths = {part.shape[0] for part in (X, y, sample_weight) if part is not None}
-        if len(lengths) > 1:
-            raise ValueError(f"X, y and sample_weight differ in their rows: {sorted(lengths)}.")
-        if not X.shape[0] or (sample_weight is not None and not np.any(sample_weight)):
+    with naming_partition(number):
+        if not has_rows(X, y, sample_weight):
             return None
-        return model._check_training_data(X, y, sample_weight, reset=reset)
+        features, data = read_training(estimator, X, y, sample_weight)
+        survey = features.survey(data, part=f"partition {number}")
+        return Description(number, survey, _describe_target(estimator, features, data))
+
+
+def _describe_target(estimator: BaseNN, features: Features, data: Dataset) -> KnownTarget:
+    if not features.numeric_y:
+        return LabelCounts.of(data.y)
+    settings = settle(estimator, Facts.of(data.X, data.n_rows, features.numeric_y))
+    return RegressionModel.measure_target(settings, data.y, data.sample_weight)
+
+
+def agree(estimator: BaseNN, descriptions: Sequence[Description]) -> Agreement:
+    """Return what all partitions have in common.
+
+    Raises
+    ------
+    ValueError
+        If partitions contradict each other, or if y does not suit the loss.
+    """
+    survey = merge_surveys([one.survey for one in descriptions])
+    known = merge_targets([(one.survey.part, one.target) for one in descriptions])
+    features = Features.of(estimator, survey)
+    settings = settle(estimator, _facts(survey, features.numeric_y))
+    return Agreement(features, survey, *_adopt_target(settings, known))
+
+
+def _facts(survey: Survey, numeric_y: bool) -> Facts:
+    return Facts(survey.n_rows, survey.n_features, survey.sparse, survey.dtype, numeric_y)
+
+
+def _adopt_target(
+    settings: Settings, known: KnownTarget
+) -> tuple[Settings, ClassTarget | RegressionTarget]:
+    """Return the settings, with balanced class weights as numbers, and the encoder of y."""
+    if isinstance(known, RegressionTarget):
+        return settings, check_scale(known, settings.loss)
+    target = ClassificationModel.learn_target(settings, known.labels_as_y(), None)
+    if isinstance(settings.class_weight, str):
+        settings = replace(settings, class_weight=known.balanced_weights())
+    return settings, target
+
+
+def read_partition(
+    features: Features, number: int, X: Any, y: Any, sample_weight: Any
+) -> Dataset:
+    """Return a partition's rows of positive weight, given the features of all partitions.
+
+    Raises
+    ------
+    ValueError
+        As ``fit`` does, with the number of the partition.
+    """
+    with naming_partition(number):
+        return read_rows(features, X, y, sample_weight)
+
+
+def has_rows(X: Any, y: Any, sample_weight: Any) -> bool:
+    """Return whether a partition has rows of positive weight.
+
+    Raises
+    ------
+    ValueError
+        If X, y and the weights differ in their numbers of rows.
+    """
+    lengths = {part.shape[0] for part in (X, y, sample_weight) if part is not None}
+    if len(lengths) > 1:
+        raise ValueError(f"X, y and sample_weight differ in their rows: {sorted(lengths)}.")
+    return bool(X.shape[0]) and (sample_weight is None or bool(np.any(sample_weight)))
 
 
 @contextmanager
-def _naming_partition(number):
+def naming_partition(number: int) -> Iterator[None]:
     """Let errors tell in which partition they are."""
     try:
         yield
@@ -107,227 +155,18 @@ def _naming_partition(number):
         raise ValueError(f"Partition {number}: {error}") from error
 
 
-def describe(model, number, X, y, sample_weight):
-    """Return the description of a partition, or None if it has no rows."""
-    model = copy.copy(model)
-    data = read(model, number, X, y, sample_weight, reset=True)
-    if data is None:
-        return None
-    row_bytes = _n_bytes(data.X) / data.X.shape[0]
-    with _naming_partition(number):
-        target = _target(model, data)
-    return Description(number, data.n_rows, row_bytes, _features(model, data), target)
-
-
-def _n_bytes(X):
-    return X.data.nbytes + X.indices.nbytes if sparse.issparse(X) else X.nbytes
-
-
-def _features(model, data):
-    reader = model._reader
-    n_levels = [] if reader is None else reader.n_levels_
-    survey = look_through(data, n_levels, chosen=np.array([], dtype=int))
-    names = getattr(model, "feature_names_in_", None)
-    return Features(
-        model.n_features_in_,
-        None if names is None else names.tolist(),
-        sparse.issparse(data.X),
-        reader,
-        survey.has_nan,
-        survey.level_counts,
-    )
-
-
-def _target(model, data):
-    y = data.y
-    if model._numeric_y:
-        loss = make_loss(model)
-        checks.check_domain(loss, y, "y")
-        target = RegressionTarget(model.standardize, shift=loss.shifts_y)
-        return target.fit(y, data.sample_weight)
-    if y.ndim == 1:
-        return LabelCounts(*np.unique(y, return_counts=True), n_columns=1)
-    n_labels = y.shape[1]
-    return LabelCounts(np.arange(n_labels), np.asarray(y.sum(axis=0)).ravel(), n_labels)
-
-
-def agree(model, descriptions):
-    """Give a model the columns, the levels and the target that all partitions share.
-
-    Raises
-    ------
-    ValueError
-        If partitions contradict each other.
-    """
-    first = descriptions[0]
-    for other in descriptions[1:]:
-        _check_same_features(first, other)
-        _check_same_target(first, other)
-    _agree_on_features(model, [one.features for one in descriptions])
-    _agree_on_target(model, descriptions)
-    model._loss = model._make_loss()
-
-
-def _agree_on_features(model, features):
-    first, *others = features
-    model.n_features_in_ = first.n_features
-    if first.names is not None:
-        model.feature_names_in_ = np.array(first.names, dtype=object)
-    model._reader = copy.deepcopy(first.reader)
-    if model._reader is not None:
-        model._reader.merge([one.reader for one in others])
-
-
-def _agree_on_target(model, descriptions):
-    first, *others = descriptions
-    target = copy.deepcopy(first.target)
-    for other in others:
-        target.merge(other.target)
-    if model._numeric_y:
-        model._check_scale(target)
-        model._target = target
-    else:
-        model._target = model._make_target(Dataset(None, _some_labels(target)))
-        if isinstance(model.class_weight, str):
-            model.class_weight = _balanced(target, sum(one.n_rows for one in descriptions))
-
-
-def _check_same_features(first, other):
-    """Raise if two partitions are not of one table."""
-    ours, theirs = first.features, other.features
-    columns = [one.names or one.n_features for one in (ours, theirs)]
-    if columns[0] != columns[1]:
-        raise _difference(first, other, "the columns {}", *columns)
-    if ours.sparse != theirs.sparse:
-        kinds = ["sparse" if one.sparse else "dense" for one in (ours, theirs)]
-        raise _difference(first, other, "{} rows", *kinds)
-    categories = [_categories(one) for one in (ours, theirs)]
-    if categories[0] != categories[1]:
-        either = sorted({*categories[0], *categories[1]}, key=str)
-        raise _difference(
-            first,
-            other,
-            "the categories {}",
-            *categories,
-            remedy="A column without a value in a partition looks like numbers; name the "
-            f"categories: categorical_features={either}.",
-        )
-
-
-def _categories(features):
-    """Return the names of the columns that are categories, or else their positions."""
-    positions = [] if features.reader is None else features.reader.categorical_.tolist()
-    return [features.names[i] for i in positions] if features.names else positions
-
-
-def _difference(first, other, what, expected, found, remedy=""):
-    """Return the error that tells of a difference between partitions."""
-    return ValueError(
-        f"Partitions differ: partition {first.number} has {what.format(expected)}, but "
-        f"partition {other.number} has {what.format(found)}. All partitions must be parts of "
-        f"one table. {remedy}".rstrip()
-    )
-
-
-def _check_same_target(first, other):
-    """Raise if y has another form in two partitions."""
-    targets = first.target, other.target
-    if isinstance(targets[0], RegressionTarget):
-        forms = [f"{one.n_outputs} column(s)" for one in targets]
-    else:
-        kinds = ["text" if isinstance(one.labels[0], str) else "numbers" for one in targets]
-        forms = [
-            f"{one.n_columns} column(s) of {kind}"
-            for one, kind in zip(targets, kinds, strict=True)
-        ]
-    if forms[0] != forms[1]:
-        raise ValueError(
-            f"Partitions differ: y has {forms[0]} in partition {first.number}, but {forms[1]} "
-            f"in partition {other.number}."
-        )
-
-
-def _some_labels(target):
-    """Return a y from which a classifier learns the same labels as from all rows."""
-    if target.n_columns == 1:
-        return target.labels
-    return np.zeros((1, target.n_columns), dtype=int)
-
-
-def _balanced(target, n_rows):
-    """Return the weights that "balanced" stands for: n_rows / (n_classes * count)."""
-
-    def weights(labels, counts):
-        return {
-            label: n_rows / (np.count_nonzero(counts) * count)
-            for label, count in zip(labels, counts, strict=True)
-            if count
-        }
-
-    if target.n_columns == 1:
-        return weights(target.labels.tolist(), target.counts.tolist())
-    return [weights([0, 1], [n_rows - count, count]) for count in target.counts.tolist()]
-
-
-def sample(model, number, n_wanted, seed, X, y, sample_weight):
+def sample(
+    features: Features, number: int, n_wanted: int, seed: int, X: Any, y: Any, sample_weight: Any
+) -> Batch:
     """Return up to ``n_wanted`` rows of a partition, without y, as arrays of numbers."""
-    data = read(model, number, X, y, sample_weight, reset=False)
-    if data.n_rows > n_wanted:
-        rng = np.random.default_rng((seed, number))
-        data = data.choose(np.sort(rng.choice(data.n_rows, n_wanted, replace=False)))
-    return data.batch()._replace(y=None)
+    data = read_partition(features, number, X, y, sample_weight)
+    chosen = draw_rows(data.n_rows, n_wanted, np.random.default_rng((seed, number)))
+    return data.choose(chosen).batch()._replace(y=None)
 
 
-def shares_of_sample(descriptions):
+def shares_of_sample(descriptions: Sequence[Description], survey: Survey) -> list[int]:
     """Return how many rows each partition gives, so that all fit the memory of the client."""
-    n_rows = [one.n_rows for one in descriptions]
-    row_bytes = np.average([one.row_bytes for one in descriptions], weights=n_rows)
-    n_total, most = sum(n_rows), most_copied_rows(row_bytes)
-    if n_total <= most:
-        return n_rows
-    return [max(1, most * n // n_total) for n in n_rows]
-
-
-def build(model, descriptions, samples, rng):
-    """Give a model that agrees with all partitions its encoder, network and parameters.
-
-    Parameters
-    ----------
-    model : NNClassifier or NNRegressor
-        As ``agree`` left it.
-    descriptions : list of Description
-    samples : list of Batch
-        Rows to take quantiles of.
-    rng : numpy Generator
-        Draws the parameters.
-    """
-    n_rows = sum(one.n_rows for one in descriptions)
-    survey = _survey(model, [one.features for one in descriptions], samples)
-    X = survey.sample.X
-    model.auto_params_ = resolve(model, Table(n_rows, X))
-    model._table = model._new_table(X, n_rows).fit_survey(survey)
-    model._network = make_network(model._settings, model._table, model._n_raw)
-    model._params = model._network.init(rng).astype(model._settings.dtype)
-
-
-def _survey(model, features, samples):
-    """Return what one pass over all partitions would have found."""
-    X = [one.X for one in samples]
-    X = sparse.vstack(X).tocsr() if features[0].sparse else np.vstack(X)
-    weights = None
-    if samples[0].sample_weight is not None:
-        weights = np.concatenate([one.sample_weight for one in samples])
-    has_nan = np.any([one.has_nan for one in features], axis=0)
-    return Survey(has_nan, _level_counts(model, features), Dataset(X, sample_weight=weights))
-
-
-def _level_counts(model, features):
-    """Return the sums of the partitions' level counts, by the levels of all."""
-    if model._reader is None:
-        return []
-    sums = [np.zeros(n_levels, dtype=int) for n_levels in model._reader.n_levels_]
-    for one in features:
-        for i, counts in enumerate(one.level_counts):
-            places = np.searchsorted(model._reader.levels_[i], one.reader.levels_[i])
-            sums[i][places] += counts
-    return sums
+    most = most_copied_rows(survey.row_bytes)
+    if survey.n_rows <= most:
+        return [one.n_rows for one in descriptions]
+    return [max(1, most * one.n_rows // survey.n_rows) for one in descriptions]

@@ -7,20 +7,29 @@ worker.
 import copy
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dask
 import numpy as np
 from distributed import wait
 
 from sknet._auto import SMALLEST_BATCH
-from sknet._building import make_optimizer_and_penalty, make_stopping, make_update_rule
-from sknet._fitting import Run
+from sknet._base import BaseNN
+from sknet._fitting import Problem, Run
+from sknet._input import Features
+from sknet._model import Model
 from sknet._monitoring import EpochPrinter
-from sknet.distributed import agreement
-from sknet.distributed.rounds import Point, Round
+from sknet.distributed.agreement import agree, describe, sample, shares_of_sample
+from sknet.distributed.partitions import Partitions
+from sknet.distributed.rounds import OuterStep, Point, Round
 from sknet.distributed.shards import make_shard, most_shards, share_out, train_alone
-from sknet.nn.training import TrainingState, train_epochs, update_average, visible_params
+from sknet.nn.training import (
+    TrainingResult,
+    TrainingState,
+    train_epochs,
+    update_average,
+    visible_params,
+)
 
 #: Rounds that are submitted before the first of them has ended.
 ROUNDS_IN_FLIGHT = 2
@@ -32,7 +41,7 @@ LONGEST_CHAIN = 100
 class Cluster:
     """Tasks on a Dask cluster, with one worker as the home of each shard.
 
-    A home is a wish: if its worker is gone, others take over.
+    A home is a preference: Dask runs the tasks of a shard elsewhere if its worker is gone.
     """
 
     def __init__(self, client, n_shards=None):
@@ -84,54 +93,65 @@ def _itself(value):
     return value
 
 
-def fit_on_cluster(cluster, model, partitions, outer, local_steps):
+@dataclass(frozen=True)
+class ClusterFit:
+    """The outcome of a fit on a cluster: the trained model, and how training went.
+
+    ``n_rows`` counts the training rows of all partitions, validation rows included.
+    """
+
+    model: Model
+    features: Features
+    result: TrainingResult
+    n_rows: int
+    n_shards: int
+
+
+def fit_on_cluster(
+    cluster: Cluster,
+    estimator: BaseNN,
+    partitions: Partitions,
+    outer: OuterStep,
+    local_steps: int,
+) -> ClusterFit:
     """Train a model on the partitions of Dask collections.
 
     Parameters
     ----------
     cluster : Cluster
-    model : NNClassifier or NNRegressor
-        Not fitted, with checked parameters; becomes fitted.
+    estimator : NNClassifier or NNRegressor
+        With checked parameters, which say how to fit; it is left as it is.
     partitions : Partitions
     outer : OuterStep
     local_steps : int
-        Mini-batches that a shard takes at the most before it is heard.
-
-    Returns
-    -------
-    TrainingResult and the number of shards
+        The largest number of mini-batches of a shard in a round.
     """
     held = _hold(cluster, partitions)
-    descriptions = _describe(cluster, model, held)
-    run, seed = _prepare(cluster, model, held, descriptions)
-    groups = _groups(cluster, model, descriptions, local_steps)
-    parts = [[(one.number, *held[one.number]) for one in group] for group in groups]
-    if len(parts) == 1:
-        shared = cluster.send(model)
-        (result,) = cluster.gather([cluster.submit(train_alone, shared, run, parts[0])])
-    else:
-        _share_batch(model, len(parts))
-        shards = _make_shards(cluster, model, parts, seed)
-        plan = _make_plan(cluster, model._settings, shards, local_steps)
-        result = _train(cluster, model, shards, outer, plan)
-    model._params = result.params
-    model._set_record(result.history, sum(one.n_rows for one in descriptions))
-    return result, len(parts)
-
-
-def _prepare(cluster, model, held, descriptions):
-    """Let the partitions agree; return a run that has not begun, and the seed of the shards.
-
-    The model gets its encoders, its network and its initial parameters.
-    """
-    agreement.agree(model, descriptions)
+    descriptions = _describe(cluster, estimator, held)
+    agreed = agree(estimator, descriptions)
     # Drawn after the checks, so that an error leaves a given RandomState as it was.
-    run = Run.start(model.random_state)
+    run = Run.start(estimator.random_state)
     # From a copy, so that a single shard finds the run as a local fit does.
     seed = int(copy.deepcopy(run.streams["shuffle"]).integers(2**31))
-    samples = _sample(cluster, model, held, descriptions, seed)
-    agreement.build(model, descriptions, samples, run.streams["init"])
-    return run, seed
+    samples = _sample(cluster, agreed, held, descriptions, seed)
+    model = agreed.start_model(samples, run.streams["init"])
+    groups = _groups(cluster, model.settings, descriptions, local_steps)
+    parts = [[(one.number, *held[one.number]) for one in group] for group in groups]
+    if len(parts) == 1:
+        shared = cluster.send((model, agreed.features))
+        (result,) = cluster.gather([cluster.submit(_train_alone, shared, run, parts[0])])
+    else:
+        model = _share_batch(model, len(parts))
+        shards = _make_shards(cluster, model, agreed.features, parts, seed)
+        plan = _make_plan(cluster, model.settings, shards, local_steps)
+        result = _train(cluster, model, shards, outer, plan)
+    return ClusterFit(
+        model.with_params(result.params),
+        agreed.features,
+        result,
+        sum(one.n_rows for one in descriptions),
+        len(parts),
+    )
 
 
 def _hold(cluster, partitions):
@@ -145,32 +165,32 @@ def _hold(cluster, partitions):
     return [part for group in held for part in group]
 
 
-def _describe(cluster, model, held):
+def _describe(cluster, estimator, held):
     """Return the descriptions of the partitions with rows."""
-    futures = [cluster.submit(agreement.describe, model, i, *p) for i, p in enumerate(held)]
+    futures = [cluster.submit(describe, estimator, i, *part) for i, part in enumerate(held)]
     descriptions = [one for one in cluster.gather(futures) if one is not None]
     if not descriptions:
         raise ValueError("X has no rows of positive weight in any of its partitions.")
     return descriptions
 
 
-def _sample(cluster, model, held, descriptions, seed):
-    """Return rows of all partitions to take quantiles of."""
-    shared = cluster.send(model)
-    shares = agreement.shares_of_sample(descriptions)
+def _sample(cluster, agreed, held, descriptions, seed):
+    """Return rows of all partitions from which quantiles are estimated."""
+    features = cluster.send(agreed.features)
+    shares = shares_of_sample(descriptions, agreed.survey)
     futures = [
-        cluster.submit(agreement.sample, shared, one.number, n_wanted, seed, *held[one.number])
+        cluster.submit(sample, features, one.number, n_wanted, seed, *held[one.number])
         for one, n_wanted in zip(descriptions, shares, strict=True)
     ]
     return cluster.gather(futures)
 
 
-def _groups(cluster, model, descriptions, local_steps):
+def _groups(cluster, settings, descriptions, local_steps):
     """Return the descriptions of each shard's partitions."""
     n_rows = [one.n_rows for one in descriptions]
     n_shards = cluster.n_shards
     if n_shards is None:
-        most = most_shards(model._settings, sum(n_rows), local_steps)
+        most = most_shards(settings, sum(n_rows), local_steps)
         n_shards = min(cluster.n_workers, most)
     groups = share_out(n_rows, min(n_shards, len(n_rows)))
     return [[descriptions[i] for i in group] for group in groups]
@@ -178,16 +198,19 @@ def _groups(cluster, model, descriptions, local_steps):
 
 def _share_batch(model, n_shards):
     """Let the shards share a mini-batch that is "auto", so that none makes fewer steps."""
-    if "batch_size" in model.auto_params_:
-        share = model.auto_params_["batch_size"] // n_shards
-        model.auto_params_["batch_size"] = max(SMALLEST_BATCH, share)
+    settings = model.settings
+    if "batch_size" not in settings.auto:
+        return model
+    share = max(SMALLEST_BATCH, settings.batch_size // n_shards)
+    auto = {**settings.auto, "batch_size": share}
+    return replace(model, settings=replace(settings, batch_size=share, auto=auto))
 
 
-def _make_shards(cluster, model, parts, seed):
+def _make_shards(cluster, model, features, parts, seed):
     """Return the futures of the shards."""
-    shared = cluster.send(model)
+    shared = cluster.send((model, features))
     return [
-        cluster.submit(make_shard, shared, number, seed, group, shard_number=number)
+        cluster.submit(_make_shard, shared, number, seed, group, shard_number=number)
         for number, group in enumerate(parts)
     ]
 
@@ -238,16 +261,15 @@ def _facts(shard):
 
 def _train(cluster, model, shards, outer, plan):
     """Return the result of the training."""
-    settings = model._settings
-    optimizer, _ = make_optimizer_and_penalty(settings)
-    rule = make_update_rule(settings, optimizer)
-    state = TrainingState.start(optimizer, model._params, rng=None)
-    epoch = ClusterEpoch(cluster, shards, outer, plan, model._params, rule, state)
+    settings, problem = model.settings, Problem.of(model)
+    params = model.params.copy()
+    state = TrainingState.start(problem.rule.optimizer, params, rng=None)
+    epoch = ClusterEpoch(cluster, shards, outer, plan, params, problem.rule, state)
     return train_epochs(
         epoch,
-        make_stopping(settings),
+        problem.stopping,
         evaluate=epoch.evaluate if settings.early_stopping else None,
-        report=EpochPrinter(model.verbose) if model.verbose else None,
+        report=EpochPrinter(settings.verbose) if settings.verbose else None,
     )
 
 
@@ -340,6 +362,14 @@ class ClusterEpoch:
         decay = self.rule.average_decay(self.state.n_updates) ** n_steps
         (point,) = self._cluster.gather([self._point])
         update_average(self.state.average, point.params, decay)
+
+
+def _train_alone(shared, run, partitions):
+    return train_alone(*shared, run, partitions)
+
+
+def _make_shard(shared, number, seed, partitions):
+    return make_shard(*shared, number, seed, partitions)
 
 
 def _train_locally(shard, outer, point, previous, round_):

@@ -10,12 +10,15 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
-from sknet import _validation as checks
+from sknet._base import fitted, fitted_attributes
+from sknet._parameters import FRACTION, POSITIVE, POSITIVE_INT
+from sknet._sklearn import fit_context
 from sknet.classifier import NNClassifier
 from sknet.distributed.cluster import Cluster, fit_on_cluster
 from sknet.distributed.partitions import compute_arrays, partitions, predict_lazily
 from sknet.distributed.rounds import OuterStep
-from sknet.regressor import NNRegressor
+from sknet.nn.solvers import is_stochastic
+from sknet.regressor import NNRegressor, score_predictions
 
 #: Outer momentum where shards make fewer steps than one machine would.
 MAKES_UP_FOR_STEPS = 0.8
@@ -70,10 +73,10 @@ class DaskNN(BaseEstimator):
     _local_class: type
 
     _parameter_constraints = {
-        "local_steps": [checks.POSITIVE_INT],
-        "outer_learning_rate": [checks.POSITIVE],
-        "outer_momentum": [checks.FRACTION, None],
-        "n_shards": [checks.POSITIVE_INT, None],
+        "local_steps": [POSITIVE_INT],
+        "outer_learning_rate": [POSITIVE],
+        "outer_momentum": [FRACTION, None],
+        "n_shards": [POSITIVE_INT, None],
         "client": [Client, None],
     }
 
@@ -88,7 +91,7 @@ class DaskNN(BaseEstimator):
         lines = inspect.cleandoc(cls.__doc__).splitlines()
         cls.__doc__ = "\n".join(sections.get(line.strip(), line) for line in lines)
 
-    @checks.fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Fit the network to Dask collections, on the workers that the client knows.
 
@@ -115,18 +118,18 @@ class DaskNN(BaseEstimator):
             invalid, or partitions contradict each other, before any training; or if training
             diverges before an epoch ended well.
         """
-        model = self._make_local()
-        _check_supported(model)
+        local = self._make_local()
+        _check_supported(local)
         _check_not_in_a_task()
-        model._validate_params()
+        local._validate_params()
         parts = partitions(X, y, sample_weight)
         cluster = Cluster(self._get_client(), self.n_shards)
         outer = OuterStep(float(self.outer_learning_rate), self._momentum())
-        result, n_shards = fit_on_cluster(cluster, model, parts, outer, self.local_steps)
-        # What the fit has resolved for its own use goes back to what the user gave.
-        self._fitted = model.set_params(**self._make_local().get_params(deep=False))
-        self.n_shards_ = n_shards
-        model._warn_of(result)
+        done = fit_on_cluster(cluster, local, parts, outer, self.local_steps)
+        n_seen = done.n_rows * len(done.result.history["loss"])
+        attributes = fitted_attributes(done.features, done.model, done.result.history, n_seen)
+        self._fitted, self.n_shards_ = local, done.n_shards
+        local._finish(attributes, done.result)
         return self
 
     def to_local(self):
@@ -237,7 +240,7 @@ def _check_not_in_a_task():
     )
 
 
-def _check_supported(model):
+def _check_supported(local):
     """Raise for parameters that have no meaning on a cluster.
 
     Raises
@@ -245,16 +248,16 @@ def _check_supported(model):
     ValueError
         With their names and the remedy.
     """
-    if model.solver == "lbfgs":
+    if not is_stochastic(local.solver):
         raise ValueError(
-            "solver='lbfgs' needs all rows at once, which no worker has. Use a stochastic "
-            "solver such as 'adam'."
+            f"solver={local.solver!r} needs all rows at once, which no worker has. Use a "
+            "stochastic solver such as 'adam'."
         )
-    if model.warm_start:
+    if local.warm_start:
         raise ValueError("warm_start=True is not possible on a cluster. Fit anew.")
-    if not (isinstance(model.scoring, str) and model.scoring == "loss"):
+    if not (isinstance(local.scoring, str) and local.scoring == "loss"):
         raise ValueError(
-            f"scoring={model.scoring!r} needs all validation rows in one place. On a cluster "
+            f"scoring={local.scoring!r} needs all validation rows in one place. On a cluster "
             "early stopping watches scoring='loss'."
         )
 
@@ -312,7 +315,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
             Labels, not yet computed; for a frame with its index.
         """
         check_is_fitted(self)
-        columns = self._columns if self._fitted._target.kind == "multilabel" else None
+        columns = self._columns if self._kind == "multilabel" else None
         return self._predict("predict", X, columns, self._label_dtype)
 
     def predict_proba(self, X):
@@ -345,7 +348,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
             As the local estimator returns them, not yet computed.
         """
         check_is_fitted(self)
-        columns = None if self._fitted._target.kind == "binary" else self._columns
+        columns = None if self._kind == "binary" else self._columns
         return self._predict("decision_function", X, columns, np.float64)
 
     def score(self, X, y, sample_weight=None):
@@ -374,7 +377,12 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
 
     @property
     def _label_dtype(self):
-        return int if self._fitted._target.kind == "multilabel" else self.classes_.dtype
+        return int if self._kind == "multilabel" else self.classes_.dtype
+
+    @property
+    def _kind(self):
+        _, model = fitted(self._fitted)
+        return model.target.kind
 
 
 class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
@@ -448,12 +456,14 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
             1 at best; 0 for the best constant.
         """
         prediction, y, sample_weight = compute_arrays(self.predict(X), y, sample_weight)
-        return self._fitted._score_of(prediction, y, sample_weight)
+        _, model = fitted(self._fitted)
+        return score_predictions(model, prediction, y, sample_weight)
 
     @property
     def _columns(self):
         """The names of the predictions' columns, or None if there is one."""
-        if self._fitted._predicts_quantiles:
-            return list(self._fitted._loss.quantile)
+        _, model = fitted(self._fitted)
+        if model.predicts_quantiles:
+            return list(model.loss.quantile)
         n_outputs = self._fitted.n_outputs_
         return list(range(n_outputs)) if n_outputs > 1 else None

@@ -5,21 +5,27 @@ Nothing here knows of Dask.
 
 import copy
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from sknet._batching import mini_batches, validation_blocks
-from sknet._building import make_optimizer_and_penalty, make_update_rule
-from sknet._fitting import fit_batches, split_off_validation
-from sknet.data.batches import Dataset
+from sknet._fitting import HeldOut, Problem, Run, fit_batches, split_off_validation
+from sknet._input import Features
+from sknet._model import Model
+from sknet._settings import Settings
+from sknet.data.batches import Dataset, join
 from sknet.data.splitting import split_rows
-from sknet.distributed.agreement import read
+from sknet.distributed.agreement import read_partition
 from sknet.distributed.rounds import Shard
-from sknet.nn.objective import Objective
+from sknet.nn.training import TrainingResult
+
+#: A partition: its number, X, y and sample_weight.
+Partition = tuple[int, Any, Any, Any]
 
 
-def share_out(sizes, n_shards):
+def share_out(sizes: Sequence[int], n_shards: int) -> list[list[int]]:
     """Return for each shard the positions of its partitions.
 
     They are neighbours, each shard has at least one, and its rows come as near to an equal
@@ -35,7 +41,7 @@ def share_out(sizes, n_shards):
     return [list(part) for part in np.split(np.arange(len(sizes)), cuts)]
 
 
-def most_shards(settings, n_rows, local_steps):
+def most_shards(settings: Settings, n_rows: int, local_steps: int) -> int:
     """Return how many shards can take ``local_steps`` full mini-batches an epoch, at least 1.
 
     In shorter rounds the inner optimizer, which begins anew in each, learns too little.
@@ -45,85 +51,88 @@ def most_shards(settings, n_rows, local_steps):
     return max(1, int(n_batches / local_steps))
 
 
-def make_shard(model, number, seed, partitions):
+def make_shard(
+    model: Model,
+    features: Features,
+    number: int,
+    seed: int,
+    partitions: Sequence[Partition],
+) -> Shard:
     """Return a shard of the given partitions.
 
     Parameters
     ----------
-    model : NNClassifier or NNRegressor
-        With encoders, network and a value for each parameter that is "auto".
+    model : Model
+        The model that all shards train.
+    features : Features
+        The columns of all partitions.
     number : int
-        That of the shard.
+        The number of the shard.
     seed : int
-        That of the fit.
-    partitions : list of (number, X, y, sample_weight)
+        The seed of the fit.
+    partitions : sequence of (number, X, y, sample_weight)
     """
-    data = _read_all(model, partitions)
-    data, held_out = _hold_out(model, data, (seed, number))
-    optimizer, penalty = make_optimizer_and_penalty(model._settings)
+    data, held_out = _hold_out(
+        model, _read_all(model, features, partitions), (seed, number)
+    )
+    problem = Problem.of(model)
     no_streams = {"shuffle": None, "augmentation": None}
     return Shard(
-        Objective(model._network, model._loss, penalty),
-        make_update_rule(model._settings, optimizer),
+        problem.objective,
+        problem.rule,
         mini_batches(model, data, no_streams, encoded_bytes=math.inf),
         held_out and validation_blocks(model, held_out, encoded_bytes=math.inf),
-        shuffle=model.shuffle,
+        shuffle=model.settings.shuffle,
         seed=(seed, number),
         weight=_sum_of_weights(data),
         validation_weight=_sum_of_weights(held_out) if held_out else 0.0,
     )
 
 
-def train_alone(model, run, partitions):
+def train_alone(
+    model: Model, features: Features, run: Run, partitions: Sequence[Partition]
+) -> TrainingResult:
     """Return the result of training on all partitions in one place, as a local fit does.
 
     Parameters
     ----------
-    model : NNClassifier or NNRegressor
-        As for ``make_shard``.
+    model : Model
+    features : Features
+        The columns of all partitions.
     run : Run
         One that has not begun.
-    partitions : list of (number, X, y, sample_weight)
+    partitions : sequence of (number, X, y, sample_weight)
     """
-    # If this is made again, it must find both as they were.
-    model, run = copy.deepcopy((model, run))
-    data, held_out = split_off_validation(model, _read_all(model, partitions), run)
+    # If Dask makes this again, it must find the run as it was.
+    run = copy.deepcopy(run)
+    rows = _read_all(model, features, partitions)
+    data, held_out = split_off_validation(model, rows, run.split_seed)
     batches = mini_batches(model, data, run.streams, encoded_bytes=math.inf)
-    return fit_batches(model, batches, (held_out, None), run)
+    held = held_out and HeldOut(held_out)
+    return fit_batches(model, batches, held, run)
 
 
-def _read_all(model, partitions):
-    """Return the rows of all partitions, with the weights that they shall have."""
-    data = _stack([read(model, *part, reset=False) for part in partitions])
-    return model._weighted(data, data)
+def _read_all(model: Model, features: Features, partitions: Sequence[Partition]) -> Dataset:
+    """Return the rows of all partitions, with their weights."""
+    parts = [read_partition(features, *part) for part in partitions]
+    data = Dataset(*join([part.batch() for part in parts]))
+    return model.weighted(data, data.y)
 
 
-def _stack(parts):
-    """Return one Dataset of all rows."""
-    batches = [part.batch() for part in parts]
-    weights = [batch.sample_weight for batch in batches]
-    stack_X = sparse.vstack if sparse.issparse(batches[0].X) else np.vstack
-    stack_y = sparse.vstack if sparse.issparse(batches[0].y) else np.concatenate
-    X = stack_X([batch.X for batch in batches])
-    return Dataset(
-        X.tocsr() if sparse.issparse(X) else X,
-        stack_y([batch.y for batch in batches]),
-        None if weights[0] is None else np.concatenate(weights),
-    )
-
-
-def _hold_out(model, data, seed):
-    """Return the rows to train on, and those to validate with or None."""
-    settings = model._settings
+def _hold_out(
+    model: Model, data: Dataset, seed: tuple[int, int]
+) -> tuple[Dataset, Dataset | None]:
+    """Return the rows to train on, and the rows to validate with or None."""
+    settings = model.settings
     fraction = settings.validation_fraction
-    # What is too few rows in one shard may be enough in all together.
+    # A share of too few rows in one shard may be enough in all shards together.
     if not settings.early_stopping or data.n_rows * fraction < 1 or data.n_rows < 3:
         return data, None
     state = int(np.random.default_rng(seed).integers(2**31))
-    parts = split_rows(data.n_rows, fraction, model._strata(data.y), state)
-    return tuple(data.choose(rows) for rows in parts)
+    training, held_out = split_rows(data.n_rows, fraction, model.strata(data.y), state)
+    return data.choose(training), data.choose(held_out)
 
 
-def _sum_of_weights(data):
+def _sum_of_weights(data: Dataset) -> float:
     weight = data.sample_weight
     return float(data.n_rows if weight is None else weight.sum())

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sknet._validation import take_rows
+from sknet._input import take_rows
 from sknet.data.counts import check_count
 from sknet.data.tables import is_frame
 from sknet.inspection.attributions import integrated_gradients

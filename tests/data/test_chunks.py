@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from sknet.data.batches import Batch
-from sknet.data.chunks import ChunkBatches, KeyedSample, as_chunk, join, n_rows, shuffled, take
+from sknet.data.batches import Batch, join, n_rows, take
+from sknet.data.chunks import ChunkBatches, KeyedSample, as_chunk, shuffled
 from sknet.streaming import shuffle_chunks
 
 KINDS = {

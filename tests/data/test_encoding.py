@@ -3,14 +3,19 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from sknet.data import encoding
+from sknet.data import survey as surveys
+from sknet.data.batches import Dataset
 from sknet.data.encoding import TableEncoder
+from sknet.data.survey import survey_rows
+from sknet.data.tables import TableReader
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
 def fit(X, sample_weight=None, standardize=True, seed=0):
-    return TableEncoder(standardize).fit(X, sample_weight, np.random.default_rng(seed))
+    data = Dataset(X, sample_weight=sample_weight)
+    survey = survey_rows(data, rng=np.random.default_rng(seed))
+    return TableEncoder(standardize).fit_survey(survey)
 
 
 def plain_quantile(x, q):
@@ -205,9 +210,9 @@ def test_quantiles_of_large_tables_come_from_some_rows(as_sparse, monkeypatch):
     X, weight = rng.gamma(2, size=(5000, 2)), rng.uniform(0.5, 2, 5000)
     X = sparse.csr_matrix(X * (rng.random(X.shape) < 0.5)) if as_sparse else X
     whole = fit(X, weight)
-    monkeypatch.setattr(encoding, "QUANTILE_ROWS", 5000)
+    monkeypatch.setattr(surveys, "QUANTILE_ROWS", 5000)
     assert_array_equal(fit(X, weight).scale_, whole.scale_)
-    monkeypatch.setattr(encoding, "QUANTILE_ROWS", 2000)
+    monkeypatch.setattr(surveys, "QUANTILE_ROWS", 2000)
     for some in (fit(X, weight), fit(X)):
         assert (some.scale_ != whole.scale_).all()
         assert_allclose(some.scale_, whole.scale_, rtol=0.1)
@@ -379,7 +384,8 @@ def test_sources_and_typical_row():
     numbers[3, 1] = np.nan
     few, many = rng.integers(0, 3, 90), np.arange(90) % 20
     X = np.column_stack([numbers, few, many])
-    encoder = TableEncoder(True, [3, 20]).fit(X, None, rng)
+    reader = TableReader([2, 3]).fit(X, None)
+    encoder = TableEncoder(True).fit_survey(survey_rows(Dataset(X), reader, rng=rng))
     # Two numbers, an indicator, three levels with a column each, and a level number.
     assert_array_equal(encoder.sources_, [0, 1, 1, 2, 2, 2, 3])
     row = encoder.typical_row()

@@ -5,15 +5,24 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+from sknet.data.batches import Dataset
 from sknet.data.encoding import MOST_ONE_HOT_LEVELS, TableEncoder
+from sknet.data.survey import survey_rows
 
 NAN = np.nan
 
 
+class Levels:
+    """Stands for a reader of the last columns, which are level numbers already."""
+
+    def __init__(self, n_levels):
+        self.n_levels_ = list(n_levels)
+
+
 def fit(X, n_levels=(), *, standardize=False, weight=None, n_bins=0, keep_rare=False):
-    encoder = TableEncoder(standardize, n_levels, n_bins)
-    rng = np.random.default_rng(0)
-    return encoder.fit(np.asarray(X, dtype=float), weight, rng, keep_rare=keep_rare)
+    data = Dataset(np.asarray(X, dtype=float), sample_weight=weight)
+    survey = survey_rows(data, Levels(n_levels), rng=np.random.default_rng(0))
+    return TableEncoder(standardize, n_bins).fit_survey(survey, keep_rare=keep_rare)
 
 
 def encode(encoder, X):

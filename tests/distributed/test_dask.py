@@ -22,7 +22,7 @@ from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.metrics import log_loss
 
 from sknet import NNClassifier, NNRegressor
-from sknet.data import encoding
+from sknet.data import survey
 from sknet.distributed import DaskNNClassifier, DaskNNRegressor, agreement
 from sknet.distributed import cluster as running
 from sknet.distributed.partitions import partitions
@@ -350,13 +350,13 @@ def test_the_scale_of_y_is_that_of_all_rows(client, table, loss):
 def test_quantiles_come_from_a_bounded_sample(client, monkeypatch, limit):
     rng = np.random.default_rng(0)
     X = np.sort(rng.normal(size=(40_000, 1)), axis=0)
-    monkeypatch.setattr(encoding, *limit)
+    monkeypatch.setattr(survey, *limit)
     sizes = []
     build = agreement.build
 
-    def build_and_count(model, descriptions, samples, rng):
+    def build_and_count(model, found, samples, rng):
         sizes.extend(sample.X.shape[0] for sample in samples)
-        build(model, descriptions, samples, rng)
+        build(model, found, samples, rng)
 
     monkeypatch.setattr(agreement, "build", build_and_count)
     network = DaskNNRegressor(**{**SHORT, "max_iter": 1, "local_steps": 1000})

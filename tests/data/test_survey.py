@@ -1,0 +1,201 @@
+"""The survey of a table, and of its parts."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_array_equal
+from scipy import sparse
+
+from sknet.data import survey as surveys
+from sknet.data.batches import Batch, Dataset
+from sknet.data.frames import column_names
+from sknet.data.row_blocks import RowBlocks
+from sknet.data.survey import merge_surveys, survey_rows
+from sknet.data.tables import TableReader
+
+CUTS = [(7,), (1, 2, 30), (20, 20, 20)]
+
+
+def random_frame(seed, n_rows=45):
+    """Return a frame with holes, whose rare levels are in some rows only."""
+    rng = np.random.default_rng(seed)
+    levels = np.array(["common", "other", *(f"rare {i}" for i in range(12))])
+    shares = rng.dirichlet(np.r_[10, 10, np.ones(12)])
+    text = rng.choice(levels, n_rows, p=shares).astype(object)
+    text[rng.random(n_rows) < 0.2] = None
+    numbers = rng.normal(size=(n_rows, 2))
+    numbers[rng.integers(n_rows, size=2), [0, 1]] = np.nan
+    code = rng.integers(0, 20, n_rows).astype(float)
+    return pd.DataFrame({"text": text, "x": numbers[:, 0], "code": code, "z": numbers[:, 1]})
+
+
+def survey_frame(X, part="the table", weight=None, seed=0):
+    """Return the survey of a frame whose categories are named, with all rows as sample."""
+    names = column_names(X)
+    reader = TableReader(["text", "code"]).fit(X, names)
+    data = Dataset(reader.read(X), sample_weight=weight)
+    return survey_rows(data, reader, names, rng=np.random.default_rng(seed), part=part)
+
+
+def cut(X, places):
+    """Return the parts of rows of any kind, some of which are empty and left out."""
+    edges = [0, *places, X.shape[0]]
+    parts = [X[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+    return [part for part in parts if part.shape[0]]
+
+
+def assert_same_survey(one, other):
+    """Compare everything that two surveys say, levels and sampled rows included."""
+    for name in ["n_rows", "n_features", "sparse", "dtype", "names"]:
+        assert getattr(one, name) == getattr(other, name), name
+    assert one.row_bytes == pytest.approx(other.row_bytes)
+    assert_array_equal(one.missing, other.missing)
+    for counts, expected in zip(one.level_counts, other.level_counts, strict=True):
+        assert_array_equal(counts, expected)
+    assert (one.reader is None) == (other.reader is None)
+    if one.reader is not None:
+        for levels, expected in zip(one.reader.levels_, other.reader.levels_, strict=True):
+            assert_array_equal(levels, expected)
+    ours, theirs = (survey.sample.batch() for survey in (one, other))
+    dense = [X.toarray() if sparse.issparse(X) else X for X in (ours.X, theirs.X)]
+    assert_array_equal(*dense)
+    assert_array_equal(ours.sample_weight, theirs.sample_weight)
+
+
+# A table and its parts.
+
+
+@pytest.mark.parametrize("places", CUTS, ids=str)
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("polars", [False, True])
+def test_parts_of_a_frame_make_the_survey_of_the_whole(polars, seed, places):
+    X = random_frame(seed)
+    weight = np.random.default_rng(seed).uniform(1, 2, 45)
+    frames = [pl.from_pandas(X)] if polars else [X]
+    whole = survey_frame(*frames, weight=weight)
+    parts = [
+        survey_frame(part, weight=of_part)
+        for part, of_part in zip(cut(frames[0], places), cut(weight, places), strict=True)
+    ]
+    # There is something to translate: a level that not all parts have.
+    assert any(one.reader.n_levels_ != whole.reader.n_levels_ for one in parts)
+    assert_same_survey(merge_surveys(parts), whole)
+
+
+@pytest.mark.parametrize("places", CUTS, ids=str)
+@pytest.mark.parametrize("kind", [np.asarray, np.float32, sparse.csr_matrix])
+def test_parts_of_numbers_make_the_survey_of_the_whole(kind, places):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(45, 4)) * (rng.random((45, 4)) < 0.4)
+    if kind is not sparse.csr_matrix:
+        X[40, 2] = np.nan
+    X = kind(X)
+    merged = merge_surveys([survey_rows(Dataset(part), rng=rng) for part in cut(X, places)])
+    assert_same_survey(merged, survey_rows(Dataset(X), rng=rng))
+
+
+def test_surveys_can_be_merged_in_steps():
+    first, second, third = (survey_frame(part) for part in cut(random_frame(0), (9, 27)))
+    steps = merge_surveys([merge_surveys([first, second]), third])
+    assert_same_survey(steps, merge_surveys([first, second, third]))
+
+
+def test_merging_leaves_the_parts_alone():
+    X = random_frame(0)
+    parts = [survey_frame(part) for part in cut(X, (9,))]
+    merge_surveys(parts)
+    for survey, part in zip(parts, cut(X, (9,)), strict=True):
+        assert_same_survey(survey, survey_frame(part))
+
+
+def test_a_sample_read_with_the_merged_levels():
+    # As on a cluster, where the rows are read again once the levels are agreed on.
+    X = random_frame(1)
+    bare = []
+    for part in cut(X, (15, 30)):
+        reader = TableReader(["text", "code"]).fit(part, column_names(part))
+        bare.append(survey_rows(Dataset(reader.read(part)), reader, column_names(part)))
+    merged = merge_surveys(bare)
+    assert merged.sample is None
+    samples = [Batch(merged.reader.read(part)) for part in cut(X, (15, 30))]
+    assert_same_survey(merged.with_sample(samples), survey_frame(X))
+
+
+def test_a_category_without_a_value_in_one_part():
+    X = random_frame(2)
+    X.loc[:19, "text"] = None
+    merged = merge_surveys([survey_frame(part) for part in cut(X, (20,))])
+    assert_same_survey(merged, survey_frame(X))
+
+
+# One table.
+
+
+def test_missing_values_and_levels_are_counted():
+    X = pd.DataFrame({"text": ["b", None, "a", "b"], "code": [7.0, 7, 3, 7], "x": [1.0] * 4})
+    survey = survey_frame(X)
+    # The numeric column first, then the categories.
+    assert_array_equal(survey.missing, [False, True, False])
+    assert [counts.tolist() for counts in survey.level_counts] == [[1, 2], [1, 3]]
+
+
+@pytest.mark.parametrize("rows", [None, np.arange(3, 40, 2)], ids=["all", "some"])
+def test_row_blocks_give_the_survey_of_the_array(rows, monkeypatch):
+    monkeypatch.setattr(surveys, "QUANTILE_ROWS", 11)
+    X = np.random.default_rng(0).normal(size=(45, 3))
+    X[35, 1] = np.nan
+    weight = np.arange(1.0, 1 + (45 if rows is None else rows.size))
+    found = [
+        survey_rows(
+            Dataset(table, sample_weight=weight, rows=rows), rng=np.random.default_rng(0)
+        )
+        for table in (X, RowBlocks(X, block_rows=7))
+    ]
+    assert found[0].sample.n_rows == 11
+    assert_array_equal(found[0].missing, [False, True, False])
+    assert_same_survey(*found)
+
+
+# Parts that contradict each other.
+
+
+def survey_array(X, part):
+    return survey_rows(Dataset(X), part=part)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (
+            survey_array(np.ones((2, 2)), "partition 0"),
+            survey_array(np.ones((2, 3)), "partition 4"),
+            "partition 0 has the columns 2, but partition 4 has the columns 3",
+        ),
+        (
+            survey_array(np.ones((2, 2)), "partition 0"),
+            survey_array(sparse.csr_matrix(np.ones((2, 2))), "partition 1"),
+            "partition 0 has dense rows, but partition 1 has sparse rows",
+        ),
+        (
+            survey_frame(random_frame(0), "partition 1"),
+            survey_frame(random_frame(0)[["x", "code", "text", "z"]], "partition 2"),
+            r"partition 2 has the columns \['x', 'code', 'text', 'z'\]",
+        ),
+        (
+            survey_frame(random_frame(0), "partition 1"),
+            survey_rows(Dataset(np.ones((2, 4))), names=["text", "x", "code", "z"], part="b"),
+            r"has the categories \['text', 'code'\], but b has the categories \[\].*"
+            r"categorical_features=\['code', 'text'\]",
+        ),
+        (
+            survey_frame(random_frame(0)),
+            survey_frame(random_frame(0).assign(text=1.0)),
+            "levels of column 'text' are text in some partitions and numbers in others",
+        ),
+    ],
+    ids=["width", "sparse", "order", "categories", "levels"],
+)
+def test_contradictions(first, second, message):
+    with pytest.raises(ValueError, match=message):
+        merge_surveys([first, second])
