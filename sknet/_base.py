@@ -1,8 +1,8 @@
 """``fit`` and ``partial_fit``, which the two estimators share."""
 
 import copy
-from abc import ABCMeta
 import warnings
+from abc import ABCMeta
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -13,10 +13,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from sknet._attributes import FittedAttributes
-from sknet._fitting import HeldOut, Run, fit_network, fit_one_pass, split_off_validation
+from sknet._fitting import Run, fit_network, fit_one_pass, split_off_validation
 from sknet._input import Features, read_training, read_validation
 from sknet._model import Model
-from sknet._monitoring import CallbackObserver, MakeEstimator
+from sknet._monitoring import CallbackObserver, HeldOut, MakeEstimator
 from sknet._parameters import (
     check_layers,
     check_loss_position,
@@ -40,10 +40,10 @@ class BaseNN(
 ):
     """Shared base of ``NNClassifier`` and ``NNRegressor``.
 
-    An estimator keeps its parameters, ``_model`` (what the last fit has learned), the record of
-    that fit (``history_``, ``t_``), and ``_run`` where ``partial_fit`` is to go on. A fit builds
-    a new model and sets these attributes at once at its end, so that an error or an interrupt
-    leaves the estimator as it was.
+    An estimator keeps its parameters, ``_model`` (what the last fit has learned), the record
+    of that fit (``history_``, ``t_``), and ``_run`` where ``partial_fit`` is to go on. A fit
+    builds a new model and sets these attributes at once at its end, so that an error or an
+    interrupt leaves the estimator as it was.
     """
 
     def _validate_params(self) -> None:
@@ -101,12 +101,12 @@ class BaseNN(
             If parameters or data are invalid, before any training; or if training diverges
             before an epoch ended well. The estimator is left as it was.
         """
-        before = self._to_continue(resume_from)
+        before, run = self._to_continue(resume_from)
         known = None if before is None else before._features
         features, data = read_training(self, X, y, sample_weight, known=known)
         held_out = read_validation(features, X_val, y_val, sample_weight_val)
         # Drawn after the checks, so that an error leaves a given RandomState as it was.
-        run = Run.start(self.random_state) if resume_from is None else before._run
+        run = run or Run.start(self.random_state)
         model = self._begin(before, features, data, run)
         data, held_out = _weigh_and_split(model, data, held_out, run)
         run.expect(self, data)
@@ -123,11 +123,15 @@ class BaseNN(
         self._finish(fitted, result)
         return self
 
-    def _to_continue(self, resume_from: Any) -> "BaseNN | None":
-        """Return the fitted estimator whose training is to be continued, or None."""
+    def _to_continue(self, resume_from: Any) -> "tuple[BaseNN | None, Run | None]":
+        """Return the estimator whose fit is to be continued, and its run, where there are any.
+
+        A warm start begins a run of its own.
+        """
         if resume_from is not None:
-            return load_checkpoint(self, resume_from)
-        return self if self.warm_start and self.__sklearn_is_fitted__() else None
+            saved = load_checkpoint(self, resume_from)
+            return saved, saved._run
+        return (self if self.warm_start and self.__sklearn_is_fitted__() else None), None
 
     def _begin(
         self, before: "BaseNN | None", features: Features, data: Dataset, run: Run
@@ -152,9 +156,7 @@ class BaseNN(
 
         history = {} if run.state is None else run.state.history
         n_epochs = model.settings.max_iter
-        return CallbackObserver.start(
-            self, n_epochs, X, y, sample_weight, history, fitted_here
-        )
+        return CallbackObserver.start(self, n_epochs, X, y, sample_weight, history, fitted_here)
 
     def _make_scored(self, features: Features) -> MakeEstimator:
         """Return a function that returns the estimator for a scorer, given its model."""
@@ -166,8 +168,8 @@ class BaseNN(
 
     def _with(self, fitted: dict[str, Any]) -> Self:
         """Return an estimator with the same parameters and other fitted attributes."""
-        other = type(self).__new__(type(self))
-        vars(other).update(self._unfitted_attributes(), **fitted)
+        other = object.__new__(type(self))
+        other.__dict__ = {**self._unfitted_attributes(), **fitted}
         return other
 
     def _unfitted_attributes(self) -> dict[str, Any]:
@@ -193,8 +195,8 @@ class BaseNN(
                 else "Increase max_iter and max_fun, or tol."
             )
             warnings.warn(
-                f"Training ended after {self.n_iter_} iterations (max_iter={settings.max_iter}) "
-                f"and has not converged yet. {remedy}",
+                f"Training ended after {self.n_iter_} iterations "
+                f"(max_iter={settings.max_iter}) and has not converged yet. {remedy}",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -207,9 +209,7 @@ class BaseNN(
         # scikit-learn checks parameters in the first call only, and set_params may follow.
         self._validate_params()
         known = None if first else self._features
-        features, data = read_training(
-            self, X, y, sample_weight, known=known, declared=True
-        )
+        features, data = read_training(self, X, y, sample_weight, known=known, declared=True)
         run = copy.deepcopy(vars(self).get("_run")) or Run.start(self.random_state)
         if first:
             model = start_model(

@@ -63,9 +63,7 @@ def validation_blocks(
 ) -> Batches:
     """Return blocks of validation rows, which are evaluated after each epoch."""
     targets = model.target.transform(data.y, model.params.dtype)
-    return _encoded(
-        model, data._replace(y=targets), model.block_rows(data.X), encoded_bytes
-    )
+    return _encoded(model, data._replace(y=targets), model.block_rows(data.X), encoded_bytes)
 
 
 def _training_targets(model: Model, data: Dataset) -> Dataset:

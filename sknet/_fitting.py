@@ -1,9 +1,9 @@
 """The training of a model's network, from the first batch to the result."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import joblib
 import numpy as np
@@ -12,12 +12,14 @@ from sklearn.utils import check_random_state
 
 from sknet._batching import mini_batches, training_blocks
 from sknet._model import Model
-from sknet._monitoring import EpochPrinter, MakeEstimator, Validation
+from sknet._monitoring import EpochPrinter, HeldOut, Validation
+from sknet._settings import Settings
 from sknet.data.batches import Dataset
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splitting import split_rows
-from sknet.nn.lbfgs import train_lbfgs
-from sknet.nn.objective import Objective
+from sknet.nn.lbfgs import LBFGS, train_lbfgs
+from sknet.nn.objective import BatchIterable, Objective
+from sknet.nn.optimizers import Optimizer, Solver
 from sknet.nn.schedules import Constant
 from sknet.nn.training import (
     Stopping,
@@ -105,25 +107,13 @@ class Run:
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """Rows that are held out to validate with.
-
-    ``data`` are checked rows with their weights. A scorer needs more: ``source``, the user's X
-    that these are rows of, and ``make_estimator``, which returns an estimator for a model.
-    """
-
-    data: Dataset
-    source: Any = None
-    make_estimator: MakeEstimator | None = None
-
-
-@dataclass(frozen=True)
 class Problem:
-    """What a training minimises, by which steps, and until when."""
+    """What a training minimises, by which solver, and until when."""
 
     objective: Objective
-    rule: UpdateRule
+    solver: Solver
     stopping: Stopping
+    settings: Settings
 
     @classmethod
     def of(cls, model: Model) -> Self:
@@ -132,19 +122,20 @@ class Problem:
         solver, penalty = settings.solver.decouple(settings.penalty)
         return cls(
             Objective(model.network, model.loss, penalty),
-            UpdateRule(
-                solver, settings.schedule, settings.learning_rate_init, settings.ema_decay
-            ),
+            solver,
             Stopping(settings.max_iter, settings.tol, settings.n_iter_no_change),
+            settings,
         )
 
-    def one_pass(self) -> "Problem":
-        """Return the problem of a single pass, which knows of no horizon."""
-        rule = self.rule
-        if rule.schedule.has_horizon:
-            rule = replace(rule, schedule=Constant())
-        stopping = Stopping(max_iter=1, tol=0.0, n_iter_no_change=np.inf)
-        return replace(self, rule=rule, stopping=stopping)
+    @property
+    def rule(self) -> UpdateRule:
+        """The steps of a stochastic solver."""
+        return UpdateRule(
+            cast(Optimizer, self.solver),
+            self.settings.schedule,
+            self.settings.learning_rate_init,
+            self.settings.ema_decay,
+        )
 
 
 def split_off_validation(
@@ -190,7 +181,7 @@ def fit_network(
         model.params.astype(np.float64),
         training_blocks(model, data),
         problem.stopping,
-        problem.rule.optimizer,
+        cast(LBFGS, problem.solver),
         **_watchers(model, problem.objective, held, observe),
     )
     return replace(result, params=result.params.astype(model.params.dtype))
@@ -198,7 +189,7 @@ def fit_network(
 
 def fit_batches(
     model: Model,
-    batches: Iterable,
+    batches: BatchIterable,
     held: HeldOut | None,
     run: Run,
     observe: Observer | None = None,
@@ -210,14 +201,15 @@ def fit_batches(
     """
     problem = Problem.of(model)
     run.params = model.params.copy()
+    rule = problem.rule
     run.state = run.state or TrainingState.start(
-        problem.rule.optimizer, run.params, run.streams["noise"]
+        rule.optimizer, run.params, run.streams["noise"]
     )
     return train(
         problem.objective,
         run.params,
         batches,
-        problem.rule,
+        rule,
         problem.stopping,
         run.state,
         **_watchers(model, problem.objective, held, observe),
@@ -229,17 +221,20 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
 
     ``n_before`` is the number of passes before this one, for the printer.
     """
-    problem = Problem.of(model).one_pass()
-    optimizer = problem.rule.optimizer
-    if run.state is None or run.state.optimizer is not type(optimizer):
-        run.state = TrainingState.start(optimizer, model.params, run.streams["noise"])
+    problem = Problem.of(model)
+    rule = problem.rule
+    if rule.schedule.has_horizon:
+        # Nobody knows how many passes will follow.
+        rule = replace(rule, schedule=Constant())
+    if run.state is None or run.state.optimizer is not type(rule.optimizer):
+        run.state = TrainingState.start(rule.optimizer, model.params, run.streams["noise"])
     state = run.state.next_training()
     result = train(
         problem.objective,
         model.params.copy(),
         mini_batches(model, data, run.streams),
-        problem.rule,
-        problem.stopping,
+        rule,
+        Stopping(max_iter=1, tol=0.0, n_iter_no_change=np.inf),
         state,
         report=_reporter(model.settings.verbose, n_before=n_before),
     )
@@ -254,9 +249,7 @@ def _watchers(
     """Return the functions that ``train`` calls after an epoch, as keyword arguments."""
     watchers: dict[str, Any] = {"report": _reporter(model.settings.verbose, observe)}
     if held is not None:
-        watchers["evaluate"] = Validation(
-            model, objective, held.data, held.source, held.make_estimator
-        )
+        watchers["evaluate"] = Validation(model, objective, held)
     return watchers
 
 

@@ -9,7 +9,6 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
@@ -114,7 +113,7 @@ class Features:
         return X if self._is_plain(X) else self._read(X, reset=False)
 
     def _read(self, X: Any, reset: bool) -> Any:
-        """Return X as :meth:`read` does; ``reset`` notes the number and names of its columns."""
+        """Return X as :meth:`read` does; ``reset`` notes the columns of a training table."""
         blocks = as_row_blocks(X)
         if blocks is not None:
             validate_data(self.estimator, blocks, reset=reset, skip_check_array=True)
@@ -138,8 +137,8 @@ class Features:
         )
         if sparse.issparse(X) and np.isnan(X.data).any():
             raise ValueError(
-                "Sparse X contains NaN. A missing value is imputed in dense X only: fill it in, "
-                "or use X.toarray()."
+                "Sparse X contains NaN. A missing value is imputed in dense X only: fill it "
+                "in, or use X.toarray()."
             )
         return X
 
@@ -161,7 +160,7 @@ class Features:
 
 def _unfitted(estimator: BaseEstimator) -> Any:
     """Return an estimator with the same parameters and nothing else."""
-    unfitted = type(estimator).__new__(type(estimator))
+    unfitted = object.__new__(type(estimator))
     vars(unfitted).update(estimator.get_params(deep=False))
     return unfitted
 
@@ -169,8 +168,8 @@ def _unfitted(estimator: BaseEstimator) -> Any:
 def read_training(
     estimator: BaseEstimator,
     X: Any,
-    y: ArrayLike,
-    sample_weight: ArrayLike | None,
+    y: Any,
+    sample_weight: Any,
     *,
     known: Features | None = None,
     declared: bool = False,
@@ -206,7 +205,7 @@ def read_training(
 
 
 def read_rows(
-    features: Features, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, y_name: str = "y"
+    features: Features, X: Any, y: Any, sample_weight: Any, y_name: str = "y"
 ) -> Dataset:
     """Return the rows of positive weight of a further table.
 
@@ -226,7 +225,7 @@ def read_rows(
 
 
 def _with_target(
-    features: Features, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, y_name: str
+    features: Features, X: Any, y: Any, sample_weight: Any, y_name: str
 ) -> Dataset:
     """Return the rows of positive weight of X, which ``Features.read`` has returned."""
     y = check_y(y, features.numeric_y, y_name)
@@ -242,8 +241,8 @@ def _with_target(
 def read_validation(
     features: Features,
     X_val: Any,
-    y_val: ArrayLike | None,
-    sample_weight_val: ArrayLike | None,
+    y_val: Any,
+    sample_weight_val: Any,
 ) -> Dataset | None:
     """Return the user's validation rows, or None if there are none.
 
@@ -285,7 +284,7 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
     return frames.take_rows(X, rows)
 
 
-def check_y(y: ArrayLike, numeric: bool, name: str) -> Any:
+def check_y(y: Any, numeric: bool, name: str) -> Any:
     """Return y as an array of one dimension if it has one column, else of two, or CSR.
 
     Raises
@@ -311,7 +310,7 @@ def check_y(y: ArrayLike, numeric: bool, name: str) -> Any:
     return y
 
 
-def check_no_missing_labels(y: ArrayLike, name: str) -> None:
+def check_no_missing_labels(y: Any, name: str) -> None:
     """Refuse None, NaN and pandas.NA among objects, which cannot be sorted.
 
     Raises
@@ -336,9 +335,7 @@ def check_no_missing_labels(y: ArrayLike, name: str) -> None:
         )
 
 
-def check_partial_fit_classes(
-    y: ArrayLike, classes: ArrayLike | None, known: np.ndarray | None
-) -> None:
+def check_partial_fit_classes(y: Any, classes: Any, known: np.ndarray | None) -> None:
     """Refuse a call of ``partial_fit`` that lacks the classes, or has others than before.
 
     ``known`` are the classes of earlier calls, or None in the first call.

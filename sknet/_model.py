@@ -101,11 +101,10 @@ class Model(ABC):
         Raises
         ------
         ValueError
-            If the settings describe another network, or a loss that y is not scaled for.
+            If the settings describe another network, or a loss that scales y in another way.
         """
         loss = self.choose_loss(settings, self.target)
         model = replace(self, settings=settings, loss=loss)
-        model.check_scaling()
         if make_network(settings, self.encoder, model.n_raw) != self.network:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation, "
@@ -135,9 +134,6 @@ class Model(ABC):
     @abstractmethod
     def check_target(self, y: Any, name: str) -> None:
         """Refuse a y that does not suit the target that was learned."""
-
-    def check_scaling(self) -> None:
-        """Refuse a loss that needs y in another scale than the target's."""
 
     def class_weights(self, y: Any, training_y: Any) -> np.ndarray | None:
         """Return the weight of the class of each row, or None without class weights."""
@@ -330,13 +326,14 @@ class RegressionModel(Model):
         self.target.check_outputs(y, name)
         check_domain(self.loss, y, name)
 
-    def check_scaling(self) -> None:
-        """Refuse a loss that needs y in another scale than the target's."""
-        if self.target.shift != self.loss.shifts_y:
+    def continued(self, settings: Settings) -> Self:
+        """Return this model to be trained further with other settings."""
+        if self.target.shift != settings.loss.shifts_y:
             raise ValueError(
-                f"{type(self.loss).__name__} scales y in another way than the loss of the last "
-                "fit, so its parameters cannot be continued from. Fit a clone."
+                f"{type(settings.loss).__name__} scales y in another way than the loss of the "
+                "last fit, so its parameters cannot be continued from. Fit a clone."
             )
+        return super().continued(settings)
 
     def absorb(self, data: Dataset, others: Iterable[np.ndarray]) -> Self:
         """Return the model whose mean and scale of y include further rows.

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -23,44 +23,60 @@ from sknet.nn.training import append
 MakeEstimator = Callable[[Model], BaseEstimator]
 
 
+def _no_estimator(model: Model) -> BaseEstimator:
+    raise NotImplementedError("Only the loss can be watched here: a scorer needs an estimator.")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows that are held out to validate with.
+
+    ``data`` are checked rows with their weights. A scorer needs more: ``source``, the user's X
+    that these are rows of, and ``make_estimator``, which returns an estimator for a model.
+    """
+
+    data: Dataset
+    source: Any = None
+    make_estimator: MakeEstimator = _no_estimator
+
+
 class Validation:
     """Evaluates parameters on validation rows, for early stopping.
 
     Parameters
     ----------
     model : Model
+        The model before training.
     objective : Objective
-    data : Dataset
-        The validation rows, with their weights.
-    source : object
-        The user's X that ``data.positions`` refers to. A scorer gets rows of this X.
-    make_estimator : callable
-        Returns the estimator that a scorer is given, with the model that it is to predict
-        with.
+    held_out : HeldOut
     """
 
-    def __init__(
-        self,
-        model: Model,
-        objective: Objective,
-        data: Dataset,
-        source: Any,
-        make_estimator: MakeEstimator | None,
-    ):
+    def __init__(self, model: Model, objective: Objective, held_out: HeldOut):
+        self._model = model
         self._objective = objective
-        self._batches = validation_blocks(model, data)
+        self._held_out = held_out
+        self._batches = validation_blocks(model, held_out.data)
         self._workspace = Workspace(
             objective.network, self._batches.batch_size, model.params.dtype
         )
-        self._model = model
-        self._make_estimator = make_estimator
         self._scorer: Any = None
         if model.settings.scoring != "loss":
-            self._scorer = check_scoring(make_estimator(model), scoring=model.settings.scoring)
-            self._arguments = [take_rows(source, data.positions), data.y]
-            if data.sample_weight is not None:
-                self._scorer = partial(self._scorer, sample_weight=data.sample_weight)
+            self._scorer = self._make_scorer()
             self._try_scorer()
+
+    def _make_scorer(self) -> Callable[[BaseEstimator], float]:
+        """Return a function that scores an estimator on the user's validation rows."""
+        data = self._held_out.data
+        scorer = check_scoring(
+            self._estimator(self._model.params), scoring=self._model.settings.scoring
+        )
+        rows = take_rows(self._held_out.source, data.positions)
+        weights = {} if data.sample_weight is None else {"sample_weight": data.sample_weight}
+        return lambda estimator: scorer(estimator, rows, data.y, **weights)
+
+    def _estimator(self, params: np.ndarray) -> BaseEstimator:
+        """Return the estimator that a scorer is given."""
+        return self._held_out.make_estimator(self._model.with_params(params))
 
     def __call__(self, params: np.ndarray) -> dict[str, float]:
         """Return the loss, and the score of which higher is better, as ``train`` expects."""
@@ -85,8 +101,7 @@ class Validation:
             ) from error
 
     def _score(self, params: np.ndarray) -> float:
-        estimator = self._make_estimator(self._model.with_params(params))
-        score = float(self._scorer(estimator, *self._arguments))
+        score = float(self._scorer(self._estimator(params)))
         if not math.isfinite(score):
             raise ValueError(
                 f"scoring={self._model.settings.scoring!r} returned {score} on the validation "
@@ -149,9 +164,7 @@ class CallbackObserver:
         arguments = {"X": X, "y": y, "metadata": metadata}
         return cls(context, estimator, arguments, copy.deepcopy(history), attributes_after)
 
-    def __call__(
-        self, iteration: int, record: Mapping[str, float], params: np.ndarray
-    ) -> bool:
+    def __call__(self, iteration: int, record: Mapping[str, float], params: np.ndarray) -> bool:
         """Report an epoch; return whether a callback wants to stop."""
         append(self._history, dict(record))
         epoch = self._context.subcontext(task_name="epoch")
@@ -184,9 +197,7 @@ class EpochPrinter:
     def __init__(self, every: int):
         self.every = int(every)
 
-    def __call__(
-        self, iteration: int, record: Mapping[str, float], params: np.ndarray
-    ) -> None:
+    def __call__(self, iteration: int, record: Mapping[str, float], params: np.ndarray) -> None:
         """Print the line of an epoch."""
         if (iteration - 1) % self.every == 0:
             print(self._line(iteration, dict(record)))

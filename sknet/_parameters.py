@@ -119,7 +119,7 @@ def check_layers(parameters: Mapping[str, Any]) -> None:
         or if a list of these has not one entry for each hidden layer.
     """
     sizes = hidden_layer_sizes(parameters)
-    if not all(isinstance(size, Integral) and size >= 1 and size is not True for size in sizes):
+    if not all(POSITIVE_INT.is_satisfied_by(size) and size is not True for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be integers > 0, got {sizes}.")
     for activation in per_layer(parameters, "activation"):
         named = isinstance(activation, str) and activation in ACTIVATIONS
@@ -131,7 +131,7 @@ def check_layers(parameters: Mapping[str, Any]) -> None:
     if is_auto(parameters["dropout"]):
         return
     for rate in per_layer(parameters, "dropout"):
-        if not (isinstance(rate, Real) and 0 <= rate < 1):
+        if not FRACTION.is_satisfied_by(rate):
             raise ValueError(f"dropout has {rate!r}; it takes numbers in [0, 1).")
 
 
@@ -229,7 +229,7 @@ def check_class_weight(class_weight: Any, classes: Sequence) -> None:
                 f"class_weight has weights for {unknown}, which are not among the classes "
                 f"{sorted(known)}."
             )
-        if not all(isinstance(value, Real) and 0 <= value < np.inf for value in one.values()):
+        if not all(NOT_NEGATIVE.is_satisfied_by(value) for value in one.values()):
             raise ValueError(f"class_weight must have weights >= 0, got {class_weight}.")
 
 
@@ -282,5 +282,3 @@ def available_with_stochastic_solver(estimator: Any) -> bool:
             f"partial_fit needs a stochastic solver; solver={solver!r} is not one."
         )
     return True
-
-

@@ -238,9 +238,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
             If ``return_std`` is asked of a network without members.
         """
         self._check_std(return_std)
-        proba, *std = self._predict(
-            X, lambda raw: self._model.probabilities(raw, return_std)
-        )
+        proba, *std = self._predict(X, lambda raw: self._model.probabilities(raw, return_std))
         proba = _without_certainty(proba)
         return (proba, *std) if return_std else proba
 

@@ -15,9 +15,10 @@ from sklearn.utils import check_random_state
 from sknet._auto import Facts
 from sknet._base import BaseNN, fitted_attributes
 from sknet._batching import chunk_batches
-from sknet._fitting import HeldOut, Run, fit_batches
+from sknet._fitting import Run, fit_batches
 from sknet._input import Features, read_rows, read_training
 from sknet._model import Model
+from sknet._monitoring import HeldOut
 from sknet._parameters import check_not_balanced
 from sknet._sklearn import has_callbacks
 from sknet._starting import settle, start_model
@@ -280,15 +281,15 @@ def _look_through(
     """Return what the first pass finds; it checks every chunk."""
     rng = np.random.default_rng(seed)
     n_total, sample, targets = 0, None, np.array([])
-    features = None
+    known = None
 
     def look_at(chunk: Batch) -> tuple:
-        nonlocal features, targets
-        features, data = read_training(estimator, *chunk, known=features, declared=True)
-        targets = _join_targets(targets, data.y, features.numeric_y)
-        return chunk, data.X
+        nonlocal known, targets
+        known, data = read_training(estimator, *chunk, known=known, declared=True)
+        targets = _join_targets(targets, data.y, known.numeric_y)
+        return chunk, data.X, known.numeric_y
 
-    for chunk, X in checked(chunks, look_at):
+    for chunk, X, numeric_y in checked(chunks, look_at):
         if sample is None:
             n_columns = max(1, X.shape[1])
             n_rows_to_learn = min(QUANTILE_ROWS, max(1, SAMPLE_ELEMENTS // n_columns))
@@ -299,7 +300,7 @@ def _look_through(
     if sample is None:
         raise ValueError("chunks has no chunks with rows of positive weight.")
     n_held_out = 0
-    settings = settle(estimator, Facts.of(X, n_total, features.numeric_y))
+    settings = settle(estimator, Facts.of(X, n_total, numeric_y))
     if settings.early_stopping:
         n_held_out = count_validation_rows(n_total, settings.validation_fraction)
         n_held_out = min(n_held_out, validation_rows)

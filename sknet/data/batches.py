@@ -103,7 +103,7 @@ class Dataset(NamedTuple):
         ValueError
             If no weight is positive; ``weight_name`` says what the weights are.
         """
-        keep = self.sample_weight > 0
+        keep = np.asarray(self.sample_weight) > 0
         if not keep.any():
             raise ValueError(f"{weight_name} must contain at least one non-zero number.")
         return self if keep.all() else self.choose(keep)

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -301,7 +301,7 @@ class RegressionTarget:
         return prediction * self.scale_ + self.mean_
 
 
-KnownTarget = TypeVar("KnownTarget", LabelCounts, RegressionTarget)
+KnownTarget = LabelCounts | RegressionTarget
 
 
 def merge_targets(targets: Sequence[tuple[str, KnownTarget]]) -> KnownTarget:
@@ -312,8 +312,8 @@ def merge_targets(targets: Sequence[tuple[str, KnownTarget]]) -> KnownTarget:
     ValueError
         If two parts differ in their columns, or have labels of text and of numbers.
     """
-    (first, merged), *others = targets
-    merged = copy.copy(merged)
+    (first, known), *others = targets
+    merged: Any = copy.copy(known)
     form = merged.form
     for other, target in others:
         if target.form != form:

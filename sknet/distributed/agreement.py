@@ -20,9 +20,13 @@ from sknet._settings import Settings
 from sknet._starting import settle
 from sknet.data.batches import Batch, Dataset
 from sknet.data.survey import Survey, draw_rows, merge_surveys, most_copied_rows
-from sknet.data.targets import ClassTarget, LabelCounts, RegressionTarget, merge_targets
-
-KnownTarget = LabelCounts | RegressionTarget
+from sknet.data.targets import (
+    ClassTarget,
+    KnownTarget,
+    LabelCounts,
+    RegressionTarget,
+    merge_targets,
+)
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,13 @@ def naming_partition(number: int) -> Iterator[None]:
 
 
 def sample(
-    features: Features, number: int, n_wanted: int, seed: int, X: Any, y: Any, sample_weight: Any
+    features: Features,
+    number: int,
+    n_wanted: int,
+    seed: int,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
 ) -> Batch:
     """Return up to ``n_wanted`` rows of a partition, without y, as arrays of numbers."""
     data = read_partition(features, number, X, y, sample_weight)

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from sknet._batching import mini_batches, validation_blocks
-from sknet._fitting import HeldOut, Problem, Run, fit_batches, split_off_validation
+from sknet._fitting import Problem, Run, fit_batches, split_off_validation
 from sknet._input import Features
 from sknet._model import Model
+from sknet._monitoring import HeldOut
 from sknet._settings import Settings
 from sknet.data.batches import Dataset, join
 from sknet.data.splitting import split_rows
@@ -72,9 +73,7 @@ def make_shard(
         The seed of the fit.
     partitions : sequence of (number, X, y, sample_weight)
     """
-    data, held_out = _hold_out(
-        model, _read_all(model, features, partitions), (seed, number)
-    )
+    data, held_out = _hold_out(model, _read_all(model, features, partitions), (seed, number))
     problem = Problem.of(model)
     no_streams = {"shuffle": None, "augmentation": None}
     return Shard(

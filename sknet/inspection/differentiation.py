@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import sparse
+
 from sknet.nn.embeddings import Columns
 from sknet.nn.ensembles import by_member, mean_of_members
 from sknet.nn.layers import Activated

@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from sknet._base import fitted
 from sknet._input import take_rows
 from sknet.data.counts import check_count
 from sknet.data.tables import is_frame
-from sknet.inspection.attributions import integrated_gradients
-from sknet._base import fitted
 from sknet.inspection.arguments import check_attributions, check_history
+from sknet.inspection.attributions import integrated_gradients
 from sknet.inspection.layers import hidden_features
 
 
