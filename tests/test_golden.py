@@ -1,4 +1,4 @@
-"""The script that compares predictions before and after a change reports exactly the cases that changed."""
+"""The script that compares predictions before and after a change names what changed."""
 
 import importlib.util
 import json

@@ -11,9 +11,9 @@ with the packages of the extra ``test`` installed:
     python tests/golden/predictions.py compare before.json
 
 ``compare`` prints the name of each case that changed, is missing or raised an exception. It
-exits with 1 if there are any, else with 0. ``--only TEXT`` restricts both commands to the cases with
-this text in their name; ``--no-dask`` leaves out the fits on a Dask cluster. If the package was
-not installed as editable, ``PYTHONPATH=.`` makes the script import the package of the clone.
+exits with 1 if there are any, else with 0. ``--only TEXT`` restricts both commands to the cases
+with this text in their name; ``--no-dask`` leaves out the fits on a Dask cluster. With
+``PYTHONPATH=.`` the script imports the package of the clone where that is not installed as editable.
 
 The hashes are bound to one machine and one set of packages, because the last bits of a matrix
 product depend on the processor and on the version of BLAS. Write and compare on the same ones.
