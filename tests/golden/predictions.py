@@ -13,7 +13,8 @@ with the packages of the extra ``test`` installed:
 ``compare`` prints the name of each case that changed, is missing or raised an exception. It
 exits with 1 if there are any, else with 0. ``--only TEXT`` restricts both commands to the cases
 with this text in their name; ``--no-dask`` leaves out the fits on a Dask cluster. With
-``PYTHONPATH=.`` the script imports the package of the clone where that is not installed as editable.
+``PYTHONPATH=.`` the script imports the package of the clone, if that is not installed as
+editable.
 
 The hashes are bound to one machine and one set of packages, because the last bits of a matrix
 product depend on the processor and on the version of BLAS. Write and compare on the same ones.
