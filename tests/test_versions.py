@@ -9,6 +9,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 from numpy.testing import assert_allclose
@@ -88,7 +89,7 @@ def test_there_are_files():
 def test_predicts_as_before(maker, path):
     estimator, told = load(path)
     check_warnings(told, path)
-    rows = maker.read_rows(path.parent)
+    rows = pd.read_csv(path.parent / "rows.csv")
     expected = np.load(path.parent / "predictions.npz")[path.stem]
     assert_as_recorded(estimator, maker.predict(estimator, rows, path.stem), expected)
 
@@ -106,14 +107,14 @@ def test_is_a_whole_estimator(path):
 def test_partial_fit_goes_on(maker):
     for path in FILES.glob("sknet-*/partial_fit-array.joblib"):
         estimator, _ = load(path)
-        X = maker.read_rows(path.parent)[maker.NUMBERS].to_numpy()
+        X = pd.read_csv(path.parent / "rows.csv")[maker.NUMBERS].to_numpy()
         n_iter = estimator.n_iter_
         assert estimator.partial_fit(X, X[:, 0]).n_iter_ == n_iter + 1
 
 
 @pytest.mark.parametrize("path", CONTINUED, ids=named_by_folder)
 def test_learns_on_as_before(maker, path):
-    rows = maker.read_rows(path.parent)
+    rows = pd.read_csv(path.parent / "rows.csv")
     for name, expected in np.load(path).items():
         estimator, _ = load(path.parent / f"{name}.joblib")
         estimator = maker.go_on(estimator, rows, name)
@@ -124,7 +125,7 @@ def test_learns_on_as_before(maker, path):
 def test_skops_files_predict_as_before(maker, path):
     estimator, told = load(path, partial(skops.io.load, trusted=SKOPS_TRUSTED))
     check_warnings(told, path)
-    rows = maker.read_rows(path.parent)
+    rows = pd.read_csv(path.parent / "rows.csv")
     expected = np.load(path.parent / "predictions.npz")[path.stem]
     assert_as_recorded(estimator, maker.predict(estimator, rows, path.stem), expected)
 
@@ -132,7 +133,7 @@ def test_skops_files_predict_as_before(maker, path):
 @pytest.mark.parametrize("path", CHECKPOINTS, ids=named_by_folder)
 def test_checkpoints_predict_and_go_on(maker, path):
     recorded = np.load(path.parent / "resumed.npz")
-    X, y = maker.unfinished_data(maker.read_rows(path.parent))
+    X, y = recorded["X"], recorded["y"]
     network, told = load(path)
     check_warnings(told, path)
     assert network.n_iter_ == 4

@@ -12,8 +12,8 @@ predict for (``rows.csv``), the estimators' predictions for these rows (``predic
 and the predictions of some estimators that learned from these rows too (``continued.npz``).
 
 Callbacks need a newer scikit-learn. An environment with scikit-learn 1.9.0 and otherwise the
-oldest versions that go with it adds a checkpoint of an unfinished fit (``fit.checkpoint``) and
-the predictions of the finished fit (``resumed.npz``):
+oldest versions that go with it adds a checkpoint of an unfinished fit (``fit.checkpoint``), and
+its data and the predictions of the finished fit (``resumed.npz``):
 
     python tests/files/make.py --checkpoint
 
@@ -53,12 +53,6 @@ def make_rows(rng):
             "model": np.resize([f"m{i}" for i in range(20)], N_ROWS),
         }
     )
-
-
-def read_rows(folder):
-    """Return the rows of a folder, the same to the last bit with every version of pandas."""
-    # The faster engine rounds the last digits differently from one version to the next.
-    return pd.read_csv(folder / "rows.csv", engine="python")
 
 
 def fitted_estimators(frame):
@@ -125,19 +119,13 @@ def unfinished(path=None):
     return network if path is None else network.set_callbacks(Checkpoint(path, every=4))
 
 
-def unfinished_data(rows):
-    """Return X and y for the fit of ``unfinished``."""
-    X = rows[NUMBERS].to_numpy()
-    return X, X[:, 0] - 1000
-
-
 def write_estimators(folder):
     """Write fitted estimators, rows, and predictions of the rows."""
     rng = np.random.default_rng(0)
     estimators = fitted_estimators(make_rows(rng))
     make_rows(rng).to_csv(folder / "rows.csv", index=False)
     # Read again: the numbers as the file has them.
-    rows = read_rows(folder)
+    rows = pd.read_csv(folder / "rows.csv")
     for name, estimator in estimators.items():
         joblib.dump(estimator, folder / f"{name}.joblib", compress=3)
     skops.io.dump(
@@ -153,10 +141,13 @@ def write_estimators(folder):
 def write_checkpoint(folder):
     """Write a checkpoint, and what its network predicts then and after the whole fit."""
     path = folder / "fit.checkpoint"
-    X, y = unfinished_data(read_rows(folder))
+    # Kept as it is: a resumed fit wants the same bits, and versions of pandas read text
+    # differently in the last one.
+    X = pd.read_csv(folder / "rows.csv")[NUMBERS].to_numpy()
+    y = X[:, 0] - 1000
     network = unfinished(path).fit(X, y)
-    then = joblib.load(path).predict(X)
-    np.savez_compressed(folder / "resumed.npz", then=then, finished=network.predict(X))
+    then, finished = joblib.load(path).predict(X), network.predict(X)
+    np.savez_compressed(folder / "resumed.npz", X=X, y=y, then=then, finished=finished)
 
 
 def main():
