@@ -4,12 +4,14 @@ import copy
 import importlib.util
 import pickle
 import warnings
+from functools import partial
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.exceptions import InconsistentVersionWarning as SklearnVersionWarning
@@ -18,9 +20,18 @@ from sklearn.pipeline import make_pipeline
 import sknet
 from sknet import _base
 from sknet.exceptions import InconsistentVersionWarning
+from sknet.export import SKOPS_TRUSTED
 
 FILES = Path(__file__).parent / "files"
 SAVED = sorted(FILES.glob("sknet-*/*.joblib"))
+SKOPS = sorted(FILES.glob("sknet-*/*.skops"))
+CHECKPOINTS = sorted(FILES.glob("sknet-*/*.checkpoint"))
+CONTINUED = sorted(FILES.glob("sknet-*/continued.npz"))
+
+
+def named_by_folder(path):
+    """Return the name of a test's case."""
+    return f"{path.parent.name}-{path.stem}"
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +43,11 @@ def maker():
     return module
 
 
-def load(path):
+def load(path, load=joblib.load):
     """Return what a file holds, and the versions of sknet that the warnings tell of."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        estimator = joblib.load(path)
+        estimator = load(path)
     # The encoders inside are scikit-learn's, which warns of its own versions.
     ours = [one.message for one in caught if one.category is InconsistentVersionWarning]
     others = {one.category for one in caught} - {InconsistentVersionWarning}
@@ -44,26 +55,46 @@ def load(path):
     return estimator, ours
 
 
-def test_there_are_files():
-    assert len(SAVED) > 10
+def version_in(path):
+    """Return the version of sknet that a file names.
 
-
-@pytest.mark.parametrize("path", SAVED, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_predicts_as_before(maker, path):
-    estimator, told = load(path)
+    The folder 0.2.0.dev0 was written before the version's number was raised.
+    """
     version = path.parent.name.removeprefix("sknet-")
+    return "0.1.0" if version == "0.2.0.dev0" else version
+
+
+def check_warnings(told, path):
+    """Hold the warnings of loading a file against the version that wrote it."""
+    written_by = version_in(path)
     for warning in told:
-        assert warning.original_version.startswith(version)
-    assert told or version == sknet.__version__
-    rows = pd.read_csv(path.parent / "rows.csv")
-    expected = np.load(path.parent / "predictions.npz")[path.stem]
-    predicted = maker.predict(estimator, rows, path.stem)
-    # The last bits differ from one processor and version of BLAS to the next.
-    digits = 1e-5 if estimator._params.dtype == np.float32 else 1e-10
+        assert warning.original_version.startswith(written_by)
+    assert told or written_by == sknet.__version__
+
+
+def assert_as_recorded(estimator, predicted, expected):
+    """Compare to the digits that do not depend on the processor and the version of BLAS."""
+    digits = 1e-5 if estimator.coefs_[0].dtype == np.float32 else 1e-10
     assert_allclose(predicted, expected, rtol=digits, atol=digits * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("path", SAVED, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_there_are_files():
+    assert len(SAVED) > 10
+    assert SKOPS
+    assert CHECKPOINTS
+    assert CONTINUED
+
+
+@pytest.mark.parametrize("path", SAVED, ids=named_by_folder)
+def test_predicts_as_before(maker, path):
+    estimator, told = load(path)
+    check_warnings(told, path)
+    rows = pd.read_csv(path.parent / "rows.csv")
+    expected = np.load(path.parent / "predictions.npz")[path.stem]
+    assert_as_recorded(estimator, maker.predict(estimator, rows, path.stem), expected)
+
+
+@pytest.mark.parametrize("path", SAVED, ids=named_by_folder)
 def test_is_a_whole_estimator(path):
     estimator, _ = load(path)
     assert repr(estimator)
@@ -79,6 +110,39 @@ def test_partial_fit_goes_on(maker):
         X = pd.read_csv(path.parent / "rows.csv")[maker.NUMBERS].to_numpy()
         n_iter = estimator.n_iter_
         assert estimator.partial_fit(X, X[:, 0]).n_iter_ == n_iter + 1
+
+
+@pytest.mark.parametrize("path", CONTINUED, ids=named_by_folder)
+def test_learns_on_as_before(maker, path):
+    rows = pd.read_csv(path.parent / "rows.csv")
+    for name, expected in np.load(path).items():
+        estimator, _ = load(path.parent / f"{name}.joblib")
+        estimator = maker.go_on(estimator, rows, name)
+        assert_as_recorded(estimator, maker.predict(estimator, rows, name), expected)
+
+
+@pytest.mark.parametrize("path", SKOPS, ids=named_by_folder)
+def test_skops_files_predict_as_before(maker, path):
+    estimator, told = load(path, partial(skops.io.load, trusted=SKOPS_TRUSTED))
+    check_warnings(told, path)
+    rows = pd.read_csv(path.parent / "rows.csv")
+    expected = np.load(path.parent / "predictions.npz")[path.stem]
+    assert_as_recorded(estimator, maker.predict(estimator, rows, path.stem), expected)
+
+
+@pytest.mark.parametrize("path", CHECKPOINTS, ids=named_by_folder)
+def test_checkpoints_predict_and_go_on(maker, path):
+    recorded = np.load(path.parent / "resumed.npz")
+    X, y = recorded["X"], recorded["y"]
+    network, told = load(path)
+    check_warnings(told, path)
+    assert network.n_iter_ == 4
+    assert_as_recorded(network, network.predict(X), recorded["then"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InconsistentVersionWarning)
+        network = maker.unfinished().fit(X, y, resume_from=path)
+    assert network.n_iter_ == 6
+    assert_as_recorded(network, network.predict(X), recorded["finished"])
 
 
 def test_the_script_makes_such_estimators(maker):

@@ -4,26 +4,42 @@ With the oldest supported versions of everything, since newer ones read what old
 but not the other way round. In a clone of this repository with the release checked out:
 
     python -m venv oldest && . oldest/bin/activate
-    python -m pip install . pandas -c .ci/oldest.txt
+    python -m pip install . pandas skops -c .ci/oldest.txt
     python tests/files/make.py
 
-It writes ``sknet-<version>``: fitted estimators (``*.joblib``), rows to predict for
-(``rows.csv``) and what the estimators predicted of them (``predictions.npz``).
+It writes ``sknet-<version>``: fitted estimators (``*.joblib``, and one as ``*.skops``), rows to
+predict for (``rows.csv``), the estimators' predictions for these rows (``predictions.npz``),
+and the predictions of some estimators that learned from these rows too (``continued.npz``).
+
+Callbacks need a newer scikit-learn. An environment with scikit-learn 1.9.0 and otherwise the
+oldest versions that go with it adds a checkpoint of an unfinished fit (``fit.checkpoint``), and
+its data and the predictions of the finished fit (``resumed.npz``):
+
+    python tests/files/make.py --checkpoint
+
+The folder ``sknet-0.2.0.dev0`` was written before the inside of the estimators was rebuilt.
+The package still called itself 0.1.0 then; ``--version`` gave the folder its name.
 """
 
+import argparse
 import warnings
 from pathlib import Path
+from zipfile import ZIP_DEFLATED
 
 import joblib
 import numpy as np
 import pandas as pd
+import skops.io
 
 import sknet
 from sknet import NNClassifier, NNRegressor
+from sknet.callbacks import Checkpoint
 from sknet.nn.activations import ACTIVATIONS
 
 N_ROWS = 60
 NUMBERS = ["size", "weight"]
+#: Estimators that can learn further from where they are.
+CONTINUED = ["partial_fit-array", "partial_fit-classifier", "warm_start"]
 BRIEFLY = {"max_iter": 5, "learning_rate": "cosine", "random_state": 0, "dtype": "float64"}
 
 
@@ -68,6 +84,13 @@ def fitted_estimators(frame):
     }
     for name in ["periodic", "piecewise_linear", "quantiles"]:
         estimators[name].fit(frame, y)
+    warm = NNRegressor((4,), warm_start=True, n_members=2, **BRIEFLY).fit(frame, y)
+    estimators["warm_start"] = warm.fit(frame, y)
+    classifier = NNClassifier((4,), **BRIEFLY)
+    for _ in range(2):
+        classifier.partial_fit(frame, kind, classes=["high", "low", "middle"])
+    estimators["partial_fit-classifier"] = classifier
+    estimators["defaults"] = NNClassifier(random_state=0).fit(frame, kind)
     for loss in ["absolute_error", "huber", "poisson", "gamma"]:
         estimators[loss] = NNRegressor((4,), loss=loss, **BRIEFLY).fit(frame, np.exp(y))
     return estimators
@@ -79,10 +102,25 @@ def predict(estimator, rows, name):
     return getattr(estimator, "predict_proba", estimator.predict)(X)
 
 
-def main():
-    """Write the folder of the installed version."""
-    folder = Path(__file__).parent / f"sknet-{sknet.__version__}"
-    folder.mkdir()
+def go_on(estimator, rows, name):
+    """Let an estimator of ``CONTINUED`` learn from the rows, beginning where it is."""
+    X = rows[NUMBERS].to_numpy() if name.endswith("array") else rows
+    y = rows["size"] - 1000
+    if isinstance(estimator, NNClassifier):
+        y = np.where(y > 0, "high", "low")
+    learn = estimator.partial_fit if name.startswith("partial_fit") else estimator.fit
+    return learn(X, y)
+
+
+def unfinished(path=None):
+    """Return a network whose fit takes six epochs, with a checkpoint in the middle of them."""
+    options = {**BRIEFLY, "max_iter": 6, "early_stopping": True, "n_members": 2}
+    network = NNRegressor((4,), numeric_embedding="periodic", dropout=0.1, **options)
+    return network if path is None else network.set_callbacks(Checkpoint(path, every=4))
+
+
+def write_estimators(folder):
+    """Write fitted estimators, rows, and predictions of the rows."""
     rng = np.random.default_rng(0)
     estimators = fitted_estimators(make_rows(rng))
     make_rows(rng).to_csv(folder / "rows.csv", index=False)
@@ -90,8 +128,40 @@ def main():
     rows = pd.read_csv(folder / "rows.csv")
     for name, estimator in estimators.items():
         joblib.dump(estimator, folder / f"{name}.joblib", compress=3)
+    skops.io.dump(
+        estimators["multiclass"], folder / "multiclass.skops", compression=ZIP_DEFLATED
+    )
     predictions = {name: predict(one, rows, name) for name, one in estimators.items()}
     np.savez_compressed(folder / "predictions.npz", **predictions)
+    continued = {name: go_on(estimators[name], rows, name) for name in CONTINUED}
+    predictions = {name: predict(one, rows, name) for name, one in continued.items()}
+    np.savez_compressed(folder / "continued.npz", **predictions)
+
+
+def write_checkpoint(folder):
+    """Write a checkpoint, and what its network predicts then and after the whole fit."""
+    path = folder / "fit.checkpoint"
+    # Kept as it is: a resumed fit wants the same bits, and versions of pandas read text
+    # differently in the last one.
+    X = pd.read_csv(folder / "rows.csv")[NUMBERS].to_numpy()
+    y = X[:, 0] - 1000
+    network = unfinished(path).fit(X, y)
+    then, finished = joblib.load(path).predict(X), network.predict(X)
+    np.savez_compressed(folder / "resumed.npz", X=X, y=y, then=then, finished=finished)
+
+
+def main():
+    """Write the folder of the installed version, or add a checkpoint to it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--checkpoint", action="store_true")
+    parser.add_argument("--version", default=sknet.__version__)
+    options = parser.parse_args()
+    folder = Path(__file__).parent / f"sknet-{options.version}"
+    if options.checkpoint:
+        write_checkpoint(folder)
+    else:
+        folder.mkdir()
+        write_estimators(folder)
 
 
 if __name__ == "__main__":
