@@ -121,7 +121,9 @@ categorical_features : "from_dtype", array-like or None, default="from_dtype"
     of a data frame), by names, positions or a boolean mask, or none. Up to 16 levels get a
     column each, more levels a learned embedding of 8 numbers each. Levels seen once and
     missing values share a level; unknown levels are taken as missing.
-numeric_embedding : {"auto", "periodic", "piecewise_linear"} or None, default="auto"
+numeric_embedding : str, NumericEmbedding or None, default="auto"
+    "auto", "periodic", "piecewise_linear", None, or an instance of a ``NumericEmbedding`` of
+    ``sknet.nn.embeddings`` such as ``Periodic(n_frequencies=32)``.
     How numeric inputs enter the first layer: as they are (None), or each with learned
     features next to it, which are mixed from waves ("periodic", 3 features) or from how far
     the number reaches into each of 8 to 48 quantile bins ("piecewise_linear", 15 features; 30

@@ -101,6 +101,17 @@ def test_schedule_rises_and_falls(run):
     assert_allclose(factors, [0, 0.5, 1, 0.5, 0], atol=1e-15)
 
 
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_embedding_works_in_ensembles_and_with_attributions(n_members, run):
+    X, y = run("embedding")["X"][:60], run("embedding")["y"][:60]
+    options = {"learning_rate": "cosine", "max_iter": 5, "random_state": 0}
+    embedding = run("embedding")["SignedLog"]()
+    network = NNRegressor((4,), "tanh", numeric_embedding=embedding, n_members=n_members)
+    network.set_params(**options).fit(X, y)
+    assert network.coefs_[0].shape == (2 * 3, 4)
+    assert_agrees_with_differences(network, X[:5])
+
+
 def test_layer_has_the_gradient_of_differences(run):
     gate = run("layer")["Gate"]()
     network = Network((Dense(4, Tanh()), gate, Dense(2, Identity())), n_inputs=3)
@@ -118,6 +129,15 @@ def test_layer_has_the_gradient_of_differences(run):
             for s in (step, -step)
         )
         assert_allclose(gradient[i], (above - below) / 2e-6, rtol=1e-5, atol=1e-8)
+
+
+def assert_agrees_with_differences(network, rows):
+    """Check the gradients of predictions by the columns of X."""
+    steps = 1e-5 * np.eye(rows.shape[1])
+    differences = np.transpose(
+        [(network.predict(rows + s) - network.predict(rows - s)) / 2e-5 for s in steps]
+    )
+    assert_allclose(input_gradients(network, rows), differences, rtol=1e-5, atol=1e-7)
 
 
 @pytest.fixture
@@ -144,11 +164,7 @@ def gated(run, monkeypatch):
 def test_layer_works_in_ensembles_and_with_attributions(n_members, embedding, gated):
     network, X = gated(n_members, numeric_embedding=embedding)
     rows, start = X[:5], np.zeros((1, 3))
-    steps = 1e-5 * np.eye(3)
-    differences = np.transpose(
-        [(network.predict(rows + s) - network.predict(rows - s)) / 2e-5 for s in steps]
-    )
-    assert_allclose(input_gradients(network, rows), differences, rtol=1e-5, atol=1e-7)
+    assert_agrees_with_differences(network, rows)
     parts = integrated_gradients(network, rows, baseline=start[0])
     assert_allclose(parts.sum(axis=1), network.predict(rows) - network.predict(start))
     # The factors of each member have learned.

@@ -56,6 +56,40 @@ class NumericEmbedding(ColumnEmbedding):
         return self
 
 
+@dataclass(frozen=True)
+class BinnedEmbedding(NumericEmbedding):
+    """An embedding that works on bins of each column.
+
+    Parameters
+    ----------
+    edges : tuple of tuple of float, default=()
+        The increasing bin edges of each column, equally many of each (see
+        :func:`of_equal_length`), in units of the scaled numbers. Where the last edges are
+        equal, their bins are empty. If there are none, an estimator fills in quantiles of the
+        training data.
+    """
+
+    edges: Edges = ()
+    needs_bins: ClassVar[bool] = True
+
+    def with_bins(self, edges: Edges) -> Self:
+        """Return the layer with the edges of the bins of each column.
+
+        Raises
+        ------
+        ValueError
+            If the layer has edges already, but for another number of columns.
+        """
+        if not self.edges:
+            return replace(self, edges=of_equal_length(edges))
+        if len(self.edges) != len(edges):
+            raise ValueError(
+                f"{type(self).__name__} has bin edges for {len(self.edges)} columns, but there "
+                f"are {len(edges)} numeric columns. Leave edges out to have them computed."
+            )
+        return self
+
+
 class Part(NamedTuple):
     """One layer of :class:`Columns` on its way back, with its own share of the arrays."""
 
@@ -229,8 +263,8 @@ class MappedFeatures(NumericEmbedding):
     """Each number x becomes x and a learned linear map of features of x.
 
     A subclass has ``n_features``, the number of features of a number, and ``size``, the number
-    of its outputs, x itself included. It writes :meth:`mapped` and, of the backward pass, what
-    :meth:`backward_params` and :meth:`mapped_backward_inputs` say.
+    of its outputs, x itself included. It defines :meth:`mapped` and
+    :meth:`mapped_backward_inputs`, and extends :meth:`backward_params`.
     """
 
     size: int
@@ -265,7 +299,7 @@ class MappedFeatures(NumericEmbedding):
     def mapped_backward_inputs(
         self, params: Views, x: Array, delta: Array, buffers: Buffers
     ) -> Array:
-        """Return the gradient of ``x``, given that of the mapped features."""
+        """Return the gradient of ``x``, given the gradient ``delta`` of the mapped features."""
 
     def forward(
         self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
@@ -282,7 +316,7 @@ class MappedFeatures(NumericEmbedding):
     def backward_params(
         self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
     ) -> None:
-        """Write the gradient of the offset; a subclass adds those of the map and its own."""
+        """Write the gradient of the offset. A subclass adds the gradients of its features."""
         np.sum(delta[:, :, 1:], axis=0, out=grads.offset)
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
@@ -375,25 +409,19 @@ class Periodic(MappedFeatures):
 
 
 @dataclass(frozen=True)
-class PiecewiseLinear(NumericEmbedding):
+class PiecewiseLinear(BinnedEmbedding):
     """Each number becomes how far it reaches into each of its bins: 0 below, 1 above.
 
     Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep
     Learning" (2022), equation 1. The first bin goes on below and the last one above, here by
-    one width: far values must not explode in a narrow bin.
+    one width: far values must not explode in a narrow bin. Empty bins stay zero. The bins of
+    the columns may differ in number.
 
     Parameters
     ----------
-    edges : tuple of tuple of float
-        The increasing bin edges of each column. Where the last ones are equal, their bins are
-        empty and stay zero.
+    edges : tuple of tuple of float, default=()
+        As for :class:`BinnedEmbedding`.
     """
-
-    edges: Edges = ()
-    needs_bins: ClassVar[bool] = True
-
-    def with_bins(self, edges: Edges) -> Self:
-        return with_edges(self, edges)
 
     def output_counts(self, n_inputs: int) -> list[int]:
         return [len(edges) - 1 for edges in self.edges]
@@ -448,27 +476,23 @@ def inner_edges(edges: Edges, dtype: np.dtype[Any]) -> list[Array]:
 
 
 @dataclass(frozen=True)
-class MappedPiecewiseLinear(MappedFeatures):
+class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
     """Each number becomes itself and a learned linear map of how far it reaches into its bins.
 
     Gorishniy, Rubachev and Babenko (2022), section 3.4 on top of equation 1; the number itself
-    is our addition. A bin's row of the map is what crossing the bin adds. So the sum of the
+    is our addition. A bin's row of the map is added when x crosses the bin. So the sum of the
     rows before an edge is the value at this edge, and between two edges the value is
     interpolated, which reads two rows instead of all.
 
     Parameters
     ----------
     edges : tuple of tuple of float, default=()
-        The increasing bin edges of each column, equally many of each (see
-        :func:`of_equal_length`), in units of the scaled numbers. An estimator fills in
-        quantiles of the training data if there are none.
+        As for :class:`BinnedEmbedding`.
     size : int, default=16
         Outputs of each number, itself included.
     """
 
-    edges: Edges = ()
     size: int = 16
-    needs_bins: ClassVar[bool] = True
 
     @property
     def n_features(self) -> int:
@@ -478,9 +502,6 @@ class MappedPiecewiseLinear(MappedFeatures):
     def encoding(self) -> PiecewiseLinear:
         """The layer whose outputs are the features."""
         return PiecewiseLinear(self.edges)
-
-    def with_bins(self, edges: Edges) -> Self:
-        return with_edges(self, of_equal_length(edges))
 
     def buffers(self, n_inputs: int) -> dict[str, int]:
         return {**super().buffers(n_inputs), "bin": n_inputs, "share": n_inputs}
@@ -545,24 +566,6 @@ def of_equal_length(edges: Edges) -> Edges:
     """Return the edges of each column, the last one repeated to the length of the longest."""
     longest = max(map(len, edges), default=0)
     return tuple(one + one[-1:] * (longest - len(one)) for one in edges)
-
-
-def with_edges(layer: Any, edges: Edges) -> Any:
-    """Return a layer with bin edges; edges that it already has stay.
-
-    Raises
-    ------
-    ValueError
-        If the layer has edges for another number of columns.
-    """
-    if not layer.edges:
-        return replace(layer, edges=edges)
-    if len(layer.edges) != len(edges):
-        raise ValueError(
-            f"{type(layer).__name__} has bin edges for {len(layer.edges)} columns, but there "
-            f"are {len(edges)} numeric columns. Leave edges out to have them computed."
-        )
-    return layer
 
 
 #: Embeddings of numbers by name.

@@ -67,7 +67,7 @@ class EnsembleInput(EnsembleLayer):
     """The first hidden layer, whose input the members share: x (r_m[:, None] * W) + b_m.
 
     The scales multiply the weights, so that one product of x, which may be sparse, serves all
-    members. They start as random signs, which is what makes the members differ.
+    members. They start as random signs, so that the members differ.
     """
 
     def _n_inputs(self, n_inputs: int) -> int:
@@ -127,7 +127,7 @@ class EnsembleDense(EnsembleLayer):
 
     def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         super().backward_shared(params, x, delta, buffers)
-        # Both the scales and the inputs get their gradients from that of the scaled inputs.
+        # The gradients of the scales and of the inputs follow from this one.
         n_rows = x.shape[0] * self.n_members
         out = buffers["scaled_gradient"].reshape(n_rows, -1)
         matmul(delta.reshape(n_rows, -1), params.weight.T, out=out)

@@ -42,7 +42,8 @@ class Layer(ABC):
     The backward pass of a layer has three steps, and the network decides which of them it
     needs: :meth:`backward_shared` always comes first, :meth:`backward_params` follows in
     training, and :meth:`backward_inputs` comes last if another layer lies below or the caller
-    asks for the gradient of the network's inputs. So a layer never has to ask what is wanted.
+    asks for the gradient of the network's inputs. So a layer need not know which gradients the
+    caller wants.
     """
 
     def n_outputs(self, n_inputs: int) -> int:
@@ -79,7 +80,7 @@ class Layer(ABC):
             The inputs, which are only read. They are sparse only in the first layer of a
             network.
         buffers : dict of ndarray
-            The work arrays. :meth:`backward_shared` sees what this method leaves in them.
+            The work arrays. They keep their values until the backward pass.
         rng : numpy Generator, optional
             The source of random draws in training; None in prediction.
 

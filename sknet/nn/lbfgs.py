@@ -73,7 +73,8 @@ def train_lbfgs(
     Raises
     ------
     DivergenceError
-        If the objective becomes infinite or NaN in the first iteration.
+        If the objective or the parameters become infinite or NaN before any iteration has ended
+        with a finite value.
     """
     problem = SplitProblem(objective, batches)
     trace = Trace(problem, Monitor(stopping), evaluate, report)

@@ -122,7 +122,7 @@ def test_output_counts_say_which_column_an_output_stems_from():
 
 def test_only_bins_come_from_the_data():
     edges = (0.0, 1.0), (0.0, 1.0, 2.0)
-    assert PiecewiseLinear().with_bins(edges) == PiecewiseLinear(edges)
+    assert PiecewiseLinear().with_bins(edges) == PiecewiseLinear(of_equal_length(edges))
     mapped = MappedPiecewiseLinear(size=5).with_bins(edges)
     assert mapped == MappedPiecewiseLinear(of_equal_length(edges), size=5)
     assert Periodic(3).with_bins(edges) == Periodic(3)
