@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.base import is_regressor
 from sklearn.utils import check_random_state
 
 from sknet._auto import Facts
@@ -287,9 +288,9 @@ def _look_through(
         nonlocal known, targets
         known, data = read_training(estimator, *chunk, known=known, declared=True)
         targets = _join_targets(targets, data.y, known.numeric_y)
-        return chunk, data.X, known.numeric_y
+        return chunk, data.X
 
-    for chunk, X, numeric_y in checked(chunks, look_at):
+    for chunk, X in checked(chunks, look_at):
         if sample is None:
             n_columns = max(1, X.shape[1])
             n_rows_to_learn = min(QUANTILE_ROWS, max(1, SAMPLE_ELEMENTS // n_columns))
@@ -300,7 +301,7 @@ def _look_through(
     if sample is None:
         raise ValueError("chunks has no chunks with rows of positive weight.")
     n_held_out = 0
-    settings = settle(estimator, Facts.of(X, n_total, numeric_y))
+    settings = settle(estimator, Facts.of(X, n_total, is_regressor(estimator)))
     if settings.early_stopping:
         n_held_out = count_validation_rows(n_total, settings.validation_fraction)
         n_held_out = min(n_held_out, validation_rows)
