@@ -1,4 +1,4 @@
-"""More varied training data: noise on the inputs, and mixtures of rows."""
+"""Augmentation of the training rows: noise on the inputs, and mixup."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,27 @@ from sknet.data.batches import Batch
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Changes encoded mini-batches at random.
+    """Random changes of encoded mini-batches.
 
-    ``input_noise`` is the standard deviation of normal noise on the ``n_numeric`` leading
-    columns (of sparse rows, on what is stored). ``mixup`` is a: each row becomes
-    lambda row + (1 - lambda) partner, targets and weights alike, with a random partner of its
-    batch and lambda drawn from Beta(a, a); Zhang, Cisse, Dauphin and Lopez-Paz (2018). Columns
-    from ``n_plain`` on are level numbers, which cannot be mixed: they come from the row with
-    probability lambda, else from the partner.
+    Mixup replaces each row by lambda row + (1 - lambda) partner, where the partner is a random
+    row of the batch and lambda is drawn from Beta(a, a); targets and weights are mixed
+    likewise. Level numbers cannot be mixed: with probability lambda they stay those of the
+    row, else they become those of the partner. Zhang, Cisse, Dauphin and Lopez-Paz,
+    "mixup: Beyond Empirical Risk Minimization" (2018).
+
+    Parameters
+    ----------
+    input_noise : float
+        The standard deviation of normal noise on the numeric columns; in sparse rows, on the
+        stored numbers. 0: no noise.
+    mixup : float
+        The parameter a of the Beta distribution. 0: no mixup.
+    n_numeric : int
+        The number of numeric columns, which come first.
+    n_plain : int
+        The number of columns before the level numbers.
+    rng : numpy Generator
+        Draws everything.
     """
 
     input_noise: float
@@ -26,8 +39,8 @@ class Augmentation:
     n_plain: int
     rng: np.random.Generator
 
-    def __call__(self, batch):
-        """Return a changed batch; the given one stays as it is."""
+    def __call__(self, batch: Batch) -> Batch:
+        """Return a changed copy of a batch."""
         X = batch.X.copy()
         if self.input_noise:
             numbers = X.data if sparse.issparse(X) else X[:, : self.n_numeric]
@@ -37,7 +50,8 @@ class Augmentation:
         batch = batch._replace(X=X)
         return self._mix(batch) if self.mixup else batch
 
-    def _mix(self, batch):
+    def _mix(self, batch: Batch) -> Batch:
+        """Return the mixup of a batch."""
         X, y, sample_weight = batch.X, batch.y, batch.sample_weight
         n_rows = X.shape[0]
         share = self.rng.beta(self.mixup, self.mixup, n_rows).astype(y.dtype)

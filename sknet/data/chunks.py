@@ -1,19 +1,29 @@
-"""Tables that come in chunks, again and again: sampled, shuffled, cut into batches."""
+"""Tables that come in chunks of rows: checks, a random sample, shuffling and mini-batches.
+
+A chunk is a ``Batch`` in the form of the user, whose X may be a frame.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknet.data.batches import Batch, join, n_rows, take
 
+Checked = TypeVar("Checked")
 
-def as_chunk(parts):
+
+def as_chunk(parts: Any) -> Batch:
     """Return (X, y) or (X, y, sample_weight) as a ``Batch``, without rows of zero weight.
 
     Raises
     ------
     TypeError
-        If it is neither.
+        If ``parts`` is not a tuple or list of two or three.
     ValueError
-        If the lengths differ.
+        If X, y and sample_weight have different numbers of rows.
     """
     if not isinstance(parts, tuple | list) or len(parts) not in (2, 3):
         raise TypeError(
@@ -35,31 +45,33 @@ def as_chunk(parts):
     return take(chunk, np.flatnonzero(weight))
 
 
-def checked(chunks, check):
-    """Yield ``check(chunk)`` for each chunk that has rows, as ``as_chunk`` makes it.
+def checked(chunks: Iterable[Any], check: Callable[[Batch], Checked]) -> Iterator[Checked]:
+    """Yield ``check(as_chunk(parts))`` for each chunk that has rows of positive weight.
 
     Raises
     ------
     TypeError, ValueError
-        Those of ``as_chunk`` and ``check``, with the number of the chunk.
+        If ``as_chunk`` or ``check`` raises it; the message gives the number of the chunk.
     """
     for i, parts in enumerate(chunks):
         try:
             chunk = as_chunk(parts)
-            result = check(chunk) if n_rows(chunk) else None
+            if not n_rows(chunk):
+                continue
+            result = check(chunk)
         except (TypeError, ValueError) as error:
+            # Subclasses, such as UnicodeDecodeError, may not take a message alone.
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"Chunk {i}, counted from 0: {error}") from error
-        if n_rows(chunk):
-            yield result
+        yield result
 
 
-def shuffled(chunks, window, rng):
-    """Yield chunks whose rows are shuffled together with those of their window.
+def shuffled(chunks: Iterable[Batch], window: int, rng: np.random.Generator) -> Iterator[Batch]:
+    """Yield as many chunks, with the rows of ``window`` neighbouring chunks shuffled together.
 
-    ``window`` chunks are held in memory, joined, shuffled and cut into as many again.
+    Memory holds ``window`` chunks and a joined copy of them.
     """
-    waiting = []
+    waiting: list[Batch] = []
     for chunk in chunks:
         waiting.append(chunk)
         if len(waiting) == window:
@@ -69,35 +81,37 @@ def shuffled(chunks, window, rng):
         yield from _mixed(waiting, rng)
 
 
-def _mixed(chunks, rng):
+def _mixed(chunks: list[Batch], rng: np.random.Generator) -> Iterator[Batch]:
+    """Yield the shuffled rows of all chunks, in as many chunks; empty the list."""
     order = rng.permutation(sum(n_rows(chunk) for chunk in chunks))
     parts = np.array_split(order, len(chunks))
     together = join(chunks)
+    # The chunks and the joined copy are in memory together no longer than needed.
     chunks.clear()
     for rows in parts:
         yield take(together, rows)
 
 
 class KeyedSample:
-    """The rows with the smallest of random keys, however many rows there are.
+    """A random sample of the rows of chunks: those with the smallest of random keys.
 
-    Each pass over the same chunks draws the same keys, so that a row is known by its key and
-    no positions need be kept.
+    Each pass over the chunks draws the same keys, so a later pass tells by the key of a row
+    whether it was sampled, and no positions are kept.
 
     Parameters
     ----------
     size : int
-        Rows to keep.
+        The number of rows to keep.
     """
 
-    def __init__(self, size):
+    def __init__(self, size: int) -> None:
         self.size = size
         self._chunks: list[Batch] = []
         self._keys: list[np.ndarray] = []
-        self._limit = np.inf
+        self._limit = math.inf
 
-    def add(self, chunk, keys):
-        """Consider the rows of a chunk."""
+    def add(self, chunk: Batch, keys: NDArray[np.float64]) -> None:
+        """Keep the rows of a chunk whose keys are small enough, given the key of each row."""
         rows = np.flatnonzero(keys < self._limit)
         if rows.size:
             self._chunks.append(take(chunk, rows))
@@ -105,17 +119,18 @@ class KeyedSample:
         if sum(map(len, self._keys)) > 2 * self.size:
             self._shrink()
 
-    def _shrink(self):
+    def _shrink(self) -> None:
+        """Keep the rows with the ``size`` smallest keys, in one chunk and in their order."""
         keys = np.concatenate(self._keys)
         order = np.argsort(keys)[: self.size]
         self._chunks, self._keys = [take(join(self._chunks), order)], [keys[order]]
         if order.size == self.size:
             self._limit = self._keys[0][-1]
 
-    def first(self, count):
-        """Return the rows of the ``count`` smallest keys, the other kept ones, and the limit.
+    def first(self, count: int) -> tuple[Batch, Batch, float]:
+        """Return the rows of the ``count`` smallest keys, the other kept rows, and a limit.
 
-        Keys up to the limit belong to the first rows.
+        The keys of the first rows are at most the limit, those of all other rows above it.
         """
         self._shrink()
         (chunk,), (keys,) = self._chunks, self._keys
@@ -132,26 +147,33 @@ class ChunkBatches:
     open_chunks : callable
         ``open_chunks()`` returns an iterator over the chunks of an epoch.
     n_rows : int
-        Rows that an epoch has.
+        The number of rows of an epoch.
     batch_size : int
-        Rows a batch; the last batch of an epoch may be smaller.
+        Rows in a batch; the last batch of an epoch may be smaller.
     encode : callable
-        ``encode(chunk)`` returns a ``Batch`` of the network's input.
+        ``encode(chunk)`` returns a ``Batch`` of the input of the network.
     augment : callable, optional
         ``augment(batch)`` changes each encoded batch.
     """
 
-    def __init__(self, open_chunks, n_rows, batch_size, encode, augment=None):
+    def __init__(
+        self,
+        open_chunks: Callable[[], Iterable[Batch]],
+        n_rows: int,
+        batch_size: int,
+        encode: Callable[[Batch], Batch],
+        augment: Callable[[Batch], Batch] | None = None,
+    ) -> None:
         self.n_rows = n_rows
         self.batch_size = min(batch_size, n_rows)
         self._open_chunks = open_chunks
         self._encode = encode
         self._augment = augment
 
-    def __len__(self):
+    def __len__(self) -> int:
         return -(-self.n_rows // self.batch_size)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Batch]:
         found = 0
         for batch in self._cut():
             found += n_rows(batch)
@@ -162,9 +184,9 @@ class ChunkBatches:
                 "in a later one. Each pass must bring the same rows in the same order."
             )
 
-    def _cut(self):
-        """Yield batches of equal size, whatever the sizes of the chunks."""
-        rest = []
+    def _cut(self) -> Iterator[Batch]:
+        """Yield encoded batches of ``batch_size`` rows, whatever the sizes of the chunks."""
+        rest: list[Batch] = []
         for chunk in self._open_chunks():
             together = join([*rest, self._encode(chunk)])
             whole = n_rows(together) - n_rows(together) % self.batch_size

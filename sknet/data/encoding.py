@@ -1,58 +1,70 @@
 """From plain numbers to the network's input: scaling, missing values, one-hot columns."""
 
 import math
-from typing import Self
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 from sknet.data.batches import Dataset
 from sknet.data.survey import Survey
 
-#: Where the smooth clip saturates, in units of the robust scale.
+Floats = NDArray[np.floating]
+
+#: The smooth clip keeps values below this many units of the robust scale.
 CLIP = 3.0
-#: Far beyond where the clip is saturated to the last bit, far below where a square overflows.
+#: Values are cut here before the smooth clip, which maps all larger ones to the same number to
+#: the last bit, and which squares them: the square of this bound does not overflow.
 BOUND = 1e15
-#: Most levels of a category that get a column each. Beyond, the columns are nearly all zeros
-#: and each level is too rare to learn a weight for every hidden unit; an embedding learns a
-#: few numbers for each level instead.
+#: Most levels of a category that get a column each. With more, nearly all entries of the
+#: columns are zero, and each level is too rare to learn a weight for every hidden unit; an
+#: embedding learns a few numbers for each level instead.
 MOST_ONE_HOT_LEVELS = 16
 
 
 class TableEncoder:
-    """Scales numeric columns robustly, imputes them, and spreads out categories.
+    """Scales numeric columns robustly, imputes missing values and encodes categories.
 
     A dense numeric column x becomes c((x - median) s), where c(u) = u / sqrt(1 + (u / 3)^2)
-    keeps values within +-3 without a corner, and s is the inverse of the interquartile range.
-    If that is zero, s is 2 / (max - min), and zero for a constant column. A sparse column
-    keeps its zeros: it becomes c(x s), where s takes the median magnitude of its non-zeros to
-    1/2, as it takes the median distance from the center of a symmetric dense column.
-    Holzmueller, Grinsztajn and Steinwart, "Better by Default" (2024), section 3, for dense
-    columns.
+    is a smooth clip to (-3, 3), and s is the inverse of the interquartile range. If that is
+    zero, s is 2 / (max - min), and zero for a constant column (Holzmueller, Grinsztajn and
+    Steinwart, "Better by Default", 2024, section 3). A sparse column keeps its zeros: it
+    becomes c(x s), where s takes the median magnitude of the non-zeros to 1/2. This is where
+    the formula for dense columns takes the median distance from the center of a symmetric
+    column.
 
-    A missing number becomes the median, and a column in which training had some gets an
-    indicator column. A category's levels that training saw once, and missing values, share
-    one level where training had any; without it, what is missing or unknown belongs to no
-    level. The encoded columns are: numeric ones, indicators, one-hot columns, and the level
-    numbers of categories for which the network learns an embedding.
+    A missing number becomes the median. A numeric column in which training had missing values
+    gets an indicator column besides.
+
+    The levels of a category that training saw once, and missing values, share one level if
+    training had any of them. If it had none, a missing or unknown value belongs to no level.
+
+    The encoded columns are, in this order: numeric columns, indicators, one-hot columns of
+    categories with few levels, and level numbers of categories with many, for which the
+    network learns an embedding.
 
     Parameters
     ----------
     standardize : bool
         Whether to scale numeric columns.
-    n_bins : int
-        Bins of equal share to find for each numeric column, if any.
+    n_bins : int, default=0
+        The number of bins of equal share to find for each numeric column; 0 for none.
 
     Attributes
     ----------
-    center_, scale_ : ndarray of shape (n_numeric,) or None
-        The medians (None if sparse) and s (None without scaling).
+    n_numeric_ : int
+        The number of numeric columns, which come before the categories.
+    center_ : ndarray of shape (n_numeric,) or None
+        The medians; None if training rows were sparse.
+    scale_ : ndarray of shape (n_numeric,) or None
+        The factors s; None without scaling.
     indicated_ : ndarray of int
-        Numeric columns that have an indicator.
+        The numeric columns that have an indicator.
     categories_ : list of Category
     bin_edges_ : tuple of tuple of float
-        With ``n_bins``, increasing edges for each encoded numeric column.
+        With ``n_bins``, the increasing edges of the bins of each encoded numeric column.
     """
 
     n_numeric_: int
@@ -67,9 +79,19 @@ class TableEncoder:
         self.n_bins = n_bins
 
     def fit_survey(self, survey: Survey, *, keep_rare: bool = False) -> Self:
-        """Learn the encoding from a survey with a sample.
+        """Learn the encoding from a survey.
 
-        With ``keep_rare``, a level that was seen once, or not yet, stays itself.
+        Parameters
+        ----------
+        survey : Survey
+            The survey of the training rows.
+        keep_rare : bool, default=False
+            Whether a level that occurs once, or not yet, gets a place of its own.
+
+        Raises
+        ------
+        ValueError
+            If the survey has no sample of rows.
         """
         sample = survey.sample
         if sample is None:
@@ -105,34 +127,34 @@ class TableEncoder:
         )
 
     @property
-    def keeps_sparse(self):
-        """Whether sparse rows stay sparse: so they do if training saw sparse ones."""
+    def keeps_sparse(self) -> bool:
+        """Whether encoded sparse rows are sparse, which they are if training rows were."""
         return self.center_ is None and not self.categories_
 
     @property
-    def one_hot_(self):
-        """Categories with a column for each level."""
+    def one_hot_(self) -> "list[Category]":
+        """The categories that become one-hot columns."""
         return [one for one in self.categories_ if not one.embedded]
 
     @property
-    def embedded_(self):
-        """Categories whose level numbers are handed on."""
+    def embedded_(self) -> "list[Category]":
+        """The categories that become a column of level numbers."""
         return [one for one in self.categories_ if one.embedded]
 
     @property
-    def n_plain_(self):
-        """Encoded columns before the level numbers."""
+    def n_plain_(self) -> int:
+        """The number of encoded columns before the level numbers."""
         widths = [one.n_levels for one in self.one_hot_]
         return self.n_numeric_ + self.indicated_.size + sum(widths)
 
     @property
-    def n_outputs_(self):
-        """Columns of the encoded table."""
+    def n_outputs_(self) -> int:
+        """The number of encoded columns."""
         return self.n_plain_ + len(self.embedded_)
 
     @property
-    def sources_(self):
-        """For each encoded column the column that it comes from."""
+    def sources_(self) -> NDArray[np.intp]:
+        """For each encoded column, the position of the column that it comes from."""
         places = np.arange(self.n_numeric_, self.n_numeric_ + len(self.categories_))
         one_hot = [
             np.full(one.n_levels, place)
@@ -143,30 +165,30 @@ class TableEncoder:
         numeric = np.arange(self.n_numeric_)
         return np.concatenate([numeric, self.indicated_, *one_hot, embedded])
 
-    def typical_row(self):
-        """Return a row with the median of each number, and missing categories.
+    def typical_row(self) -> Floats:
+        """Return a row with the median of each numeric column, and missing categories.
 
-        The median of a sparse column is taken as zero.
+        For sparse columns, in which most entries are zero, the median is taken as zero.
         """
         numeric = np.zeros(self.n_numeric_) if self.center_ is None else self.center_
         return np.concatenate([numeric, np.full(len(self.categories_), np.nan)])[np.newaxis]
 
-    def slopes(self, X):
-        """Return the derivatives of the encoded numeric columns by the columns of dense rows.
+    def slopes(self, X: Floats) -> Floats:
+        """Return the derivatives of the encoded numeric columns by the columns of dense X.
 
-        c'(u) s with c'(u) = (1 + (u / 3)^2)^(-3/2); zero for a missing number.
+        They are c'(u) s with c'(u) = (1 + (u / 3)^2)^(-3/2), and zero for missing numbers.
         """
         X = X[:, : self.n_numeric_]
         if self.scale_ is None:
             return np.where(np.isnan(X), 0.0, 1.0)
         with np.errstate(over="ignore", invalid="ignore"):
-            u = self._standardized(X, slice(None)).astype(np.float64, copy=False)
+            u = self._standardized(X, slice(None), self.scale_).astype(np.float64, copy=False)
             slopes = (1 + (np.clip(u, -BOUND, BOUND) / CLIP) ** 2) ** -1.5 * self.scale_
         slopes[np.isnan(X)] = 0
         return slopes
 
-    def transform(self, X, dtype):
-        """Return the encoded rows as an array or CSR matrix of ``dtype``."""
+    def transform(self, X: Any, dtype: DTypeLike) -> Any:
+        """Return the encoded rows of an array or CSR matrix as an array or CSR of ``dtype``."""
         if sparse.issparse(X):
             if self.keeps_sparse:
                 return self._transform_sparse(X, dtype)
@@ -179,19 +201,24 @@ class TableEncoder:
         out[:, : self.n_numeric_] = self._transform_numeric(numeric, dtype)
         start = self.n_numeric_ + self.indicated_.size
         out[:, self.n_numeric_ : start] = np.isnan(numeric[:, self.indicated_])
-        code = self.n_plain_
-        for i, category in enumerate(self.categories_):
-            levels = category.levels(X[:, self.n_numeric_ + i])
+        self._write_categories(X[:, self.n_numeric_ :], out[:, start:])
+        return out
+
+    def _write_categories(self, codes: Floats, out: Floats) -> None:
+        """Write the one-hot columns of the categories, then the columns of level numbers."""
+        start, number = 0, out.shape[1] - len(self.embedded_)
+        for of_category, category in zip(codes.T, self.categories_, strict=True):
+            levels = category.levels(of_category)
             if category.embedded:
-                out[:, code] = levels
-                code += 1
+                out[:, number] = levels
+                number += 1
             else:
                 stop = start + category.n_levels
                 out[:, start:stop] = levels[:, np.newaxis] == np.arange(category.n_levels)
                 start = stop
-        return out
 
-    def _transform_sparse(self, X, dtype):
+    def _transform_sparse(self, X: Any, dtype: DTypeLike) -> Any:
+        """Return sparse rows scaled."""
         if self.scale_ is None:
             return X.astype(dtype, copy=False)
         with np.errstate(over="ignore"):
@@ -199,7 +226,9 @@ class TableEncoder:
             X.data = _clip_smoothly(X.data.astype(dtype, copy=False))
         return X
 
-    def _transform_numeric(self, X, dtype, columns=slice(None)):
+    def _transform_numeric(
+        self, X: Floats, dtype: DTypeLike, columns: slice = slice(None)
+    ) -> Floats:
         """Return the given columns imputed and scaled."""
         if self.scale_ is None:
             missing = np.isnan(X)
@@ -207,27 +236,41 @@ class TableEncoder:
                 X = np.where(missing, 0 if self.center_ is None else self.center_[columns], X)
             return X.astype(dtype, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
-            u = _clip_smoothly(self._standardized(X, columns).astype(dtype, copy=False))
+            u = self._standardized(X, columns, self.scale_).astype(dtype, copy=False)
+            u = _clip_smoothly(u)
         if math.isnan(u.sum()):
-            # A missing number is the median, which is zero now.
+            # The median, which replaces a missing number, is zero after scaling.
             u[np.isnan(u)] = 0
         return u
 
-    def _standardized(self, X, columns):
+    def _standardized(self, X: Floats, columns: slice, scale: Floats) -> Floats:
         """Return (x - center) s of the given columns."""
         if self.center_ is None:
-            return X * self.scale_[columns]
-        # Centred in X's own dtype: a cast first would lose small differences around large
-        # offsets.
+            return X * scale[columns]
+        # In the precision of X: a cast to float32 before the subtraction would lose small
+        # differences around a large offset.
         u = X - self.center_[columns]
-        u *= self.scale_[columns]
+        u *= scale[columns]
         return u
 
-    def feature_names(self, names, levels):
-        """Return the names of the plain columns, and of the categories with level numbers.
+    def feature_names(
+        self, names: Sequence[str], levels: Sequence[Sequence[Any]]
+    ) -> tuple[list[str], list[str]]:
+        """Return the names of the encoded columns.
 
-        ``names`` are those of the numeric columns, then of the categories; ``levels`` are
-        the latter's.
+        Parameters
+        ----------
+        names : sequence of str
+            The names of the numeric columns, then of the categories.
+        levels : sequence of sequence
+            The levels of each category.
+
+        Returns
+        -------
+        plain : list of str
+            The names of the columns before the level numbers.
+        embedded : list of str
+            The names of the categories that become level numbers.
         """
         numeric, categories = names[: self.n_numeric_], names[self.n_numeric_ :]
         plain = [*numeric, *(f"{numeric[i]}_missing" for i in self.indicated_)]
@@ -246,44 +289,45 @@ class Category:
     Parameters
     ----------
     counts : ndarray of shape (n_levels,)
-        How often training saw each level.
+        How often each level occurs in training.
     has_missing : bool
-        Whether it saw missing values.
+        Whether training had missing values.
     keep_rare : bool
-        Whether a level that was seen once, or not yet, stays itself.
+        Whether a level that occurs once, or not yet, gets a place of its own.
 
     Attributes
     ----------
     n_levels : int
-        Including the one that rare levels and missing values share, the last, if any.
+        The number of levels told apart. If ``has_rest``, the last of them is shared by rare
+        levels and missing values.
     has_rest : bool
-        Whether there is that shared level.
+        Whether there is such a shared level.
     embedded : bool
         Whether there are too many levels for a column each.
     """
 
-    def __init__(self, counts, has_missing, keep_rare):
+    def __init__(self, counts: NDArray[np.intp], has_missing: bool, keep_rare: bool) -> None:
         kept = np.ones(counts.size, bool) if keep_rare else counts > 1
         self.has_rest = bool(has_missing or (counts[~kept] > 0).any())
         self.n_levels = int(kept.sum()) + self.has_rest
         self.embedded = self.n_levels > MOST_ONE_HOT_LEVELS
-        # The place of what belongs to no level: the shared one, or one past the last.
+        # A level without a place of its own gets the shared one, or else one past the last.
         rest = self.n_levels - self.has_rest
         self._kept = np.flatnonzero(kept)
         self._position = np.full(counts.size + 1, rest)
         self._position[self._kept] = np.arange(self._kept.size)
 
-    def levels(self, codes):
-        """Return level numbers; ``n_levels`` stands for none of the levels."""
+    def levels(self, codes: Floats) -> NDArray[np.intp]:
+        """Return the place of each level number; ``n_levels`` stands for none of the levels."""
         unknown = np.isnan(codes)
         return self._position[np.where(unknown, self._position.size - 1, codes).astype(int)]
 
-    def level_names(self, levels):
-        """Return the names of the levels that are told apart, given those of all."""
-        return [levels[i] for i in self._kept] + ["other"] * self.has_rest
+    def level_names(self, levels: Sequence[Any]) -> list[Any]:
+        """Return the names of the levels that are told apart, given the names of all levels."""
+        return [levels[i] for i in self._kept.tolist()] + ["other"] * self.has_rest
 
 
-def _clip_smoothly(u):
+def _clip_smoothly(u: Floats) -> Floats:
     """Return u / sqrt(1 + (u / CLIP)^2), in place."""
     np.clip(u, -BOUND, BOUND, out=u)
     divisor = u * (1 / CLIP)
@@ -293,8 +337,8 @@ def _clip_smoothly(u):
     return u
 
 
-def _center_and_scale(data):
-    """Return medians and inverse spreads of the columns."""
+def _center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
+    """Return the medians and the inverse spreads of the columns."""
     statistics = [
         _median_and_scale(x, data.sample_weight)
         for _, block in data.column_blocks()
@@ -304,7 +348,7 @@ def _center_and_scale(data):
     return center.astype(data.X.dtype), scale.astype(data.X.dtype)
 
 
-def _medians(data):
+def _medians(data: Dataset) -> Floats:
     """Return the medians of the columns."""
     medians = []
     for _, block in data.column_blocks():
@@ -314,40 +358,44 @@ def _medians(data):
     return np.array(medians, dtype=data.X.dtype)
 
 
-def _without_nan(x, weights):
+def _without_nan(x: Floats, weights: Floats | None) -> tuple[Floats, Floats | None]:
+    """Return the values that are not missing, with their weights."""
     known = ~np.isnan(x)
     if known.all():
         return x, weights
     return x[known], None if weights is None else weights[known]
 
 
-def _median_and_scale(x, weights):
+def _median_and_scale(x: Floats, weights: Floats | None) -> tuple[float, float]:
+    """Return the median and the inverse spread of a column, both zero without any value."""
     x, weights = _without_nan(x, weights)
     if x.size == 0:
         return 0.0, 0.0
-    # The smallest spread whose inverse is a number of x's type.
-    limits = np.finfo(x.dtype)
     low, q1, median, q3, high = _quantiles(x, [0, 0.25, 0.5, 0.75, 1], weights)
-    # Halved first, so that no difference overflows. Spreads within rounding of a constant are
-    # no spread.
+    # A spread below rounding is the spread of a constant.
     smallest = 2 * np.finfo(np.float64).eps * max(abs(low), abs(high))
+    # Halved before the subtraction, which might overflow.
     quartiles, half_range = q3 / 2 - q1 / 2, high / 2 - low / 2
+    # The inverse of a smaller spread would overflow in the precision of x.
+    tiny = np.finfo(x.dtype).tiny
     if quartiles > smallest:
-        return median, 0.5 / max(quartiles, limits.tiny)
-    return median, 1 / max(half_range, limits.tiny) if half_range > smallest else 0.0
+        return median, 0.5 / max(quartiles, tiny)
+    return median, 1 / max(half_range, tiny) if half_range > smallest else 0.0
 
 
-def _quantiles(x, levels, weights):
+def _quantiles(
+    x: Floats, levels: float | Sequence[float] | Floats, weights: Floats | None
+) -> Any:
     """Return quantiles that are values of x, so that a weight equals a repetition."""
     # In float64, where differences of the largest float32 numbers do not overflow.
     found = np.quantile(x, levels, weights=weights, method="inverted_cdf")
     return found.astype(np.float64)
 
 
-def _bin_edges(x, sample_weight, n_bins):
-    """Return the quantiles of a column at equal shares, one bin at the least.
+def _bin_edges(x: Floats, sample_weight: Floats | None, n_bins: int) -> tuple[float, ...]:
+    """Return the edges of bins with equal shares of the values, of one bin at the least.
 
-    Of edges closer than a thousandth of the range only the first is kept.
+    An edge that is closer than a thousandth of the range to the one before it is left out.
     """
     found = _quantiles(x, np.linspace(0, 1, n_bins + 1), sample_weight)
     nearest = 1e-3 * (found[-1] - found[0])
@@ -358,8 +406,9 @@ def _bin_edges(x, sample_weight, n_bins):
     return tuple(map(float, kept if len(kept) > 1 else found[0] + [-1.0, 1.0]))
 
 
-def _sparse_scale(data):
-    # Without a copy by rows where all of them are chosen.
+def _sparse_scale(data: Dataset) -> Floats:
+    """Return the factors that take the median magnitude of the non-zeros to 1/2."""
+    # If all rows are chosen, indexing would copy them for nothing.
     X = (data.X if data.rows is None else data.X[data.rows]).tocsc()
     sample_weight = data.sample_weight
     scale = np.ones(X.shape[1], dtype=X.dtype)
@@ -368,6 +417,6 @@ def _sparse_scale(data):
         rows, values = X.indices[start:stop][values > 0], values[values > 0]
         if values.size:
             weights = np.ones(values.size) if sample_weight is None else sample_weight[rows]
-            median = np.quantile(values, 0.5, weights=weights, method="inverted_cdf")
+            median = _quantiles(values, 0.5, weights)
             scale[j] = 0.5 / max(median, np.finfo(X.dtype).tiny)
     return scale

@@ -1,28 +1,52 @@
 """CSV and Parquet files, read in chunks by pandas and pyarrow."""
 
 import importlib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknet.data.counts import check_count
 
-#: Most levels of a category of a file: more are an identifier or free text.
+#: Most levels of a category of a file. A column with more is an identifier or free text.
 MOST_LEVELS = 100_000
-#: Rows from which it is told whether the columns of a CSV hold numbers or text.
+#: The first rows, by which it is decided whether a column of a CSV holds numbers or text.
 HEAD_ROWS = 10_000
-#: Arguments of ``pandas.read_csv`` that are set here.
+#: Arguments of ``pandas.read_csv`` that ``read_chunks`` sets by itself.
 RESERVED_OPTIONS = {
     "chunksize", "dtype", "filepath_or_buffer", "index_col", "iterator", "nrows", "usecols",
 }  # fmt: skip
+
+
+class TableFile(Protocol):
+    """A file with a table, which is read as pandas frames."""
+
+    path: Path
+    columns: list[str]
+
+    def head(self, names: list[str]) -> Any:
+        """Return a frame with the first rows of some columns, to learn their dtypes."""
+
+    def frames(self, names: list[str], text: list[str], chunk_size: int) -> Iterator[Any]:
+        """Yield frames of at most ``chunk_size`` rows; the columns ``text`` hold text."""
 
 
 class FileChunks:
     """The chunks of files: see :func:`sknet.streaming.read_chunks`."""
 
     def __init__(
-        self, paths, target, *, sample_weight, columns, chunk_size, dtype, read_options
-    ):
+        self,
+        paths: Any,
+        target: str,
+        *,
+        sample_weight: str | None,
+        columns: Iterable[str] | None,
+        chunk_size: int,
+        dtype: Mapping[str, Any] | None,
+        read_options: Mapping[str, Any] | None,
+    ) -> None:
         check_count("chunk_size", chunk_size)
         self.paths = _as_paths(paths)
         self.target, self.sample_weight = target, sample_weight
@@ -34,7 +58,7 @@ class FileChunks:
         self._check_columns(extra)
         self._learn_dtypes(dict(dtype or {}))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         paths = [str(path) for path in self.paths]
         return (
             f"read_chunks({paths if len(paths) > 1 else paths[0]!r}, target={self.target!r}, "
@@ -42,8 +66,14 @@ class FileChunks:
             f"chunk_size={self.chunk_size})"
         )
 
-    def _check_columns(self, extra):
-        """Raise if a file lacks a column, or a column is both feature and target."""
+    def _check_columns(self, extra: list[str]) -> None:
+        """Check that all files have all columns, and that none is both feature and target.
+
+        Raises
+        ------
+        ValueError
+            If a file lacks a column, or if a column has two uses.
+        """
         wanted = [*self.columns, *extra]
         twice = sorted({str(name) for name in wanted if wanted.count(name) > 1})
         if twice or not self.columns:
@@ -58,20 +88,10 @@ class FileChunks:
                     f"{file.path} lacks the columns {missing}; it has {list(file.columns)}."
                 )
 
-    def _learn_dtypes(self, given):
+    def _learn_dtypes(self, given: dict[str, Any]) -> None:
         """Decide which columns are categories, and find the levels that are not given."""
-        pandas = _pandas()
         known = [*self.columns, self.target]
-        strange = [name for name in given if name not in known]
-        if strange:
-            raise ValueError(f"dtype names {strange}, which are not among {known}.")
-        numeric = {name: dtype for name, dtype in given.items() if not _means_category(dtype)}
-        if numeric:
-            raise ValueError(
-                f"dtype has {numeric}, but it only tells which columns are categories, by "
-                "'category' or pandas.CategoricalDtype. Numbers are read as float64; leave "
-                f"out {list(numeric)}, and choose the network's precision by its own dtype."
-            )
+        _check_dtypes(given, known)
         head = self._files[0].head(known)
         self._integer_target = head[self.target].dtype.kind in "iub"
         of_text = [n for n in known if _is_text(head[n]) or _means_category(given.get(n))]
@@ -80,15 +100,22 @@ class FileChunks:
             for name, dtype in given.items()
             if getattr(dtype, "categories", None) is not None
         }
-        # Numbers may be levels as well; they are read as numbers if their levels are given.
+        # A column whose given levels are numbers is read as numbers.
         self._text = [n for n in of_text if n not in levels or levels[n].dtype.kind in "OUS"]
         features = [name for name in of_text if name in self.columns]
         levels.update(self._find_levels([name for name in features if name not in levels]))
-        self._categories = {name: pandas.CategoricalDtype(levels[name]) for name in features}
+        dtype = _pandas().CategoricalDtype
+        self._categories = {name: dtype(levels[name]) for name in features}
 
-    def _find_levels(self, names):
-        """Return the sorted levels of some columns, in one pass over them."""
-        levels = {name: set() for name in names}
+    def _find_levels(self, names: list[str]) -> dict[str, NDArray[Any]]:
+        """Return the sorted levels of some columns, found in one pass over them.
+
+        Raises
+        ------
+        ValueError
+            If a column has more than ``MOST_LEVELS`` levels, or levels of text and of numbers.
+        """
+        levels: dict[str, set[Any]] = {name: set() for name in names}
         for frame in self._raw(names) if names else ():
             for name, found in levels.items():
                 found.update(frame[name].dropna().unique())
@@ -103,28 +130,29 @@ class FileChunks:
         except TypeError as error:
             raise ValueError(f"Levels of {names} cannot be sorted: {error}") from error
 
-    def _raw(self, names):
-        """Yield frames with the given columns, text as text and the rest as it is read."""
+    def _raw(self, names: list[str]) -> Iterator[Any]:
+        """Yield frames of some columns, with text as text and the rest as it is read."""
         text = [name for name in names if name in self._text]
         for file in self._files:
             yield from file.frames(names, text, self.chunk_size)
 
     @property
-    def classes(self):
-        """The sorted distinct values of the target, found by a pass over its column."""
+    def classes(self) -> NDArray[Any]:
+        """The sorted distinct values of the target, found in a pass over its column."""
         found = np.array([])
         for i, frame in enumerate(self._raw([self.target])):
             values = np.unique(self._target_values(frame))
             found = values if i == 0 else np.union1d(found, values)
         return found
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         extra = [] if self.sample_weight is None else [self.sample_weight]
         for frame in self._raw([*self.columns, self.target, *extra]):
             weights = [self._numbers(frame, name).to_numpy() for name in extra]
             yield self._features(frame), self._target_values(frame), *weights
 
-    def _features(self, frame):
+    def _features(self, frame: Any) -> Any:
+        """Return the features as a frame of categories and of float64."""
         pandas = _pandas()
         columns = {}
         for name in self.columns:
@@ -136,8 +164,11 @@ class FileChunks:
                 columns[name] = self._numbers(frame, name).to_numpy()
         return pandas.DataFrame(columns)
 
-    def _target_values(self, frame):
-        """Return the target as an array: text, or numbers, integers if they were at first."""
+    def _target_values(self, frame: Any) -> NDArray[Any]:
+        """Return the target as an array of text, of floats or of integers.
+
+        Numbers are integers if the first rows of the file hold integers, and these rows too.
+        """
         values = frame[self.target]
         if self.target in self._text:
             if values.isna().any():
@@ -148,7 +179,8 @@ class FileChunks:
         return values.astype(np.int64) if integers else values
 
     @staticmethod
-    def _numbers(frame, name):
+    def _numbers(frame: Any, name: str) -> Any:
+        """Return a column as a series of float64."""
         try:
             return frame[name].astype(np.float64)
         except (TypeError, ValueError) as error:
@@ -159,9 +191,16 @@ class FileChunks:
 
 
 class CSVFile:
-    """A CSV file, as pandas reads it."""
+    """A CSV file, which pandas reads.
 
-    def __init__(self, path, options):
+    Parameters
+    ----------
+    path : Path
+    options : mapping
+        Further arguments of ``pandas.read_csv``.
+    """
+
+    def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
         self.path = path
         reserved = sorted(RESERVED_OPTIONS.intersection(options))
         if reserved:
@@ -171,24 +210,24 @@ class CSVFile:
             )
         self._options = {"index_col": False, **options}
         try:
-            # The first row as well: a header alone is no table.
+            # One row besides the header tells whether there are any.
             first = _pandas().read_csv(path, nrows=1, **self._options)
         except _pandas().errors.EmptyDataError as error:
             raise ValueError(f"{path} is empty.") from error
-        self.columns = list(first.columns)
+        self.columns: list[str] = list(first.columns)
         if first.empty:
             raise ValueError(f"{path} has no rows below its header {self.columns}.")
 
-    def head(self, names):
-        """Return the first rows, from which dtypes are told."""
+    def head(self, names: list[str]) -> Any:
+        """Return a frame with the first rows of some columns, to learn their dtypes."""
         return next(self.frames(names, [], HEAD_ROWS))
 
-    def frames(self, names, text, chunk_size):
-        """Yield frames of at most ``chunk_size`` rows; columns of ``text`` are not parsed."""
+    def frames(self, names: list[str], text: list[str], chunk_size: int) -> Iterator[Any]:
+        """Yield frames of at most ``chunk_size`` rows; numbers in ``text`` are not parsed."""
         pandas = _pandas()
         options = {"low_memory": False, "dtype": dict.fromkeys(text, str), **self._options}
         if set(names) != set(self.columns):
-            # Only then, since it makes pandas overlook lines that are too long.
+            # Not for all columns: with usecols, pandas overlooks lines with too many fields.
             options["usecols"] = names
         try:
             with pandas.read_csv(self.path, chunksize=chunk_size, **options) as reader:
@@ -198,35 +237,52 @@ class CSVFile:
 
 
 class ParquetFile:
-    """A Parquet file, as pyarrow reads it."""
+    """A Parquet file, which pyarrow reads.
 
-    def __init__(self, path, options):
+    Parameters
+    ----------
+    path : Path
+    options : mapping
+        Empty: there are no further arguments.
+    """
+
+    def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
         self.path = path
         if options:
             raise ValueError(f"read_options are those of pandas.read_csv; {path} is Parquet.")
         file = self._open()
-        self.columns = file.schema_arrow.names
+        self.columns: list[str] = file.schema_arrow.names
         if file.metadata.num_rows == 0:
             raise ValueError(f"{path} has no rows; its columns are {self.columns}.")
 
-    def _open(self):
+    def _open(self) -> Any:
+        """Return the opened file of pyarrow."""
         parquet = _import("pyarrow.parquet")
         if Path(self.path).stat().st_size == 0:
             raise ValueError(f"{self.path} is empty.")
         return parquet.ParquetFile(self.path)
 
-    def head(self, names):
-        """Return the first rows, from which dtypes are told."""
+    def head(self, names: list[str]) -> Any:
+        """Return a frame with the first rows of some columns, to learn their dtypes."""
         return next(self.frames(names, [], HEAD_ROWS))
 
-    def frames(self, names, text, chunk_size):
-        """Yield frames of at most ``chunk_size`` rows; the file knows which are of ``text``."""
+    def frames(self, names: list[str], text: list[str], chunk_size: int) -> Iterator[Any]:
+        """Yield frames of at most ``chunk_size`` rows; the file itself tells what is text."""
         with self._open() as file:
             for batch in file.iter_batches(chunk_size, columns=names):
                 yield batch.to_pandas()
 
 
-def _as_paths(paths):
+def _as_paths(paths: Any) -> list[Path]:
+    """Return one path, or several, as a list.
+
+    Raises
+    ------
+    ValueError
+        If there is no path.
+    FileNotFoundError
+        If a path is not a file.
+    """
     several = list(paths) if isinstance(paths, tuple | list) else [paths]
     if not several:
         raise ValueError("No path is given.")
@@ -241,7 +297,8 @@ def _as_paths(paths):
     return [Path(path) for path in several]
 
 
-def _open(path, options):
+def _open(path: Path, options: Mapping[str, Any]) -> TableFile:
+    """Return a file whose suffixes tell what it holds."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if ".parquet" in suffixes or ".pq" in suffixes:
         return ParquetFile(path, options)
@@ -250,26 +307,53 @@ def _open(path, options):
     raise ValueError(f"{path} must be a .csv, .tsv or .parquet file (.csv.gz works as well).")
 
 
-def _means_category(dtype):
-    """Whether a dtype that the user gives, or None, is one of categories or text."""
+def _check_dtypes(given: dict[str, Any], known: list[str]) -> None:
+    """Check the argument ``dtype`` of ``read_chunks``.
+
+    Raises
+    ------
+    ValueError
+        If it names an unknown column, or gives a column a dtype of numbers.
+    """
+    strange = [name for name in given if name not in known]
+    if strange:
+        raise ValueError(f"dtype names {strange}, which are not among {known}.")
+    numeric = {name: dtype for name, dtype in given.items() if not _means_category(dtype)}
+    if numeric:
+        raise ValueError(
+            f"dtype has {numeric}, but it only tells which columns are categories, by "
+            "'category' or pandas.CategoricalDtype. Numbers are read as float64; leave "
+            f"out {list(numeric)}, and choose the network's precision by its own dtype."
+        )
+
+
+def _means_category(dtype: Any) -> bool:
+    """Whether a dtype that the user gives is a dtype of categories or text; False for None."""
     if isinstance(dtype, str | type):
         return dtype in ("category", "str", "string", "object", str, object)
     return dtype is not None and getattr(dtype, "kind", "O") in "OUS"
 
 
-def _is_text(column):
-    """Whether a column holds text or categories, not numbers, truth values or nothing."""
+def _is_text(column: Any) -> bool:
+    """Whether a series holds text or categories; False for numbers and for no values."""
     if column.dtype != object:
         return column.dtype.kind == "O"
     known = column.dropna()
     return len(known) > 0 and isinstance(known.iloc[0], str)
 
 
-def _pandas():
+def _pandas() -> Any:
     return _import("pandas")
 
 
-def _import(name):
+def _import(name: str) -> Any:
+    """Return a module of a library that only this file needs.
+
+    Raises
+    ------
+    ImportError
+        If the library is not installed; the message tells how to install it.
+    """
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -3,54 +3,84 @@
 import copy
 import math
 import os
+from collections.abc import Iterator, Sequence
 from numbers import Integral
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 from sknet.data.counts import check_count
-from sknet.data.tables import is_frame
+from sknet.data.frames import is_frame
 
-#: About how many bytes are read at a time: far more than seeking costs.
+#: About how many bytes are read together: so many that the time to find them does not matter.
 BLOCK_BYTES = 2**20
 #: Bytes of the rows that are held in memory and shuffled together.
 WINDOW_BYTES = 2**26
 
 
+class RowSource(Protocol):
+    """A table outside of memory: its shape, its dtype, and slicing by rows.
+
+    The datasets of h5py and the arrays of zarr are such tables.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The numbers of rows and of columns."""
+
+    @property
+    def dtype(self) -> Any:
+        """A NumPy dtype of numbers."""
+
+    def __getitem__(self, rows: slice, /) -> Any:
+        """Return the given rows as an array, or as what ``numpy.asarray`` makes an array."""
+
+
+class BlockReader(Protocol):
+    """A reader of the categories of a block, such as a ``TableReader``."""
+
+    def read(self, X: Any) -> NDArray[np.floating]:
+        """Return a block as plain numbers."""
+
+
 class RowBlocks:
     """A table that stays where it is and is read in blocks of rows.
 
-    Estimators wrap by themselves what they recognise: objects such as the datasets of h5py
+    Estimators read some tables in blocks by themselves: objects such as the datasets of h5py
     and the arrays of zarr, and memory maps larger than half of the main memory. Wrap X
     yourself to choose the sizes, or to have a smaller memory map read in blocks too.
 
-    An epoch visits the blocks in random order; as many as fill a window are held in memory
-    and their rows shuffled together.
+    An epoch visits the blocks in random order. As many blocks as fill a window are held in
+    memory, and their rows are shuffled together.
 
     Parameters
     ----------
     source : object
-        Anything with ``shape`` (n_rows, n_columns), a NumPy ``dtype`` of numbers, and
-        slicing: ``source[start:stop]`` is, or ``numpy.asarray`` makes it, an array of those
-        rows. If it has ``chunks``, as in h5py and zarr, blocks are made of whole chunks.
+        Anything with ``shape`` (n_rows, n_columns), a NumPy ``dtype`` of numbers, and slicing
+        by rows: ``source[start:stop]`` is an array of these rows, or an object that
+        ``numpy.asarray`` turns into one. If it has ``chunks``, as in h5py and zarr, blocks
+        are made of whole chunks.
     block_rows : int, default=None
-        Rows that are read at a time. None: about 1 MiB, in whole chunks.
+        Rows that are read together. None: about 1 MiB, in whole chunks.
     window_rows : int, default=None
         Rows that are held in memory and shuffled together. None: 64 MiB, at least a block.
 
     Attributes
     ----------
     shape : tuple of two int
+        The numbers of rows and of columns.
     dtype : dtype
-        That of the blocks: float32 for float32 sources, else float64.
+        The dtype of the blocks: float32 for float32 sources, else float64.
 
     Raises
     ------
     TypeError
-        If ``source`` lacks what is asked of it, or is a sparse matrix.
+        If ``source`` has no shape, no dtype or no slicing, or if it is a sparse matrix.
     ValueError
-        If it has no two dimensions, no rows or no columns, if it does not hold numbers, or if
-        the sizes are no positive integers.
+        If it does not have two dimensions, if it has no rows or no columns, if it does not
+        hold numbers, or if a size is not a positive integer.
 
     Examples
     --------
@@ -65,9 +95,18 @@ class RowBlocks:
     True
     """
 
-    def __init__(self, source, *, block_rows=None, window_rows=None):
+    shape: tuple[int, int]
+    dtype: np.dtype[np.floating]
+
+    def __init__(
+        self,
+        source: RowSource,
+        *,
+        block_rows: int | None = None,
+        window_rows: int | None = None,
+    ) -> None:
         self._source = source
-        self._reader = None
+        self._reader: BlockReader | None = None
         self.shape = _checked_shape(source)
         single = source.dtype == np.float32
         self.dtype = np.dtype(np.float32 if single else np.float64)
@@ -76,29 +115,31 @@ class RowBlocks:
         room = max(self.block_rows, WINDOW_BYTES // row_bytes)
         self.window_rows = _size("window_rows", window_rows, room)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.shape[0]
 
-    def read_by(self, reader):
-        """Return the same table as a ``TableReader`` reads its blocks; None: as they are."""
-        table = copy.copy(self)
-        table._reader = reader
-        return table
+    def read_by(self, reader: BlockReader | None) -> "RowBlocks":
+        """Return the same table, of which ``reader``, if there is one, reads each block."""
+        blocks = copy.copy(self)
+        blocks._reader = reader
+        return blocks
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"RowBlocks(shape={self.shape}, dtype={self.dtype}, block_rows={self.block_rows}, "
             f"window_rows={self.window_rows})"
         )
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> NDArray[Any]:
         """Return all rows, read into memory."""
         if copy is False:
             raise ValueError("RowBlocks are read into a new array: copy=False is impossible.")
         return np.asarray(self[:], dtype)
 
-    def __getitem__(self, rows):
-        """Return chosen rows as an array does, given a slice, a mask, indices, or one index."""
+    def __getitem__(self, rows: Any) -> NDArray[np.floating]:
+        """Return the rows that a slice, a mask, indices or one index choose of an array."""
         if isinstance(rows, tuple):
             rows = _without_columns(rows)
         positions = self._positions(rows)
@@ -111,8 +152,8 @@ class RowBlocks:
         out[order] = self._take(positions[order])
         return out
 
-    def _positions(self, rows):
-        """Return the positions from 0 on that are chosen by a slice, a mask or indices."""
+    def _positions(self, rows: Any) -> NDArray[np.intp]:
+        """Return the positions, counted from 0, that a slice, a mask or indices choose."""
         n_rows = self.shape[0]
         if isinstance(rows, slice):
             return np.arange(*rows.indices(n_rows))
@@ -131,8 +172,8 @@ class RowBlocks:
         positions = rows.astype(np.intp)
         return np.where(positions < 0, positions + n_rows, positions)
 
-    def _take(self, positions):
-        """Return the rows at increasing positions."""
+    def _take(self, positions: NDArray[np.intp]) -> NDArray[np.floating]:
+        """Return the rows at increasing positions, reading each block once."""
         out = np.empty((positions.size, self.shape[1]), self.dtype)
         blocks = positions // self.block_rows
         start = 0
@@ -146,12 +187,20 @@ class RowBlocks:
         return out
 
     @property
-    def _edges(self):
-        """Where the blocks begin, and where the last one ends."""
+    def _edges(self) -> NDArray[np.intp]:
+        """The positions at which blocks begin, and the end of the last block."""
         return np.append(np.arange(0, self.shape[0], self.block_rows), self.shape[0])
 
-    def _read(self, start, stop):
-        """Return neighbouring rows as finite numbers or NaN."""
+    def _read(self, start: int, stop: int) -> NDArray[np.floating]:
+        """Return neighbouring rows as numbers, which may be NaN.
+
+        Raises
+        ------
+        TypeError
+            If the source cannot be sliced by rows.
+        ValueError
+            If the rows have another shape than the source promises, or hold infinity.
+        """
         start, stop = int(start), int(stop)
         try:
             block = np.asarray(self._source[start:stop])
@@ -168,7 +217,7 @@ class RowBlocks:
         if self._reader is not None:
             block = self._reader.read(block)
         block = block.astype(self.dtype, copy=False)
-        # A sum that is finite has no summand that is not.
+        # If the sum is finite, all of its terms are.
         with np.errstate(over="ignore", invalid="ignore"):
             suspicious = not math.isfinite(block.sum())
         if suspicious and np.isinf(block).any():
@@ -178,28 +227,40 @@ class RowBlocks:
             )
         return block
 
-    def check_finite(self):
-        """Raise for infinity in any block, reading all of them."""
+    def check_finite(self) -> None:
+        """Read all blocks to find infinity.
+
+        Raises
+        ------
+        ValueError
+            If a block holds infinity.
+        """
         for start in range(0, self.shape[0], self.block_rows):
             self._read(start, min(start + self.block_rows, self.shape[0]))
 
-    def windows(self, rows, batch_size, rng=None):
+    def windows(
+        self,
+        rows: NDArray[np.intp] | None,
+        batch_size: int,
+        rng: np.random.Generator | None = None,
+    ) -> Iterator[NDArray[np.intp]]:
         """Yield the numbers of the rows of each window, in increasing order.
 
         Parameters
         ----------
         rows : ndarray of int or None
-            Increasing positions of the rows to choose from; their numbers count from 0.
+            Increasing positions of the chosen rows, which are numbered from 0; None if all
+            rows are chosen.
         batch_size : int
-            A window has a multiple of it, the last one apart.
+            The number of rows of each window but the last is a multiple of it.
         rng : numpy Generator, optional
-            Brings the blocks in random order.
+            Draws the order of the blocks; without it they keep their order.
         """
         edges = self._edges
         begins = edges if rows is None else np.searchsorted(rows, edges)
         order = np.arange(edges.size - 1) if rng is None else rng.permutation(edges.size - 1)
         sizes = np.diff(begins)[order]
-        # In the order of the epoch, block order[k] takes the places up to ends[k].
+        # In the epoch, the rows of block order[k] come at the places before ends[k].
         ends = np.cumsum(sizes)
         step = batch_size * max(1, self.window_rows // batch_size)
         for start in range(0, begins[-1], step):
@@ -214,28 +275,32 @@ class RowBlocks:
 
 
 class ChosenRows:
-    """Some rows of a table that is read in blocks, as a table of that kind.
+    """Some rows of a table that is read in blocks, as a source of such blocks.
 
-    ``positions`` are increasing.
+    Parameters
+    ----------
+    blocks : RowBlocks
+    positions : ndarray of int
+        Increasing positions of the rows.
     """
 
-    def __init__(self, table, positions):
-        self._table = table
+    def __init__(self, blocks: RowBlocks, positions: NDArray[np.intp]) -> None:
+        self._blocks = blocks
         self._positions = positions
-        self.shape = (positions.size, table.shape[1])
-        self.dtype = table.dtype
+        self.shape = (positions.size, blocks.shape[1])
+        self.dtype = blocks.dtype
 
-    def __getitem__(self, rows):
-        return self._table[self._positions[rows]]
+    def __getitem__(self, rows: slice) -> NDArray[np.floating]:
+        return self._blocks[self._positions[rows]]
 
 
-def as_row_blocks(X):
-    """Return X as ``RowBlocks`` if it shall be read in blocks, else None.
+def as_row_blocks(X: Any) -> RowBlocks | None:
+    """Return X as ``RowBlocks`` if it has to be read in blocks, else None.
 
     Raises
     ------
     TypeError, ValueError
-        If X is none of the usual tables, and cannot be read in blocks either.
+        If X is neither a frame nor an array nor a sparse matrix, and ``RowBlocks`` refuses it.
     """
     if isinstance(X, RowBlocks):
         return X
@@ -245,41 +310,48 @@ def as_row_blocks(X):
         return RowBlocks(X) if too_large else None
     if isinstance(X, np.ndarray | np.generic) or sparse.issparse(X) or is_frame(X):
         return None
-    # Tensors of other libraries have dtypes of their own.
+    # The tensors of other libraries, whose dtypes are not those of NumPy, become arrays.
     described = isinstance(getattr(X, "dtype", None), np.dtype) and hasattr(X, "shape")
     if not described or (hasattr(X, "__array__") and len(X.shape) < 2):
         return None
     return RowBlocks(X) if hasattr(X, "__getitem__") or not hasattr(X, "__array__") else None
 
 
-def main_memory():
-    """Return the bytes of main memory; infinity where the system does not tell."""
+def main_memory() -> float:
+    """Return the bytes of main memory, or infinity if the system does not tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return math.inf
 
 
-def distinct_values(table, columns):
-    """Return an array with the distinct values of some columns of a table, read in blocks.
+def distinct_values(blocks: RowBlocks, columns: Sequence[int]) -> NDArray[np.floating]:
+    """Return an array that has in some columns the distinct values of these columns.
 
-    The shorter ones of these columns repeat their last value; the other columns are zero.
+    A column with fewer distinct values than another repeats the last of them. The other
+    columns are zero.
     """
-    found = [np.empty(0, table.dtype) for _ in columns]
-    for start in range(0, table.shape[0], table.block_rows):
-        block = table[start : start + table.block_rows]
+    found = [np.empty(0, blocks.dtype) for _ in columns]
+    for start in range(0, blocks.shape[0], blocks.block_rows):
+        block = blocks[start : start + blocks.block_rows]
         found = [
             np.union1d(values, block[:, column])
             for values, column in zip(found, columns, strict=True)
         ]
-    out = np.zeros((max(map(len, found)), table.shape[1]), table.dtype)
+    out = np.zeros((max(map(len, found)), blocks.shape[1]), blocks.dtype)
     for values, column in zip(found, columns, strict=True):
         out[:, column] = np.pad(values, (0, len(out) - len(values)), mode="edge")
     return out
 
 
-def _without_columns(index):
-    """Return the rows of an index such as scikit-learn's ``X[rows, ...]``."""
+def _without_columns(index: tuple[Any, ...]) -> Any:
+    """Return the rows of an index of all columns, such as ``X[rows, ...]`` of scikit-learn.
+
+    Raises
+    ------
+    IndexError
+        If the index chooses columns.
+    """
     rows, *others = index or (slice(None),)
     if any(other is not Ellipsis and other != slice(None) for other in others):
         raise IndexError(
@@ -288,12 +360,13 @@ def _without_columns(index):
     return rows
 
 
-def _kind(source):
+def _kind(source: Any) -> str:
+    """Return words for the type of a source, for messages."""
     return f"of type {type(source).__module__}.{type(source).__qualname__}"
 
 
-def _checked_shape(source):
-    """Return the shape of a source that keeps to the protocol."""
+def _checked_shape(source: Any) -> tuple[int, int]:
+    """Return the shape of a source, which must keep to ``RowSource``."""
     if sparse.issparse(source):
         raise TypeError(
             "X is a sparse matrix, which is not read in blocks of rows: pass it to the "
@@ -322,19 +395,19 @@ def _checked_shape(source):
         raise ValueError(
             f"X must hold real numbers to be read in blocks of rows, got dtype {source.dtype}."
         )
-    return tuple(map(int, shape))
+    return int(shape[0]), int(shape[1])
 
 
-def _whole_chunks(source, row_bytes):
-    """Return the rows of a block: whole chunks of the source, as many as fit."""
+def _whole_chunks(source: Any, row_bytes: int) -> int:
+    """Return the rows of the largest block of whole chunks of the source, at least of one."""
     chunks = getattr(source, "chunks", None)
     # Dask has a tuple of sizes for each axis.
     chunk_rows = int(np.max(chunks[0])) if chunks else 1
     return chunk_rows * max(1, BLOCK_BYTES // (row_bytes * chunk_rows))
 
 
-def _size(name, value, default):
-    """Return a size that was given, or else the default."""
+def _size(name: str, value: int | None, default: int) -> int:
+    """Return a size that the user gave, or else the default."""
     if value is None:
         return default
     check_count(name, value)

@@ -2,17 +2,25 @@
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
-#: Most rows of a stratified split, which makes a Python object of each. Of more rows, chance
-#: keeps the shares of the classes.
+#: Most rows of a stratified split, which makes a Python object of each row. A random split of
+#: more rows keeps the shares of the classes nearly as well.
 STRATIFIED_ROWS = 2**22
 
 
-def count_validation_rows(n_rows, fraction):
-    """Return how many rows to validate with; arguments and errors as of ``split_rows``."""
+def count_validation_rows(n_rows: int, fraction: float) -> int:
+    """Return how many of ``n_rows`` rows to validate with, at least two.
+
+    Raises
+    ------
+    ValueError
+        If the fraction is less than one row, or if no row is left to train on.
+    """
     n_validation = max(2, math.ceil(n_rows * fraction))
     if n_rows * fraction < 1 or n_validation >= n_rows:
         raise ValueError(
@@ -24,22 +32,30 @@ def count_validation_rows(n_rows, fraction):
     return n_validation
 
 
-def split_rows(n_rows, fraction, labels, seed):
-    """Return indices of training and of validation rows.
+def split_rows(
+    n_rows: int, fraction: float, labels: NDArray[Any] | None, seed: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the indices of the rows to train on, and of the rows to validate with.
 
     Parameters
     ----------
     n_rows : int
     fraction : float
-        Share of the rows to validate with; rounded up, and to at least two rows.
+        The share of the rows to validate with. Their number is rounded up, and at least two.
     labels : array of shape (n_rows,) or None
-        Classes whose shares both parts should keep, up to ``STRATIFIED_ROWS``.
+        Classes whose shares both parts keep, if there are at most ``STRATIFIED_ROWS`` rows.
     seed : int
 
     Raises
     ------
     ValueError
-        If the share is less than one row, or no row is left to train on.
+        If the fraction is less than one row, or if no row is left to train on.
+
+    Warns
+    -----
+    UserWarning
+        If the classes cannot keep their shares: one has a single row, or there are more
+        classes than validation rows.
     """
     n_validation = count_validation_rows(n_rows, fraction)
     if labels is not None and not _can_stratify(labels, n_validation):
@@ -53,12 +69,13 @@ def split_rows(n_rows, fraction, labels, seed):
         labels = None
     stratified = labels is not None and n_rows <= STRATIFIED_ROWS
     splitter = StratifiedShuffleSplit if stratified else ShuffleSplit
-    # The split of train_test_split, without its copies.
+    # The same split as train_test_split makes, which would copy the rows.
     rows = np.broadcast_to(0.0, n_rows)
     return next(splitter(1, test_size=n_validation, random_state=seed).split(rows, labels))
 
 
-def _can_stratify(labels, n_validation):
+def _can_stratify(labels: NDArray[Any], n_validation: int) -> bool:
+    """Whether each class has two rows, and each part of the split has room for all classes."""
     counts = np.unique(labels, return_counts=True)[1]
     smaller_part = min(n_validation, labels.shape[0] - n_validation)
-    return counts.min() >= 2 and counts.size <= smaller_part
+    return bool(counts.min() >= 2 and counts.size <= smaller_part)

@@ -1,34 +1,41 @@
-"""From the user's y to a float array with one column an output, and back."""
+"""From the y of the user to a float array with one column for each output, and back."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
-#: Rows whose labels are turned into columns at a time.
+#: Rows whose labels are turned into columns together.
 BINARIZED_ROWS = 2**18
 
 
 class ClassTarget:
-    """Labels as columns: one for two classes, one for each of more, one for each label.
+    """Class labels as columns of zeros and ones.
+
+    Two classes become one column, more classes one column each. A multi-label y has one
+    column for each label.
 
     Attributes
     ----------
     kind : {"binary", "multiclass", "multilabel"}
-        A single class, which a network cannot get wrong, counts as multiclass.
+        A single class counts as multiclass: a softmax over one class is always right.
     classes_ : ndarray of shape (n_classes,)
+        The sorted classes; of a multi-label y, the numbers of its columns.
     """
 
-    def fit(self, y, classes=None):
-        """Learn the classes from y, or take those given."""
+    kind: str
+    classes_: NDArray[Any]
+
+    def fit(self, y: Any, classes: ArrayLike | None = None) -> Self:
+        """Learn the classes from y, or take the given ones."""
         multilabel = type_of_target(y).startswith("multilabel")
-        # The columns of a multi-label y say all there is to know.
+        # The labels of a multi-label y are its columns, whatever ``classes`` says.
         self._binarizer = LabelBinarizer().fit(y if classes is None or multilabel else classes)
         self.classes_ = self._binarizer.classes_
         if multilabel:
@@ -38,12 +45,19 @@ class ClassTarget:
         return self
 
     @property
-    def n_outputs(self):
-        """Columns of the encoded target."""
+    def n_outputs(self) -> int:
+        """The number of columns of the encoded target."""
         return 1 if self.kind == "binary" else self.classes_.size
 
-    def check_labels(self, y, name):
-        """Raise if y has labels that the classes lack."""
+    def check_labels(self, y: Any, name: str) -> None:
+        """Check that y, which messages call ``name``, has labels that were learned.
+
+        Raises
+        ------
+        ValueError
+            If y has a label that is not among the classes, or another number of columns than
+            in training.
+        """
         if self.kind == "multilabel":
             if y.ndim != 2 or y.shape[1] != self.classes_.size:
                 raise ValueError(
@@ -63,60 +77,49 @@ class ClassTarget:
                 f"the classes are {self.classes_.tolist()}."
             )
 
-    def transform(self, y, dtype):
+    def transform(self, y: Any, dtype: DTypeLike) -> NDArray[np.floating]:
         """Return y as a float array of shape (n_rows, n_outputs)."""
         if self.classes_.size == 1 and self.kind == "multiclass":
-            return np.ones((len(y), 1), dtype=dtype)
+            return np.ones((y.shape[0], 1), dtype=dtype)
         Y = np.empty((y.shape[0], self.n_outputs), dtype=dtype)
-        # Piece by piece: LabelBinarizer takes ten times the room of its result.
+        # LabelBinarizer takes ten times the memory of its result, so it gets some rows at a
+        # time.
         for start in range(0, len(Y), BINARIZED_ROWS):
             piece = slice(start, start + BINARIZED_ROWS)
-            columns = self._binarizer.transform(y[piece])
-            Y[piece] = columns.toarray() if hasattr(columns, "toarray") else columns
+            Y[piece] = _dense(self._binarizer.transform(y[piece]))
         return Y
 
-    def class_weights(self, class_weight, training_y, y):
-        """Return the weight of each row of y; "balanced" balances the training rows."""
+    def class_weights(self, class_weight: Any, training_y: Any, y: Any) -> NDArray[np.float64]:
+        """Return the weight that ``class_weight`` gives to each row of y.
+
+        Parameters
+        ----------
+        class_weight : dict, list of dict, or "balanced"
+            The parameter of the estimators.
+        training_y : array or CSR
+            The labels that "balanced" balances.
+        y : array or CSR
+            The labels of the rows to weight.
+
+        Raises
+        ------
+        ValueError
+            If y is multi-label, and ``class_weight`` is neither "balanced" nor a list of one
+            dict for each label.
+        """
         if self.kind == "multilabel":
-            return self._label_weights(class_weight, training_y, y)
+            return _label_weights(class_weight, training_y, y)
         if isinstance(class_weight, dict):
-            by_class = [class_weight.get(label, 1) for label in self.classes_.tolist()]
+            by_class = np.array([class_weight.get(c, 1) for c in self.classes_.tolist()], float)
         else:
-            seen = np.isin(self.classes_, training_y)
             by_class = np.ones(self.classes_.size)
+            seen = np.isin(self.classes_, training_y)
             by_class[seen] = compute_class_weight(
                 class_weight, classes=self.classes_[seen], y=training_y
             )
-        return np.asarray(by_class, dtype=float)[np.searchsorted(self.classes_, y)]
+        return by_class[np.searchsorted(self.classes_, y)]
 
-    @staticmethod
-    def _label_weights(class_weight, training_y, y):
-        """Return the product of the labels' weights, as scikit-learn does."""
-        if isinstance(class_weight, dict) or len(training_y.shape) != 2:
-            raise ValueError("class_weight for a multi-label y must be 'balanced' or a list.")
-        dense = [Y.toarray() if hasattr(Y, "toarray") else Y for Y in (training_y, y)]
-        if class_weight == "balanced":
-            class_weight = [
-                dict(
-                    zip(
-                        seen,
-                        compute_class_weight("balanced", classes=seen, y=label),
-                        strict=True,
-                    )
-                )
-                for label in dense[0].T
-                for seen in [np.unique(label)]
-            ]
-        if len(class_weight) != dense[1].shape[1]:
-            raise ValueError(
-                f"class_weight has {len(class_weight)} dicts for {dense[1].shape[1]} labels."
-            )
-        weight = np.ones(dense[1].shape[0])
-        for label, by_value in zip(dense[1].T, class_weight, strict=True):
-            weight *= np.where(label == 1, by_value.get(1, 1), by_value.get(0, 1))
-        return weight
-
-    def smooth(self, Y, amount):
+    def smooth(self, Y: NDArray[np.floating], amount: float) -> NDArray[np.floating]:
         """Return encoded targets mixed with equal shares of all classes.
 
         Szegedy, Vanhoucke, Ioffe, Shlens and Wojna (2016), section 7.
@@ -124,34 +127,56 @@ class ClassTarget:
         n_values = self.classes_.size if self.kind == "multiclass" else 2
         return Y * (1 - amount) + amount / n_values
 
-    def places(self, decision):
+    def places(self, decision: NDArray[np.floating]) -> NDArray[np.intp]:
         """Return the numbers of the most probable classes, or 0 and 1 for each label.
 
-        ``decision`` are the decision function's columns.
+        ``decision`` holds the columns of the decision function.
         """
         if self.kind == "multiclass":
             return decision.argmax(axis=1)
         places = (decision > 0).astype(int)
         return places[:, 0] if self.kind == "binary" else places
 
-    def labels(self, places):
+    def labels(self, places: NDArray[np.intp]) -> NDArray[Any]:
         """Return the labels at the given places among the classes."""
         return places if self.kind == "multilabel" else self.classes_[places]
 
-    def probabilities(self, raw, inverse_link):
-        """Return the inverse link of the logits, with one column for each class or label.
+    def probabilities(
+        self,
+        raw: NDArray[np.floating],
+        inverse_link: Callable[[NDArray[np.floating]], NDArray[np.floating]],
+    ) -> NDArray[np.floating]:
+        """Return the inverse link of logits, with one column for each class or label.
 
-        With two classes, the first one's logit is minus the second's. ``raw`` may have more
-        axes in front of its columns.
+        With two classes, the logit of the first is minus that of the second. ``raw`` may have
+        further axes before its columns.
         """
         if self.kind == "binary":
             raw = np.concatenate([-raw, raw], axis=-1)
         return inverse_link(raw)
 
 
+def _dense(Y: Any) -> NDArray[Any]:
+    return Y.toarray() if hasattr(Y, "toarray") else Y
+
+
+def _label_weights(class_weight: Any, training_y: Any, y: Any) -> NDArray[np.float64]:
+    """Return for each row the product of the weights of its labels, as scikit-learn does."""
+    if isinstance(class_weight, dict) or len(training_y.shape) != 2:
+        raise ValueError("class_weight for a multi-label y must be 'balanced' or a list.")
+    if class_weight == "balanced":
+        class_weight = LabelCounts.of(training_y).balanced_weights()
+    if len(class_weight) != y.shape[1]:
+        raise ValueError(f"class_weight has {len(class_weight)} dicts for {y.shape[1]} labels.")
+    weight = np.ones(y.shape[0])
+    for label, by_value in zip(_dense(y).T, class_weight, strict=True):
+        weight *= np.where(label == 1, by_value.get(1, 1), by_value.get(0, 1))
+    return weight
+
+
 @dataclass
 class LabelCounts:
-    """How often each label occurs in the y of a table, or of a part of it.
+    """How often each label occurs in the rows of a table, or of a part of it.
 
     Attributes
     ----------
@@ -176,12 +201,12 @@ class LabelCounts:
         if y.ndim == 1:
             return cls(*np.unique(y, return_counts=True), n_rows=y.size, n_columns=1)
         n_rows, n_columns = y.shape
-        counts = np.asarray(y.sum(axis=0)).ravel()
+        counts = np.asarray((y == 1).sum(axis=0)).ravel()
         return cls(np.arange(n_columns), counts, n_rows, n_columns)
 
     @property
     def form(self) -> str:
-        """The columns and the kind of labels, in which the parts of one y agree."""
+        """The columns and the kind of the labels, which are the same in all parts of one y."""
         kind = "text" if isinstance(self.labels[0], str) else "numbers"
         return f"{self.n_columns} column(s) of {kind}"
 
@@ -226,20 +251,29 @@ class RegressionTarget:
     Parameters
     ----------
     standardize : bool
-        Without it, y is used as it is.
+        Whether to scale y; if not, it is used as it is.
     shift : bool, default=True
-        Whether y may be shifted. If not, it is divided by its mean.
+        Whether y may be shifted. If not, scaling divides it by its mean.
 
     Attributes
     ----------
+    n_outputs : int
+        The number of columns of y.
     mean_, scale_ : ndarray of shape (n_outputs,)
+        The numbers that are subtracted from y, and that the difference is divided by.
     """
 
-    def __init__(self, standardize, shift=True):
+    n_outputs: int
+    mean_: NDArray[np.float64]
+    scale_: NDArray[np.float64]
+
+    def __init__(self, standardize: bool, shift: bool = True) -> None:
         self.standardize = standardize
         self.shift = shift
 
-    def fit(self, y, sample_weight=None):
+    def fit(
+        self, y: NDArray[np.float64], sample_weight: NDArray[np.float64] | None = None
+    ) -> Self:
         """Learn the weighted mean and standard deviation of each column."""
         Y = y.reshape(len(y), -1)
         self.n_outputs = Y.shape[1]
@@ -247,8 +281,10 @@ class RegressionTarget:
         self._set_scale()
         return self
 
-    def update(self, y, sample_weight=None):
-        """Let further rows join the mean and the standard deviation.
+    def update(
+        self, y: NDArray[np.float64], sample_weight: NDArray[np.float64] | None = None
+    ) -> None:
+        """Add further rows to the mean and the standard deviation.
 
         Chan, Golub and LeVeque (1983), equations 2.1: with d the difference of the means, the
         variance of all is the mean of the variances plus w_1 w_2 d^2 / (w_1 + w_2)^2.
@@ -257,14 +293,17 @@ class RegressionTarget:
 
     @property
     def form(self) -> str:
-        """The columns, in which the parts of one y agree."""
+        """The number of columns, which is the same in all parts of one y."""
         return f"{self.n_outputs} column(s)"
 
-    def merge(self, other):
-        """Let the rows that another target has learned from join in the same way."""
+    def merge(self, other: Self) -> None:
+        """Add the rows that another target has learned from, as ``update`` adds rows."""
         self._join(other._weight, other._mean, other._deviation)
 
-    def _join(self, weight, mean, deviation):
+    def _join(
+        self, weight: float, mean: NDArray[np.float64], deviation: NDArray[np.float64]
+    ) -> None:
+        """Add rows with the given sum of weights, mean and standard deviation."""
         share = weight / (self._weight + weight)
         apart = np.sqrt(share * (1 - share)) * (mean - self._mean)
         within = np.hypot(np.sqrt(1 - share) * self._deviation, np.sqrt(share) * deviation)
@@ -273,8 +312,8 @@ class RegressionTarget:
         self._deviation = np.hypot(within, apart)
         self._set_scale()
 
-    def _set_scale(self):
-        """Set what y is shifted and divided by."""
+    def _set_scale(self) -> None:
+        """Set ``mean_`` and ``scale_`` from the moments of y."""
         self.mean_, self.scale_ = np.zeros(self.n_outputs), np.ones(self.n_outputs)
         if self.standardize and self.shift:
             self.mean_ = self._mean
@@ -282,22 +321,31 @@ class RegressionTarget:
         elif self.standardize:
             self.scale_ = self._mean
 
-    def check_outputs(self, y, name):
-        """Raise if y has another number of columns."""
+    def check_outputs(self, y: NDArray[np.float64], name: str) -> None:
+        """Check that y, which messages call ``name``, has as many columns as in training.
+
+        Raises
+        ------
+        ValueError
+            If it has not.
+        """
         n_outputs = 1 if y.ndim == 1 else y.shape[1]
         if n_outputs != self.n_outputs:
             raise ValueError(
                 f"{name} has {n_outputs} outputs, but training had {self.n_outputs}."
             )
 
-    def transform(self, y, dtype):
+    def transform(self, y: NDArray[np.float64], dtype: DTypeLike) -> NDArray[np.floating]:
         """Return y as a float array of shape (n_rows, n_outputs)."""
         Y = y.reshape(len(y), -1) - self.mean_
         Y /= self.scale_
         return Y.astype(dtype)
 
-    def inverse_transform(self, prediction):
-        """Return predictions in y's units; their columns may be several of one output."""
+    def inverse_transform(self, prediction: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return predictions in the units of y.
+
+        A single output may have several columns of predictions.
+        """
         return prediction * self.scale_ + self.mean_
 
 
@@ -324,15 +372,17 @@ def merge_targets(targets: Sequence[tuple[str, KnownTarget]]) -> KnownTarget:
     return merged
 
 
-def _moments(Y, sample_weight):
+def _moments(
+    Y: NDArray[np.float64], sample_weight: NDArray[np.float64] | None
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
     """Return the sum of the weights, and the mean and standard deviation of each column.
 
     The deviation of a column that is constant up to rounding is zero.
     """
     weight = float(len(Y)) if sample_weight is None else sample_weight.sum()
-    # From the first row on: the mean of a constant is that constant, exactly.
+    # Relative to the first row, so that the mean of a constant is exactly that constant.
     mean = Y[0] + np.average(Y - Y[0], axis=0, weights=sample_weight)
-    # Scaled by the largest, so that squares neither overflow nor vanish.
+    # Relative to the largest difference, whose square might overflow, or vanish.
     difference = Y - mean
     largest = np.maximum(difference.max(axis=0), -difference.min(axis=0))
     constant = largest <= 8 * np.finfo(np.float64).eps * np.abs(mean)
