@@ -1,182 +1,250 @@
-"""The documentation of what both estimators share, written once."""
+"""The documentation of what both estimators share, written once.
+
+Numbers of the "auto" rules come from the constants of ``sknet._auto``.
+"""
 
 import inspect
 
+from sknet import _auto
 from sknet.nn.activations import ACTIVATIONS
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
 from sknet.nn.optimizers import OPTIMIZERS
 from sknet.nn.schedules import SCHEDULES
 
 
 def _names(registry, *others):
-    return "{" + ", ".join(repr(name) for name in [*registry, *others]) + "}"
+    return "{" + ", ".join(f'"{name}"' for name in [*registry, *others]) + "}"
+
+
+def _spaced(number):
+    """Return an integer with spaces between groups of three digits."""
+    return f"{number:,}".replace(",", " ")
 
 
 PARAMETERS = f"""
 hidden_layer_sizes : int or array-like of int, default=(128, 128)
-    Units of each hidden layer. ``()`` is a linear model.
+    The number of units of each hidden layer, from the first to the last. ``()`` stands for
+    no hidden layer, which is a linear model.
 activation : str, Activation or list of these, default="silu"
-    {_names(ACTIVATIONS)}, or an instance of an ``Activation`` of ``sknet.nn.activations``
-    such as ``LeakyReLU(slope=0.1)``; one for all hidden layers, or a list with one for each.
+    The activation function of the hidden layers: one for all of them, or a list with one for
+    each. The names are {_names(ACTIVATIONS)}. An instance of an ``Activation`` of
+    ``sknet.nn.activations``, such as ``LeakyReLU(slope=0.1)``, sets its options too.
 """.strip()
 
 MORE_PARAMETERS = f"""
 solver : str or Optimizer, default="adam"
-    {_names(OPTIMIZERS, "lbfgs")}, or an instance of an ``Optimizer`` of
-    ``sknet.nn.optimizers`` such as ``Adam(beta_1=0.8)``. "lbfgs" minimises over all rows at
-    once, in float64; for it ``max_iter`` counts iterations and ``tol`` bounds the projected
-    gradient's largest component. "adamw" shrinks the weights by ``alpha * (1 - l1_ratio)``
-    times the learning rate in each step, outside of the objective.
+    The algorithm that minimises the objective. The names are
+    {_names(OPTIMIZERS, "lbfgs")}. An instance of an ``Optimizer`` of
+    ``sknet.nn.optimizers``, such as ``Adam(beta_1=0.8)``, sets its options too. All but
+    "lbfgs" are stochastic: each step uses the gradient of one mini-batch. "lbfgs" uses all
+    rows in each iteration and computes in float64; ``max_iter`` is then the largest number of
+    iterations, and training ends when no component of the projected gradient is larger than
+    ``tol``. "adamw" is "adam" with a decoupled L2 penalty: each step multiplies the weights
+    by one minus ``alpha * (1 - l1_ratio)`` times the learning rate.
 alpha : float or "auto", default="auto"
-    Strength of the penalty of the weight matrices, added to the mean loss:
-    ``alpha * (l1_ratio * ||W||_1 + (1 - l1_ratio) / 2 * ||W||_2^2)``. Biases are free. It
-    does not depend on the batch size: scikit-learn's alpha divided by the batch size (or,
-    for lbfgs, by n_samples) is the same penalty. "auto" is ``0.3 / n_samples``: a
-    small table needs more of it; 0.03 below 100 rows. For lbfgs it is 5e-7, scikit-learn's
-    default of 1e-4 for batches of 200.
+    The strength of the penalty
+    ``alpha * (l1_ratio * ||W||_1 + (1 - l1_ratio) / 2 * ||W||_2^2)``, which is added to the
+    mean loss. W stands for all weight matrices; biases are not penalised. The penalty does not
+    depend on the batch size: scikit-learn's alpha gives the same penalty when it is divided by
+    the batch size, or by ``n_samples`` for "lbfgs". "auto" is
+    ``{_auto.PENALTY} / n_samples``, or {_auto.ALPHA_OF_FEW} for fewer than {_auto.SMALL}
+    training rows, or {_auto.LBFGS_ALPHA} for "lbfgs".
 l1_ratio : float in [0, 1], default=0.0
-    Share of the L1 penalty. Unlike L2 it makes weights exactly zero.
+    The share of the L1 penalty. With 0 the penalty is L2, which keeps all weights small; with
+    1 it is L1, which makes weights exactly zero.
 batch_size : int or "auto", default="auto"
-    Rows of a mini-batch; more than there are rows means all of them. "auto": all rows below
-    100, else ``n_samples / 25`` between 32 and 200; ``n_samples / 250`` from 50 000 rows on,
-    up to 1000.
+    The number of rows of a mini-batch. If it is larger than the number of training rows, a
+    batch has all of them. "auto" is all rows for fewer than {_auto.SMALL} training rows, else
+    ``n_samples / 25`` with at least {_auto.SMALLEST_BATCH} and at most 200 rows; for more than
+    50 000 training rows it is ``n_samples / 250``, at most 1000. Not used by "lbfgs".
 learning_rate : str or Schedule, default="one_cycle"
-    {_names(SCHEDULES)}, or an instance of a ``Schedule`` of
-    ``sknet.nn.schedules``: what ``learning_rate_init`` is multiplied by as training goes
-    on. "invscaling" divides by ``(t + 1) ** power_t``, t the rows seen in earlier epochs;
-    "cosine", "one_cycle" and "coslog" reach zero at ``max_iter``; "adaptive" divides by
-    five when progress stalls, instead of stopping, down to 1e-6. All stochastic solvers
-    follow it.
+    The schedule of the learning rate, which is a factor that ``learning_rate_init`` is
+    multiplied by. The names are
+    {_names(SCHEDULES)}. An instance of a ``Schedule`` of ``sknet.nn.schedules``
+    sets its options too. All stochastic solvers follow the schedule.
+
+    - "constant": the factor is 1.
+    - "invscaling": the factor is ``1 / (t + 1) ** power_t``, where t is the number of rows
+      seen in earlier epochs.
+    - "cosine": the factor falls from 1 to zero along half a cosine.
+    - "one_cycle": the factor rises to 1 in the first part of training, then falls to zero.
+    - "coslog": the factor rises and falls in four cycles, each longer than the one before, and
+      ends at zero.
+    - "adaptive": the learning rate is constant; when training would stop for want of
+      improvement, it is divided by five instead, until it is at most 1e-6.
+
+    "cosine", "one_cycle" and "coslog" end after ``max_iter`` epochs.
 learning_rate_init : float, default=0.01
-    The learning rate that the schedule multiplies: its highest.
+    The learning rate that the schedule multiplies. It is the highest learning rate of
+    training.
 power_t : float, default=0.5
-    Exponent of "invscaling".
+    The exponent of the "invscaling" schedule.
 max_iter : int or "auto", default="auto"
-    Epochs at the most. "auto", for a learning rate that falls to zero by plan: 60, or on
-    small tables up to 300 for 2000 updates; 40 below 100 rows, where none are held out;
-    above 100 000 rows as many as visit 6 million rows, and at least 10. Else 200.
+    The largest number of epochs, or of iterations of "lbfgs". "auto" depends on the schedule.
+    If the learning rate falls to zero by design, it is {_auto.EPOCHS}; on small tables more,
+    until there are {_auto.MIN_UPDATES} updates or {_auto.MOST_EPOCHS} epochs; for more than
+    {_spaced(_auto.ROW_VISITS // _auto.EPOCHS)} training rows fewer, so that
+    {_auto.ROW_VISITS // 10**6} million rows are visited, but at least {_auto.FEWEST_EPOCHS};
+    and {_auto.EPOCHS_OF_FEW} for fewer than {_auto.SMALL} training rows. For other
+    schedules and for "lbfgs" it is {_auto.UNPLANNED_EPOCHS}.
 shuffle : bool, default=True
-    Whether each epoch visits the rows in a new random order.
+    Whether each epoch visits the training rows in a new random order.
 random_state : int, RandomState instance or None, default=None
-    Determines initial parameters, validation split, order of the rows and dropout. An int
-    gives bit-identical results at an equal number of BLAS threads.
+    Determines the initial parameters, the validation split, the order of the rows, dropout,
+    noise and mixtures of rows. Two fits with the same integer give bit-identical results if
+    the number of BLAS threads is the same.
 tol : float, default=1e-4
-    Improvements by less than ``tol`` times the best value do not reset the patience.
+    The relative tolerance of improvement: an epoch counts as an improvement if it is better
+    than the best value so far by more than ``tol`` times that value. For "lbfgs" also the
+    bound of the gradient.
 verbose : bool or int, default=False
-    Whether to print a line an epoch; a number k prints every k-th.
+    Whether to print a line for each epoch. An integer k prints every k-th epoch.
 warm_start : bool, default=False
-    Whether ``fit`` continues from the parameters, the classes and the scaling of the last
-    fit. Optimizer, patience and history start anew.
+    Whether ``fit`` starts from the parameters, the classes and the scaling of the last fit
+    instead of from random parameters. The state of the optimizer, the count of epochs without
+    improvement and the history start anew.
 momentum : float in [0, 1], default=0.9
-    Of "sgd".
+    The momentum of the "sgd" solver: the share of its velocity that each step keeps.
 nesterovs_momentum : bool, default=True
-    Whether "sgd" uses Nesterov's momentum.
+    Whether the "sgd" solver uses Nesterov's momentum.
 early_stopping : bool or "auto", default="auto"
-    Whether to hold out rows, watch ``scoring`` on them, stop after ``n_iter_no_change``
-    epochs without improvement, and go back to the best epoch. "auto": from 100 training rows
-    on, or if ``X_val`` is given to ``fit``. ``partial_fit`` leaves it aside.
+    Whether to hold out validation rows, compute ``scoring`` on them after each epoch, stop
+    after ``n_iter_no_change`` epochs without improvement, and restore the parameters of the
+    best epoch. "auto" is True for {_auto.SMALL} training rows or more. Rows that are given to
+    ``fit`` as ``X_val`` also switch it on. ``partial_fit`` ignores this parameter.
 validation_fraction : float or "auto", default="auto"
-    Share of the rows to hold out, stratified by class where that is possible. "auto" is 0.2
-    below 500 training rows, else 0.1.
-beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
-    Decay rates of the moments of "adam" and "adamw".
+    The share of the training rows that early stopping holds out. The rows are stratified by
+    class where each class has enough rows. "auto" is {_auto.VALIDATION_OF_FEW} for fewer than
+    {_auto.MANY} training rows, else {_auto.VALIDATION_OF_MANY}.
+beta_1 : float in [0, 1), default=0.9
+    The decay rate of the running mean of the gradient in the solvers "adam" and "adamw".
+beta_2 : float in [0, 1), default=0.999
+    The decay rate of the running mean of the squared gradient in the solvers "adam" and
+    "adamw".
 epsilon : float, default=1e-8
-    Term against division by zero of "adam", "adamw" and "rmsprop".
+    A small number that the solvers "adam", "adamw" and "rmsprop" add to a denominator, so
+    that they do not divide by zero.
 n_iter_no_change : int, inf or "auto", default="auto"
-    Epochs in a row without improvement after which training stops; of the validation
-    score with early stopping, else of the objective. "auto" is inf where the learning rate
-    falls to zero by plan, whose end is worth waiting for, else 10. Without early stopping a
-    learning rate that falls to zero ("cosine", "one_cycle", "coslog") runs all ``max_iter``
-    epochs.
+    The number of successive epochs without improvement after which training stops. The
+    validation score must improve with early stopping, else the objective. "auto" is inf if
+    the learning rate falls to zero by design, since such a schedule is made to run to its end;
+    else it is {_auto.PATIENCE}. Without early stopping, training with such a learning rate
+    ("cosine", "one_cycle", "coslog") always makes ``max_iter`` epochs.
 max_fun : int, default=15000
-    Function evaluations of "lbfgs" at the most.
+    The largest number of evaluations of the objective by the "lbfgs" solver.
 dropout : float in [0, 1), array-like or "auto", default="auto"
-    Share of a hidden layer's outputs that is zeroed at random in each training step; one
-    for all hidden layers, or one for each. "auto" is 0.1 from 100 training rows on, else 0,
-    as for lbfgs.
+    The share of the outputs of a hidden layer that each training step sets to zero at random:
+    one number for all hidden layers, or one for each. "auto" is {_auto.DROPOUT} for
+    {_auto.SMALL} training rows or more, else 0. For "lbfgs" it is 0.
 normalization : "layer" or None, default=None
-    Whether each hidden layer normalises its sums row by row, before the activation.
+    With "layer", each hidden layer normalises the weighted sums of each row to mean 0 and
+    variance 1 before the activation (layer normalization).
 input_noise : float, default=0.0
-    Standard deviation of normal noise on the scaled numeric inputs of each training batch.
+    The standard deviation of Gaussian noise that is added to the scaled numeric inputs of
+    each training batch.
 mixup : float, default=0.0
-    If positive, training rows are mixed in pairs, with shares drawn from
-    Beta(mixup, mixup).
+    If positive, each training batch consists of mixtures of pairs of rows, whose shares are
+    drawn from the distribution Beta(mixup, mixup).
 ema_decay : float in [0, 1) or None, default=0.995
-    If not None, predictions come from a running average of the parameters, which keeps this
-    share of itself in each step (less in the first steps).
+    The decay rate of an exponential moving average of the parameters. Predictions and
+    validation use the average. In the first steps the rate is smaller, so that the average
+    forgets the initial parameters. None switches the average off.
 n_members : int or "auto", default="auto"
-    Members of an ensemble that is trained as one network: they share the weight matrices
-    of the hidden layers and have their own scales of a layer's inputs, biases and output
-    layer (BatchEnsemble). Each member's loss counts; predictions are averaged. "auto" is 2
-    for classes and 1 for numbers.
+    The number of members of an ensemble that is trained as one network (BatchEnsemble). The
+    members share the weight matrices of the hidden layers; each has its own scales of the
+    inputs of a layer, its own biases and its own output layer. Training minimises the mean of
+    the members' losses, and predictions are the mean of the members' predictions. "auto" is 2
+    for classification and 1 for regression.
 scoring : str, callable or None, default="loss"
-    What early stopping watches: "loss" is minus the loss without penalty, else a scorer of
-    scikit-learn or its name, or None for the estimator's ``score``. A callable gets the
-    estimator, X and y as given to ``fit``, and ``sample_weight`` where rows have weights.
+    The score of the validation rows that early stopping watches; higher is better. "loss" is
+    minus the loss without the penalty. Other values are the name of a scorer of scikit-learn,
+    a callable, or None for the ``score`` method of the estimator. A callable is called with
+    the estimator, with X and y in the form in which they were given to ``fit``, and with
+    ``sample_weight`` if rows have weights.
 standardize : bool, default=True
-    Whether to scale inside. Inputs: centred at the median, divided by the interquartile
-    range, and clipped smoothly to +-3, so that outliers neither dominate nor disappear
-    (sparse ones keep their zeros).
+    Whether to scale the inputs. Each numeric column is centred at its median, divided by its
+    interquartile range and clipped smoothly to the range from -3 to 3, so that outliers keep
+    their order but do not dominate. Sparse columns are scaled but not centred. The regressor
+    scales y too.
 categorical_features : "from_dtype", array-like or None, default="from_dtype"
-    Which columns of X are categories: by their dtype (category, string and object columns
-    of a data frame), by names, positions or a boolean mask, or none. Up to 16 levels get a
-    column each, more levels a learned embedding of 8 numbers each. Levels seen once and
-    missing values share a level; unknown levels are taken as missing.
+    The columns of X that are categories. "from_dtype" takes the columns of a data frame that
+    have a category, string or object dtype. An array-like holds names, positions or a boolean
+    mask of the columns. None means that there are none. A category with up to 16 levels is
+    one-hot encoded; one with more levels gets a learned embedding of 8 numbers for each level.
+    Missing values and levels that occur once in training share one level. A level that
+    training did not see is treated as missing.
 numeric_embedding : str, NumericEmbedding or None, default="auto"
-    "auto", "periodic", "piecewise_linear", None, or an instance of a ``NumericEmbedding`` of
-    ``sknet.nn.embeddings`` such as ``Periodic(n_frequencies=32)``.
-    How numeric inputs enter the first layer: as they are (None), or each with learned
-    features next to it, which are mixed from waves ("periodic", 3 features) or from how far
-    the number reaches into each of 8 to 48 quantile bins ("piecewise_linear", 15 features; 30
-    training rows to a bin at least where there are more than 8). "auto" is "periodic" for
-    classes and "piecewise_linear" for numbers, from 100 rows on and up to 50 columns of
-    dense X; else, and for lbfgs, None.
+    The learned features that join each numeric input in the first layer. The names are
+    {_names(["auto", *NUMERIC_EMBEDDINGS])}. An instance of a ``NumericEmbedding`` of
+    ``sknet.nn.embeddings``, such as ``Periodic(n_frequencies=32)``, sets its options too.
+    "periodic" adds 3 mixtures of cosine waves of the number. "piecewise_linear" adds 15
+    mixtures of the number's positions within quantile bins; there is a bin for each
+    {_auto.ROWS_PER_BIN} training rows, with at least {_auto.FEWEST_BINS} and at most
+    {_auto.MOST_BINS} bins. None adds nothing. "auto" is "periodic" for
+    classification and "piecewise_linear" for regression. It is None for fewer than
+    {_auto.SMALL} training rows, for more than {_auto.MOST_EMBEDDED} columns, for sparse X and
+    for "lbfgs".
 dtype : {{"auto", "float32", "float64"}}, default="auto"
-    What the network computes in. "auto" is float64 for lbfgs and for fewer than 1000
-    training rows of float64, else float32.
+    The precision in which the network computes. "auto" is "float64" for "lbfgs" and for fewer
+    than {_auto.FLOAT32_ROWS} training rows of float64, else "float32".
 """.strip()
 
 ATTRIBUTES = """
 coefs_ : list of arrays of shape (n_inputs, n_outputs)
-    Weight matrices, ``n_layers_ - 1`` of them, views of the fitted parameters. Those of the
-    first layer belong to the encoded inputs, see ``encoded_feature_names_``. With several
-    members the last has shape (n_members, n_inputs, n_outputs).
+    The ``n_layers_ - 1`` weight matrices, which are views of the fitted parameters. The rows
+    of the first matrix belong to the encoded inputs, see ``encoded_feature_names_``. With
+    several members the last matrix has the shape (n_members, n_inputs, n_outputs).
 intercepts_ : list of arrays of shape (n_outputs,)
-    Bias vectors; with several members of shape (n_members, n_outputs).
+    The bias vectors. With several members their shape is (n_members, n_outputs).
 member_scales_ : list of arrays of shape (n_members, n_inputs)
-    With several members, what each hidden layer multiplies its inputs by.
+    The factors by which each member multiplies the inputs of each hidden layer. The list is
+    empty for a single member.
 encoded_feature_names_ : ndarray of str
-    A name for each row of the first of ``coefs_``.
+    A name for each row of ``coefs_[0]``.
 history_ : dict of str to list of float
-    One entry an epoch (an iteration of lbfgs): "loss", the objective averaged over the
-    epoch's batches; with early stopping "validation_loss", without penalty, and
-    "validation_score", higher is better; "learning_rate", of the last step (not for
-    lbfgs); "seconds".
+    The record of training. Each list has one entry for each epoch, or for each iteration of
+    "lbfgs":
+
+    - "loss": the objective, averaged over the batches of the epoch.
+    - "validation_loss": the loss of the validation rows without the penalty (with early
+      stopping).
+    - "validation_score": the score of the validation rows; higher is better (with early
+      stopping).
+    - "learning_rate": the learning rate of the last step (not for "lbfgs").
+    - "seconds": the duration.
 loss_curve_ : list of float
-    ``history_["loss"]``.
-loss_, best_loss_ : float
-    Its last and its lowest value (the latter None with early stopping).
+    The objective of each epoch, which is ``history_["loss"]``.
+loss_ : float
+    The last value of ``loss_curve_``.
+best_loss_ : float or None
+    The lowest value of ``loss_curve_``; None with early stopping.
 validation_scores_ : list of float or None
-    ``history_["validation_score"]``; None without early stopping.
+    The score of the validation rows in each epoch, which is ``history_["validation_score"]``;
+    None without early stopping.
 best_validation_score_ : float or None
-    The highest of them, to which the fitted parameters belong.
+    The highest value of ``validation_scores_``, which is the score of the fitted parameters;
+    None without early stopping.
 auto_params_ : dict
-    What the parameters that are "auto" were in the last fit.
+    The value that the last fit chose for each parameter that is "auto".
 n_iter_ : int
-    Epochs of the last fit, or of all passes of ``partial_fit``.
+    The number of epochs of the last fit, or of all calls of ``partial_fit``.
 best_iter_ : int
-    The epoch, from 1, with the best validation score, or else the lowest loss.
+    The number of the best epoch, counted from 1: the one with the highest validation score, or
+    without early stopping the one with the lowest loss.
 t_ : int
-    Training rows seen, counted with repetition.
+    The number of training rows seen; a row counts again in each epoch.
 n_layers_ : int
-    Layers, input and output included.
+    The number of layers, with the input and the output layer.
 n_outputs_ : int
-    Outputs: numbers to predict, labels, or classes (one for two classes).
+    The number of outputs: of columns of y for regression, of labels for a multi-label target,
+    and otherwise of classes, but 1 for two classes.
 out_activation_ : str
-    What turns raw predictions into predictions: "identity", "exp", "logistic", "softmax".
+    The name of the function that turns the output layer's values into predictions:
+    "identity", "exp", "logistic" or "softmax".
 n_features_in_ : int
-    Features seen during fit.
+    The number of features seen during fit.
 feature_names_in_ : ndarray of shape (``n_features_in_``,)
-    Their names, where X has names that are all strings.
+    The names of the features seen during fit. Defined only if all names of X are strings.
 """.strip()
 
 

@@ -12,7 +12,7 @@ from sknet.data.counts import check_count
 
 
 class FitCallback:
-    """A callback that does nothing: what others need not say."""
+    """Base class of the callbacks, whose methods do nothing."""
 
     def setup(self, estimator, context):
         """Do nothing before a fit."""
@@ -25,19 +25,20 @@ class FitCallback:
 
 
 class Checkpoint(FitCallback):
-    """Saves the training every few epochs, so that an interrupted fit can go on.
+    """Saves the training every few epochs, so that an interrupted fit can be resumed.
 
-    The file holds the estimator as if its fit had ended there: ``joblib.load`` gives one
-    that predicts. ``fit(..., resume_from=path)`` with the same data and parameters goes on
-    and ends in the same parameters, bit for bit, as an uninterrupted fit. A file is replaced
-    only when the new one is complete.
+    The file holds the estimator as if its fit had ended after the saved epoch, so
+    ``joblib.load`` returns an estimator that can predict. ``fit(..., resume_from=path)`` with
+    the same data and parameters continues the training, and ends with the same parameters, bit
+    for bit, as an uninterrupted fit. The old file is replaced after the new one has been
+    written completely.
 
     Parameters
     ----------
     path : path-like
-        The file. As with every pickle, load only files from people you trust.
+        The file to write. It is a pickle: load only files from people you trust.
     every : int, default=1
-        Epochs from one file to the next.
+        The number of epochs between two saves.
 
     Examples
     --------
@@ -48,7 +49,7 @@ class Checkpoint(FitCallback):
     >>> from sknet.callbacks import Checkpoint
     >>> X, y = load_iris(return_X_y=True)
     >>> path = Path(tempfile.mkdtemp()) / "iris.joblib"
-    >>> network = NNClassifier(max_iter=20, learning_rate="cosine", random_state=0)
+    >>> network = NNClassifier(max_iter=20, random_state=0)
     >>> _ = network.set_callbacks(Checkpoint(path, every=5)).fit(X, y)
     >>> network.set_callbacks().fit(X, y, resume_from=path).n_iter_
     20
@@ -60,12 +61,12 @@ class Checkpoint(FitCallback):
         self.every = every
 
     def setup(self, estimator, context):
-        """Refuse estimators that are none of sknet's.
+        """Check that the callback is set on an estimator of sknet.
 
         Raises
         ------
         ValueError
-            If the callback was set on a pipeline or a search.
+            If the callback is set on another estimator, such as a pipeline or a search.
         """
         if not isinstance(estimator, BaseNN):
             raise ValueError(
@@ -74,7 +75,7 @@ class Checkpoint(FitCallback):
             )
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-        """Save the estimator after an epoch that is due."""
+        """Save the estimator after every ``every``-th epoch."""
         due = context.task_name == "epoch" and (context.task_id + 1) % self.every == 0
         if due:
             self._save(fitted_estimator)
@@ -93,12 +94,17 @@ class Checkpoint(FitCallback):
 
 
 class TimeLimit(FitCallback):
-    """Stops a fit after the first epoch that ends beyond a number of seconds.
+    """Stops a fit after the first epoch that ends later than a time limit.
 
     Parameters
     ----------
     seconds : float
-        Counted from the start of the fit.
+        The time limit in seconds, counted from the start of the fit.
+
+    Raises
+    ------
+    ValueError
+        If ``seconds`` is not positive.
 
     Examples
     --------
@@ -116,7 +122,7 @@ class TimeLimit(FitCallback):
         self.seconds = seconds
 
     def on_fit_task_end(self, estimator, context):
-        """Return whether time is up."""
+        """Return whether the time limit has passed at the end of an epoch."""
         if context.task_name != "epoch":
             return False
         elapsed = datetime.now(UTC) - context.parent.init_time

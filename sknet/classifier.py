@@ -22,36 +22,39 @@ from sknet._sklearn import StrOptions, fit_context
 class NNClassifier(ClassifierMixin, BaseNN):
     """Neural network for classification: binary, multiclass and multi-label.
 
-    A feed-forward network in NumPy, trained by backpropagation on the log loss. It takes
-    the place of :class:`sklearn.neural_network.MLPClassifier`, whose parameters and
-    attributes keep their names here.
+    A feed-forward network that is trained by backpropagation, by default on the log loss. It
+    is a replacement of :class:`sklearn.neural_network.MLPClassifier` and keeps the names of
+    its parameters and attributes.
 
     Parameters
     ----------
     {parameters}
     loss : "log_loss" or Loss, default="log_loss"
-        The log loss through softmax (more than two classes) or logistic (two classes, or
-        labels that do not exclude each other); or an instance of a ``Loss`` of
-        ``sknet.nn.losses``, which for two classes gets one raw column and must have an
-        inverse link h with h(-raw) = 1 - h(raw).
+        The loss function. "log_loss" is the log loss, where the probabilities come from the
+        softmax function for more than two classes, and from the logistic function for two
+        classes and for each label of a multi-label target. An instance of a ``Loss`` of
+        ``sknet.nn.losses`` replaces it. For two classes such a loss gets one raw column, and
+        its inverse link h must satisfy h(-raw) = 1 - h(raw).
     class_weight : dict, "balanced", list of dicts or None, default=None
-        Weights of the classes, multiplied into ``sample_weight``; "balanced" makes all
-        classes weigh the same. For a multi-label target a list with a dict for each label, as
-        in scikit-learn. ``partial_fit`` takes no "balanced".
+        The weights of the classes, by which ``sample_weight`` is multiplied. A dict maps
+        classes to weights. "balanced" gives all classes the same total weight; ``partial_fit``
+        does not accept it. For a multi-label target, a list has a dict for each label, as in
+        scikit-learn. None gives each class a weight of one.
     label_smoothing : float in [0, 1), default=0.0
-        Share of each training target that is spread over all classes alike. It keeps
-        probabilities from extremes; the validation loss stays that of the true labels.
+        The share of each training target that is distributed equally over all classes, which
+        keeps the predicted probabilities away from 0 and 1. The validation loss is computed
+        with the true labels.
     {more_parameters}
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels; for a multi-label target, the numbers of its columns.
+        The class labels. For a multi-label target, the indices of its columns.
     {attributes}
 
     See Also
     --------
-    NNRegressor : The same network for numbers.
+    NNRegressor : Neural network for regression.
 
     Examples
     --------
@@ -60,9 +63,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
     >>> from sknet import NNClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    >>> network = NNClassifier((32,), max_iter=50, learning_rate="cosine",
-    ...                        learning_rate_init=0.01, random_state=0)
-    >>> network.fit(X_train, y_train).score(X_test, y_test) > 0.9
+    >>> network = NNClassifier(random_state=0).fit(X_train, y_train)
+    >>> network.score(X_test, y_test) > 0.9
     True
     """
 
@@ -165,20 +167,22 @@ class NNClassifier(ClassifierMixin, BaseNN):
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Update the network by one pass over the given rows.
 
-        The first call fixes the classes and the scaling of the inputs. Early stopping is
-        left aside, and a schedule that ends at ``max_iter`` is replaced by a constant rate.
+        The first call fixes the classes and the scaling of the inputs. There is no early
+        stopping, and a schedule that ends at ``max_iter`` is replaced by a constant learning
+        rate.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+            The training rows.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Their labels.
+            The labels of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, relative to each other.
+            The weights of the rows. Only their ratios matter. None gives each row a weight of
+            one.
         classes : array-like of shape (n_classes,), default=None
-            All classes that any call will bring. Needed in the first call, unless y is
-            multi-label.
+            All classes that occur in any call. They are required in the first call, unless y
+            is multi-label.
 
         Returns
         -------
@@ -188,8 +192,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Raises
         ------
         ValueError
-            If parameters or data are invalid, y has a class that is not in ``classes``, or
-            training diverges. The estimator is left as it was.
+            If parameters or data are invalid, if y has a class that is not in ``classes``, or
+            if training diverges. The estimator is then unchanged.
         """
         check_not_balanced(self.class_weight, "partial_fit")
         known = self.classes_ if self.__sklearn_is_fitted__() else None
@@ -197,17 +201,20 @@ class NNClassifier(ClassifierMixin, BaseNN):
         return self._partial_fit(X, y, sample_weight, classes)
 
     def predict(self, X):
-        """Predict the most probable class, or the labels that are more probable than not.
+        """Predict class labels.
+
+        The most probable class is predicted. For a multi-label target, each label with a
+        probability above 0.5 is predicted.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to predict for.
+            The rows to predict for.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Labels; 0 and 1 for a multi-label target.
+            The class labels. For a multi-label target, 1 for each predicted label, else 0.
         """
         (places,) = self._predict(X, lambda raw: (self._model.places(raw),))
         return self._model.target.labels(places)
@@ -218,24 +225,25 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to predict for.
+            The rows to predict for.
         return_std : bool, default=False
-            Whether to return the standard deviation of the members' probabilities as well,
-            which needs ``n_members`` > 1.
+            Whether to return also the standard deviation of the members' probabilities. It
+            requires more than one member (``n_members``).
 
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes)
-            The probability of each class, in the order of ``classes_``; for a multi-label
-            target, of each label. The mean of the members, if there are several. float32 for
-            float32 X, else float64.
+            The probability of each class, in the order of ``classes_``, or of each label of a
+            multi-label target. With several members it is the mean of their probabilities.
+            The dtype is float32 for float32 X, else float64. No probability is exactly 0 or 1.
         std : ndarray of shape (n_samples, n_classes)
-            With ``return_std``.
+            The standard deviation of the members' probabilities. Only returned if
+            ``return_std`` is True.
 
         Raises
         ------
         ValueError
-            If ``return_std`` is asked of a network without members.
+            If ``return_std`` is True and the network has a single member.
         """
         self._check_std(return_std)
         proba, *std = self._predict(X, lambda raw: self._model.probabilities(raw, return_std))
@@ -248,31 +256,31 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to predict for.
+            The rows to predict for.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            The logarithms of what ``predict_proba`` returns; all are finite.
+            The logarithms of the probabilities of ``predict_proba``. All are finite.
         """
         proba = self.predict_proba(X)
         return np.log(proba, out=proba)
 
     def decision_function(self, X):
-        """Return the logits.
+        """Return the logits of the classes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to predict for.
+            The rows to predict for.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes, the logit of the second; else one column for each class or
-            label. A softmax's logits are defined up to a constant of the row. With several
-            members, of the mean probability: its logit, or its logarithm for more than two
-            classes.
+            For two classes, the logit of the second class; otherwise a column for each class
+            or label. For more than two classes, logits are defined up to a constant for each
+            row. With several members, the logit of the mean probability; for more than two
+            classes its logarithm.
         """
         (decision,) = self._predict(X, lambda raw: (self._model.decision(raw),))
         return decision[:, 0] if self._model.target.kind == "binary" else decision
@@ -284,6 +292,6 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
 
 def _without_certainty(proba):
-    """Keep rounding from turning a probability into a certainty, whose log loss is infinite."""
+    """Move rounded probabilities away from 0 and 1, where the log loss can be infinite."""
     limits = np.finfo(proba.dtype)
     return np.clip(proba, limits.tiny, 1 - limits.epsneg, out=proba)

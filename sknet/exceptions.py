@@ -1,20 +1,20 @@
-"""Warnings of sknet's own."""
+"""Warnings that sknet defines."""
 
 
 class InconsistentVersionWarning(UserWarning):
-    """An estimator was saved by one version of sknet and is loaded by another.
+    """Warning that an estimator is loaded by another version of sknet than saved it.
 
-    The counterpart of :class:`sklearn.exceptions.InconsistentVersionWarning`, which speaks of
-    scikit-learn's own estimators only.
+    It is the counterpart of :class:`sklearn.exceptions.InconsistentVersionWarning`, which
+    compares versions of scikit-learn.
 
     Parameters
     ----------
     estimator_name : str
-        The estimator's class.
+        The name of the class of the estimator.
     original_version : str
-        The version of sknet that saved it.
+        The version of sknet that saved the estimator.
     current_version : str
-        The version of sknet that loads it.
+        The version of sknet that loads the estimator.
     """
 
     def __init__(self, estimator_name, original_version, current_version):

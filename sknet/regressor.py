@@ -25,24 +25,35 @@ from sknet.nn.losses import LOSSES, Pinball
 class NNRegressor(RegressorMixin, BaseNN):
     """Neural network for regression, with one output or several.
 
-    A feed-forward network in NumPy, trained by backpropagation. It takes the place of
-    :class:`sklearn.neural_network.MLPRegressor`, whose parameters and attributes keep their
-    names here. Inside, y has mean zero and standard deviation one (``standardize``), so
-    that the fit does not depend on its units; losses are reported on that scale.
+    A feed-forward network that is trained by backpropagation. It is a replacement of
+    :class:`sklearn.neural_network.MLPRegressor` and keeps the names of its parameters and
+    attributes. With ``standardize=True`` the network is trained on y scaled to mean 0 and
+    standard deviation 1, so that the fit does not depend on the units of y. Losses are reported
+    on that scale, predictions in the units of y.
 
     Parameters
     ----------
     {parameters}
     loss : str or Loss, default="squared_error"
-        "squared_error" (half of it), "absolute_error" (for the median), "huber",
-        "quantile", "poisson" (y >= 0) and "gamma" (y > 0), both with a log link; or an
-        instance of a ``Loss`` of ``sknet.nn.losses``. Summed over outputs, on standardised
-        y; poisson and gamma divide y by its mean instead.
+        The loss function, summed over outputs:
+
+        - "squared_error": half the squared error, for the mean.
+        - "absolute_error": the absolute error, for the median.
+        - "huber": the squared error for small errors and a linear one beyond ``delta``.
+        - "quantile": the pinball loss, for the quantiles in ``quantile``.
+        - "poisson": half the Poisson deviance (up to a constant) with a log link, for counts
+          (y >= 0).
+        - "gamma": half the gamma deviance (up to a constant) with a log link, for positive
+          amounts (y > 0).
+
+        An instance of a ``Loss`` of ``sknet.nn.losses`` is used as it is. With ``standardize``,
+        "poisson" and "gamma" divide y by its mean; all others standardise it.
     delta : float, default=1.35
-        Error beyond which "huber" is linear, in standard deviations of y.
+        The error beyond which the loss "huber" is linear, in standard deviations of y.
     quantile : float in (0, 1) or sorted list of these, default=0.5
-        What "quantile" estimates. A list gives one column for each, which do not cross; y
-        must then have one column.
+        The quantile that is predicted with the loss "quantile". With a list, ``predict``
+        returns a column for each quantile; the quantiles do not cross, and y must have a single
+        column.
     {more_parameters}
 
     Attributes
@@ -51,18 +62,17 @@ class NNRegressor(RegressorMixin, BaseNN):
 
     See Also
     --------
-    NNClassifier : The same network for classes.
+    NNClassifier : Neural network for classification.
 
     Examples
     --------
-    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.datasets import make_friedman1
     >>> from sklearn.model_selection import train_test_split
     >>> from sknet import NNRegressor
-    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X, y = make_friedman1(500, random_state=0)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    >>> network = NNRegressor((16,), alpha=0.1, max_iter=100, learning_rate="cosine",
-    ...                       learning_rate_init=0.01, random_state=0)
-    >>> network.fit(X_train, y_train).score(X_test, y_test) > 0.3
+    >>> network = NNRegressor(random_state=0).fit(X_train, y_train)
+    >>> network.score(X_test, y_test) > 0.9
     True
     """
 
@@ -166,20 +176,21 @@ class NNRegressor(RegressorMixin, BaseNN):
     def partial_fit(self, X, y, sample_weight=None):
         """Update the network by one pass over the given rows.
 
-        The first call fixes the scaling of the inputs. The mean and the standard deviation
-        of y go on running; the output layer is changed with them so that predictions do not
-        jump (not for a list of quantiles, for which the first call fixes them). Early
-        stopping is left aside, and a schedule that ends at ``max_iter`` is replaced by a
-        constant rate.
+        The first call fixes the scaling of the inputs. Each call updates the mean and the
+        standard deviation of y, and changes the output layer accordingly, so that the update
+        does not change the predictions. (With a list of quantiles, the first call fixes the
+        mean and the standard deviation.) There is no early stopping, and a schedule that ends
+        at ``max_iter`` is replaced by a constant learning rate.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+            The training rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their targets.
+            The targets of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, relative to each other.
+            The weights of the rows. Only their ratios matter. None gives each row a weight of
+            one.
 
         Returns
         -------
@@ -189,8 +200,8 @@ class NNRegressor(RegressorMixin, BaseNN):
         Raises
         ------
         ValueError
-            If parameters or data are invalid, or training diverges. The estimator is left
-            as it was.
+            If parameters or data are invalid, or if training diverges. The estimator is then
+            unchanged.
         """
         return self._partial_fit(X, y, sample_weight)
 
@@ -200,24 +211,25 @@ class NNRegressor(RegressorMixin, BaseNN):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to predict for.
+            The rows to predict for.
         return_std : bool, default=False
-            Whether to return the standard deviation of the members' predictions as well,
-            which needs ``n_members`` > 1. It says how far the members disagree, not how
-            noisy y is.
+            Whether to return also the standard deviation of the members' predictions. It
+            requires more than one member (``n_members``).
 
         Returns
         -------
         prediction : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            In y's units; with a list of quantiles, one column for each. The mean of the
-            members, if there are several. float32 for float32 X, else float64.
+            The predictions in the units of y. With a list of quantiles there is a column for
+            each quantile. With several members it is the mean of their predictions. The dtype
+            is float32 for float32 X, else float64.
         std : ndarray of the same shape
-            With ``return_std``.
+            The standard deviation of the members' predictions. It measures how far the members
+            disagree, not how much y varies. Only returned if ``return_std`` is True.
 
         Raises
         ------
         ValueError
-            If ``return_std`` is asked of a network without members.
+            If ``return_std`` is True and the network has a single member.
         """
         self._check_std(return_std)
         results = self._predict(X, lambda raw: self._model.predictions(raw, return_std))
@@ -226,21 +238,23 @@ class NNRegressor(RegressorMixin, BaseNN):
         return results if return_std else results[0]
 
     def score(self, X, y, sample_weight=None):
-        """Return R2; for the quantile loss, the mean D2 of the pinball loss.
+        """Return the coefficient of determination, or D2 for the quantile loss.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to predict for.
+            The rows to predict for.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            What is true of them.
+            The true targets of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            Their weights.
+            The weights of the rows. None gives each row a weight of one.
 
         Returns
         -------
         float
-            1 at best; 0 for the best constant.
+            R2 of the predictions. With ``loss="quantile"`` it is D2 of the pinball loss,
+            averaged over the quantiles. The best value is 1, and the best constant prediction
+            has 0.
         """
         check_is_fitted(self)
         return score_predictions(self._model, self.predict(X), y, sample_weight)
