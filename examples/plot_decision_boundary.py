@@ -2,9 +2,9 @@
 Decision boundary of a network
 ==============================
 
-A network with hidden layers has curved decision boundaries between its classes. The networks of
-this example tell three kinds of wine apart by two measurements. The pictures show the boundaries
-after more and more epochs of one training.
+A network with hidden layers has curved decision boundaries between its classes. The networks
+of this example tell three kinds of wine apart by two measurements. The pictures show the
+boundaries after more and more epochs of one training.
 """
 
 import matplotlib.pyplot as plt

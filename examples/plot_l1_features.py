@@ -29,7 +29,11 @@ for alpha in alphas:
     network = NNRegressor(
         alpha=alpha,
         l1_ratio=1.0,
-        numeric_embedding=None,  # each column has exactly one row of weights
+        numeric_embedding=None,  # one row of weights for each column
+        # Dropout, averages of weights and an early end all leave weights just above zero.
+        dropout=0.0,
+        ema_decay=None,
+        early_stopping=False,
         random_state=0,
     ).fit(X_train, y_train)
     in_use.append((network.coefs_[0] != 0).any(axis=1))

@@ -48,7 +48,7 @@ for name, options in {
     print(f"{name:14} at a body mass index of 30: {network.predict([[30.0]])[0]:.0f}")
 
 # %%
-# Outliers raise the mean and hardly move the median. Nine of ten patients are below the quantile
+# The long tail lifts the mean above the median. Nine of ten patients are below the quantile
 # 0.9.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")

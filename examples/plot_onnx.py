@@ -2,8 +2,8 @@
 Export to ONNX and predict without Python
 =========================================
 
-``to_onnx`` writes a fitted network as a graph of standard operators. ONNX runtimes compute it in
-servers, browsers and phones. The graph takes the raw table: the encoding and scaling of the
+``to_onnx`` writes a fitted network as a graph of standard operators. ONNX runtimes compute it
+in servers, browsers and phones. The graph takes the raw table: the encoding and scaling of the
 inputs are part of it. The example compares its predictions and its speed with ``predict``.
 """
 
@@ -34,8 +34,8 @@ print(f"file:    {len(model.SerializeToString()) / 1024:.0f} KiB")
 print(f"largest difference: {difference.max():.1e} standard deviations of the predictions")
 
 # %%
-# For few rows the runtime is much faster than ``predict``, which checks and encodes the frame in
-# Python. For many rows most of the time is spent on arithmetic.
+# For few rows the runtime is much faster than ``predict``, which checks and encodes the frame
+# in Python. For many rows most of the time is spent on arithmetic.
 
 
 def milliseconds(call, n_times=15):

@@ -2,9 +2,10 @@
 Quantile regression and prediction intervals
 ============================================
 
-With ``loss="quantile"`` and a list of levels one network predicts several quantiles, which never
-cross. Two of them bound a prediction interval, which shows how uncertain a prediction is. Here
-the network predicts the progression of diabetes of 442 patients one year after ten measurements.
+With ``loss="quantile"`` and a list of levels one network predicts several quantiles, which
+never cross. Two of them bound a prediction interval, which shows how uncertain a prediction
+is. Here the network predicts the progression of diabetes of 442 patients one year after ten
+measurements.
 """
 
 import matplotlib.pyplot as plt

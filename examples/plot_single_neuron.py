@@ -3,8 +3,8 @@ Gradient descent of a single neuron
 ===================================
 
 A single neuron is a weighted sum, a bias and a sigmoid, which is logistic regression. Its
-decision boundary between two classes is a straight line. Gradient descent moves the line in each
-epoch so that the loss falls.
+decision boundary between two classes is a straight line. Gradient descent moves the line in
+each epoch so that the loss falls.
 
 An ``NNClassifier`` without hidden layers is such a neuron. The solver ``sgd`` without momentum,
 on all rows at once, is gradient descent. The other options switch off what the defaults add to
@@ -45,8 +45,8 @@ for n_epochs in np.diff([0, *epochs]):
 print(f"accuracy {neuron.score(X, y):.2f}, loss {losses[-1]:.3f}")
 
 # %%
-# The left picture shows the decision boundary x w + b = 0 after some of the epochs, the right one
-# the loss.
+# The left picture shows the decision boundary x w + b = 0 after some of the epochs, the right
+# one the loss.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 for kind, colour in [(1, "tab:blue"), (2, "tab:orange")]:

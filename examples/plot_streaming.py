@@ -3,8 +3,8 @@ Training on data larger than memory
 ===================================
 
 A network is trained on a memory map, and on a CSV file that is read in chunks. A picture shows
-how the shuffle window helps when a file is sorted. The tables of this example are small, so that
-it is quick. Tables larger than memory are used in the same way.
+how the shuffle window helps when a file is sorted. The tables of this example are small, so
+that it is quick. Tables larger than memory are used in the same way.
 """
 
 # %%
@@ -87,10 +87,10 @@ for epoch, rate in enumerate([0.01, 0.01, 0.003, 0.001]):
 # %%
 # Shuffle window
 # --------------
-# Chunks are read in the order of the file, and here nearly every chunk holds a single digit. With
-# a window of one chunk the network sees the same digit for many steps and forgets the others. A
-# window of many chunks mixes the digits. Tables with ``shape`` and slicing mix better without
-# a window, since their blocks are read in random order.
+# Chunks are read in the order of the file, and here nearly every chunk holds a single digit.
+# With a window of one chunk the network sees the same digit for many steps and forgets the
+# others. A window of many chunks mixes the digits. Tables with ``shape`` and slicing mix
+# better without a window, since their blocks are read in random order.
 
 settings |= {"scoring": "accuracy"}
 sorted_chunks = [(X[i : i + 200], y[i : i + 200]) for i in range(0, len(y), 200)]

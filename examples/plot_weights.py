@@ -38,9 +38,9 @@ print(summary(network))
 # %%
 # Images and histograms of the weights
 # ------------------------------------
-# Each image on the left belongs to one unit: a weight is positive where a pixel is red, negative
-# where it is blue and zero where it is white. The histograms on the right show the distribution
-# of the weights in each layer, and say how many weights are zero.
+# Each image on the left belongs to one unit: a weight is positive where a pixel is red,
+# negative where it is blue and zero where it is white. The histograms on the right show the
+# distribution of the weights in each layer, and say how many weights are zero.
 
 weights = network.coefs_[0].T.reshape(-1, 8, 8)
 figure = plt.figure(figsize=(12, 4), layout="constrained")
