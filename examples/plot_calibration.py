@@ -1,10 +1,10 @@
 """
-Do the probabilities keep their word?
-=====================================
+Calibration of predicted probabilities
+======================================
 
-Of the rows that a network gives a probability of 0.8, eight in ten should be of the class.
-scikit-learn's ``CalibrationDisplay`` shows whether that holds: here for a network that has
-learned its rows by heart, and for one that was kept from it.
+Probabilities are calibrated if of all rows with a predicted probability of 0.8 eight in ten
+belong to the class. scikit-learn's ``CalibrationDisplay`` shows whether that holds. It is shown
+here for a network that overfits and for one with the default settings.
 """
 
 import matplotlib.pyplot as plt
@@ -16,29 +16,25 @@ from sklearn.model_selection import train_test_split
 from sknet import NNClassifier
 
 # %%
-# Two networks, few rows
-# ----------------------
-# Is a digit even or odd? There are 200 digits to learn from, and 1597 to judge by. Both
-# networks make a similar number of errors, but one of them is far too sure of itself.
+# Two networks on few rows
+# ------------------------
+# The networks predict whether a digit is even or odd. They are trained on 200 digits and tested
+# on the other 1597. The first network has everything switched off that keeps a network from
+# overfitting.
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y % 2, train_size=200, random_state=0)
 
-shared = {
-    "hidden_layer_sizes": (64, 64),
-    "activation": "silu",
-    "learning_rate": "one_cycle",
-    "learning_rate_init": 0.01,
-    "max_iter": 100,
-    "dropout": 0.0,
-    "numeric_embedding": None,
-    "ema_decay": None,
-    "early_stopping": False,
-    "random_state": 0,
-}
 networks = {
-    "by heart": NNClassifier(**shared, alpha=0.0, n_members=1),
-    "with mixup and members": NNClassifier(**shared, alpha=1e-3, mixup=0.3, n_members=8),
+    "no regularisation": NNClassifier(
+        alpha=0.0,
+        dropout=0.0,
+        ema_decay=None,
+        n_members=1,
+        early_stopping=False,
+        random_state=0,
+    ),
+    "default settings": NNClassifier(random_state=0),
 }
 for name, network in networks.items():
     network.fit(X_train, y_train)
@@ -48,7 +44,8 @@ for name, network in networks.items():
 # %%
 # Calibration curves
 # ------------------
-# A curve on the diagonal keeps its word. Below, the histograms of the probabilities.
+# The curve of a calibrated network lies on the diagonal. The histograms below show how often
+# each probability was predicted.
 
 figure, axes = plt.subplots(
     2, 2, figsize=(11, 6), height_ratios=[3, 1], sharex=True, layout="constrained"

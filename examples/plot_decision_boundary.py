@@ -1,9 +1,10 @@
 """
-A network bends its border
-==========================
+Decision boundary of a network
+==============================
 
-With hidden layers the border between classes may bend. Here two layers learn to tell three
-kinds of wine apart by two of their measurements; each picture is a later epoch of one training.
+A network with hidden layers has curved decision boundaries between its classes. The networks
+of this example tell three kinds of wine apart by two measurements. The pictures show the
+boundaries after more and more epochs of one training.
 """
 
 import matplotlib.pyplot as plt
@@ -17,23 +18,18 @@ X, y = load_wine(return_X_y=True, as_frame=True)
 X = X[["alcohol", "color_intensity"]]
 
 network = NNClassifier(
-    (32, 32),
-    "tanh",
-    learning_rate_init=0.02,
-    batch_size=32,
+    learning_rate="constant",
     early_stopping=False,
-    numeric_embedding=None,
-    dropout=0.0,
-    ema_decay=None,
     n_iter_no_change=np.inf,
     warm_start=True,
     random_state=0,
 )
 
 # %%
-# ``warm_start`` goes on from where the last fit ended. After a few epochs the border follows
-# the classes; after two hundred it goes out of its way for single bottles. That is overfitting,
-# and early stopping would have ended the training before.
+# With ``warm_start`` a fit goes on from where the last one ended, for which a constant learning
+# rate is suited best. After a few epochs the boundaries follow the classes. After two hundred
+# they bend around single bottles, which is overfitting. Early stopping is switched off here; it
+# would have returned to an earlier epoch.
 
 figure, axes = plt.subplots(
     2, 2, figsize=(9, 8), sharex=True, sharey=True, layout="constrained"
@@ -57,7 +53,7 @@ for axis, n_more, epoch in zip(axes.flat, np.diff([0, *epochs]), epochs, strict=
     axis.set(
         title=f"epoch {epoch}: accuracy {network.score(X, y):.2f}",
         xlabel="alcohol",
-        ylabel="intensity of colour",
+        ylabel="color intensity",
     )
     axis.label_outer()
 plt.show()

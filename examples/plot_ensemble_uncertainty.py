@@ -1,10 +1,11 @@
 """
-Where an ensemble is unsure
-===========================
+Uncertainty of predictions by an ensemble
+=========================================
 
-Thirty-two networks, trained as one, agree where there are rows, and part where there are none.
-``predict(X, return_std=True)`` gives their mean and their spread. The rows are patients: their
-blood pressure, given their age. Only those from 35 to 65 are trained on.
+The members of an ensemble agree where there are training rows, and disagree where there are
+none. ``predict(X, return_std=True)`` returns the mean and the standard deviation of the
+members' predictions. Here 32 members predict the blood pressure of patients from their age.
+They are trained on the patients from 35 to 65.
 """
 
 import matplotlib.pyplot as plt
@@ -18,30 +19,26 @@ patients = load_diabetes(as_frame=True, scaled=False).data
 inside = patients["age"].between(35, 65)
 known, left_out = patients[inside], patients[~inside]
 
+# Members differ more where there are no rows if each is trained to the end, without the options
+# that make them alike. The periodic embedding lets them go on to bend out there.
 ensemble = NNRegressor(
-    (32, 32),
-    "relu",
     n_members=32,
-    learning_rate="cosine",
-    learning_rate_init=0.01,
-    batch_size=32,
-    max_iter=100,
-    early_stopping=False,
     numeric_embedding="periodic",
     dropout=0.0,
     ema_decay=None,
+    early_stopping=False,
     random_state=0,
 )
 ensemble.fit(known[["age"]], known["bp"])
 
 # %%
-# The spread is of the members' means, not of the patients: it says how well the curve is known,
-# not how far a patient may be from it. For that see the quantile bands.
+# The standard deviation says how well the curve of the mean is known. It does not say how far a
+# single patient may be from the curve: see the example on quantile regression for that.
 
 age = np.linspace(10, 100, 200)
 mean, std = ensemble.predict(pd.DataFrame({"age": age}), return_std=True)
 figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
-axis.scatter(known["age"], known["bp"], s=10, color="black", label="trained on")
+axis.scatter(known["age"], known["bp"], s=10, color="black", label="training rows")
 axis.scatter(
     left_out["age"], left_out["bp"], s=10, color="tab:gray", alpha=0.4, label="left out"
 )

@@ -1,10 +1,10 @@
 """
-L1 selects features
-===================
+Feature selection by an L1 penalty
+==================================
 
-To the ten columns of the diabetes data we add thirty of noise. As the L1 penalty grows, all
-weights of one column after another become exactly zero: what is left are the columns that
-matter.
+Thirty columns of noise are added to the ten columns of the diabetes data. As the L1 penalty
+grows, the weights of more and more columns become exactly zero, first those of the noise. The
+network thereby selects features.
 """
 
 import matplotlib.pyplot as plt
@@ -15,9 +15,9 @@ from sklearn.model_selection import train_test_split
 from sknet import NNRegressor
 
 # %%
-# Networks along a path of penalties
-# ----------------------------------
-# A column is in use if any unit of the first layer has a weight for it that is not zero.
+# Networks with growing penalties
+# -------------------------------
+# The network uses a column if any unit of the first layer has a weight for it that is not zero.
 
 X, y = load_diabetes(return_X_y=True, as_frame=True)
 noise = np.random.default_rng(0).normal(size=(len(X), 30))
@@ -27,15 +27,10 @@ alphas = np.geomspace(0.003, 0.3, 9)
 in_use, scores = [], []
 for alpha in alphas:
     network = NNRegressor(
-        (16,),
-        activation="silu",
         alpha=alpha,
         l1_ratio=1.0,
-        learning_rate="one_cycle",
-        learning_rate_init=0.02,
-        max_iter=100,
-        numeric_embedding=None,
-        n_members=1,
+        numeric_embedding=None,  # one row of weights for each column
+        # Dropout, averages of weights and an early end all leave weights just above zero.
         dropout=0.0,
         ema_decay=None,
         early_stopping=False,

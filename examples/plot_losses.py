@@ -1,10 +1,11 @@
 """
-Losses compared
-===============
+Loss functions for regression
+=============================
 
-The loss decides what a prediction means. Left, what an error costs under each loss; right, what
-four networks make of the same rows: a mean, a mean that outliers hardly move, a median, and a
-high quantile. The rows are patients, with a blood value that has a long upper tail.
+The loss function decides what a prediction means: a mean, a mean that outliers hardly move, a
+median or a high quantile. The left picture shows what an error costs with each loss. The right
+one shows what four networks predict for the same patients, whose blood value has a long upper
+tail.
 """
 
 import matplotlib.pyplot as plt
@@ -15,7 +16,7 @@ from sknet import NNRegressor
 from sknet.nn.losses import AbsoluteError, Huber, Pinball, SquaredError
 
 # %%
-# The costs, from the classes themselves. A raw prediction of e for y = 0 has the error e.
+# The classes of the losses compute the costs: a raw prediction of e for y = 0 has the error e.
 
 error = np.linspace(-3, 3, 301)[:, np.newaxis]
 losses = {
@@ -42,37 +43,25 @@ for name, options in {
     "absolute_error": {"loss": "absolute_error"},
     "quantile 0.9": {"loss": "quantile", "quantile": 0.9},
 }.items():
-    network = NNRegressor(
-        (16,),
-        "tanh",
-        **options,
-        alpha=0.001,
-        learning_rate="cosine",
-        learning_rate_init=0.01,
-        batch_size=32,
-        max_iter=80,
-        early_stopping=False,
-        numeric_embedding=None,
-        dropout=0.0,
-        random_state=0,
-    ).fit(bmi, level)
+    network = NNRegressor(**options, random_state=0).fit(bmi, level)
     curves[name] = network.predict(grid)
     print(f"{name:14} at a body mass index of 30: {network.predict([[30.0]])[0]:.0f}")
 
 # %%
-# Outliers pull at the mean, hardly at the others; the quantile is where nine of ten are below.
+# The long tail lifts the mean above the median. Nine of ten patients are below the quantile
+# 0.9.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 right.scatter(bmi[:, 0], level, s=6, color="lightgray")
 for name in losses:
     left.plot(error[:, 0], costs[name], label=name)
     right.plot(grid[:, 0], curves[name], label=name)
-left.set(xlabel="prediction - y", ylabel="loss", ylim=(0, 4), title="What an error costs")
+left.set(xlabel="prediction - y", ylabel="loss", ylim=(0, 4), title="Cost of an error")
 right.set(
     xlabel="body mass index",
     ylabel="triglycerides (mg/dl)",
     ylim=(20, 400),
-    title="What is predicted",
+    title="Predictions",
 )
 left.legend()
 right.legend()

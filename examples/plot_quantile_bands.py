@@ -1,10 +1,11 @@
 """
-Quantile bands
-==============
+Quantile regression and prediction intervals
+============================================
 
-A single number hides how uncertain it is. With ``loss="quantile"`` and a list of levels, one
-network predicts several quantiles at once, and they never cross. Here it is the course of
-diabetes a year after ten measurements, of 442 patients.
+With ``loss="quantile"`` and a list of levels one network predicts several quantiles, which
+never cross. Two of them bound a prediction interval, which shows how uncertain a prediction
+is. Here the network predicts the progression of diabetes of 442 patients one year after ten
+measurements.
 """
 
 import matplotlib.pyplot as plt
@@ -16,29 +17,15 @@ from sknet import NNRegressor
 
 X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
 
-network = NNRegressor(
-    (16,),
-    loss="quantile",
-    quantile=[0.1, 0.5, 0.9],
-    alpha=0.02,
-    learning_rate="cosine",
-    learning_rate_init=0.01,
-    batch_size=32,
-    max_iter=60,
-    early_stopping=False,
-    n_members=8,
-    numeric_embedding=None,
-    dropout=0.0,
-    random_state=0,
-)
+network = NNRegressor(loss="quantile", quantile=[0.1, 0.5, 0.9], random_state=0)
 folds = KFold(10, shuffle=True, random_state=0)
 low, middle, high = cross_val_predict(network, X, y, cv=folds).T
 inside = (low <= y) & (y <= high)
-print(f"{inside.mean():.0%} of the patients are within their band of 80 %")
+print(f"{inside.mean():.0%} of the patients are within their interval of 80 %")
 
 # %%
-# Patients in the order of their median. The band is wider where the course is less certain, and
-# it is not symmetric.
+# The patients are in the order of their predicted median. An interval is wider where the
+# progression is less certain, and it need not be symmetric.
 
 order = np.argsort(middle)
 place = np.arange(len(y))
@@ -60,7 +47,7 @@ axis.set(
     xlabel="patients, by predicted median",
     ylabel="disease progression",
     xlim=(0, len(y)),
-    title=f"{inside.mean():.0%} within a band of 80 %, all predicted out of fold",
+    title=f"{inside.mean():.0%} of the patients are within the interval of 80 % (out-of-fold)",
 )
 axis.legend(loc="upper left")
 plt.show()

@@ -1,10 +1,10 @@
 """
-Learning-rate schedules
+Learning rate schedules
 =======================
 
-A rate that stays high never settles; one that is low from the start arrives late. Schedules
-begin high and end low. Above, the rate that each of them gives; below, the loss of the same
-network on the same images of digits.
+With a high learning rate the loss falls fast, but does not settle; with a low one it falls
+slowly. A schedule therefore begins with a high rate and ends with a low one. The picture shows
+the rates of each schedule, and the training loss of the same network on images of digits.
 """
 
 import matplotlib.pyplot as plt
@@ -24,16 +24,10 @@ figure, (above, below) = plt.subplots(
 )
 for learning_rate in ["constant", "invscaling", "cosine", "one_cycle", "coslog"]:
     network = NNClassifier(
-        (32,),
         learning_rate=learning_rate,
-        learning_rate_init=0.02,
-        power_t=0.2,
-        batch_size=50,
+        power_t=0.2,  # for "invscaling", whose rate falls by t ** -power_t after t rows
         max_iter=40,
-        alpha=0.0,
         early_stopping=False,
-        numeric_embedding=None,
-        dropout=0.1,
         n_iter_no_change=np.inf,
         random_state=0,
     ).fit(X_train, y_train)
@@ -41,7 +35,7 @@ for learning_rate in ["constant", "invscaling", "cosine", "one_cycle", "coslog"]
     above.plot(epochs, network.history_["learning_rate"], label=learning_rate)
     below.plot(epochs, network.loss_curve_, label=learning_rate)
     print(f"{learning_rate:11} accuracy on new images {network.score(X_test, y_test):.3f}")
-above.set(ylabel="learning rate", title="The rate at the end of each epoch")
-below.set(xlabel="epoch", ylabel="log loss, trained images", yscale="log", title="The loss")
+above.set(ylabel="learning rate", title="Learning rate at the end of each epoch")
+below.set(xlabel="epoch", ylabel="log loss", yscale="log", title="Training loss")
 above.legend(loc="upper right")
 plt.show()

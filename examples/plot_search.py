@@ -1,10 +1,10 @@
 """
-A search with a progress bar
-============================
+Grid search with a progress bar
+===============================
 
-How large should a network be, and how much dropout does it need? A search over both, on images
-of digits. scikit-learn's ``ProgressBar``, set on the search, shows how far it has come: in a
-terminal as a bar that moves, here as what is left of it at the end.
+A grid search chooses the number of units and the dropout of a network for images of digits.
+scikit-learn's callback ``ProgressBar`` shows how much of the search is done. In a terminal the
+bar moves; this page shows its last state.
 """
 
 import matplotlib.pyplot as plt
@@ -20,15 +20,7 @@ X_train, X_test, y_train, y_test = train_test_split(
     X, y, train_size=600, stratify=y, random_state=0
 )
 
-network = NNClassifier(
-    learning_rate="cosine",
-    learning_rate_init=0.01,
-    batch_size=50,
-    max_iter=20,
-    early_stopping=False,
-    numeric_embedding=None,
-    random_state=0,
-)
+network = NNClassifier(random_state=0)
 grid = {
     "hidden_layer_sizes": [(8,), (16,), (32,), (64,), (128,)],
     "dropout": [0.0, 0.2, 0.4],

@@ -1,12 +1,14 @@
 """
-A neuron learns
-===============
+Gradient descent of a single neuron
+===================================
 
-One neuron is a weighted sum, a bias and a sigmoid: a straight border between two classes.
-Gradient descent moves that border, epoch by epoch, towards where the loss is lower.
+A single neuron is a weighted sum, a bias and a sigmoid, which is logistic regression. Its
+decision boundary between two classes is a straight line. Gradient descent moves the line in
+each epoch so that the loss falls.
 
-A network without hidden layers is that neuron, plain ``sgd`` without momentum on all rows at
-once is gradient descent, and ``warm_start`` lets us look in between.
+An ``NNClassifier`` without hidden layers is such a neuron. The solver ``sgd`` without momentum,
+on all rows at once, is gradient descent. The other options switch off what the defaults add to
+it, and ``warm_start`` allows a look at the weights between epochs.
 """
 
 import matplotlib.pyplot as plt
@@ -43,7 +45,8 @@ for n_epochs in np.diff([0, *epochs]):
 print(f"accuracy {neuron.score(X, y):.2f}, loss {losses[-1]:.3f}")
 
 # %%
-# Left, the border x w + b = 0 after some epochs; right, the loss that drives it.
+# The left picture shows the decision boundary x w + b = 0 after some of the epochs, the right
+# one the loss.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 for kind, colour in [(1, "tab:blue"), (2, "tab:orange")]:
@@ -51,17 +54,17 @@ for kind, colour in [(1, "tab:blue"), (2, "tab:orange")]:
     left.scatter(*rows.T, s=18, color=colour, label=["versicolor", "virginica"][kind - 1])
 along = np.array([-3.0, 3.0])
 for epoch, (w, b), shade in zip(epochs, weights, [0.25, 0.45, 0.7, 1.0], strict=True):
-    border = -(w[0] * along + b) / w[1]
-    left.plot(along, border, color="black", alpha=shade, label=f"after epoch {epoch}")
+    boundary = -(w[0] * along + b) / w[1]
+    left.plot(along, boundary, color="black", alpha=shade, label=f"after epoch {epoch}")
 left.set(
     xlim=(-2.6, 2.6),
     ylim=(-2.4, 3.8),
     xlabel="petal length (standardised)",
     ylabel="petal width (standardised)",
-    title="The border moves",
+    title="Decision boundary",
 )
 left.legend(loc="upper center", ncols=3, fontsize=8)
 right.plot(range(1, len(losses) + 1), losses, color="black")
 right.plot(epochs, [losses[epoch - 1] for epoch in epochs], "o", color="tab:red")
-right.set(xlabel="epoch", ylabel="log loss", ylim=(0, None), title="The loss falls")
+right.set(xlabel="epoch", ylabel="log loss", ylim=(0, None), title="Log loss")
 plt.show()

@@ -2,17 +2,16 @@
 Training on data larger than memory
 ===================================
 
-Digits, each shifted by a pixel in every direction, are kept in a memory map and trained on;
-the same rows come from a CSV in chunks; and a picture shows what the shuffle window is for when
-a file is sorted. The tables here are small, so that the example is quick; nothing in it changes
-when they are larger than memory.
+A network is trained on a memory map, and on a CSV file that is read in chunks. A picture shows
+how the shuffle window helps when a file is sorted. The tables of this example are small, so
+that it is quick. Tables larger than memory are used in the same way.
 """
 
 # %%
 # A table in a file
 # -----------------
-# Nine copies of each training image: itself, and shifted by one pixel. As files often are,
-# the table is sorted, here by digit.
+# The table has nine copies of each training image of a digit: the image itself, and shifted by
+# one pixel in every direction. Files are often sorted; this one is sorted by digit.
 
 import tempfile
 from pathlib import Path
@@ -48,19 +47,12 @@ X = np.load(folder / "X.npy", mmap_mode="r")
 print(f"{X.shape[0]} rows of {X.shape[1]} pixels in {X.filename.name}")
 
 # %%
-# A memory map goes to ``fit`` as it is
-# -------------------------------------
-# So would a data set of h5py or an array of zarr.
+# Fit on a memory map
+# -------------------
+# ``fit`` takes a memory map as it is, and also data sets of h5py and arrays of zarr. Ten epochs
+# keep the example short.
 
 settings = {
-    "hidden_layer_sizes": (64,),
-    "activation": "relu",
-    "learning_rate": "cosine",
-    "learning_rate_init": 0.01,
-    "dropout": 0.0,
-    "ema_decay": None,
-    "numeric_embedding": None,
-    "early_stopping": False,
     "max_iter": 10,
     "random_state": 0,
 }
@@ -68,8 +60,8 @@ network = NNClassifier(**settings).fit(X, y)
 print(f"memory map: accuracy {network.score(X_test, y_test):.3f}")
 
 # %%
-# A CSV in chunks
-# ---------------
+# Fit on a CSV file in chunks
+# ---------------------------
 # ``fit_chunks`` reads the file once for each epoch and holds a few chunks in memory.
 
 frame = pd.DataFrame(X, columns=[f"pixel_{i}" for i in range(64)]).assign(digit=y)
@@ -80,9 +72,10 @@ test_frame = pd.DataFrame(X_test, columns=network.feature_names_in_)
 print(f"CSV: accuracy {network.score(test_frame, y_test):.3f}")
 
 # %%
-# The same by hand
-# ----------------
-# ``partial_fit`` makes one pass over one chunk; epochs and the learning rate are up to you.
+# A loop with partial_fit
+# -----------------------
+# ``partial_fit`` makes one pass over one chunk. The loop over epochs and the learning rate are
+# yours to write.
 
 network = NNClassifier(**settings)
 for epoch, rate in enumerate([0.01, 0.01, 0.003, 0.001]):
@@ -92,21 +85,21 @@ for epoch, rate in enumerate([0.01, 0.01, 0.003, 0.001]):
     print(f"epoch {epoch + 1}: accuracy {network.score(test_frame, y_test):.3f}")
 
 # %%
-# What the window is for
-# ----------------------
-# Chunks are read in the order of the file, and here each holds a single digit. With a window of
-# one chunk the network sees one digit for many steps and forgets the others; a window of many
-# chunks mixes them. Tables that are read in blocks mix better, since their blocks come in
-# random order.
+# Shuffle window
+# --------------
+# Chunks are read in the order of the file, and here nearly every chunk holds a single digit.
+# With a window of one chunk the network sees the same digit for many steps and forgets the
+# others. A window of many chunks mixes the digits. Tables with ``shape`` and slicing mix
+# better without a window, since their blocks are read in random order.
 
-settings |= {"early_stopping": True, "scoring": "accuracy", "n_iter_no_change": np.inf}
+settings |= {"scoring": "accuracy"}
 sorted_chunks = [(X[i : i + 200], y[i : i + 200]) for i in range(0, len(y), 200)]
 for window in (1, 10, 30, len(sorted_chunks)):
     network = fit_chunks(NNClassifier(**settings), sorted_chunks, shuffle_window=window)
     epochs = np.arange(1, network.n_iter_ + 1)
     plt.plot(epochs, network.validation_scores_, marker=".", label=f"{window} chunks")
 plt.xlabel("epoch")
-plt.ylabel("accuracy on rows held out")
+plt.ylabel("accuracy of the rows held out")
 plt.legend(title="shuffle window")
 plt.title(f"A sorted file of {len(sorted_chunks)} chunks")
 plt.show()

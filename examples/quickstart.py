@@ -1,6 +1,9 @@
-"""sknet in a minute: fit, cross-validate, search, stop early, save.
+"""sknet in half a minute: compare, look inside, save and load, search.
 
-Run it with ``python examples/quickstart.py``; it takes a few seconds.
+The price of a diamond is predicted from a raw table with numbers, categories and missing
+values. Run the script with ``python examples/quickstart.py``. It writes a picture,
+``quickstart.png``. It needs matplotlib, and plotnine for the table, which that package brings
+along.
 """
 
 import tempfile
@@ -8,98 +11,127 @@ from pathlib import Path
 from time import perf_counter
 
 import joblib
+import matplotlib
+
+matplotlib.use("agg")  # The picture goes to a file, so that no window is needed.
+
+import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
-from sklearn.feature_selection import VarianceThreshold
-from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from plotnine.data import diamonds
+from scipy.stats import loguniform
+from sklearn.compose import (
+    TransformedTargetRegressor,
+    make_column_selector,
+    make_column_transformer,
+)
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import (
+    RandomizedSearchCV,
+    ShuffleSplit,
+    cross_validate,
+    train_test_split,
+)
+from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from sknet import NNClassifier, NNRegressor
-
-#: Large steps first, then ever smaller ones down to zero in the last epoch.
-decaying_rate = {"learning_rate": "cosine", "learning_rate_init": 0.01}
+from sknet import NNRegressor
+from sknet.inspection import AttributionDisplay, LossCurveDisplay
 
 
-def report(what, score, start):
-    print(f"{what:<58} {score:>7}   {perf_counter() - start:5.1f} s")
+def load_table():
+    """Return 53 940 diamonds and their prices in dollars."""
+    X = diamonds.drop(columns="price")
+    # The table marks a length, width or depth that was not measured by zero.
+    sizes = ["x", "y", "z"]
+    X[sizes] = X[sizes].replace(0, np.nan)
+    return X, diamonds["price"].astype(float)
 
 
-def classify_digits():
-    """Put a network behind another step, in a pipeline."""
-    start = perf_counter()
-    X, y = load_digits(return_X_y=True)
-    X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
-    network = NNClassifier((64,), max_iter=40, **decaying_rate, random_state=0)
-    model = make_pipeline(VarianceThreshold(), network).fit(X_train, y_train)
-    report(
-        "digits: accuracy, constant pixels dropped", f"{model.score(X_test, y_test):.3f}", start
+def make_mlp():
+    """Return scikit-learn's network with the preparation of the table that it needs."""
+    numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    categories = OneHotEncoder(handle_unknown="ignore")
+    encoder = make_column_transformer(
+        (numbers, make_column_selector(dtype_include="number")),
+        (categories, make_column_selector(dtype_include="category")),
     )
+    network = make_pipeline(encoder, MLPRegressor(random_state=0))
+    return TransformedTargetRegressor(network, transformer=StandardScaler())
 
 
-def cross_validate_breast_cancer():
-    """No scaler is needed: the network scales its inputs itself."""
-    start = perf_counter()
-    X, y = load_breast_cancer(return_X_y=True)
-    network = NNClassifier((32,), max_iter=40, **decaying_rate, random_state=0)
-    scores = cross_val_score(network, X, y, cv=5)
-    report("breast cancer: cross-validated accuracy", f"{scores.mean():.3f}", start)
-
-
-def search_diabetes():
-    """Choose size, strength and kind of the penalty by cross-validation."""
-    start = perf_counter()
-    X, y = load_diabetes(return_X_y=True)
-    X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    model = make_pipeline(
-        PolynomialFeatures(2, include_bias=False),
-        NNRegressor(max_iter=60, **decaying_rate, random_state=0),
-    )
-    grid = {
-        "nnregressor__hidden_layer_sizes": [(8,), (32, 16)],
-        "nnregressor__alpha": [0.01, 0.03, 0.1],
-        "nnregressor__l1_ratio": [0.0, 0.9],
+def compare(X, y):
+    """Score three regressors, all with default settings, on five random splits."""
+    models = {
+        "sknet.NNRegressor": NNRegressor(random_state=0),
+        "HistGradientBoostingRegressor": HistGradientBoostingRegressor(random_state=0),
+        "MLPRegressor in a pipeline": make_mlp(),
     }
-    search = GridSearchCV(model, grid, cv=5).fit(X_train, y_train)
-    report("diabetes: R2, best of 12 networks", f"{search.score(X_test, y_test):.3f}", start)
-    weights = search.best_estimator_[-1].coefs_[0]
-    best = {name.split("__")[1]: value for name, value in search.best_params_.items()}
-    print(f"    {best}; {np.mean(weights == 0):.0%} of its first weights are exactly zero")
+    splits = ShuffleSplit(5, train_size=3000, test_size=10_000, random_state=0)
+    print("Default settings, 3000 diamonds to train on, mean of five splits:\n")
+    print(f"{'':31}{'R2':>6}{'mean error':>14}{'one fit':>12}")
+    for name, model in models.items():
+        result = cross_validate(
+            model, X, y, cv=splits, scoring=["r2", "neg_mean_absolute_error"]
+        )
+        r2, error = result["test_r2"].mean(), -result["test_neg_mean_absolute_error"].mean()
+        seconds = result["fit_time"].mean()
+        print(f"{name:31}{r2:6.3f}{error:8.0f} dollars{seconds:10.2f} s")
 
 
-def stop_early():
-    """Hold rows out, stop when they no longer gain, and return to the best epoch."""
-    start = perf_counter()
-    X, y = load_digits(return_X_y=True)
-    X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
-    network = NNClassifier(
-        (128,), learning_rate_init=0.005, early_stopping=True, dropout=0.2, random_state=0
-    ).fit(X_train, y_train)
-    report(
-        "digits: accuracy with early stopping", f"{network.score(X_test, y_test):.3f}", start
-    )
-    print(f"    {network.n_iter_} epochs, the best one was number {network.best_iter_}")
-    return network, X_test
+def draw(network, X, path):
+    """Draw how the loss fell, and how much each column moves the predictions."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    LossCurveDisplay.from_estimator(network, ax=left, learning_rate=False)
+    left.set_title("Loss in each epoch")
+    AttributionDisplay.from_estimator(network, X, ax=right)
+    right.set_title("Contribution of each column to the price")
+    figure.savefig(path)
+    print(f"\nLoss curve and contributions of the columns: {path}")
 
 
 def save_and_load(network, X):
-    """Save a fitted network, which is its parameters and little else."""
-    start = perf_counter()
+    """Save a fitted network with joblib, load it, and compare the predictions."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.joblib"
         joblib.dump(network, path)
-        same = np.array_equal(joblib.load(path).predict_proba(X), network.predict_proba(X))
+        loaded = joblib.load(path)
         size = path.stat().st_size / 1024
-    report(f"joblib round trip, {size:.0f} KiB: same predictions", str(same), start)
+    same = np.array_equal(loaded.predict(X), network.predict(X))
+    print(f"Saved and loaded, {size:.0f} KiB; the predictions are equal: {same}")
+
+
+def search(network, X, y, X_test, y_test):
+    """Try four random settings by cross-validation."""
+    settings = {
+        "hidden_layer_sizes": [(64,), (64, 64), (128, 128)],
+        "learning_rate_init": loguniform(0.003, 0.03),
+        "dropout": [0.0, 0.1, 0.2],
+    }
+    start = perf_counter()
+    found = RandomizedSearchCV(network, settings, n_iter=4, cv=3, n_jobs=2, random_state=0)
+    found.fit(X, y)
+    print(f"\nRandom search, 4 settings in 3 folds, {perf_counter() - start:.0f} s:")
+    for name, value in found.best_params_.items():
+        print(f"    {name} = {value if isinstance(value, tuple) else f'{value:.3g}'}")
+    best, default = found.score(X_test, y_test), network.score(X_test, y_test)
+    print(f"    R2 on new diamonds {best:.3f}, with the default settings {default:.3f}")
 
 
 def main():
     start = perf_counter()
-    classify_digits()
-    cross_validate_breast_cancer()
-    search_diabetes()
-    save_and_load(*stop_early())
-    print(f"{'total':<58} {'':>7}   {perf_counter() - start:5.1f} s")
+    X, y = load_table()
+    compare(X, y)
+
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, train_size=3000, test_size=10_000, random_state=0
+    )
+    network = NNRegressor(random_state=0).fit(X_train, y_train)
+    draw(network, X_test.iloc[:500], Path("quickstart.png"))
+    save_and_load(network, X_test)
+    search(network, X_train, y_train, X_test, y_test)
+    print(f"\nAll of it took {perf_counter() - start:.0f} s.")
 
 
 if __name__ == "__main__":

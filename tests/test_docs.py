@@ -1,9 +1,14 @@
 """Every Python block of the README and of each page runs, in order, page by page."""
 
+import csv
+import inspect
 import re
 from pathlib import Path
 
 import pytest
+
+from sknet import NNClassifier, NNRegressor
+from sknet.distributed import DaskNNClassifier, DaskNNRegressor
 
 ROOT = Path(__file__).parents[1]
 #: Folders that the build of the site writes into.
@@ -37,3 +42,21 @@ def test_links_lead_somewhere(page):
 def test_readme_has_three_commands():
     blocks = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
     assert [block.count("\n") for block in blocks] == [1, 1, 1]
+
+
+def test_page_of_parameters_has_each_parameter_once():
+    estimators = [NNClassifier, NNRegressor, DaskNNClassifier, DaskNNRegressor]
+    parameters = {name for cls in estimators for name in inspect.signature(cls).parameters}
+    page = (ROOT / "docs" / "api" / "parameters.md").read_text()
+    assert sorted(re.findall(r"^\| `(\w+)` \|", page, re.M)) == sorted(parameters)
+
+
+def test_picture_of_the_start_page_shows_the_recorded_figures():
+    """The file that the picture is drawn from equals the table of ``docs/accuracy.md``."""
+    page = (ROOT / "docs" / "accuracy.md").read_text()
+    table = page.split("| | error | log loss | nrmse | seconds of fitting |\n")[1]
+    _, *lines = table.split("\n\n")[0].splitlines()
+    in_page = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    with (ROOT / "benchmarks" / "accuracy_recorded.csv").open(newline="") as file:
+        _, *in_file = csv.reader(file)
+    assert in_file == in_page
