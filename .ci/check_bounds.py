@@ -12,7 +12,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 #: These extras install tools, whose oldest versions are not tested.
-FOR_DEVELOPERS = {"bench", "docs", "lint", "package"}
+FOR_DEVELOPERS = {"bench", "docs", "lint"}
 #: Only the tests of sknet need these.
 TEST_TOOLS = {"pytest", "pytest-cov", "pytest-xdist"}
 
