@@ -9,14 +9,6 @@ from distributed import Client, LocalCluster
 N_WORKERS = 3
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Keep the tests of the cluster in one process of pytest-xdist, so that it starts once."""
-    for item in items:
-        if "cluster" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("cluster"))
-
-
 @pytest.fixture(scope="session")
 def cluster():
     """Three worker processes with one thread each; a worker that dies is replaced."""
