@@ -18,7 +18,7 @@ collect_ignore = [] if find_spec("sklearn.callback") else ["sknet/callbacks.py"]
 def pytest_xdist_make_scheduler(config, log):
     """Let one process run all tests of the Dask cluster, so that one cluster is started.
 
-    The marker ``xdist_group`` is meant for this, but pytest-xdist 3.8 ignores it under pytest 9.2.
+    pytest-xdist 3.8 ignores its own marker for this, ``xdist_group``, under pytest 9.2.
     """
     from xdist.scheduler import LoadScopeScheduling
 
