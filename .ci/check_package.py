@@ -1,0 +1,77 @@
+"""Check that the sdist and the wheel in a folder hold the package, and nothing but it.
+
+``python .ci/check_package.py dist`` compares their contents with the files that git tracks.
+"""
+
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+#: What hatchling adds to an sdist unasked.
+ADDED_TO_SDIST = {"PKG-INFO", "pyproject.toml", "README.md", "LICENSE", ".gitignore"}
+
+
+def tracked(paths):
+    """Return the names of the files below ``paths`` that git tracks."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--", *paths],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        encoding="utf-8",
+    )
+    return set(listed.stdout.split("\0")) - {""}
+
+
+def expected_in_sdist():
+    """Return the names of the files that the sdist should have."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    included = settings["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    return tracked([path.lstrip("/") for path in included]) | ADDED_TO_SDIST
+
+
+def expected_in_wheel(wheel):
+    """Return the names of the files that the wheel should have."""
+    name, version, *_ = wheel.name.split("-")
+    metadata = ["METADATA", "WHEEL", "RECORD", "licenses/LICENSE"]
+    return (
+        tracked(["sknet"])
+        | {"sknet/py.typed"}
+        | {f"{name}-{version}.dist-info/{file}" for file in metadata}
+    )
+
+
+def names_in_sdist(sdist):
+    """Return the names of the sdist's files, without the folder that holds them all."""
+    with tarfile.open(sdist) as archive:
+        return {member.name.partition("/")[2] for member in archive if not member.isdir()}
+
+
+def names_in_wheel(wheel):
+    """Return the names of the wheel's files."""
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def differences(archive, found, expected):
+    """Return a line for each file that is missing or should not be there."""
+    return [f"{archive.name} lacks {name}" for name in sorted(expected - found)] + [
+        f"{archive.name} should not hold {name}" for name in sorted(found - expected)
+    ]
+
+
+def main(folder):
+    """Exit with the differences of the one sdist and the one wheel, if there are any."""
+    (sdist,) = Path(folder).glob("*.tar.gz")
+    (wheel,) = Path(folder).glob("*.whl")
+    problems = differences(sdist, names_in_sdist(sdist), expected_in_sdist())
+    problems += differences(wheel, names_in_wheel(wheel), expected_in_wheel(wheel))
+    sys.exit("\n".join(problems) or None)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
