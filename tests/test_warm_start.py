@@ -68,10 +68,10 @@ def test_another_solver_goes_on(problem, solvers):
     first, second = solvers
     network = problem.cls((8,), **options(solver=first, tol=0.05))
     network.set_params(max_iter=100).fit(problem.X, problem.y)
-    last, first_loss = network.loss_, network.loss_curve_[0]
-    assert last < 0.8 * first_loss
+    last = network.loss_
+    assert last < 0.95 * network.loss_curve_[0]
     network.set_params(solver=second, learning_rate_init=1e-4).fit(problem.X, problem.y)
-    assert network.loss_curve_[0] <= last * 1.1
+    assert network.loss_curve_[0] <= last * 1.02
 
 
 def test_other_data_may_have_another_number_of_rows(problem):
