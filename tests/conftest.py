@@ -10,6 +10,11 @@ from threadpoolctl import threadpool_limits
 from sknet.nn.objective import Objective
 
 
+def pytest_configure(config):
+    # pytest-xdist knows it, and need not be installed.
+    config.addinivalue_line("markers", "xdist_group(name): run by the same process")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_blas_thread():
     """Products of small matrices gain nothing by more, and joblib's workers have one each."""

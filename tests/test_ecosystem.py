@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
+from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -19,9 +20,11 @@ from sklearn.ensemble import (
 from sklearn.feature_selection import RFE
 from sklearn.inspection import partial_dependence, permutation_importance
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import (
     GridSearchCV,
     RandomizedSearchCV,
+    StratifiedKFold,
     cross_val_predict,
     cross_val_score,
     cross_validate,
@@ -98,7 +101,8 @@ def test_randomized_search(binary):
     search = RandomizedSearchCV(
         quick(NNClassifier), {"alpha": np.logspace(-6, 0, 20)}, n_iter=4, cv=2, random_state=0
     ).fit(*binary)
-    assert search.best_score_ > 0.7
+    expected = cross_val_score(search.best_estimator_, *binary, cv=2).mean()
+    assert search.best_score_ == expected == search.cv_results_["mean_test_score"].max()
 
 
 def test_cross_val_score_is_the_same_for_one_and_two_jobs(problem):
@@ -107,7 +111,9 @@ def test_cross_val_score_is_the_same_for_one_and_two_jobs(problem):
         cross_val_score(network, problem.X, problem.y, cv=3, n_jobs=n_jobs) for n_jobs in [1, 2]
     )
     assert_array_equal(one, two)
-    assert one.min() > 0.6
+    # Better than the mean of y or the larger class.
+    constant = 0.0 if problem.cls is NNRegressor else np.bincount(problem.y).max() / 120
+    assert one.min() > constant
     with pytest.raises(AttributeError):
         network.coefs_  # noqa: B018  only clones were fitted
 
@@ -116,8 +122,13 @@ def test_cross_validate_with_several_scorers(binary):
     result = cross_validate(
         quick(NNClassifier), *binary, cv=2, scoring=["roc_auc", "neg_log_loss", "accuracy"]
     )
-    assert result["test_roc_auc"].min() > 0.7
-    assert result["test_neg_log_loss"].max() < 0
+    X, y = binary
+    for fold, (train, test) in enumerate(StratifiedKFold(2).split(X, y)):
+        network = quick(NNClassifier).fit(X[train], y[train])
+        proba = network.predict_proba(X[test])
+        assert result["test_roc_auc"][fold] == roc_auc_score(y[test], proba[:, 1])
+        assert result["test_neg_log_loss"][fold] == pytest.approx(-log_loss(y[test], proba))
+        assert result["test_accuracy"][fold] == network.score(X[test], y[test])
 
 
 def test_cross_val_predict(binary):
@@ -190,7 +201,10 @@ def test_column_transformer_with_sparse_output(binary):
     )
     pipeline = make_pipeline(encoder, quick(NNClassifier)).fit(frame, y)
     assert pipeline[-1].n_features_in_ == 8
-    assert pipeline.score(frame, y) > 0.8
+    rows = encoder.fit_transform(frame)
+    assert sparse.issparse(rows)
+    expected = quick(NNClassifier).fit(rows, y).predict_proba(rows)
+    assert_array_equal(pipeline.predict_proba(frame), expected)
 
 
 def test_transformed_target(regression):
@@ -207,15 +221,21 @@ def test_transformed_target(regression):
 # Metaestimators.
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_bagging(problem, n_jobs):
+def test_bagging(problem):
     cls = BaggingClassifier if problem.cls is NNClassifier else BaggingRegressor
-    ensemble = cls(quick(problem.cls), n_estimators=4, n_jobs=n_jobs, random_state=0)
     weight = np.linspace(0.5, 2, len(problem.y))
-    ensemble.fit(problem.X, problem.y, sample_weight=weight)
-    assert ensemble.score(problem.X, problem.y) > 0.8
-    first = ensemble.estimators_[0].coefs_[0]
-    assert not np.allclose(first, ensemble.estimators_[1].coefs_[0])
+    one, two = (
+        cls(quick(problem.cls), n_estimators=4, n_jobs=n_jobs, random_state=0).fit(
+            problem.X, problem.y, sample_weight=weight
+        )
+        for n_jobs in (1, 2)
+    )
+    method = "predict_proba" if problem.cls is NNClassifier else "predict"
+    together = getattr(one, method)(problem.X)
+    assert_allclose(getattr(two, method)(problem.X), together, rtol=1e-12)
+    each = [getattr(member, method)(problem.X) for member in one.estimators_]
+    assert_allclose(together, np.mean(each, axis=0))
+    assert not np.allclose(each[0], each[1])
 
 
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
 from scipy import sparse, special
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import log_loss
 
 from sknet.nn.ensembles import EnsembleLayer
@@ -226,7 +227,7 @@ def test_every_solver_and_normalization(regression, solver, normalization):
         (8, 8), "tanh", n_members=3, solver=solver, normalization=normalization,
         learning_rate_init=0.02, batch_size=20, random_state=0, **options,
     )  # fmt: skip
-    assert network.fit(X, y).score(X, y) > 0.7
+    assert network.fit(X, y).score(X, y) > LinearRegression().fit(X, y).score(X, y)
     assert (network.predict(X, return_std=True)[1] > 0).all()
 
 

@@ -44,17 +44,28 @@ def peak_of(function):
 # Vectors with an entry for each row (y, order, positions) are a few 40ths of X each.
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("early_stopping", [False, True])
-@pytest.mark.parametrize("embedding", [None, "piecewise_linear"])
-def test_fit_does_not_copy_the_table(table, early_stopping, weighted, embedding):
-    # The work arrays of a batch are as wide as the bins of all columns, whatever n.
-    network = NNRegressor((4,), max_iter=1, n_iter_no_change=np.inf, batch_size=50)
-    network.set_params(early_stopping=early_stopping, numeric_embedding=embedding)
+def assert_fit_does_not_copy(table, early_stopping, weighted, **options):
+    network = NNRegressor((4,), max_iter=1, n_iter_no_change=np.inf, random_state=0, **options)
+    network.set_params(early_stopping=early_stopping)
     # Rows of no weight leave: that must not copy the others either.
     weight = np.where(np.arange(N_ROWS) % 7, 1.0, 0.0) if weighted else None
     y = np.asarray(table[:, 0])
     assert peak_of(lambda: network.fit(table, y, weight)) < 0.4 * table.nbytes
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_fit_does_not_copy_the_table(table, early_stopping, weighted):
+    assert_fit_does_not_copy(table, early_stopping, weighted, batch_size=200)
+
+
+@pytest.mark.parametrize("table", ["array"], indirect=True)
+def test_bins_do_not_copy_the_table(table):
+    # A batch's work arrays are as wide as the bins of all columns, whatever the number of
+    # rows, so that batches are small here, and slow. Bins are found and applied after rows
+    # of any table have been read as above.
+    options = {"numeric_embedding": "piecewise_linear", "batch_size": 50}
+    assert_fit_does_not_copy(table, True, True, **options)
 
 
 def test_predict_does_not_copy_the_table(table):

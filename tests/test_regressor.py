@@ -105,7 +105,7 @@ def test_units_of_y_do_not_matter(regression, early_stopping):
     X, y = regression
     network = quick(early_stopping=early_stopping)
     expected = network.fit(X, y).score(X, y)
-    assert expected > 0.9
+    assert expected > LinearRegression().fit(X, y).score(X, y)
     for scale, offset in [(1e-3, 0), (1e3, 0), (1, 1e4), (1e-100, 0), (1e100, 0)]:
         changed = y * scale + offset
         score = network.fit(X, changed).score(X, changed)
@@ -249,7 +249,8 @@ def test_outliers_do_not_spoil_the_scaling(regression):
     X = X.copy()
     X[0] = 1e12
     network = quick().fit(X, y)
-    assert network.score(X[1:], y[1:]) > 0.9
+    linear = LinearRegression().fit(X[1:], y[1:])
+    assert network.score(X[1:], y[1:]) > linear.score(X[1:], y[1:])
 
 
 def test_large_tables_go_block_by_block():

@@ -33,7 +33,10 @@ def table():
     return X, (2 * X[:, 0] + X[:, 1] ** 2 + 3 * (X[:, 5] == 3)).astype(float)
 
 
-@pytest.fixture(params=["h5py", "h5py chunks across columns", "h5py gzip", "zarr", "blocks"])
+STORAGES = ["h5py", "h5py chunks across columns", "h5py gzip", "zarr", "blocks"]
+
+
+@pytest.fixture(params=STORAGES)
 def storage(request, tmp_path):
     """Return a function that stores an array and returns it as users would pass it."""
     if request.param == "zarr":
@@ -61,12 +64,20 @@ def windows(monkeypatch):
 # The same as an array.
 
 
-@pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
+# No network knows where its rows were read from: each storage, and each kind of network.
+@pytest.mark.parametrize(
+    ("storage", "kind"),
+    [
+        *((storage, "plain") for storage in STORAGES),
+        *(("h5py gzip", kind) for kind in NETWORKS if kind != "plain"),
+    ],
+    indirect=["storage"],
+)
 @pytest.mark.parametrize("cls", [NNRegressor, NNClassifier])
-def test_small_tables_give_the_fit_of_an_array(table, storage, cls, options):
+def test_small_tables_give_the_fit_of_an_array(table, storage, cls, kind):
     X, y = table
     y = y if cls is NNRegressor else np.where(y > 1, "high", "low")
-    network = cls((16,), max_iter=3, **STEADY, **options)
+    network = cls((16,), max_iter=3, **STEADY, **NETWORKS[kind])
     expected = network.fit(X, y)._params.copy()
     predicted, score = network.predict(X), network.score(X, y)
     source = storage(X)
@@ -135,13 +146,16 @@ def test_cross_validation(table, storage, shuffle):
 # In windows.
 
 
-@pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
-def test_windows_are_as_good_as_an_array(table, windows, options):
+# Windows change the order of the rows, and the rows that bins and mixtures are made of.
+@pytest.mark.parametrize("kind", ["plain", "members, bins", "mixed, noisy"])
+def test_windows_are_as_good_as_an_array(table, windows, kind):
     X, y = table
     errors = []
     for rows in (X[:2000], RowBlocks(X[:2000])):
         networks = [
-            NNRegressor((16,), max_iter=10, **{**STEADY, "random_state": seed}, **options)
+            NNRegressor(
+                (16,), max_iter=10, **{**STEADY, "random_state": seed}, **NETWORKS[kind]
+            )
             for seed in range(8)
         ]
         errors.append(
@@ -194,7 +208,8 @@ def test_early_stopping_holds_the_same_rows_out(table, storage, windows, scoring
     assert_allclose(network.fit(storage(X), labels).validation_scores_, expected, rtol=1e-5)
     network.set_params(learning_rate_init=0.01).fit(storage(X), labels)
     assert network.n_iter_ < 40
-    assert network.score(X, labels) > 0.85
+    scores = network.validation_scores_
+    assert network.best_validation_score_ == max(scores) > expected[0]
 
 
 def test_the_best_epoch_is_restored(table, storage, windows):

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
 from scipy import sparse
 from sklearn.datasets import make_classification, make_friedman1
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.utils.class_weight import compute_sample_weight
 
@@ -186,7 +187,9 @@ def test_multioutput_by_chunks(multioutput, options):
         for rows in np.array_split(np.arange(len(X)), 4):
             network.partial_fit(X[rows], Y[rows])
     assert network.predict(X).shape == Y.shape
-    assert network.score(X, Y) > 0.6
+    # The first output bends: no linear function of X comes as close to it.
+    bent = 1 - np.mean((network.predict(X) - Y)[:, 0] ** 2) / Y[:, 0].var()
+    assert bent > LinearRegression().fit(X, Y[:, 0]).score(X, Y[:, 0])
 
 
 def test_a_list_of_quantiles_by_chunks():

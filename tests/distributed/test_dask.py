@@ -27,6 +27,9 @@ from sknet.distributed import DaskNNClassifier, DaskNNRegressor, agreement
 from sknet.distributed import cluster as running
 from sknet.distributed.partitions import partitions
 
+#: One process of pytest-xdist starts the cluster and runs all tests that need it.
+pytestmark = pytest.mark.xdist_group("cluster")
+
 #: Small plain networks on all rows.
 SMALL = {
     **PLAIN,
@@ -151,15 +154,17 @@ def test_as_good_as_a_local_fit(client):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(25_000, 6))
     y = np.sin(X[:, 0]) + X[:, 1] * X[:, 2] + 0.5 * rng.normal(size=25_000)
-    settings = {**SMALL, "hidden_layer_sizes": (32,), "max_iter": 30, "batch_size": 50}
+    settings = {**SMALL, "max_iter": 12, "batch_size": 50}
     network = DaskNNRegressor(**settings, n_shards=2).fit(*chunked(X[:5000], y[:5000]))
     local = NNRegressor(**settings).fit(X[:5000], y[:5000])
     errors = [
         np.mean((m.predict(X[5000:]) - y[5000:]) ** 2) for m in (network.to_local(), local)
     ]
     assert errors[0] < 1.02 * errors[1]
-    assert network.n_iter_ == 30
-    assert network.t_ == 30 * 5000
+    # A linear function of X explains less: the product of two columns is half of y's variance.
+    assert errors[1] < 0.5 * np.var(y[5000:])
+    assert network.n_iter_ == 12
+    assert network.t_ == 12 * 5000
 
 
 @pytest.mark.parametrize(("cls", "local"), ESTIMATORS)
@@ -601,7 +606,7 @@ def test_a_partition_that_lacks_a_class(client, table):
     order = np.argsort(y)
     labels = np.array(["high", "low", "middle"])[np.digitize(y, [-1, 0.5])]
     dX, dlabels = chunked(X[order], labels[order])
-    network = DaskNNClassifier(**{**SMALL, "max_iter": 40}, n_shards=2, local_steps=4)
+    network = DaskNNClassifier(**{**SMALL, "max_iter": 20}, n_shards=2, local_steps=4)
     network.fit(dX, dlabels)
     assert_array_equal(network.classes_, ["high", "low", "middle"])
     assert network.predict_proba(dX).shape == (3000, 3)
@@ -737,15 +742,13 @@ def test_bytes_of_a_round(client, table, ema_decay):
     assert 4 * of_params < per_round < 2.5 * 3 * of_params
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{}, {"dropout": 0.2, "n_members": 2, "numeric_embedding": "periodic", "ema_decay": 0.9}],
-    ids=["plain", "all that draws"],
-)
-def test_a_worker_dies(client, table, options, monkeypatch):
+def test_a_worker_dies(client, table, monkeypatch):
     X, y = chunked(*table, size=250)
-    settings = {**SMALL, "max_iter": 4, "batch_size": 20, "early_stopping": True, **options}
+    settings = {**SMALL, "max_iter": 4, "batch_size": 20, "early_stopping": True}
     settings |= {"n_shards": 3, "local_steps": 5}
+    # All that draws or remembers, which another worker must draw again and not lose.
+    settings |= {"dropout": 0.2, "n_members": 2, "numeric_embedding": "periodic"}
+    settings |= {"ema_decay": 0.9}
     undisturbed = DaskNNRegressor(**settings).fit(X, y)
     worker, pid = sorted(client.run(os.getpid).items())[1]
     submit_round, submitted = running.ClusterEpoch._submit_round, []

@@ -75,7 +75,11 @@ class TestScikitLearnsInspection:
         display = DecisionBoundaryDisplay.from_estimator(
             network, numbers[:, :2], grid_resolution=8, response_method="predict"
         )
-        assert display.xx0.shape == (8, 8)
+        grid = np.column_stack([display.xx0.ravel(), display.xx1.ravel()])
+        predicted = network.predict(grid)
+        if task != "squared_error":
+            predicted = np.searchsorted(network.classes_, predicted)
+        np.testing.assert_array_equal(display.response.ravel(), predicted)
 
 
 def test_matplotlib_is_imported_for_displays_only():
