@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import sys
 from importlib.util import resolve_name
 from pathlib import Path
@@ -18,15 +19,16 @@ ROOT = Path(sknet.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 ESTIMATORS = [NNClassifier, NNRegressor]
 
-# Imports point down only: a module may import from its own layer and those below.
-LAYERS = [
-    {"sknet.distributed", "sknet.export", "sknet.inspection", "sknet.streaming"},
-    {"sknet", "sknet.classifier", "sknet.regressor"},
-    {"sknet._base"},
-    {"what _base is made of"},
-    {"sknet._validation"},
-    {"sknet.nn", "sknet.data"},
-]
+DESIGN = Path(__file__).parents[1] / "docs" / "design.md"
+
+
+def read_rooms():
+    """Return the rows of rooms that the page on the design names, from top to bottom."""
+    (block,) = re.findall(r"```rooms\n(.*?)```", DESIGN.read_text(), re.DOTALL)
+    return [[room.strip() for room in row.split("|")] for row in block.strip().splitlines()]
+
+
+ROWS = read_rooms()
 
 
 def module_name(path):
@@ -54,26 +56,43 @@ def imported_modules(path):
         yield full if full in names else module
 
 
-def layer(module):
-    """Return the number of the layer, 0 at the top."""
-    for i, members in enumerate(LAYERS):
-        if module in members or ".".join(module.split(".")[:2]) in members:
-            return i
-    return LAYERS.index({"what _base is made of"})
+def room(module):
+    """Return the row, 0 at the top, and the name of the room that a module is in."""
+    place = module.removeprefix("sknet.").split(".")[0]
+    found = [(i, name) for i, row in enumerate(ROWS) for name in row if name == place]
+    assert len(found) == 1, f"{module} is in {len(found)} rooms of docs/design.md"
+    return found[0]
 
 
-def test_there_is_something_to_read():
-    names = {module_name(path) for path in FILES}
-    assert {"sknet", "sknet._base", "sknet.nn.losses", "sknet.data.tables"} <= names
+def test_every_module_has_one_room_and_every_room_a_module():
+    rooms = {room(module_name(path)) for path in FILES}
+    assert rooms == {(i, name) for i, row in enumerate(ROWS) for name in row}
+
+
+def test_imports_are_found():
     found = set(imported_modules(ROOT / "_base.py"))
-    assert {"sknet._validation", "sknet.nn.training", "numpy", "sklearn.base"} <= found
+    assert {"sknet._input", "sknet.nn.training", "numpy", "sklearn.base"} <= found
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_imports_point_down(path):
+    """A module imports from its own room and from the rows below, never from beside."""
+    own_row, own_name = room(module_name(path))
     for module in imported_modules(path):
         if module.split(".")[0] == "sknet":
-            assert layer(module) >= layer(module_name(path)), module
+            row, name = room(module)
+            assert row > own_row or name == own_name, module
+
+
+def test_no_module_imports_itself_through_others():
+    imported = {module_name(path): set(imported_modules(path)) for path in FILES}
+
+    def reached(module, seen):
+        for other in imported.get(module, set()) - seen:
+            seen |= {other} | reached(other, seen | {other})
+        return seen
+
+    assert [module for module in imported if module in reached(module, set())] == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "nn").rglob("*.py")), ids=module_name)
@@ -97,7 +116,7 @@ def test_private_names_of_scikit_learn_have_one_home(path):
         if module.split(".")[0] == "sklearn"
         and any(part.startswith("_") for part in [*module.split("."), name or ""])
     ]
-    if module_name(path) == "sknet._validation":
+    if module_name(path) == "sknet._sklearn":
         assert private
     else:
         assert not private

@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from sknet import NNClassifier, NNRegressor
-from sknet._auto import RULES, SHAPING, Table, bins_for, resolve
+from sknet._auto import RULES, SHAPING, Facts, bins_for, choose
 
 
 def resolved(n_rows, n_columns=5, cls=NNClassifier, as_sparse=False, kind=float, **parameters):
@@ -14,7 +14,8 @@ def resolved(n_rows, n_columns=5, cls=NNClassifier, as_sparse=False, kind=float,
     # Rules see sizes only, so a table of a million rows may take no memory.
     X = np.broadcast_to(np.zeros((), kind), shape)
     X = sparse.csr_matrix(shape) if as_sparse else X
-    return resolve(cls(**parameters), Table(n_rows, X))
+    facts = Facts.of(X, n_rows, numeric_y=cls is NNRegressor)
+    return choose(cls(**parameters).get_params(), facts)
 
 
 def test_only_what_is_auto_is_resolved():

@@ -187,7 +187,7 @@ def recall_of_zero(network, X, y):
         (recall_of_zero, recall_of_zero),
         (make_scorer(accuracy_score), lambda network, X, y: network.score(X, y)),
     ],
-    ids=str,
+    ids=["None", "name", "name of probabilities", "callable", "scorer"],
 )
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_scoring(binary, scoring, expected, solver):

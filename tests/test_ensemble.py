@@ -43,7 +43,9 @@ SIZES = pytest.mark.parametrize("sizes", [(), (6,), (7, 5)], ids=str)
 def test_one_member_is_a_plain_network(problem, sizes):
     options = {"max_iter": 5, "learning_rate": "cosine", "random_state": 0}
     network = problem.cls(sizes, n_members=1, **options).fit(problem.X, problem.y)
-    assert [type(layer) for layer in network._network.layers] == [Dense] * (len(sizes) + 1)
+    assert [type(layer) for layer in network._model.network.layers] == [Dense] * (
+        len(sizes) + 1
+    )
     assert network.member_scales_ == []
     plain = problem.cls(sizes, **options).fit(problem.X, problem.y)
     assert_array_equal(network.predict(problem.X), plain.predict(problem.X))
@@ -64,7 +66,7 @@ def test_shapes_of_the_attributes(multioutput, sizes):
         assert network.coefs_[i].shape == (widths[i], size)
         assert network.intercepts_[i].shape == (MEMBERS, size)
         assert network.member_scales_[i].shape == (MEMBERS, widths[i])
-        assert isinstance(network._network.layers[i], EnsembleLayer)
+        assert isinstance(network._model.network.layers[i], EnsembleLayer)
     if sizes:
         assert network.coefs_[-1].shape == (MEMBERS, widths[-1], 3)
         assert network.intercepts_[-1].shape == (MEMBERS, 3)
@@ -77,7 +79,7 @@ def test_the_large_matrices_are_shared(regression):
     plain, network = (
         NNRegressor((50, 50), **{**OPTIONS, "n_members": k}).fit(X, y) for k in (1, MEMBERS)
     )
-    n_plain, n_members = (n._params.size for n in (plain, network))
+    n_plain, n_members = (n._model.params.size for n in (plain, network))
     # Scales, biases and heads: far less than as many networks.
     assert n_plain < n_members < n_plain + MEMBERS * (5 + 4 * 50 + 50) < 2 * n_plain
 

@@ -168,7 +168,11 @@ def test_layer_works_in_ensembles_and_with_attributions(n_members, embedding, ga
     parts = integrated_gradients(network, rows, baseline=start[0])
     assert_allclose(parts.sum(axis=1), network.predict(rows) - network.predict(start))
     # The factors of each member have learned.
-    gates = [one for one in network._network.views(network._params) if hasattr(one, "factor")]
+    gates = [
+        one
+        for one in network._model.network.views(network._model.params)
+        if hasattr(one, "factor")
+    ]
     assert [gate.factor.size for gate in gates] == [6 * n_members, 4 * n_members]
     assert all((gate.factor != 1).all() for gate in gates)
 

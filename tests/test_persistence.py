@@ -168,7 +168,7 @@ def test_predict_on_read_only_memory_maps(problem, tmp_path, standardize, sizes,
     mapped, X = joblib.load(tmp_path / "both", mmap_mode="r")
     assert isinstance(X, np.memmap)
     assert not X.flags.writeable
-    assert isinstance(mapped._params, np.memmap)
+    assert isinstance(mapped._model.params, np.memmap)
     for now, before in zip(outputs(mapped, X), expected, strict=True):
         assert_array_equal(now, before)
 

@@ -47,12 +47,12 @@ def test_without_hidden_layers_it_is_linear_regression(multioutput, weighted, st
     network = exact(standardize=standardize).fit(X, Y, sample_weight=weight)
     if standardize:
         # The smooth clip of the inputs is not linear: compare on what the network sees.
-        X = network._table.transform(X, np.float64)
+        X = network._model.encoder.transform(X, np.float64)
     reference = LinearRegression().fit(X, Y, sample_weight=weight)
     expected = reference.predict(X)
     raw = X @ network.coefs_[0] + network.intercepts_[0]
     if standardize:
-        raw = raw * network._target.scale_ + network._target.mean_
+        raw = raw * network._model.target.scale_ + network._model.target.mean_
     assert_allclose(raw, expected, rtol=1e-3, atol=1e-3)
 
 

@@ -94,7 +94,7 @@ def test_l1_spares_embedded_numbers_and_biases(regression):
     ).fit(X, y)
     assert not any(W.any() for W in network.coefs_)
     assert all(b.all() for b in network.intercepts_)
-    assert network._network.views(network._params)[0].__dict__["0.map"].all()
+    assert network._model.network.views(network._model.params)[0].__dict__["0.map"].all()
 
 
 # Label smoothing.
@@ -185,9 +185,9 @@ def test_only_training_batches_are_augmented(problem, option):
     vars(plain).update({k: v for k, v in vars(network).items() if k.startswith("_")})
     best = network.history_["validation_loss"][network.best_iter_ - 1]
     (raw,) = network._predict(problem.X[80:], lambda raw: (raw,))
-    y = network._target.transform(problem.y[80:], np.float64)
+    y = network._model.target.transform(problem.y[80:], np.float64)
     gradient = np.empty_like(raw)
-    assert best == pytest.approx(network._loss.mean(y, raw, None, gradient))
+    assert best == pytest.approx(network._model.loss.mean(y, raw, None, gradient))
 
 
 def test_noise_on_inputs_shrinks_a_linear_model():
@@ -254,10 +254,10 @@ def test_augmentation_is_told_what_is_a_number(monkeypatch):
 def test_layer_normalization_joins_each_hidden_layer(problem):
     plain = problem.cls((8, 6), **SHORT).fit(problem.X, problem.y)
     network = problem.cls((8, 6), normalization="layer", **SHORT).fit(problem.X, problem.y)
-    layers = network._network.layers
+    layers = network._model.network.layers
     assert [isinstance(layer, LayerNorm) for layer in layers] == [False, True] * 2 + [False]
     assert network.n_layers_ == plain.n_layers_ == 4
-    assert network._params.size == plain._params.size + 2 * (8 + 6)
+    assert network._model.params.size == plain._model.params.size + 2 * (8 + 6)
     assert distance(network, plain, problem.X) > 1e-3
 
 
@@ -266,7 +266,7 @@ def test_layer_normalization_by_hand(regression):
     network = NNRegressor((8,), normalization="layer", standardize=False, **SHORT).fit(X, y)
     z = X @ network.coefs_[0] + network.intercepts_[0]
     u = (z - z.mean(axis=1, keepdims=True)) / np.sqrt(z.var(axis=1, keepdims=True) + 1e-5)
-    norm = network._network.views(network._params)[1]
+    norm = network._model.network.views(network._model.params)[1]
     a = np.maximum(u * norm.gain + norm.bias, 0)
     expected = (a @ network.coefs_[1] + network.intercepts_[1])[:, 0]
     assert_allclose(network.predict(X), expected, rtol=1e-8)
@@ -282,20 +282,22 @@ def test_the_average_by_hand(problem, solver, decay):
     options = {"solver": solver, "batch_size": 500, "n_iter_no_change": np.inf,
                "random_state": 0, "learning_rate_init": 0.01}  # fmt: skip
     average = problem.cls((5,), **{**options, "learning_rate_init": 1e-300}, max_iter=1)
-    average = average.fit(problem.X, problem.y)._params.copy()
+    average = average.fit(problem.X, problem.y)._model.params.copy()
     start = average.copy()
     for t in range(1, 16):
-        stepped = problem.cls((5,), max_iter=t, **options).fit(problem.X, problem.y)._params
+        stepped = (
+            problem.cls((5,), max_iter=t, **options).fit(problem.X, problem.y)._model.params
+        )
         share = min(decay, (1 + t) / (10 + t))
         average = share * average + (1 - share) * stepped
     network = problem.cls((5,), ema_decay=decay, max_iter=15, **options)
     network.fit(problem.X, problem.y)
-    assert_allclose(network._params, average, rtol=1e-6, atol=1e-9)
-    assert np.abs(network._params - start).max() > 1e-3
+    assert_allclose(network._model.params, average, rtol=1e-6, atol=1e-9)
+    assert np.abs(network._model.params - start).max() > 1e-3
     if decay == 0:
-        assert_allclose(network._params, stepped, rtol=1e-12)
+        assert_allclose(network._model.params, stepped, rtol=1e-12)
     else:
-        assert np.abs(network._params - stepped).max() > 1e-4
+        assert np.abs(network._model.params - stepped).max() > 1e-4
 
 
 def test_the_average_is_what_early_stopping_judges(regression):

@@ -411,7 +411,7 @@ def test_numeric_embeddings_see_what_a_line_cannot(cls, name, layer):
     network = cls((), numeric_embedding=name, **LONG).fit(X, y)
     plain = cls((), **LONG).fit(X, y)
     assert network.score(X, y) > plain.score(X, y) + 0.2
-    front = network._network.layers[0]
+    front = network._model.network.layers[0]
     assert isinstance(front, Columns) and isinstance(front.parts[0][1], layer)
     if name == "piecewise_linear":
         assert front.parts[0][1].n_features == 13  # 30 of the 400 rows to a bin
@@ -420,7 +420,7 @@ def test_numeric_embeddings_see_what_a_line_cannot(cls, name, layer):
 def test_embeddings_of_numbers_and_categories_stand_side_by_side(table):
     X, y = table
     network = NNRegressor((8,), numeric_embedding="periodic", **SHORT).fit(X, y)
-    parts = [(width, type(layer)) for width, layer in network._network.layers[0].parts]
+    parts = [(width, type(layer)) for width, layer in network._model.network.layers[0].parts]
     # The numbers; an indicator and the trees' levels; the shops.
     assert parts == [(4, Periodic), (1 + 4, type(None)), (1, Embedding)]
 

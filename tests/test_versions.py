@@ -203,6 +203,6 @@ def test_the_warning_survives_a_process_boundary():
 
 def test_the_layout_of_the_parameters_is_not_saved(fitted):
     fitted.predict(np.zeros((1, fitted.n_features_in_)))
-    assert "slots" in vars(fitted._network)
+    assert "slots" in vars(fitted._model.network)
     copied = pickle.loads(pickle.dumps(fitted))
-    assert vars(copied._network).keys() == {"layers", "n_inputs", "n_members"}
+    assert vars(copied._model.network).keys() == {"layers", "n_inputs", "n_members"}

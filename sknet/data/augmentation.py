@@ -1,6 +1,7 @@
 """Augmentation of the training rows: noise on the inputs, and mixup."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from scipy import sparse
@@ -38,6 +39,10 @@ class Augmentation:
     n_numeric: int
     n_plain: int
     rng: np.random.Generator
+
+    def with_rng(self, rng: np.random.Generator) -> Self:
+        """Return the same augmentation, drawn by another generator."""
+        return replace(self, rng=rng)
 
     def __call__(self, batch: Batch) -> Batch:
         """Return a changed copy of a batch."""

@@ -1,8 +1,7 @@
 """Mini-batches of encoded rows, from arrays, sparse matrices and tables read in blocks."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -10,9 +9,6 @@ from scipy import sparse
 
 from sknet.data import frames
 from sknet.data.row_blocks import RowBlocks
-
-if TYPE_CHECKING:
-    from sknet.data.augmentation import Augmentation
 
 #: Elements of a table that are looked at together where it is walked through in blocks, which
 #: bounds the memory that the walk takes.
@@ -146,6 +142,16 @@ def _gather(array: Any, rows: Any) -> Any:
     return array[rows]
 
 
+class Augment(Protocol):
+    """A random change of each encoded batch, such as an ``Augmentation``."""
+
+    def __call__(self, batch: Batch) -> Batch:
+        """Return a changed batch."""
+
+    def with_rng(self, rng: np.random.Generator) -> Self:
+        """Return the same change, drawn by another generator."""
+
+
 class Batches:
     """The rows of a data set, batch by batch; each iteration is one epoch.
 
@@ -161,7 +167,7 @@ class Batches:
     rng : numpy Generator, optional
         Shuffles the rows anew for each epoch; without it they keep their order. A table
         that is read in blocks is shuffled window by window (see ``RowBlocks``).
-    augment : Augmentation, optional
+    augment : callable, optional
         ``augment(batch)`` changes each encoded batch.
     """
 
@@ -171,7 +177,7 @@ class Batches:
         batch_size: int,
         encode: Callable[[Any], Any] | None,
         rng: np.random.Generator | None = None,
-        augment: "Augmentation | None" = None,
+        augment: Augment | None = None,
     ) -> None:
         self.data = data
         self.n_rows = data.n_rows
@@ -183,7 +189,7 @@ class Batches:
 
     def choose(self, rows: Any, rng: np.random.Generator) -> "Batches":
         """Return batches of some rows in the given order, augmented by ``rng``."""
-        augment = self._augment and replace(self._augment, rng=rng)
+        augment = self._augment and self._augment.with_rng(rng)
         return Batches(self.data.choose(rows), self.batch_size, self._encode, augment=augment)
 
     def __len__(self) -> int:
