@@ -74,7 +74,7 @@ class Objective:
     def penalty_value(self, params: Array) -> float:
         """Return the penalty of the weights among the parameters.
 
-        Its gradient is not here: the optimizer adds it to the gradient of the loss in each step.
+        Its gradient is left out here: the optimizer adds it to the gradient of the loss.
         """
         return self.penalty.value(params[: self.network.n_penalized])
 
