@@ -16,7 +16,7 @@ from sknet._sklearn import Interval, Options, StrOptions
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.losses import LOSSES, Loss
-from sknet.nn.optimizers import Optimizer
+from sknet.nn.optimizers import Solver
 from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.solvers import SOLVERS, is_stochastic
 
@@ -32,7 +32,7 @@ AUTO = StrOptions({"auto"})
 SHARED_CONSTRAINTS: dict[str, list] = {
     "hidden_layer_sizes": ["array-like", POSITIVE_INT],
     "activation": [StrOptions(set(ACTIVATIONS)), Activation, "array-like"],
-    "solver": [StrOptions(set(SOLVERS)), Optimizer],
+    "solver": [StrOptions(set(SOLVERS)), Solver],
     "alpha": [AUTO, NOT_NEGATIVE],
     "l1_ratio": [CLOSED_UNIT_INTERVAL],
     "batch_size": [AUTO, POSITIVE_INT],
