@@ -165,7 +165,7 @@ class ChunkBatches:
         augment: Callable[[Batch], Batch] | None = None,
     ) -> None:
         self.n_rows = n_rows
-        self.batch_size = min(batch_size, n_rows)
+        self.batch_size: int = min(batch_size, n_rows)
         self._open_chunks = open_chunks
         self._encode = encode
         self._augment = augment

@@ -48,13 +48,14 @@ class FileChunks:
         read_options: Mapping[str, Any] | None,
     ) -> None:
         check_count("chunk_size", chunk_size)
-        self.paths = _as_paths(paths)
-        self.target, self.sample_weight = target, sample_weight
-        self.chunk_size = int(chunk_size)
+        self.paths: list[Path] = _as_paths(paths)
+        self.target = target
+        self.sample_weight = sample_weight
+        self.chunk_size: int = int(chunk_size)
         self._files = [_open(path, read_options or {}) for path in self.paths]
         extra = [target] + ([] if sample_weight is None else [sample_weight])
         others = [name for name in self._files[0].columns if name not in extra]
-        self.columns = others if columns is None else list(columns)
+        self.columns: list[str] = others if columns is None else list(columns)
         self._check_columns(extra)
         self._learn_dtypes(dict(dtype or {}))
 

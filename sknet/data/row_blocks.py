@@ -111,9 +111,9 @@ class RowBlocks:
         single = source.dtype == np.float32
         self.dtype = np.dtype(np.float32 if single else np.float64)
         row_bytes = self.shape[1] * self.dtype.itemsize
-        self.block_rows = _size("block_rows", block_rows, _whole_chunks(source, row_bytes))
+        self.block_rows: int = _size("block_rows", block_rows, _whole_chunks(source, row_bytes))
         room = max(self.block_rows, WINDOW_BYTES // row_bytes)
-        self.window_rows = _size("window_rows", window_rows, room)
+        self.window_rows: int = _size("window_rows", window_rows, room)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -287,8 +287,8 @@ class ChosenRows:
     def __init__(self, blocks: RowBlocks, positions: NDArray[np.intp]) -> None:
         self._blocks = blocks
         self._positions = positions
-        self.shape = (positions.size, blocks.shape[1])
-        self.dtype = blocks.dtype
+        self.shape: tuple[int, int] = (positions.size, blocks.shape[1])
+        self.dtype: np.dtype[np.floating] = blocks.dtype
 
     def __getitem__(self, rows: slice) -> NDArray[np.floating]:
         return self._blocks[self._positions[rows]]
