@@ -250,7 +250,9 @@ class ParquetFile:
     def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
         self.path = path
         if options:
-            raise ValueError(f"read_options are those of pandas.read_csv; {path} is Parquet.")
+            raise ValueError(
+                f"read_options are arguments of pandas.read_csv; {path} is Parquet."
+            )
         file = self._open()
         self.columns: list[str] = file.schema_arrow.names
         if file.metadata.num_rows == 0:
@@ -268,7 +270,7 @@ class ParquetFile:
         return next(self.frames(names, [], HEAD_ROWS))
 
     def frames(self, names: list[str], text: list[str], chunk_size: int) -> Iterator[Any]:
-        """Yield frames of at most ``chunk_size`` rows; the file itself tells what is text."""
+        """Yield frames of at most ``chunk_size`` rows; the file itself has the dtypes."""
         with self._open() as file:
             for batch in file.iter_batches(chunk_size, columns=names):
                 yield batch.to_pandas()

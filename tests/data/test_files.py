@@ -243,7 +243,7 @@ def test_dates_are_no_numbers(tmp_path):
 
 def test_read_options_are_for_csv(frame, tmp_path):
     path = write(frame, tmp_path / "t.parquet")
-    with pytest.raises(ValueError, match="read_options are those of pandas.read_csv"):
+    with pytest.raises(ValueError, match="read_options are arguments of pandas.read_csv"):
         read(path, read_options={"sep": ";"})
 
 
