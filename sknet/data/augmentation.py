@@ -15,8 +15,8 @@ class Augmentation:
 
     Mixup replaces each row by lambda row + (1 - lambda) partner, where the partner is a random
     row of the batch and lambda is drawn from Beta(a, a); targets and weights are mixed
-    likewise. Level numbers cannot be mixed: with probability lambda they stay those of the
-    row, else they become those of the partner. Zhang, Cisse, Dauphin and Lopez-Paz,
+    likewise. Level numbers cannot be mixed: with probability lambda the row keeps its own, else
+    it takes the level number of the partner. Zhang, Cisse, Dauphin and Lopez-Paz,
     "mixup: Beyond Empirical Risk Minimization" (2018).
 
     Parameters

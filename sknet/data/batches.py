@@ -47,7 +47,7 @@ def join(batches: Sequence[Batch]) -> Batch:
 
 
 def _join(parts: Sequence[Any]) -> Any:
-    if frames.is_table_of_library(parts[0]):
+    if frames.is_frame_or_series(parts[0]):
         return frames.concatenate(parts)
     if sparse.issparse(parts[0]):
         return sparse.vstack(parts, format="csr")
@@ -180,8 +180,8 @@ class Batches:
         augment: Augment | None = None,
     ) -> None:
         self.data = data
-        self.n_rows = data.n_rows
-        self.batch_size = min(batch_size, self.n_rows)
+        self.n_rows: int = data.n_rows
+        self.batch_size: int = min(batch_size, self.n_rows)
         self._encode = encode
         self._augment = augment
         # The order of the rows does not matter within a single batch.

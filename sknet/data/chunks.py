@@ -36,8 +36,8 @@ def as_chunk(parts: Any) -> Batch:
     lengths = [part.shape[0] for part in chunk if part is not None]
     if len(set(lengths)) > 1:
         raise ValueError(
-            f"The parts of a chunk, X, y and sample_weight, have {lengths} rows; they must "
-            "have as many each."
+            f"The parts of a chunk, X, y and sample_weight, have {lengths} rows; these "
+            "numbers must be equal."
         )
     weight = chunk.sample_weight
     if weight is None or weight.ndim > 1 or weight.all():
@@ -130,7 +130,7 @@ class KeyedSample:
     def first(self, count: int) -> tuple[Batch, Batch, float]:
         """Return the rows of the ``count`` smallest keys, the other kept rows, and a limit.
 
-        The keys of the first rows are at most the limit, those of all other rows above it.
+        The keys of the first rows are at most the limit; all other keys are larger.
         """
         self._shrink()
         (chunk,), (keys,) = self._chunks, self._keys
@@ -165,7 +165,7 @@ class ChunkBatches:
         augment: Callable[[Batch], Batch] | None = None,
     ) -> None:
         self.n_rows = n_rows
-        self.batch_size = min(batch_size, n_rows)
+        self.batch_size: int = min(batch_size, n_rows)
         self._open_chunks = open_chunks
         self._encode = encode
         self._augment = augment

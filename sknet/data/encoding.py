@@ -308,9 +308,9 @@ class Category:
 
     def __init__(self, counts: NDArray[np.intp], has_missing: bool, keep_rare: bool) -> None:
         kept = np.ones(counts.size, bool) if keep_rare else counts > 1
-        self.has_rest = bool(has_missing or (counts[~kept] > 0).any())
-        self.n_levels = int(kept.sum()) + self.has_rest
-        self.embedded = self.n_levels > MOST_ONE_HOT_LEVELS
+        self.has_rest: bool = bool(has_missing or (counts[~kept] > 0).any())
+        self.n_levels: int = int(kept.sum()) + self.has_rest
+        self.embedded: bool = self.n_levels > MOST_ONE_HOT_LEVELS
         # A level without a place of its own gets the shared one, or else one past the last.
         rest = self.n_levels - self.has_rest
         self._kept = np.flatnonzero(kept)

@@ -48,13 +48,14 @@ class FileChunks:
         read_options: Mapping[str, Any] | None,
     ) -> None:
         check_count("chunk_size", chunk_size)
-        self.paths = _as_paths(paths)
-        self.target, self.sample_weight = target, sample_weight
-        self.chunk_size = int(chunk_size)
+        self.paths: list[Path] = _as_paths(paths)
+        self.target = target
+        self.sample_weight = sample_weight
+        self.chunk_size: int = int(chunk_size)
         self._files = [_open(path, read_options or {}) for path in self.paths]
         extra = [target] + ([] if sample_weight is None else [sample_weight])
         others = [name for name in self._files[0].columns if name not in extra]
-        self.columns = others if columns is None else list(columns)
+        self.columns: list[str] = others if columns is None else list(columns)
         self._check_columns(extra)
         self._learn_dtypes(dict(dtype or {}))
 
@@ -249,7 +250,9 @@ class ParquetFile:
     def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
         self.path = path
         if options:
-            raise ValueError(f"read_options are those of pandas.read_csv; {path} is Parquet.")
+            raise ValueError(
+                f"read_options are arguments of pandas.read_csv; {path} is Parquet."
+            )
         file = self._open()
         self.columns: list[str] = file.schema_arrow.names
         if file.metadata.num_rows == 0:
@@ -267,7 +270,7 @@ class ParquetFile:
         return next(self.frames(names, [], HEAD_ROWS))
 
     def frames(self, names: list[str], text: list[str], chunk_size: int) -> Iterator[Any]:
-        """Yield frames of at most ``chunk_size`` rows; the file itself tells what is text."""
+        """Yield frames of at most ``chunk_size`` rows; the file itself has the dtypes."""
         with self._open() as file:
             for batch in file.iter_batches(chunk_size, columns=names):
                 yield batch.to_pandas()

@@ -122,8 +122,8 @@ def take_rows(data: Any, rows: Any) -> Any:
     return [data[row] for row in rows]
 
 
-def is_table_of_library(data: Any) -> bool:
-    """Whether ``data`` is a frame of pandas or polars, or a pandas series."""
+def is_frame_or_series(data: Any) -> bool:
+    """Whether ``data`` is a frame, or a series of pandas."""
     return is_frame(data) or _is_pandas(data)
 
 

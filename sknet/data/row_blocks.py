@@ -13,6 +13,7 @@ from scipy import sparse
 
 from sknet.data.counts import check_count
 from sknet.data.frames import is_frame
+from sknet.data.tables import TableReader
 
 #: About how many bytes are read together: so many that the time to find them does not matter.
 BLOCK_BYTES = 2**20
@@ -36,13 +37,6 @@ class RowSource(Protocol):
 
     def __getitem__(self, rows: slice, /) -> Any:
         """Return the given rows as an array, or as what ``numpy.asarray`` makes an array."""
-
-
-class BlockReader(Protocol):
-    """A reader of the categories of a block, such as a ``TableReader``."""
-
-    def read(self, X: Any) -> NDArray[np.floating]:
-        """Return a block as plain numbers."""
 
 
 class RowBlocks:
@@ -106,20 +100,20 @@ class RowBlocks:
         window_rows: int | None = None,
     ) -> None:
         self._source = source
-        self._reader: BlockReader | None = None
+        self._reader: TableReader | None = None
         self.shape = _checked_shape(source)
         single = source.dtype == np.float32
         self.dtype = np.dtype(np.float32 if single else np.float64)
         row_bytes = self.shape[1] * self.dtype.itemsize
-        self.block_rows = _size("block_rows", block_rows, _whole_chunks(source, row_bytes))
+        self.block_rows: int = _size("block_rows", block_rows, _whole_chunks(source, row_bytes))
         room = max(self.block_rows, WINDOW_BYTES // row_bytes)
-        self.window_rows = _size("window_rows", window_rows, room)
+        self.window_rows: int = _size("window_rows", window_rows, room)
 
     def __len__(self) -> int:
         return self.shape[0]
 
-    def read_by(self, reader: BlockReader | None) -> "RowBlocks":
-        """Return the same table, of which ``reader``, if there is one, reads each block."""
+    def read_by(self, reader: TableReader | None) -> "RowBlocks":
+        """Return the same table, each block of which ``reader`` reads unless it is None."""
         blocks = copy.copy(self)
         blocks._reader = reader
         return blocks
@@ -287,8 +281,8 @@ class ChosenRows:
     def __init__(self, blocks: RowBlocks, positions: NDArray[np.intp]) -> None:
         self._blocks = blocks
         self._positions = positions
-        self.shape = (positions.size, blocks.shape[1])
-        self.dtype = blocks.dtype
+        self.shape: tuple[int, int] = (positions.size, blocks.shape[1])
+        self.dtype: np.dtype[np.floating] = blocks.dtype
 
     def __getitem__(self, rows: slice) -> NDArray[np.floating]:
         return self._blocks[self._positions[rows]]
@@ -310,7 +304,7 @@ def as_row_blocks(X: Any) -> RowBlocks | None:
         return RowBlocks(X) if too_large else None
     if isinstance(X, np.ndarray | np.generic) or sparse.issparse(X) or is_frame(X):
         return None
-    # The tensors of other libraries, whose dtypes are not those of NumPy, become arrays.
+    # A tensor of another library has no NumPy dtype: it is not read in blocks, but converted.
     described = isinstance(getattr(X, "dtype", None), np.dtype) and hasattr(X, "shape")
     if not described or (hasattr(X, "__array__") and len(X.shape) < 2):
         return None

@@ -392,3 +392,8 @@ def test_sources_and_typical_row():
     medians = [plain_quantile(x[~np.isnan(x)], 0.5) for x in numbers.T]
     assert_array_equal(row, [[*medians, np.nan, np.nan]])
     assert_array_equal(encoder.transform(row, np.float64), [[0, 0, 0, 0, 0, 0, 20]])
+
+
+def test_an_encoder_needs_a_sample():
+    with pytest.raises(ValueError, match="no sample"):
+        TableEncoder(True).fit_survey(survey_rows(Dataset(make_table())))

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+from sknet.data import batches
 from sknet.data.batches import Dataset
 from sknet.data.encoding import MOST_ONE_HOT_LEVELS, TableEncoder
 from sknet.data.survey import survey_rows
@@ -204,11 +205,17 @@ def test_a_column_without_values(standardize):
         assert later[0, 1] == 0
 
 
-def test_missing_values_after_many_rows(monkeypatch):
-    # They are searched for block by block.
-    X = np.ones((25_000, 2))
-    X[24_999, 1] = NAN
-    assert_array_equal(fit(X).indicated_, [1])
+@pytest.mark.parametrize("row", [0, 7, 29])
+def test_missing_values_and_levels_in_any_block(row, monkeypatch):
+    # Five rows are looked at together.
+    monkeypatch.setattr(batches, "BLOCK_ELEMENTS", 15)
+    X = np.ones((30, 3))
+    X[:, 2] = 0
+    X[row, 1], X[row, 2] = NAN, 1
+    encoder = fit(X, [2], keep_rare=True)
+    assert_array_equal(encoder.indicated_, [1])
+    assert encoder.categories_[0].n_levels == 2
+    assert encode(encoder, X)[:, 2].tolist() == [float(i == row) for i in range(30)]
 
 
 def test_sparse_rows_of_a_table_that_had_missing_values():

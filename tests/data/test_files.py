@@ -55,6 +55,12 @@ def path(request, frame, tmp_path):
     return write(frame, tmp_path / f"table.{request.param}")
 
 
+@pytest.fixture
+def csv(frame, tmp_path):
+    """One file, for what does not depend on the kind of the file."""
+    return write(frame, tmp_path / "table.csv")
+
+
 #: pandas 2 reads the last digits of a CSV's numbers in another way than they were written.
 LAST_DIGITS = 1e-12
 FEATURES = ["number", "count", "city", "zip", "flag"]
@@ -175,29 +181,29 @@ def test_empty_files(frame, tmp_path, suffix):
         read(write(frame[:0], path))
 
 
-def test_columns_that_are_missing_or_twice(path, frame, tmp_path):
+def test_columns_that_are_missing_or_twice(csv, frame, tmp_path):
     with pytest.raises(ValueError, match=r"lacks the columns \['price'\]; it has \['number'"):
-        read(path, target="price")
+        read(csv, target="price")
     with pytest.raises(ValueError, match=r"lacks the columns \['size'\]"):
-        read(path, columns=["number", "size"])
+        read(csv, columns=["number", "size"])
     with pytest.raises(ValueError, match=r"lacks the columns \['w'\]"):
-        read(path, sample_weight="w")
+        read(csv, sample_weight="w")
     with pytest.raises(ValueError, match="different columns"):
-        read(path, columns=["y", "number"])
+        read(csv, columns=["y", "number"])
     with pytest.raises(ValueError, match="at least one of features"):
-        read(path, columns=[])
+        read(csv, columns=[])
     with pytest.raises(ValueError, match=r"dtype names \['town'\]"):
-        read(path, dtype={"town": "category"})
+        read(csv, dtype={"town": "category"})
     # Another file without a column.
     other = write(frame.drop(columns="city"), tmp_path / "other.csv")
     with pytest.raises(ValueError, match=r"other\.csv lacks the columns \['city'\]"):
-        read([path, other])
+        read([csv, other])
 
 
 @pytest.mark.parametrize("value", [0, 2.5, True])
-def test_chunk_size(path, value):
+def test_chunk_size(csv, value):
     with pytest.raises(ValueError, match="chunk_size must be an integer >= 1"):
-        read(path, chunk_size=value)
+        read(csv, chunk_size=value)
 
 
 def test_lines_of_differing_width(tmp_path):
@@ -217,15 +223,15 @@ def test_numbers_that_become_text(tmp_path, monkeypatch):
     assert list(next(iter(chunks))[0]["a"].cat.categories) == ["1", "none of it"]
 
 
-def test_a_target_with_holes(path):
+def test_a_target_with_holes(csv):
     with pytest.raises(ValueError, match="target 'city' has missing values"):
-        list(read(path, target="city", columns=["number"]))
+        list(read(csv, target="city", columns=["number"]))
 
 
-def test_too_many_levels(path, monkeypatch):
+def test_too_many_levels(csv, monkeypatch):
     monkeypatch.setattr(files, "MOST_LEVELS", 15)
     with pytest.raises(ValueError, match="'zip'.* more than 15 levels.*columns="):
-        read(path, dtype={"zip": "category"})
+        read(csv, dtype={"zip": "category"})
 
 
 def test_dates_are_no_numbers(tmp_path):
@@ -237,7 +243,7 @@ def test_dates_are_no_numbers(tmp_path):
 
 def test_read_options_are_for_csv(frame, tmp_path):
     path = write(frame, tmp_path / "t.parquet")
-    with pytest.raises(ValueError, match="read_options are those of pandas.read_csv"):
+    with pytest.raises(ValueError, match="read_options are arguments of pandas.read_csv"):
         read(path, read_options={"sep": ";"})
 
 
@@ -252,16 +258,16 @@ def test_read_options_that_are_set_already(frame, tmp_path, option):
 @pytest.mark.parametrize(
     "dtype", ["float32", np.float32, np.dtype("int8"), float, "Int64", None]
 )
-def test_dtypes_of_numbers(path, dtype):
+def test_dtypes_of_numbers(csv, dtype):
     with pytest.raises(ValueError, match="dtype has {'number': .*float64; leave out .'number'"):
-        read(path, dtype={"number": dtype, "zip": "category"})
+        read(csv, dtype={"number": dtype, "zip": "category"})
 
 
 @pytest.mark.parametrize(
     "dtype", ["category", str, "str", object, pd.CategoricalDtype(), pd.StringDtype()]
 )
-def test_dtypes_of_categories(path, frame, dtype):
-    X, _ = next(iter(read(path, dtype={"zip": dtype})))
+def test_dtypes_of_categories(csv, frame, dtype):
+    X, _ = next(iter(read(csv, dtype={"zip": dtype})))
     assert X["zip"].astype(object).tolist() == frame["zip"][: len(X)].tolist()
 
 

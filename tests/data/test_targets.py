@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse, special
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
-from sknet.data.targets import ClassTarget, RegressionTarget
+from sknet.data.targets import ClassTarget, LabelCounts, RegressionTarget, merge_targets
 
 MULTILABEL = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 0], [1, 1, 1]])
 # Labels, the kind that they are, and the columns that they become.
@@ -145,6 +146,70 @@ def test_smoothing_mixes_with_equal_shares(y, kind, columns, amount):
         assert_allclose(smooth.sum(axis=1), 1)
 
 
+# Class weights, and the labels of parts of a table.
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", [{0: 2, 1: 3}, {1: 0.5}, {}]], ids=str)
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+def test_weights_of_rows_with_several_labels(class_weight, kind):
+    target = ClassTarget().fit(MULTILABEL)
+    found = target.class_weights(class_weight, kind(MULTILABEL), kind(MULTILABEL))
+    if class_weight == "balanced":
+        expected = compute_sample_weight("balanced", MULTILABEL)
+    else:
+        expected = [2 * 0.5, 3, 2, 3 * 0.5]
+    assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_weights_of_the_classes():
+    y = np.array([5, 9, 1, 5, 5])
+    target = ClassTarget().fit(y)
+    assert_array_equal(target.class_weights({9: 3.0, 1: 0.5}, y, y), [1, 3, 0.5, 1, 1])
+    # The class 9, which the training rows lack, has the weight one.
+    training = np.array([5, 5, 5, 1])
+    assert_allclose(target.class_weights("balanced", training, y), [2 / 3, 1, 2, 2 / 3, 2 / 3])
+
+
+@pytest.mark.parametrize("name", ["binary-strings", "multiclass", "multilabel"])
+def test_label_counts_of_parts_are_those_of_the_whole(name):
+    y = np.concatenate([CASES[name][0]] * 3)[1:]
+    whole = LabelCounts.of(y)
+    parts = [LabelCounts.of(part) for part in (y[:1], y[1:3], y[3:])]
+    merged = merge_targets([(f"partition {i}", part) for i, part in enumerate(parts)])
+    assert_array_equal(merged.labels, whole.labels)
+    assert_array_equal(merged.counts, whole.counts)
+    assert (merged.n_rows, merged.n_columns) == (len(y), whole.n_columns)
+    assert parts[0].n_rows == 1
+    learned, expected = ClassTarget().fit(whole.labels_as_y()), ClassTarget().fit(y)
+    assert learned.kind == expected.kind
+    assert_array_equal(learned.classes_, expected.classes_)
+
+
+def test_balanced_weights_are_scikit_learn_s():
+    y = np.array(["b", "a", "b", "c", "b"])
+    weights = LabelCounts.of(y).balanced_weights()
+    classes = np.array(["a", "b", "c"])
+    expected = compute_class_weight("balanced", classes=classes, y=y)
+    assert weights == dict(zip(classes.tolist(), expected, strict=True))
+    # A label that no row has, or all rows have, has one weight.
+    Y = np.array([[0, 1, 1], [0, 1, 0], [0, 1, 0]])
+    assert LabelCounts.of(Y).balanced_weights() == [{0: 1}, {1: 1}, {0: 0.75, 1: 1.5}]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (["a", "b"], [1, 2], r"y has 1 column\(s\) of text in p, but 1 .* of numbers in q"),
+        ([0, 1], [[0, 1], [1, 1]], r"1 column\(s\) of numbers in p, but 2 column\(s\)"),
+    ],
+    ids=["kinds", "columns"],
+)
+def test_labels_of_parts_that_contradict_each_other(first, second, message):
+    parts = [("p", LabelCounts.of(np.array(first))), ("q", LabelCounts.of(np.array(second)))]
+    with pytest.raises(ValueError, match=message):
+        merge_targets(parts)
+
+
 # Numbers.
 
 
@@ -233,7 +298,7 @@ def test_offsets_do_not_matter():
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, -1e9, 1e-300, 1e300])
-@pytest.mark.parametrize("n_rows", [1, 3, 1000])
+@pytest.mark.parametrize("n_rows", [1, 3, 100])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_constant_y(constant, n_rows, weighted):
     # Its mean may be off by rounding, which must not be blown up to a spread of one.
@@ -275,3 +340,25 @@ def test_other_number_of_outputs(n_outputs):
     message = f"y_val has 2 outputs, but training had {n_outputs}"
     with pytest.raises(ValueError, match=message):
         target.check_outputs(np.ones((4, 2)), "y_val")
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_moments_of_parts_are_those_of_the_whole(n_outputs, weighted):
+    y = offset_columns(n_outputs)
+    weight = np.random.default_rng(1).uniform(0.1, 2, 50) if weighted else np.ones(50)
+    cuts = [slice(0, 1), slice(1, 20), slice(20, 50)]
+    parts = [RegressionTarget(True).fit(y[cut], weight[cut]) for cut in cuts]
+    before = parts[0].mean_.copy()
+    merged = merge_targets([(str(i), part) for i, part in enumerate(parts)])
+    whole = RegressionTarget(True).fit(y, weight)
+    assert_allclose(merged.mean_, whole.mean_, rtol=1e-12)
+    assert_allclose(merged.scale_, whole.scale_, rtol=1e-12)
+    assert_array_equal(parts[0].mean_, before)
+
+
+def test_numbers_of_parts_that_contradict_each_other():
+    parts = [(f"part {n}", RegressionTarget(True).fit(offset_columns(n))) for n in (1, 3)]
+    message = r"y has 1 column\(s\) in part 1, but 3 column\(s\) in part 3"
+    with pytest.raises(ValueError, match=message):
+        merge_targets(parts)
