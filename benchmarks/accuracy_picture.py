@@ -18,7 +18,7 @@ PICTURE = Path(__file__).parents[1] / "docs" / "_static" / "accuracy_and_time.sv
 LABELS = {
     "scikit-learn's MLP, early stopping (reference)": ("MLP", (7, -4)),
     "the same, three layers of 256": ("MLP, three\nlayers of 256", (7, -6)),
-    "HistGradientBoosting, defaults": ("HistGradient-\nBoosting", (-46, -24)),
+    "HistGradientBoosting, defaults": ("HistGradient-\nBoosting", (-56, -22)),
     "CatBoost, defaults": ("CatBoost", (-9, -14)),
     "sknet, fastest": ("sknet, fastest", (7, -2)),
     "sknet, defaults": ("sknet", (8, -1)),
