@@ -18,7 +18,7 @@ PICTURE = Path(__file__).parents[1] / "docs" / "_static" / "accuracy_and_time.sv
 LABELS = {
     "scikit-learn's MLP, early stopping (reference)": ("MLP", (7, -4)),
     "the same, three layers of 256": ("MLP, three\nlayers of 256", (7, -6)),
-    "HistGradientBoosting, defaults": ("HistGradient-\nBoosting", (-50, -22)),
+    "HistGradientBoosting, defaults": ("HistGradient-\nBoosting", (-56, -22)),
     "CatBoost, defaults": ("CatBoost", (-9, -14)),
     "sknet, fastest": ("sknet, fastest", (7, -2)),
     "sknet, defaults": ("sknet", (8, -1)),
@@ -64,7 +64,7 @@ def draw(rows):
                 color=colour,
                 fontsize=9,
             )
-        axis.set(title=title, xscale="log", xlim=(1.8, 1200))
+        axis.set(title=title, xscale="log", xlim=(1.3, 1200))
         axis.margins(y=0.12)
         axis.set_xticks([10, 100, 1000], ["10 s", "100 s", "1000 s"])
         axis.spines[["top", "right"]].set_visible(False)

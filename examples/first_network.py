@@ -1,7 +1,8 @@
-"""The classic first network: two layers, Adam, squared error, batches of ten.
+"""The first network of many tutorials: two layers, Adam, squared error, batches of ten.
 
-A hundred rows of ten features, ten ReLU units, one linear output, a hundred epochs: the
-network that tutorials build first in a deep-learning framework, in scikit-learn's terms.
+Tutorials of deep-learning frameworks often begin with ten ReLU units and a linear output, which
+are trained on a hundred rows for a hundred epochs. This script trains the same network by
+sknet, so every setting is given.
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from sknet import NNRegressor
 
 
 def make_data(n_rows, seed, n_features=10):
-    """Draw rows and a target with a bend, which no straight line fits."""
+    """Draw rows and a target that is not linear in them."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n_rows, n_features))
     y = X[:, 0] + np.abs(X[:, 1]) + 0.1 * rng.normal(size=n_rows)
@@ -31,7 +32,7 @@ def main():
         batch_size=10,
         max_iter=100,
         n_iter_no_change=np.inf,  # all hundred epochs
-        # What the defaults add for real tables, and this network does without.
+        # The default values of these add things that the plain network does not have.
         alpha=0.0,
         dropout=0.0,
         ema_decay=None,
@@ -41,9 +42,7 @@ def main():
         verbose=10,  # a line every tenth epoch
     ).fit(X, y)
     print(f"\nlayers: {[weights.shape for weights in network.coefs_]}")
-    print(
-        f"last loss, half the squared error of y scaled to unit variance: {network.loss_:.4f}"
-    )
+    print(f"last loss (half the squared error, y scaled to unit variance): {network.loss_:.4f}")
     print(
         f"mean absolute error, trained rows: {mean_absolute_error(y, network.predict(X)):.3f}"
     )
@@ -51,7 +50,7 @@ def main():
         f"mean absolute error, new rows:     "
         f"{mean_absolute_error(y_new, network.predict(X_new)):.3f}"
     )
-    print(f"the same for always guessing the mean: {np.abs(y_new - y.mean()).mean():.3f}")
+    print(f"mean absolute error of the mean of y:   {np.abs(y_new - y.mean()).mean():.3f}")
 
 
 if __name__ == "__main__":

@@ -2,16 +2,17 @@
 Training on a cluster
 =====================
 
-One network, trained by the workers of a Dask cluster: each makes some steps on its own rows,
-the results are averaged, and so on. Here the cluster is two processes of this machine;
-elsewhere only the line that starts it is another. It needs the extra ``dask``.
+The workers of a Dask cluster train one network together. Each worker takes some steps on its
+own rows, and then the parameters of all workers are averaged; this is repeated until training
+ends. The cluster of this example consists of two processes of one machine. For another cluster
+only the line that starts it has to change. The example needs the extra ``dask``.
 """
 
 # %%
-# A table that nobody holds
-# -------------------------
-# Nine copies of each image of a digit, shifted by a pixel in every direction. The workers make
-# them, a partition for each shift.
+# A table in partitions
+# ---------------------
+# The table has nine copies of each image of a digit: the image itself, and shifted by a pixel
+# in every direction. The workers make the copies, one partition for each shift.
 
 import logging
 
@@ -39,12 +40,12 @@ def make_table(images, digits):
 
 
 # %%
-# Three ways to average
-# ---------------------
-# A shard of half the rows makes half the steps of an epoch, in half the time; and here the two
-# differ, since one has the shifts upwards and the other those downwards. With
-# ``outer_momentum=0`` their parameters are simply averaged; momentum carries the average on,
-# and makes up for steps.
+# Shards and the averaging of their parameters
+# --------------------------------------------
+# A shard is the part of the table that one worker trains on. With two shards each worker takes
+# half the steps of an epoch. With ``outer_momentum=0`` the parameters of the shards are
+# averaged; with a positive momentum the average also moves on in the direction of the last
+# rounds.
 
 SETTINGS = {
     "one shard": {"n_shards": 1, "outer_momentum": 0.0},
@@ -54,20 +55,8 @@ SETTINGS = {
 
 
 def fit_all(X, y):
-    common = {
-        "hidden_layer_sizes": (64,),
-        "activation": "relu",
-        "learning_rate": "cosine",
-        "learning_rate_init": 0.005,
-        "batch_size": 50,
-        "local_steps": 25,
-        "max_iter": 20,
-        "ema_decay": None,
-        "numeric_embedding": None,
-        "random_state": 0,
-    }
     return {
-        name: DaskNNClassifier(**common, **setting).fit(X, y)
+        name: DaskNNClassifier(**setting, max_iter=15, random_state=0).fit(X, y)
         for name, setting in SETTINGS.items()
     }
 
@@ -75,8 +64,9 @@ def fit_all(X, y):
 # %%
 # A cluster on this machine
 # -------------------------
-# Its processes import this script, so what starts them stands below ``if __name__``. A fitted
-# network predicts partition by partition, or as an ordinary network of sknet by ``to_local``.
+# The processes of the cluster import this script, so the code that starts them stands below
+# ``if __name__``. A fitted network predicts partition by partition; ``to_local`` returns an
+# ordinary ``NNClassifier``.
 
 
 def main():
@@ -106,9 +96,9 @@ def main():
         plt.semilogy(epochs, network.history_["validation_loss"], marker=".", label=name)
     plt.xticks(epochs[4::5])
     plt.xlabel("epoch")
-    plt.ylabel("log loss of rows held out")
+    plt.ylabel("log loss of the rows held out")
     plt.legend(title="shards")
-    plt.title("Half the steps each, averaged")
+    plt.title("Validation loss with one shard and with two")
     plt.show()
 
 

@@ -2,8 +2,8 @@
 Decision boundary of a network
 ==============================
 
-A network with hidden layers has curved decision boundaries between its classes. The networks
-of this example tell three kinds of wine apart by two measurements. The pictures show the
+A network with hidden layers has curved decision boundaries between its classes. The network
+of this example tells three kinds of wine apart by two measurements. The pictures show the
 boundaries after more and more epochs of one training.
 """
 

@@ -19,16 +19,7 @@ patients = load_diabetes(as_frame=True, scaled=False).data
 inside = patients["age"].between(35, 65)
 known, left_out = patients[inside], patients[~inside]
 
-# Members differ more where there are no rows if each is trained to the end, without the options
-# that make them alike. The periodic embedding lets them go on to bend out there.
-ensemble = NNRegressor(
-    n_members=32,
-    numeric_embedding="periodic",
-    dropout=0.0,
-    ema_decay=None,
-    early_stopping=False,
-    random_state=0,
-)
+ensemble = NNRegressor(n_members=32, random_state=0)
 ensemble.fit(known[["age"]], known["bp"])
 
 # %%
@@ -37,13 +28,18 @@ ensemble.fit(known[["age"]], known["bp"])
 
 age = np.linspace(10, 100, 200)
 mean, std = ensemble.predict(pd.DataFrame({"age": age}), return_std=True)
-figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
-axis.scatter(known["age"], known["bp"], s=10, color="black", label="training rows")
-axis.scatter(
+figure, (above, below) = plt.subplots(
+    2, 1, figsize=(8, 6), height_ratios=[2, 1], sharex=True, layout="constrained"
+)
+above.scatter(known["age"], known["bp"], s=10, color="black", label="training rows")
+above.scatter(
     left_out["age"], left_out["bp"], s=10, color="tab:gray", alpha=0.4, label="left out"
 )
-axis.plot(age, mean, color="tab:blue", label="mean of the members")
-axis.fill_between(age, mean - 2 * std, mean + 2 * std, color="tab:blue", alpha=0.25)
-axis.set(xlabel="age", ylabel="blood pressure", ylim=(50, 150), title="Two standard deviations")
-axis.legend()
+above.plot(age, mean, color="tab:blue", label="mean of the members")
+above.fill_between(age, mean - 2 * std, mean + 2 * std, color="tab:blue", alpha=0.25)
+above.set(ylabel="blood pressure", title="Mean and two standard deviations")
+above.legend()
+below.plot(age, std, color="tab:blue")
+below.axvspan(35, 65, color="0.9")
+below.set(xlabel="age", ylabel="standard deviation", ylim=(0, None))
 plt.show()

@@ -42,6 +42,6 @@ for axis, class_weight in zip(axes, [None, "balanced"], strict=False):
     PrecisionRecallDisplay.from_estimator(
         network, X_test, y_test, name=f"{class_weight}", ax=axes[2]
     )
-axes[2].set_title("All thresholds")
+axes[2].set_title("Precision and recall")
 axes[2].legend(loc="lower left")
 plt.show()

@@ -24,8 +24,8 @@ y = penguins["body_mass_g"]
 print(X.sample(4, random_state=1), X.isna().sum(), sep="\n\n")
 
 # %%
-# The network takes the frame as it is. A linear model needs a pipeline around it. The species,
-# which tells most of the mass, is left out.
+# The network takes the frame as it is. A linear model needs a pipeline around it. The species
+# is left out, so that the mass has to follow from the other columns.
 
 network = NNRegressor(random_state=0)
 numbers = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "year"]
@@ -40,8 +40,8 @@ for name, model in [("network", network), ("ridge regression", linear)]:
     print(f"{name:17} is wrong by {-scores.mean():.0f} g on average")
 
 # %%
-# What is predicted for each bird by a network that has not seen it. The males of one species,
-# the Chinstraps, are lighter than their measures say, and the network was not told the species.
+# Each bird is predicted by a network that was not trained on it. Most males of the species
+# Chinstrap are lighter than predicted, since the network does not know the species.
 
 predicted = cross_val_predict(network, X, y, cv=folds)
 figure, axis = plt.subplots(figsize=(6, 5.5), layout="constrained")

@@ -45,7 +45,7 @@ axis.set_xticks(sizes, sizes)
 axis.set(
     xlabel="units of the hidden layer",
     ylabel="accuracy, three folds",
-    title="Dropout needs units to drop",
+    title="Accuracy by number of units and dropout",
 )
 axis.legend()
 plt.show()

@@ -36,11 +36,12 @@ print(f"accuracy on new digits: {network.score(X_test / 16, y_test):.3f}")
 print(summary(network))
 
 # %%
-# Images and histograms of the weights
-# ------------------------------------
+# Images and distribution of the weights
+# --------------------------------------
 # Each image on the left belongs to one unit: a weight is positive where a pixel is red,
-# negative where it is blue and zero where it is white. The histograms on the right show the
-# distribution of the weights in each layer, and say how many weights are zero.
+# negative where it is blue and zero where it is white. The boxes on the right show the
+# distribution of the other weights of each layer, and the bars the share of weights that are
+# zero.
 
 weights = network.coefs_[0].T.reshape(-1, 8, 8)
 figure = plt.figure(figsize=(12, 4), layout="constrained")

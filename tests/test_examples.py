@@ -31,7 +31,7 @@ def test_example(path, tmp_path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,  # a guard against a script that hangs, also on a busy machine
         check=False,
     )
     assert done.returncode == 0, done.stderr
