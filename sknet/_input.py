@@ -373,5 +373,5 @@ def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader | None:
     if categories.size == 0:
         return None
     if isinstance(X, RowBlocks):
-        X = distinct_values(X, categories)
+        X = distinct_values(X, categories.tolist())
     return TableReader(wanted).fit(X, names, declared=declared)

@@ -7,9 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from sknet._building import make_network
@@ -341,7 +342,7 @@ class RegressionModel(Model):
         They stay as they are where no change of the output layer keeps the predictions.
         """
         before, after = self.target, copy(self.target)
-        after.update(data.y, data.sample_weight)
+        after.update(data.y, cast(NDArray[np.float64] | None, data.sample_weight))
         shift = (before.mean_ - after.mean_) / after.scale_
         rescaling = self.loss.rescaling(before.scale_, after.scale_, shift)
         if rescaling is None:

@@ -573,9 +573,3 @@ NUMERIC_EMBEDDINGS: dict[str, type[NumericEmbedding]] = {
     "periodic": Periodic,
     "piecewise_linear": MappedPiecewiseLinear,
 }
-
-
-def needs_bins(embedding: str | NumericEmbedding | None) -> bool:
-    """Return whether an embedding of numbers, given by name or as an instance, needs bins."""
-    rule = NUMERIC_EMBEDDINGS[embedding] if isinstance(embedding, str) else embedding
-    return rule is not None and rule.needs_bins

@@ -11,7 +11,6 @@ from sknet.nn.embeddings import (
     MappedPiecewiseLinear,
     Periodic,
     PiecewiseLinear,
-    needs_bins,
     of_equal_length,
 )
 from sknet.nn.layers import Dense
@@ -133,13 +132,6 @@ def test_bins_that_are_given_stay():
     assert given.with_bins(((0.0, 1.0), (0.0, 2.0))) == given
     with pytest.raises(ValueError, match="bin edges for 2 columns, but there are 1"):
         given.with_bins(((0.0, 1.0),))
-
-
-@pytest.mark.parametrize("name", NUMERIC_EMBEDDINGS)
-def test_a_name_and_its_class_need_the_same(name):
-    assert needs_bins(name) == NUMERIC_EMBEDDINGS[name].needs_bins == (name != "periodic")
-    assert needs_bins(NUMERIC_EMBEDDINGS[name]()) == needs_bins(name)
-    assert not needs_bins(None)
 
 
 @pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
