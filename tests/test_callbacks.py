@@ -258,19 +258,24 @@ def test_callbacks_get_copies(problem, option, early_stopping):
     same(harmed, network.fit(problem.X, problem.y), problem.X)
 
 
+class Keeper(FitCallback):
+    """Keeps the copies that it is given."""
+
+    kept = []
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        self.kept.append((fitted_estimator, [W.copy() for W in fitted_estimator.coefs_]))
+
+
 @with_callbacks
-def test_later_epochs_leave_earlier_copies_alone(problem):
-    class Keeper(FitCallback):
-        kept = []
-
-        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-            self.kept.append((fitted_estimator, fitted_estimator._params.copy()))
-
+def test_later_epochs_leave_earlier_copies_alone(problem, monkeypatch):
+    monkeypatch.setattr(Keeper, "kept", [])
     network = problem.cls((4,), max_iter=4, **CONSTANT).set_callbacks(Keeper())
     network.fit(problem.X, problem.y)
-    for fitted, params in Keeper.kept:
-        assert_array_equal(fitted._params, params)
-        assert not np.shares_memory(fitted._params, network._params)
+    for fitted, coefs in Keeper.kept:
+        for now, then in zip(fitted.coefs_, coefs, strict=True):
+            assert_array_equal(now, then)
+            assert not np.shares_memory(now, network.coefs_[0])
     assert len({fitted.loss_ for fitted, _ in Keeper.kept[:-1]}) == 4
 
 
@@ -544,6 +549,14 @@ def test_a_file_is_replaced_whole_or_not_at_all(problem, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.fixture
+def global_generator():
+    """Leave NumPy's global generator as it was before the test."""
+    state = np.random.get_state()
+    yield
+    np.random.set_state(state)
+
+
 RESUMED = [
     {},
     {
@@ -567,7 +580,7 @@ RESUMED = [
 @with_callbacks
 @pytest.mark.parametrize("options", RESUMED, ids=str)
 @pytest.mark.parametrize("random_state", [0, None])
-def test_an_interrupted_fit_goes_on(table, tmp_path, options, random_state):
+def test_an_interrupted_fit_goes_on(table, tmp_path, options, random_state, global_generator):
     X, y = table
     path = tmp_path / "network.joblib"
     network = NNRegressor((6,), **{"max_iter": 16, **CONSTANT, **options})

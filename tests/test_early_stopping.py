@@ -187,7 +187,8 @@ def recall_of_zero(network, X, y):
         (recall_of_zero, recall_of_zero),
         (make_scorer(accuracy_score), lambda network, X, y: network.score(X, y)),
     ],
-    ids=["None", "name", "name of probabilities", "callable", "scorer"],
+    # The names of functions hold addresses, by which pytest-xdist would tell tests apart.
+    ids=["score", "accuracy", "neg_log_loss", "function", "scorer"],
 )
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_scoring(binary, scoring, expected, solver):
