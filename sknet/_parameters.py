@@ -275,8 +275,8 @@ def available_with_stochastic_solver(estimator: Any) -> bool:
         If the solver is not stochastic.
     """
     solver = estimator.solver
-    # Parameters are not validated yet: an unknown name is the business of the constraints.
-    known = not isinstance(solver, str) or solver in SOLVERS
+    # Parameters are not validated yet. Values that are not allowed are left to that.
+    known = isinstance(solver, Solver) or (isinstance(solver, str) and solver in SOLVERS)
     if known and not is_stochastic(solver):
         raise AttributeError(
             f"partial_fit needs a stochastic solver; solver={solver!r} is not one."

@@ -145,8 +145,8 @@ def gated(run, monkeypatch):
     """Return a regressor that has a gate after each hidden layer, fitted to random rows."""
     gate, hidden_layers = run("layer")["Gate"](), _building._hidden_layers
 
-    def with_gates(settings, n_members):
-        return [one for layer in hidden_layers(settings, n_members) for one in (layer, gate)]
+    def with_gates(settings):
+        return [one for layer in hidden_layers(settings) for one in (layer, gate)]
 
     def fit(n_members, **options):
         monkeypatch.setattr(_building, "_hidden_layers", with_gates)
