@@ -191,7 +191,9 @@ class Model(ABC):
             widths = widths[1:]
         return max(MIN_BLOCK_ROWS, BLOCK_ELEMENTS // max(widths))
 
-    def map_rows(self, X: Any, function: Callable[[list], tuple]) -> tuple[np.ndarray, ...]:
+    def map_rows(
+        self, X: Any, function: Callable[[list[np.ndarray]], tuple[np.ndarray, ...]]
+    ) -> tuple[np.ndarray, ...]:
         """Return arrays with a row for each row of X, made block by block.
 
         Parameters
@@ -217,7 +219,9 @@ class Model(ABC):
 
         return stack_rows(results(), X.shape[0], X.dtype)
 
-    def predict(self, X: Any, function: Callable[[np.ndarray], tuple]) -> tuple:
+    def predict(
+        self, X: Any, function: Callable[[np.ndarray], tuple[np.ndarray, ...]]
+    ) -> tuple[np.ndarray, ...]:
         """Return arrays with a row for each row of X, made of the raw predictions.
 
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.

@@ -1,6 +1,10 @@
 """The classifier."""
 
+from collections.abc import Callable, Sequence
+from typing import Any, Self, cast
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
@@ -16,6 +20,11 @@ from sknet._parameters import (
     loss_constraint,
 )
 from sknet._sklearn import StrOptions, fit_context
+from sknet.nn.activations import Activation
+from sknet.nn.embeddings import NumericEmbedding
+from sknet.nn.losses import Loss
+from sknet.nn.optimizers import Solver
+from sknet.nn.schedules import Schedule
 
 
 @shared_documentation
@@ -78,45 +87,45 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
     def __init__(
         self,
-        hidden_layer_sizes=(128, 128),
-        activation="silu",
+        hidden_layer_sizes: int | Sequence[int] = (128, 128),
+        activation: str | Activation | Sequence[str | Activation] = "silu",
         *,
-        loss="log_loss",
-        class_weight=None,
-        label_smoothing=0.0,
-        solver="adam",
-        alpha="auto",
-        l1_ratio=0.0,
-        batch_size="auto",
-        learning_rate="one_cycle",
-        learning_rate_init=0.01,
-        power_t=0.5,
-        max_iter="auto",
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping="auto",
-        validation_fraction="auto",
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change="auto",
-        max_fun=15000,
-        dropout="auto",
-        normalization=None,
-        input_noise=0.0,
-        mixup=0.0,
-        ema_decay=0.995,
-        n_members="auto",
-        scoring="loss",
-        standardize=True,
-        categorical_features="from_dtype",
-        numeric_embedding="auto",
-        dtype="auto",
+        loss: str | Loss = "log_loss",
+        class_weight: dict[Any, float] | list[dict[int, float]] | str | None = None,
+        label_smoothing: float = 0.0,
+        solver: str | Solver = "adam",
+        alpha: float | str = "auto",
+        l1_ratio: float = 0.0,
+        batch_size: int | str = "auto",
+        learning_rate: str | Schedule = "one_cycle",
+        learning_rate_init: float = 0.01,
+        power_t: float = 0.5,
+        max_iter: int | str = "auto",
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float | str = "auto",
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float | str = "auto",
+        max_fun: int = 15000,
+        dropout: float | str | Sequence[float] = "auto",
+        normalization: str | None = None,
+        input_noise: float = 0.0,
+        mixup: float = 0.0,
+        ema_decay: float | None = 0.995,
+        n_members: int | str = "auto",
+        scoring: str | Callable | None = "loss",
+        standardize: bool = True,
+        categorical_features: str | ArrayLike | None = "from_dtype",
+        numeric_embedding: str | NumericEmbedding | None = "auto",
+        dtype: str = "auto",
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -158,13 +167,19 @@ class NNClassifier(ClassifierMixin, BaseNN):
         self.dtype = dtype
 
     @property
-    def classes_(self):
+    def classes_(self) -> np.ndarray:
         """The class labels; of a multi-label target, the numbers of its columns."""
         return self._fitted_model.target.classes_
 
     @available_if(available_with_stochastic_solver)
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> Self:
         """Update the network by one pass over the given rows.
 
         The first call fixes the classes and the scaling of the inputs. There is no early
@@ -200,7 +215,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         check_partial_fit_classes(y, classes, known)
         return self._partial_fit(X, y, sample_weight, classes)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Predict class labels.
 
         The most probable class is predicted. For a multi-label target, each label with a
@@ -219,7 +234,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
         (places,) = self._predict(X, lambda raw: (self._model.places(raw),))
         return self._model.target.labels(places)
 
-    def predict_proba(self, X, return_std=False):
+    def predict_proba(
+        self, X: Any, return_std: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Predict probabilities.
 
         Parameters
@@ -250,7 +267,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         proba = _without_certainty(proba)
         return (proba, *std) if return_std else proba
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict logarithms of probabilities.
 
         Parameters
@@ -263,10 +280,10 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ndarray of shape (n_samples, n_classes)
             The logarithms of the probabilities of ``predict_proba``. All are finite.
         """
-        proba = self.predict_proba(X)
+        proba = cast(np.ndarray, self.predict_proba(X))
         return np.log(proba, out=proba)
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> np.ndarray:
         """Return the logits of the classes.
 
         Parameters
@@ -285,13 +302,13 @@ class NNClassifier(ClassifierMixin, BaseNN):
         (decision,) = self._predict(X, lambda raw: (self._model.decision(raw),))
         return decision[:, 0] if self._model.target.kind == "binary" else decision
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
 
 
-def _without_certainty(proba):
+def _without_certainty(proba: np.ndarray) -> np.ndarray:
     """Move rounded probabilities away from 0 and 1, where the log loss can be infinite."""
     limits = np.finfo(proba.dtype)
     return np.clip(proba, limits.tiny, 1 - limits.epsneg, out=proba)

@@ -1,6 +1,10 @@
 """The regressor."""
 
+from collections.abc import Callable, Sequence
+from typing import Any, Self, cast
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils.metaestimators import available_if
@@ -18,7 +22,11 @@ from sknet._parameters import (
     loss_constraint,
 )
 from sknet._sklearn import fit_context
-from sknet.nn.losses import LOSSES, Pinball
+from sknet.nn.activations import Activation
+from sknet.nn.embeddings import NumericEmbedding
+from sknet.nn.losses import LOSSES, Loss, Pinball
+from sknet.nn.optimizers import Solver
+from sknet.nn.schedules import Schedule
 
 
 @shared_documentation
@@ -88,45 +96,45 @@ class NNRegressor(RegressorMixin, BaseNN):
 
     def __init__(
         self,
-        hidden_layer_sizes=(128, 128),
-        activation="silu",
+        hidden_layer_sizes: int | Sequence[int] = (128, 128),
+        activation: str | Activation | Sequence[str | Activation] = "silu",
         *,
-        loss="squared_error",
-        delta=1.35,
-        quantile=0.5,
-        solver="adam",
-        alpha="auto",
-        l1_ratio=0.0,
-        batch_size="auto",
-        learning_rate="one_cycle",
-        learning_rate_init=0.01,
-        power_t=0.5,
-        max_iter="auto",
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping="auto",
-        validation_fraction="auto",
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change="auto",
-        max_fun=15000,
-        dropout="auto",
-        normalization=None,
-        input_noise=0.0,
-        mixup=0.0,
-        ema_decay=0.995,
-        n_members="auto",
-        scoring="loss",
-        standardize=True,
-        categorical_features="from_dtype",
-        numeric_embedding="auto",
-        dtype="auto",
+        loss: str | Loss = "squared_error",
+        delta: float = 1.35,
+        quantile: float | Sequence[float] = 0.5,
+        solver: str | Solver = "adam",
+        alpha: float | str = "auto",
+        l1_ratio: float = 0.0,
+        batch_size: int | str = "auto",
+        learning_rate: str | Schedule = "one_cycle",
+        learning_rate_init: float = 0.01,
+        power_t: float = 0.5,
+        max_iter: int | str = "auto",
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float | str = "auto",
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float | str = "auto",
+        max_fun: int = 15000,
+        dropout: float | str | Sequence[float] = "auto",
+        normalization: str | None = None,
+        input_noise: float = 0.0,
+        mixup: float = 0.0,
+        ema_decay: float | None = 0.995,
+        n_members: int | str = "auto",
+        scoring: str | Callable | None = "loss",
+        standardize: bool = True,
+        categorical_features: str | ArrayLike | None = "from_dtype",
+        numeric_embedding: str | NumericEmbedding | None = "auto",
+        dtype: str = "auto",
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -167,13 +175,13 @@ class NNRegressor(RegressorMixin, BaseNN):
         self.numeric_embedding = numeric_embedding
         self.dtype = dtype
 
-    def _validate_params(self):
+    def _validate_params(self) -> None:
         super()._validate_params()
         check_quantile(self.quantile)
 
     @available_if(available_with_stochastic_solver)
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Update the network by one pass over the given rows.
 
         The first call fixes the scaling of the inputs. Each call updates the mean and the
@@ -205,7 +213,9 @@ class NNRegressor(RegressorMixin, BaseNN):
         """
         return self._partial_fit(X, y, sample_weight)
 
-    def predict(self, X, return_std=False):
+    def predict(
+        self, X: Any, return_std: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Predict the target.
 
         Parameters
@@ -237,7 +247,7 @@ class NNRegressor(RegressorMixin, BaseNN):
             results = tuple(result[:, 0] for result in results)
         return results if return_std else results[0]
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the coefficient of determination, or D2 for the quantile loss.
 
         Parameters
@@ -257,15 +267,21 @@ class NNRegressor(RegressorMixin, BaseNN):
             has 0.
         """
         check_is_fitted(self)
-        return score_predictions(self._model, self.predict(X), y, sample_weight)
+        prediction = cast(np.ndarray, self.predict(X))
+        return score_predictions(self._model, prediction, y, sample_weight)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
 
 
-def score_predictions(model, prediction, y, sample_weight):
+def score_predictions(
+    model: RegressionModel,
+    prediction: np.ndarray,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None,
+) -> float:
     """Return R2; for the quantile loss, the mean D2 of the pinball loss over the quantiles."""
     if not isinstance(model.loss, Pinball):
         return r2_score(y, prediction, sample_weight=sample_weight)
