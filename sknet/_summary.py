@@ -1,18 +1,36 @@
-"""A fitted network as a table of its layers, in text, in HTML and as data."""
+"""A table of the layers of a fitted network: as text, as HTML and as a data frame."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
+from sklearn.base import BaseEstimator
+
+from sknet._attributes import FittedAttributes
+from sknet._extras import require
+from sknet._model import Model
+from sknet.nn.layers import Layer
+from sknet.nn.types import Array
 
 
 class LayerSummary(NamedTuple):
-    """A row of a summary: one layer.
+    """One layer, a row of a :class:`Summary`.
 
-    ``n_outputs`` counts columns (of all members), ``shapes`` has the parameters' shapes by
-    name, ``sparsity`` is the share of weights that are exactly zero (None without weights), and
-    ``n_bytes`` the memory of the parameters.
+    Attributes
+    ----------
+    name : str
+        The kind of the layer, with its activation.
+    n_outputs : int
+        The number of columns that the layer returns, for all members together.
+    shapes : dict of str to tuple of int
+        The shapes of the parameter arrays, by name.
+    n_params : int
+        The number of parameters.
+    sparsity : float or None
+        The share of the weights that are exactly zero; None if the layer has no weights.
+    n_bytes : int
+        The memory of the parameters in bytes.
     """
 
     name: str
@@ -23,37 +41,42 @@ class LayerSummary(NamedTuple):
     n_bytes: int
 
 
-class Summary(Sequence):
-    """The layers of a fitted network; prints as a table.
-
-    A sequence of one :class:`LayerSummary` for each layer, first to last.
+class Summary(Sequence[LayerSummary]):
+    """A sequence of a :class:`LayerSummary` for each layer, first to last, printed as a table.
 
     Attributes
     ----------
     title : str
-        The estimator's name and what goes in and out.
+        The name of the estimator, the numbers of columns that go into the network and come out
+        of it, and the dtype.
     n_params, n_bytes : int
-        Parameters, and the memory that they take.
+        The number of parameters, and their memory in bytes.
     sparsity : float
-        Share of all weights that are exactly zero.
+        The share of all weights that are exactly zero.
     """
 
     _HEADER = ["layer", "outputs", "parameters", "shapes", "zero", "memory"]
 
-    def __init__(self, title, layers, sparsity):
+    def __init__(self, title: str, layers: Iterable[LayerSummary], sparsity: float) -> None:
         self.title = title
         self._layers = list(layers)
-        self.n_params = sum(layer.n_params for layer in layers)
-        self.n_bytes = sum(layer.n_bytes for layer in layers)
+        self.n_params = sum(layer.n_params for layer in self)
+        self.n_bytes = sum(layer.n_bytes for layer in self)
         self.sparsity = sparsity
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._layers)
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int) -> LayerSummary: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[LayerSummary]: ...
+
+    def __getitem__(self, index: int | slice) -> LayerSummary | list[LayerSummary]:
         return self._layers[index]
 
-    def to_frame(self):
+    def to_frame(self) -> Any:
         """Return a pandas data frame with one row for each layer.
 
         Raises
@@ -61,13 +84,9 @@ class Summary(Sequence):
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError("to_frame needs pandas: python -m pip install pandas.") from error
-        return pd.DataFrame(self._layers, columns=LayerSummary._fields)
+        return require("pandas").DataFrame(self._layers, columns=LayerSummary._fields)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         rows = [self._HEADER, *self._cells(), self._total()]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
@@ -80,7 +99,7 @@ class Summary(Sequence):
         rule = "-" * max(map(len, lines))
         return "\n".join([self.title, lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         """Return the table as HTML, which notebooks show."""
         cells = [
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
@@ -94,7 +113,7 @@ class Summary(Sequence):
             f"<tfoot><tr>{foot}</tr></tfoot></table>"
         )
 
-    def _cells(self):
+    def _cells(self) -> list[list[str]]:
         """Return the text of each cell, row by row."""
         return [
             [
@@ -108,7 +127,8 @@ class Summary(Sequence):
             for layer in self
         ]
 
-    def _total(self):
+    def _total(self) -> list[str]:
+        """Return the text of the cells of the last row."""
         return [
             "total",
             "",
@@ -119,23 +139,27 @@ class Summary(Sequence):
         ]
 
 
-class NotebookMixin:
-    """Lets notebooks show a fitted network's layers below scikit-learn's diagram."""
+class NotebookMixin(FittedAttributes, BaseEstimator):
+    """A fitted estimator whose layers notebooks show below scikit-learn's diagram."""
 
     @property
-    def _repr_html_(self):
-        """Return a function that returns HTML; absent unless diagrams are to be displayed."""
+    def _repr_html_(self) -> Callable[[], str]:
+        """Return a function that returns HTML.
+
+        As in scikit-learn, the attribute is missing if its configuration asks for no diagrams.
+        """
         diagram = super()._repr_html_
         return lambda: diagram() + self._layers_html()
 
-    def _repr_mimebundle_(self, **kwargs):
-        """Return what notebooks show, by type."""
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        """Return the representations among which notebooks choose, by media type."""
         bundle = super()._repr_mimebundle_(**kwargs)
         if "text/html" in bundle:
             bundle["text/html"] += self._layers_html()
         return bundle
 
-    def _layers_html(self):
+    def _layers_html(self) -> str:
+        """Return a table of the layers that opens on a click; empty before the first fit."""
         if not self.__sklearn_is_fitted__():
             return ""
         table = summarize(type(self).__name__, self.n_features_in_, self._model)
@@ -143,8 +167,8 @@ class NotebookMixin:
         return f"<details><summary>{text}</summary>{table._repr_html_()}</details>"
 
 
-def summarize(name, n_features, model):
-    """Return the :class:`Summary` of a model of so many features, under a name."""
+def summarize(name: str, n_features: int, model: Model) -> Summary:
+    """Return the :class:`Summary` of a model, given the estimator's name and columns of X."""
     network, params = model.network, model.params
     weights = params[: network.n_penalized]
     title = (
@@ -160,8 +184,8 @@ def summarize(name, n_features, model):
     return Summary(title, layers, float(np.mean(weights == 0)))
 
 
-def _layer_summary(layer, arrays, n_outputs):
-    """Return the row of one layer, given its parameters by name."""
+def _layer_summary(layer: Layer, arrays: dict[str, Array], n_outputs: int) -> LayerSummary:
+    """Return the row of one layer, given its parameter arrays by name."""
     weight = arrays.get("weight")
     return LayerSummary(
         _layer_name(layer),
@@ -173,8 +197,8 @@ def _layer_summary(layer, arrays, n_outputs):
     )
 
 
-def _layer_name(layer):
-    """Return the kind of layer, with its activation or what it consists of."""
+def _layer_name(layer: Layer) -> str:
+    """Return the kind of a layer, with its activation, its rate or its inner layers."""
     name = type(layer).__name__
     activation = type(getattr(layer, "activation", None)).__name__
     if hasattr(layer, "parts"):
@@ -185,8 +209,8 @@ def _layer_name(layer):
     return name if activation in ("NoneType", "Identity") else f"{name} {activation.lower()}"
 
 
-def _memory(n_bytes):
-    """Return a number of bytes in a unit that suits it."""
+def _memory(n_bytes: int) -> str:
+    """Return a number of bytes as text, in B, KiB, MiB or GiB."""
     size = float(n_bytes)
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:

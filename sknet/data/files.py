@@ -1,6 +1,5 @@
 """CSV and Parquet files, read in chunks by pandas and pyarrow."""
 
-import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sknet._extras import require
 from sknet.data.counts import check_count
 
 #: Most levels of a category of a file. A column with more is an identifier or free text.
@@ -260,7 +260,7 @@ class ParquetFile:
 
     def _open(self) -> Any:
         """Return the opened file of pyarrow."""
-        parquet = _import("pyarrow.parquet")
+        parquet = require("pyarrow.parquet", extra="files")
         if Path(self.path).stat().st_size == 0:
             raise ValueError(f"{self.path} is empty.")
         return parquet.ParquetFile(self.path)
@@ -346,21 +346,4 @@ def _is_text(column: Any) -> bool:
 
 
 def _pandas() -> Any:
-    return _import("pandas")
-
-
-def _import(name: str) -> Any:
-    """Return a module of a library that only this file needs.
-
-    Raises
-    ------
-    ImportError
-        If the library is not installed; the message tells how to install it.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f"Reading files in chunks needs {name.split('.')[0]}: "
-            'python -m pip install "sknet[files]".'
-        ) from error
+    return require("pandas", extra="files")

@@ -1,4 +1,4 @@
-"""What a fitted network has learned: attributions, hidden features, tables and displays."""
+"""Explanations of a fitted estimator: attributions, hidden features, tables and displays."""
 
 from sknet.inspection.attributions import input_gradients, integrated_gradients
 from sknet.inspection.displays import AttributionDisplay, LossCurveDisplay, WeightsDisplay

@@ -1,30 +1,37 @@
-"""The arguments of the functions of ``sknet.inspection``, checked."""
+"""Checks of the arguments of the functions and displays of ``sknet.inspection``."""
 
+from collections.abc import Collection, Mapping
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
+from sknet._input import Features
+from sknet._model import Model
+from sknet.nn.network import Network
 
-def check_tol(tol):
-    """Raise if ``tol`` is not a number >= 0.
+
+def check_tol(tol: Any) -> None:
+    """Check the tolerance of integrated gradients.
 
     Raises
     ------
     ValueError
-        With what was given.
+        If ``tol`` is not a number >= 0.
     """
-    if not isinstance(tol, Real) or not tol >= 0:
+    if not isinstance(tol, Real) or not float(tol) >= 0:
         raise ValueError(f"tol must be a number >= 0, got {tol!r}.")
 
 
-def read_baseline(features, model, baseline):
-    """Return the rows of a baseline as those of X are read; the typical row by default.
+def read_baseline(features: Features, model: Model, baseline: Any) -> NDArray[Any]:
+    """Return the rows of a baseline, read like X; by default, the typical row of training.
 
     Raises
     ------
     ValueError
-        If it is not one row of as many columns as X has, or several.
+        If the baseline is neither one row nor several rows with the columns of X.
     """
     if baseline is None:
         return model.encoder.typical_row()
@@ -38,7 +45,7 @@ def read_baseline(features, model, baseline):
     if len(shape) != 2 or shape[1] != expected:
         raise ValueError(
             f"baseline must be one row of {expected} features in X's units, or several rows, "
-            f"got shape {np.shape(baseline)}."
+            f"got shape {shape}."
         )
     if not hasattr(baseline, "columns"):
         # The columns of a plain row are known by their position, without names.
@@ -46,22 +53,25 @@ def read_baseline(features, model, baseline):
     return features.read(baseline)
 
 
-def output_names(model):
-    """Return what the outputs are called, and what they are, in words."""
-    target = model.target
-    if not model.numeric_y:
-        kind = "label" if target.kind == "multilabel" else "class"
-        return target.classes_.tolist(), kind
-    return list(range(model.n_raw)), "output"
+def output_names(model: Model) -> tuple[list[Any], str]:
+    """Return the names of the outputs, and the word for one of them in messages."""
+    if model.numeric_y:
+        return list(range(model.n_raw)), "output"
+    kind = "label" if model.target.kind == "multilabel" else "class"
+    return model.target.classes_.tolist(), kind
 
 
-def choose_output(model, target):
-    """Return the factors of the outputs whose sum is meant, or None for the predicted class.
+def choose_output(model: Model, target: Any) -> NDArray[np.float64] | None:
+    """Return the factors with which the columns of the outputs are summed.
+
+    Only the factor of the chosen output is not zero. The result is None if each row is to be
+    explained for its predicted class.
 
     Raises
     ------
     ValueError
-        If there is no such class or output, or one must be chosen and is not.
+        If ``target`` is no class or output of the model, or if it is None although there are
+        several outputs or labels.
     """
     names, kind = output_names(model)
     n_columns = model.n_raw
@@ -73,30 +83,30 @@ def choose_output(model, target):
                 f"There are {n_columns} {kind}s: choose one by target, 0 to {n_columns - 1}."
             )
         return np.ones(1)
-    place = _place(names, target)
-    if place is None or (kind == "output" and isinstance(target, bool)):
+    position = _position(names, target)
+    if position is None or (kind == "output" and isinstance(target, bool)):
         article = "an" if kind == "output" else "a"
         raise ValueError(f"target must be {article} {kind}, one of {names}, got {target!r}.")
     if kind == "class" and len(names) == 2:
-        # The one column speaks for the second class.
-        return np.array([1.0 if place == 1 else -1.0])
-    return np.eye(n_columns)[place]
+        # With two classes, the only column is the logit of the second class.
+        return np.array([1.0 if position == 1 else -1.0])
+    return np.eye(n_columns)[position]
 
 
-def _place(names, target):
-    """Return where the target is among the names, or None."""
+def _position(names: list[Any], target: Any) -> int | None:
+    """Return the position of the target among the names, or None if it is not there."""
     if np.ndim(target) > 0:
         return None
-    return next((place for place, name in enumerate(names) if name == target), None)
+    return next((i for i, name in enumerate(names) if name == target), None)
 
 
-def check_layer(network, layer):
-    """Return the place among the network's layers where a hidden layer ends.
+def check_layer(network: Network, layer: Any) -> int:
+    """Return the position among the network's layers at which a hidden layer ends.
 
     Raises
     ------
     ValueError
-        If there is no such layer.
+        If the network has no hidden layer of this number.
     """
     ends = network.hidden_ends
     valid = isinstance(layer, Integral) and not isinstance(layer, bool)
@@ -108,37 +118,42 @@ def check_layer(network, layer):
     return ends[layer]
 
 
-def check_history(history):
-    """Raise if a record of a training has no losses.
+def check_history(history: Mapping[str, Any]) -> None:
+    """Check a record of a training.
 
     Raises
     ------
     ValueError
-        With what it has.
+        If the record has no losses.
     """
     if "loss" not in history:
         raise ValueError(
-            f"history must have the losses by epoch under 'loss', as an estimator's history_; "
-            f"it has {sorted(history)}."
+            "history must have the losses by epoch under 'loss', like the history_ of an "
+            f"estimator; it has {sorted(history)}."
         )
 
 
-def check_attributions(attributions, feature_names, values):
-    """Raise if attributions, names and values do not belong together.
+def check_attributions(
+    attributions: NDArray[Any],
+    feature_names: Collection[str] | None,
+    values: Collection[Any] | None,
+) -> None:
+    """Check that attributions, names and values belong together.
 
     Raises
     ------
     ValueError
-        With their numbers.
+        If the attributions have more than two dimensions, if the number of names or values is
+        not the number of columns, or if there are values for several rows.
     """
-    n_features = attributions.shape[-1]
     if attributions.ndim != 2:
         raise ValueError(
             f"attributions must have shape (n_features,) or (n_samples, n_features), got "
             f"{attributions.shape}."
         )
+    n_rows, n_features = attributions.shape
     for name, given in (("feature_names", feature_names), ("values", values)):
         if given is not None and len(given) != n_features:
             raise ValueError(f"{name} has {len(given)} entries for {n_features} features.")
-    if values is not None and len(attributions) > 1:
-        raise ValueError(f"values are of one row, but there are {len(attributions)}.")
+    if values is not None and n_rows > 1:
+        raise ValueError(f"values must belong to a single row, but attributions has {n_rows}.")

@@ -1,55 +1,63 @@
-"""Which columns an output depends on: gradients, and their integrals along a path."""
+"""The dependence of an output on the columns of X: gradients, and their integrals on a path."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sknet._base import fitted
+from sknet._base import BaseNN, fitted
+from sknet._input import Features
+from sknet._model import Model
 from sknet.data.batches import Batches, Dataset, stack_rows
 from sknet.data.counts import check_count
 from sknet.inspection.arguments import check_tol, choose_output, read_baseline
 from sknet.inspection.differentiation import EmbeddedTable, OutputFunction, is_smooth
 from sknet.inspection.quadrature import NestedRule
+from sknet.nn.types import Array
 
-#: Points of all paths of a block that are computed at once; more where rows have left.
+#: The number of points of each path that are computed at once for a block of rows. When some
+#: rows are done, the room that they leave is used for further points of the others.
 AT_ONCE = 4
 
 
-def input_gradients(estimator, X, *, target=None):
-    """Return the gradient of an output by the columns of X.
+def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
+    """Return the gradient of an output with respect to the columns of X.
 
-    The function differentiated is ``decision_function`` of a classifier (with several members,
-    of their mean probability) or ``predict`` of a regressor, by the backward pass of training
-    that goes on through the encoding of X, to X's own units.
+    The output is the ``decision_function`` of a classifier (for an ensemble, the logit of the
+    members' mean probability) or the ``predict`` of a regressor. The backward pass of training
+    continues through the encoding of X to the units of X.
 
     Parameters
     ----------
     estimator : NNClassifier or NNRegressor
-        A fitted network.
+        A fitted estimator.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Rows at which to differentiate.
     target : label or int, default=None
-        A class, whose logit is meant, or the index of an output, a label or a quantile. By
-        default the only output; of two classes the second; of more, the class predicted for
-        each row.
+        The class whose logit is differentiated; or the label of a multi-label y, or the index
+        of an output or quantile. By default it is the only output; with two classes, the second
+        class; with more classes, the class that is predicted for each row.
 
     Returns
     -------
     ndarray of shape (n_samples, n_features)
-        Change of the output per unit of a column. For a category there is no such thing: it is
-        the derivative of its level's fading in, by the share of the way from no level at all
-        (zeros in place of its one-hot columns, the mean vector in place of its embedding). The
-        same holds for the indicator of a missing number, if there is one. float32 for float32
-        X, else float64; dense also for sparse X.
+        Change of the output per unit of a column. A category has no unit: its entry is the
+        derivative in the direction from no level at all (zeros in place of the one-hot columns,
+        or the mean vector in place of the embedding) to the level of the row, not divided by
+        the length of this direction. The indicator of a missing number, if there is one, is
+        treated in the same way. float32 for float32 X, else float64; dense also for sparse X.
 
     Raises
     ------
     ValueError
-        If X is not what the estimator was fitted to, or there is no such target.
+        If X does not suit the table that the estimator was fitted to, if ``target`` is no class
+        or output of the estimator, or if it is None although there are several outputs.
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If it is not one of sknet, but a pipeline, for example.
+        If the estimator is not one of sknet, but a pipeline, for example.
 
     See Also
     --------
@@ -66,9 +74,8 @@ def input_gradients(estimator, X, *, target=None):
     >>> from sknet import NNRegressor
     >>> from sknet.inspection import input_gradients
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> network = NNRegressor((16,), max_iter=30, learning_rate="cosine", random_state=0)
-    >>> _ = network.fit(X, y)
-    >>> input_gradients(network, X).shape
+    >>> estimator = NNRegressor((16,), max_iter=30, learning_rate="cosine", random_state=0)
+    >>> input_gradients(estimator.fit(X, y), X).shape
     (442, 10)
     """
     features, model = fitted(estimator)
@@ -76,10 +83,12 @@ def input_gradients(estimator, X, *, target=None):
     return _by_blocks(features, model, X, partial(_gradients, chosen))
 
 
-def _gradients(chosen, table, function, X):
+def _gradients(
+    chosen: NDArray[np.float64] | None, table: EmbeddedTable, function: OutputFunction, X: Any
+) -> Array:
     """Return the gradients of a block of rows."""
 
-    def gradient(rows):
+    def gradient(rows: Array) -> Array:
         entered = function.enter(rows)
         factors = _factors(chosen, function, entered)
         return function.leave(function.value_and_gradient(entered, factors)[1])
@@ -87,63 +96,74 @@ def _gradients(chosen, table, function, X):
     return table.gradients(X, gradient)
 
 
-def integrated_gradients(estimator, X, *, target=None, baseline=None, n_steps=32, tol=0.05):
-    """Return what each column contributes to an output, compared with a baseline.
+def integrated_gradients(
+    estimator: BaseNN,
+    X: Any,
+    *,
+    target: Any = None,
+    baseline: Any = None,
+    n_steps: int = 32,
+    tol: float = 0.05,
+) -> Array:
+    """Return the contribution of each column to an output, compared with a baseline.
 
     The contribution of column i is (x_i - b_i) times the mean of the output's i-th partial
-    derivative along the straight line from the baseline b to the row x; the contributions of
+    derivative along the straight line from the baseline b to the row x. The contributions of
     all columns add up to f(x) - f(b). The line is straight in the embedded table: scaled
-    numbers (with ``numeric_embedding``, their learned features), indicators of missing values,
-    one-hot columns and vectors of embedded categories. A column's contribution is the sum over
-    all of these that stem from it.
+    numbers (with ``numeric_embedding``, their embeddings), indicators of missing values,
+    one-hot columns, and vectors of embedded categories. The contribution of a column of X is
+    the sum over all columns of the embedded table that come from it.
 
     Parameters
     ----------
     estimator : NNClassifier or NNRegressor
-        A fitted network.
+        A fitted estimator.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Rows to explain.
     target : label or int, default=None
-        As for :func:`input_gradients`.
+        The output to explain, as for :func:`input_gradients`.
     baseline : array-like of shape (n_features,) or (n_baselines, n_features), default=None
-        A row in X's units to compare with, or several, over which is averaged; then f(b) is
-        the mean over them. By default the typical row: the median of each number in training
-        (zero if X is sparse), and categories that are missing.
+        The row to compare with, in the units of X. With several rows, the contributions and
+        f(b) are means over the baselines. By default it is the typical row: the median of each
+        number in training (zero if X is sparse), and missing categories.
     n_steps : int, default=32
-        Steps of the path at the most, each of which costs a forward and a backward pass.
+        The largest number of steps of the path. Each costs a forward and a backward pass.
     tol : float, default=0.05
-        A row is done before, with n_steps / 2, n_steps / 4, ... steps (from four on), if its
-        contributions add up to within ``tol`` times the range of the output along its path; 5 %
-        is the accuracy that the paper names in section 5. With 0 all rows take all steps.
+        The path of a row is tried with few steps first: n_steps / 2, n_steps / 4 and so on,
+        but at least four. A row is done as soon as the sum of its contributions differs from
+        f(x) - f(b) by at most ``tol`` times the range of the output along the path. Section 5
+        of the paper names an accuracy of 5 %. With 0, all rows take all steps.
 
     Returns
     -------
     ndarray of shape (n_samples, n_features)
-        Contributions in units of the output. float32 for float32 X, else float64; dense also
-        for sparse X.
+        Contributions in the units of the output. float32 for float32 X, else float64; dense
+        also for sparse X.
 
     Raises
     ------
     ValueError
-        If X is not what the estimator was fitted to, there is no such target, or the baseline
-        has another shape.
+        If X does not suit the table that the estimator was fitted to, if ``target`` is no class
+        or output of the estimator, if it is None although there are several outputs, if the
+        baseline has another number of columns, or if ``n_steps`` or ``tol`` is out of range.
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If it is not one of sknet, but a pipeline, for example.
+        If the estimator is not one of sknet, but a pipeline, for example.
 
     See Also
     --------
     input_gradients : The derivatives at the rows themselves.
-    AttributionDisplay : Shows the result.
+    AttributionDisplay : A picture of the contributions.
 
     Notes
     -----
-    Where the derivative has no jumps (any activation but relu, leaky_relu and selu) the rule is
-    Clenshaw and Curtis's, and eight steps give some six digits. With jumps it is the
-    trapezoidal rule, whose error falls as 1 / n_steps. What the contributions lack of
-    f(x) - f(b) in the end is shared in proportion to their sizes, so they always add up; how
-    exact each of them is can be seen from a result with more steps and ``tol=0``.
+    If the derivative is continuous (with any activation but relu, leaky_relu and selu), the
+    integral is computed by the rule of Clenshaw and Curtis, and eight steps give about six
+    digits. If the derivative has jumps, the trapezoidal rule is used, whose error falls as
+    1 / n_steps. The rest by which the contributions differ from f(x) - f(b) in the end is
+    shared among them in proportion to their sizes, so that they always add up. To see how exact
+    the contributions are, compare them with a result for more steps and ``tol=0``.
 
     References
     ----------
@@ -159,10 +179,10 @@ def integrated_gradients(estimator, X, *, target=None, baseline=None, n_steps=32
     >>> from sknet import NNRegressor
     >>> from sknet.inspection import integrated_gradients
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> network = NNRegressor((16,), max_iter=30, learning_rate="cosine", random_state=0)
-    >>> _ = network.fit(X, y)
-    >>> parts = integrated_gradients(network, X, baseline=X[0])
-    >>> difference = network.predict(X) - network.predict(X[:1])
+    >>> estimator = NNRegressor((16,), max_iter=30, learning_rate="cosine", random_state=0)
+    >>> _ = estimator.fit(X, y)
+    >>> parts = integrated_gradients(estimator, X, baseline=X[0])
+    >>> difference = estimator.predict(X) - estimator.predict(X[:1])
     >>> np.allclose(parts.sum(axis=1), difference)
     True
     """
@@ -176,8 +196,16 @@ def integrated_gradients(estimator, X, *, target=None, baseline=None, n_steps=32
     return _by_blocks(features, model, X, explain, AT_ONCE)
 
 
-def _integrals(chosen, baselines, rule, tol, table, function, X):
-    """Return the integrated gradients of a block of rows, the mean over the baselines."""
+def _integrals(
+    chosen: NDArray[np.float64] | None,
+    baselines: Any,
+    rule: NestedRule,
+    tol: float,
+    table: EmbeddedTable,
+    function: OutputFunction,
+    X: Any,
+) -> Array:
+    """Return the integrated gradients of a block of rows, as the mean over the baselines."""
     rows = table.embed(X)
     entered = function.enter(rows)
     factors = _factors(chosen, function, entered)
@@ -187,13 +215,19 @@ def _integrals(chosen, baselines, rule, tol, table, function, X):
         gradients, rises = paths.integrate(tol)
         parts = function.leave(gradients) * (rows - start)
         total += shared(rises - parts.sum(axis=1, dtype=np.float64), parts)
-    return table.fold(total / len(baselines))
+    return table.sum_by_feature(total / len(baselines))
 
 
-def _by_blocks(features, model, X, explain, at_once=1):
-    """Return ``explain(table, function, X)`` of all rows, block by block.
+def _by_blocks(
+    features: Features,
+    model: Model,
+    X: Any,
+    explain: Callable[[EmbeddedTable, OutputFunction, Any], Array],
+    at_once: int = 1,
+) -> Array:
+    """Return ``explain(table, function, X)`` for all rows, made block by block.
 
-    The function takes the rows of a block ``at_once`` times, at several points.
+    Within ``explain``, a call of the function may have ``at_once`` times the rows of a block.
     """
     X = features.read(X)
     n_rows = model.block_rows(X)
@@ -204,8 +238,14 @@ def _by_blocks(features, model, X, explain, at_once=1):
     return stack_rows(explained, X.shape[0], X.dtype)[0]
 
 
-def _factors(chosen, function, entered):
-    """Return the factor of each output in what is differentiated, for each row."""
+def _factors(
+    chosen: NDArray[np.float64] | None, function: OutputFunction, entered: Array
+) -> NDArray[np.float64]:
+    """Return for each row the factors with which its outputs are summed.
+
+    ``chosen`` holds the factors of all rows. If it is None, the largest output of each row has
+    the factor one.
+    """
     if chosen is None:
         outputs = function(entered.copy())
         return np.eye(outputs.shape[1])[outputs.argmax(axis=1)]
@@ -213,26 +253,43 @@ def _factors(chosen, function, entered):
 
 
 class Paths:
-    """Straight lines from one baseline to each of the rows, along which to integrate.
+    """Straight lines from one baseline to each of several rows, along which to integrate.
 
-    They run between what baseline and rows enter the function as. Rows that are done leave;
-    ``_rows`` are the positions of the others.
+    Parameters
+    ----------
+    function : OutputFunction
+        The function whose gradient is integrated.
+    rule : NestedRule
+    start : ndarray of shape (n_inputs,)
+        The baseline, as :meth:`OutputFunction.enter` returns it.
+    ends : ndarray of shape (n_rows, n_inputs)
+        The rows, as :meth:`OutputFunction.enter` returns them.
+    factors : ndarray of shape (n_rows, n_outputs)
+        The factors with which the outputs of each row are summed.
     """
 
-    def __init__(self, function, rule, start, ends, factors):
+    def __init__(
+        self,
+        function: OutputFunction,
+        rule: NestedRule,
+        start: Array,
+        ends: Array,
+        factors: NDArray[np.float64],
+    ) -> None:
         self._function = function
         self._rule = rule
         self._start = start
+        # The following arrays have an entry for each row that is not done yet.
         self._directions = ends - start
         self._factors = factors
         self._rows = np.arange(ends.shape[0])
-        # At the points of the rule: the output, and its derivative along the path.
+        # At each point of the rule: the output, and its derivative along the path.
         self._outputs, self._slopes = np.zeros((2, rule.points.size, self._rows.size))
-        # One mean gradient by level, each of which weighs the points in its own way.
+        # The mean gradients by each level that is still to come, whose weights differ.
         self._means = self._contributions_of_start()
 
-    def integrate(self, tol):
-        """Return the mean gradient on each path, and how far the output rises along it."""
+    def integrate(self, tol: float) -> tuple[Array, Array]:
+        """Return the mean gradient on each path, and the rise of the output along it."""
         means, rises = np.empty_like(self._directions), np.empty(self._rows.size)
         for level, points in enumerate(self._rule.new_points):
             for some in self._portions(points):
@@ -246,8 +303,11 @@ class Paths:
             self._leave(done)
         return means, rises
 
-    def _contributions_of_start(self):
-        """Return what the start contributes to the means: there all rows are one."""
+    def _contributions_of_start(self) -> Array:
+        """Return the terms of the start in the means of all levels.
+
+        All rows have the same start, so the gradient of each output is computed once there.
+        """
         each = np.eye(self._factors.shape[1])
         starts = np.tile(self._start, (len(each), 1))
         outputs, jacobian = self._function.value_and_gradient(starts, each)
@@ -257,14 +317,14 @@ class Paths:
         weights = self._rule.weights[:, 0].astype(gradients.dtype)
         return np.multiply.outer(weights, gradients)
 
-    def _portions(self, points):
-        """Return the points but for the start, as many at a time as the function takes."""
+    def _portions(self, points: list[int]) -> list[list[int]]:
+        """Return the points except the start, as many at a time as the function takes."""
         points = [k for k in points if k > 0]
         size = max(1, len(self._function.inputs) // self._rows.size)
         return [points[i : i + size] for i in range(0, len(points), size)]
 
-    def _contributions(self, points, weights):
-        """Return what some points contribute to the means of the levels with these weights."""
+    def _contributions(self, points: list[int], weights: NDArray[np.float64]) -> Array:
+        """Return the terms of some points in the means of the levels with these weights."""
         inputs = self._at(points)
         factors = np.tile(self._factors, (len(points), 1))
         outputs, gradients = self._function.value_and_gradient(inputs, factors)
@@ -273,11 +333,14 @@ class Paths:
         self._slopes[points] = np.einsum(
             "kij,ij->ki", gradients.reshape(-1, *shape), self._directions
         )
-        weights = weights.astype(gradients.dtype)
-        return np.dot(weights, gradients.reshape(len(points), -1)).reshape(-1, *shape)
+        terms = np.dot(weights.astype(gradients.dtype), gradients.reshape(len(points), -1))
+        return terms.reshape(-1, *shape)
 
-    def _at(self, points):
-        """Return the inputs of all rows at some points, one after another, a work array."""
+    def _at(self, points: list[int]) -> Array:
+        """Return the inputs of all rows at the first point, then at the next one, and so on.
+
+        The result is a work array of the function.
+        """
         n_rows, n_inputs = self._directions.shape
         inputs = self._function.inputs[: len(points) * n_rows]
         shares = self._rule.points[points].astype(inputs.dtype)
@@ -285,15 +348,19 @@ class Paths:
         inputs += self._start
         return inputs
 
-    def _is_done(self, level, rises, tol):
-        """Whether the parts add up to within ``tol`` times the output's range, or must do."""
+    def _is_done(self, level: int, rises: Array, tol: float) -> NDArray[np.bool_]:
+        """Return for each row whether its contributions add up well enough.
+
+        At the last level, all rows are done.
+        """
         if level + 1 == len(self._rule.weights):
             return np.ones(rises.size, dtype=bool)
         weights = self._rule.weights[level]
         gaps = rises - weights @ self._slopes
         return np.abs(gaps) <= tol * np.ptp(self._outputs[weights > 0], axis=0)
 
-    def _leave(self, done):
+    def _leave(self, done: NDArray[np.bool_]) -> None:
+        """Drop the rows that are done, and the level that is complete."""
         self._means = self._means[1:, ~done]
         self._directions = self._directions[~done]
         self._factors = self._factors[~done]
@@ -301,8 +368,11 @@ class Paths:
         self._outputs, self._slopes = self._outputs[:, ~done], self._slopes[:, ~done]
 
 
-def shared(gap, parts):
-    """Return the parts with what their sum lacks shared in proportion to their sizes."""
+def shared(gap: Array, parts: Array) -> Array:
+    """Return the parts, to which the gap is added in proportion to their sizes.
+
+    ``gap`` has an entry for each row of ``parts``.
+    """
     sizes = np.abs(parts)
     total = sizes.sum(axis=1)
     share = np.divide(gap, total, out=np.zeros(gap.shape), where=total > 0)

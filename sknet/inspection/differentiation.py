@@ -1,114 +1,157 @@
-"""The functions that fitted estimators compute, in a form that can be differentiated."""
+"""The function that a fitted model computes, in parts that can be differentiated."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
+from sknet._model import Model
 from sknet.nn.embeddings import Columns
-from sknet.nn.ensembles import by_member, mean_of_members
-from sknet.nn.layers import Activated
+from sknet.nn.ensembles import EnsembleInput, by_member, mean_of_members
+from sknet.nn.layers import Activated, Dense
+from sknet.nn.losses import Loss
 from sknet.nn.network import Network, Workspace
+from sknet.nn.types import Array
 
 
-def n_embedding_layers(network):
-    """Return how many layers embed columns, each by itself, before any that mixes them."""
+def n_embedding_layers(network: Network) -> int:
+    """Return the number of layers that embed single columns, before any layer mixes them."""
     return int(isinstance(network.layers[0], Columns))
 
 
-def is_smooth(network):
-    """Whether the gradient has no jumps, by the embedded columns."""
+def is_smooth(network: Network) -> bool:
+    """Return whether the gradient with respect to the embedded columns is continuous."""
     return all(
         layer.activation.smooth for layer in network.layers if hasattr(layer, "activation")
     )
 
 
-class EmbeddedTable:
-    """A model's rows as numbers that its network can be differentiated by, and back.
+def input_gradient(network: Network, params: Array, X: Any, workspace: Workspace) -> Array:
+    """Return the gradient of the inputs ``X`` of the last forward pass.
 
-    An embedded row is an encoded one (scaled numbers, indicators of missing ones, one-hot
-    columns, level numbers of categories) after the layer that embeds numbers and categories,
-    if there is one. Each of its columns stems from one feature.
+    The workspace must have been made with ``input_gradient=True``.
+    """
+    gradient = network.backward(params, None, X, workspace)
+    assert gradient is not None
+    return gradient
+
+
+class EmbeddedTable:
+    """The rows of a table as numbers with respect to which a network can be differentiated.
+
+    An encoded row holds scaled numbers, indicators of missing numbers, one-hot columns, and the
+    level numbers of categories. An embedded row is the output of the layer that embeds numbers
+    and categories, or the encoded row if there is no such layer. Each embedded column comes
+    from one column of X.
     """
 
-    def __init__(self, model, n_features):
+    def __init__(self, model: Model, n_features: int) -> None:
         network, encoder, reader = model.network, model.encoder, model.reader
         self._encoder = encoder
         self._n_features = n_features
         self._dtype = model.params.dtype
-        n_layers = n_embedding_layers(network)
-        self._front, self._params = network.part(model.params, 0, n_layers)
-        # For each embedded column the encoded one and the feature that it stems from.
+        self._embedding, self._params = network.part(
+            model.params, 0, n_embedding_layers(network)
+        )
+        # For each embedded column, the positions of the encoded column and of the column of X
+        # that it comes from.
         self._encoded = np.arange(encoder.n_outputs_)
-        if n_layers:
-            counts = network.layers[0].output_counts(encoder.n_outputs_)
-            self._encoded = np.repeat(self._encoded, counts)
-        features = encoder.sources_ if reader is None else reader.order_[encoder.sources_]
-        self._features = features[self._encoded]
-        self._numbers = features[: encoder.n_numeric_]
+        first = network.layers[0]
+        if isinstance(first, Columns):
+            self._encoded = np.repeat(self._encoded, first.output_counts(encoder.n_outputs_))
+        sources = encoder.sources_ if reader is None else reader.order_[encoder.sources_]
+        self._sources = sources[self._encoded]
+        self._numeric = sources[: encoder.n_numeric_]
 
-    def embed(self, X):
-        """Return the embedded rows of checked rows, dense."""
+    def embed(self, X: Any) -> Array:
+        """Return the embedded rows, dense, of rows as ``Features.read`` returns them."""
         return self._embed(self._encode(X))[0]
 
-    def gradients(self, X, gradient):
-        """Return the gradients by the features, given how to compute those by embedded rows.
+    def gradients(self, X: Any, gradient: Callable[[Array], Array]) -> Array:
+        """Return the gradients of a function of the embedded rows by the columns of X.
 
-        Those of numbers go back through the embedding and the encoding. A category's level is
-        taken to fade in, from the embedded row of no level at all to its own, and so is the
-        indicator of a missing number.
+        Parameters
+        ----------
+        X : ndarray or CSR matrix of shape (n_rows, n_features)
+            Rows as ``Features.read`` returns them.
+        gradient : callable
+            ``gradient(rows)`` returns the gradients by the embedded rows.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_features)
+            The gradient by a number goes back through the embedding and the encoding. The
+            derivative of a category is taken along the straight line from the embedded row of
+            no level to that of the category's level; and so for the indicator of a missing
+            number.
         """
         encoded = self._encode(X)
         rows, workspace = self._embed(encoded)
         workspace.delta[...] = gradient(rows)
-        fading = workspace.delta * (rows - self._nothing())
-        fading[:, self._encoded < self._encoder.n_numeric_] = 0
-        gradients = self.fold(fading)
-        back = self._front.backward(self._params, None, encoded, workspace)
+        along_line = workspace.delta * (rows - self._no_level())
+        along_line[:, self._encoded < self._encoder.n_numeric_] = 0
+        gradients = self.sum_by_feature(along_line)
+        back = input_gradient(self._embedding, self._params, encoded, workspace)
         slopes = self._encoder.slopes(X.toarray() if sparse.issparse(X) else X)
-        gradients[:, self._numbers] += back[:, : self._encoder.n_numeric_] * slopes
+        gradients[:, self._numeric] += back[:, : self._encoder.n_numeric_] * slopes
         return gradients
 
-    def _encode(self, X):
+    def _encode(self, X: Any) -> Array:
+        """Return the encoded rows, dense."""
         encoded = self._encoder.transform(X, self._dtype)
         return encoded.toarray() if sparse.issparse(encoded) else encoded
 
-    def _embed(self, encoded):
-        """Return embedded rows and the workspace to go back with."""
-        workspace = Workspace(self._front, len(encoded), self._dtype, input_gradient=True)
-        return self._front.forward(self._params, encoded, workspace), workspace
+    def _embed(self, encoded: Array) -> tuple[Array, Workspace]:
+        """Return the embedded rows, and the workspace for the backward pass."""
+        workspace = Workspace(self._embedding, len(encoded), self._dtype, input_gradient=True)
+        return self._embedding.forward(self._params, encoded, workspace), workspace
 
-    def _nothing(self):
-        """Return an embedded row of no level, and no number missing."""
+    def _no_level(self) -> Array:
+        """Return the embedded row in which no category has a level and no number is missing."""
         encoded = np.zeros((1, self._encoder.n_outputs_), self._dtype)
+        # The number of levels is the level number that stands for none of them.
         encoded[0, self._encoder.n_plain_ :] = [one.n_levels for one in self._encoder.embedded_]
         return self._embed(encoded)[0]
 
-    def fold(self, values):
-        """Return the sum over the embedded columns of each feature, in the order of X."""
-        if np.array_equal(self._features, np.arange(self._n_features)):
+    def sum_by_feature(self, values: Array) -> Array:
+        """Return the sums over the embedded columns of each column of X, in the order of X."""
+        if np.array_equal(self._sources, np.arange(self._n_features)):
             return values
-        n_columns = self._features.size
+        n_columns = self._sources.size
         ones = np.ones(n_columns, values.dtype)
-        places = np.arange(n_columns), self._features
+        places = np.arange(n_columns), self._sources
         shape = n_columns, self._n_features
         return values @ sparse.csr_array((ones, places), shape=shape)
 
 
-class DecisionFunction:
-    """The ``decision_function`` of a classifier, given raw predictions."""
+class Output(Protocol):
+    """What an estimator returns to its user, as a function of raw predictions."""
 
-    def __init__(self, model):
+    def values(self, raw: Array) -> Array:
+        """Return the outputs, one column for each."""
+
+    def backward(self, raw: Array, delta: Array) -> Array:
+        """Return the gradient of ``raw``, given the gradient of the outputs."""
+
+
+class DecisionFunction:
+    """The ``decision_function`` of a classifier, as a function of raw predictions."""
+
+    def __init__(self, model: Model) -> None:
         self._loss = model.loss
         self._n_members = model.n_members
         if self._n_members > 1:
             check_derivative(self._loss, "inverse_link")
             check_derivative(self._loss, "link")
 
-    def values(self, raw):
-        """Return the outputs, a column each."""
+    def values(self, raw: Array) -> Array:
+        """Return the outputs, one column for each."""
         return mean_of_members(raw, self._n_members, self._loss)
 
-    def backward(self, raw, delta):
-        """Return the gradient of ``raw``, given that of the outputs."""
+    def backward(self, raw: Array, delta: Array) -> Array:
+        """Return the gradient of ``raw``, given the gradient of the outputs."""
         if self._n_members == 1:
             return delta
         members = by_member(raw, self._n_members)
@@ -118,39 +161,42 @@ class DecisionFunction:
 
 
 class Prediction:
-    """The ``predict`` of a regressor, given raw predictions."""
+    """The ``predict`` of a regressor, as a function of raw predictions."""
 
-    def __init__(self, model):
+    def __init__(self, model: Model) -> None:
         self._loss = model.loss
         self._target = model.target
         self._n_members = model.n_members
         check_derivative(self._loss, "inverse_link")
 
-    def values(self, raw):
-        """Return the outputs in y's units, a column each."""
+    def values(self, raw: Array) -> Array:
+        """Return the outputs in the units of y, one column for each."""
         members = self._loss.inverse_link(by_member(raw, self._n_members))
         return self._target.inverse_transform(members.mean(axis=1))
 
-    def backward(self, raw, delta):
-        """Return the gradient of ``raw``, given that of the outputs."""
+    def backward(self, raw: Array, delta: Array) -> Array:
+        """Return the gradient of ``raw``, given the gradient of the outputs."""
         members = by_member(raw, self._n_members)
         return through_mean(self._loss, members, delta * self._target.scale_)
 
 
-def through_mean(loss, members, delta):
-    """Return the gradient of raw predictions, given that of the mean over the members."""
-    of_each = np.repeat(delta[:, np.newaxis] / members.shape[1], members.shape[1], axis=1)
-    gradient = loss.inverse_link_backward(members, of_each)
-    return gradient.reshape(members.shape[0], -1)
+def through_mean(loss: Loss, members: Array, delta: Array) -> Array:
+    """Return the gradient of raw predictions, given that of the mean of the predictions.
+
+    ``members`` are the raw predictions as an array (rows, members, columns).
+    """
+    n_rows, n_members, _ = members.shape
+    of_each = np.repeat(delta[:, np.newaxis] / n_members, n_members, axis=1)
+    return loss.inverse_link_backward(members, of_each).reshape(n_rows, -1)
 
 
-def check_derivative(loss, name):
-    """Raise if a user's loss has a link of its own without the derivative.
+def check_derivative(loss: Loss, name: str) -> None:
+    """Check that a loss which overrides a link overrides its derivative as well.
 
     Raises
     ------
     NotImplementedError
-        With the method that is missing.
+        If a user's loss defines the method ``name``, but not the method of its derivative.
     """
     for cls in type(loss).__mro__:
         if f"{name}_backward" in vars(cls):
@@ -163,30 +209,32 @@ def check_derivative(loss, name):
 
 
 class OutputFunction:
-    """What a model computes from embedded rows, with its gradient.
+    """The outputs of a model as a function of embedded rows, with the gradient.
 
-    A classifier's ``decision_function`` or a regressor's ``predict``, with a column for each
-    output. It begins with a product, :meth:`enter`, which leaves a straight line straight: only
-    what follows need be computed at each point of it. Work arrays belong to the instance, which
-    serves one thread at a time.
+    The outputs are a classifier's ``decision_function`` or a regressor's ``predict``. The
+    function begins with :meth:`enter`, the affine part of the first layer. It keeps a straight
+    line straight, so that along a line only the rest need be computed for each point. Work
+    arrays belong to the instance, which serves one thread at a time.
 
     Parameters
     ----------
     model : Model
     n_rows : int
-        The most rows of a call.
+        The largest number of rows of a call.
 
     Attributes
     ----------
     inputs : ndarray of shape (n_rows, n_inputs)
-        Room for what is entered.
+        A work array in which callers prepare the argument ``entered``.
     """
 
-    def __init__(self, model, n_rows):
-        self._output = Prediction(model) if model.numeric_y else DecisionFunction(model)
+    def __init__(self, model: Model, n_rows: int) -> None:
+        self._output: Output = Prediction(model) if model.numeric_y else DecisionFunction(model)
         network, params = model.network, model.params
         place = n_embedding_layers(network)
-        first, views = network.layers[place], network.views(params)[place]
+        # The hidden layers of an estimator, or else the output layer, begin with one of these.
+        first = cast(Dense | EnsembleInput, network.layers[place])
+        views = network.views(params)[place]
         self._matrix, self._bias = first.matrix(views), views.bias.reshape(-1)
         rest, self._params = network.part(params, place + 1)
         layers = Activated(first.activation), *rest.layers
@@ -195,28 +243,32 @@ class OutputFunction:
         self._workspace = Workspace(self._network, n_rows, params.dtype, input_gradient=True)
         self.inputs = np.empty((n_rows, rest.n_inputs), params.dtype)
 
-    def enter(self, rows):
-        """Return the inputs of the first activation at embedded rows."""
+    def enter(self, rows: Array) -> Array:
+        """Return the inputs of the first activation for embedded rows."""
         return rows @ self._matrix + self._bias
 
-    def leave(self, gradients):
-        """Return the gradients by embedded rows, given those by what they enter as."""
+    def leave(self, gradients: Array) -> Array:
+        """Return the gradients by embedded rows, given those by the result of ``enter``."""
         return gradients @ self._matrix.T
 
-    def __call__(self, entered):
+    def __call__(self, entered: Array) -> Array:
         """Return the outputs; ``entered`` is overwritten."""
         return self._output.values(self._raw(entered))
 
-    def value_and_gradient(self, entered, chosen):
-        """Return the sum of the outputs times ``chosen``, of each row, and its gradient.
+    def value_and_gradient(
+        self, entered: Array, factors: NDArray[np.float64]
+    ) -> tuple[Array, Array]:
+        """Return for each row the sum of the outputs times ``factors``, and its gradient.
 
-        The gradient is a work array; ``entered`` is overwritten.
+        The gradient is by ``entered``, which is overwritten. It is a work array.
         """
         raw = self._raw(entered)
-        values = np.einsum("ij,ij->i", self._output.values(raw), chosen)
-        self._workspace.delta[...] = self._output.backward(raw, chosen)
-        return values, self._network.backward(self._params, None, entered, self._workspace)
+        values = np.einsum("ij,ij->i", self._output.values(raw), factors)
+        self._workspace.delta[...] = self._output.backward(raw, factors)
+        gradient = input_gradient(self._network, self._params, entered, self._workspace)
+        return values, gradient
 
-    def _raw(self, entered):
+    def _raw(self, entered: Array) -> Array:
+        """Return the raw predictions in float64."""
         raw = self._network.forward(self._params, entered, self._workspace)
         return raw.astype(np.float64)

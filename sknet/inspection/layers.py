@@ -1,37 +1,43 @@
-"""The layers of a fitted network: a table of them, and what their units compute."""
+"""The layers of a fitted network: the outputs of hidden layers, and a table of all layers."""
 
-from sknet._base import fitted
-from sknet._summary import summarize
+from typing import Any
+
+from sknet._base import BaseNN, fitted
+from sknet._summary import Summary, summarize
 from sknet.inspection.arguments import check_layer
+from sknet.nn.types import Array
 
 
-def hidden_features(estimator, X, layer=-1):
-    """Return the outputs of a hidden layer's units.
+def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
+    """Return the outputs of the units of a hidden layer.
 
-    Those of the last one are what the output layer is a linear model of: features for another
-    model, a nearest-neighbour search or a plot.
+    The output layer is a linear model of the outputs of the last hidden layer. They can serve
+    as features for another model, for a nearest-neighbour search or for a plot.
 
     Parameters
     ----------
     estimator : NNClassifier or NNRegressor
-        A fitted network with at least one hidden layer.
+        A fitted estimator with at least one hidden layer.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows to compute them for.
+        Rows for which the outputs are computed.
     layer : int, default=-1
-        Which hidden layer, from 0; negative numbers count from the last.
+        The number of the hidden layer, from 0; negative numbers count from the last one.
 
     Returns
     -------
     ndarray of shape (n_samples, n_units) or (n_samples, n_members * n_units)
-        The activations (after normalisation, without dropout); with several members, those of
-        one after another. float32 for float32 X, else float64.
+        The activations, after normalisation and without dropout. The units of one member come
+        after those of another. float32 for float32 X, else float64.
 
     Raises
     ------
     ValueError
-        If there is no such layer, or X is not what the estimator was fitted to.
+        If the network has no hidden layer of this number, or if X does not suit the table that
+        the estimator was fitted to.
     NotFittedError
         If the estimator is not fitted.
+    TypeError
+        If the estimator is not one of sknet.
 
     Examples
     --------
@@ -39,30 +45,31 @@ def hidden_features(estimator, X, layer=-1):
     >>> from sknet import NNClassifier
     >>> from sknet.inspection import hidden_features
     >>> X, y = load_iris(return_X_y=True)
-    >>> network = NNClassifier((16, 8), n_members=1, max_iter=5, learning_rate="cosine")
-    >>> hidden_features(network.fit(X, y), X).shape
+    >>> estimator = NNClassifier((16, 8), n_members=1, max_iter=5, learning_rate="cosine")
+    >>> hidden_features(estimator.fit(X, y), X).shape
     (150, 8)
     """
     features, model = fitted(estimator)
-    place = check_layer(model.network, layer)
-    (hidden,) = model.map_rows(features.read(X), lambda outputs: (outputs[place],))
+    position = check_layer(model.network, layer)
+    (hidden,) = model.map_rows(features.read(X), lambda outputs: (outputs[position],))
     return hidden
 
 
-def summary(estimator):
-    """Return a table of the layers of a fitted network.
+def summary(estimator: BaseNN) -> Summary:
+    """Return a table of the layers of a fitted estimator.
 
     Parameters
     ----------
     estimator : NNClassifier or NNRegressor
-        A fitted network.
+        A fitted estimator.
 
     Returns
     -------
     Summary
-        A sequence of layers that prints as a table, with ``to_frame`` for pandas: of each layer
-        the columns that it returns, its parameters' shapes, number and memory, and the share of
-        its weights that are exactly zero.
+        A sequence with an entry for each layer. It prints as a table, and its method
+        ``to_frame`` returns a pandas data frame. The table shows for each layer the number of
+        columns that it returns, the shapes, the number and the memory of its parameters, and
+        the share of its weights that are exactly zero.
 
     Raises
     ------
@@ -77,10 +84,10 @@ def summary(estimator):
     >>> from sknet import NNClassifier
     >>> from sknet.inspection import summary
     >>> X, y = load_iris(return_X_y=True)
-    >>> network = NNClassifier((16, 8), activation="tanh", dtype="float64", max_iter=5,
-    ...                        learning_rate="cosine", numeric_embedding=None, dropout=0,
-    ...                        n_members=1)
-    >>> table = summary(network.fit(X, y))
+    >>> estimator = NNClassifier((16, 8), activation="tanh", dtype="float64", max_iter=5,
+    ...                          learning_rate="cosine", numeric_embedding=None, dropout=0,
+    ...                          n_members=1)
+    >>> table = summary(estimator.fit(X, y))
     >>> table
     NNClassifier: 4 features, 4 encoded columns, 3 raw predictions, float64
     layer       outputs  parameters  shapes                      zero   memory

@@ -1,7 +1,7 @@
 """CSV and Parquet files in chunks."""
 
-import builtins
 import gzip
+import sys
 
 import numpy as np
 import pandas as pd
@@ -283,11 +283,7 @@ def test_what_it_shows(frame, tmp_path):
 def test_what_is_not_installed(frame, tmp_path, monkeypatch, suffix, library):
     path = write(frame, tmp_path / f"t.{suffix}")
 
-    def missing(name):
-        if name.split(".")[0] == library:
-            raise ImportError(name)
-        return builtins.__import__(name)
-
-    monkeypatch.setattr(files.importlib, "import_module", missing)
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules, "pyarrow.parquet")
     with pytest.raises(ImportError, match=rf'needs {library}: .*"sknet\[files\]"'):
         read(path)

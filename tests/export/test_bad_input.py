@@ -204,7 +204,7 @@ def test_inputs_of_a_list():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_missing_extra_is_named(monkeypatch, package, call):
     monkeypatch.setitem(sys.modules, package, None)
-    message = rf'needs the package {package}, .* pip install "sknet\[onnx\]"'
+    message = rf'needs {package}: .* pip install "sknet\[onnx\]"'
     with pytest.raises(ImportError, match=message):
         call()
 

@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sknet import NNClassifier, NNRegressor
+from sknet._base import fitted
 from sknet.inspection import input_gradients, integrated_gradients
 from sknet.inspection.differentiation import is_smooth
 from sknet.inspection.quadrature import NestedRule, clenshaw_curtis_weights
@@ -128,7 +129,7 @@ def test_a_linear_network_has_gradients_of_categories_too(fit, frame):
     place = list(frame.columns).index("city")
     known = frame["city"].notna()
     gone = network.estimator.encoded_feature_names_.tolist()
-    weights = network.estimator.coefs_[0][:, 0] * network.estimator._target.scale_[0]
+    weights = network.estimator.coefs_[0][:, 0] * fitted(network.estimator)[1].target.scale_[0]
     expected = [
         weights[gone.index("city_other" if pd.isna(city) else f"city_{city}")]
         for city in frame["city"]
@@ -143,7 +144,7 @@ def test_a_linear_network_has_gradients_of_missing_numbers(fit, frame):
     place = list(frame.columns).index("a")
     missing = frame["a"].isna()
     where = network.encoded_feature_names_.tolist().index("a_missing")
-    expected = network.coefs_[0][where, 0] * network._target.scale_[0]
+    expected = network.coefs_[0][where, 0] * fitted(network)[1].target.scale_[0]
     assert_allclose(input_gradients(network, frame)[missing, place], expected, rtol=1e-12)
 
 
@@ -203,16 +204,16 @@ def test_each_attribution_is_the_integral(activation, kind, fit, numbers):
 def test_the_path_is_straight_behind_the_embedding(kind, fit, numbers):
     """Against derivatives of the layers behind it, by differences, summed by Gauss's rule."""
     estimator = fit("squared_error", kind, activation="tanh").estimator
-    network, X = estimator._network, numbers[:21]
-    workspace = Workspace(network, 21, np.float64)
-    network.forward(estimator._params, estimator._table.transform(X, np.float64), workspace)
+    model, X = fitted(estimator)[1], numbers[:21]
+    workspace = Workspace(model.network, 21, np.float64)
+    model.network.forward(model.params, model.encode(X), workspace)
     embedded = workspace.outputs[0]
 
     def outputs(rows):
         for W, b in zip(estimator.coefs_[:-1], estimator.intercepts_[:-1], strict=True):
             rows = np.tanh(rows @ W + b)
         raw = rows @ estimator.coefs_[-1] + estimator.intercepts_[-1]
-        return estimator._target.inverse_transform(raw)[:, 0]
+        return model.target.inverse_transform(raw)[:, 0]
 
     assert_allclose(outputs(embedded), estimator.predict(X))
     rows, start = embedded[:20], embedded[20]
@@ -234,8 +235,8 @@ def test_the_path_is_straight_behind_the_embedding(kind, fit, numbers):
 )
 def test_one_jump_of_the_derivatives_is_enough(activation, smooth, fit):
     for kind in ("plain", "all"):
-        network = fit("squared_error", kind, activation=activation).estimator._network
-        assert is_smooth(network) == smooth
+        _, model = fitted(fit("squared_error", kind, activation=activation).estimator)
+        assert is_smooth(model.network) == smooth
 
 
 def test_default_tolerance_costs_little_accuracy(fit, numbers):

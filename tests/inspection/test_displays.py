@@ -1,6 +1,6 @@
 """What the displays draw, read from the drawing."""
 
-import builtins
+import sys
 
 import matplotlib
 import numpy as np
@@ -196,7 +196,10 @@ def test_attributions_of_ones_own():
     [
         ({"feature_names": ["a"]}, "feature_names has 1 entries for 2 features"),
         ({"values": [1, 2, 3]}, "values has 3 entries for 2 features"),
-        ({"attributions": np.zeros((2, 2)), "values": [1, 2]}, "of one row, but there are 2"),
+        (
+            {"attributions": np.zeros((2, 2)), "values": [1, 2]},
+            "single row, but attributions has 2",
+        ),
         ({"attributions": np.zeros((1, 2, 2))}, "attributions must have shape"),
     ],
 )
@@ -228,13 +231,6 @@ def test_unfitted(display, numbers):
 )
 def test_without_matplotlib(draw, fit, numbers, monkeypatch):
     network = fit().estimator
-    original = builtins.__import__
-
-    def refuse(name, *args, **kwargs):
-        if name.startswith("matplotlib"):
-            raise ImportError(name)
-        return original(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r'pip install "sknet\[plot\]"'):
         draw(network, numbers)

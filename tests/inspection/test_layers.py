@@ -1,6 +1,6 @@
 """Hidden features, summaries, and what a notebook shows."""
 
-import builtins
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sknet import NNRegressor
+from sknet._base import fitted
 from sknet.inspection import hidden_features, summary
 
 KINDS = ["plain", "normalised", "periodic", "binned", "members", "all"]
@@ -47,7 +48,7 @@ def test_predictions_are_linear_in_the_last_features(kind, fit, numbers):
     W = network.coefs_[-1].reshape(n_members, 8)
     b = network.intercepts_[-1].reshape(n_members)
     members = np.einsum("nmi,mi->nm", features.reshape(-1, n_members, 8), W) + b
-    target = network._target
+    target = fitted(network)[1].target
     predicted = members.mean(axis=1) * target.scale_ + target.mean_
     assert_allclose(network.predict(numbers), predicted)
 
@@ -79,7 +80,7 @@ def test_no_hidden_layers(fit, numbers):
 def test_summary_counts_what_is_there(kind, fit, frame):
     network = fit("squared_error", kind, X=frame).estimator
     table = summary(network)
-    params = network._params
+    params = fitted(network)[1].params
     assert table.n_params == sum(layer.n_params for layer in table) == params.size
     assert table.n_bytes == params.nbytes
     for layer in table:
@@ -111,15 +112,8 @@ def test_summary_as_text_and_frame(fit):
 
 def test_summary_without_pandas(fit, monkeypatch):
     table = summary(fit().estimator)
-    original = builtins.__import__
-
-    def refuse(name, *args, **kwargs):
-        if name == "pandas":
-            raise ImportError(name)
-        return original(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(ImportError, match="to_frame needs pandas"):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="needs pandas: .* pip install pandas"):
         table.to_frame()
 
 

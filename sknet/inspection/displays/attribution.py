@@ -1,0 +1,234 @@
+"""The contributions of the columns of X to predictions."""
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sknet._base import BaseNN
+from sknet._input import take_rows
+from sknet.data.counts import check_count
+from sknet.data.frames import is_frame
+from sknet.inspection.arguments import check_attributions
+from sknet.inspection.attributions import integrated_gradients
+from sknet.inspection.displays.axes import import_pyplot, one_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.container import BarContainer
+    from matplotlib.figure import Figure, SubFigure
+
+
+class AttributionDisplay:
+    """The contributions of the columns of X to a prediction, or to many, as bars.
+
+    For one row, a bar is the contribution of a column, with its sign. For several rows, a bar
+    is the mean size of the contributions of a column. Create a display with
+    :meth:`from_estimator` or :meth:`from_attributions`.
+
+    Parameters
+    ----------
+    attributions : ndarray of shape (n_samples, n_features)
+        Contributions as :func:`integrated_gradients` returns them.
+    feature_names : list of str
+        Names of the columns.
+    values : list, default=None
+        The values of the columns, which are shown beside the names. They need attributions of
+        a single row.
+
+    Attributes
+    ----------
+    importances : ndarray of shape (n_features,)
+        Lengths of the bars.
+    order_ : ndarray of int
+        The positions of the columns that are shown, the longest bar first.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    bars_ : matplotlib BarContainer
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sknet import NNRegressor
+    >>> from sknet.inspection import AttributionDisplay
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> estimator = NNRegressor((16,), max_iter=100, learning_rate="cosine", alpha=0.1,
+    ...                         learning_rate_init=0.01, random_state=0).fit(X, y)
+    >>> display = AttributionDisplay.from_estimator(estimator, X)
+    >>> sorted(X.columns[display.order_[:2]])
+    ['bmi', 's5']
+    """
+
+    order_: NDArray[np.intp]
+    ax_: "Axes"
+    figure_: "Figure | SubFigure"
+    bars_: "BarContainer"
+
+    def __init__(
+        self,
+        attributions: NDArray[Any],
+        *,
+        feature_names: list[str],
+        values: list[Any] | None = None,
+    ) -> None:
+        self.attributions = attributions
+        self.feature_names = feature_names
+        self.values = values
+
+    @property
+    def importances(self) -> NDArray[Any]:
+        """The contributions of a single row, or the mean sizes for several rows."""
+        if len(self.attributions) == 1:
+            return self.attributions[0]
+        return np.abs(self.attributions).mean(axis=0)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: BaseNN,
+        X: Any,
+        *,
+        target: Any = None,
+        baseline: Any = None,
+        n_steps: int = 32,
+        tol: float = 0.05,
+        max_features: int = 10,
+        ax: "Axes | None" = None,
+    ) -> Self:
+        """Draw the integrated gradients of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : NNClassifier or NNRegressor
+            A fitted estimator.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The row to explain, or several rows.
+        target, baseline, n_steps, tol
+            The parameters of :func:`integrated_gradients` of these names.
+        max_features : int, default=10
+            The largest number of bars. The columns with the longest bars are shown.
+        ax : matplotlib Axes, default=None
+            The axes to draw on; by default, those of a new figure.
+
+        Returns
+        -------
+        AttributionDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If the estimator is not one of sknet.
+        ValueError
+            If X does not suit the table that the estimator was fitted to, or if one of the
+            other parameters is not valid.
+        """
+        import_pyplot()
+        attributions = integrated_gradients(
+            estimator, X, target=target, baseline=baseline, n_steps=n_steps, tol=tol
+        )
+        names = getattr(estimator, "feature_names_in_", None)
+        values = row_values(X) if len(attributions) == 1 else None
+        display = cls(
+            attributions, feature_names=default_names(names, attributions), values=values
+        )
+        return display.plot(ax=ax, max_features=max_features)
+
+    @classmethod
+    def from_attributions(
+        cls,
+        attributions: ArrayLike,
+        *,
+        feature_names: list[str] | None = None,
+        values: list[Any] | None = None,
+        max_features: int = 10,
+        ax: "Axes | None" = None,
+    ) -> Self:
+        """Draw attributions that were computed before, by any method.
+
+        Parameters
+        ----------
+        attributions : array-like of shape (n_features,) or (n_samples, n_features)
+            The contributions of the columns, for one row or for several.
+        feature_names : list of str, default=None
+            Names of the columns; by default, "x0", "x1" and so on.
+        values : list, default=None
+            The values of the columns, which need attributions of a single row.
+        max_features : int, default=10
+            The largest number of bars. The columns with the longest bars are shown.
+        ax : matplotlib Axes, default=None
+            The axes to draw on; by default, those of a new figure.
+
+        Returns
+        -------
+        AttributionDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If the attributions have another shape, if the number of names or values is not the
+            number of columns, or if there are values for several rows.
+        """
+        import_pyplot()
+        rows = np.atleast_2d(attributions)
+        check_attributions(rows, feature_names, values)
+        display = cls(rows, feature_names=default_names(feature_names, rows), values=values)
+        return display.plot(ax=ax, max_features=max_features)
+
+    def plot(self, ax: "Axes | None" = None, *, max_features: int = 10) -> Self:
+        """Draw the bars.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            The axes to draw on; by default, those of a new figure.
+        max_features : int, default=10
+            The largest number of bars. The columns with the longest bars are shown.
+
+        Returns
+        -------
+        self : AttributionDisplay
+        """
+        check_count("max_features", max_features)
+        ax = one_axes(ax, layout="constrained")
+        importances = self.importances
+        self.order_ = np.argsort(-np.abs(importances), kind="stable")[:max_features]
+        shown = importances[self.order_]
+        places = np.arange(len(shown))
+        one = len(self.attributions) == 1
+        colors = np.where(shown < 0, "C0", "C3") if one else "C0"
+        self.bars_ = ax.barh(places, shown, color=colors)
+        ax.axvline(0, color="0.4", linewidth=0.8)
+        ax.set_yticks(places, [self._label(i) for i in self.order_])
+        ax.invert_yaxis()
+        ax.set(xlabel="contribution" if one else "mean size of contribution")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _label(self, i: int) -> str:
+        """Return the label of a bar: the name of the column, and its value if there is one."""
+        name = str(self.feature_names[i])
+        if self.values is None:
+            return name
+        value = self.values[i]
+        shown = f"{value:.4g}" if isinstance(value, float | np.floating) else f"{value}"
+        return f"{name} = {shown}"
+
+
+def default_names(names: Any, attributions: NDArray[Any]) -> list[str]:
+    """Return the names as a list, or "x0", "x1" and so on if there are none."""
+    return [f"x{i}" for i in range(attributions.shape[1])] if names is None else list(names)
+
+
+def row_values(X: Any) -> list[Any]:
+    """Return the values of the first row of a table."""
+    row = take_rows(X, np.array([0]))
+    if is_frame(row):
+        return [row[name].to_list()[0] for name in row.columns]
+    row = row.toarray() if hasattr(row, "toarray") else np.asarray(row)
+    return list(row[0])

@@ -1,0 +1,178 @@
+"""The distribution of the weights of each layer."""
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sknet._base import BaseNN, fitted
+from sknet.inspection.displays.axes import import_pyplot, two_axes
+from sknet.inspection.layers import hidden_features
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+
+class WeightsDisplay:
+    """The distribution of the weights of each layer, and the shares of zeros and dead units.
+
+    Create a display with :meth:`from_estimator` or :meth:`from_weights`.
+
+    Parameters
+    ----------
+    weights : list of ndarray
+        Weight matrices, one for each layer.
+    dead_units : list of float, default=None
+        Share of dead units of each hidden layer.
+
+    Attributes
+    ----------
+    sparsity : list of float
+        Share of weights of each layer that are exactly zero.
+    ax_ : matplotlib Axes
+        Axes of the distributions: a box from the first to the third quartile with a line at the
+        median, and whiskers from the lowest to the highest weight that is not zero.
+    axes_ : ndarray of two matplotlib Axes
+        The axes of the distributions, and the axes of the shares.
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sknet import NNRegressor
+    >>> from sknet.inspection import WeightsDisplay
+    >>> estimator = NNRegressor((16,), alpha=0.1, l1_ratio=1, max_iter=50,
+    ...                         learning_rate="cosine", learning_rate_init=0.01)
+    >>> _ = estimator.fit(*load_diabetes(return_X_y=True))
+    >>> WeightsDisplay.from_estimator(estimator).sparsity[0] > 0.3
+    True
+    """
+
+    ax_: "Axes"
+    axes_: NDArray[Any]
+    figure_: "Figure | SubFigure"
+
+    def __init__(
+        self, weights: list[NDArray[Any]], *, dead_units: list[float] | None = None
+    ) -> None:
+        self.weights = weights
+        self.dead_units = dead_units
+
+    @property
+    def sparsity(self) -> list[float]:
+        """Share of weights of each layer that are exactly zero."""
+        return [float(np.mean(weight == 0)) for weight in self.weights]
+
+    @classmethod
+    def from_estimator(cls, estimator: BaseNN, X: Any = None, *, ax: Any = None) -> Self:
+        """Draw the weights of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : NNClassifier or NNRegressor
+            A fitted estimator.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            Rows by which units are judged: a unit is dead if its output is the same for all of
+            them. Without X, a unit is dead if all weights that enter it are zero, or if all
+            weights that leave it are zero.
+        ax : matplotlib Axes or two of them, default=None
+            The axes to draw on; one is divided in two. By default, a new figure is made.
+
+        Returns
+        -------
+        WeightsDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If the estimator is not one of sknet.
+        ValueError
+            If X does not suit the table that the estimator was fitted to.
+        """
+        import_pyplot()
+        fitted(estimator)
+        weights = estimator.coefs_
+        dead = disconnected_units(weights) if X is None else constant_units(estimator, X)
+        return cls(weights, dead_units=dead).plot(ax=ax)
+
+    @classmethod
+    def from_weights(cls, weights: list[ArrayLike], *, ax: Any = None) -> Self:
+        """Draw weight matrices, for example of several stages of a training.
+
+        Parameters
+        ----------
+        weights : list of ndarray
+            Weight matrices, one for each layer.
+        ax : matplotlib Axes or two of them, default=None
+            The axes to draw on; one is divided in two. By default, a new figure is made.
+
+        Returns
+        -------
+        WeightsDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        import_pyplot()
+        return cls([np.asarray(weight) for weight in weights]).plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw the distributions and the shares.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or two of them, default=None
+            The axes to draw on; one is divided in two. By default, a new figure is made.
+
+        Returns
+        -------
+        self : WeightsDisplay
+        """
+        self.axes_ = two_axes(ax)
+        self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
+        self._plot_distributions(self.axes_[0])
+        self._plot_shares(self.axes_[1])
+        return self
+
+    def _plot_distributions(self, ax: "Axes") -> None:
+        used = [weight[weight != 0] for weight in self.weights]
+        ax.axhline(0, color="0.8", linewidth=0.8)
+        ax.boxplot([w.ravel() if w.size else [0.0] for w in used], whis=(0, 100))
+        ax.set(xlabel="layer", ylabel="weights that are not zero")
+
+    def _plot_shares(self, ax: "Axes") -> None:
+        layers = np.arange(1, len(self.weights) + 1)
+        ax.bar(layers - 0.2, self.sparsity, width=0.4, label="weights that are zero")
+        if self.dead_units is not None:
+            places = layers[: len(self.dead_units)] + 0.2
+            ax.bar(places, self.dead_units, width=0.4, label="dead units")
+        ax.set(xlabel="layer", ylabel="share", ylim=(0, 1), xticks=layers)
+        ax.legend(loc="best")
+
+
+def disconnected_units(weights: list[NDArray[Any]]) -> list[float]:
+    """Return for each hidden layer the share of units without a weight in or out.
+
+    The last matrix of an ensemble has an axis of members in front.
+    """
+    shares = []
+    for entering, leaving in zip(weights[:-1], weights[1:], strict=True):
+        in_use = (entering != 0).any(axis=0)
+        axes = (0, 2) if leaving.ndim == 3 else 1
+        in_use &= (leaving != 0).any(axis=axes)
+        shares.append(float(np.mean(~in_use)))
+    return shares
+
+
+def constant_units(estimator: BaseNN, X: Any) -> list[float]:
+    """Return for each hidden layer the share of units whose output is the same for all rows."""
+    n_hidden = len(estimator.coefs_) - 1
+    outputs = [hidden_features(estimator, X, layer) for layer in range(n_hidden)]
+    return [float(np.mean(np.ptp(units, axis=0) == 0)) for units in outputs]
