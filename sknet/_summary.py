@@ -60,8 +60,8 @@ class Summary(Sequence[LayerSummary]):
     def __init__(self, title: str, layers: Iterable[LayerSummary], sparsity: float) -> None:
         self.title = title
         self._layers = list(layers)
-        self.n_params = sum(layer.n_params for layer in self)
-        self.n_bytes = sum(layer.n_bytes for layer in self)
+        self.n_params: int = sum(layer.n_params for layer in self)
+        self.n_bytes: int = sum(layer.n_bytes for layer in self)
         self.sparsity = sparsity
 
     def __len__(self) -> int:

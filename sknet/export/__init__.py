@@ -1,4 +1,4 @@
-"""Fitted networks outside of the process that made them: ONNX and skops."""
+"""Export of fitted estimators: ONNX models, and the types that a skops file may hold."""
 
 from sknet.export._columns import onnx_inputs
 from sknet.export._onnx import to_onnx

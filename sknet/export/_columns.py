@@ -1,26 +1,39 @@
-"""The inputs of a model: what they are, and rows in their form."""
+"""The inputs of an ONNX model: their names and types, and rows in their form."""
 
+from collections.abc import Iterable
 from numbers import Number
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
 from sknet._extras import require
-from sknet.data.tables import is_frame
+from sknet._input import Features
+from sknet._model import Model
+from sknet.data.frames import is_frame
 from sknet.export._encoding import TEXT
 
 
 class Column(NamedTuple):
-    """The name, the type (object for text) and the number of columns of one input."""
+    """The name, the dtype (object for text) and the number of columns of one input."""
 
     name: str
-    dtype: np.dtype
+    dtype: np.dtype[Any]
     n_columns: int
 
 
-def input_columns(features, model, X, initial_types):
-    """Return a Column for each input of the model."""
+def input_columns(
+    features: Features, model: Model, X: Any, initial_types: Iterable[tuple[str, Any]] | None
+) -> list[Column]:
+    """Return a Column for each input of the ONNX model.
+
+    Raises
+    ------
+    ValueError
+        If both X and ``initial_types`` are given, if they have other columns than training
+        had, or if two columns have the same name.
+    """
     if X is not None and initial_types is not None:
         raise ValueError("X and initial_types both say what the inputs are: give one of them.")
     if initial_types is not None:
@@ -37,20 +50,20 @@ def input_columns(features, model, X, initial_types):
     return _columns_like(X)
 
 
-def _check_distinct(names):
-    """Raise if two columns would be inputs of one name."""
+def _check_distinct(names: list[str]) -> None:
+    """Refuse columns of the same name, since the names of inputs must differ."""
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"Columns of X have the same name: {repeated}. Rename them.")
 
 
-def check_n_columns(features, n_columns):
-    """Raise if the inputs have another number of columns than training had.
+def check_n_columns(features: Features, n_columns: int) -> None:
+    """Check the number of columns of all inputs together.
 
     Raises
     ------
     ValueError
-        With both numbers.
+        If training had another number of columns.
     """
     if n_columns != features.n_features:
         raise ValueError(
@@ -59,8 +72,8 @@ def check_n_columns(features, n_columns):
         )
 
 
-def _declared_column(name, kind):
-    """Return what a type of skl2onnx or of onnx says."""
+def _declared_column(name: str, kind: Any) -> Column:
+    """Return the Column that a type of skl2onnx, or a TypeProto of onnx, describes."""
     onnx = require("onnx", "onnx")
     kind = kind.to_onnx_type() if hasattr(kind, "to_onnx_type") else kind
     tensor = kind.tensor_type
@@ -73,24 +86,28 @@ def _declared_column(name, kind):
     return Column(name, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type), width)
 
 
-def _columns_of_training(features, model):
-    """Return columns as they were in training, as far as the model knows."""
+def _columns_of_training(features: Features, model: Model) -> list[Column]:
+    """Return the columns of training, with dtypes that follow from what the model stores.
+
+    The model does not store the dtype of each column. All numeric columns get the dtype of
+    their medians or scales.
+    """
     encoder, reader = model.encoder, features.reader
     known = [one for one in (encoder.center_, encoder.scale_) if one is not None]
     dtype = known[0].dtype.newbyteorder("=") if known and known[0].size else np.dtype("float64")
-    n_features, names = features.n_features, features.names
-    dtypes = [dtype] * n_features
+    n_features = features.n_features
+    dtypes: list[np.dtype[Any]] = [dtype] * n_features
     if reader is not None:
         for i, levels in zip(reader.categorical_, reader.levels_, strict=True):
             dtypes[i] = TEXT if levels.size == 0 or isinstance(levels[0], str) else dtype
-    if names is None and TEXT not in dtypes:
+    if features.names is None and TEXT not in dtypes:
         return [Column("X", dtype, n_features)]
-    names = [f"x{i}" for i in range(n_features)] if names is None else names
+    names = [f"x{i}" for i in range(n_features)] if features.names is None else features.names
     return [Column(str(name), one, 1) for name, one in zip(names, dtypes, strict=True)]
 
 
-def _columns_like(X):
-    """Return columns as a frame or an array has them."""
+def _columns_like(X: Any) -> list[Column]:
+    """Return the columns of a frame or an array."""
     if is_frame(X):
         names = [str(name) for name in X.columns]
         return [
@@ -102,36 +119,39 @@ def _columns_like(X):
     return [Column(f"x{i}", _tensor_dtype(X[:, i]), 1) for i in range(X.shape[1])]
 
 
-def _tensor_dtype(column):
-    """Return the type of a tensor that holds a column's values, missing ones included."""
+def _tensor_dtype(column: Any) -> np.dtype[Any]:
+    """Return the dtype of a tensor that can hold the values of a column, also missing ones."""
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
         return column.dtype.newbyteorder("=")
-    # Objects may be numbers, also True and False. If all are missing, text is likelier.
+    # Objects may be numbers, also True and False. A column without any value is taken as text,
+    # which is the likelier kind of a column of objects.
     values = np.asarray(column)
     kinds = (Number, np.bool_)
     is_number = any(isinstance(value, kinds) and value == value for value in values)
     return np.dtype(np.float64) if is_number else TEXT
 
 
-def onnx_inputs(session, X):
-    """Return rows in the form in which an ONNX model takes them.
+def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
+    """Return rows in the form that an ONNX model takes.
 
     Parameters
     ----------
     session : onnxruntime.InferenceSession
-        A model's session, or whatever has its ``get_inputs``.
+        The session of the ONNX model, or another object with the method ``get_inputs``.
     X : {array-like, data frame} of shape (n_rows, n_features)
-        Rows; those of a frame are found by the names of its columns.
+        Rows. The columns of a frame are found by their names.
 
     Returns
     -------
     dict of str to ndarray
-        To be given to ``session.run``. In a text input, what is no text is missing: "".
+        The argument of ``session.run``, an array for each input. In an input of text, a value
+        that is no text counts as missing and becomes "".
 
     Raises
     ------
     ValueError
-        If columns are missing, or an input of integers would have to hold missing values.
+        If X lacks a column, if it has another number of columns than the ONNX model has
+        inputs, or if an input of integers would have to hold missing values.
 
     Examples
     --------
@@ -145,40 +165,53 @@ def onnx_inputs(session, X):
            ['']], dtype=object)}
     """
     inputs = session.get_inputs()
-    if not is_frame(X):
-        X = X if hasattr(X, "dtype") else np.asarray(X)
-        columns = [X] if len(inputs) == 1 else [X[:, [i]] for i in range(X.shape[1])]
-    elif len(inputs) == 1 and inputs[0].name not in list(X.columns):
-        columns = [X]
-    else:
-        names = {str(name): name for name in X.columns}
-        missing = [one.name for one in inputs if one.name not in names]
-        if missing:
-            raise ValueError(f"The model needs the columns {missing}, which X lacks.")
-        columns = [X[[names[one.name]]] for one in inputs]
+    columns = _split(X, [one.name for one in inputs])
     if len(columns) != len(inputs):
-        raise ValueError(f"The model has {len(inputs)} inputs, X has {len(columns)} columns.")
+        raise ValueError(
+            f"The ONNX model has {len(inputs)} inputs, X has {len(columns)} columns."
+        )
     return {
         one.name: _as_tensor(x, one.name, one.type)
         for one, x in zip(inputs, columns, strict=True)
     }
 
 
-def _as_tensor(x, name, kind):
-    """Return columns as an array of a type that onnxruntime calls ``kind``."""
+def _split(X: Any, names: list[str]) -> list[Any]:
+    """Return the part of X for each input, given the names of the inputs."""
+    if not is_frame(X):
+        X = X if hasattr(X, "dtype") else np.asarray(X)
+        return [X] if len(names) == 1 else [X[:, [i]] for i in range(X.shape[1])]
+    if len(names) == 1 and names[0] not in list(X.columns):
+        return [X]
+    columns = {str(column): column for column in X.columns}
+    missing = [name for name in names if name not in columns]
+    if missing:
+        raise ValueError(f"The ONNX model needs the columns {missing}, which X lacks.")
+    return [X[[columns[name]]] for name in names]
+
+
+def _as_tensor(x: Any, name: str, kind: str) -> NDArray[Any]:
+    """Return columns as an array of the type that onnxruntime calls ``kind``.
+
+    Raises
+    ------
+    ValueError
+        If the type is an integer or a boolean, but the columns are of floats or objects.
+    """
     if kind == "tensor(string)":
         values = np.asarray(x, dtype=object)
         text = [value if isinstance(value, str) else "" for value in values.ravel()]
         return np.array(text, dtype=object).reshape(values.shape)
-    dtype = kind.removeprefix("tensor(").removesuffix(")")
-    dtype = np.dtype({"float": "float32", "double": "float64"}.get(dtype, dtype))
+    element = kind.removeprefix("tensor(").removesuffix(")")
+    dtype = np.dtype({"float": "float32", "double": "float64"}.get(element, element))
     if dtype.kind == "f" and hasattr(x, "astype"):
-        x = x.astype(dtype)  # pandas.NA of booleans becomes NaN, as NumPy would not make it
+        # pandas turns its pandas.NA into NaN, which NumPy cannot do.
+        x = x.astype(dtype)
     values = np.asarray(x, dtype=None if dtype.kind in "iub" else dtype)
     if dtype.kind in "iub" and values.dtype.kind not in "iub":
         raise ValueError(
-            f"The input {name!r} of the model takes {dtype.name}, which has no missing values, "
-            f"but got {values.dtype.name}. Export the estimator with rows in which this column "
-            "is float64."
+            f"The input {name!r} of the ONNX model takes {dtype.name}, which has no missing "
+            f"values, but got {values.dtype.name}. Export the estimator with rows in which "
+            "this column is float64."
         )
     return values.astype(dtype, copy=False)

@@ -1,114 +1,123 @@
-"""The encoding of tables as ONNX operators: what TableReader and TableEncoder do."""
+"""The encoding of a table as ONNX operators: the work of TableReader and TableEncoder."""
 
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from sknet.data.encoding import BOUND, CLIP
+from sknet._input import Features
+from sknet._model import Model
+from sknet.data.encoding import BOUND, CLIP, Category, TableEncoder
 from sknet.export._graph import Tensor
 
+#: The dtype that stands for text.
 TEXT = np.dtype(object)
 
 
 class Input(NamedTuple):
-    """One input of a model: some neighbouring columns of the table."""
+    """One input of an ONNX model: some neighbouring columns of the table."""
 
     tensor: Tensor
     n_columns: int
 
     @property
-    def is_text(self):
+    def is_text(self) -> bool:
         """Whether the columns hold strings."""
         return self.tensor.dtype == TEXT
 
 
-def encode(features, model, inputs):
-    """Return the encoded rows in the network's precision.
+def encode(features: Features, model: Model, inputs: Sequence[Input]) -> Tensor:
+    """Return the encoded rows in the precision of the network.
 
     Raises
     ------
     ValueError
-        If text stands where training had numbers, or the other way round.
+        If an input is text where training had numbers, or numbers where training had text.
     """
     encoder, dtype = model.encoder, model.params.dtype
     numeric, categorical, levels = _kinds_of_columns(features)
     columns = _Columns(inputs, features.names)
-    parts = []
+    parts: list[Tensor] = []
     if len(numeric):
         x = columns.numbers(numeric)
         parts.append(_scaled(encoder, x, dtype))
         if encoder.indicated_.size:
             missing = x.take(encoder.indicated_, axis=1).op("IsNaN", dtype=bool)
             parts.append(missing.cast(dtype))
-    one_hot, level_numbers = [], []
+    one_hot: list[Tensor] = []
+    level_numbers: list[Tensor] = []
     for i, category, of_one in zip(categorical, encoder.categories_, levels, strict=True):
-        target = level_numbers if category.embedded else one_hot
-        target.append(_category(category, columns.codes(i, of_one), len(of_one), dtype))
+        encoded = level_numbers if category.embedded else one_hot
+        encoded.append(_category(category, columns.codes(i, of_one), len(of_one), dtype))
     return inputs[0].tensor.graph.concat([*parts, *one_hot, *level_numbers])
 
 
-def precision(features, inputs):
-    """Return the type of predictions: float32 if all numeric columns fit it, else float64."""
+def precision(features: Features, inputs: Sequence[Input]) -> np.dtype[Any]:
+    """Return the dtype of predictions: float32 if all numeric columns fit it, else float64."""
     numeric, _, _ = _kinds_of_columns(features)
     return _Columns(inputs).precision(numeric)
 
 
-def _kinds_of_columns(features):
-    """Return the positions of numeric columns and of categories, and the latter's levels."""
+def _kinds_of_columns(
+    features: Features,
+) -> tuple[Sequence[int], Sequence[int], Sequence[NDArray[Any]]]:
+    """Return the positions of the numeric columns and of the categories, and the levels."""
     reader = features.reader
     if reader is None:
         return range(features.n_features), [], []
-    return reader.numeric_, reader.categorical_, reader.levels_
+    return reader.numeric_.tolist(), reader.categorical_.tolist(), reader.levels_
 
 
 class _Columns:
-    """The columns of all inputs, by their position in the table."""
+    """The columns of all inputs, found by their positions in the table."""
 
-    def __init__(self, inputs, names=None):
+    def __init__(self, inputs: Sequence[Input], names: NDArray[Any] | None = None) -> None:
         self._inputs = inputs
         self._names = names
         self._starts = np.cumsum([0, *(one.n_columns for one in inputs[:-1])])
 
-    def _by_input(self, positions):
-        """Yield each input that has some of the columns, and where in it they are."""
+    def _by_input(self, positions: Sequence[int]) -> Iterator[tuple[Input, list[int]]]:
+        """Yield each input with some of the columns, and their positions within the input."""
         for one, start in zip(self._inputs, self._starts, strict=True):
             inside = [j - start for j in positions if start <= j < start + one.n_columns]
             if inside:
                 yield one, inside
 
-    def precision(self, positions):
+    def precision(self, positions: Sequence[int]) -> np.dtype[Any]:
         """Return float32 if all of these columns fit it, else float64."""
         dtypes = [one.tensor.dtype for one, _ in self._by_input(positions)]
-        common = np.result_type(*dtypes) if dtypes else None
-        return np.dtype(np.float32 if common == np.float32 else np.float64)
+        single = bool(dtypes) and np.result_type(*dtypes) == np.float32
+        return np.dtype(np.float32 if single else np.float64)
 
-    def numbers(self, positions):
+    def numbers(self, positions: Sequence[int]) -> Tensor:
         """Return numeric columns side by side, in one precision."""
         parts, dtype = [], self.precision(positions)
         for one, inside in self._by_input(positions):
             if one.is_text:
-                raise self._strange(positions, "numbers", "text")
+                raise self._other_kind(positions, "numbers", "text")
             whole = len(inside) == one.n_columns
             tensor = one.tensor if whole else one.tensor.take(inside, axis=1)
             parts.append(tensor.cast(dtype))
         return parts[0].graph.concat(parts)
 
-    def codes(self, position, levels):
-        """Return which level each row of a category has, from 1 on; 0 for none of them."""
+    def codes(self, position: int, levels: NDArray[Any]) -> Tensor:
+        """Return the number of the level of each row, from 1 on; 0 stands for no level."""
         ((one, inside),) = self._by_input([position])
         text = levels.size > 0 and isinstance(levels[0], str)
         if levels.size and text != one.is_text:
             kinds = ("text", "numbers") if text else ("numbers", "text")
-            raise self._strange([position], *kinds)
+            raise self._other_kind([position], *kinds)
         column = one.tensor if one.n_columns == 1 else one.tensor.take(inside, axis=1)
         if one.is_text:
             return _codes_of_text(column, levels)
         same = column.cast(np.float64).op("Equal", levels.astype(np.float64), dtype=bool)
-        # At most one level is the same, so the sum of their numbers is its number.
+        # A value equals one level at most, so the product is the number of that level, or 0.
         numbers = np.arange(1.0, levels.size + 1)[:, np.newaxis]
         return (same.cast(np.float64) @ numbers).cast(np.int64)
 
-    def _strange(self, positions, before, now):
+    def _other_kind(self, positions: Sequence[int], before: str, now: str) -> ValueError:
+        """Return the error that columns have another kind of values than in training."""
         names = [f"x{j}" if self._names is None else self._names[j] for j in positions]
         return ValueError(
             f"Among the columns {names} the inputs of the model have {now} where training had "
@@ -116,8 +125,10 @@ class _Columns:
         )
 
 
-def _codes_of_text(column, levels):
-    # An operator without keys is not allowed; the key of an unseen level changes nothing.
+def _codes_of_text(column: Tensor, levels: NDArray[Any]) -> Tensor:
+    """Return the number of the level of each row, from 1 on; 0 stands for no level."""
+    # The operator needs at least one key. Without levels, a key with the default value is
+    # added, which changes nothing.
     keys, values = ([*levels], [*range(1, levels.size + 1)]) if levels.size else ([""], [0])
     return column.op(
         "LabelEncoder",
@@ -129,28 +140,29 @@ def _codes_of_text(column, levels):
     )
 
 
-def _scaled(encoder, x, dtype):
-    """Return numeric columns imputed and scaled, in the network's precision."""
+def _scaled(encoder: TableEncoder, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
+    """Return numeric columns imputed and scaled, in the precision of the network."""
     if encoder.scale_ is None:
         return _filled(x, 0.0 if encoder.center_ is None else encoder.center_).cast(dtype)
-    # Centred before the cast, which would lose small differences around large offsets.
+    # Centred before the cast, which would lose small differences between large numbers.
     x = x.cast(np.result_type(x.dtype, encoder.scale_))
     u = x if encoder.center_ is None else x - encoder.center_
-    # A missing number is the median, which is zero now.
+    # A missing number becomes the median, which is zero after the centring.
     u = _filled((u * encoder.scale_).cast(dtype), 0.0)
     u = u.maximum(-BOUND).minimum(BOUND)
     divisor = u * (1 / CLIP)
     return u / (divisor * divisor + 1).op("Sqrt")
 
 
-def _filled(x, value):
-    """Return x with values in the place of NaN."""
+def _filled(x: Tensor, value: ArrayLike) -> Tensor:
+    """Return x with a value in the place of NaN, or with a value for each column."""
     missing = x.op("IsNaN", dtype=bool)
     return x.graph.add("Where", [missing, x.graph.constant(value, x.dtype), x], x.dtype)
 
 
-def _category(category, codes, n_levels, dtype):
-    """Return a category's one-hot columns, or its level numbers."""
+def _category(category: Category, codes: Tensor, n_levels: int, dtype: np.dtype[Any]) -> Tensor:
+    """Return the encoded columns of a category: one-hot columns, or one of level numbers."""
+    # The first code, 0, stands for no level, as NaN does for the encoder.
     levels = category.levels(np.array([np.nan, *range(n_levels)]))[:, np.newaxis]
     table = levels if category.embedded else levels == np.arange(category.n_levels)
     return codes.graph.constant(table, dtype).take(codes.reshape(-1), axis=0)

@@ -1,34 +1,39 @@
-"""A whole estimator as ONNX operators: from inputs to labels, probabilities and numbers."""
+"""A fitted estimator as ONNX operators: from inputs to labels, probabilities and numbers."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from sknet._base import fitted
+from sknet._input import Features
+from sknet._model import ClassificationModel, Model, RegressionModel
 from sknet.classifier import NNClassifier
-from sknet.export._encoding import TEXT, encode
+from sknet.data.targets import ClassTarget
+from sknet.export._encoding import TEXT, Input, encode
 from sknet.export._graph import Tensor
 from sknet.export._layers import network_outputs
 from sknet.export._operators import INVERSE_LINKS, counterpart
+from sknet.nn.losses import Loss
 from sknet.regressor import NNRegressor
 
 
 class Output(NamedTuple):
-    """One output of a model; ``n_columns`` is None if it has one dimension."""
+    """One output of an ONNX model. ``n_columns`` is None if it has one dimension."""
 
     tensor: Tensor
     n_columns: int | None
 
 
-def exported(estimator):
+def exported(estimator: Any) -> tuple[Features, Model]:
     """Return the features and the model of a fitted estimator that is to be exported.
 
     Raises
     ------
     TypeError
-        If it is something else.
+        If the object is no NNClassifier or NNRegressor.
     NotFittedError
-        If it is not fitted.
+        If the estimator is not fitted.
     """
     if not isinstance(estimator, NNClassifier | NNRegressor):
         raise TypeError(
@@ -39,32 +44,46 @@ def exported(estimator):
     return fitted(estimator)
 
 
-def write_predictions(features, model, inputs, dtype):
-    """Write the operators of a model into the graph of its inputs.
+def write_predictions(
+    features: Features, model: Model, inputs: Sequence[Input], dtype: np.dtype[Any]
+) -> dict[str, Output]:
+    """Write the operators of a model into the graph of the inputs.
 
-    ``dtype`` is the precision of probabilities and numbers.
+    Parameters
+    ----------
+    features : Features
+    model : Model
+    inputs : sequence of Input
+        The columns of the table, in the order of training.
+    dtype : dtype
+        The precision of probabilities and numbers.
 
     Returns
     -------
     dict of str to Output
-        "label" and "probabilities", or "variable".
+        "label" and "probabilities" of a classifier, or "variable" of a regressor.
     """
     x = encode(features, model, inputs)
     raw = network_outputs(model.network, model.params, x).cast(np.float64)
-    return (_numbers if model.numeric_y else _classes)(model, raw, dtype)
+    if isinstance(model, RegressionModel):
+        return _numbers(model, raw, dtype)
+    return _classes(cast(ClassificationModel, model), raw, dtype)
 
 
-def label_dtype(target):
-    """Return the type of labels: text, or int64 for numbers and booleans."""
+def label_dtype(target: ClassTarget) -> np.dtype[Any]:
+    """Return the dtype of labels: text, or int64 for numbers and booleans."""
     return TEXT if isinstance(target.classes_[0], str) else np.dtype(np.int64)
 
 
-def n_columns(model):
-    """Return the columns of the probabilities, or of the predicted numbers."""
+def n_columns(model: Model) -> int:
+    """Return the number of columns of the probabilities, or of the predicted numbers."""
     return model.n_raw if model.numeric_y else model.target.classes_.size
 
 
-def _classes(model, raw, dtype):
+def _classes(
+    model: ClassificationModel, raw: Tensor, dtype: np.dtype[Any]
+) -> dict[str, Output]:
+    """Return the labels and the probabilities."""
     target, loss = model.target, model.loss
     members = _by_member(model, raw)
     if target.kind == "binary":
@@ -76,14 +95,14 @@ def _classes(model, raw, dtype):
     else:
         place = proba.op("ArgMax", dtype=np.int64, axis=-1, keepdims=0)
         label = Output(_label(target, place), None)
-    # As predict_proba, which keeps rounding from making a certainty.
+    # predict_proba has the same limits: rounding must not make a certainty of a probability.
     limits = np.finfo(dtype)
     proba = proba.maximum(limits.tiny).minimum(1 - limits.epsneg).cast(dtype)
     return {"label": label, "probabilities": Output(proba, n_columns(model))}
 
 
-def _label(target, place):
-    """Return the labels at places among the classes."""
+def _label(target: ClassTarget, place: Tensor) -> Tensor:
+    """Return the labels of the classes at the given positions."""
     dtype = label_dtype(target)
     if dtype != TEXT:
         return place.graph.constant(target.classes_, dtype).take(place, axis=0)
@@ -96,23 +115,24 @@ def _label(target, place):
     )
 
 
-def _numbers(model, raw, dtype):
+def _numbers(model: RegressionModel, raw: Tensor, dtype: np.dtype[Any]) -> dict[str, Output]:
+    """Return the predicted numbers in the units of y."""
     target = model.target
     members = _inverse_link(model.loss, _by_member(model, raw))
     prediction = _mean_over_members(model, members * target.scale_ + target.mean_)
     return {"variable": Output(prediction.cast(dtype), n_columns(model))}
 
 
-def _inverse_link(loss, raw):
-    return counterpart(INVERSE_LINKS, loss)(loss, raw)
+def _inverse_link(loss: Loss, raw: Tensor) -> Tensor:
+    return counterpart("loss", INVERSE_LINKS, loss)(loss, raw)
 
 
-def _by_member(model, raw):
-    """Return raw predictions as (rows, members, columns), or as they are of one member."""
+def _by_member(model: Model, raw: Tensor) -> Tensor:
+    """Return raw predictions as (rows, members, columns), or unchanged for a single member."""
     return raw if model.n_members == 1 else raw.reshape(0, model.n_members, model.n_raw)
 
 
-def _mean_over_members(model, members):
+def _mean_over_members(model: Model, members: Tensor) -> Tensor:
     if model.n_members == 1:
         return members
     return members.sum(1, keepdims=False) * (1 / model.n_members)

@@ -1,14 +1,16 @@
-"""A graph of ONNX operators under construction, and formulas that write into it."""
+"""A graph of ONNX operators under construction, and tensors whose arithmetic adds to it."""
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 
 class Node(NamedTuple):
-    """One operator: its type, what it reads and writes, and its attributes.
+    """One operator: its type, the names of its inputs and its output, and its attributes.
 
     A NumPy dtype among the attributes stands for ONNX's number of that type.
     """
@@ -20,40 +22,54 @@ class Node(NamedTuple):
     attributes: dict[str, Any]
 
 
+def numbered_names() -> Callable[[str], str]:
+    """Return a function that turns a hint into a name, which differs from call to call."""
+    numbers = count()
+    # A prefix that no column of a frame is likely to have.
+    return lambda hint: f"sknet/{hint}_{next(numbers)}"
+
+
 @dataclass
 class Graph:
     """Nodes and constants in the order in which they were made.
 
-    ``unique`` turns a hint into a name that nothing else in the model has. Nothing here needs
-    the onnx package.
+    The class does not need the onnx package.
+
+    Parameters
+    ----------
+    unique : callable
+        ``unique(hint)`` returns a name that nothing else in the ONNX model has.
     """
 
-    unique: Any = None
+    unique: Callable[[str], str] = field(default_factory=numbered_names)
     nodes: list[Node] = field(default_factory=list)
-    constants: dict[str, np.ndarray] = field(default_factory=dict)
+    constants: dict[str, NDArray[Any]] = field(default_factory=dict)
 
-    def __post_init__(self):
-        if self.unique is None:
-            numbers = count()
-            # No column of a frame is likely to be called so.
-            self.unique = lambda hint: f"sknet/{hint}_{next(numbers)}"
-
-    def constant(self, value, dtype=None):
-        """Return a constant, of the array's own type by default."""
-        value = np.asarray(value, dtype=dtype)
+    def constant(self, value: ArrayLike, dtype: DTypeLike | None = None) -> "Tensor":
+        """Return a constant; by default, of the array's own type."""
+        array = np.asarray(value, dtype=dtype)
         name = self.unique("constant")
-        self.constants[name] = value
-        return Tensor(self, name, value.dtype)
+        self.constants[name] = array
+        return Tensor(self, name, array.dtype)
 
-    def add(self, op_type, inputs, dtype, *, output=None, domain="", **attributes):
-        """Add a node of one output, and return that."""
+    def add(
+        self,
+        op_type: str,
+        inputs: Iterable["Tensor"],
+        dtype: DTypeLike,
+        *,
+        output: str | None = None,
+        domain: str = "",
+        **attributes: Any,
+    ) -> "Tensor":
+        """Add a node with one output, and return the output."""
         output = output or self.unique(op_type)
         names = [one.name for one in inputs]
         self.nodes.append(Node(op_type, names, output, domain, attributes))
         return Tensor(self, output, np.dtype(dtype))
 
-    def concat(self, tensors, axis=1):
-        """Return tensors of one type side by side."""
+    def concat(self, tensors: Sequence["Tensor"], axis: int = 1) -> "Tensor":
+        """Return tensors of one type, joined along an axis."""
         if len(tensors) == 1:
             return tensors[0]
         return self.add("Concat", tensors, tensors[0].dtype, axis=axis)
@@ -61,78 +77,90 @@ class Graph:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A value in a graph. What is computed from it becomes a node.
+    """A value in a graph. Arithmetic with it adds a node to the graph and returns the result.
 
-    Arithmetic takes tensors, numbers and arrays; the latter two become constants of the
-    tensor's type. Operators keep to the forms that they have from opset 13 on. Older runtimes
-    fuse z * Sigmoid(z), and a transpose with the product that follows, into operators that they
-    lack in float64, so neither is used.
+    The operands are tensors, numbers or arrays. Numbers and arrays become constants of the
+    tensor's type. All operators have the form that opset 13 introduced.
+
+    Two patterns are avoided: z * Sigmoid(z), and a transpose before a product. Older runtimes
+    fuse each of them into an operator that they do not have in float64.
     """
 
     graph: Graph
     name: str
-    dtype: np.dtype
+    dtype: np.dtype[Any]
 
-    def op(self, op_type, *others, dtype=None, **options):
-        """Return what the operator makes of the tensor and of others, of the same type."""
+    def op(
+        self,
+        op_type: str,
+        *others: "Tensor | ArrayLike",
+        dtype: DTypeLike | None = None,
+        **options: Any,
+    ) -> "Tensor":
+        """Return the result of an operator for the tensor and further operands.
+
+        By default the result has the type of the tensor.
+        """
         inputs = [self, *(self._operand(other) for other in others)]
         return self.graph.add(op_type, inputs, dtype or self.dtype, **options)
 
-    def _operand(self, other):
+    def _operand(self, other: "Tensor | ArrayLike") -> "Tensor":
+        """Return the operand as a tensor."""
         return other if isinstance(other, Tensor) else self.graph.constant(other, self.dtype)
 
-    def __add__(self, other):
+    def __add__(self, other: "Tensor | ArrayLike") -> "Tensor":
         return self.op("Add", other)
 
-    def __sub__(self, other):
+    def __sub__(self, other: "Tensor | ArrayLike") -> "Tensor":
         return self.op("Sub", other)
 
-    def __mul__(self, other):
+    def __mul__(self, other: "Tensor | ArrayLike") -> "Tensor":
         return self.op("Mul", other)
 
-    def __truediv__(self, other):
+    def __truediv__(self, other: "Tensor | ArrayLike") -> "Tensor":
         return self.op("Div", other)
 
-    def __matmul__(self, other):
+    def __matmul__(self, other: "Tensor | ArrayLike") -> "Tensor":
         return self.op("MatMul", other)
 
-    def __neg__(self):
+    def __neg__(self) -> "Tensor":
         return self.op("Neg")
 
-    def minimum(self, other):
+    def minimum(self, other: "Tensor | ArrayLike") -> "Tensor":
         """Return the smaller one of each pair."""
         return self.op("Min", other)
 
-    def maximum(self, other):
+    def maximum(self, other: "Tensor | ArrayLike") -> "Tensor":
         """Return the larger one of each pair."""
         return self.op("Max", other)
 
-    def cast(self, dtype):
+    def cast(self, dtype: DTypeLike) -> "Tensor":
         """Return the values as ``dtype``."""
         dtype = np.dtype(dtype)
         return self if dtype == self.dtype else self.op("Cast", dtype=dtype, to=dtype)
 
-    def sum(self, axis, *, keepdims=True):
+    def sum(self, axis: int, *, keepdims: bool = True) -> "Tensor":
         """Return sums along an axis."""
         return self.op("ReduceSum", self._indices([axis]), keepdims=int(keepdims))
 
-    def reshape(self, *shape):
-        """Return the values in another shape; 0 stands for the axis that was there."""
+    def reshape(self, *shape: int) -> "Tensor":
+        """Return the values in another shape; 0 keeps the length of the axis at its place."""
         return self.op("Reshape", self._indices(shape))
 
-    def einsum(self, equation, other):
-        """Return sums of products, as numpy.einsum has them."""
+    def einsum(self, equation: str, other: "Tensor | ArrayLike") -> "Tensor":
+        """Return sums of products, with an equation as for numpy.einsum."""
         return self.op("Einsum", other, equation=equation)
 
-    def columns(self, start, stop):
+    def columns(self, start: int, stop: int) -> "Tensor":
         """Return a slice of the last axis."""
         return self.op("Slice", *(self._indices([i]) for i in (start, stop, -1)))
 
-    def take(self, indices, axis):
-        """Return the slices at the given places of an axis; a list, or a tensor of int64."""
+    def take(self, indices: "Tensor | Iterable[int]", axis: int) -> "Tensor":
+        """Return the slices at the given positions of an axis: numbers, or an int64 tensor."""
         if not isinstance(indices, Tensor):
             indices = self._indices(indices)
         return self.op("Gather", indices, axis=axis)
 
-    def _indices(self, values):
+    def _indices(self, values: Iterable[int]) -> "Tensor":
+        """Return integers as a constant."""
         return self.graph.constant(list(values), np.int64)

@@ -1,36 +1,45 @@
-"""Layers as ONNX operators: the forward pass once more, without dropout."""
+"""Layers as ONNX operators: the forward pass of prediction, without dropout.
+
+Each function takes a layer, its parameters, the input and the number of input columns.
+"""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from sknet.export._graph import Tensor
 from sknet.export._operators import ACTIVATIONS, counterpart
 from sknet.nn import embeddings, ensembles, layers
+from sknet.nn.activations import Activation
 from sknet.nn.embeddings import named
+from sknet.nn.network import Network
+from sknet.nn.types import Array, Views
 
 
-def network_outputs(network, params, x):
+def network_outputs(network: Network, params: Array, x: Tensor) -> Tensor:
     """Return the raw predictions of encoded rows, member after member."""
     widths = network.widths
     for layer, views, width in zip(network.layers, network.views(params), widths, strict=False):
-        x = counterpart(LAYERS, layer)(layer, views, x, width)
+        x = counterpart("layer", LAYERS, layer)(layer, views, x, width)
     return x
 
 
-def activate(activation, z):
+def activate(activation: Activation, z: Tensor) -> Tensor:
     """Return the activation of z."""
-    return counterpart(ACTIVATIONS, activation)(activation, z)
+    return counterpart("activation", ACTIVATIONS, activation)(activation, z)
 
 
-def _dense(layer, params, x, width):
+def _dense(layer: layers.Dense, params: Views, x: Tensor, width: int) -> Tensor:
     return activate(layer.activation, x @ params.weight + params.bias)
 
 
-def _dropout(layer, params, x, width):
+def _dropout(layer: layers.Dropout, params: Views, x: Tensor, width: int) -> Tensor:
     return x
 
 
-def _layer_norm(layer, params, x, width):
+def _layer_norm(layer: layers.LayerNorm, params: Views, x: Tensor, width: int) -> Tensor:
     size = width // layer.n_groups
     u = x.reshape(0, layer.n_groups, size)
     u = u - u.sum(-1) * (1 / size)
@@ -39,70 +48,88 @@ def _layer_norm(layer, params, x, width):
     return activate(layer.activation, u.reshape(0, width) * params.gain + params.bias)
 
 
-def _ensemble_input(layer, params, x, width):
-    # Spread out by the graph, not in the file, which would hold the weights of each member.
+def _ensemble_input(
+    layer: ensembles.EnsembleInput, params: Views, x: Tensor, width: int
+) -> Tensor:
+    # The graph multiplies the shared weights by the scales of each member: the products would
+    # make the file n_members times as large.
     weight = x.graph.constant(params.weight[:, np.newaxis, :])
     scaled = weight * params.scale.T[:, :, np.newaxis]
     z = x @ scaled.reshape(width, layer.n_outputs(width)) + params.bias.ravel()
     return activate(layer.activation, z)
 
 
-def _ensemble_dense(layer, params, x, width):
+def _ensemble_dense(
+    layer: ensembles.EnsembleDense, params: Views, x: Tensor, width: int
+) -> Tensor:
     members = x.reshape(0, *params.scale.shape) * params.scale
     z = members @ params.weight + params.bias
     return activate(layer.activation, z).reshape(0, layer.n_outputs(width))
 
 
-def _ensemble_head(layer, params, x, width):
+def _ensemble_head(
+    layer: ensembles.EnsembleHead, params: Views, x: Tensor, width: int
+) -> Tensor:
     n_members, n_inputs, _ = params.weight.shape
     members = x.reshape(0, n_members, n_inputs)
     raw = members.einsum("nmi,mij->nmj", params.weight) + params.bias
     return raw.reshape(0, layer.n_outputs(width))
 
 
-def _columns(layer, params, x, width):
+def _columns(layer: embeddings.Columns, params: Views, x: Tensor, width: int) -> Tensor:
     outputs = []
     for i, (start, stop), _, inner in layer.walk():
         part = x.columns(start, stop)
         if inner is not None:
-            convert = counterpart(LAYERS, inner)
+            convert = counterpart("layer", LAYERS, inner)
             part = convert(inner, named(vars(params), i), part, stop - start)
         outputs.append(part)
     return x.graph.concat(outputs)
 
 
-def _embedding(layer, params, x, width):
-    # The level number past the last stands for none of the levels: the mean.
+def _embedding(layer: embeddings.Embedding, params: Views, x: Tensor, width: int) -> Tensor:
+    # The level number after the last one stands for none of the levels. Its vector is the mean.
     table = np.vstack([params.table, params.table.mean(axis=0)])
     levels = x.cast(np.int64).reshape(-1)
     return x.graph.constant(table).take(levels, axis=0)
 
 
-def _mapped(layer, params, x, features):
-    n_columns = params.map.shape[0]
-    column = x.reshape(0, n_columns, 1)
-    mapped = features.einsum("ndk,dks->nds", params.map) + params.offset
-    return x.graph.concat([column, mapped], axis=2).reshape(0, layer.n_outputs(n_columns))
+def _mapped(
+    layer: embeddings.MappedFeatures, params: Views, x: Tensor, basis: Tensor
+) -> Tensor:
+    """Return each number, followed by linear combinations of its features.
+
+    ``basis`` holds the features of the numbers, in the shape (rows, numbers, features).
+    """
+    n_numbers = params.map.shape[0]
+    number = x.reshape(0, n_numbers, 1)
+    mapped = basis.einsum("ndk,dks->nds", params.map) + params.offset
+    return x.graph.concat([number, mapped], axis=2).reshape(0, layer.n_outputs(n_numbers))
 
 
-def _periodic(layer, params, x, width):
-    # The cosine as a sine a quarter turn ahead, which older runtimes have in float64 too.
+def _periodic(layer: embeddings.Periodic, params: Views, x: Tensor, width: int) -> Tensor:
+    # cos(u) = sin(u + pi / 2): older runtimes implement only the sine for float64.
     turns = x.reshape(0, width, 1) * params.frequency + (params.phase + 0.25)
     return _mapped(layer, params, x, (turns * (2 * math.pi)).op("Sin"))
 
 
-def _piecewise_linear(layer, params, x, width):
+def _piecewise_linear(
+    layer: embeddings.PiecewiseLinear, params: Views, x: Tensor, width: int
+) -> Tensor:
     column, low, inverse_width, smallest, largest = layer.bins(x.dtype)
     reach = (x.take(column, axis=1) - low) * inverse_width
     return reach.maximum(smallest).minimum(largest)
 
 
-def _mapped_piecewise_linear(layer, params, x, width):
-    reach = _piecewise_linear(layer.encoding, None, x, width)
+def _mapped_piecewise_linear(
+    layer: embeddings.MappedPiecewiseLinear, params: Views, x: Tensor, width: int
+) -> Tensor:
+    reach = _piecewise_linear(layer.encoding, params, x, width)
     return _mapped(layer, params, x, reach.reshape(0, width, layer.n_features))
 
 
-LAYERS = {
+#: The function for each class of layers.
+LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = {
     layers.Dense: _dense,
     layers.Dropout: _dropout,
     layers.LayerNorm: _layer_norm,

@@ -1,69 +1,85 @@
-"""From a fitted estimator to an ONNX model."""
+"""A fitted estimator as an ONNX model."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from sknet._base import BaseNN
 from sknet._extras import require
 from sknet._version import __version__
-from sknet.export._columns import input_columns
+from sknet.export._columns import Column, input_columns
 from sknet.export._encoding import Input, precision
-from sknet.export._estimators import exported, write_predictions
+from sknet.export._estimators import Output, exported, write_predictions
 from sknet.export._graph import Graph, Tensor
 
-#: The oldest opset whose operators the graphs use, and the one that is written by default:
-#: any runtime of the last years reads it.
+#: The oldest version of the operators that have the forms which the graphs use.
 OLDEST_OPSET = 13
+#: The version that is written by default. It is that of ONNX 1.12, of 2022, so that runtimes
+#: need not be new.
 DEFAULT_OPSET = 17
-#: The same for the domain "ai.onnx.ml", whose LabelEncoder turns text into numbers and back.
+#: The version of the domain "ai.onnx.ml", whose LabelEncoder turns text into numbers and back.
 ML_OPSET = 2
 
 
-def to_onnx(estimator, X=None, *, initial_types=None, target_opset=None):
+def to_onnx(
+    estimator: BaseNN,
+    X: Any = None,
+    *,
+    initial_types: Iterable[tuple[str, Any]] | None = None,
+    target_opset: int | None = None,
+) -> Any:
     """Return a fitted estimator as an ONNX model, which predicts without Python.
 
-    The model takes the raw table: scaling, missing values and categories are part of it. It
-    consists of the standard's own operators, so that any runtime can run it. What it predicts
-    agrees with ``predict`` and ``predict_proba`` up to rounding.
+    The ONNX model takes the raw table: scaling, missing values and categories are part of it.
+    It consists of standard operators of ONNX, so that any runtime can run it. Its predictions
+    agree with ``predict`` and ``predict_proba`` up to rounding.
 
-    An array is one input, "X". A frame is one input of shape (n_rows, 1) for each column, of
-    the column's name, as with skl2onnx; an array in which columns are text is as well, and they
-    are called "x0", "x1" and so on. In a text column a missing value is any text that was no
-    level in training, such as "". See :func:`onnx_inputs`.
+    For an array, the ONNX model has one input, "X". For a data frame, each column is an input
+    of shape (n_rows, 1) with the name of the column, as with skl2onnx. The same holds for an
+    array with columns of text; its inputs are called "x0", "x1" and so on. In a text column, a
+    missing value is any text that was no level in training, such as "". The function
+    :func:`onnx_inputs` turns rows into such inputs.
 
     Parameters
     ----------
     estimator : NNClassifier or NNRegressor
-        A fitted one. A pipeline goes through :func:`register` and ``skl2onnx.to_onnx``.
+        A fitted estimator. For a pipeline, use :func:`register` and ``skl2onnx.to_onnx``.
     X : {array-like, data frame}, default=None
-        Some rows, of which only columns and dtypes count: they say what the inputs are. By
-        default, the inputs are those of training. Give float64 rows where digits matter:
-        float32 has seven, too few for small differences around large offsets.
+        Some rows whose columns and dtypes define the inputs; their values do not matter. By
+        default, the inputs are the columns of training. Give float64 rows if digits matter:
+        float32 has seven, too few for small differences between large numbers.
     initial_types : list of pairs of a name and a type, default=None
-        In the place of X: the inputs as skl2onnx has them, such as
-        ``("X", FloatTensorType([None, 4]))``; or a ``TypeProto`` as the type.
+        The inputs, in place of X. A type is one of skl2onnx, as in
+        ``("X", FloatTensorType([None, 4]))``, or a ``TypeProto`` of onnx.
     target_opset : int, default=None
-        Version of the operators, 13 at least; by default 17.
+        The version of the operators, at least 13; by default 17.
 
     Returns
     -------
     onnx.ModelProto
-        With the outputs "label" and "probabilities", or "variable" of shape
-        (n_rows, n_outputs). Labels are text or int64, also for booleans and for floats, which
-        as classes are whole numbers. Probabilities and numbers are float32 where all numeric
-        inputs are, else float64. Where a column has an output's name, the output gets a 1 at
-        its end, as with skl2onnx.
+        The ONNX model. A classifier has the outputs "label" and "probabilities"; a regressor
+        has the output "variable" of shape (n_rows, n_outputs). Labels are text or int64.
+        Booleans become int64, and so do floats, which are whole numbers if they are classes.
+        Probabilities and numbers are float32 if all numeric inputs are, else float64. If a
+        column has the name of an output, a 1 is appended to the name of the output, as with
+        skl2onnx.
 
     Raises
     ------
     ImportError
-        If the onnx package is missing.
+        If the package onnx is not installed.
     NotFittedError
         If the estimator is not fitted.
     NotImplementedError
-        If an activation or the loss is a user's own; the message names it.
+        If an activation, a layer or the loss is a user's own. The message names it.
     TypeError
-        If it is not an estimator of sknet.
+        If the estimator is not one of sknet.
     ValueError
-        If columns or options are not right.
+        If X or ``initial_types`` have other columns than training had, if both are given, if
+        two columns have the same name or one has another kind of values than in training, or
+        if the installed onnx does not know ``target_opset``.
 
     Examples
     --------
@@ -71,9 +87,9 @@ def to_onnx(estimator, X=None, *, initial_types=None, target_opset=None):
     >>> from sknet import NNClassifier
     >>> from sknet.export import to_onnx
     >>> X, y = load_iris(return_X_y=True)
-    >>> network = NNClassifier((8,), max_iter=20, learning_rate="cosine", random_state=0)
-    >>> model = to_onnx(network.fit(X, y))
-    >>> [output.name for output in model.graph.output]
+    >>> estimator = NNClassifier((8,), max_iter=20, learning_rate="cosine", random_state=0)
+    >>> onnx_model = to_onnx(estimator.fit(X, y))
+    >>> [output.name for output in onnx_model.graph.output]
     ['label', 'probabilities']
     """
     onnx = require("onnx", "onnx")
@@ -82,22 +98,29 @@ def to_onnx(estimator, X=None, *, initial_types=None, target_opset=None):
     columns = input_columns(features, model, X, initial_types)
     graph = Graph()
     inputs = [Input(Tensor(graph, one.name, one.dtype), one.n_columns) for one in columns]
-    outputs = write_predictions(features, model, inputs, precision(features, inputs))
-    outputs = {_free_name(name, columns): output for name, output in outputs.items()}
+    predictions = write_predictions(features, model, inputs, precision(features, inputs))
+    outputs = {_free_name(name, columns): output for name, output in predictions.items()}
     for name, output in outputs.items():
         output.tensor.op("Identity", output=name)
-    return _model(onnx, type(estimator).__name__, graph, columns, outputs, opset)
+    return _model_proto(onnx, type(estimator).__name__, graph, columns, outputs, opset)
 
 
-def _free_name(name, columns):
-    """Return an output's name, made longer where an input has it."""
+def _free_name(name: str, columns: Iterable[Column]) -> str:
+    """Return the name of an output, with a 1 appended for as long as an input has it."""
     taken = {one.name for one in columns}
     while name in taken:
         name += "1"
     return name
 
 
-def _check_opset(target_opset, newest):
+def _check_opset(target_opset: int | None, newest: int) -> int:
+    """Return the version of the operators to write.
+
+    Raises
+    ------
+    ValueError
+        If the version is too old for the graphs, or too new for the installed onnx.
+    """
     if target_opset is None:
         return min(DEFAULT_OPSET, newest)
     if target_opset not in range(OLDEST_OPSET, newest + 1):
@@ -108,8 +131,15 @@ def _check_opset(target_opset, newest):
     return target_opset
 
 
-def _model(onnx, name, graph, columns, outputs, opset):
-    """Return nodes, constants, inputs and outputs as a ModelProto."""
+def _model_proto(
+    onnx: Any,
+    name: str,
+    graph: Graph,
+    columns: Iterable[Column],
+    outputs: Mapping[str, Output],
+    opset: int,
+) -> Any:
+    """Return a graph with its inputs and outputs as a ModelProto."""
     nodes = [
         onnx.helper.make_node(
             node.op_type,
@@ -135,24 +165,25 @@ def _model(onnx, name, graph, columns, outputs, opset):
     return onnx.helper.make_model(
         proto,
         opset_imports=opsets,
-        # The oldest format that has these operators: runtimes refuse one newer than theirs.
+        # The oldest file format that has these operators, since a runtime refuses a format that
+        # is newer than itself.
         ir_version=onnx.helper.find_min_ir_version_for(opsets),
         producer_name="sknet",
         producer_version=__version__,
     )
 
 
-def _value(onnx, name, dtype, n_columns):
-    """Return an input or output of any number of rows."""
+def _value(onnx: Any, name: str, dtype: DTypeLike, n_columns: int | None) -> Any:
+    """Return the description of an input or output with any number of rows."""
     shape = [None] if n_columns is None else [None, n_columns]
     return onnx.helper.make_tensor_value_info(name, onnx_type(dtype), shape)
 
 
-def onnx_type(dtype):
-    """Return ONNX's number of a NumPy dtype, of which object stands for text."""
+def onnx_type(dtype: DTypeLike) -> int:
+    """Return the number that ONNX gives to a NumPy dtype; object stands for text."""
     return require("onnx", "onnx").helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
 
-def onnx_attribute(value):
-    """Return an attribute of a node as ONNX has it."""
+def onnx_attribute(value: Any) -> Any:
+    """Return an attribute of a node in the form of ONNX, in which types are numbers."""
     return onnx_type(value) if isinstance(value, np.dtype) else value

@@ -1,60 +1,68 @@
 """Activations and inverse links as formulas of ONNX operators.
 
-Each formula takes the counterpart of a rule, the rule itself and a tensor. Where an operator of
-ONNX is implemented for float32 alone, the formula is written out.
+A formula is the counterpart of a rule of ``sknet.nn``. It takes the rule and a tensor. Where
+runtimes implement an operator of ONNX for float32 only, the formula is written out.
 """
 
 import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from sknet.export._graph import Tensor
 from sknet.nn import activations, losses
 
+#: A function of a rule and its input that returns the output.
+Formula: TypeAlias = Callable[[Any, Tensor], Tensor]
+Entry = TypeVar("Entry")
 
-def identity(rule, z):
+
+def identity(rule: object, z: Tensor) -> Tensor:
     """Return the tensor itself."""
     return z
 
 
-def softplus(rule, z):
+def softplus(rule: object, z: Tensor) -> Tensor:
     """Return log(1 + exp(z)) without overflow."""
     return z.maximum(0) + ((-z.op("Abs")).op("Exp") + 1).op("Log")
 
 
-def _leaky_relu(rule, z):
+def _leaky_relu(rule: activations.LeakyReLU, z: Tensor) -> Tensor:
     return z.maximum(z * rule.slope)
 
 
-def _expm1_below_zero(z):
+def _expm1_below_zero(z: Tensor) -> Tensor:
+    """Return exp(z) - 1 for negative z, else 0."""
     return z.minimum(0).op("Exp") - 1
 
 
-def _elu(rule, z):
+def _elu(rule: object, z: Tensor) -> Tensor:
     return z.maximum(_expm1_below_zero(z))
 
 
-def _selu(rule, z):
+def _selu(rule: activations.SELU, z: Tensor) -> Tensor:
     return (z.maximum(0) + _expm1_below_zero(z) * rule.alpha) * rule.scale
 
 
-def _silu(rule, z):
+def _silu(rule: object, z: Tensor) -> Tensor:
     return z * ((z * 0.5).op("Tanh") * 0.5 + 0.5)
 
 
-def _gelu(rule, z):
-    # Runtimes have the error function in float32 only.
+def _gelu(rule: object, z: Tensor) -> Tensor:
+    # Runtimes implement the error function for float32 only.
     u = (z * (1 / math.sqrt(2))).cast(np.float32)
     return z * (u.op("Erf").cast(z.dtype) + 1) * 0.5
 
 
-def _mish(rule, z):
-    # As in sknet.nn.activations: tanh(softplus(z)) by one exponential.
+def _mish(rule: object, z: Tensor) -> Tensor:
+    # tanh(softplus(z)) with a single exponential, as in sknet.nn.activations.
     e = z.minimum(20).op("Exp")
     n = e * (e + 2)
     return z * (n / (n + 2))
 
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[type[activations.Activation], Formula] = {
     activations.Identity: identity,
     activations.Logistic: lambda rule, z: z.op("Sigmoid"),
     activations.Tanh: lambda rule, z: z.op("Tanh"),
@@ -69,22 +77,21 @@ ACTIVATIONS = {
 }
 
 
-def _quantiles(rule, raw):
-    """Return the first quantile, and each further one by a positive step."""
+def _quantiles(rule: losses.Pinball, raw: Tensor) -> Tensor:
+    """Return the quantiles: the first one, and the sums of it and the positive steps."""
     if not rule.several:
         return raw
-    n_quantiles = len(rule.quantile)
-    steps = [raw.columns(0, 1), softplus(rule, raw.columns(1, n_quantiles))]
-    steps = raw.graph.concat(steps, axis=-1)
+    first, steps = raw.columns(0, 1), raw.columns(1, rule.n_raw(1))
+    terms = raw.graph.concat([first, softplus(rule, steps)], axis=-1)
     axis = raw.graph.constant(-1, np.int64)
-    return steps.op("CumSum", axis)
+    return terms.op("CumSum", axis)
 
 
-def _exponential(rule, raw):
+def _exponential(rule: object, raw: Tensor) -> Tensor:
     return raw.op("Exp")
 
 
-INVERSE_LINKS = {
+INVERSE_LINKS: dict[type[losses.Loss], Formula] = {
     losses.SquaredError: identity,
     losses.AbsoluteError: identity,
     losses.Huber: identity,
@@ -96,21 +103,22 @@ INVERSE_LINKS = {
 }
 
 
-def counterpart(table, rule):
-    """Return the entry of a table for a rule's very class.
+def counterpart(kind: str, table: Mapping[type, Entry], rule: object) -> Entry:
+    """Return the entry of a table for the class of a rule.
+
+    A subclass of a class in the table has no entry, since it may compute something else.
+    ``kind`` is the word for such rules in the message.
 
     Raises
     ------
     NotImplementedError
-        If there is none: the rule is a user's own.
+        If there is no entry, because the rule is a user's own.
     """
-    try:
+    if type(rule) in table:
         return table[type(rule)]
-    except KeyError:
-        known = sorted(cls.__name__ for cls in table)
-        kind = type(rule).__mro__[-2].__name__.lower()
-        raise NotImplementedError(
-            f"The {kind} {rule!r} has no counterpart in ONNX operators, so the estimator "
-            f"cannot be exported. These can: {', '.join(known)}. Ship it with joblib or skops, "
-            "or fit it with one of them."
-        ) from None
+    known = ", ".join(sorted(cls.__name__ for cls in table))
+    raise NotImplementedError(
+        f"The {kind} {rule!r} has no counterpart in ONNX operators, so the estimator cannot be "
+        f"exported. Only these have one: {known}. Fit the estimator with one of them, or store "
+        "it with joblib or skops."
+    )

@@ -1,7 +1,10 @@
-"""A converter for skl2onnx, so that pipelines with a network in them can be converted."""
+"""A converter for skl2onnx, which then exports pipelines that contain an estimator of sknet."""
+
+from typing import Any
 
 import numpy as np
 
+from sknet._base import BaseNN
 from sknet._extras import require
 from sknet.classifier import NNClassifier
 from sknet.export._columns import check_n_columns
@@ -21,25 +24,26 @@ from sknet.export._onnx import (
 )
 from sknet.regressor import NNRegressor
 
-#: Options of skl2onnx that the classifier has, and their values. skl2onnx itself needs "nocl".
-CLASSIFIER_OPTIONS = {
+#: The values of each option that the classifier has. skl2onnx itself asks for "nocl".
+CLASSIFIER_OPTIONS: dict[str, list[Any]] = {
     "zipmap": [True, False, "columns"],
     "output_class_labels": [False, True],
     "nocl": [False],
 }
 
 
-def register():
-    """Make skl2onnx know the estimators, in pipelines and wherever else it meets them.
+def register() -> None:
+    """Register the estimators with skl2onnx, which can then export pipelines with them.
 
-    Call it once in a process, before ``skl2onnx.to_onnx``; importing :mod:`sknet.export` alone
-    changes nothing. The classifier has skl2onnx's options ``zipmap`` (with True, the default,
-    probabilities are float32) and ``output_class_labels``.
+    Call the function once in a process, before ``skl2onnx.to_onnx``. An import of
+    :mod:`sknet.export` does not call it. The classifier has the options ``zipmap`` and
+    ``output_class_labels`` of skl2onnx. With ``zipmap=True``, the default, probabilities are
+    float32.
 
     Raises
     ------
     ImportError
-        If the package skl2onnx is missing.
+        If the package skl2onnx is not installed.
 
     Examples
     --------
@@ -51,24 +55,28 @@ def register():
     >>> from sknet import NNClassifier
     >>> sknet.export.register()
     >>> X, y = load_iris(return_X_y=True)
-    >>> network = NNClassifier((8,), max_iter=20, learning_rate="cosine", random_state=0)
-    >>> pipeline = make_pipeline(StandardScaler(), network).fit(X, y)
-    >>> model = skl2onnx.to_onnx(pipeline, X[:1], options={"zipmap": False})
-    >>> [output.name for output in model.graph.output]
+    >>> estimator = NNClassifier((8,), max_iter=20, learning_rate="cosine", random_state=0)
+    >>> pipeline = make_pipeline(StandardScaler(), estimator).fit(X, y)
+    >>> onnx_model = skl2onnx.to_onnx(pipeline, X[:1], options={"zipmap": False})
+    >>> [output.name for output in onnx_model.graph.output]
     ['label', 'probabilities']
     """
     skl2onnx = require("skl2onnx", "onnx")
-    for cls, options in [(NNClassifier, CLASSIFIER_OPTIONS), (NNRegressor, None)]:
+    options_of: dict[type[BaseNN], dict[str, list[Any]] | None] = {
+        NNClassifier: CLASSIFIER_OPTIONS,
+        NNRegressor: None,
+    }
+    for cls, options in options_of.items():
         skl2onnx.update_registered_converter(
             cls, f"Sknet{cls.__name__}", _set_output_types, _convert, options=options
         )
 
 
-def _set_output_types(operator):
-    """Tell skl2onnx the types and shapes of the outputs, before the conversion."""
+def _set_output_types(operator: Any) -> None:
+    """Set the types and shapes of the outputs, which skl2onnx needs before the conversion."""
     estimator = operator.raw_operator
     features, model = exported(estimator)
-    inputs = _inputs(operator)
+    inputs = _inputs(operator, Graph())
     check_n_columns(features, sum(one.n_columns for one in inputs))
     n_rows = operator.inputs[0].type.shape[0]
     dtype = precision(features, inputs)
@@ -79,39 +87,45 @@ def _set_output_types(operator):
         operator.outputs[0].type = _tensor_type(label_dtype(model.target))(shape)
         options = operator.scope_inst.get_options(estimator, {"zipmap": True})
         if options["zipmap"] is True:
-            # The operator that makes a dictionary of each row takes float32 alone.
+            # The operator ZipMap, which makes a dictionary of each row, takes only float32.
             dtype = np.dtype(np.float32)
     operator.outputs[-1].type = _tensor_type(dtype)([n_rows, n_columns(model)])
 
 
-def _tensor_type(dtype):
-    """Return skl2onnx's class for tensors of a dtype."""
+def _tensor_type(dtype: np.dtype[Any]) -> Any:
+    """Return the class of skl2onnx for tensors of a dtype."""
     types = require("skl2onnx.common.data_types", "onnx")
     names = {"float32": "Float", "float64": "Double", "int64": "Int64", "object": "String"}
     return getattr(types, f"{names[dtype.name]}TensorType")
 
 
-def _dtype(variable):
-    """Return the dtype of one of skl2onnx's variables."""
+def _dtype(variable: Any) -> np.dtype[Any]:
+    """Return the dtype of a variable of skl2onnx."""
     onnx = require("onnx", "onnx")
     return onnx.helper.tensor_dtype_to_np_dtype(
         variable.type.to_onnx_type().tensor_type.elem_type
     )
 
 
-def _inputs(operator, graph=None):
-    """Return the operator's inputs."""
+def _inputs(operator: Any, graph: Graph) -> list[Input]:
+    """Return the inputs of an operator of skl2onnx as tensors of a graph."""
     return [
         Input(Tensor(graph, one.full_name, _dtype(one)), one.type.shape[1])
         for one in operator.inputs
     ]
 
 
-def _convert(scope, operator, container):
-    """Hand the operators of an estimator over to skl2onnx."""
+def _convert(scope: Any, operator: Any, container: Any) -> None:
+    """Add the operators of an estimator to the container of skl2onnx.
+
+    Raises
+    ------
+    ValueError
+        If the target opset is too old.
+    """
     if container.target_opset < OLDEST_OPSET:
         raise ValueError(
-            f"target_opset must be {OLDEST_OPSET} at least for networks of sknet, got "
+            f"target_opset must be at least {OLDEST_OPSET} for estimators of sknet, got "
             f"{container.target_opset}."
         )
     features, model = exported(operator.raw_operator)

@@ -1,4 +1,4 @@
-"""What a file of skops may hold of sknet."""
+"""The types of sknet that a file of skops may hold."""
 
 from sknet._fitting import Run
 from sknet._model import ClassificationModel, RegressionModel
@@ -19,7 +19,7 @@ from sknet.regressor import NNRegressor
 _CLASSES = [
     NNClassifier,
     NNRegressor,
-    # What a fit has learned, and its settings.
+    # The model that a fit has learned, and its settings.
     ClassificationModel,
     RegressionModel,
     Settings,
@@ -38,14 +38,14 @@ _CLASSES = [
     # Rules that are given as objects.
     *SOLVERS.values(),
     *SCHEDULES.values(),
-    # What partial_fit goes on with.
+    # The state with which partial_fit continues.
     Run,
     TrainingState,
 ]
 
-#: Names of the types of sknet that an estimator may consist of, for
+#: The names of the types of sknet that a fitted estimator may consist of, to be used as
 #: ``skops.io.load(file, trusted=SKOPS_TRUSTED)``: the two estimators, the encoders of X and y,
-#: the network with the layers, activations and losses that sknet brings, optimizers and
-#: schedules, and what ``partial_fit`` goes on with. They are plain values; loading one
-#: runs no code that the file brings. Classes of your own must be trusted by you.
-SKOPS_TRUSTED = sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in _CLASSES)
+#: the network with the layers, activations and losses of sknet, optimizers and schedules, and
+#: the state with which ``partial_fit`` continues. Loading an object of these types runs no code
+#: from the file. A user must decide whether to trust classes of their own.
+SKOPS_TRUSTED: list[str] = sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in _CLASSES)

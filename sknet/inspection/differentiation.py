@@ -241,7 +241,7 @@ class OutputFunction:
         self._network = Network(layers, rest.n_inputs, rest.n_members)
         n_rows = max(n_rows, model.n_raw)
         self._workspace = Workspace(self._network, n_rows, params.dtype, input_gradient=True)
-        self.inputs = np.empty((n_rows, rest.n_inputs), params.dtype)
+        self.inputs: Array = np.empty((n_rows, rest.n_inputs), params.dtype)
 
     def enter(self, rows: Array) -> Array:
         """Return the inputs of the first activation for embedded rows."""

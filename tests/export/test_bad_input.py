@@ -175,7 +175,9 @@ def test_inputs_of_another_number(session, frame):
 
 def test_holes_among_integers(session, frame):
     X = frame.assign(count=frame["count"].astype(float))
-    message = "input 'count' of the model takes int64, which has no missing values.*float64"
+    message = (
+        "input 'count' of the ONNX model takes int64, which has no missing values.*float64"
+    )
     with pytest.raises(ValueError, match=message):
         onnx_inputs(session, X)
 

@@ -16,6 +16,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import sknet.export
 from sknet import NNClassifier, NNRegressor
 from sknet.nn.activations import Activation
+from sknet.nn.embeddings import Periodic
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -151,9 +152,20 @@ def test_a_users_own_activation_is_named(make):
         skl2onnx.to_onnx(pipeline, X)
 
 
+class Waves(Periodic):
+    pass
+
+
+def test_a_users_own_layer_is_named(make):
+    X, y = load_iris(return_X_y=True)
+    network = make(NNClassifier, numeric_embedding=Waves()).fit(X, y)
+    with pytest.raises(NotImplementedError, match=r"layer Waves\(.*\) has no counterpart"):
+        sknet.export.to_onnx(network)
+
+
 def test_old_opset(make):
     X, y = load_diabetes(return_X_y=True)
-    with pytest.raises(ValueError, match="target_opset must be 13 at least.*got 12"):
+    with pytest.raises(ValueError, match="target_opset must be at least 13.*got 12"):
         skl2onnx.to_onnx(make(NNRegressor).fit(X, y), X, target_opset=12)
 
 
