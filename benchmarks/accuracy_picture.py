@@ -17,7 +17,10 @@ PICTURE = Path(__file__).parents[1] / "docs" / "_static" / "accuracy_and_time.sv
 #: How each model is called in the picture, and the offset of its name from its point.
 LABELS = {
     "scikit-learn's MLP, early stopping (reference)": ("MLP", (7, -4)),
-    "the same, three layers of 256": ("MLP, three\nlayers of 256", (7, -6)),
+    "scikit-learn's MLP, early stopping, three layers of 256": (
+        "MLP, three\nlayers of 256",
+        (7, -6),
+    ),
     "HistGradientBoosting, defaults": ("HistGradient-\nBoosting", (-56, -22)),
     "CatBoost, defaults": ("CatBoost", (-9, -14)),
     "sknet, fastest": ("sknet, fastest", (7, -2)),
