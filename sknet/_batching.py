@@ -20,11 +20,11 @@ Streams = Mapping[str, Any]
 
 
 def mini_batches(
-    model: Model, data: Dataset, streams: Streams, encoded_bytes: float = ENCODED_BYTES
+    model: Model, data: Dataset, streams: Streams, encoded_bytes: float | None = None
 ) -> Batches:
     """Return the batches of training steps, shuffled and augmented by random ``streams``.
 
-    Up to ``encoded_bytes`` of encoded rows are kept.
+    Up to ``encoded_bytes`` of encoded rows are kept, by default ``ENCODED_BYTES``.
     """
     return _encoded(
         model,
@@ -59,7 +59,7 @@ def training_blocks(model: Model, data: Dataset) -> Batches:
 
 
 def validation_blocks(
-    model: Model, data: Dataset, encoded_bytes: float = ENCODED_BYTES
+    model: Model, data: Dataset, encoded_bytes: float | None = None
 ) -> Batches:
     """Return blocks of validation rows, which are evaluated after each epoch."""
     targets = model.target.transform(data.y, model.params.dtype)
@@ -100,7 +100,7 @@ def _encoded(
     model: Model,
     data: Dataset,
     batch_size: int,
-    encoded_bytes: float = ENCODED_BYTES,
+    encoded_bytes: float | None = None,
     rng: np.random.Generator | None = None,
     augment: Augmentation | None = None,
 ) -> Batches:
@@ -112,7 +112,8 @@ def _encoded(
     encode: Callable[[Any], Any] | None = partial(model.encoder.transform, dtype=dtype)
     # Rows that are used in each epoch are encoded once, where memory allows.
     n_bytes = data.n_rows * model.encoder.n_outputs_ * dtype.itemsize
-    if n_bytes <= encoded_bytes and not sparse.issparse(data.X):
+    limit = ENCODED_BYTES if encoded_bytes is None else encoded_bytes
+    if n_bytes <= limit and not sparse.issparse(data.X):
         rows = Dataset(data.X, rows=data.rows)
         blocks = Batches(rows, model.block_rows(data.X), encode)
         (X,) = stack_rows(((batch.X,) for batch in blocks), data.n_rows, dtype)

@@ -26,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sknet
+from sknet import _base
 from sknet.callbacks import Checkpoint, FitCallback, TimeLimit
 from sknet.streaming import fit_chunks
 
@@ -99,7 +100,7 @@ def table():
 
 def same(one, other, X):
     """Check that two fits ended alike, to the last bit."""
-    assert_array_equal(one._params, other._params)
+    assert_array_equal(one._model.params, other._model.params)
     assert_array_equal(one.predict(X), other.predict(X))
     for name in ("loss", "validation_loss", "validation_score", "learning_rate"):
         assert one.history_.get(name) == other.history_.get(name)
@@ -281,16 +282,15 @@ def test_later_epochs_leave_earlier_copies_alone(problem, monkeypatch):
 
 @with_callbacks
 def test_a_copy_is_made_only_for_those_who_ask(problem, monkeypatch):
-    from sknet._monitoring import CallbackObserver
-
     made = []
-    original = CallbackObserver._fitted_attributes
+    original = _base.fitted_attributes
 
-    def spy(self, params):
-        made.append(1)
-        return original(self, params)
+    def spy(features, model, history, n_seen, run=None):
+        if run is not None:
+            made.append(1)
+        return original(features, model, history, n_seen, run)
 
-    monkeypatch.setattr(CallbackObserver, "_fitted_attributes", spy)
+    monkeypatch.setattr(_base, "fitted_attributes", spy)
     network = problem.cls((4,), max_iter=4, **CONSTANT)
     clone(network).set_callbacks(TimeLimit(1000)).fit(problem.X, problem.y)
     assert made == []

@@ -6,7 +6,11 @@ import joblib
 import numpy as np
 import pytest
 
+from sknet._base import fitted_attributes
 from sknet._fitting import Run, fit_network, split_off_validation
+from sknet._input import read_training
+from sknet._monitoring import HeldOut
+from sknet._starting import start_model
 from sknet.callbacks import Checkpoint
 
 
@@ -14,15 +18,18 @@ from sknet.callbacks import Checkpoint
 def saved(problem, tmp_path):
     """Return a network and the path of a checkpoint of its fit after two epochs."""
     network = problem.cls((4,), max_iter=2, n_iter_no_change=np.inf, random_state=0)
-    model, run = copy.copy(network), Run.start(0)
-    data = model._check_training_data(problem.X, problem.y, None, reset=True)
-    model._start(data, run, warm=False)
-    data, held_out = split_off_validation(model, data, run)
+    features, data = read_training(network, problem.X, problem.y, None)
+    run = Run.start(0)
+    model = start_model(network, features, data, run.streams)
+    data, held_out = split_off_validation(model, data, run.split_seed)
     run.expect(network, data)
-    result = fit_network(model, data, (held_out, problem.X), run)
-    model._set_record(result.history, data.X.shape[0])
-    model._run = run
-    joblib.dump(model, tmp_path / "network.joblib")
+    result = fit_network(model, data, held_out and HeldOut(held_out), run)
+    model = model.with_params(result.params)
+    n_seen = 2 * data.n_rows
+    state = fitted_attributes(features, model, result.history, n_seen, run)
+    interrupted = copy.copy(network)
+    vars(interrupted).update(state)
+    joblib.dump(interrupted, tmp_path / "network.joblib")
     return network.set_params(max_iter=5), tmp_path / "network.joblib"
 
 
@@ -30,7 +37,7 @@ def test_resuming_equals_a_fit_without_interruption(saved, problem):
     network, path = saved
     resumed = copy.copy(network).fit(problem.X, problem.y, resume_from=path)
     whole = network.fit(problem.X, problem.y)
-    np.testing.assert_array_equal(resumed._params, whole._params)
+    np.testing.assert_array_equal(resumed._model.params, whole._model.params)
     assert resumed.n_iter_ == whole.n_iter_ == 5
 
 
@@ -65,4 +72,5 @@ def test_a_random_state_of_its_own_is_no_change(saved, problem):
     network, path = saved
     resumed = copy.copy(network).set_params(random_state=np.random.RandomState(7))
     resumed.fit(problem.X, problem.y, resume_from=path)
-    np.testing.assert_array_equal(resumed._params, network.fit(problem.X, problem.y)._params)
+    whole = network.fit(problem.X, problem.y)
+    np.testing.assert_array_equal(resumed._model.params, whole._model.params)

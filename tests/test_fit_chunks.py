@@ -37,10 +37,10 @@ def network_for(problem, **options):
 @pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
 def test_in_file_order_it_is_the_fit_of_an_array(problem, options, size):
     network = problem.cls((8,), shuffle=False, **STEADY, **options)
-    expected = network.fit(problem.X, problem.y)._params.copy()
+    expected = network.fit(problem.X, problem.y)._model.params.copy()
     history, best = network.history_, network.best_iter_
     assert fit_chunks(network, cut(size, problem.X, problem.y)) is network
-    assert_allclose(network._params, expected, rtol=1e-6, atol=1e-9)
+    assert_allclose(network._model.params, expected, rtol=1e-6, atol=1e-9)
     assert_allclose(network.history_["loss"], history["loss"])
     assert network.history_["learning_rate"] == history["learning_rate"]
     assert (network.n_iter_, network.best_iter_, network.t_) == (4, best, 480)
@@ -51,11 +51,11 @@ def test_weights_are_those_of_fit(problem):
     weight = np.where(np.arange(120) % 3, 1 + np.arange(120) / 100, 0.0)
     weight[60:90] = 0
     network = network_for(problem, shuffle=False)
-    expected = network.fit(problem.X, problem.y, weight)._params.copy()
+    expected = network.fit(problem.X, problem.y, weight)._model.params.copy()
     chunks = cut(30, problem.X, problem.y, weight)
     empty = tuple(part[:0] for part in chunks[0])
     fit_chunks(network, [empty, *chunks, empty])
-    assert_allclose(network._params, expected, rtol=1e-6, atol=1e-9)
+    assert_allclose(network._model.params, expected, rtol=1e-6, atol=1e-9)
     assert network.t_ == 4 * 60
 
 
@@ -64,28 +64,30 @@ def test_weights_of_any_kind(problem, make):
     X, y = pd.DataFrame(problem.X), problem.y
     weight = 1 + np.arange(120) / 100
     network = network_for(problem)
-    expected = fit_chunks(network, cut(50, X, y, weight))._params.copy()
+    expected = fit_chunks(network, cut(50, X, y, weight))._model.params.copy()
     chunks = [(rows, labels, make(w)) for rows, labels, w in cut(50, X, y, weight)]
-    assert_array_equal(fit_chunks(network, chunks)._params, expected)
+    assert_array_equal(fit_chunks(network, chunks)._model.params, expected)
 
 
 def test_weights_of_classes(binary):
     X, y = binary
     network = NNClassifier((8,), class_weight={1: 3.0}, shuffle=False, **STEADY, **SIMPLE)
-    expected = network.fit(X, y)._params.copy()
-    assert_allclose(fit_chunks(network, cut(50, X, y))._params, expected, rtol=1e-6, atol=1e-9)
+    expected = network.fit(X, y)._model.params.copy()
+    assert_allclose(
+        fit_chunks(network, cut(50, X, y))._model.params, expected, rtol=1e-6, atol=1e-9
+    )
 
 
 def test_sparse_and_polars_and_lists(problem):
     X = np.where(np.abs(problem.X) < 0.5, 0, problem.X)
     network = network_for(problem, shuffle=False)
     for make in (sparse.csr_matrix, pl.DataFrame, pd.DataFrame):
-        expected = network.fit(make(X), problem.y)._params.copy()
+        expected = network.fit(make(X), problem.y)._model.params.copy()
         chunks = [(make(rows), y) for rows, y in cut(50, X, problem.y)]
         fit_chunks(network, chunks)
-        assert_allclose(network._params, expected, rtol=1e-6, atol=1e-9)
+        assert_allclose(network._model.params, expected, rtol=1e-6, atol=1e-9)
     chunks = [(rows.tolist(), y.tolist()) for rows, y in cut(50, X, problem.y)]
-    assert_allclose(fit_chunks(network, chunks)._params, expected, rtol=1e-6, atol=1e-9)
+    assert_allclose(fit_chunks(network, chunks)._model.params, expected, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel", "multioutput"])
@@ -93,8 +95,10 @@ def test_every_task(request, kind):
     X, y = request.getfixturevalue(kind)
     cls = NNRegressor if kind == "multioutput" else NNClassifier
     network = cls((8,), shuffle=False, **STEADY, **SIMPLE)
-    expected = network.fit(X, y)._params.copy()
-    assert_allclose(fit_chunks(network, cut(40, X, y))._params, expected, rtol=1e-6, atol=1e-9)
+    expected = network.fit(X, y)._model.params.copy()
+    assert_allclose(
+        fit_chunks(network, cut(40, X, y))._model.params, expected, rtol=1e-6, atol=1e-9
+    )
 
 
 def test_classes_that_come_late(multiclass):
@@ -133,10 +137,10 @@ def test_each_epoch_is_shuffled_anew(shuffle, monkeypatch):
 def test_it_is_reproducible(problem):
     network = network_for(problem, dropout=0.1)
     chunks = cut(30, problem.X, problem.y)
-    params = [fit_chunks(network, chunks)._params.copy() for _ in range(2)]
+    params = [fit_chunks(network, chunks)._model.params.copy() for _ in range(2)]
     assert_array_equal(*params)
     network.set_params(random_state=1)
-    assert (fit_chunks(network, chunks)._params != params[0]).any()
+    assert (fit_chunks(network, chunks)._model.params != params[0]).any()
 
 
 # Early stopping.
@@ -147,10 +151,10 @@ def test_rows_are_held_out_and_the_best_epoch_is_restored(regression, scoring, m
     X, y = regression
     seen = {}
 
-    def spy(model, batches, validation, run):
+    def spy(model, batches, held_out, run):
         seen["trained"] = np.concatenate([batch.y[:, 0] for batch in batches])
-        seen["held_out"] = model._target.transform(validation[0].y, float)[:, 0]
-        return original(model, batches, validation, run)
+        seen["held_out"] = model.target.transform(held_out.data.y, float)[:, 0]
+        return original(model, batches, held_out, run)
 
     original = streaming.fit_batches
     monkeypatch.setattr(streaming, "fit_batches", spy)
@@ -160,7 +164,7 @@ def test_rows_are_held_out_and_the_best_epoch_is_restored(regression, scoring, m
     assert network.n_iter_ < 300
     together = np.concatenate([seen["trained"], seen["held_out"]])
     assert seen["held_out"].size == 12
-    everything = network._target.transform(y, float)[:, 0]
+    everything = network._model.target.transform(y, float)[:, 0]
     assert_allclose(np.sort(together), np.sort(everything), rtol=1e-6)
     held_out = np.isin(np.round(everything, 5), np.round(seen["held_out"], 5))
     assert held_out.sum() == 12
@@ -402,4 +406,4 @@ def test_an_error_leaves_the_estimator_as_it_was(regression):
     with pytest.raises(ValueError, match="Chunk 1"):
         fit_chunks(network, [(X, y), (X[:, :2], y)])
     assert vars(network) == before
-    assert_array_equal(network._params, before["_params"])
+    assert_array_equal(network._model.params, before["_model"].params)

@@ -11,7 +11,7 @@ from plain import NETWORKS, SIMPLE
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_score
 
-from sknet import NNClassifier, NNRegressor, _batching
+from sknet import NNClassifier, NNRegressor, _batching, _model
 from sknet.data import row_blocks
 from sknet.streaming import RowBlocks
 
@@ -78,10 +78,10 @@ def test_small_tables_give_the_fit_of_an_array(table, storage, cls, kind):
     X, y = table
     y = y if cls is NNRegressor else np.where(y > 1, "high", "low")
     network = cls((16,), max_iter=3, **STEADY, **NETWORKS[kind])
-    expected = network.fit(X, y)._params.copy()
+    expected = network.fit(X, y)._model.params.copy()
     predicted, score = network.predict(X), network.score(X, y)
     source = storage(X)
-    assert_array_equal(network.fit(source, y)._params, expected)
+    assert_array_equal(network.fit(source, y)._model.params, expected)
     assert_array_equal(network.predict(source), predicted)
     assert network.score(source, y) == score
     if cls is NNClassifier:
@@ -128,10 +128,10 @@ def test_partial_fit_and_warm_start(table, storage):
     for _ in range(2):
         first.partial_fit(X, y)
         second.partial_fit(storage(X), y)
-    assert_array_equal(first._params, second._params)
+    assert_array_equal(first._model.params, second._model.params)
     for network, rows in ((first, X), (second, storage(X))):
         network.set_params(warm_start=True).fit(rows, y)
-    assert_array_equal(first._params, second._params)
+    assert_array_equal(first._model.params, second._model.params)
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
@@ -169,7 +169,7 @@ def test_windows_are_as_good_as_an_array(table, windows, kind):
 def test_windows_are_reproducible(table, storage, windows):
     X, y = table
     network = NNRegressor((16,), max_iter=3, **STEADY, **NETWORKS["dropout, average"])
-    params = [network.fit(storage(X), y)._params.copy() for _ in range(2)]
+    params = [network.fit(storage(X), y)._model.params.copy() for _ in range(2)]
     assert_array_equal(*params)
     assert_allclose(network.predict(storage(X)), network.predict(X), rtol=1e-5, atol=1e-5)
 
@@ -179,12 +179,12 @@ def test_scaling_is_learned_as_from_an_array(table, storage, windows, monkeypatc
     for most in (500, 10_000):
         monkeypatch.setattr("sknet.data.survey.QUANTILE_ROWS", most)
         network = NNRegressor((4,), max_iter=1, **STEADY, **SIMPLE)
-        center = network.fit(X, y)._table.center_
-        scale, indicated = network._table.scale_, network._table.indicated_
+        center = network.fit(X, y)._model.encoder.center_
+        scale, indicated = network._model.encoder.scale_, network._model.encoder.indicated_
         network.fit(storage(X), y)
-        assert_array_equal(network._table.center_, center)
-        assert_array_equal(network._table.scale_, scale)
-        assert_array_equal(network._table.indicated_, indicated)
+        assert_array_equal(network._model.encoder.center_, center)
+        assert_array_equal(network._model.encoder.scale_, scale)
+        assert_array_equal(network._model.encoder.indicated_, indicated)
 
 
 def test_sorted_rows_are_mixed(windows):
@@ -218,7 +218,7 @@ def test_the_best_epoch_is_restored(table, storage, windows):
 
     def score(model, rows, y_true):
         value = r2_score(y_true, model.predict(rows))
-        seen.append((value, rows.shape, model._params.copy()))
+        seen.append((value, rows.shape, model._model.params.copy()))
         return value
 
     network = NNRegressor((16,), max_iter=8, scoring=score, **SIMPLE)
@@ -228,7 +228,7 @@ def test_the_best_epoch_is_restored(table, storage, windows):
     assert {shape for _, shape, _ in seen} == {(300, 6)}
     best = max(seen[1:], key=lambda one: one[0])
     assert network.best_validation_score_ == best[0]
-    assert_array_equal(network._params, best[2])
+    assert_array_equal(network._model.params, best[2])
 
 
 def test_validation_rows_of_one_s_own(table, storage, windows):
@@ -246,11 +246,11 @@ def test_memory_maps_that_main_memory_cannot_hold(table, tmp_path, monkeypatch, 
     np.save(tmp_path / "X.npy", X)
     memory_map = np.load(tmp_path / "X.npy", mmap_mode="r")
     network = NNRegressor((16,), max_iter=2, **STEADY, **SIMPLE)
-    array, blocks = (network.fit(rows, y)._params.copy() for rows in (X, RowBlocks(X)))
+    array, blocks = (network.fit(rows, y)._model.params.copy() for rows in (X, RowBlocks(X)))
     monkeypatch.setattr(row_blocks, "main_memory", lambda: X.nbytes * (1.9 if large else 2.1))
     expected = blocks if large else array
     assert np.abs(array - blocks).max() > 0
-    assert_array_equal(network.fit(memory_map, y)._params, expected)
+    assert_array_equal(network.fit(memory_map, y)._model.params, expected)
 
 
 # Memory.
@@ -277,7 +277,7 @@ class Dates(Made):
 def test_memory_is_bounded(monkeypatch, early_stopping):
     n_rows, n_columns = 60_000, 100
     monkeypatch.setattr(_batching, "ENCODED_BYTES", 0)
-    monkeypatch.setattr(_batching, "BLOCK_ELEMENTS", 2**14)
+    monkeypatch.setattr(_model, "BLOCK_ELEMENTS", 2**14)
     monkeypatch.setattr(row_blocks, "BLOCK_BYTES", 2**16)
     monkeypatch.setattr(row_blocks, "WINDOW_BYTES", 2**20)
     monkeypatch.setattr("sknet.data.survey.SAMPLE_BYTES", 2**20)

@@ -47,11 +47,11 @@ def test_y_s_mean_and_scale_are_those_of_all_rows(loss, weighted):
         mean = np.average(y[seen], weights=weight[seen])
         std = np.sqrt(np.average((y[seen] - mean) ** 2, weights=weight[seen]))
         if loss in ("poisson", "gamma"):
-            assert_allclose(network._target.scale_, mean)
-            assert_array_equal(network._target.mean_, 0)
+            assert_allclose(network._model.target.scale_, mean)
+            assert_array_equal(network._model.target.mean_, 0)
         else:
-            assert_allclose(network._target.mean_, mean)
-            assert_allclose(network._target.scale_, std)
+            assert_allclose(network._model.target.mean_, mean)
+            assert_allclose(network._model.target.scale_, std)
 
 
 @pytest.mark.parametrize("sizes", [(), (6,)], ids=str)
@@ -80,16 +80,16 @@ def test_the_function_does_not_jump(options, sizes):
     network = NNRegressor(sizes, learning_rate_init=rate, random_state=0, **options)
     for _ in range(3):
         network.partial_fit(X[:30], y[:30])
-    before, scale = network.predict(X), network._target.scale_.copy()
+    before, scale = network.predict(X), network._model.target.scale_.copy()
     network.set_params(learning_rate_init=STILL)
     for rows in (slice(30, 60), slice(60, 90)):
         network.partial_fit(X[rows], y[rows])
         rtol = 1e-3 if options.get("dtype") else 1e-8
         assert_allclose(network.predict(X), before, rtol=rtol, atol=rtol * np.abs(before).max())
     if options.get("standardize", True) and not isinstance(options.get("quantile"), list):
-        assert (network._target.scale_ != scale).all()
+        assert (network._model.target.scale_ != scale).all()
     else:
-        assert_array_equal(network._target.scale_, scale)
+        assert_array_equal(network._model.target.scale_, scale)
     # And it learns on, in the new units.
     network.set_params(learning_rate_init=0.01).partial_fit(X, y)
     assert np.isfinite(network.predict(X)).all()
@@ -123,9 +123,9 @@ def test_several_outputs_do_not_jump():
         before = network.predict(X)
         network.set_params(learning_rate_init=STILL).partial_fit(X[30:], Y[30:])
         assert_allclose(network.predict(X), before, rtol=1e-8, atol=1e-6)
-        assert_allclose(network._target.mean_, Y.mean(axis=0))
-        assert_allclose(network._target.scale_[:2], Y.std(axis=0)[:2])
-        assert network._target.scale_[2] == 1
+        assert_allclose(network._model.target.mean_, Y.mean(axis=0))
+        assert_allclose(network._model.target.scale_[:2], Y.std(axis=0)[:2])
+        assert network._model.target.scale_[2] == 1
 
 
 def test_after_a_constant_first_chunk_the_scale_is_learned():
@@ -133,8 +133,8 @@ def test_after_a_constant_first_chunk_the_scale_is_learned():
     network = NNRegressor((6,), random_state=0).partial_fit(X[:30], np.full(30, 5.0))
     network.partial_fit(X[30:], y[30:])
     seen = np.r_[np.full(30, 5.0), y[30:]]
-    assert_allclose(network._target.mean_, seen.mean())
-    assert_allclose(network._target.scale_, seen.std())
+    assert_allclose(network._model.target.mean_, seen.mean())
+    assert_allclose(network._model.target.scale_, seen.std())
 
 
 @pytest.mark.parametrize("ema_decay", [None, 0.95])
@@ -160,7 +160,7 @@ def test_outputs_must_stay_in_the_domain():
     with pytest.raises(ValueError, match="HalfGamma needs y > 0; y has values from -1 "):
         network.partial_fit(X, np.r_[y[:-1], -1.0])
     assert_array_equal(network.predict(X), before)
-    assert_allclose(network._target.scale_, y[:30].mean())
+    assert_allclose(network._model.target.scale_, y[:30].mean())
 
 
 # Tasks.
@@ -389,9 +389,9 @@ def test_bins_are_those_of_the_first_chunk():
     X = rng.normal(size=(200, 2))
     network = NNRegressor((6,), numeric_embedding="piecewise_linear", random_state=0)
     network.partial_fit(X, X[:, 0])
-    layers = network._network.layers
+    layers = network._model.network.layers
     network.partial_fit(100 * X, X[:, 0])
-    assert network._network.layers == layers
+    assert network._model.network.layers == layers
     assert np.isfinite(network.predict(1000 * X)).all()
 
 

@@ -176,7 +176,7 @@ def test_a_small_table_is_one_shard_and_a_local_fit(client, table, cls, local, o
     network = cls(**settings, **options).fit(*chunked(X, y))
     expected = local(**settings).fit(X, y)
     assert network.n_shards_ == 1
-    assert_array_equal(network.to_local()._params, expected._params)
+    assert_array_equal(network.to_local()._model.params, expected._model.params)
     assert network.validation_scores_ == expected.validation_scores_
 
 
@@ -307,7 +307,7 @@ def test_the_defaults(client, frame, cls, local):
     expected = local(max_iter=15, random_state=0).fit(X, y)
     shared = {"batch_size": max(32, expected.auto_params_["batch_size"] // 2)}
     assert network.auto_params_ == {**expected.auto_params_, **shared}
-    assert network._fitted._network == expected._network
+    assert network._fitted._model.network == expected._model.network
     assert network.n_iter_ == expected.n_iter_
     assert set(network.history_) == set(expected.history_)
     ours, theirs = (m.score(X, y) for m in (network.to_local(), expected))
@@ -325,12 +325,12 @@ def test_statistics_are_those_of_all_rows(client, frame):
     network = DaskNNClassifier(**settings).fit(*parts).to_local()
     settings = {k: v for k, v in settings.items() if k in NNClassifier().get_params()}
     local = NNClassifier(**settings).fit(X, y, weight)
-    ours, theirs = network._table, local._table
+    ours, theirs = network._model.encoder, local._model.encoder
     for name in ("center_", "scale_", "indicated_", "bin_edges_", "n_outputs_"):
         assert_array_equal(getattr(ours, name), getattr(theirs, name))
-    assert network._network == local._network
+    assert network._model.network == local._model.network
     rows = X.sample(100, random_state=0)
-    encoded = [m._table.transform(m._reader.read(rows), np.float64) for m in (network, local)]
+    encoded = [one._model.encode(one._model.reader.read(rows)) for one in (network, local)]
     assert_array_equal(*encoded)
     assert_array_equal(network.encoded_feature_names_, local.encoded_feature_names_)
     assert_array_equal(network.classes_, local.classes_)
@@ -343,9 +343,9 @@ def test_the_scale_of_y_is_that_of_all_rows(client, table, loss):
     y = np.sort(y - y.min())
     y[:500] = 0  # a partition that poisson could not scale
     settings = {**SHORT, "loss": loss}
-    target = DaskNNRegressor(**settings).fit(*chunked(X, y)).to_local()._target
+    target = DaskNNRegressor(**settings).fit(*chunked(X, y)).to_local()._model.target
     settings = {k: v for k, v in settings.items() if k in NNRegressor().get_params()}
-    expected = NNRegressor(**settings).fit(X, y)._target
+    expected = NNRegressor(**settings).fit(X, y)._model.target
     assert_allclose(
         [target.mean_, target.scale_], [expected.mean_, expected.scale_], rtol=1e-12
     )
@@ -357,15 +357,15 @@ def test_quantiles_come_from_a_bounded_sample(client, monkeypatch, limit):
     X = np.sort(rng.normal(size=(40_000, 1)), axis=0)
     monkeypatch.setattr(survey, *limit)
     sizes = []
-    build = agreement.build
+    start_model = agreement.Agreement.start_model
 
-    def build_and_count(model, found, samples, rng):
+    def start_and_count(agreed, samples, rng):
         sizes.extend(sample.X.shape[0] for sample in samples)
-        build(model, found, samples, rng)
+        return start_model(agreed, samples, rng)
 
-    monkeypatch.setattr(agreement, "build", build_and_count)
+    monkeypatch.setattr(agreement.Agreement, "start_model", start_and_count)
     network = DaskNNRegressor(**{**SHORT, "max_iter": 1, "local_steps": 1000})
-    table = network.fit(*chunked(X, X[:, 0], size=5000)).to_local()._table
+    table = network.fit(*chunked(X, X[:, 0], size=5000)).to_local()._model.encoder
     assert sizes == [500] * 8
     assert_allclose(table.center_, np.median(X), atol=0.05)
     assert_allclose(1 / table.scale_, np.subtract(*np.quantile(X, [0.75, 0.25])), rtol=0.05)
@@ -398,7 +398,7 @@ def test_sparse_rows(client, table):
     X = np.where(np.abs(X) > 1, X, 0)
     blocks, target = chunked(X, y)
     network = DaskNNRegressor(**SHORT).fit(blocks.map_blocks(sparse.csr_matrix), target)
-    assert network.to_local()._table.keeps_sparse
+    assert network.to_local()._model.encoder.keeps_sparse
     found = network.predict(blocks.map_blocks(sparse.csr_matrix)).compute()
     assert_allclose(found, network.to_local().predict(sparse.csr_matrix(X)))
 
@@ -648,7 +648,7 @@ def test_a_category_without_a_value_in_a_partition(client, frame):
     with pytest.raises(ValueError, match=r"categorical_features=\['color', 'maker'\]"):
         DaskNNClassifier(**SHORT).fit(dX, dy)
     named = DaskNNClassifier(**SHORT, categorical_features=["color", "maker"]).fit(dX, dy)
-    assert_array_equal(named.to_local()._reader.levels_[0], ["blue", "green", "red"])
+    assert_array_equal(named.to_local()._model.reader.levels_[0], ["blue", "green", "red"])
 
 
 def test_rows_that_are_sparse_in_some_partitions(client, table):
@@ -737,7 +737,7 @@ def test_bytes_of_a_round(client, table, ema_decay):
     # What is sent before and after training is the same in the last two fits.
     n_rounds = 10 * 2
     per_round = ((counts[2] - counts[1]) - (counts[1] - counts[0])) / n_rounds
-    of_params = network.to_local()._params.nbytes
+    of_params = network.to_local()._model.params.nbytes
     # Two results to the worker that averages, and two copies of the average, at the least.
     assert 4 * of_params < per_round < 2.5 * 3 * of_params
 
@@ -767,4 +767,4 @@ def test_a_worker_dies(client, table, monkeypatch):
     assert worker not in client.nthreads()
     assert disturbed.loss_curve_ == undisturbed.loss_curve_
     assert disturbed.validation_scores_ == undisturbed.validation_scores_
-    assert_array_equal(disturbed.to_local()._params, undisturbed.to_local()._params)
+    assert_array_equal(disturbed.to_local()._model.params, undisturbed.to_local()._model.params)

@@ -8,30 +8,41 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
 
-from sknet._building import make_optimizer_and_penalty
-from sknet._fitting import Run
+from sknet._fitting import Problem, Run
+from sknet._input import read_training
+from sknet._starting import start_model
 from sknet.data.batches import Batch
 from sknet.distributed.rounds import LocalResult, OuterStep, Point, Round
 from sknet.distributed.shards import make_shard, share_out
 from sknet.nn.network import Workspace
-from sknet.nn.objective import Objective
 
 X = np.random.default_rng(0).normal(size=(240, 3))
 y = X[:, 0] - np.abs(X[:, 1])
 weight = np.random.default_rng(1).uniform(0.5, 2, 240)
 
 
+def start(estimator, y, weight):
+    """Return a model that is ready to train on X and y, and the features of X."""
+    features, data = read_training(estimator, X, y, weight)
+    return start_model(estimator, features, data, Run.start(0).streams), features
+
+
 def make_model(**options):
-    """Return a model that is ready to train on X and y."""
-    model = NNRegressor((5,), **{"dtype": "float64", **options})
-    model._start(model._check_training_data(X, y, weight, reset=True), Run.start(0), warm=False)
+    """Return a regression model that is ready to train."""
+    model, _ = start(NNRegressor((5,), **{"dtype": "float64", **options}), y, weight)
     return model
+
+
+def one_shard(model, number, seed, partitions):
+    """Return a shard of arrays."""
+    _, features = start(NNRegressor((5,)), y, weight)
+    return make_shard(model, features, number, seed, partitions)
 
 
 def make_shards(model, n_shards, weights=None):
     parts = np.array_split(np.arange(240), n_shards)
     return [
-        make_shard(
+        one_shard(
             model, i, 7, [(i, X[rows], y[rows], None if weights is None else weights[rows])]
         )
         for i, rows in enumerate(parts)
@@ -44,19 +55,18 @@ def first_round(per_epoch=1, number=0, epoch=0, max_iter=10):
 
 def gradient_of_all(model, rows, weights):
     """Return the objective's gradient for some rows, whose weights have mean one over all."""
-    _, penalty = make_optimizer_and_penalty(model._settings)
-    objective = Objective(model._network, model._loss, penalty)
-    params = model._params
+    objective = Problem.of(model).objective
+    params = model.params
     batch = Batch(
-        model._table.transform(X[rows], params.dtype),
-        model._target.transform(y[rows], params.dtype),
+        model.encoder.transform(X[rows], params.dtype),
+        model.target.transform(y[rows], params.dtype),
         None if weights is None else weights[rows] / weights.mean(),
     )
     gradient = np.empty_like(params)
-    workspace = Workspace(model._network, len(rows), params.dtype)
+    workspace = Workspace(model.network, len(rows), params.dtype)
     objective.loss_and_gradient(params, batch, workspace, gradient)
-    n = model._network.n_penalized
-    penalty.add_gradient(params[:n], gradient[:n])
+    n = model.network.n_penalized
+    objective.penalty.add_gradient(params[:n], gradient[:n])
     return gradient
 
 
@@ -121,13 +131,13 @@ def test_one_full_step_of_sgd_is_a_synchronous_gradient_step(weights, alpha):
     # Shards of unequal size, so that their say matters.
     groups = [np.arange(40), np.arange(40, 240)]
     shards = [
-        make_shard(model, i, 7, [(i, X[g], y[g], None if weights is None else weights[g])])
+        one_shard(model, i, 7, [(i, X[g], y[g], None if weights is None else weights[g])])
         for i, g in enumerate(groups)
     ]
-    point = Point(model._params)
+    point = Point(model.params)
     results = [shard.train(point.params, first_round()) for shard in shards]
     after = OuterStep(1.0, 0.0)(point, point, results)
-    expected = model._params - 0.05 * gradient_of_all(model, np.arange(240), weights)
+    expected = model.params - 0.05 * gradient_of_all(model, np.arange(240), weights)
     assert_allclose(after.params, expected, rtol=1e-10, atol=1e-13)
 
 
@@ -146,25 +156,25 @@ def test_a_round_can_be_made_again_anywhere(options):
     shard = make_shards(model, 2)[1]
     elsewhere = pickle.loads(pickle.dumps(shard))
     round_ = first_round(per_epoch=3, number=1, epoch=2)
-    start = model._params.copy()
-    first = shard.train(model._params, round_)
-    shard.train(model._params, first_round())
-    for again in (shard.train(model._params, round_), elsewhere.train(start, round_)):
+    start = model.params.copy()
+    first = shard.train(model.params, round_)
+    shard.train(model.params, first_round())
+    for again in (shard.train(model.params, round_), elsewhere.train(start, round_)):
         assert_array_equal(again.params, first.params)
         assert (again.loss, again.weight) == (first.loss, first.weight)
-    assert_array_equal(model._params, start)
+    assert_array_equal(model.params, start)
     assert np.abs(first.params - start).max() > 1e-4
 
 
 def test_shards_and_rounds_draw_differently():
     model = make_model(batch_size=16, dropout=0.5)
     parts = [(0, X, y, None)]
-    one, other = (make_shard(model, i, 7, parts) for i in (0, 1))
+    one, other = (one_shard(model, i, 7, parts) for i in (0, 1))
     results = [
-        one.train(model._params, first_round()),
-        other.train(model._params, first_round()),
-        one.train(model._params, first_round(epoch=1)),
-        make_shard(model, 0, 8, parts).train(model._params, first_round()),
+        one.train(model.params, first_round()),
+        other.train(model.params, first_round()),
+        one.train(model.params, first_round(epoch=1)),
+        one_shard(model, 0, 8, parts).train(model.params, first_round()),
     ]
     assert len({result.params.tobytes() for result in results}) == len(results)
 
@@ -184,7 +194,7 @@ def test_rows_keep_their_order_without_shuffling():
 
 def test_a_round_without_rows():
     model = make_model(batch_size=200)
-    result = make_shards(model, 2)[0].train(model._params, first_round(per_epoch=3))
+    result = make_shards(model, 2)[0].train(model.params, first_round(per_epoch=3))
     assert result.params is None
     assert result.weight == 0
 
@@ -193,22 +203,21 @@ def test_the_learning_rate_follows_the_whole_training():
     model = make_model(batch_size=40, learning_rate="cosine", learning_rate_init=0.1)
     shard = make_shards(model, 2)[0]
     # Epoch 5 of 10, the second of three rounds with one of three batches each.
-    result = shard.train(model._params, first_round(per_epoch=3, number=1, epoch=5))
+    result = shard.train(model.params, first_round(per_epoch=3, number=1, epoch=5))
     progress = (5 * 3 + 1) / 30
     assert_allclose(result.learning_rate, 0.1 * (1 + np.cos(np.pi * progress)) / 2)
 
 
 def test_validation_losses_of_shards_average_to_that_of_all():
-    model = make_model(batch_size=16)
-    model.early_stopping = True
+    model = make_model(batch_size=16, early_stopping=True)
     shards = make_shards(model, 3, weight)
-    losses, weights = zip(*[shard.evaluate(model._params) for shard in shards], strict=True)
+    losses, weights = zip(*[shard.evaluate(model.params) for shard in shards], strict=True)
     found = np.average(losses, weights=weights)
     data = [shard.validation.data for shard in shards]
     expected, total = 0.0, 0.0
     for shard, part in zip(shards, data, strict=True):
-        workspace = Workspace(model._network, part.n_rows, np.float64)
-        raw = model._network.forward(model._params, part.X, workspace)
+        workspace = Workspace(model.network, part.n_rows, np.float64)
+        raw = model.network.forward(model.params, part.X, workspace)
         own = part.sample_weight * shard.validation_weight / part.n_rows
         expected += np.sum(own * (part.y - raw)[:, 0] ** 2 / 2)
         total += own.sum()
@@ -217,21 +226,17 @@ def test_validation_losses_of_shards_average_to_that_of_all():
 
 
 def test_a_shard_too_small_to_hold_rows_out_trains_on_all():
-    model = make_model()
-    model.early_stopping = True
-    shard = make_shard(model, 0, 7, [(0, X[:5], y[:5], None)])
+    model = make_model(early_stopping=True)
+    shard = one_shard(model, 0, 7, [(0, X[:5], y[:5], None)])
     assert shard.validation is None
     assert shard.batches.n_rows == 5
-    assert shard.evaluate(model._params) == (0.0, 0.0)
+    assert shard.evaluate(model.params) == (0.0, 0.0)
 
 
 def test_class_weights_in_a_shard():
     labels = (y > 0).astype(int)
-    model = NNClassifier((3,), class_weight={0: 3.0})
-    model._start(
-        model._check_training_data(X, labels, None, reset=True), Run.start(0), warm=False
-    )
-    shard = make_shard(model, 0, 7, [(0, X, labels, None)])
+    model, features = start(NNClassifier((3,), class_weight={0: 3.0}), labels, None)
+    shard = make_shard(model, features, 0, 7, [(0, X, labels, None)])
     assert shard.weight == 3 * (labels == 0).sum() + (labels == 1).sum()
 
 
