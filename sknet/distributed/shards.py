@@ -1,4 +1,4 @@
-"""Shards: which partitions a worker trains on, and how they become its rows.
+"""Shards: the rows that one worker trains on, and its part of a round.
 
 Nothing here knows of Dask.
 """
@@ -6,6 +6,7 @@ Nothing here knows of Dask.
 import copy
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,13 @@ from sknet._input import Features
 from sknet._model import Model
 from sknet._monitoring import HeldOut
 from sknet._settings import Settings
-from sknet.data.batches import Dataset, join
+from sknet.data.batches import Batches, Dataset, join
 from sknet.data.splitting import split_rows
 from sknet.distributed.agreement import read_partition
-from sknet.distributed.rounds import Shard
-from sknet.nn.training import TrainingResult
+from sknet.distributed.rounds import LocalResult, Round
+from sknet.nn.network import Workspace
+from sknet.nn.objective import Objective
+from sknet.nn.training import Epoch, TrainingResult, TrainingState, UpdateRule
 
 #: A partition: its number, X, y and sample_weight.
 Partition = tuple[int, Any, Any, Any]
@@ -50,6 +53,107 @@ def most_shards(settings: Settings, n_rows: int, local_steps: int) -> int:
     held_out = settings.validation_fraction if settings.early_stopping else 0
     n_batches = n_rows * (1 - held_out) / settings.batch_size
     return max(1, int(n_batches / local_steps))
+
+
+class Shard:
+    """The rows that one worker trains on, and all that it takes to do so.
+
+    Parameters
+    ----------
+    objective : Objective
+    rule : UpdateRule
+        Of the inner optimizer, which starts anew in each round.
+    batches : Batches
+        The training rows.
+    validation : Batches or None
+        The rows held out.
+    shuffle : bool
+    seed : tuple of int
+        That of the fit and the number of the shard: randomness belongs to the shard, and not
+        to the worker that happens to hold it.
+    weight, validation_weight : float
+        Sums of the rows' weights.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        rule: UpdateRule,
+        batches: Batches,
+        validation: Batches | None,
+        *,
+        shuffle: bool,
+        seed: tuple[int, int],
+        weight: float,
+        validation_weight: float,
+    ):
+        self.objective = objective
+        self.rule = replace(rule, ema_decay=None)
+        self.batches = batches
+        self.validation = validation
+        self.shuffle = shuffle
+        self.seed = seed
+        self.weight = weight
+        self.validation_weight = validation_weight
+        self._order: tuple[int, np.ndarray] | None = None
+
+    def __sizeof__(self) -> int:
+        X = self.batches.data.X
+        return X.data.nbytes if hasattr(X, "indptr") else X.nbytes
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_order": None}
+
+    def train(self, start: np.ndarray, round_: Round) -> LocalResult:
+        """Make a round's share of an epoch's steps from ``start`` on."""
+        rows = self._rows(round_)
+        if not rows.size:
+            return LocalResult(None, 0.0, 0.0, np.nan)
+        params = start.copy()
+        dropout, augmentation = self._rng(round_.epoch, 1 + round_.number).spawn(2)
+        state = TrainingState.start(self.rule.optimizer, params, dropout)
+        state.iteration = round_.epoch * round_.per_epoch + round_.number
+        state.samples_seen = round_.samples_seen
+        state.plateau_factor = round_.plateau_factor
+        n_rounds = round_.max_iter * round_.per_epoch
+        batches = self.batches.choose(rows, augmentation)
+        epoch = Epoch(self.objective, params, batches, self.rule, n_rounds, state)
+        # As in ``train``, overflow is looked for once an epoch.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            loss = epoch.run()
+        weight = self.weight * rows.size / self.batches.n_rows
+        return LocalResult(params, loss, weight, epoch.learning_rate)
+
+    def evaluate(self, params: np.ndarray) -> tuple[float, float]:
+        """Return the loss of the rows held out, and the sum of their weights."""
+        if self.validation is None:
+            return 0.0, 0.0
+        workspace = Workspace(self.objective.network, self.validation.batch_size, params.dtype)
+        loss = self.objective.mean_loss(params, self.validation, workspace)
+        return loss, self.validation_weight
+
+    def _rng(self, epoch: int, purpose: int) -> np.random.Generator:
+        """Return the generator of a round, counted from 1, or of the epoch's order, 0."""
+        return np.random.default_rng((*self.seed, epoch, purpose))
+
+    def _rows(self, round_: Round) -> np.ndarray:
+        """Return the rows of a round's batches: a stretch of the epoch's random order."""
+        n_batches, batch_size = len(self.batches), self.batches.batch_size
+        first, stop = (
+            n_batches * number // round_.per_epoch * batch_size
+            for number in (round_.number, round_.number + 1)
+        )
+        return self._epoch_order(round_.epoch)[first:stop]
+
+    def _epoch_order(self, epoch: int) -> np.ndarray:
+        """Return the order of the rows, remembered from one round to the next."""
+        n_rows = self.batches.n_rows
+        if not self.shuffle:
+            return np.arange(n_rows)
+        known = self._order
+        if known is None or known[0] != epoch:
+            known = self._order = epoch, self._rng(epoch, 0).permutation(n_rows)
+        return known[1]
 
 
 def make_shard(

@@ -171,7 +171,7 @@ class TrainingState:
     optimizer: type[Optimizer]
     slots: Array
     rng: Generator
-    n_updates: int = 0
+    n_updates: float = 0
     samples_seen: int = 0
     plateau_factor: float = 1.0
     average: Array | None = None

@@ -23,8 +23,7 @@ from sklearn.metrics import log_loss
 
 from sknet import NNClassifier, NNRegressor
 from sknet.data import survey
-from sknet.distributed import DaskNNClassifier, DaskNNRegressor, agreement
-from sknet.distributed import cluster as running
+from sknet.distributed import DaskNNClassifier, DaskNNRegressor, agreement, epochs
 from sknet.distributed.partitions import partitions
 
 #: One process of pytest-xdist starts the cluster and runs all tests that need it.
@@ -277,7 +276,7 @@ def test_early_stopping_keeps_the_best_epoch(client, table):
 def test_a_chain_of_rounds_is_cut_without_a_trace(client, table, monkeypatch):
     X, y = chunked(*table)
     whole = DaskNNRegressor(**SHORT).fit(X, y)
-    monkeypatch.setattr(running, "LONGEST_CHAIN", 2)
+    monkeypatch.setattr(epochs, "LONGEST_CHAIN", 2)
     cut = DaskNNRegressor(**SHORT).fit(X, y)
     assert_array_equal(whole.coefs_[0], cut.coefs_[0])
 
@@ -751,7 +750,7 @@ def test_a_worker_dies(client, table, monkeypatch):
     settings |= {"ema_decay": 0.9}
     undisturbed = DaskNNRegressor(**settings).fit(X, y)
     worker, pid = sorted(client.run(os.getpid).items())[1]
-    submit_round, submitted = running.ClusterEpoch._submit_round, []
+    submit_round, submitted = epochs.ClusterEpoch._submit_round, []
 
     def submit_round_and_kill(epoch, number):
         futures = submit_round(epoch, number)
@@ -761,7 +760,7 @@ def test_a_worker_dies(client, table, monkeypatch):
             os.kill(pid, signal.SIGKILL)
         return futures
 
-    monkeypatch.setattr(running.ClusterEpoch, "_submit_round", submit_round_and_kill)
+    monkeypatch.setattr(epochs.ClusterEpoch, "_submit_round", submit_round_and_kill)
     disturbed = DaskNNRegressor(**settings).fit(X, y)
     assert len(submitted) == 4 * 9
     assert worker not in client.nthreads()

@@ -1,0 +1,273 @@
+"""The shared base of the estimators on Dask's collections."""
+
+import copy
+import inspect
+from collections.abc import Callable
+from inspect import Parameter
+from typing import Any, Self
+
+from distributed import Client, get_client, get_worker
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils.validation import check_is_fitted
+
+from sknet._base import BaseNN, fitted, fitted_attributes
+from sknet._model import Model
+from sknet._parameters import FRACTION, POSITIVE, POSITIVE_INT
+from sknet._sklearn import fit_context
+from sknet.distributed.cluster import fit_on_cluster
+from sknet.distributed.partitions import partitions, predict_lazily
+from sknet.distributed.rounds import OuterStep
+from sknet.distributed.tasks import Cluster
+from sknet.nn.solvers import is_stochastic
+
+#: The outer momentum where shards make fewer steps than one machine would.
+MAKES_UP_FOR_STEPS = 0.8
+#: The parameters that distribution adds to those of the local estimators, with their defaults.
+DISTRIBUTION: dict[str, Any] = {
+    "local_steps": 32,
+    "outer_learning_rate": 1.0,
+    "outer_momentum": None,
+    "n_shards": None,
+    "client": None,
+}
+
+PARAMETERS = """
+hidden_layer_sizes, activation, ..., dtype
+    The parameters of the local estimator, with its defaults. Three settings raise an error: the
+    solver "lbfgs", ``warm_start=True``, and a ``scoring`` other than "loss". Each shard holds
+    out rows of its own for early stopping. ``batch_size`` is the size of a shard's
+    mini-batches. The values of "auto" depend on the number of rows of all shards together;
+    the shards divide a ``batch_size`` that is "auto" among themselves.
+local_steps : int, default=32
+    The largest number of mini-batches of a shard in a round. An epoch has as many rounds as the
+    largest shard needs. The value 1, with ``solver="sgd"``, ``momentum=0`` and
+    ``outer_learning_rate=1``, is synchronous stochastic gradient descent.
+outer_learning_rate : float, default=1.0
+    The share of the way from the shared parameters to the mean of the shards' parameters that
+    a round goes.
+outer_momentum : float in [0, 1) or None, default=None
+    The Nesterov momentum of the shared parameters from one round to the next. 0, with an
+    ``outer_learning_rate`` of 1, is plain averaging. None means 0 if ``batch_size`` is "auto",
+    else 0.8, since each shard then makes fewer steps than a single machine would.
+n_shards : int or None, default=None
+    The number of parts of the table that are trained on side by side, each of whole partitions.
+    None means one for each worker, or fewer if a shard would have less than ``local_steps``
+    mini-batches an epoch. The result depends on the number of shards, not on the workers. A
+    single shard is trained on without rounds, as a local network is.
+client : distributed.Client or None, default=None
+    The Dask client. None means the current one.
+""".strip()
+
+ATTRIBUTES = """
+n_shards_ : int
+    The number of shards of the fit, at most the number of partitions that have rows.
+coefs_, intercepts_, history_, n_iter_, ...
+    All fitted attributes of the local estimator.
+""".strip()
+
+
+class DaskNN(BaseEstimator):
+    """Shared base of ``DaskNNClassifier`` and ``DaskNNRegressor``.
+
+    After ``fit`` it holds the fitted local estimator, whose attributes it shows.
+    """
+
+    _local_class: type[BaseNN]
+    _fitted: Any
+    n_shards_: int
+
+    _parameter_constraints = {
+        "local_steps": [POSITIVE_INT],
+        "outer_learning_rate": [POSITIVE],
+        "outer_momentum": [FRACTION, None],
+        "n_shards": [POSITIVE_INT, None],
+        "client": [Client, None],
+    }
+
+    def __init_subclass__(cls, local: type[BaseNN] | None = None) -> None:
+        """Give a class the constructor of the local estimator and ``DISTRIBUTION``."""
+        super().__init_subclass__()
+        if local is None:
+            return
+        cls._local_class = local
+        cls.__init__ = _constructor(local)  # type: ignore[method-assign]
+        sections = {"{parameters}": PARAMETERS, "{attributes}": ATTRIBUTES}
+        lines = inspect.cleandoc(cls.__doc__ or "").splitlines()
+        cls.__doc__ = "\n".join(sections.get(line.strip(), line) for line in lines)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the network to Dask collections, on the workers that the client knows.
+
+        Parameters
+        ----------
+        X : Dask array of shape (n_samples, n_features), or Dask DataFrame
+            Training rows.
+        y : Dask array or Series of shape (n_samples,), or of shape (n_samples, n_outputs)
+            Labels or numbers to predict, in the partitions of X.
+        sample_weight : Dask array or Series of shape (n_samples,), default=None
+            Weights of the rows, all one by default.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError
+            If X, y or sample_weight is not a Dask collection.
+        ValueError
+            If there is no client, if ``fit`` is called in a Dask task, if parameters or data
+            are invalid, or if partitions contradict each other, before any training; or if
+            training diverges before an epoch ended well.
+        """
+        local = self._make_local()
+        _check_supported(local)
+        _check_not_in_a_task()
+        local._validate_params()
+        parts = partitions(X, y, sample_weight)
+        cluster = Cluster(self._get_client(), self.n_shards)
+        outer = OuterStep(float(self.outer_learning_rate), self._momentum())
+        done = fit_on_cluster(cluster, local, parts, outer, self.local_steps)
+        n_seen = done.n_rows * len(done.result.history["loss"])
+        attributes = fitted_attributes(done.features, done.model, done.result.history, n_seen)
+        self._fitted, self.n_shards_ = local, done.n_shards
+        local._finish(attributes, done.result)
+        return self
+
+    def to_local(self) -> BaseNN:
+        """Return the fitted network as an ordinary estimator of sknet.
+
+        Returns
+        -------
+        NNClassifier or NNRegressor
+            It has the shared parameters and all fitted attributes.
+        """
+        check_is_fitted(self)
+        return copy.deepcopy(self._fitted)
+
+    def _momentum(self) -> float:
+        if self.outer_momentum is not None:
+            return float(self.outer_momentum)
+        shared = isinstance(self.batch_size, str)
+        return 0.0 if shared else MAKES_UP_FOR_STEPS
+
+    def _make_local(self) -> BaseNN:
+        """Return a local estimator with the same parameters, which is not fitted."""
+        own = self.get_params(deep=False)
+        return self._local_class(**{k: v for k, v in own.items() if k not in DISTRIBUTION})
+
+    def _get_client(self) -> Client:
+        remedy = (
+            "Start one before fit, for example with `from dask.distributed import Client; "
+            "client = Client()`, or pass client=..."
+        )
+        if self.client is None:
+            try:
+                return get_client()
+            except ValueError as error:
+                raise ValueError(f"There is no Dask client. {remedy}") from error
+        if self.client.status == "closed":
+            raise ValueError(f"The Dask client is closed: {self.client!r}. {remedy}")
+        return self.client
+
+    def _predict(self, method: str, X: Any, columns: list | None, dtype: Any) -> Any:
+        check_is_fitted(self)
+        return predict_lazily(self._fitted, method, X, columns, dtype)
+
+    @property
+    def _fitted_model(self) -> Model:
+        check_is_fitted(self)
+        _, model = fitted(self._fitted)
+        return model
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_fitted" in vars(self)
+
+    def __getattr__(self, name: str) -> Any:
+        # The fitted attributes of the local estimator are attributes of this one, too.
+        local = vars(self).get("_fitted")
+        if not (_is_fitted_attribute(name) and hasattr(local, name)):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(local, name)
+
+    def __dir__(self) -> list[str]:
+        names = filter(_is_fitted_attribute, dir(vars(self).get("_fitted")))
+        return sorted({*super().__dir__(), *names})
+
+    def __sklearn_clone__(self) -> Self:
+        # A client is a connection, which is shared and never copied.
+        parameters = self.get_params(deep=False)
+        client = parameters.pop("client")
+        copies = {k: clone(v, safe=False) for k, v in parameters.items()}
+        return type(self)(**copies, client=client)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "client": None}
+
+
+def _is_fitted_attribute(name: str) -> bool:
+    return name.endswith("_") and not name.startswith("_")
+
+
+def _constructor(local: type[BaseNN]) -> Callable[..., None]:
+    """Return an ``__init__`` of the local estimator's parameters and ``DISTRIBUTION``."""
+    own = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default)
+        for name, default in DISTRIBUTION.items()
+    ]
+    shared = inspect.signature(local).parameters.values()
+    itself = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
+    signature = inspect.Signature([itself, *shared, *own])
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        bound = signature.bind(self, *args, **kwargs)
+        bound.apply_defaults()
+        del bound.arguments["self"]
+        vars(self).update(bound.arguments)
+
+    init.__signature__ = signature  # type: ignore[attr-defined]
+    return init
+
+
+def _check_not_in_a_task() -> None:
+    """Refuse a fit in a task, which would hold the thread that its own tasks wait for.
+
+    Raises
+    ------
+    ValueError
+        If this runs in a task on a worker.
+    """
+    try:
+        worker = get_worker()
+    except ValueError:
+        return
+    raise ValueError(
+        f"fit was called in a Dask task, on worker {worker.address}, whose thread the tasks of "
+        "the fit would wait for. Call it from the client. For many fits side by side, as in a "
+        "search, let each be that of a local estimator of sknet."
+    )
+
+
+def _check_supported(local: BaseNN) -> None:
+    """Refuse parameters that have no meaning on a cluster.
+
+    Raises
+    ------
+    ValueError
+        If the solver is not stochastic, if ``warm_start`` is on, or if ``scoring`` is not the
+        loss.
+    """
+    if not is_stochastic(local.solver):
+        raise ValueError(
+            f"solver={local.solver!r} needs all rows at once, which no worker has. Use a "
+            "stochastic solver such as 'adam'."
+        )
+    if local.warm_start:
+        raise ValueError("warm_start=True is not possible on a cluster. Fit anew.")
+    if not (isinstance(local.scoring, str) and local.scoring == "loss"):
+        raise ValueError(
+            f"scoring={local.scoring!r} needs all validation rows in one place. On a cluster "
+            "early stopping watches scoring='loss'."
+        )

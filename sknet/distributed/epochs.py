@@ -1,0 +1,209 @@
+"""Training in epochs of rounds: the plan, and the pass over the rows of all shards.
+
+All work is done in tasks of pure functions, so that Dask itself computes again what is lost
+with a worker.
+"""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from sknet._settings import Settings
+from sknet.distributed.rounds import LocalResult, OuterStep, Point, Round
+from sknet.distributed.shards import Shard
+from sknet.distributed.tasks import Cluster
+from sknet.nn.training import TrainingState, UpdateRule, update_average, visible_params
+
+#: The number of rounds that are submitted before the first of them has ended.
+ROUNDS_IN_FLIGHT = 2
+#: The number of rounds after which the shared parameters are sent anew. Dask can compute a task
+#: again as long as the scheduler knows all tasks that came before it, which must not become the
+#: whole training.
+LONGEST_CHAIN = 100
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the training is divided into rounds.
+
+    Attributes
+    ----------
+    n_rows : int
+        The training rows of all shards.
+    n_steps : int
+        The mini-batches of the largest shard in an epoch.
+    per_epoch : int
+        The rounds of an epoch.
+    max_iter : int
+        The largest number of epochs.
+    """
+
+    n_rows: int
+    n_steps: int
+    per_epoch: int
+    max_iter: int
+
+    @property
+    def steps_per_round(self) -> float:
+        """The mini-batches of the largest shard in a round, on average."""
+        return self.n_steps / self.per_epoch
+
+
+def make_plan(
+    cluster: Cluster, settings: Settings, shards: Sequence[Any], local_steps: int
+) -> Plan:
+    """Return the plan of a training on shards, given their futures.
+
+    Raises
+    ------
+    ValueError
+        If early stopping is on and no shard has enough rows to hold some of them out.
+    """
+    facts = cluster.gather([cluster.submit(_facts, shard) for shard in shards])
+    n_rows, n_batches, validation_weights = zip(*facts, strict=True)
+    if settings.early_stopping and not sum(validation_weights):
+        raise ValueError(
+            "The validation set is too small: no shard has enough rows to hold "
+            f"validation_fraction={settings.validation_fraction} of them out. Increase it, use "
+            "fewer shards, or set early_stopping=False."
+        )
+    n_steps = max(n_batches)
+    return Plan(sum(n_rows), n_steps, math.ceil(n_steps / local_steps), settings.max_iter)
+
+
+def _facts(shard: Shard) -> tuple[int, int, float]:
+    return shard.batches.n_rows, len(shard.batches), shard.validation_weight
+
+
+class ClusterEpoch:
+    """One pass over the rows of all shards, round by round; takes the place of ``Epoch``.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    shards : sequence of futures
+    outer : OuterStep
+    plan : Plan
+    params : ndarray of shape (n_params,)
+        The initial parameters; updated in place.
+    rule : UpdateRule
+        The steps of the shards.
+    state : TrainingState
+        Updated in place.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        shards: Sequence[Any],
+        outer: OuterStep,
+        plan: Plan,
+        params: np.ndarray,
+        rule: UpdateRule,
+        state: TrainingState,
+    ):
+        self.params = params
+        self.rule = rule
+        self.state = state
+        self.learning_rate = math.nan
+        if rule.ema_decay is not None:
+            state.average = params.copy()
+        self._cluster = cluster
+        self._shards = shards
+        self._outer = outer
+        self._plan = plan
+        self._loss = self._weight = 0.0
+        self._send_points([Point(params.copy())] * 2)
+
+    def run(self) -> float:
+        """Make an epoch; return the mean over the batches of the objective before each step."""
+        in_flight: deque[list[Any]] = deque()
+        for number in range(self._plan.per_epoch):
+            if self._n_chained == LONGEST_CHAIN:
+                self._send_points(self._cluster.gather([self._point, self._previous]))
+            in_flight.append(self._submit_round(number))
+            if len(in_flight) == ROUNDS_IN_FLIGHT:
+                self._cluster.wait(in_flight.popleft())
+            if self.rule.ema_decay is not None:
+                self._average()
+        (point,) = self._cluster.gather([self._point])
+        np.copyto(self.params, point.params)
+        self.learning_rate = point.learning_rate
+        self.state.samples_seen += self._plan.n_rows
+        self.state.iteration += 1
+        loss, weight = point.loss - self._loss, point.weight - self._weight
+        self._loss, self._weight = point.loss, point.weight
+        return loss / weight
+
+    def visible_params(self) -> np.ndarray:
+        """Return the parameters to evaluate."""
+        return visible_params(self.params, self.rule, self.state)
+
+    def evaluate(self, params: np.ndarray) -> dict[str, float]:
+        """Return the loss and the score of the rows that the shards hold out."""
+        shared = self._point
+        if self.rule.ema_decay is not None:
+            shared = self._cluster.send(Point(params))
+        futures = [
+            self._cluster.submit(_evaluate, shard, shared, shard_number=number)
+            for number, shard in enumerate(self._shards)
+        ]
+        losses, weights = zip(*self._cluster.gather(futures), strict=True)
+        loss = float(np.average(losses, weights=weights))
+        return {"validation_loss": loss, "validation_score": -loss}
+
+    def _send_points(self, points: Sequence[Any]) -> None:
+        """Begin a chain of rounds from the last two points."""
+        self._point, self._previous = map(self._cluster.send, points)
+        self._n_chained = 0
+
+    def _submit_round(self, number: int) -> list[Any]:
+        """Submit a round, make its result the shared point, and return its futures."""
+        round_ = Round(
+            self.state.iteration,
+            number,
+            self._plan.per_epoch,
+            self._plan.max_iter,
+            self.state.samples_seen,
+            self.state.plateau_factor,
+        )
+        # Without momentum no function needs the point before.
+        points = self._point, self._previous if self._outer.momentum else self._point
+        results = [
+            self._cluster.submit(
+                _train_locally, shard, self._outer, *points, round_, shard_number=i
+            )
+            for i, shard in enumerate(self._shards)
+        ]
+        point = self._cluster.submit(_take_outer_step, self._outer, *points, results)
+        self._point, self._previous = point, self._point
+        self._n_chained += 1
+        return [point, *results]
+
+    def _average(self) -> None:
+        """Move the running average as far as the steps of a round would have moved it."""
+        n_steps = self._plan.steps_per_round
+        self.state.n_updates += n_steps
+        decay = self.rule.average_decay(self.state.n_updates) ** n_steps
+        (point,) = self._cluster.gather([self._point])
+        update_average(cast(np.ndarray, self.state.average), point.params, decay)
+
+
+def _train_locally(
+    shard: Shard, outer: OuterStep, point: Point, previous: Point, round_: Round
+) -> LocalResult:
+    return shard.train(outer.start(point, previous), round_)
+
+
+def _take_outer_step(
+    outer: OuterStep, point: Point, previous: Point, results: Sequence[LocalResult]
+) -> Point:
+    return outer(point, previous, results)
+
+
+def _evaluate(shard: Shard, point: Point) -> tuple[float, float]:
+    return shard.evaluate(point.params)
