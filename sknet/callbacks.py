@@ -3,6 +3,7 @@
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import joblib
 
@@ -14,13 +15,13 @@ from sknet.data.counts import check_count
 class FitCallback:
     """Base class of the callbacks, whose methods do nothing."""
 
-    def setup(self, estimator, context):
+    def setup(self, estimator: Any, context: Any) -> None:
         """Do nothing before a fit."""
 
-    def teardown(self, estimator, context):
+    def teardown(self, estimator: Any, context: Any) -> None:
         """Do nothing after a fit."""
 
-    def on_fit_task_begin(self, estimator, context):
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Do nothing before a task."""
 
 
@@ -44,6 +45,7 @@ class Checkpoint(FitCallback):
     --------
     >>> import tempfile
     >>> from pathlib import Path
+    from typing import Any
     >>> from sklearn.datasets import load_iris
     >>> from sknet import NNClassifier
     >>> from sknet.callbacks import Checkpoint
@@ -55,12 +57,12 @@ class Checkpoint(FitCallback):
     20
     """
 
-    def __init__(self, path, *, every=1):
+    def __init__(self, path: str | os.PathLike, *, every: int = 1):
         check_count("every", every)
         self.path = Path(path)
         self.every = every
 
-    def setup(self, estimator, context):
+    def setup(self, estimator: Any, context: Any) -> None:
         """Check that the callback is set on an estimator of sknet.
 
         Raises
@@ -74,13 +76,15 @@ class Checkpoint(FitCallback):
                 "set it on the network itself."
             )
 
-    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+    def on_fit_task_end(
+        self, estimator: Any, context: Any, *, fitted_estimator: Any = None
+    ) -> None:
         """Save the estimator after every ``every``-th epoch."""
         due = context.task_name == "epoch" and (context.task_id + 1) % self.every == 0
         if due:
             self._save(fitted_estimator)
 
-    def _save(self, fitted_estimator):
+    def _save(self, fitted_estimator: Any) -> None:
         temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
         try:
             with open(temporary, "wb") as file:
@@ -116,12 +120,12 @@ class TimeLimit(FitCallback):
     True
     """
 
-    def __init__(self, seconds):
+    def __init__(self, seconds: float):
         if not seconds > 0:
             raise ValueError(f"seconds must be > 0, got {seconds!r}.")
         self.seconds = seconds
 
-    def on_fit_task_end(self, estimator, context):
+    def on_fit_task_end(self, estimator: Any, context: Any) -> bool:
         """Return whether the time limit has passed at the end of an epoch."""
         if context.task_name != "epoch":
             return False

@@ -17,13 +17,13 @@ class InconsistentVersionWarning(UserWarning):
         The version of sknet that loads the estimator.
     """
 
-    def __init__(self, estimator_name, original_version, current_version):
+    def __init__(self, estimator_name: str, original_version: str, current_version: str):
         super().__init__(estimator_name, original_version, current_version)
         self.estimator_name = estimator_name
         self.original_version = original_version
         self.current_version = current_version
 
-    def __str__(self):
+    def __str__(self) -> str:
         return (
             f"{self.estimator_name} was saved by sknet {self.original_version} and is loaded "
             f"by sknet {self.current_version}. Files of released versions are meant to load "

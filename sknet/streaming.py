@@ -6,8 +6,9 @@
 ``partial_fit``, and :func:`fit_chunks` trains on them for many epochs.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import is_regressor
@@ -39,15 +40,15 @@ SAMPLE_ELEMENTS = 2**24
 
 
 def read_chunks(
-    path,
+    path: str | os.PathLike | Sequence[str | os.PathLike],
     *,
-    target,
-    sample_weight=None,
-    columns=None,
-    chunk_size=50_000,
-    dtype=None,
-    read_options=None,
-):
+    target: str,
+    sample_weight: str | None = None,
+    columns: Sequence[str] | None = None,
+    chunk_size: int = 50_000,
+    dtype: Mapping[str, Any] | None = None,
+    read_options: Mapping[str, Any] | None = None,
+) -> FileChunks:
     """Read CSV or Parquet files in chunks of rows, as often as one likes.
 
     Text becomes categories whose levels are the same in all chunks; everything else becomes
@@ -125,7 +126,9 @@ def read_chunks(
     )
 
 
-def shuffle_chunks(chunks, *, window=8, random_state=None):
+def shuffle_chunks(
+    chunks: Iterable[tuple], *, window: int = 8, random_state: Any = None
+) -> Iterator[tuple]:
     """Mix the rows of neighbouring chunks, which files often hold in some order.
 
     Parameters
@@ -155,7 +158,13 @@ def shuffle_chunks(chunks, *, window=8, random_state=None):
         yield tuple(part for part in chunk if part is not None)
 
 
-def fit_chunks(estimator, chunks, *, shuffle_window=8, validation_rows=10_000):
+def fit_chunks(
+    estimator: BaseNN,
+    chunks: Iterable[tuple],
+    *,
+    shuffle_window: int = 8,
+    validation_rows: int = 10_000,
+) -> BaseNN:
     """Fit a network to data that come in chunks, in bounded memory.
 
     This is ``fit``, with the estimator's ``max_iter``, learning rate, early stopping, scoring
@@ -249,7 +258,9 @@ class FirstPass(NamedTuple):
         return 1.0 if weights is None else float(np.mean(weights))
 
 
-def _check_arguments(estimator, chunks, shuffle_window, validation_rows):
+def _check_arguments(
+    estimator: Any, chunks: Any, shuffle_window: int, validation_rows: int
+) -> None:
     """Raise for arguments that cannot work, and for options that have no effect here."""
     if not isinstance(estimator, BaseNN):
         raise TypeError(f"fit_chunks fits networks of sknet, got {type(estimator).__name__}.")
@@ -309,12 +320,12 @@ def _look_through(
     return FirstPass(n_total - n_held_out, targets, learned, held_out, limit)
 
 
-def _keys(chunk, rng):
+def _keys(chunk: Batch, rng: np.random.Generator) -> np.ndarray:
     """Return keys of a chunk's rows, which are the same in each pass with such an ``rng``."""
     return rng.random(n_rows(chunk))
 
 
-def _join_targets(known, y, numeric):
+def _join_targets(known: np.ndarray, y: Any, numeric: bool) -> np.ndarray:
     """Return the classes so far, or the extremes of each column; of labels in columns, one."""
     if len(known) and known.shape[1:] != y.shape[1:]:
         raise ValueError(

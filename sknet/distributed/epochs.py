@@ -116,7 +116,7 @@ class ClusterEpoch:
         self._shards = shards
         self._outer = outer
         self._plan = plan
-        self._loss = self._weight = 0.0
+        self._loss = self._weight = self._n_steps = 0.0
         self._send_points([Point(params.copy())] * 2)
 
     def run(self) -> float:
@@ -187,8 +187,8 @@ class ClusterEpoch:
     def _average(self) -> None:
         """Move the running average as far as the steps of a round would have moved it."""
         n_steps = self._plan.steps_per_round
-        self.state.n_updates += n_steps
-        decay = self.rule.average_decay(self.state.n_updates) ** n_steps
+        self._n_steps += n_steps
+        decay = self.rule.average_decay(self._n_steps) ** n_steps
         (point,) = self._cluster.gather([self._point])
         update_average(cast(np.ndarray, self.state.average), point.params, decay)
 

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import dask
 import dask.array as da
@@ -10,6 +10,8 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 from sklearn.exceptions import DataConversionWarning
+
+from sknet._base import BaseNN
 
 
 class Partitions(NamedTuple):
@@ -19,19 +21,19 @@ class Partitions(NamedTuple):
     of rows, or equal numbers where they are unknown.
     """
 
-    parts: list[list]
+    parts: list[list[Any]]
     n_rows: list[int]
 
 
-def partitions(X, y, sample_weight):
+def partitions(X: Any, y: Any, sample_weight: Any) -> Partitions:
     """Return the partitions that X, y and sample_weight share.
 
     Raises
     ------
     TypeError
-        If one of them is no Dask array, DataFrame or Series.
+        If one of them is not a Dask array, DataFrame or Series.
     ValueError
-        If they do not fall into the same partitions.
+        If their partitions cannot be matched.
     """
     check_collection(X, "X")
     check_collection(y, "y")
@@ -54,18 +56,20 @@ def partitions(X, y, sample_weight):
     return Partitions([list(part) for part in zip(*parts, strict=True)], n_rows)
 
 
-def is_array(collection):
-    """Whether a collection is a Dask array, and not a frame."""
+def is_array(collection: Any) -> bool:
+    """Return whether a collection is a Dask array, and not a frame."""
     return isinstance(collection, da.Array)
 
 
-def check_collection(collection, name):
-    """Raise for what is no Dask array, DataFrame or Series, or has no columns.
+def check_collection(collection: Any, name: str) -> None:
+    """Refuse an object that is not a Dask collection, and an X without columns.
 
     Raises
     ------
-    TypeError, ValueError
-        With the remedy.
+    TypeError
+        If ``collection`` is not a Dask array, DataFrame or Series.
+    ValueError
+        If ``name`` is "X" and the collection has not two dimensions.
     """
     is_frame = dask.is_dask_collection(collection) and hasattr(collection, "map_partitions")
     if not (is_array(collection) or is_frame):
@@ -79,8 +83,8 @@ def check_collection(collection, name):
         raise ValueError(f"X must have two dimensions, got {collection.ndim}.")
 
 
-def _in_one_dimension(y):
-    """Return the only column of y as one dimension; other y as they are."""
+def _in_one_dimension(y: Any) -> Any:
+    """Return a y of one column with one dimension, and any other y as it is."""
     if y.ndim == 1 or y.shape[1] != 1:
         return y
     warnings.warn(
@@ -92,7 +96,7 @@ def _in_one_dimension(y):
     return y[:, 0] if is_array(y) else y.iloc[:, 0]
 
 
-def _in_chunks_of(X, other):
+def _in_chunks_of(X: Any, other: Any) -> Any:
     """Return an array in the row chunks of X, where both are known."""
     if not (is_array(X) and is_array(other)) or X.chunks[0] == other.chunks[0]:
         return other
@@ -104,31 +108,33 @@ def _in_chunks_of(X, other):
     return other.rechunk({0: X.chunks[0]})
 
 
-def _parts(collection):
+def _parts(collection: Any) -> list[Any]:
     if is_array(collection):
         return list(_whole_rows(collection).to_delayed().ravel())
     return collection.to_delayed()
 
 
-def _whole_rows(array):
+def _whole_rows(array: Any) -> Any:
     return array if array.ndim == 1 else array.rechunk({1: -1})
 
 
-def check_same_table(network, X):
-    """Raise if a collection has other columns than those that a network was trained on.
+def check_same_table(estimator: BaseNN, X: Any) -> None:
+    """Refuse a collection with other columns than the training table, before any computation.
 
     Raises
     ------
-    TypeError, ValueError
-        Before anything is computed.
+    TypeError
+        If X is not a Dask collection.
+    ValueError
+        If the number or the names of the columns of X differ from those of the training table.
     """
     check_collection(X, "X")
-    if X.shape[1] != network.n_features_in_:
+    if X.shape[1] != estimator.n_features_in_:
         raise ValueError(
             f"X has {X.shape[1]} features, but the network was trained on "
-            f"{network.n_features_in_}."
+            f"{estimator.n_features_in_}."
         )
-    expected = getattr(network, "feature_names_in_", None)
+    expected = getattr(estimator, "feature_names_in_", None)
     names = None if is_array(X) else list(X.columns)
     if expected is not None and names is not None and names != expected.tolist():
         raise ValueError(
@@ -137,41 +143,48 @@ def check_same_table(network, X):
         )
 
 
-def predict_lazily(network, method, X, columns, dtype):
+def predict_lazily(
+    estimator: BaseNN, method: str, X: Any, columns: list | None, dtype: Any
+) -> Any:
     """Return a collection of the predictions for X, with a task for each partition.
 
     Parameters
     ----------
-    network : NNClassifier or NNRegressor
+    estimator : NNClassifier or NNRegressor
+        A fitted one.
     method : str
-        What of it to call.
+        The name of the method that predicts.
     X : Dask array or DataFrame
     columns : list or None
         Names of the predictions' columns; None if they have one dimension.
     dtype : dtype
-        Theirs. A float becomes float32 for float32 arrays.
+        The type of the predictions. A float becomes float32 for float32 arrays.
 
     Returns
     -------
     Dask array, or Dask DataFrame or Series with the index of X
     """
-    check_same_table(network, X)
-    # Once in the graph, whatever the number of partitions.
-    shared = dask.delayed(network)
+    check_same_table(estimator, X)
+    # The estimator is in the graph once, whatever the number of partitions.
+    shared = dask.delayed(estimator)
     predict = _array_of_predictions if is_array(X) else _frame_of_predictions
     return predict(shared, method, X, columns, dtype)
 
 
-def _frame_of_predictions(shared, method, X, columns, dtype):
+def _frame_of_predictions(
+    shared: Any, method: str, X: Any, columns: list | None, dtype: Any
+) -> Any:
     empty = _empty(columns, dtype)
-    # map_partitions takes no Delayed argument in all versions.
+    # In some versions of Dask, map_partitions takes no Delayed argument.
     predict = dask.delayed(_predict_frame)
     parts = [predict(part, shared, method, empty, columns) for part in X.to_delayed()]
     meta = _frame(empty, columns, None)
     return dd.from_delayed(parts, meta=meta, divisions=X.divisions, verify_meta=False)
 
 
-def _array_of_predictions(shared, method, X, columns, dtype):
+def _array_of_predictions(
+    shared: Any, method: str, X: Any, columns: list | None, dtype: Any
+) -> Any:
     single = np.issubdtype(dtype, np.floating) and X.dtype == np.float32
     empty = _empty(columns, np.float32 if single else dtype)
     shape = {"drop_axis": 1} if columns is None else {"chunks": (X.chunks[0], len(columns))}
@@ -179,28 +192,30 @@ def _array_of_predictions(shared, method, X, columns, dtype):
     return rows.map_blocks(_predict_block, shared, method, empty, meta=empty, **shape)
 
 
-def compute_arrays(*collections):
-    """Return what collections hold as arrays, and None of None."""
+def compute_arrays(*collections: Any) -> list[Any]:
+    """Return the contents of collections as arrays; None stays None."""
     return [None if one is None else np.asarray(one) for one in dask.compute(*collections)]
 
 
-def _empty(columns, dtype):
+def _empty(columns: list | None, dtype: Any) -> np.ndarray:
     return np.empty((0,) if columns is None else (0, len(columns)), dtype)
 
 
-def _predict_block(X, network, method, empty):
+def _predict_block(X: Any, estimator: BaseNN, method: str, empty: np.ndarray) -> np.ndarray:
     """Return predictions for some rows, which may be none."""
     if not X.shape[0]:
         return empty
-    return getattr(network, method)(X).astype(empty.dtype, copy=False)
+    return getattr(estimator, method)(X).astype(empty.dtype, copy=False)
 
 
-def _predict_frame(X, network, method, empty, columns):
+def _predict_frame(
+    X: Any, estimator: BaseNN, method: str, empty: np.ndarray, columns: list | None
+) -> Any:
     """Return the predictions for some rows of a frame, with their index."""
-    return _frame(_predict_block(X, network, method, empty), columns, X.index)
+    return _frame(_predict_block(X, estimator, method, empty), columns, X.index)
 
 
-def _frame(values, columns, index):
+def _frame(values: np.ndarray, columns: list | None, index: Any) -> Any:
     if columns is None:
         return pd.Series(values, index, name="prediction")
     return pd.DataFrame(values, index, columns)

@@ -88,7 +88,7 @@ class Shard:
         validation_weight: float,
     ):
         self.objective = objective
-        self.rule = replace(rule, ema_decay=None)
+        self.rule: UpdateRule = replace(rule, ema_decay=None)
         self.batches = batches
         self.validation = validation
         self.shuffle = shuffle

@@ -80,7 +80,7 @@ class UpdateRule:
     learning_rate_init: float
     ema_decay: float | None = None
 
-    def average_decay(self, n_updates: int) -> float:
+    def average_decay(self, n_updates: float) -> float:
         """Return d_t of the running average after so many updates; without one it is 0."""
         return min(self.ema_decay or 0.0, (1 + n_updates) / (10 + n_updates))
 
@@ -171,7 +171,7 @@ class TrainingState:
     optimizer: type[Optimizer]
     slots: Array
     rng: Generator
-    n_updates: float = 0
+    n_updates: int = 0
     samples_seen: int = 0
     plateau_factor: float = 1.0
     average: Array | None = None
