@@ -20,6 +20,7 @@ from workers import PLAIN
 
 from sknet import NNRegressor
 from sknet.distributed import DaskNNRegressor
+from sknet.inspection import summary
 
 N_ROWS, N_FEATURES, LAYERS = 400_000, 100, (256, 256)
 BATCH_SIZE, LOCAL_STEPS = 200, 100
@@ -79,7 +80,7 @@ def measure(n_workers, rounds):
                 times.append(elapsed)
             seconds.append((times[1] - times[0]) / 2)
             sent.append((counts[2] - 2 * counts[1] + counts[0]) / 2)
-        n_bytes = network.to_local()._params.nbytes
+        n_bytes = summary(network.to_local()).n_bytes
     return statistics.median(seconds), statistics.median(sent), n_bytes
 
 

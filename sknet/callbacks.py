@@ -45,7 +45,6 @@ class Checkpoint(FitCallback):
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    from typing import Any
     >>> from sklearn.datasets import load_iris
     >>> from sknet import NNClassifier
     >>> from sknet.callbacks import Checkpoint
