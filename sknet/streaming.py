@@ -1,14 +1,14 @@
-"""Data larger than memory: tables read in blocks, and files read in chunks.
+"""Data larger than memory: tables that are read in blocks, and data that come in chunks.
 
-``fit`` and ``predict`` of the estimators take tables that are read in blocks of rows
-(:class:`RowBlocks`). What has no shape, or comes as text, is read in chunks:
-:func:`read_chunks` makes them of CSV and Parquet files, :func:`shuffle_chunks` mixes them for
-``partial_fit``, and :func:`fit_chunks` trains on them for many epochs.
+The methods ``fit`` and ``predict`` of the estimators take tables that are read in blocks of
+rows (:class:`RowBlocks`). Other data come in chunks: :func:`read_chunks` reads CSV and Parquet
+files in chunks, :func:`shuffle_chunks` mixes the rows of chunks for ``partial_fit``, and
+:func:`fit_chunks` trains on chunks for many epochs.
 """
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from sklearn.base import is_regressor
@@ -22,10 +22,11 @@ from sknet._input import Features, read_rows, read_training
 from sknet._model import Model
 from sknet._monitoring import HeldOut
 from sknet._parameters import check_not_balanced
+from sknet._settings import Settings
 from sknet._sklearn import has_callbacks
 from sknet._starting import settle, start_model
-from sknet.data.batches import Batch
-from sknet.data.chunks import KeyedSample, checked, n_rows, shuffled, take
+from sknet.data.batches import Batch, Dataset, n_rows, take
+from sknet.data.chunks import KeyedSample, checked, shuffled
 from sknet.data.counts import check_count
 from sknet.data.files import FileChunks
 from sknet.data.row_blocks import RowBlocks
@@ -35,7 +36,7 @@ from sknet.nn.solvers import is_stochastic
 
 __all__ = ["RowBlocks", "fit_chunks", "read_chunks", "shuffle_chunks"]
 
-#: Most numbers of the rows that are kept to learn the scaling of the features from.
+#: The largest number of elements of the rows that are kept to learn the scaling of X from.
 SAMPLE_ELEMENTS = 2**24
 
 
@@ -49,50 +50,52 @@ def read_chunks(
     dtype: Mapping[str, Any] | None = None,
     read_options: Mapping[str, Any] | None = None,
 ) -> FileChunks:
-    """Read CSV or Parquet files in chunks of rows, as often as one likes.
+    """Read CSV or Parquet files in chunks of rows, as many times as needed.
 
-    Text becomes categories whose levels are the same in all chunks; everything else becomes
-    float64, with NaN for what is missing. If there is text whose levels are not given, they
-    are looked for at once, in a pass over these columns.
+    Columns of text become categories, which have the same levels in all chunks. All other
+    columns become float64, with NaN for missing values. This call itself makes a pass over
+    those columns of text whose levels are not given, to find their levels.
 
     Parameters
     ----------
     path : path-like or list of path-like
-        A .csv (also .csv.gz and the like), .tsv or .parquet file, or several with the same
-        columns, read one after another.
+        A file, or several files with the same columns that are read one after another. The
+        kind of a file follows from its suffix: .csv (perhaps compressed, such as .csv.gz),
+        .tsv or .parquet.
     target : str
-        The column to predict.
+        The name of the column to predict.
     sample_weight : str, default=None
-        The column of weights, if there is one.
+        The name of the column of weights, if there is one.
     columns : list of str, default=None
-        The columns of features; all others by default.
+        The names of the columns of features. None means all other columns.
     chunk_size : int, default=50_000
-        Rows a chunk; the last one of a file may have fewer.
+        The number of rows of a chunk. The last chunk of a file may have fewer.
     dtype : dict, default=None
-        Columns by name that are categories though they look like numbers, as "category" or
-        ``pandas.CategoricalDtype``. What a dtype with levels does not list is missing.
-        Numbers are float64 always.
+        The dtypes of columns by name, "category" or a ``pandas.CategoricalDtype``, for columns
+        that are categories although their values look like numbers. With a dtype that lists
+        its levels, any other value counts as missing. Numbers are always float64.
     read_options : dict, default=None
-        Further arguments of ``pandas.read_csv``, such as ``{"sep": ";"}``, but not those
-        that choose rows, columns, dtypes or the index.
+        Further arguments of ``pandas.read_csv``, such as ``{"sep": ";"}``. Arguments that
+        choose rows, columns, dtypes or the index are not allowed.
 
     Returns
     -------
     iterable of (X, y) or (X, y, sample_weight)
-        Each iteration is one pass over the files. X is a pandas frame, y and sample_weight
-        are arrays. Its ``classes`` are the sorted values of the target, found by a pass over
-        that column; ``partial_fit`` of a classifier needs them.
+        Each iteration is one pass over the files. X is a pandas frame, and y and sample_weight
+        are arrays. The attribute ``classes`` has the sorted values of the target, which
+        ``partial_fit`` of a classifier needs; it is found by a pass over that column.
 
     Raises
     ------
     ImportError
-        If pandas, or pyarrow for Parquet, is not installed.
+        If pandas is not installed, or if pyarrow is not installed and a file is Parquet.
     FileNotFoundError
-        If there is no such file.
+        If a file does not exist.
     ValueError
-        If a file is empty, lacks a column, or is of another kind; if a category has more
-        than 100 000 levels; if ``dtype`` has numbers, or ``read_options`` what is set here.
-        While reading: if a line has too many fields, or a column of numbers holds text.
+        If a file is empty, lacks a column or is of an unknown kind; if a category has more than
+        100 000 levels; if ``dtype`` has a dtype of numbers; or if ``read_options`` has an
+        argument that this function sets. In an iteration: if a line has too many fields, or if
+        a column of numbers holds text.
 
     Examples
     --------
@@ -107,9 +110,9 @@ def read_chunks(
     >>> frame["y"] = frame["x"] * np.where(frame["kind"] == "a", 1, -1)
     >>> path = Path(tempfile.mkdtemp()) / "table.csv"
     >>> frame.to_csv(path, index=False)
-    >>> network = NNRegressor((16,), learning_rate_init=0.01, random_state=0)
+    >>> network = NNRegressor(random_state=0)
     >>> chunks = read_chunks(path, target="y", chunk_size=500)
-    >>> for epoch in range(10):
+    >>> for epoch in range(3):
     ...     for X, y in shuffle_chunks(chunks, window=4, random_state=epoch):
     ...         _ = network.partial_fit(X, y)
     >>> network.score(frame[["x", "kind"]], frame["y"]) > 0.9
@@ -129,27 +132,32 @@ def read_chunks(
 def shuffle_chunks(
     chunks: Iterable[tuple], *, window: int = 8, random_state: Any = None
 ) -> Iterator[tuple]:
-    """Mix the rows of neighbouring chunks, which files often hold in some order.
+    """Shuffle the rows of neighbouring chunks together.
+
+    The rows of files are often sorted, but each mini-batch should be a mixture of rows.
 
     Parameters
     ----------
     chunks : iterable of (X, y) or (X, y, sample_weight)
-        Frames of pandas or polars, arrays or sparse matrices.
+        X is a frame of pandas or polars, an array or a sparse matrix.
     window : int, default=8
-        Chunks that are held in memory and shuffled together.
+        The number of chunks that are held in memory and shuffled together.
     random_state : int, RandomState instance or None, default=None
-        Determines the order. Give another one in each epoch.
+        Determines the order of the rows. Pass a different one in each epoch.
 
     Yields
     ------
     (X, y) or (X, y, sample_weight)
-        As many chunks, of nearly the same sizes, but for chunks without rows. Rows of zero
-        weight are left out.
+        As many chunks as ``chunks`` has, of nearly equal sizes within a window. Chunks without
+        rows and rows of zero weight are left out.
 
     Raises
     ------
-    TypeError, ValueError
-        If a chunk is something else, or its parts have different lengths, with its number.
+    TypeError
+        If a chunk is not a tuple or list of two or three.
+    ValueError
+        If X, y and sample_weight of a chunk have different numbers of rows, or if ``window`` is
+        not a positive integer.
     """
     check_count("window", window)
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
@@ -167,28 +175,27 @@ def fit_chunks(
 ) -> BaseNN:
     """Fit a network to data that come in chunks, in bounded memory.
 
-    This is ``fit``, with the estimator's ``max_iter``, learning rate, early stopping, scoring
-    and so on, where X never is in memory as a whole. A first pass checks all chunks, counts
-    the rows, finds the classes, and draws at random the rows to validate with and up to
-    100 000 others, from which the scaling of the features and of y is learned. Each further
-    pass is an epoch.
+    This works like ``fit`` and follows the parameters of the estimator, but X is never in
+    memory as a whole. A first pass checks all chunks, counts the rows and finds the classes. It
+    also draws random rows: the validation rows, and up to 100 000 others, from which the
+    scaling of X and y is learned. Each further pass is an epoch.
 
     Parameters
     ----------
     estimator : NNClassifier or NNRegressor
-        What to fit. The solver must be stochastic.
+        The estimator to fit. Its solver must be stochastic.
     chunks : iterable of (X, y) or (X, y, sample_weight)
-        Each iteration must bring the same rows in the same order: what :func:`read_chunks`
-        returns, a list, or an object of yours whose ``__iter__`` is a generator. X is a frame
+        The result of :func:`read_chunks`, a list, or an object of your own whose ``__iter__``
+        is a generator. Each iteration must yield the same rows in the same order. X is a frame
         of pandas or polars, an array or a sparse matrix. Chunks without rows and rows of zero
-        weight are left out. In frames, columns of a category dtype have the levels that the
-        dtype declares; of other columns of text, those among the drawn rows.
+        weight are left out. A column of a frame with a category dtype has the levels that the
+        dtype declares; any other column of text has the levels that occur in the drawn rows.
     shuffle_window : int, default=8
-        Chunks whose rows are held in memory and shuffled together; ignored if the estimator's
-        ``shuffle`` is off.
+        The number of chunks that are held in memory and shuffled together. It is not used if
+        the estimator has ``shuffle=False``.
     validation_rows : int, default=10_000
-        Most rows that are held out if early stopping is on; they stay in memory. Their share
-        is at most the estimator's ``validation_fraction``.
+        The largest number of validation rows, which are held in memory. If early stopping is
+        on, ``validation_fraction`` of all rows are held out, but at most this many.
 
     Returns
     -------
@@ -198,10 +205,12 @@ def fit_chunks(
     Raises
     ------
     TypeError
-        If the estimator is none of sknet's, or ``chunks`` can be gone through only once.
+        If the estimator is not one of sknet, or if ``chunks`` can be iterated over only once.
     ValueError
-        If parameters or data are invalid, as ``fit``, with the number of the chunk; if the
-        passes differ. The estimator is left as it was.
+        If parameters or data are invalid, as in ``fit``; if an option of the estimator has no
+        effect on chunks, such as callbacks and ``warm_start``; or if a pass has another number
+        of rows than the first. If a chunk is at fault, the message has its number. The
+        estimator is left as it was.
 
     Examples
     --------
@@ -213,15 +222,14 @@ def fit_chunks(
     ...         for seed in range(10):
     ...             X = np.random.default_rng(seed).normal(size=(500, 4))
     ...             yield X, X[:, 0] > X[:, 1]
-    >>> network = NNClassifier((16,), max_iter=10, random_state=0, learning_rate="cosine",
-    ...                        learning_rate_init=0.01)
+    >>> network = NNClassifier(max_iter=3, random_state=0)
     >>> X_new = np.random.default_rng(10).normal(size=(500, 4))
     >>> fit_chunks(network, Chunks()).score(X_new, X_new[:, 0] > X_new[:, 1]) > 0.95
     True
     """
     _check_arguments(estimator, chunks, shuffle_window, validation_rows)
     run = Run.start(estimator.random_state)
-    found = _look_through(estimator, chunks, run.split_seed, validation_rows)
+    found = FirstLook(estimator, run.split_seed, validation_rows).find(chunks)
     features, model, held = _start(estimator, found, run)
     batches = chunk_batches(
         model,
@@ -238,11 +246,21 @@ def fit_chunks(
 
 
 class FirstPass(NamedTuple):
-    """What the first pass over the chunks finds.
+    """The findings of the first pass over the chunks.
 
-    ``targets`` are the classes, or the smallest and the largest numbers of each column;
-    ``sample`` are rows to learn the encodings from, and ``held_out`` the rows to validate with.
-    Rows whose key is at most ``limit`` are held out.
+    Attributes
+    ----------
+    n_training : int
+        The number of rows to train on.
+    targets : ndarray
+        The classes, or the smallest and the largest number of each column of y; for a
+        multi-label y, one of its rows.
+    sample : Batch
+        Rows to learn the encodings from.
+    held_out : Batch
+        The validation rows, which may be none.
+    limit : float
+        A row is held out if its key is at most this number.
     """
 
     n_training: int
@@ -261,7 +279,16 @@ class FirstPass(NamedTuple):
 def _check_arguments(
     estimator: Any, chunks: Any, shuffle_window: int, validation_rows: int
 ) -> None:
-    """Raise for arguments that cannot work, and for options that have no effect here."""
+    """Refuse arguments that cannot work, and options that have no effect on chunks.
+
+    Raises
+    ------
+    TypeError
+        If the estimator is not one of sknet, or if ``chunks`` can be iterated over only once.
+    ValueError
+        If a parameter or an argument is not valid, if the solver is not stochastic, if the
+        estimator has callbacks or ``warm_start=True``, or if class weights are "balanced".
+    """
     if not isinstance(estimator, BaseNN):
         raise TypeError(f"fit_chunks fits networks of sknet, got {type(estimator).__name__}.")
     estimator._validate_params()
@@ -270,66 +297,107 @@ def _check_arguments(
             f"fit_chunks needs a stochastic solver; solver={estimator.solver!r} is not one."
         )
     if has_callbacks(estimator):
-        raise ValueError("fit_chunks does not tell callbacks; remove them: set_callbacks().")
+        raise ValueError(
+            "fit_chunks does not support callbacks. Remove them by set_callbacks()."
+        )
     if estimator.warm_start:
         raise ValueError(
-            "fit_chunks begins anew and cannot honour warm_start=True. Set warm_start=False, "
-            "or go on from a fitted network by partial_fit, chunk by chunk."
+            "fit_chunks does not support warm_start=True. Set warm_start=False, or continue "
+            "from a fitted network by partial_fit, chunk by chunk."
         )
     check_not_balanced(getattr(estimator, "class_weight", None), "fit_chunks")
     check_count("shuffle_window", shuffle_window)
     check_count("validation_rows", validation_rows)
     if not hasattr(chunks, "__iter__") or iter(chunks) is chunks:
         raise TypeError(
-            "chunks must be something that can be gone through again and again, such as what "
-            f"read_chunks returns or a list; got {type(chunks).__name__}, which cannot. Turn "
+            "chunks must be an iterable that can be iterated over again and again, such as the "
+            f"result of read_chunks or a list; got {type(chunks).__name__}, which cannot. Turn "
             "your generator into the __iter__ of a class."
         )
 
 
-def _look_through(
-    estimator: BaseNN, chunks: Iterable, seed: int, validation_rows: int
-) -> FirstPass:
-    """Return what the first pass finds; it checks every chunk."""
-    rng = np.random.default_rng(seed)
-    n_total, sample, targets = 0, None, np.array([])
-    known = None
+class FirstLook:
+    """The first pass over the chunks, which checks and counts them and draws a sample.
 
-    def look_at(chunk: Batch) -> tuple:
-        nonlocal known, targets
-        known, data = read_training(estimator, *chunk, known=known, declared=True)
-        targets = _join_targets(targets, data.y, known.numeric_y)
-        return chunk, data.X
+    Parameters
+    ----------
+    estimator : NNClassifier or NNRegressor
+    seed : int
+        The seed of the keys of the rows.
+    validation_rows : int
+        The largest number of validation rows.
+    """
 
-    for chunk, X in checked(chunks, look_at):
-        if sample is None:
-            n_columns = max(1, X.shape[1])
-            n_rows_to_learn = min(QUANTILE_ROWS, max(1, SAMPLE_ELEMENTS // n_columns))
-            sample = KeyedSample(n_rows_to_learn + validation_rows)
-        keys = _keys(chunk, rng)
-        sample.add(chunk, keys)
-        n_total += keys.size
-    if sample is None:
-        raise ValueError("chunks has no chunks with rows of positive weight.")
-    n_held_out = 0
-    settings = settle(estimator, Facts.of(X, n_total, is_regressor(estimator)))
-    if settings.early_stopping:
-        n_held_out = count_validation_rows(n_total, settings.validation_fraction)
-        n_held_out = min(n_held_out, validation_rows)
-    held_out, learned, limit = sample.first(n_held_out)
-    return FirstPass(n_total - n_held_out, targets, learned, held_out, limit)
+    def __init__(self, estimator: BaseNN, seed: int, validation_rows: int):
+        self._estimator = estimator
+        self._validation_rows = validation_rows
+        self._rng = np.random.default_rng(seed)
+        self._n_rows = 0
+        self._features: Features | None = None
+        self._targets = np.array([])
+        self._sample: KeyedSample | None = None
+
+    def find(self, chunks: Iterable) -> FirstPass:
+        """Return the findings of a pass over the chunks.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a chunk is not valid, or if no chunk has rows of positive weight.
+        """
+        data = None
+        for chunk, data in checked(chunks, self._read):
+            self._add(chunk, n_columns=data.X.shape[1])
+        if data is None:
+            raise ValueError("chunks has no chunks with rows of positive weight.")
+        facts = Facts.of(data.X, self._n_rows, is_regressor(self._estimator))
+        n_held_out = self._count_held_out(settle(self._estimator, facts))
+        held_out, learned, limit = cast(KeyedSample, self._sample).first(n_held_out)
+        return FirstPass(self._n_rows - n_held_out, self._targets, learned, held_out, limit)
+
+    def _read(self, chunk: Batch) -> tuple[Batch, Dataset]:
+        """Return a chunk, and its rows as numbers; it must suit the earlier chunks."""
+        self._features, data = read_training(
+            self._estimator, *chunk, known=self._features, declared=True
+        )
+        self._targets = _join_targets(self._targets, data.y, self._features.numeric_y)
+        return chunk, data
+
+    def _add(self, chunk: Batch, n_columns: int) -> None:
+        """Count the rows of a chunk, and draw some of them for the sample."""
+        if self._sample is None:
+            n_to_learn = min(QUANTILE_ROWS, max(1, SAMPLE_ELEMENTS // max(1, n_columns)))
+            self._sample = KeyedSample(n_to_learn + self._validation_rows)
+        self._sample.add(chunk, _keys(chunk, self._rng))
+        self._n_rows += n_rows(chunk)
+
+    def _count_held_out(self, settings: Settings) -> int:
+        """Return the number of validation rows."""
+        if not settings.early_stopping:
+            return 0
+        n_wanted = count_validation_rows(self._n_rows, settings.validation_fraction)
+        return min(n_wanted, self._validation_rows)
 
 
 def _keys(chunk: Batch, rng: np.random.Generator) -> np.ndarray:
-    """Return keys of a chunk's rows, which are the same in each pass with such an ``rng``."""
+    """Return a random key for each row of a chunk.
+
+    With a generator of the same seed, each pass over the chunks draws the same keys.
+    """
     return rng.random(n_rows(chunk))
 
 
 def _join_targets(known: np.ndarray, y: Any, numeric: bool) -> np.ndarray:
-    """Return the classes so far, or the extremes of each column; of labels in columns, one."""
+    """Return the targets of the chunks so far, as ``FirstPass`` has them.
+
+    Raises
+    ------
+    ValueError
+        If y has another number of columns than the targets of earlier chunks.
+    """
     if len(known) and known.shape[1:] != y.shape[1:]:
         raise ValueError(
-            f"y has shape {y.shape}, but that of the first chunk has "
+            f"y has shape {y.shape}, but y of the first chunk has "
             f"{1 if known.ndim == 1 else known.shape[1]} column(s)."
         )
     if numeric:
@@ -343,7 +411,7 @@ def _join_targets(known: np.ndarray, y: Any, numeric: bool) -> np.ndarray:
 def _start(
     estimator: BaseNN, found: FirstPass, run: Run
 ) -> tuple[Features, Model, HeldOut | None]:
-    """Return the features and a model to train, and the rows to validate with or None."""
+    """Return the features, a model to train, and the validation rows or None."""
     features, data = read_training(estimator, *found.sample, declared=True)
     labels = None if features.numeric_y or found.targets.ndim == 2 else found.targets
     n_total = found.n_training + n_rows(found.held_out)

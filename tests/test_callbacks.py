@@ -835,5 +835,5 @@ def test_a_killed_process_s_fit_goes_on(tmp_path):
 def test_chunks_tell_no_callbacks():
     X, y = make_regression(40, 3, random_state=0)
     network = NNRegressor((4,), **CONSTANT).set_callbacks(TimeLimit(1))
-    with pytest.raises(ValueError, match="fit_chunks does not tell callbacks"):
+    with pytest.raises(ValueError, match="fit_chunks does not support callbacks"):
         fit_chunks(network, [(X, y)])

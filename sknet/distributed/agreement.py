@@ -1,8 +1,8 @@
-"""What the workers must agree on before they train: columns, levels, scales and labels.
+"""The agreement of all partitions before training: columns, levels, scales and labels.
 
-Each partition is described by itself; the descriptions are small. ``sknet.data`` merges the
-surveys of X and what is known of y. Quantiles are estimated from a sample of rows, which is
-read when the levels of the categories are agreed on. Nothing here knows of Dask.
+Each partition gets a description, which is small. ``sknet.data`` merges the surveys of X and
+the statistics of y in the descriptions. Quantiles are estimated from a sample of rows, which is
+read after the levels of the categories have been merged. Nothing here knows of Dask.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,17 @@ from sknet.data.targets import (
 
 @dataclass(frozen=True)
 class Description:
-    """What a partition tells: its number, the survey of its X, and what is known of its y."""
+    """The description of a partition.
+
+    Attributes
+    ----------
+    number : int
+        The position of the partition in the table.
+    survey : Survey
+        The survey of its X, without a sample.
+    target : LabelCounts or RegressionTarget
+        The counts of the labels in its y, or the scale of its y.
+    """
 
     number: int
     survey: Survey
@@ -45,9 +55,18 @@ class Description:
 
 @dataclass(frozen=True)
 class Agreement:
-    """What all partitions have in common, and how to fit them.
+    """The agreement of all partitions.
 
-    ``survey`` has no sample. ``target`` is the encoder of y.
+    Attributes
+    ----------
+    features : Features
+        The columns of the table.
+    survey : Survey
+        The survey of the whole X, without a sample.
+    settings : Settings
+        The settings of the fit.
+    target : ClassTarget or RegressionTarget
+        The encoder of y.
     """
 
     features: Features
@@ -56,10 +75,14 @@ class Agreement:
     target: ClassTarget | RegressionTarget
 
     def start_model(self, samples: Sequence[Batch], rng: np.random.Generator) -> Model:
-        """Return a model with the encodings of all partitions, and initial parameters.
+        """Return a model with the encodings of the whole table, and initial parameters.
 
-        Quantiles are estimated from ``samples``, rows of all partitions; ``rng`` draws the
-        parameters.
+        Parameters
+        ----------
+        samples : sequence of Batch
+            Rows of each partition, from which quantiles are estimated.
+        rng : numpy Generator
+            Draws the parameters.
         """
         survey = self.survey.with_sample(samples)
         kind = model_class(self.features.numeric_y)
@@ -74,7 +97,7 @@ def describe(
     Raises
     ------
     ValueError
-        As ``fit`` does, with the number of the partition.
+        If the rows are not valid, as in ``fit``. The message has the number of the partition.
     """
     with naming_partition(number):
         if not has_rows(X, y, sample_weight):
@@ -85,6 +108,7 @@ def describe(
 
 
 def _describe_target(estimator: BaseNN, features: Features, data: Dataset) -> KnownTarget:
+    """Return the counts of the labels of a partition, or the scale of its numbers."""
     if not features.numeric_y:
         return LabelCounts.of(data.y)
     settings = settle(estimator, Facts.of(data.X, data.n_rows, features.numeric_y))
@@ -92,12 +116,12 @@ def _describe_target(estimator: BaseNN, features: Features, data: Dataset) -> Kn
 
 
 def agree(estimator: BaseNN, descriptions: Sequence[Description]) -> Agreement:
-    """Return what all partitions have in common.
+    """Return the agreement of all partitions, given their descriptions.
 
     Raises
     ------
     ValueError
-        If partitions contradict each other, or if y does not suit the loss.
+        If the partitions are not parts of one table, or if y does not suit the loss.
     """
     survey = merge_surveys([one.survey for one in descriptions])
     known = merge_targets([(one.survey.part, one.target) for one in descriptions])
@@ -107,6 +131,7 @@ def agree(estimator: BaseNN, descriptions: Sequence[Description]) -> Agreement:
 
 
 def _facts(survey: Survey, numeric_y: bool) -> Facts:
+    """Return the facts of a table that the values of "auto" depend on."""
     return Facts(survey.n_rows, survey.n_features, survey.sparse, survey.dtype, numeric_y)
 
 
@@ -125,12 +150,12 @@ def _adopt_target(
 def read_partition(
     features: Features, number: int, X: Any, y: Any, sample_weight: Any
 ) -> Dataset:
-    """Return a partition's rows of positive weight, given the features of all partitions.
+    """Return the rows of positive weight of a partition, given the features of the table.
 
     Raises
     ------
     ValueError
-        As ``fit`` does, with the number of the partition.
+        If the rows are not valid, as in ``fit``. The message has the number of the partition.
     """
     with naming_partition(number):
         return read_rows(features, X, y, sample_weight)
@@ -142,17 +167,19 @@ def has_rows(X: Any, y: Any, sample_weight: Any) -> bool:
     Raises
     ------
     ValueError
-        If X, y and the weights differ in their numbers of rows.
+        If X, y and the weights have different numbers of rows.
     """
     lengths = {part.shape[0] for part in (X, y, sample_weight) if part is not None}
     if len(lengths) > 1:
-        raise ValueError(f"X, y and sample_weight differ in their rows: {sorted(lengths)}.")
+        raise ValueError(
+            f"X, y and sample_weight differ in their numbers of rows: {sorted(lengths)}."
+        )
     return bool(X.shape[0]) and (sample_weight is None or bool(np.any(sample_weight)))
 
 
 @contextmanager
 def naming_partition(number: int) -> Iterator[None]:
-    """Let errors tell in which partition they are."""
+    """Put the number of the partition before the message of a ValueError."""
     try:
         yield
     except ValueError as error:
@@ -168,14 +195,17 @@ def sample(
     y: Any,
     sample_weight: Any,
 ) -> Batch:
-    """Return up to ``n_wanted`` rows of a partition, without y, as arrays of numbers."""
+    """Return up to ``n_wanted`` random rows of a partition, as numbers and without y."""
     data = read_partition(features, number, X, y, sample_weight)
     chosen = draw_rows(data.n_rows, n_wanted, np.random.default_rng((seed, number)))
     return data.choose(chosen).batch()._replace(y=None)
 
 
 def shares_of_sample(descriptions: Sequence[Description], survey: Survey) -> list[int]:
-    """Return how many rows each partition gives, so that all fit the memory of the client."""
+    """Return the number of rows of each partition in the sample of the whole table.
+
+    The sample is copied to the client, so its size is limited.
+    """
     most = most_copied_rows(survey.row_bytes)
     if survey.n_rows <= most:
         return [one.n_rows for one in descriptions]

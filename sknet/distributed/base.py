@@ -1,4 +1,4 @@
-"""The shared base of the estimators on Dask's collections."""
+"""The common base of the estimators for Dask collections."""
 
 import copy
 import inspect
@@ -15,6 +15,7 @@ from sknet._model import Model
 from sknet._parameters import FRACTION, POSITIVE, POSITIVE_INT
 from sknet._sklearn import fit_context
 from sknet.distributed.cluster import fit_on_cluster
+from sknet.distributed.documentation import complete
 from sknet.distributed.partitions import partitions, predict_lazily
 from sknet.distributed.rounds import OuterStep
 from sknet.distributed.tasks import Cluster
@@ -31,45 +32,12 @@ DISTRIBUTION: dict[str, Any] = {
     "client": None,
 }
 
-PARAMETERS = """
-hidden_layer_sizes, activation, ..., dtype
-    The parameters of the local estimator, with its defaults. Three settings raise an error: the
-    solver "lbfgs", ``warm_start=True``, and a ``scoring`` other than "loss". Each shard holds
-    out rows of its own for early stopping. ``batch_size`` is the size of a shard's
-    mini-batches. The values of "auto" depend on the number of rows of all shards together;
-    the shards divide a ``batch_size`` that is "auto" among themselves.
-local_steps : int, default=32
-    The largest number of mini-batches of a shard in a round. An epoch has as many rounds as the
-    largest shard needs. The value 1, with ``solver="sgd"``, ``momentum=0`` and
-    ``outer_learning_rate=1``, is synchronous stochastic gradient descent.
-outer_learning_rate : float, default=1.0
-    The share of the way from the shared parameters to the mean of the shards' parameters that
-    a round goes.
-outer_momentum : float in [0, 1) or None, default=None
-    The Nesterov momentum of the shared parameters from one round to the next. 0, with an
-    ``outer_learning_rate`` of 1, is plain averaging. None means 0 if ``batch_size`` is "auto",
-    else 0.8, since each shard then makes fewer steps than a single machine would.
-n_shards : int or None, default=None
-    The number of parts of the table that are trained on side by side, each of whole partitions.
-    None means one for each worker, or fewer if a shard would have less than ``local_steps``
-    mini-batches an epoch. The result depends on the number of shards, not on the workers. A
-    single shard is trained on without rounds, as a local network is.
-client : distributed.Client or None, default=None
-    The Dask client. None means the current one.
-""".strip()
-
-ATTRIBUTES = """
-n_shards_ : int
-    The number of shards of the fit, at most the number of partitions that have rows.
-coefs_, intercepts_, history_, n_iter_, ...
-    All fitted attributes of the local estimator.
-""".strip()
-
 
 class DaskNN(BaseEstimator):
-    """Shared base of ``DaskNNClassifier`` and ``DaskNNRegressor``.
+    """The common base of ``DaskNNClassifier`` and ``DaskNNRegressor``.
 
-    After ``fit`` it holds the fitted local estimator, whose attributes it shows.
+    ``fit`` trains a local estimator, an ``NNClassifier`` or ``NNRegressor``, and keeps it. Its
+    fitted attributes are attributes of this estimator, too.
     """
 
     _local_class: type[BaseNN]
@@ -85,26 +53,28 @@ class DaskNN(BaseEstimator):
     }
 
     def __init_subclass__(cls, local: type[BaseNN] | None = None) -> None:
-        """Give a class the constructor of the local estimator and ``DISTRIBUTION``."""
+        """Give an estimator its constructor, and complete its documentation.
+
+        ``local`` is the class of the local estimator. The constructor takes the parameters of
+        that class and those of ``DISTRIBUTION``.
+        """
         super().__init_subclass__()
         if local is None:
             return
         cls._local_class = local
         cls.__init__ = _constructor(local)  # type: ignore[method-assign]
-        sections = {"{parameters}": PARAMETERS, "{attributes}": ATTRIBUTES}
-        lines = inspect.cleandoc(cls.__doc__ or "").splitlines()
-        cls.__doc__ = "\n".join(sections.get(line.strip(), line) for line in lines)
+        cls.__doc__ = complete(cls.__doc__ or "")
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit the network to Dask collections, on the workers that the client knows.
+        """Fit the network to Dask collections, on the workers of the client.
 
         Parameters
         ----------
         X : Dask array of shape (n_samples, n_features), or Dask DataFrame
             Training rows.
         y : Dask array or Series of shape (n_samples,), or of shape (n_samples, n_outputs)
-            Labels or numbers to predict, in the partitions of X.
+            Labels or numbers to predict, in the same partitions as X.
         sample_weight : Dask array or Series of shape (n_samples,), default=None
             Weights of the rows, all one by default.
 
@@ -118,9 +88,10 @@ class DaskNN(BaseEstimator):
         TypeError
             If X, y or sample_weight is not a Dask collection.
         ValueError
-            If there is no client, if ``fit`` is called in a Dask task, if parameters or data
-            are invalid, or if partitions contradict each other, before any training; or if
-            training diverges before an epoch ended well.
+            Before training: if there is no client, if ``fit`` is called in a Dask task, if
+            parameters or data are invalid, or if the partitions are not parts of one table. In
+            training: if it diverges before any epoch has ended well. The estimator is left as
+            it was.
         """
         local = self._make_local()
         _check_supported(local)
@@ -142,12 +113,19 @@ class DaskNN(BaseEstimator):
         Returns
         -------
         NNClassifier or NNRegressor
-            It has the shared parameters and all fitted attributes.
+            A copy, with all fitted attributes and with the parameters of this estimator except
+            for those that only Dask estimators have.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
         """
         check_is_fitted(self)
         return copy.deepcopy(self._fitted)
 
     def _momentum(self) -> float:
+        """Return the outer momentum, also if the parameter is None."""
         if self.outer_momentum is not None:
             return float(self.outer_momentum)
         shared = isinstance(self.batch_size, str)
@@ -159,6 +137,13 @@ class DaskNN(BaseEstimator):
         return self._local_class(**{k: v for k, v in own.items() if k not in DISTRIBUTION})
 
     def _get_client(self) -> Client:
+        """Return the client of the parameters, or the current one.
+
+        Raises
+        ------
+        ValueError
+            If there is no client, or if it is closed.
+        """
         remedy = (
             "Start one before fit, for example with `from dask.distributed import Client; "
             "client = Client()`, or pass client=..."
@@ -173,12 +158,12 @@ class DaskNN(BaseEstimator):
         return self.client
 
     def _predict(self, method: str, X: Any, columns: list | None, dtype: Any) -> Any:
-        check_is_fitted(self)
+        """Return the predictions of a method of the local estimator, not yet computed."""
         return predict_lazily(self._fitted, method, X, columns, dtype)
 
     @property
     def _fitted_model(self) -> Model:
-        check_is_fitted(self)
+        """The model that the last fit has learned."""
         _, model = fitted(self._fitted)
         return model
 
@@ -186,7 +171,9 @@ class DaskNN(BaseEstimator):
         return "_fitted" in vars(self)
 
     def __getattr__(self, name: str) -> Any:
-        # The fitted attributes of the local estimator are attributes of this one, too.
+        # Python calls this for names that it does not find otherwise, also where a property
+        # raises AttributeError. NotFittedError is one, so the methods check before they read
+        # properties.
         local = vars(self).get("_fitted")
         if not (_is_fitted_attribute(name) and hasattr(local, name)):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -212,7 +199,7 @@ def _is_fitted_attribute(name: str) -> bool:
 
 
 def _constructor(local: type[BaseNN]) -> Callable[..., None]:
-    """Return an ``__init__`` of the local estimator's parameters and ``DISTRIBUTION``."""
+    """Return an ``__init__`` with the parameters of ``local`` and those of ``DISTRIBUTION``."""
     own = [
         Parameter(name, Parameter.KEYWORD_ONLY, default=default)
         for name, default in DISTRIBUTION.items()
@@ -246,7 +233,7 @@ def _check_not_in_a_task() -> None:
     raise ValueError(
         f"fit was called in a Dask task, on worker {worker.address}, whose thread the tasks of "
         "the fit would wait for. Call it from the client. For many fits side by side, as in a "
-        "search, let each be that of a local estimator of sknet."
+        "search, use the local estimators of sknet."
     )
 
 

@@ -1,4 +1,4 @@
-"""A fit on a Dask cluster, from the partitions to the trained model."""
+"""A fit on a Dask cluster, from partitions to the trained model."""
 
 import copy
 from collections.abc import Sequence
@@ -39,9 +39,20 @@ from sknet.nn.training import TrainingResult, TrainingState, train_epochs
 
 @dataclass(frozen=True)
 class ClusterFit:
-    """The outcome of a fit on a cluster: the trained model, and how training went.
+    """The result of a fit on a cluster.
 
-    ``n_rows`` counts the training rows of all partitions, validation rows included.
+    Attributes
+    ----------
+    model : Model
+        The trained model.
+    features : Features
+        The columns of the table.
+    result : TrainingResult
+        The parameters and the history of the training.
+    n_rows : int
+        The number of rows of all partitions, including validation rows.
+    n_shards : int
+        The number of shards.
     """
 
     model: Model
@@ -58,24 +69,36 @@ def fit_on_cluster(
     outer: OuterStep,
     local_steps: int,
 ) -> ClusterFit:
-    """Train a model on the partitions of Dask collections.
+    """Train a model on the partitions of a table.
 
     Parameters
     ----------
     cluster : Cluster
     estimator : NNClassifier or NNRegressor
-        With checked parameters, which say how to fit; it is left as it is.
+        An estimator whose parameters have been checked. It is left as it is.
     partitions : Partitions
     outer : OuterStep
     local_steps : int
         The largest number of mini-batches of a shard in a round.
+
+    Returns
+    -------
+    ClusterFit
+
+    Raises
+    ------
+    ValueError
+        If the parameters or the rows are not valid, if the partitions are not parts of one
+        table, or if training diverges before any epoch has ended well.
     """
     held = _hold(cluster, partitions)
     descriptions = _describe(cluster, estimator, held)
     agreed = agree(estimator, descriptions)
-    # Drawn after the checks, so that an error leaves a given RandomState as it was.
+    # The run draws its seed after the checks, so that an error leaves a given RandomState as it
+    # was.
     run = Run.start(estimator.random_state)
-    # From a copy, so that a single shard finds the run as a local fit does.
+    # The seed is drawn from a copy, so that training on a single shard draws the numbers that a
+    # local fit draws.
     seed = int(copy.deepcopy(run.streams["shuffle"]).integers(2**31))
     samples = _sample(cluster, agreed, held, descriptions, seed)
     model = agreed.start_model(samples, run.streams["init"])
@@ -99,7 +122,10 @@ def fit_on_cluster(
 
 
 def _hold(cluster: Cluster, partitions: Partitions) -> list[list[Any]]:
-    """Return the futures of the partitions, each at the worker that will probably need it."""
+    """Return the futures of the partitions, computed by the workers that will train on them.
+
+    This is a guess: the number of shards is known only after the partitions are described.
+    """
     parts, n_rows = partitions
     groups = share_out(n_rows, min(cluster.n_shards or cluster.n_workers, len(parts)))
     held = [
@@ -112,7 +138,13 @@ def _hold(cluster: Cluster, partitions: Partitions) -> list[list[Any]]:
 def _describe(
     cluster: Cluster, estimator: BaseNN, held: Sequence[list[Any]]
 ) -> list[Description]:
-    """Return the descriptions of the partitions with rows."""
+    """Return the descriptions of the partitions that have rows of positive weight.
+
+    Raises
+    ------
+    ValueError
+        If no partition has rows of positive weight, or if the rows of one are not valid.
+    """
     futures = [cluster.submit(describe, estimator, i, *part) for i, part in enumerate(held)]
     descriptions = [one for one in cluster.gather(futures) if one is not None]
     if not descriptions:
@@ -127,7 +159,7 @@ def _sample(
     descriptions: Sequence[Description],
     seed: int,
 ) -> list[Any]:
-    """Return rows of all partitions from which quantiles are estimated."""
+    """Return rows of each partition, from which quantiles are estimated."""
     features = cluster.send(agreed.features)
     shares = shares_of_sample(descriptions, agreed.survey)
     futures = [
@@ -143,7 +175,7 @@ def _groups(
     descriptions: Sequence[Description],
     local_steps: int,
 ) -> list[list[Description]]:
-    """Return the descriptions of each shard's partitions."""
+    """Return for each shard the descriptions of its partitions."""
     n_rows = [one.n_rows for one in descriptions]
     n_shards = cluster.n_shards
     if n_shards is None:
@@ -154,7 +186,10 @@ def _groups(
 
 
 def _share_batch(model: Model, n_shards: int) -> Model:
-    """Let the shards share a mini-batch that is "auto", so that none makes fewer steps."""
+    """Return the model with a batch size of "auto" divided by the number of shards.
+
+    Each shard then makes as many steps in an epoch as a single machine would make.
+    """
     settings = model.settings
     if "batch_size" not in settings.auto:
         return model
@@ -181,10 +216,10 @@ def _make_shards(
 def _train(
     cluster: Cluster, model: Model, shards: Sequence[Any], outer: OuterStep, plan: Plan
 ) -> TrainingResult:
-    """Return the result of the training."""
+    """Return the result of training on the shards, given their futures."""
     settings, problem = model.settings, Problem.of(model)
     params = model.params.copy()
-    # The shards draw with generators of their own.
+    # The state needs a generator, but no numbers are drawn here: each shard draws its own.
     unused = np.random.default_rng()
     state = TrainingState.start(problem.rule.optimizer, params, unused)
     epoch = ClusterEpoch(cluster, shards, outer, plan, params, problem.rule, state)

@@ -1,4 +1,4 @@
-"""``DaskNNClassifier`` and ``DaskNNRegressor``: the estimators on Dask's collections."""
+"""``DaskNNClassifier`` and ``DaskNNRegressor``, the estimators for Dask collections."""
 
 from typing import Any, cast
 
@@ -18,9 +18,7 @@ from sknet.regressor import NNRegressor, score_predictions
 class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
     """``NNClassifier`` on a Dask cluster: each worker trains on its own part of the table.
 
-    Local SGD: from shared parameters each shard of the table makes some steps by itself, the
-    results are averaged, and an outer Nesterov momentum carries the average on (DiLoCo,
-    Douillard et al., 2023). docs/distributed.md tells more.
+    {description}
 
     Parameters
     ----------
@@ -43,8 +41,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
     ...                 dashboard_address=":0")
     >>> X = da.random.default_rng(0).normal(size=(2000, 4), chunks=(500, 4))
     >>> y = (X[:, 0] > X[:, 1]).astype(int)
-    >>> network = DaskNNClassifier((16,), max_iter=5, learning_rate="cosine",
-    ...                            learning_rate_init=0.01, n_shards=2, random_state=0)
+    >>> network = DaskNNClassifier(n_shards=2, max_iter=5, random_state=0)
     >>> network.fit(X, y).predict(X).chunks
     ((500, 500, 500, 500),)
     >>> bool((network.predict(X) == y).mean().compute() > 0.9)
@@ -65,7 +62,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         Returns
         -------
         Dask array of shape (n_samples,) or (n_samples, n_labels), Series or DataFrame
-            Labels, not yet computed; for a frame with its index.
+            Labels, not yet computed. For a frame they have its index.
         """
         check_is_fitted(self)
         columns = self._columns if self._kind == "multilabel" else None
@@ -82,7 +79,8 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         Returns
         -------
         Dask array of shape (n_samples, n_classes), or DataFrame
-            The probability of each class, not yet computed; of a frame, a column each.
+            Probabilities, not yet computed. Each column belongs to a class; the columns of a
+            frame have the names of the classes.
         """
         check_is_fitted(self)
         return self._predict("predict_proba", X, self._columns, np.float64)
@@ -98,52 +96,55 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         Returns
         -------
         Dask array of shape (n_samples,) or (n_samples, n_classes), Series or DataFrame
-            As the local estimator returns them, not yet computed.
+            Logits, not yet computed. Two classes have one column, in which positive numbers
+            stand for the second class; otherwise each column belongs to a class.
         """
         check_is_fitted(self)
         columns = None if self._kind == "binary" else self._columns
         return self._predict("decision_function", X, columns, np.float64)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy; y and the predictions come to the client.
+        """Return the accuracy of the predictions.
+
+        The client computes it, and needs memory for y and for the predictions.
 
         Parameters
         ----------
         X : Dask array of shape (n_samples, n_features), or Dask DataFrame
             Rows to predict for.
         y : Dask array or Series of shape (n_samples,), or of shape (n_samples, n_outputs)
-            The true labels or numbers of the rows.
+            True labels of the rows.
         sample_weight : Dask array or Series of shape (n_samples,), default=None
             Weights of the rows, all one by default.
 
         Returns
         -------
         float
-            1 at best; of several labels, the share of rows with all of them right.
+            The share of rows whose prediction is right, in a multi-label problem in all
+            labels.
         """
         prediction, y, sample_weight = compute_arrays(self.predict(X), y, sample_weight)
         return accuracy_score(y, prediction, sample_weight=sample_weight)
 
     @property
     def _columns(self) -> list:
-        """The names of the columns of predictions by class."""
-        return self.classes_.tolist()
+        """The names of the columns of predictions that have a column for each class."""
+        return self._fitted_model.target.classes_.tolist()
 
     @property
     def _label_dtype(self) -> Any:
-        return int if self._kind == "multilabel" else self.classes_.dtype
+        return int if self._kind == "multilabel" else self._fitted_model.target.classes_.dtype
 
     @property
     def _kind(self) -> str:
+        """The kind of the labels: "binary", "multiclass" or "multilabel"."""
         return self._fitted_model.target.kind
 
 
 class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
     """``NNRegressor`` on a Dask cluster: each worker trains on its own part of the table.
 
-    Local SGD: from shared parameters each shard of the table makes some steps by itself, the
-    results are averaged, and an outer Nesterov momentum carries the average on (DiLoCo,
-    Douillard et al., 2023). docs/distributed.md tells more.
+    {description}
 
     Parameters
     ----------
@@ -165,9 +166,9 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
     >>> client = Client(n_workers=1, threads_per_worker=2, processes=False,
     ...                 dashboard_address=":0")
     >>> X = da.random.default_rng(0).normal(size=(2000, 4), chunks=(500, 4))
-    >>> network = DaskNNRegressor((16,), max_iter=5, learning_rate="cosine",
-    ...                           learning_rate_init=0.01, n_shards=2, random_state=0)
-    >>> error = network.fit(X, X[:, 0] - X[:, 1]).predict(X) - (X[:, 0] - X[:, 1])
+    >>> y = X[:, 0] - X[:, 1]
+    >>> network = DaskNNRegressor(n_shards=2, max_iter=5, random_state=0)
+    >>> error = network.fit(X, y).predict(X) - y
     >>> bool((error**2).mean().compute() < 0.1)
     True
     >>> client.close()
@@ -184,29 +185,30 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
         Returns
         -------
         Dask array of shape (n_samples,) or (n_samples, n_outputs), Series or DataFrame
-            In y's units, not yet computed; with a list of quantiles, a column each.
+            Predictions in the units of y, not yet computed. If the loss has a list of
+            quantiles, each column belongs to a quantile.
         """
         check_is_fitted(self)
         return self._predict("predict", X, self._columns, np.float64)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return R2; for the quantile loss, the mean D2 of the pinball loss.
+        """Return R2, or for the quantile loss the mean D2 of the pinball loss.
 
-        y and the predictions come to the client.
+        The client computes it, and needs memory for y and for the predictions.
 
         Parameters
         ----------
         X : Dask array of shape (n_samples, n_features), or Dask DataFrame
             Rows to predict for.
         y : Dask array or Series of shape (n_samples,), or of shape (n_samples, n_outputs)
-            The true labels or numbers of the rows.
+            True values of the rows.
         sample_weight : Dask array or Series of shape (n_samples,), default=None
             Weights of the rows, all one by default.
 
         Returns
         -------
         float
-            1 at best; 0 for the best constant.
+            1 for perfect predictions, and 0 for those of the best constant.
         """
         prediction, y, sample_weight = compute_arrays(self.predict(X), y, sample_weight)
         return score_predictions(self._regression_model, prediction, y, sample_weight)

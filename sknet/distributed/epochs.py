@@ -1,7 +1,7 @@
-"""Training in epochs of rounds: the plan, and the pass over the rows of all shards.
+"""Epochs on a cluster: the number of their rounds, and the rounds of an epoch.
 
-All work is done in tasks of pure functions, so that Dask itself computes again what is lost
-with a worker.
+All work is done by tasks that are pure functions, so that Dask can compute a result again if it
+is lost with a worker.
 """
 
 import math
@@ -28,16 +28,16 @@ LONGEST_CHAIN = 100
 
 @dataclass(frozen=True)
 class Plan:
-    """How the training is divided into rounds.
+    """The division of the training into rounds.
 
     Attributes
     ----------
     n_rows : int
-        The training rows of all shards.
+        The number of training rows of all shards.
     n_steps : int
-        The mini-batches of the largest shard in an epoch.
+        The number of mini-batches of the largest shard in an epoch.
     per_epoch : int
-        The rounds of an epoch.
+        The number of rounds in an epoch.
     max_iter : int
         The largest number of epochs.
     """
@@ -49,14 +49,14 @@ class Plan:
 
     @property
     def steps_per_round(self) -> float:
-        """The mini-batches of the largest shard in a round, on average."""
+        """The mean number of mini-batches of the largest shard in a round."""
         return self.n_steps / self.per_epoch
 
 
 def make_plan(
     cluster: Cluster, settings: Settings, shards: Sequence[Any], local_steps: int
 ) -> Plan:
-    """Return the plan of a training on shards, given their futures.
+    """Return the plan of a training, given the futures of the shards.
 
     Raises
     ------
@@ -76,16 +76,20 @@ def make_plan(
 
 
 def _facts(shard: Shard) -> tuple[int, int, float]:
+    """Return the numbers of training rows and of batches, and the weight of validation rows."""
     return shard.batches.n_rows, len(shard.batches), shard.validation_weight
 
 
 class ClusterEpoch:
-    """One pass over the rows of all shards, round by round; takes the place of ``Epoch``.
+    """One pass over the rows of all shards, round by round.
+
+    ``train_epochs`` makes epochs on a cluster with it, as it makes local epochs with ``Epoch``.
 
     Parameters
     ----------
     cluster : Cluster
     shards : sequence of futures
+        The futures of the shards.
     outer : OuterStep
     plan : Plan
     params : ndarray of shape (n_params,)
@@ -144,7 +148,7 @@ class ClusterEpoch:
         return visible_params(self.params, self.rule, self.state)
 
     def evaluate(self, params: np.ndarray) -> dict[str, float]:
-        """Return the loss and the score of the rows that the shards hold out."""
+        """Return the loss and the score of the validation rows of all shards."""
         shared = self._point
         if self.rule.ema_decay is not None:
             shared = self._cluster.send(Point(params))
@@ -157,12 +161,15 @@ class ClusterEpoch:
         return {"validation_loss": loss, "validation_score": -loss}
 
     def _send_points(self, points: Sequence[Any]) -> None:
-        """Begin a chain of rounds from the last two points."""
+        """Send the last two points, from which the next rounds start."""
         self._point, self._previous = map(self._cluster.send, points)
         self._n_chained = 0
 
     def _submit_round(self, number: int) -> list[Any]:
-        """Submit a round, make its result the shared point, and return its futures."""
+        """Submit the tasks of a round, whose result becomes the shared point.
+
+        Return all of its futures.
+        """
         round_ = Round(
             self.state.iteration,
             number,
@@ -171,7 +178,7 @@ class ClusterEpoch:
             self.state.samples_seen,
             self.state.plateau_factor,
         )
-        # Without momentum no function needs the point before.
+        # Without momentum the point before is not needed, and Dask need not keep it.
         points = self._point, self._previous if self._outer.momentum else self._point
         results = [
             self._cluster.submit(

@@ -1,4 +1,4 @@
-"""Dask's collections: their partitions, and predictions made partition by partition."""
+"""Dask collections: their partitions, and predictions for each partition."""
 
 import math
 import warnings
@@ -17,8 +17,12 @@ from sknet._base import BaseNN
 class Partitions(NamedTuple):
     """The partitions of a table.
 
-    ``parts`` has [X, y, sample_weight] of each, Delayed or None, and ``n_rows`` their numbers
-    of rows, or equal numbers where they are unknown.
+    Attributes
+    ----------
+    parts : list of [X, y, sample_weight]
+        The Delayed objects of each partition; ``sample_weight`` may be None.
+    n_rows : list of int
+        The number of rows of each partition. If Dask does not know them, all numbers are 1.
     """
 
     parts: list[list[Any]]
@@ -69,7 +73,7 @@ def check_collection(collection: Any, name: str) -> None:
     TypeError
         If ``collection`` is not a Dask array, DataFrame or Series.
     ValueError
-        If ``name`` is "X" and the collection has not two dimensions.
+        If ``name`` is "X" and the collection does not have two dimensions.
     """
     is_frame = dask.is_dask_collection(collection) and hasattr(collection, "map_partitions")
     if not (is_array(collection) or is_frame):
@@ -97,7 +101,13 @@ def _in_one_dimension(y: Any) -> Any:
 
 
 def _in_chunks_of(X: Any, other: Any) -> Any:
-    """Return an array in the row chunks of X, where both are known."""
+    """Return an array in the row chunks of X, if the numbers of rows are known.
+
+    Raises
+    ------
+    ValueError
+        If X and the array have different numbers of rows.
+    """
     if not (is_array(X) and is_array(other)) or X.chunks[0] == other.chunks[0]:
         return other
     lengths = X.shape[0], other.shape[0]
@@ -109,12 +119,14 @@ def _in_chunks_of(X: Any, other: Any) -> Any:
 
 
 def _parts(collection: Any) -> list[Any]:
+    """Return the partitions of a collection as Delayed objects."""
     if is_array(collection):
         return list(_whole_rows(collection).to_delayed().ravel())
     return collection.to_delayed()
 
 
 def _whole_rows(array: Any) -> Any:
+    """Return an array whose chunks have all columns."""
     return array if array.ndim == 1 else array.rechunk({1: -1})
 
 
@@ -151,14 +163,14 @@ def predict_lazily(
     Parameters
     ----------
     estimator : NNClassifier or NNRegressor
-        A fitted one.
+        A fitted estimator.
     method : str
         The name of the method that predicts.
     X : Dask array or DataFrame
     columns : list or None
-        Names of the predictions' columns; None if they have one dimension.
+        The names of the columns of the predictions; None if these have one dimension.
     dtype : dtype
-        The type of the predictions. A float becomes float32 for float32 arrays.
+        The type of the predictions. For float32 arrays, floating-point predictions are float32.
 
     Returns
     -------
@@ -198,11 +210,12 @@ def compute_arrays(*collections: Any) -> list[Any]:
 
 
 def _empty(columns: list | None, dtype: Any) -> np.ndarray:
+    """Return the predictions for no rows."""
     return np.empty((0,) if columns is None else (0, len(columns)), dtype)
 
 
 def _predict_block(X: Any, estimator: BaseNN, method: str, empty: np.ndarray) -> np.ndarray:
-    """Return predictions for some rows, which may be none."""
+    """Return the predictions for a block of rows, which may be empty."""
     if not X.shape[0]:
         return empty
     return getattr(estimator, method)(X).astype(empty.dtype, copy=False)
@@ -211,11 +224,12 @@ def _predict_block(X: Any, estimator: BaseNN, method: str, empty: np.ndarray) ->
 def _predict_frame(
     X: Any, estimator: BaseNN, method: str, empty: np.ndarray, columns: list | None
 ) -> Any:
-    """Return the predictions for some rows of a frame, with their index."""
+    """Return the predictions for a partition of a frame, with its index."""
     return _frame(_predict_block(X, estimator, method, empty), columns, X.index)
 
 
 def _frame(values: np.ndarray, columns: list | None, index: Any) -> Any:
+    """Return predictions as a frame, or as a series if they have one dimension."""
     if columns is None:
         return pd.Series(values, index, name="prediction")
     return pd.DataFrame(values, index, columns)

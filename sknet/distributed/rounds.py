@@ -1,4 +1,4 @@
-"""Local SGD: the place of a round in the training, and the step that joins its results.
+"""Rounds of local SGD: their place in the training, their results, and the outer step.
 
 Nothing here knows of Dask. All functions are pure: the same arguments give the same numbers on
 any worker, as often as they are called, so that a lost round can be computed again.
@@ -12,10 +12,22 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Round:
-    """Where in the training a round stands.
+    """The place of a round in the training.
 
-    ``number`` counts the rounds of an epoch from 0 up to ``per_epoch``; ``samples_seen`` counts
-    the rows of all earlier epochs.
+    Attributes
+    ----------
+    epoch : int
+        The number of the epoch, from 0.
+    number : int
+        The number of the round in its epoch, from 0.
+    per_epoch : int
+        The number of rounds in each epoch.
+    max_iter : int
+        The largest number of epochs.
+    samples_seen : int
+        The number of rows in all earlier epochs, with repetition.
+    plateau_factor : float
+        The factor of the learning rate that the schedule "adaptive" lowers.
     """
 
     epoch: int
@@ -28,9 +40,17 @@ class Round:
 
 @dataclass(frozen=True)
 class Point:
-    """Parameters that all workers share, and how the epoch has gone up to here.
+    """The parameters that all shards share after a round.
 
-    ``loss`` is the sum of the rows' losses, weighted, and ``weight`` the sum of the weights.
+    Attributes
+    ----------
+    params : ndarray of shape (n_params,)
+    loss : float
+        The weighted sum of the losses of all rows since the training began.
+    weight : float
+        The sum of the weights of these rows.
+    learning_rate : float
+        The learning rate of the last step of the round.
     """
 
     params: np.ndarray
@@ -39,13 +59,25 @@ class Point:
     learning_rate: float = np.nan
 
     def __sizeof__(self) -> int:
-        # Dask judges by this number what it costs to move the object.
+        # From this number Dask estimates the cost of moving the object.
         return self.params.nbytes
 
 
 @dataclass(frozen=True)
 class LocalResult:
-    """Where a worker's steps have led; without any rows the parameters are None."""
+    """The result of a shard's steps in a round.
+
+    Attributes
+    ----------
+    params : ndarray of shape (n_params,) or None
+        The parameters after the steps; None if the shard has no rows in this round.
+    loss : float
+        The mean loss of the shard's rows in this round.
+    weight : float
+        The sum of the weights of these rows.
+    learning_rate : float
+        The learning rate of the last step.
+    """
 
     params: np.ndarray | None
     loss: float
@@ -58,31 +90,37 @@ class LocalResult:
 
 @dataclass(frozen=True)
 class OuterStep:
-    """How the mean of the workers' parameters moves the shared ones.
+    """The step that moves the shared parameters towards the mean of the shards' parameters.
 
     With the shared points x_0, x_1, ..., round t starts at z_t = x_t + mu (x_t - x_{t-1}), and
-    x_{t+1} = (1 - eta) z_t + eta (mean of the workers' parameters). This is Nesterov's momentum
-    as Sutskever, Martens, Dahl and Hinton (2013) write it, with z_t - mean for the gradient:
-    the outer optimizer of DiLoCo (Douillard et al., 2023, algorithm 1). Its velocity is the
-    difference of two shared points, so no worker keeps anything that another lacks. eta = 1 and
-    mu = 0 is plain averaging.
+    x_{t+1} = (1 - eta) z_t + eta (weighted mean of the shards' parameters). This is Nesterov's
+    momentum as Sutskever, Martens, Dahl and Hinton (2013) write it, with z_t - mean in place of
+    the gradient: the outer optimizer of DiLoCo (Douillard et al., 2023, algorithm 1). The
+    velocity is the difference of two shared points, so no worker has state of its own. With
+    eta = 1 and mu = 0, the step is plain averaging.
+
+    Parameters
+    ----------
+    learning_rate : float
+        eta in these formulas.
+    momentum : float
+        mu in these formulas.
     """
 
     learning_rate: float
     momentum: float
 
     def start(self, point: Point, previous: Point) -> np.ndarray:
-        """Return the parameters that a round starts at."""
+        """Return the parameters at which a round starts, given the last two points."""
         if not self.momentum:
             return point.params
         return point.params + self.momentum * (point.params - previous.params)
 
     def __call__(self, point: Point, previous: Point, results: Sequence[LocalResult]) -> Point:
-        """Return the next point, given the results of all shards."""
+        """Return the next point, given the last two points and the results of all shards."""
         results = [result for result in results if result.params is not None]
         weight = sum(result.weight for result in results)
-        # The sum is in float64, where the mean of equal float32 numbers is that number, so that
-        # weights that are zero in all shards stay zero.
+        # The sum is in float64: the mean of equal float32 numbers then rounds to that number.
         mean = np.zeros(point.params.size)
         for result in results:
             mean += result.weight * np.asarray(result.params, dtype=np.float64)

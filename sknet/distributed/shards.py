@@ -1,4 +1,4 @@
-"""Shards: the rows that one worker trains on, and its part of a round.
+"""Shards: how partitions are divided among them, their rows, and their steps in a round.
 
 Nothing here knows of Dask.
 """
@@ -32,13 +32,20 @@ Partition = tuple[int, Any, Any, Any]
 def share_out(sizes: Sequence[int], n_shards: int) -> list[list[int]]:
     """Return for each shard the positions of its partitions.
 
-    They are neighbours, each shard has at least one, and its rows come as near to an equal
-    share as the order allows.
+    Each shard gets at least one partition. Its partitions are neighbours, and their rows are as
+    near to an equal share as this order allows.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        The number of rows of each partition.
+    n_shards : int
+        The number of shards, at most that of the partitions.
     """
     ends = np.cumsum(sizes)
     goals = ends[-1] * np.arange(1, n_shards) / n_shards
     cuts = np.searchsorted(ends - np.asarray(sizes) / 2, goals)
-    # One partition each, at the least, for those before a cut and for those after it.
+    # Each shard before a cut and each shard after it needs at least one partition.
     number = np.arange(1, n_shards)
     cuts = np.maximum.accumulate(np.maximum(cuts, number) - number) + number
     cuts = np.minimum(cuts, len(sizes) - n_shards + number)
@@ -46,9 +53,10 @@ def share_out(sizes: Sequence[int], n_shards: int) -> list[list[int]]:
 
 
 def most_shards(settings: Settings, n_rows: int, local_steps: int) -> int:
-    """Return how many shards can take ``local_steps`` full mini-batches an epoch, at least 1.
+    """Return the largest number of shards that have ``local_steps`` full mini-batches each.
 
-    In shorter rounds the inner optimizer, which begins anew in each, learns too little.
+    With fewer mini-batches in an epoch the rounds would be shorter, and the inner optimizer,
+    which starts anew in each round, would learn too little. The number is at least 1.
     """
     held_out = settings.validation_fraction if settings.early_stopping else 0
     n_batches = n_rows * (1 - held_out) / settings.batch_size
@@ -56,23 +64,25 @@ def most_shards(settings: Settings, n_rows: int, local_steps: int) -> int:
 
 
 class Shard:
-    """The rows that one worker trains on, and all that it takes to do so.
+    """The rows that one worker trains on, with the problem that it solves.
 
     Parameters
     ----------
     objective : Objective
     rule : UpdateRule
-        Of the inner optimizer, which starts anew in each round.
+        The steps of the inner optimizer, which starts anew in each round. Its running average
+        is left out, since the client averages the shared parameters.
     batches : Batches
-        The training rows.
+        The training rows, in their order.
     validation : Batches or None
-        The rows held out.
+        The rows that are held out to validate with.
     shuffle : bool
+        Whether each epoch has a random order of the rows.
     seed : tuple of int
-        That of the fit and the number of the shard: randomness belongs to the shard, and not
-        to the worker that happens to hold it.
+        The seed of the fit and the number of the shard. Random numbers depend on the shard and
+        not on the worker, so that another worker can compute a lost result again.
     weight, validation_weight : float
-        Sums of the rows' weights.
+        The sums of the weights of the training rows and of the validation rows.
     """
 
     def __init__(
@@ -105,7 +115,7 @@ class Shard:
         return {**vars(self), "_order": None}
 
     def train(self, start: np.ndarray, round_: Round) -> LocalResult:
-        """Make a round's share of an epoch's steps from ``start`` on."""
+        """Return the result of the steps of a round, which begin at ``start``."""
         rows = self._rows(round_)
         if not rows.size:
             return LocalResult(None, 0.0, 0.0, np.nan)
@@ -118,14 +128,14 @@ class Shard:
         n_rounds = round_.max_iter * round_.per_epoch
         batches = self.batches.choose(rows, augmentation)
         epoch = Epoch(self.objective, params, batches, self.rule, n_rounds, state)
-        # As in ``train``, overflow is looked for once an epoch.
+        # NumPy need not warn of each overflow: the result is checked after each epoch.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             loss = epoch.run()
         weight = self.weight * rows.size / self.batches.n_rows
         return LocalResult(params, loss, weight, epoch.learning_rate)
 
     def evaluate(self, params: np.ndarray) -> tuple[float, float]:
-        """Return the loss of the rows held out, and the sum of their weights."""
+        """Return the mean loss of the validation rows, and the sum of their weights."""
         if self.validation is None:
             return 0.0, 0.0
         workspace = Workspace(self.objective.network, self.validation.batch_size, params.dtype)
@@ -133,11 +143,11 @@ class Shard:
         return loss, self.validation_weight
 
     def _rng(self, epoch: int, purpose: int) -> np.random.Generator:
-        """Return the generator of a round, counted from 1, or of the epoch's order, 0."""
+        """Return a generator of an epoch: purpose 0 is the order of the rows, n is round n."""
         return np.random.default_rng((*self.seed, epoch, purpose))
 
     def _rows(self, round_: Round) -> np.ndarray:
-        """Return the rows of a round's batches: a stretch of the epoch's random order."""
+        """Return the rows of a round's batches, which are consecutive in the epoch's order."""
         n_batches, batch_size = len(self.batches), self.batches.batch_size
         first, stop = (
             n_batches * number // round_.per_epoch * batch_size
@@ -146,7 +156,7 @@ class Shard:
         return self._epoch_order(round_.epoch)[first:stop]
 
     def _epoch_order(self, epoch: int) -> np.ndarray:
-        """Return the order of the rows, remembered from one round to the next."""
+        """Return the order of the rows in an epoch, which is kept for its other rounds."""
         n_rows = self.batches.n_rows
         if not self.shuffle:
             return np.arange(n_rows)
@@ -163,14 +173,14 @@ def make_shard(
     seed: int,
     partitions: Sequence[Partition],
 ) -> Shard:
-    """Return a shard of the given partitions.
+    """Return the shard of some partitions.
 
     Parameters
     ----------
     model : Model
         The model that all shards train.
     features : Features
-        The columns of all partitions.
+        The columns of the table.
     number : int
         The number of the shard.
     seed : int
@@ -195,18 +205,18 @@ def make_shard(
 def train_alone(
     model: Model, features: Features, run: Run, partitions: Sequence[Partition]
 ) -> TrainingResult:
-    """Return the result of training on all partitions in one place, as a local fit does.
+    """Return the result of training on all partitions on one worker, as a local fit trains.
 
     Parameters
     ----------
     model : Model
     features : Features
-        The columns of all partitions.
+        The columns of the table.
     run : Run
-        One that has not begun.
+        A run that has not begun; it is left as it is.
     partitions : sequence of (number, X, y, sample_weight)
     """
-    # If Dask makes this again, it must find the run as it was.
+    # Dask may compute this again, from the same run.
     run = copy.deepcopy(run)
     rows = _read_all(model, features, partitions)
     data, held_out = split_off_validation(model, rows, run.split_seed)
@@ -228,7 +238,7 @@ def _hold_out(
     """Return the rows to train on, and the rows to validate with or None."""
     settings = model.settings
     fraction = settings.validation_fraction
-    # A share of too few rows in one shard may be enough in all shards together.
+    # A shard with too few rows for a share holds none out, since the others may have enough.
     if not settings.early_stopping or data.n_rows * fraction < 1 or data.n_rows < 3:
         return data, None
     state = int(np.random.default_rng(seed).integers(2**31))
@@ -237,5 +247,6 @@ def _hold_out(
 
 
 def _sum_of_weights(data: Dataset) -> float:
+    """Return the sum of the weights of the rows."""
     weight = data.sample_weight
     return float(data.n_rows if weight is None else weight.sum())
