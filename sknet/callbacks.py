@@ -56,9 +56,9 @@ class Checkpoint(FitCallback):
     20
     """
 
-    def __init__(self, path: str | os.PathLike, *, every: int = 1):
+    def __init__(self, path: str | os.PathLike[str], *, every: int = 1):
         check_count("every", every)
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self.every = every
 
     def setup(self, estimator: Any, context: Any) -> None:

@@ -8,7 +8,7 @@ files in chunks, :func:`shuffle_chunks` mixes the rows of chunks for ``partial_f
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from sklearn.base import is_regressor
@@ -39,9 +39,11 @@ __all__ = ["RowBlocks", "fit_chunks", "read_chunks", "shuffle_chunks"]
 #: The largest number of elements of the rows that are kept to learn the scaling of X from.
 SAMPLE_ELEMENTS = 2**24
 
+Estimator = TypeVar("Estimator", bound=BaseNN)
+
 
 def read_chunks(
-    path: str | os.PathLike | Sequence[str | os.PathLike],
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     target: str,
     sample_weight: str | None = None,
@@ -130,8 +132,8 @@ def read_chunks(
 
 
 def shuffle_chunks(
-    chunks: Iterable[tuple], *, window: int = 8, random_state: Any = None
-) -> Iterator[tuple]:
+    chunks: Iterable[tuple[Any, ...]], *, window: int = 8, random_state: Any = None
+) -> Iterator[tuple[Any, ...]]:
     """Shuffle the rows of neighbouring chunks together.
 
     The rows of files are often sorted, but each mini-batch should be a mixture of rows.
@@ -167,12 +169,12 @@ def shuffle_chunks(
 
 
 def fit_chunks(
-    estimator: BaseNN,
-    chunks: Iterable[tuple],
+    estimator: Estimator,
+    chunks: Iterable[tuple[Any, ...]],
     *,
     shuffle_window: int = 8,
     validation_rows: int = 10_000,
-) -> BaseNN:
+) -> Estimator:
     """Fit a network to data that come in chunks, in bounded memory.
 
     This works like ``fit`` and follows the parameters of the estimator, but X is never in
@@ -337,7 +339,7 @@ class FirstLook:
         self._targets = np.array([])
         self._sample: KeyedSample | None = None
 
-    def find(self, chunks: Iterable) -> FirstPass:
+    def find(self, chunks: Iterable[Any]) -> FirstPass:
         """Return the findings of a pass over the chunks.
 
         Raises
@@ -429,7 +431,7 @@ def _start(
 def _epoch(
     model: Model,
     features: Features,
-    chunks: Iterable,
+    chunks: Iterable[Any],
     run: Run,
     limit: float,
     window: int,

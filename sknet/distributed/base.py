@@ -4,7 +4,7 @@ import copy
 import inspect
 from collections.abc import Callable
 from inspect import Parameter
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from distributed import Client, get_client, get_worker
 from sklearn.base import BaseEstimator, clone
@@ -51,6 +51,10 @@ class DaskNN(BaseEstimator):
         "n_shards": [POSITIVE_INT, None],
         "client": [Client, None],
     }
+
+    if TYPE_CHECKING:
+        # The constructor is made at run time, where type checkers cannot see its parameters.
+        def __init__(self, *args: Any, **parameters: Any) -> None: ...
 
     def __init_subclass__(cls, local: type[BaseNN] | None = None) -> None:
         """Give an estimator its constructor, and complete its documentation.
@@ -157,7 +161,7 @@ class DaskNN(BaseEstimator):
             raise ValueError(f"The Dask client is closed: {self.client!r}. {remedy}")
         return self.client
 
-    def _predict(self, method: str, X: Any, columns: list | None, dtype: Any) -> Any:
+    def _predict(self, method: str, X: Any, columns: list[Any] | None, dtype: Any) -> Any:
         """Return the predictions of a method of the local estimator, not yet computed."""
         return predict_lazily(self._fitted, method, X, columns, dtype)
 

@@ -127,7 +127,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         return accuracy_score(y, prediction, sample_weight=sample_weight)
 
     @property
-    def _columns(self) -> list:
+    def _columns(self) -> list[Any]:
         """The names of the columns of predictions that have a column for each class."""
         return self._fitted_model.target.classes_.tolist()
 
@@ -218,7 +218,7 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
         return cast(RegressionModel, self._fitted_model)
 
     @property
-    def _columns(self) -> list | None:
+    def _columns(self) -> list[Any] | None:
         """The names of the predictions' columns, or None if there is one."""
         model = self._regression_model
         if model.predicts_quantiles:

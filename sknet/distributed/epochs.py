@@ -113,7 +113,7 @@ class ClusterEpoch:
         self.params = params
         self.rule = rule
         self.state = state
-        self.learning_rate = math.nan
+        self.learning_rate: float = math.nan
         if rule.ema_decay is not None:
             state.average = params.copy()
         self._cluster = cluster

@@ -156,7 +156,7 @@ def check_same_table(estimator: BaseNN, X: Any) -> None:
 
 
 def predict_lazily(
-    estimator: BaseNN, method: str, X: Any, columns: list | None, dtype: Any
+    estimator: BaseNN, method: str, X: Any, columns: list[Any] | None, dtype: Any
 ) -> Any:
     """Return a collection of the predictions for X, with a task for each partition.
 
@@ -184,7 +184,7 @@ def predict_lazily(
 
 
 def _frame_of_predictions(
-    shared: Any, method: str, X: Any, columns: list | None, dtype: Any
+    shared: Any, method: str, X: Any, columns: list[Any] | None, dtype: Any
 ) -> Any:
     empty = _empty(columns, dtype)
     # In some versions of Dask, map_partitions takes no Delayed argument.
@@ -195,7 +195,7 @@ def _frame_of_predictions(
 
 
 def _array_of_predictions(
-    shared: Any, method: str, X: Any, columns: list | None, dtype: Any
+    shared: Any, method: str, X: Any, columns: list[Any] | None, dtype: Any
 ) -> Any:
     single = np.issubdtype(dtype, np.floating) and X.dtype == np.float32
     empty = _empty(columns, np.float32 if single else dtype)
@@ -209,7 +209,7 @@ def compute_arrays(*collections: Any) -> list[Any]:
     return [None if one is None else np.asarray(one) for one in dask.compute(*collections)]
 
 
-def _empty(columns: list | None, dtype: Any) -> np.ndarray:
+def _empty(columns: list[Any] | None, dtype: Any) -> np.ndarray:
     """Return the predictions for no rows."""
     return np.empty((0,) if columns is None else (0, len(columns)), dtype)
 
@@ -222,13 +222,13 @@ def _predict_block(X: Any, estimator: BaseNN, method: str, empty: np.ndarray) ->
 
 
 def _predict_frame(
-    X: Any, estimator: BaseNN, method: str, empty: np.ndarray, columns: list | None
+    X: Any, estimator: BaseNN, method: str, empty: np.ndarray, columns: list[Any] | None
 ) -> Any:
     """Return the predictions for a partition of a frame, with its index."""
     return _frame(_predict_block(X, estimator, method, empty), columns, X.index)
 
 
-def _frame(values: np.ndarray, columns: list | None, index: Any) -> Any:
+def _frame(values: np.ndarray, columns: list[Any] | None, index: Any) -> Any:
     """Return predictions as a frame, or as a series if they have one dimension."""
     if columns is None:
         return pd.Series(values, index, name="prediction")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import dask
-from distributed import Client, wait
+from distributed import wait
 
 
 class Cluster:
@@ -20,7 +20,7 @@ class Cluster:
         The number of shards that the user wants; None means one for each worker, or fewer.
     """
 
-    def __init__(self, client: Client, n_shards: int | None = None):
+    def __init__(self, client: Any, n_shards: int | None = None):
         client.wait_for_workers(1)
         self._client = client
         self._workers = sorted(client.nthreads())
