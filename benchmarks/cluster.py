@@ -1,11 +1,12 @@
-"""Time a fit on a Dask cluster of one and of two workers, and extrapolate to many.
+"""Measure fits on a Dask cluster of one and of two workers, and estimate the time of 64.
 
     python benchmarks/cluster.py [--rounds 3] [--only speed-up,loss]
 
-Every worker is a process with one thread for BLAS. The speed-up is the time of an epoch on one
-worker over that on two, from fits of 400 000 x 100 with (256, 256) that differ by their epochs
-alone; medians of several rounds. From the same fits come the constants of the formula in
-docs/distributed.md, which this prints for 64 workers and 10^9 rows.
+Every worker is a process with one BLAS thread. The speed-up is the time of an epoch on one
+worker divided by the time on two, for 400 000 x 100 rows and hidden layers (256, 256). The time
+of an epoch is the difference of fits with one and with three epochs; the figures are medians of
+several rounds. The same fits give the constants of the formula in docs/distributed.md, which is
+evaluated for 64 workers and 10^9 rows.
 """
 
 import argparse
@@ -24,10 +25,10 @@ from sknet.inspection import summary
 
 N_ROWS, N_FEATURES, LAYERS = 400_000, 100, (256, 256)
 BATCH_SIZE, LOCAL_STEPS = 200, 100
-#: What is extrapolated to.
+#: The estimate is for this many workers and rows.
 WORKERS, ROWS = 64, 10**9
-#: Bytes a second that a worker sends or receives, and seconds until an answer: ten-gigabit
-#: Ethernet at nine tenths of its speed, and a scheduler in the same room.
+#: The assumed bytes per second that a worker sends or receives, and the seconds until an
+#: answer: ten-gigabit Ethernet at nine tenths of its speed, and a scheduler in the same room.
 BANDWIDTH, LATENCY = 1.1e9, 0.5e-3
 
 SETTINGS = {
@@ -41,7 +42,7 @@ SETTINGS = {
 
 
 def make_data(n_rows, n_features, chunk):
-    """Return rows and a target with bends and products, made where they are needed."""
+    """Return Dask arrays of rows and of a target that is not linear in them."""
     rng = da.random.default_rng(0)
     X = rng.normal(size=(n_rows, n_features), chunks=(chunk, n_features)).astype(np.float32)
     noise = 0.3 * rng.normal(size=n_rows, chunks=chunk)
@@ -67,7 +68,7 @@ def bytes_sent(client):
 
 
 def measure(n_workers, rounds):
-    """Return seconds and bytes of an epoch, and the bytes of the parameters."""
+    """Return the seconds of an epoch, the bytes sent in it, and the bytes of the parameters."""
     with started(n_workers) as cluster, Client(cluster) as client:
         X, y = client.persist(make_data(N_ROWS, N_FEATURES, N_ROWS // 8))
         seconds_of_fit(X, y, 1)
@@ -87,8 +88,8 @@ def measure(n_workers, rounds):
 def round_overhead():
     """Return the seconds that a round takes beyond its steps, with two workers.
 
-    They are the difference between rounds of one step and rounds of many, which make the same
-    steps, of a network whose steps take next to no time.
+    A tiny network makes the same steps in many rounds of one step and in one long round. Its
+    steps take nearly no time, so the difference of the times is that of the rounds.
     """
     with started(2) as cluster, Client(cluster) as client:
         X, y = client.persist(make_data(40_000, 10, 5000))
@@ -103,10 +104,10 @@ def round_overhead():
 
 
 def extrapolate(step, overhead, n_bytes):
-    """Return seconds of compute and of communication of an epoch of ``ROWS`` on ``WORKERS``."""
+    """Return the seconds of computation and of communication of an epoch on ``WORKERS``."""
     steps = ROWS / (WORKERS * BATCH_SIZE)
     rounds = steps / LOCAL_STEPS
-    # Results come to one worker, and the average leaves from worker to worker, doubling.
+    # One worker receives all results. The mean then goes to twice as many workers in each step.
     transfer = n_bytes / BANDWIDTH * (WORKERS - 1 + np.log2(WORKERS))
     tasks = overhead * (WORKERS + 1) / 3
     return steps * step, rounds * (transfer + tasks + 2 * LATENCY)
@@ -127,14 +128,14 @@ def show_speed_up(rounds):
     print(f"parameters: bytes                     {n_bytes:10d}")
     compute, communication = extrapolate(step, overhead, n_bytes)
     print(
-        f"{WORKERS} workers, {ROWS:.0e} rows, an epoch: {compute:.0f} s of compute, "
+        f"{WORKERS} workers, {ROWS:.0e} rows, an epoch: {compute:.0f} s of computation, "
         f"{communication:.0f} s of communication, efficiency "
         f"{compute / (compute + communication):.0%}"
     )
 
 
 def show_loss(rounds):
-    """Compare the test losses of 200 000 x 50 with those of local fits, by seed."""
+    """Print the test loss on 200 000 x 50 rows divided by that of a local fit, for each seed."""
     X, y = (part.compute() for part in make_data(250_000, 50, 25_000))
     X, X_test, y, y_test = X[:200_000], X[200_000:], y[:200_000], y[200_000:]
     with started(2) as cluster, Client(cluster):
@@ -147,7 +148,7 @@ def show_loss(rounds):
                 np.mean((one.predict(X_test) - y_test) ** 2)
                 for one in (network.to_local(), local)
             ]
-            print(f"test loss over the local fit's, seed {seed}  {losses[0] / losses[1]:.4f}")
+            print(f"test loss / local test loss, seed {seed}  {losses[0] / losses[1]:.4f}")
 
 
 PARTS = {"speed-up": show_speed_up, "loss": show_loss}
@@ -156,7 +157,7 @@ PARTS = {"speed-up": show_speed_up, "loss": show_loss}
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", help=f"of {', '.join(PARTS)}, separated by commas")
+    parser.add_argument("--only", help=f"some of {', '.join(PARTS)}, separated by commas")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     for name in arguments.only.split(",") if arguments.only else PARTS:

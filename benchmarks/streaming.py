@@ -2,13 +2,13 @@
 
     python benchmarks/streaming.py [--only "memory map;h5py;CSV"] [--gb 6]
 
-One epoch from a float32 table in a file, by default of 6 GB, against one epoch of the same
-network from the leading rows in memory, as many as fill 1 GB; then several epochs from a CSV of
-2 000 000 rows against a fit of the same table in memory. Each measurement runs in a process of
-its own. Memory is the peak of all anonymous resident memory (RssAnon of Linux) of that process.
-On a machine with other work, the share of rows per second of the processor tells more than that
-of rows per second.
-The files are written to a temporary folder, which needs room for them, and removed.
+The first part compares one epoch on a float32 table in a file, by default of 6 GB, with one
+epoch of the same network on 1 GB of its rows in memory. The second part compares several epochs
+on a CSV of 2 000 000 rows with a fit of the same table in memory. Each measurement runs in
+another process. The memory is the peak of the anonymous resident memory (RssAnon of Linux) of
+that process. The rows per second of processor time depend less on other work of the machine
+than the rows per second. The files are written to a temporary folder, which needs room for
+them, and removed.
 """
 
 import argparse
@@ -30,7 +30,7 @@ CSV_EPOCHS = 5
 
 @dataclass(frozen=True)
 class Case:
-    """How X is stored, and how it is handed to ``fit``."""
+    """The storage of X, and the way in which it is passed to ``fit``."""
 
     kind: str
     chunks: tuple[int, int] | bool | None = None
@@ -51,7 +51,7 @@ CASES = {
 
 
 def rows(n):
-    """Yield blocks of X and y = three informative columns and noise."""
+    """Yield blocks of X and y; y depends on three columns and noise."""
     rng = np.random.default_rng(0)
     for start in range(0, n, BLOCK):
         X = rng.standard_normal((min(BLOCK, n - start), D), np.float32)
@@ -60,7 +60,7 @@ def rows(n):
 
 
 def write_table(case, n, folder):
-    """Write X in the storage of a case, and y."""
+    """Write X to the storage of a case, and y to a file."""
     y = np.empty(n, np.float32)
     if case.kind == "npy":
         X = np.lib.format.open_memmap(folder / "X.npy", "w+", np.float32, (n, D))
@@ -79,7 +79,7 @@ def write_table(case, n, folder):
 
 
 def open_table(case, folder):
-    """Return X as a user would hand it to ``fit``."""
+    """Return X as a user would pass it to ``fit``."""
     from sknet.streaming import RowBlocks
 
     if case.kind == "h5":
@@ -111,16 +111,16 @@ def make_network(early_stopping, max_iter=1):
 
 
 def measure_table(name, n_fit, folder):
-    """Return rows a second, and a second of the processor; peak RssAnon; R2 of the last rows.
+    """Return rows per second, rows per second of processor time, peak RssAnon, and test R2.
 
-    ``n_fit`` leading rows are loaded into memory; 0 trains on the file.
+    The first ``n_fit`` rows are loaded into memory; 0 trains on the file.
     """
     warnings.simplefilter("ignore")
     case, folder = CASES[name], Path(folder)
     X, y = open_table(case, folder), np.load(folder / "y.npy")
     X_test, y_test = np.asarray(X[-BLOCK:]), y[-BLOCK:]
     network = make_network(case.early_stopping)
-    # What is imported or started on the first call is no need of the data.
+    # The first fit imports modules and starts threads, whose memory is not that of the data.
     make_network(early_stopping=True).fit(X_test[:2000], y_test[:2000])
     if n_fit:
         X, y = np.array(X[:n_fit]), y[:n_fit]
@@ -150,7 +150,7 @@ def compare_tables(names, gigabytes):
 
 
 def cars(n, seed):
-    """Return a frame with eight numbers, some missing, two categories, and a price."""
+    """Return a frame with eight columns of numbers, two categories, and a price."""
     import pandas as pd
 
     rng = np.random.default_rng(seed)
@@ -173,7 +173,7 @@ def write_csv(n, path):
 
 
 def measure_csv(how, path):
-    """Return rows a second and epoch, the peak of RssAnon, and R2 of other rows."""
+    """Return rows of all epochs per second, the peak of RssAnon, and R2 of other rows."""
     import pandas as pd
 
     from sknet.streaming import fit_chunks, read_chunks

@@ -1,4 +1,4 @@
-"""Callbacks, checkpoints and resuming: with scikit-learn >= 1.9, and what is said without."""
+"""Callbacks and checkpoints, and their refusal with scikit-learn before 1.9."""
 
 import copy
 import json
@@ -39,7 +39,7 @@ except ImportError:
 
 
 def with_callbacks(test):
-    """Keep a test for where callbacks are; elsewhere their refusal is all there is to test."""
+    """Remove a test if the installed scikit-learn has no callbacks."""
     return test if SUPPORTED else None
 
 
@@ -47,7 +47,7 @@ CONSTANT = {"batch_size": 20, "n_iter_no_change": np.inf, "random_state": 0}
 
 
 class Recorder(FitCallback):
-    """Writes down all that it is told."""
+    """Records its calls."""
 
     def __init__(self, stop_at=None):
         self.stop_at = stop_at
@@ -75,7 +75,7 @@ class Recorder(FitCallback):
 
 
 class Interrupter(FitCallback):
-    """Is the user who presses Ctrl-C after some epochs."""
+    """Raises an error after some epochs, by default that of Ctrl-C."""
 
     def __init__(self, epoch, error=KeyboardInterrupt):
         self.epoch = epoch
@@ -88,7 +88,7 @@ class Interrupter(FitCallback):
 
 @pytest.fixture
 def table():
-    """A frame with all that an encoder must remember."""
+    """A frame with missing values and with few and many levels of categories."""
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(150, 3)), columns=["a", "b", "c"])
     X["tree"] = rng.choice(["ash", "beech", "yew"], 150)
@@ -99,7 +99,7 @@ def table():
 
 
 def same(one, other, X):
-    """Check that two fits ended alike, to the last bit."""
+    """Check that two fits have the same parameters, predictions and history, bit for bit."""
     assert_array_equal(one._model.params, other._model.params)
     assert_array_equal(one.predict(X), other.predict(X))
     for name in ("loss", "validation_loss", "validation_score", "learning_rate"):
@@ -147,7 +147,7 @@ def test_teardown_after_an_error(problem, error):
     with pytest.raises(error):
         network.fit(problem.X, problem.y)
     assert recorder.calls[0] == "setup" and recorder.calls[-1] == "teardown"
-    # The estimator is as it was, and can be fitted.
+    # The estimator is left as it was and can be fitted.
     assert not hasattr(network, "n_iter_")
     assert not {"_callback_fit_ctx", "_skl_callbacks_to_teardown"} & set(vars(network))
     assert network.set_callbacks().fit(problem.X, problem.y).n_iter_ == 5
@@ -188,7 +188,7 @@ def test_without_callbacks_nothing_changes(problem):
     network = problem.cls((4,), max_iter=4, **CONSTANT)
     watched = clone(network).set_callbacks(Recorder()).fit(problem.X, problem.y)
     same(watched, network.fit(problem.X, problem.y), problem.X)
-    # They can be taken away again.
+    # ``set_callbacks()`` removes callbacks.
     recorder = Recorder()
     network.set_callbacks(recorder).set_callbacks().fit(problem.X, problem.y)
     assert recorder.calls == []
@@ -260,7 +260,7 @@ def test_callbacks_get_copies(problem, option, early_stopping):
 
 
 class Keeper(FitCallback):
-    """Keeps the copies that it is given."""
+    """Keeps the fitted estimators that it is given."""
 
     kept = []
 
@@ -307,7 +307,7 @@ def test_a_copy_is_made_only_for_those_who_ask(problem, monkeypatch):
 def test_a_callback_stops_training(problem, solver, early_stopping):
     network = problem.cls((4,), solver=solver, max_iter=50, early_stopping=early_stopping)
     network.set_params(random_state=0).set_callbacks(Recorder(stop_at=3))
-    # Which is no failure to converge: a warning would be an error.
+    # There is no ConvergenceWarning, which would be an error here.
     network.fit(problem.X, problem.y)
     assert network.n_iter_ == len(network.loss_curve_) == 3
     assert np.isfinite(network.predict_proba(problem.X) if problem.cls is NNClassifier
@@ -336,7 +336,7 @@ def test_lbfgs_reports_its_iterations(problem):
     assert losses[:-1] == network.loss_curve_
 
 
-# scikit-learn's own.
+# Callbacks of scikit-learn.
 
 
 PROGRESS = """
@@ -363,7 +363,7 @@ if __name__ == "__main__":
 
 @with_callbacks
 def test_progress_bars():
-    # A process of its own: a bar that nobody ends would keep pytest from ending.
+    # This runs in another process, since a bar that is not ended would keep pytest from ending.
     environment = {
         **os.environ,
         "PYTHONPATH": str(Path(sknet.__file__).parents[1]),
@@ -377,7 +377,7 @@ def test_progress_bars():
     assert result.returncode == 0, result.stderr
     alone, pipeline, search, rest = result.stdout.split("the end")
     assert not rest.strip()
-    # The search has two folds of two candidates, and the refit.
+    # The search fits two candidates on two folds, and the best one on all rows.
     for output, n_fits in ((alone, 1), (pipeline, 1), (search, 5)):
         bars = [line for line in output.splitlines() if "NNRegressor - fit" in line]
         assert len(bars) >= n_fits
@@ -419,7 +419,7 @@ def test_scoring_monitor_in_a_search(regression, n_jobs):
     GridSearchCV(network, {"alpha": [0.0, 0.1]}, cv=2, n_jobs=n_jobs).fit(X, y)
     log = monitor.get_logs().data
     epochs = [row for row in log if row["task_name"] == "epoch"]
-    # Two folds of two candidates, and the refit, with three epochs each.
+    # The search makes five fits of three epochs: two candidates on two folds, and the refit.
     assert len(epochs) == (4 + 1) * 3
     assert len({row["parent_task_id_path"] for row in epochs}) == 5
     assert np.isfinite([row["r2"] for row in epochs]).all()
@@ -440,7 +440,7 @@ def test_in_a_pipeline_callbacks_see_transformed_rows(regression):
 
 
 class Clock(datetime):
-    """A clock that shows another ``seconds`` of a day, whatever the time is."""
+    """A clock that stands at ``seconds`` after midnight until a test sets it."""
 
     seconds = 0.0
 
@@ -450,7 +450,7 @@ class Clock(datetime):
 
 
 class Tick(FitCallback):
-    """Lets the clock go on at the end of each epoch."""
+    """Moves the clock forward at the end of each epoch."""
 
     def __init__(self, clock, seconds):
         self.clock = clock
@@ -462,7 +462,7 @@ class Tick(FitCallback):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Set the clocks of sknet and of scikit-learn's record of a fit's beginning."""
+    """The clock that ``TimeLimit`` and scikit-learn's callbacks read."""
     monkeypatch.setattr("sknet.callbacks.datetime", Clock)
     monkeypatch.setattr("sklearn.callback._callback_context.datetime", Clock)
     monkeypatch.setattr(Clock, "seconds", 0.0)
@@ -473,7 +473,7 @@ def clock(monkeypatch):
 @pytest.mark.parametrize("limit, n_iter", [(0.5, 1), (2.5, 3), (3.0, 4)])
 def test_time_limit_stops_after_the_first_epoch_beyond_it(problem, clock, limit, n_iter):
     network = problem.cls((4,), max_iter=10**6, n_iter_no_change=10**6, tol=0, random_state=0)
-    # An epoch takes a second.
+    # By this clock an epoch takes a second.
     network.set_callbacks(Tick(clock, 1.0), TimeLimit(limit)).fit(problem.X, problem.y)
     assert network.n_iter_ == n_iter
 
@@ -560,7 +560,7 @@ def global_generator():
 RESUMED = [
     {},
     {
-        # Falls twice, and ends the training the third time.
+        # The learning rate falls twice; the third time, training ends.
         "solver": "sgd",
         "learning_rate": "adaptive",
         "learning_rate_init": 1e-5,
@@ -628,9 +628,9 @@ def test_a_fit_can_be_resumed_twice_and_with_given_validation_rows(problem, tmp_
     resumed = clone(network).set_callbacks(Checkpoint(path), Interrupter(4))
     with pytest.raises(KeyboardInterrupt):
         resumed.fit(X, y, **held_out, resume_from=path)
-    # Nothing of the file is left in an estimator whose fit failed.
+    # An estimator whose fit failed takes nothing over from the file.
     assert not hasattr(resumed, "n_iter_")
-    # Each time the file of the last epoch was written before the interrupt.
+    # Before each interrupt, the file of the last epoch was written.
     assert joblib.load(path).n_iter_ == 5 + 4
     same(clone(network).fit(X, y, **held_out, resume_from=path), whole, X)
 
@@ -647,7 +647,7 @@ def test_callbacks_go_on_with_a_resumed_fit(problem, tmp_path):
     assert resumed.n_iter_ == 9
     assert [fitted.n_iter_ for fitted in recorder.fitted][-2:] == [9, 9]
     assert joblib.load(path).n_iter_ == 9
-    # The callbacks set on it are its own, not the file's.
+    # The estimator has its own callbacks and not those of the file.
     assert resumed._skl_callbacks[0] is recorder
 
 
@@ -665,7 +665,7 @@ def test_a_finished_fit_can_be_resumed(problem, tmp_path):
 @with_callbacks
 @pytest.mark.parametrize("ema_decay", [None, 0.9])
 def test_a_fit_that_stopped_early_does_not_go_on(regression, tmp_path, ema_decay):
-    # The process may die between the last epoch's file and the end of the fit.
+    # A process may be killed after the last file is written and before the fit ends.
     X, y = regression
     path = tmp_path / "network.joblib"
     network = NNRegressor(
@@ -712,7 +712,7 @@ def test_files_that_are_no_checkpoints(problem, tmp_path, forbid_training):
 
 @with_callbacks
 def test_a_pickle_of_partial_fit_is_no_checkpoint(problem, tmp_path):
-    # Its state is that of a pass over one chunk, and its rare levels are kept.
+    # Its state belongs to a pass over one chunk, and its encoder keeps rare levels.
     network = problem.cls((6,), **CONSTANT)
     classes = {"classes": [0, 1]} if problem.cls is NNClassifier else {}
     network.partial_fit(problem.X, problem.y, **classes)

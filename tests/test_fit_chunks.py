@@ -1,4 +1,4 @@
-"""fit_chunks: the fit of an array, of rows that come in chunks."""
+"""``fit_chunks`` does what ``fit`` does, with rows that come in chunks."""
 
 import tracemalloc
 
@@ -47,7 +47,7 @@ def test_in_file_order_it_is_the_fit_of_an_array(problem, options, size):
 
 
 def test_weights_are_those_of_fit(problem):
-    # One row of three has no weight, and the third chunk has none at all.
+    # Every third row has a weight of zero, and so have all rows of the third chunk.
     weight = np.where(np.arange(120) % 3, 1 + np.arange(120) / 100, 0.0)
     weight[60:90] = 0
     network = network_for(problem, shuffle=False)
@@ -183,7 +183,7 @@ def test_few_rows_are_held_out(regression):
     assert fit_chunks(network, cut(25, X, y), validation_rows=5).t_ == 4 * 115
     assert fit_chunks(network, cut(25, X, y)).t_ == 4 * 108
     network.set_params(early_stopping="auto", validation_fraction=0.5)
-    # "auto" holds rows out from a hundred rows on.
+    # "auto" holds rows out if there are at least 100.
     assert fit_chunks(network, cut(25, X, y)).t_ == 4 * 60
     assert fit_chunks(network, cut(25, X[:99], y[:99])).t_ == 4 * 99
     network.set_params(early_stopping=True, validation_fraction=0.001)
@@ -218,7 +218,7 @@ def make_table(n_rows, seed=0):
 def test_a_file_is_learned_as_well_as_a_frame(tmp_path, suffix, target):
     train, test = make_table(4000), make_table(3000, seed=1)
     path = tmp_path / f"cars.{suffix}"
-    # Sorted, as files often are.
+    # The rows are sorted, as files often are.
     train = train.sort_values("maker", ignore_index=True)
     train.to_csv(path, index=False) if suffix == "csv" else train.to_parquet(path)
     features = ["power", "age", "maker", "model"]
@@ -247,7 +247,7 @@ def test_going_on_with_partial_fit(tmp_path):
 
 
 class Made:
-    """Chunks that are made when they are asked for."""
+    """Chunks that are computed when they are read."""
 
     def __init__(self, n_chunks, n_rows=2000, n_columns=50):
         self.n_chunks, self.shape = n_chunks, (n_rows, n_columns)
@@ -269,7 +269,7 @@ def test_memory_is_bounded(monkeypatch, early_stopping):
         fit_chunks(network, Made(n_chunks), shuffle_window=3, validation_rows=1000)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    # A few windows of three chunks; as much for thrice the rows.
+    # The memory is that of a few windows of three chunks, for any number of rows.
     assert peaks[0] < 12 * 4 * 2000 * 50
     assert peaks[1] < 1.1 * peaks[0]
 
@@ -354,7 +354,7 @@ def test_values_that_make_no_sense(regression, forbid_training):
     labels[77] = None
     classifier = NNClassifier((4,), **STEADY, **SIMPLE)
     refuses(cut(30, X, labels), "Chunk 2.*y has missing values, 1 of 30", network=classifier)
-    # Beyond the rows from which the scaling is learned, too.
+    # Rows from which the scaling is not learned are checked, too.
     counts = np.abs(y)
     counts[77] = -1
     poisson = NNRegressor((4,), loss="poisson", **STEADY, **SIMPLE)

@@ -1,4 +1,4 @@
-"""X is never copied whole: neither by fit, nor by predict."""
+"""Neither ``fit`` nor ``predict`` copies the whole of X."""
 
 import tracemalloc
 
@@ -25,7 +25,7 @@ def table(request, tmp_path):
 
 @pytest.fixture(autouse=True, params=[1000, 100_000])
 def small_blocks(request, monkeypatch):
-    """Sizes that make this table large; with quantiles of some of its rows, and of all."""
+    """Limits by which this table is large; its quantiles are those of some rows or of all."""
     monkeypatch.setattr(_batching, "ENCODED_BYTES", 0)
     monkeypatch.setattr(_model, "BLOCK_ELEMENTS", 2**14)
     monkeypatch.setattr(batches, "BLOCK_ELEMENTS", 2**14)
@@ -33,7 +33,7 @@ def small_blocks(request, monkeypatch):
 
 
 def peak_of(function):
-    """Return the peak of what NumPy allocates meanwhile, in bytes."""
+    """Return the peak of the memory that is allocated during a call, in bytes."""
     tracemalloc.start()
     function()
     peak = tracemalloc.get_traced_memory()[1]
@@ -41,13 +41,13 @@ def peak_of(function):
     return peak
 
 
-# Vectors with an entry for each row (y, order, positions) are a few 40ths of X each.
+# X has 40 columns, so a vector with an entry for each row has about a 40th of its size.
 
 
 def assert_fit_does_not_copy(table, early_stopping, weighted, **options):
     network = NNRegressor((4,), max_iter=1, n_iter_no_change=np.inf, random_state=0, **options)
     network.set_params(early_stopping=early_stopping)
-    # Rows of no weight leave: that must not copy the others either.
+    # Leaving out rows of zero weight must not copy the other rows.
     weight = np.where(np.arange(N_ROWS) % 7, 1.0, 0.0) if weighted else None
     y = np.asarray(table[:, 0])
     assert peak_of(lambda: network.fit(table, y, weight)) < 0.4 * table.nbytes
@@ -61,9 +61,8 @@ def test_fit_does_not_copy_the_table(table, early_stopping, weighted):
 
 @pytest.mark.parametrize("table", ["array"], indirect=True)
 def test_bins_do_not_copy_the_table(table):
-    # A batch's work arrays are as wide as the bins of all columns, whatever the number of
-    # rows, so that batches are small here, and slow. Bins are found and applied after rows
-    # of any table have been read as above.
+    # The batches are small, since the work arrays of a batch are as wide as the bins of all
+    # columns. An array suffices here: tables of all kinds are read before bins are used.
     options = {"numeric_embedding": "piecewise_linear", "batch_size": 50}
     assert_fit_does_not_copy(table, True, True, **options)
 

@@ -1,4 +1,4 @@
-"""The estimators on tables that are read in blocks: h5py, zarr, memory maps, and any other."""
+"""The estimators on tables that are read in blocks, such as h5py, zarr and memory maps."""
 
 import tracemalloc
 
@@ -24,7 +24,7 @@ STEADY = {
 
 @pytest.fixture(scope="module")
 def table():
-    """Six columns: numbers, holes in the third, level numbers with holes in the last."""
+    """Six columns of numbers; the third and the last, of level numbers, have missing values."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(N_ROWS, 6)).astype(np.float32)
     X[::7, 2] = np.nan
@@ -55,7 +55,7 @@ def storage(request, tmp_path):
 
 @pytest.fixture
 def windows(monkeypatch):
-    """Sizes that make the table too large to be kept, and four windows of it."""
+    """Limits by which the table is too large to be encoded once, and has four windows."""
     monkeypatch.setattr(_batching, "ENCODED_BYTES", 0)
     monkeypatch.setattr(row_blocks, "BLOCK_BYTES", 100 * 24)
     monkeypatch.setattr(row_blocks, "WINDOW_BYTES", 800 * 24)
@@ -64,7 +64,7 @@ def windows(monkeypatch):
 # The same as an array.
 
 
-# No network knows where its rows were read from: each storage, and each kind of network.
+# Every storage is tested with one kind of network, and every kind with one storage.
 @pytest.mark.parametrize(
     ("storage", "kind"),
     [
@@ -146,7 +146,7 @@ def test_cross_validation(table, storage, shuffle):
 # In windows.
 
 
-# Windows change the order of the rows, and the rows that bins and mixtures are made of.
+# Windows change the order of the rows, so errors are compared and not parameters.
 @pytest.mark.parametrize("kind", ["plain", "members, bins", "mixed, noisy"])
 def test_windows_are_as_good_as_an_array(table, windows, kind):
     X, y = table
@@ -162,7 +162,7 @@ def test_windows_are_as_good_as_an_array(table, windows, kind):
             np.mean([1 - one.fit(rows, y[:2000]).score(X[2000:], y[2000:]) for one in networks])
         )
     assert errors[0] < 0.4
-    # The errors of single seeds differ by some 10 %.
+    # The errors with single seeds differ by about 10 %.
     assert errors[1] < 1.1 * errors[0]
 
 
@@ -188,7 +188,7 @@ def test_scaling_is_learned_as_from_an_array(table, storage, windows, monkeypatc
 
 
 def test_sorted_rows_are_mixed(windows):
-    # Blocks of one class each: in file order the last class would be all that is remembered.
+    # Each block has one class: read in order, the network would learn the last class only.
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(4), 1000)
     X = (rng.normal(size=(4000, 6)) + 2 * y[:, np.newaxis]).astype(np.float32)
@@ -203,7 +203,7 @@ def test_early_stopping_holds_the_same_rows_out(table, storage, windows, scoring
     network = NNClassifier((16,), max_iter=40, tol=0.01, n_iter_no_change=2, **SIMPLE)
     network.set_params(**{**STEADY, "early_stopping": True, "learning_rate": "constant"})
     network.set_params(learning_rate_init=1e-300, scoring=scoring)
-    # At a rate that moves nothing the scores are those of the initial parameters.
+    # With this learning rate all scores are those of the initial parameters.
     expected = network.fit(X, labels).validation_scores_
     assert_allclose(network.fit(storage(X), labels).validation_scores_, expected, rtol=1e-5)
     network.set_params(learning_rate_init=0.01).fit(storage(X), labels)
@@ -224,7 +224,7 @@ def test_the_best_epoch_is_restored(table, storage, windows):
     network = NNRegressor((16,), max_iter=8, scoring=score, **SIMPLE)
     network.set_params(**{**STEADY, "early_stopping": True, "learning_rate": "constant"})
     network.set_params(n_iter_no_change=np.inf, learning_rate_init=0.05).fit(storage(X), y)
-    # The first one tries the scorer.
+    # The first call tries the scorer before training.
     assert {shape for _, shape, _ in seen} == {(300, 6)}
     best = max(seen[1:], key=lambda one: one[0])
     assert network.best_validation_score_ == best[0]
@@ -257,7 +257,7 @@ def test_memory_maps_that_main_memory_cannot_hold(table, tmp_path, monkeypatch, 
 
 
 class Made:
-    """Rows that are made when they are read."""
+    """Rows that are computed when they are read."""
 
     dtype = np.dtype(np.float32)
 
@@ -291,7 +291,7 @@ def test_memory_is_bounded(monkeypatch, early_stopping):
     network.predict(X)
     predicting = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    # Some vectors with an entry for each row, a few windows and the network.
+    # The memory is for vectors with an entry for each row, a few windows and the network.
     assert fitting < 50 * n_rows + 8 * 2**20 < 0.6 * 4 * n_rows * n_columns
     assert predicting < 20 * n_rows + 6 * 2**20
 

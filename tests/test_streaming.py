@@ -1,4 +1,4 @@
-"""partial_fit for every task: what the first chunk fixes, and what goes on running."""
+"""``partial_fit`` for every task: the encoding of X stays, and the scale of y moves on."""
 
 import copy
 
@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.utils.class_weight import compute_sample_weight
 
-#: A rate at which no parameter moves by a bit that matters.
+#: A learning rate that is so low that no parameter changes noticeably.
 STILL = 1e-300
 
 
@@ -22,7 +22,7 @@ STILL = 1e-300
 
 
 def chunks_of_y(loss):
-    """Three chunks whose means and spreads differ by much."""
+    """Three chunks of y with very different means and scales."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(90, 3))
     y = np.exp(X[:, 0]) * np.repeat([1.0, 20.0, 0.3], 30)
@@ -75,7 +75,7 @@ def test_the_function_does_not_jump(options, sizes):
     X, y = chunks_of_y(options.get("loss", "squared_error"))
     if not sizes:
         options = {k: v for k, v in options.items() if k != "dropout"}
-    # An average moves towards what is trained in each step, so there the two must be one.
+    # The running average moves in each step unless it equals the trained parameters.
     rate = STILL if "ema_decay" in options else 0.01
     network = NNRegressor(sizes, learning_rate_init=rate, random_state=0, **options)
     for _ in range(3):
@@ -90,7 +90,7 @@ def test_the_function_does_not_jump(options, sizes):
         assert (network._model.target.scale_ != scale).all()
     else:
         assert_array_equal(network._model.target.scale_, scale)
-    # And it learns on, in the new units.
+    # Training goes on in the new units.
     network.set_params(learning_rate_init=0.01).partial_fit(X, y)
     assert np.isfinite(network.predict(X)).all()
     assert np.abs(network.predict(X) - before).max() > 1e-6
@@ -98,7 +98,7 @@ def test_the_function_does_not_jump(options, sizes):
 
 def test_the_average_and_what_is_trained_are_rescaled_alike():
     X, y = chunks_of_y("squared_error")
-    # Without hidden layers predictions are linear in the parameters, and so is their average.
+    # Without hidden layers the predictions are linear in the parameters.
     trained, averaged = (
         NNRegressor((), learning_rate_init=0.01, ema_decay=decay, random_state=0)
         for decay in (None, 0.9)
@@ -109,7 +109,7 @@ def test_the_average_and_what_is_trained_are_rescaled_alike():
     before = trained.predict(X), averaged.predict(X)
     assert np.abs(before[0] - before[1]).max() > 1e-3
     averaged.set_params(learning_rate_init=STILL).partial_fit(X[30:], y[30:])
-    # The fourth update: its decay is (1 + 4) / (10 + 4).
+    # This is the fourth update of the average, with the decay (1 + 4) / (10 + 4).
     expected = 5 / 14 * before[1] + 9 / 14 * before[0]
     assert_allclose(averaged.predict(X), expected, rtol=1e-8)
 
@@ -139,7 +139,7 @@ def test_after_a_constant_first_chunk_the_scale_is_learned():
 
 @pytest.mark.parametrize("ema_decay", [None, 0.95])
 def test_it_keeps_what_it_learned_when_the_mean_moves(ema_decay):
-    # Chunks sorted by y: without the rescaling, each would undo the last.
+    # The chunks are sorted by y: without the rescaling, each would undo the one before.
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (2000, 2))
     y = 100 * X[:, 0] + 10 * X[:, 1] ** 2
@@ -187,7 +187,7 @@ def test_multioutput_by_chunks(multioutput, options):
         for rows in np.array_split(np.arange(len(X)), 4):
             network.partial_fit(X[rows], Y[rows])
     assert network.predict(X).shape == Y.shape
-    # The first output bends: no linear function of X comes as close to it.
+    # The first output is not linear in X, so no linear model comes as close to it.
     bent = 1 - np.mean((network.predict(X) - Y)[:, 0] ** 2) / Y[:, 0].var()
     assert bent > LinearRegression().fit(X, Y[:, 0]).score(X, Y[:, 0])
 
@@ -236,7 +236,7 @@ def test_a_chunk_may_lack_classes_that_have_a_weight(multiclass):
     X, y = multiclass
     network = NNClassifier((6,), class_weight={"ash": 2.0}, random_state=0)
     network.partial_fit(X, y, classes=np.unique(y))
-    # One is enough, two as well.
+    # A chunk may lack one class or two.
     for lacking in (["ash"], ["beech"], ["ash", "cedar"]):
         rows = ~np.isin(y, lacking)
         network.partial_fit(X[rows], y[rows])
@@ -301,7 +301,7 @@ def test_smoothing_and_augmentation_act_in_each_pass(binary):
 
 
 def make_frame(frame, n_rows=120, seed=0, trees=("ash", "beech")):
-    """Trees are those of this chunk; the dtype declares four."""
+    """Return a chunk with some of the four levels that the dtype of a category declares."""
     rng = np.random.default_rng(seed)
     tree = rng.choice(trees, n_rows)
     height = rng.normal(size=n_rows)
@@ -406,7 +406,7 @@ def test_columns_must_stay(problem):
     assert_array_equal(network.predict(X), before)
 
 
-# As good as fit.
+# Accuracy.
 
 
 def by_chunks(network, X, y, epochs, rng, **kwargs):
@@ -439,6 +439,6 @@ def test_twenty_shuffled_chunks_are_as_good_as_a_fit(task):
             else:
                 losses[name].append(log_loss(y[test], one.predict_proba(X[test])))
     assert np.mean(losses["chunks"]) < 1.02 * np.mean(losses["fit"])
-    # Both have learned something.
+    # Both are far better than a constant prediction.
     constant = np.var(y[test]) if task == "regression" else np.log(3)
     assert np.mean(losses["fit"]) < 0.6 * constant

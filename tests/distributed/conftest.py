@@ -24,7 +24,7 @@ def cluster():
 
 @pytest.fixture
 def client(cluster):
-    """A client of the cluster, with all workers there."""
+    """A client of the cluster; all workers have connected."""
     with Client(cluster) as connected:
         connected.wait_for_workers(N_WORKERS, timeout=60)
         yield connected
@@ -32,7 +32,7 @@ def client(cluster):
 
 @pytest.fixture
 def table():
-    """Rows of numbers whose target bends, as arrays."""
+    """Arrays of numbers, with a target that is not linear in them."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(3000, 6))
     return X, np.sin(X[:, 0]) + X[:, 1] * X[:, 2]

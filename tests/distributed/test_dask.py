@@ -29,7 +29,7 @@ from sknet.distributed.partitions import partitions
 #: One process of pytest-xdist starts the cluster and runs all tests that need it.
 pytestmark = pytest.mark.xdist_group("cluster")
 
-#: Small plain networks on all rows.
+#: Small plain networks, without early stopping.
 SMALL = {
     **PLAIN,
     "hidden_layer_sizes": (16,),
@@ -40,7 +40,7 @@ SMALL = {
     "n_iter_no_change": np.inf,
     "random_state": 0,
 }
-#: Short fits by one way of sharing the table.
+#: Short fits on two shards.
 SHORT = {**SMALL, "max_iter": 2, "n_shards": 2, "local_steps": 4}
 
 
@@ -50,7 +50,7 @@ def chunked(*arrays, size=500):
 
 @pytest.fixture
 def frame():
-    """A frame with categories, of which a rare one is in the last rows only, and holes."""
+    """A frame with missing values and categories; one level is in the last rows only."""
     rng = np.random.default_rng(1)
     n = 1200
     X = pd.DataFrame(
@@ -160,7 +160,7 @@ def test_as_good_as_a_local_fit(client):
         np.mean((m.predict(X[5000:]) - y[5000:]) ** 2) for m in (network.to_local(), local)
     ]
     assert errors[0] < 1.02 * errors[1]
-    # A linear function of X explains less: the product of two columns is half of y's variance.
+    # No linear function of X is as good: the product of two columns is half of y's variance.
     assert errors[1] < 0.5 * np.var(y[5000:])
     assert network.n_iter_ == 12
     assert network.t_ == 12 * 5000
@@ -181,7 +181,7 @@ def test_a_small_table_is_one_shard_and_a_local_fit(client, table, cls, local, o
 
 @pytest.mark.parametrize(("batch_size", "n_shards"), [(90, 1), (40, 2), (25, 3), (10, 3)])
 def test_each_shard_has_a_round_of_full_length(client, table, batch_size, n_shards):
-    """By default; with 3000 rows, of which 10 % are held out, and three workers."""
+    """The default number of shards for 2700 training rows and three workers."""
     settings = {**SMALL, "batch_size": batch_size, "max_iter": 1}
     settings |= {"early_stopping": True, "validation_fraction": 0.1}
     assert DaskNNRegressor(**settings).fit(*chunked(*table)).n_shards_ == n_shards
@@ -248,7 +248,7 @@ def test_one_step_rounds_of_sgd_are_sgd_on_all_rows(client, table):
         "max_iter": 4,
         "dtype": "float64",
     }
-    # A batch of all rows of three shards is a batch of all rows.
+    # The batches of the three shards together have all rows.
     local = NNRegressor(**{**settings, "batch_size": 3000}).fit(X, y)
     network = DaskNNRegressor(
         **{**settings, "batch_size": 1000}, n_shards=3, local_steps=1, outer_momentum=0.0
@@ -297,11 +297,11 @@ def test_divergence(client, table):
 
 @pytest.mark.parametrize(("cls", "local"), ESTIMATORS)
 def test_the_defaults(client, frame, cls, local):
-    """What is "auto" is as for all rows in one place, batches shared, and the fit as good."""
+    """The values of "auto" are the local ones, with a divided batch; the score is as good."""
     X, labels = frame
     y = labels if cls is DaskNNClassifier else X["age"] * (X["color"] == "red")
     parts = [dd.from_pandas(part, npartitions=4) for part in (X, y)]
-    # The default number of epochs would only take longer.
+    # With the default number of epochs the test would take longer and show the same.
     network = cls(max_iter=15, random_state=0, n_shards=2).fit(*parts)
     expected = local(max_iter=15, random_state=0).fit(X, y)
     shared = {"batch_size": max(32, expected.auto_params_["batch_size"] // 2)}
@@ -313,7 +313,7 @@ def test_the_defaults(client, frame, cls, local):
     assert ours > theirs - 0.05
 
 
-# What the partitions agree on.
+# The agreement of the partitions.
 
 
 def test_statistics_are_those_of_all_rows(client, frame):
@@ -450,7 +450,7 @@ def test_predictions_of_frames_keep_the_index(client, frame):
         found, expected = lazy.compute(), getattr(local, method)(X)
         assert_array_equal(found.index, X.index)
         assert_array_equal(found, expected)
-        # What Dask was told before.
+        # Dask knows the types before it computes anything.
         assert type(lazy._meta) is type(found)
         assert_array_equal(lazy._meta.dtypes, found.dtypes)
     assert list(network.predict_proba(dX).columns) == ["no", "yes"]
@@ -464,7 +464,7 @@ def test_the_network_is_once_in_the_graph_of_predictions(client, table, as_frame
         X, y = dd.from_dask_array(X), dd.from_dask_array(y)
     lazy = network.fit(X, y).predict(X)
     lazy = lazy.optimize() if as_frame else dask.optimize(lazy)[0]
-    # Each task goes to a worker by itself.
+    # Dask serializes each task by itself, so only one task may contain the network.
     sizes = [len(cloudpickle.dumps(task)) for task in dict(lazy.__dask_graph__()).values()]
     of_network = len(pickle.dumps(network.to_local()))
     assert np.sum(np.array(sizes) > of_network / 2) == 1
@@ -536,7 +536,7 @@ def test_y_of_one_column(client, table, as_frame):
     with pytest.warns(DataConversionWarning, match="column-vector") as caught:
         network = DaskNNRegressor(**SHORT).fit(X, column)
     assert [one.filename for one in caught] == [__file__]
-    # What the workers get would not make them warn.
+    # The workers get a y of one dimension, about which they do not warn again.
     with pytest.warns(DataConversionWarning):
         parts = partitions(X, column, None).parts
     assert {part[1].compute().ndim for part in parts} == {1}
@@ -577,7 +577,7 @@ def test_partitions_of_unequal_length(client, frame):
 def test_partitions_without_rows(client, frame):
     X, y = frame
     dX, dy = (dd.from_pandas(part, npartitions=4) for part in (X, y))
-    # The second half of the partitions becomes empty.
+    # The last two of four partitions become empty.
     young = [part.map_partitions(lambda rows: rows.loc[:599]) for part in (dX, dy)]
     network = DaskNNClassifier(**SHORT).fit(*young)
     assert network.n_shards_ == 2
@@ -609,7 +609,7 @@ def test_a_partition_that_lacks_a_class(client, table):
     network.fit(dX, dlabels)
     assert_array_equal(network.classes_, ["high", "low", "middle"])
     assert network.predict_proba(dX).shape == (3000, 3)
-    # Sorted by class is the hardest case; far better than guessing all the same.
+    # Although the rows are sorted by class, the loss is far below that of constant guesses.
     shares = np.unique(labels, return_counts=True)[1] / 3000
     loss = log_loss(labels, network.to_local().predict_proba(X))
     assert loss < 0.8 * -np.sum(shares * np.log(shares))
@@ -724,7 +724,7 @@ def test_one_dimension(table):
 
 @pytest.mark.parametrize("ema_decay", [None, 0.9])
 def test_bytes_of_a_round(client, table, ema_decay):
-    """All that workers send, to each other and to the client, by their own count."""
+    """The workers count the bytes that they send to each other and to the client."""
     X, y = client.persist(chunked(*table))
     settings = {**SMALL, "hidden_layer_sizes": (256, 256), "n_shards": 3, "local_steps": 5}
     settings["ema_decay"] = ema_decay
@@ -733,11 +733,11 @@ def test_bytes_of_a_round(client, table, ema_decay):
         network = DaskNNRegressor(**{**settings, "max_iter": n_epochs}).fit(X, y)
         sent = client.run(lambda dask_worker: dask_worker.transfer_outgoing_bytes_total)
         counts.append(sum(sent.values()))
-    # What is sent before and after training is the same in the last two fits.
+    # The difference of two fits leaves out the bytes that are sent before and after training.
     n_rounds = 10 * 2
     per_round = ((counts[2] - counts[1]) - (counts[1] - counts[0])) / n_rounds
     of_params = network.to_local()._model.params.nbytes
-    # Two results to the worker that averages, and two copies of the average, at the least.
+    # At least two results go to the worker that averages, and two copies of the mean leave it.
     assert 4 * of_params < per_round < 2.5 * 3 * of_params
 
 
@@ -745,7 +745,7 @@ def test_a_worker_dies(client, table, monkeypatch):
     X, y = chunked(*table, size=250)
     settings = {**SMALL, "max_iter": 4, "batch_size": 20, "early_stopping": True}
     settings |= {"n_shards": 3, "local_steps": 5}
-    # All that draws or remembers, which another worker must draw again and not lose.
+    # Another worker must draw the same random numbers and restore the same state.
     settings |= {"dropout": 0.2, "n_members": 2, "numeric_embedding": "periodic"}
     settings |= {"ema_decay": 0.9}
     undisturbed = DaskNNRegressor(**settings).fit(X, y)
@@ -755,7 +755,7 @@ def test_a_worker_dies(client, table, monkeypatch):
     def submit_round_and_kill(epoch, number):
         futures = submit_round(epoch, number)
         submitted.append(number)
-        # In the middle of the second epoch of nine rounds, with this round under way.
+        # This is the middle of the second epoch of nine rounds, while this round is computed.
         if len(submitted) == 14:
             os.kill(pid, signal.SIGKILL)
         return futures

@@ -54,7 +54,7 @@ def first_round(per_epoch=1, number=0, epoch=0, max_iter=10):
 
 
 def gradient_of_all(model, rows, weights):
-    """Return the objective's gradient for some rows, whose weights have mean one over all."""
+    """Return the gradient of the objective for some rows, whose weights have the mean one."""
     objective = Problem.of(model).objective
     params = model.params
     batch = Batch(
@@ -92,7 +92,7 @@ def test_a_shard_without_a_batch_in_a_round_has_no_say():
 
 @pytest.mark.parametrize(("eta", "mu"), [(0.7, 0.9), (1.0, 0.5), (0.5, 0.0)])
 def test_outer_steps_are_sgd_with_nesterov_momentum(eta, mu):
-    """As PyTorch writes it: v <- mu v + d, z <- z + eta (d + mu v), d = mean - z."""
+    """The formulas of PyTorch: d = mean - z, v <- mu v + d, z <- z + eta (d + mu v)."""
     goal = np.array([3.0, -1.0])
 
     def local(z):
@@ -119,7 +119,7 @@ def test_weights_that_are_zero_everywhere_stay_zero():
     assert after.params.dtype == np.float32
 
 
-# What a shard does in a round.
+# The steps of a shard in a round.
 
 
 @pytest.mark.parametrize("weights", [None, weight])
@@ -128,7 +128,7 @@ def test_one_full_step_of_sgd_is_a_synchronous_gradient_step(weights, alpha):
     model = make_model(
         solver="sgd", momentum=0.0, batch_size=240, learning_rate_init=0.05, alpha=alpha
     )
-    # Shards of unequal size, so that their say matters.
+    # The shards have unequal sizes, so that their weights in the mean matter.
     groups = [np.arange(40), np.arange(40, 240)]
     shards = [
         one_shard(model, i, 7, [(i, X[g], y[g], None if weights is None else weights[g])])
@@ -202,7 +202,7 @@ def test_a_round_without_rows():
 def test_the_learning_rate_follows_the_whole_training():
     model = make_model(batch_size=40, learning_rate="cosine", learning_rate_init=0.1)
     shard = make_shards(model, 2)[0]
-    # Epoch 5 of 10, the second of three rounds with one of three batches each.
+    # Counted from 0, this is epoch 5 of 10 and round 1 of 3.
     result = shard.train(model.params, first_round(per_epoch=3, number=1, epoch=5))
     progress = (5 * 3 + 1) / 30
     assert_allclose(result.learning_rate, 0.1 * (1 + np.cos(np.pi * progress)) / 2)
@@ -248,7 +248,7 @@ def test_sizes_by_which_dask_judges_moving():
     assert sys.getsizeof(LocalResult(np.zeros(1000), 0.0, 0.0, 0.0)) >= 8000
 
 
-# Which partitions a shard has.
+# The division of partitions among shards.
 
 
 @pytest.mark.parametrize("n_shards", [1, 2, 3, 5])

@@ -9,7 +9,7 @@ from plain import NNRegressor
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 
-# As in test_dask.py: one process starts the cluster.
+# As in test_dask.py, one process of pytest-xdist starts the cluster.
 pytestmark = pytest.mark.xdist_group("cluster")
 
 
