@@ -135,7 +135,7 @@ def show_speed_up(rounds):
 
 
 def show_loss(rounds):
-    """Print the test loss on 200 000 x 50 rows divided by that of a local fit, for each seed."""
+    """Print the test loss on 200 000 x 50 rows divided by the local one, for each seed."""
     X, y = (part.compute() for part in make_data(250_000, 50, 25_000))
     X, X_test, y, y_test = X[:200_000], X[200_000:], y[:200_000], y[200_000:]
     with started(2) as cluster, Client(cluster):

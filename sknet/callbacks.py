@@ -41,6 +41,11 @@ class Checkpoint(FitCallback):
     every : int, default=1
         The number of epochs between two saves.
 
+    Raises
+    ------
+    ValueError
+        If ``every`` is not a positive integer.
+
     Examples
     --------
     >>> import tempfile
@@ -84,6 +89,7 @@ class Checkpoint(FitCallback):
             self._save(fitted_estimator)
 
     def _save(self, fitted_estimator: Any) -> None:
+        """Write the estimator to a temporary file, which then replaces the old file."""
         temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
         try:
             with open(temporary, "wb") as file:
@@ -114,7 +120,7 @@ class TimeLimit(FitCallback):
     >>> from sklearn.datasets import load_iris
     >>> from sknet import NNClassifier
     >>> from sknet.callbacks import TimeLimit
-    >>> network = NNClassifier(max_iter=1_000_000, tol=0, n_iter_no_change=1_000_000)
+    >>> network = NNClassifier(max_iter=1_000_000)
     >>> network.set_callbacks(TimeLimit(0.2)).fit(*load_iris(return_X_y=True)).n_iter_ > 1
     True
     """

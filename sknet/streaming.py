@@ -260,7 +260,7 @@ class FirstPass(NamedTuple):
     sample : Batch
         Rows to learn the encodings from.
     held_out : Batch
-        The validation rows, which may be none.
+        The validation rows; there are none without early stopping.
     limit : float
         A row is held out if its key is at most this number.
     """
@@ -312,8 +312,8 @@ def _check_arguments(
     check_count("validation_rows", validation_rows)
     if not hasattr(chunks, "__iter__") or iter(chunks) is chunks:
         raise TypeError(
-            "chunks must be an iterable that can be iterated over again and again, such as the "
-            f"result of read_chunks or a list; got {type(chunks).__name__}, which cannot. Turn "
+            "chunks must be an iterable that can be iterated over many times, such as a list "
+            f"or the result of read_chunks; got {type(chunks).__name__}, which cannot. Turn "
             "your generator into the __iter__ of a class."
         )
 

@@ -21,8 +21,8 @@ from sknet.distributed.rounds import OuterStep
 from sknet.distributed.tasks import Cluster
 from sknet.nn.solvers import is_stochastic
 
-#: The outer momentum where shards make fewer steps than one machine would.
-MAKES_UP_FOR_STEPS = 0.8
+#: The outer momentum if each shard makes fewer steps than a single machine would make.
+MOMENTUM_FOR_FEW_STEPS = 0.8
 #: The parameters that distribution adds to those of the local estimators, with their defaults.
 DISTRIBUTION: dict[str, Any] = {
     "local_steps": 32,
@@ -133,7 +133,7 @@ class DaskNN(BaseEstimator):
         if self.outer_momentum is not None:
             return float(self.outer_momentum)
         shared = isinstance(self.batch_size, str)
-        return 0.0 if shared else MAKES_UP_FOR_STEPS
+        return 0.0 if shared else MOMENTUM_FOR_FEW_STEPS
 
     def _make_local(self) -> BaseNN:
         """Return a local estimator with the same parameters, which is not fitted."""
@@ -256,7 +256,7 @@ def _check_supported(local: BaseNN) -> None:
             "stochastic solver such as 'adam'."
         )
     if local.warm_start:
-        raise ValueError("warm_start=True is not possible on a cluster. Fit anew.")
+        raise ValueError("warm_start=True is not possible on a cluster. Set it to False.")
     if not (isinstance(local.scoring, str) and local.scoring == "loss"):
         raise ValueError(
             f"scoring={local.scoring!r} needs all validation rows in one place. On a cluster "
