@@ -80,7 +80,7 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> BaseEstimator:
         If the file holds another object, or a fit by a solver that cannot go on.
     """
     saved = joblib.load(path)
-    run = vars(saved).get("_run") if type(saved) is type(estimator) else None
+    run = getattr(saved, "_run", None) if type(saved) is type(estimator) else None
     # partial_fit keeps a run as well, but one without the parameters of a fit.
     if run is None or run.parameters is None:
         raise ValueError(
