@@ -1,4 +1,4 @@
-"""The defects of scikit-learn's MLPs that docs/design.md lists are absent, one test each."""
+"""The estimators lack the known defects of scikit-learn's MLPs; each has a test."""
 
 import pickle
 import warnings
