@@ -1,4 +1,4 @@
-"""Callbacks, checkpoints and resuming: with scikit-learn >= 1.9, and what is said without."""
+"""Callbacks, checkpoints and resuming, which need scikit-learn >= 1.9, and the refusal."""
 
 import copy
 import json
@@ -38,7 +38,7 @@ except ImportError:
 
 
 def with_callbacks(test):
-    """Keep a test for where callbacks are; elsewhere their refusal is all there is to test."""
+    """Keep a test only where scikit-learn has callbacks; elsewhere they are refused."""
     return test if SUPPORTED else None
 
 
@@ -46,7 +46,7 @@ CONSTANT = {"batch_size": 20, "n_iter_no_change": np.inf, "random_state": 0}
 
 
 class Recorder(FitCallback):
-    """Writes down all that it is told."""
+    """Records every call with its arguments."""
 
     def __init__(self, stop_at=None):
         self.stop_at = stop_at
@@ -74,7 +74,7 @@ class Recorder(FitCallback):
 
 
 class Interrupter(FitCallback):
-    """Is the user who presses Ctrl-C after some epochs."""
+    """Interrupts the fit after some epochs, as a user who presses Ctrl-C."""
 
     def __init__(self, epoch, error=KeyboardInterrupt):
         self.epoch = epoch
@@ -87,7 +87,7 @@ class Interrupter(FitCallback):
 
 @pytest.fixture
 def table():
-    """A frame with all that an encoder must remember."""
+    """Return a frame with numbers, categories and missing values."""
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(150, 3)), columns=["a", "b", "c"])
     X["tree"] = rng.choice(["ash", "beech", "yew"], 150)
@@ -187,7 +187,7 @@ def test_without_callbacks_nothing_changes(problem):
     network = problem.cls((4,), max_iter=4, **CONSTANT)
     watched = clone(network).set_callbacks(Recorder()).fit(problem.X, problem.y)
     same(watched, network.fit(problem.X, problem.y), problem.X)
-    # They can be taken away again.
+    # Callbacks can be removed again.
     recorder = Recorder()
     network.set_callbacks(recorder).set_callbacks().fit(problem.X, problem.y)
     assert recorder.calls == []
@@ -307,7 +307,7 @@ def test_a_copy_is_made_only_for_those_who_ask(problem, monkeypatch):
 def test_a_callback_stops_training(problem, solver, early_stopping):
     network = problem.cls((4,), solver=solver, max_iter=50, early_stopping=early_stopping)
     network.set_params(random_state=0).set_callbacks(Recorder(stop_at=3))
-    # Which is no failure to converge: a warning would be an error.
+    # A stop by a callback gives no ConvergenceWarning, which would be an error here.
     network.fit(problem.X, problem.y)
     assert network.n_iter_ == len(network.loss_curve_) == 3
     assert np.isfinite(network.predict_proba(problem.X) if problem.cls is NNClassifier
@@ -363,7 +363,7 @@ if __name__ == "__main__":
 
 @with_callbacks
 def test_progress_bars():
-    # A process of its own: a bar that nobody ends would keep pytest from ending.
+    # In a process of its own, since a bar that is never closed would keep pytest running.
     environment = {
         **os.environ,
         "PYTHONPATH": str(Path(sknet.__file__).parents[1]),
@@ -440,7 +440,7 @@ def test_in_a_pipeline_callbacks_see_transformed_rows(regression):
 
 
 class Clock(datetime):
-    """A clock that shows another ``seconds`` of a day, whatever the time is."""
+    """A clock that is set by hand: ``seconds`` of a day."""
 
     seconds = 0.0
 
@@ -450,7 +450,7 @@ class Clock(datetime):
 
 
 class Tick(FitCallback):
-    """Lets the clock go on at the end of each epoch."""
+    """Advances the clock at the end of each epoch."""
 
     def __init__(self, clock, seconds):
         self.clock = clock
@@ -560,7 +560,7 @@ def global_generator():
 RESUMED = [
     {},
     {
-        # Falls twice, and ends the training the third time.
+        # The learning rate falls twice, and the third plateau ends the training.
         "solver": "sgd",
         "learning_rate": "adaptive",
         "learning_rate_init": 1e-5,

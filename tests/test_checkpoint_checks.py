@@ -1,4 +1,4 @@
-"""What a checkpoint is checked for. It is made by hand, so that no callback is needed."""
+"""The checks of a checkpoint, which is made by hand, so that no callback is needed."""
 
 import copy
 
@@ -61,7 +61,7 @@ def test_a_checkpoint_belongs_to_the_network():
 
 
 def test_a_random_state_of_its_own_is_no_change(saved, problem):
-    # The run goes on with its own generators.
+    # A resumed run keeps its own random generators.
     network, path = saved
     resumed = copy.copy(network).set_params(random_state=np.random.RandomState(7))
     resumed.fit(problem.X, problem.y, resume_from=path)

@@ -1,4 +1,4 @@
-"""fit_chunks: the fit of an array, of rows that come in chunks."""
+"""fit_chunks fits rows that come in chunks as ``fit`` fits an array."""
 
 import tracemalloc
 

@@ -33,7 +33,7 @@ def small_blocks(request, monkeypatch):
 
 
 def peak_of(function):
-    """Return the peak of what NumPy allocates meanwhile, in bytes."""
+    """Return the peak of the memory that NumPy allocates during a call, in bytes."""
     tracemalloc.start()
     function()
     peak = tracemalloc.get_traced_memory()[1]

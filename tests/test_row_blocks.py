@@ -1,4 +1,4 @@
-"""The estimators on tables that are read in blocks: h5py, zarr, memory maps, and any other."""
+"""The estimators on tables that are read in blocks: h5py, zarr, memory maps and others."""
 
 import tracemalloc
 
@@ -64,7 +64,7 @@ def windows(monkeypatch):
 # The same as an array.
 
 
-# No network knows where its rows were read from: each storage, and each kind of network.
+# Storages and kinds of networks are independent: each occurs, but not each pair.
 @pytest.mark.parametrize(
     ("storage", "kind"),
     [
@@ -143,7 +143,7 @@ def test_cross_validation(table, storage, shuffle):
     assert_array_equal(cross_val_score(network, RowBlocks(storage(X)), y, cv=folds), expected)
 
 
-# In windows.
+# Tables that are read in windows.
 
 
 # Windows change the order of the rows, and the rows that bins and mixtures are made of.

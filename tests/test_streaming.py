@@ -1,4 +1,4 @@
-"""partial_fit for every task: what the first chunk fixes, and what goes on running."""
+"""partial_fit for every task: encodings of the first chunk, and the running scale of y."""
 
 import copy
 
@@ -90,7 +90,7 @@ def test_the_function_does_not_jump(options, sizes):
         assert (network._target.scale_ != scale).all()
     else:
         assert_array_equal(network._target.scale_, scale)
-    # And it learns on, in the new units.
+    # Training continues in the new units.
     network.set_params(learning_rate_init=0.01).partial_fit(X, y)
     assert np.isfinite(network.predict(X)).all()
     assert np.abs(network.predict(X) - before).max() > 1e-6
@@ -301,7 +301,7 @@ def test_smoothing_and_augmentation_act_in_each_pass(binary):
 
 
 def make_frame(frame, n_rows=120, seed=0, trees=("ash", "beech")):
-    """Trees are those of this chunk; the dtype declares four."""
+    """Return a chunk with the given trees, whose dtype declares four."""
     rng = np.random.default_rng(seed)
     tree = rng.choice(trees, n_rows)
     height = rng.normal(size=n_rows)
@@ -439,6 +439,6 @@ def test_twenty_shuffled_chunks_are_as_good_as_a_fit(task):
             else:
                 losses[name].append(log_loss(y[test], one.predict_proba(X[test])))
     assert np.mean(losses["chunks"]) < 1.02 * np.mean(losses["fit"])
-    # Both have learned something.
+    # Both fits are better than a constant.
     constant = np.var(y[test]) if task == "regression" else np.log(3)
     assert np.mean(losses["fit"]) < 0.6 * constant
