@@ -90,7 +90,7 @@ def test_the_function_does_not_jump(options, sizes):
         assert (network._target.scale_ != scale).all()
     else:
         assert_array_equal(network._target.scale_, scale)
-    # Training continues in the new units.
+    # And it learns on, in the new units.
     network.set_params(learning_rate_init=0.01).partial_fit(X, y)
     assert np.isfinite(network.predict(X)).all()
     assert np.abs(network.predict(X) - before).max() > 1e-6
