@@ -1,4 +1,4 @@
-"""The public attributes of a fitted estimator, read from its model and its record."""
+"""The public attributes of a fitted estimator that follow from its model and its record."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from sknet.nn.training import best_epoch
 
 
 class FittedAttributes:
-    """Fitted attributes that follow from ``_model`` and ``history_``."""
+    """The fitted attributes that are computed from ``_model`` and ``history_``."""
 
     _model: Model
     history_: dict[str, list[float]]
@@ -22,7 +22,7 @@ class FittedAttributes:
 
     @property
     def auto_params_(self) -> dict[str, Any]:
-        """The values that parameters which are "auto" got in the last fit."""
+        """The value that the last fit chose for each parameter that is "auto"."""
         return dict(self._fitted_model.settings.auto)
 
     @property
@@ -32,13 +32,13 @@ class FittedAttributes:
 
     @property
     def best_iter_(self) -> int:
-        """The epoch, from 1, with the best validation score, or else the lowest loss."""
+        """The number of the best epoch, from 1: by validation score, or else by loss."""
         check_is_fitted(self)
         return best_epoch(self.history_)
 
     @property
     def loss_curve_(self) -> list[float]:
-        """The objective of each epoch, as the mean over its batches before their steps."""
+        """The objective of each epoch: the mean over its batches, each before its step."""
         check_is_fitted(self)
         return self.history_["loss"]
 
@@ -60,7 +60,7 @@ class FittedAttributes:
 
     @property
     def best_validation_score_(self) -> float | None:
-        """The highest of ``validation_scores_``; None without early stopping."""
+        """The best value of ``validation_scores_``; None without early stopping."""
         scores = self.validation_scores_
         return None if scores is None else scores[self.best_iter_ - 1]
 
@@ -76,27 +76,27 @@ class FittedAttributes:
 
     @property
     def member_scales_(self) -> list[np.ndarray]:
-        """The members' factors of the inputs, one array for each hidden layer."""
+        """The factors by which the members multiply the inputs of each hidden layer."""
         return [layer.scale for layer in self._dense_layers() if hasattr(layer, "scale")]
 
     @property
     def n_layers_(self) -> int:
-        """The number of layers, input and output included."""
+        """The number of layers, including the input and the output layer."""
         return len(self._dense_layers()) + 1
 
     @property
     def n_outputs_(self) -> int:
-        """The number of outputs: numbers, labels, or classes (one for two classes)."""
+        """The number of outputs: columns of y, labels, or classes (1 for two classes)."""
         return self._fitted_model.target.n_outputs
 
     @property
     def out_activation_(self) -> str:
-        """The name of the output's activation, which is the inverse link of the loss."""
+        """The name of the output layer's activation, which is the loss's inverse link."""
         return self._fitted_model.loss.out_activation
 
     @property
     def encoded_feature_names_(self) -> np.ndarray:
-        """A name for each column that enters the first layer with weights."""
+        """The name of each input of the first layer that has a weight matrix."""
         model = self._fitted_model
         names = getattr(self, "feature_names_in_", None)
         if names is None:

@@ -1,6 +1,6 @@
-"""The values that "auto" parameters get, given the training data.
+"""The rules that give parameters with the value "auto" their values.
 
-Each rule may look at the other parameters and at the facts of the table, at nothing else.
+A rule depends on the other parameters and on the facts of the training table only.
 ``docs/accuracy.md`` has the rules in one table, and the measurements behind them.
 """
 
@@ -16,41 +16,46 @@ from sknet._parameters import is_auto
 from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.solvers import is_stochastic
 
-#: Below this number of training rows nothing is drawn at random for single rows, so that a
-#: weight of two equals a repeated row.
+#: With fewer training rows than this, the rules choose no dropout, no validation split and no
+#: mini-batches, so that a row of weight two has the same effect as two equal rows.
 SMALL = 100
-#: On small tables: the updates that a network needs, and the largest number of epochs to make
-#: them in.
+#: On small tables: the number of updates that a network needs, and the largest number of
+#: epochs in which it makes them.
 MIN_UPDATES, MOST_EPOCHS = 2000, 300
-#: Epochs on a table of some thousand rows. On large tables: the number of rows that training
-#: visits, counted with repetition, and the smallest number of epochs.
+#: The number of epochs on a table of some thousand rows. On large tables: the number of rows
+#: that training visits, where a row counts once for each epoch, and the smallest number of
+#: epochs.
 EPOCHS, ROW_VISITS, FEWEST_EPOCHS = 60, 6_000_000, 10
-#: Epochs on tables below ``SMALL``, where no held-out rows tell when to stop.
+#: The number of epochs on tables below ``SMALL``, where no validation rows end the training.
 EPOCHS_OF_FEW = 40
-#: Epochs where the learning rate does not fall to zero by plan, and iterations of lbfgs.
+#: The number of epochs if the learning rate does not fall to zero by plan, and of iterations
+#: of lbfgs.
 UNPLANNED_EPOCHS = 200
-#: Epochs without an improvement after which a training without such a plan ends.
+#: The number of epochs without improvement that end a training without such a plan.
 PATIENCE = 10
-#: The smallest number of rows of a mini-batch, if the table has as many.
+#: The smallest number of rows of a mini-batch on tables from ``SMALL`` on.
 SMALLEST_BATCH = 32
 #: The dropout rate.
 DROPOUT = 0.1
-#: Shares of the rows to validate with: below ``MANY`` rows, and from ``MANY`` on.
+#: The share of the rows to validate with: below ``MANY`` rows, and from ``MANY`` on.
 VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
-#: The penalty's strength: times the number of rows; on tables below ``SMALL``; for lbfgs.
+#: The strength of the penalty: alpha times the number of rows, alpha on tables below
+#: ``SMALL``, and alpha for lbfgs.
 PENALTY, ALPHA_OF_FEW, LBFGS_ALPHA = 0.3, 0.03, 5e-7
-#: The number of columns above which an embedding of each number costs more than it gains.
+#: The largest number of columns with an embedding of each number. For more columns it costs
+#: more than it gains.
 MOST_EMBEDDED = 50
-#: Training rows to a quantile bin of a number, and the limits of the number of bins.
+#: The number of training rows for each quantile bin, and the limits of the number of bins.
 ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
-#: The number of float64 rows from which the network computes in float32.
+#: The number of rows from which the network computes in float32 for X of float64.
 FLOAT32_ROWS = 1000
 
 
 class Facts(NamedTuple):
-    """What the rules know of the training data.
+    """The facts of the training data that the rules depend on.
 
-    ``n_rows`` counts the rows of positive weight, including those to be held out.
+    ``n_rows`` is the number of rows of positive weight, including the validation rows that
+    are split off later.
     """
 
     n_rows: int
@@ -61,7 +66,7 @@ class Facts(NamedTuple):
 
     @classmethod
     def of(cls, X: Any, n_rows: int, numeric_y: bool) -> "Facts":
-        """Return the facts of a table of ``n_rows`` rows, of which X are some or all."""
+        """Return the facts of a table of ``n_rows`` rows; X is the table or a part of it."""
         return cls(n_rows, X.shape[1], sparse.issparse(X), np.dtype(X.dtype), numeric_y)
 
 
@@ -78,7 +83,7 @@ def choose(
         All parameters of an estimator.
     facts : Facts
     kept : mapping of str to object, optional
-        Values of an earlier fit that must stay, since its network is to be continued.
+        The values of parameters that a continued network keeps from an earlier fit.
     """
     known = dict(parameters)
     chosen = {}
@@ -160,8 +165,8 @@ def _dtype(known: Mapping[str, Any], facts: Facts) -> str:
 
 Rule = Callable[[Mapping[str, Any], Facts], Any]
 
-#: The rules by parameter. Their order matters: a rule sees the values that the rules before it
-#: chose.
+#: The rules by parameter. Their order matters, since a rule sees the values that the rules
+#: before it have chosen.
 RULES: dict[str, Rule] = {
     "alpha": _alpha,
     "batch_size": _batch_size,
@@ -175,5 +180,5 @@ RULES: dict[str, Rule] = {
     "dtype": _dtype,
 }
 
-#: The parameters that shape the network: their values are kept by a fit that continues it.
+#: The parameters that shape the network. A fit that continues a network keeps their values.
 SHAPING = ("dropout", "numeric_embedding", "n_members", "dtype")

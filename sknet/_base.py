@@ -31,7 +31,7 @@ from sknet._version import __version__
 from sknet.data.batches import Dataset
 from sknet.nn.training import TrainingResult
 
-#: The attributes that a fit sets. All others that are public follow from them.
+#: The attributes that a fit sets. The other public attributes are computed from them.
 FITTED = ["_model", "_run", "history_", "t_", "n_features_in_", "feature_names_in_"]
 
 
@@ -40,10 +40,11 @@ class BaseNN(
 ):
     """Shared base of ``NNClassifier`` and ``NNRegressor``.
 
-    An estimator keeps its parameters, ``_model`` (what the last fit has learned), the record
-    of that fit (``history_``, ``t_``), and ``_run`` where ``partial_fit`` is to go on. A fit
-    builds a new model and sets these attributes at once at its end, so that an error or an
-    interrupt leaves the estimator as it was.
+    An estimator keeps its parameters, the model of the last fit in ``_model``, and the record
+    of that fit in ``history_`` and ``t_``. After ``partial_fit`` and in checkpoints, ``_run``
+    keeps the state of the training. A fit builds a new model and sets all of these attributes
+    in one assignment at its end, so that an error or an interrupt leaves the estimator as it
+    was.
     """
 
     def _validate_params(self) -> None:
@@ -70,25 +71,26 @@ class BaseNN(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows: an array, a data frame, or a sparse matrix; or anything with
-            ``shape``, ``dtype`` and slicing by rows, such as a data set of h5py, which is
-            read in blocks (see :class:`sknet.streaming.RowBlocks`). NaN is a missing value,
-            but an error in sparse X.
+            The training rows: an array, a data frame or a sparse matrix. Any other object with
+            ``shape``, ``dtype`` and slices of rows, such as a data set of h5py, is read in
+            blocks (see :class:`sknet.streaming.RowBlocks`). NaN is a missing value in dense X
+            and an error in sparse X.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels or numbers to predict.
+            The labels or numbers to predict.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, all one by default. Only their ratios matter, and a weight
-            of zero leaves a row out.
+            The weights of the rows. Only their ratios matter, and a row of weight zero is left
+            out. None gives each row a weight of one.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
-            Rows for early stopping to watch, instead of rows split off from X.
+            The rows that early stopping evaluates after each epoch. None splits them off
+            from X.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
-            Labels or numbers of the rows of ``X_val``.
+            The labels or numbers of the rows of ``X_val``.
         sample_weight_val : array-like of shape (n_val,), default=None
-            Weights of the rows of ``X_val``.
+            The weights of the rows of ``X_val``. None gives each row a weight of one.
         resume_from : path-like, default=None
-            The file of a ``sknet.callbacks.Checkpoint`` of an earlier fit with the same data
-            and parameters, to go on from. The result is the same as without the
-            interruption, bit for bit.
+            A file that a ``sknet.callbacks.Checkpoint`` wrote during an earlier fit with the
+            same data and parameters. The fit is continued from there, and its result is
+            bit-identical to the result of a fit without the interruption.
 
         Returns
         -------
@@ -98,8 +100,8 @@ class BaseNN(
         Raises
         ------
         ValueError
-            If parameters or data are invalid, before any training; or if training diverges
-            before an epoch ended well. The estimator is left as it was.
+            If parameters or data are invalid, or if training diverges before any epoch has
+            ended with finite loss and parameters. The estimator is then unchanged.
         """
         before, run = self._to_continue(resume_from)
         known = None if before is None else before._features
@@ -124,9 +126,9 @@ class BaseNN(
         return self
 
     def _to_continue(self, resume_from: Any) -> "tuple[BaseNN | None, Run | None]":
-        """Return the estimator whose fit is to be continued, and its run, where there are any.
+        """Return the estimator whose fit is to be continued or None, and its run or None.
 
-        A warm start begins a run of its own.
+        A checkpoint is continued with its run. A warm start begins a new run.
         """
         if resume_from is not None:
             saved = load_checkpoint(self, resume_from)
@@ -136,7 +138,7 @@ class BaseNN(
     def _begin(
         self, before: "BaseNN | None", features: Features, data: Dataset, run: Run
     ) -> Model:
-        """Return the model to train: a new one, or that of the fit to be continued."""
+        """Return the model to train: a new one, or the model of the fit to be continued."""
         if before is None:
             return start_model(self, features, data, run.streams)
         model = continue_model(self, before._model, data, run.params)
@@ -145,7 +147,7 @@ class BaseNN(
     def _observe(
         self, features: Features, model: Model, run: Run, X: Any, y: Any, sample_weight: Any
     ) -> CallbackObserver | None:
-        """Return what tells the callbacks of the fit, or None if there are none."""
+        """Return the observer that calls the callbacks of the fit, or None without any."""
 
         def fitted_here(params: np.ndarray, history: dict[str, list]) -> dict[str, Any]:
             now = model.with_params(params.astype(model.params.dtype))
@@ -159,7 +161,7 @@ class BaseNN(
         return CallbackObserver.start(self, n_epochs, X, y, sample_weight, history, fitted_here)
 
     def _make_scored(self, features: Features) -> MakeEstimator:
-        """Return a function that returns the estimator for a scorer, given its model."""
+        """Return a function that makes a fitted estimator of a model, for a scorer."""
 
         def scored(model: Model) -> BaseNN:
             return self._with(fitted_attributes(features, model, {}, 0))
@@ -167,7 +169,7 @@ class BaseNN(
         return scored
 
     def _with(self, fitted: dict[str, Any]) -> Self:
-        """Return an estimator with the same parameters and other fitted attributes."""
+        """Return an estimator with these parameters and the given fitted attributes."""
         other = object.__new__(type(self))
         other.__dict__ = {**self._unfitted_attributes(), **fitted}
         return other
@@ -176,12 +178,12 @@ class BaseNN(
         return {name: value for name, value in vars(self).items() if name not in FITTED}
 
     def _finish(self, fitted: dict[str, Any], result: TrainingResult) -> None:
-        """Take over the attributes of a fit, all at once, and warn of its result."""
+        """Set the attributes of a fit in one assignment, and warn if it has not converged."""
         self.__dict__ = {**self._unfitted_attributes(), **fitted}
         if result.diverged:
             warnings.warn(
-                f"Training diverged after {self.n_iter_} epochs. The parameters of epoch "
-                f"{self.best_iter_}, the best, are restored. Lower learning_rate_init, or "
+                f"Training diverged after {self.n_iter_} epochs. The parameters of the best "
+                f"epoch, {self.best_iter_}, are restored. Lower learning_rate_init, or "
                 "scale the data.",
                 ConvergenceWarning,
                 stacklevel=4,
@@ -204,9 +206,10 @@ class BaseNN(
     def _partial_fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, classes: Any = None
     ) -> Self:
-        """Make one pass over the given rows, continuing from the last call."""
+        """Make one pass over the given rows, starting from the result of the last call."""
         first = not self.__sklearn_is_fitted__()
-        # scikit-learn checks parameters in the first call only, and set_params may follow.
+        # scikit-learn checks the parameters in the first call only, but set_params may have
+        # changed them since.
         self._validate_params()
         known = None if first else self._features
         features, data = read_training(self, X, y, sample_weight, known=known, declared=True)
@@ -235,10 +238,11 @@ class BaseNN(
 
     @property
     def _features(self) -> Features:
+        """The columns of the training table, against which X is checked."""
         return Features(self, self._model.reader)
 
     def _predict(self, X: Any, function: Callable[[np.ndarray], tuple]) -> tuple:
-        """Return arrays with a row for each row of X, made of the raw predictions.
+        """Return arrays with a row for each row of X, computed from the raw predictions.
 
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
         """
@@ -246,12 +250,12 @@ class BaseNN(
         return self._model.predict(self._features.read(X), function)
 
     def _check_std(self, return_std: bool) -> None:
-        """Refuse to return the deviation of members where there are none.
+        """Refuse ``return_std=True`` for a network that has a single member.
 
         Raises
         ------
         ValueError
-            If the network has a single member.
+            If ``return_std`` is True and the network has a single member.
         """
         if return_std and self._fitted_model.n_members == 1:
             raise ValueError(
@@ -286,8 +290,8 @@ def fitted_attributes(
 ) -> dict[str, Any]:
     """Return the attributes of a fitted estimator.
 
-    ``n_seen`` counts the training rows with repetition. ``run`` is what a checkpoint or
-    ``partial_fit`` goes on with.
+    ``n_seen`` counts a training row once for each epoch. ``run`` is given if a resumed fit or
+    a further ``partial_fit`` is to continue the training.
     """
     fitted = {
         "_model": model,
@@ -305,9 +309,9 @@ def fitted_attributes(
 def _weigh_and_split(
     model: Model, data: Dataset, held_out: Dataset | None, run: Run
 ) -> tuple[Dataset, Dataset | None]:
-    """Return the training rows and the validation rows, or None, with their weights.
+    """Return the training rows, and the validation rows or None, with class weights applied.
 
-    ``held_out`` are the user's own validation rows; without them some are split off.
+    ``held_out`` are the user's validation rows. If it is None, early stopping splits rows off.
     """
     weighted = model.weighted(data, data.y)
     if held_out is None:
@@ -322,15 +326,15 @@ def fitted(estimator: Any) -> tuple[Features, Model]:
     Raises
     ------
     TypeError
-        If the estimator is not one of sknet, such as a pipeline.
+        If the estimator is not an NNClassifier or NNRegressor, but for example a pipeline.
     NotFittedError
         If it is not fitted.
     """
     if not isinstance(estimator, BaseNN):
         raise TypeError(
-            f"An NNClassifier or NNRegressor is needed, got {type(estimator).__name__}. Of a "
-            "pipeline, give the last step, and X transformed by the others: pipeline[-1] and "
-            "pipeline[:-1].transform(X); of a search, give best_estimator_."
+            f"An NNClassifier or NNRegressor is needed, got {type(estimator).__name__}. For a "
+            "pipeline, pass its last step, pipeline[-1], and X transformed by the steps before "
+            "it, pipeline[:-1].transform(X). For a search, pass its best_estimator_."
         )
     check_is_fitted(estimator)
     return estimator._features, estimator._model

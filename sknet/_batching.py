@@ -1,4 +1,4 @@
-"""Batches of a table's rows, as a model's network takes them."""
+"""Batches of a table's rows, encoded as the input of a model's network."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -43,10 +43,10 @@ def chunk_batches(
     mean_weight: float,
     streams: Streams,
 ) -> ChunkBatches:
-    """Return the batches of training steps, of chunks that come anew in each epoch.
+    """Return the batches of training steps from chunks, which are read anew in each epoch.
 
-    ``open_chunks()`` begins an epoch of checked chunks with ``n_rows`` rows in all, whose
-    weights have the mean ``mean_weight``.
+    ``open_chunks()`` returns the checked chunks of an epoch, which have ``n_rows`` rows in
+    all. The weights of these rows have the mean ``mean_weight``.
     """
     encode = partial(_encoded_chunk, model, mean_weight=mean_weight)
     augment = _augmentation(model, streams)
@@ -67,13 +67,13 @@ def validation_blocks(
 
 
 def _training_targets(model: Model, data: Dataset) -> Dataset:
-    """Return the rows with their y encoded as training is to see it."""
+    """Return the rows with the encoded targets of training, after label smoothing."""
     Y = model.target.transform(data.y, model.params.dtype)
     return data._replace(y=model.smoothed(Y))
 
 
 def _encoded_chunk(model: Model, chunk: Batch, mean_weight: float) -> Batch:
-    """Return a chunk of checked rows as the network takes it."""
+    """Return a chunk of checked rows as the encoded input of the network."""
     dtype = model.params.dtype
     weight = model.row_weights(chunk.y, chunk.sample_weight, chunk.y)
     if weight is not None:
@@ -83,7 +83,7 @@ def _encoded_chunk(model: Model, chunk: Batch, mean_weight: float) -> Batch:
 
 
 def _augmentation(model: Model, streams: Streams) -> Augmentation | None:
-    """Return what changes the batches of training steps at random, or None."""
+    """Return the random changes of training batches, or None if both are switched off."""
     settings, encoder = model.settings, model.encoder
     if not (settings.input_noise or settings.mixup):
         return None
@@ -104,7 +104,10 @@ def _encoded(
     rng: np.random.Generator | None = None,
     augment: Augmentation | None = None,
 ) -> Batches:
-    """Return batches of encoded rows, given encoded targets; weights get the mean one."""
+    """Return batches of encoded rows, given encoded targets.
+
+    The weights are divided by their mean, as the objective requires.
+    """
     weight, dtype = data.sample_weight, model.params.dtype
     if weight is not None:
         weight = (weight / weight.mean()).astype(dtype)

@@ -1,4 +1,4 @@
-"""From settings to the layers of a network."""
+"""The layers of a network, built from settings and an encoder."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ EMBEDDING_SIZE = 8
 
 
 def make_network(settings: Settings, encoder: TableEncoder, n_raw: int) -> Network:
-    """Return the layers between an encoded table and ``n_raw`` raw predictions a member."""
+    """Return the network from an encoded table to ``n_raw`` raw predictions of each member."""
     n_members = settings.n_members
     hidden = _hidden_layers(settings)
     if n_members > 1 and hidden:
@@ -27,7 +27,7 @@ def make_network(settings: Settings, encoder: TableEncoder, n_raw: int) -> Netwo
 
 
 def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
-    """Return a layer that embeds numbers and categories, if any are to be embedded."""
+    """Return the layer that embeds numbers and categories; an empty list if there are none."""
     numeric = settings.numeric_embedding
     if numeric is not None and numeric.needs_bins:
         numeric = numeric.with_bins(encoder.bin_edges_)
@@ -46,7 +46,7 @@ def _hidden_layers(settings: Settings) -> list[Layer]:
     for size, activation, dropout in zip(
         settings.hidden_layer_sizes, settings.activations, settings.dropout, strict=True
     ):
-        # The activation follows the normalisation.
+        # With normalisation, the activation is part of the layer that normalises.
         inner = activation if settings.normalization is None else Identity()
         if n_members == 1:
             layers.append(Dense(size, inner))
@@ -63,11 +63,11 @@ def _hidden_layers(settings: Settings) -> list[Layer]:
 def encoded_names(
     network: Network, encoder: TableEncoder, names: Sequence[str], levels: Sequence
 ) -> list[str]:
-    """Return a name for each output of the input layers.
+    """Return a name for each column that enters the first layer with a weight matrix.
 
-    ``names`` are the names of the numeric columns, then of the categories, and ``levels`` are
-    the levels of each category. The outputs of an embedding get the name of its column and a
-    number.
+    ``names`` are the names of the numeric columns and then of the categories, and ``levels``
+    has the levels of each category. An output of an embedding is named after its column, with
+    a number.
     """
     plain, embedded = encoder.feature_names(names, levels)
     front = network.layers[0]

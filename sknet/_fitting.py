@@ -1,4 +1,4 @@
-"""The training of a model's network, from the first batch to the result."""
+"""The training of a model's network: the problem, the run and the calls of the solvers."""
 
 import re
 from collections.abc import Callable
@@ -29,23 +29,25 @@ from sknet.nn.training import (
     train,
 )
 
-#: The number of rows, evenly spread over the table, by which a resumed fit knows its data.
+#: The smallest number of training rows, evenly spaced, whose hash tells a resumed fit whether
+#: its data are the same. A table with fewer rows is hashed as a whole.
 FINGERPRINT_ROWS = 1000
 
 #: The purposes for which a fit draws random numbers. Each has a generator of its own, so that
 #: a draw whose number depends on the rows does not shift the draws for another purpose.
 PURPOSES = ["tables", "init", "split", "shuffle", "augmentation", "noise"]
 
-#: Called after each epoch as ``train`` calls its ``report``.
+#: A function that is called after each epoch, with the arguments of ``train``'s ``report``.
 Observer = Callable[[int, dict[str, float], np.ndarray], Any]
 
 
 @dataclass
 class Run:
-    """The random generators and the state of a training that is under way.
+    """The random generators and the state of a training.
 
-    With the data it is all that is needed to go on with the training. ``params`` and ``state``
-    are None before the first epoch.
+    Together with the data they determine how the training continues. ``params`` and ``state``
+    are None before the first epoch. ``parameters`` and ``fingerprint`` identify the estimator
+    and the data of a fit; ``partial_fit`` leaves them empty.
     """
 
     streams: dict[str, np.random.Generator]
@@ -58,7 +60,7 @@ class Run:
 
     @classmethod
     def start(cls, random_state: Any) -> Self:
-        """Return a run that has not begun."""
+        """Return the run of a training that has not begun."""
         seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
         generators = np.random.default_rng(seed).spawn(len(PURPOSES))
         streams = dict(zip(PURPOSES, generators, strict=True))
@@ -66,22 +68,23 @@ class Run:
 
     @property
     def vectors(self) -> list[np.ndarray]:
-        """The parameter vectors of the state, which move with the model's parameters."""
+        """The parameter vectors in the state, which a new scale of y must change as well."""
         if self.state is None:
             return []
         known = (self.state.average, self.state.trained)
         return [vector for vector in known if vector is not None]
 
     def expect(self, estimator: BaseEstimator, data: Dataset) -> None:
-        """Note the parameters and the data of a new run, or compare those of an earlier one.
+        """Note the parameters and the data of a new run, or compare them with a resumed run.
 
         Raises
         ------
         ValueError
-            If a run that has begun would go on with other parameters or other data.
+            If a resumed run has other parameters or other data than before.
         """
-        # A run has its own generators. The address in the repr of an object differs each time.
+        # These may change. A run has its own random generators, so random_state is one of them.
         free = {"verbose", "warm_start", "max_iter", "random_state"}
+        # The address in the repr of an object differs from one process to another.
         parameters = {
             name: re.sub(" at 0x[0-9a-f]+", "", repr(value))
             for name, value in estimator.get_params(deep=False).items()
@@ -101,14 +104,14 @@ class Run:
             )
         if self.fingerprint != fingerprint:
             raise ValueError(
-                f"The checkpoint's fit was of other training rows ({self.n_rows} of them; now "
-                f"{data.n_rows}). Resume with the same data, or fit anew."
+                f"The checkpoint was written by a fit to other training rows ({self.n_rows} "
+                f"rows; now {data.n_rows}). Resume with the same data, or fit anew."
             )
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What a training minimises, by which solver, and until when."""
+    """The objective of a training, its solver, and the conditions that end it."""
 
     objective: Objective
     solver: Solver
@@ -129,7 +132,7 @@ class Problem:
 
     @property
     def rule(self) -> UpdateRule:
-        """The steps of a stochastic solver."""
+        """The rule that turns gradients into steps, for a stochastic solver."""
         return UpdateRule(
             cast(Optimizer, self.solver),
             self.settings.schedule,
@@ -141,7 +144,7 @@ class Problem:
 def split_off_validation(
     model: Model, data: Dataset, split_seed: int
 ) -> tuple[Dataset, Dataset | None]:
-    """Return the training rows, and the validation rows or None, as early_stopping says."""
+    """Return the training rows, and the validation rows or None without early stopping."""
     settings = model.settings
     if not settings.early_stopping:
         return data, None
@@ -162,15 +165,16 @@ def fit_network(
     Parameters
     ----------
     model : Model
-        Its parameters are where training begins. It is left as it is.
+        The model, whose parameters are the initial ones. It is not changed.
     data : Dataset
-        Rows to train on, with their weights.
+        The rows to train on, with their weights.
     held : HeldOut or None
-        Rows to validate with.
+        The rows to validate with; None without early stopping.
     run : Run
-        A new one, or one to go on with; updated in place.
+        A new run, or a run to be continued; updated in place.
     observe : callable, optional
-        Called after each epoch as ``train`` calls its ``report``.
+        A function that is called after each epoch, with the arguments of ``train``'s
+        ``report``.
     """
     if model.settings.solver.stochastic:
         return fit_batches(model, mini_batches(model, data, run.streams), held, run, observe)
@@ -196,7 +200,7 @@ def fit_batches(
 ) -> TrainingResult:
     """Train a model's network by a step on each batch, and return the result.
 
-    Each iteration over the batches is one epoch. The other arguments are those of
+    Each iteration over the batches is one epoch. The other arguments are documented in
     :func:`fit_network`.
     """
     problem = Problem.of(model)
@@ -224,7 +228,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
     problem = Problem.of(model)
     rule = problem.rule
     if rule.schedule.has_horizon:
-        # Nobody knows how many passes will follow.
+        # The number of passes, over which the schedule would extend, is not known.
         rule = replace(rule, schedule=Constant())
     if run.state is None or run.state.optimizer is not type(rule.optimizer):
         run.state = TrainingState.start(rule.optimizer, model.params, run.streams["noise"])
@@ -238,7 +242,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
         state,
         report=_reporter(model.settings.verbose, n_before=n_before),
     )
-    # Without the record of this pass, which the estimator keeps.
+    # The estimator keeps the record of this pass, so the run need not.
     run.state = state.next_training()
     return result
 
@@ -256,7 +260,7 @@ def _watchers(
 def _reporter(
     verbose: int, observe: Observer | None = None, n_before: int = 0
 ) -> Observer | None:
-    """Return a function that tells the printer and the observer of an epoch, or None."""
+    """Return a function that calls the printer and the observer, or None without both."""
     tell = EpochPrinter(verbose) if verbose else None
     listeners = [one for one in (tell, observe) if one is not None]
 

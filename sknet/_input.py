@@ -1,6 +1,7 @@
-"""The user's X, y and weights: checked, and read into a ``Dataset``.
+"""Checks of the user's X, y and weights, which are read into a ``Dataset``.
 
-``Features`` are the columns that training saw. Every later table is held against them.
+``Features`` describe the columns of the training table. Every later table is checked against
+them.
 """
 
 import sys
@@ -25,15 +26,15 @@ from sknet.data.tables import TableReader, categorical_columns
 
 @dataclass(frozen=True)
 class Features:
-    """The columns of the training table, against which further tables are held.
+    """The columns of the training table, against which later tables are checked.
 
     Attributes
     ----------
     estimator : estimator
-        Has ``n_features_in_`` and, if X had names, ``feature_names_in_``, as scikit-learn's
-        checks ask for them.
+        A copy of the estimator with the attributes ``n_features_in_`` and, if X had names,
+        ``feature_names_in_``, which scikit-learn's checks read.
     reader : TableReader or None
-        Reads the categories of X, if there are any.
+        Turns the categories of X into level numbers. None without categories.
     """
 
     estimator: BaseEstimator
@@ -45,13 +46,14 @@ class Features:
     ) -> tuple[Self, Any]:
         """Return the features of a training table, and the table as :meth:`read` returns it.
 
-        The estimator itself is left alone. If ``declared``, the levels that a category dtype
-        declares count even if X lacks them.
+        The estimator itself is not changed. With ``declared``, all levels that a category
+        dtype declares are levels, even those that do not occur in X.
 
         Raises
         ------
         ValueError
-            If ``categorical_features`` does not suit X, and as :meth:`read` does.
+            If ``categorical_features`` does not suit X, or if X holds dates, infinity, or NaN
+            in sparse rows.
         """
         frames.check_no_dates(X)
         blocks = as_row_blocks(X)
@@ -62,7 +64,7 @@ class Features:
 
     @classmethod
     def of(cls, estimator: BaseEstimator, survey: Survey) -> Self:
-        """Return the features of a table that was surveyed, perhaps in parts."""
+        """Return the features of a table, given its survey, which may be a merged one."""
         owner = _unfitted(estimator)
         owner.n_features_in_ = survey.n_features
         if survey.names is not None:
@@ -72,7 +74,10 @@ class Features:
     def survey(
         self, data: Dataset, rng: np.random.Generator | None = None, part: str = "the table"
     ) -> Survey:
-        """Return the survey of rows that were read, with a sample if there is an ``rng``."""
+        """Return the survey of rows of a table that was read.
+
+        With ``rng`` the survey has a sample. ``part`` names the rows in messages.
+        """
         names = None if self.names is None else self.names.tolist()
         return survey_rows(data, self.reader, names, rng=rng, part=part)
 
@@ -88,11 +93,11 @@ class Features:
 
     @property
     def numeric_y(self) -> bool:
-        """Whether y holds numbers, and not labels."""
+        """Whether y holds numbers; otherwise it holds labels."""
         return is_regressor(self.estimator)
 
     def without_names(self) -> Self:
-        """Return features that hold a table against the positions of the columns only."""
+        """Return features that check the number of the columns of a table, but no names."""
         nameless = _unfitted(self.estimator)
         nameless.n_features_in_ = self.n_features
         return replace(self, estimator=nameless)
@@ -100,20 +105,20 @@ class Features:
     def read(self, X: Any) -> Any:
         """Return X as a float array, CSR or ``RowBlocks``, with categories as level numbers.
 
-        NaN stands for a missing value, in categories also for an unknown level. A table that
-        is read in blocks is not read yet.
+        NaN stands for a missing value, and among level numbers also for an unknown level.
+        ``RowBlocks`` are returned before any of their rows are read.
 
         Raises
         ------
         ValueError
-            If X holds dates or infinity, if sparse X holds NaN, or if X has other columns
-            than training had.
+            If X holds dates or infinity, if sparse X holds NaN, or if the columns of X differ
+            from the columns of the training table.
         """
         frames.check_no_dates(X)
         return X if self._is_plain(X) else self._read(X, reset=False)
 
     def _read(self, X: Any, reset: bool) -> Any:
-        """Return X as :meth:`read` does; ``reset`` notes the columns of a training table."""
+        """Return X as :meth:`read` does; with ``reset``, note its columns as the features."""
         blocks = as_row_blocks(X)
         if blocks is not None:
             validate_data(self.estimator, blocks, reset=reset, skip_check_array=True)
@@ -143,9 +148,9 @@ class Features:
         return X
 
     def _is_plain(self, X: Any) -> bool:
-        """Return whether X is an array in which scikit-learn's checks would find nothing.
+        """Return whether X is an array that passes all of scikit-learn's checks unchanged.
 
-        Those checks take most of the time of a prediction for one row.
+        These checks take most of the time of a prediction for one row.
         """
         if type(X) is not np.ndarray or X.dtype.char not in "fd" or not X.dtype.isnative:
             return False
@@ -153,13 +158,13 @@ class Features:
             return False
         if self.reader is not None or self.names is not None:
             return False
-        # A finite sum has no summand that is not finite.
+        # The sum is not finite if any element is NaN or infinity.
         with np.errstate(over="ignore", invalid="ignore"):
             return bool(np.isfinite(X.sum()))
 
 
 def _unfitted(estimator: BaseEstimator) -> Any:
-    """Return an estimator with the same parameters and nothing else."""
+    """Return an unfitted estimator with the same parameters, without copying them."""
     unfitted = object.__new__(type(estimator))
     vars(unfitted).update(estimator.get_params(deep=False))
     return unfitted
@@ -180,17 +185,18 @@ def read_training(
     ----------
     estimator : NNClassifier or NNRegressor
     X, y, sample_weight
-        As given to ``fit``.
+        The arguments of ``fit``.
     known : Features, optional
-        Those of an earlier fit that is continued. X is held against them.
+        The features of an earlier fit that is continued. X is checked against them.
     declared : bool, default=False
-        Whether the levels that a category dtype declares count even if X lacks them.
+        Whether all levels that a category dtype declares are levels, even those that do not
+        occur in X.
 
     Returns
     -------
     features : Features
     data : Dataset
-        As :func:`read_rows` returns it.
+        The rows, as :func:`read_rows` returns them.
 
     Raises
     ------
@@ -200,23 +206,24 @@ def read_training(
     if known is not None:
         return known, read_rows(known, X, y, sample_weight)
     features, X = Features.learn(estimator, X, declared=declared)
-    # Infinity in blocks need not be looked for: the pass that learns the encoding finds it.
+    # A check for infinity in blocks would be a further pass over the table; the survey finds
+    # it.
     return features, _with_target(features, X, y, sample_weight, "y")
 
 
 def read_rows(
     features: Features, X: Any, y: Any, sample_weight: Any, y_name: str = "y"
 ) -> Dataset:
-    """Return the rows of positive weight of a further table.
+    """Return the rows of positive weight of a table other than the first training table.
 
-    X becomes a float array with categories as level numbers, CSR, or ``RowBlocks``. y stays
-    in the user's labels or units, with one dimension if it has one column.
+    X becomes a float array with categories as level numbers, CSR, or ``RowBlocks``. y keeps
+    the user's labels or units and has one dimension if it has one column.
 
     Raises
     ------
     ValueError
-        If X, y or the weights are not valid, if X has other columns than training had, or if
-        all weights are zero.
+        If X, y or the weights are not valid, if the columns of X differ from the columns of
+        the training table, or if all weights are zero.
     """
     X = features.read(X)
     if isinstance(X, RowBlocks):
@@ -227,7 +234,7 @@ def read_rows(
 def _with_target(
     features: Features, X: Any, y: Any, sample_weight: Any, y_name: str
 ) -> Dataset:
-    """Return the rows of positive weight of X, which ``Features.read`` has returned."""
+    """Return the rows of positive weight, given an X that ``Features.read`` has returned."""
     y = check_y(y, features.numeric_y, y_name)
     check_consistent_length(X, y)
     if sample_weight is None:
@@ -244,13 +251,13 @@ def read_validation(
     y_val: Any,
     sample_weight_val: Any,
 ) -> Dataset | None:
-    """Return the user's validation rows, or None if there are none.
+    """Return the user's validation rows, or None if none were given.
 
     Raises
     ------
     ValueError
         If one of X_val and y_val is missing, if fewer than two rows have a positive weight,
-        if early stopping is switched off, or if the rows do not fit the training data.
+        if early stopping is switched off, or if the rows are not valid for the features.
     """
     if X_val is None and y_val is None:
         if sample_weight_val is not None:
@@ -274,9 +281,9 @@ def read_validation(
 
 
 def take_rows(X: Any, rows: np.ndarray) -> Any:
-    """Return rows of the user's X: a frame, an array, a list or a sparse matrix.
+    """Return rows of the user's X, which is a frame, an array, a list or a sparse matrix.
 
-    A table that is read in blocks becomes an object that is read in blocks, too.
+    If X is read in blocks, the result is an object that is read in blocks as well.
     """
     blocks = as_row_blocks(X)
     if blocks is not None:
@@ -290,8 +297,8 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
     Raises
     ------
     ValueError
-        If y is missing or has missing values, if it is not finite, or if it is of a kind that
-        no estimator takes.
+        If y is None, or has missing values, infinity or dates, or is not a valid target of the
+        estimator, such as continuous numbers for a classifier.
     """
     if y is None:
         raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
@@ -311,14 +318,14 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
 
 
 def check_no_missing_labels(y: Any, name: str) -> None:
-    """Refuse None, NaN and pandas.NA among objects, which cannot be sorted.
+    """Refuse missing labels (None, NaN and pandas.NA), which cannot be sorted.
 
     Raises
     ------
     ValueError
-        If y has such a value.
+        If y has a missing label.
     """
-    # NumPy would turn NaN in a list with text into the text "nan".
+    # Without the dtype, NumPy would turn a NaN in a list of text into the text "nan".
     labels = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)
     if labels.dtype != object or labels.ndim == 0:
         return
@@ -336,15 +343,15 @@ def check_no_missing_labels(y: Any, name: str) -> None:
 
 
 def check_partial_fit_classes(y: Any, classes: Any, known: np.ndarray | None) -> None:
-    """Refuse a call of ``partial_fit`` that lacks the classes, or has others than before.
+    """Refuse missing classes in the first ``partial_fit``, and different ones in later calls.
 
     ``known`` are the classes of earlier calls, or None in the first call.
 
     Raises
     ------
     ValueError
-        If the first call has neither classes nor a multi-label y, or if a later call has
-        other classes than the first.
+        If the first call has neither classes nor a multi-label y, or if the classes of a later
+        call differ from the classes of the first.
     """
     if known is None:
         check_no_missing_labels(y, "y")

@@ -1,6 +1,6 @@
-"""A model: everything that a fit has learned, and what can be computed with it.
+"""Models: everything that a fit has learned, and the predictions that follow from it.
 
-A model knows nothing of scikit-learn's estimators. An estimator keeps one as ``_model``.
+A model knows nothing of scikit-learn's estimators. An estimator keeps its model in ``_model``.
 """
 
 from abc import ABC, abstractmethod
@@ -25,33 +25,34 @@ from sknet.nn.ensembles import by_member, mean_of_members, over_members
 from sknet.nn.losses import Loss, Pinball
 from sknet.nn.network import Network, Workspace
 
-#: The number of elements of the widest work array where rows are processed in blocks, outside
-#: of training steps, and the smallest number of rows of a block: smaller products are slow.
+#: The number of elements of the widest work array where rows are processed in blocks, that is
+#: in predictions, validation and lbfgs.
 BLOCK_ELEMENTS = 2**18
+#: The smallest number of rows of a block, since products of fewer rows are slow.
 MIN_BLOCK_ROWS = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Model(ABC):
-    """What a fit has learned. A subclass adds what depends on the kind of y.
+    """Everything that a fit has learned. The subclasses serve the two kinds of y.
 
     Attributes
     ----------
     settings : Settings
-        Those of the last fit.
+        The settings of the last fit.
     reader : TableReader or None
-        From a frame or an array with categories to plain numbers.
+        Turns a frame or an array with categories into numbers. None without categories.
     encoder : TableEncoder
-        From plain numbers to the rows that enter the network.
+        Turns numbers into the rows that enter the network.
     target : ClassTarget or RegressionTarget
-        From y to the columns that the network predicts, and back.
+        Turns y into the columns that the network predicts, and predictions back.
     loss : Loss
     network : Network
     params : ndarray of shape (n_params,)
         All parameters of the network.
     """
 
-    #: Whether y holds numbers, and not labels.
+    #: Whether y holds numbers; otherwise it holds labels.
     numeric_y: ClassVar[bool]
 
     settings: Settings
@@ -80,14 +81,14 @@ class Model(ABC):
         ----------
         settings : Settings
         survey : Survey
-            What one pass over the table, or over all of its parts, has found, with a sample.
+            The survey of the table, or the merged survey of all its parts, with a sample.
         target : ClassTarget or RegressionTarget
-            As :meth:`learn_target` returns it.
+            The encoder of y, as :meth:`learn_target` returns it.
         rng : numpy Generator
-            Draws the parameters.
+            Draws the initial parameters.
         keep_rare : bool, default=False
-            Whether a level that the survey has seen once, or not at all, stays itself, since
-            further rows may bring more of it.
+            Whether a level that the survey has seen once or never remains a level of its own,
+            because further rows may contain it. Otherwise it is treated as missing.
         """
         encoder = TableEncoder(settings.standardize, settings.n_bins)
         encoder.fit_survey(survey, keep_rare=keep_rare)
@@ -102,7 +103,7 @@ class Model(ABC):
         Raises
         ------
         ValueError
-            If the settings describe another network, or a loss that scales y in another way.
+            If the settings describe other layers, or a loss that scales y in another way.
         """
         loss = self.choose_loss(settings, self.target)
         model = replace(self, settings=settings, loss=loss)
@@ -125,48 +126,57 @@ class Model(ABC):
     def learn_target(
         settings: Settings, y: Any, sample_weight: Any, classes: Any = None
     ) -> Any:
-        """Return the encoder of y, learned from weighted rows; ``classes`` may be more."""
+        """Return the encoder of y, learned from weighted rows.
+
+        ``classes`` are all classes, for rows that may lack some of them.
+        """
 
     @staticmethod
     @abstractmethod
     def choose_loss(settings: Settings, target: Any) -> Loss:
-        """Return the loss that the settings mean for such a y."""
+        """Return the loss of the settings in the form that suits the target."""
 
     @abstractmethod
     def check_target(self, y: Any, name: str) -> None:
-        """Refuse a y that does not suit the target that was learned."""
+        """Refuse a y that does not suit the target that was learned.
+
+        Raises
+        ------
+        ValueError
+            If y has other outputs or unknown labels, or numbers outside of the loss's domain.
+        """
 
     def class_weights(self, y: Any, training_y: Any) -> np.ndarray | None:
-        """Return the weight of the class of each row, or None without class weights."""
+        """Return the weight of each row's class, or None if there are no class weights."""
         return None
 
     def smoothed(self, Y: np.ndarray) -> np.ndarray:
-        """Return encoded targets as training is to see them."""
+        """Return the targets of training, given encoded targets."""
         return Y
 
     def strata(self, y: Any) -> Any:
-        """Return the classes whose shares a validation split should keep, or None."""
+        """Return the class of each row, whose shares a validation split keeps, or None."""
         return None
 
     def absorb(self, data: Dataset, others: Iterable[np.ndarray]) -> Self:
         """Return the model whose target has learned from further rows.
 
-        Predictions stay the same: the parameters, and in place the vectors ``others``, are
-        changed with the scale of y.
+        The scale of y changes, and the output layer is changed so that the predictions stay
+        the same. The parameter vectors ``others`` are changed in place in the same way.
         """
         return self
 
     # Rows.
 
     def row_weights(self, y: Any, sample_weight: Any, training_y: Any) -> np.ndarray | None:
-        """Return the weight of each row, including that of its class, or None."""
+        """Return the weight of each row times the weight of its class, or None without both."""
         by_class = self.class_weights(y, training_y)
         if by_class is None:
             return sample_weight
         return by_class if sample_weight is None else by_class * sample_weight
 
     def weighted(self, data: Dataset, training_y: Any) -> Dataset:
-        """Return the rows with their weights, given the labels of all training rows.
+        """Return the rows with class weights applied, given y of all training rows.
 
         Raises
         ------
@@ -180,21 +190,21 @@ class Model(ABC):
         return weighted.of_positive_weight("class_weight times sample_weight")
 
     def encode(self, X: Any) -> Any:
-        """Return rows of the table as the network takes them."""
+        """Return the input of the network for rows of the table."""
         return self.encoder.transform(X, self.params.dtype)
 
     def block_rows(self, X: Any) -> int:
-        """Return the number of rows of such a table to process at once."""
+        """Return the number of rows of X to process at once."""
         widths = self.network.widths
         if sparse.issparse(X) and self.encoder.keeps_sparse:
-            # Sparse rows take no room before the first layer.
+            # Sparse rows need no dense work array before the first layer.
             widths = widths[1:]
         return max(MIN_BLOCK_ROWS, BLOCK_ELEMENTS // max(widths))
 
     def map_rows(
         self, X: Any, function: Callable[[list[np.ndarray]], tuple[np.ndarray, ...]]
     ) -> tuple[np.ndarray, ...]:
-        """Return arrays with a row for each row of X, made block by block.
+        """Return arrays with a row for each row of X, computed block by block.
 
         Parameters
         ----------
@@ -202,12 +212,12 @@ class Model(ABC):
             Rows as ``Features.read`` returns them.
         function : callable
             ``function(outputs)`` turns the outputs of all layers for a block, the raw
-            predictions last, into a tuple of arrays. The outputs are work arrays.
+            predictions last, into a tuple of arrays. The next block overwrites the outputs.
 
         Returns
         -------
         tuple of ndarray
-            Floating-point numbers have the precision of X.
+            Arrays of floating-point numbers have the dtype of X.
         """
         blocks = Batches(Dataset(X), self.block_rows(X), self.encode)
         workspace = Workspace(self.network, blocks.batch_size, self.params.dtype)
@@ -222,7 +232,7 @@ class Model(ABC):
     def predict(
         self, X: Any, function: Callable[[np.ndarray], tuple[np.ndarray, ...]]
     ) -> tuple[np.ndarray, ...]:
-        """Return arrays with a row for each row of X, made of the raw predictions.
+        """Return arrays with a row for each row of X, computed from the raw predictions.
 
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
         """
@@ -255,22 +265,22 @@ class ClassificationModel(Model):
     def learn_target(
         settings: Settings, y: Any, sample_weight: Any, classes: Any = None
     ) -> ClassTarget:
-        """Return the classes of y, or those given."""
+        """Return the encoder of the given classes, or of the classes of y."""
         target = ClassTarget().fit(y, classes)
         target.check_labels(y, "y")
         return target
 
     @staticmethod
     def choose_loss(settings: Settings, target: ClassTarget) -> Loss:
-        """Return the loss; two classes, and labels one by one, have a binary loss."""
+        """Return the loss; for two classes and for multi-label targets its binary form."""
         return settings.loss if target.kind == "multiclass" else settings.loss.binary()
 
     def check_target(self, y: Any, name: str) -> None:
-        """Refuse labels that the classes lack."""
+        """Refuse labels that are not among the classes."""
         self.target.check_labels(y, name)
 
     def class_weights(self, y: Any, training_y: Any) -> np.ndarray | None:
-        """Return the weight of the class of each row, or None without class weights."""
+        """Return the weight of each row's class, or None if there are no class weights."""
         class_weight = self.settings.class_weight
         if class_weight is None:
             return None
@@ -283,7 +293,7 @@ class ClassificationModel(Model):
         return self.target.smooth(Y, amount) if amount else Y
 
     def strata(self, y: Any) -> Any:
-        """Return the classes, or None for a multi-label y."""
+        """Return the class of each row, or None for a multi-label y."""
         return None if self.target.kind == "multilabel" else y
 
     def decision(self, raw: np.ndarray) -> np.ndarray:
@@ -291,11 +301,11 @@ class ClassificationModel(Model):
         return mean_of_members(raw, self.n_members, self.loss)
 
     def places(self, raw: np.ndarray) -> np.ndarray:
-        """Return the positions of the predicted classes, or 0 and 1 for each label."""
+        """Return the position of each row's predicted class, or 0 or 1 for each label."""
         return self.target.places(self.decision(raw))
 
     def probabilities(self, raw: np.ndarray, with_std: bool) -> tuple[np.ndarray, ...]:
-        """Return the mean probabilities over the members, and their deviation if wanted."""
+        """Return the members' mean probabilities, and their standard deviation if wanted."""
         members = self.target.probabilities(self.by_member(raw), self.loss.inverse_link)
         return over_members(members, with_std)
 
@@ -310,13 +320,13 @@ class RegressionModel(Model):
     def learn_target(
         settings: Settings, y: Any, sample_weight: Any, classes: Any = None
     ) -> RegressionTarget:
-        """Return the scale of y."""
+        """Return the encoder of y, which knows its scale."""
         target = RegressionModel.measure_target(settings, y, sample_weight)
         return check_scale(target, settings.loss)
 
     @staticmethod
     def measure_target(settings: Settings, y: Any, sample_weight: Any) -> RegressionTarget:
-        """Return the scale of a part of y, in which all numbers may be zero."""
+        """Return the encoder of a part of y, which may be zero throughout."""
         check_domain(settings.loss, y, "y")
         target = RegressionTarget(settings.standardize, shift=settings.loss.shifts_y)
         return target.fit(y, sample_weight)
@@ -327,7 +337,7 @@ class RegressionModel(Model):
         return settings.loss
 
     def check_target(self, y: Any, name: str) -> None:
-        """Refuse another number of outputs, and numbers that the loss is not defined for."""
+        """Refuse another number of outputs, and numbers outside of the loss's domain."""
         self.target.check_outputs(y, name)
         check_domain(self.loss, y, name)
 
@@ -343,7 +353,8 @@ class RegressionModel(Model):
     def absorb(self, data: Dataset, others: Iterable[np.ndarray]) -> Self:
         """Return the model whose mean and scale of y include further rows.
 
-        They stay as they are where no change of the output layer keeps the predictions.
+        The model is returned unchanged if no change of the output layer for the new scale
+        would keep the predictions the same.
         """
         before, after = self.target, copy(self.target)
         after.update(data.y, cast(NDArray[np.float64] | None, data.sample_weight))
@@ -362,13 +373,13 @@ class RegressionModel(Model):
         return isinstance(self.loss, Pinball) and self.loss.several
 
     def predictions(self, raw: np.ndarray, with_std: bool) -> tuple[np.ndarray, ...]:
-        """Return the mean predictions over the members, and their deviation if wanted."""
+        """Return the members' mean prediction, and their standard deviation if wanted."""
         members = self.loss.inverse_link(self.by_member(raw))
         return over_members(self.target.inverse_transform(members), with_std)
 
 
 def model_class(numeric_y: bool) -> type[Model]:
-    """Return the class of the models of numbers, or of labels."""
+    """Return the class of models for a y of numbers, or for a y of labels."""
     return RegressionModel if numeric_y else ClassificationModel
 
 
@@ -378,8 +389,8 @@ def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:
     Raises
     ------
     ValueError
-        If a value of y is outside of the loss's domain, or if several quantiles are asked of
-        several outputs.
+        If a value of y is outside of the loss's domain, or if a loss of several quantiles is
+        used for several outputs.
     """
     if not loss.in_domain(y):
         raise ValueError(
@@ -395,12 +406,12 @@ def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:
 
 
 def check_scale(target: RegressionTarget, loss: Loss) -> RegressionTarget:
-    """Return the target, unless y cannot be divided by its scale.
+    """Return the target after a check that its scale is positive.
 
     Raises
     ------
     ValueError
-        If all of y is zero where the loss divides it by its mean.
+        If the loss divides y by its mean, and all values of an output are zero.
     """
     if not (target.scale_ > 0).all():
         raise ValueError(f"{type(loss).__name__} needs y that are not all zero.")

@@ -1,4 +1,4 @@
-"""Who watches while a network trains: early stopping, callbacks, and the printer."""
+"""Functions that are called after each epoch: early stopping, callbacks and the printer."""
 
 import copy
 import math
@@ -31,8 +31,9 @@ def _no_estimator(model: Model) -> BaseEstimator:
 class HeldOut:
     """Rows that are held out to validate with.
 
-    ``data`` are checked rows with their weights. A scorer needs more: ``source``, the user's X
-    that these are rows of, and ``make_estimator``, which returns an estimator for a model.
+    ``data`` are the checked rows with their weights. The other two fields serve a scorer:
+    ``source`` is the user's X that contains the rows, and ``make_estimator`` returns an
+    estimator for a model.
     """
 
     data: Dataset
@@ -46,7 +47,7 @@ class Validation:
     Parameters
     ----------
     model : Model
-        The model before training.
+        The model before training; its settings and its encodings are used.
     objective : Objective
     held_out : HeldOut
     """
@@ -75,17 +76,17 @@ class Validation:
         return lambda estimator: scorer(estimator, rows, data.y, **weights)
 
     def _estimator(self, params: np.ndarray) -> BaseEstimator:
-        """Return the estimator that a scorer is given."""
+        """Return a fitted estimator with these parameters of the network."""
         return self._held_out.make_estimator(self._model.with_params(params))
 
     def __call__(self, params: np.ndarray) -> dict[str, float]:
-        """Return the loss, and the score of which higher is better, as ``train`` expects."""
+        """Return the validation loss and the score, higher is better, as ``train`` expects."""
         loss = self._objective.mean_loss(params, self._batches, self._workspace)
         score = -loss if self._scorer is None else self._score(params)
         return {"validation_loss": loss, "validation_score": score}
 
     def _try_scorer(self) -> None:
-        """Score the initial parameters, so that a scorer that fails does so before training.
+        """Score the initial parameters, so that an unsuitable scorer fails before training.
 
         Raises
         ------
@@ -113,21 +114,22 @@ class Validation:
 class CallbackObserver:
     """Tells scikit-learn's callbacks of a fit and of its epochs.
 
-    Callbacks see the user's X and y. A fitted estimator is made only if they ask for one.
+    Callbacks get the user's X and y. The attributes of a fitted estimator are computed only if
+    a callback asks for them.
 
     Parameters
     ----------
     context : CallbackContext
-        That of the fit.
+        The context of the fit.
     estimator : estimator
-        The one that is being fitted.
+        The estimator that is being fitted.
     arguments : dict
-        X, y and metadata, as given to ``fit``.
+        X, y and metadata, in the form in which ``fit`` got them.
     history : dict of str to list
-        The record of the epochs before, in a fit that goes on from a checkpoint.
+        The record of the epochs before the checkpoint, in a resumed fit; otherwise empty.
     attributes_after : callable
-        ``attributes_after(params, history)`` returns the attributes of a fit that ended with
-        these parameters and this record.
+        ``attributes_after(params, history)`` returns the fitted attributes for these
+        parameters and this record.
     """
 
     def __init__(
@@ -165,7 +167,7 @@ class CallbackObserver:
         return cls(context, estimator, arguments, copy.deepcopy(history), attributes_after)
 
     def __call__(self, iteration: int, record: Mapping[str, float], params: np.ndarray) -> bool:
-        """Report an epoch; return whether a callback wants to stop."""
+        """Tell the callbacks of an epoch; return whether one of them asks to stop."""
         append(self._history, dict(record))
         epoch = self._context.subcontext(task_name="epoch")
         epoch.call_on_fit_task_begin(estimator=self._estimator, **self._arguments)
@@ -176,7 +178,7 @@ class CallbackObserver:
         )
 
     def finish(self, attributes: Mapping[str, Any]) -> None:
-        """Report the end of the fit, given the attributes that the estimator will get."""
+        """Tell the callbacks of the end of the fit, given the attributes that it will set."""
         self._context.call_on_fit_task_end(
             estimator=self._estimator,
             reconstruction_attributes=lambda: copy.deepcopy(dict(attributes)),

@@ -1,7 +1,7 @@
-"""The estimators' parameters: the values that each may take, and how they fit together.
+"""The values that the estimators' parameters may take, and checks of their combinations.
 
-Every check works on the parameters as the user gave them. ``sknet._settings`` turns checked
-parameters into the settings of a fit.
+The checks see the parameters as the user gave them. ``sknet._settings`` resolves checked
+parameters to the settings of a fit.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ CLOSED_UNIT_INTERVAL = Interval(Real, 0, 1, closed="both")
 FRACTION = Interval(Real, 0, 1, closed="left")
 AUTO = StrOptions({"auto"})
 
-#: The values of the parameters that both estimators share, in scikit-learn's terms.
+#: The values that the parameters of both estimators may take, as constraints of scikit-learn.
 SHARED_CONSTRAINTS: dict[str, list] = {
     "hidden_layer_sizes": ["array-like", POSITIVE_INT],
     "activation": [StrOptions(set(ACTIVATIONS)), Activation, "array-like"],
@@ -67,8 +67,8 @@ SHARED_CONSTRAINTS: dict[str, list] = {
     "dtype": [StrOptions({"auto", "float32", "float64"})],
 }
 
-#: The options that only a stochastic solver can honour, each with the value that switches
-#: it off.
+#: The parameters that act only with a stochastic solver, each with the value that switches it
+#: off.
 STOCHASTIC_OPTIONS = {
     "learning_rate": "constant",
     "dropout": 0.0,
@@ -95,7 +95,7 @@ def loss_constraint(names: Iterable[str]) -> list:
 
 
 def check_loss_position(estimator_name: str, hidden_layer_sizes: Any) -> None:
-    """Refuse a loss's name in the position where scikit-learn's regressor takes it.
+    """Refuse the name of a loss as the first argument, where scikit-learn's regressor takes it.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def check_layers(parameters: Mapping[str, Any]) -> None:
     ------
     ValueError
         If a size is not a positive integer, if an activation or a dropout rate is not valid,
-        or if a list of these has not one entry for each hidden layer.
+        or if a list of activations or rates does not have one entry for each hidden layer.
     """
     sizes = hidden_layer_sizes(parameters)
     if not all(POSITIVE_INT.is_satisfied_by(size) and size is not True for size in sizes):
@@ -142,12 +142,12 @@ def hidden_layer_sizes(parameters: Mapping[str, Any]) -> list:
 
 
 def per_layer(parameters: Mapping[str, Any], name: str) -> list:
-    """Return the value of a parameter for each hidden layer, given one for all or a list.
+    """Return a parameter's value for each hidden layer, from one value or a list of values.
 
     Raises
     ------
     ValueError
-        If a list has not one entry for each hidden layer.
+        If a list does not have one entry for each hidden layer.
     """
     value = parameters[name]
     n_layers = len(hidden_layer_sizes(parameters))
@@ -163,12 +163,15 @@ def per_layer(parameters: Mapping[str, Any], name: str) -> list:
 
 
 def check_solver_options(parameters: Mapping[str, Any], neutral: Mapping[str, Any]) -> None:
-    """Refuse options that the solver cannot honour, unless they have their ``neutral`` values.
+    """Refuse parameters that have no effect with the solver.
+
+    A parameter passes if it is switched off or has its default, given in ``neutral``.
 
     Raises
     ------
     ValueError
-        If the solver is not stochastic and an option of ``STOCHASTIC_OPTIONS`` is set.
+        If the solver is not stochastic, and a parameter of ``STOCHASTIC_OPTIONS`` is neither
+        switched off nor at its default.
     """
     if is_stochastic(parameters["solver"]):
         return
@@ -186,7 +189,7 @@ def check_solver_options(parameters: Mapping[str, Any], neutral: Mapping[str, An
 
 
 def _is_neutral(name: str, parameters: Mapping[str, Any], default: Any) -> bool:
-    """Return whether a stochastic option has its default or is switched off."""
+    """Return whether an option of ``STOCHASTIC_OPTIONS`` is switched off or at its default."""
     value = parameters[name]
     if isinstance(value, Schedule):
         return value == SCHEDULES["constant"]()
@@ -195,7 +198,7 @@ def _is_neutral(name: str, parameters: Mapping[str, Any], default: Any) -> bool:
 
 
 def check_embedding(numeric_embedding: Any, is_sparse: bool) -> None:
-    """Refuse an embedding of numbers for sparse X, whose columns would not stay sparse.
+    """Refuse an embedding of numbers for sparse X, since embedded columns are not sparse.
 
     Raises
     ------
@@ -210,7 +213,7 @@ def check_embedding(numeric_embedding: Any, is_sparse: bool) -> None:
 
 
 def check_class_weight(class_weight: Any, classes: Sequence) -> None:
-    """Refuse weights of classes that do not exist, and weights below zero.
+    """Refuse weights of unknown classes, and weights that are not finite numbers >= 0.
 
     Raises
     ------
@@ -234,7 +237,7 @@ def check_class_weight(class_weight: Any, classes: Sequence) -> None:
 
 
 def check_not_balanced(class_weight: Any, method: str) -> None:
-    """Refuse balanced class weights for a method that sees only some rows at a time.
+    """Refuse balanced class weights for a method that never sees all rows at once.
 
     Raises
     ------
@@ -267,7 +270,7 @@ def check_quantile(quantile: Any) -> None:
 
 
 def available_with_stochastic_solver(estimator: Any) -> bool:
-    """Return True if the solver takes steps, as ``available_if`` asks for ``partial_fit``.
+    """Return True if the solver is stochastic, as ``partial_fit`` needs, for ``available_if``.
 
     Raises
     ------
@@ -275,7 +278,7 @@ def available_with_stochastic_solver(estimator: Any) -> bool:
         If the solver is not stochastic.
     """
     solver = estimator.solver
-    # Parameters are not validated yet. Values that are not allowed are left to that.
+    # The parameters may not be validated yet: other values are refused by the validation.
     known = isinstance(solver, Solver) or (isinstance(solver, str) and solver in SOLVERS)
     if known and not is_stochastic(solver):
         raise AttributeError(

@@ -1,4 +1,4 @@
-"""Files of fitted estimators: those of other versions, and checkpoints."""
+"""Files of fitted estimators: files that other versions wrote, and checkpoints."""
 
 import warnings
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ from sknet._version import __version__
 from sknet.data.targets import RegressionTarget
 from sknet.exceptions import InconsistentVersionWarning
 
-#: Where a state notes the version that wrote it.
+#: The key of a state under which the version that wrote it is noted.
 VERSION = "_sknet_version"
 
-#: Fitted attributes that estimators kept one by one until they became fields of a ``Model``,
-#: with the names of these fields.
+#: The fitted attributes that estimators had before there was a ``Model``, with the names of
+#: the fields of a model that replace them.
 FIELDS = {
     "_reader": "reader",
     "_table": "encoder",
@@ -29,17 +29,17 @@ FIELDS = {
     "_network": "network",
     "_params": "params",
 }
-#: Fitted attributes that are derived from the model and the record today.
+#: The former fitted attributes that are computed from the model and the record now.
 DERIVED = ["auto_params_", "n_iter_", "best_iter_", "n_outputs_", "classes_"]
 
 
 def upgraded(estimator_class: type, state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an estimator's state in the form of this version, given that of any version.
+    """Return an estimator's state in the form of this version, given the state of any version.
 
-    An ``InconsistentVersionWarning`` tells of a state that another version wrote.
+    It warns with an ``InconsistentVersionWarning`` if another version wrote the state.
     """
     state = dict(state)
-    # Version 0.1.0 did not note itself.
+    # Version 0.1.0 did not write its version.
     made_by = state.pop(VERSION, "0.1.0 or before")
     if made_by != __version__:
         warnings.warn(
@@ -52,7 +52,7 @@ def upgraded(estimator_class: type, state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_model(estimator_class: type, state: dict[str, Any]) -> dict[str, Any]:
-    """Return a state with a model in place of the fields that estimators used to keep."""
+    """Return a state with a model, given a state in which its fields are attributes."""
     state = dict(state)
     fields = {field: state.pop(name) for name, field in FIELDS.items()}
     kind = model_class(isinstance(fields["target"], RegressionTarget))
@@ -72,16 +72,17 @@ def _with_model(estimator_class: type, state: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_checkpoint(estimator: BaseEstimator, path: Any) -> BaseEstimator:
-    """Return the fitted estimator, with the run of its fit, that a checkpoint's file holds.
+    """Return the fitted estimator of a checkpoint, which holds the run of its fit.
 
     Raises
     ------
     ValueError
-        If the file holds another object, or a fit by a solver that cannot go on.
+        If the file does not hold a checkpoint of such an estimator, or if its solver, such as
+        lbfgs, cannot continue a fit.
     """
     saved = joblib.load(path)
-    run = vars(saved).get("_run") if type(saved) is type(estimator) else None
-    # partial_fit keeps a run as well, but one without the parameters of a fit.
+    run = getattr(saved, "_run", None) if type(saved) is type(estimator) else None
+    # An estimator that partial_fit has trained has a run as well, but without ``parameters``.
     if run is None or run.parameters is None:
         raise ValueError(
             f"{path} is not a checkpoint of {type(estimator).__name__}: it holds {saved!r}."

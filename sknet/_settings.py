@@ -1,6 +1,6 @@
-"""The settings of a fit: every parameter resolved, once, in one place.
+"""The settings of a fit, to which the parameters of an estimator are resolved.
 
-Below this module nobody sees an "auto", the name of a rule, or an estimator's parameter.
+The modules below this one see settings only: no "auto", and no rule that is given by name.
 """
 
 from collections.abc import Mapping
@@ -21,13 +21,13 @@ from sknet.nn.solvers import SOLVERS
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a fit does, in values that can be computed with.
+    """The parameters of a fit as values that can be computed with.
 
-    The fields are those of the estimators' documentation, with these differences: rules are
-    objects, ``activations`` and ``dropout`` have one entry for each hidden layer, the penalty
-    is one object, and ``n_bins`` is the number of quantile bins of each number (0 if the
-    embedding needs none). ``auto`` has the values that "auto" parameters got, by name, as a
-    user would give them.
+    The fields have the names and meanings of the estimators' parameters, with these
+    differences. Rules are objects. ``activations`` and ``dropout`` have one entry for each
+    hidden layer. ``penalty`` stands for ``alpha`` and ``l1_ratio``. ``n_bins`` is the number of
+    quantile bins of each number, or 0 if the embedding needs none. ``auto`` maps the name of
+    each parameter that is "auto" to its value, in the form in which a user would give it.
     """
 
     # The network.
@@ -81,9 +81,9 @@ def resolve(
     parameters : mapping of str to object
         Checked parameters of an estimator.
     facts : Facts
-        What is known of the training data.
+        The facts of the training data that the rules of "auto" need.
     kept : mapping of str to object, optional
-        Values that "auto" parameters got in an earlier fit, which is to be continued.
+        The values that "auto" parameters keep from an earlier fit, which is to be continued.
     """
     auto = choose(parameters, facts, kept)
     known = {**parameters, **auto}

@@ -1,4 +1,4 @@
-"""The only home of scikit-learn's non-public names."""
+"""The only module that imports non-public names of scikit-learn."""
 
 import copy
 from typing import Any
@@ -26,7 +26,7 @@ try:
 except ImportError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in for the mixin of scikit-learn 1.9, the first version with callbacks."""
+        """The substitute for scikit-learn's mixin in versions before 1.9, which lack it."""
 
         def set_callbacks(self, *callbacks: Any) -> None:
             """Refuse callbacks, which the installed scikit-learn does not support.
@@ -34,14 +34,14 @@ except ImportError:
             Raises
             ------
             NotImplementedError
-                Always; the message names the version that is needed.
+                Always, since callbacks need scikit-learn 1.9 or newer.
             """
             raise NotImplementedError(
                 f"set_callbacks needs scikit-learn >= 1.9; {sklearn.__version__} is installed."
             )
 
 
-#: Attributes in which scikit-learn keeps an estimator's callbacks and their contexts.
+#: The attributes in which scikit-learn keeps an estimator's callbacks and their contexts.
 CALLBACK_ATTRIBUTES = [
     "_skl_callbacks",
     "_skl_callbacks_to_teardown",
@@ -56,7 +56,7 @@ def has_callbacks(estimator: Any) -> bool:
 
 
 def without_callbacks(estimator: Any) -> Any:
-    """Return a copy of the estimator to which no callback is attached, fit to be saved."""
+    """Return a shallow copy of the estimator without callbacks, which can be pickled."""
     detached = copy.copy(estimator)
     for name in CALLBACK_ATTRIBUTES:
         vars(detached).pop(name, None)

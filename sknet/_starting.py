@@ -1,4 +1,4 @@
-"""How a model begins: from checked data to settings, encodings and initial parameters."""
+"""The start of a model: settings, encodings and initial parameters from checked data."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -41,19 +41,20 @@ def start_model(
     Parameters
     ----------
     estimator : NNClassifier or NNRegressor
-        Its parameters say how to fit.
+        The estimator whose parameters are used.
     features : Features
         The columns of the training table.
     data : Dataset
-        Training rows, or a sample of them.
+        The training rows, or a sample of them.
     streams : mapping of str to numpy Generator
-        Those of a run.
+        The random generators of the run.
     n_rows : int, optional
-        The number of training rows where the data are a sample.
+        The number of training rows, if the data are a sample.
     classes : array-like, optional
-        All classes, where the data may lack some.
+        All classes, if the data may lack some of them.
     keep_rare : bool, default=False
-        Whether further rows may bring more of a level that the data have once.
+        Whether a level that the data have once or never remains a level of its own, because
+        further rows may contain it. Otherwise it is treated as missing.
 
     Raises
     ------
@@ -74,15 +75,16 @@ def continue_model(
     data: Dataset,
     params: np.ndarray | None = None,
 ) -> Model:
-    """Return a model to be trained further on other data or with other parameters.
+    """Return a model that is to be trained further, with the estimator's settings.
 
-    ``params`` are where its training left off, if that is not what it predicts with.
+    ``params``, if given, are the parameters at which the training is continued. The model's
+    own parameters differ from them if they are a running average.
 
     Raises
     ------
     ValueError
-        If the estimator's parameters describe another network, or if y does not suit the
-        target that the model has learned.
+        If the estimator's parameters describe other layers, or if y does not suit the target
+        that the model has learned.
     """
     facts = Facts.of(data.X, data.n_rows, model.numeric_y)
     settings = resolve(estimator.get_params(deep=False), facts, model.settings.shaping)

@@ -1,4 +1,4 @@
-"""The classifier."""
+"""The estimator for classification."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Self, cast
@@ -168,7 +168,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
     @property
     def classes_(self) -> np.ndarray:
-        """The class labels; of a multi-label target, the numbers of its columns."""
+        """The class labels. For a multi-label target, the indices of its columns."""
         return self._fitted_model.target.classes_
 
     @available_if(available_with_stochastic_solver)
@@ -296,8 +296,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             For two classes, the logit of the second class; otherwise a column for each class
             or label. For more than two classes, logits are defined up to a constant for each
-            row. With several members, the logit of the mean probability; for more than two
-            classes its logarithm.
+            row. With several members it is the logit of the mean probability, or for more
+            than two classes the logarithm of the mean probability.
         """
         (decision,) = self._predict(X, lambda raw: (self._model.decision(raw),))
         return decision[:, 0] if self._model.target.kind == "binary" else decision

@@ -1,4 +1,4 @@
-"""The regressor."""
+"""The estimator for regression."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Self, cast
@@ -282,7 +282,7 @@ def score_predictions(
     y: ArrayLike,
     sample_weight: ArrayLike | None,
 ) -> float:
-    """Return R2; for the quantile loss, the mean D2 of the pinball loss over the quantiles."""
+    """Return R2, or for the quantile loss D2 of the pinball loss, averaged over quantiles."""
     if not isinstance(model.loss, Pinball):
         return r2_score(y, prediction, sample_weight=sample_weight)
     levels = np.atleast_1d(model.loss.quantile)

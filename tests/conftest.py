@@ -1,4 +1,4 @@
-"""Small data sets and guards that the tests of the estimators share."""
+"""Small data sets and fixtures that the tests of the estimators share."""
 
 from types import SimpleNamespace
 
@@ -11,13 +11,13 @@ from sknet.nn.objective import Objective
 
 
 def pytest_configure(config):
-    # pytest-xdist knows it, and need not be installed.
+    # pytest-xdist defines this option, and it need not be installed.
     config.addinivalue_line("markers", "xdist_group(name): run by the same process")
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_blas_thread():
-    """Products of small matrices gain nothing by more, and joblib's workers have one each."""
+    """Use one BLAS thread: small products gain nothing by more, and workers have one each."""
     with threadpool_limits(1, user_api="blas"):
         yield
 
@@ -73,7 +73,7 @@ def forbid_training(monkeypatch):
         raise AssertionError("training was reached")
 
     def forbid():
-        # Every solver goes through here.
+        # Every solver computes its gradients by this method.
         monkeypatch.setattr(Objective, "loss_and_gradient", reached)
 
     return forbid

@@ -27,7 +27,7 @@ PLAIN = {
 
 
 def make(cls, *positional, **options):
-    """Return an estimator of the class with plain options, where none are given."""
+    """Return an estimator with plain values for the options that are not given."""
     plain = dict(list(PLAIN.items())[len(positional) :])
     return cls(*positional, **{**plain, **options})
 

@@ -11,6 +11,8 @@ import pytest
 
 import sknet
 from sknet import NNClassifier, NNRegressor
+from sknet._base import FITTED
+from sknet._model import ClassificationModel, RegressionModel
 from sknet.nn.activations import ACTIVATIONS
 from sknet.nn.optimizers import OPTIMIZERS
 from sknet.nn.schedules import SCHEDULES
@@ -122,6 +124,53 @@ def test_private_names_of_scikit_learn_have_one_home(path):
         assert private
     else:
         assert not private
+
+
+# Private names.
+
+
+def private_names():
+    """Return the private names of estimators and models, each with the rooms that define it."""
+    rooms = {name: {"_base"} for name in FITTED if name.startswith("_")}
+    estimators_and_models = [*ESTIMATORS, ClassificationModel, RegressionModel]
+    for cls in {cls for one in estimators_and_models for cls in one.__mro__}:
+        if cls.__module__.startswith("sknet."):
+            for name in vars(cls):
+                if name.startswith("_") and not name.startswith("__"):
+                    rooms.setdefault(name, set()).add(room(cls.__module__)[1])
+    return rooms
+
+
+def attribute_names(source):
+    """Yield the names of attributes that a source reads or sets, but not on its own object."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute):
+            if ast.unparse(node.value) not in {"self", "cls", "super()"}:
+                yield node.attr
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr":
+            yield from (one.value for one in node.args if isinstance(one, ast.Constant))
+
+
+def test_private_names_are_found():
+    names = {"_model", "_run", "_finish", "_features", "_validate_params"}
+    assert names <= set(private_names())
+    source = "self._run, x.y._model, x._finish(1), getattr(x, '_features')"
+    assert {"_model", "_finish", "_features"} <= set(attribute_names(source))
+    assert "_run" not in attribute_names(source)
+
+
+def test_private_names_are_read_elsewhere_only_where_the_design_says_so():
+    """The table of docs/design.md names each private name that another room reads."""
+    homes = private_names()
+    found = {
+        (name, room(module_name(path))[1])
+        for path in FILES
+        for name in attribute_names(path.read_text())
+        if name in homes and room(module_name(path))[1] not in homes[name]
+    }
+    listed = re.findall(r"^\| `(_\w+)` \| `(\w+)` \|", DESIGN.read_text(), re.MULTILINE)
+    assert len(listed) <= 15
+    assert found == set(listed)
 
 
 # Parameters.

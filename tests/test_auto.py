@@ -1,4 +1,4 @@
-"""What the parameters that are "auto" become."""
+"""The values that parameters get if they are "auto"."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from sknet._auto import RULES, SHAPING, Facts, bins_for, choose
 
 def resolved(n_rows, n_columns=5, cls=NNClassifier, as_sparse=False, kind=float, **parameters):
     shape = n_rows, n_columns
-    # Rules see sizes only, so a table of a million rows may take no memory.
+    # The rules depend on sizes only, so a broadcast stands for a table of a million rows.
     X = np.broadcast_to(np.zeros((), kind), shape)
     X = sparse.csr_matrix(shape) if as_sparse else X
     facts = Facts.of(X, n_rows, numeric_y=cls is NNRegressor)
@@ -86,7 +86,7 @@ def test_few_rows_need_a_larger_share_to_validate_with():
 
 def test_the_penalty_falls_with_the_rows():
     assert resolved(300)["alpha"] == pytest.approx(1e-3)
-    # Repeated rows are as good as weights on small tables.
+    # On small tables the penalty is constant, so that repeated rows equal weights.
     assert resolved(15)["alpha"] == resolved(45)["alpha"] == pytest.approx(0.03)
     assert resolved(300, solver="lbfgs")["alpha"] == 5e-7
 
@@ -122,10 +122,10 @@ def test_what_shapes_a_network_outlives_a_warm_start(binary):
     after = network.fit(X, y).auto_params_
     assert {k: after[k] for k in SHAPING} == {k: before[k] for k in SHAPING}
     assert after["batch_size"] == 32
-    # No embedding is a choice as well, and stays when the solver could have one.
+    # "No embedding" is kept as well, though the new solver would get one.
     without = NNClassifier((4,), solver="lbfgs", warm_start=True, max_iter=500, tol=0.01)
     without.fit(X, y).set_params(solver="adam", max_iter=2, dropout=0, ema_decay=None)
     assert without.fit(X, y).auto_params_["numeric_embedding"] is None
-    # What is no longer "auto" counts.
+    # A parameter that is no longer "auto" takes its own value.
     with pytest.raises(ValueError, match="The layers have changed"):
         network.set_params(dropout=0.3).fit(X, y)

@@ -1,4 +1,4 @@
-"""Bad input is met before training, with a message that helps, and changes nothing."""
+"""Bad input is refused before training, with a helpful message and without any change."""
 
 import joblib
 import numpy as np
@@ -295,7 +295,7 @@ def test_options_that_lbfgs_cannot_honour(problem, forbid_training, parameters):
     assert_rejected(network, f"(?s)lbfgs.*cannot honour {name}", problem.X, problem.y)
 
 
-# What must fit to an earlier call.
+# Arguments that must suit an earlier call.
 
 
 @pytest.mark.parametrize("method", ["predict", "score", "fit", "partial_fit"])

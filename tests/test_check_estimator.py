@@ -90,7 +90,7 @@ def depends_on_the_dtype(name):
 #: Kinds of fits: their parameters, and the checks that can differ from those of the defaults.
 KINDS = {
     "defaults": ({}, everything),
-    # Another training loop, which sees all rows at once.
+    # lbfgs has another training loop, which uses all rows at once.
     "lbfgs": ({"solver": "lbfgs", **QUICK}, trains),
     # The checks' tables are small: by default no rows would be held out.
     "early_stopping": ({"early_stopping": True, **QUICK}, trains),
@@ -115,7 +115,7 @@ def all_checks():
                     )
 
 
-# The checks fit with few iterations, and classes of one member.
+# The checks fit with few iterations, and have classes with a single row.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore:The validation set is not stratified")
 @pytest.mark.parametrize(("estimator", "check", "kind"), list(all_checks()))

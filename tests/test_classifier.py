@@ -25,7 +25,7 @@ def quick(**parameters):
     return NNClassifier(**{"hidden_layer_sizes": (8,), **QUICK, **parameters})
 
 
-# What the outputs say of each other.
+# Relations between the outputs.
 
 
 def test_binary_outputs_agree(binary):
@@ -69,7 +69,7 @@ def test_multilabel_outputs_agree(multilabel):
 
 def test_the_reported_loss_is_the_log_loss(binary, multiclass, multilabel):
     def loss_of(X, y):
-        # The loss of the second epoch's only batch is that of what the first left behind.
+        # The second fit reports the loss of the parameters that the first fit ended with.
         network = quick(batch_size=1000, alpha=0.0, warm_start=True, max_iter=1).fit(X, y)
         proba = network.predict_proba(X)
         return network.fit(X, y).loss_, proba
@@ -79,7 +79,7 @@ def test_the_reported_loss_is_the_log_loss(binary, multiclass, multilabel):
         assert_allclose(loss, log_loss(y, proba), rtol=1e-9)
     X, Y = multilabel
     loss, proba = loss_of(X, Y)
-    # Summed over labels.
+    # The loss of a multi-label target is summed over the labels.
     assert_allclose(loss, sum(log_loss(Y[:, j], proba[:, j]) for j in range(3)), rtol=1e-9)
 
 
@@ -133,7 +133,7 @@ def test_labels_of_any_kind_come_back(binary, labels):
     network = quick().fit(X, labels[y])
     predictions = network.predict(X)
     assert_array_equal(network.classes_, labels)
-    # Of objects that are strings scikit-learn's encoder makes an array of strings.
+    # scikit-learn's encoder turns an object array of strings into an array of strings.
     assert network.classes_.dtype.kind == ("U" if labels.dtype == object else labels.dtype.kind)
     assert predictions.dtype == network.classes_.dtype
     # The labels' names do not change the fit.
@@ -197,9 +197,9 @@ def test_extreme_logits_stay_finite(binary, multiclass, multilabel):
             assert np.isfinite(proba).all()
             assert (proba >= 0).all()
             assert (proba <= 1).all()
-            # Certain and wrong, but not infinitely so.
+            # The probabilities are certain and wrong, but the loss is finite.
             assert np.isfinite(network.predict_log_proba(X)).all()
-            # Training goes on from there.
+            # Training continues from such probabilities.
             assert np.isfinite(network.fit(X, y).loss_)
             assert network.loss_ > 1e3
             network.coefs_[-1][:] = 0
@@ -326,7 +326,7 @@ def test_dropout(multiclass):
     assert not np.allclose(first.predict_proba(X), both.predict_proba(X), rtol=0.01)
     # Predictions are not random.
     assert_array_equal(both.predict_proba(X), both.predict_proba(X))
-    # What is learned with noise fits the training rows less closely.
+    # A network that is trained with noise fits the training rows less closely.
     losses = [np.mean(network.loss_curve_[-10:]) for network in [plain, first, both]]
     assert 3 * losses[0] < min(losses[1:])
     assert both.score(X, y) > 0.85
@@ -362,7 +362,7 @@ def test_a_loss_of_the_user(binary):
 
 
 def test_labels_keep_their_precision():
-    # float32 has no 16 777 217: what predictions are computed in must not touch labels.
+    # float32 cannot represent 16 777 217: labels must not be converted to its precision.
     X = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
     y = np.where(X[:, 0] > 0, 16_777_217.0, 16_777_219.0)
     network = NNClassifier((8,), max_iter=50, n_iter_no_change=np.inf, random_state=0).fit(X, y)

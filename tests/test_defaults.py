@@ -33,7 +33,7 @@ def test_accuracy(load, least):
     assert cross_val_score(NNClassifier(random_state=0), X, y, cv=folds).mean() >= least
 
 
-# scikit-learn's network stops at its last epoch and says so.
+# scikit-learn's network warns that it has not converged after its last epoch.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_regression_is_as_good_as_an_mlp_on_scaled_data():
     X, y = load_diabetes(return_X_y=True)

@@ -1,4 +1,4 @@
-"""The defects of scikit-learn's MLPs that docs/design.md lists are absent, one test each."""
+"""The estimators lack the known defects of scikit-learn's MLPs; each has a test."""
 
 import pickle
 import warnings
@@ -16,7 +16,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sknet.nn.losses import SquaredError
 from sknet.nn.schedules import Schedule
 
-# No step of this size improves anything by a relative 1e-4.
+# A learning rate so small that no step improves the loss by a relative 1e-4.
 STANDSTILL = 1e-12
 
 
@@ -94,7 +94,7 @@ def test_04_alpha_means_the_same_for_every_batch_size(solver, batch_size):
         standardize=False,
         random_state=0,
     ).fit(X, y)
-    # Ridge minimises the sum, not the mean.
+    # Ridge minimises the sum of the squared errors and not their mean, hence the factor.
     reference = Ridge(alpha=0.5 * len(X)).fit(X, y)
     assert_allclose(network.coefs_[0].ravel(), reference.coef_, atol=0.01)
     assert_allclose(network.intercepts_[0], reference.intercept_, atol=0.01)
@@ -102,7 +102,7 @@ def test_04_alpha_means_the_same_for_every_batch_size(solver, batch_size):
 
 def test_05_warm_start_keeps_no_record_of_the_last_fit(regression):
     # The second task is pure noise: no epoch comes near the first fit's best score, and with
-    # that as its record the second fit would restore nothing.
+    # that score as its best value the second fit would restore no epoch of its own.
     X, y = regression
     noise = np.random.default_rng(5).permutation(y)
     network = NNRegressor(
@@ -164,7 +164,7 @@ def test_07_divergence_raises_where_nothing_is_good(problem, solver, early_stopp
 
 @dataclass(frozen=True)
 class Explosion(Schedule):
-    """A rate that is fine for ten of twenty epochs."""
+    """A learning rate that explodes after half of the epochs."""
 
     def __call__(self, progress, samples_seen):
         return 1.0 if progress < 0.5 else 1e100
@@ -258,7 +258,7 @@ def test_11_lbfgs_stops_early_and_keeps_its_curve(regression):
 
 
 class Interrupted(SquaredError):  # noqa: N818
-    """Ctrl-C at the hundredth evaluation."""
+    """Raises KeyboardInterrupt at the hundredth evaluation."""
 
     calls = 0
 

@@ -1,4 +1,4 @@
-"""What a seed fixes, and what L1 makes exactly zero."""
+"""Fits with equal seeds are bit-identical, and L1 makes weights exactly zero."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def flat(network):
 
 
 def eager(problem, **parameters):
-    """Return an estimator that draws at random wherever it can."""
+    """Return an estimator that uses every source of randomness."""
     defaults = {
         "batch_size": 16,
         "dropout": 0.2,
@@ -30,7 +30,7 @@ def test_an_int_gives_bit_identical_parameters(problem, solver):
     network = eager(problem, solver=solver, random_state=3)
     first, again = (flat(clone(network).fit(problem.X, problem.y)) for _ in range(2))
     assert_array_equal(first, again)
-    # And a second fit of the same estimator starts anew.
+    # A second fit of the same estimator starts anew.
     assert_array_equal(flat(network.fit(problem.X, problem.y).fit(problem.X, problem.y)), first)
     other = flat(eager(problem, solver=solver, random_state=4).fit(problem.X, problem.y))
     assert not np.isclose(other, first).all()
@@ -94,7 +94,7 @@ def test_partial_fit_can_be_repeated(problem):
 def test_shuffling_can_be_switched_off(problem):
     X, y = problem.X[:96], problem.y[:96]
     options = {"batch_size": 16, "max_iter": 1, "learning_rate": "cosine", "random_state": 0}
-    # With batches that hold the same rows in any order within them.
+    # Each batch holds the same rows, in another order.
     order = np.arange(96).reshape(6, 16)[:, ::-1].ravel()
     for shuffle in [False, True]:
         network = problem.cls((6,), shuffle=shuffle, standardize=False, **options)
@@ -139,6 +139,6 @@ def test_l1_drops_the_columns_that_say_nothing(solver, options, seed):
     assert dropped.sum() >= 80
     score = network.score(X, y)
     assert score > 0.9
-    # A column that is dropped has no say.
+    # A column whose weights are zero does not change the predictions.
     X[:, dropped] = 1e6
     assert network.score(X, y) == pytest.approx(score)

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import StrOptions
 from sknet import NNClassifier, NNRegressor
 
 PAIRS = [(MLPClassifier, NNClassifier), (MLPRegressor, NNRegressor)]
-# Cheap, and without a warning that the epochs are too few.
+# Few epochs, without the warning that training has not converged.
 QUICK = {"max_iter": 3, "n_iter_no_change": np.inf, "random_state": 0}
 
 
@@ -39,7 +39,7 @@ def string_options():
 
 
 def public_attributes(fitted):
-    """Return what ends with an underscore and is not private: attributes and properties."""
+    """Return the names of the public fitted attributes and properties."""
     names = {*vars(fitted), *dir(type(fitted))}
     names = {n for n in names if n.endswith("_") and not n.startswith("_")}
     return {name for name in names if hasattr(fitted, name)}
@@ -99,7 +99,7 @@ def test_every_fitted_attribute_exists(theirs, ours, solver, early_stopping):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reference.fit(X, y)
-    # One row of weights an input, and one matrix a layer: the defaults embed and have members.
+    # Without embedding and members, the shapes of the weights equal scikit-learn's.
     network = ours((7, 3), numeric_embedding=None, n_members=1, **options).fit(X, y)
     expected = public_attributes(reference)
     assert {"coefs_", "loss_", "n_iter_", "feature_names_in_", "t_"} <= expected

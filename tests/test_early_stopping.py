@@ -1,4 +1,4 @@
-"""Early stopping: when it is on, what it watches, when it ends, and what it returns."""
+"""Early stopping: its switch, its score, its end, and the parameters that it restores."""
 
 import sys
 
@@ -101,7 +101,7 @@ def splits(monkeypatch):
 
 
 def test_a_split_is_stratified_where_it_can_be(splits):
-    # Few of one class: a split that ignores classes would often miss it.
+    # One class is rare: a split that ignores the classes would often miss it.
     y = np.array(["a"] * 160 + ["b"] * 30 + ["c"] * 10)
     X = np.random.default_rng(0).normal(size=(200, 3))
     for seed in range(5):
@@ -236,11 +236,11 @@ def test_warm_start_makes_two_fits_of_two_fits(problem):
     network.fit(X, y)
     assert network.n_iter_ == network.best_iter_ + 5
     network.fit(X, y)
-    # It starts from the first one's best parameters, with new patience and a new record.
+    # The second fit starts from the best parameters, with a new count and a new record.
     assert len(network.validation_scores_) == network.n_iter_ >= 5
     assert network.best_validation_score_ == max(network.validation_scores_)
     assert network.best_iter_ == np.argmax(network.validation_scores_) + 1
-    # With steps next to nothing a third one stays there, and waits for no longer than it says.
+    # With tiny steps a third fit stays there, and ends after n_iter_no_change epochs.
     best = network.best_validation_score_
     network.set_params(learning_rate_init=1e-12).fit(X, y)
     assert network.validation_scores_[0] == pytest.approx(best, rel=1e-6)

@@ -91,7 +91,7 @@ def test_instances_in_a_grid(regression, name, values):
     assert search.best_params_[name] in values
     scores = search.cv_results_["mean_test_score"]
     assert np.isfinite(scores).all()
-    # An instance acts: it gives other scores than the others. A loss is the same by name.
+    # An instance with other options gives other scores. The loss is the same by name.
     assert len(set(scores)) == (1 if name == "loss" else len(values))
     fitted = search.best_estimator_
     assert getattr(clone(fitted), name) == getattr(fitted, name)
@@ -111,7 +111,7 @@ def test_cross_val_score_is_the_same_for_one_and_two_jobs(problem):
         cross_val_score(network, problem.X, problem.y, cv=3, n_jobs=n_jobs) for n_jobs in [1, 2]
     )
     assert_array_equal(one, two)
-    # Better than the mean of y or the larger class.
+    # The score is better than that of the mean of y, or of the larger class.
     constant = 0.0 if problem.cls is NNRegressor else np.bincount(problem.y).max() / 120
     assert one.min() > constant
     with pytest.raises(AttributeError):
@@ -140,7 +140,7 @@ def test_cross_val_predict(binary):
 
 @pytest.mark.parametrize("exploit", [False, True])
 def test_learning_curve(problem, exploit):
-    # Incremental learning goes by partial_fit.
+    # With ``exploit`` the learning curve uses partial_fit.
     sizes, train, test = learning_curve(
         quick(problem.cls),
         problem.X,
@@ -160,7 +160,7 @@ def test_validation_curve(problem):
     train, _ = validation_curve(
         quick(problem.cls), problem.X, problem.y, param_name="alpha", param_range=[0, 10], cv=2
     )
-    # So strong a penalty leaves a constant.
+    # A penalty this strong leaves a constant prediction.
     assert train[0].mean() > train[1].mean() + 0.1
 
 
@@ -339,7 +339,7 @@ def test_partial_fit_s_weights_are_routed(problem):
 def test_validation_rows_go_through_the_pipeline(problem, scoring):
     X, y, X_val, y_val = problem.X[:90], problem.y[:90], problem.X[90:], problem.y[90:]
     weight = np.linspace(0.5, 2, 30)
-    # An offset that only the scaler takes away.
+    # The columns have an offset, which only the scaler removes.
     X, X_val = X * 100 + 1000, X_val * 100 + 1000
     options = {"early_stopping": "auto", "scoring": scoring, "standardize": False}
     with config_context(enable_metadata_routing=True):
@@ -378,7 +378,7 @@ def test_clones_with_equal_random_states(problem):
 
 def test_representation_evaluates_to_the_estimator(problem):
     network = problem.cls((4, 2), ["relu", LeakyReLU(slope=0.2)], solver=Adam(beta_1=0.8))
-    # Never from user input: the test's own classes.
+    # eval is safe here: the text comes from the test's own classes.
     names = {"Adam": Adam, "LeakyReLU": LeakyReLU, problem.name: problem.cls}
     assert eval(repr(network), names).get_params() == network.get_params()
     html = network._repr_html_() if hasattr(network, "_repr_html_") else ""

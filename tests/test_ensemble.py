@@ -80,7 +80,7 @@ def test_the_large_matrices_are_shared(regression):
         NNRegressor((50, 50), **{**OPTIONS, "n_members": k}).fit(X, y) for k in (1, MEMBERS)
     )
     n_plain, n_members = (n._model.params.size for n in (plain, network))
-    # Scales, biases and heads: far less than as many networks.
+    # Scales, biases and output layers have far fewer numbers than as many networks.
     assert n_plain < n_members < n_plain + MEMBERS * (5 + 4 * 50 + 50) < 2 * n_plain
 
 
@@ -140,7 +140,7 @@ def test_probabilities_are_averaged(request, kind, sizes):
     assert_allclose(network.predict_log_proba(X), np.log(proba))
     if kind != "multilabel":
         assert_allclose(proba.sum(axis=1), 1)
-    # The mean of the logits would be something else.
+    # The mean of the logits differs from the logit of the mean.
     assert (
         np.abs(special.expit(raw.mean(axis=0)) - special.expit(raw).mean(axis=0)).max() > 1e-4
     )
@@ -151,7 +151,7 @@ def test_probabilities_are_averaged(request, kind, sizes):
 def test_decision_function_ranks_as_the_probabilities(request, kind, sizes):
     X, y = request.getfixturevalue(kind)
     network = NNClassifier(sizes, **OPTIONS).fit(X, y)
-    # Far away too, where logits of the members differ most.
+    # This holds also far from the data, where the members' logits differ most.
     X = np.vstack([X, 5 * X])
     decision, proba = network.decision_function(X), network.predict_proba(X)
     predicted = network.predict(X)
@@ -260,7 +260,7 @@ def test_each_member_s_loss_counts_in_training(binary):
 
 
 def test_dropout_differs_among_members(regression):
-    # Otherwise what it drops in one member it drops in all.
+    # Dropout that is shared would drop the same units in all members.
     X, y = regression
     one, other = (
         NNRegressor((20,), **{**OPTIONS, "dropout": rate}).fit(X, y) for rate in (0, 0.5)
@@ -292,7 +292,7 @@ def test_classifiers_disagree_most_at_the_border():
         (16,), **{**OPTIONS, "max_iter": 100}, batch_size=40, learning_rate_init=0.02
     ).fit(X, y)
     _, std = network.predict_proba(X, return_std=True)
-    # The two classes' probabilities are each other's rest.
+    # The probabilities of two classes add up to one, so their deviations are equal.
     assert_allclose(std[:, 0], std[:, 1], atol=1e-12)
     near = np.abs(X[:, 0]) < 0.2
     assert std[near, 1].mean() > std[np.abs(X[:, 0]) > 1, 1].mean()

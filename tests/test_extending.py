@@ -1,4 +1,4 @@
-"""The examples of rules of one's own that the docs show: they run, and are what they say."""
+"""The documentation's examples of a user's own rules run and do what the page says."""
 
 import runpy
 from importlib.util import find_spec
@@ -21,13 +21,13 @@ from sknet.nn.penalties import ElasticNet
 ROOT = Path(__file__).parents[1]
 FILES = {path.stem: path for path in sorted((ROOT / "examples/extending").glob("*.py"))}
 if not find_spec("sklearn.callback"):
-    # Callbacks are of scikit-learn 1.9.
+    # Callbacks need scikit-learn 1.9.
     del FILES["callback"]
 
 
 @pytest.fixture(scope="module")
 def run():
-    """Return what a file defines, having run it once."""
+    """Return a function that runs a file once and returns its namespace."""
     done = {}
 
     def run(name):
@@ -40,7 +40,7 @@ def run():
 
 @pytest.mark.parametrize("name", [name for name in FILES if name != "callback"])
 def test_it_learns(name, run):
-    # Two columns that count, with a bend: R2 is 0 for a network that learned nothing.
+    # y is a nonlinear function of two columns. R2 of a network that learned nothing is 0.
     namespace = run(name)
     X, y = namespace["X"], namespace["y"]
     predictions = (
@@ -167,7 +167,7 @@ def test_layer_works_in_ensembles_and_with_attributions(n_members, embedding, ga
     assert_agrees_with_differences(network, rows)
     parts = integrated_gradients(network, rows, baseline=start[0])
     assert_allclose(parts.sum(axis=1), network.predict(rows) - network.predict(start))
-    # The factors of each member have learned.
+    # Training has changed the factors of each member.
     gates = [
         one
         for one in network._model.network.views(network._model.params)

@@ -99,7 +99,7 @@ def test_an_intercept_alone_is_the_median(loss, weighted):
         random_state=0,
     )  # fmt: skip
     predicted = network.fit(np.zeros((201, 1)), y, weight).predict(np.zeros((1, 1)))[0]
-    # Between the median's neighbours: the loss is flat to its sides by an observation's weight.
+    # The slope of the loss at the median is at most one row's weight: the minimum is flat.
     place = np.searchsorted(y, weighted_median(y, weight))
     assert y[place - 1] < predicted < y[place + 1]
     assert abs(predicted - y.mean()) > 3 * abs(predicted - y[place])
@@ -165,7 +165,7 @@ def test_quantiles_cover_their_share(quantile_fit, part):
     predicted = network.predict(X[part])
     covered = (y[part, np.newaxis] <= predicted).mean(axis=0)
     assert_allclose(covered, [0.05, 0.25, 0.5, 0.9], atol=0.03)
-    # In all parts of the table, not on the whole alone.
+    # The shares are right in each part of the table, and not only on the whole.
     for upper in (True, False):
         rows = (X[part, 1] > 0) == upper
         covered = (y[part][rows, np.newaxis] <= predicted[rows]).mean(axis=0)
@@ -292,7 +292,7 @@ def test_an_output_of_zeros_is_out_of_poisson_s_domain(forbid_training):
 
 
 def test_validation_rows_and_later_chunks_may_be_all_zero():
-    # No count among few rows of a rare event is nothing out of the ordinary.
+    # Few rows with a rare event often have no count at all.
     X, y, _ = counts(60)
     options = {"loss": "poisson", "max_iter": 2, "learning_rate": "cosine"}
     network = NNRegressor((4,), early_stopping="auto", **options)

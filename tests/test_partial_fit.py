@@ -1,4 +1,4 @@
-"""partial_fit: one pass over the given rows, going on from the last."""
+"""partial_fit makes one pass over the given rows and continues from the last call."""
 
 import copy
 
@@ -131,7 +131,7 @@ def test_a_changed_learning_rate_acts(problem):
     changed.set_params(learning_rate_init=0.01)
     for one in [same, changed]:
         one.partial_fit(problem.X, problem.y)
-    # Ten times the rate: ten times the step of the one batch.
+    # Ten times the learning rate makes ten times the step of the only batch.
     assert_allclose(changed.coefs_[0] - before, 10 * (same.coefs_[0] - before), rtol=1e-6)
     assert changed.history_["learning_rate"] == [0.001, 0.01]
 
@@ -194,7 +194,7 @@ def test_after_a_fit_it_goes_on(problem):
     assert network.n_iter_ == len(network.loss_curve_) == 11
     assert network.loss_ < network.loss_curve_[0]
     assert network.loss_ == pytest.approx(last, rel=0.5)
-    # The validation scores belong to the fit alone.
+    # A pass has no validation score, so the scores of the fit are dropped.
     assert network.validation_scores_ is None
 
 
@@ -218,7 +218,7 @@ def test_divergence_leaves_the_estimator_as_it_was(problem):
     for now, then in zip(network.coefs_, before, strict=True):
         assert_array_equal(now, then)
     assert network.n_iter_ == 2
-    # And it can go on.
+    # The estimator can be trained further.
     network.set_params(learning_rate_init=1e-3).partial_fit(problem.X, problem.y)
     assert network.n_iter_ == 3
 

@@ -31,7 +31,7 @@ def through_deepcopy(network, tmp_path):
 
 
 def outputs(network, X):
-    """Return everything that a fitted network says of X."""
+    """Return all predictions of a fitted network for X."""
     names = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
     return [getattr(network, name)(X) for name in names if hasattr(network, name)]
 
@@ -81,7 +81,7 @@ def test_round_trip(problem, tmp_path, trip, solver, early_stopping):
     for name in ["coefs_", "intercepts_"]:
         for now, before in zip(getattr(copied, name), getattr(network, name), strict=True):
             assert_array_equal(now, before)
-    # The arrays are views of what predicts, not copies of it.
+    # The arrays are views of the parameters that predict, not copies.
     copied.intercepts_[-1][:] += 100
     assert not np.array_equal(outputs(copied, problem.X)[-1], outputs(network, problem.X)[-1])
 
@@ -136,7 +136,7 @@ def test_nothing_of_training_is_kept(problem, solver, early_stopping, as_sparse)
     network.fit(sparse.csr_matrix(X) if as_sparse else X, y, sample_weight=np.ones(len(y)))
     # Scaling and classes are a few numbers a column.
     assert n_bytes(network) <= parameter_bytes(network) + 1024 < X.nbytes
-    # What the walk cannot see into, such as a closure, a pickle would hold.
+    # A pickle would hold memory that the walk misses, such as that of a closure.
     assert len(pickle.dumps(network)) <= parameter_bytes(network) + 8 * 1024
     assert n_bytes(clone(network)) == 0
 

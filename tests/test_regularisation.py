@@ -1,4 +1,4 @@
-"""Exact zeros, and what else keeps a network from learning its rows by heart."""
+"""Regularisation: L1, label smoothing, noise, mixup, normalisation and averages."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ SHORT = {
 
 
 def predictions(network, X):
-    """Return what a network says of rows, as numbers."""
+    """Return probabilities, or the predictions of a regressor."""
     return network.predict_proba(X) if hasattr(network, "classes_") else network.predict(X)
 
 
@@ -165,7 +165,7 @@ def test_augmentation_changes_the_fit_and_can_be_repeated(problem, option, batch
 
 @pytest.mark.parametrize("option", ["input_noise", "mixup"])
 def test_augmentation_leaves_other_draws_alone(problem, option, monkeypatch):
-    # As good as none: the same initial parameters, and the same order of rows.
+    # Tiny noise changes nothing, so initial parameters and order of rows are the same.
     network = problem.cls((8,), batch_size=16, **SHORT)
     plain = clone(network).fit(problem.X, problem.y)
     tiny = clone(network).set_params(**{option: 1e-12}).fit(problem.X, problem.y)

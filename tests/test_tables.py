@@ -1,4 +1,4 @@
-"""The estimators on frames as users have them: numbers, strings, categories and holes."""
+"""The estimators on data frames with numbers, strings, categories and missing values."""
 
 import copy
 import pickle
@@ -94,7 +94,7 @@ def test_raw_frames_are_learned(cls, kind):
     assert network.score(X, y) > 0.85
     assert network.n_features_in_ == 6
     assert list(network.feature_names_in_) == list(columns)
-    # Without the trees it cannot know.
+    # Without the categories the score is lower.
     assert network.score(X, y) > cls((16,), categorical_features=[], **LONG).fit(
         X[["height", "age", "count"]], y
     ).score(X[["height", "age", "count"]], y)
@@ -245,7 +245,7 @@ def test_an_unknown_level_of_an_embedding_is_the_mean_vector():
     network = NNRegressor((), standardize=False, **LONG).fit(X, y)
     levels = pd.DataFrame({"shop": [f"s{i:02}" for i in range(20)]})
     predicted = network.predict(pd.DataFrame({"shop": ["none of them"]}))
-    # Without hidden layers the function of a vector is linear.
+    # Without hidden layers the prediction is linear in the vector of the level.
     assert predicted[0] == pytest.approx(network.predict(levels).mean(), rel=1e-5)
 
 
@@ -389,7 +389,7 @@ def test_names_match_the_first_layer(table, numeric_embedding, n_members, sizes,
     names = network.encoded_feature_names_
     assert len(names) == len(set(names)) == network.coefs_[0].shape[0]
     assert np.isfinite(network.predict(X)).all()
-    # Each stems from a column.
+    # Each encoded name begins with the name of a column.
     assert all(any(name.startswith(column) for column in X.columns) for name in names)
 
 
@@ -520,7 +520,7 @@ def test_early_stopping_on_frames(cls, table, scoring):
     if scoring != "loss":
         assert best == pytest.approx(network.score(X[100:], y[100:]))
     assert best == max(network.validation_scores_)
-    # The frame's rules were not lost on the way.
+    # Scoring on the validation rows has left the names of the columns in place.
     assert list(network.feature_names_in_) == list(X.columns)
     assert np.isfinite(outputs(network, X)).all()
 
@@ -660,7 +660,7 @@ def test_data_sets_with_words_and_holes(kind):
         X, y = make_classification(600, 8, n_informative=6, class_sep=2, random_state=0)
     X = spoil(X)
     assert X.isna().any().all()
-    # What a user would have to write without categories and holes in the network.
+    # The peer needs a pipeline for the categories and the missing values.
     words = OneHotEncoder(handle_unknown="ignore"), ["c0", "c1"]
     numbers = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler())
     peer = make_pipeline(make_column_transformer(words, remainder=numbers), linear)
@@ -671,7 +671,7 @@ def test_data_sets_with_words_and_holes(kind):
 
 
 def make_real_table(seed):
-    """A frame with something of everything that real tables have."""
+    """Return a frame with every kind of column that real tables have."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(60, 400))
     words = [f"w{i}" for i in range(n)]
@@ -698,7 +698,7 @@ def make_real_table(seed):
     for i, name in enumerate(X.columns):
         if X[name].dtype.kind not in "bi":
             X[name] = X[name].mask(hole[:, i])
-    # The order of columns and the index mean nothing.
+    # The order of the columns and the index do not matter.
     X = X[rng.permutation(X.columns)].set_index(rng.permutation(n) * 3)
     return X, np.nan_to_num(X["normal"].to_numpy()) + (X["few"] == "a").to_numpy()
 
@@ -717,7 +717,7 @@ def test_default_estimators_on_tables_like_real_ones(cls, seed):
     assert np.isfinite(first).all()
     assert_array_equal(first, outputs(other, X))
     assert len(one.encoded_feature_names_) == one.coefs_[0].shape[0]
-    # Rows are predicted for one by one as together.
+    # Predictions for single rows equal predictions for all rows.
     rows = [outputs(one, X.iloc[[i]])[0] for i in range(5)]
     assert_allclose(rows, first[:5], rtol=1e-6)
     # Other rows, with words that training did not have.
@@ -750,7 +750,7 @@ def test_columns_that_say_nothing_do_no_harm():
 
 @pytest.mark.parametrize("beside", [{}, {"c": ["a", "b", "a", "b"]}], ids=["alone", "beside"])
 def test_dates_are_refused_by_name(beside):
-    # As counts of nanoseconds they would be numbers that nobody meant.
+    # Dates would otherwise be converted to counts of nanoseconds.
     X = pd.DataFrame({"day": pd.date_range("2026-01-01", periods=4), **beside})
     y = np.arange(4.0)
     with pytest.raises(ValueError, match="dates and durations into numbers first: .*'day'"):

@@ -1,4 +1,4 @@
-"""What verbose prints."""
+"""The lines that ``verbose`` prints."""
 
 import re
 

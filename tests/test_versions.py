@@ -44,7 +44,7 @@ def maker():
 
 
 def load(path, load=joblib.load):
-    """Return what a file holds, and the versions of sknet that the warnings tell of."""
+    """Return the content of a file, and the versions of sknet that the warnings name."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         estimator = load(path)
@@ -65,7 +65,7 @@ def version_in(path):
 
 
 def check_warnings(told, path):
-    """Hold the warnings of loading a file against the version that wrote it."""
+    """Check the warnings of loading a file against the version that wrote it."""
     written_by = version_in(path)
     for warning in told:
         assert warning.original_version.startswith(written_by)
@@ -100,7 +100,7 @@ def test_is_a_whole_estimator(path):
     assert repr(estimator)
     assert clone(estimator).get_params() == estimator.get_params()
     assert len(estimator.coefs_) == len(estimator.intercepts_)
-    # Saved anew, it is of this version.
+    # A new file is written by this version, so loading it does not warn.
     pickle.loads(pickle.dumps(estimator))
 
 

@@ -110,7 +110,7 @@ def test_another_loss_of_the_same_kind_goes_on(regression):
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("losses", [("squared_error", "poisson"), ("poisson", "squared_error")])
 def test_a_loss_for_which_y_is_scaled_otherwise_is_refused(regression, method, losses):
-    # Poisson's y is not shifted: the stored scaling would hand it negative counts.
+    # The Poisson loss needs an unshifted y: the stored scale would make counts negative.
     X, y = regression
     network = NNRegressor((8,), **options(loss=losses[0])).fit(X, np.abs(y))
     network.set_params(loss=losses[1])
