@@ -26,7 +26,7 @@ DESIGN = Path(__file__).parents[1] / "docs" / "design.md"
 
 def read_rooms():
     """Return the rows of rooms that the page on the design names, from top to bottom."""
-    (block,) = re.findall(r"```rooms\n(.*?)```", DESIGN.read_text(), re.DOTALL)
+    (block,) = re.findall(r"<!-- rooms -->\n\n```text\n(.*?)```", DESIGN.read_text(), re.DOTALL)
     return [[room.strip() for room in row.split("|")] for row in block.strip().splitlines()]
 
 

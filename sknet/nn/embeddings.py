@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.random import Generator
@@ -14,10 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 from sknet.nn.layers import Layer, Parameter
-from sknet.nn.types import Array, Buffers, Views
-
-#: The increasing edges of the bins of each column.
-Edges: TypeAlias = tuple[tuple[float, ...], ...]
+from sknet.nn.types import Array, Buffers, Edges, Views
 
 
 class ColumnEmbedding(Layer):

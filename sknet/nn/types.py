@@ -15,3 +15,5 @@ Rows: TypeAlias = Array | Any
 Views: TypeAlias = SimpleNamespace
 #: The work arrays of one layer by name.
 Buffers: TypeAlias = dict[str, Array]
+#: The increasing edges of the bins of each column.
+Edges: TypeAlias = tuple[tuple[float, ...], ...]
