@@ -108,7 +108,8 @@ def counterpart(table, rule):
         return table[type(rule)]
     except KeyError:
         known = sorted(cls.__name__ for cls in table)
-        kind = type(rule).__mro__[-2].__name__.lower()
+        bases = [cls for cls in type(rule).__mro__ if cls.__module__.startswith("sknet.nn.")]
+        kind = bases[-1].__name__.lower()
         raise NotImplementedError(
             f"The {kind} {rule!r} has no counterpart in ONNX operators, so the estimator "
             f"cannot be exported. These can: {', '.join(known)}. Ship it with joblib or skops, "
