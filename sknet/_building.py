@@ -7,7 +7,7 @@ from sknet.data.encoding import TableEncoder
 from sknet.nn.activations import Identity
 from sknet.nn.embeddings import Columns, Embedding
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
-from sknet.nn.layers import Dense, Dropout, Layer, LayerNorm
+from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer
 from sknet.nn.network import Network
 
 #: The size of the vector that the network learns for each level of a category with many levels.
@@ -53,8 +53,8 @@ def _hidden_layers(settings: Settings) -> list[Layer]:
         else:
             kind = EnsembleDense if layers else EnsembleInput
             layers.append(kind(size, inner, n_members))
-        if settings.normalization == "layer":
-            layers.append(LayerNorm(activation, n_members))
+        if settings.normalization is not None:
+            layers.append(NORMALIZATIONS[settings.normalization](activation, n_members))
         if dropout:
             layers.append(Dropout(dropout))
     return layers

@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sknet._batching import mini_batches, training_blocks
 from sknet._model import Model
 from sknet._monitoring import EpochPrinter, HeldOut, Validation
+from sknet._parameters import defaults
 from sknet._settings import Settings
 from sknet.data.batches import Dataset
 from sknet.data.row_blocks import RowBlocks
@@ -96,7 +97,10 @@ class Run:
         if self.parameters is None:
             self.n_rows, self.parameters = data.n_rows, parameters
             self.fingerprint = fingerprint
-        changed = [k for k, v in parameters.items() if self.parameters[k] != v]
+        # A checkpoint of an older version lacks the parameters that its version did not have.
+        noted = {name: repr(value) for name, value in defaults(type(estimator)).items()}
+        noted |= self.parameters
+        changed = [name for name, value in parameters.items() if noted[name] != value]
         if changed:
             raise ValueError(
                 f"Since the checkpoint these parameters have changed: {changed}. Set them back "

@@ -15,6 +15,7 @@ from sklearn.metrics import get_scorer_names
 from sknet._sklearn import Interval, Options, StrOptions
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
+from sknet.nn.layers import NORMALIZATIONS
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.optimizers import Solver
 from sknet.nn.schedules import SCHEDULES, Schedule
@@ -55,7 +56,7 @@ SHARED_CONSTRAINTS: dict[str, list] = {
     "n_iter_no_change": [AUTO, POSITIVE_INT, Options(Real, {np.inf})],
     "max_fun": [POSITIVE_INT],
     "dropout": [AUTO, FRACTION, "array-like"],
-    "normalization": [StrOptions({"layer"}), None],
+    "normalization": [StrOptions(set(NORMALIZATIONS)), None],
     "input_noise": [NOT_NEGATIVE],
     "mixup": [NOT_NEGATIVE],
     "ema_decay": [FRACTION, None],

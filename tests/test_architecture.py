@@ -14,6 +14,9 @@ from sknet import NNClassifier, NNRegressor
 from sknet._base import FITTED
 from sknet._model import ClassificationModel, RegressionModel
 from sknet.nn.activations import ACTIVATIONS
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
+from sknet.nn.layers import NORMALIZATIONS
+from sknet.nn.losses import LOSSES
 from sknet.nn.optimizers import OPTIMIZERS
 from sknet.nn.schedules import SCHEDULES
 
@@ -214,6 +217,13 @@ def test_every_parameter_is_documented(cls):
             assert parameter.default in values, name
 
 
+def loss_names(cls):
+    """Return the names of losses that an estimator takes."""
+    return [
+        name for name in LOSSES if cls._parameter_constraints["loss"][0].is_satisfied_by(name)
+    ]
+
+
 @pytest.mark.parametrize("cls", ESTIMATORS)
 def test_every_registered_name_is_documented(cls):
     entries = documented(cls, "Parameters")
@@ -221,6 +231,9 @@ def test_every_registered_name_is_documented(cls):
         ("activation", ACTIVATIONS),
         ("solver", [*OPTIMIZERS, "lbfgs"]),
         ("learning_rate", [*SCHEDULES, "adaptive"]),
+        ("normalization", NORMALIZATIONS),
+        ("numeric_embedding", NUMERIC_EMBEDDINGS),
+        ("loss", loss_names(cls)),
     ]:
         for name in registry:
             assert f'"{name}"' in entries[parameter].replace("'", '"'), name

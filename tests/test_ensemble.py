@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import log_loss
 
 from sknet.nn.ensembles import EnsembleLayer
-from sknet.nn.layers import Dense
+from sknet.nn.layers import NORMALIZATIONS, Dense
 
 MEMBERS = 4
 OPTIONS = {"n_members": MEMBERS, "max_iter": 8, "learning_rate": "cosine", "random_state": 0}
@@ -219,7 +219,7 @@ def test_they_learn(multiclass, regression):
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "sgd", "adam", "adamw", "rmsprop"])
-@pytest.mark.parametrize("normalization", [None, "layer"])
+@pytest.mark.parametrize("normalization", [None, *NORMALIZATIONS])
 def test_every_solver_and_normalization(regression, solver, normalization):
     X, y = regression
     options = {"max_iter": 30, "learning_rate": "cosine"}

@@ -74,6 +74,8 @@ def test_loss_is_its_formula_and_derivative(run):
     y, raw = rng.normal(size=(2, 6, 2))
     gradient, room = np.empty_like(raw), np.empty_like(raw)
     value = loss.pointwise(y, raw, gradient)
+    narrow = [array.astype(np.float32) for array in (y, raw, gradient)]
+    assert loss.pointwise(*narrow).dtype == np.float32
     assert_allclose(value, np.log(np.cosh(raw - y)).sum(axis=1), rtol=1e-12)
     for column in range(2):
         step = 1e-6 * np.eye(2)[column]

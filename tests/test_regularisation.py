@@ -9,7 +9,8 @@ from sklearn.base import clone
 from sklearn.metrics import log_loss
 
 import sknet._batching
-from sknet.nn.layers import LayerNorm
+from sknet.nn.activations import Identity
+from sknet.nn.layers import NORMALIZATIONS
 
 SHORT = {
     "max_iter": 10,
@@ -251,13 +252,18 @@ def test_augmentation_is_told_what_is_a_number(monkeypatch):
 # Normalisation.
 
 
-def test_layer_normalization_joins_each_hidden_layer(problem):
+@pytest.mark.parametrize("name", NORMALIZATIONS)
+def test_normalization_joins_each_hidden_layer(problem, name):
     plain = problem.cls((8, 6), **SHORT).fit(problem.X, problem.y)
-    network = problem.cls((8, 6), normalization="layer", **SHORT).fit(problem.X, problem.y)
+    network = problem.cls((8, 6), normalization=name, **SHORT).fit(problem.X, problem.y)
     layers = network._model.network.layers
-    assert [isinstance(layer, LayerNorm) for layer in layers] == [False, True] * 2 + [False]
+    kind = NORMALIZATIONS[name]
+    assert [type(layer) is kind for layer in layers] == [False, True] * 2 + [False]
+    # The activation has moved behind the normalisation.
+    activations = [layer.activation for layer in layers]
+    hidden = type(plain._model.network.layers[0].activation)
+    assert [type(one) for one in activations] == [Identity, hidden] * 2 + [Identity]
     assert network.n_layers_ == plain.n_layers_ == 4
-    assert network._model.params.size == plain._model.params.size + 2 * (8 + 6)
     assert distance(network, plain, problem.X) > 1e-3
 
 

@@ -19,6 +19,8 @@ from sklearn.pipeline import make_pipeline
 
 import sknet
 from sknet import _base
+from sknet._fitting import Run
+from sknet.data.batches import Dataset
 from sknet.exceptions import InconsistentVersionWarning
 from sknet.export import SKOPS_TRUSTED
 
@@ -143,6 +145,16 @@ def test_checkpoints_predict_and_go_on(maker, path):
         network = maker.unfinished().fit(X, y, resume_from=path)
     assert network.n_iter_ == 6
     assert_as_recorded(network, network.predict(X), recorded["finished"])
+
+
+def test_a_checkpoint_of_before_a_parameter_existed_counts_as_its_default():
+    data = Dataset(np.zeros((3, 2)), np.zeros((3, 1)))
+    network, run = sknet.NNRegressor(), Run.start(0)
+    run.expect(network, data)
+    del run.parameters["mixup"]
+    run.expect(network, data)
+    with pytest.raises(ValueError, match=r"have changed: \['mixup'\]"):
+        run.expect(network.set_params(mixup=0.5), data)
 
 
 def test_the_script_makes_such_estimators(maker):

@@ -1,6 +1,7 @@
 """Activation functions and their derivatives, in place.
 
-To add one, derive a class from :class:`Activation` and add a line to :data:`ACTIVATIONS`.
+To add one, derive a class from :class:`Activation` and add a line to :data:`ACTIVATIONS`;
+``docs/extending.md`` lists the other places.
 """
 
 import math

@@ -1,4 +1,8 @@
-"""Layers at the input: embeddings of categories and of numbers."""
+"""Layers at the input: embeddings of categories and of numbers.
+
+To add an embedding of numbers, derive a frozen dataclass from :class:`NumericEmbedding` and add
+a line to :data:`NUMERIC_EMBEDDINGS`; ``docs/extending.md`` lists the other places.
+"""
 
 import math
 from abc import abstractmethod

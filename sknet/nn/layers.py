@@ -1,10 +1,12 @@
 """Layers: their parameters, their outputs, and the gradients of both.
 
 To add a layer, derive a frozen dataclass from :class:`Layer`. The tests find it by themselves.
+A layer that normalises also gets a line in :data:`NORMALIZATIONS`.
 """
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -342,3 +344,10 @@ class LayerNorm(ActivationLayer):
     def _grouped(self, x: Array) -> Array:
         """Return the view (rows, groups, columns of a group)."""
         return x.reshape(x.shape[0], self.n_groups, -1)
+
+
+#: Normalisations by name: functions of the activation and of the number of equal stretches of a
+#: row, each normalised by itself.
+NORMALIZATIONS: dict[str, Callable[[Activation, int], Layer]] = {
+    "layer": LayerNorm,
+}

@@ -1,7 +1,8 @@
 """Losses of raw predictions, with the gradient and the inverse link.
 
 To add one, derive a class from :class:`Loss`, write ``pointwise``, and add a line to
-:data:`LOSSES`. The base class applies weights and takes the mean.
+:data:`LOSSES`; ``docs/extending.md`` lists the other places. The base class applies weights
+and takes the mean.
 """
 
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class Loss:
         Returns
         -------
         ndarray of shape (n_rows,)
+            Of the dtype of ``raw``.
         """
         raise NotImplementedError
 

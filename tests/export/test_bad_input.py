@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sknet import NNClassifier, NNRegressor
 from sknet.export import onnx_inputs, register, to_onnx
 from sknet.nn.activations import Activation, ReLU
+from sknet.nn.embeddings import Periodic
 from sknet.nn.losses import BinaryLogLoss, SquaredError
 
 
@@ -80,6 +81,19 @@ def test_a_users_own_loss(make, cls, loss):
     X, y = load_diabetes(return_X_y=True)
     network = make(cls, loss=loss).fit(X, y > 100 if cls is NNClassifier else y)
     message = rf"The loss {type(loss).__name__}\(\) has no counterpart.*HalfPoisson"
+    with pytest.raises(NotImplementedError, match=message):
+        to_onnx(network)
+
+
+@dataclass(frozen=True)
+class MyPeriodic(Periodic):
+    pass
+
+
+def test_a_users_own_layer(make):
+    X, y = load_diabetes(return_X_y=True)
+    network = make(NNRegressor, numeric_embedding=MyPeriodic()).fit(X, y)
+    message = r"The layer MyPeriodic\(.*\) has no counterpart in ONNX operators.*Periodic"
     with pytest.raises(NotImplementedError, match=message):
         to_onnx(network)
 

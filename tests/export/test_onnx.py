@@ -20,7 +20,7 @@ from sknet.export._operators import ACTIVATIONS as ONNX_ACTIVATIONS
 from sknet.export._operators import INVERSE_LINKS
 from sknet.nn.activations import ACTIVATIONS, LeakyReLU
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
-from sknet.nn.layers import Activated, Layer
+from sknet.nn.layers import NORMALIZATIONS, Activated, Layer
 from sknet.nn.losses import LOSSES
 
 REGRESSION_LOSSES = [name for name, loss in LOSSES.items() if loss.task == "regression"]
@@ -163,7 +163,7 @@ def test_probabilities_are_no_certainties(make, run):
 
 @pytest.mark.parametrize("sizes", [(), (12,), (16, 12, 10)])
 @pytest.mark.parametrize("members", [1, 3])
-@pytest.mark.parametrize("normalization", [None, "layer"])
+@pytest.mark.parametrize("normalization", [None, *NORMALIZATIONS])
 @pytest.mark.parametrize("embedding", [None, *NUMERIC_EMBEDDINGS])
 def test_layers(
     make, run, frame, numbers, later_rows, sizes, members, normalization, embedding

@@ -21,6 +21,11 @@ NUMERIC = {
     "periodic": Periodic(n_frequencies=5, size=3),
     "piecewise_linear": MappedPiecewiseLinear(of_equal_length(EDGES), size=3),
 }
+#: For each name, an instance with another number of outputs than by default.
+OTHER_OPTIONS = {
+    "periodic": Periodic(size=7),
+    "piecewise_linear": MappedPiecewiseLinear(size=7),
+}
 
 
 def run(layer, X, params=None):
@@ -143,5 +148,6 @@ def test_an_instance_can_take_the_place_of_a_name(name, cls):
     by_name = cls((4,), numeric_embedding=name, **options).fit(X, y)
     instance = cls((4,), numeric_embedding=NUMERIC_EMBEDDINGS[name](), **options).fit(X, y)
     assert_array_equal(instance.predict(X), by_name.predict(X))
-    wide = cls((4,), numeric_embedding=NUMERIC_EMBEDDINGS[name](size=7), **options).fit(X, y)
-    assert wide.coefs_[0].shape == (3 * 7, 4)
+    other = OTHER_OPTIONS[name]
+    wide = cls((4,), numeric_embedding=other, **options).fit(X, y)
+    assert wide.coefs_[0].shape == (other.n_outputs(3), 4) != by_name.coefs_[0].shape
