@@ -113,10 +113,11 @@ class BaseNN(
         data, held_out = _weigh_and_split(model, data, held_out, run)
         run.expect(self, data)
         observer = self._observe(features, model, run, X, y, sample_weight)
-        held = held_out and HeldOut(
-            held_out, X if X_val is None else X_val, self._make_scored(features)
-        )
-        result = fit_network(model, data, held, run, observer)
+        validation = None
+        if held_out is not None:
+            source = X if X_val is None else X_val
+            validation = HeldOut(held_out, source, self._make_scored(features))
+        result = fit_network(model, data, validation, run, observer)
         model = model.with_params(result.params)
         n_seen = data.n_rows * len(result.history["loss"])
         fitted = fitted_attributes(features, model, result.history, n_seen)
@@ -177,9 +178,13 @@ class BaseNN(
     def _unfitted_attributes(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in FITTED}
 
-    def _finish(self, fitted: dict[str, Any], result: TrainingResult) -> None:
-        """Set the attributes of a fit in one assignment, and warn if it has not converged."""
+    def _adopt(self, fitted: dict[str, Any]) -> None:
+        """Replace all fitted attributes in one assignment, which no error can interrupt."""
         self.__dict__ = {**self._unfitted_attributes(), **fitted}
+
+    def _finish(self, fitted: dict[str, Any], result: TrainingResult) -> None:
+        """Set the attributes of a fit, and warn if it has not converged."""
+        self._adopt(fitted)
         if result.diverged:
             warnings.warn(
                 f"Training diverged after {self.n_iter_} epochs. The parameters of the best "
@@ -230,8 +235,7 @@ class BaseNN(
         }
         n_seen = data.n_rows + (0 if first else self.t_)
         model = model.with_params(result.params)
-        fitted = fitted_attributes(features, model, together, n_seen, run)
-        self.__dict__ = {**self._unfitted_attributes(), **fitted}
+        self._adopt(fitted_attributes(features, model, together, n_seen, run))
         return self
 
     # Prediction.

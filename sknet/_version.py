@@ -1,3 +1,3 @@
-"""The version, in a room of its own so that every module may import it."""
+"""The version number, in a module that imports nothing, so that every other may import it."""
 
 __version__ = "0.2.0.dev0"

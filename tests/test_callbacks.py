@@ -268,6 +268,17 @@ class Keeper(FitCallback):
         self.kept.append((fitted_estimator, [W.copy() for W in fitted_estimator.coefs_]))
 
 
+class RunKeeper(FitCallback):
+    """Keeps the states of training that it is given after the epochs, and a copy of each."""
+
+    kept = []
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        if context.task_name == "epoch":
+            run = fitted_estimator._run
+            self.kept.append((run, copy.deepcopy(run)))
+
+
 @with_callbacks
 def test_later_epochs_leave_earlier_copies_alone(problem, monkeypatch):
     monkeypatch.setattr(Keeper, "kept", [])
@@ -278,6 +289,24 @@ def test_later_epochs_leave_earlier_copies_alone(problem, monkeypatch):
             assert_array_equal(now, then)
             assert not np.shares_memory(now, network.coefs_[0])
     assert len({fitted.loss_ for fitted, _ in Keeper.kept[:-1]}) == 4
+
+
+@with_callbacks
+def test_later_epochs_leave_earlier_states_of_training_alone(problem, monkeypatch):
+    """A checkpoint that was kept in memory continues from its own epoch, not from the last."""
+    monkeypatch.setattr(RunKeeper, "kept", [])
+    network = problem.cls((4,), max_iter=4, dropout=0.1, ema_decay=0.9, **CONSTANT)
+    network.set_callbacks(RunKeeper()).fit(problem.X, problem.y)
+    for iteration, (run, then) in enumerate(RunKeeper.kept, start=1):
+        assert run.state.iteration == len(run.state.history["loss"]) == iteration
+        assert_array_equal(run.params, then.params)
+        assert_array_equal(run.state.slots, then.state.slots)
+        assert_array_equal(run.state.average, then.state.average)
+        for purpose, stream in run.streams.items():
+            assert stream.bit_generator.state == then.streams[purpose].bit_generator.state
+    first, last = RunKeeper.kept[0][0], RunKeeper.kept[-1][0]
+    assert (first.params != last.params).any()
+    assert first.streams["noise"].random() != last.streams["noise"].random()
 
 
 @with_callbacks

@@ -6,6 +6,7 @@ from numpy.testing import assert_array_equal
 from plain import NNClassifier, NNRegressor
 from sklearn.base import clone
 
+from sknet import _fitting
 from sknet.nn.optimizers import OPTIMIZERS
 
 
@@ -101,6 +102,24 @@ def test_shuffling_can_be_switched_off(problem):
         first = flat(network.fit(X, y))
         second = flat(network.fit(X[order], y[order]))
         assert np.allclose(first, second, rtol=1e-10, atol=1e-14) is not shuffle
+
+
+def test_each_epoch_is_shuffled_anew(monkeypatch):
+    epochs = []
+
+    def train(objective, params, batches, *args, **kwargs):
+        epochs.extend([np.concatenate([batch.y for batch in batches]) for _ in range(3)])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_fitting, "train", train)
+    numbers = np.arange(100.0)
+    network = NNRegressor((4,), batch_size=10, standardize=False, random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        network.fit(numbers[:, np.newaxis], numbers)
+    for epoch in epochs:
+        assert_array_equal(np.sort(epoch[:, 0]), numbers)
+    orders = {tuple(epoch[:, 0]) for epoch in epochs} | {tuple(numbers)}
+    assert len(orders) == 4
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -1,4 +1,4 @@
-"""``partial_fit`` for every task: the encoding of X stays, and the scale of y moves on."""
+"""``partial_fit`` keeps the encoding of X, and updates the mean and the scale of y."""
 
 import copy
 
