@@ -21,4 +21,5 @@ def find_command(word):
 
 
 if __name__ == "__main__":
-    print(find_command(sys.argv[1]))
+    # Without an end of line, which has a further character on Windows.
+    print(find_command(sys.argv[1]), end="")
