@@ -33,8 +33,12 @@ EPOCHS_OF_FEW = 40
 UNPLANNED_EPOCHS = 200
 #: The number of epochs without improvement that end a training without such a plan.
 PATIENCE = 10
-#: The smallest number of rows of a mini-batch on tables from ``SMALL`` on.
-SMALLEST_BATCH = 32
+#: On tables from ``SMALL`` on: the number of mini-batches of an epoch, and the smallest and the
+#: largest number of rows of a mini-batch.
+BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 25, 32, 200
+#: On tables with more than ``BATCHES_OF_MANY`` mini-batches of that size: the number of
+#: mini-batches of an epoch, and the largest number of rows of a mini-batch.
+BATCHES_OF_MANY, LARGEST_BATCH_OF_MANY = 250, 1000
 #: The dropout rate.
 DROPOUT = 0.1
 #: The share of the rows to validate with: below ``MANY`` rows, and from ``MANY`` on.
@@ -109,8 +113,8 @@ def _is_planned(known: Mapping[str, Any]) -> bool:
 def _batch_size(known: Mapping[str, Any], facts: Facts) -> int:
     if facts.n_rows < SMALL:
         return facts.n_rows
-    largest = max(200, min(facts.n_rows // 250, 1000))
-    return int(np.clip(facts.n_rows // 25, SMALLEST_BATCH, largest))
+    largest = max(LARGEST_BATCH, min(facts.n_rows // BATCHES_OF_MANY, LARGEST_BATCH_OF_MANY))
+    return int(np.clip(facts.n_rows // BATCHES, SMALLEST_BATCH, largest))
 
 
 def _alpha(known: Mapping[str, Any], facts: Facts) -> float:

@@ -55,8 +55,11 @@ l1_ratio : float in [0, 1], default=0.0
 batch_size : int or "auto", default="auto"
     The number of rows of a mini-batch. If it is larger than the number of training rows, a
     batch has all of them. "auto" is all rows for fewer than {_auto.SMALL} training rows, else
-    ``n_samples / 25`` with at least {_auto.SMALLEST_BATCH} and at most 200 rows; for more than
-    50 000 training rows it is ``n_samples / 250``, at most 1000. Not used by "lbfgs".
+    ``n_samples / {_auto.BATCHES}`` with at least {_auto.SMALLEST_BATCH} and at most
+    {_auto.LARGEST_BATCH} rows; for more than
+    {_spaced(_auto.LARGEST_BATCH * _auto.BATCHES_OF_MANY)} training rows it is
+    ``n_samples / {_auto.BATCHES_OF_MANY}``, at most {_auto.LARGEST_BATCH_OF_MANY}. Not used by
+    "lbfgs".
 learning_rate : str or Schedule, default="one_cycle"
     The schedule of the learning rate, which is a factor that ``learning_rate_init`` is
     multiplied by. The names are
