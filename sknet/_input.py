@@ -266,7 +266,7 @@ def read_validation(
     if X_val is None or y_val is None:
         missing, given = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
         raise ValueError(f"{given} is given without {missing}: pass both or neither.")
-    if features.estimator.early_stopping is False:
+    if not features.estimator.early_stopping:
         raise ValueError(
             "X_val and y_val are given, but early_stopping=False would not use them. Set "
             "early_stopping to 'auto' or True."

@@ -151,11 +151,12 @@ def test_validation_data(problem, forbid_training, solver):
     assert_rejected(network, "y_val contains NaN", X, y, X_val=X, y_val=y_nan)
 
 
-def test_validation_data_that_would_not_be_used(problem, forbid_training):
+@pytest.mark.parametrize("off", [False, np.False_], ids=["bool", "numpy"])
+def test_validation_data_that_would_not_be_used(problem, off, forbid_training):
     X, y = problem.X, problem.y
     forbid_training()
     match = "early_stopping=False would not use them"
-    assert_rejected(problem.cls(early_stopping=False), match, X, y, X_val=X, y_val=y)
+    assert_rejected(problem.cls(early_stopping=off), match, X, y, X_val=X, y_val=y)
 
 
 def test_validation_labels_that_training_lacks(multiclass, multilabel, forbid_training):
