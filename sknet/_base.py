@@ -182,8 +182,14 @@ class BaseNN(
         """Replace all fitted attributes in one assignment, which no error can interrupt."""
         self.__dict__ = {**self._unfitted_attributes(), **fitted}
 
-    def _finish(self, fitted: dict[str, Any], result: TrainingResult) -> None:
-        """Set the attributes of a fit, and warn if it has not converged."""
+    def _finish(
+        self, fitted: dict[str, Any], result: TrainingResult, stacklevel: int = 4
+    ) -> None:
+        """Set the attributes of a fit, and warn if it has not converged.
+
+        The warning names the line that is ``stacklevel`` calls up. By default it is the line
+        that calls ``fit``, whose wrapper by ``fit_context`` is a call as well.
+        """
         self._adopt(fitted)
         if result.diverged:
             warnings.warn(
@@ -191,7 +197,7 @@ class BaseNN(
                 f"epoch, {self.best_iter_}, are restored. Lower learning_rate_init, or "
                 "scale the data.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=stacklevel,
             )
         elif not result.converged:
             settings = self._model.settings
@@ -205,7 +211,7 @@ class BaseNN(
                 f"Training ended after {self.n_iter_} iterations "
                 f"(max_iter={settings.max_iter}) and has not converged yet. {remedy}",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=stacklevel,
             )
 
     def _partial_fit(

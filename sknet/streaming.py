@@ -31,13 +31,10 @@ from sknet.data.counts import check_count
 from sknet.data.files import FileChunks
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splitting import count_validation_rows
-from sknet.data.survey import QUANTILE_ROWS
+from sknet.data.survey import most_copied_rows
 from sknet.nn.solvers import is_stochastic
 
 __all__ = ["RowBlocks", "fit_chunks", "read_chunks", "shuffle_chunks"]
-
-#: The largest number of elements of the rows that are kept to learn the scaling of X from.
-SAMPLE_ELEMENTS = 2**24
 
 Estimator = TypeVar("Estimator", bound=BaseNN)
 
@@ -243,7 +240,8 @@ def fit_chunks(
     result = fit_batches(model, batches, held, run)
     n_seen = found.n_training * len(result.history["loss"])
     model = model.with_params(result.params)
-    estimator._finish(fitted_attributes(features, model, result.history, n_seen), result)
+    fitted = fitted_attributes(features, model, result.history, n_seen)
+    estimator._finish(fitted, result, stacklevel=3)
     return estimator
 
 
@@ -368,7 +366,8 @@ class FirstLook:
     def _add(self, chunk: Batch, n_columns: int) -> None:
         """Count the rows of a chunk, and draw some of them for the sample."""
         if self._sample is None:
-            n_to_learn = min(QUANTILE_ROWS, max(1, SAMPLE_ELEMENTS // max(1, n_columns)))
+            # As float64, a number takes eight bytes.
+            n_to_learn = most_copied_rows(8 * n_columns)
             self._sample = KeyedSample(n_to_learn + self._validation_rows)
         self._sample.add(chunk, _keys(chunk, self._rng))
         self._n_rows += n_rows(chunk)

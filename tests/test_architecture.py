@@ -230,7 +230,7 @@ def test_every_registered_name_is_documented(cls):
     for parameter, registry in [
         ("activation", ACTIVATIONS),
         ("solver", [*OPTIMIZERS, "lbfgs"]),
-        ("learning_rate", [*SCHEDULES, "adaptive"]),
+        ("learning_rate", SCHEDULES),
         ("normalization", NORMALIZATIONS),
         ("numeric_embedding", NUMERIC_EMBEDDINGS),
         ("loss", loss_names(cls)),

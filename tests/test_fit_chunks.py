@@ -9,9 +9,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NETWORKS, SIMPLE, NNClassifier, NNRegressor
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import SGDRegressor
 
 from sknet import streaming
+from sknet.data import survey
 from sknet.streaming import fit_chunks, read_chunks
 
 STEADY = {
@@ -260,7 +262,7 @@ class Made:
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_memory_is_bounded(monkeypatch, early_stopping):
-    monkeypatch.setattr(streaming, "QUANTILE_ROWS", 2000)
+    monkeypatch.setattr(survey, "QUANTILE_ROWS", 2000)
     network = NNRegressor((4,), **{**STEADY, "max_iter": 1, "batch_size": 200}, **SIMPLE)
     network.set_params(early_stopping=early_stopping)
     peaks = []
@@ -359,7 +361,7 @@ def test_values_that_make_no_sense(regression, forbid_training):
     counts[77] = -1
     poisson = NNRegressor((4,), loss="poisson", **STEADY, **SIMPLE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streaming, "QUANTILE_ROWS", 5)
+        patch.setattr(survey, "QUANTILE_ROWS", 5)
         refuses(cut(30, X, counts), "needs y >= 0; y has values from -1", network=poisson,
                 validation_rows=1)  # fmt: skip
 
@@ -408,3 +410,14 @@ def test_an_error_leaves_the_estimator_as_it_was(regression):
         fit_chunks(network, [(X, y), (X[:, :2], y)])
     assert vars(network) == before
     assert_array_equal(network._model.params, params)
+
+
+def test_a_warning_names_the_line_of_the_caller(regression):
+    network = NNRegressor((4,), learning_rate="constant", max_iter=1, random_state=0)
+    for fit in (lambda: network.fit(*regression), lambda: fit_chunks(network, [regression])):
+        with pytest.warns(ConvergenceWarning) as caught:
+            fit()
+        code = fit.__code__
+        assert [(one.filename, one.lineno) for one in caught] == [
+            (code.co_filename, code.co_firstlineno)
+        ]

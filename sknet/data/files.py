@@ -261,7 +261,7 @@ class ParquetFile:
     def _open(self) -> Any:
         """Return the opened file of pyarrow."""
         parquet = require("pyarrow.parquet", extra="files")
-        if Path(self.path).stat().st_size == 0:
+        if self.path.stat().st_size == 0:
             raise ValueError(f"{self.path} is empty.")
         return parquet.ParquetFile(self.path)
 
