@@ -18,20 +18,12 @@ class Squareplus(Activation):
         a *= 0.5
 
     def backward(self, z, a, delta):
-        """Multiply ``delta`` by f'(z), told from f(z) alone."""
+        """Multiply ``delta`` by f'(z), which follows from f(z)."""
         np.square(a, out=a)
         delta *= a / (a + 1)
 
 
 X = np.random.default_rng(0).normal(size=(200, 3))
 y = np.abs(X[:, 0])
-network = NNRegressor(
-    (20,),
-    Squareplus(),
-    learning_rate="cosine",
-    learning_rate_init=0.01,
-    batch_size=20,
-    max_iter=60,
-    random_state=0,
-).fit(X, y)
+network = NNRegressor(activation=Squareplus(), random_state=0).fit(X, y)
 print(f"R2: {network.score(X, y):.2f}")

@@ -21,7 +21,7 @@ class SignedLog(NumericEmbedding):
         return {"out": 2 * n_inputs, "delta": n_inputs}
 
     def forward(self, params, x, buffers, rng=None):
-        """Return the outputs, those of a number side by side."""
+        """Return the outputs: the two of a number lie side by side."""
         out = buffers["out"].reshape(*x.shape, 2)
         out[:, :, 0] = x
         np.multiply(np.sign(x), np.log1p(np.abs(x)), out=out[:, :, 1])
@@ -37,13 +37,5 @@ class SignedLog(NumericEmbedding):
 
 X = np.random.default_rng(0).normal(size=(200, 3))
 y = np.abs(X[:, 0])
-network = NNRegressor(
-    (20,),
-    numeric_embedding=SignedLog(),
-    learning_rate="cosine",
-    learning_rate_init=0.01,
-    batch_size=20,
-    max_iter=60,
-    random_state=0,
-).fit(X, y)
+network = NNRegressor(numeric_embedding=SignedLog(), random_state=0).fit(X, y)
 print(f"R2: {network.score(X, y):.2f}")

@@ -24,7 +24,7 @@ class Gate(Layer):
     """
 
     def parameters(self, n_inputs):
-        """Declare the factors. The penalty of the objective shall apply to them."""
+        """Declare the factors, to which the penalty of the objective applies."""
         return {"factor": Parameter((n_inputs,), penalized=True)}
 
     def buffers(self, n_inputs):
@@ -50,7 +50,7 @@ class Gate(Layer):
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(400, 8))
-y = np.abs(X[:, :1]) + X[:, 1:2]  # of eight columns, two count
+y = np.abs(X[:, :1]) + X[:, 1:2]  # only two of the eight columns matter
 
 network = Network((Gate(), Dense(32, ReLU()), Dense(1, Identity())), n_inputs=8)
 # Almost all of the penalty is L1, which closes gates.

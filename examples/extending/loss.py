@@ -23,13 +23,5 @@ class LogCosh(Loss):
 
 X = np.random.default_rng(0).normal(size=(200, 3))
 y = np.abs(X[:, 0])
-network = NNRegressor(
-    (20,),
-    loss=LogCosh(),
-    learning_rate="cosine",
-    learning_rate_init=0.01,
-    batch_size=20,
-    max_iter=60,
-    random_state=0,
-).fit(X, y)
+network = NNRegressor(loss=LogCosh(), random_state=0).fit(X, y)
 print(f"R2: {network.score(X, y):.2f}")
