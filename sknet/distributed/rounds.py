@@ -48,7 +48,7 @@ class Point:
     loss : float
         The weighted sum of the losses of all rows since the training began.
     weight : float
-        The sum of the weights of these rows.
+        The sum of the weights of the results that the point was made of.
     learning_rate : float
         The learning rate of the last step of the round.
     """
@@ -74,7 +74,7 @@ class LocalResult:
     loss : float
         The mean loss of the shard's rows in this round.
     weight : float
-        The sum of the weights of these rows.
+        The weight of the shard, times the share of its rows that are in this round.
     learning_rate : float
         The learning rate of the last step.
     """

@@ -187,6 +187,17 @@ def test_the_rounds_of_an_epoch_see_each_row_once(per_epoch):
     assert all(part.size % 16 in (0, 8) for part in rows)
 
 
+@pytest.mark.parametrize("per_epoch", [1, 3, 11])
+def test_the_rounds_of_an_epoch_share_the_weight_of_the_shard(per_epoch):
+    """They share it in proportion to their rows, of which some rounds have more than others."""
+    model = make_model(batch_size=16)
+    shard = make_shards(model, 2, weight)[0]
+    rounds = [first_round(per_epoch, number) for number in range(per_epoch)]
+    sizes = np.array([shard._rows(one).size for one in rounds])
+    weights = [shard.train(model.params, one).weight for one in rounds]
+    assert_allclose(weights, weight[:120].sum() * sizes / 120)
+
+
 def test_rows_keep_their_order_without_shuffling():
     shard = make_shards(make_model(batch_size=16, shuffle=False), 2)[0]
     assert_array_equal(shard._rows(first_round(2, 1)), np.arange(64, 120))
