@@ -211,6 +211,22 @@ def test_scoring(binary, scoring, expected, solver):
     assert len(network.history_["validation_loss"]) == network.n_iter_
 
 
+@pytest.mark.parametrize(
+    ("scoring", "match"),
+    [
+        ("roc_auc", "scoring='roc_auc' does not work on the validation rows: multi_class"),
+        (lambda network, X, y: np.nan, "returned nan on the validation rows"),
+    ],
+    ids=["raises", "nan"],
+)
+def test_an_unsuitable_scorer_fails_before_training(
+    multiclass, scoring, match, forbid_training
+):
+    forbid_training()
+    with pytest.raises(ValueError, match=match):
+        NNClassifier((4,), early_stopping=True, scoring=scoring).fit(*multiclass)
+
+
 def test_scoring_sees_the_units_and_the_names_of_the_user(regression):
     X, y = regression
     y_string = np.where(y > 5, "high", "low")

@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import SGDRegressor
 
+import sknet
 from sknet import streaming
 from sknet.data import survey
 from sknet.streaming import fit_chunks, read_chunks
@@ -177,6 +178,13 @@ def test_rows_are_held_out_and_the_best_epoch_is_restored(regression, scoring, m
     assert network.history_["validation_score"][network.best_iter_ - 1] == (
         network.best_validation_score_
     )
+
+
+def test_auto_values_follow_all_rows_and_not_the_sample(regression, monkeypatch):
+    network = sknet.NNRegressor((4,), max_iter=1, random_state=0)
+    expected = network.fit(*regression).auto_params_
+    monkeypatch.setattr(survey, "QUANTILE_ROWS", 20)
+    assert fit_chunks(network, cut(25, *regression)).auto_params_ == expected
 
 
 def test_few_rows_are_held_out(regression):

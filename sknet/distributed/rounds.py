@@ -48,7 +48,7 @@ class Point:
     loss : float
         The weighted sum of the losses of all rows since the training began.
     weight : float
-        The sum of the weights of the results that the point was made of.
+        The sum of the weights of these rows.
     learning_rate : float
         The learning rate of the last step of the round.
     """
