@@ -770,7 +770,8 @@ def test_a_worker_dies(client, table, monkeypatch):
         submitted.append(number)
         # This is the middle of the second epoch of nine rounds, while this round is computed.
         if len(submitted) == 14:
-            os.kill(pid, signal.SIGKILL)
+            # Windows has no SIGKILL. There, any signal of os.kill ends a process at once.
+            os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
         return futures
 
     monkeypatch.setattr(epochs.ClusterEpoch, "_submit_round", submit_round_and_kill)
