@@ -10,8 +10,8 @@ from scipy import sparse
 from sknet.data import frames
 from sknet.data.row_blocks import RowBlocks
 
-#: Elements of a table that are looked at together where it is walked through in blocks, which
-#: bounds the memory that the walk takes.
+#: The number of elements of a block where a table is processed in blocks of rows or columns. It
+#: limits the memory that this takes.
 BLOCK_ELEMENTS = 2**19
 
 
@@ -111,7 +111,7 @@ class Dataset(NamedTuple):
         return Batch(_gather(self.X, rows), y, sample_weight)
 
     def row_blocks(self) -> Iterator[tuple[int, Any]]:
-        """Yield the number of the first of some neighbouring rows, and these rows of X."""
+        """Yield the rows of X in blocks, each with the number of its first row."""
         if isinstance(self.X, RowBlocks):
             step = self.X.block_rows
         else:
@@ -120,7 +120,7 @@ class Dataset(NamedTuple):
             yield start, self.batch(slice(start, start + step)).X
 
     def column_blocks(self) -> Iterator[tuple[slice, Any]]:
-        """Yield a slice of the columns, and these columns of the chosen rows of X."""
+        """Yield the chosen rows of X in blocks of columns, each with the slice of columns."""
         step = max(1, BLOCK_ELEMENTS // self.n_rows)
         for start in range(0, self.X.shape[1], step):
             columns = slice(start, start + step)

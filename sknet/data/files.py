@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from sknet._extras import require
 from sknet.data.counts import check_count
 
-#: Most levels of a category of a file. A column with more is an identifier or free text.
+#: The largest number of levels of a category. A column with more is an identifier or free text.
 MOST_LEVELS = 100_000
-#: The first rows, by which it is decided whether a column of a CSV holds numbers or text.
+#: The number of first rows that decide whether a column of a CSV holds numbers or text.
 HEAD_ROWS = 10_000
 #: Arguments of ``pandas.read_csv`` that ``read_chunks`` sets by itself.
 RESERVED_OPTIONS = {

@@ -15,9 +15,9 @@ from sknet.data.counts import check_count
 from sknet.data.frames import is_frame
 from sknet.data.tables import TableReader
 
-#: About how many bytes are read together: so many that the time to find them does not matter.
+#: The approximate size of a block in bytes. It is large compared with the cost of a seek.
 BLOCK_BYTES = 2**20
-#: Bytes of the rows that are held in memory and shuffled together.
+#: The size in bytes of the rows that are held in memory and shuffled together.
 WINDOW_BYTES = 2**26
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
-#: Most rows of a stratified split, which makes a Python object of each row. A random split of
-#: more rows keeps the shares of the classes nearly as well.
+#: The largest number of rows of a stratified split, which makes a Python object of each row. A
+#: random split of more rows keeps the shares of the classes nearly as well.
 STRATIFIED_ROWS = 2**22
 
 

@@ -40,7 +40,7 @@ def share_out(sizes: Sequence[int], n_shards: int) -> list[list[int]]:
     sizes : sequence of int
         The number of rows of each partition.
     n_shards : int
-        The number of shards, at most that of the partitions.
+        The number of shards, at most the number of partitions.
     """
     ends = np.cumsum(sizes)
     goals = ends[-1] * np.arange(1, n_shards) / n_shards

@@ -13,7 +13,7 @@ from sknet.export._graph import Tensor
 from sknet.export._operators import ACTIVATIONS, counterpart
 from sknet.nn import embeddings, ensembles, layers
 from sknet.nn.activations import Activation
-from sknet.nn.embeddings import named
+from sknet.nn.embeddings import of_part
 from sknet.nn.network import Network
 from sknet.nn.types import Array, Views
 
@@ -82,7 +82,7 @@ def _columns(layer: embeddings.Columns, params: Views, x: Tensor, width: int) ->
         part = x.columns(start, stop)
         if inner is not None:
             convert = counterpart("layer", LAYERS, inner)
-            part = convert(inner, named(vars(params), i), part, stop - start)
+            part = convert(inner, of_part(vars(params), i), part, stop - start)
         outputs.append(part)
     return x.graph.concat(outputs)
 

@@ -84,8 +84,8 @@ class EmbeddedTable:
         ndarray of shape (n_rows, n_features)
             The gradient by a number goes back through the embedding and the encoding. The
             derivative of a category is taken along the straight line from the embedded row of
-            no level to that of the category's level; and so for the indicator of a missing
-            number.
+            no level to the embedded row of the category's level. The indicator of a missing
+            number is treated in the same way.
         """
         encoded = self._encode(X)
         rows, workspace = self._embed(encoded)
@@ -127,7 +127,7 @@ class EmbeddedTable:
 
 
 class Output(Protocol):
-    """What an estimator returns to its user, as a function of raw predictions."""
+    """The output of a method of an estimator, as a function of raw predictions."""
 
     def values(self, raw: Array) -> Array:
         """Return the outputs, one column for each."""
@@ -181,7 +181,7 @@ class Prediction:
 
 
 def through_mean(loss: Loss, members: Array, delta: Array) -> Array:
-    """Return the gradient of raw predictions, given that of the mean of the predictions.
+    """Return the gradient of raw predictions, given the gradient of the mean prediction.
 
     ``members`` are the raw predictions as an array (rows, members, columns).
     """
@@ -248,7 +248,7 @@ class OutputFunction:
         return rows @ self._matrix + self._bias
 
     def leave(self, gradients: Array) -> Array:
-        """Return the gradients by embedded rows, given those by the result of ``enter``."""
+        """Return the gradients by embedded rows, given the gradients by entered rows."""
         return gradients @ self._matrix.T
 
     def __call__(self, entered: Array) -> Array:

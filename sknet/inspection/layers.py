@@ -26,8 +26,8 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
     Returns
     -------
     ndarray of shape (n_samples, n_units) or (n_samples, n_members * n_units)
-        The activations, after normalisation and without dropout. The units of one member come
-        after those of another. float32 for float32 X, else float64.
+        The activations, after normalisation and without dropout. The units of the members
+        follow one member after another. float32 for float32 X, else float64.
 
     Raises
     ------

@@ -104,7 +104,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Columns(ColumnEmbedding):
-    """Each stretch of columns through a layer of its own, side by side.
+    """Passes each stretch of columns through a layer of its own, and joins the outputs.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ class Columns(ColumnEmbedding):
     def initialize(self, params: Views, rng: Generator) -> None:
         for i, _, _, layer in self.walk():
             if layer is not None:
-                layer.initialize(named(vars(params), i), rng)
+                layer.initialize(of_part(vars(params), i), rng)
 
     def forward(
         self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
@@ -149,8 +149,8 @@ class Columns(ColumnEmbedding):
         for i, columns, outputs, layer in self.walk():
             part = x[:, slice(*columns)]
             if layer is not None:
-                inner = vars(named(buffers, i))
-                part = layer.forward(named(vars(params), i), part, inner, rng)
+                inner = vars(of_part(buffers, i))
+                part = layer.forward(of_part(vars(params), i), part, inner, rng)
             buffers["out"][:, slice(*outputs)] = part
         return buffers["out"]
 
@@ -161,7 +161,7 @@ class Columns(ColumnEmbedding):
         parts = []
         for i, (start, stop), outputs, layer in self.walk():
             columns = slice(start, stop)
-            views, inner = named(vars(params), i), vars(named(buffers, i))
+            views, inner = of_part(vars(params), i), vars(of_part(buffers, i))
             own = np.ascontiguousarray(delta[:, slice(*outputs)])
             if layer is not None:
                 own = layer.backward_shared(views, x[:, columns], own, inner)
@@ -172,7 +172,7 @@ class Columns(ColumnEmbedding):
         self, params: Views, grads: Views, x: Array, delta: list[Part], buffers: Buffers
     ) -> None:
         for i, columns, layer, views, inner, own in delta:
-            of_layer = named(vars(grads), i)
+            of_layer = of_part(vars(grads), i)
             if layer is not None and vars(of_layer):
                 layer.backward_params(views, of_layer, x[:, columns], own, inner)
 
@@ -196,8 +196,8 @@ class Columns(ColumnEmbedding):
             start, out = start + width, out + out_width
 
 
-def named(items: dict[str, Any], i: int) -> SimpleNamespace:
-    """Return the entries of part ``i``."""
+def of_part(items: dict[str, Any], i: int) -> SimpleNamespace:
+    """Return the arrays of part ``i`` by their names in its own layer."""
     prefix = f"{i}."
     return SimpleNamespace(
         **{k.removeprefix(prefix): v for k, v in items.items() if k.startswith(prefix)}
@@ -341,9 +341,9 @@ class Periodic(MappedFeatures):
     Parameters
     ----------
     n_frequencies : int, default=16
-        Waves of each number.
+        The number of waves of each input number.
     size : int, default=4
-        Outputs of each number, itself included.
+        The number of outputs of each input number; the first of them is the input itself.
     deviation : float, default=0.3
         The standard deviation of the initial frequencies w, in waves per unit of the scaled
         number.
@@ -411,12 +411,12 @@ class Periodic(MappedFeatures):
 
 @dataclass(frozen=True)
 class PiecewiseLinear(BinnedEmbedding):
-    """Each number becomes how far it reaches into each of its bins: 0 below, 1 above.
+    """Each number gets an output for each bin: 0 below the bin, 1 above it, linear inside.
 
     Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep
-    Learning" (2022), equation 1. The first bin goes on below and the last one above, here by
-    one width: far values must not explode in a narrow bin. Empty bins stay zero. The bins of
-    the columns may differ in number.
+    Learning" (2022), equation 1. The first output goes on below its bin and the last one above,
+    here for one width of the bin only: far from a narrow bin it would become very large. The
+    output of an empty bin is zero. The columns may have different numbers of bins.
 
     Parameters
     ----------
@@ -478,7 +478,7 @@ def inner_edges(edges: Edges, dtype: np.dtype[Any]) -> list[Array]:
 
 @dataclass(frozen=True)
 class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
-    """Each number becomes itself and a learned linear map of how far it reaches into its bins.
+    """Each number becomes itself and a learned linear map of its :class:`PiecewiseLinear`.
 
     Gorishniy, Rubachev and Babenko (2022), section 3.4 on top of equation 1; the number itself
     is our addition. A bin's row of the map is added when x crosses the bin. So the sum of the
@@ -490,7 +490,7 @@ class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
     edges : tuple of tuple of float, default=()
         As for :class:`BinnedEmbedding`.
     size : int, default=16
-        Outputs of each number, itself included.
+        The number of outputs of each input number; the first of them is the input itself.
     """
 
     size: int = 16
@@ -533,7 +533,7 @@ class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
         return np.multiply(np.einsum("ndk,ndk->nd", delta, rise), slope, out=buffers["delta"])
 
     def _locate(self, x: Array, bins: Array, share: Array) -> None:
-        """Write the bin of each number, and the share of it that the number reaches into."""
+        """Write the bin of each number, and the share of its width that is below the number."""
         for j, edges in enumerate(inner_edges(self.edges, x.dtype)):
             bins[:, j] = np.searchsorted(edges, x[:, j], side="right")
         _, low, inverse_width, *_ = self.encoding.bins(x.dtype)
@@ -549,7 +549,7 @@ class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
         return bins.astype(np.int32) + starts
 
     def _interpolation(self, buffers: Buffers) -> sparse.csr_array:
-        """Return a sparse matrix from the values at all edges to those at the numbers."""
+        """Return a sparse matrix that maps values at all edges to values at the numbers."""
         share = buffers["share"].ravel()
         # Each column has one more edge than bins.
         before = self._flat_bins(buffers["bin"]) + np.arange(len(self.edges), dtype=np.int32)

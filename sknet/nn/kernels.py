@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from sknet.nn.types import Array, Rows
 
-#: The number of elements that are worked on at a time: few enough for some arrays to stay in
-#: the L2 cache, and so many that the cost of a call does not count.
+#: The number of elements of a block. Some arrays of this size stay in the L2 cache, and a call
+#: takes little time compared with its arithmetic.
 BLOCK_SIZE = 32_768
-#: The length of a row from which on NumPy multiplies a column by it faster than BLAS does.
+#: NumPy multiplies a column by a row of at least this length faster than BLAS does.
 LONG_ROW = 512
 
 

@@ -18,7 +18,7 @@ from sknet.nn.types import Array
 
 @dataclass(frozen=True)
 class Loss:
-    """l(y, raw): one value a row, summed over the columns of the raw predictions.
+    """A loss function l(y, raw), whose value for a row is a sum over the raw predictions.
 
     The last layer of the network is linear. The inverse link, a function that turns raw
     predictions into means or probabilities, belongs to the loss. A user's own subclass works
@@ -40,7 +40,11 @@ class Loss:
         return False
 
     def binary(self) -> "Loss":
-        """Return the loss of one column for two classes that stands for this one."""
+        """Return the loss that replaces this one for two classes and for multi-label targets.
+
+        It has one raw prediction for two classes, or one for each label. By default it is this
+        loss itself.
+        """
         return self
 
     def in_domain(self, y: Array) -> bool:
@@ -52,7 +56,7 @@ class Loss:
         return n_outputs
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
-        """Return l per row; write dl/draw into ``gradient_out``.
+        """Return l of each row; write dl/draw into ``gradient_out``.
 
         Parameters
         ----------

@@ -51,7 +51,7 @@ class Network:
     ----------
     layers : tuple of Layer
     n_inputs : int
-        Columns of the input.
+        The number of columns of the input.
     n_members : int, default=1
         The size of an ensemble. A row of outputs holds the raw predictions of its members
         one after another.
@@ -67,7 +67,7 @@ class Network:
 
     @cached_property
     def widths(self) -> list[int]:
-        """Columns before the first layer, between layers, and after the last."""
+        """The numbers of columns before the first layer, between layers and after the last."""
         widths = [self.n_inputs]
         for layer in self.layers:
             widths.append(layer.n_outputs(widths[-1]))
@@ -75,7 +75,7 @@ class Network:
 
     @property
     def n_outputs(self) -> int:
-        """Columns of the raw predictions."""
+        """The number of columns of the raw predictions."""
         return self.widths[-1]
 
     @property
@@ -110,12 +110,12 @@ class Network:
 
     @cached_property
     def n_params(self) -> int:
-        """Length of the flat vector."""
+        """The length of the flat vector."""
         return self.slots[-1].where.stop if self.slots else 0
 
     @cached_property
     def n_penalized(self) -> int:
-        """Number of leading parameters that the penalty applies to."""
+        """The number of leading parameters that the penalty applies to."""
         return sum(
             prod(slot.parameter.shape) for slot in self.slots if slot.parameter.penalized
         )
@@ -203,7 +203,8 @@ class Network:
             The gradient of the parameters is written here. None leaves it out.
         X : ndarray or CSR matrix of shape (n_rows, n_inputs)
         workspace : Workspace
-            That of the forward pass. Its ``delta`` is the gradient of the raw predictions.
+            The workspace of the forward pass. Its ``delta`` is the gradient of the raw
+            predictions.
 
         Returns
         -------

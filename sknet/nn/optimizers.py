@@ -18,7 +18,7 @@ from sknet.nn.kernels import blocks
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.types import Array
 
-#: Updates between two searches for numbers so small that they only cost time.
+#: The number of updates between two searches for numbers that are nearly denormal.
 FLUSH_EVERY = 256
 
 

@@ -38,7 +38,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """1."""
+    """The factor is always 1."""
 
     def __call__(self, progress: float, samples_seen: int) -> float:
         return 1.0
@@ -46,7 +46,7 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class Adaptive(Schedule):
-    """1, but each time that training stalls the learning rate is divided by five.
+    """The factor is 1. Each time that training stalls, the learning rate is divided by five.
 
     Training stalls if ``n_iter_no_change`` epochs in a row improve too little. It ends if the
     learning rate is at most 1e-6 by then, as in scikit-learn.
