@@ -4,6 +4,8 @@ Numbers of the "auto" rules come from the constants of ``sknet._auto``.
 """
 
 import inspect
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from sknet import _auto
 from sknet.nn.activations import ACTIVATIONS
@@ -11,12 +13,15 @@ from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
 from sknet.nn.optimizers import OPTIMIZERS
 from sknet.nn.schedules import SCHEDULES
 
+Class = TypeVar("Class", bound=type)
 
-def _names(registry, *others):
+
+def _names(registry: Iterable[str], *others: str) -> str:
+    """Return names in braces, as docstrings list them."""
     return "{" + ", ".join(f'"{name}"' for name in [*registry, *others]) + "}"
 
 
-def _spaced(number):
+def _spaced(number: int) -> str:
     """Return an integer with spaces between groups of three digits."""
     return f"{number:,}".replace(",", " ")
 
@@ -251,16 +256,19 @@ feature_names_in_ : ndarray of shape (``n_features_in_``,)
 """.strip()
 
 
-def shared_documentation(cls):
-    """Insert the shared sections into a class's docstring, a decorator.
-
-    Lines that consist of a section's name in braces are replaced by it.
-    """
+def shared_documentation(cls: Class) -> Class:
+    """Insert the shared sections into a class's docstring, a decorator."""
     sections = {
-        "{parameters}": PARAMETERS,
-        "{more_parameters}": MORE_PARAMETERS,
-        "{attributes}": ATTRIBUTES,
+        "parameters": PARAMETERS,
+        "more_parameters": MORE_PARAMETERS,
+        "attributes": ATTRIBUTES,
     }
-    lines = inspect.cleandoc(cls.__doc__).splitlines()
-    cls.__doc__ = "\n".join(sections.get(line.strip(), line) for line in lines)
+    cls.__doc__ = with_sections(cls.__doc__ or "", sections)
     return cls
+
+
+def with_sections(docstring: str, sections: Mapping[str, str]) -> str:
+    """Return a docstring in which a section replaces each line with its name in braces."""
+    by_line = {"{" + name + "}": text for name, text in sections.items()}
+    lines = inspect.cleandoc(docstring).splitlines()
+    return "\n".join(by_line.get(line.strip(), line) for line in lines)

@@ -1,6 +1,6 @@
 """The documentation that the estimators for Dask collections share, written once."""
 
-import inspect
+from sknet._docstrings import with_sections
 
 DESCRIPTION = """
 Training is local SGD in the form of DiLoCo (Douillard et al., 2023). The table is divided into
@@ -47,9 +47,8 @@ coefs_, intercepts_, history_, n_iter_, ...
 def complete(docstring: str) -> str:
     """Return the docstring of a class with the shared sections in place of their names."""
     sections = {
-        "{description}": DESCRIPTION,
-        "{parameters}": PARAMETERS,
-        "{attributes}": ATTRIBUTES,
+        "description": DESCRIPTION,
+        "parameters": PARAMETERS,
+        "attributes": ATTRIBUTES,
     }
-    lines = inspect.cleandoc(docstring).splitlines()
-    return "\n".join(sections.get(line.strip(), line) for line in lines)
+    return with_sections(docstring, sections)
