@@ -109,9 +109,10 @@ class BaseNN(
         held_out = read_validation(features, X_val, y_val, sample_weight_val)
         # Drawn after the checks, so that an error leaves a given RandomState as it was.
         run = run or Run.start(self.random_state)
+        run.expect_parameters(self)
         model = self._begin(before, features, data, run)
         data, held_out = _weigh_and_split(model, data, held_out, run)
-        run.expect(self, data)
+        run.expect_rows(data)
         observer = self._observe(features, model, run, X, y, sample_weight)
         validation = None
         if held_out is not None:

@@ -75,13 +75,13 @@ class Run:
         known = (self.state.average, self.state.trained)
         return [vector for vector in known if vector is not None]
 
-    def expect(self, estimator: BaseEstimator, data: Dataset) -> None:
-        """Note the parameters and the data of a new run, or compare them with a resumed run.
+    def expect_parameters(self, estimator: BaseEstimator) -> None:
+        """Note the parameters of a new run, or compare them with a resumed run.
 
         Raises
         ------
         ValueError
-            If a resumed run has other parameters or other data than before.
+            If a resumed run has other parameters than before.
         """
         # These may change. A run has its own random generators, so random_state is one of them.
         free = {"verbose", "warm_start", "max_iter", "random_state"}
@@ -91,12 +91,8 @@ class Run:
             for name, value in estimator.get_params(deep=False).items()
             if name not in free
         }
-        step = max(1, data.n_rows // FINGERPRINT_ROWS)
-        sample = data.batch(slice(None, None, step))
-        fingerprint = joblib.hash((data.n_rows, data.X.shape, *sample))
         if self.parameters is None:
-            self.n_rows, self.parameters = data.n_rows, parameters
-            self.fingerprint = fingerprint
+            self.parameters = parameters
         # A checkpoint of an older version lacks the parameters that its version did not have.
         noted = {name: repr(value) for name, value in defaults(type(estimator)).items()}
         noted |= self.parameters
@@ -106,6 +102,20 @@ class Run:
                 f"Since the checkpoint these parameters have changed: {changed}. Set them back "
                 "to resume, or fit anew."
             )
+
+    def expect_rows(self, data: Dataset) -> None:
+        """Note the training rows of a new run, or compare them with a resumed run.
+
+        Raises
+        ------
+        ValueError
+            If a resumed run has other training rows than before.
+        """
+        step = max(1, data.n_rows // FINGERPRINT_ROWS)
+        sample = data.batch(slice(None, None, step))
+        fingerprint = joblib.hash((data.n_rows, data.X.shape, *sample))
+        if not self.fingerprint:
+            self.n_rows, self.fingerprint = data.n_rows, fingerprint
         if self.fingerprint != fingerprint:
             raise ValueError(
                 f"The checkpoint was written by a fit to other training rows ({self.n_rows} "
