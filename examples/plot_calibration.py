@@ -56,5 +56,5 @@ for (name, network), (curve, histogram) in zip(networks.items(), axes.T, strict=
     )
     curve.set(title=name, xlabel="", ylabel="share of odd digits")
     histogram.hist(display.y_prob, bins=20, color="0.6")
-    histogram.set(xlabel="probability of odd", ylabel="digits")
+    histogram.set(xlabel="probability of odd", ylabel="digits", yscale="log")
 plt.show()
