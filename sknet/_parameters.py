@@ -110,6 +110,21 @@ def check_loss_position(estimator_name: str, hidden_layer_sizes: Any) -> None:
         )
 
 
+def check_task(loss: Any, task: str) -> None:
+    """Refuse a loss that is given as an object, but made for the other kind of estimator.
+
+    Raises
+    ------
+    ValueError
+        If ``loss`` is a ``Loss`` whose ``task`` is not the given one.
+    """
+    if isinstance(loss, Loss) and loss.task != task:
+        raise ValueError(
+            f"loss={loss!r} is for {loss.task}, not for {task}. A loss of your own says by its "
+            "attribute task which of the two it is for."
+        )
+
+
 def check_layers(parameters: Mapping[str, Any]) -> None:
     """Refuse hidden layers that cannot be built.
 

@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from sknet.nn.activations import ACTIVATIONS
+from sknet.nn.losses import MultinomialLogLoss, SquaredError
 from sknet.nn.optimizers import OPTIMIZERS
 from sknet.nn.schedules import SCHEDULES, Cosine
 
@@ -157,6 +158,13 @@ def test_validation_data_that_would_not_be_used(problem, off, forbid_training):
     forbid_training()
     match = "early_stopping=False would not use them"
     assert_rejected(problem.cls(early_stopping=off), match, X, y, X_val=X, y_val=y)
+
+
+def test_a_loss_of_the_other_task(problem, forbid_training):
+    losses = {"NNClassifier": SquaredError(), "NNRegressor": MultinomialLogLoss()}
+    network = problem.cls(loss=losses[problem.name])
+    forbid_training()
+    assert_rejected(network, r"is for \w+, not for", problem.X, problem.y)
 
 
 def test_validation_labels_that_training_lacks(multiclass, multilabel, forbid_training):
