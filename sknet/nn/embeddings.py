@@ -478,12 +478,13 @@ def inner_edges(edges: Edges, dtype: np.dtype[Any]) -> list[Array]:
 
 @dataclass(frozen=True)
 class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
-    """Each number becomes itself and a learned linear map of its :class:`PiecewiseLinear`.
+    """Each number becomes itself and a learned linear map of its piecewise-linear outputs.
 
-    Gorishniy, Rubachev and Babenko (2022), section 3.4 on top of equation 1; the number itself
-    is our addition. A bin's row of the map is added when x crosses the bin. So the sum of the
-    rows before an edge is the value at this edge, and between two edges the value is
-    interpolated, which reads two rows instead of all.
+    :class:`PiecewiseLinear` computes these outputs. Gorishniy, Rubachev and
+    Babenko (2022), section 3.4 on top of equation 1; the number itself is our addition. A bin's
+    row of the map is added when x crosses the bin. So the sum of the rows before an edge is the
+    value at this edge, and between two edges the value is interpolated, which reads two rows
+    instead of all.
 
     Parameters
     ----------
