@@ -4,9 +4,12 @@
 them.
 """
 
+import re
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from numbers import Real
+from numbers import Number, Real
 from typing import Any, Self
 
 import numpy as np
@@ -21,7 +24,7 @@ from sknet.data import frames
 from sknet.data.batches import Dataset
 from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, distinct_values
 from sknet.data.survey import Survey, survey_rows
-from sknet.data.tables import TableReader, categorical_columns
+from sknet.data.tables import TableReader, categorical_columns, check_columns
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,10 @@ class Features:
         Raises
         ------
         ValueError
-            If ``categorical_features`` does not suit X, or if X holds dates, infinity, or NaN
-            in sparse rows.
+            If ``categorical_features`` does not suit X, or if X holds infinity, NaN in sparse
+            rows, or values that are neither numbers nor categories, such as dates.
         """
-        frames.check_no_dates(X)
+        frames.check_kinds(X, "X")
         blocks = as_row_blocks(X)
         wanted = estimator.categorical_features
         reader = _make_reader(wanted, X if blocks is None else blocks, declared)
@@ -111,11 +114,14 @@ class Features:
         Raises
         ------
         ValueError
-            If X holds dates or infinity, if sparse X holds NaN, or if the columns of X differ
-            from the columns of the training table.
+            If X holds infinity or values that are neither numbers nor categories, such as
+            dates, if sparse X holds NaN, or if the columns of X differ from the columns of the
+            training table.
         """
-        frames.check_no_dates(X)
-        return X if self._is_plain(X) else self._read(X, reset=False)
+        if self._is_plain(X):
+            return X
+        frames.check_kinds(X, "X")
+        return self._read(X, reset=False)
 
     def _read(self, X: Any, reset: bool) -> Any:
         """Return X as :meth:`read` does; with ``reset``, note its columns as the features."""
@@ -132,14 +138,19 @@ class Features:
 
     def _read_numbers(self, X: Any, reset: bool) -> Any:
         """Return a table without categories as a float array or CSR."""
-        X = validate_data(
-            self.estimator,
-            X,
-            reset=reset,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-        )
+        given = X
+        try:
+            X = validate_data(
+                self.estimator,
+                given,
+                reset=reset,
+                accept_sparse="csr",
+                dtype=[np.float64, np.float32],
+                ensure_all_finite="allow-nan",
+            )
+        except (TypeError, ValueError):
+            check_columns(given)
+            raise
         if sparse.issparse(X) and np.isnan(X.data).any():
             raise ValueError(
                 "Sparse X contains NaN. A missing value is imputed in dense X only: fill it "
@@ -239,9 +250,8 @@ def _with_target(
     check_consistent_length(X, y)
     if sample_weight is None:
         return Dataset(X, y)
-    sample_weight = check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    weight_name = "sample_weight" if y_name == "y" else "sample_weight_val"
+    sample_weight = check_weight(sample_weight, X, weight_name)
     return Dataset(X, y, sample_weight).of_positive_weight("Sample weights")
 
 
@@ -302,19 +312,68 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
     """
     if y is None:
         raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
+    # Dates may be labels.
+    allowed = () if numeric else (frames.DATES,)
+    frames.check_kinds(y, name, allowed)
     check_no_missing_labels(y, name)
+    y = _as_array(y, name, allowed)
     sparse_format = None if numeric else "csr"
-    y = check_array(
-        y, accept_sparse=sparse_format, ensure_2d=False, dtype=None, input_name=name
-    )
-    if numeric and frames.is_date(y.dtype):
-        raise ValueError(f"{name} holds dates or durations. Turn them into numbers first.")
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = column_or_1d(y, warn=True)
-    if numeric:
-        return y.astype(np.float64, copy=False)
-    check_classification_targets(y)
+    with _naming(name):
+        y = check_array(
+            y, accept_sparse=sparse_format, ensure_2d=False, dtype=None, input_name=name
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if numeric:
+            return y.astype(np.float64, copy=False)
+        check_classification_targets(y)
     return y
+
+
+def check_weight(sample_weight: Any, X: Any, name: str) -> np.ndarray:
+    """Return weights as an array of float64 with one number >= 0 for each row of X.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not finite numbers >= 0, or not one for each row.
+    """
+    if not isinstance(sample_weight, Number):
+        sample_weight = _as_array(sample_weight, name)
+    with _naming(name):
+        return check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+
+
+def _as_array(data: Any, name: str, allowed: Sequence[frames.Unread] = ()) -> Any:
+    """Return y or weights as an array, a frame, a series or a sparse matrix.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the data are of a kind that is neither numbers nor labels, such as complex numbers.
+    """
+    with _naming(name):
+        frames.check_kinds(data, name, allowed)
+        if not hasattr(data, "dtype") and not frames.is_frame(data):
+            data = np.asarray(data)
+            frames.check_kinds(data, name, allowed)
+        if getattr(getattr(data, "dtype", None), "kind", "O") == "O":
+            values = np.asarray(data)
+            if values.dtype == object:
+                frames.check_values(values.flat, name)
+        return data
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Put the name of an argument before the message of an error that lacks it."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if re.search(rf"\b{name}\b", str(error)):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name} is not valid: {error}") from error
 
 
 def check_no_missing_labels(y: Any, name: str) -> None:
@@ -353,11 +412,14 @@ def check_partial_fit_classes(y: Any, classes: Any, known: np.ndarray | None) ->
         If the first call has neither classes nor a multi-label y, or if the classes of a later
         call differ from the classes of the first.
     """
+    if classes is not None:
+        with _naming("classes"):
+            found = unique_labels(_as_array(classes, "classes", (frames.DATES,)))
     if known is None:
-        check_no_missing_labels(y, "y")
+        y = check_y(y, numeric=False, name="y")
         if classes is None and not type_of_target(y).startswith("multilabel"):
             raise ValueError("classes must be passed on the first call to partial_fit.")
-    elif classes is not None and not np.array_equal(known, unique_labels(classes)):
+    elif classes is not None and not np.array_equal(known, found):
         raise ValueError(
             f"classes={classes!r} is not the same as on the last call to partial_fit, was: "
             f"{known!r}"

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sknet.data import frames
 from sknet.data.batches import Batch, join, n_rows, take
 
 Checked = TypeVar("Checked")
@@ -30,6 +31,11 @@ def as_chunk(parts: Any) -> Batch:
             f"Each chunk must be (X, y) or (X, y, sample_weight), got {type(parts).__name__}"
             f"{f' of {len(parts)}' if isinstance(parts, tuple | list) else ''}."
         )
+    X, _, *weights = parts
+    frames.check_kinds(X, "X")
+    for weight in weights:
+        # The weights become numbers here, where all other kinds have to be refused.
+        frames.check_kinds(weight, "sample_weight")
     chunk = Batch(*(part if hasattr(part, "shape") else np.asarray(part) for part in parts))
     if chunk.sample_weight is not None:
         chunk = chunk._replace(sample_weight=np.asarray(chunk.sample_weight, np.float64))

@@ -214,15 +214,39 @@ def _numbers(
         return _check_numbers(frames.columns(X, positions))
     except (TypeError, ValueError):
         # Only now column by column, to name the one that is to blame.
-        for column in positions.tolist():
-            try:
-                _check_numbers(np.asarray(frames.column(X, column))[:, np.newaxis])
-            except (TypeError, ValueError) as reason:
-                raise ValueError(
-                    f"Column {_name(column, names)} is not a category, but cannot be read as "
-                    f"finite numbers: {reason}"
-                ) from reason
+        _check_each(X, positions, names)
         raise
+
+
+def _check_each(X: Any, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
+    """Check the numbers of some columns one by one, and name the first that has others."""
+    for column in positions.tolist():
+        try:
+            _check_numbers(np.asarray(frames.column(X, column))[:, np.newaxis])
+        except (TypeError, ValueError) as reason:
+            kind = TypeError if isinstance(reason, TypeError) else ValueError
+            raise kind(
+                f"Column {_name(column, names)} is not a category, but cannot be read as "
+                f"finite numbers: {reason}"
+            ) from reason
+
+
+def check_columns(X: Any) -> None:
+    """Name the first column of a frame, or of rows of objects, that does not hold numbers.
+
+    Other tables, whose columns have no kinds of their own, pass.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a column cannot be read as finite numbers.
+    """
+    if isinstance(X, list) and all(isinstance(row, list) for row in X):
+        if len({len(row) for row in X}) == 1:
+            X = np.array(X, dtype=object)
+    of_objects = isinstance(X, np.ndarray) and X.dtype.kind in "OSU" and X.ndim == 2
+    if (is_frame(X) or of_objects) and X.shape[0]:
+        _check_each(X, np.arange(X.shape[1]), frames.column_names(X))
 
 
 def _check_numbers(X: Any) -> NDArray[np.floating]:
@@ -284,7 +308,13 @@ def _positioned(wanted: NDArray[np.integer], n_features: int) -> NDArray[np.intp
 def _named(wanted: list[Any], feature_names: Sequence[str] | None) -> NDArray[np.intp]:
     """Return the positions of the columns with the given names."""
     known = {name: i for i, name in enumerate(feature_names or ())}
-    unknown = [name for name in wanted if name not in known]
+    unknown = [name for name in wanted if not isinstance(name, str) or name not in known]
+    twice = [name for name in wanted if list(feature_names or ()).count(name) > 1]
+    if twice:
+        raise ValueError(
+            f"categorical_features names {twice}, but several columns of X have this name. "
+            "Choose columns by their positions, or rename them."
+        )
     if unknown:
         raise ValueError(
             f"categorical_features names {unknown}, which are not among the feature names"

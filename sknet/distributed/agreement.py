@@ -179,11 +179,12 @@ def has_rows(X: Any, y: Any, sample_weight: Any) -> bool:
 
 @contextmanager
 def naming_partition(number: int) -> Iterator[None]:
-    """Put the number of the partition before the message of a ValueError."""
+    """Put the number of the partition before the message of an error of its rows."""
     try:
         yield
-    except ValueError as error:
-        raise ValueError(f"Partition {number}: {error}") from error
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"Partition {number}: {error}") from error
 
 
 def sample(
