@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from numbers import Number, Real
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -58,12 +58,13 @@ class Features:
             If ``categorical_features`` does not suit X, or if X holds infinity, NaN in sparse
             rows, or values that are neither numbers nor categories, such as dates.
         """
-        frames.check_kinds(X, "X")
-        blocks = as_row_blocks(X)
-        wanted = estimator.categorical_features
-        reader = _make_reader(wanted, X if blocks is None else blocks, declared)
-        features = cls(_unfitted(estimator), reader)
-        return features, features._read(X, reset=True)
+        with _checking("X"):
+            frames.check_kinds(X, "X")
+            blocks = as_row_blocks(X)
+            wanted = estimator.categorical_features
+            reader = _make_reader(wanted, X if blocks is None else blocks, declared)
+            features = cls(_unfitted(estimator), reader)
+            return features, features._read(X, reset=True)
 
     @classmethod
     def of(cls, estimator: BaseEstimator, survey: Survey) -> Self:
@@ -105,11 +106,12 @@ class Features:
         nameless.n_features_in_ = self.n_features
         return replace(self, estimator=nameless)
 
-    def read(self, X: Any) -> Any:
+    def read(self, X: Any, name: str = "X") -> Any:
         """Return X as a float array, CSR or ``RowBlocks``, with categories as level numbers.
 
         NaN stands for a missing value, and among level numbers also for an unknown level.
-        ``RowBlocks`` are returned before any of their rows are read.
+        ``RowBlocks`` are returned before any of their rows are read. ``name`` is the name of
+        the argument in messages.
 
         Raises
         ------
@@ -120,8 +122,9 @@ class Features:
         """
         if self._is_plain(X):
             return X
-        frames.check_kinds(X, "X")
-        return self._read(X, reset=False)
+        with _checking(name):
+            frames.check_kinds(X, name)
+            return self._read(X, reset=False)
 
     def _read(self, X: Any, reset: bool) -> Any:
         """Return X as :meth:`read` does; with ``reset``, note its columns as the features."""
@@ -133,6 +136,7 @@ class Features:
             return self._read_numbers(X, reset)
         if sparse.issparse(X):
             raise ValueError("X is sparse, but training saw categories in a frame or an array.")
+        X = _as_table(X)
         validate_data(self.estimator, X, reset=reset, skip_check_array=True)
         return self.reader.read(X)
 
@@ -148,7 +152,7 @@ class Features:
                 dtype=[np.float64, np.float32],
                 ensure_all_finite="allow-nan",
             )
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             check_columns(given)
             raise
         if sparse.issparse(X) and np.isnan(X.data).any():
@@ -236,7 +240,7 @@ def read_rows(
         If X, y or the weights are not valid, if the columns of X differ from the columns of
         the training table, or if all weights are zero.
     """
-    X = features.read(X)
+    X = features.read(X, "X" if y_name == "y" else "X_val")
     if isinstance(X, RowBlocks):
         X.check_finite()
     return _with_target(features, X, y, sample_weight, y_name)
@@ -318,7 +322,7 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
     check_no_missing_labels(y, name)
     y = _as_array(y, name, allowed)
     sparse_format = None if numeric else "csr"
-    with _naming(name):
+    with _checking(name):
         y = check_array(
             y, accept_sparse=sparse_format, ensure_2d=False, dtype=None, input_name=name
         )
@@ -327,6 +331,12 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
         if numeric:
             return y.astype(np.float64, copy=False)
         check_classification_targets(y)
+        if y.ndim == 2 and not type_of_target(y).startswith("multilabel"):
+            raise ValueError(
+                f"{name} has {y.shape[1]} columns of classes (multiclass-multioutput). In a "
+                "multi-label y all values are 0 or 1. For several columns of classes, fit a "
+                "classifier for each column."
+            )
     return y
 
 
@@ -338,9 +348,10 @@ def check_weight(sample_weight: Any, X: Any, name: str) -> np.ndarray:
     ValueError
         If the weights are not finite numbers >= 0, or not one for each row.
     """
-    if not isinstance(sample_weight, Number):
-        sample_weight = _as_array(sample_weight, name)
-    with _naming(name):
+    sample_weight = _as_array(sample_weight, name)
+    with _checking(name):
+        if np.ndim(sample_weight) == 0:
+            sample_weight = np.full(X.shape[0], sample_weight)
         return check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 
 
@@ -352,7 +363,7 @@ def _as_array(data: Any, name: str, allowed: Sequence[frames.Unread] = ()) -> An
     TypeError, ValueError
         If the data are of a kind that is neither numbers nor labels, such as complex numbers.
     """
-    with _naming(name):
+    with _checking(name):
         frames.check_kinds(data, name, allowed)
         if not hasattr(data, "dtype") and not frames.is_frame(data):
             data = np.asarray(data)
@@ -365,14 +376,19 @@ def _as_array(data: Any, name: str, allowed: Sequence[frames.Unread] = ()) -> An
 
 
 @contextmanager
-def _naming(name: str) -> Iterator[None]:
-    """Put the name of an argument before the message of an error that lacks it."""
+def _checking(name: str) -> Iterator[None]:
+    """Put the name of an argument before the message of an error that lacks it.
+
+    The checks of scikit-learn sum and cast numbers, and NumPy's warnings of large ones are
+    silenced: what is not finite is refused by an error.
+    """
     try:
-        yield
-    except (TypeError, ValueError) as error:
-        if re.search(rf"\b{name}\b", str(error)):
-            raise
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except (TypeError, ValueError, OverflowError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
+        if isinstance(error, kind) and re.search(rf"\b{name}\b", str(error)):
+            raise
         raise kind(f"{name} is not valid: {error}") from error
 
 
@@ -413,8 +429,11 @@ def check_partial_fit_classes(y: Any, classes: Any, known: np.ndarray | None) ->
         call differ from the classes of the first.
     """
     if classes is not None:
-        with _naming("classes"):
-            found = unique_labels(_as_array(classes, "classes", (frames.DATES,)))
+        with _checking("classes"):
+            found = _as_array(classes, "classes", (frames.DATES,))
+            if np.ndim(found) != 1 or not np.size(found):
+                raise ValueError(f"a list of at least one class is needed, got {classes!r}.")
+            found = unique_labels(classes)
     if known is None:
         y = check_y(y, numeric=False, name="y")
         if classes is None and not type_of_target(y).startswith("multilabel"):
@@ -426,6 +445,11 @@ def check_partial_fit_classes(y: Any, classes: Any, known: np.ndarray | None) ->
         )
 
 
+def _as_table(X: Any) -> Any:
+    """Return a frame as it is, and another table with categories as an array."""
+    return X if frames.is_frame(X) else check_array(X, dtype=None, ensure_all_finite=False)
+
+
 def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader | None:
     """Return a fitted reader of X, or None if X has no categories.
 
@@ -435,8 +459,8 @@ def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader | None:
         return None
     if sparse.issparse(X):
         raise ValueError("categorical_features cannot be used with sparse X.")
-    if not (frames.is_frame(X) or isinstance(X, RowBlocks)):
-        X = check_array(X, dtype=None, ensure_all_finite=False)
+    if not isinstance(X, RowBlocks):
+        X = _as_table(X)
     names = frames.column_names(X)
     categories = categorical_columns(X, wanted, names)
     if categories.size == 0:

@@ -89,6 +89,10 @@ def _is_pandas(data: Any) -> bool:
     return hasattr(data, "iloc")
 
 
+def _is_polars(data: Any) -> bool:
+    return hasattr(data, "is_null") or (is_frame(data) and not _is_pandas(data))
+
+
 def column_names(X: Any) -> list[str] | None:
     """Return the names of the columns as text, or None if X is not a frame."""
     return [str(name) for name in X.columns] if is_frame(X) else None
@@ -222,7 +226,7 @@ def _check_dtype(dtype: Any, where: str, allowed: Sequence[Unread]) -> None:
     """Raise ValueError if a dtype of NumPy, pandas or polars is of an unread kind."""
     # The values of a category are those of its levels.
     dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)
-    kind = getattr(dtype, "kind", "O")
+    kind = str(getattr(dtype, "kind", "O"))
     if dtype is None or kind in "biuf":
         return
     name = str(dtype).lower()
@@ -256,9 +260,10 @@ def take_rows(data: Any, rows: Any) -> Any:
     if sparse.issparse(data) and data.format not in ("csr", "csc"):
         # The other formats have no fast selection of rows, or none at all.
         data = data.tocsr()
-    if hasattr(data, "shape"):
+    if isinstance(data, np.ndarray) or sparse.issparse(data) or _is_polars(data):
         return data[rows]
-    return [data[row] for row in rows]
+    # Other tables, such as those of pyarrow, choose rows in ways of their own.
+    return np.asarray(data)[rows] if hasattr(data, "__array__") else [data[i] for i in rows]
 
 
 def is_frame_or_series(data: Any) -> bool:

@@ -1,7 +1,8 @@
 """From the user's table, a frame or an array with categories, to plain numbers."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -66,13 +67,8 @@ class TableReader:
         _check_has_rows(X)
         self._encoders: list[OrdinalEncoder | None] = []
         for column in self.categorical_.tolist():
-            try:
+            with _naming_column(column, feature_names):
                 self._encoders.append(_fit_levels(X, column, declared))
-            except TypeError as error:
-                raise ValueError(
-                    f"The levels of column {_name(column, feature_names)} cannot be sorted: "
-                    "they must be all text or all numbers."
-                ) from error
         return self
 
     def merged(self, others: Sequence["TableReader"]) -> "TableReader":
@@ -144,7 +140,8 @@ class TableReader:
             values, known = frames.column_values(X, column)
             if encoder is not None:
                 self._check_kind(column, encoder, values[known])
-            numbers = _level_numbers(encoder, values, known)
+            with _naming_column(column, self._names):
+                numbers = _level_numbers(encoder, values, known)
             parts.append(numbers.astype(dtype)[:, np.newaxis])
         return np.hstack(parts)
 
@@ -170,6 +167,24 @@ def _check_has_rows(X: Any) -> None:
             f"Found array with 0 sample(s) (shape={np.shape(X)}) while a minimum of 1 is "
             "required."
         )
+
+
+@contextmanager
+def _naming_column(column: int, names: Sequence[str] | None) -> Iterator[None]:
+    """Name the category whose levels cannot be sorted, or are not finite."""
+    try:
+        yield
+    except TypeError as error:
+        raise ValueError(
+            f"The levels of column {_name(column, names)} cannot be sorted: they must be all "
+            "text or all numbers."
+        ) from error
+    except ValueError as error:
+        if str(error).startswith("Column"):
+            raise
+        raise ValueError(
+            f"The levels of column {_name(column, names)} are not valid: {error}"
+        ) from error
 
 
 def _name(column: int, names: Sequence[str] | None) -> str:
@@ -212,7 +227,7 @@ def _numbers(
     """Return the given columns as a float array that may hold NaN, but not infinity."""
     try:
         return _check_numbers(frames.columns(X, positions))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         # Only now column by column, to name the one that is to blame.
         _check_each(X, positions, names)
         raise
@@ -223,7 +238,7 @@ def _check_each(X: Any, positions: NDArray[np.intp], names: Sequence[str] | None
     for column in positions.tolist():
         try:
             _check_numbers(np.asarray(frames.column(X, column))[:, np.newaxis])
-        except (TypeError, ValueError) as reason:
+        except (TypeError, ValueError, OverflowError) as reason:
             kind = TypeError if isinstance(reason, TypeError) else ValueError
             raise kind(
                 f"Column {_name(column, names)} is not a category, but cannot be read as "

@@ -70,11 +70,14 @@ class ClassTarget:
                 f"{name} has labels that training lacks: it has {y.shape[1]} columns, but "
                 "training had one of classes."
             )
-        unknown = np.setdiff1d(unique_labels(y), self.classes_)
-        if unknown.size:
+        classes = self.classes_.tolist()
+        known = set(classes)
+        # Labels of another type, such as text in the place of numbers, cannot be sorted with
+        # the classes.
+        unknown = [label for label in unique_labels(y).tolist() if label not in known]
+        if unknown:
             raise ValueError(
-                f"{name} has labels that training lacks: {unknown.tolist()}; "
-                f"the classes are {self.classes_.tolist()}."
+                f"{name} has labels that training lacks: {unknown}; the classes are {classes}."
             )
 
     def check_all_labels(self, y: Any) -> None:
