@@ -4,10 +4,7 @@
 them.
 """
 
-import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, Self
@@ -58,7 +55,7 @@ class Features:
             If ``categorical_features`` does not suit X, or if X holds infinity, NaN in sparse
             rows, or values that are neither numbers nor categories, such as dates.
         """
-        with _checking("X"):
+        with frames.checking("X"):
             frames.check_kinds(X, "X")
             blocks = as_row_blocks(X)
             wanted = estimator.categorical_features
@@ -122,7 +119,7 @@ class Features:
         """
         if self._is_plain(X):
             return X
-        with _checking(name):
+        with frames.checking(name):
             frames.check_kinds(X, name)
             return self._read(X, reset=False)
 
@@ -320,9 +317,9 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
     allowed = () if numeric else (frames.DATES,)
     frames.check_kinds(y, name, allowed)
     check_no_missing_labels(y, name)
-    y = _as_array(y, name, allowed)
+    y = frames.as_array(y, name, allowed)
     sparse_format = None if numeric else "csr"
-    with _checking(name):
+    with frames.checking(name):
         y = check_array(
             y, accept_sparse=sparse_format, ensure_2d=False, dtype=None, input_name=name
         )
@@ -348,48 +345,11 @@ def check_weight(sample_weight: Any, X: Any, name: str) -> np.ndarray:
     ValueError
         If the weights are not finite numbers >= 0, or not one for each row.
     """
-    sample_weight = _as_array(sample_weight, name)
-    with _checking(name):
+    sample_weight = frames.as_array(sample_weight, name)
+    with frames.checking(name):
         if np.ndim(sample_weight) == 0:
             sample_weight = np.full(X.shape[0], sample_weight)
         return check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-
-
-def _as_array(data: Any, name: str, allowed: Sequence[frames.Unread] = ()) -> Any:
-    """Return y or weights as an array, a frame, a series or a sparse matrix.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the data are of a kind that is neither numbers nor labels, such as complex numbers.
-    """
-    with _checking(name):
-        frames.check_kinds(data, name, allowed)
-        if not hasattr(data, "dtype") and not frames.is_frame(data):
-            data = np.asarray(data)
-            frames.check_kinds(data, name, allowed)
-        if getattr(getattr(data, "dtype", None), "kind", "O") == "O":
-            values = np.asarray(data)
-            if values.dtype == object:
-                frames.check_values(values.flat, name)
-        return data
-
-
-@contextmanager
-def _checking(name: str) -> Iterator[None]:
-    """Put the name of an argument before the message of an error that lacks it.
-
-    The checks of scikit-learn sum and cast numbers, and NumPy's warnings of large ones are
-    silenced: what is not finite is refused by an error.
-    """
-    try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            yield
-    except (TypeError, ValueError, OverflowError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        if isinstance(error, kind) and re.search(rf"\b{name}\b", str(error)):
-            raise
-        raise kind(f"{name} is not valid: {error}") from error
 
 
 def check_no_missing_labels(y: Any, name: str) -> None:
@@ -402,12 +362,15 @@ def check_no_missing_labels(y: Any, name: str) -> None:
     """
     # Without the dtype, NumPy would turn a NaN in a list of text into the text "nan".
     labels = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)
-    if labels.dtype != object or labels.ndim == 0:
+    if labels.ndim == 0 or labels.dtype.kind not in "OmM":
         return
     # y can hold pandas.NA only if pandas has been imported.
     na = getattr(sys.modules.get("pandas"), "NA", None)
+    # Of the labels, NaN and NaT are those that differ from themselves.
     missing = [
-        label is None or label is na or (isinstance(label, Real) and label != label)
+        label is None
+        or label is na
+        or (isinstance(label, Real | np.datetime64 | np.timedelta64) and label != label)
         for label in labels.flat
     ]
     if any(missing):
@@ -429,8 +392,8 @@ def check_partial_fit_classes(y: Any, classes: Any, known: np.ndarray | None) ->
         call differ from the classes of the first.
     """
     if classes is not None:
-        with _checking("classes"):
-            found = _as_array(classes, "classes", (frames.DATES,))
+        with frames.checking("classes"):
+            found = frames.as_array(classes, "classes", (frames.DATES,))
             if np.ndim(found) != 1 or not np.size(found):
                 raise ValueError(f"a list of at least one class is needed, got {classes!r}.")
             found = unique_labels(classes)

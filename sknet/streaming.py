@@ -397,7 +397,7 @@ def _join_targets(known: np.ndarray, y: Any, numeric: bool) -> np.ndarray:
     ValueError
         If y has another number of columns than the targets of earlier chunks.
     """
-    if len(known) and known.shape[1:] != y.shape[1:]:
+    if known.shape[0] and known.shape[1:] != y.shape[1:]:
         raise ValueError(
             f"y has shape {y.shape}, but y of the first chunk has "
             f"{1 if known.ndim == 1 else known.shape[1]} column(s)."

@@ -24,21 +24,23 @@ def as_chunk(parts: Any) -> Batch:
     TypeError
         If ``parts`` is not a tuple or list of two or three.
     ValueError
-        If X, y and sample_weight have different numbers of rows.
+        If X, y and sample_weight have different numbers of rows, or if the weights are not
+        numbers.
     """
     if not isinstance(parts, tuple | list) or len(parts) not in (2, 3):
         raise TypeError(
             f"Each chunk must be (X, y) or (X, y, sample_weight), got {type(parts).__name__}"
             f"{f' of {len(parts)}' if isinstance(parts, tuple | list) else ''}."
         )
-    X, _, *weights = parts
-    frames.check_kinds(X, "X")
-    for weight in weights:
-        # The weights become numbers here, where all other kinds have to be refused.
-        frames.check_kinds(weight, "sample_weight")
-    chunk = Batch(*(part if hasattr(part, "shape") else np.asarray(part) for part in parts))
-    if chunk.sample_weight is not None:
-        chunk = chunk._replace(sample_weight=np.asarray(chunk.sample_weight, np.float64))
+    X, y, *given = parts
+    weights = [frames.as_numbers(one, "sample_weight") for one in given if one is not None]
+    chunk = Batch(
+        X if hasattr(X, "shape") else frames.as_array(X, "X"),
+        y if hasattr(y, "shape") else frames.as_array(y, "y", (frames.DATES,)),
+        *weights,
+    )
+    if not all(len(part.shape) for part in chunk if part is not None):
+        raise ValueError("X, y and sample_weight of a chunk must be arrays with a row each.")
     lengths = [part.shape[0] for part in chunk if part is not None]
     if len(set(lengths)) > 1:
         raise ValueError(

@@ -8,8 +8,10 @@ the other kinds, which conversions by NumPy would change without a word.
 """
 
 import datetime
+import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -251,6 +253,73 @@ def check_values(values: Iterable[Any], where: str) -> None:
 
 def _refusal(where: str, unread: Unread, found: str) -> ValueError:
     return ValueError(f"{where} holds {unread.what} ({found}). {unread.remedy}")
+
+
+def as_array(data: Any, name: str, allowed: Sequence[Unread] = ()) -> Any:
+    """Return y or weights as an array, a frame, a series or a sparse matrix.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the data are of a kind that is neither numbers nor labels, such as complex numbers.
+    """
+    with checking(name):
+        check_kinds(data, name, allowed)
+        if not hasattr(data, "dtype") and not is_frame(data):
+            data = _from_list(data)
+            check_kinds(data, name, allowed)
+        if getattr(getattr(data, "dtype", None), "kind", "O") == "O":
+            values = np.asarray(data)
+            if values.dtype == object:
+                check_values(values.flat, name)
+        return data
+
+
+def as_numbers(data: Any, name: str) -> NDArray[np.float64]:
+    """Return a vector of numbers as an array of float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the data are not numbers.
+    """
+    data = as_array(data, name)
+    with checking(name):
+        return np.asarray(data, dtype=np.float64)
+
+
+def _from_list(data: Any) -> NDArray[Any]:
+    """Return a list as an array.
+
+    Raises
+    ------
+    ValueError
+        If it mixes text with other values, which NumPy would turn into text.
+    """
+    array = np.asarray(data)
+    if array.dtype.kind in "US" and isinstance(data, list | tuple):
+        types = set(map(type, np.array(data, dtype=object).flat))
+        if not (all(issubclass(one, str) for one in types) or types <= {bytes, np.bytes_}):
+            found = sorted(one.__name__ for one in types)
+            raise ValueError(f"a list must be all text or all numbers, got {found}.")
+    return array
+
+
+@contextmanager
+def checking(name: str) -> Iterator[None]:
+    """Put the name of an argument before the message of an error that lacks it.
+
+    The checks of scikit-learn sum and cast numbers, and NumPy's warnings of large ones are
+    silenced: what is not finite is refused by an error.
+    """
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except (TypeError, ValueError, OverflowError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        if isinstance(error, kind) and re.search(rf"\b{name}\b", str(error)):
+            raise
+        raise kind(f"{name} is not valid: {error}") from error
 
 
 def take_rows(data: Any, rows: Any) -> Any:

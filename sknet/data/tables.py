@@ -241,7 +241,7 @@ def _check_each(X: Any, positions: NDArray[np.intp], names: Sequence[str] | None
         except (TypeError, ValueError, OverflowError) as reason:
             kind = TypeError if isinstance(reason, TypeError) else ValueError
             raise kind(
-                f"Column {_name(column, names)} is not a category, but cannot be read as "
+                f"Column {_name(column, names)} of X is not a category, but cannot be read as "
                 f"finite numbers: {reason}"
             ) from reason
 
