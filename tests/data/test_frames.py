@@ -5,6 +5,7 @@ import datetime
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
@@ -90,6 +91,11 @@ def test_rows_are_taken_by_position(kind):
     expected = NUMBERS[[2, 0]]
     found = taken.toarray() if kind == "csr" else np.asarray(taken)
     assert_array_equal(found, expected[:, 0] if kind == "pandas series" else expected)
+
+
+def test_rows_of_a_table_without_such_a_choice_are_those_of_an_array():
+    table = pa.table({"a": NUMBERS[:, 0], "b": NUMBERS[:, 1]})
+    assert_array_equal(frames.take_rows(table, np.array([2, 0])), NUMBERS[[2, 0]])
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars", "pandas series"])
