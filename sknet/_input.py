@@ -19,6 +19,7 @@ from sklearn.utils.validation import validate_data
 from sknet._sklearn import check_sample_weight
 from sknet.data import frames
 from sknet.data.batches import Dataset
+from sknet.data.kinds import DATES, as_array, check_kinds, checking
 from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, distinct_values
 from sknet.data.survey import Survey, survey_rows
 from sknet.data.tables import TableReader, categorical_columns, check_columns
@@ -55,8 +56,8 @@ class Features:
             If ``categorical_features`` does not suit X, or if X holds infinity, NaN in sparse
             rows, or values that are neither numbers nor categories, such as dates.
         """
-        with frames.checking("X"):
-            frames.check_kinds(X, "X")
+        with checking("X"):
+            check_kinds(X, "X")
             blocks = as_row_blocks(X)
             wanted = estimator.categorical_features
             reader = _make_reader(wanted, X if blocks is None else blocks, declared)
@@ -119,8 +120,8 @@ class Features:
         """
         if self._is_plain(X):
             return X
-        with frames.checking(name):
-            frames.check_kinds(X, name)
+        with checking(name):
+            check_kinds(X, name)
             return self._read(X, reset=False)
 
     def _read(self, X: Any, reset: bool) -> Any:
@@ -314,12 +315,12 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
     if y is None:
         raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
     # Dates may be labels.
-    allowed = () if numeric else (frames.DATES,)
-    frames.check_kinds(y, name, allowed)
+    allowed = () if numeric else (DATES,)
+    check_kinds(y, name, allowed)
     check_no_missing_labels(y, name)
-    y = frames.as_array(y, name, allowed)
+    y = as_array(y, name, allowed)
     sparse_format = None if numeric else "csr"
-    with frames.checking(name):
+    with checking(name):
         y = check_array(
             y, accept_sparse=sparse_format, ensure_2d=False, dtype=None, input_name=name
         )
@@ -345,8 +346,8 @@ def check_weight(sample_weight: Any, X: Any, name: str) -> np.ndarray:
     ValueError
         If the weights are not finite numbers >= 0, or not one for each row.
     """
-    sample_weight = frames.as_array(sample_weight, name)
-    with frames.checking(name):
+    sample_weight = as_array(sample_weight, name)
+    with checking(name):
         if np.ndim(sample_weight) == 0:
             sample_weight = np.full(X.shape[0], sample_weight)
         return check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -392,8 +393,8 @@ def check_partial_fit_classes(y: Any, classes: Any, known: np.ndarray | None) ->
         call differ from the classes of the first.
     """
     if classes is not None:
-        with frames.checking("classes"):
-            found = frames.as_array(classes, "classes", (frames.DATES,))
+        with checking("classes"):
+            found = as_array(classes, "classes", (DATES,))
             if np.ndim(found) != 1 or not np.size(found):
                 raise ValueError(f"a list of at least one class is needed, got {classes!r}.")
             found = unique_labels(classes)

@@ -97,7 +97,7 @@ def read_chunks(
         If a file is empty, lacks a column or is of an unknown kind; if a category has more than
         100 000 levels; if ``dtype`` has a dtype of numbers; or if ``read_options`` has an
         argument that this function sets. In an iteration: if a line has too many fields, or if
-        a column of numbers holds text.
+        a column of numbers holds text. In both: if a file is damaged.
 
     Examples
     --------

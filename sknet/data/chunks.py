@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.data import frames
 from sknet.data.batches import Batch, join, n_rows, take
+from sknet.data.kinds import DATES, as_array, as_numbers
 
 Checked = TypeVar("Checked")
 
@@ -33,10 +33,10 @@ def as_chunk(parts: Any) -> Batch:
             f"{f' of {len(parts)}' if isinstance(parts, tuple | list) else ''}."
         )
     X, y, *given = parts
-    weights = [frames.as_numbers(one, "sample_weight") for one in given if one is not None]
+    weights = [as_numbers(one, "sample_weight") for one in given if one is not None]
     chunk = Batch(
-        X if hasattr(X, "shape") else frames.as_array(X, "X"),
-        y if hasattr(y, "shape") else frames.as_array(y, "y", (frames.DATES,)),
+        X if hasattr(X, "shape") else as_array(X, "X"),
+        y if hasattr(y, "shape") else as_array(y, "y", (DATES,)),
         *weights,
     )
     if not all(len(part.shape) for part in chunk if part is not None):

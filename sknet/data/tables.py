@@ -12,6 +12,7 @@ from sklearn.utils import check_array
 
 from sknet.data import frames
 from sknet.data.frames import is_frame
+from sknet.data.kinds import check_values
 
 
 class TableReader:
@@ -68,7 +69,7 @@ class TableReader:
         self._encoders: list[OrdinalEncoder | None] = []
         for column in self.categorical_.tolist():
             with _naming_column(column, feature_names):
-                self._encoders.append(_fit_levels(X, column, declared))
+                self._encoders.append(_fit_levels(X, column, feature_names, declared))
         return self
 
     def merged(self, others: Sequence["TableReader"]) -> "TableReader":
@@ -137,7 +138,7 @@ class TableReader:
             parts = [_numbers(X, self.numeric_, self._names)]
             dtype = parts[0].dtype
         for column, encoder in zip(self.categorical_.tolist(), self._encoders, strict=True):
-            values, known = frames.column_values(X, column)
+            values, known = _column_values(X, column, self._names)
             if encoder is not None:
                 self._check_kind(column, encoder, values[known])
             with _naming_column(column, self._names):
@@ -192,12 +193,30 @@ def _name(column: int, names: Sequence[str] | None) -> str:
     return repr(column if names is None else names[column])
 
 
-def _fit_levels(X: Any, column: int, declared: bool) -> OrdinalEncoder | None:
+def _column_values(
+    X: Any, column: int, names: Sequence[str] | None
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return the values of a category, and which of them are not missing.
+
+    Raises
+    ------
+    ValueError
+        If the category has objects that are neither numbers nor text.
+    """
+    values, known = frames.column_values(X, column)
+    if values.dtype == object:
+        check_values(values[known], f"Column {_name(column, names)} of X")
+    return values, known
+
+
+def _fit_levels(
+    X: Any, column: int, names: Sequence[str] | None, declared: bool
+) -> OrdinalEncoder | None:
     """Return an encoder of the levels of a category, or None if it has no levels."""
     levels = frames.declared_levels(X, column) if declared else None
     if levels is not None:
         return _encoder(levels, levels)
-    values, known = frames.column_values(X, column)
+    values, known = _column_values(X, column, names)
     return _encoder(values[known]) if known.any() else None
 
 
@@ -324,7 +343,7 @@ def _named(wanted: list[Any], feature_names: Sequence[str] | None) -> NDArray[np
     """Return the positions of the columns with the given names."""
     known = {name: i for i, name in enumerate(feature_names or ())}
     unknown = [name for name in wanted if not isinstance(name, str) or name not in known]
-    twice = [name for name in wanted if list(feature_names or ()).count(name) > 1]
+    twice = [name for name in wanted if (feature_names or []).count(name) > 1]
     if twice:
         raise ValueError(
             f"categorical_features names {twice}, but several columns of X have this name. "

@@ -19,7 +19,7 @@ from sknet._model import ClassificationModel, Model, RegressionModel, check_scal
 from sknet._settings import Settings
 from sknet._starting import settle
 from sknet.data.batches import Batch, Dataset
-from sknet.data.frames import as_numbers
+from sknet.data.kinds import as_numbers
 from sknet.data.survey import Survey, draw_rows, merge_surveys, most_copied_rows
 from sknet.data.targets import (
     ClassTarget,

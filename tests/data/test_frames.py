@@ -1,7 +1,5 @@
 """What differs between frames of pandas and of polars, and arrays."""
 
-import datetime
-
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -41,46 +39,6 @@ def test_columns_are_chosen_by_position(frame):
 
 def test_names_are_text():
     assert frames.column_names(pd.DataFrame(np.ones((2, 2)))) == ["0", "1"]
-
-
-DAY = datetime.date(2026, 1, 1)
-TIME = datetime.datetime(2026, 1, 1, 12)
-SPAN = datetime.timedelta(hours=1)
-
-
-@pytest.mark.parametrize(
-    "column",
-    [
-        pd.Series([TIME, TIME]),
-        pd.Series([TIME, TIME]).dt.tz_localize("UTC"),
-        pd.Series([SPAN, SPAN]),
-        pd.Series(pd.period_range("2026-01", periods=2, freq="M")),
-        pl.Series([DAY, DAY]),
-        pl.Series([TIME, TIME]),
-        pl.Series([SPAN, SPAN]),
-        pl.Series([TIME.time(), TIME.time()]),
-    ],
-    ids=lambda column: str(column.dtype),
-)
-def test_dates_and_durations_are_refused(column):
-    frame = pd.DataFrame if isinstance(column, pd.Series) else pl.DataFrame
-    with pytest.raises(ValueError, match="Column 'when' of X holds dates.*durations into"):
-        frames.check_kinds(frame({"x": [1.0, 2.0], "when": column}), "X")
-    with pytest.raises(ValueError, match="y holds dates.*durations into"):
-        frames.check_kinds(column, "y")
-    frames.check_kinds(column, "y", (frames.DATES,))
-
-
-@FRAMES
-def test_numbers_and_text_are_read(frame):
-    frames.check_kinds(frame(VALUES), "X")
-    frames.check_kinds(NUMBERS, "X")
-    frames.check_kinds(NUMBERS.tolist(), "X")
-
-
-def test_an_array_of_dates_is_refused():
-    with pytest.raises(ValueError, match="X holds dates"):
-        frames.check_kinds(np.array([[TIME]], dtype="datetime64[s]"), "X")
 
 
 @pytest.mark.parametrize("kind", TABLES)
