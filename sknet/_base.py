@@ -102,8 +102,9 @@ class BaseNN(
         Raises
         ------
         ValueError
-            If parameters or data are invalid, or if training diverges before any epoch has
-            ended with finite loss and parameters. The estimator is then unchanged.
+            If parameters or data are invalid, if ``warm_start`` is True and y lacks a class of
+            the last fit, or if training diverges before any epoch has ended with finite loss
+            and parameters. The estimator is then unchanged.
         """
         before, run = self._to_continue(resume_from)
         known = None if before is None else before._features
@@ -146,6 +147,7 @@ class BaseNN(
         if before is None:
             return start_model(self, features, data, run.streams)
         model = continue_model(self, before._model, data, run.params)
+        model.check_same_target(data.y)
         return model.with_params(model.params.astype(model.settings.dtype))
 
     def _observe(

@@ -110,7 +110,8 @@ verbose : bool or int, default=False
 warm_start : bool, default=False
     Whether ``fit`` starts from the parameters, the classes and the scaling of the last fit
     instead of from random parameters. The state of the optimizer, the count of epochs without
-    improvement and the history start anew.
+    improvement and the history start anew. As in scikit-learn, y must have the same classes
+    as in the last fit; ``partial_fit`` takes rows of some of them.
 momentum : float in [0, 1], default=0.9
     The momentum of the "sgd" solver: the share of its velocity that each step keeps.
 nesterovs_momentum : bool, default=True

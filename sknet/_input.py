@@ -19,9 +19,10 @@ from sklearn.utils.validation import validate_data
 from sknet._sklearn import check_sample_weight
 from sknet.data import frames
 from sknet.data.batches import Dataset
+from sknet.data.kinds import DATES, as_array, check_kinds, checking
 from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, distinct_values
 from sknet.data.survey import Survey, survey_rows
-from sknet.data.tables import TableReader, categorical_columns
+from sknet.data.tables import TableReader, categorical_columns, check_columns
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,16 @@ class Features:
         Raises
         ------
         ValueError
-            If ``categorical_features`` does not suit X, or if X holds dates, infinity, or NaN
-            in sparse rows.
+            If ``categorical_features`` does not suit X, or if X holds infinity, NaN in sparse
+            rows, or values that are neither numbers nor categories, such as dates.
         """
-        frames.check_no_dates(X)
-        blocks = as_row_blocks(X)
-        wanted = estimator.categorical_features
-        reader = _make_reader(wanted, X if blocks is None else blocks, declared)
-        features = cls(_unfitted(estimator), reader)
-        return features, features._read(X, reset=True)
+        with checking("X"):
+            check_kinds(X, "X")
+            blocks = as_row_blocks(X)
+            wanted = estimator.categorical_features
+            reader = _make_reader(wanted, X if blocks is None else blocks, declared)
+            features = cls(_unfitted(estimator), reader)
+            return features, features._read(X, reset=True)
 
     @classmethod
     def of(cls, estimator: BaseEstimator, survey: Survey) -> Self:
@@ -102,20 +104,25 @@ class Features:
         nameless.n_features_in_ = self.n_features
         return replace(self, estimator=nameless)
 
-    def read(self, X: Any) -> Any:
+    def read(self, X: Any, name: str = "X") -> Any:
         """Return X as a float array, CSR or ``RowBlocks``, with categories as level numbers.
 
         NaN stands for a missing value, and among level numbers also for an unknown level.
-        ``RowBlocks`` are returned before any of their rows are read.
+        ``RowBlocks`` are returned before any of their rows are read. ``name`` is the name of
+        the argument in messages.
 
         Raises
         ------
         ValueError
-            If X holds dates or infinity, if sparse X holds NaN, or if the columns of X differ
-            from the columns of the training table.
+            If X holds infinity or values that are neither numbers nor categories, such as
+            dates, if sparse X holds NaN, or if the columns of X differ from the columns of the
+            training table.
         """
-        frames.check_no_dates(X)
-        return X if self._is_plain(X) else self._read(X, reset=False)
+        if self._is_plain(X):
+            return X
+        with checking(name):
+            check_kinds(X, name)
+            return self._read(X, reset=False)
 
     def _read(self, X: Any, reset: bool) -> Any:
         """Return X as :meth:`read` does; with ``reset``, note its columns as the features."""
@@ -127,19 +134,25 @@ class Features:
             return self._read_numbers(X, reset)
         if sparse.issparse(X):
             raise ValueError("X is sparse, but training saw categories in a frame or an array.")
+        X = _as_table(X)
         validate_data(self.estimator, X, reset=reset, skip_check_array=True)
         return self.reader.read(X)
 
     def _read_numbers(self, X: Any, reset: bool) -> Any:
         """Return a table without categories as a float array or CSR."""
-        X = validate_data(
-            self.estimator,
-            X,
-            reset=reset,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-        )
+        given = X
+        try:
+            X = validate_data(
+                self.estimator,
+                given,
+                reset=reset,
+                accept_sparse="csr",
+                dtype=[np.float64, np.float32],
+                ensure_all_finite="allow-nan",
+            )
+        except (TypeError, ValueError, OverflowError):
+            check_columns(given)
+            raise
         if sparse.issparse(X) and np.isnan(X.data).any():
             raise ValueError(
                 "Sparse X contains NaN. A missing value is imputed in dense X only: fill it "
@@ -225,7 +238,7 @@ def read_rows(
         If X, y or the weights are not valid, if the columns of X differ from the columns of
         the training table, or if all weights are zero.
     """
-    X = features.read(X)
+    X = features.read(X, "X" if y_name == "y" else "X_val")
     if isinstance(X, RowBlocks):
         X.check_finite()
     return _with_target(features, X, y, sample_weight, y_name)
@@ -239,9 +252,8 @@ def _with_target(
     check_consistent_length(X, y)
     if sample_weight is None:
         return Dataset(X, y)
-    sample_weight = check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    weight_name = "sample_weight" if y_name == "y" else "sample_weight_val"
+    sample_weight = check_weight(sample_weight, X, weight_name)
     return Dataset(X, y, sample_weight).of_positive_weight("Sample weights")
 
 
@@ -302,19 +314,43 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
     """
     if y is None:
         raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
+    # Dates may be labels.
+    allowed = () if numeric else (DATES,)
+    check_kinds(y, name, allowed)
     check_no_missing_labels(y, name)
+    y = as_array(y, name, allowed)
     sparse_format = None if numeric else "csr"
-    y = check_array(
-        y, accept_sparse=sparse_format, ensure_2d=False, dtype=None, input_name=name
-    )
-    if numeric and frames.is_date(y.dtype):
-        raise ValueError(f"{name} holds dates or durations. Turn them into numbers first.")
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = column_or_1d(y, warn=True)
-    if numeric:
-        return y.astype(np.float64, copy=False)
-    check_classification_targets(y)
+    with checking(name):
+        y = check_array(
+            y, accept_sparse=sparse_format, ensure_2d=False, dtype=None, input_name=name
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if numeric:
+            return y.astype(np.float64, copy=False)
+        check_classification_targets(y)
+        if y.ndim == 2 and not type_of_target(y).startswith("multilabel"):
+            raise ValueError(
+                f"{name} has {y.shape[1]} columns of classes (multiclass-multioutput). In a "
+                "multi-label y all values are 0 or 1. For several columns of classes, fit a "
+                "classifier for each column."
+            )
     return y
+
+
+def check_weight(sample_weight: Any, X: Any, name: str) -> np.ndarray:
+    """Return weights as an array of float64 with one number >= 0 for each row of X.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not finite numbers >= 0, or not one for each row.
+    """
+    sample_weight = as_array(sample_weight, name)
+    with checking(name):
+        if np.ndim(sample_weight) == 0:
+            sample_weight = np.full(X.shape[0], sample_weight)
+        return check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 
 
 def check_no_missing_labels(y: Any, name: str) -> None:
@@ -327,12 +363,15 @@ def check_no_missing_labels(y: Any, name: str) -> None:
     """
     # Without the dtype, NumPy would turn a NaN in a list of text into the text "nan".
     labels = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)
-    if labels.dtype != object or labels.ndim == 0:
+    if labels.ndim == 0 or labels.dtype.kind not in "OmM":
         return
     # y can hold pandas.NA only if pandas has been imported.
     na = getattr(sys.modules.get("pandas"), "NA", None)
+    # Of the labels, NaN and NaT are those that differ from themselves.
     missing = [
-        label is None or label is na or (isinstance(label, Real) and label != label)
+        label is None
+        or label is na
+        or (isinstance(label, Real | np.datetime64 | np.timedelta64) and label != label)
         for label in labels.flat
     ]
     if any(missing):
@@ -353,15 +392,26 @@ def check_partial_fit_classes(y: Any, classes: Any, known: np.ndarray | None) ->
         If the first call has neither classes nor a multi-label y, or if the classes of a later
         call differ from the classes of the first.
     """
+    if classes is not None:
+        with checking("classes"):
+            found = as_array(classes, "classes", (DATES,))
+            if np.ndim(found) != 1 or not np.size(found):
+                raise ValueError(f"a list of at least one class is needed, got {classes!r}.")
+            found = unique_labels(classes)
     if known is None:
-        check_no_missing_labels(y, "y")
+        y = check_y(y, numeric=False, name="y")
         if classes is None and not type_of_target(y).startswith("multilabel"):
             raise ValueError("classes must be passed on the first call to partial_fit.")
-    elif classes is not None and not np.array_equal(known, unique_labels(classes)):
+    elif classes is not None and not np.array_equal(known, found):
         raise ValueError(
             f"classes={classes!r} is not the same as on the last call to partial_fit, was: "
             f"{known!r}"
         )
+
+
+def _as_table(X: Any) -> Any:
+    """Return a frame as it is, and another table with categories as an array."""
+    return X if frames.is_frame(X) else check_array(X, dtype=None, ensure_all_finite=False)
 
 
 def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader | None:
@@ -373,8 +423,8 @@ def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader | None:
         return None
     if sparse.issparse(X):
         raise ValueError("categorical_features cannot be used with sparse X.")
-    if not (frames.is_frame(X) or isinstance(X, RowBlocks)):
-        X = check_array(X, dtype=None, ensure_all_finite=False)
+    if not isinstance(X, RowBlocks):
+        X = _as_table(X)
     names = frames.column_names(X)
     categories = categorical_columns(X, wanted, names)
     if categories.size == 0:

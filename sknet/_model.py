@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -18,6 +19,7 @@ from sknet._parameters import check_class_weight
 from sknet._settings import Settings
 from sknet.data.batches import Batches, Dataset, stack_rows
 from sknet.data.encoding import TableEncoder
+from sknet.data.row_blocks import main_memory
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
@@ -89,11 +91,17 @@ class Model(ABC):
         keep_rare : bool, default=False
             Whether a level that the survey has seen once or never remains a level of its own,
             because further rows may contain it. Otherwise it is treated as missing.
+
+        Raises
+        ------
+        ValueError
+            If the network has more parameters than the main memory can hold.
         """
         encoder = TableEncoder(settings.standardize, settings.n_bins)
         encoder.fit_survey(survey, keep_rare=keep_rare)
         loss = cls.choose_loss(settings, target)
         network = make_network(settings, encoder, loss.n_raw(target.n_outputs))
+        check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
         return cls(settings, survey.reader, encoder, target, loss, network, params)
 
@@ -144,6 +152,16 @@ class Model(ABC):
         ------
         ValueError
             If y has other outputs or unknown labels, or numbers outside of the loss's domain.
+        """
+
+    @abstractmethod
+    def check_same_target(self, y: Any) -> None:
+        """Refuse a y that lacks classes, where a fit starts from the result of the last one.
+
+        Raises
+        ------
+        ValueError
+            If a class of the last fit does not occur in y.
         """
 
     def class_weights(self, y: Any, training_y: Any) -> np.ndarray | None:
@@ -279,6 +297,10 @@ class ClassificationModel(Model):
         """Refuse labels that are not among the classes."""
         self.target.check_labels(y, name)
 
+    def check_same_target(self, y: Any) -> None:
+        """Refuse labels that lack one of the classes."""
+        self.target.check_all_labels(y)
+
     def class_weights(self, y: Any, training_y: Any) -> np.ndarray | None:
         """Return the weight of each row's class, or None if there are no class weights."""
         class_weight = self.settings.class_weight
@@ -341,6 +363,9 @@ class RegressionModel(Model):
         self.target.check_outputs(y, name)
         check_domain(self.loss, y, name)
 
+    def check_same_target(self, y: Any) -> None:
+        """Accept any numbers, which have no classes."""
+
     def continued(self, settings: Settings) -> Self:
         """Return this model to be trained further with other settings."""
         if self.target.shift != settings.loss.shifts_y:
@@ -381,6 +406,28 @@ class RegressionModel(Model):
 def model_class(numeric_y: bool) -> type[Model]:
     """Return the class of models for a y of numbers, or for a y of labels."""
     return RegressionModel if numeric_y else ClassificationModel
+
+
+def check_memory(network: Network, settings: Settings) -> None:
+    """Refuse a network that cannot be trained in the main memory, before it is allocated.
+
+    Raises
+    ------
+    ValueError
+        If the parameters, their gradient and the two vectors of the state of an optimizer are
+        larger than the main memory.
+    """
+    needed = 4 * network.n_params * np.dtype(settings.dtype).itemsize
+    # Without a known size of the memory, the largest array is the limit.
+    limit = min(main_memory(), np.iinfo(np.intp).max)
+    if needed > limit:
+        raise ValueError(
+            f"The network would have {Decimal(network.n_params):.4g} parameters. To train them "
+            f"takes {Decimal(needed) / 2**30:.4g} GiB, but the main memory has "
+            f"{limit / 2**30:.4g} GiB. "
+            f"Choose smaller hidden_layer_sizes={settings.hidden_layer_sizes}, fewer "
+            f"n_members={settings.n_members}, or fewer columns."
+        )
 
 
 def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:

@@ -4,15 +4,17 @@ The checks see the parameters as the user gave them. ``sknet._settings`` resolve
 parameters to the settings of a fit.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence, Set
 from inspect import signature
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import get_scorer_names
 
-from sknet._sklearn import Interval, Options, StrOptions
+from sknet._sklearn import HasMethods, Interval, Options, StrOptions
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.layers import NORMALIZATIONS
@@ -21,18 +23,51 @@ from sknet.nn.optimizers import Solver
 from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.solvers import SOLVERS, is_stochastic
 
-POSITIVE_INT = Interval(Integral, 1, None, closed="left")
-NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
-POSITIVE = Interval(Real, 0, None, closed="neither")
-OPEN_UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
-CLOSED_UNIT_INTERVAL = Interval(Real, 0, 1, closed="both")
-FRACTION = Interval(Real, 0, 1, closed="left")
+
+class Numbers(Interval):
+    """An interval of numbers, without True and False, and without integers beyond floats."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Return whether a value is a number in the interval."""
+        if isinstance(val, bool | np.bool_) or not super().is_satisfied_by(val):
+            return False
+        return not isinstance(val, int) or abs(val) <= sys.float_info.max
+
+
+class FlatList(HasMethods):
+    """A list, a tuple or an array of one dimension, whose entries are checked elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__(["__len__", "__iter__"])
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Return whether a value is ordered and has one dimension."""
+        if isinstance(val, str | bytes | Mapping | Set):
+            return False
+        if hasattr(val, "ndim"):
+            return val.ndim == 1
+        nested = (Sequence, Mapping, Set, np.ndarray)
+        return super().is_satisfied_by(val) and not any(
+            isinstance(one, nested) and not isinstance(one, str | bytes) for one in val
+        )
+
+    def __str__(self) -> str:
+        return "a flat list, tuple or array"
+
+
+POSITIVE_INT = Numbers(Integral, 1, None, closed="left")
+NOT_NEGATIVE = Numbers(Real, 0, None, closed="left")
+POSITIVE = Numbers(Real, 0, None, closed="neither")
+OPEN_UNIT_INTERVAL = Numbers(Real, 0, 1, closed="neither")
+CLOSED_UNIT_INTERVAL = Numbers(Real, 0, 1, closed="both")
+FRACTION = Numbers(Real, 0, 1, closed="left")
+FLAT_LIST = FlatList()
 AUTO = StrOptions({"auto"})
 
 #: The values that the parameters of both estimators may take, as constraints of scikit-learn.
 SHARED_CONSTRAINTS: dict[str, list] = {
-    "hidden_layer_sizes": ["array-like", POSITIVE_INT],
-    "activation": [StrOptions(set(ACTIVATIONS)), Activation, "array-like"],
+    "hidden_layer_sizes": [FLAT_LIST, POSITIVE_INT],
+    "activation": [StrOptions(set(ACTIVATIONS)), Activation, FLAT_LIST],
     "solver": [StrOptions(set(SOLVERS)), Solver],
     "alpha": [AUTO, NOT_NEGATIVE],
     "l1_ratio": [CLOSED_UNIT_INTERVAL],
@@ -55,13 +90,13 @@ SHARED_CONSTRAINTS: dict[str, list] = {
     "epsilon": [POSITIVE],
     "n_iter_no_change": [AUTO, POSITIVE_INT, Options(Real, {np.inf})],
     "max_fun": [POSITIVE_INT],
-    "dropout": [AUTO, FRACTION, "array-like"],
+    "dropout": [AUTO, FRACTION, FLAT_LIST],
     "normalization": [StrOptions(set(NORMALIZATIONS)), None],
     "input_noise": [NOT_NEGATIVE],
     "mixup": [NOT_NEGATIVE],
     "ema_decay": [FRACTION, None],
     "n_members": [POSITIVE_INT, AUTO],
-    "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+    "categorical_features": [StrOptions({"from_dtype"}), FLAT_LIST, None],
     "numeric_embedding": [StrOptions({"auto", *NUMERIC_EMBEDDINGS}), NumericEmbedding, None],
     "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
     "standardize": ["boolean"],
@@ -135,7 +170,7 @@ def check_layers(parameters: Mapping[str, Any]) -> None:
         or if a list of activations or rates does not have one entry for each hidden layer.
     """
     sizes = hidden_layer_sizes(parameters)
-    if not all(POSITIVE_INT.is_satisfied_by(size) and size is not True for size in sizes):
+    if not all(map(POSITIVE_INT.is_satisfied_by, sizes)):
         raise ValueError(f"hidden_layer_sizes must be integers > 0, got {sizes}.")
     for activation in per_layer(parameters, "activation"):
         named = isinstance(activation, str) and activation in ACTIVATIONS
@@ -234,12 +269,18 @@ def check_class_weight(class_weight: Any, classes: Sequence) -> None:
     Raises
     ------
     ValueError
-        If a dict has a label that is not among the classes, or a weight that is not a finite
-        number >= 0.
+        If a list does not hold dicts, if a dict has a label that is not among the classes, or
+        a weight that is not a finite number >= 0.
     """
     several = class_weight if isinstance(class_weight, list) else [class_weight]
     for one in several:
         if not isinstance(one, dict):
+            if isinstance(class_weight, list):
+                raise ValueError(
+                    f"class_weight={class_weight} is a list, which must have a dict for each "
+                    "label of a multi-label y. For other y, give one dict with the weights of "
+                    f"the classes {list(classes)}."
+                )
             continue
         known = {0, 1} if isinstance(class_weight, list) else set(classes)
         unknown = [label for label in one if label not in known]
@@ -276,9 +317,9 @@ def check_quantile(quantile: Any) -> None:
     ValueError
         If ``quantile`` is neither a number in (0, 1) nor an increasing list of these.
     """
-    levels = np.atleast_1d(np.asarray(quantile, dtype=float))
-    inside = levels.size and ((levels > 0) & (levels < 1)).all()
-    if levels.ndim != 1 or not inside or not (np.diff(levels) > 0).all():
+    numbers: list[Any] = [quantile] if np.isscalar(quantile) else list(quantile)
+    inside = bool(numbers) and all(map(OPEN_UNIT_INTERVAL.is_satisfied_by, numbers))
+    if not (inside and all(low < high for low, high in pairwise(numbers))):
         raise ValueError(
             f"quantile must be a number in (0, 1) or an increasing list of these, got "
             f"{quantile!r}."

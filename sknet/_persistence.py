@@ -1,9 +1,12 @@
 """Files of fitted estimators: files that other versions wrote, and checkpoints."""
 
+import hashlib
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import joblib
 from sklearn.base import BaseEstimator
@@ -31,6 +34,17 @@ FIELDS = {
 }
 #: The former fitted attributes that are computed from the model and the record now.
 DERIVED = ["auto_params_", "n_iter_", "best_iter_", "n_outputs_", "classes_"]
+
+#: The first bytes of a checkpoint, with the version of its format. They are instructions of
+#: pickle: the protocol, and a string of bytes of the length of the label and a checksum. The
+#: string is dropped by ``SEAL_END``, so that ``joblib.load`` loads a checkpoint like any file.
+LABEL = b"sknet checkpoint 1, sha256 "
+SEAL_START = b"\x80\x04C" + bytes([len(LABEL) + 64]) + LABEL
+SEAL_END = b"0"
+SEAL_SIZE = len(SEAL_START) + 64 + len(SEAL_END)
+#: The third byte of the checkpoints of version 0.1.0, which have no checksum: they begin with
+#: the protocol of pickle and a frame.
+UNSEALED_MARK = b"\x95"
 
 
 def upgraded(estimator_class: type, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,24 +85,96 @@ def _with_model(estimator_class: type, state: dict[str, Any]) -> dict[str, Any]:
     return {**state, "_model": kind(settings=settings, **fields)}
 
 
+def save_checkpoint(estimator: BaseEstimator, path: Path) -> None:
+    """Write an estimator to a file with a checksum, which then replaces the old file."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with open(temporary, "w+b") as file:
+            file.write(bytes(SEAL_SIZE))
+            joblib.dump(estimator, file)
+            seal = _seal(file)
+            file.seek(0)
+            file.write(seal)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _seal(file: IO[bytes]) -> bytes:
+    """Return the first bytes of a checkpoint, given the open file with its content."""
+    file.seek(SEAL_SIZE)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    return SEAL_START + digest.encode() + SEAL_END
+
+
 def load_checkpoint(estimator: BaseEstimator, path: Any) -> BaseEstimator:
     """Return the fitted estimator of a checkpoint, which holds the run of its fit.
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     ValueError
-        If the file does not hold a checkpoint of such an estimator, or if its solver, such as
-        lbfgs, cannot continue a fit.
+        If the file is damaged or does not hold a checkpoint of such an estimator, or if its
+        solver, such as lbfgs, cannot continue a fit.
     """
-    saved = joblib.load(path)
+    saved = _read_checkpoint(path)
     run = getattr(saved, "_run", None) if type(saved) is type(estimator) else None
     # An estimator that partial_fit has trained has a run as well, but without ``parameters``.
     if run is None or run.parameters is None:
         raise ValueError(
-            f"{path} is not a checkpoint of {type(estimator).__name__}: it holds {saved!r}."
+            f"{path} is not a checkpoint of {type(estimator).__name__}: it holds an object of "
+            f"type {type(saved).__name__}. Pass the file that a sknet.callbacks.Checkpoint "
+            "wrote in a fit of such an estimator."
         )
     if run.state is None:
         raise ValueError(
             f"A fit with solver={saved.solver!r} cannot go on from a checkpoint; fit anew."
         )
     return saved
+
+
+def _read_checkpoint(path: Any) -> Any:
+    """Return the content of a checkpoint, whose checksum is compared before it is unpickled.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is not a checkpoint, is damaged, or cannot be unpickled.
+    """
+    if Path(path).is_dir():
+        raise ValueError(f"{path} is a folder. Pass the file that a Checkpoint wrote.")
+    with open(path, "rb") as file:
+        _check_seal(file, path)
+        file.seek(0)
+        try:
+            return joblib.load(file)
+        except Exception as error:
+            # Damaged or foreign pickles raise nearly every kind of error.
+            raise ValueError(
+                f"{path} cannot be loaded as a checkpoint: {type(error).__name__}: {error}. "
+                "Load it with the versions of the packages that wrote it, or fit anew."
+            ) from error
+
+
+def _check_seal(file: IO[bytes], path: Any) -> None:
+    """Refuse a file that is not a checkpoint, or whose checksum differs from its content."""
+    found = file.read(SEAL_SIZE)
+    if found[:1] + found[2:3] == SEAL_START[:1] + UNSEALED_MARK:
+        return
+    if not found.startswith(SEAL_START):
+        raise ValueError(
+            f"{path} {'is not a checkpoint of sknet' if found else 'is empty'}. Pass a file "
+            "that a sknet.callbacks.Checkpoint wrote, or fit anew without resume_from."
+        )
+    if found != _seal(file):
+        raise ValueError(
+            f"{path} is damaged: its content does not have the checksum that was written with "
+            "it. Pass an older checkpoint or a copy of the file, or fit anew without "
+            "resume_from."
+        )

@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import joblib
-
 from sknet._base import BaseNN
+from sknet._persistence import save_checkpoint
 from sknet._sklearn import without_callbacks
 from sknet.data.counts import check_count
 
@@ -32,7 +31,7 @@ class Checkpoint(FitCallback):
     ``joblib.load`` returns an estimator that can predict. ``fit(..., resume_from=path)`` with
     the same data and parameters continues the training, and ends with the same parameters, bit
     for bit, as an uninterrupted fit. The old file is replaced after the new one has been
-    written completely.
+    written completely. The file has a checksum, by which ``resume_from`` recognises damage.
 
     Parameters
     ----------
@@ -86,20 +85,7 @@ class Checkpoint(FitCallback):
         """Save the estimator after every ``every``-th epoch."""
         due = context.task_name == "epoch" and (context.task_id + 1) % self.every == 0
         if due:
-            self._save(fitted_estimator)
-
-    def _save(self, fitted_estimator: Any) -> None:
-        """Write the estimator to a temporary file, which then replaces the old file."""
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
-        try:
-            with open(temporary, "wb") as file:
-                joblib.dump(without_callbacks(fitted_estimator), file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+            save_checkpoint(without_callbacks(fitted_estimator), self.path)
 
 
 class TimeLimit(FitCallback):

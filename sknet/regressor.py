@@ -14,6 +14,7 @@ from sknet._base import BaseNN
 from sknet._docstrings import shared_documentation
 from sknet._model import RegressionModel
 from sknet._parameters import (
+    FLAT_LIST,
     OPEN_UNIT_INTERVAL,
     POSITIVE,
     SHARED_CONSTRAINTS,
@@ -90,7 +91,7 @@ class NNRegressor(RegressorMixin, BaseNN):
             name for name, loss in LOSSES.items() if loss.task == "regression"
         ),
         "delta": [POSITIVE],
-        "quantile": [OPEN_UNIT_INTERVAL, "array-like"],
+        "quantile": [OPEN_UNIT_INTERVAL, FLAT_LIST],
     }
     _model: RegressionModel
 

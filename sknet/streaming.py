@@ -94,7 +94,7 @@ def read_chunks(
         If a file is empty, lacks a column or is of an unknown kind; if a category has more than
         100 000 levels; if ``dtype`` has a dtype of numbers; or if ``read_options`` has an
         argument that this function sets. In an iteration: if a line has too many fields, or if
-        a column of numbers holds text.
+        a column of numbers holds text. In both: if a file is damaged.
 
     Examples
     --------
@@ -396,7 +396,7 @@ def _join_targets(known: np.ndarray, y: Any, numeric: bool) -> np.ndarray:
     ValueError
         If y has another number of columns than the targets of earlier chunks.
     """
-    if len(known) and known.shape[1:] != y.shape[1:]:
+    if known.shape[0] and known.shape[1:] != y.shape[1:]:
         raise ValueError(
             f"y has shape {y.shape}, but y of the first chunk has "
             f"{1 if known.ndim == 1 else known.shape[1]} column(s)."

@@ -1,13 +1,21 @@
 """Bad input is refused before training, with a helpful message and without any change."""
 
+import datetime
+import decimal
+
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+from numpy.testing import assert_array_equal
 from plain import NNClassifier, NNRegressor
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
+from sknet import _model
+from sknet._parameters import Numbers
 from sknet.nn.activations import ACTIVATIONS
 from sknet.nn.losses import MultinomialLogLoss, SquaredError
 from sknet.nn.optimizers import OPTIMIZERS
@@ -124,6 +132,288 @@ def test_sample_weight(problem, forbid_training, weight, match):
     assert_rejected(problem.cls(), match, X, y, sample_weight=weight(len(y)))
     held_out = {"X_val": X, "y_val": y, "sample_weight_val": weight(len(y))}
     assert_rejected(problem.cls(early_stopping="auto"), match, X, y, **held_out)
+
+
+# Kinds of columns and vectors that are neither numbers nor categories.
+
+DAY = datetime.date(2026, 1, 1)
+TIME = datetime.datetime(2026, 1, 1, 12)
+SPAN = datetime.timedelta(hours=1)
+
+
+def arrow(values, dtype):
+    return pd.Series(values, dtype=pd.ArrowDtype(dtype))
+
+
+def objects(value):
+    """Return a series of objects, whose dtype does not tell what they are."""
+    return pd.Series([value, value], dtype=object)
+
+
+#: Two rows of each kind, by the word for the kind in messages.
+UNREAD = {
+    "complex numbers": [
+        pd.Series([1 + 1j, 2.0]),
+        pd.Series(pd.arrays.SparseArray([1 + 1j, 2.0])),
+        pd.Series([1 + 1j, 2.0], dtype="category"),
+        objects(1j),
+    ],
+    "dates, times or durations": [
+        pd.Series([TIME, TIME]),
+        pd.Series([TIME, TIME]).dt.tz_localize("UTC"),
+        pd.Series([TIME, TIME], dtype="category"),
+        pd.Series(pd.period_range("2026-01", periods=2, freq="M")),
+        pd.Series([SPAN, SPAN]),
+        arrow([TIME, TIME], pa.timestamp("us")),
+        arrow([DAY, DAY], pa.date32()),
+        arrow([TIME.time(), TIME.time()], pa.time64("us")),
+        arrow([SPAN, SPAN], pa.duration("us")),
+        objects(DAY),
+        objects(TIME.time()),
+        pl.Series([DAY, DAY]),
+        pl.Series([TIME, TIME]),
+        pl.Series([TIME.time(), TIME.time()]),
+        pl.Series([SPAN, SPAN]),
+    ],
+    "nested values": [
+        objects((1, 2)),
+        objects([1, 2]),
+        objects({"a": 1}),
+        objects({1}),
+        objects((1, 2)).astype("category"),
+        objects(np.ones(2)),
+        arrow([[1], [2]], pa.list_(pa.int64())),
+        arrow([{"a": 1}, {"a": 2}], pa.struct([("a", pa.int64())])),
+        pl.Series([[1], [2]]),
+        pl.Series([[1], [2]], dtype=pl.Array(pl.Int64, 1)),
+        pl.Series([{"a": 1}, {"a": 2}]),
+    ],
+    "integers of 128 bits": [
+        pl.Series([1, 2], dtype=pl.Int128),
+    ],
+    "bytes": [
+        objects(b"a"),
+        arrow([b"a", b"b"], pa.binary()),
+        pl.Series([b"a", b"b"]),
+    ],
+}
+UNREAD_CASES = [
+    pytest.param(what, series, id=f"{what}-{type(series).__module__[:6]}-{series.dtype}-{i}")
+    for what, several in UNREAD.items()
+    for i, series in enumerate(several)
+]
+
+
+def repeat(series, n):
+    """Return a series of n rows that repeats two."""
+    if isinstance(series, pl.Series):
+        return pl.concat([series] * (n // 2))
+    return pd.concat([series] * (n // 2), ignore_index=True)
+
+
+def frame_with(series, X):
+    """Return a frame of the columns of X with a further column, "odd"."""
+    columns = {name: X[:, i] for i, name in enumerate("abcde")}
+    library = pl if isinstance(series, pl.Series) else pd
+    return library.DataFrame({**columns, "odd": series})
+
+
+@pytest.mark.parametrize(("what", "series"), UNREAD_CASES)
+def test_a_column_that_is_not_read_is_named(problem, forbid_training, what, series):
+    X, y = problem.X, problem.y
+    odd = frame_with(repeat(series, len(y)), X)
+    numbers = frame_with(type(series)(X[:, 0]), X)
+    fitted = problem.cls((3,), **QUICK).fit(numbers, y)
+    forbid_training()
+    match = f"Column 'odd' of X holds {what} .*[.] [A-Z].*[.]$"
+    classes = {"classes": [0, 1]} if problem.cls is NNClassifier else {}
+    for chosen in ("from_dtype", ["odd"]):
+        network = problem.cls(categorical_features=chosen)
+        assert_rejected(network, match, odd, y)
+        assert_rejected(network, match, odd, y, method="partial_fit", **classes)
+    # Where training had numbers, objects are no numbers, whatever they are.
+    match = f"Column 'odd' of X(_val)? (holds {what}|is not a category, but cannot be read)"
+    assert_rejected(fitted, match, odd, y, method="score")
+    network = problem.cls(early_stopping="auto")
+    assert_rejected(network, match, numbers, y, X_val=odd, y_val=y)
+
+
+@pytest.mark.parametrize(("what", "series"), UNREAD_CASES)
+def test_a_y_or_weight_that_is_not_read_is_named(regression, forbid_training, what, series):
+    X, y = regression
+    odd = repeat(series, len(y))
+    forbid_training()
+    network = NNRegressor(early_stopping="auto")
+    assert_rejected(network, f"y holds {what}", X, odd)
+    assert_rejected(network, f"y holds {what}", X, odd, method="partial_fit")
+    assert_rejected(network, f"y_val holds {what}", X, y, X_val=X, y_val=odd)
+    assert_rejected(network, f"sample_weight holds {what}", X, y, sample_weight=odd)
+    held_out = {"X_val": X, "y_val": y, "sample_weight_val": odd}
+    assert_rejected(network, f"sample_weight_val holds {what}", X, y, **held_out)
+    assert_rejected(network, f"sample_weight holds {what}", X, y, odd, method="partial_fit")
+
+
+@pytest.mark.parametrize("what", [what for what in UNREAD if not what.startswith("dates")])
+def test_labels_that_are_not_read_are_named(binary, forbid_training, what):
+    X, y = binary
+    forbid_training()
+    for series in UNREAD[what]:
+        odd = repeat(series, len(y))
+        assert_rejected(NNClassifier(), f"y holds {what}", X, odd)
+        assert_rejected(
+            NNClassifier(), f"y holds {what}", X, odd, classes=[0, 1], method="partial_fit"
+        )
+
+
+def test_dates_may_be_labels(binary):
+    X, y = binary
+    days = np.array(["2026-01-01", "2026-01-02"], dtype="datetime64[D]")
+    network = NNClassifier((3,), **QUICK).fit(X, days[y])
+    assert_array_equal(network.classes_, days)
+    assert set(network.predict(X).tolist()) <= set(days.tolist())
+
+
+def test_a_date_that_is_missing_is_no_label(binary, forbid_training):
+    X, y = binary
+    forbid_training()
+    days = np.array(["2026-01-01", "NaT"], dtype="datetime64[D]")[y]
+    assert_rejected(NNClassifier(), f"y has missing values, {y.sum()} of 120", X, days)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [decimal.Decimal("0.5"), decimal.Decimal(2)],
+        pd.array([1, None], dtype="Int64"),
+        pd.array([0.5, 2.0], dtype="Float64"),
+        pd.array([True, None], dtype="boolean"),
+        arrow([decimal.Decimal("0.5"), decimal.Decimal(2)], pa.decimal128(5, 2)),
+        pd.Categorical(pd.cut([0.0, 1.0], 2)),
+        pd.Categorical([1.5, 2.5]),
+        np.array([0.5, 1.0], np.longdouble),
+    ],
+    ids=lambda values: str(getattr(values, "dtype", "decimal")),
+)
+def test_what_holds_numbers_or_categories_is_read(regression, values):
+    # The kinds that are refused are no more than these.
+    X, y = regression
+    column = pd.concat([pd.Series(values)] * (len(y) // 2), ignore_index=True)
+    network = NNRegressor((3,), learning_rate="cosine", max_iter=2, random_state=0)
+    frame = frame_with(column, X)
+    assert np.isfinite(network.fit(frame, y).predict(frame)).all()
+
+
+MASKED = np.ma.masked_array(np.arange(1.0, 121), np.arange(120) == 7)
+RECORDS = np.zeros(120, dtype=[("a", float), ("b", float)])
+
+
+def test_masks_and_records_are_not_lost(problem, forbid_training):
+    X, y = problem.X, problem.y
+    forbid_training()
+    masked_X = np.ma.masked_array(X, X > 2)
+    match = "is a masked array with masked values.*filled"
+    assert_rejected(problem.cls(), f"X {match}", masked_X, y)
+    assert_rejected(problem.cls(), f"y {match}", X, np.ma.masked_array(y, MASKED.mask))
+    assert_rejected(problem.cls(), f"sample_weight {match}", X, y, MASKED)
+    match = "holds records of several fields.*data frame"
+    assert_rejected(problem.cls(), f"X {match}", RECORDS, y)
+    assert_rejected(problem.cls(), f"y {match}", X, RECORDS)
+    assert_rejected(problem.cls(), f"sample_weight {match}", X, y, RECORDS)
+
+
+def test_without_masked_values_a_masked_array_is_an_array(regression):
+    X, y = regression
+    network = NNRegressor((3,), learning_rate="cosine", max_iter=2, random_state=0)
+    expected = network.fit(X, y).predict(X)
+    assert_array_equal(network.fit(np.ma.masked_array(X), y).predict(X), expected)
+
+
+def test_lazy_tables_are_to_be_collected(problem, forbid_training):
+    X, y = problem.X, problem.y
+    lazy = pl.DataFrame(X).lazy()
+    fitted = problem.cls((3,), **QUICK).fit(X, y)
+    forbid_training()
+    match = r"X is a LazyFrame.*Call X.collect\(\) first"
+    assert_rejected(problem.cls(), match, lazy, y)
+    assert_rejected(fitted, match, lazy, y, method="score")
+    assert_rejected(fitted, match.replace("X", "y"), X, lazy, method="partial_fit")
+    assert_rejected(problem.cls(), "sample_weight is a LazyFrame", X, y, lazy)
+
+
+def test_objects_that_are_no_tables(problem, forbid_training):
+    X, y = problem.X, problem.y
+    forbid_training()
+    rows = {
+        "text": "abc",
+        "a set": {1, 2},
+        "a dict": {"a": [1.0] * len(y)},
+        "an object": object(),
+        "a class": int,
+        "ragged": [[1.0] * (1 + i % 2) for i in range(len(y))],
+        "a large integer": np.array([[10**400, 1.0]] * len(y), dtype=object),
+    }
+    for strange in rows.values():
+        assert_rejected(problem.cls(), r"\bX\b", strange, y)
+        network = problem.cls(early_stopping="auto")
+        assert_rejected(network, r"\bX_val\b", X, y, X_val=strange, y_val=y)
+        assert_rejected(problem.cls(), "sample_weight", X, y, strange)
+        assert_rejected(problem.cls(), r"\by\b", X, strange)
+
+
+def test_the_column_of_an_array_that_is_no_number_is_named(problem, forbid_training):
+    X = problem.X.astype(object)
+    X[5, 2] = "text"
+    forbid_training()
+    match = "Column 2 of X is not a category, but cannot be read as finite numbers"
+    assert_rejected(problem.cls(), match, X, problem.y)
+    assert_rejected(problem.cls(), match, X.tolist(), problem.y)
+
+
+def test_levels_are_finite(problem, forbid_training):
+    X = problem.X.copy()
+    X[3, 1] = np.inf
+    forbid_training()
+    network = problem.cls(categorical_features=[1])
+    assert_rejected(network, "levels of column 1 are not valid.*infinity", X, problem.y)
+
+
+@pytest.mark.parametrize("make", [list, tuple])
+def test_text_and_numbers_are_not_mixed(binary, forbid_training, make):
+    # NumPy would turn the numbers into text.
+    X, y = binary
+    forbid_training()
+    y = make("a" if label else 1 for label in y)
+    match = r"y is not valid: a list must be all text or all numbers, got \['int', 'str'\]"
+    assert_rejected(NNClassifier(), match, X, y)
+
+
+def test_labels_of_another_type_than_the_classes(binary, forbid_training):
+    X, y = binary
+    fitted = NNClassifier((3,), warm_start=True, **QUICK).fit(X, y)
+    forbid_training()
+    text = np.where(y, "a", "b")
+    match = r"y has labels that training lacks: \['a', 'b'\]; the classes are \[0, 1\]"
+    assert_rejected(fitted, match, X, text)
+    assert_rejected(fitted, match, X, text, method="partial_fit")
+    for classes in (["a", 1], [], [[0, 1]], 3, [1j, 2]):
+        assert_rejected(NNClassifier(), "classes", X, y, classes=classes, method="partial_fit")
+
+
+SPARSE = ["csr", "csc", "coo", "lil", "dok", "bsr", "dia"]
+
+
+@pytest.mark.filterwarnings("ignore::scipy.sparse.SparseEfficiencyWarning")
+@pytest.mark.parametrize("kind", SPARSE)
+@pytest.mark.parametrize("container", ["array", "matrix"])
+def test_every_sparse_format_is_read_and_scored(problem, kind, container):
+    X, y = sparse.csr_array(problem.X * (problem.X > 0)), problem.y
+    options = {"early_stopping": True, "scoring": None, **QUICK}
+    network = problem.cls((3,), **options)
+    expected = network.fit(X, y)
+    scores, predicted = expected.validation_scores_, expected.predict(X)
+    other = getattr(sparse, f"{kind}_{container}")(X)
+    assert network.fit(other, y).validation_scores_ == scores
+    assert_array_equal(network.predict(other), predicted)
 
 
 # Validation rows.
@@ -250,6 +540,13 @@ BAD_VALUES = [
     {"dropout": [0.1, "a"], "hidden_layer_sizes": (3, 3)},
     {"batch_size": 0},
     {"batch_size": 2.5},
+    {"categorical_features": [["a"]]},
+    {"categorical_features": [[0], [1, 2]]},
+    {"categorical_features": {0}},
+    {"activation": np.array("relu")},
+    {"dropout": np.array(0.5)},
+    {"hidden_layer_sizes": [[1], [1, 2]]},
+    {"hidden_layer_sizes": {3}},
     {"alpha": -1.0},
     {"alpha": np.nan},
     {"l1_ratio": 1.5},
@@ -284,6 +581,95 @@ def test_values(problem, forbid_training, parameters):
     assert_rejected(network, name, problem.X, problem.y)
     classes = {"classes": [0, 1]} if problem.cls is NNClassifier else {}
     assert_rejected(network, name, problem.X, problem.y, method="partial_fit", **classes)
+
+
+def numeric_parameters(cls):
+    """Return the names of the parameters that take numbers, but no truth values."""
+    constraints = cls.args[0]._parameter_constraints
+    return [
+        name
+        for name, several in constraints.items()
+        if any(isinstance(one, Numbers) for one in several) and "boolean" not in several
+    ]
+
+
+@pytest.mark.parametrize("value", [True, False, np.True_, 10**400, -(10**400)], ids=str)
+def test_truth_values_and_endless_integers_are_no_numbers(problem, forbid_training, value):
+    forbid_training()
+    names = numeric_parameters(problem.cls)
+    assert {"batch_size", "alpha", "n_members", "max_iter"} <= set(names)
+    for name in names:
+        match = f"The '{name}' parameter of {problem.name} must be"
+        assert_rejected(problem.cls(**{name: value}), match, problem.X, problem.y)
+
+
+@pytest.mark.parametrize(
+    "quantile",
+    [["a"], "a", [[0.1]], [], [0.5, 0.5], [0.5, 0.1], [0.1, np.nan], [0.0, 0.5], [True],
+     np.array(0.5)],
+    ids=str,
+)  # fmt: skip
+def test_quantiles_are_increasing_numbers(regression, forbid_training, quantile):
+    X, y = regression
+    forbid_training()
+    assert_rejected(NNRegressor(loss="quantile", quantile=quantile), "quantile", X, y)
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "match"),
+    [
+        ([1, 2], "class_weight=.* is a list.*one dict"),
+        ([{0: 1}], "class_weight=.* is a list.*one dict"),
+        ([], "class_weight=.* is a list.*one dict"),
+        ({0: "a"}, "class_weight must have weights >= 0"),
+        ({0: True}, "class_weight must have weights >= 0"),
+        ({0: np.nan}, "class_weight must have weights >= 0"),
+        ({2: 1.0}, "class_weight has weights for"),
+    ],
+    ids=str,
+)
+def test_class_weight(binary, forbid_training, class_weight, match):
+    X, y = binary
+    network = NNClassifier(class_weight=class_weight)
+    forbid_training()
+    assert_rejected(network, match, X, y)
+    assert_rejected(network, match, X, y, method="partial_fit", classes=[0, 1])
+
+
+def test_names_that_several_columns_have_choose_none(problem, forbid_training):
+    X = pd.DataFrame(problem.X, columns=list("aabcd"))
+    forbid_training()
+    network = problem.cls(categorical_features=["a"])
+    assert_rejected(network, "names .*'a'.*several columns.*positions", X, problem.y)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"hidden_layer_sizes": (10**7, 10**7)},
+        {"hidden_layer_sizes": (10**30,)},
+        {"hidden_layer_sizes": (10**300, 10**300)},
+        {"n_members": 10**12},
+    ],
+    ids=str,
+)
+def test_a_network_beyond_the_memory_is_refused(problem, forbid_training, parameters):
+    forbid_training()
+    match = r"would have \S+ parameters.* GiB.*hidden_layer_sizes=.*n_members="
+    network = problem.cls(**parameters)
+    assert_rejected(network, match, problem.X, problem.y)
+    classes = {"classes": [0, 1]} if problem.cls is NNClassifier else {}
+    assert_rejected(network, match, problem.X, problem.y, method="partial_fit", **classes)
+
+
+def test_the_memory_is_that_of_the_machine(problem, monkeypatch):
+    # The parameters, their gradient and the state of adam are four vectors of float64.
+    network = problem.cls((3,), **QUICK).fit(problem.X, problem.y)
+    needed = 4 * 8 * sum(array.size for array in [*network.coefs_, *network.intercepts_])
+    monkeypatch.setattr(_model, "main_memory", lambda: needed)
+    network.fit(problem.X, problem.y)
+    monkeypatch.setattr(_model, "main_memory", lambda: needed - 1)
+    assert_rejected(network, "smaller hidden_layer_sizes", problem.X, problem.y)
 
 
 @pytest.mark.parametrize(

@@ -571,7 +571,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(problem, tmp_path, monkeypatch):
         file.write(b"half a file")
         raise OSError("disk full")
 
-    monkeypatch.setattr("sknet.callbacks.joblib.dump", fail)
+    monkeypatch.setattr("sknet._persistence.joblib.dump", fail)
     with pytest.raises(OSError, match="disk full"):
         clone(network).set_callbacks(Checkpoint(path)).fit(problem.X, problem.y)
     assert path.read_bytes() == before

@@ -10,6 +10,7 @@ from sknet._base import fitted_attributes
 from sknet._fitting import Run, fit_network, split_off_validation
 from sknet._input import read_training
 from sknet._monitoring import HeldOut
+from sknet._persistence import SEAL_SIZE, save_checkpoint
 from sknet._starting import start_model
 from sknet.callbacks import Checkpoint
 
@@ -30,7 +31,7 @@ def saved(problem, tmp_path):
     state = fitted_attributes(features, model, result.history, n_seen, run)
     interrupted = copy.copy(network)
     vars(interrupted).update(state)
-    joblib.dump(interrupted, tmp_path / "network.joblib")
+    save_checkpoint(interrupted, tmp_path / "network.joblib")
     return network.set_params(max_iter=5), tmp_path / "network.joblib"
 
 
@@ -75,3 +76,85 @@ def test_a_random_state_of_its_own_is_no_change(saved, problem):
     resumed.fit(problem.X, problem.y, resume_from=path)
     whole = network.fit(problem.X, problem.y)
     np.testing.assert_array_equal(resumed._model.params, whole._model.params)
+
+
+# Damaged files, and files that are something else.
+
+
+def assert_refused(network, problem, path, match):
+    """Assert that a fit does not resume from a file, names it, and changes nothing."""
+    before = joblib.hash(vars(network))
+    with pytest.raises(ValueError, match=match) as error:
+        network.fit(problem.X, problem.y, resume_from=path)
+    assert str(error.value).startswith(str(path))
+    assert joblib.hash(vars(network)) == before
+
+
+def places(content, how_many):
+    """Return positions in a file: all of its first bytes, the last one, and random others."""
+    rng = np.random.default_rng(0)
+    others = rng.choice(len(content), how_many - SEAL_SIZE - 1, replace=False)
+    return [*range(SEAL_SIZE), len(content) - 1, *others.tolist()]
+
+
+def test_a_flipped_bit_is_found_wherever_it_is(saved, problem, forbid_training):
+    network, path = saved
+    content = path.read_bytes()
+    forbid_training()
+    for i, place in enumerate(places(content, 200)):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << i % 8
+        path.write_bytes(damaged)
+        assert_refused(network, problem, path, "is damaged|is not a checkpoint")
+
+
+def test_a_file_is_refused_wherever_it_is_cut(saved, problem, forbid_training):
+    network, path = saved
+    content = path.read_bytes()
+    forbid_training()
+    for place in places(content, 200):
+        path.write_bytes(content[:place])
+        assert_refused(network, problem, path, "is damaged|is not a checkpoint|is empty")
+    path.write_bytes(content + b"0")
+    assert_refused(network, problem, path, "is damaged.*fit anew")
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"x,y\n1,2\n" * 50, bytes(1000)], ids=len)
+def test_a_file_of_something_else_is_refused(saved, problem, content):
+    network, path = saved
+    path.write_bytes(content)
+    assert_refused(network, problem, path, "is not a checkpoint|is empty")
+
+
+def test_a_folder_is_refused(saved, problem):
+    network, path = saved
+    assert_refused(network, problem, path.parent, "is a folder. Pass the file")
+
+
+def test_nothing_is_unpickled_before_the_checksum_agrees(saved, problem, monkeypatch):
+    network, path = saved
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+    def load(file):
+        raise AssertionError("unpickled")
+
+    monkeypatch.setattr(joblib, "load", load)
+    assert_refused(network, problem, path, "is damaged")
+
+
+def test_a_checkpoint_without_a_checksum_of_before_still_loads(saved, problem):
+    # Version 0.1.0 wrote checkpoints in this way.
+    network, path = saved
+    joblib.dump(joblib.load(path), path)
+    resumed = copy.copy(network).fit(problem.X, problem.y, resume_from=path)
+    whole = network.fit(problem.X, problem.y)
+    np.testing.assert_array_equal(resumed._model.params, whole._model.params)
+
+
+def test_a_cut_checkpoint_without_a_checksum_is_refused(saved, problem):
+    network, path = saved
+    joblib.dump(joblib.load(path), path)
+    path.write_bytes(path.read_bytes()[:-100])
+    assert_refused(network, problem, path, "cannot be loaded as a checkpoint: .*fit anew")

@@ -344,6 +344,10 @@ def test_chunks_that_do_not_fit_together(regression, binary, forbid_training):
     refuses([(frame, y), (frame.assign(a="text"), y)], "Chunk 1.*text")
     text = frame.assign(a="text")
     refuses([(text, y), (frame, y)], "Chunk 1.*'a'.*numbers now")
+    dates = frame.assign(a=pd.Timestamp("2026-01-01"))
+    refuses([(frame, y), (dates, y)], "Chunk 1.*Column 'a' of X holds dates")
+    refuses([(frame, y), (frame + 1j, y)], "Chunk 1.*Column 'a' of X holds complex numbers")
+    refuses([(X, y), (X, dates["a"])], "Chunk 1.*y holds dates")
     classifier = NNClassifier((4,), **STEADY, **SIMPLE)
     X, y = binary
     refuses([(X, y), (X, y + 0.5)], "Chunk 1.*continuous", network=classifier)

@@ -753,9 +753,9 @@ def test_dates_are_refused_by_name(beside):
     # Dates would otherwise be converted to counts of nanoseconds.
     X = pd.DataFrame({"day": pd.date_range("2026-01-01", periods=4), **beside})
     y = np.arange(4.0)
-    with pytest.raises(ValueError, match="dates and durations into numbers first: .*'day'"):
+    with pytest.raises(ValueError, match="Column 'day' of X holds dates"):
         NNRegressor().fit(X, y)
-    with pytest.raises(ValueError, match="y holds dates or durations"):
+    with pytest.raises(ValueError, match="y holds dates"):
         NNRegressor().fit(np.eye(4), X["day"])
 
 

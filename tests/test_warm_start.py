@@ -1,5 +1,6 @@
 """warm_start: a second fit begins where the first one ended."""
 
+import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -55,12 +56,44 @@ def test_the_scaling_of_the_first_fit_stays(problem):
     assert_array_equal(network.predict(problem.X), before)
 
 
-def test_fewer_classes_keep_the_columns(multiclass):
+@pytest.mark.parametrize("before", ["fit", "partial_fit"])
+def test_a_class_that_is_missing_is_refused_by_fit(multiclass, forbid_training, before):
+    X, y = multiclass
+    network = NNClassifier((8,), **options())
+    if before == "fit":
+        network.fit(X, y)
+    else:
+        network.partial_fit(X[y != "ash"], y[y != "ash"], classes=np.unique(y))
+    forbid_training()
+    hashed = joblib.hash(vars(network))
+    with pytest.raises(ValueError, match=r"y lacks classes of the last fit, \['ash'\]"):
+        network.fit(X[y != "ash"], y[y != "ash"])
+    # Rows of weight zero are left out, and so are their classes.
+    with pytest.raises(ValueError, match=r"y lacks classes of the last fit, \['ash'\]"):
+        network.fit(X, y, sample_weight=(y != "ash").astype(float))
+    assert joblib.hash(vars(network)) == hashed
+
+
+def test_partial_fit_takes_rows_of_some_classes(multiclass):
     X, y = multiclass
     network = NNClassifier((8,), **options()).fit(X, y)
-    network.fit(X[y != "ash"], y[y != "ash"])
+    network.partial_fit(X[y != "ash"], y[y != "ash"])
     assert list(network.classes_) == ["ash", "beech", "cedar"]
     assert network.predict_proba(X).shape == (len(X), 3)
+
+
+def test_the_labels_of_a_multilabel_y_may_be_empty(multilabel):
+    # The classes of a multi-label y are its columns.
+    X, Y = multilabel
+    network = NNClassifier((8,), **options()).fit(X, Y)
+    assert network.fit(X, Y * [1, 0, 1]).predict_proba(X).shape == Y.shape
+
+
+def test_without_it_fewer_classes_are_a_new_problem(multiclass):
+    X, y = multiclass
+    network = NNClassifier((8,), **options(warm_start=False)).fit(X, y)
+    network.fit(X[y != "ash"], y[y != "ash"])
+    assert list(network.classes_) == ["beech", "cedar"]
 
 
 @pytest.mark.parametrize("solvers", [("adam", "lbfgs"), ("lbfgs", "adam"), ("sgd", "adam")])

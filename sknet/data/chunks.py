@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet.data.batches import Batch, join, n_rows, take
+from sknet.data.kinds import DATES, as_array, as_numbers
 
 Checked = TypeVar("Checked")
 
@@ -23,16 +24,23 @@ def as_chunk(parts: Any) -> Batch:
     TypeError
         If ``parts`` is not a tuple or list of two or three.
     ValueError
-        If X, y and sample_weight have different numbers of rows.
+        If X, y and sample_weight have different numbers of rows, or if the weights are not
+        numbers.
     """
     if not isinstance(parts, tuple | list) or len(parts) not in (2, 3):
         raise TypeError(
             f"Each chunk must be (X, y) or (X, y, sample_weight), got {type(parts).__name__}"
             f"{f' of {len(parts)}' if isinstance(parts, tuple | list) else ''}."
         )
-    chunk = Batch(*(part if hasattr(part, "shape") else np.asarray(part) for part in parts))
-    if chunk.sample_weight is not None:
-        chunk = chunk._replace(sample_weight=np.asarray(chunk.sample_weight, np.float64))
+    X, y, *given = parts
+    weights = [as_numbers(one, "sample_weight") for one in given if one is not None]
+    chunk = Batch(
+        X if hasattr(X, "shape") else as_array(X, "X"),
+        y if hasattr(y, "shape") else as_array(y, "y", (DATES,)),
+        *weights,
+    )
+    if not all(len(part.shape) for part in chunk if part is not None):
+        raise ValueError("X, y and sample_weight of a chunk must be arrays with a row each.")
     lengths = [part.shape[0] for part in chunk if part is not None]
     if len(set(lengths)) > 1:
         raise ValueError(

@@ -1,6 +1,7 @@
 """CSV and Parquet files, read in chunks by pandas and pyarrow."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -93,7 +94,8 @@ class FileChunks:
         """Decide which columns are categories, and find the levels that are not given."""
         known = [*self.columns, self.target]
         _check_dtypes(given, known)
-        head = self._files[0].head(known)
+        with naming_file(self._files[0].path):
+            head = self._files[0].head(known)
         self._integer_target = head[self.target].dtype.kind in "iub"
         of_text = [n for n in known if _is_text(head[n]) or _means_category(given.get(n))]
         levels = {
@@ -131,26 +133,33 @@ class FileChunks:
         except TypeError as error:
             raise ValueError(f"Levels of {names} cannot be sorted: {error}") from error
 
-    def _raw(self, names: list[str]) -> Iterator[Any]:
-        """Yield frames of some columns, with text as text and the rest as it is read."""
+    def _raw(
+        self, names: list[str], convert: Callable[[Any], Any] = lambda frame: frame
+    ) -> Iterator[Any]:
+        """Yield ``convert(frame)`` for frames of some columns, with text as text."""
         text = [name for name in names if name in self._text]
         for file in self._files:
-            yield from file.frames(names, text, self.chunk_size)
+            with naming_file(file.path):
+                for frame in file.frames(names, text, self.chunk_size):
+                    yield convert(frame)
 
     @property
     def classes(self) -> NDArray[Any]:
         """The sorted distinct values of the target, found in a pass over its column."""
         found = np.array([])
-        for i, frame in enumerate(self._raw([self.target])):
-            values = np.unique(self._target_values(frame))
+        for i, target in enumerate(self._raw([self.target], self._target_values)):
+            values = np.unique(target)
             found = values if i == 0 else np.union1d(found, values)
         return found
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         extra = [] if self.sample_weight is None else [self.sample_weight]
-        for frame in self._raw([*self.columns, self.target, *extra]):
+
+        def parts(frame: Any) -> tuple[Any, ...]:
             weights = [self._numbers(frame, name).to_numpy() for name in extra]
-            yield self._features(frame), self._target_values(frame), *weights
+            return self._features(frame), self._target_values(frame), *weights
+
+        return self._raw([*self.columns, self.target, *extra], parts)
 
     def _features(self, frame: Any) -> Any:
         """Return the features as a frame of categories and of float64."""
@@ -171,9 +180,11 @@ class FileChunks:
         Numbers are integers if the first rows of the file hold integers, and these rows too.
         """
         values = frame[self.target]
+        if values.isna().any():
+            raise ValueError(
+                f"The target {self.target!r} has missing values. Leave these rows out."
+            )
         if self.target in self._text:
-            if values.isna().any():
-                raise ValueError(f"The target {self.target!r} has missing values.")
             return values.to_numpy(dtype=object).astype(str)
         values = self._numbers(frame, self.target).to_numpy()
         integers = self._integer_target and np.array_equal(values, np.rint(values))
@@ -225,16 +236,12 @@ class CSVFile:
 
     def frames(self, names: list[str], text: list[str], chunk_size: int) -> Iterator[Any]:
         """Yield frames of at most ``chunk_size`` rows; numbers in ``text`` are not parsed."""
-        pandas = _pandas()
         options = {"low_memory": False, "dtype": dict.fromkeys(text, str), **self._options}
         if set(names) != set(self.columns):
             # Not for all columns: with usecols, pandas overlooks lines with too many fields.
             options["usecols"] = names
-        try:
-            with pandas.read_csv(self.path, chunksize=chunk_size, **options) as reader:
-                yield from reader
-        except pandas.errors.ParserError as error:
-            raise ValueError(f"{self.path} cannot be read as a CSV: {error}") from error
+        with _pandas().read_csv(self.path, chunksize=chunk_size, **options) as reader:
+            yield from reader
 
 
 class ParquetFile:
@@ -263,7 +270,8 @@ class ParquetFile:
         parquet = require("pyarrow.parquet", extra="files")
         if self.path.stat().st_size == 0:
             raise ValueError(f"{self.path} is empty.")
-        return parquet.ParquetFile(self.path)
+        # Files that have checksums of their pages are checked by them.
+        return parquet.ParquetFile(self.path, page_checksum_verification=True)
 
     def head(self, names: list[str]) -> Any:
         """Return a frame with the first rows of some columns, to learn their dtypes."""
@@ -273,7 +281,23 @@ class ParquetFile:
         """Yield frames of at most ``chunk_size`` rows; the file itself has the dtypes."""
         with self._open() as file:
             for batch in file.iter_batches(chunk_size, columns=names):
-                yield batch.to_pandas()
+                yield batch.to_pandas()[names]
+
+
+@contextmanager
+def naming_file(path: Path) -> Iterator[None]:
+    """Raise a ValueError that names the file in the place of an error of reading it.
+
+    The libraries that decompress and parse damaged files raise errors of many kinds.
+    """
+    try:
+        yield
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, ValueError | TypeError) and str(path) in str(error):
+            raise
+        raise ValueError(f"{path} cannot be read: {error}") from error
 
 
 def _as_paths(paths: Any) -> list[Path]:
@@ -303,10 +327,11 @@ def _as_paths(paths: Any) -> list[Path]:
 def _open(path: Path, options: Mapping[str, Any]) -> TableFile:
     """Return a file whose suffixes tell what it holds."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if ".parquet" in suffixes or ".pq" in suffixes:
-        return ParquetFile(path, options)
-    if {".csv", ".tsv", ".txt"} & set(suffixes):
-        return CSVFile(path, {"sep": "\t", **options} if ".tsv" in suffixes else options)
+    with naming_file(path):
+        if ".parquet" in suffixes or ".pq" in suffixes:
+            return ParquetFile(path, options)
+        if {".csv", ".tsv", ".txt"} & set(suffixes):
+            return CSVFile(path, {"sep": "\t", **options} if ".tsv" in suffixes else options)
     raise ValueError(f"{path} must be a .csv, .tsv or .parquet file (.csv.gz works as well).")
 
 

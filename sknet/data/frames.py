@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 #: Names of the polars dtypes whose columns are categories.
 POLARS_CATEGORIES = {"Categorical", "Enum", "String", "Object"}
-#: How the names of the dtypes of dates and durations begin.
-DATES = ("Date", "Time", "Duration", "datetime", "timedelta", "period")
 
 
 def is_frame(X: Any) -> bool:
@@ -24,6 +23,10 @@ def is_frame(X: Any) -> bool:
 
 def _is_pandas(data: Any) -> bool:
     return hasattr(data, "iloc")
+
+
+def _is_polars(data: Any) -> bool:
+    return hasattr(data, "is_null") or (is_frame(data) and not _is_pandas(data))
 
 
 def column_names(X: Any) -> list[str] | None:
@@ -93,33 +96,17 @@ def declared_levels(X: Any, position: int) -> NDArray[Any] | None:
     return np.sort(levels if levels.dtype.kind in "biuf" else levels.astype(object))
 
 
-def check_no_dates(X: Any) -> None:
-    """Refuse dates and durations, which NumPy would turn into counts of nanoseconds.
-
-    Raises
-    ------
-    ValueError
-        If a column of a frame, or the array X, has a dtype of dates or durations.
-    """
-    dtypes = list(X.dtypes) if is_frame(X) else [getattr(X, "dtype", None)]
-    dates = [i for i, dtype in enumerate(dtypes) if is_date(dtype)]
-    if dates:
-        names = [X.columns[i] for i in dates] if is_frame(X) else "X"
-        raise ValueError(f"Turn dates and durations into numbers first: {names}.")
-
-
-def is_date(dtype: Any) -> bool:
-    """Whether a dtype of NumPy, pandas or polars is of dates or durations."""
-    return getattr(dtype, "kind", None) in {"m", "M"} or str(dtype).startswith(DATES)
-
-
 def take_rows(data: Any, rows: Any) -> Any:
-    """Return the rows of a frame, series, array, CSR matrix or list at the given positions."""
+    """Return the rows of a frame, series, array, sparse matrix or list at the positions."""
     if _is_pandas(data):
         return data.iloc[rows]
-    if hasattr(data, "shape"):
+    if sparse.issparse(data) and data.format not in ("csr", "csc"):
+        # The other formats have no fast selection of rows, or none at all.
+        data = data.tocsr()
+    if isinstance(data, np.ndarray) or sparse.issparse(data) or _is_polars(data):
         return data[rows]
-    return [data[row] for row in rows]
+    # Other tables, such as those of pyarrow, choose rows in ways of their own.
+    return np.asarray(data)[rows] if hasattr(data, "__array__") else [data[i] for i in rows]
 
 
 def is_frame_or_series(data: Any) -> bool:

@@ -1,7 +1,8 @@
 """From the user's table, a frame or an array with categories, to plain numbers."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.utils import check_array
 
 from sknet.data import frames
 from sknet.data.frames import is_frame
+from sknet.data.kinds import check_values
 
 
 class TableReader:
@@ -66,13 +68,8 @@ class TableReader:
         _check_has_rows(X)
         self._encoders: list[OrdinalEncoder | None] = []
         for column in self.categorical_.tolist():
-            try:
-                self._encoders.append(_fit_levels(X, column, declared))
-            except TypeError as error:
-                raise ValueError(
-                    f"The levels of column {_name(column, feature_names)} cannot be sorted: "
-                    "they must be all text or all numbers."
-                ) from error
+            with _naming_column(column, feature_names):
+                self._encoders.append(_fit_levels(X, column, feature_names, declared))
         return self
 
     def merged(self, others: Sequence["TableReader"]) -> "TableReader":
@@ -141,10 +138,11 @@ class TableReader:
             parts = [_numbers(X, self.numeric_, self._names)]
             dtype = parts[0].dtype
         for column, encoder in zip(self.categorical_.tolist(), self._encoders, strict=True):
-            values, known = frames.column_values(X, column)
+            values, known = _column_values(X, column, self._names)
             if encoder is not None:
                 self._check_kind(column, encoder, values[known])
-            numbers = _level_numbers(encoder, values, known)
+            with _naming_column(column, self._names):
+                numbers = _level_numbers(encoder, values, known)
             parts.append(numbers.astype(dtype)[:, np.newaxis])
         return np.hstack(parts)
 
@@ -172,17 +170,53 @@ def _check_has_rows(X: Any) -> None:
         )
 
 
+@contextmanager
+def _naming_column(column: int, names: Sequence[str] | None) -> Iterator[None]:
+    """Name the category whose levels cannot be sorted, or are not finite."""
+    try:
+        yield
+    except TypeError as error:
+        raise ValueError(
+            f"The levels of column {_name(column, names)} cannot be sorted: they must be all "
+            "text or all numbers."
+        ) from error
+    except ValueError as error:
+        if str(error).startswith("Column"):
+            raise
+        raise ValueError(
+            f"The levels of column {_name(column, names)} are not valid: {error}"
+        ) from error
+
+
 def _name(column: int, names: Sequence[str] | None) -> str:
     """Return the name of a column, or else its position, as a message shows it."""
     return repr(column if names is None else names[column])
 
 
-def _fit_levels(X: Any, column: int, declared: bool) -> OrdinalEncoder | None:
+def _column_values(
+    X: Any, column: int, names: Sequence[str] | None
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return the values of a category, and which of them are not missing.
+
+    Raises
+    ------
+    ValueError
+        If the category has objects that are neither numbers nor text.
+    """
+    values, known = frames.column_values(X, column)
+    if values.dtype == object:
+        check_values(values[known], f"Column {_name(column, names)} of X")
+    return values, known
+
+
+def _fit_levels(
+    X: Any, column: int, names: Sequence[str] | None, declared: bool
+) -> OrdinalEncoder | None:
     """Return an encoder of the levels of a category, or None if it has no levels."""
     levels = frames.declared_levels(X, column) if declared else None
     if levels is not None:
         return _encoder(levels, levels)
-    values, known = frames.column_values(X, column)
+    values, known = _column_values(X, column, names)
     return _encoder(values[known]) if known.any() else None
 
 
@@ -212,17 +246,41 @@ def _numbers(
     """Return the given columns as a float array that may hold NaN, but not infinity."""
     try:
         return _check_numbers(frames.columns(X, positions))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         # Only now column by column, to name the one that is to blame.
-        for column in positions.tolist():
-            try:
-                _check_numbers(np.asarray(frames.column(X, column))[:, np.newaxis])
-            except (TypeError, ValueError) as reason:
-                raise ValueError(
-                    f"Column {_name(column, names)} is not a category, but cannot be read as "
-                    f"finite numbers: {reason}"
-                ) from reason
+        _check_each(X, positions, names)
         raise
+
+
+def _check_each(X: Any, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
+    """Check the numbers of some columns one by one, and name the first that has others."""
+    for column in positions.tolist():
+        try:
+            _check_numbers(np.asarray(frames.column(X, column))[:, np.newaxis])
+        except (TypeError, ValueError, OverflowError) as reason:
+            kind = TypeError if isinstance(reason, TypeError) else ValueError
+            raise kind(
+                f"Column {_name(column, names)} of X is not a category, but cannot be read as "
+                f"finite numbers: {reason}"
+            ) from reason
+
+
+def check_columns(X: Any) -> None:
+    """Name the first column of a frame, or of rows of objects, that does not hold numbers.
+
+    Other tables, whose columns have no kinds of their own, pass.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a column cannot be read as finite numbers.
+    """
+    if isinstance(X, list) and all(isinstance(row, list) for row in X):
+        if len({len(row) for row in X}) == 1:
+            X = np.array(X, dtype=object)
+    of_objects = isinstance(X, np.ndarray) and X.dtype.kind in "OSU" and X.ndim == 2
+    if (is_frame(X) or of_objects) and X.shape[0]:
+        _check_each(X, np.arange(X.shape[1]), frames.column_names(X))
 
 
 def _check_numbers(X: Any) -> NDArray[np.floating]:
@@ -284,7 +342,13 @@ def _positioned(wanted: NDArray[np.integer], n_features: int) -> NDArray[np.intp
 def _named(wanted: list[Any], feature_names: Sequence[str] | None) -> NDArray[np.intp]:
     """Return the positions of the columns with the given names."""
     known = {name: i for i, name in enumerate(feature_names or ())}
-    unknown = [name for name in wanted if name not in known]
+    unknown = [name for name in wanted if not isinstance(name, str) or name not in known]
+    twice = [name for name in wanted if (feature_names or []).count(name) > 1]
+    if twice:
+        raise ValueError(
+            f"categorical_features names {twice}, but several columns of X have this name. "
+            "Choose columns by their positions, or rename them."
+        )
     if unknown:
         raise ValueError(
             f"categorical_features names {unknown}, which are not among the feature names"

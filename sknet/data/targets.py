@@ -70,11 +70,32 @@ class ClassTarget:
                 f"{name} has labels that training lacks: it has {y.shape[1]} columns, but "
                 "training had one of classes."
             )
-        unknown = np.setdiff1d(unique_labels(y), self.classes_)
-        if unknown.size:
+        classes = self.classes_.tolist()
+        known = set(classes)
+        # Labels of another type, such as text in the place of numbers, cannot be sorted with
+        # the classes.
+        unknown = [label for label in unique_labels(y).tolist() if label not in known]
+        if unknown:
             raise ValueError(
-                f"{name} has labels that training lacks: {unknown.tolist()}; "
-                f"the classes are {self.classes_.tolist()}."
+                f"{name} has labels that training lacks: {unknown}; the classes are {classes}."
+            )
+
+    def check_all_labels(self, y: Any) -> None:
+        """Check that each class occurs in y. The columns of a multi-label y may be empty.
+
+        Raises
+        ------
+        ValueError
+            If y lacks a class.
+        """
+        if self.kind == "multilabel":
+            return
+        missing = np.setdiff1d(self.classes_, y)
+        if missing.size:
+            raise ValueError(
+                f"y lacks classes of the last fit, {missing.tolist()}, but warm_start=True "
+                "continues with the same classes. Add rows of these classes, continue by "
+                "partial_fit, which takes any of the classes, or set warm_start=False."
             )
 
     def transform(self, y: Any, dtype: DTypeLike) -> NDArray[np.floating]:
@@ -105,10 +126,15 @@ class ClassTarget:
         ------
         ValueError
             If y is multi-label, and ``class_weight`` is neither "balanced" nor a list of one
-            dict for each label.
+            dict for each label; or if it is a list for another y.
         """
         if self.kind == "multilabel":
             return _label_weights(class_weight, training_y, y)
+        if isinstance(class_weight, list):
+            raise ValueError(
+                f"class_weight={class_weight} is a list, which is for a multi-label y. Give "
+                f"one dict with the weights of the classes {self.classes_.tolist()}."
+            )
         if isinstance(class_weight, dict):
             by_class = np.array([class_weight.get(c, 1) for c in self.classes_.tolist()], float)
         else:

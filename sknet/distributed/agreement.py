@@ -19,6 +19,7 @@ from sknet._model import ClassificationModel, Model, RegressionModel, check_scal
 from sknet._settings import Settings
 from sknet._starting import settle
 from sknet.data.batches import Batch, Dataset
+from sknet.data.kinds import as_numbers
 from sknet.data.survey import Survey, draw_rows, merge_surveys, most_copied_rows
 from sknet.data.targets import (
     ClassTarget,
@@ -167,23 +168,27 @@ def has_rows(X: Any, y: Any, sample_weight: Any) -> bool:
     Raises
     ------
     ValueError
-        If X, y and the weights have different numbers of rows.
+        If X, y and the weights have different numbers of rows, or if the weights are not
+        numbers.
     """
     lengths = {part.shape[0] for part in (X, y, sample_weight) if part is not None}
     if len(lengths) > 1:
         raise ValueError(
             f"X, y and sample_weight differ in their numbers of rows: {sorted(lengths)}."
         )
+    if sample_weight is not None:
+        sample_weight = as_numbers(sample_weight, "sample_weight")
     return bool(X.shape[0]) and (sample_weight is None or bool(np.any(sample_weight)))
 
 
 @contextmanager
 def naming_partition(number: int) -> Iterator[None]:
-    """Put the number of the partition before the message of a ValueError."""
+    """Put the number of the partition before the message of an error of its rows."""
     try:
         yield
-    except ValueError as error:
-        raise ValueError(f"Partition {number}: {error}") from error
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"Partition {number}: {error}") from error
 
 
 def sample(

@@ -155,6 +155,21 @@ def test_batches_are_augmented():
         ((np.zeros((3, 2)), np.zeros(4)), ValueError, r"have \[3, 4\] rows"),
         ((np.zeros((3, 2)), np.zeros(3), np.zeros(2)), ValueError, r"have \[3, 3, 2\] rows"),
         ((np.zeros((3, 2)), np.zeros(0)), ValueError, r"have \[3, 0\] rows"),
+        (("text", np.zeros(3)), ValueError, "must be arrays with a row each"),
+        (([[1], [1, 2]], np.zeros(2)), ValueError, "X is not valid"),
+        ((pl.DataFrame({"x": [1]}).lazy(), np.zeros(1)), TypeError, "X is a LazyFrame"),
+        ((np.zeros((3, 2)), [1, "a", 2]), ValueError, "y is not valid.*all text or all num"),
+        ((np.zeros((1, 1)), np.zeros(1), ["a"]), ValueError, "sample_weight is not valid"),
+        (
+            (np.zeros((2, 1)), np.zeros(2), np.array([1, 2], "datetime64[s]")),
+            ValueError,
+            "sample_weight holds dates",
+        ),
+        (
+            (np.zeros((2, 1)), np.zeros(2), [1j, 2]),
+            ValueError,
+            "sample_weight holds complex numbers",
+        ),
     ],
 )
 def test_no_chunk(parts, error, message):

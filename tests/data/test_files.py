@@ -123,7 +123,7 @@ def test_levels_that_are_given_need_no_pass(path, monkeypatch):
     monkeypatch.setattr(
         files.FileChunks,
         "_raw",
-        lambda self, names: calls.append(names) or original(self, names),
+        lambda self, names, *convert: calls.append(names) or original(self, names, *convert),
     )
     dtype = {
         "city": pd.CategoricalDtype(["Oslo", "Tromsø"]),
@@ -209,7 +209,7 @@ def test_chunk_size(csv, value):
 def test_lines_of_differing_width(tmp_path):
     lines = ["a,b,y"] + ["1,2,3"] * 50 + ["1,2,3,4"] + ["1,2,3"] * 50
     (tmp_path / "t.csv").write_text("\n".join(lines))
-    with pytest.raises(ValueError, match=r"t\.csv cannot be read as a CSV.*line 52"):
+    with pytest.raises(ValueError, match=r"t\.csv cannot be read: .*line 52"):
         list(read_chunks(tmp_path / "t.csv", target="y", chunk_size=20))
 
 
@@ -287,3 +287,65 @@ def test_what_is_not_installed(frame, tmp_path, monkeypatch, suffix, library):
     monkeypatch.delitem(sys.modules, "pyarrow.parquet")
     with pytest.raises(ImportError, match=rf'needs {library}: .*"sknet\[files\]"'):
         read(path)
+
+
+# Damaged files.
+
+#: Files in which every cut and nearly every flipped bit is noticed. A plain CSV has no
+#: checksum, so that a flipped digit is a number like any other.
+CHECKED_SUFFIXES = ["csv.gz", "csv.bz2", "csv.xz", "parquet"]
+
+
+def read_all(path):
+    """Read all chunks of a file."""
+    return list(read_chunks(path, target="y", chunk_size=300))
+
+
+@pytest.mark.parametrize("suffix", CHECKED_SUFFIXES)
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.7, 0.999])
+def test_an_error_of_a_cut_file_names_it(frame, tmp_path, suffix, share):
+    path = write(frame, tmp_path / f"table.{suffix}")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError) as error:
+        read_all(path)
+    assert str(error.value).startswith(str(path))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_error_of_a_damaged_file_is_a_value_error_that_names_it(frame, tmp_path, suffix):
+    path = write(frame[["number", "count", "zip", "y"]], tmp_path / f"table.{suffix}")
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    n_errors = 0
+    # The first and the last bytes are those of the header and the footer.
+    for place in [*range(10), *range(-10, 0), *rng.integers(0, len(content), 20)]:
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            read_all(path)
+        except ValueError as error:
+            assert str(path) in str(error)
+            n_errors += 1
+    # Half of the bytes of an uncompressed column of numbers are digits that may change.
+    assert n_errors > 3
+
+
+def test_the_pages_of_a_parquet_file_are_compared_with_their_checksums(frame, tmp_path):
+    path = tmp_path / "table.parquet"
+    frame[["number", "y"]].to_parquet(path, compression=None, write_page_checksum=True)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="table.parquet cannot be read"):
+        read_all(path)
+
+
+def test_the_file_with_a_missing_target_is_named(frame, tmp_path):
+    paths = [tmp_path / "first.csv", tmp_path / "second.csv"]
+    write(frame, paths[0])
+    write(frame.assign(y=frame["y"].where(frame.index != 700)), paths[1])
+    match = "second.csv cannot be read: The target 'y' has missing values"
+    with pytest.raises(ValueError, match=match):
+        list(read_chunks(paths, target="y", chunk_size=300))

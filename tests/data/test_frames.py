@@ -1,10 +1,9 @@
 """What differs between frames of pandas and of polars, and arrays."""
 
-import datetime
-
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
@@ -42,44 +41,6 @@ def test_names_are_text():
     assert frames.column_names(pd.DataFrame(np.ones((2, 2)))) == ["0", "1"]
 
 
-DAY = datetime.date(2026, 1, 1)
-TIME = datetime.datetime(2026, 1, 1, 12)
-SPAN = datetime.timedelta(hours=1)
-
-
-@pytest.mark.parametrize(
-    "column",
-    [
-        pd.Series([TIME, TIME]),
-        pd.Series([TIME, TIME]).dt.tz_localize("UTC"),
-        pd.Series([SPAN, SPAN]),
-        pd.Series(pd.period_range("2026-01", periods=2, freq="M")),
-        pl.Series([DAY, DAY]),
-        pl.Series([TIME, TIME]),
-        pl.Series([SPAN, SPAN]),
-        pl.Series([TIME.time(), TIME.time()]),
-    ],
-    ids=lambda column: str(column.dtype),
-)
-def test_dates_and_durations_are_refused(column):
-    frame = pd.DataFrame if isinstance(column, pd.Series) else pl.DataFrame
-    assert frames.is_date(column.dtype)
-    with pytest.raises(ValueError, match=r"dates and durations into numbers.*\['when'\]"):
-        frames.check_no_dates(frame({"x": [1.0, 2.0], "when": column}))
-
-
-@FRAMES
-def test_other_columns_are_no_dates(frame):
-    frames.check_no_dates(frame(VALUES))
-    frames.check_no_dates(NUMBERS)
-    frames.check_no_dates(NUMBERS.tolist())
-
-
-def test_an_array_of_dates_is_refused():
-    with pytest.raises(ValueError, match="numbers first: X"):
-        frames.check_no_dates(np.array([[TIME]], dtype="datetime64[s]"))
-
-
 @pytest.mark.parametrize("kind", TABLES)
 def test_rows_are_taken_by_position(kind):
     data = TABLES[kind]
@@ -88,6 +49,11 @@ def test_rows_are_taken_by_position(kind):
     expected = NUMBERS[[2, 0]]
     found = taken.toarray() if kind == "csr" else np.asarray(taken)
     assert_array_equal(found, expected[:, 0] if kind == "pandas series" else expected)
+
+
+def test_rows_of_a_table_without_such_a_choice_are_those_of_an_array():
+    table = pa.table({"a": NUMBERS[:, 0], "b": NUMBERS[:, 1]})
+    assert_array_equal(frames.take_rows(table, np.array([2, 0])), NUMBERS[[2, 0]])
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars", "pandas series"])

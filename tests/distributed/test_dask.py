@@ -691,6 +691,21 @@ def test_bad_values_name_their_partition(client, table):
         DaskNNRegressor(**SHORT).fit(*chunked(X, y))
 
 
+def test_kinds_that_are_not_read_name_their_partition(client, table):
+    X, y = table
+    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
+    dates = pd.Series(pd.date_range("2026-01-01", periods=len(y)))
+    good = [dd.from_pandas(part, npartitions=2) for part in (frame, pd.Series(y))]
+    bad = dd.from_pandas(frame.assign(x1=frame["x1"] + 1j), npartitions=2)
+    with pytest.raises(ValueError, match="Partition .: Column 'x1' of X holds complex"):
+        DaskNNRegressor(**SHORT).fit(bad, good[1])
+    with pytest.raises(ValueError, match="Partition .: sample_weight holds dates"):
+        DaskNNRegressor(**SHORT).fit(*good, dd.from_pandas(dates, npartitions=2))
+    network = DaskNNRegressor(**SHORT).fit(*good)
+    with pytest.raises(ValueError, match="Column 'x1' of X holds complex"):
+        network.predict(bad).compute()
+
+
 def test_y_that_the_loss_does_not_know_names_its_partition(client, table):
     X, y = table
     y = np.abs(y)

@@ -1,0 +1,225 @@
+"""The kinds of columns and vectors that are read, and checks of them.
+
+Columns and vectors hold numbers, truth values, text, or categories of these. ``UNREAD`` lists
+the other kinds, which conversions by NumPy would change without a word.
+"""
+
+import datetime
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sknet.data.frames import is_frame
+
+
+class Unread(NamedTuple):
+    """A kind of columns and vectors that is neither numbers nor categories.
+
+    Attributes
+    ----------
+    what : str
+        The kind, for messages.
+    remedy : str
+        The way to make numbers or categories of it.
+    kinds : str
+        The kinds of its dtypes, as ``dtype.kind`` has them.
+    names : tuple of str
+        How the names of its dtypes begin, in lower case.
+    types : tuple of type
+        The types of its values in columns of objects.
+    """
+
+    what: str
+    remedy: str
+    kinds: str = ""
+    names: tuple[str, ...] = ()
+    types: tuple[type, ...] = ()
+
+
+DATES = Unread(
+    "dates, times or durations",
+    "Turn dates and durations into numbers first, such as days since a fixed date, or into "
+    "text if they are categories.",
+    "mM",
+    ("date", "time", "duration", "period"),
+    (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64),
+)
+UNREAD = (
+    DATES,
+    Unread(
+        "complex numbers",
+        "Complex data not supported: give the real and the imaginary part a column each.",
+        "c",
+        ("complex",),
+        (complex, np.complexfloating),
+    ),
+    Unread(
+        "nested values",
+        "Give each of their entries a column of its own.",
+        "",
+        ("list", "large_list", "fixed_size_list", "array", "struct", "map"),
+        (list, tuple, dict, set, frozenset, np.ndarray),
+    ),
+    Unread(
+        "records of several fields",
+        "Give each field a column of its own, for example by a data frame.",
+        "V",
+        ("void",),
+        (np.void,),
+    ),
+    Unread("integers of 128 bits", "Cast them to Int64 or Float64.", "", ("int128", "uint128")),
+    Unread("bytes", "Decode them to text.", "", ("binary",), (bytes, bytearray)),
+)
+
+
+def check_kinds(data: Any, name: str, allowed: Sequence[Unread] = ()) -> None:
+    """Refuse a table or a vector of a kind that is neither numbers nor categories.
+
+    Values of columns of objects are not looked at: see :func:`check_values`.
+
+    Parameters
+    ----------
+    data : frame, series, array, sparse matrix, or another object
+        Objects without a dtype, such as lists, pass.
+    name : str
+        The name of the argument, for messages.
+    allowed : sequence of Unread, optional
+        The kinds that pass although they are listed in ``UNREAD``.
+
+    Raises
+    ------
+    TypeError
+        If the data are a lazy table, such as a LazyFrame of polars.
+    ValueError
+        If a column of a frame, or the array or series, is of such a kind, or if it is a masked
+        array with masked values.
+    """
+    _check_not_lazy(data, name)
+    if np.ma.is_masked(data):
+        raise ValueError(
+            f"{name} is a masked array with masked values, whose mask would be lost. Leave "
+            f"these rows out, or fill the values in, such as {name}.filled(numpy.nan)."
+        )
+    if is_frame(data):
+        for column_name, dtype in zip(data.columns, data.dtypes, strict=True):
+            _check_dtype(dtype, f"Column {column_name!r} of {name}", allowed)
+    else:
+        _check_dtype(getattr(data, "dtype", None), name, allowed)
+
+
+def _check_not_lazy(data: Any, name: str) -> None:
+    # Attributes of the class are asked for, since those of a lazy table may compute something.
+    cls = type(data)
+    lazy = hasattr(cls, "columns") and not hasattr(data, "__len__")
+    method = "collect" if hasattr(cls, "collect") else "compute"
+    if (lazy or _is_dask_frame(cls)) and hasattr(cls, method):
+        raise TypeError(
+            f"{name} is a {cls.__name__}, whose rows are not computed yet. Call "
+            f"{name}.{method}() first."
+        )
+
+
+def _is_dask_frame(cls: type) -> bool:
+    return hasattr(cls, "columns") and hasattr(cls, "__dask_graph__")
+
+
+def _check_dtype(dtype: Any, where: str, allowed: Sequence[Unread]) -> None:
+    """Raise ValueError if a dtype of NumPy, pandas or polars is of an unread kind."""
+    # The values of a category are those of its levels.
+    dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)
+    kind = str(getattr(dtype, "kind", "O"))
+    if dtype is None or kind in "biuf":
+        return
+    name = str(dtype).lower()
+    for unread in UNREAD:
+        if unread not in allowed and (kind in unread.kinds or name.startswith(unread.names)):
+            raise _refusal(where, unread, f"dtype {dtype}")
+
+
+def check_values(values: Iterable[Any], where: str) -> None:
+    """Refuse values of objects that are neither numbers nor text; ``where`` names the column.
+
+    Raises
+    ------
+    ValueError
+        If a value is of an unread kind.
+    """
+    for cls in set(map(type, values)):
+        for unread in UNREAD:
+            if issubclass(cls, unread.types):
+                raise _refusal(where, unread, f"type {cls.__name__}")
+
+
+def _refusal(where: str, unread: Unread, found: str) -> ValueError:
+    return ValueError(f"{where} holds {unread.what} ({found}). {unread.remedy}")
+
+
+def as_array(data: Any, name: str, allowed: Sequence[Unread] = ()) -> Any:
+    """Return y or weights as an array, a frame, a series or a sparse matrix.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the data are of a kind that is neither numbers nor labels, such as complex numbers.
+    """
+    with checking(name):
+        check_kinds(data, name, allowed)
+        if not hasattr(data, "dtype") and not is_frame(data):
+            data = _from_list(data)
+            check_kinds(data, name, allowed)
+        if getattr(getattr(data, "dtype", None), "kind", "O") == "O":
+            values = np.asarray(data)
+            if values.dtype == object:
+                check_values(values.flat, name)
+        return data
+
+
+def as_numbers(data: Any, name: str) -> NDArray[np.float64]:
+    """Return a vector of numbers as an array of float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the data are not numbers.
+    """
+    data = as_array(data, name)
+    with checking(name):
+        return np.asarray(data, dtype=np.float64)
+
+
+def _from_list(data: Any) -> NDArray[Any]:
+    """Return a list as an array.
+
+    Raises
+    ------
+    ValueError
+        If it mixes text with other values, which NumPy would turn into text.
+    """
+    array = np.asarray(data)
+    if array.dtype.kind in "US" and isinstance(data, list | tuple):
+        types = set(map(type, np.array(data, dtype=object).flat))
+        if not (all(issubclass(one, str) for one in types) or types <= {bytes, np.bytes_}):
+            found = sorted(one.__name__ for one in types)
+            raise ValueError(f"a list must be all text or all numbers, got {found}.")
+    return array
+
+
+@contextmanager
+def checking(name: str) -> Iterator[None]:
+    """Put the name of an argument before the message of an error that lacks it.
+
+    The checks of scikit-learn sum and cast numbers, and NumPy's warnings of large ones are
+    silenced: what is not finite is refused by an error.
+    """
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except (TypeError, ValueError, OverflowError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        if isinstance(error, kind) and re.search(rf"\b{name}\b", str(error)):
+            raise
+        raise kind(f"{name} is not valid: {error}") from error
