@@ -23,6 +23,9 @@ from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, distinct
 from sknet.data.survey import Survey, survey_rows
 from sknet.data.tables import TableReader, categorical_columns
 
+#: The name of the weights of the user in messages.
+WEIGHTS = "Sample weights"
+
 
 @dataclass(frozen=True)
 class Features:
@@ -196,7 +199,7 @@ def read_training(
     -------
     features : Features
     data : Dataset
-        The rows, as :func:`read_rows` returns them.
+        The rows, as :func:`read_rows` returns them, with their weights in own units.
 
     Raises
     ------
@@ -204,11 +207,11 @@ def read_training(
         If X, y or the weights are not valid, or if all weights are zero.
     """
     if known is not None:
-        return known, read_rows(known, X, y, sample_weight)
+        return known, read_rows(known, X, y, sample_weight).in_own_units(WEIGHTS)
     features, X = Features.learn(estimator, X, declared=declared)
     # A check for infinity in blocks would be a further pass over the table; the survey finds
     # it.
-    return features, _with_target(features, X, y, sample_weight, "y")
+    return features, _with_target(features, X, y, sample_weight, "y").in_own_units(WEIGHTS)
 
 
 def read_rows(
@@ -217,7 +220,8 @@ def read_rows(
     """Return the rows of positive weight of a table other than the first training table.
 
     X becomes a float array with categories as level numbers, CSR, or ``RowBlocks``. y keeps
-    the user's labels or units and has one dimension if it has one column.
+    the user's labels or units and has one dimension if it has one column. The weights keep
+    their unit, too, since the rows may be a part of a table.
 
     Raises
     ------
@@ -242,7 +246,7 @@ def _with_target(
     sample_weight = check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )
-    return Dataset(X, y, sample_weight).of_positive_weight("Sample weights")
+    return Dataset(X, y, sample_weight).of_positive_weight(WEIGHTS)
 
 
 def read_validation(
@@ -271,7 +275,7 @@ def read_validation(
             "X_val and y_val are given, but early_stopping=False would not use them. Set "
             "early_stopping to 'auto' or True."
         )
-    data = read_rows(features, X_val, y_val, sample_weight_val, "y_val")
+    data = read_rows(features, X_val, y_val, sample_weight_val, "y_val").in_own_units(WEIGHTS)
     if data.n_rows < 2:
         raise ValueError(
             f"The validation set is too small: X_val has {data.n_rows} row(s) of positive "

@@ -123,9 +123,7 @@ class Model(ABC):
 
     @staticmethod
     @abstractmethod
-    def learn_target(
-        settings: Settings, y: Any, sample_weight: Any, classes: Any = None
-    ) -> Any:
+    def learn_target(settings: Settings, data: Dataset, classes: Any = None) -> Any:
         """Return the encoder of y, learned from weighted rows.
 
         ``classes`` are all classes, for rows that may lack some of them.
@@ -146,7 +144,10 @@ class Model(ABC):
             If y has other outputs or unknown labels, or numbers outside of the loss's domain.
         """
 
-    def class_weights(self, y: Any, training_y: Any) -> np.ndarray | None:
+    @classmethod
+    def class_weights(
+        cls, settings: Settings, target: Any, y: Any, training_y: Any
+    ) -> np.ndarray | None:
         """Return the weight of each row's class, or None if there are no class weights."""
         return None
 
@@ -168,26 +169,36 @@ class Model(ABC):
 
     # Rows.
 
-    def row_weights(self, y: Any, sample_weight: Any, training_y: Any) -> np.ndarray | None:
+    @classmethod
+    def row_weights(
+        cls, settings: Settings, target: Any, y: Any, sample_weight: Any, training_y: Any
+    ) -> np.ndarray | None:
         """Return the weight of each row times the weight of its class, or None without both."""
-        by_class = self.class_weights(y, training_y)
+        by_class = cls.class_weights(settings, target, y, training_y)
         if by_class is None:
             return sample_weight
         return by_class if sample_weight is None else by_class * sample_weight
 
-    def weighted(self, data: Dataset, training_y: Any) -> Dataset:
+    @classmethod
+    def weigh(cls, settings: Settings, target: Any, data: Dataset, training_y: Any) -> Dataset:
         """Return the rows with class weights applied, given y of all training rows.
+
+        The products of the weights are in own units.
 
         Raises
         ------
         ValueError
             If no row is left with a positive weight.
         """
-        weight = self.row_weights(data.y, data.sample_weight, training_y)
+        weight = cls.row_weights(settings, target, data.y, data.sample_weight, training_y)
         if weight is data.sample_weight:
             return data
         weighted = data._replace(sample_weight=weight)
-        return weighted.of_positive_weight("class_weight times sample_weight")
+        return weighted.in_own_units("class_weight times sample_weight")
+
+    def weighted(self, data: Dataset, training_y: Any) -> Dataset:
+        """Return the rows with the class weights of this model, as :meth:`weigh` does."""
+        return self.weigh(self.settings, self.target, data, training_y)
 
     def encode(self, X: Any) -> Any:
         """Return the input of the network for rows of the table."""
@@ -262,12 +273,10 @@ class ClassificationModel(Model):
     target: ClassTarget
 
     @staticmethod
-    def learn_target(
-        settings: Settings, y: Any, sample_weight: Any, classes: Any = None
-    ) -> ClassTarget:
+    def learn_target(settings: Settings, data: Dataset, classes: Any = None) -> ClassTarget:
         """Return the encoder of the given classes, or of the classes of y."""
-        target = ClassTarget().fit(y, classes)
-        target.check_labels(y, "y")
+        target = ClassTarget().fit(data.y, classes)
+        target.check_labels(data.y, "y")
         return target
 
     @staticmethod
@@ -279,13 +288,16 @@ class ClassificationModel(Model):
         """Refuse labels that are not among the classes."""
         self.target.check_labels(y, name)
 
-    def class_weights(self, y: Any, training_y: Any) -> np.ndarray | None:
+    @classmethod
+    def class_weights(
+        cls, settings: Settings, target: ClassTarget, y: Any, training_y: Any
+    ) -> np.ndarray | None:
         """Return the weight of each row's class, or None if there are no class weights."""
-        class_weight = self.settings.class_weight
+        class_weight = settings.class_weight
         if class_weight is None:
             return None
-        check_class_weight(class_weight, self.target.classes_.tolist())
-        return self.target.class_weights(class_weight, training_y, y)
+        check_class_weight(class_weight, target.classes_.tolist())
+        return target.class_weights(class_weight, training_y, y)
 
     def smoothed(self, Y: np.ndarray) -> np.ndarray:
         """Return encoded targets with label smoothing."""
@@ -318,18 +330,20 @@ class RegressionModel(Model):
 
     @staticmethod
     def learn_target(
-        settings: Settings, y: Any, sample_weight: Any, classes: Any = None
+        settings: Settings, data: Dataset, classes: Any = None
     ) -> RegressionTarget:
         """Return the encoder of y, which knows its scale."""
-        target = RegressionModel.measure_target(settings, y, sample_weight)
+        target = RegressionModel.measure_target(settings, data)
         return check_scale(target, settings.loss)
 
     @staticmethod
-    def measure_target(settings: Settings, y: Any, sample_weight: Any) -> RegressionTarget:
+    def measure_target(settings: Settings, data: Dataset) -> RegressionTarget:
         """Return the encoder of a part of y, which may be zero throughout."""
-        check_domain(settings.loss, y, "y")
+        check_domain(settings.loss, data.y, "y")
         target = RegressionTarget(settings.standardize, shift=settings.loss.shifts_y)
-        return target.fit(y, sample_weight)
+        return target.fit(
+            data.y, cast(NDArray[np.float64] | None, data.sample_weight), data.weight_unit
+        )
 
     @staticmethod
     def choose_loss(settings: Settings, target: RegressionTarget) -> Loss:
@@ -357,7 +371,8 @@ class RegressionModel(Model):
         would keep the predictions the same.
         """
         before, after = self.target, copy(self.target)
-        after.update(data.y, cast(NDArray[np.float64] | None, data.sample_weight))
+        weight = cast(NDArray[np.float64] | None, data.sample_weight)
+        after.update(data.y, weight, data.weight_unit)
         shift = (before.mean_ - after.mean_) / after.scale_
         rescaling = self.loss.rescaling(before.scale_, after.scale_, shift)
         if rescaling is None:

@@ -294,7 +294,7 @@ class Category:
     Parameters
     ----------
     counts : ndarray of shape (n_levels,)
-        How often each level occurs in training.
+        How often each level occurs in training, where weights count as repetitions.
     has_missing : bool
         Whether training had missing values.
     keep_rare : bool
@@ -311,7 +311,7 @@ class Category:
         Whether there are too many levels for a column each.
     """
 
-    def __init__(self, counts: NDArray[np.intp], has_missing: bool, keep_rare: bool) -> None:
+    def __init__(self, counts: NDArray[np.float64], has_missing: bool, keep_rare: bool) -> None:
         kept = np.ones(counts.size, bool) if keep_rare else counts > 1
         self.has_rest: bool = bool(has_missing or (counts[~kept] > 0).any())
         self.n_levels: int = int(kept.sum()) + self.has_rest

@@ -55,7 +55,7 @@ def _among(places: NDArray[np.intp], n_known: NDArray[np.intp]) -> NDArray[np.in
 def _weighted_places(
     order: NDArray[np.intp],
     n_known: NDArray[np.intp],
-    levels: NDArray[np.float64],
+    levels: Floats,
     weights: Floats,
 ) -> NDArray[np.intp]:
     """Return the places of the quantiles among the sorted values of each column."""

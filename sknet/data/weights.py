@@ -5,6 +5,7 @@ size, and the same ones (up to rounding) whatever the unit of the user's weights
 """
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ def in_own_units(weights: Weights) -> tuple[Weights | None, float]:
     Parameters
     ----------
     weights : ndarray of shape (n_rows,)
-        Weights of at least zero, some of them positive.
+        Positive weights.
 
     Returns
     -------
@@ -38,12 +39,12 @@ def in_own_units(weights: Weights) -> tuple[Weights | None, float]:
     unit : float
     """
     smallest, largest = smallest_and_largest(weights)
-    if smallest == weights.min() and smallest == largest:
+    if smallest == largest:
         return None, smallest
     if are_counts(weights, smallest, largest):
-        return divided(weights, smallest, counts=True), smallest
+        return divided(weights, smallest, True), smallest
     unit = power_of_two(largest)
-    return divided(weights, unit, counts=False), unit
+    return divided(weights, unit, False), unit
 
 
 def smallest_and_largest(weights: Weights) -> tuple[float, float]:
@@ -60,7 +61,7 @@ def are_counts(weights: Weights, smallest: float, largest: float) -> bool:
     return bool((np.abs(ratios - np.rint(ratios)) <= ROUNDING * ratios).all())
 
 
-def divided(weights: Weights, unit: float, *, counts: bool) -> Weights:
+def divided(weights: Weights, unit: float, counts: bool) -> Weights:
     """Return weights divided by a unit, and rounded if they are ``counts`` of it."""
     ratios = weights / unit
     return np.rint(ratios, out=ratios) if counts else ratios
@@ -71,13 +72,15 @@ def power_of_two(weight: float) -> float:
     return math.ldexp(1.0, math.frexp(weight)[1] - 1)
 
 
-def repetitions(weights: Weights | None) -> Weights | None:
+def repetitions(weights: NDArray[np.floating] | None) -> NDArray[np.floating] | None:
     """Return how often each row counts where rows are counted, or None for once each.
 
     ``weights`` are in own units. Weights that are no counts do not say how often a row was
     seen, and each row counts once.
     """
-    if weights is None or weights.min() != 1 or (weights != np.rint(weights)).any():
+    # Weights that are no counts are less than two, so that those of a part of the rows are
+    # whole numbers only if they are one.
+    if weights is None or (weights != np.rint(weights)).any():
         return None
     return weights
 
@@ -88,11 +91,12 @@ def mean(weights: Weights) -> float:
     return float(np.mean(weights / unit)) * unit
 
 
-def product(factors: list[Weights]) -> Weights:
+def product(factors: Iterable[Weights]) -> Weights:
     """Return the product of weights of at least zero, cut where it would overflow."""
     # Mantissas are multiplied, and exponents added, so that no product in between overflows.
-    value, exponent = np.frexp(factors[0])
-    for factor in factors[1:]:
+    first, *others = factors
+    value, exponent = np.frexp(first)
+    for factor in others:
         mantissa, more = np.frexp(factor)
         value, carried = np.frexp(value * mantissa)
         exponent += more + carried

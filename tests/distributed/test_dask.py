@@ -372,7 +372,7 @@ def test_quantiles_come_from_a_bounded_sample(client, monkeypatch, limit):
     start_model = agreement.Agreement.start_model
 
     def start_and_count(agreed, samples, rng):
-        sizes.extend(sample.X.shape[0] for sample in samples)
+        sizes.extend(sample.rows.X.shape[0] for sample in samples)
         return start_model(agreed, samples, rng)
 
     monkeypatch.setattr(agreement.Agreement, "start_model", start_and_count)
