@@ -21,7 +21,8 @@ from sknet.data import frames
 from sknet.data.batches import Dataset
 from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, distinct_values
 from sknet.data.survey import Survey, survey_rows
-from sknet.data.tables import TableReader, categorical_columns
+from sknet.data.tables import FINITE_SUMS, TableReader, categorical_columns
+from sknet.data.targets import LARGEST
 
 #: The name of the weights of the user in messages.
 WEIGHTS = "Sample weights"
@@ -133,6 +134,7 @@ class Features:
         validate_data(self.estimator, X, reset=reset, skip_check_array=True)
         return self.reader.read(X)
 
+    @FINITE_SUMS
     def _read_numbers(self, X: Any, reset: bool) -> Any:
         """Return a table without categories as a float array or CSR."""
         X = validate_data(
@@ -295,6 +297,7 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
     return frames.take_rows(X, rows)
 
 
+@FINITE_SUMS
 def check_y(y: Any, numeric: bool, name: str) -> Any:
     """Return y as an array of one dimension if it has one column, else of two, or CSR.
 
@@ -316,7 +319,14 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     if numeric:
-        return y.astype(np.float64, copy=False)
+        y = y.astype(np.float64, copy=False)
+        if max(y.max(), -y.min()) > LARGEST:
+            raise ValueError(
+                f"{name} has values from {y.min():.6g} to {y.max():.6g}. Numbers of a "
+                f"magnitude above {LARGEST:g} cannot be predicted, since their squares "
+                f"overflow. Give {name} in larger units."
+            )
+        return y
     check_classification_targets(y)
     return y
 

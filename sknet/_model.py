@@ -20,7 +20,7 @@ from sknet.data.batches import Batches, Dataset, stack_rows
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
-from sknet.data.targets import ClassTarget, RegressionTarget
+from sknet.data.targets import SINGLE_LIMITS, ClassTarget, RegressionTarget
 from sknet.nn.ensembles import by_member, mean_of_members, over_members
 from sknet.nn.losses import Loss, Pinball
 from sknet.nn.network import Network, Workspace
@@ -334,6 +334,7 @@ class RegressionModel(Model):
     ) -> RegressionTarget:
         """Return the encoder of y, which knows its scale."""
         target = RegressionModel.measure_target(settings, data)
+        check_precision(target, settings, data.X.dtype)
         return check_scale(target, settings.loss)
 
     @staticmethod
@@ -382,6 +383,19 @@ class RegressionModel(Model):
             self.network.rescale_outputs(vector, *rescaling)
         return replace(self, target=after, params=params)
 
+    def predict(
+        self, X: Any, function: Callable[[np.ndarray], tuple[np.ndarray, ...]]
+    ) -> tuple[np.ndarray, ...]:
+        """Return arrays with a row for each row of X, as every model does.
+
+        Raises
+        ------
+        ValueError
+            If X is float32, in which the predictions would be, but cannot hold them.
+        """
+        check_precision(self.target, self.settings, X.dtype)
+        return super().predict(X, function)
+
     @property
     def predicts_quantiles(self) -> bool:
         """Whether the predictions have a column for each of several quantiles."""
@@ -389,7 +403,8 @@ class RegressionModel(Model):
 
     def predictions(self, raw: np.ndarray, with_std: bool) -> tuple[np.ndarray, ...]:
         """Return the members' mean prediction, and their standard deviation if wanted."""
-        members = self.loss.inverse_link(self.by_member(raw))
+        with np.errstate(over="ignore"):
+            members = self.loss.inverse_link(self.by_member(raw))
         return over_members(self.target.inverse_transform(members), with_std)
 
 
@@ -417,6 +432,30 @@ def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:
         raise ValueError(
             f"A list of quantiles needs one output, but {name} has {n_outputs}. Fit one "
             "regressor for each output, or give one quantile."
+        )
+
+
+def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtype[Any]) -> None:
+    """Refuse numbers that predictions for X of a dtype, or the network, could not hold.
+
+    Raises
+    ------
+    ValueError
+        If the predictions are float32, or if y is not scaled and the network computes in
+        float32, and y is much too large or too small for float32.
+    """
+    low, high = SINGLE_LIMITS
+    if not target.fits(dtype):
+        raise ValueError(
+            "X is float32, and so are its predictions, but float32 cannot hold them: an output "
+            f"of the training y has not a magnitude from {low:g} to {high:g}. Pass X as "
+            "float64, or train on y in other units."
+        )
+    if not settings.standardize and not target.fits(settings.dtype):
+        raise ValueError(
+            "With standardize=False the network is trained on y as it is, in float32, but an "
+            f"output of y has not a magnitude from {low:g} to {high:g}. Set dtype='float64' or "
+            "standardize=True, or train on y in other units."
         )
 
 

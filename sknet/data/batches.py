@@ -249,8 +249,10 @@ def stack_rows(
 ) -> tuple[NDArray[Any], ...]:
     """Return arrays of ``n_rows`` rows, filled from blocks with some rows of each array.
 
-    Floating-point numbers become ``float_dtype``.
+    Floating-point numbers become ``float_dtype``, and those beyond its range become its largest
+    or smallest number.
     """
+    largest = np.finfo(float_dtype).max
     outputs: tuple[np.ndarray, ...] = ()
     start = 0
     for parts in blocks:
@@ -258,7 +260,8 @@ def stack_rows(
             outputs = tuple(_empty_like(part, n_rows, float_dtype) for part in parts)
         stop = start + parts[0].shape[0]
         for output, part in zip(outputs, parts, strict=True):
-            output[start:stop] = part
+            narrows = part.dtype.itemsize > output.dtype.itemsize
+            output[start:stop] = np.clip(part, -largest, largest) if narrows else part
         start = stop
     return outputs
 

@@ -1,5 +1,6 @@
 """From plain numbers to the network's input: scaling, missing values, one-hot columns."""
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any, Self
@@ -17,7 +18,8 @@ Floats = NDArray[np.floating]
 #: The smooth clip keeps values below this many units of the robust scale.
 CLIP = 3.0
 #: Values are cut here before the smooth clip, which maps all larger ones to the same number to
-#: the last bit, and which squares them: the square of this bound does not overflow.
+#: the last bit, and which squares them: the square of this bound does not overflow in float32.
+#: Without scaling they are cut here, too, so that the sums and squares in a network are finite.
 BOUND = 1e15
 #: The smallest distance of the edges of bins.
 SMALLEST_WIDTH = float(np.finfo(np.float32).tiny)
@@ -37,6 +39,8 @@ class TableEncoder:
     becomes c(x s), where s takes the median magnitude of the non-zeros to 1/2. This is where
     the formula for dense columns takes the median distance from the center of a symmetric
     column.
+
+    Without scaling, a number is cut at ``BOUND`` and minus ``BOUND``.
 
     A missing number becomes the median. A numeric column in which training had missing values
     gets an indicator column besides.
@@ -225,7 +229,9 @@ class TableEncoder:
     def _transform_sparse(self, X: Any, dtype: DTypeLike) -> Any:
         """Return sparse rows scaled."""
         if self.scale_ is None:
-            return X.astype(dtype, copy=False)
+            X = copy.copy(X)
+            X.data = _cut(X.data).astype(dtype, copy=False)
+            return X
         with np.errstate(over="ignore"):
             X = X.multiply(self.scale_).tocsr()
             X.data = _clip_smoothly(X.data.astype(dtype, copy=False))
@@ -239,7 +245,7 @@ class TableEncoder:
             missing = np.isnan(X)
             if missing.any():
                 X = np.where(missing, 0 if self.center_ is None else self.center_[columns], X)
-            return X.astype(dtype, copy=False)
+            return _cut(X).astype(dtype, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(X, columns, self.scale_).astype(dtype, copy=False)
             u = _clip_smoothly(u)
@@ -330,6 +336,12 @@ class Category:
     def level_names(self, levels: Sequence[Any]) -> list[Any]:
         """Return the names of the levels that are told apart, given the names of all levels."""
         return [levels[i] for i in self._kept.tolist()] + ["other"] * self.has_rest
+
+
+def _cut(x: Floats) -> Floats:
+    """Return x cut at ``BOUND`` and minus ``BOUND``: x itself if nothing is to be cut."""
+    within = x.size == 0 or max(x.max(), -x.min()) <= BOUND
+    return x if within else np.clip(x, -BOUND, BOUND)
 
 
 def _clip_smoothly(u: Floats) -> Floats:

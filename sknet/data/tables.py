@@ -12,6 +12,10 @@ from sklearn.utils import check_array
 from sknet.data import frames
 from sknet.data.frames import is_frame
 
+#: scikit-learn finds numbers that are not finite by a sum, in which large numbers of both signs
+#: may overflow. It then looks at each number, so that NumPy need not warn.
+FINITE_SUMS = np.errstate(over="ignore", invalid="ignore")
+
 
 class TableReader:
     """Turns frames and arrays with categories into plain float arrays.
@@ -225,6 +229,7 @@ def _numbers(
         raise
 
 
+@FINITE_SUMS
 def _check_numbers(X: Any) -> NDArray[np.floating]:
     return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
 

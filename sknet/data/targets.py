@@ -13,6 +13,12 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from sknet.data.weights import power_of_two, product
 
+#: The largest magnitude of a number to predict, and of a prediction. The squares of larger
+#: numbers overflow.
+LARGEST = 1e150
+#: The limits of the magnitude of numbers to predict in float32. Predictions may be some times
+#: as large.
+SINGLE_LIMITS = 1e-36, 1e36
 #: Rows whose labels are turned into columns together.
 BINARIZED_ROWS = 2**18
 
@@ -310,6 +316,14 @@ class RegressionTarget:
         """
         self._join(weight_unit, *_moments(y.reshape(len(y), -1), sample_weight))
 
+    def fits(self, dtype: DTypeLike) -> bool:
+        """Return whether numbers of a dtype can hold predictions of each column."""
+        if np.dtype(dtype) != np.float32:
+            return True
+        sizes = np.maximum(np.abs(self._mean), self._deviation)
+        low, high = SINGLE_LIMITS
+        return bool(((sizes == 0) | ((low <= sizes) & (sizes <= high))).all())
+
     @property
     def form(self) -> str:
         """The number of columns, which is the same in all parts of one y."""
@@ -369,11 +383,14 @@ class RegressionTarget:
         return Y.astype(dtype)
 
     def inverse_transform(self, prediction: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Return predictions in the units of y.
+        """Return predictions in the units of y, cut at the magnitude ``LARGEST``.
 
         A single output may have several columns of predictions.
         """
-        return prediction * self.scale_ + self.mean_
+        with np.errstate(over="ignore"):
+            y = prediction * self.scale_ + self.mean_
+        np.minimum(y, LARGEST, out=y)
+        return np.maximum(y, -LARGEST, out=y)
 
 
 KnownTarget = LabelCounts | RegressionTarget

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from sknet._auto import Facts
 from sknet._base import BaseNN
 from sknet._input import Features, read_rows, read_training
-from sknet._model import ClassificationModel, Model, RegressionModel, check_scale, model_class
+from sknet._model import (
+    ClassificationModel,
+    Model,
+    RegressionModel,
+    check_precision,
+    check_scale,
+    model_class,
+)
 from sknet._settings import Settings
 from sknet._starting import settle
 from sknet.data.batches import Batch, Dataset
@@ -147,6 +154,8 @@ def agree(estimator: BaseNN, descriptions: Sequence[Description]) -> Agreement:
     known = merge_targets([(one.survey.part, one.target) for one in descriptions])
     features = Features.of(estimator, survey)
     settings = settle(estimator, _facts(survey, features.numeric_y))
+    if isinstance(known, RegressionTarget):
+        check_precision(known, settings, survey.dtype)
     return Agreement(features, survey, *_adopt_target(settings, known))
 
 

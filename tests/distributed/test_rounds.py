@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from plain import NNClassifier, NNRegressor
+from plain import NNRegressor
 
 from sknet._fitting import Problem, Run
 from sknet._input import read_training
