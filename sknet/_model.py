@@ -405,7 +405,8 @@ class RegressionModel(Model):
         """Return the members' mean prediction, and their standard deviation if wanted."""
         with np.errstate(over="ignore"):
             members = self.loss.inverse_link(self.by_member(raw))
-        return over_members(self.target.inverse_transform(members), with_std)
+            members = self.target.inverse_transform(members)
+        return over_members(members, with_std)
 
 
 def model_class(numeric_y: bool) -> type[Model]:

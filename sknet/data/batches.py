@@ -252,7 +252,7 @@ def stack_rows(
     Floating-point numbers become ``float_dtype``, and those beyond its range become its largest
     or smallest number.
     """
-    largest = np.finfo(float_dtype).max
+    largest = float(np.finfo(float_dtype).max)
     outputs: tuple[np.ndarray, ...] = ()
     start = 0
     for parts in blocks:
@@ -260,8 +260,9 @@ def stack_rows(
             outputs = tuple(_empty_like(part, n_rows, float_dtype) for part in parts)
         stop = start + parts[0].shape[0]
         for output, part in zip(outputs, parts, strict=True):
-            narrows = part.dtype.itemsize > output.dtype.itemsize
-            output[start:stop] = np.clip(part, -largest, largest) if narrows else part
+            if part.dtype.itemsize > output.dtype.itemsize:
+                part = np.maximum(np.minimum(part, largest), -largest)
+            output[start:stop] = part
         start = stop
     return outputs
 

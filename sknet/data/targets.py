@@ -279,8 +279,10 @@ class RegressionTarget:
     n_outputs: int
     mean_: NDArray[np.float64]
     scale_: NDArray[np.float64]
-    #: The unit of the sum of the weights. Files of earlier versions lack it.
+    #: The unit of the sum of the weights, and whether float32 can hold predictions. Files of
+    #: earlier versions lack both.
     _unit: float = 1.0
+    _fits_single: bool = True
 
     def __init__(self, standardize: bool, shift: bool = True) -> None:
         self.standardize = standardize
@@ -318,11 +320,7 @@ class RegressionTarget:
 
     def fits(self, dtype: DTypeLike) -> bool:
         """Return whether numbers of a dtype can hold predictions of each column."""
-        if np.dtype(dtype) != np.float32:
-            return True
-        sizes = np.maximum(np.abs(self._mean), self._deviation)
-        low, high = SINGLE_LIMITS
-        return bool(((sizes == 0) | ((low <= sizes) & (sizes <= high))).all())
+        return self._fits_single or dtype != np.float32
 
     @property
     def form(self) -> str:
@@ -354,7 +352,10 @@ class RegressionTarget:
         self._set_scale()
 
     def _set_scale(self) -> None:
-        """Set ``mean_`` and ``scale_`` from the moments of y."""
+        """Set what follows from the moments of y."""
+        sizes = np.maximum(np.abs(self._mean), self._deviation)
+        low, high = SINGLE_LIMITS
+        self._fits_single = bool(((sizes == 0) | ((low <= sizes) & (sizes <= high))).all())
         self.mean_, self.scale_ = np.zeros(self.n_outputs), np.ones(self.n_outputs)
         if self.standardize and self.shift:
             self.mean_ = self._mean
@@ -387,8 +388,7 @@ class RegressionTarget:
 
         A single output may have several columns of predictions.
         """
-        with np.errstate(over="ignore"):
-            y = prediction * self.scale_ + self.mean_
+        y = prediction * self.scale_ + self.mean_
         np.minimum(y, LARGEST, out=y)
         return np.maximum(y, -LARGEST, out=y)
 
