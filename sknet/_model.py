@@ -452,7 +452,7 @@ def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtyp
             f"of the training y has not a magnitude from {low:g} to {high:g}. Pass X as "
             "float64, or train on y in other units."
         )
-    if not settings.standardize and not target.fits(settings.dtype):
+    if not settings.standardize and not target.fits(np.dtype(settings.dtype)):
         raise ValueError(
             "With standardize=False the network is trained on y as it is, in float32, but an "
             f"output of y has not a magnitude from {low:g} to {high:g}. Set dtype='float64' or "

@@ -252,7 +252,6 @@ def stack_rows(
     Floating-point numbers become ``float_dtype``, and those beyond its range become its largest
     or smallest number.
     """
-    largest = float(np.finfo(float_dtype).max)
     outputs: tuple[np.ndarray, ...] = ()
     start = 0
     for parts in blocks:
@@ -261,6 +260,7 @@ def stack_rows(
         stop = start + parts[0].shape[0]
         for output, part in zip(outputs, parts, strict=True):
             if part.dtype.itemsize > output.dtype.itemsize:
+                largest = float(np.finfo(output.dtype).max)
                 part = np.maximum(np.minimum(part, largest), -largest)
             output[start:stop] = part
         start = stop

@@ -318,7 +318,7 @@ class RegressionTarget:
         """
         self._join(weight_unit, *_moments(y.reshape(len(y), -1), sample_weight))
 
-    def fits(self, dtype: DTypeLike) -> bool:
+    def fits(self, dtype: np.dtype[Any]) -> bool:
         """Return whether numbers of a dtype can hold predictions of each column."""
         return self._fits_single or dtype != np.float32
 
