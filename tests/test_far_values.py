@@ -64,10 +64,7 @@ def test_predictions_of_every_link_are_finite(loss, n_members):
     options |= {"quantile": [0.1, 0.5, 0.9]} if loss == "quantile" else {}
     network = regressor(**options).fit(X, np.abs(Y) + 0.1)
     for far in (FAR, np.clip(FAR, -3e38, 3e38).astype(np.float32)):
-        results = (
-            network.predict(far, return_std=True) if n_members > 1 else network.predict(far)
-        )
-        assert np.isfinite(results).all()
+        assert np.isfinite(network.predict(far, return_std=n_members > 1)).all()
 
 
 def test_rows_beyond_the_bound_are_rows_at_the_bound():
@@ -87,7 +84,8 @@ def test_denormal_and_tiny_inputs(size, dtype, standardize, embedding):
 
 def test_large_inputs_of_both_signs():
     large = X / np.abs(X).max() * 1.7e308
-    assert regressor(max_iter=50).fit(large, Y).score(large, Y) > 0
+    network = regressor(max_iter=50, learning_rate_init=0.01).fit(large, Y)
+    assert network.score(large, Y) > 0.5
 
 
 # Far numbers to predict.
