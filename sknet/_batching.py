@@ -75,7 +75,9 @@ def _training_targets(model: Model, data: Dataset) -> Dataset:
 def _encoded_chunk(model: Model, chunk: Batch, mean_weight: float) -> Batch:
     """Return a chunk of checked rows as the encoded input of the network."""
     dtype = model.params.dtype
-    weight = model.row_weights(chunk.y, chunk.sample_weight, chunk.y)
+    weight = model.row_weights(
+        model.settings, model.target, chunk.y, chunk.sample_weight, chunk.y
+    )
     if weight is not None:
         weight = (weight / mean_weight).astype(dtype)
     Y = model.smoothed(model.target.transform(chunk.y, dtype))

@@ -174,7 +174,7 @@ standardize : bool, default=True
     Whether to scale the inputs. Each numeric column is centred at its median, divided by its
     interquartile range and clipped smoothly to the range from -3 to 3, so that outliers keep
     their order but do not dominate. Sparse columns are scaled but not centred. The regressor
-    scales y too.
+    scales y too. Without scaling, inputs are cut at 1e15 and -1e15.
 categorical_features : "from_dtype", array-like or None, default="from_dtype"
     The columns of X that are categories. "from_dtype" takes the columns of a data frame that
     have a category, string or object dtype. An array-like holds names, positions or a boolean

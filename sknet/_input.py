@@ -10,6 +10,7 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
@@ -22,7 +23,11 @@ from sknet.data.batches import Dataset
 from sknet.data.kinds import DATES, as_array, check_kinds, checking
 from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, distinct_values
 from sknet.data.survey import Survey, survey_rows
-from sknet.data.tables import TableReader, categorical_columns, check_columns
+from sknet.data.tables import FINITE_SUMS, TableReader, categorical_columns, check_columns
+from sknet.data.targets import LARGEST
+
+#: The name of the weights of the user in messages.
+WEIGHTS = "Sample weights"
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,7 @@ class Features:
         validate_data(self.estimator, X, reset=reset, skip_check_array=True)
         return self.reader.read(X)
 
+    @FINITE_SUMS
     def _read_numbers(self, X: Any, reset: bool) -> Any:
         """Return a table without categories as a float array or CSR."""
         given = X
@@ -209,7 +215,7 @@ def read_training(
     -------
     features : Features
     data : Dataset
-        The rows, as :func:`read_rows` returns them.
+        The rows, as :func:`read_rows` returns them, with their weights in own units.
 
     Raises
     ------
@@ -217,11 +223,11 @@ def read_training(
         If X, y or the weights are not valid, or if all weights are zero.
     """
     if known is not None:
-        return known, read_rows(known, X, y, sample_weight)
+        return known, read_rows(known, X, y, sample_weight).in_own_units(WEIGHTS)
     features, X = Features.learn(estimator, X, declared=declared)
     # A check for infinity in blocks would be a further pass over the table; the survey finds
     # it.
-    return features, _with_target(features, X, y, sample_weight, "y")
+    return features, _with_target(features, X, y, sample_weight, "y").in_own_units(WEIGHTS)
 
 
 def read_rows(
@@ -230,7 +236,8 @@ def read_rows(
     """Return the rows of positive weight of a table other than the first training table.
 
     X becomes a float array with categories as level numbers, CSR, or ``RowBlocks``. y keeps
-    the user's labels or units and has one dimension if it has one column.
+    the user's labels or units and has one dimension if it has one column. The weights keep
+    their unit, too, since the rows may be a part of a table.
 
     Raises
     ------
@@ -254,7 +261,7 @@ def _with_target(
         return Dataset(X, y)
     weight_name = "sample_weight" if y_name == "y" else "sample_weight_val"
     sample_weight = check_weight(sample_weight, X, weight_name)
-    return Dataset(X, y, sample_weight).of_positive_weight("Sample weights")
+    return Dataset(X, y, sample_weight).of_positive_weight(WEIGHTS)
 
 
 def read_validation(
@@ -283,7 +290,7 @@ def read_validation(
             "X_val and y_val are given, but early_stopping=False would not use them. Set "
             "early_stopping to 'auto' or True."
         )
-    data = read_rows(features, X_val, y_val, sample_weight_val, "y_val")
+    data = read_rows(features, X_val, y_val, sample_weight_val, "y_val").in_own_units(WEIGHTS)
     if data.n_rows < 2:
         raise ValueError(
             f"The validation set is too small: X_val has {data.n_rows} row(s) of positive "
@@ -303,6 +310,7 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
     return frames.take_rows(X, rows)
 
 
+@FINITE_SUMS
 def check_y(y: Any, numeric: bool, name: str) -> Any:
     """Return y as an array of one dimension if it has one column, else of two, or CSR.
 
@@ -327,7 +335,7 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if numeric:
-            return y.astype(np.float64, copy=False)
+            return _check_magnitude(y.astype(np.float64, copy=False), name)
         check_classification_targets(y)
         if y.ndim == 2 and not type_of_target(y).startswith("multilabel"):
             raise ValueError(
@@ -335,6 +343,23 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
                 "multi-label y all values are 0 or 1. For several columns of classes, fit a "
                 "classifier for each column."
             )
+    return y
+
+
+def _check_magnitude(y: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+    """Return the numbers, or refuse those that are too large to be predicted.
+
+    Raises
+    ------
+    ValueError
+        If the magnitude of a number is above ``LARGEST``.
+    """
+    if max(y.max(), -y.min()) > LARGEST:
+        raise ValueError(
+            f"{name} has values from {y.min():.6g} to {y.max():.6g}. Numbers of a magnitude "
+            f"above {LARGEST:g} cannot be predicted, since their squares overflow. Give {name} "
+            "in larger units."
+        )
     return y
 
 

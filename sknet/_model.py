@@ -22,7 +22,7 @@ from sknet.data.encoding import TableEncoder
 from sknet.data.row_blocks import main_memory
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
-from sknet.data.targets import ClassTarget, RegressionTarget
+from sknet.data.targets import SINGLE_LIMITS, ClassTarget, RegressionTarget
 from sknet.nn.ensembles import by_member, mean_of_members, over_members
 from sknet.nn.losses import Loss, Pinball
 from sknet.nn.network import Network, Workspace
@@ -131,9 +131,7 @@ class Model(ABC):
 
     @staticmethod
     @abstractmethod
-    def learn_target(
-        settings: Settings, y: Any, sample_weight: Any, classes: Any = None
-    ) -> Any:
+    def learn_target(settings: Settings, data: Dataset, classes: Any = None) -> Any:
         """Return the encoder of y, learned from weighted rows.
 
         ``classes`` are all classes, for rows that may lack some of them.
@@ -164,7 +162,10 @@ class Model(ABC):
             If a class of the last fit does not occur in y.
         """
 
-    def class_weights(self, y: Any, training_y: Any) -> np.ndarray | None:
+    @classmethod
+    def class_weights(
+        cls, settings: Settings, target: Any, y: Any, training_y: Any
+    ) -> np.ndarray | None:
         """Return the weight of each row's class, or None if there are no class weights."""
         return None
 
@@ -186,26 +187,36 @@ class Model(ABC):
 
     # Rows.
 
-    def row_weights(self, y: Any, sample_weight: Any, training_y: Any) -> np.ndarray | None:
+    @classmethod
+    def row_weights(
+        cls, settings: Settings, target: Any, y: Any, sample_weight: Any, training_y: Any
+    ) -> np.ndarray | None:
         """Return the weight of each row times the weight of its class, or None without both."""
-        by_class = self.class_weights(y, training_y)
+        by_class = cls.class_weights(settings, target, y, training_y)
         if by_class is None:
             return sample_weight
         return by_class if sample_weight is None else by_class * sample_weight
 
-    def weighted(self, data: Dataset, training_y: Any) -> Dataset:
+    @classmethod
+    def weigh(cls, settings: Settings, target: Any, data: Dataset, training_y: Any) -> Dataset:
         """Return the rows with class weights applied, given y of all training rows.
+
+        The products of the weights are in own units.
 
         Raises
         ------
         ValueError
             If no row is left with a positive weight.
         """
-        weight = self.row_weights(data.y, data.sample_weight, training_y)
+        weight = cls.row_weights(settings, target, data.y, data.sample_weight, training_y)
         if weight is data.sample_weight:
             return data
         weighted = data._replace(sample_weight=weight)
-        return weighted.of_positive_weight("class_weight times sample_weight")
+        return weighted.in_own_units("class_weight times sample_weight")
+
+    def weighted(self, data: Dataset, training_y: Any) -> Dataset:
+        """Return the rows with the class weights of this model, as :meth:`weigh` does."""
+        return self.weigh(self.settings, self.target, data, training_y)
 
     def encode(self, X: Any) -> Any:
         """Return the input of the network for rows of the table."""
@@ -280,12 +291,10 @@ class ClassificationModel(Model):
     target: ClassTarget
 
     @staticmethod
-    def learn_target(
-        settings: Settings, y: Any, sample_weight: Any, classes: Any = None
-    ) -> ClassTarget:
+    def learn_target(settings: Settings, data: Dataset, classes: Any = None) -> ClassTarget:
         """Return the encoder of the given classes, or of the classes of y."""
-        target = ClassTarget().fit(y, classes)
-        target.check_labels(y, "y")
+        target = ClassTarget().fit(data.y, classes)
+        target.check_labels(data.y, "y")
         return target
 
     @staticmethod
@@ -301,13 +310,16 @@ class ClassificationModel(Model):
         """Refuse labels that lack one of the classes."""
         self.target.check_all_labels(y)
 
-    def class_weights(self, y: Any, training_y: Any) -> np.ndarray | None:
+    @classmethod
+    def class_weights(
+        cls, settings: Settings, target: ClassTarget, y: Any, training_y: Any
+    ) -> np.ndarray | None:
         """Return the weight of each row's class, or None if there are no class weights."""
-        class_weight = self.settings.class_weight
+        class_weight = settings.class_weight
         if class_weight is None:
             return None
-        check_class_weight(class_weight, self.target.classes_.tolist())
-        return self.target.class_weights(class_weight, training_y, y)
+        check_class_weight(class_weight, target.classes_.tolist())
+        return target.class_weights(class_weight, training_y, y)
 
     def smoothed(self, Y: np.ndarray) -> np.ndarray:
         """Return encoded targets with label smoothing."""
@@ -340,18 +352,21 @@ class RegressionModel(Model):
 
     @staticmethod
     def learn_target(
-        settings: Settings, y: Any, sample_weight: Any, classes: Any = None
+        settings: Settings, data: Dataset, classes: Any = None
     ) -> RegressionTarget:
         """Return the encoder of y, which knows its scale."""
-        target = RegressionModel.measure_target(settings, y, sample_weight)
+        target = RegressionModel.measure_target(settings, data)
+        check_precision(target, settings, data.X.dtype)
         return check_scale(target, settings.loss)
 
     @staticmethod
-    def measure_target(settings: Settings, y: Any, sample_weight: Any) -> RegressionTarget:
+    def measure_target(settings: Settings, data: Dataset) -> RegressionTarget:
         """Return the encoder of a part of y, which may be zero throughout."""
-        check_domain(settings.loss, y, "y")
+        check_domain(settings.loss, data.y, "y")
         target = RegressionTarget(settings.standardize, shift=settings.loss.shifts_y)
-        return target.fit(y, sample_weight)
+        return target.fit(
+            data.y, cast(NDArray[np.float64] | None, data.sample_weight), data.weight_unit
+        )
 
     @staticmethod
     def choose_loss(settings: Settings, target: RegressionTarget) -> Loss:
@@ -382,7 +397,8 @@ class RegressionModel(Model):
         would keep the predictions the same.
         """
         before, after = self.target, copy(self.target)
-        after.update(data.y, cast(NDArray[np.float64] | None, data.sample_weight))
+        weight = cast(NDArray[np.float64] | None, data.sample_weight)
+        after.update(data.y, weight, data.weight_unit)
         shift = (before.mean_ - after.mean_) / after.scale_
         rescaling = self.loss.rescaling(before.scale_, after.scale_, shift)
         if rescaling is None:
@@ -392,6 +408,19 @@ class RegressionModel(Model):
             self.network.rescale_outputs(vector, *rescaling)
         return replace(self, target=after, params=params)
 
+    def predict(
+        self, X: Any, function: Callable[[np.ndarray], tuple[np.ndarray, ...]]
+    ) -> tuple[np.ndarray, ...]:
+        """Return arrays with a row for each row of X, as every model does.
+
+        Raises
+        ------
+        ValueError
+            If X is float32, in which the predictions would be, but cannot hold them.
+        """
+        check_precision(self.target, self.settings, X.dtype)
+        return super().predict(X, function)
+
     @property
     def predicts_quantiles(self) -> bool:
         """Whether the predictions have a column for each of several quantiles."""
@@ -399,8 +428,10 @@ class RegressionModel(Model):
 
     def predictions(self, raw: np.ndarray, with_std: bool) -> tuple[np.ndarray, ...]:
         """Return the members' mean prediction, and their standard deviation if wanted."""
-        members = self.loss.inverse_link(self.by_member(raw))
-        return over_members(self.target.inverse_transform(members), with_std)
+        with np.errstate(over="ignore"):
+            members = self.loss.inverse_link(self.by_member(raw))
+            members = self.target.inverse_transform(members)
+        return over_members(members, with_std)
 
 
 def model_class(numeric_y: bool) -> type[Model]:
@@ -449,6 +480,30 @@ def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:
         raise ValueError(
             f"A list of quantiles needs one output, but {name} has {n_outputs}. Fit one "
             "regressor for each output, or give one quantile."
+        )
+
+
+def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtype[Any]) -> None:
+    """Refuse numbers that predictions for X of a dtype, or the network, could not hold.
+
+    Raises
+    ------
+    ValueError
+        If the predictions are float32, or if y is not scaled and the network computes in
+        float32, and y is much too large or too small for float32.
+    """
+    low, high = SINGLE_LIMITS
+    if not target.fits(dtype):
+        raise ValueError(
+            "X is float32, and so are its predictions, but float32 cannot hold them: an output "
+            f"of the training y has not a magnitude from {low:g} to {high:g}. Pass X as "
+            "float64, or train on y in other units."
+        )
+    if not settings.standardize and not target.fits(np.dtype(settings.dtype)):
+        raise ValueError(
+            "With standardize=False the network is trained on y as it is, in float32, but an "
+            f"output of y has not a magnitude from {low:g} to {high:g}. Set dtype='float64' or "
+            "standardize=True, or train on y in other units."
         )
 
 

@@ -64,8 +64,10 @@ def start_model(
     facts = Facts.of(data.X, n_rows or data.n_rows, features.numeric_y)
     settings = settle(estimator, facts)
     kind = model_class(features.numeric_y)
-    target = kind.learn_target(settings, data.y, data.sample_weight, classes)
-    survey = features.survey(data, streams["tables"])
+    target = kind.learn_target(settings, data, classes)
+    # The encodings are those of the weights that training uses.
+    weighted = kind.weigh(settings, target, data, data.y)
+    survey = features.survey(weighted, streams["tables"])
     return kind.start(settings, survey, target, streams["init"], keep_rare=keep_rare)
 
 

@@ -240,7 +240,8 @@ class NNRegressor(RegressorMixin, BaseNN):
         Raises
         ------
         ValueError
-            If ``return_std`` is True and the network has a single member.
+            If ``return_std`` is True and the network has a single member, or if X is float32
+            and the training y was too large or too small for float32.
         """
         self._check_std(return_std)
         results = self._predict(X, lambda raw: self._model.predictions(raw, return_std))

@@ -18,7 +18,7 @@ from sknet._auto import Facts
 from sknet._base import BaseNN, fitted_attributes
 from sknet._batching import chunk_batches
 from sknet._fitting import Run, fit_batches
-from sknet._input import Features, read_rows, read_training
+from sknet._input import WEIGHTS, Features, read_rows, read_training
 from sknet._model import Model
 from sknet._monitoring import HeldOut
 from sknet._parameters import check_not_balanced
@@ -32,6 +32,7 @@ from sknet.data.files import FileChunks
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splitting import count_validation_rows
 from sknet.data.survey import most_copied_rows
+from sknet.data.weights import mean
 from sknet.nn.solvers import is_stochastic
 
 __all__ = ["RowBlocks", "fit_chunks", "read_chunks", "shuffle_chunks"]
@@ -271,9 +272,9 @@ class FirstPass(NamedTuple):
 
     def mean_weight(self, model: Model) -> float:
         """Return the mean weight of the training rows, estimated from the sample."""
-        y = self.sample.y
-        weights = model.row_weights(y, self.sample.sample_weight, y)
-        return 1.0 if weights is None else float(np.mean(weights))
+        y, sample_weight = self.sample.y, self.sample.sample_weight
+        weights = model.row_weights(model.settings, model.target, y, sample_weight, y)
+        return 1.0 if weights is None else mean(weights)
 
 
 def _check_arguments(
@@ -422,7 +423,8 @@ def _start(
     model.check_target(found.targets, "y")
     if found.limit < 0:
         return features, model, None
-    held_out = model.weighted(read_rows(features, *found.held_out), data.y)
+    rows = read_rows(features, *found.held_out).in_own_units(WEIGHTS)
+    held_out = model.weighted(rows, data.y)
     held = HeldOut(held_out, found.held_out.X, estimator._make_scored(features))
     return features, model, held
 

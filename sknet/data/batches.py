@@ -9,6 +9,7 @@ from scipy import sparse
 
 from sknet.data import frames
 from sknet.data.row_blocks import RowBlocks
+from sknet.data.weights import in_own_units
 
 #: The number of elements of a block where a table is processed in blocks of rows or columns. It
 #: limits the memory that this takes.
@@ -68,12 +69,16 @@ class Dataset(NamedTuple):
     rows : ndarray of shape (n_chosen,), or None
         The positions of the chosen rows in the table, increasing for ``RowBlocks``; None if
         all rows are chosen.
+    weight_unit : float
+        The unit of the weights, or all weights if ``sample_weight`` is None. It matters only
+        where the rows are joined with rows that have another unit.
     """
 
     X: Any
     y: Any = None
     sample_weight: NDArray[np.floating] | None = None
     rows: NDArray[np.intp] | None = None
+    weight_unit: float = 1.0
 
     @property
     def n_rows(self) -> int:
@@ -89,7 +94,7 @@ class Dataset(NamedTuple):
         """Return the data set of some of the rows: a slice, a mask, or an array of indices."""
         y, sample_weight = _gather(self.y, which), _gather(self.sample_weight, which)
         rows = which if self.rows is None and _are_indices(which) else self.positions[which]
-        return Dataset(self.X, y, sample_weight, rows)
+        return Dataset(self.X, y, sample_weight, rows, self.weight_unit)
 
     def of_positive_weight(self, weight_name: str) -> "Dataset":
         """Return the data set of the rows of positive weight; there must be weights.
@@ -103,6 +108,22 @@ class Dataset(NamedTuple):
         if not keep.any():
             raise ValueError(f"{weight_name} must contain at least one non-zero number.")
         return self if keep.all() else self.choose(keep)
+
+    def in_own_units(self, weight_name: str) -> "Dataset":
+        """Return the rows of positive weight, with their weights in units of their own.
+
+        Raises
+        ------
+        ValueError
+            If there are weights, and none is positive; ``weight_name`` says what they are.
+        """
+        if self.sample_weight is None:
+            return self
+        chosen = self.of_positive_weight(weight_name)
+        weights, unit = in_own_units(np.asarray(chosen.sample_weight, np.float64))
+        chosen = chosen._replace(sample_weight=weights, weight_unit=unit)
+        # A weight that is negligible beside the largest one may have become zero.
+        return chosen if weights is None else chosen.of_positive_weight(weight_name)
 
     def batch(self, which: Any = slice(None)) -> Batch:
         """Return a copy of some of the rows; if all rows are chosen, a slice may be a view."""
@@ -228,7 +249,8 @@ def stack_rows(
 ) -> tuple[NDArray[Any], ...]:
     """Return arrays of ``n_rows`` rows, filled from blocks with some rows of each array.
 
-    Floating-point numbers become ``float_dtype``.
+    Floating-point numbers become ``float_dtype``, and those beyond its range become its largest
+    or smallest number.
     """
     outputs: tuple[np.ndarray, ...] = ()
     start = 0
@@ -237,6 +259,9 @@ def stack_rows(
             outputs = tuple(_empty_like(part, n_rows, float_dtype) for part in parts)
         stop = start + parts[0].shape[0]
         for output, part in zip(outputs, parts, strict=True):
+            if part.dtype.itemsize > output.dtype.itemsize:
+                largest = float(np.finfo(output.dtype).max)
+                part = np.maximum(np.minimum(part, largest), -largest)
             output[start:stop] = part
         start = stop
     return outputs

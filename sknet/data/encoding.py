@@ -1,5 +1,6 @@
 """From plain numbers to the network's input: scaling, missing values, one-hot columns."""
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any, Self
@@ -9,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 from sknet.data.batches import Dataset
+from sknet.data.quantiles import nonzero_medians, quantiles
 from sknet.data.survey import Survey
 
 Floats = NDArray[np.floating]
@@ -16,8 +18,11 @@ Floats = NDArray[np.floating]
 #: The smooth clip keeps values below this many units of the robust scale.
 CLIP = 3.0
 #: Values are cut here before the smooth clip, which maps all larger ones to the same number to
-#: the last bit, and which squares them: the square of this bound does not overflow.
+#: the last bit, and which squares them: the square of this bound does not overflow in float32.
+#: Without scaling they are cut here, too, so that the sums and squares in a network are finite.
 BOUND = 1e15
+#: The smallest distance of the edges of bins.
+SMALLEST_WIDTH = float(np.finfo(np.float32).tiny)
 #: Most levels of a category that get a column each. With more, nearly all entries of the
 #: columns are zero, and each level is too rare to learn a weight for every hidden unit; an
 #: embedding learns a few numbers for each level instead.
@@ -34,6 +39,8 @@ class TableEncoder:
     becomes c(x s), where s takes the median magnitude of the non-zeros to 1/2. This is where
     the formula for dense columns takes the median distance from the center of a symmetric
     column.
+
+    Without scaling, a number is cut at ``BOUND`` and minus ``BOUND``.
 
     A missing number becomes the median. A numeric column in which training had missing values
     gets an indicator column besides.
@@ -120,11 +127,13 @@ class TableEncoder:
 
     def _find_bin_edges(self, numeric: Dataset) -> tuple[tuple[float, ...], ...]:
         """Return the edges of the bins of each encoded numeric column."""
-        return tuple(
-            _bin_edges(x, numeric.sample_weight, self.n_bins)
-            for columns, block in numeric.column_blocks()
-            for x in self._transform_numeric(block, np.float64, columns).T
-        )
+        levels = np.linspace(0, 1, self.n_bins + 1)
+        edges: list[tuple[float, ...]] = []
+        for columns, block in numeric.column_blocks():
+            encoded = self._transform_numeric(block, np.float64, columns)
+            found = quantiles(encoded, levels, numeric.sample_weight)
+            edges += [_kept_edges(of_one) for of_one in found.T]
+        return tuple(edges)
 
     @property
     def keeps_sparse(self) -> bool:
@@ -220,7 +229,9 @@ class TableEncoder:
     def _transform_sparse(self, X: Any, dtype: DTypeLike) -> Any:
         """Return sparse rows scaled."""
         if self.scale_ is None:
-            return X.astype(dtype, copy=False)
+            X = copy.copy(X)
+            X.data = _cut(X.data).astype(dtype, copy=False)
+            return X
         with np.errstate(over="ignore"):
             X = X.multiply(self.scale_).tocsr()
             X.data = _clip_smoothly(X.data.astype(dtype, copy=False))
@@ -234,7 +245,7 @@ class TableEncoder:
             missing = np.isnan(X)
             if missing.any():
                 X = np.where(missing, 0 if self.center_ is None else self.center_[columns], X)
-            return X.astype(dtype, copy=False)
+            return _cut(X).astype(dtype, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(X, columns, self.scale_).astype(dtype, copy=False)
             u = _clip_smoothly(u)
@@ -289,7 +300,7 @@ class Category:
     Parameters
     ----------
     counts : ndarray of shape (n_levels,)
-        How often each level occurs in training.
+        How often each level occurs in training, where weights count as repetitions.
     has_missing : bool
         Whether training had missing values.
     keep_rare : bool
@@ -306,7 +317,7 @@ class Category:
         Whether there are too many levels for a column each.
     """
 
-    def __init__(self, counts: NDArray[np.intp], has_missing: bool, keep_rare: bool) -> None:
+    def __init__(self, counts: NDArray[np.float64], has_missing: bool, keep_rare: bool) -> None:
         kept = np.ones(counts.size, bool) if keep_rare else counts > 1
         self.has_rest: bool = bool(has_missing or (counts[~kept] > 0).any())
         self.n_levels: int = int(kept.sum()) + self.has_rest
@@ -327,6 +338,12 @@ class Category:
         return [levels[i] for i in self._kept.tolist()] + ["other"] * self.has_rest
 
 
+def _cut(x: Floats) -> Floats:
+    """Return x cut at ``BOUND`` and minus ``BOUND``: x itself if nothing is to be cut."""
+    within = x.size == 0 or max(x.max(), -x.min()) <= BOUND
+    return x if within else np.clip(x, -BOUND, BOUND)
+
+
 def _clip_smoothly(u: Floats) -> Floats:
     """Return u / sqrt(1 + (u / CLIP)^2), in place."""
     np.clip(u, -BOUND, BOUND, out=u)
@@ -338,67 +355,39 @@ def _clip_smoothly(u: Floats) -> Floats:
 
 
 def _center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
-    """Return the medians and the inverse spreads of the columns."""
-    statistics = [
-        _median_and_scale(x, data.sample_weight)
-        for _, block in data.column_blocks()
-        for x in block.T
-    ]
-    center, scale = np.array(statistics).reshape(-1, 2).T
-    return center.astype(data.X.dtype), scale.astype(data.X.dtype)
+    """Return the medians and the inverse spreads of the columns, zero without any value."""
+    center, scale = np.zeros((2, data.X.shape[1]), data.X.dtype)
+    # The inverse of a smaller spread would overflow in the precision of X.
+    tiny = np.finfo(data.X.dtype).tiny
+    for columns, block in data.column_blocks():
+        found = quantiles(block, [0, 0.25, 0.5, 0.75, 1], data.sample_weight)
+        low, q1, median, q3, high = np.nan_to_num(found)
+        # A spread below rounding is the spread of a constant.
+        smallest = 2 * np.finfo(np.float64).eps * np.maximum(abs(low), abs(high))
+        # Halved before the subtraction, which might overflow.
+        quartiles, half_range = q3 / 2 - q1 / 2, high / 2 - low / 2
+        by_range = np.where(half_range > smallest, 1 / np.maximum(half_range, tiny), 0)
+        by_quartiles = 0.5 / np.maximum(quartiles, tiny)
+        center[columns] = median
+        scale[columns] = np.where(quartiles > smallest, by_quartiles, by_range)
+    return center, scale
 
 
 def _medians(data: Dataset) -> Floats:
-    """Return the medians of the columns."""
-    medians = []
-    for _, block in data.column_blocks():
-        for x in block.T:
-            known, weights = _without_nan(x, data.sample_weight)
-            medians.append(_quantiles(known, 0.5, weights) if known.size else 0.0)
-    return np.array(medians, dtype=data.X.dtype)
+    """Return the medians of the columns, zero without any value."""
+    medians = np.zeros(data.X.shape[1], data.X.dtype)
+    for columns, block in data.column_blocks():
+        medians[columns] = np.nan_to_num(quantiles(block, [0.5], data.sample_weight)[0])
+    return medians
 
 
-def _without_nan(x: Floats, weights: Floats | None) -> tuple[Floats, Floats | None]:
-    """Return the values that are not missing, with their weights."""
-    known = ~np.isnan(x)
-    if known.all():
-        return x, weights
-    return x[known], None if weights is None else weights[known]
+def _kept_edges(found: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return the edges of bins, given increasing quantiles; there is one bin at the least.
 
-
-def _median_and_scale(x: Floats, weights: Floats | None) -> tuple[float, float]:
-    """Return the median and the inverse spread of a column, both zero without any value."""
-    x, weights = _without_nan(x, weights)
-    if x.size == 0:
-        return 0.0, 0.0
-    low, q1, median, q3, high = _quantiles(x, [0, 0.25, 0.5, 0.75, 1], weights)
-    # A spread below rounding is the spread of a constant.
-    smallest = 2 * np.finfo(np.float64).eps * max(abs(low), abs(high))
-    # Halved before the subtraction, which might overflow.
-    quartiles, half_range = q3 / 2 - q1 / 2, high / 2 - low / 2
-    # The inverse of a smaller spread would overflow in the precision of x.
-    tiny = np.finfo(x.dtype).tiny
-    if quartiles > smallest:
-        return median, 0.5 / max(quartiles, tiny)
-    return median, 1 / max(half_range, tiny) if half_range > smallest else 0.0
-
-
-def _quantiles(
-    x: Floats, levels: float | Sequence[float] | Floats, weights: Floats | None
-) -> Any:
-    """Return quantiles that are values of x, so that a weight equals a repetition."""
-    # In float64, where differences of the largest float32 numbers do not overflow.
-    found = np.quantile(x, levels, weights=weights, method="inverted_cdf")
-    return found.astype(np.float64)
-
-
-def _bin_edges(x: Floats, sample_weight: Floats | None, n_bins: int) -> tuple[float, ...]:
-    """Return the edges of bins with equal shares of the values, of one bin at the least.
-
-    An edge that is closer than a thousandth of the range to the one before it is left out.
+    An edge that is closer than a thousandth of the range to the one before it is left out. So
+    is an edge whose distance is denormal in float32, in which the network may divide by it.
     """
-    found = _quantiles(x, np.linspace(0, 1, n_bins + 1), sample_weight)
-    nearest = 1e-3 * (found[-1] - found[0])
+    nearest = max(1e-3 * (found[-1] - found[0]), SMALLEST_WIDTH)
     kept = [found[0]]
     for edge in found[1:]:
         if edge - kept[-1] > nearest:
@@ -410,13 +399,6 @@ def _sparse_scale(data: Dataset) -> Floats:
     """Return the factors that take the median magnitude of the non-zeros to 1/2."""
     # If all rows are chosen, indexing would copy them for nothing.
     X = (data.X if data.rows is None else data.X[data.rows]).tocsc()
-    sample_weight = data.sample_weight
-    scale = np.ones(X.shape[1], dtype=X.dtype)
-    for j, (start, stop) in enumerate(zip(X.indptr[:-1], X.indptr[1:], strict=True)):
-        values = np.abs(X.data[start:stop]).astype(np.float64)
-        rows, values = X.indices[start:stop][values > 0], values[values > 0]
-        if values.size:
-            weights = np.ones(values.size) if sample_weight is None else sample_weight[rows]
-            median = _quantiles(values, 0.5, weights)
-            scale[j] = 0.5 / max(median, np.finfo(X.dtype).tiny)
-    return scale
+    medians = nonzero_medians(X, data.sample_weight)
+    scale = 0.5 / np.maximum(medians, np.finfo(X.dtype).tiny)
+    return np.where(np.isnan(medians), 1, scale).astype(X.dtype)

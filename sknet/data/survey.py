@@ -16,6 +16,7 @@ from scipy import sparse
 from sknet.data.batches import Batch, Dataset, join
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.tables import TableReader
+from sknet.data.weights import repetitions
 
 #: Rows from which quantiles are estimated; of larger tables, this many drawn at random.
 QUANTILE_ROWS = 100_000
@@ -44,7 +45,8 @@ class Survey:
     missing : ndarray of bool of shape (n_features,)
         Which columns have missing values.
     level_counts : list of ndarray of shape (n_levels,)
-        How often each level of each category occurs.
+        How often each level of each category occurs. A row counts as often as its weight
+        says (see :func:`sknet.data.weights.repetitions`).
     names : list of str or None
         The names of the columns in the order of the user.
     reader : TableReader or None
@@ -61,7 +63,7 @@ class Survey:
     dtype: np.dtype[np.floating]
     row_bytes: float
     missing: NDArray[np.bool_]
-    level_counts: list[NDArray[np.intp]]
+    level_counts: list[NDArray[np.float64]]
     names: list[str] | None = None
     reader: TableReader | None = None
     sample: Dataset | None = None
@@ -98,12 +100,14 @@ def survey_rows(
     """
     X, data = data.X, data._replace(y=None)
     missing = np.zeros(X.shape[1], dtype=bool)
-    level_counts = [np.zeros(n, dtype=int) for n in (reader.n_levels_ if reader else ())]
+    level_counts = [np.zeros(n) for n in (reader.n_levels_ if reader else ())]
+    repeated = repetitions(data.sample_weight) if level_counts else None
     chosen = None if rng is None else _draw_sample(data, rng)
     copies = []
     # All columns of a sparse table are numbers, and none is missing.
     for start, block in () if sparse.issparse(X) else data.row_blocks():
-        _count(block, missing, level_counts)
+        here = None if repeated is None else repeated[start : start + len(block)]
+        _count(block, here, missing, level_counts)
         if isinstance(X, RowBlocks) and chosen is not None:
             # A second pass to read the sample would cost as much as this one.
             first, last = np.searchsorted(chosen, [start, start + len(block)])
@@ -125,15 +129,21 @@ def survey_rows(
 
 def _count(
     block: NDArray[np.floating],
+    repeated: NDArray[np.floating] | None,
     missing: NDArray[np.bool_],
-    level_counts: list[NDArray[np.intp]],
+    level_counts: list[NDArray[np.float64]],
 ) -> None:
-    """Add the missing values and the levels of some rows to those found before, in place."""
+    """Add the missing values and the levels of some rows to those found before, in place.
+
+    ``repeated`` says how often each of the rows counts; None for once each.
+    """
     is_missing = np.isnan(block)
     missing |= is_missing.any(axis=0)
     for column, counts in enumerate(level_counts, start=missing.size - len(level_counts)):
-        numbers = block[~is_missing[:, column], column].astype(int)
-        counts += np.bincount(numbers, minlength=counts.size)
+        known = ~is_missing[:, column]
+        numbers = block[known, column].astype(int)
+        here = None if repeated is None else repeated[known]
+        counts += np.bincount(numbers, here, minlength=counts.size)
 
 
 def _draw_sample(data: Dataset, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -227,9 +237,9 @@ def _merge_counts(
     surveys: Sequence[Survey],
     translations: list[list[NDArray[np.intp]]],
     reader: TableReader | None,
-) -> list[NDArray[np.intp]]:
+) -> list[NDArray[np.float64]]:
     """Return how often each merged level of each category occurs in all parts."""
-    sums = [np.zeros(n_levels, dtype=int) for n_levels in (reader.n_levels_ if reader else ())]
+    sums = [np.zeros(n_levels) for n_levels in (reader.n_levels_ if reader else ())]
     for survey, places_of_levels in zip(surveys, translations, strict=True):
         for total, places, counts in zip(
             sums, places_of_levels, survey.level_counts, strict=True

@@ -14,6 +14,10 @@ from sknet.data import frames
 from sknet.data.frames import is_frame
 from sknet.data.kinds import check_values
 
+#: scikit-learn finds numbers that are not finite by a sum, in which large numbers of both signs
+#: may overflow. It then looks at each number, so that NumPy need not warn.
+FINITE_SUMS = np.errstate(over="ignore", invalid="ignore")
+
 
 class TableReader:
     """Turns frames and arrays with categories into plain float arrays.
@@ -283,6 +287,7 @@ def check_columns(X: Any) -> None:
         _check_each(X, np.arange(X.shape[1]), frames.column_names(X))
 
 
+@FINITE_SUMS
 def _check_numbers(X: Any) -> NDArray[np.floating]:
     return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
 

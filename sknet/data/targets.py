@@ -11,6 +11,14 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
+from sknet.data.weights import power_of_two, product
+
+#: The largest magnitude of a number to predict, and of a prediction. The squares of larger
+#: numbers overflow.
+LARGEST = 1e150
+#: The limits of the magnitude of numbers to predict in float32. Predictions may be some times
+#: as large.
+SINGLE_LIMITS = 1e-36, 1e36
 #: Rows whose labels are turned into columns together.
 BINARIZED_ROWS = 2**18
 
@@ -113,6 +121,9 @@ class ClassTarget:
     def class_weights(self, class_weight: Any, training_y: Any, y: Any) -> NDArray[np.float64]:
         """Return the weight that ``class_weight`` gives to each row of y.
 
+        It is relative to a power of two that depends on the weights of the classes only. With
+        one label for each row it is less than one, so that its product with a weight is finite.
+
         Parameters
         ----------
         class_weight : dict, list of dict, or "balanced"
@@ -143,6 +154,8 @@ class ClassTarget:
             by_class[seen] = compute_class_weight(
                 class_weight, classes=self.classes_[seen], y=training_y
             )
+        by_class /= power_of_two(float(by_class.max()))
+        by_class /= 2
         return by_class[np.searchsorted(self.classes_, y)]
 
     def smooth(self, Y: NDArray[np.floating], amount: float) -> NDArray[np.floating]:
@@ -194,10 +207,10 @@ def _label_weights(class_weight: Any, training_y: Any, y: Any) -> NDArray[np.flo
         class_weight = LabelCounts.of(training_y).balanced_weights()
     if len(class_weight) != y.shape[1]:
         raise ValueError(f"class_weight has {len(class_weight)} dicts for {y.shape[1]} labels.")
-    weight = np.ones(y.shape[0])
-    for label, by_value in zip(_dense(y).T, class_weight, strict=True):
-        weight *= np.where(label == 1, by_value.get(1, 1), by_value.get(0, 1))
-    return weight
+    return product(
+        np.where(label == 1, float(by_value.get(1, 1)), float(by_value.get(0, 1)))
+        for label, by_value in zip(_dense(y).T, class_weight, strict=True)
+    )
 
 
 @dataclass
@@ -292,30 +305,48 @@ class RegressionTarget:
     n_outputs: int
     mean_: NDArray[np.float64]
     scale_: NDArray[np.float64]
+    #: The unit of the sum of the weights, and whether float32 can hold predictions. Files of
+    #: earlier versions lack both.
+    _unit: float = 1.0
+    _fits_single: bool = True
 
     def __init__(self, standardize: bool, shift: bool = True) -> None:
         self.standardize = standardize
         self.shift = shift
 
     def fit(
-        self, y: NDArray[np.float64], sample_weight: NDArray[np.float64] | None = None
+        self,
+        y: NDArray[np.float64],
+        sample_weight: NDArray[np.float64] | None = None,
+        weight_unit: float = 1.0,
     ) -> Self:
-        """Learn the weighted mean and standard deviation of each column."""
+        """Learn the weighted mean and standard deviation of each column.
+
+        ``weight_unit`` is the unit of the weights, or all weights if these are None.
+        """
         Y = y.reshape(len(y), -1)
         self.n_outputs = Y.shape[1]
         self._weight, self._mean, self._deviation = _moments(Y, sample_weight)
+        self._unit = weight_unit
         self._set_scale()
         return self
 
     def update(
-        self, y: NDArray[np.float64], sample_weight: NDArray[np.float64] | None = None
+        self,
+        y: NDArray[np.float64],
+        sample_weight: NDArray[np.float64] | None = None,
+        weight_unit: float = 1.0,
     ) -> None:
         """Add further rows to the mean and the standard deviation.
 
         Chan, Golub and LeVeque (1983), equations 2.1: with d the difference of the means, the
         variance of all is the mean of the variances plus w_1 w_2 d^2 / (w_1 + w_2)^2.
         """
-        self._join(*_moments(y.reshape(len(y), -1), sample_weight))
+        self._join(weight_unit, *_moments(y.reshape(len(y), -1), sample_weight))
+
+    def fits(self, dtype: np.dtype[Any]) -> bool:
+        """Return whether numbers of a dtype can hold predictions of each column."""
+        return self._fits_single or dtype != np.float32
 
     @property
     def form(self) -> str:
@@ -324,12 +355,20 @@ class RegressionTarget:
 
     def merge(self, other: Self) -> None:
         """Add the rows that another target has learned from, as ``update`` adds rows."""
-        self._join(other._weight, other._mean, other._deviation)
+        self._join(other._unit, other._weight, other._mean, other._deviation)
 
     def _join(
-        self, weight: float, mean: NDArray[np.float64], deviation: NDArray[np.float64]
+        self,
+        unit: float,
+        weight: float,
+        mean: NDArray[np.float64],
+        deviation: NDArray[np.float64],
     ) -> None:
-        """Add rows with the given sum of weights, mean and standard deviation."""
+        """Add rows with the given sum of weights in a unit, mean and standard deviation."""
+        larger = max(self._unit, unit)
+        self._weight *= self._unit / larger
+        weight *= unit / larger
+        self._unit = larger
         share = weight / (self._weight + weight)
         apart = np.sqrt(share * (1 - share)) * (mean - self._mean)
         within = np.hypot(np.sqrt(1 - share) * self._deviation, np.sqrt(share) * deviation)
@@ -339,7 +378,10 @@ class RegressionTarget:
         self._set_scale()
 
     def _set_scale(self) -> None:
-        """Set ``mean_`` and ``scale_`` from the moments of y."""
+        """Set what follows from the moments of y."""
+        sizes = np.maximum(np.abs(self._mean), self._deviation)
+        low, high = SINGLE_LIMITS
+        self._fits_single = bool(((sizes == 0) | ((low <= sizes) & (sizes <= high))).all())
         self.mean_, self.scale_ = np.zeros(self.n_outputs), np.ones(self.n_outputs)
         if self.standardize and self.shift:
             self.mean_ = self._mean
@@ -368,11 +410,13 @@ class RegressionTarget:
         return Y.astype(dtype)
 
     def inverse_transform(self, prediction: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Return predictions in the units of y.
+        """Return predictions in the units of y, cut at the magnitude ``LARGEST``.
 
         A single output may have several columns of predictions.
         """
-        return prediction * self.scale_ + self.mean_
+        y = prediction * self.scale_ + self.mean_
+        np.minimum(y, LARGEST, out=y)
+        return np.maximum(y, -LARGEST, out=y)
 
 
 KnownTarget = LabelCounts | RegressionTarget

@@ -8,14 +8,22 @@ read after the levels of the categories have been merged. Nothing here knows of 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknet._auto import Facts
 from sknet._base import BaseNN
 from sknet._input import Features, read_rows, read_training
-from sknet._model import ClassificationModel, Model, RegressionModel, check_scale, model_class
+from sknet._model import (
+    ClassificationModel,
+    Model,
+    RegressionModel,
+    check_precision,
+    check_scale,
+    model_class,
+)
 from sknet._settings import Settings
 from sknet._starting import settle
 from sknet.data.batches import Batch, Dataset
@@ -54,6 +62,21 @@ class Description:
         return self.survey.n_rows
 
 
+class Sample(NamedTuple):
+    """What is learned from a partition when the weights of its rows are known.
+
+    Attributes
+    ----------
+    rows : Batch
+        Random rows as numbers, without y.
+    level_counts : list of ndarray
+        How often each level of each category of the whole table occurs.
+    """
+
+    rows: Batch
+    level_counts: list[NDArray[np.float64]]
+
+
 @dataclass(frozen=True)
 class Agreement:
     """The agreement of all partitions.
@@ -75,17 +98,21 @@ class Agreement:
     settings: Settings
     target: ClassTarget | RegressionTarget
 
-    def start_model(self, samples: Sequence[Batch], rng: np.random.Generator) -> Model:
+    def start_model(self, samples: Sequence[Sample], rng: np.random.Generator) -> Model:
         """Return a model with the encodings of the whole table, and initial parameters.
 
         Parameters
         ----------
-        samples : sequence of Batch
-            Rows of each partition, from which quantiles are estimated.
+        samples : sequence of Sample
+            Rows of each partition, from which quantiles are estimated, with the counts of the
+            levels.
         rng : numpy Generator
             Draws the parameters.
         """
-        survey = self.survey.with_sample(samples)
+        of_parts = zip(*(one.level_counts for one in samples), strict=True)
+        counts = [np.sum(of_one, axis=0) for of_one in of_parts]
+        survey = replace(self.survey, level_counts=counts)
+        survey = survey.with_sample([one.rows for one in samples])
         kind = model_class(self.features.numeric_y)
         return kind.start(self.settings, survey, self.target, rng)
 
@@ -113,7 +140,7 @@ def _describe_target(estimator: BaseNN, features: Features, data: Dataset) -> Kn
     if not features.numeric_y:
         return LabelCounts.of(data.y)
     settings = settle(estimator, Facts.of(data.X, data.n_rows, features.numeric_y))
-    return RegressionModel.measure_target(settings, data.y, data.sample_weight)
+    return RegressionModel.measure_target(settings, data)
 
 
 def agree(estimator: BaseNN, descriptions: Sequence[Description]) -> Agreement:
@@ -128,6 +155,8 @@ def agree(estimator: BaseNN, descriptions: Sequence[Description]) -> Agreement:
     known = merge_targets([(one.survey.part, one.target) for one in descriptions])
     features = Features.of(estimator, survey)
     settings = settle(estimator, _facts(survey, features.numeric_y))
+    if isinstance(known, RegressionTarget):
+        check_precision(known, settings, survey.dtype)
     return Agreement(features, survey, *_adopt_target(settings, known))
 
 
@@ -142,7 +171,7 @@ def _adopt_target(
     """Return the settings, with balanced class weights as numbers, and the encoder of y."""
     if isinstance(known, RegressionTarget):
         return settings, check_scale(known, settings.loss)
-    target = ClassificationModel.learn_target(settings, known.labels_as_y(), None)
+    target = ClassificationModel.learn_target(settings, Dataset(None, known.labels_as_y()))
     if isinstance(settings.class_weight, str):
         settings = replace(settings, class_weight=known.balanced_weights())
     return settings, target
@@ -191,6 +220,20 @@ def naming_partition(number: int) -> Iterator[None]:
         raise kind(f"Partition {number}: {error}") from error
 
 
+def weigh(
+    agreed: Agreement, number: int, X: Any, y: Any, sample_weight: Any
+) -> NDArray[np.float64]:
+    """Return the weights of all rows of a partition, times the weights of their classes."""
+    data = read_partition(agreed.features, number, X, y, sample_weight)
+    kind = model_class(agreed.features.numeric_y)
+    weights = kind.row_weights(
+        agreed.settings, agreed.target, data.y, data.sample_weight, data.y
+    )
+    of_all = np.zeros(X.shape[0])
+    of_all[data.positions] = 1.0 if weights is None else weights
+    return of_all
+
+
 def sample(
     features: Features,
     number: int,
@@ -199,11 +242,15 @@ def sample(
     X: Any,
     y: Any,
     sample_weight: Any,
-) -> Batch:
-    """Return up to ``n_wanted`` random rows of a partition, as numbers and without y."""
+) -> Sample:
+    """Return up to ``n_wanted`` random rows of a partition, and the counts of its levels.
+
+    The weights are those that training uses.
+    """
     data = read_partition(features, number, X, y, sample_weight)
+    counts = features.survey(data).level_counts if features.reader else []
     chosen = draw_rows(data.n_rows, n_wanted, np.random.default_rng((seed, number)))
-    return data.choose(chosen).batch()._replace(y=None)
+    return Sample(data.choose(chosen).batch()._replace(y=None), counts)
 
 
 def shares_of_sample(descriptions: Sequence[Description], survey: Survey) -> list[int]:

@@ -14,6 +14,7 @@ from sknet._input import Features
 from sknet._model import Model
 from sknet._monitoring import EpochPrinter
 from sknet._settings import Settings
+from sknet.data.weights import are_counts, divided, power_of_two, smallest_and_largest
 from sknet.distributed.agreement import (
     Agreement,
     Description,
@@ -21,6 +22,7 @@ from sknet.distributed.agreement import (
     describe,
     sample,
     shares_of_sample,
+    weigh,
 )
 from sknet.distributed.epochs import ClusterEpoch, Plan, make_plan
 from sknet.distributed.partitions import Partitions
@@ -100,6 +102,7 @@ def fit_on_cluster(
     # The seed is drawn from a copy, so that training on a single shard draws the numbers that a
     # local fit draws.
     seed = int(copy.deepcopy(run.streams["shuffle"]).integers(2**31))
+    held, descriptions = _weigh(cluster, agreed, held, descriptions)
     samples = _sample(cluster, agreed, held, descriptions, seed)
     model = agreed.start_model(samples, run.streams["init"])
     groups = _groups(cluster, model.settings, descriptions, local_steps)
@@ -150,6 +153,47 @@ def _describe(
     if not descriptions:
         raise ValueError("X has no rows of positive weight in any of its partitions.")
     return descriptions
+
+
+def _weigh(
+    cluster: Cluster,
+    agreed: Agreement,
+    held: list[list[Any]],
+    descriptions: list[Description],
+) -> tuple[list[list[Any]], list[Description]]:
+    """Return the futures of the partitions with the weights that training uses.
+
+    These are the products of sample weights and class weights, in units of their own, as
+    ``sknet.data.weights.in_own_units`` has them for a table in memory. The descriptions of
+    partitions without a positive weight are left out.
+
+    Raises
+    ------
+    ValueError
+        If no row has a positive weight.
+    """
+    if agreed.settings.class_weight is None and held[descriptions[0].number][2] is None:
+        return held, descriptions
+    shared = cluster.send(agreed)
+    given = [
+        cluster.submit(weigh, shared, one.number, *held[one.number]) for one in descriptions
+    ]
+    ranges = cluster.gather([cluster.submit(smallest_and_largest, one) for one in given])
+    smallest, largest = min(low for low, _ in ranges), max(high for _, high in ranges)
+    if not largest:
+        raise ValueError(
+            "class_weight times sample_weight must contain at least one non-zero number."
+        )
+    counted = [cluster.submit(are_counts, one, smallest, largest) for one in given]
+    counts = all(cluster.gather(counted))
+    unit = smallest if counts else power_of_two(largest)
+    held, kept = list(held), []
+    for one, weights, (_, high) in zip(descriptions, given, ranges, strict=True):
+        if high:
+            X, y, _ = held[one.number]
+            held[one.number] = [X, y, cluster.submit(divided, weights, unit, counts)]
+            kept.append(one)
+    return held, kept
 
 
 def _sample(

@@ -186,8 +186,9 @@ def make_shard(
     seed : int
         The seed of the fit.
     partitions : sequence of (number, X, y, sample_weight)
+        The partitions, with the weights that training uses.
     """
-    data, held_out = _hold_out(model, _read_all(model, features, partitions), (seed, number))
+    data, held_out = _hold_out(model, _read_all(features, partitions), (seed, number))
     problem = Problem.of(model)
     no_streams = {"shuffle": None, "augmentation": None}
     return Shard(
@@ -218,18 +219,17 @@ def train_alone(
     """
     # Dask may compute this again, from the same run.
     run = copy.deepcopy(run)
-    rows = _read_all(model, features, partitions)
+    rows = _read_all(features, partitions)
     data, held_out = split_off_validation(model, rows, run.split_seed)
     batches = mini_batches(model, data, run.streams, encoded_bytes=math.inf)
     held = held_out and HeldOut(held_out)
     return fit_batches(model, batches, held, run)
 
 
-def _read_all(model: Model, features: Features, partitions: Sequence[Partition]) -> Dataset:
-    """Return the rows of all partitions, with their weights."""
+def _read_all(features: Features, partitions: Sequence[Partition]) -> Dataset:
+    """Return the rows of all partitions, whose weights include the weights of the classes."""
     parts = [read_partition(features, *part) for part in partitions]
-    data = Dataset(*join([part.batch() for part in parts]))
-    return model.weighted(data, data.y)
+    return Dataset(*join([part.batch() for part in parts]))
 
 
 def _hold_out(

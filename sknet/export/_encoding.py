@@ -143,7 +143,8 @@ def _codes_of_text(column: Tensor, levels: NDArray[Any]) -> Tensor:
 def _scaled(encoder: TableEncoder, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
     """Return numeric columns imputed and scaled, in the precision of the network."""
     if encoder.scale_ is None:
-        return _filled(x, 0.0 if encoder.center_ is None else encoder.center_).cast(dtype)
+        x = _filled(x, 0.0 if encoder.center_ is None else encoder.center_)
+        return x.maximum(-BOUND).minimum(BOUND).cast(dtype)
     # Centred before the cast, which would lose small differences between large numbers.
     x = x.cast(np.result_type(x.dtype, encoder.scale_))
     u = x if encoder.center_ is None else x - encoder.center_

@@ -73,9 +73,17 @@ def test_all_levels_are_rare():
     assert_array_equal(encode(encoder, codes(0, 1, 2, NAN)), np.ones((4, 1)))
 
 
-def test_weights_do_not_make_a_level_frequent():
-    # It is seen once, whatever its weight.
-    encoder = fit(codes(0, 0, 1), [2], weight=np.array([1.0, 1.0, 50.0]))
+def test_a_level_of_one_row_with_weight_two_is_seen_twice():
+    encoder = fit(codes(0, 0, 1, 2), [3], weight=np.array([1.0, 1.0, 2.0, 1.0]))
+    repeated = fit(codes(0, 0, 1, 1, 2), [3])
+    rows = codes(0, 1, 2, NAN)
+    assert_array_equal(encode(encoder, rows), encode(repeated, rows))
+    assert_array_equal(encode(encoder, rows), np.eye(3)[[0, 1, 2, 2]])
+
+
+def test_weights_that_are_no_counts_do_not_make_a_level_frequent():
+    # The level is seen once, since 5.3 is not a number of rows.
+    encoder = fit(codes(0, 0, 1), [2], weight=np.array([1.0, 1.0, 5.3]))
     assert_array_equal(encode(encoder, codes(1, NAN)), [[0, 1], [0, 1]])
 
 

@@ -164,10 +164,40 @@ def test_weights_of_rows_with_several_labels(class_weight, kind):
 def test_weights_of_the_classes():
     y = np.array([5, 9, 1, 5, 5])
     target = ClassTarget().fit(y)
-    assert_array_equal(target.class_weights({9: 3.0, 1: 0.5}, y, y), [1, 3, 0.5, 1, 1])
+    # The weights are relative to a power of two.
+    assert_array_equal(target.class_weights({9: 3.0, 1: 0.5}, y, y) * 4, [1, 3, 0.5, 1, 1])
     # The class 9, which the training rows lack, has the weight one.
     training = np.array([5, 5, 5, 1])
-    assert_allclose(target.class_weights("balanced", training, y), [2 / 3, 1, 2, 2 / 3, 2 / 3])
+    found = target.class_weights("balanced", training, y)
+    assert_allclose(found * 4, [2 / 3, 1, 2, 2 / 3, 2 / 3])
+
+
+@pytest.mark.parametrize("units", [(1.0, 3.0), (1e-300, 3e-300), (1e300, 3e300)])
+def test_parts_whose_weights_have_units_of_their_own(units):
+    rng = np.random.default_rng(0)
+    y, weight = rng.normal(size=40), rng.uniform(1, 2, 40)
+    parts = slice(None, 15), slice(15, None)
+    target = RegressionTarget(True).fit(y[parts[0]], weight[parts[0]], units[0])
+    target.update(y[parts[1]], weight[parts[1]], units[1])
+    expected = RegressionTarget(True).fit(y, np.where(np.arange(40) < 15, 1, 3) * weight)
+    assert_allclose(target.mean_, expected.mean_, rtol=1e-12)
+    assert_allclose(target.scale_, expected.scale_, rtol=1e-12)
+    # A part without weights counts its rows, in its unit.
+    target.update(y, None, units[1])
+    ones = np.concatenate([np.where(np.arange(40) < 15, 1, 3) * weight, np.full(40, 3.0)])
+    expected = RegressionTarget(True).fit(np.tile(y, 2), ones)
+    assert_allclose(target.mean_, expected.mean_, rtol=1e-12)
+
+
+def test_weights_of_classes_of_every_size_are_finite():
+    y = np.array([0, 1, 1])
+    target = ClassTarget().fit(y)
+    found = target.class_weights({0: 1e308, 1: 5e307}, y, y)
+    assert_array_equal(found / found[0], [1, 0.5, 0.5])
+    labels = [{0: 1e308, 1: 1e-308}] * 3
+    assert np.isfinite(
+        ClassTarget().fit(MULTILABEL).class_weights(labels, MULTILABEL, MULTILABEL)
+    ).all()
 
 
 @pytest.mark.parametrize("name", ["binary-strings", "multiclass", "multilabel"])

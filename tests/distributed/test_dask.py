@@ -20,6 +20,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.metrics import log_loss
+from sklearn.utils.class_weight import compute_sample_weight
 
 from sknet import NNClassifier, NNRegressor
 from sknet.data import survey
@@ -372,7 +373,7 @@ def test_quantiles_come_from_a_bounded_sample(client, monkeypatch, limit):
     start_model = agreement.Agreement.start_model
 
     def start_and_count(agreed, samples, rng):
-        sizes.extend(sample.X.shape[0] for sample in samples)
+        sizes.extend(sample.rows.X.shape[0] for sample in samples)
         return start_model(agreed, samples, rng)
 
     monkeypatch.setattr(agreement.Agreement, "start_model", start_and_count)
@@ -393,6 +394,66 @@ def test_class_weights(client, frame, class_weight):
     shares = [(m.predict(X) == "yes").mean() for m in (network.to_local(), local)]
     assert_allclose(shares[0], shares[1], atol=0.05)
     assert network.to_local().class_weight == class_weight
+
+
+def fit_weighted(frame, weight, n_shards, **options):
+    """Return the local form of a network after a weighted fit on a cluster, in float64."""
+    X, y = frame
+    settings = {**SHORT, "n_shards": n_shards, "dtype": "float64", **options}
+    parts = [dd.from_pandas(part, npartitions=4) for part in (X, y, pd.Series(weight))]
+    return DaskNNClassifier(**settings).fit(*parts).to_local()
+
+
+@pytest.mark.parametrize("n_shards", [1, 2])
+def test_only_ratios_of_weights_matter(client, frame, n_shards):
+    X, _ = frame
+    whole = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)
+    for weight, unit in ((whole, 0.1), (whole / 7 + 0.1, 1e300)):
+        expected = fit_weighted(frame, weight, n_shards).predict_proba(X)
+        found = fit_weighted(frame, weight * unit, n_shards).predict_proba(X)
+        assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_shards", [1, 2])
+@pytest.mark.parametrize("class_weight", ["balanced", {"no": 0.7, "yes": 5.0}, {"yes": 2.0}])
+def test_class_weights_equal_weights_by_hand(client, frame, class_weight, n_shards):
+    X, y = frame
+    # Levels that occur once: whether they are rare depends on the weights of the classes.
+    X["maker"] = [f"m{i:03d}" for i in np.random.default_rng(2).integers(0, 900, len(X))]
+    frame = X, y
+    given = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)
+    network = fit_weighted(frame, given, n_shards, class_weight=class_weight)
+    rows = given > 0
+    by_hand = given.copy()
+    by_hand[rows] *= compute_sample_weight(class_weight, y[rows])
+    expected = fit_weighted(frame, by_hand, n_shards)
+    assert_allclose(network.predict_proba(X), expected.predict_proba(X), rtol=1e-9)
+    local = NNClassifier(
+        **{k: v for k, v in SHORT.items() if k not in ("n_shards", "local_steps")},
+        dtype="float64",
+        class_weight=class_weight,
+    ).fit(X, y, given)
+    for one, other in zip(
+        network._model.encoder.categories_, local._model.encoder.categories_, strict=True
+    ):
+        assert (one.n_levels, one.has_rest) == (other.n_levels, other.has_rest)
+    if n_shards == 1:
+        assert_allclose(network.predict_proba(X), local.predict_proba(X), rtol=1e-6)
+
+
+def test_a_partition_whose_classes_have_no_weight_is_left_out(client):
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    y = np.repeat([0, 1, 2], 100)
+    options = {**SHORT, "batch_size": 20}
+    network = DaskNNClassifier(**options, class_weight={0: 0, 1: 2})
+    network.fit(*chunked(X, y, size=100))
+    # The class is known, but no row of it was trained on.
+    assert network.classes_.tolist() == [0, 1, 2]
+    assert (network.to_local().predict_proba(X)[:, 0] < 0.5).all()
+    with pytest.raises(ValueError, match="class_weight times sample_weight"):
+        DaskNNClassifier(**options, class_weight=dict.fromkeys(range(3), 0)).fit(
+            *chunked(X, y, size=100)
+        )
 
 
 def test_several_labels(client, table):

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from plain import NNClassifier, NNRegressor
+from plain import NNRegressor
 
 from sknet._fitting import Problem, Run
 from sknet._input import read_training
@@ -242,13 +242,6 @@ def test_a_shard_too_small_to_hold_rows_out_trains_on_all():
     assert shard.validation is None
     assert shard.batches.n_rows == 5
     assert shard.evaluate(model.params) == (0.0, 0.0)
-
-
-def test_class_weights_in_a_shard():
-    labels = (y > 0).astype(int)
-    model, features = start(NNClassifier((3,), class_weight={0: 3.0}), labels, None)
-    shard = make_shard(model, features, 0, 7, [(0, X, labels, None)])
-    assert shard.weight == 3 * (labels == 0).sum() + (labels == 1).sum()
 
 
 def test_sizes_by_which_dask_judges_moving():

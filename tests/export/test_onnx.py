@@ -219,6 +219,13 @@ def test_holes_without_scaling(make, run):
     assert_agrees(run(to_onnx(network), X), network, X, 1e-9)
 
 
+def test_far_values_without_scaling(make, run):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    network = make(NNClassifier, standardize=False, dtype="float64").fit(X, X[:, 0] > 0)
+    far = np.concatenate([X, [[1e300, -1e300, 1.0], [1e16, 1e15, -1e14]]])
+    assert_agrees(run(to_onnx(network), far), network, far)
+
+
 def test_the_other_byte_order(make, run):
     X, y = load_diabetes(return_X_y=True)
     other = X.astype(X.dtype.newbyteorder())

@@ -1,0 +1,164 @@
+"""Numbers of every size: predictions are finite, or an error says what to do."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from plain import NNClassifier, NNRegressor
+from scipy import sparse
+
+from sknet.streaming import fit_chunks
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 3))
+Y = X[:, 0] + 0.1 * RNG.normal(size=60)
+FAR = np.array([[1e300, -1e300, 1e308], [1e30, -1e38, 1e39], [-1.7e308] * 3, [1e15, 1, -1e15]])
+OPTIONS = {"max_iter": 3, "n_iter_no_change": np.inf, "random_state": 0}
+NETWORKS = {
+    "relu": {},
+    "tanh": {"activation": "tanh"},
+    "deep": {"hidden_layer_sizes": (6, 6, 6, 6)},
+    "linear": {"hidden_layer_sizes": ()},
+    "normalised": {"normalization": "layer"},
+    "members": {"n_members": 3},
+    "bins": {"numeric_embedding": "piecewise_linear"},
+    "waves": {"numeric_embedding": "periodic"},
+}
+
+
+def regressor(**options):
+    return NNRegressor(**{"hidden_layer_sizes": (6,), **OPTIONS, **options})
+
+
+def classifier(**options):
+    return NNClassifier(**{"hidden_layer_sizes": (6,), **OPTIONS, **options})
+
+
+# Far rows. Warnings, such as those of NumPy, are errors in the tests.
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_predictions_for_far_rows_are_finite(network, dtype, standardize, as_sparse):
+    options = {"dtype": dtype, "standardize": standardize, **NETWORKS[network]}
+    if as_sparse and "numeric_embedding" in options:
+        pytest.skip("Sparse rows have no embeddings of numbers.")
+    form = sparse.csr_matrix if as_sparse else np.asarray
+    numbers = regressor(**options).fit(form(X), Y)
+    classes = classifier(**options).fit(form(X), np.digitize(Y, [-0.5, 0.5]))
+    with np.errstate(over="ignore"):
+        rows = [form(FAR), form(np.clip(FAR, -3e38, 3e38).astype(np.float32))]
+    for far in rows:
+        before = far.copy()
+        assert np.isfinite(numbers.predict(far)).all()
+        proba = classes.predict_proba(far)
+        assert_allclose(proba.sum(axis=1), 1, rtol=1e-6)
+        assert_array_equal(*(one.toarray() if as_sparse else one for one in (far, before)))
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gamma", "quantile"])
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_predictions_of_every_link_are_finite(loss, n_members):
+    options = {"loss": loss, "n_members": n_members, "standardize": False}
+    options |= {"quantile": [0.1, 0.5, 0.9]} if loss == "quantile" else {}
+    network = regressor(**options).fit(X, np.abs(Y) + 0.1)
+    for far in (FAR, np.clip(FAR, -3e38, 3e38).astype(np.float32)):
+        assert np.isfinite(network.predict(far, return_std=n_members > 1)).all()
+
+
+def test_rows_beyond_the_bound_are_rows_at_the_bound():
+    network = regressor(standardize=False).fit(X, Y)
+    assert_array_equal(network.predict(FAR), network.predict(np.clip(FAR, -1e15, 1e15)))
+
+
+@pytest.mark.parametrize("embedding", [None, "piecewise_linear", "periodic"])
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1e-310, 1e-300, 1e-40, 1e-30])
+def test_denormal_and_tiny_inputs(size, dtype, standardize, embedding):
+    options = {"dtype": dtype, "standardize": standardize, "numeric_embedding": embedding}
+    network = regressor(**options).fit(X * size, Y)
+    assert np.isfinite(network.predict(X * size)).all()
+
+
+def test_large_inputs_of_both_signs():
+    large = X / np.abs(X).max() * 1.7e308
+    network = regressor(max_iter=50, learning_rate_init=0.01).fit(large, Y)
+    assert network.score(large, Y) > 0.5
+
+
+# Far numbers to predict.
+
+
+def methods(network):
+    """Return the ways to train that check y."""
+    return [
+        network.fit,
+        network.partial_fit,
+        lambda X, y: fit_chunks(network, [(X[:30], y[:30]), (X[30:], y[30:])]),
+    ]
+
+
+@pytest.mark.parametrize("way", range(3))
+@pytest.mark.parametrize("size", [1e50, 1e37, 1e-37, 1e-50])
+def test_y_that_float32_cannot_hold(size, way, forbid_training):
+    X_single = X.astype(np.float32)
+    network = regressor()
+    forbid_training()
+    with pytest.raises(ValueError, match="Pass X as float64"):
+        methods(network)[way](X_single, Y * size)
+    assert not hasattr(network, "n_features_in_")
+
+
+@pytest.mark.parametrize("size", [1e100, 1e50, 1e-50, 1e-300])
+def test_float32_rows_for_a_network_whose_y_float32_cannot_hold(size):
+    network = regressor().fit(X, Y * size)
+    assert_allclose(network.predict(X) / size, regressor().fit(X, Y).predict(X), rtol=1e-9)
+    with pytest.raises(ValueError, match="Pass X as float64"):
+        network.predict(X.astype(np.float32))
+
+
+@pytest.mark.parametrize("size", [1e30, 1e-30])
+def test_y_within_float32(size):
+    X_single = X.astype(np.float32)
+    found = regressor().fit(X_single, Y * size).predict(X_single)
+    assert found.dtype == np.float32
+    expected = regressor().fit(X_single, Y).predict(X_single)
+    assert_allclose(found / np.float32(size), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_zeros_fit_float32():
+    X_single = X.astype(np.float32)
+    network = regressor().fit(X_single, np.column_stack([np.zeros(60), Y]))
+    assert np.isfinite(network.predict(X_single)).all()
+
+
+def test_a_network_in_float32_for_unscaled_y(forbid_training):
+    options = {"standardize": False, "dtype": "float32"}
+    forbid_training()
+    with pytest.raises(ValueError, match="dtype='float64' or standardize=True"):
+        regressor(**options).fit(X, Y * 1e50)
+
+
+@pytest.mark.parametrize("way", range(3))
+@pytest.mark.parametrize("size", [1.7e308, 1e200])
+def test_y_whose_squares_overflow(size, way, forbid_training):
+    y = Y / np.abs(Y).max() * size
+    network = regressor()
+    forbid_training()
+    with pytest.raises(ValueError, match="squares overflow"):
+        methods(network)[way](X, y)
+
+
+def test_y_val_whose_squares_overflow(forbid_training):
+    forbid_training()
+    with pytest.raises(ValueError, match="y_val has values .* squares overflow"):
+        regressor(early_stopping=True).fit(X, Y, X_val=X, y_val=Y * 1e200)
+
+
+def test_the_largest_y():
+    y = Y / np.abs(Y).max() * 1e150
+    network = regressor(max_iter=50, learning_rate_init=0.01).fit(X, y)
+    assert np.abs(network.predict(FAR)).max() <= 1e150
+    assert network.score(X, y) > 0.5

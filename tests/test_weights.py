@@ -1,0 +1,238 @@
+"""Weights are ratios and repetitions, and class weights are weights, on every way to fit."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from plain import NNClassifier, NNRegressor
+from scipy import sparse
+from sklearn.utils.class_weight import compute_sample_weight
+
+import sknet
+from sknet.streaming import RowBlocks, fit_chunks
+
+N_ROWS = 90
+RNG = np.random.default_rng(0)
+NUMBERS = RNG.normal(size=(N_ROWS, 3)).round(1)  # With ties.
+NUMBERS[::11, 1] = np.nan
+FRAME = pd.DataFrame(
+    {
+        "size": NUMBERS[:, 0],
+        "age": NUMBERS[:, 1],
+        "color": pd.Categorical(np.array(["blue", "green", "red"])[RNG.integers(0, 3, N_ROWS)]),
+        # Many levels are seen once.
+        "maker": [f"m{i:02d}" for i in RNG.integers(0, 70, N_ROWS)],
+    }
+)
+SIGNAL = NUMBERS[:, 0] + (FRAME["color"] == "red").to_numpy() + NUMBERS[:, 2] / 4
+TARGETS = {
+    "regression": SIGNAL,
+    "binary": np.where(SIGNAL > 0.8, "yes", "no"),
+    "multiclass": np.digitize(SIGNAL, [-0.5, 1]),
+    "multilabel": np.column_stack([SIGNAL > 1, SIGNAL > 0, NUMBERS[:, 2] > 0]).astype(int),
+}
+CLASS_WEIGHTS = {
+    "binary": {"yes": 3.0, "no": 0.7},
+    "multiclass": {0: 2.0, 1: 1.0, 2: 0.3},
+    "multilabel": [{0: 1, 1: 3}, {0: 2, 1: 1}, {0: 1, 1: 1}],
+}
+#: Nothing here depends on the number of rows.
+OPTIONS = {
+    "hidden_layer_sizes": (6,),
+    "dtype": "float64",
+    "batch_size": 1000,
+    "learning_rate_init": 0.01,
+    "max_iter": 5,
+    "n_iter_no_change": np.inf,
+    "numeric_embedding": "piecewise_linear",
+    "random_state": 0,
+}
+
+
+def make(task, **options):
+    kind = NNRegressor if task == "regression" else NNClassifier
+    return kind(**{**OPTIONS, **options})
+
+
+def predictions(estimator, X):
+    return getattr(estimator, "predict_proba", estimator.predict)(X)
+
+
+def fit(estimator, X, y, weight):
+    return estimator.fit(X, y, weight)
+
+
+def fit_parts(estimator, X, y, weight):
+    """Return the estimator after two passes over two parts of the rows."""
+    classes = {} if y.ndim == 2 or y.dtype.kind == "f" else {"classes": np.unique(y)}
+    for rows in np.array_split(np.arange(len(y)), 2) * 2:
+        part = None if weight is None else weight[rows]
+        estimator.partial_fit(X[rows], y[rows], part, **classes)
+    return estimator
+
+
+def fit_in_chunks(estimator, X, y, weight):
+    parts = [X, y] if weight is None else [X, y, weight]
+    cuts = np.array_split(np.arange(len(y)), 3)
+    return fit_chunks(estimator, [tuple(part[rows] for part in parts) for rows in cuts])
+
+
+SPARSE = sparse.csr_matrix(np.where(np.abs(NUMBERS) > 0.3, NUMBERS, 0).round(1))
+SPARSE.data[np.isnan(SPARSE.data)] = 1.0
+#: Ways to fit, with a table for each.
+PATHS = {
+    "array": (fit, NUMBERS),
+    "frame": (fit, FRAME),
+    "sparse": (fit, SPARSE),
+    "blocks": (fit, RowBlocks(NUMBERS, block_rows=20)),
+    "parts": (fit_parts, NUMBERS),
+    "chunks": (fit_in_chunks, NUMBERS),
+}
+all_paths = pytest.mark.parametrize("path", PATHS)
+all_tasks = pytest.mark.parametrize("task", TARGETS)
+
+
+def fitted(task, path, weight, **options):
+    """Return the predictions of a network after a fit on one of the ways."""
+    way, X = PATHS[path]
+    if path == "sparse":
+        options["numeric_embedding"] = None
+    return predictions(way(make(task, **options), X, TARGETS[task], weight), X)
+
+
+# Only ratios matter.
+
+
+@all_tasks
+@all_paths
+@pytest.mark.parametrize("unit", [0.1, 3.0, 1e-300, 1e300])
+def test_equal_weights_are_no_weights(task, path, unit):
+    found = fitted(task, path, np.full(N_ROWS, unit))
+    # In chunks, no step knows that all weights are equal.
+    same = partial(assert_allclose, rtol=1e-12) if path == "chunks" else assert_array_equal
+    same(found, fitted(task, path, None))
+
+
+@all_tasks
+@all_paths
+@pytest.mark.parametrize("whole", [True, False])
+def test_only_ratios_of_weights_matter(task, path, whole):
+    rng = np.random.default_rng(1)
+    weight = rng.integers(0, 5, N_ROWS) if whole else rng.uniform(0.1, 1, N_ROWS)
+    expected = fitted(task, path, weight)
+    for unit in (0.1, 3.0, 1e-300, 1e300):
+        assert_allclose(fitted(task, path, weight * unit), expected, rtol=1e-9)
+    assert np.abs(expected - fitted(task, path, None)).max() > 1e-4
+
+
+@pytest.mark.filterwarnings("ignore:Training ended")
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("held_out", [False, True])
+@pytest.mark.parametrize("task", ["regression", "multiclass"])
+def test_units_do_not_matter_to_early_stopping(task, held_out, solver):
+    rng = np.random.default_rng(1)
+    weight = rng.uniform(0.1, 1, N_ROWS)
+    y, options = TARGETS[task], {"early_stopping": "auto" if held_out else True}
+    histories = []
+    for unit in (1.0, 0.1, 1e300):
+        network = make(task, solver=solver, **options)
+        given = weight * unit
+        held = {"X_val": FRAME[60:], "y_val": y[60:], "sample_weight_val": given[60:]}
+        network.fit(FRAME, y, given, **(held if held_out else {}))
+        histories.append(network.history_["validation_loss"])
+    for other in histories[1:]:
+        assert_allclose(other, histories[0], rtol=1e-9)
+
+
+@all_tasks
+def test_weights_of_the_largest_and_smallest_size_raise_no_warning(task):
+    # Warnings are errors in the tests.
+    weight = np.random.default_rng(1).uniform(0.1, 1, N_ROWS)
+    for unit in (1.7e308, 1e307, 1e-307):
+        assert np.isfinite(fitted(task, "array", weight * unit)).all()
+    assert np.isfinite(fitted(task, "chunks", weight * 1.7e308)).all()
+
+
+def test_far_weights_of_classes_raise_no_warning():
+    weight = np.random.default_rng(1).uniform(0.1, 1, N_ROWS) * 1e307
+    y = TARGETS["multiclass"]
+    equal = make("multiclass").fit(NUMBERS, y, weight)
+    for path in ("array", "parts", "chunks"):
+        for weights in ({0: 1e308, 1: 1e308, 2: 1e308}, {0: 1e308, 1: 1, 2: 1e-308}):
+            found = fitted("multiclass", path, weight, class_weight=weights)
+            assert np.isfinite(found).all()
+    same = make("multiclass", class_weight=dict.fromkeys(range(3), 1e308))
+    found = predictions(same.fit(NUMBERS, y, weight), NUMBERS)
+    assert_allclose(found, predictions(equal, NUMBERS), rtol=1e-9)
+
+
+# Weights are repetitions.
+
+
+def repeated(table, counts):
+    """Return a table in which each row occurs as often as its count says."""
+    rows = np.repeat(np.arange(N_ROWS), counts)
+    return table.iloc[rows].reset_index(drop=True) if table is FRAME else table[rows]
+
+
+@all_tasks
+@pytest.mark.parametrize("unit", [1.0, 0.1, 1e300])
+@pytest.mark.parametrize("table", ["array", "frame", "sparse"])
+def test_whole_weights_equal_repeated_rows(task, table, unit):
+    # One of the counts is one: the smallest weight is that of a row that is not repeated.
+    counts = np.random.default_rng(2).integers(0, 4, N_ROWS)
+    X, y = PATHS[table][1], TARGETS[task]
+    options = {"numeric_embedding": None} if table == "sparse" else {}
+    weighted = make(task, **options).fit(X, y, counts * unit)
+    by_rows = make(task, **options).fit(repeated(X, counts), np.repeat(y, counts, axis=0))
+    assert_allclose(predictions(weighted, X), predictions(by_rows, X), rtol=1e-8)
+    one, other = weighted._model.encoder, by_rows._model.encoder
+    assert_array_equal(one.scale_, other.scale_)
+    assert [c.n_levels for c in one.categories_] == [c.n_levels for c in other.categories_]
+
+
+# Class weights are weights.
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("task", CLASS_WEIGHTS)
+@all_paths
+def test_class_weights_equal_weights_by_hand(task, path, weighted):
+    given = np.random.default_rng(3).uniform(0.5, 2, N_ROWS) if weighted else None
+    class_weight = CLASS_WEIGHTS[task]
+    found = fitted(task, path, given, class_weight=class_weight)
+    by_hand = compute_sample_weight(class_weight, TARGETS[task])
+    by_hand *= 1 if given is None else given
+    assert_allclose(found, fitted(task, path, by_hand), rtol=1e-9)
+    assert np.abs(found - fitted(task, path, given)).max() > 1e-3
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+@pytest.mark.parametrize("task", CLASS_WEIGHTS)
+def test_class_weights_equal_weights_by_hand_with_early_stopping(task, held_out):
+    y = TARGETS[task]
+    by_hand = compute_sample_weight(CLASS_WEIGHTS[task], y)
+    held = {"X_val": FRAME[60:], "y_val": y[60:]} if held_out else {}
+    options = {"early_stopping": "auto" if held_out else True}
+    network = make(task, class_weight=CLASS_WEIGHTS[task], **options).fit(FRAME, y, **held)
+    if held_out:
+        held["sample_weight_val"] = by_hand[60:]
+    expected = make(task, **options).fit(FRAME, y, by_hand, **held)
+    losses = [one.history_["validation_loss"] for one in (network, expected)]
+    assert_allclose(*losses, rtol=1e-9)
+    assert_allclose(predictions(network, FRAME), predictions(expected, FRAME), rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_balanced_weights_with_default_settings(dtype):
+    # One class has nine rows of ten, so that weighted medians are far from those of the rows.
+    X = np.random.default_rng(4).normal(size=(400, 5))
+    y = (X[:, 0] + X[:, 1] > 1.8).astype(int)
+    options = {"max_iter": 3, "dtype": dtype, "random_state": 0}
+    network = sknet.NNClassifier(class_weight="balanced", **options).fit(X, y)
+    by_hand = compute_sample_weight("balanced", y)
+    expected = sknet.NNClassifier(**options).fit(X, y, by_hand)
+    tolerance = 1e-4 if dtype == "float32" else 1e-9
+    assert_allclose(network.predict_proba(X), expected.predict_proba(X), rtol=tolerance)
