@@ -99,16 +99,22 @@ def check_kinds(data: Any, name: str, allowed: Sequence[Unread] = ()) -> None:
         array with masked values.
     """
     _check_not_lazy(data, name)
-    if np.ma.is_masked(data):
+    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
         raise ValueError(
             f"{name} is a masked array with masked values, whose mask would be lost. Leave "
             f"these rows out, or fill the values in, such as {name}.filled(numpy.nan)."
         )
     if is_frame(data):
-        for column_name, dtype in zip(data.columns, data.dtypes, strict=True):
-            _check_dtype(dtype, f"Column {column_name!r} of {name}", allowed)
-    else:
-        _check_dtype(getattr(data, "dtype", None), name, allowed)
+        for position, dtype in enumerate(data.dtypes):
+            unread = _unread(dtype, allowed)
+            if unread is not None:
+                where = f"Column {data.columns[position]!r} of {name}"
+                raise _refusal(where, unread, f"dtype {dtype}")
+        return
+    dtype = getattr(data, "dtype", None)
+    unread = _unread(dtype, allowed)
+    if unread is not None:
+        raise _refusal(name, unread, f"dtype {dtype}")
 
 
 def _check_not_lazy(data: Any, name: str) -> None:
@@ -127,17 +133,18 @@ def _is_dask_frame(cls: type) -> bool:
     return hasattr(cls, "columns") and hasattr(cls, "__dask_graph__")
 
 
-def _check_dtype(dtype: Any, where: str, allowed: Sequence[Unread]) -> None:
-    """Raise ValueError if a dtype of NumPy, pandas or polars is of an unread kind."""
+def _unread(dtype: Any, allowed: Sequence[Unread]) -> Unread | None:
+    """Return the unread kind of a dtype of NumPy, pandas or polars; None for the others."""
+    kind = getattr(dtype, "kind", "O")
+    if dtype is None or kind in ("f", "i", "b", "u"):
+        return None
     # The values of a category are those of its levels.
     dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)
-    kind = str(getattr(dtype, "kind", "O"))
-    if dtype is None or kind in "biuf":
-        return
-    name = str(dtype).lower()
+    kind, name = str(getattr(dtype, "kind", "O")), str(dtype).lower()
     for unread in UNREAD:
-        if unread not in allowed and (kind in unread.kinds or name.startswith(unread.names)):
-            raise _refusal(where, unread, f"dtype {dtype}")
+        if (kind in unread.kinds or name.startswith(unread.names)) and unread not in allowed:
+            return unread
+    return None
 
 
 def check_values(values: Iterable[Any], where: str) -> None:
