@@ -25,7 +25,7 @@ from sknet._parameters import check_not_balanced
 from sknet._settings import Settings
 from sknet._sklearn import has_callbacks
 from sknet._starting import settle, start_model
-from sknet.data.batches import Batch, Dataset, n_rows, take
+from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
 from sknet.data.chunks import KeyedSample, checked, shuffled
 from sknet.data.counts import check_count
 from sknet.data.files import FileChunks
@@ -33,6 +33,7 @@ from sknet.data.row_blocks import RowBlocks
 from sknet.data.splitting import count_validation_rows
 from sknet.data.survey import QUANTILE_ROWS
 from sknet.nn.solvers import is_stochastic
+from sknet.nn.soundness import PROBE_ROWS
 
 __all__ = ["RowBlocks", "fit_chunks", "read_chunks", "shuffle_chunks"]
 
@@ -238,6 +239,7 @@ def fit_chunks(
         lambda: _epoch(model, features, chunks, run, found.limit, shuffle_window),
         found.n_training,
         found.mean_weight(model),
+        _drawn_rows(features, found),
         run.streams,
     )
     result = fit_batches(model, batches, held, run)
@@ -426,6 +428,12 @@ def _start(
     held_out = model.weighted(read_rows(features, *found.held_out), data.y)
     held = HeldOut(held_out, found.held_out.X, estimator._make_scored(features))
     return features, model, held
+
+
+def _drawn_rows(features: Features, found: FirstPass) -> Batch:
+    """Return checked training rows, on which the end of the training is judged."""
+    rows = evenly_spaced(n_rows(found.sample), PROBE_ROWS)
+    return read_rows(features, *take(found.sample, rows)).batch()
 
 
 def _epoch(

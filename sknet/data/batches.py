@@ -13,6 +13,8 @@ from sknet.data.row_blocks import RowBlocks
 #: Elements of a table that are looked at together where it is walked through in blocks, which
 #: bounds the memory that the walk takes.
 BLOCK_ELEMENTS = 2**19
+#: The number of rows of a batch of a sample: few, since rows may be wide.
+SAMPLE_BATCH = 64
 
 
 class Batch(NamedTuple):
@@ -35,6 +37,11 @@ def n_rows(batch: Batch) -> int:
 def take(batch: Batch, rows: Any) -> Batch:
     """Return the rows of a batch at the given positions."""
     return Batch(*(None if part is None else frames.take_rows(part, rows) for part in batch))
+
+
+def evenly_spaced(n_rows: int, n_wanted: int) -> NDArray[np.intp]:
+    """Return the positions of at most ``n_wanted`` of ``n_rows`` rows, evenly spaced."""
+    return np.linspace(0, n_rows - 1, min(n_rows, n_wanted)).astype(np.intp)
 
 
 def join(batches: Sequence[Batch]) -> Batch:
@@ -191,6 +198,16 @@ class Batches:
         """Return batches of some rows in the given order, augmented by ``rng``."""
         augment = self._augment and self._augment.with_rng(rng)
         return Batches(self.data.choose(rows), self.batch_size, self._encode, augment=augment)
+
+    def sample(self, n_rows: int) -> "Batches":
+        """Return batches of at most ``n_rows`` evenly spaced rows, which are encoded once.
+
+        They are neither shuffled nor augmented.
+        """
+        rows = self.data.batch(evenly_spaced(self.n_rows, n_rows))
+        if self._encode is not None:
+            rows = rows._replace(X=self._encode(rows.X))
+        return Batches(Dataset(*rows), SAMPLE_BATCH, None)
 
     def __len__(self) -> int:
         return -(-self.n_rows // self.batch_size)

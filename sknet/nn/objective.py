@@ -1,5 +1,6 @@
 """The function that every solver minimises."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -35,6 +36,13 @@ class BatchIterable(Protocol):
     def n_rows(self) -> int: ...  # noqa: D102
     @property
     def batch_size(self) -> int: ...  # noqa: D102
+    def sample(self, n_rows: int) -> "BatchIterable":
+        """Return batches of at most ``n_rows`` rows, which are the same in each call.
+
+        Nothing random is drawn.
+        """
+        ...
+
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Any]: ...
 
@@ -81,11 +89,14 @@ class Objective:
     def mean_loss(self, params: Array, batches: BatchIterable, workspace: Workspace) -> float:
         """Return the mean loss over all rows of ``batches``, without penalty.
 
-        For an ensemble it is the loss of the mean of the members' predictions.
+        For an ensemble it is the loss of the mean of the members' predictions. It is NaN if a
+        raw prediction is infinite or NaN, which a loss that is bounded would not show.
         """
         total = 0.0
         for batch in batches:
             raw = self.network.forward(params, batch.X, workspace)
+            if not np.isfinite(raw).all():
+                return math.nan
             raw = mean_of_members(raw, self.network.n_members, self.loss)
             total += raw.shape[0] * self.loss.mean(
                 batch.y, raw, batch.sample_weight, np.empty_like(raw)
