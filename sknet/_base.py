@@ -208,10 +208,6 @@ class BaseNN(
                 f"Training ended badly after {n_epochs} epochs: the training rows are "
                 "predicted far worse than by a constant. "
             ),
-            Ending.NO_STEP: (
-                "Training ended without a step: no parameters were found that are better than "
-                "the initial ones. "
-            ),
             Ending.MAX_ITER: (
                 f"Training ended after {n_epochs} iterations (max_iter={max_iter}) and has not "
                 "converged yet. "

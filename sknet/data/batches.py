@@ -13,8 +13,6 @@ from sknet.data.row_blocks import RowBlocks
 #: Elements of a table that are looked at together where it is walked through in blocks, which
 #: bounds the memory that the walk takes.
 BLOCK_ELEMENTS = 2**19
-#: The number of rows of a batch of a sample: few, since rows may be wide.
-SAMPLE_BATCH = 64
 
 
 class Batch(NamedTuple):
@@ -199,15 +197,10 @@ class Batches:
         augment = self._augment and self._augment.with_rng(rng)
         return Batches(self.data.choose(rows), self.batch_size, self._encode, augment=augment)
 
-    def sample(self, n_rows: int) -> "Batches":
-        """Return batches of at most ``n_rows`` evenly spaced rows, which are encoded once.
-
-        They are neither shuffled nor augmented.
-        """
+    def sample(self, n_rows: int) -> Batch:
+        """Return at most ``n_rows`` evenly spaced rows, encoded but not augmented."""
         rows = self.data.batch(evenly_spaced(self.n_rows, n_rows))
-        if self._encode is not None:
-            rows = rows._replace(X=self._encode(rows.X))
-        return Batches(Dataset(*rows), SAMPLE_BATCH, None)
+        return rows if self._encode is None else rows._replace(X=self._encode(rows.X))
 
     def __len__(self) -> int:
         return -(-self.n_rows // self.batch_size)

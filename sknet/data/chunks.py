@@ -10,16 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.data.batches import (
-    SAMPLE_BATCH,
-    Batch,
-    Batches,
-    Dataset,
-    evenly_spaced,
-    join,
-    n_rows,
-    take,
-)
+from sknet.data.batches import Batch, evenly_spaced, join, n_rows, take
 
 Checked = TypeVar("Checked")
 
@@ -183,11 +174,10 @@ class ChunkBatches:
         self._drawn = drawn
         self._augment = augment
 
-    def sample(self, n_rows: int) -> Batches:
-        """Return batches of at most ``n_rows`` rows, which are not augmented."""
+    def sample(self, n_rows: int) -> Batch:
+        """Return at most ``n_rows`` of the drawn rows, encoded but not augmented."""
         rows = evenly_spaced(self._drawn.X.shape[0], n_rows)
-        encoded = self._encode(take(self._drawn, rows))
-        return Batches(Dataset(*encoded), SAMPLE_BATCH, None)
+        return self._encode(take(self._drawn, rows))
 
     def __len__(self) -> int:
         return -(-self.n_rows // self.batch_size)

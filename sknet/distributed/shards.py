@@ -151,7 +151,7 @@ class Shard:
     @property
     def probe(self) -> Probe:
         """Some of the training rows, on which the end of the training is judged."""
-        return Probe.of(self.objective, self.batches, self.dtype)
+        return Probe(self.objective, self.batches, self.dtype)
 
     def _rng(self, epoch: int, purpose: int) -> np.random.Generator:
         """Return a generator of an epoch: purpose 0 is the order of the rows, n is round n."""

@@ -84,7 +84,7 @@ def train_lbfgs(
     problem = SplitProblem(objective, batches)
     monitor = Monitor(stopping)
     trace = Trace(problem, params.dtype, monitor, evaluate, report)
-    probe = Probe.of(objective, batches, params.dtype)
+    probe = Probe(objective, batches, params.dtype)
     judge = Judge(probe, probe.loss(params), solver.divergence_remedy)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         result = minimize(
@@ -121,10 +121,7 @@ def _ending(result: "Result", trace: "Trace") -> Ending:
     if trace.stopped:
         return Ending.STOPPED
     # Status 1 means that max_iter iterations or max_fun evaluations are used up.
-    if result.status == 1:
-        return Ending.MAX_ITER
-    # Status 2 means that a line search failed: near a minimum because of rounding errors.
-    return Ending.NO_STEP if result.status == 2 and result.nit == 0 else Ending.CONVERGED
+    return Ending.MAX_ITER if result.status == 1 else Ending.CONVERGED
 
 
 class Iterate(Protocol):
@@ -138,7 +135,6 @@ class Result(Iterate, Protocol):
     """The same, at the end of the minimiser."""
 
     status: int
-    nit: int
 
 
 class Trace:

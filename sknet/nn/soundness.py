@@ -20,7 +20,7 @@ from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.types import Array
 
 #: The largest number of training rows on which parameters are judged.
-PROBE_ROWS = 256
+PROBE_ROWS = 64
 #: Parameters are poor if their loss is so many times the loss of a constant prediction. In a
 #: thousand random fits, with few rows and few epochs among them, one in 70 was poor, with an R2
 #: below -3 or a log loss above 2.7.
@@ -42,8 +42,6 @@ class Ending(Enum):
     STOPPED = "stopped"
     #: ``max_iter`` ended the training although more epochs could have helped.
     MAX_ITER = "max_iter"
-    #: The first line search found no parameters that are better than the initial ones.
-    NO_STEP = "no step"
     #: The training rows are predicted far worse than by a constant; no epoch was better.
     POOR = "poor"
     #: The same, but the best epoch was better, and its parameters are restored.
@@ -56,32 +54,29 @@ class DivergenceError(ValueError):
     """A training diverged, and has no better parameters to return."""
 
 
-@dataclass(frozen=True)
 class Probe:
     """Some training rows, on which parameters are evaluated.
 
     Parameters
     ----------
     objective : Objective
-    rows : iterable of batches
+    batches : iterable with ``sample``
+        The training rows.
     dtype : dtype
         The dtype in which predictions are computed.
     """
 
-    objective: Objective
-    rows: BatchIterable
-    dtype: DTypeLike
-
-    @classmethod
-    def of(cls, objective: Objective, batches: BatchIterable, dtype: DTypeLike) -> "Probe":
-        """Return a probe of some of the rows of ``batches``."""
-        return cls(objective, batches.sample(PROBE_ROWS), dtype)
+    def __init__(self, objective: Objective, batches: BatchIterable, dtype: DTypeLike):
+        self._objective = objective
+        self._rows = batches.sample(PROBE_ROWS)
+        self._dtype = dtype
 
     def loss(self, params: Array) -> float:
         """Return the mean loss; NaN if a raw prediction is infinite or NaN."""
-        workspace = Workspace(self.objective.network, self.rows.batch_size, self.dtype)
+        n_rows = self._rows.X.shape[0]
+        workspace = Workspace(self._objective.network, n_rows, self._dtype)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return self.objective.mean_loss(params, self.rows, workspace)
+            return self._objective.batch_loss(params, self._rows, workspace)
 
     def constant_loss(self) -> float:
         """Return the mean loss of a constant prediction.
@@ -98,13 +93,9 @@ class Probe:
 
     def _loss_of(self, raw: float) -> float:
         """Return the mean loss of one number as the raw predictions of all rows."""
-        loss, network = self.objective.loss, self.objective.network
-        n_raw, total = network.n_outputs // network.n_members, 0.0
-        for batch in self.rows:
-            same = np.full((batch.X.shape[0], n_raw), raw, self.dtype)
-            value = loss.mean(batch.y, same, None, np.empty_like(same))
-            total += value * batch.X.shape[0]
-        return total / self.rows.n_rows
+        y, network = self._rows.y, self._objective.network
+        same = np.full((y.shape[0], network.n_outputs // network.n_members), raw, self._dtype)
+        return self._objective.loss.mean(y, same, None, np.empty_like(same))
 
 
 class Evaluator(Protocol):

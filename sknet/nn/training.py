@@ -456,7 +456,7 @@ class Epoch:
 
     def make_probe(self) -> Evaluator:
         """Return some training rows, on which the end of the training is judged."""
-        return Probe.of(self.objective, self.batches, self.params.dtype)
+        return Probe(self.objective, self.batches, self.params.dtype)
 
 
 def visible_params(params: Array, rule: UpdateRule, state: TrainingState) -> Array:

@@ -158,7 +158,7 @@ def test_a_sample_is_taken_from_the_drawn_rows(n_wanted, expected):
         raise AssertionError("a chunk was opened")
 
     batches = ChunkBatches(opened, 6, 4, doubled, chunk, doubled)
-    (sample,) = batches.sample(n_wanted)
+    sample = batches.sample(n_wanted)
     assert_array_equal(sample.X, 2 * chunk.X[list(expected)])
     assert_array_equal(sample.y, chunk.y[list(expected)])
     assert_array_equal(sample.sample_weight, chunk.sample_weight[list(expected)])
