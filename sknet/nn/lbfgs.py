@@ -22,6 +22,7 @@ from sknet.nn.training import (
     Stopping,
     TrainingResult,
     append,
+    settle,
 )
 from sknet.nn.types import Array
 
@@ -108,9 +109,8 @@ def train_lbfgs(
             trace.record(result)
         last = problem.join(result.x).astype(params.dtype, copy=False)
     best = monitor.best_trained(n_untrained=0)
-    if evaluate is not None and best is not None:
-        last = best
-    ending = judge.settle(params, last, best, _ending(result, trace))
+    scored = evaluate is not None
+    ending = settle(judge, params, last, best, _ending(result, trace), scored=scored)
     return TrainingResult(params, trace.history, monitor.best_iter, ending)
 
 

@@ -334,10 +334,26 @@ def train_epochs(
         state.trained = epoch.params.copy()
     # The loss of the first epoch, which is watched without a score, is that of its beginning.
     best = monitor.best_trained(n_untrained=int(evaluate is None))
-    if evaluate is not None and best is not None:
-        last = best
-    ending = judge.settle(epoch.params, last, best, ending)
+    ending = settle(judge, epoch.params, last, best, ending, scored=evaluate is not None)
     return TrainingResult(epoch.params, state.history, monitor.best_iter, ending)
+
+
+def settle(
+    judge: Judge,
+    params: Array,
+    last: Array,
+    best: Array | None,
+    ending: Ending,
+    *,
+    scored: bool,
+) -> Ending:
+    """Write what a training returns into ``params``; return what ended it.
+
+    With early stopping, ``scored``, these are the best parameters instead of the last ones.
+    """
+    if scored and best is None:
+        ending = Ending.DIVERGED  # No epoch had a finite score.
+    return judge.settle(params, best if scored and best is not None else last, best, ending)
 
 
 def _make_epochs(
