@@ -101,8 +101,16 @@ class BaseNN(
         Raises
         ------
         ValueError
-            If parameters or data are invalid, or if training diverges before any epoch has
-            ended with finite loss and parameters. The estimator is then unchanged.
+            If parameters or data are invalid, or if training diverges before an epoch has
+            ended well: loss, parameters or predictions become infinite, NaN or immense. The
+            estimator is then unchanged.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training diverges later, so that the parameters of the best epoch are restored;
+            if it predicts the training rows far worse than a constant does; or if ``max_iter``
+            ends it although more epochs could have helped.
         """
         before, run = self._to_continue(resume_from)
         known = None if before is None else before._features
