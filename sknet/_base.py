@@ -191,12 +191,17 @@ class BaseNN(
         """Replace all fitted attributes in one assignment, which no error can interrupt."""
         self.__dict__ = {**self._unfitted_attributes(), **fitted}
 
-    def _finish(self, fitted: dict[str, Any], result: TrainingResult) -> None:
-        """Set the attributes of a fit, and warn if its training did not end well."""
+    def _finish(
+        self, fitted: dict[str, Any], result: TrainingResult, stacklevel: int = 4
+    ) -> None:
+        """Set the attributes of a fit, and warn if its training did not end well.
+
+        ``stacklevel`` counts the calls from here up to the code of the user.
+        """
         self._adopt(fitted)
         message = self._warning(result.ending)
         if message is not None:
-            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+            warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
 
     def _warning(self, ending: Ending) -> str | None:
         """Return what to warn of after a training that ended in this way, or None."""
@@ -254,7 +259,8 @@ class BaseNN(
         }
         n_seen = data.n_rows + (0 if first else self.t_)
         model = model.with_params(result.params)
-        self._finish(fitted_attributes(features, model, together, n_seen, run), result)
+        fitted = fitted_attributes(features, model, together, n_seen, run)
+        self._finish(fitted, result, stacklevel=5)
         return self
 
     # Prediction.

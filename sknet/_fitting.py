@@ -22,7 +22,7 @@ from sknet.nn.lbfgs import LBFGS, train_lbfgs
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer, Solver
 from sknet.nn.schedules import Constant
-from sknet.nn.soundness import DIVERGED
+from sknet.nn.soundness import DIVERGED_FACTOR
 from sknet.nn.training import (
     Stopping,
     TrainingResult,
@@ -245,7 +245,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
         state,
         report=_reporter(model.settings.verbose, n_before=n_before),
         # The first passes of a wide network may be poor, and further ones make up for it.
-        poor=DIVERGED,
+        poor=DIVERGED_FACTOR,
     )
     # The estimator keeps the record of this pass, so the run need not.
     run.state = state.next_training()

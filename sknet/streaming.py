@@ -245,7 +245,8 @@ def fit_chunks(
     result = fit_batches(model, batches, held, run)
     n_seen = found.n_training * len(result.history["loss"])
     model = model.with_params(result.params)
-    estimator._finish(fitted_attributes(features, model, result.history, n_seen), result)
+    fitted = fitted_attributes(features, model, result.history, n_seen)
+    estimator._finish(fitted, result, stacklevel=3)
     return estimator
 
 

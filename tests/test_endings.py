@@ -9,6 +9,7 @@ from endings import ADVICE_LBFGS, BRIEF, WILD, check_ending
 from numpy.testing import assert_array_equal
 from plain import NNClassifier, NNRegressor
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss, r2_score
 
 import sknet
 from sknet.nn.losses import Loss
@@ -94,6 +95,57 @@ def test_passes_that_go_wrong_say_so(wild, problem):
     assert {one.category for one in caught} <= {ConvergenceWarning}
     if hasattr(network, "_model"):
         assert np.isfinite(raw(network, problem.X)).all()
+
+
+@pytest.mark.parametrize("wild", WILD)
+def test_a_warm_start_that_goes_wrong_says_so(wild, problem):
+    """A fit that continues from a good network does not replace it by garbage in silence."""
+    options = {"hidden_layer_sizes": (8,), **BRIEF, **WILD[wild]}
+    calm = {"learning_rate_init": 1e-3, "alpha": 0.0, "solver": "adam"}
+    network = problem.cls(**{**options, **calm}, warm_start=True).fit(problem.X, problem.y)
+    network.set_params(**{"alpha": 0.0, "solver": "adam", **WILD[wild]})
+    check_ending(
+        network,
+        lambda one: one.fit(problem.X, problem.y),
+        lambda one: raw(one, problem.X),
+    )
+
+
+#: Fits with defaults that once ended in garbage without a word.
+ONCE_SILENT = {
+    "sgd": (sknet.NNClassifier, {"solver": "sgd", "learning_rate_init": 3, "max_iter": 20}),
+    "adam": (sknet.NNRegressor, {"learning_rate_init": 10, "max_iter": 20}),
+    "penalty": (sknet.NNRegressor, {"solver": "sgd", "alpha": 1e6, "max_iter": 5}),
+    "float32": (
+        sknet.NNClassifier,
+        {"learning_rate_init": 1e30, "max_iter": 1, "dtype": "float32"},
+    ),
+    "decay": (sknet.NNRegressor, {"solver": "adamw", "alpha": 1e6, "max_iter": 5}),
+}
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("once", ONCE_SILENT)
+def test_a_result_is_sound_or_something_is_said(once, seed):
+    """What is returned in silence predicts the training rows not far worse than a constant."""
+    cls, options = ONCE_SILENT[once]
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(60, 5))
+    y = X[:, 0] + X[:, 1] ** 2 + rng.normal(size=60)
+    y = (y > y.mean()).astype(int) if cls is sknet.NNClassifier else y
+    network = cls((8,), random_state=seed, **options)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            network.fit(X, y)
+        except DivergenceError:
+            return
+    if caught:
+        assert np.isfinite(raw(network, X)).all()
+    elif cls is sknet.NNClassifier:
+        assert log_loss(y, network.predict_proba(X)) < 4 * np.log(2)
+    else:
+        assert r2_score(y, network.predict(X)) > 1 - 4
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -198,6 +250,16 @@ def test_a_poor_result_stays_if_no_epoch_was_better(regression):
         network.fit(X * 1e6, y)
     assert caught[0].filename == __file__
     assert np.isfinite(network.predict(X * 1e6)).all()
+
+
+def test_a_poor_pass_is_said(regression):
+    """``partial_fit`` warns of rows that are still predicted far worse than by a constant."""
+    X, y = regression
+    network = NNRegressor((8,), standardize=False, learning_rate_init=1e-6, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="far worse than by a constant") as caught:
+        network.partial_fit(X * 1e6, y)
+    assert caught[0].filename == __file__
+    assert network.n_iter_ == 1
 
 
 @pytest.mark.skipif(not HAS_CALLBACKS, reason="needs scikit-learn 1.9")

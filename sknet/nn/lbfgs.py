@@ -22,7 +22,7 @@ from sknet.nn.training import (
     Stopping,
     TrainingResult,
     append,
-    settle,
+    conclude,
 )
 from sknet.nn.types import Array
 
@@ -110,7 +110,7 @@ def train_lbfgs(
         last = problem.join(result.x).astype(params.dtype, copy=False)
     best = monitor.best_trained(n_untrained=0)
     scored = evaluate is not None
-    ending = settle(judge, params, last, best, _ending(result, trace), scored=scored)
+    ending = conclude(judge, params, last, best, _ending(result, trace), scored=scored)
     return TrainingResult(params, trace.history, monitor.best_iter, ending)
 
 

@@ -13,7 +13,7 @@ from sknet.nn.network import Workspace
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer
 from sknet.nn.schedules import Schedule
-from sknet.nn.soundness import POOR, Ending, Evaluator, Judge, Probe
+from sknet.nn.soundness import POOR_FACTOR, Ending, Evaluator, Judge, Probe
 from sknet.nn.types import Array
 
 #: The number that a plateau divides the learning rate by.
@@ -232,7 +232,7 @@ def train(
     *,
     evaluate: Evaluate | None = None,
     report: Report | None = None,
-    poor: float = POOR,
+    poor: float = POOR_FACTOR,
 ) -> TrainingResult:
     """Minimise the objective by mini-batch steps; ``params`` is updated in place.
 
@@ -255,7 +255,7 @@ def train(
     report : callable, optional
         ``report(iteration, record, params)`` is called after each epoch. A true result stops
         the training.
-    poor : float, default=POOR
+    poor : float, default=POOR_FACTOR
         The result is poor if its loss is so many times the loss of a constant prediction.
 
     Returns
@@ -299,7 +299,7 @@ def train_epochs(
     *,
     evaluate: Evaluate | None = None,
     report: Report | None = None,
-    poor: float = POOR,
+    poor: float = POOR_FACTOR,
 ) -> TrainingResult:
     """Make epochs until a condition of ``stopping`` holds.
 
@@ -334,11 +334,11 @@ def train_epochs(
         state.trained = epoch.params.copy()
     # The loss of the first epoch, which is watched without a score, is that of its beginning.
     best = monitor.best_trained(n_untrained=int(evaluate is None))
-    ending = settle(judge, epoch.params, last, best, ending, scored=evaluate is not None)
+    ending = conclude(judge, epoch.params, last, best, ending, scored=evaluate is not None)
     return TrainingResult(epoch.params, state.history, monitor.best_iter, ending)
 
 
-def settle(
+def conclude(
     judge: Judge,
     params: Array,
     last: Array,
