@@ -30,6 +30,7 @@ from sknet._starting import continue_model, start_model
 from sknet._summary import NotebookMixin
 from sknet._version import __version__
 from sknet.data.batches import Dataset
+from sknet.nn.soundness import Ending
 from sknet.nn.training import TrainingResult
 
 #: The attributes that a fit sets. The other public attributes are computed from them.
@@ -103,8 +104,16 @@ class BaseNN(
         ------
         ValueError
             If parameters or data are invalid, if ``warm_start`` is True and y lacks a class of
-            the last fit, or if training diverges before any epoch has ended with finite loss
-            and parameters. The estimator is then unchanged.
+            the last fit, or if training diverges before an epoch has ended well: loss,
+            parameters or predictions become infinite, NaN or immense. The estimator is then
+            unchanged.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training diverges later, so that the parameters of the best epoch are restored;
+            if it predicts the training rows far worse than a constant does; or if ``max_iter``
+            ends it although more epochs could have helped.
         """
         before, run = self._to_continue(resume_from)
         known = None if before is None else before._features
@@ -190,34 +199,43 @@ class BaseNN(
     def _finish(
         self, fitted: dict[str, Any], result: TrainingResult, stacklevel: int = 4
     ) -> None:
-        """Set the attributes of a fit, and warn if it has not converged.
+        """Set the attributes of a fit, and warn if its training did not end well.
 
-        The warning names the line that is ``stacklevel`` calls up. By default it is the line
-        that calls ``fit``, whose wrapper by ``fit_context`` is a call as well.
+        ``stacklevel`` counts the calls from here up to the code of the user.
         """
         self._adopt(fitted)
-        if result.diverged:
-            warnings.warn(
-                f"Training diverged after {self.n_iter_} epochs. The parameters of the best "
-                f"epoch, {self.best_iter_}, are restored. Lower learning_rate_init, or "
-                "scale the data.",
-                ConvergenceWarning,
-                stacklevel=stacklevel,
-            )
-        elif not result.converged:
-            settings = self._model.settings
-            remedy = (
-                "Increase max_iter, choose a learning_rate that decays to zero such as "
-                "'cosine', or set n_iter_no_change=numpy.inf to train exactly max_iter epochs."
-                if settings.solver.stochastic
-                else "Increase max_iter and max_fun, or tol."
-            )
-            warnings.warn(
-                f"Training ended after {self.n_iter_} iterations "
-                f"(max_iter={settings.max_iter}) and has not converged yet. {remedy}",
-                ConvergenceWarning,
-                stacklevel=stacklevel,
-            )
+        message = self._warning(result.ending)
+        if message is not None:
+            warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
+
+    def _warning(self, ending: Ending) -> str | None:
+        """Return what to warn of after a training that ended in this way, or None."""
+        settings = self._model.settings
+        n_epochs, max_iter = self.n_iter_, settings.max_iter
+        restored = f"The parameters of the best epoch, {self.best_iter_}, are restored. "
+        happened = {
+            Ending.DIVERGED: (
+                f"Training diverged after {n_epochs} epochs: the loss, the parameters or the "
+                f"predictions became infinite, NaN or immense. {restored}"
+            ),
+            Ending.WORSE: (
+                f"Training ended badly after {n_epochs} epochs: the last parameters predict "
+                f"the training rows no better than a constant. {restored}"
+            ),
+            Ending.POOR: (
+                f"Training ended badly after {n_epochs} epochs: the training rows are "
+                "predicted far worse than by a constant. "
+            ),
+            Ending.MAX_ITER: (
+                f"Training ended after {n_epochs} iterations (max_iter={max_iter}) and has not "
+                "converged yet. "
+            ),
+        }
+        if ending not in happened:
+            return None
+        slow, solver = ending is Ending.MAX_ITER, settings.solver
+        remedy = solver.convergence_remedy if slow else solver.divergence_remedy
+        return happened[ending] + remedy
 
     def _partial_fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, classes: Any = None
@@ -246,7 +264,8 @@ class BaseNN(
         }
         n_seen = data.n_rows + (0 if first else self.t_)
         model = model.with_params(result.params)
-        self._adopt(fitted_attributes(features, model, together, n_seen, run))
+        fitted = fitted_attributes(features, model, together, n_seen, run)
+        self._finish(fitted, result, stacklevel=5)
         return self
 
     # Prediction.

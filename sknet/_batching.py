@@ -41,16 +41,17 @@ def chunk_batches(
     open_chunks: Callable[[], Iterable[Batch]],
     n_rows: int,
     mean_weight: float,
+    drawn: Batch,
     streams: Streams,
 ) -> ChunkBatches:
     """Return the batches of training steps from chunks, which are read anew in each epoch.
 
     ``open_chunks()`` returns the checked chunks of an epoch, which have ``n_rows`` rows in
-    all. The weights of these rows have the mean ``mean_weight``.
+    all. The weights of these rows have the mean ``mean_weight``. ``drawn`` are some of them.
     """
     encode = partial(_encoded_chunk, model, mean_weight=mean_weight)
     augment = _augmentation(model, streams)
-    return ChunkBatches(open_chunks, n_rows, model.settings.batch_size, encode, augment)
+    return ChunkBatches(open_chunks, n_rows, model.settings.batch_size, encode, drawn, augment)
 
 
 def training_blocks(model: Model, data: Dataset) -> Batches:

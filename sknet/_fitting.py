@@ -22,6 +22,7 @@ from sknet.nn.lbfgs import LBFGS, train_lbfgs
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer, Solver
 from sknet.nn.schedules import Constant
+from sknet.nn.soundness import DIVERGED_FACTOR
 from sknet.nn.training import (
     Stopping,
     TrainingResult,
@@ -193,16 +194,14 @@ def fit_network(
     if model.settings.solver.stochastic:
         return fit_batches(model, mini_batches(model, data, run.streams), held, run, observe)
     problem = Problem.of(model)
-    result = train_lbfgs(
+    return train_lbfgs(
         problem.objective,
-        # In float64 throughout: a line search compares nearly equal values.
-        model.params.astype(np.float64),
+        model.params.copy(),
         training_blocks(model, data),
         problem.stopping,
         cast(LBFGS, problem.solver),
         **_watchers(model, problem.objective, held, observe),
     )
-    return replace(result, params=result.params.astype(model.params.dtype))
 
 
 def fit_batches(
@@ -255,6 +254,8 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
         Stopping(max_iter=1, tol=0.0, n_iter_no_change=np.inf),
         state,
         report=_reporter(model.settings.verbose, n_before=n_before),
+        # The first passes of a wide network may be poor, and further ones make up for it.
+        poor=DIVERGED_FACTOR,
     )
     # The estimator keeps the record of this pass, so the run need not.
     run.state = state.next_training()

@@ -80,9 +80,14 @@ class Validation:
         return self._held_out.make_estimator(self._model.with_params(params))
 
     def __call__(self, params: np.ndarray) -> dict[str, float]:
-        """Return the validation loss and the score, higher is better, as ``train`` expects."""
+        """Return the validation loss and the score, higher is better, as ``train`` expects.
+
+        A scorer is not asked for parameters whose loss is infinite or NaN.
+        """
         loss = self._objective.mean_loss(params, self._batches, self._workspace)
-        score = -loss if self._scorer is None else self._score(params)
+        score = -loss
+        if self._scorer is not None and math.isfinite(loss):
+            score = self._score(params)
         return {"validation_loss": loss, "validation_score": score}
 
     def _try_scorer(self) -> None:

@@ -208,7 +208,13 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ------
         ValueError
             If parameters or data are invalid, if y has a class that is not in ``classes``, or
-            if training diverges. The estimator is then unchanged.
+            if training diverges: loss, parameters or predictions become infinite, NaN or
+            immense. The estimator is then unchanged.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the rows are still predicted far worse than by a constant.
         """
         check_not_balanced(self.class_weight, "partial_fit")
         known = self.classes_ if self.__sklearn_is_fitted__() else None

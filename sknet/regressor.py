@@ -209,8 +209,13 @@ class NNRegressor(RegressorMixin, BaseNN):
         Raises
         ------
         ValueError
-            If parameters or data are invalid, or if training diverges. The estimator is then
-            unchanged.
+            If parameters or data are invalid, or if training diverges: loss, parameters
+            or predictions become infinite, NaN or immense. The estimator is then unchanged.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the rows are still predicted far worse than by a constant.
         """
         return self._partial_fit(X, y, sample_weight)
 

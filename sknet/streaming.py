@@ -25,7 +25,7 @@ from sknet._parameters import check_not_balanced
 from sknet._settings import Settings
 from sknet._sklearn import has_callbacks
 from sknet._starting import settle, start_model
-from sknet.data.batches import Batch, Dataset, n_rows, take
+from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
 from sknet.data.chunks import KeyedSample, checked, shuffled
 from sknet.data.counts import check_count
 from sknet.data.files import FileChunks
@@ -34,6 +34,7 @@ from sknet.data.splitting import count_validation_rows
 from sknet.data.survey import most_copied_rows
 from sknet.data.weights import mean
 from sknet.nn.solvers import is_stochastic
+from sknet.nn.soundness import PROBE_ROWS
 
 __all__ = ["RowBlocks", "fit_chunks", "read_chunks", "shuffle_chunks"]
 
@@ -236,6 +237,7 @@ def fit_chunks(
         lambda: _epoch(model, features, chunks, run, found.limit, shuffle_window),
         found.n_training,
         found.mean_weight(model),
+        _drawn_rows(features, found),
         run.streams,
     )
     result = fit_batches(model, batches, held, run)
@@ -427,6 +429,12 @@ def _start(
     held_out = model.weighted(rows, data.y)
     held = HeldOut(held_out, found.held_out.X, estimator._make_scored(features))
     return features, model, held
+
+
+def _drawn_rows(features: Features, found: FirstPass) -> Batch:
+    """Return checked training rows, on which the end of the training is judged."""
+    rows = evenly_spaced(n_rows(found.sample), PROBE_ROWS)
+    return read_rows(features, *take(found.sample, rows)).batch()
 
 
 def _epoch(

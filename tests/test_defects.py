@@ -274,6 +274,7 @@ def test_12_an_interrupt_propagates_and_leaves_nothing_half_set(
     regression, method, monkeypatch
 ):
     X, y = regression
+    monkeypatch.setattr(Interrupted, "calls", 0)
     network = NNRegressor((5,), loss=Interrupted(), batch_size=3, random_state=0)
     if method == "warm fit":
         network.set_params(warm_start=True, max_iter=1, n_iter_no_change=np.inf).fit(X, y)

@@ -1,12 +1,14 @@
 """Early stopping: its switch, its score, its end, and the parameters that it restores."""
 
 import sys
+import warnings
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
 from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, log_loss, make_scorer
 
@@ -225,6 +227,29 @@ def test_an_unsuitable_scorer_fails_before_training(
     forbid_training()
     with pytest.raises(ValueError, match=match):
         NNClassifier((4,), early_stopping=True, scoring=scoring).fit(*multiclass)
+
+
+@pytest.mark.parametrize("scoring", ["loss", None])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_float32_is_watched_as_it_predicts(problem, solver, dtype, scoring):
+    """Each epoch is evaluated in the precision of the result, whatever the solver computes in.
+
+    The minimiser of lbfgs computes in float64. What it returns, and what early stopping sees,
+    are parameters of float32.
+    """
+    X = problem.X.astype(dtype)
+    network = problem.cls((5, 5), solver=solver, scoring=scoring, dtype="float32")
+    network.set_params(early_stopping="auto", max_iter=8, n_iter_no_change=np.inf)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        network.fit(X[:60], problem.y[:60], X_val=X[60:], y_val=problem.y[60:])
+    assert {array.dtype for array in network.coefs_} == {np.dtype(np.float32)}
+    if scoring is None:
+        best = network.score(X[60:], problem.y[60:])
+    else:
+        best = -validation_loss(network, X[60:], problem.y[60:], problem.y[:60])
+    assert_allclose(network.best_validation_score_, best, rtol=1e-5)
 
 
 def test_scoring_sees_the_units_and_the_names_of_the_user(regression):

@@ -1,10 +1,13 @@
 """Several members in one network."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
 from scipy import sparse, special
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import log_loss
 
@@ -50,6 +53,32 @@ def test_one_member_is_a_plain_network(problem, sizes):
     plain = problem.cls(sizes, **options).fit(problem.X, problem.y)
     assert_array_equal(network.predict(problem.X), plain.predict(problem.X))
     assert network.loss_curve_ == plain.loss_curve_
+
+
+# Widths.
+
+
+@pytest.mark.parametrize("embedding", [None, "periodic", "piecewise_linear"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("n_members", [1, 2, 3])
+@pytest.mark.parametrize("sizes", [1, 2, (1, 1), (2, 1), (1, 2), (1, 1, 1)], ids=str)
+def test_narrow_layers(problem, sizes, n_members, solver, embedding):
+    """Layers of one and of two units are trained and predict, with any number of members.
+
+    Single rows, single columns and float32 are among the shapes.
+    """
+    options = {"n_members": n_members, "numeric_embedding": embedding, "max_iter": 2}
+    options |= {"solver": solver, "early_stopping": False, "learning_rate_init": 1e-3}
+    for n_columns, dtype in [(1, None), (5, None), (5, "float32")]:
+        X = problem.X[:, :n_columns]
+        network = problem.cls(sizes, **options, dtype=dtype or "auto", random_state=0)
+        network.set_params(normalization=None if dtype else "layer")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            network.fit(X, problem.y)
+        widths = [W.shape[-1] for W in network.coefs_]
+        assert widths == [*np.atleast_1d(sizes), 1]
+        assert_allclose(network.predict(X[:1]), network.predict(X)[:1], rtol=1e-4)
 
 
 # Attributes.

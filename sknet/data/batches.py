@@ -38,6 +38,11 @@ def take(batch: Batch, rows: Any) -> Batch:
     return Batch(*(None if part is None else frames.take_rows(part, rows) for part in batch))
 
 
+def evenly_spaced(n_rows: int, n_wanted: int) -> NDArray[np.intp]:
+    """Return the positions of at most ``n_wanted`` of ``n_rows`` rows, evenly spaced."""
+    return np.linspace(0, n_rows - 1, min(n_rows, n_wanted)).astype(np.intp)
+
+
 def join(batches: Sequence[Batch]) -> Batch:
     """Return one batch with the rows of several, whose parts are of the same kinds."""
     if len(batches) == 1:
@@ -212,6 +217,11 @@ class Batches:
         """Return batches of some rows in the given order, augmented by ``rng``."""
         augment = self._augment and self._augment.with_rng(rng)
         return Batches(self.data.choose(rows), self.batch_size, self._encode, augment=augment)
+
+    def sample(self, n_rows: int) -> Batch:
+        """Return at most ``n_rows`` evenly spaced rows, encoded but not augmented."""
+        rows = self.data.batch(evenly_spaced(self.n_rows, n_rows))
+        return rows if self._encode is None else rows._replace(X=self._encode(rows.X))
 
     def __len__(self) -> int:
         return -(-self.n_rows // self.batch_size)

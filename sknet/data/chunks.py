@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.data.batches import Batch, join, n_rows, take
+from sknet.data.batches import Batch, evenly_spaced, join, n_rows, take
 from sknet.data.kinds import DATES, as_array, as_numbers
 
 Checked = TypeVar("Checked")
@@ -160,6 +160,8 @@ class ChunkBatches:
         Rows in a batch; the last batch of an epoch may be smaller.
     encode : callable
         ``encode(chunk)`` returns a ``Batch`` of the input of the network.
+    drawn : Batch
+        Some of the checked rows, which :meth:`sample` takes from.
     augment : callable, optional
         ``augment(batch)`` changes each encoded batch.
     """
@@ -170,13 +172,20 @@ class ChunkBatches:
         n_rows: int,
         batch_size: int,
         encode: Callable[[Batch], Batch],
+        drawn: Batch,
         augment: Callable[[Batch], Batch] | None = None,
     ) -> None:
         self.n_rows = n_rows
         self.batch_size: int = min(batch_size, n_rows)
         self._open_chunks = open_chunks
         self._encode = encode
+        self._drawn = drawn
         self._augment = augment
+
+    def sample(self, n_rows: int) -> Batch:
+        """Return at most ``n_rows`` of the drawn rows, encoded but not augmented."""
+        rows = evenly_spaced(self._drawn.X.shape[0], n_rows)
+        return self._encode(take(self._drawn, rows))
 
     def __len__(self) -> int:
         return -(-self.n_rows // self.batch_size)

@@ -6,7 +6,7 @@ is lost with a worker.
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -147,17 +147,16 @@ class ClusterEpoch:
         """Return the parameters to evaluate."""
         return visible_params(self.params, self.rule, self.state)
 
+    def make_probe(self) -> "ClusterProbe":
+        """Return some rows of each shard, on which the end of the training is judged."""
+        return ClusterProbe(self._cluster, self._shards)
+
     def evaluate(self, params: np.ndarray) -> dict[str, float]:
         """Return the loss and the score of the validation rows of all shards."""
         shared = self._point
         if self.rule.ema_decay is not None:
             shared = self._cluster.send(Point(params))
-        futures = [
-            self._cluster.submit(_evaluate, shard, shared, shard_number=number)
-            for number, shard in enumerate(self._shards)
-        ]
-        losses, weights = zip(*self._cluster.gather(futures), strict=True)
-        loss = float(np.average(losses, weights=weights))
+        loss = _weighted_mean(_on_all_shards(self._cluster, self._shards, _evaluate, shared))
         return {"validation_loss": loss, "validation_score": -loss}
 
     def _send_points(self, points: Sequence[Any]) -> None:
@@ -200,6 +199,47 @@ class ClusterEpoch:
         update_average(cast(np.ndarray, self.state.average), point.params, decay)
 
 
+class ClusterProbe:
+    """A probe of rows of each shard, which its worker evaluates.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    shards : sequence of futures
+        The futures of the shards.
+    """
+
+    def __init__(self, cluster: Cluster, shards: Sequence[Any]):
+        self._cluster = cluster
+        self._shards = shards
+
+    def loss(self, params: np.ndarray) -> float:
+        """Return the mean loss; NaN if a raw prediction is infinite or NaN."""
+        shared = self._cluster.send(Point(params.copy()))
+        return _weighted_mean(_on_all_shards(self._cluster, self._shards, _probe_loss, shared))
+
+    def constant_loss(self) -> float:
+        """Return the mean loss of a constant prediction."""
+        return _weighted_mean(_on_all_shards(self._cluster, self._shards, _probe_constant))
+
+
+def _on_all_shards(
+    cluster: Cluster, shards: Sequence[Any], function: Callable, *arguments: Any
+) -> list[Any]:
+    """Return the results of a function of each shard and of further arguments."""
+    futures = [
+        cluster.submit(function, shard, *arguments, shard_number=number)
+        for number, shard in enumerate(shards)
+    ]
+    return cluster.gather(futures)
+
+
+def _weighted_mean(results: Sequence[tuple[float, float]]) -> float:
+    """Return the weighted mean of the first numbers; the second ones are the weights."""
+    losses, weights = zip(*results, strict=True)
+    return float(np.average(losses, weights=weights))
+
+
 def _train_locally(
     shard: Shard, outer: OuterStep, point: Point, previous: Point, round_: Round
 ) -> LocalResult:
@@ -214,3 +254,11 @@ def _take_outer_step(
 
 def _evaluate(shard: Shard, point: Point) -> tuple[float, float]:
     return shard.evaluate(point.params)
+
+
+def _probe_loss(shard: Shard, point: Point) -> tuple[float, float]:
+    return shard.probe.loss(point.params), shard.weight
+
+
+def _probe_constant(shard: Shard) -> tuple[float, float]:
+    return shard.probe.constant_loss(), shard.weight

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from sknet._batching import mini_batches, validation_blocks
 from sknet._fitting import Problem, Run, fit_batches, split_off_validation
@@ -23,6 +24,7 @@ from sknet.distributed.agreement import read_partition
 from sknet.distributed.rounds import LocalResult, Round
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
+from sknet.nn.soundness import Probe
 from sknet.nn.training import Epoch, TrainingResult, TrainingState, UpdateRule
 
 #: A partition: its number, X, y and sample_weight.
@@ -83,6 +85,8 @@ class Shard:
         not on the worker, so that another worker can compute a lost result again.
     weight, validation_weight : float
         The sums of the weights of the training rows and of the validation rows.
+    dtype : dtype
+        The dtype of the parameters.
     """
 
     def __init__(
@@ -96,6 +100,7 @@ class Shard:
         seed: tuple[int, int],
         weight: float,
         validation_weight: float,
+        dtype: DTypeLike,
     ):
         self.objective = objective
         self.rule: UpdateRule = replace(rule, ema_decay=None)
@@ -105,6 +110,7 @@ class Shard:
         self.seed = seed
         self.weight = weight
         self.validation_weight = validation_weight
+        self.dtype = dtype
         self._order: tuple[int, np.ndarray] | None = None
 
     def __sizeof__(self) -> int:
@@ -141,6 +147,11 @@ class Shard:
         workspace = Workspace(self.objective.network, self.validation.batch_size, params.dtype)
         loss = self.objective.mean_loss(params, self.validation, workspace)
         return loss, self.validation_weight
+
+    @property
+    def probe(self) -> Probe:
+        """Some of the training rows, on which the end of the training is judged."""
+        return Probe(self.objective, self.batches, self.dtype)
 
     def _rng(self, epoch: int, purpose: int) -> np.random.Generator:
         """Return a generator of an epoch: purpose 0 is the order of the rows, n is round n."""
@@ -200,6 +211,7 @@ def make_shard(
         seed=(seed, number),
         weight=_sum_of_weights(data),
         validation_weight=_sum_of_weights(held_out) if held_out else 0.0,
+        dtype=model.params.dtype,
     )
 
 

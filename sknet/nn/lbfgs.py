@@ -6,12 +6,14 @@ from time import perf_counter
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import DTypeLike
 from scipy.optimize import minimize
 
 from sknet.nn.kernels import blocks
 from sknet.nn.network import Workspace
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Solver
+from sknet.nn.soundness import Ending, Judge, Probe
 from sknet.nn.training import (
     Evaluate,
     History,
@@ -20,7 +22,7 @@ from sknet.nn.training import (
     Stopping,
     TrainingResult,
     append,
-    restore_after_divergence,
+    conclude,
 )
 from sknet.nn.types import Array
 
@@ -39,6 +41,8 @@ class LBFGS(Solver):
 
     max_fun: int = 15000
     stochastic = False
+    divergence_remedy = "Scale the data, lower alpha, or try a solver such as 'adam'."
+    convergence_remedy = "Increase max_iter and max_fun, or tol."
 
 
 def train_lbfgs(
@@ -56,8 +60,10 @@ def train_lbfgs(
     Parameters
     ----------
     objective : Objective
-    params : ndarray of shape (n_params,) of float64
-        The start, which is overwritten by the result.
+    params : ndarray of shape (n_params,)
+        The start, which is overwritten by the result. The minimiser computes in float64, since
+        a line search compares nearly equal values. Parameters are evaluated and returned in
+        this array's dtype.
     batches : iterable of batches
         Blocks of rows over which a function value is summed up.
     stopping : Stopping
@@ -73,15 +79,18 @@ def train_lbfgs(
     Raises
     ------
     DivergenceError
-        If the objective or the parameters become infinite or NaN before any iteration has ended
-        with a finite value.
+        If the training diverges before an iteration has ended well (see
+        :mod:`sknet.nn.soundness`).
     """
     problem = SplitProblem(objective, batches)
-    trace = Trace(problem, Monitor(stopping), evaluate, report)
+    monitor = Monitor(stopping)
+    trace = Trace(problem, params.dtype, monitor, evaluate, report)
+    probe = Probe(objective, batches, params.dtype)
+    judge = Judge(probe, probe.loss(params), solver.divergence_remedy)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         result = minimize(
             problem.value_and_gradient,
-            problem.split(params),
+            problem.split(params.astype(np.float64)),
             method="L-BFGS-B",
             jac=True,
             bounds=problem.bounds,
@@ -98,15 +107,21 @@ def train_lbfgs(
             # No iteration was made: the start was stationary, or the line search found no
             # better point.
             trace.record(result)
-    np.copyto(params, problem.join(result.x))
-    diverged = not (math.isfinite(result.fun) and np.isfinite(params).all())
-    if diverged:
-        restore_after_divergence(params, trace.monitor, n_untrained=0)
-    elif evaluate is not None:
-        trace.monitor.restore(params)
+        last = problem.join(result.x).astype(params.dtype, copy=False)
+    best = monitor.best_trained(n_untrained=0)
+    scored = evaluate is not None
+    ending = conclude(judge, params, last, best, _ending(result, trace), scored=scored)
+    return TrainingResult(params, trace.history, monitor.best_iter, ending)
+
+
+def _ending(result: "Result", trace: "Trace") -> Ending:
+    """Return what ended the minimiser."""
+    if not math.isfinite(result.fun):
+        return Ending.DIVERGED
+    if trace.stopped:
+        return Ending.STOPPED
     # Status 1 means that max_iter iterations or max_fun evaluations are used up.
-    converged = result.status != 1
-    return TrainingResult(params, trace.history, trace.monitor.best_iter, converged, diverged)
+    return Ending.MAX_ITER if result.status == 1 else Ending.CONVERGED
 
 
 class Iterate(Protocol):
@@ -116,17 +131,25 @@ class Iterate(Protocol):
     fun: float
 
 
+class Result(Iterate, Protocol):
+    """The same, at the end of the minimiser."""
+
+    status: int
+
+
 class Trace:
     """The record of the iterations, and the decision to stop early."""
 
     def __init__(
         self,
         problem: "SplitProblem",
+        dtype: DTypeLike,
         monitor: Monitor,
         evaluate: Evaluate | None,
         report: Report | None,
     ):
         self.problem = problem
+        self.dtype = dtype
         self.monitor = monitor
         self.evaluate = evaluate
         self.report = report
@@ -142,7 +165,7 @@ class Trace:
 
     def record(self, result: Iterate) -> None:
         """Record one iteration."""
-        params = self.problem.join(result.x)
+        params = self.problem.join(result.x).astype(self.dtype, copy=False)
         record = {"loss": self.problem.value_at(result)}
         if self.evaluate is not None:
             record.update(self.evaluate(params))

@@ -1,5 +1,6 @@
 """The function that every solver minimises."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -35,6 +36,10 @@ class BatchIterable(Protocol):
     def n_rows(self) -> int: ...  # noqa: D102
     @property
     def batch_size(self) -> int: ...  # noqa: D102
+    def sample(self, n_rows: int) -> Any:
+        """Return a batch of at most ``n_rows`` of the rows; nothing random is drawn."""
+        ...
+
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Any]: ...
 
@@ -85,12 +90,19 @@ class Objective:
         """
         total = 0.0
         for batch in batches:
-            raw = self.network.forward(params, batch.X, workspace)
-            raw = mean_of_members(raw, self.network.n_members, self.loss)
-            total += raw.shape[0] * self.loss.mean(
-                batch.y, raw, batch.sample_weight, np.empty_like(raw)
-            )
+            total += batch.X.shape[0] * self.batch_loss(params, batch, workspace)
         return total / batches.n_rows
+
+    def batch_loss(self, params: Array, batch: Batch, workspace: Workspace) -> float:
+        """Return the mean loss of a batch, as :meth:`mean_loss` does.
+
+        It is NaN if a raw prediction is infinite or NaN, which a bounded loss would not show.
+        """
+        raw = self.network.forward(params, batch.X, workspace)
+        if not np.isfinite(raw).all():
+            return math.nan
+        raw = mean_of_members(raw, self.network.n_members, self.loss)
+        return self.loss.mean(batch.y, raw, batch.sample_weight, np.empty_like(raw))
 
     def _mean_over_members(self, batch: Batch, raw: Array, gradient_out: Array) -> float:
         """Return the mean of the members' losses; write its gradient into ``gradient_out``."""

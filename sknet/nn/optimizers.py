@@ -38,6 +38,10 @@ class Solver:
     #: Whether the solver makes a step after each mini-batch, and so can honour a learning rate,
     #: dropout, input noise and mixup, and can learn in ``partial_fit``.
     stochastic: ClassVar[bool]
+    #: What to change if a training diverges.
+    divergence_remedy: ClassVar[str]
+    #: What to change if a training ends before it has converged.
+    convergence_remedy: ClassVar[str]
 
     def decouple(self, penalty: ElasticNet) -> tuple[Self, ElasticNet]:
         """Return the solver and the penalty that is left to the objective.
@@ -56,6 +60,11 @@ class Optimizer(Solver):
     """
 
     stochastic = True
+    divergence_remedy = "Lower learning_rate_init or alpha, or scale the data."
+    convergence_remedy = (
+        "Increase max_iter, choose a learning_rate that decays to zero such as 'cosine', or "
+        "set n_iter_no_change=numpy.inf to train exactly max_iter epochs."
+    )
     #: The number of vectors of state.
     n_slots: ClassVar[int]
 

@@ -13,6 +13,7 @@ from sknet.nn.network import Workspace
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer
 from sknet.nn.schedules import Schedule
+from sknet.nn.soundness import POOR_FACTOR, Ending, Evaluator, Judge, Probe
 from sknet.nn.types import Array
 
 #: The number that a plateau divides the learning rate by.
@@ -127,10 +128,12 @@ class Monitor:
         """Whether ``n_iter_no_change`` epochs in a row improved too little."""
         return self.n_stalled >= self.stopping.n_iter_no_change
 
-    def restore(self, params: Array) -> None:
-        """Copy the best parameters into ``params``, if any epoch had a finite value."""
-        if self.best_params is not None:
-            np.copyto(params, self.best_params)
+    def best_trained(self, n_untrained: int) -> Array | None:
+        """Return the best parameters, or None if these are untrained or if there are none.
+
+        The first ``n_untrained`` values belong to the initial parameters.
+        """
+        return self.best_params if self.best_iter > n_untrained else None
 
 
 @dataclass
@@ -166,6 +169,8 @@ class TrainingState:
         The record of this training.
     monitor : Monitor or None
         The monitor of this training.
+    initial_loss : float or None
+        The loss of some training rows at the beginning of this training.
     """
 
     optimizer: type[Optimizer]
@@ -180,6 +185,7 @@ class TrainingState:
     stopped: bool = False
     history: History = field(default_factory=dict)
     monitor: Monitor | None = None
+    initial_loss: float | None = None
 
     @classmethod
     def start(cls, optimizer: Optimizer, params: Array, rng: Generator) -> Self:
@@ -188,7 +194,9 @@ class TrainingState:
 
     def next_training(self) -> Self:
         """Return the state for a further training, which has a record of its own."""
-        return replace(self, iteration=0, stopped=False, history={}, monitor=None)
+        return replace(
+            self, iteration=0, stopped=False, history={}, monitor=None, initial_loss=None
+        )
 
 
 @dataclass
@@ -202,21 +210,16 @@ class TrainingResult:
         One entry an epoch.
     best_iter : int
         The best epoch, from 1.
-    converged : bool
-        False if ``max_iter`` ended the training although more epochs could have helped.
-    diverged : bool
-        Whether loss or parameters became infinite or NaN; ``params`` are the best ones then.
+    ending : Ending
+        What ended the training. If it is ``Ending.DIVERGED`` or ``Ending.WORSE``, ``params``
+        are the best ones that the training passed through. Otherwise they are the last ones or,
+        with early stopping, the best ones.
     """
 
     params: Array
     history: History
     best_iter: int
-    converged: bool
-    diverged: bool = False
-
-
-class DivergenceError(ValueError):
-    """Loss or parameters became infinite or NaN before any epoch had ended well."""
+    ending: Ending
 
 
 def train(
@@ -229,6 +232,7 @@ def train(
     *,
     evaluate: Evaluate | None = None,
     report: Report | None = None,
+    poor: float = POOR_FACTOR,
 ) -> TrainingResult:
     """Minimise the objective by mini-batch steps; ``params`` is updated in place.
 
@@ -251,6 +255,8 @@ def train(
     report : callable, optional
         ``report(iteration, record, params)`` is called after each epoch. A true result stops
         the training.
+    poor : float, default=POOR_FACTOR
+        The result is poor if its loss is so many times the loss of a constant prediction.
 
     Returns
     -------
@@ -259,11 +265,11 @@ def train(
     Raises
     ------
     DivergenceError
-        If the objective or the parameters become infinite or NaN before any epoch has ended
-        well.
+        If the training diverges before an epoch has ended well (see
+        :mod:`sknet.nn.soundness`).
     """
     epoch = Epoch(objective, params, batches, rule, stopping.max_iter, state)
-    return train_epochs(epoch, stopping, evaluate=evaluate, report=report)
+    return train_epochs(epoch, stopping, evaluate=evaluate, report=report, poor=poor)
 
 
 class Epochs(Protocol):
@@ -282,6 +288,10 @@ class Epochs(Protocol):
         """Return the parameters to evaluate."""
         ...
 
+    def make_probe(self) -> Evaluator:
+        """Return some training rows, on which the end of the training is judged."""
+        ...
+
 
 def train_epochs(
     epoch: Epochs,
@@ -289,6 +299,7 @@ def train_epochs(
     *,
     evaluate: Evaluate | None = None,
     report: Report | None = None,
+    poor: float = POOR_FACTOR,
 ) -> TrainingResult:
     """Make epochs until a condition of ``stopping`` holds.
 
@@ -296,7 +307,7 @@ def train_epochs(
     ----------
     epoch : Epoch
         Or another object with its attributes and methods (see :class:`Epochs`).
-    stopping, evaluate, report
+    stopping, evaluate, report, poor
         As for :func:`train`.
 
     Returns
@@ -306,49 +317,81 @@ def train_epochs(
     Raises
     ------
     DivergenceError
-        If the objective or the parameters become infinite or NaN before any epoch has ended
-        well.
+        If the training diverges before an epoch has ended well (see
+        :mod:`sknet.nn.soundness`).
     """
-    params, rule, state = epoch.params, epoch.rule, epoch.state
+    rule, state = epoch.rule, epoch.state
     monitor = state.monitor = state.monitor or Monitor(stopping)
-    visible = epoch.visible_params()
-    diverged, stopped = False, state.stopped
+    probe = epoch.make_probe()
+    if state.initial_loss is None:
+        state.initial_loss = probe.loss(epoch.visible_params())
+    judge = Judge(probe, state.initial_loss, rule.optimizer.divergence_remedy, poor)
     # NumPy need not warn of each overflow: the result is checked after each epoch.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        while state.iteration < stopping.max_iter and not stopped:
-            start = perf_counter()
-            before = visible.copy() if evaluate is None else None
-            loss = epoch.run()
-            diverged = not (math.isfinite(loss) and np.isfinite(params).all())
-            if diverged:
-                break
-            visible = epoch.visible_params()
-            record = {"loss": loss}
-            if evaluate is not None:
-                record.update(evaluate(visible))
-            record["learning_rate"] = epoch.learning_rate
-            record["seconds"] = perf_counter() - start
-            append(state.history, record)
-            # The loss of an epoch belongs to the parameters before it, a score to those after.
-            judged = visible if before is None else before
-            monitor.update(state.iteration, record.get("validation_score", -loss), judged)
-            # A learning rate that falls to zero by plan is not cut short, except by a score.
-            waits = evaluate is None and rule.schedule.has_horizon
-            stalled = monitor.stalled and not waits
-            state.stopped = stopped = stalled and not reduce_learning_rate(rule, state, monitor)
-            if report is not None:
-                stopped |= bool(report(state.iteration, record, visible))
+        ending = _make_epochs(epoch, stopping, monitor, evaluate, report)
+    last = epoch.visible_params()
     if rule.ema_decay is not None:
-        state.trained = params.copy()
-    if diverged:
-        restore_after_divergence(params, monitor, n_untrained=int(evaluate is None))
-    elif evaluate is not None:
-        monitor.restore(params)
-    else:
-        params[...] = visible
-    endless = math.isinf(stopping.n_iter_no_change)
-    converged = stopped or rule.schedule.has_horizon or endless
-    return TrainingResult(params, state.history, monitor.best_iter, converged, diverged)
+        state.trained = epoch.params.copy()
+    # The loss of the first epoch, which is watched without a score, is that of its beginning.
+    best = monitor.best_trained(n_untrained=int(evaluate is None))
+    ending = conclude(judge, epoch.params, last, best, ending, scored=evaluate is not None)
+    return TrainingResult(epoch.params, state.history, monitor.best_iter, ending)
+
+
+def conclude(
+    judge: Judge,
+    params: Array,
+    last: Array,
+    best: Array | None,
+    ending: Ending,
+    *,
+    scored: bool,
+) -> Ending:
+    """Write what a training returns into ``params``; return what ended it.
+
+    With early stopping, ``scored``, these are the best parameters instead of the last ones.
+    """
+    if scored and best is None:
+        ending = Ending.DIVERGED  # No epoch had a finite score.
+    return judge.settle(params, best if scored and best is not None else last, best, ending)
+
+
+def _make_epochs(
+    epoch: Epochs,
+    stopping: Stopping,
+    monitor: Monitor,
+    evaluate: Evaluate | None,
+    report: Report | None,
+) -> Ending:
+    """Make epochs until a condition of ``stopping`` holds; return what ended them."""
+    rule, state = epoch.rule, epoch.state
+    visible = epoch.visible_params()
+    # A learning rate that falls to zero by plan is not cut short, except by a score.
+    waits = evaluate is None and rule.schedule.has_horizon
+    while state.iteration < stopping.max_iter and not state.stopped:
+        start = perf_counter()
+        before = visible.copy() if evaluate is None else None
+        loss = epoch.run()
+        if not (math.isfinite(loss) and np.isfinite(epoch.params).all()):
+            return Ending.DIVERGED
+        visible = epoch.visible_params()
+        record = {"loss": loss}
+        if evaluate is not None:
+            record.update(evaluate(visible))
+        record["learning_rate"] = epoch.learning_rate
+        record["seconds"] = perf_counter() - start
+        append(state.history, record)
+        # The loss of an epoch belongs to the parameters before it, a score to those after.
+        judged = visible if before is None else before
+        monitor.update(state.iteration, record.get("validation_score", -loss), judged)
+        stalled = monitor.stalled and not waits
+        state.stopped = stalled and not reduce_learning_rate(rule, state, monitor)
+        if report is not None and report(state.iteration, record, visible):
+            return Ending.STOPPED
+    if state.stopped:
+        return Ending.CONVERGED
+    planned = rule.schedule.has_horizon or math.isinf(stopping.n_iter_no_change)
+    return Ending.FINISHED if planned else Ending.MAX_ITER
 
 
 class Epoch:
@@ -427,6 +470,10 @@ class Epoch:
         """Return the parameters to evaluate."""
         return visible_params(self.params, self.rule, self.state)
 
+    def make_probe(self) -> Evaluator:
+        """Return some training rows, on which the end of the training is judged."""
+        return Probe(self.objective, self.batches, self.params.dtype)
+
 
 def visible_params(params: Array, rule: UpdateRule, state: TrainingState) -> Array:
     """Return the parameters to evaluate: the running average, if there is one.
@@ -465,26 +512,3 @@ def reduce_learning_rate(rule: UpdateRule, state: TrainingState, monitor: Monito
     state.plateau_factor /= PLATEAU_DIVISOR
     monitor.n_stalled = 0
     return True
-
-
-def restore_after_divergence(params: Array, monitor: Monitor, n_untrained: int) -> None:
-    """Write the best parameters so far into ``params``.
-
-    Parameters
-    ----------
-    params : ndarray of shape (n_params,)
-    monitor : Monitor
-    n_untrained : int
-        So many of the first records belong to the initial parameters, before any step.
-
-    Raises
-    ------
-    DivergenceError
-        If there is no record, or the best one belongs to the initial parameters.
-    """
-    if monitor.best_iter <= n_untrained:
-        raise DivergenceError(
-            "Training diverged: the loss or the parameters became infinite or NaN before an "
-            "epoch ended well. Lower learning_rate_init, or scale the data."
-        )
-    monitor.restore(params)

@@ -119,7 +119,7 @@ def test_batches_of_equal_size(sizes, batch_size):
         seen.append(n_rows(chunk))
         return chunk
 
-    batches = ChunkBatches(lambda: iter(chunks), 23, batch_size, encode)
+    batches = ChunkBatches(lambda: iter(chunks), 23, batch_size, encode, chunks[0])
     for _ in range(2):
         seen.clear()
         epoch = [row_numbers(batch) for batch in batches]
@@ -135,13 +135,33 @@ def test_passes_must_agree():
         with pytest.raises(
             ValueError, match="had 20 rows .* first pass and (10|30) in a later"
         ):
-            list(ChunkBatches(opened, 20, 5, lambda chunk: chunk))
+            list(ChunkBatches(opened, 20, 5, lambda chunk: chunk, chunks[0]))
 
 
 def test_batches_are_augmented():
     (chunk,) = map(as_chunk, make_chunks("array", [6]))
-    doubled = ChunkBatches(lambda: [chunk], 6, 4, lambda c: c, lambda b: Batch(2 * b.X, b.y))
+    doubled = ChunkBatches(
+        lambda: [chunk], 6, 4, lambda c: c, chunk, lambda b: Batch(2 * b.X, b.y)
+    )
     assert_array_equal(np.vstack([batch.X for batch in doubled]), 2 * chunk.X)
+
+
+@pytest.mark.parametrize("n_wanted, expected", [(100, range(6)), (3, [0, 2, 5]), (1, [0])])
+def test_a_sample_is_taken_from_the_drawn_rows(n_wanted, expected):
+    """A sample has evenly spaced rows, encoded but not augmented, and opens no chunk."""
+    (chunk,) = map(as_chunk, make_chunks("array", [6], weighted=True))
+
+    def doubled(batch):
+        return batch._replace(X=2 * batch.X)
+
+    def opened():
+        raise AssertionError("a chunk was opened")
+
+    batches = ChunkBatches(opened, 6, 4, doubled, chunk, doubled)
+    sample = batches.sample(n_wanted)
+    assert_array_equal(sample.X, 2 * chunk.X[list(expected)])
+    assert_array_equal(sample.y, chunk.y[list(expected)])
+    assert_array_equal(sample.sample_weight, chunk.sample_weight[list(expected)])
 
 
 # What is no chunk.

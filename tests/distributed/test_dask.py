@@ -4,6 +4,7 @@ import os
 import pickle
 import signal
 import sys
+from dataclasses import dataclass
 from importlib import import_module
 
 import cloudpickle
@@ -14,11 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from distributed import Client
+from endings import BRIEF, WILD, check_ending
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import PLAIN
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.exceptions import DataConversionWarning, NotFittedError
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_sample_weight
 
@@ -26,6 +28,7 @@ from sknet import NNClassifier, NNRegressor
 from sknet.data import survey
 from sknet.distributed import DaskNNClassifier, DaskNNRegressor, agreement, epochs
 from sknet.distributed.partitions import partitions
+from sknet.nn.schedules import Schedule
 
 #: One process of pytest-xdist starts the cluster and runs all tests that need it.
 pytestmark = pytest.mark.xdist_group("cluster")
@@ -300,13 +303,40 @@ def test_verbose(client, table, capsys):
     assert capsys.readouterr().out.startswith("Iteration 1, loss = ")
 
 
-def test_divergence(client, table):
-    X, y = table
-    wild = {**SHORT, "solver": "sgd", "learning_rate_init": 1e30, "learning_rate": "constant"}
-    network = DaskNNRegressor(**wild)
-    with pytest.raises(ValueError, match="diverged"):
-        network.fit(*chunked(X, y))
-    assert not hasattr(network, "coefs_")
+@pytest.mark.parametrize("n_shards", [1, 2])
+@pytest.mark.parametrize("wild", [*WILD][::2])  # a fit on a cluster takes its time
+def test_a_training_that_goes_wrong_says_so(client, table, wild, n_shards):
+    """On a cluster as in a local fit, no training ends in garbage without a word."""
+    X, y = table[0][:400], table[1][:400]
+    options = {**PLAIN, "hidden_layer_sizes": (8,), **BRIEF, "max_iter": 3, **WILD[wild]}
+    network = DaskNNRegressor(**options, n_shards=n_shards, local_steps=8)
+    check_ending(
+        network,
+        lambda one: one.fit(*chunked(X, y, size=100)),
+        lambda one: one.to_local().predict(X),
+    )
+
+
+def test_the_best_epoch_is_restored(client, table):
+    """With early stopping the best epoch is known, also if a later one diverges."""
+    X, y = chunked(*table)
+    options = {**SHORT, "max_iter": 6, "early_stopping": True, "learning_rate": Exploding()}
+    options["learning_rate_init"] = 1e-3
+    network = DaskNNRegressor(**options)
+    with pytest.warns(ConvergenceWarning, match="Training diverged.*are restored") as caught:
+        network.fit(X, y)
+    assert caught[0].filename == __file__
+    assert network.best_iter_ == 3
+    expected = DaskNNRegressor(**options).set_params(learning_rate="constant", max_iter=3)
+    assert_array_equal(network.coefs_[0], expected.fit(X, y).coefs_[0])
+
+
+@dataclass(frozen=True)
+class Exploding(Schedule):
+    """1 in the first half of the training, then a rate beyond all bounds."""
+
+    def __call__(self, progress, samples_seen):
+        return 1.0 if progress < 0.5 else 1e30
 
 
 @pytest.mark.parametrize(("cls", "local"), ESTIMATORS)

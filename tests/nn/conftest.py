@@ -1,5 +1,7 @@
 """What the tests of the core share, as factories: importlib mode has no helper modules."""
 
+from itertools import chain, repeat
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -7,7 +9,7 @@ from scipy import sparse
 from sknet.data.batches import Batch, Batches, Dataset
 from sknet.nn.activations import Identity, Tanh
 from sknet.nn.layers import Dense
-from sknet.nn.losses import Loss, SquaredError
+from sknet.nn.losses import SquaredError
 from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import SGD
@@ -162,21 +164,22 @@ def scripted():
 
 
 @pytest.fixture
-def make_poisoned_loss():
-    """Return a squared error whose gradient, or value too, is NaN after some batches."""
+def poisoned():
+    """Return a problem whose gradient, or value too, is NaN after some steps."""
 
-    class Poisoned(Loss):
-        def __init__(self, n_good, value_too):
-            self.n_good = n_good
-            self.value_too = value_too
+    class Poisoned(Objective):
+        def loss_and_gradient(self, params, batch, workspace, gradient_out, rng=None):
+            value = super().loss_and_gradient(params, batch, workspace, gradient_out, rng)
+            if next(self.steps):
+                return value
+            gradient_out[...] = np.nan
+            return np.nan if self.value_too else value
 
-        def pointwise(self, y, raw, gradient_out):
-            value = SquaredError().pointwise(y, raw, gradient_out)
-            self.n_good -= 1
-            if self.n_good < 0:
-                gradient_out[...] = np.nan
-                if self.value_too:
-                    value[...] = np.nan
-            return value
+    def poison(problem, n_good, *, value_too):
+        objective, *rest = problem
+        objective = Poisoned(objective.network, objective.loss, objective.penalty)
+        vars(objective)["value_too"] = value_too
+        vars(objective)["steps"] = chain(repeat(True, n_good), repeat(False))
+        return objective, *rest
 
-    return Poisoned
+    return poison

@@ -32,10 +32,10 @@ LEVELS = (2, None), (1, Embedding(3, 2)), (1, Embedding(5, 4))
 NUMERIC = Periodic(5, 3), MappedPiecewiseLinear(EDGES, 3), PiecewiseLinear(EDGES), None
 #: The values of each field that are tested, by name.
 VALUES = {
-    "n_units": [4],
+    "n_units": [4, 1, 2],
     "activation": [Tanh(), GELU()],  # one work array for z and a, and two
     "rate": [0.3],
-    "n_members": [2],
+    "n_members": [2, 1, 6],  # with one member, and with members of one input each
     "n_groups": [1, 3],
     "n_levels": [4],
     "size": [3],

@@ -15,7 +15,8 @@ from sknet.nn.losses import BinaryLogLoss, SquaredError
 from sknet.nn.network import Network
 from sknet.nn.objective import Objective
 from sknet.nn.penalties import ElasticNet
-from sknet.nn.training import DivergenceError, Stopping
+from sknet.nn.soundness import DivergenceError, Ending
+from sknet.nn.training import Stopping
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_ridge_closed_form(alpha, n_outputs, weighted, linear_problem, minimise)
     (views,) = objective.network.views(result.params)
     assert_allclose(views.weight, W, rtol=1e-6, atol=1e-6)
     assert_allclose(views.bias, y_mean - x_mean @ W, rtol=1e-6)
-    assert result.converged and not result.diverged
+    assert result.ending is Ending.CONVERGED
 
 
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.7, 0.2])
@@ -208,9 +209,9 @@ def test_history_is_the_objective_of_each_iteration(
 def test_max_iter_and_max_fun_end_without_convergence(make_problem, minimise):
     problem = make_problem((Dense(5, Tanh()),), n_rows=30)
     short = minimise(*problem, max_iter=3)
-    assert len(short.history["loss"]) == 3 and not short.converged
+    assert len(short.history["loss"]) == 3 and short.ending is Ending.MAX_ITER
     few = minimise(*problem, max_fun=5)
-    assert 1 <= len(few.history["loss"]) <= 5 and not few.converged
+    assert 1 <= len(few.history["loss"]) <= 5 and few.ending is Ending.MAX_ITER
     longer = minimise(*problem, max_iter=30)
     assert longer.history["loss"][:3] == short.history["loss"]
 
@@ -222,7 +223,7 @@ def test_early_stopping_restores_the_best(patience, make_problem, minimise, scri
     result = minimise(*problem, evaluate=evaluate, patience=patience)
     assert len(result.history["loss"]) == len(evaluate.seen) == 3 + patience
     assert result.best_iter == 3
-    assert result.converged
+    assert result.ending is Ending.CONVERGED
     assert_array_equal(result.params, evaluate.seen[2])
     assert (evaluate.seen[2] != evaluate.seen[-1]).any()
 
@@ -242,7 +243,7 @@ def test_start_at_the_minimum_has_one_record(linear_problem, minimise):
     again = minimise(objective, first.params, batch, tol=1e-3)
     assert len(again.history["loss"]) == again.best_iter == 1
     assert_allclose(again.params, first.params, rtol=1e-6, atol=1e-8)
-    assert again.converged
+    assert again.ending is Ending.CONVERGED
 
 
 def test_tol_bounds_the_gradient(linear_problem, minimise, evaluate_objective):
@@ -260,9 +261,9 @@ def test_divergence_from_the_start_raises(linear_problem, minimise):
         minimise(objective, params, batch._replace(y=np.full((60, 1), 1e200)))
 
 
-def test_divergence_later_restores(make_problem, make_poisoned_loss, minimise, scripted):
+def test_divergence_later_restores(make_problem, poisoned, minimise, scripted):
     evaluate = scripted([1, 3, 2, 1, 1, 1, 1])
-    problem = make_problem(loss=make_poisoned_loss(6, value_too=True), n_rows=30)
+    problem = poisoned(make_problem(n_rows=30), 6, value_too=True)
     result = minimise(*problem, evaluate=evaluate)
     assert np.isfinite(result.params).all()
     assert result.best_iter == 2

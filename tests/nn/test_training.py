@@ -18,7 +18,8 @@ from sknet.nn.objective import Objective
 from sknet.nn.optimizers import OPTIMIZERS, SGD, Adam, AdamW
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES, Adaptive, Schedule
-from sknet.nn.training import DivergenceError, TrainingState
+from sknet.nn.soundness import DivergenceError, Ending
+from sknet.nn.training import TrainingState
 
 # Beside scikit-learn.
 
@@ -191,17 +192,17 @@ def test_schedules_act_under_every_optimizer(name, optimizer, make_problem, run_
         problem,
         optimizer=OPTIMIZERS[optimizer](),
         schedule=spy,
-        learning_rate=0.5,
+        learning_rate=0.05,
         max_iter=4,
         batch_size=4,
     )
     assert_allclose([progress for progress, _, _ in spy.calls], np.arange(12) / 12, atol=1e-14)
     assert [seen for _, seen, _ in spy.calls] == [0] * 3 + [9] * 3 + [18] * 3 + [27] * 3
     # That of the last update of each epoch.
-    expected = [0.5 * factor for _, _, factor in spy.calls[2::3]]
+    expected = [0.05 * factor for _, _, factor in spy.calls[2::3]]
     assert_allclose(result.history["learning_rate"], expected, rtol=1e-14)
     constant, _ = run_training(
-        problem, optimizer=OPTIMIZERS[optimizer](), learning_rate=0.5, max_iter=4, batch_size=4
+        problem, optimizer=OPTIMIZERS[optimizer](), learning_rate=0.05, max_iter=4, batch_size=4
     )
     assert (name in {"constant", "adaptive"}) == bool((constant.params == result.params).all())
 
@@ -227,7 +228,7 @@ def test_patience_is_exact(patience, best, make_problem, run_training, scripted)
     result, _ = run_training(make_problem(), evaluate=evaluate, patience=patience, max_iter=20)
     assert len(result.history["loss"]) == best + patience
     assert result.best_iter == best
-    assert result.converged and not result.diverged
+    assert result.ending is Ending.CONVERGED
 
 
 @pytest.mark.parametrize("patience", [1, 3])
@@ -243,7 +244,7 @@ def test_patience_with_the_objective(patience, make_problem, run_training):
     losses = result.history["loss"]
     assert losses[0] > losses[1] > losses[2] > losses[3] == losses[4 - 1 + patience]
     assert len(losses) == 4 + patience
-    assert result.converged
+    assert result.ending is Ending.CONVERGED
 
 
 def test_an_improvement_starts_patience_anew(make_problem, run_training, scripted):
@@ -308,7 +309,8 @@ def test_convergence_at_max_iter(name, make_problem, run_training):
         make_problem(), schedule=SCHEDULES[name](), patience=50, max_iter=5
     )
     assert len(result.history["loss"]) == 5
-    assert result.converged == (name in {"cosine", "one_cycle", "coslog"})
+    planned = name in {"cosine", "one_cycle", "coslog"}
+    assert result.ending is (Ending.FINISHED if planned else Ending.MAX_ITER)
 
 
 def test_endless_patience_means_max_iter(make_problem, run_training, scripted):
@@ -316,7 +318,7 @@ def test_endless_patience_means_max_iter(make_problem, run_training, scripted):
         make_problem(), evaluate=scripted([0.0] * 30), patience=math.inf, max_iter=30
     )
     assert len(result.history["loss"]) == 30
-    assert result.converged
+    assert result.ending is Ending.FINISHED
 
 
 # The adaptive rate.
@@ -340,7 +342,7 @@ def test_adaptive_rate_falls_by_five(
         rate /= 5
         expected += [rate] * patience
     assert_allclose(result.history["learning_rate"], expected, rtol=1e-12)
-    assert result.converged
+    assert result.ending is Ending.CONVERGED
     assert_allclose(state.plateau_factor * learning_rate, rate, rtol=1e-12)
 
 
@@ -354,7 +356,7 @@ def test_adaptive_rate_stays_while_there_is_progress(make_problem, run_training,
         max_iter=8,
     )
     assert_allclose(result.history["learning_rate"], [0.01] * 5 + [0.002] * 3)
-    assert not result.converged
+    assert result.ending is Ending.MAX_ITER
 
 
 # Divergence.
@@ -402,7 +404,7 @@ def test_divergence_later_restores_the_best_scored(make_problem, run_training, s
         max_iter=10,
         patience=1000,
     )
-    assert result.diverged
+    assert result.ending is Ending.DIVERGED
     assert result.best_iter == 2
     assert_array_equal(result.params, evaluate.seen[1])
     # The epoch that failed is no part of the history.
@@ -414,20 +416,20 @@ def test_divergence_later_restores_the_lowest_objective(make_problem, run_traini
     problem = make_problem()
     result, _ = run_training(problem, schedule=Exploding(27), max_iter=10, patience=1000)
     # The objective of the fourth epoch, whose step goes wrong, is the best that was seen.
-    assert result.diverged
+    assert result.ending is Ending.DIVERGED
     assert result.best_iter == len(result.history["loss"]) == 4
     expected, _ = run_training(problem, max_iter=3)
     assert_array_equal(result.params, expected.params)
 
 
 def test_divergence_of_the_parameters_alone_is_seen(
-    make_problem, make_poisoned_loss, run_training, scripted
+    make_problem, poisoned, run_training, scripted
 ):
     # The third epoch's loss is finite; its step is not.
     evaluate = scripted([1, 2, 3, 4, 5])
-    problem = make_problem(loss=make_poisoned_loss(2, value_too=False))
+    problem = poisoned(make_problem(), 2, value_too=False)
     result, _ = run_training(problem, evaluate=evaluate, max_iter=5)
-    assert result.diverged
+    assert result.ending is Ending.DIVERGED
     assert len(result.history["loss"]) == result.best_iter == 2
     assert_array_equal(result.params, evaluate.seen[1])
 

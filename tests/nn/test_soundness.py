@@ -1,0 +1,216 @@
+import math
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sknet.nn.activations import Identity, ReLU
+from sknet.nn.ensembles import EnsembleHead, EnsembleInput
+from sknet.nn.layers import Dense, Dropout
+from sknet.nn.losses import LOSSES, Loss, SquaredError
+from sknet.nn.network import Network
+from sknet.nn.objective import Objective
+from sknet.nn.penalties import ElasticNet
+from sknet.nn.soundness import PROBE_ROWS, DivergenceError, Ending, Judge, Probe
+
+# The verdict, given the losses.
+
+
+class Losses:
+    """A probe whose losses are the parameters themselves; the constant's loss is 1."""
+
+    def loss(self, params):
+        return float(params[0])
+
+    def constant_loss(self):
+        return 1.0
+
+
+LAST, BEST = "last", "best"
+
+
+@pytest.mark.parametrize(
+    ("last", "best", "initial", "ending", "kept"),
+    [
+        # Better than a constant, or not much worse: the last parameters stay.
+        (0.1, 0.05, 2.0, Ending.FINISHED, LAST),
+        (0.9, 0.01, 2.0, Ending.FINISHED, LAST),
+        (3.9, None, 2.0, Ending.FINISHED, LAST),
+        (3.9, 3.0, 2.0, Ending.FINISHED, LAST),
+        (1.5, 0.3, 2.0, Ending.FINISHED, LAST),
+        # No better than a constant, although a better epoch is known.
+        (1.0, 0.2, 2.0, Ending.WORSE, BEST),
+        (5.0, 0.2, 2.0, Ending.WORSE, BEST),
+        (5.0, 3.0, 2.0, Ending.WORSE, BEST),
+        # Poor, and nothing better is known.
+        (5.0, None, 2.0, Ending.POOR, LAST),
+        (5.0, 6.0, 2.0, Ending.POOR, LAST),
+        (5.0, math.nan, 2.0, Ending.POOR, LAST),
+        # As large as at the beginning: poor, but nothing has diverged.
+        (1e9, None, 1e8, Ending.POOR, LAST),
+        (1e9, None, math.inf, Ending.POOR, LAST),
+        (1e9, None, math.nan, Ending.POOR, LAST),
+        # Diverged, with a better epoch.
+        (101.0, 0.2, 1.0, Ending.DIVERGED, BEST),
+        (101.0, 50.0, 1.0, Ending.DIVERGED, BEST),
+        (math.nan, 0.2, 2.0, Ending.DIVERGED, BEST),
+        (math.inf, 50.0, 2.0, Ending.DIVERGED, BEST),
+    ],
+)
+def test_verdicts(last, best, initial, ending, kept):
+    """The verdict follows from the losses of last, best and initial parameters."""
+    params = np.zeros(1)
+    best_params = None if best is None else np.array([best])
+    judge = Judge(Losses(), initial, "Do better.")
+    assert judge.settle(params, np.array([last]), best_params, Ending.FINISHED) is ending
+    assert_array_equal(params, [last if kept is LAST else best])
+
+
+@pytest.mark.parametrize("best", [None, 101.0, math.nan, math.inf])
+@pytest.mark.parametrize("last", [101.0, math.nan, math.inf])
+def test_nothing_sound_is_an_error(last, best):
+    """Where the best parameters have diverged as well, there is an error with the remedy."""
+    params = np.zeros(1)
+    best_params = None if best is None else np.array([best])
+    with pytest.raises(DivergenceError, match="Training diverged.* Do better."):
+        Judge(Losses(), 1.0, "Do better.").settle(
+            params, np.array([last]), best_params, Ending.FINISHED
+        )
+    assert_array_equal(params, [0])
+
+
+def test_a_training_that_has_diverged_is_not_asked_for_its_last_parameters():
+    """An infinite loss of an epoch is a verdict, even if the parameters are finite."""
+    params = np.zeros(1)
+    judge = Judge(Losses(), 1.0, "")
+    ending = judge.settle(params, np.array([0.1]), np.array([0.2]), Ending.DIVERGED)
+    assert ending is Ending.DIVERGED and params[0] == 0.2
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_parameter_that_is_not_finite_is_no_sound_one(bad):
+    """Parameters are looked at themselves: a dead unit hides its infinite bias."""
+    with pytest.raises(DivergenceError):
+        Judge(Losses(), 1.0, "").settle(
+            np.zeros(2), np.array([0.1, bad]), None, Ending.CONVERGED
+        )
+
+
+@pytest.mark.parametrize(
+    ("last", "ending"), [(-5.0, Ending.FINISHED), (0.9, Ending.FINISHED), (3.0, Ending.POOR)]
+)
+def test_negative_losses(last, ending):
+    """The loss of a count or an amount may be negative; distances are compared then."""
+
+    class Negative(Losses):
+        def constant_loss(self):
+            return -0.5
+
+    params = np.zeros(1)
+    judge = Judge(Negative(), 1.0, "")
+    assert judge.settle(params, np.array([last]), None, Ending.FINISHED) is ending
+
+
+# The probe.
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_the_loss_is_that_of_all_rows_of_a_small_table(
+    as_sparse, weighted, make_problem, make_batches
+):
+    """A table that is no larger than the probe is evaluated as a whole, without penalty."""
+    options = {"as_sparse": as_sparse, "weighted": weighted, "penalty": ElasticNet(0.5)}
+    objective, params, batch = make_problem(n_rows=20, **options)
+    batches = make_batches(*batch, batch_size=3, rng=np.random.default_rng(0))
+    first, second = objective.network.views(params)
+    hidden = np.tanh(batch.X @ first.weight + first.bias)
+    error = hidden @ second.weight + second.bias - batch.y
+    expected = np.average(error[:, 0] ** 2 / 2, weights=batch.sample_weight)
+    assert_allclose(Probe(objective, batches, np.float64).loss(params), expected, rtol=1e-12)
+
+
+def test_a_probe_of_many_rows_is_small_and_even(make_problem, make_batches):
+    """The first, the last and evenly spaced rows between them are taken."""
+    objective, _, batch = make_problem(n_rows=1000)
+    sample = make_batches(*batch, batch_size=7).sample(PROBE_ROWS)
+    (rows,) = np.nonzero((batch.X[:, np.newaxis] == sample.X).all(axis=2).any(axis=1))
+    assert len(rows) == PROBE_ROWS and rows[0] == 0 and rows[-1] == 999
+    assert set(np.diff(rows)) == {15, 16}
+    assert_array_equal(sample.y, batch.y[rows])
+
+
+def test_a_probe_draws_nothing(make_problem, make_batches):
+    """Neither dropout nor the order of the rows is drawn, so that a training stays the same."""
+    objective, params, batch = make_problem((Dense(5, ReLU()), Dropout(0.5)), n_rows=30)
+    rng = np.random.default_rng(0)
+    state = rng.bit_generator.state
+    probe = Probe(objective, make_batches(*batch, batch_size=7, rng=rng), np.float64)
+    assert probe.loss(params) == probe.loss(params)
+    assert rng.bit_generator.state == state
+
+
+def test_infinite_predictions_have_no_loss(make_problem, make_batches):
+    """A bounded loss of infinite predictions counts as NaN."""
+
+    class Zero(Loss):
+        def pointwise(self, y, raw, gradient_out):
+            return np.zeros(len(y))
+
+    objective, params, batch = make_problem((Dense(5, ReLU()),), Zero(), n_rows=30)
+    probe = Probe(objective, make_batches(*batch), np.float64)
+    assert probe.loss(params) == 0
+    assert math.isnan(probe.loss(params * 1e200))
+
+
+def test_predictions_are_computed_in_the_precision_of_the_result(make_problem, make_batches):
+    """Finite parameters whose predictions overflow in float32 are not sound there."""
+    objective, params, batch = make_problem((Dense(5, ReLU()),), n_rows=30)
+    wide = Probe(objective, make_batches(*batch), np.float64)
+    assert math.isfinite(wide.loss(params * 1e25))
+    batch = batch._replace(X=batch.X.astype(np.float32), y=batch.y.astype(np.float32))
+    narrow = Probe(objective, make_batches(*batch), np.float32)
+    assert math.isfinite(narrow.loss(params.astype(np.float32)))
+    assert math.isnan(narrow.loss((params * 1e25).astype(np.float32)))
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "expected"),
+    [
+        ("squared_error", [[-1.0], [1.0]], 0.5),
+        # All rows are at the mean: half the loss of a prediction that is off by one.
+        ("squared_error", [[0.0], [0.0]], 0.25),
+        ("absolute_error", [[-1.0], [1.0]], 1.0),
+        ("poisson", [[1.0], [1.0]], 1.0),
+        ("gamma", [[1.0], [1.0]], 1.0),
+        ("binary_log_loss", [[1.0], [0.0]], math.log(2)),
+        ("log_loss", [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], math.log(3)),
+    ],
+)
+def test_loss_of_a_constant(loss, y, expected, make_batches):
+    """The loss is the one of the mean of y or of classes of equal probability."""
+    y = np.array(y)
+    network = Network((Dense(y.shape[1], Identity()),), 1)
+    objective = Objective(network, LOSSES[loss](), ElasticNet())
+    for weight in (None, np.array([1e-9, 1e-9])):
+        probe = Probe(objective, make_batches(np.zeros((2, 1)), y, weight), np.float64)
+        assert_allclose(probe.constant_loss(), expected, rtol=1e-12)
+
+
+def test_loss_of_an_ensemble_is_that_of_its_mean(make_batches):
+    """A probe judges what users get: the mean prediction of the members."""
+    network = Network((EnsembleInput(3, ReLU(), 4), EnsembleHead(1, 4)), 2, n_members=4)
+    rng = np.random.default_rng(0)
+    X, y, params = rng.normal(size=(9, 2)), 2 * rng.normal(size=(9, 1)), network.init(rng)
+    probe = Probe(
+        Objective(network, SquaredError(), ElasticNet()), make_batches(X, y), np.float64
+    )
+    first, head = network.views(params)
+    members = [
+        np.maximum((X * first.scale[m]) @ first.weight + first.bias[m], 0) @ head.weight[m]
+        + head.bias[m]
+        for m in range(4)
+    ]
+    error = np.mean(members, axis=0) - y
+    assert_allclose(probe.loss(params), (error**2).mean() / 2, rtol=1e-12)
+    assert_allclose(probe.constant_loss(), (y**2).mean() / 2, rtol=1e-12)
