@@ -18,6 +18,7 @@ others. A sample depends on ``--seed`` and on the source of its module alone.
 
 import argparse
 import ast
+import gc
 import os
 import random
 import re
@@ -72,6 +73,8 @@ SCOPES = ast.ClassDef | ast.FunctionDef
 
 #: The fields of the syntax tree that are not executed, or only describe.
 SKIPPED_FIELDS = {"annotation", "returns", "bases", "type_params"}
+#: Arguments that check what holds anyway, or that save time or memory: no result depends on them.
+GUARDS = {"strict", "copy", "maxsize"}
 
 
 def replacements(node: ast.AST) -> Iterator[ast.AST]:
@@ -170,7 +173,8 @@ def sites(tree: ast.AST, where: str = "") -> Iterator[Site]:
     for field, value in ast.iter_fields(tree):
         children = enumerate(value) if isinstance(value, list) else [(None, value)]
         for index, child in children:
-            if field in SKIPPED_FIELDS or not isinstance(child, ast.AST):
+            is_guard = isinstance(child, ast.keyword) and child.arg in GUARDS
+            if field in SKIPPED_FIELDS or is_guard or not isinstance(child, ast.AST):
                 continue
             yield Site(tree, field, index, child, where)
             # The text of a message is no arithmetic, and the body of a protocol is empty.
@@ -303,8 +307,8 @@ def start(module: str, source: str) -> int:
         sys.meta_path.insert(0, Importer(module, source))
         import pytest
 
-        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov"]
-        status = int(pytest.main([*options, "--no-header", "--tb=no", *tests_of(module)]))
+        options = ["-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no"]
+        status = int(pytest.main([*options, *tests_of(module)]))
     finally:
         # Neither the parent's clean-up nor its buffers are the child's.
         os._exit(status)
@@ -407,13 +411,16 @@ def chosen_mutants(module: str, options: argparse.Namespace) -> list[Mutant]:
 def main() -> None:
     """Run the command."""
     options = arguments()
-    os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    # The plugins of pytest that happen to be installed would cost each mutant a second.
+    os.environ |= {"OMP_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
     sys.stdout.reconfigure(line_buffering=True)
     n_mutants = n_killed = n_unexplained = 0
     for library in LIBRARIES:
         import_module(library)
+    # The collector of a child need not look at what its parent has imported.
+    gc.freeze()
     for module in chosen_modules(options.modules):
         mutants = chosen_mutants(module, options)
         if options.show:

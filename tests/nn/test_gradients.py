@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 from sknet.nn.activations import ACTIVATIONS, Identity, Tanh
 from sknet.nn.layers import Dense, Dropout
 from sknet.nn.losses import LOSSES
+from sknet.nn.optimizers import SGD
 from sknet.nn.penalties import ElasticNet
 
 
@@ -83,6 +84,21 @@ def test_linear_model(loss, make_problem, evaluate_objective, numeric_gradient):
     _, gradient = evaluate_objective(objective, params, batch)
     expected = numeric_gradient(lambda at: evaluate_objective(objective, at, batch)[0], params)
     assert_gradients_agree(gradient, expected)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_training_step_of_a_drawn_network(
+    seed, draw_problem, run_training, evaluate_objective, numeric_gradient
+):
+    """A step of SGD is the gradient, penalty and dropout included, that differences give."""
+    objective, params, batch = problem = draw_problem(seed)
+    step = SGD(momentum=0, nesterovs_momentum=False)
+    result, _ = run_training(problem, optimizer=step, learning_rate=0.01, max_iter=1)
+    # The generator of the training begins at the same place, so the masks are the same.
+    expected = numeric_gradient(
+        lambda at: evaluate_objective(objective, at, batch, np.random.default_rng(0))[0], params
+    )
+    assert_gradients_agree((params - result.params) / 0.01, expected)
 
 
 @pytest.mark.parametrize("activation, loss", [*zip(ACTIVATIONS, [*LOSSES] * 2, strict=False)])
