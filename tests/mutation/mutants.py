@@ -73,7 +73,7 @@ SCOPES = ast.ClassDef | ast.FunctionDef
 
 #: The fields of the syntax tree that are not executed, or only describe.
 SKIPPED_FIELDS = {"annotation", "returns", "bases", "type_params"}
-#: Arguments that check what holds anyway, or that save time or memory: no result depends on them.
+#: Arguments that check what holds anyway, or save time: no result depends on them.
 GUARDS = {"strict", "copy", "maxsize"}
 
 
