@@ -22,7 +22,6 @@ import gc
 import os
 import random
 import re
-import resource
 import signal
 import sys
 import time
@@ -242,7 +241,7 @@ def modules() -> list[str]:
     return sorted(set(names) - WITHOUT_TESTS)
 
 
-def tests_of(module: str) -> list[str]:
+def files_of_tests(module: str) -> list[str]:
     """Return the files of tests to run on a mutant of a module: those that fail soonest first.
 
     A module without any gets all tests of its folder.
@@ -299,6 +298,8 @@ def start(module: str, source: str) -> int:
         return child
     status = 1
     try:
+        import resource  # Windows has neither this module nor fork.
+
         os.setsid()
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         nothing = os.open(os.devnull, os.O_RDWR)
@@ -308,7 +309,7 @@ def start(module: str, source: str) -> int:
         import pytest
 
         options = ["-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no"]
-        status = int(pytest.main([*options, *tests_of(module)]))
+        status = int(pytest.main([*options, *files_of_tests(module)]))
     finally:
         # Neither the parent's clean-up nor its buffers are the child's.
         os._exit(status)
@@ -347,7 +348,9 @@ def time_limit(module: str) -> float:
     begin = time.monotonic()
     _, status = os.waitpid(start(module, path_of(module).read_text("utf-8")), 0)
     if os.waitstatus_to_exitcode(status) != 0:
-        sys.exit(f"The tests of {module} fail without a mutation: run {tests_of(module)}.")
+        sys.exit(
+            f"The tests of {module} fail without a mutation: run {files_of_tests(module)}."
+        )
     return 10 + 5 * (time.monotonic() - begin)
 
 
@@ -376,7 +379,8 @@ def report(module: str, mutants: list[Mutant], survivors: list[Mutant], seconds:
         f"survivors listed, {len(unexplained)} not, in {seconds:.0f} s"
     )
     for one in unexplained:
-        print(f"  line {one.line}: | `{one.where}` | `{one.before}` | `{one.after}` |")
+        cells = " | ".join(f"`{part}`" for part in one.key)
+        print(f"  line {one.line}: | {cells} | |")
     return len(unexplained)
 
 
