@@ -348,9 +348,7 @@ def time_limit(module: str) -> float:
     begin = time.monotonic()
     _, status = os.waitpid(start(module, path_of(module).read_text("utf-8")), 0)
     if os.waitstatus_to_exitcode(status) != 0:
-        sys.exit(
-            f"The tests of {module} fail without a mutation: run {files_of_tests(module)}."
-        )
+        sys.exit(f"The tests of {module} fail without a mutant: {files_of_tests(module)}")
     return 10 + 5 * (time.monotonic() - begin)
 
 

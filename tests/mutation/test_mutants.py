@@ -1,7 +1,7 @@
 """The mutants that ``mutants.py`` makes, and the tests that it finds for a module."""
 
 import pytest
-from mutation.mutants import listed_survivors, modules, mutants_of, path_of, files_of_tests
+from mutation.mutants import files_of_tests, listed_survivors, modules, mutants_of, path_of
 
 
 @pytest.mark.parametrize(
