@@ -192,8 +192,8 @@ def test_after_a_fit_it_goes_on(problem):
     last = network.loss_
     network.partial_fit(problem.X, problem.y)
     assert network.n_iter_ == len(network.loss_curve_) == 11
-    assert network.loss_ < network.loss_curve_[0]
-    assert network.loss_ == pytest.approx(last, rel=0.5)
+    # The pass begins where the fit ended, with a rate that no longer falls.
+    assert network.loss_ < (last + network.loss_curve_[0]) / 2
     # A pass has no validation score, so the scores of the fit are dropped.
     assert network.validation_scores_ is None
 
