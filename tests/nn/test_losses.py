@@ -324,3 +324,36 @@ def test_derivatives_of_the_links(name, numeric_gradient):
         assert_allclose(gradient, expected, rtol=1e-6, atol=1e-8)
         assert_array_equal(given, at)
         assert_array_equal(kept, delta)
+
+
+@pytest.mark.parametrize("name", LOSSES_AND_MORE)
+def test_rescaling_changes_predictions_as_it_says(name):
+    """raw factor + shift predicts p old_scale / new_scale + shift, in the new units of y."""
+    loss, raw = LOSSES_AND_MORE[name], np.random.default_rng(0).normal(size=(5, 2))
+    old, new = np.array([2.0, 0.3]), np.array([0.5, 7.0])
+    shift = np.array([1.0, -2.0]) if loss.shifts_y else np.zeros(2)
+    found = loss.rescaling(old, new, shift)
+    if name in {"quantiles", "log_loss", "binary_log_loss"}:
+        # A factor and a shift of the increments, or of logits, cannot do it.
+        assert found is None
+    else:
+        factor, offset = found
+        expected = loss.inverse_link(raw) * old / new + shift
+        assert_allclose(loss.inverse_link(raw * factor + offset), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", LOSSES_AND_MORE)
+def test_the_form_of_a_loss_for_two_classes(name):
+    loss = LOSSES_AND_MORE[name]
+    assert loss.binary() == (LOSSES["binary_log_loss"]() if name == "log_loss" else loss)
+    assert loss.one_output is (name == "quantiles")
+
+
+@pytest.mark.parametrize("name", ["log_loss", "binary_log_loss"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_links_of_certain_predictions_are_finite(name, dtype):
+    """Members that all are sure have a mean of 0 or 1, whose logit would be infinite."""
+    loss, sure = LOSSES[name](), np.array([[0, 1], [1, 0]], dtype)
+    assert np.isfinite(loss.link(sure)).all()
+    assert np.isfinite(loss.link_backward(sure, np.ones_like(sure))).all()
+    assert loss.link(sure)[0, 0] < -80
