@@ -7,6 +7,7 @@ packages of the extra ``test`` installed, on Linux or macOS:
 
     python tests/mutation/mutants.py --sample 15 --processes 2      # every module
     python tests/mutation/mutants.py losses encoding                # all mutants of two modules
+    python tests/mutation/mutants.py losses --only link             # of lines with this text
     python tests/mutation/mutants.py losses --show                  # list them, run nothing
 
 No file is changed. Each mutant lives in a process of its own, which is forked from one that has
@@ -386,6 +387,7 @@ def arguments() -> argparse.Namespace:
     """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("modules", nargs="*", help="such as losses or nn/losses; default: all")
+    parser.add_argument("--only", default="", help="of lines or functions with this text")
     parser.add_argument("--sample", type=int, help="so many mutants of each module at most")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--processes", type=int, default=1, help="how many run at a time")
@@ -404,7 +406,8 @@ def chosen_modules(names: list[str]) -> list[str]:
 
 def chosen_mutants(module: str, options: argparse.Namespace) -> list[Mutant]:
     """Return the mutants of a module, or a sample of them."""
-    mutants = mutants_of(module, path_of(module).read_text("utf-8"))
+    found = mutants_of(module, path_of(module).read_text("utf-8"))
+    mutants = [one for one in found if options.only in one.before or options.only in one.where]
     if options.sample is None or options.sample >= len(mutants):
         return mutants
     return random.Random(f"{options.seed} {module}").sample(mutants, options.sample)

@@ -99,6 +99,8 @@ def test_network_and_objective_are_frozen_values():
     assert network != Network((dense,), 3)
     assert pickle.loads(pickle.dumps(objective)) == objective
     with pytest.raises(FrozenInstanceError):
+        objective.penalty.alpha = 1.0
+    with pytest.raises(FrozenInstanceError):
         network.n_inputs = 5
     with pytest.raises(FrozenInstanceError):
         objective.loss = None
