@@ -1,5 +1,7 @@
 """Noise and mixtures of training rows."""
 
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -177,3 +179,13 @@ def test_equal_generators_give_equal_batches():
     one, other = (augmentation(0.5, 0.5)(make_batch(weighted=True)) for _ in range(2))
     for a, b in zip(one, other, strict=True):
         assert_array_equal(a, b)
+
+
+def test_another_generator_draws_the_same_kind_of_change():
+    batch, augment = make_batch(weighted=True), augmentation(noise=0.5, mixup=0.4, seed=1)
+    other = augment.with_rng(np.random.default_rng(2))
+    expected = augmentation(noise=0.5, mixup=0.4, seed=2)
+    assert_array_equal(other(batch).X, expected(batch).X)
+    assert (augment(batch).X != expected(batch).X).any()
+    with pytest.raises(FrozenInstanceError):
+        augment.mixup = 0.0

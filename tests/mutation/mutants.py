@@ -224,6 +224,8 @@ ALSO = {
     "nn/objective": ["nn/test_gradients.py", "nn/test_ensembles.py"],
     "nn/training": ["test_early_stopping.py"],
     "nn/kernels": ["nn/test_layers.py", "nn/test_optimizers.py"],
+    "data/batches": ["data/test_chunks.py", "data/test_row_blocks.py"],
+    "data/frames": ["data/test_tables.py", "data/test_survey.py"],
     "data/encoding": ["data/test_encoding_categories.py", "data/test_survey.py"],
     "data/quantiles": ["data/test_encoding.py", "data/test_survey.py"],
     "data/weights": ["data/test_encoding.py", "data/test_survey.py"],
