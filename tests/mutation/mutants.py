@@ -177,15 +177,22 @@ def sites(tree: ast.AST, where: str = "") -> Iterator[Site]:
             if field in SKIPPED_FIELDS or is_guard or not isinstance(child, ast.AST):
                 continue
             yield Site(tree, field, index, child, where)
-            # The text of a message is no arithmetic, and the body of a protocol is empty.
-            if not isinstance(child, ast.Raise | ast.JoinedStr) and not is_protocol(child):
+            if not is_opaque(child, tree):
                 name = getattr(child, "name", "") if isinstance(child, SCOPES) else ""
                 yield from sites(child, ".".join(filter(None, [where, name])))
 
 
-def is_protocol(node: ast.AST) -> bool:
-    """Return whether a node is a class that only names methods."""
-    return isinstance(node, ast.ClassDef) and "Protocol" in map(ast.unparse, node.bases)
+def is_opaque(node: ast.AST, parent: ast.AST) -> bool:
+    """Return whether no part of a node makes a difference, though the whole may do so."""
+    match node:
+        case ast.Raise() | ast.JoinedStr():
+            return True  # The text of a message is no arithmetic.
+        case ast.ClassDef(bases=bases):
+            return "Protocol" in map(ast.unparse, bases)
+        case ast.UnaryOp():
+            # NumPy reads every negative length as the unknown one.
+            return isinstance(parent, ast.Call) and ast.unparse(parent.func).endswith("reshape")
+    return False
 
 
 def mutants_of(module: str, source: str) -> list[Mutant]:
@@ -226,6 +233,7 @@ ALSO = {
     "nn/kernels": ["nn/test_layers.py", "nn/test_optimizers.py"],
     "data/batches": ["data/test_chunks.py", "data/test_row_blocks.py"],
     "data/frames": ["data/test_tables.py", "data/test_survey.py"],
+    "data/tables": ["data/test_survey.py", "test_tables.py"],
     "data/encoding": ["data/test_encoding_categories.py", "data/test_survey.py"],
     "data/quantiles": ["data/test_encoding.py", "data/test_survey.py"],
     "data/weights": ["data/test_encoding.py", "data/test_survey.py"],

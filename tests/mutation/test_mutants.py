@@ -15,6 +15,7 @@ from mutation.mutants import files_of_tests, listed_survivors, modules, mutants_
                             "y = 0 <= x < 2"]),
         ("y = np.minimum(x, True)", ["y = np.maximum(x, True)", "y = np.minimum(x, False)"]),
         ("y = x[-1]", ["y = x[1]", "y = x[-2]"]),
+        ("y = x.reshape(0, -1)", ["y = x.reshape(1, -1)", "y = x.reshape(0, 1)"]),
         ("y *= x", ["y /= x", "pass"]),
         ("y[0] = x", ["pass", "y[1] = x"]),
         ("f(x)", ["pass"]),

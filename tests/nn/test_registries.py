@@ -1,7 +1,9 @@
 """Every registered rule is a small frozen value: equal, hashable, picklable, documented."""
 
+import ast
 import copy
 import pickle
+import re
 from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
@@ -63,6 +65,21 @@ def test_is_frozen_value(base, cls):
 )
 def test_other_values_are_unequal(rule, change):
     assert replace(rule, **change) != rule
+
+
+def documented_defaults(cls):
+    """Return the defaults in a class's docstring, by name."""
+    found = re.findall(r"^ *(\w+) : .*default=([\w.()-]+)$", cls.__doc__, re.MULTILINE)
+    return {name: ast.literal_eval(value) for name, value in found}
+
+
+@pytest.mark.parametrize("base, cls", REGISTERED)
+def test_defaults_are_the_documented_ones(base, cls):
+    documented = documented_defaults(cls)
+    own = {field.name: field.default for field in fields(cls) if field.name in documented}
+    assert own == documented
+    if "Parameters" in cls.__doc__:
+        assert documented
 
 
 def test_rules_of_different_classes_are_unequal():
