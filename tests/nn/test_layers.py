@@ -6,16 +6,24 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from sknet.nn.activations import ACTIVATIONS, GELU, Identity, ReLU
-from sknet.nn.ensembles import EnsembleInput
+from sknet.nn.ensembles import EnsembleHead, EnsembleInput
 from sknet.nn.layers import Activated, Dense, Dropout, Layer, LayerNorm, Parameter
 from sknet.nn.network import Network, Workspace
 
 
 @pytest.mark.parametrize("n_inputs", [1, 4, 100])
-@pytest.mark.parametrize("kind", [Dense, partial(EnsembleInput, n_members=2)])
-def test_initial_biases_fill_the_documented_interval(kind, n_inputs):
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda size: (Dense(size, ReLU()),),
+        lambda size: (EnsembleInput(size, ReLU(), 2),),
+        lambda size: (EnsembleHead(size, 1),),
+    ],
+    ids=["dense", "members", "head"],
+)
+def test_initial_biases_fill_the_documented_interval(make, n_inputs):
     """Biases are uniform between -1 and 1 over the root of the number of inputs."""
-    network = Network((kind(2000, ReLU()),), n_inputs)
+    network = Network(make(2000), n_inputs)
     (views,) = network.views(network.init(np.random.default_rng(0)))
     bound = 1 / np.sqrt(n_inputs)
     assert 0.99 * bound < views.bias.max() < bound
