@@ -329,8 +329,8 @@ def test_levels_that_the_dtype_declares_are_learned_later(frame):
     for _ in range(40):
         network.partial_fit(later, y_later)
         network.partial_fit(X, y)
-    assert network.score(later, y_later) > 0.95
-    assert network.score(X, y) > 0.95
+    assert network.score(later, y_later) > 0.9
+    assert network.score(X, y) > 0.9
     assert list(network.encoded_feature_names_) == names
 
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import special
+from scipy import optimize, special
 from sklearn import metrics
 
 from sknet.nn.losses import LOSSES, Huber, Pinball
@@ -68,8 +68,9 @@ SKLEARN = {
 }
 
 
-#: Losses whose least value is at a number between the median and the mean.
-BETWEEN_MEDIAN_AND_MEAN = {"huber"}
+def huber_location(y):
+    """Return the number from which the errors, clipped at 1.35, add up to zero."""
+    return optimize.brentq(lambda at: np.clip(y - at, -1.35, 1.35).sum(), y.min(), y.max())
 
 
 @pytest.fixture
@@ -108,7 +109,8 @@ def test_gradient_of_the_mean(name, n_outputs, weighted, data, numeric_gradient)
     expected = numeric_gradient(
         lambda at: loss.mean(y, at, weight, np.empty_like(raw)), raw.copy()
     )
-    assert_allclose(gradient, expected, rtol=1e-6, atol=1e-9)
+    # Differences of a large sum resolve no more beside its largest part.
+    assert_allclose(gradient, expected, rtol=1e-6, atol=1e-8 * max(1, np.abs(expected).max()))
 
 
 @every_loss
@@ -197,11 +199,8 @@ def test_least_loss_is_at_the_estimated_quantity(name, make_target):
     grid = np.linspace(-4, 6, 4001)
     losses = [loss.mean(y, np.full_like(y, at), None, np.empty_like(y)) for at in grid]
     best = loss.inverse_link(grid[np.argmin(losses)][np.newaxis])[0]
-    if name in BETWEEN_MEDIAN_AND_MEAN:
-        assert np.median(y) < best < y.mean()
-    else:
-        estimated = np.median if name in {"absolute_error", "quantile"} else np.mean
-        assert_allclose(best, estimated(y), rtol=5e-3)
+    estimated = {"absolute_error": np.median, "quantile": np.median, "huber": huber_location}
+    assert_allclose(best, estimated.get(name, np.mean)(y), rtol=5e-3)
 
 
 @every_loss
