@@ -236,7 +236,7 @@ ALSO = {
     "data/batches": ["data/test_chunks.py", "data/test_row_blocks.py"],
     "data/frames": ["data/test_tables.py", "data/test_survey.py"],
     "data/tables": ["data/test_survey.py", "test_tables.py"],
-    "data/encoding": ["data/test_encoding_categories.py", "data/test_survey.py"],
+    "data/encoding": ["data/test_encoding_categories.py", "data/test_encoding_bins.py"],
     "data/quantiles": ["data/test_encoding.py", "data/test_survey.py"],
     "data/weights": ["data/test_encoding.py", "data/test_survey.py"],
     "data/counts": ["data/test_batches.py", "data/test_chunks.py", "data/test_row_blocks.py"],
