@@ -70,7 +70,7 @@ def test_stored_zeros_of_sparse_rows_are_no_numbers(weight):
     ],
 )
 def test_which_levels_share_a_place(counts, has_missing, keep_rare, has_rest, n_levels):
-    """A level seen once does, if rare ones are not kept; one that nobody has seen makes none."""
+    """A level seen once does, if rare ones are not kept; one that was never seen does not."""
     category = Category(np.array(counts), has_missing, keep_rare)
     assert category.has_rest is has_rest
     assert category.n_levels == n_levels
