@@ -1,6 +1,7 @@
 """Check that the sdist and the wheel in a folder hold the package, and nothing but it.
 
-``python .ci/check_package.py dist`` compares their contents with the files that git tracks.
+``python .ci/check_package.py dist`` compares their contents with the files that git tracks. It
+also checks that the wheel is for every system and needs no compiler.
 """
 
 import subprocess
@@ -13,6 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 #: What hatchling adds to an sdist unasked.
 ADDED_TO_SDIST = {"PKG-INFO", "pyproject.toml", "README.md", "LICENSE", ".gitignore"}
+
+#: The tag of a wheel without compiled parts.
+PURE = "py3-none-any"
 
 
 def tracked(paths):
@@ -57,6 +61,14 @@ def names_in_wheel(wheel):
         return set(archive.namelist())
 
 
+def tags(wheel):
+    """Return the systems that the wheel says it is for."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [one for one in archive.namelist() if one.endswith(".dist-info/WHEEL")]
+        lines = archive.read(name).decode("utf-8").splitlines()
+    return {line.removeprefix("Tag: ") for line in lines if line.startswith("Tag: ")}
+
+
 def differences(archive, found, expected):
     """Return a line for each file that is missing or should not be there."""
     return [f"{archive.name} lacks {name}" for name in sorted(expected - found)] + [
@@ -70,6 +82,8 @@ def main(folder):
     (wheel,) = Path(folder).glob("*.whl")
     problems = differences(sdist, names_in_sdist(sdist), expected_in_sdist())
     problems += differences(wheel, names_in_wheel(wheel), expected_in_wheel(wheel))
+    if not wheel.name.endswith(f"-{PURE}.whl") or tags(wheel) != {PURE}:
+        problems.append(f"{wheel.name} should be for {PURE} alone, not {sorted(tags(wheel))}")
     sys.exit("\n".join(problems) or None)
 
 

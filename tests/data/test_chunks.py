@@ -218,3 +218,9 @@ def test_windows_are_counted(window):
     with pytest.raises(ValueError, match="window must be an integer >= 1"):
         list(shuffle_chunks([], window=window))
     assert list(shuffled([], 2, np.random.default_rng(0))) == []
+
+
+def test_weights_of_two_dimensions_are_left_to_the_check_of_weights():
+    """Their zeros are no rows, so that none is taken away before the error comes."""
+    X, y, weight = np.ones((3, 2)), np.ones(3), np.array([[1.0, 0], [0, 0], [1, 1]])
+    assert_array_equal(as_chunk((X, y, weight)).sample_weight, weight)

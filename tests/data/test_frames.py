@@ -70,3 +70,77 @@ def test_frames_of_a_kind_are_concatenated(kind):
 @pytest.mark.parametrize("kind", ["array", "csr", "list"])
 def test_other_data_are_neither_frames_nor_series(kind):
     assert not frames.is_frame_or_series(TABLES[kind])
+
+
+# Values, missing values and levels.
+
+COLUMNS = {
+    "pandas text": (pd.Series(["b", None, "a", np.nan]), ["b", None, "a", None], "O"),
+    "pandas category": (pd.Series(["b", None, "a"], dtype="category"), ["b", None, "a"], "O"),
+    "pandas floats": (pd.Series([0.5, np.nan]), [0.5, None], "f"),
+    "pandas integers": (pd.Series([3, 1]), [3, 1], "i"),
+    # Older versions of pandas make objects of them, and newer ones floats.
+    "pandas nullable": (pd.Series([3, None], dtype="Int64"), [3, None], "Of"),
+    "polars text": (pl.Series(["b", None, "a"]), ["b", None, "a"], "O"),
+    "polars floats": (pl.Series([0.5, None, float("nan")]), [0.5, None, None], "f"),
+    "polars truth": (pl.Series([True, False]), [True, False], "b"),
+    "objects": (np.array(["b", None, np.nan, 1.5], object), ["b", None, None, 1.5], "O"),
+    "floats": (np.array([0.5, np.nan]), [0.5, None], "f"),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_values_and_which_are_missing(kind):
+    """None, NaN and the null of each library are missing; every other value is as it was."""
+    series, expected, kinds = COLUMNS[kind]
+    if isinstance(series, np.ndarray):
+        table = series[:, np.newaxis]
+    else:
+        frame = pd.DataFrame if isinstance(series, pd.Series) else pl.DataFrame
+        table = frame({"x": series})
+    values, known = frames.column_values(table, 0)
+    assert known.tolist() == [value is not None for value in expected]
+    assert [v for v, k in zip(values, known, strict=True) if k] == [
+        value for value in expected if value is not None
+    ]
+    assert values.dtype.kind in kinds
+
+
+def test_columns_of_categories_and_text_are_found():
+    text, category = ["b", "a"], pd.Categorical(["b", "a"])
+    X = pd.DataFrame({"n": [1, 2], "t": text, "c": category, "x": [0.5, 1], "o": [True, "a"]})
+    assert frames.category_columns(X).tolist() == [1, 2, 4]
+    X = pl.DataFrame(
+        {
+            "n": [1, 2],
+            "t": text,
+            "c": pl.Series(text, dtype=pl.Categorical),
+            "x": [0.5, 1],
+            "e": pl.Series(text, dtype=pl.Enum(["a", "b"])),
+        }
+    )
+    assert frames.category_columns(X).tolist() == [1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    "series, expected",
+    [
+        (pd.Series(["b", "a"], dtype=pd.CategoricalDtype(["c", "b", "a"])), ["a", "b", "c"]),
+        (pd.Series([2, 1], dtype=pd.CategoricalDtype([10, 2, 1])), [1, 2, 10]),
+        (pd.Series([None], dtype=pd.CategoricalDtype([])), None),
+        (pd.Series(["b", "a"]), None),
+        (pd.Series([2, 1]), None),
+        (pl.Series(["b", "a"], dtype=pl.Enum(["c", "b", "a"])), ["a", "b", "c"]),
+        (pl.Series(["b", "a"]), None),
+    ],
+    ids=str,
+)
+def test_levels_that_a_dtype_declares(series, expected):
+    """They are sorted, whatever the order of the dtype; a column without any has None."""
+    frame = pd.DataFrame if isinstance(series, pd.Series) else pl.DataFrame
+    found = frames.declared_levels(frame({"x": series}), 0)
+    assert found is None if expected is None else found.tolist() == expected
+
+
+def test_an_array_declares_no_levels():
+    assert frames.declared_levels(np.array([["a"]], object), 0) is None

@@ -7,9 +7,11 @@ import pytest
 from scipy import sparse
 
 from sknet.data.batches import Batch, Batches, Dataset
-from sknet.nn.activations import Identity, Tanh
-from sknet.nn.layers import Dense
-from sknet.nn.losses import SquaredError
+from sknet.nn.activations import ACTIVATIONS, Identity, Tanh
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Columns, Embedding
+from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
+from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout
+from sknet.nn.losses import LOSSES, SquaredError
 from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import SGD
@@ -183,3 +185,74 @@ def poisoned():
         return objective, *rest
 
     return poison
+
+
+@pytest.fixture
+def draw_problem(make_target):
+    """Return objective, parameters and batch of a network drawn from all registries.
+
+    The layers are those that an estimator builds: embeddings, hidden layers of one network or
+    of an ensemble, each with its normalisation and dropout, and the output.
+    """
+
+    def draw_embeddings(rng, n_numeric):
+        edges = tuple(
+            tuple(np.sort(rng.normal(size=rng.integers(2, 5))).tolist())
+            for _ in range(n_numeric)
+        )
+        name = rng.choice(["none", *NUMERIC_EMBEDDINGS])
+        numeric = None if name == "none" else NUMERIC_EMBEDDINGS[name]().with_bins(edges)
+        categories = [(1, Embedding(3, 2))] * int(rng.integers(2))
+        if numeric is None and not categories:
+            return [], n_numeric
+        return [Columns(((n_numeric, numeric), *categories))], n_numeric + len(categories)
+
+    def draw_hidden_layer(rng, n_members, is_first):
+        activation = ACTIVATIONS[rng.choice(list(ACTIVATIONS))]()
+        size, name = int(rng.integers(1, 5)), rng.choice(["none", *NORMALIZATIONS])
+        inner = activation if name == "none" else Identity()
+        if n_members == 1:
+            layers = [Dense(size, inner)]
+        else:
+            kind = EnsembleInput if is_first else EnsembleDense
+            layers = [kind(size, inner, n_members)]
+        if name != "none":
+            layers.append(NORMALIZATIONS[name](activation, n_members))
+        return [*layers, Dropout(0.3)] if rng.random() < 0.3 else layers
+
+    def draw_layers(rng, n_members, n_raw):
+        hidden = [draw_hidden_layer(rng, n_members, i == 0) for i in range(rng.integers(3))]
+        if hidden and n_members > 1:
+            output = EnsembleHead(n_raw, n_members)
+        else:
+            output = Dense(n_members * n_raw, Identity())
+        return [*sum(hidden, []), output]
+
+    def draw_loss(rng):
+        name = str(rng.choice(list(LOSSES)))
+        if name == "quantile" and rng.random() < 0.5:
+            return LOSSES[name]((0.1, 0.5, 0.8))
+        return LOSSES[name]()
+
+    def draw(seed, n_rows=7):
+        rng = np.random.default_rng(seed)
+        loss = draw_loss(rng)
+        n_outputs = 1 if loss.one_output else int(rng.integers(1, 4))
+        n_members = int(rng.choice([1, 1, 2, 3]))
+        front, n_inputs = draw_embeddings(rng, n_numeric := int(rng.integers(1, 4)))
+        layers = draw_layers(rng, n_members, loss.n_raw(n_outputs))
+        network = Network((*front, *layers), n_inputs, n_members)
+        X = rng.normal(size=(n_rows, n_inputs))
+        # Level numbers, among them the one of unknown levels.
+        X[:, n_numeric:] = rng.integers(4, size=(n_rows, n_inputs - n_numeric))
+        if not front and rng.random() < 0.3:
+            X = sparse.csr_matrix(X * (rng.random(X.shape) < 0.5))
+        weight = rng.uniform(0.2, 3, n_rows) if rng.random() < 0.5 else None
+        batch = Batch(X, make_target(loss, n_rows, n_outputs, rng), weight)
+        params = network.init(rng)
+        # Away from the kinks, where differences lie.
+        params += rng.normal(scale=0.1, size=params.size)
+        penalty = ElasticNet(float(rng.choice([0, 0.01, 0.1])))
+        return Objective(network, loss, penalty), params, batch
+
+    return draw

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet.nn import kernels
-from sknet.nn.activations import ACTIVATIONS
+from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.layers import Dense
 from sknet.nn.network import Network, Workspace
 
@@ -154,3 +154,20 @@ def test_more_elements_than_a_block(name):
     (views,) = network.views(params)
     expected, _ = apply(ACTIVATIONS[name](), X @ views.weight + views.bias)
     assert_allclose(out, expected, rtol=1e-13, atol=1e-15)
+
+
+def test_one_work_array_serves_an_activation_that_does_not_read_z():
+    """By default a derivative is told from f(z) alone, which saves an array for each layer."""
+
+    class Square(Activation):
+        pass
+
+    assert set(Dense(3, Square()).buffers(2)) == {"a", "delta"}
+    assert set(Dense(3, ACTIVATIONS["gelu"]()).buffers(2)) == {"a", "z", "delta"}
+
+
+def test_a_leaky_relu_of_slope_zero_is_a_relu():
+    value, derivative = apply(ACTIVATIONS["leaky_relu"](slope=0.0), POINTS)
+    expected = apply(ACTIVATIONS["relu"](), POINTS)
+    assert_array_equal(value, expected[0])
+    assert_array_equal(derivative, expected[1])

@@ -7,7 +7,13 @@ from scipy import sparse
 
 from sknet.data.batches import Batch
 from sknet.nn.activations import GELU, ReLU, Tanh
-from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput, by_member
+from sknet.nn.ensembles import (
+    EnsembleDense,
+    EnsembleHead,
+    EnsembleInput,
+    by_member,
+    over_members,
+)
 from sknet.nn.layers import LayerNorm
 from sknet.nn.losses import LOSSES, SquaredError
 from sknet.nn.network import Network, Workspace
@@ -123,3 +129,14 @@ def test_gradient_of_the_inputs_alone(norm, make_ensemble, numeric_gradient):
     workspace.delta[...] = weights
     actual = network.backward(params, None, X, workspace)
     assert_allclose(actual, expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("n_members", [1, 2, 3])
+def test_mean_and_deviation_over_members(n_members):
+    members = np.random.default_rng(0).normal(size=(5, n_members, 2))
+    (mean,) = over_members(members, with_std=False)
+    assert_allclose(mean, sum(members[:, i] for i in range(n_members)) / n_members)
+    again, deviation = over_members(members, with_std=True)
+    assert_array_equal(again, mean)
+    squares = sum((members[:, i] - mean) ** 2 for i in range(n_members)) / n_members
+    assert_allclose(deviation, np.sqrt(squares), atol=1e-15)

@@ -7,8 +7,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sknet.nn.activations import ACTIVATIONS, Identity, Tanh
-from sknet.nn.layers import Dense, Dropout
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
+from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout
 from sknet.nn.losses import LOSSES
+from sknet.nn.optimizers import SGD
 from sknet.nn.penalties import ElasticNet
 
 
@@ -83,6 +85,35 @@ def test_linear_model(loss, make_problem, evaluate_objective, numeric_gradient):
     _, gradient = evaluate_objective(objective, params, batch)
     expected = numeric_gradient(lambda at: evaluate_objective(objective, at, batch)[0], params)
     assert_gradients_agree(gradient, expected)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_training_step_of_a_drawn_network(
+    seed, draw_problem, run_training, evaluate_objective, directional_derivative
+):
+    """A step of SGD is the gradient, penalty and dropout included, that differences give."""
+    objective, params, batch = problem = draw_problem(seed)
+    rule = SGD(momentum=0, nesterovs_momentum=False)
+    result, _ = run_training(problem, optimizer=rule, learning_rate=0.01, max_iter=1)
+    gradient = (params - result.params) / 0.01
+
+    def value(at):
+        # The generator of the training begins at the same place, so the masks are the same.
+        return evaluate_objective(objective, at, batch, np.random.default_rng(0))[0]
+
+    directions = np.random.default_rng(seed).normal(size=(8, params.size))
+    expected = np.array([directional_derivative(value, params, v) for v in directions])
+    assert_gradients_agree(directions @ gradient, expected)
+
+
+def test_draws_cover_the_registries(draw_problem):
+    drawn = [draw_problem(seed)[0] for seed in range(60)]
+    text = repr([(one.loss, one.network) for one in drawn])
+    for registry in (ACTIVATIONS, LOSSES, NUMERIC_EMBEDDINGS, NORMALIZATIONS):
+        for rule in registry.values():
+            assert f"{rule.__name__}(" in text
+    assert {one.network.n_members for one in drawn} == {1, 2, 3}
+    assert "Dropout(" in text and "Embedding(" in text
 
 
 @pytest.mark.parametrize("activation, loss", [*zip(ACTIVATIONS, [*LOSSES] * 2, strict=False)])

@@ -19,6 +19,7 @@ SHAPES = {
     "ordinary": (5, 4, 3),
     "column times row": (5, 1, 3),
     "column times long row": (5, 1, kernels.LONG_ROW),
+    "columns times long rows": (5, 4, kernels.LONG_ROW + 1),
     "to one column": (5, 4, 1),
     "one row": (1, 4, 3),
 }
@@ -59,6 +60,14 @@ def test_constants_cannot_be_changed(dtype):
     assert ones.dtype == dtype
     with pytest.raises(ValueError, match="read-only"):
         ones[0] = 2
+
+
+def test_small_constants_are_remembered(monkeypatch):
+    monkeypatch.setattr(kernels, "BLOCK_SIZE", 10)
+    kind = np.dtype(float)
+    assert kernels.constant(3, (5, 2), kind) is kernels.constant(3, (5, 2), kind)
+    # A large one would stay in memory for good.
+    assert kernels.constant(3, (11,), kind) is not kernels.constant(3, (11,), kind)
 
 
 @pytest.mark.parametrize("block_size", [1, 3, 4, 10, 100])

@@ -7,7 +7,7 @@ import importlib
 import inspect
 import pkgutil
 import tracemalloc
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, FrozenInstanceError, fields, replace
 from itertools import product
 
 import numpy as np
@@ -123,6 +123,18 @@ class Problem:
 def test_a_layer_is_documented_and_its_fields_have_values(cls):
     assert cls.__doc__ and not cls.__doc__.startswith(f"{cls.__name__}(")
     assert layers_of(cls)
+
+
+@every_layer
+def test_a_layer_is_a_frozen_value(layer):
+    """Networks are compared and cached by their layers, so that nobody may change one."""
+    assert layer == replace(layer) and hash(layer) == hash(replace(layer))
+    for field in fields(layer):
+        with pytest.raises(FrozenInstanceError):
+            setattr(layer, field.name, None)
+    for parameter in layer.parameters(N_COLUMNS).values():
+        with pytest.raises(FrozenInstanceError):
+            parameter.shape = ()
 
 
 @every_layer

@@ -6,9 +6,45 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from sknet.nn.activations import ACTIVATIONS, GELU, Identity, ReLU
-from sknet.nn.ensembles import EnsembleInput
-from sknet.nn.layers import Activated, Dense, Dropout, LayerNorm, Parameter
+from sknet.nn.ensembles import EnsembleHead, EnsembleInput
+from sknet.nn.layers import Activated, Dense, Dropout, Layer, LayerNorm, Parameter
 from sknet.nn.network import Network, Workspace
+
+
+@pytest.mark.parametrize("n_inputs", [1, 4, 100])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda size: (Dense(size, ReLU()),),
+        lambda size: (EnsembleInput(size, ReLU(), 2),),
+        lambda size: (EnsembleHead(size, 1),),
+    ],
+    ids=["dense", "members", "head"],
+)
+def test_initial_biases_fill_the_documented_interval(make, n_inputs):
+    """Biases are uniform between -1 and 1 over the root of the number of inputs."""
+    network = Network(make(2000), n_inputs)
+    (views,) = network.views(network.init(np.random.default_rng(0)))
+    bound = 1 / np.sqrt(n_inputs)
+    assert 0.99 * bound < views.bias.max() < bound
+    assert -bound < views.bias.min() < -0.99 * bound
+
+
+def test_a_layer_needs_no_more_than_its_two_abstract_methods():
+    class Double(Layer):
+        def forward(self, params, x, buffers, rng=None):
+            return 2 * x
+
+        def backward_inputs(self, params, x, delta, buffers):
+            return 2 * delta
+
+    network = Network((Double(), Double()), 3)
+    workspace = Workspace(network, 2, np.float64, input_gradient=True)
+    params, X = network.init(np.random.default_rng(0)), np.ones((2, 3))
+    assert params.size == 0
+    assert_array_equal(network.forward(params, X, workspace), 4)
+    workspace.delta[...] = 1
+    assert_array_equal(network.backward(params, params, X, workspace), 4)
 
 
 def test_dense_is_affine_then_activation():
@@ -128,6 +164,31 @@ def test_dropout_in_training(rate, dtype, drop):
     spread = 6 * np.sqrt(rate * (1 - rate) / 100)
     assert np.abs(kept.mean(axis=0) - (1 - rate)).max() < spread
     assert np.abs(kept.mean(axis=1) - (1 - rate)).max() < spread
+
+
+class Bits:
+    """A generator all of whose sixteen-bit numbers are the same."""
+
+    def __init__(self, number):
+        self.number = number
+        self.bit_generator = self
+
+    def random_raw(self, size):
+        return np.full(4 * size, self.number, np.uint16).view(np.uint64)
+
+
+def test_dropout_keeps_from_its_threshold_on(drop):
+    """Of the 65 536 numbers, the first ``rate`` are dropped: 16 384 for a quarter."""
+    x = np.ones((2, 3))
+    assert_array_equal(drop(0.25, Bits(16_383), x, x.copy())[0], 0)
+    assert_array_equal(drop(0.25, Bits(16_384), x, x.copy())[0], 4 / 3)
+
+
+def test_dropout_of_a_rate_that_rounds_to_one(drop):
+    """One number of 65 536 is kept still, and nothing is divided by zero."""
+    x, rate = np.ones((2, 3)), 1 - 1e-6
+    assert_array_equal(drop(rate, Bits(65_535), x, x.copy())[0], 65_536)
+    assert_array_equal(drop(rate, Bits(65_534), x, x.copy())[0], 0)
 
 
 def test_dropout_draws_anew_each_time(drop):

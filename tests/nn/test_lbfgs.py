@@ -235,6 +235,8 @@ def test_without_evaluation_patience_does_not_act(make_problem, minimise):
     )
     assert hasty.history["loss"] == patient.history["loss"]
     assert len(hasty.history["loss"]) > 10
+    # The objective falls in each iteration, so the last one is the best.
+    assert hasty.best_iter == len(hasty.history["loss"])
 
 
 def test_start_at_the_minimum_has_one_record(linear_problem, minimise):

@@ -3,7 +3,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet.nn.activations import GELU, Identity, ReLU, Tanh
-from sknet.nn.layers import Dense, Dropout
+from sknet.nn.embeddings import Columns, Periodic
+from sknet.nn.ensembles import EnsembleHead, EnsembleInput
+from sknet.nn.layers import Dense, Dropout, LayerNorm
 from sknet.nn.network import Network, Workspace
 
 NETWORK = Network((Dense(4, ReLU()), Dropout(0.5), Dense(3, GELU()), Dense(2, Identity())), 5)
@@ -141,3 +143,46 @@ def test_parts_one_after_another_are_the_network(cut):
         workspace.delta[...] = delta
         delta = part.backward(copied, None, rows, workspace)
     assert_array_equal(delta, expected_delta)
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_outputs_are_rescaled(n_members):
+    """Each output of each member becomes raw factor + shift, and no other layer changes."""
+    rng = np.random.default_rng(0)
+    hidden, n_raw = Dense(4, Tanh()), 2
+    output = Dense(n_members * n_raw, Identity())
+    if n_members > 1:
+        hidden, output = EnsembleInput(4, Tanh(), n_members), EnsembleHead(n_raw, n_members)
+    network = Network((hidden, output), 5, n_members)
+    params, X = network.init(rng), rng.normal(size=(6, 5))
+    workspace = Workspace(network, 6, np.float64)
+    before = network.forward(params, X, workspace).copy().reshape(6, n_members, n_raw)
+    first = network.views(params.copy())[0]
+    factor, shift = np.array([2.0, -0.3]), np.array([0.5, 7.0])
+    network.rescale_outputs(params, factor, shift)
+    after = network.forward(params, X, workspace).reshape(6, n_members, n_raw)
+    assert_allclose(after, before * factor + shift, rtol=1e-13)
+    for name, array in vars(network.views(params)[0]).items():
+        assert_array_equal(array, getattr(first, name))
+
+
+def test_ends_of_hidden_layers():
+    """A hidden layer goes on to the next weight matrix, with its dropout and normalisation."""
+    layers = (Dense(4, Identity()), LayerNorm(ReLU()), Dropout(0.5), Dense(3, Tanh()))
+    network = Network((*layers, Dropout(0.1), Dense(2, Identity())), 5)
+    assert network.hidden_ends == [2, 4]
+    assert NETWORK.hidden_ends == [1, 2]
+    assert Network((Dense(2, Identity()),), 5).hidden_ends == []
+    embedded = (Columns(((5, Periodic()),)), Dense(4, ReLU()), Dense(2, Identity()))
+    assert Network(embedded, 5).hidden_ends == [1]
+
+
+def test_views_are_remembered_for_two_vectors():
+    """Parameters and gradient are the two; a new vector gets views of its own."""
+    workspace = Workspace(NETWORK, 3, np.float64)
+    params, gradient, other = (np.zeros(NETWORK.n_params) for _ in range(3))
+    views = workspace.views(params), workspace.views(gradient)
+    assert workspace.views(params) is views[0] and workspace.views(gradient) is views[1]
+    assert np.shares_memory(workspace.views(other)[0].weight, other)
+    assert np.shares_memory(workspace.views(params)[0].weight, params)
+    assert len(workspace._views) <= 2

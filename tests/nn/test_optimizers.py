@@ -7,7 +7,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet.nn import kernels
 from sknet.nn.kernels import BLOCK_SIZE
-from sknet.nn.optimizers import OPTIMIZERS, SGD, Adam, AdamW, RMSprop
+from sknet.nn.optimizers import (
+    FLUSH_EVERY,
+    OPTIMIZERS,
+    SGD,
+    Adam,
+    AdamW,
+    RMSprop,
+    flush_tiny,
+)
 from sknet.nn.penalties import ElasticNet
 
 every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
@@ -219,3 +227,49 @@ def test_minimises_a_badly_scaled_bowl(name):
     for t in range(1, 2001):
         OPTIMIZERS[name]().step(x, scale * x, state, t, 0.02 * 0.997**t)
     assert np.abs(x).max() < 1e-3
+
+
+# Numbers so small that they only cost time.
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_only_numbers_near_the_smallest_one_are_flushed(dtype):
+    tiny = float(np.finfo(dtype).tiny)
+    state = np.array([[0, 1e14 * tiny, 1e12 * tiny], [-1, -1e14 * tiny, -tiny]], dtype)
+    expected = state.copy()
+    expected[:, 2] = 0
+    flush_tiny(state)
+    assert_array_equal(state, expected)
+
+
+@every_optimizer
+def test_state_is_flushed_before_a_moment_becomes_denormal(name):
+    """A dead unit's moments shrink in each step; every 256 steps the smallest become zero."""
+    optimizer = OPTIMIZERS[name]()
+    params, gradient = np.ones(3), np.zeros(3)
+    state = optimizer.init(3, np.float64)
+    for t, is_kept in [(255, True), (257, True), (2 * FLUSH_EVERY, False), (513, False)]:
+        if is_kept:
+            state[...] = 1e-296
+        optimizer.step(params, gradient, state, t, 0.01)
+        assert (state != 0).all() == state.any() == is_kept
+    # What is left by one flush does not become denormal until the next.
+    limits = np.finfo(np.float64)
+    assert 1e13 * limits.tiny * 0.9**FLUSH_EVERY > limits.tiny
+
+
+# The arguments of a penalty.
+
+
+@every_optimizer
+def test_a_penalty_applies_to_no_parameter_unless_told(name):
+    optimizer, rng = OPTIMIZERS[name](), np.random.default_rng(0)
+    params, gradient = rng.normal(size=(2, 5))
+    results = []
+    for arguments in [(), (ElasticNet(10.0, 0.5),), (None, 3), (ElasticNet(10.0, 0.5), 0)]:
+        moved = params.copy()
+        state = optimizer.init(5, np.float64)
+        optimizer.step(moved, gradient.copy(), state, 1, 0.1, *arguments)
+        results.append(moved)
+    for result in results[1:]:
+        assert_array_equal(result, results[0])

@@ -57,7 +57,7 @@ def test_prox_solves_its_minimisation():
     penalty = ElasticNet(0.7, 0.6)
     w, step = W.copy(), np.linspace(0.05, 2, 30)
     penalty.prox(w, step)
-    grid = np.linspace(-3, 3, 60_001)
+    grid = np.linspace(-6, 6, 120_001)
     for before, after, s in zip(W, w, step, strict=True):
         cost = (grid - before) ** 2 / (2 * s) + penalty.l1 * np.abs(grid)
         assert abs(after - grid[cost.argmin()]) <= 1e-4

@@ -1,7 +1,9 @@
 """Every registered rule is a small frozen value: equal, hashable, picklable, documented."""
 
+import ast
 import copy
 import pickle
+import re
 from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
@@ -65,6 +67,21 @@ def test_other_values_are_unequal(rule, change):
     assert replace(rule, **change) != rule
 
 
+def documented_defaults(cls):
+    """Return the defaults in a class's docstring, by name."""
+    found = re.findall(r"^ *(\w+) : .*default=([\w.()-]+)$", cls.__doc__, re.MULTILINE)
+    return {name: ast.literal_eval(value) for name, value in found}
+
+
+@pytest.mark.parametrize("base, cls", REGISTERED)
+def test_defaults_are_the_documented_ones(base, cls):
+    documented = documented_defaults(cls)
+    own = {field.name: field.default for field in fields(cls) if field.name in documented}
+    assert own == documented
+    if "Parameters" in cls.__doc__:
+        assert documented
+
+
 def test_rules_of_different_classes_are_unequal():
     rules = [
         cls() for registry in (ACTIVATIONS, LOSSES, SCHEDULES) for cls in registry.values()
@@ -98,6 +115,8 @@ def test_network_and_objective_are_frozen_values():
     assert objective == Objective(Network((dense,), 2), LOSSES["squared_error"](), ElasticNet())
     assert network != Network((dense,), 3)
     assert pickle.loads(pickle.dumps(objective)) == objective
+    with pytest.raises(FrozenInstanceError):
+        objective.penalty.alpha = 1.0
     with pytest.raises(FrozenInstanceError):
         network.n_inputs = 5
     with pytest.raises(FrozenInstanceError):

@@ -1,0 +1,82 @@
+"""The edges of bins, and other numbers of the encoder that no prediction would show."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from sknet.data.batches import Dataset
+from sknet.data.encoding import Category, TableEncoder
+from sknet.data.survey import survey_rows
+
+
+def fit(X, *, standardize=False, n_bins=0, weight=None):
+    survey = survey_rows(Dataset(X, sample_weight=weight), rng=np.random.default_rng(0))
+    return TableEncoder(standardize, n_bins).fit_survey(survey)
+
+
+def edges_of(x, n_bins):
+    (edges,) = fit(np.asarray(x, float)[:, np.newaxis], n_bins=n_bins).bin_edges_
+    return edges
+
+
+def test_without_a_number_of_bins_there_are_none():
+    survey = survey_rows(Dataset(np.ones((3, 1))), rng=np.random.default_rng(0))
+    assert not hasattr(TableEncoder(True).fit_survey(survey), "bin_edges_")
+
+
+@pytest.mark.parametrize("offset", [-1000.0, 0.0, 1000.0])
+def test_edges_closer_than_a_thousandth_of_the_range_are_left_out(offset):
+    """The range is that of the values, wherever they lie."""
+    x = offset + np.array([0, 0.5, 0.9, 1.9, 2.5, 999, 999.5, 1000])
+    assert_allclose(edges_of(x, 7), offset + np.array([0, 1.9, 999]))
+
+
+@pytest.mark.parametrize("offset", [0.0, 50.0])
+def test_one_wide_bin_is_enough(offset):
+    assert edges_of([offset, offset + 1], 1) == (offset, offset + 1)
+
+
+@pytest.mark.parametrize("constant", [0.0, -7.0, 1e6])
+def test_the_bin_of_a_constant_goes_from_one_below_to_one_above(constant):
+    assert edges_of([constant] * 5, 4) == (constant - 1, constant + 1)
+
+
+def test_a_sparse_column_without_numbers_keeps_its_scale():
+    """A number that training did not see there is neither lost nor blown up."""
+    X = sparse.csr_matrix(np.array([[2.0, 0.0], [4.0, 0.0], [8.0, 0.0]]))
+    encoder = fit(X, standardize=True)
+    assert encoder.scale_[1] == 1
+    # The median magnitude of the others, 4, becomes one half.
+    assert encoder.scale_[0] == 0.5 / 4
+
+
+@pytest.mark.parametrize("weight", [None, np.array([1.0, 9, 1, 9, 1])], ids=["even", "uneven"])
+def test_stored_zeros_of_sparse_rows_are_no_numbers(weight):
+    X = sparse.csr_matrix(np.array([[2.0], [1.0], [4.0], [1.0], [8.0]]))
+    X.data[[1, 3]] = 0
+    assert X.nnz == 5
+    assert_array_equal(fit(X, standardize=True, weight=weight).scale_, 0.5 / 4)
+
+
+@pytest.mark.parametrize(
+    "counts, has_missing, keep_rare, has_rest, n_levels",
+    [
+        ([3, 5, 0], False, False, False, 2),
+        ([3, 5, 1], False, False, True, 3),
+        ([3, 5, 0], True, False, True, 3),
+        ([3, 1, 0], False, True, False, 3),
+        ([3, 1, 0], True, True, True, 4),
+    ],
+)
+def test_which_levels_share_a_place(counts, has_missing, keep_rare, has_rest, n_levels):
+    """A level seen once does, if rare ones are not kept; one that was never seen does not."""
+    category = Category(np.array(counts), has_missing, keep_rare)
+    assert category.has_rest is has_rest
+    assert category.n_levels == n_levels
+
+
+def test_a_typical_row_of_sparse_rows_is_zero():
+    X = sparse.csr_matrix(np.array([[2.0, 0.0], [4.0, 3.0]]))
+    assert_array_equal(fit(X).typical_row(), 0)
+    assert_array_equal(fit(X, standardize=True).typical_row(), 0)
