@@ -82,9 +82,9 @@ def check_error(error: Exception, case: Case) -> None:
 
 
 def words_of_scikit_learn(case: Case) -> list[str]:
-    """Return what scikit-learn's own checks say of X and y, which users know."""
+    """Return what scikit-learn's own checks say of the data, which users know."""
     said = []
-    for values in (case.X, case.y):
+    for values in (case.X, case.y, case.sample_weight):
         try:
             with quiet():
                 check_array(values, accept_sparse=True, ensure_2d=False, dtype=float)
