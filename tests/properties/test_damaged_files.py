@@ -105,7 +105,6 @@ def damaged_files(regression, tmp_path):
     def read(kind, content, expected):
         data = tmp_path / "data.npz"
         np.savez(data, X=X, y=y, expected=expected)
-        n_files = settings.default.max_examples
         files = dict(islice(damaged(content, rng), settings.default.max_examples))
         said = read_all(kind, files.values(), tmp_path, data)
         return zip(files, said.items(), strict=True)
