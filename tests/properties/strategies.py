@@ -22,6 +22,7 @@ from properties.tables import (
     Table,
     Weights,
 )
+from sklearn.utils._param_validation import HasMethods
 
 from sknet import NNClassifier, NNRegressor
 from sknet._parameters import SHARED_CONSTRAINTS
@@ -74,7 +75,7 @@ class Values:
 
     def of(self, constraints: list) -> st.SearchStrategy:
         """Return a strategy for a list of constraints, of which one must be satisfied."""
-        single = [one for one in constraints if not isinstance(one, str) or one != "array-like"]
+        single = [one for one in constraints if not is_list(one)]
         strategy = st.one_of([self._of_one(one) for one in single])
         if len(single) == len(constraints):
             return strategy
@@ -82,7 +83,9 @@ class Values:
         numbers = [one for one in single if not isinstance(one, StrOptions) or self._named(one)]
         elements = [self._of_one(one) for one in numbers if one is not None]
         elements = st.one_of(elements) if elements else st.integers(0, 3) | st.booleans()
-        return strategy | st.lists(elements, max_size=3)
+        return strategy | st.lists(elements, max_size=3).flatmap(
+            lambda values: st.sampled_from([values, tuple(values)])
+        )
 
     def _named(self, options: StrOptions) -> bool:
         """Return whether the options name rules, and not a way to choose the value."""
@@ -131,6 +134,13 @@ class Values:
             sizes |= st.floats(0, 1e300)
         hashable = [label for label in self.labels if label == label]
         return st.dictionaries(st.sampled_from(hashable), sizes) if hashable else st.just({})
+
+
+def is_list(constraint: Any) -> bool:
+    """Return whether a constraint is that of a list of values."""
+    if isinstance(constraint, HasMethods):
+        return "__len__" in constraint.methods
+    return isinstance(constraint, str) and constraint == "array-like"
 
 
 def rules(cls: type, wild: bool) -> st.SearchStrategy:
