@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
@@ -20,6 +20,7 @@ from sknet._monitoring import CallbackObserver, HeldOut, MakeEstimator
 from sknet._parameters import (
     check_layers,
     check_loss_position,
+    check_loss_task,
     check_solver_options,
     defaults,
 )
@@ -51,6 +52,8 @@ class BaseNN(
         parameters = self.get_params(deep=False)
         check_loss_position(type(self).__name__, parameters["hidden_layer_sizes"])
         super()._validate_params()
+        task = "regression" if is_regressor(self) else "classification"
+        check_loss_task(type(self).__name__, parameters["loss"], task)
         check_layers(parameters)
         check_solver_options(parameters, defaults(type(self)))
 

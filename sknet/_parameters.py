@@ -110,6 +110,21 @@ def check_loss_position(estimator_name: str, hidden_layer_sizes: Any) -> None:
         )
 
 
+def check_loss_task(estimator_name: str, loss: Any, task: str) -> None:
+    """Refuse a ``Loss`` for the other kind of estimator, whose predictions mean nothing here.
+
+    Raises
+    ------
+    ValueError
+        If ``loss`` is an instance of a ``Loss`` for another task.
+    """
+    if isinstance(loss, Loss) and loss.task != task:
+        raise ValueError(
+            f"loss={loss!r} is a loss for {loss.task}, but {estimator_name} needs one for "
+            f"{task}. A class of your own says so by task = {task!r}."
+        )
+
+
 def check_layers(parameters: Mapping[str, Any]) -> None:
     """Refuse hidden layers that cannot be built.
 
