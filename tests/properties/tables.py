@@ -411,7 +411,8 @@ class Numbers:
 WEIGHTS = {
     "none": lambda rng, n: None,
     "uniform": lambda rng, n: rng.uniform(0.1, 2, n),
-    "counts": lambda rng, n: rng.integers(0, 4, n),
+    # One weight is one: the smallest weight is the unit, by which a level is seen once.
+    "counts": lambda rng, n: np.where(np.arange(n) == n // 2, 1, rng.integers(0, 4, n)),
     "bool": lambda rng, n: rng.random(n) < 0.7,
     "float32": lambda rng, n: rng.uniform(0.1, 2, n).astype(np.float32),
     "every size": lambda rng, n: 10.0 ** rng.uniform(-300, 300, n),
