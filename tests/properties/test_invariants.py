@@ -423,7 +423,7 @@ NUMBERS_ONLY = columns([*tables.ORDINARY, "missing"])
     columns=NUMBERS_ONLY,
     dtypes=st.sampled_from(["plain", "nullable", "arrow"]),
     index=st.sampled_from(list(tables.INDICES)),
-    names=st.sampled_from(["text", "numbers", "multi", "duplicates"]),
+    names=st.sampled_from(["text", "numbers", "multi"]),
 ) | st.builds(PolarsTable, columns=NUMBERS_ONLY), wild=False,
     **EXACT, categorical_features="from_dtype"))  # fmt: skip
 def test_a_frame_of_numbers_is_an_array(case):
