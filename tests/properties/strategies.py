@@ -162,17 +162,21 @@ def fixed_score(estimator, X, y):
     return 0.5
 
 
-def parameters(
-    cls: type, labels: list, *, wild: bool = True, fixed: tuple = ()
-) -> st.SearchStrategy:
-    """Draw a few parameters of an estimator with values that satisfy their constraints."""
+def parameters(cls: type, labels: list, fixed: dict, *, wild: bool = True) -> st.SearchStrategy:
+    """Draw some parameters of an estimator with values that satisfy their constraints.
+
+    ``fixed`` are parameters that are not drawn.
+    """
     names = [name for name in cls._parameter_constraints if name not in fixed]
 
     def values(chosen):
-        return st.fixed_dictionaries({
+        drawn = {
             name: Values(name, labels, wild).of(cls._parameter_constraints[name])
             for name in chosen
-        })  # fmt: skip
+        }
+        return st.fixed_dictionaries(
+            {**{name: st.just(value) for name, value in fixed.items()}, **drawn}
+        )
 
     return st.lists(st.sampled_from(names), unique=True, max_size=8).flatmap(values)
 
@@ -310,11 +314,10 @@ def cases(
     """Draw cases; ``fixed`` are parameters that are not drawn."""
 
     def of_target(cls, target):
-        drawn = parameters(cls, target.names, wild=wild, fixed=tuple(fixed))
         return st.builds(
             Case,
             cls=st.just(cls),
-            parameters=drawn.map(lambda values: {**fixed, **values}),
+            parameters=parameters(cls, target.names, fixed, wild=wild),
             n_rows=rows,
             table=tables,
             target=st.just(target),

@@ -345,6 +345,7 @@ def test_rows_are_predicted_alone_as_together(case):
         weights=st.just(Weights("counts")),
         labels=st.builds(Labels, st.sampled_from(["int", "text", "object"])),
         numbers=st.builds(Numbers, st.sampled_from(["normal", "counts", "shifted"])),
+        class_weight=None,  # "balanced" counts rows, as in scikit-learn.
         **EXACT,
     )
 )
