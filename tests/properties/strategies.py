@@ -35,7 +35,7 @@ from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.solvers import SOLVERS
 
 #: The largest values of the parameters that decide how long a fit takes.
-CAPS = {"hidden_layer_sizes": 4, "max_iter": 3, "n_members": 3, "max_fun": 30}
+CAPS = {"hidden_layer_sizes": 4, "max_iter": 4, "n_members": 3, "max_fun": 30}
 #: The classes of rules by the base class that a constraint names.
 RULES = {
     Activation: ACTIVATIONS,
@@ -167,7 +167,7 @@ def parameters(cls: type, labels: list, fixed: dict, *, wild: bool = True) -> st
 
     ``fixed`` are parameters that are not drawn.
     """
-    names = [name for name in cls._parameter_constraints if name not in fixed]
+    free = [name for name in cls._parameter_constraints if name not in fixed]
 
     def values(chosen):
         drawn = {
@@ -178,7 +178,12 @@ def parameters(cls: type, labels: list, fixed: dict, *, wild: bool = True) -> st
             {**{name: st.just(value) for name, value in fixed.items()}, **drawn}
         )
 
-    return st.lists(st.sampled_from(names), unique=True, max_size=8).flatmap(values)
+    # Few parameters make small examples, and many meet in combinations that are rare.
+    sizes = st.integers(0, 4) | st.integers(0, 16)
+    names = sizes.flatmap(
+        lambda n: st.lists(st.sampled_from(free), unique=True, min_size=n, max_size=n)
+    )
+    return names.flatmap(values)
 
 
 # X, y and weights.
