@@ -17,6 +17,7 @@ from properties.invariants import (
     check_error,
     fingerprint,
     outputs,
+    quiet,
     snapshot,
     strict,
     train,
@@ -74,10 +75,20 @@ def arrays(kinds=tables.ORDINARY, **options):
 
 # Errors and soundness.
 
+
+def classes_of(y):
+    """Return the classes that ``partial_fit`` is told of, or None if y has none to tell."""
+    try:
+        with quiet():
+            return unique_labels(y)
+    except (ValueError, TypeError):
+        return None
+
+
 PATHS = {
     "fit": lambda network, X, y, weight: network.fit(X, y, weight),
     "partial_fit": lambda network, X, y, weight: network.partial_fit(
-        X, y, weight, *([] if isinstance(network, NNRegressor) else [unique_labels(y)])
+        X, y, weight, **({} if isinstance(network, NNRegressor) else {"classes": classes_of(y)})
     ),
     "X_val": lambda network, X, y, weight: network.fit(
         X, y, weight, X_val=X, y_val=y, sample_weight_val=weight
