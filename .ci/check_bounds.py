@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 #: These extras install tools, whose oldest versions are not tested.
 FOR_DEVELOPERS = {"bench", "docs", "lint"}
 #: Only the tests of sknet need these.
-TEST_TOOLS = {"pytest", "pytest-cov", "pytest-xdist"}
+TEST_TOOLS = {"hypothesis", "pytest", "pytest-cov", "pytest-xdist"}
 
 
 def pinned_versions():

@@ -20,8 +20,8 @@ from sknet._monitoring import CallbackObserver, HeldOut, MakeEstimator
 from sknet._parameters import (
     check_layers,
     check_loss_position,
+    check_loss_task,
     check_solver_options,
-    check_task,
     defaults,
 )
 from sknet._persistence import VERSION, load_checkpoint, upgraded
@@ -53,7 +53,8 @@ class BaseNN(
         parameters = self.get_params(deep=False)
         check_loss_position(type(self).__name__, parameters["hidden_layer_sizes"])
         super()._validate_params()
-        check_task(parameters["loss"], "regression" if is_regressor(self) else "classification")
+        task = "regression" if is_regressor(self) else "classification"
+        check_loss_task(type(self).__name__, parameters["loss"], task)
         check_layers(parameters)
         check_solver_options(parameters, defaults(type(self)))
 

@@ -299,8 +299,22 @@ class ClassificationModel(Model):
 
     @staticmethod
     def choose_loss(settings: Settings, target: ClassTarget) -> Loss:
-        """Return the loss; for two classes and for multi-label targets its binary form."""
-        return settings.loss if target.kind == "multiclass" else settings.loss.binary()
+        """Return the loss; for two classes and for multi-label targets its binary form.
+
+        Raises
+        ------
+        ValueError
+            If the loss is for two classes or several labels, and y has other classes.
+        """
+        if target.kind != "multiclass":
+            return settings.loss.binary()
+        if not settings.loss.exclusive:
+            raise ValueError(
+                f"loss={settings.loss!r} needs y of two classes or a multi-label y: its "
+                "probabilities of several classes would not sum to one. y has "
+                f"{target.classes_.size} class(es). Use loss='log_loss'."
+            )
+        return settings.loss
 
     def check_target(self, y: Any, name: str) -> None:
         """Refuse labels that are not among the classes."""

@@ -145,18 +145,18 @@ def check_loss_position(estimator_name: str, hidden_layer_sizes: Any) -> None:
         )
 
 
-def check_task(loss: Any, task: str) -> None:
-    """Refuse a loss that is given as an object, but made for the other kind of estimator.
+def check_loss_task(estimator_name: str, loss: Any, task: str) -> None:
+    """Refuse a ``Loss`` for the other kind of estimator, whose predictions mean nothing here.
 
     Raises
     ------
     ValueError
-        If ``loss`` is a ``Loss`` whose ``task`` is not the given one.
+        If ``loss`` is an instance of a ``Loss`` for another task.
     """
     if isinstance(loss, Loss) and loss.task != task:
         raise ValueError(
-            f"loss={loss!r} is for {loss.task}, not for {task}. A loss of your own says by its "
-            "attribute task which of the two it is for."
+            f"loss={loss!r} is a loss for {loss.task}, but {estimator_name} needs one for "
+            f"{task}. A class of your own says so by task = {task!r}."
         )
 
 

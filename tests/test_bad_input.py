@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sknet import _model
 from sknet._parameters import Numbers
 from sknet.nn.activations import ACTIVATIONS
-from sknet.nn.losses import MultinomialLogLoss, SquaredError
+from sknet.nn.losses import LOSSES, BinaryLogLoss
 from sknet.nn.optimizers import OPTIMIZERS
 from sknet.nn.schedules import SCHEDULES, Cosine
 
@@ -450,13 +450,6 @@ def test_validation_data_that_would_not_be_used(problem, off, forbid_training):
     assert_rejected(problem.cls(early_stopping=off), match, X, y, X_val=X, y_val=y)
 
 
-def test_a_loss_of_the_other_task(problem, forbid_training):
-    losses = {"NNClassifier": SquaredError(), "NNRegressor": MultinomialLogLoss()}
-    network = problem.cls(loss=losses[problem.name])
-    forbid_training()
-    assert_rejected(network, r"is for \w+, not for", problem.X, problem.y)
-
-
 def test_validation_labels_that_training_lacks(multiclass, multilabel, forbid_training):
     X, y = multiclass
     forbid_training()
@@ -516,6 +509,28 @@ def test_a_loss_for_the_other_task_is_refused(problem, forbid_training):
     wrong = "squared_error" if problem.cls is NNClassifier else "log_loss"
     forbid_training()
     assert_rejected(problem.cls(loss=wrong), "The 'loss' parameter", problem.X, problem.y)
+
+
+def test_an_instance_of_a_loss_for_the_other_task_is_refused(problem, forbid_training):
+    task = "classification" if problem.cls is NNClassifier else "regression"
+    others = [loss() for loss in LOSSES.values() if loss.task != task]
+    assert others
+    forbid_training()
+    for loss in others:
+        network = problem.cls((3,), loss=loss, **QUICK)
+        match = f"is a loss for {loss.task}, but {problem.name} needs one for {task}"
+        assert_rejected(network, match, problem.X, problem.y)
+        assert_rejected(network, match, problem.X, problem.y, method="partial_fit")
+
+
+def test_a_loss_of_two_classes_is_refused_for_others(multiclass, multilabel, forbid_training):
+    """Its probabilities of three classes, or of one, would not sum to one."""
+    network = NNClassifier((3,), loss=BinaryLogLoss(), **QUICK)
+    network.fit(*multilabel)
+    X, y = multiclass
+    forbid_training()
+    for labels in (y, np.full(len(y), "ash")):
+        assert_rejected(network, "needs y of two classes or a multi-label y", X, labels)
 
 
 BAD_VALUES = [

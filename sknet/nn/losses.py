@@ -33,6 +33,9 @@ class Loss:
     shifts_y: ClassVar[bool] = True
     #: The values that y may have, in words.
     domain: ClassVar[str] = "any number"
+    #: Whether the probabilities of several columns sum to one, as those of classes must. Those
+    #: of the labels of a multi-label target do not.
+    exclusive: ClassVar[bool] = True
 
     @property
     def one_output(self) -> bool:
@@ -315,6 +318,7 @@ class BinaryLogLoss(Loss):
 
     task = "classification"
     out_activation = "logistic"
+    exclusive = False
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         # log(1 + exp(raw)) = max(raw, 0) + log1p(exp(-|raw|)): no overflow.

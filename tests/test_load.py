@@ -1,0 +1,118 @@
+"""Many threads, processes and calls: results are equal to the last bit, and memory is flat."""
+
+import gc
+import multiprocessing
+import sys
+import tracemalloc
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from joblib import Parallel, delayed
+from numpy.testing import assert_array_equal
+from plain import NNClassifier
+from sklearn.base import clone
+
+#: Options that use the random generator, the averages and the copies of a training.
+EAGER = {
+    "batch_size": 20, "max_iter": 4, "n_iter_no_change": np.inf, "random_state": 0,
+    "dropout": 0.1, "ema_decay": 0.9, "n_members": 2, "early_stopping": True,
+    "numeric_embedding": "piecewise_linear",
+}  # fmt: skip
+
+
+def outputs(network, X):
+    return getattr(network, "predict_proba", network.predict)(X)
+
+
+def refitted(network, X, y):
+    """Return what a new fit predicts, and what the given network predicts."""
+    return outputs(clone(network).fit(X, y), X), outputs(network, X)
+
+
+def test_sixteen_threads_predict_while_others_fit(problem):
+    """Threads that share a network, and fits beside them, give the bits of a single thread."""
+    X, y = problem.X, problem.y
+    network = problem.cls((8,), **EAGER).fit(X, y)
+    expected = outputs(network, X)
+
+    def predict(first):
+        rows = slice(first, first + 40)
+        return all(
+            np.array_equal(outputs(network, X[rows]), outputs(network, X[rows].copy()))
+            and np.array_equal(outputs(network, X), expected)
+            for _ in range(20)
+        )
+
+    def fit(_):
+        return np.array_equal(outputs(clone(network).fit(X, y), X), expected)
+
+    with ThreadPoolExecutor(18) as threads:
+        results = [threads.submit(predict, 5 * i) for i in range(16)]
+        results += [threads.submit(fit, i) for i in range(6)]
+        assert all(result.result() for result in results)
+
+
+def growth_of(function, n_calls):
+    """Return the bytes by which memory grows during many calls, after some to warm up."""
+    for _ in range(10):
+        function()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for _ in range(n_calls):
+            function()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_is_flat(problem):
+    """A thousand predictions and a hundred fits leave nothing behind."""
+    X, y = problem.X[:40], problem.y[:40]
+    network = problem.cls((4,), **{**EAGER, "max_iter": 1}).fit(X, y)
+    # NumPy keeps some 50 kB of small blocks for later use. An array has 100 bytes or more.
+    assert growth_of(lambda: network.predict(X[:1]), 1000) < 90_000
+    # The last of the fits is kept. The parameters and the rows have some 2 kB each.
+    assert growth_of(lambda: network.fit(X, y), 100) < 200_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Only Linux forks safely.")
+def test_a_forked_process_fits_and_predicts(problem):
+    """A process that is forked after a fit computes the same bits."""
+    X, y = problem.X, problem.y
+    network = problem.cls((8,), **EAGER).fit(X, y)
+    with warnings.catch_warnings():
+        # Python 3.12 warns of any fork beside threads, such as those of pytest-xdist.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            results = pool.starmap_async(refitted, [(network, X, y)] * 4).get(timeout=60)
+    for again, predicted in results:
+        assert_array_equal(again, outputs(network, X))
+        assert_array_equal(predicted, outputs(network, X))
+
+
+# joblib does not start processes from threads.
+@pytest.mark.parametrize(
+    ("outer", "inner"), [("threading", "threading"), ("loky", "threading"), ("loky", "loky")]
+)
+def test_nested_workers_of_joblib(binary, outer, inner):
+    """Fits in workers that have workers of their own give the bits of a fit without any.
+
+    The processes of loky are spawned: each begins with a fresh interpreter.
+    """
+    X, y = binary
+    network = NNClassifier((8,), **EAGER).fit(X, y)
+    expected = outputs(network, X)
+    tasks = [delayed(in_workers)(inner, network, X, y) for _ in range(2)]
+    for results in Parallel(n_jobs=2, backend=outer)(tasks):
+        for again, predicted in results:
+            assert_array_equal(again, expected)
+            assert_array_equal(predicted, expected)
+
+
+def in_workers(backend, network, X, y):
+    tasks = [delayed(refitted)(network, X, y) for _ in range(2)]
+    return Parallel(n_jobs=2, backend=backend)(tasks)
