@@ -22,7 +22,7 @@ from sknet.data.encoding import TableEncoder
 from sknet.data.row_blocks import main_memory
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
-from sknet.data.targets import SINGLE_LIMITS, ClassTarget, RegressionTarget
+from sknet.data.targets import LARGEST, SINGLE_LIMITS, ClassTarget, RegressionTarget
 from sknet.nn.ensembles import by_member, mean_of_members, over_members
 from sknet.nn.losses import Loss, Pinball
 from sknet.nn.network import Network, Workspace
@@ -441,10 +441,15 @@ class RegressionModel(Model):
         return isinstance(self.loss, Pinball) and self.loss.several
 
     def predictions(self, raw: np.ndarray, with_std: bool) -> tuple[np.ndarray, ...]:
-        """Return the members' mean prediction, and their standard deviation if wanted."""
+        """Return the members' mean prediction, and their standard deviation if wanted.
+
+        The predictions of the members are cut at the magnitude ``LARGEST``.
+        """
         with np.errstate(over="ignore"):
             members = self.loss.inverse_link(self.by_member(raw))
             members = self.target.inverse_transform(members)
+        np.minimum(members, LARGEST, out=members)
+        np.maximum(members, -LARGEST, out=members)
         return over_members(members, with_std)
 
 

@@ -410,13 +410,11 @@ class RegressionTarget:
         return Y.astype(dtype)
 
     def inverse_transform(self, prediction: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Return predictions in the units of y, cut at the magnitude ``LARGEST``.
+        """Return predictions in the units of y.
 
         A single output may have several columns of predictions.
         """
-        y = prediction * self.scale_ + self.mean_
-        np.minimum(y, LARGEST, out=y)
-        return np.maximum(y, -LARGEST, out=y)
+        return prediction * self.scale_ + self.mean_
 
 
 KnownTarget = LabelCounts | RegressionTarget

@@ -189,7 +189,8 @@ def _weigh(
     unit = smallest if counts else power_of_two(largest)
     held, kept = list(held), []
     for one, weights, (_, high) in zip(descriptions, given, ranges, strict=True):
-        if high:
+        # Weights that are negligible beside the largest one become zero.
+        if high / unit:
             X, y, _ = held[one.number]
             held[one.number] = [X, y, cluster.submit(divided, weights, unit, counts)]
             kept.append(one)
