@@ -71,7 +71,8 @@ class MyLogLoss(BinaryLogLoss):
 )
 def test_a_users_own_activation(make, activation, named):
     X, y = load_diabetes(return_X_y=True)
-    network = make(NNRegressor, (4, 4), ["relu", activation]).fit(X, y)
+    options = {"activation": ["relu", activation], "learning_rate_init": 1e-4}
+    network = make(NNRegressor, (4, 4), **options).fit(X, y)
     message = f"The activation {named} has no counterpart in ONNX operators.*ReLU.*joblib"
     with pytest.raises(NotImplementedError, match=message):
         to_onnx(network)
