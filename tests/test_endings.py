@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.soundness import DivergenceError
 from sknet.streaming import RowBlocks, fit_chunks
 
-HAS_CALLBACKS = hasattr(sknet.NNRegressor, "set_callbacks")
+HAS_CALLBACKS = find_spec("sklearn.callback") is not None
 
 
 def make_wild(cls, wild, **options):

@@ -22,7 +22,7 @@ from sknet.nn.types import Array
 #: The largest number of training rows on which parameters are judged.
 PROBE_ROWS = 64
 #: Parameters are poor if their loss is so many times the loss of a constant prediction. Of 477
-#: random fits of standardised data, most of few rows or few epochs, five were poor: all had an
+#: random fits of standardised data, most of few rows or few epochs, four were poor: all had an
 #: R2 below -3.
 POOR_FACTOR = 4.0
 #: Parameters have diverged if their loss is so many times the loss of a constant prediction,
