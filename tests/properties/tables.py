@@ -193,18 +193,13 @@ NAMES = {
 
 
 def categories(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame whose columns of objects are categories."""
-    for i, dtype in enumerate(frame.dtypes):
-        if pd.api.types.is_object_dtype(dtype) or pd.api.types.is_string_dtype(dtype):
-            frame = _with_column(frame, i, frame.iloc[:, i].astype("category"))
-    return frame
-
-
-def _with_column(frame, position, series):
-    """Return a frame with another column at a position, which works for equal names, too."""
-    parts = [frame.iloc[:, [i]] for i in range(frame.shape[1])]
-    parts[position] = series.to_frame()
-    return pd.concat(parts, axis=1)
+    """Return a frame whose columns of objects and text are categories."""
+    chosen = [
+        name
+        for name, dtype in frame.dtypes.items()
+        if pd.api.types.is_object_dtype(dtype) or pd.api.types.is_string_dtype(dtype)
+    ]
+    return frame.astype(dict.fromkeys(chosen, "category"))
 
 
 def arrow(frame: pd.DataFrame) -> pd.DataFrame:
