@@ -165,6 +165,10 @@ class Columns(ColumnEmbedding):
 
     parts: Annotated[tuple[tuple[int, ColumnEmbedding | None], ...], PARTS]
 
+    def describe(self) -> str:
+        inner = {layer.describe() for _, layer in self.parts if layer is not None}
+        return f"{super().describe()} ({', '.join(sorted(inner))})"
+
     def output_counts(self, n_inputs: int) -> list[int]:
         return [
             count

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.random import Generator
 
-from sknet.nn.activations import Activation
+from sknet.nn.activations import Activation, Identity
 from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.kernels import column_sums, matmul, row_blocks
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Rule, instance_of
@@ -50,6 +50,15 @@ class Layer(Rule, ABC):
     asks for the gradient of the network's inputs. So a layer need not know which gradients the
     caller wants.
     """
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the derivative is continuous. Attributions ask all layers but embeddings."""
+        return True
+
+    def describe(self) -> str:
+        """Return the kind of the layer in words, for a table of the layers."""
+        return type(self).__name__
 
     def n_outputs(self, n_inputs: int) -> int:
         """Return the number of output columns. By default it is the number of inputs."""
@@ -135,6 +144,14 @@ class ActivationLayer(Layer):
     """A layer whose last step is an activation: a = f(z + bias)."""
 
     activation: Activation
+
+    @property
+    def smooth(self) -> bool:
+        return self.activation.smooth
+
+    def describe(self) -> str:
+        kind = type(self.activation)
+        return super().describe() + ("" if kind is Identity else f" {kind.__name__.lower()}")
 
     def z_and_a(self, n_units: int) -> dict[str, int]:
         """Return the declarations of the work arrays of z and a.
@@ -231,6 +248,10 @@ class Activated(Layer):
 
     activation: Annotated[Activation, ACTIVATION]
 
+    @property
+    def smooth(self) -> bool:
+        return self.activation.smooth
+
     def buffers(self, n_inputs: int) -> dict[str, int]:
         return {"a": n_inputs} if self.activation.needs_z else {}
 
@@ -262,6 +283,9 @@ class Dropout(Layer):
     """
 
     rate: Annotated[float, FRACTION]
+
+    def describe(self) -> str:
+        return f"{super().describe()} {self.rate:g}"
 
     def buffers(self, n_inputs: int) -> dict[str, int]:
         return {"out": n_inputs, "mask": n_inputs}
