@@ -367,9 +367,16 @@ def fitted(estimator: Any) -> tuple[Features, Model]:
     """
     if not isinstance(estimator, BaseNN):
         raise TypeError(
-            f"An NNClassifier or NNRegressor is needed, got {type(estimator).__name__}. For a "
+            f"An NNClassifier or NNRegressor is needed, got {kind_of(estimator)}. For a "
             "pipeline, pass its last step, pipeline[-1], and X transformed by the steps before "
             "it, pipeline[:-1].transform(X). For a search, pass its best_estimator_."
         )
     check_is_fitted(estimator)
     return estimator._features, estimator._model
+
+
+def kind_of(value: Any) -> str:
+    """Return the class of a value for a message, which tells a class from its instances."""
+    if isinstance(value, type):
+        return f"the class {value.__name__} itself instead of an instance of it"
+    return type(value).__name__

@@ -280,6 +280,8 @@ def _reporter(
     listeners = [one for one in (tell, observe) if one is not None]
 
     def report(iteration: int, record: dict[str, float], params: np.ndarray) -> bool:
+        # A list, since any() of a generator would stop at the first listener that ends the
+        # training, and those after it would not be told of the last epoch.
         return any([one(n_before + iteration, record, params) for one in listeners])
 
     return report if listeners else None

@@ -188,25 +188,13 @@ def _layer_summary(layer: Layer, arrays: dict[str, Array], n_outputs: int) -> La
     """Return the row of one layer, given its parameter arrays by name."""
     weight = arrays.get("weight")
     return LayerSummary(
-        _layer_name(layer),
+        layer.describe(),
         n_outputs,
         {name: array.shape for name, array in arrays.items()},
         sum(array.size for array in arrays.values()),
         None if weight is None else float(np.mean(weight == 0)),
         sum(array.nbytes for array in arrays.values()),
     )
-
-
-def _layer_name(layer: Layer) -> str:
-    """Return the kind of a layer, with its activation, its rate or its inner layers."""
-    name = type(layer).__name__
-    activation = type(getattr(layer, "activation", None)).__name__
-    if hasattr(layer, "parts"):
-        inner = {type(part).__name__ for _, part in layer.parts if part is not None}
-        return f"{name} ({', '.join(sorted(inner))})"
-    if hasattr(layer, "rate"):
-        return f"{name} {layer.rate:g}"
-    return name if activation in ("NoneType", "Identity") else f"{name} {activation.lower()}"
 
 
 def _memory(n_bytes: int) -> str:

@@ -1,7 +1,9 @@
 """Callbacks for ``set_callbacks``, in the protocol of scikit-learn 1.9's ``FitCallback``."""
 
+import math
 import os
 from datetime import UTC, datetime
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from sknet._base import BaseNN
 from sknet._persistence import save_checkpoint
 from sknet._sklearn import without_callbacks
 from sknet.data.counts import check_count
+from sknet.nn.rules import Interval
 
 
 class FitCallback:
@@ -66,17 +69,40 @@ class Checkpoint(FitCallback):
         self.every = every
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Check that the callback is set on an estimator of sknet.
+        """Check that the callback is set on an estimator of sknet, and that it can write.
 
         Raises
         ------
         ValueError
             If the callback is set on another estimator, such as a pipeline or a search.
+        OSError
+            If the folder of the file does not exist or cannot be written to, or if the path
+            is a folder itself.
         """
         if not isinstance(estimator, BaseNN):
             raise ValueError(
                 f"Checkpoint is for a network of sknet, not for {type(estimator).__name__}: "
                 "set it on the network itself."
+            )
+        self._check_path()
+
+    def _check_path(self) -> None:
+        """Refuse a path that cannot be written to, before the first epoch and not after it."""
+        folder = self.path.parent
+        if self.path.is_dir():
+            raise IsADirectoryError(
+                f"Checkpoint writes a file, but {self.path} is a folder. Give the path of a "
+                "file in it."
+            )
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"Checkpoint writes {self.path}, but there is no folder {folder.absolute()}. "
+                "Create it before the fit, or give another path."
+            )
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(
+                f"Checkpoint writes {self.path}, but has no permission to write to the folder "
+                f"{folder.absolute()}. Give another path, or change its permissions."
             )
 
     def on_fit_task_end(
@@ -94,10 +120,12 @@ class TimeLimit(FitCallback):
     Parameters
     ----------
     seconds : float
-        The time limit in seconds, counted from the start of the fit.
+        The time limit in seconds, counted from the start of the fit. It may be infinite.
 
     Raises
     ------
+    TypeError
+        If ``seconds`` is not a number.
     ValueError
         If ``seconds`` is not positive.
 
@@ -112,8 +140,8 @@ class TimeLimit(FitCallback):
     """
 
     def __init__(self, seconds: float):
-        if not seconds > 0:
-            raise ValueError(f"seconds must be > 0, got {seconds!r}.")
+        limits = Interval(Real, 0, math.inf, closed="right")
+        limits.check("TimeLimit", "seconds", seconds)
         self.seconds = seconds
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> bool:

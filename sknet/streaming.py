@@ -15,7 +15,7 @@ from sklearn.base import is_regressor
 from sklearn.utils import check_random_state
 
 from sknet._auto import Facts
-from sknet._base import BaseNN, fitted_attributes
+from sknet._base import BaseNN, fitted_attributes, kind_of
 from sknet._batching import chunk_batches
 from sknet._fitting import Run, fit_batches
 from sknet._input import WEIGHTS, Features, read_rows, read_training
@@ -293,7 +293,7 @@ def _check_arguments(
         estimator has callbacks or ``warm_start=True``, or if class weights are "balanced".
     """
     if not isinstance(estimator, BaseNN):
-        raise TypeError(f"fit_chunks fits networks of sknet, got {type(estimator).__name__}.")
+        raise TypeError(f"fit_chunks fits networks of sknet, got {kind_of(estimator)}.")
     estimator._validate_params()
     if not is_stochastic(estimator.solver):
         raise ValueError(

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -525,10 +526,14 @@ def test_time_counts_from_the_start_of_each_fit(problem, clock):
         assert network.fit(problem.X, problem.y).n_iter_ == 3
 
 
-@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
-def test_time_limits_are_positive(seconds):
-    with pytest.raises(ValueError, match="seconds must be > 0"):
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan"), "3", None, timedelta(seconds=3)])
+def test_time_limits_are_positive_numbers(seconds):
+    """The message has the name of the argument, its range and what was given."""
+    error = ValueError if isinstance(seconds, int | float) else TypeError
+    message = f"TimeLimit: seconds must be a number in (0, inf], got {seconds!r}."
+    with pytest.raises(error, match=re.escape(message)):
         TimeLimit(seconds)
+    assert TimeLimit(np.inf).seconds == np.inf
 
 
 # Checkpoint.
@@ -550,6 +555,45 @@ def test_the_file_holds_an_estimator_of_its_epoch(problem, tmp_path, every, last
     same(saved, network.set_params(max_iter=last).fit(problem.X, problem.y), problem.X)
     assert "_skl_callbacks" not in vars(saved)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@with_callbacks
+@pytest.mark.parametrize(
+    ("path", "error", "match"),
+    [
+        ("missing/file", FileNotFoundError, "there is no folder .*missing. Create it before"),
+        ("file/below", FileNotFoundError, "there is no folder .*file. Create it before"),
+        ("folder", IsADirectoryError, "folder is a folder. Give the path of a file in it"),
+        ("closed/file", PermissionError, "no permission to write to the folder .*closed. Give"),
+    ],
+)
+def test_a_path_that_cannot_be_written_to(
+    problem, tmp_path, monkeypatch, forbid_training, path, error, match
+):
+    """The fit fails before its first epoch, names the folder and leaves nothing behind."""
+    forbid_training()
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "closed").mkdir()
+    # The superuser may write anywhere.
+    monkeypatch.setattr(os, "access", lambda folder, mode: Path(folder).name != "closed")
+    before = sorted(tmp_path.rglob("*"))
+    network = problem.cls((4,), max_iter=3, **CONSTANT).set_callbacks(
+        Checkpoint(tmp_path / path)
+    )
+    with pytest.raises(error, match=match):
+        network.fit(problem.X, problem.y)
+    assert not hasattr(network, "history_")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@with_callbacks
+def test_a_file_in_the_current_folder_needs_no_folder(problem, tmp_path, monkeypatch):
+    """A bare name is a file in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    network = problem.cls((4,), max_iter=1, **CONSTANT).set_callbacks(Checkpoint("file"))
+    network.fit(problem.X, problem.y)
+    assert (tmp_path / "file").exists()
 
 
 @with_callbacks

@@ -317,6 +317,8 @@ def test_what_cannot_be_fitted_by_chunks(chunks, binary, forbid_training):
     forbid_training()
     with pytest.raises(TypeError, match="networks of sknet, got SGDRegressor"):
         fit_chunks(SGDRegressor(), chunks)
+    with pytest.raises(TypeError, match="the class NNRegressor itself instead of an instance"):
+        fit_chunks(type(NNRegressor()), chunks)
     lbfgs = NNRegressor((4,), solver="lbfgs", **SIMPLE)
     refuses(chunks, "needs a stochastic solver", network=lbfgs)
     warm = NNRegressor((4,), warm_start=True, **SIMPLE)

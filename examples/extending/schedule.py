@@ -1,10 +1,12 @@
 """A learning-rate schedule of one's own."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from sknet import NNRegressor
+from sknet.nn.rules import OPEN_UNIT_INTERVAL
 from sknet.nn.schedules import Schedule
 
 
@@ -12,7 +14,7 @@ from sknet.nn.schedules import Schedule
 class WarmUpThenLine(Schedule):
     """A rise over the first ``warm_up`` of training, then a straight line down to zero."""
 
-    warm_up: float = 0.1
+    warm_up: Annotated[float, OPEN_UNIT_INTERVAL] = 0.1
     has_horizon = True
 
     def __call__(self, progress, samples_seen):

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from sknet._base import fitted
+from sknet._base import fitted, kind_of
 from sknet._input import Features
 from sknet._model import ClassificationModel, Model, RegressionModel
 from sknet.classifier import NNClassifier
@@ -37,9 +37,9 @@ def exported(estimator: Any) -> tuple[Features, Model]:
     """
     if not isinstance(estimator, NNClassifier | NNRegressor):
         raise TypeError(
-            f"to_onnx takes a fitted NNClassifier or NNRegressor, got "
-            f"{type(estimator).__name__}. For a pipeline or another estimator that holds one, "
-            "call sknet.export.register() and then skl2onnx.to_onnx."
+            "to_onnx takes a fitted NNClassifier or NNRegressor, got "
+            f"{kind_of(estimator)}. For a pipeline or another estimator that holds one, call "
+            "sknet.export.register() and then skl2onnx.to_onnx."
         )
     return fitted(estimator)
 

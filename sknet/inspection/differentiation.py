@@ -23,9 +23,7 @@ def n_embedding_layers(network: Network) -> int:
 
 def is_smooth(network: Network) -> bool:
     """Return whether the gradient with respect to the embedded columns is continuous."""
-    return all(
-        layer.activation.smooth for layer in network.layers if hasattr(layer, "activation")
-    )
+    return all(layer.smooth for layer in network.layers[n_embedding_layers(network) :])
 
 
 def input_gradient(network: Network, params: Array, X: Any, workspace: Workspace) -> Array:

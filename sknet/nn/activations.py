@@ -6,17 +6,18 @@ To add one, derive a class from :class:`Activation` and add a line to :data:`ACT
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from scipy.special import ndtr
 
 from sknet.nn.kernels import maximum
+from sknet.nn.rules import FRACTION, Rule
 from sknet.nn.types import Array
 
 
 @dataclass(frozen=True)
-class Activation:
+class Activation(Rule):
     """An element-wise function a = f(z) and its derivative.
 
     Both methods get blocks of rows that are small enough for temporary arrays to stay in the
@@ -109,12 +110,8 @@ class LeakyReLU(Activation):
     slope : float in [0, 1), default=0.01
     """
 
-    slope: float = 0.01
+    slope: Annotated[float, FRACTION] = 0.01
     smooth: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.slope < 1:
-            raise ValueError(f"slope must be in [0, 1), got {self.slope!r}.")
 
     def forward(self, z: Array, a: Array) -> None:
         np.maximum(z, z * self.slope, out=a)

@@ -9,8 +9,10 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
+from numbers import Integral, Real
 from types import SimpleNamespace
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.random import Generator
@@ -18,6 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 from sknet.nn.layers import Layer, Parameter
+from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Constraint, Interval
 from sknet.nn.types import Array, Buffers, Edges, Views
 
 
@@ -57,6 +60,38 @@ class NumericEmbedding(ColumnEmbedding):
         return self
 
 
+def _are_edges(edges: Any) -> bool:
+    """Return whether each column has at least two increasing edges."""
+    return all(isinstance(one, tuple) and _increase(one) for one in edges)
+
+
+def _increase(edges: tuple[Any, ...]) -> bool:
+    """Return whether edges are finite and increase; only the last may be repeated."""
+    if len(edges) < 2 or not all(issubclass(kind, Real) for kind in set(map(type, edges))):
+        return False
+    n_distinct = edges.index(edges[-1]) + 1
+    return (
+        n_distinct > 1
+        and math.isfinite(edges[0])
+        and math.isfinite(edges[-1])
+        and all(low < high for low, high in pairwise(edges[:n_distinct]))
+        and all(edge == edges[-1] for edge in edges[n_distinct:])
+    )
+
+
+EDGES = Constraint(
+    "a tuple of a tuple of at least two finite, increasing numbers for each column, of which "
+    "only the last may be repeated",
+    (tuple,),
+    _are_edges,
+)
+EQUALLY_MANY_EDGES = Constraint(
+    f"{EDGES.text}, with equally many numbers for each column (see of_equal_length)",
+    (tuple,),
+    lambda edges: _are_edges(edges) and len(set(map(len, edges))) <= 1,
+)
+
+
 @dataclass(frozen=True)
 class BinnedEmbedding(NumericEmbedding):
     """An embedding that works on bins of each column.
@@ -64,13 +99,12 @@ class BinnedEmbedding(NumericEmbedding):
     Parameters
     ----------
     edges : tuple of tuple of float, default=()
-        The increasing bin edges of each column, equally many of each (see
-        :func:`of_equal_length`), in units of the scaled numbers. Where the last edges are
-        equal, their bins are empty. If there are none, an estimator fills in quantiles of the
-        training data.
+        The increasing bin edges of each column, at least two of them, in units of the scaled
+        numbers. Where the last edges are equal, their bins are empty. If there are none, an
+        estimator fills in quantiles of the training data.
     """
 
-    edges: Edges = ()
+    edges: Annotated[Edges, EDGES] = ()
     needs_bins: ClassVar[bool] = True
 
     def with_bins(self, edges: Edges) -> Self:
@@ -89,6 +123,23 @@ class BinnedEmbedding(NumericEmbedding):
                 f"are {len(edges)} numeric columns. Leave edges out to have them computed."
             )
         return self
+
+
+def _are_parts(parts: Any) -> bool:
+    """Return whether each part is a pair of a number of columns and their layer or None."""
+    return all(
+        isinstance(part, tuple)
+        and len(part) == 2
+        and isinstance(part[0], Integral)
+        and POSITIVE_INT.contains(part[0])
+        and isinstance(part[1], ColumnEmbedding | None)
+        for part in parts
+    )
+
+
+PARTS = Constraint(
+    "a tuple of pairs (an integer >= 1, a ColumnEmbedding or None)", (tuple,), _are_parts
+)
 
 
 class Part(NamedTuple):
@@ -112,7 +163,11 @@ class Columns(ColumnEmbedding):
         A number of columns, and their layer. None passes the columns on as they are.
     """
 
-    parts: tuple[tuple[int, ColumnEmbedding | None], ...]
+    parts: Annotated[tuple[tuple[int, ColumnEmbedding | None], ...], PARTS]
+
+    def describe(self) -> str:
+        inner = {layer.describe() for _, layer in self.parts if layer is not None}
+        return f"{super().describe()} ({', '.join(sorted(inner))})"
 
     def output_counts(self, n_inputs: int) -> list[int]:
         return [
@@ -213,13 +268,13 @@ class Embedding(ColumnEmbedding):
 
     Parameters
     ----------
-    n_levels : int
-    size : int
+    n_levels : int >= 1
+    size : int >= 1
         The length of the vectors.
     """
 
-    n_levels: int
-    size: int
+    n_levels: Annotated[int, POSITIVE_INT]
+    size: Annotated[int, POSITIVE_INT]
 
     def output_counts(self, n_inputs: int) -> list[int]:
         return [self.size] * n_inputs
@@ -258,6 +313,10 @@ class Embedding(ColumnEmbedding):
         levels, ones = x[:, 0].astype(np.int32), np.ones(n_rows, dtype)
         shape = n_rows, self.n_levels + 1
         return sparse.csr_array((ones, levels, np.arange(n_rows + 1)), shape=shape)
+
+
+#: The numbers of outputs of :class:`MappedFeatures`: the input itself and others.
+AT_LEAST_TWO = Interval(Integral, 2)
 
 
 class MappedFeatures(NumericEmbedding):
@@ -340,18 +399,18 @@ class Periodic(MappedFeatures):
 
     Parameters
     ----------
-    n_frequencies : int, default=16
+    n_frequencies : int >= 1, default=16
         The number of waves of each input number.
-    size : int, default=4
+    size : int >= 2, default=4
         The number of outputs of each input number; the first of them is the input itself.
-    deviation : float, default=0.3
+    deviation : float >= 0, default=0.3
         The standard deviation of the initial frequencies w, in waves per unit of the scaled
         number.
     """
 
-    n_frequencies: int = 16
-    size: int = 4
-    deviation: float = 0.3
+    n_frequencies: Annotated[int, POSITIVE_INT] = 16
+    size: Annotated[int, AT_LEAST_TWO] = 4
+    deviation: Annotated[float, NOT_NEGATIVE] = 0.3
 
     @property
     def n_features(self) -> int:
@@ -489,12 +548,14 @@ class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
     Parameters
     ----------
     edges : tuple of tuple of float, default=()
-        As for :class:`BinnedEmbedding`.
-    size : int, default=16
+        As for :class:`BinnedEmbedding`, and equally many of each column (see
+        :func:`of_equal_length`).
+    size : int >= 2, default=16
         The number of outputs of each input number; the first of them is the input itself.
     """
 
-    size: int = 16
+    edges: Annotated[Edges, EQUALLY_MANY_EDGES] = ()
+    size: Annotated[int, AT_LEAST_TWO] = 16
 
     @property
     def n_features(self) -> int:
@@ -529,7 +590,7 @@ class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
     ) -> Array:
         bins, share = self._flat_bins(buffers["bin"]), buffers["share"]
         rise = params.map.reshape(-1, self.size - 1)[bins]
-        _, _, inverse_width, *_ = self.encoding.bins(x.dtype)
+        _, _, inverse_width, *_ = bins_between(self.edges, x.dtype)
         slope = inverse_width[bins] * ((share > -1) & (share < 2))
         return np.multiply(np.einsum("ndk,ndk->nd", delta, rise), slope, out=buffers["delta"])
 
@@ -537,7 +598,7 @@ class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
         """Write the bin of each number, and the share of its width that is below the number."""
         for j, edges in enumerate(inner_edges(self.edges, x.dtype)):
             bins[:, j] = np.searchsorted(edges, x[:, j], side="right")
-        _, low, inverse_width, *_ = self.encoding.bins(x.dtype)
+        _, low, inverse_width, *_ = bins_between(self.edges, x.dtype)
         flat = self._flat_bins(bins)
         np.subtract(x, low[flat], out=share)
         share *= inverse_width[flat]

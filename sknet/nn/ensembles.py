@@ -10,6 +10,7 @@ followed by the scale of the next layer. A row holds the members one after anoth
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.random import Generator
@@ -17,8 +18,9 @@ from numpy.random import Generator
 from sknet.nn.activations import Activation
 from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.kernels import column_sums, matmul
-from sknet.nn.layers import ActivationLayer, Layer, Parameter
+from sknet.nn.layers import ACTIVATION, ActivationLayer, Layer, Parameter
 from sknet.nn.losses import Loss
+from sknet.nn.rules import POSITIVE_INT
 from sknet.nn.types import Array, Buffers, Rows, Views
 
 
@@ -30,15 +32,15 @@ class EnsembleLayer(ActivationLayer):
 
     Parameters
     ----------
-    n_units : int
+    n_units : int >= 1
         The number of outputs of one member.
     activation : Activation
-    n_members : int
+    n_members : int >= 1
     """
 
-    n_units: int
-    activation: Activation
-    n_members: int
+    n_units: Annotated[int, POSITIVE_INT]
+    activation: Annotated[Activation, ACTIVATION]
+    n_members: Annotated[int, POSITIVE_INT]
 
     def n_outputs(self, n_inputs: int) -> int:
         return self.n_members * self.n_units
@@ -154,13 +156,13 @@ class EnsembleHead(Layer):
 
     Parameters
     ----------
-    n_units : int
+    n_units : int >= 1
         The number of outputs of one member.
-    n_members : int
+    n_members : int >= 1
     """
 
-    n_units: int
-    n_members: int
+    n_units: Annotated[int, POSITIVE_INT]
+    n_members: Annotated[int, POSITIVE_INT]
 
     def n_outputs(self, n_inputs: int) -> int:
         return self.n_members * self.n_units

@@ -8,15 +8,18 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.random import Generator
 
-from sknet.nn.activations import Activation
+from sknet.nn.activations import Activation, Identity
 from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.kernels import column_sums, matmul, row_blocks
+from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Rule, instance_of
 from sknet.nn.types import Array, Buffers, Rows, Views
+
+ACTIVATION = instance_of(Activation)
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Parameter:
     penalized: bool = False
 
 
-class Layer(ABC):
+class Layer(Rule, ABC):
     """A differentiable function of each row. A layer has no state: arrays come as arguments.
 
     A subclass declares its parameter arrays in :meth:`parameters` and its work arrays in
@@ -47,6 +50,15 @@ class Layer(ABC):
     asks for the gradient of the network's inputs. So a layer need not know which gradients the
     caller wants.
     """
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the derivative is continuous. Attributions ask all layers but embeddings."""
+        return True
+
+    def describe(self) -> str:
+        """Return the kind of the layer in words, for a table of the layers."""
+        return type(self).__name__
 
     def n_outputs(self, n_inputs: int) -> int:
         """Return the number of output columns. By default it is the number of inputs."""
@@ -133,6 +145,14 @@ class ActivationLayer(Layer):
 
     activation: Activation
 
+    @property
+    def smooth(self) -> bool:
+        return self.activation.smooth
+
+    def describe(self) -> str:
+        kind = type(self.activation)
+        return super().describe() + ("" if kind is Identity else f" {kind.__name__.lower()}")
+
     def z_and_a(self, n_units: int) -> dict[str, int]:
         """Return the declarations of the work arrays of z and a.
 
@@ -168,12 +188,12 @@ class Dense(ActivationLayer):
 
     Parameters
     ----------
-    n_units : int
+    n_units : int >= 1
     activation : Activation
     """
 
-    n_units: int
-    activation: Activation
+    n_units: Annotated[int, POSITIVE_INT]
+    activation: Annotated[Activation, ACTIVATION]
 
     def n_outputs(self, n_inputs: int) -> int:
         return self.n_units
@@ -226,7 +246,11 @@ class Activated(Layer):
     activation : Activation
     """
 
-    activation: Activation
+    activation: Annotated[Activation, ACTIVATION]
+
+    @property
+    def smooth(self) -> bool:
+        return self.activation.smooth
 
     def buffers(self, n_inputs: int) -> dict[str, int]:
         return {"a": n_inputs} if self.activation.needs_z else {}
@@ -258,7 +282,10 @@ class Dropout(Layer):
         an input is zeroed.
     """
 
-    rate: float
+    rate: Annotated[float, FRACTION]
+
+    def describe(self) -> str:
+        return f"{super().describe()} {self.rate:g}"
 
     def buffers(self, n_inputs: int) -> dict[str, int]:
         return {"out": n_inputs, "mask": n_inputs}
@@ -291,16 +318,16 @@ class LayerNorm(ActivationLayer):
     Parameters
     ----------
     activation : Activation
-    n_groups : int, default=1
+    n_groups : int >= 1, default=1
         The number of equal stretches of a row, each normalised by itself: the members of an
         ensemble.
-    epsilon : float, default=1e-5
+    epsilon : float > 0, default=1e-5
         It is added to the variance, so that equal inputs do not divide by zero.
     """
 
-    activation: Activation
-    n_groups: int = 1
-    epsilon: float = 1e-5
+    activation: Annotated[Activation, ACTIVATION]
+    n_groups: Annotated[int, POSITIVE_INT] = 1
+    epsilon: Annotated[float, POSITIVE] = 1e-5
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         return {"gain": Parameter((n_inputs,)), "bias": Parameter((n_inputs,))}

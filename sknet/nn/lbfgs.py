@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -13,6 +13,7 @@ from sknet.nn.kernels import blocks
 from sknet.nn.network import Workspace
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Solver
+from sknet.nn.rules import POSITIVE_INT
 from sknet.nn.soundness import Ending, Judge, Probe
 from sknet.nn.training import (
     Evaluate,
@@ -35,11 +36,11 @@ class LBFGS(Solver):
 
     Parameters
     ----------
-    max_fun : int, default=15000
+    max_fun : int >= 1, default=15000
         The largest number of function evaluations.
     """
 
-    max_fun: int = 15000
+    max_fun: Annotated[int, POSITIVE_INT] = 15000
     stochastic = False
     divergence_remedy = "Scale the data, lower alpha, or try a solver such as 'adam'."
     convergence_remedy = "Increase max_iter and max_fun, or tol."

@@ -5,19 +5,22 @@ To add one, derive a class from :class:`Loss`, write ``pointwise``, and add a li
 and takes the mean.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from numbers import Real
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from scipy import special
 
 from sknet.nn.kernels import row_maxima, row_sums
+from sknet.nn.rules import OPEN_UNIT_INTERVAL, POSITIVE, Constraint, Rule
 from sknet.nn.types import Array
 
 
 @dataclass(frozen=True)
-class Loss:
+class Loss(Rule):
     """A loss function l(y, raw), whose value for a row is a sum over the raw predictions.
 
     The last layer of the network is linear. The inverse link, a function that turns raw
@@ -172,7 +175,7 @@ class Huber(Loss):
         The threshold, in units of the standardised y.
     """
 
-    delta: float = 1.35
+    delta: Annotated[float, POSITIVE] = 1.35
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         error = raw - y
@@ -180,6 +183,23 @@ class Huber(Loss):
         # With c the clipped error, both branches are c (e - c / 2).
         error -= 0.5 * clipped
         return np.einsum("ij,ij->i", clipped, error)
+
+
+def _are_quantiles(value: Any) -> bool:
+    """Return whether a value is a number in (0, 1), or an increasing sequence of them."""
+    levels = list(value) if np.iterable(value) else [value]
+    return bool(
+        levels
+        and all(isinstance(q, Real) and OPEN_UNIT_INTERVAL.contains(q) for q in levels)
+        and all(low < high for low, high in pairwise(levels))
+    )
+
+
+QUANTILES = Constraint(
+    "a number in (0, 1) or an increasing sequence of these",
+    (Real, Iterable),
+    _are_quantiles,
+)
 
 
 @dataclass(frozen=True)
@@ -196,11 +216,13 @@ class Pinball(Loss):
         that predicted quantiles never cross.
     """
 
-    quantile: float | tuple[float, ...] = 0.5
+    quantile: Annotated[float | tuple[float, ...], QUANTILES] = 0.5
 
     def __post_init__(self) -> None:
-        if not isinstance(self.quantile, Real):
-            object.__setattr__(self, "quantile", tuple(map(float, np.ravel(self.quantile))))
+        super().__post_init__()
+        given: Any = self.quantile
+        if not isinstance(given, Real):
+            object.__setattr__(self, "quantile", tuple(map(float, given)))
 
     @property
     def several(self) -> bool:

@@ -9,13 +9,22 @@ name takes the value of that parameter.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from numbers import Real
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from sknet.nn.kernels import blocks
 from sknet.nn.penalties import ElasticNet
+from sknet.nn.rules import (
+    CLOSED_UNIT_INTERVAL,
+    FRACTION,
+    POSITIVE,
+    TRUTH_VALUE,
+    Interval,
+    Rule,
+)
 from sknet.nn.types import Array
 
 #: The number of updates between two searches for numbers that are nearly denormal.
@@ -32,7 +41,7 @@ def flush_tiny(state: Array) -> None:
     state *= np.abs(state) > limit
 
 
-class Solver:
+class Solver(Rule):
     """A method that minimises the objective: a value of the estimators' ``solver``."""
 
     #: Whether the solver makes a step after each mini-batch, and so can honour a learning rate,
@@ -165,8 +174,8 @@ class SGD(Optimizer):
     nesterovs_momentum : bool, default=True
     """
 
-    momentum: float = 0.9
-    nesterovs_momentum: bool = True
+    momentum: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.9
+    nesterovs_momentum: Annotated[bool, TRUTH_VALUE] = True
     n_slots = 1
 
     def step_block(
@@ -208,12 +217,12 @@ class Adam(Optimizer):
     ----------
     beta_1 : float in [0, 1), default=0.9
     beta_2 : float in [0, 1), default=0.999
-    epsilon : float, default=1e-8
+    epsilon : float > 0, default=1e-8
     """
 
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-8
+    beta_1: Annotated[float, FRACTION] = 0.9
+    beta_2: Annotated[float, FRACTION] = 0.999
+    epsilon: Annotated[float, POSITIVE] = 1e-8
     n_slots = 2
 
     def step_block(
@@ -263,11 +272,11 @@ class AdamW(Adam):
     ----------
     beta_1, beta_2, epsilon
         As for :class:`Adam`.
-    weight_decay : float or None, default=None
+    weight_decay : float >= 0 or None, default=None
         None stands for alpha (1 - l1_ratio), the factor of the quadratic penalty.
     """
 
-    weight_decay: float | None = None
+    weight_decay: Annotated[float | None, Interval(Real, 0, none=True)] = None
 
     def step_block(
         self,
@@ -301,11 +310,11 @@ class RMSprop(Optimizer):
     Parameters
     ----------
     rho : float in [0, 1), default=0.9
-    epsilon : float, default=1e-8
+    epsilon : float > 0, default=1e-8
     """
 
-    rho: float = 0.9
-    epsilon: float = 1e-8
+    rho: Annotated[float, FRACTION] = 0.9
+    epsilon: Annotated[float, POSITIVE] = 1e-8
     n_slots = 1
 
     def step_block(

@@ -1,14 +1,16 @@
 """Penalties on the weights, as a smooth part and a proximal step."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
+from sknet.nn.rules import CLOSED_UNIT_INTERVAL, NOT_NEGATIVE, Rule
 from sknet.nn.types import Array
 
 
 @dataclass(frozen=True)
-class ElasticNet:
+class ElasticNet(Rule):
     """alpha (l1_ratio ||w||_1 + (1 - l1_ratio) / 2 ||w||_2^2).
 
     The quadratic part joins the gradient. The L1 part has no gradient at zero and acts by
@@ -16,14 +18,14 @@ class ElasticNet:
 
     Parameters
     ----------
-    alpha : float, default=0.0
+    alpha : float >= 0, default=0.0
         The strength of the penalty.
     l1_ratio : float in [0, 1], default=0.0
         The share of the L1 part.
     """
 
-    alpha: float = 0.0
-    l1_ratio: float = 0.0
+    alpha: Annotated[float, NOT_NEGATIVE] = 0.0
+    l1_ratio: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.0
 
     @property
     def l1(self) -> float:

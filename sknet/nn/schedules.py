@@ -7,10 +7,12 @@ as ``power_t``, a schedule that is chosen by name takes the value of that parame
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from sknet.nn.rules import CLOSED_UNIT_INTERVAL, NOT_NEGATIVE, OPEN_UNIT_INTERVAL, Rule
 
 
-class Schedule:
+class Schedule(Rule):
     """A factor of the initial learning rate that depends on how far training has come."""
 
     #: Whether the factor depends on ``progress`` and falls to zero at ``progress=1``.
@@ -64,10 +66,10 @@ class InvScaling(Schedule):
 
     Parameters
     ----------
-    power_t : float, default=0.5
+    power_t : float >= 0, default=0.5
     """
 
-    power_t: float = 0.5
+    power_t: Annotated[float, NOT_NEGATIVE] = 0.5
 
     def __call__(self, progress: float, samples_seen: int) -> float:
         return (samples_seen + 1) ** -self.power_t
@@ -93,17 +95,13 @@ class OneCycle(Schedule):
     ----------
     warm_up : float in (0, 1), default=0.3
         The value of ``progress`` at the end of the rise.
-    start : float, default=0.04
+    start : float in [0, 1], default=0.04
         The first factor.
     """
 
-    warm_up: float = 0.3
-    start: float = 0.04
+    warm_up: Annotated[float, OPEN_UNIT_INTERVAL] = 0.3
+    start: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.04
     has_horizon = True
-
-    def __post_init__(self) -> None:
-        if not 0 < self.warm_up < 1:
-            raise ValueError(f"warm_up must be in (0, 1), got {self.warm_up!r}.")
 
     def __call__(self, progress: float, samples_seen: int) -> float:
         if progress < self.warm_up:

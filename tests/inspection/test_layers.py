@@ -123,6 +123,8 @@ def test_what_cannot_be_looked_at(look, numbers):
         look(NNRegressor())
     with pytest.raises(TypeError, match="NNClassifier or NNRegressor is needed"):
         look(LinearRegression().fit(numbers, numbers[:, 0]))
+    with pytest.raises(TypeError, match="got the class NNRegressor itself instead of an inst"):
+        look(NNRegressor)
 
 
 # Notebooks.

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from sknet.nn.activations import ACTIVATIONS, GELU, Identity, ReLU
+from sknet.nn.embeddings import Columns, Embedding, Periodic
 from sknet.nn.ensembles import EnsembleHead, EnsembleInput
 from sknet.nn.layers import Activated, Dense, Dropout, Layer, LayerNorm, Parameter
 from sknet.nn.network import Network, Workspace
@@ -261,3 +262,32 @@ def test_layer_norm_of_equal_columns_is_finite():
     assert_array_equal(workspace.outputs[0], 0)
     workspace.delta[...] = 1
     assert np.isfinite(network.backward(params, np.empty_like(params), X, workspace)).all()
+
+
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        (Dense(3, Identity()), "Dense"),
+        (Dense(3, GELU()), "Dense gelu"),
+        (EnsembleInput(3, ReLU(), 2), "EnsembleInput relu"),
+        (EnsembleHead(1, 2), "EnsembleHead"),
+        (LayerNorm(ReLU()), "LayerNorm relu"),
+        (Dropout(0.25), "Dropout 0.25"),
+        (
+            Columns(((2, Periodic()), (1, None), (1, Embedding(3, 2)))),
+            "Columns (Embedding, Periodic)",
+        ),
+    ],
+)
+def test_a_layer_describes_itself(layer, text):
+    """The table of layers shows the activation, the rate or the inner layers."""
+    assert layer.describe() == text
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_layer_is_as_smooth_as_its_activation(activation):
+    """Attributions choose their rule of integration by what the layers say."""
+    f = ACTIVATIONS[activation]()
+    for layer in (Dense(3, f), EnsembleInput(3, f, 2), LayerNorm(f), Activated(f)):
+        assert layer.smooth == f.smooth
+    assert Dropout(0.5).smooth

@@ -1,0 +1,163 @@
+"""Rules: small values such as an optimizer, whose fields have stated ranges.
+
+Activations, losses, optimizers, schedules, penalties and layers are rules: frozen dataclasses
+that a user may construct and hand to an estimator. A field states the values that it may have
+in its type, ``beta_1: Annotated[float, FRACTION] = 0.9``, and :class:`Rule` refuses other
+values when a rule is constructed. Scikit-learn checks the parameters of an estimator in ``fit``
+instead, since ``set_params`` may change them. A rule cannot be changed.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import fields
+from numbers import Integral, Real
+from types import NoneType
+from typing import Any, get_args
+
+import numpy as np
+
+
+class Constraint:
+    """The values that a field of a rule may have.
+
+    Parameters
+    ----------
+    text : str
+        The values in words. They complete the sentence "The field must be".
+    kinds : tuple of type
+        The types that a value may have.
+    contains : callable, default=None
+        A function that returns whether a value of one of these types is allowed. None stands
+        for a function that allows all of them.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        kinds: tuple[type, ...],
+        contains: Callable[[Any], bool] | None = None,
+    ):
+        self.text = text
+        self.kinds = kinds
+        self._contains = contains
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def contains(self, value: Any) -> bool:
+        """Return whether a value of one of the types is allowed."""
+        return self._contains is None or self._contains(value)
+
+    def check(self, owner: str, name: str, value: Any) -> None:
+        """Refuse a value that is not allowed.
+
+        Parameters
+        ----------
+        owner, name : str
+            The names of the class and of its field, for the message.
+        value : object
+
+        Raises
+        ------
+        TypeError
+            If the value has none of the types.
+        ValueError
+            If the value has one of the types, but is not allowed.
+        """
+        right_type = isinstance(value, self.kinds)
+        if not (right_type and self.contains(value)):
+            error = ValueError if right_type else TypeError
+            raise error(f"{owner}: {name} must be {self.text}, got {value!r}.")
+
+
+class Interval(Constraint):
+    """Numbers between two bounds. NaN is none of them, and neither are True and False.
+
+    Parameters
+    ----------
+    kind : type
+        ``numbers.Real`` or ``numbers.Integral``.
+    low, high : float
+        The bounds. ``high`` is infinite by default.
+    closed : {"left", "right", "both", "neither"}, default="left"
+        Which of the bounds are allowed themselves.
+    none : bool, default=False
+        Whether None is allowed as well.
+    """
+
+    def __init__(
+        self,
+        kind: type,
+        low: float,
+        high: float = math.inf,
+        closed: str = "left",
+        *,
+        none: bool = False,
+    ):
+        self.low = low
+        self.high = high
+        self.closed = closed
+        text = f"{'an integer' if kind is Integral else 'a number'} {self._bounds()}"
+        super().__init__(
+            f"{text} or None" if none else text, (kind, NoneType) if none else (kind,)
+        )
+
+    def _bounds(self) -> str:
+        """Return the bounds in words."""
+        if self.high == math.inf and self.closed in ("left", "neither"):
+            return f"{'>=' if self.closed == 'left' else '>'} {self.low}"
+        left = "[" if self.closed in ("left", "both") else "("
+        right = "]" if self.closed in ("right", "both") else ")"
+        return f"in {left}{self.low}, {self.high}{right}"
+
+    def contains(self, value: Any) -> bool:
+        """Return whether a number lies between the bounds. None always does."""
+        if value is None:
+            return True
+        if isinstance(value, bool):
+            return False
+        try:
+            number = float(value)
+        except OverflowError:  # Python's integers have no bound.
+            return False
+        above = number > self.low or (number == self.low and self.closed in ("left", "both"))
+        below = number < self.high or (number == self.high and self.closed in ("right", "both"))
+        return above and below
+
+
+def instance_of(cls: type) -> Constraint:
+    """Return the constraint that a value is an instance of a class."""
+    return Constraint(f"an instance of {cls.__name__}", (cls,))
+
+
+POSITIVE_INT = Interval(Integral, 1)
+POSITIVE = Interval(Real, 0, closed="neither")
+NOT_NEGATIVE = Interval(Real, 0)
+FRACTION = Interval(Real, 0, 1)
+OPEN_UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
+CLOSED_UNIT_INTERVAL = Interval(Real, 0, 1, closed="both")
+TRUTH_VALUE = Constraint("True or False", (bool, np.bool_))
+
+
+class Rule:
+    """A frozen dataclass that checks its fields when it is constructed.
+
+    A field is checked if its type is ``Annotated`` with a :class:`Constraint`; the fields of a
+    user's own subclass need none. A subclass that has a ``__post_init__`` of its own calls the
+    inherited one, and the fields are not checked if it does not. An annotation that is a
+    string, as ``from __future__ import annotations`` makes of it, is not read.
+    """
+
+    def __post_init__(self) -> None:
+        for name, constraint in constraints(type(self)).items():
+            constraint.check(type(self).__name__, name, getattr(self, name))
+
+
+def constraints(cls: Any) -> dict[str, Constraint]:
+    """Return the constraint of each field of a dataclass whose type states one."""
+    return {
+        field.name: constraint
+        for field in fields(cls)
+        for constraint in get_args(field.type)
+        if isinstance(constraint, Constraint)
+    }
