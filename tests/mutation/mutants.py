@@ -221,7 +221,12 @@ def mutants_of(module: str, source: str) -> list[Mutant]:
 ALSO = {
     "nn/activations": ["nn/test_gradients.py", "nn/test_registries.py"],
     "nn/losses": ["nn/test_gradients.py", "nn/test_registries.py", "test_losses_fit.py"],
-    "nn/penalties": ["nn/test_optimizers.py", "nn/test_objective.py", "nn/test_training.py"],
+    "nn/penalties": [
+        "nn/test_registries.py",
+        "nn/test_optimizers.py",
+        "nn/test_objective.py",
+        "nn/test_training.py",
+    ],
     "nn/optimizers": ["nn/test_registries.py", "nn/test_training.py"],
     "nn/schedules": ["nn/test_registries.py", "nn/test_training.py"],
     "nn/layers": ["nn/test_layer_contract.py", "nn/test_network.py", "nn/test_gradients.py"],
