@@ -231,7 +231,7 @@ ALSO = {
     "nn/schedules": ["nn/test_registries.py", "nn/test_training.py"],
     "nn/layers": ["nn/test_layer_contract.py", "nn/test_network.py", "nn/test_gradients.py"],
     "nn/embeddings": ["nn/test_layer_contract.py"],
-    "nn/ensembles": ["nn/test_layer_contract.py", "test_ensemble.py"],
+    "nn/ensembles": ["nn/test_layer_contract.py", "nn/test_layers.py", "test_ensemble.py"],
     "nn/network": ["nn/test_layer_contract.py", "nn/test_registries.py"],
     "nn/objective": ["nn/test_registries.py", "nn/test_gradients.py", "nn/test_ensembles.py"],
     "nn/lbfgs": ["nn/test_registries.py"],
