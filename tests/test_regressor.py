@@ -417,3 +417,12 @@ def test_a_loss_of_the_user_in_a_grid_and_on_disk(regression):
     network = quick(loss=Median()).fit(X, y)
     for again in [pickle.loads(pickle.dumps(network)), copy.deepcopy(network)]:
         assert_array_equal(again.predict(X), network.predict(X))
+
+
+@pytest.mark.parametrize("constant", [3e-9, 5.0, -1e9])
+def test_a_constant_is_predicted(constant):
+    """Far from the training rows too, a prediction is near the only value that y had."""
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    network = NNRegressor((4,), max_iter=20, n_iter_no_change=np.inf, random_state=0)
+    network.fit(X, np.full(20, constant))
+    assert_allclose(network.predict(np.vstack([X, 10 * X])), constant, rtol=1e-2)

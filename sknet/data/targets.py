@@ -19,6 +19,9 @@ LARGEST = 1e150
 #: The limits of the magnitude of numbers to predict in float32. Predictions may be some times
 #: as large.
 SINGLE_LIMITS = 1e-36, 1e36
+#: The scale of a constant y is this share of its magnitude, so that outputs near zero are
+#: predictions near the constant, in whatever units y is.
+CONSTANT_SHARE = 2.0**-10
 #: Rows whose labels are turned into columns together.
 BINARIZED_ROWS = 2**18
 
@@ -385,9 +388,17 @@ class RegressionTarget:
         self.mean_, self.scale_ = np.zeros(self.n_outputs), np.ones(self.n_outputs)
         if self.standardize and self.shift:
             self.mean_ = self._mean
-            self.scale_ = np.where(self._deviation > 0, self._deviation, 1)
+            self.scale_ = np.where(self._deviation > 0, self._deviation, self._without_spread())
         elif self.standardize:
             self.scale_ = self._mean
+
+    def _without_spread(self) -> NDArray[np.float64]:
+        """Return the scale of each column if it is constant: small, so that it is predicted.
+
+        It is in the units of y. A column of zeros has no units.
+        """
+        share = np.maximum(CONSTANT_SHARE * np.abs(self._mean), np.finfo(np.float64).tiny)
+        return np.where(self._mean == 0, 1.0, share)
 
     def check_outputs(self, y: NDArray[np.float64], name: str) -> None:
         """Check that y, which messages call ``name``, has as many columns as in training.
