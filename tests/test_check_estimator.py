@@ -12,6 +12,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from sknet import NNClassifier, NNRegressor
 from sknet.nn.optimizers import OPTIMIZERS
 
+pytestmark = pytest.mark.no_cover
+
 ESTIMATORS = [NNClassifier, NNRegressor]
 #: A small network that takes little time. In more epochs rounding errors of weighted and of
 #: repeated rows grow along rmsprop's rough path.

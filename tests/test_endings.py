@@ -18,6 +18,8 @@ from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.soundness import DivergenceError
 from sknet.streaming import RowBlocks, fit_chunks
 
+pytestmark = pytest.mark.no_cover
+
 HAS_CALLBACKS = find_spec("sklearn.callback") is not None
 
 

@@ -24,6 +24,8 @@ from sknet._sklearn import CALLBACK_ATTRIBUTES
 from sknet.callbacks import Checkpoint, FitCallback
 from sknet.streaming import fit_chunks
 
+pytestmark = pytest.mark.no_cover
+
 try:
     import sklearn.callback  # noqa: F401
 

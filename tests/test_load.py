@@ -6,6 +6,7 @@ import sys
 import tracemalloc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from joblib import Parallel, delayed
 from numpy.testing import assert_array_equal
 from plain import NNClassifier
 from sklearn.base import clone
+
+import sknet
 
 #: Options that use the random generator, the averages and the copies of a training.
 EAGER = {
@@ -57,23 +60,22 @@ def test_sixteen_threads_predict_while_others_fit(problem):
 def growth_of(function, n_calls):
     """Return the bytes by which memory grows during many calls, after some to warm up.
 
-    It is the smallest growth of three rounds, since threads of other tests may allocate.
+    Only memory that the package asked for counts: threads of other tests allocate as well.
     """
     for _ in range(10):
         function()
-    return min(growth_of_round(function, n_calls) for _ in range(3))
-
-
-def growth_of_round(function, n_calls):
     gc.collect()
-    tracemalloc.start()
+    tracemalloc.start(20)
     try:
         for _ in range(n_calls):
             function()
         gc.collect()
-        return tracemalloc.get_traced_memory()[0]
+        snapshot = tracemalloc.take_snapshot()
     finally:
         tracemalloc.stop()
+    package = f"{Path(sknet.__file__).parent}/*"
+    ours = snapshot.filter_traces([tracemalloc.Filter(True, package, all_frames=True)])
+    return sum(trace.size for trace in ours.traces)
 
 
 def test_memory_is_flat(problem):

@@ -168,7 +168,7 @@ class Judge:
                 "Training diverged: the loss, the parameters or the predictions became "
                 f"infinite, NaN or immense before an epoch ended well. {self.remedy}"
             )
-        poor = _exceeds(loss, self.poor, constant)
+        poor = self._poor(loss, constant)
         collapsed = _exceeds(constant, self.poor, best_loss)
         if best is not None and (diverged or collapsed or (poor and best_loss < loss)):
             np.copyto(params, best)
@@ -179,6 +179,15 @@ class Judge:
     def _loss(self, params: Array) -> float:
         """Return the loss of the probe; NaN if a parameter is infinite or NaN."""
         return self.probe.loss(params) if np.isfinite(params).all() else math.nan
+
+    def _poor(self, loss: float, constant: float) -> bool:
+        """Whether a loss is far above the loss of a constant, and not only for lack of time.
+
+        A short training from poor initial parameters ends with a loss that is not above the
+        initial one, and not immense.
+        """
+        short = loss <= self.initial_loss and not _exceeds(loss, DIVERGED_FACTOR, constant)
+        return _exceeds(loss, self.poor, constant) and not short
 
     def _diverged(self, loss: float, constant: float) -> bool:
         """Whether a loss is infinite, NaN or immense."""

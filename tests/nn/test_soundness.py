@@ -38,6 +38,10 @@ LAST, BEST = "last", "best"
         (3.9, None, 2.0, Ending.FINISHED, LAST),
         (3.9, 3.0, 2.0, Ending.FINISHED, LAST),
         (1.5, 0.3, 2.0, Ending.FINISHED, LAST),
+        # Far worse than a constant, but not worse than at the beginning, and not immense.
+        (5.0, None, 6.0, Ending.FINISHED, LAST),
+        (101.0, None, 1e3, Ending.POOR, LAST),
+        (5.0, 4.0, 5.0, Ending.FINISHED, LAST),
         # No better than a constant, although a better epoch is known.
         (1.0, 0.2, 2.0, Ending.WORSE, BEST),
         (5.0, 0.2, 2.0, Ending.WORSE, BEST),

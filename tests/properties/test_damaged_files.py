@@ -21,6 +21,8 @@ from plain import NNRegressor
 import sknet
 from sknet.callbacks import Checkpoint
 
+pytestmark = pytest.mark.no_cover
+
 try:
     import sklearn.callback  # noqa: F401
 

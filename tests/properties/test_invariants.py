@@ -47,6 +47,8 @@ from sklearn.utils.multiclass import unique_labels
 from sknet import NNClassifier, NNRegressor
 from sknet.streaming import fit_chunks
 
+pytestmark = pytest.mark.no_cover
+
 # Parameters that leave the arithmetic of a fit comparable up to rounding: float64, no draw for
 # single rows, and all rows in one batch.
 EXACT = {
