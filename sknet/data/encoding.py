@@ -230,7 +230,8 @@ class TableEncoder:
         """Return sparse rows scaled."""
         if self.scale_ is None:
             X = copy.copy(X)
-            X.data = _cut(X.data).astype(dtype, copy=False)
+            data = X.data if _is_plain(X.data) else np.clip(X.data, -BOUND, BOUND)
+            X.data = data.astype(dtype, copy=False)
             return X
         with np.errstate(over="ignore"):
             X = X.multiply(self.scale_).tocsr()
@@ -242,10 +243,11 @@ class TableEncoder:
     ) -> Floats:
         """Return the given columns imputed and scaled."""
         if self.scale_ is None:
-            missing = np.isnan(X)
-            if missing.any():
+            if not _is_plain(X):
+                missing = np.isnan(X)
                 X = np.where(missing, 0 if self.center_ is None else self.center_[columns], X)
-            return _cut(X).astype(dtype, copy=False)
+                X = np.clip(X, -BOUND, BOUND)
+            return X.astype(dtype, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(X, columns, self.scale_).astype(dtype, copy=False)
             u = _clip_smoothly(u)
@@ -338,10 +340,10 @@ class Category:
         return [levels[i] for i in self._kept.tolist()] + ["other"] * self.has_rest
 
 
-def _cut(x: Floats) -> Floats:
-    """Return x cut at ``BOUND`` and minus ``BOUND``: x itself if nothing is to be cut."""
-    within = x.size == 0 or max(x.max(), -x.min()) <= BOUND
-    return x if within else np.clip(x, -BOUND, BOUND)
+def _is_plain(x: Floats) -> bool:
+    """Whether no number is missing, and all are between ``BOUND`` and minus ``BOUND``."""
+    # The extremes of numbers among which NaN is are NaN, for which the comparison is false.
+    return x.size == 0 or bool(max(x.max(), -x.min()) <= BOUND)
 
 
 def _clip_smoothly(u: Floats) -> Floats:
