@@ -65,7 +65,7 @@ def growth_of(function, n_calls):
     for _ in range(10):
         function()
     gc.collect()
-    tracemalloc.start(20)
+    tracemalloc.start(8)
     try:
         for _ in range(n_calls):
             function()
