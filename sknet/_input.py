@@ -4,6 +4,7 @@
 them.
 """
 
+import math
 import sys
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -179,7 +180,7 @@ class Features:
             return False
         # The sum is not finite if any element is NaN or infinity.
         with np.errstate(over="ignore", invalid="ignore"):
-            return bool(np.isfinite(X.sum()))
+            return math.isfinite(X.sum())
 
 
 def _unfitted(estimator: BaseEstimator) -> Any:

@@ -448,9 +448,7 @@ class RegressionModel(Model):
         with np.errstate(over="ignore"):
             members = self.loss.inverse_link(self.by_member(raw))
             members = self.target.inverse_transform(members)
-        np.minimum(members, LARGEST, out=members)
-        np.maximum(members, -LARGEST, out=members)
-        return over_members(members, with_std)
+        return over_members(members.clip(-LARGEST, LARGEST, out=members), with_std)
 
 
 def model_class(numeric_y: bool) -> type[Model]:

@@ -250,7 +250,7 @@ class Batches:
             rows = slice(start, start + self.batch_size)
             batch = self.data.batch(rows if order is None else order[rows])
             if self._encode is not None:
-                batch = batch._replace(X=self._encode(batch.X))
+                batch = Batch(self._encode(batch.X), batch.y, batch.sample_weight)
             yield batch if self._augment is None else self._augment(batch)
 
 
@@ -271,7 +271,7 @@ def stack_rows(
         for output, part in zip(outputs, parts, strict=True):
             if part.dtype.itemsize > output.dtype.itemsize:
                 largest = float(np.finfo(output.dtype).max)
-                part = np.maximum(np.minimum(part, largest), -largest)
+                part = part.clip(-largest, largest)
             output[start:stop] = part
         start = stop
     return outputs

@@ -45,8 +45,11 @@ def row_maxima(x: Array) -> Array:
 
 
 def maximum(x: Array, value: float, out: Array) -> Array:
-    """Write the elementwise maximum of an array and a number into ``out``."""
-    return np.maximum(x, constant(value, x.shape, x.dtype), out=out)
+    """Write the elementwise maximum of a matrix and a number into ``out``."""
+    # NumPy compares two arrays more than twice as fast as an array and a number.
+    for x_block, out_block in row_blocks(x, out):
+        np.maximum(x_block, constant(value, x_block.shape, x.dtype), out=out_block)
+    return out
 
 
 def constant(value: float, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -258,7 +258,9 @@ class Workspace:
         ]
         self._whole_delta = np.empty((n_rows, network.n_outputs), dtype)
         self._network = network
-        self._cut: dict[int, tuple[list[Buffers], Array]] = {}
+        self._cut: dict[int, tuple[list[Buffers], Array]] = {
+            n_rows: (self._whole, self._whole_delta)
+        }
         self._views: dict[int, tuple[Array, list[Views]]] = {}
         self.outputs: list[Any] = [None] * len(network.layers)
         self.use_rows(n_rows)
