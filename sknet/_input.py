@@ -5,9 +5,7 @@ them.
 """
 
 import math
-import sys
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -24,7 +22,7 @@ from sknet.data.batches import Dataset
 from sknet.data.kinds import DATES, as_array, check_kinds, checking
 from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, distinct_values
 from sknet.data.survey import Survey, survey_rows
-from sknet.data.tables import FINITE_SUMS, TableReader, categorical_columns, check_columns
+from sknet.data.tables import TableReader, categorical_columns, check_columns
 from sknet.data.targets import LARGEST
 
 #: The name of the weights of the user in messages.
@@ -144,7 +142,6 @@ class Features:
         validate_data(self.estimator, X, reset=reset, skip_check_array=True)
         return self.reader.read(X)
 
-    @FINITE_SUMS
     def _read_numbers(self, X: Any, reset: bool) -> Any:
         """Return a table without categories as a float array or CSR."""
         given = X
@@ -311,7 +308,6 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
     return frames.take_rows(X, rows)
 
 
-@FINITE_SUMS
 def check_y(y: Any, numeric: bool, name: str) -> Any:
     """Return y as an array of one dimension if it has one column, else of two, or CSR.
 
@@ -391,15 +387,7 @@ def check_no_missing_labels(y: Any, name: str) -> None:
     labels = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)
     if labels.ndim == 0 or labels.dtype.kind not in "OmM":
         return
-    # y can hold pandas.NA only if pandas has been imported.
-    na = getattr(sys.modules.get("pandas"), "NA", None)
-    # Of the labels, NaN and NaT are those that differ from themselves.
-    missing = [
-        label is None
-        or label is na
-        or (isinstance(label, Real | np.datetime64 | np.timedelta64) and label != label)
-        for label in labels.flat
-    ]
+    missing = [frames.is_missing(label) for label in labels.flat]
     if any(missing):
         raise ValueError(
             f"{name} has missing values, {sum(missing)} of {len(missing)}. Leave these rows "

@@ -4,8 +4,10 @@ This is the only module that tells the two libraries apart, and it imports neith
 object has ``iloc``. Functions that take a table take an array in place of a frame as well.
 """
 
+import datetime
 import sys
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -48,30 +50,74 @@ def columns(X: Any, positions: NDArray[np.intp]) -> Any:
     return X.iloc[:, positions] if _is_pandas(X) else X[:, positions.tolist()]
 
 
-def column_values(X: Any, position: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return the values of a column, and which of them are not missing.
+def distinct_values(X: Any, position: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the distinct values of a column, and the position of each row's value among them.
 
-    Values that are neither numbers nor truth values come as an array of objects.
+    The position of a missing value is -1. Values that are neither numbers nor truth values come
+    as an array of objects.
+
+    Raises
+    ------
+    TypeError
+        If a value, such as a list, cannot be hashed.
     """
     series = column(X, position)
-    missing = _missing(series)
+    if _is_pandas(series) and hasattr(series, "cat"):
+        return _distinct_categories(series)
     values = np.asarray(series)
-    if values.dtype.kind not in "biuf":
-        values = np.asarray(series, dtype=object)
-        # NaN is the only float that differs from itself.
-        missing = missing | np.array([isinstance(v, float) and v != v for v in values])
-    elif values.dtype.kind == "f":
-        missing = missing | np.isnan(values)
-    return values, ~missing
+    if values.dtype.kind in "biuf":
+        distinct, positions = np.unique(values, return_inverse=True)
+        missing = distinct != distinct
+    else:
+        distinct, positions = _distinct_objects(np.asarray(series, dtype=object))
+        missing = np.array([is_missing(value) for value in distinct.tolist()], dtype=bool)
+    return _without(missing, distinct, positions)
 
 
-def _missing(series: Any) -> NDArray[np.bool_]:
-    """Return which values are missing to the library of the series, or None in an array."""
-    if hasattr(series, "isna"):
-        return series.isna().to_numpy()
-    if hasattr(series, "is_null"):
-        return series.is_null().to_numpy()
-    return np.array([value is None for value in series])
+def _distinct_categories(series: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return what ``distinct_values`` does for a column of a category dtype of pandas."""
+    positions = series.cat.codes.to_numpy().astype(np.intp)
+    counts = np.bincount(positions + 1, minlength=len(series.cat.categories) + 1)[1:]
+    used = np.flatnonzero(counts)
+    distinct = np.asarray(series.cat.categories.take(used))
+    if distinct.dtype.kind not in "biuf":
+        distinct = distinct.astype(object)
+    return distinct, _renumbered(counts > 0, positions)
+
+
+def _distinct_objects(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the distinct objects, and the position of each row's object among them."""
+    found: dict[Any, int] = {}
+    positions = [found.setdefault(value, len(found)) for value in values.tolist()]
+    distinct = np.empty(len(found), dtype=object)
+    distinct[:] = list(found)
+    return distinct, np.array(positions, dtype=np.intp)
+
+
+def _without(
+    dropped: NDArray[np.bool_], distinct: NDArray[Any], positions: NDArray[np.intp]
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the distinct values without some of them, whose positions become -1."""
+    if not dropped.any():
+        return distinct, positions
+    return distinct[~dropped], _renumbered(~dropped, positions)
+
+
+def _renumbered(kept: NDArray[np.bool_], positions: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return positions among the kept values, -1 for the others, given positions among all."""
+    # The last entry is for -1.
+    places = np.full(kept.size + 1, -1, dtype=np.intp)
+    places[:-1][kept] = np.arange(np.count_nonzero(kept))
+    return places[positions]
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value is None, NaN, NaT or pandas.NA."""
+    # A value can be pandas.NA only if pandas has been imported.
+    if value is None or value is getattr(sys.modules.get("pandas"), "NA", None):
+        return True
+    # NaN and NaT are the values that differ from themselves.
+    return isinstance(value, Real | datetime.date | np.generic) and value != value
 
 
 def category_columns(X: Any) -> NDArray[np.intp]:

@@ -1,22 +1,16 @@
 """From the user's table, a frame or an array with categories, to plain numbers."""
 
 import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.preprocessing import OrdinalEncoder
 from sklearn.utils import check_array
 
 from sknet.data import frames
 from sknet.data.frames import is_frame
 from sknet.data.kinds import check_values
-
-#: scikit-learn finds numbers that are not finite by a sum, in which large numbers of both signs
-#: may overflow. It then looks at each number, so that NumPy need not warn.
-FINITE_SUMS = np.errstate(over="ignore", invalid="ignore")
 
 
 class TableReader:
@@ -36,10 +30,14 @@ class TableReader:
         Positions of the categories among the columns of X.
     numeric_ : ndarray of int
         Positions of the other columns.
+    levels_ : list of ndarray
+        The sorted levels of each category, an array of numbers or of objects. A missing value
+        is not a level.
     """
 
     categorical_: NDArray[np.intp]
     numeric_: NDArray[np.intp]
+    levels_: list[NDArray[Any]]
 
     def __init__(self, categorical_features: Any) -> None:
         self.categorical_features = categorical_features
@@ -70,11 +68,20 @@ class TableReader:
         self.numeric_ = np.flatnonzero(~mask)
         self._names = feature_names
         _check_has_rows(X)
-        self._encoders: list[OrdinalEncoder | None] = []
-        for column in self.categorical_.tolist():
-            with _naming_column(column, feature_names):
-                self._encoders.append(_fit_levels(X, column, feature_names, declared))
+        self.levels_ = [
+            _find_levels(X, column, feature_names, declared)
+            for column in self.categorical_.tolist()
+        ]
         return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a reader, also one of version 0.1.0, which kept encoders of the levels."""
+        state = dict(state)
+        if "_encoders" in state:
+            none = np.array([], dtype=object)
+            encoders = state.pop("_encoders")
+            state["levels_"] = [none if one is None else one.categories_[0] for one in encoders]
+        vars(self).update(state)
 
     def merged(self, others: Sequence["TableReader"]) -> "TableReader":
         """Return a reader with the levels that this one and others have found.
@@ -88,33 +95,23 @@ class TableReader:
         """
         merged = copy.copy(self)
         readers = [self, *others]
-        merged._encoders = [
-            self._merged_encoder(i, readers) for i in range(len(self._encoders))
+        merged.levels_ = [
+            self._merged_levels(i, [one.levels_[i] for one in readers if one.levels_[i].size])
+            for i in range(len(self.levels_))
         ]
         return merged
 
-    def _merged_encoder(
-        self, category: int, readers: Sequence["TableReader"]
-    ) -> OrdinalEncoder | None:
-        """Return an encoder of all levels of one category, or None if it has none."""
-        found = [
-            one.levels_[category] for one in readers if one._encoders[category] is not None
-        ]
+    def _merged_levels(self, category: int, found: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """Return all levels of one category, given those that the readers have found."""
+        if not found:
+            return self.levels_[category]
         if len({levels.dtype.kind == "O" for levels in found}) > 1:
             column = _name(int(self.categorical_[category]), self._names)
             raise ValueError(
                 f"The levels of column {column} are text in some partitions and numbers in "
                 "others."
             )
-        return _encoder(np.unique(np.concatenate(found))) if found else None
-
-    @property
-    def levels_(self) -> list[NDArray[Any]]:
-        """The sorted levels of each category; a missing value is not a level."""
-        return [
-            np.array([], dtype=object) if encoder is None else encoder.categories_[0]
-            for encoder in self._encoders
-        ]
+        return np.unique(np.concatenate(found))
 
     @property
     def n_levels_(self) -> list[int]:
@@ -141,23 +138,19 @@ class TableReader:
         if self.numeric_.size:
             parts = [_numbers(X, self.numeric_, self._names)]
             dtype = parts[0].dtype
-        for column, encoder in zip(self.categorical_.tolist(), self._encoders, strict=True):
-            values, known = _column_values(X, column, self._names)
-            if encoder is not None:
-                self._check_kind(column, encoder, values[known])
-            with _naming_column(column, self._names):
-                numbers = _level_numbers(encoder, values, known)
-            parts.append(numbers.astype(dtype)[:, np.newaxis])
+        for column, levels in zip(self.categorical_.tolist(), self.levels_, strict=True):
+            values, positions = _distinct_values(X, column, self._names)
+            if levels.size:
+                self._check_kind(column, levels, values)
+            numbers = _level_numbers(levels, values).astype(dtype)
+            # Position -1, of a missing value, is the last.
+            parts.append(np.append(numbers, dtype.type(np.nan))[positions][:, np.newaxis])
         return np.hstack(parts)
 
-    def _check_kind(self, column: int, encoder: OrdinalEncoder, values: NDArray[Any]) -> None:
+    def _check_kind(self, column: int, levels: NDArray[Any], values: NDArray[Any]) -> None:
         """Raise if values are numbers where the levels are text, or the reverse."""
-        was_text = isinstance(encoder.categories_[0][0], str)
-        if values.dtype.kind == "O":
-            differs = any(isinstance(value, str) != was_text for value in values)
-        else:
-            differs = was_text and values.size > 0
-        if differs:
+        was_text = isinstance(levels[0], str)
+        if any(isinstance(value, str) != was_text for value in values.tolist()):
             before, now = ("text", "numbers") if was_text else ("numbers", "text")
             raise ValueError(
                 f"Column {_name(column, self._names)} is a category whose levels were {before} "
@@ -174,74 +167,58 @@ def _check_has_rows(X: Any) -> None:
         )
 
 
-@contextmanager
-def _naming_column(column: int, names: Sequence[str] | None) -> Iterator[None]:
-    """Name the category whose levels cannot be sorted, or are not finite."""
-    try:
-        yield
-    except TypeError as error:
-        raise ValueError(
-            f"The levels of column {_name(column, names)} cannot be sorted: they must be all "
-            "text or all numbers."
-        ) from error
-    except ValueError as error:
-        if str(error).startswith("Column"):
-            raise
-        raise ValueError(
-            f"The levels of column {_name(column, names)} are not valid: {error}"
-        ) from error
-
-
 def _name(column: int, names: Sequence[str] | None) -> str:
     """Return the name of a column, or else its position, as a message shows it."""
     return repr(column if names is None else names[column])
 
 
-def _column_values(
+def _distinct_values(
     X: Any, column: int, names: Sequence[str] | None
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return the values of a category, and which of them are not missing.
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the distinct values of a category, and the position of each row's among them.
 
     Raises
     ------
     ValueError
-        If the category has objects that are neither numbers nor text.
+        If the category has infinity, or objects that are neither numbers nor text.
     """
-    values, known = frames.column_values(X, column)
+    where = f"Column {_name(column, names)} of X"
+    try:
+        values, positions = frames.distinct_values(X, column)
+    except TypeError:
+        # An object that cannot be hashed, such as a list.
+        check_values(np.asarray(frames.column(X, column), dtype=object), where)
+        raise
     if values.dtype == object:
-        check_values(values[known], f"Column {_name(column, names)} of X")
-    return values, known
+        check_values(values, where)
+    elif np.isinf(values).any():
+        raise ValueError(f"{where} is a category with infinity among its levels.")
+    return values, positions
 
 
-def _fit_levels(
+def _find_levels(
     X: Any, column: int, names: Sequence[str] | None, declared: bool
-) -> OrdinalEncoder | None:
-    """Return an encoder of the levels of a category, or None if it has no levels."""
+) -> NDArray[Any]:
+    """Return the sorted levels of a category."""
     levels = frames.declared_levels(X, column) if declared else None
     if levels is not None:
-        return _encoder(levels, levels)
-    values, known = _column_values(X, column, names)
-    return _encoder(values[known]) if known.any() else None
+        return levels
+    values, _ = _distinct_values(X, column, names)
+    try:
+        return np.sort(values)
+    except TypeError as error:
+        raise ValueError(
+            f"The levels of column {_name(column, names)} cannot be sorted: they must be all "
+            "text or all numbers."
+        ) from error
 
 
-def _encoder(values: NDArray[Any], levels: NDArray[Any] | None = None) -> OrdinalEncoder:
-    """Return an encoder of the given levels, or else of all levels among the values."""
-    encoder = OrdinalEncoder(
-        categories="auto" if levels is None else [levels],
-        handle_unknown="use_encoded_value",
-        unknown_value=np.nan,
-    ).set_output(transform="default")
-    return encoder.fit(values[:, np.newaxis])
-
-
-def _level_numbers(
-    encoder: OrdinalEncoder | None, values: NDArray[Any], known: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Return the number of the level of each value; NaN for a missing or an unknown one."""
-    numbers = np.full(values.shape[0], np.nan)
-    if encoder is not None and known.any():
-        numbers[known] = encoder.transform(values[known][:, np.newaxis])[:, 0]
-    return numbers
+def _level_numbers(levels: NDArray[Any], values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the number of the level that each value is; NaN for a value that is none."""
+    if not levels.size:
+        return np.full(values.size, np.nan)
+    numbers = np.minimum(np.searchsorted(levels, values), levels.size - 1)
+    return np.where(levels[numbers] == values, numbers, np.nan)
 
 
 def _numbers(
@@ -287,9 +264,10 @@ def check_columns(X: Any) -> None:
         _check_each(X, np.arange(X.shape[1]), frames.column_names(X))
 
 
-@FINITE_SUMS
 def _check_numbers(X: Any) -> NDArray[np.floating]:
-    return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+    # A sum of finite numbers may overflow; scikit-learn then looks at each number.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
 
 
 def categorical_columns(

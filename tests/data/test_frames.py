@@ -98,11 +98,10 @@ def test_values_and_which_are_missing(kind):
     else:
         frame = pd.DataFrame if isinstance(series, pd.Series) else pl.DataFrame
         table = frame({"x": series})
-    values, known = frames.column_values(table, 0)
-    assert known.tolist() == [value is not None for value in expected]
-    assert [v for v, k in zip(values, known, strict=True) if k] == [
-        value for value in expected if value is not None
-    ]
+    values, positions = frames.distinct_values(table, 0)
+    found = [None if position == -1 else values[position] for position in positions]
+    assert found == expected
+    assert len(values) == len(set(expected) - {None})
     assert values.dtype.kind in kinds
 
 

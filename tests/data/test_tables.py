@@ -311,3 +311,31 @@ def test_scikit_learn_s_output_configuration_stays_outside(output):
     X = pd.DataFrame({"c": pd.Categorical(WORDS), "x": [1.0, 2, 3, 4]})
     with config_context(transform_output=output):
         assert type(read(X)[1]) is np.ndarray
+
+
+@pytest.mark.parametrize("n_levels", [3, 127, 128, 300])
+def test_level_numbers_of_many_declared_categories(n_levels):
+    """pandas keeps the codes of a category in as few bytes as possible."""
+    names = [f"level {i:03}" for i in range(n_levels)]
+    values = [names[-1], names[0], None, names[1]]
+    X = pd.DataFrame({"c": pd.Categorical(values, categories=names[::-1])})
+    reader, table = read(X)
+    assert [list(levels) for levels in reader.levels_] == [[names[0], names[1], names[-1]]]
+    assert_array_equal(table[:, 0], [2, 0, NAN, 1])
+    reader, table = read(X, declared=True)
+    assert reader.n_levels_ == [n_levels]
+    assert_array_equal(table[:, 0], [n_levels - 1, 0, NAN, 1])
+
+
+def test_values_that_cannot_be_hashed_are_refused():
+    X = pd.DataFrame({"c": pd.Series([["a"], ["b"]], dtype=object)})
+    with pytest.raises(ValueError, match="Column 'c' of X holds nested values"):
+        read(X)
+
+
+@pytest.mark.parametrize("wanted, levels", [([True, False, None], [0, 1]), (["b", None], ["b"])])
+def test_objects_of_a_column_are_levels(wanted, levels):
+    reader, table = read(pd.DataFrame({"c": pd.Series(wanted, dtype=object)}))
+    assert [list(one) for one in reader.levels_] == [levels]
+    expected = [NAN if value is None else levels.index(value) for value in wanted]
+    assert_array_equal(table[:, 0], expected)
