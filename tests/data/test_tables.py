@@ -333,9 +333,9 @@ def test_values_that_cannot_be_hashed_are_refused():
         read(X)
 
 
-@pytest.mark.parametrize("wanted, levels", [([True, False, None], [0, 1]), (["b", None], ["b"])])
-def test_objects_of_a_column_are_levels(wanted, levels):
-    reader, table = read(pd.DataFrame({"c": pd.Series(wanted, dtype=object)}))
+@pytest.mark.parametrize("values, levels", [([True, False, None], [0, 1]), (["b"], ["b"])])
+def test_objects_of_a_column_are_levels(values, levels):
+    reader, table = read(pd.DataFrame({"c": pd.Series(values, dtype=object)}))
     assert [list(one) for one in reader.levels_] == [levels]
-    expected = [NAN if value is None else levels.index(value) for value in wanted]
+    expected = [NAN if value is None else levels.index(value) for value in values]
     assert_array_equal(table[:, 0], expected)
