@@ -19,6 +19,7 @@ from numpy.random import Generator
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
+from sknet.nn.kernels import cosine, sine
 from sknet.nn.layers import Layer, Parameter
 from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Constraint, Interval
 from sknet.nn.types import Array, Buffers, Edges, Views
@@ -437,16 +438,16 @@ class Periodic(MappedFeatures):
         np.multiply(x[:, :, np.newaxis], params.frequency, out=angle)
         angle += params.phase
         angle *= 2 * math.pi
-        np.cos(angle, out=wave)
+        cosine(angle, out=wave)
         # One small product for each input column.
         return np.matmul(wave.transpose(1, 0, 2), params.map).transpose(1, 0, 2)
 
     def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         """Return ``delta`` by number; turn the buffer "angle" into the gradient of w x + b."""
         delta = super().backward_shared(params, x, delta, buffers)
-        angle, through = by_number(buffers["angle"], x), delta[:, :, 1:].transpose(1, 0, 2)
+        through = delta[:, :, 1:].transpose(1, 0, 2)
         # d cos(2 pi u) / du = -2 pi sin(2 pi u) with u = w x + b.
-        np.sin(angle, out=angle)
+        angle = sine(by_number(buffers["angle"], x))
         angle *= -2 * math.pi
         angle *= np.matmul(through, params.map.transpose(0, 2, 1)).transpose(1, 0, 2)
         return delta
@@ -529,10 +530,87 @@ def bins_between(
     return column, low, inverse_width, smallest, largest
 
 
+class BinGrid:
+    """Finds the bins of numbers, for many columns at once and without a search.
+
+    The range between the bins of a column is divided into equal cells. Each cell knows how many
+    of the edges between bins lie in the cells below it; the edges in the cell itself are
+    compared with the number. A cell holds one edge at most if no two edges are closer than
+    1 / ``N_CELLS`` of the range, as those of estimators are.
+
+    Parameters
+    ----------
+    edges : tuple of tuple of float
+        The edges of the bins of each column, equally many of each.
+    dtype : dtype
+        The dtype of the numbers.
+    """
+
+    N_CELLS = 1024
+    #: A limit of the factor from numbers to cells, so that no product overflows in float32.
+    LARGEST_SCALE = 1e20
+
+    def __init__(self, edges: Edges, dtype: np.dtype[Any]) -> None:
+        n_columns, n_bins = len(edges), len(edges[0]) - 1
+        # The last entry stays infinite, so that a number above all edges is in the last bin.
+        self._inner = np.full((n_columns, n_bins), np.inf, dtype)
+        # With one edge or none between its bins, all numbers of a column are in one cell.
+        self._low, self._scale = np.zeros((2, n_columns), dtype)
+        for column, of_column in enumerate(edges):
+            inner = np.unique(np.array(of_column, dtype))[1:-1]
+            self._inner[column, : inner.size] = inner
+            if inner.size > 1:
+                per_cell = (inner[-1] - inner[0]) / self.N_CELLS
+                self._low[column] = inner[0]
+                self._scale[column] = 1 / max(per_cell, 1 / self.LARGEST_SCALE)
+        # Two more cells are for the numbers beyond the edges.
+        self._first_cells = np.arange(n_columns, dtype=np.int32) * (self.N_CELLS + 2) + 1
+        self._first_bins = np.arange(n_columns, dtype=np.int32) * n_bins
+        self._bins, self._most_edges = self._fill_cells()
+
+    def _fill_cells(self) -> tuple[NDArray[np.int32], int]:
+        """Return the lowest bin of each cell, and the largest number of edges in a cell."""
+        n_columns = self._low.size
+        inner = self._inner.T
+        cells = self._cells(np.where(np.isfinite(inner), inner, 0))[np.isfinite(inner)]
+        counts = np.bincount(cells, minlength=n_columns * (self.N_CELLS + 2))
+        counts = counts.reshape(n_columns, -1)
+        lowest = np.cumsum(counts, axis=1) - counts + self._first_bins[:, np.newaxis]
+        return lowest.ravel().astype(np.int32), int(counts.max())
+
+    def _cells(self, x: Array) -> NDArray[np.int32]:
+        """Return the cell of each number. It never falls when the number rises."""
+        place = np.subtract(x, self._low)
+        place *= self._scale
+        np.clip(place, -1, self.N_CELLS, out=place)
+        cells = place.astype(np.int32)
+        cells += self._first_cells
+        return cells
+
+    def bins(self, x: Array) -> NDArray[np.int32]:
+        """Return the place of each number's bin among the bins of all columns.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_rows, n_columns)
+        """
+        bins = self._bins.take(self._cells(x))
+        inner = self._inner.ravel()
+        for _ in range(self._most_edges):
+            bins += x >= inner.take(bins)
+        return bins
+
+
 @lru_cache(maxsize=16)
-def inner_edges(edges: Edges, dtype: np.dtype[Any]) -> list[Array]:
-    """Return the edges between the bins of each column."""
-    return [np.unique(np.array(one, dtype))[1:-1] for one in edges]
+def bin_grid(edges: Edges, dtype: np.dtype[Any]) -> BinGrid:
+    """Return the grid that finds the bins of numbers of a dtype."""
+    return BinGrid(edges, dtype)
+
+
+@lru_cache(maxsize=16)
+def lower_triangle(size: int, dtype: np.dtype[Any]) -> Array:
+    """Return a matrix with ones on and below the diagonal: its product is a running sum."""
+    return np.tri(size, dtype=dtype)
 
 
 @dataclass(frozen=True)
@@ -572,7 +650,8 @@ class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
     def mapped(self, params: Views, x: Array, buffers: Buffers) -> Array:
         self._locate(x, buffers["bin"], buffers["share"])
         at_edges = np.zeros((len(self.edges), self.n_features + 1, self.size - 1), x.dtype)
-        np.cumsum(params.map, axis=1, out=at_edges[:, 1:])
+        running_sum = lower_triangle(self.n_features, x.dtype)
+        np.matmul(running_sum, params.map, out=at_edges[:, 1:])
         between = self._interpolation(buffers) @ at_edges.reshape(-1, self.size - 1)
         return by_number(between, x)
 
@@ -583,38 +662,36 @@ class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
         of_edges = self._interpolation(buffers).T @ delta[:, :, 1:].reshape(-1, self.size - 1)
         of_edges = of_edges.reshape(len(self.edges), -1, self.size - 1)
         # A row of the map is part of the values at all later edges.
-        grads.map[...] = np.cumsum(of_edges[:, :0:-1], axis=1)[:, ::-1]
+        running_sum = lower_triangle(self.n_features, of_edges.dtype)
+        np.matmul(running_sum.T, of_edges[:, 1:], out=grads.map)
 
     def mapped_backward_inputs(
         self, params: Views, x: Array, delta: Array, buffers: Buffers
     ) -> Array:
-        bins, share = self._flat_bins(buffers["bin"]), buffers["share"]
+        bins, share = buffers["bin"].astype(np.int32), buffers["share"]
         rise = params.map.reshape(-1, self.size - 1)[bins]
         _, _, inverse_width, *_ = bins_between(self.edges, x.dtype)
         slope = inverse_width[bins] * ((share > -1) & (share < 2))
         return np.multiply(np.einsum("ndk,ndk->nd", delta, rise), slope, out=buffers["delta"])
 
     def _locate(self, x: Array, bins: Array, share: Array) -> None:
-        """Write the bin of each number, and the share of its width that is below the number."""
-        for j, edges in enumerate(inner_edges(self.edges, x.dtype)):
-            bins[:, j] = np.searchsorted(edges, x[:, j], side="right")
+        """Write the bin of each number, and the share of its width that is below the number.
+
+        The bins of a column follow those of the column before it.
+        """
+        flat = bin_grid(self.edges, x.dtype).bins(x)
+        bins[...] = flat
         _, low, inverse_width, *_ = bins_between(self.edges, x.dtype)
-        flat = self._flat_bins(bins)
-        np.subtract(x, low[flat], out=share)
-        share *= inverse_width[flat]
+        np.subtract(x, low.take(flat), out=share)
+        share *= inverse_width.take(flat)
         # Farther than one width of a bin beyond the ends, the value stays the same.
         np.clip(share, -1, 2, out=share)
-
-    def _flat_bins(self, bins: Array) -> NDArray[np.int32]:
-        """Return the place of each number's bin among the bins of all columns."""
-        starts = np.arange(len(self.edges), dtype=np.int32) * self.n_features
-        return bins.astype(np.int32) + starts
 
     def _interpolation(self, buffers: Buffers) -> sparse.csr_array:
         """Return a sparse matrix that maps values at all edges to values at the numbers."""
         share = buffers["share"].ravel()
         # Each column has one more edge than bins.
-        before = self._flat_bins(buffers["bin"]) + np.arange(len(self.edges), dtype=np.int32)
+        before = buffers["bin"].astype(np.int32) + np.arange(len(self.edges), dtype=np.int32)
         places = np.repeat(before.ravel(), 2)
         places[1::2] += 1
         weights = np.empty(places.size, share.dtype)

@@ -52,6 +52,33 @@ def maximum(x: Array, value: float, out: Array) -> Array:
     return out
 
 
+def cosine(angle: Array, out: Array) -> None:
+    """Write cos(angle) into ``out``, and change ``angle`` into what :func:`sine` needs."""
+    if angle.dtype == np.float32:
+        np.cos(angle, out=out)
+        return
+    # With t = tan(angle / 2), cos(angle) = 2 / (1 + t^2) - 1. In float64 NumPy has vector
+    # instructions for the tangent alone: both functions from it take 0.1 to 0.5 of the time.
+    angle *= 0.5
+    np.tan(angle, out=angle)
+    np.multiply(angle, angle, out=out)
+    out += 1
+    np.divide(2, out, out=out)
+    out -= 1
+
+
+def sine(changed: Array) -> Array:
+    """Return sin(angle) in the place of the angle that :func:`cosine` has changed."""
+    if changed.dtype == np.float32:
+        return np.sin(changed, out=changed)
+    # sin(angle) = 2 t / (1 + t^2)
+    divisor = changed * changed
+    divisor += 1
+    changed *= 2
+    changed /= divisor
+    return changed
+
+
 def constant(value: float, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return a read-only array full of ``value``; small ones are remembered."""
     remember = math.prod(shape) <= BLOCK_SIZE

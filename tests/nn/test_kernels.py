@@ -91,3 +91,22 @@ def test_row_blocks_are_views_of_all_rows(block_size, monkeypatch):
         assert x_block.size <= max(3, block_size), "one row at the least"
         assert_array_equal(y_block, 2 * x_block)
     assert_array_equal(np.vstack([x_block for x_block, _ in pieces]), x)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cosine_and_sine(dtype):
+    """Both are those of NumPy, also where the half angle has no tangent."""
+    special = np.pi * np.array([0, 0.5, 1, -1, 1.5, 2, -3, 101])
+    angle = np.concatenate([np.linspace(-40, 40, 1001), special]).astype(dtype)
+    changed, cosine = angle.copy(), np.empty_like(angle)
+    kernels.cosine(changed, out=cosine)
+    tolerance = 4 * np.finfo(dtype).eps
+    assert_allclose(cosine, np.cos(angle), rtol=0, atol=tolerance)
+    assert_allclose(kernels.sine(changed), np.sin(angle), rtol=0, atol=tolerance)
+    assert cosine.dtype == changed.dtype == dtype
+
+
+@pytest.mark.parametrize("n_rows", [1, 400, 1000])
+def test_maximum_of_small_and_large_matrices(n_rows):
+    x = np.random.default_rng(0).normal(size=(n_rows, 100))
+    assert_array_equal(kernels.maximum(x, 0.5, out=np.empty_like(x)), np.maximum(x, 0.5))
