@@ -282,19 +282,24 @@ def test_units_of_columns_do_not_matter(case, powers):
 def test_units_of_y_do_not_matter(case, power):
     """y in other units, by a power of two, predicts the same bits in these units.
 
-    A column of zeros has no units.
+    A column of zeros has no units. Rows of weight zero are left out.
     """
     y = case.y
-    assume((y != 0).any(axis=0).all())
     network, other = train(case, y=y), train(case, y=np.ldexp(y, power))
     assert (network is None) == (other is None)
-    if network is not None:
+    if network is not None and (y[of_positive_weight(case)] != 0).any(axis=0).all():
         # Predictions for float32 rows are rounded, and are then denormal sooner.
         rtol = 1e-6 if outputs(network, case.X).dtype == np.float32 else 0
         assert_allclose(
             np.ldexp(outputs(other, case.X).astype(float), -power),
             outputs(network, case.X), rtol=rtol, atol=0,
         )  # fmt: skip
+
+
+def of_positive_weight(case):
+    """Return which rows have a positive weight, given valid weights."""
+    weight = 1.0 if case.sample_weight is None else case.sample_weight
+    return np.broadcast_to(np.asarray(weight, dtype=float), case.n_rows) > 0
 
 
 WEIGHED = ["uniform", "counts", "float32", "series"]
