@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from properties import tables
@@ -317,10 +317,14 @@ def test_units_of_weights_do_not_matter(case, power):
 
 
 def assert_close(found, expected):
-    """Compare predictions up to rounding, for each output in units of its largest number."""
+    """Compare predictions up to rounding, for each output in units of its largest number.
+
+    Smaller numbers than 1e-30 count as zero: float32 and float64 have other smallest
+    probabilities.
+    """
     finite = np.isfinite(expected).all() and np.isfinite(found).all()
     if finite and expected.size:  # The first test asks for finite numbers.
-        scale = np.abs(expected).max(axis=0) + np.finfo(float).tiny
+        scale = np.abs(expected).max(axis=0) + 1e-30
         assert_allclose(found / scale, expected / scale, rtol=0, atol=1e-6)
 
 
@@ -372,7 +376,11 @@ def test_rows_are_predicted_alone_as_together(case):
     )
 )
 def test_a_weight_is_a_number_of_equal_rows(case):
-    """A row of weight two, or three, is the same as two or three rows."""
+    """A row of weight two, or three, is the same as two or three rows.
+
+    The rate of invscaling falls with the number of rows that were visited, as in scikit-learn.
+    """
+    assume("invscaling" not in str(case.parameters.get("learning_rate")).lower())
     weight = case.sample_weight
     rows = np.repeat(np.arange(case.n_rows), weight).tolist()
     network = train(case)
