@@ -226,7 +226,7 @@ def _numbers(
 ) -> NDArray[np.floating]:
     """Return the given columns as a float array that may hold NaN, but not infinity."""
     try:
-        return _check_numbers(frames.columns(X, positions))
+        return _check_numbers(frames.number_columns(X, positions))
     except (TypeError, ValueError, OverflowError):
         # Only now column by column, to name the one that is to blame.
         _check_each(X, positions, names)

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
+from sklearn.utils import check_array
 
 from sknet.data import frames
 
@@ -143,3 +144,26 @@ def test_levels_that_a_dtype_declares(series, expected):
 
 def test_an_array_declares_no_levels():
     assert frames.declared_levels(np.array([["a"]], object), 0) is None
+
+
+@pytest.mark.parametrize(
+    "dtypes", [("float32", "float32"), ("float32", "int8"), ("int64", "float32"), ("uint8",)]
+)
+def test_number_columns_are_those_of_scikit_learn(dtypes):
+    """The array has the dtype and the numbers that scikit-learn makes of the frame."""
+    X = pd.DataFrame({f"x{i}": np.arange(3).astype(dtype) for i, dtype in enumerate(dtypes)})
+    positions = np.arange(len(dtypes))[::-1]
+    found = frames.number_columns(X, positions)
+    expected = check_array(X.iloc[:, positions], dtype=[np.float64, np.float32])
+    assert isinstance(found, np.ndarray)
+    found = check_array(found, dtype=[np.float64, np.float32])
+    assert found.dtype == expected.dtype
+    assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "column", [pd.array([1, None], dtype="Int64"), [True, False], ["a", "b"]], ids=str
+)
+def test_other_columns_stay_a_frame(column):
+    X = pd.DataFrame({"x": [0.5, 1.5], "c": column})
+    assert frames.is_frame(frames.number_columns(X, np.array([0, 1])))
