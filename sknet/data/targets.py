@@ -19,6 +19,10 @@ LARGEST = 1e150
 #: The limits of the magnitude of numbers to predict in float32. Predictions may be some times
 #: as large.
 SINGLE_LIMITS = 1e-36, 1e36
+#: The largest magnitude of a standardised number. A number is farther from the mean only if its
+#: share of the weights is below the square of the inverse, or if y has changed since the scale
+#: was learned.
+FARTHEST = 1e15
 #: The scale of a constant y is this share of its magnitude, so that outputs near zero are
 #: predictions near the constant, in whatever units y is.
 CONSTANT_SHARE = 2.0**-10
@@ -417,7 +421,10 @@ class RegressionTarget:
     def transform(self, y: NDArray[np.float64], dtype: DTypeLike) -> NDArray[np.floating]:
         """Return y as a float array of shape (n_rows, n_outputs)."""
         Y = y.reshape(len(y), -1) - self.mean_
-        Y /= self.scale_
+        with np.errstate(over="ignore"):
+            Y /= self.scale_
+        if self.standardize:
+            np.clip(Y, -FARTHEST, FARTHEST, out=Y)
         return Y.astype(dtype)
 
     def inverse_transform(self, prediction: NDArray[np.floating]) -> NDArray[np.floating]:

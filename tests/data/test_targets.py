@@ -358,6 +358,17 @@ def test_constant_columns_of_many_rows(n_rows):
     assert_allclose(target.scale_, 0.1 / 1024, rtol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("share", [1e-20, 1e-100, 1e-300])
+def test_numbers_of_negligible_weight_are_finite(share, dtype):
+    """Such a number is many deviations from the mean, but not beyond the range of float32."""
+    y = np.array([0.5, 0.8, 1e100])
+    target = RegressionTarget(True).fit(y[:2], np.array([share, 1]))
+    scaled = target.transform(y, dtype)
+    assert np.isfinite(scaled).all()
+    assert np.sign(scaled).ravel().tolist() == [-1, np.sign(0.8 - target.mean_[0]), 1]
+
+
 def test_integers_are_numbers():
     target = RegressionTarget(True).fit(np.arange(5))
     assert_allclose(target.mean_, 2)
