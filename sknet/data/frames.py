@@ -7,7 +7,7 @@ object has ``iloc``. Functions that take a table take an array in place of a fra
 import datetime
 import sys
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -130,8 +130,8 @@ def is_missing(value: Any) -> bool:
     # A value can be pandas.NA only if pandas has been imported.
     if value is None or value is getattr(sys.modules.get("pandas"), "NA", None):
         return True
-    # NaN and NaT are the values that differ from themselves.
-    return isinstance(value, Real | datetime.date | np.generic) and value != value
+    # NaN and NaT are the values that differ from themselves. Decimal is a Number, but no Real.
+    return isinstance(value, Number | datetime.date | np.generic) and value != value
 
 
 def category_columns(X: Any) -> NDArray[np.intp]:

@@ -1,7 +1,8 @@
 """From the user's table, a frame or an array with categories, to plain numbers."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -59,8 +60,8 @@ class TableReader:
         Raises
         ------
         ValueError
-            If X has no rows, if a chosen column does not exist, or if a category has levels
-            of text and of numbers.
+            If X has no rows, if a chosen column does not exist, or if the levels of a category
+            cannot be compared, such as text and numbers.
         """
         mask = np.zeros(np.shape(X)[1], dtype=bool)
         mask[categorical_columns(X, self.categorical_features, feature_names)] = True
@@ -105,13 +106,14 @@ class TableReader:
         """Return all levels of one category, given those that the readers have found."""
         if not found:
             return self.levels_[category]
-        if len({levels.dtype.kind == "O" for levels in found}) > 1:
+        try:
+            return np.unique(np.concatenate(found))
+        except TypeError as error:
             column = _name(int(self.categorical_[category]), self._names)
             raise ValueError(
                 f"The levels of column {column} are text in some partitions and numbers in "
                 "others."
-            )
-        return np.unique(np.concatenate(found))
+            ) from error
 
     @property
     def n_levels_(self) -> list[int]:
@@ -130,7 +132,8 @@ class TableReader:
         ------
         ValueError
             If X has no rows; if the levels of a category were text in training and are
-            numbers now, or the reverse; or if a numeric column holds infinity or text.
+            numbers now, or the reverse, or cannot be compared with its values; or if a numeric
+            column holds infinity or text.
         """
         _check_has_rows(X)
         parts = []
@@ -139,10 +142,11 @@ class TableReader:
             parts = [_numbers(X, self.numeric_, self._names)]
             dtype = parts[0].dtype
         for column, levels in zip(self.categorical_.tolist(), self.levels_, strict=True):
-            values, positions = _distinct_values(X, column, self._names)
-            if levels.size:
-                self._check_kind(column, levels, values)
-            numbers = _level_numbers(levels, values).astype(dtype)
+            with _comparing_levels(column, self._names):
+                values, positions = _distinct_values(X, column, self._names)
+                if levels.size:
+                    self._check_kind(column, levels, values)
+                numbers = _level_numbers(levels, values).astype(dtype)
             # Position -1, of a missing value, is the last.
             parts.append(np.append(numbers, dtype.type(np.nan))[positions][:, np.newaxis])
         return np.hstack(parts)
@@ -172,6 +176,19 @@ def _name(column: int, names: Sequence[str] | None) -> str:
     return repr(column if names is None else names[column])
 
 
+@contextmanager
+def _comparing_levels(column: int, names: Sequence[str] | None) -> Iterator[None]:
+    """Name the column whose levels cannot be hashed, or not be compared with each other."""
+    try:
+        yield
+    # Comparing a signalling NaN of Decimal is an ArithmeticError.
+    except (TypeError, ArithmeticError) as error:
+        raise ValueError(
+            f"The levels of column {_name(column, names)} cannot be compared: they must be all "
+            "text or all numbers."
+        ) from error
+
+
 def _distinct_values(
     X: Any, column: int, names: Sequence[str] | None
 ) -> tuple[NDArray[Any], NDArray[np.intp]]:
@@ -181,6 +198,8 @@ def _distinct_values(
     ------
     ValueError
         If the category has infinity, or objects that are neither numbers nor text.
+    TypeError
+        If it has an object that cannot be hashed and is of another kind than these.
     """
     where = f"Column {_name(column, names)} of X"
     try:
@@ -200,17 +219,9 @@ def _find_levels(
     X: Any, column: int, names: Sequence[str] | None, declared: bool
 ) -> NDArray[Any]:
     """Return the sorted levels of a category."""
-    levels = frames.declared_levels(X, column) if declared else None
-    if levels is not None:
-        return levels
-    values, _ = _distinct_values(X, column, names)
-    try:
-        return np.sort(values)
-    except TypeError as error:
-        raise ValueError(
-            f"The levels of column {_name(column, names)} cannot be sorted: they must be all "
-            "text or all numbers."
-        ) from error
+    with _comparing_levels(column, names):
+        levels = frames.declared_levels(X, column) if declared else None
+        return np.sort(_distinct_values(X, column, names)[0]) if levels is None else levels
 
 
 def _level_numbers(levels: NDArray[Any], values: NDArray[Any]) -> NDArray[np.float64]:

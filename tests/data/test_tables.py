@@ -1,5 +1,7 @@
 """Frames and arrays with categories as plain numbers."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -339,3 +341,77 @@ def test_objects_of_a_column_are_levels(values, levels):
     assert [list(one) for one in reader.levels_] == [levels]
     expected = [NAN if value is None else levels.index(value) for value in values]
     assert_array_equal(table[:, 0], expected)
+
+
+class Unhashable:
+    __hash__ = None
+
+
+NOT_COMPARED = {
+    "text and numbers": ["a", 1],
+    "one object": [object(), None],
+    "unhashable objects": [Unhashable(), Unhashable()],
+    "Decimal sNaN": [Decimal(1), Decimal("sNaN")],
+}
+
+
+@pytest.mark.parametrize("kind", NOT_COMPARED)
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_levels_that_cannot_be_compared_are_refused(frame, kind):
+    """The error names the column, both in training and in prediction."""
+    values = NOT_COMPARED[kind]
+    series = pl.Series(values, dtype=pl.Object)
+    X = frame({"c": pd.Series(values, dtype=object) if frame is pd.DataFrame else series})
+    reader, _ = read(pd.DataFrame({"c": [1, 2]}), ["c"])
+    for call in [lambda: read(X), lambda: reader.read(X)]:
+        with pytest.raises(ValueError, match="column 'c'|Column 'c'"):
+            call()
+
+
+def test_declared_levels_that_cannot_be_compared_are_refused():
+    X = pd.DataFrame({"c": pd.Categorical(["a", "b"], categories=["a", "b", 3])})
+    assert read(X)[0].n_levels_ == [2]
+    with pytest.raises(ValueError, match="The levels of column 'c' cannot be compared"):
+        read(X, declared=True)
+
+
+def test_intervals_are_not_compared_with_numbers():
+    reader, table = read(pd.DataFrame({"c": pd.cut([1.0, 5.0, 3.0], [0, 2, 4, 6])}))
+    assert_array_equal(table[:, 0], [0, 2, 1])
+    with pytest.raises(ValueError, match="The levels of column 'c' cannot be compared"):
+        reader.read(pd.DataFrame({"c": [1.0, 5.0]}))
+
+
+@pytest.mark.parametrize("levels", [["a", "b"], [Decimal(1), Decimal(2)], [1, 2]])
+@pytest.mark.parametrize(
+    "missing",
+    [None, NAN, np.float32(NAN), Decimal("NaN"), pd.NA, pd.NaT, np.datetime64("NaT")],
+    ids=lambda missing: f"{type(missing).__name__} {missing}",
+)
+def test_missing_objects_are_no_levels(levels, missing):
+    values = [levels[1], missing, levels[0], missing]
+    reader, table = read(pd.DataFrame({"c": pd.Series(values, dtype=object)}))
+    assert [list(one) for one in reader.levels_] == [levels]
+    assert_array_equal(table[:, 0], [1, NAN, 0, NAN])
+
+
+@pytest.mark.parametrize(
+    "first, second, levels",
+    [
+        (pd.array([True, None], "boolean"), pd.array([False], "boolean"), [False, True]),
+        (pd.array([1, None], "object"), pd.array([3, 1], "int64"), [1, 3]),
+        (pd.array([1, None], "Int64"), pd.array([3, 1], "Int64"), [1, 3]),
+    ],
+    ids=lambda values: str(getattr(values, "dtype", "levels")),
+)
+def test_readers_are_merged_where_only_one_part_has_missing_values(first, second, levels):
+    """Such parts are arrays of different dtypes."""
+    readers = [read(pd.DataFrame({"c": part}), ["c"])[0] for part in (first, second)]
+    for one, other in [readers, readers[::-1]]:
+        assert [list(found) for found in one.merged([other]).levels_] == [levels]
+
+
+def test_readers_of_objects_of_text_and_of_numbers_are_not_merged():
+    words, numbers = (pd.DataFrame({"c": pd.Series(v, dtype=object)}) for v in ("ab", [1, 2]))
+    with pytest.raises(ValueError, match="text in some partitions and numbers in others"):
+        read(words)[0].merged([read(numbers)[0]])
