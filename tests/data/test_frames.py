@@ -51,6 +51,13 @@ def test_rows_are_taken_by_position(kind):
     assert_array_equal(found, expected[:, 0] if kind == "pandas series" else expected)
 
 
+@pytest.mark.parametrize("kind", ["coo", "dia", "bsr", "lil", "csc"])
+def test_rows_of_every_sparse_format(kind):
+    taken = frames.take_rows(sparse.csr_array(NUMBERS).asformat(kind), np.array([2, 0]))
+    assert sparse.issparse(taken)
+    assert_array_equal(taken.toarray(), NUMBERS[[2, 0]])
+
+
 def test_rows_of_a_table_without_such_a_choice_are_those_of_an_array():
     table = pa.table({"a": NUMBERS[:, 0], "b": NUMBERS[:, 1]})
     assert_array_equal(frames.take_rows(table, np.array([2, 0])), NUMBERS[[2, 0]])
@@ -126,6 +133,7 @@ def test_columns_of_categories_and_text_are_found():
     [
         (pd.Series(["b", "a"], dtype=pd.CategoricalDtype(["c", "b", "a"])), ["a", "b", "c"]),
         (pd.Series([2, 1], dtype=pd.CategoricalDtype([10, 2, 1])), [1, 2, 10]),
+        (pd.Series([None], dtype=pd.CategoricalDtype(["a"])), ["a"]),
         (pd.Series([None], dtype=pd.CategoricalDtype([])), None),
         (pd.Series(["b", "a"]), None),
         (pd.Series([2, 1]), None),
