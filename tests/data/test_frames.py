@@ -84,6 +84,16 @@ def test_other_data_are_neither_frames_nor_series(kind):
 COLUMNS = {
     "pandas text": (pd.Series(["b", None, "a", np.nan]), ["b", None, "a", None], "O"),
     "pandas category": (pd.Series(["b", None, "a"], dtype="category"), ["b", None, "a"], "O"),
+    "pandas category of numbers": (
+        pd.Series(pd.Categorical.from_codes([1, -1, 0, 1], [1, 3])),
+        [3, None, 1, 3],
+        "i",
+    ),
+    "pandas category of nothing": (
+        pd.Series([None, None], dtype=pd.CategoricalDtype([])),
+        [None, None],
+        "O",
+    ),
     "pandas floats": (pd.Series([0.5, np.nan]), [0.5, None], "f"),
     "pandas integers": (pd.Series([3, 1]), [3, 1], "i"),
     # Older versions of pandas make objects of them, and newer ones floats.
@@ -146,7 +156,11 @@ def test_levels_that_a_dtype_declares(series, expected):
     """They are sorted, whatever the order of the dtype; a column without any has None."""
     frame = pd.DataFrame if isinstance(series, pd.Series) else pl.DataFrame
     found = frames.declared_levels(frame({"x": series}), 0)
-    assert found is None if expected is None else found.tolist() == expected
+    if expected is None:
+        assert found is None
+    else:
+        assert found.tolist() == expected
+        assert (found.dtype == object) == isinstance(expected[0], str)
 
 
 def test_an_array_declares_no_levels():

@@ -161,6 +161,15 @@ def test_weights_of_rows_with_several_labels(class_weight, kind):
     assert_allclose(found, expected, rtol=1e-14)
 
 
+def test_each_label_needs_its_weights():
+    """A list has one dict for each label, and one dict alone does not say for which."""
+    target = ClassTarget().fit(MULTILABEL)
+    with pytest.raises(ValueError, match="class_weight has 2 dicts for 3 labels"):
+        target.class_weights([{}, {}], MULTILABEL, MULTILABEL)
+    with pytest.raises(ValueError, match="must be 'balanced' or a list"):
+        target.class_weights({0: 1.0}, MULTILABEL, MULTILABEL)
+
+
 def test_weights_of_the_classes():
     y = np.array([5, 9, 1, 5, 5])
     target = ClassTarget().fit(y)
@@ -356,6 +365,25 @@ def test_constant_columns_of_many_rows(n_rows):
     # Sums down the rows of a matrix are plain sums: their rounding grows with the rows.
     target = RegressionTarget(True).fit(np.full((n_rows, 2), 0.1))
     assert_allclose(target.scale_, 0.1 / 1024, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "values, single",
+    [
+        ([1e-35, -1e35], True),
+        ([-1.0, 0.0], True),
+        ([1.0, 1e37], False),
+        ([1e37, 1.0], False),
+        ([1.0, -1e37], False),
+        ([1e-37, 1.0], False),
+    ],
+    ids=str,
+)
+def test_float32_must_hold_every_column(values, single):
+    """One column of huge or tiny numbers is enough; a column of zeros has no size."""
+    target = RegressionTarget(True).fit(np.array([values, values]))
+    assert target.fits(np.dtype(np.float32)) is single
+    assert target.fits(np.dtype(np.float64))
 
 
 def test_integers_are_numbers():
