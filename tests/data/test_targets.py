@@ -125,6 +125,14 @@ def test_labels_are_the_most_probable(y, kind, columns):
 
 
 @every_case
+def test_the_first_of_equally_probable_classes_is_chosen(y, kind, columns):
+    """A decision of zero is the first class, or no label, as in scikit-learn."""
+    target = ClassTarget().fit(y)
+    places = target.places(np.zeros((2, target.n_outputs)))
+    assert_array_equal(places, np.zeros((2, 3)) if kind == "multilabel" else [0, 0])
+
+
+@every_case
 def test_probabilities_of_several_members(y, kind, columns):
     target = ClassTarget().fit(y)
     raw = np.random.default_rng(0).normal(size=(6, 4, target.n_outputs))
@@ -414,6 +422,25 @@ def test_moments_of_parts_are_those_of_the_whole(n_outputs, weighted):
     assert_allclose(merged.mean_, whole.mean_, rtol=1e-12)
     assert_allclose(merged.scale_, whole.scale_, rtol=1e-12)
     assert_array_equal(parts[0].mean_, before)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_rows_that_come_later_count_as_those_before(n_outputs):
+    y = offset_columns(n_outputs)
+    target = RegressionTarget(True).fit(y[:20])
+    target.update(y[20:30])
+    target.update(y[30:], np.ones(20))
+    assert_allclose(target.mean_, columns(y).mean(axis=0), rtol=1e-12)
+    assert_allclose(target.scale_, columns(y).std(axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("far", [1e100, -1e100])
+def test_a_number_far_from_all_others(far):
+    """Its square neither overflows nor takes the place of the others, on either side."""
+    share = 1e-200
+    target = RegressionTarget(True).fit(np.array([0, 0, far]), np.array([0.5, 0.5, share]))
+    assert_allclose(target.mean_, far * share, rtol=1e-12)
+    assert_allclose(target.scale_, abs(far) * np.sqrt(share), rtol=1e-12)
 
 
 def test_numbers_of_parts_that_contradict_each_other():
