@@ -144,6 +144,22 @@ def test_chosen_rows_of_chosen_rows(data, which):
     assert row_numbers(batch) == [20, 19, 18]
 
 
+@pytest.mark.parametrize(
+    "n_wanted, expected", [(1, [0]), (2, [0, 22]), (3, [0, 11, 22]), (99, range(N_ROWS))]
+)
+def test_a_sample_is_evenly_spaced_and_encoded(data, n_wanted, expected):
+    """It has the first and the last row, and no more rows than there are; nothing is drawn."""
+
+    def augment(batch):
+        raise AssertionError("A sample is not augmented.")
+
+    batches = Batches(data, 5, as_is, np.random.default_rng(0), augment)
+    assert row_numbers(batches.sample(n_wanted)) == list(expected)
+    assert row_numbers(Batches(data, 5, None).sample(n_wanted)) == list(expected)
+    doubled = Batches(data, 5, lambda X: 2.0 * to_array(X)).sample(n_wanted)
+    assert_array_equal(doubled.X, 2 * to_array(data.X)[list(expected)])
+
+
 # Weights of zero.
 
 
@@ -161,6 +177,18 @@ def test_rows_of_zero_weight_leave(data):
         ValueError, match="sample_weight_val must contain at least one non-zero"
     ):
         none.of_positive_weight("sample_weight_val")
+
+
+def test_weights_in_own_units(data):
+    """The smallest weight becomes one where the others are its multiples; zeros leave."""
+    weight = np.where(np.arange(N_ROWS) == 7, 0.0, 0.3)
+    weight[9] = 0.9
+    found = data._replace(sample_weight=weight).in_own_units("sample_weight")
+    assert found.rows.tolist() == [i for i in range(N_ROWS) if i != 7]
+    assert found.sample_weight.tolist() == [3.0 if i == 9 else 1.0 for i in found.rows]
+    assert found.weight_unit == 0.3
+    bare = data._replace(sample_weight=None)
+    assert bare.in_own_units("sample_weight") is bare
 
 
 # Walks through a table.

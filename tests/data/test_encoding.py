@@ -335,6 +335,13 @@ def test_without_standardising_values_stay(as_sparse):
         assert_array_equal(narrow, X.astype(np.float32))
 
 
+def test_missing_numbers_are_zeros_for_an_encoder_of_sparse_columns():
+    """Training had no medians to put in their place; zero is what most entries were."""
+    encoder = fit(make_sparse(), standardize=False)
+    rows = np.array([[1.0, np.nan, 0.0, -2.0, np.nan]])
+    assert_array_equal(encoder.transform(rows, np.float64), [[1, 0, 0, -2, 0]])
+
+
 def test_one_output_a_feature():
     assert fit(make_table()).n_outputs_ == 6
     assert fit(make_sparse()).n_outputs_ == 5

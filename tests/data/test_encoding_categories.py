@@ -20,10 +20,10 @@ class Levels:
         self.n_levels_ = list(n_levels)
 
 
-def fit(X, n_levels=(), *, standardize=False, weight=None, n_bins=0, keep_rare=False):
+def fit(X, n_levels=(), *, standardize=False, weight=None, n_bins=0, **options):
     data = Dataset(np.asarray(X, dtype=float), sample_weight=weight)
     survey = survey_rows(data, Levels(n_levels), rng=np.random.default_rng(0))
-    return TableEncoder(standardize, n_bins).fit_survey(survey, keep_rare=keep_rare)
+    return TableEncoder(standardize, n_bins).fit_survey(survey, **options)
 
 
 def encode(encoder, X):

@@ -52,6 +52,13 @@ def test_rows_are_taken_by_position(kind):
     assert_array_equal(found, expected[:, 0] if kind == "pandas series" else expected)
 
 
+@pytest.mark.parametrize("kind", ["coo", "dia", "bsr", "lil", "csc"])
+def test_rows_of_every_sparse_format(kind):
+    taken = frames.take_rows(sparse.csr_array(NUMBERS).asformat(kind), np.array([2, 0]))
+    assert sparse.issparse(taken)
+    assert_array_equal(taken.toarray(), NUMBERS[[2, 0]])
+
+
 def test_rows_of_a_table_without_such_a_choice_are_those_of_an_array():
     table = pa.table({"a": NUMBERS[:, 0], "b": NUMBERS[:, 1]})
     assert_array_equal(frames.take_rows(table, np.array([2, 0])), NUMBERS[[2, 0]])
@@ -78,6 +85,16 @@ def test_other_data_are_neither_frames_nor_series(kind):
 COLUMNS = {
     "pandas text": (pd.Series(["b", None, "a", np.nan]), ["b", None, "a", None], "O"),
     "pandas category": (pd.Series(["b", None, "a"], dtype="category"), ["b", None, "a"], "O"),
+    "pandas category of numbers": (
+        pd.Series(pd.Categorical.from_codes([1, -1, 0, 1], [1, 3])),
+        [3, None, 1, 3],
+        "i",
+    ),
+    "pandas category of nothing": (
+        pd.Series([None, None], dtype=pd.CategoricalDtype([])),
+        [None, None],
+        "O",
+    ),
     "pandas floats": (pd.Series([0.5, np.nan]), [0.5, None], "f"),
     "pandas integers": (pd.Series([3, 1]), [3, 1], "i"),
     # Older versions of pandas make objects of them, and newer ones floats.
@@ -127,6 +144,7 @@ def test_columns_of_categories_and_text_are_found():
     [
         (pd.Series(["b", "a"], dtype=pd.CategoricalDtype(["c", "b", "a"])), ["a", "b", "c"]),
         (pd.Series([2, 1], dtype=pd.CategoricalDtype([10, 2, 1])), [1, 2, 10]),
+        (pd.Series([None], dtype=pd.CategoricalDtype(["a"])), ["a"]),
         (pd.Series([None], dtype=pd.CategoricalDtype([])), None),
         (pd.Series(["b", "a"]), None),
         (pd.Series([2, 1]), None),
@@ -139,7 +157,11 @@ def test_levels_that_a_dtype_declares(series, expected):
     """They are sorted, whatever the order of the dtype; a column without any has None."""
     frame = pd.DataFrame if isinstance(series, pd.Series) else pl.DataFrame
     found = frames.declared_levels(frame({"x": series}), 0)
-    assert found is None if expected is None else found.tolist() == expected
+    if expected is None:
+        assert found is None
+    else:
+        assert found.tolist() == expected
+        assert (found.dtype == object) == isinstance(expected[0], str)
 
 
 def test_an_array_declares_no_levels():

@@ -11,7 +11,7 @@ from sknet.data import survey as surveys
 from sknet.data.batches import Batch, Dataset
 from sknet.data.frames import column_names
 from sknet.data.row_blocks import RowBlocks
-from sknet.data.survey import merge_surveys, survey_rows
+from sknet.data.survey import draw_rows, merge_surveys, survey_rows
 from sknet.data.tables import TableReader
 
 CUTS = [(7,), (1, 2, 30), (20, 20, 20)]
@@ -153,8 +153,32 @@ def test_row_blocks_give_the_survey_of_the_array(rows, monkeypatch):
         for table in (X, RowBlocks(X, block_rows=7))
     ]
     assert found[0].sample.n_rows == 11
+    # The sample of a table that is read in blocks is in memory: it is read once.
+    assert isinstance(found[1].sample.X, np.ndarray)
     assert_array_equal(found[0].missing, [False, True, False])
     assert_same_survey(*found)
+
+
+def test_row_blocks_need_no_sample():
+    X = np.arange(12.0).reshape(6, 2)
+    survey = survey_rows(Dataset(RowBlocks(X, block_rows=4)))
+    assert survey.sample is None
+    assert (survey.n_rows, survey.n_features, survey.row_bytes) == (6, 2, 16)
+
+
+@pytest.mark.parametrize("n_wanted", [1, 30, 99])
+def test_drawn_rows_are_distinct_and_increase(n_wanted):
+    rows = draw_rows(100, n_wanted, np.random.default_rng(0))
+    assert rows.size == n_wanted
+    assert (np.diff(rows) > 0).all() and 0 <= rows[0] and rows[-1] < 100
+
+
+@pytest.mark.parametrize("n_wanted", [100, 101])
+def test_all_rows_are_taken_without_a_draw(n_wanted):
+    """Otherwise the size of the sample would decide about the draws that follow."""
+    rng = np.random.default_rng(0)
+    assert_array_equal(draw_rows(100, n_wanted, rng), np.arange(100))
+    assert rng.random() == np.random.default_rng(0).random()
 
 
 # Parts that contradict each other.

@@ -1,5 +1,6 @@
 """Frames and arrays with categories as plain numbers."""
 
+import datetime
 from decimal import Decimal
 
 import numpy as np
@@ -7,8 +8,9 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.preprocessing import OrdinalEncoder
 
-from sknet.data.tables import TableReader, categorical_columns, is_frame
+from sknet.data.tables import TableReader, categorical_columns, check_columns, is_frame
 
 NAN = np.nan
 WORDS = ["b", "a", None, "b"]
@@ -134,6 +136,15 @@ def test_columns_that_do_not_exist(frame, wanted, match):
         categorical_columns(X, wanted, ["a", "b", "c"])
 
 
+def test_a_name_of_several_columns_is_refused():
+    """A name that two columns have chooses none of them; a position or another name does."""
+    X = pd.DataFrame([[1, 2, 3]], columns=["a", "b", "a"])
+    with pytest.raises(ValueError, match=r"names \['a'\], but several columns"):
+        categorical_columns(X, ["b", "a"], ["a", "b", "a"])
+    assert_array_equal(categorical_columns(X, ["b"], ["a", "b", "a"]), [1])
+    assert_array_equal(categorical_columns(X, [2], ["a", "b", "a"]), [2])
+
+
 def test_names_need_a_frame():
     with pytest.raises(ValueError, match=r"names \['a'\].*X has none"):
         categorical_columns(np.ones((2, 3)), ["a"], None)
@@ -161,6 +172,11 @@ def test_declared_levels_count_if_asked(frame, words, kind):
     assert [list(levels) for levels in reader.levels_] == [expected]
     assert reader.n_levels_ == [len(expected)]
     assert_array_equal(table[:, 1], CODES)
+
+
+def test_declared_levels_count_only_if_asked():
+    X = pd.DataFrame({"c": pd.Categorical(WORDS, categories=["z", "b", "a"])})
+    assert TableReader("from_dtype").fit(X, ["c"]).levels_[0].tolist() == ["a", "b"]
 
 
 def test_declared_numbers_and_a_plain_column_beside_them():
@@ -415,3 +431,150 @@ def test_readers_of_objects_of_text_and_of_numbers_are_not_merged():
     words, numbers = (pd.DataFrame({"c": pd.Series(v, dtype=object)}) for v in ("ab", [1, 2]))
     with pytest.raises(ValueError, match="text in some partitions and numbers in others"):
         read(words)[0].merged([read(numbers)[0]])
+
+
+def test_values_that_cannot_be_hashed_are_refused_whatever_their_type():
+    """An object of an unknown type is refused by the message of Python itself."""
+
+    class Unhashable:
+        __hash__ = None
+
+    X = pd.DataFrame({"c": pd.Series([Unhashable()], dtype=object)})
+    with pytest.raises(TypeError, match=r"unhashable type: .*Unhashable"):
+        read(X)
+
+
+def test_objects_that_are_neither_numbers_nor_text_are_no_levels():
+    X = pd.DataFrame({"c": pd.Series([None, datetime.date(2000, 1, 1)], dtype=object)})
+    with pytest.raises(ValueError, match="Column 'c' of X holds dates"):
+        read(X)
+
+
+@pytest.mark.parametrize("values", [[0.0, np.inf], [-np.inf, NAN, 1.0]], ids=str)
+def test_infinity_is_no_level(values):
+    X = pd.DataFrame({"c": values})
+    with pytest.raises(ValueError, match="Column 'c' of X is a category with infinity"):
+        read(X, ["c"])
+
+
+def test_levels_are_all_text_or_all_numbers():
+    X = pd.DataFrame({"c": pd.Series(["a", 1], dtype=object)})
+    with pytest.raises(ValueError, match="levels of column 'c' cannot be sorted"):
+        read(X)
+    text, _ = read(pd.DataFrame({"c": ["a", "b"]}))
+    with pytest.raises(ValueError, match="levels were text in training, but holds numbers"):
+        text.read(X)
+    numbers, _ = read(pd.DataFrame({"c": [1, 2]}), ["c"])
+    with pytest.raises(ValueError, match="levels were numbers in training, but holds text"):
+        numbers.read(X)
+
+
+def test_a_table_has_rows():
+    """A table without rows is refused in training and later, even if it has no numbers."""
+    X = pd.DataFrame({"c": ["a", "b"]})
+    none = X.iloc[:0]
+    with pytest.raises(ValueError, match=r"0 sample\(s\) \(shape=\(0, 1\)\)"):
+        TableReader("from_dtype").fit(none, ["c"])
+    reader, _ = read(X)
+    with pytest.raises(ValueError, match=r"0 sample\(s\) \(shape=\(0, 1\)\)"):
+        reader.read(none)
+    assert_array_equal(reader.read(X.iloc[1:]), [[1]])
+
+
+def test_tables_keep_the_precision_of_their_numbers():
+    """The numbers of levels have the dtype of the numeric columns beside them."""
+    X = pd.DataFrame({"c": ["b", None], "x": np.array([0.5, 1], dtype=np.float32)})
+    _, table = read(X)
+    assert table.dtype == np.float32
+    assert_array_equal(table, [[0.5, 0], [1, NAN]])
+
+
+# Readers of parts of a table, and of another version.
+
+
+def test_merged_readers_know_the_levels_of_all():
+    """The levels are those of the whole table, also of a category that has none in a part."""
+    whole = pd.DataFrame(
+        {"c": ["b", "a", "d", None], "e": [None] * 4, "n": [NAN, NAN, 7.0, 3.0]}
+    ).astype({"e": object})
+    parts = [read(whole.iloc[rows], ["c", "e", "n"])[0] for rows in (slice(2), slice(2, 4))]
+    merged = parts[0].merged(parts[1:])
+    assert [list(levels) for levels in merged.levels_] == [["a", "b", "d"], [], [3, 7]]
+    assert_array_equal(
+        merged.read(whole), [[1, NAN, NAN], [0, NAN, NAN], [2, NAN, 1], [NAN, NAN, 0]]
+    )
+    # The parts stay as they were.
+    assert parts[0].n_levels_ == [2, 0, 0]
+
+
+def test_readers_of_text_and_of_numbers_cannot_be_merged():
+    text, _ = read(pd.DataFrame({"x": [0.0], "c": ["a"]}), ["c"])
+    numbers, _ = read(pd.DataFrame({"x": [0.0], "c": [1]}), ["c"])
+    with pytest.raises(ValueError, match="column 'c' are text in some partitions and numbers"):
+        text.merged([text, numbers])
+
+
+def test_a_reader_that_version_0_1_0_pickled():
+    """It held an encoder of scikit-learn for each category, and None for one without levels."""
+    X = pd.DataFrame({"c": ["b", "a"], "e": pd.Series([None, None], dtype=object)})
+    reader, table = read(X)
+    state = {name: value for name, value in vars(reader).items() if name != "levels_"}
+    encoder = OrdinalEncoder().fit(X[["c"]].to_numpy(dtype=object))
+    old = TableReader.__new__(TableReader)
+    old.__setstate__(state | {"_encoders": [encoder, None]})
+    assert [list(levels) for levels in old.levels_] == [["a", "b"], []]
+    assert_array_equal(old.read(X), table)
+    assert_array_equal(table, [[1, NAN], [0, NAN]])
+
+
+# Columns that hold no numbers.
+
+
+@pytest.mark.parametrize(
+    "X, name",
+    [
+        (pd.DataFrame({"a": [1.0], "b": ["u"], "c": ["v"]}), "'b'"),
+        (pl.DataFrame({"a": [1.0], "b": ["u"], "c": ["v"]}), "'b'"),
+        (pd.DataFrame({"a": [1.0], "b": [np.inf]}), "'b'"),
+        (np.array([[1.0, "u"], [2.0, "v"]], dtype=object), "1"),
+        (np.array([["1", "u"], ["2", "v"]]), "1"),
+        ([[1.0, "u"], [2.0, "v"]], "1"),
+    ],
+    ids=["pandas", "polars", "infinity", "objects", "text", "list"],
+)
+def test_the_first_column_without_numbers_is_named(X, name):
+    with pytest.raises(ValueError, match=f"^Column {name} of X is not a category, but cannot"):
+        check_columns(X)
+
+
+def test_a_column_of_objects_without_a_number_is_a_type_error():
+    with pytest.raises(TypeError, match="^Column 1 of X is not a category"):
+        check_columns(np.array([[1.0, object()]], dtype=object))
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        pd.DataFrame({"a": [1.0, NAN], "b": [True, False]}),
+        np.array([[1.0, None], [2, True]], dtype=object),
+        [[1.0, None], [2, True]],
+        pd.DataFrame({"a": ["u"]}).iloc[:0],
+        np.empty((0, 1), dtype=object),
+        np.array([[np.inf]]),
+        np.array(["u", "v"]),
+        np.array([[["u"]]]),
+        [[1.0, "u"], [2.0]],
+        [["u"], ("v",)],
+        [("u", "v")],
+    ],
+    ids=["pandas", "objects", "list", "no rows of a frame", "no rows of objects", "numbers"]
+    + ["a vector", "three axes", "ragged", "a list and a tuple", "tuples"],
+)
+def test_tables_of_numbers_and_tables_without_kinds_of_columns_pass(X):
+    check_columns(X)
+
+
+def test_a_reader_names_the_column_that_is_to_blame():
+    reader, _ = read(pd.DataFrame({"c": ["a", "b"], "x": [1.0, 2.0], "z": [1.0, 2.0]}))
+    with pytest.raises(ValueError, match="^Column 'z' of X is not a category"):
+        reader.read(pd.DataFrame({"c": ["a"], "x": [1.0], "z": ["u"]}))

@@ -125,6 +125,14 @@ def test_labels_are_the_most_probable(y, kind, columns):
 
 
 @every_case
+def test_the_first_of_equally_probable_classes_is_chosen(y, kind, columns):
+    """A decision of zero is the first class, or no label, as in scikit-learn."""
+    target = ClassTarget().fit(y)
+    places = target.places(np.zeros((2, target.n_outputs)))
+    assert_array_equal(places, np.zeros((2, 3)) if kind == "multilabel" else [0, 0])
+
+
+@every_case
 def test_probabilities_of_several_members(y, kind, columns):
     target = ClassTarget().fit(y)
     raw = np.random.default_rng(0).normal(size=(6, 4, target.n_outputs))
@@ -159,6 +167,15 @@ def test_weights_of_rows_with_several_labels(class_weight, kind):
     else:
         expected = [2 * 0.5, 3, 2, 3 * 0.5]
     assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_each_label_needs_its_weights():
+    """A list has one dict for each label, and one dict alone does not say for which."""
+    target = ClassTarget().fit(MULTILABEL)
+    with pytest.raises(ValueError, match="class_weight has 2 dicts for 3 labels"):
+        target.class_weights([{}, {}], MULTILABEL, MULTILABEL)
+    with pytest.raises(ValueError, match="must be 'balanced' or a list"):
+        target.class_weights({0: 1.0}, MULTILABEL, MULTILABEL)
 
 
 def test_weights_of_the_classes():
@@ -369,6 +386,25 @@ def test_numbers_of_negligible_weight_are_finite(share, dtype):
     assert np.sign(scaled).ravel().tolist() == [-1, np.sign(0.8 - target.mean_[0]), 1]
 
 
+@pytest.mark.parametrize(
+    "values, single",
+    [
+        ([1e-35, -1e35], True),
+        ([-1.0, 0.0], True),
+        ([1.0, 1e37], False),
+        ([1e37, 1.0], False),
+        ([1.0, -1e37], False),
+        ([1e-37, 1.0], False),
+    ],
+    ids=str,
+)
+def test_float32_must_hold_every_column(values, single):
+    """One column of huge or tiny numbers is enough; a column of zeros has no size."""
+    target = RegressionTarget(True).fit(np.array([values, values]))
+    assert target.fits(np.dtype(np.float32)) is single
+    assert target.fits(np.dtype(np.float64))
+
+
 def test_integers_are_numbers():
     target = RegressionTarget(True).fit(np.arange(5))
     assert_allclose(target.mean_, 2)
@@ -397,6 +433,25 @@ def test_moments_of_parts_are_those_of_the_whole(n_outputs, weighted):
     assert_allclose(merged.mean_, whole.mean_, rtol=1e-12)
     assert_allclose(merged.scale_, whole.scale_, rtol=1e-12)
     assert_array_equal(parts[0].mean_, before)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_rows_that_come_later_count_as_those_before(n_outputs):
+    y = offset_columns(n_outputs)
+    target = RegressionTarget(True).fit(y[:20])
+    target.update(y[20:30])
+    target.update(y[30:], np.ones(20))
+    assert_allclose(target.mean_, columns(y).mean(axis=0), rtol=1e-12)
+    assert_allclose(target.scale_, columns(y).std(axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("far", [1e100, -1e100])
+def test_a_number_far_from_all_others(far):
+    """Its square neither overflows nor takes the place of the others, on either side."""
+    share = 1e-200
+    target = RegressionTarget(True).fit(np.array([0, 0, far]), np.array([0.5, 0.5, share]))
+    assert_allclose(target.mean_, far * share, rtol=1e-12)
+    assert_allclose(target.scale_, abs(far) * np.sqrt(share), rtol=1e-12)
 
 
 def test_numbers_of_parts_that_contradict_each_other():

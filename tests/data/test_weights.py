@@ -5,7 +5,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet.data.batches import Dataset
-from sknet.data.weights import in_own_units, mean, product, repetitions
+from sknet.data.weights import (
+    MOST_REPETITIONS,
+    in_own_units,
+    mean,
+    product,
+    repetitions,
+    smallest_and_largest,
+)
 
 UNITS = [1.0, 0.1, 3.0, 1 / 3, 1e-300, 1e300]
 
@@ -43,10 +50,24 @@ def test_negligible_weights_leave():
     assert_array_equal(data.in_own_units("Weights").positions, [0, 2])
 
 
+@pytest.mark.parametrize(
+    "weights, expected",
+    [([0, 3, 0.5, 2], (0.5, 3)), ([7], (7, 7)), ([0, 0], (np.inf, 0)), ([], (np.inf, 0))],
+    ids=str,
+)
+def test_the_smallest_weight_is_positive(weights, expected):
+    """A part of a table may have no row of positive weight, or no row at all."""
+    assert smallest_and_largest(np.array(weights, float)) == expected
+
+
 def test_weights_of_very_different_sizes_are_no_counts():
     # 2^40 is a multiple of 1, but nobody has this many rows.
     weights, _ = in_own_units(np.array([1.0, 2.0**40]))
     assert repetitions(weights) is None
+    # The largest number of rows that weights may count is stated.
+    counts = np.array([1.0, MOST_REPETITIONS])
+    assert_array_equal(in_own_units(counts)[0], counts)
+    assert in_own_units(counts + [0, 1])[0][0] < 1
 
 
 def test_mean_and_product_do_not_overflow():

@@ -174,13 +174,14 @@ def poisoned():
             value = super().loss_and_gradient(params, batch, workspace, gradient_out, rng)
             if next(self.steps):
                 return value
-            gradient_out[...] = np.nan
+            gradient_out[self.where] = np.nan
             return np.nan if self.value_too else value
 
-    def poison(problem, n_good, *, value_too):
+    def poison(problem, n_good, *, value_too, where=slice(None)):
         objective, *rest = problem
         objective = Poisoned(objective.network, objective.loss, objective.penalty)
         vars(objective)["value_too"] = value_too
+        vars(objective)["where"] = where
         vars(objective)["steps"] = chain(repeat(True, n_good), repeat(False))
         return objective, *rest
 

@@ -103,6 +103,14 @@ def test_workspace_makes_no_arrays_after_the_first_epoch():
     assert np.shares_memory(short, workspace.buffers[0]["a"])
 
 
+def test_the_gradient_of_the_inputs_takes_memory_only_if_asked_for():
+    first, *others = Workspace(NETWORK, 3, np.float64).buffers
+    wide_first, *wide_others = Workspace(NETWORK, 3, np.float64, input_gradient=True).buffers
+    assert set(wide_first) - set(first) == {"delta"}
+    assert wide_first["delta"].shape == (3, 5)
+    assert [set(layer) for layer in wide_others] == [set(layer) for layer in others]
+
+
 def test_workspaces_share_nothing():
     # predict runs in several threads, each with a workspace.
     pair = Workspace(NETWORK, 3, np.float64), Workspace(NETWORK, 3, np.float64)

@@ -49,6 +49,7 @@ LAST, BEST = "last", "best"
         # Poor, and nothing better is known.
         (5.0, None, 2.0, Ending.POOR, LAST),
         (5.0, 6.0, 2.0, Ending.POOR, LAST),
+        (5.0, 5.0, 2.0, Ending.POOR, LAST),
         (5.0, math.nan, 2.0, Ending.POOR, LAST),
         # As large as at the beginning: poor, but nothing has diverged.
         (1e9, None, 1e8, Ending.POOR, LAST),

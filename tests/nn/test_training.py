@@ -19,7 +19,7 @@ from sknet.nn.optimizers import OPTIMIZERS, SGD, Adam, AdamW
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES, Adaptive, Schedule
 from sknet.nn.soundness import DivergenceError, Ending
-from sknet.nn.training import TrainingState
+from sknet.nn.training import TrainingState, best_epoch
 
 # Beside scikit-learn.
 
@@ -295,6 +295,20 @@ def test_without_evaluation_the_last_epoch_stays(make_problem, run_training):
     assert_allclose(last, longer.history["loss"][-1], rtol=1e-13)
 
 
+@pytest.mark.parametrize(
+    "history, expected",
+    [
+        ({"loss": [3.0, math.nan, 1.0, 2.0]}, 3),
+        ({"loss": [1.0, 1.0]}, 1),
+        ({"loss": [3.0, 2.0, 1.0], "validation_score": [0.1, 0.5, math.nan]}, 2),
+    ],
+    ids=["loss", "first", "score"],
+)
+def test_the_best_epoch_has_the_lowest_loss_or_the_highest_score(history, expected):
+    """The first one of equal epochs is the best; NaN never is."""
+    assert best_epoch(history) == expected
+
+
 def test_nan_scores_are_no_improvement(make_problem, run_training, scripted):
     evaluate = scripted([math.nan, 1.0, math.nan, math.nan, 5.0])
     result, _ = run_training(make_problem(), evaluate=evaluate, patience=2, max_iter=5)
@@ -422,12 +436,13 @@ def test_divergence_later_restores_the_lowest_objective(make_problem, run_traini
     assert_array_equal(result.params, expected.params)
 
 
+@pytest.mark.parametrize("where", [slice(None), -1], ids=["all", "one"])
 def test_divergence_of_the_parameters_alone_is_seen(
-    make_problem, poisoned, run_training, scripted
+    where, make_problem, poisoned, run_training, scripted
 ):
     # The third epoch's loss is finite; its step is not.
     evaluate = scripted([1, 2, 3, 4, 5])
-    problem = poisoned(make_problem(), 2, value_too=False)
+    problem = poisoned(make_problem(), 2, value_too=False, where=where)
     result, _ = run_training(problem, evaluate=evaluate, max_iter=5)
     assert result.ending is Ending.DIVERGED
     assert len(result.history["loss"]) == result.best_iter == 2
