@@ -157,6 +157,7 @@ UNREAD = {
         pd.Series(pd.arrays.SparseArray([1 + 1j, 2.0])),
         pd.Series([1 + 1j, 2.0], dtype="category"),
         objects(1j),
+        objects(np.complex64(1j)),
     ],
     "dates, times or durations": [
         pd.Series([TIME, TIME]),
@@ -169,6 +170,8 @@ UNREAD = {
         arrow([TIME.time(), TIME.time()], pa.time64("us")),
         arrow([SPAN, SPAN], pa.duration("us")),
         objects(DAY),
+        objects(np.datetime64("2026-01-01")),
+        objects(np.timedelta64(1, "h")),
         objects(TIME.time()),
         pl.Series([DAY, DAY]),
         pl.Series([TIME, TIME]),
@@ -227,7 +230,7 @@ def test_a_column_that_is_not_read_is_named(problem, forbid_training, what, seri
     forbid_training()
     match = f"Column 'odd' of X holds {what} .*[.] [A-Z].*[.]$"
     classes = {"classes": [0, 1]} if problem.cls is NNClassifier else {}
-    for chosen in ("from_dtype", ["odd"]):
+    for chosen in ("from_dtype", ["odd"], None):
         network = problem.cls(categorical_features=chosen)
         assert_rejected(network, match, odd, y)
         assert_rejected(network, match, odd, y, method="partial_fit", **classes)
@@ -236,6 +239,26 @@ def test_a_column_that_is_not_read_is_named(problem, forbid_training, what, seri
     assert_rejected(fitted, match, odd, y, method="score")
     network = problem.cls(early_stopping="auto")
     assert_rejected(network, match, numbers, y, X_val=odd, y_val=y)
+
+
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [
+        ("dates", np.datetime64("2026-01-01")),
+        ("dates", np.datetime64("NaT")),
+        ("dates", np.timedelta64(1, "h")),
+        ("complex", 1j),
+    ],
+    ids=repr,
+)
+def test_lists_and_arrays_of_objects_that_are_not_read(forbid_training, what, value):
+    """NumPy would convert such values to numbers without a word."""
+    rows = np.array([[1.0, value]] * 4, dtype=object)
+    forbid_training()
+    for X in [rows, rows.tolist(), [[value]] * 4]:
+        assert_rejected(NNRegressor(), f"X holds {what}", X, range(4))
+    rows[:, 0] = "a"
+    assert_rejected(NNRegressor(categorical_features=[0]), f"X holds {what}", rows, range(4))
 
 
 @pytest.mark.parametrize(("what", "series"), UNREAD_CASES)

@@ -11,7 +11,7 @@ from sklearn.utils import check_array
 
 from sknet.data import frames
 from sknet.data.frames import is_frame
-from sknet.data.kinds import check_values
+from sknet.data.kinds import check_kinds, check_values
 
 
 class TableReader:
@@ -236,12 +236,47 @@ def _numbers(
     X: Any, positions: NDArray[np.intp], names: Sequence[str] | None
 ) -> NDArray[np.floating]:
     """Return the given columns as a float array that may hold NaN, but not infinity."""
+    _check_objects(X, positions, names)
     try:
         return _check_numbers(frames.columns(X, positions))
     except (TypeError, ValueError, OverflowError):
         # Only now column by column, to name the one that is to blame.
         _check_each(X, positions, names)
         raise
+
+
+def _check_objects(X: Any, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
+    """Refuse objects such as dates in columns that are read as numbers.
+
+    NumPy would convert the objects of numpy.datetime64, bytes and complex numbers.
+
+    Raises
+    ------
+    ValueError
+        If a value of one of the columns is neither a number nor text.
+    """
+    if is_frame(X):
+        positions = np.intersect1d(positions, frames.category_columns(X))
+    elif getattr(getattr(X, "dtype", None), "kind", "O") != "O":
+        return
+    for column in positions.tolist():
+        values = np.asarray(frames.column(X, column), dtype=object).tolist()
+        check_values(values, f"Column {_name(column, names)} of X")
+
+
+def check_objects(X: Any) -> None:
+    """Refuse objects such as dates in a table without categories, which may be a list.
+
+    Raises
+    ------
+    ValueError
+        If a value is neither a number nor text.
+    """
+    if not is_frame(X) and not hasattr(X, "dtype"):
+        X = np.asarray(X)
+        check_kinds(X, "X")
+    if np.ndim(X) == 2:
+        _check_objects(X, np.arange(X.shape[1]), frames.column_names(X))
 
 
 def _check_each(X: Any, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
