@@ -230,13 +230,14 @@ def test_a_column_that_is_not_read_is_named(problem, forbid_training, what, seri
     forbid_training()
     match = f"Column 'odd' of X holds {what} .*[.] [A-Z].*[.]$"
     classes = {"classes": [0, 1]} if problem.cls is NNClassifier else {}
-    for chosen in ("from_dtype", ["odd"], None):
+    for chosen in ("from_dtype", ["odd"]):
         network = problem.cls(categorical_features=chosen)
         assert_rejected(network, match, odd, y)
         assert_rejected(network, match, odd, y, method="partial_fit", **classes)
     # Where training had numbers, objects are no numbers, whatever they are.
     match = f"Column 'odd' of X(_val)? (holds {what}|is not a category, but cannot be read)"
     assert_rejected(fitted, match, odd, y, method="score")
+    assert_rejected(problem.cls(categorical_features=None), match, odd, y)
     network = problem.cls(early_stopping="auto")
     assert_rejected(network, match, numbers, y, X_val=odd, y_val=y)
 

@@ -11,7 +11,7 @@ from sklearn.utils import check_array
 
 from sknet.data import frames
 from sknet.data.frames import is_frame
-from sknet.data.kinds import check_kinds, check_values
+from sknet.data.kinds import NESTED, check_kinds, check_values
 
 
 class TableReader:
@@ -248,12 +248,13 @@ def _numbers(
 def _check_objects(X: Any, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
     """Refuse objects such as dates in columns that are read as numbers.
 
-    NumPy would convert the objects of numpy.datetime64, bytes and complex numbers.
+    NumPy would convert the objects of numpy.datetime64, bytes and complex numbers. Nested
+    values pass, since NumPy's error for them is the one that scikit-learn's checks ask for.
 
     Raises
     ------
     ValueError
-        If a value of one of the columns is neither a number nor text.
+        If one of the columns holds such objects.
     """
     if is_frame(X):
         positions = np.intersect1d(positions, frames.category_columns(X))
@@ -261,7 +262,7 @@ def _check_objects(X: Any, positions: NDArray[np.intp], names: Sequence[str] | N
         return
     for column in positions.tolist():
         values = np.asarray(frames.column(X, column), dtype=object).tolist()
-        check_values(values, f"Column {_name(column, names)} of X")
+        check_values(values, f"Column {_name(column, names)} of X", allowed=(NESTED,))
 
 
 def check_objects(X: Any) -> None:
@@ -270,7 +271,7 @@ def check_objects(X: Any) -> None:
     Raises
     ------
     ValueError
-        If a value is neither a number nor text.
+        If a column holds such objects.
     """
     if not is_frame(X) and not hasattr(X, "dtype"):
         X = np.asarray(X)
