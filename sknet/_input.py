@@ -22,7 +22,12 @@ from sknet.data.batches import Dataset
 from sknet.data.kinds import DATES, as_array, check_kinds, checking
 from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, distinct_values
 from sknet.data.survey import Survey, survey_rows
-from sknet.data.tables import TableReader, categorical_columns, check_columns
+from sknet.data.tables import (
+    TableReader,
+    categorical_columns,
+    check_columns,
+    check_objects,
+)
 from sknet.data.targets import LARGEST
 
 #: The name of the weights of the user in messages.
@@ -145,6 +150,7 @@ class Features:
     def _read_numbers(self, X: Any, reset: bool) -> Any:
         """Return a table without categories as a float array or CSR."""
         given = X
+        check_objects(given)
         try:
             X = validate_data(
                 self.estimator,

@@ -157,6 +157,7 @@ UNREAD = {
         pd.Series(pd.arrays.SparseArray([1 + 1j, 2.0])),
         pd.Series([1 + 1j, 2.0], dtype="category"),
         objects(1j),
+        objects(np.complex64(1j)),
     ],
     "dates, times or durations": [
         pd.Series([TIME, TIME]),
@@ -169,6 +170,8 @@ UNREAD = {
         arrow([TIME.time(), TIME.time()], pa.time64("us")),
         arrow([SPAN, SPAN], pa.duration("us")),
         objects(DAY),
+        objects(np.datetime64("2026-01-01")),
+        objects(np.timedelta64(1, "h")),
         objects(TIME.time()),
         pl.Series([DAY, DAY]),
         pl.Series([TIME, TIME]),
@@ -234,8 +237,29 @@ def test_a_column_that_is_not_read_is_named(problem, forbid_training, what, seri
     # Where training had numbers, objects are no numbers, whatever they are.
     match = f"Column 'odd' of X(_val)? (holds {what}|is not a category, but cannot be read)"
     assert_rejected(fitted, match, odd, y, method="score")
+    assert_rejected(problem.cls(categorical_features=None), match, odd, y)
     network = problem.cls(early_stopping="auto")
     assert_rejected(network, match, numbers, y, X_val=odd, y_val=y)
+
+
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [
+        ("dates", np.datetime64("2026-01-01")),
+        ("dates", np.datetime64("NaT")),
+        ("dates", np.timedelta64(1, "h")),
+        ("complex", 1j),
+    ],
+    ids=repr,
+)
+def test_lists_and_arrays_of_objects_that_are_not_read(forbid_training, what, value):
+    """NumPy would convert such values to numbers without a word."""
+    rows = np.array([[1.0, value]] * 4, dtype=object)
+    forbid_training()
+    for X in [rows, rows.tolist(), [[value]] * 4]:
+        assert_rejected(NNRegressor(), f"X holds {what}", X, range(4))
+    rows[:, 0] = "a"
+    assert_rejected(NNRegressor(categorical_features=[0]), f"X holds {what}", rows, range(4))
 
 
 @pytest.mark.parametrize(("what", "series"), UNREAD_CASES)

@@ -48,6 +48,13 @@ DATES = Unread(
     ("date", "time", "duration", "period"),
     (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64),
 )
+NESTED = Unread(
+    "nested values",
+    "Give each of their entries a column of its own.",
+    "",
+    ("list", "large_list", "fixed_size_list", "array", "struct", "map"),
+    (list, tuple, dict, set, frozenset, np.ndarray),
+)
 UNREAD = (
     DATES,
     Unread(
@@ -57,13 +64,7 @@ UNREAD = (
         ("complex",),
         (complex, np.complexfloating),
     ),
-    Unread(
-        "nested values",
-        "Give each of their entries a column of its own.",
-        "",
-        ("list", "large_list", "fixed_size_list", "array", "struct", "map"),
-        (list, tuple, dict, set, frozenset, np.ndarray),
-    ),
+    NESTED,
     Unread(
         "records of several fields",
         "Give each field a column of its own, for example by a data frame.",
@@ -147,8 +148,10 @@ def _unread(dtype: Any, allowed: Sequence[Unread]) -> Unread | None:
     return None
 
 
-def check_values(values: Iterable[Any], where: str) -> None:
+def check_values(values: Iterable[Any], where: str, allowed: Sequence[Unread] = ()) -> None:
     """Refuse values of objects that are neither numbers nor text; ``where`` names the column.
+
+    ``allowed`` are kinds that pass although they are listed in ``UNREAD``.
 
     Raises
     ------
@@ -157,7 +160,7 @@ def check_values(values: Iterable[Any], where: str) -> None:
     """
     for cls in set(map(type, values)):
         for unread in UNREAD:
-            if issubclass(cls, unread.types):
+            if issubclass(cls, unread.types) and unread not in allowed:
                 raise _refusal(where, unread, f"type {cls.__name__}")
 
 

@@ -11,7 +11,7 @@ from sklearn.utils import check_array
 
 from sknet.data import frames
 from sknet.data.frames import is_frame
-from sknet.data.kinds import check_values
+from sknet.data.kinds import NESTED, check_kinds, check_values
 
 
 class TableReader:
@@ -236,12 +236,48 @@ def _numbers(
     X: Any, positions: NDArray[np.intp], names: Sequence[str] | None
 ) -> NDArray[np.floating]:
     """Return the given columns as a float array that may hold NaN, but not infinity."""
+    _check_objects(X, positions, names)
     try:
         return _check_numbers(frames.number_columns(X, positions))
     except (TypeError, ValueError, OverflowError):
         # Only now column by column, to name the one that is to blame.
         _check_each(X, positions, names)
         raise
+
+
+def _check_objects(X: Any, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
+    """Refuse objects such as dates in columns that are read as numbers.
+
+    NumPy would convert the objects of numpy.datetime64, bytes and complex numbers. Nested
+    values pass, since NumPy's error for them is the one that scikit-learn's checks ask for.
+
+    Raises
+    ------
+    ValueError
+        If one of the columns holds such objects.
+    """
+    if is_frame(X):
+        positions = np.intersect1d(positions, frames.category_columns(X))
+    elif getattr(getattr(X, "dtype", None), "kind", "O") != "O":
+        return
+    for column in positions.tolist():
+        values = np.asarray(frames.column(X, column), dtype=object).tolist()
+        check_values(values, f"Column {_name(column, names)} of X", allowed=(NESTED,))
+
+
+def check_objects(X: Any) -> None:
+    """Refuse objects such as dates in a table without categories, which may be a list.
+
+    Raises
+    ------
+    ValueError
+        If a column holds such objects.
+    """
+    if not is_frame(X) and not hasattr(X, "dtype"):
+        X = np.asarray(X)
+        check_kinds(X, "X")
+    if np.ndim(X) == 2:
+        _check_objects(X, np.arange(X.shape[1]), frames.column_names(X))
 
 
 def _check_each(X: Any, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
