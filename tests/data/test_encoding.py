@@ -18,6 +18,10 @@ def fit(X, sample_weight=None, standardize=True, seed=0):
     return TableEncoder(standardize).fit_survey(survey)
 
 
+def to_array(X):
+    return X.toarray() if sparse.issparse(X) else X
+
+
 def plain_quantile(x, q):
     """Return the smallest value that a share of at least q of the values do not exceed."""
     x = np.sort(np.asarray(x, dtype=float))
@@ -333,6 +337,16 @@ def test_without_standardising_values_stay(as_sparse):
     else:
         assert np.shares_memory(same, X)  # no copy of the user's table
         assert_array_equal(narrow, X.astype(np.float32))
+
+
+@pytest.mark.parametrize("to_rows", [np.asarray, sparse.csr_matrix], ids=["dense", "sparse"])
+@pytest.mark.parametrize("huge", [[1e20], [-1e20], [1e20, -1e20], [1e15, 1e300], [-np.inf]])
+def test_without_standardising_huge_values_are_cut(huge, to_rows):
+    """On either side and on both, so that the sums and squares in a network are finite."""
+    encoder = fit(to_rows(np.array([[1.0], [0.0], [2.0]])), standardize=False)
+    column = np.array([[*huge, 0.5, -3.0]]).T
+    expected = [[max(min(value, 1e15), -1e15)] for value in column[:, 0].tolist()]
+    assert_array_equal(to_array(encoder.transform(to_rows(column), np.float64)), expected)
 
 
 def test_missing_numbers_are_zeros_for_an_encoder_of_sparse_columns():
