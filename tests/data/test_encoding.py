@@ -111,6 +111,14 @@ def test_constant_columns_give_zeros(constant, dtype):
     assert_array_equal(encoder.transform(X / 2 + 7, np.float64), 0)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_quartiles_that_differ_by_rounding_give_way_to_the_range(sign):
+    """The numbers are as large as the largest, even if one of them is zero."""
+    noisy = np.r_[0, np.full(10, 1.0), np.full(10, 1 + np.finfo(float).eps)]
+    assert plain_quantile(noisy, 0.75) > plain_quantile(noisy, 0.25)
+    assert_allclose(fit(sign * noisy[:, np.newaxis]).scale_, 2, rtol=1e-12)
+
+
 def test_rounding_noise_counts_as_constant():
     x = 1e8 + np.array([0, 1, -1, 0, 1]) * 1.5e-8
     assert np.ptp(x) > 0
