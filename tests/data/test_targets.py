@@ -88,6 +88,28 @@ def test_unknown_labels(name):
     assert str(np.unique(y).tolist()) in message
 
 
+def test_columns_of_labels_where_training_had_classes():
+    target = ClassTarget().fit(np.array([0, 1, 1]))
+    with pytest.raises(ValueError, match="y_val has labels that .* 3 columns, but training"):
+        target.check_labels(MULTILABEL, "y_val")
+
+
+@every_case
+def test_every_class_must_occur_where_the_classes_stay(y, kind, columns):
+    """Only the columns of a multi-label y may be empty."""
+    target = ClassTarget().fit(y)
+    target.check_all_labels(y)
+    target.check_all_labels(y[::-1])
+    some = y[:1]
+    missing = np.setdiff1d(y, some).tolist()
+    if kind == "multilabel" or not missing:
+        target.check_all_labels(some)
+    else:
+        with pytest.raises(ValueError, match="y lacks classes of the last fit") as error:
+            target.check_all_labels(some)
+        assert f"fit, {missing}, but" in str(error.value)
+
+
 @pytest.mark.parametrize("bad", [MULTILABEL[:, :2], MULTILABEL[:, 0]])
 def test_other_number_of_labels(bad):
     target = ClassTarget().fit(MULTILABEL)
@@ -176,6 +198,9 @@ def test_each_label_needs_its_weights():
         target.class_weights([{}, {}], MULTILABEL, MULTILABEL)
     with pytest.raises(ValueError, match="must be 'balanced' or a list"):
         target.class_weights({0: 1.0}, MULTILABEL, MULTILABEL)
+    y = np.array([0, 1, 1])
+    with pytest.raises(ValueError, match=r"is a list, .* weights of the classes \[0, 1\]"):
+        ClassTarget().fit(y).class_weights([{0: 2.0}, {}], y, y)
 
 
 def test_weights_of_the_classes():
