@@ -214,21 +214,39 @@ def test_weights_of_the_classes():
     assert_allclose(found * 4, [2 / 3, 1, 2, 2 / 3, 2 / 3])
 
 
-@pytest.mark.parametrize("units", [(1.0, 3.0), (1e-300, 3e-300), (1e300, 3e300)])
+@pytest.mark.parametrize("units", [(1.0, 3.0), (3.0, 1.0), (1e-300, 3e-300), (1e300, 3e300)])
 def test_parts_whose_weights_have_units_of_their_own(units):
     rng = np.random.default_rng(0)
     y, weight = rng.normal(size=40), rng.uniform(1, 2, 40)
     parts = slice(None, 15), slice(15, None)
+    ratios = np.where(np.arange(40) < 15, 1, units[1] / units[0])
     target = RegressionTarget(True).fit(y[parts[0]], weight[parts[0]], units[0])
     target.update(y[parts[1]], weight[parts[1]], units[1])
-    expected = RegressionTarget(True).fit(y, np.where(np.arange(40) < 15, 1, 3) * weight)
+    expected = RegressionTarget(True).fit(y, ratios * weight)
     assert_allclose(target.mean_, expected.mean_, rtol=1e-12)
     assert_allclose(target.scale_, expected.scale_, rtol=1e-12)
     # A part without weights counts its rows, in its unit.
     target.update(y, None, units[1])
-    ones = np.concatenate([np.where(np.arange(40) < 15, 1, 3) * weight, np.full(40, 3.0)])
+    ones = np.concatenate([ratios * weight, np.full(40, ratios[-1])])
     expected = RegressionTarget(True).fit(np.tile(y, 2), ones)
     assert_allclose(target.mean_, expected.mean_, rtol=1e-12)
+
+
+def test_a_part_with_negligible_weights_is_negligible():
+    """The quotient of the units may be larger than every number."""
+    target = RegressionTarget(True).fit(np.array([1.0, 2.0]), None, 1e-300)
+    target.update(np.array([5.0, 9.0]), None, 1e300)
+    assert (target.mean_, target.scale_) == (7, 2)
+
+
+def test_a_target_of_an_earlier_version():
+    """Its weights are in units of one, and float32 holds its predictions."""
+    y = np.arange(5.0)
+    old = RegressionTarget(True).fit(y[:3])
+    del vars(old)["_unit"], vars(old)["_fits_single"]
+    assert old.fits(np.dtype(np.float32))
+    old.update(y[3:])
+    assert_allclose(old.mean_, 2)
 
 
 def test_weights_of_classes_of_every_size_are_finite():
