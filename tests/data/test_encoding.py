@@ -18,6 +18,10 @@ def fit(X, sample_weight=None, standardize=True, seed=0):
     return TableEncoder(standardize).fit_survey(survey)
 
 
+def to_array(X):
+    return X.toarray() if sparse.issparse(X) else X
+
+
 def plain_quantile(x, q):
     """Return the smallest value that a share of at least q of the values do not exceed."""
     x = np.sort(np.asarray(x, dtype=float))
@@ -105,6 +109,14 @@ def test_constant_columns_give_zeros(constant, dtype):
     assert_array_equal(encoder.transform(X, np.float64), 0)
     # Of a column that never varied, nothing was learned.
     assert_array_equal(encoder.transform(X / 2 + 7, np.float64), 0)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_quartiles_that_differ_by_rounding_give_way_to_the_range(sign):
+    """The numbers are as large as the largest, even if one of them is zero."""
+    noisy = np.r_[0, np.full(10, 1.0), np.full(10, 1 + np.finfo(float).eps)]
+    assert plain_quantile(noisy, 0.75) > plain_quantile(noisy, 0.25)
+    assert_allclose(fit(sign * noisy[:, np.newaxis]).scale_, 2, rtol=1e-12)
 
 
 def test_rounding_noise_counts_as_constant():
@@ -333,6 +345,16 @@ def test_without_standardising_values_stay(as_sparse):
     else:
         assert np.shares_memory(same, X)  # no copy of the user's table
         assert_array_equal(narrow, X.astype(np.float32))
+
+
+@pytest.mark.parametrize("to_rows", [np.asarray, sparse.csr_matrix], ids=["dense", "sparse"])
+@pytest.mark.parametrize("huge", [[1e20], [-1e20], [1e20, -1e20], [1e15, 1e300], [-np.inf]])
+def test_without_standardising_huge_values_are_cut(huge, to_rows):
+    """On either side and on both, so that the sums and squares in a network are finite."""
+    encoder = fit(to_rows(np.array([[1.0], [0.0], [2.0]])), standardize=False)
+    column = np.array([[*huge, 0.5, -3.0]]).T
+    expected = [[max(min(value, 1e15), -1e15)] for value in column[:, 0].tolist()]
+    assert_array_equal(to_array(encoder.transform(to_rows(column), np.float64)), expected)
 
 
 def test_missing_numbers_are_zeros_for_an_encoder_of_sparse_columns():

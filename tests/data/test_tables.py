@@ -122,6 +122,7 @@ def test_arrays_have_no_dtype_of_a_column():
     "wanted, match",
     [
         ([3], r"positions in \[0, 2\], got \[3\]"),
+        ([0, 3], r"positions in \[0, 2\], got \[0, 3\]"),
         ([0, -1], r"positions in \[0, 2\], got \[0, -1\]"),
         ([True, False], r"one entry for each of the 3 features, got shape \(2,\)"),
         (["a", "q"], r"names \['q'\], which are not among the feature names"),

@@ -88,6 +88,28 @@ def test_unknown_labels(name):
     assert str(np.unique(y).tolist()) in message
 
 
+def test_columns_of_labels_where_training_had_classes():
+    target = ClassTarget().fit(np.array([0, 1, 1]))
+    with pytest.raises(ValueError, match="y_val has labels that .* 3 columns, but training"):
+        target.check_labels(MULTILABEL, "y_val")
+
+
+@every_case
+def test_every_class_must_occur_where_the_classes_stay(y, kind, columns):
+    """Only the columns of a multi-label y may be empty."""
+    target = ClassTarget().fit(y)
+    target.check_all_labels(y)
+    target.check_all_labels(y[::-1])
+    some = y[:1]
+    missing = np.setdiff1d(y, some).tolist()
+    if kind == "multilabel" or not missing:
+        target.check_all_labels(some)
+    else:
+        with pytest.raises(ValueError, match="y lacks classes of the last fit") as error:
+            target.check_all_labels(some)
+        assert f"fit, {missing}, but" in str(error.value)
+
+
 @pytest.mark.parametrize("bad", [MULTILABEL[:, :2], MULTILABEL[:, 0]])
 def test_other_number_of_labels(bad):
     target = ClassTarget().fit(MULTILABEL)
@@ -176,6 +198,9 @@ def test_each_label_needs_its_weights():
         target.class_weights([{}, {}], MULTILABEL, MULTILABEL)
     with pytest.raises(ValueError, match="must be 'balanced' or a list"):
         target.class_weights({0: 1.0}, MULTILABEL, MULTILABEL)
+    y = np.array([0, 1, 1])
+    with pytest.raises(ValueError, match=r"is a list, .* weights of the classes \[0, 1\]"):
+        ClassTarget().fit(y).class_weights([{0: 2.0}, {}], y, y)
 
 
 def test_weights_of_the_classes():
@@ -189,21 +214,39 @@ def test_weights_of_the_classes():
     assert_allclose(found * 4, [2 / 3, 1, 2, 2 / 3, 2 / 3])
 
 
-@pytest.mark.parametrize("units", [(1.0, 3.0), (1e-300, 3e-300), (1e300, 3e300)])
+@pytest.mark.parametrize("units", [(1.0, 3.0), (3.0, 1.0), (1e-300, 3e-300), (1e300, 3e300)])
 def test_parts_whose_weights_have_units_of_their_own(units):
     rng = np.random.default_rng(0)
     y, weight = rng.normal(size=40), rng.uniform(1, 2, 40)
     parts = slice(None, 15), slice(15, None)
+    ratios = np.where(np.arange(40) < 15, 1, units[1] / units[0])
     target = RegressionTarget(True).fit(y[parts[0]], weight[parts[0]], units[0])
     target.update(y[parts[1]], weight[parts[1]], units[1])
-    expected = RegressionTarget(True).fit(y, np.where(np.arange(40) < 15, 1, 3) * weight)
+    expected = RegressionTarget(True).fit(y, ratios * weight)
     assert_allclose(target.mean_, expected.mean_, rtol=1e-12)
     assert_allclose(target.scale_, expected.scale_, rtol=1e-12)
     # A part without weights counts its rows, in its unit.
     target.update(y, None, units[1])
-    ones = np.concatenate([np.where(np.arange(40) < 15, 1, 3) * weight, np.full(40, 3.0)])
+    ones = np.concatenate([ratios * weight, np.full(40, ratios[-1])])
     expected = RegressionTarget(True).fit(np.tile(y, 2), ones)
     assert_allclose(target.mean_, expected.mean_, rtol=1e-12)
+
+
+def test_a_part_with_negligible_weights_is_negligible():
+    """The quotient of the units may be larger than every number."""
+    target = RegressionTarget(True).fit(np.array([1.0, 2.0]), None, 1e-300)
+    target.update(np.array([5.0, 9.0]), None, 1e300)
+    assert (target.mean_, target.scale_) == (7, 2)
+
+
+def test_a_target_of_an_earlier_version():
+    """Its weights are in units of one, and float32 holds its predictions."""
+    y = np.arange(5.0)
+    old = RegressionTarget(True).fit(y[:3])
+    del vars(old)["_unit"], vars(old)["_fits_single"]
+    assert old.fits(np.dtype(np.float32))
+    old.update(y[3:])
+    assert_allclose(old.mean_, 2)
 
 
 def test_weights_of_classes_of_every_size_are_finite():
