@@ -265,7 +265,9 @@ class Model(ABC):
 
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
         """
-        return self.map_rows(X, lambda outputs: function(outputs[-1].astype(np.float64)))
+        # The links of very large raw predictions may overflow, to the limit of what they mean.
+        with np.errstate(over="ignore"):
+            return self.map_rows(X, lambda outputs: function(outputs[-1].astype(np.float64)))
 
     # Raw predictions.
 
@@ -445,9 +447,7 @@ class RegressionModel(Model):
 
         The predictions of the members are cut at the magnitude ``LARGEST``.
         """
-        with np.errstate(over="ignore"):
-            members = self.loss.inverse_link(self.by_member(raw))
-            members = self.target.inverse_transform(members)
+        members = self.target.inverse_transform(self.loss.inverse_link(self.by_member(raw)))
         return over_members(members.clip(-LARGEST, LARGEST, out=members), with_std)
 
 

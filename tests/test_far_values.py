@@ -167,3 +167,12 @@ def test_the_largest_y():
     network = regressor(max_iter=50, learning_rate_init=0.01).fit(X, y)
     assert np.abs(network.predict(FAR)).max() <= 1e150
     assert network.score(X, y) > 0.5
+
+
+def test_raw_predictions_of_every_size_have_probabilities():
+    """Differences of raw predictions that overflow do not warn."""
+    network = classifier(hidden_layer_sizes=(), dtype="float64", n_iter_no_change=np.inf)
+    network.fit(X, np.digitize(Y, [-0.5, 0.5]))
+    network.intercepts_[-1][:] = [-1.5e308, 1.5e308, 0]
+    assert_allclose(network.predict_proba(X), [[0, 1, 0]] * len(X), rtol=0, atol=1e-12)
+    assert_array_equal(network.predict(X), np.ones(len(X)))

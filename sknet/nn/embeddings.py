@@ -552,10 +552,10 @@ class BinGrid:
 
     def __init__(self, edges: Edges, dtype: np.dtype[Any]) -> None:
         n_columns, n_bins = len(edges), len(edges[0]) - 1
-        # The last entry stays infinite, so that a number above all edges is in the last bin.
-        self._inner = np.full((n_columns, n_bins), np.inf, dtype)
-        # With one edge or none between its bins, all numbers of a column are in one cell.
-        self._low, self._scale = np.zeros((2, n_columns), dtype)
+        # No number is above NaN, which follows the last edge of a column.
+        self._inner = np.full((n_columns, n_bins), np.nan, dtype)
+        # One edge or none between the bins has no range, and may be in a cell of any size.
+        self._low, self._scale = np.zeros(n_columns, dtype), np.ones(n_columns, dtype)
         for column, of_column in enumerate(edges):
             inner = np.unique(np.array(of_column, dtype))[1:-1]
             self._inner[column, : inner.size] = inner
@@ -594,7 +594,8 @@ class BinGrid:
         ----------
         x : ndarray of shape (n_rows, n_columns)
         """
-        bins = self._bins.take(self._cells(x))
+        # NaN, whose cell is not defined, gets any bin.
+        bins = self._bins.take(self._cells(x), mode="clip")
         inner = self._inner.ravel()
         for _ in range(self._most_edges):
             bins += x >= inner.take(bins)

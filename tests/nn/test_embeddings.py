@@ -187,3 +187,18 @@ def test_bins_are_those_of_a_search(dtype):
         expected = np.searchsorted(np.unique(at)[1:-1], x, side="right")
         n_bins = len(one) - 1
         assert_array_equal(grid.bins(rows)[:, column] - column * n_bins, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bins_of_infinite_numbers(dtype):
+    """They are the outermost bins; NaN, which is in no bin, is no error."""
+    edges = edges_of_every_kind(dtype)
+    grid = BinGrid(edges, np.dtype(dtype))
+    rows = np.full((2, len(edges)), np.inf, dtype)
+    rows[0] = -np.inf
+    last = [np.unique(np.array(one, dtype)).size - 2 for one in edges]
+    first = np.arange(len(edges)) * (len(edges[0]) - 1)
+    assert_array_equal(grid.bins(rows), [first, first + last])
+    with np.errstate(invalid="ignore"):
+        bins = grid.bins(np.full((2, len(edges)), np.nan, dtype))
+    assert ((bins >= 0) & (bins < first[-1] + len(edges[0]) - 1)).all()
