@@ -512,15 +512,15 @@ def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtyp
     low, high = SINGLE_LIMITS
     if not target.fits(dtype):
         raise ValueError(
-            "X is float32, and so are its predictions, but float32 cannot hold them: an output "
-            f"of the training y has not a magnitude from {low:g} to {high:g}. Pass X as "
-            "float64, or train on y in other units."
+            "X is float32, and so are its predictions, but float32 cannot hold them: the "
+            f"magnitude of an output of the training y is not between {low:g} and {high:g}. "
+            "Pass X as float64, or train on y in other units."
         )
     if not settings.standardize and not target.fits(np.dtype(settings.dtype)):
         raise ValueError(
-            "With standardize=False the network is trained on y as it is, in float32, but an "
-            f"output of y has not a magnitude from {low:g} to {high:g}. Set dtype='float64' or "
-            "standardize=True, or train on y in other units."
+            "With standardize=False the network is trained on y as it is, in float32, but the "
+            f"magnitude of an output of y is not between {low:g} and {high:g}. Set "
+            "dtype='float64' or standardize=True, or train on y in other units."
         )
 
 
