@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from joblib import Parallel, delayed
+from memory_growth import OPTIONS
 from numpy.testing import assert_array_equal
 from plain import NNClassifier
 from sklearn.base import clone
@@ -19,11 +20,7 @@ from sklearn.base import clone
 import sknet
 
 #: Options that use the random generator, the averages and the copies of a training.
-EAGER = {
-    "batch_size": 20, "max_iter": 4, "n_iter_no_change": np.inf, "random_state": 0,
-    "dropout": 0.1, "ema_decay": 0.9, "n_members": 2, "early_stopping": True,
-    "numeric_embedding": "piecewise_linear",
-}  # fmt: skip
+EAGER = {**OPTIONS, "max_iter": 4}
 
 
 def outputs(network, X):
