@@ -11,6 +11,7 @@ from sknet._attributes import FittedAttributes
 from sknet._extras import require
 from sknet._model import Model
 from sknet.nn.layers import Layer
+from sknet.nn.network import named_arrays
 from sknet.nn.types import Array
 
 
@@ -176,7 +177,7 @@ def summarize(name: str, n_features: int, model: Model) -> Summary:
         f"{network.n_outputs} raw predictions, {params.dtype}"
     )
     layers = [
-        _layer_summary(layer, vars(views), n_outputs)
+        _layer_summary(layer, named_arrays(views), n_outputs)
         for layer, views, n_outputs in zip(
             network.layers, network.views(params), network.widths[1:], strict=True
         )

@@ -78,11 +78,11 @@ def _ensemble_head(
 
 def _columns(layer: embeddings.Columns, params: Views, x: Tensor, width: int) -> Tensor:
     outputs = []
-    for i, (start, stop), _, inner in layer.walk():
-        part = x.columns(start, stop)
+    for name, columns, _, inner in layer.walk():
+        part = x.columns(columns.start, columns.stop)
         if inner is not None:
             convert = counterpart("layer", LAYERS, inner)
-            part = convert(inner, of_part(vars(params), i), part, stop - start)
+            part = convert(inner, of_part(params, name), part, columns.stop - columns.start)
         outputs.append(part)
     return x.graph.concat(outputs)
 

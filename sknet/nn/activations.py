@@ -172,10 +172,13 @@ class SiLU(Activation):
     needs_z = True
 
     def forward(self, z: Array, a: Array) -> None:
-        s = logistic(z, out=np.empty_like(z))
-        np.multiply(z, s, out=a)
+        # With h = z / 2, s = (1 + tanh(h)) / 2 and so f = h (1 + tanh(h)).
+        z *= 0.5
+        twice_s = np.tanh(z)
+        twice_s += 1
+        np.multiply(z, twice_s, out=a)
         # The derivative needs s, but not z.
-        z[...] = s
+        np.multiply(twice_s, 0.5, out=z)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         factor = np.subtract(1, z)

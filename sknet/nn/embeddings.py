@@ -8,7 +8,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from numbers import Integral, Real
 from types import SimpleNamespace
@@ -17,12 +17,12 @@ from typing import Annotated, Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike, NDArray
-from scipy import sparse
 
-from sknet.nn.kernels import cosine, sine
+from sknet.nn.bins import Interpolation, bins_between
+from sknet.nn.kernels import SparseRows, cosine, sine
 from sknet.nn.layers import Layer, Parameter
 from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Constraint, Interval
-from sknet.nn.types import Array, Buffers, Edges, Views
+from sknet.nn.types import Array, Buffers, Edges, Views, WorkArrays
 
 
 class ColumnEmbedding(Layer):
@@ -146,12 +146,16 @@ PARTS = Constraint(
 class Part(NamedTuple):
     """One layer of :class:`Columns` on its way back, with its own share of the arrays."""
 
-    number: int
+    name: str
     columns: slice
     layer: ColumnEmbedding | None
     params: Views
     buffers: Buffers
     delta: Any
+
+
+#: The parameters of a layer that has none.
+NO_PARAMETERS = SimpleNamespace()
 
 
 @dataclass(frozen=True)
@@ -185,50 +189,50 @@ class Columns(ColumnEmbedding):
             for name, parameter in layer.parameters(width).items()
         }
 
-    def buffers(self, n_inputs: int) -> dict[str, int]:
+    def buffers(self, n_inputs: int) -> WorkArrays:
         inner = {
-            f"{i}.{name}": columns
+            str(i): layer.buffers(width)
             for i, (width, layer) in enumerate(self.parts)
             if layer is not None
-            for name, columns in layer.buffers(width).items()
         }
         return {**inner, "out": self.n_outputs(n_inputs), "delta": n_inputs}
 
     def initialize(self, params: Views, rng: Generator) -> None:
-        for i, _, _, layer in self.walk():
+        for name, _, _, layer in self.walk():
             if layer is not None:
-                layer.initialize(of_part(vars(params), i), rng)
+                layer.initialize(of_part(params, name), rng)
 
     def forward(
         self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
     ) -> Array:
-        for i, columns, outputs, layer in self.walk():
-            part = x[:, slice(*columns)]
+        out = buffers["out"]
+        for name, columns, outputs, layer in self.walk():
+            part = x[:, columns]
             if layer is not None:
-                inner = vars(of_part(buffers, i))
-                part = layer.forward(of_part(vars(params), i), part, inner, rng)
-            buffers["out"][:, slice(*outputs)] = part
-        return buffers["out"]
+                part = layer.forward(of_part(params, name), part, buffers[name], rng)
+            if part.shape == out.shape:
+                return part  # It is the only part.
+            out[:, outputs] = part
+        return out
 
     def backward_shared(
         self, params: Views, x: Array, delta: Array, buffers: Buffers
     ) -> list[Part]:
         """Return the layers, each with its share of ``delta`` after its own shared step."""
         parts = []
-        for i, (start, stop), outputs, layer in self.walk():
-            columns = slice(start, stop)
-            views, inner = of_part(vars(params), i), vars(of_part(buffers, i))
-            own = np.ascontiguousarray(delta[:, slice(*outputs)])
+        for name, columns, outputs, layer in self.walk():
+            views, inner = of_part(params, name), buffers.get(name, {})
+            own = np.ascontiguousarray(delta[:, outputs])
             if layer is not None:
                 own = layer.backward_shared(views, x[:, columns], own, inner)
-            parts.append(Part(i, columns, layer, views, inner, own))
+            parts.append(Part(name, columns, layer, views, inner, own))
         return parts
 
     def backward_params(
         self, params: Views, grads: Views, x: Array, delta: list[Part], buffers: Buffers
     ) -> None:
-        for i, columns, layer, views, inner, own in delta:
-            of_layer = of_part(vars(grads), i)
+        for name, columns, layer, views, inner, own in delta:
+            of_layer = of_part(grads, name)
             if layer is not None and vars(of_layer):
                 layer.backward_params(views, of_layer, x[:, columns], own, inner)
 
@@ -241,23 +245,18 @@ class Columns(ColumnEmbedding):
             buffers["delta"][:, columns] = own
         return buffers["delta"]
 
-    def walk(
-        self,
-    ) -> Iterator[tuple[int, tuple[int, int], tuple[int, int], ColumnEmbedding | None]]:
-        """Yield number, input columns, output columns and layer of each part."""
+    def walk(self) -> Iterator[tuple[str, slice, slice, ColumnEmbedding | None]]:
+        """Yield name, input columns, output columns and layer of each part."""
         start = out = 0
         for i, (width, layer) in enumerate(self.parts):
             out_width = width if layer is None else layer.n_outputs(width)
-            yield i, (start, start + width), (out, out + out_width), layer
+            yield str(i), slice(start, start + width), slice(out, out + out_width), layer
             start, out = start + width, out + out_width
 
 
-def of_part(items: dict[str, Any], i: int) -> SimpleNamespace:
-    """Return the arrays of part ``i`` by their names in its own layer."""
-    prefix = f"{i}."
-    return SimpleNamespace(
-        **{k.removeprefix(prefix): v for k, v in items.items() if k.startswith(prefix)}
-    )
+def of_part(params: Views, name: str) -> Views:
+    """Return the arrays of a part by their names in its own layer."""
+    return vars(params).get(name, NO_PARAMETERS)
 
 
 @dataclass(frozen=True)
@@ -280,11 +279,14 @@ class Embedding(ColumnEmbedding):
     def output_counts(self, n_inputs: int) -> list[int]:
         return [self.size] * n_inputs
 
+    def n_outputs(self, n_inputs: int) -> int:
+        return n_inputs * self.size
+
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         return {"table": Parameter((self.n_levels, self.size))}
 
-    def buffers(self, n_inputs: int) -> dict[str, int]:
-        return {"delta": n_inputs}
+    def buffers(self, n_inputs: int) -> WorkArrays:
+        return {"one_hot": self._one_hot, "delta": n_inputs}
 
     def initialize(self, params: Views, rng: Generator) -> None:
         params.table[...] = rng.normal(size=params.table.shape)
@@ -298,7 +300,9 @@ class Embedding(ColumnEmbedding):
     def backward_params(
         self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
     ) -> None:
-        sums = self._one_hot(x, delta.dtype).T @ delta
+        one_hot = buffers["one_hot"]
+        one_hot.places[...] = x
+        sums = one_hot.transposed_times(delta)
         grads.table[...] = sums[:-1]
         # The mean vector belongs to all levels alike.
         grads.table += sums[-1] * (1 / self.n_levels)
@@ -308,12 +312,9 @@ class Embedding(ColumnEmbedding):
         buffers["delta"].fill(0)
         return buffers["delta"]
 
-    def _one_hot(self, x: Array, dtype: DTypeLike) -> sparse.csr_array:
-        """Return a sparse matrix with a one in the column of each row's level."""
-        n_rows = x.shape[0]
-        levels, ones = x[:, 0].astype(np.int32), np.ones(n_rows, dtype)
-        shape = n_rows, self.n_levels + 1
-        return sparse.csr_array((ones, levels, np.arange(n_rows + 1)), shape=shape)
+    def _one_hot(self, n_rows: int, dtype: DTypeLike) -> SparseRows:
+        """Return a sparse matrix for a one in the column of each row's level."""
+        return SparseRows(n_rows, 1, self.n_levels + 1, dtype)
 
 
 #: The numbers of outputs of :class:`MappedFeatures`: the input itself and others.
@@ -324,8 +325,7 @@ class MappedFeatures(NumericEmbedding):
     """Each number x becomes x and a learned linear map of features of x.
 
     A subclass has ``n_features``, the number of features of a number, and ``size``, the number
-    of its outputs, x itself included. It defines :meth:`mapped` and
-    :meth:`mapped_backward_inputs`, and extends :meth:`backward_params`.
+    of its outputs, x itself included. It defines the other methods of a layer.
     """
 
     size: int
@@ -338,57 +338,23 @@ class MappedFeatures(NumericEmbedding):
     def output_counts(self, n_inputs: int) -> list[int]:
         return [self.size] * n_inputs
 
+    def n_outputs(self, n_inputs: int) -> int:
+        return n_inputs * self.size
+
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         return {
             "map": Parameter((n_inputs, self.n_features, self.size - 1)),
             "offset": Parameter((n_inputs, self.size - 1)),
         }
 
-    def buffers(self, n_inputs: int) -> dict[str, int]:
-        return {"out": n_inputs * self.size, "delta": n_inputs}
-
     def initialize(self, params: Views, rng: Generator) -> None:
         bound = 1 / math.sqrt(self.n_features)
         params.map[...] = rng.uniform(-bound, bound, params.map.shape)
         params.offset[...] = rng.uniform(-bound, bound, params.offset.shape)
 
-    @abstractmethod
-    def mapped(self, params: Views, x: Array, buffers: Buffers) -> Array:
-        """Return the mapped features, without the offset: (rows, numbers, size - 1)."""
-
-    @abstractmethod
-    def mapped_backward_inputs(
-        self, params: Views, x: Array, delta: Array, buffers: Buffers
-    ) -> Array:
-        """Return the gradient of ``x``, given the gradient ``delta`` of the mapped features."""
-
-    def forward(
-        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
-        out = by_number(buffers["out"], x)
-        out[:, :, 0] = x
-        np.add(self.mapped(params, x, buffers), params.offset, out=out[:, :, 1:])
-        return buffers["out"]
-
-    def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        """Return ``delta`` as an array (rows, numbers, size)."""
-        return by_number(delta, x)
-
-    def backward_params(
-        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
-    ) -> None:
-        """Write the gradient of the offset. A subclass adds the gradients of its features."""
-        np.sum(delta[:, :, 1:], axis=0, out=grads.offset)
-
-    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        inputs = self.mapped_backward_inputs(params, x, delta[:, :, 1:], buffers)
-        inputs += delta[:, :, 0]
-        return inputs
-
-
-def by_number(array: Array, x: Array) -> Array:
-    """Return a view of shape (rows, numbers of x, columns of a number)."""
-    return array.reshape(*x.shape, -1)
+    def by_number(self, array: Array) -> Array:
+        """Return outputs, or their gradient, as an array (rows, numbers, size)."""
+        return array.reshape(array.shape[0], -1, self.size)
 
 
 @dataclass(frozen=True)
@@ -424,49 +390,76 @@ class Periodic(MappedFeatures):
             **super().parameters(n_inputs),
         }
 
-    def buffers(self, n_inputs: int) -> dict[str, int]:
+    def buffers(self, n_inputs: int) -> WorkArrays:
         waves = n_inputs * self.n_frequencies
-        return {**super().buffers(n_inputs), "angle": waves, "wave": waves}
+        return {
+            "out": n_inputs * self.size,
+            "line": n_inputs * 2,
+            "angle": waves,
+            "wave": waves,
+            "wave_gradient": waves,
+            "mapped": n_inputs * (self.size - 1),
+            "delta": n_inputs,
+        }
 
     def initialize(self, params: Views, rng: Generator) -> None:
         params.frequency[...] = rng.normal(0, self.deviation, params.frequency.shape)
         params.phase[...] = rng.uniform(-0.5, 0.5, params.phase.shape)
         super().initialize(params, rng)
 
-    def mapped(self, params: Views, x: Array, buffers: Buffers) -> Array:
-        angle, wave = by_number(buffers["angle"], x), by_number(buffers["wave"], x)
-        np.multiply(x[:, :, np.newaxis], params.frequency, out=angle)
-        angle += params.phase
-        angle *= 2 * math.pi
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
+        out, line, mapped = (
+            self.by_number(buffers["out"]),
+            *_by_column(x, buffers, "line", "mapped"),
+        )
+        angle, wave = _by_column(x, buffers, "angle", "wave")
+        line[:, 0], line[:, 1] = x.T, 1
+        factors = np.stack([params.frequency, params.phase], axis=2)
+        factors *= 2 * math.pi
+        # One small product for each input column, whose arrays have a row for each wave.
+        np.matmul(factors, line, out=angle)
         cosine(angle, out=wave)
-        # One small product for each input column.
-        return np.matmul(wave.transpose(1, 0, 2), params.map).transpose(1, 0, 2)
+        np.matmul(params.map.transpose(0, 2, 1), wave, out=mapped)
+        mapped += params.offset[:, :, np.newaxis]
+        out = self.by_number(buffers["out"])
+        out[:, :, 0] = x
+        out[:, :, 1:] = mapped.transpose(2, 0, 1)
+        return buffers["out"]
 
     def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        """Return ``delta`` by number; turn the buffer "angle" into the gradient of w x + b."""
-        delta = super().backward_shared(params, x, delta, buffers)
-        through = delta[:, :, 1:].transpose(1, 0, 2)
-        # d cos(2 pi u) / du = -2 pi sin(2 pi u) with u = w x + b.
-        angle = sine(by_number(buffers["angle"], x))
-        angle *= -2 * math.pi
-        angle *= np.matmul(through, params.map.transpose(0, 2, 1)).transpose(1, 0, 2)
+        """Return ``delta`` by number; turn the buffer "angle" into its own gradient."""
+        delta = self.by_number(delta)
+        angle, gradient, mapped = _by_column(x, buffers, "angle", "wave_gradient", "mapped")
+        mapped[...] = delta[:, :, 1:].transpose(1, 2, 0)
+        np.matmul(params.map, mapped, out=gradient)
+        # The derivative of cos is -sin: the minus sign follows where the arrays are small.
+        np.multiply(sine(angle), gradient, out=angle)
         return delta
 
     def backward_params(
         self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
     ) -> None:
-        super().backward_params(params, grads, x, delta, buffers)
-        angle, wave = by_number(buffers["angle"], x), by_number(buffers["wave"], x)
-        through = delta[:, :, 1:].transpose(1, 0, 2)
-        np.matmul(wave.transpose(1, 2, 0), through, out=grads.map)
-        np.einsum("nd,ndk->dk", x, angle, out=grads.frequency)
-        np.sum(angle, axis=0, out=grads.phase)
+        line, mapped = _by_column(x, buffers, "line", "mapped")
+        angle, wave = _by_column(x, buffers, "angle", "wave")
+        np.matmul(wave, mapped.transpose(0, 2, 1), out=grads.map)
+        np.sum(mapped, axis=2, out=grads.offset)
+        of_factors = np.matmul(angle, line.transpose(0, 2, 1))
+        of_factors *= -2 * math.pi
+        grads.frequency[...], grads.phase[...] = of_factors[:, :, 0], of_factors[:, :, 1]
 
-    def mapped_backward_inputs(
-        self, params: Views, x: Array, delta: Array, buffers: Buffers
-    ) -> Array:
-        angle = by_number(buffers["angle"], x)
-        return np.einsum("ndk,dk->nd", angle, params.frequency, out=buffers["delta"])
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        (angle,) = _by_column(x, buffers, "angle")
+        inputs = np.einsum("dkn,dk->nd", angle, params.frequency, out=buffers["delta"])
+        inputs *= -2 * math.pi
+        inputs += delta[:, :, 0]
+        return inputs
+
+
+def _by_column(x: Array, buffers: Buffers, *names: str) -> list[Array]:
+    """Return work arrays as arrays (columns of x, further columns of each, rows)."""
+    return [buffers[name].reshape(x.shape[1], -1, x.shape[0]) for name in names]
 
 
 @dataclass(frozen=True)
@@ -487,7 +480,7 @@ class PiecewiseLinear(BinnedEmbedding):
     def output_counts(self, n_inputs: int) -> list[int]:
         return [len(edges) - 1 for edges in self.edges]
 
-    def buffers(self, n_inputs: int) -> dict[str, int]:
+    def buffers(self, n_inputs: int) -> WorkArrays:
         return {"out": self.n_outputs(n_inputs), "delta": n_inputs}
 
     def bins(self, dtype: DTypeLike) -> tuple[NDArray[np.intp], Array, Array, Array, Array]:
@@ -511,101 +504,6 @@ class PiecewiseLinear(BinnedEmbedding):
         starts = np.searchsorted(column, np.arange(len(self.edges)))
         np.add.reduceat(delta, starts, axis=1, out=buffers["delta"])
         return buffers["delta"]
-
-
-@lru_cache(maxsize=16)
-def bins_between(
-    edges: Edges, dtype: np.dtype[Any]
-) -> tuple[NDArray[np.intp], Array, Array, Array, Array]:
-    """Return column, start, 1 / width (0 if empty) and limits of the bins of all columns."""
-    n_bins = np.array([len(one) - 1 for one in edges], dtype=np.intp)
-    column = np.repeat(np.arange(len(edges)), n_bins)
-    low = np.concatenate([one[:-1] for one in edges]).astype(dtype)
-    width = np.concatenate([np.diff(one) for one in edges]).astype(dtype)
-    inverse_width = np.divide(1, width, out=np.zeros_like(width), where=width > 0)
-    first = np.cumsum(n_bins) - n_bins
-    last = first + np.add.reduceat(width > 0, first, dtype=np.intp) - 1
-    smallest, largest = np.zeros_like(low), np.ones_like(low)
-    smallest[first], largest[last] = -1, 2
-    return column, low, inverse_width, smallest, largest
-
-
-class BinGrid:
-    """Finds the bins of numbers, for many columns at once and without a search.
-
-    The range between the bins of a column is divided into equal cells. Each cell knows how many
-    of the edges between bins lie in the cells below it; the edges in the cell itself are
-    compared with the number. A cell holds one edge at most if no two edges are closer than
-    1 / ``N_CELLS`` of the range, as those of estimators are.
-
-    Parameters
-    ----------
-    edges : tuple of tuple of float
-        The edges of the bins of each column, equally many of each.
-    dtype : dtype
-        The dtype of the numbers.
-    """
-
-    N_CELLS = 1024
-    #: A limit of the factor from numbers to cells, so that no product overflows in float32.
-    LARGEST_SCALE = 1e20
-
-    def __init__(self, edges: Edges, dtype: np.dtype[Any]) -> None:
-        n_columns, n_bins = len(edges), len(edges[0]) - 1
-        # No number is above NaN, which follows the last edge of a column.
-        self._inner = np.full((n_columns, n_bins), np.nan, dtype)
-        # One edge or none between the bins has no range, and may be in a cell of any size.
-        self._low, self._scale = np.zeros(n_columns, dtype), np.ones(n_columns, dtype)
-        for column, of_column in enumerate(edges):
-            inner = np.unique(np.array(of_column, dtype))[1:-1]
-            self._inner[column, : inner.size] = inner
-            if inner.size > 1:
-                per_cell = (inner[-1] - inner[0]) / self.N_CELLS
-                self._low[column] = inner[0]
-                self._scale[column] = 1 / max(per_cell, 1 / self.LARGEST_SCALE)
-        # Two more cells are for the numbers beyond the edges.
-        self._first_cells = np.arange(n_columns, dtype=np.int32) * (self.N_CELLS + 2) + 1
-        self._first_bins = np.arange(n_columns, dtype=np.int32) * n_bins
-        self._bins, self._most_edges = self._fill_cells()
-
-    def _fill_cells(self) -> tuple[NDArray[np.int32], int]:
-        """Return the lowest bin of each cell, and the largest number of edges in a cell."""
-        n_columns = self._low.size
-        inner = self._inner.T
-        cells = self._cells(np.where(np.isfinite(inner), inner, 0))[np.isfinite(inner)]
-        counts = np.bincount(cells, minlength=n_columns * (self.N_CELLS + 2))
-        counts = counts.reshape(n_columns, -1)
-        lowest = np.cumsum(counts, axis=1) - counts + self._first_bins[:, np.newaxis]
-        return lowest.ravel().astype(np.int32), int(counts.max())
-
-    def _cells(self, x: Array) -> NDArray[np.int32]:
-        """Return the cell of each number. It never falls when the number rises."""
-        place = np.subtract(x, self._low)
-        place *= self._scale
-        np.clip(place, -1, self.N_CELLS, out=place)
-        cells = place.astype(np.int32)
-        cells += self._first_cells
-        return cells
-
-    def bins(self, x: Array) -> NDArray[np.int32]:
-        """Return the place of each number's bin among the bins of all columns.
-
-        Parameters
-        ----------
-        x : ndarray of shape (n_rows, n_columns)
-        """
-        # NaN, whose cell is not defined, gets any bin.
-        bins = self._bins.take(self._cells(x), mode="clip")
-        inner = self._inner.ravel()
-        for _ in range(self._most_edges):
-            bins += x >= inner.take(bins)
-        return bins
-
-
-@lru_cache(maxsize=16)
-def bin_grid(edges: Edges, dtype: np.dtype[Any]) -> BinGrid:
-    """Return the grid that finds the bins of numbers of a dtype."""
-    return BinGrid(edges, dtype)
 
 
 @lru_cache(maxsize=16)
@@ -645,62 +543,47 @@ class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
         """The layer whose outputs are the features."""
         return PiecewiseLinear(self.edges)
 
-    def buffers(self, n_inputs: int) -> dict[str, int]:
-        return {**super().buffers(n_inputs), "bin": n_inputs, "share": n_inputs}
+    def buffers(self, n_inputs: int) -> WorkArrays:
+        return {
+            "interpolation": partial(Interpolation, self.edges),
+            "at_edges": self._at_edges,
+            "delta": n_inputs,
+        }
 
-    def mapped(self, params: Views, x: Array, buffers: Buffers) -> Array:
-        self._locate(x, buffers["bin"], buffers["share"])
-        at_edges = np.zeros((len(self.edges), self.n_features + 1, self.size - 1), x.dtype)
+    def _at_edges(self, n_rows: int, dtype: DTypeLike) -> Array:
+        """Return an array of the outputs at all edges, without the number itself: zeros."""
+        return np.zeros((len(self.edges), self.n_features + 1, self.size), dtype)
+
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
+        interpolation, at_edges = buffers["interpolation"], buffers["at_edges"]
+        interpolation.locate(x)
         running_sum = lower_triangle(self.n_features, x.dtype)
-        np.matmul(running_sum, params.map, out=at_edges[:, 1:])
-        between = self._interpolation(buffers) @ at_edges.reshape(-1, self.size - 1)
-        return by_number(between, x)
+        np.matmul(running_sum, params.map, out=at_edges[:, 1:, 1:])
+        at_edges[:, 1:, 1:] += params.offset[:, np.newaxis]
+        at_edges[:, 0, 1:] = params.offset
+        out = interpolation.values(at_edges).reshape(x.shape[0], -1)
+        self.by_number(out)[:, :, 0] = x
+        return out
 
     def backward_params(
         self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
     ) -> None:
-        super().backward_params(params, grads, x, delta, buffers)
-        of_edges = self._interpolation(buffers).T @ delta[:, :, 1:].reshape(-1, self.size - 1)
-        of_edges = of_edges.reshape(len(self.edges), -1, self.size - 1)
+        of_edges = buffers["interpolation"].backward(delta.reshape(-1, self.size))[:, :, 1:]
+        # The weights of the edges of a number sum to one, so each number has the whole offset.
+        np.sum(of_edges, axis=1, out=grads.offset)
         # A row of the map is part of the values at all later edges.
         running_sum = lower_triangle(self.n_features, of_edges.dtype)
         np.matmul(running_sum.T, of_edges[:, 1:], out=grads.map)
 
-    def mapped_backward_inputs(
-        self, params: Views, x: Array, delta: Array, buffers: Buffers
-    ) -> Array:
-        bins, share = buffers["bin"].astype(np.int32), buffers["share"]
-        rise = params.map.reshape(-1, self.size - 1)[bins]
-        _, _, inverse_width, *_ = bins_between(self.edges, x.dtype)
-        slope = inverse_width[bins] * ((share > -1) & (share < 2))
-        return np.multiply(np.einsum("ndk,ndk->nd", delta, rise), slope, out=buffers["delta"])
-
-    def _locate(self, x: Array, bins: Array, share: Array) -> None:
-        """Write the bin of each number, and the share of its width that is below the number.
-
-        The bins of a column follow those of the column before it.
-        """
-        flat = bin_grid(self.edges, x.dtype).bins(x)
-        bins[...] = flat
-        _, low, inverse_width, *_ = bins_between(self.edges, x.dtype)
-        np.subtract(x, low.take(flat), out=share)
-        share *= inverse_width.take(flat)
-        # Farther than one width of a bin beyond the ends, the value stays the same.
-        np.clip(share, -1, 2, out=share)
-
-    def _interpolation(self, buffers: Buffers) -> sparse.csr_array:
-        """Return a sparse matrix that maps values at all edges to values at the numbers."""
-        share = buffers["share"].ravel()
-        # Each column has one more edge than bins.
-        before = buffers["bin"].astype(np.int32) + np.arange(len(self.edges), dtype=np.int32)
-        places = np.repeat(before.ravel(), 2)
-        places[1::2] += 1
-        weights = np.empty(places.size, share.dtype)
-        np.subtract(1, share, out=weights[::2])
-        weights[1::2] = share
-        rows = np.arange(0, places.size + 1, 2)
-        shape = share.size, len(self.edges) * (self.n_features + 1)
-        return sparse.csr_array((weights, places, rows), shape=shape)
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        interpolation, delta = buffers["interpolation"], self.by_number(delta)
+        rise = params.map.reshape(-1, self.size - 1)[interpolation.bins]
+        inputs = np.einsum("ndk,ndk->nd", delta[:, :, 1:], rise, out=buffers["delta"])
+        inputs *= interpolation.slopes()
+        inputs += delta[:, :, 0]
+        return inputs
 
 
 def of_equal_length(edges: Edges) -> Edges:

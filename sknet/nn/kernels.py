@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
+from scipy import sparse
 
 from sknet.nn.types import Array, Rows
 
@@ -27,6 +28,46 @@ def matmul(x: Rows, w: Array, out: Array) -> Array:
         return np.multiply(x, w, out=out)
     # Unlike np.matmul, np.dot hands a column times a row to BLAS as well.
     return np.dot(x, w, out=out)
+
+
+class SparseRows:
+    """A sparse matrix with equally many entries in each row, for products with dense arrays.
+
+    Its entries can be changed in place, so that one object serves for many batches.
+
+    Parameters
+    ----------
+    n_rows : int
+    per_row : int
+        The number of entries of a row.
+    n_columns : int
+    dtype : dtype
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_rows, per_row)
+        The entries, ones at first.
+    places : ndarray of int of shape (n_rows, per_row)
+        The columns of the entries, zeros at first.
+    """
+
+    def __init__(self, n_rows: int, per_row: int, n_columns: int, dtype: DTypeLike) -> None:
+        n_entries = n_rows * per_row
+        entries = np.ones(n_entries, dtype), np.zeros(n_entries, np.int32)
+        starts = np.arange(0, n_entries + 1, per_row)
+        self._matrix = sparse.csr_array((*entries, starts), shape=(n_rows, n_columns))
+        # It shares the arrays with the entries.
+        self._transposed = self._matrix.T
+        self.values: Array = self._matrix.data.reshape(n_rows, per_row)
+        self.places: NDArray[Any] = self._matrix.indices.reshape(n_rows, per_row)
+
+    def times(self, dense: Array) -> Array:
+        """Return the product with an array of ``n_columns`` rows."""
+        return self._matrix @ dense
+
+    def transposed_times(self, dense: Array) -> Array:
+        """Return the product of the transposed matrix with an array of ``n_rows`` rows."""
+        return self._transposed @ dense
 
 
 def column_sums(x: Array, out: Array | None = None) -> Array:

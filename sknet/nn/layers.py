@@ -17,7 +17,7 @@ from sknet.nn.activations import Activation, Identity
 from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.kernels import column_sums, matmul, row_blocks
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Rule, instance_of
-from sknet.nn.types import Array, Buffers, Rows, Views
+from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
 
 ACTIVATION = instance_of(Activation)
 
@@ -42,7 +42,7 @@ class Layer(Rule, ABC):
 
     A subclass declares its parameter arrays in :meth:`parameters` and its work arrays in
     :meth:`buffers`. The methods get them back as ``params`` (an attribute for each name) and
-    ``buffers`` (a dict; each array has as many rows as the batch).
+    ``buffers`` (a dict).
 
     The backward pass of a layer has three steps, and the network decides which of them it
     needs: :meth:`backward_shared` always comes first, :meth:`backward_params` follows in
@@ -68,8 +68,11 @@ class Layer(Rule, ABC):
         """Return the declaration of each parameter array by name. By default there is none."""
         return {}
 
-    def buffers(self, n_inputs: int) -> dict[str, int]:
-        """Return the number of columns of each work array by name. By default there is none.
+    def buffers(self, n_inputs: int) -> WorkArrays:
+        """Return the declaration of each work array by name. By default there is none.
+
+        A number declares an array with a row for each row of the batch and so many columns. A
+        function ``make(n_rows, dtype)`` declares what it returns, for a batch of ``n_rows``.
 
         The name "delta" is reserved for an array that only :meth:`backward_inputs` uses: it
         is missing from ``buffers`` where the network does not call that method.
@@ -160,13 +163,14 @@ class ActivationLayer(Layer):
         """
         return {"a": n_units, "z": n_units} if self.activation.needs_z else {"a": n_units}
 
-    def activate(self, bias: Array, buffers: Buffers) -> Array:
-        """Return f(z + bias), computed block by block to stay in the processor's cache.
+    def array_of_z(self, buffers: Buffers) -> Array:
+        """Return the work array of z."""
+        return buffers["z" if self.activation.needs_z else "a"]
 
-        The array "z", or "a" where one array serves for both, holds z.
-        """
+    def activate(self, bias: Array, buffers: Buffers) -> Array:
+        """Return f(z + bias), computed block by block to stay in the processor's cache."""
         a = buffers["a"]
-        for z_block, a_block in row_blocks(buffers.get("z", a), a):
+        for z_block, a_block in row_blocks(self.array_of_z(buffers), a):
             z_block += bias
             self.activation.forward(z_block, a_block)
         return a
@@ -174,7 +178,8 @@ class ActivationLayer(Layer):
     def backward_shared(self, params: Views, x: Rows, delta: Array, buffers: Buffers) -> Array:
         """Multiply ``delta`` by f'(z), block by block."""
         a = buffers["a"]
-        for z_block, a_block, delta_block in row_blocks(buffers.get("z", a), a, delta):
+        z = self.array_of_z(buffers)
+        for z_block, a_block, delta_block in row_blocks(z, a, delta):
             self.activation.backward(z_block, a_block, delta_block)
         return delta
 
@@ -204,7 +209,7 @@ class Dense(ActivationLayer):
             "bias": Parameter((self.n_units,)),
         }
 
-    def buffers(self, n_inputs: int) -> dict[str, int]:
+    def buffers(self, n_inputs: int) -> WorkArrays:
         return {**self.z_and_a(self.n_units), "delta": n_inputs}
 
     def initialize(self, params: Views, rng: Generator) -> None:
@@ -221,7 +226,7 @@ class Dense(ActivationLayer):
     def forward(
         self, params: Views, x: Rows, buffers: Buffers, rng: Generator | None = None
     ) -> Array:
-        matmul(x, params.weight, out=buffers.get("z", buffers["a"]))
+        matmul(x, params.weight, out=self.array_of_z(buffers))
         return self.activate(params.bias, buffers)
 
     def backward_params(
@@ -252,21 +257,26 @@ class Activated(Layer):
     def smooth(self) -> bool:
         return self.activation.smooth
 
-    def buffers(self, n_inputs: int) -> dict[str, int]:
+    def buffers(self, n_inputs: int) -> WorkArrays:
         return {"a": n_inputs} if self.activation.needs_z else {}
 
     def forward(
         self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
     ) -> Array:
-        a = buffers.get("a", x)
+        a = self._array_of_a(x, buffers)
         for z_block, a_block in row_blocks(x, a):
             self.activation.forward(z_block, a_block)
         return a
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        for z_block, a_block, delta_block in row_blocks(x, buffers.get("a", x), delta):
+        a = self._array_of_a(x, buffers)
+        for z_block, a_block, delta_block in row_blocks(x, a, delta):
             self.activation.backward(z_block, a_block, delta_block)
         return delta
+
+    def _array_of_a(self, x: Array, buffers: Buffers) -> Array:
+        """Return the array of the outputs, which is ``x`` where one array serves for both."""
+        return buffers["a"] if self.activation.needs_z else x
 
 
 @dataclass(frozen=True)
@@ -287,7 +297,7 @@ class Dropout(Layer):
     def describe(self) -> str:
         return f"{super().describe()} {self.rate:g}"
 
-    def buffers(self, n_inputs: int) -> dict[str, int]:
+    def buffers(self, n_inputs: int) -> WorkArrays:
         return {"out": n_inputs, "mask": n_inputs}
 
     def forward(
@@ -332,7 +342,7 @@ class LayerNorm(ActivationLayer):
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         return {"gain": Parameter((n_inputs,)), "bias": Parameter((n_inputs,))}
 
-    def buffers(self, n_inputs: int) -> dict[str, int]:
+    def buffers(self, n_inputs: int) -> WorkArrays:
         return {**self.z_and_a(n_inputs), "u": n_inputs, "deviation": self.n_groups}
 
     def initialize(self, params: Views, rng: Generator) -> None:
@@ -348,7 +358,7 @@ class LayerNorm(ActivationLayer):
         deviation += self.epsilon
         np.sqrt(deviation, out=deviation)
         u /= deviation[:, :, np.newaxis]
-        np.multiply(buffers["u"], params.gain, out=buffers.get("z", buffers["a"]))
+        np.multiply(buffers["u"], params.gain, out=self.array_of_z(buffers))
         return self.activate(params.bias, buffers)
 
     def backward_params(

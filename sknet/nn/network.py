@@ -11,7 +11,7 @@ from numpy.random import Generator
 from numpy.typing import DTypeLike
 
 from sknet.nn.layers import Layer, Parameter
-from sknet.nn.types import Array, Buffers, Rows, Views
+from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
 
 
 @dataclass(frozen=True)
@@ -121,12 +121,17 @@ class Network:
         )
 
     def views(self, vector: Array) -> list[Views]:
-        """Return one namespace of named arrays per layer: views of ``vector``."""
+        """Return one namespace of named arrays per layer: views of ``vector``.
+
+        An array whose name has a dot, such as "0.map", belongs to a namespace in the namespace.
+        """
         views = [SimpleNamespace() for _ in self.layers]
         for slot in self.slots:
-            setattr(
-                views[slot.layer], slot.name, vector[slot.where].reshape(slot.parameter.shape)
-            )
+            *owners, name = slot.name.split(".")
+            views_of_owner = views[slot.layer]
+            for owner in owners:
+                views_of_owner = vars(views_of_owner).setdefault(owner, SimpleNamespace())
+            setattr(views_of_owner, name, vector[slot.where].reshape(slot.parameter.shape))
         return views
 
     def part(
@@ -139,9 +144,9 @@ class Network:
         layers = slice(start, stop)
         part = Network(self.layers[layers], self.widths[start], self.n_members)
         copied = np.empty(part.n_params, params.dtype)
-        for source, target in zip(self.views(params)[layers], part.views(copied), strict=True):
-            for name, array in vars(target).items():
-                array[...] = getattr(source, name)
+        where = {(slot.layer, slot.name): slot.where for slot in self.slots}
+        for slot in part.slots:
+            copied[slot.where] = params[where[start + slot.layer, slot.name]]
         return part, copied
 
     def init(self, rng: Generator) -> Array:
@@ -225,6 +230,17 @@ class Network:
         return delta if workspace.input_gradient else None
 
 
+def named_arrays(views: Views, prefix: str = "") -> dict[str, Array]:
+    """Return the arrays of a namespace of :meth:`Network.views` by their declared names."""
+    arrays: dict[str, Array] = {}
+    for name, value in vars(views).items():
+        if isinstance(value, SimpleNamespace):
+            arrays |= named_arrays(value, f"{prefix}{name}.")
+        else:
+            arrays[prefix + name] = value
+    return arrays
+
+
 class Workspace:
     """The work arrays of one network, for one call at a time: each thread needs its own.
 
@@ -252,10 +268,9 @@ class Workspace:
         self, network: Network, n_rows: int, dtype: DTypeLike, input_gradient: bool = False
     ):
         self.input_gradient = input_gradient
-        self._whole = [
-            {name: np.empty((n_rows, columns), dtype) for name, columns in widths.items()}
-            for widths in self._widths(network)
-        ]
+        self._dtype = dtype
+        self._declared = self._declare(network)
+        self._whole = [_allocate(work, n_rows, dtype) for work in self._declared]
         self._whole_delta = np.empty((n_rows, network.n_outputs), dtype)
         self._network = network
         self._cut: dict[int, tuple[list[Buffers], Array]] = {
@@ -265,20 +280,23 @@ class Workspace:
         self.outputs: list[Any] = [None] * len(network.layers)
         self.use_rows(n_rows)
 
-    def _widths(self, network: Network) -> list[dict[str, int]]:
-        """Return the columns of each layer's work arrays."""
-        widths = [
+    def _declare(self, network: Network) -> list[WorkArrays]:
+        """Return the declarations of each layer's work arrays."""
+        declared = [
             layer.buffers(width)
             for layer, width in zip(network.layers, network.widths, strict=False)
         ]
-        if widths and not self.input_gradient:
-            widths[0].pop("delta", None)
-        return widths
+        if declared and not self.input_gradient:
+            declared[0].pop("delta", None)
+        return declared
 
     def use_rows(self, n_rows: int) -> None:
         """Make ``buffers`` and ``delta`` ``n_rows`` long."""
         if n_rows not in self._cut:
-            buffers = [{name: b[:n_rows] for name, b in layer.items()} for layer in self._whole]
+            buffers = [
+                _cut(work, whole, n_rows, self._dtype)
+                for work, whole in zip(self._declared, self._whole, strict=True)
+            ]
             self._cut[n_rows] = buffers, self._whole_delta[:n_rows]
         self.buffers: list[Buffers]
         self.delta: Array
@@ -293,3 +311,29 @@ class Workspace:
                 self._views.clear()
             known = self._views[id(vector)] = vector, self._network.views(vector)
         return known[1]
+
+
+def _allocate(declared: WorkArrays, n_rows: int, dtype: DTypeLike) -> Buffers:
+    """Return the declared work arrays for a number of rows."""
+    buffers: Buffers = {}
+    for name, work in declared.items():
+        if isinstance(work, dict):
+            buffers[name] = _allocate(work, n_rows, dtype)
+        elif isinstance(work, int):
+            buffers[name] = np.empty((n_rows, work), dtype)
+        else:
+            buffers[name] = work(n_rows, dtype)
+    return buffers
+
+
+def _cut(declared: WorkArrays, whole: Buffers, n_rows: int, dtype: DTypeLike) -> Buffers:
+    """Return the work arrays for fewer rows: views of the arrays that have a row for each."""
+    buffers: Buffers = {}
+    for name, work in declared.items():
+        if isinstance(work, dict):
+            buffers[name] = _cut(work, whole[name], n_rows, dtype)
+        elif isinstance(work, int):
+            buffers[name] = whole[name][:n_rows]
+        else:
+            buffers[name] = work(n_rows, dtype)
+    return buffers

@@ -6,7 +6,6 @@ from sknet import NNClassifier, NNRegressor
 from sknet.nn.activations import Identity
 from sknet.nn.embeddings import (
     NUMERIC_EMBEDDINGS,
-    BinGrid,
     Columns,
     Embedding,
     MappedPiecewiseLinear,
@@ -107,7 +106,7 @@ def test_columns_go_side_by_side():
     assert out.shape == (6, 6 + 1 + 2)
     assert_array_equal(out[:, [0, 3]], X[:, :2])
     assert_array_equal(out[:, 6], X[:, 2])
-    assert_array_equal(out[:, 7:], parts["2.table"][X[:, 3].astype(int)])
+    assert_array_equal(out[:, 7:], parts["2"].table[X[:, 3].astype(int)])
     # None of these is a weight matrix of the penalty.
     assert network.n_penalized == 9
 
@@ -152,53 +151,3 @@ def test_an_instance_can_take_the_place_of_a_name(name, cls):
     other = OTHER_OPTIONS[name]
     wide = cls((4,), numeric_embedding=other, **options).fit(X, y)
     assert wide.coefs_[0].shape == (other.n_outputs(3), 4) != by_name.coefs_[0].shape
-
-
-def edges_of_every_kind(dtype):
-    """Return columns of ten increasing edges, near to and far from each other."""
-    rng = np.random.default_rng(0)
-    tiny = float(np.finfo(dtype).tiny)
-    columns = [
-        np.arange(10.0),
-        np.sort(rng.normal(size=10)),
-        10.0 ** np.arange(-5, 5),
-        np.concatenate([[-3.0], 1e-6 * np.arange(8), [3.0]]),
-        np.arange(10) * 1e4 * tiny,
-        1e6 + np.arange(10),
-        [0.0, 1.0],
-        [0.0, 1.0, 5.0],
-        [0.0, 1.0, 2.0, 5.0],
-    ]
-    return of_equal_length(tuple(tuple(np.array(one, dtype).tolist()) for one in columns))
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_bins_are_those_of_a_search(dtype):
-    """The grid finds the bin that a search finds, at edges, next to them and far away."""
-    edges = edges_of_every_kind(dtype)
-    grid = BinGrid(edges, np.dtype(dtype))
-    for column, one in enumerate(edges):
-        at = np.array(one, dtype)
-        around = [np.nextafter(at, dtype(-np.inf)), at, np.nextafter(at, dtype(np.inf))]
-        between = np.random.default_rng(1).uniform(at[0] - 1, at[-1] + 1, 200)
-        x = np.concatenate([*around, between, [-1e15, 0, 1e15]]).astype(dtype)
-        rows = np.zeros((x.size, len(edges)), dtype)
-        rows[:, column] = x
-        expected = np.searchsorted(np.unique(at)[1:-1], x, side="right")
-        n_bins = len(one) - 1
-        assert_array_equal(grid.bins(rows)[:, column] - column * n_bins, expected)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_bins_of_infinite_numbers(dtype):
-    """They are the outermost bins; NaN, which is in no bin, is no error."""
-    edges = edges_of_every_kind(dtype)
-    grid = BinGrid(edges, np.dtype(dtype))
-    rows = np.full((2, len(edges)), np.inf, dtype)
-    rows[0] = -np.inf
-    last = [np.unique(np.array(one, dtype)).size - 2 for one in edges]
-    first = np.arange(len(edges)) * (len(edges[0]) - 1)
-    assert_array_equal(grid.bins(rows), [first, first + last])
-    with np.errstate(invalid="ignore"):
-        bins = grid.bins(np.full((2, len(edges)), np.nan, dtype))
-    assert ((bins >= 0) & (bins < first[-1] + len(edges[0]) - 1)).all()

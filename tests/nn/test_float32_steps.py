@@ -10,7 +10,7 @@ from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES
 
 #: Edges are numbers of Python, and their bins are remembered from step to step.
-ONCE = {"embeddings.bins_between"}
+ONCE = {"bins.bins_between"}
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from sknet.nn.embeddings import (
     PiecewiseLinear,
 )
 from sknet.nn.layers import Activated, Dense, Layer
-from sknet.nn.network import Network, Workspace
+from sknet.nn.network import Network, Workspace, named_arrays
 
 N_ROWS, N_COLUMNS = 7, 6
 EDGES = ((-1.0, 0.0, 2.0, 2.0), (-2.0, -0.5, 0.5, 3.0)) * (N_COLUMNS // 2)
@@ -144,7 +144,7 @@ def test_declared_shapes_are_those_of_the_arrays(layer):
     problem.value(problem.params, problem.X.copy(), workspace)
     n_inputs = problem.X.shape[1]
     assert workspace.outputs[0].shape == (N_ROWS, layer.n_outputs(n_inputs))
-    views = vars(problem.network.views(problem.params)[0])
+    views = named_arrays(problem.network.views(problem.params)[0])
     declared = layer.parameters(n_inputs)
     assert {k: v.shape for k, v in views.items()} == {k: p.shape for k, p in declared.items()}
 
