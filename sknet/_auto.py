@@ -33,6 +33,10 @@ EPOCHS_OF_FEW = 40
 UNPLANNED_EPOCHS = 200
 #: The number of epochs without improvement that end a training without such a plan.
 PATIENCE = 10
+#: With such a plan and early stopping, shares of the number of epochs: if the validation score
+#: has not improved for the first share, and for at least ``LEAST_PATIENCE`` epochs, the
+#: learning rate falls to zero within the second.
+PLANNED_PATIENCE, COOLING, LEAST_PATIENCE = 0.1, 0.2, 5
 #: On tables from ``SMALL`` on: the number of mini-batches of an epoch, and the smallest and the
 #: largest number of rows of a mini-batch.
 BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 25, 32, 200
@@ -102,6 +106,11 @@ def bins_for(n_rows: int) -> int:
     return int(np.clip(n_rows // ROWS_PER_BIN, FEWEST_BINS, MOST_BINS))
 
 
+def cooling_epochs(max_iter: int) -> int:
+    """Return the number of epochs in which a planned learning rate may fall to zero early."""
+    return math.ceil(COOLING * max_iter)
+
+
 def _is_planned(known: Mapping[str, Any]) -> bool:
     """Return whether the learning rate falls to zero over ``max_iter`` epochs by plan."""
     schedule = known["learning_rate"]
@@ -135,7 +144,9 @@ def _max_iter(known: Mapping[str, Any], facts: Facts) -> int:
 
 
 def _n_iter_no_change(known: Mapping[str, Any], facts: Facts) -> float:
-    return np.inf if _is_planned(known) else PATIENCE
+    if not _is_planned(known):
+        return PATIENCE
+    return max(math.ceil(PLANNED_PATIENCE * known["max_iter"]), LEAST_PATIENCE)
 
 
 def _early_stopping(known: Mapping[str, Any], facts: Facts) -> bool:

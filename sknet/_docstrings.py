@@ -135,10 +135,12 @@ epsilon : float, default=1e-8
     that they do not divide by zero.
 n_iter_no_change : int, inf or "auto", default="auto"
     The number of successive epochs without improvement after which training stops. The
-    validation score must improve with early stopping, else the objective. "auto" is inf if
-    the learning rate falls to zero by design, since such a schedule is made to run to its end;
-    else it is {_auto.PATIENCE}. Without early stopping, training with such a learning rate
-    ("cosine", "one_cycle", "coslog") always makes ``max_iter`` epochs.
+    validation score must improve with early stopping, else the objective. If the learning rate
+    falls to zero by design ("cosine", "one_cycle", "coslog"), it falls to zero within
+    {_auto.COOLING} of ``max_iter`` epochs first; without early stopping, training with such a
+    learning rate always makes ``max_iter`` epochs. With inf the schedule runs to its end.
+    "auto" is {_auto.PLANNED_PATIENCE} of ``max_iter``, but at least {_auto.LEAST_PATIENCE}, if
+    the learning rate falls to zero by design; else it is {_auto.PATIENCE}.
 max_fun : int, default=15000
     The largest number of evaluations of the objective by the "lbfgs" solver.
 dropout : float in [0, 1), array-like or "auto", default="auto"

@@ -141,7 +141,9 @@ class Problem:
         return cls(
             Objective(model.network, model.loss, penalty),
             solver,
-            Stopping(settings.max_iter, settings.tol, settings.n_iter_no_change),
+            Stopping(
+                settings.max_iter, settings.tol, settings.n_iter_no_change, settings.n_cooling
+            ),
             settings,
         )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
-from sknet._auto import SHAPING, Facts, bins_for, choose
+from sknet._auto import SHAPING, Facts, bins_for, choose, cooling_epochs
 from sknet._parameters import hidden_layer_sizes, per_layer
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
@@ -26,8 +26,10 @@ class Settings:
     The fields have the names and meanings of the estimators' parameters, with these
     differences. Rules are objects. ``activations`` and ``dropout`` have one entry for each
     hidden layer. ``penalty`` stands for ``alpha`` and ``l1_ratio``. ``n_bins`` is the number of
-    quantile bins of each number, or 0 if the embedding needs none. ``auto`` maps the name of
-    each parameter that is "auto" to its value, in the form in which a user would give it.
+    quantile bins of each number, or 0 if the embedding needs none. ``n_cooling`` is the largest
+    number of epochs in which a learning rate that falls to zero by plan may do so early.
+    ``auto`` maps the name of each parameter that is "auto" to its value, in the form in which a
+    user would give it.
     """
 
     # The network.
@@ -57,6 +59,7 @@ class Settings:
     max_iter: int
     tol: float
     n_iter_no_change: float
+    n_cooling: int
     early_stopping: bool
     validation_fraction: float
     scoring: Any
@@ -118,6 +121,7 @@ def resolve(
         max_iter=known["max_iter"],
         tol=float(known["tol"]),
         n_iter_no_change=known["n_iter_no_change"],
+        n_cooling=cooling_epochs(known["max_iter"]),
         early_stopping=known["early_stopping"],
         validation_fraction=known["validation_fraction"],
         scoring=known["scoring"],

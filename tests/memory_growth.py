@@ -21,12 +21,12 @@ OPTIONS = {
 
 
 def growth_of(function, n_calls):
-    """Return the number of objects that a call leaves behind, the least of six rounds.
+    """Return the number of objects that a call leaves behind, the least of five rounds.
 
     Caches are filled in the first rounds, but what leaks does so in each of them.
     """
     growths = []
-    for _ in range(6):
+    for _ in range(5):
         gc.collect()
         before = sys.getallocatedblocks()
         for _ in range(n_calls):
@@ -42,8 +42,8 @@ def main():
     found = {"an array that is kept": growth_of(lambda: kept.append(np.empty(1000)), 100)}
     for cls, y in [(NNClassifier, X[:, 0] > 0), (NNRegressor, X[:, 0])]:
         network = cls((4,), **OPTIONS).fit(X, y)
-        found[f"predict of {cls.__name__}"] = growth_of(lambda n=network: n.predict(X[:1]), 500)
-        found[f"fit of {cls.__name__}"] = growth_of(lambda n=network, y=y: n.fit(X, y), 100)
+        found[f"predict of {cls.__name__}"] = growth_of(lambda n=network: n.predict(X[:1]), 400)
+        found[f"fit of {cls.__name__}"] = growth_of(lambda n=network, y=y: n.fit(X, y), 40)
     print(json.dumps(found))
 
 

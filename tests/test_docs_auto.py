@@ -58,7 +58,7 @@ def test_every_rule_is_on_the_page():
             _auto.SMALL,
             _auto.UNPLANNED_EPOCHS,
         ],
-        "n_iter_no_change": [_auto.PATIENCE],
+        "n_iter_no_change": [_auto.PLANNED_PATIENCE, _auto.LEAST_PATIENCE, _auto.PATIENCE],
         "early_stopping": [_auto.SMALL],
         "validation_fraction": [
             _auto.VALIDATION_OF_FEW,

@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss
 import sknet._batching
 from sknet.nn.activations import Identity
 from sknet.nn.layers import NORMALIZATIONS
+from sknet.nn.network import named_arrays
 
 SHORT = {
     "max_iter": 10,
@@ -105,7 +106,7 @@ def test_l1_spares_embedded_numbers_and_biases(regression):
     ).fit(X, y)
     assert not any(W.any() for W in network.coefs_)
     assert all(b.all() for b in network.intercepts_)
-    assert network._model.network.views(network._model.params)[0].__dict__["0.map"].all()
+    assert named_arrays(network._model.network.views(network._model.params)[0])["0.map"].all()
 
 
 # Label smoothing.

@@ -267,7 +267,8 @@ def _train(
     # The state needs a generator, but no numbers are drawn here: each shard draws its own.
     unused = np.random.default_rng()
     state = TrainingState.start(problem.rule.optimizer, params, unused)
-    epoch = ClusterEpoch(cluster, shards, outer, plan, params, problem.rule, state)
+    horizon = problem.stopping.horizon(state.cooling_since)
+    epoch = ClusterEpoch(cluster, shards, outer, plan, params, problem.rule, horizon, state)
     return train_epochs(
         epoch,
         problem.stopping,

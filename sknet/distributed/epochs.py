@@ -16,7 +16,7 @@ from sknet._settings import Settings
 from sknet.distributed.rounds import LocalResult, OuterStep, Point, Round
 from sknet.distributed.shards import Shard
 from sknet.distributed.tasks import Cluster
-from sknet.nn.training import TrainingState, UpdateRule, update_average, visible_params
+from sknet.nn.training import Horizon, TrainingState, UpdateRule, update_average, visible_params
 
 #: The number of rounds that are submitted before the first of them has ended.
 ROUNDS_IN_FLIGHT = 2
@@ -38,14 +38,11 @@ class Plan:
         The number of mini-batches of the largest shard in an epoch.
     per_epoch : int
         The number of rounds in an epoch.
-    max_iter : int
-        The largest number of epochs.
     """
 
     n_rows: int
     n_steps: int
     per_epoch: int
-    max_iter: int
 
     @property
     def steps_per_round(self) -> float:
@@ -72,7 +69,7 @@ def make_plan(
             "fewer shards, or set early_stopping=False."
         )
     n_steps = max(n_batches)
-    return Plan(sum(n_rows), n_steps, math.ceil(n_steps / local_steps), settings.max_iter)
+    return Plan(sum(n_rows), n_steps, math.ceil(n_steps / local_steps))
 
 
 def _facts(shard: Shard) -> tuple[int, int, float]:
@@ -96,6 +93,8 @@ class ClusterEpoch:
         The initial parameters; updated in place.
     rule : UpdateRule
         The steps of the shards.
+    horizon : Horizon
+        The number of epochs, and how far each of them is on in the plan.
     state : TrainingState
         Updated in place.
     """
@@ -108,10 +107,12 @@ class ClusterEpoch:
         plan: Plan,
         params: np.ndarray,
         rule: UpdateRule,
+        horizon: Horizon,
         state: TrainingState,
     ):
         self.params = params
         self.rule = rule
+        self.horizon = horizon
         self.state = state
         self.learning_rate: float = math.nan
         if rule.ema_decay is not None:
@@ -173,7 +174,7 @@ class ClusterEpoch:
             self.state.iteration,
             number,
             self._plan.per_epoch,
-            self._plan.max_iter,
+            self.horizon,
             self.state.samples_seen,
             self.state.plateau_factor,
         )

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sknet.nn.training import Horizon
+
 
 @dataclass(frozen=True)
 class Round:
@@ -22,8 +24,8 @@ class Round:
         The number of the round in its epoch, from 0.
     per_epoch : int
         The number of rounds in each epoch.
-    max_iter : int
-        The largest number of epochs.
+    horizon : Horizon
+        The number of epochs, and how far each of them is on in the plan.
     samples_seen : int
         The number of rows in all earlier epochs, with repetition.
     plateau_factor : float
@@ -33,7 +35,7 @@ class Round:
     epoch: int
     number: int
     per_epoch: int
-    max_iter: int
+    horizon: Horizon
     samples_seen: int
     plateau_factor: float
 

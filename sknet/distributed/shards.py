@@ -131,9 +131,9 @@ class Shard:
         state.iteration = round_.epoch * round_.per_epoch + round_.number
         state.samples_seen = round_.samples_seen
         state.plateau_factor = round_.plateau_factor
-        n_rounds = round_.max_iter * round_.per_epoch
+        horizon = round_.horizon.in_rounds(round_.per_epoch)
         batches = self.batches.choose(rows, augmentation)
-        epoch = Epoch(self.objective, params, batches, self.rule, n_rounds, state)
+        epoch = Epoch(self.objective, params, batches, self.rule, horizon, state)
         # NumPy need not warn of each overflow: the result is checked after each epoch.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             loss = epoch.run()

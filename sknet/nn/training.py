@@ -53,11 +53,67 @@ class Stopping:
         The smallest improvement that counts, relative to the best value so far.
     n_iter_no_change : float
         So many epochs in a row that improve by less than ``tol`` end the training.
+    n_cooling : int or None, default=None
+        With a score and a learning rate that falls to zero by plan, they do not end it at once:
+        the rest of the plan is passed through in at most so many epochs first. Once the score
+        has stopped to improve, more epochs at a high learning rate do not help, but lower
+        rates often do. None: they end it at once.
     """
 
     max_iter: int
     tol: float
     n_iter_no_change: float
+    n_cooling: int | None = None
+
+    def horizon(self, cooling_since: int | None) -> "Horizon":
+        """Return the horizon, given the number of epochs before the cool-down, if it began."""
+        horizon = Horizon(self.max_iter)
+        if self.n_cooling is None or cooling_since is None:
+            return horizon
+        return horizon.cooled(cooling_since, self.n_cooling)
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """The number of epochs of a training, and how far each of them is on in the plan.
+
+    Parameters
+    ----------
+    n_planned : int
+        The planned number of epochs.
+    cooling_since : int, default=0
+        The number of epochs after which the plan was shortened.
+    n_cooling : int or None, default=None
+        The number of epochs that are made after it; None if the plan was not shortened.
+    """
+
+    n_planned: int
+    cooling_since: int = 0
+    n_cooling: int | None = None
+
+    @property
+    def n_epochs(self) -> int:
+        """The number of epochs of the whole training."""
+        return self.n_planned if self.n_cooling is None else self.cooling_since + self.n_cooling
+
+    def progress(self, epochs: float) -> float:
+        """Return the part of the plan, from 0 to 1, that is over after so many epochs.
+
+        It may be asked for within an epoch, too.
+        """
+        if self.n_cooling is None:
+            return epochs / self.n_planned
+        before = self.cooling_since / self.n_planned
+        return before + (1 - before) * (epochs - self.cooling_since) / self.n_cooling
+
+    def cooled(self, since: int, n_epochs: int) -> "Horizon":
+        """Return the horizon in which the rest of the plan takes ``n_epochs`` at most."""
+        return Horizon(self.n_planned, since, min(n_epochs, self.n_planned - since))
+
+    def in_rounds(self, per_epoch: int) -> "Horizon":
+        """Return the horizon with numbers of rounds in the place of numbers of epochs."""
+        n_cooling = None if self.n_cooling is None else self.n_cooling * per_epoch
+        return Horizon(self.n_planned * per_epoch, self.cooling_since * per_epoch, n_cooling)
 
 
 @dataclass(frozen=True)
@@ -171,6 +227,8 @@ class TrainingState:
         The monitor of this training.
     initial_loss : float or None
         The loss of some training rows at the beginning of this training.
+    cooling_since : int or None
+        The number of epochs before the cool-down; None before it has begun.
     """
 
     optimizer: type[Optimizer]
@@ -186,6 +244,7 @@ class TrainingState:
     history: History = field(default_factory=dict)
     monitor: Monitor | None = None
     initial_loss: float | None = None
+    cooling_since: int | None = None
 
     @classmethod
     def start(cls, optimizer: Optimizer, params: Array, rng: Generator) -> Self:
@@ -195,7 +254,13 @@ class TrainingState:
     def next_training(self) -> Self:
         """Return the state for a further training, which has a record of its own."""
         return replace(
-            self, iteration=0, stopped=False, history={}, monitor=None, initial_loss=None
+            self,
+            iteration=0,
+            stopped=False,
+            history={},
+            monitor=None,
+            initial_loss=None,
+            cooling_since=None,
         )
 
 
@@ -268,7 +333,8 @@ def train(
         If the training diverges before an epoch has ended well (see
         :mod:`sknet.nn.soundness`).
     """
-    epoch = Epoch(objective, params, batches, rule, stopping.max_iter, state)
+    horizon = stopping.horizon(state.cooling_since)
+    epoch = Epoch(objective, params, batches, rule, horizon, state)
     return train_epochs(epoch, stopping, evaluate=evaluate, report=report, poor=poor)
 
 
@@ -278,6 +344,7 @@ class Epochs(Protocol):
     params: Array
     rule: UpdateRule
     state: TrainingState
+    horizon: Horizon
     learning_rate: float
 
     def run(self) -> float:
@@ -368,7 +435,7 @@ def _make_epochs(
     visible = epoch.visible_params()
     # A learning rate that falls to zero by plan is not cut short, except by a score.
     waits = evaluate is None and rule.schedule.has_horizon
-    while state.iteration < stopping.max_iter and not state.stopped:
+    while state.iteration < epoch.horizon.n_epochs and not state.stopped:
         start = perf_counter()
         before = visible.copy() if evaluate is None else None
         loss = epoch.run()
@@ -384,11 +451,12 @@ def _make_epochs(
         # The loss of an epoch belongs to the parameters before it, a score to those after.
         judged = visible if before is None else before
         monitor.update(state.iteration, record.get("validation_score", -loss), judged)
-        stalled = monitor.stalled and not waits
-        state.stopped = stalled and not reduce_learning_rate(rule, state, monitor)
+        stalled = monitor.stalled and not waits and state.cooling_since is None
+        if stalled and not reduce_learning_rate(rule, state, monitor):
+            state.stopped = not cool_down(epoch, stopping)
         if report is not None and report(state.iteration, record, visible):
             return Ending.STOPPED
-    if state.stopped:
+    if state.stopped or state.cooling_since is not None:
         return Ending.CONVERGED
     planned = rule.schedule.has_horizon or math.isinf(stopping.n_iter_no_change)
     return Ending.FINISHED if planned else Ending.MAX_ITER
@@ -403,14 +471,14 @@ class Epoch:
         params: Array,
         batches: BatchIterable,
         rule: UpdateRule,
-        max_iter: int,
+        horizon: Horizon,
         state: TrainingState,
     ):
         self.objective = objective
         self.params = params
         self.batches = batches
         self.rule = rule
-        self.max_iter = max_iter
+        self.horizon = horizon
         self.state = state
         self.learning_rate: float = math.nan
         if state.trained is not None:
@@ -443,7 +511,7 @@ class Epoch:
         """Make one epoch; return the mean of the objective before each of its steps."""
         total = 0.0
         for i, batch in enumerate(self.batches):
-            progress = (self.state.iteration + i / len(self.batches)) / self.max_iter
+            progress = self.horizon.progress(self.state.iteration + i / len(self.batches))
             self.learning_rate = self.rule.learning_rate(self.state, progress)
             value = self.objective.loss_and_gradient(
                 self.params, batch, self._workspace, self._gradient, self.state.rng
@@ -502,6 +570,16 @@ def append(history: History, record: dict[str, float]) -> None:
     """Add an epoch's values to the lists of their names."""
     for name, value in record.items():
         history.setdefault(name, []).append(value)
+
+
+def cool_down(epoch: Epochs, stopping: Stopping) -> bool:
+    """Shorten the rest of the plan, if there is one; return whether that was done."""
+    state = epoch.state
+    if stopping.n_cooling is None or not epoch.rule.schedule.has_horizon:
+        return False
+    state.cooling_since = state.iteration
+    epoch.horizon = stopping.horizon(state.cooling_since)
+    return True
 
 
 def reduce_learning_rate(rule: UpdateRule, state: TrainingState, monitor: Monitor) -> bool:

@@ -15,6 +15,7 @@ from sknet.data.batches import Batch
 from sknet.distributed.rounds import LocalResult, OuterStep, Point, Round
 from sknet.distributed.shards import make_shard, share_out
 from sknet.nn.network import Workspace
+from sknet.nn.training import Horizon
 
 X = np.random.default_rng(0).normal(size=(240, 3))
 y = X[:, 0] - np.abs(X[:, 1])
@@ -50,7 +51,8 @@ def make_shards(model, n_shards, weights=None):
 
 
 def first_round(per_epoch=1, number=0, epoch=0, max_iter=10):
-    return Round(epoch, number, per_epoch, max_iter, samples_seen=0, plateau_factor=1.0)
+    horizon = Horizon(max_iter)
+    return Round(epoch, number, per_epoch, horizon, samples_seen=0, plateau_factor=1.0)
 
 
 def gradient_of_all(model, rows, weights):

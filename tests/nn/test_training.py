@@ -17,9 +17,9 @@ from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import OPTIMIZERS, SGD, Adam, AdamW
 from sknet.nn.penalties import ElasticNet
-from sknet.nn.schedules import SCHEDULES, Adaptive, Schedule
+from sknet.nn.schedules import SCHEDULES, Adaptive, Cosine, Schedule
 from sknet.nn.soundness import DivergenceError, Ending
-from sknet.nn.training import TrainingState, best_epoch
+from sknet.nn.training import Horizon, TrainingState, best_epoch
 
 # Beside scikit-learn.
 
@@ -371,6 +371,62 @@ def test_adaptive_rate_stays_while_there_is_progress(make_problem, run_training,
     )
     assert_allclose(result.history["learning_rate"], [0.01] * 5 + [0.002] * 3)
     assert result.ending is Ending.MAX_ITER
+
+
+def test_a_cool_down_brings_the_planned_rate_to_zero_early(
+    make_problem, run_training, scripted
+):
+    """After two epochs without improvement, the last seven of ten are passed in three."""
+    script = scripted([1, 0, 0, 0, 0, 5])
+    result, state = run_training(
+        make_problem(),
+        schedule=Cosine(),
+        max_iter=10,
+        patience=2,
+        n_cooling=3,
+        learning_rate=1.0,
+        optimizer=SGD(momentum=0.0),
+        evaluate=script,
+    )
+    progress = [0, 0.1, 0.2, 0.3, 0.3 + 0.7 / 3, 0.3 + 1.4 / 3]
+    rates = [0.5 + 0.5 * np.cos(np.pi * one) for one in progress]
+    assert_allclose(result.history["learning_rate"], rates, rtol=1e-12)
+    assert state.cooling_since == 3 and result.ending is Ending.CONVERGED
+    assert_array_equal(result.params, script.seen[-1])
+
+
+def test_a_cool_down_never_makes_a_training_longer(make_problem, run_training, scripted):
+    """Nor does it begin without a score, or with a rate that does not fall by plan."""
+    kept, _ = run_training(
+        make_problem(), schedule=Cosine(), max_iter=6, evaluate=scripted([1] * 6)
+    )
+    cooled, state = run_training(
+        make_problem(),
+        schedule=Cosine(),
+        max_iter=6,
+        patience=2,
+        n_cooling=30,
+        evaluate=scripted([1] * 6),
+    )
+    assert state.cooling_since == 3
+    assert_allclose(cooled.params, kept.params, rtol=1e-12)
+    unscored, state = run_training(
+        make_problem(), schedule=Cosine(), max_iter=6, tol=1.0, patience=1, n_cooling=1
+    )
+    assert state.cooling_since is None and len(unscored.history["loss"]) == 6
+    constant, state = run_training(
+        make_problem(), max_iter=6, patience=1, n_cooling=3, evaluate=scripted([1] * 6)
+    )
+    assert state.cooling_since is None and len(constant.history["loss"]) == 2
+
+
+def test_a_horizon_in_rounds_is_the_same_plan():
+    for horizon in (Horizon(10), Horizon(10).cooled(4, 3)):
+        rounds = horizon.in_rounds(5)
+        assert rounds.n_epochs == 5 * horizon.n_epochs
+        for epochs in np.arange(horizon.cooling_since, horizon.n_epochs, 0.2):
+            assert_allclose(rounds.progress(5 * epochs), horizon.progress(epochs), rtol=1e-12)
+        assert horizon.progress(horizon.n_epochs) == 1
 
 
 # Divergence.
