@@ -15,6 +15,7 @@ from sknet._model import Model
 from sknet._monitoring import EpochPrinter, HeldOut, Validation
 from sknet._parameters import defaults
 from sknet._settings import Settings
+from sknet._threads import ONE_BLAS_THREAD, n_threads
 from sknet.data.batches import Dataset
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splitting import split_rows
@@ -224,7 +225,7 @@ def fit_batches(
     run.state = run.state or TrainingState.start(
         rule.optimizer, run.params, run.streams["noise"]
     )
-    return train(
+    return _train(
         problem.objective,
         run.params,
         batches,
@@ -248,7 +249,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
     if run.state is None or run.state.optimizer is not type(rule.optimizer):
         run.state = TrainingState.start(rule.optimizer, model.params, run.streams["noise"])
     state = run.state.next_training()
-    result = train(
+    result = _train(
         problem.objective,
         model.params.copy(),
         mini_batches(model, data, run.streams),
@@ -262,6 +263,13 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
     # The estimator keeps the record of this pass, so the run need not.
     run.state = state.next_training()
     return result
+
+
+def _train(*problem: Any, **options: Any) -> TrainingResult:
+    """Train as :func:`~sknet.nn.training.train` does, by the threads of this process."""
+    allowed = n_threads()  # The limit of BLAS would make it 1.
+    with ONE_BLAS_THREAD:
+        return train(*problem, n_threads=allowed, **options)
 
 
 def _watchers(

@@ -5,6 +5,7 @@ from typing import Any
 
 import sklearn
 from sklearn.base import _fit_context as fit_context
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
@@ -19,6 +20,7 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "has_callbacks",
+    "n_openmp_threads",
     "without_callbacks",
 ]
 
@@ -49,6 +51,15 @@ CALLBACK_ATTRIBUTES = [
     "_callback_fit_ctx",
     "_parent_callback_ctx",
 ]
+
+
+def n_openmp_threads() -> int:
+    """Return the number of threads that scikit-learn's own estimators use.
+
+    It heeds the cores of the machine, the quota and the affinity of the process, limits of
+    threadpoolctl and environment variables.
+    """
+    return _openmp_effective_n_threads()
 
 
 def has_callbacks(estimator: Any) -> bool:

@@ -69,7 +69,8 @@ def test_memory_is_flat():
     objects = json.loads(done.stdout)
     assert objects.pop("an array that is kept") > 0.9
     assert len(objects) == 4
-    assert max(objects.values()) < 0.5, objects
+    # A call that keeps something leaves one object at least.
+    assert max(objects.values()) < 0.9, objects
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Only Linux forks safely.")

@@ -18,6 +18,7 @@ from sknet._input import Features
 from sknet._model import Model
 from sknet._monitoring import HeldOut
 from sknet._settings import Settings
+from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Batches, Dataset, join
 from sknet.data.splitting import split_rows
 from sknet.distributed.agreement import read_partition
@@ -135,7 +136,7 @@ class Shard:
         batches = self.batches.choose(rows, augmentation)
         epoch = Epoch(self.objective, params, batches, self.rule, horizon, state)
         # NumPy need not warn of each overflow: the result is checked after each epoch.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with ONE_BLAS_THREAD, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             loss = epoch.run()
         weight = self.weight * rows.size / self.batches.n_rows
         return LocalResult(params, loss, weight, epoch.learning_rate)

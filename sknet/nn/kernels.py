@@ -14,6 +14,9 @@ from sknet.nn.types import Array, Rows
 #: The number of elements of a block. Some arrays of this size stay in the L2 cache, and a call
 #: takes little time compared with its arithmetic.
 BLOCK_SIZE = 32_768
+#: The same for vectors as long as the parameters, of which an optimizer walks through several.
+#: Two threads that walk through smaller blocks wait for the interpreter's lock too often.
+VECTOR_BLOCK_SIZE = 65_536
 #: NumPy multiplies a column by a row of at least this length faster than BLAS does.
 LONG_ROW = 512
 
@@ -138,10 +141,10 @@ _remembered = lru_cache(maxsize=32)(_full)
 def blocks(*vectors: Array) -> Sequence[Sequence[Array]]:
     """Return the vectors, all of one length, block by block: one block of each at a time."""
     size = vectors[0].size
-    if size <= BLOCK_SIZE:
+    if size <= VECTOR_BLOCK_SIZE:
         return [vectors]
-    starts = range(0, size, BLOCK_SIZE)
-    return [[one[start : start + BLOCK_SIZE] for one in vectors] for start in starts]
+    starts = range(0, size, VECTOR_BLOCK_SIZE)
+    return [[one[start : start + VECTOR_BLOCK_SIZE] for one in vectors] for start in starts]
 
 
 def row_blocks(*matrices: Array) -> Sequence[Sequence[Array]]:

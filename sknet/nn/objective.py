@@ -69,12 +69,19 @@ class Objective:
         workspace: Workspace,
         gradient_out: Array,
         rng: Generator | None = None,
+        share: float = 1.0,
     ) -> float:
-        """Return the mean loss of a batch; write its gradient into ``gradient_out``."""
+        """Return the mean loss of a batch; write its gradient into ``gradient_out``.
+
+        If the rows are only a ``share`` of a batch, both are multiplied by it: the sum over the
+        shares is the loss of the batch.
+        """
         raw = self.network.forward(params, batch.X, workspace, rng)
         value = self._mean_over_members(batch, raw, workspace.delta)
+        if share != 1:
+            workspace.delta *= share
         self.network.backward(params, gradient_out, batch.X, workspace)
-        return value
+        return value * share
 
     def penalty_value(self, params: Array) -> float:
         """Return the penalty of the weights among the parameters.

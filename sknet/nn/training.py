@@ -2,18 +2,21 @@
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
 from time import perf_counter
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
 
-from sknet.nn.kernels import blocks
-from sknet.nn.network import Workspace
+from sknet.nn.kernels import VECTOR_BLOCK_SIZE, blocks
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer
 from sknet.nn.schedules import Schedule
+from sknet.nn.shares import BatchGradient
 from sknet.nn.soundness import POOR_FACTOR, Ending, Evaluator, Judge, Probe
+from sknet.nn.threads import Team
 from sknet.nn.types import Array
 
 #: The number that a plateau divides the learning rate by.
@@ -229,6 +232,9 @@ class TrainingState:
         The loss of some training rows at the beginning of this training.
     cooling_since : int or None
         The number of epochs before the cool-down; None before it has begun.
+    share_rngs : tuple of numpy Generator
+        The sources of random draws of the shares of a batch, except for the first share, which
+        draws from ``rng``.
     """
 
     optimizer: type[Optimizer]
@@ -245,6 +251,7 @@ class TrainingState:
     monitor: Monitor | None = None
     initial_loss: float | None = None
     cooling_since: int | None = None
+    share_rngs: tuple[Generator, ...] = ()
 
     @classmethod
     def start(cls, optimizer: Optimizer, params: Array, rng: Generator) -> Self:
@@ -298,6 +305,7 @@ def train(
     evaluate: Evaluate | None = None,
     report: Report | None = None,
     poor: float = POOR_FACTOR,
+    n_threads: int = 1,
 ) -> TrainingResult:
     """Minimise the objective by mini-batch steps; ``params`` is updated in place.
 
@@ -322,6 +330,8 @@ def train(
         the training.
     poor : float, default=POOR_FACTOR
         The result is poor if its loss is so many times the loss of a constant prediction.
+    n_threads : int, default=1
+        The number of threads that share the work of a step. The result does not depend on it.
 
     Returns
     -------
@@ -334,8 +344,9 @@ def train(
         :mod:`sknet.nn.soundness`).
     """
     horizon = stopping.horizon(state.cooling_since)
-    epoch = Epoch(objective, params, batches, rule, horizon, state)
-    return train_epochs(epoch, stopping, evaluate=evaluate, report=report, poor=poor)
+    with Team(n_threads) as team:
+        epoch = Epoch(objective, params, batches, rule, horizon, state, team)
+        return train_epochs(epoch, stopping, evaluate=evaluate, report=report, poor=poor)
 
 
 class Epochs(Protocol):
@@ -473,6 +484,7 @@ class Epoch:
         rule: UpdateRule,
         horizon: Horizon,
         state: TrainingState,
+        team: Team | None = None,
     ):
         self.objective = objective
         self.params = params
@@ -481,58 +493,73 @@ class Epoch:
         self.horizon = horizon
         self.state = state
         self.learning_rate: float = math.nan
+        self.team = team or Team()
         if state.trained is not None:
             np.copyto(params, state.trained)
         if rule.ema_decay is not None and state.average is None:
             state.average = params.copy()
-        self._workspace = Workspace(objective.network, batches.batch_size, params.dtype)
-        self._gradient = np.empty_like(params)
+        sparse_inputs = not isinstance(batches.sample(1).X, np.ndarray)
+        self._gradient_of = BatchGradient(
+            objective, batches.batch_size, sparse_inputs, params.dtype, self.team
+        )
+        if not state.share_rngs:
+            state.share_rngs = tuple(state.rng.spawn(self._gradient_of.n_shares - 1))
         self._stretches = self._make_stretches()
 
-    def _make_stretches(self) -> list[tuple[Optimizer, tuple[Array, Array, Array], int]]:
-        """Return the stretches of the parameters that one optimizer each steps on.
+    def _make_stretches(self) -> list["Stretch"]:
+        """Return the stretches of the parameters, each of which one thread steps on.
 
-        Each has the optimizer, its parameters, gradient and slots, and the number of its
-        leading parameters that the penalty applies to. The penalised and the other parameters
-        are one stretch unless weight decay tells them apart.
+        The penalised and the other parameters are separate stretches only if weight decay
+        tells them apart.
         """
         network, optimizer = self.objective.network, self.rule.optimizer
         n, undecayed = network.n_penalized, optimizer.without_decay()
-        stretches = [(optimizer, slice(n), n), (undecayed, slice(n, network.n_params), 0)]
+        wholes = [(optimizer, 0, n), (undecayed, n, network.n_params)]
         if optimizer == undecayed:
-            stretches = [(optimizer, slice(network.n_params), n)]
-        params, gradient, slots = self.params, self._gradient, self.state.slots
+            wholes = [(optimizer, 0, network.n_params)]
         return [
-            (optimizer, (params[where], gradient[where], slots[:, where]), n_penalized)
-            for optimizer, where, n_penalized in stretches
+            Stretch(optimizer, slice(start, stop), max(0, min(stop, n) - start))
+            for optimizer, first, last in wholes
+            for start, stop in pairwise(divided(first, last, self.team.n_threads))
         ]
 
     def run(self) -> float:
         """Make one epoch; return the mean of the objective before each of its steps."""
-        total = 0.0
+        state, total = self.state, 0.0
         for i, batch in enumerate(self.batches):
-            progress = self.horizon.progress(self.state.iteration + i / len(self.batches))
-            self.learning_rate = self.rule.learning_rate(self.state, progress)
-            value = self.objective.loss_and_gradient(
-                self.params, batch, self._workspace, self._gradient, self.state.rng
-            )
+            progress = self.horizon.progress(state.iteration + i / len(self.batches))
+            self.learning_rate = self.rule.learning_rate(state, progress)
+            value = self._gradient_of(self.params, batch, [state.rng, *state.share_rngs])
             value += self.objective.penalty_value(self.params)
             self._step()
             total += value * batch.X.shape[0]
-        self.state.samples_seen += self.batches.n_rows
-        self.state.iteration += 1
+        state.samples_seen += self.batches.n_rows
+        state.iteration += 1
         return total / self.batches.n_rows
 
     def _step(self) -> None:
         """Move the parameters, then their running average towards them."""
-        state = self.state
-        state.n_updates += 1
-        t = state.n_updates
-        for optimizer, vectors, n_penalized in self._stretches:
-            penalty = self.objective.penalty
-            optimizer.step(*vectors, t, self.learning_rate, penalty, n_penalized)
+        self.state.n_updates += 1
+        self.team.run([partial(self._step_on, stretch) for stretch in self._stretches])
+
+    def _step_on(self, stretch: "Stretch") -> None:
+        """Make the step of one stretch of the parameters."""
+        state, where = self.state, stretch.where
+        t, params = state.n_updates, self.params[where]
+        gradient, *others = (one[where] for one in self._gradient_of.gradients)
+        for other in others:
+            gradient += other
+        stretch.optimizer.step(
+            params,
+            gradient,
+            state.slots[:, where],
+            t,
+            self.learning_rate,
+            self.objective.penalty,
+            stretch.n_penalized,
+        )
         if state.average is not None:
-            update_average(state.average, self.params, self.rule.average_decay(t))
+            update_average(state.average[where], params, self.rule.average_decay(t))
 
     def visible_params(self) -> Array:
         """Return the parameters to evaluate."""
@@ -541,6 +568,23 @@ class Epoch:
     def make_probe(self) -> Evaluator:
         """Return some training rows, on which the end of the training is judged."""
         return Probe(self.objective, self.batches, self.params.dtype)
+
+
+class Stretch(NamedTuple):
+    """Some consecutive parameters, on which one optimizer steps.
+
+    The penalty applies to the first ``n_penalized`` of them.
+    """
+
+    optimizer: Optimizer
+    where: slice
+    n_penalized: int
+
+
+def divided(start: int, stop: int, n_parts: int) -> list[int]:
+    """Return the limits of at most ``n_parts`` parts of an interval, each of some blocks."""
+    n_parts = max(1, min(n_parts, (stop - start) // (2 * VECTOR_BLOCK_SIZE)))
+    return [start + (stop - start) * i // n_parts for i in range(n_parts + 1)]
 
 
 def visible_params(params: Array, rule: UpdateRule, state: TrainingState) -> Array:

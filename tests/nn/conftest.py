@@ -171,8 +171,10 @@ def poisoned():
     """Return a problem whose gradient, or value too, is NaN after some steps."""
 
     class Poisoned(Objective):
-        def loss_and_gradient(self, params, batch, workspace, gradient_out, rng=None):
-            value = super().loss_and_gradient(params, batch, workspace, gradient_out, rng)
+        def loss_and_gradient(self, params, batch, workspace, gradient_out, *args, **kwargs):
+            value = super().loss_and_gradient(
+                params, batch, workspace, gradient_out, *args, **kwargs
+            )
             if next(self.steps):
                 return value
             gradient_out[self.where] = np.nan

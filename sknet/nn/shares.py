@@ -1,0 +1,136 @@
+"""The loss and the gradient of a batch, computed in shares of its rows."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import DTypeLike
+
+from sknet.nn.network import Network, Workspace
+from sknet.nn.objective import Batch, Objective
+from sknet.nn.threads import Team
+from sknet.nn.types import Array, WorkArrays
+
+#: A share of a batch takes about this time at least, in nanoseconds. Threads wait for each
+#: other at each call of NumPy, so the arrays of a share must not be small.
+LEAST_WORK = 2_100_000
+#: The largest number of shares, since more threads would mostly wait for the interpreter's
+#: lock, and the smallest number of rows of a share, since products of few rows are slower.
+MOST_SHARES, LEAST_ROWS = 2, 32
+#: The number of multiplications that a product makes while a nanosecond passes.
+PRODUCTS_PER_NANOSECOND = 20
+
+
+def rows_of_share(network: Network, batch_size: int, sparse_inputs: bool) -> int:
+    """Return the number of rows of a share of a batch.
+
+    It depends on the batch and the network alone, so that a training has the same result on
+    each machine, whatever the number of threads. A batch of sparse rows is one share: most of
+    its time is spent on the gradient of the weights, of which each share would have its own.
+    """
+    if sparse_inputs:
+        return batch_size
+    products = network.n_penalized * network.n_members
+    widths = [
+        _width(layer.buffers(width))
+        for layer, width in zip(network.layers, network.widths, strict=False)
+    ]
+    work = batch_size * (products / PRODUCTS_PER_NANOSECOND + sum(widths))
+    n_shares = min(work // LEAST_WORK, batch_size // LEAST_ROWS, MOST_SHARES)
+    return -(-batch_size // max(1, int(n_shares)))
+
+
+def _width(declared: WorkArrays) -> int:
+    """Return the number of columns of all work arrays that have a row for each row."""
+    return sum(
+        _width(work) if isinstance(work, dict) else work if isinstance(work, int) else 0
+        for work in declared.values()
+    )
+
+
+class Share(NamedTuple):
+    """Some consecutive rows of a batch."""
+
+    X: Any
+    y: Array
+    sample_weight: Array | None
+
+    @classmethod
+    def of(cls, batch: Batch, rows: slice) -> "Share":
+        """Return the given rows of a batch."""
+        weight = batch.sample_weight
+        return cls(batch.X[rows], batch.y[rows], None if weight is None else weight[rows])
+
+
+class BatchGradient:
+    """Computes the gradients of batches, share by share; the work arrays are made once.
+
+    Parameters
+    ----------
+    objective : Objective
+    batch_size : int
+        The largest number of rows of a batch.
+    sparse_inputs : bool
+        Whether the rows are sparse.
+    dtype : dtype
+        The dtype of the parameters.
+    team : Team
+        The threads among which the shares are divided.
+
+    Attributes
+    ----------
+    gradients : list of ndarray of shape (n_params,)
+        A gradient for each share. Their sum is the gradient of the last batch.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        batch_size: int,
+        sparse_inputs: bool,
+        dtype: DTypeLike,
+        team: Team,
+    ) -> None:
+        network = objective.network
+        self._objective = objective
+        self._team = team
+        self._n_rows = rows_of_share(network, batch_size, sparse_inputs)
+        n_shares = -(-batch_size // self._n_rows)
+        self._workspaces = [Workspace(network, self._n_rows, dtype) for _ in range(n_shares)]
+        self._whole = [np.empty(network.n_params, dtype) for _ in range(n_shares)]
+        self.gradients = self._whole
+
+    @property
+    def n_shares(self) -> int:
+        """The number of shares of a whole batch."""
+        return len(self._whole)
+
+    def __call__(self, params: Array, batch: Batch, rngs: list[Generator]) -> float:
+        """Return the mean loss of a batch; write its gradient into ``gradients``.
+
+        Each share draws from its own generator.
+        """
+        n_rows = batch.X.shape[0]
+        tasks = [
+            partial(self._of_share, number, params, batch, start, rngs[number])
+            for number, start in enumerate(range(0, n_rows, self._n_rows))
+        ]
+        self.gradients = self._whole[: len(tasks)]
+        return sum(self._team.run(tasks))
+
+    def _of_share(
+        self, number: int, params: Array, batch: Batch, start: int, rng: Generator
+    ) -> float:
+        """Return the part of the mean loss of the rows from ``start`` on."""
+        n_rows = batch.X.shape[0]
+        if n_rows > self._n_rows:
+            batch = Share.of(batch, slice(start, start + self._n_rows))
+        return self._objective.loss_and_gradient(
+            params,
+            batch,
+            self._workspaces[number],
+            self._whole[number],
+            rng,
+            share=batch.X.shape[0] / n_rows,
+        )

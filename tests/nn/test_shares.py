@@ -1,0 +1,93 @@
+"""A batch in shares has the loss and the gradient of the whole, by any number of threads."""
+
+import threading
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from sknet.nn import shares
+from sknet.nn.activations import Identity, ReLU
+from sknet.nn.layers import Dense, Dropout
+from sknet.nn.losses import SquaredError
+from sknet.nn.network import Network, Workspace
+from sknet.nn.shares import BatchGradient, rows_of_share
+from sknet.nn.threads import Team
+
+
+@pytest.fixture(autouse=True)
+def small_shares(monkeypatch):
+    """Divide the small batches of these tests, too."""
+    monkeypatch.setattr(shares, "LEAST_WORK", 1)
+    monkeypatch.setattr(shares, "LEAST_ROWS", 2)
+
+
+def gradient_in_shares(problem, n_threads):
+    """Return loss and gradient, computed in shares, and the number of shares."""
+    objective, params, batch = problem
+    with Team(n_threads) as team:
+        n_rows = batch.X.shape[0]
+        is_sparse = sparse.issparse(batch.X)
+        of_batch = BatchGradient(objective, n_rows, is_sparse, params.dtype, team)
+        rngs = [np.random.default_rng(i) for i in range(of_batch.n_shares)]
+        loss = of_batch(params, batch, rngs)
+        return loss, sum(of_batch.gradients), of_batch.n_shares
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_rows", [6, 7])
+def test_shares_add_up(n_rows, weighted, make_problem):
+    problem = make_problem(n_rows=n_rows, weighted=weighted)
+    objective, params, batch = problem
+    workspace = Workspace(objective.network, n_rows, params.dtype)
+    expected = np.empty_like(params)
+    value = objective.loss_and_gradient(params, batch, workspace, expected)
+    loss, gradient, n_shares = gradient_in_shares(problem, n_threads=1)
+    assert n_shares == 2
+    assert_allclose(loss, value, rtol=1e-12)
+    assert_allclose(gradient, expected, rtol=1e-9, atol=1e-14)
+
+
+def test_threads_do_not_change_a_bit(make_problem):
+    network = Network((Dense(40, ReLU()), Dropout(0.5), Dense(1, Identity())), 3)
+    problem = make_problem(layers=network.layers, n_inputs=3, loss=SquaredError(), n_rows=50)
+    (one, of_one, _), (two, of_two, _) = (gradient_in_shares(problem, n) for n in (1, 2))
+    assert one == two
+    assert_array_equal(of_one, of_two)
+
+
+def test_small_batches_and_sparse_ones_are_one_share(monkeypatch):
+    network = Network((Dense(4, ReLU()), Dense(1, Identity())), 3)
+    assert rows_of_share(network, 100, sparse_inputs=False) == 50
+    assert rows_of_share(network, 100, sparse_inputs=True) == 100
+    monkeypatch.setattr(shares, "LEAST_WORK", 10**9)
+    assert rows_of_share(network, 100, sparse_inputs=False) == 100
+
+
+def test_tasks_keep_their_order_and_threads_end():
+    before = threading.active_count()
+    with Team(3) as team:
+        for n_tasks in (1, 2, 3, 7):
+            results = team.run([lambda i=i: (i, threading.get_ident()) for i in range(n_tasks)])
+            assert [i for i, _ in results] == list(range(n_tasks))
+        assert len({ident for _, ident in results}) > 1
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_an_error_waits_for_the_other_tasks(failing):
+    done = threading.Event()
+
+    def fail():
+        raise ValueError("broken")
+
+    def work():
+        threading.Event().wait(0.05)
+        done.set()
+
+    tasks = [work, work]
+    tasks[failing] = fail
+    with Team(2) as team, pytest.raises(ValueError, match="broken"):
+        team.run(tasks)
+    assert done.is_set()
