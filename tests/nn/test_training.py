@@ -10,6 +10,7 @@ from sklearn.linear_model import Lasso
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from sknet.data.batches import Batch
+from sknet.nn import shares
 from sknet.nn.activations import ACTIVATIONS, Identity, ReLU, Tanh
 from sknet.nn.layers import Dense, Dropout
 from sknet.nn.losses import BinaryLogLoss, MultinomialLogLoss, SquaredError
@@ -511,7 +512,13 @@ def test_divergence_of_the_parameters_alone_is_seen(
 @pytest.mark.parametrize("ema_decay", [None, 0.9])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("batch_size", [9, 4])
-def test_two_halves_equal_the_whole(name, batch_size, ema_decay, make_problem, run_training):
+@pytest.mark.parametrize("in_shares", [False, True])
+def test_two_halves_equal_the_whole(
+    in_shares, name, batch_size, ema_decay, make_problem, run_training, monkeypatch
+):
+    if in_shares:
+        monkeypatch.setattr(shares, "LEAST_WORK", 1)
+        monkeypatch.setattr(shares, "LEAST_ROWS", 2)
     options = {"optimizer": OPTIMIZERS[name](), "batch_size": batch_size}
     options["ema_decay"] = ema_decay
     objective, params, batch = problem = make_problem((Dense(5, ReLU()), Dropout(0.3)))
@@ -533,6 +540,7 @@ def test_two_halves_equal_the_whole(name, batch_size, ema_decay, make_problem, r
     assert_array_equal(state.slots, whole_state.slots)
     assert state.n_updates == whole_state.n_updates == 10 * -(-9 // batch_size)
     assert state.samples_seen == 90
+    assert len(state.share_rngs) == int(in_shares)
 
 
 @pytest.mark.parametrize("ema_decay", [None, 0.9])
