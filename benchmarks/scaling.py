@@ -51,7 +51,7 @@ def long_fit_ratio():
     X, y = make_data(2000, 20)
     options = {"hidden_layer_sizes": (256,), "learning_rate_init": 0.05, "dtype": "float32"}
     network = NNRegressor(**{**PLAIN, **options}, max_iter=1000).fit(X, y)
-    encoded = network._table.transform(X, np.float32)
+    encoded = network._model.encode(X)
     active = encoded @ network.coefs_[0] + network.intercepts_[0] > 0
     seconds = network.history_["seconds"]
     ratio = statistics.median(seconds[-100:]) / statistics.median(seconds[:100])
