@@ -3,11 +3,11 @@
     python benchmarks/defaults.py [--rounds 3] [--only c1000,r10k,…] [--threads 1] [--load]
     python benchmarks/defaults.py --steps [--threads 1]
 
-Each fit runs in a process of its own, and the libraries take turns for several rounds. LightGBM
-and CatBoost take part where they are installed. With ``--load`` another process computes on each
-core meanwhile. ``--steps`` times single training steps beside the same network in PyTorch (extra
-``bench``): equal batches, updates, loss, optimizer, schedule and running average; the last losses
-are compared.
+Each fit runs in a process of its own, and the libraries take turns for several rounds.
+LightGBM and CatBoost take part where they are installed. With ``--load`` another process
+computes on each core meanwhile. ``--steps`` times single training steps beside the same network
+in PyTorch (extra ``bench``): equal batches, updates, loss, optimizer, schedule and running
+average; the last losses are compared.
 """
 
 import argparse
