@@ -62,10 +62,11 @@ class BlasLimit:
 
     def forget(self) -> None:
         """Lift the limit in a forked process, in which no training of the parent goes on."""
-        limit, n_trainings = self._limit, self._n_trainings
-        self.__init__()  # type: ignore[misc]
-        if n_trainings:
-            limit.restore_original_limits()
+        # A thread of the parent may have held the lock.
+        self._lock = threading.Lock()
+        if self._n_trainings > 0:
+            self._n_trainings = 0
+            self._limit.restore_original_limits()
 
 
 ONE_BLAS_THREAD = BlasLimit()

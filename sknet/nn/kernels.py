@@ -59,8 +59,7 @@ class SparseRows:
         entries = np.ones(n_entries, dtype), np.zeros(n_entries, np.int32)
         starts = np.arange(0, n_entries + 1, per_row)
         self._matrix = sparse.csr_array((*entries, starts), shape=(n_rows, n_columns))
-        # It shares the arrays with the entries.
-        self._transposed = self._matrix.T
+        self._transposed: Any = None
         self.values: Array = self._matrix.data.reshape(n_rows, per_row)
         self.places: NDArray[Any] = self._matrix.indices.reshape(n_rows, per_row)
 
@@ -70,6 +69,9 @@ class SparseRows:
 
     def transposed_times(self, dense: Array) -> Array:
         """Return the product of the transposed matrix with an array of ``n_rows`` rows."""
+        if self._transposed is None:
+            # It shares the arrays of the entries, and predictions do not need it.
+            self._transposed = self._matrix.T
         return self._transposed @ dense
 
 
