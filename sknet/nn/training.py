@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 import numpy as np
 from numpy.random import Generator
 
-from sknet.nn.kernels import VECTOR_BLOCK_SIZE, blocks
+from sknet.nn.kernels import blocks, divided
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer
 from sknet.nn.schedules import Schedule
@@ -586,12 +586,6 @@ class Stretch(NamedTuple):
     optimizer: Optimizer
     where: slice
     n_penalized: int
-
-
-def divided(start: int, stop: int, n_parts: int) -> list[int]:
-    """Return the limits of at most ``n_parts`` parts of an interval, each of some blocks."""
-    n_parts = max(1, min(n_parts, (stop - start) // (2 * VECTOR_BLOCK_SIZE)))
-    return [start + (stop - start) * i // n_parts for i in range(n_parts + 1)]
 
 
 def visible_params(params: Array, rule: UpdateRule, state: TrainingState) -> Array:

@@ -438,7 +438,7 @@ def resumed_rates(make_problem, run_training, scripted, n_before, max_iter, **op
         max_iter=max_iter,
         evaluate=scripted([0] * 200),
         state=state,
-        **options,
+        **options | {"n_cooling": -(-max_iter // 5)},
     )
     return resumed.history["learning_rate"]
 
