@@ -99,8 +99,8 @@ shuffle : bool, default=True
     Whether each epoch visits the training rows in a new random order.
 random_state : int, RandomState instance or None, default=None
     Determines the initial parameters, the validation split, the order of the rows, dropout,
-    noise and mixtures of rows. Two fits with the same integer give bit-identical results if
-    the number of BLAS threads is the same.
+    noise and mixtures of rows. Two fits with the same integer give bit-identical results; for
+    "lbfgs" the number of BLAS threads must be the same, too.
 tol : float, default=1e-4
     The relative tolerance of improvement: an epoch counts as an improvement if it is better
     than the best value so far by more than ``tol`` times that value. For "lbfgs" also the
@@ -136,11 +136,12 @@ epsilon : float, default=1e-8
 n_iter_no_change : int, inf or "auto", default="auto"
     The number of successive epochs without improvement after which training stops. The
     validation score must improve with early stopping, else the objective. If the learning rate
-    falls to zero by design ("cosine", "one_cycle", "coslog"), it falls to zero within
-    {_auto.COOLING} of ``max_iter`` epochs first; without early stopping, training with such a
-    learning rate always makes ``max_iter`` epochs. With inf the schedule runs to its end.
-    "auto" is {_auto.PLANNED_PATIENCE} of ``max_iter``, but at least {_auto.LEAST_PATIENCE}, if
-    the learning rate falls to zero by design; else it is {_auto.PATIENCE}.
+    falls to zero by design ("cosine", "one_cycle", "coslog"), the rest of its schedule is
+    passed through within {_auto.COOLING} of ``max_iter`` epochs first; without early stopping,
+    training with such a learning rate always makes ``max_iter`` epochs. With inf the schedule
+    runs to its end. "auto" is {_auto.PLANNED_PATIENCE} of ``max_iter``, but at least
+    {_auto.LEAST_PATIENCE}, if the learning rate falls to zero by design; else it is
+    {_auto.PATIENCE}.
 max_fun : int, default=15000
     The largest number of evaluations of the objective by the "lbfgs" solver.
 dropout : float in [0, 1), array-like or "auto", default="auto"

@@ -26,10 +26,8 @@ class Settings:
     The fields have the names and meanings of the estimators' parameters, with these
     differences. Rules are objects. ``activations`` and ``dropout`` have one entry for each
     hidden layer. ``penalty`` stands for ``alpha`` and ``l1_ratio``. ``n_bins`` is the number of
-    quantile bins of each number, or 0 if the embedding needs none. ``n_cooling`` is the largest
-    number of epochs in which a learning rate that falls to zero by plan may do so early.
-    ``auto`` maps the name of each parameter that is "auto" to its value, in the form in which a
-    user would give it.
+    quantile bins of each number, or 0 if the embedding needs none. ``auto`` maps the name of
+    each parameter that is "auto" to its value, in the form in which a user would give it.
     """
 
     # The network.
@@ -59,12 +57,16 @@ class Settings:
     max_iter: int
     tol: float
     n_iter_no_change: float
-    n_cooling: int
     early_stopping: bool
     validation_fraction: float
     scoring: Any
     verbose: int
     auto: Mapping[str, Any]
+
+    @property
+    def n_cooling(self) -> int:
+        """The largest number of epochs in which a planned learning rate may fall early."""
+        return cooling_epochs(self.max_iter)
 
     @property
     def shaping(self) -> dict[str, Any]:
@@ -121,7 +123,6 @@ def resolve(
         max_iter=known["max_iter"],
         tol=float(known["tol"]),
         n_iter_no_change=known["n_iter_no_change"],
-        n_cooling=cooling_epochs(known["max_iter"]),
         early_stopping=known["early_stopping"],
         validation_fraction=known["validation_fraction"],
         scoring=known["scoring"],

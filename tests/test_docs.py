@@ -1,5 +1,6 @@
 """Every Python block of the README and of each page runs, in order, page by page."""
 
+import ast
 import csv
 import inspect
 import re
@@ -37,6 +38,21 @@ def test_code_blocks_run(page):
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\((?!http)([^)#]+)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if "literalinclude" in p.read_text()], ids=name
+)
+def test_code_that_a_page_includes_exists(page):
+    """Such as a method that has another name now."""
+    included = re.findall(r"{literalinclude} (\S+)\n(.*?)```", page.read_text(), re.DOTALL)
+    for path, options in included:
+        body = ast.parse((page.parent / path).read_text()).body
+        for wanted in re.findall(r":pyobject: (\S+)", options):
+            for part in wanted.split("."):
+                found = [node for node in body if getattr(node, "name", None) == part]
+                assert found, f"{path} has no {wanted}"
+                body = getattr(found[0], "body", [])
 
 
 def test_readme_has_three_commands():

@@ -15,6 +15,7 @@ import sknet._fitting
 from sknet import NNClassifier, NNRegressor
 from sknet._threads import ONE_BLAS_THREAD, blas_libraries, n_threads
 from sknet.nn import kernels, shares
+from sknet.nn.training import Epoch
 
 
 def n_blas_threads():
@@ -50,10 +51,19 @@ def test_the_number_of_threads_does_not_change_a_bit(cls, monkeypatch):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, 4)), rng.integers(2, size=300)
     network = cls((20,), batch_size=64, max_iter=4, dropout=0.2, random_state=0)
-    fitted = []
+    fitted, n_stretches = [], []
+    make_stretches = Epoch._make_stretches
+
+    def count_stretches(epoch):
+        stretches = make_stretches(epoch)
+        n_stretches.append(len(stretches))
+        return stretches
+
+    monkeypatch.setattr(Epoch, "_make_stretches", count_stretches)
     for number in (1, 2, 3):
         monkeypatch.setattr(sknet._fitting, "n_threads", lambda number=number: number)
         fitted.append(clone(network).fit(X, y, np.arange(300.0)))
+    assert n_stretches == [1, 2, 3]
     for other in fitted[1:]:
         assert_array_equal(other._model.params, fitted[0]._model.params)
 

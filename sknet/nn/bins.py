@@ -54,7 +54,9 @@ class BinGrid:
         # One edge or none between the bins has no range, and may be in a cell of any size.
         self._low, self._scale = np.zeros(n_columns, dtype), np.ones(n_columns, dtype)
         for column, of_column in enumerate(edges):
-            inner = np.unique(np.array(of_column, dtype))[1:-1]
+            # Edges that the dtype cannot tell apart stay, since each of them ends a bin.
+            n_distinct = of_column.index(of_column[-1]) + 1
+            inner = np.array(of_column[1 : n_distinct - 1], dtype)
             self._inner[column, : inner.size] = inner
             if inner.size > 1:
                 per_cell = (inner[-1] - inner[0]) / self.N_CELLS

@@ -410,10 +410,7 @@ class Periodic(MappedFeatures):
     def forward(
         self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
     ) -> Array:
-        out, line, mapped = (
-            self.by_number(buffers["out"]),
-            *_by_column(x, buffers, "line", "mapped"),
-        )
+        line, mapped = _by_column(x, buffers, "line", "mapped")
         angle, wave = _by_column(x, buffers, "angle", "wave")
         line[:, 0], line[:, 1] = x.T, 1
         factors = np.stack([params.frequency, params.phase], axis=2)

@@ -149,6 +149,12 @@ def blocks(*vectors: Array) -> Sequence[Sequence[Array]]:
     return [[one[start : start + VECTOR_BLOCK_SIZE] for one in vectors] for start in starts]
 
 
+def divided(start: int, stop: int, n_parts: int) -> list[int]:
+    """Return the limits of at most ``n_parts`` parts of an interval, each of some blocks."""
+    n_parts = max(1, min(n_parts, (stop - start) // (2 * VECTOR_BLOCK_SIZE)))
+    return [start + (stop - start) * i // n_parts for i in range(n_parts + 1)]
+
+
 def row_blocks(*matrices: Array) -> Sequence[Sequence[Array]]:
     """Return the matrices, all of one shape, in blocks of about ``BLOCK_SIZE`` elements."""
     n_rows, n_columns = matrices[0].shape

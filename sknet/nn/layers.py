@@ -292,7 +292,7 @@ class Dropout(Layer):
     Parameters
     ----------
     rate : float in [0, 1)
-        It is rounded to a multiple of 1 / 262 144.
+        It is rounded to a multiple of 1 / 262 144, or of less for more than 4096 inputs.
     """
 
     rate: Annotated[float, FRACTION]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 import numpy as np
 from numpy.random import Generator
 
-from sknet.nn.kernels import VECTOR_BLOCK_SIZE, blocks
+from sknet.nn.kernels import blocks, divided
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer
 from sknet.nn.schedules import Schedule
@@ -68,12 +68,14 @@ class Stopping:
     n_iter_no_change: float
     n_cooling: int | None = None
 
-    def horizon(self, cooling_since: int | None) -> "Horizon":
-        """Return the horizon, given the number of epochs before the cool-down, if it began."""
-        horizon = Horizon(self.max_iter)
-        if self.n_cooling is None or cooling_since is None:
-            return horizon
-        return horizon.cooled(cooling_since, self.n_cooling)
+    def horizon(self, cooling: "Horizon | None") -> "Horizon":
+        """Return the horizon, given that of the cool-down if it has begun.
+
+        A resumed training may have another ``max_iter``. This changes a plan that is not
+        shortened yet. A cool-down keeps its plan, so that the learning rate does not rise
+        again, and only ends earlier if ``max_iter`` says so.
+        """
+        return Horizon(self.max_iter) if cooling is None else cooling.within(self.max_iter)
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,11 @@ class Horizon:
 
     def cooled(self, since: int, n_epochs: int) -> "Horizon":
         """Return the horizon in which the rest of the plan takes ``n_epochs`` at most."""
-        return Horizon(self.n_planned, since, min(n_epochs, self.n_planned - since))
+        return Horizon(self.n_planned, since, n_epochs).within(self.n_planned)
+
+    def within(self, n_epochs: int) -> "Horizon":
+        """Return the horizon whose last epoch is number ``n_epochs`` at most."""
+        return replace(self, n_cooling=min(self.n_epochs, n_epochs) - self.cooling_since)
 
     def in_rounds(self, per_epoch: int) -> "Horizon":
         """Return the horizon with numbers of rounds in the place of numbers of epochs."""
@@ -230,8 +236,8 @@ class TrainingState:
         The monitor of this training.
     initial_loss : float or None
         The loss of some training rows at the beginning of this training.
-    cooling_since : int or None
-        The number of epochs before the cool-down; None before it has begun.
+    cooling : Horizon or None
+        The horizon of the cool-down; None before it has begun.
     share_rngs : tuple of numpy Generator
         The sources of random draws of the shares of a batch, except for the first share, which
         draws from ``rng``.
@@ -250,7 +256,7 @@ class TrainingState:
     history: History = field(default_factory=dict)
     monitor: Monitor | None = None
     initial_loss: float | None = None
-    cooling_since: int | None = None
+    cooling: Horizon | None = None
     share_rngs: tuple[Generator, ...] = ()
 
     @classmethod
@@ -267,7 +273,7 @@ class TrainingState:
             history={},
             monitor=None,
             initial_loss=None,
-            cooling_since=None,
+            cooling=None,
         )
 
 
@@ -343,7 +349,7 @@ def train(
         If the training diverges before an epoch has ended well (see
         :mod:`sknet.nn.soundness`).
     """
-    horizon = stopping.horizon(state.cooling_since)
+    horizon = stopping.horizon(state.cooling)
     with Team(n_threads) as team:
         epoch = Epoch(objective, params, batches, rule, horizon, state, team)
         return train_epochs(epoch, stopping, evaluate=evaluate, report=report, poor=poor)
@@ -399,7 +405,8 @@ def train_epochs(
         :mod:`sknet.nn.soundness`).
     """
     rule, state = epoch.rule, epoch.state
-    monitor = state.monitor = state.monitor or Monitor(stopping)
+    # The patience of a resumed training may differ, since "auto" depends on max_iter.
+    monitor = state.monitor = replace(state.monitor or Monitor(stopping), stopping=stopping)
     probe = epoch.make_probe()
     if state.initial_loss is None:
         state.initial_loss = probe.loss(epoch.visible_params())
@@ -462,12 +469,12 @@ def _make_epochs(
         # The loss of an epoch belongs to the parameters before it, a score to those after.
         judged = visible if before is None else before
         monitor.update(state.iteration, record.get("validation_score", -loss), judged)
-        stalled = monitor.stalled and not waits and state.cooling_since is None
+        stalled = monitor.stalled and not waits and state.cooling is None
         if stalled and not reduce_learning_rate(rule, state, monitor):
             state.stopped = not cool_down(epoch, stopping)
         if report is not None and report(state.iteration, record, visible):
             return Ending.STOPPED
-    if state.stopped or state.cooling_since is not None:
+    if state.stopped or state.cooling is not None:
         return Ending.CONVERGED
     planned = rule.schedule.has_horizon or math.isinf(stopping.n_iter_no_change)
     return Ending.FINISHED if planned else Ending.MAX_ITER
@@ -581,12 +588,6 @@ class Stretch(NamedTuple):
     n_penalized: int
 
 
-def divided(start: int, stop: int, n_parts: int) -> list[int]:
-    """Return the limits of at most ``n_parts`` parts of an interval, each of some blocks."""
-    n_parts = max(1, min(n_parts, (stop - start) // (2 * VECTOR_BLOCK_SIZE)))
-    return [start + (stop - start) * i // n_parts for i in range(n_parts + 1)]
-
-
 def visible_params(params: Array, rule: UpdateRule, state: TrainingState) -> Array:
     """Return the parameters to evaluate: the running average, if there is one.
 
@@ -621,8 +622,8 @@ def cool_down(epoch: Epochs, stopping: Stopping) -> bool:
     state = epoch.state
     if stopping.n_cooling is None or not epoch.rule.schedule.has_horizon:
         return False
-    state.cooling_since = state.iteration
-    epoch.horizon = stopping.horizon(state.cooling_since)
+    epoch.horizon = epoch.horizon.cooled(state.iteration, stopping.n_cooling)
+    state.cooling = epoch.horizon
     return True
 
 

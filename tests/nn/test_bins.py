@@ -41,6 +41,18 @@ def test_bins_are_those_of_a_search(dtype):
         assert_array_equal(grid.bins(rows)[:, column] - column * n_bins, expected)
 
 
+@pytest.mark.parametrize("edges", [(0.0, 1.0, 1 + 1e-9, 2.0), (1e6, 1e6 + 0.01, 1e6 + 1, 2e6)])
+def test_bins_between_edges_that_are_equal_in_float32(edges):
+    """Such a bin is empty, and the bins above it keep their places."""
+    at = np.array(edges, np.float32)
+    assert np.unique(at).size == 3
+    grid = BinGrid((edges,), np.dtype(np.float32))
+    x = np.concatenate([at, np.random.default_rng(0).uniform(at[0] - 1, at[-1], 100)])
+    x = x.astype(np.float32)
+    expected = np.searchsorted(at[1:-1], x, side="right")
+    assert_array_equal(grid.bins(x[:, np.newaxis])[:, 0], expected)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_bins_of_infinite_numbers(dtype):
     """They are the outermost bins; NaN, which is in no bin, is no error."""

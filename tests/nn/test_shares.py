@@ -1,5 +1,7 @@
 """A batch in shares has the loss and the gradient of the whole, by any number of threads."""
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -73,6 +75,36 @@ def test_tasks_keep_their_order_and_threads_end():
             assert [i for i, _ in results] == list(range(n_tasks))
         assert len({ident for _, ident in results}) > 1
     assert threading.active_count() == before
+
+
+ENDING = """
+import threading
+from sknet.nn.threads import Team
+
+def train():
+    threading.main_thread().join()
+    with Team(2) as team:
+        print(team.run([lambda: 1, lambda: 2]))
+
+threading.Thread(target=train).start()
+"""
+
+
+def test_a_team_works_after_the_main_thread_has_ended():
+    result = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True)
+    assert (result.stdout, result.stderr) == ("[1, 2]\n", "")
+
+
+def test_a_team_is_smaller_if_no_thread_can_be_started(monkeypatch):
+    def fail(thread):
+        raise RuntimeError("can't start new thread")
+
+    with Team(3) as team:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", fail)
+            assert team.run([lambda: 1, lambda: 2]) == [1, 2]
+        assert team.n_threads == 1
+        assert team.run([lambda: 3, lambda: 4]) == [3, 4]
 
 
 @pytest.mark.parametrize("failing", [0, 1])

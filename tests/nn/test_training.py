@@ -392,7 +392,7 @@ def test_a_cool_down_brings_the_planned_rate_to_zero_early(
     progress = [0, 0.1, 0.2, 0.3, 0.3 + 0.7 / 3, 0.3 + 1.4 / 3]
     rates = [0.5 + 0.5 * np.cos(np.pi * one) for one in progress]
     assert_allclose(result.history["learning_rate"], rates, rtol=1e-12)
-    assert state.cooling_since == 3 and result.ending is Ending.CONVERGED
+    assert state.cooling.cooling_since == 3 and result.ending is Ending.CONVERGED
     assert_array_equal(result.params, script.seen[-1])
 
 
@@ -409,16 +409,75 @@ def test_a_cool_down_never_makes_a_training_longer(make_problem, run_training, s
         n_cooling=30,
         evaluate=scripted([1] * 6),
     )
-    assert state.cooling_since == 3
+    assert state.cooling.cooling_since == 3
     assert_allclose(cooled.params, kept.params, rtol=1e-12)
     unscored, state = run_training(
         make_problem(), schedule=Cosine(), max_iter=6, tol=1.0, patience=1, n_cooling=1
     )
-    assert state.cooling_since is None and len(unscored.history["loss"]) == 6
+    assert state.cooling is None and len(unscored.history["loss"]) == 6
     constant, state = run_training(
         make_problem(), max_iter=6, patience=1, n_cooling=3, evaluate=scripted([1] * 6)
     )
-    assert state.cooling_since is None and len(constant.history["loss"]) == 2
+    assert state.cooling is None and len(constant.history["loss"]) == 2
+
+
+def resumed_rates(make_problem, run_training, scripted, n_before, max_iter, **options):
+    """Return the learning rates of a training that goes on with another ``max_iter``."""
+    options = {"schedule": Cosine(), "n_cooling": 4, "patience": 2, **options}
+    before = scripted([1] + [0] * (n_before - 1))
+    objective, _, batch = problem = make_problem()
+
+    def interrupt(iteration, record, params):
+        return iteration == n_before
+
+    first, state = run_training(
+        problem, max_iter=20, evaluate=before, report=interrupt, **options
+    )
+    resumed, _ = run_training(
+        (objective, first.params, batch),
+        max_iter=max_iter,
+        evaluate=scripted([0] * 200),
+        state=state,
+        **options | {"n_cooling": -(-max_iter // 5)},
+    )
+    return resumed.history["learning_rate"]
+
+
+@pytest.mark.parametrize("n_before", [3, 5, 7])
+def test_a_cool_down_goes_on_as_planned_with_another_max_iter(
+    n_before, make_problem, run_training, scripted
+):
+    """The learning rate does not rise again, and a finished training has no more epochs."""
+    same = resumed_rates(make_problem, run_training, scripted, n_before, 20)
+    assert len(same) == 3 + 4
+    for max_iter in (7, 40, 200):
+        other = resumed_rates(make_problem, run_training, scripted, n_before, max_iter)
+        assert other == same
+
+
+@pytest.mark.parametrize(("max_iter", "n_epochs"), [(6, 6), (5, 5), (4, 5), (1, 5)])
+def test_a_cool_down_heeds_a_smaller_max_iter(
+    max_iter, n_epochs, make_problem, run_training, scripted
+):
+    rates = resumed_rates(make_problem, run_training, scripted, 5, max_iter)
+    assert len(rates) == n_epochs
+    assert (np.diff(rates) < 0).all()
+
+
+def test_a_resumed_training_has_its_own_patience(make_problem, run_training, scripted):
+    """The first training would have waited longer."""
+    objective, _, batch = problem = make_problem()
+    first, state = run_training(
+        problem, max_iter=4, patience=9, evaluate=scripted([1, 0, 0, 0])
+    )
+    resumed, _ = run_training(
+        (objective, first.params, batch),
+        max_iter=20,
+        patience=5,
+        evaluate=scripted([0] * 20),
+        state=state,
+    )
+    assert len(resumed.history["loss"]) == 6
 
 
 def test_a_horizon_in_rounds_is_the_same_plan():
