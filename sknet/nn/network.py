@@ -13,6 +13,10 @@ from numpy.typing import DTypeLike
 from sknet.nn.layers import Layer, Parameter
 from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
 
+#: The number of lengths of a batch for which a workspace keeps its arrays: the whole length, the
+#: length of the last batch, and the lengths of some blocks of rows.
+MOST_LENGTHS = 8
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -293,6 +297,9 @@ class Workspace:
     def use_rows(self, n_rows: int) -> None:
         """Make ``buffers`` and ``delta`` ``n_rows`` long."""
         if n_rows not in self._cut:
+            if len(self._cut) == MOST_LENGTHS:
+                # Batches of ever new lengths must not fill the memory.
+                self._cut = dict(list(self._cut.items())[:1])
             buffers = [
                 _cut(work, whole, n_rows, self._dtype)
                 for work, whole in zip(self._declared, self._whole, strict=True)

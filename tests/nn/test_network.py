@@ -6,7 +6,7 @@ from sknet.nn.activations import GELU, Identity, ReLU, Tanh
 from sknet.nn.embeddings import Columns, Periodic
 from sknet.nn.ensembles import EnsembleHead, EnsembleInput
 from sknet.nn.layers import Dense, Dropout, LayerNorm
-from sknet.nn.network import Network, Workspace
+from sknet.nn.network import MOST_LENGTHS, Network, Workspace
 
 NETWORK = Network((Dense(4, ReLU()), Dropout(0.5), Dense(3, GELU()), Dense(2, Identity())), 5)
 
@@ -194,3 +194,15 @@ def test_views_are_remembered_for_two_vectors():
     assert np.shares_memory(workspace.views(other)[0].weight, other)
     assert np.shares_memory(workspace.views(params)[0].weight, params)
     assert len(workspace._views) <= 2
+
+
+def test_batches_of_many_lengths_do_not_fill_the_memory():
+    """The arrays of few lengths are kept, the whole one among them, and all are right."""
+    workspace = Workspace(NETWORK, 50, np.float64)
+    whole = workspace.buffers
+    for n_rows in range(1, 50):
+        workspace.use_rows(n_rows)
+        assert len(workspace.buffers[0]["a"]) == len(workspace.delta) == n_rows
+    assert len(workspace._cut) <= MOST_LENGTHS
+    workspace.use_rows(50)
+    assert workspace.buffers is whole
