@@ -13,8 +13,8 @@ from numpy.typing import DTypeLike
 from sknet.nn.layers import Layer, Parameter
 from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
 
-#: The number of lengths of a batch for which a workspace keeps its arrays: the whole length, the
-#: length of the last batch, and the lengths of some blocks of rows.
+#: The number of lengths of a batch for which a workspace keeps its arrays: the whole length,
+#: the length of the last batch, and the lengths of some blocks of rows.
 MOST_LENGTHS = 8
 
 
