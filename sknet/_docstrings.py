@@ -99,8 +99,8 @@ shuffle : bool, default=True
     Whether each epoch visits the training rows in a new random order.
 random_state : int, RandomState instance or None, default=None
     Determines the initial parameters, the validation split, the order of the rows, dropout,
-    noise and mixtures of rows. Two fits with the same integer give bit-identical results if
-    the number of BLAS threads is the same.
+    noise and mixtures of rows. Two fits with the same integer give bit-identical results.
+    With "lbfgs" this needs the same number of BLAS threads, too.
 tol : float, default=1e-4
     The relative tolerance of improvement: an epoch counts as an improvement if it is better
     than the best value so far by more than ``tol`` times that value. For "lbfgs" also the
