@@ -74,6 +74,15 @@ def test_every_module_has_one_room_and_every_room_a_module():
     assert rooms == {(i, name) for i, row in enumerate(ROWS) for name in row}
 
 
+def test_the_tree_of_the_house_names_every_module():
+    """The first block of the page names each module, or the folder that it is in."""
+    tree = DESIGN.read_text().split("```")[1]
+    named = set(re.findall(r"(\w+)\.py", tree)) | {"__init__"}
+    assert {path.stem for path in FILES if path.parent.name in ("nn", "data")} <= named
+    others = [path for path in FILES if path.parent == ROOT]
+    assert {path.stem for path in others} <= named
+
+
 def test_imports_are_found():
     found = set(imported_modules(ROOT / "_base.py"))
     assert {"sknet._input", "sknet.nn.training", "numpy", "sklearn.base"} <= found

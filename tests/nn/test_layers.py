@@ -8,7 +8,16 @@ from scipy import sparse
 from sknet.nn.activations import ACTIVATIONS, GELU, Identity, ReLU
 from sknet.nn.embeddings import Columns, Embedding, Periodic
 from sknet.nn.ensembles import EnsembleHead, EnsembleInput
-from sknet.nn.layers import Activated, Dense, Dropout, Layer, LayerNorm, Parameter, long_mask
+from sknet.nn.layers import (
+    Activated,
+    Dense,
+    Dropout,
+    Layer,
+    LayerNorm,
+    Parameter,
+    long_mask,
+    masks_of_rows,
+)
 from sknet.nn.network import Network, Workspace
 
 
@@ -174,6 +183,16 @@ def test_masks_of_dropout_are_balanced():
     # A rate that rounds to one keeps an input, and nothing is divided by zero.
     mask = long_mask(1 - 1e-9, 1000, np.dtype(float))
     assert_array_equal(np.sort(mask)[-2:], [0, 1000])
+    # All fits of the process share the mask.
+    with pytest.raises(ValueError, match="read-only"):
+        mask[0] = 1
+
+
+@pytest.mark.parametrize(("n_inputs", "size"), [(5, 262_144), (10_000, 640_000)])
+def test_there_are_many_masks_to_choose_from(n_inputs, size):
+    """A wide layer has a longer mask, so that the windows of two rows seldom overlap."""
+    masks = masks_of_rows(0.5, n_inputs, np.dtype(np.float32))
+    assert masks.shape == (size - n_inputs + 1, n_inputs)
 
 
 def test_masks_of_rows_and_of_steps_differ(drop):

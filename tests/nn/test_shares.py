@@ -14,7 +14,7 @@ from sknet.nn.activations import Identity, ReLU
 from sknet.nn.layers import Dense, Dropout
 from sknet.nn.losses import SquaredError
 from sknet.nn.network import Network, Workspace
-from sknet.nn.shares import BatchGradient, rows_of_share
+from sknet.nn.shares import BatchGradient, Share, rows_of_share
 from sknet.nn.threads import Team
 
 
@@ -51,6 +51,22 @@ def test_shares_add_up(n_rows, weighted, make_problem):
     assert_allclose(gradient, expected, rtol=1e-9, atol=1e-14)
 
 
+def test_a_short_batch_has_no_gradient_of_the_batch_before(make_problem):
+    """The last batch of an epoch may have too few rows for a second share."""
+    objective, params, batch = make_problem(n_rows=6)
+    few = Share.of(batch, slice(0, 2))
+    with Team() as team:
+        assert team.n_threads == 1
+        of_batch = BatchGradient(objective, 6, sparse.issparse(batch.X), params.dtype, team)
+        rngs = [np.random.default_rng(i) for i in range(of_batch.n_shares)]
+        of_batch(params, batch, rngs)
+        loss = of_batch(params, few, rngs)
+    expected = np.empty_like(params)
+    workspace = Workspace(objective.network, 2, params.dtype)
+    assert loss == objective.loss_and_gradient(params, few, workspace, expected)
+    assert_array_equal(sum(of_batch.gradients), expected)
+
+
 def test_threads_do_not_change_a_bit(make_problem):
     network = Network((Dense(40, ReLU()), Dropout(0.5), Dense(1, Identity())), 3)
     problem = make_problem(layers=network.layers, n_inputs=3, loss=SquaredError(), n_rows=50)
@@ -65,6 +81,32 @@ def test_small_batches_and_sparse_ones_are_one_share(monkeypatch):
     assert rows_of_share(network, 100, sparse_inputs=True) == 100
     monkeypatch.setattr(shares, "LEAST_WORK", 10**9)
     assert rows_of_share(network, 100, sparse_inputs=False) == 100
+
+
+class WithOtherArrays(Dense):
+    """A layer with a work array that an inner layer declares, and one that a function makes."""
+
+    def buffers(self, n_inputs):
+        others = {"inner": {"out": 10}, "other": lambda n_rows, dtype: np.empty(3, dtype)}
+        return {**super().buffers(n_inputs), **others}
+
+
+def test_work_is_that_of_products_and_of_the_columns_of_work_arrays(monkeypatch):
+    network = Network((WithOtherArrays(4, ReLU()), Dense(1, Identity())), 3, n_members=2)
+    # 16 weights of 2 members at 20 products a nanosecond; outputs and gradients of the inputs
+    # of both layers, 4 + 3 + 1 + 4 columns, and 10 of the inner layer.
+    work = 100 * (16 * 2 / 20 + 12 + 10)
+    monkeypatch.setattr(shares, "LEAST_WORK", work / 2)
+    assert rows_of_share(network, 100, sparse_inputs=False) == 50
+    monkeypatch.setattr(shares, "LEAST_WORK", work / 2 + 1)
+    assert rows_of_share(network, 100, sparse_inputs=False) == 100
+
+
+def test_overflow_in_a_thread_is_silent():
+    """A training checks its result, and the settings of NumPy belong to a single thread."""
+    with Team(2) as team, np.errstate(over="ignore"):
+        results = team.run([lambda: np.exp(np.array([1e4]))] * 2)
+    assert np.isinf(results).all()
 
 
 def test_tasks_keep_their_order_and_threads_end():
