@@ -88,3 +88,15 @@ def test_interpolation_is_that_of_numpy(dtype):
         assert_allclose(
             np.sum(back * at_edges), np.sum(delta * values), rtol=1e3 * np.finfo(dtype).eps
         )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_beyond_the_ends_the_value_goes_on_for_one_width(dtype):
+    """Farther away it stays the same, and its slope is zero."""
+    edges = ((0.0, 1.0, 3.0),)
+    interpolation = Interpolation(edges, 6, dtype)
+    interpolation.locate(np.array([[-9.0], [-1], [-0.5], [4], [5], [11]], dtype))
+    at_edges = np.array([[[0.0], [2], [6]]], dtype)
+    # The first bin rises by 2 for 1, and the last one by 4 for 2.
+    assert_array_equal(interpolation.values(at_edges).ravel(), [-2, -2, -1, 8, 10, 10])
+    assert_array_equal(interpolation.slopes().ravel(), [0, 0, 1, 0.5, 0, 0])

@@ -56,11 +56,11 @@ def test_periodic_formula():
 
 
 def test_piecewise_linear_formula():
-    x = np.array([-5.0, -1, -0.25, 0, 1, 2, 4])
+    x = np.array([-5.0, -1, -0.25, 0, 1, 2, 4, 9])
     out, _ = run(PiecewiseLinear(((-1.0, 0.0, 2.0),)), x[:, np.newaxis])
     # The first bin goes on below, and the last one above, by one width.
-    first = [-1, 0, 0.75, 1, 1, 1, 1]
-    last = [0, 0, 0, 0, 0.5, 1, 2]
+    first = [-1, 0, 0.75, 1, 1, 1, 1, 1]
+    last = [0, 0, 0, 0, 0.5, 1, 2, 2]
     assert_allclose(out, np.column_stack([first, last]), rtol=1e-14)
 
 
