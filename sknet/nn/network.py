@@ -131,11 +131,11 @@ class Network:
         """
         views = [SimpleNamespace() for _ in self.layers]
         for slot in self.slots:
-            *owners, name = slot.name.split(".")
-            views_of_owner = views[slot.layer]
-            for owner in owners:
-                views_of_owner = vars(views_of_owner).setdefault(owner, SimpleNamespace())
-            setattr(views_of_owner, name, vector[slot.where].reshape(slot.parameter.shape))
+            owner, name = views[slot.layer], slot.name
+            if "." in name:
+                part, _, name = name.partition(".")
+                owner = vars(owner).setdefault(part, SimpleNamespace())
+            setattr(owner, name, vector[slot.where].reshape(slot.parameter.shape))
         return views
 
     def part(
@@ -324,10 +324,10 @@ def _allocate(declared: WorkArrays, n_rows: int, dtype: DTypeLike) -> Buffers:
     """Return the declared work arrays for a number of rows."""
     buffers: Buffers = {}
     for name, work in declared.items():
-        if isinstance(work, dict):
-            buffers[name] = _allocate(work, n_rows, dtype)
-        elif isinstance(work, int):
+        if isinstance(work, int):
             buffers[name] = np.empty((n_rows, work), dtype)
+        elif isinstance(work, dict):
+            buffers[name] = _allocate(work, n_rows, dtype)
         else:
             buffers[name] = work(n_rows, dtype)
     return buffers

@@ -81,7 +81,10 @@ class BatchGradient:
     Attributes
     ----------
     gradients : list of ndarray of shape (n_params,)
-        A gradient for each share. Their sum is the gradient of the last batch.
+        A gradient for each share.
+    n_used : int
+        The number of shares of the last batch. The sum of so many of the first gradients is
+        its gradient.
     """
 
     def __init__(
@@ -98,13 +101,13 @@ class BatchGradient:
         self._n_rows = rows_of_share(network, batch_size, sparse_inputs)
         n_shares = -(-batch_size // self._n_rows)
         self._workspaces = [Workspace(network, self._n_rows, dtype) for _ in range(n_shares)]
-        self._whole = [np.empty(network.n_params, dtype) for _ in range(n_shares)]
-        self.gradients = self._whole
+        self.gradients = [np.empty(network.n_params, dtype) for _ in range(n_shares)]
+        self.n_used = 0
 
     @property
     def n_shares(self) -> int:
         """The number of shares of a whole batch."""
-        return len(self._whole)
+        return len(self.gradients)
 
     def __call__(self, params: Array, batch: Batch, rngs: list[Generator]) -> float:
         """Return the mean loss of a batch; write its gradient into ``gradients``.
@@ -112,25 +115,28 @@ class BatchGradient:
         Each share draws from its own generator.
         """
         n_rows = batch.X.shape[0]
+        if n_rows <= self._n_rows:
+            self.n_used = 1
+            return self._objective.loss_and_gradient(
+                params, batch, self._workspaces[0], self.gradients[0], rngs[0]
+            )
         tasks = [
             partial(self._of_share, number, params, batch, start, rngs[number])
             for number, start in enumerate(range(0, n_rows, self._n_rows))
         ]
-        self.gradients = self._whole[: len(tasks)]
+        self.n_used = len(tasks)
         return sum(self._team.run(tasks))
 
     def _of_share(
         self, number: int, params: Array, batch: Batch, start: int, rng: Generator
     ) -> float:
         """Return the part of the mean loss of the rows from ``start`` on."""
-        n_rows = batch.X.shape[0]
-        if n_rows > self._n_rows:
-            batch = Share.of(batch, slice(start, start + self._n_rows))
+        share = Share.of(batch, slice(start, start + self._n_rows))
         return self._objective.loss_and_gradient(
             params,
-            batch,
+            share,
             self._workspaces[number],
-            self._whole[number],
+            self.gradients[number],
             rng,
-            share=batch.X.shape[0] / n_rows,
+            share=share.X.shape[0] / batch.X.shape[0],
         )

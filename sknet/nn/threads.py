@@ -41,11 +41,11 @@ class Team:
 
     def run(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
         """Return the results of the tasks in their order, when all of them are done."""
-        if len(tasks) > 1 and len(self._others) < self.n_threads - 1:
+        if self.n_threads == 1 or len(tasks) == 1:
+            return [task() for task in tasks]
+        if len(self._others) < self.n_threads - 1:
             self._start()
         n_threads = min(self.n_threads, len(tasks))
-        if n_threads == 1:
-            return _run_all(tasks)
         futures: list[Future[list[Result]]] = [Future() for _ in range(1, n_threads)]
         for i, future in enumerate(futures, start=1):
             self._waiting.put((future, tasks[i::n_threads]))

@@ -511,7 +511,7 @@ class Epoch:
         )
         if not state.share_rngs:
             state.share_rngs = tuple(state.rng.spawn(self._gradient_of.n_shares - 1))
-        self._stretches = self._make_stretches()
+        self._tasks = [partial(self._step_on, stretch) for stretch in self._make_stretches()]
 
     def _make_stretches(self) -> list["Stretch"]:
         """Return the stretches of the parameters, each of which one thread steps on.
@@ -525,18 +525,31 @@ class Epoch:
         if optimizer == undecayed:
             wholes = [(optimizer, 0, network.n_params)]
         return [
-            Stretch(optimizer, slice(start, stop), max(0, min(stop, n) - start))
+            self._make_stretch(optimizer, slice(start, stop), max(0, min(stop, n) - start))
             for optimizer, first, last in wholes
             for start, stop in pairwise(divided(first, last, self.team.n_threads))
         ]
 
+    def _make_stretch(self, optimizer: Optimizer, where: slice, n_penalized: int) -> "Stretch":
+        """Return the stretch at a place of the vectors."""
+        average = self.state.average
+        return Stretch(
+            optimizer,
+            self.params[where],
+            [gradient[where] for gradient in self._gradient_of.gradients],
+            self.state.slots[:, where],
+            None if average is None else average[where],
+            n_penalized,
+        )
+
     def run(self) -> float:
         """Make one epoch; return the mean of the objective before each of its steps."""
-        state, total = self.state, 0.0
+        state, total, n_batches = self.state, 0.0, len(self.batches)
+        rngs = [state.rng, *state.share_rngs]
         for i, batch in enumerate(self.batches):
-            progress = self.horizon.progress(state.iteration + i / len(self.batches))
+            progress = self.horizon.progress(state.iteration + i / n_batches)
             self.learning_rate = self.rule.learning_rate(state, progress)
-            value = self._gradient_of(self.params, batch, [state.rng, *state.share_rngs])
+            value = self._gradient_of(self.params, batch, rngs)
             value += self.objective.penalty_value(self.params)
             self._step()
             total += value * batch.X.shape[0]
@@ -547,26 +560,28 @@ class Epoch:
     def _step(self) -> None:
         """Move the parameters, then their running average towards them."""
         self.state.n_updates += 1
-        self.team.run([partial(self._step_on, stretch) for stretch in self._stretches])
+        if len(self._tasks) == 1:
+            self._tasks[0]()  # The call of a team takes a twentieth of a tiny network's step.
+        else:
+            self.team.run(self._tasks)
 
     def _step_on(self, stretch: "Stretch") -> None:
         """Make the step of one stretch of the parameters."""
-        state, where = self.state, stretch.where
-        t, params = state.n_updates, self.params[where]
-        gradient, *others = (one[where] for one in self._gradient_of.gradients)
-        for other in others:
+        t = self.state.n_updates
+        gradient = stretch.gradients[0]
+        for other in stretch.gradients[1 : self._gradient_of.n_used]:
             gradient += other
         stretch.optimizer.step(
-            params,
+            stretch.params,
             gradient,
-            state.slots[:, where],
+            stretch.slots,
             t,
             self.learning_rate,
             self.objective.penalty,
             stretch.n_penalized,
         )
-        if state.average is not None:
-            update_average(state.average[where], params, self.rule.average_decay(t))
+        if stretch.average is not None:
+            update_average(stretch.average, stretch.params, self.rule.average_decay(t))
 
     def visible_params(self) -> Array:
         """Return the parameters to evaluate."""
@@ -578,13 +593,17 @@ class Epoch:
 
 
 class Stretch(NamedTuple):
-    """Some consecutive parameters, on which one optimizer steps.
+    """Some consecutive parameters, on which one optimizer steps: views of the vectors.
 
-    The penalty applies to the first ``n_penalized`` of them.
+    There is a gradient for each share of a batch. The penalty applies to the first
+    ``n_penalized`` parameters.
     """
 
     optimizer: Optimizer
-    where: slice
+    params: Array
+    gradients: list[Array]
+    slots: Array
+    average: Array | None
     n_penalized: int
 
 
