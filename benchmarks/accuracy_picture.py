@@ -21,11 +21,11 @@ LABELS = {
         "MLP, three\nlayers of 256",
         (7, -6),
     ),
-    "HistGradientBoosting, defaults": ("HistGradient-\nBoosting", (-56, -22)),
-    "CatBoost, defaults": ("CatBoost", (-9, -14)),
-    "sknet, fastest": ("sknet, fastest", (7, -2)),
-    "sknet, defaults": ("sknet", (8, -1)),
-    "sknet, strongest": ("sknet,\nstrongest", (-20, 9)),
+    "HistGradientBoosting, defaults": ("HistGradient-\nBoosting", (-44, 8)),
+    "CatBoost, defaults": ("CatBoost", (7, 2)),
+    "sknet, fastest": ("sknet, fastest", (7, 1)),
+    "sknet, defaults": ("sknet", (-24, -14)),
+    "sknet, strongest": ("sknet,\nstrongest", (5, 3)),
 }
 PANELS = {
     "error": "Classification: error",
