@@ -154,7 +154,7 @@ class Dataset(NamedTuple):
 
 
 def _are_indices(rows: Any) -> bool:
-    return isinstance(rows, np.ndarray) and rows.dtype != bool
+    return isinstance(rows, np.ndarray) and rows.dtype.kind != "b"
 
 
 def _gather(array: Any, rows: Any) -> Any:

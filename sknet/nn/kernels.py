@@ -17,6 +17,8 @@ BLOCK_SIZE = 32_768
 #: The same for vectors as long as the parameters, of which an optimizer walks through several.
 #: Two threads that walk through smaller blocks wait for the interpreter's lock too often.
 VECTOR_BLOCK_SIZE = 65_536
+#: For an array of at most this size, the number of calls counts more than their form.
+SMALL_ARRAY = 1024
 #: NumPy multiplies a column by a row of at least this length faster than BLAS does.
 LONG_ROW = 512
 
@@ -92,6 +94,8 @@ def row_maxima(x: Array) -> Array:
 
 def maximum(x: Array, value: float, out: Array) -> Array:
     """Write the elementwise maximum of a matrix and a number into ``out``."""
+    if x.size <= SMALL_ARRAY:
+        return np.maximum(x, value, out=out)
     # NumPy compares two arrays more than twice as fast as an array and a number.
     for x_block, out_block in row_blocks(x, out):
         np.maximum(x_block, constant(value, x_block.shape, x.dtype), out=out_block)

@@ -39,17 +39,18 @@ class ElasticNet(Rule):
 
     def value(self, w: Array) -> float:
         """Return the penalty of the weights ``w``, a vector."""
-        value = 0.0
-        if self.l1:
-            value += self.l1 * float(np.abs(w).sum())
-        if self.l2:
-            value += self.l2 / 2 * float(w @ w)
+        value, l1, l2 = 0.0, self.l1, self.l2
+        if l1:
+            value += l1 * float(np.abs(w).sum())
+        if l2:
+            value += l2 / 2 * float(w @ w)
         return value
 
     def add_gradient(self, w: Array, out: Array) -> None:
         """Add the gradient of the smooth part to ``out``."""
-        if self.l2:
-            out += self.l2 * w
+        l2 = self.l2
+        if l2:
+            out += l2 * w
 
     def prox(self, w: Array, step: float | Array) -> None:
         """Shrink ``w`` in place by soft thresholding: sign(w) max(|w| - step l1, 0).

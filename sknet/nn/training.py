@@ -567,21 +567,13 @@ class Epoch:
 
     def _step_on(self, stretch: "Stretch") -> None:
         """Make the step of one stretch of the parameters."""
-        t = self.state.n_updates
-        gradient = stretch.gradients[0]
-        for other in stretch.gradients[1 : self._gradient_of.n_used]:
-            gradient += other
-        stretch.optimizer.step(
-            stretch.params,
-            gradient,
-            stretch.slots,
-            t,
-            self.learning_rate,
-            self.objective.penalty,
-            stretch.n_penalized,
-        )
-        if stretch.average is not None:
-            update_average(stretch.average, stretch.params, self.rule.average_decay(t))
+        optimizer, params, gradients, slots, average, n_penalized = stretch
+        t, penalty, gradient = self.state.n_updates, self.objective.penalty, gradients[0]
+        for number in range(1, self._gradient_of.n_used):
+            gradient += gradients[number]
+        optimizer.step(params, gradient, slots, t, self.learning_rate, penalty, n_penalized)
+        if average is not None:
+            update_average(average, params, self.rule.average_decay(t))
 
     def visible_params(self) -> Array:
         """Return the parameters to evaluate."""
