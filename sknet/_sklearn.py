@@ -54,12 +54,13 @@ CALLBACK_ATTRIBUTES = [
 
 
 def n_openmp_threads() -> int:
-    """Return the number of threads that scikit-learn's own estimators use.
+    """Return the number of threads that scikit-learn's own estimators may use.
 
     It heeds the cores of the machine, the quota and the affinity of the process, limits of
     threadpoolctl and environment variables.
     """
-    return _openmp_effective_n_threads()
+    # To tell physical cores apart, joblib starts a program on some machines.
+    return _openmp_effective_n_threads(only_physical_cores=False)
 
 
 def has_callbacks(estimator: Any) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import sknet
 from sknet import NNClassifier, NNRegressor
 from sknet.distributed import DaskNNClassifier, DaskNNRegressor
 
@@ -47,7 +48,10 @@ def test_code_that_a_page_includes_exists(page):
     """Such as a method that has another name now."""
     included = re.findall(r"{literalinclude} (\S+)\n(.*?)```", page.read_text(), re.DOTALL)
     for path, options in included:
-        body = ast.parse((page.parent / path).read_text()).body
+        # The package may be installed, without its source tree beside the tests.
+        _, of_package, module = path.partition("../sknet/")
+        file = Path(sknet.__file__).parent / module if of_package else page.parent / path
+        body = ast.parse(file.read_text()).body
         for wanted in re.findall(r":pyobject: (\S+)", options):
             for part in wanted.split("."):
                 found = [node for node in body if getattr(node, "name", None) == part]
