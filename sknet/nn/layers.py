@@ -172,7 +172,7 @@ class ActivationLayer(Layer):
     def activate(self, bias: Array, buffers: Buffers) -> Array:
         """Return f(z + bias), computed block by block to stay in the processor's cache."""
         a = buffers["a"]
-        z = buffers["z"] if self.activation.needs_z else a
+        z = self.array_of_z(buffers)
         for z_block, a_block in row_blocks(z, a):
             z_block += bias
             self.activation.forward(z_block, a_block)
@@ -181,7 +181,7 @@ class ActivationLayer(Layer):
     def backward_shared(self, params: Views, x: Rows, delta: Array, buffers: Buffers) -> Array:
         """Multiply ``delta`` by f'(z), block by block."""
         a = buffers["a"]
-        z = buffers["z"] if self.activation.needs_z else a
+        z = self.array_of_z(buffers)
         for z_block, a_block, delta_block in row_blocks(z, a, delta):
             self.activation.backward(z_block, a_block, delta_block)
         return delta

@@ -138,6 +138,12 @@ class Network:
             setattr(owner, name, vector[slot.where].reshape(slot.parameter.shape))
         return views
 
+    def work_arrays(self) -> list[WorkArrays]:
+        """Return the declarations of each layer's work arrays."""
+        return [
+            layer.buffers(width) for layer, width in zip(self.layers, self.widths, strict=False)
+        ]
+
     def part(
         self, params: Array, start: int, stop: int | None = None
     ) -> tuple["Network", Array]:
@@ -273,7 +279,9 @@ class Workspace:
     ):
         self.input_gradient = input_gradient
         self._dtype = dtype
-        self._declared = self._declare(network)
+        self._declared = network.work_arrays()
+        if self._declared and not input_gradient:
+            self._declared[0].pop("delta", None)
         self._whole = [_allocate(work, n_rows, dtype) for work in self._declared]
         self._whole_delta = np.empty((n_rows, network.n_outputs), dtype)
         self._network = network
@@ -284,16 +292,6 @@ class Workspace:
         self.outputs: list[Any] = [None] * len(network.layers)
         self.use_rows(n_rows)
 
-    def _declare(self, network: Network) -> list[WorkArrays]:
-        """Return the declarations of each layer's work arrays."""
-        declared = [
-            layer.buffers(width)
-            for layer, width in zip(network.layers, network.widths, strict=False)
-        ]
-        if declared and not self.input_gradient:
-            declared[0].pop("delta", None)
-        return declared
-
     def use_rows(self, n_rows: int) -> None:
         """Make ``buffers`` and ``delta`` ``n_rows`` long."""
         if n_rows not in self._cut:
@@ -301,7 +299,7 @@ class Workspace:
                 # Batches of ever new lengths must not fill the memory.
                 self._cut = dict(list(self._cut.items())[:1])
             buffers = [
-                _cut(work, whole, n_rows, self._dtype)
+                _allocate(work, n_rows, self._dtype, whole)
                 for work, whole in zip(self._declared, self._whole, strict=True)
             ]
             self._cut[n_rows] = buffers, self._whole_delta[:n_rows]
@@ -320,27 +318,20 @@ class Workspace:
         return known[1]
 
 
-def _allocate(declared: WorkArrays, n_rows: int, dtype: DTypeLike) -> Buffers:
-    """Return the declared work arrays for a number of rows."""
+def _allocate(
+    declared: WorkArrays, n_rows: int, dtype: DTypeLike, whole: Buffers | None = None
+) -> Buffers:
+    """Return the declared work arrays for a number of rows.
+
+    Given those of a whole batch, arrays that have a row for each row are views of them.
+    """
     buffers: Buffers = {}
     for name, work in declared.items():
         if isinstance(work, int):
-            buffers[name] = np.empty((n_rows, work), dtype)
+            known = None if whole is None else whole[name]
+            buffers[name] = np.empty((n_rows, work), dtype) if known is None else known[:n_rows]
         elif isinstance(work, dict):
-            buffers[name] = _allocate(work, n_rows, dtype)
-        else:
-            buffers[name] = work(n_rows, dtype)
-    return buffers
-
-
-def _cut(declared: WorkArrays, whole: Buffers, n_rows: int, dtype: DTypeLike) -> Buffers:
-    """Return the work arrays for fewer rows: views of the arrays that have a row for each."""
-    buffers: Buffers = {}
-    for name, work in declared.items():
-        if isinstance(work, dict):
-            buffers[name] = _cut(work, whole[name], n_rows, dtype)
-        elif isinstance(work, int):
-            buffers[name] = whole[name][:n_rows]
+            buffers[name] = _allocate(work, n_rows, dtype, whole and whole[name])
         else:
             buffers[name] = work(n_rows, dtype)
     return buffers

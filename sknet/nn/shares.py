@@ -32,11 +32,8 @@ def rows_of_share(network: Network, batch_size: int, sparse_inputs: bool) -> int
     if sparse_inputs:
         return batch_size
     products = network.n_penalized * network.n_members
-    widths = [
-        _width(layer.buffers(width))
-        for layer, width in zip(network.layers, network.widths, strict=False)
-    ]
-    work = batch_size * (products / PRODUCTS_PER_NANOSECOND + sum(widths))
+    width = sum(map(_width, network.work_arrays()))
+    work = batch_size * (products / PRODUCTS_PER_NANOSECOND + width)
     n_shares = min(work // LEAST_WORK, batch_size // LEAST_ROWS, MOST_SHARES)
     return -(-batch_size // max(1, int(n_shares)))
 

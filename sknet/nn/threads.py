@@ -42,7 +42,7 @@ class Team:
     def run(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
         """Return the results of the tasks in their order, when all of them are done."""
         if self.n_threads == 1 or len(tasks) == 1:
-            return [task() for task in tasks]
+            return _run_all(tasks)
         if len(self._others) < self.n_threads - 1:
             self._start()
         n_threads = min(self.n_threads, len(tasks))
