@@ -31,8 +31,9 @@ def matmul(x: Rows, w: Array, out: Array) -> Array:
         return out
     if x.shape[1] == 1 and w.shape[1] >= LONG_ROW:
         return np.multiply(x, w, out=out)
-    # Unlike np.matmul, np.dot hands a column times a row to BLAS as well.
-    return np.dot(x, w, out=out)
+    # Unlike np.matmul, dot hands a column times a row to BLAS as well. The method takes less
+    # time than the function np.dot, which asks all arguments for overrides.
+    return x.dot(w, out=out)
 
 
 class SparseRows:
@@ -79,12 +80,12 @@ class SparseRows:
 
 def column_sums(x: Array, out: Array | None = None) -> Array:
     """Return the sum of each column, as a product with ones."""
-    return np.dot(constant(1, (x.shape[0],), x.dtype), x, out=out)
+    return constant(1, (x.shape[0],), x.dtype).dot(x, out=out)
 
 
 def row_sums(x: Array) -> Array:
     """Return the sum of each row, as a product with ones."""
-    return np.dot(x, constant(1, (x.shape[1],), x.dtype))
+    return x.dot(constant(1, (x.shape[1],), x.dtype))
 
 
 def row_maxima(x: Array) -> Array:

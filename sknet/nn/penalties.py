@@ -43,7 +43,7 @@ class ElasticNet(Rule):
         if l1:
             value += l1 * float(np.abs(w).sum())
         if l2:
-            value += l2 / 2 * float(w @ w)
+            value += l2 / 2 * float(w.dot(w))
         return value
 
     def add_gradient(self, w: Array, out: Array) -> None:

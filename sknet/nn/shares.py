@@ -1,5 +1,6 @@
 """The loss and the gradient of a batch, computed in shares of its rows."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,9 +13,10 @@ from sknet.nn.objective import Batch, Objective
 from sknet.nn.threads import Team
 from sknet.nn.types import Array, WorkArrays
 
-#: A share of a batch takes about this time at least, in nanoseconds. Threads wait for each
-#: other at each call of NumPy, so the arrays of a share must not be small.
-LEAST_WORK = 2_100_000
+#: A share of a batch takes at least about this time for each work array, in nanoseconds.
+#: Threads wait for each other at each call of NumPy, and a network with more work arrays makes
+#: more calls.
+LEAST_WORK = 55_000
 #: The largest number of shares, since more threads would mostly wait for the interpreter's
 #: lock, and the smallest number of rows of a share, since products of few rows are slower.
 MOST_SHARES, LEAST_ROWS = 2, 32
@@ -32,18 +34,19 @@ def rows_of_share(network: Network, batch_size: int, sparse_inputs: bool) -> int
     if sparse_inputs:
         return batch_size
     products = network.n_penalized * network.n_members
-    width = sum(map(_width, network.work_arrays()))
-    work = batch_size * (products / PRODUCTS_PER_NANOSECOND + width)
-    n_shares = min(work // LEAST_WORK, batch_size // LEAST_ROWS, MOST_SHARES)
+    widths = [width for declared in network.work_arrays() for width in _widths(declared)]
+    work = batch_size * (products / PRODUCTS_PER_NANOSECOND + sum(widths))
+    n_shares = min(work // (LEAST_WORK * len(widths)), batch_size // LEAST_ROWS, MOST_SHARES)
     return -(-batch_size // max(1, int(n_shares)))
 
 
-def _width(declared: WorkArrays) -> int:
-    """Return the number of columns of all work arrays that have a row for each row."""
-    return sum(
-        _width(work) if isinstance(work, dict) else work if isinstance(work, int) else 0
-        for work in declared.values()
-    )
+def _widths(declared: WorkArrays) -> Iterator[int]:
+    """Yield the number of columns of each work array, 0 without a row for each row."""
+    for work in declared.values():
+        if isinstance(work, dict):
+            yield from _widths(work)
+        else:
+            yield work if isinstance(work, int) else 0
 
 
 class Share(NamedTuple):
