@@ -5,7 +5,7 @@ A rule depends on the other parameters and on the facts of the training table on
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -48,8 +48,12 @@ DROPOUT = 0.1
 #: The share of the rows to validate with: below ``MANY`` rows, and from ``MANY`` on.
 VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
 #: The strength of the penalty: alpha times the number of rows, alpha on tables below
-#: ``SMALL``, and alpha for lbfgs.
+#: ``SMALL``, which is also the largest one, and alpha for lbfgs.
 PENALTY, ALPHA_OF_FEW, LBFGS_ALPHA = 0.3, 0.03, 5e-7
+#: Classification with fewer rows than this for each input has a stronger penalty.
+ROWS_PER_INPUT = 40
+#: The largest number of inputs that a category counts as.
+MOST_INPUTS = 16
 #: The largest number of columns with an embedding of each number. For more columns it costs
 #: more than it gains.
 MOST_EMBEDDED = 50
@@ -63,7 +67,8 @@ class Facts(NamedTuple):
     """The facts of the training data that the rules depend on.
 
     ``n_rows`` is the number of rows of positive weight, including the validation rows that
-    are split off later.
+    are split off later. ``n_inputs`` is the number of numbers that describe a row: one for a
+    numeric column, and one for each level of a category, but at most ``MOST_INPUTS``.
     """
 
     n_rows: int
@@ -71,11 +76,30 @@ class Facts(NamedTuple):
     is_sparse: bool
     dtype: np.dtype
     numeric_y: bool
+    n_inputs: int
 
     @classmethod
-    def of(cls, X: Any, n_rows: int, numeric_y: bool) -> "Facts":
-        """Return the facts of a table of ``n_rows`` rows; X is the table or a part of it."""
-        return cls(n_rows, X.shape[1], sparse.issparse(X), np.dtype(X.dtype), numeric_y)
+    def of(cls, X: Any, n_rows: int, numeric_y: bool, n_levels: Sequence[int] = ()) -> "Facts":
+        """Return the facts of a table.
+
+        Parameters
+        ----------
+        X : ndarray, CSR matrix or RowBlocks
+            The table, or a part of it, as numbers.
+        n_rows : int
+            The number of rows of the table.
+        numeric_y : bool
+        n_levels : sequence of int
+            The number of levels of each category.
+        """
+        n_columns, dtype = X.shape[1], np.dtype(X.dtype)
+        n_inputs = count_inputs(n_columns, n_levels)
+        return cls(n_rows, n_columns, sparse.issparse(X), dtype, numeric_y, n_inputs)
+
+
+def count_inputs(n_columns: int, n_levels: Sequence[int]) -> int:
+    """Return the number of inputs of a table, given the number of levels of each category."""
+    return n_columns - len(n_levels) + sum(min(n, MOST_INPUTS) for n in n_levels)
 
 
 def choose(
@@ -129,7 +153,13 @@ def _batch_size(known: Mapping[str, Any], facts: Facts) -> int:
 def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
     if not is_stochastic(known["solver"]):
         return LBFGS_ALPHA
-    return ALPHA_OF_FEW if facts.n_rows < SMALL else PENALTY / facts.n_rows
+    if facts.n_rows < SMALL:
+        return ALPHA_OF_FEW
+    scarcity = 1.0
+    # Most inputs of a sparse row are zero.
+    if not (facts.numeric_y or facts.is_sparse):
+        scarcity = max(1.0, ROWS_PER_INPUT * facts.n_inputs / facts.n_rows)
+    return min(PENALTY * scarcity**2 / facts.n_rows, ALPHA_OF_FEW)
 
 
 def _max_iter(known: Mapping[str, Any], facts: Facts) -> int:

@@ -52,8 +52,9 @@ alpha : float or "auto", default="auto"
     mean loss. W stands for all weight matrices; biases are not penalised. The penalty does not
     depend on the batch size: scikit-learn's alpha gives the same penalty when it is divided by
     the batch size, or by ``n_samples`` for "lbfgs". "auto" is
-    ``{_auto.PENALTY} / n_samples``, or {_auto.ALPHA_OF_FEW} for fewer than {_auto.SMALL}
-    training rows, or {_auto.LBFGS_ALPHA} for "lbfgs".
+    ``{_auto.PENALTY} / n_samples``, and for classification more if there are fewer than
+    {_auto.ROWS_PER_INPUT} rows for each input; it is {_auto.ALPHA_OF_FEW} for fewer than
+    {_auto.SMALL} training rows, and {_auto.LBFGS_ALPHA} for "lbfgs".
 l1_ratio : float in [0, 1], default=0.0
     The share of the L1 penalty. With 0 the penalty is L2, which keeps all weights small; with
     1 it is L1, which makes weights exactly zero.

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 
 from sknet._batching import mini_batches, training_blocks
 from sknet._model import Model
-from sknet._monitoring import EpochPrinter, HeldOut, Validation
+from sknet._monitoring import EpochPrinter, HeldOut, Validation, held_out_predictions
 from sknet._parameters import defaults
 from sknet._settings import Settings
 from sknet._threads import ONE_BLAS_THREAD, n_threads
@@ -24,6 +24,7 @@ from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer, Solver
 from sknet.nn.schedules import Constant
 from sknet.nn.soundness import DIVERGED_FACTOR
+from sknet.nn.temperature import fit_factor
 from sknet.nn.training import (
     Stopping,
     TrainingResult,
@@ -197,7 +198,7 @@ def fit_network(
     if model.settings.solver.stochastic:
         return fit_batches(model, mini_batches(model, data, run.streams), held, run, observe)
     problem = Problem.of(model)
-    return train_lbfgs(
+    result = train_lbfgs(
         problem.objective,
         model.params.copy(),
         training_blocks(model, data),
@@ -205,6 +206,7 @@ def fit_network(
         cast(LBFGS, problem.solver),
         **_watchers(model, problem.objective, held, observe),
     )
+    return _with_temperature(model, result, held)
 
 
 def fit_batches(
@@ -225,7 +227,7 @@ def fit_batches(
     run.state = run.state or TrainingState.start(
         rule.optimizer, run.params, run.streams["noise"]
     )
-    return _train(
+    result = _train(
         problem.objective,
         run.params,
         batches,
@@ -234,6 +236,24 @@ def fit_batches(
         run.state,
         **_watchers(model, problem.objective, held, observe),
     )
+    return _with_temperature(model, result, held)
+
+
+def _with_temperature(
+    model: Model, result: TrainingResult, held: HeldOut | None
+) -> TrainingResult:
+    """Return the result with logits whose scale suits the held-out rows.
+
+    The factor of the logits is multiplied into the output layer, of a copy of the parameters:
+    a training that is resumed goes on from those that it had.
+    """
+    if held is None or not model.loss.has_temperature:
+        return result
+    raw, y, sample_weight = held_out_predictions(model.with_params(result.params), held)
+    factor = fit_factor(model.loss, raw, y, sample_weight, model.n_members)
+    params = result.params.copy()
+    model.network.rescale_outputs(params, np.full(model.n_raw, factor), np.zeros(model.n_raw))
+    return replace(result, params=params)
 
 
 def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> TrainingResult:

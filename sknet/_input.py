@@ -5,6 +5,7 @@ them.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -91,6 +92,11 @@ class Features:
         """
         names = None if self.names is None else self.names.tolist()
         return survey_rows(data, self.reader, names, rng=rng, part=part)
+
+    @property
+    def n_levels(self) -> Sequence[int]:
+        """The number of levels of each category."""
+        return () if self.reader is None else self.reader.n_levels_
 
     @property
     def n_features(self) -> int:

@@ -97,7 +97,7 @@ class Model(ABC):
         ValueError
             If the network has more parameters than the main memory can hold.
         """
-        encoder = TableEncoder(settings.standardize, settings.n_bins)
+        encoder = TableEncoder(settings.standardize, settings.n_bins, settings.marks_heavy)
         encoder.fit_survey(survey, keep_rare=keep_rare)
         loss = cls.choose_loss(settings, target)
         network = make_network(settings, encoder, loss.n_raw(target.n_outputs))

@@ -19,6 +19,9 @@ from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
 from sknet.nn.training import append
 
+#: The largest number of held-out rows by which probabilities are calibrated.
+CALIBRATION_ROWS = 10_000
+
 #: Returns an estimator that predicts with a model.
 MakeEstimator = Callable[[Model], BaseEstimator]
 
@@ -114,6 +117,18 @@ class Validation:
                 "rows, which early stopping cannot compare."
             )
         return score
+
+
+def held_out_predictions(
+    model: Model, held_out: HeldOut
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return raw predictions, encoded targets and weights of held-out rows.
+
+    Of many rows, ``CALIBRATION_ROWS`` evenly spaced ones are taken.
+    """
+    rows = validation_blocks(model, held_out.data).sample(CALIBRATION_ROWS)
+    workspace = Workspace(model.network, rows.X.shape[0], model.params.dtype)
+    return model.network.forward(model.params, rows.X, workspace), rows.y, rows.sample_weight
 
 
 class CallbackObserver:

@@ -79,6 +79,7 @@ def _with_model(estimator_class: type, state: dict[str, Any]) -> dict[str, Any]:
         is_sparse=fields["encoder"].keeps_sparse,
         dtype=fields["params"].dtype,
         numeric_y=kind.numeric_y,
+        n_inputs=fields["encoder"].n_plain_,
     )
     parameters = {name: state[name] for name in defaults(estimator_class)}
     settings = replace(resolve(parameters, facts, kept=auto), auto=auto)

@@ -61,7 +61,7 @@ def start_model(
     ValueError
         If y does not suit the loss, or ``numeric_embedding`` does not suit X.
     """
-    facts = Facts.of(data.X, n_rows or data.n_rows, features.numeric_y)
+    facts = Facts.of(data.X, n_rows or data.n_rows, features.numeric_y, features.n_levels)
     settings = settle(estimator, facts)
     kind = model_class(features.numeric_y)
     target = kind.learn_target(settings, data, classes)
@@ -88,7 +88,8 @@ def continue_model(
         If the estimator's parameters describe other layers, or if y does not suit the target
         that the model has learned.
     """
-    facts = Facts.of(data.X, data.n_rows, model.numeric_y)
+    n_levels = () if model.reader is None else model.reader.n_levels_
+    facts = Facts.of(data.X, data.n_rows, model.numeric_y, n_levels)
     settings = resolve(estimator.get_params(deep=False), facts, model.settings.shaping)
     model = model.continued(settings)
     model.check_target(data.y, "y")

@@ -8,6 +8,7 @@ import pytest
 from plain import NNClassifier, NNRegressor
 from threadpoolctl import threadpool_limits
 
+from sknet.nn.losses import BinaryLogLoss, MultinomialLogLoss
 from sknet.nn.objective import Objective
 
 #: Added to each seed that a test or a fit gives to NumPy's ``default_rng``: other data, other
@@ -77,6 +78,13 @@ def problem(request, binary, regression):
     X, y = binary if request.param is NNClassifier else regression
     name = request.param.args[0].__name__
     return SimpleNamespace(cls=request.param, name=name, X=X, y=y)
+
+
+@pytest.fixture
+def without_temperature(monkeypatch):
+    """Leave logits as the best epoch had them (test_temperature.py is about their scale)."""
+    for loss in (BinaryLogLoss, MultinomialLogLoss):
+        monkeypatch.setattr(loss, "has_temperature", False)
 
 
 @pytest.fixture

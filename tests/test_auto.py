@@ -9,12 +9,20 @@ from sknet import NNClassifier, NNRegressor
 from sknet._auto import RULES, SHAPING, Facts, bins_for, choose
 
 
-def resolved(n_rows, n_columns=5, cls=NNClassifier, as_sparse=False, kind=float, **parameters):
+def resolved(
+    n_rows,
+    n_columns=5,
+    cls=NNClassifier,
+    as_sparse=False,
+    kind=float,
+    n_levels=(),
+    **parameters,
+):
     shape = n_rows, n_columns
     # The rules depend on sizes only, so a broadcast stands for a table of a million rows.
     X = np.broadcast_to(np.zeros((), kind), shape)
     X = sparse.csr_matrix(shape) if as_sparse else X
-    facts = Facts.of(X, n_rows, numeric_y=cls is NNRegressor)
+    facts = Facts.of(X, n_rows, cls is NNRegressor, n_levels)
     return choose(cls(**parameters).get_params(), facts)
 
 
@@ -90,6 +98,18 @@ def test_the_penalty_falls_with_the_rows():
     # On small tables the penalty is constant, so that repeated rows equal weights.
     assert resolved(15)["alpha"] == resolved(45)["alpha"] == pytest.approx(0.03)
     assert resolved(300, solver="lbfgs")["alpha"] == 5e-7
+
+
+def test_the_penalty_rises_with_the_inputs_of_each_row():
+    assert resolved(4000, 100)["alpha"] == pytest.approx(0.3 / 4000)
+    assert resolved(4000, 101)["alpha"] == pytest.approx(0.3 / 4000 * 1.01**2)
+    assert resolved(4000, 200)["alpha"] == pytest.approx(0.3 / 4000 * 4)
+    for options in ({"as_sparse": True}, {"cls": NNRegressor}):
+        assert resolved(4000, 200, **options)["alpha"] == pytest.approx(0.3 / 4000)
+    assert resolved(4000, 5000)["alpha"] == 0.03
+    # Three categories of 2, 16 and 1000 levels, beside 200 numbers.
+    with_categories = resolved(4000, 203, n_levels=[2, 16, 1000])["alpha"]
+    assert with_categories == pytest.approx(resolved(4000, 200 + 2 + 16 + 16)["alpha"])
 
 
 def test_bins_have_rows_enough():

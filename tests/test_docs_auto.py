@@ -46,7 +46,16 @@ def test_every_rule_is_on_the_page():
 @pytest.mark.parametrize(
     ("name", "constants"),
     {
-        "alpha": [_auto.PENALTY, _auto.ALPHA_OF_FEW, _auto.SMALL, _auto.LBFGS_ALPHA],
+        "alpha": [
+            _auto.PENALTY,
+            _auto.ROWS_PER_INPUT,
+            _auto.MOST_INPUTS,
+            _auto.ROWS_PER_INPUT,
+            _auto.ALPHA_OF_FEW,
+            _auto.ALPHA_OF_FEW,
+            _auto.SMALL,
+            _auto.LBFGS_ALPHA,
+        ],
         "max_iter": [
             _auto.EPOCHS,
             _auto.MIN_UPDATES,

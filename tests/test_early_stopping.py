@@ -58,6 +58,7 @@ def test_patience_is_exact(problem, patience, scoring, solver):
     assert network.n_iter_ < network.max_iter
 
 
+@pytest.mark.usefixtures("without_temperature")
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_best_parameters_are_restored(problem, solver, weighted):
@@ -192,6 +193,7 @@ def recall_of_zero(network, X, y):
     # The names of functions hold addresses, by which pytest-xdist would tell tests apart.
     ids=["score", "accuracy", "neg_log_loss", "function", "scorer"],
 )
+@pytest.mark.usefixtures("without_temperature")
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_scoring(binary, scoring, expected, solver):
     X, y = binary
@@ -229,6 +231,7 @@ def test_an_unsuitable_scorer_fails_before_training(
         NNClassifier((4,), early_stopping=True, scoring=scoring).fit(*multiclass)
 
 
+@pytest.mark.usefixtures("without_temperature")
 @pytest.mark.parametrize("scoring", ["loss", None])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
@@ -272,6 +275,7 @@ def test_scoring_sees_the_units_and_the_names_of_the_user(regression):
     assert {*prediction, *target} <= {"high", "low"}
 
 
+@pytest.mark.usefixtures("without_temperature")
 def test_warm_start_makes_two_fits_of_two_fits(problem):
     network, X, y = overfit(problem, warm_start=True, n_iter_no_change=5)
     network.fit(X, y)

@@ -265,6 +265,7 @@ def test_every_solver_and_normalization(regression, solver, normalization):
     assert (network.predict(X, return_std=True)[1] > 0).all()
 
 
+@pytest.mark.usefixtures("without_temperature")
 @pytest.mark.parametrize("weighted", [False, True])
 def test_early_stopping_watches_the_mean_prediction(binary, weighted):
     X, y = binary

@@ -362,6 +362,7 @@ def test_class_weights_of_labels(multilabel, class_weight):
     assert_allclose(network.predict_proba(X), expected.predict_proba(X), rtol=1e-6)
 
 
+@pytest.mark.usefixtures("without_temperature")
 def test_class_weights_join_the_validation_loss(binary):
     X, y = binary
     weights = {0: 1.0, 1: 7.0}

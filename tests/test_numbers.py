@@ -72,6 +72,7 @@ def test_temporary_arrays_and_results_are_noticed(float64_arrays):
     assert float64_arrays == {"penalties.ElasticNet.prox"}
 
 
+@pytest.mark.usefixtures("without_temperature")
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
 @pytest.mark.parametrize("network", NETWORKS)

@@ -188,6 +188,7 @@ def test_augmentation_leaves_other_draws_alone(problem, option, monkeypatch):
         assert distance(tiny, plain, problem.X) > 1e-6
 
 
+@pytest.mark.usefixtures("without_temperature")
 @pytest.mark.parametrize("option", [{"input_noise": 0.3}, {"mixup": 0.4}], ids=str)
 def test_only_training_batches_are_augmented(problem, option):
     network = problem.cls((8,), early_stopping="auto", **SHORT, **option)

@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 from sknet.data.batches import Dataset
+from sknet.data.heavy import heavy_values, without
 from sknet.data.quantiles import nonzero_medians, quantiles
 from sknet.data.survey import Survey
 
@@ -43,14 +44,16 @@ class TableEncoder:
     Without scaling, a number is cut at ``BOUND`` and minus ``BOUND``.
 
     A missing number becomes the median. A numeric column in which training had missing values
-    gets an indicator column besides.
+    gets an indicator column besides. With ``marks_heavy``, so does each heavy value of a column
+    (see :mod:`sknet.data.heavy`), and s is the inverse interquartile range of its other values,
+    so that a zero that most rows have does not decide about the scale of the others.
 
     The levels of a category that training saw once, and missing values, share one level if
     training had any of them. If it had none, a missing or unknown value belongs to no level.
 
-    The encoded columns are, in this order: numeric columns, indicators, one-hot columns of
-    categories with few levels, and level numbers of categories with many, for which the
-    network learns an embedding.
+    The encoded columns are, in this order: numeric columns, indicators of missing numbers and
+    of heavy values, one-hot columns of categories with few levels, and level numbers of
+    categories with many, for which the network learns an embedding.
 
     Parameters
     ----------
@@ -58,6 +61,8 @@ class TableEncoder:
         Whether to scale numeric columns.
     n_bins : int, default=0
         The number of bins of equal share to find for each numeric column; 0 for none.
+    marks_heavy : bool, default=False
+        Whether heavy values get an indicator. Those of sparse columns never do.
 
     Attributes
     ----------
@@ -68,7 +73,11 @@ class TableEncoder:
     scale_ : ndarray of shape (n_numeric,) or None
         The factors s; None without scaling.
     indicated_ : ndarray of int
-        The numeric columns that have an indicator.
+        The numeric columns that have an indicator of missing numbers.
+    heavy_columns_ : ndarray of int
+        The numeric column of each indicator of a heavy value.
+    heavy_values_ : ndarray of float64
+        The heavy value of each of these indicators.
     categories_ : list of Category
     bin_edges_ : tuple of tuple of float
         With ``n_bins``, the increasing edges of the bins of each encoded numeric column.
@@ -78,12 +87,16 @@ class TableEncoder:
     center_: NDArray[np.floating] | None
     scale_: NDArray[np.floating] | None
     indicated_: NDArray[np.intp]
+    # Encoders in files of version 0.1.0 know no heavy values.
+    heavy_columns_: NDArray[np.intp] = np.empty(0, np.intp)
+    heavy_values_: NDArray[np.float64] = np.empty(0)
     categories_: "list[Category]"
     bin_edges_: tuple[tuple[float, ...], ...]
 
-    def __init__(self, standardize: bool, n_bins: int = 0) -> None:
+    def __init__(self, standardize: bool, n_bins: int = 0, marks_heavy: bool = False) -> None:
         self.standardize = standardize
         self.n_bins = n_bins
+        self.marks_heavy = marks_heavy
 
     def fit_survey(self, survey: Survey, *, keep_rare: bool = False) -> Self:
         """Learn the encoding from a survey.
@@ -117,10 +130,16 @@ class TableEncoder:
                 self.scale_ = _sparse_scale(sample)
             return self
         numeric = sample._replace(X=sample.X[:, : self.n_numeric_])
+        heavy = heavy_values(numeric) if self.marks_heavy else {}
         if self.standardize:
             self.center_, self.scale_ = _center_and_scale(numeric)
+            _scale_by_others(self.scale_, numeric, heavy)
         else:
             self.center_ = _medians(numeric)
+        if heavy:
+            n_values = [values.size for values in heavy.values()]
+            self.heavy_columns_ = np.repeat(np.array(list(heavy), np.intp), n_values)
+            self.heavy_values_ = np.concatenate(list(heavy.values()))
         if self.n_bins:
             self.bin_edges_ = self._find_bin_edges(numeric)
         return self
@@ -154,7 +173,7 @@ class TableEncoder:
     def n_plain_(self) -> int:
         """The number of encoded columns before the level numbers."""
         widths = [one.n_levels for one in self.one_hot_]
-        return self.n_numeric_ + self.indicated_.size + sum(widths)
+        return self.n_numeric_ + self.indicated_.size + self.heavy_columns_.size + sum(widths)
 
     @property
     def n_outputs_(self) -> int:
@@ -172,7 +191,8 @@ class TableEncoder:
         ]
         embedded = places[np.array([one.embedded for one in self.categories_], dtype=bool)]
         numeric = np.arange(self.n_numeric_)
-        return np.concatenate([numeric, self.indicated_, *one_hot, embedded])
+        indicators = self.indicated_, self.heavy_columns_
+        return np.concatenate([numeric, *indicators, *one_hot, embedded])
 
     def typical_row(self) -> Floats:
         """Return a row with the median of each numeric column, and missing categories.
@@ -210,8 +230,21 @@ class TableEncoder:
         out[:, : self.n_numeric_] = self._transform_numeric(numeric, dtype)
         start = self.n_numeric_ + self.indicated_.size
         out[:, self.n_numeric_ : start] = np.isnan(numeric[:, self.indicated_])
-        self._write_categories(X[:, self.n_numeric_ :], out[:, start:])
+        stop = start + self.heavy_columns_.size
+        if stop > start:
+            out[:, start:stop] = self._are_heavy(numeric)
+        self._write_categories(X[:, self.n_numeric_ :], out[:, stop:])
         return out
+
+    def _are_heavy(self, numeric: Floats) -> NDArray[np.bool_]:
+        """Return for each row whether it has each of the heavy values."""
+        x = numeric[:, self.heavy_columns_]
+        if self.center_ is not None:
+            # A missing number counts as the median here, too.
+            medians = self.center_[self.heavy_columns_].astype(x.dtype)
+            x = np.where(np.isnan(x), medians, x)
+        # In the precision of X, in which a decimal number is the same as in training.
+        return x == self.heavy_values_.astype(x.dtype)
 
     def _write_categories(self, codes: Floats, out: Floats) -> None:
         """Write the one-hot columns of the categories, then the columns of level numbers."""
@@ -287,6 +320,8 @@ class TableEncoder:
         """
         numeric, categories = names[: self.n_numeric_], names[self.n_numeric_ :]
         plain = [*numeric, *(f"{numeric[i]}_missing" for i in self.indicated_)]
+        heavy = zip(self.heavy_columns_, self.heavy_values_, strict=True)
+        plain += [f"{numeric[i]}_{value:g}" for i, value in heavy]
         embedded = []
         for name, one, of_one in zip(categories, self.categories_, levels, strict=True):
             if one.embedded:
@@ -373,6 +408,18 @@ def _center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
         center[columns] = median
         scale[columns] = np.where(quartiles > smallest, by_quartiles, by_range)
     return center, scale
+
+
+def _scale_by_others(scale: Floats, data: Dataset, heavy: dict[int, NDArray[Any]]) -> None:
+    """Change the scale of columns with heavy values to that of their other values, in place."""
+    tiny = np.finfo(scale.dtype).tiny
+    for column, values in heavy.items():
+        x = data._replace(X=data.X[:, [column]]).batch().X
+        q1, q3 = quantiles(without(x, values), [0.25, 0.75], data.sample_weight)[:, 0]
+        # As for all columns: halved, since the difference might overflow.
+        quartiles = q3 / 2 - q1 / 2
+        if quartiles > max(tiny, 2 * np.finfo(np.float64).eps * max(abs(q1), abs(q3))):
+            scale[column] = 0.5 / quartiles
 
 
 def _medians(data: Dataset) -> Floats:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet._auto import Facts
+from sknet._auto import Facts, count_inputs
 from sknet._base import BaseNN
 from sknet._input import Features, read_rows, read_training
 from sknet._model import (
@@ -162,7 +162,11 @@ def agree(estimator: BaseNN, descriptions: Sequence[Description]) -> Agreement:
 
 def _facts(survey: Survey, numeric_y: bool) -> Facts:
     """Return the facts of a table that the values of "auto" depend on."""
-    return Facts(survey.n_rows, survey.n_features, survey.sparse, survey.dtype, numeric_y)
+    n_levels = () if survey.reader is None else survey.reader.n_levels_
+    n_inputs = count_inputs(survey.n_features, n_levels)
+    return Facts(
+        survey.n_rows, survey.n_features, survey.sparse, survey.dtype, numeric_y, n_inputs
+    )
 
 
 def _adopt_target(

@@ -45,6 +45,8 @@ def encode(features: Features, model: Model, inputs: Sequence[Input]) -> Tensor:
         if encoder.indicated_.size:
             missing = x.take(encoder.indicated_, axis=1).op("IsNaN", dtype=bool)
             parts.append(missing.cast(dtype))
+        if encoder.heavy_columns_.size:
+            parts.append(_are_heavy(encoder, x).cast(dtype))
     one_hot: list[Tensor] = []
     level_numbers: list[Tensor] = []
     for i, category, of_one in zip(categorical, encoder.categories_, levels, strict=True):
@@ -153,6 +155,14 @@ def _scaled(encoder: TableEncoder, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
     u = u.maximum(-BOUND).minimum(BOUND)
     divisor = u * (1 / CLIP)
     return u / (divisor * divisor + 1).op("Sqrt")
+
+
+def _are_heavy(encoder: TableEncoder, x: Tensor) -> Tensor:
+    """Return for each row whether it has each of the heavy values."""
+    x = x.take(encoder.heavy_columns_, axis=1)
+    if encoder.center_ is not None:
+        x = _filled(x, encoder.center_[encoder.heavy_columns_])
+    return x.op("Equal", encoder.heavy_values_.astype(x.dtype), dtype=bool)
 
 
 def _filled(x: Tensor, value: ArrayLike) -> Tensor:

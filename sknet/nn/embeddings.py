@@ -44,6 +44,9 @@ class NumericEmbedding(ColumnEmbedding):
 
     #: Whether the layer works on quantile bins, which the training data decide.
     needs_bins: ClassVar[bool] = False
+    #: Whether heavy values of a column, such as a zero that most rows have, need indicators,
+    #: because the layer is a smooth function of the number.
+    needs_indicators: ClassVar[bool] = False
 
     def with_bins(self, edges: Edges) -> Self:
         """Return the layer with the edges of the bins of each column.
@@ -378,6 +381,7 @@ class Periodic(MappedFeatures):
     n_frequencies: Annotated[int, POSITIVE_INT] = 16
     size: Annotated[int, AT_LEAST_TWO] = 4
     deviation: Annotated[float, NOT_NEGATIVE] = 0.3
+    needs_indicators: ClassVar[bool] = True
 
     @property
     def n_features(self) -> int:

@@ -39,6 +39,9 @@ class Loss(Rule):
     #: Whether the probabilities of several columns sum to one, as those of classes must. Those
     #: of the labels of a multi-label target do not.
     exclusive: ClassVar[bool] = True
+    #: Whether raw predictions are logits, whose scale rows that are held out can correct (see
+    #: :mod:`sknet.nn.temperature`).
+    has_temperature: ClassVar[bool] = False
 
     @property
     def one_output(self) -> bool:
@@ -339,6 +342,7 @@ class BinaryLogLoss(Loss):
     """
 
     task = "classification"
+    has_temperature = True
     out_activation = "logistic"
     exclusive = False
 
@@ -377,6 +381,7 @@ class MultinomialLogLoss(Loss):
     """l = log sum_k exp(raw_k) - sum_k y_k raw_k, softmax link; the y_k of a row sum to 1."""
 
     task = "classification"
+    has_temperature = True
     out_activation = "softmax"
 
     def binary(self) -> Loss:

@@ -1,0 +1,79 @@
+"""Heavy values: single values of a numeric column that hold far more rows than those around.
+
+A zero that most rows have, a cap, a code or a round number often means something of its own. A
+smooth function of the number cannot tell it from the values beside it.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sknet.data.batches import Dataset
+from sknet.data.weights import repetitions
+
+Floats = NDArray[np.floating]
+
+#: A heavy value has at least this share of the rows, and so many rows.
+LEAST_SHARE, LEAST_ROWS = 0.01, 10
+#: It has at least ``LEAST_RATIO`` times as many rows as the median of the values around it, of
+#: which there are ``NEIGHBOURS`` on each side.
+LEAST_RATIO, NEIGHBOURS = 5, 3
+#: The largest number of heavy values of a column. If there are more, the heaviest count.
+MOST_VALUES = 16
+
+
+def heavy_values(data: Dataset) -> dict[int, NDArray[np.float64]]:
+    """Return the increasing heavy values of each column that has some, by its position.
+
+    A weight that is a count equals so many rows, and of other weights only the ratios matter.
+    A column of two values has no heavy value: the number itself tells which of them it is.
+    """
+    found = {}
+    for columns, block in data.column_blocks():
+        for i in _candidates(block, data.sample_weight):
+            values = _of_column(block[:, i], data.sample_weight)
+            if values.size:
+                found[int(columns.start + i)] = values
+    return found
+
+
+def without(x: Floats, values: NDArray[np.float64]) -> Floats:
+    """Return a column in which the given values are missing."""
+    return np.where(np.isin(x, values), np.nan, x)
+
+
+def _candidates(block: Floats, weights: Floats | None) -> NDArray[np.intp]:
+    """Return the positions of the columns that may have a heavy value."""
+    n_rows, n_columns = block.shape
+    least = math.ceil(max(LEAST_SHARE * (~np.isnan(block)).sum(axis=0).min(), LEAST_ROWS))
+    if weights is not None or n_rows < least:
+        return np.arange(n_columns)
+    # Among sorted numbers, a value of so many rows is found again so many places later.
+    ordered = np.sort(block, axis=0)
+    repeated = ordered[least - 1 :] == ordered[: n_rows - least + 1]
+    return np.flatnonzero(repeated.any(axis=0))
+
+
+def _of_column(x: Floats, weights: Floats | None) -> NDArray[np.float64]:
+    """Return the increasing heavy values of a column."""
+    known = ~np.isnan(x)
+    values, places = np.unique(x[known], return_inverse=True)
+    if values.size < 3:
+        return np.empty(0)
+    counts = np.bincount(places, None if weights is None else weights[known])
+    if weights is not None and repetitions(weights) is None:
+        # Weights that are no counts say which rows matter more, but not how many there are.
+        counts = counts * (np.count_nonzero(known) / counts.sum())
+    n_rows = counts.sum()
+    many = np.flatnonzero(counts >= max(LEAST_SHARE * n_rows, LEAST_ROWS)).tolist()
+    heavy = [i for i in many if counts[i] >= LEAST_RATIO * _around(counts, i)]
+    heaviest = sorted(heavy, key=lambda i: -counts[i])[:MOST_VALUES]
+    return values[sorted(heaviest)].astype(np.float64)
+
+
+def _around(counts: NDArray[Any], i: int) -> float:
+    """Return the median of the counts of the neighbours of a value."""
+    left, right = counts[max(0, i - NEIGHBOURS) : i], counts[i + 1 : i + 1 + NEIGHBOURS]
+    return float(np.median(np.concatenate([left, right])))

@@ -1,0 +1,137 @@
+"""Heavy values: which they are, and what the encoder makes of them."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sknet import NNClassifier
+from sknet.data.batches import Dataset
+from sknet.data.encoding import TableEncoder
+from sknet.data.heavy import LEAST_ROWS, MOST_VALUES, heavy_values
+from sknet.data.survey import survey_rows
+from sknet.inspection import integrated_gradients
+
+
+def found(x, weights=None):
+    """Return the heavy values of one column."""
+    x = np.asarray(x, float)
+    data = Dataset(x[:, np.newaxis], sample_weight=weights)
+    of_columns = heavy_values(data if weights is None else data.in_own_units("weights"))
+    return of_columns.get(0, np.empty(0))
+
+
+def smooth(n_rows=1000, seed=0):
+    return np.random.default_rng(seed).normal(size=n_rows)
+
+
+SMOOTH = {
+    "normal": smooth(),
+    "integers": np.random.default_rng(0).poisson(20, 2000),
+    "rounded": np.round(smooth(5000), 1),
+    "two values": np.repeat([0.0, 1.0], [990, 10]),
+    "constant": np.zeros(500),
+    "missing": np.full(500, np.nan),
+    "few rows": np.r_[np.zeros(LEAST_ROWS - 1), smooth(100)],
+}
+
+
+@pytest.mark.parametrize("x", SMOOTH.values(), ids=SMOOTH)
+def test_columns_without_heavy_values(x):
+    assert list(found(x)) == []
+
+
+HEAVY = {
+    "zeros": (np.r_[np.zeros(900), smooth(100)], [0]),
+    "a cap": (np.r_[np.minimum(smooth(950), 1), np.ones(50)], [1]),
+    "codes": (np.r_[smooth(900) * 1e-3, np.full(50, -9.0), np.full(50, 99.0)], [-9, 99]),
+    "with holes": (np.r_[np.full(500, np.nan), np.zeros(50), smooth(400)], [0]),
+}
+
+
+@pytest.mark.parametrize(("x", "expected"), HEAVY.values(), ids=HEAVY)
+def test_values_that_stand_out(x, expected):
+    assert_array_equal(found(x), expected)
+    order = np.random.default_rng(0).permutation(len(x))
+    assert_array_equal(found(x[order] * 8), np.multiply(expected, 8))
+
+
+def test_the_heaviest_values_count():
+    x = np.concatenate([np.full(100 + i, float(i)) for i in range(30)] + [smooth(900) + 50])
+    between = np.arange(30) + 0.5
+    x = np.r_[x, np.repeat(between, 1), between + 0.1, between - 0.1]
+    assert_array_equal(found(x), np.arange(30 - MOST_VALUES, 30))
+
+
+def test_weights_count_as_repetitions_in_any_unit():
+    x = np.round(np.r_[np.zeros(40), smooth(400)], 2)
+    weights = np.random.default_rng(1).integers(1, 6, x.size).astype(float)
+    repeated = np.repeat(x, weights.astype(int))
+    assert_array_equal(found(x, weights), found(repeated))
+    assert_array_equal(found(x, weights * 1e-7), found(repeated))
+    assert_array_equal(found(x, np.full(x.size, 0.1)), found(x))
+    # A value of few rows is heavy if these have large weights.
+    assert list(found(x, np.where(x == x[50], 200.0, 1.0))) != list(found(x))
+
+
+def encoder_of(X, **options):
+    survey = survey_rows(Dataset(X), rng=np.random.default_rng(0))
+    return TableEncoder(True, marks_heavy=True, **options).fit_survey(survey)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_indicators_and_the_scale_of_the_others(dtype):
+    others = np.random.default_rng(0).uniform(100, 300, 100)
+    X = np.column_stack([smooth(1000), np.r_[np.zeros(900), others]]).astype(dtype)
+    encoder = encoder_of(X)
+    encoded = encoder.transform(X, dtype)
+    assert encoded.shape == (1000, 3)
+    assert_array_equal(encoded[:, 2], X[:, 1] == 0)
+    low, high = np.quantile(X[900:, 1], [0.25, 0.75], method="inverted_cdf")
+    u = X[:, 1] / (high - low)
+    assert_allclose(encoded[:, 1], u / np.sqrt(1 + (u / 3) ** 2), rtol=1e-5)
+    assert_array_equal(encoder.sources_, [0, 1, 1])
+    assert encoder.feature_names(["a", "b"], []) == (["a", "b", "b_0"], [])
+    # The value 0.1 is told in each precision, and a missing number is the median: here zero.
+    row = np.array([[0.0, np.nan]], dtype)
+    assert_array_equal(encoder.transform(row, dtype)[0, 1:], [0, 1])
+
+
+def test_a_decimal_value_is_told_in_float32_and_float64():
+    x = np.r_[np.full(300, 0.1), smooth(700)]
+    encoder = encoder_of(x[:, np.newaxis])
+    for dtype in (np.float32, np.float64):
+        flags = encoder.transform(x[:, np.newaxis].astype(dtype), dtype)[:, 1]
+        assert_array_equal(flags, x == 0.1)
+
+
+def test_encoders_of_older_files_have_none():
+    encoder = encoder_of(smooth(100)[:, np.newaxis])
+    state = {name: value for name, value in vars(encoder).items() if "heavy" not in name}
+    older = pickle.loads(pickle.dumps(encoder))
+    older.__dict__ = state
+    x = smooth(5)[:, np.newaxis]
+    assert_array_equal(older.transform(x, float), encoder.transform(x, float))
+
+
+@pytest.fixture(scope="module")
+def spiked():
+    """Rows whose class depends on whether the second column is zero, and a fit to them."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1200, 2))
+    X[rng.random(1200) < 0.5, 1] = 0
+    y = X[:, 1] == 0
+    return X, y, NNClassifier((10,), random_state=0).fit(X[:800], y[:800])
+
+
+def test_the_network_learns_what_a_smooth_function_cannot(spiked):
+    X, y, network = spiked
+    assert network.score(X[800:], y[800:]) > 0.99
+    assert network.encoded_feature_names_[-1] == "x1_0"
+
+
+def test_attributions_give_the_indicator_to_its_column(spiked):
+    X, _, network = spiked
+    parts = integrated_gradients(network, X[800:850])
+    assert np.abs(parts[:, 1]).mean() > 5 * np.abs(parts[:, 0]).mean()
