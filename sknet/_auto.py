@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from sknet._parameters import is_auto
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.solvers import is_stochastic
 
@@ -54,9 +55,10 @@ PENALTY, ALPHA_OF_FEW, LBFGS_ALPHA = 0.3, 0.03, 5e-7
 ROWS_PER_INPUT = 40
 #: The largest number of inputs that a category counts as.
 MOST_INPUTS = 16
-#: The largest number of columns with an embedding of each number. For more columns it costs
-#: more than it gains.
-MOST_EMBEDDED = 50
+#: The largest number of numbers whose embeddings have their usual size, and the smallest number
+#: of rows for each of them. The embeddings of more numbers are smaller, in proportion, so that
+#: all of them together cost little more, and few rows are not learned by heart.
+FULLY_EMBEDDED, ROWS_PER_EMBEDDED = 50, 10
 #: The number of training rows for each quantile bin, and the limits of the number of bins.
 ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
 #: The number of rows from which the network computes in float32 for X of float64.
@@ -67,15 +69,16 @@ class Facts(NamedTuple):
     """The facts of the training data that the rules depend on.
 
     ``n_rows`` is the number of rows of positive weight, including the validation rows that
-    are split off later. ``n_inputs`` is the number of numbers that describe a row: one for a
-    numeric column, and one for each level of a category, but at most ``MOST_INPUTS``.
+    are split off later. ``n_numbers`` is the number of numeric columns. ``n_inputs`` is the
+    number of numbers that describe a row: one for a numeric column, and one for each level of a
+    category, but at most ``MOST_INPUTS``.
     """
 
     n_rows: int
-    n_columns: int
     is_sparse: bool
     dtype: np.dtype
     numeric_y: bool
+    n_numbers: int
     n_inputs: int
 
     @classmethod
@@ -92,14 +95,14 @@ class Facts(NamedTuple):
         n_levels : sequence of int
             The number of levels of each category.
         """
-        n_columns, dtype = X.shape[1], np.dtype(X.dtype)
-        n_inputs = count_inputs(n_columns, n_levels)
-        return cls(n_rows, n_columns, sparse.issparse(X), dtype, numeric_y, n_inputs)
+        n_numbers = X.shape[1] - len(n_levels)
+        n_inputs, dtype = count_inputs(n_numbers, n_levels), np.dtype(X.dtype)
+        return cls(n_rows, sparse.issparse(X), dtype, numeric_y, n_numbers, n_inputs)
 
 
-def count_inputs(n_columns: int, n_levels: Sequence[int]) -> int:
+def count_inputs(n_numbers: int, n_levels: Sequence[int]) -> int:
     """Return the number of inputs of a table, given the number of levels of each category."""
-    return n_columns - len(n_levels) + sum(min(n, MOST_INPUTS) for n in n_levels)
+    return n_numbers + sum(min(n, MOST_INPUTS) for n in n_levels)
 
 
 def choose(
@@ -192,11 +195,14 @@ def _dropout(known: Mapping[str, Any], facts: Facts) -> float:
     return DROPOUT if suited else 0.0
 
 
-def _numeric_embedding(known: Mapping[str, Any], facts: Facts) -> str | None:
-    unsuited = facts.is_sparse or facts.n_columns > MOST_EMBEDDED
-    if unsuited or facts.n_rows < SMALL or not is_stochastic(known["solver"]):
+def _numeric_embedding(known: Mapping[str, Any], facts: Facts) -> str | NumericEmbedding | None:
+    if facts.is_sparse or facts.n_rows < SMALL or not is_stochastic(known["solver"]):
         return None
-    return "piecewise_linear" if facts.numeric_y else "periodic"
+    name = "piecewise_linear" if facts.numeric_y else "periodic"
+    usual = min(FULLY_EMBEDDED, facts.n_rows / ROWS_PER_EMBEDDED)
+    if facts.n_numbers <= usual:
+        return name
+    return NUMERIC_EMBEDDINGS[name]().reduced(usual / facts.n_numbers)
 
 
 def _n_members(known: Mapping[str, Any], facts: Facts) -> int:

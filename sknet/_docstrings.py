@@ -120,7 +120,8 @@ nesterovs_momentum : bool, default=True
 early_stopping : bool or "auto", default="auto"
     Whether to hold out validation rows, compute ``scoring`` on them after each epoch, stop
     after ``n_iter_no_change`` epochs without improvement, and restore the parameters of the
-    best epoch. "auto" is True for {_auto.SMALL} training rows or more. Rows that are given to
+    best epoch. The validation rows also calibrate the probabilities of a classifier: one factor
+    of at most one multiplies its logits. "auto" is True for {_auto.SMALL} training rows or more. Rows that are given to
     ``fit`` as ``X_val`` also switch it on. ``partial_fit`` ignores this parameter.
 validation_fraction : float or "auto", default="auto"
     The share of the training rows that early stopping holds out. The rows are stratified by
@@ -193,10 +194,12 @@ numeric_embedding : str, NumericEmbedding or None, default="auto"
     "periodic" adds 3 mixtures of cosine waves of the number. "piecewise_linear" adds 15
     mixtures of the number's positions within quantile bins; there is a bin for each
     {_auto.ROWS_PER_BIN} training rows, with at least {_auto.FEWEST_BINS} and at most
-    {_auto.MOST_BINS} bins. None adds nothing. "auto" is "periodic" for
-    classification and "piecewise_linear" for regression. It is None for fewer than
-    {_auto.SMALL} training rows, for more than {_auto.MOST_EMBEDDED} columns, for sparse X and
-    for "lbfgs".
+    {_auto.MOST_BINS} bins. None adds nothing. With "periodic", single values of a column that
+    hold far more rows than the values around them, such as a zero that most rows have, get an
+    indicator each. "auto" is "periodic" for classification and "piecewise_linear" for
+    regression; for more than {_auto.FULLY_EMBEDDED} numeric columns, or fewer than
+    {_auto.ROWS_PER_EMBEDDED} rows for each, it has fewer waves and mixtures. It is None for
+    fewer than {_auto.SMALL} training rows, for sparse X and for "lbfgs".
 dtype : {{"auto", "float32", "float64"}}, default="auto"
     The precision in which the network computes. "auto" is "float64" for "lbfgs" and for fewer
     than {_auto.FLOAT32_ROWS} training rows of float64, else "float32".
@@ -235,7 +238,8 @@ validation_scores_ : list of float or None
     The score of the validation rows in each epoch, which is ``history_["validation_score"]``;
     None without early stopping.
 best_validation_score_ : float or None
-    The highest value of ``validation_scores_``, which is the score of the fitted parameters;
+    The highest value of ``validation_scores_``, which is the score of the fitted parameters
+    before their probabilities are calibrated;
     None without early stopping.
 auto_params_ : dict
     The value that the last fit chose for each parameter that is "auto".

@@ -7,6 +7,11 @@ from scipy import sparse
 
 from sknet import NNClassifier, NNRegressor
 from sknet._auto import RULES, SHAPING, Facts, bins_for, choose
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
+
+#: The embeddings of few numbers, and their numbers of waves, or 4 without any, and of outputs.
+USUAL_NAMES = {NNClassifier: "periodic", NNRegressor: "piecewise_linear"}
+USUAL_SIZES = {NNClassifier: (16, 4), NNRegressor: (4, 16)}
 
 
 def resolved(
@@ -79,8 +84,31 @@ def test_embeddings():
     assert resolved(500)["numeric_embedding"] == "periodic"
     assert resolved(500, cls=NNRegressor)["numeric_embedding"] == "piecewise_linear"
     assert resolved(99)["numeric_embedding"] is None
-    for options in ({"n_columns": 51}, {"as_sparse": True}, {"solver": "lbfgs"}):
+    for options in ({"as_sparse": True}, {"solver": "lbfgs"}):
         assert resolved(500, **options)["numeric_embedding"] is None
+
+
+@pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
+def test_embeddings_of_many_numbers_are_smaller_without_a_cliff(cls):
+    """One number more or less is treated nearly the same, from few numbers to very many."""
+    sizes = []
+    for n in [*range(40, 500), 1000, 1001, 20_000]:
+        embedding = resolved(500, n, cls=cls)["numeric_embedding"]
+        if isinstance(embedding, str):
+            assert n <= 50
+            embedding = NUMERIC_EMBEDDINGS[embedding]()
+        waves = getattr(embedding, "n_frequencies", 4)
+        sizes.append((waves, embedding.size))
+    assert sizes[0] == USUAL_SIZES[cls]
+    assert sizes[-1] == (4, 2)
+    steps = np.diff(sizes, axis=0)
+    assert ((steps == 0) | (steps == -1)).all()
+    few = resolved(100, 40, cls=cls)["numeric_embedding"]
+    usual = NUMERIC_EMBEDDINGS[USUAL_NAMES[cls]]()
+    assert few == usual.reduced(100 / 10 / 40)
+    # A category is no number.
+    with_categories = resolved(500, 60, cls=cls, n_levels=[3] * 10)
+    assert with_categories["numeric_embedding"] == USUAL_NAMES[cls]
 
 
 def test_members():

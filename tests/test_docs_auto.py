@@ -79,8 +79,9 @@ def test_every_rule_is_on_the_page():
             _auto.ROWS_PER_BIN,
             _auto.FEWEST_BINS,
             _auto.MOST_BINS,
+            _auto.FULLY_EMBEDDED,
+            _auto.ROWS_PER_EMBEDDED,
             _auto.SMALL,
-            _auto.MOST_EMBEDDED,
         ],
     }.items(),
 )

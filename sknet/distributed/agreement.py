@@ -163,9 +163,14 @@ def agree(estimator: BaseNN, descriptions: Sequence[Description]) -> Agreement:
 def _facts(survey: Survey, numeric_y: bool) -> Facts:
     """Return the facts of a table that the values of "auto" depend on."""
     n_levels = () if survey.reader is None else survey.reader.n_levels_
-    n_inputs = count_inputs(survey.n_features, n_levels)
+    n_numbers = survey.n_features - len(n_levels)
     return Facts(
-        survey.n_rows, survey.n_features, survey.sparse, survey.dtype, numeric_y, n_inputs
+        n_rows=survey.n_rows,
+        is_sparse=survey.sparse,
+        dtype=survey.dtype,
+        numeric_y=numeric_y,
+        n_numbers=n_numbers,
+        n_inputs=count_inputs(n_numbers, n_levels),
     )
 
 

@@ -63,6 +63,13 @@ class NumericEmbedding(ColumnEmbedding):
         """
         return self
 
+    def reduced(self, share: float) -> Self:
+        """Return the layer with about this share of its outputs for each number.
+
+        It serves tables of many numbers. By default it is the layer itself.
+        """
+        return self
+
 
 def _are_edges(edges: Any) -> bool:
     """Return whether each column has at least two increasing edges."""
@@ -320,6 +327,8 @@ class Embedding(ColumnEmbedding):
         return SparseRows(n_rows, 1, self.n_levels + 1, dtype)
 
 
+#: The smallest number of waves of each number where they are reduced.
+FEWEST_FREQUENCIES = 4
 #: The numbers of outputs of :class:`MappedFeatures`: the input itself and others.
 AT_LEAST_TWO = Interval(Integral, 2)
 
@@ -337,6 +346,10 @@ class MappedFeatures(NumericEmbedding):
     @abstractmethod
     def n_features(self) -> int:
         """The number of features of a number."""
+
+    def reduced_size(self, share: float) -> int:
+        """Return about this share of the number of outputs, but two at least."""
+        return max(2, round(self.size * share))
 
     def output_counts(self, n_inputs: int) -> list[int]:
         return [self.size] * n_inputs
@@ -386,6 +399,12 @@ class Periodic(MappedFeatures):
     @property
     def n_features(self) -> int:
         return self.n_frequencies
+
+    def reduced(self, share: float) -> Self:
+        """Return the layer with about this share of its outputs and waves, a few at least."""
+        fewest = min(self.n_frequencies, FEWEST_FREQUENCIES)
+        n_frequencies = max(fewest, round(self.n_frequencies * share))
+        return replace(self, n_frequencies=n_frequencies, size=self.reduced_size(share))
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         return {
@@ -538,6 +557,10 @@ class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
     @property
     def n_features(self) -> int:
         return len(self.edges[0]) - 1
+
+    def reduced(self, share: float) -> Self:
+        """Return the layer with about this share of its outputs, but two at least."""
+        return replace(self, size=self.reduced_size(share))
 
     @property
     def encoding(self) -> PiecewiseLinear:
