@@ -4,13 +4,15 @@
     python benchmarks/defaults.py --steps [--threads 1]
 
 Each fit runs in a process of its own, and the libraries take turns for several rounds.
-LightGBM and CatBoost take part where they are installed. With ``--load`` another process
-computes on each core meanwhile. ``--steps`` times single training steps beside the same network
+LightGBM and CatBoost take part where they are installed. ``--out FILE`` appends the medians to
+a CSV file, from which ``defaults_picture.py`` draws. With ``--load`` another process computes
+on each core meanwhile. ``--steps`` times single training steps beside the same network
 in PyTorch (extra ``bench``): equal batches, updates, loss, optimizer, schedule and running
 average; the last losses are compared.
 """
 
 import argparse
+import csv
 import json
 import os
 import statistics
@@ -212,6 +214,19 @@ def report(name, results):
     print("  |  ".join(cells), flush=True)
 
 
+def record(out, name, results):
+    """Append the median seconds and the loss of each peer to a CSV file."""
+    table, new = TABLES[name], not os.path.exists(out)
+    with open(out, "a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(["table", "rows", "columns", "model", "seconds", "loss"])
+        for peer, measured in results.items():
+            seconds = statistics.median(seconds for seconds, *_ in measured)
+            loss = measured[0][1]
+            writer.writerow([name, table.n, table.d, peer, f"{seconds:.3g}", f"{loss:.4f}"])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
@@ -219,6 +234,7 @@ def main():
     parser.add_argument("--threads", help="the number of threads of all libraries")
     parser.add_argument("--load", action="store_true", help="compute on each core meanwhile")
     parser.add_argument("--steps", action="store_true", help="time steps, beside PyTorch")
+    parser.add_argument("--out", help="a CSV file to which the medians are appended")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
@@ -237,6 +253,8 @@ def main():
             if arguments.steps:
                 check_equal_work(name, results)
             report(name, results)
+            if arguments.out:
+                record(arguments.out, name, results)
 
 
 if __name__ == "__main__":

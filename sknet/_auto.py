@@ -56,8 +56,9 @@ ROWS_PER_INPUT = 40
 #: The largest number of inputs that a category counts as.
 MOST_INPUTS = 16
 #: The largest number of numbers whose embeddings have their usual size, and the smallest number
-#: of rows for each of them. The embeddings of more numbers are smaller, in proportion, so that
-#: all of them together cost little more, and few rows are not learned by heart.
+#: of rows for each of them. The embeddings of more numbers are smaller, in proportion until
+#: they are as small as they can be, so that few rows are not learned by heart, and all
+#: embeddings together cost a few times as much as none.
 FULLY_EMBEDDED, ROWS_PER_EMBEDDED = 50, 10
 #: The number of training rows for each quantile bin, and the limits of the number of bins.
 ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48

@@ -121,8 +121,9 @@ early_stopping : bool or "auto", default="auto"
     Whether to hold out validation rows, compute ``scoring`` on them after each epoch, stop
     after ``n_iter_no_change`` epochs without improvement, and restore the parameters of the
     best epoch. The validation rows also calibrate the probabilities of a classifier: one factor
-    of at most one multiplies its logits. "auto" is True for {_auto.SMALL} training rows or more. Rows that are given to
-    ``fit`` as ``X_val`` also switch it on. ``partial_fit`` ignores this parameter.
+    of at most one multiplies its logits. "auto" is True for {_auto.SMALL} training rows or
+    more. Rows that are given to ``fit`` as ``X_val`` also switch it on. ``partial_fit`` ignores
+    this parameter.
 validation_fraction : float or "auto", default="auto"
     The share of the training rows that early stopping holds out. The rows are stratified by
     class where each class has enough rows. "auto" is {_auto.VALIDATION_OF_FEW} for fewer than

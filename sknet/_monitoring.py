@@ -15,6 +15,7 @@ from sknet._input import take_rows
 from sknet._model import Model
 from sknet._sklearn import callback_context
 from sknet.data.batches import Dataset
+from sknet.data.survey import draw_rows
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
 from sknet.nn.training import append
@@ -124,9 +125,13 @@ def held_out_predictions(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Return raw predictions, encoded targets and weights of held-out rows.
 
-    Of many rows, ``CALIBRATION_ROWS`` evenly spaced ones are taken.
+    Of many rows, ``CALIBRATION_ROWS`` are drawn: always the same ones.
     """
-    rows = validation_blocks(model, held_out.data).sample(CALIBRATION_ROWS)
+    data = held_out.data
+    if data.n_rows > CALIBRATION_ROWS:
+        drawn = draw_rows(data.n_rows, CALIBRATION_ROWS, np.random.default_rng(0))
+        data = data.choose(drawn)
+    rows = validation_blocks(model, data).sample(CALIBRATION_ROWS)
     workspace = Workspace(model.network, rows.X.shape[0], model.params.dtype)
     return model.network.forward(model.params, rows.X, workspace), rows.y, rows.sample_weight
 

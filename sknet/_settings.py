@@ -39,7 +39,7 @@ class Settings:
     n_members: int
     numeric_embedding: NumericEmbedding | None
     n_bins: int
-    marks_heavy: bool
+    marks_heavy: bool = False
     dtype: str
     # The data.
     standardize: bool

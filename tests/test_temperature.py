@@ -14,6 +14,7 @@ OPTIONS = {
     "hidden_layer_sizes": (40,),
     "alpha": 0.0,
     "dropout": 0.0,
+    "n_members": 1,
     "scoring": "accuracy",
     "n_iter_no_change": np.inf,
     "max_iter": 60,
@@ -54,14 +55,12 @@ def test_the_loss_of_the_validation_rows_falls_and_the_classes_stay(fit, rows, s
     after, known = (log_loss(y_val, one.predict_proba(X_val)) for one in (network, before))
     assert after < known
     assert_allclose(known, before.history_["validation_loss"][before.best_iter_ - 1], rtol=1e-4)
-    # The logits of a network without members are multiplied by one factor.
-    if network.auto_params_["n_members"] == 1:
-        assert_array_equal(network.predict(X_val), before.predict(X_val))
+    assert_array_equal(network.predict(X_val), before.predict(X_val))
 
 
 def test_one_factor_multiplies_the_logits(rows, switch_off):
     X, y, X_val, y_val = rows
-    options = {**OPTIONS, "n_members": 1, "dtype": "float64"}
+    options = {**OPTIONS, "dtype": "float64"}
     logits = []
     for _ in range(2):
         network = NNClassifier(**options).fit(X, y, X_val=X_val, y_val=y_val)
@@ -72,14 +71,50 @@ def test_one_factor_multiplies_the_logits(rows, switch_off):
     assert abs(factors.flat[0] - 1) > 0.01
 
 
-def test_chunks_are_calibrated_like_a_table(switch_off):
-    X, y = make_classification(600, 10, flip_y=0.4, random_state=0)
-    fits = []
+def test_weights_of_the_validation_rows_count(rows):
+    X, y, X_val, y_val = rows
+    network = NNClassifier(**OPTIONS).fit(X, y, X_val=X_val, y_val=y_val)
+    wrong = network.predict(X_val) != y_val
+    spreads = []
+    for weight in (np.where(wrong, 0.1, 1.7), np.where(wrong, 1.7, 0.1)):
+        # A constant score, so that both have the parameters of the first epoch.
+        other = NNClassifier(**{**OPTIONS, "scoring": lambda *args, **weights: 0.0})
+        other.fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)
+        spreads.append(np.ptp(other.decision_function(X_val)))
+    assert spreads[1] < 0.95 * spreads[0]
+
+
+def test_many_rows_are_drawn_whatever_their_order(monkeypatch):
+    """Evenly spaced rows of a table with alternating classes would be of one class."""
+    monkeypatch.setattr("sknet._monitoring.CALIBRATION_ROWS", 300)
+    drawn = []
+
+    def fit_factor(loss, raw, y, sample_weight, n_members):
+        drawn.append((len(raw), y.mean(), sample_weight.mean()))
+        return 1.0
+
+    monkeypatch.setattr("sknet._fitting.fit_factor", fit_factor)
+    X = np.random.default_rng(0).normal(size=(1000, 3))
+    y = np.arange(1000) % 2
+    NNClassifier((2,), max_iter=1, random_state=0).fit(
+        X, y, X_val=X, y_val=y, sample_weight_val=np.where(y == 1, 9.3, 1.1)
+    )
+    ((n_rows, share, mean_weight),) = drawn
+    assert n_rows == 300
+    assert 0.4 < share < 0.6
+    assert mean_weight == pytest.approx(1, rel=1e-5)
+
+
+def test_chunks_are_calibrated_like_a_table(switch_off, monkeypatch):
+    monkeypatch.setattr("sknet._fitting.fit_factor", lambda *args: 0.5)
+    X, y = make_classification(600, 10, random_state=0)
+    logits = []
     for _ in range(2):
-        network = NNClassifier(**{**OPTIONS, "scoring": "loss"}, learning_rate_init=0.1)
-        fits.append(fit_chunks(network, [(X[:300], y[:300]), (X[300:], y[300:])]))
+        network = NNClassifier((5,), max_iter=2, n_members=1, random_state=0)
+        fit_chunks(network, [(X[:300], y[:300]), (X[300:], y[300:])])
+        logits.append(network.decision_function(X))
         switch_off()
-    assert np.abs(fits[0].predict_proba(X) - fits[1].predict_proba(X)).max() > 1e-3
+    assert_allclose(logits[0], 0.5 * logits[1], rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -239,12 +239,20 @@ class TableEncoder:
     def _are_heavy(self, numeric: Floats) -> NDArray[np.bool_]:
         """Return for each row whether it has each of the heavy values."""
         x = numeric[:, self.heavy_columns_]
-        if self.center_ is not None:
-            # A missing number counts as the median here, too.
-            medians = self.center_[self.heavy_columns_].astype(x.dtype)
-            x = np.where(np.isnan(x), medians, x)
-        # In the precision of X, in which a decimal number is the same as in training.
-        return x == self.heavy_values_.astype(x.dtype)
+        with np.errstate(over="ignore"):
+            dtype = self.heavy_dtype(x.dtype)
+            x, values = x.astype(dtype), self.heavy_values_.astype(dtype)
+            medians = cast(Floats, self.center_)[self.heavy_columns_].astype(dtype)
+        # A missing number counts as the median here, too.
+        return np.where(np.isnan(x), medians, x) == values
+
+    def heavy_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """Return the dtype in which numbers of a dtype are compared with heavy values.
+
+        It is the coarser one of this dtype and that of training, in which a decimal number such
+        as 0.1 is the same number.
+        """
+        return min(dtype, cast(Floats, self.center_).dtype, key=lambda one: one.itemsize)
 
     def _write_categories(self, codes: Floats, out: Floats) -> None:
         """Write the one-hot columns of the categories, then the columns of level numbers."""
@@ -299,6 +307,14 @@ class TableEncoder:
         u *= scale[columns]
         return u
 
+    def _shown_heavy_values(self) -> list[str]:
+        """Return the heavy values as text, as short as tells them apart in training's dtype."""
+        if not self.heavy_values_.size:
+            return []
+        # The sum with zero takes the sign from a negative zero.
+        values = self.heavy_values_.astype(cast(Floats, self.center_).dtype) + 0
+        return [str(value).removesuffix(".0") for value in values]
+
     def feature_names(
         self, names: Sequence[str], levels: Sequence[Sequence[Any]]
     ) -> tuple[list[str], list[str]]:
@@ -320,8 +336,8 @@ class TableEncoder:
         """
         numeric, categories = names[: self.n_numeric_], names[self.n_numeric_ :]
         plain = [*numeric, *(f"{numeric[i]}_missing" for i in self.indicated_)]
-        heavy = zip(self.heavy_columns_, self.heavy_values_, strict=True)
-        plain += [f"{numeric[i]}_{value:g}" for i, value in heavy]
+        heavy = zip(self.heavy_columns_, self._shown_heavy_values(), strict=True)
+        plain += [f"{numeric[i]}={value}" for i, value in heavy]
         embedded = []
         for name, one, of_one in zip(categories, self.categories_, levels, strict=True):
             if one.embedded:

@@ -27,13 +27,15 @@ MOST_VALUES = 16
 def heavy_values(data: Dataset) -> dict[int, NDArray[np.float64]]:
     """Return the increasing heavy values of each column that has some, by its position.
 
-    A weight that is a count equals so many rows, and of other weights only the ratios matter.
-    A column of two values has no heavy value: the number itself tells which of them it is.
+    A weight that is a count equals so many rows. Other weights do not say how often a row was
+    seen, and each row counts once, so that no row with a large weight is heavy by itself. A
+    column of two values has no heavy value: the number itself tells which of them it is.
     """
     found = {}
+    repeated = repetitions(data.sample_weight)
     for columns, block in data.column_blocks():
-        for i in _candidates(block, data.sample_weight):
-            values = _of_column(block[:, i], data.sample_weight)
+        for i in _candidates(block, repeated):
+            values = _of_column(block[:, i], repeated)
             if values.size:
                 found[int(columns.start + i)] = values
     return found
@@ -44,11 +46,11 @@ def without(x: Floats, values: NDArray[np.float64]) -> Floats:
     return np.where(np.isin(x, values), np.nan, x)
 
 
-def _candidates(block: Floats, weights: Floats | None) -> NDArray[np.intp]:
+def _candidates(block: Floats, repeated: Floats | None) -> NDArray[np.intp]:
     """Return the positions of the columns that may have a heavy value."""
     n_rows, n_columns = block.shape
     least = math.ceil(max(LEAST_SHARE * (~np.isnan(block)).sum(axis=0).min(), LEAST_ROWS))
-    if weights is not None or n_rows < least:
+    if repeated is not None or n_rows < least:
         return np.arange(n_columns)
     # Among sorted numbers, a value of so many rows is found again so many places later.
     ordered = np.sort(block, axis=0)
@@ -56,16 +58,13 @@ def _candidates(block: Floats, weights: Floats | None) -> NDArray[np.intp]:
     return np.flatnonzero(repeated.any(axis=0))
 
 
-def _of_column(x: Floats, weights: Floats | None) -> NDArray[np.float64]:
+def _of_column(x: Floats, repeated: Floats | None) -> NDArray[np.float64]:
     """Return the increasing heavy values of a column."""
     known = ~np.isnan(x)
     values, places = np.unique(x[known], return_inverse=True)
     if values.size < 3:
         return np.empty(0)
-    counts = np.bincount(places, None if weights is None else weights[known])
-    if weights is not None and repetitions(weights) is None:
-        # Weights that are no counts say which rows matter more, but not how many there are.
-        counts = counts * (np.count_nonzero(known) / counts.sum())
+    counts = np.bincount(places, None if repeated is None else repeated[known])
     n_rows = counts.sum()
     many = np.flatnonzero(counts >= max(LEAST_SHARE * n_rows, LEAST_ROWS)).tolist()
     heavy = [i for i in many if counts[i] >= LEAST_RATIO * _around(counts, i)]

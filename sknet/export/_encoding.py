@@ -1,7 +1,7 @@
 """The encoding of a table as ONNX operators: the work of TableReader and TableEncoder."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -159,10 +159,11 @@ def _scaled(encoder: TableEncoder, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
 
 def _are_heavy(encoder: TableEncoder, x: Tensor) -> Tensor:
     """Return for each row whether it has each of the heavy values."""
-    x = x.take(encoder.heavy_columns_, axis=1)
-    if encoder.center_ is not None:
-        x = _filled(x, encoder.center_[encoder.heavy_columns_])
-    return x.op("Equal", encoder.heavy_values_.astype(x.dtype), dtype=bool)
+    x = x.take(encoder.heavy_columns_, axis=1).cast(encoder.heavy_dtype(x.dtype))
+    x = _filled(x, cast(NDArray[Any], encoder.center_)[encoder.heavy_columns_])
+    with np.errstate(over="ignore"):
+        values = encoder.heavy_values_.astype(x.dtype)
+    return x.op("Equal", values, dtype=bool)
 
 
 def _filled(x: Tensor, value: ArrayLike) -> Tensor:

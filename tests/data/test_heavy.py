@@ -71,8 +71,15 @@ def test_weights_count_as_repetitions_in_any_unit():
     assert_array_equal(found(x, weights), found(repeated))
     assert_array_equal(found(x, weights * 1e-7), found(repeated))
     assert_array_equal(found(x, np.full(x.size, 0.1)), found(x))
-    # A value of few rows is heavy if these have large weights.
-    assert list(found(x, np.where(x == x[50], 200.0, 1.0))) != list(found(x))
+
+
+def test_a_large_weight_alone_makes_no_value_heavy():
+    """Weights that are no counts, such as those of rare classes, say nothing of repetitions."""
+    x = smooth(500)
+    assert list(found(x, np.where(np.arange(500) < 10, 61.7, 0.51))) == []
+    zeros = np.r_[np.zeros(100), x]
+    weights = np.where(zeros == 0, 0.013, 1.7)
+    assert list(found(zeros, weights)) == [0]
 
 
 def encoder_of(X, **options):
@@ -92,15 +99,17 @@ def test_indicators_and_the_scale_of_the_others(dtype):
     u = X[:, 1] / (high - low)
     assert_allclose(encoded[:, 1], u / np.sqrt(1 + (u / 3) ** 2), rtol=1e-5)
     assert_array_equal(encoder.sources_, [0, 1, 1])
-    assert encoder.feature_names(["a", "b"], []) == (["a", "b", "b_0"], [])
-    # The value 0.1 is told in each precision, and a missing number is the median: here zero.
+    assert encoder.feature_names(["a", "b"], []) == (["a", "b", "b=0"], [])
+    # A missing number is the median: here the heavy zero.
     row = np.array([[0.0, np.nan]], dtype)
     assert_array_equal(encoder.transform(row, dtype)[0, 1:], [0, 1])
 
 
-def test_a_decimal_value_is_told_in_float32_and_float64():
+@pytest.mark.parametrize("of_training", [np.float32, np.float64])
+def test_a_decimal_value_is_told_in_float32_and_float64(of_training):
     x = np.r_[np.full(300, 0.1), smooth(700)]
-    encoder = encoder_of(x[:, np.newaxis])
+    encoder = encoder_of(x[:, np.newaxis].astype(of_training))
+    assert encoder.feature_names(["a"], []) == (["a", "a=0.1"], [])
     for dtype in (np.float32, np.float64):
         flags = encoder.transform(x[:, np.newaxis].astype(dtype), dtype)[:, 1]
         assert_array_equal(flags, x == 0.1)
@@ -128,7 +137,16 @@ def spiked():
 def test_the_network_learns_what_a_smooth_function_cannot(spiked):
     X, y, network = spiked
     assert network.score(X[800:], y[800:]) > 0.99
-    assert network.encoded_feature_names_[-1] == "x1_0"
+    names = network.encoded_feature_names_
+    assert names[-1] == "x1=0"
+    assert len(set(names)) == len(names)
+
+
+def test_names_tell_values_apart_and_have_no_negative_zero():
+    values = [-0.0, 1234567.0, 1234568.0]
+    x = np.r_[np.repeat(values, 100), smooth(300), np.linspace(1234000, 1235000, 201)]
+    names, _ = encoder_of(x[:, np.newaxis]).feature_names(["a"], [])
+    assert names == ["a", "a=0", "a=1234567", "a=1234568"]
 
 
 def test_attributions_give_the_indicator_to_its_column(spiked):

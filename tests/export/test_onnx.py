@@ -219,16 +219,17 @@ def test_holes_without_scaling(make, run):
     assert_agrees(run(to_onnx(network), X), network, X, 1e-9)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("standardize", [False, True])
-def test_heavy_values(make, run, standardize):
+def test_heavy_values(make, run, standardize, dtype):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 3))
     X[rng.random(300) < 0.5, 0] = 0.1
     X[rng.random(300) < 0.2, 1] = 7
     y = (X[:, 0] == 0.1) ^ (X[:, 1] > 1)
     network = make(NNClassifier, standardize=standardize, numeric_embedding="periodic")
-    network.fit(X, y)
-    assert list(network.encoded_feature_names_[-2:]) == ["x0_0.1", "x1_7"]
+    network.fit(X.astype(dtype), y)
+    assert list(network.encoded_feature_names_[-2:]) == ["x0=0.1", "x1=7"]
     X[:3, :2] = np.nan
     for rows in (X, X.astype(np.float32)):
         assert_agrees(run(to_onnx(network, rows), rows), network, rows)

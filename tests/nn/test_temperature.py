@@ -64,14 +64,14 @@ def test_the_loss_of_an_ensemble_is_that_of_its_mean_probability():
 
 def test_weights_equal_repetitions():
     logits, y = draw(50, 3)
-    weight = np.arange(50) % 3.0
+    weight = np.where(logits.argmax(axis=1) == y.argmax(axis=1), 1.0, 3.0)
     rows = np.repeat(np.arange(50), weight.astype(int))
-    # The sum of the losses counts rows, so both have the same number of them.
-    kept = np.flatnonzero(weight)
-    weight = weight[kept] / weight[kept].mean()
-    once = fit_factor(MultinomialLogLoss(), logits[kept] * 3, y[kept], weight)
+    once = fit_factor(MultinomialLogLoss(), logits * 3, y, weight / weight.mean())
     repeated = fit_factor(MultinomialLogLoss(), logits[rows] * 3, y[rows], None)
+    # The penalty of the factor counts less against more rows.
     assert_allclose(once, repeated, rtol=0.05)
+    unweighted = fit_factor(MultinomialLogLoss(), logits * 3, y, None)
+    assert abs(once / unweighted - 1) > 0.05
 
 
 def test_without_a_gain_the_factor_is_exactly_one():
