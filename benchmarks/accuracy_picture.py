@@ -21,7 +21,7 @@ LABELS = {
         "MLP, three\nlayers of 256",
         (7, -6),
     ),
-    "HistGradientBoosting, defaults": ("HistGradient-\nBoosting", (-44, 8)),
+    "HistGradientBoosting, defaults": ("HistGradientBoosting", (7, -5)),
     "CatBoost, defaults": ("CatBoost", (7, 2)),
     "sknet, fastest": ("sknet, fastest", (7, 1)),
     "sknet, defaults": ("sknet", (-24, -14)),
