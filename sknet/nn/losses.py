@@ -39,8 +39,8 @@ class Loss(Rule):
     #: Whether the probabilities of several columns sum to one, as those of classes must. Those
     #: of the labels of a multi-label target do not.
     exclusive: ClassVar[bool] = True
-    #: Whether raw predictions are logits, whose scale rows that are held out can correct (see
-    #: :mod:`sknet.nn.temperature`).
+    #: Whether raw predictions are logits, whose scale rows that are held out can correct by a
+    #: temperature.
     has_temperature: ClassVar[bool] = False
 
     @property
