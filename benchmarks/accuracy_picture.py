@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+from pictures import write
 
 RECORDED = Path(__file__).with_name("accuracy_recorded.csv")
 PICTURE = Path(__file__).parents[1] / "docs" / "_static" / "accuracy_and_time.svg"
@@ -76,13 +77,6 @@ def draw(rows):
     return figure
 
 
-def main():
-    # With a fixed salt and no date the same figures give the same file. Text stays text.
-    matplotlib.rcParams.update({"svg.hashsalt": "sknet", "svg.fonttype": "none"})
-    draw(read_recorded()).savefig(PICTURE, metadata={"Date": None})
-    print(PICTURE)
-
-
 if __name__ == "__main__":
     matplotlib.use("agg")
-    main()
+    write(draw(read_recorded()), PICTURE)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+from pictures import write
 
 RECORDED = Path(__file__).with_name("defaults_recorded.csv")
 PICTURE = Path(__file__).with_name("defaults.svg")
@@ -54,13 +55,6 @@ def draw(rows):
     return figure
 
 
-def main():
-    # With a fixed salt and no date the same figures give the same file. Text stays text.
-    matplotlib.rcParams.update({"svg.hashsalt": "sknet", "svg.fonttype": "none"})
-    draw(read_recorded()).savefig(PICTURE, metadata={"Date": None})
-    print(PICTURE)
-
-
 if __name__ == "__main__":
     matplotlib.use("agg")
-    main()
+    write(draw(read_recorded()), PICTURE)

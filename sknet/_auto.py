@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from sknet._parameters import is_auto
+from sknet.data.encoding import MOST_ONE_HOT_LEVELS
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.solvers import is_stochastic
@@ -53,8 +54,6 @@ VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
 PENALTY, ALPHA_OF_FEW, LBFGS_ALPHA = 0.3, 0.03, 5e-7
 #: Classification with fewer rows than this for each input has a stronger penalty.
 ROWS_PER_INPUT = 40
-#: The largest number of inputs that a category counts as.
-MOST_INPUTS = 16
 #: The largest number of numbers whose embeddings have their usual size, and the smallest number
 #: of rows for each of them. The embeddings of more numbers are smaller, in proportion until
 #: they are as small as they can be, so that few rows are not learned by heart, and all
@@ -70,17 +69,15 @@ class Facts(NamedTuple):
     """The facts of the training data that the rules depend on.
 
     ``n_rows`` is the number of rows of positive weight, including the validation rows that
-    are split off later. ``n_numbers`` is the number of numeric columns. ``n_inputs`` is the
-    number of numbers that describe a row: one for a numeric column, and one for each level of a
-    category, but at most ``MOST_INPUTS``.
+    are split off later. ``n_levels`` has the number of levels of each category.
     """
 
     n_rows: int
+    n_columns: int
     is_sparse: bool
     dtype: np.dtype
     numeric_y: bool
-    n_numbers: int
-    n_inputs: int
+    n_levels: Sequence[int] = ()
 
     @classmethod
     def of(cls, X: Any, n_rows: int, numeric_y: bool, n_levels: Sequence[int] = ()) -> "Facts":
@@ -96,14 +93,22 @@ class Facts(NamedTuple):
         n_levels : sequence of int
             The number of levels of each category.
         """
-        n_numbers = X.shape[1] - len(n_levels)
-        n_inputs, dtype = count_inputs(n_numbers, n_levels), np.dtype(X.dtype)
-        return cls(n_rows, sparse.issparse(X), dtype, numeric_y, n_numbers, n_inputs)
+        dtype = np.dtype(X.dtype)
+        return cls(n_rows, X.shape[1], sparse.issparse(X), dtype, numeric_y, n_levels)
 
+    @property
+    def n_numbers(self) -> int:
+        """The number of numeric columns."""
+        return self.n_columns - len(self.n_levels)
 
-def count_inputs(n_numbers: int, n_levels: Sequence[int]) -> int:
-    """Return the number of inputs of a table, given the number of levels of each category."""
-    return n_numbers + sum(min(n, MOST_INPUTS) for n in n_levels)
+    @property
+    def n_inputs(self) -> int:
+        """The number of numbers that describe a row.
+
+        It is one for a numeric column, and one for each level of a category, but no more than
+        a category has one-hot columns at most.
+        """
+        return self.n_numbers + sum(min(n, MOST_ONE_HOT_LEVELS) for n in self.n_levels)
 
 
 def choose(

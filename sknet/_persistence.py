@@ -75,11 +75,11 @@ def _with_model(estimator_class: type, state: dict[str, Any]) -> dict[str, Any]:
     auto = derived["auto_params_"] or {}
     facts = Facts(
         n_rows=state["t_"] // derived["n_iter_"],
+        n_columns=state["n_features_in_"],
         is_sparse=fields["encoder"].keeps_sparse,
         dtype=fields["params"].dtype,
         numeric_y=kind.numeric_y,
-        n_numbers=fields["encoder"].n_numeric_,
-        n_inputs=fields["encoder"].n_plain_,
+        n_levels=() if fields["reader"] is None else fields["reader"].n_levels_,
     )
     parameters = {name: state[name] for name in defaults(estimator_class)}
     settings = replace(resolve(parameters, facts, kept=auto), auto=auto)

@@ -26,8 +26,7 @@ class Settings:
     The fields have the names and meanings of the estimators' parameters, with these
     differences. Rules are objects. ``activations`` and ``dropout`` have one entry for each
     hidden layer. ``penalty`` stands for ``alpha`` and ``l1_ratio``. ``n_bins`` is the number of
-    quantile bins of each number, or 0 if the embedding needs none, and ``marks_heavy`` says
-    whether it needs indicators of heavy values. ``auto`` maps the name of
+    quantile bins of each number, or 0 if the embedding needs none. ``auto`` maps the name of
     each parameter that is "auto" to its value, in the form in which a user would give it.
     """
 
@@ -39,7 +38,6 @@ class Settings:
     n_members: int
     numeric_embedding: NumericEmbedding | None
     n_bins: int
-    marks_heavy: bool = False
     dtype: str
     # The data.
     standardize: bool
@@ -64,6 +62,12 @@ class Settings:
     scoring: Any
     verbose: int
     auto: Mapping[str, Any]
+
+    @property
+    def marks_heavy(self) -> bool:
+        """Whether heavy values of numeric columns get indicators."""
+        embedding = self.numeric_embedding
+        return embedding is not None and embedding.needs_indicators
 
     @property
     def n_cooling(self) -> int:
@@ -108,7 +112,6 @@ def resolve(
         n_members=int(known["n_members"]),
         numeric_embedding=embedding,
         n_bins=bins_for(facts.n_rows) if needs_bins else 0,
-        marks_heavy=embedding is not None and embedding.needs_indicators,
         dtype=known["dtype"],
         standardize=known["standardize"],
         class_weight=known.get("class_weight"),

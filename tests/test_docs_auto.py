@@ -49,7 +49,7 @@ def test_every_rule_is_on_the_page():
         "alpha": [
             _auto.PENALTY,
             _auto.ROWS_PER_INPUT,
-            _auto.MOST_INPUTS,
+            _auto.MOST_ONE_HOT_LEVELS,
             _auto.ROWS_PER_INPUT,
             _auto.ALPHA_OF_FEW,
             _auto.ALPHA_OF_FEW,

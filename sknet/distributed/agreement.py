@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet._auto import Facts, count_inputs
+from sknet._auto import Facts
 from sknet._base import BaseNN
 from sknet._input import Features, read_rows, read_training
 from sknet._model import (
@@ -154,23 +154,21 @@ def agree(estimator: BaseNN, descriptions: Sequence[Description]) -> Agreement:
     survey = merge_surveys([one.survey for one in descriptions])
     known = merge_targets([(one.survey.part, one.target) for one in descriptions])
     features = Features.of(estimator, survey)
-    settings = settle(estimator, _facts(survey, features.numeric_y))
+    settings = settle(estimator, _facts(survey, features))
     if isinstance(known, RegressionTarget):
         check_precision(known, settings, survey.dtype)
     return Agreement(features, survey, *_adopt_target(settings, known))
 
 
-def _facts(survey: Survey, numeric_y: bool) -> Facts:
+def _facts(survey: Survey, features: Features) -> Facts:
     """Return the facts of a table that the values of "auto" depend on."""
-    n_levels = () if survey.reader is None else survey.reader.n_levels_
-    n_numbers = survey.n_features - len(n_levels)
     return Facts(
         n_rows=survey.n_rows,
+        n_columns=survey.n_features,
         is_sparse=survey.sparse,
         dtype=survey.dtype,
-        numeric_y=numeric_y,
-        n_numbers=n_numbers,
-        n_inputs=count_inputs(n_numbers, n_levels),
+        numeric_y=features.numeric_y,
+        n_levels=features.n_levels,
     )
 
 
