@@ -59,6 +59,9 @@ ROWS_PER_INPUT = 40
 #: they are as small as they can be, so that few rows are not learned by heart, and all
 #: embeddings together cost a few times as much as none.
 FULLY_EMBEDDED, ROWS_PER_EMBEDDED = 50, 10
+#: The largest number of principal components of the numbers, and the smallest number of rows
+#: for each of them.
+MOST_COMPONENTS, ROWS_PER_COMPONENT = 64, 10
 #: The number of training rows for each quantile bin, and the limits of the number of bins.
 ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
 #: The number of rows from which the network computes in float32 for X of float64.
@@ -211,6 +214,21 @@ def _numeric_embedding(known: Mapping[str, Any], facts: Facts) -> str | NumericE
     return NUMERIC_EMBEDDINGS[name]().reduced(usual / facts.n_numbers)
 
 
+def _n_components(known: Mapping[str, Any], facts: Facts) -> int:
+    embedding = known["numeric_embedding"]
+    if isinstance(embedding, str):
+        embedding = NUMERIC_EMBEDDINGS[embedding]
+    suited = (
+        embedding is not None
+        and embedding.keeps_numbers
+        and facts.n_rows >= SMALL
+        and is_stochastic(known["solver"])
+    )
+    if not suited or facts.n_numbers == 1:
+        return 0
+    return min(MOST_COMPONENTS, facts.n_numbers, facts.n_rows // ROWS_PER_COMPONENT)
+
+
 def _n_members(known: Mapping[str, Any], facts: Facts) -> int:
     return 1 if facts.numeric_y else 2
 
@@ -233,9 +251,10 @@ RULES: dict[str, Rule] = {
     "validation_fraction": _validation_fraction,
     "dropout": _dropout,
     "numeric_embedding": _numeric_embedding,
+    "n_components": _n_components,
     "n_members": _n_members,
     "dtype": _dtype,
 }
 
 #: The parameters that shape the network. A fit that continues a network keeps their values.
-SHAPING = ("dropout", "numeric_embedding", "n_members", "dtype")
+SHAPING = ("dropout", "numeric_embedding", "n_components", "n_members", "dtype")

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from sknet._settings import Settings
 from sknet.data.encoding import TableEncoder
 from sknet.nn.activations import Identity
-from sknet.nn.embeddings import Columns, Embedding
+from sknet.nn.components import PrincipalComponents
+from sknet.nn.embeddings import ColumnEmbedding, Columns, Embedding
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer
 from sknet.nn.network import Network
@@ -27,7 +28,25 @@ def make_network(settings: Settings, encoder: TableEncoder, n_raw: int) -> Netwo
 
 
 def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
-    """Return the layer that embeds numbers and categories; an empty list if there are none."""
+    """Return the layers before the first hidden one.
+
+    They are the layer that embeds numbers and categories, if there are some to be embedded, and
+    the layer that appends the components of numbers, if there are any.
+    """
+    layers: list[Layer] = []
+    if parts := _embeddings(settings, encoder):
+        layers.append(Columns(tuple(parts)))
+    if encoder.components_ is not None:
+        embedding, n_numbers = settings.numeric_embedding, encoder.n_numeric_
+        size = 1 if embedding is None else embedding.output_counts(n_numbers)[0]
+        layers.append(PrincipalComponents(*encoder.components_, size))
+    return layers
+
+
+def _embeddings(
+    settings: Settings, encoder: TableEncoder
+) -> list[tuple[int, ColumnEmbedding | None]]:
+    """Return the parts of the layer that embeds columns; an empty list if there are none."""
     numeric = settings.numeric_embedding
     if numeric is not None and numeric.needs_bins:
         numeric = numeric.with_bins(encoder.bin_edges_)
@@ -36,7 +55,7 @@ def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
         return []
     n_other = encoder.n_plain_ - encoder.n_numeric_
     parts = [(encoder.n_numeric_, numeric), (n_other, None), *embeddings]
-    return [Columns(tuple(part for part in parts if part[0]))]
+    return [part for part in parts if part[0]]
 
 
 def _hidden_layers(settings: Settings) -> list[Layer]:
@@ -67,16 +86,19 @@ def encoded_names(
 
     ``names`` are the names of the numeric columns and then of the categories, and ``levels``
     has the levels of each category. An output of an embedding is named after its column, with
-    a number.
+    a number. Components of numbers come last.
     """
     plain, embedded = encoder.feature_names(names, levels)
+    components = encoder.components_
+    appended = [] if components is None else range(len(components.directions[0]))
+    of_components = [f"component{i}" for i in appended]
     front = network.layers[0]
     if not isinstance(front, Columns):
-        return plain
+        return plain + of_components
     sources = iter([*plain, *embedded])
     encoded = []
     for width, layer in front.parts:
         for j, name in enumerate([next(sources) for _ in range(width)]):
             size = 1 if layer is None else layer.output_counts(width)[j]
             encoded += [name] if layer is None else [f"{name}_{i}" for i in range(size)]
-    return encoded
+    return encoded + of_components

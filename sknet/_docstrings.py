@@ -201,6 +201,15 @@ numeric_embedding : str, NumericEmbedding or None, default="auto"
     regression; for more than {_auto.FULLY_EMBEDDED} numeric columns, or fewer than
     {_auto.ROWS_PER_EMBEDDED} rows for each, it has fewer waves and mixtures. It is None for
     fewer than {_auto.SMALL} training rows, for sparse X and for "lbfgs".
+n_components : int or "auto", default="auto"
+    The largest number of principal components of the scaled numeric columns that join the
+    inputs of the first hidden layer. They have mean zero, variance one and no correlation, so
+    that the network learns what small differences between similar columns mean. Components
+    with less than a millionth of the variance are left out, and so are components beyond the
+    number of columns. 0 adds none. "auto" is the number of numeric columns, but at most
+    {_auto.MOST_COMPONENTS} and at most one for each {_auto.ROWS_PER_COMPONENT} training rows.
+    It is 0 where ``numeric_embedding`` is None, for a single numeric column, for fewer than
+    {_auto.SMALL} training rows and for "lbfgs".
 dtype : {{"auto", "float32", "float64"}}, default="auto"
     The precision in which the network computes. "auto" is "float64" for "lbfgs" and for fewer
     than {_auto.FLOAT32_ROWS} training rows of float64, else "float32".

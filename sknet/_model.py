@@ -17,6 +17,7 @@ from scipy import sparse
 from sknet._building import make_network
 from sknet._parameters import check_class_weight
 from sknet._settings import Settings
+from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Batches, Dataset, stack_rows
 from sknet.data.encoding import TableEncoder
 from sknet.data.row_blocks import main_memory
@@ -97,8 +98,12 @@ class Model(ABC):
         ValueError
             If the network has more parameters than the main memory can hold.
         """
-        encoder = TableEncoder(settings.standardize, settings.n_bins, settings.marks_heavy)
-        encoder.fit_survey(survey, keep_rare=keep_rare)
+        encoder = TableEncoder(
+            settings.standardize, settings.n_bins, settings.marks_heavy, settings.n_components
+        )
+        # With another number of threads the last bits of the components might differ.
+        with ONE_BLAS_THREAD:
+            encoder.fit_survey(survey, keep_rare=keep_rare)
         loss = cls.choose_loss(settings, target)
         network = make_network(settings, encoder, loss.n_raw(target.n_outputs))
         check_memory(network, settings)
@@ -118,8 +123,8 @@ class Model(ABC):
         if make_network(settings, self.encoder, model.n_raw) != self.network:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation, "
-                "dropout, normalization, n_members or numeric_embedding), so its parameters "
-                "cannot be continued from. Set warm_start=False, or fit a clone."
+                "dropout, normalization, n_members, numeric_embedding or n_components), so its "
+                "parameters cannot be continued from. Set warm_start=False, or fit a clone."
             )
         return model
 

@@ -56,6 +56,7 @@ class FlatList(HasMethods):
 
 
 POSITIVE_INT = Numbers(Integral, 1, None, closed="left")
+NOT_NEGATIVE_INT = Numbers(Integral, 0, None, closed="left")
 NOT_NEGATIVE = Numbers(Real, 0, None, closed="left")
 POSITIVE = Numbers(Real, 0, None, closed="neither")
 OPEN_UNIT_INTERVAL = Numbers(Real, 0, 1, closed="neither")
@@ -98,6 +99,7 @@ SHARED_CONSTRAINTS: dict[str, list] = {
     "n_members": [POSITIVE_INT, AUTO],
     "categorical_features": [StrOptions({"from_dtype"}), FLAT_LIST, None],
     "numeric_embedding": [StrOptions({"auto", *NUMERIC_EMBEDDINGS}), NumericEmbedding, None],
+    "n_components": [NOT_NEGATIVE_INT, AUTO],
     "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
     "standardize": ["boolean"],
     "dtype": [StrOptions({"auto", "float32", "float64"})],
@@ -260,6 +262,31 @@ def check_embedding(numeric_embedding: Any, is_sparse: bool) -> None:
         raise ValueError(
             f"numeric_embedding={numeric_embedding!r} needs dense X; sparse columns would not "
             "stay sparse. Use numeric_embedding=None, or 'auto'."
+        )
+
+
+def check_components(n_components: Any, numeric_embedding: Any, is_sparse: bool) -> None:
+    """Refuse principal components where the network has no numbers that they could be made of.
+
+    Raises
+    ------
+    ValueError
+        If ``n_components`` is a positive number, and X is sparse or ``numeric_embedding`` does
+        not keep the numbers.
+    """
+    if is_auto(n_components) or n_components == 0:
+        return
+    if is_sparse:
+        raise ValueError(
+            f"n_components={n_components} needs dense X; components of sparse columns are not "
+            "sparse. Use n_components=0, or 'auto'."
+        )
+    if isinstance(numeric_embedding, NumericEmbedding) and not numeric_embedding.keeps_numbers:
+        raise ValueError(
+            f"n_components={n_components} needs the numbers themselves, but "
+            f"numeric_embedding={numeric_embedding!r} does not pass them on. Use "
+            "n_components=0, or 'auto', or set keeps_numbers=True in the class of an embedding "
+            "whose first output of each number is the number."
         )
 
 

@@ -38,6 +38,8 @@ class Settings:
     n_members: int
     numeric_embedding: NumericEmbedding | None
     n_bins: int
+    # Settings in files of versions before 0.2.0 have no components.
+    n_components: int = 0
     dtype: str
     # The data.
     standardize: bool
@@ -112,6 +114,7 @@ def resolve(
         n_members=int(known["n_members"]),
         numeric_embedding=embedding,
         n_bins=bins_for(facts.n_rows) if needs_bins else 0,
+        n_components=int(known["n_components"]),
         dtype=known["dtype"],
         standardize=known["standardize"],
         class_weight=known.get("class_weight"),

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sknet._auto import Facts
 from sknet._input import Features
 from sknet._model import Model, model_class
-from sknet._parameters import check_embedding
+from sknet._parameters import check_components, check_embedding
 from sknet._settings import Settings, resolve
 from sknet.data.batches import Dataset
 
@@ -20,9 +20,10 @@ def settle(estimator: BaseEstimator, facts: Facts) -> Settings:
     Raises
     ------
     ValueError
-        If ``numeric_embedding`` does not suit sparse X.
+        If ``numeric_embedding`` or ``n_components`` does not suit X.
     """
     check_embedding(estimator.numeric_embedding, facts.is_sparse)
+    check_components(estimator.n_components, estimator.numeric_embedding, facts.is_sparse)
     return resolve(estimator.get_params(deep=False), facts)
 
 

@@ -135,6 +135,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         standardize: bool = True,
         categorical_features: str | ArrayLike | None = "from_dtype",
         numeric_embedding: str | NumericEmbedding | None = "auto",
+        n_components: int | str = "auto",
         dtype: str = "auto",
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -174,6 +175,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         self.standardize = standardize
         self.categorical_features = categorical_features
         self.numeric_embedding = numeric_embedding
+        self.n_components = n_components
         self.dtype = dtype
 
     def _validate_params(self) -> None:

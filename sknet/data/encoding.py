@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 from sknet.data.batches import Dataset
+from sknet.data.components import Components, principal_components
 from sknet.data.heavy import heavy_values, without
 from sknet.data.quantiles import nonzero_medians, quantiles
 from sknet.data.survey import Survey
@@ -28,6 +29,8 @@ SMALLEST_WIDTH = float(np.finfo(np.float32).tiny)
 #: columns are zero, and each level is too rare to learn a weight for every hidden unit; an
 #: embedding learns a few numbers for each level instead.
 MOST_ONE_HOT_LEVELS = 16
+#: The largest number of rows, and of numbers in them, from which components are found.
+COMPONENT_ROWS, COMPONENT_NUMBERS = 10_000, 2**23
 
 
 class TableEncoder:
@@ -63,6 +66,8 @@ class TableEncoder:
         The number of bins of equal share to find for each numeric column; 0 for none.
     marks_heavy : bool, default=False
         Whether heavy values get an indicator. Those of sparse columns never do.
+    n_components : int, default=0
+        The largest number of principal components to find; 0 for none.
 
     Attributes
     ----------
@@ -81,6 +86,9 @@ class TableEncoder:
     categories_ : list of Category
     bin_edges_ : tuple of tuple of float
         With ``n_bins``, the increasing edges of the bins of each encoded numeric column.
+    components_ : Components or None
+        With ``n_components``, the principal components of the encoded numeric columns, unless
+        these are constant.
     """
 
     n_numeric_: int
@@ -92,11 +100,19 @@ class TableEncoder:
     heavy_values_: NDArray[np.float64] = np.empty(0)
     categories_: "list[Category]"
     bin_edges_: tuple[tuple[float, ...], ...]
+    components_: Components | None = None
 
-    def __init__(self, standardize: bool, n_bins: int = 0, marks_heavy: bool = False) -> None:
+    def __init__(
+        self,
+        standardize: bool,
+        n_bins: int = 0,
+        marks_heavy: bool = False,
+        n_components: int = 0,
+    ) -> None:
         self.standardize = standardize
         self.n_bins = n_bins
         self.marks_heavy = marks_heavy
+        self.n_components = n_components
 
     def fit_survey(self, survey: Survey, *, keep_rare: bool = False) -> Self:
         """Learn the encoding from a survey.
@@ -142,6 +158,8 @@ class TableEncoder:
             self.heavy_values_ = np.concatenate(list(heavy.values()))
         if self.n_bins:
             self.bin_edges_ = self._find_bin_edges(numeric)
+        if self.n_components and self.n_numeric_:
+            self.components_ = self._find_components(numeric)
         return self
 
     def _find_bin_edges(self, numeric: Dataset) -> tuple[tuple[float, ...], ...]:
@@ -153,6 +171,13 @@ class TableEncoder:
             found = quantiles(encoded, levels, numeric.sample_weight)
             edges += [_kept_edges(of_one) for of_one in found.T]
         return tuple(edges)
+
+    def _find_components(self, numeric: Dataset) -> Components | None:
+        """Return the principal components of the encoded numeric columns."""
+        most_rows = min(COMPONENT_ROWS, max(1, COMPONENT_NUMBERS // self.n_numeric_))
+        rows = numeric.batch(slice(None, None, math.ceil(numeric.n_rows / most_rows)))
+        encoded = np.array(self._transform_numeric(rows.X, np.float64))
+        return principal_components(encoded, rows.sample_weight, self.n_components)
 
     @property
     def keeps_sparse(self) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from sknet.export._graph import Tensor
 from sknet.export._operators import ACTIVATIONS, counterpart
-from sknet.nn import embeddings, ensembles, layers
+from sknet.nn import components, embeddings, ensembles, layers
 from sknet.nn.activations import Activation
 from sknet.nn.embeddings import of_part
 from sknet.nn.network import Network
@@ -87,6 +87,14 @@ def _columns(layer: embeddings.Columns, params: Views, x: Tensor, width: int) ->
     return x.graph.concat(outputs)
 
 
+def _components(
+    layer: components.PrincipalComponents, params: Views, x: Tensor, width: int
+) -> Tensor:
+    numbers = x.take(np.arange(len(layer.center)) * layer.spacing, axis=1)
+    centred = numbers - np.array(layer.center)
+    return x.graph.concat([x, centred @ np.array(layer.directions)])
+
+
 def _embedding(layer: embeddings.Embedding, params: Views, x: Tensor, width: int) -> Tensor:
     # The level number after the last one stands for none of the levels. Its vector is the mean.
     table = np.vstack([params.table, params.table.mean(axis=0)])
@@ -136,6 +144,7 @@ LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = 
     ensembles.EnsembleInput: _ensemble_input,
     ensembles.EnsembleDense: _ensemble_dense,
     ensembles.EnsembleHead: _ensemble_head,
+    components.PrincipalComponents: _components,
     embeddings.Columns: _columns,
     embeddings.Embedding: _embedding,
     embeddings.Periodic: _periodic,

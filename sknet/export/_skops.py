@@ -4,6 +4,7 @@ from sknet._fitting import Run
 from sknet._model import ClassificationModel, RegressionModel
 from sknet._settings import Settings
 from sknet.classifier import NNClassifier
+from sknet.data.components import Components
 from sknet.data.encoding import Category, TableEncoder
 from sknet.data.tables import TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
@@ -28,6 +29,7 @@ _CLASSES = [
     TableReader,
     TableEncoder,
     Category,
+    Components,
     ClassTarget,
     RegressionTarget,
     # The network, its layers and rules.

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sknet._model import Model
+from sknet.nn.components import PrincipalComponents
 from sknet.nn.embeddings import Columns
 from sknet.nn.ensembles import EnsembleInput, by_member, mean_of_members
 from sknet.nn.layers import Activated, Dense
@@ -230,10 +231,17 @@ class OutputFunction:
         self._output: Output = Prediction(model) if model.numeric_y else DecisionFunction(model)
         network, params = model.network, model.params
         place = n_embedding_layers(network)
+        appending = network.layers[place]
+        if isinstance(appending, PrincipalComponents):
+            place += 1
         # The hidden layers of an estimator, or else the output layer, begin with one of these.
         first = cast(Dense | EnsembleInput, network.layers[place])
         views = network.views(params)[place]
         self._matrix, self._bias = first.matrix(views), views.bias.reshape(-1)
+        if isinstance(appending, PrincipalComponents):
+            appended, shift = appending.matrix(network.widths[place - 1], params.dtype)
+            self._bias = shift @ self._matrix + self._bias
+            self._matrix = appended @ self._matrix
         rest, self._params = network.part(params, place + 1)
         layers = Activated(first.activation), *rest.layers
         self._network = Network(layers, rest.n_inputs, rest.n_members)

@@ -47,6 +47,8 @@ class NumericEmbedding(ColumnEmbedding):
     #: Whether heavy values of a column, such as a zero that most rows have, need indicators,
     #: because the layer is a smooth function of the number.
     needs_indicators: ClassVar[bool] = False
+    #: Whether each number has equally many outputs, of which the first is the number itself.
+    keeps_numbers: ClassVar[bool] = False
 
     def with_bins(self, edges: Edges) -> Self:
         """Return the layer with the edges of the bins of each column.
@@ -341,6 +343,7 @@ class MappedFeatures(NumericEmbedding):
     """
 
     size: int
+    keeps_numbers: ClassVar[bool] = True
 
     @property
     @abstractmethod

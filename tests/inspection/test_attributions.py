@@ -207,9 +207,11 @@ def test_the_path_is_straight_behind_the_embedding(kind, fit, numbers):
     model, X = fitted(estimator)[1], numbers[:21]
     workspace = Workspace(model.network, 21, np.float64)
     model.network.forward(model.params, model.encode(X), workspace)
-    embedded = workspace.outputs[0]
+    embedded, components = workspace.outputs[0], model.network.layers[1]
 
     def outputs(rows):
+        numbers = rows[:, :: components.spacing]
+        rows = np.hstack([rows, (numbers - components.center) @ components.directions])
         for W, b in zip(estimator.coefs_[:-1], estimator.intercepts_[:-1], strict=True):
             rows = np.tanh(rows @ W + b)
         raw = rows @ estimator.coefs_[-1] + estimator.intercepts_[-1]

@@ -41,6 +41,9 @@ VALUES = {
     "size": [3],
     "n_frequencies": [5],
     "edges": [EDGES],
+    "center": [(0.5, -1.0, 2.0)],
+    "directions": [((1.0, 2.0), (-0.5, 0.0), (0.25, -3.0))],
+    "spacing": [2],
     "parts": [((N_COLUMNS, layer), *LEVELS) for layer in NUMERIC],
 }
 

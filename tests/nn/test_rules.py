@@ -20,6 +20,7 @@ import pytest
 import sknet.nn
 from sknet import NNClassifier, NNRegressor
 from sknet.nn.activations import ACTIVATIONS, Identity, LeakyReLU, ReLU
+from sknet.nn.components import DIRECTIONS, NUMBERS
 from sknet.nn.embeddings import EDGES, EQUALLY_MANY_EDGES, NUMERIC_EMBEDDINGS, PARTS, Periodic
 from sknet.nn.layers import ACTIVATION
 from sknet.nn.losses import LOSSES, QUANTILES, Pinball
@@ -46,6 +47,11 @@ BAD = {
         ]
     ),
     EQUALLY_MANY_EDGES: [*edges, ((0.0, 1.0), (0.0, 1.0, 2.0))],
+    NUMBERS: [None, [1.0], (), (NAN,), (0.0, INF), ("a",), ((1.0,),)],
+    DIRECTIONS: [
+        *(None, (), (1.0,), [(1.0,)], ([1.0],), ((),), ((NAN,),), ((1.0,), (1.0, 2.0))),
+        (("a",),),
+    ],
     PARTS: [
         *(None, [(1, None)], (1,), ((1,),), ((0, None),), ((1.0, None),), ((True, None),)),
         *(((1, "periodic"),), ((1, Periodic),), ((2, None), (-1, Periodic()))),
@@ -91,7 +97,13 @@ def outside(interval):
 def inside(constraint):
     """Return values that a constraint allows, its bounds included if they are closed."""
     if not isinstance(constraint, Interval):
-        return {ACTIVATION: [Identity()], PARTS: [((1, None),)]}.get(constraint, [])
+        values = {
+            ACTIVATION: [Identity()],
+            PARTS: [((1, None),)],
+            NUMBERS: [(0.0, -1.5), (1,)],
+            DIRECTIONS: [((1.0, 2), (0.0, 0.5)), ((3.0,),)],
+        }
+        return values.get(constraint, [])
     low, high = constraint.low, constraint.high
     if Integral in constraint.kinds:
         return [low, low + 1, np.int64(low + 2)]
