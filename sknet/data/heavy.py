@@ -16,12 +16,12 @@ from sknet.data.weights import repetitions
 Floats = NDArray[np.floating]
 
 #: A heavy value has at least this share of the rows, and so many rows.
-LEAST_SHARE, LEAST_ROWS = 0.01, 10
+LEAST_SHARE, LEAST_ROWS = 0.002, 20
 #: It has at least ``LEAST_RATIO`` times as many rows as the median of the values around it, of
 #: which there are ``NEIGHBOURS`` on each side.
 LEAST_RATIO, NEIGHBOURS = 5, 3
 #: The largest number of heavy values of a column. If there are more, the heaviest count.
-MOST_VALUES = 16
+MOST_VALUES = 32
 
 
 def heavy_values(data: Dataset) -> dict[int, NDArray[np.float64]]:

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.decomposition import PCA
+
+from sknet import NNClassifier, NNRegressor
+from sknet.data.components import principal_components
+from sknet.nn.components import PrincipalComponents
+
+
+def table(n_rows, n_columns, seed=0):
+    """Return correlated columns of different scales and centers."""
+    rng = np.random.default_rng(seed)
+    mixed = rng.normal(size=(n_rows, n_columns)) @ rng.normal(size=(n_columns, n_columns))
+    return mixed + 10 * rng.normal(size=n_columns)
+
+
+def scores(rows, found):
+    return (rows - found.center) @ found.directions
+
+
+@pytest.mark.parametrize(("n_rows", "n_columns", "most"), [(50, 6, 6), (50, 6, 2), (8, 30, 5)])
+def test_against_scikit_learn(n_rows, n_columns, most):
+    """Its variance has n - 1 in the denominator, and its signs are arbitrary."""
+    rows = table(n_rows, n_columns)
+    found = scores(rows, principal_components(rows.copy(), None, most))
+    reference = PCA(most, whiten=True).fit_transform(rows) * np.sqrt(n_rows / (n_rows - 1))
+    assert_allclose(np.abs(found), np.abs(reference), rtol=1e-6, atol=1e-9)
+
+
+def test_weights_are_repetitions():
+    rows, weights = table(40, 5), np.random.default_rng(1).integers(1, 5, 40)
+    weighted = principal_components(rows.copy(), weights.astype(float), 5)
+    repeated = principal_components(np.repeat(rows, weights, axis=0), None, 5)
+    assert_allclose(weighted.center, repeated.center, rtol=1e-12)
+    assert_allclose(weighted.directions, repeated.directions, rtol=1e-7, atol=1e-9)
+
+
+def test_directions_without_variance_are_left_out():
+    rows = table(60, 3)
+    doubled = np.hstack([rows, rows[:, :1] + rows[:, 1:2], np.full((60, 1), 7.0)])
+    found = principal_components(doubled.copy(), None, 5)
+    assert np.shape(found.directions) == (5, 3)
+    of_scores = np.cov(scores(doubled, found).T, bias=True)
+    assert_allclose(of_scores, np.eye(3), rtol=0, atol=1e-6)
+    assert principal_components(np.full((9, 4), 3.0), None, 4) is None
+
+
+@pytest.fixture(scope="module")
+def collinear():
+    """Columns that repeat each other, and a target that is a small difference of them."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=(400, 1))
+    differences = rng.normal(size=(400, 3))
+    X = base + 0.01 * differences @ rng.normal(size=(3, 8))
+    return X, differences[:, 0]
+
+
+def test_small_differences_of_similar_columns_are_learned(collinear):
+    X, y = collinear
+    fits = [
+        NNRegressor(n_components=n, random_state=0).fit(X[:300], y[:300]) for n in ("auto", 0)
+    ]
+    with_components, without = (one.score(X[300:], y[300:]) for one in fits)
+    assert with_components > 0.9 > without + 0.2
+
+
+@pytest.mark.filterwarnings("ignore:Training ended after:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("options", "n_columns", "expected"),
+    [
+        ({}, 8, 8),
+        ({"n_components": 3}, 8, 3),
+        ({"n_components": 20}, 8, 8),
+        ({"n_components": 0}, 8, 0),
+        ({"numeric_embedding": None}, 8, 0),
+        ({"numeric_embedding": None, "n_components": 2}, 8, 2),
+        ({"solver": "lbfgs"}, 8, 0),
+        ({}, 1, 0),
+    ],
+    ids=str,
+)
+def test_the_number_of_components(options, n_columns, expected):
+    X = table(200, n_columns)
+    network = NNRegressor((4,), max_iter=2, random_state=0, **options).fit(X, X[:, 0])
+    layers = [one for one in network._model.network.layers if type(one) is PrincipalComponents]
+    assert [one.n_components for one in layers] == [expected] * (expected > 0)
+    names = [name for name in network.encoded_feature_names_ if name.startswith("component")]
+    assert names == [f"component{i}" for i in range(expected)]
+    assert network.coefs_[0].shape[0] == len(network.encoded_feature_names_)
+
+
+def test_constant_columns_have_no_component():
+    X = np.ones((150, 4))
+    network = NNClassifier((4,), max_iter=2, random_state=0).fit(X, np.arange(150) % 2)
+    assert np.isfinite(network.predict_proba(X)).all()
+    assert not any(name.startswith("component") for name in network.encoded_feature_names_)
+
+
+def test_one_row_more_changes_the_number_by_one_at_most():
+    chosen = []
+    for n_rows in (100, 109, 110, 640, 650):
+        X = table(n_rows, 70)
+        network = NNRegressor((2,), max_iter=1, random_state=0).fit(X, X[:, 0])
+        chosen.append(network.auto_params_["n_components"])
+    assert_array_equal(chosen, [10, 10, 11, 64, 64])
