@@ -77,7 +77,7 @@ def label_dtype(target: ClassTarget) -> np.dtype[Any]:
 
 def n_columns(model: Model) -> int:
     """Return the number of columns of the probabilities, or of the predicted numbers."""
-    return model.n_raw if model.numeric_y else model.target.classes_.size
+    return model.n_predicted if model.numeric_y else model.target.classes_.size
 
 
 def _classes(

@@ -91,7 +91,7 @@ def test_activations(make, run, activation, dtype, tolerance):
 @pytest.mark.parametrize("members", [1, 3])
 @pytest.mark.parametrize("loss", REGRESSION_LOSSES)
 def test_losses_of_regression(make, run, frame, numbers, loss, members):
-    y = np.exp(numbers) if LOSSES[loss].domain != "any number" else 1e4 + 100 * numbers
+    y = np.exp(numbers) if LOSSES[loss]().domain != "any number" else 1e4 + 100 * numbers
     network = make(NNRegressor, loss=loss, n_members=members).fit(frame, y)
     assert_agrees(run(to_onnx(network), frame), network, frame, 1e-9)
 
