@@ -110,6 +110,15 @@ INVERSE_LINKS: dict[type[losses.Loss], Formula] = {
 }
 
 
+def _normal_std(rule: losses.NormalLikelihood, raw: Tensor) -> Tensor:
+    low, high = losses.LOG_STD_LIMITS
+    return raw.every_second(1).maximum(low).minimum(high).op("Exp")
+
+
+#: The standard deviations of the losses that predict one.
+STDS: dict[type[losses.Loss], Formula] = {losses.NormalLikelihood: _normal_std}
+
+
 def counterpart(kind: str, table: Mapping[type, Entry], rule: object) -> Entry:
     """Return the entry of a table for the class of a rule.
 
