@@ -22,7 +22,7 @@ STILL = 1e-300
 
 WITHOUT_SHIFT = ["poisson", "gamma", "tweedie"]
 
-#: The rows of a chunk are far outside of the normal distribution that earlier chunks have taught.
+#: Rows are far outside of the normal distribution that earlier chunks have taught.
 unlikely_rows = pytest.mark.filterwarnings(
     "ignore:Training ended badly:sklearn.exceptions.ConvergenceWarning"
 )

@@ -18,14 +18,16 @@ from sknet.nn.ensembles import by_member, mean_of_members
 from sknet.nn.losses import Loss
 from sknet.nn.types import Array
 
+
 def fit_factor(
     loss: Loss, raw: Array, y: Array, sample_weight: Array | None, n_members: int = 1
 ) -> float:
     """Return the factor of the certainty of predictions that suits some rows best.
 
-    The factor of logits is one at most. It minimises the sum of the rows' losses plus log(factor)^2, the penalty of a normal
-    distribution around a factor of one, so that a handful of rows changes little. The loss of
-    an ensemble is that of the mean of its members' predictions.
+    The factor of logits is one at most. It minimises the sum of the rows' losses plus
+    log(factor)^2, the penalty of a normal distribution around a factor of one, so that a
+    handful of rows changes little. The loss of an ensemble is that of the mean of its members'
+    predictions.
 
     Parameters
     ----------
