@@ -5,7 +5,7 @@
 FOLDER holds tables as CSV files (also compressed) with a column "target"; those whose target is
 not a number are left out. Splits and limits are those of ``accuracy.py``. A prediction is a
 mean and a standard deviation for each row. The scores are the mean negative log likelihood and
-the mean CRPS (Gneiting and Raftery, 2007, equation 21), in the units of y. Lower is better.
+the mean CRPS (Gneiting and Raftery, 2007), both in the units of y; lower is better.
 
 "constant" is a default network, with the standard deviation of its errors on held-out rows for
 each row. "NGBoost" needs the package ngboost.

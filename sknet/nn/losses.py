@@ -422,9 +422,9 @@ class HalfTweedie(LogLink):
     """l = h(2 - p) - y h(1 - p) with h(a) = (exp(a raw) - 1) / a + a and h(0) = raw, log link.
 
     It is half the Tweedie deviance of power p, up to a constant: Jorgensen, "Exponential
-    Dispersion Models" (1987), section 4. Between the limits it suits zeros and positive
-    amounts, such as the sum of a random number of random amounts. At the limits it equals
-    :class:`HalfPoisson` and :class:`HalfGamma`.
+    Dispersion Models" (1987). Between the limits it suits zeros and positive amounts, such as
+    the sum of a random number of random amounts. At the limits it equals :class:`HalfPoisson`
+    and :class:`HalfGamma`.
 
     Parameters
     ----------
@@ -468,8 +468,8 @@ class NormalLikelihood(Loss):
 
     It is the negative log likelihood of a normal distribution whose mean m and standard
     deviation s depend on the row, up to a constant: Nix and Weigend, "Estimating the mean and
-    variance of the target probability distribution" (1994), equation 4. Each output has two
-    raw predictions, side by side. ``inverse_link`` returns the means.
+    variance of the target probability distribution" (1994). Each output has two raw
+    predictions, side by side. ``inverse_link`` returns the means.
 
     Parameters
     ----------
@@ -481,8 +481,8 @@ class NormalLikelihood(Loss):
         A stochastic solver multiplies the gradient of a row by s^(2 beta), as a constant.
         Without this, rows of small s would have most of the say in the mean, and the others
         would stay badly predicted: Seitzer, Tavakoli, Antic and Martius, "On the Pitfalls of
-        Heteroscedastic Uncertainty Estimation with Probabilistic Neural Networks" (2022),
-        equation 5.
+        Heteroscedastic Uncertainty Estimation with Probabilistic Neural Networks" (2022), who
+        call it the beta-NLL.
     """
 
     has_temperature = True
@@ -510,7 +510,7 @@ class NormalLikelihood(Loss):
         mean, log_std = raw[:, ::2], raw[:, 1::2]
         # Below this bound, which lies below the log of the noise, the precision 1 / s^2 goes on
         # along its tangent, so that it does not overflow.
-        bound = math.log(self.noise) - 2
+        bound = max(math.log(self.noise) - 2, LOG_STD_LIMITS[0])
         slope = np.exp(-2 * np.maximum(log_std, bound))
         precision = slope * (1 - 2 * np.minimum(log_std - bound, 0))
         error = mean - y

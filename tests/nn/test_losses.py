@@ -299,12 +299,14 @@ def test_fields_that_are_numpy_scalars_keep_float32(name, data):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_normal_likelihood_does_not_overflow(dtype):
+@pytest.mark.parametrize("noise", [1e-3, 1e-300])
+def test_normal_likelihood_does_not_overflow(noise, dtype):
     """Neither tiny nor huge standard deviations, nor far values, give infinity or NaN."""
-    log_std, y = np.meshgrid([-1e4, -90, -9, 0, 9, 90, 1e4], [0, 1e-3, 1, 1e6, 1e12])
+    far = [1e6, 1e12] if noise == 1e-3 else [100]
+    log_std, y = np.meshgrid([-1e4, -90, -9, 0, 9, 90, 1e4], [0, 1e-3, 1, *far])
     y = y.reshape(-1, 1).astype(dtype)
     raw = np.column_stack([np.zeros(len(y)), log_std.ravel()]).astype(dtype)
-    loss, gradient = NormalLikelihood(), np.empty_like(raw)
+    loss, gradient = NormalLikelihood(noise=noise), np.empty_like(raw)
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         value = loss.pointwise(y, raw, gradient)
         assert np.isfinite(value).all() and np.isfinite(gradient).all()
