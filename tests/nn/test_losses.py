@@ -361,6 +361,31 @@ def test_other_losses_leave_steps_alone(data):
         LOSSES["gamma"]().std(raw)
 
 
+def test_a_normal_distribution_starts_at_that_of_y():
+    """Whatever the network predicts; a constant y starts at its scale."""
+    mean, std = np.array([3.0, -1.0]), np.array([0.5, 0.0])
+    loss, raw = NormalLikelihood(), np.random.default_rng(0).normal(size=(6, 4))
+    factor, shift = loss.initial_outputs(mean, std)
+    assert_allclose(loss.inverse_link(raw * factor + shift), np.tile(mean, (6, 1)))
+    assert_allclose(loss.std(raw * factor + shift), np.tile([0.5, 1.0], (6, 1)))
+    assert LOSSES["squared_error"]().initial_outputs(mean, std) is None
+
+
+@pytest.mark.parametrize("factor", [0.3, 1.0, 2.5])
+def test_certainty(factor):
+    """Logits are multiplied by the factor; a standard deviation is divided by it."""
+    raw = np.random.default_rng(0).normal(size=(6, 4))
+    for name, expected in (("normal", None), ("log_loss", raw * factor)):
+        loss = LOSSES[name]()
+        scale, shift = loss.with_certainty(factor, 4)
+        changed = raw * scale + shift
+        if expected is None:
+            assert_allclose(loss.inverse_link(changed), loss.inverse_link(raw))
+            assert_allclose(loss.std(changed) * factor, loss.std(raw))
+        else:
+            assert_array_equal(changed, expected)
+
+
 def test_the_mean_of_normal_members_has_the_moments_of_their_mixture():
     rng = np.random.default_rng(0)
     raw = rng.normal(size=(3, 4, 2))
