@@ -285,17 +285,19 @@ class BaseNN(
         return self._model.predict(self._features.read(X), function)
 
     def _check_std(self, return_std: bool) -> None:
-        """Refuse ``return_std=True`` for a network that has a single member.
+        """Refuse ``return_std=True`` for a network that predicts no standard deviation.
 
         Raises
         ------
         ValueError
-            If ``return_std`` is True and the network has a single member.
+            If ``return_std`` is True, the network has a single member, and its loss estimates
+            no standard deviation.
         """
-        if return_std and self._fitted_model.n_members == 1:
+        if return_std and not self._fitted_model.predicts_std:
             raise ValueError(
                 "return_std=True needs the spread of several members: set n_members, for "
-                "example to 8, and fit again."
+                "example to 8, and fit again. NNRegressor(loss='normal') estimates the "
+                "standard deviation of y with a single member, too."
             )
 
     # Files.

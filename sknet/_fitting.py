@@ -141,7 +141,7 @@ class Problem:
         settings = model.settings
         solver, penalty = settings.solver.decouple(settings.penalty)
         return cls(
-            Objective(model.network, model.loss, penalty),
+            Objective(model.network, model.loss, penalty, weighs_steps=solver.stochastic),
             solver,
             Stopping(
                 settings.max_iter, settings.tol, settings.n_iter_no_change, settings.n_cooling
@@ -242,17 +242,17 @@ def fit_batches(
 def _with_temperature(
     model: Model, result: TrainingResult, held: HeldOut | None
 ) -> TrainingResult:
-    """Return the result with logits whose scale suits the held-out rows.
+    """Return the result with predictions whose certainty suits the held-out rows.
 
-    The factor of the logits is multiplied into the output layer, of a copy of the parameters:
-    a training that is resumed goes on from those that it had.
+    The output layer is changed, of a copy of the parameters: a training that is resumed goes on
+    from those that it had.
     """
     if held is None or not model.loss.has_temperature:
         return result
     raw, y, sample_weight = held_out_predictions(model.with_params(result.params), held)
     factor = fit_factor(model.loss, raw, y, sample_weight, model.n_members)
     params = result.params.copy()
-    model.network.rescale_outputs(params, np.full(model.n_raw, factor), np.zeros(model.n_raw))
+    model.network.rescale_outputs(params, *model.loss.with_certainty(factor, model.n_raw))
     return replace(result, params=params)
 
 

@@ -123,8 +123,9 @@ class Model(ABC):
         if make_network(settings, self.encoder, model.n_raw) != self.network:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation, "
-                "dropout, normalization, n_members, numeric_embedding or n_components), so its "
-                "parameters cannot be continued from. Set warm_start=False, or fit a clone."
+                "dropout, normalization, n_members, numeric_embedding, n_components, or a loss "
+                "with more or fewer raw predictions), so its parameters cannot be continued "
+                "from. Set warm_start=False, or fit a clone."
             )
         return model
 
@@ -282,6 +283,16 @@ class Model(ABC):
         return self.loss.n_raw(self.target.n_outputs)
 
     @property
+    def n_predicted(self) -> int:
+        """The number of columns of a prediction of numbers, or of a decision function."""
+        return self.loss.n_predicted(self.target.n_outputs)
+
+    @property
+    def predicts_std(self) -> bool:
+        """Whether predictions have a standard deviation: of the members, or of y."""
+        return self.n_members > 1 or self.loss.predicts_std
+
+    @property
     def n_members(self) -> int:
         """The number of members of the ensemble, 1 for a single network."""
         return self.network.n_members
@@ -371,6 +382,18 @@ class RegressionModel(Model):
     numeric_y = True
     target: RegressionTarget
 
+    @classmethod
+    def start(cls, *args: Any, **options: Any) -> Self:
+        """Return a model with initial parameters, as every model does.
+
+        The loss may choose where its raw predictions start, given the distribution of y.
+        """
+        model = super().start(*args, **options)
+        change = model.loss.initial_outputs(*model.target.standardized_moments())
+        if change is not None:
+            model.network.rescale_outputs(model.params, *change)
+        return model
+
     @staticmethod
     def learn_target(
         settings: Settings, data: Dataset, classes: Any = None
@@ -448,12 +471,18 @@ class RegressionModel(Model):
         return isinstance(self.loss, Pinball) and self.loss.several
 
     def predictions(self, raw: np.ndarray, with_std: bool) -> tuple[np.ndarray, ...]:
-        """Return the members' mean prediction, and their standard deviation if wanted.
+        """Return the members' mean prediction, and the standard deviation if wanted.
 
-        The predictions of the members are cut at the magnitude ``LARGEST``.
+        It is that of y if the loss predicts it, else that of the members' predictions, which
+        are cut at the magnitude ``LARGEST``.
         """
-        members = self.target.inverse_transform(self.loss.inverse_link(self.by_member(raw)))
-        return over_members(members.clip(-LARGEST, LARGEST, out=members), with_std)
+        raw = self.by_member(raw)
+        members = self.target.inverse_transform(self.loss.inverse_link(raw))
+        np.clip(members, -LARGEST, LARGEST, out=members)
+        within = None
+        if with_std and self.loss.predicts_std:
+            within = np.minimum(self.target.scaled(self.loss.std(raw)), LARGEST)
+        return over_members(members, with_std, within)
 
 
 def model_class(numeric_y: bool) -> type[Model]:

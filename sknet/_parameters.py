@@ -62,6 +62,7 @@ POSITIVE = Numbers(Real, 0, None, closed="neither")
 OPEN_UNIT_INTERVAL = Numbers(Real, 0, 1, closed="neither")
 CLOSED_UNIT_INTERVAL = Numbers(Real, 0, 1, closed="both")
 FRACTION = Numbers(Real, 0, 1, closed="left")
+TWEEDIE_POWER = Numbers(Real, 1, 2, closed="both")
 FLAT_LIST = FlatList()
 AUTO = StrOptions({"auto"})
 

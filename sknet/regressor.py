@@ -18,6 +18,7 @@ from sknet._parameters import (
     OPEN_UNIT_INTERVAL,
     POSITIVE,
     SHARED_CONSTRAINTS,
+    TWEEDIE_POWER,
     available_with_stochastic_solver,
     check_quantile,
     loss_constraint,
@@ -54,15 +55,23 @@ class NNRegressor(RegressorMixin, BaseNN):
           (y >= 0).
         - "gamma": half the gamma deviance (up to a constant) with a log link, for positive
           amounts (y > 0).
+        - "tweedie": half the Tweedie deviance of the power ``power`` (up to a constant) with a
+          log link, for zeros and positive amounts (y >= 0).
+        - "normal": the negative log likelihood of a normal distribution (up to a constant), for
+          the mean and the standard deviation of y in each row. ``predict`` returns the mean,
+          and with ``return_std=True`` the standard deviation as well.
 
         An instance of a ``Loss`` of ``sknet.nn.losses`` is used as it is. With ``standardize``,
-        "poisson" and "gamma" divide y by its mean; all others standardise it.
+        "poisson", "gamma" and "tweedie" divide y by its mean; all others standardise it.
     delta : float, default=1.35
         The error beyond which the loss "huber" is linear, in standard deviations of y.
     quantile : float in (0, 1) or sorted list of these, default=0.5
         The quantile that is predicted with the loss "quantile". With a list, ``predict``
         returns a column for each quantile; the quantiles do not cross, and y must have a single
         column.
+    power : float in [1, 2], default=1.5
+        The power of the loss "tweedie": the variance of y is taken to be proportional to this
+        power of the mean. 1 is the loss "poisson" and 2 is "gamma", which needs y > 0.
     {more_parameters}
 
     Attributes
@@ -92,6 +101,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         ),
         "delta": [POSITIVE],
         "quantile": [OPEN_UNIT_INTERVAL, FLAT_LIST],
+        "power": [TWEEDIE_POWER],
     }
     _model: RegressionModel
 
@@ -103,6 +113,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         loss: str | Loss = "squared_error",
         delta: float = 1.35,
         quantile: float | Sequence[float] = 0.5,
+        power: float = 1.5,
         solver: str | Solver = "adam",
         alpha: float | str = "auto",
         l1_ratio: float = 0.0,
@@ -143,6 +154,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         self.loss = loss
         self.delta = delta
         self.quantile = quantile
+        self.power = power
         self.solver = solver
         self.alpha = alpha
         self.l1_ratio = l1_ratio
@@ -231,8 +243,8 @@ class NNRegressor(RegressorMixin, BaseNN):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows to predict for.
         return_std : bool, default=False
-            Whether to return also the standard deviation of the members' predictions. It
-            requires more than one member (``n_members``).
+            Whether to return also a standard deviation. It requires ``loss="normal"`` or more
+            than one member (``n_members``).
 
         Returns
         -------
@@ -241,14 +253,19 @@ class NNRegressor(RegressorMixin, BaseNN):
             each quantile. With several members it is the mean of their predictions. The dtype
             is float32 for float32 X, else float64.
         std : ndarray of the same shape
-            The standard deviation of the members' predictions. It measures how far the members
-            disagree, not how much y varies. Only returned if ``return_std`` is True.
+            With ``loss="normal"``, the standard deviation of y in the row. With several
+            members its square is the mean of the variances that they predict, which is the
+            variation of y, plus the variance of their means, which is their disagreement. With
+            any other loss it is the standard deviation of the members' predictions, which
+            measures how far the members disagree, not how much y varies. Only returned if
+            ``return_std`` is True.
 
         Raises
         ------
         ValueError
-            If ``return_std`` is True and the network has a single member, or if X is float32
-            and the training y was too large or too small for float32.
+            If ``return_std`` is True, the loss is not "normal" and the network has a single
+            member, or if X is float32 and the training y was too large or too small for
+            float32.
         """
         self._check_std(return_std)
         results = self._predict(X, lambda raw: self._model.predictions(raw, return_std))

@@ -62,14 +62,15 @@ def test_predictions_for_far_rows_are_finite(network, dtype, standardize, as_spa
         assert_array_equal(*(one.toarray() if as_sparse else one for one in (far, before)))
 
 
-@pytest.mark.parametrize("loss", ["poisson", "gamma", "quantile"])
+@pytest.mark.parametrize("loss", ["poisson", "gamma", "tweedie", "quantile", "normal"])
 @pytest.mark.parametrize("n_members", [1, 2])
 def test_predictions_of_every_link_are_finite(loss, n_members):
     options = {"loss": loss, "n_members": n_members, "standardize": False}
     options |= {"quantile": [0.1, 0.5, 0.9]} if loss == "quantile" else {}
     network = regressor(**options).fit(X, np.abs(Y) + 0.1)
     for far in (FAR, np.clip(FAR, -3e38, 3e38).astype(np.float32)):
-        assert np.isfinite(network.predict(far, return_std=n_members > 1)).all()
+        with_std = n_members > 1 or loss == "normal"
+        assert np.isfinite(network.predict(far, return_std=with_std)).all()
 
 
 def test_rows_beyond_the_bound_are_rows_at_the_bound():

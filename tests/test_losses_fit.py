@@ -9,8 +9,8 @@ from plain import NNClassifier, NNRegressor
 from scipy import stats
 from scipy.optimize import minimize_scalar
 from sklearn.base import clone
-from sklearn.linear_model import GammaRegressor, PoissonRegressor
-from sklearn.metrics import d2_pinball_score, log_loss
+from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
+from sklearn.metrics import d2_pinball_score, log_loss, r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.class_weight import compute_sample_weight
 
@@ -36,7 +36,11 @@ def counts(n_rows=400, family="poisson"):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n_rows, 4))
     mean = np.exp(X @ [0.5, -0.3, 0.0, 0.2] + 1)
-    y = rng.poisson(mean) if family == "poisson" else rng.gamma(2, mean / 2)
+    if family == "tweedie":
+        # The sum of a random number of random amounts: 18 % of them are zero.
+        y = rng.gamma(np.maximum(rng.poisson(mean), 1e-300))
+    else:
+        y = rng.poisson(mean) if family == "poisson" else rng.gamma(2, mean / 2)
     return X, y.astype(float), rng.uniform(0.1, 4, n_rows)
 
 
@@ -60,7 +64,72 @@ def test_without_hidden_layers_it_is_a_generalised_linear_model(family, peer, al
     assert network.out_activation_ == "exp"
 
 
-@pytest.mark.parametrize("family", ["poisson", "gamma"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+@pytest.mark.parametrize("power", [1, 1.5, 2])
+def test_without_hidden_layers_it_is_a_tweedie_regressor(power, alpha, weighted):
+    X, y, weight = counts(family="tweedie")
+    weight = weight if weighted else None
+    if power == 2:
+        y += 0.1
+    else:
+        assert 0.05 < np.mean(y == 0) < 0.4
+    options = {**EXACT, "alpha": alpha, "standardize": False}
+    network = NNRegressor((), loss="tweedie", power=power, **options).fit(X, y, weight)
+    theirs = TweedieRegressor(
+        power=power, link="log", alpha=alpha, tol=1e-10, max_iter=10_000
+    ).fit(X, y, weight)
+    assert_allclose(network.coefs_[0][:, 0], theirs.coef_, atol=1e-3)
+    assert_allclose(network.intercepts_[0], theirs.intercept_, atol=1e-3)
+    assert_allclose(network.predict(X), theirs.predict(X), rtol=1e-3)
+    if power != 1.5:
+        limit = NNRegressor((), loss={1: "poisson", 2: "gamma"}[power], **options)
+        limit.fit(X, y, weight)
+        assert_allclose(network.coefs_[0], limit.coefs_[0], atol=1e-4)
+        assert_allclose(network.loss_, limit.loss_, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("power", "limit"), [(1, "poisson"), (2, "gamma")])
+def test_a_network_with_a_tweedie_loss_at_its_limits(power, limit):
+    X, y, _ = counts(family="gamma")
+    options = {"max_iter": 10, "learning_rate": "cosine", "n_members": 2, "random_state": 0}
+    options["early_stopping"] = True
+    one = NNRegressor((8,), loss="tweedie", power=power, **options).fit(X, y)
+    other = NNRegressor((8,), loss=limit, **options).fit(X, y)
+    assert_allclose(one.predict(X), other.predict(X), rtol=1e-7)
+    assert_allclose(one.validation_scores_, other.validation_scores_, rtol=1e-7)
+    assert one.score(X, y) == r2_score(y, one.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("power", "least", "match"),
+    [
+        (2, 0.0, "HalfTweedie needs y > 0; y has values from 0 to"),
+        (1.5, -1.0, "HalfTweedie needs y >= 0; y has values from -1 to"),
+        (0.5, 1.0, "'power' parameter of NNRegressor must be"),
+        (3, 1.0, "'power' parameter of NNRegressor must be"),
+    ],
+)
+def test_y_and_powers_that_tweedie_refuses(power, least, match, forbid_training):
+    X, y, _ = counts(family="gamma")
+    y[3] = least
+    forbid_training()
+    network = NNRegressor(loss="tweedie", power=power)
+    with pytest.raises(ValueError, match=match):
+        network.fit(X, y)
+    assert not hasattr(network, "n_features_in_")
+
+
+def test_the_power_matters_in_a_grid():
+    X, y, _ = counts(family="tweedie")
+    search = GridSearchCV(
+        NNRegressor((), loss="tweedie", **EXACT), {"power": [1, 1.3, 1.8]}, cv=2
+    ).fit(X, y)
+    assert len(set(search.cv_results_["mean_test_score"])) == 3
+    assert clone(search.best_estimator_).power == search.best_params_["power"]
+
+
+@pytest.mark.parametrize("family", ["poisson", "gamma", "tweedie"])
 def test_units_of_y_move_nothing_but_the_predictions(family):
     X, y, _ = counts(family=family)
     one, other = (NNRegressor((), loss=family, **EXACT).fit(X, unit * y) for unit in (1, 1000))
@@ -68,7 +137,7 @@ def test_units_of_y_move_nothing_but_the_predictions(family):
     assert (one.predict(X) > 0).all()
 
 
-@pytest.mark.parametrize("family", ["poisson", "gamma"])
+@pytest.mark.parametrize("family", ["poisson", "gamma", "tweedie"])
 def test_several_outputs_with_a_log_link(family):
     X, y, _ = counts(family=family)
     Y = np.column_stack([y, 50 * y[::-1]])

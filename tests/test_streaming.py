@@ -20,20 +20,28 @@ STILL = 1e-300
 
 # A running mean and scale of y.
 
+WITHOUT_SHIFT = ["poisson", "gamma", "tweedie"]
+
+#: Rows are far outside of the normal distribution that earlier chunks have taught.
+unlikely_rows = pytest.mark.filterwarnings(
+    "ignore:Training ended badly:sklearn.exceptions.ConvergenceWarning"
+)
+
 
 def chunks_of_y(loss):
     """Three chunks of y with very different means and scales."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(90, 3))
     y = np.exp(X[:, 0]) * np.repeat([1.0, 20.0, 0.3], 30)
-    if loss in ("squared_error", "huber", "absolute_error"):
+    if loss not in WITHOUT_SHIFT:
         y += np.repeat([0.0, 500.0, -40.0], 30)
     return X, y
 
 
-LOSSES = ["squared_error", "absolute_error", "huber", "poisson", "gamma"]
+LOSSES = ["squared_error", "absolute_error", "huber", "normal", *WITHOUT_SHIFT]
 
 
+@unlikely_rows
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_y_s_mean_and_scale_are_those_of_all_rows(loss, weighted):
@@ -46,7 +54,7 @@ def test_y_s_mean_and_scale_are_those_of_all_rows(loss, weighted):
         seen = slice(start + 30)
         mean = np.average(y[seen], weights=weight[seen])
         std = np.sqrt(np.average((y[seen] - mean) ** 2, weights=weight[seen]))
-        if loss in ("poisson", "gamma"):
+        if loss in WITHOUT_SHIFT:
             assert_allclose(network._model.target.scale_, mean)
             assert_array_equal(network._model.target.mean_, 0)
         else:
@@ -54,6 +62,7 @@ def test_y_s_mean_and_scale_are_those_of_all_rows(loss, weighted):
             assert_allclose(network._model.target.scale_, std)
 
 
+@unlikely_rows
 @pytest.mark.parametrize("sizes", [(), (6,)], ids=str)
 @pytest.mark.parametrize(
     "options",
@@ -112,6 +121,25 @@ def test_the_average_and_what_is_trained_are_rescaled_alike():
     # This is the fourth update of the average, with the decay (1 + 4) / (10 + 4).
     expected = 5 / 14 * before[1] + 9 / 14 * before[0]
     assert_allclose(averaged.predict(X), expected, rtol=1e-8)
+
+
+@unlikely_rows
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_the_standard_deviation_does_not_jump(n_members):
+    X, y = chunks_of_y("normal")
+    Y = np.column_stack([y, -1000 * y[::-1]])
+    network = NNRegressor(
+        (6,), loss="normal", n_members=n_members, learning_rate_init=0.01, random_state=0
+    )
+    for _ in range(5):
+        network.partial_fit(X[:30], Y[:30])
+    before = network.predict(X, return_std=True)
+    scale = network._model.target.scale_.copy()
+    network.set_params(learning_rate_init=STILL).partial_fit(X[30:], Y[30:])
+    after = network.predict(X, return_std=True)
+    for now, then in zip(after, before, strict=True):
+        assert_allclose(now, then, rtol=1e-8, atol=1e-8 * np.abs(then).max())
+    assert (network._model.target.scale_ / scale > 2).all()
 
 
 def test_several_outputs_do_not_jump():

@@ -434,6 +434,14 @@ class RegressionTarget:
         """
         return prediction * self.scale_ + self.mean_
 
+    def scaled(self, deviation: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return differences of standardised numbers in the units of y."""
+        return deviation * self.scale_
+
+    def standardized_moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean and standard deviation of each column of the y that is trained on."""
+        return (self._mean - self.mean_) / self.scale_, self._deviation / self.scale_
+
 
 KnownTarget = LabelCounts | RegressionTarget
 

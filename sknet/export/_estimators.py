@@ -13,7 +13,7 @@ from sknet.data.targets import ClassTarget
 from sknet.export._encoding import TEXT, Input, encode
 from sknet.export._graph import Tensor
 from sknet.export._layers import network_outputs
-from sknet.export._operators import INVERSE_LINKS, counterpart
+from sknet.export._operators import INVERSE_LINKS, STDS, counterpart
 from sknet.nn.losses import Loss
 from sknet.regressor import NNRegressor
 
@@ -45,7 +45,12 @@ def exported(estimator: Any) -> tuple[Features, Model]:
 
 
 def write_predictions(
-    features: Features, model: Model, inputs: Sequence[Input], dtype: np.dtype[Any]
+    features: Features,
+    model: Model,
+    inputs: Sequence[Input],
+    dtype: np.dtype[Any],
+    *,
+    with_std: bool = False,
 ) -> dict[str, Output]:
     """Write the operators of a model into the graph of the inputs.
 
@@ -57,16 +62,18 @@ def write_predictions(
         The columns of the table, in the order of training.
     dtype : dtype
         The precision of probabilities and numbers.
+    with_std : bool, default=False
+        Whether to write the standard deviation of y as well, if the loss predicts it.
 
     Returns
     -------
     dict of str to Output
-        "label" and "probabilities" of a classifier, or "variable" of a regressor.
+        "label" and "probabilities" of a classifier, or "variable" of a regressor, and "std".
     """
     x = encode(features, model, inputs)
     raw = network_outputs(model.network, model.params, x).cast(np.float64)
     if isinstance(model, RegressionModel):
-        return _numbers(model, raw, dtype)
+        return _numbers(model, raw, dtype, with_std and model.loss.predicts_std)
     return _classes(cast(ClassificationModel, model), raw, dtype)
 
 
@@ -77,7 +84,7 @@ def label_dtype(target: ClassTarget) -> np.dtype[Any]:
 
 def n_columns(model: Model) -> int:
     """Return the number of columns of the probabilities, or of the predicted numbers."""
-    return model.n_raw if model.numeric_y else model.target.classes_.size
+    return model.n_predicted if model.numeric_y else model.target.classes_.size
 
 
 def _classes(
@@ -115,12 +122,26 @@ def _label(target: ClassTarget, place: Tensor) -> Tensor:
     )
 
 
-def _numbers(model: RegressionModel, raw: Tensor, dtype: np.dtype[Any]) -> dict[str, Output]:
-    """Return the predicted numbers in the units of y."""
-    target = model.target
-    members = _inverse_link(model.loss, _by_member(model, raw))
-    prediction = _mean_over_members(model, members * target.scale_ + target.mean_)
-    return {"variable": Output(prediction.cast(dtype), n_columns(model))}
+def _numbers(
+    model: RegressionModel, raw: Tensor, dtype: np.dtype[Any], with_std: bool
+) -> dict[str, Output]:
+    """Return the predicted numbers in the units of y, and their standard deviation."""
+    target, raw = model.target, _by_member(model, raw)
+    members = _inverse_link(model.loss, raw) * target.scale_ + target.mean_
+    prediction = _mean_over_members(model, members)
+    outputs = {"variable": prediction}
+    if with_std:
+        within = counterpart("loss", STDS, model.loss)(model.loss, raw) * target.scale_
+        outputs["std"] = _total_std(model, members, prediction, within)
+    return {k: Output(v.cast(dtype), n_columns(model)) for k, v in outputs.items()}
+
+
+def _total_std(model: Model, members: Tensor, mean: Tensor, within: Tensor) -> Tensor:
+    """Return the standard deviation of the mixture of the members' distributions."""
+    if model.n_members == 1:
+        return within
+    error = members - mean.reshape(0, 1, n_columns(model))
+    return _mean_over_members(model, within * within + error * error).op("Sqrt")
 
 
 def _inverse_link(loss: Loss, raw: Tensor) -> Tensor:

@@ -155,6 +155,11 @@ class Tensor:
         """Return a slice of the last axis."""
         return self.op("Slice", *(self._indices([i]) for i in (start, stop, -1)))
 
+    def every_second(self, start: int) -> "Tensor":
+        """Return every second column of the last axis, from ``start`` on."""
+        end = np.iinfo(np.int64).max
+        return self.op("Slice", *(self._indices([i]) for i in (start, end, -1, 2)))
+
     def take(self, indices: "Tensor | Iterable[int]", axis: int) -> "Tensor":
         """Return the slices at the given positions of an axis: numbers, or an int64 tensor."""
         if not isinstance(indices, Tensor):

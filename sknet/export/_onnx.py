@@ -60,7 +60,8 @@ def to_onnx(
     -------
     onnx.ModelProto
         The ONNX model. A classifier has the outputs "label" and "probabilities"; a regressor
-        has the output "variable" of shape (n_rows, n_outputs). Labels are text or int64.
+        has the output "variable" of shape (n_rows, n_outputs), and with ``loss="normal"`` also
+        "std", the standard deviation of y, of the same shape. Labels are text or int64.
         Booleans become int64, and so do floats, which are whole numbers if they are classes.
         Probabilities and numbers are float32 if all numeric inputs are, else float64. If a
         column has the name of an output, a 1 is appended to the name of the output, as with
@@ -98,7 +99,8 @@ def to_onnx(
     columns = input_columns(features, model, X, initial_types)
     graph = Graph()
     inputs = [Input(Tensor(graph, one.name, one.dtype), one.n_columns) for one in columns]
-    predictions = write_predictions(features, model, inputs, precision(features, inputs))
+    dtype = precision(features, inputs)
+    predictions = write_predictions(features, model, inputs, dtype, with_std=True)
     outputs = {_free_name(name, columns): output for name, output in predictions.items()}
     for name, output in outputs.items():
         output.tensor.op("Identity", output=name)

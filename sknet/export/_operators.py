@@ -91,6 +91,11 @@ def _exponential(rule: object, raw: Tensor) -> Tensor:
     return raw.op("Exp")
 
 
+def _means(rule: object, raw: Tensor) -> Tensor:
+    """Return the means, which the log standard deviations stand beside."""
+    return raw.every_second(0)
+
+
 INVERSE_LINKS: dict[type[losses.Loss], Formula] = {
     losses.SquaredError: identity,
     losses.AbsoluteError: identity,
@@ -98,9 +103,20 @@ INVERSE_LINKS: dict[type[losses.Loss], Formula] = {
     losses.Pinball: _quantiles,
     losses.HalfPoisson: _exponential,
     losses.HalfGamma: _exponential,
+    losses.HalfTweedie: _exponential,
+    losses.NormalLikelihood: _means,
     losses.BinaryLogLoss: lambda rule, raw: raw.op("Sigmoid"),
     losses.MultinomialLogLoss: lambda rule, raw: raw.op("Softmax", axis=-1),
 }
+
+
+def _normal_std(rule: losses.NormalLikelihood, raw: Tensor) -> Tensor:
+    low, high = losses.LOG_STD_LIMITS
+    return raw.every_second(1).maximum(low).minimum(high).op("Exp")
+
+
+#: The standard deviations of the losses that predict one.
+STDS: dict[type[losses.Loss], Formula] = {losses.NormalLikelihood: _normal_std}
 
 
 def counterpart(kind: str, table: Mapping[type, Entry], rule: object) -> Entry:

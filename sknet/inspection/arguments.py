@@ -56,7 +56,7 @@ def read_baseline(features: Features, model: Model, baseline: Any) -> NDArray[An
 def output_names(model: Model) -> tuple[list[Any], str]:
     """Return the names of the outputs, and the word for one of them in messages."""
     if model.numeric_y:
-        return list(range(model.n_raw)), "output"
+        return list(range(model.n_predicted)), "output"
     kind = "label" if model.target.kind == "multilabel" else "class"
     return model.target.classes_.tolist(), kind
 
@@ -74,7 +74,7 @@ def choose_output(model: Model, target: Any) -> NDArray[np.float64] | None:
         several outputs or labels.
     """
     names, kind = output_names(model)
-    n_columns = model.n_raw
+    n_columns = model.n_predicted
     if target is None:
         if n_columns > 1 and kind == "class":
             return None

@@ -245,7 +245,7 @@ class OutputFunction:
         rest, self._params = network.part(params, place + 1)
         layers = Activated(first.activation), *rest.layers
         self._network = Network(layers, rest.n_inputs, rest.n_members)
-        n_rows = max(n_rows, model.n_raw)
+        n_rows = max(n_rows, model.n_predicted)
         self._workspace = Workspace(self._network, n_rows, params.dtype, input_gradient=True)
         self.inputs: Array = np.empty((n_rows, rest.n_inputs), params.dtype)
 

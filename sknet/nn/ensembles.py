@@ -21,7 +21,7 @@ from sknet.nn.activations import Activation
 from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.kernels import column_sums, matmul
 from sknet.nn.layers import ACTIVATION, ActivationLayer, Layer, Parameter
-from sknet.nn.losses import Loss
+from sknet.nn.losses import Loss, total_std
 from sknet.nn.rules import POSITIVE_INT
 from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
 
@@ -238,16 +238,21 @@ def mean_of_members(raw: Array, n_members: int, loss: Loss) -> Array:
     """Return the raw predictions that correspond to the mean of the members' predictions."""
     if n_members == 1:
         return raw
-    return loss.link(loss.inverse_link(by_member(raw, n_members)).mean(axis=1))
+    return loss.mean_of_members(by_member(raw, n_members))
 
 
-def over_members(members: Array, with_std: bool) -> tuple[Array, ...]:
-    """Return the mean over the members and, if asked for, their standard deviation.
+def over_members(
+    members: Array, with_std: bool, within: Array | None = None
+) -> tuple[Array, ...]:
+    """Return the mean over the members and, if asked for, the standard deviation.
 
     Parameters
     ----------
     members : ndarray of shape (n_rows, n_members, n_columns)
     with_std : bool
+    within : ndarray of shape (n_rows, n_members, n_columns) or None
+        The standard deviations of y that the members predict. With them, the result is the
+        standard deviation of y by all members. None asks for that of the members' predictions.
 
     Returns
     -------
@@ -255,4 +260,6 @@ def over_members(members: Array, with_std: bool) -> tuple[Array, ...]:
         (mean,), or (mean, standard deviation).
     """
     mean = members[:, 0] if members.shape[1] == 1 else members.mean(axis=1)
-    return (mean, members.std(axis=1)) if with_std else (mean,)
+    if not with_std:
+        return (mean,)
+    return mean, members.std(axis=1) if within is None else total_std(members, within)

@@ -5,6 +5,7 @@ To add one, derive a class from :class:`Loss`, write ``pointwise``, and add a li
 and takes the mean.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,7 +16,14 @@ import numpy as np
 from scipy import special
 
 from sknet.nn.kernels import row_maxima, row_sums
-from sknet.nn.rules import OPEN_UNIT_INTERVAL, POSITIVE, Constraint, Rule
+from sknet.nn.rules import (
+    CLOSED_UNIT_INTERVAL,
+    OPEN_UNIT_INTERVAL,
+    POSITIVE,
+    Constraint,
+    Interval,
+    Rule,
+)
 from sknet.nn.types import Array
 
 
@@ -34,14 +42,22 @@ class Loss(Rule):
     out_activation: ClassVar[str] = "identity"
     #: Whether standardising may shift y. If not, y is only scaled.
     shifts_y: ClassVar[bool] = True
-    #: The values that y may have, in words.
-    domain: ClassVar[str] = "any number"
     #: Whether the probabilities of several columns sum to one, as those of classes must. Those
     #: of the labels of a multi-label target do not.
     exclusive: ClassVar[bool] = True
-    #: Whether raw predictions are logits, whose scale rows that are held out can correct by a
-    #: temperature.
+    #: Whether rows that are held out can correct how certain the predictions are: the scale of
+    #: logits, or that of a standard deviation.
     has_temperature: ClassVar[bool] = False
+    #: The limits of the logarithm of that correction, a factor of the certainty. A classifier
+    #: only ever becomes less certain: see :mod:`sknet.nn.temperature`.
+    log_certainty: ClassVar[tuple[float, float]] = (-2.0, 0.0)
+    #: Whether the loss estimates a standard deviation of y for each row.
+    predicts_std: ClassVar[bool] = False
+
+    @property
+    def domain(self) -> str:
+        """The values that y may have, in words."""
+        return "any number"
 
     @property
     def one_output(self) -> bool:
@@ -64,6 +80,26 @@ class Loss(Rule):
         """Return the number of raw predictions for ``n_outputs`` columns of y."""
         return n_outputs
 
+    def n_predicted(self, n_outputs: int) -> int:
+        """Return the number of columns of ``inverse_link`` for ``n_outputs`` columns of y."""
+        return self.n_raw(n_outputs)
+
+    def initial_outputs(self, mean: Array, std: Array) -> tuple[Array, Array] | None:
+        """Return how to change the raw predictions of a network that is not trained yet.
+
+        Parameters
+        ----------
+        mean, std : ndarray of shape (n_outputs,)
+            The mean and the standard deviation of the standardised y.
+
+        Returns
+        -------
+        pair of ndarray of shape (n_raw,), or None
+            A factor and a shift of the raw predictions. None, the default, leaves them as they
+            are.
+        """
+        return None
+
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         """Return l of each row; write dl/draw into ``gradient_out``.
 
@@ -80,6 +116,17 @@ class Loss(Rule):
         """
         raise NotImplementedError
 
+    def weigh_steps(self, raw: Array, gradient: Array) -> None:
+        """Weight the gradients of rows in place, for the steps of a stochastic solver.
+
+        By default they are left as ``pointwise`` wrote them, up to a factor. lbfgs needs these,
+        which are the derivatives of the values.
+
+        Parameters
+        ----------
+        raw, gradient : ndarray of shape (n_rows, n_raw)
+        """
+
     def rescaling(
         self, old_scale: Array, new_scale: Array, shift: Array
     ) -> tuple[Array, Array] | None:
@@ -94,7 +141,7 @@ class Loss(Rule):
 
         Returns
         -------
-        pair of ndarray of shape (n_outputs,), or None
+        pair of ndarray of shape (n_raw,), or None
             The factor and the shift of raw predictions that have this effect. None if there
             are none.
         """
@@ -112,9 +159,41 @@ class Loss(Rule):
     def link(self, prediction: Array) -> Array:
         """Return raw predictions for predictions: the inverse function of ``inverse_link``.
 
-        An ensemble needs it for the mean of its members' predictions.
+        By default :meth:`mean_of_members` needs it.
         """
         return prediction
+
+    def mean_of_members(self, members: Array) -> Array:
+        """Return the raw predictions that stand for the mean of the members' predictions.
+
+        Parameters
+        ----------
+        members : ndarray of shape (n_rows, n_members, n_raw)
+            Raw predictions.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_raw)
+        """
+        return self.link(self.inverse_link(members).mean(axis=1))
+
+    def std(self, raw: Array) -> Array:
+        """Return the standard deviations of the standardised y, if ``predicts_std``.
+
+        The last axis of the result has an entry for each output.
+        """
+        raise NotImplementedError(f"{type(self).__name__} estimates no standard deviation.")
+
+    def with_certainty(self, factor: float, n_raw: int) -> tuple[Array, Array]:
+        """Return how to change raw predictions to make them ``factor`` times as certain.
+
+        Returns
+        -------
+        pair of ndarray of shape (n_raw,)
+            A factor and a shift of the raw predictions. By default these are logits, which are
+            multiplied.
+        """
+        return np.full(n_raw, factor), np.zeros(n_raw)
 
     def inverse_link_backward(self, raw: Array, delta: Array) -> Array:
         """Return the gradient of ``raw``, given the gradient of ``inverse_link(raw)``."""
@@ -335,6 +414,173 @@ class HalfGamma(LogLink):
         return value
 
 
+TWEEDIE_POWERS = Interval(Real, 1, 2, closed="both")
+
+
+@dataclass(frozen=True)
+class HalfTweedie(LogLink):
+    """l = h(2 - p) - y h(1 - p) with h(a) = (exp(a raw) - 1) / a + a and h(0) = raw, log link.
+
+    It is half the Tweedie deviance of power p, up to a constant: Jorgensen, "Exponential
+    Dispersion Models" (1987). Between the limits it suits zeros and positive amounts, such as
+    the sum of a random number of random amounts. At the limits it equals :class:`HalfPoisson`
+    and :class:`HalfGamma`.
+
+    Parameters
+    ----------
+    power : float in [1, 2], default=1.5
+        The power p of the mean to which the variance of y is proportional. y >= 0 for p < 2,
+        and y > 0 for p = 2.
+    """
+
+    power: Annotated[float, TWEEDIE_POWERS] = 1.5
+
+    @property
+    def domain(self) -> str:
+        return "y > 0" if self.power == 2 else "y >= 0"
+
+    def in_domain(self, y: Array) -> bool:
+        return bool((y > 0 if self.power == 2 else y >= 0).all())
+
+    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
+        power = float(self.power)  # A scalar of NumPy would make float64 of float32.
+        of_mean, gradient = _growth(2 - power, raw)
+        of_y, gradient_of_y = _growth(1 - power, raw)
+        np.subtract(gradient, y * gradient_of_y, out=gradient_out)
+        return (of_mean - y * of_y).sum(axis=1)
+
+
+def _growth(rate: float, raw: Array) -> tuple[Array, Array]:
+    """Return h(a) = (exp(a raw) - 1) / a + a for a rate a, and its derivative exp(a raw)."""
+    if rate == 0:
+        return raw, np.ones_like(raw)
+    grown = np.expm1(rate * raw)
+    return grown / rate + rate, grown + 1
+
+
+#: The limits of a predicted log standard deviation, in the units of the standardised y.
+LOG_STD_LIMITS = (-20.0, 20.0)
+
+
+@dataclass(frozen=True)
+class NormalLikelihood(Loss):
+    """l = log s + ((y - m)^2 + e^2) / (2 s^2) with m = raw_1 and s = exp(raw_2).
+
+    It is the negative log likelihood of a normal distribution whose mean m and standard
+    deviation s depend on the row, up to a constant: Nix and Weigend, "Estimating the mean and
+    variance of the target probability distribution" (1994). Each output has two raw
+    predictions, side by side. ``inverse_link`` returns the means.
+
+    Parameters
+    ----------
+    noise : float > 0, default=1e-3
+        The standard deviation e, in units of the standardised y, of noise that y is taken to
+        have besides: l is the mean over this noise. Without it, the likelihood of rows that are
+        predicted exactly has no limit.
+    beta : float in [0, 1], default=0.5
+        A stochastic solver multiplies the gradient of a row by s^(2 beta), as a constant.
+        Without this, rows of small s would have most of the say in the mean, and the others
+        would stay badly predicted: Seitzer, Tavakoli, Antic and Martius, "On the Pitfalls of
+        Heteroscedastic Uncertainty Estimation with Probabilistic Neural Networks" (2022), who
+        call it the beta-NLL.
+    """
+
+    has_temperature = True
+    log_certainty = (-2.0, 2.0)
+    predicts_std = True
+
+    noise: Annotated[float, POSITIVE] = 1e-3
+    beta: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.5
+
+    def n_raw(self, n_outputs: int) -> int:
+        return 2 * n_outputs
+
+    def n_predicted(self, n_outputs: int) -> int:
+        return n_outputs
+
+    def initial_outputs(self, mean: Array, std: Array) -> tuple[Array, Array]:
+        """Return the factor 0 and a shift, so that training starts at the distribution of y.
+
+        The standard deviation of a constant y, which is the unit of its scale, starts at one.
+        """
+        log_std = np.log(np.where(std > 0, std, 1.0))
+        return np.zeros(2 * mean.size), _side_by_side(mean, log_std)
+
+    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
+        mean, log_std = raw[:, ::2], raw[:, 1::2]
+        # Below this bound, which lies below the log of the noise, the precision 1 / s^2 goes on
+        # along its tangent, so that it does not overflow.
+        bound = max(math.log(self.noise) - 2, LOG_STD_LIMITS[0])
+        slope = np.exp(-2 * np.maximum(log_std, bound))
+        precision = slope * (1 - 2 * np.minimum(log_std - bound, 0))
+        error = mean - y
+        square = np.square(error)
+        square += float(self.noise) ** 2
+        np.multiply(error, precision, out=gradient_out[:, ::2])
+        np.subtract(1, square * slope, out=gradient_out[:, 1::2])
+        return (log_std + 0.5 * (square * precision)).sum(axis=1)
+
+    def weigh_steps(self, raw: Array, gradient: Array) -> None:
+        log_std = np.clip(raw[:, 1::2], *LOG_STD_LIMITS)
+        weight = np.exp(2 * float(self.beta) * log_std)
+        gradient[:, ::2] *= weight
+        gradient[:, 1::2] *= weight
+
+    def rescaling(
+        self, old_scale: Array, new_scale: Array, shift: Array
+    ) -> tuple[Array, Array] | None:
+        ratio = old_scale / new_scale
+        return _side_by_side(ratio, np.ones_like(ratio)), _side_by_side(shift, np.log(ratio))
+
+    def inverse_link(self, raw: Array) -> Array:
+        return raw[..., ::2]
+
+    def link(self, prediction: Array) -> Array:
+        raise NotImplementedError("A mean does not tell the standard deviation.")
+
+    def inverse_link_backward(self, raw: Array, delta: Array) -> Array:
+        gradient = np.zeros_like(raw)
+        gradient[..., ::2] = delta
+        return gradient
+
+    def std(self, raw: Array) -> Array:
+        return np.exp(np.clip(raw[..., 1::2], *LOG_STD_LIMITS))
+
+    def mean_of_members(self, members: Array) -> Array:
+        """Return the normal distribution that has the moments of the members' mixture."""
+        means = members[..., ::2]
+        std = total_std(means, self.std(members))
+        return _side_by_side(means.mean(axis=1), np.log(std))
+
+    def with_certainty(self, factor: float, n_raw: int) -> tuple[Array, Array]:
+        n_outputs = n_raw // 2
+        shift = np.full(n_outputs, -math.log(factor))
+        return np.ones(n_raw), _side_by_side(np.zeros(n_outputs), shift)
+
+
+def _side_by_side(first: Array, second: Array) -> Array:
+    """Return an array whose last axis has the entries of both in turn."""
+    return np.stack([first, second], axis=-1).reshape(*first.shape[:-1], -1)
+
+
+def total_std(means: Array, stds: Array) -> Array:
+    """Return the standard deviation of a mixture of the members' distributions.
+
+    By the law of total variance, the variance is the mean of the members' variances plus the
+    variance of their means.
+
+    Parameters
+    ----------
+    means, stds : ndarray of shape (n_rows, n_members, n_outputs)
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_outputs)
+    """
+    within = np.sqrt(np.square(stds).mean(axis=1))
+    return np.hypot(within, means.std(axis=1))
+
+
 class BinaryLogLoss(Loss):
     """l = log(1 + exp(raw)) - y raw, logit link, summed over columns.
 
@@ -419,6 +665,8 @@ LOSSES: dict[str, type[Loss]] = {
     "quantile": Pinball,
     "poisson": HalfPoisson,
     "gamma": HalfGamma,
+    "tweedie": HalfTweedie,
+    "normal": NormalLikelihood,
     "log_loss": MultinomialLogLoss,
     "binary_log_loss": BinaryLogLoss,
 }

@@ -56,11 +56,15 @@ class Objective:
     network : Network
     loss : Loss
     penalty : ElasticNet
+    weighs_steps : bool, default=False
+        Whether the loss weights the gradients of rows for the steps of a stochastic solver.
+        Otherwise they are the derivatives of J.
     """
 
     network: Network
     loss: Loss
     penalty: ElasticNet
+    weighs_steps: bool = False
 
     def loss_and_gradient(
         self,
@@ -121,4 +125,7 @@ class Objective:
                 sample_weight = np.repeat(sample_weight, n_members)
             rows = y.shape[0], raw.shape[1] // n_members
             raw, gradient_out = raw.reshape(rows), gradient_out.reshape(rows)
-        return self.loss.mean(y, raw, sample_weight, gradient_out)
+        value = self.loss.mean(y, raw, sample_weight, gradient_out)
+        if self.weighs_steps:
+            self.loss.weigh_steps(raw, gradient_out)
+        return value

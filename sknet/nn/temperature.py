@@ -1,9 +1,12 @@
-"""Temperature scaling: one factor of all raw predictions, fitted to rows that are held out.
+"""Temperature scaling: the certainty of all predictions, fitted to rows that are held out.
 
 Networks are often too certain of classes that they have memorised. Guo, Pleiss, Sun and
 Weinberger, "On Calibration of Modern Neural Networks" (2017), section 4.2, divide the logits by
 a temperature T. Here the factor is 1 / T, and T is at least one: if no held-out row is wrong,
 a network would become as certain as one lets it.
+
+The standard deviations of a normal distribution are divided by the factor. They may become
+smaller as well: while a network is trained, dropout makes its errors larger.
 """
 
 import math
@@ -11,22 +14,20 @@ import math
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from sknet.nn.ensembles import mean_of_members
+from sknet.nn.ensembles import by_member, mean_of_members
 from sknet.nn.losses import Loss
 from sknet.nn.types import Array
-
-#: The limits of log(1 / T).
-LOG_LIMITS = (-2.0, 0.0)
 
 
 def fit_factor(
     loss: Loss, raw: Array, y: Array, sample_weight: Array | None, n_members: int = 1
 ) -> float:
-    """Return the factor of raw predictions, one at most, that suits some rows best.
+    """Return the factor of the certainty of predictions that suits some rows best.
 
-    It minimises the sum of the rows' losses plus log(factor)^2, the penalty of a normal
-    distribution around a factor of one, so that a handful of rows changes little. The loss of
-    an ensemble is that of the mean of its members' predictions.
+    The factor of logits is one at most. It minimises the sum of the rows' losses plus
+    log(factor)^2, the penalty of a normal distribution around a factor of one, so that a
+    handful of rows changes little. The loss of an ensemble is that of the mean of its members'
+    predictions.
 
     Parameters
     ----------
@@ -43,13 +44,15 @@ def fit_factor(
     -------
     float
     """
-    raw = raw.astype(np.float64)
-    n_rows = len(raw)
+    members = by_member(raw.astype(np.float64), n_members)
+    n_rows, _, n_raw = members.shape
 
     def total(log_factor: float) -> float:
-        scaled = mean_of_members(raw * math.exp(log_factor), n_members, loss)
+        factor, shift = loss.with_certainty(math.exp(log_factor), n_raw)
+        changed = (members * factor + shift).reshape(n_rows, -1)
+        scaled = mean_of_members(changed, n_members, loss)
         mean = loss.mean(y, scaled, sample_weight, np.empty_like(scaled))
         return n_rows * mean + log_factor**2
 
-    found = minimize_scalar(total, bounds=LOG_LIMITS, method="bounded")
+    found = minimize_scalar(total, bounds=loss.log_certainty, method="bounded")
     return math.exp(found.x) if found.fun < total(0.0) else 1.0

@@ -380,7 +380,7 @@ def test_statistics_are_those_of_all_rows(client, frame):
     assert_array_equal(network.feature_names_in_, local.feature_names_in_)
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+@pytest.mark.parametrize("loss", ["squared_error", "poisson", "tweedie", "normal"])
 def test_the_scale_of_y_is_that_of_all_rows(client, table, loss):
     X, y = table
     y = np.sort(y - y.min())

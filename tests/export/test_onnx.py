@@ -91,9 +91,22 @@ def test_activations(make, run, activation, dtype, tolerance):
 @pytest.mark.parametrize("members", [1, 3])
 @pytest.mark.parametrize("loss", REGRESSION_LOSSES)
 def test_losses_of_regression(make, run, frame, numbers, loss, members):
-    y = np.exp(numbers) if LOSSES[loss].domain != "any number" else 1e4 + 100 * numbers
+    y = np.exp(numbers) if LOSSES[loss]().domain != "any number" else 1e4 + 100 * numbers
     network = make(NNRegressor, loss=loss, n_members=members).fit(frame, y)
     assert_agrees(run(to_onnx(network), frame), network, frame, 1e-9)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_standard_deviation(make, run, frame, numbers, members, n_outputs):
+    """The graph also writes what ``predict(X, return_std=True)`` returns."""
+    y = np.column_stack([1e4 + 100 * numbers, numbers])[:, :n_outputs]
+    network = make(NNRegressor, loss="normal", n_members=members)
+    network.fit(frame, y[:, 0] if n_outputs == 1 else y)
+    outputs = run(to_onnx(network), frame)
+    assert_agrees(outputs, network, frame, 1e-9)
+    _, std = network.predict(frame, return_std=True)
+    assert_allclose(outputs["std"], std.reshape(-1, n_outputs), rtol=1e-9)
 
 
 @pytest.mark.parametrize("members", [1, 3])

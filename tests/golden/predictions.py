@@ -170,7 +170,7 @@ def outputs(estimator, X):
     """Return everything that a fitted network predicts, its weights and its record."""
     methods = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
     said = [getattr(estimator, one)(X) for one in methods if hasattr(estimator, one)]
-    if estimator.member_scales_:
+    if estimator.member_scales_ or getattr(estimator, "loss", None) == "normal":
         with_std = getattr(estimator, "predict_proba", estimator.predict)
         said += with_std(X, return_std=True)
     history = {k: v for k, v in estimator.history_.items() if k != "seconds"}
@@ -264,7 +264,8 @@ fit_case(
 )  # fmt: skip
 
 # Losses.
-for loss in ["squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma"]:
+REGRESSION = ["squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma"]
+for loss in [*REGRESSION, "tweedie", "normal"]:
     fit_case(f"loss={loss}", regressor(loss=loss), y=positive)
     fit_case(f"loss={loss}, members", regressor(loss=loss, n_members=2), y=positive)
 fit_case("list of quantiles", regressor(loss="quantile", quantile=[0.1, 0.5, 0.9]))

@@ -67,6 +67,7 @@ def tasks(numbers):
         "outputs": (NNRegressor, {}, several),
         "poisson": (NNRegressor, {"loss": "poisson"}, rng.poisson(np.exp(signal / 2))),
         "gamma": (NNRegressor, {"loss": "gamma"}, np.exp(signal / 2)),
+        "normal": (NNRegressor, {"loss": "normal"}, several),
         "quantiles": (NNRegressor, {"loss": "quantile", "quantile": [0.1, 0.5, 0.9]}, y),
         "binary": (NNClassifier, {}, np.where(signal > 0.5, "yes", "no")),
         "multiclass": (NNClassifier, {}, species),

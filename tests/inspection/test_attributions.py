@@ -25,6 +25,7 @@ TASKS = [
     "outputs",
     "poisson",
     "gamma",
+    "normal",
     "quantiles",
     "binary",
     "multiclass",
@@ -33,6 +34,7 @@ TASKS = [
 #: Tasks with several outputs, each with a target and the place of its output.
 TARGETS = {
     "outputs": (1, 1),
+    "normal": (1, 1),
     "quantiles": (2, 2),
     "multiclass": ("beech", 1),
     "multilabel": (0, 0),

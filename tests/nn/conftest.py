@@ -102,7 +102,7 @@ def make_problem(make_target):
         loss = loss or SquaredError()
         if layers is None:
             layers = (Dense(5, Tanh()),)
-        network = Network((*layers, Dense(n_outputs, Identity())), n_inputs)
+        network = Network((*layers, Dense(loss.n_raw(n_outputs), Identity())), n_inputs)
         X = rng.normal(size=(n_rows, n_inputs))
         if as_sparse:
             X = sparse.csr_matrix(X * (rng.random(X.shape) < 0.5))

@@ -74,8 +74,8 @@ def test_gradient(
     loss, weighted, as_sparse, norm, make_ensemble, make_target, evaluate_objective,
     numeric_gradient,
 ):  # fmt: skip
-    network, params, rng = make_ensemble(GELU(), norm=norm)
     loss = LOSSES[loss]()
+    network, params, rng = make_ensemble(GELU(), n_outputs=loss.n_raw(2), norm=norm)
     X = rng.normal(size=(5, 6))
     weight = np.array([0.5, 1.5, 2.0, 0.7, 0.3]) if weighted else None
     batch = Batch(

@@ -1,12 +1,13 @@
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import optimize, special
+from scipy import optimize, special, stats
 from sklearn import metrics
 
-from sknet.nn.losses import LOSSES, Huber, Pinball
+from sknet.nn.losses import LOSSES, HalfTweedie, Huber, NormalLikelihood, Pinball
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
 
@@ -50,6 +51,20 @@ def gamma(y, raw, weight):
     return half_deviance(metrics.mean_gamma_deviance, y, raw, weight) + constant
 
 
+def tweedie(y, raw, weight):
+    """Half the deviance of power 1.5, without its part that depends on y only."""
+    constant = np.average((4 * np.sqrt(y) - 1.5 * y - 1.5).sum(axis=1), weights=weight)
+    deviance = partial(metrics.mean_tweedie_deviance, power=1.5)
+    return half_deviance(deviance, y, raw, weight) + constant
+
+
+def normal(y, raw, weight):
+    """Minus the log likelihood, plus the part of the noise, without log sqrt(2 pi)."""
+    std = np.exp(raw[:, 1::2])
+    rows = -stats.norm.logpdf(y, raw[:, ::2], std) - np.log(2 * np.pi) / 2 + 5e-7 / std**2
+    return np.average(rows.sum(axis=1), weights=weight)
+
+
 def half_deviance(deviance, y, raw, weight):
     columns = zip(y.T, np.exp(raw).T, strict=True)
     return sum(deviance(a, mu, sample_weight=weight) for a, mu in columns) / 2
@@ -63,6 +78,8 @@ SKLEARN = {
     "quantile": quantile,
     "poisson": poisson,
     "gamma": gamma,
+    "tweedie": tweedie,
+    "normal": normal,
     "log_loss": log_loss,
     "binary_log_loss": binary_log_loss,
 }
@@ -77,9 +94,11 @@ def huber_location(y):
 def data(make_target):
     def make(name, n_outputs, n_rows=40):
         rng = np.random.default_rng(0)
-        y = make_target(LOSSES[name](), n_rows, n_outputs, rng)
+        loss = LOSSES[name]()
+        y = make_target(loss, n_rows, n_outputs, rng)
         weight = rng.uniform(0.1, 5, n_rows)
-        return y, rng.normal(scale=2, size=y.shape), weight / weight.mean()
+        raw = rng.normal(scale=2, size=(n_rows, loss.n_raw(n_outputs)))
+        return y, raw, weight / weight.mean()
 
     return make
 
@@ -182,11 +201,14 @@ LINKS = {
 
 
 @every_loss
-@pytest.mark.parametrize("shape", [(40, 3), (2, 20, 3)])
+@pytest.mark.parametrize("shape", [(40,), (2, 20)])
 def test_inverse_link_is_the_named_one(name, shape):
-    raw = np.random.default_rng(0).normal(size=shape)
     loss = LOSSES[name]()
-    expected = LINKS[loss.out_activation](raw)
+    raw = np.random.default_rng(0).normal(size=(*shape, loss.n_raw(3)))
+    # A log standard deviation stands beside each mean.
+    of_predictions = raw[..., ::2] if loss.predicts_std else raw
+    expected = LINKS[loss.out_activation](of_predictions)
+    assert expected.shape[-1] == loss.n_predicted(3)
     assert_allclose(loss.inverse_link(raw.copy()), expected, rtol=1e-14)
 
 
@@ -196,9 +218,11 @@ def test_least_loss_is_at_the_estimated_quantity(name, make_target):
     # of one column is constant.)
     loss, rng = LOSSES[name](), np.random.default_rng(0)
     y = make_target(loss, 201, 1, rng)
-    grid = np.linspace(-4, 6, 4001)
-    losses = [loss.mean(y, np.full_like(y, at), None, np.empty_like(y)) for at in grid]
-    best = loss.inverse_link(grid[np.argmin(losses)][np.newaxis])[0]
+    grid = np.zeros((4001, loss.n_raw(1)))
+    grid[:, 0] = np.linspace(-4, 6, 4001)
+    same = [np.tile(at, (201, 1)) for at in grid]
+    losses = [loss.mean(y, raw, None, np.empty_like(raw)) for raw in same]
+    best = loss.inverse_link(grid[np.argmin(losses)])[0]
     estimated = {"absolute_error": np.median, "quantile": np.median, "huber": huber_location}
     assert_allclose(best, estimated.get(name, np.mean)(y), rtol=5e-3)
 
@@ -208,12 +232,13 @@ def test_domain(name):
     loss = LOSSES[name]()
     good, zeros, bad = np.array([[1.0, 2.0]]), np.array([[0.0, 1.0]]), np.array([[-1.0, 1.0]])
     assert loss.in_domain(good) is True
-    assert loss.in_domain(bad) == (name not in {"poisson", "gamma"})
+    assert loss.in_domain(bad) == (name not in {"poisson", "gamma", "tweedie"})
     assert loss.in_domain(zeros) == (name != "gamma")
     # A log link needs a positive mean: such y may be scaled, but not shifted.
     assert loss.shifts_y == (loss.out_activation != "exp")
     assert (loss.domain == "any number") == loss.shifts_y
-    assert loss.n_raw(3) == 3
+    assert loss.n_predicted(3) == 3
+    assert loss.n_raw(3) == (6 if name == "normal" else 3)
 
 
 @pytest.mark.parametrize("delta", [0.1, 1.35, 10.0])
@@ -225,6 +250,152 @@ def test_huber_is_between_its_limits(delta, data):
     expected = np.where(error <= delta, error**2 / 2, delta * error - delta**2 / 2)
     assert_allclose(value, expected.sum(axis=1), rtol=1e-12)
     assert_allclose(gradient, np.clip(raw - y, -delta, delta), rtol=1e-14)
+
+
+@pytest.mark.parametrize(("power", "name"), [(1, "poisson"), (2, "gamma"), (2.0, "gamma")])
+def test_tweedie_at_its_limits(power, name, data):
+    """Values, gradients and domain are those of the losses of these distributions."""
+    loss, limit = HalfTweedie(power), LOSSES[name]()
+    y, raw, _ = data(name, 3)
+    gradients = np.empty((2, *raw.shape))
+    values = [one.pointwise(y, raw, g) for one, g in zip((loss, limit), gradients, strict=True)]
+    assert_allclose(values[0], values[1], rtol=1e-12)
+    assert_allclose(gradients[0], gradients[1], rtol=1e-12, atol=1e-14)
+    assert loss.domain == limit.domain
+    zero = np.zeros((1, 1))
+    assert loss.in_domain(zero) == limit.in_domain(zero)
+
+
+@pytest.mark.parametrize("power", [1.000001, 1.2, 1.5, 1.9, 1.999999])
+def test_tweedie_between_its_limits(power, data, numeric_gradient):
+    y, raw, weight = data("tweedie", 2)
+    y[::3] = 0
+    loss, gradient = HalfTweedie(power), np.empty_like(raw)
+    found = loss.mean(y, raw, weight, gradient)
+    # The difference to another prediction is half the difference of the deviances.
+    base = loss.mean(y, np.zeros_like(raw), weight, np.empty_like(raw))
+    deviance = partial(metrics.mean_tweedie_deviance, power=power)
+    expected = half_deviance(deviance, y, raw, weight)
+    expected -= half_deviance(deviance, y, np.zeros_like(raw), weight)
+    assert_allclose(found - base, expected, rtol=1e-6)
+    numeric = numeric_gradient(
+        lambda at: loss.mean(y, at, weight, np.empty_like(raw)), raw.copy()
+    )
+    assert_allclose(gradient, numeric, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["tweedie", "normal"])
+def test_fields_that_are_numpy_scalars_keep_float32(name, data):
+    fields = {"tweedie": {"power": np.float64(1.3)}, "normal": {"noise": np.float64(0.1)}}
+    loss = LOSSES[name](**fields[name])
+    y, raw, _ = (part.astype(np.float32) for part in data(name, 2))
+    gradient = np.empty_like(raw)
+    assert loss.pointwise(y, raw, gradient).dtype == np.float32
+    loss.weigh_steps(raw, gradient)
+    assert np.isfinite(gradient).all()
+
+
+# The normal distribution.
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("noise", [1e-3, 1e-300])
+def test_normal_likelihood_does_not_overflow(noise, dtype):
+    """Neither tiny nor huge standard deviations, nor far values, give infinity or NaN."""
+    far = [1e6, 1e12] if noise == 1e-3 else [100]
+    log_std, y = np.meshgrid([-1e4, -90, -9, 0, 9, 90, 1e4], [0, 1e-3, 1, *far])
+    y = y.reshape(-1, 1).astype(dtype)
+    raw = np.column_stack([np.zeros(len(y)), log_std.ravel()]).astype(dtype)
+    loss, gradient = NormalLikelihood(noise=noise), np.empty_like(raw)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        value = loss.pointwise(y, raw, gradient)
+        assert np.isfinite(value).all() and np.isfinite(gradient).all()
+        loss.weigh_steps(raw, gradient)
+        assert np.isfinite(gradient).all()
+        std = loss.std(raw)
+    assert np.isfinite(std).all() and (std > 0).all()
+
+
+def test_normal_likelihood_far_below_the_noise(numeric_gradient):
+    """The loss is smooth there, and its gradient points back to the noise."""
+    rng = np.random.default_rng(0)
+    y, raw = rng.normal(size=(9, 2)), rng.normal(size=(9, 4))
+    raw[:, 1::2] = np.linspace(-30, -7, 18).reshape(9, 2)
+    y -= 0.999 * (y - raw[:, ::2])
+    loss, gradient = NormalLikelihood(), np.empty_like(raw)
+    loss.pointwise(y, raw, gradient)
+    expected = numeric_gradient(
+        lambda at: float(loss.pointwise(y, at, np.empty_like(at)).sum()), raw.copy()
+    )
+    assert_allclose(gradient, expected, rtol=1e-5)
+    assert (gradient[:, 1::2] < 0).all()
+
+
+def test_least_normal_likelihood_is_at_the_moments_of_y():
+    """With the noise, whose variance adds to that of y."""
+    y = np.random.default_rng(0).normal(3, 0.5, size=(200, 1))
+    loss, gradient = NormalLikelihood(noise=0.2), np.empty((200, 2))
+    raw = np.tile([y.mean(), math.log(y.var() + 0.04) / 2], (200, 1))
+    loss.mean(y, raw, None, gradient)
+    assert_allclose(gradient.sum(axis=0), 0, atol=1e-14)
+
+
+@pytest.mark.parametrize("beta", [0, 0.5, 1])
+def test_weights_of_the_steps(beta, data):
+    """The gradient of both raw predictions is multiplied by s^(2 beta), the value stays."""
+    y, raw, _ = data("normal", 2)
+    loss, gradient = NormalLikelihood(beta=beta), np.empty_like(raw)
+    loss.pointwise(y, raw, gradient)
+    weighted = gradient.copy()
+    loss.weigh_steps(raw, weighted)
+    expected = gradient * np.repeat(np.exp(raw[:, 1::2]) ** (2 * beta), 2, axis=1)
+    assert_allclose(weighted, expected, rtol=1e-12)
+
+
+def test_other_losses_leave_steps_alone(data):
+    y, raw, _ = data("gamma", 2)
+    gradient = raw.copy()
+    LOSSES["gamma"]().weigh_steps(raw, gradient)
+    assert_array_equal(gradient, raw)
+    with pytest.raises(NotImplementedError, match="HalfGamma estimates no standard deviation"):
+        LOSSES["gamma"]().std(raw)
+
+
+def test_a_normal_distribution_starts_at_that_of_y():
+    """Whatever the network predicts; a constant y starts at its scale."""
+    mean, std = np.array([3.0, -1.0]), np.array([0.5, 0.0])
+    loss, raw = NormalLikelihood(), np.random.default_rng(0).normal(size=(6, 4))
+    factor, shift = loss.initial_outputs(mean, std)
+    assert_allclose(loss.inverse_link(raw * factor + shift), np.tile(mean, (6, 1)))
+    assert_allclose(loss.std(raw * factor + shift), np.tile([0.5, 1.0], (6, 1)))
+    assert LOSSES["squared_error"]().initial_outputs(mean, std) is None
+
+
+@pytest.mark.parametrize("factor", [0.3, 1.0, 2.5])
+def test_certainty(factor):
+    """Logits are multiplied by the factor; a standard deviation is divided by it."""
+    raw = np.random.default_rng(0).normal(size=(6, 4))
+    for name, expected in (("normal", None), ("log_loss", raw * factor)):
+        loss = LOSSES[name]()
+        scale, shift = loss.with_certainty(factor, 4)
+        changed = raw * scale + shift
+        if expected is None:
+            assert_allclose(loss.inverse_link(changed), loss.inverse_link(raw))
+            assert_allclose(loss.std(changed) * factor, loss.std(raw))
+        else:
+            assert_array_equal(changed, expected)
+
+
+def test_the_mean_of_normal_members_has_the_moments_of_their_mixture():
+    rng = np.random.default_rng(0)
+    raw = rng.normal(size=(3, 4, 2))
+    loss = NormalLikelihood()
+    mean = loss.mean_of_members(raw)
+    for row, (m, log_std) in zip(raw, mean, strict=True):
+        drawn = rng.normal(row[:, 0], np.exp(row[:, 1]), size=(200_000, 4))
+        assert_allclose([m, math.exp(log_std)], [drawn.mean(), drawn.std()], atol=0.02)
+    same = np.repeat(raw[:, :1], 4, axis=1)
+    assert_allclose(loss.mean_of_members(same), raw[:, 0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("level", [0.05, 0.5, 0.9])
@@ -285,7 +456,7 @@ def test_smoothed_targets(data):
     assert_allclose(value, np.average(cross_entropy, weights=weight), rtol=1e-12)
 
 
-@every_loss
+@pytest.mark.parametrize("name", [name for name in LOSSES if name != "normal"])
 def test_link_undoes_the_inverse_link(name):
     loss = LOSSES[name]()
     raw = np.random.default_rng(0).normal(size=(7, 3))
@@ -303,6 +474,8 @@ def test_link_of_several_quantiles():
 
 LOSSES_AND_MORE = {
     **{name: LOSSES[name]() for name in LOSSES},
+    "power=1": HalfTweedie(1),
+    "power=2": HalfTweedie(2.0),
     "quantiles": Pinball([0.1, 0.5, 0.9]),
 }
 
@@ -311,12 +484,12 @@ LOSSES_AND_MORE = {
 def test_derivatives_of_the_links(name, numeric_gradient):
     # Axes of rows, members and columns, as an ensemble has them.
     loss, rng = LOSSES_AND_MORE[name], np.random.default_rng(0)
-    raw, delta = rng.normal(size=(4, 2, 3)), rng.normal(size=(4, 2, 3))
+    raw, delta = rng.normal(size=(4, 2, loss.n_raw(3))), rng.normal(size=(4, 2, 3))
     prediction = loss.inverse_link(raw)
-    for function, backward, at in (
-        (loss.inverse_link, loss.inverse_link_backward, raw),
-        (loss.link, loss.link_backward, prediction),
-    ):
+    functions = [(loss.inverse_link, loss.inverse_link_backward, raw)]
+    if not loss.predicts_std:
+        functions.append((loss.link, loss.link_backward, prediction))
+    for function, backward, at in functions:
         given, kept = at.copy(), delta.copy()
         gradient = backward(given, kept)
         expected = numeric_gradient(lambda x, f=function: float((f(x) * delta).sum()), at)
@@ -328,7 +501,8 @@ def test_derivatives_of_the_links(name, numeric_gradient):
 @pytest.mark.parametrize("name", LOSSES_AND_MORE)
 def test_rescaling_changes_predictions_as_it_says(name):
     """raw factor + shift predicts p old_scale / new_scale + shift, in the new units of y."""
-    loss, raw = LOSSES_AND_MORE[name], np.random.default_rng(0).normal(size=(5, 2))
+    loss = LOSSES_AND_MORE[name]
+    raw = np.random.default_rng(0).normal(size=(5, loss.n_raw(2)))
     old, new = np.array([2.0, 0.3]), np.array([0.5, 7.0])
     shift = np.array([1.0, -2.0]) if loss.shifts_y else np.zeros(2)
     found = loss.rescaling(old, new, shift)
@@ -338,7 +512,10 @@ def test_rescaling_changes_predictions_as_it_says(name):
     else:
         factor, offset = found
         expected = loss.inverse_link(raw) * old / new + shift
-        assert_allclose(loss.inverse_link(raw * factor + offset), expected, rtol=1e-13)
+        changed = raw * factor + offset
+        assert_allclose(loss.inverse_link(changed), expected, rtol=1e-13)
+        if loss.predicts_std:
+            assert_allclose(loss.std(changed), loss.std(raw) * old / new, rtol=1e-13)
 
 
 @pytest.mark.parametrize("name", LOSSES_AND_MORE)

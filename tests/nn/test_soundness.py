@@ -188,6 +188,7 @@ def test_predictions_are_computed_in_the_precision_of_the_result(make_problem, m
         ("absolute_error", [[-1.0], [1.0]], 1.0),
         ("poisson", [[1.0], [1.0]], 1.0),
         ("gamma", [[1.0], [1.0]], 1.0),
+        ("tweedie", [[1.0], [1.0]], 1.0),
         ("binary_log_loss", [[1.0], [0.0]], math.log(2)),
         ("log_loss", [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], math.log(3)),
     ],

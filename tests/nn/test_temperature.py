@@ -5,8 +5,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.special import expit, softmax
 
-from sknet.nn.losses import BinaryLogLoss, MultinomialLogLoss
-from sknet.nn.temperature import LOG_LIMITS, fit_factor
+from sknet.nn.losses import BinaryLogLoss, MultinomialLogLoss, NormalLikelihood
+from sknet.nn.temperature import fit_factor
 
 
 def draw(n_rows, n_raw, seed=0):
@@ -32,7 +32,7 @@ def test_it_minimises_the_loss_of_the_rows_and_the_distance_from_one():
     logits, y = draw(60, 3)
     raw = (3 * logits).astype(np.float32)
     found = fit_factor(MultinomialLogLoss(), raw, y, None)
-    factors = np.exp(np.linspace(*LOG_LIMITS, 3001))
+    factors = np.exp(np.linspace(-2, 0, 3001))
     p = softmax(raw.astype(float) * factors[:, np.newaxis, np.newaxis], axis=2)
     totals = np.log(factors) ** 2 - np.log((p * y).sum(axis=2)).sum(axis=1)
     assert_allclose(found, factors[totals.argmin()], rtol=2e-3)
@@ -77,3 +77,19 @@ def test_weights_equal_repetitions():
 def test_without_a_gain_the_factor_is_exactly_one():
     raw = np.zeros((10, 1))
     assert fit_factor(BinaryLogLoss(), raw, np.ones((10, 1)), None) == 1
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
+def test_the_scale_of_true_standard_deviations_is_found(factor):
+    """It may be smaller or larger, and that of an ensemble's members is found alike."""
+    rng = np.random.default_rng(0)
+    mean, log_std = rng.normal(size=(20_000, 2)), rng.normal(size=(20_000, 2)) / 2
+    y = rng.normal(mean, np.exp(log_std))
+    raw = np.stack([mean, log_std + np.log(factor)], axis=-1).reshape(len(y), -1)
+    loss = NormalLikelihood()
+    for n_members in (1, 2):
+        found = fit_factor(loss, np.tile(raw, n_members), y, None, n_members)
+        assert_allclose(found, factor, rtol=0.02)
+    changed = raw * (parts := loss.with_certainty(factor, 4))[0] + parts[1]
+    assert_allclose(loss.std(changed), np.exp(log_std), rtol=1e-12)
+    assert_allclose(loss.inverse_link(changed), mean, rtol=1e-12)

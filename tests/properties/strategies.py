@@ -122,7 +122,8 @@ class Values:
         }
         # Numbers of every size and both ends, and the middle of the interval.
         wild = st.floats(low, high, allow_nan=False, allow_infinity=False, **ends)
-        calm = st.sampled_from([0.5, 0.01, 0.1, 0.9]).filter(interval.is_satisfied_by)
+        calm = st.sampled_from([(low or 0) + share for share in (0.5, 0.01, 0.1, 0.9)])
+        calm = calm.filter(interval.is_satisfied_by)
         whole = st.sampled_from([0, 1]).filter(interval.is_satisfied_by)
         others = calm.map(np.float32) | calm.map(np.float64)
         drawn = calm | whole if low == 0 and high == 1 and "both" in interval.closed else calm
