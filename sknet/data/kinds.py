@@ -1,19 +1,20 @@
 """The kinds of columns and vectors that are read, and checks of them.
 
-Columns and vectors hold numbers, truth values, text, or categories of these. ``UNREAD`` lists
-the other kinds, which conversions by NumPy would change without a word.
+Columns and vectors hold numbers, truth values, text, or categories of these; columns of frames
+may also hold dates and durations. ``UNREAD`` lists the other kinds, which conversions by NumPy
+would change without a word.
 """
 
 import datetime
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.data.frames import is_frame
+from sknet.data.frames import TIME_TYPES, is_frame
 
 
 class Unread(NamedTuple):
@@ -40,14 +41,26 @@ class Unread(NamedTuple):
     types: tuple[type, ...] = ()
 
 
+#: Columns of frames that hold these are read nevertheless: see ``frames.time_columns``.
 DATES = Unread(
-    "dates, times or durations",
-    "Turn dates and durations into numbers first, such as days since a fixed date, or into "
-    "text if they are categories.",
+    "dates or durations",
+    "They are read as columns of a data frame X that have such a dtype, which "
+    "pandas.to_datetime and pandas.to_timedelta make. Elsewhere, turn them into numbers first, "
+    "such as days since a fixed date, or into text if they are categories.",
     "mM",
-    ("date", "time", "duration", "period"),
-    (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64),
+    ("date", "timestamp", "duration", "timedelta"),
+    (*TIME_TYPES["date"], *TIME_TYPES["duration"]),
 )
+CLOCK_TIMES = Unread(
+    "times of day or periods",
+    "Turn times of day into numbers first, such as hours since midnight, and periods into "
+    "dates, such as by dt.to_timestamp().",
+    "",
+    ("time", "period"),
+    (datetime.time,),
+)
+#: The kinds that are read as the labels of a classifier.
+LABELS = (DATES, CLOCK_TIMES)
 NESTED = Unread(
     "nested values",
     "Give each of their entries a column of its own.",
@@ -57,6 +70,7 @@ NESTED = Unread(
 )
 UNREAD = (
     DATES,
+    CLOCK_TIMES,
     Unread(
         "complex numbers",
         "Complex data not supported: give the real and the imaginary part a column each.",
@@ -77,7 +91,9 @@ UNREAD = (
 )
 
 
-def check_kinds(data: Any, name: str, allowed: Sequence[Unread] = ()) -> None:
+def check_kinds(
+    data: Any, name: str, allowed: Sequence[Unread] = (), *, read: Collection[int] = ()
+) -> None:
     """Refuse a table or a vector of a kind that is neither numbers nor categories.
 
     Values of columns of objects are not looked at: see :func:`check_values`.
@@ -90,6 +106,8 @@ def check_kinds(data: Any, name: str, allowed: Sequence[Unread] = ()) -> None:
         The name of the argument, for messages.
     allowed : sequence of Unread, optional
         The kinds that pass although they are listed in ``UNREAD``.
+    read : collection of int, optional
+        The positions of columns that pass whatever they hold.
 
     Raises
     ------
@@ -107,7 +125,7 @@ def check_kinds(data: Any, name: str, allowed: Sequence[Unread] = ()) -> None:
         )
     if is_frame(data):
         for position, dtype in enumerate(data.dtypes):
-            unread = _unread(dtype, allowed)
+            unread = None if position in read else _unread(dtype, allowed)
             if unread is not None:
                 where = f"Column {data.columns[position]!r} of {name}"
                 raise _refusal(where, unread, f"dtype {dtype}")
