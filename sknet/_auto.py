@@ -110,7 +110,7 @@ class Facts(NamedTuple):
 
     @property
     def n_numbers(self) -> int:
-        """The number of numeric columns, where a date counts with all phases that it can have."""
+        """The number of numeric columns; a date counts with all phases that it can have."""
         return self.n_columns - len(self.n_levels) + MOST_PHASES * self.n_dates
 
     @property

@@ -62,9 +62,7 @@ def start_model(
         If y does not suit the loss, or ``numeric_embedding`` does not suit X.
     """
     n_rows = n_rows or data.n_rows
-    facts = Facts.of(
-        data.X, n_rows, features.numeric_y, features.n_levels, features.n_dates
-    )
+    facts = Facts.of(data.X, n_rows, features.numeric_y, features.n_levels, features.n_dates)
     settings = settle(estimator, facts)
     kind = model_class(features.numeric_y)
     target = kind.learn_target(settings, data, classes)

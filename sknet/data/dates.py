@@ -28,10 +28,11 @@ def seconds(times: NDArray[np.datetime64] | NDArray[np.timedelta64]) -> NDArray[
     Equal times in different units give equal numbers.
     """
     kind, (unit, _) = times.dtype.kind, np.datetime_data(times.dtype)
+    # Times in coarser units than these are whole seconds.
+    per_second = {"ms": 1e3, "us": 1e6, "ns": 1e9}.get(unit, 1.0)
     whole = times.astype(f"{kind}8[s]")
     # Whole seconds and the rest are exact, and the sum is the only rounding of consequence.
     rest = (times - whole.astype(times.dtype)).view(np.int64)
-    per_second = np.timedelta64(1, "s") / np.timedelta64(1, unit)
     return np.where(np.isnat(times), np.nan, whole.view(np.int64) + rest / per_second)
 
 
@@ -71,6 +72,7 @@ class EvenCycle(Cycle):
     begin: float = 0.0
 
     def turns(self, t: Floats) -> tuple[Floats, float]:
+        """Return the beginnings of the turns, and their common length."""
         return np.floor((t - self.begin) / self.length) * self.length + self.begin, self.length
 
 
@@ -88,6 +90,7 @@ class CalendarCycle(Cycle):
     unit: str
 
     def turns(self, t: Floats) -> tuple[Floats, Floats]:
+        """Return the beginnings and the lengths of the months or years."""
         days = np.floor(np.nan_to_num(t) / DAY).astype("datetime64[D]")
         turn = days.astype(f"datetime64[{self.unit}]")
         begin, end = (seconds(one.astype("datetime64[D]")) for one in (turn, turn + 1))

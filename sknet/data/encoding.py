@@ -57,8 +57,8 @@ class TableEncoder:
     training had any of them. If it had none, a missing or unknown value belongs to no level.
 
     The encoded columns are, in this order: numeric columns, phases of dates, indicators of
-    missing numbers and of heavy values, one-hot columns of categories with few levels, and level numbers of
-    categories with many, for which the network learns an embedding.
+    missing numbers and of heavy values, one-hot columns of categories with few levels, and
+    level numbers of categories with many, for which the network learns an embedding.
 
     Parameters
     ----------

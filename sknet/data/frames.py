@@ -71,6 +71,16 @@ def number_columns(X: Any, positions: NDArray[np.intp]) -> Any:
     return chosen.to_numpy()
 
 
+def with_column(X: Any, position: int, values: NDArray[Any]) -> Any:
+    """Return a frame in which one column has other values."""
+    if _is_pandas(X):
+        X = X.copy(deep=False)
+        X.isetitem(position, values)
+        return X
+    series = type(column(X, position))(X.columns[position], values)
+    return X.clone().replace_column(position, series)
+
+
 def distinct_values(X: Any, position: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Return the distinct values of a column, and the position of each row's value among them.
 
@@ -170,11 +180,16 @@ def _time_kind(X: Any, position: int, dtype: Any) -> str | None:
     """Return the kind of times that a column of this dtype holds; None if it holds others."""
     if getattr(dtype, "kind", "O") in "fiubUS":
         return None
-    if dtype == object and _is_pandas(X):
+    if _is_object(dtype):
         value = _first_known(X, position)
         return next((kind for kind, of in TIME_TYPES.items() if isinstance(value, of)), None)
     name = str(dtype).lower()
     return next((kind for kind, of in TIME_DTYPES.items() if name.startswith(of)), None)
+
+
+def _is_object(dtype: Any) -> bool:
+    """Whether a dtype is NumPy's of objects, which only pandas has."""
+    return isinstance(dtype, np.dtype) and dtype.kind == "O"
 
 
 def _first_known(X: Any, position: int) -> Any:
@@ -186,7 +201,7 @@ def _first_known(X: Any, position: int) -> Any:
 def time_zone(X: Any, position: int) -> str | None:
     """Return the name of the time zone of a column of dates, or None if it has none."""
     dtype = X.dtypes.iloc[position] if _is_pandas(X) else X.dtypes[position]
-    if dtype == object:
+    if _is_object(dtype):
         zone = getattr(_first_known(X, position), "tzinfo", None)
     elif _is_pandas(X):
         zone = getattr(getattr(dtype, "pyarrow_dtype", dtype), "tz", None)
@@ -232,7 +247,7 @@ def times(X: Any, position: int, zone: str | None) -> NDArray[Any]:
 def _as_native_times(series: Any) -> Any:
     """Return a series of times of pandas with a dtype of NumPy or of pandas itself."""
     pandas, dtype = sys.modules["pandas"], series.dtype
-    if dtype == object:
+    if _is_object(dtype):
         return _from_objects(series)
     if not hasattr(dtype, "pyarrow_dtype"):
         return series

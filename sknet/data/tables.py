@@ -180,7 +180,7 @@ class TableReader:
             parts = [_numbers(X, self.numeric_[:n_numbers], self._names)]
             dtype = parts[0].dtype
         for column, (kind, zone) in times.items():
-            parts.append(_seconds(X, column, kind, zone, self._names)[:, np.newaxis])
+            parts.append(read_times(X, column, kind, zone, self._names)[:, np.newaxis])
         for column, levels in zip(self.categorical_.tolist(), self.levels_, strict=True):
             with _comparing_levels(column, self._names):
                 values, positions = _distinct_values(X, column, self._names)
@@ -255,10 +255,21 @@ def _kind(kind: str | None) -> str:
     return "numbers or categories" if kind is None else f"{kind}s"
 
 
-def _seconds(
+def read_times(
     X: Any, column: int, kind: str, zone: str | None, names: Sequence[str] | None
 ) -> NDArray[np.float64]:
-    """Return a column of dates or durations as seconds.
+    """Return a column of dates or durations of a frame as seconds, NaN for missing values.
+
+    Parameters
+    ----------
+    X : frame
+    column : int
+        The position of the column.
+    kind : {"duration", "date"}
+    zone : str or None
+        The time zone that the dates had in training, whose clocks they are read from.
+    names : sequence of str or None
+        The names of the columns.
 
     Raises
     ------

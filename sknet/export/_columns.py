@@ -1,5 +1,6 @@
 """The inputs of an ONNX model: their names and types, and rows in their form."""
 
+import json
 from collections.abc import Iterable
 from numbers import Number
 from typing import Any, NamedTuple
@@ -11,8 +12,14 @@ from sklearn.utils.validation import validate_data
 from sknet._extras import require
 from sknet._input import Features
 from sknet._model import Model
+from sknet.data import frames
 from sknet.data.frames import is_frame
+from sknet.data.tables import read_times
 from sknet.export._encoding import TEXT
+
+#: The name of the entry, in the properties of an ONNX model, that tells which inputs are
+#: durations and dates: a JSON object with the kind and the time zone of each, by its name.
+TIMES = "sknet.times"
 
 
 class Column(NamedTuple):
@@ -109,14 +116,22 @@ def _columns_of_training(features: Features, model: Model) -> list[Column]:
 def _columns_like(X: Any) -> list[Column]:
     """Return the columns of a frame or an array."""
     if is_frame(X):
-        names = [str(name) for name in X.columns]
+        times = frames.time_columns(X)
         return [
-            Column(name, _tensor_dtype(X[column]), 1)
-            for name, column in zip(names, X.columns, strict=True)
+            Column(str(name), np.dtype(float) if i in times else _tensor_dtype(X[name]), 1)
+            for i, name in enumerate(X.columns)
         ]
     if X.dtype.kind not in "OUS":
         return [Column("X", _tensor_dtype(X), X.shape[1])]
     return [Column(f"x{i}", _tensor_dtype(X[:, i]), 1) for i in range(X.shape[1])]
+
+
+def times_property(features: Features) -> dict[str, str]:
+    """Return the property of an ONNX model that describes its dates; empty without any."""
+    if features.reader is None or features.names is None or not features.reader.time_kinds_:
+        return {}
+    times = {features.names[i]: of_one for i, of_one in features.reader.times_.items()}
+    return {TIMES: json.dumps(times)}
 
 
 def _tensor_dtype(column: Any) -> np.dtype[Any]:
@@ -145,13 +160,15 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
     -------
     dict of str to ndarray
         The argument of ``session.run``, an array for each input. In an input of text, a value
-        that is no text counts as missing and becomes "".
+        that is no text counts as missing and becomes "". Dates become seconds since 1970-01-01
+        00:00, by the clocks of the time zone that training had, and durations become seconds.
 
     Raises
     ------
     ValueError
         If X lacks a column, if it has another number of columns than the ONNX model has
-        inputs, or if an input of integers would have to hold missing values.
+        inputs, if an input of integers would have to hold missing values, or if dates have a
+        time zone although those of training had none, or the reverse.
 
     Examples
     --------
@@ -165,6 +182,7 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
            ['']], dtype=object)}
     """
     inputs = session.get_inputs()
+    X = _with_seconds(X, _times_in_training(session))
     columns = _split(X, [one.name for one in inputs])
     if len(columns) != len(inputs):
         raise ValueError(
@@ -188,6 +206,29 @@ def _split(X: Any, names: list[str]) -> list[Any]:
     if missing:
         raise ValueError(f"The ONNX model needs the columns {missing}, which X lacks.")
     return [X[[columns[name]]] for name in names]
+
+
+def _times_in_training(session: Any) -> dict[str, tuple[str, str | None]]:
+    """Return the kind and the time zone of each column of times, as the ONNX model tells them.
+
+    They are not known for a pipeline that skl2onnx exported.
+    """
+    if not hasattr(session, "get_modelmeta"):
+        return {}
+    return json.loads(session.get_modelmeta().custom_metadata_map.get(TIMES, "{}"))
+
+
+def _with_seconds(X: Any, times: dict[str, tuple[str, str | None]]) -> Any:
+    """Return a frame whose dates and durations are replaced by seconds, and others as they are.
+
+    ``times`` has the kind and the time zone of each column in training. A column whose zone is
+    not known keeps its own.
+    """
+    names = frames.column_names(X) or []
+    for i, kind in frames.time_columns(X).items():
+        _, zone = times.get(names[i], (kind, frames.time_zone(X, i)))
+        X = frames.with_column(X, i, read_times(X, i, kind, zone, names))
+    return X
 
 
 def _as_tensor(x: Any, name: str, kind: str) -> NDArray[Any]:

@@ -95,7 +95,7 @@ class EmbeddedTable:
         slopes = self._encoder.slopes(X.toarray() if sparse.issparse(X) else X)
         # A date is the source of its phases, too, so sources may be repeated.
         products = back[:, : self._encoder.n_numeric_] * slopes
-        np.add.at(gradients, (slice(None), self._numeric), products)
+        np.add.at(gradients.T, self._numeric, products.T)
         return gradients
 
     def _encode(self, X: Any) -> Array:
