@@ -69,7 +69,7 @@ class Features:
             rows, or values of a kind that is not read, such as bytes.
         """
         with checking("X"):
-            check_kinds(X, "X", read=frames.time_columns(X))
+            check_kinds(X, "X", with_times=True)
             blocks = as_row_blocks(X)
             wanted = estimator.categorical_features
             reader = _make_reader(wanted, X if blocks is None else blocks, declared)
@@ -143,7 +143,7 @@ class Features:
         if self._is_plain(X):
             return X
         with checking(name):
-            check_kinds(X, name, read=frames.time_columns(X))
+            check_kinds(X, name, with_times=True)
             return self._read(X, reset=False)
 
     def _read(self, X: Any, reset: bool) -> Any:

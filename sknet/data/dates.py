@@ -17,6 +17,8 @@ Floats = NDArray[np.floating]
 
 #: The number of seconds of a day.
 DAY = 86_400.0
+#: The number of the units of NumPy in a second; coarser units are whole seconds.
+PER_SECOND = {"ms": 10**3, "us": 10**6, "ns": 10**9}
 #: A cycle is encoded if the training rows span at least this share of its length, and if their
 #: phases cover at least this share of the cycle.
 LEAST_SPAN, LEAST_VARIATION = 0.75, 0.01
@@ -28,12 +30,14 @@ def seconds(times: NDArray[np.datetime64] | NDArray[np.timedelta64]) -> NDArray[
     Equal times in different units give equal numbers.
     """
     kind, (unit, _) = times.dtype.kind, np.datetime_data(times.dtype)
-    # Times in coarser units than these are whole seconds.
-    per_second = {"ms": 1e3, "us": 1e6, "ns": 1e9}.get(unit, 1.0)
-    whole = times.astype(f"{kind}8[s]")
-    # Whole seconds and the rest are exact, and the sum is the only rounding of consequence.
-    rest = (times - whole.astype(times.dtype)).view(np.int64)
-    return np.where(np.isnat(times), np.nan, whole.view(np.int64) + rest / per_second)
+    if unit not in PER_SECOND:
+        found = times.astype(f"{kind}8[s]").view(np.int64).astype(np.float64)
+    else:
+        counts, per_second = times.view(np.int64), PER_SECOND[unit]
+        # Whole seconds and the quotient depend on the time only, and not on its unit.
+        rest = np.fmod(counts, per_second)
+        found = (counts - rest) // per_second + rest / per_second
+    return np.where(np.isnat(times), np.nan, found)
 
 
 @dataclass(frozen=True)

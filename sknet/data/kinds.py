@@ -7,14 +7,14 @@ would change without a word.
 
 import datetime
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.data.frames import TIME_TYPES, is_frame
+from sknet.data.frames import TIME_TYPES, is_frame, time_columns
 
 
 class Unread(NamedTuple):
@@ -92,7 +92,7 @@ UNREAD = (
 
 
 def check_kinds(
-    data: Any, name: str, allowed: Sequence[Unread] = (), *, read: Collection[int] = ()
+    data: Any, name: str, allowed: Sequence[Unread] = (), *, with_times: bool = False
 ) -> None:
     """Refuse a table or a vector of a kind that is neither numbers nor categories.
 
@@ -106,8 +106,8 @@ def check_kinds(
         The name of the argument, for messages.
     allowed : sequence of Unread, optional
         The kinds that pass although they are listed in ``UNREAD``.
-    read : collection of int, optional
-        The positions of columns that pass whatever they hold.
+    with_times : bool, default=False
+        Whether columns of a frame may hold dates and durations.
 
     Raises
     ------
@@ -124,6 +124,7 @@ def check_kinds(
             f"these rows out, or fill the values in, such as {name}.filled(numpy.nan)."
         )
     if is_frame(data):
+        read = time_columns(data) if with_times else {}
         for position, dtype in enumerate(data.dtypes):
             unread = None if position in read else _unread(dtype, allowed)
             if unread is not None:
@@ -161,8 +162,9 @@ def _unread(dtype: Any, allowed: Sequence[Unread]) -> Unread | None:
     dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)
     kind, name = str(getattr(dtype, "kind", "O")), str(dtype).lower()
     for unread in UNREAD:
-        if (kind in unread.kinds or name.startswith(unread.names)) and unread not in allowed:
-            return unread
+        if kind in unread.kinds or name.startswith(unread.names):
+            # The kinds are not asked further: "timedelta64" also begins with "time".
+            return None if unread in allowed else unread
     return None
 
 
