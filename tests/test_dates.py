@@ -81,9 +81,7 @@ def test_a_date_is_its_number_and_its_phases(frame, y, embedding):
     """The network is that of a table with these columns in the place of the date."""
     when = seconds(frame["when"].to_numpy())
     codes = phases(when[:, np.newaxis], [list(CYCLES)])
-    spelled_out = np.column_stack(
-        [frame["x"], frame["lasts"].dt.total_seconds(), when, codes]
-    )
+    spelled_out = np.column_stack([frame["x"], frame["lasts"].dt.total_seconds(), when, codes])
     columns = frame[["x", "lasts", "when"]]
     networks = [
         NNRegressor((6,), numeric_embedding=embedding, **QUICK).fit(X, y)
@@ -210,7 +208,9 @@ def test_a_time_zone_that_is_not_known(frame, y):
     expected = network.predict(in_zone(frame, offset))
     assert_array_equal(network.predict(in_zone(frame)), expected)
     # polars knows no zones but those with names.
-    with pytest.raises(ValueError, match=r"Column 'when' of X cannot be read as dates: .*02:00"):
+    with pytest.raises(
+        ValueError, match=r"Column 'when' of X cannot be read as dates: .*02:00"
+    ):
         network.predict(pl.from_pandas(in_zone(frame)))
 
 
@@ -236,7 +236,10 @@ def test_dates_are_read_whatever_categories_are_chosen(frame, y, chosen):
     "change, match",
     [
         ({"when": 1.0}, "'when' of X held dates in training, but holds numbers or categories"),
-        ({"when": "2026-01-01"}, "'when' of X held dates in training, but holds numbers or cat"),
+        (
+            {"when": "2026-01-01"},
+            "'when' of X held dates in training, but holds numbers or cat",
+        ),
         ({"when": datetime.timedelta(1)}, "'when' of X held dates .* but holds durations now"),
         ({"lasts": datetime.datetime(2026, 1, 1)}, "'lasts' of X held durations .* dates now"),
         ({"x": datetime.datetime(2026, 1, 1)}, "'x' of X held numbers or categories .* dates"),

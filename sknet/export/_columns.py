@@ -126,12 +126,13 @@ def _columns_like(X: Any) -> list[Column]:
     return [Column(f"x{i}", _tensor_dtype(X[:, i]), 1) for i in range(X.shape[1])]
 
 
-def times_property(features: Features) -> dict[str, str]:
+def times_property(features: Features, columns: Iterable[Column]) -> dict[str, str]:
     """Return the property of an ONNX model that describes its dates; empty without any."""
-    if features.reader is None or features.names is None or not features.reader.time_kinds_:
+    times = {} if features.reader is None else features.reader.times_
+    if not times:
         return {}
-    times = {features.names[i]: of_one for i, of_one in features.reader.times_.items()}
-    return {TIMES: json.dumps(times)}
+    names = [one.name for one in columns for _ in range(one.n_columns)]
+    return {TIMES: json.dumps({names[i]: of_one for i, of_one in times.items()})}
 
 
 def _tensor_dtype(column: Any) -> np.dtype[Any]:

@@ -105,7 +105,7 @@ def to_onnx(
     for name, output in outputs.items():
         output.tensor.op("Identity", output=name)
     proto = _model_proto(onnx, type(estimator).__name__, graph, columns, outputs, opset)
-    onnx.helper.set_model_props(proto, times_property(features))
+    onnx.helper.set_model_props(proto, times_property(features, columns))
     return proto
 
 
