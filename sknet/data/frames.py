@@ -161,7 +161,8 @@ def category_columns(X: Any) -> NDArray[np.intp]:
         found = [getattr(dtype, "kind", "O") in "OUS" for dtype in X.dtypes]
     else:
         found = [str(dtype).split("(")[0] in POLARS_CATEGORIES for dtype in X.dtypes]
-    return np.setdiff1d(np.flatnonzero(found), list(time_columns(X)))
+    times = time_columns(X) if any(found) else {}
+    return np.array([i for i, one in enumerate(found) if one and i not in times], np.intp)
 
 
 def time_columns(X: Any) -> dict[int, str]:
@@ -172,14 +173,14 @@ def time_columns(X: Any) -> dict[int, str]:
     """
     if not is_frame(X):
         return {}
-    kinds = {i: _time_kind(X, i, dtype) for i, dtype in enumerate(X.dtypes)}
+    others = "fiubUS"  # the kinds of dtypes that hold none
+    may_be = [(i, d) for i, d in enumerate(X.dtypes) if getattr(d, "kind", "O") not in others]
+    kinds = {i: _time_kind(X, i, dtype) for i, dtype in may_be}
     return {i: kind for i, kind in kinds.items() if kind is not None}
 
 
 def _time_kind(X: Any, position: int, dtype: Any) -> str | None:
     """Return the kind of times that a column of this dtype holds; None if it holds others."""
-    if getattr(dtype, "kind", "O") in "fiubUS":
-        return None
     if _is_object(dtype):
         value = _first_known(X, position)
         return next((kind for kind, of in TIME_TYPES.items() if isinstance(value, of)), None)

@@ -124,9 +124,10 @@ def check_kinds(
             f"these rows out, or fill the values in, such as {name}.filled(numpy.nan)."
         )
     if is_frame(data):
-        read = time_columns(data) if with_times else {}
         for position, dtype in enumerate(data.dtypes):
-            unread = None if position in read else _unread(dtype, allowed)
+            unread = _unread(dtype, allowed)
+            if unread is DATES and with_times and position in time_columns(data):
+                continue
             if unread is not None:
                 where = f"Column {data.columns[position]!r} of {name}"
                 raise _refusal(where, unread, f"dtype {dtype}")
