@@ -130,9 +130,8 @@ class Features:
         """Return X as a float array, CSR or ``RowBlocks``, with categories as level numbers.
 
         Dates and durations become seconds. NaN stands for a missing value, and among level
-        numbers also for an unknown level.
-        ``RowBlocks`` are returned before any of their rows are read. ``name`` is the name of
-        the argument in messages.
+        numbers also for an unknown level. ``RowBlocks`` are returned before any of their rows
+        are read. ``name`` is the name of the argument in messages.
 
         Raises
         ------

@@ -245,7 +245,11 @@ class CSVFile:
             # Not for all columns: with usecols, pandas overlooks lines with too many fields.
             options["usecols"] = names
         if isinstance(options.get("parse_dates"), list):
-            options["parse_dates"] = [name for name in options["parse_dates"] if name in names]
+            # Columns that are not read now cannot be parsed. Others that do not exist are errors.
+            others = set(self.columns) - set(names)
+            options["parse_dates"] = [
+                one for one in options["parse_dates"] if one not in others
+            ]
         with _pandas().read_csv(self.path, chunksize=chunk_size, **options) as reader:
             yield from reader
 
