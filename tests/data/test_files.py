@@ -271,6 +271,13 @@ def test_dates_of_a_csv_are_text_unless_parsed(tmp_path):
     assert X["when"].dtype == "category"
 
 
+def test_dates_that_the_file_lacks(tmp_path):
+    DATES.to_csv(tmp_path / "t.csv", index=False)
+    options = {"parse_dates": ["when", "then"]}
+    with pytest.raises(ValueError, match="t.csv.*'parse_dates': 'then'"):
+        read_chunks(tmp_path / "t.csv", target="y", read_options=options)
+
+
 def test_a_target_of_dates_is_no_number(tmp_path):
     DATES.dropna().to_parquet(tmp_path / "t.parquet")
     chunks = read_chunks(tmp_path / "t.parquet", target="when", columns=["y"])
