@@ -245,7 +245,7 @@ class CSVFile:
             # Not for all columns: with usecols, pandas overlooks lines with too many fields.
             options["usecols"] = names
         if isinstance(options.get("parse_dates"), list):
-            # A column that is not read now cannot be parsed. One that does not exist is an error.
+            # Columns that are not read now are left out; one that does not exist is an error.
             others, dates = set(self.columns) - set(names), options["parse_dates"]
             options["parse_dates"] = [name for name in dates if name not in others]
         with _pandas().read_csv(self.path, chunksize=chunk_size, **options) as reader:
