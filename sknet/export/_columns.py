@@ -14,12 +14,16 @@ from sknet._input import Features
 from sknet._model import Model
 from sknet.data import frames
 from sknet.data.frames import is_frame
-from sknet.data.tables import read_times
+from sknet.data.tables import check_times, read_times
 from sknet.export._encoding import TEXT
 
 #: The name of the entry, in the properties of an ONNX model, that tells which inputs are
 #: durations and dates: a JSON object with the kind and the time zone of each, by its name.
 TIMES = "sknet.times"
+
+
+#: The name of sknet in the ONNX models that it writes.
+PRODUCER = "sknet"
 
 
 class Column(NamedTuple):
@@ -168,8 +172,9 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
     ------
     ValueError
         If X lacks a column, if it has another number of columns than the ONNX model has
-        inputs, if an input of integers would have to hold missing values, or if dates have a
-        time zone although those of training had none, or the reverse.
+        inputs, if an input of integers would have to hold missing values, if a column holds
+        dates where training had other values, or if dates have a time zone although those of
+        training had none, or the reverse.
 
     Examples
     --------
@@ -209,25 +214,38 @@ def _split(X: Any, names: list[str]) -> list[Any]:
     return [X[[columns[name]]] for name in names]
 
 
-def _times_in_training(session: Any) -> dict[str, tuple[str, str | None]]:
+def _times_in_training(session: Any) -> dict[str, tuple[str, str | None]] | None:
     """Return the kind and the time zone of each column of times, as the ONNX model tells them.
 
-    They are not known for a pipeline that skl2onnx exported.
+    They are None if they are not known, as for a pipeline that skl2onnx exported.
     """
     if not hasattr(session, "get_modelmeta"):
-        return {}
-    return json.loads(session.get_modelmeta().custom_metadata_map.get(TIMES, "{}"))
+        return None
+    described = session.get_modelmeta()
+    if described.producer_name != PRODUCER:
+        return None
+    return json.loads(described.custom_metadata_map.get(TIMES, "{}"))
 
 
-def _with_seconds(X: Any, times: dict[str, tuple[str, str | None]]) -> Any:
+def _with_seconds(X: Any, times: dict[str, tuple[str, str | None]] | None) -> Any:
     """Return a frame whose dates and durations are replaced by seconds, and others as they are.
 
-    ``times`` has the kind and the time zone of each column in training. A column whose zone is
-    not known keeps its own.
+    ``times`` has the kind and the time zone of each such column in training. If they are not
+    known, each column keeps its own.
+
+    Raises
+    ------
+    ValueError
+        If a column held other values in training, or if it has a time zone and had none, or the
+        reverse.
     """
-    names = frames.column_names(X) or []
-    for i, kind in frames.time_columns(X).items():
-        _, zone = times.get(names[i], (kind, frames.time_zone(X, i)))
+    names, found = frames.column_names(X) or [], frames.time_columns(X)
+    if times is None:
+        times = {names[i]: (kind, frames.time_zone(X, i)) for i, kind in found.items()}
+    known = {i: times[names[i]] for i in found if names[i] in times}
+    # Columns of seconds are read where training had times, so only those found are checked.
+    check_times(X, {i: kind for i, (kind, _) in known.items()}, names)
+    for i, (kind, zone) in known.items():
         X = frames.with_column(X, i, read_times(X, i, kind, zone, names))
     return X
 

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 from sknet._base import BaseNN
 from sknet._extras import require
 from sknet._version import __version__
-from sknet.export._columns import Column, input_columns, times_property
+from sknet.export._columns import PRODUCER, Column, input_columns, times_property
 from sknet.export._encoding import Input, precision
 from sknet.export._estimators import Output, exported, write_predictions
 from sknet.export._graph import Graph, Tensor
@@ -172,7 +172,7 @@ def _model_proto(
         # The oldest file format that has these operators, since a runtime refuses a format that
         # is newer than itself.
         ir_version=onnx.helper.find_min_ir_version_for(opsets),
-        producer_name="sknet",
+        producer_name=PRODUCER,
         producer_version=__version__,
     )
 

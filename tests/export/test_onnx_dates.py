@@ -123,6 +123,12 @@ def test_inputs_are_seconds_of_the_clocks_of_training(make, frame, later_rows, y
     assert_array_equal(inputs["lasts"].ravel(), later_rows["lasts"].dt.total_seconds())
     with pytest.raises(ValueError, match="'when' of X held dates of the time zone Europe/Oslo"):
         onnx_inputs(session, later_rows.assign(when=clocks))
+    with pytest.raises(ValueError, match="'price' of X held numbers or .* but holds dates now"):
+        onnx_inputs(session, later_rows.assign(price=clocks))
+    with pytest.raises(ValueError, match="'lasts' of X held durations .* but holds dates now"):
+        onnx_inputs(session, later_rows.assign(lasts=clocks))
+    numbers = later_rows.assign(when=inputs["when"])
+    assert_array_equal(onnx_inputs(session, numbers)["when"], inputs["when"])
 
 
 def test_rows_for_a_model_that_says_nothing_of_dates(frame):
