@@ -1,6 +1,5 @@
 """The inputs of an ONNX model: their names and types, and rows in their form."""
 
-import json
 from collections.abc import Iterable
 from numbers import Number
 from typing import Any, NamedTuple
@@ -17,9 +16,10 @@ from sknet.data.frames import is_frame
 from sknet.data.tables import check_times, read_times
 from sknet.export._encoding import TEXT
 
-#: The name of the entry, in the properties of an ONNX model, that tells which inputs are
-#: durations and dates: a JSON object with the kind and the time zone of each, by its name.
-TIMES = "sknet.times"
+#: How the names of the properties of an ONNX model begin that tell which inputs are durations
+#: and dates. The name of the column follows. The value is the kind, and for dates with a time
+#: zone a space and the zone, as in "date Europe/Oslo".
+TIMES = "sknet.times/"
 
 
 #: The name of sknet in the ONNX models that it writes.
@@ -130,13 +130,16 @@ def _columns_like(X: Any) -> list[Column]:
     return [Column(f"x{i}", _tensor_dtype(X[:, i]), 1) for i in range(X.shape[1])]
 
 
-def times_property(features: Features, columns: Iterable[Column]) -> dict[str, str]:
-    """Return the property of an ONNX model that describes its dates; empty without any."""
+def times_properties(features: Features, columns: Iterable[Column]) -> dict[str, str]:
+    """Return the properties of an ONNX model that describe its dates and durations."""
     times = {} if features.reader is None else features.reader.times_
-    if not times:
-        return {}
-    names = [one.name for one in columns for _ in range(one.n_columns)]
-    return {TIMES: json.dumps({names[i]: of_one for i, of_one in times.items()})}
+    names: Any = features.names
+    if names is None:
+        names = [one.name for one in columns for _ in range(one.n_columns)]
+    return {
+        f"{TIMES}{names[i]}": kind if zone is None else f"{kind} {zone}"
+        for i, (kind, zone) in times.items()
+    }
 
 
 def _tensor_dtype(column: Any) -> np.dtype[Any]:
@@ -224,7 +227,12 @@ def _times_in_training(session: Any) -> dict[str, tuple[str, str | None]] | None
     described = session.get_modelmeta()
     if described.producer_name != PRODUCER:
         return None
-    return json.loads(described.custom_metadata_map.get(TIMES, "{}"))
+    times = {}
+    for name, value in described.custom_metadata_map.items():
+        if name.startswith(TIMES):
+            kind, _, zone = value.partition(" ")
+            times[name.removeprefix(TIMES)] = kind, zone or None
+    return times
 
 
 def _with_seconds(X: Any, times: dict[str, tuple[str, str | None]] | None) -> Any:

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 from sknet._base import BaseNN
 from sknet._extras import require
 from sknet._version import __version__
-from sknet.export._columns import PRODUCER, Column, input_columns, times_property
+from sknet.export._columns import PRODUCER, Column, input_columns, times_properties
 from sknet.export._encoding import Input, precision
 from sknet.export._estimators import Output, exported, write_predictions
 from sknet.export._graph import Graph, Tensor
@@ -105,7 +105,7 @@ def to_onnx(
     for name, output in outputs.items():
         output.tensor.op("Identity", output=name)
     proto = _model_proto(onnx, type(estimator).__name__, graph, columns, outputs, opset)
-    onnx.helper.set_model_props(proto, times_property(features, columns))
+    onnx.helper.set_model_props(proto, times_properties(features, columns))
     return proto
 
 

@@ -1,6 +1,5 @@
 """Dates and durations in ONNX models: inputs in seconds, phases of the calendar."""
 
-import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +14,7 @@ from sknet import NNClassifier, NNRegressor
 from sknet.data import dates
 from sknet.data.dates import CYCLES, DAY, seconds
 from sknet.export import onnx_inputs, to_onnx
-from sknet.export._columns import TIMES, Column
+from sknet.export._columns import Column
 from sknet.export._dates import PHASES, phases
 from sknet.export._estimators import Output
 from sknet.export._graph import Graph, Tensor
@@ -111,11 +110,10 @@ def test_inputs_are_seconds_of_the_clocks_of_training(make, frame, later_rows, y
     )
     types = {one.name: one.type for one in session.get_inputs()}
     assert [types[name] for name in ("day", "when", "lasts")] == ["tensor(double)"] * 3
-    described = json.loads(session.get_modelmeta().custom_metadata_map[TIMES])
-    assert described == {
-        "day": ["date", None],
-        "when": ["date", "Europe/Oslo"],
-        "lasts": ["duration", None],
+    assert session.get_modelmeta().custom_metadata_map == {
+        "sknet.times/day": "date",
+        "sknet.times/when": "date Europe/Oslo",
+        "sknet.times/lasts": "duration",
     }
     inputs = onnx_inputs(session, later_rows)
     clocks = later_rows["when"].dt.tz_convert("Europe/Oslo").dt.tz_localize(None)
@@ -173,7 +171,8 @@ def test_one_wide_input(make, frame, y):
     rows = np.column_stack(
         [seconds(X[name].to_numpy()) if name != "price" else X[name] for name in X]
     )
-    assert_allclose(predict(model, {"X": rows}).ravel(), network.predict(X), atol=1e-9)
+    for inputs in ({"X": rows}, lambda session: onnx_inputs(session, X)):
+        assert_allclose(predict(model, inputs).ravel(), network.predict(X), atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", [onnx.TensorProto.FLOAT, onnx.TensorProto.INT32])
