@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from sknet._parameters import is_auto
+from sknet.data.dates import MOST_PHASES
 from sknet.data.encoding import MOST_ONE_HOT_LEVELS
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.schedules import SCHEDULES, Schedule
@@ -72,7 +73,8 @@ class Facts(NamedTuple):
     """The facts of the training data that the rules depend on.
 
     ``n_rows`` is the number of rows of positive weight, including the validation rows that
-    are split off later. ``n_levels`` has the number of levels of each category.
+    are split off later. ``n_levels`` has the number of levels of each category, and ``n_dates``
+    is the number of columns of dates.
     """
 
     n_rows: int
@@ -81,9 +83,17 @@ class Facts(NamedTuple):
     dtype: np.dtype
     numeric_y: bool
     n_levels: Sequence[int] = ()
+    n_dates: int = 0
 
     @classmethod
-    def of(cls, X: Any, n_rows: int, numeric_y: bool, n_levels: Sequence[int] = ()) -> "Facts":
+    def of(
+        cls,
+        X: Any,
+        n_rows: int,
+        numeric_y: bool,
+        n_levels: Sequence[int] = (),
+        n_dates: int = 0,
+    ) -> "Facts":
         """Return the facts of a table.
 
         Parameters
@@ -95,21 +105,23 @@ class Facts(NamedTuple):
         numeric_y : bool
         n_levels : sequence of int
             The number of levels of each category.
+        n_dates : int
+            The number of columns of dates.
         """
         dtype = np.dtype(X.dtype)
-        return cls(n_rows, X.shape[1], sparse.issparse(X), dtype, numeric_y, n_levels)
+        return cls(n_rows, X.shape[1], sparse.issparse(X), dtype, numeric_y, n_levels, n_dates)
 
     @property
     def n_numbers(self) -> int:
-        """The number of numeric columns."""
-        return self.n_columns - len(self.n_levels)
+        """The number of numeric columns; a date counts with all phases that it can have."""
+        return self.n_columns - len(self.n_levels) + MOST_PHASES * self.n_dates
 
     @property
     def n_inputs(self) -> int:
         """The number of numbers that describe a row.
 
-        It is one for a numeric column, and one for each level of a category, but no more than
-        a category has one-hot columns at most.
+        It is one for a numeric column and each phase that a date can have, and one for each
+        level of a category, but no more than a category has one-hot columns at most.
         """
         return self.n_numbers + sum(min(n, MOST_ONE_HOT_LEVELS) for n in self.n_levels)
 

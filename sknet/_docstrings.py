@@ -183,11 +183,12 @@ standardize : bool, default=True
     scales y too. Without scaling, inputs are cut at 1e15 and -1e15.
 categorical_features : "from_dtype", array-like or None, default="from_dtype"
     The columns of X that are categories. "from_dtype" takes the columns of a data frame that
-    have a category, string or object dtype. An array-like holds names, positions or a boolean
-    mask of the columns. None means that there are none. A category with up to 16 levels is
-    one-hot encoded; one with more levels gets a learned embedding of 8 numbers for each level.
-    Missing values and levels that occur once in training share one level. A level that
-    training did not see is treated as missing.
+    have a category, string or object dtype, except dates and durations, which are encoded as
+    such and are never categories. An array-like holds names, positions or a boolean mask of
+    the columns. None means that there are none. A category with up to 16 levels is one-hot
+    encoded; one with more levels gets a learned embedding of 8 numbers for each level. Missing
+    values and levels that occur once in training share one level. A level that training did
+    not see is treated as missing.
 numeric_embedding : str, NumericEmbedding or None, default="auto"
     The learned features that join each numeric input in the first layer. The names are
     {_names(["auto", *NUMERIC_EMBEDDINGS])}. An instance of a ``NumericEmbedding`` of

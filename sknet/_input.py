@@ -20,7 +20,7 @@ from sklearn.utils.validation import validate_data
 from sknet._sklearn import check_sample_weight
 from sknet.data import frames
 from sknet.data.batches import Dataset
-from sknet.data.kinds import DATES, as_array, check_kinds, checking
+from sknet.data.kinds import LABELS, as_array, check_kinds, checking
 from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, distinct_values
 from sknet.data.survey import Survey, survey_rows
 from sknet.data.tables import (
@@ -28,6 +28,7 @@ from sknet.data.tables import (
     categorical_columns,
     check_columns,
     check_objects,
+    check_times,
 )
 from sknet.data.targets import LARGEST
 
@@ -45,7 +46,8 @@ class Features:
         A copy of the estimator with the attributes ``n_features_in_`` and, if X had names,
         ``feature_names_in_``, which scikit-learn's checks read.
     reader : TableReader or None
-        Turns the categories of X into level numbers. None without categories.
+        Turns the categories of X into level numbers, and dates and durations into seconds. None
+        without any of them.
     """
 
     estimator: BaseEstimator
@@ -64,10 +66,10 @@ class Features:
         ------
         ValueError
             If ``categorical_features`` does not suit X, or if X holds infinity, NaN in sparse
-            rows, or values that are neither numbers nor categories, such as dates.
+            rows, or values of a kind that is not read, such as bytes.
         """
         with checking("X"):
-            check_kinds(X, "X")
+            check_kinds(X, "X", with_times=True)
             blocks = as_row_blocks(X)
             wanted = estimator.categorical_features
             reader = _make_reader(wanted, X if blocks is None else blocks, declared)
@@ -99,6 +101,11 @@ class Features:
         return () if self.reader is None else self.reader.n_levels_
 
     @property
+    def n_dates(self) -> int:
+        """The number of columns of dates."""
+        return 0 if self.reader is None else self.reader.n_dates_
+
+    @property
     def n_features(self) -> int:
         """The number of columns of X."""
         return self.estimator.n_features_in_
@@ -122,21 +129,20 @@ class Features:
     def read(self, X: Any, name: str = "X") -> Any:
         """Return X as a float array, CSR or ``RowBlocks``, with categories as level numbers.
 
-        NaN stands for a missing value, and among level numbers also for an unknown level.
-        ``RowBlocks`` are returned before any of their rows are read. ``name`` is the name of
-        the argument in messages.
+        Dates and durations become seconds. NaN stands for a missing value, and among level
+        numbers also for an unknown level. ``RowBlocks`` are returned before any of their rows
+        are read. ``name`` is the name of the argument in messages.
 
         Raises
         ------
         ValueError
-            If X holds infinity or values that are neither numbers nor categories, such as
-            dates, if sparse X holds NaN, or if the columns of X differ from the columns of the
-            training table.
+            If X holds infinity or values of a kind that is not read, if sparse X holds NaN, or
+            if the columns of X differ from the columns of the training table.
         """
         if self._is_plain(X):
             return X
         with checking(name):
-            check_kinds(X, name)
+            check_kinds(X, name, with_times=True)
             return self._read(X, reset=False)
 
     def _read(self, X: Any, reset: bool) -> Any:
@@ -148,14 +154,17 @@ class Features:
         if self.reader is None:
             return self._read_numbers(X, reset)
         if sparse.issparse(X):
-            raise ValueError("X is sparse, but training saw categories in a frame or an array.")
+            raise ValueError(
+                "X is sparse, but training saw categories or dates in a frame or an array."
+            )
         X = _as_table(X)
         validate_data(self.estimator, X, reset=reset, skip_check_array=True)
         return self.reader.read(X)
 
     def _read_numbers(self, X: Any, reset: bool) -> Any:
-        """Return a table without categories as a float array or CSR."""
+        """Return a table without categories and dates as a float array or CSR."""
         given = X
+        check_times(given, {}, frames.column_names(given))
         check_objects(given)
         try:
             X = validate_data(
@@ -332,7 +341,7 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
     if y is None:
         raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
     # Dates may be labels.
-    allowed = () if numeric else (DATES,)
+    allowed = () if numeric else LABELS
     check_kinds(y, name, allowed)
     check_no_missing_labels(y, name)
     y = as_array(y, name, allowed)
@@ -420,7 +429,7 @@ def check_partial_fit_classes(y: Any, classes: Any, known: np.ndarray | None) ->
     """
     if classes is not None:
         with checking("classes"):
-            found = as_array(classes, "classes", (DATES,))
+            found = as_array(classes, "classes", LABELS)
             if np.ndim(found) != 1 or not np.size(found):
                 raise ValueError(f"a list of at least one class is needed, got {classes!r}.")
             found = unique_labels(classes)
@@ -441,11 +450,13 @@ def _as_table(X: Any) -> Any:
 
 
 def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader | None:
-    """Return a fitted reader of X, or None if X has no categories.
+    """Return a fitted reader of X, or None if X has neither categories nor dates.
 
     ``wanted`` is the parameter ``categorical_features``.
     """
-    if wanted is None or (isinstance(wanted, str) and not frames.is_frame(X)):
+    times = frames.time_columns(X)
+    is_default = wanted is None or (isinstance(wanted, str) and not frames.is_frame(X))
+    if is_default and not times:
         return None
     if sparse.issparse(X):
         raise ValueError("categorical_features cannot be used with sparse X.")
@@ -453,7 +464,7 @@ def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader | None:
         X = _as_table(X)
     names = frames.column_names(X)
     categories = categorical_columns(X, wanted, names)
-    if categories.size == 0:
+    if categories.size == 0 and not times:
         return None
     if isinstance(X, RowBlocks):
         X = distinct_values(X, categories.tolist())

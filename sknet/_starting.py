@@ -62,7 +62,8 @@ def start_model(
     ValueError
         If y does not suit the loss, or ``numeric_embedding`` does not suit X.
     """
-    facts = Facts.of(data.X, n_rows or data.n_rows, features.numeric_y, features.n_levels)
+    n_rows = n_rows or data.n_rows
+    facts = Facts.of(data.X, n_rows, features.numeric_y, features.n_levels, features.n_dates)
     settings = settle(estimator, facts)
     kind = model_class(features.numeric_y)
     target = kind.learn_target(settings, data, classes)
@@ -89,8 +90,9 @@ def continue_model(
         If the estimator's parameters describe other layers, or if y does not suit the target
         that the model has learned.
     """
-    n_levels = () if model.reader is None else model.reader.n_levels_
-    facts = Facts.of(data.X, data.n_rows, model.numeric_y, n_levels)
+    reader = model.reader
+    n_levels, n_dates = ((), 0) if reader is None else (reader.n_levels_, reader.n_dates_)
+    facts = Facts.of(data.X, data.n_rows, model.numeric_y, n_levels, n_dates)
     settings = resolve(estimator.get_params(deep=False), facts, model.settings.shaping)
     model = model.continued(settings)
     model.check_target(data.y, "y")

@@ -53,8 +53,9 @@ def read_chunks(
 ) -> FileChunks:
     """Read CSV or Parquet files in chunks of rows, as many times as needed.
 
-    Columns of text become categories, which have the same levels in all chunks. All other
-    columns become float64, with NaN for missing values. This call itself makes a pass over
+    Columns of text become categories, which have the same levels in all chunks. Columns of
+    dates and durations stay as they are. All other columns become float64, with NaN for missing
+    values. This call itself makes a pass over
     those columns of text whose levels are not given, to find their levels.
 
     Parameters
@@ -76,8 +77,9 @@ def read_chunks(
         that are categories although their values look like numbers. With a dtype that lists
         its levels, any other value counts as missing. Numbers are always float64.
     read_options : dict, default=None
-        Further arguments of ``pandas.read_csv``, such as ``{"sep": ";"}``. Arguments that
-        choose rows, columns, dtypes or the index are not allowed.
+        Further arguments of ``pandas.read_csv``, such as ``{"sep": ";"}``. With
+        ``{"parse_dates": ["when"]}`` the column "when" of a CSV file holds dates; otherwise it
+        holds text. Arguments that choose rows, columns, dtypes or the index are not allowed.
 
     Returns
     -------
@@ -353,8 +355,9 @@ class FirstLook:
             self._add(chunk, n_columns=data.X.shape[1])
         if data is None:
             raise ValueError("chunks has no chunks with rows of positive weight.")
-        n_levels = cast(Features, self._features).n_levels
-        facts = Facts.of(data.X, self._n_rows, is_regressor(self._estimator), n_levels)
+        features = cast(Features, self._features)
+        numeric_y = is_regressor(self._estimator)
+        facts = Facts.of(data.X, self._n_rows, numeric_y, features.n_levels, features.n_dates)
         n_held_out = self._count_held_out(settle(self._estimator, facts))
         held_out, learned, limit = cast(KeyedSample, self._sample).first(n_held_out)
         return FirstPass(self._n_rows - n_held_out, self._targets, learned, held_out, limit)

@@ -21,13 +21,14 @@ def resolved(
     as_sparse=False,
     kind=float,
     n_levels=(),
+    n_dates=0,
     **parameters,
 ):
     shape = n_rows, n_columns
     # The rules depend on sizes only, so a broadcast stands for a table of a million rows.
     X = np.broadcast_to(np.zeros((), kind), shape)
     X = sparse.csr_matrix(shape) if as_sparse else X
-    facts = Facts.of(X, n_rows, cls is NNRegressor, n_levels)
+    facts = Facts.of(X, n_rows, cls is NNRegressor, n_levels, n_dates)
     return choose(cls(**parameters).get_params(), facts)
 
 
@@ -136,6 +137,8 @@ def test_the_penalty_rises_with_the_inputs_of_each_row():
         assert resolved(4000, 200, **options)["alpha"] == pytest.approx(0.3 / 4000)
     assert resolved(4000, 5000)["alpha"] == 0.03
     # Three categories of 2, 16 and 1000 levels, beside 200 numbers.
+    with_dates = resolved(4000, 203, n_dates=2)["alpha"]
+    assert with_dates == resolved(4000, 203 + 2 * 8)["alpha"] > resolved(4000, 203)["alpha"]
     with_categories = resolved(4000, 203, n_levels=[2, 16, 1000])["alpha"]
     assert with_categories == pytest.approx(resolved(4000, 200 + 2 + 16 + 16)["alpha"])
 

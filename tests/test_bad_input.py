@@ -159,24 +159,15 @@ UNREAD = {
         objects(1j),
         objects(np.complex64(1j)),
     ],
-    "dates, times or durations": [
-        pd.Series([TIME, TIME]),
-        pd.Series([TIME, TIME]).dt.tz_localize("UTC"),
+    "dates or durations": [
         pd.Series([TIME, TIME], dtype="category"),
+        pd.Series([SPAN, SPAN], dtype="category"),
+    ],
+    "times of day or periods": [
         pd.Series(pd.period_range("2026-01", periods=2, freq="M")),
-        pd.Series([SPAN, SPAN]),
-        arrow([TIME, TIME], pa.timestamp("us")),
-        arrow([DAY, DAY], pa.date32()),
         arrow([TIME.time(), TIME.time()], pa.time64("us")),
-        arrow([SPAN, SPAN], pa.duration("us")),
-        objects(DAY),
-        objects(np.datetime64("2026-01-01")),
-        objects(np.timedelta64(1, "h")),
         objects(TIME.time()),
-        pl.Series([DAY, DAY]),
-        pl.Series([TIME, TIME]),
         pl.Series([TIME.time(), TIME.time()]),
-        pl.Series([SPAN, SPAN]),
     ],
     "nested values": [
         objects((1, 2)),
@@ -200,11 +191,30 @@ UNREAD = {
         pl.Series([b"a", b"b"]),
     ],
 }
-UNREAD_CASES = [
-    pytest.param(what, series, id=f"{what}-{type(series).__module__[:6]}-{series.dtype}-{i}")
-    for what, several in UNREAD.items()
-    for i, series in enumerate(several)
+#: Two rows of dates and durations, which only columns of frames may hold.
+TIMES = [
+    pd.Series([TIME, TIME]),
+    pd.Series([TIME, TIME]).dt.tz_localize("UTC"),
+    pd.Series([SPAN, SPAN]),
+    arrow([TIME, TIME], pa.timestamp("us")),
+    arrow([DAY, DAY], pa.date32()),
+    arrow([SPAN, SPAN], pa.duration("us")),
+    objects(DAY),
+    objects(np.datetime64("2026-01-01")),
+    objects(np.timedelta64(1, "h")),
+    pl.Series([DAY, DAY]),
+    pl.Series([TIME, TIME]),
+    pl.Series([SPAN, SPAN]),
 ]
+
+
+def cases(unread):
+    """Return the kinds and the rows as parameters of a test."""
+    return [
+        pytest.param(what, one, id=f"{what}-{type(one).__module__[:6]}-{one.dtype}-{i}")
+        for what, several in unread.items()
+        for i, one in enumerate(several)
+    ]
 
 
 def repeat(series, n):
@@ -221,7 +231,7 @@ def frame_with(series, X):
     return library.DataFrame({**columns, "odd": series})
 
 
-@pytest.mark.parametrize(("what", "series"), UNREAD_CASES)
+@pytest.mark.parametrize(("what", "series"), cases(UNREAD))
 def test_a_column_that_is_not_read_is_named(problem, forbid_training, what, series):
     X, y = problem.X, problem.y
     odd = frame_with(repeat(series, len(y)), X)
@@ -262,7 +272,9 @@ def test_lists_and_arrays_of_objects_that_are_not_read(forbid_training, what, va
     assert_rejected(NNRegressor(categorical_features=[0]), f"X holds {what}", rows, range(4))
 
 
-@pytest.mark.parametrize(("what", "series"), UNREAD_CASES)
+@pytest.mark.parametrize(
+    ("what", "series"), [*cases(UNREAD), *cases({"dates or durations": TIMES})]
+)
 def test_a_y_or_weight_that_is_not_read_is_named(regression, forbid_training, what, series):
     X, y = regression
     odd = repeat(series, len(y))
@@ -277,7 +289,9 @@ def test_a_y_or_weight_that_is_not_read_is_named(regression, forbid_training, wh
     assert_rejected(network, f"sample_weight holds {what}", X, y, odd, method="partial_fit")
 
 
-@pytest.mark.parametrize("what", [what for what in UNREAD if not what.startswith("dates")])
+@pytest.mark.parametrize(
+    "what", [what for what in UNREAD if not what.startswith(("dates", "times"))]
+)
 def test_labels_that_are_not_read_are_named(binary, forbid_training, what):
     X, y = binary
     forbid_training()

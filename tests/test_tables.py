@@ -749,17 +749,6 @@ def test_columns_that_say_nothing_do_no_harm():
     assert scores[1] > scores[0] - 0.08 > 0.65
 
 
-@pytest.mark.parametrize("beside", [{}, {"c": ["a", "b", "a", "b"]}], ids=["alone", "beside"])
-def test_dates_are_refused_by_name(beside):
-    # Dates would otherwise be converted to counts of nanoseconds.
-    X = pd.DataFrame({"day": pd.date_range("2026-01-01", periods=4), **beside})
-    y = np.arange(4.0)
-    with pytest.raises(ValueError, match="Column 'day' of X holds dates"):
-        NNRegressor().fit(X, y)
-    with pytest.raises(ValueError, match="y holds dates"):
-        NNRegressor().fit(np.eye(4), X["day"])
-
-
 def test_sparse_rows_after_categories_are_refused():
     X = pd.DataFrame({"c": ["a", "b", "a", "b"], "x": [1.0, 2, 3, 4]})
     network = NNRegressor((3,), max_iter=2, learning_rate="cosine").fit(X, X["x"])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet.data.batches import Batch, evenly_spaced, join, n_rows, take
-from sknet.data.kinds import DATES, as_array, as_numbers
+from sknet.data.kinds import LABELS, as_array, as_numbers
 
 Checked = TypeVar("Checked")
 
@@ -36,7 +36,7 @@ def as_chunk(parts: Any) -> Batch:
     weights = [as_numbers(one, "sample_weight") for one in given if one is not None]
     chunk = Batch(
         X if hasattr(X, "shape") else as_array(X, "X"),
-        y if hasattr(y, "shape") else as_array(y, "y", (DATES,)),
+        y if hasattr(y, "shape") else as_array(y, "y", LABELS),
         *weights,
     )
     if not all(len(part.shape) for part in chunk if part is not None):

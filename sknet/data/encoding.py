@@ -11,6 +11,7 @@ from scipy import sparse
 
 from sknet.data.batches import Dataset
 from sknet.data.components import Components, principal_components
+from sknet.data.dates import count_phases, date_text, phase_names, phase_slopes, phases
 from sknet.data.heavy import heavy_values, without
 from sknet.data.quantiles import nonzero_medians, quantiles
 from sknet.data.survey import Survey
@@ -46,6 +47,10 @@ class TableEncoder:
 
     Without scaling, a number is cut at ``BOUND`` and minus ``BOUND``.
 
+    A date is a number, and the sine and the cosine of its phase in each cycle of the calendar
+    in which the training rows vary (see :meth:`sknet.data.dates.Ranges.varying_cycles`) are
+    numbers besides, treated like all others.
+
     A missing number becomes the median. A numeric column in which training had missing values
     gets an indicator column besides. With ``marks_heavy``, so does each heavy value of a column
     (see :mod:`sknet.data.heavy`), and s is the inverse interquartile range of its other values,
@@ -54,9 +59,9 @@ class TableEncoder:
     The levels of a category that training saw once, and missing values, share one level if
     training had any of them. If it had none, a missing or unknown value belongs to no level.
 
-    The encoded columns are, in this order: numeric columns, indicators of missing numbers and
-    of heavy values, one-hot columns of categories with few levels, and level numbers of
-    categories with many, for which the network learns an embedding.
+    The encoded columns are, in this order: numeric columns, phases of dates, indicators of
+    missing numbers and of heavy values, one-hot columns of categories with few levels, and
+    level numbers of categories with many, for which the network learns an embedding.
 
     Parameters
     ----------
@@ -72,7 +77,10 @@ class TableEncoder:
     Attributes
     ----------
     n_numeric_ : int
-        The number of numeric columns, which come before the categories.
+        The number of encoded numeric columns, including the phases.
+    cycles_ : sequence of sequence of str
+        The names of the cycles of each date. The dates are the last of the numeric columns that
+        are read.
     center_ : ndarray of shape (n_numeric,) or None
         The medians; None if training rows were sparse.
     scale_ : ndarray of shape (n_numeric,) or None
@@ -92,6 +100,8 @@ class TableEncoder:
     """
 
     n_numeric_: int
+    # Encoders in files of version 0.1.0 know no dates.
+    cycles_: Sequence[Sequence[str]] = ()
     center_: NDArray[np.floating] | None
     scale_: NDArray[np.floating] | None
     indicated_: NDArray[np.intp]
@@ -127,26 +137,31 @@ class TableEncoder:
         Raises
         ------
         ValueError
-            If the survey has no sample of rows.
+            If the survey has no sample of rows, or if it has dates, but they are not to be
+            scaled.
         """
         sample = survey.sample
         if sample is None:
             raise ValueError("The survey has no sample to estimate quantiles from.")
-        self.n_numeric_ = survey.n_features - len(survey.level_counts)
-        self.indicated_ = np.flatnonzero(survey.missing[: self.n_numeric_])
+        n_read = survey.n_features - len(survey.level_counts)
+        self.cycles_ = self._choose_cycles(survey)
+        self.n_numeric_ = n_read + count_phases(self.cycles_)
+        self.indicated_ = np.flatnonzero(survey.missing[:n_read])
         self.center_ = self.scale_ = None
         self.categories_ = [
             Category(counts, has_missing, keep_rare)
             for counts, has_missing in zip(
-                survey.level_counts, survey.missing[self.n_numeric_ :], strict=True
+                survey.level_counts, survey.missing[n_read:], strict=True
             )
         ]
         if survey.sparse:
             if self.standardize:
                 self.scale_ = _sparse_scale(sample)
             return self
-        numeric = sample._replace(X=sample.X[:, : self.n_numeric_])
-        heavy = heavy_values(numeric) if self.marks_heavy else {}
+        numeric = self._numeric_sample(sample)
+        # Phases have none: sines are equal only if they are computed in the same way.
+        read = sample._replace(X=sample.X[:, :n_read])
+        heavy = heavy_values(read) if self.marks_heavy else {}
         if self.standardize:
             self.center_, self.scale_ = _center_and_scale(numeric)
             _scale_by_others(self.scale_, numeric, heavy)
@@ -161,6 +176,36 @@ class TableEncoder:
         if self.n_components and self.n_numeric_:
             self.components_ = self._find_components(numeric)
         return self
+
+    def _choose_cycles(self, survey: Survey) -> list[list[str]]:
+        """Return the names of the cycles in which each date is encoded."""
+        if survey.ranges is None:
+            return []
+        if not self.standardize:
+            raise ValueError(
+                "standardize=False passes columns on as they are, but X has columns of dates, "
+                "which are seconds since 1970 and have no scale of their own. Set "
+                "standardize=True, or turn the dates into numbers of a moderate size."
+            )
+        return survey.ranges.varying_cycles()
+
+    def _numeric_sample(self, sample: Dataset) -> Dataset:
+        """Return the numeric columns of sampled rows, with the phases of their dates."""
+        if not count_phases(self.cycles_):
+            return sample._replace(X=sample.X[:, : self.n_read_])
+        # Of the sampled rows only: the phases of the whole table might fill the memory.
+        return Dataset(self._with_phases(sample.batch().X), sample_weight=sample.sample_weight)
+
+    def _with_phases(self, X: Floats) -> Floats:
+        """Return the numeric columns of rows that were read, and the phases of their dates."""
+        numeric = X[:, : self.n_read_]
+        if not count_phases(self.cycles_):
+            return numeric
+        return np.hstack([numeric, phases(self._dates(X), self.cycles_)])
+
+    def _dates(self, X: Floats) -> Floats:
+        """Return the dates of rows that were read."""
+        return X[:, self.n_read_ - len(self.cycles_) : self.n_read_]
 
     def _find_bin_edges(self, numeric: Dataset) -> tuple[tuple[float, ...], ...]:
         """Return the edges of the bins of each encoded numeric column."""
@@ -195,6 +240,11 @@ class TableEncoder:
         return [one for one in self.categories_ if one.embedded]
 
     @property
+    def n_read_(self) -> int:
+        """The number of numeric columns of rows that were read, which have no phases yet."""
+        return self.n_numeric_ - count_phases(self.cycles_)
+
+    @property
     def n_plain_(self) -> int:
         """The number of encoded columns before the level numbers."""
         widths = [one.n_levels for one in self.one_hot_]
@@ -208,36 +258,43 @@ class TableEncoder:
     @property
     def sources_(self) -> NDArray[np.intp]:
         """For each encoded column, the position of the column that it comes from."""
-        places = np.arange(self.n_numeric_, self.n_numeric_ + len(self.categories_))
+        places = np.arange(self.n_read_, self.n_read_ + len(self.categories_))
         one_hot = [
             np.full(one.n_levels, place)
             for place, one in zip(places, self.categories_, strict=True)
             if not one.embedded
         ]
         embedded = places[np.array([one.embedded for one in self.categories_], dtype=bool)]
-        numeric = np.arange(self.n_numeric_)
+        numeric = np.arange(self.n_read_)
+        dates = numeric[numeric.size - len(self.cycles_) :]
+        of_phases = np.repeat(dates, [count_phases([one]) for one in self.cycles_])
         indicators = self.indicated_, self.heavy_columns_
-        return np.concatenate([numeric, *indicators, *one_hot, embedded])
+        return np.concatenate([numeric, of_phases, *indicators, *one_hot, embedded])
 
     def typical_row(self) -> Floats:
         """Return a row with the median of each numeric column, and missing categories.
 
         For sparse columns, in which most entries are zero, the median is taken as zero.
         """
-        numeric = np.zeros(self.n_numeric_) if self.center_ is None else self.center_
+        numeric = np.zeros(self.n_read_) if self.center_ is None else self.center_
+        numeric = numeric[: self.n_read_]
         return np.concatenate([numeric, np.full(len(self.categories_), np.nan)])[np.newaxis]
 
     def slopes(self, X: Floats) -> Floats:
         """Return the derivatives of the encoded numeric columns by the columns of dense X.
 
-        They are c'(u) s with c'(u) = (1 + (u / 3)^2)^(-3/2), and zero for missing numbers.
+        They are c'(u) s with c'(u) = (1 + (u / 3)^2)^(-3/2), and zero for missing numbers. For
+        a phase it is times the derivative of the phase by the date.
         """
-        X = X[:, : self.n_numeric_]
+        dates = self._dates(X)
+        X = self._with_phases(X)
         if self.scale_ is None:
             return np.where(np.isnan(X), 0.0, 1.0)
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(X, slice(None), self.scale_).astype(np.float64, copy=False)
             slopes = (1 + (np.clip(u, -BOUND, BOUND) / CLIP) ** 2) ** -1.5 * self.scale_
+        if self.cycles_:
+            slopes[:, self.n_read_ :] *= phase_slopes(dates, self.cycles_)
         slopes[np.isnan(X)] = 0
         return slopes
 
@@ -248,7 +305,7 @@ class TableEncoder:
                 return self._transform_sparse(X, dtype)
             # The network was trained on dense columns.
             X = X.toarray()
-        numeric = X[:, : self.n_numeric_]
+        numeric = self._with_phases(X)
         if self.n_outputs_ == X.shape[1] and not self.categories_:
             return self._transform_numeric(numeric, dtype)
         out = np.empty((X.shape[0], self.n_outputs_), dtype=dtype)
@@ -258,7 +315,7 @@ class TableEncoder:
         stop = start + self.heavy_columns_.size
         if stop > start:
             out[:, start:stop] = self._are_heavy(numeric)
-        self._write_categories(X[:, self.n_numeric_ :], out[:, stop:])
+        self._write_categories(X[:, self.n_read_ :], out[:, stop:])
         return out
 
     def _are_heavy(self, numeric: Floats) -> NDArray[np.bool_]:
@@ -338,7 +395,11 @@ class TableEncoder:
             return []
         # The sum with zero takes the sign from a negative zero.
         values = self.heavy_values_.astype(cast(Floats, self.center_).dtype) + 0
-        return [str(value).removesuffix(".0") for value in values]
+        are_dates = self.heavy_columns_ >= self.n_read_ - len(self.cycles_)
+        return [
+            date_text(value) if is_date else str(value).removesuffix(".0")
+            for value, is_date in zip(values, are_dates, strict=True)
+        ]
 
     def feature_names(
         self, names: Sequence[str], levels: Sequence[Sequence[Any]]
@@ -348,7 +409,7 @@ class TableEncoder:
         Parameters
         ----------
         names : sequence of str
-            The names of the numeric columns, then of the categories.
+            The names of the columns as they were read: numeric columns, then categories.
         levels : sequence of sequence
             The levels of each category.
 
@@ -359,8 +420,10 @@ class TableEncoder:
         embedded : list of str
             The names of the categories that become level numbers.
         """
-        numeric, categories = names[: self.n_numeric_], names[self.n_numeric_ :]
-        plain = [*numeric, *(f"{numeric[i]}_missing" for i in self.indicated_)]
+        numeric, categories = names[: self.n_read_], names[self.n_read_ :]
+        dates = numeric[len(numeric) - len(self.cycles_) :]
+        plain = [*numeric, *phase_names(dates, self.cycles_)]
+        plain += [f"{numeric[i]}_missing" for i in self.indicated_]
         heavy = zip(self.heavy_columns_, self._shown_heavy_values(), strict=True)
         plain += [f"{numeric[i]}={value}" for i, value in heavy]
         embedded = []

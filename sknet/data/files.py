@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sknet._extras import require
 from sknet.data.counts import check_count
+from sknet.data.frames import time_columns
 
 #: The largest number of levels of a category. A column with more is an identifier or free text.
 MOST_LEVELS = 100_000
@@ -91,13 +92,14 @@ class FileChunks:
                 )
 
     def _learn_dtypes(self, given: dict[str, Any]) -> None:
-        """Decide which columns are categories, and find the levels that are not given."""
+        """Decide which columns are categories or dates, and find levels that are not given."""
         known = [*self.columns, self.target]
         _check_dtypes(given, known)
         with naming_file(self._files[0].path):
             head = self._files[0].head(known)
         self._integer_target = head[self.target].dtype.kind in "iub"
         of_text = [n for n in known if _is_text(head[n]) or _means_category(given.get(n))]
+        self._times = [known[i] for i in time_columns(head) if known[i] not in of_text]
         levels = {
             name: np.asarray(dtype.categories)
             for name, dtype in given.items()
@@ -162,7 +164,7 @@ class FileChunks:
         return self._raw([*self.columns, self.target, *extra], parts)
 
     def _features(self, frame: Any) -> Any:
-        """Return the features as a frame of categories and of float64."""
+        """Return the features as a frame of categories, of dates and of float64."""
         pandas = _pandas()
         columns = {}
         for name in self.columns:
@@ -170,6 +172,8 @@ class FileChunks:
                 dtype = self._categories[name]
                 codes = dtype.categories.get_indexer(frame[name].astype(object))
                 columns[name] = pandas.Categorical.from_codes(codes, dtype=dtype)
+            elif name in self._times:
+                columns[name] = frame[name].array
             else:
                 columns[name] = self._numbers(frame, name).to_numpy()
         return pandas.DataFrame(columns)
@@ -240,6 +244,10 @@ class CSVFile:
         if set(names) != set(self.columns):
             # Not for all columns: with usecols, pandas overlooks lines with too many fields.
             options["usecols"] = names
+        if isinstance(options.get("parse_dates"), list):
+            # Columns that are not read now are left out; one that does not exist is an error.
+            others, dates = set(self.columns) - set(names), options["parse_dates"]
+            options["parse_dates"] = [name for name in dates if name not in others]
         with _pandas().read_csv(self.path, chunksize=chunk_size, **options) as reader:
             yield from reader
 

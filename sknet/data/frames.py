@@ -16,6 +16,13 @@ from scipy import sparse
 
 #: Names of the polars dtypes whose columns are categories.
 POLARS_CATEGORIES = {"Categorical", "Enum", "String", "Object"}
+#: How the names of the dtypes of each kind of times begin, in lower case.
+TIME_DTYPES = {"date": ("date", "timestamp"), "duration": ("duration", "timedelta")}
+#: The types of the values of each kind of times in columns of objects.
+TIME_TYPES: dict[str, tuple[type, ...]] = {
+    "date": (datetime.date, np.datetime64),
+    "duration": (datetime.timedelta, np.timedelta64),
+}
 
 
 def is_frame(X: Any) -> bool:
@@ -62,6 +69,16 @@ def number_columns(X: Any, positions: NDArray[np.intp]) -> Any:
     ):
         return chosen
     return chosen.to_numpy()
+
+
+def with_column(X: Any, position: int, values: NDArray[Any]) -> Any:
+    """Return a frame in which one column has other values."""
+    if _is_pandas(X):
+        X = X.copy(deep=False)
+        X.isetitem(position, values)
+        return X
+    series = type(column(X, position))(X.columns[position], values)
+    return X.clone().replace_column(position, series)
 
 
 def distinct_values(X: Any, position: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
@@ -135,13 +152,123 @@ def is_missing(value: Any) -> bool:
 
 
 def category_columns(X: Any) -> NDArray[np.intp]:
-    """Return the positions of a frame's columns of categories, text or objects."""
+    """Return the positions of a frame's columns of categories, text or objects.
+
+    Columns of objects that are dates or durations are none of them: see :func:`time_columns`.
+    """
     if _is_pandas(X):
         # Categories and text are extension dtypes, whose kind is "O" unless they name another.
         found = [getattr(dtype, "kind", "O") in "OUS" for dtype in X.dtypes]
     else:
         found = [str(dtype).split("(")[0] in POLARS_CATEGORIES for dtype in X.dtypes]
-    return np.flatnonzero(found)
+    times = time_columns(X) if any(found) else {}
+    return np.array([i for i, one in enumerate(found) if one and i not in times], np.intp)
+
+
+def time_columns(X: Any) -> dict[int, str]:
+    """Return the positions and the kinds, "date" or "duration", of a frame's columns of times.
+
+    Dates may have a time of day and a time zone. A column of objects of pandas has the kind of
+    its first value that is not missing. Other tables than frames have no such columns.
+    """
+    if not is_frame(X):
+        return {}
+    others = "fiubUS"  # the kinds of dtypes that hold none
+    may_be = [(i, d) for i, d in enumerate(X.dtypes) if getattr(d, "kind", "O") not in others]
+    kinds = {i: _time_kind(X, i, dtype) for i, dtype in may_be}
+    return {i: kind for i, kind in kinds.items() if kind is not None}
+
+
+def _time_kind(X: Any, position: int, dtype: Any) -> str | None:
+    """Return the kind of times that a column of this dtype holds; None if it holds others."""
+    if _is_object(dtype):
+        value = _first_known(X, position)
+        return next((kind for kind, of in TIME_TYPES.items() if isinstance(value, of)), None)
+    name = str(dtype).lower()
+    return next((kind for kind, of in TIME_DTYPES.items() if name.startswith(of)), None)
+
+
+def _is_object(dtype: Any) -> bool:
+    """Whether a dtype is NumPy's of objects, which only pandas has."""
+    return isinstance(dtype, np.dtype) and dtype.kind == "O"
+
+
+def _first_known(X: Any, position: int) -> Any:
+    """Return the first value of a column that is not missing, or None if all are."""
+    values = column(X, position).to_numpy()
+    return next((value for value in values if not is_missing(value)), None)
+
+
+def time_zone(X: Any, position: int) -> str | None:
+    """Return the name of the time zone of a column of dates, or None if it has none."""
+    dtype = X.dtypes.iloc[position] if _is_pandas(X) else X.dtypes[position]
+    if _is_object(dtype):
+        zone = getattr(_first_known(X, position), "tzinfo", None)
+    elif _is_pandas(X):
+        zone = getattr(getattr(dtype, "pyarrow_dtype", dtype), "tz", None)
+    else:
+        zone = getattr(dtype, "time_zone", None)
+    return None if zone is None else str(zone)
+
+
+def is_all_missing(X: Any, position: int) -> bool:
+    """Whether a column of a frame has no value at all, whatever its dtype."""
+    series = column(X, position)
+    return bool(series.isna().all() if _is_pandas(X) else series.null_count() == len(series))
+
+
+def times(X: Any, position: int, zone: str | None) -> NDArray[Any]:
+    """Return a column of dates or durations as an array of datetime64 or timedelta64.
+
+    Parameters
+    ----------
+    X : frame
+    position : int
+        The position of one of its ``time_columns``.
+    zone : str or None
+        The time zone of whose clocks the dates of a column with a time zone are. None for
+        dates without a time zone, and for durations.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a column of objects holds other values, too, or if the time zone is not known.
+    """
+    series = column(X, position)
+    if not _is_pandas(X):
+        if zone is not None:
+            series = series.dt.convert_time_zone(zone).dt.replace_time_zone(None)
+        return series.to_numpy()
+    series = _as_native_times(series)
+    if zone is not None:
+        series = series.dt.tz_convert(zone).dt.tz_localize(None)
+    return series.to_numpy()
+
+
+def _as_native_times(series: Any) -> Any:
+    """Return a series of times of pandas with a dtype of NumPy or of pandas itself."""
+    pandas, dtype = sys.modules["pandas"], series.dtype
+    if _is_object(dtype):
+        return _from_objects(series)
+    if not hasattr(dtype, "pyarrow_dtype"):
+        return series
+    # Arithmetic of pandas 2.2 with the time zones of Arrow is wrong.
+    arrow = dtype.pyarrow_dtype
+    unit, zone = getattr(arrow, "unit", "s"), getattr(arrow, "tz", None)
+    if zone is not None:
+        return series.astype(pandas.DatetimeTZDtype(unit, zone))
+    kind = "timedelta64" if str(arrow).startswith("duration") else "datetime64"
+    return series.astype(f"{kind}[{unit}]")
+
+
+def _from_objects(series: Any) -> Any:
+    """Return a series of objects, all of which are dates or all durations, with their dtype."""
+    pandas = sys.modules["pandas"]
+    found = {type(value) for value in series if not is_missing(value)}
+    for kind, convert in (("date", pandas.to_datetime), ("duration", pandas.to_timedelta)):
+        if all(issubclass(one, TIME_TYPES[kind]) for one in found):
+            return convert(series)
+    raise ValueError(f"it mixes values of the types {sorted(one.__name__ for one in found)}.")
 
 
 def declared_levels(X: Any, position: int) -> NDArray[Any] | None:

@@ -1,7 +1,8 @@
 """The kinds of columns and vectors that are read, and checks of them.
 
-Columns and vectors hold numbers, truth values, text, or categories of these. ``UNREAD`` lists
-the other kinds, which conversions by NumPy would change without a word.
+Columns and vectors hold numbers, truth values, text, or categories of these; columns of frames
+may also hold dates and durations. ``UNREAD`` lists the other kinds, which conversions by NumPy
+would change without a word.
 """
 
 import datetime
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.data.frames import is_frame
+from sknet.data.frames import TIME_TYPES, is_frame, time_columns
 
 
 class Unread(NamedTuple):
@@ -40,14 +41,26 @@ class Unread(NamedTuple):
     types: tuple[type, ...] = ()
 
 
+#: Columns of frames that hold these are read nevertheless: see ``frames.time_columns``.
 DATES = Unread(
-    "dates, times or durations",
-    "Turn dates and durations into numbers first, such as days since a fixed date, or into "
-    "text if they are categories.",
+    "dates or durations",
+    "They are read as columns of a data frame X that have such a dtype, which "
+    "pandas.to_datetime and pandas.to_timedelta make. Elsewhere, turn them into numbers first, "
+    "such as days since a fixed date, or into text if they are categories.",
     "mM",
-    ("date", "time", "duration", "period"),
-    (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64),
+    ("date", "timestamp", "duration", "timedelta"),
+    (*TIME_TYPES["date"], *TIME_TYPES["duration"]),
 )
+CLOCK_TIMES = Unread(
+    "times of day or periods",
+    "Turn times of day into numbers first, such as hours since midnight, and periods into "
+    "dates, such as by dt.to_timestamp().",
+    "",
+    ("time", "period"),
+    (datetime.time,),
+)
+#: The kinds that are read as the labels of a classifier.
+LABELS = (DATES, CLOCK_TIMES)
 NESTED = Unread(
     "nested values",
     "Give each of their entries a column of its own.",
@@ -57,6 +70,7 @@ NESTED = Unread(
 )
 UNREAD = (
     DATES,
+    CLOCK_TIMES,
     Unread(
         "complex numbers",
         "Complex data not supported: give the real and the imaginary part a column each.",
@@ -77,7 +91,9 @@ UNREAD = (
 )
 
 
-def check_kinds(data: Any, name: str, allowed: Sequence[Unread] = ()) -> None:
+def check_kinds(
+    data: Any, name: str, allowed: Sequence[Unread] = (), *, with_times: bool = False
+) -> None:
     """Refuse a table or a vector of a kind that is neither numbers nor categories.
 
     Values of columns of objects are not looked at: see :func:`check_values`.
@@ -90,6 +106,8 @@ def check_kinds(data: Any, name: str, allowed: Sequence[Unread] = ()) -> None:
         The name of the argument, for messages.
     allowed : sequence of Unread, optional
         The kinds that pass although they are listed in ``UNREAD``.
+    with_times : bool, default=False
+        Whether columns of a frame may hold dates and durations.
 
     Raises
     ------
@@ -108,6 +126,8 @@ def check_kinds(data: Any, name: str, allowed: Sequence[Unread] = ()) -> None:
     if is_frame(data):
         for position, dtype in enumerate(data.dtypes):
             unread = _unread(dtype, allowed)
+            if unread is DATES and with_times and position in time_columns(data):
+                continue
             if unread is not None:
                 where = f"Column {data.columns[position]!r} of {name}"
                 raise _refusal(where, unread, f"dtype {dtype}")
@@ -143,8 +163,9 @@ def _unread(dtype: Any, allowed: Sequence[Unread]) -> Unread | None:
     dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)
     kind, name = str(getattr(dtype, "kind", "O")), str(dtype).lower()
     for unread in UNREAD:
-        if (kind in unread.kinds or name.startswith(unread.names)) and unread not in allowed:
-            return unread
+        if kind in unread.kinds or name.startswith(unread.names):
+            # The kinds are not asked further: "timedelta64" also begins with "time".
+            return None if unread in allowed else unread
     return None
 
 

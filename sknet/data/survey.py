@@ -1,8 +1,8 @@
 """One look at a table: all that a model has to know of X before its training starts.
 
 Parts of one table, such as the partitions of a cluster, are looked at one by one, and their
-surveys merged. Missing values and the counts of the levels are then exact. Quantiles are
-estimated from a sample of rows.
+surveys merged. Missing values, the ranges of dates and the counts of the levels are then exact.
+Quantiles are estimated from a sample of rows.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sknet.data.batches import Batch, Dataset, join
+from sknet.data.dates import Ranges
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.tables import TableReader
 from sknet.data.weights import repetitions
@@ -29,7 +30,8 @@ SAMPLE_BYTES = 2**27
 class Survey:
     """The result of one pass over a table, or over a part of one, as plain numbers.
 
-    The columns are in the order of ``TableReader.read``: numeric columns, then categories.
+    The columns are in the order of ``TableReader.read``: numeric columns, of which the dates
+    are the last, then categories.
 
     Attributes
     ----------
@@ -50,7 +52,10 @@ class Survey:
     names : list of str or None
         The names of the columns in the order of the user.
     reader : TableReader or None
-        Which columns are categories, and their levels; None without categories.
+        Which columns are categories and dates, and the levels of the categories; None without
+        any of them.
+    ranges : Ranges or None
+        The ranges of the dates and of their phases; None without dates.
     sample : Dataset or None
         Rows from which quantiles are estimated, with their weights.
     part : str
@@ -66,6 +71,7 @@ class Survey:
     level_counts: list[NDArray[np.float64]]
     names: list[str] | None = None
     reader: TableReader | None = None
+    ranges: Ranges | None = None
     sample: Dataset | None = None
     part: str = "the table"
 
@@ -90,7 +96,7 @@ def survey_rows(
     data : Dataset
         The rows, as ``reader`` reads them.
     reader : TableReader or None
-        The reader that the rows were read by; None if they have no categories.
+        The reader that the rows were read by; None if they have no categories and no dates.
     names : list of str or None
         The names of the columns.
     rng : numpy Generator, optional
@@ -102,12 +108,17 @@ def survey_rows(
     missing = np.zeros(X.shape[1], dtype=bool)
     level_counts = [np.zeros(n) for n in (reader.n_levels_ if reader else ())]
     repeated = repetitions(data.sample_weight) if level_counts else None
+    n_dates = 0 if reader is None else reader.n_dates_
+    ranges = Ranges(n_dates) if n_dates else None
+    n_numeric = X.shape[1] - len(level_counts)
     chosen = None if rng is None else _draw_sample(data, rng)
     copies = []
     # All columns of a sparse table are numbers, and none is missing.
     for start, block in () if sparse.issparse(X) else data.row_blocks():
         here = None if repeated is None else repeated[start : start + len(block)]
         _count(block, here, missing, level_counts)
+        if ranges is not None:
+            ranges.add(block[:, n_numeric - n_dates : n_numeric])
         if isinstance(X, RowBlocks) and chosen is not None:
             # A second pass to read the sample would cost as much as this one.
             first, last = np.searchsorted(chosen, [start, start + len(block)])
@@ -122,6 +133,7 @@ def survey_rows(
         level_counts=level_counts,
         names=names,
         reader=reader,
+        ranges=ranges,
         sample=None if chosen is None else _sample(data, chosen, copies),
         part=part,
     )
@@ -189,8 +201,9 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
     Raises
     ------
     ValueError
-        If two parts differ in their columns or their categories, if one is sparse and
-        another dense, or if the levels of a category are text in one and numbers in another.
+        If two parts differ in their columns, their categories or their dates, if one is sparse
+        and another dense, or if the levels of a category are text in one and numbers in
+        another.
     """
     first, *others = surveys
     for other in others:
@@ -208,6 +221,7 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
         level_counts=_merge_counts(surveys, translations, reader),
         names=first.names,
         reader=reader,
+        ranges=_merge_ranges(surveys),
     )
     samples = [
         _translate(one.sample.batch(), places)
@@ -221,6 +235,12 @@ def _merge_readers(surveys: Sequence[Survey]) -> TableReader:
     """Return a reader with the levels of all parts."""
     first, *others = [one.reader for one in surveys if one.reader is not None]
     return first.merged(others)
+
+
+def _merge_ranges(surveys: Sequence[Survey]) -> Ranges | None:
+    """Return the ranges of the dates of all parts."""
+    ranges = [one.ranges for one in surveys if one.ranges is not None]
+    return Ranges.merged(ranges) if ranges else None
 
 
 def _translations(survey: Survey, reader: TableReader | None) -> list[NDArray[np.intp]]:
@@ -278,6 +298,24 @@ def _check_same_columns(first: Survey, other: Survey) -> None:
             remedy="A column without a value in a partition looks like numbers; name the "
             f"categories: categorical_features={either}.",
         )
+    times = [_times(one) for one in (first, other)]
+    if times[0] != times[1]:
+        raise _difference(
+            first,
+            other,
+            *(f"the dates and durations {found}" for found in times),
+            remedy="Give each of these columns one dtype in all partitions, such as "
+            "datetime64[us].",
+        )
+
+
+def _times(survey: Survey) -> dict[Any, str]:
+    """Return the kind and the time zone of each column of durations or dates, by its name."""
+    times = {} if survey.reader is None else survey.reader.times_
+    return {
+        survey.names[i] if survey.names else i: kind if zone is None else f"{kind} of {zone}"
+        for i, (kind, zone) in times.items()
+    }
 
 
 def _categories(survey: Survey) -> list[Any]:

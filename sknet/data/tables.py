@@ -1,7 +1,7 @@
-"""From the user's table, a frame or an array with categories, to plain numbers."""
+"""From the user's table, an array or a frame with categories and dates, to plain numbers."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array
 
 from sknet.data import frames
+from sknet.data.dates import seconds
 from sknet.data.frames import is_frame
 from sknet.data.kinds import NESTED, check_kinds, check_values
 
@@ -17,8 +18,11 @@ from sknet.data.kinds import NESTED, check_kinds, check_values
 class TableReader:
     """Turns frames and arrays with categories into plain float arrays.
 
-    The numeric columns come first and keep their values. The categories follow, as the numbers
-    of their levels. A value that is missing, or that is none of the levels, becomes NaN.
+    The numeric columns come first and keep their values. The durations and then the dates of a
+    frame follow, as seconds (see :mod:`sknet.data.dates`). A date is what the clocks of its
+    column's time zone show, in the zone that training had. The categories come last, as the
+    numbers of their levels. A value that is missing, or that is none of the levels, becomes
+    NaN.
 
     Parameters
     ----------
@@ -30,7 +34,11 @@ class TableReader:
     categorical_ : ndarray of int
         Positions of the categories among the columns of X.
     numeric_ : ndarray of int
-        Positions of the other columns.
+        Positions of the other columns: numbers, then durations, then dates.
+    time_kinds_ : list of {"duration", "date"}
+        The kinds of the durations and dates.
+    time_zones_ : list of str or None
+        The time zone of each of them; None for a duration and for dates without a zone.
     levels_ : list of ndarray
         The sorted levels of each category, an array of numbers or of objects. A missing value
         is not a level.
@@ -38,6 +46,9 @@ class TableReader:
 
     categorical_: NDArray[np.intp]
     numeric_: NDArray[np.intp]
+    # Readers in files of version 0.1.0 know no dates.
+    time_kinds_: Sequence[str] = ()
+    time_zones_: Sequence[str | None] = ()
     levels_: list[NDArray[Any]]
 
     def __init__(self, categorical_features: Any) -> None:
@@ -46,7 +57,7 @@ class TableReader:
     def fit(
         self, X: Any, feature_names: Sequence[str] | None, *, declared: bool = False
     ) -> Self:
-        """Learn which columns are categories, and their levels.
+        """Learn which columns are categories or dates, and the levels of the categories.
 
         Parameters
         ----------
@@ -60,14 +71,23 @@ class TableReader:
         Raises
         ------
         ValueError
-            If X has no rows, if a chosen column does not exist, or if the levels of a category
-            cannot be compared, such as text and numbers.
+            If X has no rows, if a chosen column does not exist or holds dates or durations, or
+            if the levels of a category cannot be compared, such as text and numbers.
         """
         mask = np.zeros(np.shape(X)[1], dtype=bool)
         mask[categorical_columns(X, self.categorical_features, feature_names)] = True
         self.categorical_ = np.flatnonzero(mask)
-        self.numeric_ = np.flatnonzero(~mask)
         self._names = feature_names
+        times = frames.time_columns(X)
+        _check_not_both(self.categorical_.tolist(), times, feature_names)
+        # Dates after durations: the encoder finds them at the end of the numeric columns.
+        last = sorted(times, key=lambda i: (times[i] == "date", i))
+        numbers = np.setdiff1d(np.flatnonzero(~mask), last)
+        self.numeric_ = np.concatenate([numbers, np.array(last, np.intp)])
+        self.time_kinds_ = [times[i] for i in last]
+        self.time_zones_ = [
+            frames.time_zone(X, i) if times[i] == "date" else None for i in last
+        ]
         _check_has_rows(X)
         self.levels_ = [
             _find_levels(X, column, feature_names, declared)
@@ -121,6 +141,18 @@ class TableReader:
         return [len(levels) for levels in self.levels_]
 
     @property
+    def n_dates_(self) -> int:
+        """The number of columns of dates."""
+        return list(self.time_kinds_).count("date")
+
+    @property
+    def times_(self) -> dict[int, tuple[str, str | None]]:
+        """The kind and the time zone of each column of durations or dates, by its position."""
+        positions = self.numeric_[self.numeric_.size - len(self.time_kinds_) :].tolist()
+        both = zip(self.time_kinds_, self.time_zones_, strict=True)
+        return dict(zip(positions, both, strict=True))
+
+    @property
     def order_(self) -> NDArray[np.intp]:
         """Positions in X of the columns that ``read`` returns."""
         return np.concatenate([self.numeric_, self.categorical_])
@@ -128,19 +160,27 @@ class TableReader:
     def read(self, X: Any) -> NDArray[np.floating]:
         """Return a float array with the numeric columns first, then the level numbers.
 
+        With dates or durations it is float64, in which they are exact enough.
+
         Raises
         ------
         ValueError
             If X has no rows; if the levels of a category were text in training and are
-            numbers now, or the reverse, or cannot be compared with its values; or if a numeric
-            column holds infinity or text.
+            numbers now, or the reverse, or cannot be compared with its values; if a column
+            holds dates that held none in training, or the reverse, or if they have a time
+            zone only now or only then; or if a numeric column holds infinity or text.
         """
         _check_has_rows(X)
+        times = self.times_
+        check_times(X, {i: kind for i, (kind, _) in times.items()}, self._names)
         parts = []
         dtype: np.dtype[np.floating] = np.dtype(np.float64)
-        if self.numeric_.size:
-            parts = [_numbers(X, self.numeric_, self._names)]
+        n_numbers = self.numeric_.size - len(times)
+        if n_numbers:
+            parts = [_numbers(X, self.numeric_[:n_numbers], self._names)]
             dtype = parts[0].dtype
+        for column, (kind, zone) in times.items():
+            parts.append(read_times(X, column, kind, zone, self._names)[:, np.newaxis])
         for column, levels in zip(self.categorical_.tolist(), self.levels_, strict=True):
             with _comparing_levels(column, self._names):
                 values, positions = _distinct_values(X, column, self._names)
@@ -160,6 +200,104 @@ class TableReader:
                 f"Column {_name(column, self._names)} is a category whose levels were {before} "
                 f"in training, but holds {now} now."
             )
+
+
+def _check_not_both(
+    categories: Sequence[int], times: Mapping[int, str], names: Sequence[str] | None
+) -> None:
+    """Raise ValueError if a chosen category holds dates or durations."""
+    for column in categories:
+        if column in times:
+            raise ValueError(
+                f"categorical_features chooses column {_name(column, names)} of X, which holds "
+                f"{times[column]}s. Leave it out: {times[column]}s are encoded as such. If its "
+                "values are categories, turn them into text."
+            )
+
+
+def check_times(X: Any, times: Mapping[int, str], names: Sequence[str] | None) -> None:
+    """Check that a table has dates and durations in the columns that had them in training.
+
+    Parameters
+    ----------
+    X : frame, array, list or sparse matrix
+    times : mapping of int to {"duration", "date"}
+        The kinds of these columns in training, by their positions.
+    names : sequence of str or None
+        The names of the columns.
+
+    Raises
+    ------
+    ValueError
+        If a column holds dates or durations now, but held other values in training, or the
+        reverse. A column without any value may have any dtype.
+    """
+    if not is_frame(X):
+        for column, kind in times.items():
+            raise ValueError(
+                f"X must be a data frame, since column {_name(column, names)} held {kind}s in "
+                "training."
+            )
+        return
+    found = frames.time_columns(X)
+    for column in sorted({*times, *found}):
+        before, now = times.get(column), found.get(column)
+        if before == now or (before and frames.is_all_missing(X, column)):
+            continue
+        raise ValueError(
+            f"Column {_name(column, names)} of X held {_kind(before)} in training, but holds "
+            f"{_kind(now)} now. Give it the dtype that it had in training."
+        )
+
+
+def _kind(kind: str | None) -> str:
+    """Return words for a kind of times; None stands for other values."""
+    return "numbers or categories" if kind is None else f"{kind}s"
+
+
+def read_times(
+    X: Any, column: int, kind: str, zone: str | None, names: Sequence[str] | None
+) -> NDArray[np.float64]:
+    """Return a column of dates or durations of a frame as seconds, NaN for missing values.
+
+    Parameters
+    ----------
+    X : frame
+    column : int
+        The position of the column.
+    kind : {"duration", "date"}
+    zone : str or None
+        The time zone that the dates had in training, whose clocks they are read from.
+    names : sequence of str or None
+        The names of the columns.
+
+    Raises
+    ------
+    ValueError
+        If the dates have a time zone although ``zone`` is None, or the reverse, or if the
+        column cannot be read.
+    """
+    if frames.is_all_missing(X, column):
+        return np.full(np.shape(X)[0], np.nan)
+    where = f"Column {_name(column, names)} of X"
+    if kind == "date":
+        _check_zone(frames.time_zone(X, column), zone, where)
+    try:
+        return seconds(frames.times(X, column, zone))
+    # The libraries have errors of their own for time zones that they do not know.
+    except Exception as error:
+        raise ValueError(f"{where} cannot be read as {kind}s: {error}") from error
+
+
+def _check_zone(now: str | None, before: str | None, where: str) -> None:
+    """Raise ValueError if dates had a time zone in training and have none now, or reverse."""
+    if (now is None) == (before is None):
+        return
+    if before is None:
+        found = f"held dates without a time zone in training, but has the time zone {now} now"
+    else:
+        found = f"held dates of the time zone {before} in training, but has no time zone now"
+    raise ValueError(f"{where} {found}. Convert it, such as by dt.tz_localize({before!r}).")
 
 
 def _check_has_rows(X: Any) -> None:

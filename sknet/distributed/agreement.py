@@ -169,6 +169,7 @@ def _facts(survey: Survey, features: Features) -> Facts:
         dtype=survey.dtype,
         numeric_y=features.numeric_y,
         n_levels=features.n_levels,
+        n_dates=features.n_dates,
     )
 
 

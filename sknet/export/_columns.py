@@ -11,8 +11,19 @@ from sklearn.utils.validation import validate_data
 from sknet._extras import require
 from sknet._input import Features
 from sknet._model import Model
+from sknet.data import frames
 from sknet.data.frames import is_frame
+from sknet.data.tables import check_times, read_times
 from sknet.export._encoding import TEXT
+
+#: How the names of the properties of an ONNX model begin that tell which inputs are durations
+#: and dates. The name of the column follows. The value is the kind, and for dates with a time
+#: zone a space and the zone, as in "date Europe/Oslo".
+TIMES = "sknet.times/"
+
+
+#: The name of sknet in the ONNX models that it writes.
+PRODUCER = "sknet"
 
 
 class Column(NamedTuple):
@@ -109,14 +120,26 @@ def _columns_of_training(features: Features, model: Model) -> list[Column]:
 def _columns_like(X: Any) -> list[Column]:
     """Return the columns of a frame or an array."""
     if is_frame(X):
-        names = [str(name) for name in X.columns]
+        times = frames.time_columns(X)
         return [
-            Column(name, _tensor_dtype(X[column]), 1)
-            for name, column in zip(names, X.columns, strict=True)
+            Column(str(name), np.dtype(float) if i in times else _tensor_dtype(X[name]), 1)
+            for i, name in enumerate(X.columns)
         ]
     if X.dtype.kind not in "OUS":
         return [Column("X", _tensor_dtype(X), X.shape[1])]
     return [Column(f"x{i}", _tensor_dtype(X[:, i]), 1) for i in range(X.shape[1])]
+
+
+def times_properties(features: Features, columns: Iterable[Column]) -> dict[str, str]:
+    """Return the properties of an ONNX model that describe its dates and durations."""
+    times = {} if features.reader is None else features.reader.times_
+    names: Any = features.names
+    if names is None:
+        names = [one.name for one in columns for _ in range(one.n_columns)]
+    return {
+        f"{TIMES}{names[i]}": kind if zone is None else f"{kind} {zone}"
+        for i, (kind, zone) in times.items()
+    }
 
 
 def _tensor_dtype(column: Any) -> np.dtype[Any]:
@@ -145,13 +168,16 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
     -------
     dict of str to ndarray
         The argument of ``session.run``, an array for each input. In an input of text, a value
-        that is no text counts as missing and becomes "".
+        that is no text counts as missing and becomes "". Dates become seconds since 1970-01-01
+        00:00, by the clocks of the time zone that training had, and durations become seconds.
 
     Raises
     ------
     ValueError
         If X lacks a column, if it has another number of columns than the ONNX model has
-        inputs, or if an input of integers would have to hold missing values.
+        inputs, if an input of integers would have to hold missing values, if a column holds
+        dates where training had other values, or if dates have a time zone although those of
+        training had none, or the reverse.
 
     Examples
     --------
@@ -165,6 +191,7 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
            ['']], dtype=object)}
     """
     inputs = session.get_inputs()
+    X = _with_seconds(X, _times_in_training(session))
     columns = _split(X, [one.name for one in inputs])
     if len(columns) != len(inputs):
         raise ValueError(
@@ -188,6 +215,47 @@ def _split(X: Any, names: list[str]) -> list[Any]:
     if missing:
         raise ValueError(f"The ONNX model needs the columns {missing}, which X lacks.")
     return [X[[columns[name]]] for name in names]
+
+
+def _times_in_training(session: Any) -> dict[str, tuple[str, str | None]] | None:
+    """Return the kind and the time zone of each column of times, as the ONNX model tells them.
+
+    They are None if they are not known, as for a pipeline that skl2onnx exported.
+    """
+    if not hasattr(session, "get_modelmeta"):
+        return None
+    described = session.get_modelmeta()
+    if described.producer_name != PRODUCER:
+        return None
+    times = {}
+    for name, value in described.custom_metadata_map.items():
+        if name.startswith(TIMES):
+            kind, _, zone = value.partition(" ")
+            times[name.removeprefix(TIMES)] = kind, zone or None
+    return times
+
+
+def _with_seconds(X: Any, times: dict[str, tuple[str, str | None]] | None) -> Any:
+    """Return a frame whose dates and durations are replaced by seconds, and others as they are.
+
+    ``times`` has the kind and the time zone of each such column in training. If they are not
+    known, each column keeps its own.
+
+    Raises
+    ------
+    ValueError
+        If a column held other values in training, or if it has a time zone and had none, or the
+        reverse.
+    """
+    names, found = frames.column_names(X) or [], frames.time_columns(X)
+    if times is None:
+        times = {names[i]: (kind, frames.time_zone(X, i)) for i, kind in found.items()}
+    known = {i: times[names[i]] for i in found if names[i] in times}
+    # Columns of seconds are read where training had times, so only those found are checked.
+    check_times(X, {i: kind for i, (kind, _) in known.items()}, names)
+    for i, (kind, zone) in known.items():
+        X = frames.with_column(X, i, read_times(X, i, kind, zone, names))
+    return X
 
 
 def _as_tensor(x: Any, name: str, kind: str) -> NDArray[Any]:

@@ -8,7 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from sknet._input import Features
 from sknet._model import Model
+from sknet.data.dates import CYCLES, count_phases
 from sknet.data.encoding import BOUND, CLIP, Category, TableEncoder
+from sknet.export._dates import phases
 from sknet.export._graph import Tensor
 
 #: The dtype that stands for text.
@@ -33,14 +35,18 @@ def encode(features: Features, model: Model, inputs: Sequence[Input]) -> Tensor:
     Raises
     ------
     ValueError
-        If an input is text where training had numbers, or numbers where training had text.
+        If an input is text where training had numbers, or numbers where training had text, or
+        if an input of dates is too coarse for them.
     """
     encoder, dtype = model.encoder, model.params.dtype
     numeric, categorical, levels = _kinds_of_columns(features)
     columns = _Columns(inputs, features.names)
     parts: list[Tensor] = []
     if len(numeric):
+        columns.check_dates(numeric[len(numeric) - len(encoder.cycles_) :])
         x = columns.numbers(numeric)
+        if count_phases(encoder.cycles_):
+            x = _with_phases(encoder, x)
         parts.append(_scaled(encoder, x, dtype))
         if encoder.indicated_.size:
             missing = x.take(encoder.indicated_, axis=1).op("IsNaN", dtype=bool)
@@ -92,16 +98,34 @@ class _Columns:
         single = bool(dtypes) and np.result_type(*dtypes) == np.float32
         return np.dtype(np.float32 if single else np.float64)
 
+    def check_dates(self, positions: Sequence[int]) -> None:
+        """Refuse inputs of float32 or smaller types for columns of dates.
+
+        Raises
+        ------
+        ValueError
+            If such an input cannot hold the seconds since 1970 exactly.
+        """
+        for one, _ in self._by_input(positions):
+            if one.tensor.dtype not in (np.float64, np.int64) and not one.is_text:
+                raise ValueError(
+                    f"The input {one.tensor.name!r} holds dates as seconds since 1970, for "
+                    f"which {one.tensor.dtype} is too coarse: make it float64 or int64."
+                )
+
     def numbers(self, positions: Sequence[int]) -> Tensor:
-        """Return numeric columns side by side, in one precision."""
+        """Return numeric columns side by side in the given order, in one precision."""
         parts, dtype = [], self.precision(positions)
-        for one, inside in self._by_input(positions):
+        for one, inside in self._by_input(sorted(positions)):
             if one.is_text:
                 raise self._other_kind(positions, "numbers", "text")
             whole = len(inside) == one.n_columns
             tensor = one.tensor if whole else one.tensor.take(inside, axis=1)
             parts.append(tensor.cast(dtype))
-        return parts[0].graph.concat(parts)
+        joined = parts[0].graph.concat(parts)
+        # They are in the order of the inputs so far, in which dates need not be the last.
+        order = np.argsort(np.argsort(positions)).tolist()
+        return joined if order == [*range(len(order))] else joined.take(order, axis=1)
 
     def codes(self, position: int, levels: NDArray[Any]) -> Tensor:
         """Return the number of the level of each row, from 1 on; 0 stands for no level."""
@@ -155,6 +179,13 @@ def _scaled(encoder: TableEncoder, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
     u = u.maximum(-BOUND).minimum(BOUND)
     divisor = u * (1 / CLIP)
     return u / (divisor * divisor + 1).op("Sqrt")
+
+
+def _with_phases(encoder: TableEncoder, x: Tensor) -> Tensor:
+    """Return numeric columns, and the phases of the dates, which are the last of them."""
+    cycles = [[CYCLES[name] for name in of_one] for of_one in encoder.cycles_]
+    dates = x.columns(encoder.n_read_ - len(cycles), encoder.n_read_)
+    return x.graph.concat([x, phases(dates, cycles)])
 
 
 def _are_heavy(encoder: TableEncoder, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 from sknet._base import BaseNN
 from sknet._extras import require
 from sknet._version import __version__
-from sknet.export._columns import Column, input_columns
+from sknet.export._columns import PRODUCER, Column, input_columns, times_properties
 from sknet.export._encoding import Input, precision
 from sknet.export._estimators import Output, exported, write_predictions
 from sknet.export._graph import Graph, Tensor
@@ -39,7 +39,9 @@ def to_onnx(
     For an array, the ONNX model has one input, "X". For a data frame, each column is an input
     of shape (n_rows, 1) with the name of the column, as with skl2onnx. The same holds for an
     array with columns of text; its inputs are called "x0", "x1" and so on. In a text column, a
-    missing value is any text that was no level in training, such as "". The function
+    missing value is any text that was no level in training, such as "". Columns of dates and
+    durations are inputs of float64: the seconds since 1970-01-01 00:00 by the clocks of the
+    time zone that training had, and the seconds that a duration takes. The function
     :func:`onnx_inputs` turns rows into such inputs.
 
     Parameters
@@ -104,7 +106,9 @@ def to_onnx(
     outputs = {_free_name(name, columns): output for name, output in predictions.items()}
     for name, output in outputs.items():
         output.tensor.op("Identity", output=name)
-    return _model_proto(onnx, type(estimator).__name__, graph, columns, outputs, opset)
+    proto = _model_proto(onnx, type(estimator).__name__, graph, columns, outputs, opset)
+    onnx.helper.set_model_props(proto, times_properties(features, columns))
+    return proto
 
 
 def _free_name(name: str, columns: Iterable[Column]) -> str:
@@ -170,7 +174,7 @@ def _model_proto(
         # The oldest file format that has these operators, since a runtime refuses a format that
         # is newer than itself.
         ir_version=onnx.helper.find_min_ir_version_for(opsets),
-        producer_name="sknet",
+        producer_name=PRODUCER,
         producer_version=__version__,
     )
 

@@ -43,7 +43,8 @@ def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
     Returns
     -------
     ndarray of shape (n_samples, n_features)
-        Change of the output per unit of a column. A category has no unit: its entry is the
+        Change of the output per unit of a column, and per second of a date or a duration. A
+        category has no unit: its entry is the
         derivative in the direction from no level at all (zeros in place of the one-hot columns,
         or the mean vector in place of the embedding) to the level of the row, not divided by
         the length of this direction. The indicator of a missing number, if there is one, is

@@ -94,7 +94,9 @@ class EmbeddedTable:
         gradients = self.sum_by_feature(along_line)
         back = input_gradient(self._embedding, self._params, encoded, workspace)
         slopes = self._encoder.slopes(X.toarray() if sparse.issparse(X) else X)
-        gradients[:, self._numeric] += back[:, : self._encoder.n_numeric_] * slopes
+        # A date is the source of its phases, too, so sources may be repeated.
+        products = back[:, : self._encoder.n_numeric_] * slopes
+        np.add.at(gradients.T, self._numeric, products.T)
         return gradients
 
     def _encode(self, X: Any) -> Array:

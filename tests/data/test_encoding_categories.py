@@ -18,6 +18,7 @@ class Levels:
 
     def __init__(self, n_levels):
         self.n_levels_ = list(n_levels)
+        self.n_dates_ = 0
 
 
 def fit(X, n_levels=(), *, standardize=False, weight=None, n_bins=0, **options):

@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet.data import files
+from sknet.data.frames import time_columns
 from sknet.streaming import read_chunks
 
 N_ROWS = 1000
@@ -234,11 +235,54 @@ def test_too_many_levels(csv, monkeypatch):
         read(csv, dtype={"zip": "category"})
 
 
-def test_dates_are_no_numbers(tmp_path):
-    frame = pd.DataFrame({"when": pd.date_range("2026-01-01", periods=5), "y": np.arange(5.0)})
-    frame.to_parquet(tmp_path / "t.parquet")
-    with pytest.raises(ValueError, match="Column 'when'.*cannot be read as numbers"):
-        list(read_chunks(tmp_path / "t.parquet", target="y"))
+DATES = pd.DataFrame(
+    {
+        "when": pd.date_range("2026-01-01", periods=5).where(np.arange(5) != 3),
+        "kind": list("abbab"),
+        "y": np.arange(5.0),
+    }
+)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "days.parquet", "csv"])
+def test_dates_stay_dates(tmp_path, kind):
+    path = tmp_path / f"t.{kind}"
+    if kind == "csv":
+        DATES.to_csv(path, index=False)
+        options = {"parse_dates": ["when"]}
+    else:
+        # Days without a time are objects of datetime.date.
+        days = DATES["when"].dt.date if kind == "days.parquet" else DATES["when"]
+        DATES.assign(when=days).to_parquet(path)
+        options = None
+    chunks = read_chunks(path, target="y", chunk_size=3, read_options=options)
+    for _ in range(2):
+        found = [X for X, _ in chunks]
+        assert [len(X) for X in found] == [3, 2]
+        together = pd.concat(found, ignore_index=True)
+        assert_array_equal(pd.to_datetime(together["when"]), DATES["when"])
+        assert time_columns(together) == {0: "date"}
+        assert together["kind"].dtype == "category"
+
+
+def test_dates_of_a_csv_are_text_unless_parsed(tmp_path):
+    DATES.to_csv(tmp_path / "t.csv", index=False)
+    ((X, _),) = read_chunks(tmp_path / "t.csv", target="y")
+    assert X["when"].dtype == "category"
+
+
+def test_dates_that_the_file_lacks(tmp_path):
+    DATES.to_csv(tmp_path / "t.csv", index=False)
+    options = {"parse_dates": ["when", "then"]}
+    with pytest.raises(ValueError, match="t.csv.*'parse_dates': 'then'"):
+        read_chunks(tmp_path / "t.csv", target="y", read_options=options)
+
+
+def test_a_target_of_dates_is_no_number(tmp_path):
+    DATES.dropna().to_parquet(tmp_path / "t.parquet")
+    chunks = read_chunks(tmp_path / "t.parquet", target="when", columns=["y"])
+    with pytest.raises(ValueError, match="'when'.*cannot be read as numbers"):
+        list(chunks)
 
 
 def test_read_options_are_for_csv(frame, tmp_path):

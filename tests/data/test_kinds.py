@@ -10,7 +10,9 @@ import polars as pl
 import pytest
 
 from sknet.data.kinds import (
+    CLOCK_TIMES,
     DATES,
+    LABELS,
     UNREAD,
     as_array,
     as_numbers,
@@ -34,21 +36,44 @@ SPAN = datetime.timedelta(hours=1)
         pd.Series([TIME, TIME]),
         pd.Series([TIME, TIME]).dt.tz_localize("UTC"),
         pd.Series([SPAN, SPAN]),
-        pd.Series(pd.period_range("2026-01", periods=2, freq="M")),
         pl.Series([DAY, DAY]),
         pl.Series([TIME, TIME]),
         pl.Series([SPAN, SPAN]),
+    ],
+    ids=lambda column: str(column.dtype),
+)
+def test_dates_and_durations_are_refused_where_they_are_not_read(column):
+    frame = pd.DataFrame if isinstance(column, pd.Series) else pl.DataFrame
+    with pytest.raises(ValueError, match="Column 'when' of y holds dates or durations.*into"):
+        check_kinds(frame({"x": [1.0, 2.0], "when": column}), "y")
+    with pytest.raises(ValueError, match="y holds dates or durations.*pandas.to_datetime"):
+        check_kinds(column, "y", (CLOCK_TIMES,))
+    check_kinds(column, "y", (DATES,))
+    check_kinds(frame({"x": [1.0, 2.0], "when": column}), "X", with_times=True)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(pd.period_range("2026-01", periods=2, freq="M")),
         pl.Series([TIME.time(), TIME.time()]),
     ],
     ids=lambda column: str(column.dtype),
 )
-def test_dates_and_durations_are_refused(column):
+def test_times_of_day_and_periods_are_refused(column):
     frame = pd.DataFrame if isinstance(column, pd.Series) else pl.DataFrame
-    with pytest.raises(ValueError, match="Column 'when' of X holds dates.*durations into"):
-        check_kinds(frame({"x": [1.0, 2.0], "when": column}), "X")
-    with pytest.raises(ValueError, match="y holds dates.*durations into"):
-        check_kinds(column, "y")
-    check_kinds(column, "y", (DATES,))
+    with pytest.raises(ValueError, match="Column 'when' of X holds times of day.*midnight"):
+        check_kinds(frame({"when": column}), "X", with_times=True)
+    with pytest.raises(ValueError, match="y holds times of day or periods"):
+        check_kinds(column, "y", (DATES,))
+    check_kinds(column, "y", LABELS)
+
+
+@pytest.mark.parametrize("moment", [TIME, SPAN])
+def test_a_category_of_dates_is_no_column_of_dates(moment):
+    frame = pd.DataFrame({"c": pd.Categorical([moment, moment])})
+    with pytest.raises(ValueError, match="Column 'c' of X holds dates or durations"):
+        check_kinds(frame, "X", with_times=True)
 
 
 @FRAMES
@@ -152,7 +177,8 @@ def test_vectors_and_tables_of_numbers_and_text_stay_as_they_are(data):
 @pytest.mark.parametrize(
     "value, what",
     [
-        *((value, "dates") for value in [DAY, TIME, TIME.time(), SPAN, np.datetime64(DAY)]),
+        *((value, "dates") for value in [DAY, TIME, SPAN, np.datetime64(DAY)]),
+        (TIME.time(), "times of day"),
         *((value, "complex") for value in [1j, np.complex64(1j)]),
         *((value, "nested") for value in [[1], (1,), {"a": 1}, {1}, frozenset(), np.ones(1)]),
         (np.zeros(1, dtype=[("a", int)])[0], "records"),

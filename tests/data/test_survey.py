@@ -95,6 +95,35 @@ def test_parts_of_numbers_make_the_survey_of_the_whole(kind, places):
     assert_same_survey(merged, survey_rows(Dataset(X), rng=rng))
 
 
+@pytest.mark.parametrize("places", CUTS, ids=str)
+@pytest.mark.parametrize("polars", [False, True])
+def test_parts_of_a_frame_with_dates(polars, places):
+    X = random_frame(0)
+    X["when"] = np.datetime64("2025-01-01", "us") + (10 * np.arange(45)).astype("m8[D]")
+    X["lasts"] = np.arange(45).astype("m8[s]")
+    X.loc[[3, 30], "when"] = pd.NaT
+    X = pl.from_pandas(X) if polars else X
+    whole = survey_frame(X)
+    merged = merge_surveys([survey_frame(part) for part in cut(X, places)])
+    assert_same_survey(merged, whole)
+    assert_array_equal(merged.ranges.lowest, whole.ranges.lowest)
+    assert_array_equal(merged.ranges.highest, whole.ranges.highest)
+    assert merged.ranges.varying_cycles() == [["week", "month", "year"]]
+    # Durations and dates are the last numbers, before the categories.
+    assert whole.missing.tolist() == [True, True, False, True, True, False]
+
+
+def test_parts_with_other_dates_do_not_fit_together():
+    X = random_frame(0).assign(when=np.datetime64("2025-01-01", "us"))
+    other = X.assign(when=X["when"].dt.tz_localize("UTC"))
+    match = "has the dates and durations {'when': 'date'}, but .* {'when': 'date of UTC'}"
+    with pytest.raises(ValueError, match=match):
+        merge_surveys([survey_frame(X), survey_frame(other)])
+    match = "has the dates and durations {'when': 'date'}, but .* {}"
+    with pytest.raises(ValueError, match=match):
+        merge_surveys([survey_frame(X), survey_frame(X.assign(when=1.0))])
+
+
 def test_surveys_can_be_merged_in_steps():
     first, second, third = (survey_frame(part) for part in cut(random_frame(0), (9, 27)))
     steps = merge_surveys([merge_surveys([first, second]), third])

@@ -435,7 +435,7 @@ def test_readers_of_objects_of_text_and_of_numbers_are_not_merged():
 
 
 def test_objects_that_are_neither_numbers_nor_text_are_no_levels():
-    X = pd.DataFrame({"c": pd.Series([None, datetime.date(2000, 1, 1)], dtype=object)})
+    X = pd.DataFrame({"c": pd.Series(["a", datetime.date(2000, 1, 1)], dtype=object)})
     with pytest.raises(ValueError, match="Column 'c' of X holds dates"):
         read(X)
 

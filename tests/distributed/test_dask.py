@@ -380,6 +380,53 @@ def test_statistics_are_those_of_all_rows(client, frame):
     assert_array_equal(network.feature_names_in_, local.feature_names_in_)
 
 
+def with_dates(X):
+    """Return the frame in the order of dates over two years, some of which are missing."""
+    n = len(X)
+    hours = np.sort(np.random.default_rng(3).integers(0, 2 * 365 * 24, n)).astype("m8[h]")
+    when = pd.Series(np.datetime64("2024-01-01", "us") + hours).dt.tz_localize("UTC")
+    return X.assign(when=when.where(np.arange(n) % 7 > 0), lasts=hours.astype("m8[us]"))
+
+
+@pytest.mark.parametrize("n_shards", [1, 2])
+def test_dates_are_those_of_all_rows(client, frame, n_shards):
+    """No partition spans three quarters of a year."""
+    X, y = frame
+    X = with_dates(X)
+    parts = [dd.from_pandas(part, npartitions=5) for part in (X, y)]
+    network = DaskNNClassifier(**{**SHORT, "n_shards": n_shards}).fit(*parts)
+    settings = {k: v for k, v in SHORT.items() if k in NNClassifier().get_params()}
+    local = NNClassifier(**settings).fit(X, y)
+    assert "when_year_cos" in network.to_local().encoded_feature_names_
+    assert_array_equal(network.to_local().encoded_feature_names_, local.encoded_feature_names_)
+    model, expected = network.to_local()._model, local._model
+    assert_array_equal(
+        model.encode(model.reader.read(X)), expected.encode(expected.reader.read(X))
+    )
+    predicted = network.predict_proba(parts[0]).compute()
+    assert_same_predictions(predicted, network.to_local().predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "change, match",
+    [
+        (lambda when: when.dt.tz_localize(None), "'date of UTC'.*partition 1 has .*'date'"),
+        (lambda when: when.dt.tz_convert("Asia/Tokyo"), "UTC.*'date of Asia/Tokyo'"),
+        (
+            lambda when: when.astype("i8"),
+            "UTC.*partition 1 has the dates and durations {'lasts'",
+        ),
+    ],
+)
+def test_dates_that_differ_between_partitions(client, frame, change, match):
+    X, y = frame
+    X = with_dates(X)
+    frames = [X[:600], X[600:].assign(when=change(X["when"][600:]))]
+    dX = dd.from_map(lambda i: frames[i], [0, 1], meta=X[:0], enforce_metadata=False)
+    with pytest.raises(ValueError, match=f"Partitions differ: .*{match}.*one dtype"):
+        DaskNNClassifier(**SHORT).fit(dX, dd.from_pandas(y, npartitions=2))
+
+
 @pytest.mark.parametrize("loss", ["squared_error", "poisson", "tweedie", "normal"])
 def test_the_scale_of_y_is_that_of_all_rows(client, table, loss):
     X, y = table

@@ -64,6 +64,14 @@ def test_everything_at_once(make, round_trip, frame, later_rows, numbers, embedd
     assert_same(round_trip(network), network, later_rows)
 
 
+def test_dates(make, round_trip, frame, numbers):
+    days = (40 * np.arange(len(frame))).astype("m8[D]")
+    X = frame.assign(day=np.datetime64("1990-01-01", "us") + days, lasts=days.astype("m8[us]"))
+    X["day"] = X["day"].dt.tz_localize("UTC")
+    network = make(NNRegressor).fit(X, numbers)
+    assert_same(round_trip(network), network, X[::-1])
+
+
 LABELS = {
     "binary": lambda numbers: numbers > 0,
     "multiclass": lambda numbers: np.where(

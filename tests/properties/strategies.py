@@ -202,7 +202,7 @@ def columns(kinds: list, *, most: int = 4) -> st.SearchStrategy:
 
 
 NUMERIC = mostly(columns(tables.ORDINARY), columns(list(tables.COLUMNS)))
-MIXED = columns([*tables.ORDINARY, "missing", "category", "category", "category"])
+MIXED = columns([*tables.ORDINARY, "missing", "date", "category", "category", "category"])
 
 ARRAYS = st.builds(
     ArrayTable,

@@ -217,7 +217,10 @@ FRAME_DTYPES = {
 
 @dataclass(frozen=True)
 class PandasTable(Table):
-    """A frame; a column of the kind "category" has the levels of the table."""
+    """A frame; a column of the kind "category" has the levels of the table.
+
+    A column of the kind "date" has dates.
+    """
 
     dtypes: str = "plain"
     levels: str = "text"
@@ -233,6 +236,8 @@ class PandasTable(Table):
         return frame
 
     def _column(self, i, values):
+        if self.columns[i] == "date":
+            return as_dates(values[:, i])
         if self.columns[i] != "category":
             return values[:, i]
         return pd.Series(as_levels(values[:, i], self.levels), dtype=object)
@@ -247,6 +252,8 @@ class PolarsTable(Table):
         return pl.DataFrame([self._series(i, values[:, i]) for i in range(len(self.columns))])
 
     def _series(self, i, values):
+        if self.columns[i] == "date":
+            return pl.Series(f"c{i}", as_dates(values))
         if self.columns[i] != "category":
             series = pl.Series(f"c{i}", values, nan_to_null=True)
             return series.cast(pl.Float32) if self.dtypes == "float32" else series
@@ -256,6 +263,11 @@ class PolarsTable(Table):
 
 
 POLARS_DTYPES = ["plain", "float32", "category"]
+
+
+def as_dates(values: np.ndarray) -> np.ndarray:
+    """Return dates some months apart, NaT for NaN."""
+    return np.datetime64("2020-01-01T12", "us") + (values * 5e6).astype("m8[s]")
 
 
 def as_levels(values: np.ndarray, levels: str) -> list:

@@ -1,0 +1,230 @@
+"""Dates and durations as numbers, and the phases of a date in the cycles of the calendar.
+
+A date is the number of seconds from 1970-01-01 00:00 to it, without leap seconds. In float64
+whole seconds are exact, and fractions are exact to less than a microsecond for all dates within
+300 years of 1970. A duration is its number of seconds.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+
+#: The number of seconds of a day.
+DAY = 86_400.0
+#: The number of the units of NumPy in a second; coarser units are whole seconds.
+PER_SECOND = {"ms": 10**3, "us": 10**6, "ns": 10**9}
+#: A cycle is encoded if the training rows span at least this share of its length, and if their
+#: phases cover at least this share of the cycle.
+LEAST_SPAN, LEAST_VARIATION = 0.75, 0.01
+
+
+def seconds(times: NDArray[np.datetime64] | NDArray[np.timedelta64]) -> NDArray[np.float64]:
+    """Return dates or durations of any unit as numbers of seconds, NaN for NaT.
+
+    Equal times in different units give equal numbers.
+    """
+    kind, (unit, _) = times.dtype.kind, np.datetime_data(times.dtype)
+    if unit not in PER_SECOND:
+        found = times.astype(f"{kind}8[s]").view(np.int64).astype(np.float64)
+    else:
+        counts, per_second = times.view(np.int64), PER_SECOND[unit]
+        # Whole seconds and the quotient depend on the time only, and not on its unit.
+        rest = np.fmod(counts, per_second)
+        found = (counts - rest) // per_second + rest / per_second
+    return np.where(np.isnat(times), np.nan, found)
+
+
+@dataclass(frozen=True)
+class Cycle(ABC):
+    """A cycle of the calendar, whose turns follow each other without gaps.
+
+    Parameters
+    ----------
+    length : float
+        The mean length of a turn in seconds.
+    """
+
+    length: float
+
+    @abstractmethod
+    def turns(self, t: Floats) -> tuple[Floats, Floats | float]:
+        """Return the beginning and the length, in seconds, of the turn that each date is in."""
+
+    def phases(self, t: Floats) -> Floats:
+        """Return the share of its turn that has passed at each date, from 0 to 1."""
+        begin, length = self.turns(t)
+        return (t - begin) / length
+
+
+@dataclass(frozen=True)
+class EvenCycle(Cycle):
+    """A cycle whose turns are equally long.
+
+    Parameters
+    ----------
+    length : float
+    begin : float, default=0.0
+        A date at which a turn begins.
+    """
+
+    begin: float = 0.0
+
+    def turns(self, t: Floats) -> tuple[Floats, float]:
+        """Return the beginnings of the turns, and their common length."""
+        return np.floor((t - self.begin) / self.length) * self.length + self.begin, self.length
+
+
+@dataclass(frozen=True)
+class CalendarCycle(Cycle):
+    """The months or the years of the Gregorian calendar, which differ in length.
+
+    Parameters
+    ----------
+    length : float
+    unit : {"M", "Y"}
+        NumPy's unit of dates for a turn.
+    """
+
+    unit: str
+
+    def turns(self, t: Floats) -> tuple[Floats, Floats]:
+        """Return the beginnings and the lengths of the months or years."""
+        days = np.floor(np.nan_to_num(t) / DAY).astype("datetime64[D]")
+        turn = days.astype(f"datetime64[{self.unit}]")
+        begin, end = (seconds(one.astype("datetime64[D]")) for one in (turn, turn + 1))
+        return begin, end - begin
+
+
+#: The cycles by name. A week begins on Monday, as 1970-01-05 was.
+CYCLES: dict[str, Cycle] = {
+    "day": EvenCycle(DAY),
+    "week": EvenCycle(7 * DAY, 4 * DAY),
+    "month": CalendarCycle(365.2425 / 12 * DAY, "M"),
+    "year": CalendarCycle(365.2425 * DAY, "Y"),
+}
+#: The largest number of phases of a date: the sine and the cosine of each cycle.
+MOST_PHASES = 2 * len(CYCLES)
+
+
+class Ranges:
+    """The lowest and the highest date of some columns, and of their phases in each cycle.
+
+    Parameters
+    ----------
+    n_dates : int
+        The number of columns.
+
+    Attributes
+    ----------
+    lowest, highest : ndarray of shape (n_dates, 1 + n_cycles)
+        For each column the range of its dates, and then the range of its phases in each of the
+        ``CYCLES``. It is empty, from infinity to minus infinity, if all rows are missing.
+    """
+
+    def __init__(self, n_dates: int) -> None:
+        shape = n_dates, 1 + len(CYCLES)
+        self.lowest = np.full(shape, math.inf)
+        self.highest = np.full(shape, -math.inf)
+
+    def add(self, dates: Floats) -> None:
+        """Widen the ranges, in place, by further rows of the columns, which may hold NaN."""
+        both = [dates, *(cycle.phases(dates) for cycle in CYCLES.values())]
+        found = np.stack(both, axis=2)
+        self.lowest = np.fmin(self.lowest, np.fmin.reduce(found, axis=0))
+        self.highest = np.fmax(self.highest, np.fmax.reduce(found, axis=0))
+
+    @classmethod
+    def merged(cls, ranges: "Sequence[Ranges]") -> "Ranges":
+        """Return the ranges of a table, given those of its parts."""
+        together = cls(len(ranges[0].lowest))
+        together.lowest = np.min([one.lowest for one in ranges], axis=0)
+        together.highest = np.max([one.highest for one in ranges], axis=0)
+        return together
+
+    def varying_cycles(self) -> list[list[str]]:
+        """Return for each column the names of the cycles in which its phases are encoded.
+
+        They are the cycles of which the rows span enough (``LEAST_SPAN``), and in which they
+        are not all at one phase (``LEAST_VARIATION``), as dates without a time of day are in
+        the cycle of a day.
+        """
+        widths = self.highest - self.lowest
+        return [
+            [
+                name
+                for (name, cycle), variation in zip(CYCLES.items(), phases, strict=True)
+                if span >= LEAST_SPAN * cycle.length and variation >= LEAST_VARIATION
+            ]
+            for span, *phases in widths.tolist()
+        ]
+
+
+def phases(dates: Floats, cycles: Sequence[Sequence[str]]) -> Floats:
+    """Return the sine and the cosine of the phases of dates, side by side.
+
+    Parameters
+    ----------
+    dates : ndarray of shape (n_rows, n_dates)
+        Columns of dates in seconds; NaN gives NaN.
+    cycles : sequence of sequence of str
+        The names of the cycles of each column.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_phases)
+        sin(2 pi p) and cos(2 pi p) of the phase p, cycle after cycle and column after column.
+    """
+    out = np.empty((dates.shape[0], count_phases(cycles)), dates.dtype)
+    for j, (t, cycle) in enumerate(_each_cycle(dates, cycles)):
+        angles = cycle.phases(t) * (2 * math.pi)
+        np.sin(angles, out=out[:, 2 * j])
+        np.cos(angles, out=out[:, 2 * j + 1])
+    return out
+
+
+def phase_slopes(dates: Floats, cycles: Sequence[Sequence[str]]) -> Floats:
+    """Return the derivatives of what :func:`phases` returns by the dates, per second."""
+    out = phases(dates, cycles)
+    for j, (t, cycle) in enumerate(_each_cycle(dates, cycles)):
+        _, length = cycle.turns(t)
+        sine, cosine = out[:, 2 * j].copy(), out[:, 2 * j + 1]
+        speed = 2 * math.pi / length
+        out[:, 2 * j] = cosine * speed
+        out[:, 2 * j + 1] = -sine * speed
+    return out
+
+
+def count_phases(cycles: Sequence[Sequence[str]]) -> int:
+    """Return the number of columns that :func:`phases` returns."""
+    return 2 * sum(map(len, cycles))
+
+
+def phase_names(names: Sequence[str], cycles: Sequence[Sequence[str]]) -> list[str]:
+    """Return the names of the columns of :func:`phases`, given the names of the dates."""
+    return [
+        f"{name}_{cycle}_{function}"
+        for name, of_one in zip(names, cycles, strict=True)
+        for cycle in of_one
+        for function in ("sin", "cos")
+    ]
+
+
+def date_text(t: float) -> str:
+    """Return a date in seconds as text, without a time of day if that is midnight."""
+    date = np.datetime64(math.floor(t), "s")
+    return str(date.astype("datetime64[D]") if t % DAY == 0 else date)
+
+
+def _each_cycle(
+    dates: Floats, cycles: Sequence[Sequence[str]]
+) -> Iterator[tuple[Floats, Cycle]]:
+    """Yield each column of dates with each of its cycles."""
+    for t, of_one in zip(dates.T, cycles, strict=True):
+        for name in of_one:
+            yield t, CYCLES[name]
