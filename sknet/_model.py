@@ -95,11 +95,15 @@ class Model(ABC):
         Raises
         ------
         ValueError
-            If the network has more parameters than the main memory can hold.
+            If the network has more parameters than the main memory can hold, or if monotonic
+            constraints do not suit the target or the loss.
         """
-        encoder = TableEncoder(settings.standardize, settings.n_bins, settings.marks_heavy)
-        encoder.fit_survey(survey, keep_rare=keep_rare)
         loss = cls.choose_loss(settings, target)
+        check_monotone(settings, target, loss)
+        encoder = TableEncoder(
+            settings.standardize, settings.n_bins, settings.marks_heavy, settings.ordered
+        )
+        encoder.fit_survey(survey, keep_rare=keep_rare)
         network = make_network(settings, encoder, loss.n_raw(target.n_outputs))
         check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
@@ -118,8 +122,8 @@ class Model(ABC):
         if make_network(settings, self.encoder, model.n_raw) != self.network:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation, "
-                "dropout, normalization, n_members or numeric_embedding), so its parameters "
-                "cannot be continued from. Set warm_start=False, or fit a clone."
+                "dropout, normalization, n_members, numeric_embedding or monotonic_cst), so its "
+                "parameters cannot be continued from. Set warm_start=False, or fit a clone."
             )
         return model
 
@@ -475,6 +479,33 @@ def check_memory(network: Network, settings: Settings) -> None:
             f"{limit / 2**30:.4g} GiB. "
             f"Choose smaller hidden_layer_sizes={settings.hidden_layer_sizes}, fewer "
             f"n_members={settings.n_members}, or fewer columns."
+        )
+
+
+def check_monotone(settings: Settings, target: Any, loss: Loss) -> None:
+    """Refuse monotonic constraints where a direction of the predictions has no meaning.
+
+    Raises
+    ------
+    ValueError
+        If there are constraints, and y has labels that are not two classes, or the loss does
+        not say that predictions rise with raw predictions.
+    """
+    if not settings.signs:
+        return
+    kind = getattr(target, "kind", "binary")
+    if kind != "binary":
+        raise ValueError(
+            f"monotonic constraints are not supported for {kind} classification: they say how "
+            f"the probability of the second of two classes changes, but y has "
+            f"{target.n_outputs} classes or labels. Set monotonic_cst=None, or fit a classifier "
+            "for each class."
+        )
+    if not loss.rising:
+        raise ValueError(
+            f"loss={loss!r} has an inverse link that may fall, so that monotonic_cst cannot be "
+            "kept. If predictions rise with each raw prediction, set rising = True in the class "
+            "of the loss."
         )
 
 

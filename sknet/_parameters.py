@@ -97,6 +97,7 @@ SHARED_CONSTRAINTS: dict[str, list] = {
     "ema_decay": [FRACTION, None],
     "n_members": [POSITIVE_INT, AUTO],
     "categorical_features": [StrOptions({"from_dtype"}), FLAT_LIST, None],
+    "monotonic_cst": ["array-like", dict, None],
     "numeric_embedding": [StrOptions({"auto", *NUMERIC_EMBEDDINGS}), NumericEmbedding, None],
     "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
     "standardize": ["boolean"],
@@ -260,6 +261,21 @@ def check_embedding(numeric_embedding: Any, is_sparse: bool) -> None:
         raise ValueError(
             f"numeric_embedding={numeric_embedding!r} needs dense X; sparse columns would not "
             "stay sparse. Use numeric_embedding=None, or 'auto'."
+        )
+
+
+def check_normalization(normalization: Any, signs: Sequence[int]) -> None:
+    """Refuse a normalisation with monotonic constraints, whose signs it would not keep.
+
+    Raises
+    ------
+    ValueError
+        If there are constraints and ``normalization`` is not None.
+    """
+    if signs and normalization is not None:
+        raise ValueError(
+            f"normalization={normalization!r} cannot be used with monotonic_cst: a unit that "
+            "rises lowers the others of its row. Set normalization=None."
         )
 
 

@@ -9,21 +9,27 @@ from sklearn.base import BaseEstimator
 from sknet._auto import Facts
 from sknet._input import Features
 from sknet._model import Model, model_class
-from sknet._parameters import check_embedding
+from sknet._parameters import check_embedding, check_normalization
 from sknet._settings import Settings, resolve
 from sknet.data.batches import Dataset
 
 
-def settle(estimator: BaseEstimator, facts: Facts) -> Settings:
+def settle(
+    estimator: BaseEstimator, facts: Facts, signs: tuple[int, ...] = ()
+) -> Settings:
     """Return the settings of a new fit.
+
+    ``signs`` has the monotonic constraint of each numeric column, or nothing without any.
 
     Raises
     ------
     ValueError
-        If ``numeric_embedding`` does not suit sparse X.
+        If ``numeric_embedding`` does not suit sparse X, or if a normalisation does not suit
+        monotonic constraints.
     """
     check_embedding(estimator.numeric_embedding, facts.is_sparse)
-    return resolve(estimator.get_params(deep=False), facts)
+    check_normalization(estimator.normalization, signs)
+    return resolve(estimator.get_params(deep=False), facts, signs=signs)
 
 
 def start_model(
@@ -59,10 +65,11 @@ def start_model(
     Raises
     ------
     ValueError
-        If y does not suit the loss, or ``numeric_embedding`` does not suit X.
+        If y does not suit the loss, if ``numeric_embedding`` does not suit X, or if monotonic
+        constraints suit neither X nor the task.
     """
     facts = Facts.of(data.X, n_rows or data.n_rows, features.numeric_y, features.n_levels)
-    settings = settle(estimator, facts)
+    settings = settle(estimator, facts, features.signs)
     kind = model_class(features.numeric_y)
     target = kind.learn_target(settings, data, classes)
     # The encodings are those of the weights that training uses.
@@ -73,6 +80,7 @@ def start_model(
 
 def continue_model(
     estimator: BaseEstimator,
+    features: Features,
     model: Model,
     data: Dataset,
     params: np.ndarray | None = None,
@@ -88,9 +96,9 @@ def continue_model(
         If the estimator's parameters describe other layers, or if y does not suit the target
         that the model has learned.
     """
-    n_levels = () if model.reader is None else model.reader.n_levels_
-    facts = Facts.of(data.X, data.n_rows, model.numeric_y, n_levels)
-    settings = resolve(estimator.get_params(deep=False), facts, model.settings.shaping)
+    facts = Facts.of(data.X, data.n_rows, model.numeric_y, features.n_levels)
+    parameters, kept = estimator.get_params(deep=False), model.settings.shaping
+    settings = resolve(parameters, facts, kept, signs=features.signs)
     model = model.continued(settings)
     model.check_target(data.y, "y")
     return model if params is None else model.with_params(params)

@@ -134,6 +134,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         scoring: str | Callable | None = "loss",
         standardize: bool = True,
         categorical_features: str | ArrayLike | None = "from_dtype",
+        monotonic_cst: ArrayLike | dict[str, int] | None = None,
         numeric_embedding: str | NumericEmbedding | None = "auto",
         dtype: str = "auto",
     ):
@@ -173,6 +174,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         self.scoring = scoring
         self.standardize = standardize
         self.categorical_features = categorical_features
+        self.monotonic_cst = monotonic_cst
         self.numeric_embedding = numeric_embedding
         self.dtype = dtype
 

@@ -353,9 +353,9 @@ class FirstLook:
             self._add(chunk, n_columns=data.X.shape[1])
         if data is None:
             raise ValueError("chunks has no chunks with rows of positive weight.")
-        n_levels = cast(Features, self._features).n_levels
-        facts = Facts.of(data.X, self._n_rows, is_regressor(self._estimator), n_levels)
-        n_held_out = self._count_held_out(settle(self._estimator, facts))
+        features = cast(Features, self._features)
+        facts = Facts.of(data.X, self._n_rows, features.numeric_y, features.n_levels)
+        n_held_out = self._count_held_out(settle(self._estimator, facts, features.signs))
         held_out, learned, limit = cast(KeyedSample, self._sample).first(n_held_out)
         return FirstPass(self._n_rows - n_held_out, self._targets, learned, held_out, limit)
 

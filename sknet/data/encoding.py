@@ -63,6 +63,11 @@ class TableEncoder:
         The number of bins of equal share to find for each numeric column; 0 for none.
     marks_heavy : bool, default=False
         Whether heavy values get an indicator. Those of sparse columns never do.
+    ordered : tuple of int, default=()
+        The positions of the numeric columns whose order must be kept exactly, because the
+        predictions are monotone in them. Their heavy values have no indicators. If there are
+        such columns, c(u) is computed as 1 / sqrt(1 / u^2 + 1 / 9) with the sign of u, in which
+        rounding never reverses the order of two numbers.
 
     Attributes
     ----------
@@ -87,16 +92,25 @@ class TableEncoder:
     center_: NDArray[np.floating] | None
     scale_: NDArray[np.floating] | None
     indicated_: NDArray[np.intp]
+    #: Encoders in files of earlier versions keep no order.
+    ordered: tuple[int, ...] = ()
     # Encoders in files of version 0.1.0 know no heavy values.
     heavy_columns_: NDArray[np.intp] = np.empty(0, np.intp)
     heavy_values_: NDArray[np.float64] = np.empty(0)
     categories_: "list[Category]"
     bin_edges_: tuple[tuple[float, ...], ...]
 
-    def __init__(self, standardize: bool, n_bins: int = 0, marks_heavy: bool = False) -> None:
+    def __init__(
+        self,
+        standardize: bool,
+        n_bins: int = 0,
+        marks_heavy: bool = False,
+        ordered: tuple[int, ...] = (),
+    ) -> None:
         self.standardize = standardize
         self.n_bins = n_bins
         self.marks_heavy = marks_heavy
+        self.ordered = ordered
 
     def fit_survey(self, survey: Survey, *, keep_rare: bool = False) -> Self:
         """Learn the encoding from a survey.
@@ -131,6 +145,7 @@ class TableEncoder:
             return self
         numeric = sample._replace(X=sample.X[:, : self.n_numeric_])
         heavy = heavy_values(numeric) if self.marks_heavy else {}
+        heavy = {i: values for i, values in heavy.items() if i not in self.ordered}
         if self.standardize:
             self.center_, self.scale_ = _center_and_scale(numeric)
             _scale_by_others(self.scale_, numeric, heavy)
@@ -276,7 +291,7 @@ class TableEncoder:
             return X
         with np.errstate(over="ignore"):
             X = X.multiply(self.scale_).tocsr()
-            X.data = _clip_smoothly(X.data.astype(dtype, copy=False))
+            X.data = self._clip_smoothly(X.data.astype(dtype, copy=False))
         return X
 
     def _transform_numeric(
@@ -291,11 +306,15 @@ class TableEncoder:
             return X.astype(dtype, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(X, columns, self.scale_).astype(dtype, copy=False)
-            u = _clip_smoothly(u)
+            u = self._clip_smoothly(u)
         if math.isnan(u.sum()):
             # The median, which replaces a missing number, is zero after scaling.
             u[np.isnan(u)] = 0
         return u
+
+    def _clip_smoothly(self, u: Floats) -> Floats:
+        """Return c(u), in place."""
+        return _clip_in_order(u) if self.ordered else _clip_smoothly(u)
 
     def _standardized(self, X: Floats, columns: slice, scale: Floats) -> Floats:
         """Return (x - center) s of the given columns."""
@@ -405,6 +424,21 @@ def _clip_smoothly(u: Floats) -> Floats:
     divisor += 1
     u /= np.sqrt(divisor, out=divisor)
     return u
+
+
+def _clip_in_order(u: Floats) -> Floats:
+    """Return u / sqrt(1 + (u / CLIP)^2), in place, so that rounding keeps the order.
+
+    Each step is rounded correctly, and never falls or never rises for u >= 0. In the other
+    form, numerator and denominator both rise, and far numbers change places by their rounding.
+    """
+    with np.errstate(divide="ignore", under="ignore"):
+        magnitude = np.square(u)
+        np.divide(1, magnitude, out=magnitude)
+        magnitude += 1 / CLIP**2
+        np.sqrt(magnitude, out=magnitude)
+        np.divide(1, magnitude, out=magnitude)
+    return np.copysign(magnitude, u, out=u)
 
 
 def _center_and_scale(data: Dataset) -> tuple[Floats, Floats]:

@@ -22,6 +22,7 @@ from sknet.nn.bins import Interpolation, bins_between
 from sknet.nn.kernels import SparseRows, cosine, sine
 from sknet.nn.layers import Layer, Parameter
 from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Constraint, Interval
+from sknet.nn.sets import Signed
 from sknet.nn.types import Array, Buffers, Edges, Views, WorkArrays
 
 
@@ -63,12 +64,23 @@ class NumericEmbedding(ColumnEmbedding):
         """
         return self
 
+    def of_columns(self, columns: slice) -> Self:
+        """Return the layer for some of the numeric columns. By default it is the layer itself."""
+        return self
+
     def reduced(self, share: float) -> Self:
         """Return the layer with about this share of its outputs for each number.
 
         It serves tables of many numbers. By default it is the layer itself.
         """
         return self
+
+    def rising(self) -> "NumericEmbedding":
+        """Return an embedding whose outputs rise with the number, for monotone columns.
+
+        By default it is a :class:`RisingPiecewiseLinear`.
+        """
+        return RisingPiecewiseLinear()
 
 
 def _are_edges(edges: Any) -> bool:
@@ -134,6 +146,10 @@ class BinnedEmbedding(NumericEmbedding):
                 f"are {len(edges)} numeric columns. Leave edges out to have them computed."
             )
         return self
+
+    def of_columns(self, columns: slice) -> Self:
+        """Return the layer for some of the numeric columns, with the edges of their bins."""
+        return replace(self, edges=self.edges[columns])
 
 
 def _are_parts(parts: Any) -> bool:
@@ -351,6 +367,10 @@ class MappedFeatures(NumericEmbedding):
         """Return about this share of the number of outputs, but two at least."""
         return max(2, round(self.size * share))
 
+    def rising(self) -> NumericEmbedding:
+        """Return a :class:`RisingPiecewiseLinear` with as many outputs."""
+        return RisingPiecewiseLinear(size=self.size)
+
     def output_counts(self, n_inputs: int) -> list[int]:
         return [self.size] * n_inputs
 
@@ -497,6 +517,10 @@ class PiecewiseLinear(BinnedEmbedding):
         As for :class:`BinnedEmbedding`.
     """
 
+    def rising(self) -> Self:
+        """Return the layer itself: no output falls."""
+        return self
+
     def output_counts(self, n_inputs: int) -> list[int]:
         return [len(edges) - 1 for edges in self.edges]
 
@@ -562,6 +586,10 @@ class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
         """Return the layer with about this share of its outputs, but two at least."""
         return replace(self, size=self.reduced_size(share))
 
+    def rising(self) -> NumericEmbedding:
+        """Return a :class:`RisingPiecewiseLinear` with the same edges and number of outputs."""
+        return RisingPiecewiseLinear(self.edges, self.size)
+
     @property
     def encoding(self) -> PiecewiseLinear:
         """The layer whose outputs are the features."""
@@ -608,6 +636,105 @@ class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
         inputs *= interpolation.slopes()
         inputs += delta[:, :, 0]
         return inputs
+
+
+@dataclass(frozen=True)
+class RisingPiecewiseLinear(MappedFeatures, BinnedEmbedding):
+    """Each number becomes itself and sums of its piecewise-linear outputs that never fall.
+
+    The outputs of :class:`PiecewiseLinear` rise with the number, and so does a sum of them with
+    factors of at least zero. Unlike :class:`MappedPiecewiseLinear`, which interpolates between
+    the edges of bins, all factors are multiplied: each term then rises after rounding, too, and
+    so does their sum.
+
+    Parameters
+    ----------
+    edges : tuple of tuple of float, default=()
+        As for :class:`MappedPiecewiseLinear`.
+    size : int >= 2, default=16
+        The number of outputs of each input number; the first of them is the input itself.
+    """
+
+    edges: Annotated[Edges, EQUALLY_MANY_EDGES] = ()
+    size: Annotated[int, AT_LEAST_TWO] = 16
+
+    @property
+    def n_features(self) -> int:
+        return len(self.edges[0]) - 1
+
+    def reduced(self, share: float) -> Self:
+        """Return the layer with about this share of its outputs, but two at least."""
+        return replace(self, size=self.reduced_size(share))
+
+    def rising(self) -> Self:
+        """Return the layer itself."""
+        return self
+
+    @property
+    def encoding(self) -> PiecewiseLinear:
+        """The layer whose outputs are the features."""
+        return PiecewiseLinear(self.edges)
+
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
+        declared = super().parameters(n_inputs)
+        return {**declared, "map": replace(declared["map"], within=Signed((1,)))}
+
+    def buffers(self, n_inputs: int) -> WorkArrays:
+        return {
+            "encoding": self.encoding.buffers(n_inputs),
+            "mapped": n_inputs * (self.size - 1),
+            "map_gradient": n_inputs * self.n_features,
+            "out": n_inputs * self.size,
+            "delta": n_inputs,
+        }
+
+    def initialize(self, params: Views, rng: Generator) -> None:
+        """Draw outputs that rise by about three from the first bin to the last, around zero."""
+        rises = rng.exponential(size=params.map.shape) ** 2
+        params.map[...] = 3 * rises / rises.sum(axis=1, keepdims=True)
+        params.offset[...] = rng.uniform(-1, 1, params.offset.shape) - 1.5
+
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
+        features = self.encoding.forward(NO_PARAMETERS, x, buffers["encoding"])
+        mapped = self._by_column(x, buffers["mapped"])
+        np.matmul(self._features(x, features), params.map, out=mapped)
+        mapped += params.offset[:, np.newaxis]
+        out = self.by_number(buffers["out"])
+        out[:, :, 0] = x
+        out[:, :, 1:] = mapped.transpose(1, 0, 2)
+        return buffers["out"]
+
+    def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        """Return ``delta`` by number; write that of the sums into the buffer "mapped"."""
+        delta = self.by_number(delta)
+        self._by_column(x, buffers["mapped"])[...] = delta[:, :, 1:].transpose(1, 0, 2)
+        return delta
+
+    def backward_params(
+        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> None:
+        features = self._features(x, buffers["encoding"]["out"])
+        mapped = self._by_column(x, buffers["mapped"])
+        np.matmul(features.transpose(0, 2, 1), mapped, out=grads.map)
+        np.sum(mapped, axis=1, out=grads.offset)
+
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        mapped, of_features = self._by_column(x, buffers["mapped"]), buffers["map_gradient"]
+        np.matmul(mapped, params.map.transpose(0, 2, 1), out=self._features(x, of_features))
+        encoding = buffers["encoding"]
+        inputs = self.encoding.backward_inputs(NO_PARAMETERS, x, of_features, encoding)
+        inputs += delta[:, :, 0]
+        return inputs
+
+    def _features(self, x: Array, array: Array) -> Array:
+        """Return features, or their gradient, as an array (numbers, rows, features)."""
+        return array.reshape(*x.shape, -1).transpose(1, 0, 2)
+
+    def _by_column(self, x: Array, array: Array) -> Array:
+        """Return a work array of the sums as an array (numbers, rows, size - 1)."""
+        return array.reshape(x.shape[1], x.shape[0], -1)
 
 
 def of_equal_length(edges: Edges) -> Edges:

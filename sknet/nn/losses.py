@@ -44,6 +44,14 @@ class Loss(Rule):
     has_temperature: ClassVar[bool] = False
 
     @property
+    def rising(self) -> bool:
+        """Whether no prediction falls when a raw prediction rises, as monotone networks need.
+
+        By default it is whether the inverse link is that of this class, the identity.
+        """
+        return type(self).inverse_link is Loss.inverse_link
+
+    @property
     def one_output(self) -> bool:
         """Whether y must have one column."""
         return False
@@ -220,6 +228,7 @@ class Pinball(Loss):
     """
 
     quantile: Annotated[float | tuple[float, ...], QUANTILES] = 0.5
+    rising: ClassVar[bool] = True  # type: ignore[misc]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -285,6 +294,7 @@ class LogLink(Loss):
 
     out_activation = "exp"
     shifts_y = False
+    rising = True  # type: ignore[assignment]
 
     def rescaling(
         self, old_scale: Array, new_scale: Array, shift: Array
@@ -345,6 +355,7 @@ class BinaryLogLoss(Loss):
     has_temperature = True
     out_activation = "logistic"
     exclusive = False
+    rising = True  # type: ignore[assignment]
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         # log(1 + exp(raw)) = max(raw, 0) + log1p(exp(-|raw|)): no overflow.

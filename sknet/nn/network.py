@@ -11,6 +11,7 @@ from numpy.random import Generator
 from numpy.typing import DTypeLike
 
 from sknet.nn.layers import Layer, Parameter
+from sknet.nn.sets import Bounds
 from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
 
 #: The number of lengths of a batch for which a workspace keeps its arrays: the whole length,
@@ -164,7 +165,23 @@ class Network:
         params = np.zeros(self.n_params)
         for layer, views in zip(self.layers, self.views(params), strict=True):
             layer.initialize(views, rng)
+        for slot in self.slots:
+            if slot.parameter.within is not None:
+                slot.parameter.within.enter(params[slot.where].reshape(slot.parameter.shape))
         return params
+
+    def bounds(self, dtype: DTypeLike) -> Bounds | None:
+        """Return the bounds of the parameters as vectors; None if all parameters are free."""
+        bounded = [slot for slot in self.slots if slot.parameter.within is not None]
+        if not bounded:
+            return None
+        bounds = Bounds(np.full(self.n_params, -np.inf, dtype), np.full(self.n_params, np.inf, dtype))
+        for slot in bounded:
+            shape = slot.parameter.shape
+            of_array = slot.parameter.within.bounds(shape)
+            for vector, values in zip(bounds, of_array, strict=True):
+                vector[slot.where].reshape(shape)[...] = values
+        return bounds
 
     def rescale_outputs(self, params: Array, factor: Array, shift: Array) -> None:
         """Change the last layer in place, so that raw predictions become raw factor + shift.

@@ -1,0 +1,135 @@
+"""The sets that parameters live in: bounds of their entries.
+
+A layer declares the set of an array in its :class:`~sknet.nn.layers.Parameter`. Initial values
+are moved into the set, and the optimizer's walk projects onto it after each step, as it applies
+the proximal step of an L1 penalty. The sets are convex, so that a running average of parameters
+or a mean over workers stays in them.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+
+from sknet.nn.rules import Constraint, Interval, Rule
+from sknet.nn.types import Array
+
+
+class Bounds(NamedTuple):
+    """The lowest and the highest allowed value of each entry of an array, which may be infinite.
+
+    Both are arrays of the shape of the array, or of a shape that broadcasts to it.
+    """
+
+    low: Array
+    high: Array
+
+    def project(self, array: Array) -> None:
+        """Move each entry to the nearest allowed value, in place. NaN stays NaN."""
+        np.maximum(array, self.low, out=array)
+        np.minimum(array, self.high, out=array)
+
+    def part(self, where: slice) -> "Bounds":
+        """Return the bounds of a stretch of a vector."""
+        return Bounds(self.low[where], self.high[where])
+
+
+class ParameterSet(Rule, ABC):
+    """A set of arrays: those whose entries lie between bounds. It contains the zero array."""
+
+    @abstractmethod
+    def bounds(self, shape: tuple[int, ...]) -> Bounds:
+        """Return the bounds of the entries of an array of a shape, of float64."""
+
+    def enter(self, array: Array) -> None:
+        """Move initial values, which were drawn without bounds, into the set, in place.
+
+        By default they are projected.
+        """
+        self.bounds(array.shape).project(array)
+
+
+def _are_signs(signs: Any) -> bool:
+    """Return whether all entries are -1, 0 or 1."""
+    return all(isinstance(one, Integral) and one in (-1, 0, 1) for one in signs)
+
+
+SIGNS = Constraint("a tuple of -1, 0 or 1", (tuple,), _are_signs)
+NOT_NEGATIVE_INT = Interval(Integral, 0)
+
+
+@dataclass(frozen=True)
+class Signed(ParameterSet):
+    """Arrays with a sign for each place of their last axis: not negative, not positive, or any.
+
+    Parameters
+    ----------
+    signs : tuple of int
+        For each place 1 (an entry is at least zero), -1 (at most zero) or 0 (any number). One
+        sign stands for all places.
+    """
+
+    signs: Annotated[tuple[int, ...], SIGNS]
+
+    def bounds(self, shape: tuple[int, ...]) -> Bounds:
+        signs = np.array(self.signs, np.float64)
+        return Bounds(np.where(signs > 0, 0.0, -np.inf), np.where(signs < 0, 0.0, np.inf))
+
+    def enter(self, array: Array) -> None:
+        """Reflect entries of the wrong sign."""
+        signs = np.array(self.signs)
+        np.copyto(array, np.abs(array) * signs, where=signs != 0)
+
+
+@dataclass(frozen=True)
+class MonotoneWeights(ParameterSet):
+    """Weight matrices of a layer whose outputs rise with some inputs and fall with others.
+
+    The units of the layer are free or monotone. A free unit sees free inputs only. A monotone
+    unit sees all inputs: its weight of a rising input is at least zero, that of a falling one at
+    most zero, and that of a free input is any number. With an activation that never falls, the
+    monotone units then rise with the rising inputs and fall with the falling ones, so that they
+    are rising inputs of the next layer (Sill, "Monotonic Networks", 1997; Dugas, Bengio,
+    Belisle, Nadeau and Garcia, 2009).
+
+    Parameters
+    ----------
+    signs : tuple of int
+        For each input 1 (rising), -1 (falling) or 0 (free).
+    n_free : int >= 0, default=0
+        The number of free units, which are the first ones.
+    """
+
+    signs: Annotated[tuple[int, ...], SIGNS]
+    n_free: Annotated[int, NOT_NEGATIVE_INT] = 0
+
+    @property
+    def scales(self) -> Signed:
+        """The set of factors that multiply the inputs: those of monotone inputs keep order."""
+        return Signed(tuple(map(abs, self.signs)))
+
+    def bounds(self, shape: tuple[int, ...]) -> Bounds:
+        low, high = np.full(shape, -np.inf), np.full(shape, np.inf)
+        signs = np.array(self.signs)
+        low[..., signs > 0, :] = 0
+        high[..., signs < 0, :] = 0
+        low[..., signs != 0, : self.n_free] = high[..., signs != 0, : self.n_free] = 0
+        return Bounds(low, high)
+
+    def enter(self, array: Array) -> None:
+        """Give the weights of monotone inputs their signs, and a mean of one over their number.
+
+        Weights of one sign do not cancel. Sums of signals that rise together would become ever
+        larger from layer to layer with the usual scale, which keeps the variance of independent
+        signals; a mean of one over the number of inputs keeps their size. The squares of the
+        drawn weights differ more from unit to unit than their magnitudes do.
+        """
+        signs = np.array(self.signs)
+        inside = array[..., signs != 0, self.n_free :]
+        array[..., signs != 0, :] = 0
+        if inside.size:
+            squares = np.square(inside)
+            squares *= signs[signs != 0][:, np.newaxis] / (inside.shape[-2] * squares.mean())
+            array[..., signs != 0, self.n_free :] = squares
