@@ -32,6 +32,10 @@ from sknet.nn.network import Network, Workspace
 BLOCK_ELEMENTS = 2**18
 #: The smallest number of rows of a block, since products of fewer rows are slow.
 MIN_BLOCK_ROWS = 64
+#: The number of rows of each block in predictions with monotonic constraints. BLAS computes
+#: tiles of rows by one routine and the rest by others, whose sums are rounded in other ways. All
+#: kernels of OpenBLAS for float64 divide 64 rows into equal tiles.
+MONOTONE_BLOCK_ROWS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,6 +230,18 @@ class Model(ABC):
         """Return the input of the network for rows of the table."""
         return self.encoder.transform(X, self.params.dtype)
 
+    @property
+    def predicting(self) -> Self:
+        """The model with the parameters that predictions are computed with.
+
+        With monotonic constraints these are float64. The rounding of a row's products may
+        depend on its place in a block, and thus break ties. In float64, products of
+        ``MONOTONE_BLOCK_ROWS`` rows at a time are rounded alike for all rows.
+        """
+        if not self.settings.monotone:
+            return self
+        return self.with_params(self.params.astype(np.float64, copy=False))
+
     def block_rows(self, X: Any) -> int:
         """Return the number of rows of X to process at once."""
         widths = self.network.widths
@@ -252,13 +268,17 @@ class Model(ABC):
         tuple of ndarray
             Arrays of floating-point numbers have the dtype of X.
         """
-        blocks = Batches(Dataset(X), self.block_rows(X), self.encode)
-        workspace = Workspace(self.network, blocks.batch_size, self.params.dtype)
+        model, monotone = self.predicting, self.settings.monotone
+        n_rows = MONOTONE_BLOCK_ROWS if monotone else self.block_rows(X)
+        blocks = Batches(Dataset(X), n_rows, model.encode)
+        n_rows = n_rows if monotone else blocks.batch_size
+        workspace = Workspace(self.network, n_rows, model.params.dtype)
 
         def results() -> Iterable[tuple]:
             for batch in blocks:
-                self.network.forward(self.params, batch.X, workspace)
-                yield function(workspace.outputs)
+                rows = with_rows(batch.X, n_rows) if monotone else batch.X
+                self.network.forward(model.params, rows, workspace)
+                yield function([one[: batch.X.shape[0]] for one in workspace.outputs])
 
         return stack_rows(results(), X.shape[0], X.dtype)
 
@@ -460,6 +480,19 @@ def model_class(numeric_y: bool) -> type[Model]:
     return RegressionModel if numeric_y else ClassificationModel
 
 
+def with_rows(X: Any, n_rows: int) -> Any:
+    """Return rows of a network's input, dense or CSR, with rows of zeros up to a number."""
+    if X.shape[0] == n_rows:
+        return X
+    if sparse.issparse(X):
+        X = X.copy()
+        X.resize(n_rows, X.shape[1])
+        return X
+    whole = np.zeros((n_rows, X.shape[1]), X.dtype)
+    whole[: len(X)] = X
+    return whole
+
+
 def check_memory(network: Network, settings: Settings) -> None:
     """Refuse a network that cannot be trained in the main memory, before it is allocated.
 
@@ -491,7 +524,7 @@ def check_monotone(settings: Settings, target: Any, loss: Loss) -> None:
         If there are constraints, and y has labels that are not two classes, or the loss does
         not say that predictions rise with raw predictions.
     """
-    if not settings.signs:
+    if not settings.monotone:
         return
     kind = getattr(target, "kind", "binary")
     if kind != "binary":

@@ -68,6 +68,11 @@ class Settings:
     signs: tuple[int, ...] = ()
 
     @property
+    def monotone(self) -> bool:
+        """Whether there are monotonic constraints."""
+        return bool(self.signs)
+
+    @property
     def ordered(self) -> tuple[int, ...]:
         """The positions of the numeric columns that have a monotonic constraint."""
         return tuple(i for i, sign in enumerate(self.signs) if sign)

@@ -41,7 +41,8 @@ def exported(estimator: Any) -> tuple[Features, Model]:
             f"{kind_of(estimator)}. For a pipeline or another estimator that holds one, call "
             "sknet.export.register() and then skl2onnx.to_onnx."
         )
-    return fitted(estimator)
+    features, model = fitted(estimator)
+    return features, model.predicting
 
 
 def write_predictions(

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from sknet.export._graph import Tensor
-from sknet.export._operators import ACTIVATIONS, counterpart
+from sknet.export._operators import activate, counterpart
 from sknet.nn import embeddings, ensembles, layers
-from sknet.nn.activations import Activation
 from sknet.nn.embeddings import of_part
 from sknet.nn.network import Network
 from sknet.nn.types import Array, Views
@@ -24,11 +23,6 @@ def network_outputs(network: Network, params: Array, x: Tensor) -> Tensor:
     for layer, views, width in zip(network.layers, network.views(params), widths, strict=False):
         x = counterpart("layer", LAYERS, layer)(layer, views, x, width)
     return x
-
-
-def activate(activation: Activation, z: Tensor) -> Tensor:
-    """Return the activation of z."""
-    return counterpart("activation", ACTIVATIONS, activation)(activation, z)
 
 
 def _dense(layer: layers.Dense, params: Views, x: Tensor, width: int) -> Tensor:
@@ -122,7 +116,10 @@ def _piecewise_linear(
 
 
 def _mapped_piecewise_linear(
-    layer: embeddings.MappedPiecewiseLinear, params: Views, x: Tensor, width: int
+    layer: embeddings.MappedPiecewiseLinear | embeddings.RisingPiecewiseLinear,
+    params: Views,
+    x: Tensor,
+    width: int,
 ) -> Tensor:
     reach = _piecewise_linear(layer.encoding, params, x, width)
     return _mapped(layer, params, x, reach.reshape(0, width, layer.n_features))
@@ -141,4 +138,5 @@ LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = 
     embeddings.Periodic: _periodic,
     embeddings.PiecewiseLinear: _piecewise_linear,
     embeddings.MappedPiecewiseLinear: _mapped_piecewise_linear,
+    embeddings.RisingPiecewiseLinear: _mapped_piecewise_linear,
 }

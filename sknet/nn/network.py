@@ -183,6 +183,12 @@ class Network:
                 vector[slot.where].reshape(shape)[...] = values
         return bounds
 
+    def project(self, params: Array) -> None:
+        """Move each parameter to the nearest value that it may have, in place."""
+        bounds = self.bounds(params.dtype)
+        if bounds is not None:
+            bounds.project(params)
+
     def rescale_outputs(self, params: Array, factor: Array, shift: Array) -> None:
         """Change the last layer in place, so that raw predictions become raw factor + shift.
 
