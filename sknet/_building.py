@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
 
 import numpy as np
 
 from sknet._settings import Settings
 from sknet.data.encoding import TableEncoder
 from sknet.nn.activations import Activation, ByUnit, Identity, Reflected, SmoothReLU
-from sknet.nn.embeddings import Columns, Embedding, NumericEmbedding
+from sknet.nn.embeddings import ColumnEmbedding, Columns, Embedding
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer
 from sknet.nn.network import Network
@@ -37,35 +36,19 @@ def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Columns]:
     if (settings.numeric_embedding is None or not encoder.n_numeric_) and not embeddings:
         return []
     n_other = encoder.n_plain_ - encoder.n_numeric_
-    parts = [*_numeric_parts(settings, encoder), (n_other, None), *embeddings]
+    parts = [(encoder.n_numeric_, _numeric_layer(settings, encoder)), (n_other, None), *embeddings]
     return [Columns(tuple(part for part in parts if part[0]))]
 
 
-def _numeric_parts(
-    settings: Settings, encoder: TableEncoder
-) -> list[tuple[int, NumericEmbedding | None]]:
-    """Return the stretches of numeric columns, with and without constraints in turn."""
-    free = settings.numeric_embedding
-    if free is None or not settings.signs:
-        return [(encoder.n_numeric_, _with_bins(free, encoder))]
-    layers = {False: _with_bins(free, encoder), True: _with_bins(free.rising(), encoder)}
-    parts: list[tuple[int, NumericEmbedding | None]] = []
-    start = 0
-    for constrained, stretch in groupby(settings.signs, key=bool):
-        width, layer = len(list(stretch)), layers[constrained]
-        columns = slice(start, start + width)
-        parts.append((width, None if layer is None else layer.of_columns(columns)))
-        start += width
-    return parts
-
-
-def _with_bins(
-    numeric: NumericEmbedding | None, encoder: TableEncoder
-) -> NumericEmbedding | None:
-    """Return the embedding with the edges of the bins of all numeric columns, if it has any."""
-    if numeric is None or not numeric.needs_bins:
-        return numeric
-    return numeric.with_bins(encoder.bin_edges_)
+def _numeric_layer(settings: Settings, encoder: TableEncoder) -> ColumnEmbedding | None:
+    """Return the embedding of the numeric columns, or None."""
+    numeric = settings.numeric_embedding
+    if numeric is None:
+        return None
+    edges = encoder.bin_edges_ if settings.n_bins else ()
+    if settings.monotone:
+        return numeric.constrained(settings.signs, edges)
+    return numeric.with_bins(edges) if numeric.needs_bins else numeric
 
 
 def _encoded_signs(
@@ -126,11 +109,9 @@ def _monotone(
     """
     n_free = size // 2 if 0 in within.signs else 0
     rising = activation if activation.monotone else SmoothReLU()
-    n_reflected = (size - n_free) // 2
     parts = [
         (n_free, activation),
-        (size - n_free - n_reflected, rising),
-        (n_reflected, Reflected(rising)),
+        (size - n_free, Reflected(rising, (size - n_free) // 2)),
     ]
     following = MonotoneWeights((0,) * n_free + (1,) * (size - n_free))
     return ByUnit(tuple(one for one in parts if one[0])), replace(within, n_free=n_free), following

@@ -119,8 +119,9 @@ def resolve(
     if embedding is not None:
         embedding = _rule(embedding, NUMERIC_EMBEDDINGS, known)
     embeddings = [] if embedding is None else [embedding]
-    if signs and embedding is not None:
-        embeddings.append(embedding.rising())
+    if signs:
+        embeddings += [one.rising() for one in embeddings]
+    needs_bins = any(one.needs_bins for one in embeddings)
     return Settings(
         hidden_layer_sizes=tuple(int(size) for size in hidden_layer_sizes(known)),
         activations=tuple(
@@ -130,7 +131,7 @@ def resolve(
         normalization=known["normalization"],
         n_members=int(known["n_members"]),
         numeric_embedding=embedding,
-        n_bins=bins_for(facts.n_rows) if any(one.needs_bins for one in embeddings) else 0,
+        n_bins=bins_for(facts.n_rows) if needs_bins else 0,
         dtype=known["dtype"],
         standardize=known["standardize"],
         class_weight=known.get("class_weight"),

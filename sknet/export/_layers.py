@@ -81,6 +81,18 @@ def _columns(layer: embeddings.Columns, params: Views, x: Tensor, width: int) ->
     return x.graph.concat(outputs)
 
 
+def _scattered(
+    layer: embeddings.Scattered, params: Views, x: Tensor, width: int
+) -> Tensor:
+    outputs, places = [], []
+    for name, columns, of_part_outputs, inner in layer.walk():
+        part = x.take(columns, axis=1)
+        convert = counterpart("layer", LAYERS, inner)
+        outputs.append(convert(inner, of_part(params, name), part, len(columns)))
+        places.append(of_part_outputs)
+    return x.graph.concat(outputs).take(np.argsort(np.concatenate(places)), axis=1)
+
+
 def _embedding(layer: embeddings.Embedding, params: Views, x: Tensor, width: int) -> Tensor:
     # The level number after the last one stands for none of the levels. Its vector is the mean.
     table = np.vstack([params.table, params.table.mean(axis=0)])
@@ -134,6 +146,7 @@ LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = 
     ensembles.EnsembleDense: _ensemble_dense,
     ensembles.EnsembleHead: _ensemble_head,
     embeddings.Columns: _columns,
+    embeddings.Scattered: _scattered,
     embeddings.Embedding: _embedding,
     embeddings.Periodic: _periodic,
     embeddings.PiecewiseLinear: _piecewise_linear,

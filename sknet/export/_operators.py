@@ -64,11 +64,16 @@ def _mish(rule: object, z: Tensor) -> Tensor:
 
 def _smooth_relu(rule: object, z: Tensor) -> Tensor:
     bend = z.maximum(-2).minimum(2) + 2
-    return (z.maximum(2) - 2) + (bend * bend) * 0.125
+    return z.maximum((bend * bend) * 0.125)
 
 
 def _reflected(rule: activations.Reflected, z: Tensor) -> Tensor:
-    return -activate(rule.activation, -z)
+    n_units = rule.n_units
+    if not n_units:
+        return activate(rule.activation, z)
+    first = activate(rule.activation, z.columns(0, -n_units))
+    last = activate(rule.activation, -z.columns(-n_units, np.iinfo(np.int64).max))
+    return z.graph.concat([first, -last], axis=-1)
 
 
 def _by_unit(rule: activations.ByUnit, z: Tensor) -> Tensor:

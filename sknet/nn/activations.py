@@ -14,7 +14,14 @@ import numpy as np
 from scipy.special import ndtr
 
 from sknet.nn.kernels import maximum
-from sknet.nn.rules import FRACTION, POSITIVE_INT, Constraint, Rule, instance_of
+from sknet.nn.rules import (
+    FRACTION,
+    NOT_NEGATIVE_INT,
+    POSITIVE_INT,
+    Constraint,
+    Rule,
+    instance_of,
+)
 from sknet.nn.types import Array
 
 
@@ -281,26 +288,25 @@ class Softplus(Activation):
 
 
 class SmoothReLU(Activation):
-    """f(z) = 0 below -2, (z + 2)^2 / 8 between -2 and 2, z above; f' = z / 4 + 1/2 in [0, 1].
+    """f(z) = max(z, t^2 / 8) with t = min(max(z, -2), 2) + 2; f' = t / 4.
 
-    A rectifier with a quadratic bend, also known as the Huberized ReLU. Its derivative is a
-    logistic function in three straight pieces, whose slope at zero is that of the logistic. All
-    its steps are rounded monotonely, so that f never falls, not even by a unit in the last
-    place, as functions that are computed by approximations do.
+    A rectifier with a quadratic bend between -2 and 2, also known as the Huberized ReLU. Its
+    derivative is a logistic function in three straight pieces, with the slope of the logistic
+    at zero. All its steps are rounded monotonely, so that f never falls, not even by a unit in
+    the last place, as functions that are computed by approximations do.
     """
 
     needs_z = True
     monotone = True
 
     def forward(self, z: Array, a: Array) -> None:
-        maximum(z, 2, out=a)
-        a -= 2
-        np.clip(z, -2, 2, out=z)
-        z += 2
-        # The derivative is a quarter of z, which is between 0 and 4 now.
-        square = np.square(z)
-        square *= 0.125
-        a += square
+        t = np.clip(z, -2, 2)
+        t += 2
+        bend = np.square(t)
+        bend *= 0.125
+        np.maximum(z, bend, out=a)
+        # The derivative needs t, but not z.
+        z[...] = t
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         delta *= np.multiply(z, 0.25, out=z)
@@ -308,15 +314,20 @@ class SmoothReLU(Activation):
 
 @dataclass(frozen=True)
 class Reflected(Activation):
-    """f(z) = -g(-z) with another activation g; f'(z) = g'(-z). It is concave if g is convex.
+    """f(z) = -g(-z) for the last units of a layer, and g(z) for the others; f'(z) = g'(-z).
+
+    The reflection of a convex function is concave, and the other way round.
 
     Parameters
     ----------
     activation : Activation
         The activation g.
+    n_units : int >= 0
+        The number of units of the reflection.
     """
 
     activation: Annotated[Activation, ACTIVATION]
+    n_units: Annotated[int, NOT_NEGATIVE_INT]
 
     @property
     def needs_z(self) -> bool:  # type: ignore[override]
@@ -330,14 +341,23 @@ class Reflected(Activation):
     def monotone(self) -> bool:  # type: ignore[override]
         return self.activation.monotone
 
+    @property
+    def initializer(self) -> str:  # type: ignore[override]
+        return self.activation.initializer
+
     def forward(self, z: Array, a: Array) -> None:
-        np.negative(z, out=z)
+        self._reflect(z)
         self.activation.forward(z, a)
-        np.negative(a, out=a)
+        self._reflect(a)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        np.negative(a, out=a)
+        self._reflect(a)
         self.activation.backward(z, a, delta)
+
+    def _reflect(self, array: Array) -> None:
+        """Change the sign of the last units, in place."""
+        last = array[:, array.shape[1] - self.n_units :]
+        np.negative(last, out=last)
 
 
 @dataclass(frozen=True)

@@ -132,9 +132,9 @@ class Network:
         """
         views = [SimpleNamespace() for _ in self.layers]
         for slot in self.slots:
-            owner, name = views[slot.layer], slot.name
-            if "." in name:
-                part, _, name = name.partition(".")
+            *parts, name = slot.name.split(".")
+            owner = views[slot.layer]
+            for part in parts:
                 owner = vars(owner).setdefault(part, SimpleNamespace())
             setattr(owner, name, vector[slot.where].reshape(slot.parameter.shape))
         return views

@@ -12,8 +12,9 @@ from numbers import Integral
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sknet.nn.rules import Constraint, Interval, Rule
+from sknet.nn.rules import NOT_NEGATIVE_INT, Constraint, Rule
 from sknet.nn.types import Array
 
 
@@ -56,31 +57,39 @@ def _are_signs(signs: Any) -> bool:
     return all(isinstance(one, Integral) and one in (-1, 0, 1) for one in signs)
 
 
+ANY_INT = Constraint("an integer", (Integral,))
 SIGNS = Constraint("a tuple of -1, 0 or 1", (tuple,), _are_signs)
-NOT_NEGATIVE_INT = Interval(Integral, 0)
 
 
 @dataclass(frozen=True)
 class Signed(ParameterSet):
-    """Arrays with a sign for each place of their last axis: not negative, not positive, or any.
+    """Arrays with a sign for each place of an axis: not negative, not positive, or any.
 
     Parameters
     ----------
     signs : tuple of int
         For each place 1 (an entry is at least zero), -1 (at most zero) or 0 (any number). One
         sign stands for all places.
+    axis : int, default=-1
     """
 
     signs: Annotated[tuple[int, ...], SIGNS]
+    axis: Annotated[int, ANY_INT] = -1
 
     def bounds(self, shape: tuple[int, ...]) -> Bounds:
-        signs = np.array(self.signs, np.float64)
+        signs = self._along_axis(len(shape))
         return Bounds(np.where(signs > 0, 0.0, -np.inf), np.where(signs < 0, 0.0, np.inf))
 
     def enter(self, array: Array) -> None:
         """Reflect entries of the wrong sign."""
-        signs = np.array(self.signs)
+        signs = self._along_axis(array.ndim)
         np.copyto(array, np.abs(array) * signs, where=signs != 0)
+
+    def _along_axis(self, n_axes: int) -> NDArray[np.intp]:
+        """Return the signs as an array that broadcasts to arrays of so many axes."""
+        shape = [1] * n_axes
+        shape[self.axis] = -1
+        return np.array(self.signs).reshape(shape)
 
 
 @dataclass(frozen=True)
