@@ -36,7 +36,11 @@ def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Columns]:
     if (settings.numeric_embedding is None or not encoder.n_numeric_) and not embeddings:
         return []
     n_other = encoder.n_plain_ - encoder.n_numeric_
-    parts = [(encoder.n_numeric_, _numeric_layer(settings, encoder)), (n_other, None), *embeddings]
+    parts = [
+        (encoder.n_numeric_, _numeric_layer(settings, encoder)),
+        (n_other, None),
+        *embeddings,
+    ]
     return [Columns(tuple(part for part in parts if part[0]))]
 
 
@@ -114,7 +118,11 @@ def _monotone(
         (size - n_free, Reflected(rising, (size - n_free) // 2)),
     ]
     following = MonotoneWeights((0,) * n_free + (1,) * (size - n_free))
-    return ByUnit(tuple(one for one in parts if one[0])), replace(within, n_free=n_free), following
+    return (
+        ByUnit(tuple(one for one in parts if one[0])),
+        replace(within, n_free=n_free),
+        following,
+    )
 
 
 def encoded_names(

@@ -33,7 +33,7 @@ BLOCK_ELEMENTS = 2**18
 #: The smallest number of rows of a block, since products of fewer rows are slow.
 MIN_BLOCK_ROWS = 64
 #: The number of rows of each block in predictions with monotonic constraints. BLAS computes
-#: tiles of rows by one routine and the rest by others, whose sums are rounded in other ways. All
+#: tiles of rows by one routine and the rest by others, which round sums in other ways. All
 #: kernels of OpenBLAS for float64 divide 64 rows into equal tiles.
 MONOTONE_BLOCK_ROWS = 64
 
@@ -126,8 +126,8 @@ class Model(ABC):
         if make_network(settings, self.encoder, model.n_raw) != self.network:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation, "
-                "dropout, normalization, n_members, numeric_embedding or monotonic_cst), so its "
-                "parameters cannot be continued from. Set warm_start=False, or fit a clone."
+                "dropout, normalization, n_members, numeric_embedding or monotonic_cst), so "
+                "its parameters cannot be continued from. Set warm_start=False, or fit a clone."
             )
         return model
 
@@ -529,16 +529,16 @@ def check_monotone(settings: Settings, target: Any, loss: Loss) -> None:
     kind = getattr(target, "kind", "binary")
     if kind != "binary":
         raise ValueError(
-            f"monotonic constraints are not supported for {kind} classification: they say how "
-            f"the probability of the second of two classes changes, but y has "
-            f"{target.n_outputs} classes or labels. Set monotonic_cst=None, or fit a classifier "
-            "for each class."
+            f"monotonic constraints are not supported for {kind} classification: they say "
+            "how the probability of the second of two classes changes, but y has "
+            f"{target.n_outputs} classes or labels. Set monotonic_cst=None, or fit a "
+            "classifier for each class."
         )
     if not loss.rising:
         raise ValueError(
-            f"loss={loss!r} has an inverse link that may fall, so that monotonic_cst cannot be "
-            "kept. If predictions rise with each raw prediction, set rising = True in the class "
-            "of the loss."
+            f"loss={loss!r} has an inverse link that may fall, so that monotonic_cst cannot "
+            "be kept. If predictions rise with each raw prediction, set rising = True in the "
+            "class of the loss."
         )
 
 

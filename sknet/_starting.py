@@ -14,9 +14,7 @@ from sknet._settings import Settings, resolve
 from sknet.data.batches import Dataset
 
 
-def settle(
-    estimator: BaseEstimator, facts: Facts, signs: tuple[int, ...] = ()
-) -> Settings:
+def settle(estimator: BaseEstimator, facts: Facts, signs: tuple[int, ...] = ()) -> Settings:
     """Return the settings of a new fit.
 
     ``signs`` has the monotonic constraint of each numeric column, or nothing without any.

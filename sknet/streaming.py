@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
-from sklearn.base import is_regressor
 from sklearn.utils import check_random_state
 
 from sknet._auto import Facts

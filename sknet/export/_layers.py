@@ -5,9 +5,10 @@ Each function takes a layer, its parameters, the input and the number of input c
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknet.export._graph import Tensor
 from sknet.export._operators import activate, counterpart
@@ -72,7 +73,8 @@ def _ensemble_head(
 
 def _columns(layer: embeddings.Columns, params: Views, x: Tensor, width: int) -> Tensor:
     outputs = []
-    for name, columns, _, inner in layer.walk():
+    for name, place, _, inner in layer.walk():
+        columns = cast(slice, place)
         part = x.columns(columns.start, columns.stop)
         if inner is not None:
             convert = counterpart("layer", LAYERS, inner)
@@ -81,15 +83,13 @@ def _columns(layer: embeddings.Columns, params: Views, x: Tensor, width: int) ->
     return x.graph.concat(outputs)
 
 
-def _scattered(
-    layer: embeddings.Scattered, params: Views, x: Tensor, width: int
-) -> Tensor:
+def _scattered(layer: embeddings.Scattered, params: Views, x: Tensor, width: int) -> Tensor:
     outputs, places = [], []
-    for name, columns, of_part_outputs, inner in layer.walk():
-        part = x.take(columns, axis=1)
+    for (name, _, place, inner), (positions, _) in zip(layer.walk(), layer.parts, strict=True):
         convert = counterpart("layer", LAYERS, inner)
-        outputs.append(convert(inner, of_part(params, name), part, len(columns)))
-        places.append(of_part_outputs)
+        part = x.take(positions, axis=1)
+        outputs.append(convert(inner, of_part(params, name), part, len(positions)))
+        places.append(cast(NDArray[np.intp], place))
     return x.graph.concat(outputs).take(np.argsort(np.concatenate(places)), axis=1)
 
 

@@ -173,7 +173,7 @@ class Interpolation:
         return of_edges.reshape(self._n_edges_more.size, -1, delta.shape[1])
 
     def share_of_bin(self) -> Array:
-        """Return the shares, of which rounding makes none larger than those of its whole bin."""
+        """Return the shares, none of which is above that of the end of its bin by rounding."""
         return np.minimum(self.share, self._largest.take(self.bins))
 
     def slopes(self) -> Array:

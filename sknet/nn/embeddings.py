@@ -25,7 +25,6 @@ from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Constraint, Interval
 from sknet.nn.sets import SIGNS, Signed
 from sknet.nn.types import Array, Buffers, Edges, Views, WorkArrays
 
-
 #: Some columns of a matrix: neighbours, or those at some positions.
 Where: TypeAlias = slice | NDArray[np.intp]
 
@@ -69,7 +68,7 @@ class NumericEmbedding(ColumnEmbedding):
         return self
 
     def of_columns(self, positions: Sequence[int]) -> Self:
-        """Return the layer for some of the numeric columns. By default it is the layer itself."""
+        """Return the layer for some of the columns. By default it is the layer itself."""
         return self
 
     def reduced(self, share: float) -> Self:
@@ -175,7 +174,9 @@ class BinnedEmbedding(NumericEmbedding):
 
     def of_columns(self, positions: Sequence[int]) -> Self:
         """Return the layer for some of the numeric columns, with the edges of their bins."""
-        return replace(self, edges=tuple(self.edges[i] for i in positions)) if self.edges else self
+        return (
+            replace(self, edges=tuple(self.edges[i] for i in positions)) if self.edges else self
+        )
 
 
 def _are_parts(parts: Any) -> bool:
@@ -316,7 +317,7 @@ def columns_of(x: Array, where: Where) -> Array:
 
 
 def _are_scattered(parts: Any) -> bool:
-    """Return whether each part is a pair of positions and a layer, and they hold all columns."""
+    """Return whether parts are pairs of positions and a layer, with each position once."""
     pairs = all(
         isinstance(part, tuple)
         and len(part) == 2
@@ -793,7 +794,9 @@ class RisingPiecewiseLinear(MappedPiecewiseLinear):
         np.cumsum(at_edges, axis=1, out=at_edges)
         starts = at_edges[:, :-1].reshape(-1, self.size - 1)
         mapped = buffers["mapped"].reshape(*x.shape, -1)
-        params.map.reshape(starts.shape).take(interpolation.bins, axis=0, out=mapped, mode="clip")
+        params.map.reshape(starts.shape).take(
+            interpolation.bins, axis=0, out=mapped, mode="clip"
+        )
         mapped *= interpolation.share_of_bin()[:, :, np.newaxis]
         mapped += starts.take(interpolation.bins, axis=0)
         out = self.by_number(buffers["out"])

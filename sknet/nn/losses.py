@@ -228,7 +228,7 @@ class Pinball(Loss):
     """
 
     quantile: Annotated[float | tuple[float, ...], QUANTILES] = 0.5
-    rising: ClassVar[bool] = True  # type: ignore[misc]
+    rising: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -294,7 +294,7 @@ class LogLink(Loss):
 
     out_activation = "exp"
     shifts_y = False
-    rising = True  # type: ignore[assignment]
+    rising = True
 
     def rescaling(
         self, old_scale: Array, new_scale: Array, shift: Array
@@ -355,7 +355,7 @@ class BinaryLogLoss(Loss):
     has_temperature = True
     out_activation = "logistic"
     exclusive = False
-    rising = True  # type: ignore[assignment]
+    rising = True
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         # log(1 + exp(raw)) = max(raw, 0) + log1p(exp(-|raw|)): no overflow.

@@ -172,15 +172,17 @@ class Network:
 
     def bounds(self, dtype: DTypeLike) -> Bounds | None:
         """Return the bounds of the parameters as vectors; None if all parameters are free."""
-        bounded = [slot for slot in self.slots if slot.parameter.within is not None]
-        if not bounded:
+        sets = [(slot, slot.parameter.within) for slot in self.slots]
+        if all(within is None for _, within in sets):
             return None
-        bounds = Bounds(np.full(self.n_params, -np.inf, dtype), np.full(self.n_params, np.inf, dtype))
-        for slot in bounded:
+        bounds = Bounds(
+            np.full(self.n_params, -np.inf, dtype), np.full(self.n_params, np.inf, dtype)
+        )
+        for slot, within in sets:
             shape = slot.parameter.shape
-            of_array = slot.parameter.within.bounds(shape)
-            for vector, values in zip(bounds, of_array, strict=True):
-                vector[slot.where].reshape(shape)[...] = values
+            if within is not None:
+                for vector, values in zip(bounds, within.bounds(shape), strict=True):
+                    vector[slot.where].reshape(shape)[...] = values
         return bounds
 
     def project(self, params: Array) -> None:

@@ -19,7 +19,7 @@ from sknet.nn.types import Array
 
 
 class Bounds(NamedTuple):
-    """The lowest and the highest allowed value of each entry of an array, which may be infinite.
+    """The lowest and the highest allowed value of each entry of an array; infinite without one.
 
     Both are arrays of the shape of the array, or of a shape that broadcasts to it.
     """
@@ -54,7 +54,8 @@ class ParameterSet(Rule, ABC):
 
 def _are_signs(signs: Any) -> bool:
     """Return whether all entries are -1, 0 or 1."""
-    return all(isinstance(one, Integral) and one in (-1, 0, 1) for one in signs)
+    whole = all(isinstance(one, Integral) and not isinstance(one, bool) for one in signs)
+    return whole and set(signs) <= {-1, 0, 1}
 
 
 ANY_INT = Constraint("an integer", (Integral,))
@@ -77,6 +78,7 @@ class Signed(ParameterSet):
     axis: Annotated[int, ANY_INT] = -1
 
     def bounds(self, shape: tuple[int, ...]) -> Bounds:
+        """Return zero as the bound of each entry that has a sign."""
         signs = self._along_axis(len(shape))
         return Bounds(np.where(signs > 0, 0.0, -np.inf), np.where(signs < 0, 0.0, np.inf))
 
@@ -97,11 +99,12 @@ class MonotoneWeights(ParameterSet):
     """Weight matrices of a layer whose outputs rise with some inputs and fall with others.
 
     The units of the layer are free or monotone. A free unit sees free inputs only. A monotone
-    unit sees all inputs: its weight of a rising input is at least zero, that of a falling one at
-    most zero, and that of a free input is any number. With an activation that never falls, the
-    monotone units then rise with the rising inputs and fall with the falling ones, so that they
-    are rising inputs of the next layer (Sill, "Monotonic Networks", 1997; Dugas, Bengio,
-    Belisle, Nadeau and Garcia, 2009).
+    unit sees all inputs: its weight of a rising input is at least zero, that of a falling one
+    is at most zero, and that of a free input is any number. With an activation that never
+    falls, the monotone units then rise with the rising inputs and fall with the falling ones,
+    so that they are rising inputs of the next layer (Dugas, Bengio, Belisle, Nadeau and Garcia,
+    "Incorporating Functional Knowledge in Neural Networks", 2009; Runje and Shankaranarayana,
+    "Constrained Monotonic Neural Networks", 2023).
 
     Parameters
     ----------
@@ -120,6 +123,7 @@ class MonotoneWeights(ParameterSet):
         return Signed(tuple(map(abs, self.signs)))
 
     def bounds(self, shape: tuple[int, ...]) -> Bounds:
+        """Return zero as the bound of weights with a sign, and as both into free units."""
         low, high = np.full(shape, -np.inf), np.full(shape, np.inf)
         signs = np.array(self.signs)
         low[..., signs > 0, :] = 0
