@@ -527,6 +527,8 @@ def check_monotone(settings: Settings, target: Any, loss: Loss) -> None:
     if not settings.monotone:
         return
     kind = getattr(target, "kind", "binary")
+    if kind == "multiclass" and target.n_outputs == 1:
+        return  # The probability of a single class is one.
     if kind != "binary":
         raise ValueError(
             f"monotonic constraints are not supported for {kind} classification: they say "

@@ -80,7 +80,9 @@ def _are_parts(parts: Any) -> bool:
 
 
 ACTIVATION = instance_of(Activation)
-PARTS = Constraint("a tuple of pairs (an integer >= 1, an Activation)", (tuple,), _are_parts)
+ACTIVATIONS_OF_UNITS = Constraint(
+    "a tuple of pairs (an integer >= 1, an Activation)", (tuple,), _are_parts
+)
 
 
 class Identity(Activation):
@@ -372,7 +374,7 @@ class ByUnit(Activation):
         A number of units, and their activation.
     """
 
-    parts: Annotated[tuple[tuple[int, Activation], ...], PARTS]
+    parts: Annotated[tuple[tuple[int, Activation], ...], ACTIVATIONS_OF_UNITS]
 
     @property
     def needs_z(self) -> bool:  # type: ignore[override]
