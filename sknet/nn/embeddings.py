@@ -369,10 +369,11 @@ class Scattered(Columns):
 def places_of(scattered: Scattered) -> list[tuple[str, Where, Where, ColumnEmbedding | None]]:
     """Return name, input columns, output columns and layer of each part."""
     counts = scattered.output_counts(sum(len(positions) for positions, _ in scattered.parts))
-    columns = np.repeat(np.arange(len(counts)), counts)
+    stops = np.cumsum(counts)
+    outputs = [np.arange(stop - count, stop) for stop, count in zip(stops, counts, strict=True)]
     return [
-        (str(i), np.array(positions), np.flatnonzero(np.isin(columns, positions)), layer)
-        for i, (positions, layer) in enumerate(scattered.parts)
+        (str(i), np.array(places), np.concatenate([outputs[j] for j in places]), layer)
+        for i, (places, layer) in enumerate(scattered.parts)
     ]
 
 
