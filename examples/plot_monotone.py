@@ -3,9 +3,9 @@ Monotone predictions
 ====================
 
 Blood pressure and body mass index are known to make the progression of diabetes worse. A
-network that learns from 442 patients follows the noise of the data, and predicts a better course
-for some patients with a higher value. ``monotonic_cst`` rules that out, and leaves all other
-columns free.
+network that learns from 442 patients follows the noise of the data, and predicts a better
+course for some patients with a higher value. ``monotonic_cst`` rules that out, and leaves all
+other columns free.
 """
 
 import matplotlib.pyplot as plt
@@ -39,6 +39,8 @@ for axis, (name, network) in zip(axes, networks.items(), strict=True):
         line = network.predict(rows)
         falls += bool((np.diff(line) < 0).any())
         axis.plot(pressure, line, color="tab:blue", alpha=0.4, linewidth=1)
-    axis.set(xlabel="blood pressure", title=f"{name}: {falls} of {len(X.iloc[::12])} lines fall")
+    axis.set(
+        xlabel="blood pressure", title=f"{name}: {falls} of {len(X.iloc[::12])} lines fall"
+    )
 axes[0].set_ylabel("predicted progression")
 plt.show()

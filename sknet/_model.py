@@ -24,6 +24,7 @@ from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
 from sknet.data.targets import LARGEST, SINGLE_LIMITS, ClassTarget, RegressionTarget
 from sknet.nn.ensembles import by_member, mean_of_members, over_members
+from sknet.nn.kernels import rounded
 from sknet.nn.losses import Loss, Pinball
 from sknet.nn.network import Network, Workspace
 
@@ -32,10 +33,10 @@ from sknet.nn.network import Network, Workspace
 BLOCK_ELEMENTS = 2**18
 #: The smallest number of rows of a block, since products of fewer rows are slow.
 MIN_BLOCK_ROWS = 64
-#: The number of rows of each block in predictions with monotonic constraints. BLAS computes
-#: tiles of rows by one routine and the rest by others, which round sums in other ways. All
-#: kernels of OpenBLAS for float64 divide 64 rows into equal tiles.
-MONOTONE_BLOCK_ROWS = 64
+#: Predictions with monotonic constraints have a multiple of so many rows in each block. BLAS
+#: computes tiles of rows by one routine and the rest by others, which round sums in other ways.
+#: All kernels of OpenBLAS for float64 divide 64 rows into equal tiles.
+EQUAL_TILES = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,8 +236,8 @@ class Model(ABC):
         """The model with the parameters that predictions are computed with.
 
         With monotonic constraints these are float64. The rounding of a row's products may
-        depend on its place in a block, and thus break ties. In float64, products of
-        ``MONOTONE_BLOCK_ROWS`` rows at a time are rounded alike for all rows.
+        depend on its place in a block, and thus break ties. In float64, the products of blocks
+        of ``EQUAL_TILES`` rows are rounded alike for all rows.
         """
         if not self.settings.monotone:
             return self
@@ -268,17 +269,18 @@ class Model(ABC):
         tuple of ndarray
             Arrays of floating-point numbers have the dtype of X.
         """
-        model, monotone = self.predicting, self.settings.monotone
-        n_rows = MONOTONE_BLOCK_ROWS if monotone else self.block_rows(X)
-        blocks = Batches(Dataset(X), n_rows, model.encode)
-        n_rows = n_rows if monotone else blocks.batch_size
+        model = self.predicting
+        tile = EQUAL_TILES if self.settings.monotone else 1
+        blocks = Batches(Dataset(X), self.block_rows(X) // tile * tile, model.encode)
+        n_rows = round_up(blocks.batch_size, tile)
         workspace = Workspace(self.network, n_rows, model.params.dtype)
 
         def results() -> Iterable[tuple]:
             for batch in blocks:
-                rows = with_rows(batch.X, n_rows) if monotone else batch.X
+                n_rows = batch.X.shape[0]
+                rows = with_rows(batch.X, round_up(n_rows, tile))
                 self.network.forward(model.params, rows, workspace)
-                yield function([one[: batch.X.shape[0]] for one in workspace.outputs])
+                yield function([one[:n_rows] for one in workspace.outputs])
 
         return stack_rows(results(), X.shape[0], X.dtype)
 
@@ -289,9 +291,13 @@ class Model(ABC):
 
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
         """
+        # With constraints, differences that come from the rounding of sums are rounded away.
+        finish = rounded if self.settings.monotone else np.asarray
         # The links of very large raw predictions may overflow, to the limit of what they mean.
         with np.errstate(over="ignore"):
-            return self.map_rows(X, lambda outputs: function(outputs[-1].astype(np.float64)))
+            return self.map_rows(
+                X, lambda outputs: function(finish(outputs[-1].astype(np.float64)))
+            )
 
     # Raw predictions.
 
@@ -478,6 +484,11 @@ class RegressionModel(Model):
 def model_class(numeric_y: bool) -> type[Model]:
     """Return the class of models for a y of numbers, or for a y of labels."""
     return RegressionModel if numeric_y else ClassificationModel
+
+
+def round_up(n_rows: int, tile: int) -> int:
+    """Return the smallest multiple of ``tile`` that is not below a number of rows."""
+    return -(-n_rows // tile) * tile
 
 
 def with_rows(X: Any, n_rows: int) -> Any:

@@ -66,6 +66,10 @@ def write_predictions(
     """
     x = encode(features, model, inputs)
     raw = network_outputs(model.network, model.params, x).cast(np.float64)
+    if model.settings.monotone:
+        # As Model.predict does: rounded in the way of sknet.nn.kernels.rounded.
+        scaled = raw * (2.0**29 + 1)
+        raw = scaled - (scaled - raw)
     if isinstance(model, RegressionModel):
         return _numbers(model, raw, dtype)
     return _classes(cast(ClassificationModel, model), raw, dtype)
