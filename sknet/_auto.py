@@ -236,7 +236,8 @@ def _n_components(known: Mapping[str, Any], facts: Facts) -> int:
         and facts.n_rows >= SMALL
         and is_stochastic(known["solver"])
     )
-    if not suited or facts.n_numbers == 1:
+    # A component mixes columns whose effects a constraint sets apart.
+    if not suited or facts.n_numbers == 1 or known["monotonic_cst"]:
         return 0
     return min(MOST_COMPONENTS, facts.n_numbers, facts.n_rows // ROWS_PER_COMPONENT)
 

@@ -156,7 +156,7 @@ class BaseNN(
         """Return the model to train: a new one, or the model of the fit to be continued."""
         if before is None:
             return start_model(self, features, data, run.streams)
-        model = continue_model(self, before._model, data, run.params)
+        model = continue_model(self, features, before._model, data, run.params)
         model.check_same_target(data.y)
         return model.with_params(model.params.astype(model.settings.dtype))
 
@@ -254,7 +254,7 @@ class BaseNN(
                 self, features, data, run.streams, classes=classes, keep_rare=True
             )
         else:
-            model = continue_model(self, self._model, data, run.params)
+            model = continue_model(self, features, self._model, data, run.params)
             model = model.absorb(data, run.vectors)
         history = {} if first else self.history_
         n_epochs = len(history.get("loss", []))

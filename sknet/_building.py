@@ -1,15 +1,19 @@
 """The layers of a network, built from settings and an encoder."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from sknet._settings import Settings
 from sknet.data.encoding import TableEncoder
-from sknet.nn.activations import Identity
+from sknet.nn.activations import Activation, ByUnit, Identity, Reflected, SmoothReLU
 from sknet.nn.components import PrincipalComponents
 from sknet.nn.embeddings import ColumnEmbedding, Columns, Embedding
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer
 from sknet.nn.network import Network
+from sknet.nn.sets import MonotoneWeights
 
 #: The size of the vector that the network learns for each level of a category with many levels.
 EMBEDDING_SIZE = 8
@@ -18,13 +22,13 @@ EMBEDDING_SIZE = 8
 def make_network(settings: Settings, encoder: TableEncoder, n_raw: int) -> Network:
     """Return the network from an encoded table to ``n_raw`` raw predictions of each member."""
     n_members = settings.n_members
-    hidden = _hidden_layers(settings)
+    front = _input_layers(settings, encoder)
+    hidden, within = _hidden_layers(settings, _encoded_signs(settings, encoder, front))
     if n_members > 1 and hidden:
-        output: Layer = EnsembleHead(n_raw, n_members)
+        output: Layer = EnsembleHead(n_raw, n_members, within)
     else:
-        output = Dense(n_members * n_raw, Identity())
-    layers = (*_input_layers(settings, encoder), *hidden, output)
-    return Network(layers, encoder.n_outputs_, n_members)
+        output = Dense(n_members * n_raw, Identity(), within)
+    return Network((*front, *hidden, output), encoder.n_outputs_, n_members)
 
 
 def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
@@ -47,36 +51,102 @@ def _embeddings(
     settings: Settings, encoder: TableEncoder
 ) -> list[tuple[int, ColumnEmbedding | None]]:
     """Return the parts of the layer that embeds columns; an empty list if there are none."""
-    numeric = settings.numeric_embedding
-    if numeric is not None and numeric.needs_bins:
-        numeric = numeric.with_bins(encoder.bin_edges_)
     embeddings = [(1, Embedding(one.n_levels, EMBEDDING_SIZE)) for one in encoder.embedded_]
-    if (numeric is None or not encoder.n_numeric_) and not embeddings:
+    if (settings.numeric_embedding is None or not encoder.n_numeric_) and not embeddings:
         return []
     n_other = encoder.n_plain_ - encoder.n_numeric_
-    parts = [(encoder.n_numeric_, numeric), (n_other, None), *embeddings]
+    parts = [
+        (encoder.n_numeric_, _numeric_layer(settings, encoder)),
+        (n_other, None),
+        *embeddings,
+    ]
     return [part for part in parts if part[0]]
 
 
-def _hidden_layers(settings: Settings) -> list[Layer]:
-    """Return the hidden layers, each with its normalisation and dropout."""
+def _numeric_layer(settings: Settings, encoder: TableEncoder) -> ColumnEmbedding | None:
+    """Return the embedding of the numeric columns, or None."""
+    numeric = settings.numeric_embedding
+    if numeric is None:
+        return None
+    edges = encoder.bin_edges_ if settings.n_bins else ()
+    if settings.monotone:
+        return numeric.constrained(_signs(settings, encoder.n_numeric_), edges)
+    return numeric.with_bins(edges) if numeric.needs_bins else numeric
+
+
+def _signs(settings: Settings, n_columns: int) -> tuple[int, ...]:
+    """Return the constraints of the first encoded columns, of which only numbers have some."""
+    return settings.signs + (0,) * (n_columns - len(settings.signs))
+
+
+def _encoded_signs(
+    settings: Settings, encoder: TableEncoder, front: Sequence[Layer]
+) -> tuple[int, ...]:
+    """Return the monotonic constraint of each input of the first layer that has weights.
+
+    It is empty if there are no constraints.
+    """
+    if not settings.signs:
+        return ()
+    signs = _signs(settings, encoder.n_outputs_)
+    counts = [layer.output_counts(len(signs)) for layer in front if isinstance(layer, Columns)]
+    return tuple(np.repeat(signs, counts[0] if counts else 1).tolist())
+
+
+def _hidden_layers(
+    settings: Settings, signs: tuple[int, ...]
+) -> tuple[list[Layer], MonotoneWeights | None]:
+    """Return the hidden layers, each with its normalisation and dropout.
+
+    The second result is the set of the weights of the layer that follows. ``signs`` are the
+    constraints of the inputs; it is empty if there are none.
+    """
     n_members = settings.n_members
     layers: list[Layer] = []
+    within = MonotoneWeights(signs) if signs else None
     for size, activation, dropout in zip(
         settings.hidden_layer_sizes, settings.activations, settings.dropout, strict=True
     ):
+        following = None
+        if within is not None:
+            activation, within, following = _monotone(size, activation, within)
         # With normalisation, the activation is part of the layer that normalises.
         inner = activation if settings.normalization is None else Identity()
         if n_members == 1:
-            layers.append(Dense(size, inner))
+            layers.append(Dense(size, inner, within))
         else:
             kind = EnsembleDense if layers else EnsembleInput
-            layers.append(kind(size, inner, n_members))
+            layers.append(kind(size, inner, n_members, within))
         if settings.normalization is not None:
             layers.append(NORMALIZATIONS[settings.normalization](activation, n_members))
         if dropout:
             layers.append(Dropout(dropout))
-    return layers
+        within = following
+    return layers, within
+
+
+def _monotone(
+    size: int, activation: Activation, within: MonotoneWeights
+) -> tuple[Activation, MonotoneWeights, MonotoneWeights]:
+    """Return the activation of a monotone layer, the set of its weights, and the next set.
+
+    Half of the units are free, unless all inputs are constrained. One half of the monotone
+    units has an activation that never falls, the other half its reflection: otherwise a convex
+    activation would make the outputs convex functions of the constrained columns (Runje and
+    Shankaranarayana, "Constrained Monotonic Neural Networks", 2023, section 3).
+    """
+    n_free = size // 2 if 0 in within.signs else 0
+    rising = activation if activation.monotone else SmoothReLU()
+    parts = [
+        (n_free, activation),
+        (size - n_free, Reflected(rising, (size - n_free) // 2)),
+    ]
+    following = MonotoneWeights((0,) * n_free + (1,) * (size - n_free))
+    return (
+        ByUnit(tuple(one for one in parts if one[0])),
+        replace(within, n_free=n_free),
+        following,
+    )
 
 
 def encoded_names(

@@ -22,6 +22,7 @@ from sknet.data import frames
 from sknet.data.batches import Dataset
 from sknet.data.kinds import LABELS, as_array, check_kinds, checking
 from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, distinct_values
+from sknet.data.signs import column_signs
 from sknet.data.survey import Survey, survey_rows
 from sknet.data.tables import (
     TableReader,
@@ -104,6 +105,32 @@ class Features:
     def n_dates(self) -> int:
         """The number of columns of dates."""
         return 0 if self.reader is None else self.reader.n_dates_
+
+    @property
+    def signs(self) -> tuple[int, ...]:
+        """The monotonic constraint of each numeric column, as the reader orders them.
+
+        It is empty if no column has one.
+
+        Raises
+        ------
+        ValueError
+            If ``monotonic_cst`` does not suit the columns, or constrains a category.
+        """
+        owner = type(self.estimator).__name__
+        names = None if self.names is None else self.names.tolist()
+        signs = column_signs(self.estimator.monotonic_cst, self.n_features, names, owner)
+        if self.reader is not None:
+            constrained = [i for i in self.reader.categorical_.tolist() if signs[i]]
+            if constrained:
+                found = constrained if names is None else [names[i] for i in constrained]
+                raise ValueError(
+                    "Categorical features cannot have monotonic constraints, but "
+                    f"monotonic_cst has some for {found}. Set these to 0, or take the columns "
+                    "out of categorical_features."
+                )
+            signs = signs[self.reader.numeric_]
+        return tuple(signs.tolist()) if signs.any() else ()
 
     @property
     def n_features(self) -> int:

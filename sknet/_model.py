@@ -25,6 +25,7 @@ from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
 from sknet.data.targets import LARGEST, SINGLE_LIMITS, ClassTarget, RegressionTarget
 from sknet.nn.ensembles import by_member, mean_of_members, over_members
+from sknet.nn.kernels import rounded
 from sknet.nn.losses import Loss, Pinball
 from sknet.nn.network import Network, Workspace
 
@@ -33,6 +34,10 @@ from sknet.nn.network import Network, Workspace
 BLOCK_ELEMENTS = 2**18
 #: The smallest number of rows of a block, since products of fewer rows are slow.
 MIN_BLOCK_ROWS = 64
+#: Predictions with monotonic constraints have a multiple of so many rows in each block. BLAS
+#: computes tiles of rows by one routine and the rest by others, which round sums in other ways.
+#: All kernels of OpenBLAS for float64 divide 64 rows into equal tiles.
+EQUAL_TILES = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,15 +101,21 @@ class Model(ABC):
         Raises
         ------
         ValueError
-            If the network has more parameters than the main memory can hold.
+            If the network has more parameters than the main memory can hold, or if monotonic
+            constraints do not suit the target or the loss.
         """
+        loss = cls.choose_loss(settings, target)
+        check_monotone(settings, target, loss)
         encoder = TableEncoder(
-            settings.standardize, settings.n_bins, settings.marks_heavy, settings.n_components
+            settings.standardize,
+            settings.n_bins,
+            settings.marks_heavy,
+            settings.n_components,
+            settings.ordered,
         )
         # With another number of threads the last bits of the components might differ.
         with ONE_BLAS_THREAD:
             encoder.fit_survey(survey, keep_rare=keep_rare)
-        loss = cls.choose_loss(settings, target)
         network = make_network(settings, encoder, loss.n_raw(target.n_outputs))
         check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
@@ -123,9 +134,9 @@ class Model(ABC):
         if make_network(settings, self.encoder, model.n_raw) != self.network:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation, "
-                "dropout, normalization, n_members, numeric_embedding, n_components, or a loss "
-                "with more or fewer raw predictions), so its parameters cannot be continued "
-                "from. Set warm_start=False, or fit a clone."
+                "dropout, normalization, n_members, numeric_embedding, n_components, "
+                "monotonic_cst, or a loss with more or fewer raw predictions), so its "
+                "parameters cannot be continued from. Set warm_start=False, or fit a clone."
             )
         return model
 
@@ -228,6 +239,18 @@ class Model(ABC):
         """Return the input of the network for rows of the table."""
         return self.encoder.transform(X, self.params.dtype)
 
+    @property
+    def predicting(self) -> Self:
+        """The model with the parameters that predictions are computed with.
+
+        With monotonic constraints these are float64. The rounding of a row's products may
+        depend on its place in a block, and thus break ties. In float64, the products of blocks
+        of ``EQUAL_TILES`` rows are rounded alike for all rows.
+        """
+        if not self.settings.monotone:
+            return self
+        return self.with_params(self.params.astype(np.float64, copy=False))
+
     def block_rows(self, X: Any) -> int:
         """Return the number of rows of X to process at once."""
         widths = self.network.widths
@@ -254,13 +277,18 @@ class Model(ABC):
         tuple of ndarray
             Arrays of floating-point numbers have the dtype of X.
         """
-        blocks = Batches(Dataset(X), self.block_rows(X), self.encode)
-        workspace = Workspace(self.network, blocks.batch_size, self.params.dtype)
+        model = self.predicting
+        tile = EQUAL_TILES if self.settings.monotone else 1
+        blocks = Batches(Dataset(X), self.block_rows(X) // tile * tile, model.encode)
+        n_rows = round_up(blocks.batch_size, tile)
+        workspace = Workspace(self.network, n_rows, model.params.dtype)
 
         def results() -> Iterable[tuple]:
             for batch in blocks:
-                self.network.forward(self.params, batch.X, workspace)
-                yield function(workspace.outputs)
+                n_rows = batch.X.shape[0]
+                rows = with_rows(batch.X, round_up(n_rows, tile))
+                self.network.forward(model.params, rows, workspace)
+                yield function([one[:n_rows] for one in workspace.outputs])
 
         return stack_rows(results(), X.shape[0], X.dtype)
 
@@ -271,9 +299,13 @@ class Model(ABC):
 
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
         """
+        # With constraints, differences that come from the rounding of sums are rounded away.
+        finish = rounded if self.settings.monotone else np.asarray
         # The links of very large raw predictions may overflow, to the limit of what they mean.
         with np.errstate(over="ignore"):
-            return self.map_rows(X, lambda outputs: function(outputs[-1].astype(np.float64)))
+            return self.map_rows(
+                X, lambda outputs: function(finish(outputs[-1].astype(np.float64)))
+            )
 
     # Raw predictions.
 
@@ -490,6 +522,24 @@ def model_class(numeric_y: bool) -> type[Model]:
     return RegressionModel if numeric_y else ClassificationModel
 
 
+def round_up(n_rows: int, tile: int) -> int:
+    """Return the smallest multiple of ``tile`` that is not below a number of rows."""
+    return -(-n_rows // tile) * tile
+
+
+def with_rows(X: Any, n_rows: int) -> Any:
+    """Return rows of a network's input, dense or CSR, with rows of zeros up to a number."""
+    if X.shape[0] == n_rows:
+        return X
+    if sparse.issparse(X):
+        X = X.copy()
+        X.resize(n_rows, X.shape[1])
+        return X
+    whole = np.zeros((n_rows, X.shape[1]), X.dtype)
+    whole[: len(X)] = X
+    return whole
+
+
 def check_memory(network: Network, settings: Settings) -> None:
     """Refuse a network that cannot be trained in the main memory, before it is allocated.
 
@@ -509,6 +559,35 @@ def check_memory(network: Network, settings: Settings) -> None:
             f"{limit / 2**30:.4g} GiB. "
             f"Choose smaller hidden_layer_sizes={settings.hidden_layer_sizes}, fewer "
             f"n_members={settings.n_members}, or fewer columns."
+        )
+
+
+def check_monotone(settings: Settings, target: Any, loss: Loss) -> None:
+    """Refuse monotonic constraints where a direction of the predictions has no meaning.
+
+    Raises
+    ------
+    ValueError
+        If there are constraints, and y has labels that are not two classes, or the loss does
+        not say that predictions rise with raw predictions.
+    """
+    if not settings.monotone:
+        return
+    kind = getattr(target, "kind", "binary")
+    if kind == "multiclass" and target.n_outputs == 1:
+        return  # The probability of a single class is one.
+    if kind != "binary":
+        raise ValueError(
+            f"monotonic constraints are not supported for {kind} classification: they say "
+            "how the probability of the second of two classes changes, but y has "
+            f"{target.n_outputs} classes or labels. Set monotonic_cst=None, or fit a "
+            "classifier for each class."
+        )
+    if not loss.rising:
+        raise ValueError(
+            f"loss={loss!r} has an inverse link that may fall, so that monotonic_cst cannot "
+            "be kept. If predictions rise with each raw prediction, set rising = True in the "
+            "class of the loss."
         )
 
 

@@ -99,6 +99,7 @@ SHARED_CONSTRAINTS: dict[str, list] = {
     "ema_decay": [FRACTION, None],
     "n_members": [POSITIVE_INT, AUTO],
     "categorical_features": [StrOptions({"from_dtype"}), FLAT_LIST, None],
+    "monotonic_cst": ["array-like", dict, None],
     "numeric_embedding": [StrOptions({"auto", *NUMERIC_EMBEDDINGS}), NumericEmbedding, None],
     "n_components": [NOT_NEGATIVE_INT, AUTO],
     "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
@@ -288,6 +289,27 @@ def check_components(n_components: Any, numeric_embedding: Any, is_sparse: bool)
             f"numeric_embedding={numeric_embedding!r} does not pass them on. Use "
             "n_components=0, or 'auto', or set keeps_numbers=True in the class of an embedding "
             "whose first output of each number is the number."
+        )
+
+
+def check_constrained(normalization: Any, n_components: Any, constraint: str) -> None:
+    """Refuse layers that do not keep a constraint of the columns.
+
+    Raises
+    ------
+    ValueError
+        If ``normalization`` is not None, or ``n_components`` a positive number. ``constraint``
+        is the parameter that sets the constraint.
+    """
+    if normalization is not None:
+        raise ValueError(
+            f"normalization={normalization!r} cannot be used with {constraint}: it mixes the "
+            "units of a row. Set normalization=None."
+        )
+    if not is_auto(n_components) and n_components > 0:
+        raise ValueError(
+            f"n_components={n_components} cannot be used with {constraint}: a component mixes "
+            "columns. Set n_components=0, or 'auto'."
         )
 
 

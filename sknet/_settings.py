@@ -28,6 +28,8 @@ class Settings:
     hidden layer. ``penalty`` stands for ``alpha`` and ``l1_ratio``. ``n_bins`` is the number of
     quantile bins of each number, or 0 if the embedding needs none. ``auto`` maps the name of
     each parameter that is "auto" to its value, in the form in which a user would give it.
+    ``signs`` stands for ``monotonic_cst``: it has 1, -1 or 0 for each numeric column, in the
+    order of the reader, and is empty if no column is constrained.
     """
 
     # The network.
@@ -64,6 +66,18 @@ class Settings:
     scoring: Any
     verbose: int
     auto: Mapping[str, Any]
+    # Settings in files of earlier versions have no constraints.
+    signs: tuple[int, ...] = ()
+
+    @property
+    def monotone(self) -> bool:
+        """Whether there are monotonic constraints."""
+        return bool(self.signs)
+
+    @property
+    def ordered(self) -> tuple[int, ...]:
+        """The positions of the numeric columns that have a monotonic constraint."""
+        return tuple(i for i, sign in enumerate(self.signs) if sign)
 
     @property
     def marks_heavy(self) -> bool:
@@ -86,6 +100,7 @@ def resolve(
     parameters: Mapping[str, Any],
     facts: Facts,
     kept: Mapping[str, Any] = MappingProxyType({}),
+    signs: tuple[int, ...] = (),
 ) -> Settings:
     """Return the settings of a fit.
 
@@ -97,13 +112,18 @@ def resolve(
         The facts of the training data that the rules of "auto" need.
     kept : mapping of str to object, optional
         The values that "auto" parameters keep from an earlier fit, which is to be continued.
+    signs : tuple of int, default=()
+        The monotonic constraint of each numeric column; empty if there are none.
     """
-    auto = choose(parameters, facts, kept)
+    auto = choose({**parameters, "monotonic_cst": signs}, facts, kept)
     known = {**parameters, **auto}
     embedding = known["numeric_embedding"]
     if embedding is not None:
         embedding = _rule(embedding, NUMERIC_EMBEDDINGS, known)
-    needs_bins = embedding is not None and embedding.needs_bins
+    embeddings = [] if embedding is None else [embedding]
+    if signs:
+        embeddings += [one.rising() for one in embeddings]
+    needs_bins = any(one.needs_bins for one in embeddings)
     return Settings(
         hidden_layer_sizes=tuple(int(size) for size in hidden_layer_sizes(known)),
         activations=tuple(
@@ -137,6 +157,7 @@ def resolve(
         scoring=known["scoring"],
         verbose=int(known["verbose"]),
         auto=auto,
+        signs=signs,
     )
 
 

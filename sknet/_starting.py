@@ -9,22 +9,27 @@ from sklearn.base import BaseEstimator
 from sknet._auto import Facts
 from sknet._input import Features
 from sknet._model import Model, model_class
-from sknet._parameters import check_components, check_embedding
+from sknet._parameters import check_components, check_constrained, check_embedding
 from sknet._settings import Settings, resolve
 from sknet.data.batches import Dataset
 
 
-def settle(estimator: BaseEstimator, facts: Facts) -> Settings:
+def settle(estimator: BaseEstimator, facts: Facts, signs: tuple[int, ...] = ()) -> Settings:
     """Return the settings of a new fit.
+
+    ``signs`` has the monotonic constraint of each numeric column, or nothing without any.
 
     Raises
     ------
     ValueError
-        If ``numeric_embedding`` or ``n_components`` does not suit X.
+        If ``numeric_embedding`` or ``n_components`` does not suit X, or if a normalisation or
+        components do not suit monotonic constraints.
     """
     check_embedding(estimator.numeric_embedding, facts.is_sparse)
     check_components(estimator.n_components, estimator.numeric_embedding, facts.is_sparse)
-    return resolve(estimator.get_params(deep=False), facts)
+    if signs:
+        check_constrained(estimator.normalization, estimator.n_components, "monotonic_cst")
+    return resolve(estimator.get_params(deep=False), facts, signs=signs)
 
 
 def start_model(
@@ -60,11 +65,12 @@ def start_model(
     Raises
     ------
     ValueError
-        If y does not suit the loss, or ``numeric_embedding`` does not suit X.
+        If y does not suit the loss, if ``numeric_embedding`` does not suit X, or if monotonic
+        constraints suit neither X nor the task.
     """
     n_rows = n_rows or data.n_rows
     facts = Facts.of(data.X, n_rows, features.numeric_y, features.n_levels, features.n_dates)
-    settings = settle(estimator, facts)
+    settings = settle(estimator, facts, features.signs)
     kind = model_class(features.numeric_y)
     target = kind.learn_target(settings, data, classes)
     # The encodings are those of the weights that training uses.
@@ -75,6 +81,7 @@ def start_model(
 
 def continue_model(
     estimator: BaseEstimator,
+    features: Features,
     model: Model,
     data: Dataset,
     params: np.ndarray | None = None,
@@ -90,10 +97,9 @@ def continue_model(
         If the estimator's parameters describe other layers, or if y does not suit the target
         that the model has learned.
     """
-    reader = model.reader
-    n_levels, n_dates = ((), 0) if reader is None else (reader.n_levels_, reader.n_dates_)
-    facts = Facts.of(data.X, data.n_rows, model.numeric_y, n_levels, n_dates)
-    settings = resolve(estimator.get_params(deep=False), facts, model.settings.shaping)
+    facts = Facts.of(data.X, data.n_rows, model.numeric_y, features.n_levels, features.n_dates)
+    parameters, kept = estimator.get_params(deep=False), model.settings.shaping
+    settings = resolve(parameters, facts, kept, signs=features.signs)
     model = model.continued(settings)
     model.check_target(data.y, "y")
     return model if params is None else model.with_params(params)

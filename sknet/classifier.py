@@ -124,6 +124,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         scoring: str | Callable | None = "loss",
         standardize: bool = True,
         categorical_features: str | ArrayLike | None = "from_dtype",
+        monotonic_cst: ArrayLike | dict[str, int] | None = None,
         numeric_embedding: str | NumericEmbedding | None = "auto",
         n_components: int | str = "auto",
         dtype: str = "auto",
@@ -164,6 +165,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         self.scoring = scoring
         self.standardize = standardize
         self.categorical_features = categorical_features
+        self.monotonic_cst = monotonic_cst
         self.numeric_embedding = numeric_embedding
         self.n_components = n_components
         self.dtype = dtype

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
-from sklearn.base import is_regressor
 from sklearn.utils import check_random_state
 
 from sknet._auto import Facts
@@ -356,9 +355,9 @@ class FirstLook:
         if data is None:
             raise ValueError("chunks has no chunks with rows of positive weight.")
         features = cast(Features, self._features)
-        numeric_y = is_regressor(self._estimator)
+        numeric_y = features.numeric_y
         facts = Facts.of(data.X, self._n_rows, numeric_y, features.n_levels, features.n_dates)
-        n_held_out = self._count_held_out(settle(self._estimator, facts))
+        n_held_out = self._count_held_out(settle(self._estimator, facts, features.signs))
         held_out, learned, limit = cast(KeyedSample, self._sample).first(n_held_out)
         return FirstPass(self._n_rows - n_held_out, self._targets, learned, held_out, limit)
 

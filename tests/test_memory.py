@@ -9,7 +9,7 @@ from plain import NNClassifier, NNRegressor
 from scipy import sparse
 
 from sknet import _batching, _model
-from sknet.data import batches, survey
+from sknet.data import batches, encoding, survey
 
 N_ROWS, N_FEATURES = 40_000, 40
 
@@ -30,6 +30,7 @@ def small_blocks(request, monkeypatch):
     monkeypatch.setattr(_model, "BLOCK_ELEMENTS", 2**14)
     monkeypatch.setattr(batches, "BLOCK_ELEMENTS", 2**14)
     monkeypatch.setattr(survey, "QUANTILE_ROWS", request.param)
+    monkeypatch.setattr(encoding, "COMPONENT_ROWS", 1000)
 
 
 def peak_of(function):

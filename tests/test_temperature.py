@@ -15,6 +15,7 @@ OPTIONS = {
     "alpha": 0.0,
     "dropout": 0.0,
     "n_members": 1,
+    "n_components": 0,
     "scoring": "accuracy",
     "n_iter_no_change": np.inf,
     "max_iter": 60,

@@ -47,6 +47,7 @@ OPTIONS = {
     "max_iter": 5,
     "n_iter_no_change": np.inf,
     "numeric_embedding": "piecewise_linear",
+    "n_components": 2,
     "random_state": 0,
 }
 
@@ -98,7 +99,7 @@ def fitted(task, path, weight, **options):
     """Return the predictions of a network after a fit on one of the ways."""
     way, X = PATHS[path]
     if path == "sparse":
-        options["numeric_embedding"] = None
+        options |= {"numeric_embedding": None, "n_components": 0}
     return predictions(way(make(task, **options), X, TARGETS[task], weight), X)
 
 
@@ -184,7 +185,7 @@ def test_whole_weights_equal_repeated_rows(task, table, unit):
     # One of the counts is one: the smallest weight is that of a row that is not repeated.
     counts = np.random.default_rng(2).integers(0, 4, N_ROWS)
     X, y = PATHS[table][1], TARGETS[task]
-    options = {"numeric_embedding": None} if table == "sparse" else {}
+    options = {"numeric_embedding": None, "n_components": 0} if table == "sparse" else {}
     weighted = make(task, **options).fit(X, y, counts * unit)
     by_rows = make(task, **options).fit(repeated(X, counts), np.repeat(y, counts, axis=0))
     assert_allclose(predictions(weighted, X), predictions(by_rows, X), rtol=1e-8)

@@ -36,19 +36,18 @@ def principal_components(
     Parameters
     ----------
     rows : ndarray of shape (n_rows, n_columns)
-        Changed in place.
     sample_weight : ndarray of shape (n_rows,) or None
     most : int >= 1
         The largest number of components.
     """
     center = np.average(rows, axis=0, weights=sample_weight)
-    rows -= center
+    rows = rows - center
     if sample_weight is None:
         rows *= 1 / np.sqrt(len(rows))
     else:
         rows *= np.sqrt(sample_weight / sample_weight.sum())[:, np.newaxis]
     variances, directions = _largest(rows, most)
-    total = np.square(rows).sum()
+    total = np.vdot(rows, rows)
     kept = variances > LEAST_VARIANCE * total
     if not total or not kept.any():
         return None

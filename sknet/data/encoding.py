@@ -31,7 +31,7 @@ SMALLEST_WIDTH = float(np.finfo(np.float32).tiny)
 #: embedding learns a few numbers for each level instead.
 MOST_ONE_HOT_LEVELS = 16
 #: The largest number of rows, and of numbers in them, from which components are found.
-COMPONENT_ROWS, COMPONENT_NUMBERS = 10_000, 2**23
+COMPONENT_ROWS, COMPONENT_NUMBERS = 5000, 2**23
 
 
 class TableEncoder:
@@ -73,6 +73,11 @@ class TableEncoder:
         Whether heavy values get an indicator. Those of sparse columns never do.
     n_components : int, default=0
         The largest number of principal components to find; 0 for none.
+    ordered : tuple of int, default=()
+        The positions of the numeric columns whose order must be kept exactly, because the
+        predictions are monotone in them. Their heavy values have no indicators. If there are
+        such columns, c(u) is computed as 1 / sqrt(1 / u^2 + 1 / 9) with the sign of u, in which
+        rounding never reverses the order of two numbers.
 
     Attributes
     ----------
@@ -105,6 +110,8 @@ class TableEncoder:
     center_: NDArray[np.floating] | None
     scale_: NDArray[np.floating] | None
     indicated_: NDArray[np.intp]
+    #: Encoders in files of earlier versions keep no order.
+    ordered: tuple[int, ...] = ()
     # Encoders in files of version 0.1.0 know no heavy values.
     heavy_columns_: NDArray[np.intp] = np.empty(0, np.intp)
     heavy_values_: NDArray[np.float64] = np.empty(0)
@@ -118,11 +125,13 @@ class TableEncoder:
         n_bins: int = 0,
         marks_heavy: bool = False,
         n_components: int = 0,
+        ordered: tuple[int, ...] = (),
     ) -> None:
         self.standardize = standardize
         self.n_bins = n_bins
         self.marks_heavy = marks_heavy
         self.n_components = n_components
+        self.ordered = ordered
 
     def fit_survey(self, survey: Survey, *, keep_rare: bool = False) -> Self:
         """Learn the encoding from a survey.
@@ -144,7 +153,7 @@ class TableEncoder:
         if sample is None:
             raise ValueError("The survey has no sample to estimate quantiles from.")
         n_read = survey.n_features - len(survey.level_counts)
-        self.cycles_ = self._choose_cycles(survey)
+        self.cycles_ = self._choose_cycles(survey, n_read)
         self.n_numeric_ = n_read + count_phases(self.cycles_)
         self.indicated_ = np.flatnonzero(survey.missing[:n_read])
         self.center_ = self.scale_ = None
@@ -162,6 +171,7 @@ class TableEncoder:
         # Phases have none: sines are equal only if they are computed in the same way.
         read = sample._replace(X=sample.X[:, :n_read])
         heavy = heavy_values(read) if self.marks_heavy else {}
+        heavy = {i: values for i, values in heavy.items() if i not in self.ordered}
         if self.standardize:
             self.center_, self.scale_ = _center_and_scale(numeric)
             _scale_by_others(self.scale_, numeric, heavy)
@@ -177,7 +187,7 @@ class TableEncoder:
             self.components_ = self._find_components(numeric)
         return self
 
-    def _choose_cycles(self, survey: Survey) -> list[list[str]]:
+    def _choose_cycles(self, survey: Survey, n_read: int) -> list[list[str]]:
         """Return the names of the cycles in which each date is encoded."""
         if survey.ranges is None:
             return []
@@ -187,7 +197,10 @@ class TableEncoder:
                 "which are seconds since 1970 and have no scale of their own. Set "
                 "standardize=True, or turn the dates into numbers of a moderate size."
             )
-        return survey.ranges.varying_cycles()
+        cycles = survey.ranges.varying_cycles()
+        first = n_read - len(cycles)
+        # A phase falls where its date goes on rising.
+        return [[] if first + i in self.ordered else one for i, one in enumerate(cycles)]
 
     def _numeric_sample(self, sample: Dataset) -> Dataset:
         """Return the numeric columns of sampled rows, with the phases of their dates."""
@@ -221,7 +234,7 @@ class TableEncoder:
         """Return the principal components of the encoded numeric columns."""
         most_rows = min(COMPONENT_ROWS, max(1, COMPONENT_NUMBERS // self.n_numeric_))
         rows = numeric.batch(slice(None, None, math.ceil(numeric.n_rows / most_rows)))
-        encoded = np.array(self._transform_numeric(rows.X, np.float64))
+        encoded = self._transform_numeric(rows.X, np.float64)
         return principal_components(encoded, rows.sample_weight, self.n_components)
 
     @property
@@ -358,7 +371,7 @@ class TableEncoder:
             return X
         with np.errstate(over="ignore"):
             X = X.multiply(self.scale_).tocsr()
-            X.data = _clip_smoothly(X.data.astype(dtype, copy=False))
+            X.data = self._clip_smoothly(X.data.astype(dtype, copy=False))
         return X
 
     def _transform_numeric(
@@ -373,11 +386,15 @@ class TableEncoder:
             return X.astype(dtype, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(X, columns, self.scale_).astype(dtype, copy=False)
-            u = _clip_smoothly(u)
+            u = self._clip_smoothly(u)
         if math.isnan(u.sum()):
             # The median, which replaces a missing number, is zero after scaling.
             u[np.isnan(u)] = 0
         return u
+
+    def _clip_smoothly(self, u: Floats) -> Floats:
+        """Return c(u), in place."""
+        return _clip_in_order(u) if self.ordered else _clip_smoothly(u)
 
     def _standardized(self, X: Floats, columns: slice, scale: Floats) -> Floats:
         """Return (x - center) s of the given columns."""
@@ -493,6 +510,21 @@ def _clip_smoothly(u: Floats) -> Floats:
     divisor += 1
     u /= np.sqrt(divisor, out=divisor)
     return u
+
+
+def _clip_in_order(u: Floats) -> Floats:
+    """Return u / sqrt(1 + (u / CLIP)^2), in place, so that rounding keeps the order.
+
+    Each step is rounded correctly, and never falls or never rises for u >= 0. In the other
+    form, numerator and denominator both rise, and far numbers change places by their rounding.
+    """
+    with np.errstate(divide="ignore", under="ignore"):
+        magnitude = np.square(u)
+        np.divide(1, magnitude, out=magnitude)
+        magnitude += 1 / CLIP**2
+        np.sqrt(magnitude, out=magnitude)
+        np.divide(1, magnitude, out=magnitude)
+    return np.copysign(magnitude, u, out=u)
 
 
 def _center_and_scale(data: Dataset) -> tuple[Floats, Floats]:

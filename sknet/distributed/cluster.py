@@ -267,6 +267,8 @@ def _train(
     # The state needs a generator, but no numbers are drawn here: each shard draws its own.
     unused = np.random.default_rng()
     state = TrainingState.start(problem.rule.optimizer, params, unused)
+    if model.network.bounds(params.dtype) is not None:
+        outer = replace(outer, network=model.network)
     horizon = problem.stopping.horizon(state.cooling)
     epoch = ClusterEpoch(cluster, shards, outer, plan, params, problem.rule, horizon, state)
     return train_epochs(

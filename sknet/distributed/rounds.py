@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sknet.nn.network import Network
 from sknet.nn.training import Horizon
 
 
@@ -107,16 +108,26 @@ class OuterStep:
         eta in these formulas.
     momentum : float
         mu in these formulas.
+    network : Network or None, default=None
+        The network, if its parameters have bounds: both formulas may leave these, and their
+        results are moved back.
     """
 
     learning_rate: float
     momentum: float
+    network: Network | None = None
 
     def start(self, point: Point, previous: Point) -> np.ndarray:
         """Return the parameters at which a round starts, given the last two points."""
         if not self.momentum:
             return point.params
-        return point.params + self.momentum * (point.params - previous.params)
+        return self._inside(point.params + self.momentum * (point.params - previous.params))
+
+    def _inside(self, params: np.ndarray) -> np.ndarray:
+        """Move parameters into their bounds, in place, and return them."""
+        if self.network is not None:
+            self.network.project(params)
+        return params
 
     def __call__(self, point: Point, previous: Point, results: Sequence[LocalResult]) -> Point:
         """Return the next point, given the last two points and the results of all shards."""
@@ -131,7 +142,7 @@ class OuterStep:
             start = self.start(point, previous)
             mean = (1 - self.learning_rate) * start + self.learning_rate * mean
         return Point(
-            mean.astype(point.params.dtype),
+            self._inside(mean.astype(point.params.dtype)),
             point.loss + sum(result.weight * result.loss for result in results),
             point.weight + weight,
             results[0].learning_rate,

@@ -177,6 +177,10 @@ def _scaled(encoder: TableEncoder, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
     # A missing number becomes the median, which is zero after the centring.
     u = _filled((u * encoder.scale_).cast(dtype), 0.0)
     u = u.maximum(-BOUND).minimum(BOUND)
+    if encoder.ordered:
+        # The form in which rounding keeps the order of numbers.
+        inverse = (u * u).op("Reciprocal")
+        return (inverse + 1 / CLIP**2).op("Sqrt").op("Reciprocal") * u.op("Sign")
     divisor = u * (1 / CLIP)
     return u / (divisor * divisor + 1).op("Sqrt")
 

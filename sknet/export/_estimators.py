@@ -41,7 +41,8 @@ def exported(estimator: Any) -> tuple[Features, Model]:
             f"{kind_of(estimator)}. For a pipeline or another estimator that holds one, call "
             "sknet.export.register() and then skl2onnx.to_onnx."
         )
-    return fitted(estimator)
+    features, model = fitted(estimator)
+    return features, model.predicting
 
 
 def write_predictions(
@@ -72,6 +73,10 @@ def write_predictions(
     """
     x = encode(features, model, inputs)
     raw = network_outputs(model.network, model.params, x).cast(np.float64)
+    if model.settings.monotone:
+        # As Model.predict does: rounded in the way of sknet.nn.kernels.rounded.
+        scaled = raw * (2.0**29 + 1)
+        raw = scaled - (scaled - raw)
     if isinstance(model, RegressionModel):
         return _numbers(model, raw, dtype, with_std and model.loss.predicts_std)
     return _classes(cast(ClassificationModel, model), raw, dtype)

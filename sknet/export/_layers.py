@@ -5,14 +5,14 @@ Each function takes a layer, its parameters, the input and the number of input c
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknet.export._graph import Tensor
-from sknet.export._operators import ACTIVATIONS, counterpart
+from sknet.export._operators import activate, counterpart
 from sknet.nn import components, embeddings, ensembles, layers
-from sknet.nn.activations import Activation
 from sknet.nn.embeddings import of_part
 from sknet.nn.network import Network
 from sknet.nn.types import Array, Views
@@ -24,11 +24,6 @@ def network_outputs(network: Network, params: Array, x: Tensor) -> Tensor:
     for layer, views, width in zip(network.layers, network.views(params), widths, strict=False):
         x = counterpart("layer", LAYERS, layer)(layer, views, x, width)
     return x
-
-
-def activate(activation: Activation, z: Tensor) -> Tensor:
-    """Return the activation of z."""
-    return counterpart("activation", ACTIVATIONS, activation)(activation, z)
 
 
 def _dense(layer: layers.Dense, params: Views, x: Tensor, width: int) -> Tensor:
@@ -78,7 +73,8 @@ def _ensemble_head(
 
 def _columns(layer: embeddings.Columns, params: Views, x: Tensor, width: int) -> Tensor:
     outputs = []
-    for name, columns, _, inner in layer.walk():
+    for name, place, _, inner in layer.walk():
+        columns = cast(slice, place)
         part = x.columns(columns.start, columns.stop)
         if inner is not None:
             convert = counterpart("layer", LAYERS, inner)
@@ -93,6 +89,16 @@ def _components(
     numbers = x.take(np.arange(len(layer.center)) * layer.spacing, axis=1)
     centred = numbers - np.array(layer.center)
     return x.graph.concat([x, centred @ np.array(layer.directions)])
+
+
+def _scattered(layer: embeddings.Scattered, params: Views, x: Tensor, width: int) -> Tensor:
+    outputs, places = [], []
+    for (name, _, place, inner), (positions, _) in zip(layer.walk(), layer.parts, strict=True):
+        convert = counterpart("layer", LAYERS, inner)
+        part = x.take(positions, axis=1)
+        outputs.append(convert(inner, of_part(params, name), part, len(positions)))
+        places.append(cast(NDArray[np.intp], place))
+    return x.graph.concat(outputs).take(np.argsort(np.concatenate(places)), axis=1)
 
 
 def _embedding(layer: embeddings.Embedding, params: Views, x: Tensor, width: int) -> Tensor:
@@ -130,7 +136,10 @@ def _piecewise_linear(
 
 
 def _mapped_piecewise_linear(
-    layer: embeddings.MappedPiecewiseLinear, params: Views, x: Tensor, width: int
+    layer: embeddings.MappedPiecewiseLinear | embeddings.RisingPiecewiseLinear,
+    params: Views,
+    x: Tensor,
+    width: int,
 ) -> Tensor:
     reach = _piecewise_linear(layer.encoding, params, x, width)
     return _mapped(layer, params, x, reach.reshape(0, width, layer.n_features))
@@ -146,8 +155,10 @@ LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = 
     ensembles.EnsembleHead: _ensemble_head,
     components.PrincipalComponents: _components,
     embeddings.Columns: _columns,
+    embeddings.Scattered: _scattered,
     embeddings.Embedding: _embedding,
     embeddings.Periodic: _periodic,
     embeddings.PiecewiseLinear: _piecewise_linear,
     embeddings.MappedPiecewiseLinear: _mapped_piecewise_linear,
+    embeddings.RisingPiecewiseLinear: _mapped_piecewise_linear,
 }

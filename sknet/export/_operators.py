@@ -62,6 +62,36 @@ def _mish(rule: object, z: Tensor) -> Tensor:
     return z * (n / (n + 2))
 
 
+def _smooth_relu(rule: object, z: Tensor) -> Tensor:
+    bend = z.maximum(-2).minimum(2) + 2
+    return z.maximum((bend * bend) * 0.125)
+
+
+def _reflected(rule: activations.Reflected, z: Tensor) -> Tensor:
+    n_units = rule.n_units
+    if not n_units:
+        return activate(rule.activation, z)
+    first = activate(rule.activation, z.columns(0, -n_units))
+    last = activate(rule.activation, -z.columns(-n_units, np.iinfo(np.int64).max))
+    return z.graph.concat([first, -last], axis=-1)
+
+
+def _by_unit(rule: activations.ByUnit, z: Tensor) -> Tensor:
+    n_units = sum(n for n, _ in rule.parts)
+    by_member = z.op("Reshape", z.graph.constant([-1, n_units], np.int64))
+    parts, start = [], 0
+    for n, activation in rule.parts:
+        parts.append(activate(activation, by_member.columns(start, start + n)))
+        start += n
+    together = z.graph.concat(parts, axis=-1)
+    return together.op("Reshape", z.op("Shape", dtype=np.int64))
+
+
+def activate(activation: activations.Activation, z: Tensor) -> Tensor:
+    """Return the activation of z, whose last axis has the units, maybe of several members."""
+    return counterpart("activation", ACTIVATIONS, activation)(activation, z)
+
+
 ACTIVATIONS: dict[type[activations.Activation], Formula] = {
     activations.Identity: identity,
     activations.Logistic: lambda rule, z: z.op("Sigmoid"),
@@ -74,6 +104,9 @@ ACTIVATIONS: dict[type[activations.Activation], Formula] = {
     activations.GELU: _gelu,
     activations.Mish: _mish,
     activations.Softplus: softplus,
+    activations.SmoothReLU: _smooth_relu,
+    activations.Reflected: _reflected,
+    activations.ByUnit: _by_unit,
 }
 
 

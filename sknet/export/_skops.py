@@ -13,6 +13,7 @@ from sknet.export._operators import ACTIVATIONS, INVERSE_LINKS
 from sknet.nn.network import Network
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES
+from sknet.nn.sets import MonotoneWeights
 from sknet.nn.solvers import SOLVERS
 from sknet.nn.training import TrainingState
 from sknet.regressor import NNRegressor
@@ -35,6 +36,7 @@ _CLASSES = [
     # The network, its layers and rules.
     Network,
     *LAYERS,
+    MonotoneWeights,
     *ACTIVATIONS,
     *INVERSE_LINKS,
     # Rules that are given as objects.

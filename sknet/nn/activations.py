@@ -5,14 +5,23 @@ To add one, derive a class from :class:`Activation` and add a line to :data:`ACT
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from numbers import Integral
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from scipy.special import ndtr
 
 from sknet.nn.kernels import maximum
-from sknet.nn.rules import FRACTION, Rule
+from sknet.nn.rules import (
+    FRACTION,
+    NOT_NEGATIVE_INT,
+    POSITIVE_INT,
+    Constraint,
+    Rule,
+    instance_of,
+)
 from sknet.nn.types import Array
 
 
@@ -28,6 +37,8 @@ class Activation(Rule):
     needs_z: ClassVar[bool] = False
     #: Whether the derivative is continuous. Attributions are integrated by another rule if not.
     smooth: ClassVar[bool] = True
+    #: Whether f never falls. Monotone units use another activation if not.
+    monotone: ClassVar[bool] = False
     #: The name of the initializer of the weights (a key of ``INITIALIZERS``).
     initializer: ClassVar[str] = "glorot_uniform"
 
@@ -56,8 +67,28 @@ class Activation(Rule):
         raise NotImplementedError
 
 
+def _are_parts(parts: Any) -> bool:
+    """Return whether each part is a pair of a number of units and their activation."""
+    return bool(parts) and all(
+        isinstance(part, tuple)
+        and len(part) == 2
+        and isinstance(part[0], Integral)
+        and POSITIVE_INT.contains(part[0])
+        and isinstance(part[1], Activation)
+        for part in parts
+    )
+
+
+ACTIVATION = instance_of(Activation)
+ACTIVATIONS_OF_UNITS = Constraint(
+    "a tuple of pairs (an integer >= 1, an Activation)", (tuple,), _are_parts
+)
+
+
 class Identity(Activation):
     """f(z) = z, f'(z) = 1."""
+
+    monotone = True
 
     def forward(self, z: Array, a: Array) -> None:
         if a is not z:
@@ -70,6 +101,8 @@ class Identity(Activation):
 class Logistic(Activation):
     """f(z) = 1 / (1 + exp(-z)), f' = f (1 - f)."""
 
+    monotone = True
+
     def forward(self, z: Array, a: Array) -> None:
         logistic(z, out=a)
 
@@ -80,6 +113,8 @@ class Logistic(Activation):
 
 class Tanh(Activation):
     """f(z) = tanh(z), f' = 1 - f^2."""
+
+    monotone = True
 
     def forward(self, z: Array, a: Array) -> None:
         np.tanh(z, out=a)
@@ -93,6 +128,7 @@ class ReLU(Activation):
     """f(z) = max(z, 0), f' = [z > 0]."""
 
     smooth = False
+    monotone = True
 
     def forward(self, z: Array, a: Array) -> None:
         maximum(z, 0, out=a)
@@ -112,6 +148,7 @@ class LeakyReLU(Activation):
 
     slope: Annotated[float, FRACTION] = 0.01
     smooth: ClassVar[bool] = False
+    monotone: ClassVar[bool] = True
 
     def forward(self, z: Array, a: Array) -> None:
         np.maximum(z, z * self.slope, out=a)
@@ -128,6 +165,8 @@ class ELU(Activation):
 
     Clevert, Unterthiner and Hochreiter (2016), equation 15, with alpha = 1.
     """
+
+    monotone = True
 
     def forward(self, z: Array, a: Array) -> None:
         negative = np.expm1(np.minimum(z, 0))
@@ -149,6 +188,7 @@ class SELU(Activation):
     scale: ClassVar[float] = 1.0507009873554804934193349852946
     alpha: ClassVar[float] = 1.6732632423543772848170429916717
     smooth = False
+    monotone = True
     initializer = "lecun_normal"
 
     def forward(self, z: Array, a: Array) -> None:
@@ -239,12 +279,135 @@ class Mish(Activation):
 class Softplus(Activation):
     """f(z) = log(1 + exp(z)), f' = 1 - exp(-f)."""
 
+    monotone = True
+
     def forward(self, z: Array, a: Array) -> None:
         np.logaddexp(0, z, out=a)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         np.expm1(np.negative(a, out=a), out=a)
         delta *= np.negative(a, out=a)
+
+
+class SmoothReLU(Activation):
+    """f(z) = max(z, t^2 / 8) with t = min(max(z, -2), 2) + 2; f' = t / 4.
+
+    A rectifier with a quadratic bend between -2 and 2, also known as the Huberized ReLU. Its
+    derivative is a logistic function in three straight pieces, with the slope of the logistic
+    at zero. All its steps are rounded monotonely, so that f never falls, not even by a unit in
+    the last place, as functions that are computed by approximations do.
+    """
+
+    needs_z = True
+    monotone = True
+
+    def forward(self, z: Array, a: Array) -> None:
+        t = np.clip(z, -2, 2)
+        t += 2
+        bend = np.square(t)
+        bend *= 0.125
+        np.maximum(z, bend, out=a)
+        # The derivative needs t, but not z.
+        z[...] = t
+
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
+        delta *= np.multiply(z, 0.25, out=z)
+
+
+@dataclass(frozen=True)
+class Reflected(Activation):
+    """f(z) = -g(-z) for the last units of a layer, and g(z) for the others; f'(z) = g'(-z).
+
+    The reflection of a convex function is concave, and the other way round.
+
+    Parameters
+    ----------
+    activation : Activation
+        The activation g.
+    n_units : int >= 0
+        The number of units of the reflection.
+    """
+
+    activation: Annotated[Activation, ACTIVATION]
+    n_units: Annotated[int, NOT_NEGATIVE_INT]
+
+    @property
+    def needs_z(self) -> bool:  # type: ignore[override]
+        return self.activation.needs_z
+
+    @property
+    def smooth(self) -> bool:  # type: ignore[override]
+        return self.activation.smooth
+
+    @property
+    def monotone(self) -> bool:  # type: ignore[override]
+        return self.activation.monotone
+
+    @property
+    def initializer(self) -> str:  # type: ignore[override]
+        return self.activation.initializer
+
+    def forward(self, z: Array, a: Array) -> None:
+        self._reflect(z)
+        self.activation.forward(z, a)
+        self._reflect(a)
+
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
+        self._reflect(a)
+        self.activation.backward(z, a, delta)
+
+    def _reflect(self, array: Array) -> None:
+        """Change the sign of the last units, in place."""
+        last = array[:, array.shape[1] - self.n_units :]
+        np.negative(last, out=last)
+
+
+@dataclass(frozen=True)
+class ByUnit(Activation):
+    """Different activations for stretches of the units of a layer.
+
+    A row may hold the units of several members one after another.
+
+    Parameters
+    ----------
+    parts : tuple of pairs (int, Activation)
+        A number of units, and their activation.
+    """
+
+    parts: Annotated[tuple[tuple[int, Activation], ...], ACTIVATIONS_OF_UNITS]
+
+    @property
+    def needs_z(self) -> bool:  # type: ignore[override]
+        return any(activation.needs_z for _, activation in self.parts)
+
+    @property
+    def smooth(self) -> bool:  # type: ignore[override]
+        return all(activation.smooth for _, activation in self.parts)
+
+    @property
+    def monotone(self) -> bool:  # type: ignore[override]
+        return all(activation.monotone for _, activation in self.parts)
+
+    @property
+    def initializer(self) -> str:  # type: ignore[override]
+        return self.parts[0][1].initializer
+
+    def forward(self, z: Array, a: Array) -> None:
+        for activation, z_part, a_part in self._walk(z, a):
+            activation.forward(z_part, a_part)
+
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
+        for activation, *arrays in self._walk(z, a, delta):
+            activation.backward(*arrays)
+
+    def _walk(self, *arrays: Array) -> Iterator[tuple[Any, ...]]:
+        """Yield each activation with its stretch of the arrays."""
+        n_units = sum(n for n, _ in self.parts)
+        by_member = [one.reshape(-1, n_units) for one in arrays]
+        start = 0
+        for n, activation in self.parts:
+            yield activation, *(one[:, start : start + n] for one in by_member)
+            start += n
 
 
 def logistic(z: Array, out: Array) -> Array:

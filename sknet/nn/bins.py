@@ -131,7 +131,8 @@ class Interpolation:
     def __init__(self, edges: Edges, n_rows: int, dtype: DTypeLike) -> None:
         n_columns, n_edges = len(edges), len(edges[0])
         self._grid = bin_grid(edges, np.dtype(dtype))
-        _, self._low, self._inverse_width, *_ = bins_between(edges, np.dtype(dtype))
+        of_bins = bins_between(edges, np.dtype(dtype))
+        _, self._low, self._inverse_width, _, self._largest = of_bins
         self.bins: NDArray[np.int32] = np.zeros((n_rows, n_columns), np.int32)
         self.share: Array = np.zeros((n_rows, n_columns), dtype)
         # Each column has one more edge than bins.
@@ -170,6 +171,10 @@ class Interpolation:
         """Return the gradient of the values at the edges, given that of :meth:`values`."""
         of_edges = self._matrix.transposed_times(delta)
         return of_edges.reshape(self._n_edges_more.size, -1, delta.shape[1])
+
+    def share_of_bin(self) -> Array:
+        """Return the shares, none of which is above that of the end of its bin by rounding."""
+        return np.minimum(self.share, self._largest.take(self.bins))
 
     def slopes(self) -> Array:
         """Return the derivative of each share by its number."""

@@ -6,13 +6,13 @@ a line to :data:`NUMERIC_EMBEDDINGS`; ``docs/extending.md`` lists the other plac
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import pairwise
 from numbers import Integral, Real
 from types import SimpleNamespace
-from typing import Annotated, Any, ClassVar, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -22,7 +22,11 @@ from sknet.nn.bins import Interpolation, bins_between
 from sknet.nn.kernels import SparseRows, cosine, sine
 from sknet.nn.layers import Layer, Parameter
 from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Constraint, Interval
+from sknet.nn.sets import SIGNS, Signed
 from sknet.nn.types import Array, Buffers, Edges, Views, WorkArrays
+
+#: Some columns of a matrix: neighbours, or those at some positions.
+Where: TypeAlias = slice | NDArray[np.intp]
 
 
 class ColumnEmbedding(Layer):
@@ -65,12 +69,45 @@ class NumericEmbedding(ColumnEmbedding):
         """
         return self
 
+    def of_columns(self, positions: Sequence[int]) -> Self:
+        """Return the layer for some of the columns. By default it is the layer itself."""
+        return self
+
     def reduced(self, share: float) -> Self:
         """Return the layer with about this share of its outputs for each number.
 
         It serves tables of many numbers. By default it is the layer itself.
         """
         return self
+
+    def rising(self) -> "NumericEmbedding":
+        """Return the embedding of columns with a monotonic constraint: its outputs never fall.
+
+        By default it is a :class:`RisingPiecewiseLinear`.
+        """
+        return RisingPiecewiseLinear()
+
+    def constrained(self, signs: tuple[int, ...], edges: Edges = ()) -> ColumnEmbedding:
+        """Return a layer whose outputs never fall for columns with a monotonic constraint.
+
+        By default these columns pass through :meth:`rising`, the others through this layer.
+
+        Parameters
+        ----------
+        signs : tuple of int
+            For each numeric column 1, -1 or 0 (no constraint).
+        edges : tuple of tuple of float, default=()
+            The edges of the bins of all columns, if one of the two layers needs bins.
+        """
+        parts = []
+        for layer, chosen in (self, np.equal), (self.rising(), np.not_equal):
+            positions = tuple(np.flatnonzero(chosen(signs, 0)).tolist())
+            layer = layer.of_columns(positions)
+            if layer.needs_bins:
+                layer = layer.with_bins(tuple(edges[i] for i in positions))
+            if positions:
+                parts.append((positions, layer))
+        return parts[0][1] if len(parts) == 1 else Scattered(tuple(parts))
 
 
 def _are_edges(edges: Any) -> bool:
@@ -137,6 +174,12 @@ class BinnedEmbedding(NumericEmbedding):
             )
         return self
 
+    def of_columns(self, positions: Sequence[int]) -> Self:
+        """Return the layer for some of the numeric columns, with the edges of their bins."""
+        return (
+            replace(self, edges=tuple(self.edges[i] for i in positions)) if self.edges else self
+        )
+
 
 def _are_parts(parts: Any) -> bool:
     """Return whether each part is a pair of a number of columns and their layer or None."""
@@ -159,7 +202,7 @@ class Part(NamedTuple):
     """One layer of :class:`Columns` on its way back, with its own share of the arrays."""
 
     name: str
-    columns: slice
+    columns: Where
     layer: ColumnEmbedding | None
     params: Views
     buffers: Buffers
@@ -196,7 +239,7 @@ class Columns(ColumnEmbedding):
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         return {
             f"{i}.{name}": parameter
-            for i, (width, layer) in enumerate(self.parts)
+            for i, (width, layer) in enumerate(self.layers())
             if layer is not None
             for name, parameter in layer.parameters(width).items()
         }
@@ -204,7 +247,7 @@ class Columns(ColumnEmbedding):
     def buffers(self, n_inputs: int) -> WorkArrays:
         inner = {
             str(i): layer.buffers(width)
-            for i, (width, layer) in enumerate(self.parts)
+            for i, (width, layer) in enumerate(self.layers())
             if layer is not None
         }
         return {**inner, "out": self.n_outputs(n_inputs), "delta": n_inputs}
@@ -219,7 +262,7 @@ class Columns(ColumnEmbedding):
     ) -> Array:
         out = buffers["out"]
         for name, columns, outputs, layer in self.walk():
-            part = x[:, columns]
+            part = columns_of(x, columns)
             if layer is not None:
                 part = layer.forward(of_part(params, name), part, buffers[name], rng)
             if part.shape == out.shape:
@@ -234,9 +277,9 @@ class Columns(ColumnEmbedding):
         parts = []
         for name, columns, outputs, layer in self.walk():
             views, inner = of_part(params, name), buffers.get(name, {})
-            own = np.ascontiguousarray(delta[:, outputs])
+            own = np.ascontiguousarray(columns_of(delta, outputs))
             if layer is not None:
-                own = layer.backward_shared(views, x[:, columns], own, inner)
+                own = layer.backward_shared(views, columns_of(x, columns), own, inner)
             parts.append(Part(name, columns, layer, views, inner, own))
         return parts
 
@@ -246,24 +289,94 @@ class Columns(ColumnEmbedding):
         for name, columns, layer, views, inner, own in delta:
             of_layer = of_part(grads, name)
             if layer is not None and vars(of_layer):
-                layer.backward_params(views, of_layer, x[:, columns], own, inner)
+                layer.backward_params(views, of_layer, columns_of(x, columns), own, inner)
 
     def backward_inputs(
         self, params: Views, x: Array, delta: list[Part], buffers: Buffers
     ) -> Array:
         for _, columns, layer, views, inner, own in delta:
             if layer is not None:
-                own = layer.backward_inputs(views, x[:, columns], own, inner)
+                own = layer.backward_inputs(views, columns_of(x, columns), own, inner)
             buffers["delta"][:, columns] = own
         return buffers["delta"]
 
-    def walk(self) -> Iterator[tuple[str, slice, slice, ColumnEmbedding | None]]:
+    def layers(self) -> list[tuple[int, ColumnEmbedding | None]]:
+        """Return the number of columns and the layer of each part."""
+        return list(self.parts)
+
+    def walk(self) -> Iterator[tuple[str, Where, Where, ColumnEmbedding | None]]:
         """Yield name, input columns, output columns and layer of each part."""
         start = out = 0
         for i, (width, layer) in enumerate(self.parts):
             out_width = width if layer is None else layer.n_outputs(width)
             yield str(i), slice(start, start + width), slice(out, out + out_width), layer
             start, out = start + width, out + out_width
+
+
+def columns_of(x: Array, where: Where) -> Array:
+    """Return some columns of a matrix: a view for a slice, a copy for positions."""
+    return x[:, where] if isinstance(where, slice) else x.take(where, axis=1)
+
+
+def _are_scattered(parts: Any) -> bool:
+    """Return whether parts are pairs of positions and a layer, with each position once."""
+    pairs = all(
+        isinstance(part, tuple)
+        and len(part) == 2
+        and isinstance(part[0], tuple)
+        and isinstance(part[1], ColumnEmbedding)
+        for part in parts
+    )
+    return pairs and sorted(i for part in parts for i in part[0]) == [
+        *range(sum(len(part[0]) for part in parts))
+    ]
+
+
+SCATTERED = Constraint(
+    "a tuple of pairs (positions, a ColumnEmbedding), in which each position from 0 on occurs "
+    "once",
+    (tuple,),
+    _are_scattered,
+)
+
+
+@dataclass(frozen=True)
+class Scattered(Columns):
+    """Passes columns at stated positions through a layer; outputs keep the order of columns.
+
+    Parameters
+    ----------
+    parts : tuple of pairs (tuple of int, ColumnEmbedding)
+        The positions of some columns, and their layer. Each column belongs to one part.
+    """
+
+    parts: Annotated[  # type: ignore[assignment]
+        tuple[tuple[tuple[int, ...], ColumnEmbedding], ...], SCATTERED
+    ]
+
+    def layers(self) -> list[tuple[int, ColumnEmbedding | None]]:
+        return [(len(positions), layer) for positions, layer in self.parts]
+
+    def output_counts(self, n_inputs: int) -> list[int]:
+        counts = np.empty(n_inputs, np.intp)
+        for positions, layer in self.parts:
+            counts[list(positions)] = layer.output_counts(len(positions))
+        return counts.tolist()
+
+    def walk(self) -> Iterator[tuple[str, Where, Where, ColumnEmbedding | None]]:
+        yield from places_of(self)
+
+
+@lru_cache(maxsize=16)
+def places_of(scattered: Scattered) -> list[tuple[str, Where, Where, ColumnEmbedding | None]]:
+    """Return name, input columns, output columns and layer of each part."""
+    counts = scattered.output_counts(sum(len(positions) for positions, _ in scattered.parts))
+    stops = np.cumsum(counts)
+    outputs = [np.arange(stop - count, stop) for stop, count in zip(stops, counts, strict=True)]
+    return [
+        (str(i), np.array(places), np.concatenate([outputs[j] for j in places]), layer)
+        for i, (places, layer) in enumerate(scattered.parts)
+    ]
 
 
 def of_part(params: Views, name: str) -> Views:
@@ -353,6 +466,10 @@ class MappedFeatures(NumericEmbedding):
     def reduced_size(self, share: float) -> int:
         """Return about this share of the number of outputs, but two at least."""
         return max(2, round(self.size * share))
+
+    def rising(self) -> NumericEmbedding:
+        """Return a :class:`RisingPiecewiseLinear` with as many outputs."""
+        return RisingPiecewiseLinear(size=self.size)
 
     def output_counts(self, n_inputs: int) -> list[int]:
         return [self.size] * n_inputs
@@ -500,6 +617,10 @@ class PiecewiseLinear(BinnedEmbedding):
         As for :class:`BinnedEmbedding`.
     """
 
+    def rising(self) -> Self:
+        """Return the layer itself: no output falls."""
+        return self
+
     def output_counts(self, n_inputs: int) -> list[int]:
         return [len(edges) - 1 for edges in self.edges]
 
@@ -565,6 +686,14 @@ class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
         """Return the layer with about this share of its outputs, but two at least."""
         return replace(self, size=self.reduced_size(share))
 
+    def rising(self) -> NumericEmbedding:
+        """Return a :class:`RisingPiecewiseLinear` with the same edges and number of outputs."""
+        return RisingPiecewiseLinear(self.edges, self.size)
+
+    def constrained(self, signs: tuple[int, ...], edges: Edges = ()) -> ColumnEmbedding:
+        """Return one layer for all columns, since only the sets of their maps differ."""
+        return RisingPiecewiseLinear(self.edges, self.size, signs).with_bins(edges)
+
     @property
     def encoding(self) -> PiecewiseLinear:
         """The layer whose outputs are the features."""
@@ -611,6 +740,72 @@ class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
         inputs *= interpolation.slopes()
         inputs += delta[:, :, 0]
         return inputs
+
+
+@dataclass(frozen=True)
+class RisingPiecewiseLinear(MappedPiecewiseLinear):
+    """As :class:`MappedPiecewiseLinear`, with outputs that rise with some or all numbers.
+
+    The outputs of a number rise if all entries of its map are at least zero. They are computed
+    as the value at the edge before the number, plus the share of the bin below the number times
+    the bin's row of the map. The value at an edge is the value at the edge before it plus a row
+    of the map. So no output falls after rounding, either, which it might if two values were
+    interpolated.
+
+    Parameters
+    ----------
+    edges : tuple of tuple of float, default=()
+        As for :class:`MappedPiecewiseLinear`.
+    size : int >= 2, default=16
+        The number of outputs of each input number; the first of them is the input itself.
+    signs : tuple of int, default=()
+        For each number 0 if it is free, else 1 or -1. Empty: all of them rise.
+    """
+
+    signs: Annotated[tuple[int, ...], SIGNS] = ()
+
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
+        declared = super().parameters(n_inputs)
+        within = Signed(tuple(map(abs, self.signs)) or (1,), axis=0)
+        return {**declared, "map": replace(declared["map"], within=within)}
+
+    def initialize(self, params: Views, rng: Generator) -> None:
+        """Let each output of a number that rises do so by three, mostly within a few bins.
+
+        The rises in the bins are powers of the magnitudes that were drawn, so that the outputs
+        differ.
+        """
+        super().initialize(params, rng)
+        rising = np.array(self.signs or (1,) * len(params.map)) != 0
+        rises = np.abs(params.map[rising]) ** 4
+        params.map[rising] = 3 * rises / rises.sum(axis=1, keepdims=True)
+        params.offset[rising] -= 1.5
+
+    def buffers(self, n_inputs: int) -> WorkArrays:
+        n_mapped = n_inputs * (self.size - 1)
+        return {**super().buffers(n_inputs), "out": n_inputs * self.size, "mapped": n_mapped}
+
+    def _at_edges(self, n_rows: int, dtype: DTypeLike) -> Array:
+        """Return an array of the values at all edges, as the work array has it."""
+        return np.zeros((len(self.edges), self.n_features + 1, self.size - 1), dtype)
+
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
+        interpolation, at_edges = buffers["interpolation"], buffers["at_edges"]
+        interpolation.locate(x)
+        at_edges[:, 0], at_edges[:, 1:] = params.offset, params.map
+        np.cumsum(at_edges, axis=1, out=at_edges)
+        starts = at_edges[:, :-1].reshape(-1, self.size - 1)
+        mapped = buffers["mapped"].reshape(*x.shape, -1)
+        params.map.reshape(starts.shape).take(
+            interpolation.bins, axis=0, out=mapped, mode="clip"
+        )
+        mapped *= interpolation.share_of_bin()[:, :, np.newaxis]
+        mapped += starts.take(interpolation.bins, axis=0)
+        out = self.by_number(buffers["out"])
+        out[:, :, 0], out[:, :, 1:] = x, mapped
+        return buffers["out"]
 
 
 def of_equal_length(edges: Edges) -> Edges:

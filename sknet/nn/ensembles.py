@@ -17,12 +17,13 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
-from sknet.nn.activations import Activation
+from sknet.nn.activations import ACTIVATION, Activation
 from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.kernels import column_sums, matmul
-from sknet.nn.layers import ACTIVATION, ActivationLayer, Layer, Parameter
+from sknet.nn.layers import WEIGHT_SET, ActivationLayer, Layer, Parameter
 from sknet.nn.losses import Loss, total_std
 from sknet.nn.rules import POSITIVE_INT
+from sknet.nn.sets import MonotoneWeights
 from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
 
 
@@ -38,11 +39,15 @@ class EnsembleLayer(ActivationLayer):
         The number of outputs of one member.
     activation : Activation
     n_members : int >= 1
+    within : MonotoneWeights or None, default=None
+        The set of the shared matrix; None stands for all matrices. The scales of monotone
+        inputs are then at least zero, so that the product keeps its signs.
     """
 
     n_units: Annotated[int, POSITIVE_INT]
     activation: Annotated[Activation, ACTIVATION]
     n_members: Annotated[int, POSITIVE_INT]
+    within: Annotated[MonotoneWeights | None, WEIGHT_SET] = None
 
     def n_outputs(self, n_inputs: int) -> int:
         return self.n_members * self.n_units
@@ -52,10 +57,11 @@ class EnsembleLayer(ActivationLayer):
         return n_inputs // self.n_members
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        n_inputs = self._n_inputs(n_inputs)
+        n_inputs, within = self._n_inputs(n_inputs), self.within
+        scales = None if within is None else within.scales
         return {
-            "weight": Parameter((n_inputs, self.n_units), penalized=True),
-            "scale": Parameter((self.n_members, n_inputs)),
+            "weight": Parameter((n_inputs, self.n_units), penalized=True, within=within),
+            "scale": Parameter((self.n_members, n_inputs), within=scales),
             "bias": Parameter((self.n_members, self.n_units)),
         }
 
@@ -172,10 +178,13 @@ class EnsembleHead(Layer):
     n_units : int >= 1
         The number of outputs of one member.
     n_members : int >= 1
+    within : MonotoneWeights or None, default=None
+        The set of each member's matrix; None stands for all matrices.
     """
 
     n_units: Annotated[int, POSITIVE_INT]
     n_members: Annotated[int, POSITIVE_INT]
+    within: Annotated[MonotoneWeights | None, WEIGHT_SET] = None
 
     def n_outputs(self, n_inputs: int) -> int:
         return self.n_members * self.n_units
@@ -183,7 +192,7 @@ class EnsembleHead(Layer):
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         shape = self.n_members, n_inputs // self.n_members, self.n_units
         return {
-            "weight": Parameter(shape, penalized=True),
+            "weight": Parameter(shape, penalized=True, within=self.within),
             "bias": Parameter((self.n_members, self.n_units)),
         }
 

@@ -103,6 +103,15 @@ def maximum(x: Array, value: float, out: Array) -> Array:
     return out
 
 
+def rounded(x: Array) -> Array:
+    """Return numbers of float64 rounded to the 24 bits of float32, in the range of float64.
+
+    Dekker (1971), equation 5.6: the nearest number of so many bits.
+    """
+    scaled = x * (2.0**29 + 1)
+    return scaled - (scaled - x)
+
+
 def cosine(angle: Array, out: Array) -> None:
     """Write cos(angle) into ``out``, and change ``angle`` into what :func:`sine` needs."""
     if angle.dtype == np.float32:

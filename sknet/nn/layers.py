@@ -9,19 +9,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from types import NoneType
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.random import Generator
 
-from sknet.nn.activations import Activation, Identity
+from sknet.nn.activations import ACTIVATION, Activation, Identity
 from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.kernels import column_sums, matmul, row_blocks
-from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Rule, instance_of
+from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Constraint, Rule
+from sknet.nn.sets import MonotoneWeights, ParameterSet
 from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
 
-ACTIVATION = instance_of(Activation)
+WEIGHT_SET = Constraint("an instance of MonotoneWeights or None", (MonotoneWeights, NoneType))
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,13 @@ class Parameter:
     shape : tuple of int
     penalized : bool, default=False
         Whether the penalty of the objective applies to the array.
+    within : ParameterSet or None, default=None
+        The set that the array stays in; None stands for all arrays.
     """
 
     shape: tuple[int, ...]
     penalized: bool = False
+    within: ParameterSet | None = None
 
 
 class Layer(Rule, ABC):
@@ -198,17 +203,21 @@ class Dense(ActivationLayer):
     ----------
     n_units : int >= 1
     activation : Activation
+    within : MonotoneWeights or None, default=None
+        The set of the weight matrix; None stands for all matrices.
     """
 
     n_units: Annotated[int, POSITIVE_INT]
     activation: Annotated[Activation, ACTIVATION]
+    within: Annotated[MonotoneWeights | None, WEIGHT_SET] = None
 
     def n_outputs(self, n_inputs: int) -> int:
         return self.n_units
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
+        shape = n_inputs, self.n_units
         return {
-            "weight": Parameter((n_inputs, self.n_units), penalized=True),
+            "weight": Parameter(shape, penalized=True, within=self.within),
             "bias": Parameter((self.n_units,)),
         }
 

@@ -7,6 +7,7 @@ from typing import Annotated, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
+from scipy.optimize import Bounds as OfVector
 from scipy.optimize import minimize
 
 from sknet.nn.kernels import blocks
@@ -183,7 +184,9 @@ class SplitProblem:
     """The objective over all rows, with an exact L1 term, as L-BFGS-B sees it.
 
     With L1, each penalised weight is w = p - n with bounds p, n >= 0, and |w| becomes the
-    linear p + n: smooth, and exact at the bounds. The vector is (p, n, unpenalised).
+    linear p + n: smooth, and exact at the bounds. The vector is (p, n, unpenalised). If the
+    parameters have bounds of their own, low <= 0 <= w <= high, these are p <= high and
+    n <= -low.
     """
 
     def __init__(self, objective: Objective, batches: BatchIterable):
@@ -192,17 +195,22 @@ class SplitProblem:
         self.batches = batches
         self.l1: float = objective.penalty.l1
         self.n_split: int = network.n_penalized if self.l1 else 0
+        self._bounds = network.bounds(np.float64)
         self._workspace = Workspace(network, batches.batch_size, np.float64)
         self._gradient = np.empty(network.n_params)
         self._block_gradient = np.empty(network.n_params)
 
     @property
-    def bounds(self) -> list[tuple[int | None, None]] | None:
-        """Bounds of the split vector, or None without L1."""
-        if not self.l1:
+    def bounds(self) -> OfVector | None:
+        """Bounds of the split vector, or None if no number has any."""
+        if not self.l1 and self._bounds is None:
             return None
-        free = self._gradient.size - self.n_split
-        return [*[(0, None)] * (2 * self.n_split), *[(None, None)] * free]
+        size, n = self._gradient.size, self.n_split
+        low, high = self._bounds or (np.full(size, -np.inf), np.full(size, np.inf))
+        return OfVector(
+            np.concatenate([np.zeros(2 * n), low[n:]]),
+            np.concatenate([high[:n], -low[:n], high[n:]]),
+        )
 
     def split(self, params: Array) -> Array:
         """Return (p, n, unpenalised)."""
@@ -212,7 +220,11 @@ class SplitProblem:
     def join(self, x: Array) -> Array:
         """Return the flat parameter vector."""
         n = self.n_split
-        return np.concatenate([x[:n] - x[n : 2 * n], x[2 * n :]])
+        params = np.concatenate([x[:n] - x[n : 2 * n], x[2 * n :]])
+        if self._bounds is not None:
+            # The line search may step past a bound by rounding.
+            self._bounds.project(params)
+        return params
 
     def value_and_gradient(self, x: Array) -> tuple[float, Array]:
         """Return the objective and its gradient with respect to the split vector."""

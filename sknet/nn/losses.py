@@ -60,6 +60,14 @@ class Loss(Rule):
         return "any number"
 
     @property
+    def rising(self) -> bool:
+        """Whether no prediction falls when a raw prediction rises, as monotone networks need.
+
+        By default it is whether the inverse link is that of this class, the identity.
+        """
+        return type(self).inverse_link is Loss.inverse_link
+
+    @property
     def one_output(self) -> bool:
         """Whether y must have one column."""
         return False
@@ -299,6 +307,7 @@ class Pinball(Loss):
     """
 
     quantile: Annotated[float | tuple[float, ...], QUANTILES] = 0.5
+    rising: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -364,6 +373,7 @@ class LogLink(Loss):
 
     out_activation = "exp"
     shifts_y = False
+    rising = True
 
     def rescaling(
         self, old_scale: Array, new_scale: Array, shift: Array
@@ -591,6 +601,7 @@ class BinaryLogLoss(Loss):
     has_temperature = True
     out_activation = "logistic"
     exclusive = False
+    rising = True
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         # log(1 + exp(raw)) = max(raw, 0) + log1p(exp(-|raw|)): no overflow.

@@ -11,6 +11,7 @@ from numpy.random import Generator
 from numpy.typing import DTypeLike
 
 from sknet.nn.layers import Layer, Parameter
+from sknet.nn.sets import Bounds
 from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
 
 #: The number of lengths of a batch for which a workspace keeps its arrays: the whole length,
@@ -131,9 +132,9 @@ class Network:
         """
         views = [SimpleNamespace() for _ in self.layers]
         for slot in self.slots:
-            owner, name = views[slot.layer], slot.name
-            if "." in name:
-                part, _, name = name.partition(".")
+            *parts, name = slot.name.split(".")
+            owner = views[slot.layer]
+            for part in parts:
                 owner = vars(owner).setdefault(part, SimpleNamespace())
             setattr(owner, name, vector[slot.where].reshape(slot.parameter.shape))
         return views
@@ -164,7 +165,31 @@ class Network:
         params = np.zeros(self.n_params)
         for layer, views in zip(self.layers, self.views(params), strict=True):
             layer.initialize(views, rng)
+        for slot in self.slots:
+            if slot.parameter.within is not None:
+                slot.parameter.within.enter(params[slot.where].reshape(slot.parameter.shape))
         return params
+
+    def bounds(self, dtype: DTypeLike) -> Bounds | None:
+        """Return the bounds of the parameters as vectors; None if all parameters are free."""
+        sets = [(slot, slot.parameter.within) for slot in self.slots]
+        if all(within is None for _, within in sets):
+            return None
+        bounds = Bounds(
+            np.full(self.n_params, -np.inf, dtype), np.full(self.n_params, np.inf, dtype)
+        )
+        for slot, within in sets:
+            shape = slot.parameter.shape
+            if within is not None:
+                for vector, values in zip(bounds, within.bounds(shape), strict=True):
+                    vector[slot.where].reshape(shape)[...] = values
+        return bounds
+
+    def project(self, params: Array) -> None:
+        """Move each parameter to the nearest value that it may have, in place."""
+        bounds = self.bounds(params.dtype)
+        if bounds is not None:
+            bounds.project(params)
 
     def rescale_outputs(self, params: Array, factor: Array, shift: Array) -> None:
         """Change the last layer in place, so that raw predictions become raw factor + shift.

@@ -9,6 +9,7 @@ name takes the value of that parameter.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat, starmap
 from numbers import Real
 from typing import Annotated, ClassVar, Self
 
@@ -25,6 +26,7 @@ from sknet.nn.rules import (
     Interval,
     Rule,
 )
+from sknet.nn.sets import Bounds
 from sknet.nn.types import Array
 
 #: The number of updates between two searches for numbers that are nearly denormal.
@@ -90,6 +92,7 @@ class Optimizer(Solver):
         learning_rate: float,
         penalty: ElasticNet | None = None,
         n_penalized: int = 0,
+        bounds: Bounds | None = None,
     ) -> None:
         """Update ``params`` and ``state`` in place.
 
@@ -106,11 +109,14 @@ class Optimizer(Solver):
             The penalty of the leading parameters. Its L1 part acts by a proximal step.
         n_penalized : int, default=0
             The number of parameters that the penalty applies to.
+        bounds : Bounds, optional
+            The bounds of the parameters, which are moved into them after the step.
         """
         # Block by block, which is several times faster than passes over the whole vector.
         walk = blocks(params, gradient, *state)
+        walk_of_bounds = repeat(None) if bounds is None else starmap(Bounds, blocks(*bounds))
         scratch = np.empty_like(walk[0][0])
-        for p, g, *slots in walk:
+        for (p, g, *slots), allowed in zip(walk, walk_of_bounds, strict=False):
             w = p[:n_penalized]
             n_penalized -= w.size
             if penalty is not None and w.size:
@@ -119,6 +125,10 @@ class Optimizer(Solver):
             if penalty is not None and w.size and penalty.l1:
                 steps = self.effective_step([s[: w.size] for s in slots], t, learning_rate)
                 penalty.prox(w, steps)
+            if allowed is not None:
+                # The threshold and the bounds act on each parameter alone: to shrink it, then
+                # to bound it is the proximal step of both together.
+                allowed.project(p)
         if t % FLUSH_EVERY == 0:
             flush_tiny(state)
 

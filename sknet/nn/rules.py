@@ -131,6 +131,7 @@ def instance_of(cls: type) -> Constraint:
 
 
 POSITIVE_INT = Interval(Integral, 1)
+NOT_NEGATIVE_INT = Interval(Integral, 0)
 POSITIVE = Interval(Real, 0, closed="neither")
 NOT_NEGATIVE = Interval(Real, 0)
 FRACTION = Interval(Real, 0, 1)

@@ -14,6 +14,7 @@ from sknet.nn.kernels import blocks, divided
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer
 from sknet.nn.schedules import Schedule
+from sknet.nn.sets import Bounds
 from sknet.nn.shares import BatchGradient
 from sknet.nn.soundness import POOR_FACTOR, Ending, Evaluator, Judge, Probe
 from sknet.nn.threads import Team
@@ -511,6 +512,7 @@ class Epoch:
         )
         if not state.share_rngs:
             state.share_rngs = tuple(state.rng.spawn(self._gradient_of.n_shares - 1))
+        self._bounds = objective.network.bounds(params.dtype)
         self._tasks = [partial(self._step_on, stretch) for stretch in self._make_stretches()]
 
     def _make_stretches(self) -> list["Stretch"]:
@@ -540,6 +542,7 @@ class Epoch:
             self.state.slots[:, where],
             None if average is None else average[where],
             n_penalized,
+            None if self._bounds is None else self._bounds.part(where),
         )
 
     def run(self) -> float:
@@ -567,11 +570,12 @@ class Epoch:
 
     def _step_on(self, stretch: "Stretch") -> None:
         """Make the step of one stretch of the parameters."""
-        optimizer, params, gradients, slots, average, n_penalized = stretch
+        optimizer, params, gradients, slots, average, n_penalized, bounds = stretch
         t, penalty, gradient = self.state.n_updates, self.objective.penalty, gradients[0]
         for number in range(1, self._gradient_of.n_used):
             gradient += gradients[number]
-        optimizer.step(params, gradient, slots, t, self.learning_rate, penalty, n_penalized)
+        rate = self.learning_rate
+        optimizer.step(params, gradient, slots, t, rate, penalty, n_penalized, bounds)
         if average is not None:
             update_average(average, params, self.rule.average_decay(t))
 
@@ -597,12 +601,13 @@ class Stretch(NamedTuple):
     slots: Array
     average: Array | None
     n_penalized: int
+    bounds: Bounds | None
 
 
 def visible_params(params: Array, rule: UpdateRule, state: TrainingState) -> Array:
     """Return the parameters to evaluate: the running average, if there is one.
 
-    Parameters that an L1 penalty has just set to zero are zero in the average, too.
+    Parameters that an L1 penalty or a bound has just set to zero are zero in the average, too.
     """
     if rule.ema_decay is None or state.average is None:
         return params

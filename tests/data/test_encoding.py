@@ -426,3 +426,58 @@ def test_sources_and_typical_row():
 def test_an_encoder_needs_a_sample():
     with pytest.raises(ValueError, match="no sample"):
         TableEncoder(True).fit_survey(survey_rows(Dataset(make_table())))
+
+
+# Columns whose order must be kept.
+
+
+def fit_ordered(X, ordered, standardize=True, marks_heavy=False):
+    survey = survey_rows(Dataset(X), rng=np.random.default_rng(0))
+    return TableEncoder(standardize, marks_heavy=marks_heavy, ordered=ordered).fit_survey(
+        survey
+    )
+
+
+@DTYPES
+def test_the_clip_in_order_is_the_same_function(dtype):
+    X = make_table(dtype=dtype)
+    plain, ordered = fit(X), fit_ordered(X, (0,))
+    rows = np.vstack([X, X * 1e3, X * 1e12, np.zeros((1, X.shape[1]))]).astype(dtype)
+    tolerance = 1e-6 if dtype == np.float32 else 1e-14
+    assert_allclose(
+        ordered.transform(rows, dtype), plain.transform(rows, dtype), rtol=tolerance
+    )
+
+
+@DTYPES
+@pytest.mark.parametrize("scale", [1e-30, 1e-3, 1, 30, 1e4, 1e12, 1e20])
+def test_the_clip_in_order_keeps_the_order_of_neighbours(dtype, scale):
+    """The other form exchanges neighbouring numbers; far ones often."""
+    X = np.random.default_rng(0).normal(size=(100_000, 1)).astype(dtype)
+    encoder, plain = fit_ordered(X, (0,)), fit(X)
+    low = (X * dtype(scale)).astype(dtype)
+    high = np.nextafter(low, dtype(np.inf))
+    rises = encoder.transform(high, dtype) - encoder.transform(low, dtype)
+    assert (rises >= 0).all()
+    if scale == 30:
+        assert (plain.transform(high, dtype) < plain.transform(low, dtype)).any()
+
+
+@DTYPES
+def test_the_clip_in_order_at_the_ends(dtype):
+    encoder = fit_ordered(np.array([[-1.0], [0.0], [1.0]], dtype), (0,))
+    largest, tiny = np.finfo(dtype).max, np.finfo(dtype).tiny
+    x = np.array([[-largest], [-tiny], [-0.0], [0.0], [tiny], [largest]], dtype)
+    encoded = encoder.transform(x, dtype)[:, 0]
+    assert (np.diff(encoded) >= 0).all()
+    assert_allclose(encoded[[0, 5]], [-3, 3], rtol=1e-6)
+    assert_allclose(encoded[1:5], 0, atol=1e-30)
+    missing = encoder.transform(np.array([[np.nan]], dtype), dtype)
+    assert_array_equal(missing, [[0]])
+
+
+def test_columns_in_order_have_no_indicators_of_heavy_values():
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    X[::2] = 0
+    assert_array_equal(fit_ordered(X, (), marks_heavy=True).heavy_columns_, [0, 1])
+    assert_array_equal(fit_ordered(X, (1,), marks_heavy=True).heavy_columns_, [0])

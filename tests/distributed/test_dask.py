@@ -28,6 +28,7 @@ from sknet import NNClassifier, NNRegressor
 from sknet.data import survey
 from sknet.distributed import DaskNNClassifier, DaskNNRegressor, agreement, epochs
 from sknet.distributed.partitions import partitions
+from sknet.nn.components import PrincipalComponents
 from sknet.nn.schedules import Schedule
 
 #: One process of pytest-xdist starts the cluster and runs all tests that need it.
@@ -350,7 +351,13 @@ def test_the_defaults(client, frame, cls, local):
     expected = local(max_iter=15, random_state=0).fit(X, y)
     shared = {"batch_size": max(32, expected.auto_params_["batch_size"] // 2)}
     assert network.auto_params_ == {**expected.auto_params_, **shared}
-    assert network._fitted._model.network == expected._model.network
+    found, known = (one._model.network.layers for one in (network._fitted, expected))
+    for layer, known_layer in zip(found, known, strict=True):
+        if isinstance(layer, PrincipalComponents):
+            # The partitions have the rows in the same order, but not the sums over them.
+            assert_allclose(layer.directions, known_layer.directions, rtol=1e-9)
+        else:
+            assert layer == known_layer
     assert network.n_iter_ == expected.n_iter_
     assert set(network.history_) == set(expected.history_)
     ours, theirs = (m.score(X, y) for m in (network.to_local(), expected))
@@ -934,3 +941,25 @@ def test_a_worker_dies(client, table, monkeypatch):
     assert disturbed.loss_curve_ == undisturbed.loss_curve_
     assert disturbed.validation_scores_ == undisturbed.validation_scores_
     assert_array_equal(disturbed.to_local()._model.params, undisturbed.to_local()._model.params)
+
+
+@pytest.mark.parametrize("options", [{}, {"outer_momentum": 0.8, "outer_learning_rate": 1.3}])
+@pytest.mark.parametrize("n_shards", [1, 2])
+def test_monotone_networks(client, table, options, n_shards):
+    X, y = table
+    cst = [1] + [0] * (X.shape[1] - 1)
+    settings = {**SHORT, "n_shards": n_shards, "monotonic_cst": cst, "n_members": 2, **options}
+    network = DaskNNClassifier(**settings).fit(*chunked(X, y > 0)).to_local()
+    low = X.copy()
+    low[:, 0] -= np.random.default_rng(0).exponential(size=len(X))
+    assert (network.predict_proba(low)[:, 1] <= network.predict_proba(X)[:, 1]).all()
+
+
+def test_constraints_are_checked_against_the_columns(client, frame):
+    X, y = (dd.from_pandas(one, npartitions=3) for one in frame)
+    for cst, message in (
+        ({"color": 1}, "Categorical features cannot have"),
+        ({"height": 1}, "contains 1 unexpected feature names: \\['height'\\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            DaskNNClassifier(**SHORT, monotonic_cst=cst).fit(X, y)

@@ -271,3 +271,28 @@ def test_share_out(sizes, n_shards):
 def test_equal_partitions_are_shared_out_equally():
     assert [len(group) for group in share_out([7] * 12, 4)] == [3, 3, 3, 3]
     assert [len(group) for group in share_out([1, 1, 2, 4], 2)] == [3, 1]
+
+
+@pytest.mark.parametrize(("learning_rate", "momentum"), [(1.0, 0.0), (1.7, 0.0), (0.7, 0.9)])
+def test_shared_parameters_stay_in_their_bounds(learning_rate, momentum):
+    """An extrapolation of points that have the right signs may have the wrong ones."""
+    model = make_model(monotonic_cst=[1, 0, -1])
+    network, bounds = model.network, model.network.bounds(np.float64)
+    outer = OuterStep(learning_rate, momentum, network)
+    free = OuterStep(learning_rate, momentum)
+    shards, points, left = make_shards(model, 2), [Point(model.params)] * 2, False
+    for epoch in range(5):
+        start = outer.start(*points)
+        results = [shard.train(start, first_round(epoch=epoch)) for shard in shards]
+        # Far steps, as a high learning rate of the shards would make them.
+        rng = np.random.default_rng(epoch)
+        for result in results:
+            result.params[:] += rng.normal(size=start.size)
+            bounds.project(result.params)
+        point = outer(*points, results)
+        for params in (start, point.params):
+            assert (params >= bounds.low).all() and (params <= bounds.high).all()
+        outside = free(*points, results).params
+        left |= bool((outside < bounds.low).any())
+        points = [point, points[0]]
+    assert left == (learning_rate != 1)

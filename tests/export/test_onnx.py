@@ -422,3 +422,30 @@ def test_initial_types(make, run):
     X = X.astype(np.float32)
     _, proba = session.run(None, {"left": X[:, :2], "right": X[:, 2:]})
     assert_allclose(proba, network.predict_proba(X), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("embedding", [None, *NUMERIC_EMBEDDINGS])
+@pytest.mark.parametrize("activation", ["silu", "tanh"])
+def test_monotone_networks(
+    make, run, frame, later_rows, numbers, embedding, members, activation
+):
+    """The order of rows is that of the estimator, also in the last bits.
+
+    The tangent of a runtime is an approximation, which falls by its last bit now and then.
+    """
+    options = {"numeric_embedding": embedding, "n_members": members, "dtype": "float32"}
+    network = make(
+        NNRegressor,
+        activation=activation,
+        monotonic_cst={"year": 1, "price": -1},
+        **options,
+    ).fit(frame, numbers)
+    model = to_onnx(network, frame)
+    # Both round their raw predictions to float32.
+    assert_agrees(run(model, later_rows), network, later_rows, 1e-6)
+    low, high = frame.copy(), frame.copy()
+    low["price"] = np.geomspace(1e-3, 1e6, len(frame))
+    high["price"] = np.nextafter(low["price"], np.inf)
+    rises = run(model, high)["variable"] - run(model, low)["variable"]
+    assert rises.max() <= (0 if activation == "silu" else 1e-12)

@@ -46,6 +46,14 @@ def test_regression(make, round_trip, frame, later_rows, numbers, loss, members)
 
 
 @pytest.mark.parametrize("members", [1, 3])
+def test_monotone_networks(make, round_trip, frame, later_rows, numbers, members):
+    options = {"n_members": members, "numeric_embedding": "periodic"}
+    network = make(NNClassifier, monotonic_cst={"year": 1, "price": -1}, **options)
+    network.fit(frame, numbers > 0)
+    assert_same(round_trip(network), network, later_rows)
+
+
+@pytest.mark.parametrize("members", [1, 3])
 @pytest.mark.parametrize("embedding", NUMERIC_EMBEDDINGS)
 def test_everything_at_once(make, round_trip, frame, later_rows, numbers, embedding, members):
     network = make(

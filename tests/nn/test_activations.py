@@ -5,7 +5,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet.nn import kernels
-from sknet.nn.activations import ACTIVATIONS, Activation
+from sknet.nn.activations import (
+    ACTIVATIONS,
+    Activation,
+    ByUnit,
+    Reflected,
+    ReLU,
+    SiLU,
+    SmoothReLU,
+    Tanh,
+)
 from sknet.nn.layers import Dense
 from sknet.nn.network import Network, Workspace
 
@@ -171,3 +180,72 @@ def test_a_leaky_relu_of_slope_zero_is_a_relu():
     expected = apply(ACTIVATIONS["relu"](), POINTS)
     assert_array_equal(value, expected[0])
     assert_array_equal(derivative, expected[1])
+
+
+# Monotone units.
+
+
+@every_activation
+def test_an_activation_says_whether_it_falls(name):
+    activation = ACTIVATIONS[name]()
+    value, _ = apply(activation, np.linspace(-30, 30, 600_001)[:, np.newaxis])
+    # Approximations may fall by the last bit.
+    falls = bool((np.diff(value[:, 0]) < -1e-15 * np.maximum(1, abs(value[:-1, 0]))).any())
+    assert falls != activation.monotone
+
+
+def test_an_activation_of_a_user_is_not_taken_for_monotone():
+    class Cube(Activation):
+        pass
+
+    assert not Cube().monotone
+
+
+def test_smooth_relu_is_a_rectifier_with_a_quadratic_bend():
+    def plain(z):
+        return 0.0 if z < -2 else z if z > 2 else (z + 2) ** 2 / 8
+
+    value, derivative = apply(SmoothReLU(), POINTS)
+    assert_allclose(value, np.vectorize(plain, otypes=[float])(POINTS), rtol=1e-14)
+    assert_allclose(derivative, np.clip(POINTS / 4 + 0.5, 0, 1), rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["smooth", "identity", "relu", "leaky_relu"])
+def test_rounding_keeps_order(name, dtype):
+    """Neighbouring floating-point numbers, at which an approximation would fall."""
+    activation = SmoothReLU() if name == "smooth" else ACTIVATIONS[name]()
+    activation = ByUnit(((1, Reflected(activation, 1)), (1, activation)))
+    z = np.random.default_rng(0).uniform(-3, 3, size=(200_000, 2)).astype(dtype)
+    above = np.nextafter(z, dtype(np.inf))
+    assert (apply(activation, above)[0] >= apply(activation, z)[0]).all()
+
+
+@every_activation
+@pytest.mark.parametrize("n_units", [0, 1, 4])
+def test_a_reflection_turns_the_last_units_around(name, n_units):
+    reflected = Reflected(ACTIVATIONS[name](), n_units)
+    value, derivative = apply(reflected, POINTS)
+    plain, slope = apply(ACTIVATIONS[name](), POINTS)
+    turned, turned_slope = apply(ACTIVATIONS[name](), -POINTS)
+    kept = 4 - n_units
+    assert_array_equal(value, np.hstack([plain[:, :kept], -turned[:, kept:]]))
+    assert_array_equal(derivative, np.hstack([slope[:, :kept], turned_slope[:, kept:]]))
+
+
+@pytest.mark.parametrize("parts", [((1, SiLU()), (2, Tanh())), ((2, ReLU()), (1, Tanh()))])
+def test_activations_by_unit_for_each_member(parts):
+    """A row holds the units of two members one after another."""
+    z = np.random.default_rng(0).normal(size=(20, 6))
+    value, derivative = apply(ByUnit(parts), z)
+    (n_first, first), (_, second) = parts
+    for start in (0, 3):
+        for columns, one in (
+            (slice(start, start + n_first), first),
+            (slice(start + n_first, start + 3), second),
+        ):
+            expected = apply(one, z[:, columns])
+            assert_array_equal(value[:, columns], expected[0])
+            assert_array_equal(derivative[:, columns], expected[1])
+    assert ByUnit(parts).monotone == all(one.monotone for _, one in parts)
+    assert ByUnit(parts).smooth == all(one.smooth for _, one in parts)

@@ -11,6 +11,8 @@ from sknet.nn.embeddings import (
     MappedPiecewiseLinear,
     Periodic,
     PiecewiseLinear,
+    RisingPiecewiseLinear,
+    Scattered,
     of_equal_length,
 )
 from sknet.nn.layers import Dense
@@ -151,3 +153,91 @@ def test_an_instance_can_take_the_place_of_a_name(name, cls):
     other = OTHER_OPTIONS[name]
     wide = cls((4,), numeric_embedding=other, **options).fit(X, y)
     assert wide.coefs_[0].shape == (other.n_outputs(3), 4) != by_name.coefs_[0].shape
+
+
+# Columns with monotonic constraints.
+
+UNEQUAL = of_equal_length(EDGES)
+
+
+def test_rising_bins_are_the_mapped_bins():
+    """The formula is the same; only the order of its operations differs."""
+    X = np.random.default_rng(0).normal(0, 3, size=(200, 3))
+    network = Network((MappedPiecewiseLinear(UNEQUAL, 4), Dense(1, Identity())), 3)
+    params = network.init(np.random.default_rng(0))
+    expected, _ = run(MappedPiecewiseLinear(UNEQUAL, 4), X, params)
+    out, _ = run(RisingPiecewiseLinear(UNEQUAL, 4, (1, 0, -1)), X, params)
+    assert_allclose(out, expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rising_outputs_never_fall_after_rounding(dtype):
+    """At edges, beside them and beyond the last ones, for neighbouring numbers."""
+    rng = np.random.default_rng(0)
+    edges = (tuple(np.sort(rng.normal(size=9)).tolist()), (0.1, 0.2, 0.3, 0.7, 0.7, *[0.7] * 4))
+    network = Network((RisingPiecewiseLinear(edges, 5), Dense(1, Identity())), 2)
+    params = network.init(rng).astype(dtype)
+    at_edges = np.array(edges).T.astype(dtype)
+    x = np.vstack([rng.normal(size=(20_000, 2)), at_edges, at_edges * 1e6]).astype(dtype)
+    # Before an edge, at it, and after it.
+    ordered = [np.nextafter(x, dtype(-np.inf)), x, np.nextafter(x, dtype(np.inf)), x + 1]
+    outputs = []
+    for rows in ordered:
+        workspace = Workspace(network, len(rows), dtype)
+        network.forward(params, rows, workspace)
+        outputs.append(workspace.outputs[0].copy())
+    for low, high in zip(outputs, outputs[1:], strict=False):
+        assert (high >= low).all()
+    assert (outputs[3] > outputs[0]).any(axis=0).all()
+
+
+def test_rising_outputs_start_different_and_of_a_common_size():
+    _, views = run(RisingPiecewiseLinear(UNEQUAL, 6, (1, 0, 1)), np.zeros((1, 3)))
+    assert_allclose(views.map[[0, 2]].sum(axis=1), 3, rtol=1e-12)
+    assert (views.map[[0, 2]] >= 0).all() and (views.map[1] < 0).any()
+    assert np.ptp(views.map[0], axis=1).min() > 0
+
+
+@pytest.mark.parametrize("numeric", [*NUMERIC.values(), PiecewiseLinear(UNEQUAL)], ids=repr)
+def test_constrained_columns_of_any_embedding_rise(numeric):
+    layer = numeric.constrained((1, 0, -1), UNEQUAL)
+    X = np.random.default_rng(0).normal(0, 2, size=(500, 3))
+    counts, start = layer.output_counts(3), 0
+    before, _ = run(layer, X)
+    assert before.shape[1] == sum(counts) == layer.n_outputs(3)
+    for j in range(3):
+        moved = X.copy()
+        moved[:, j] += 0.3
+        rise = run(layer, moved)[0] - before
+        own = slice(start, start + counts[j])
+        start += counts[j]
+        assert not np.delete(rise, own, axis=1).any()
+        assert (rise[:, own] > 0).any()
+        assert j == 1 or (rise[:, own] >= 0).all()
+
+
+def test_scattered_columns_pass_through_their_own_layers():
+    X = np.random.default_rng(0).normal(size=(6, 3))
+    periodic, bins = Periodic(5, 3), PiecewiseLinear(EDGES[1:2])
+    out, views = run(Scattered((((2, 0), periodic), ((1,), bins))), X)
+    alone, _ = run(bins, X[:, [1]])
+    assert out.shape == (6, 7)
+    assert_array_equal(out[:, [0, 4]], X[:, [0, 2]])
+    assert_array_equal(out[:, 3:4], alone)
+    for place, column, start in ((0, 2, 4), (1, 0, 0)):
+        of_layer = vars(views)["0"]
+        angle = np.outer(X[:, column], of_layer.frequency[place]) + of_layer.phase[place]
+        expected = np.cos(2 * np.pi * angle) @ of_layer.map[place] + of_layer.offset[place]
+        assert_allclose(out[:, start + 1 : start + 3], expected, rtol=1e-10, atol=1e-12)
+
+
+def test_columns_that_are_all_constrained_have_one_layer():
+    layer = Periodic(5, 3).constrained((1, -1), EDGES[:2])
+    assert layer == RisingPiecewiseLinear(of_equal_length(EDGES[:2]), 3)
+
+
+def test_edges_that_are_given_are_those_of_each_column():
+    """A user's edges of all columns are divided among the two kinds of columns."""
+    given = MappedPiecewiseLinear(UNEQUAL, 3)
+    assert given.constrained((0, 1, 0), EDGES) == RisingPiecewiseLinear(UNEQUAL, 3, (0, 1, 0))
+    assert given.of_columns((2, 0)).edges == (UNEQUAL[2], UNEQUAL[0])

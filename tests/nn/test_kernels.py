@@ -112,3 +112,12 @@ def test_cosine_and_sine(dtype):
 def test_maximum_of_small_and_large_matrices(n_rows):
     x = np.random.default_rng(0).normal(size=(n_rows, 100))
     assert_array_equal(kernels.maximum(x, 0.5, out=np.empty_like(x)), np.maximum(x, 0.5))
+
+
+def test_rounded_is_the_nearest_number_of_float32():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(size=10_000) * 10.0 ** rng.integers(-9, 9, 10_000), [0.0]])
+    assert_array_equal(kernels.rounded(x), x.astype(np.float32).astype(np.float64))
+    far = kernels.rounded(x[:100] * 1e200) / 1e200
+    assert_allclose(far, x[:100], rtol=1e-7)
+    assert (np.diff(kernels.rounded(np.sort(x))) >= 0).all()

@@ -22,6 +22,8 @@ from sknet.nn.embeddings import (
     MappedPiecewiseLinear,
     Periodic,
     PiecewiseLinear,
+    RisingPiecewiseLinear,
+    Scattered,
 )
 from sknet.nn.layers import Activated, Dense, Layer
 from sknet.nn.network import Network, Workspace, named_arrays
@@ -29,7 +31,12 @@ from sknet.nn.network import Network, Workspace, named_arrays
 N_ROWS, N_COLUMNS = 7, 6
 EDGES = ((-1.0, 0.0, 2.0, 2.0), (-2.0, -0.5, 0.5, 3.0)) * (N_COLUMNS // 2)
 LEVELS = (2, None), (1, Embedding(3, 2)), (1, Embedding(5, 4))
-NUMERIC = Periodic(5, 3), MappedPiecewiseLinear(EDGES, 3), PiecewiseLinear(EDGES), None
+RISING = RisingPiecewiseLinear(EDGES, 3, (1, 0, -1, 0, 0, 1))
+TWO_KINDS = Scattered((((1, 2, 4), Periodic(5, 3)), ((0, 3, 5), PiecewiseLinear(EDGES[:3]))))
+NUMERIC = (
+    *(Periodic(5, 3), MappedPiecewiseLinear(EDGES, 3), PiecewiseLinear(EDGES), None),
+    *(RISING, TWO_KINDS),
+)
 #: The values of each field that are tested, by name.
 VALUES = {
     "n_units": [4, 1, 2],
@@ -45,7 +52,10 @@ VALUES = {
     "directions": [((1.0, 2.0), (-0.5, 0.0), (0.25, -3.0))],
     "spacing": [2],
     "parts": [((N_COLUMNS, layer), *LEVELS) for layer in NUMERIC],
+    "signs": [(), RISING.signs],
 }
+#: The values of fields whose name means something else in one class.
+VALUES_OF_CLASS = {"Scattered": {"parts": [TWO_KINDS.parts]}}
 
 
 def concrete_subclasses(cls):
@@ -65,7 +75,8 @@ def concrete_subclasses(cls):
 def layers_of(cls):
     """Return instances of a class for all combinations of the values of its fields."""
     names = [f.name for f in fields(cls) if f.name in VALUES or f.default is MISSING]
-    choices = product(*(VALUES[name] for name in names))
+    values = {**VALUES, **VALUES_OF_CLASS.get(cls.__name__, {})}
+    choices = product(*(values[name] for name in names))
     return [cls(**dict(zip(names, choice, strict=True))) for choice in choices]
 
 
@@ -81,7 +92,7 @@ def inputs_of(layer, rng):
         # The number n_levels stands for no level.
         levels = np.append(rng.integers(layer.n_levels, size=N_ROWS - 1), layer.n_levels)
         return levels[:, np.newaxis].astype(float), [False]
-    if isinstance(layer, Columns):
+    if isinstance(layer, Columns) and not isinstance(layer, Scattered):
         parts = [inputs_of(inner, rng) for _, inner in layer.parts]
         cut = [x[:, :width] for (x, _), (width, _) in zip(parts, layer.parts, strict=True)]
         kinds = [kind for _, kind in parts]

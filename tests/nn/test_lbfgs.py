@@ -168,7 +168,8 @@ def test_split_only_where_there_is_l1(make_problem, make_batches):
     problem = SplitProblem(objective, make_batches(*batch[:3]))
     x = problem.split(params)
     assert x.size == params.size + n
-    assert problem.bounds == [(0, None)] * (2 * n) + [(None, None)] * (params.size - n)
+    assert_array_equal(problem.bounds.lb, [0] * (2 * n) + [-np.inf] * (params.size - n))
+    assert_array_equal(problem.bounds.ub, [np.inf] * x.size)
     assert (x[: 2 * n] >= 0).all()
     assert not np.minimum(x[:n], x[n : 2 * n]).any()
     objective, params, batch = make_problem(penalty=ElasticNet(0.3))

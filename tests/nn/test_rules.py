@@ -19,14 +19,29 @@ import pytest
 
 import sknet.nn
 from sknet import NNClassifier, NNRegressor
-from sknet.nn.activations import ACTIVATIONS, Identity, LeakyReLU, ReLU
+from sknet.nn.activations import (
+    ACTIVATION,
+    ACTIVATIONS,
+    ACTIVATIONS_OF_UNITS,
+    Identity,
+    LeakyReLU,
+    ReLU,
+)
 from sknet.nn.components import DIRECTIONS, NUMBERS
-from sknet.nn.embeddings import EDGES, EQUALLY_MANY_EDGES, NUMERIC_EMBEDDINGS, PARTS, Periodic
-from sknet.nn.layers import ACTIVATION
+from sknet.nn.embeddings import (
+    EDGES,
+    EQUALLY_MANY_EDGES,
+    NUMERIC_EMBEDDINGS,
+    PARTS,
+    SCATTERED,
+    Periodic,
+)
+from sknet.nn.layers import WEIGHT_SET
 from sknet.nn.losses import LOSSES, QUANTILES, Pinball
 from sknet.nn.optimizers import SGD, Adam
 from sknet.nn.rules import FRACTION, TRUTH_VALUE, Constraint, Interval, Rule, constraints
 from sknet.nn.schedules import SCHEDULES, Schedule
+from sknet.nn.sets import ANY_INT, SIGNS, MonotoneWeights, Signed
 from sknet.nn.solvers import SOLVERS
 
 NAN, INF = math.nan, math.inf
@@ -56,6 +71,17 @@ BAD = {
         *(None, [(1, None)], (1,), ((1,),), ((0, None),), ((1.0, None),), ((True, None),)),
         *(((1, "periodic"),), ((1, Periodic),), ((2, None), (-1, Periodic()))),
     ],
+    SCATTERED: [
+        *(None, [((0,), Periodic())], ((0,),), ((0, Periodic()),), (((0,), None),)),
+        *((((1,), Periodic()),), (((0, 0), Periodic()),), (((0, 2), Periodic()),)),
+    ],
+    ACTIVATIONS_OF_UNITS: [
+        *(None, (), [(1, Identity())], (1,), ((0, Identity()),), ((True, Identity()),)),
+        *(((1, "relu"),), ((1, ReLU),), ((1.0, Identity()),)),
+    ],
+    WEIGHT_SET: [(1, 0), 1, Signed((1,)), MonotoneWeights],
+    SIGNS: [None, 1, [1, 0], (2,), (1, -2), (0.0,), (True,), ("1",)],
+    ANY_INT: [None, 0.5, "0", (0,)],
 }
 
 
@@ -97,13 +123,16 @@ def outside(interval):
 def inside(constraint):
     """Return values that a constraint allows, its bounds included if they are closed."""
     if not isinstance(constraint, Interval):
-        values = {
+        return {
             ACTIVATION: [Identity()],
+            ACTIVATIONS_OF_UNITS: [((1, Identity()), (2, ReLU()))],
             PARTS: [((1, None),)],
             NUMBERS: [(0.0, -1.5), (1,)],
             DIRECTIONS: [((1.0, 2), (0.0, 0.5)), ((3.0,),)],
-        }
-        return values.get(constraint, [])
+            SCATTERED: [(((1,), Periodic()), ((0, 2), Periodic()))],
+            SIGNS: [(1, 0, -1), (), (np.int64(1),)],
+            WEIGHT_SET: [None, MonotoneWeights((1, 0), 2)],
+        }.get(constraint, [])
     low, high = constraint.low, constraint.high
     if Integral in constraint.kinds:
         return [low, low + 1, np.int64(low + 2)]

@@ -411,7 +411,14 @@ def test_the_order_of_training_rows_does_not_matter(case):
 
 
 @given(
-    case=cases(tables=SPARSE, wild=False, standardize=False, categorical_features=None, **EXACT)
+    case=cases(
+        tables=SPARSE,
+        wild=False,
+        standardize=False,
+        categorical_features=None,
+        **EXACT,
+        n_components=0,
+    )
 )
 def test_sparse_rows_are_dense_rows(case):
     """Without scaling, a sparse table in any format trains and predicts as a dense one."""
@@ -460,7 +467,7 @@ NUMBERS_ONLY = columns([*tables.ORDINARY, "missing"])
     index=st.sampled_from(list(tables.INDICES)),
     names=st.sampled_from(["text", "numbers", "multi"]),
 ) | st.builds(PolarsTable, columns=NUMBERS_ONLY), wild=False,
-    **EXACT, categorical_features="from_dtype"))  # fmt: skip
+    **EXACT, categorical_features="from_dtype", monotonic_cst=None))  # fmt: skip
 def test_a_frame_of_numbers_is_an_array(case):
     """A frame of numbers of any dtype trains and predicts as the array of the same numbers."""
     network, other = train(case), train(case, X=case.values)

@@ -53,7 +53,8 @@ class AttributionDisplay:
     >>> from sknet.inspection import AttributionDisplay
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
     >>> estimator = NNRegressor((16,), max_iter=100, learning_rate="cosine", alpha=0.1,
-    ...                         learning_rate_init=0.01, random_state=0).fit(X, y)
+    ...                         learning_rate_init=0.01, n_components=0,
+    ...                         random_state=0).fit(X, y)
     >>> display = AttributionDisplay.from_estimator(estimator, X)
     >>> sorted(X.columns[display.order_[:2]])
     ['bmi', 's5']

@@ -1,0 +1,81 @@
+"""Monotonic constraints of columns: the directions in which predictions may move."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: The largest number of unknown names that a message shows.
+MOST_NAMES = 5
+
+
+def column_signs(
+    wanted: Any, n_columns: int, names: Sequence[str] | None, owner: str
+) -> NDArray[np.intp]:
+    """Return the constraint of each column of X: 1 (rising), -1 (falling) or 0 (none).
+
+    The messages are those of scikit-learn's ``HistGradientBoostingRegressor``.
+
+    Parameters
+    ----------
+    wanted : array-like of int, mapping of str to int, or None
+        The parameter ``monotonic_cst`` of the estimators.
+    n_columns : int
+        The number of columns of X.
+    names : sequence of str or None
+        The names of the columns, if they have names.
+    owner : str
+        The name of the estimator's class, for messages.
+
+    Raises
+    ------
+    ValueError
+        If a name does not exist, if there is not one entry for each column, or if an entry is
+        not -1, 0 or 1.
+    """
+    if wanted is None:
+        return np.zeros(n_columns, np.intp)
+    if isinstance(wanted, Mapping):
+        return _named_signs(wanted, names, owner)
+    given = np.array(wanted, dtype=object)
+    unexpected = sorted({repr(one) for one in given.ravel() if not _is_sign(one)})
+    if unexpected:
+        raise ValueError(
+            "monotonic_cst must be an array-like of -1, 0 or 1. Observed values: "
+            f"[{', '.join(unexpected)}]."
+        )
+    if given.shape != (n_columns,):
+        raise ValueError(
+            f"monotonic_cst has shape {given.shape} but the input data X has {n_columns} "
+            "features. Give one entry for each, or a dict of feature names."
+        )
+    return given.astype(np.intp)
+
+
+def _named_signs(
+    wanted: Mapping[str, Any], names: Sequence[str] | None, owner: str
+) -> NDArray[np.intp]:
+    """Return the constraint of each column, given those of some columns by name."""
+    if names is None:
+        raise ValueError(
+            f"{owner} was not fitted on data with feature names. Pass monotonic_cst as an "
+            "integer array instead."
+        )
+    unknown = sorted((name for name in wanted if name not in names), key=str)
+    if unknown:
+        shown = [*unknown[:MOST_NAMES], "..."] if len(unknown) > MOST_NAMES else unknown
+        raise ValueError(
+            f"monotonic_cst contains {len(unknown)} unexpected feature names: {shown}."
+        )
+    for name, sign in wanted.items():
+        if not _is_sign(sign):
+            raise ValueError(
+                f"monotonic_cst[{name!r}] must be either -1, 0 or 1. Got {sign!r}."
+            )
+    return np.array([int(wanted.get(name, 0)) for name in names], np.intp)
+
+
+def _is_sign(value: Any) -> bool:
+    """Return whether a value is the number -1, 0 or 1."""
+    return np.ndim(value) == 0 and not isinstance(value, str | bytes) and value in (-1, 0, 1)

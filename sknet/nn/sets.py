@@ -1,0 +1,148 @@
+"""The sets that parameters live in: bounds of their entries.
+
+A layer declares the set of an array in its :class:`~sknet.nn.layers.Parameter`. Initial values
+are moved into the set, and the optimizer's walk projects onto it after each step, as it applies
+the proximal step of an L1 penalty. The sets are convex, so that a running average of parameters
+or a mean over workers stays in them.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sknet.nn.rules import NOT_NEGATIVE_INT, Constraint, Rule
+from sknet.nn.types import Array
+
+
+class Bounds(NamedTuple):
+    """The lowest and the highest allowed value of each entry of an array; infinite without one.
+
+    Both are arrays of the shape of the array, or of a shape that broadcasts to it.
+    """
+
+    low: Array
+    high: Array
+
+    def project(self, array: Array) -> None:
+        """Move each entry to the nearest allowed value, in place. NaN stays NaN."""
+        np.maximum(array, self.low, out=array)
+        np.minimum(array, self.high, out=array)
+
+    def part(self, where: slice) -> "Bounds":
+        """Return the bounds of a stretch of a vector."""
+        return Bounds(self.low[where], self.high[where])
+
+
+class ParameterSet(Rule, ABC):
+    """A set of arrays: those whose entries lie between bounds. It contains the zero array."""
+
+    @abstractmethod
+    def bounds(self, shape: tuple[int, ...]) -> Bounds:
+        """Return the bounds of the entries of an array of a shape, of float64."""
+
+    def enter(self, array: Array) -> None:
+        """Move initial values, which were drawn without bounds, into the set, in place.
+
+        By default they are projected.
+        """
+        self.bounds(array.shape).project(array)
+
+
+def _are_signs(signs: Any) -> bool:
+    """Return whether all entries are -1, 0 or 1."""
+    whole = all(isinstance(one, Integral) and not isinstance(one, bool) for one in signs)
+    return whole and set(signs) <= {-1, 0, 1}
+
+
+ANY_INT = Constraint("an integer", (Integral,))
+SIGNS = Constraint("a tuple of -1, 0 or 1", (tuple,), _are_signs)
+
+
+@dataclass(frozen=True)
+class Signed(ParameterSet):
+    """Arrays with a sign for each place of an axis: not negative, not positive, or any.
+
+    Parameters
+    ----------
+    signs : tuple of int
+        For each place 1 (an entry is at least zero), -1 (at most zero) or 0 (any number). One
+        sign stands for all places.
+    axis : int, default=-1
+    """
+
+    signs: Annotated[tuple[int, ...], SIGNS]
+    axis: Annotated[int, ANY_INT] = -1
+
+    def bounds(self, shape: tuple[int, ...]) -> Bounds:
+        """Return zero as the bound of each entry that has a sign."""
+        signs = self._along_axis(len(shape))
+        return Bounds(np.where(signs > 0, 0.0, -np.inf), np.where(signs < 0, 0.0, np.inf))
+
+    def enter(self, array: Array) -> None:
+        """Reflect entries of the wrong sign."""
+        signs = self._along_axis(array.ndim)
+        np.copyto(array, np.abs(array) * signs, where=signs != 0)
+
+    def _along_axis(self, n_axes: int) -> NDArray[np.intp]:
+        """Return the signs as an array that broadcasts to arrays of so many axes."""
+        shape = [1] * n_axes
+        shape[self.axis] = -1
+        return np.array(self.signs).reshape(shape)
+
+
+@dataclass(frozen=True)
+class MonotoneWeights(ParameterSet):
+    """Weight matrices of a layer whose outputs rise with some inputs and fall with others.
+
+    The units of the layer are free or monotone. A free unit sees free inputs only. A monotone
+    unit sees all inputs: its weight of a rising input is at least zero, that of a falling one
+    is at most zero, and that of a free input is any number. With an activation that never
+    falls, the monotone units then rise with the rising inputs and fall with the falling ones,
+    so that they are rising inputs of the next layer (Dugas, Bengio, Belisle, Nadeau and Garcia,
+    "Incorporating Functional Knowledge in Neural Networks", 2009; Runje and Shankaranarayana,
+    "Constrained Monotonic Neural Networks", 2023).
+
+    Parameters
+    ----------
+    signs : tuple of int
+        For each input 1 (rising), -1 (falling) or 0 (free).
+    n_free : int >= 0, default=0
+        The number of free units, which are the first ones.
+    """
+
+    signs: Annotated[tuple[int, ...], SIGNS]
+    n_free: Annotated[int, NOT_NEGATIVE_INT] = 0
+
+    @property
+    def scales(self) -> Signed:
+        """The set of factors that multiply the inputs: those of monotone inputs keep order."""
+        return Signed(tuple(map(abs, self.signs)))
+
+    def bounds(self, shape: tuple[int, ...]) -> Bounds:
+        """Return zero as the bound of weights with a sign, and as both into free units."""
+        low, high = np.full(shape, -np.inf), np.full(shape, np.inf)
+        signs = np.array(self.signs)
+        low[..., signs > 0, :] = 0
+        high[..., signs < 0, :] = 0
+        low[..., signs != 0, : self.n_free] = high[..., signs != 0, : self.n_free] = 0
+        return Bounds(low, high)
+
+    def enter(self, array: Array) -> None:
+        """Give the weights of monotone inputs their signs, and a mean of one over their number.
+
+        Weights of one sign do not cancel. Sums of signals that rise together would become ever
+        larger from layer to layer with the usual scale, which keeps the variance of independent
+        signals; a mean of one over the number of inputs keeps their size. The squares of the
+        drawn weights differ more from unit to unit than their magnitudes do.
+        """
+        signs = np.array(self.signs)
+        inside = array[..., signs != 0, self.n_free :]
+        array[..., signs != 0, :] = 0
+        if inside.size:
+            squares = np.square(inside)
+            squares *= signs[signs != 0][:, np.newaxis] / (inside.shape[-2] * squares.mean())
+            array[..., signs != 0, self.n_free :] = squares
