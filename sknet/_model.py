@@ -100,7 +100,8 @@ class Model(ABC):
         encoder = TableEncoder(settings.standardize, settings.n_bins, settings.marks_heavy)
         encoder.fit_survey(survey, keep_rare=keep_rare)
         loss = cls.choose_loss(settings, target)
-        network = make_network(settings, encoder, loss.n_raw(target.n_outputs))
+        n_raw = loss.n_raw(target.n_outputs)
+        network = make_network(settings, encoder, survey.reader, n_raw)
         check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
         return cls(settings, survey.reader, encoder, target, loss, network, params)
@@ -115,11 +116,11 @@ class Model(ABC):
         """
         loss = self.choose_loss(settings, self.target)
         model = replace(self, settings=settings, loss=loss)
-        if make_network(settings, self.encoder, model.n_raw) != self.network:
+        if make_network(settings, self.encoder, self.reader, model.n_raw) != self.network:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation, "
-                "dropout, normalization, n_members or numeric_embedding), so its parameters "
-                "cannot be continued from. Set warm_start=False, or fit a clone."
+                "dropout, normalization, n_members, interaction_cst or numeric_embedding), so "
+                "its parameters cannot be continued from. Set warm_start=False, or fit a clone."
             )
         return model
 
@@ -285,6 +286,27 @@ class Model(ABC):
         """Return raw predictions as an array (rows, members, columns)."""
         return by_member(raw, self.n_members)
 
+    def mean_raw(self, raw: np.ndarray) -> np.ndarray:
+        """Return the raw predictions that correspond to the prediction of all members."""
+        before_link = self.network.mean_before_link
+        return mean_of_members(raw, self.n_members, self.loss, before_link)
+
+    def over_members(
+        self,
+        raw: np.ndarray,
+        predict: Callable[[np.ndarray], np.ndarray],
+        with_std: bool,
+    ) -> tuple[np.ndarray, ...]:
+        """Return the prediction of all members and, if wanted, the members' deviation.
+
+        ``predict`` turns raw predictions, an array (rows, members, columns), into predictions.
+        """
+        members = self.by_member(raw)
+        if not self.network.mean_before_link:
+            return over_members(predict(members), with_std)
+        prediction = predict(self.mean_raw(raw)[:, np.newaxis])[:, 0]
+        return (prediction, predict(members).std(axis=1)) if with_std else (prediction,)
+
 
 class ClassificationModel(Model):
     """A model of labels."""
@@ -348,7 +370,7 @@ class ClassificationModel(Model):
 
     def decision(self, raw: np.ndarray) -> np.ndarray:
         """Return the columns of the decision function."""
-        return mean_of_members(raw, self.n_members, self.loss)
+        return self.mean_raw(raw)
 
     def places(self, raw: np.ndarray) -> np.ndarray:
         """Return the position of each row's predicted class, or 0 or 1 for each label."""
@@ -356,8 +378,11 @@ class ClassificationModel(Model):
 
     def probabilities(self, raw: np.ndarray, with_std: bool) -> tuple[np.ndarray, ...]:
         """Return the members' mean probabilities, and their standard deviation if wanted."""
-        members = self.target.probabilities(self.by_member(raw), self.loss.inverse_link)
-        return over_members(members, with_std)
+
+        def predict(members: np.ndarray) -> np.ndarray:
+            return self.target.probabilities(members, self.loss.inverse_link)
+
+        return self.over_members(raw, predict, with_std)
 
 
 class RegressionModel(Model):
@@ -447,8 +472,12 @@ class RegressionModel(Model):
 
         The predictions of the members are cut at the magnitude ``LARGEST``.
         """
-        members = self.target.inverse_transform(self.loss.inverse_link(self.by_member(raw)))
-        return over_members(members.clip(-LARGEST, LARGEST, out=members), with_std)
+
+        def predict(members: np.ndarray) -> np.ndarray:
+            predicted = self.target.inverse_transform(self.loss.inverse_link(members))
+            return predicted.clip(-LARGEST, LARGEST, out=predicted)
+
+        return self.over_members(raw, predict, with_std)
 
 
 def model_class(numeric_y: bool) -> type[Model]:

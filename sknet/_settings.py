@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sknet._auto import SHAPING, Facts, bins_for, choose, cooling_epochs
-from sknet._parameters import hidden_layer_sizes, per_layer
+from sknet._parameters import hidden_layer_sizes, interaction_groups, per_layer
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.losses import LOSSES, Loss
@@ -17,6 +17,7 @@ from sknet.nn.optimizers import Solver
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.solvers import SOLVERS
+from sknet.nn.types import Groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class Settings:
     hidden layer. ``penalty`` stands for ``alpha`` and ``l1_ratio``. ``n_bins`` is the number of
     quantile bins of each number, or 0 if the embedding needs none. ``auto`` maps the name of
     each parameter that is "auto" to its value, in the form in which a user would give it.
+    ``groups`` and ``pairwise`` stand for ``interaction_cst``: groups of columns of X with
+    networks of their own, or None, and whether the network has products of pairs of groups.
     """
 
     # The network.
@@ -39,6 +42,9 @@ class Settings:
     numeric_embedding: NumericEmbedding | None
     n_bins: int
     dtype: str
+    # Files of earlier versions have no groups.
+    groups: Groups | None = None
+    pairwise: bool = False
     # The data.
     standardize: bool
     class_weight: Any
@@ -102,6 +108,7 @@ def resolve(
     if embedding is not None:
         embedding = _rule(embedding, NUMERIC_EMBEDDINGS, known)
     needs_bins = embedding is not None and embedding.needs_bins
+    groups = interaction_groups(known["interaction_cst"], facts.n_columns)
     return Settings(
         hidden_layer_sizes=tuple(int(size) for size in hidden_layer_sizes(known)),
         activations=tuple(
@@ -111,8 +118,10 @@ def resolve(
         normalization=known["normalization"],
         n_members=int(known["n_members"]),
         numeric_embedding=embedding,
-        n_bins=bins_for(facts.n_rows) if needs_bins else 0,
+        n_bins=bins_for(facts.n_rows, groups is not None) if needs_bins else 0,
         dtype=known["dtype"],
+        groups=groups,
+        pairwise=known["interaction_cst"] == "pairwise",
         standardize=known["standardize"],
         class_weight=known.get("class_weight"),
         label_smoothing=float(known.get("label_smoothing", 0.0)),

@@ -20,7 +20,12 @@ LOG_LIMITS = (-2.0, 0.0)
 
 
 def fit_factor(
-    loss: Loss, raw: Array, y: Array, sample_weight: Array | None, n_members: int = 1
+    loss: Loss,
+    raw: Array,
+    y: Array,
+    sample_weight: Array | None,
+    n_members: int = 1,
+    before_link: bool = False,
 ) -> float:
     """Return the factor of raw predictions, one at most, that suits some rows best.
 
@@ -38,6 +43,8 @@ def fit_factor(
     sample_weight : ndarray of shape (n_rows,) or None
         The weights, with a mean of one; None stands for weights of one.
     n_members : int, default=1
+    before_link : bool, default=False
+        Whether the mean is one of raw predictions.
 
     Returns
     -------
@@ -47,7 +54,7 @@ def fit_factor(
     n_rows = len(raw)
 
     def total(log_factor: float) -> float:
-        scaled = mean_of_members(raw * math.exp(log_factor), n_members, loss)
+        scaled = mean_of_members(raw * math.exp(log_factor), n_members, loss, before_link)
         mean = loss.mean(y, scaled, sample_weight, np.empty_like(scaled))
         return n_rows * mean + log_factor**2
 
