@@ -52,8 +52,8 @@ VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
 #: The strength of the penalty: alpha times the number of rows, alpha on tables below
 #: ``SMALL``, which is also the largest one, and alpha for lbfgs.
 PENALTY, ALPHA_OF_FEW, LBFGS_ALPHA = 0.3, 0.03, 5e-7
-#: The strength of the penalty of networks of groups of columns. No weight of theirs serves several
-#: groups, so that the usual strength would shrink groups of little effect to nothing.
+#: The strength of the penalty of groups of columns. No weight serves several groups, so that
+#: the usual strength would shrink groups of little effect to nothing.
 PENALTY_OF_GROUPS = 0.003
 #: Classification with fewer rows than this for each input has a stronger penalty.
 ROWS_PER_INPUT = 40

@@ -138,12 +138,8 @@ def _grouped_layers(
 
 
 def group_size(size: int, n_groups: int) -> int:
-    """Return the size of a hidden layer of one group, given that of a network without groups.
-
-    Where all layers are divided by the root of the number of groups, the matrices between them
-    have as many weights in all as without groups.
-    """
-    return min(size, max(LEAST_UNITS, math.ceil(size / math.sqrt(n_groups))))
+    """Return the size of a hidden layer of one group, given that of all groups together."""
+    return min(size, max(LEAST_UNITS, math.ceil(size / n_groups)))
 
 
 def encoded_names(

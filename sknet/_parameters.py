@@ -266,7 +266,7 @@ def interaction_groups(interaction_cst: Any, n_columns: int) -> Groups | None:
         return None
     if isinstance(interaction_cst, str):
         return tuple((column,) for column in range(n_columns))
-    groups = [_checked_group(one, n_columns) for one in interaction_cst]
+    groups = list(dict.fromkeys(_checked_group(one, n_columns) for one in interaction_cst))
     if not groups:
         raise ValueError(
             "interaction_cst is empty. List groups of columns, or use 'no_interactions' for an "
@@ -278,14 +278,14 @@ def interaction_groups(interaction_cst: Any, n_columns: int) -> Groups | None:
 
 def _checked_group(group: Any, n_columns: int) -> tuple[int, ...]:
     """Return the sorted positions of the columns of one group of ``interaction_cst``."""
-    if not isinstance(group, list | tuple | Set | range | np.ndarray) or np.ndim(group) > 1:
+    if not isinstance(group, list | tuple | Set | range | np.ndarray):
         raise ValueError(
             "interaction_cst must be a list of groups of columns, such as [{0, 1}, {2}], but "
             f"has {group!r} among its groups."
         )
     columns = list(group)
     valid = all(
-        isinstance(one, Integral) and not isinstance(one, bool) and 0 <= one < n_columns
+        isinstance(one, Integral) and not isinstance(one, bool) and 0 <= int(one) < n_columns
         for one in columns
     )
     if not columns or not valid:

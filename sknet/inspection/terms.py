@@ -1,4 +1,4 @@
-"""The terms of a model of groups of columns: what each adds to the prediction before the link."""
+"""The terms of a model of groups of columns, which add up to the prediction before the link."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet._model import Model
+from sknet._model import BLOCK_ELEMENTS, Model
 from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.groups import PairwiseHead
 from sknet.nn.network import Workspace
@@ -96,7 +96,7 @@ class Terms:
             self._strength = strength * (head.pair_scale / n_members)
 
     def _mean_hidden(self, X: Any, sample_weight: Floats) -> Floats:
-        """Return the weighted mean of the inputs of the last layer: (members, groups, width)."""
+        """Return the mean input of the last layer, an array (members, groups, width)."""
         total, start = np.zeros(self._weight.shape[:3]), 0
         for hidden in self._hidden(X):
             weights = sample_weight[start : start + len(hidden)]
@@ -151,14 +151,33 @@ class Terms:
         terms = self.of_groups(X)
         if not self.has_pairs:
             return terms
-        factors = self.factors(X)
-        pairs = [
-            np.einsum(
-                "nmk,nmk,mko->no", factors[:, :, i], factors[:, :, j], self._strength, optimize=True
-            )
-            for i, j in combinations(range(len(self.groups)), 2)
-        ]
-        return np.concatenate([terms, np.stack(pairs, axis=1)], axis=1)
+        return np.concatenate([terms, self._of_pairs(self.factors(X))], axis=1)
+
+    def _of_pairs(self, factors: Floats) -> Floats:
+        """Return the terms of all pairs for rows of factors: (rows, pairs, outputs)."""
+        n_rows, _, n_groups, _ = factors.shape
+        first, second = np.triu_indices(n_groups, 1)
+        pairs = np.empty((n_rows, first.size, self.intercept.size))
+        right = factors.transpose(0, 1, 3, 2).reshape(n_rows, -1, n_groups)
+        for output in range(self.intercept.size):
+            left = factors * self._strength[:, np.newaxis, :, output]
+            products = left.transpose(0, 2, 1, 3).reshape(n_rows, n_groups, -1) @ right
+            pairs[:, :, output] = products[:, first, second]
+        return pairs
+
+    def importances(self, X: Any, sample_weight: Floats) -> Floats:
+        """Return the mean size of each term, an array (terms, outputs).
+
+        The weights must have a sum of one.
+        """
+        n_rows = X.shape[0]
+        step = max(1, BLOCK_ELEMENTS // (len(self.columns) * self.intercept.size))
+        total = np.zeros((len(self.columns), self.intercept.size))
+        for start in range(0, n_rows, step):
+            block = slice(start, start + step)
+            sizes = np.abs(self.of_all(X[block]))
+            total += np.tensordot(sample_weight[block], sizes, axes=1)
+        return total
 
 
 def _units(model: Model) -> tuple[Floats, Floats]:
@@ -166,9 +185,10 @@ def _units(model: Model) -> tuple[Floats, Floats]:
 
     Of the raw predictions of a classifier, and of several quantiles, nothing is changed.
     """
-    same = np.ones(model.n_raw), np.zeros(model.n_raw)
-    if not model.numeric_y:
-        return same
-    target = model.target
-    changed = model.loss.rescaling(target.scale_, np.ones_like(target.scale_), target.mean_)
-    return same if changed is None else changed
+    target, changed = model.target, None
+    if model.numeric_y:
+        changed = model.loss.rescaling(target.scale_, np.ones_like(target.scale_), target.mean_)
+    if changed is None:
+        return np.ones(model.n_raw), np.zeros(model.n_raw)
+    factor, shift = changed
+    return factor.astype(np.float64), shift.astype(np.float64)

@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike, NDArray
+from scipy import sparse
 
 from sknet.nn.activations import Activation
 from sknet.nn.ensembles import EnsembleHead
@@ -115,6 +116,13 @@ class GroupColumns(Layer):
 
     def n_outputs(self, n_inputs: int) -> int:
         return len(self.groups) * self.width
+
+    def matrix(self, n_inputs: int, dtype: DTypeLike) -> Any:
+        """Return the matrix, sparse, by which a product gathers the columns."""
+        places = gathering(self.groups, n_inputs)
+        used = np.delete(np.arange(places.columns.size), places.padding)
+        entries = np.ones(used.size, dtype), (places.columns[used], used)
+        return sparse.csr_array(entries, shape=(n_inputs, places.columns.size))
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {
