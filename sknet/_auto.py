@@ -171,10 +171,10 @@ def _batch_size(known: Mapping[str, Any], facts: Facts) -> int:
 def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
     if not is_stochastic(known["solver"]):
         return LBFGS_ALPHA
-    if facts.n_rows < SMALL:
-        return ALPHA_OF_FEW
     if known["interaction_cst"] is not None:
         return PENALTY_OF_GROUPS / facts.n_rows
+    if facts.n_rows < SMALL:
+        return ALPHA_OF_FEW
     scarcity = 1.0
     # Most inputs of a sparse row are zero.
     if not (facts.numeric_y or facts.is_sparse):

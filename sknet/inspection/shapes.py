@@ -14,7 +14,7 @@ from sknet.data.row_blocks import RowBlocks
 from sknet.inspection.arguments import check_groups, check_percentiles
 from sknet.inspection.terms import Floats, Terms
 
-#: The number of bins of the histogram of a numeric column.
+#: The largest number of bins of the histogram of a numeric column.
 HISTOGRAM_BINS = 30
 
 
@@ -301,12 +301,17 @@ class _Table:
         if low < high:
             x, weights = x[inside], weights[inside]
         grid = np.unique(x)
+        bins: Any = HISTOGRAM_BINS
+        if 1 < grid.size <= HISTOGRAM_BINS:
+            # A bin for each number: equal bins would leave gaps between them.
+            middles = (grid[1:] + grid[:-1]) / 2
+            bins = np.concatenate([2 * grid[:1] - middles[:1], middles, 2 * grid[-1:] - middles[-1:]])
         if grid.size > self._n_points:
             half = self._n_points // 2
             even = np.linspace(grid[0], grid[-1], self._n_points - half)
             inner = np.quantile(x, np.linspace(0, 1, half + 2)[1:-1])
             grid = np.unique(np.concatenate([even, inner]))
-        shares, edges = np.histogram(x, HISTOGRAM_BINS, weights=weights)
+        shares, edges = np.histogram(x, bins, weights=weights)
         return grid, shares, edges
 
     def _category(

@@ -25,13 +25,18 @@ from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.kernels import column_sums, stretches
 from sknet.nn.layers import ACTIVATION, ActivationLayer, Layer, Parameter
-from sknet.nn.rules import POSITIVE_INT, Constraint
+from sknet.nn.rules import POSITIVE_INT, Constraint, Interval
 from sknet.nn.types import Array, Buffers, Groups, Rows, Views, WorkArrays
 
 
 def _are_groups(groups: Any) -> bool:
-    """Return whether there are groups, each of at least one column."""
-    return bool(groups) and all(isinstance(one, tuple) and one for one in groups)
+    """Return whether there are groups of positions, not all of them empty."""
+    columns = [one for group in groups if isinstance(group, tuple) for one in group]
+    return (
+        bool(columns)
+        and all(isinstance(group, tuple) for group in groups)
+        and all(isinstance(one, Integral) and NOT_NEGATIVE_INT.contains(one) for one in columns)
+    )
 
 
 def _are_counts(counts: Any) -> bool:
@@ -39,8 +44,9 @@ def _are_counts(counts: Any) -> bool:
     return all(isinstance(one, Integral) and POSITIVE_INT.contains(one) for one in counts)
 
 
+NOT_NEGATIVE_INT = Interval(Integral, 0)
 GROUPS = Constraint(
-    "a tuple of tuples of column positions, none of them empty", (tuple,), _are_groups
+    "a tuple of tuples of positions >= 0, of which not all are empty", (tuple,), _are_groups
 )
 COUNTS = Constraint("a tuple of integers >= 1", (tuple,), _are_counts)
 
@@ -104,7 +110,8 @@ class GroupColumns(Layer):
     Parameters
     ----------
     groups : tuple of tuple of int
-        The positions of the columns of each group. A column may be in several groups.
+        The positions of the columns of each group. A column may be in several groups, or in
+        none.
     """
 
     groups: Annotated[Groups, GROUPS]

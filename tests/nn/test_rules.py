@@ -21,6 +21,7 @@ import sknet.nn
 from sknet import NNClassifier, NNRegressor
 from sknet.nn.activations import ACTIVATIONS, Identity, LeakyReLU, ReLU
 from sknet.nn.embeddings import EDGES, EQUALLY_MANY_EDGES, NUMERIC_EMBEDDINGS, PARTS, Periodic
+from sknet.nn.groups import COUNTS, GROUPS
 from sknet.nn.layers import ACTIVATION
 from sknet.nn.losses import LOSSES, QUANTILES, Pinball
 from sknet.nn.optimizers import SGD, Adam
@@ -46,6 +47,8 @@ BAD = {
         ]
     ),
     EQUALLY_MANY_EDGES: [*edges, ((0.0, 1.0), (0.0, 1.0, 2.0))],
+    GROUPS: [None, [(0,)], (), ((),), (0, 1), ([0],), ((0.0,),), ((-1,),), ((True,),), "ab"],
+    COUNTS: [None, [1], 1, (0,), (1.0,), (True,), ("a",)],
     PARTS: [
         *(None, [(1, None)], (1,), ((1,),), ((0, None),), ((1.0, None),), ((True, None),)),
         *(((1, "periodic"),), ((1, Periodic),), ((2, None), (-1, Periodic()))),
