@@ -209,7 +209,8 @@ def _validation_fraction(known: Mapping[str, Any], facts: Facts) -> float:
 
 def _dropout(known: Mapping[str, Any], facts: Facts) -> float:
     suited = facts.n_rows >= SMALL and is_stochastic(known["solver"])
-    return DROPOUT if suited else 0.0
+    # A network of few units for a group has none to spare.
+    return DROPOUT if suited and known["interaction_cst"] is None else 0.0
 
 
 def _numeric_embedding(known: Mapping[str, Any], facts: Facts) -> str | NumericEmbedding | None:

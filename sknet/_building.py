@@ -19,8 +19,9 @@ from sknet.nn.types import Groups
 
 #: The size of the vector that the network learns for each level of a category with many levels.
 EMBEDDING_SIZE = 8
-#: The smallest size of a hidden layer of a group of columns, if it is not set smaller.
-LEAST_UNITS = 8
+#: The size of a hidden layer of all groups of columns together, in sizes of a network without
+#: groups, and its smallest size for one group, if it is not set smaller.
+UNITS_OF_GROUPS, LEAST_UNITS = 2, 8
 #: The number of factors of each column, whose products describe pairs of columns.
 N_FACTORS = 32
 
@@ -138,8 +139,8 @@ def _grouped_layers(
 
 
 def group_size(size: int, n_groups: int) -> int:
-    """Return the size of a hidden layer of one group, given that of all groups together."""
-    return min(size, max(LEAST_UNITS, math.ceil(size / n_groups)))
+    """Return the size of a hidden layer of one group, given that without groups."""
+    return min(size, max(LEAST_UNITS, math.ceil(UNITS_OF_GROUPS * size / n_groups)))
 
 
 def encoded_names(

@@ -153,7 +153,8 @@ max_fun : int, default=15000
 dropout : float in [0, 1), array-like or "auto", default="auto"
     The share of the outputs of a hidden layer that each training step sets to zero at random:
     one number for all hidden layers, or one for each. "auto" is {_auto.DROPOUT} for
-    {_auto.SMALL} training rows or more, else 0. For "lbfgs" it is 0.
+    {_auto.SMALL} training rows or more, else 0. For "lbfgs" and with ``interaction_cst`` it
+    is 0.
 normalization : "layer" or None, default=None
     With "layer", each hidden layer normalises the weighted sums of each row to mean 0 and
     variance 1 before the activation (layer normalization).
@@ -184,8 +185,9 @@ interaction_cst : {{"pairwise", "no_interactions"}}, list of sets of int or None
     columns: each column has a network, and the interaction of two columns is a sum of products
     of {N_FACTORS} outputs of their networks, so that the time is proportional to the number of
     columns and not of pairs. The hidden layers of all groups together have
-    ``hidden_layer_sizes`` units, but each group has at least {LEAST_UNITS}, if the layer has so
-    many. Without hidden layers no columns interact. None lets all columns interact.
+    twice ``hidden_layer_sizes`` units. A group has as many as the others, at least
+    {LEAST_UNITS} and at most the given number. Without hidden layers no columns interact. None
+    lets all columns interact.
     :func:`sknet.inspection.shape_functions` returns the functions of a fitted network.
 scoring : str, callable or None, default="loss"
     The score of the validation rows that early stopping watches; higher is better. "loss" is
