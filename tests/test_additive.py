@@ -177,7 +177,7 @@ def test_defaults_learn_what_the_constraint_allows():
     scores = {}
     for constraint in ("no_interactions", "pairwise", "groups"):
         groups = [{0, 1}, {2}, {3}, {4}] if constraint == "groups" else constraint
-        network = sknet.NNRegressor(interaction_cst=groups, random_state=0)
+        network = sknet.NNRegressor(interaction_cst=groups, max_iter=25, random_state=0)
         scores[constraint] = network.fit(X[:900], y[:900]).score(X[900:], y[900:])
     # The additive part of sin(pi x0 x1) misses a tenth of the variance.
     assert 0.85 < scores["no_interactions"] < 0.93

@@ -238,6 +238,18 @@ def test_without_matplotlib(draw, fit, numbers, monkeypatch):
         draw(network, numbers)
 
 
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_units_of_groups_that_are_disconnected(fit, n_members):
+    options = {"interaction_cst": [{0, 1}, {2}], "n_members": n_members}
+    network = fit("squared_error", **options).estimator
+    first, second, _ = network.coefs_
+    # Three units in one group lose what enters them, and another one what leaves it.
+    first[0, :, :3] = 0
+    second[-1, 0] = 0
+    shares = WeightsDisplay.from_estimator(network).dead_units
+    assert_allclose(shares, [4 / (first.shape[0] * first.shape[2]), 0])
+
+
 # Shape functions.
 
 

@@ -200,8 +200,12 @@ class ShapeFunctionsDisplay:
         return self
 
     def _most_important(self, functions: list[Any]) -> list[Any]:
-        """Return curves or surfaces, those of the largest contributions to the output first."""
-        return sorted(functions, key=lambda one: -(one.importance @ np.abs(self.factors)))
+        """Return curves or surfaces, those of the largest contributions to the output first.
+
+        A category that was always missing has no levels to draw.
+        """
+        drawn = [one for one in functions if one.contributions.size]
+        return sorted(drawn, key=lambda one: -(one.importance @ np.abs(self.factors)))
 
     def _plot_curve(self, ax: "Axes", curve: ShapeCurve) -> None:
         ax.axhline(0, color="0.7", linewidth=0.8, zorder=1)
