@@ -51,25 +51,26 @@ class Terms:
         self.groups = groups
         self.columns: list[tuple[int, ...]] = list(groups)
         self._read_head()
+        self._mean = self._mean_hidden(X, sample_weight)
+        raw = np.einsum("mgw,mgwo->o", self._mean, self._weight) + self._bias
+        factor, shift = _units(model)
         if self.has_pairs:
             self.columns += [(*a, *b) for a, b in combinations(groups, 2)]
-        factor, shift = _units(model)
-        mean = self._mean_hidden(X, sample_weight)
-        raw = np.einsum("mgw,mgwo->o", mean, self._weight) + self._bias
-        self._mean = mean
-        if self.has_pairs:
-            factors = np.einsum("mgw,mgwk->mgk", mean, self._factor)
-            all_factors = factors.sum(axis=1, keepdims=True)
-            products = (all_factors[:, 0] ** 2 - (factors**2).sum(axis=1)) / 2
-            raw += np.einsum("mk,mko->o", products, self._strength)
-            # What a column adds in products with the mean factors of all other columns.
-            others = all_factors - factors
-            self._weight += np.einsum(
-                "mgwk,mgk,mko->mgwo", self._factor, others, self._strength
-            )
+            raw += self._centre_factors()
             self._strength *= factor
         self._weight *= factor
         self.intercept: Floats = raw * factor + shift
+
+    def _centre_factors(self) -> Floats:
+        """Move effects of single columns into the weights; return the constant of the pairs."""
+        factors = np.einsum("mgw,mgwk->mgk", self._mean, self._factor)
+        total = factors.sum(axis=1, keepdims=True)
+        # What a column adds in products with the mean factors of all other columns.
+        self._weight += np.einsum(
+            "mgwk,mgk,mko->mgwo", self._factor, total - factors, self._strength
+        )
+        products = (total[:, 0] ** 2 - (factors**2).sum(axis=1)) / 2
+        return np.einsum("mk,mko->o", products, self._strength)
 
     @property
     def has_pairs(self) -> bool:
