@@ -53,6 +53,9 @@ VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
 #: The strength of the penalty: alpha times the number of rows, alpha on tables below
 #: ``SMALL``, which is also the largest one, and alpha for lbfgs.
 PENALTY, ALPHA_OF_FEW, LBFGS_ALPHA = 0.3, 0.03, 5e-7
+#: The strength of the penalty of groups of columns. No weight serves several groups, so that
+#: the usual strength would shrink groups of little effect to nothing.
+PENALTY_OF_GROUPS = 0.003
 #: Classification with fewer rows than this for each input has a stronger penalty.
 ROWS_PER_INPUT = 40
 #: The largest number of numbers whose embeddings have their usual size, and the smallest number
@@ -65,6 +68,9 @@ FULLY_EMBEDDED, ROWS_PER_EMBEDDED = 50, 10
 MOST_COMPONENTS, ROWS_PER_COMPONENT = 64, 10
 #: The number of training rows for each quantile bin, and the limits of the number of bins.
 ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
+#: The same for groups of columns: a function of few columns is hardly overfitted, and it can be
+#: no sharper than the bins.
+ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
 #: The number of rows from which the network computes in float32 for X of float64.
 FLOAT32_ROWS = 1000
 
@@ -149,9 +155,12 @@ def choose(
     return chosen
 
 
-def bins_for(n_rows: int) -> int:
-    """Return the number of quantile bins of each number."""
-    return int(np.clip(n_rows // ROWS_PER_BIN, FEWEST_BINS, MOST_BINS))
+def bins_for(n_rows: int, grouped: bool = False) -> int:
+    """Return the number of quantile bins of each number, also for groups of columns."""
+    per_bin = ROWS_PER_BIN_OF_GROUPS if grouped else ROWS_PER_BIN
+    return int(
+        np.clip(n_rows // per_bin, FEWEST_BINS, MOST_BINS_OF_GROUPS if grouped else MOST_BINS)
+    )
 
 
 def cooling_epochs(max_iter: int) -> int:
@@ -177,6 +186,8 @@ def _batch_size(known: Mapping[str, Any], facts: Facts) -> int:
 def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
     if not is_stochastic(known["solver"]):
         return LBFGS_ALPHA
+    if known["interaction_cst"] is not None:
+        return PENALTY_OF_GROUPS / facts.n_rows
     if facts.n_rows < SMALL:
         return ALPHA_OF_FEW
     scarcity = 1.0
@@ -213,13 +224,15 @@ def _validation_fraction(known: Mapping[str, Any], facts: Facts) -> float:
 
 def _dropout(known: Mapping[str, Any], facts: Facts) -> float:
     suited = facts.n_rows >= SMALL and is_stochastic(known["solver"])
-    return DROPOUT if suited else 0.0
+    # A network of few units for a group has none to spare.
+    return DROPOUT if suited and known["interaction_cst"] is None else 0.0
 
 
 def _numeric_embedding(known: Mapping[str, Any], facts: Facts) -> str | NumericEmbedding | None:
     if facts.is_sparse or facts.n_rows < SMALL or not is_stochastic(known["solver"]):
         return None
-    name = "piecewise_linear" if facts.numeric_y else "periodic"
+    grouped = known["interaction_cst"] is not None
+    name = "piecewise_linear" if facts.numeric_y or grouped else "periodic"
     usual = min(FULLY_EMBEDDED, facts.n_rows / ROWS_PER_EMBEDDED)
     if facts.n_numbers <= usual:
         return name
@@ -237,13 +250,14 @@ def _n_components(known: Mapping[str, Any], facts: Facts) -> int:
         and is_stochastic(known["solver"])
     )
     # A component mixes columns whose effects a constraint sets apart.
-    if not suited or facts.n_numbers == 1 or known["monotonic_cst"]:
+    constrained = known["monotonic_cst"] or known["interaction_cst"] is not None
+    if not suited or facts.n_numbers == 1 or constrained:
         return 0
     return min(MOST_COMPONENTS, facts.n_numbers, facts.n_rows // ROWS_PER_COMPONENT)
 
 
 def _n_members(known: Mapping[str, Any], facts: Facts) -> int:
-    return 1 if facts.numeric_y else 2
+    return 1 if facts.numeric_y or known["interaction_cst"] is not None else 2
 
 
 def _dtype(known: Mapping[str, Any], facts: Facts) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from sknet import _auto
+from sknet._building import LEAST_UNITS, N_FACTORS
 from sknet.nn.activations import ACTIVATIONS
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
 from sknet.nn.optimizers import OPTIMIZERS
@@ -29,7 +30,8 @@ def _spaced(number: int) -> str:
 PARAMETERS = f"""
 hidden_layer_sizes : int or array-like of int, default=(128, 128)
     The number of units of each hidden layer, from the first to the last. ``()`` stands for
-    no hidden layer, which is a linear model.
+    no hidden layer, which is a linear model. With ``interaction_cst``, the units are divided
+    among the groups of columns.
 activation : str, Activation or list of these, default="silu"
     The activation function of the hidden layers: one for all of them, or a list with one for
     each. The names are {_names(ACTIVATIONS)}. An instance of an ``Activation`` of
@@ -54,7 +56,8 @@ alpha : float or "auto", default="auto"
     the batch size, or by ``n_samples`` for "lbfgs". "auto" is
     ``{_auto.PENALTY} / n_samples``, and for classification more if there are fewer than
     {_auto.ROWS_PER_INPUT} rows for each input; it is {_auto.ALPHA_OF_FEW} for fewer than
-    {_auto.SMALL} training rows, and {_auto.LBFGS_ALPHA} for "lbfgs".
+    {_auto.SMALL} training rows, ``{_auto.PENALTY_OF_GROUPS} / n_samples`` with
+    ``interaction_cst``, and {_auto.LBFGS_ALPHA} for "lbfgs".
 l1_ratio : float in [0, 1], default=0.0
     The share of the L1 penalty. With 0 the penalty is L2, which keeps all weights small; with
     1 it is L1, which makes weights exactly zero.
@@ -150,7 +153,8 @@ max_fun : int, default=15000
 dropout : float in [0, 1), array-like or "auto", default="auto"
     The share of the outputs of a hidden layer that each training step sets to zero at random:
     one number for all hidden layers, or one for each. "auto" is {_auto.DROPOUT} for
-    {_auto.SMALL} training rows or more, else 0. For "lbfgs" it is 0.
+    {_auto.SMALL} training rows or more, else 0. For "lbfgs" and with ``interaction_cst`` it
+    is 0.
 normalization : "layer" or None, default=None
     With "layer", each hidden layer normalises the weighted sums of each row to mean 0 and
     variance 1 before the activation (layer normalization).
@@ -168,8 +172,23 @@ n_members : int or "auto", default="auto"
     The number of members of an ensemble that is trained as one network (BatchEnsemble). The
     members share the weight matrices of the hidden layers; each has its own scales of the
     inputs of a layer, its own biases and its own output layer. Training minimises the mean of
-    the members' losses, and predictions are the mean of the members' predictions. "auto" is 2
-    for classification and 1 for regression.
+    the members' losses, and predictions are the mean of the members' predictions. With
+    ``interaction_cst``, each member has networks of its own, and the mean is one of the raw
+    predictions, before the link, so that it remains a sum over the groups. "auto" is 2 for
+    classification and 1 for regression and with ``interaction_cst``.
+interaction_cst : {{"pairwise", "no_interactions"}}, list of sets of int or None, default=None
+    Groups of columns that may interact, as in scikit-learn's HistGradientBoosting. Each group
+    has a network of its own, and their outputs add up before the link. A group is a set, list
+    or tuple of positions of columns of X. A column may be in several groups. The columns that
+    are in none form one further group. With "no_interactions", each column is a group, and the
+    network is an additive model. With "pairwise", it is a sum of functions of at most two
+    columns: each column has a network, and the interaction of two columns is a sum of products
+    of {N_FACTORS} outputs of their networks, so that the time is proportional to the number of
+    columns and not of pairs. The hidden layers of all groups together have
+    twice ``hidden_layer_sizes`` units. A group has as many as the others, at least
+    {LEAST_UNITS} and at most the given number. Without hidden layers no columns interact. None
+    lets all columns interact.
+    :func:`sknet.inspection.shape_functions` returns the functions of a fitted network.
 scoring : str, callable or None, default="loss"
     The score of the validation rows that early stopping watches; higher is better. "loss" is
     minus the loss without the penalty. Other values are the name of a scorer of scikit-learn,
@@ -205,11 +224,14 @@ numeric_embedding : str, NumericEmbedding or None, default="auto"
     "periodic" adds 3 mixtures of cosine waves of the number. "piecewise_linear" adds 15
     mixtures of the number's positions within quantile bins; there is a bin for each
     {_auto.ROWS_PER_BIN} training rows, with at least {_auto.FEWEST_BINS} and at most
-    {_auto.MOST_BINS} bins. None adds nothing. With "periodic", single values of a column that
+    {_auto.MOST_BINS} bins (with ``interaction_cst``, one for each
+    {_auto.ROWS_PER_BIN_OF_GROUPS} rows and at most {_auto.MOST_BINS_OF_GROUPS}). None adds
+    nothing. With "periodic", single values of a column that
     hold far more rows than the values around them, such as a zero that most rows have, get an
     indicator each. "auto" is "periodic" for classification and "piecewise_linear" for
-    regression; for more than {_auto.FULLY_EMBEDDED} numeric columns, or fewer than
-    {_auto.ROWS_PER_EMBEDDED} rows for each, it has fewer waves and mixtures. It is None for
+    regression and with ``interaction_cst``; for more than {_auto.FULLY_EMBEDDED} numeric
+    columns, or fewer than {_auto.ROWS_PER_EMBEDDED} rows for each, it has fewer waves and
+    mixtures. It is None for
     fewer than {_auto.SMALL} training rows, for sparse X and for "lbfgs".
 n_components : int or "auto", default="auto"
     The largest number of principal components of the scaled numeric columns that join the
@@ -229,14 +251,21 @@ ATTRIBUTES = """
 coefs_ : list of arrays of shape (n_inputs, n_outputs)
     The ``n_layers_ - 1`` weight matrices, which are views of the fitted parameters. The rows
     of the first matrix belong to the encoded inputs, see ``encoded_feature_names_``. With
-    several members the last matrix has the shape (n_members, n_inputs, n_outputs).
+    several members the last matrix has the shape (n_members, n_inputs, n_outputs). With
+    ``interaction_cst``, a hidden layer has an array (n_groups, n_inputs, n_outputs), with the
+    groups of one member after those of another. Groups of fewer inputs than others have rows
+    of zeros in the first array. The rows of the last matrix are the units of the first group,
+    then those of the second, and so on; the arrays of "pairwise" for interactions are not
+    included.
 intercepts_ : list of arrays of shape (n_outputs,)
-    The bias vectors. With several members their shape is (n_members, n_outputs).
+    The bias vectors. With several members their shape is (n_members, n_outputs), and for a
+    hidden layer with ``interaction_cst`` it is (n_groups, n_outputs).
 member_scales_ : list of arrays of shape (n_members, n_inputs)
     The factors by which each member multiplies the inputs of each hidden layer. The list is
     empty for a single member.
 encoded_feature_names_ : ndarray of str
-    A name for each row of ``coefs_[0]``.
+    A name for each row of ``coefs_[0]``. With ``interaction_cst``, a name for each input before
+    the inputs are divided among the groups.
 history_ : dict of str to list of float
     The record of training. Each list has one entry for each epoch, or for each iteration of
     "lbfgs":

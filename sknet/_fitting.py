@@ -250,7 +250,8 @@ def _with_temperature(
     if held is None or not model.loss.has_temperature:
         return result
     raw, y, sample_weight = held_out_predictions(model.with_params(result.params), held)
-    factor = fit_factor(model.loss, raw, y, sample_weight, model.n_members)
+    before_link = model.network.mean_before_link
+    factor = fit_factor(model.loss, raw, y, sample_weight, model.n_members, before_link)
     params = result.params.copy()
     model.network.rescale_outputs(params, *model.loss.with_certainty(factor, model.n_raw))
     return replace(result, params=params)

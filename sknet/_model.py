@@ -116,7 +116,8 @@ class Model(ABC):
         # With another number of threads the last bits of the components might differ.
         with ONE_BLAS_THREAD:
             encoder.fit_survey(survey, keep_rare=keep_rare)
-        network = make_network(settings, encoder, loss.n_raw(target.n_outputs))
+        n_raw = loss.n_raw(target.n_outputs)
+        network = make_network(settings, encoder, survey.reader, n_raw)
         check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
         return cls(settings, survey.reader, encoder, target, loss, network, params)
@@ -131,12 +132,13 @@ class Model(ABC):
         """
         loss = self.choose_loss(settings, self.target)
         model = replace(self, settings=settings, loss=loss)
-        if make_network(settings, self.encoder, model.n_raw) != self.network:
+        if make_network(settings, self.encoder, self.reader, model.n_raw) != self.network:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation, "
                 "dropout, normalization, n_members, numeric_embedding, n_components, "
-                "monotonic_cst, or a loss with more or fewer raw predictions), so its "
-                "parameters cannot be continued from. Set warm_start=False, or fit a clone."
+                "monotonic_cst, interaction_cst, or a loss with more or fewer raw "
+                "predictions), so its parameters cannot be continued from. Set "
+                "warm_start=False, or fit a clone."
             )
         return model
 
@@ -333,6 +335,30 @@ class Model(ABC):
         """Return raw predictions as an array (rows, members, columns)."""
         return by_member(raw, self.n_members)
 
+    def mean_raw(self, raw: np.ndarray) -> np.ndarray:
+        """Return the raw predictions that correspond to the prediction of all members."""
+        before_link = self.network.mean_before_link
+        return mean_of_members(raw, self.n_members, self.loss, before_link)
+
+    def over_members(
+        self,
+        raw: np.ndarray,
+        predict: Callable[[np.ndarray], np.ndarray],
+        with_std: bool,
+        deviation: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> tuple[np.ndarray, ...]:
+        """Return the prediction of all members and, if wanted, the standard deviation.
+
+        ``predict`` turns raw predictions, an array (rows, members, columns), into predictions,
+        and ``deviation`` into standard deviations of y, if the loss estimates these.
+        """
+        members = self.by_member(raw)
+        within = deviation(members) if with_std and deviation is not None else None
+        result = over_members(predict(members), with_std, within)
+        if not self.network.mean_before_link:
+            return result
+        return predict(self.mean_raw(raw)[:, np.newaxis])[:, 0], *result[1:]
+
 
 class ClassificationModel(Model):
     """A model of labels."""
@@ -396,7 +422,7 @@ class ClassificationModel(Model):
 
     def decision(self, raw: np.ndarray) -> np.ndarray:
         """Return the columns of the decision function."""
-        return mean_of_members(raw, self.n_members, self.loss)
+        return self.mean_raw(raw)
 
     def places(self, raw: np.ndarray) -> np.ndarray:
         """Return the position of each row's predicted class, or 0 or 1 for each label."""
@@ -404,8 +430,11 @@ class ClassificationModel(Model):
 
     def probabilities(self, raw: np.ndarray, with_std: bool) -> tuple[np.ndarray, ...]:
         """Return the members' mean probabilities, and their standard deviation if wanted."""
-        members = self.target.probabilities(self.by_member(raw), self.loss.inverse_link)
-        return over_members(members, with_std)
+
+        def predict(members: np.ndarray) -> np.ndarray:
+            return self.target.probabilities(members, self.loss.inverse_link)
+
+        return self.over_members(raw, predict, with_std)
 
 
 class RegressionModel(Model):
@@ -508,13 +537,18 @@ class RegressionModel(Model):
         It is that of y if the loss predicts it, else that of the members' predictions, which
         are cut at the magnitude ``LARGEST``.
         """
-        raw = self.by_member(raw)
-        members = self.target.inverse_transform(self.loss.inverse_link(raw))
-        np.clip(members, -LARGEST, LARGEST, out=members)
-        within = None
-        if with_std and self.loss.predicts_std:
-            within = np.minimum(self.target.scaled(self.loss.std(raw)), LARGEST)
-        return over_members(members, with_std, within)
+
+        def predict(members: np.ndarray) -> np.ndarray:
+            predicted = self.target.inverse_transform(self.loss.inverse_link(members))
+            # In place, a clip would change the raw predictions of a loss without a link.
+            return np.clip(predicted, -LARGEST, LARGEST)
+
+        def deviation(members: np.ndarray) -> np.ndarray:
+            return np.minimum(self.target.scaled(self.loss.std(members)), LARGEST)
+
+        return self.over_members(
+            raw, predict, with_std, deviation if self.loss.predicts_std else None
+        )
 
 
 def model_class(numeric_y: bool) -> type[Model]:

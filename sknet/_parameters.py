@@ -22,6 +22,7 @@ from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.optimizers import Solver
 from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.solvers import SOLVERS, is_stochastic
+from sknet.nn.types import Groups
 
 
 class Numbers(Interval):
@@ -98,6 +99,7 @@ SHARED_CONSTRAINTS: dict[str, list] = {
     "mixup": [NOT_NEGATIVE],
     "ema_decay": [FRACTION, None],
     "n_members": [POSITIVE_INT, AUTO],
+    "interaction_cst": [StrOptions({"pairwise", "no_interactions"}), list, tuple, None],
     "categorical_features": [StrOptions({"from_dtype"}), FLAT_LIST, None],
     "monotonic_cst": ["array-like", dict, None],
     "numeric_embedding": [StrOptions({"auto", *NUMERIC_EMBEDDINGS}), NumericEmbedding, None],
@@ -252,6 +254,53 @@ def _is_neutral(name: str, parameters: Mapping[str, Any], default: Any) -> bool:
     return all(one in (default, STOCHASTIC_OPTIONS[name]) for one in values)
 
 
+def interaction_groups(interaction_cst: Any, n_columns: int) -> Groups | None:
+    """Return the groups of columns that ``interaction_cst`` allows to interact.
+
+    With "pairwise", of which all pairs are allowed, each column is a group of its own, as with
+    "no_interactions". The columns that a list leaves out form one further group. None stands
+    for no groups.
+
+    Raises
+    ------
+    ValueError
+        If the groups are empty, or if they have entries that are not the position of a column.
+    """
+    if interaction_cst is None:
+        return None
+    if isinstance(interaction_cst, str):
+        return tuple((column,) for column in range(n_columns))
+    groups = list(dict.fromkeys(_checked_group(one, n_columns) for one in interaction_cst))
+    if not groups:
+        raise ValueError(
+            "interaction_cst is empty. List groups of columns, or use 'no_interactions' for an "
+            "additive network, or None to let all columns interact."
+        )
+    rest = set(range(n_columns)).difference(*groups)
+    return (*groups, tuple(sorted(rest))) if rest else tuple(groups)
+
+
+def _checked_group(group: Any, n_columns: int) -> tuple[int, ...]:
+    """Return the sorted positions of the columns of one group of ``interaction_cst``."""
+    if not isinstance(group, list | tuple | Set | range | np.ndarray):
+        raise ValueError(
+            "interaction_cst must be a list of groups of columns, such as [{0, 1}, {2}], but "
+            f"has {group!r} among its groups."
+        )
+    columns = list(group)
+    valid = all(
+        isinstance(one, Integral) and not isinstance(one, bool) and 0 <= int(one) < n_columns
+        for one in columns
+    )
+    if not columns or not valid:
+        raise ValueError(
+            "The groups of interaction_cst must have positions of columns, which are integers "
+            f"in [0, {n_columns - 1}], got {group!r}. X.columns.get_loc(name) is the position "
+            "of a name."
+        )
+    return tuple(sorted({int(one) for one in columns}))
+
+
 def check_embedding(numeric_embedding: Any, is_sparse: bool) -> None:
     """Refuse an embedding of numbers for sparse X, since embedded columns are not sparse.
 
@@ -292,23 +341,32 @@ def check_components(n_components: Any, numeric_embedding: Any, is_sparse: bool)
         )
 
 
-def check_constrained(normalization: Any, n_components: Any, constraint: str) -> None:
+def check_constraints(parameters: Mapping[str, Any], monotone: bool) -> None:
     """Refuse layers that do not keep a constraint of the columns.
 
     Raises
     ------
     ValueError
-        If ``normalization`` is not None, or ``n_components`` a positive number. ``constraint``
-        is the parameter that sets the constraint.
+        If both ``monotonic_cst`` and ``interaction_cst`` constrain columns, if
+        ``monotonic_cst`` does and ``normalization`` is not None, or if one of them does and
+        ``n_components`` is a positive number.
     """
-    if normalization is not None:
+    grouped = parameters["interaction_cst"] is not None
+    normalization, n_components = parameters["normalization"], parameters["n_components"]
+    if monotone and grouped:
         raise ValueError(
-            f"normalization={normalization!r} cannot be used with {constraint}: it mixes the "
-            "units of a row. Set normalization=None."
+            "monotonic_cst and interaction_cst cannot be used together yet. Set one of them to "
+            "None."
         )
-    if not is_auto(n_components) and n_components > 0:
+    if monotone and normalization is not None:
         raise ValueError(
-            f"n_components={n_components} cannot be used with {constraint}: a component mixes "
+            f"normalization={normalization!r} cannot be used with monotonic_cst: a unit that "
+            "rises lowers the others of its row. Set normalization=None."
+        )
+    if (monotone or grouped) and not is_auto(n_components) and n_components > 0:
+        name = "monotonic_cst" if monotone else "interaction_cst"
+        raise ValueError(
+            f"n_components={n_components} cannot be used with {name}: a component mixes "
             "columns. Set n_components=0, or 'auto'."
         )
 

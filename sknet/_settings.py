@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sknet._auto import SHAPING, Facts, bins_for, choose, cooling_epochs
-from sknet._parameters import hidden_layer_sizes, per_layer
+from sknet._parameters import hidden_layer_sizes, interaction_groups, per_layer
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.losses import LOSSES, Loss
@@ -17,6 +17,7 @@ from sknet.nn.optimizers import Solver
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.solvers import SOLVERS
+from sknet.nn.types import Groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,8 @@ class Settings:
     each parameter that is "auto" to its value, in the form in which a user would give it.
     ``signs`` stands for ``monotonic_cst``: it has 1, -1 or 0 for each numeric column, in the
     order of the reader, and is empty if no column is constrained.
+    ``groups`` and ``pairwise`` stand for ``interaction_cst``: groups of columns of X with
+    networks of their own, or None, and whether the network has products of pairs of groups.
     """
 
     # The network.
@@ -43,6 +46,9 @@ class Settings:
     # Settings in files of versions before 0.2.0 have no components.
     n_components: int = 0
     dtype: str
+    # Files of earlier versions have no groups.
+    groups: Groups | None = None
+    pairwise: bool = False
     # The data.
     standardize: bool
     class_weight: Any
@@ -124,6 +130,7 @@ def resolve(
     if signs:
         embeddings += [one.rising() for one in embeddings]
     needs_bins = any(one.needs_bins for one in embeddings)
+    groups = interaction_groups(known["interaction_cst"], facts.n_columns)
     return Settings(
         hidden_layer_sizes=tuple(int(size) for size in hidden_layer_sizes(known)),
         activations=tuple(
@@ -133,9 +140,11 @@ def resolve(
         normalization=known["normalization"],
         n_members=int(known["n_members"]),
         numeric_embedding=embedding,
-        n_bins=bins_for(facts.n_rows) if needs_bins else 0,
+        n_bins=bins_for(facts.n_rows, groups is not None) if needs_bins else 0,
         n_components=int(known["n_components"]),
         dtype=known["dtype"],
+        groups=groups,
+        pairwise=known["interaction_cst"] == "pairwise",
         standardize=known["standardize"],
         class_weight=known.get("class_weight"),
         label_smoothing=float(known.get("label_smoothing", 0.0)),

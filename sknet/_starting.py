@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sknet._auto import Facts
 from sknet._input import Features
 from sknet._model import Model, model_class
-from sknet._parameters import check_components, check_constrained, check_embedding
+from sknet._parameters import check_components, check_constraints, check_embedding
 from sknet._settings import Settings, resolve
 from sknet.data.batches import Dataset
 
@@ -27,9 +27,9 @@ def settle(estimator: BaseEstimator, facts: Facts, signs: tuple[int, ...] = ()) 
     """
     check_embedding(estimator.numeric_embedding, facts.is_sparse)
     check_components(estimator.n_components, estimator.numeric_embedding, facts.is_sparse)
-    if signs:
-        check_constrained(estimator.normalization, estimator.n_components, "monotonic_cst")
-    return resolve(estimator.get_params(deep=False), facts, signs=signs)
+    parameters = estimator.get_params(deep=False)
+    check_constraints(parameters, bool(signs))
+    return resolve(parameters, facts, signs=signs)
 
 
 def start_model(

@@ -1,6 +1,6 @@
 """The estimator for regression."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Self, cast
 
 import numpy as np
@@ -142,6 +142,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         mixup: float = 0.0,
         ema_decay: float | None = 0.995,
         n_members: int | str = "auto",
+        interaction_cst: str | Sequence[Collection[int]] | None = None,
         scoring: str | Callable | None = "loss",
         standardize: bool = True,
         categorical_features: str | ArrayLike | None = "from_dtype",
@@ -184,6 +185,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         self.mixup = mixup
         self.ema_decay = ema_decay
         self.n_members = n_members
+        self.interaction_cst = interaction_cst
         self.scoring = scoring
         self.standardize = standardize
         self.categorical_features = categorical_features

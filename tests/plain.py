@@ -45,5 +45,11 @@ NETWORKS = {
     "dropout, average": {**SIMPLE, "dropout": 0.1, "ema_decay": 0.95},
     "members, bins": {**SIMPLE, "n_members": 3, "numeric_embedding": "piecewise_linear"},
     "periodic": {**SIMPLE, "numeric_embedding": "periodic"},
+    "groups, members": {**SIMPLE, "interaction_cst": [{0, 1}, {1}], "n_members": 2},
+    "pairs, bins": {
+        **SIMPLE,
+        "interaction_cst": "pairwise",
+        "numeric_embedding": "piecewise_linear",
+    },
     "mixed, noisy": {**SIMPLE, "mixup": 0.2, "input_noise": 0.05},
 }

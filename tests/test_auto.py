@@ -145,6 +145,7 @@ def test_the_penalty_rises_with_the_inputs_of_each_row():
 
 def test_bins_have_rows_enough():
     assert [bins_for(n) for n in (10, 300, 600, 1440, 10**6)] == [8, 10, 20, 48, 48]
+    assert [bins_for(n, True) for n in (10, 300, 600, 10**6)] == [8, 60, 120, 128]
 
 
 def test_dtype():

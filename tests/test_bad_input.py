@@ -623,6 +623,19 @@ BAD_VALUES = [
     {"random_state": "seed"},
     {"solver": None},
     {"loss": None},
+    {"interaction_cst": "all"},
+    {"interaction_cst": 1},
+    {"interaction_cst": {0, 1}},
+    {"interaction_cst": []},
+    {"interaction_cst": [0, 1]},
+    {"interaction_cst": [{0, 1}, []]},
+    {"interaction_cst": [{0, 10**6}]},
+    {"interaction_cst": [{-1}]},
+    {"interaction_cst": [(0.0, 1.0)]},
+    {"interaction_cst": [("x0",), "x1"]},
+    {"interaction_cst": [(True,)]},
+    {"interaction_cst": [[[0, 1]]]},
+    {"interaction_cst": [np.eye(2, dtype=int)]},
 ]
 
 
@@ -802,6 +815,7 @@ def test_predict_needs_a_fit(problem):
         {"hidden_layer_sizes": (3, 3)},
         {"activation": "tanh"},
         {"dropout": 0.5},
+        {"interaction_cst": "no_interactions"},
     ],
     ids=str,
 )

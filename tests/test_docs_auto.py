@@ -54,6 +54,7 @@ def test_every_rule_is_on_the_page():
             _auto.ALPHA_OF_FEW,
             _auto.ALPHA_OF_FEW,
             _auto.SMALL,
+            _auto.PENALTY_OF_GROUPS,
             _auto.LBFGS_ALPHA,
         ],
         "max_iter": [
@@ -80,6 +81,8 @@ def test_every_rule_is_on_the_page():
             _auto.ROWS_PER_BIN,
             _auto.FEWEST_BINS,
             _auto.MOST_BINS,
+            _auto.ROWS_PER_BIN_OF_GROUPS,
+            _auto.MOST_BINS_OF_GROUPS,
             _auto.FULLY_EMBEDDED,
             _auto.ROWS_PER_EMBEDDED,
             _auto.SMALL,

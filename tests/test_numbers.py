@@ -30,6 +30,8 @@ START = {
     "ensembles.EnsembleHead.initialize": "the same",
     "ensembles.EnsembleInput.initialize": "the same",
     "ensembles.EnsembleLayer.initialize": "the same",
+    "groups.GroupedDense.initialize": "the same",
+    "groups.PairwiseHead.initialize": "the same",
     "bins.bins_between": "edges are numbers of Python; their bins are remembered",
 }
 #: The functions that make such arrays in a prediction: means and inverse links are computed in

@@ -154,11 +154,20 @@ def _inverse_link(loss: Loss, raw: Tensor) -> Tensor:
 
 
 def _by_member(model: Model, raw: Tensor) -> Tensor:
-    """Return raw predictions as (rows, members, columns), or unchanged for a single member."""
-    return raw if model.n_members == 1 else raw.reshape(0, model.n_members, model.n_raw)
+    """Return raw predictions as (rows, members, columns), or (rows, columns) of one prediction.
+
+    There is one for a single member, and where the mean is one of raw predictions.
+    """
+    if model.n_members == 1:
+        return raw
+    members = raw.reshape(0, model.n_members, model.n_raw)
+    return _mean(model, members) if model.network.mean_before_link else members
 
 
 def _mean_over_members(model: Model, members: Tensor) -> Tensor:
-    if model.n_members == 1:
-        return members
+    one = model.n_members == 1 or model.network.mean_before_link
+    return members if one else _mean(model, members)
+
+
+def _mean(model: Model, members: Tensor) -> Tensor:
     return members.sum(1, keepdims=False) * (1 / model.n_members)

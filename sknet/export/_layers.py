@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from sknet.export._graph import Tensor
 from sknet.export._operators import activate, counterpart
-from sknet.nn import components, embeddings, ensembles, layers
+from sknet.nn import components, embeddings, ensembles, groups, layers
 from sknet.nn.embeddings import of_part
+from sknet.nn.groups import gathering
 from sknet.nn.network import Network
 from sknet.nn.types import Array, Views
 
@@ -69,6 +70,33 @@ def _ensemble_head(
     members = x.reshape(0, n_members, n_inputs)
     raw = members.einsum("nmi,mij->nmj", params.weight) + params.bias
     return raw.reshape(0, layer.n_outputs(width))
+
+
+def _group_columns(layer: groups.GroupColumns, params: Views, x: Tensor, width: int) -> Tensor:
+    places = gathering(layer.groups, width)
+    gathered = x.take(places.columns, axis=1)
+    if not places.padding.size:
+        return gathered
+    kept = np.ones(layer.n_outputs(width), x.dtype)
+    kept[places.padding] = 0
+    return gathered * kept
+
+
+def _grouped_dense(layer: groups.GroupedDense, params: Views, x: Tensor, width: int) -> Tensor:
+    by_group = x.reshape(0, layer.n_groups, width // layer.n_groups)
+    z = by_group.einsum("ngi,gij->ngj", params.weight) + params.bias
+    return activate(layer.activation, z).reshape(0, layer.n_outputs(width))
+
+
+def _pairwise_head(layer: groups.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
+    by_group = x.reshape(0, layer.n_all, width // layer.n_all)
+    factors = by_group.einsum("ngi,gij->ngj", params.factor)
+    factors = factors.reshape(0, layer.n_members, layer.n_groups, layer.n_factors)
+    sums = factors.sum(2, keepdims=False)
+    products = sums * sums - (factors * factors).sum(2, keepdims=False)
+    products = products * (layer.pair_scale / 2)
+    pairs = products.einsum("nmk,mkj->nmj", params.strength)
+    return _ensemble_head(layer, params, x, width) + pairs.reshape(0, layer.n_outputs(width))
 
 
 def _columns(layer: embeddings.Columns, params: Views, x: Tensor, width: int) -> Tensor:
@@ -154,6 +182,9 @@ LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = 
     ensembles.EnsembleDense: _ensemble_dense,
     ensembles.EnsembleHead: _ensemble_head,
     components.PrincipalComponents: _components,
+    groups.GroupColumns: _group_columns,
+    groups.GroupedDense: _grouped_dense,
+    groups.PairwiseHead: _pairwise_head,
     embeddings.Columns: _columns,
     embeddings.Scattered: _scattered,
     embeddings.Embedding: _embedding,

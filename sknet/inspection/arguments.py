@@ -93,6 +93,24 @@ def choose_output(model: Model, target: Any) -> NDArray[np.float64] | None:
     return np.eye(n_columns)[position]
 
 
+def choose_one_output(model: Model, target: Any) -> NDArray[np.float64]:
+    """Return the factors of :func:`choose_output` for one output that serves all rows.
+
+    Raises
+    ------
+    ValueError
+        If ``target`` is no class or output of the model, or if it is None although there are
+        several.
+    """
+    chosen = choose_output(model, target)
+    if chosen is None:
+        raise ValueError(
+            f"There are {model.n_raw} classes: choose one by target, of "
+            f"{output_names(model)[0]}."
+        )
+    return chosen
+
+
 def _position(names: list[Any], target: Any) -> int | None:
     """Return the position of the target among the names, or None if it is not there."""
     if np.ndim(target) > 0:
@@ -116,6 +134,37 @@ def check_layer(network: Network, layer: Any) -> int:
             f"layer must be a hidden layer; the network has {there}. Got {layer!r}."
         )
     return ends[layer]
+
+
+def check_groups(model: Model) -> None:
+    """Check that a model is a sum of functions of groups of columns.
+
+    Raises
+    ------
+    ValueError
+        If it was fitted without ``interaction_cst``.
+    """
+    if model.settings.groups is None:
+        raise ValueError(
+            "The network has no shape functions, since all columns may interact. Set "
+            "interaction_cst='no_interactions' or 'pairwise', or list groups of columns, and "
+            "fit again."
+        )
+
+
+def check_percentiles(percentiles: Any) -> None:
+    """Check the shares of the rows between which curves are computed.
+
+    Raises
+    ------
+    ValueError
+        If they are not two increasing numbers in [0, 1].
+    """
+    numbers = np.ndim(percentiles) == 1 and all(isinstance(one, Real) for one in percentiles)
+    if not (numbers and len(percentiles) == 2 and 0 <= percentiles[0] < percentiles[1] <= 1):
+        raise ValueError(
+            f"percentiles must be two increasing numbers in [0, 1], got {percentiles!r}."
+        )
 
 
 def check_history(history: Mapping[str, Any]) -> None:

@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from sknet._building import column_sources
 from sknet._model import Model
 from sknet.nn.components import PrincipalComponents
 from sknet.nn.embeddings import Columns
 from sknet.nn.ensembles import EnsembleInput, by_member, mean_of_members
+from sknet.nn.groups import GroupColumns
 from sknet.nn.layers import Activated, Dense
 from sknet.nn.losses import Loss
 from sknet.nn.network import Network, Workspace
@@ -47,7 +49,7 @@ class EmbeddedTable:
     """
 
     def __init__(self, model: Model, n_features: int) -> None:
-        network, encoder, reader = model.network, model.encoder, model.reader
+        network, encoder = model.network, model.encoder
         self._encoder = encoder
         self._n_features = n_features
         self._dtype = model.params.dtype
@@ -56,13 +58,10 @@ class EmbeddedTable:
         )
         # For each embedded column, the positions of the encoded column and of the column of X
         # that it comes from.
-        self._encoded = np.arange(encoder.n_outputs_)
-        first = network.layers[0]
-        if isinstance(first, Columns):
-            self._encoded = np.repeat(self._encoded, first.output_counts(encoder.n_outputs_))
-        sources = encoder.sources_ if reader is None else reader.order_[encoder.sources_]
-        self._sources = sources[self._encoded]
-        self._numeric = sources[: encoder.n_numeric_]
+        front = network.layers[: n_embedding_layers(network)]
+        self._encoded, self._sources = column_sources(front, encoder, model.reader)
+        # The columns of X that the encoded numeric columns come from.
+        self._numeric = column_sources((), encoder, model.reader)[1][: encoder.n_numeric_]
 
     def embed(self, X: Any) -> Array:
         """Return the embedded rows, dense, of rows as ``Features.read`` returns them."""
@@ -143,18 +142,21 @@ class DecisionFunction:
     def __init__(self, model: Model) -> None:
         self._loss = model.loss
         self._n_members = model.n_members
-        if self._n_members > 1:
+        self._before_link = model.network.mean_before_link
+        if self._n_members > 1 and not self._before_link:
             check_derivative(self._loss, "inverse_link")
             check_derivative(self._loss, "link")
 
     def values(self, raw: Array) -> Array:
         """Return the outputs, one column for each."""
-        return mean_of_members(raw, self._n_members, self._loss)
+        return mean_of_members(raw, self._n_members, self._loss, self._before_link)
 
     def backward(self, raw: Array, delta: Array) -> Array:
         """Return the gradient of ``raw``, given the gradient of the outputs."""
         if self._n_members == 1:
             return delta
+        if self._before_link:
+            return for_each_member(delta, self._n_members)
         members = by_member(raw, self._n_members)
         mean = self._loss.inverse_link(members).mean(axis=1)
         delta = self._loss.link_backward(mean, delta)
@@ -168,17 +170,23 @@ class Prediction:
         self._loss = model.loss
         self._target = model.target
         self._n_members = model.n_members
+        self._before_link = model.network.mean_before_link
         check_derivative(self._loss, "inverse_link")
 
     def values(self, raw: Array) -> Array:
         """Return the outputs in the units of y, one column for each."""
-        members = self._loss.inverse_link(by_member(raw, self._n_members))
+        members = self._loss.inverse_link(self._averaged(raw))
         return self._target.inverse_transform(members.mean(axis=1))
 
     def backward(self, raw: Array, delta: Array) -> Array:
         """Return the gradient of ``raw``, given the gradient of the outputs."""
+        gradient = through_mean(self._loss, self._averaged(raw), delta * self._target.scale_)
+        return for_each_member(gradient, self._n_members) if self._before_link else gradient
+
+    def _averaged(self, raw: Array) -> Array:
+        """Return an array (rows, members, columns); a mean before the link is one member."""
         members = by_member(raw, self._n_members)
-        return through_mean(self._loss, members, delta * self._target.scale_)
+        return members.mean(axis=1, keepdims=True) if self._before_link else members
 
 
 def through_mean(loss: Loss, members: Array, delta: Array) -> Array:
@@ -186,9 +194,13 @@ def through_mean(loss: Loss, members: Array, delta: Array) -> Array:
 
     ``members`` are the raw predictions as an array (rows, members, columns).
     """
-    n_rows, n_members, _ = members.shape
-    of_each = np.repeat(delta[:, np.newaxis] / n_members, n_members, axis=1)
-    return loss.inverse_link_backward(members, of_each).reshape(n_rows, -1)
+    of_each = for_each_member(delta, members.shape[1]).reshape(*members.shape[:2], -1)
+    return loss.inverse_link_backward(members, of_each).reshape(len(members), -1)
+
+
+def for_each_member(delta: Array, n_members: int) -> Array:
+    """Return the gradient of the members' values, given the gradient of their mean."""
+    return np.tile(delta / n_members, (1, n_members))
 
 
 def check_derivative(loss: Loss, name: str) -> None:
@@ -236,16 +248,22 @@ class OutputFunction:
         appending = network.layers[place]
         if isinstance(appending, PrincipalComponents):
             place += 1
-        # The hidden layers of an estimator, or else the output layer, begin with one of these.
-        first = cast(Dense | EnsembleInput, network.layers[place])
-        views = network.views(params)[place]
-        self._matrix, self._bias = first.matrix(views), views.bias.reshape(-1)
+        rest, self._params = network.part(params, place + 1)
+        layers = rest.layers
+        first = network.layers[place]
+        if isinstance(first, GroupColumns):
+            self._matrix: Any = first.matrix(network.widths[place], params.dtype)
+            self._bias = np.zeros(rest.n_inputs, params.dtype)
+        else:
+            # Other networks begin with one of these behind the layer that embeds.
+            first = cast(Dense | EnsembleInput, first)
+            views = network.views(params)[place]
+            self._matrix, self._bias = first.matrix(views), views.bias.reshape(-1)
+            layers = Activated(first.activation), *layers
         if isinstance(appending, PrincipalComponents):
             appended, shift = appending.matrix(network.widths[place - 1], params.dtype)
             self._bias = shift @ self._matrix + self._bias
             self._matrix = appended @ self._matrix
-        rest, self._params = network.part(params, place + 1)
-        layers = Activated(first.activation), *rest.layers
         self._network = Network(layers, rest.n_inputs, rest.n_members)
         n_rows = max(n_rows, model.n_predicted)
         self._workspace = Workspace(self._network, n_rows, params.dtype, input_gradient=True)

@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike
 
 from sknet.nn.activations import ACTIVATION, Activation
 from sknet.nn.initializers import INITIALIZERS
-from sknet.nn.kernels import column_sums, matmul
+from sknet.nn.kernels import column_sums, matmul, stretches
 from sknet.nn.layers import WEIGHT_SET, ActivationLayer, Layer, Parameter
 from sknet.nn.losses import Loss, total_std
 from sknet.nn.rules import POSITIVE_INT
@@ -211,7 +211,9 @@ class EnsembleHead(Layer):
         self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
     ) -> Array:
         out = buffers["out"]
-        np.matmul(self._members(x), params.weight, out=self._members(out))
+        np.matmul(
+            stretches(x, self.n_members), params.weight, out=stretches(out, self.n_members)
+        )
         out += params.bias.reshape(-1)
         return out
 
@@ -219,8 +221,8 @@ class EnsembleHead(Layer):
         self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
     ) -> None:
         column_sums(delta, out=grads.bias.reshape(-1))
-        by_member = self._members(delta)
-        np.matmul(self._members(x).transpose(0, 2, 1), by_member, out=grads.weight)
+        by_member = stretches(delta, self.n_members)
+        np.matmul(stretches(x, self.n_members).transpose(0, 2, 1), by_member, out=grads.weight)
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         inputs = buffers["delta"]
@@ -230,12 +232,10 @@ class EnsembleHead(Layer):
             np.einsum("nm,mi->nmi", delta, params.weight[:, :, 0], out=by_member)
         else:
             weight = params.weight.transpose(0, 2, 1)
-            np.matmul(self._members(delta), weight, out=self._members(inputs))
+            np.matmul(
+                stretches(delta, self.n_members), weight, out=stretches(inputs, self.n_members)
+            )
         return inputs
-
-    def _members(self, x: Array) -> Array:
-        """Return the view (members, rows, columns)."""
-        return x.reshape(x.shape[0], self.n_members, -1).transpose(1, 0, 2)
 
 
 def by_member(raw: Array, n_members: int) -> Array:
@@ -243,11 +243,15 @@ def by_member(raw: Array, n_members: int) -> Array:
     return raw.reshape(raw.shape[0], n_members, -1)
 
 
-def mean_of_members(raw: Array, n_members: int, loss: Loss) -> Array:
-    """Return the raw predictions that correspond to the mean of the members' predictions."""
+def mean_of_members(raw: Array, n_members: int, loss: Loss, before_link: bool = False) -> Array:
+    """Return the raw predictions that correspond to the mean of the members' predictions.
+
+    With ``before_link`` they are the mean of the members' raw predictions.
+    """
     if n_members == 1:
         return raw
-    return loss.mean_of_members(by_member(raw, n_members))
+    members = by_member(raw, n_members)
+    return members.mean(axis=1) if before_link else loss.mean_of_members(members)
 
 
 def over_members(

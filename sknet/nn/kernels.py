@@ -78,6 +78,11 @@ class SparseRows:
         return self._transposed @ dense
 
 
+def stretches(x: Array, n: int) -> Array:
+    """Return the view (stretches, rows, columns) of ``n`` equal stretches of each row."""
+    return x.reshape(x.shape[0], n, -1).transpose(1, 0, 2)
+
+
 def column_sums(x: Array, out: Array | None = None) -> Array:
     """Return the sum of each column, as a product with ones."""
     return constant(1, (x.shape[0],), x.dtype).dot(x, out=out)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from types import NoneType
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -57,6 +57,9 @@ class Layer(Rule, ABC):
     asks for the gradient of the network's inputs. So a layer need not know which gradients the
     caller wants.
     """
+
+    #: The arrays of an output layer that its outputs are proportional to, but for the bias.
+    output_weights: ClassVar[tuple[str, ...]] = ("weight",)
 
     @property
     def smooth(self) -> bool:

@@ -60,11 +60,15 @@ class Network:
     n_members : int, default=1
         The size of an ensemble. A row of outputs holds the raw predictions of its members
         one after another.
+    mean_before_link : bool, default=False
+        Whether the prediction of an ensemble comes from the mean of its members' raw
+        predictions. Otherwise it is the mean of the members' predictions.
     """
 
     layers: tuple[Layer, ...]
     n_inputs: int
     n_members: int = 1
+    mean_before_link: bool = False
 
     def __getstate__(self) -> dict[str, Any]:
         # A pickle holds the fields alone: the cached layout follows from them.
@@ -153,7 +157,9 @@ class Network:
         The parameters are copied. A part without layers returns its inputs.
         """
         layers = slice(start, stop)
-        part = Network(self.layers[layers], self.widths[start], self.n_members)
+        part = Network(
+            self.layers[layers], self.widths[start], self.n_members, self.mean_before_link
+        )
         copied = np.empty(part.n_params, params.dtype)
         where = {(slot.layer, slot.name): slot.where for slot in self.slots}
         for slot in part.slots:
@@ -197,8 +203,9 @@ class Network:
         ``factor`` and ``shift`` have one entry for each output of a member.
         """
         last = self.views(params)[-1]
-        by_output = last.weight.reshape(-1, factor.size)
-        by_output *= factor
+        for name in self.layers[-1].output_weights:
+            by_output = getattr(last, name).reshape(-1, factor.size)
+            by_output *= factor
         by_output = last.bias.reshape(-1, factor.size)
         by_output *= factor
         by_output += shift

@@ -112,7 +112,8 @@ class Objective:
         raw = self.network.forward(params, batch.X, workspace)
         if not np.isfinite(raw).all():
             return math.nan
-        raw = mean_of_members(raw, self.network.n_members, self.loss)
+        network = self.network
+        raw = mean_of_members(raw, network.n_members, self.loss, network.mean_before_link)
         return self.loss.mean(batch.y, raw, batch.sample_weight, np.empty_like(raw))
 
     def _mean_over_members(self, batch: Batch, raw: Array, gradient_out: Array) -> float:

@@ -20,7 +20,12 @@ from sknet.nn.types import Array
 
 
 def fit_factor(
-    loss: Loss, raw: Array, y: Array, sample_weight: Array | None, n_members: int = 1
+    loss: Loss,
+    raw: Array,
+    y: Array,
+    sample_weight: Array | None,
+    n_members: int = 1,
+    before_link: bool = False,
 ) -> float:
     """Return the factor of the certainty of predictions that suits some rows best.
 
@@ -39,6 +44,8 @@ def fit_factor(
     sample_weight : ndarray of shape (n_rows,) or None
         The weights, with a mean of one; None stands for weights of one.
     n_members : int, default=1
+    before_link : bool, default=False
+        Whether the mean is one of raw predictions.
 
     Returns
     -------
@@ -50,7 +57,7 @@ def fit_factor(
     def total(log_factor: float) -> float:
         factor, shift = loss.with_certainty(math.exp(log_factor), n_raw)
         changed = (members * factor + shift).reshape(n_rows, -1)
-        scaled = mean_of_members(changed, n_members, loss)
+        scaled = mean_of_members(changed, n_members, loss, before_link)
         mean = loss.mean(y, scaled, sample_weight, np.empty_like(scaled))
         return n_rows * mean + log_factor**2
 

@@ -21,3 +21,5 @@ WorkArrays: TypeAlias = dict[str, Any]
 Buffers: TypeAlias = dict[str, Any]
 #: The increasing edges of the bins of each column.
 Edges: TypeAlias = tuple[tuple[float, ...], ...]
+#: The positions of the columns of each group.
+Groups: TypeAlias = tuple[tuple[int, ...], ...]

@@ -110,6 +110,20 @@ def test_standard_deviation(make, run, frame, numbers, members, n_outputs):
 
 
 @pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("loss", ["squared_error", "poisson", "log_loss"])
+@pytest.mark.parametrize(
+    "constraint", ["no_interactions", "pairwise", [{0, 1}, {1, 5}]], ids=str
+)
+def test_groups_of_columns(make, run, frame, later_rows, numbers, constraint, loss, members):
+    cls = NNClassifier if loss == "log_loss" else NNRegressor
+    y = np.digitize(numbers, [0, 1]) if loss == "log_loss" else np.exp(numbers)
+    options = {"numeric_embedding": "piecewise_linear", "normalization": "layer"}
+    network = make(cls, loss=loss, n_members=members, interaction_cst=constraint, **options)
+    network.fit(frame, y)
+    assert_agrees(run(to_onnx(network), later_rows), network, later_rows, 1e-9)
+
+
+@pytest.mark.parametrize("members", [1, 3])
 def test_several_quantiles_do_not_cross(make, run, frame, numbers, members):
     network = make(NNRegressor, loss="quantile", quantile=[0.1, 0.5, 0.9], n_members=members)
     network.fit(frame, numbers)

@@ -36,6 +36,9 @@ KINDS = {
     "periodic": {"numeric_embedding": "periodic"},
     "binned": {"numeric_embedding": "piecewise_linear"},
     "members": {"n_members": 3},
+    "additive": {"interaction_cst": "no_interactions", "numeric_embedding": "periodic"},
+    "pairs": {"interaction_cst": "pairwise", "n_members": 3, "normalization": "layer"},
+    "groups": {"interaction_cst": [{0, 1}, {1, 2}], "hidden_layer_sizes": (8,)},
     "all": {
         "n_members": 3,
         "numeric_embedding": "periodic",

@@ -19,7 +19,10 @@ from sknet.inspection.quadrature import NestedRule, clenshaw_curtis_weights
 from sknet.nn.losses import SquaredError
 from sknet.nn.network import Workspace
 
-KINDS = ["plain", "linear", "unscaled", "normalised", "periodic", "binned", "members", "all"]
+KINDS = [
+    *("plain", "linear", "unscaled", "normalised", "periodic", "binned", "members", "all"),
+    *("additive", "pairs", "groups"),
+]
 TASKS = [
     "squared_error",
     "outputs",

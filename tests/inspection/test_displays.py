@@ -12,9 +12,11 @@ from sknet import NNRegressor
 from sknet.inspection import (
     AttributionDisplay,
     LossCurveDisplay,
+    ShapeFunctionsDisplay,
     WeightsDisplay,
     hidden_features,
     integrated_gradients,
+    shape_functions,
 )
 
 matplotlib.use("agg")
@@ -234,3 +236,90 @@ def test_without_matplotlib(draw, fit, numbers, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r'pip install "sknet\[plot\]"'):
         draw(network, numbers)
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_units_of_groups_that_are_disconnected(fit, n_members):
+    options = {"interaction_cst": [{0, 1}, {2}], "n_members": n_members}
+    network = fit("squared_error", **options).estimator
+    first, second, _ = network.coefs_
+    # Three units in one group lose what enters them, and another one what leaves it.
+    first[0, :, :3] = 0
+    second[-1, 0] = 0
+    shares = WeightsDisplay.from_estimator(network).dead_units
+    assert_allclose(shares, [4 / (first.shape[0] * first.shape[2]), 0])
+
+
+# Shape functions.
+
+
+def test_shape_functions_of_columns(fit, frame):
+    network = fit("binary", "plain", X=frame, interaction_cst="no_interactions").estimator
+    display = ShapeFunctionsDisplay.from_estimator(network, frame, target="yes", n_points=30)
+    shapes = shape_functions(network, frame, n_points=30)
+    order = np.argsort(-shapes.importances[:, 0])
+    assert [curve.values.column for curve in display.curves_] == order.tolist()
+    panels = dict(zip([c.values.name for c in display.curves_], display.axes_, strict=True))
+    assert [ax.get_title() for ax in display.axes_] == list(panels)
+    curves = {curve.values.name: curve for curve in shapes.curves}
+    x, y = panels["b"].lines[1].get_data()
+    assert_array_equal(x, curves["b"].values.grid)
+    assert_array_equal(y, curves["b"].contributions[:, 0])
+    # The marker of missing values is to the right of the curve.
+    (x_missing,), (y_missing,) = panels["a"].lines[2].get_data()
+    assert x_missing > curves["a"].values.grid[-1] and y_missing == curves["a"].missing[0]
+    assert [text.get_text() for text in panels["a"].texts] == ["missing"]
+    bars, shares = panels["city"].containers
+    expected = [*curves["city"].contributions[:, 0], curves["city"].missing[0]]
+    assert_array_equal([bar.get_height() for bar in bars], expected)
+    names = [label.get_text() for label in panels["city"].get_xticklabels()]
+    assert names == ["Bergen", "Oslo", "Tromso", "missing"]
+    assert_allclose(
+        [bar.get_height() for bar in shares][0] / shares[1].get_height(),
+        curves["city"].values.shares[0] / curves["city"].values.shares[1],
+    )
+    # Only the most frequent of twenty streets.
+    assert panels["street"].get_xlabel() == "12 of 20 levels"
+    assert len({ax.get_ylim() for ax in display.axes_}) == 1
+    assert display.figure_ is display.axes_[0].figure
+
+
+def test_shape_functions_of_the_first_class_have_the_other_sign(fit, numbers):
+    network = fit("binary", "plain", interaction_cst="no_interactions").estimator
+    of_yes = ShapeFunctionsDisplay.from_estimator(network, numbers).axes_[0].lines[1]
+    of_no = (
+        ShapeFunctionsDisplay.from_estimator(network, numbers, target="no").axes_[0].lines[1]
+    )
+    assert_array_equal(of_no.get_ydata(), -of_yes.get_ydata())
+
+
+def test_shape_functions_of_pairs_in_given_axes(fit, numbers):
+    network = fit("multiclass", "plain", interaction_cst="pairwise").estimator
+    _, ax = plt.subplots()
+    display = ShapeFunctionsDisplay.from_estimator(
+        network, numbers, target="beech", max_features=2, max_surfaces=1, n_points=9, ax=ax
+    )
+    assert len(display.axes_) == 3 and display.figure_ is ax.figure
+    (surface,) = display.surfaces_
+    (mesh,) = display.axes_[2].collections
+    assert_array_equal(
+        mesh.get_array().reshape(surface.contributions.shape[1::-1]),
+        surface.contributions[:, :, 1].T,
+    )
+    names = [one.name for one in surface.values]
+    assert [display.axes_[2].get_xlabel(), display.axes_[2].get_ylabel()] == names
+    assert mesh.get_clim()[0] == -mesh.get_clim()[1]
+    again = display.plot(max_features=1, max_surfaces=0)
+    assert again is display and len(display.axes_) == 1 and not display.surfaces_
+
+
+def test_shape_functions_that_cannot_be_drawn(fit, numbers):
+    network = fit("multiclass", "plain", interaction_cst="pairwise").estimator
+    with pytest.raises(ValueError, match="choose one by target, of .'ash', 'beech', 'cedar'."):
+        ShapeFunctionsDisplay.from_estimator(network, numbers)
+    network = fit(interaction_cst=[{0, 1, 2, 3, 4}]).estimator
+    with pytest.raises(ValueError, match="nothing to draw"):
+        ShapeFunctionsDisplay.from_estimator(network, numbers)
+    for name in ("max_features", "max_surfaces", "n_cols"):
+        with pytest.raises(ValueError, match=f"^{name} must be"):
+            ShapeFunctionsDisplay.from_estimator(network, numbers, **{name: -1})

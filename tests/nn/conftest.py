@@ -10,6 +10,7 @@ from sknet.data.batches import Batch, Batches, Dataset
 from sknet.nn.activations import ACTIVATIONS, Identity, Tanh
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Columns, Embedding
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
+from sknet.nn.groups import GroupColumns, GroupedDense, PairwiseHead
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout
 from sknet.nn.losses import LOSSES, SquaredError
 from sknet.nn.network import Network, Workspace
@@ -232,6 +233,18 @@ def draw_problem(make_target):
             output = Dense(n_members * n_raw, Identity())
         return [*sum(hidden, []), output]
 
+    def draw_groups(rng, n_columns, n_members, n_raw):
+        n_groups = int(rng.integers(1, 4))
+        groups = tuple(
+            tuple(rng.integers(n_columns, size=rng.integers(1, 4)).tolist())
+            for _ in range(n_groups)
+        )
+        activation, n_all = ACTIVATIONS[rng.choice(list(ACTIVATIONS))](), n_groups * n_members
+        hidden = GroupColumns(groups * n_members), GroupedDense(2, activation, n_all)
+        if rng.random() < 0.5:
+            return [*hidden, PairwiseHead(n_raw, n_members, n_groups=n_groups, n_factors=2)]
+        return [*hidden, EnsembleHead(n_raw, n_members)]
+
     def draw_loss(rng):
         name = str(rng.choice(list(LOSSES)))
         if name == "quantile" and rng.random() < 0.5:
@@ -244,8 +257,12 @@ def draw_problem(make_target):
         n_outputs = 1 if loss.one_output else int(rng.integers(1, 4))
         n_members = int(rng.choice([1, 1, 2, 3]))
         front, n_inputs = draw_embeddings(rng, n_numeric := int(rng.integers(1, 4)))
-        layers = draw_layers(rng, n_members, loss.n_raw(n_outputs))
-        network = Network((*front, *layers), n_inputs, n_members)
+        layers = draw_layers(rng, n_members, n_raw := loss.n_raw(n_outputs))
+        before_link = bool(seed % 3 == 0)
+        if before_link:
+            widths = Network(tuple(front), n_inputs).widths
+            layers = draw_groups(rng, widths[-1], n_members, n_raw)
+        network = Network((*front, *layers), n_inputs, n_members, before_link)
         X = rng.normal(size=(n_rows, n_inputs))
         # Level numbers, among them the one of unknown levels.
         X[:, n_numeric:] = rng.integers(4, size=(n_rows, n_inputs - n_numeric))

@@ -44,6 +44,9 @@ VALUES = {
     "rate": [0.3],
     "n_members": [2, 1, 6],  # with one member, and with members of one input each
     "n_groups": [1, 3],
+    "n_factors": [2],
+    # Of different sizes; with columns that are in several groups, and in none.
+    "groups": [((0, 4), (1,), (3, 2, 5)), ((0, 2), (5,), (2, 0, 3))],
     "n_levels": [4],
     "size": [3],
     "n_frequencies": [5],
@@ -77,7 +80,9 @@ def layers_of(cls):
     names = [f.name for f in fields(cls) if f.name in VALUES or f.default is MISSING]
     values = {**VALUES, **VALUES_OF_CLASS.get(cls.__name__, {})}
     choices = product(*(values[name] for name in names))
-    return [cls(**dict(zip(names, choice, strict=True))) for choice in choices]
+    layers = [cls(**dict(zip(names, choice, strict=True))) for choice in choices]
+    # The columns of a row are divided among the groups of all members.
+    return [one for one in layers if N_COLUMNS % getattr(one, "n_all", 1) == 0]
 
 
 every_class = pytest.mark.parametrize("cls", concrete_subclasses(Layer))

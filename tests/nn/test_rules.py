@@ -36,6 +36,7 @@ from sknet.nn.embeddings import (
     SCATTERED,
     Periodic,
 )
+from sknet.nn.groups import COUNTS, GROUPS
 from sknet.nn.layers import WEIGHT_SET
 from sknet.nn.losses import LOSSES, QUANTILES, Pinball
 from sknet.nn.optimizers import SGD, Adam
@@ -67,6 +68,8 @@ BAD = {
         *(None, (), (1.0,), [(1.0,)], ([1.0],), ((),), ((NAN,),), ((1.0,), (1.0, 2.0))),
         (("a",),),
     ],
+    GROUPS: [None, [(0,)], (), ((),), (0, 1), ([0],), ((0.0,),), ((-1,),), ((True,),), "ab"],
+    COUNTS: [None, [1], 1, (0,), (1.0,), (True,), ("a",)],
     PARTS: [
         *(None, [(1, None)], (1,), ((1,),), ((0, None),), ((1.0, None),), ((True, None),)),
         *(((1, "periodic"),), ((1, Periodic),), ((2, None), (-1, Periodic()))),

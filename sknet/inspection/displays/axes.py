@@ -40,3 +40,28 @@ def two_axes(ax: Any) -> "np.ndarray[Any, Any]":
         return np.ravel(ax)
     ax.set_axis_off()
     return ax.get_subplotspec().subgridspec(1, 2, wspace=0.35).subplots()
+
+
+def panels(ax: Any, n_panels: int, n_columns: int) -> "np.ndarray[Any, Any]":
+    """Return an array of axes, row by row of a figure or of the given axes.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes or None
+        Axes that are divided. None makes a figure.
+    n_panels : int
+    n_columns : int
+        The largest number of panels side by side.
+    """
+    n_columns = min(n_columns, n_panels)
+    n_rows = -(-n_panels // n_columns)
+    if ax is None:
+        figsize = 3.4 * n_columns, 2.6 * n_rows
+        figure = import_pyplot().figure(figsize=figsize, layout="constrained")
+        grid = figure.add_gridspec(n_rows, n_columns)
+    else:
+        ax.set_axis_off()
+        figure = ax.figure
+        grid = ax.get_subplotspec().subgridspec(n_rows, n_columns, wspace=0.35, hspace=0.6)
+    places = [divmod(i, n_columns) for i in range(n_panels)]
+    return np.array([figure.add_subplot(grid[place]) for place in places])

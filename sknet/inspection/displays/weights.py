@@ -160,13 +160,15 @@ class WeightsDisplay:
 def disconnected_units(weights: list[NDArray[Any]]) -> list[float]:
     """Return for each hidden layer the share of units without a weight in or out.
 
-    The last matrix of an ensemble has an axis of members in front.
+    The last matrix of an ensemble has an axis of members in front, which share the units. The
+    matrices of groups of columns have an axis of groups in front, each with units of its own.
     """
     shares = []
     for entering, leaving in zip(weights[:-1], weights[1:], strict=True):
-        in_use = (entering != 0).any(axis=0)
-        axes = (0, 2) if leaving.ndim == 3 else 1
-        in_use &= (leaving != 0).any(axis=axes)
+        entered = (entering != 0).any(axis=-2)
+        units_are_shared = entering.ndim == 2 and leaving.ndim == 3
+        left = (leaving != 0).any(axis=(0, 2) if units_are_shared else -1)
+        in_use = entered.ravel() & left.ravel()
         shares.append(float(np.mean(~in_use)))
     return shares
 

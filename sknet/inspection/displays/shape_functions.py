@@ -1,0 +1,334 @@
+"""The curves and surfaces of an additive network."""
+
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sknet._base import BaseNN, fitted
+from sknet.data.counts import check_count
+from sknet.inspection.arguments import choose_one_output
+from sknet.inspection.displays.axes import import_pyplot, panels
+from sknet.inspection.shapes import (
+    ColumnValues,
+    ShapeCurve,
+    ShapeFunctions,
+    ShapeSurface,
+    shape_functions,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+#: The share of the height of a panel that the distribution of the rows takes at most.
+DISTRIBUTION_HEIGHT = 0.16
+#: The largest number of levels of a category that have a bar.
+MOST_BARS = 12
+#: The largest number of letters of a level's name.
+LONGEST_NAME = 12
+
+
+class ShapeFunctionsDisplay:
+    """The contribution of each column of an additive network, a panel for each column.
+
+    A curve shows the contribution of a number, and bars that of the levels of a category. The
+    grey bars below are the distribution of the rows. A red diamond or bar is the contribution
+    of a missing value, where rows have some. All these panels have the same limits, so that
+    their heights can be compared. Heat maps show the most important pairs of columns. Create a
+    display with :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    shapes : ShapeFunctions
+        The curves and surfaces, as :func:`shape_functions` returns them.
+    factors : ndarray of shape (n_outputs,)
+        The factors with which the contributions to each output are summed. One factor is not
+        zero.
+
+    Attributes
+    ----------
+    curves_ : list of ShapeCurve
+        The curves that are shown, the most important first.
+    surfaces_ : list of ShapeSurface
+        The surfaces that are shown, the most important first.
+    axes_ : ndarray of matplotlib Axes
+        The panels of the curves, then those of the surfaces.
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sknet import NNRegressor
+    >>> from sknet.inspection import ShapeFunctionsDisplay
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    >>> network = NNRegressor(interaction_cst="no_interactions", random_state=0).fit(X, y)
+    >>> display = ShapeFunctionsDisplay.from_estimator(network, X, max_features=2)
+    >>> sorted(curve.values.name for curve in display.curves_)
+    ['bmi', 's5']
+    """
+
+    curves_: list[ShapeCurve]
+    surfaces_: list[ShapeSurface]
+    axes_: NDArray[Any]
+    figure_: "Figure | SubFigure"
+
+    def __init__(self, shapes: ShapeFunctions, *, factors: NDArray[np.float64]) -> None:
+        self.shapes = shapes
+        self.factors = factors
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: BaseNN,
+        X: Any,
+        *,
+        target: Any = None,
+        sample_weight: ArrayLike | None = None,
+        n_points: int = 100,
+        percentiles: tuple[float, float] = (0.005, 0.995),
+        max_features: int = 12,
+        max_surfaces: int = 3,
+        n_cols: int = 3,
+        ax: "Axes | None" = None,
+    ) -> Self:
+        """Draw the shape functions of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : NNClassifier or NNRegressor
+            An estimator that was fitted with ``interaction_cst``.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows whose values stand for the distribution of each column, best the training rows.
+        target : label or int, default=None
+            The class, label or output to explain. It is needed if there are several, but for
+            two classes the second one is the default.
+        sample_weight, n_points, percentiles
+            The parameters of :func:`shape_functions` of these names.
+        max_features : int, default=12
+            The largest number of curves. The most important columns are shown.
+        max_surfaces : int, default=3
+            The largest number of heat maps. The most important pairs are shown.
+        n_cols : int, default=3
+            The number of panels side by side.
+        ax : matplotlib Axes, default=None
+            Axes that are divided into the panels; by default, a new figure is made.
+
+        Returns
+        -------
+        ShapeFunctionsDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If the estimator is not one of sknet.
+        ValueError
+            If the estimator was fitted without ``interaction_cst``, if X does not suit the
+            table that it was fitted to, if there are no functions of one or two columns, or if
+            one of the other parameters is not valid.
+        """
+        import_pyplot()
+        _, model = fitted(estimator)
+        factors = choose_one_output(model, target)
+        check_count("max_surfaces", max_surfaces, least=0)
+        shapes = shape_functions(
+            estimator,
+            X,
+            sample_weight=sample_weight,
+            n_points=n_points,
+            percentiles=percentiles,
+            max_surfaces=max_surfaces,
+        )
+        display = cls(shapes, factors=factors)
+        return display.plot(
+            ax, max_features=max_features, max_surfaces=max_surfaces, n_cols=n_cols
+        )
+
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        max_features: int = 12,
+        max_surfaces: int = 3,
+        n_cols: int = 3,
+    ) -> Self:
+        """Draw the panels.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes that are divided into the panels; by default, a new figure is made.
+        max_features : int, default=12
+            The largest number of curves. The most important columns are shown.
+        max_surfaces : int, default=3
+            The largest number of heat maps. The most important pairs are shown.
+        n_cols : int, default=3
+            The number of panels side by side.
+
+        Returns
+        -------
+        self : ShapeFunctionsDisplay
+
+        Raises
+        ------
+        ValueError
+            If there are no functions of one or two columns, or if a number is out of range.
+        """
+        check_count("max_features", max_features)
+        check_count("max_surfaces", max_surfaces, least=0)
+        check_count("n_cols", n_cols)
+        self.curves_ = self._most_important(self.shapes.curves)[:max_features]
+        self.surfaces_ = self._most_important(self.shapes.surfaces)[:max_surfaces]
+        n_panels = len(self.curves_) + len(self.surfaces_)
+        if not n_panels:
+            raise ValueError(
+                "There is nothing to draw: no group of interaction_cst has one or two columns."
+            )
+        self.axes_ = panels(ax, n_panels, n_cols)
+        self.figure_ = self.axes_[0].figure
+        for panel, curve in zip(self.axes_, self.curves_, strict=False):
+            self._plot_curve(panel, curve)
+        self._share_limits()
+        for panel, surface in zip(self.axes_[len(self.curves_) :], self.surfaces_, strict=True):
+            self._plot_surface(panel, surface)
+        for panel in self.axes_[: len(self.curves_) : n_cols]:
+            panel.set_ylabel("contribution")
+        return self
+
+    def _most_important(self, functions: list[Any]) -> list[Any]:
+        """Return curves or surfaces, those of the largest contributions to the output first.
+
+        A category that was always missing has no levels to draw.
+        """
+        drawn = [one for one in functions if one.contributions.size]
+        return sorted(drawn, key=lambda one: -(one.importance @ np.abs(self.factors)))
+
+    def _plot_curve(self, ax: "Axes", curve: ShapeCurve) -> None:
+        ax.axhline(0, color="0.7", linewidth=0.8, zorder=1)
+        ax.set_title(curve.values.name, fontsize="medium")
+        if curve.values.is_category:
+            self._plot_levels(ax, curve)
+        else:
+            self._plot_numbers(ax, curve)
+
+    def _plot_numbers(self, ax: "Axes", curve: ShapeCurve) -> None:
+        values = curve.values
+        ax.plot(values.grid, curve.contributions @ self.factors, color="C0", zorder=3)
+        edges = values.bin_edges
+        assert edges is not None
+        _draw_distribution(ax, edges[:-1], values.shares, np.diff(edges), "edge")
+        if values.missing_share:
+            span = edges[-1] - edges[0]
+            place = edges[-1] + 0.1 * span
+            missing = float(curve.missing @ self.factors)
+            ax.plot([place], [missing], "D", color="C3", markersize=5, zorder=3)
+            ax.annotate(
+                "missing",
+                (place, missing),
+                xytext=(0, 6),
+                textcoords="offset points",
+                ha="center",
+                color="C3",
+                fontsize="small",
+            )
+            ax.set_xlim(edges[0] - 0.04 * span, place + 0.1 * span)
+
+    def _plot_levels(self, ax: "Axes", curve: ShapeCurve) -> None:
+        values = curve.values
+        shown = _shown_levels(values)
+        heights = (curve.contributions @ self.factors)[shown].tolist()
+        names = [_short(values.grid[i]) for i in shown]
+        shares, colors = values.shares[shown].tolist(), ["C0"] * len(names)
+        if values.missing_share:
+            heights.append(float(curve.missing @ self.factors))
+            names.append("missing")
+            shares.append(values.missing_share)
+            colors.append("C3")
+        places = np.arange(len(names))
+        ax.bar(places, heights, 0.7, color=colors, alpha=0.9, zorder=3)
+        _draw_distribution(ax, places, np.array(shares), 0.7, "center")
+        _set_names(ax, places, names)
+        if len(shown) < len(values.grid):
+            ax.set_xlabel(f"{len(shown)} of {len(values.grid)} levels", fontsize="small")
+
+    def _share_limits(self) -> None:
+        """Give all panels of curves the same limits, with room for the distributions."""
+        axes = self.axes_[: len(self.curves_)]
+        if not len(axes):
+            return
+        low = min(ax.get_ylim()[0] for ax in axes)
+        high = max(ax.get_ylim()[1] for ax in axes)
+        room = DISTRIBUTION_HEIGHT / (1 - DISTRIBUTION_HEIGHT) * (high - low)
+        for ax in axes:
+            ax.set_ylim(low - room, high)
+
+    def _plot_surface(self, ax: "Axes", surface: ShapeSurface) -> None:
+        first, second = surface.values
+        heights = surface.contributions @ self.factors
+        limit = float(np.abs(heights).max()) or 1.0
+        grids = [
+            np.arange(len(one.grid)) if one.is_category else one.grid for one in surface.values
+        ]
+        colors = ax.pcolormesh(
+            *grids,
+            heights.T,
+            cmap="RdBu_r",
+            vmin=-limit,
+            vmax=limit,
+            shading="nearest",
+            rasterized=True,
+        )
+        ax.figure.colorbar(colors, ax=ax)
+        ax.set(xlabel=first.name, ylabel=second.name)
+        for one, axis in ((first, ax.xaxis), (second, ax.yaxis)):
+            if one.is_category and len(one.grid) <= MOST_BARS:
+                axis.set_ticks(np.arange(len(one.grid)), [_short(level) for level in one.grid])
+
+
+def _shown_levels(values: ColumnValues) -> NDArray[np.intp]:
+    """Return the positions of the most frequent levels, in the order of the levels."""
+    return np.sort(np.argsort(-values.shares, kind="stable")[:MOST_BARS])
+
+
+def _draw_distribution(
+    ax: "Axes",
+    places: NDArray[Any],
+    shares: NDArray[np.float64],
+    widths: Any,
+    align: Literal["center", "edge"],
+) -> None:
+    """Draw the shares of rows as grey bars from the lower edge of the panel."""
+    highest = shares.max()
+    if highest > 0:
+        ax.bar(
+            places,
+            shares * (0.9 * DISTRIBUTION_HEIGHT / highest),
+            widths,
+            align=align,
+            transform=ax.get_xaxis_transform(),
+            color="0.8",
+            zorder=0,
+        )
+
+
+def _set_names(ax: "Axes", places: NDArray[Any], names: list[str]) -> None:
+    """Write the names of levels below their bars, slanted if they are long."""
+    slanted = sum(map(len, names)) > 24
+    ax.set_xticks(
+        places,
+        names,
+        rotation=40 if slanted else 0,
+        ha="right" if slanted else "center",
+        rotation_mode="anchor" if slanted else None,
+        fontsize="small",
+    )
+
+
+def _short(level: Any) -> str:
+    """Return the name of a level, cut if it is long."""
+    name = str(level)
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "\u2026"

@@ -1,0 +1,195 @@
+"""The terms of a model of groups of columns, which add up to the prediction before the link."""
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sknet._model import BLOCK_ELEMENTS, Model
+from sknet.nn.ensembles import EnsembleHead
+from sknet.nn.groups import PairwiseHead
+from sknet.nn.network import Workspace
+
+Floats = NDArray[np.float64]
+
+
+class Terms:
+    """A fitted model as a sum of terms that are zero on average over some rows.
+
+    The last layer of a model of groups of columns is linear in the outputs h_g of each group,
+    or a sum of products of two groups' factors, which are linear in h_g. So the terms follow
+    from h_g minus its mean over the rows, without any approximation. With products, the term of
+    a column contains what the products of its factors with the mean factors of the other
+    columns add. The term of a pair is the rest: the product of the centred factors, whose mean
+    is zero over each of both columns, whatever the value of the other one.
+
+    Parameters
+    ----------
+    model : Model
+        A model that was fitted with ``interaction_cst``.
+    X : ndarray or CSR matrix
+        The rows, as ``Features.read`` returns them, over which terms are centred.
+    sample_weight : ndarray of float64 of shape (n_rows,)
+        The weights of the rows.
+
+    Attributes
+    ----------
+    groups : tuple of tuple of int
+        The columns of X of each group of the network.
+    columns : list of tuple of int
+        The columns of X of each term: those of the groups, then those of the pairs.
+    intercept : ndarray of shape (n_raw,)
+        The constant, in units of y for a regressor.
+    """
+
+    def __init__(self, model: Model, X: Any, sample_weight: Floats) -> None:
+        self._model = model
+        groups = model.settings.groups
+        assert groups is not None
+        self.groups = groups
+        self.columns: list[tuple[int, ...]] = list(groups)
+        self._read_head()
+        self._mean = self._mean_hidden(X, sample_weight)
+        raw = np.einsum("mgw,mgwo->o", self._mean, self._weight) + self._bias
+        factor, shift = _units(model)
+        if self.has_pairs:
+            self.columns += [(*a, *b) for a, b in combinations(groups, 2)]
+            raw += self._centre_factors()
+            self._strength *= factor
+        self._weight *= factor
+        self.intercept: Floats = raw * factor + shift
+
+    def _centre_factors(self) -> Floats:
+        """Move effects of single columns into the weights; return the constant of the pairs."""
+        factors = np.einsum("mgw,mgwk->mgk", self._mean, self._factor)
+        total = factors.sum(axis=1, keepdims=True)
+        # What a column adds in products with the mean factors of all other columns.
+        self._weight += np.einsum(
+            "mgwk,mgk,mko->mgwo", self._factor, total - factors, self._strength
+        )
+        products = (total[:, 0] ** 2 - (factors**2).sum(axis=1)) / 2
+        return np.einsum("mk,mko->o", products, self._strength)
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether the network has products of pairs of groups."""
+        return isinstance(self._model.network.layers[-1], PairwiseHead)
+
+    def _read_head(self) -> None:
+        """Note the arrays of the last layer by member and group, divided by the members."""
+        network, n_groups = self._model.network, len(self.groups)
+        views = network.views(self._model.params)[-1]
+        n_members, n_raw = network.n_members, self._model.n_raw
+        weight = views.weight.astype(np.float64)
+        if isinstance(network.layers[-1], EnsembleHead):
+            self._weight = weight.reshape(n_members, n_groups, -1, n_raw) / n_members
+        else:
+            # Without hidden layers, the members share the inputs.
+            self._weight = weight.reshape(1, n_groups, -1, n_members, n_raw).mean(axis=3)
+        self._bias = views.bias.reshape(n_members, n_raw).mean(axis=0, dtype=np.float64)
+        head = network.layers[-1]
+        if isinstance(head, PairwiseHead):
+            self._factor = views.factor.reshape(n_members, n_groups, -1, head.n_factors)
+            self._factor = self._factor.astype(np.float64)
+            strength = views.strength.astype(np.float64)
+            self._strength = strength * (head.pair_scale / n_members)
+
+    def _mean_hidden(self, X: Any, sample_weight: Floats) -> Floats:
+        """Return the mean input of the last layer, an array (members, groups, width)."""
+        total, start = np.zeros(self._weight.shape[:3]), 0
+        for hidden in self._hidden(X):
+            weights = sample_weight[start : start + len(hidden)]
+            total += np.tensordot(weights, hidden, axes=1)
+            start += len(hidden)
+        return total / sample_weight.sum()
+
+    def _hidden(self, X: Any) -> Iterator[Floats]:
+        """Yield blocks of inputs of the last layer: (rows, members, groups, width)."""
+        model, n_rows = self._model, X.shape[0]
+        step = min(model.block_rows(X), n_rows)
+        workspace = Workspace(model.network, step, model.params.dtype)
+        for start in range(0, n_rows, step):
+            rows = model.encode(X[start : start + step])
+            model.network.forward(model.params, rows, workspace)
+            hidden = workspace.outputs[-2].astype(np.float64)
+            yield hidden.reshape(len(hidden), *self._weight.shape[:3])
+
+    def of_groups(self, X: Any) -> Floats:
+        """Return the terms of the groups, an array (rows, groups, outputs)."""
+        return np.concatenate(
+            [
+                np.einsum("nmgw,mgwo->ngo", hidden - self._mean, self._weight, optimize=True)
+                for hidden in self._hidden(X)
+            ]
+        )
+
+    def factors(self, X: Any) -> Floats:
+        """Return the centred factors, an array (rows, members, groups, factors)."""
+        return np.concatenate(
+            [
+                np.einsum("nmgw,mgwk->nmgk", hidden - self._mean, self._factor, optimize=True)
+                for hidden in self._hidden(X)
+            ]
+        )
+
+    def of_pair(self, first: Floats, second: Floats) -> Floats:
+        """Return the term of a pair for all rows of factors of one group and of another.
+
+        Parameters
+        ----------
+        first, second : ndarray of shape (n, members, factors) and (m, members, factors)
+
+        Returns
+        -------
+        ndarray of shape (n, m, n_raw)
+        """
+        return np.einsum("imk,jmk,mko->ijo", first, second, self._strength, optimize=True)
+
+    def of_all(self, X: Any) -> Floats:
+        """Return all terms, an array (rows, terms, outputs), in the order of ``columns``."""
+        terms = self.of_groups(X)
+        if not self.has_pairs:
+            return terms
+        return np.concatenate([terms, self._of_pairs(self.factors(X))], axis=1)
+
+    def _of_pairs(self, factors: Floats) -> Floats:
+        """Return the terms of all pairs for rows of factors: (rows, pairs, outputs)."""
+        n_rows, _, n_groups, _ = factors.shape
+        first, second = np.triu_indices(n_groups, 1)
+        pairs = np.empty((n_rows, first.size, self.intercept.size))
+        right = factors.transpose(0, 1, 3, 2).reshape(n_rows, -1, n_groups)
+        for output in range(self.intercept.size):
+            left = factors * self._strength[:, np.newaxis, :, output]
+            products = left.transpose(0, 2, 1, 3).reshape(n_rows, n_groups, -1) @ right
+            pairs[:, :, output] = products[:, first, second]
+        return pairs
+
+    def importances(self, X: Any, sample_weight: Floats) -> Floats:
+        """Return the mean size of each term, an array (terms, outputs).
+
+        The weights must have a sum of one.
+        """
+        n_rows = X.shape[0]
+        step = max(1, BLOCK_ELEMENTS // (len(self.columns) * self.intercept.size))
+        total = np.zeros((len(self.columns), self.intercept.size))
+        for start in range(0, n_rows, step):
+            block = slice(start, start + step)
+            sizes = np.abs(self.of_all(X[block]))
+            total += np.tensordot(sample_weight[block], sizes, axes=1)
+        return total
+
+
+def _units(model: Model) -> tuple[Floats, Floats]:
+    """Return factor and shift that bring raw predictions to the units of y before the link.
+
+    Of the raw predictions of a classifier, and of several quantiles, nothing is changed.
+    """
+    target, changed = model.target, None
+    if model.numeric_y:
+        changed = model.loss.rescaling(target.scale_, np.ones_like(target.scale_), target.mean_)
+    if changed is None:
+        return np.ones(model.n_raw), np.zeros(model.n_raw)
+    factor, shift = changed
+    return factor.astype(np.float64), shift.astype(np.float64)

@@ -1,0 +1,335 @@
+"""Layers of groups of columns that have networks of their own, whose outputs add up.
+
+A row holds the groups one after another: an array (groups, columns), flattened. With one
+column in each group, the sum is a neural additive model (Agarwal et al., "Neural Additive
+Models: Interpretable Machine Learning with Neural Nets", 2021). The networks of all groups are
+computed by one batched product for each layer. The last layer needs no class of its own: the
+sum over the groups of a linear map of each is a linear map of the whole row, which is a
+``Dense`` or, for members, an ``EnsembleHead``. Each member of an ensemble has networks of its
+own for all groups: a row holds the groups of one member after those of another.
+"""
+
+import math
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from numbers import Integral
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import DTypeLike, NDArray
+from scipy import sparse
+
+from sknet.nn.activations import Activation
+from sknet.nn.ensembles import EnsembleHead
+from sknet.nn.initializers import INITIALIZERS
+from sknet.nn.kernels import column_sums, stretches
+from sknet.nn.layers import ACTIVATION, ActivationLayer, Layer, Parameter
+from sknet.nn.rules import POSITIVE_INT, Constraint, Interval
+from sknet.nn.types import Array, Buffers, Groups, Rows, Views, WorkArrays
+
+
+def _are_groups(groups: Any) -> bool:
+    """Return whether there are groups of positions, not all of them empty."""
+    columns = [one for group in groups if isinstance(group, tuple) for one in group]
+    return (
+        bool(columns)
+        and all(isinstance(group, tuple) for group in groups)
+        and all(isinstance(one, Integral) and NOT_NEGATIVE_INT.contains(one) for one in columns)
+    )
+
+
+def _are_counts(counts: Any) -> bool:
+    """Return whether all entries are integers of one at least."""
+    return all(isinstance(one, Integral) and POSITIVE_INT.contains(one) for one in counts)
+
+
+NOT_NEGATIVE_INT = Interval(Integral, 0)
+GROUPS = Constraint(
+    "a tuple of tuples of positions >= 0, of which not all are empty", (tuple,), _are_groups
+)
+COUNTS = Constraint("a tuple of integers >= 1", (tuple,), _are_counts)
+
+
+class Gathering:
+    """The places of the columns of groups, for the way there and back.
+
+    Parameters
+    ----------
+    groups : tuple of tuple of int
+    n_inputs : int
+        The number of columns that the groups choose from.
+
+    Attributes
+    ----------
+    columns : ndarray of int of shape (n_groups * width,)
+        The column that comes to each place; any column at the places of the padding.
+    padding : ndarray of int
+        The places that hold no column.
+    """
+
+    def __init__(self, groups: Groups, n_inputs: int) -> None:
+        width = max(map(len, groups))
+        padded = [[*group, *[-1] * (width - len(group))] for group in groups]
+        columns = np.array(padded, dtype=np.intp).ravel()
+        self.padding: NDArray[np.intp] = np.flatnonzero(columns < 0)
+        self.columns: NDArray[np.intp] = np.maximum(columns, 0)
+        places = np.flatnonzero(columns >= 0)
+        # The places of the first column, then those of the second one, and so on.
+        self._places = places[np.argsort(columns[places], kind="stable")]
+        counts = np.bincount(columns[places], minlength=n_inputs)
+        self._used = np.flatnonzero(counts)
+        self._starts = np.cumsum(counts)[self._used] - counts[self._used]
+        self._once = bool((counts == 1).all())
+
+    def gather(self, x: Array, out: Array) -> Array:
+        """Write the columns of the groups into ``out``, with zeros as padding."""
+        np.take(x, self.columns, axis=1, out=out, mode="clip")
+        out[:, self.padding] = 0
+        return out
+
+    def scatter(self, delta: Array, out: Array) -> Array:
+        """Write the sum over all places of each column into ``out``."""
+        if self._once:
+            return np.take(delta, self._places, axis=1, out=out, mode="clip")
+        out.fill(0)
+        out[:, self._used] = np.add.reduceat(delta[:, self._places], self._starts, axis=1)
+        return out
+
+
+@lru_cache(maxsize=16)
+def gathering(groups: Groups, n_inputs: int) -> Gathering:
+    """Return the places of the columns of groups, which serve batches of all lengths."""
+    return Gathering(groups, n_inputs)
+
+
+@dataclass(frozen=True)
+class GroupColumns(Layer):
+    """The columns of each group, side by side and padded with zeros to equal length.
+
+    Parameters
+    ----------
+    groups : tuple of tuple of int
+        The positions of the columns of each group. A column may be in several groups, or in
+        none.
+    """
+
+    groups: Annotated[Groups, GROUPS]
+
+    @property
+    def width(self) -> int:
+        """The number of places of each group."""
+        return max(map(len, self.groups))
+
+    def n_outputs(self, n_inputs: int) -> int:
+        return len(self.groups) * self.width
+
+    def matrix(self, n_inputs: int, dtype: DTypeLike) -> Any:
+        """Return the matrix, sparse, by which a product gathers the columns."""
+        places = gathering(self.groups, n_inputs)
+        used = np.delete(np.arange(places.columns.size), places.padding)
+        entries = np.ones(used.size, dtype), (places.columns[used], used)
+        return sparse.csr_array(entries, shape=(n_inputs, places.columns.size))
+
+    def buffers(self, n_inputs: int) -> WorkArrays:
+        return {
+            "out": self.n_outputs(n_inputs),
+            "gathering": partial(self._gathering, n_inputs),
+            "delta": n_inputs,
+        }
+
+    def _gathering(self, n_inputs: int, n_rows: int, dtype: DTypeLike) -> Any:
+        return gathering(self.groups, n_inputs)
+
+    def forward(
+        self, params: Views, x: Rows, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
+        dense = x if isinstance(x, np.ndarray) else x.toarray()
+        return buffers["gathering"].gather(dense, out=buffers["out"])
+
+    def backward_inputs(self, params: Views, x: Rows, delta: Array, buffers: Buffers) -> Array:
+        return buffers["gathering"].scatter(delta, out=buffers["delta"])
+
+
+@dataclass(frozen=True)
+class GroupedDense(ActivationLayer):
+    """A hidden layer of each group: a_g = f(x_g W_g + b_g).
+
+    Parameters
+    ----------
+    n_units : int >= 1
+        The number of outputs of one group.
+    activation : Activation
+    n_groups : int >= 1
+    n_used : tuple of int, default=()
+        For the first layer, the number of inputs of each group before its padding. The weights
+        of the padding start at zero, where they stay.
+    """
+
+    n_units: Annotated[int, POSITIVE_INT]
+    activation: Annotated[Activation, ACTIVATION]
+    n_groups: Annotated[int, POSITIVE_INT]
+    n_used: Annotated[tuple[int, ...], COUNTS] = ()
+
+    def n_outputs(self, n_inputs: int) -> int:
+        return self.n_groups * self.n_units
+
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
+        shape = self.n_groups, n_inputs // self.n_groups, self.n_units
+        return {
+            "weight": Parameter(shape, penalized=True),
+            "bias": Parameter((self.n_groups, self.n_units)),
+        }
+
+    def buffers(self, n_inputs: int) -> WorkArrays:
+        return {**self.z_and_a(self.n_outputs(n_inputs)), "delta": n_inputs}
+
+    def initialize(self, params: Views, rng: Generator) -> None:
+        draw = INITIALIZERS[self.activation.initializer]
+        n_used = self.n_used or (params.weight.shape[1],) * self.n_groups
+        for weight, bias, n_inputs in zip(params.weight, params.bias, n_used, strict=True):
+            weight[:n_inputs] = draw(rng, (n_inputs, self.n_units))
+            bound = 1 / math.sqrt(n_inputs)
+            bias[...] = rng.uniform(-bound, bound, self.n_units)
+
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
+        z = self.array_of_z(buffers)
+        np.matmul(stretches(x, self.n_groups), params.weight, out=stretches(z, self.n_groups))
+        return self.activate(params.bias.reshape(-1), buffers)
+
+    def backward_params(
+        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> None:
+        column_sums(delta, out=grads.bias.reshape(-1))
+        inputs = stretches(x, self.n_groups).transpose(0, 2, 1)
+        np.matmul(inputs, stretches(delta, self.n_groups), out=grads.weight)
+
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        inputs, weight = buffers["delta"], params.weight.transpose(0, 2, 1)
+        np.matmul(stretches(delta, self.n_groups), weight, out=stretches(inputs, self.n_groups))
+        return inputs
+
+
+@dataclass(frozen=True)
+class PairwiseHead(EnsembleHead):
+    """The output layer of a sum of functions of at most two groups.
+
+    raw = sum_g h_g W_g + b + c sum_(g<k) (u_g * u_k) V, with factors u_g = h_g U_g of the
+    outputs h_g of each group, and c = 1 / sqrt(number of pairs). The sum over all pairs costs
+    no more than one over the groups, since it is ((sum_g u_g)^2 - sum_g u_g^2) / 2 elementwise:
+    Rendle, "Factorization Machines" (2010), lemma 3.1, where u_g is a number times a learned
+    vector. A function of two variables is a sum of products of functions of one variable, so
+    with enough factors the layer comes close to any sum of functions of two columns.
+
+    Parameters
+    ----------
+    n_units : int >= 1
+        The number of outputs of one member.
+    n_members : int >= 1
+    n_groups : int >= 1
+        The number of groups of one member.
+    n_factors : int >= 1
+        The number of factors of each group.
+    """
+
+    # By keyword alone: the head before has a field with a default.
+    n_groups: Annotated[int, POSITIVE_INT] = field(kw_only=True)
+    n_factors: Annotated[int, POSITIVE_INT] = field(kw_only=True)
+    output_weights: ClassVar[tuple[str, ...]] = ("weight", "strength")
+
+    @property
+    def n_all(self) -> int:
+        """The number of groups of all members."""
+        return self.n_members * self.n_groups
+
+    @property
+    def pair_scale(self) -> float:
+        """The factor c of the sum over the pairs."""
+        return 1 / math.sqrt(max(1, self.n_groups * (self.n_groups - 1) / 2))
+
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
+        factor = self.n_all, n_inputs // self.n_all, self.n_factors
+        strength = self.n_members, self.n_factors, self.n_units
+        return {
+            **super().parameters(n_inputs),
+            "factor": Parameter(factor, penalized=True),
+            "strength": Parameter(strength, penalized=True),
+        }
+
+    def buffers(self, n_inputs: int) -> WorkArrays:
+        n_sums = self.n_members * self.n_factors
+        return {
+            **super().buffers(n_inputs),
+            "factors": self.n_groups * n_sums,
+            "of_factors": self.n_groups * n_sums,
+            "sums": n_sums,
+            "products": n_sums,
+        }
+
+    def initialize(self, params: Views, rng: Generator) -> None:
+        super().initialize(params, rng)
+        draw = INITIALIZERS["glorot_uniform"]
+        for matrix in (*params.factor, *params.strength):
+            matrix[...] = draw(rng, matrix.shape)
+
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
+        out = super().forward(params, x, buffers, rng)
+        np.matmul(
+            stretches(x, self.n_all),
+            params.factor,
+            out=stretches(buffers["factors"], self.n_all),
+        )
+        products = self._write_products(buffers)
+        members = stretches(out, self.n_members)
+        members += np.matmul(stretches(products, self.n_members), params.strength)
+        return out
+
+    def _write_products(self, buffers: Buffers) -> Array:
+        """Write c times the sum over all pairs of the products of their factors."""
+        squares, sums, products = buffers["of_factors"], buffers["sums"], buffers["products"]
+        np.multiply(buffers["factors"], buffers["factors"], out=squares)
+        np.sum(self._factors(buffers["factors"]), axis=2, out=self._sums(sums))
+        np.sum(self._factors(squares), axis=2, out=self._sums(products))
+        np.subtract(sums * sums, products, out=products)
+        products *= self.pair_scale / 2
+        return products
+
+    def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        """Write the gradient of the factors, whose derivative is that of all other groups."""
+        factors, of_factors = self._factors(buffers["factors"]), buffers["of_factors"]
+        of_products = np.matmul(
+            stretches(delta, self.n_members), params.strength.transpose(0, 2, 1)
+        )
+        of_products *= self.pair_scale
+        others, sums = self._factors(of_factors), self._sums(buffers["sums"])
+        np.subtract(sums[:, :, np.newaxis], factors, out=others)
+        others *= of_products.transpose(1, 0, 2)[:, :, np.newaxis]
+        return delta
+
+    def backward_params(
+        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> None:
+        super().backward_params(params, grads, x, delta, buffers)
+        products = stretches(buffers["products"], self.n_members).transpose(0, 2, 1)
+        np.matmul(products, stretches(delta, self.n_members), out=grads.strength)
+        inputs = stretches(x, self.n_all).transpose(0, 2, 1)
+        np.matmul(inputs, stretches(buffers["of_factors"], self.n_all), out=grads.factor)
+
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        inputs = super().backward_inputs(params, x, delta, buffers)
+        by_group = stretches(inputs, self.n_all)
+        of_factors = stretches(buffers["of_factors"], self.n_all)
+        by_group += np.matmul(of_factors, params.factor.transpose(0, 2, 1))
+        return inputs
+
+    def _factors(self, array: Array) -> Array:
+        """Return the view (rows, members, groups, factors)."""
+        return array.reshape(array.shape[0], self.n_members, self.n_groups, self.n_factors)
+
+    def _sums(self, array: Array) -> Array:
+        """Return the view (rows, members, factors)."""
+        return array.reshape(array.shape[0], self.n_members, self.n_factors)

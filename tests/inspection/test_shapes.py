@@ -1,0 +1,191 @@
+"""Curves and surfaces of additive networks, against the predictions that they add up to."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.exceptions import NotFittedError
+
+from sknet import NNRegressor
+from sknet.inspection import shape_functions
+from sknet.streaming import RowBlocks
+
+TASKS = [
+    *("squared_error", "outputs", "poisson", "gamma", "quantiles"),
+    *("binary", "multiclass", "multilabel"),
+]
+KINDS = {
+    "additive": {"interaction_cst": "no_interactions"},
+    "pairs": {"interaction_cst": "pairwise"},
+    "groups": {"interaction_cst": [{0, 1}, {1}, {3, 4}]},
+    "members": {"interaction_cst": "pairwise", "n_members": 2},
+    "additive members": {"interaction_cst": "no_interactions", "n_members": 2},
+    "linear": {"interaction_cst": "pairwise", "hidden_layer_sizes": ()},
+    "linear members": {
+        "interaction_cst": "no_interactions",
+        "hidden_layer_sizes": (),
+        "n_members": 2,
+    },
+    "binned": {"interaction_cst": "pairwise", "numeric_embedding": "piecewise_linear"},
+}
+
+
+def before_link(task, network, X):
+    """Return the prediction before the link."""
+    if task in ("poisson", "gamma"):
+        return np.log(network.outputs(X))
+    if task == "quantiles":
+        estimator = network.estimator
+        model = estimator._model
+        raw = model.map_rows(estimator._features.read(X), lambda outputs: (outputs[-1],))[0]
+        return model.mean_raw(raw)
+    return network.outputs(X)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("task", TASKS)
+def test_terms_and_intercept_add_up_to_the_prediction(fit, numbers, task, kind):
+    network = fit(task, "plain", **kind)
+    shapes = shape_functions(network.estimator, numbers[:100])
+    expected = before_link(task, network, numbers)
+    total = shapes.intercept + shapes.contributions(numbers).sum(axis=1)
+    scale = np.abs(expected).max()
+    assert_allclose(total, expected, rtol=1e-9, atol=1e-9 * scale)
+
+
+@pytest.mark.parametrize("kind", ["additive", "additive members", "groups"])
+def test_terms_are_zero_on_average_over_the_rows(fit, numbers, kind):
+    network = fit("multiclass", "plain", **KINDS[kind]).estimator
+    weights = np.random.default_rng(0).uniform(size=200)
+    shapes = shape_functions(network, numbers, sample_weight=weights)
+    terms = shapes.contributions(numbers)
+    assert_allclose(np.average(terms, axis=0, weights=weights), 0, atol=1e-12)
+    sizes = np.average(np.abs(terms), axis=0, weights=weights)
+    assert_allclose(shapes.importances, sizes, rtol=1e-9)
+
+
+def test_interactions_have_no_effects_of_single_columns(fit, numbers):
+    """A pair's term is zero on average over each column's values in X, for each other value."""
+    network = fit("squared_error", "plain", interaction_cst="pairwise").estimator
+    shapes = shape_functions(network, numbers)
+    place = shapes.terms.index((2, 3))
+    rows = np.repeat(numbers[:5], len(numbers), axis=0)
+    rows[:, 2] = np.tile(numbers[:, 2], 5)
+    terms = shapes.contributions(rows)[:, place, 0].reshape(5, -1)
+    assert np.abs(terms).max() > 1e-3
+    assert_allclose(terms.mean(axis=1), 0, atol=1e-12 * np.abs(terms).max() * 100)
+
+
+def test_curves_are_the_terms_of_their_columns(fit, numbers):
+    network = fit("squared_error", "plain", interaction_cst="no_interactions").estimator
+    shapes = shape_functions(network, numbers, n_points=20)
+    terms = shapes.contributions(numbers)
+    for column, curve in enumerate(shapes.curves):
+        assert curve.values.column == column and curve.values.name == f"x{column}"
+        rows = np.repeat(numbers[:1], len(curve.values.grid), axis=0)
+        rows[:, column] = curve.values.grid
+        assert_allclose(shapes.contributions(rows)[:, column], curve.contributions, atol=1e-12)
+        assert_allclose(curve.importance, np.abs(terms[:, column]).mean(axis=0), rtol=1e-9)
+        assert 10 < len(curve.values.grid) <= 20 and (np.diff(curve.values.grid) > 0).all()
+        low, high = np.quantile(numbers[:, column], [0.005, 0.995])
+        assert low <= curve.values.grid[0] and curve.values.grid[-1] <= high
+
+
+@pytest.mark.parametrize("kind", ["pairs", "groups", "members"])
+def test_surfaces_are_the_terms_of_their_columns(fit, numbers, kind):
+    network = fit("multilabel", "plain", **KINDS[kind]).estimator
+    shapes = shape_functions(network, numbers, n_points=6, max_surfaces=2)
+    assert len(shapes.surfaces) == 2
+    sizes = [surface.importance.max() for surface in shapes.surfaces]
+    pairs = [i for i, term in enumerate(shapes.terms) if len(term) == 2]
+    assert_array_equal(sizes, np.sort(shapes.importances[pairs].max(axis=1))[:-3:-1])
+    for surface in shapes.surfaces:
+        first, second = surface.values
+        place = shapes.terms.index((first.column, second.column))
+        rows = np.repeat(numbers[:1], len(first.grid) * len(second.grid), axis=0)
+        rows[:, first.column] = np.repeat(first.grid, len(second.grid))
+        rows[:, second.column] = np.tile(second.grid, len(first.grid))
+        expected = shapes.contributions(rows)[:, place].reshape(surface.contributions.shape)
+        assert_allclose(surface.contributions, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("constraint", ["no_interactions", "pairwise"])
+def test_categories_and_missing_values(fit, frame, constraint):
+    network = fit("binary", "plain", X=frame, interaction_cst=constraint).estimator
+    shapes = shape_functions(network, frame, max_surfaces=100)
+    curves = {curve.values.name: curve for curve in shapes.curves}
+    assert list(curves) == list(frame.columns)
+    total = shapes.intercept + shapes.contributions(frame).sum(axis=1)
+    assert_allclose(total[:, 0], network.decision_function(frame), rtol=1e-9, atol=1e-9)
+    city = curves["city"].values
+    assert_array_equal(city.grid, ["Bergen", "Oslo", "Tromso"])
+    assert city.is_category and city.bin_edges is None
+    assert_allclose(city.shares, [(frame["city"] == one).mean() for one in city.grid])
+    assert_allclose(city.missing_share, frame["city"].isna().mean())
+    assert_allclose(curves["a"].values.missing_share, frame["a"].isna().mean())
+    # A row with each value in turn, in all columns at a time, or with no value at all.
+    for name in ("city", "street", "a"):
+        curve = curves[name]
+        rows = pd.concat([frame.iloc[[0]]] * (len(curve.values.grid) + 1), ignore_index=True)
+        rows[name] = [*curve.values.grid, np.nan if name == "a" else None]
+        place = shapes.terms.index((curve.values.column,))
+        terms = shapes.contributions(rows)[:, place]
+        assert_allclose(terms, [*curve.contributions, curve.missing], atol=1e-12)
+    if constraint == "pairwise":
+        names = {tuple(sorted(one.name for one in s.values)) for s in shapes.surfaces}
+        assert ("city", "street") in names and len(names) == 21
+
+
+def test_few_values_constants_and_columns_without_values(numbers):
+    X = numbers.copy()
+    X[:, 0], X[:, 1], X[:, 2] = np.arange(200) % 3, 7, np.nan
+    network = NNRegressor((4,), interaction_cst="no_interactions", max_iter=2, random_state=0)
+    curves = shape_functions(network.fit(X, X[:, 3]), X).curves
+    assert_array_equal(curves[0].values.grid, [0, 1, 2])
+    assert_array_equal(curves[0].values.bin_edges, [-0.5, 0.5, 1.5, 2.5])
+    assert_allclose(curves[0].values.shares, np.bincount(np.arange(200) % 3) / 200)
+    assert_array_equal(curves[1].values.grid, [7])
+    assert curves[2].values.missing_share == pytest.approx(1)
+    assert_allclose(curves[2].missing, 0, atol=1e-6)
+
+
+def test_tables_of_other_kinds(fit, numbers):
+    network = fit("squared_error", "plain", interaction_cst="pairwise").estimator
+    expected = shape_functions(network, numbers)
+    of_blocks = shape_functions(network, RowBlocks(numbers))
+    assert_allclose(of_blocks.intercept, expected.intercept, rtol=1e-12)
+    of_sparse = shape_functions(network, sparse.csr_array(numbers))
+    assert_allclose(of_sparse.contributions(numbers), expected.contributions(numbers))
+
+
+def test_a_sparse_table(numbers):
+    X = sparse.csr_array(np.where(numbers > 1, numbers, 0))
+    network = NNRegressor((8,), interaction_cst="no_interactions", max_iter=3, random_state=0)
+    network.fit(X, numbers[:, 0])
+    shapes = shape_functions(network, X)
+    total = shapes.intercept + shapes.contributions(X).sum(axis=1)
+    assert_allclose(total[:, 0], network.predict(X), rtol=1e-4)
+    assert len(shapes.curves) == 5
+
+
+def test_arguments_are_checked(fit, numbers):
+    with pytest.raises(ValueError, match="no shape functions.* Set interaction_cst="):
+        shape_functions(fit().estimator, numbers)
+    with pytest.raises(NotFittedError):
+        shape_functions(NNRegressor(interaction_cst="pairwise"), numbers)
+    with pytest.raises(TypeError, match="NNClassifier or NNRegressor is needed"):
+        shape_functions("network", numbers)
+    network = fit(interaction_cst="no_interactions").estimator
+    for name, values in {
+        "n_points": [1, 2.5, True],
+        "max_surfaces": [-1, True],
+        "percentiles": [0.5, (0.5, 0.5), (0.9, 0.1), (-0.1, 1), (0, 1, 2), "ab", None],
+    }.items():
+        for value in values:
+            with pytest.raises(ValueError, match=f"^{name} must be"):
+                shape_functions(network, numbers, **{name: value})
+    with pytest.raises(ValueError, match="sample_weight"):
+        shape_functions(network, numbers, sample_weight=np.full(200, -1.0))
+    with pytest.raises(ValueError, match="features"):
+        shape_functions(network, numbers[:, :3])
