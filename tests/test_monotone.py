@@ -327,9 +327,10 @@ def test_zeros_are_no_constraint(cls):
     X = numbers(200)
     y = target(cls, X)
     plain = cls(**SMALL).fit(X, y)
-    zeros = cls(**SMALL, monotonic_cst=[0, 0, 0, 0]).fit(X, y)
-    assert_array_equal(predicted(zeros, X), predicted(plain, X))
-    assert_array_equal(fitted(zeros)[1].params, fitted(plain)[1].params)
+    for nothing in ([0, 0, 0, 0], {}):
+        zeros = cls(**SMALL, monotonic_cst=nothing).fit(X, y)
+        assert_array_equal(predicted(zeros, X), predicted(plain, X))
+        assert_array_equal(fitted(zeros)[1].params, fitted(plain)[1].params)
 
 
 def test_names_and_positions_are_the_same():

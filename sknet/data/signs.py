@@ -34,7 +34,7 @@ def column_signs(
         If a name does not exist, if there is not one entry for each column, or if an entry is
         not -1, 0 or 1.
     """
-    if wanted is None:
+    if wanted is None or (isinstance(wanted, Mapping) and not wanted):
         return np.zeros(n_columns, np.intp)
     if isinstance(wanted, Mapping):
         return _named_signs(wanted, names, owner)
