@@ -241,7 +241,7 @@ n_components : int or "auto", default="auto"
     number of columns. 0 adds none. "auto" is the number of numeric columns, but at most
     {_auto.MOST_COMPONENTS} and at most one for each {_auto.ROWS_PER_COMPONENT} training rows.
     It is 0 where ``numeric_embedding`` is None, for a single numeric column, for fewer than
-    {_auto.SMALL} training rows and for "lbfgs".
+    {_auto.SMALL} training rows, for "lbfgs", and with constraints.
 dtype : {{"auto", "float32", "float64"}}, default="auto"
     The precision in which the network computes. "auto" is "float64" for "lbfgs" and for fewer
     than {_auto.FLOAT32_ROWS} training rows of float64, else "float32".

@@ -217,4 +217,5 @@ def test_the_layout_of_the_parameters_is_not_saved(fitted):
     fitted.predict(np.zeros((1, fitted.n_features_in_)))
     assert "slots" in vars(fitted._model.network)
     copied = pickle.loads(pickle.dumps(fitted))
-    assert vars(copied._model.network).keys() == {"layers", "n_inputs", "n_members"}
+    fields = {"layers", "n_inputs", "n_members", "mean_before_link"}
+    assert vars(copied._model.network).keys() == fields

@@ -107,8 +107,15 @@ class Values:
             "verbose": st.booleans() | st.integers(0, 2),
             callable: st.just(fixed_score) | st.just(true_score),
             dict: self._weights_of_classes(),
-            list: st.lists(self._weights_of_classes(), min_size=1, max_size=3),
+            list: self._list(),
+            tuple: self._list().map(tuple),
         }[constraint]
+
+    def _list(self) -> st.SearchStrategy:
+        if self.name == "interaction_cst":
+            group = st.lists(st.integers(0, 2), min_size=1, max_size=2)
+            return st.lists(group.map(tuple) | group.map(set), min_size=1, max_size=3)
+        return st.lists(self._weights_of_classes(), min_size=1, max_size=3)
 
     def _in_interval(self, interval: Interval) -> st.SearchStrategy:
         low, high = interval.left, interval.right
