@@ -132,7 +132,8 @@ class Model(ABC):
         """
         loss = self.choose_loss(settings, self.target)
         model = replace(self, settings=settings, loss=loss)
-        if make_network(settings, self.encoder, self.reader, model.n_raw) != self.network:
+        network = make_network(settings, self.encoder, self.reader, model.n_raw)
+        if network != self.network or settings.n_components != self.settings.n_components:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation, "
                 "dropout, normalization, n_members, numeric_embedding, n_components, "
@@ -619,9 +620,9 @@ def check_monotone(settings: Settings, target: Any, loss: Loss) -> None:
         )
     if not loss.rising:
         raise ValueError(
-            f"loss={loss!r} has an inverse link that may fall, so that monotonic_cst cannot "
-            "be kept. If predictions rise with each raw prediction, set rising = True in the "
-            "class of the loss."
+            f"monotonic_cst cannot be used with loss={loss!r}: its predictions need not rise "
+            "with each raw prediction. Use another loss; if the predictions of a loss of your "
+            "own always rise, set rising = True in its class."
         )
 
 

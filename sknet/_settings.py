@@ -99,7 +99,9 @@ class Settings:
     @property
     def shaping(self) -> dict[str, Any]:
         """The values of "auto" parameters that a continued network must keep."""
-        return {name: self.auto[name] for name in SHAPING if name in self.auto}
+        kept = {name: self.auto[name] for name in SHAPING if name in self.auto}
+        # Files of earlier versions have no components, and no value of "auto" for them.
+        return {"n_components": self.n_components, **kept}
 
 
 def resolve(

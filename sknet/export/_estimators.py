@@ -131,22 +131,26 @@ def _numbers(
     model: RegressionModel, raw: Tensor, dtype: np.dtype[Any], with_std: bool
 ) -> dict[str, Output]:
     """Return the predicted numbers in the units of y, and their standard deviation."""
-    target, raw = model.target, _by_member(model, raw)
-    members = _inverse_link(model.loss, raw) * target.scale_ + target.mean_
+    target = model.target
+    members = _inverse_link(model.loss, _by_member(model, raw)) * target.scale_ + target.mean_
     prediction = _mean_over_members(model, members)
     outputs = {"variable": prediction}
     if with_std:
-        within = counterpart("loss", STDS, model.loss)(model.loss, raw) * target.scale_
-        outputs["std"] = _total_std(model, members, prediction, within)
+        outputs["std"] = _total_std(model, raw, prediction)
     return {k: Output(v.cast(dtype), n_columns(model)) for k, v in outputs.items()}
 
 
-def _total_std(model: Model, members: Tensor, mean: Tensor, within: Tensor) -> Tensor:
+def _total_std(model: RegressionModel, raw: Tensor, mean: Tensor) -> Tensor:
     """Return the standard deviation of the mixture of the members' distributions."""
+    loss, target = model.loss, model.target
+    if model.n_members > 1:
+        raw = raw.reshape(0, model.n_members, model.n_raw)
+    within = counterpart("loss", STDS, loss)(loss, raw) * target.scale_
     if model.n_members == 1:
         return within
+    members = _inverse_link(loss, raw) * target.scale_ + target.mean_
     error = members - mean.reshape(0, 1, n_columns(model))
-    return _mean_over_members(model, within * within + error * error).op("Sqrt")
+    return _mean(model, within * within + error * error).op("Sqrt")
 
 
 def _inverse_link(loss: Loss, raw: Tensor) -> Tensor:

@@ -153,9 +153,11 @@ def shape_functions(
 
     The network must have been fitted with ``interaction_cst``. Its prediction before the link
     is ``intercept`` plus the contributions of all terms: the ``decision_function`` of a
-    classifier; of a regressor ``predict``, or the logarithm of it for the losses "poisson" and
-    "gamma". For several quantiles it is the raw predictions of the network, in standard
-    deviations of y: the lowest quantile, and the increments before their softplus.
+    classifier; of a regressor ``predict``, or the logarithm of it for the losses "poisson",
+    "gamma" and "tweedie". For several quantiles it is the raw predictions of the network, in
+    standard deviations of y: the lowest quantile, and the increments before their softplus. For
+    the loss "normal" there are two columns for each output, side by side: the mean, and the
+    logarithm of the standard deviation.
 
     Each contribution is zero on average over the rows of X, since a network keeps no data.
     With ``interaction_cst="pairwise"``, the term of a pair is the interaction alone: whatever
@@ -267,7 +269,7 @@ class _Table:
         order = np.arange(features.n_features) if reader is None else reader.order_
         # The place of each column of X among those that are read.
         self.places = np.argsort(order)
-        self._n_numeric = model.encoder.n_numeric_
+        self._n_numeric = model.encoder.n_read_
         self._levels = [] if reader is None else reader.levels_
         names = features.names
         self._names = [f"x{i}" for i in order.tolist()] if names is None else names[order]

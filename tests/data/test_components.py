@@ -104,3 +104,18 @@ def test_one_row_more_changes_the_number_by_one_at_most():
         network = NNRegressor((2,), max_iter=1, random_state=0).fit(X, X[:, 0])
         chosen.append(network.auto_params_["n_components"])
     assert_array_equal(chosen, [10, 10, 11, 64, 64])
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_another_number_cannot_continue_a_network(method):
+    X = table(200, 4)
+    options = {"warm_start": True, "max_iter": 2, "random_state": 0, "n_components": 2}
+    network = NNRegressor((4,), **options).fit(X, X[:, 0])
+    before = network.predict(X)
+    for changed in (0, 4):
+        network.set_params(n_components=changed)
+        with pytest.raises(ValueError, match="n_components"):
+            getattr(network, method)(X, X[:, 0])
+    assert_array_equal(network.predict(X), before)
+    getattr(network.set_params(n_components="auto"), method)(X, X[:, 0])
+    assert network.auto_params_["n_components"] == 2

@@ -110,6 +110,16 @@ def test_standard_deviation(make, run, frame, numbers, members, n_outputs):
 
 
 @pytest.mark.parametrize("members", [1, 3])
+def test_standard_deviation_of_groups(make, run, frame, numbers, members):
+    options = {"n_members": members, "interaction_cst": "no_interactions"}
+    network = make(NNRegressor, loss="normal", **options).fit(frame, numbers)
+    outputs = run(to_onnx(network), frame)
+    assert_agrees(outputs, network, frame, 1e-9)
+    _, std = network.predict(frame, return_std=True)
+    assert_allclose(outputs["std"], std[:, np.newaxis], rtol=1e-9)
+
+
+@pytest.mark.parametrize("members", [1, 3])
 @pytest.mark.parametrize("loss", ["squared_error", "poisson", "log_loss"])
 @pytest.mark.parametrize(
     "constraint", ["no_interactions", "pairwise", [{0, 1}, {1, 5}]], ids=str

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from sknet import NNRegressor
-from sknet.inspection import shape_functions
+from sknet.inspection import ShapeFunctionsDisplay, shape_functions
 from sknet.streaming import RowBlocks
 
 TASKS = [
@@ -189,3 +189,30 @@ def test_arguments_are_checked(fit, numbers):
         shape_functions(network, numbers, sample_weight=np.full(200, -1.0))
     with pytest.raises(ValueError, match="features"):
         shape_functions(network, numbers[:, :3])
+
+
+def test_categories_beside_dates_keep_their_levels():
+    rng = np.random.default_rng(0)
+    minutes = pd.to_timedelta(rng.integers(0, 24 * 60, 200), unit="min")
+    X = pd.DataFrame({"when": pd.Timestamp("2024-01-01") + minutes})
+    levels = {"a": ["blue", "red"], "b": ["x", "y"], "c": ["no", "yes"]}
+    X = X.assign(**{name: rng.choice(of_one, 200) for name, of_one in levels.items()})
+    network = NNRegressor((4,), interaction_cst="no_interactions", max_iter=3, random_state=0)
+    shapes = shape_functions(network.fit(X, (X["c"] == "yes") * 3.0), X)
+    found = {one.values.name: list(one.values.grid) for one in shapes.curves}
+    assert {name: found[name] for name in levels} == levels
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_the_display_of_a_normal_distribution_draws_the_mean(n_outputs):
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    y = X[:, :n_outputs] * [1.0, 10.0][:n_outputs]
+    network = NNRegressor(
+        (4,), loss="normal", interaction_cst="no_interactions", max_iter=30, random_state=0
+    ).fit(X, y[:, 0] if n_outputs == 1 else y)
+    target = n_outputs - 1
+    display = ShapeFunctionsDisplay.from_estimator(network, X, target=target)
+    shapes = shape_functions(network, X)
+    total = shapes.intercept + shapes.contributions(X).sum(axis=1)
+    predicted = network.predict(X).reshape(200, -1)[:, target]
+    assert_allclose(total @ display.factors, predicted, rtol=1e-6, atol=1e-9)

@@ -134,6 +134,10 @@ class ShapeFunctionsDisplay:
         import_pyplot()
         _, model = fitted(estimator)
         factors = choose_one_output(model, target)
+        if factors.size < model.n_raw:
+            # The loss "normal" also has functions of the spread, which are not drawn.
+            zeros = np.zeros((1, model.n_raw))
+            factors = model.loss.inverse_link_backward(zeros, factors[np.newaxis])[0]
         check_count("max_surfaces", max_surfaces, least=0)
         shapes = shape_functions(
             estimator,
