@@ -64,8 +64,8 @@ ROWS_PER_INPUT = 40
 #: embeddings together cost a few times as much as none.
 FULLY_EMBEDDED, ROWS_PER_EMBEDDED = 50, 10
 #: The largest number of principal components of the numbers, and the smallest number of rows
-#: for each of them.
-MOST_COMPONENTS, ROWS_PER_COMPONENT = 64, 10
+#: for each of them, in regression and in classification.
+MOST_COMPONENTS, ROWS_PER_COMPONENT, ROWS_PER_COMPONENT_OF_CLASSES = 64, 10, 30
 #: The number of training rows for each quantile bin, and the limits of the number of bins.
 ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
 #: The same for groups of columns: a function of few columns is hardly overfitted, and it can be
@@ -253,7 +253,8 @@ def _n_components(known: Mapping[str, Any], facts: Facts) -> int:
     constrained = known["monotonic_cst"] or known["interaction_cst"] is not None
     if not suited or facts.n_numbers == 1 or constrained:
         return 0
-    return min(MOST_COMPONENTS, facts.n_numbers, facts.n_rows // ROWS_PER_COMPONENT)
+    n_rows = ROWS_PER_COMPONENT if facts.numeric_y else ROWS_PER_COMPONENT_OF_CLASSES
+    return min(MOST_COMPONENTS, facts.n_numbers, facts.n_rows // n_rows)
 
 
 def _n_members(known: Mapping[str, Any], facts: Facts) -> int:

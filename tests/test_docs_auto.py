@@ -76,7 +76,13 @@ def test_every_rule_is_on_the_page():
             _auto.VALIDATION_OF_MANY,
         ],
         "dropout": [_auto.DROPOUT, _auto.SMALL, 0],
-        "n_components": [_auto.MOST_COMPONENTS, _auto.ROWS_PER_COMPONENT, 0, _auto.SMALL],
+        "n_components": [
+            _auto.MOST_COMPONENTS,
+            _auto.ROWS_PER_COMPONENT,
+            _auto.ROWS_PER_COMPONENT_OF_CLASSES,
+            0,
+            _auto.SMALL,
+        ],
         "numeric_embedding": [
             _auto.ROWS_PER_BIN,
             _auto.FEWEST_BINS,

@@ -31,7 +31,7 @@ SMALLEST_WIDTH = float(np.finfo(np.float32).tiny)
 #: embedding learns a few numbers for each level instead.
 MOST_ONE_HOT_LEVELS = 16
 #: The largest number of rows, and of numbers in them, from which components are found.
-COMPONENT_ROWS, COMPONENT_NUMBERS = 5000, 2**23
+COMPONENT_ROWS, COMPONENT_NUMBERS = 10_000, 2**23
 
 
 class TableEncoder:
