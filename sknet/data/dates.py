@@ -129,8 +129,8 @@ class Ranges:
 
     def __init__(self, n_dates: int) -> None:
         shape = n_dates, 1 + len(CYCLES)
-        self.lowest = np.full(shape, math.inf)
-        self.highest = np.full(shape, -math.inf)
+        self.lowest: Floats = np.full(shape, math.inf)
+        self.highest: Floats = np.full(shape, -math.inf)
 
     def add(self, dates: Floats) -> None:
         """Widen the ranges, in place, by further rows of the columns, which may hold NaN."""
