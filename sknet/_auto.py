@@ -157,10 +157,10 @@ def choose(
 
 def bins_for(n_rows: int, grouped: bool = False) -> int:
     """Return the number of quantile bins of each number, also for groups of columns."""
-    per_bin = ROWS_PER_BIN_OF_GROUPS if grouped else ROWS_PER_BIN
-    return int(
-        np.clip(n_rows // per_bin, FEWEST_BINS, MOST_BINS_OF_GROUPS if grouped else MOST_BINS)
-    )
+    per_bin, most = ROWS_PER_BIN, MOST_BINS
+    if grouped:
+        per_bin, most = ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS
+    return int(np.clip(n_rows // per_bin, FEWEST_BINS, most))
 
 
 def cooling_epochs(max_iter: int) -> int:

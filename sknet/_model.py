@@ -355,10 +355,12 @@ class Model(ABC):
         """
         members = self.by_member(raw)
         within = deviation(members) if with_std and deviation is not None else None
-        result = over_members(predict(members), with_std, within)
         if not self.network.mean_before_link:
-            return result
-        return predict(self.mean_raw(raw)[:, np.newaxis])[:, 0], *result[1:]
+            return over_members(predict(members), with_std, within)
+        prediction = predict(self.mean_raw(raw)[:, np.newaxis])[:, 0]
+        if not with_std:
+            return (prediction,)
+        return prediction, over_members(predict(members), True, within)[1]
 
 
 class ClassificationModel(Model):
@@ -541,8 +543,7 @@ class RegressionModel(Model):
 
         def predict(members: np.ndarray) -> np.ndarray:
             predicted = self.target.inverse_transform(self.loss.inverse_link(members))
-            # In place, a clip would change the raw predictions of a loss without a link.
-            return np.clip(predicted, -LARGEST, LARGEST)
+            return predicted.clip(-LARGEST, LARGEST, out=predicted)
 
         def deviation(members: np.ndarray) -> np.ndarray:
             return np.minimum(self.target.scaled(self.loss.std(members)), LARGEST)

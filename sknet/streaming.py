@@ -54,8 +54,8 @@ def read_chunks(
 
     Columns of text become categories, which have the same levels in all chunks. Columns of
     dates and durations stay as they are. All other columns become float64, with NaN for missing
-    values. This call itself makes a pass over
-    those columns of text whose levels are not given, to find their levels.
+    values. This call itself makes a pass over those columns of text whose levels are not given,
+    to find their levels.
 
     Parameters
     ----------

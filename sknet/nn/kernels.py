@@ -108,12 +108,16 @@ def maximum(x: Array, value: float, out: Array) -> Array:
     return out
 
 
+#: The factor by which :func:`rounded` splits numbers of float64 at their 24th bit.
+SPLITTER = 2.0**29 + 1
+
+
 def rounded(x: Array) -> Array:
     """Return numbers of float64 rounded to the 24 bits of float32, in the range of float64.
 
     Dekker (1971), equation 5.6: the nearest number of so many bits.
     """
-    scaled = x * (2.0**29 + 1)
+    scaled = x * SPLITTER
     return scaled - (scaled - x)
 
 
