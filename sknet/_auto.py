@@ -46,8 +46,8 @@ BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 25, 32, 200
 #: On tables with more than ``BATCHES_OF_MANY`` mini-batches of that size: the number of
 #: mini-batches of an epoch, and the largest number of rows of a mini-batch.
 BATCHES_OF_MANY, LARGEST_BATCH_OF_MANY = 250, 1000
-#: The dropout rate.
-DROPOUT = 0.1
+#: The dropout rate, and the largest one, for classification with few rows for each input.
+DROPOUT, LARGEST_DROPOUT = 0.1, 0.3
 #: The share of the rows to validate with: below ``MANY`` rows, and from ``MANY`` on.
 VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
 #: The strength of the penalty: alpha times the number of rows, alpha on tables below
@@ -56,7 +56,8 @@ PENALTY, ALPHA_OF_FEW, LBFGS_ALPHA = 0.3, 0.03, 5e-7
 #: The strength of the penalty of groups of columns. No weight serves several groups, so that
 #: the usual strength would shrink groups of little effect to nothing.
 PENALTY_OF_GROUPS = 0.003
-#: Classification with fewer rows than this for each input has a stronger penalty.
+#: Classification with fewer rows than this for each input has a stronger penalty, and a higher
+#: dropout rate.
 ROWS_PER_INPUT = 40
 #: The largest number of numbers whose embeddings have their usual size, and the smallest number
 #: of rows for each of them. The embeddings of more numbers are smaller, in proportion until
@@ -190,11 +191,17 @@ def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
         return PENALTY_OF_GROUPS / facts.n_rows
     if facts.n_rows < SMALL:
         return ALPHA_OF_FEW
-    scarcity = 1.0
-    # Most inputs of a sparse row are zero.
-    if not (facts.numeric_y or facts.is_sparse):
-        scarcity = max(1.0, ROWS_PER_INPUT * facts.n_inputs / facts.n_rows)
-    return min(PENALTY * scarcity**2 / facts.n_rows, ALPHA_OF_FEW)
+    return min(PENALTY * _scarcity(facts) ** 2 / facts.n_rows, ALPHA_OF_FEW)
+
+
+def _scarcity(facts: Facts) -> float:
+    """Return how many times too few rows there are for the inputs; 1 if there are enough.
+
+    In regression there always are, and most inputs of a sparse row are zero.
+    """
+    if facts.numeric_y or facts.is_sparse:
+        return 1.0
+    return max(1.0, ROWS_PER_INPUT * facts.n_inputs / facts.n_rows)
 
 
 def _max_iter(known: Mapping[str, Any], facts: Facts) -> int:
@@ -225,7 +232,9 @@ def _validation_fraction(known: Mapping[str, Any], facts: Facts) -> float:
 def _dropout(known: Mapping[str, Any], facts: Facts) -> float:
     suited = facts.n_rows >= SMALL and is_stochastic(known["solver"])
     # A network of few units for a group has none to spare.
-    return DROPOUT if suited and known["interaction_cst"] is None else 0.0
+    if not suited or known["interaction_cst"] is not None:
+        return 0.0
+    return min(DROPOUT * _scarcity(facts), LARGEST_DROPOUT)
 
 
 def _numeric_embedding(known: Mapping[str, Any], facts: Facts) -> str | NumericEmbedding | None:

@@ -153,8 +153,8 @@ max_fun : int, default=15000
 dropout : float in [0, 1), array-like or "auto", default="auto"
     The share of the outputs of a hidden layer that each training step sets to zero at random:
     one number for all hidden layers, or one for each. "auto" is {_auto.DROPOUT} for
-    {_auto.SMALL} training rows or more, else 0. For "lbfgs" and with ``interaction_cst`` it
-    is 0.
+    {_auto.SMALL} training rows or more, else 0. For classification with few rows for each
+    input it is up to {_auto.LARGEST_DROPOUT}. For "lbfgs" and with ``interaction_cst`` it is 0.
 normalization : "layer" or None, default=None
     With "layer", each hidden layer normalises the weighted sums of each row to mean 0 and
     variance 1 before the activation (layer normalization).

@@ -76,7 +76,7 @@ def test_without_a_plan_training_ends_as_in_scikit_learn(options):
 
 
 def test_small_tables_draw_nothing_for_single_rows():
-    few, enough = resolved(99), resolved(100)
+    few, enough = resolved(99, 2), resolved(100, 2)
     assert (few["early_stopping"], few["dropout"]) == (False, 0)
     assert (enough["early_stopping"], enough["dropout"]) == (True, 0.1)
 
@@ -141,6 +141,17 @@ def test_the_penalty_rises_with_the_inputs_of_each_row():
     assert with_dates == resolved(4000, 203 + 2 * 8)["alpha"] > resolved(4000, 203)["alpha"]
     with_categories = resolved(4000, 203, n_levels=[2, 16, 1000])["alpha"]
     assert with_categories == pytest.approx(resolved(4000, 200 + 2 + 16 + 16)["alpha"])
+
+
+def test_the_dropout_rate_rises_with_the_inputs_of_each_row():
+    assert resolved(4000, 100)["dropout"] == pytest.approx(0.1)
+    assert resolved(4000, 101)["dropout"] == pytest.approx(0.101)
+    assert resolved(4000, 200)["dropout"] == pytest.approx(0.2)
+    assert resolved(4000, 5000)["dropout"] == 0.3
+    for options in ({"as_sparse": True}, {"cls": NNRegressor}):
+        assert resolved(4000, 200, **options)["dropout"] == pytest.approx(0.1)
+    assert resolved(4000, 200, solver="lbfgs")["dropout"] == 0
+    assert resolved(4000, 200, interaction_cst="no_interactions")["dropout"] == 0
 
 
 def test_bins_have_rows_enough():

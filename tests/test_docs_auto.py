@@ -75,7 +75,15 @@ def test_every_rule_is_on_the_page():
             _auto.MANY,
             _auto.VALIDATION_OF_MANY,
         ],
-        "dropout": [_auto.DROPOUT, _auto.SMALL, 0],
+        "dropout": [
+            _auto.DROPOUT,
+            _auto.SMALL,
+            _auto.ROWS_PER_INPUT,
+            _auto.ROWS_PER_INPUT,
+            _auto.LARGEST_DROPOUT,
+            0,
+            _auto.SMALL,
+        ],
         "n_components": [
             _auto.MOST_COMPONENTS,
             _auto.ROWS_PER_COMPONENT,
