@@ -28,6 +28,9 @@ from sknet.nn.training import (
 )
 from sknet.nn.types import Array
 
+#: A new start has to lower the objective by this share of it; otherwise there is no other one.
+LEAST_GAIN = 1e-6
+
 
 @dataclass(frozen=True)
 class LBFGS(Solver):
@@ -90,21 +93,8 @@ def train_lbfgs(
     probe = Probe(objective, batches, params.dtype)
     judge = Judge(probe, probe.loss(params), solver.divergence_remedy)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        result = minimize(
-            problem.value_and_gradient,
-            problem.split(params.astype(np.float64)),
-            method="L-BFGS-B",
-            jac=True,
-            bounds=problem.bounds,
-            callback=trace.on_iteration,
-            # ftol=0 switches off SciPy's bound of the decrease: tol alone says when to stop.
-            options={
-                "maxiter": stopping.max_iter,
-                "maxfun": solver.max_fun,
-                "gtol": stopping.tol,
-                "ftol": 0.0,
-            },
-        )
+        x = problem.split(params.astype(np.float64))
+        result = _minimize(problem, x, stopping, solver, trace)
         if not trace.history:
             # No iteration was made: the start was stationary, or the line search found no
             # better point.
@@ -114,6 +104,35 @@ def train_lbfgs(
     scored = evaluate is not None
     ending = conclude(judge, params, last, best, _ending(result, trace), scored=scored)
     return TrainingResult(params, trace.history, monitor.best_iter, ending)
+
+
+def _minimize(
+    problem: "SplitProblem", x: Array, stopping: Stopping, solver: LBFGS, trace: "Trace"
+) -> "Result":
+    """Return the result of SciPy's minimiser, begun anew where it gives up.
+
+    After a step to where the objective is immense, its approximation of the curvature can be so
+    poor that no step along it lowers the objective, though the gradient is large. A new start
+    from there forgets the approximation.
+    """
+    n_iter, n_fun, before = stopping.max_iter, solver.max_fun, math.inf
+    while True:
+        result = minimize(
+            problem.value_and_gradient,
+            x,
+            method="L-BFGS-B",
+            jac=True,
+            bounds=problem.bounds,
+            callback=trace.on_iteration,
+            # ftol=0 switches off SciPy's bound of the decrease: tol alone says when to stop.
+            options={"maxiter": n_iter, "maxfun": n_fun, "gtol": stopping.tol, "ftol": 0.0},
+        )
+        n_iter, n_fun = n_iter - result.nit, n_fun - result.nfev
+        gained = before - result.fun > LEAST_GAIN * abs(result.fun)
+        gave_up = not trace.ended and problem.slope(result) > stopping.tol
+        if not (gained and gave_up and min(n_iter, n_fun) > 0):
+            return result
+        x, before = result.x, result.fun
 
 
 def _ending(result: "Result", trace: "Trace") -> Ending:
@@ -136,7 +155,10 @@ class Iterate(Protocol):
 class Result(Iterate, Protocol):
     """The same, at the end of the minimiser."""
 
+    jac: Array
     status: int
+    nit: int
+    nfev: int
 
 
 class Trace:
@@ -159,10 +181,15 @@ class Trace:
         self.stopped: bool = False
         self._start: float = perf_counter()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the training has been stopped, or its validation score has stalled."""
+        return self.stopped or (self.evaluate is not None and self.monitor.stalled)
+
     def on_iteration(self, intermediate_result: Iterate) -> None:
-        """Record an iteration; raise StopIteration, which ends SciPy's loop, if it stalls."""
+        """Record an iteration; raise StopIteration, which ends SciPy's loop, after the last."""
         self.record(intermediate_result)
-        if self.stopped or (self.evaluate is not None and self.monitor.stalled):
+        if self.ended:
             raise StopIteration
 
     def record(self, result: Iterate) -> None:
@@ -211,6 +238,13 @@ class SplitProblem:
             np.concatenate([np.zeros(2 * n), low[n:]]),
             np.concatenate([high[:n], -low[:n], high[n:]]),
         )
+
+    def slope(self, result: "Result") -> float:
+        """Return the largest component of the projected gradient, given a result."""
+        gradient = result.jac
+        if (bounds := self.bounds) is not None:
+            gradient = result.x - np.clip(result.x - gradient, bounds.lb, bounds.ub)
+        return float(np.abs(gradient).max(initial=0.0))
 
     def split(self, params: Array) -> Array:
         """Return (p, n, unpenalised)."""

@@ -5,13 +5,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.linear_model import ElasticNet as SklearnElasticNet
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, PoissonRegressor
 
 from sknet.data.batches import Batch
 from sknet.nn.activations import Identity, Tanh
 from sknet.nn.layers import Dense
 from sknet.nn.lbfgs import LBFGS, SplitProblem, train_lbfgs
-from sknet.nn.losses import BinaryLogLoss, SquaredError
+from sknet.nn.losses import BinaryLogLoss, HalfPoisson, SquaredError
 from sknet.nn.network import Network
 from sknet.nn.objective import Objective
 from sknet.nn.penalties import ElasticNet
@@ -278,3 +278,23 @@ def test_two_runs_give_equal_bits(make_problem, minimise):
     first, second = (minimise(*problem, max_iter=50) for _ in range(2))
     assert_array_equal(first.params, second.params)
     assert first.history["loss"] == second.history["loss"]
+
+
+def test_a_failed_line_search_begins_anew(minimise, make_problem):
+    # On a column up to 80 the first step goes where exp(raw) is immense.
+    rng = np.random.default_rng(0)
+    X = np.c_[rng.uniform(18, 80, 500), rng.normal(size=500)]
+    y = rng.poisson(np.exp(-1 + 0.02 * X[:, 0] + 0.3 * X[:, 1])).astype(float)
+    objective = Objective(Network((Dense(1, Identity()),), 2), HalfPoisson(), ElasticNet(0.0))
+    batch = Batch(X, y[:, None], None)
+    reference = PoissonRegressor(alpha=0, tol=1e-10, max_iter=1000)
+    reference.fit(X / [50, 1], y)  # its own line search needs scaled columns
+    for seed in range(12):
+        params = objective.network.init(np.random.default_rng(seed))
+        result = minimise(objective, params, batch, tol=1e-6)
+        assert_allclose(
+            np.exp(X @ result.params[:2] + result.params[2]),
+            reference.predict(X / [50, 1]),
+            rtol=1e-4,
+        )
+        assert (np.diff(result.history["loss"]) <= 0).all()
