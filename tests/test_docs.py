@@ -59,6 +59,18 @@ def test_code_that_a_page_includes_exists(page):
                 body = getattr(found[0], "body", [])
 
 
+def test_pages_on_libraries_show_each_of_their_scripts_once():
+    """CI runs the scripts, whose assertions are what the pages promise."""
+    scripts = [path.name for path in (ROOT / "examples" / "libraries").glob("*.py")]
+    pages = (ROOT / "docs" / "libraries").glob("*.md")
+    shown = [
+        script
+        for page in pages
+        for script in re.findall(r"{literalinclude} \S+/libraries/(\S+)\n", page.read_text())
+    ]
+    assert sorted(shown) == sorted(scripts)
+
+
 def test_readme_has_three_commands():
     blocks = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
     assert [block.count("\n") for block in blocks] == [1, 1, 1]
