@@ -247,9 +247,7 @@ def encoded_names(
     a number. Components of numbers come last.
     """
     plain, embedded = encoder.feature_names(names, levels)
-    components = encoder.components_
-    appended = [] if components is None else range(len(components.directions[0]))
-    of_components = [f"component{i}" for i in appended]
+    of_components = [f"component{i}" for i in range(encoder.n_found_components_)]
     front = network.layers[0]
     if not isinstance(front, Columns):
         return plain + of_components

@@ -5,7 +5,7 @@ them.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -147,6 +147,11 @@ class Features:
         """Whether y holds numbers; otherwise it holds labels."""
         return is_regressor(self.estimator)
 
+    @property
+    def shown_names(self) -> list[str]:
+        """The names of the columns, or "x0", "x1" and so on if X had none."""
+        return shown_names(self.names, self.n_features)
+
     def without_names(self) -> Self:
         """Return features that check the number of the columns of a table, but no names."""
         nameless = _unfitted(self.estimator)
@@ -226,6 +231,11 @@ class Features:
         # The sum is not finite if any element is NaN or infinity.
         with np.errstate(over="ignore", invalid="ignore"):
             return math.isfinite(X.sum())
+
+
+def shown_names(names: Iterable[str] | None, n_features: int) -> list[str]:
+    """Return the names of columns, or "x0", "x1" and so on if they have none."""
+    return [f"x{i}" for i in range(n_features)] if names is None else list(names)
 
 
 def _unfitted(estimator: BaseEstimator) -> Any:

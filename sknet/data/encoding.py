@@ -264,6 +264,11 @@ class TableEncoder:
         return self.n_numeric_ + self.indicated_.size + self.heavy_columns_.size + sum(widths)
 
     @property
+    def n_found_components_(self) -> int:
+        """The number of principal components."""
+        return 0 if self.components_ is None else len(self.components_.directions[0])
+
+    @property
     def n_outputs_(self) -> int:
         """The number of encoded columns."""
         return self.n_plain_ + len(self.embedded_)
@@ -418,6 +423,11 @@ class TableEncoder:
             for value, is_date in zip(values, are_dates, strict=True)
         ]
 
+    def heavy_names(self, names: Sequence[str]) -> list[str]:
+        """Return a name for each heavy value, given the names of the columns that were read."""
+        shown = zip(self.heavy_columns_, self._shown_heavy_values(), strict=True)
+        return [f"{names[i]}={value}" for i, value in shown]
+
     def feature_names(
         self, names: Sequence[str], levels: Sequence[Sequence[Any]]
     ) -> tuple[list[str], list[str]]:
@@ -441,8 +451,7 @@ class TableEncoder:
         dates = numeric[len(numeric) - len(self.cycles_) :]
         plain = [*numeric, *phase_names(dates, self.cycles_)]
         plain += [f"{numeric[i]}_missing" for i in self.indicated_]
-        heavy = zip(self.heavy_columns_, self._shown_heavy_values(), strict=True)
-        plain += [f"{numeric[i]}={value}" for i, value in heavy]
+        plain += self.heavy_names(numeric)
         embedded = []
         for name, one, of_one in zip(categories, self.categories_, levels, strict=True):
             if one.embedded:

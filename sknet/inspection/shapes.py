@@ -271,8 +271,8 @@ class _Table:
         self.places = np.argsort(order)
         self._n_numeric = model.encoder.n_read_
         self._levels = [] if reader is None else reader.levels_
-        names = features.names
-        self._names = [f"x{i}" for i in order.tolist()] if names is None else names[order]
+        names = features.shown_names
+        self._names = [names[i] for i in order.tolist()]
         self._typical = model.encoder.typical_row()
         self._known: dict[int, ColumnValues] = {}
 

@@ -28,6 +28,7 @@ from sknet import NNClassifier, NNRegressor
 from sknet.data import survey
 from sknet.distributed import DaskNNClassifier, DaskNNRegressor, agreement, epochs
 from sknet.distributed.partitions import partitions
+from sknet.inspection import summary
 from sknet.nn.components import PrincipalComponents
 from sknet.nn.schedules import Schedule
 
@@ -83,6 +84,18 @@ def frame():
     X.loc[n - 5 :, "color"] = "violet"
     signal_ = np.nan_to_num(X["size"]) + (X["color"] == "red") + X["age"] / 45
     return X, pd.Series(np.where(signal_ > 1.3, "yes", "no"))
+
+
+@pytest.mark.parametrize("n_shards", [1, 3])
+def test_the_card_counts_the_rows_of_all_shards(client, table, n_shards):
+    X, y = chunked(*table)
+    options = {**SHORT, "n_shards": n_shards, "early_stopping": True}
+    network = DaskNNClassifier(**options, validation_fraction=0.2).fit(X, y > 0)
+    card = summary(network.to_local()).card.to_dict()
+    assert (card["training rows"], card["validation rows"]) == (2400, 600)
+    assert card["ended"] == "all planned epochs were made"
+    # Each of several shards holds out rows of its own, to which no temperature is fitted.
+    assert (card["calibration"] == "none") == (n_shards > 1)
 
 
 def test_missing_extra_is_named(monkeypatch):
