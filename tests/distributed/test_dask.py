@@ -89,8 +89,8 @@ def frame():
 @pytest.mark.parametrize("n_shards", [1, 3])
 def test_the_card_counts_the_rows_of_all_shards(client, table, n_shards):
     X, y = chunked(*table)
-    options = {**SHORT, "n_shards": n_shards, "early_stopping": True}
-    network = DaskNNClassifier(**options, validation_fraction=0.2).fit(X, y > 0)
+    held_out = {"early_stopping": True, "validation_fraction": 0.2}
+    network = DaskNNClassifier(**{**SHORT, **held_out, "n_shards": n_shards}).fit(X, y > 0)
     card = summary(network.to_local()).card.to_dict()
     assert (card["training rows"], card["validation rows"]) == (2400, 600)
     assert card["ended"] == "all planned epochs were made"
