@@ -294,13 +294,17 @@ class _Table:
             describe = self._category if is_category else self._numbers
             grid, shares, edges = describe(place, x[~missing], self._weights[~missing])
             name, missing_share = str(self._names[place]), float(self._weights[missing].sum())
-            kind, zone = self._times.get(column, (None, None))
-            if kind is not None:
-                grid, edges = times(grid, kind), times(edges, kind)
-            self._known[column] = ColumnValues(
-                column, name, is_category, grid, shares, edges, missing_share, zone
-            )
+            values = ColumnValues(column, name, is_category, grid, shares, edges, missing_share)
+            self._known[column] = self._in_time(values)
         return self._known[column]
+
+    def _in_time(self, values: ColumnValues) -> ColumnValues:
+        """Return values as dates or durations, if the column has these instead of numbers."""
+        if values.column not in self._times or values.bin_edges is None:
+            return values
+        kind, zone = self._times[values.column]
+        grid, edges = times(values.grid, kind), times(values.bin_edges, kind)
+        return values._replace(grid=grid, bin_edges=edges, time_zone=zone)
 
     def _numbers(
         self, place: int, x: Floats, weights: Floats
