@@ -285,22 +285,6 @@ class BaseNN(
         check_is_fitted(self)
         return self._model.predict(self._features.read(X), function)
 
-    def _check_std(self, return_std: bool) -> None:
-        """Refuse ``return_std=True`` for a network that predicts no standard deviation.
-
-        Raises
-        ------
-        ValueError
-            If ``return_std`` is True, the network has a single member, and its loss estimates
-            no standard deviation.
-        """
-        if return_std and not self._fitted_model.predicts_std:
-            raise ValueError(
-                "return_std=True needs the spread of several members: set n_members, for "
-                "example to 8, and fit again. NNRegressor(loss='normal') estimates the "
-                "standard deviation of y with a single member, too."
-            )
-
     # Files.
 
     def __getstate__(self) -> dict[str, Any]:

@@ -346,6 +346,22 @@ class Model(ABC):
         """Whether predictions have a standard deviation: of the members, or of y."""
         return self.n_members > 1 or self.loss.predicts_std
 
+    def check_std(self, return_std: bool) -> None:
+        """Refuse ``return_std=True`` for a network that predicts no standard deviation.
+
+        Raises
+        ------
+        ValueError
+            If ``return_std`` is True, the network has a single member, and its loss estimates
+            no standard deviation.
+        """
+        if return_std and not self.predicts_std:
+            raise ValueError(
+                "return_std=True needs the spread of several members: set n_members, for "
+                "example to 8, and fit again. NNRegressor(loss='normal') estimates the "
+                "standard deviation of y with a single member, too."
+            )
+
     @property
     def n_members(self) -> int:
         """The number of members of the ensemble, 1 for a single network."""
