@@ -544,14 +544,11 @@ def _center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
     for columns, block in data.column_blocks():
         found = quantiles(block, [0, 0.25, 0.5, 0.75, 1], data.sample_weight)
         low, q1, median, q3, high = np.nan_to_num(found)
-        # A spread below rounding is the spread of a constant.
-        smallest = 2 * np.finfo(np.float64).eps * np.maximum(abs(low), abs(high))
-        # Halved before the subtraction, which might overflow.
-        quartiles, half_range = q3 / 2 - q1 / 2, high / 2 - low / 2
-        by_range = np.where(half_range > smallest, 1 / np.maximum(half_range, tiny), 0)
-        by_quartiles = 0.5 / np.maximum(quartiles, tiny)
+        rounding = _rounding(low, high)
+        by_quartiles = _inverse_distance(q1, q3, rounding, tiny)
+        by_range = 2 * _inverse_distance(low, high, rounding, tiny)
         center[columns] = median
-        scale[columns] = np.where(quartiles > smallest, by_quartiles, by_range)
+        scale[columns] = np.where(by_quartiles > 0, by_quartiles, by_range)
     return center, scale
 
 
@@ -560,11 +557,21 @@ def _scale_by_others(scale: Floats, data: Dataset, heavy: dict[int, NDArray[Any]
     tiny = np.finfo(scale.dtype).tiny
     for column, values in heavy.items():
         x = data._replace(X=data.X[:, [column]]).batch().X
-        q1, q3 = quantiles(without(x, values), [0.25, 0.75], data.sample_weight)[:, 0]
-        # As for all columns: halved, since the difference might overflow.
-        quartiles = q3 / 2 - q1 / 2
-        if quartiles > max(tiny, 2 * np.finfo(np.float64).eps * max(abs(q1), abs(q3))):
-            scale[column] = 0.5 / quartiles
+        q1, q3 = quantiles(without(x, values), [0.25, 0.75], data.sample_weight)
+        of_others = _inverse_distance(q1, q3, np.maximum(tiny, _rounding(q1, q3)), tiny)
+        scale[column] = of_others[0] or scale[column]
+
+
+def _rounding(low: Floats, high: Floats) -> Floats:
+    """Return the half distance of two numbers below which they count as equal."""
+    return 2 * np.finfo(np.float64).eps * np.maximum(abs(low), abs(high))
+
+
+def _inverse_distance(low: Floats, high: Floats, negligible: Floats, tiny: Any) -> Floats:
+    """Return 1 / (high - low), at most 1 / (2 tiny); zero if its half is negligible or NaN."""
+    # Halved before the subtraction, which might overflow.
+    half = high / 2 - low / 2
+    return np.where(half > negligible, 0.5 / np.maximum(half, tiny), 0)
 
 
 def _medians(data: Dataset) -> Floats:
