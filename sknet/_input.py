@@ -21,7 +21,8 @@ from sknet._sklearn import check_sample_weight
 from sknet.data import frames
 from sknet.data.batches import Dataset
 from sknet.data.kinds import LABELS, as_array, check_kinds, checking
-from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, distinct_values
+from sknet.data.limits import LARGEST
+from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, rows_of_values
 from sknet.data.signs import column_signs
 from sknet.data.survey import Survey, survey_rows
 from sknet.data.tables import (
@@ -31,7 +32,6 @@ from sknet.data.tables import (
     check_objects,
     check_times,
 )
-from sknet.data.targets import LARGEST
 
 #: The name of the weights of the user in messages.
 WEIGHTS = "Sample weights"
@@ -504,5 +504,5 @@ def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader | None:
     if categories.size == 0 and not times:
         return None
     if isinstance(X, RowBlocks):
-        X = distinct_values(X, categories.tolist())
+        X = rows_of_values(X, categories.tolist())
     return TableReader(wanted).fit(X, names, declared=declared)

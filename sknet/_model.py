@@ -21,10 +21,11 @@ from sknet._settings import Settings
 from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Batches, Dataset, stack_rows
 from sknet.data.encoding import TableEncoder
+from sknet.data.limits import LARGEST, SINGLE_LIMITS
 from sknet.data.row_blocks import main_memory
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
-from sknet.data.targets import LARGEST, SINGLE_LIMITS, ClassTarget, RegressionTarget
+from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.nn.ensembles import by_member, mean_of_members, over_members
 from sknet.nn.kernels import rounded
 from sknet.nn.losses import Loss, Pinball

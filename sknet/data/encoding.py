@@ -13,6 +13,7 @@ from sknet.data.batches import Dataset
 from sknet.data.components import Components, principal_components
 from sknet.data.dates import count_phases, date_text, phase_names, phase_slopes, phases
 from sknet.data.heavy import heavy_values, without
+from sknet.data.limits import FARTHEST
 from sknet.data.quantiles import nonzero_medians, quantiles
 from sknet.data.survey import Survey
 
@@ -20,10 +21,6 @@ Floats = NDArray[np.floating]
 
 #: The smooth clip keeps values below this many units of the robust scale.
 CLIP = 3.0
-#: Values are cut here before the smooth clip, which maps all larger ones to the same number to
-#: the last bit, and which squares them: the square of this bound does not overflow in float32.
-#: Without scaling they are cut here, too, so that the sums and squares in a network are finite.
-BOUND = 1e15
 #: The smallest distance of the edges of bins.
 SMALLEST_WIDTH = float(np.finfo(np.float32).tiny)
 #: Most levels of a category that get a column each. With more, nearly all entries of the
@@ -45,7 +42,7 @@ class TableEncoder:
     the formula for dense columns takes the median distance from the center of a symmetric
     column.
 
-    Without scaling, a number is cut at ``BOUND`` and minus ``BOUND``.
+    Without scaling, a number is cut at ``FARTHEST`` and minus ``FARTHEST``.
 
     A date is a number, and the sine and the cosine of its phase in each cycle of the calendar
     in which the training rows vary (see :meth:`sknet.data.dates.Ranges.varying_cycles`) are
@@ -310,7 +307,7 @@ class TableEncoder:
             return np.where(np.isnan(X), 0.0, 1.0)
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(X, slice(None), self.scale_).astype(np.float64, copy=False)
-            slopes = (1 + (np.clip(u, -BOUND, BOUND) / CLIP) ** 2) ** -1.5 * self.scale_
+            slopes = (1 + (np.clip(u, -FARTHEST, FARTHEST) / CLIP) ** 2) ** -1.5 * self.scale_
         if self.cycles_:
             slopes[:, self.n_read_ :] *= phase_slopes(dates, self.cycles_)
         slopes[np.isnan(X)] = 0
@@ -371,7 +368,7 @@ class TableEncoder:
         """Return sparse rows scaled."""
         if self.scale_ is None:
             X = copy.copy(X)
-            data = X.data if _is_plain(X.data) else np.clip(X.data, -BOUND, BOUND)
+            data = X.data if _is_plain(X.data) else np.clip(X.data, -FARTHEST, FARTHEST)
             X.data = data.astype(dtype, copy=False)
             return X
         with np.errstate(over="ignore"):
@@ -387,7 +384,7 @@ class TableEncoder:
             if not _is_plain(X):
                 missing = np.isnan(X)
                 X = np.where(missing, 0 if self.center_ is None else self.center_[columns], X)
-                X = np.clip(X, -BOUND, BOUND)
+                X = np.clip(X, -FARTHEST, FARTHEST)
             return X.astype(dtype, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(X, columns, self.scale_).astype(dtype, copy=False)
@@ -506,14 +503,14 @@ class Category:
 
 
 def _is_plain(x: Floats) -> bool:
-    """Whether no number is missing, and all are between ``BOUND`` and minus ``BOUND``."""
+    """Whether no number is missing, and all are between ``FARTHEST`` and minus ``FARTHEST``."""
     # The extremes of numbers among which NaN is are NaN, for which the comparison is false.
-    return x.size == 0 or bool(max(x.max(), -x.min()) <= BOUND)
+    return x.size == 0 or bool(max(x.max(), -x.min()) <= FARTHEST)
 
 
 def _clip_smoothly(u: Floats) -> Floats:
     """Return u / sqrt(1 + (u / CLIP)^2), in place."""
-    np.clip(u, -BOUND, BOUND, out=u)
+    np.clip(u, -FARTHEST, FARTHEST, out=u)
     divisor = u * (1 / CLIP)
     divisor *= divisor
     divisor += 1
