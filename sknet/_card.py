@@ -147,7 +147,7 @@ def _predictions(model: Model) -> Iterator[tuple[str, Value]]:
     if model.predicts_std:
         yield "return_std", _deviation(model)
     yield "loss", repr(model.loss)
-    if model.loss.has_temperature and model.provenance.n_rows is not None:
+    if model.loss.has_temperature and model.provenance.is_noted:
         yield "calibration", _calibration(model)
 
 
@@ -232,12 +232,9 @@ def _training(model: Model, history: dict[str, list[float]]) -> Iterator[tuple[s
         yield "training rows", provenance.n_rows
     if provenance.n_validation is not None:
         yield "validation rows", provenance.n_validation or "none"
-    if n_epochs := len(history["loss"]) - provenance.n_passes:
-        known = provenance.n_rows is not None
-        yield (
-            "epochs",
-            f"{n_epochs} of at most {model.settings.max_iter}" if known else n_epochs,
-        )
+    if n_epochs := len(history.get("loss", [])) - provenance.n_passes:
+        of_fit = f"{n_epochs} of at most {model.settings.max_iter}"
+        yield "epochs", n_epochs if provenance.n_rows is None else of_fit
     if provenance.ending is not None:
         yield "ended", ENDINGS[Ending(provenance.ending)]
         if not provenance.n_passes:

@@ -42,6 +42,11 @@ class Provenance:
     n_passes: int = 0
     n_pass_rows: int = 0
 
+    @property
+    def is_noted(self) -> bool:
+        """Whether the training was noted, and not only the version of the file."""
+        return self.n_rows is not None or self.n_passes > 0
+
     @classmethod
     def of_fit(cls, n_rows: int, n_validation: int) -> Self:
         """Return the provenance of a fit that begins, with these numbers of rows."""

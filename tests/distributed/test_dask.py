@@ -1,5 +1,6 @@
 """The Dask estimators on a real cluster."""
 
+import json
 import os
 import pickle
 import signal
@@ -91,7 +92,7 @@ def test_the_card_counts_the_rows_of_all_shards(client, table, n_shards):
     X, y = chunked(*table)
     held_out = {"early_stopping": True, "validation_fraction": 0.2}
     network = DaskNNClassifier(**{**SHORT, **held_out, "n_shards": n_shards}).fit(X, y > 0)
-    card = summary(network.to_local()).card.to_dict()
+    card = json.loads(json.dumps(summary(network.to_local()).card.to_dict()))
     assert (card["training rows"], card["validation rows"]) == (2400, 600)
     assert card["ended"] == "all planned epochs were made"
     # Each of several shards holds out rows of its own, to which no temperature is fitted.

@@ -226,6 +226,7 @@ def test_partial_fit(regression):
     card = said(network)
     assert card["partial_fit"] == "passes: 2, rows: 170"
     assert not {"training rows", "epochs", "ended", "parameters from"} & card.keys()
+    assert said(NNClassifier(**SHORT).partial_fit(X, y > 5, [0, 1]))["calibration"] == "none"
     card = said(network.fit(X, y))
     assert "partial_fit" not in card
     assert card["epochs"] == "3 of at most 3"
@@ -276,6 +277,26 @@ def test_a_training_that_is_not_over_has_no_end(regression):
     card = said(running)
     assert "ended" not in card and "parameters from" not in card
     assert card["training rows"] == 120
+
+
+def test_a_scorer_may_look_at_the_card(regression):
+    """The estimator of a scorer has no record of epochs yet."""
+    seen = []
+
+    def look(estimator, X, y):
+        seen.append(said(estimator))
+        return 0.0
+
+    options = {**SHORT, "early_stopping": True, "scoring": look}
+    NNRegressor(**options).fit(*regression)
+    assert seen[0]["predicts"] == "the mean of y"
+    assert not {"epochs", "ended"} & seen[-1].keys()
+
+
+def test_a_warm_start_has_a_training_of_its_own(regression):
+    X, y = regression
+    network = NNRegressor(**SHORT, warm_start=True).fit(X, y).fit(X[:80], y[:80])
+    assert said(network)["training rows"] == 80
 
 
 # Versions.
