@@ -226,7 +226,8 @@ def test_partial_fit(regression):
     card = said(network)
     assert card["partial_fit"] == "passes: 2, rows: 170"
     assert not {"training rows", "epochs", "ended", "parameters from"} & card.keys()
-    assert said(NNClassifier(**SHORT).partial_fit(X, y > 5))["calibration"] == "none"
+    classifier = NNClassifier(**SHORT).partial_fit(X, y > 5, classes=[False, True])
+    assert said(classifier)["calibration"] == "none"
     card = said(network.fit(X, y))
     assert "partial_fit" not in card
     assert card["epochs"] == "3 of at most 3"
