@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sknet._building import encoded_names
+from sknet._input import shown_names
 from sknet._model import Model
 from sknet.nn.training import best_epoch
 
@@ -98,14 +99,16 @@ class FittedAttributes:
     def encoded_feature_names_(self) -> np.ndarray:
         """The name of each input of the first layer that has a weight matrix."""
         model = self._fitted_model
-        names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            names = [f"x{i}" for i in range(self.n_features_in_)]
+        names = self._column_names
         levels: list = []
         if model.reader is not None:
             names, levels = [names[i] for i in model.reader.order_], model.reader.levels_
         encoded = encoded_names(model.network, model.encoder, names, levels)
         return np.array(encoded, dtype=object)
+
+    @property
+    def _column_names(self) -> list[str]:
+        return shown_names(getattr(self, "feature_names_in_", None), self.n_features_in_)
 
     @property
     def _fitted_model(self) -> Model:

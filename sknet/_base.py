@@ -126,13 +126,14 @@ class BaseNN(
         model = self._begin(before, features, data, run)
         data, held_out = _weigh_and_split(model, data, held_out, run)
         run.expect_rows(data)
+        model = model.begun(data.n_rows, 0 if held_out is None else held_out.n_rows)
         observer = self._observe(features, model, run, X, y, sample_weight)
         validation = None
         if held_out is not None:
             source = X if X_val is None else X_val
             validation = HeldOut(held_out, source, self._make_scored(features))
         result = fit_network(model, data, validation, run, observer)
-        model = model.with_params(result.params)
+        model = model.trained(result)
         n_seen = data.n_rows * len(result.history["loss"])
         fitted = fitted_attributes(features, model, result.history, n_seen)
         if observer is not None:
@@ -264,7 +265,7 @@ class BaseNN(
             name: [*history.get(name, []), *values] for name, values in result.history.items()
         }
         n_seen = data.n_rows + (0 if first else self.t_)
-        model = model.with_params(result.params)
+        model = model.passed(result, data.n_rows)
         fitted = fitted_attributes(features, model, together, n_seen, run)
         self._finish(fitted, result, stacklevel=5)
         return self
@@ -283,22 +284,6 @@ class BaseNN(
         """
         check_is_fitted(self)
         return self._model.predict(self._features.read(X), function)
-
-    def _check_std(self, return_std: bool) -> None:
-        """Refuse ``return_std=True`` for a network that predicts no standard deviation.
-
-        Raises
-        ------
-        ValueError
-            If ``return_std`` is True, the network has a single member, and its loss estimates
-            no standard deviation.
-        """
-        if return_std and not self._fitted_model.predicts_std:
-            raise ValueError(
-                "return_std=True needs the spread of several members: set n_members, for "
-                "example to 8, and fit again. NNRegressor(loss='normal') estimates the "
-                "standard deviation of y with a single member, too."
-            )
 
     # Files.
 

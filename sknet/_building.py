@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -244,12 +245,28 @@ def encoded_names(
 
     ``names`` are the names of the numeric columns and then of the categories, and ``levels``
     has the levels of each category. An output of an embedding is named after its column, with
-    a number. Components of numbers come last.
+    a number. Components of numbers come last. No two names are equal.
     """
+    return unique_names(_names_by_origin(network, encoder, names, levels))
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Return names of which those that occur again have a number, from 2, appended."""
+    taken, found = set(names), dict[str, None]()
+    for name in names:
+        numbered = (f"{name}_{i}" for i in count(2))
+        new = name if name not in found else next(one for one in numbered if one not in taken)
+        taken.add(new)
+        found[new] = None
+    return list(found)
+
+
+def _names_by_origin(
+    network: Network, encoder: TableEncoder, names: Sequence[str], levels: Sequence
+) -> list[str]:
+    """Return the names of :func:`encoded_names`, of which some may be equal."""
     plain, embedded = encoder.feature_names(names, levels)
-    components = encoder.components_
-    appended = [] if components is None else range(len(components.directions[0]))
-    of_components = [f"component{i}" for i in appended]
+    of_components = [f"component{i}" for i in range(encoder.n_found_components_)]
     front = network.layers[0]
     if not isinstance(front, Columns):
         return plain + of_components

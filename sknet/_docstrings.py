@@ -266,7 +266,9 @@ member_scales_ : list of arrays of shape (n_members, n_inputs)
     empty for a single member.
 encoded_feature_names_ : ndarray of str
     A name for each row of ``coefs_[0]``. With ``interaction_cst``, a name for each input before
-    the inputs are divided among the groups.
+    the inputs are divided among the groups. No two names are equal: a name that would occur
+    again, because a column of X has a name like that of an encoding, has a number appended,
+    such as "component0_2".
 history_ : dict of str to list of float
     The record of training. Each list has one entry for each epoch, or for each iteration of
     "lbfgs":

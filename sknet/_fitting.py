@@ -254,7 +254,7 @@ def _with_temperature(
     factor = fit_factor(model.loss, raw, y, sample_weight, model.n_members, before_link)
     params = result.params.copy()
     model.network.rescale_outputs(params, *model.loss.with_certainty(factor, model.n_raw))
-    return replace(result, params=params)
+    return replace(result, params=params, certainty=factor)
 
 
 def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> TrainingResult:

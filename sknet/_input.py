@@ -5,7 +5,7 @@ them.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -21,7 +21,8 @@ from sknet._sklearn import check_sample_weight
 from sknet.data import frames
 from sknet.data.batches import Dataset
 from sknet.data.kinds import LABELS, as_array, check_kinds, checking
-from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, distinct_values
+from sknet.data.limits import LARGEST
+from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, rows_of_values
 from sknet.data.signs import column_signs
 from sknet.data.survey import Survey, survey_rows
 from sknet.data.tables import (
@@ -31,7 +32,6 @@ from sknet.data.tables import (
     check_objects,
     check_times,
 )
-from sknet.data.targets import LARGEST
 
 #: The name of the weights of the user in messages.
 WEIGHTS = "Sample weights"
@@ -147,6 +147,11 @@ class Features:
         """Whether y holds numbers; otherwise it holds labels."""
         return is_regressor(self.estimator)
 
+    @property
+    def shown_names(self) -> list[str]:
+        """The names of the columns, or "x0", "x1" and so on if X had none."""
+        return shown_names(self.names, self.n_features)
+
     def without_names(self) -> Self:
         """Return features that check the number of the columns of a table, but no names."""
         nameless = _unfitted(self.estimator)
@@ -226,6 +231,11 @@ class Features:
         # The sum is not finite if any element is NaN or infinity.
         with np.errstate(over="ignore", invalid="ignore"):
             return math.isfinite(X.sum())
+
+
+def shown_names(names: Iterable[str] | None, n_features: int) -> list[str]:
+    """Return the names of columns, or "x0", "x1" and so on if they have none."""
+    return [f"x{i}" for i in range(n_features)] if names is None else list(names)
 
 
 def _unfitted(estimator: BaseEstimator) -> Any:
@@ -494,5 +504,5 @@ def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader | None:
     if categories.size == 0 and not times:
         return None
     if isinstance(X, RowBlocks):
-        X = distinct_values(X, categories.tolist())
+        X = rows_of_values(X, categories.tolist())
     return TableReader(wanted).fit(X, names, declared=declared)

@@ -16,18 +16,21 @@ from scipy import sparse
 
 from sknet._building import make_network
 from sknet._parameters import check_class_weight
+from sknet._provenance import Provenance
 from sknet._settings import Settings
 from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Batches, Dataset, stack_rows
 from sknet.data.encoding import TableEncoder
+from sknet.data.limits import LARGEST, SINGLE_LIMITS
 from sknet.data.row_blocks import main_memory
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
-from sknet.data.targets import LARGEST, SINGLE_LIMITS, ClassTarget, RegressionTarget
+from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.nn.ensembles import by_member, mean_of_members, over_members
 from sknet.nn.kernels import rounded
 from sknet.nn.losses import Loss, Pinball
 from sknet.nn.network import Network, Workspace
+from sknet.nn.training import TrainingResult
 
 #: The number of elements of the widest work array where rows are processed in blocks, that is
 #: in predictions, validation and lbfgs.
@@ -58,6 +61,8 @@ class Model(ABC):
     network : Network
     params : ndarray of shape (n_params,)
         All parameters of the network.
+    provenance : Provenance
+        The training that the parameters come from.
     """
 
     #: Whether y holds numbers; otherwise it holds labels.
@@ -70,6 +75,8 @@ class Model(ABC):
     loss: Loss
     network: Network
     params: np.ndarray
+    # Models in files of versions before 0.2.0 have none.
+    provenance: Provenance = Provenance()
 
     # The beginning of a fit.
 
@@ -146,6 +153,19 @@ class Model(ABC):
     def with_params(self, params: np.ndarray) -> Self:
         """Return the model with other parameters."""
         return replace(self, params=params)
+
+    def begun(self, n_rows: int, n_validation: int) -> Self:
+        """Return the model of a fit to these numbers of training and validation rows."""
+        return replace(self, provenance=Provenance.of_fit(n_rows, n_validation))
+
+    def trained(self, result: TrainingResult) -> Self:
+        """Return the model with the parameters of a fit that is over."""
+        provenance = self.provenance.ended(result.ending.value, result.certainty)
+        return replace(self, params=result.params, provenance=provenance)
+
+    def passed(self, result: TrainingResult, n_rows: int) -> Self:
+        """Return the model with the parameters of a pass of ``partial_fit`` over rows."""
+        return replace(self, params=result.params, provenance=self.provenance.passed(n_rows))
 
     # What depends on the kind of y.
 
@@ -326,6 +346,22 @@ class Model(ABC):
     def predicts_std(self) -> bool:
         """Whether predictions have a standard deviation: of the members, or of y."""
         return self.n_members > 1 or self.loss.predicts_std
+
+    def check_std(self, return_std: bool) -> None:
+        """Refuse ``return_std=True`` for a network that predicts no standard deviation.
+
+        Raises
+        ------
+        ValueError
+            If ``return_std`` is True, the network has a single member, and its loss estimates
+            no standard deviation.
+        """
+        if return_std and not self.predicts_std:
+            raise ValueError(
+                "return_std=True needs the spread of several members: set n_members, for "
+                "example to 8, and fit again. NNRegressor(loss='normal') estimates the "
+                "standard deviation of y with a single member, too."
+            )
 
     @property
     def n_members(self) -> int:

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sknet._auto import Facts
 from sknet._model import model_class
 from sknet._parameters import defaults
+from sknet._provenance import Provenance
 from sknet._settings import resolve
 from sknet._version import __version__
 from sknet.data.targets import RegressionTarget
@@ -62,7 +63,21 @@ def upgraded(estimator_class: type, state: Mapping[str, Any]) -> dict[str, Any]:
         )
         # A state lacks the parameters that its version did not have.
         state = {**defaults(estimator_class), **state}
-    return _with_model(estimator_class, state) if "_params" in state else state
+    if "_params" in state:
+        state = _with_model(estimator_class, state)
+    return _with_version(state, made_by) if "_model" in state else state
+
+
+def _with_version(state: dict[str, Any], made_by: str) -> dict[str, Any]:
+    """Return a state whose model notes the version that trained it.
+
+    A model without such a note was trained by the version that wrote the file, or by one
+    before it.
+    """
+    model = state["_model"]
+    if model.provenance.version is not None:
+        return state
+    return {**state, "_model": replace(model, provenance=Provenance(version=made_by))}
 
 
 def _with_model(estimator_class: type, state: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A table of the layers of a fitted network: as text, as HTML and as a data frame."""
+"""The layers and the card of a fitted network: as text, as HTML and as data."""
 
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from sknet._attributes import FittedAttributes
+from sknet._card import ModelCard, make_card
 from sknet._extras import require
 from sknet._model import Model
 from sknet.nn.layers import Layer
@@ -43,7 +44,9 @@ class LayerSummary(NamedTuple):
 
 
 class Summary(Sequence[LayerSummary]):
-    """A sequence of a :class:`LayerSummary` for each layer, first to last, printed as a table.
+    """A sequence of a :class:`LayerSummary` for each layer, first to last, and a card.
+
+    It prints as a table of the layers and the card below it.
 
     Attributes
     ----------
@@ -54,16 +57,21 @@ class Summary(Sequence[LayerSummary]):
         The number of parameters, and their memory in bytes.
     sparsity : float
         The share of all weights that are exactly zero.
+    card : ModelCard
+        What the network predicts, what is promised of it, and what its training saw.
     """
 
     _HEADER = ["layer", "outputs", "parameters", "shapes", "zero", "memory"]
 
-    def __init__(self, title: str, layers: Iterable[LayerSummary], sparsity: float) -> None:
+    def __init__(
+        self, title: str, layers: Iterable[LayerSummary], sparsity: float, card: ModelCard
+    ) -> None:
         self.title = title
         self._layers = list(layers)
         self.n_params: int = sum(layer.n_params for layer in self)
         self.n_bytes: int = sum(layer.n_bytes for layer in self)
         self.sparsity = sparsity
+        self.card = card
 
     def __len__(self) -> int:
         return len(self._layers)
@@ -88,6 +96,10 @@ class Summary(Sequence[LayerSummary]):
         return require("pandas").DataFrame(self._layers, columns=LayerSummary._fields)
 
     def __repr__(self) -> str:
+        return f"{self._table()}\n\n{self.card!r}"
+
+    def _table(self) -> str:
+        """Return the table of the layers as text."""
         rows = [self._HEADER, *self._cells(), self._total()]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
@@ -101,7 +113,11 @@ class Summary(Sequence[LayerSummary]):
         return "\n".join([self.title, lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
     def _repr_html_(self) -> str:
-        """Return the table as HTML, which notebooks show."""
+        """Return the table and the card as HTML, which notebooks show."""
+        return self._table_html() + self.card._repr_html_()
+
+    def _table_html(self) -> str:
+        """Return the table of the layers as HTML."""
         cells = [
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
             for row in self._cells()
@@ -141,7 +157,7 @@ class Summary(Sequence[LayerSummary]):
 
 
 class NotebookMixin(FittedAttributes, BaseEstimator):
-    """A fitted estimator whose layers notebooks show below scikit-learn's diagram."""
+    """A fitted estimator whose card and layers notebooks show below scikit-learn's diagram."""
 
     @property
     def _repr_html_(self) -> Callable[[], str]:
@@ -150,30 +166,49 @@ class NotebookMixin(FittedAttributes, BaseEstimator):
         As in scikit-learn, the attribute is missing if its configuration asks for no diagrams.
         """
         diagram = super()._repr_html_
-        return lambda: diagram() + self._layers_html()
+        return lambda: diagram() + self._fitted_html()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
         """Return the representations among which notebooks choose, by media type."""
         bundle = super()._repr_mimebundle_(**kwargs)
         if "text/html" in bundle:
-            bundle["text/html"] += self._layers_html()
+            bundle["text/html"] += self._fitted_html()
         return bundle
 
-    def _layers_html(self) -> str:
-        """Return a table of the layers that opens on a click; empty before the first fit."""
+    def _fitted_html(self) -> str:
+        """Return the card and the layers, which open on a click; empty before the first fit."""
         if not self.__sklearn_is_fitted__():
             return ""
-        table = summarize(type(self).__name__, self.n_features_in_, self._model)
+        table = summarize(type(self).__name__, self._column_names, self._model, self.history_)
         text = f"{len(table)} layers, {table.n_params:,} parameters, {_memory(table.n_bytes)}"
-        return f"<details><summary>{text}</summary>{table._repr_html_()}</details>"
+        return (
+            f"<details><summary>Model card</summary>{table.card._repr_html_()}</details>"
+            f"<details><summary>{text}</summary>{table._table_html()}</details>"
+        )
 
 
-def summarize(name: str, n_features: int, model: Model) -> Summary:
-    """Return the :class:`Summary` of a model, given the estimator's name and columns of X."""
+def summarize(
+    name: str,
+    column_names: Sequence[str],
+    model: Model,
+    history: dict[str, list[float]],
+) -> Summary:
+    """Return the :class:`Summary` of a model.
+
+    Parameters
+    ----------
+    name : str
+        The name of the estimator's class.
+    column_names : sequence of str
+        The names of the columns of X.
+    model : Model
+    history : dict of str to list of float
+        The record of the epochs.
+    """
     network, params = model.network, model.params
     weights = params[: network.n_penalized]
     title = (
-        f"{name}: {n_features} features, {network.n_inputs} encoded columns, "
+        f"{name}: {len(column_names)} features, {network.n_inputs} encoded columns, "
         f"{network.n_outputs} raw predictions, {params.dtype}"
     )
     layers = [
@@ -182,7 +217,8 @@ def summarize(name: str, n_features: int, model: Model) -> Summary:
             network.layers, network.views(params), network.widths[1:], strict=True
         )
     ]
-    return Summary(title, layers, float(np.mean(weights == 0)))
+    card = make_card(column_names, model, history)
+    return Summary(title, layers, float(np.mean(weights == 0)), card)
 
 
 def _layer_summary(layer: Layer, arrays: dict[str, Array], n_outputs: int) -> LayerSummary:

@@ -274,7 +274,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ValueError
             If ``return_std`` is True and the network has a single member.
         """
-        self._check_std(return_std)
+        self._fitted_model.check_std(return_std)
         proba, *std = self._predict(X, lambda raw: self._model.probabilities(raw, return_std))
         proba = _without_certainty(proba)
         return (proba, *std) if return_std else proba

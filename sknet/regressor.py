@@ -271,7 +271,7 @@ class NNRegressor(RegressorMixin, BaseNN):
             member, or if X is float32 and the training y was too large or too small for
             float32.
         """
-        self._check_std(return_std)
+        self._fitted_model.check_std(return_std)
         results = self._predict(X, lambda raw: self._model.predictions(raw, return_std))
         if self._model.target.n_outputs == 1 and not self._model.predicts_quantiles:
             results = tuple(result[:, 0] for result in results)

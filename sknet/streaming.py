@@ -233,6 +233,7 @@ def fit_chunks(
     run = Run.start(estimator.random_state)
     found = FirstLook(estimator, run.split_seed, validation_rows).find(chunks)
     features, model, held = _start(estimator, found, run)
+    model = model.begun(found.n_training, n_rows(found.held_out))
     batches = chunk_batches(
         model,
         lambda: _epoch(model, features, chunks, run, found.limit, shuffle_window),
@@ -243,7 +244,7 @@ def fit_chunks(
     )
     result = fit_batches(model, batches, held, run)
     n_seen = found.n_training * len(result.history["loss"])
-    model = model.with_params(result.params)
+    model = model.trained(result)
     fitted = fitted_attributes(features, model, result.history, n_seen)
     estimator._finish(fitted, result, stacklevel=3)
     return estimator

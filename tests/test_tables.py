@@ -403,6 +403,28 @@ def test_names_of_arrays(regression):
     assert list(network.encoded_feature_names_) == expected
 
 
+def test_encoded_names_differ_whatever_columns_are_called():
+    """Columns keep their names, and encodings that would have the same get a number."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        rng.normal(size=(200, 4)), columns=["a", "component0", "a_missing", "b_c_2"]
+    )
+    X.loc[::5, "a"] = np.nan
+    X["b_c"] = rng.normal(size=200)
+    X["b"] = rng.choice(["c", "d"], 200)
+    X["when"] = pd.date_range("2024-01-01", periods=200, freq="h")
+    X["when_day_sin"] = rng.normal(size=200)
+    network = NNRegressor((4,), numeric_embedding=None, n_components=2, max_iter=1)
+    network.set_params(n_iter_no_change=np.inf, learning_rate="cosine").fit(X, X["b_c"])
+    names = network.encoded_feature_names_.tolist()
+    assert names == [
+        *("a", "component0", "a_missing", "b_c_2", "b_c", "when_day_sin", "when"),
+        *("when_day_sin_2", "when_day_cos", "when_week_sin", "when_week_cos"),
+        *("a_missing_2", "b_c_3", "b_d", "component0_2", "component1"),
+    ]
+    assert network.coefs_[0].shape[0] == len(names)
+
+
 @ESTIMATORS
 @pytest.mark.parametrize(
     "name, layer", [("periodic", Periodic), ("piecewise_linear", MappedPiecewiseLinear)]

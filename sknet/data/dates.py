@@ -19,6 +19,11 @@ Floats = NDArray[np.floating]
 DAY = 86_400.0
 #: The number of the units of NumPy in a second; coarser units are whole seconds.
 PER_SECOND = {"ms": 10**3, "us": 10**6, "ns": 10**9}
+#: The units of dates and durations that are made of numbers, from the finest, and their numbers
+#: in a second. Nanoseconds are finer than the numbers.
+INVERSE_UNITS = [("us", 10**6), ("ms", 10**3), ("s", 1)]
+#: NumPy's codes of the kinds of times.
+TIME_CODES = {"date": "M", "duration": "m"}
 #: A cycle is encoded if the training rows span at least this share of its length, and if their
 #: phases cover at least this share of the cycle.
 LEAST_SPAN, LEAST_VARIATION = 0.75, 0.01
@@ -38,6 +43,23 @@ def seconds(times: NDArray[np.datetime64] | NDArray[np.timedelta64]) -> NDArray[
         rest = np.fmod(counts, per_second)
         found = (counts - rest) // per_second + rest / per_second
     return np.where(np.isnat(times), np.nan, found)
+
+
+def times(numbers: Floats, kind: str) -> NDArray[np.datetime64] | NDArray[np.timedelta64]:
+    """Return numbers of seconds as dates or durations, of which :func:`seconds` is the inverse.
+
+    They have the finest unit in which all of them fit: microseconds within 290 000 years.
+
+    Parameters
+    ----------
+    numbers : ndarray
+        Finite numbers.
+    kind : {"date", "duration"}
+    """
+    largest = float(np.abs(numbers).max(initial=0.0))
+    unit, per_second = next(one for one in INVERSE_UNITS if largest * one[1] < 2**63)
+    counts = np.rint(numbers * float(per_second)).astype(np.int64)
+    return counts.view(f"{TIME_CODES[kind]}8[{unit}]")
 
 
 @dataclass(frozen=True)

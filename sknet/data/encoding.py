@@ -13,6 +13,7 @@ from sknet.data.batches import Dataset
 from sknet.data.components import Components, principal_components
 from sknet.data.dates import count_phases, date_text, phase_names, phase_slopes, phases
 from sknet.data.heavy import heavy_values, without
+from sknet.data.limits import FARTHEST
 from sknet.data.quantiles import nonzero_medians, quantiles
 from sknet.data.survey import Survey
 
@@ -20,10 +21,6 @@ Floats = NDArray[np.floating]
 
 #: The smooth clip keeps values below this many units of the robust scale.
 CLIP = 3.0
-#: Values are cut here before the smooth clip, which maps all larger ones to the same number to
-#: the last bit, and which squares them: the square of this bound does not overflow in float32.
-#: Without scaling they are cut here, too, so that the sums and squares in a network are finite.
-BOUND = 1e15
 #: The smallest distance of the edges of bins.
 SMALLEST_WIDTH = float(np.finfo(np.float32).tiny)
 #: Most levels of a category that get a column each. With more, nearly all entries of the
@@ -45,7 +42,7 @@ class TableEncoder:
     the formula for dense columns takes the median distance from the center of a symmetric
     column.
 
-    Without scaling, a number is cut at ``BOUND`` and minus ``BOUND``.
+    Without scaling, a number is cut at ``FARTHEST`` and minus ``FARTHEST``.
 
     A date is a number, and the sine and the cosine of its phase in each cycle of the calendar
     in which the training rows vary (see :meth:`sknet.data.dates.Ranges.varying_cycles`) are
@@ -264,6 +261,11 @@ class TableEncoder:
         return self.n_numeric_ + self.indicated_.size + self.heavy_columns_.size + sum(widths)
 
     @property
+    def n_found_components_(self) -> int:
+        """The number of principal components."""
+        return 0 if self.components_ is None else len(self.components_.directions[0])
+
+    @property
     def n_outputs_(self) -> int:
         """The number of encoded columns."""
         return self.n_plain_ + len(self.embedded_)
@@ -305,7 +307,7 @@ class TableEncoder:
             return np.where(np.isnan(X), 0.0, 1.0)
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(X, slice(None), self.scale_).astype(np.float64, copy=False)
-            slopes = (1 + (np.clip(u, -BOUND, BOUND) / CLIP) ** 2) ** -1.5 * self.scale_
+            slopes = (1 + (np.clip(u, -FARTHEST, FARTHEST) / CLIP) ** 2) ** -1.5 * self.scale_
         if self.cycles_:
             slopes[:, self.n_read_ :] *= phase_slopes(dates, self.cycles_)
         slopes[np.isnan(X)] = 0
@@ -366,7 +368,7 @@ class TableEncoder:
         """Return sparse rows scaled."""
         if self.scale_ is None:
             X = copy.copy(X)
-            data = X.data if _is_plain(X.data) else np.clip(X.data, -BOUND, BOUND)
+            data = X.data if _is_plain(X.data) else np.clip(X.data, -FARTHEST, FARTHEST)
             X.data = data.astype(dtype, copy=False)
             return X
         with np.errstate(over="ignore"):
@@ -382,7 +384,7 @@ class TableEncoder:
             if not _is_plain(X):
                 missing = np.isnan(X)
                 X = np.where(missing, 0 if self.center_ is None else self.center_[columns], X)
-                X = np.clip(X, -BOUND, BOUND)
+                X = np.clip(X, -FARTHEST, FARTHEST)
             return X.astype(dtype, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(X, columns, self.scale_).astype(dtype, copy=False)
@@ -418,6 +420,11 @@ class TableEncoder:
             for value, is_date in zip(values, are_dates, strict=True)
         ]
 
+    def heavy_names(self, names: Sequence[str]) -> list[str]:
+        """Return a name for each heavy value, given the names of the columns that were read."""
+        shown = zip(self.heavy_columns_, self._shown_heavy_values(), strict=True)
+        return [f"{names[i]}={value}" for i, value in shown]
+
     def feature_names(
         self, names: Sequence[str], levels: Sequence[Sequence[Any]]
     ) -> tuple[list[str], list[str]]:
@@ -441,8 +448,7 @@ class TableEncoder:
         dates = numeric[len(numeric) - len(self.cycles_) :]
         plain = [*numeric, *phase_names(dates, self.cycles_)]
         plain += [f"{numeric[i]}_missing" for i in self.indicated_]
-        heavy = zip(self.heavy_columns_, self._shown_heavy_values(), strict=True)
-        plain += [f"{numeric[i]}={value}" for i, value in heavy]
+        plain += self.heavy_names(numeric)
         embedded = []
         for name, one, of_one in zip(categories, self.categories_, levels, strict=True):
             if one.embedded:
@@ -497,14 +503,14 @@ class Category:
 
 
 def _is_plain(x: Floats) -> bool:
-    """Whether no number is missing, and all are between ``BOUND`` and minus ``BOUND``."""
+    """Whether no number is missing, and all are between ``FARTHEST`` and minus ``FARTHEST``."""
     # The extremes of numbers among which NaN is are NaN, for which the comparison is false.
-    return x.size == 0 or bool(max(x.max(), -x.min()) <= BOUND)
+    return x.size == 0 or bool(max(x.max(), -x.min()) <= FARTHEST)
 
 
 def _clip_smoothly(u: Floats) -> Floats:
     """Return u / sqrt(1 + (u / CLIP)^2), in place."""
-    np.clip(u, -BOUND, BOUND, out=u)
+    np.clip(u, -FARTHEST, FARTHEST, out=u)
     divisor = u * (1 / CLIP)
     divisor *= divisor
     divisor += 1
@@ -535,14 +541,11 @@ def _center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
     for columns, block in data.column_blocks():
         found = quantiles(block, [0, 0.25, 0.5, 0.75, 1], data.sample_weight)
         low, q1, median, q3, high = np.nan_to_num(found)
-        # A spread below rounding is the spread of a constant.
-        smallest = 2 * np.finfo(np.float64).eps * np.maximum(abs(low), abs(high))
-        # Halved before the subtraction, which might overflow.
-        quartiles, half_range = q3 / 2 - q1 / 2, high / 2 - low / 2
-        by_range = np.where(half_range > smallest, 1 / np.maximum(half_range, tiny), 0)
-        by_quartiles = 0.5 / np.maximum(quartiles, tiny)
+        rounding = _rounding(low, high)
+        by_quartiles = _inverse_distance(q1, q3, rounding, tiny)
+        by_range = 2 * _inverse_distance(low, high, rounding, tiny)
         center[columns] = median
-        scale[columns] = np.where(quartiles > smallest, by_quartiles, by_range)
+        scale[columns] = np.where(by_quartiles > 0, by_quartiles, by_range)
     return center, scale
 
 
@@ -551,11 +554,21 @@ def _scale_by_others(scale: Floats, data: Dataset, heavy: dict[int, NDArray[Any]
     tiny = np.finfo(scale.dtype).tiny
     for column, values in heavy.items():
         x = data._replace(X=data.X[:, [column]]).batch().X
-        q1, q3 = quantiles(without(x, values), [0.25, 0.75], data.sample_weight)[:, 0]
-        # As for all columns: halved, since the difference might overflow.
-        quartiles = q3 / 2 - q1 / 2
-        if quartiles > max(tiny, 2 * np.finfo(np.float64).eps * max(abs(q1), abs(q3))):
-            scale[column] = 0.5 / quartiles
+        q1, q3 = quantiles(without(x, values), [0.25, 0.75], data.sample_weight)
+        of_others = _inverse_distance(q1, q3, np.maximum(tiny, _rounding(q1, q3)), tiny)
+        scale[column] = of_others[0] or scale[column]
+
+
+def _rounding(low: Floats, high: Floats) -> Floats:
+    """Return the half distance of two numbers below which they count as equal."""
+    return 2 * np.finfo(np.float64).eps * np.maximum(abs(low), abs(high))
+
+
+def _inverse_distance(low: Floats, high: Floats, negligible: Floats, tiny: Any) -> Floats:
+    """Return 1 / (high - low), at most 1 / (2 tiny); zero if its half is negligible or NaN."""
+    # Halved before the subtraction, which might overflow.
+    half = high / 2 - low / 2
+    return np.where(half > negligible, 0.5 / np.maximum(half, tiny), 0)
 
 
 def _medians(data: Dataset) -> Floats:

@@ -319,8 +319,8 @@ def main_memory() -> float:
         return math.inf
 
 
-def distinct_values(blocks: RowBlocks, columns: Sequence[int]) -> NDArray[np.floating]:
-    """Return an array that has in some columns the distinct values of these columns.
+def rows_of_values(blocks: RowBlocks, columns: Sequence[int]) -> NDArray[np.floating]:
+    """Return rows that have in some columns the distinct values of these columns.
 
     A column with fewer distinct values than another repeats the last of them. The other
     columns are zero.

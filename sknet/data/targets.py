@@ -11,18 +11,9 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
+from sknet.data.limits import FARTHEST, SINGLE_LIMITS
 from sknet.data.weights import power_of_two, product
 
-#: The largest magnitude of a number to predict, and of a prediction. The squares of larger
-#: numbers overflow.
-LARGEST = 1e150
-#: The limits of the magnitude of numbers to predict in float32. Predictions may be some times
-#: as large.
-SINGLE_LIMITS = 1e-36, 1e36
-#: The largest magnitude of a standardised number. A number is farther from the mean only if its
-#: share of the weights is below the square of the inverse, or if y has changed since the scale
-#: was learned.
-FARTHEST = 1e15
 #: The scale of a constant y is this share of its magnitude, so that outputs near zero are
 #: predictions near the constant, in whatever units y is.
 CONSTANT_SHARE = 2.0**-10

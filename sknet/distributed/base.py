@@ -16,7 +16,7 @@ from sknet._parameters import FRACTION, POSITIVE, POSITIVE_INT
 from sknet._sklearn import fit_context
 from sknet.distributed.cluster import fit_on_cluster
 from sknet.distributed.documentation import complete
-from sknet.distributed.partitions import partitions, predict_lazily
+from sknet.distributed.partitions import Wanted, partitions, predict_lazily
 from sknet.distributed.rounds import OuterStep
 from sknet.distributed.tasks import Cluster
 from sknet.nn.solvers import is_stochastic
@@ -161,9 +161,20 @@ class DaskNN(BaseEstimator):
             raise ValueError(f"The Dask client is closed: {self.client!r}. {remedy}")
         return self.client
 
-    def _predict(self, method: str, X: Any, columns: list[Any] | None, dtype: Any) -> Any:
-        """Return the predictions of a method of the local estimator, not yet computed."""
-        return predict_lazily(self._fitted, method, X, columns, dtype)
+    def _predict(
+        self,
+        method: str,
+        X: Any,
+        columns: list[Any] | None,
+        dtype: Any,
+        return_std: bool = False,
+    ) -> Any:
+        """Return the predictions of a method of the local estimator, not yet computed.
+
+        With ``return_std`` it is a tuple of the predictions and their standard deviations.
+        """
+        self._fitted_model.check_std(return_std)
+        return predict_lazily(self._fitted, X, Wanted(method, columns, dtype, return_std))
 
     @property
     def _fitted_model(self) -> Model:

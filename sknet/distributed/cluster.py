@@ -109,17 +109,19 @@ def fit_on_cluster(
     parts = [[(one.number, *held[one.number]) for one in group] for group in groups]
     if len(parts) == 1:
         shared = cluster.send((model, agreed.features))
-        (result,) = cluster.gather([cluster.submit(_train_alone, shared, run, parts[0])])
+        alone = cluster.submit(_train_alone, shared, run, parts[0])
+        ((result, n_validation),) = cluster.gather([alone])
     else:
         model = _share_batch(model, len(parts))
         shards = _make_shards(cluster, model, agreed.features, parts, seed)
         plan = make_plan(cluster, model.settings, shards, local_steps)
-        result = _train(cluster, model, shards, outer, plan)
+        result, n_validation = _train(cluster, model, shards, outer, plan), plan.n_validation
+    n_rows = sum(one.n_rows for one in descriptions)
     return ClusterFit(
-        model.with_params(result.params),
+        model.begun(n_rows - n_validation, n_validation).trained(result),
         agreed.features,
         result,
-        sum(one.n_rows for one in descriptions),
+        n_rows,
         len(parts),
     )
 
@@ -281,7 +283,7 @@ def _train(
 
 def _train_alone(
     shared: tuple[Model, Features], run: Run, partitions: Sequence[Partition]
-) -> TrainingResult:
+) -> tuple[TrainingResult, int]:
     model, features = shared
     return train_alone(model, features, run, partitions)
 

@@ -68,22 +68,34 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         columns = self._columns if self._kind == "multilabel" else None
         return self._predict("predict", X, columns, self._label_dtype)
 
-    def predict_proba(self, X: Any) -> Any:
+    def predict_proba(self, X: Any, return_std: bool = False) -> Any:
         """Predict probabilities.
 
         Parameters
         ----------
         X : Dask array of shape (n_samples, n_features), or Dask DataFrame
             Rows to predict for.
+        return_std : bool, default=False
+            Whether to return also the standard deviation of the members' probabilities. It
+            requires more than one member (``n_members``).
 
         Returns
         -------
-        Dask array of shape (n_samples, n_classes), or DataFrame
+        proba : Dask array of shape (n_samples, n_classes), or DataFrame
             Probabilities, not yet computed. Each column belongs to a class; the columns of a
             frame have the names of the classes.
+        std : Dask collection of the same kind and shape
+            The standard deviation of the members' probabilities, not yet computed. Only
+            returned if ``return_std`` is True. Computed together with the probabilities, it
+            takes hardly more time.
+
+        Raises
+        ------
+        ValueError
+            If ``return_std`` is True and the network has a single member.
         """
         check_is_fitted(self)
-        return self._predict("predict_proba", X, self._columns, np.float64)
+        return self._predict("predict_proba", X, self._columns, np.float64, return_std)
 
     def decision_function(self, X: Any) -> Any:
         """Return the logits.
@@ -174,22 +186,36 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
     >>> client.close()
     """
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the target.
 
         Parameters
         ----------
         X : Dask array of shape (n_samples, n_features), or Dask DataFrame
             Rows to predict for.
+        return_std : bool, default=False
+            Whether to return also a standard deviation. It requires ``loss="normal"`` or more
+            than one member (``n_members``).
 
         Returns
         -------
-        Dask array of shape (n_samples,) or (n_samples, n_outputs), Series or DataFrame
+        prediction : Dask array of shape (n_samples,) or (n_samples, n_outputs), or frame
             Predictions in the units of y, not yet computed. If the loss has a list of
-            quantiles, each column belongs to a quantile.
+            quantiles, each column belongs to a quantile. For a Dask DataFrame it is a Series or
+            DataFrame with the same index.
+        std : Dask collection of the same kind and shape
+            The standard deviation that :meth:`sknet.NNRegressor.predict` returns, not yet
+            computed. Only returned if ``return_std`` is True. Computed together with the
+            prediction, by ``dask.compute(prediction, std)``, it takes hardly more time.
+
+        Raises
+        ------
+        ValueError
+            If ``return_std`` is True, the loss is not "normal" and the network has a single
+            member.
         """
         check_is_fitted(self)
-        return self._predict("predict", X, self._columns, np.float64)
+        return self._predict("predict", X, self._columns, np.float64, return_std)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return R2, or for the quantile loss the mean D2 of the pinball loss.

@@ -32,8 +32,8 @@ class Plan:
 
     Attributes
     ----------
-    n_rows : int
-        The number of training rows of all shards.
+    n_rows, n_validation : int
+        The numbers of training and of validation rows of all shards.
     n_steps : int
         The number of mini-batches of the largest shard in an epoch.
     per_epoch : int
@@ -41,6 +41,7 @@ class Plan:
     """
 
     n_rows: int
+    n_validation: int
     n_steps: int
     per_epoch: int
 
@@ -61,20 +62,21 @@ def make_plan(
         If early stopping is on and no shard has enough rows to hold some of them out.
     """
     facts = cluster.gather([cluster.submit(_facts, shard) for shard in shards])
-    n_rows, n_batches, validation_weights = zip(*facts, strict=True)
-    if settings.early_stopping and not sum(validation_weights):
+    n_rows, n_validation, n_batches = zip(*facts, strict=True)
+    if settings.early_stopping and not sum(n_validation):
         raise ValueError(
             "The validation set is too small: no shard has enough rows to hold "
             f"validation_fraction={settings.validation_fraction} of them out. Increase it, use "
             "fewer shards, or set early_stopping=False."
         )
     n_steps = max(n_batches)
-    return Plan(sum(n_rows), n_steps, math.ceil(n_steps / local_steps))
+    return Plan(sum(n_rows), sum(n_validation), n_steps, math.ceil(n_steps / local_steps))
 
 
-def _facts(shard: Shard) -> tuple[int, int, float]:
-    """Return the numbers of training rows and of batches, and the weight of validation rows."""
-    return shard.batches.n_rows, len(shard.batches), shard.validation_weight
+def _facts(shard: Shard) -> tuple[int, int, int]:
+    """Return the numbers of training rows, of validation rows and of batches."""
+    n_validation = 0 if shard.validation is None else shard.validation.n_rows
+    return shard.batches.n_rows, n_validation, len(shard.batches)
 
 
 class ClusterEpoch:

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import dask
@@ -155,53 +156,102 @@ def check_same_table(estimator: BaseNN, X: Any) -> None:
         )
 
 
-def predict_lazily(
-    estimator: BaseNN, method: str, X: Any, columns: list[Any] | None, dtype: Any
-) -> Any:
+@dataclass(frozen=True)
+class Wanted:
+    """The predictions that are wanted of an estimator.
+
+    Parameters
+    ----------
+    method : str
+        The name of the method that predicts.
+    columns : list or None
+        The names of the columns of the predictions; None if these have one dimension.
+    dtype : dtype
+        The type of the predictions.
+    with_std : bool, default=False
+        Whether their standard deviations are wanted as well.
+    """
+
+    method: str
+    columns: list[Any] | None
+    dtype: Any
+    with_std: bool = False
+
+    @property
+    def empty(self) -> np.ndarray:
+        """The predictions for no rows."""
+        shape = (0,) if self.columns is None else (0, len(self.columns))
+        return np.empty(shape, self.dtype)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the results, if they are series."""
+        return ["prediction", "std"] if self.with_std else ["prediction"]
+
+    def of_rows(self, X: Any, estimator: BaseNN) -> list[np.ndarray]:
+        """Return the predictions for rows, of which there may be none, and what goes along."""
+        if not X.shape[0]:
+            return [self.empty for _ in self.names]
+        options = {"return_std": True} if self.with_std else {}
+        results = getattr(estimator, self.method)(X, **options)
+        results = results if self.with_std else [results]
+        return [one.astype(self.dtype, copy=False) for one in results]
+
+
+def predict_lazily(estimator: BaseNN, X: Any, wanted: Wanted) -> Any:
     """Return a collection of the predictions for X, with a task for each partition.
 
     Parameters
     ----------
     estimator : NNClassifier or NNRegressor
         A fitted estimator.
-    method : str
-        The name of the method that predicts.
     X : Dask array or DataFrame
-    columns : list or None
-        The names of the columns of the predictions; None if these have one dimension.
-    dtype : dtype
-        The type of the predictions. For float32 arrays, floating-point predictions are float32.
+    wanted : Wanted
+        For float32 arrays, floating-point predictions are float32.
 
     Returns
     -------
     Dask array, or Dask DataFrame or Series with the index of X
+        With ``wanted.with_std`` a tuple of two of them, which the same tasks compute.
     """
     check_same_table(estimator, X)
     # The estimator is in the graph once, whatever the number of partitions.
     shared = dask.delayed(estimator)
-    predict = _array_of_predictions if is_array(X) else _frame_of_predictions
-    return predict(shared, method, X, columns, dtype)
+    predict = _arrays_of_predictions if is_array(X) else _frames_of_predictions
+    results = predict(shared, X, wanted)
+    return tuple(results) if wanted.with_std else results[0]
 
 
-def _frame_of_predictions(
-    shared: Any, method: str, X: Any, columns: list[Any] | None, dtype: Any
-) -> Any:
-    empty = _empty(columns, dtype)
+def _frames_of_predictions(shared: Any, X: Any, wanted: Wanted) -> list[Any]:
+    """Return frames or series of each of the results."""
     # In some versions of Dask, map_partitions takes no Delayed argument.
-    predict = dask.delayed(_predict_frame)
-    parts = [predict(part, shared, method, empty, columns) for part in X.to_delayed()]
-    meta = _frame(empty, columns, None)
-    return dd.from_delayed(parts, meta=meta, divisions=X.divisions, verify_meta=False)
+    predict = dask.delayed(_predict_frames, nout=len(wanted.names))
+    parts = [predict(part, shared, wanted) for part in X.to_delayed()]
+    return [
+        dd.from_delayed(
+            list(of_one),
+            meta=_frame(wanted.empty, wanted.columns, None, name),
+            divisions=X.divisions,
+            verify_meta=False,
+        )
+        for name, *of_one in zip(wanted.names, *parts, strict=True)
+    ]
 
 
-def _array_of_predictions(
-    shared: Any, method: str, X: Any, columns: list[Any] | None, dtype: Any
-) -> Any:
-    single = np.issubdtype(dtype, np.floating) and X.dtype == np.float32
-    empty = _empty(columns, np.float32 if single else dtype)
-    shape = {"drop_axis": 1} if columns is None else {"chunks": (X.chunks[0], len(columns))}
-    rows = _whole_rows(X)
-    return rows.map_blocks(_predict_block, shared, method, empty, meta=empty, **shape)
+def _arrays_of_predictions(shared: Any, X: Any, wanted: Wanted) -> list[Any]:
+    """Return arrays of each of the results."""
+    if np.issubdtype(wanted.dtype, np.floating) and X.dtype == np.float32:
+        wanted = replace(wanted, dtype=np.float32)
+    columns, empty, rows = wanted.columns, wanted.empty, _whole_rows(X)
+    if not wanted.with_std:
+        shape = {"drop_axis": 1} if columns is None else {"chunks": (X.chunks[0], len(columns))}
+        return [rows.map_blocks(_predict_block, shared, wanted, meta=empty, **shape)]
+    width = 1 if columns is None else len(columns)
+    meta, chunks = empty.reshape(0, width), (X.chunks[0], 2 * width)
+    both = rows.map_blocks(_predict_pair, shared, wanted, meta=meta, chunks=chunks)
+    if columns is None:
+        return [both[:, 0], both[:, 1]]
+    return [both[:, :width], both[:, width:]]
 
 
 def compute_arrays(*collections: Any) -> list[Any]:
@@ -209,27 +259,28 @@ def compute_arrays(*collections: Any) -> list[Any]:
     return [None if one is None else np.asarray(one) for one in dask.compute(*collections)]
 
 
-def _empty(columns: list[Any] | None, dtype: Any) -> np.ndarray:
-    """Return the predictions for no rows."""
-    return np.empty((0,) if columns is None else (0, len(columns)), dtype)
-
-
-def _predict_block(X: Any, estimator: BaseNN, method: str, empty: np.ndarray) -> np.ndarray:
+def _predict_block(X: Any, estimator: BaseNN, wanted: Wanted) -> np.ndarray:
     """Return the predictions for a block of rows, which may be empty."""
-    if not X.shape[0]:
-        return empty
-    return getattr(estimator, method)(X).astype(empty.dtype, copy=False)
+    return wanted.of_rows(X, estimator)[0]
 
 
-def _predict_frame(
-    X: Any, estimator: BaseNN, method: str, empty: np.ndarray, columns: list[Any] | None
-) -> Any:
-    """Return the predictions for a partition of a frame, with its index."""
-    return _frame(_predict_block(X, estimator, method, empty), columns, X.index)
+def _predict_pair(X: Any, estimator: BaseNN, wanted: Wanted) -> np.ndarray:
+    """Return the predictions for a block of rows and their standard deviations side by side."""
+    n_rows = X.shape[0]
+    width = 1 if wanted.columns is None else len(wanted.columns)
+    return np.hstack([one.reshape(n_rows, width) for one in wanted.of_rows(X, estimator)])
 
 
-def _frame(values: np.ndarray, columns: list[Any] | None, index: Any) -> Any:
+def _predict_frames(X: Any, estimator: BaseNN, wanted: Wanted) -> list[Any]:
+    """Return the results for a partition of a frame, with its index."""
+    return [
+        _frame(values, wanted.columns, X.index, name)
+        for values, name in zip(wanted.of_rows(X, estimator), wanted.names, strict=True)
+    ]
+
+
+def _frame(values: np.ndarray, columns: list[Any] | None, index: Any, name: str) -> Any:
     """Return predictions as a frame, or as a series if they have one dimension."""
     if columns is None:
-        return pd.Series(values, index, name="prediction")
+        return pd.Series(values, index, name=name)
     return pd.DataFrame(values, index, columns)

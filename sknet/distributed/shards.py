@@ -218,8 +218,8 @@ def make_shard(
 
 def train_alone(
     model: Model, features: Features, run: Run, partitions: Sequence[Partition]
-) -> TrainingResult:
-    """Return the result of training on all partitions on one worker, as a local fit trains.
+) -> tuple[TrainingResult, int]:
+    """Train on all partitions on one worker, as a local fit trains.
 
     Parameters
     ----------
@@ -229,6 +229,12 @@ def train_alone(
     run : Run
         A run that has not begun; it is left as it is.
     partitions : sequence of (number, X, y, sample_weight)
+
+    Returns
+    -------
+    result : TrainingResult
+    n_validation : int
+        The number of rows that early stopping has held out.
     """
     # Dask may compute this again, from the same run.
     run = copy.deepcopy(run)
@@ -236,7 +242,7 @@ def train_alone(
     data, held_out = split_off_validation(model, rows, run.split_seed)
     batches = mini_batches(model, data, run.streams, encoded_bytes=math.inf)
     held = held_out and HeldOut(held_out)
-    return fit_batches(model, batches, held, run)
+    return fit_batches(model, batches, held, run), 0 if held_out is None else held_out.n_rows
 
 
 def _read_all(features: Features, partitions: Sequence[Partition]) -> Dataset:

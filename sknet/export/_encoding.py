@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from sknet._input import Features
 from sknet._model import Model
 from sknet.data.dates import CYCLES, count_phases
-from sknet.data.encoding import BOUND, CLIP, Category, TableEncoder
+from sknet.data.encoding import CLIP, Category, TableEncoder
+from sknet.data.limits import FARTHEST
 from sknet.export._dates import phases
 from sknet.export._graph import Tensor
 
@@ -170,13 +171,13 @@ def _scaled(encoder: TableEncoder, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
     """Return numeric columns imputed and scaled, in the precision of the network."""
     if encoder.scale_ is None:
         x = _filled(x, 0.0 if encoder.center_ is None else encoder.center_)
-        return x.maximum(-BOUND).minimum(BOUND).cast(dtype)
+        return x.maximum(-FARTHEST).minimum(FARTHEST).cast(dtype)
     # Centred before the cast, which would lose small differences between large numbers.
     x = x.cast(np.result_type(x.dtype, encoder.scale_))
     u = x if encoder.center_ is None else x - encoder.center_
     # A missing number becomes the median, which is zero after the centring.
     u = _filled((u * encoder.scale_).cast(dtype), 0.0)
-    u = u.maximum(-BOUND).minimum(BOUND)
+    u = u.maximum(-FARTHEST).minimum(FARTHEST)
     if encoder.ordered:
         # The form in which rounding keeps the order of numbers.
         inverse = (u * u).op("Reciprocal")

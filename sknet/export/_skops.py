@@ -2,6 +2,7 @@
 
 from sknet._fitting import Run
 from sknet._model import ClassificationModel, RegressionModel
+from sknet._provenance import Provenance
 from sknet._settings import Settings
 from sknet.classifier import NNClassifier
 from sknet.data.components import Components
@@ -21,10 +22,11 @@ from sknet.regressor import NNRegressor
 _CLASSES = [
     NNClassifier,
     NNRegressor,
-    # The model that a fit has learned, and its settings.
+    # The model that a fit has learned, its settings, and where it comes from.
     ClassificationModel,
     RegressionModel,
     Settings,
+    Provenance,
     ElasticNet,
     # The encoders of X and y.
     TableReader,

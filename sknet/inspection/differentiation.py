@@ -1,7 +1,7 @@
 """The function that a fitted model computes, in parts that can be differentiated."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from sknet.nn.components import PrincipalComponents
 from sknet.nn.embeddings import Columns
 from sknet.nn.ensembles import EnsembleInput, by_member, mean_of_members
 from sknet.nn.groups import GroupColumns
-from sknet.nn.layers import Activated, Dense
+from sknet.nn.layers import Activated, Dense, Layer
 from sknet.nn.losses import Loss
 from sknet.nn.network import Network, Workspace
 from sknet.nn.types import Array
@@ -221,6 +221,54 @@ def check_derivative(loss: Loss, name: str) -> None:
             )
 
 
+class AffinePart(NamedTuple):
+    """The affine map x M + v of embedded rows with which a network begins.
+
+    Attributes
+    ----------
+    matrix : ndarray or sparse array
+        The matrix M.
+    bias : ndarray
+        The vector v.
+    stop : int
+        The position of the first layer that is not part of the map.
+    activation : tuple of Layer
+        The activation that follows, where it is part of the last layer before ``stop``.
+    """
+
+    matrix: Any
+    bias: Array
+    stop: int
+    activation: tuple[Layer, ...]
+
+
+def affine_part(network: Network, params: Array) -> AffinePart:
+    """Return the affine map with which a network begins behind the layer that embeds."""
+    place = n_embedding_layers(network)
+    first = network.layers[place]
+    if not isinstance(first, PrincipalComponents):
+        return _affine_layer(network, params, place)
+    appended, shift = first.matrix(network.widths[place], params.dtype)
+    following = _affine_layer(network, params, place + 1)
+    return following._replace(
+        matrix=appended @ following.matrix, bias=shift @ following.matrix + following.bias
+    )
+
+
+def _affine_layer(network: Network, params: Array, place: int) -> AffinePart:
+    """Return the affine map of the layer at a place, the first one that mixes columns."""
+    layer = network.layers[place]
+    if isinstance(layer, GroupColumns):
+        matrix = layer.matrix(network.widths[place], params.dtype)
+        bias = np.zeros(network.widths[place + 1], params.dtype)
+        return AffinePart(matrix, bias, place + 1, ())
+    # Other networks begin with one of these.
+    layer = cast(Dense | EnsembleInput, layer)
+    views = network.views(params)[place]
+    activation = (Activated(layer.activation),)
+    return AffinePart(layer.matrix(views), views.bias.reshape(-1), place + 1, activation)
+
+
 class OutputFunction:
     """The outputs of a model as a function of embedded rows, with the gradient.
 
@@ -244,26 +292,9 @@ class OutputFunction:
     def __init__(self, model: Model, n_rows: int) -> None:
         self._output: Output = Prediction(model) if model.numeric_y else DecisionFunction(model)
         network, params = model.network, model.params
-        place = n_embedding_layers(network)
-        appending = network.layers[place]
-        if isinstance(appending, PrincipalComponents):
-            place += 1
-        rest, self._params = network.part(params, place + 1)
-        layers = rest.layers
-        first = network.layers[place]
-        if isinstance(first, GroupColumns):
-            self._matrix: Any = first.matrix(network.widths[place], params.dtype)
-            self._bias = np.zeros(rest.n_inputs, params.dtype)
-        else:
-            # Other networks begin with one of these behind the layer that embeds.
-            first = cast(Dense | EnsembleInput, first)
-            views = network.views(params)[place]
-            self._matrix, self._bias = first.matrix(views), views.bias.reshape(-1)
-            layers = Activated(first.activation), *layers
-        if isinstance(appending, PrincipalComponents):
-            appended, shift = appending.matrix(network.widths[place - 1], params.dtype)
-            self._bias = shift @ self._matrix + self._bias
-            self._matrix = appended @ self._matrix
+        self._first = affine_part(network, params)
+        rest, self._params = network.part(params, self._first.stop)
+        layers = *self._first.activation, *rest.layers
         self._network = Network(layers, rest.n_inputs, rest.n_members)
         n_rows = max(n_rows, model.n_predicted)
         self._workspace = Workspace(self._network, n_rows, params.dtype, input_gradient=True)
@@ -271,11 +302,11 @@ class OutputFunction:
 
     def enter(self, rows: Array) -> Array:
         """Return the inputs of the first activation for embedded rows."""
-        return rows @ self._matrix + self._bias
+        return rows @ self._first.matrix + self._first.bias
 
     def leave(self, gradients: Array) -> Array:
         """Return the gradients by embedded rows, given the gradients by entered rows."""
-        return gradients @ self._matrix.T
+        return gradients @ self._first.matrix.T
 
     def __call__(self, entered: Array) -> Array:
         """Return the outputs; ``entered`` is overwritten."""

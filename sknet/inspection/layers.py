@@ -1,4 +1,4 @@
-"""The layers of a fitted network: the outputs of hidden layers, and a table of all layers."""
+"""The layers of a fitted network: the outputs of hidden layers, and a summary."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
 
 
 def summary(estimator: BaseNN) -> Summary:
-    """Return a table of the layers of a fitted estimator.
+    """Return a table of the layers of a fitted estimator, and its model card.
 
     Parameters
     ----------
@@ -69,7 +69,10 @@ def summary(estimator: BaseNN) -> Summary:
         A sequence with an entry for each layer. It prints as a table, and its method
         ``to_frame`` returns a pandas data frame. The table shows for each layer the number of
         columns that it returns, the shapes, the number and the memory of its parameters, and
-        the share of its weights that are exactly zero.
+        the share of its weights that are exactly zero. Its attribute ``card`` is printed below
+        the table: a ``ModelCard`` says what predictions are, which constraints hold, which
+        columns and rows training saw, how it ended, and which version of sknet fitted the
+        network. ``card.to_dict()`` returns the same as data.
 
     Raises
     ------
@@ -86,9 +89,9 @@ def summary(estimator: BaseNN) -> Summary:
     >>> X, y = load_iris(return_X_y=True)
     >>> estimator = NNClassifier((16, 8), activation="tanh", dtype="float64", max_iter=5,
     ...                          learning_rate="cosine", numeric_embedding=None, dropout=0,
-    ...                          n_members=1)
+    ...                          n_members=1, early_stopping=False)
     >>> table = summary(estimator.fit(X, y))
-    >>> table
+    >>> table  # doctest: +ELLIPSIS
     NNClassifier: 4 features, 4 encoded columns, 3 raw predictions, float64
     layer       outputs  parameters  shapes                      zero   memory
     --------------------------------------------------------------------------
@@ -97,8 +100,26 @@ def summary(estimator: BaseNN) -> Summary:
     Dense             3          27  weight (8, 3), bias (3,)    0.0%  216.0 B
     --------------------------------------------------------------------------
     total                       243                              0.0%  1.9 KiB
+    <BLANKLINE>
+    predicts         the probability of each class
+    classes          0, 1, 2
+    loss             MultinomialLogLoss()
+    calibration      none
+    interactions     of all columns
+    columns          4
+    numbers          4
+    training rows    150
+    validation rows  none
+    epochs           5 of at most 5
+    ended            all planned epochs were made
+    parameters from  the last epoch
+    parameters       243
+    dtype            float64
+    fitted with      sknet ...
     >>> table[0].n_params
     80
+    >>> table.card.to_dict()["training rows"]
+    150
     """
     features, model = fitted(estimator)
-    return summarize(type(estimator).__name__, features.n_features, model)
+    return summarize(type(estimator).__name__, features.shown_names, model, estimator.history_)

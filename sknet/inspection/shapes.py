@@ -10,6 +10,7 @@ from sknet._base import BaseNN, fitted
 from sknet._input import Features, check_weight
 from sknet._model import Model
 from sknet.data.counts import check_count
+from sknet.data.dates import seconds, times
 from sknet.data.row_blocks import RowBlocks
 from sknet.inspection.arguments import check_groups, check_percentiles
 from sknet.inspection.terms import Floats, Terms
@@ -29,13 +30,17 @@ class ColumnValues(NamedTuple):
         The name of the column, or "x0" for the first column of an array, and so on.
     is_category : bool
     grid : ndarray of shape (n_points,)
-        Increasing numbers in the units of X, or the levels of a category.
+        Increasing numbers in the units of X, dates as datetime64 (what the clocks of the
+        column's time zone show), durations as timedelta64, or the levels of a category.
     shares : ndarray of shape (n_points,) or (n_bins,)
         The share of the rows that each level of a category has, or each bin of a histogram.
     bin_edges : ndarray of shape (n_bins + 1,) or None
-        The edges of the histogram of a numeric column; None for a category.
+        The edges of the histogram of a column of numbers, dates or durations, of the type of
+        the grid; None for a category.
     missing_share : float
         The share of the rows whose value is missing, or a level that training did not see.
+    time_zone : str or None
+        The time zone of dates that have one.
     """
 
     column: int
@@ -43,8 +48,9 @@ class ColumnValues(NamedTuple):
     is_category: bool
     grid: NDArray[Any]
     shares: Floats
-    bin_edges: Floats | None
+    bin_edges: NDArray[Any] | None
     missing_share: float
+    time_zone: str | None = None
 
 
 class ShapeCurve(NamedTuple):
@@ -176,9 +182,9 @@ def shape_functions(
     sample_weight : array-like of shape (n_samples,), default=None
         The weights of these rows. None gives each row a weight of one.
     n_points : int, default=100
-        The number of values of a numeric column for which its curve is computed: half of them
-        evenly spaced, half of them quantiles; or all values, if there are not more. A category
-        has a value for each level.
+        The number of values of a column of numbers, dates or durations for which its curve is
+        computed: half of them evenly spaced, half of them quantiles; or all values, if there
+        are not more. A category has a value for each level.
     percentiles : tuple of two float, default=(0.005, 0.995)
         The shares of the rows with lower numbers at both ends of a curve, between 0 and 1, so
         that far outliers do not squeeze the curve. (0, 1) includes all rows.
@@ -271,8 +277,9 @@ class _Table:
         self.places = np.argsort(order)
         self._n_numeric = model.encoder.n_read_
         self._levels = [] if reader is None else reader.levels_
-        names = features.names
-        self._names = [f"x{i}" for i in order.tolist()] if names is None else names[order]
+        self._times = {} if reader is None else reader.times_
+        names = features.shown_names
+        self._names = [names[i] for i in order.tolist()]
         self._typical = model.encoder.typical_row()
         self._known: dict[int, ColumnValues] = {}
 
@@ -287,10 +294,17 @@ class _Table:
             describe = self._category if is_category else self._numbers
             grid, shares, edges = describe(place, x[~missing], self._weights[~missing])
             name, missing_share = str(self._names[place]), float(self._weights[missing].sum())
-            self._known[column] = ColumnValues(
-                column, name, is_category, grid, shares, edges, missing_share
-            )
+            values = ColumnValues(column, name, is_category, grid, shares, edges, missing_share)
+            self._known[column] = self._in_time(values)
         return self._known[column]
+
+    def _in_time(self, values: ColumnValues) -> ColumnValues:
+        """Return values as dates or durations, if the column has these instead of numbers."""
+        if values.column not in self._times or values.bin_edges is None:
+            return values
+        kind, zone = self._times[values.column]
+        grid, edges = times(values.grid, kind), times(values.bin_edges, kind)
+        return values._replace(grid=grid, bin_edges=edges, time_zone=zone)
 
     def _numbers(
         self, place: int, x: Floats, weights: Floats
@@ -329,6 +343,8 @@ class _Table:
     def encoded_grid(self, column: int) -> Floats:
         """Return the grid of a column as numbers that the model reads."""
         values = self.values(column)
+        if column in self._times:
+            return seconds(values.grid)
         grid = np.arange(len(values.grid)) if values.is_category else values.grid
         return grid.astype(np.float64)
 

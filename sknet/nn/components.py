@@ -1,38 +1,22 @@
 """Principal components of the numbers, as further inputs of the first hidden layer."""
 
-import math
 from dataclasses import dataclass
-from numbers import Real
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
 from sknet.nn.layers import Layer
-from sknet.nn.rules import POSITIVE_INT, Constraint
+from sknet.nn.rules import FINITE, POSITIVE_INT, Constraint, TupleOf
 from sknet.nn.types import Array, Buffers, Views, WorkArrays
 
-
-def _are_numbers(values: Any) -> bool:
-    """Return whether values are at least one finite number."""
-    kinds = set(map(type, values))
-    real = bool(kinds) and all(issubclass(kind, Real) for kind in kinds)
-    return real and all(map(math.isfinite, values))
-
-
-def _are_directions(directions: Any) -> bool:
-    """Return whether each number has equally many factors, and at least one."""
-    return (
-        bool(directions)
-        and all(isinstance(row, tuple) and _are_numbers(row) for row in directions)
-        and len(set(map(len, directions))) == 1
-    )
-
-
-NUMBERS = Constraint("a tuple of at least one finite number", (tuple,), _are_numbers)
+NUMBERS = TupleOf("a tuple of at least one finite number", FINITE, least=1)
+ROWS = TupleOf("a tuple of tuples of at least one finite number", NUMBERS, least=1)
 DIRECTIONS = Constraint(
-    "a tuple of equally long tuples of at least one finite number", (tuple,), _are_directions
+    "a tuple of equally long tuples of at least one finite number",
+    (tuple,),
+    lambda rows: ROWS.contains(rows) and len(set(map(len, rows))) == 1,
 )
 
 

@@ -12,7 +12,6 @@ own for all groups: a row holds the groups of one member after those of another.
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from numbers import Integral
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -25,30 +24,16 @@ from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.kernels import column_sums, stretches
 from sknet.nn.layers import ACTIVATION, ActivationLayer, Layer, Parameter
-from sknet.nn.rules import POSITIVE_INT, Constraint, Interval
+from sknet.nn.rules import NOT_NEGATIVE_INT, POSITIVE_INT, Constraint, TupleOf
 from sknet.nn.types import Array, Buffers, Groups, Rows, Views, WorkArrays
 
-
-def _are_groups(groups: Any) -> bool:
-    """Return whether there are groups of positions, not all of them empty."""
-    columns = [one for group in groups if isinstance(group, tuple) for one in group]
-    return (
-        bool(columns)
-        and all(isinstance(group, tuple) for group in groups)
-        and all(isinstance(one, Integral) and NOT_NEGATIVE_INT.contains(one) for one in columns)
-    )
-
-
-def _are_counts(counts: Any) -> bool:
-    """Return whether all entries are integers of one at least."""
-    return all(isinstance(one, Integral) and POSITIVE_INT.contains(one) for one in counts)
-
-
-NOT_NEGATIVE_INT = Interval(Integral, 0)
+COUNTS = TupleOf("a tuple of integers >= 1", POSITIVE_INT)
+TUPLES_OF_POSITIONS = TupleOf("a tuple of tuples", TupleOf("a tuple", NOT_NEGATIVE_INT))
 GROUPS = Constraint(
-    "a tuple of tuples of positions >= 0, of which not all are empty", (tuple,), _are_groups
+    "a tuple of tuples of positions >= 0, of which not all are empty",
+    (tuple,),
+    lambda groups: TUPLES_OF_POSITIONS.contains(groups) and any(groups),
 )
-COUNTS = Constraint("a tuple of integers >= 1", (tuple,), _are_counts)
 
 
 class Gathering:

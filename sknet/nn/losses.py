@@ -60,6 +60,11 @@ class Loss(Rule):
         return "any number"
 
     @property
+    def estimates(self) -> str:
+        """What a prediction estimates, in the words of a model card; empty for no words."""
+        return ""
+
+    @property
     def rising(self) -> bool:
         """Whether no prediction falls when a raw prediction rises, as monotone networks need.
 
@@ -239,6 +244,8 @@ class Loss(Rule):
 class SquaredError(Loss):
     """l = (raw - y)^2 / 2, identity link."""
 
+    estimates = "the mean of y"
+
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         np.subtract(raw, y, out=gradient_out)
         return 0.5 * row_sums(np.square(gradient_out))
@@ -246,6 +253,8 @@ class SquaredError(Loss):
 
 class AbsoluteError(Loss):
     """l = abs(raw - y), identity link: estimates the median."""
+
+    estimates = "the median of y"
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         error = raw - y
@@ -264,6 +273,8 @@ class Huber(Loss):
     delta : float > 0, default=1.35
         The threshold, in units of the standardised y.
     """
+
+    estimates = "a mean of y that far values change little"
 
     delta: Annotated[float, POSITIVE] = 1.35
 
@@ -321,6 +332,12 @@ class Pinball(Loss):
         return not isinstance(self.quantile, Real)
 
     @property
+    def estimates(self) -> str:
+        if not self.several:
+            return f"the quantile {self.quantile} of y"
+        return f"the quantiles {', '.join(map(str, np.ravel(self.quantile)))} of y"
+
+    @property
     def one_output(self) -> bool:
         return self.several
 
@@ -372,6 +389,7 @@ class LogLink(Loss):
     """A loss of positive means, with raw = log mean. y may be scaled, but not shifted."""
 
     out_activation = "exp"
+    estimates = "the mean of y"
     shifts_y = False
     rising = True
 
@@ -495,6 +513,7 @@ class NormalLikelihood(Loss):
         call it the beta-NLL.
     """
 
+    estimates = "the mean of y"
     has_temperature = True
     log_certainty = (-2.0, 2.0)
     predicts_std = True
@@ -598,6 +617,7 @@ class BinaryLogLoss(Loss):
     """
 
     task = "classification"
+    estimates = "the probability of a class or label"
     has_temperature = True
     out_activation = "logistic"
     exclusive = False
@@ -638,6 +658,7 @@ class MultinomialLogLoss(Loss):
     """l = log sum_k exp(raw_k) - sum_k y_k raw_k, softmax link; the y_k of a row sum to 1."""
 
     task = "classification"
+    estimates = "the probability of each class"
     has_temperature = True
     out_activation = "softmax"
 

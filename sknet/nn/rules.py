@@ -125,6 +125,35 @@ class Interval(Constraint):
         return above and below
 
 
+class TupleOf(Constraint):
+    """Tuples whose entries all satisfy a constraint.
+
+    Parameters
+    ----------
+    text : str
+        The values in words, as for every constraint.
+    entries : Constraint
+        What each entry satisfies.
+    least : int, default=0
+        The smallest number of entries.
+    """
+
+    def __init__(self, text: str, entries: Constraint, least: int = 0):
+        super().__init__(text, (tuple,))
+        self.entries = entries
+        self.least = least
+
+    def contains(self, value: Any) -> bool:
+        """Return whether there are enough entries, all of which are allowed."""
+        # There may be many entries, of few types.
+        right_types = all(
+            issubclass(kind, self.entries.kinds) for kind in set(map(type, value))
+        )
+        return (
+            right_types and len(value) >= self.least and all(map(self.entries.contains, value))
+        )
+
+
 def instance_of(cls: type) -> Constraint:
     """Return the constraint that a value is an instance of a class."""
     return Constraint(f"an instance of {cls.__name__}", (cls,))
@@ -137,6 +166,7 @@ NOT_NEGATIVE = Interval(Real, 0)
 FRACTION = Interval(Real, 0, 1)
 OPEN_UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 CLOSED_UNIT_INTERVAL = Interval(Real, 0, 1, closed="both")
+FINITE = Constraint("a finite number", (Real,), math.isfinite)
 TRUTH_VALUE = Constraint("True or False", (bool, np.bool_))
 
 

@@ -9,12 +9,12 @@ or a mean over workers stays in them.
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.nn.rules import NOT_NEGATIVE_INT, Constraint, Rule
+from sknet.nn.rules import NOT_NEGATIVE_INT, Constraint, Interval, Rule, TupleOf
 from sknet.nn.types import Array
 
 
@@ -52,14 +52,8 @@ class ParameterSet(Rule, ABC):
         self.bounds(array.shape).project(array)
 
 
-def _are_signs(signs: Any) -> bool:
-    """Return whether all entries are -1, 0 or 1."""
-    whole = all(isinstance(one, Integral) and not isinstance(one, bool) for one in signs)
-    return whole and set(signs) <= {-1, 0, 1}
-
-
 ANY_INT = Constraint("an integer", (Integral,))
-SIGNS = Constraint("a tuple of -1, 0 or 1", (tuple,), _are_signs)
+SIGNS = TupleOf("a tuple of -1, 0 or 1", Interval(Integral, -1, 1, closed="both"))
 
 
 @dataclass(frozen=True)

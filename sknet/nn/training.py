@@ -293,12 +293,17 @@ class TrainingResult:
         What ended the training. If it is ``Ending.DIVERGED`` or ``Ending.WORSE``, ``params``
         are the best ones that the training passed through. Otherwise they are the last ones or,
         with early stopping, the best ones.
+    certainty : float or None
+        The factor of the certainty of predictions that was fitted to validation rows after the
+        training (see :mod:`sknet.nn.temperature`), and which ``params`` include; None if none
+        was fitted.
     """
 
     params: Array
     history: History
     best_iter: int
     ending: Ending
+    certainty: float | None = None
 
 
 def train(

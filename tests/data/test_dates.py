@@ -22,6 +22,7 @@ from sknet.data.dates import (
     phase_slopes,
     phases,
     seconds,
+    times,
 )
 
 ALL = [list(CYCLES)]
@@ -69,6 +70,22 @@ def test_the_unit_does_not_change_a_bit(kind):
     assert_array_equal(seconds(microseconds), seconds(microseconds.astype(f"{kind}[ns]")))
     # The nearest number to the exact one, which has 17 digits.
     assert_allclose(seconds(microseconds), counts / 1e6, rtol=2e-16)
+
+
+@pytest.mark.parametrize("kind", ["date", "duration"])
+@pytest.mark.parametrize("size", [1.0, 1e9, 1e13, 1e16])
+def test_times_are_the_inverse_of_seconds(kind, size):
+    """Up to a microsecond, and for dates that no unit so fine can hold, to one of theirs."""
+    numbers = np.random.default_rng(0).uniform(-size, size, 100)
+    made = times(numbers, kind)
+    assert made.dtype.kind == {"date": "M", "duration": "m"}[kind]
+    assert_allclose(seconds(made), numbers, rtol=1e-15, atol=1e-3 if size > 1e12 else 1e-6)
+    assert times(np.empty(0), kind).shape == (0,)
+
+
+def test_times_of_whole_seconds_are_exact():
+    expected = np.array(["1969-12-31T23:59:59", "2024-02-29T12:30"], "datetime64[s]")
+    assert_array_equal(times(seconds(expected), "date"), expected)
 
 
 def test_durations_are_seconds():

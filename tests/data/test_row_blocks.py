@@ -10,7 +10,7 @@ from sklearn.utils import check_array
 
 from sknet.data import row_blocks
 from sknet.data.batches import Batches, Dataset
-from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, distinct_values
+from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, rows_of_values
 
 N_ROWS = 103
 
@@ -243,7 +243,7 @@ def test_chosen_rows_are_a_table_again(array):
 
 def test_distinct_values_of_columns():
     X = np.array([[0.5, 3, 1], [1.5, 3, np.nan], [2.5, 7, 2], [3.5, 3, np.nan]])
-    out = distinct_values(RowBlocks(X, block_rows=2), [2, 1])
+    out = rows_of_values(RowBlocks(X, block_rows=2), [2, 1])
     assert_array_equal(out, [[0, 3, 1], [0, 7, 2], [0, 7, np.nan]])
 
 

@@ -1,5 +1,6 @@
 """The Dask estimators on a real cluster."""
 
+import json
 import os
 import pickle
 import signal
@@ -28,6 +29,7 @@ from sknet import NNClassifier, NNRegressor
 from sknet.data import survey
 from sknet.distributed import DaskNNClassifier, DaskNNRegressor, agreement, epochs
 from sknet.distributed.partitions import partitions
+from sknet.inspection import summary
 from sknet.nn.components import PrincipalComponents
 from sknet.nn.schedules import Schedule
 
@@ -83,6 +85,18 @@ def frame():
     X.loc[n - 5 :, "color"] = "violet"
     signal_ = np.nan_to_num(X["size"]) + (X["color"] == "red") + X["age"] / 45
     return X, pd.Series(np.where(signal_ > 1.3, "yes", "no"))
+
+
+@pytest.mark.parametrize("n_shards", [1, 3])
+def test_the_card_counts_the_rows_of_all_shards(client, table, n_shards):
+    X, y = chunked(*table)
+    held_out = {"early_stopping": True, "validation_fraction": 0.2}
+    network = DaskNNClassifier(**{**SHORT, **held_out, "n_shards": n_shards}).fit(X, y > 0)
+    card = json.loads(json.dumps(summary(network.to_local()).card.to_dict()))
+    assert (card["training rows"], card["validation rows"]) == (2400, 600)
+    assert card["ended"] == "all planned epochs were made"
+    # Each of several shards holds out rows of its own, to which no temperature is fitted.
+    assert (card["calibration"] == "none") == (n_shards > 1)
 
 
 def test_missing_extra_is_named(monkeypatch):
@@ -627,6 +641,66 @@ def test_the_network_is_once_in_the_graph_of_predictions(client, table, as_frame
     of_network = len(pickle.dumps(network.to_local()))
     assert np.sum(np.array(sizes) > of_network / 2) == 1
     assert lazy.compute().shape == (3000,)
+
+
+WITH_STD = {
+    "members": (DaskNNRegressor, {"n_members": 3}, 1),
+    "outputs": (DaskNNRegressor, {"n_members": 2}, 2),
+    "normal": (DaskNNRegressor, {"loss": "normal", "n_members": 1}, 1),
+    "normal members": (DaskNNRegressor, {"loss": "normal", "n_members": 2}, 2),
+    "probabilities": (DaskNNClassifier, {"n_members": 2}, 1),
+}
+
+
+@pytest.mark.parametrize(("cls", "options", "n_outputs"), WITH_STD.values(), ids=WITH_STD)
+def test_standard_deviations_are_lazy_and_the_local_ones(
+    client, table, cls, options, n_outputs
+):
+    X, y = (part[:600] for part in table)
+    y = np.column_stack([y, 3 - 100 * y]) if n_outputs > 1 else y
+    y = y > 0 if cls is DaskNNClassifier else y
+    rows, y = chunked(X, y, size=200)
+    network = cls(**{**SHORT, **options, "max_iter": 1}).fit(rows, y)
+    method = "predict_proba" if cls is DaskNNClassifier else "predict"
+    expected = getattr(network.to_local(), method)(X, return_std=True)
+    for kind in (rows, rows.astype(np.float32), dd.from_dask_array(rows)):
+        lazy = getattr(network, method)(kind, return_std=True)
+        assert isinstance(lazy, tuple)
+        single = isinstance(kind, da.Array) and kind.dtype == np.float32
+        for one, values, other in zip(lazy, dask.compute(*lazy), expected, strict=True):
+            assert type(one) is type(getattr(network, method)(kind))
+            assert one.ndim == values.ndim == other.ndim
+            assert np.asarray(values).dtype == (np.float32 if single else np.float64)
+            assert_allclose(values, other, rtol=1e-3, atol=1e-6 * np.abs(other).max())
+
+
+def test_one_pass_computes_predictions_and_standard_deviations(client, table, monkeypatch):
+    X, y = chunked(*table)
+    network = DaskNNRegressor(**SHORT, loss="normal").fit(X, y)
+    calls, predict = [], NNRegressor.predict
+
+    def counted(self, X, return_std=False):
+        calls.append(len(X))
+        return predict(self, X, return_std)
+
+    monkeypatch.setattr(NNRegressor, "predict", counted)
+    frame = dd.from_dask_array(X)
+    for rows in (X, frame, frame[frame[0] > 100]):
+        lazy = network.predict(rows, return_std=True)
+        assert not calls
+        mean, std = dask.compute(*lazy, scheduler="synchronous")
+        assert len(mean) == len(std) == sum(calls)
+        calls.clear()
+    assert lazy[0].name == "prediction" and lazy[1].name == "std"
+
+
+def test_no_standard_deviation(client, table):
+    X, y = chunked(*table)
+    network = DaskNNRegressor(**SHORT).fit(X, y)
+    with pytest.raises(ValueError, match="return_std=True needs the spread of several members"):
+        network.predict(X, return_std=True)
+    with pytest.raises(NotFittedError):
+        DaskNNRegressor().predict(X, return_std=True)
 
 
 def test_predictions_need_no_client(cluster, table):

@@ -488,13 +488,18 @@ def attributions():
     return [kind(network, frame()[:20]) for network in fitted_pair() for kind in kinds]
 
 
+def table_of_layers(network):
+    """Return the text of a summary without the card, which names the version of sknet."""
+    return str(summary(network)).split("\n\n")[0]
+
+
 @case
 def hidden_features_and_summary():
     """Activations of the last hidden layer, and the table of all layers."""
     return [
         said
         for network in fitted_pair()
-        for said in [hidden_features(network, frame()), str(summary(network)), repr(network)]
+        for said in [hidden_features(network, frame()), table_of_layers(network), repr(network)]
     ]
 
 

@@ -1,14 +1,18 @@
 """Curves and surfaces of additive networks, against the predictions that they add up to."""
 
+import matplotlib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
+from matplotlib import dates
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from sknet import NNRegressor
 from sknet.inspection import ShapeFunctionsDisplay, shape_functions
+from sknet.inspection.displays.scales import DurationScale
 from sknet.streaming import RowBlocks
 
 TASKS = [
@@ -216,3 +220,115 @@ def test_the_display_of_a_normal_distribution_draws_the_mean(n_outputs):
     total = shapes.intercept + shapes.contributions(X).sum(axis=1)
     predicted = network.predict(X).reshape(200, -1)[:, target]
     assert_allclose(total @ display.factors, predicted, rtol=1e-6, atol=1e-9)
+
+
+# Dates and durations.
+
+
+@pytest.fixture(params=["pandas", "polars"])
+def times(request):
+    """A frame with dates in June, with and without a time zone, and durations; and a fit."""
+    rng = np.random.default_rng(0)
+    start = np.datetime64("2024-06-03", "us")
+    X = pd.DataFrame(
+        {
+            "took": rng.integers(60, 9000, 300) * np.timedelta64(1, "s"),
+            "x": rng.normal(size=300),
+            "there": start + rng.integers(0, 27 * 86_400, 300) * np.timedelta64(1, "s"),
+            "here": start + np.arange(300) * np.timedelta64(90, "m"),
+        }
+    )
+    y = X["took"].dt.total_seconds() / 1000 + X["here"].dt.hour / 6 + X["there"].dt.day / 10
+    X["there"] = X["there"].dt.tz_localize("Asia/Tokyo")
+    X.loc[::9, "took"] = pd.NaT
+    X.loc[::7, "here"] = pd.NaT
+    X = X if request.param == "pandas" else pl.from_pandas(X)
+    network = NNRegressor(
+        (8,), interaction_cst="pairwise", max_iter=20, dtype="float64", random_state=0
+    )
+    return X, network.fit(X, y)
+
+
+def test_curves_of_times_are_those_at_the_grid(times):
+    """The contributions of rows that have the values of the grid, in the column's time zone."""
+    X, network = times
+    shapes = shape_functions(network, X, n_points=20)
+    typical = X[:1] if isinstance(X, pl.DataFrame) else X.iloc[:1]
+    typical = typical.to_pandas() if isinstance(X, pl.DataFrame) else typical
+    assert [curve.values.name for curve in shapes.curves] == list(X.columns)
+    for curve in shapes.curves:
+        values, name = curve.values, curve.values.name
+        rows = typical.loc[typical.index.repeat(len(values.grid))].reset_index(drop=True)
+        column = pd.Series(values.grid)
+        zone = values.time_zone
+        rows[name] = column if zone is None else column.dt.tz_localize(zone)
+        rows = rows if isinstance(X, pd.DataFrame) else pl.from_pandas(rows)
+        added = shapes.contributions(rows)[:, values.column]
+        assert_allclose(curve.contributions, added, atol=1e-8)
+
+
+def test_grids_of_times_have_their_type(times):
+    X, network = times
+    shapes = shape_functions(network, X, n_points=20)
+    values = {curve.values.name: curve.values for curve in shapes.curves}
+    kinds = {"took": "m", "x": "f", "there": "M", "here": "M"}
+    for name, kind in kinds.items():
+        one = values[name]
+        assert one.grid.dtype.kind == one.bin_edges.dtype.kind == kind
+        assert (one.grid[1:] > one.grid[:-1]).all()
+    assert {name: one.time_zone for name, one in values.items() if one.time_zone} == {
+        "there": "Asia/Tokyo"
+    }
+    low, high = np.datetime64("2024-06-03"), np.datetime64("2024-07-01")
+    for name in ("there", "here"):
+        assert low <= values[name].grid[0] < values[name].grid[-1] < high
+    assert values["took"].grid[0] < np.timedelta64(5, "m")
+    assert values["took"].missing_share == pytest.approx(34 / 300)
+
+
+def test_a_column_of_times_without_values_has_a_curve_of_one_point(times):
+    X, network = times
+    if isinstance(X, pl.DataFrame):
+        X = X.to_pandas()
+    missing = X.assign(here=pd.Series(pd.NaT, X.index, dtype="datetime64[us]"))
+    values = shape_functions(network, missing).curves[3].values
+    assert values.missing_share == pytest.approx(1)
+    assert values.grid.dtype.kind == "M"
+    assert values.grid.shape == (1,)
+
+
+def test_the_display_has_axes_of_dates(times, monkeypatch):
+    """Also where matplotlib is told of another time zone."""
+    X, network = times
+    monkeypatch.setitem(matplotlib.rcParams, "timezone", "America/New_York")
+    display = ShapeFunctionsDisplay.from_estimator(network, X, max_surfaces=6)
+    display.figure_.draw_without_rendering()
+    panels = dict(zip([c.values.name for c in display.curves_], display.axes_, strict=False))
+    curves = {curve.values.name: curve for curve in display.curves_}
+    for name in ("there", "here"):
+        axis, line = panels[name].xaxis, panels[name].lines[1]
+        grid = curves[name].values.grid
+        assert_allclose(line.get_xdata(), dates.date2num(grid))
+        shown = axis.get_major_formatter().format_data_short(line.get_xdata()[0])
+        assert shown.startswith(str(grid[0].astype("datetime64[s]")).replace("T", " "))
+    assert panels["there"].get_xlabel() == "Asia/Tokyo"
+    assert panels["took"].get_xlabel() == "hours"
+    hours = curves["took"].values.grid / np.timedelta64(1, "h")
+    assert_allclose(panels["took"].lines[1].get_xdata(), hours)
+    assert panels["x"].get_xlabel() == panels["here"].get_xlabel() == ""
+    for name, n_missing in (("took", 1), ("here", 1), ("there", 0)):
+        assert len(panels[name].texts) == n_missing
+    labels = {ax.get_xlabel() for ax in display.axes_[4:]}
+    labels |= {ax.get_ylabel() for ax in display.axes_[4:]}
+    assert labels == {"took (hours)", "x", "there (Asia/Tokyo)", "here"}
+
+
+@pytest.mark.parametrize(
+    ("longest", "unit"),
+    [("47 hours", "hours"), ("48 hours", "days"), ("90 s", "seconds"), ("0 s", "seconds")],
+)
+def test_durations_have_a_unit_of_their_size(longest, unit):
+    values = np.array([-1, 1]) * pd.Timedelta(longest).to_timedelta64()
+    scale = DurationScale.of(values)
+    assert scale.title("took") == f"took ({unit})"
+    assert_allclose(scale.places(values), values / pd.Timedelta(1, unit[:-1]).to_timedelta64())

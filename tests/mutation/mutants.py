@@ -247,6 +247,7 @@ ALSO = {
     "data/encoding": ["data/test_encoding_categories.py", "data/test_encoding_bins.py"],
     "data/quantiles": ["data/test_encoding.py", "data/test_survey.py"],
     "data/weights": ["data/test_encoding.py", "data/test_survey.py"],
+    "data/limits": ["data/test_encoding.py", "data/test_targets.py"],
     "data/counts": ["data/test_batches.py", "data/test_chunks.py", "data/test_row_blocks.py"],
 }
 #: Modules that hold names for types, or that only collect other modules.

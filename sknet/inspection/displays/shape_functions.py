@@ -9,6 +9,7 @@ from sknet._base import BaseNN, fitted
 from sknet.data.counts import check_count
 from sknet.inspection.arguments import choose_one_output
 from sknet.inspection.displays.axes import import_pyplot, panels
+from sknet.inspection.displays.scales import MOST_LEVELS, scale_of, short
 from sknet.inspection.shapes import (
     ColumnValues,
     ShapeCurve,
@@ -23,16 +24,13 @@ if TYPE_CHECKING:
 
 #: The share of the height of a panel that the distribution of the rows takes at most.
 DISTRIBUTION_HEIGHT = 0.16
-#: The largest number of levels of a category that have a bar.
-MOST_BARS = 12
-#: The largest number of letters of a level's name.
-LONGEST_NAME = 12
 
 
 class ShapeFunctionsDisplay:
     """The contribution of each column of an additive network, a panel for each column.
 
-    A curve shows the contribution of a number, and bars that of the levels of a category. The
+    A curve shows the contribution of a number, a date or a duration, and bars that of the
+    levels of a category. The
     grey bars below are the distribution of the rows. A red diamond or bar is the contribution
     of a missing value, where rows have some. All these panels have the same limits, so that
     their heights can be compared. Heat maps show the most important pairs of columns. Create a
@@ -221,9 +219,10 @@ class ShapeFunctionsDisplay:
 
     def _plot_numbers(self, ax: "Axes", curve: ShapeCurve) -> None:
         values = curve.values
-        ax.plot(values.grid, curve.contributions @ self.factors, color="C0", zorder=3)
-        edges = values.bin_edges
-        assert edges is not None
+        assert values.bin_edges is not None
+        scale = scale_of(values)
+        places, edges = scale.places(values.grid), scale.places(values.bin_edges)
+        ax.plot(places, curve.contributions @ self.factors, color="C0", zorder=3)
         _draw_distribution(ax, edges[:-1], values.shares, np.diff(edges), "edge")
         if values.missing_share:
             span = edges[-1] - edges[0]
@@ -240,12 +239,14 @@ class ShapeFunctionsDisplay:
                 fontsize="small",
             )
             ax.set_xlim(edges[0] - 0.04 * span, place + 0.1 * span)
+        scale.write_ticks(ax.xaxis)
+        ax.set_xlabel(scale.unit, fontsize="small")
 
     def _plot_levels(self, ax: "Axes", curve: ShapeCurve) -> None:
         values = curve.values
         shown = _shown_levels(values)
         heights = (curve.contributions @ self.factors)[shown].tolist()
-        names = [_short(values.grid[i]) for i in shown]
+        names = [short(values.grid[i]) for i in shown]
         shares, colors = values.shares[shown].tolist(), ["C0"] * len(names)
         if values.missing_share:
             heights.append(float(curve.missing @ self.factors))
@@ -274,11 +275,10 @@ class ShapeFunctionsDisplay:
         first, second = surface.values
         heights = surface.contributions @ self.factors
         limit = float(np.abs(heights).max()) or 1.0
-        grids = [
-            np.arange(len(one.grid)) if one.is_category else one.grid for one in surface.values
-        ]
+        scales = [scale_of(one) for one in surface.values]
         colors = ax.pcolormesh(
-            *grids,
+            scales[0].places(first.grid),
+            scales[1].places(second.grid),
             heights.T,
             cmap="RdBu_r",
             vmin=-limit,
@@ -287,15 +287,14 @@ class ShapeFunctionsDisplay:
             rasterized=True,
         )
         ax.figure.colorbar(colors, ax=ax)
-        ax.set(xlabel=first.name, ylabel=second.name)
-        for one, axis in ((first, ax.xaxis), (second, ax.yaxis)):
-            if one.is_category and len(one.grid) <= MOST_BARS:
-                axis.set_ticks(np.arange(len(one.grid)), [_short(level) for level in one.grid])
+        ax.set(xlabel=scales[0].title(first.name), ylabel=scales[1].title(second.name))
+        for scale, axis in zip(scales, (ax.xaxis, ax.yaxis), strict=True):
+            scale.write_ticks(axis)
 
 
 def _shown_levels(values: ColumnValues) -> NDArray[np.intp]:
     """Return the positions of the most frequent levels, in the order of the levels."""
-    return np.sort(np.argsort(-values.shares, kind="stable")[:MOST_BARS])
+    return np.sort(np.argsort(-values.shares, kind="stable")[:MOST_LEVELS])
 
 
 def _draw_distribution(
@@ -330,9 +329,3 @@ def _set_names(ax: "Axes", places: NDArray[Any], names: list[str]) -> None:
         rotation_mode="anchor" if slanted else None,
         fontsize="small",
     )
-
-
-def _short(level: Any) -> str:
-    """Return the name of a level, cut if it is long."""
-    name = str(level)
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "\u2026"

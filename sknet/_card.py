@@ -1,0 +1,274 @@
+"""The card of a model: what it predicts, what is promised of it, and what its training saw."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import NamedTuple, overload
+
+from sknet._model import ClassificationModel, Model
+from sknet.nn.soundness import Ending
+from sknet.nn.training import best_epoch
+
+#: The largest numbers of names and of groups of names that a line shows; ``value`` has all.
+MOST_NAMES, MOST_GROUPS = 8, 4
+#: The largest number of letters of a name that a line shows.
+LONGEST_NAME = 40
+#: The width of the text in letters.
+WIDTH = 80
+
+#: What a line says: a text, a number, names, or groups of names.
+Value = str | int | list[str] | list[list[str]]
+
+#: What ended a training, in words.
+ENDINGS = {
+    Ending.CONVERGED: "training had stopped improving",
+    Ending.FINISHED: "all planned epochs were made",
+    Ending.STOPPED: "a callback asked for it",
+    Ending.MAX_ITER: "max_iter, although more epochs could have helped",
+    Ending.POOR: "badly: training rows are predicted far worse than by a constant",
+    Ending.WORSE: "badly: the last epochs predicted no better than a constant",
+    Ending.DIVERGED: "training diverged",
+}
+#: The endings after which the best parameters are restored, also without early stopping.
+RESTORED = {Ending.WORSE, Ending.DIVERGED}
+
+
+class CardLine(NamedTuple):
+    """A line of a :class:`ModelCard`.
+
+    Attributes
+    ----------
+    name : str
+        What the line is about, such as "loss".
+    value : str, int, list of str or list of list of str
+        What it says. Long lists are whole here; the text shows their beginning.
+    """
+
+    name: str
+    value: Value
+
+    @property
+    def text(self) -> str:
+        """The value as one line of text."""
+        if isinstance(self.value, int):
+            return f"{self.value:,}"
+        if isinstance(self.value, str):
+            return self.value
+        parts = [one if isinstance(one, str) else f"({_listed(one)})" for one in self.value]
+        are_names = all(isinstance(one, str) for one in self.value)
+        return _listed(parts) if are_names else _first(parts, MOST_GROUPS)
+
+
+class ModelCard(Sequence[CardLine]):
+    """What a fitted network predicts, what is promised of it, and what its training saw.
+
+    It is a sequence of a :class:`CardLine` for each fact, and prints as text of at most 80
+    columns. A fact that is not known is left out, as for networks from files of versions that
+    did not note it.
+    """
+
+    def __init__(self, lines: Sequence[CardLine]) -> None:
+        self._lines = list(lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @overload
+    def __getitem__(self, index: int) -> CardLine: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[CardLine]: ...
+
+    def __getitem__(self, index: int | slice) -> CardLine | list[CardLine]:
+        return self._lines[index]
+
+    def to_dict(self) -> dict[str, Value]:
+        """Return the values by the names of their lines, of types that JSON has."""
+        return {line.name: line.value for line in self}
+
+    def __repr__(self) -> str:
+        start = 2 + max(len(line.name) for line in self)
+        return "\n".join(
+            textwrap.fill(
+                line.text,
+                WIDTH,
+                initial_indent=line.name.ljust(start),
+                subsequent_indent=" " * start,
+                break_on_hyphens=False,
+            )
+            for line in self
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the lines as a table in HTML, which notebooks show."""
+        left = 'style="text-align: left"'
+        rows = "".join(
+            f'<tr><th scope="row" {left}>{escape(line.name)}</th>'
+            f"<td {left}>{escape(line.text)}</td></tr>"
+            for line in self
+        )
+        return f'<table class="sknet-card"><tbody>{rows}</tbody></table>'
+
+
+def make_card(names: Sequence[str], model: Model, history: dict[str, list[float]]) -> ModelCard:
+    """Return the card of a model.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The names of the columns of X.
+    model : Model
+    history : dict of str to list of float
+        The record of the epochs.
+    """
+    order = range(len(names)) if model.reader is None else model.reader.order_.tolist()
+    read_names = [str(names[i]) for i in order]
+    parts = [
+        _predictions(model),
+        _promises(model, names, read_names),
+        _columns(model, names, read_names),
+        _training(model, history),
+    ]
+    return ModelCard([CardLine(*line) for part in parts for line in part])
+
+
+# The lines.
+
+
+def _predictions(model: Model) -> Iterator[tuple[str, Value]]:
+    """Yield lines on what the model predicts, and how it learned to."""
+    if model.loss.estimates:
+        yield "predicts", model.loss.estimates
+    if isinstance(model, ClassificationModel):
+        of_labels = model.target.kind == "multilabel"
+        yield "labels" if of_labels else "classes", list(map(str, model.target.classes_))
+    elif model.target.n_outputs > 1:
+        yield "outputs", model.target.n_outputs
+    if model.predicts_std:
+        yield "return_std", _deviation(model)
+    yield "loss", repr(model.loss)
+    if model.loss.has_temperature and model.provenance.is_noted:
+        yield "calibration", _calibration(model)
+
+
+def _deviation(model: Model) -> str:
+    """Return words for the standard deviation that ``return_std=True`` asks for."""
+    if not model.loss.predicts_std:
+        return f"of the predictions of {model.n_members} members"
+    if model.n_members == 1:
+        return "of y"
+    return f"of y, with the variation of the means of {model.n_members} members"
+
+
+def _calibration(model: Model) -> str:
+    """Return words for the correction of the certainty that validation rows have led to."""
+    certainty = model.provenance.certainty
+    if certainty is None:
+        return "none"
+    what = "standard deviations times" if model.numeric_y else "temperature"
+    return f"{what} {1 / certainty:.4g}, fitted to the validation rows"
+
+
+def _promises(
+    model: Model, names: Sequence[str], read_names: Sequence[str]
+) -> Iterator[tuple[str, Value]]:
+    """Yield lines on the constraints that hold for all rows."""
+    settings = model.settings
+    for name, sign in (("only rises with", 1), ("only falls with", -1)):
+        pairs = zip(read_names, settings.signs, strict=False)
+        if constrained := [column for column, its_sign in pairs if its_sign == sign]:
+            yield name, constrained
+    if settings.monotone and isinstance(model, ClassificationModel):
+        yield "constrained", f"the probability of {model.target.classes_[-1]}"
+    yield "interactions", _interactions(model, names)
+
+
+def _interactions(model: Model, names: Sequence[str]) -> Value:
+    """Return which columns may interact."""
+    settings = model.settings
+    if settings.groups is None:
+        return "of all columns"
+    if settings.pairwise:
+        return "of pairs: a sum of functions of at most two columns"
+    if all(len(group) == 1 for group in settings.groups):
+        return "none: a sum of functions of one column"
+    return [[str(names[i]) for i in group] for group in settings.groups]
+
+
+def _columns(
+    model: Model, names: Sequence[str], read_names: Sequence[str]
+) -> Iterator[tuple[str, Value]]:
+    """Yield lines on the kinds of the columns, and on what training found in them."""
+    encoder, reader = model.encoder, model.reader
+    times = {} if reader is None else reader.times_
+    levels = [] if reader is None else reader.n_levels_
+    categories = list(zip(read_names[encoder.n_read_ :], levels, strict=True))
+    found: dict[str, Value] = {
+        "numbers": encoder.n_read_ - len(times),
+        "dates": [
+            str(names[i]) if zone is None else f"{names[i]} ({zone})"
+            for i, (kind, zone) in times.items()
+            if kind == "date"
+        ],
+        "durations": [str(names[i]) for i, (kind, _) in times.items() if kind == "duration"],
+        "categories": [f"{name} ({n_levels} levels)" for name, n_levels in categories],
+        "missing numbers": [read_names[i] for i in encoder.indicated_],
+        "missing or rare": [
+            name
+            for (name, _), one in zip(categories, encoder.categories_, strict=True)
+            if one.has_rest
+        ],
+        "heavy values": encoder.heavy_names(read_names),
+        "components": encoder.n_found_components_,
+    }
+    yield "columns", len(names)
+    yield from ((name, value) for name, value in found.items() if value)
+
+
+def _training(model: Model, history: dict[str, list[float]]) -> Iterator[tuple[str, Value]]:
+    """Yield lines on the training and the parameters that it led to."""
+    provenance = model.provenance
+    if provenance.n_rows is not None:
+        yield "training rows", provenance.n_rows
+    if provenance.n_validation is not None:
+        yield "validation rows", provenance.n_validation or "none"
+    if n_epochs := len(history.get("loss", [])) - provenance.n_passes:
+        of_fit = f"{n_epochs} of at most {model.settings.max_iter}"
+        yield "epochs", n_epochs if provenance.n_rows is None else of_fit
+    if provenance.ending is not None:
+        yield "ended", ENDINGS[Ending(provenance.ending)]
+        if not provenance.n_passes:
+            yield "parameters from", _kept_epoch(Ending(provenance.ending), history)
+    if provenance.n_passes:
+        yield "partial_fit", f"passes: {provenance.n_passes}, rows: {provenance.n_pass_rows:,}"
+    yield "parameters", model.params.size
+    yield "dtype", str(model.params.dtype)
+    if provenance.version is not None:
+        yield "fitted with", f"sknet {provenance.version}"
+
+
+def _kept_epoch(ending: Ending, history: dict[str, list[float]]) -> str:
+    """Return words for the epoch whose parameters the model has."""
+    if "validation_score" in history:
+        return f"epoch {best_epoch(history)}, of the best validation score"
+    if ending in RESTORED:
+        return f"epoch {best_epoch(history)}, the best one"
+    return "the last epoch"
+
+
+# Their text.
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names as text: the first ones of many, and the beginning of long ones."""
+    return _first([_short(name) for name in names], MOST_NAMES)
+
+
+def _first(parts: Sequence[str], most: int) -> str:
+    """Return the first parts as text, and how many more there are."""
+    shown = ", ".join(parts[:most])
+    return shown if len(parts) <= most else f"{shown} and {len(parts) - most:,} more"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "\u2026"

@@ -1,0 +1,70 @@
+"""Where a fitted model comes from: the version, the rows and the end of its training."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from sknet._version import __version__
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What is known of the training that made a model.
+
+    A field is None where it is not known, as for models in files of versions that did not note
+    it.
+
+    Attributes
+    ----------
+    version : str or None
+        The version of sknet that trained the model last.
+    n_rows : int or None
+        The number of rows of positive weight that the last ``fit`` was trained on; None also if
+        there was ``partial_fit`` only.
+    n_validation : int or None
+        The number of rows by which that fit was validated; 0 without early stopping.
+    ending : str or None
+        What ended that fit: a value of :class:`sknet.nn.soundness.Ending`. None while it is not
+        over.
+    certainty : float or None
+        The factor of the certainty of predictions that was fitted to the validation rows (see
+        :mod:`sknet.nn.temperature`); None if there was none.
+    n_passes : int
+        The number of passes of ``partial_fit`` since that fit.
+    n_pass_rows : int
+        The number of rows of these passes together.
+    """
+
+    version: str | None = None
+    n_rows: int | None = None
+    n_validation: int | None = None
+    ending: str | None = None
+    certainty: float | None = None
+    n_passes: int = 0
+    n_pass_rows: int = 0
+
+    @property
+    def is_noted(self) -> bool:
+        """Whether the training was noted, and not only the version of the file."""
+        return self.n_rows is not None or self.n_passes > 0
+
+    @classmethod
+    def of_fit(cls, n_rows: int, n_validation: int) -> Self:
+        """Return the provenance of a fit that begins, with these numbers of rows."""
+        return cls(version=__version__, n_rows=n_rows, n_validation=n_validation)
+
+    def ended(self, ending: str, certainty: float | None) -> Self:
+        """Return the provenance of a fit that is over."""
+        return replace(self, ending=ending, certainty=certainty)
+
+    def passed(self, n_rows: int) -> Self:
+        """Return the provenance after a further pass of ``partial_fit`` over so many rows.
+
+        The pass changes the logits, so that their correction is no longer that of the fit.
+        """
+        return replace(
+            self,
+            version=__version__,
+            certainty=None,
+            n_passes=self.n_passes + 1,
+            n_pass_rows=self.n_pass_rows + n_rows,
+        )

@@ -1,0 +1,116 @@
+"""The scales of the axes of columns: of numbers, dates, durations and levels."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sknet._extras import require
+from sknet.inspection.shapes import ColumnValues
+
+if TYPE_CHECKING:
+    from matplotlib.axis import Axis
+
+Floats = NDArray[np.float64]
+
+#: The largest number of levels of a category that are named.
+MOST_LEVELS = 12
+#: The largest number of letters of a level's name.
+LONGEST_NAME = 12
+#: The units in which durations are drawn, from the longest, with their seconds.
+DURATION_UNITS = [("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1)]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where the values of a column are on an axis, and what the axis says: of numbers.
+
+    Parameters
+    ----------
+    unit : str, default=""
+        The unit of the numbers, or what else is to be known of them.
+    """
+
+    unit: str = ""
+
+    def places(self, values: NDArray[Any]) -> Floats:
+        """Return the place of each value on the axis."""
+        return values.astype(np.float64)
+
+    def write_ticks(self, axis: "Axis") -> None:
+        """Choose the ticks of an axis; those of numbers are matplotlib's own."""
+
+    def title(self, name: str) -> str:
+        """Return the name of the column with the unit."""
+        return f"{name} ({self.unit})" if self.unit else name
+
+
+@dataclass(frozen=True)
+class DateScale(Scale):
+    """Dates at their numbers of days, with the ticks of matplotlib's axes of dates."""
+
+    def places(self, values: NDArray[Any]) -> Floats:
+        """Return matplotlib's number of each date."""
+        return require("matplotlib.dates", extra="plot").date2num(values)
+
+    def write_ticks(self, axis: "Axis") -> None:
+        """Let the axis show dates."""
+        dates = require("matplotlib.dates", extra="plot")
+        # The dates are what clocks show. Another time zone of matplotlib would move them.
+        locator = dates.AutoDateLocator("UTC", minticks=3, maxticks=6)
+        axis.axis_date("UTC")
+        axis.set_major_locator(locator)
+        axis.set_major_formatter(dates.ConciseDateFormatter(locator, "UTC"))
+
+
+@dataclass(frozen=True)
+class DurationScale(Scale):
+    """Durations as numbers of a unit of ``length`` seconds."""
+
+    length: int = 1
+
+    @classmethod
+    def of(cls, values: NDArray[np.timedelta64]) -> "DurationScale":
+        """Return the scale of the longest unit of which the longest duration has two."""
+        longest = np.abs(values).max() / np.timedelta64(1, "s")
+        fitting = (one for one in DURATION_UNITS if longest >= 2 * one[1])
+        unit, length = next(fitting, DURATION_UNITS[-1])
+        return cls(unit, length)
+
+    def places(self, values: NDArray[Any]) -> Floats:
+        """Return the number of units of each duration."""
+        return values / np.timedelta64(self.length, "s")
+
+
+@dataclass(frozen=True)
+class LevelScale(Scale):
+    """Levels at 0, 1, 2 and so on, with their names if there are not too many."""
+
+    names: tuple[str, ...] = ()
+
+    def places(self, values: NDArray[Any]) -> Floats:
+        """Return 0, 1, 2 and so on."""
+        return np.arange(len(values), dtype=np.float64)
+
+    def write_ticks(self, axis: "Axis") -> None:
+        """Write the names of the levels."""
+        if len(self.names) <= MOST_LEVELS:
+            axis.set_ticks(np.arange(len(self.names)), self.names)
+
+
+def scale_of(values: ColumnValues) -> Scale:
+    """Return the scale on which a column is drawn."""
+    if values.is_category:
+        return LevelScale(names=tuple(map(short, values.grid)))
+    if values.grid.dtype.kind == "M":
+        return DateScale(values.time_zone or "")
+    if values.grid.dtype.kind == "m":
+        return DurationScale.of(values.grid)
+    return Scale()
+
+
+def short(level: Any) -> str:
+    """Return the name of a level, cut if it is long."""
+    name = str(level)
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "\u2026"
