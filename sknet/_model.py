@@ -117,7 +117,8 @@ class Model(ABC):
         with ONE_BLAS_THREAD:
             encoder.fit_survey(survey, keep_rare=keep_rare)
         n_raw = loss.n_raw(target.n_outputs)
-        network = make_network(settings, encoder, survey.reader, n_raw)
+        beside = loss.beside_prediction(n_raw)
+        network = make_network(settings, encoder, survey.reader, n_raw, beside)
         check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
         return cls(settings, survey.reader, encoder, target, loss, network, params)
@@ -132,7 +133,8 @@ class Model(ABC):
         """
         loss = self.choose_loss(settings, self.target)
         model = replace(self, settings=settings, loss=loss)
-        network = make_network(settings, self.encoder, self.reader, model.n_raw)
+        beside = loss.beside_prediction(model.n_raw)
+        network = make_network(settings, self.encoder, self.reader, model.n_raw, beside)
         if network != self.network or settings.n_components != self.settings.n_components:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation, "

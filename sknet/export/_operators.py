@@ -79,11 +79,17 @@ def _reflected(rule: activations.Reflected, z: Tensor) -> Tensor:
 def _by_unit(rule: activations.ByUnit, z: Tensor) -> Tensor:
     n_units = sum(n for n, _ in rule.parts)
     by_member = z.op("Reshape", z.graph.constant([-1, n_units], np.int64))
-    parts, start = [], 0
-    for n, activation in rule.parts:
-        parts.append(activate(activation, by_member.columns(start, start + n)))
-        start += n
+    parts = []
+    for n, activation, where in rule.kinds:
+        if isinstance(where, slice):
+            parts.append(activate(activation, by_member.columns(where.start, where.stop)))
+            continue
+        stretches = by_member.take(where, axis=1).reshape(0, where.size // n, n)
+        parts.append(activate(activation, stretches).reshape(0, where.size))
     together = z.graph.concat(parts, axis=-1)
+    places = np.concatenate([np.arange(n_units)[where] for *_, where in rule.kinds])
+    if (np.diff(places) < 0).any():
+        together = together.take(np.argsort(places), axis=1)
     return together.op("Reshape", z.op("Shape", dtype=np.int64))
 
 

@@ -5,12 +5,13 @@ To add one, derive a class from :class:`Activation` and add a line to :data:`ACT
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from sknet.nn.kernels import maximum
@@ -366,7 +367,8 @@ class Reflected(Activation):
 class ByUnit(Activation):
     """Different activations for stretches of the units of a layer.
 
-    A row may hold the units of several members one after another.
+    A row may hold the units of several members one after another. Equal parts are computed
+    together, so that many groups of columns of a few kinds take no more calls than the kinds.
 
     Parameters
     ----------
@@ -392,22 +394,62 @@ class ByUnit(Activation):
     def initializer(self) -> str:  # type: ignore[override]
         return self.parts[0][1].initializer
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A pickle holds the field alone: the cached kinds follow from it.
+        return {"parts": self.parts}
+
+    @cached_property
+    def kinds(self) -> list[tuple[int, Activation, slice | NDArray[np.intp]]]:
+        """The distinct parts: number of units, activation, and the places of all their units.
+
+        The places are a slice where a part occurs once.
+        """
+        starts: dict[tuple[int, Activation], list[int]] = {}
+        start = 0
+        for part in self.parts:
+            starts.setdefault(part, []).append(start)
+            start += part[0]
+        return [(*part, _places(where, part[0])) for part, where in starts.items()]
+
     def forward(self, z: Array, a: Array) -> None:
-        for activation, z_part, a_part in self._walk(z, a):
+        z_rows, a_rows = self._by_member(z), self._by_member(a)
+        for n_units, activation, where in self.kinds:
+            if isinstance(where, slice):
+                activation.forward(z_rows[:, where], a_rows[:, where])
+                continue
+            z_part = _stretches(z_rows, where, n_units)
+            a_part = np.empty_like(z_part) if activation.needs_z else z_part
             activation.forward(z_part, a_part)
+            a_rows[:, where] = a_part.reshape(len(a_rows), -1)
+            if activation.needs_z:
+                # The derivative may need what was written there.
+                z_rows[:, where] = z_part.reshape(len(z_rows), -1)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        for activation, *arrays in self._walk(z, a, delta):
-            activation.backward(*arrays)
+        *_, delta_rows = rows = [self._by_member(one) for one in (z, a, delta)]
+        for n_units, activation, where in self.kinds:
+            if isinstance(where, slice):
+                activation.backward(*(one[:, where] for one in rows))
+                continue
+            parts = [_stretches(one, where, n_units) for one in rows]
+            activation.backward(*parts)
+            delta_rows[:, where] = parts[-1].reshape(len(delta_rows), -1)
 
-    def _walk(self, *arrays: Array) -> Iterator[tuple[Any, ...]]:
-        """Yield each activation with its stretch of the arrays."""
-        n_units = sum(n for n, _ in self.parts)
-        by_member = [one.reshape(-1, n_units) for one in arrays]
-        start = 0
-        for n, activation in self.parts:
-            yield activation, *(one[:, start : start + n] for one in by_member)
-            start += n
+    def _by_member(self, array: Array) -> Array:
+        """Return the view that has a row for each row of each member."""
+        return array.reshape(-1, sum(n for n, _ in self.parts))
+
+
+def _places(starts: list[int], n_units: int) -> slice | NDArray[np.intp]:
+    """Return the places of stretches of equal length: a slice of a single one."""
+    if len(starts) == 1:
+        return slice(starts[0], starts[0] + n_units)
+    return np.add.outer(np.array(starts, dtype=np.intp), np.arange(n_units)).ravel()
+
+
+def _stretches(rows: Array, where: NDArray[np.intp], n_units: int) -> Array:
+    """Return a copy of equally long stretches, with a row for each of them in each row."""
+    return rows.take(where, axis=1).reshape(-1, n_units)
 
 
 def logistic(z: Array, out: Array) -> Array:
