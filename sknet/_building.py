@@ -162,7 +162,9 @@ def _hidden_layers(
     ):
         following = None
         if within is not None:
-            activation, within, following = _monotone(size, activation, within)
+            n_free = _n_free(size, within.signs)
+            parts, within, following = _monotone(size, activation, within, n_free)
+            activation = ByUnit(parts)
         # With normalisation, the activation is part of the layer that normalises.
         inner = activation if settings.normalization is None else Identity()
         if n_members == 1:

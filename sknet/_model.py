@@ -4,7 +4,7 @@ A model knows nothing of scikit-learn's estimators. An estimator keeps its model
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -282,20 +282,38 @@ class Model(ABC):
         tuple of ndarray
             Arrays of floating-point numbers have the dtype of X.
         """
+        results = (
+            function([one[:n_rows] for one in workspace.outputs])
+            for workspace, n_rows in self.forward_blocks(X)
+        )
+        return stack_rows(results, X.shape[0], X.dtype)
+
+    def forward_blocks(self, X: Any) -> Iterator[tuple[Workspace, int]]:
+        """Yield a workspace after the forward pass of each block of rows.
+
+        Parameters
+        ----------
+        X : ndarray, CSR matrix or RowBlocks
+            Rows as ``Features.read`` returns them.
+
+        Yields
+        ------
+        workspace : Workspace
+            The next block overwrites its arrays.
+        n_rows : int
+            The number of rows of the block. The arrays may be longer.
+        """
         model = self.predicting
         tile = EQUAL_TILES if self.settings.monotone else 1
         blocks = Batches(Dataset(X), self.block_rows(X) // tile * tile, model.encode)
-        n_rows = round_up(blocks.batch_size, tile)
-        workspace = Workspace(self.network, n_rows, model.params.dtype)
-
-        def results() -> Iterable[tuple]:
-            for batch in blocks:
-                n_rows = batch.X.shape[0]
-                rows = with_rows(batch.X, round_up(n_rows, tile))
-                self.network.forward(model.params, rows, workspace)
-                yield function([one[:n_rows] for one in workspace.outputs])
-
-        return stack_rows(results(), X.shape[0], X.dtype)
+        workspace = Workspace(
+            self.network, round_up(blocks.batch_size, tile), model.params.dtype
+        )
+        for batch in blocks:
+            n_rows = batch.X.shape[0]
+            rows = with_rows(batch.X, round_up(n_rows, tile))
+            self.network.forward(model.params, rows, workspace)
+            yield workspace, n_rows
 
     def predict(
         self, X: Any, function: Callable[[np.ndarray], tuple[np.ndarray, ...]]
@@ -304,13 +322,19 @@ class Model(ABC):
 
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
         """
-        # With constraints, differences that come from the rounding of sums are rounded away.
-        finish = rounded if self.settings.monotone else np.asarray
         # The links of very large raw predictions may overflow, to the limit of what they mean.
         with np.errstate(over="ignore"):
             return self.map_rows(
-                X, lambda outputs: function(finish(outputs[-1].astype(np.float64)))
+                X, lambda outputs: function(self.settled(outputs[-1].astype(np.float64)))
             )
+
+    def settled(self, sums: np.ndarray) -> np.ndarray:
+        """Return sums of float64 whose order is that of what they are sums of.
+
+        With monotonic constraints they are rounded, which hides differences that come from the
+        order of summation. Without constraints they are returned as they are.
+        """
+        return rounded(sums) if self.settings.monotone else sums
 
     # Raw predictions.
 
