@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from sknet._model import BLOCK_ELEMENTS, Model
 from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.groups import PairwiseHead
-from sknet.nn.network import Workspace
 
 Floats = NDArray[np.float64]
 
@@ -22,8 +21,8 @@ class Terms:
     or also in products of two groups' factors, which are functions of h_g. So the terms follow
     from h_g and the factors minus their means over the rows, without any approximation. With
     products, the term of a column contains what the products of its factors with the mean
-    factors of the other columns add. The term of a pair is the rest: the product of the centred factors, whose mean
-    is zero over each of both columns, whatever the value of the other one.
+    factors of the other columns add. The term of a pair is the rest: the product of the centred
+    factors, whose mean is zero over each of both columns, whatever the value of the other one.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from sknet.nn.kernels import maximum
+from sknet.nn.kernels import maximum, negate
 from sknet.nn.rules import (
     FRACTION,
     NOT_NEGATIVE_INT,
@@ -286,8 +286,8 @@ class Softplus(Activation):
         np.logaddexp(0, z, out=a)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        np.expm1(np.negative(a, out=a), out=a)
-        delta *= np.negative(a, out=a)
+        np.expm1(negate(a), out=a)
+        delta *= negate(a)
 
 
 class SmoothReLU(Activation):
@@ -359,8 +359,7 @@ class Reflected(Activation):
 
     def _reflect(self, array: Array) -> None:
         """Change the sign of the last units, in place."""
-        last = array[:, array.shape[1] - self.n_units :]
-        np.negative(last, out=last)
+        negate(array[:, array.shape[1] - self.n_units :])
 
 
 @dataclass(frozen=True)

@@ -406,6 +406,11 @@ class MonotonePairwiseHead(PairwiseHead):
         declared |= {name: replace(declared[name], within=one) for name, one in sets.items()}
         return {**declared, "offset": Parameter((self.n_all, self.n_factors))}
 
+    def initialize(self, params: Views, rng: Generator) -> None:
+        super().initialize(params, rng)
+        bound = 1 / math.sqrt(params.factor.shape[1])
+        params.offset[...] = rng.uniform(-bound, bound, params.offset.shape)
+
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {**super().buffers(n_inputs), "z": self.n_all * self.n_factors}
 
