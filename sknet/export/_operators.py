@@ -79,17 +79,16 @@ def _reflected(rule: activations.Reflected, z: Tensor) -> Tensor:
 def _by_unit(rule: activations.ByUnit, z: Tensor) -> Tensor:
     n_units = sum(n for n, _ in rule.parts)
     by_member = z.op("Reshape", z.graph.constant([-1, n_units], np.int64))
-    parts = []
-    for n, activation, where in rule.kinds:
-        if isinstance(where, slice):
-            parts.append(activate(activation, by_member.columns(where.start, where.stop)))
-            continue
-        stretches = by_member.take(where, axis=1).reshape(0, where.size // n, n)
+    parts, taken = [], []
+    for (n, activation), places in rule.kinds.items():
+        where = np.concatenate([np.arange(n_units)[place] for place in places])
+        stretches = by_member.take(where, axis=1).reshape(0, len(places), n)
         parts.append(activate(activation, stretches).reshape(0, where.size))
+        taken.append(where)
     together = z.graph.concat(parts, axis=-1)
-    places = np.concatenate([np.arange(n_units)[where] for *_, where in rule.kinds])
-    if (np.diff(places) < 0).any():
-        together = together.take(np.argsort(places), axis=1)
+    back = np.argsort(np.concatenate(taken))
+    if (np.diff(back) < 0).any():
+        together = together.take(back, axis=1)
     return together.op("Reshape", z.op("Shape", dtype=np.int64))
 
 

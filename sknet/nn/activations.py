@@ -11,7 +11,6 @@ from numbers import Integral
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from sknet.nn.kernels import maximum, negate
@@ -398,57 +397,58 @@ class ByUnit(Activation):
         return {"parts": self.parts}
 
     @cached_property
-    def kinds(self) -> list[tuple[int, Activation, slice | NDArray[np.intp]]]:
-        """The distinct parts: number of units, activation, and the places of all their units.
-
-        The places are a slice where a part occurs once.
-        """
-        starts: dict[tuple[int, Activation], list[int]] = {}
+    def kinds(self) -> dict[tuple[int, Activation], list[slice]]:
+        """The distinct parts, and the places of all their units."""
+        found: dict[tuple[int, Activation], list[slice]] = {}
         start = 0
         for part in self.parts:
-            starts.setdefault(part, []).append(start)
+            found.setdefault(part, []).append(slice(start, start + part[0]))
             start += part[0]
-        return [(*part, _places(where, part[0])) for part, where in starts.items()]
+        return found
 
     def forward(self, z: Array, a: Array) -> None:
         z_rows, a_rows = self._by_member(z), self._by_member(a)
-        for n_units, activation, where in self.kinds:
-            if isinstance(where, slice):
-                activation.forward(z_rows[:, where], a_rows[:, where])
+        for (_, activation), places in self.kinds.items():
+            if len(places) == 1:
+                activation.forward(z_rows[:, places[0]], a_rows[:, places[0]])
                 continue
-            z_part = _stretches(z_rows, where, n_units)
+            z_part = _gather(z_rows, places)
             a_part = np.empty_like(z_part) if activation.needs_z else z_part
             activation.forward(z_part, a_part)
-            a_rows[:, where] = a_part.reshape(len(a_rows), -1)
+            _scatter(a_part, a_rows, places)
             if activation.needs_z:
                 # The derivative may need what was written there.
-                z_rows[:, where] = z_part.reshape(len(z_rows), -1)
+                _scatter(z_part, z_rows, places)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         *_, delta_rows = rows = [self._by_member(one) for one in (z, a, delta)]
-        for n_units, activation, where in self.kinds:
-            if isinstance(where, slice):
-                activation.backward(*(one[:, where] for one in rows))
+        for (_, activation), places in self.kinds.items():
+            if len(places) == 1:
+                activation.backward(*(one[:, places[0]] for one in rows))
                 continue
-            parts = [_stretches(one, where, n_units) for one in rows]
+            *_, delta_part = parts = [_gather(one, places) for one in rows]
             activation.backward(*parts)
-            delta_rows[:, where] = parts[-1].reshape(len(delta_rows), -1)
+            _scatter(delta_part, delta_rows, places)
 
     def _by_member(self, array: Array) -> Array:
         """Return the view that has a row for each row of each member."""
         return array.reshape(-1, sum(n for n, _ in self.parts))
 
 
-def _places(starts: list[int], n_units: int) -> slice | NDArray[np.intp]:
-    """Return the places of stretches of equal length: a slice of a single one."""
-    if len(starts) == 1:
-        return slice(starts[0], starts[0] + n_units)
-    return np.add.outer(np.array(starts, dtype=np.intp), np.arange(n_units)).ravel()
+def _gather(rows: Array, places: list[slice]) -> Array:
+    """Return a copy of stretches of equal length, with a row for each of them in each row."""
+    n_units = places[0].stop - places[0].start
+    together = np.empty((len(rows), len(places), n_units), rows.dtype)
+    for i, where in enumerate(places):
+        together[:, i] = rows[:, where]
+    return together.reshape(-1, n_units)
 
 
-def _stretches(rows: Array, where: NDArray[np.intp], n_units: int) -> Array:
-    """Return a copy of equally long stretches, with a row for each of them in each row."""
-    return rows.take(where, axis=1).reshape(-1, n_units)
+def _scatter(together: Array, rows: Array, places: list[slice]) -> None:
+    """Write stretches that were gathered back to their places."""
+    together = together.reshape(len(rows), len(places), -1)
+    for i, where in enumerate(places):
+        rows[:, where] = together[:, i]
 
 
 def logistic(z: Array, out: Array) -> Array:

@@ -422,15 +422,15 @@ class MonotonePairwiseHead(PairwiseHead):
             self.activation.forward(z_block, block)
 
     def _write_products(self, buffers: Buffers) -> Array:
-        factors, before = self.factors(buffers), self._factors(buffers["of_factors"])
-        before[:, :, 0] = 0
-        np.cumsum(factors[:, :, :-1], axis=2, out=before[:, :, 1:])
-        np.add(before[:, :, -1], factors[:, :, -1], out=self._sums(buffers["sums"]))
-        before *= factors
-        products = buffers["products"]
-        np.sum(before, axis=2, out=self._sums(products))
+        factors, product = self.factors(buffers), self._factors(buffers["of_factors"])[:, :, 0]
+        sums, products = self._sums(buffers["sums"]), self._sums(buffers["products"])
+        sums.fill(0)
+        products.fill(0)
+        for g in range(self.n_groups):
+            products += np.multiply(factors[:, :, g], sums, out=product)
+            sums += factors[:, :, g]
         products *= self.pair_scale
-        return products
+        return buffers["products"]
 
     def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         """Write the gradient of the factors before their function f."""
