@@ -116,8 +116,8 @@ print(f"intercept {shape.intercept[0]:.2f}, log odds {total:.2f}")
 print(f"decision function {network.decision_function(applicant)[0]:.2f}")
 
 # %%
-# The promise holds for each application, not for the average one alone. Here each column is made
-# a little worse by itself, and no risk becomes lower.
+# The promise holds for each application, not for the average one alone. Here each column is
+# made a little worse by itself, and no risk becomes lower.
 
 income = X_test["income"].fillna(X_train["income"].median())
 base = X_test.assign(income=income)

@@ -96,7 +96,8 @@ class Terms:
 
     def _means(self, X: Any, sample_weight: Floats) -> tuple[Floats, Floats]:
         """Return the means of the last layer's inputs and factors, without the axis of rows."""
-        totals, start = [0.0, 0.0], 0
+        totals: list[Any] = [0, 0]
+        start = 0
         for arrays in self._last_layer(X):
             weights = sample_weight[start : start + len(arrays[0])]
             totals = [
