@@ -329,10 +329,10 @@ class Model(ABC):
             )
 
     def settled(self, sums: np.ndarray) -> np.ndarray:
-        """Return sums of float64 whose order is that of what they are sums of.
+        """Return sums of products, in float64, without differences that come from rounding.
 
-        With monotonic constraints they are rounded, which hides differences that come from the
-        order of summation. Without constraints they are returned as they are.
+        With monotonic constraints they are rounded to 24 bits, since equal rows may have sums
+        that differ in the last bits. Without constraints they are returned as they are.
         """
         return rounded(sums) if self.settings.monotone else sums
 
