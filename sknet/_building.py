@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,13 @@ from sknet.nn.activations import Activation, ByUnit, Identity, Reflected, Smooth
 from sknet.nn.components import PrincipalComponents
 from sknet.nn.embeddings import ColumnEmbedding, Columns, Embedding
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
-from sknet.nn.groups import GroupColumns, GroupedDense, PairwiseHead
+from sknet.nn.groups import GroupColumns, GroupedDense, MonotonePairwiseHead, PairwiseHead
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer
 from sknet.nn.network import Network
-from sknet.nn.sets import MonotoneWeights
-from sknet.nn.types import Groups
+from sknet.nn.sets import MonotoneWeights, Stacked
 
+#: The parts of the units of a layer: how many units they have, and their activations.
+Parts: TypeAlias = tuple[tuple[int, Activation], ...]
 #: The size of the vector that the network learns for each level of a category with many levels.
 EMBEDDING_SIZE = 8
 #: The size of a hidden layer of all groups of columns together, in sizes of a network without
@@ -31,17 +33,28 @@ N_FACTORS = 32
 
 
 def make_network(
-    settings: Settings, encoder: TableEncoder, reader: TableReader | None, n_raw: int
+    settings: Settings,
+    encoder: TableEncoder,
+    reader: TableReader | None,
+    n_raw: int,
+    beside: tuple[int, ...] = (),
 ) -> Network:
-    """Return the network from an encoded table to ``n_raw`` raw predictions of each member."""
+    """Return the network from an encoded table to ``n_raw`` raw predictions of each member.
+
+    ``beside`` has the positions of raw predictions that monotonic constraints are not about.
+    """
     front = _input_layers(settings, encoder)
+    signs = _encoded_signs(settings, encoder, front)
     if settings.groups is None:
-        signs = _encoded_signs(settings, encoder, front)
         hidden, within = _hidden_layers(settings, signs)
-        layers = *hidden, _output_layer(settings, n_raw, within)
+        layers = *hidden, _output_layer(settings, n_raw, within, beside)
     else:
         sources = column_sources(front, encoder, reader)[1]
-        layers = tuple(_grouped_layers(settings, settings.groups, sources, n_raw))
+        inputs = [
+            tuple(np.flatnonzero(np.isin(sources, group)).tolist()) for group in settings.groups
+        ]
+        constraints = _constraints_of_groups(inputs, sources, signs) if signs else None
+        layers = tuple(_grouped_layers(settings, inputs, constraints, n_raw, beside))
     before_link = settings.groups is not None
     return Network((*front, *layers), encoder.n_outputs_, settings.n_members, before_link)
 
@@ -149,7 +162,9 @@ def _hidden_layers(
     ):
         following = None
         if within is not None:
-            activation, within, following = _monotone(size, activation, within)
+            n_free = _n_free(size, within.signs)
+            parts, within, following = _monotone(size, activation, within, n_free)
+            activation = ByUnit(parts)
         # With normalisation, the activation is part of the layer that normalises.
         inner = activation if settings.normalization is None else Identity()
         if n_members == 1:
@@ -166,71 +181,176 @@ def _hidden_layers(
 
 
 def _monotone(
-    size: int, activation: Activation, within: MonotoneWeights
-) -> tuple[Activation, MonotoneWeights, MonotoneWeights]:
-    """Return the activation of a monotone layer, the set of its weights, and the next set.
+    size: int, activation: Activation, within: MonotoneWeights, n_free: int
+) -> tuple[Parts, MonotoneWeights, MonotoneWeights]:
+    """Return the parts of a monotone layer's activation, the set of its weights, and the next.
 
-    Half of the units are free, unless all inputs are constrained. One half of the monotone
-    units has an activation that never falls, the other half its reflection: otherwise a convex
-    activation would make the outputs convex functions of the constrained columns (Runje and
-    Shankaranarayana, "Constrained Monotonic Neural Networks", 2023, section 3).
+    One half of the monotone units has an activation that never falls, the other half its
+    reflection: otherwise a convex activation would make the outputs convex functions of the
+    constrained columns (Runje and Shankaranarayana, "Constrained Monotonic Neural Networks",
+    2023, section 3).
     """
-    n_free = size // 2 if 0 in within.signs else 0
     rising = activation if activation.monotone else SmoothReLU()
     parts = [
         (n_free, activation),
         (size - n_free, Reflected(rising, (size - n_free) // 2)),
     ]
     following = MonotoneWeights((0,) * n_free + (1,) * (size - n_free))
-    return (
-        ByUnit(tuple(one for one in parts if one[0])),
-        replace(within, n_free=n_free),
-        following,
-    )
+    return tuple(one for one in parts if one[0]), replace(within, n_free=n_free), following
+
+
+def _n_free(size: int, signs: tuple[int, ...]) -> int:
+    """Return the number of free units of a layer, given the constraints of what it sees.
+
+    Half of the units are free, unless everything is constrained, or nothing.
+    """
+    if not any(signs):
+        return size
+    return size // 2 if 0 in signs else 0
 
 
 def _output_layer(
-    settings: Settings, n_raw: int, within: MonotoneWeights | None = None
+    settings: Settings,
+    n_raw: int,
+    within: MonotoneWeights | None = None,
+    beside: tuple[int, ...] = (),
 ) -> Layer:
     """Return the layer that maps the last hidden layer to the raw predictions.
 
-    ``within`` is the set of its weights.
+    ``within`` is the set of its weights, which those at the positions ``beside`` may leave.
     """
-    if settings.n_members > 1 and settings.hidden_layer_sizes:
-        return EnsembleHead(n_raw, settings.n_members, within)
-    return Dense(settings.n_members * n_raw, Identity(), within)
+    n_members = settings.n_members
+    if n_members > 1 and settings.hidden_layer_sizes:
+        return EnsembleHead(n_raw, n_members, _unbound(within, beside))
+    beside = tuple(n_raw * member + i for member in range(n_members) for i in beside)
+    return Dense(n_members * n_raw, Identity(), _unbound(within, beside))
+
+
+def _unbound(
+    within: MonotoneWeights | None, positions: tuple[int, ...]
+) -> MonotoneWeights | None:
+    """Return a set of weights that leaves those of some outputs free."""
+    return None if within is None else replace(within, unbound=positions)
+
+
+class GroupConstraints(NamedTuple):
+    """The constraints of the next layer of each group, for the groups of one member.
+
+    Attributes
+    ----------
+    sets : tuple of MonotoneWeights
+        The set of the weights of each group.
+    seen : tuple of tuple of int
+        The constraints of what the units of each group see, none of which is zero if all of
+        them can be monotone.
+    """
+
+    sets: tuple[MonotoneWeights, ...]
+    seen: tuple[tuple[int, ...], ...]
+
+    @property
+    def joined(self) -> MonotoneWeights:
+        """The set of the weights of a layer that sees all groups."""
+        return MonotoneWeights(tuple(sign for one in self.sets for sign in one.signs))
+
+    def layer(
+        self, size: int, activation: Activation, n_members: int
+    ) -> tuple[Activation, Stacked, "GroupConstraints"]:
+        """Return the activation of a layer, the set of its weights, and what follows."""
+        layers = [
+            _monotone(size, activation, within, _n_free(size, seen))
+            for within, seen in zip(self.sets, self.seen, strict=True)
+        ]
+        parts, sets, following = zip(*layers, strict=True)
+        # A row holds one group after another. Equal groups are like the members of one.
+        by_unit = ByUnit(parts[0] if len(set(parts)) == 1 else tuple(chain(*parts)))
+        signs = tuple(one.signs for one in following)
+        return by_unit, Stacked(sets * n_members), GroupConstraints(following, signs)
+
+
+def _constraints_of_groups(
+    inputs: Sequence[tuple[int, ...]], sources: NDArray[np.intp], signs: tuple[int, ...]
+) -> GroupConstraints:
+    """Return the constraints of the inputs of each group.
+
+    Parameters
+    ----------
+    inputs : sequence of tuple of int
+        The positions of the inputs of each group.
+    sources : ndarray of int
+        The position of the column of X that each input comes from.
+    signs : tuple of int
+        The constraint of each input.
+    """
+    width = max(map(len, inputs))
+    constrained = set(sources[np.flatnonzero(signs)].tolist())
+    padded = [tuple(signs[i] for i in one) + (0,) * (width - len(one)) for one in inputs]
+    # The indicator of a constrained column's missing values is free, but a monotone unit can
+    # tell what it means as well as one that sees nothing else.
+    seen = [tuple(int(sources[i] in constrained) for i in one) for one in inputs]
+    return GroupConstraints(tuple(map(MonotoneWeights, padded)), tuple(seen))
 
 
 def _grouped_layers(
-    settings: Settings, groups: Groups, sources: NDArray[np.intp], n_raw: int
+    settings: Settings,
+    inputs: list[tuple[int, ...]],
+    constraints: GroupConstraints | None,
+    n_raw: int,
+    beside: tuple[int, ...],
 ) -> Iterator[Layer]:
     """Yield the layers of groups of columns with networks of their own.
 
-    ``sources`` has the position of the column of X that each input comes from. Each member has
-    a network of its own for each group, of inputs of its own.
+    ``inputs`` has the positions of the inputs of each group. Each member has a network of its
+    own for each group, of inputs of its own.
     """
-    inputs = [tuple(np.flatnonzero(np.isin(sources, group)).tolist()) for group in groups]
+    n_members, n_groups = settings.n_members, len(inputs)
     if not settings.hidden_layer_sizes:
         yield GroupColumns(tuple(inputs))
-        yield _output_layer(settings, n_raw)
+        yield _output_layer(settings, n_raw, constraints and constraints.joined, beside)
         return
-    inputs *= settings.n_members
-    yield GroupColumns(tuple(inputs))
-    n_used = tuple(max(1, len(one)) for one in inputs)
+    yield GroupColumns(tuple(inputs * n_members))
+    n_used = tuple(max(1, len(one)) for one in inputs * n_members)
     for size, activation, dropout in zip(
         settings.hidden_layer_sizes, settings.activations, settings.dropout, strict=True
     ):
+        n_units, within = group_size(size, n_groups), None
+        if constraints is not None:
+            activation, within, constraints = constraints.layer(n_units, activation, n_members)
         inner = activation if settings.normalization is None else Identity()
-        yield GroupedDense(group_size(size, len(groups)), inner, len(inputs), n_used)
+        yield GroupedDense(n_units, inner, n_groups * n_members, n_used, within)
         if settings.normalization is not None:
-            yield NORMALIZATIONS[settings.normalization](activation, len(inputs))
+            yield NORMALIZATIONS[settings.normalization](activation, n_groups * n_members)
         if dropout:
             yield Dropout(dropout)
         n_used = ()
-    if settings.pairwise and len(groups) > 1:
-        yield PairwiseHead(n_raw, settings.n_members, n_groups=len(groups), n_factors=N_FACTORS)
+    if settings.pairwise and n_groups > 1:
+        yield _pairwise_head(settings, n_groups, constraints, n_raw, beside)
     else:
-        yield _output_layer(settings, n_raw)
+        yield _output_layer(settings, n_raw, constraints and constraints.joined, beside)
+
+
+def _pairwise_head(
+    settings: Settings,
+    n_groups: int,
+    constraints: GroupConstraints | None,
+    n_raw: int,
+    beside: tuple[int, ...],
+) -> PairwiseHead:
+    """Return the output layer of groups that interact in pairs."""
+    if constraints is None:
+        return PairwiseHead(n_raw, settings.n_members, n_groups=n_groups, n_factors=N_FACTORS)
+    signs = tuple(int(any(one.signs)) for one in constraints.sets)
+    # Two free groups have the factors that they would have without constraints.
+    n_free = N_FACTORS if signs.count(0) > 1 else 0
+    return MonotonePairwiseHead(
+        n_raw,
+        settings.n_members,
+        _unbound(constraints.joined, beside),
+        n_groups=n_groups,
+        n_factors=n_free + N_FACTORS,
+        signs=signs,
+        n_free=n_free,
+    )
 
 
 def group_size(size: int, n_groups: int) -> int:

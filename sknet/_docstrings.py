@@ -213,10 +213,12 @@ monotonic_cst : array-like of int, dict of str or None, default=None
     being equal: 1 if they never fall as the column rises, -1 if they never rise, 0 for no
     constraint. An array-like has an entry for each column, a dict those of some columns by
     their names. For a classifier it is the direction of the probability of the second class.
-    Constraints are for regression and for two classes, and not for categories. Half of the
+    Constraints are for regression and for two classes, and not for categories. For the loss
+    "normal" the mean keeps the direction, and the standard deviation is free. Half of the
     units of each hidden layer then see the constrained columns, through weights of one sign;
-    where ``activation`` is not monotone, these units use a smooth rectifier. A missing value
-    is not compared with others.
+    where ``activation`` is not monotone, these units use a smooth rectifier. With
+    ``interaction_cst``, the function of each group keeps the directions. A missing value is
+    not compared with others.
 numeric_embedding : str, NumericEmbedding or None, default="auto"
     The learned features that join each numeric input in the first layer. The names are
     {_names(["auto", *NUMERIC_EMBEDDINGS])}. An instance of a ``NumericEmbedding`` of

@@ -4,7 +4,7 @@ A model knows nothing of scikit-learn's estimators. An estimator keeps its model
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -124,7 +124,8 @@ class Model(ABC):
         with ONE_BLAS_THREAD:
             encoder.fit_survey(survey, keep_rare=keep_rare)
         n_raw = loss.n_raw(target.n_outputs)
-        network = make_network(settings, encoder, survey.reader, n_raw)
+        beside = loss.beside_prediction(n_raw)
+        network = make_network(settings, encoder, survey.reader, n_raw, beside)
         check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
         return cls(settings, survey.reader, encoder, target, loss, network, params)
@@ -139,7 +140,8 @@ class Model(ABC):
         """
         loss = self.choose_loss(settings, self.target)
         model = replace(self, settings=settings, loss=loss)
-        network = make_network(settings, self.encoder, self.reader, model.n_raw)
+        beside = loss.beside_prediction(model.n_raw)
+        network = make_network(settings, self.encoder, self.reader, model.n_raw, beside)
         if network != self.network or settings.n_components != self.settings.n_components:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation, "
@@ -300,20 +302,38 @@ class Model(ABC):
         tuple of ndarray
             Arrays of floating-point numbers have the dtype of X.
         """
+        results = (
+            function([one[:n_rows] for one in workspace.outputs])
+            for workspace, n_rows in self.forward_blocks(X)
+        )
+        return stack_rows(results, X.shape[0], X.dtype)
+
+    def forward_blocks(self, X: Any) -> Iterator[tuple[Workspace, int]]:
+        """Yield a workspace after the forward pass of each block of rows.
+
+        Parameters
+        ----------
+        X : ndarray, CSR matrix or RowBlocks
+            Rows as ``Features.read`` returns them.
+
+        Yields
+        ------
+        workspace : Workspace
+            The next block overwrites its arrays.
+        n_rows : int
+            The number of rows of the block. The arrays may be longer.
+        """
         model = self.predicting
         tile = EQUAL_TILES if self.settings.monotone else 1
         blocks = Batches(Dataset(X), self.block_rows(X) // tile * tile, model.encode)
-        n_rows = round_up(blocks.batch_size, tile)
-        workspace = Workspace(self.network, n_rows, model.params.dtype)
-
-        def results() -> Iterable[tuple]:
-            for batch in blocks:
-                n_rows = batch.X.shape[0]
-                rows = with_rows(batch.X, round_up(n_rows, tile))
-                self.network.forward(model.params, rows, workspace)
-                yield function([one[:n_rows] for one in workspace.outputs])
-
-        return stack_rows(results(), X.shape[0], X.dtype)
+        workspace = Workspace(
+            self.network, round_up(blocks.batch_size, tile), model.params.dtype
+        )
+        for batch in blocks:
+            n_rows = batch.X.shape[0]
+            rows = with_rows(batch.X, round_up(n_rows, tile))
+            self.network.forward(model.params, rows, workspace)
+            yield workspace, n_rows
 
     def predict(
         self, X: Any, function: Callable[[np.ndarray], tuple[np.ndarray, ...]]
@@ -322,13 +342,19 @@ class Model(ABC):
 
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
         """
-        # With constraints, differences that come from the rounding of sums are rounded away.
-        finish = rounded if self.settings.monotone else np.asarray
         # The links of very large raw predictions may overflow, to the limit of what they mean.
         with np.errstate(over="ignore"):
             return self.map_rows(
-                X, lambda outputs: function(finish(outputs[-1].astype(np.float64)))
+                X, lambda outputs: function(self.settled(outputs[-1].astype(np.float64)))
             )
+
+    def settled(self, sums: np.ndarray) -> np.ndarray:
+        """Return sums of products, in float64, without differences that come from rounding.
+
+        With monotonic constraints they are rounded to 24 bits, since equal rows may have sums
+        that differ in the last bits. Without constraints they are returned as they are.
+        """
+        return rounded(sums) if self.settings.monotone else sums
 
     # Raw predictions.
 

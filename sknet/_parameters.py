@@ -347,17 +347,11 @@ def check_constraints(parameters: Mapping[str, Any], monotone: bool) -> None:
     Raises
     ------
     ValueError
-        If both ``monotonic_cst`` and ``interaction_cst`` constrain columns, if
-        ``monotonic_cst`` does and ``normalization`` is not None, or if one of them does and
-        ``n_components`` is a positive number.
+        If ``monotonic_cst`` constrains columns and ``normalization`` is not None, or if it or
+        ``interaction_cst`` does and ``n_components`` is a positive number.
     """
     grouped = parameters["interaction_cst"] is not None
     normalization, n_components = parameters["normalization"], parameters["n_components"]
-    if monotone and grouped:
-        raise ValueError(
-            "monotonic_cst and interaction_cst cannot be used together yet. Set one of them to "
-            "None."
-        )
     if monotone and normalization is not None:
         raise ValueError(
             f"normalization={normalization!r} cannot be used with monotonic_cst: a unit that "

@@ -89,14 +89,38 @@ def _grouped_dense(layer: groups.GroupedDense, params: Views, x: Tensor, width: 
 
 
 def _pairwise_head(layer: groups.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
-    by_group = x.reshape(0, layer.n_all, width // layer.n_all)
-    factors = by_group.einsum("ngi,gij->ngj", params.factor)
+    factors = _factors(layer, params, x, width)
     factors = factors.reshape(0, layer.n_members, layer.n_groups, layer.n_factors)
     sums = factors.sum(2, keepdims=False)
     products = sums * sums - (factors * factors).sum(2, keepdims=False)
-    products = products * (layer.pair_scale / 2)
+    return _with_pairs(layer, params, x, width, products * (layer.pair_scale / 2))
+
+
+def _monotone_pairwise_head(
+    layer: groups.MonotonePairwiseHead, params: Views, x: Tensor, width: int
+) -> Tensor:
+    factors = _factors(layer, params, x, width) + params.offset
+    factors = activate(layer.activation, factors)
+    factors = factors.reshape(0, layer.n_members, layer.n_groups, layer.n_factors)
+    # Without a subtraction, as the layer itself, so that rounding keeps the order.
+    before = factors.op("CumSum", x.graph.constant(2, np.int64), exclusive=1)
+    products = (factors * before).sum(2, keepdims=False) * layer.pair_scale
+    return _with_pairs(layer, params, x, width, products)
+
+
+def _factors(layer: groups.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
+    """Return the linear factors, of the shape (rows, groups of all members, factors)."""
+    by_group = x.reshape(0, layer.n_all, width // layer.n_all)
+    return by_group.einsum("ngi,gij->ngj", params.factor)
+
+
+def _with_pairs(
+    layer: groups.PairwiseHead, params: Views, x: Tensor, width: int, products: Tensor
+) -> Tensor:
+    """Return the raw predictions, given the products of factors (rows, members, factors)."""
     pairs = products.einsum("nmk,mkj->nmj", params.strength)
-    return _ensemble_head(layer, params, x, width) + pairs.reshape(0, layer.n_outputs(width))
+    single = _ensemble_head(layer, params, x, width)
+    return single + pairs.reshape(0, layer.n_outputs(width))
 
 
 def _columns(layer: embeddings.Columns, params: Views, x: Tensor, width: int) -> Tensor:
@@ -185,6 +209,7 @@ LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = 
     groups.GroupColumns: _group_columns,
     groups.GroupedDense: _grouped_dense,
     groups.PairwiseHead: _pairwise_head,
+    groups.MonotonePairwiseHead: _monotone_pairwise_head,
     embeddings.Columns: _columns,
     embeddings.Scattered: _scattered,
     embeddings.Embedding: _embedding,

@@ -79,11 +79,16 @@ def _reflected(rule: activations.Reflected, z: Tensor) -> Tensor:
 def _by_unit(rule: activations.ByUnit, z: Tensor) -> Tensor:
     n_units = sum(n for n, _ in rule.parts)
     by_member = z.op("Reshape", z.graph.constant([-1, n_units], np.int64))
-    parts, start = [], 0
-    for n, activation in rule.parts:
-        parts.append(activate(activation, by_member.columns(start, start + n)))
-        start += n
+    parts, taken = [], []
+    for (n, activation), places in rule.kinds.items():
+        where = np.concatenate([np.arange(n_units)[place] for place in places])
+        stretches = by_member.take(where, axis=1).reshape(0, len(places), n)
+        parts.append(activate(activation, stretches).reshape(0, where.size))
+        taken.append(where)
     together = z.graph.concat(parts, axis=-1)
+    back = np.argsort(np.concatenate(taken))
+    if (np.diff(back) < 0).any():
+        together = together.take(back, axis=1)
     return together.op("Reshape", z.op("Shape", dtype=np.int64))
 
 

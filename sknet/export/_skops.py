@@ -14,7 +14,7 @@ from sknet.export._operators import ACTIVATIONS, INVERSE_LINKS
 from sknet.nn.network import Network
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES
-from sknet.nn.sets import MonotoneWeights
+from sknet.nn.sets import MonotoneWeights, Stacked
 from sknet.nn.solvers import SOLVERS
 from sknet.nn.training import TrainingState
 from sknet.regressor import NNRegressor
@@ -39,6 +39,7 @@ _CLASSES = [
     Network,
     *LAYERS,
     MonotoneWeights,
+    Stacked,
     *ACTIVATIONS,
     *INVERSE_LINKS,
     # Rules that are given as objects.

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from sknet._model import BLOCK_ELEMENTS, Model
 from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.groups import PairwiseHead
-from sknet.nn.network import Workspace
 
 Floats = NDArray[np.float64]
 
@@ -19,11 +18,11 @@ class Terms:
     """A fitted model as a sum of terms that are zero on average over some rows.
 
     The last layer of a model of groups of columns is linear in the outputs h_g of each group,
-    or a sum of products of two groups' factors, which are linear in h_g. So the terms follow
-    from h_g minus its mean over the rows, without any approximation. With products, the term of
-    a column contains what the products of its factors with the mean factors of the other
-    columns add. The term of a pair is the rest: the product of the centred factors, whose mean
-    is zero over each of both columns, whatever the value of the other one.
+    or also in products of two groups' factors, which are functions of h_g. So the terms follow
+    from h_g and the factors minus their means over the rows, without any approximation. With
+    products, the term of a column contains what the products of its factors with the mean
+    factors of the other columns add. The term of a pair is the rest: the product of the centred
+    factors, whose mean is zero over each of both columns, whatever the value of the other one.
 
     Parameters
     ----------
@@ -51,26 +50,27 @@ class Terms:
         self.groups = groups
         self.columns: list[tuple[int, ...]] = list(groups)
         self._read_head()
-        self._mean = self._mean_hidden(X, sample_weight)
+        self._mean, mean_factors = self._means(X, sample_weight)
         raw = np.einsum("mgw,mgwo->o", self._mean, self._weight) + self._bias
         factor, shift = _units(model)
         if self.has_pairs:
             self.columns += [(*a, *b) for a, b in combinations(groups, 2)]
-            raw += self._centre_factors()
+            raw += self._centre_factors(mean_factors)
             self._strength *= factor
+            self._of_factors *= factor
         self._weight *= factor
         self.intercept: Floats = raw * factor + shift
 
-    def _centre_factors(self) -> Floats:
-        """Move effects of single columns into the weights; return the constant of the pairs."""
-        factors = np.einsum("mgw,mgwk->mgk", self._mean, self._factor)
-        total = factors.sum(axis=1, keepdims=True)
-        # What a column adds in products with the mean factors of all other columns.
-        self._weight += np.einsum(
-            "mgwk,mgk,mko->mgwo", self._factor, total - factors, self._strength
-        )
-        products = (total[:, 0] ** 2 - (factors**2).sum(axis=1)) / 2
-        return np.einsum("mk,mko->o", products, self._strength)
+    def _centre_factors(self, means: Floats) -> Floats:
+        """Note what factors add to the terms of their columns; return the constant of pairs.
+
+        A factor adds its products with the mean factors of all other columns. These are sums
+        without a subtraction, so that they keep their signs.
+        """
+        self._mean_factors = means
+        others = np.einsum("gh,mhk->mgk", 1 - np.eye(len(self.groups)), means)
+        self._of_factors = np.einsum("mgk,mko->mgko", others, self._strength)
+        return np.einsum("mgk,mgko->o", means, self._of_factors) / 2
 
     @property
     def has_pairs(self) -> bool:
@@ -91,48 +91,53 @@ class Terms:
         self._bias = views.bias.reshape(n_members, n_raw).mean(axis=0, dtype=np.float64)
         head = network.layers[-1]
         if isinstance(head, PairwiseHead):
-            self._factor = views.factor.reshape(n_members, n_groups, -1, head.n_factors)
-            self._factor = self._factor.astype(np.float64)
             strength = views.strength.astype(np.float64)
             self._strength = strength * (head.pair_scale / n_members)
 
-    def _mean_hidden(self, X: Any, sample_weight: Floats) -> Floats:
-        """Return the mean input of the last layer, an array (members, groups, width)."""
-        total, start = np.zeros(self._weight.shape[:3]), 0
-        for hidden in self._hidden(X):
-            weights = sample_weight[start : start + len(hidden)]
-            total += np.tensordot(weights, hidden, axes=1)
-            start += len(hidden)
-        return total / sample_weight.sum()
+    def _means(self, X: Any, sample_weight: Floats) -> tuple[Floats, Floats]:
+        """Return the means of the last layer's inputs and factors, without the axis of rows."""
+        totals: list[Any] = [0, 0]
+        start = 0
+        for arrays in self._last_layer(X):
+            weights = sample_weight[start : start + len(arrays[0])]
+            totals = [
+                total + np.tensordot(weights, one, axes=1)
+                for total, one in zip(totals, arrays, strict=True)
+            ]
+            start += len(weights)
+        hidden, factors = (total / sample_weight.sum() for total in totals)
+        return hidden, factors
 
-    def _hidden(self, X: Any) -> Iterator[Floats]:
-        """Yield blocks of inputs of the last layer: (rows, members, groups, width)."""
-        model, n_rows = self._model, X.shape[0]
-        step = min(model.block_rows(X), n_rows)
-        workspace = Workspace(model.network, step, model.params.dtype)
-        for start in range(0, n_rows, step):
-            rows = model.encode(X[start : start + step])
-            model.network.forward(model.params, rows, workspace)
-            hidden = workspace.outputs[-2].astype(np.float64)
-            yield hidden.reshape(len(hidden), *self._weight.shape[:3])
+    def _last_layer(self, X: Any) -> Iterator[tuple[Floats, Floats]]:
+        """Yield blocks of inputs of the last layer, and of its factors.
+
+        Inputs have the shape (rows, members, groups, width), factors (rows, members, groups,
+        factors), with no factors where there are no pairs.
+        """
+        head = self._model.network.layers[-1]
+        for workspace, n_rows in self._model.forward_blocks(X):
+            hidden = workspace.outputs[-2][:n_rows].reshape(n_rows, *self._weight.shape[:3])
+            factors = hidden[..., :0]
+            if isinstance(head, PairwiseHead):
+                factors = head.factors(workspace.buffers[-1])[:n_rows]
+            yield hidden.astype(np.float64), factors.astype(np.float64)
 
     def of_groups(self, X: Any) -> Floats:
         """Return the terms of the groups, an array (rows, groups, outputs)."""
-        return np.concatenate(
-            [
-                np.einsum("nmgw,mgwo->ngo", hidden - self._mean, self._weight, optimize=True)
-                for hidden in self._hidden(X)
-            ]
-        )
+        return np.concatenate([self._of_groups(*arrays) for arrays in self._last_layer(X)])
+
+    def _of_groups(self, hidden: Floats, factors: Floats) -> Floats:
+        """Return the terms of the groups, given inputs and factors of the last layer."""
+        centred = hidden - self._mean
+        terms = np.einsum("nmgw,mgwo->ngo", centred, self._weight, optimize=True)
+        if self.has_pairs:
+            centred = factors - self._mean_factors
+            terms += np.einsum("nmgk,mgko->ngo", centred, self._of_factors, optimize=True)
+        return self._model.settled(terms)
 
     def factors(self, X: Any) -> Floats:
         """Return the centred factors, an array (rows, members, groups, factors)."""
-        return np.concatenate(
-            [
-                np.einsum("nmgw,mgwk->nmgk", hidden - self._mean, self._factor, optimize=True)
-                for hidden in self._hidden(X)
-            ]
-        )
+        return np.concatenate([one for _, one in self._last_layer(X)]) - self._mean_factors
 
     def of_pair(self, first: Floats, second: Floats) -> Floats:
         """Return the term of a pair for all rows of factors of one group and of another.

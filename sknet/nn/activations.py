@@ -5,15 +5,15 @@ To add one, derive a class from :class:`Activation` and add a line to :data:`ACT
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from scipy.special import ndtr
 
-from sknet.nn.kernels import maximum
+from sknet.nn.kernels import maximum, negate
 from sknet.nn.rules import (
     FRACTION,
     NOT_NEGATIVE_INT,
@@ -285,8 +285,8 @@ class Softplus(Activation):
         np.logaddexp(0, z, out=a)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        np.expm1(np.negative(a, out=a), out=a)
-        delta *= np.negative(a, out=a)
+        np.expm1(negate(a), out=a)
+        delta *= negate(a)
 
 
 class SmoothReLU(Activation):
@@ -358,15 +358,15 @@ class Reflected(Activation):
 
     def _reflect(self, array: Array) -> None:
         """Change the sign of the last units, in place."""
-        last = array[:, array.shape[1] - self.n_units :]
-        np.negative(last, out=last)
+        negate(array[:, array.shape[1] - self.n_units :])
 
 
 @dataclass(frozen=True)
 class ByUnit(Activation):
     """Different activations for stretches of the units of a layer.
 
-    A row may hold the units of several members one after another.
+    A row may hold the units of several members one after another. Equal parts are computed
+    together, so that many groups of columns of a few kinds take no more calls than the kinds.
 
     Parameters
     ----------
@@ -392,22 +392,63 @@ class ByUnit(Activation):
     def initializer(self) -> str:  # type: ignore[override]
         return self.parts[0][1].initializer
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A pickle holds the field alone: the cached kinds follow from it.
+        return {"parts": self.parts}
+
+    @cached_property
+    def kinds(self) -> dict[tuple[int, Activation], list[slice]]:
+        """The distinct parts, and the places of all their units."""
+        found: dict[tuple[int, Activation], list[slice]] = {}
+        start = 0
+        for part in self.parts:
+            found.setdefault(part, []).append(slice(start, start + part[0]))
+            start += part[0]
+        return found
+
     def forward(self, z: Array, a: Array) -> None:
-        for activation, z_part, a_part in self._walk(z, a):
+        z_rows, a_rows = self._by_member(z), self._by_member(a)
+        for (_, activation), places in self.kinds.items():
+            if len(places) == 1:
+                activation.forward(z_rows[:, places[0]], a_rows[:, places[0]])
+                continue
+            z_part = _gather(z_rows, places)
+            a_part = np.empty_like(z_part) if activation.needs_z else z_part
             activation.forward(z_part, a_part)
+            _scatter(a_part, a_rows, places)
+            if activation.needs_z:
+                # The derivative may need what was written there.
+                _scatter(z_part, z_rows, places)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        for activation, *arrays in self._walk(z, a, delta):
-            activation.backward(*arrays)
+        *_, delta_rows = rows = [self._by_member(one) for one in (z, a, delta)]
+        for (_, activation), places in self.kinds.items():
+            if len(places) == 1:
+                activation.backward(*(one[:, places[0]] for one in rows))
+                continue
+            *_, delta_part = parts = [_gather(one, places) for one in rows]
+            activation.backward(*parts)
+            _scatter(delta_part, delta_rows, places)
 
-    def _walk(self, *arrays: Array) -> Iterator[tuple[Any, ...]]:
-        """Yield each activation with its stretch of the arrays."""
-        n_units = sum(n for n, _ in self.parts)
-        by_member = [one.reshape(-1, n_units) for one in arrays]
-        start = 0
-        for n, activation in self.parts:
-            yield activation, *(one[:, start : start + n] for one in by_member)
-            start += n
+    def _by_member(self, array: Array) -> Array:
+        """Return the view that has a row for each row of each member."""
+        return array.reshape(-1, sum(n for n, _ in self.parts))
+
+
+def _gather(rows: Array, places: list[slice]) -> Array:
+    """Return a copy of stretches of equal length, with a row for each of them in each row."""
+    n_units = places[0].stop - places[0].start
+    together = np.empty((len(rows), len(places), n_units), rows.dtype)
+    for i, where in enumerate(places):
+        together[:, i] = rows[:, where]
+    return together.reshape(-1, n_units)
+
+
+def _scatter(together: Array, rows: Array, places: list[slice]) -> None:
+    """Write stretches that were gathered back to their places."""
+    together = together.reshape(len(rows), len(places), -1)
+    for i, where in enumerate(places):
+        rows[:, where] = together[:, i]
 
 
 def logistic(z: Array, out: Array) -> Array:

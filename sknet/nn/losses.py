@@ -97,6 +97,13 @@ class Loss(Rule):
         """Return the number of columns of ``inverse_link`` for ``n_outputs`` columns of y."""
         return self.n_raw(n_outputs)
 
+    def beside_prediction(self, n_raw: int) -> tuple[int, ...]:
+        """Return the positions of the raw predictions that ``inverse_link`` does not read.
+
+        Monotonic constraints promise nothing about them. By default there are none.
+        """
+        return ()
+
     def initial_outputs(self, mean: Array, std: Array) -> tuple[Array, Array] | None:
         """Return how to change the raw predictions of a network that is not trained yet.
 
@@ -517,6 +524,7 @@ class NormalLikelihood(Loss):
     has_temperature = True
     log_certainty = (-2.0, 2.0)
     predicts_std = True
+    rising = True
 
     noise: Annotated[float, POSITIVE] = 1e-3
     beta: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.5
@@ -526,6 +534,9 @@ class NormalLikelihood(Loss):
 
     def n_predicted(self, n_outputs: int) -> int:
         return n_outputs
+
+    def beside_prediction(self, n_raw: int) -> tuple[int, ...]:
+        return tuple(range(1, n_raw, 2))
 
     def initial_outputs(self, mean: Array, std: Array) -> tuple[Array, Array]:
         """Return the factor 0 and a shift, so that training starts at the distribution of y.

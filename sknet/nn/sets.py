@@ -54,6 +54,7 @@ class ParameterSet(Rule, ABC):
 
 ANY_INT = Constraint("an integer", (Integral,))
 SIGNS = TupleOf("a tuple of -1, 0 or 1", Interval(Integral, -1, 1, closed="both"))
+POSITIONS = TupleOf("a tuple of integers >= 0", NOT_NEGATIVE_INT)
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,15 @@ class MonotoneWeights(ParameterSet):
         For each input 1 (rising), -1 (falling) or 0 (free).
     n_free : int >= 0, default=0
         The number of free units, which are the first ones.
+    unbound : tuple of int, default=()
+        The positions of units that nothing is promised about. Their weights are any numbers:
+        they see all inputs, as neither free nor monotone units do. Only outputs can be so.
     """
 
     signs: Annotated[tuple[int, ...], SIGNS]
     n_free: Annotated[int, NOT_NEGATIVE_INT] = 0
+    # Files of earlier versions have none.
+    unbound: Annotated[tuple[int, ...], POSITIONS] = ()
 
     @property
     def scales(self) -> Signed:
@@ -123,6 +129,7 @@ class MonotoneWeights(ParameterSet):
         low[..., signs > 0, :] = 0
         high[..., signs < 0, :] = 0
         low[..., signs != 0, : self.n_free] = high[..., signs != 0, : self.n_free] = 0
+        low[..., list(self.unbound)], high[..., list(self.unbound)] = -np.inf, np.inf
         return Bounds(low, high)
 
     def enter(self, array: Array) -> None:
@@ -134,9 +141,41 @@ class MonotoneWeights(ParameterSet):
         drawn weights differ more from unit to unit than their magnitudes do.
         """
         signs = np.array(self.signs)
+        drawn = array[..., list(self.unbound)]
         inside = array[..., signs != 0, self.n_free :]
         array[..., signs != 0, :] = 0
         if inside.size:
             squares = np.square(inside)
             squares *= signs[signs != 0][:, np.newaxis] / (inside.shape[-2] * squares.mean())
             array[..., signs != 0, self.n_free :] = squares
+        array[..., list(self.unbound)] = drawn
+
+
+WEIGHT_SETS = TupleOf(
+    "a tuple of instances of MonotoneWeights, not empty",
+    Constraint("an instance of MonotoneWeights", (MonotoneWeights,)),
+    least=1,
+)
+
+
+@dataclass(frozen=True)
+class Stacked(ParameterSet):
+    """Stacks of matrices, each of which has a set of its own.
+
+    Parameters
+    ----------
+    parts : tuple of MonotoneWeights
+        The set of each matrix along the first axis.
+    """
+
+    parts: Annotated[tuple[MonotoneWeights, ...], WEIGHT_SETS]
+
+    def bounds(self, shape: tuple[int, ...]) -> Bounds:
+        """Return the bounds of the matrices, one upon another."""
+        low, high = zip(*(part.bounds(shape[1:]) for part in self.parts), strict=True)
+        return Bounds(np.stack(low), np.stack(high))
+
+    def enter(self, array: Array) -> None:
+        """Let each matrix enter its set."""
+        for part, matrix in zip(self.parts, array, strict=True):
+            part.enter(matrix)

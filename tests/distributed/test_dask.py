@@ -1019,10 +1019,12 @@ def test_a_worker_dies(client, table, monkeypatch):
 
 @pytest.mark.parametrize("options", [{}, {"outer_momentum": 0.8, "outer_learning_rate": 1.3}])
 @pytest.mark.parametrize("n_shards", [1, 2])
-def test_monotone_networks(client, table, options, n_shards):
+@pytest.mark.parametrize("interaction", [None, "pairwise"])
+def test_monotone_networks(client, table, options, n_shards, interaction):
     X, y = table
     cst = [1] + [0] * (X.shape[1] - 1)
     settings = {**SHORT, "n_shards": n_shards, "monotonic_cst": cst, "n_members": 2, **options}
+    settings |= {"interaction_cst": interaction}
     network = DaskNNClassifier(**settings).fit(*chunked(X, y > 0)).to_local()
     low = X.copy()
     low[:, 0] -= np.random.default_rng(0).exponential(size=len(X))

@@ -466,6 +466,10 @@ def test_monotone_networks(
         **options,
     ).fit(frame, numbers)
     model = to_onnx(network, frame)
+    assert_keeps_the_order_of_prices(run, model, network, frame, later_rows, activation)
+
+
+def assert_keeps_the_order_of_prices(run, model, network, frame, later_rows, activation):
     # Both round their raw predictions to float32.
     assert_agrees(run(model, later_rows), network, later_rows, 1e-6)
     low, high = frame.copy(), frame.copy()
@@ -473,3 +477,22 @@ def test_monotone_networks(
     high["price"] = np.nextafter(low["price"], np.inf)
     rises = run(model, high)["variable"] - run(model, low)["variable"]
     assert rises.max() <= (0 if activation == "silu" else 1e-12)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("loss", ["squared_error", "normal"])
+@pytest.mark.parametrize("interaction", ["no_interactions", "pairwise", [{0, 1, 2}]])
+def test_monotone_networks_of_groups(
+    make, run, frame, later_rows, numbers, interaction, loss, members
+):
+    network = make(
+        NNRegressor,
+        activation="silu",
+        loss=loss,
+        monotonic_cst={"year": 1, "price": -1},
+        interaction_cst=interaction,
+        numeric_embedding="piecewise_linear",
+        n_members=members,
+    ).fit(frame, numbers)
+    model = to_onnx(network, frame)
+    assert_keeps_the_order_of_prices(run, model, network, frame, later_rows, "silu")

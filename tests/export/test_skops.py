@@ -46,8 +46,10 @@ def test_regression(make, round_trip, frame, later_rows, numbers, loss, members)
 
 
 @pytest.mark.parametrize("members", [1, 3])
-def test_monotone_networks(make, round_trip, frame, later_rows, numbers, members):
+@pytest.mark.parametrize("interaction", [None, "no_interactions", "pairwise"])
+def test_monotone_networks(make, round_trip, frame, later_rows, numbers, members, interaction):
     options = {"n_members": members, "numeric_embedding": "periodic"}
+    options |= {"interaction_cst": interaction}
     network = make(NNClassifier, monotonic_cst={"year": 1, "price": -1}, **options)
     network.fit(frame, numbers > 0)
     assert_same(round_trip(network), network, later_rows)

@@ -1,4 +1,5 @@
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -233,6 +234,20 @@ def test_a_reflection_turns_the_last_units_around(name, n_units):
     assert_array_equal(derivative, np.hstack([slope[:, :kept], turned_slope[:, kept:]]))
 
 
+@every_activation
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_one_unit_of_rows_of_any_width(name, dtype):
+    """Some functions of NumPy misread a column of rows of certain widths."""
+    activation = ACTIVATIONS[name]()
+    for n_units in range(2, 10):
+        layer = ByUnit(((n_units - 1, Tanh()), (1, Reflected(activation, 1))))
+        z = np.random.default_rng(0).normal(size=(42, n_units)).astype(dtype)
+        value, derivative = apply(layer, z)
+        turned, slope = apply(activation, -z[:, -1:])
+        assert_allclose(value[:, -1:], -turned, rtol=1e-6)
+        assert_allclose(derivative[:, -1:], slope, rtol=1e-6)
+
+
 @pytest.mark.parametrize("parts", [((1, SiLU()), (2, Tanh())), ((2, ReLU()), (1, Tanh()))])
 def test_activations_by_unit_for_each_member(parts):
     """A row holds the units of two members one after another."""
@@ -249,3 +264,22 @@ def test_activations_by_unit_for_each_member(parts):
             assert_array_equal(derivative[:, columns], expected[1])
     assert ByUnit(parts).monotone == all(one.monotone for _, one in parts)
     assert ByUnit(parts).smooth == all(one.smooth for _, one in parts)
+
+
+@pytest.mark.parametrize("free", [SiLU(), Tanh(), ReLU()])
+def test_equal_parts_are_computed_together_and_each_by_itself(free):
+    """A reflection turns the last units of each stretch around, not those of all stretches."""
+    monotone = 3, Reflected(SmoothReLU(), 1)
+    parts = ((2, free), monotone, (2, free), (1, Tanh()), monotone)
+    z = np.random.default_rng(0).normal(0, 2, size=(20, 22))
+    value, derivative = apply(ByUnit(parts), z)
+    start = 0
+    for n_units, one in (*parts, *parts):  # of two members
+        columns = slice(start, start := start + n_units)
+        expected = apply(one, z[:, columns])
+        assert_array_equal(value[:, columns], expected[0])
+        assert_array_equal(derivative[:, columns], expected[1])
+    assert len(ByUnit(parts).kinds) == 3
+    # What was worked out is no part of a file.
+    known = ByUnit(parts)
+    assert known.kinds and len(pickle.dumps(known)) == len(pickle.dumps(ByUnit(parts)))

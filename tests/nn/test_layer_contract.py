@@ -58,7 +58,16 @@ VALUES = {
     "signs": [(), RISING.signs],
 }
 #: The values of fields whose name means something else in one class.
-VALUES_OF_CLASS = {"Scattered": {"parts": [TWO_KINDS.parts]}}
+VALUES_OF_CLASS = {
+    "Scattered": {"parts": [TWO_KINDS.parts]},
+    # A sign for each group; linear factors, rectified and reflected ones, or no linear ones.
+    "MonotonePairwiseHead": {
+        "n_groups": [3],
+        "signs": [(1, 0, 0), (1, 1, 1)],
+        "n_factors": [4],
+        "n_free": [2, 0],
+    },
+}
 
 
 def concrete_subclasses(cls):

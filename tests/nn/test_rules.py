@@ -36,13 +36,21 @@ from sknet.nn.embeddings import (
     SCATTERED,
     Periodic,
 )
-from sknet.nn.groups import COUNTS, GROUPS
+from sknet.nn.groups import COUNTS, GROUPS, STACKED_SET
 from sknet.nn.layers import WEIGHT_SET
 from sknet.nn.losses import LOSSES, QUANTILES, Pinball
 from sknet.nn.optimizers import SGD, Adam
 from sknet.nn.rules import FRACTION, TRUTH_VALUE, Constraint, Interval, Rule, constraints
 from sknet.nn.schedules import SCHEDULES, Schedule
-from sknet.nn.sets import ANY_INT, SIGNS, MonotoneWeights, Signed
+from sknet.nn.sets import (
+    ANY_INT,
+    POSITIONS,
+    SIGNS,
+    WEIGHT_SETS,
+    MonotoneWeights,
+    Signed,
+    Stacked,
+)
 from sknet.nn.solvers import SOLVERS
 
 NAN, INF = math.nan, math.inf
@@ -83,7 +91,10 @@ BAD = {
         *(((1, "relu"),), ((1, ReLU),), ((1.0, Identity()),)),
     ],
     WEIGHT_SET: [(1, 0), 1, Signed((1,)), MonotoneWeights],
+    WEIGHT_SETS: [None, (), [MonotoneWeights((1,))], (Signed((1,)),), ((1, 0),)],
+    STACKED_SET: [1, (MonotoneWeights((1,)),), MonotoneWeights((1,)), Stacked],
     SIGNS: [None, 1, [1, 0], (2,), (1, -2), (0.0,), (True,), ("1",)],
+    POSITIONS: [None, 1, [1], (-1,), (0.0,), (True,), ("1",)],
     ANY_INT: [None, 0.5, "0", (0,)],
 }
 
@@ -135,6 +146,9 @@ def inside(constraint):
             SCATTERED: [(((1,), Periodic()), ((0, 2), Periodic()))],
             SIGNS: [(1, 0, -1), (), (np.int64(1),)],
             WEIGHT_SET: [None, MonotoneWeights((1, 0), 2)],
+            WEIGHT_SETS: [(MonotoneWeights((1, 0)), MonotoneWeights(()))],
+            STACKED_SET: [None, Stacked((MonotoneWeights((1,)),))],
+            POSITIONS: [(), (0, 3), (np.int64(1),)],
         }.get(constraint, [])
     low, high = constraint.low, constraint.high
     if Integral in constraint.kinds:

@@ -8,6 +8,7 @@ from scipy.optimize import nnls
 from sknet.nn.activations import Identity
 from sknet.nn.embeddings import Columns, RisingPiecewiseLinear
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
+from sknet.nn.groups import GroupedDense, MonotonePairwiseHead
 from sknet.nn.layers import Dense
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
 from sknet.nn.losses import SquaredError
@@ -15,7 +16,7 @@ from sknet.nn.network import Network
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import OPTIMIZERS, SGD
 from sknet.nn.penalties import ElasticNet
-from sknet.nn.sets import Bounds, MonotoneWeights, Signed
+from sknet.nn.sets import Bounds, MonotoneWeights, Signed, Stacked
 from sknet.nn.training import Stopping
 
 INF = np.inf
@@ -24,6 +25,8 @@ EDGES = ((-1.0, 0.0, 1.0),)
 SIGNS = (1, 1, 0, -1)
 FIRST, NEXT = MonotoneWeights(SIGNS, 2), MonotoneWeights((0, 0, 1, 1, 1))
 FRONT = Columns(((1, RisingPiecewiseLinear(EDGES, 2)), (2, None)))
+#: Of two groups with two inputs each, one is constrained.
+GROUP_SETS = Stacked((MonotoneWeights((1, 1)), MonotoneWeights((0, 0), 3)))
 NETWORKS = {
     "one member": (
         *(FRONT, Dense(5, Identity(), FIRST)),
@@ -33,6 +36,13 @@ NETWORKS = {
         *(FRONT, EnsembleInput(5, Identity(), 3, FIRST)),
         *(EnsembleDense(5, Identity(), 3, MonotoneWeights(NEXT.signs, 2)),),
         EnsembleHead(1, 3, NEXT),
+    ),
+    "two groups": (
+        *(FRONT, GroupedDense(3, Identity(), 2, within=GROUP_SETS)),
+        MonotonePairwiseHead(
+            *(2, 1, MonotoneWeights((1, 1, 1, 0, 0, 0), unbound=(1,))),
+            **{"n_groups": 2, "n_factors": 7, "signs": (1, 0), "n_free": 3},
+        ),
     ),
 }
 every_network = pytest.mark.parametrize("name", NETWORKS)
@@ -51,6 +61,30 @@ def test_monotone_weights_have_signs_and_zeros():
     bounds = MonotoneWeights((1, -1, 0), n_free=1).bounds((3, 3))
     assert_array_equal(bounds.low, [[0, 0, 0], [0, -INF, -INF], [-INF, -INF, -INF]])
     assert_array_equal(bounds.high, [[0, INF, INF], [0, 0, 0], [INF, INF, INF]])
+
+
+def test_weights_of_outputs_without_a_promise_have_no_bounds():
+    weights = MonotoneWeights((1, -1, 0), unbound=(1,))
+    bounds = weights.bounds((2, 3, 2))
+    assert_array_equal(bounds.low[0], [[0, -INF], [-INF, -INF], [-INF, -INF]])
+    assert_array_equal(bounds.high[1], [[INF, INF], [0, INF], [INF, INF]])
+    drawn = np.random.default_rng(0).normal(size=(2, 3, 2))
+    weights.enter(entered := drawn.copy())
+    assert_array_equal(entered[:, :, 1], drawn[:, :, 1])
+    assert (entered[:, 0, 0] > 0).all() and (entered[:, 1, 0] < 0).all()
+
+
+def test_each_matrix_of_a_stack_has_its_set():
+    parts = MonotoneWeights((1, 0)), MonotoneWeights((0, -1), 1)
+    stack = np.random.default_rng(0).normal(size=(2, 2, 3))
+    low, high = Stacked(parts).bounds(stack.shape)
+    for i, part in enumerate(parts):
+        assert_array_equal(low[i], part.bounds((2, 3)).low)
+        assert_array_equal(high[i], part.bounds((2, 3)).high)
+    Stacked(parts).enter(entered := stack.copy())
+    for part, matrix, given in zip(parts, entered, stack, strict=True):
+        part.enter(given)
+        assert_array_equal(matrix, given)
 
 
 def test_sets_of_several_matrices_are_those_of_each():
