@@ -107,7 +107,7 @@ class CatBoost(Boosting):
     name, n_trees = "CatBoost", "iterations"
     space = {
         "learning_rate": LogUniform(0.02, 0.3),
-        "depth": Integers(4, 10),
+        "depth": Integers(4, 8),
         "l2_leaf_reg": LogUniform(1.0, 30.0),
         "random_strength": LogUniform(0.1, 10.0),
         "bagging_temperature": Uniform(0.0, 1.0),
