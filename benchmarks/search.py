@@ -45,7 +45,7 @@ class Network:
 
     def __init__(self, classes, arguments):
         self.estimator = (NNClassifier if classes else NNRegressor)(random_state=0)
-        self.space = search_space(self.estimator)
+        self.space = search_space(self.estimator).parameters
 
     def make(self, parameters):
         return type(self.estimator)(random_state=0, **parameters)

@@ -7,8 +7,8 @@ the trials of Optuna (:meth:`SearchSpace.suggest`). Optuna is not imported; its 
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Annotated, Any
 
@@ -86,7 +86,8 @@ class Choice(Distribution):
 
     def contains(self, value: Any) -> bool:
         """Return whether a value is one of the values."""
-        return any(type(value) is type(one) and value == one for one in self.values)
+        # The texts tell the values apart, and unlike == they also compare arrays as a whole.
+        return any(type(value) is type(one) and str(value) == str(one) for one in self.values)
 
     def stored(self, value: Any) -> str:
         """Return the text of a value."""
@@ -205,46 +206,37 @@ TABLE: dict[str, Distribution] = {
 FOR_STOCHASTIC_SOLVERS = {"batch_size", "learning_rate_init", *STOCHASTIC_OPTIONS}
 
 
-class SearchSpace(Mapping[str, Distribution]):
-    """Distributions of parameters by name, for the searches of scikit-learn and Optuna.
+@dataclass(frozen=True, repr=False)
+class SearchSpace:
+    """Distributions of an estimator's parameters, for searches of scikit-learn and Optuna.
 
     A space is made by :func:`search_space` and does not change; :meth:`without` and
     :meth:`replace` return other spaces.
 
     Parameters
     ----------
-    distributions : mapping of str to Distribution
-        The distribution of each parameter.
-    start : mapping of str to object
-        The parameters of the estimator, which has each of the names.
+    parameters : dict of str to Distribution
+        The distribution of each parameter that is searched.
+    start : dict of str to object
+        The values of all parameters of the estimator, at which a search begins.
 
     Examples
     --------
     >>> from sknet import NNRegressor
     >>> from sknet.search import Uniform, search_space
     >>> space = search_space(NNRegressor())
-    >>> space["learning_rate_init"]
+    >>> space.parameters["learning_rate_init"]
     LogUniform(low=0.003, high=0.02)
-    >>> "mixup" in space.replace(mixup=Uniform(0.0, 0.3))
+    >>> "mixup" in space.replace(mixup=Uniform(0.0, 0.3)).parameters
     True
     """
 
-    def __init__(self, distributions: Mapping[str, Distribution], start: Mapping[str, Any]):
-        self._distributions = dict(distributions)
-        self._start = dict(start)
-
-    def __getitem__(self, name: str) -> Distribution:
-        return self._distributions[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._distributions)
-
-    def __len__(self) -> int:
-        return len(self._distributions)
+    parameters: Mapping[str, Distribution]
+    start: Mapping[str, Any] = field(compare=False)
 
     def __repr__(self) -> str:
-        lines = "".join(f"    {name!r}: {one!r},\n" for name, one in self.items())
-        return f"SearchSpace({{\n{lines}}})"
+        lines = "".join(f"    {name}: {one!r}\n" for name, one in self.parameters.items())
+        return f"SearchSpace(\n{lines})"
 
     def without(self, *names: str) -> "SearchSpace":
         """Return the space without some of its parameters.
@@ -262,10 +254,10 @@ class SearchSpace(Mapping[str, Distribution]):
         ValueError
             If a name is not in the space.
         """
-        if unknown := [name for name in names if name not in self]:
-            raise ValueError(f"The space has no {unknown}; it has {list(self)}.")
-        kept = {name: one for name, one in self.items() if name not in names}
-        return SearchSpace(kept, self._start)
+        if unknown := [name for name in names if name not in self.parameters]:
+            raise ValueError(f"The space has no {unknown}; it has {list(self.parameters)}.")
+        kept = {name: one for name, one in self.parameters.items() if name not in names}
+        return SearchSpace(kept, self.start)
 
     def replace(self, **distributions: Distribution) -> "SearchSpace":
         """Return the space with other distributions, also of parameters that it lacks.
@@ -289,7 +281,7 @@ class SearchSpace(Mapping[str, Distribution]):
         """
         for name, one in distributions.items():
             self._check(name, one)
-        return SearchSpace({**self, **distributions}, self._start)
+        return SearchSpace({**self.parameters, **distributions}, self.start)
 
     def _check(self, name: str, distribution: Any) -> None:
         """Refuse what is not a distribution of a parameter of the estimator."""
@@ -298,11 +290,11 @@ class SearchSpace(Mapping[str, Distribution]):
                 f"{name} must be a Distribution of sknet.search, such as "
                 f"Choice((0.1, 0.2)), got {distribution!r}."
             )
-        if name not in self._start:
+        if name not in self.start:
             raise ValueError(f"The estimator has no parameter {name!r}.")
-        if not distribution.contains(self._start[name]):
+        if not distribution.contains(self.start[name]):
             raise ValueError(
-                f"{name}={distribution!r} does not contain {self._start[name]!r}, which the "
+                f"{name}={distribution!r} does not contain {self.start[name]!r}, which the "
                 "estimator has, so that the search may end with a worse setting than it began "
                 "with. Include this value, or set another one on the estimator first."
             )
@@ -327,7 +319,7 @@ class SearchSpace(Mapping[str, Distribution]):
         >>> search_space(NNClassifier()).distributions("net__")["net__activation"]
         ['silu', 'relu']
         """
-        return {prefix + name: one.for_sampling() for name, one in self.items()}
+        return {prefix + name: one.for_sampling() for name, one in self.parameters.items()}
 
     def candidates(
         self, n_candidates: int, *, random_state: Any = None, prefix: str = ""
@@ -378,7 +370,10 @@ class SearchSpace(Mapping[str, Distribution]):
         dict of str to object
             The arguments of ``set_params``.
         """
-        return {prefix + name: one.suggest(trial, prefix + name) for name, one in self.items()}
+        return {
+            prefix + name: one.suggest(trial, prefix + name)
+            for name, one in self.parameters.items()
+        }
 
     def first_trial(self, prefix: str = "") -> dict[str, Any]:
         """Return the values of the estimator itself, in the form in which Optuna stores them.
@@ -394,7 +389,9 @@ class SearchSpace(Mapping[str, Distribution]):
             The argument of ``study.enqueue_trial``, so that the first trial is the estimator as
             it is.
         """
-        return {prefix + name: one.stored(self._start[name]) for name, one in self.items()}
+        return {
+            prefix + name: one.stored(self.start[name]) for name, one in self.parameters.items()
+        }
 
 
 def search_space(estimator: Any) -> SearchSpace:
@@ -413,7 +410,7 @@ def search_space(estimator: Any) -> SearchSpace:
     Returns
     -------
     SearchSpace
-        A mapping of the names of parameters to their distributions.
+        The distribution of each parameter is in its attribute ``parameters``.
 
     Raises
     ------

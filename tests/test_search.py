@@ -44,7 +44,7 @@ def rows():
 def small_space(network):
     """Return a space of two numbers of units and a few learning rates."""
     space = search_space(network.set_params(hidden_layer_sizes=(4,)))
-    names = set(space) - {"learning_rate_init", "activation"}
+    names = set(space.parameters) - {"learning_rate_init", "activation"}
     return space.without(*names).replace(**SMALL)
 
 
@@ -62,8 +62,8 @@ def ends(distribution):
 def test_the_default_is_in_the_space(cls):
     """So a search can start from it, and then finds nothing worse."""
     space = search_space(cls())
-    assert set(space) == set(TABLE)
-    for name, one in space.items():
+    assert list(space.parameters) == list(TABLE)
+    for name, one in space.parameters.items():
         assert one.contains(cls().get_params()[name]), name
 
 
@@ -127,6 +127,7 @@ def test_integers_include_both_bounds():
         (Choice((0, "auto")), False),
         (Choice((0, "auto")), "0"),
         (Choice(((4,),)), np.array([4])),
+        (Choice((np.array([0, 1]),)), np.array([1, 1])),
         (Uniform(0.0, 2.0), True),
         (Uniform(0.0, 2.0), "auto"),
         (Uniform(0.0, 2.0), 2.1),
@@ -162,14 +163,17 @@ def test_a_distribution_refuses_bounds_without_sense(make, error, message):
 
 def test_decided_parameters_are_not_searched():
     network = NNRegressor(dropout=0.0, hidden_layer_sizes=[128, 128])
-    assert set(TABLE) - set(search_space(network)) == {"dropout", "hidden_layer_sizes"}
+    assert set(TABLE) - set(search_space(network).parameters) == {
+        "dropout",
+        "hidden_layer_sizes",
+    }
 
 
 def test_lbfgs_has_no_parameters_of_other_solvers(rows):
     """Each setting that is drawn can be fitted."""
     network = NNClassifier(solver="lbfgs", max_iter=2)
     space = search_space(network)
-    assert {"dropout", "batch_size", "learning_rate_init"}.isdisjoint(space)
+    assert {"dropout", "batch_size", "learning_rate_init"}.isdisjoint(space.parameters)
     for drawn in ParameterSampler(space.distributions(), 5, random_state=0):
         with warnings.catch_warnings(category=UserWarning, action="ignore"):
             clone(network).set_params(**drawn).fit(*rows)
@@ -186,10 +190,10 @@ def test_other_estimators_are_refused(other):
 def test_spaces_without_and_with_other_parameters():
     space = search_space(NNClassifier())
     changed = space.without("dropout").replace(mixup=Uniform(0.0, 0.4))
-    assert set(changed) == set(space) - {"dropout"} | {"mixup"}
-    assert "dropout" in space and "mixup" not in space
+    assert set(changed.parameters) == set(space.parameters) - {"dropout"} | {"mixup"}
+    assert "dropout" in space.parameters and "mixup" not in space.parameters
     assert pickle.loads(pickle.dumps(changed)) == changed
-    assert "'mixup': Uniform(low=0.0, high=0.4)" in repr(changed)
+    assert "mixup: Uniform(low=0.0, high=0.4)" in repr(changed)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +202,11 @@ def test_spaces_without_and_with_other_parameters():
         (lambda space: space.without("units"), ValueError, r"no \['units'\]; it has \["),
         (lambda space: space.replace(units=Integers(1, 2)), ValueError, "no parameter 'units'"),
         (lambda space: space.replace(mixup=[0.0, 0.2]), TypeError, "must be a Distribution"),
-        (lambda space: space.replace(mixup=Uniform(0.1, 0.2)), ValueError, "contain 0.0, which"),
+        (
+            lambda space: space.replace(mixup=Uniform(0.1, 0.2)),
+            ValueError,
+            "contain 0.0, which",
+        ),
     ],
 )
 def test_a_space_refuses_changes_without_sense(change, error, message):
@@ -243,7 +251,7 @@ def test_random_search_over_a_step_of_a_pipeline(rows):
     ).fit(*rows)
     space = small_space(network)
     for name, value in search.best_params_.items():
-        assert space[name.removeprefix("nnregressor__")].contains(value)
+        assert space.parameters[name.removeprefix("nnregressor__")].contains(value)
 
 
 def test_halving_with_epochs_as_its_resource(rows):
@@ -278,10 +286,12 @@ def test_the_first_trial_of_optuna_is_the_estimator_itself(cls, prefix, study):
     study.enqueue_trial(space.first_trial(prefix))
     drawn = []
     study.optimize(lambda trial: drawn.append(space.suggest(trial, prefix)) or 0.0, 3)
-    expected = {prefix + name: estimator.get_params()[name] for name in space}
+    expected = {prefix + name: estimator.get_params()[name] for name in space.parameters}
     assert drawn[0] == expected
     for one in drawn:
-        assert all(space[name.removeprefix(prefix)].contains(one[name]) for name in one)
+        assert all(
+            space.parameters[name.removeprefix(prefix)].contains(one[name]) for name in one
+        )
     assert drawn[1] != expected
 
 
@@ -292,12 +302,12 @@ def test_optuna_and_scikit_learn_draw_from_the_same_ranges(study):
     )
     study.optimize(lambda trial: space.suggest(trial) and 0.0, 1)
     noted, sampled = study.trials[0].distributions, space.distributions()
-    for name in space:
+    for name in space.parameters:
         if isinstance(sampled[name], list):
             assert list(noted[name].choices) == list(map(str, sampled[name]))
         else:
             assert_allclose([noted[name].low, noted[name].high], sampled[name].support())
-            assert noted[name].log == isinstance(space[name], LogUniform)
+            assert noted[name].log == isinstance(space.parameters[name], LogUniform)
 
 
 def test_a_study_finds_what_its_best_trial_repeats():
@@ -312,7 +322,9 @@ def test_a_study_finds_what_its_best_trial_repeats():
         return cross_val_score(candidate, X, y, cv=2, scoring="neg_log_loss").mean()
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
+    study = optuna.create_study(
+        direction="maximize", sampler=optuna.samplers.TPESampler(seed=0)
+    )
     study.enqueue_trial(space.first_trial())
     study.optimize(objective, n_trials=4)
     default = cross_val_score(network, X, y, cv=2, scoring="neg_log_loss").mean()
