@@ -272,6 +272,10 @@ def main():
     parser.add_argument("--threads", type=int, default=1, help="of boosting")
     parser.add_argument("--out", type=Path, default=Path("search.csv"))
     arguments = parser.parse_args()
+    if unknown := set(arguments.models).difference(MODELS):
+        parser.error(f"no such models: {', '.join(sorted(unknown))}; there are {list(MODELS)}")
+    if arguments.folder is None and not arguments.out.exists():
+        parser.error(f"give a folder of tables: there is no file {arguments.out} to read")
     warnings.simplefilter("ignore")
     if arguments.folder is not None:
         run(arguments)
