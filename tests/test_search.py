@@ -107,7 +107,7 @@ def test_no_resource_of_halving_is_searched():
         (Uniform(-1.0, 3.0), lambda x: (x + 1) / 4),
         (LogUniform(0.01, 100.0), lambda x: (np.log10(x) + 2) / 4),
     ],
-    ids=str,
+    ids=["uniform", "logarithmic"],
 )
 def test_numbers_follow_their_distribution(distribution, to_unit):
     drawn = distribution.for_sampling().rvs(2000, random_state=0)
