@@ -198,8 +198,7 @@ TABLE: dict[str, Distribution] = {
         ("auto", "periodic", "piecewise_linear", Periodic(n_frequencies=32, size=8))
     ),
     "n_members": Choice(("auto", 4, 8)),
-    "dropout": Choice(("auto", 0.0, 0.2, 0.3)),
-    "alpha": Choice(("auto", 1e-5, 1e-4, 1e-3)),
+    "dropout": Choice(("auto", 0.0, 0.2)),
 }
 
 #: Parameters that only a stochastic solver uses.
