@@ -436,11 +436,17 @@ def available_with_stochastic_solver(estimator: Any) -> bool:
     AttributeError
         If the solver is not stochastic.
     """
-    solver = estimator.solver
-    # The parameters may not be validated yet: other values are refused by the validation.
-    known = isinstance(solver, Solver) or (isinstance(solver, str) and solver in SOLVERS)
-    if known and not is_stochastic(solver):
+    if never_steps(estimator.solver):
         raise AttributeError(
-            f"partial_fit needs a stochastic solver; solver={solver!r} is not one."
+            f"partial_fit needs a stochastic solver; solver={estimator.solver!r} is not one."
         )
     return True
+
+
+def never_steps(solver: Any) -> bool:
+    """Return whether a value of ``solver``, checked or not, is one that is not stochastic.
+
+    Values that are no solvers are left to the check of the parameters in ``fit``.
+    """
+    known = isinstance(solver, Solver) or (isinstance(solver, str) and solver in SOLVERS)
+    return known and not is_stochastic(solver)

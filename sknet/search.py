@@ -1,0 +1,453 @@
+"""Search spaces: the parameters that are worth a search on a table, and their ranges.
+
+:func:`search_space` returns the space of an estimator. One description of each range serves the
+searches of scikit-learn (:meth:`SearchSpace.distributions`, :meth:`SearchSpace.candidates`) and
+the trials of Optuna (:meth:`SearchSpace.suggest`). Optuna is not imported; its trials are used.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import Annotated, Any
+
+from scipy import stats
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import ParameterSampler
+
+from sknet._parameters import STOCHASTIC_OPTIONS, defaults, never_steps
+from sknet.data.counts import check_count
+from sknet.nn.embeddings import Periodic
+from sknet.nn.rules import POSITIVE, Constraint, Interval, Rule
+
+__all__ = [
+    "Choice",
+    "Distribution",
+    "Integers",
+    "LogUniform",
+    "SearchSpace",
+    "Uniform",
+    "search_space",
+]
+
+
+class Distribution(Rule, ABC):
+    """The values that a search may give to one parameter, and how likely they are."""
+
+    @abstractmethod
+    def for_sampling(self) -> Any:
+        """Return a list of equally likely values, or a distribution of ``scipy.stats``."""
+
+    @abstractmethod
+    def suggest(self, trial: Any, name: str) -> Any:
+        """Return the value of the parameter ``name`` that a trial of Optuna chooses."""
+
+    @abstractmethod
+    def contains(self, value: Any) -> bool:
+        """Return whether a value may be drawn."""
+
+    def stored(self, value: Any) -> Any:
+        """Return a value in the form in which Optuna stores it: a number or a text."""
+        return value
+
+
+def _are_told_apart(values: tuple[Any, ...]) -> bool:
+    """Return whether there are values, and no two of them have the same text."""
+    return bool(values) and len(set(map(str, values))) == len(values)
+
+
+FINITE = Interval(Real, -math.inf, closed="neither")
+FINITE_INT = Interval(Integral, -math.inf, closed="neither")
+CHOICES = Constraint("a tuple of values with different texts", (tuple,), _are_told_apart)
+
+
+@dataclass(frozen=True)
+class Choice(Distribution):
+    """One of several values, all equally likely and in no order.
+
+    Parameters
+    ----------
+    values : tuple
+        The values. Optuna stores their texts, ``str(value)``, since it stores neither tuples
+        nor rules such as an embedding; so the texts must differ.
+    """
+
+    values: Annotated[tuple[Any, ...], CHOICES]
+
+    def for_sampling(self) -> list[Any]:
+        """Return the values as a list."""
+        return list(self.values)
+
+    def suggest(self, trial: Any, name: str) -> Any:
+        """Return the value whose text a trial of Optuna chooses."""
+        by_text = {str(value): value for value in self.values}
+        return by_text[trial.suggest_categorical(name, list(by_text))]
+
+    def contains(self, value: Any) -> bool:
+        """Return whether a value is one of the values."""
+        # The texts tell the values apart, and unlike == they also compare arrays as a whole.
+        return any(type(value) is type(one) and str(value) == str(one) for one in self.values)
+
+    def stored(self, value: Any) -> str:
+        """Return the text of a value."""
+        return str(value)
+
+
+@dataclass(frozen=True)
+class Bounded(Distribution):
+    """Numbers from ``low`` to ``high``; the bounds are included.
+
+    Parameters
+    ----------
+    low, high : float
+        The bounds, of which ``low`` is the smaller one.
+    """
+
+    low: Annotated[float, FINITE]
+    high: Annotated[float, FINITE]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.low < self.high:
+            raise ValueError(
+                f"{type(self).__name__}: low must be less than high, got low={self.low!r} and "
+                f"high={self.high!r}."
+            )
+
+    def contains(self, value: Any) -> bool:
+        """Return whether a number lies between the bounds."""
+        between = Interval(Real, self.low, self.high, closed="both")
+        return isinstance(value, between.kinds) and between.contains(value)
+
+
+@dataclass(frozen=True)
+class Uniform(Bounded):
+    """Numbers between two bounds, all equally likely.
+
+    Parameters
+    ----------
+    low, high : float
+        The bounds, of which ``low`` is the smaller one.
+    """
+
+    def for_sampling(self) -> Any:
+        """Return the distribution of ``scipy.stats``."""
+        return stats.uniform(self.low, self.high - self.low)
+
+    def suggest(self, trial: Any, name: str) -> float:
+        """Return the number that a trial of Optuna chooses."""
+        return trial.suggest_float(name, self.low, self.high)
+
+
+@dataclass(frozen=True)
+class LogUniform(Bounded):
+    """Positive numbers between two bounds, whose logarithms are all equally likely.
+
+    Parameters
+    ----------
+    low, high : float > 0
+        The bounds, of which ``low`` is the smaller one.
+    """
+
+    low: Annotated[float, POSITIVE]
+    high: Annotated[float, POSITIVE]
+
+    def for_sampling(self) -> Any:
+        """Return the distribution of ``scipy.stats``."""
+        return stats.loguniform(self.low, self.high)
+
+    def suggest(self, trial: Any, name: str) -> float:
+        """Return the number that a trial of Optuna chooses."""
+        return trial.suggest_float(name, self.low, self.high, log=True)
+
+
+@dataclass(frozen=True)
+class Integers(Bounded):
+    """Whole numbers between two bounds, all equally likely.
+
+    Parameters
+    ----------
+    low, high : int
+        The bounds, of which ``low`` is the smaller one.
+    """
+
+    low: Annotated[int, FINITE_INT]
+    high: Annotated[int, FINITE_INT]
+
+    def for_sampling(self) -> Any:
+        """Return the distribution of ``scipy.stats``."""
+        return stats.randint(self.low, self.high + 1)
+
+    def suggest(self, trial: Any, name: str) -> int:
+        """Return the number that a trial of Optuna chooses."""
+        return trial.suggest_int(name, self.low, self.high)
+
+    def contains(self, value: Any) -> bool:
+        """Return whether an integer lies between the bounds."""
+        return isinstance(value, Integral) and super().contains(value)
+
+
+#: The distribution of each parameter that is searched, for both estimators. Each contains the
+#: default of the parameter. ``docs/guide/searching.md`` has the table, with the reasons.
+TABLE: dict[str, Distribution] = {
+    "learning_rate_init": LogUniform(0.003, 0.02),
+    "hidden_layer_sizes": Choice(((128, 128), (256, 256), (128, 128, 128))),
+    "activation": Choice(("silu", "relu")),
+    "numeric_embedding": Choice(
+        ("auto", "periodic", "piecewise_linear", Periodic(n_frequencies=32, size=8))
+    ),
+    "n_members": Choice(("auto", 4, 8)),
+    "dropout": Choice(("auto", 0.0, 0.2)),
+}
+
+#: Parameters that only a stochastic solver uses.
+FOR_STOCHASTIC_SOLVERS = {"batch_size", "learning_rate_init", *STOCHASTIC_OPTIONS}
+
+
+@dataclass(frozen=True, repr=False)
+class SearchSpace:
+    """Distributions of an estimator's parameters, for searches of scikit-learn and Optuna.
+
+    A space is made by :func:`search_space` and does not change; :meth:`without` and
+    :meth:`replace` return other spaces.
+
+    Parameters
+    ----------
+    parameters : dict of str to Distribution
+        The distribution of each parameter that is searched.
+    start : dict of str to object
+        The values of all parameters of the estimator, at which a search begins.
+
+    Examples
+    --------
+    >>> from sknet import NNRegressor
+    >>> from sknet.search import Uniform, search_space
+    >>> space = search_space(NNRegressor())
+    >>> space.parameters["learning_rate_init"]
+    LogUniform(low=0.003, high=0.02)
+    >>> "mixup" in space.replace(mixup=Uniform(0.0, 0.3)).parameters
+    True
+    """
+
+    parameters: Mapping[str, Distribution]
+    start: Mapping[str, Any] = field(compare=False)
+
+    def __repr__(self) -> str:
+        lines = "".join(f"    {name}: {one!r}\n" for name, one in self.parameters.items())
+        return f"SearchSpace(\n{lines})"
+
+    def without(self, *names: str) -> "SearchSpace":
+        """Return the space without some of its parameters.
+
+        Parameters
+        ----------
+        *names : str
+
+        Returns
+        -------
+        SearchSpace
+
+        Raises
+        ------
+        ValueError
+            If a name is not in the space.
+        """
+        if unknown := [name for name in names if name not in self.parameters]:
+            raise ValueError(f"The space has no {unknown}; it has {list(self.parameters)}.")
+        kept = {name: one for name, one in self.parameters.items() if name not in names}
+        return SearchSpace(kept, self.start)
+
+    def replace(self, **distributions: Distribution) -> "SearchSpace":
+        """Return the space with other distributions, also of parameters that it lacks.
+
+        Parameters
+        ----------
+        **distributions : Distribution
+            The distribution of each parameter by its name.
+
+        Returns
+        -------
+        SearchSpace
+
+        Raises
+        ------
+        TypeError
+            If a value is not a ``Distribution``.
+        ValueError
+            If the estimator has no such parameter, or if the distribution does not contain the
+            value that the estimator has.
+        """
+        for name, one in distributions.items():
+            self._check(name, one)
+        return SearchSpace({**self.parameters, **distributions}, self.start)
+
+    def _check(self, name: str, distribution: Any) -> None:
+        """Refuse what is not a distribution of a parameter of the estimator."""
+        if not isinstance(distribution, Distribution):
+            raise TypeError(
+                f"{name} must be a Distribution of sknet.search, such as "
+                f"Choice((0.1, 0.2)), got {distribution!r}."
+            )
+        if name not in self.start:
+            raise ValueError(f"The estimator has no parameter {name!r}.")
+        if not distribution.contains(self.start[name]):
+            raise ValueError(
+                f"{name}={distribution!r} does not contain {self.start[name]!r}, which the "
+                "estimator has, so that the search may end with a worse setting than it began "
+                "with. Include this value, or set another one on the estimator first."
+            )
+
+    def distributions(self, prefix: str = "") -> dict[str, Any]:
+        """Return what ``RandomizedSearchCV`` and ``HalvingRandomSearchCV`` draw from.
+
+        Parameters
+        ----------
+        prefix : str, default=""
+            Text in front of each name, such as ``"nnclassifier__"`` for a step of a pipeline.
+
+        Returns
+        -------
+        dict of str to list or distribution of ``scipy.stats``
+            The argument ``param_distributions``.
+
+        Examples
+        --------
+        >>> from sknet import NNClassifier
+        >>> from sknet.search import search_space
+        >>> search_space(NNClassifier()).distributions("net__")["net__activation"]
+        ['silu', 'relu']
+        """
+        return {prefix + name: one.for_sampling() for name, one in self.parameters.items()}
+
+    def candidates(
+        self, n_candidates: int, *, random_state: Any = None, prefix: str = ""
+    ) -> list[dict[str, list[Any]]]:
+        """Return random settings, of which the first is that of the estimator itself.
+
+        As the argument ``param_grid`` of ``GridSearchCV`` or ``HalvingGridSearchCV`` they make
+        a random search that compares the estimator as it is with all other settings.
+
+        Parameters
+        ----------
+        n_candidates : int
+            The number of settings, the first one included.
+        random_state : int, RandomState instance or None, default=None
+            Determines the other settings.
+        prefix : str, default=""
+            Text in front of each name, such as ``"nnclassifier__"`` for a step of a pipeline.
+
+        Returns
+        -------
+        list of dict of str to list
+            For each setting a grid of one point. The first grid is empty, which stands for the
+            estimator as it is.
+
+        Raises
+        ------
+        ValueError
+            If ``n_candidates`` is not a positive integer.
+        """
+        check_count("n_candidates", n_candidates)
+        others = ParameterSampler(
+            self.distributions(prefix), n_candidates - 1, random_state=random_state
+        )
+        return [{}, *({name: [value] for name, value in one.items()} for one in others)]
+
+    def suggest(self, trial: Any, prefix: str = "") -> dict[str, Any]:
+        """Return the parameters that a trial of Optuna chooses.
+
+        Parameters
+        ----------
+        trial : optuna.trial.Trial
+            A trial, or a finished one such as ``study.best_trial``, which repeats its choice.
+        prefix : str, default=""
+            Text in front of each name, such as ``"nnclassifier__"`` for a step of a pipeline.
+
+        Returns
+        -------
+        dict of str to object
+            The arguments of ``set_params``.
+        """
+        return {
+            prefix + name: one.suggest(trial, prefix + name)
+            for name, one in self.parameters.items()
+        }
+
+    def first_trial(self, prefix: str = "") -> dict[str, Any]:
+        """Return the values of the estimator itself, in the form in which Optuna stores them.
+
+        Parameters
+        ----------
+        prefix : str, default=""
+            The same as in :meth:`suggest`.
+
+        Returns
+        -------
+        dict of str to object
+            The argument of ``study.enqueue_trial``, so that the first trial is the estimator as
+            it is.
+        """
+        return {
+            prefix + name: one.stored(self.start[name]) for name, one in self.parameters.items()
+        }
+
+
+def search_space(estimator: Any) -> SearchSpace:
+    """Return the parameters of an estimator that are worth a search, with their ranges.
+
+    A parameter that has another value than its default counts as decided and is not searched.
+    With ``solver="lbfgs"``, parameters that this solver does not use are left out as well.
+    ``max_iter`` is not searched, so that it can be the resource of a search by successive
+    halving.
+
+    Parameters
+    ----------
+    estimator : NNClassifier, NNRegressor, DaskNNClassifier or DaskNNRegressor
+        The estimator, fitted or not. It is not changed.
+
+    Returns
+    -------
+    SearchSpace
+        The distribution of each parameter is in its attribute ``parameters``.
+
+    Raises
+    ------
+    TypeError
+        If the estimator is not one of sknet, such as a pipeline or a class.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.model_selection import RandomizedSearchCV
+    >>> from sknet import NNClassifier
+    >>> from sknet.search import search_space
+    >>> X, y = load_wine(return_X_y=True)
+    >>> network = NNClassifier(max_iter=10, random_state=0)
+    >>> search = RandomizedSearchCV(
+    ...     network, search_space(network).distributions(), n_iter=2, cv=2, random_state=0
+    ... )
+    >>> search.fit(X, y).best_params_["activation"] in {"silu", "relu"}
+    True
+    """
+    is_instance = isinstance(estimator, BaseEstimator)
+    parameters = estimator.get_params(deep=False) if is_instance else {}
+    if not TABLE.keys() <= parameters.keys():
+        raise TypeError(
+            f"search_space takes an estimator of sknet, such as NNClassifier(), got "
+            f"{estimator!r}. For a pipeline, give it the network inside, and give the name of "
+            "its step to the space: distributions(prefix='nnclassifier__')."
+        )
+    usual = defaults(type(estimator))
+    unused = FOR_STOCHASTIC_SOLVERS if never_steps(parameters["solver"]) else set()
+    open_to_search = {
+        name: one
+        for name, one in TABLE.items()
+        if name not in unused and _is_default(parameters[name], usual[name])
+    }
+    return SearchSpace(open_to_search, parameters)
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    """Return whether a parameter has its default. An array never does."""
+    return type(value) is type(default) and value == default
