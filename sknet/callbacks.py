@@ -60,7 +60,7 @@ class Checkpoint(FitCallback):
     >>> network = NNClassifier(max_iter=20, random_state=0)
     >>> _ = network.set_callbacks(Checkpoint(path, every=5)).fit(X, y)
     >>> network.set_callbacks().fit(X, y, resume_from=path).n_iter_
-    19
+    20
     """
 
     def __init__(self, path: str | os.PathLike[str], *, every: int = 1):
