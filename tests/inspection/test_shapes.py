@@ -1,6 +1,7 @@
 """Curves and surfaces of additive networks, against the predictions that they add up to."""
 
 import matplotlib
+import matplotlib.figure
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -12,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 
 from sknet import NNRegressor
 from sknet.inspection import ShapeFunctionsDisplay, shape_functions
-from sknet.inspection.displays.scales import DurationScale
+from sknet.inspection.displays.scales import DateScale, DurationScale
 from sknet.streaming import RowBlocks
 
 TASKS = [
@@ -321,6 +322,51 @@ def test_the_display_has_axes_of_dates(times, monkeypatch):
     labels = {ax.get_xlabel() for ax in display.axes_[4:]}
     labels |= {ax.get_ylabel() for ax in display.axes_[4:]}
     assert labels == {"took (hours)", "x", "there (Asia/Tokyo)", "here"}
+
+
+def heat_map(ax):
+    """Return the limits of the axes and of the colours in them, as two arrays (axes, ends)."""
+    edges = ax.collections[0].get_coordinates()
+    found = [(edges[..., i].min(), edges[..., i].max()) for i in range(2)]
+    return np.array([ax.get_xlim(), ax.get_ylim()]), np.array(found)
+
+
+def test_heat_maps_of_dates_fill_their_panels(times):
+    X, network = times
+    display = ShapeFunctionsDisplay.from_estimator(network, X, max_surfaces=6)
+    assert len(display.surfaces_) == 6
+    for ax in display.axes_[4:]:
+        assert_allclose(*heat_map(ax))
+
+
+@pytest.mark.parametrize("n_days", [0.1, 2.6, 100, 950, 1000, 9000])
+def test_there_is_an_interval_of_ticks_for_every_span_of_dates(n_days):
+    """Matplotlib warns where none of its intervals suits the largest number of ticks."""
+    ax = matplotlib.figure.Figure().subplots()
+    ax.plot([19_000, 19_000 + n_days], [0, 1])
+    DateScale().write_ticks(ax.xaxis)
+    assert 3 <= len(ax.get_xticks()) <= 9
+
+
+@pytest.mark.parametrize("open_end", ["9999-12-31", "0001-01-01"])
+def test_the_first_and_the_last_date_of_the_calendar_can_be_drawn(open_end):
+    """A date that stands for an open end is at the end of matplotlib's calendar."""
+    days = np.datetime64("2024-01-01") + np.arange(200)
+    days[::4] = np.datetime64(open_end)
+    X = pd.DataFrame({"until": days.astype("datetime64[s]")})
+    network = NNRegressor((4,), interaction_cst="no_interactions", max_iter=3, random_state=0)
+    display = ShapeFunctionsDisplay.from_estimator(network.fit(X, np.arange(200.0)), X)
+    display.figure_.draw_without_rendering()
+
+
+def test_a_curve_of_one_point_is_seen(times):
+    X, network = times
+    same = X.with_columns(x=pl.lit(1.0)) if isinstance(X, pl.DataFrame) else X.assign(x=1.0)
+    display = ShapeFunctionsDisplay.from_estimator(network, same)
+    lines = [ax.lines[1] for ax in display.axes_[: len(display.curves_)]]
+    names = [curve.values.name for curve in display.curves_]
+    dotted = [line.get_marker() == "o" for line in lines]
+    assert [name for name, one in zip(names, dotted, strict=True) if one] == ["x"]
 
 
 @pytest.mark.parametrize(

@@ -57,11 +57,17 @@ class DateScale(Scale):
     def write_ticks(self, axis: "Axis") -> None:
         """Let the axis show dates."""
         dates = require("matplotlib.dates", extra="plot")
-        # The dates are what clocks show. Another time zone of matplotlib would move them.
-        locator = dates.AutoDateLocator("UTC", minticks=3, maxticks=6)
-        axis.axis_date("UTC")
+        # The dates are what clocks show. Another time zone of matplotlib would move them. With
+        # fewer ticks, no interval of the locator suits a range of 31 to 35 months, for example.
+        locator = dates.AutoDateLocator("UTC", minticks=3, maxticks=7)
+        locator.maxticks[dates.YEARLY] = 6
+        # The places are numbers: axis.axis_date would forget the limits of a heat map.
         axis.set_major_locator(locator)
         axis.set_major_formatter(dates.ConciseDateFormatter(locator, "UTC"))
+        # The locator knows these years alone. A margin of the axis may go beyond them.
+        calendar = dates.date2num(np.array(["0001-01-01", "9999-12-31"], "datetime64[D]"))
+        low, high = np.clip(axis.get_view_interval(), *calendar)
+        axis.set_view_interval(low, high, ignore=True)
 
 
 @dataclass(frozen=True)
