@@ -241,6 +241,8 @@ def shape_functions(
     weights = np.ones(rows.shape[0])
     if sample_weight is not None:
         weights = check_weight(sample_weight, rows, "sample_weight")
+        # The grids take all rows alike, and a weight of zero stands for no row.
+        rows, weights = rows[weights > 0], weights[weights > 0]
     weights = weights / weights.sum()
     terms = Terms(model, rows, weights)
     importances = terms.importances(rows, weights)

@@ -196,6 +196,21 @@ def test_arguments_are_checked(fit, numbers):
         shape_functions(network, numbers[:, :3])
 
 
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_rows_without_weight_are_no_rows(as_sparse):
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    X = sparse.csr_array(X) if as_sparse else X
+    network = NNRegressor((4,), interaction_cst="pairwise", max_iter=3, random_state=0)
+    network.fit(X, np.arange(100.0))
+    weight = np.arange(100) < 60
+    one = shape_functions(network, X, sample_weight=weight.astype(float))
+    other = shape_functions(network, X[:60])
+    for found, expected in zip(one.curves, other.curves, strict=True):
+        assert_array_equal(found.values.grid, expected.values.grid)
+        assert_allclose(found.values.shares, expected.values.shares)
+        assert_allclose(found.contributions, expected.contributions)
+
+
 def test_categories_beside_dates_keep_their_levels():
     rng = np.random.default_rng(0)
     minutes = pd.to_timedelta(rng.integers(0, 24 * 60, 200), unit="min")
