@@ -384,6 +384,18 @@ def test_a_curve_of_one_point_is_seen(times):
     assert [name for name, one in zip(names, dotted, strict=True) if one] == ["x"]
 
 
+def test_a_heat_map_of_many_levels_has_no_numbers_on_its_axis():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"code": rng.integers(0, 20, 300).astype(str), "x": rng.normal(size=300)})
+    network = NNRegressor((4,), interaction_cst="pairwise", max_iter=3, random_state=0)
+    display = ShapeFunctionsDisplay.from_estimator(network.fit(X, X["x"]), X)
+    axes = display.axes_[-1]
+    assert {axes.get_xlabel(), axes.get_ylabel()} == {"code (20 levels)", "x"}
+    is_x = axes.get_xlabel() == "code (20 levels)"
+    assert len((axes.xaxis if is_x else axes.yaxis).get_ticklocs()) == 0
+    assert_allclose(*heat_map(axes))
+
+
 @pytest.mark.parametrize(
     ("longest", "unit"),
     [("47 hours", "hours"), ("48 hours", "days"), ("90 s", "seconds"), ("0 s", "seconds")],

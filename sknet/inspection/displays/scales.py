@@ -100,15 +100,17 @@ class LevelScale(Scale):
         return np.arange(len(values), dtype=np.float64)
 
     def write_ticks(self, axis: "Axis") -> None:
-        """Write the names of the levels."""
-        if len(self.names) <= MOST_LEVELS:
-            axis.set_ticks(np.arange(len(self.names)), self.names)
+        """Write the names of the levels, or nothing: their places are no numbers of X."""
+        names = self.names if len(self.names) <= MOST_LEVELS else ()
+        axis.set_ticks(np.arange(len(names)), names)
 
 
 def scale_of(values: ColumnValues) -> Scale:
     """Return the scale on which a column is drawn."""
     if values.is_category:
-        return LevelScale(names=tuple(map(short, values.grid)))
+        n_levels = len(values.grid)
+        unit = f"{n_levels} levels" if n_levels > MOST_LEVELS else ""
+        return LevelScale(unit, tuple(map(short, values.grid)))
     if values.grid.dtype.kind == "M":
         return DateScale(values.time_zone or "")
     if values.grid.dtype.kind == "m":
