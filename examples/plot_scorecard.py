@@ -71,7 +71,8 @@ for name, network in networks.items():
 # The curves are contributions to the logarithm of the odds. With 1200 applications, the free
 # curves of the utilisation and the income follow the noise and turn at several places. The
 # constrained ones cannot, and are closer to the truth. The curve of the age, which is free in
-# both networks, follows the noise in both.
+# both networks, follows the noise in both. The diamonds beside the curves of the income are the
+# contributions of an income that is not stated.
 
 figure, axes = plt.subplots(1, 5, figsize=(13, 3.2), sharey=True, layout="constrained")
 colors = {"additive": "tab:orange", "additive and monotone": "tab:blue"}
@@ -85,6 +86,8 @@ for name, shape in shapes.items():
             axis.set_xticks(np.arange(len(grid)), grid)
         else:
             axis.plot(grid, contributions, color=colors[name], linewidth=2, label=name)
+            if curve.values.missing_share:
+                axis.plot(1.1 * grid[-1], curve.missing[0], "D", color=colors[name])
 for axis, curve in zip(axes, shapes["additive"].curves, strict=True):
     column, grid = curve.values.name, curve.values.grid
     axis.set_title(f"{column}\n{directions[promises.get(column, 0)]}", fontsize=10)
@@ -93,7 +96,7 @@ for axis, curve in zip(axes, shapes["additive"].curves, strict=True):
         axis.plot(grid, effect, "k:", linewidth=1.2, label="truth")
 axes[2].xaxis.set_major_formatter(lambda value, _: f"{value / 1000:.0f}k")
 axes[0].set_ylabel("log odds of default")
-axes[0].legend(fontsize=8, loc="upper left")
+axes[-1].legend(*axes[0].get_legend_handles_labels(), fontsize=8, loc="upper left")
 plt.show()
 
 # %%

@@ -232,9 +232,12 @@ def test_sparse_rows_are_dense_rows(constraint):
 
 
 @every_constraint
-def test_lbfgs_fits_groups(constraint):
+@pytest.mark.parametrize(("dtype", "embedding"), [("auto", "auto"), ("float32", None)])
+def test_lbfgs_fits_groups(constraint, dtype, embedding):
+    """Also the groups of columns of float32, although it computes in float64."""
     X, y = table()
     options = {"learning_rate": "constant", "max_iter": 300, "alpha": 1e-3, "tol": 1e-3}
+    options |= {"dtype": dtype, "numeric_embedding": embedding}
     network = NNRegressor((16,), "tanh", solver="lbfgs", random_state=0, **options)
     network.set_params(interaction_cst=CONSTRAINTS[constraint]).fit(X, y)
     assert network.score(X, y) > 0.3

@@ -139,7 +139,9 @@ def test_every_activation(activation):
     assert_monotone(network.fit(X, target(NNRegressor, X)), numbers(2000, 5), slack=slack)
 
 
-@pytest.mark.parametrize("loss", ["absolute_error", "huber", "quantile", "poisson", "gamma"])
+@pytest.mark.parametrize(
+    "loss", ["absolute_error", "huber", "quantile", "poisson", "gamma", "tweedie"]
+)
 @pytest.mark.parametrize("n_members", [1, 2])
 def test_every_loss(loss, n_members):
     X = numbers(400)

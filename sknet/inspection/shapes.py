@@ -241,6 +241,8 @@ def shape_functions(
     weights = np.ones(rows.shape[0])
     if sample_weight is not None:
         weights = check_weight(sample_weight, rows, "sample_weight")
+        # The grids take all rows alike, and a weight of zero stands for no row.
+        rows, weights = rows[weights > 0], weights[weights > 0]
     weights = weights / weights.sum()
     terms = Terms(model, rows, weights)
     importances = terms.importances(rows, weights)
@@ -293,7 +295,9 @@ class _Table:
             is_category = place >= self._n_numeric
             describe = self._category if is_category else self._numbers
             grid, shares, edges = describe(place, x[~missing], self._weights[~missing])
-            name, missing_share = str(self._names[place]), float(self._weights[missing].sum())
+            # Rounding may take the sum of all weights above one.
+            missing_share = min(1.0, float(self._weights[missing].sum()))
+            name = str(self._names[place])
             values = ColumnValues(column, name, is_category, grid, shares, edges, missing_share)
             self._known[column] = self._in_time(values)
         return self._known[column]

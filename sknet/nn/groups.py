@@ -72,7 +72,8 @@ class Gathering:
 
     def gather(self, x: Array, out: Array) -> Array:
         """Write the columns of the groups into ``out``, with zeros as padding."""
-        np.take(x, self.columns, axis=1, out=out, mode="clip")
+        # np.take refuses an array of another dtype: lbfgs computes in float64 from float32.
+        np.take(x.astype(out.dtype, copy=False), self.columns, axis=1, out=out, mode="clip")
         out[:, self.padding] = 0
         return out
 

@@ -1,6 +1,7 @@
 """Curves and surfaces of additive networks, against the predictions that they add up to."""
 
 import matplotlib
+import matplotlib.figure
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -12,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 
 from sknet import NNRegressor
 from sknet.inspection import ShapeFunctionsDisplay, shape_functions
-from sknet.inspection.displays.scales import DurationScale
+from sknet.inspection.displays.scales import DateScale, DurationScale
 from sknet.streaming import RowBlocks
 
 TASKS = [
@@ -195,6 +196,21 @@ def test_arguments_are_checked(fit, numbers):
         shape_functions(network, numbers[:, :3])
 
 
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_rows_without_weight_are_no_rows(as_sparse):
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    X = sparse.csr_array(X) if as_sparse else X
+    network = NNRegressor((4,), interaction_cst="pairwise", max_iter=3, random_state=0)
+    network.fit(X, np.arange(100.0))
+    weight = np.arange(100) < 60
+    one = shape_functions(network, X, sample_weight=weight.astype(float))
+    other = shape_functions(network, X[:60])
+    for found, expected in zip(one.curves, other.curves, strict=True):
+        assert_array_equal(found.values.grid, expected.values.grid)
+        assert_allclose(found.values.shares, expected.values.shares)
+        assert_allclose(found.contributions, expected.contributions)
+
+
 def test_categories_beside_dates_keep_their_levels():
     rng = np.random.default_rng(0)
     minutes = pd.to_timedelta(rng.integers(0, 24 * 60, 200), unit="min")
@@ -321,6 +337,63 @@ def test_the_display_has_axes_of_dates(times, monkeypatch):
     labels = {ax.get_xlabel() for ax in display.axes_[4:]}
     labels |= {ax.get_ylabel() for ax in display.axes_[4:]}
     assert labels == {"took (hours)", "x", "there (Asia/Tokyo)", "here"}
+
+
+def heat_map(ax):
+    """Return the limits of the axes and of the colours in them, as two arrays (axes, ends)."""
+    edges = ax.collections[0].get_coordinates()
+    found = [(edges[..., i].min(), edges[..., i].max()) for i in range(2)]
+    return np.array([ax.get_xlim(), ax.get_ylim()]), np.array(found)
+
+
+def test_heat_maps_of_dates_fill_their_panels(times):
+    X, network = times
+    display = ShapeFunctionsDisplay.from_estimator(network, X, max_surfaces=6)
+    assert len(display.surfaces_) == 6
+    for ax in display.axes_[4:]:
+        assert_allclose(*heat_map(ax))
+
+
+@pytest.mark.parametrize("n_days", [0.1, 2.6, 100, 950, 1000, 9000])
+def test_there_is_an_interval_of_ticks_for_every_span_of_dates(n_days):
+    """Matplotlib warns where none of its intervals suits the largest number of ticks."""
+    ax = matplotlib.figure.Figure().subplots()
+    ax.plot([19_000, 19_000 + n_days], [0, 1])
+    DateScale().write_ticks(ax.xaxis)
+    assert 3 <= len(ax.get_xticks()) <= 9
+
+
+@pytest.mark.parametrize("open_end", ["9999-12-31", "0001-01-01"])
+def test_the_first_and_the_last_date_of_the_calendar_can_be_drawn(open_end):
+    """A date that stands for an open end is at the end of matplotlib's calendar."""
+    days = np.datetime64("2024-01-01") + np.arange(200)
+    days[::4] = np.datetime64(open_end)
+    X = pd.DataFrame({"until": days.astype("datetime64[s]")})
+    network = NNRegressor((4,), interaction_cst="no_interactions", max_iter=3, random_state=0)
+    display = ShapeFunctionsDisplay.from_estimator(network.fit(X, np.arange(200.0)), X)
+    display.figure_.draw_without_rendering()
+
+
+def test_a_curve_of_one_point_is_seen(times):
+    X, network = times
+    same = X.with_columns(x=pl.lit(1.0)) if isinstance(X, pl.DataFrame) else X.assign(x=1.0)
+    display = ShapeFunctionsDisplay.from_estimator(network, same)
+    lines = [ax.lines[1] for ax in display.axes_[: len(display.curves_)]]
+    names = [curve.values.name for curve in display.curves_]
+    dotted = [line.get_marker() == "o" for line in lines]
+    assert [name for name, one in zip(names, dotted, strict=True) if one] == ["x"]
+
+
+def test_a_heat_map_of_many_levels_has_no_numbers_on_its_axis():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"code": rng.integers(0, 20, 300).astype(str), "x": rng.normal(size=300)})
+    network = NNRegressor((4,), interaction_cst="pairwise", max_iter=3, random_state=0)
+    display = ShapeFunctionsDisplay.from_estimator(network.fit(X, X["x"]), X)
+    axes = display.axes_[-1]
+    assert {axes.get_xlabel(), axes.get_ylabel()} == {"code (20 levels)", "x"}
+    is_x = axes.get_xlabel() == "code (20 levels)"
+    assert len((axes.xaxis if is_x else axes.yaxis).get_ticklocs()) == 0
+    assert_allclose(*heat_map(axes))
 
 
 @pytest.mark.parametrize(

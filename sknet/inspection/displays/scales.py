@@ -57,11 +57,17 @@ class DateScale(Scale):
     def write_ticks(self, axis: "Axis") -> None:
         """Let the axis show dates."""
         dates = require("matplotlib.dates", extra="plot")
-        # The dates are what clocks show. Another time zone of matplotlib would move them.
-        locator = dates.AutoDateLocator("UTC", minticks=3, maxticks=6)
-        axis.axis_date("UTC")
+        # The dates are what clocks show. Another time zone of matplotlib would move them. With
+        # fewer ticks, no interval of the locator suits a range of 31 to 35 months, for example.
+        locator = dates.AutoDateLocator("UTC", minticks=3, maxticks=7)
+        locator.maxticks[dates.YEARLY] = 6
+        # The places are numbers: axis.axis_date would forget the limits of a heat map.
         axis.set_major_locator(locator)
         axis.set_major_formatter(dates.ConciseDateFormatter(locator, "UTC"))
+        # The locator knows these years alone. A margin of the axis may go beyond them.
+        calendar = dates.date2num(np.array(["0001-01-01", "9999-12-31"], "datetime64[D]"))
+        low, high = np.clip(axis.get_view_interval(), *calendar)
+        axis.set_view_interval(low, high, ignore=True)
 
 
 @dataclass(frozen=True)
@@ -94,15 +100,17 @@ class LevelScale(Scale):
         return np.arange(len(values), dtype=np.float64)
 
     def write_ticks(self, axis: "Axis") -> None:
-        """Write the names of the levels."""
-        if len(self.names) <= MOST_LEVELS:
-            axis.set_ticks(np.arange(len(self.names)), self.names)
+        """Write the names of the levels, or nothing: their places are no numbers of X."""
+        names = self.names if len(self.names) <= MOST_LEVELS else ()
+        axis.set_ticks(np.arange(len(names)), names)
 
 
 def scale_of(values: ColumnValues) -> Scale:
     """Return the scale on which a column is drawn."""
     if values.is_category:
-        return LevelScale(names=tuple(map(short, values.grid)))
+        n_levels = len(values.grid)
+        unit = f"{n_levels} levels" if n_levels > MOST_LEVELS else ""
+        return LevelScale(unit, tuple(map(short, values.grid)))
     if values.grid.dtype.kind == "M":
         return DateScale(values.time_zone or "")
     if values.grid.dtype.kind == "m":

@@ -30,11 +30,10 @@ class ShapeFunctionsDisplay:
     """The contribution of each column of an additive network, a panel for each column.
 
     A curve shows the contribution of a number, a date or a duration, and bars that of the
-    levels of a category. The
-    grey bars below are the distribution of the rows. A red diamond or bar is the contribution
-    of a missing value, where rows have some. All these panels have the same limits, so that
-    their heights can be compared. Heat maps show the most important pairs of columns. Create a
-    display with :meth:`from_estimator`.
+    levels of a category. The grey bars below are the distribution of the rows. A red diamond
+    or bar is the contribution of a missing value, where rows have some. All these panels have
+    the same limits, so that their heights can be compared. Heat maps show the most important
+    pairs of columns. Create a display with :meth:`from_estimator`.
 
     Parameters
     ----------
@@ -222,7 +221,9 @@ class ShapeFunctionsDisplay:
         assert values.bin_edges is not None
         scale = scale_of(values)
         places, edges = scale.places(values.grid), scale.places(values.bin_edges)
-        ax.plot(places, curve.contributions @ self.factors, color="C0", zorder=3)
+        # A line through a single point would not be seen.
+        marker = "o" if len(places) == 1 else ""
+        ax.plot(places, curve.contributions @ self.factors, marker, color="C0", zorder=3)
         _draw_distribution(ax, edges[:-1], values.shares, np.diff(edges), "edge")
         if values.missing_share:
             span = edges[-1] - edges[0]
