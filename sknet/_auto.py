@@ -81,7 +81,8 @@ class Facts(NamedTuple):
 
     ``n_rows`` is the number of rows of positive weight, including the validation rows that
     are split off later. ``n_levels`` has the number of levels of each category, and ``n_dates``
-    is the number of columns of dates.
+    is the number of columns of dates. If the rows are one chunk of a stream, ``n_earlier`` is
+    the number of rows of the chunks before it, else None.
     """
 
     n_rows: int
@@ -91,6 +92,7 @@ class Facts(NamedTuple):
     numeric_y: bool
     n_levels: Sequence[int] = ()
     n_dates: int = 0
+    n_earlier: int | None = None
 
     @classmethod
     def of(
@@ -100,6 +102,7 @@ class Facts(NamedTuple):
         numeric_y: bool,
         n_levels: Sequence[int] = (),
         n_dates: int = 0,
+        n_earlier: int | None = None,
     ) -> "Facts":
         """Return the facts of a table.
 
@@ -114,9 +117,18 @@ class Facts(NamedTuple):
             The number of levels of each category.
         n_dates : int
             The number of columns of dates.
+        n_earlier : int, optional
+            The number of rows of earlier chunks, if the table is a chunk of a stream.
         """
-        dtype = np.dtype(X.dtype)
-        return cls(n_rows, X.shape[1], sparse.issparse(X), dtype, numeric_y, n_levels, n_dates)
+        dtype, is_sparse = np.dtype(X.dtype), sparse.issparse(X)
+        return cls(
+            n_rows, X.shape[1], is_sparse, dtype, numeric_y, n_levels, n_dates, n_earlier
+        )
+
+    @property
+    def n_seen(self) -> int:
+        """The number of rows, with those of earlier chunks."""
+        return self.n_rows + (self.n_earlier or 0)
 
     @property
     def n_numbers(self) -> int:
@@ -188,18 +200,19 @@ def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
     if not is_stochastic(known["solver"]):
         return LBFGS_ALPHA
     if known["interaction_cst"] is not None:
-        return PENALTY_OF_GROUPS / facts.n_rows
-    if facts.n_rows < SMALL:
+        return PENALTY_OF_GROUPS / facts.n_seen
+    if facts.n_seen < SMALL:
         return ALPHA_OF_FEW
-    return min(PENALTY * _scarcity(facts) ** 2 / facts.n_rows, ALPHA_OF_FEW)
+    return min(PENALTY * _scarcity(facts) ** 2 / facts.n_seen, ALPHA_OF_FEW)
 
 
 def _scarcity(facts: Facts) -> float:
     """Return how many times too few rows there are for the inputs; 1 if there are enough.
 
-    In regression there always are, and most inputs of a sparse row are zero.
+    In regression there always are, most inputs of a sparse row are zero, and a chunk does not
+    tell how many rows follow.
     """
-    if facts.numeric_y or facts.is_sparse:
+    if facts.numeric_y or facts.is_sparse or facts.n_earlier is not None:
         return 1.0
     return max(1.0, ROWS_PER_INPUT * facts.n_inputs / facts.n_rows)
 

@@ -252,10 +252,20 @@ class BaseNN(
         run = copy.deepcopy(vars(self).get("_run")) or Run.start(self.random_state)
         if first:
             model = start_model(
-                self, features, data, run.streams, classes=classes, keep_rare=True
+                self,
+                features,
+                data,
+                run.streams,
+                n_earlier=0,
+                classes=classes,
+                keep_rare=True,
             )
         else:
-            model = continue_model(self, features, self._model, data, run.params)
+            before = self._model
+            n_earlier = before.provenance.n_seen
+            model = continue_model(
+                self, features, before, data, run.params, n_earlier=n_earlier
+            )
             model = model.absorb(data, run.vectors)
         history = {} if first else self.history_
         n_epochs = len(history.get("loss", []))

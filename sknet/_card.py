@@ -147,6 +147,8 @@ def _predictions(model: Model) -> Iterator[tuple[str, Value]]:
     if model.predicts_std:
         yield "return_std", _deviation(model)
     yield "loss", repr(model.loss)
+    if model.settings.class_weight is not None:
+        yield "class weights", "probabilities are those of the weighted classes"
     if model.loss.has_temperature and model.provenance.is_noted:
         yield "calibration", _calibration(model)
 
@@ -236,7 +238,7 @@ def _training(model: Model, history: dict[str, list[float]]) -> Iterator[tuple[s
         of_fit = f"{n_epochs} of at most {model.settings.max_iter}"
         yield "epochs", n_epochs if provenance.n_rows is None else of_fit
     if provenance.ending is not None:
-        yield "ended", ENDINGS[Ending(provenance.ending)]
+        yield "ended", _ended(model, Ending(provenance.ending), n_epochs)
         if not provenance.n_passes:
             yield "parameters from", _kept_epoch(Ending(provenance.ending), history)
     if provenance.n_passes:
@@ -245,6 +247,13 @@ def _training(model: Model, history: dict[str, list[float]]) -> Iterator[tuple[s
     yield "dtype", str(model.params.dtype)
     if provenance.version is not None:
         yield "fitted with", f"sknet {provenance.version}"
+
+
+def _ended(model: Model, ending: Ending, n_epochs: int) -> str:
+    """Return words for what ended the training."""
+    if ending is Ending.MAX_ITER and n_epochs < model.settings.max_iter:
+        return "max_fun, although more evaluations could have helped"
+    return ENDINGS[ending]
 
 
 def _kept_epoch(ending: Ending, history: dict[str, list[float]]) -> str:

@@ -57,7 +57,8 @@ alpha : float or "auto", default="auto"
     ``{_auto.PENALTY} / n_samples``, and for classification more if there are fewer than
     {_auto.ROWS_PER_INPUT} rows for each input; it is {_auto.ALPHA_OF_FEW} for fewer than
     {_auto.SMALL} training rows, ``{_auto.PENALTY_OF_GROUPS} / n_samples`` with
-    ``interaction_cst``, and {_auto.LBFGS_ALPHA} for "lbfgs".
+    ``interaction_cst``, and {_auto.LBFGS_ALPHA} for "lbfgs". In ``partial_fit``, ``n_samples``
+    counts the rows of all calls.
 l1_ratio : float in [0, 1], default=0.0
     The share of the L1 penalty. With 0 the penalty is L2, which keeps all weights small; with
     1 it is L1, which makes weights exactly zero.

@@ -47,6 +47,11 @@ class Provenance:
         """Whether the training was noted, and not only the version of the file."""
         return self.n_rows is not None or self.n_passes > 0
 
+    @property
+    def n_seen(self) -> int:
+        """The number of rows of the last fit and of the passes since, as far as noted."""
+        return (self.n_rows or 0) + self.n_pass_rows
+
     @classmethod
     def of_fit(cls, n_rows: int, n_validation: int) -> Self:
         """Return the provenance of a fit that begins, with these numbers of rows."""

@@ -39,6 +39,7 @@ def start_model(
     streams: Mapping[str, np.random.Generator],
     *,
     n_rows: int | None = None,
+    n_earlier: int | None = None,
     classes: Any = None,
     keep_rare: bool = False,
 ) -> Model:
@@ -56,6 +57,8 @@ def start_model(
         The random generators of the run.
     n_rows : int, optional
         The number of training rows, if the data are a sample.
+    n_earlier : int, optional
+        The number of rows of earlier chunks, if the data are a chunk of a stream.
     classes : array-like, optional
         All classes, if the data may lack some of them.
     keep_rare : bool, default=False
@@ -69,7 +72,7 @@ def start_model(
         constraints suit neither X nor the task.
     """
     n_rows = n_rows or data.n_rows
-    facts = Facts.of(data.X, n_rows, features.numeric_y, features.n_levels, features.n_dates)
+    facts = _facts(data, n_rows, features.numeric_y, features, n_earlier)
     settings = settle(estimator, facts, features.signs)
     kind = model_class(features.numeric_y)
     target = kind.learn_target(settings, data, classes)
@@ -85,11 +88,14 @@ def continue_model(
     model: Model,
     data: Dataset,
     params: np.ndarray | None = None,
+    *,
+    n_earlier: int | None = None,
 ) -> Model:
     """Return a model that is to be trained further, with the estimator's settings.
 
     ``params``, if given, are the parameters at which the training is continued. The model's
-    own parameters differ from them if they are a running average.
+    own parameters differ from them if they are a running average. ``n_earlier`` is as in
+    :func:`start_model`.
 
     Raises
     ------
@@ -97,9 +103,17 @@ def continue_model(
         If the estimator's parameters describe other layers, or if y does not suit the target
         that the model has learned.
     """
-    facts = Facts.of(data.X, data.n_rows, model.numeric_y, features.n_levels, features.n_dates)
+    facts = _facts(data, data.n_rows, model.numeric_y, features, n_earlier)
     parameters, kept = estimator.get_params(deep=False), model.settings.shaping
     settings = resolve(parameters, facts, kept, signs=features.signs)
     model = model.continued(settings)
     model.check_target(data.y, "y")
     return model if params is None else model.with_params(params)
+
+
+def _facts(
+    data: Dataset, n_rows: int, numeric_y: bool, features: Features, n_earlier: int | None
+) -> Facts:
+    """Return the facts of a table, or of a chunk of a stream."""
+    levels, n_dates = features.n_levels, features.n_dates
+    return Facts.of(data.X, n_rows, numeric_y, levels, n_dates, n_earlier)

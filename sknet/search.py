@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Annotated, Any
 
+import numpy as np
 from scipy import stats
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import ParameterSampler
@@ -201,6 +202,8 @@ TABLE: dict[str, Distribution] = {
     "dropout": Choice(("auto", 0.0, 0.2)),
 }
 
+#: The sizes of the hidden layers, and parameters that may have a value for each of them.
+LAYERS, BY_LAYER = "hidden_layer_sizes", ("activation", "dropout")
 #: Parameters that only a stochastic solver uses.
 FOR_STOCHASTIC_SOLVERS = {"batch_size", "learning_rate_init", *STOCHASTIC_OPTIONS}
 
@@ -253,7 +256,7 @@ class SearchSpace:
         ValueError
             If a name is not in the space.
         """
-        if unknown := [name for name in names if name not in self.parameters]:
+        if unknown := [name for name in names if name not in list(self.parameters)]:
             raise ValueError(f"The space has no {unknown}; it has {list(self.parameters)}.")
         kept = {name: one for name, one in self.parameters.items() if name not in names}
         return SearchSpace(kept, self.start)
@@ -331,7 +334,8 @@ class SearchSpace:
         Parameters
         ----------
         n_candidates : int
-            The number of settings, the first one included.
+            The number of settings, the first one included. There are fewer if the space has
+            lists of few values only.
         random_state : int, RandomState instance or None, default=None
             Determines the other settings.
         prefix : str, default=""
@@ -349,10 +353,21 @@ class SearchSpace:
             If ``n_candidates`` is not a positive integer.
         """
         check_count("n_candidates", n_candidates)
-        others = ParameterSampler(
-            self.distributions(prefix), n_candidates - 1, random_state=random_state
-        )
-        return [{}, *({name: [value] for name, value in one.items()} for one in others)]
+        if not self.parameters:
+            return [{}]
+        first = self.first_trial()
+        others: list[dict[str, list[Any]]] = []
+        # One more than is needed, since the estimator itself may be drawn from a list.
+        for one in ParameterSampler(
+            self.distributions(prefix), n_candidates, random_state=random_state
+        ):
+            drawn = {
+                name: distribution.stored(one[prefix + name])
+                for name, distribution in self.parameters.items()
+            }
+            if drawn != first:
+                others.append({name: [value] for name, value in one.items()})
+        return [{}, *others[: n_candidates - 1]]
 
     def suggest(self, trial: Any, prefix: str = "") -> dict[str, Any]:
         """Return the parameters that a trial of Optuna chooses.
@@ -397,7 +412,10 @@ def search_space(estimator: Any) -> SearchSpace:
     """Return the parameters of an estimator that are worth a search, with their ranges.
 
     A parameter that has another value than its default counts as decided and is not searched.
-    With ``solver="lbfgs"``, parameters that this solver does not use are left out as well.
+    With ``solver="lbfgs"``, parameters that this solver does not use are left out as well. If
+    ``activation`` or ``dropout`` has a value for each hidden layer, the number of layers is
+    decided, and only their sizes are searched. For sparse X, set ``numeric_embedding=None``,
+    since sparse columns cannot be embedded.
     ``max_iter`` is not searched, so that it can be the resource of a search by successive
     halving.
 
@@ -445,6 +463,11 @@ def search_space(estimator: Any) -> SearchSpace:
         for name, one in TABLE.items()
         if name not in unused and _is_default(parameters[name], usual[name])
     }
+    by_layer = any(np.ndim(parameters[name]) > 0 for name in BY_LAYER)
+    if by_layer and isinstance(sizes := open_to_search.get(LAYERS), Choice):
+        n_layers = len(parameters[LAYERS])
+        same = tuple(one for one in sizes.values if len(one) == n_layers)
+        open_to_search[LAYERS] = Choice(same)
     return SearchSpace(open_to_search, parameters)
 
 

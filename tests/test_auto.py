@@ -22,13 +22,14 @@ def resolved(
     kind=float,
     n_levels=(),
     n_dates=0,
+    n_earlier=None,
     **parameters,
 ):
     shape = n_rows, n_columns
     # The rules depend on sizes only, so a broadcast stands for a table of a million rows.
     X = np.broadcast_to(np.zeros((), kind), shape)
     X = sparse.csr_matrix(shape) if as_sparse else X
-    facts = Facts.of(X, n_rows, cls is NNRegressor, n_levels, n_dates)
+    facts = Facts.of(X, n_rows, cls is NNRegressor, n_levels, n_dates, n_earlier)
     return choose(cls(**parameters).get_params(), facts)
 
 
@@ -152,6 +153,40 @@ def test_the_dropout_rate_rises_with_the_inputs_of_each_row():
         assert resolved(4000, 200, **options)["dropout"] == pytest.approx(0.1)
     assert resolved(4000, 200, solver="lbfgs")["dropout"] == 0
     assert resolved(4000, 200, interaction_cst="no_interactions")["dropout"] == 0
+
+
+def test_a_chunk_does_not_tell_how_scarce_rows_are():
+    first = resolved(200, 20, n_earlier=0)
+    assert (first["alpha"], first["dropout"]) == (pytest.approx(0.3 / 200), 0.1)
+    later = resolved(200, 20, n_earlier=9800)
+    assert later["alpha"] == pytest.approx(0.3 / 10_000)
+    assert later["batch_size"] == resolved(200)["batch_size"]
+    assert resolved(50, n_earlier=40)["alpha"] == 0.03
+    assert resolved(50, n_earlier=50)["alpha"] == pytest.approx(0.3 / 100)
+    grouped = {"n_earlier": 800, "interaction_cst": "no_interactions"}
+    assert resolved(200, **grouped)["alpha"] == pytest.approx(0.003 / 1000)
+
+
+@pytest.mark.parametrize("n_rows", [50, 100, 200])
+def test_small_chunks_of_many_columns_are_learned(n_rows):
+    """With the penalty of a table of so few rows, all weights fall to zero."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 20))
+    y = X[:, 0] * X[:, 1] > 0
+    network = NNClassifier((32,), random_state=0)
+    for _ in range(2):
+        for start in range(0, 4000, n_rows):
+            rows = slice(start, start + n_rows)
+            network.partial_fit(X[rows], y[rows], classes=[False, True])
+    assert network.score(X, y) > 0.85
+    assert network.auto_params_["alpha"] == pytest.approx(0.3 / 8000)
+
+
+def test_rows_of_a_fit_count_in_later_passes():
+    X = np.random.default_rng(0).normal(size=(400, 3))
+    network = NNRegressor((4,), max_iter=2, early_stopping=False, random_state=0)
+    network.fit(X, X[:, 0]).partial_fit(X[:200], X[:200, 0])
+    assert network.auto_params_["alpha"] == pytest.approx(0.3 / 600)
 
 
 def test_bins_have_rows_enough():

@@ -180,6 +180,24 @@ def test_lbfgs_has_no_parameters_of_other_solvers(rows):
 
 
 @pytest.mark.parametrize(
+    "decided",
+    [
+        {"activation": ["silu", "relu"]},
+        {"dropout": (0.1, 0.2)},
+        {"dropout": np.array([0.1, 0.2])},
+    ],
+    ids=str,
+)
+def test_values_by_layer_decide_the_number_of_layers(decided, rows):
+    network = NNClassifier(max_iter=1, **decided)
+    space = search_space(network)
+    sizes = space.parameters["hidden_layer_sizes"]
+    assert sizes == Choice(((128, 128), (256, 256)))
+    for size in sizes.values:
+        clone(network).set_params(hidden_layer_sizes=size).fit(*rows)
+
+
+@pytest.mark.parametrize(
     "other", [NNClassifier, LogisticRegression(), make_pipeline(NNClassifier()), None]
 )
 def test_other_estimators_are_refused(other):
@@ -200,6 +218,7 @@ def test_spaces_without_and_with_other_parameters():
     ("change", "error", "message"),
     [
         (lambda space: space.without("units"), ValueError, r"no \['units'\]; it has \["),
+        (lambda space: space.without(["dropout"]), ValueError, r"no \[\['dropout'\]\]"),
         (lambda space: space.replace(units=Integers(1, 2)), ValueError, "no parameter 'units'"),
         (lambda space: space.replace(mixup=[0.0, 0.2]), TypeError, "must be a Distribution"),
         (
@@ -238,6 +257,20 @@ def test_candidates_are_counted_and_repeatable():
     assert space.candidates(6, random_state=1) != space.candidates(6, random_state=2)
     with pytest.raises(ValueError, match="n_candidates must be an integer >= 1"):
         space.candidates(0)
+
+
+@pytest.mark.parametrize("prefix", ["", "net__"])
+def test_candidates_differ_also_in_small_spaces(prefix):
+    space = search_space(NNClassifier())
+    lists = space.without(*set(space.parameters) - {"activation", "dropout"})
+    candidates = lists.candidates(6, random_state=0, prefix=prefix)
+    assert len(candidates) == len(set(map(str, candidates))) == 6
+    default = {f"{prefix}activation": ["silu"], f"{prefix}dropout": ["auto"]}
+    assert candidates[0] == {} and default not in candidates
+    assert len(lists.candidates(3, random_state=0, prefix=prefix)) == 3
+    with pytest.warns(UserWarning, match="smaller than"):
+        assert len(lists.candidates(9, random_state=0, prefix=prefix)) == 6
+    assert lists.without("activation", "dropout").candidates(4) == [{}]
 
 
 def test_random_search_over_a_step_of_a_pipeline(rows):

@@ -133,6 +133,16 @@ def test_the_temperature_is_the_one_of_the_predictions(cls, solver, request, mon
     np.testing.assert_allclose(corrected / spread(), temperature, rtol=1e-3)
 
 
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 1, 1: 5}])
+def test_class_weights_shift_probabilities(class_weight, binary):
+    X, y = binary
+    y = (y == np.unique(y)[1]).astype(int)
+    network = NNClassifier(**SHORT).set_params(class_weight=class_weight)
+    words = "probabilities are those of the weighted classes"
+    assert said(network.fit(X, y))["class weights"] == words
+    assert "class weights" not in said(NNClassifier(**SHORT).fit(X, y))
+
+
 # What is promised.
 
 
@@ -266,6 +276,14 @@ def test_the_end(options, ended, kept, regression):
     assert card["ended"] == ENDINGS[ended]
     assert card["parameters from"] == kept.format(best=network.best_iter_)
     assert card["epochs"] == f"{network.n_iter_} of at most {network.max_iter}"
+
+
+@pytest.mark.filterwarnings("ignore:Training ended")
+@pytest.mark.parametrize("limit", ["max_iter", "max_fun"])
+def test_the_limit_of_lbfgs_is_named(limit, regression):
+    network = NNRegressor((6,), solver="lbfgs", early_stopping=False, random_state=0)
+    network.set_params(**{limit: 5}).fit(*regression)
+    assert said(network)["ended"].startswith(f"{limit}, although")
 
 
 def test_a_training_that_is_not_over_has_no_end(regression):
