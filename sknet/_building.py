@@ -37,24 +37,24 @@ def make_network(
     encoder: TableEncoder,
     reader: TableReader | None,
     n_raw: int,
-    beside: tuple[int, ...] = (),
+    unbound: tuple[int, ...] = (),
 ) -> Network:
     """Return the network from an encoded table to ``n_raw`` raw predictions of each member.
 
-    ``beside`` has the positions of raw predictions that monotonic constraints are not about.
+    ``unbound`` has the positions of raw predictions that monotonic constraints are not about.
     """
     front = _input_layers(settings, encoder)
     signs = _encoded_signs(settings, encoder, front)
     if settings.groups is None:
         hidden, within = _hidden_layers(settings, signs)
-        layers = *hidden, _output_layer(settings, n_raw, within, beside)
+        layers = *hidden, _output_layer(settings, n_raw, within, unbound)
     else:
         sources = column_sources(front, encoder, reader)[1]
         inputs = [
             tuple(np.flatnonzero(np.isin(sources, group)).tolist()) for group in settings.groups
         ]
         constraints = _constraints_of_groups(inputs, sources, signs) if signs else None
-        layers = tuple(_grouped_layers(settings, inputs, constraints, n_raw, beside))
+        layers = tuple(_grouped_layers(settings, inputs, constraints, n_raw, unbound))
     before_link = settings.groups is not None
     return Network((*front, *layers), encoder.n_outputs_, settings.n_members, before_link)
 
@@ -213,17 +213,17 @@ def _output_layer(
     settings: Settings,
     n_raw: int,
     within: MonotoneWeights | None = None,
-    beside: tuple[int, ...] = (),
+    unbound: tuple[int, ...] = (),
 ) -> Layer:
     """Return the layer that maps the last hidden layer to the raw predictions.
 
-    ``within`` is the set of its weights, which those at the positions ``beside`` may leave.
+    ``within`` is the set of its weights, which those at the positions ``unbound`` may leave.
     """
     n_members = settings.n_members
     if n_members > 1 and settings.hidden_layer_sizes:
-        return EnsembleHead(n_raw, n_members, _unbound(within, beside))
-    beside = tuple(n_raw * member + i for member in range(n_members) for i in beside)
-    return Dense(n_members * n_raw, Identity(), _unbound(within, beside))
+        return EnsembleHead(n_raw, n_members, _unbound(within, unbound))
+    unbound = tuple(n_raw * member + i for member in range(n_members) for i in unbound)
+    return Dense(n_members * n_raw, Identity(), _unbound(within, unbound))
 
 
 def _unbound(
@@ -240,13 +240,13 @@ class GroupConstraints(NamedTuple):
     ----------
     sets : tuple of MonotoneWeights
         The set of the weights of each group.
-    seen : tuple of tuple of int
-        The constraints of what the units of each group see, none of which is zero if all of
-        them can be monotone.
+    constrained : tuple of tuple of int
+        For each input of each group, zero if the column that it comes from is free. A group
+        without a zero needs no free units.
     """
 
     sets: tuple[MonotoneWeights, ...]
-    seen: tuple[tuple[int, ...], ...]
+    constrained: tuple[tuple[int, ...], ...]
 
     @property
     def joined(self) -> MonotoneWeights:
@@ -258,8 +258,8 @@ class GroupConstraints(NamedTuple):
     ) -> tuple[Activation, Stacked, "GroupConstraints"]:
         """Return the activation of a layer, the set of its weights, and what follows."""
         layers = [
-            _monotone(size, activation, within, _n_free(size, seen))
-            for within, seen in zip(self.sets, self.seen, strict=True)
+            _monotone(size, activation, within, _n_free(size, inputs))
+            for within, inputs in zip(self.sets, self.constrained, strict=True)
         ]
         parts, sets, following = zip(*layers, strict=True)
         # A row holds one group after another. Equal groups are like the members of one.
@@ -287,8 +287,8 @@ def _constraints_of_groups(
     padded = [tuple(signs[i] for i in one) + (0,) * (width - len(one)) for one in inputs]
     # The indicator of a constrained column's missing values is free, but a monotone unit can
     # tell what it means as well as one that sees nothing else.
-    seen = [tuple(int(sources[i] in constrained) for i in one) for one in inputs]
-    return GroupConstraints(tuple(map(MonotoneWeights, padded)), tuple(seen))
+    by_column = [tuple(int(sources[i] in constrained) for i in one) for one in inputs]
+    return GroupConstraints(tuple(map(MonotoneWeights, padded)), tuple(by_column))
 
 
 def _grouped_layers(
@@ -296,7 +296,7 @@ def _grouped_layers(
     inputs: list[tuple[int, ...]],
     constraints: GroupConstraints | None,
     n_raw: int,
-    beside: tuple[int, ...],
+    unbound: tuple[int, ...],
 ) -> Iterator[Layer]:
     """Yield the layers of groups of columns with networks of their own.
 
@@ -306,7 +306,7 @@ def _grouped_layers(
     n_members, n_groups = settings.n_members, len(inputs)
     if not settings.hidden_layer_sizes:
         yield GroupColumns(tuple(inputs))
-        yield _output_layer(settings, n_raw, constraints and constraints.joined, beside)
+        yield _output_layer(settings, n_raw, constraints and constraints.joined, unbound)
         return
     yield GroupColumns(tuple(inputs * n_members))
     n_used = tuple(max(1, len(one)) for one in inputs * n_members)
@@ -324,9 +324,9 @@ def _grouped_layers(
             yield Dropout(dropout)
         n_used = ()
     if settings.pairwise and n_groups > 1:
-        yield _pairwise_head(settings, n_groups, constraints, n_raw, beside)
+        yield _pairwise_head(settings, n_groups, constraints, n_raw, unbound)
     else:
-        yield _output_layer(settings, n_raw, constraints and constraints.joined, beside)
+        yield _output_layer(settings, n_raw, constraints and constraints.joined, unbound)
 
 
 def _pairwise_head(
@@ -334,7 +334,7 @@ def _pairwise_head(
     n_groups: int,
     constraints: GroupConstraints | None,
     n_raw: int,
-    beside: tuple[int, ...],
+    unbound: tuple[int, ...],
 ) -> PairwiseHead:
     """Return the output layer of groups that interact in pairs."""
     if constraints is None:
@@ -345,7 +345,7 @@ def _pairwise_head(
     return MonotonePairwiseHead(
         n_raw,
         settings.n_members,
-        _unbound(constraints.joined, beside),
+        _unbound(constraints.joined, unbound),
         n_groups=n_groups,
         n_factors=n_free + N_FACTORS,
         signs=signs,

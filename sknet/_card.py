@@ -237,6 +237,8 @@ def _training(model: Model, history: dict[str, list[float]]) -> Iterator[tuple[s
     if n_epochs := len(history.get("loss", [])) - provenance.n_passes:
         of_fit = f"{n_epochs} of at most {model.settings.max_iter}"
         yield "epochs", n_epochs if provenance.n_rows is None else of_fit
+    if provenance.n_continued:
+        yield "warm start", f"goes on from earlier fits: {provenance.n_continued}"
     if provenance.ending is not None:
         yield "ended", _ended(model, Ending(provenance.ending), n_epochs)
         if not provenance.n_passes:

@@ -124,8 +124,8 @@ class Model(ABC):
         with ONE_BLAS_THREAD:
             encoder.fit_survey(survey, keep_rare=keep_rare)
         n_raw = loss.n_raw(target.n_outputs)
-        beside = loss.beside_prediction(n_raw)
-        network = make_network(settings, encoder, survey.reader, n_raw, beside)
+        unbound = loss.unpromised(n_raw)
+        network = make_network(settings, encoder, survey.reader, n_raw, unbound)
         check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
         return cls(settings, survey.reader, encoder, target, loss, network, params)
@@ -140,8 +140,8 @@ class Model(ABC):
         """
         loss = self.choose_loss(settings, self.target)
         model = replace(self, settings=settings, loss=loss)
-        beside = loss.beside_prediction(model.n_raw)
-        network = make_network(settings, self.encoder, self.reader, model.n_raw, beside)
+        unbound = loss.unpromised(model.n_raw)
+        network = make_network(settings, self.encoder, self.reader, model.n_raw, unbound)
         if network != self.network or settings.n_components != self.settings.n_components:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation, "
@@ -158,7 +158,7 @@ class Model(ABC):
 
     def begun(self, n_rows: int, n_validation: int) -> Self:
         """Return the model of a fit to these numbers of training and validation rows."""
-        return replace(self, provenance=Provenance.of_fit(n_rows, n_validation))
+        return replace(self, provenance=self.provenance.begun(n_rows, n_validation))
 
     def trained(self, result: TrainingResult) -> Self:
         """Return the model with the parameters of a fit that is over."""

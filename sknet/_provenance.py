@@ -32,6 +32,9 @@ class Provenance:
         The number of passes of ``partial_fit`` since that fit.
     n_pass_rows : int
         The number of rows of these passes together.
+    n_continued : int
+        The number of earlier fits that the last one went on from, by ``warm_start``. Passes of
+        ``partial_fit`` before it count as a fit.
     """
 
     version: str | None = None
@@ -41,6 +44,7 @@ class Provenance:
     certainty: float | None = None
     n_passes: int = 0
     n_pass_rows: int = 0
+    n_continued: int = 0
 
     @property
     def is_noted(self) -> bool:
@@ -52,10 +56,14 @@ class Provenance:
         """The number of rows of the last fit and of the passes since, as far as noted."""
         return (self.n_rows or 0) + self.n_pass_rows
 
-    @classmethod
-    def of_fit(cls, n_rows: int, n_validation: int) -> Self:
-        """Return the provenance of a fit that begins, with these numbers of rows."""
-        return cls(version=__version__, n_rows=n_rows, n_validation=n_validation)
+    def begun(self, n_rows: int, n_validation: int) -> "Provenance":
+        """Return the provenance of a fit that begins here, with these numbers of rows."""
+        return Provenance(
+            version=__version__,
+            n_rows=n_rows,
+            n_validation=n_validation,
+            n_continued=self.n_continued + 1 if self.is_noted else 0,
+        )
 
     def ended(self, ending: str, certainty: float | None) -> Self:
         """Return the provenance of a fit that is over."""

@@ -204,6 +204,8 @@ TABLE: dict[str, Distribution] = {
 
 #: The sizes of the hidden layers, and parameters that may have a value for each of them.
 LAYERS, BY_LAYER = "hidden_layer_sizes", ("activation", "dropout")
+#: Parameters of which groups of columns want other values, as few units learn their functions.
+NOT_FOR_GROUPS = {"numeric_embedding", "n_members", "dropout"}
 #: Parameters that only a stochastic solver uses.
 FOR_STOCHASTIC_SOLVERS = {"batch_size", "learning_rate_init", *STOCHASTIC_OPTIONS}
 
@@ -412,7 +414,8 @@ def search_space(estimator: Any) -> SearchSpace:
     """Return the parameters of an estimator that are worth a search, with their ranges.
 
     A parameter that has another value than its default counts as decided and is not searched.
-    With ``solver="lbfgs"``, parameters that this solver does not use are left out as well. If
+    With ``solver="lbfgs"``, parameters that this solver does not use are left out as well, and
+    with ``interaction_cst`` the embedding, the members and the dropout of its groups. If
     ``activation`` or ``dropout`` has a value for each hidden layer, the number of layers is
     decided, and only their sizes are searched. For sparse X, set ``numeric_embedding=None``,
     since sparse columns cannot be embedded.
@@ -457,7 +460,9 @@ def search_space(estimator: Any) -> SearchSpace:
             "its step to the space: distributions(prefix='nnclassifier__')."
         )
     usual = defaults(type(estimator))
-    unused = FOR_STOCHASTIC_SOLVERS if never_steps(parameters["solver"]) else set()
+    unused = set(FOR_STOCHASTIC_SOLVERS) if never_steps(parameters["solver"]) else set()
+    if parameters["interaction_cst"] is not None:
+        unused |= NOT_FOR_GROUPS
     open_to_search = {
         name: one
         for name, one in TABLE.items()

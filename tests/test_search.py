@@ -179,6 +179,11 @@ def test_lbfgs_has_no_parameters_of_other_solvers(rows):
             clone(network).set_params(**drawn).fit(*rows)
 
 
+def test_groups_of_columns_keep_their_own_embedding_members_and_dropout():
+    grouped = set(search_space(NNRegressor(interaction_cst="pairwise")).parameters)
+    assert set(TABLE) - grouped == {"numeric_embedding", "n_members", "dropout"}
+
+
 @pytest.mark.parametrize(
     "decided",
     [

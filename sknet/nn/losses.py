@@ -97,10 +97,10 @@ class Loss(Rule):
         """Return the number of columns of ``inverse_link`` for ``n_outputs`` columns of y."""
         return self.n_raw(n_outputs)
 
-    def beside_prediction(self, n_raw: int) -> tuple[int, ...]:
-        """Return the positions of the raw predictions that ``inverse_link`` does not read.
+    def unpromised(self, n_raw: int) -> tuple[int, ...]:
+        """Return the positions of raw predictions about which constraints promise nothing.
 
-        Monotonic constraints promise nothing about them. By default there are none.
+        ``inverse_link`` does not read them. By default there are none.
         """
         return ()
 
@@ -535,7 +535,7 @@ class NormalLikelihood(Loss):
     def n_predicted(self, n_outputs: int) -> int:
         return n_outputs
 
-    def beside_prediction(self, n_raw: int) -> tuple[int, ...]:
+    def unpromised(self, n_raw: int) -> tuple[int, ...]:
         return tuple(range(1, n_raw, 2))
 
     def initial_outputs(self, mean: Array, std: Array) -> tuple[Array, Array]:

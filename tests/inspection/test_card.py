@@ -312,6 +312,16 @@ def test_a_scorer_may_look_at_the_card(regression):
     assert not {"epochs", "ended"} & seen[-1].keys()
 
 
+def test_a_warm_start_says_that_it_goes_on(regression):
+    X, y = regression
+    network = NNRegressor(**SHORT, warm_start=True).fit(X, y)
+    assert "warm start" not in said(network)
+    assert said(network.fit(X, y))["warm start"] == "goes on from earlier fits: 1"
+    network.partial_fit(X, y)
+    assert said(network.fit(X, y))["warm start"] == "goes on from earlier fits: 2"
+    assert "warm start" not in said(network.set_params(warm_start=False).fit(X, y))
+
+
 def test_a_warm_start_has_a_training_of_its_own(regression):
     X, y = regression
     network = NNRegressor(**SHORT, warm_start=True).fit(X, y).fit(X[:80], y[:80])
