@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sknet._building import encoded_names
+from sknet._encoded_names import encoded_names
 from sknet._input import shown_names
 from sknet._model import Model
 from sknet.nn.training import best_epoch

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, count
+from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -16,9 +16,10 @@ from sknet.nn.activations import Activation, ByUnit, Identity, Reflected, Smooth
 from sknet.nn.components import PrincipalComponents
 from sknet.nn.embeddings import ColumnEmbedding, Columns, Embedding
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
-from sknet.nn.groups import GroupColumns, GroupedDense, MonotonePairwiseHead, PairwiseHead
+from sknet.nn.groups import GroupColumns, GroupedDense
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer
 from sknet.nn.network import Network
+from sknet.nn.pairs import MonotonePairwiseHead, PairwiseHead
 from sknet.nn.sets import MonotoneWeights, Stacked
 
 #: The parts of the units of a layer: how many units they have, and their activations.
@@ -356,44 +357,3 @@ def _pairwise_head(
 def group_size(size: int, n_groups: int) -> int:
     """Return the size of a hidden layer of one group, given that without groups."""
     return min(size, max(LEAST_UNITS, math.ceil(UNITS_OF_GROUPS * size / n_groups)))
-
-
-def encoded_names(
-    network: Network, encoder: TableEncoder, names: Sequence[str], levels: Sequence
-) -> list[str]:
-    """Return a name for each column that enters the first layer with a weight matrix.
-
-    ``names`` are the names of the numeric columns and then of the categories, and ``levels``
-    has the levels of each category. An output of an embedding is named after its column, with
-    a number. Components of numbers come last. No two names are equal.
-    """
-    return unique_names(_names_by_origin(network, encoder, names, levels))
-
-
-def unique_names(names: Sequence[str]) -> list[str]:
-    """Return names of which those that occur again have a number, from 2, appended."""
-    taken, found = set(names), dict[str, None]()
-    for name in names:
-        numbered = (f"{name}_{i}" for i in count(2))
-        new = name if name not in found else next(one for one in numbered if one not in taken)
-        taken.add(new)
-        found[new] = None
-    return list(found)
-
-
-def _names_by_origin(
-    network: Network, encoder: TableEncoder, names: Sequence[str], levels: Sequence
-) -> list[str]:
-    """Return the names of :func:`encoded_names`, of which some may be equal."""
-    plain, embedded = encoder.feature_names(names, levels)
-    of_components = [f"component{i}" for i in range(encoder.n_found_components_)]
-    front = network.layers[0]
-    if not isinstance(front, Columns):
-        return plain + of_components
-    sources = iter([*plain, *embedded])
-    encoded = []
-    for width, layer in front.parts:
-        for j, name in enumerate([next(sources) for _ in range(width)]):
-            size = 1 if layer is None else layer.output_counts(width)[j]
-            encoded += [name] if layer is None else [f"{name}_{i}" for i in range(size)]
-    return encoded + of_components

@@ -15,7 +15,8 @@ from sklearn.model_selection import GridSearchCV
 
 import sknet
 from sknet._parameters import interaction_groups
-from sknet.nn.groups import GroupColumns, GroupedDense, PairwiseHead
+from sknet.nn.groups import GroupColumns, GroupedDense
+from sknet.nn.pairs import PairwiseHead
 
 #: A short and exact training of networks that bend.
 BRIEFLY = {

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sknet.export._graph import Tensor
 from sknet.export._operators import activate, counterpart
-from sknet.nn import components, embeddings, ensembles, groups, layers
+from sknet.nn import components, embeddings, ensembles, groups, layers, pairs
 from sknet.nn.embeddings import of_part
 from sknet.nn.groups import gathering
 from sknet.nn.network import Network
@@ -88,7 +88,7 @@ def _grouped_dense(layer: groups.GroupedDense, params: Views, x: Tensor, width: 
     return activate(layer.activation, z).reshape(0, layer.n_outputs(width))
 
 
-def _pairwise_head(layer: groups.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
+def _pairwise_head(layer: pairs.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
     factors = _factors(layer, params, x, width)
     factors = factors.reshape(0, layer.n_members, layer.n_groups, layer.n_factors)
     sums = factors.sum(2, keepdims=False)
@@ -97,7 +97,7 @@ def _pairwise_head(layer: groups.PairwiseHead, params: Views, x: Tensor, width: 
 
 
 def _monotone_pairwise_head(
-    layer: groups.MonotonePairwiseHead, params: Views, x: Tensor, width: int
+    layer: pairs.MonotonePairwiseHead, params: Views, x: Tensor, width: int
 ) -> Tensor:
     factors = _factors(layer, params, x, width) + params.offset
     factors = activate(layer.activation, factors)
@@ -108,14 +108,14 @@ def _monotone_pairwise_head(
     return _with_pairs(layer, params, x, width, products)
 
 
-def _factors(layer: groups.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
+def _factors(layer: pairs.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
     """Return the linear factors, of the shape (rows, groups of all members, factors)."""
     by_group = x.reshape(0, layer.n_all, width // layer.n_all)
     return by_group.einsum("ngi,gij->ngj", params.factor)
 
 
 def _with_pairs(
-    layer: groups.PairwiseHead, params: Views, x: Tensor, width: int, products: Tensor
+    layer: pairs.PairwiseHead, params: Views, x: Tensor, width: int, products: Tensor
 ) -> Tensor:
     """Return the raw predictions, given the products of factors (rows, members, factors)."""
     pairs = products.einsum("nmk,mkj->nmj", params.strength)
@@ -208,8 +208,8 @@ LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = 
     components.PrincipalComponents: _components,
     groups.GroupColumns: _group_columns,
     groups.GroupedDense: _grouped_dense,
-    groups.PairwiseHead: _pairwise_head,
-    groups.MonotonePairwiseHead: _monotone_pairwise_head,
+    pairs.PairwiseHead: _pairwise_head,
+    pairs.MonotonePairwiseHead: _monotone_pairwise_head,
     embeddings.Columns: _columns,
     embeddings.Scattered: _scattered,
     embeddings.Embedding: _embedding,

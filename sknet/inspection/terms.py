@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sknet._model import BLOCK_ELEMENTS, Model
 from sknet.nn.ensembles import EnsembleHead
-from sknet.nn.groups import PairwiseHead
+from sknet.nn.pairs import PairwiseHead
 
 Floats = NDArray[np.float64]
 

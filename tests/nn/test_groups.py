@@ -9,10 +9,11 @@ from scipy import sparse
 
 from sknet.nn.activations import SELU, ByUnit, Identity, Reflected, SiLU, SmoothReLU, Tanh
 from sknet.nn.ensembles import mean_of_members
-from sknet.nn.groups import GroupColumns, GroupedDense, MonotonePairwiseHead, PairwiseHead
+from sknet.nn.groups import GroupColumns, GroupedDense
 from sknet.nn.layers import Dense
 from sknet.nn.losses import BinaryLogLoss
 from sknet.nn.network import Network, Workspace
+from sknet.nn.pairs import MonotonePairwiseHead, PairwiseHead
 from sknet.nn.sets import MonotoneWeights, Stacked
 
 GROUPS = (0, 3), (1,), (3, 2, 0)

@@ -8,13 +8,14 @@ from scipy.optimize import nnls
 from sknet.nn.activations import Identity
 from sknet.nn.embeddings import Columns, RisingPiecewiseLinear
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
-from sknet.nn.groups import GroupedDense, MonotonePairwiseHead
+from sknet.nn.groups import GroupedDense
 from sknet.nn.layers import Dense
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
 from sknet.nn.losses import SquaredError
 from sknet.nn.network import Network
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import OPTIMIZERS, SGD
+from sknet.nn.pairs import MonotonePairwiseHead
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.sets import Bounds, MonotoneWeights, Signed, Stacked
 from sknet.nn.training import Stopping

@@ -1,0 +1,262 @@
+"""Output layers of groups of columns that interact in pairs.
+
+A raw prediction sums up the groups' own functions, and a product of factors for each pair of
+groups, where the factors of a group are weighted sums of its last units. So it is a sum of
+functions of at most two groups.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Annotated, ClassVar
+
+import numpy as np
+from numpy.random import Generator
+
+from sknet.nn.activations import Activation, ByUnit, Identity, Reflected, SmoothReLU
+from sknet.nn.ensembles import EnsembleHead
+from sknet.nn.initializers import INITIALIZERS
+from sknet.nn.kernels import column_sums, row_blocks, stretches
+from sknet.nn.layers import Parameter
+from sknet.nn.rules import NOT_NEGATIVE_INT, POSITIVE_INT
+from sknet.nn.sets import SIGNS, MonotoneWeights, Stacked
+from sknet.nn.types import Array, Buffers, Views, WorkArrays
+
+
+@dataclass(frozen=True)
+class PairwiseHead(EnsembleHead):
+    """The output layer of a sum of functions of at most two groups.
+
+    raw = sum_g h_g W_g + b + c sum_(g<k) (u_g * u_k) V, with factors u_g = h_g U_g of the
+    outputs h_g of each group, and c = 1 / sqrt(number of pairs). The sum over all pairs costs
+    no more than one over the groups, since it is ((sum_g u_g)^2 - sum_g u_g^2) / 2 elementwise:
+    Rendle, "Factorization Machines" (2010), lemma 3.1, where u_g is a number times a learned
+    vector. A function of two variables is a sum of products of functions of one variable, so
+    with enough factors the layer comes close to any sum of functions of two columns.
+
+    Parameters
+    ----------
+    n_units : int >= 1
+        The number of outputs of one member.
+    n_members : int >= 1
+    n_groups : int >= 1
+        The number of groups of one member.
+    n_factors : int >= 1
+        The number of factors of each group.
+    """
+
+    # By keyword alone: the head before has a field with a default.
+    n_groups: Annotated[int, POSITIVE_INT] = field(kw_only=True)
+    n_factors: Annotated[int, POSITIVE_INT] = field(kw_only=True)
+    output_weights: ClassVar[tuple[str, ...]] = ("weight", "strength")
+
+    @property
+    def n_all(self) -> int:
+        """The number of groups of all members."""
+        return self.n_members * self.n_groups
+
+    @property
+    def pair_scale(self) -> float:
+        """The factor c of the sum over the pairs."""
+        return 1 / math.sqrt(max(1, self.n_groups * (self.n_groups - 1) / 2))
+
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
+        factor = self.n_all, n_inputs // self.n_all, self.n_factors
+        strength = self.n_members, self.n_factors, self.n_units
+        return {
+            **super().parameters(n_inputs),
+            "factor": Parameter(factor, penalized=True),
+            "strength": Parameter(strength, penalized=True),
+        }
+
+    def buffers(self, n_inputs: int) -> WorkArrays:
+        n_sums = self.n_members * self.n_factors
+        return {
+            **super().buffers(n_inputs),
+            "factors": self.n_groups * n_sums,
+            "of_factors": self.n_groups * n_sums,
+            "sums": n_sums,
+            "products": n_sums,
+        }
+
+    def initialize(self, params: Views, rng: Generator) -> None:
+        super().initialize(params, rng)
+        draw = INITIALIZERS["glorot_uniform"]
+        for matrix in (*params.factor, *params.strength):
+            matrix[...] = draw(rng, matrix.shape)
+
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
+        out = super().forward(params, x, buffers, rng)
+        self._write_factors(params, x, buffers)
+        products = self._write_products(buffers)
+        members = stretches(out, self.n_members)
+        members += np.matmul(stretches(products, self.n_members), params.strength)
+        return out
+
+    def factors(self, buffers: Buffers) -> Array:
+        """Return the factors of the last forward pass: (rows, members, groups, factors)."""
+        return self._factors(buffers["factors"])
+
+    def _write_factors(self, params: Views, x: Array, buffers: Buffers) -> None:
+        """Write the factors of all groups."""
+        self._multiply(params, x, buffers["factors"])
+
+    def _multiply(self, params: Views, x: Array, out: Array) -> None:
+        """Write the product of the outputs of each group with its matrix of factors."""
+        np.matmul(stretches(x, self.n_all), params.factor, out=stretches(out, self.n_all))
+
+    def _write_products(self, buffers: Buffers) -> Array:
+        """Write c times the sum over all pairs of the products of their factors."""
+        squares, sums, products = buffers["of_factors"], buffers["sums"], buffers["products"]
+        np.multiply(buffers["factors"], buffers["factors"], out=squares)
+        np.sum(self._factors(buffers["factors"]), axis=2, out=self._sums(sums))
+        np.sum(self._factors(squares), axis=2, out=self._sums(products))
+        np.subtract(sums * sums, products, out=products)
+        products *= self.pair_scale / 2
+        return products
+
+    def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        """Write the gradient of the factors, whose derivative is that of all other groups."""
+        factors, of_factors = self._factors(buffers["factors"]), buffers["of_factors"]
+        of_products = np.matmul(
+            stretches(delta, self.n_members), params.strength.transpose(0, 2, 1)
+        )
+        of_products *= self.pair_scale
+        others, sums = self._factors(of_factors), self._sums(buffers["sums"])
+        np.subtract(sums[:, :, np.newaxis], factors, out=others)
+        others *= of_products.transpose(1, 0, 2)[:, :, np.newaxis]
+        return delta
+
+    def backward_params(
+        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> None:
+        super().backward_params(params, grads, x, delta, buffers)
+        products = stretches(buffers["products"], self.n_members).transpose(0, 2, 1)
+        np.matmul(products, stretches(delta, self.n_members), out=grads.strength)
+        inputs = stretches(x, self.n_all).transpose(0, 2, 1)
+        np.matmul(inputs, stretches(buffers["of_factors"], self.n_all), out=grads.factor)
+
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        inputs = super().backward_inputs(params, x, delta, buffers)
+        by_group = stretches(inputs, self.n_all)
+        of_factors = stretches(buffers["of_factors"], self.n_all)
+        by_group += np.matmul(of_factors, params.factor.transpose(0, 2, 1))
+        return inputs
+
+    def _factors(self, array: Array) -> Array:
+        """Return the view (rows, members, groups, factors)."""
+        return array.reshape(array.shape[0], self.n_members, self.n_groups, self.n_factors)
+
+    def _sums(self, array: Array) -> Array:
+        """Return the view (rows, members, factors)."""
+        return array.reshape(array.shape[0], self.n_members, self.n_factors)
+
+
+@dataclass(frozen=True)
+class MonotonePairwiseHead(PairwiseHead):
+    """A :class:`PairwiseHead` whose outputs rise with the inputs of some groups.
+
+    raw = sum_g h_g W_g + b + c sum_(g<k) (u_g * u_k) V, with factors u_g = f(h_g U_g + d_g) of
+    three kinds. The first ``n_free`` ones have f(z) = z and any strengths V; groups with
+    constraints have weights U of zero for them. Half of the others are rectified, f(z) = r(z)
+    with the smooth rectifier r, and have strengths of at least zero. The rest are reflections,
+    f(z) = -r(-z), and have strengths of at most zero. Groups with constraints have weights U of
+    at least zero for both. So a factor of such a group rises with h_g, and what it is
+    multiplied by, the factors of other groups and a strength, is at least zero as a product.
+    Rectified factors describe columns that strengthen each other, and reflections columns that
+    replace each other.
+
+    The sum over all pairs is computed as the sum over g of u_g (u_1 + ... + u_(g-1)). It has no
+    subtraction, which might break the order by rounding.
+
+    Parameters
+    ----------
+    within : MonotoneWeights or None, default=None
+        The set of each member's matrix W; None stands for all matrices. The strengths of its
+        ``unbound`` outputs are any numbers, too.
+    signs : tuple of int
+        For each group of one member 1 if the outputs rise with its inputs, 0 if it is free.
+    n_free : int >= 0
+        The number of factors of free groups alone.
+    """
+
+    signs: Annotated[tuple[int, ...], SIGNS] = field(kw_only=True)
+    n_free: Annotated[int, NOT_NEGATIVE_INT] = field(kw_only=True)
+
+    @property
+    def n_reflected(self) -> int:
+        """The number of reflections, which are the last factors."""
+        return (self.n_factors - self.n_free) // 2
+
+    @property
+    def activation(self) -> Activation:
+        """The function f of the factors of one group."""
+        return _activation_of_factors(self.n_free, self.n_factors, self.n_reflected)
+
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
+        declared = super().parameters(n_inputs)
+        width = n_inputs // self.n_all
+        of_groups = [
+            MonotoneWeights((sign,) * width, self.n_free if sign else 0) for sign in self.signs
+        ]
+        n_rectified = self.n_factors - self.n_free - self.n_reflected
+        signs = (0,) * self.n_free + (1,) * n_rectified + (-1,) * self.n_reflected
+        unbound = () if self.within is None else self.within.unbound
+        sets = {
+            "factor": Stacked(tuple(of_groups * self.n_members)),
+            "strength": MonotoneWeights(signs, unbound=unbound),
+        }
+        declared |= {name: replace(declared[name], within=one) for name, one in sets.items()}
+        return {**declared, "offset": Parameter((self.n_all, self.n_factors))}
+
+    def initialize(self, params: Views, rng: Generator) -> None:
+        super().initialize(params, rng)
+        bound = 1 / math.sqrt(params.factor.shape[1])
+        params.offset[...] = rng.uniform(-bound, bound, params.offset.shape)
+
+    def buffers(self, n_inputs: int) -> WorkArrays:
+        return {**super().buffers(n_inputs), "z": self.n_all * self.n_factors}
+
+    def _write_factors(self, params: Views, x: Array, buffers: Buffers) -> None:
+        z, factors = buffers["z"], buffers["factors"]
+        self._multiply(params, x, z)
+        for z_block, block in row_blocks(z, factors):
+            z_block += params.offset.reshape(-1)
+            self.activation.forward(z_block, block)
+
+    def _write_products(self, buffers: Buffers) -> Array:
+        factors, product = self.factors(buffers), self._factors(buffers["of_factors"])[:, :, 0]
+        sums, products = self._sums(buffers["sums"]), self._sums(buffers["products"])
+        sums.fill(0)
+        products.fill(0)
+        for g in range(self.n_groups):
+            products += np.multiply(factors[:, :, g], sums, out=product)
+            sums += factors[:, :, g]
+        products *= self.pair_scale
+        return buffers["products"]
+
+    def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        """Write the gradient of the factors before their function f."""
+        super().backward_shared(params, x, delta, buffers)
+        arrays = buffers["z"], buffers["factors"], buffers["of_factors"]
+        for blocks in row_blocks(*arrays):
+            self.activation.backward(*blocks)
+        return delta
+
+    def backward_params(
+        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> None:
+        super().backward_params(params, grads, x, delta, buffers)
+        column_sums(buffers["of_factors"], out=grads.offset.reshape(-1))
+
+
+@lru_cache(maxsize=16)
+def _activation_of_factors(n_free: int, n_factors: int, n_reflected: int) -> Activation:
+    """Return the identity for free factors, then rectifiers, then reflections of them."""
+    parts = [
+        (n_free, Identity()),
+        (n_factors - n_free, Reflected(SmoothReLU(), n_reflected)),
+    ]
+    return ByUnit(tuple(part for part in parts if part[0]))
