@@ -31,7 +31,7 @@ START = {
     "ensembles.EnsembleInput.initialize": "the same",
     "ensembles.EnsembleLayer.initialize": "the same",
     "groups.GroupedDense.initialize": "the same",
-    "groups.PairwiseHead.initialize": "the same",
+    "pairs.PairwiseHead.initialize": "the same",
     "bins.bins_between": "edges are numbers of Python; their bins are remembered",
 }
 #: The functions that make such arrays in a prediction: means and inverse links are computed in
