@@ -166,19 +166,33 @@ def _hidden_layers(
             n_free = _n_free(size, within.signs)
             parts, within, following = _monotone(size, activation, within, n_free)
             activation = ByUnit(parts)
-        # With normalisation, the activation is part of the layer that normalises.
-        inner = activation if settings.normalization is None else Identity()
+        inner = _inner(settings, activation)
         if n_members == 1:
             layers.append(Dense(size, inner, within))
         else:
             kind = EnsembleDense if layers else EnsembleInput
             layers.append(kind(size, inner, n_members, within))
-        if settings.normalization is not None:
-            layers.append(NORMALIZATIONS[settings.normalization](activation, n_members))
-        if dropout:
-            layers.append(Dropout(dropout))
+        layers.extend(_after(settings, activation, dropout, n_members))
         within = following
     return layers, within
+
+
+def _inner(settings: Settings, activation: Activation) -> Activation:
+    """Return the activation of the layer with the weights.
+
+    With normalisation, the activation is part of the layer that normalises.
+    """
+    return activation if settings.normalization is None else Identity()
+
+
+def _after(
+    settings: Settings, activation: Activation, dropout: float, n_networks: int
+) -> Iterator[Layer]:
+    """Yield the layers that follow those weights: normalisation and dropout."""
+    if settings.normalization is not None:
+        yield NORMALIZATIONS[settings.normalization](activation, n_networks)
+    if dropout:
+        yield Dropout(dropout)
 
 
 def _monotone(
@@ -317,12 +331,9 @@ def _grouped_layers(
         n_units, within = group_size(size, n_groups), None
         if constraints is not None:
             activation, within, constraints = constraints.layer(n_units, activation, n_members)
-        inner = activation if settings.normalization is None else Identity()
+        inner = _inner(settings, activation)
         yield GroupedDense(n_units, inner, n_groups * n_members, n_used, within)
-        if settings.normalization is not None:
-            yield NORMALIZATIONS[settings.normalization](activation, n_groups * n_members)
-        if dropout:
-            yield Dropout(dropout)
+        yield from _after(settings, activation, dropout, n_groups * n_members)
         n_used = ()
     if settings.pairwise and n_groups > 1:
         yield _pairwise_head(settings, n_groups, constraints, n_raw, unbound)

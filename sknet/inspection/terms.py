@@ -1,8 +1,9 @@
 """The terms of a model of groups of columns, which add up to the prediction before the link."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,50 @@ from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.pairs import PairwiseHead
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Head:
+    """The last layer of a network of groups, divided by the number of members.
+
+    Attributes
+    ----------
+    weight : ndarray of shape (n_members, n_groups, width, n_raw)
+        Without hidden layers, the members share the inputs, and count as one.
+    bias : ndarray of shape (n_raw,)
+    strength : ndarray of shape (n_members, n_factors, n_raw)
+        The weights of the products of two groups' factors; no factors without pairs.
+    """
+
+    weight: Floats
+    bias: Floats
+    strength: Floats
+
+    @classmethod
+    def of(cls, model: Model, n_groups: int) -> Self:
+        """Return the last layer of a model."""
+        network, n_raw = model.network, model.n_raw
+        views, layer, n_members = network.views(model.params)[-1], network.layers[-1], 1
+        weight = views.weight.astype(np.float64)
+        if isinstance(layer, EnsembleHead):
+            n_members = network.n_members
+            weight = weight.reshape(n_members, n_groups, -1, n_raw) / n_members
+        else:
+            weight = weight.reshape(1, n_groups, -1, network.n_members, n_raw).mean(axis=3)
+        bias = views.bias.reshape(network.n_members, n_raw).mean(axis=0, dtype=np.float64)
+        strength = np.zeros((n_members, 0, n_raw))
+        if isinstance(layer, PairwiseHead):
+            strength = views.strength.astype(np.float64) * (layer.pair_scale / n_members)
+        return cls(weight, bias, strength)
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether there are products of pairs of groups."""
+        return self.strength.shape[1] > 0
+
+    def scaled(self, factor: Floats) -> "Head":
+        """Return the layer whose outputs are multiplied by one factor each."""
+        return Head(self.weight * factor, self.bias * factor, self.strength * factor)
 
 
 class Terms:
@@ -44,55 +89,28 @@ class Terms:
     """
 
     def __init__(self, model: Model, X: Any, sample_weight: Floats) -> None:
-        self._model = model
         groups = model.settings.groups
         assert groups is not None
+        factor, shift = _units(model)
+        self._model = model
         self.groups = groups
         self.columns: list[tuple[int, ...]] = list(groups)
-        self._read_head()
-        self._mean, mean_factors = self._means(X, sample_weight)
-        raw = np.einsum("mgw,mgwo->o", self._mean, self._weight) + self._bias
-        factor, shift = _units(model)
+        self._head = head = Head.of(model, len(groups)).scaled(factor)
         if self.has_pairs:
             self.columns += [(*a, *b) for a, b in combinations(groups, 2)]
-            raw += self._centre_factors(mean_factors)
-            self._strength *= factor
-            self._of_factors *= factor
-        self._weight *= factor
-        self.intercept: Floats = raw * factor + shift
-
-    def _centre_factors(self, means: Floats) -> Floats:
-        """Note what factors add to the terms of their columns; return the constant of pairs.
-
-        A factor adds its products with the mean factors of all other columns. These are sums
-        without a subtraction, so that they keep their signs.
-        """
-        self._mean_factors = means
-        others = np.einsum("gh,mhk->mgk", 1 - np.eye(len(self.groups)), means)
-        self._of_factors = np.einsum("mgk,mko->mgko", others, self._strength)
-        return np.einsum("mgk,mgko->o", means, self._of_factors) / 2
+        self._mean, self._mean_factors = self._means(X, sample_weight)
+        # A factor adds its products with the mean factors of all other columns. These are sums
+        # without a subtraction, so that they keep their signs.
+        others = np.einsum("gh,mhk->mgk", 1 - np.eye(len(groups)), self._mean_factors)
+        self._of_factors = np.einsum("mgk,mko->mgko", others, head.strength)
+        of_groups = np.einsum("mgw,mgwo->o", self._mean, head.weight)
+        of_pairs = np.einsum("mgk,mgko->o", self._mean_factors, self._of_factors) / 2
+        self.intercept: Floats = of_groups + of_pairs + head.bias + shift
 
     @property
     def has_pairs(self) -> bool:
-        """Whether the network has products of pairs of groups."""
-        return isinstance(self._model.network.layers[-1], PairwiseHead)
-
-    def _read_head(self) -> None:
-        """Note the arrays of the last layer by member and group, divided by the members."""
-        network, n_groups = self._model.network, len(self.groups)
-        views = network.views(self._model.params)[-1]
-        n_members, n_raw = network.n_members, self._model.n_raw
-        weight = views.weight.astype(np.float64)
-        if isinstance(network.layers[-1], EnsembleHead):
-            self._weight = weight.reshape(n_members, n_groups, -1, n_raw) / n_members
-        else:
-            # Without hidden layers, the members share the inputs.
-            self._weight = weight.reshape(1, n_groups, -1, n_members, n_raw).mean(axis=3)
-        self._bias = views.bias.reshape(n_members, n_raw).mean(axis=0, dtype=np.float64)
-        head = network.layers[-1]
-        if isinstance(head, PairwiseHead):
-            strength = views.strength.astype(np.float64)
-            self._strength = strength * (head.pair_scale / n_members)
+        """Whether there are terms of pairs of groups."""
+        return self._head.has_pairs
 
     def _means(self, X: Any, sample_weight: Floats) -> tuple[Floats, Floats]:
         """Return the means of the last layer's inputs and factors, without the axis of rows."""
@@ -114,12 +132,12 @@ class Terms:
         Inputs have the shape (rows, members, groups, width), factors (rows, members, groups,
         factors), with no factors where there are no pairs.
         """
-        head = self._model.network.layers[-1]
+        layer, shape = self._model.network.layers[-1], self._head.weight.shape[:3]
         for workspace, n_rows in self._model.forward_blocks(X):
-            hidden = workspace.outputs[-2][:n_rows].reshape(n_rows, *self._weight.shape[:3])
+            hidden = workspace.outputs[-2][:n_rows].reshape(n_rows, *shape)
             factors = hidden[..., :0]
-            if isinstance(head, PairwiseHead):
-                factors = head.factors(workspace.buffers[-1])[:n_rows]
+            if isinstance(layer, PairwiseHead):
+                factors = layer.factors(workspace.buffers[-1])[:n_rows]
             yield hidden.astype(np.float64), factors.astype(np.float64)
 
     def of_groups(self, X: Any) -> Floats:
@@ -129,7 +147,7 @@ class Terms:
     def _of_groups(self, hidden: Floats, factors: Floats) -> Floats:
         """Return the terms of the groups, given inputs and factors of the last layer."""
         centred = hidden - self._mean
-        terms = np.einsum("nmgw,mgwo->ngo", centred, self._weight, optimize=True)
+        terms = np.einsum("nmgw,mgwo->ngo", centred, self._head.weight, optimize=True)
         if self.has_pairs:
             centred = factors - self._mean_factors
             terms += np.einsum("nmgk,mgko->ngo", centred, self._of_factors, optimize=True)
@@ -150,7 +168,7 @@ class Terms:
         -------
         ndarray of shape (n, m, n_raw)
         """
-        return np.einsum("imk,jmk,mko->ijo", first, second, self._strength, optimize=True)
+        return np.einsum("imk,jmk,mko->ijo", first, second, self._head.strength, optimize=True)
 
     def of_all(self, X: Any) -> Floats:
         """Return all terms, an array (rows, terms, outputs), in the order of ``columns``."""
@@ -166,7 +184,7 @@ class Terms:
         pairs = np.empty((n_rows, first.size, self.intercept.size))
         right = factors.transpose(0, 1, 3, 2).reshape(n_rows, -1, n_groups)
         for output in range(self.intercept.size):
-            left = factors * self._strength[:, np.newaxis, :, output]
+            left = factors * self._head.strength[:, np.newaxis, :, output]
             products = left.transpose(0, 2, 1, 3).reshape(n_rows, n_groups, -1) @ right
             pairs[:, :, output] = products[:, first, second]
         return pairs

@@ -77,6 +77,7 @@ class PairwiseHead(EnsembleHead):
             "of_factors": self.n_groups * n_sums,
             "sums": n_sums,
             "products": n_sums,
+            "of_products": n_sums,
         }
 
     def initialize(self, params: Views, rng: Generator) -> None:
@@ -109,24 +110,27 @@ class PairwiseHead(EnsembleHead):
 
     def _write_products(self, buffers: Buffers) -> Array:
         """Write c times the sum over all pairs of the products of their factors."""
-        squares, sums, products = buffers["of_factors"], buffers["sums"], buffers["products"]
-        np.multiply(buffers["factors"], buffers["factors"], out=squares)
-        np.sum(self._factors(buffers["factors"]), axis=2, out=self._sums(sums))
-        np.sum(self._factors(squares), axis=2, out=self._sums(products))
-        np.subtract(sums * sums, products, out=products)
+        factors, sums, products = buffers["factors"], buffers["sums"], buffers["products"]
+        # The arrays of the backward pass have room for squares and for their sums.
+        squares, sums_of_squares = buffers["of_factors"], buffers["of_products"]
+        np.multiply(factors, factors, out=squares)
+        np.sum(self._factors(factors), axis=2, out=self._sums(sums))
+        np.sum(self._factors(squares), axis=2, out=self._sums(sums_of_squares))
+        np.multiply(sums, sums, out=products)
+        products -= sums_of_squares
         products *= self.pair_scale / 2
         return products
 
     def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         """Write the gradient of the factors, whose derivative is that of all other groups."""
-        factors, of_factors = self._factors(buffers["factors"]), buffers["of_factors"]
-        of_products = np.matmul(
-            stretches(delta, self.n_members), params.strength.transpose(0, 2, 1)
-        )
+        of_products = buffers["of_products"]
+        by_member = stretches(of_products, self.n_members)
+        strength = params.strength.transpose(0, 2, 1)
+        np.matmul(stretches(delta, self.n_members), strength, out=by_member)
         of_products *= self.pair_scale
-        others, sums = self._factors(of_factors), self._sums(buffers["sums"])
-        np.subtract(sums[:, :, np.newaxis], factors, out=others)
-        others *= of_products.transpose(1, 0, 2)[:, :, np.newaxis]
+        factors, of_factors = map(self._factors, (buffers["factors"], buffers["of_factors"]))
+        np.subtract(self._sums(buffers["sums"])[:, :, np.newaxis], factors, out=of_factors)
+        of_factors *= self._sums(of_products)[:, :, np.newaxis]
         return delta
 
     def backward_params(
