@@ -232,6 +232,8 @@ def test_sparse_rows_are_dense_rows(constraint):
     assert_allclose(of_sparse.predict(sparse.csr_array(X)), dense, rtol=1e-9)
 
 
+# The number of iterations that it takes depends on the version of SciPy.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @every_constraint
 @pytest.mark.parametrize(("dtype", "embedding"), [("auto", "auto"), ("float32", None)])
 def test_lbfgs_fits_groups(constraint, dtype, embedding):
