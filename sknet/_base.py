@@ -131,10 +131,11 @@ class BaseNN(
         validation = None
         if held_out is not None:
             source = X if X_val is None else X_val
-            validation = HeldOut(held_out, source, self._make_scored(features))
+            split_off, scored = X_val is None, self._make_scored(features)
+            validation = HeldOut(held_out, split_off, source, scored)
         result = fit_network(model, data, validation, run, observer)
         model = model.trained(result)
-        n_seen = data.n_rows * len(result.history["loss"])
+        n_seen = run.n_seen(data.n_rows, result)
         fitted = fitted_attributes(features, model, result.history, n_seen)
         if observer is not None:
             observer.finish(fitted)

@@ -124,14 +124,21 @@ nesterovs_momentum : bool, default=True
 early_stopping : bool or "auto", default="auto"
     Whether to hold out validation rows, compute ``scoring`` on them after each epoch, stop
     after ``n_iter_no_change`` epochs without improvement, and restore the parameters of the
-    best epoch. The validation rows also calibrate the probabilities of a classifier: one factor
-    of at most one multiplies its logits. "auto" is True for {_auto.SMALL} training rows or
-    more. Rows that are given to ``fit`` as ``X_val`` also switch it on. ``partial_fit`` ignores
-    this parameter.
+    best epoch, or go on from there (see ``refit``). The validation rows also calibrate the
+    probabilities of a classifier: one factor of at most one multiplies its logits. "auto" is
+    True for {_auto.SMALL} training rows or more. Rows that are given to ``fit`` as ``X_val``
+    also switch it on. ``partial_fit`` ignores this parameter.
 validation_fraction : float or "auto", default="auto"
     The share of the training rows that early stopping holds out. The rows are stratified by
     class where each class has enough rows. "auto" is {_auto.VALIDATION_OF_FEW} for fewer than
     {_auto.MANY} training rows, else {_auto.VALIDATION_OF_MANY}.
+refit : bool, default=True
+    Whether the training ends on all rows, if early stopping has held some of them out and the
+    learning rate falls to zero by plan. Once the score has stopped to improve, the training
+    then goes back to the best epoch, and the learning rate falls to zero while validation rows
+    are trained on, too. The epochs of this cool-down have no validation score. With False, and
+    with ``X_val``, no validation row is ever trained on. "lbfgs", ``partial_fit``,
+    ``fit_chunks`` and several shards of a cluster ignore this parameter.
 beta_1 : float in [0, 1), default=0.9
     The decay rate of the running mean of the gradient in the solvers "adam" and "adamw".
 beta_2 : float in [0, 1), default=0.999
@@ -280,7 +287,8 @@ history_ : dict of str to list of float
     - "validation_loss": the loss of the validation rows without the penalty (with early
       stopping).
     - "validation_score": the score of the validation rows; higher is better (with early
-      stopping).
+      stopping). Both are NaN in the epochs of a cool-down that trains on these rows (see
+      ``refit``).
     - "learning_rate": the learning rate of the last step (not for "lbfgs").
     - "seconds": the duration.
 loss_curve_ : list of float
@@ -293,9 +301,8 @@ validation_scores_ : list of float or None
     The score of the validation rows in each epoch, which is ``history_["validation_score"]``;
     None without early stopping.
 best_validation_score_ : float or None
-    The highest value of ``validation_scores_``, which is the score of the fitted parameters
-    before their probabilities are calibrated;
-    None without early stopping.
+    The highest value of ``validation_scores_``, which is the score of the best epoch before
+    probabilities are calibrated; None without early stopping.
 auto_params_ : dict
     The value that the last fit chose for each parameter that is "auto".
 n_iter_ : int

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self, cast
 
 import joblib
@@ -77,6 +78,12 @@ class Run:
             return []
         known = (self.state.average, self.state.trained)
         return [vector for vector in known if vector is not None]
+
+    def n_seen(self, n_rows: int, result: TrainingResult) -> int:
+        """Return the number of rows that a fit to ``n_rows`` has visited in all epochs."""
+        if self.state is None:
+            return n_rows * len(result.history["loss"])
+        return self.state.samples_seen
 
     def expect_parameters(self, estimator: BaseEstimator) -> None:
         """Note the parameters of a new run, or compare them with a resumed run.
@@ -196,7 +203,7 @@ def fit_network(
         ``report``.
     """
     if model.settings.solver.stochastic:
-        return fit_batches(model, mini_batches(model, data, run.streams), held, run, observe)
+        return fit_rows(model, data, held, run, observe)
     problem = Problem.of(model)
     result = train_lbfgs(
         problem.objective,
@@ -209,17 +216,39 @@ def fit_network(
     return _with_temperature(model, result, held)
 
 
+def fit_rows(
+    model: Model,
+    data: Dataset,
+    held: HeldOut | None,
+    run: Run,
+    observe: Observer | None = None,
+    encoded_bytes: float | None = None,
+) -> TrainingResult:
+    """Train a model's network by steps on mini-batches of a data set; return the result.
+
+    Up to ``encoded_bytes`` of encoded rows are kept. The other arguments are documented in
+    :func:`fit_network`.
+    """
+    batches_of = partial(mini_batches, model, streams=run.streams, encoded_bytes=encoded_bytes)
+    settings, all_batches = model.settings, None
+    cools_down = settings.refit and settings.schedule.has_horizon
+    if cools_down and held is not None and held.of_training:
+        all_batches = partial(batches_of, data.united(held.data))
+    return fit_batches(model, batches_of(data), held, run, observe, all_batches)
+
+
 def fit_batches(
     model: Model,
     batches: BatchIterable,
     held: HeldOut | None,
     run: Run,
     observe: Observer | None = None,
+    all_batches: Callable[[], BatchIterable] | None = None,
 ) -> TrainingResult:
     """Train a model's network by a step on each batch, and return the result.
 
-    Each iteration over the batches is one epoch. The other arguments are documented in
-    :func:`fit_network`.
+    Each iteration over the batches is one epoch. ``all_batches`` is documented in
+    :func:`~sknet.nn.training.train`, the other arguments in :func:`fit_network`.
     """
     problem = Problem.of(model)
     run.params = model.params.copy()
@@ -234,6 +263,7 @@ def fit_batches(
         rule,
         problem.stopping,
         run.state,
+        all_batches=all_batches,
         **_watchers(model, problem.objective, held, observe),
     )
     return _with_temperature(model, result, held)
@@ -244,12 +274,14 @@ def _with_temperature(
 ) -> TrainingResult:
     """Return the result with predictions whose certainty suits the held-out rows.
 
-    The output layer is changed, of a copy of the parameters: a training that is resumed goes on
-    from those that it had.
+    The certainty is that of the parameters that were not trained on these rows. The output
+    layer is changed, of a copy of the parameters: a training that is resumed goes on from those
+    that it had.
     """
     if held is None or not model.loss.has_temperature:
         return result
-    raw, y, sample_weight = held_out_predictions(model.with_params(result.params), held)
+    scored = result.params if result.scored_params is None else result.scored_params
+    raw, y, sample_weight = held_out_predictions(model.with_params(scored), held)
     before_link = model.network.mean_before_link
     factor = fit_factor(model.loss, raw, y, sample_weight, model.n_members, before_link)
     params = result.params.copy()

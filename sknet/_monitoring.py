@@ -35,12 +35,13 @@ def _no_estimator(model: Model) -> BaseEstimator:
 class HeldOut:
     """Rows that are held out to validate with.
 
-    ``data`` are the checked rows with their weights. The other two fields serve a scorer:
-    ``source`` is the user's X that contains the rows, and ``make_estimator`` returns an
-    estimator for a model.
+    ``data`` are the checked rows with their weights. ``of_training`` tells whether they were
+    split off from the training table. The other two fields serve a scorer: ``source`` is the
+    user's X that contains the rows, and ``make_estimator`` returns an estimator for a model.
     """
 
     data: Dataset
+    of_training: bool = False
     source: Any = None
     make_estimator: MakeEstimator = _no_estimator
 
@@ -231,6 +232,7 @@ class EpochPrinter:
 
     def _line(self, iteration: int, record: dict[str, float]) -> str:
         seconds = record.pop("seconds")
+        record = {name: value for name, value in record.items() if not math.isnan(value)}
         parts = [f"Iteration {iteration}, loss = {record.pop('loss'):.8f}"]
         if record.get("validation_score") == -record.get("validation_loss", np.nan):
             del record["validation_score"]

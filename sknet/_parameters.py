@@ -87,6 +87,7 @@ SHARED_CONSTRAINTS: dict[str, list] = {
     "momentum": [CLOSED_UNIT_INTERVAL],
     "nesterovs_momentum": ["boolean"],
     "early_stopping": [AUTO, "boolean"],
+    "refit": ["boolean"],
     "validation_fraction": [AUTO, FRACTION],
     "beta_1": [FRACTION],
     "beta_2": [FRACTION],

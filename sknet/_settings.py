@@ -69,6 +69,8 @@ class Settings:
     n_iter_no_change: float
     early_stopping: bool
     validation_fraction: float
+    # Settings in files of earlier versions train on all rows, which is over for them.
+    refit: bool = True
     scoring: Any
     verbose: int
     auto: Mapping[str, Any]
@@ -165,6 +167,7 @@ def resolve(
         n_iter_no_change=known["n_iter_no_change"],
         early_stopping=known["early_stopping"],
         validation_fraction=known["validation_fraction"],
+        refit=known["refit"],
         scoring=known["scoring"],
         verbose=int(known["verbose"]),
         auto=auto,

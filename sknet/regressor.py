@@ -131,6 +131,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         nesterovs_momentum: bool = True,
         early_stopping: bool | str = "auto",
         validation_fraction: float | str = "auto",
+        refit: bool = True,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
@@ -174,6 +175,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         self.nesterovs_momentum = nesterovs_momentum
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.refit = refit
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon

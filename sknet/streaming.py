@@ -431,7 +431,9 @@ def _start(
         return features, model, None
     rows = read_rows(features, *found.held_out).in_own_units(WEIGHTS)
     held_out = model.weighted(rows, data.y)
-    held = HeldOut(held_out, found.held_out.X, estimator._make_scored(features))
+    held = HeldOut(
+        held_out, source=found.held_out.X, make_estimator=estimator._make_scored(features)
+    )
     return features, model, held
 
 

@@ -1,6 +1,7 @@
 """Mini-batches of encoded rows, from arrays, sparse matrices and tables read in blocks."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -41,6 +42,11 @@ def take(batch: Batch, rows: Any) -> Batch:
 def evenly_spaced(n_rows: int, n_wanted: int) -> NDArray[np.intp]:
     """Return the positions of at most ``n_wanted`` of ``n_rows`` rows, evenly spaced."""
     return np.linspace(0, n_rows - 1, min(n_rows, n_wanted)).astype(np.intp)
+
+
+def evenly_divided(n_rows: int, n_parts: int) -> list[int]:
+    """Return the limits of consecutive parts of rows, whose sizes differ by one at most."""
+    return [n_rows * number // n_parts for number in range(n_parts + 1)]
 
 
 def join(batches: Sequence[Batch]) -> Batch:
@@ -130,6 +136,19 @@ class Dataset(NamedTuple):
         # A weight that is negligible beside the largest one may have become zero.
         return chosen if weights is None else chosen.of_positive_weight(weight_name)
 
+    def united(self, other: "Dataset") -> "Dataset":
+        """Return the rows of two data sets of one table, in the order of the table."""
+        positions = np.concatenate([self.positions, other.positions])
+        order = np.argsort(positions)
+        y, weight = (
+            None if mine is None else np.concatenate([mine, theirs])[order]
+            for mine, theirs in [
+                (self.y, other.y),
+                (self.sample_weight, other.sample_weight),
+            ]
+        )
+        return self._replace(y=y, sample_weight=weight, rows=positions[order])
+
     def batch(self, which: Any = slice(None)) -> Batch:
         """Return a copy of some of the rows; if all rows are chosen, a slice may be a view."""
         rows = which if self.rows is None else self.rows[which]
@@ -186,7 +205,8 @@ class Batches:
     data : Dataset
         All rows; its y is a float array of shape (n_rows, n_outputs).
     batch_size : int
-        Rows in a batch; the last batch of an epoch may be smaller.
+        The largest number of rows of a batch. The rows of an epoch are divided evenly, since
+        a step on a rest of few rows would be mostly noise.
     encode : callable or None
         ``encode(X)`` turns rows into the input of the network. It is called for each batch,
         so that X is never copied whole. None: the rows are encoded already.
@@ -246,8 +266,8 @@ class Batches:
     def _from_memory(self) -> Iterator[Batch]:
         """Yield the batches of rows that are in memory."""
         order = None if self._rng is None else self._rng.permutation(self.n_rows)
-        for start in range(0, self.n_rows, self.batch_size):
-            rows = slice(start, start + self.batch_size)
+        for start, stop in pairwise(evenly_divided(self.n_rows, len(self))):
+            rows = slice(start, stop)
             batch = self.data.batch(rows if order is None else order[rows])
             if self._encode is not None:
                 batch = Batch(self._encode(batch.X), batch.y, batch.sample_weight)

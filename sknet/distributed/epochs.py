@@ -16,7 +16,14 @@ from sknet._settings import Settings
 from sknet.distributed.rounds import LocalResult, OuterStep, Point, Round
 from sknet.distributed.shards import Shard
 from sknet.distributed.tasks import Cluster
-from sknet.nn.training import Horizon, TrainingState, UpdateRule, update_average, visible_params
+from sknet.nn.training import (
+    Epochs,
+    Horizon,
+    TrainingState,
+    UpdateRule,
+    update_average,
+    visible_params,
+)
 
 #: The number of rounds that are submitted before the first of them has ended.
 ROUNDS_IN_FLIGHT = 2
@@ -79,7 +86,7 @@ def _facts(shard: Shard) -> tuple[int, int, int]:
     return shard.batches.n_rows, n_validation, len(shard.batches)
 
 
-class ClusterEpoch:
+class ClusterEpoch(Epochs):
     """One pass over the rows of all shards, round by round.
 
     ``train_epochs`` makes epochs on a cluster with it, as it makes local epochs with ``Epoch``.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from sknet._batching import mini_batches, validation_blocks
-from sknet._fitting import Problem, Run, fit_batches, split_off_validation
+from sknet._fitting import Problem, Run, fit_rows, split_off_validation
 from sknet._input import Features
 from sknet._model import Model
 from sknet._monitoring import HeldOut
@@ -240,9 +240,9 @@ def train_alone(
     run = copy.deepcopy(run)
     rows = _read_all(features, partitions)
     data, held_out = split_off_validation(model, rows, run.split_seed)
-    batches = mini_batches(model, data, run.streams, encoded_bytes=math.inf)
-    held = held_out and HeldOut(held_out)
-    return fit_batches(model, batches, held, run), 0 if held_out is None else held_out.n_rows
+    held = held_out and HeldOut(held_out, of_training=True)
+    result = fit_rows(model, data, held, run, encoded_bytes=math.inf)
+    return result, 0 if held_out is None else held_out.n_rows
 
 
 def _read_all(features: Features, partitions: Sequence[Partition]) -> Dataset:

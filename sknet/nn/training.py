@@ -1,6 +1,7 @@
 """The training loop: epochs, batches, history, early stopping, best parameters."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
@@ -24,6 +25,13 @@ from sknet.nn.types import Array
 PLATEAU_DIVISOR = 5
 #: A plateau ends the training if the learning rate is no larger than this.
 SMALLEST_RATE = 1e-6
+
+#: A cool-down on all rows takes this share of the epochs up to the best one, from this part of
+#: the plan on.
+REFIT_EPOCHS, REFIT_PROGRESS = 0.3, 0.6
+
+#: The quantities that the training itself records of an epoch.
+OWN_RECORD = ("loss", "learning_rate", "seconds")
 
 #: The record of a training: a list for each quantity, with one entry an epoch.
 History: TypeAlias = dict[str, list[float]]
@@ -91,11 +99,15 @@ class Horizon:
         The number of epochs after which the plan was shortened.
     n_cooling : int or None, default=None
         The number of epochs that are made after it; None if the plan was not shortened.
+    cooling_from : float or None, default=None
+        The part of the plan that counts as over when it was shortened; None stands for the
+        part that was over.
     """
 
     n_planned: int
     cooling_since: int = 0
     n_cooling: int | None = None
+    cooling_from: float | None = None
 
     @property
     def n_epochs(self) -> int:
@@ -109,12 +121,17 @@ class Horizon:
         """
         if self.n_cooling is None:
             return epochs / self.n_planned
-        before = self.cooling_since / self.n_planned
+        before = self.cooling_from
+        if before is None:
+            before = self.cooling_since / self.n_planned
         return before + (1 - before) * (epochs - self.cooling_since) / self.n_cooling
 
-    def cooled(self, since: int, n_epochs: int) -> "Horizon":
-        """Return the horizon in which the rest of the plan takes ``n_epochs`` at most."""
-        return Horizon(self.n_planned, since, n_epochs).within(self.n_planned)
+    def cooled(self, since: int, n_epochs: int, progress: float | None = None) -> "Horizon":
+        """Return the horizon in which the rest of the plan takes ``n_epochs`` at most.
+
+        ``progress`` is the part of the plan that counts as over, by default what is over.
+        """
+        return Horizon(self.n_planned, since, n_epochs, progress).within(self.n_planned)
 
     def within(self, n_epochs: int) -> "Horizon":
         """Return the horizon whose last epoch is number ``n_epochs`` at most."""
@@ -123,7 +140,8 @@ class Horizon:
     def in_rounds(self, per_epoch: int) -> "Horizon":
         """Return the horizon with numbers of rounds in the place of numbers of epochs."""
         n_cooling = None if self.n_cooling is None else self.n_cooling * per_epoch
-        return Horizon(self.n_planned * per_epoch, self.cooling_since * per_epoch, n_cooling)
+        since = self.cooling_since * per_epoch
+        return Horizon(self.n_planned * per_epoch, since, n_cooling, self.cooling_from)
 
 
 @dataclass(frozen=True)
@@ -242,6 +260,8 @@ class TrainingState:
     share_rngs : tuple of numpy Generator
         The sources of random draws of the shares of a batch, except for the first share, which
         draws from ``rng``.
+    best : Remembered or None
+        What a return to the best epoch needs; None if there will be none.
     """
 
     optimizer: type[Optimizer]
@@ -259,6 +279,7 @@ class TrainingState:
     initial_loss: float | None = None
     cooling: Horizon | None = None
     share_rngs: tuple[Generator, ...] = ()
+    best: "Remembered | None" = None
 
     @classmethod
     def start(cls, optimizer: Optimizer, params: Array, rng: Generator) -> Self:
@@ -275,7 +296,16 @@ class TrainingState:
             monitor=None,
             initial_loss=None,
             cooling=None,
+            best=None,
         )
+
+
+class Remembered(NamedTuple):
+    """What a return to an epoch needs: visible parameters, and the state of the optimizer."""
+
+    visible: Array
+    slots: Array
+    n_updates: int
 
 
 @dataclass
@@ -292,7 +322,10 @@ class TrainingResult:
     ending : Ending
         What ended the training. If it is ``Ending.DIVERGED`` or ``Ending.WORSE``, ``params``
         are the best ones that the training passed through. Otherwise they are the last ones or,
-        with early stopping, the best ones.
+        with early stopping, the best ones, unless it has cooled down on all rows.
+    scored_params : ndarray of shape (n_params,) or None
+        The parameters of the best score, whose predictions of the validation rows are those of
+        unknown rows; None without early stopping.
     certainty : float or None
         The factor of the certainty of predictions that was fitted to validation rows after the
         training (see :mod:`sknet.nn.temperature`), and which ``params`` include; None if none
@@ -303,6 +336,7 @@ class TrainingResult:
     history: History
     best_iter: int
     ending: Ending
+    scored_params: Array | None = None
     certainty: float | None = None
 
 
@@ -318,6 +352,7 @@ def train(
     report: Report | None = None,
     poor: float = POOR_FACTOR,
     n_threads: int = 1,
+    all_batches: Callable[[], BatchIterable] | None = None,
 ) -> TrainingResult:
     """Minimise the objective by mini-batch steps; ``params`` is updated in place.
 
@@ -344,6 +379,11 @@ def train(
         The result is poor if its loss is so many times the loss of a constant prediction.
     n_threads : int, default=1
         The number of threads that share the work of a step. The result does not depend on it.
+    all_batches : callable, optional
+        ``all_batches()`` returns batches of the training rows and of those that ``evaluate``
+        judges. A learning rate that falls to zero by plan does so on these: once the score has
+        stopped to improve, or the plan is nearly over, the training goes back to the best
+        epoch, and cools down without a score. The last parameters are returned.
 
     Returns
     -------
@@ -357,7 +397,7 @@ def train(
     """
     horizon = stopping.horizon(state.cooling)
     with Team(n_threads) as team:
-        epoch = Epoch(objective, params, batches, rule, horizon, state, team)
+        epoch = Epoch(objective, params, batches, rule, horizon, state, team, all_batches)
         return train_epochs(epoch, stopping, evaluate=evaluate, report=report, poor=poor)
 
 
@@ -369,6 +409,19 @@ class Epochs(Protocol):
     state: TrainingState
     horizon: Horizon
     learning_rate: float
+
+    @property
+    def on_all_rows(self) -> bool:
+        """Whether the rows that are evaluated are trained on, too."""
+        return False
+
+    def remember(self, visible: Array) -> None:
+        """Keep in the state what a return to this epoch needs, if there may be one."""
+        return
+
+    def go_back(self, best: "Remembered") -> None:
+        """Go back to an epoch that was remembered, and train on all rows from there on."""
+        return
 
     def run(self) -> float:
         """Make one epoch; return its mean loss."""
@@ -425,8 +478,16 @@ def train_epochs(
         state.trained = epoch.params.copy()
     # The loss of the first epoch, which is watched without a score, is that of its beginning.
     best = monitor.best_trained(n_untrained=int(evaluate is None))
-    ending = conclude(judge, epoch.params, last, best, ending, scored=evaluate is not None)
-    return TrainingResult(epoch.params, state.history, monitor.best_iter, ending)
+    state.best, scored = None, evaluate is not None
+    chosen = scored and not epoch.on_all_rows
+    ending = conclude(judge, epoch.params, last, best, ending, scored=chosen)
+    return TrainingResult(
+        epoch.params,
+        state.history,
+        monitor.best_iter,
+        ending,
+        scored_params=best if scored else None,
+    )
 
 
 def conclude(
@@ -468,16 +529,22 @@ def _make_epochs(
         visible = epoch.visible_params()
         record = {"loss": loss}
         if evaluate is not None:
-            record.update(evaluate(visible))
+            known = epoch.on_all_rows
+            record.update(_no_score(state.history) if known else evaluate(visible))
         record["learning_rate"] = epoch.learning_rate
         record["seconds"] = perf_counter() - start
         append(state.history, record)
         # The loss of an epoch belongs to the parameters before it, a score to those after.
         judged = visible if before is None else before
-        monitor.update(state.iteration, record.get("validation_score", -loss), judged)
+        if not epoch.on_all_rows:
+            monitor.update(state.iteration, record.get("validation_score", -loss), judged)
+        if monitor.best_iter == state.iteration:
+            epoch.remember(judged)
         stalled = monitor.stalled and not waits and state.cooling is None
         if stalled and not reduce_learning_rate(rule, state, monitor):
-            state.stopped = not cool_down(epoch, stopping)
+            state.stopped = not cool_down(epoch, stopping, monitor)
+        elif state.best is not None and _is_nearly_over(state, stopping):
+            cool_down(epoch, stopping, monitor)
         if report is not None and report(state.iteration, record, visible):
             return Ending.STOPPED
     if state.stopped or state.cooling is not None:
@@ -486,7 +553,17 @@ def _make_epochs(
     return Ending.FINISHED if planned else Ending.MAX_ITER
 
 
-class Epoch:
+def _no_score(history: History) -> dict[str, float]:
+    """Return the record of the validation rows after an epoch that was trained on them."""
+    return {name: math.nan for name in history if name not in OWN_RECORD}
+
+
+def _is_nearly_over(state: TrainingState, stopping: Stopping) -> bool:
+    """Whether the rest of a plan is no longer than a cool-down."""
+    return state.iteration + (stopping.n_cooling or 0) >= stopping.max_iter
+
+
+class Epoch(Epochs):
     """One pass over the batches, a step on each; work arrays are made once for all epochs."""
 
     def __init__(
@@ -498,10 +575,10 @@ class Epoch:
         horizon: Horizon,
         state: TrainingState,
         team: Team | None = None,
+        all_batches: Callable[[], BatchIterable] | None = None,
     ):
         self.objective = objective
         self.params = params
-        self.batches = batches
         self.rule = rule
         self.horizon = horizon
         self.state = state
@@ -511,14 +588,51 @@ class Epoch:
             np.copyto(params, state.trained)
         if rule.ema_decay is not None and state.average is None:
             state.average = params.copy()
+        self._bounds = objective.network.bounds(params.dtype)
+        self._all_batches = all_batches
+        self._on_all_rows = False
+        if all_batches is not None and state.cooling is not None:
+            self._train_on_all_rows(all_batches)
+        else:
+            self._train_on(batches)
+
+    def _train_on_all_rows(self, all_batches: Callable[[], BatchIterable]) -> None:
+        """Make the next epochs passes over the rows that are evaluated, too."""
+        self._on_all_rows = True
+        self._train_on(all_batches())
+
+    def _train_on(self, batches: BatchIterable) -> None:
+        """Make the next epochs passes over these batches; make the work arrays for them."""
+        self.batches = batches
         sparse_inputs = not isinstance(batches.sample(1).X, np.ndarray)
         self._gradient_of = BatchGradient(
-            objective, batches.batch_size, sparse_inputs, params.dtype, self.team
+            self.objective, batches.batch_size, sparse_inputs, self.params.dtype, self.team
         )
-        if not state.share_rngs:
-            state.share_rngs = tuple(state.rng.spawn(self._gradient_of.n_shares - 1))
-        self._bounds = objective.network.bounds(params.dtype)
+        n_missing = self._gradient_of.n_shares - 1 - len(self.state.share_rngs)
+        self.state.share_rngs += tuple(self.state.rng.spawn(max(0, n_missing)))
         self._tasks = [partial(self._step_on, stretch) for stretch in self._make_stretches()]
+
+    @property
+    def on_all_rows(self) -> bool:
+        """Whether the rows that are evaluated are trained on, too."""
+        return self._on_all_rows
+
+    def remember(self, visible: Array) -> None:
+        """Keep in the state what a return to this epoch needs, if there may be one."""
+        state = self.state
+        if self._all_batches is not None and not self.on_all_rows:
+            state.best = Remembered(visible.copy(), state.slots.copy(), state.n_updates)
+
+    def go_back(self, best: Remembered) -> None:
+        """Go back to an epoch, and train on all rows from there on."""
+        state = self.state
+        np.copyto(self.params, best.visible)
+        np.copyto(state.slots, best.slots)
+        state.n_updates, state.best = best.n_updates, None
+        if state.average is not None:
+            np.copyto(state.average, best.visible)
+        if self._all_batches is not None:
+            self._train_on_all_rows(self._all_batches)
 
     def _make_stretches(self) -> list["Stretch"]:
         """Return the stretches of the parameters, each of which one thread steps on.
@@ -638,13 +752,21 @@ def append(history: History, record: dict[str, float]) -> None:
         history.setdefault(name, []).append(value)
 
 
-def cool_down(epoch: Epochs, stopping: Stopping) -> bool:
-    """Shorten the rest of the plan, if there is one; return whether that was done."""
-    state = epoch.state
-    if stopping.n_cooling is None or not epoch.rule.schedule.has_horizon:
+def cool_down(epoch: Epochs, stopping: Stopping, monitor: Monitor) -> bool:
+    """Shorten the rest of the plan, if there is one; return whether that was done.
+
+    A cool-down on all rows begins at the best epoch. It is so short, compared with the epochs
+    before it, that no score is needed to tell when it learns the rows by heart.
+    """
+    state, n_epochs, progress = epoch.state, stopping.n_cooling, None
+    if n_epochs is None or not epoch.rule.schedule.has_horizon:
         return False
-    epoch.horizon = epoch.horizon.cooled(state.iteration, stopping.n_cooling)
-    state.cooling = epoch.horizon
+    if state.best is not None:
+        n_epochs = math.ceil(REFIT_EPOCHS * monitor.best_iter)
+        progress = max(REFIT_PROGRESS, epoch.horizon.progress(monitor.best_iter))
+        epoch.go_back(state.best)
+    state.cooling = epoch.horizon.cooled(state.iteration, n_epochs, progress)
+    epoch.horizon = state.cooling
     return True
 
 
