@@ -23,15 +23,24 @@ from sknet import NNClassifier, NNRegressor
 
 
 @pytest.mark.parametrize(
-    ("load", "least"),
-    # Below the scores from other seeds, which were 0.966, 0.966 and above 0.975.
-    [(load_breast_cancer, 0.96), (load_wine, 0.955), (load_digits, 0.97)],
+    ("load", "least", "n_seeds"),
+    # Below the means over seeds and divisions, which were 0.977, 0.967 and 0.980. Single seeds
+    # of wine, with 36 rows to test, are between 0.949 and 0.983.
+    [(load_breast_cancer, 0.965, 2), (load_wine, 0.955, 4), (load_digits, 0.97, 1)],
     ids=["breast cancer", "wine", "digits"],
 )
-def test_accuracy(load, least):
+def test_accuracy(load, least, n_seeds):
     X, y = load(return_X_y=True)
-    folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    assert cross_val_score(NNClassifier(random_state=0), X, y, cv=folds).mean() >= least
+    scores = [
+        cross_val_score(
+            NNClassifier(random_state=seed),
+            X,
+            y,
+            cv=StratifiedKFold(5, shuffle=True, random_state=seed),
+        )
+        for seed in range(n_seeds)
+    ]
+    assert np.mean(scores) >= least
 
 
 # scikit-learn's network warns that it has not converged after its last epoch.

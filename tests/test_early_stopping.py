@@ -1,5 +1,6 @@
 """Early stopping: its switch, its score, its end, and the parameters that it restores."""
 
+import math
 import sys
 import warnings
 
@@ -333,3 +334,74 @@ def test_the_split_can_be_repeated(problem, splits):
     network.fit(X, y)
     network.fit(X, y)
     assert_array_equal(splits[0][-1], splits[1][-1])
+
+
+# The cool-down on all rows.
+
+
+def planned(problem, **parameters):
+    """Return an estimator whose learning rate falls to zero by plan, and noisy data."""
+    options = {"learning_rate": "cosine", "max_iter": 40, "n_iter_no_change": 6, **parameters}
+    return overfit(problem, **options)
+
+
+def test_the_training_ends_on_all_rows(problem):
+    """The epochs after the stall have no score, and the rows held out count as seen."""
+    network, X, y = planned(problem, refit=True)
+    network.fit(X, y)
+    scores = np.array(network.validation_scores_)
+    n_scored = np.isfinite(scores).sum()
+    assert np.isnan(scores[n_scored:]).all()
+    assert n_scored == network.best_iter_ + 6 < network.n_iter_ <= network.max_iter
+    assert network.n_iter_ - n_scored == math.ceil(0.3 * network.best_iter_)
+    assert network.best_validation_score_ == np.nanmax(scores)
+    n_training = 160 - math.ceil(160 * network.validation_fraction)
+    assert network.t_ == n_scored * n_training + (network.n_iter_ - n_scored) * 160
+
+
+def test_rows_that_were_held_out_change_the_result(problem):
+    """Their targets do nothing but stop a training that does not end on all rows."""
+    network, X, y = planned(problem, refit=True, max_iter=20)
+    with_all = network.fit(X, y).predict(X)
+    assert (with_all != network.set_params(refit=False).fit(X, y).predict(X)).any()
+    assert np.isfinite(network.validation_scores_).all()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"learning_rate": "constant"}, {"learning_rate": "adaptive"}, {"early_stopping": False}],
+    ids=str,
+)
+def test_without_a_plan_or_a_score_nothing_is_refitted(problem, parameters):
+    network, X, y = planned(problem)
+    network.set_params(**parameters, max_iter=10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        results = [
+            network.set_params(refit=refit).fit(X, y).predict(X) for refit in (False, True)
+        ]
+    assert_array_equal(*results)
+
+
+def test_rows_that_are_given_to_validate_with_are_not_trained_on(problem):
+    network, X, y = planned(problem)
+    fits = [
+        network.set_params(refit=refit).fit(X[:120], y[:120], X_val=X[120:], y_val=y[120:])
+        for refit in (False, True)
+    ]
+    predictions = [one.predict(X) for one in fits]
+    assert_array_equal(*predictions)
+    assert np.isfinite(network.validation_scores_).all()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_weights_follow_their_rows_into_the_cool_down(problem, order):
+    """Rows of weight zero are as if they were not there, wherever they are."""
+    network, X, y = planned(problem)
+    weight = np.linspace(0.5, 1.5, 160)
+    expected = network.fit(X, y, weight).predict(X)
+    more = [np.concatenate([part, part[:20] + 1][::order]) for part in (X, y)]
+    if problem.cls is NNClassifier:
+        more[1] = np.concatenate([y, y[:20]][::order])
+    weights = np.concatenate([weight, np.zeros(20)][::order])
+    assert_array_equal(network.fit(*more, weights).predict(X), expected)

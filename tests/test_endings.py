@@ -235,7 +235,7 @@ def test_advice_at_max_iter_fits_the_solver(solver, named, problem):
 def test_the_best_epoch_is_restored_where_the_last_is_worse(regression):
     """The network is the one of the best epoch, and not the last one."""
     X, y = regression
-    options = {**BRIEF, "max_iter": 12, "solver": "rmsprop", "learning_rate": Late(100)}
+    options = {**BRIEF, "max_iter": 12, "solver": "rmsprop", "learning_rate": Late(300)}
     network = NNRegressor((8,), learning_rate_init=0.01, **options)
     with pytest.warns(ConvergenceWarning, match="are restored") as caught:
         network.fit(X, y)
@@ -272,7 +272,7 @@ def test_a_resumed_training_ends_as_one_without_interruption(regression, tmp_pat
     from sknet.callbacks import Checkpoint
 
     X, y = regression
-    options = {**BRIEF, "max_iter": 12, "solver": "rmsprop", "learning_rate": Late(100)}
+    options = {**BRIEF, "max_iter": 12, "solver": "rmsprop", "learning_rate": Late(300)}
     network = NNRegressor((8,), learning_rate_init=0.01, **options)
     network.set_callbacks(Checkpoint(tmp_path / "network.joblib", every=8))
     with pytest.warns(ConvergenceWarning) as whole:

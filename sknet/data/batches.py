@@ -140,13 +140,8 @@ class Dataset(NamedTuple):
         """Return the rows of two data sets of one table, in the order of the table."""
         positions = np.concatenate([self.positions, other.positions])
         order = np.argsort(positions)
-        y, weight = (
-            None if mine is None else np.concatenate([mine, theirs])[order]
-            for mine, theirs in [
-                (self.y, other.y),
-                (self.sample_weight, other.sample_weight),
-            ]
-        )
+        pairs = [(self.y, other.y), (self.sample_weight, other.sample_weight)]
+        y, weight = (None if pair[0] is None else _join(pair)[order] for pair in pairs)
         return self._replace(y=y, sample_weight=weight, rows=positions[order])
 
     def batch(self, which: Any = slice(None)) -> Batch:

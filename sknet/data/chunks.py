@@ -4,13 +4,15 @@ A chunk is a ``Batch`` in the form of the user, whose X may be a frame.
 """
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.data.batches import Batch, evenly_spaced, join, n_rows, take
+from sknet.data.batches import Batch, evenly_divided, evenly_spaced, join, n_rows, take
 from sknet.data.kinds import LABELS, as_array, as_numbers
 
 Checked = TypeVar("Checked")
@@ -157,7 +159,7 @@ class ChunkBatches:
     n_rows : int
         The number of rows of an epoch.
     batch_size : int
-        Rows in a batch; the last batch of an epoch may be smaller.
+        The largest number of rows of a batch. The rows of an epoch are divided evenly.
     encode : callable
         ``encode(chunk)`` returns a ``Batch`` of the input of the network.
     drawn : Batch
@@ -202,13 +204,15 @@ class ChunkBatches:
             )
 
     def _cut(self) -> Iterator[Batch]:
-        """Yield encoded batches of ``batch_size`` rows, whatever the sizes of the chunks."""
-        rest: list[Batch] = []
+        """Yield encoded batches, whose sizes do not depend on the sizes of the chunks."""
+        limits = evenly_divided(self.n_rows, len(self))
+        sizes = (stop - start for start, stop in pairwise(limits))
+        size, rest = next(sizes), list[Batch]()
         for chunk in self._open_chunks():
             together = join([*rest, self._encode(chunk)])
-            whole = n_rows(together) - n_rows(together) % self.batch_size
-            for start in range(0, whole, self.batch_size):
-                yield take(together, slice(start, start + self.batch_size))
-            remaining = n_rows(together) > whole
-            rest = [take(together, np.arange(whole, n_rows(together)))] if remaining else []
+            start, stop = 0, n_rows(together)
+            while start + size <= stop:
+                yield take(together, slice(start, start + size))
+                start, size = start + size, next(sizes, sys.maxsize)
+            rest = [take(together, np.arange(start, stop))] if start < stop else []
         yield from rest

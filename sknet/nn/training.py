@@ -114,6 +114,11 @@ class Horizon:
         """The number of epochs of the whole training."""
         return self.n_planned if self.n_cooling is None else self.cooling_since + self.n_cooling
 
+    @property
+    def is_shorter(self) -> bool:
+        """Whether fewer epochs are made than were planned."""
+        return self.n_epochs < self.n_planned
+
     def progress(self, epochs: float) -> float:
         """Return the part of the plan, from 0 to 1, that is over after so many epochs.
 
@@ -478,7 +483,7 @@ def train_epochs(
         state.trained = epoch.params.copy()
     # The loss of the first epoch, which is watched without a score, is that of its beginning.
     best = monitor.best_trained(n_untrained=int(evaluate is None))
-    state.best, scored = None, evaluate is not None
+    scored = evaluate is not None
     chosen = scored and not epoch.on_all_rows
     ending = conclude(judge, epoch.params, last, best, ending, scored=chosen)
     return TrainingResult(
@@ -544,10 +549,10 @@ def _make_epochs(
         if stalled and not reduce_learning_rate(rule, state, monitor):
             state.stopped = not cool_down(epoch, stopping, monitor)
         elif state.best is not None and _is_nearly_over(state, stopping):
-            cool_down(epoch, stopping, monitor)
+            finish_on_all_rows(epoch, state.best)
         if report is not None and report(state.iteration, record, visible):
             return Ending.STOPPED
-    if state.stopped or state.cooling is not None:
+    if state.stopped or (state.cooling is not None and state.cooling.is_shorter):
         return Ending.CONVERGED
     planned = rule.schedule.has_horizon or math.isinf(stopping.n_iter_no_change)
     return Ending.FINISHED if planned else Ending.MAX_ITER
@@ -768,6 +773,14 @@ def cool_down(epoch: Epochs, stopping: Stopping, monitor: Monitor) -> bool:
     state.cooling = epoch.horizon.cooled(state.iteration, n_epochs, progress)
     epoch.horizon = state.cooling
     return True
+
+
+def finish_on_all_rows(epoch: Epochs, best: Remembered) -> None:
+    """Make the rest of the plan on all rows, from the best epoch on."""
+    state, horizon = epoch.state, epoch.horizon
+    epoch.go_back(best)
+    state.cooling = horizon.cooled(state.iteration, horizon.n_epochs - state.iteration)
+    epoch.horizon = state.cooling
 
 
 def reduce_learning_rate(rule: UpdateRule, state: TrainingState, monitor: Monitor) -> bool:

@@ -57,8 +57,8 @@ def test_every_row_once_an_epoch(data, batch_size, shuffled):
         epoch = [row_numbers(batch) for batch in batches]
         assert len(epoch) == len(batches) == -(-N_ROWS // batch_size)
         sizes = [len(rows) for rows in epoch]
-        assert sizes[:-1] == [batch_size] * (len(batches) - 1)
-        assert 1 <= sizes[-1] <= batch_size
+        assert max(sizes) - min(sizes) <= 1
+        assert 1 <= max(sizes) <= batch_size
         order = sum(epoch, [])
         assert sorted(order) == list(range(N_ROWS))
         assert (order != sorted(order)) == (shuffled and batch_size < N_ROWS)
@@ -93,7 +93,7 @@ def test_rows_are_encoded_batch_by_batch(data):
         return 2.0 * to_array(X)
 
     doubled = [batch.X for batch in Batches(data, 10, encode)]
-    assert seen == [10, 10, 3]
+    assert seen == [7, 8, 8]
     assert_array_equal(np.vstack(doubled), 2 * to_array(data.X))
 
 

@@ -18,7 +18,7 @@ from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import OPTIMIZERS, SGD, Adam, AdamW
 from sknet.nn.penalties import ElasticNet
-from sknet.nn.schedules import SCHEDULES, Adaptive, Cosine, Schedule
+from sknet.nn.schedules import SCHEDULES, Adaptive, Constant, Cosine, Schedule
 from sknet.nn.soundness import DivergenceError, Ending
 from sknet.nn.training import Horizon, TrainingState, best_epoch
 
@@ -480,8 +480,102 @@ def test_a_resumed_training_has_its_own_patience(make_problem, run_training, scr
     assert len(resumed.history["loss"]) == 6
 
 
+# The cool-down on all rows.
+
+
+@pytest.fixture
+def refit(make_problem, make_batches, run_training, scripted):
+    """Return the result of a training with further rows for its cool-down, and its state."""
+    objective, params, batch = make_problem(n_rows=15)
+    some = batch._replace(X=batch.X[:9], y=batch.y[:9])
+
+    def run(scores, problem=(objective, params, some), **options):
+        defaults = {"schedule": Cosine(), "optimizer": Adam(), "max_iter": 10, "patience": 2}
+        return run_training(
+            problem,
+            evaluate=scripted(scores),
+            all_batches=lambda: make_batches(*batch[:3]),
+            **{**defaults, "n_cooling": 2, "learning_rate": 0.1, **options},
+        )
+
+    run.problem = objective, params, batch
+    return run
+
+
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+def test_a_cool_down_on_all_rows_goes_back_to_the_best_epoch(refit, ema_decay):
+    """A step at 0.6 of the plan with all rows, from the state after the second epoch."""
+    result, _ = refit([1, 2, 0, 0], ema_decay=ema_decay)
+    rates = [0.05 + 0.05 * np.cos(np.pi * part) for part in (0, 0.1, 0.2, 0.3, 0.6)]
+    assert_allclose(result.history["learning_rate"], rates, rtol=1e-12)
+    assert_array_equal(result.history["validation_score"], [1, 2, 0, 0, np.nan])
+    assert (result.best_iter, result.ending) == (2, Ending.CONVERGED)
+
+    stop = {"report": lambda iteration, record, params: iteration == 2}
+    best, state = refit([1, 2], ema_decay=ema_decay, **stop)
+    assert_array_equal(result.scored_params, best.params)
+    objective, _, batch = refit.problem
+    params, gradient = best.params.copy(), np.empty_like(best.params)
+    workspace = Workspace(objective.network, batch.X.shape[0], params.dtype)
+    objective.loss_and_gradient(params, batch, workspace, gradient)
+    Adam().step(params, gradient, state.slots, 3, rates[-1])
+    if ema_decay is not None:
+        decay = min(ema_decay, 4 / 13)  # of the third update
+        params = decay * best.params + (1 - decay) * params
+    assert_allclose(result.params, params, rtol=1e-12)
+
+
+def test_a_plan_that_is_nearly_over_is_finished_on_all_rows(refit):
+    """The last fifth of the plan is as planned, but the best of the epochs before begins it."""
+    result, _ = refit([1, 2, 3, 4, 5, 6, 8, 7], patience=5)
+    rates = [0.05 + 0.05 * np.cos(np.pi * epoch / 10) for epoch in range(10)]
+    assert_allclose(result.history["learning_rate"], rates, rtol=1e-12)
+    assert_array_equal(np.isnan(result.history["validation_score"]), [False] * 8 + [True] * 2)
+    assert (result.best_iter, result.ending) == (7, Ending.FINISHED)
+
+
+def test_a_rate_that_does_not_fall_by_plan_has_no_cool_down_on_all_rows(refit):
+    result, state = refit([1, 2, 0, 0], schedule=Constant())
+    assert result.history["validation_score"] == [1, 2, 0, 0]
+    assert_array_equal(result.params, result.scored_params)
+    assert state.cooling is None
+
+
+@pytest.mark.parametrize("n_before", [8, 9, 10])
+def test_a_cool_down_on_all_rows_can_be_interrupted(refit, n_before):
+    """Before it, when it has just begun, and within it."""
+    scores = [1, 2, 3, 4, 5, 6, 7, 0, 0]
+    options = {"max_iter": 20, "n_cooling": 4}
+    whole, _ = refit(scores, **options)
+    assert len(whole.history["loss"]) == 9 + 3
+    stop = {"report": lambda iteration, record, params: iteration == n_before}
+    first, state = refit(scores, **options, **stop)
+    objective, _, batch = refit.problem
+    some = batch._replace(X=batch.X[:9], y=batch.y[:9])
+    rest, _ = refit(scores[n_before:], (objective, first.params, some), state=state, **options)
+    assert_allclose(rest.params, whole.params, rtol=1e-12)
+
+
+def test_a_cool_down_on_all_rows_that_diverges_is_undone(refit):
+    """The parameters are those of the best epoch."""
+    result, _ = refit([1, 2, 0, 0], optimizer=SGD(0.0), schedule=Late(1e200))
+    assert result.ending is Ending.DIVERGED
+    assert_array_equal(result.params, result.scored_params)
+
+
+@dataclass(frozen=True)
+class Late(Schedule):
+    """1 for the first half of the plan, then a factor."""
+
+    factor: float
+    has_horizon = True
+
+    def __call__(self, progress, samples_seen):
+        return 1.0 if progress < 0.5 else self.factor
+
+
 def test_a_horizon_in_rounds_is_the_same_plan():
-    for horizon in (Horizon(10), Horizon(10).cooled(4, 3)):
+    for horizon in (Horizon(10), Horizon(10).cooled(4, 3), Horizon(10).cooled(4, 3, 0.6)):
         rounds = horizon.in_rounds(5)
         assert rounds.n_epochs == 5 * horizon.n_epochs
         for epochs in np.arange(horizon.cooling_since, horizon.n_epochs, 0.2):
