@@ -135,7 +135,7 @@ class BaseNN(
             validation = HeldOut(held_out, split_off, source, scored)
         result = fit_network(model, data, validation, run, observer)
         model = model.trained(result)
-        n_seen = run.n_seen(data.n_rows, result)
+        n_seen = run.n_seen(model.provenance.n_validation or 0, result.history)
         fitted = fitted_attributes(features, model, result.history, n_seen)
         if observer is not None:
             observer.finish(fitted)
@@ -169,7 +169,7 @@ class BaseNN(
 
         def fitted_here(params: np.ndarray, history: dict[str, list]) -> dict[str, Any]:
             now = model.with_params(params.astype(model.params.dtype))
-            n_seen = run.n_rows * len(history["loss"])
+            n_seen = run.n_seen(model.provenance.n_validation or 0, history)
             return fitted_attributes(
                 features, now, copy.deepcopy(history), n_seen, copy.deepcopy(run)
             )

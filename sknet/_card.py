@@ -6,6 +6,7 @@ from html import escape
 from typing import NamedTuple, overload
 
 from sknet._model import ClassificationModel, Model
+from sknet._provenance import Provenance
 from sknet.nn.soundness import Ending
 from sknet.nn.training import best_epoch
 
@@ -242,7 +243,7 @@ def _training(model: Model, history: dict[str, list[float]]) -> Iterator[tuple[s
     if provenance.ending is not None:
         yield "ended", _ended(model, Ending(provenance.ending), n_epochs)
         if not provenance.n_passes:
-            yield "parameters from", _kept_epoch(Ending(provenance.ending), history)
+            yield "parameters from", _kept_epoch(provenance, history)
     if provenance.n_passes:
         yield "partial_fit", f"passes: {provenance.n_passes}, rows: {provenance.n_pass_rows:,}"
     yield "parameters", model.params.size
@@ -258,8 +259,12 @@ def _ended(model: Model, ending: Ending, n_epochs: int) -> str:
     return ENDINGS[ending]
 
 
-def _kept_epoch(ending: Ending, history: dict[str, list[float]]) -> str:
+def _kept_epoch(provenance: Provenance, history: dict[str, list[float]]) -> str:
     """Return words for the epoch whose parameters the model has."""
+    ending = Ending(provenance.ending)
+    if provenance.n_refit and ending not in RESTORED:
+        first = len(history["loss"]) - provenance.n_refit + 1
+        return f"the last epoch; from epoch {first} on also trained on the validation rows"
     if "validation_score" in history:
         return f"epoch {best_epoch(history)}, of the best validation score"
     if ending in RESTORED:

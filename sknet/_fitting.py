@@ -79,11 +79,10 @@ class Run:
         known = (self.state.average, self.state.trained)
         return [vector for vector in known if vector is not None]
 
-    def n_seen(self, n_rows: int, result: TrainingResult) -> int:
-        """Return the number of rows that a fit to ``n_rows`` has visited in all epochs."""
-        if self.state is None:
-            return n_rows * len(result.history["loss"])
-        return self.state.samples_seen
+    def n_seen(self, n_validation: int, history: dict[str, list[float]]) -> int:
+        """Return the number of rows that a fit with this record has visited in all epochs."""
+        n_refit = 0 if self.state is None else self.state.n_refit
+        return self.n_rows * len(history["loss"]) + n_validation * n_refit
 
     def expect_parameters(self, estimator: BaseEstimator) -> None:
         """Note the parameters of a new run, or compare them with a resumed run.
@@ -230,10 +229,15 @@ def fit_rows(
     :func:`fit_network`.
     """
     batches_of = partial(mini_batches, model, streams=run.streams, encoded_bytes=encoded_bytes)
-    settings, all_batches = model.settings, None
+    all_batches: Callable[[], BatchIterable] | None = None
+    settings = model.settings
     cools_down = settings.refit and settings.schedule.has_horizon
     if cools_down and held is not None and held.of_training:
-        all_batches = partial(batches_of, data.united(held.data))
+        held_out = held.data
+
+        def all_batches() -> BatchIterable:
+            return batches_of(data.united(held_out))
+
     return fit_batches(model, batches_of(data), held, run, observe, all_batches)
 
 

@@ -162,7 +162,9 @@ class Model(ABC):
 
     def trained(self, result: TrainingResult) -> Self:
         """Return the model with the parameters of a fit that is over."""
-        provenance = self.provenance.ended(result.ending.value, result.certainty)
+        provenance = self.provenance.ended(
+            result.ending.value, result.certainty, result.n_refit
+        )
         return replace(self, params=result.params, provenance=provenance)
 
     def passed(self, result: TrainingResult, n_rows: int) -> Self:

@@ -61,8 +61,9 @@ def upgraded(estimator_class: type, state: Mapping[str, Any]) -> dict[str, Any]:
             InconsistentVersionWarning(estimator_class.__name__, made_by, __version__),
             stacklevel=3,
         )
-        # A state lacks the parameters that its version did not have.
-        state = {**defaults(estimator_class), **state}
+    # A state lacks the parameters that its version did not have. A version that is being
+    # developed has files from before its last parameter.
+    state = {**defaults(estimator_class), **state}
     if "_params" in state:
         state = _with_model(estimator_class, state)
     return _with_version(state, made_by) if "_model" in state else state

@@ -28,6 +28,9 @@ class Provenance:
     certainty : float or None
         The factor of the certainty of predictions that was fitted to the validation rows (see
         :mod:`sknet.nn.temperature`); None if there was none.
+    n_refit : int
+        The number of epochs in which that fit was trained on the validation rows, too: the last
+        ones.
     n_passes : int
         The number of passes of ``partial_fit`` since that fit.
     n_pass_rows : int
@@ -42,6 +45,7 @@ class Provenance:
     n_validation: int | None = None
     ending: str | None = None
     certainty: float | None = None
+    n_refit: int = 0
     n_passes: int = 0
     n_pass_rows: int = 0
     n_continued: int = 0
@@ -65,9 +69,9 @@ class Provenance:
             n_continued=self.n_continued + 1 if self.is_noted else 0,
         )
 
-    def ended(self, ending: str, certainty: float | None) -> Self:
+    def ended(self, ending: str, certainty: float | None, n_refit: int) -> Self:
         """Return the provenance of a fit that is over."""
-        return replace(self, ending=ending, certainty=certainty)
+        return replace(self, ending=ending, certainty=certainty, n_refit=n_refit)
 
     def passed(self, n_rows: int) -> Self:
         """Return the provenance after a further pass of ``partial_fit`` over so many rows.

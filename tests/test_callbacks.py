@@ -725,6 +725,18 @@ def test_callbacks_go_on_with_a_resumed_fit(problem, tmp_path):
 
 
 @with_callbacks
+def test_rows_seen_in_a_cool_down_on_all_rows(regression, tmp_path):
+    """A checkpoint counts the rows that were held out before as the fit itself does."""
+    path = tmp_path / "network.joblib"
+    network = NNRegressor(
+        (6,), max_iter=10, learning_rate="cosine", early_stopping=True, random_state=0
+    )
+    network.set_callbacks(Checkpoint(path)).fit(*regression)
+    assert np.isnan(network.validation_scores_).any()
+    assert joblib.load(path).t_ == network.t_
+
+
+@with_callbacks
 def test_a_finished_fit_can_be_resumed(problem, tmp_path):
     path = tmp_path / "network.joblib"
     network = problem.cls((6,), max_iter=6, **CONSTANT)

@@ -18,7 +18,7 @@ from sklearn.exceptions import InconsistentVersionWarning as SklearnVersionWarni
 from sklearn.pipeline import make_pipeline
 
 import sknet
-from sknet import _base
+from sknet import NNRegressor, _base
 from sknet._fitting import Run
 from sknet.exceptions import InconsistentVersionWarning
 from sknet.export import SKOPS_TRUSTED
@@ -219,3 +219,14 @@ def test_the_layout_of_the_parameters_is_not_saved(fitted):
     copied = pickle.loads(pickle.dumps(fitted))
     fields = {"layers", "n_inputs", "n_members", "mean_before_link"}
     assert vars(copied._model.network).keys() == fields
+
+
+def test_a_file_from_before_the_last_parameter_of_this_version():
+    """Without a release between them, its version is the same."""
+    network = NNRegressor((4,), max_iter=2)
+    state = network.__getstate__()
+    del state["refit"]
+    loaded = NNRegressor()
+    del loaded.refit
+    loaded.__setstate__(state)
+    assert loaded.get_params() == network.get_params()

@@ -49,6 +49,12 @@ def evenly_divided(n_rows: int, n_parts: int) -> list[int]:
     return [n_rows * number // n_parts for number in range(n_parts + 1)]
 
 
+def largest_part(n_rows: int, at_most: int) -> int:
+    """Return the size of the largest of as few equal parts as possible of at most some size."""
+    n_parts = -(-n_rows // at_most)
+    return -(-n_rows // n_parts)
+
+
 def join(batches: Sequence[Batch]) -> Batch:
     """Return one batch with the rows of several, whose parts are of the same kinds."""
     if len(batches) == 1:
@@ -222,7 +228,8 @@ class Batches:
     ) -> None:
         self.data = data
         self.n_rows: int = data.n_rows
-        self.batch_size: int = min(batch_size, self.n_rows)
+        # The parts of a batch that threads share are equal only if its real size is known.
+        self.batch_size: int = largest_part(self.n_rows, batch_size)
         self._encode = encode
         self._augment = augment
         # The order of the rows does not matter within a single batch.

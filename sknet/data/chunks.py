@@ -12,7 +12,15 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.data.batches import Batch, evenly_divided, evenly_spaced, join, n_rows, take
+from sknet.data.batches import (
+    Batch,
+    evenly_divided,
+    evenly_spaced,
+    join,
+    largest_part,
+    n_rows,
+    take,
+)
 from sknet.data.kinds import LABELS, as_array, as_numbers
 
 Checked = TypeVar("Checked")
@@ -178,7 +186,7 @@ class ChunkBatches:
         augment: Callable[[Batch], Batch] | None = None,
     ) -> None:
         self.n_rows = n_rows
-        self.batch_size: int = min(batch_size, n_rows)
+        self.batch_size: int = largest_part(n_rows, batch_size)
         self._open_chunks = open_chunks
         self._encode = encode
         self._drawn = drawn

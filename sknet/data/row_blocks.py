@@ -4,6 +4,7 @@ import copy
 import math
 import os
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from numbers import Integral
 from typing import Any, Protocol
 
@@ -246,7 +247,8 @@ class RowBlocks:
             Increasing positions of the chosen rows, which are numbered from 0; None if all
             rows are chosen.
         batch_size : int
-            The number of rows of each window but the last is a multiple of it.
+            The largest number of rows of a batch. Each window has whole batches of an epoch
+            whose rows are divided evenly.
         rng : numpy Generator, optional
             Draws the order of the blocks; without it they keep their order.
         """
@@ -256,9 +258,10 @@ class RowBlocks:
         sizes = np.diff(begins)[order]
         # In the epoch, the rows of block order[k] come at the places before ends[k].
         ends = np.cumsum(sizes)
-        step = batch_size * max(1, self.window_rows // batch_size)
-        for start in range(0, begins[-1], step):
-            stop = min(start + step, begins[-1])
+        n_rows = int(begins[-1])
+        n_batches, per_window = -(-n_rows // batch_size), max(1, self.window_rows // batch_size)
+        limits = [n_rows * k // n_batches for k in range(0, n_batches, per_window)]
+        for start, stop in pairwise([*limits, n_rows]):
             first, last = np.searchsorted(ends, [start, stop - 1], side="right")
             parts = []
             for k in range(first, last + 1):

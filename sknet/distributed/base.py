@@ -105,8 +105,9 @@ class DaskNN(BaseEstimator):
         cluster = Cluster(self._get_client(), self.n_shards)
         outer = OuterStep(float(self.outer_learning_rate), self._momentum())
         done = fit_on_cluster(cluster, local, parts, outer, self.local_steps)
-        n_seen = done.n_rows * len(done.result.history["loss"])
-        attributes = fitted_attributes(done.features, done.model, done.result.history, n_seen)
+        attributes = fitted_attributes(
+            done.features, done.model, done.result.history, done.n_seen
+        )
         self._fitted, self.n_shards_ = local, done.n_shards
         local._finish(attributes, done.result)
         return self

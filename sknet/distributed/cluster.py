@@ -51,8 +51,8 @@ class ClusterFit:
         The columns of the table.
     result : TrainingResult
         The parameters and the history of the training.
-    n_rows : int
-        The number of rows of all partitions, including validation rows.
+    n_seen : int
+        The number of training rows that were seen; a row counts again in each epoch.
     n_shards : int
         The number of shards.
     """
@@ -60,7 +60,7 @@ class ClusterFit:
     model: Model
     features: Features
     result: TrainingResult
-    n_rows: int
+    n_seen: int
     n_shards: int
 
 
@@ -116,12 +116,12 @@ def fit_on_cluster(
         shards = _make_shards(cluster, model, agreed.features, parts, seed)
         plan = make_plan(cluster, model.settings, shards, local_steps)
         result, n_validation = _train(cluster, model, shards, outer, plan), plan.n_validation
-    n_rows = sum(one.n_rows for one in descriptions)
+    n_rows = sum(one.n_rows for one in descriptions) - n_validation
     return ClusterFit(
-        model.begun(n_rows - n_validation, n_validation).trained(result),
+        model.begun(n_rows, n_validation).trained(result),
         agreed.features,
         result,
-        n_rows,
+        n_rows * len(result.history["loss"]) + n_validation * result.n_refit,
         len(parts),
     )
 

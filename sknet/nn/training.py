@@ -267,6 +267,8 @@ class TrainingState:
         draws from ``rng``.
     best : Remembered or None
         What a return to the best epoch needs; None if there will be none.
+    on_all_rows : bool
+        Whether the cool-down trains on the rows that are evaluated, too.
     """
 
     optimizer: type[Optimizer]
@@ -285,6 +287,14 @@ class TrainingState:
     cooling: Horizon | None = None
     share_rngs: tuple[Generator, ...] = ()
     best: "Remembered | None" = None
+    on_all_rows: bool = False
+
+    @property
+    def n_refit(self) -> int:
+        """The number of epochs that were made on the rows that are evaluated, too."""
+        if self.cooling is None or not self.on_all_rows:
+            return 0
+        return len(self.history["loss"]) - self.cooling.cooling_since
 
     @classmethod
     def start(cls, optimizer: Optimizer, params: Array, rng: Generator) -> Self:
@@ -302,6 +312,7 @@ class TrainingState:
             initial_loss=None,
             cooling=None,
             best=None,
+            on_all_rows=False,
         )
 
 
@@ -331,6 +342,8 @@ class TrainingResult:
     scored_params : ndarray of shape (n_params,) or None
         The parameters of the best score, whose predictions of the validation rows are those of
         unknown rows; None without early stopping.
+    n_refit : int
+        The number of epochs of a cool-down on all rows; 0 if there was none.
     certainty : float or None
         The factor of the certainty of predictions that was fitted to validation rows after the
         training (see :mod:`sknet.nn.temperature`), and which ``params`` include; None if none
@@ -342,6 +355,7 @@ class TrainingResult:
     best_iter: int
     ending: Ending
     scored_params: Array | None = None
+    n_refit: int = 0
     certainty: float | None = None
 
 
@@ -492,6 +506,7 @@ def train_epochs(
         monitor.best_iter,
         ending,
         scored_params=best if scored else None,
+        n_refit=state.n_refit,
     )
 
 
@@ -564,8 +579,8 @@ def _no_score(history: History) -> dict[str, float]:
 
 
 def _is_nearly_over(state: TrainingState, stopping: Stopping) -> bool:
-    """Whether the rest of a plan is no longer than a cool-down."""
-    return state.iteration + (stopping.n_cooling or 0) >= stopping.max_iter
+    """Whether there is a rest of a plan that is no longer than a cool-down."""
+    return 0 < stopping.max_iter - state.iteration <= (stopping.n_cooling or 0)
 
 
 class Epoch(Epochs):
@@ -595,16 +610,11 @@ class Epoch(Epochs):
             state.average = params.copy()
         self._bounds = objective.network.bounds(params.dtype)
         self._all_batches = all_batches
-        self._on_all_rows = False
-        if all_batches is not None and state.cooling is not None:
-            self._train_on_all_rows(all_batches)
-        else:
-            self._train_on(batches)
-
-    def _train_on_all_rows(self, all_batches: Callable[[], BatchIterable]) -> None:
-        """Make the next epochs passes over the rows that are evaluated, too."""
-        self._on_all_rows = True
-        self._train_on(all_batches())
+        # The end is judged on the same rows, whether the training was interrupted or not.
+        self._probed = batches
+        if all_batches is not None and state.on_all_rows:
+            batches = all_batches()
+        self._train_on(batches)
 
     def _train_on(self, batches: BatchIterable) -> None:
         """Make the next epochs passes over these batches; make the work arrays for them."""
@@ -620,7 +630,7 @@ class Epoch(Epochs):
     @property
     def on_all_rows(self) -> bool:
         """Whether the rows that are evaluated are trained on, too."""
-        return self._on_all_rows
+        return self.state.on_all_rows
 
     def remember(self, visible: Array) -> None:
         """Keep in the state what a return to this epoch needs, if there may be one."""
@@ -637,7 +647,8 @@ class Epoch(Epochs):
         if state.average is not None:
             np.copyto(state.average, best.visible)
         if self._all_batches is not None:
-            self._train_on_all_rows(self._all_batches)
+            state.on_all_rows = True
+            self._train_on(self._all_batches())
 
     def _make_stretches(self) -> list["Stretch"]:
         """Return the stretches of the parameters, each of which one thread steps on.
@@ -709,7 +720,7 @@ class Epoch(Epochs):
 
     def make_probe(self) -> Evaluator:
         """Return some training rows, on which the end of the training is judged."""
-        return Probe(self.objective, self.batches, self.params.dtype)
+        return Probe(self.objective, self._probed, self.params.dtype)
 
 
 class Stretch(NamedTuple):

@@ -52,7 +52,7 @@ def test_every_row_once_an_epoch(data, batch_size, shuffled):
     rng = np.random.default_rng(0) if shuffled else None
     batches = Batches(data, batch_size, as_is, rng)
     assert batches.n_rows == N_ROWS
-    assert batches.batch_size == min(batch_size, N_ROWS)
+    assert batches.batch_size <= min(batch_size, N_ROWS)
     for _ in range(3):
         epoch = [row_numbers(batch) for batch in batches]
         assert len(epoch) == len(batches) == -(-N_ROWS // batch_size)
@@ -222,3 +222,12 @@ def test_blocks_are_stacked():
     assert stacked.dtype == np.float32 and numbers.dtype == labels.dtype
     assert_array_equal(stacked, X)
     assert_array_equal(numbers, labels)
+
+
+def test_the_batch_size_is_that_of_the_largest_batch():
+    """By it the parts of a batch are made equal, which threads share."""
+    for n_rows, batch_size in [(101, 100), (23, 10), (5, 10), (64, 32)]:
+        batches = Batches(Dataset(np.zeros((n_rows, 1))), batch_size, None)
+        sizes = [batch.X.shape[0] for batch in batches]
+        assert batches.batch_size == max(sizes) <= batch_size
+        assert len(batches) == len(sizes)

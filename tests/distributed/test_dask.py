@@ -209,6 +209,7 @@ def test_a_small_table_is_one_shard_and_a_local_fit(client, table, cls, local, o
     assert network.n_shards_ == 1
     assert_array_equal(network.to_local()._model.params, expected._model.params)
     assert_array_equal(network.validation_scores_, expected.validation_scores_)
+    assert network.t_ == expected.t_
 
 
 @pytest.mark.parametrize(("batch_size", "n_shards"), [(90, 1), (40, 2), (25, 3), (10, 3)])

@@ -266,7 +266,7 @@ def test_every_ending_has_words():
         ({}, Ending.FINISHED, "the last epoch"),
         ({"n_iter_no_change": 1, "tol": 10.0, "learning_rate": "constant", "max_iter": 9},
          Ending.CONVERGED, "the last epoch"),
-        ({"early_stopping": True, "n_iter_no_change": 1, "max_iter": 60},
+        ({"early_stopping": True, "n_iter_no_change": 1, "max_iter": 60, "refit": False},
          Ending.CONVERGED, "epoch {best}, of the best validation score"),
     ],
 )  # fmt: skip
@@ -276,6 +276,15 @@ def test_the_end(options, ended, kept, regression):
     assert card["ended"] == ENDINGS[ended]
     assert card["parameters from"] == kept.format(best=network.best_iter_)
     assert card["epochs"] == f"{network.n_iter_} of at most {network.max_iter}"
+
+
+def test_parameters_of_a_cool_down_on_all_rows(regression):
+    """They are those of the last epoch, and not of the best score."""
+    network = NNRegressor(**{**SHORT, "early_stopping": True, "max_iter": 10}).fit(*regression)
+    first = 1 + np.isfinite(network.validation_scores_).sum()
+    assert said(network)["parameters from"] == (
+        f"the last epoch; from epoch {first} on also trained on the validation rows"
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Training ended")

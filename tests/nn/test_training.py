@@ -19,7 +19,7 @@ from sknet.nn.objective import Objective
 from sknet.nn.optimizers import OPTIMIZERS, SGD, Adam, AdamW
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES, Adaptive, Constant, Cosine, Schedule
-from sknet.nn.soundness import DivergenceError, Ending
+from sknet.nn.soundness import DivergenceError, Ending, Probe
 from sknet.nn.training import Horizon, TrainingState, best_epoch
 
 # Beside scikit-learn.
@@ -556,6 +556,48 @@ def test_a_cool_down_on_all_rows_can_be_interrupted(refit, n_before):
     assert_allclose(rest.params, whole.params, rtol=1e-12)
 
 
+@pytest.mark.parametrize("n_before", [3])
+def test_a_cool_down_without_a_best_epoch_can_be_interrupted(refit, n_before):
+    """It trains on the same rows after the interruption as before it."""
+    scores = [np.nan, np.nan, 3, 4]
+    stop = {"report": lambda iteration, record, params: iteration == n_before}
+    whole, state = refit(scores, n_cooling=2)
+    assert not state.on_all_rows
+    first, state = refit(scores, n_cooling=2, **stop)
+    objective, _, batch = refit.problem
+    some = batch._replace(X=batch.X[:9], y=batch.y[:9])
+    current = state.trained if state.trained is not None else first.params
+    rest, _ = refit(scores[n_before:], (objective, current, some), state=state, n_cooling=2)
+    assert_array_equal(rest.history["loss"], whole.history["loss"])
+    assert_array_equal(rest.history["validation_score"], scores)
+
+
+def test_the_end_of_a_resumed_cool_down_is_judged_on_the_same_rows(
+    refit, make_batches, monkeypatch
+):
+    """These are training rows that were not held out."""
+    judged = []
+    monkeypatch.setattr(
+        "sknet.nn.training.Probe",
+        lambda objective, batches, dtype: (
+            judged.append(batches.n_rows) or Probe(objective, batches, dtype)
+        ),
+    )
+    options = {"max_iter": 20, "n_cooling": 4}
+    scores = [1, 2, 3, 4, 5, 0, 0]
+    _, state = refit(scores, **options, report=lambda iteration, record, params: iteration == 8)
+    assert state.on_all_rows
+    refit([], **options, state=state)
+    assert judged == [9, 9]
+
+
+@pytest.mark.parametrize("max_iter", [1, 2])
+def test_nothing_is_made_on_all_rows_after_the_last_epoch(refit, max_iter):
+    result, state = refit([1, 2], max_iter=max_iter, n_cooling=1)
+    assert result.n_refit == max_iter - 1
+    assert state.on_all_rows == (max_iter == 2)
+
+
 def test_a_cool_down_on_all_rows_that_diverges_is_undone(refit):
     """The parameters are those of the best epoch."""
     result, _ = refit([1, 2, 0, 0], optimizer=SGD(0.0), schedule=Late(1e200))
@@ -671,7 +713,7 @@ def test_two_halves_equal_the_whole(
 ):
     if in_shares:
         monkeypatch.setattr(shares, "LEAST_WORK", 1)
-        monkeypatch.setattr(shares, "LEAST_ROWS", 2)
+        monkeypatch.setattr(shares, "LEAST_ROWS", 1)
     options = {"optimizer": OPTIMIZERS[name](), "batch_size": batch_size}
     options["ema_decay"] = ema_decay
     objective, params, batch = problem = make_problem((Dense(5, ReLU()), Dropout(0.3)))
