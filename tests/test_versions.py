@@ -143,9 +143,12 @@ def test_checkpoints_predict_and_go_on(maker, path):
         warnings.simplefilter("ignore", InconsistentVersionWarning)
         network = maker.unfinished().fit(X, y, resume_from=path)
     assert network.n_iter_ == 6
-    # Dropout draws other masks since then, so the last two epochs are not quite the same.
+    # Dropout draws other masks since then, and batches have other sizes, so the last two epochs
+    # are not quite the same. Four epochs alone are farther away.
     expected = recorded["finished"]
-    assert_allclose(network.predict(X), expected, rtol=0, atol=0.01 * np.abs(expected).max())
+    distance = np.abs(network.predict(X) - expected).max()
+    assert distance < 0.05 * np.abs(expected).max()
+    assert distance < np.abs(recorded["then"] - expected).max() / 2
 
 
 def test_a_checkpoint_of_before_a_parameter_existed_counts_as_its_default():

@@ -338,7 +338,7 @@ class TrainingResult:
     ending : Ending
         What ended the training. If it is ``Ending.DIVERGED`` or ``Ending.WORSE``, ``params``
         are the best ones that the training passed through. Otherwise they are the last ones or,
-        with early stopping, the best ones, unless it has cooled down on all rows.
+        with early stopping, the best ones, unless it has cooled down on all rows to the end.
     scored_params : ndarray of shape (n_params,) or None
         The parameters of the best score, whose predictions of the validation rows are those of
         unknown rows; None without early stopping.
@@ -498,8 +498,9 @@ def train_epochs(
     # The loss of the first epoch, which is watched without a score, is that of its beginning.
     best = monitor.best_trained(n_untrained=int(evaluate is None))
     scored = evaluate is not None
-    chosen = scored and not epoch.on_all_rows
-    ending = conclude(judge, epoch.params, last, best, ending, scored=chosen)
+    # A cool-down that was cut short has a learning rate that is far from zero.
+    cooled = epoch.on_all_rows and ending is not Ending.STOPPED
+    ending = conclude(judge, epoch.params, last, best, ending, scored=scored and not cooled)
     return TrainingResult(
         epoch.params,
         state.history,

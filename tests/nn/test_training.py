@@ -548,11 +548,16 @@ def test_a_cool_down_on_all_rows_can_be_interrupted(refit, n_before):
     options = {"max_iter": 20, "n_cooling": 4}
     whole, _ = refit(scores, **options)
     assert len(whole.history["loss"]) == 9 + 3
-    stop = {"report": lambda iteration, record, params: iteration == n_before}
-    first, state = refit(scores, **options, **stop)
+    visible = []
+
+    def stop(iteration, record, params):
+        visible.append(params.copy())
+        return iteration == n_before
+
+    _, state = refit(scores, **options, report=stop)
     objective, _, batch = refit.problem
     some = batch._replace(X=batch.X[:9], y=batch.y[:9])
-    rest, _ = refit(scores[n_before:], (objective, first.params, some), state=state, **options)
+    rest, _ = refit(scores[n_before:], (objective, visible[-1], some), state=state, **options)
     assert_allclose(rest.params, whole.params, rtol=1e-12)
 
 
@@ -596,6 +601,15 @@ def test_nothing_is_made_on_all_rows_after_the_last_epoch(refit, max_iter):
     result, state = refit([1, 2], max_iter=max_iter, n_cooling=1)
     assert result.n_refit == max_iter - 1
     assert state.on_all_rows == (max_iter == 2)
+
+
+def test_a_cool_down_on_all_rows_that_is_stopped_is_undone(refit):
+    """The learning rate was still high."""
+    scores = [1, 2, 3, 4, 5, 6, 7, 0, 0]
+    stop = {"report": lambda iteration, record, params: iteration == 10}
+    result, _ = refit(scores, max_iter=20, n_cooling=4, **stop)
+    assert result.ending is Ending.STOPPED and result.best_iter == 7
+    assert_array_equal(result.params, result.scored_params)
 
 
 def test_a_cool_down_on_all_rows_that_diverges_is_undone(refit):
