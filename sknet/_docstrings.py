@@ -64,8 +64,8 @@ l1_ratio : float in [0, 1], default=0.0
     1 it is L1, which makes weights exactly zero.
 batch_size : int or "auto", default="auto"
     The largest number of rows of a mini-batch. The rows of an epoch are divided evenly into as
-    few batches as that takes. "auto" is all rows for fewer than {_auto.SMALL} training rows, else
-    ``n_samples / {_auto.BATCHES}`` with at least {_auto.SMALLEST_BATCH} and at most
+    few batches as that takes. "auto" is all rows for fewer than {_auto.SMALL} training rows,
+    else ``n_samples / {_auto.BATCHES}`` with at least {_auto.SMALLEST_BATCH} and at most
     {_auto.LARGEST_BATCH} rows; for more than
     {_spaced(_auto.LARGEST_BATCH * _auto.BATCHES_OF_MANY)} training rows it is
     ``n_samples / {_auto.BATCHES_OF_MANY}``, at most {_auto.LARGEST_BATCH_OF_MANY}. Not used by

@@ -429,11 +429,6 @@ class Epochs(Protocol):
     horizon: Horizon
     learning_rate: float
 
-    @property
-    def on_all_rows(self) -> bool:
-        """Whether the rows that are evaluated are trained on, too."""
-        return False
-
     def remember(self, visible: Array) -> None:
         """Keep in the state what a return to this epoch needs, if there may be one."""
         return
@@ -499,7 +494,7 @@ def train_epochs(
     best = monitor.best_trained(n_untrained=int(evaluate is None))
     scored = evaluate is not None
     # A cool-down that was cut short has a learning rate that is far from zero.
-    cooled = epoch.on_all_rows and ending is not Ending.STOPPED
+    cooled = state.on_all_rows and ending is not Ending.STOPPED
     ending = conclude(judge, epoch.params, last, best, ending, scored=scored and not cooled)
     return TrainingResult(
         epoch.params,
@@ -550,28 +545,35 @@ def _make_epochs(
         visible = epoch.visible_params()
         record = {"loss": loss}
         if evaluate is not None:
-            known = epoch.on_all_rows
-            record.update(_no_score(state.history) if known else evaluate(visible))
+            unknown = not state.on_all_rows
+            record.update(evaluate(visible) if unknown else _no_score(state.history))
         record["learning_rate"] = epoch.learning_rate
         record["seconds"] = perf_counter() - start
         append(state.history, record)
         # The loss of an epoch belongs to the parameters before it, a score to those after.
         judged = visible if before is None else before
-        if not epoch.on_all_rows:
+        if not state.on_all_rows:
             monitor.update(state.iteration, record.get("validation_score", -loss), judged)
         if monitor.best_iter == state.iteration:
             epoch.remember(judged)
-        stalled = monitor.stalled and not waits and state.cooling is None
-        if stalled and not reduce_learning_rate(rule, state, monitor):
-            state.stopped = not cool_down(epoch, stopping, monitor)
-        elif state.best is not None and _is_nearly_over(state, stopping):
-            finish_on_all_rows(epoch, state.best)
+        if not waits:
+            _plan_rest(epoch, stopping, monitor)
         if report is not None and report(state.iteration, record, visible):
             return Ending.STOPPED
     if state.stopped or (state.cooling is not None and state.cooling.is_shorter):
         return Ending.CONVERGED
     planned = rule.schedule.has_horizon or math.isinf(stopping.n_iter_no_change)
     return Ending.FINISHED if planned else Ending.MAX_ITER
+
+
+def _plan_rest(epoch: Epochs, stopping: Stopping, monitor: Monitor) -> None:
+    """Change what is left of a training that has stalled, or whose plan is nearly over."""
+    rule, state = epoch.rule, epoch.state
+    if monitor.stalled and state.cooling is None:
+        if not reduce_learning_rate(rule, state, monitor):
+            state.stopped = not cool_down(epoch, stopping, monitor)
+    elif state.best is not None and _is_nearly_over(state, stopping):
+        finish_on_all_rows(epoch, state.best)
 
 
 def _no_score(history: History) -> dict[str, float]:
@@ -628,15 +630,10 @@ class Epoch(Epochs):
         self.state.share_rngs += tuple(self.state.rng.spawn(max(0, n_missing)))
         self._tasks = [partial(self._step_on, stretch) for stretch in self._make_stretches()]
 
-    @property
-    def on_all_rows(self) -> bool:
-        """Whether the rows that are evaluated are trained on, too."""
-        return self.state.on_all_rows
-
     def remember(self, visible: Array) -> None:
         """Keep in the state what a return to this epoch needs, if there may be one."""
         state = self.state
-        if self._all_batches is not None and not self.on_all_rows:
+        if self._all_batches is not None and not state.on_all_rows:
             state.best = Remembered(visible.copy(), state.slots.copy(), state.n_updates)
 
     def go_back(self, best: Remembered) -> None:
