@@ -274,6 +274,7 @@ def test_memory_is_bounded(monkeypatch, early_stopping):
     network = NNRegressor((4,), **{**STEADY, "max_iter": 1, "batch_size": 200}, **SIMPLE)
     network.set_params(early_stopping=early_stopping)
     peaks = []
+    fit_chunks(network, Made(2), validation_rows=1000)  # The first fit imports modules.
     for n_chunks in (20, 60):
         tracemalloc.start()
         fit_chunks(network, Made(n_chunks), shuffle_window=3, validation_rows=1000)

@@ -278,9 +278,10 @@ def test_counts(regression):
     assert {len(values) for values in network.history_.values()} == {7}
     assert min(network.history_["seconds"]) >= 0
     weight = np.r_[np.zeros(20), np.ones(len(y) - 20)]
-    # A row of no weight is not there, and those held out are not trained on.
+    # A row of no weight is not there, and those held out are trained on in two epochs.
     assert network.fit(X, y, sample_weight=weight).t_ == 7 * 100
-    assert network.set_params(early_stopping=True).fit(X, y, weight).t_ == 7 * 90
+    assert network.set_params(early_stopping=True).fit(X, y, weight).t_ == 5 * 90 + 2 * 100
+    assert network.set_params(refit=False).fit(X, y, weight).t_ == 7 * 90
 
 
 def test_the_learning_rate_is_recorded(regression):

@@ -63,15 +63,17 @@ def test_the_number_of_threads_does_not_change_a_bit(cls, monkeypatch):
     for number in (1, 2, 3):
         monkeypatch.setattr(sknet._fitting, "n_threads", lambda number=number: number)
         fitted.append(clone(network).fit(X, y, np.arange(300.0)))
-    assert n_stretches == [1, 2, 3]
+    # They are made anew for the cool-down on all rows.
+    assert n_stretches == [1, 1, 2, 2, 3, 3]
     for other in fitted[1:]:
         assert_array_equal(other._model.params, fitted[0]._model.params)
 
 
 def test_blas_has_one_thread_until_the_fit_ends(binary, two_blas_threads, watched):
-    NNClassifier((4,), max_iter=2, early_stopping=True, scoring=watched).fit(*binary)
-    # The scorer is tried before the training, and then called after each epoch.
-    assert watched.seen == [{2}, {1}, {1}]
+    NNClassifier((4,), max_iter=10, early_stopping=True, scoring=watched).fit(*binary)
+    # The scorer is tried before the training, and then called after each epoch but the last
+    # ones, which are on all rows.
+    assert watched.seen == [{2}] + [{1}] * 8
     assert n_blas_threads() == {2}
 
 
