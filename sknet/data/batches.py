@@ -44,9 +44,15 @@ def evenly_spaced(n_rows: int, n_wanted: int) -> NDArray[np.intp]:
     return np.linspace(0, n_rows - 1, min(n_rows, n_wanted)).astype(np.intp)
 
 
-def evenly_divided(n_rows: int, n_parts: int) -> list[int]:
-    """Return the limits of consecutive parts of rows, whose sizes differ by one at most."""
-    return [n_rows * number // n_parts for number in range(n_parts + 1)]
+def start_of_part(number: int, n_parts: int, n_rows: int) -> int:
+    """Return where a part begins if rows are divided into parts whose sizes differ by one."""
+    return n_rows * number // n_parts
+
+
+def evenly_divided(n_rows: int, n_parts: int) -> Iterator[slice]:
+    """Yield consecutive parts of rows, whose sizes differ by one at most."""
+    limits = (start_of_part(number, n_parts, n_rows) for number in range(n_parts + 1))
+    return (slice(start, stop) for start, stop in pairwise(limits))
 
 
 def largest_part(n_rows: int, at_most: int) -> int:
@@ -268,8 +274,7 @@ class Batches:
     def _from_memory(self) -> Iterator[Batch]:
         """Yield the batches of rows that are in memory."""
         order = None if self._rng is None else self._rng.permutation(self.n_rows)
-        for start, stop in pairwise(evenly_divided(self.n_rows, len(self))):
-            rows = slice(start, stop)
+        for rows in evenly_divided(self.n_rows, len(self)):
             batch = self.data.batch(rows if order is None else order[rows])
             if self._encode is not None:
                 batch = Batch(self._encode(batch.X), batch.y, batch.sample_weight)

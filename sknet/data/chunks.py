@@ -6,7 +6,6 @@ A chunk is a ``Batch`` in the form of the user, whose X may be a frame.
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -213,8 +212,8 @@ class ChunkBatches:
 
     def _cut(self) -> Iterator[Batch]:
         """Yield encoded batches, whose sizes do not depend on the sizes of the chunks."""
-        limits = evenly_divided(self.n_rows, len(self))
-        sizes = (stop - start for start, stop in pairwise(limits))
+        parts = evenly_divided(self.n_rows, len(self))
+        sizes = (part.stop - part.start for part in parts)
         size, rest = next(sizes), list[Batch]()
         for chunk in self._open_chunks():
             together = join([*rest, self._encode(chunk)])

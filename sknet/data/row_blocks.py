@@ -260,7 +260,8 @@ class RowBlocks:
         ends = np.cumsum(sizes)
         n_rows = int(begins[-1])
         n_batches, per_window = -(-n_rows // batch_size), max(1, self.window_rows // batch_size)
-        limits = [n_rows * k // n_batches for k in range(0, n_batches, per_window)]
+        firsts = range(0, n_batches, per_window)
+        limits = [n_rows * number // n_batches for number in firsts]
         for start, stop in pairwise([*limits, n_rows]):
             first, last = np.searchsorted(ends, [start, stop - 1], side="right")
             parts = []

@@ -19,7 +19,7 @@ from sknet._model import Model
 from sknet._monitoring import HeldOut
 from sknet._settings import Settings
 from sknet._threads import ONE_BLAS_THREAD
-from sknet.data.batches import Batches, Dataset, evenly_divided, join
+from sknet.data.batches import Batches, Dataset, join, start_of_part
 from sknet.data.splitting import split_rows
 from sknet.distributed.agreement import read_partition
 from sknet.distributed.rounds import LocalResult, Round
@@ -160,10 +160,9 @@ class Shard:
 
     def _rows(self, round_: Round) -> np.ndarray:
         """Return the rows of a round's batches, which are consecutive in the epoch's order."""
-        n_batches = len(self.batches)
-        limits = evenly_divided(self.batches.n_rows, n_batches)
+        n_batches, n_rows = len(self.batches), self.batches.n_rows
         first, stop = (
-            limits[n_batches * number // round_.per_epoch]
+            start_of_part(n_batches * number // round_.per_epoch, n_batches, n_rows)
             for number in (round_.number, round_.number + 1)
         )
         return self._epoch_order(round_.epoch)[first:stop]

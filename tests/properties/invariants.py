@@ -19,6 +19,8 @@ def strict():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", UserWarning)
+        # Older versions of scikit-learn deprecate such labels, and newer ones refuse them.
+        warnings.filterwarnings("ignore", "Support for labels represented as bytes")
         yield
 
 

@@ -155,8 +155,12 @@ def test_later_rows_are_refused_clearly_or_are_predicted(case):
         return
     later = case.table.values(5, case.seed + 1)
     for factor in (1, 1e6, 1e200, np.nan):
-        with np.errstate(all="ignore"):
-            X = case.table.wrap(later * factor)
+        try:
+            with np.errstate(all="ignore"):
+                X = case.table.wrap(later * factor)
+        except OverflowError:
+            # Some versions of pandas have no column of whole numbers that are as large.
+            continue
         check_prediction(network, case, X)
 
 
