@@ -21,8 +21,6 @@ def strict():
         warnings.simplefilter("ignore", UserWarning)
         # Older versions of scikit-learn deprecate such labels, and newer ones refuse them.
         warnings.filterwarnings("ignore", "Support for labels represented as bytes")
-        # pandas warns while it makes the columns of a case from huge numbers.
-        warnings.filterwarnings("ignore", category=RuntimeWarning, module="pandas")
         yield
 
 

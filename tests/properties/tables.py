@@ -202,13 +202,20 @@ def categories(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(chosen, "category"))
 
 
+def nullable(frame: pd.DataFrame, **options: Any) -> pd.DataFrame:
+    """Return a frame with dtypes of pandas, which may warn when it looks at huge numbers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return frame.convert_dtypes(**options)
+
+
 def arrow(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.convert_dtypes(dtype_backend="pyarrow")
+    return nullable(frame, dtype_backend="pyarrow")
 
 
 FRAME_DTYPES = {
     "plain": lambda frame: frame,
-    "nullable": lambda frame: frame.convert_dtypes(),
+    "nullable": nullable,
     "arrow": arrow,
     "category": categories,
     "object": lambda frame: frame.astype(object),
@@ -388,8 +395,8 @@ FORMS = {
     "read-only": read_only,
     "column": lambda y: y[:, np.newaxis] if y.ndim == 1 else y,
     "pandas": lambda y: pd.DataFrame(y) if y.ndim == 2 else pd.Series(y, index=["i"] * len(y)),
-    "arrow": lambda y: pd.DataFrame(y).convert_dtypes(dtype_backend="pyarrow"),
-    "nullable": lambda y: pd.DataFrame(y).convert_dtypes(),
+    "arrow": lambda y: arrow(pd.DataFrame(y)),
+    "nullable": lambda y: nullable(pd.DataFrame(y)),
     "polars": lambda y: pl.DataFrame(y) if y.ndim == 2 else pl.Series(y),
 }
 
