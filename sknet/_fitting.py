@@ -38,6 +38,10 @@ from sknet.nn.training import (
 #: its data are the same. A table with fewer rows is hashed as a whole.
 FINGERPRINT_ROWS = 1000
 
+#: A training with more rows than this does not end on the rows held out: a tenth more rows is
+#: worth little there, and a cool-down with a score is the better one.
+MOST_REFIT_ROWS = 50_000
+
 #: The purposes for which a fit draws random numbers. Each has a generator of its own, so that
 #: a draw whose number depends on the rows does not shift the draws for another purpose.
 PURPOSES = ["tables", "init", "split", "shuffle", "augmentation", "noise"]
@@ -231,7 +235,8 @@ def fit_rows(
     batches_of = partial(mini_batches, model, streams=run.streams, encoded_bytes=encoded_bytes)
     all_batches: Callable[[], BatchIterable] | None = None
     settings = model.settings
-    cools_down = settings.refit and settings.schedule.has_horizon
+    few = data.n_rows <= MOST_REFIT_ROWS
+    cools_down = settings.refit and few and settings.schedule.has_horizon
     if cools_down and held is not None and held.of_training:
         held_out = held.data
 

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, log_loss, make_scorer
 
+from sknet import _fitting
 from sknet.data import splitting
 
 
@@ -405,3 +406,11 @@ def test_weights_follow_their_rows_into_the_cool_down(problem, order):
         more[1] = np.concatenate([y, y[:20]][::order])
     weights = np.concatenate([weight, np.zeros(20)][::order])
     assert_array_equal(network.fit(*more, weights).predict(X), expected)
+
+
+def test_many_rows_are_not_refitted(problem, monkeypatch):
+    """Beyond a number of rows, the cool-down has a score, as with ``refit=False``."""
+    monkeypatch.setattr(_fitting, "MOST_REFIT_ROWS", 100)
+    network, X, y = planned(problem)
+    results = [network.set_params(refit=refit).fit(X, y).predict(X) for refit in (False, True)]
+    assert_array_equal(*results)
