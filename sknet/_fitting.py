@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
+from sknet._auto import MOST_REFIT_ROWS
 from sknet._batching import mini_batches, training_blocks
 from sknet._model import Model
 from sknet._monitoring import EpochPrinter, HeldOut, Validation, held_out_predictions
@@ -37,10 +38,6 @@ from sknet.nn.training import (
 #: The smallest number of training rows, evenly spaced, whose hash tells a resumed fit whether
 #: its data are the same. A table with fewer rows is hashed as a whole.
 FINGERPRINT_ROWS = 1000
-
-#: A training with more rows than this does not end on the rows held out: a tenth more rows is
-#: worth little there, and a cool-down with a score is the better one.
-MOST_REFIT_ROWS = 50_000
 
 #: The purposes for which a fit draws random numbers. Each has a generator of its own, so that
 #: a draw whose number depends on the rows does not shift the draws for another purpose.

@@ -554,8 +554,9 @@ def _make_epochs(
         judged = visible if before is None else before
         if not state.on_all_rows:
             monitor.update(state.iteration, record.get("validation_score", -loss), judged)
-        if monitor.best_iter == state.iteration:
-            epoch.remember(judged)
+            best = monitor.best_params
+            if best is not None and monitor.best_iter == state.iteration:
+                epoch.remember(best)
         if not waits:
             _plan_rest(epoch, stopping, monitor)
         if report is not None and report(state.iteration, record, visible):
@@ -633,8 +634,8 @@ class Epoch(Epochs):
     def remember(self, visible: Array) -> None:
         """Keep in the state what a return to this epoch needs, if there may be one."""
         state = self.state
-        if self._all_batches is not None and not state.on_all_rows:
-            state.best = Remembered(visible.copy(), state.slots.copy(), state.n_updates)
+        if self._all_batches is not None:
+            state.best = Remembered(visible, state.slots.copy(), state.n_updates)
 
     def go_back(self, best: Remembered) -> None:
         """Go back to an epoch, and train on all rows from there on."""
