@@ -184,6 +184,15 @@ def cooling_epochs(max_iter: int) -> int:
     return math.ceil(COOLING * max_iter)
 
 
+def level_penalty(known: Mapping[str, Any], facts: Facts) -> float:
+    """Return what the penalty of the vectors of levels is for each row of their prior.
+
+    It belongs to the value "auto" of ``alpha``. A chunk does not tell how many rows follow.
+    """
+    suited = facts.n_rows >= SMALL and facts.n_earlier is None
+    return 1 / facts.n_rows if suited and is_stochastic(known["solver"]) else 0.0
+
+
 def _is_planned(known: Mapping[str, Any]) -> bool:
     """Return whether the learning rate falls to zero over ``max_iter`` epochs by plan."""
     schedule = known["learning_rate"]

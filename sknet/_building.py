@@ -80,7 +80,11 @@ def _embeddings(
     settings: Settings, encoder: TableEncoder
 ) -> list[tuple[int, ColumnEmbedding | None]]:
     """Return the parts of the layer that embeds columns; an empty list if there are none."""
-    embeddings = [(1, Embedding(one.n_levels, EMBEDDING_SIZE)) for one in encoder.embedded_]
+    unit = settings.level_penalty
+    embeddings = [
+        (1, Embedding(one.n_levels, EMBEDDING_SIZE, one.prior_rows * unit))
+        for one in encoder.embedded_
+    ]
     if (settings.numeric_embedding is None or not encoder.n_numeric_) and not embeddings:
         return []
     n_other = encoder.n_plain_ - encoder.n_numeric_

@@ -113,6 +113,19 @@ class Model(ABC):
         """
         loss = cls.choose_loss(settings, target)
         check_monotone(settings, target, loss)
+        encoder = cls._learn_encoding(settings, survey, target, keep_rare)
+        n_raw = loss.n_raw(target.n_outputs)
+        unbound = loss.unpromised(n_raw)
+        network = make_network(settings, encoder, survey.reader, n_raw, unbound)
+        check_memory(network, settings)
+        params = network.init(rng).astype(settings.dtype)
+        return cls(settings, survey.reader, encoder, target, loss, network, params)
+
+    @classmethod
+    def _learn_encoding(
+        cls, settings: Settings, survey: Survey, target: Any, keep_rare: bool
+    ) -> TableEncoder:
+        """Return the encoder of a table, given its survey with a sample."""
         encoder = TableEncoder(
             settings.standardize,
             settings.n_bins,
@@ -123,12 +136,11 @@ class Model(ABC):
         # With another number of threads the last bits of the components might differ.
         with ONE_BLAS_THREAD:
             encoder.fit_survey(survey, keep_rare=keep_rare)
-        n_raw = loss.n_raw(target.n_outputs)
-        unbound = loss.unpromised(n_raw)
-        network = make_network(settings, encoder, survey.reader, n_raw, unbound)
-        check_memory(network, settings)
-        params = network.init(rng).astype(settings.dtype)
-        return cls(settings, survey.reader, encoder, target, loss, network, params)
+        if encoder.embedded_ and settings.level_penalty:
+            sample = cast(Dataset, survey.sample).batch()
+            Y = target.transform(sample.y, np.float64)
+            encoder.learn_effects(sample, Y, labels=not cls.numeric_y)
+        return encoder
 
     def continued(self, settings: Settings) -> Self:
         """Return this model to be trained further with other settings.
@@ -150,7 +162,8 @@ class Model(ABC):
                 "predictions), so its parameters cannot be continued from. Set "
                 "warm_start=False, or fit a clone."
             )
-        return model
+        # The strength of the penalty of levels may have changed with the number of rows.
+        return replace(model, network=network)
 
     def with_params(self, params: np.ndarray) -> Self:
         """Return the model with other parameters."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
-from sknet._auto import SHAPING, Facts, bins_for, choose, cooling_epochs
+from sknet._auto import SHAPING, Facts, bins_for, choose, cooling_epochs, level_penalty
 from sknet._parameters import hidden_layer_sizes, interaction_groups, per_layer
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
@@ -29,6 +29,8 @@ class Settings:
     hidden layer. ``penalty`` stands for ``alpha`` and ``l1_ratio``. ``n_bins`` is the number of
     quantile bins of each number, or 0 if the embedding needs none. ``auto`` maps the name of
     each parameter that is "auto" to its value, in the form in which a user would give it.
+    ``level_penalty`` is the strength of the penalty of the vectors of levels, for each row that
+    the prior of their effect is worth.
     ``signs`` stands for ``monotonic_cst``: it has 1, -1 or 0 for each numeric column, in the
     order of the reader, and is empty if no column is constrained.
     ``groups`` and ``pairwise`` stand for ``interaction_cst``: groups of columns of X with
@@ -59,6 +61,8 @@ class Settings:
     # Training.
     loss: Loss
     penalty: ElasticNet
+    # Settings in files of earlier versions have no penalty of levels.
+    level_penalty: float = 0.0
     solver: Solver
     schedule: Schedule
     learning_rate_init: float
@@ -157,6 +161,7 @@ def resolve(
         shuffle=known["shuffle"],
         loss=_rule(known["loss"], LOSSES, known),
         penalty=ElasticNet(float(known["alpha"]), float(known["l1_ratio"])),
+        level_penalty=level_penalty(known, facts) if "alpha" in auto else 0.0,
         solver=_rule(known["solver"], SOLVERS, known),
         schedule=_rule(known["learning_rate"], SCHEDULES, known),
         learning_rate_init=float(known["learning_rate_init"]),

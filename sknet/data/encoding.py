@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
-from sknet.data.batches import Dataset
+from sknet.data.batches import Batch, Dataset
 from sknet.data.components import Components, principal_components
 from sknet.data.dates import count_phases, date_text, phase_names, phase_slopes, phases
+from sknet.data.effects import prior_rows
 from sknet.data.heavy import heavy_values, without
 from sknet.data.limits import FARTHEST
 from sknet.data.quantiles import nonzero_medians, quantiles
 from sknet.data.survey import Survey
+from sknet.data.weights import repetitions
 
 Floats = NDArray[np.floating]
 
@@ -183,6 +185,25 @@ class TableEncoder:
         if self.n_components and self.n_numeric_:
             self.components_ = self._find_components(numeric)
         return self
+
+    def learn_effects(self, sample: Batch, Y: Floats, *, labels: bool) -> None:
+        """Learn how much the levels of embedded categories tell about y.
+
+        Parameters
+        ----------
+        sample : Batch
+            Some training rows, with weights in own units.
+        Y : ndarray of shape (n_rows, n_outputs)
+            Their targets as the loss gets them.
+        labels : bool
+            Whether y holds labels.
+        """
+        counts = repetitions(sample.sample_weight)
+        categories = sample.X[:, sample.X.shape[1] - len(self.categories_) :]
+        for codes, category in zip(categories.T, self.categories_, strict=True):
+            if category.embedded:
+                levels = category.levels(codes)
+                category.prior_rows = prior_rows(levels, Y, counts, labels=labels)
 
     def _choose_cycles(self, survey: Survey, n_read: int) -> list[list[str]]:
         """Return the names of the cycles in which each date is encoded."""
@@ -479,7 +500,13 @@ class Category:
         Whether there is such a shared level.
     embedded : bool
         Whether there are too many levels for a column each.
+    prior_rows : float
+        If so, how many rows the prior of the effect of a level on y is worth; 0 until
+        :meth:`TableEncoder.learn_effects` was called.
     """
+
+    # Categories in files of earlier versions have no prior.
+    prior_rows: float = 0.0
 
     def __init__(self, counts: NDArray[np.float64], has_missing: bool, keep_rare: bool) -> None:
         kept = np.ones(counts.size, bool) if keep_rare else counts > 1

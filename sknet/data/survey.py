@@ -2,7 +2,7 @@
 
 Parts of one table, such as the partitions of a cluster, are looked at one by one, and their
 surveys merged. Missing values, the ranges of dates and the counts of the levels are then exact.
-Quantiles are estimated from a sample of rows.
+Quantiles and the effects of levels are estimated from a sample of rows.
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,8 @@ class Survey:
     ranges : Ranges or None
         The ranges of the dates and of their phases; None without dates.
     sample : Dataset or None
-        Rows from which quantiles are estimated, with their weights.
+        Rows from which quantiles and the effects of levels are estimated, with their y and
+        their weights.
     part : str
         The name of the part that was looked at, for messages.
     """
@@ -77,8 +78,7 @@ class Survey:
 
     def with_sample(self, batches: Sequence[Batch]) -> "Survey":
         """Return the survey with a sample of rows that were read after it was made."""
-        joined = join([batch._replace(y=None) for batch in batches])
-        return replace(self, sample=Dataset(*joined))
+        return replace(self, sample=Dataset(*join(batches)))
 
 
 def survey_rows(
@@ -104,7 +104,7 @@ def survey_rows(
     part : str
         The name of the part of a table that the rows are.
     """
-    X, data = data.X, data._replace(y=None)
+    X = data.X
     missing = np.zeros(X.shape[1], dtype=bool)
     level_counts = [np.zeros(n) for n in (reader.n_levels_ if reader else ())]
     repeated = repetitions(data.sample_weight) if level_counts else None
@@ -170,7 +170,7 @@ def _sample(data: Dataset, chosen: NDArray[np.intp], copies: list[NDArray[Any]])
     sample = data if chosen.size == data.n_rows else data.choose(chosen)
     if not copies:
         return sample
-    return Dataset(np.concatenate(copies), sample_weight=sample.sample_weight)
+    return Dataset(np.concatenate(copies), sample.y, sample.sample_weight)
 
 
 def draw_rows(n_rows: int, n_wanted: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -68,7 +68,7 @@ class Sample(NamedTuple):
     Attributes
     ----------
     rows : Batch
-        Random rows as numbers, without y.
+        Random rows as numbers, with their y.
     level_counts : list of ndarray
         How often each level of each category of the whole table occurs.
     """
@@ -104,8 +104,8 @@ class Agreement:
         Parameters
         ----------
         samples : sequence of Sample
-            Rows of each partition, from which quantiles are estimated, with the counts of the
-            levels.
+            Rows of each partition, from which quantiles and the effects of levels are
+            estimated, with the counts of the levels.
         rng : numpy Generator
             Draws the parameters.
         """
@@ -258,7 +258,7 @@ def sample(
     data = read_partition(features, number, X, y, sample_weight)
     counts = features.survey(data).level_counts if features.reader else []
     chosen = draw_rows(data.n_rows, n_wanted, np.random.default_rng((seed, number)))
-    return Sample(data.choose(chosen).batch()._replace(y=None), counts)
+    return Sample(data.choose(chosen).batch(), counts)
 
 
 def shares_of_sample(descriptions: Sequence[Description], survey: Survey) -> list[int]:

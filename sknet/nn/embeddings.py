@@ -7,7 +7,7 @@ a line to :data:`NUMERIC_EMBEDDINGS`; ``docs/extending.md`` lists the other plac
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from itertools import pairwise
 from numbers import Integral, Real
@@ -396,10 +396,15 @@ class Embedding(ColumnEmbedding):
     n_levels : int >= 1
     size : int >= 1
         The length of the vectors.
+    ridge : float >= 0, default=0.0
+        The factor of half of the squared length of the vectors in the objective. The vectors
+        of levels with few rows are kept near zero by it. Layers that differ in it alone are
+        equal, since their outputs are.
     """
 
     n_levels: Annotated[int, POSITIVE_INT]
     size: Annotated[int, POSITIVE_INT]
+    ridge: Annotated[float, NOT_NEGATIVE] = field(default=0.0, compare=False)
 
     def output_counts(self, n_inputs: int) -> list[int]:
         return [self.size] * n_inputs
@@ -408,7 +413,7 @@ class Embedding(ColumnEmbedding):
         return n_inputs * self.size
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        return {"table": Parameter((self.n_levels, self.size))}
+        return {"table": Parameter((self.n_levels, self.size), ridge=self.ridge)}
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {"one_hot": self._one_hot, "delta": n_inputs}

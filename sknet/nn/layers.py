@@ -37,11 +37,15 @@ class Parameter:
         Whether the penalty of the objective applies to the array.
     within : ParameterSet or None, default=None
         The set that the array stays in; None stands for all arrays.
+    ridge : float, default=0.0
+        The factor of half of the sum of the squares of the array, which the objective includes
+        besides the penalty.
     """
 
     shape: tuple[int, ...]
     penalized: bool = False
     within: ParameterSet | None = None
+    ridge: float = 0.0
 
 
 class Layer(Rule, ABC):

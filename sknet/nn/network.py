@@ -129,6 +129,13 @@ class Network:
             prod(slot.parameter.shape) for slot in self.slots if slot.parameter.penalized
         )
 
+    @cached_property
+    def ridges(self) -> list[tuple[slice, float]]:
+        """The places of the parameters with a ridge penalty of their own, and its factors."""
+        return [
+            (slot.where, slot.parameter.ridge) for slot in self.slots if slot.parameter.ridge
+        ]
+
     def views(self, vector: Array) -> list[Views]:
         """Return one namespace of named arrays per layer: views of ``vector``.
 

@@ -46,7 +46,10 @@ class BatchIterable(Protocol):
 
 @dataclass(frozen=True)
 class Objective:
-    """J = sum_i w_i l(y_i, f(x_i)) / sum_i w_i + penalty of the weight matrices.
+    """J = sum_i w_i l(y_i, f(x_i)) / sum_i w_i + penalty of the weight matrices + ridges.
+
+    Parameters that declare a factor r of their own add r/2 ||p||_2^2 (see
+    :class:`~sknet.nn.layers.Parameter`).
 
     Weights have mean one over all training rows. The loss of a batch is divided by the number
     of its rows, so its expected value over random batches is J's.
@@ -75,9 +78,9 @@ class Objective:
         rng: Generator | None = None,
         share: float = 1.0,
     ) -> float:
-        """Return the mean loss of a batch; write its gradient into ``gradient_out``.
+        """Return the mean loss of a batch and the ridges; write their gradient.
 
-        If the rows are only a ``share`` of a batch, both are multiplied by it: the sum over the
+        If the rows are only a ``share`` of a batch, all are multiplied by it: the sum over the
         shares is the loss of the batch.
         """
         raw = self.network.forward(params, batch.X, workspace, rng)
@@ -85,7 +88,16 @@ class Objective:
         if share != 1:
             workspace.delta *= share
         self.network.backward(params, gradient_out, batch.X, workspace)
-        return value * share
+        return (value + self._add_ridges(params, gradient_out, share)) * share
+
+    def _add_ridges(self, params: Array, gradient_out: Array, share: float) -> float:
+        """Return the sum of the ridges; add a share of their gradient."""
+        value = 0.0
+        for where, factor in self.network.ridges:
+            p = params[where]
+            value += factor / 2 * float(p @ p)
+            gradient_out[where] += (factor * share) * p
+        return value
 
     def penalty_value(self, params: Array) -> float:
         """Return the penalty of the weights among the parameters.

@@ -208,7 +208,7 @@ def draw_problem(make_target):
         )
         name = rng.choice(["none", *NUMERIC_EMBEDDINGS])
         numeric = None if name == "none" else NUMERIC_EMBEDDINGS[name]().with_bins(edges)
-        categories = [(1, Embedding(3, 2))] * int(rng.integers(2))
+        categories = [(1, Embedding(3, 2, ridge=0.3))] * int(rng.integers(2))
         if numeric is None and not categories:
             return [], n_numeric
         return [Columns(((n_numeric, numeric), *categories))], n_numeric + len(categories)

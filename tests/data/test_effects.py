@@ -1,0 +1,164 @@
+"""The prior of the effects of levels: its estimate, and what networks make of it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from scipy.stats import f_oneway
+
+from sknet import NNClassifier, NNRegressor
+from sknet.data.effects import MOST_PRIOR_ROWS, prior_rows
+from sknet.streaming import RowBlocks, fit_chunks
+
+
+def draw(n_rows, n_levels, deviation, seed=0):
+    """Return the levels of rows, and numbers with effects of the levels and unit noise."""
+    rng = np.random.default_rng(seed)
+    levels = rng.integers(n_levels, size=n_rows)
+    effects = deviation * rng.normal(size=n_levels)
+    return levels, effects[levels], effects[levels] + rng.normal(size=n_rows)
+
+
+def test_balanced_levels_follow_the_f_statistic():
+    levels, _, y = draw(400, 20, 0)
+    levels = np.repeat(np.arange(20), 20)
+    y += np.linspace(0, 1, 20)[levels]
+    statistic = f_oneway(*(y[levels == i] for i in range(20))).statistic
+    assert_allclose(prior_rows(levels, y[:, np.newaxis], labels=False), 20 / (statistic - 1))
+
+
+@pytest.mark.parametrize("deviation", [0.5, 1, 3])
+def test_unbalanced_levels_recover_the_ratio_of_the_variances(deviation):
+    levels, effects, y = draw(40_000, 2000, deviation)
+    kept = np.random.default_rng(1).random(len(y)) < 1 / (1 + levels % 7)
+    found = prior_rows(levels[kept], y[kept, np.newaxis], labels=False)
+    assert found == pytest.approx(1 / deviation**2, rel=0.1)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1])
+def test_labels_recover_the_variance_of_logits(share):
+    levels, logits, _ = draw(200_000, 2000, 0.4)
+    p = 1 / (1 + np.exp(-logits - np.log(share / (1 - share))))
+    y = np.random.default_rng(1).random(len(p)) < p
+    two_columns = np.column_stack([~y, y]).astype(float)
+    found = prior_rows(levels, two_columns[:, 1:], labels=True)
+    assert found == pytest.approx(1 / 0.4**2, rel=0.15)
+    assert_allclose(prior_rows(levels, two_columns, labels=True), found)
+
+
+def test_counts_are_repeated_rows():
+    levels, _, y = draw(300, 30, 1)
+    counts = np.random.default_rng(1).integers(1, 4, size=300).astype(float)
+    repeated = np.repeat(np.arange(300), counts.astype(int))
+    assert_allclose(
+        prior_rows(levels, y[:, np.newaxis], counts, labels=False),
+        prior_rows(levels[repeated], y[repeated, np.newaxis], labels=False),
+    )
+
+
+def test_units_and_offsets_do_not_matter():
+    levels, _, y = draw(300, 30, 1)
+    Y = np.column_stack([y, y[::-1]])
+    found = prior_rows(levels, Y, labels=False)
+    assert_allclose(prior_rows(levels, 1e3 * Y + 1e4, labels=False), found, rtol=1e-6)
+
+
+WITHOUT_EFFECTS = {
+    "one level": (np.zeros(50, int), np.arange(50.0)),
+    "a level for each row": (np.arange(50), np.arange(50.0)),
+    "equal means": (np.repeat([0, 1], 4), np.tile([-1.0, 1.0], 4)),
+    "constant": (np.repeat([0, 1], 25), np.zeros(50)),
+}
+
+
+@pytest.mark.parametrize(("levels", "y"), WITHOUT_EFFECTS.values(), ids=WITHOUT_EFFECTS)
+def test_the_prior_is_strong_without_effects(levels, y):
+    assert prior_rows(levels, y[:, np.newaxis], labels=False) == MOST_PRIOR_ROWS
+
+
+def test_the_prior_is_weak_if_levels_decide_about_y():
+    levels = np.arange(200) % 20
+    assert prior_rows(levels, np.sin(levels)[:, np.newaxis], labels=False) < 1e-9
+
+
+def table(effect, n_rows=1500, n_levels=60, *, classes=False, seed=0):
+    """Return a frame with a number and a category of many levels, and y."""
+    rng = np.random.default_rng(seed)
+    levels, effects, y = draw(n_rows, n_levels, effect, seed)
+    number = rng.normal(size=n_rows)
+    y += number
+    X = pd.DataFrame({"number": number, "level": pd.Categorical(levels.astype(str))})
+    return X, (y > 0).astype(int) if classes else y
+
+
+def embedding(estimator):
+    """Return the layer of the levels of a fitted network."""
+    return estimator._model.network.layers[0].parts[-1][1]
+
+
+def spread_of_levels(network, X):
+    """Return the standard deviation of the predictions over the levels."""
+    rows = X.assign(number=0.0).drop_duplicates()
+    predict = getattr(network, "decision_function", network.predict)
+    return predict(rows).std()
+
+
+@pytest.mark.parametrize("kind", [NNRegressor, NNClassifier])
+def test_levels_that_tell_nothing_hardly_change_predictions(kind):
+    spreads = []
+    for seed in range(3):
+        X, y = table(0, n_levels=300, classes=kind is NNClassifier, seed=seed)
+        network = kind(random_state=0).fit(X, y)
+        without = kind(random_state=0, alpha=network.auto_params_["alpha"]).fit(X, y)
+        spreads.append([spread_of_levels(one, X) for one in (network, without)])
+    with_prior, without_prior = np.mean(spreads, axis=0)
+    assert with_prior < 0.85 * without_prior
+
+
+@pytest.mark.parametrize("kind", [NNRegressor, NNClassifier])
+def test_levels_that_tell_much_are_learned(kind):
+    X, y = table(3, 3000, classes=kind is NNClassifier)
+    train, test = slice(0, 1500), slice(1500, None)
+    network = kind(random_state=0).fit(X[train], y[train])
+    assert embedding(network).ridge < 1 / 1500
+    assert network.score(X[test], y[test]) > (0.85 if kind is NNRegressor else 0.8)
+
+
+def test_the_strength_is_the_prior_for_each_row():
+    X, y = table(1)
+    network = NNRegressor(random_state=0).fit(X, y)
+    levels = X["level"].cat.codes.to_numpy()
+    expected = prior_rows(levels, y[:, np.newaxis], labels=False) / len(y)
+    assert embedding(network).ridge == pytest.approx(expected)
+
+
+def test_chunks_and_blocks_find_the_same_strength():
+    X, y = table(1)
+    whole = embedding(NNRegressor(random_state=0).fit(X, y)).ridge
+    chunks = [(X[i : i + 500], y[i : i + 500]) for i in range(0, 1500, 500)]
+    streamed = fit_chunks(NNRegressor(random_state=0, max_iter=1), chunks)
+    assert embedding(streamed).ridge == pytest.approx(whole, rel=0.5)
+    codes = np.column_stack([X["number"], X["level"].cat.codes])
+    blocks = NNRegressor(random_state=0, max_iter=1, categorical_features=[1])
+    blocks.fit(RowBlocks(codes, block_rows=400), y)
+    assert embedding(blocks).ridge == pytest.approx(whole)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("change", [{"alpha": 1e-4}, {"solver": "lbfgs"}])
+def test_no_prior_where_alpha_is_set_and_for_lbfgs(change):
+    X, y = table(0, 300)
+    assert embedding(NNRegressor(max_iter=2, **change).fit(X, y)).ridge == 0
+
+
+def test_no_prior_in_partial_fit_and_below_a_hundred_rows():
+    X, y = table(0, 300)
+    assert embedding(NNRegressor().partial_fit(X, y)).ridge == 0
+    assert embedding(NNRegressor(max_iter=2).fit(X[:90], y[:90])).ridge == 0
+
+
+def test_a_warm_start_may_set_alpha():
+    X, y = table(0, 300)
+    network = NNRegressor(max_iter=2, warm_start=True, random_state=0).fit(X, y)
+    assert embedding(network).ridge > 0
+    assert embedding(network.set_params(alpha=0.0).fit(X, y)).ridge == 0
