@@ -361,9 +361,11 @@ def test_the_defaults(client, frame, cls, local):
     X, labels = frame
     y = labels if cls is DaskNNClassifier else X["age"] * (X["color"] == "red")
     parts = [dd.from_pandas(part, npartitions=4) for part in (X, y)]
-    # With the default number of epochs the test would take longer and show the same.
-    network = cls(max_iter=15, random_state=0, n_shards=2).fit(*parts)
-    expected = local(max_iter=15, random_state=0).fit(X, y)
+    # With the default number of epochs the test would take longer and show the same. The
+    # validation rows differ, and so does the epoch in which their score stalls.
+    few = {"max_iter": 15, "n_iter_no_change": 15, "random_state": 0}
+    network = cls(**few, n_shards=2).fit(*parts)
+    expected = local(**few).fit(X, y)
     shared = {"batch_size": max(32, expected.auto_params_["batch_size"] // 2)}
     assert network.auto_params_ == {**expected.auto_params_, **shared}
     found, known = (one._model.network.layers for one in (network._fitted, expected))
@@ -380,6 +382,21 @@ def test_the_defaults(client, frame, cls, local):
 
 
 # The agreement of the partitions.
+
+
+@pytest.mark.parametrize(("cls", "local"), ESTIMATORS)
+def test_the_prior_of_levels_is_that_of_all_rows(client, cls, local):
+    rng = np.random.default_rng(0)
+    levels = rng.integers(40, size=900)
+    X = pd.DataFrame({"x": rng.normal(size=900), "level": pd.Categorical(levels.astype(str))})
+    y = pd.Series(0.5 * rng.normal(size=40)[levels] + rng.normal(size=900))
+    y = (y > 0).map({True: "yes", False: "no"}) if cls is DaskNNClassifier else y
+    parts = [dd.from_pandas(part, npartitions=3) for part in (X, y)]
+    found = cls(max_iter=1, random_state=0).fit(*parts).to_local()
+    known = local(max_iter=1, random_state=0).fit(X, y)
+    ridges = [one._model.network.layers[0].parts[-1][1].ridge for one in (found, known)]
+    assert ridges[1] > 1 / 900
+    assert_allclose(*ridges)
 
 
 def test_statistics_are_those_of_all_rows(client, frame):
