@@ -28,7 +28,7 @@ MIN_UPDATES, MOST_EPOCHS = 2000, 300
 #: The number of epochs on a table of some thousand rows. On large tables: the number of rows
 #: that training visits, where a row counts once for each epoch, and the smallest number of
 #: epochs.
-EPOCHS, ROW_VISITS, FEWEST_EPOCHS = 60, 6_000_000, 10
+EPOCHS, ROW_VISITS, FEWEST_EPOCHS = 60, 3_000_000, 10
 #: The number of epochs on tables below ``SMALL``, where no validation rows end the training.
 EPOCHS_OF_FEW = 40
 #: The number of epochs if the learning rate does not fall to zero by plan, and of iterations

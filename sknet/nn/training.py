@@ -26,9 +26,9 @@ PLATEAU_DIVISOR = 5
 #: A plateau ends the training if the learning rate is no larger than this.
 SMALLEST_RATE = 1e-6
 
-#: A cool-down on all rows takes this share of the epochs up to the best one, from this part of
+#: A cool-down from the best epoch takes this share of the epochs up to it, from this part of
 #: the plan on.
-REFIT_EPOCHS, REFIT_PROGRESS = 0.3, 0.6
+COOLING_EPOCHS, COOLING_PROGRESS = 0.3, 0.6
 
 #: The quantities that the training itself records of an epoch.
 OWN_RECORD = ("loss", "learning_rate", "seconds")
@@ -400,9 +400,9 @@ def train(
         The number of threads that share the work of a step. The result does not depend on it.
     all_batches : callable, optional
         ``all_batches()`` returns batches of the training rows and of those that ``evaluate``
-        judges. A learning rate that falls to zero by plan does so on these: once the score has
-        stopped to improve, or the plan is nearly over, the training goes back to the best
-        epoch, and cools down without a score. The last parameters are returned.
+        judges. A learning rate that falls to zero by plan does so on these, without a score:
+        once the score has stopped to improve, as always, or once the plan is nearly over, the
+        training goes back to the best epoch. The last parameters are returned.
 
     Returns
     -------
@@ -429,12 +429,17 @@ class Epochs(Protocol):
     horizon: Horizon
     learning_rate: float
 
+    @property
+    def has_all_rows(self) -> bool:
+        """Whether a cool-down can train on the rows that are evaluated, too."""
+        return False
+
     def remember(self, visible: Array) -> None:
         """Keep in the state what a return to this epoch needs, if there may be one."""
         return
 
     def go_back(self, best: "Remembered") -> None:
-        """Go back to an epoch that was remembered, and train on all rows from there on."""
+        """Go back to an epoch that was remembered, and train on all rows if there are some."""
         return
 
     def run(self) -> float:
@@ -554,9 +559,6 @@ def _make_epochs(
         judged = visible if before is None else before
         if not state.on_all_rows:
             monitor.update(state.iteration, record.get("validation_score", -loss), judged)
-            best = monitor.best_params
-            if best is not None and monitor.best_iter == state.iteration:
-                epoch.remember(best)
         if not waits:
             _plan_rest(epoch, stopping, monitor)
         if report is not None and report(state.iteration, record, visible):
@@ -569,12 +571,20 @@ def _make_epochs(
 
 def _plan_rest(epoch: Epochs, stopping: Stopping, monitor: Monitor) -> None:
     """Change what is left of a training that has stalled, or whose plan is nearly over."""
-    rule, state = epoch.rule, epoch.state
+    rule, state, best = epoch.rule, epoch.state, monitor.best_params
+    if best is not None and monitor.best_iter == state.iteration:
+        _keep_best(epoch, best)
     if monitor.stalled and state.cooling is None:
         if not reduce_learning_rate(rule, state, monitor):
             state.stopped = not cool_down(epoch, stopping, monitor)
-    elif state.best is not None and _is_nearly_over(state, stopping):
+    elif epoch.has_all_rows and state.best is not None and _is_nearly_over(state, stopping):
         finish_on_all_rows(epoch, state.best)
+
+
+def _keep_best(epoch: Epochs, visible: Array) -> None:
+    """Keep what a return to the best epoch needs, if a cool-down may follow."""
+    if epoch.rule.schedule.has_horizon and epoch.state.cooling is None:
+        epoch.remember(visible)
 
 
 def _no_score(history: History) -> dict[str, float]:
@@ -631,14 +641,18 @@ class Epoch(Epochs):
         self.state.share_rngs += tuple(self.state.rng.spawn(max(0, n_missing)))
         self._tasks = [partial(self._step_on, stretch) for stretch in self._make_stretches()]
 
+    @property
+    def has_all_rows(self) -> bool:
+        """Whether a cool-down can train on the rows that are evaluated, too."""
+        return self._all_batches is not None
+
     def remember(self, visible: Array) -> None:
-        """Keep in the state what a return to this epoch needs, if there may be one."""
+        """Keep in the state what a return to this epoch needs."""
         state = self.state
-        if self._all_batches is not None:
-            state.best = Remembered(visible, state.slots.copy(), state.n_updates)
+        state.best = Remembered(visible, state.slots.copy(), state.n_updates)
 
     def go_back(self, best: Remembered) -> None:
-        """Go back to an epoch, and train on all rows from there on."""
+        """Go back to an epoch, and train on all rows from there on if there are some."""
         state = self.state
         np.copyto(self.params, best.visible)
         np.copyto(state.slots, best.slots)
@@ -770,15 +784,15 @@ def append(history: History, record: dict[str, float]) -> None:
 def cool_down(epoch: Epochs, stopping: Stopping, monitor: Monitor) -> bool:
     """Shorten the rest of the plan, if there is one; return whether that was done.
 
-    A cool-down on all rows begins at the best epoch. It is so short, compared with the epochs
-    before it, that no score is needed to tell when it learns the rows by heart.
+    The cool-down begins at the best epoch, if that was remembered. It is so short, compared
+    with the epochs before it, that it hardly learns the rows by heart, also without a score.
     """
     state, n_epochs, progress = epoch.state, stopping.n_cooling, None
     if n_epochs is None or not epoch.rule.schedule.has_horizon:
         return False
     if state.best is not None:
-        n_epochs = math.ceil(REFIT_EPOCHS * monitor.best_iter)
-        progress = max(REFIT_PROGRESS, epoch.horizon.progress(monitor.best_iter))
+        n_epochs = math.ceil(COOLING_EPOCHS * monitor.best_iter)
+        progress = max(COOLING_PROGRESS, epoch.horizon.progress(monitor.best_iter))
         epoch.go_back(state.best)
     state.cooling = epoch.horizon.cooled(state.iteration, n_epochs, progress)
     epoch.horizon = state.cooling
