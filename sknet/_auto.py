@@ -73,8 +73,9 @@ ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
 #: no sharper than the bins.
 ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
 #: A training with more rows than this does not end on the rows held out: a tenth more rows is
-#: worth little there, and a cool-down with a score is the better one.
-MOST_REFIT_ROWS = 50_000
+#: worth little there, and a cool-down with a score is the better one. Their score is precise
+#: enough to begin it at the best epoch.
+MANY_ROWS = 50_000
 #: The number of rows from which the network computes in float32 for X of float64.
 FLOAT32_ROWS = 1000
 

@@ -140,7 +140,7 @@ refit : bool, default=True
     then goes back to the best epoch, and the learning rate falls to zero while validation rows
     are trained on, too. The epochs of this cool-down have no validation score. With False, and
     with ``X_val``, no validation row is ever trained on. More than
-    {_spaced(_auto.MOST_REFIT_ROWS)} training rows, "lbfgs", ``partial_fit``, ``fit_chunks`` and
+    {_spaced(_auto.MANY_ROWS)} training rows, "lbfgs", ``partial_fit``, ``fit_chunks`` and
     several shards of a cluster ignore this parameter.
 beta_1 : float in [0, 1), default=0.9
     The decay rate of the running mean of the gradient in the solvers "adam" and "adamw".

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from sknet._auto import MOST_REFIT_ROWS
+from sknet._auto import MANY_ROWS
 from sknet._batching import mini_batches, training_blocks
 from sknet._model import Model
 from sknet._monitoring import EpochPrinter, HeldOut, Validation, held_out_predictions
@@ -232,7 +232,7 @@ def fit_rows(
     batches_of = partial(mini_batches, model, streams=run.streams, encoded_bytes=encoded_bytes)
     all_batches: Callable[[], BatchIterable] | None = None
     settings = model.settings
-    few = data.n_rows <= MOST_REFIT_ROWS
+    few = data.n_rows <= MANY_ROWS
     cools_down = settings.refit and few and settings.schedule.has_horizon
     if cools_down and held is not None and held.of_training:
         held_out = held.data
@@ -269,6 +269,7 @@ def fit_batches(
         rule,
         problem.stopping,
         run.state,
+        returns=batches.n_rows > MANY_ROWS,
         all_batches=all_batches,
         **_watchers(model, problem.objective, held, observe),
     )

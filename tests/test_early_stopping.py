@@ -410,7 +410,7 @@ def test_weights_follow_their_rows_into_the_cool_down(problem, order):
 
 def test_many_rows_are_not_refitted(problem, monkeypatch):
     """Beyond a number of rows, the cool-down has a score, as with ``refit=False``."""
-    monkeypatch.setattr(_fitting, "MOST_REFIT_ROWS", 100)
+    monkeypatch.setattr(_fitting, "MANY_ROWS", 100)
     network, X, y = planned(problem)
     results = [network.set_params(refit=refit).fit(X, y).predict(X) for refit in (False, True)]
     assert_array_equal(*results)

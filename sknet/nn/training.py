@@ -371,6 +371,7 @@ def train(
     report: Report | None = None,
     poor: float = POOR_FACTOR,
     n_threads: int = 1,
+    returns: bool = False,
     all_batches: Callable[[], BatchIterable] | None = None,
 ) -> TrainingResult:
     """Minimise the objective by mini-batch steps; ``params`` is updated in place.
@@ -398,11 +399,14 @@ def train(
         The result is poor if its loss is so many times the loss of a constant prediction.
     n_threads : int, default=1
         The number of threads that share the work of a step. The result does not depend on it.
+    returns : bool, default=False
+        Whether a learning rate that falls to zero by plan does so from the best epoch on, once
+        the score has stopped to improve. Otherwise it does from the last epoch on.
     all_batches : callable, optional
         ``all_batches()`` returns batches of the training rows and of those that ``evaluate``
-        judges. A learning rate that falls to zero by plan does so on these, without a score:
-        once the score has stopped to improve, as always, or once the plan is nearly over, the
-        training goes back to the best epoch. The last parameters are returned.
+        judges. A learning rate that falls to zero by plan does so on these: once the score has
+        stopped to improve, or the plan is nearly over, the training goes back to the best
+        epoch, and cools down without a score. The last parameters are returned.
 
     Returns
     -------
@@ -416,7 +420,9 @@ def train(
     """
     horizon = stopping.horizon(state.cooling)
     with Team(n_threads) as team:
-        epoch = Epoch(objective, params, batches, rule, horizon, state, team, all_batches)
+        epoch = Epoch(
+            objective, params, batches, rule, horizon, state, team, returns, all_batches
+        )
         return train_epochs(epoch, stopping, evaluate=evaluate, report=report, poor=poor)
 
 
@@ -609,6 +615,7 @@ class Epoch(Epochs):
         horizon: Horizon,
         state: TrainingState,
         team: Team | None = None,
+        returns: bool = False,
         all_batches: Callable[[], BatchIterable] | None = None,
     ):
         self.objective = objective
@@ -624,6 +631,7 @@ class Epoch(Epochs):
             state.average = params.copy()
         self._bounds = objective.network.bounds(params.dtype)
         self._all_batches = all_batches
+        self._returns = returns or all_batches is not None
         # The end is judged on the same rows, whether the training was interrupted or not.
         self._probed = batches
         if all_batches is not None and state.on_all_rows:
@@ -647,9 +655,10 @@ class Epoch(Epochs):
         return self._all_batches is not None
 
     def remember(self, visible: Array) -> None:
-        """Keep in the state what a return to this epoch needs."""
+        """Keep in the state what a return to this epoch needs, if there may be one."""
         state = self.state
-        state.best = Remembered(visible, state.slots.copy(), state.n_updates)
+        if self._returns:
+            state.best = Remembered(visible, state.slots.copy(), state.n_updates)
 
     def go_back(self, best: Remembered) -> None:
         """Go back to an epoch, and train on all rows from there on if there are some."""

@@ -377,8 +377,8 @@ def test_adaptive_rate_stays_while_there_is_progress(make_problem, run_training,
 def test_a_cool_down_brings_the_planned_rate_to_zero_early(
     make_problem, run_training, scripted
 ):
-    """The best of ten epochs was the fourth, so the last 0.4 are passed in two from there."""
-    script = scripted([1, 2, 3, 4, 0, 0, 0, 5])
+    """After two epochs without improvement, the last seven of ten are passed in three."""
+    script = scripted([1, 0, 0, 0, 0, 5])
     result, state = run_training(
         make_problem(),
         schedule=Cosine(),
@@ -389,33 +389,39 @@ def test_a_cool_down_brings_the_planned_rate_to_zero_early(
         optimizer=SGD(momentum=0.0),
         evaluate=script,
     )
+    progress = [0, 0.1, 0.2, 0.3, 0.3 + 0.7 / 3, 0.3 + 1.4 / 3]
+    rates = [0.5 + 0.5 * np.cos(np.pi * one) for one in progress]
+    assert_allclose(result.history["learning_rate"], rates, rtol=1e-12)
+    assert state.cooling.cooling_since == 3 and result.ending is Ending.CONVERGED
+    assert_array_equal(result.params, script.seen[-1])
+
+
+def test_a_cool_down_that_returns_begins_at_the_best_epoch(
+    make_problem, run_training, scripted
+):
+    """The best of ten epochs was the fourth, so the last 0.4 are passed in two from there."""
+    script = scripted([1, 2, 3, 4, 0, 0, 0, 5])
+    objective, params, batch = make_problem()
+    result, state = run_training(
+        (objective, params, batch),
+        schedule=Cosine(),
+        max_iter=10,
+        patience=2,
+        n_cooling=3,
+        learning_rate=1.0,
+        optimizer=SGD(momentum=0.0),
+        evaluate=script,
+        returns=True,
+    )
     progress = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8]
     rates = [0.5 + 0.5 * np.cos(np.pi * one) for one in progress]
     assert_allclose(result.history["learning_rate"], rates, rtol=1e-12)
     assert state.cooling.cooling_since == 6 and result.ending is Ending.CONVERGED
-    assert_array_equal(result.params, script.seen[-1])
-
-
-def test_a_cool_down_with_a_score_begins_at_the_best_epoch(
-    make_problem, run_training, scripted
-):
-    """Its first step is that from the parameters of the best epoch, not of the last one."""
-    script, options = scripted([1, 2, 0, 0, 3]), {"schedule": Cosine(), "learning_rate": 1.0}
-    objective, params, batch = make_problem()
-    run_training(
-        (objective, params.copy(), batch),
-        max_iter=10,
-        patience=2,
-        n_cooling=3,
-        optimizer=SGD(momentum=0.0),
-        evaluate=script,
-        **options,
-    )
-    best, gradient = script.seen[1].copy(), np.empty_like(params)
+    best, gradient = script.seen[3].copy(), np.empty_like(params)
     workspace = Workspace(objective.network, batch.X.shape[0], params.dtype)
     objective.loss_and_gradient(best, batch, workspace, gradient)
-    expected = best - (0.5 + 0.5 * np.cos(0.6 * np.pi)) * gradient
-    assert_allclose(script.seen[4], expected, rtol=1e-10)
+    assert_allclose(script.seen[6], best - rates[6] * gradient, rtol=1e-10)
+    assert_array_equal(result.params, script.seen[-1])
 
 
 def test_a_cool_down_never_makes_a_training_longer(make_problem, run_training, scripted):
@@ -446,14 +452,14 @@ def test_a_cool_down_never_makes_a_training_longer(make_problem, run_training, s
 def resumed_rates(make_problem, run_training, scripted, n_before, max_iter, **options):
     """Return the learning rates of a training that goes on with another ``max_iter``."""
     options = {"schedule": Cosine(), "n_cooling": 4, "patience": 2, **options}
-    before = scripted([*range(10), *[0] * (n_before - 10)])
+    before = scripted([1] + [0] * (n_before - 1))
     objective, _, batch = problem = make_problem()
 
     def interrupt(iteration, record, params):
         return iteration == n_before
 
     first, state = run_training(
-        problem, max_iter=30, evaluate=before, report=interrupt, **options
+        problem, max_iter=20, evaluate=before, report=interrupt, **options
     )
     resumed, _ = run_training(
         (objective, first.params, batch),
@@ -465,23 +471,23 @@ def resumed_rates(make_problem, run_training, scripted, n_before, max_iter, **op
     return resumed.history["learning_rate"]
 
 
-@pytest.mark.parametrize("n_before", [12, 13, 15])
+@pytest.mark.parametrize("n_before", [3, 5, 7])
 def test_a_cool_down_goes_on_as_planned_with_another_max_iter(
     n_before, make_problem, run_training, scripted
 ):
     """The learning rate does not rise again, and a finished training has no more epochs."""
-    same = resumed_rates(make_problem, run_training, scripted, n_before, 30)
-    assert len(same) == 12 + 3
-    for max_iter in (15, 40, 200):
+    same = resumed_rates(make_problem, run_training, scripted, n_before, 20)
+    assert len(same) == 3 + 4
+    for max_iter in (7, 40, 200):
         other = resumed_rates(make_problem, run_training, scripted, n_before, max_iter)
         assert other == same
 
 
-@pytest.mark.parametrize(("max_iter", "n_epochs"), [(14, 14), (13, 13), (12, 13), (1, 13)])
+@pytest.mark.parametrize(("max_iter", "n_epochs"), [(6, 6), (5, 5), (4, 5), (1, 5)])
 def test_a_cool_down_heeds_a_smaller_max_iter(
     max_iter, n_epochs, make_problem, run_training, scripted
 ):
-    rates = resumed_rates(make_problem, run_training, scripted, 13, max_iter)
+    rates = resumed_rates(make_problem, run_training, scripted, 5, max_iter)
     assert len(rates) == n_epochs
     assert (np.diff(rates) < 0).all()
 
