@@ -188,10 +188,12 @@ def cooling_epochs(max_iter: int) -> int:
 def level_penalty(known: Mapping[str, Any], facts: Facts) -> float:
     """Return what the penalty of the vectors of levels is for each row of their prior.
 
-    It belongs to the value "auto" of ``alpha``. A chunk does not tell how many rows follow.
+    Without a penalty, ``alpha=0``, there is none of them either. A chunk does not tell how many
+    rows follow.
     """
-    suited = facts.n_rows >= SMALL and facts.n_earlier is None
-    return 1 / facts.n_rows if suited and is_stochastic(known["solver"]) else 0.0
+    penalized = known["alpha"] > 0 and is_stochastic(known["solver"])
+    whole = facts.n_rows >= SMALL and facts.n_earlier is None
+    return 1 / facts.n_rows if penalized and whole else 0.0
 
 
 def _is_planned(known: Mapping[str, Any]) -> bool:

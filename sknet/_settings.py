@@ -161,7 +161,7 @@ def resolve(
         shuffle=known["shuffle"],
         loss=_rule(known["loss"], LOSSES, known),
         penalty=ElasticNet(float(known["alpha"]), float(known["l1_ratio"])),
-        level_penalty=level_penalty(known, facts) if "alpha" in auto else 0.0,
+        level_penalty=level_penalty(known, facts),
         solver=_rule(known["solver"], SOLVERS, known),
         schedule=_rule(known["learning_rate"], SCHEDULES, known),
         learning_rate_init=float(known["learning_rate_init"]),

@@ -109,7 +109,7 @@ def test_levels_that_tell_nothing_hardly_change_predictions(kind):
     for seed in range(3):
         X, y = table(0, n_levels=300, classes=kind is NNClassifier, seed=seed)
         network = kind(random_state=0).fit(X, y)
-        without = kind(random_state=0, alpha=network.auto_params_["alpha"]).fit(X, y)
+        without = kind(random_state=0, alpha=0).fit(X, y)
         spreads.append([spread_of_levels(one, X) for one in (network, without)])
     with_prior, without_prior = np.mean(spreads, axis=0)
     assert with_prior < 0.85 * without_prior
@@ -145,8 +145,8 @@ def test_chunks_and_blocks_find_the_same_strength():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("change", [{"alpha": 1e-4}, {"solver": "lbfgs"}])
-def test_no_prior_where_alpha_is_set_and_for_lbfgs(change):
+@pytest.mark.parametrize("change", [{"alpha": 0}, {"solver": "lbfgs"}])
+def test_no_prior_where_alpha_is_zero_and_for_lbfgs(change):
     X, y = table(0, 300)
     assert embedding(NNRegressor(max_iter=2, **change).fit(X, y)).ridge == 0
 
@@ -155,6 +155,15 @@ def test_no_prior_in_partial_fit_and_below_a_hundred_rows():
     X, y = table(0, 300)
     assert embedding(NNRegressor().partial_fit(X, y)).ridge == 0
     assert embedding(NNRegressor(max_iter=2).fit(X[:90], y[:90])).ridge == 0
+
+
+def test_a_value_of_alpha_keeps_the_prior():
+    X, y = table(1)
+    ridges = [
+        embedding(NNRegressor(max_iter=1, random_state=0, alpha=alpha).fit(X, y)).ridge
+        for alpha in ("auto", 0.01)
+    ]
+    assert ridges[0] == ridges[1] > 0
 
 
 def test_a_warm_start_may_set_alpha():
