@@ -20,10 +20,11 @@ from sknet._provenance import Provenance
 from sknet._settings import Settings
 from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Batches, Dataset, stack_rows
+from sknet.data.effects import MOST_NUMBERS
 from sknet.data.encoding import TableEncoder
 from sknet.data.limits import LARGEST, SINGLE_LIMITS
 from sknet.data.row_blocks import main_memory
-from sknet.data.survey import Survey
+from sknet.data.survey import Survey, draw_rows
 from sknet.data.tables import TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.nn.ensembles import by_member, mean_of_members, over_members
@@ -133,13 +134,21 @@ class Model(ABC):
             settings.n_components,
             settings.ordered,
         )
-        # With another number of threads the last bits of the components might differ.
+        # With another number of threads the last bits of what is learned might differ.
         with ONE_BLAS_THREAD:
             encoder.fit_survey(survey, keep_rare=keep_rare)
-        if encoder.embedded_ and settings.level_penalty:
-            sample = cast(Dataset, survey.sample).batch()
-            Y = target.transform(sample.y, np.float64)
-            encoder.learn_effects(sample, Y, labels=not cls.numeric_y)
+            # A later fit that continues this one may have a penalty of levels if this has none.
+            if encoder.embedded_:
+                data = cast(Dataset, survey.sample)
+                n_wanted = max(1, MOST_NUMBERS // target.n_outputs)
+                if data.n_rows > n_wanted:
+                    # Evenly spaced rows of an ordered table might lack most of the levels.
+                    data = data.choose(
+                        draw_rows(data.n_rows, n_wanted, np.random.default_rng(0))
+                    )
+                sample = data.batch()
+                Y = target.transform(sample.y, np.float64)
+                encoder.learn_effects(sample, Y, labels=not cls.numeric_y)
         return encoder
 
     def continued(self, settings: Settings) -> Self:
