@@ -136,7 +136,7 @@ validation_fraction : float or "auto", default="auto"
     {_auto.MANY} training rows, else {_auto.VALIDATION_OF_MANY}.
 refit : bool, default=True
     Whether the training ends on all rows, if early stopping has held some of them out and the
-    learning rate falls to zero by plan. Once the score has stopped to improve, the training
+    learning rate falls to zero by plan. Once the score has stopped improving, the training
     then goes back to the best epoch, and the learning rate falls to zero while validation rows
     are trained on, too. The epochs of this cool-down have no validation score. With False, and
     with ``X_val``, no validation row is ever trained on. More than

@@ -20,6 +20,7 @@ from sknet._provenance import Provenance
 from sknet._settings import Settings
 from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Batches, Dataset, stack_rows
+from sknet.data.effects import MOST_NUMBERS
 from sknet.data.encoding import TableEncoder
 from sknet.data.limits import LARGEST, SINGLE_LIMITS
 from sknet.data.row_blocks import main_memory
@@ -133,13 +134,14 @@ class Model(ABC):
             settings.n_components,
             settings.ordered,
         )
-        # With another number of threads the last bits of the components might differ.
+        # With another number of threads the last bits of what is learned might differ.
         with ONE_BLAS_THREAD:
             encoder.fit_survey(survey, keep_rare=keep_rare)
-        if encoder.embedded_ and settings.level_penalty:
-            sample = cast(Dataset, survey.sample).batch()
-            Y = target.transform(sample.y, np.float64)
-            encoder.learn_effects(sample, Y, labels=not cls.numeric_y)
+            # A later fit that continues this one may have a penalty of levels if this has none.
+            if encoder.embedded_:
+                sample = survey.some_rows(max(1, MOST_NUMBERS // target.n_outputs))
+                Y = target.transform(sample.y, np.float64)
+                encoder.learn_effects(sample, Y, labels=not cls.numeric_y)
         return encoder
 
     def continued(self, settings: Settings) -> Self:

@@ -9,6 +9,10 @@ Floats = NDArray[np.floating]
 #: themselves may do so together with other columns.
 MOST_PRIOR_ROWS = 100.0
 
+#: The largest number of numbers of y that the effects are estimated from. It limits the memory
+#: and the time that many outputs take.
+MOST_NUMBERS = 2**23
+
 
 def prior_rows(
     levels: NDArray[np.intp], Y: Floats, counts: Floats | None = None, *, labels: bool
@@ -52,7 +56,10 @@ def prior_rows(
     of_effects = (between - within) / usual_size
     if labels:
         within *= within / Y.shape[1]
-    return min(within / of_effects, MOST_PRIOR_ROWS) if of_effects > 0 else MOST_PRIOR_ROWS
+    if not of_effects > 0:
+        return MOST_PRIOR_ROWS
+    # A NumPy scalar would turn the float32 vectors that it is multiplied by into float64.
+    return float(min(within / of_effects, MOST_PRIOR_ROWS))
 
 
 def _mean_squares(levels: NDArray[np.intp], y: Floats, weights: Floats) -> tuple[float, float]:

@@ -57,8 +57,8 @@ class Survey:
     ranges : Ranges or None
         The ranges of the dates and of their phases; None without dates.
     sample : Dataset or None
-        Rows from which quantiles and the effects of levels are estimated, with their y and
-        their weights.
+        Rows from which quantiles and the effects of levels are estimated, with their weights,
+        and with their y if there are categories.
     part : str
         The name of the part that was looked at, for messages.
     """
@@ -75,6 +75,14 @@ class Survey:
     ranges: Ranges | None = None
     sample: Dataset | None = None
     part: str = "the table"
+
+    def some_rows(self, n_wanted: int) -> Batch:
+        """Return at most so many rows of the sample, which are the same in each call."""
+        if self.sample is None:
+            raise ValueError("The survey has no sample.")
+        # Evenly spaced rows of an ordered table might lack most of the levels.
+        rng = np.random.default_rng(0)
+        return self.sample.choose(draw_rows(self.sample.n_rows, n_wanted, rng)).batch()
 
     def with_sample(self, batches: Sequence[Batch]) -> "Survey":
         """Return the survey with a sample of rows that were read after it was made."""
@@ -107,6 +115,8 @@ def survey_rows(
     X = data.X
     missing = np.zeros(X.shape[1], dtype=bool)
     level_counts = [np.zeros(n) for n in (reader.n_levels_ if reader else ())]
+    if not level_counts:
+        data = data._replace(y=None)
     repeated = repetitions(data.sample_weight) if level_counts else None
     n_dates = 0 if reader is None else reader.n_dates_
     ranges = Ranges(n_dates) if n_dates else None

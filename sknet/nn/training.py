@@ -68,7 +68,7 @@ class Stopping:
     n_cooling : int or None, default=None
         With a score and a learning rate that falls to zero by plan, they do not end it at once:
         the rest of the plan is passed through in at most so many epochs first. Once the score
-        has stopped to improve, more epochs at a high learning rate do not help, but lower
+        has stopped improving, more epochs at a high learning rate do not help, but lower
         rates often do. None: they end it at once.
     """
 
@@ -401,11 +401,11 @@ def train(
         The number of threads that share the work of a step. The result does not depend on it.
     returns : bool, default=False
         Whether a learning rate that falls to zero by plan does so from the best epoch on, once
-        the score has stopped to improve. Otherwise it does from the last epoch on.
+        the score has stopped improving. Otherwise it does so from the last epoch on.
     all_batches : callable, optional
         ``all_batches()`` returns batches of the training rows and of those that ``evaluate``
         judges. A learning rate that falls to zero by plan does so on these: once the score has
-        stopped to improve, or the plan is nearly over, the training goes back to the best
+        stopped improving, or the plan is nearly over, the training goes back to the best
         epoch, and cools down without a score. The last parameters are returned.
 
     Returns

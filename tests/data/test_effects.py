@@ -6,7 +6,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import f_oneway
 
-from sknet import NNClassifier, NNRegressor
+from sknet import NNClassifier, NNRegressor, _model
+from sknet.data import encoding
 from sknet.data.effects import MOST_PRIOR_ROWS, prior_rows
 from sknet.streaming import RowBlocks, fit_chunks
 
@@ -124,6 +125,30 @@ def test_levels_that_tell_much_are_learned(kind):
     assert network.score(X[test], y[test]) > (0.85 if kind is NNRegressor else 0.8)
 
 
+def test_the_penalty_keeps_the_types_of_numbers():
+    X, y = table(1)
+    network = NNRegressor(random_state=0, max_iter=2).fit(X, y)
+    assert embedding(network).ridge > 0 and type(embedding(network).ridge) is float
+    assert {type(loss) for loss in network.history_["loss"]} == {float}
+
+
+def test_many_outputs_are_estimated_from_some_rows(monkeypatch):
+    X, y = table(1, 4000, 20)
+    labels = np.digitize(y, [-1, 0, 1])
+    whole = embedding(NNClassifier(max_iter=1, random_state=0).fit(X, labels)).ridge
+    seen = []
+
+    def watched(levels, Y, *args, **kwargs):
+        seen.append(Y.shape)
+        return prior_rows(levels, Y, *args, **kwargs)
+
+    monkeypatch.setattr(_model, "MOST_NUMBERS", 8000)
+    monkeypatch.setattr(encoding, "prior_rows", watched)
+    network = NNClassifier(max_iter=1, random_state=0).fit(X, labels)
+    assert seen == [(2000, 4)]
+    assert embedding(network).ridge == pytest.approx(whole, rel=0.5)
+
+
 def test_the_strength_is_the_prior_for_each_row():
     X, y = table(1)
     network = NNRegressor(random_state=0).fit(X, y)
@@ -171,3 +196,10 @@ def test_a_warm_start_may_set_alpha():
     network = NNRegressor(max_iter=2, warm_start=True, random_state=0).fit(X, y)
     assert embedding(network).ridge > 0
     assert embedding(network.set_params(alpha=0.0).fit(X, y)).ridge == 0
+
+
+def test_a_warm_start_may_set_alpha_back_to_auto():
+    X, y = table(1, 300)
+    expected = embedding(NNRegressor(max_iter=2, random_state=0).fit(X, y)).ridge
+    network = NNRegressor(max_iter=2, warm_start=True, random_state=0, alpha=1e-4).fit(X, y)
+    assert embedding(network.set_params(alpha="auto").fit(X, y)).ridge == expected
