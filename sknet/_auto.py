@@ -192,8 +192,7 @@ def level_penalty(known: Mapping[str, Any], facts: Facts) -> float:
     rows follow.
     """
     penalized = known["alpha"] > 0 and is_stochastic(known["solver"])
-    whole = facts.n_rows >= SMALL and facts.n_earlier is None
-    return 1 / facts.n_rows if penalized and whole else 0.0
+    return 1 / facts.n_rows if penalized and facts.n_earlier is None else 0.0
 
 
 def _is_planned(known: Mapping[str, Any]) -> bool:

@@ -59,8 +59,8 @@ alpha : float or "auto", default="auto"
     {_auto.SMALL} training rows, ``{_auto.PENALTY_OF_GROUPS} / n_samples`` with
     ``interaction_cst``, and {_auto.LBFGS_ALPHA} for "lbfgs". In ``partial_fit``, ``n_samples``
     counts the rows of all calls. Unless alpha is 0, the learned vectors of levels have an L2
-    penalty of their own, which is the stronger, the less the levels tell about y (not below
-    {_auto.SMALL} rows, with "lbfgs" or in ``partial_fit``).
+    penalty of their own, which is the stronger, the less the levels tell about y (not with
+    "lbfgs" or in ``partial_fit``).
 l1_ratio : float in [0, 1], default=0.0
     The share of the L1 penalty. With 0 the penalty is L2, which keeps all weights small; with
     1 it is L1, which makes weights exactly zero.

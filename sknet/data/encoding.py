@@ -199,11 +199,14 @@ class TableEncoder:
             Whether y holds labels.
         """
         counts = repetitions(sample.sample_weight)
+        # Two equal rows are worth as much as one row that counts twice.
+        rows_per_count = 1.0 if counts is None else counts.size / float(counts.sum())
         categories = sample.X[:, sample.X.shape[1] - len(self.categories_) :]
         for codes, category in zip(categories.T, self.categories_, strict=True):
             if category.embedded:
                 levels = category.levels(codes)
-                category.prior_rows = prior_rows(levels, Y, counts, labels=labels)
+                counted = prior_rows(levels, Y, counts, labels=labels)
+                category.prior_rows = counted * rows_per_count
 
     def _choose_cycles(self, survey: Survey, n_read: int) -> list[list[str]]:
         """Return the names of the cycles in which each date is encoded."""

@@ -176,10 +176,19 @@ def test_no_prior_where_alpha_is_zero_and_for_lbfgs(change):
     assert embedding(NNRegressor(max_iter=2, **change).fit(X, y)).ridge == 0
 
 
-def test_no_prior_in_partial_fit_and_below_a_hundred_rows():
+def test_no_prior_in_partial_fit():
     X, y = table(0, 300)
     assert embedding(NNRegressor().partial_fit(X, y)).ridge == 0
-    assert embedding(NNRegressor(max_iter=2).fit(X[:90], y[:90])).ridge == 0
+
+
+def test_a_weight_of_two_is_as_strong_as_two_rows():
+    X, y = table(1, 300)
+    counts = np.random.default_rng(1).integers(1, 4, size=300)
+    rows = np.repeat(np.arange(300), counts)
+    network = NNRegressor(max_iter=1, random_state=0)
+    weighted = embedding(network.fit(X, y, counts)).ridge
+    repeated = embedding(network.fit(X.iloc[rows], y[rows])).ridge
+    assert weighted == pytest.approx(repeated) and weighted > 0
 
 
 def test_a_value_of_alpha_keeps_the_prior():
