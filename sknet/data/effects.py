@@ -1,5 +1,7 @@
 """How much the levels of a category tell about y: the strength of their penalty."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,12 +48,13 @@ def prior_rows(
         Between 0 and ``MOST_PRIOR_ROWS``.
     """
     weights = np.ones(levels.size) if counts is None else counts
-    sizes = np.bincount(levels, weights)
-    sizes = sizes[sizes > 0]
+    of_all_levels = np.bincount(levels, weights)
+    sizes = of_all_levels[of_all_levels > 0]
     n_rows, n_levels = sizes.sum(), sizes.size
     if not 1 < n_levels < n_rows:
         return MOST_PRIOR_ROWS
-    within, between = np.sum([_mean_squares(levels, y, weights) for y in Y.T], axis=0)
+    squares = [_mean_squares(levels, y, weights, of_all_levels) for y in Y.T]
+    within, between = np.sum(squares, axis=0)
     usual_size = (n_rows - np.square(sizes).sum() / n_rows) / (n_levels - 1)
     of_effects = (between - within) / usual_size
     if labels:
@@ -62,9 +65,10 @@ def prior_rows(
     return float(min(within / of_effects, MOST_PRIOR_ROWS))
 
 
-def _mean_squares(levels: NDArray[np.intp], y: Floats, weights: Floats) -> tuple[float, float]:
-    """Return the mean squares of y within the levels and between them."""
-    sizes = np.bincount(levels, weights)
+def _mean_squares(
+    levels: NDArray[np.intp], y: Floats, weights: Floats, sizes: NDArray[Any]
+) -> tuple[float, float]:
+    """Return the mean squares of y within the levels, which have these sizes, and between."""
     found = sizes > 0
     y = y - np.average(y, weights=weights)
     means = np.bincount(levels, weights * y)[found] / sizes[found]

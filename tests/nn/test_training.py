@@ -374,23 +374,29 @@ def test_adaptive_rate_stays_while_there_is_progress(make_problem, run_training,
     assert result.ending is Ending.MAX_ITER
 
 
+#: A plan of ten epochs of gradient descent, and a cool-down after two without improvement.
+COOLED = {
+    "schedule": Cosine(),
+    "max_iter": 10,
+    "patience": 2,
+    "n_cooling": 3,
+    "learning_rate": 1.0,
+    "optimizer": SGD(momentum=0.0),
+}
+
+
+def rates_at(progress):
+    """Return the learning rates of that plan at parts of it."""
+    return [0.5 + 0.5 * np.cos(np.pi * one) for one in progress]
+
+
 def test_a_cool_down_brings_the_planned_rate_to_zero_early(
     make_problem, run_training, scripted
 ):
     """After two epochs without improvement, the last seven of ten are passed in three."""
     script = scripted([1, 0, 0, 0, 0, 5])
-    result, state = run_training(
-        make_problem(),
-        schedule=Cosine(),
-        max_iter=10,
-        patience=2,
-        n_cooling=3,
-        learning_rate=1.0,
-        optimizer=SGD(momentum=0.0),
-        evaluate=script,
-    )
-    progress = [0, 0.1, 0.2, 0.3, 0.3 + 0.7 / 3, 0.3 + 1.4 / 3]
-    rates = [0.5 + 0.5 * np.cos(np.pi * one) for one in progress]
+    result, state = run_training(make_problem(), evaluate=script, **COOLED)
+    rates = rates_at([0, 0.1, 0.2, 0.3, 0.3 + 0.7 / 3, 0.3 + 1.4 / 3])
     assert_allclose(result.history["learning_rate"], rates, rtol=1e-12)
     assert state.cooling.cooling_since == 3 and result.ending is Ending.CONVERGED
     assert_array_equal(result.params, script.seen[-1])
@@ -402,19 +408,9 @@ def test_a_cool_down_that_returns_begins_at_the_best_epoch(
     """The best of ten epochs was the fourth, so the last 0.4 are passed in two from there."""
     script = scripted([1, 2, 3, 4, 0, 0, 0, 5])
     objective, params, batch = make_problem()
-    result, state = run_training(
-        (objective, params, batch),
-        schedule=Cosine(),
-        max_iter=10,
-        patience=2,
-        n_cooling=3,
-        learning_rate=1.0,
-        optimizer=SGD(momentum=0.0),
-        evaluate=script,
-        returns=True,
-    )
-    progress = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8]
-    rates = [0.5 + 0.5 * np.cos(np.pi * one) for one in progress]
+    problem = objective, params, batch
+    result, state = run_training(problem, evaluate=script, returns=True, **COOLED)
+    rates = rates_at([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8])
     assert_allclose(result.history["learning_rate"], rates, rtol=1e-12)
     assert state.cooling.cooling_since == 6 and result.ending is Ending.CONVERGED
     best, gradient = script.seen[3].copy(), np.empty_like(params)
