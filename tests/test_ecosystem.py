@@ -9,10 +9,17 @@ from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.compose import (
+    ColumnTransformer,
+    TransformedTargetRegressor,
+    make_column_selector,
+    make_column_transformer,
+)
 from sklearn.ensemble import (
     BaggingClassifier,
     BaggingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
     StackingRegressor,
     VotingClassifier,
     VotingRegressor,
@@ -34,7 +41,7 @@ from sklearn.model_selection import (
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from sknet.nn.activations import LeakyReLU
 from sknet.nn.losses import SquaredError
@@ -258,6 +265,38 @@ def test_voting(binary, regression):
     X, y = regression
     mean = VotingRegressor([("a", quick(NNRegressor)), ("b", quick(NNRegressor, alpha=0.1))])
     assert mean.fit(X, y).score(X, y) > 0.8
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_weighted_mean_of_networks_and_trees_on_a_raw_table(classes):
+    """The strongest setting of ``docs/accuracy.md``, with text, missing and unknown levels."""
+    rng = np.random.default_rng(0)
+    color = rng.choice(["red", "green", "blue"], 300).astype(object)
+    X = pd.DataFrame({"size": rng.normal(size=300), "color": color})
+    y = X["size"] + 2 * (X["color"] == "red") + 0.1 * rng.normal(size=300)
+    X.loc[:5, ["size", "color"]] = None
+    y = np.where(y > 0.5, "large", "small") if classes else y
+    levels = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    encode = make_column_transformer(
+        (levels, make_column_selector(dtype_exclude="number")), remainder="passthrough"
+    )
+    boosting = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
+    trees = make_pipeline(encode, boosting(random_state=0))
+    cls = NNClassifier if classes else NNRegressor
+    models = [(f"network {i}", quick(cls, random_state=i)) for i in range(2)]
+    models.append(("boosted trees", trees))
+    weights = [1, 1, 2]
+    voting = (
+        VotingClassifier(models, voting="soft", weights=weights, n_jobs=2)
+        if classes
+        else VotingRegressor(models, weights=weights, n_jobs=2)
+    )
+    test = X.assign(color=X["color"].where(X.index < 290, "violet"))
+    method = "predict_proba" if classes else "predict"
+    mean = getattr(voting.fit(X, y), method)(test)
+    of_models = [getattr(model, method)(test) for model in voting.estimators_]
+    assert_allclose(mean, np.average(of_models, axis=0, weights=weights))
+    assert voting.score(X, y) > 0.9
 
 
 def test_one_vs_rest(multiclass, multilabel):
