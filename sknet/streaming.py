@@ -368,7 +368,8 @@ class FirstLook:
             self._estimator, *chunk, known=self._features, declared=True
         )
         self._targets = _join_targets(self._targets, data.y, self._features.numeric_y)
-        return chunk, data
+        # A column of labels in one chunk and a flat y in another could not be joined.
+        return chunk._replace(y=data.y), data
 
     def _add(self, chunk: Batch, n_columns: int) -> None:
         """Count the rows of a chunk, and draw some of them for the sample."""
@@ -401,7 +402,8 @@ def _join_targets(known: np.ndarray, y: Any, numeric: bool) -> np.ndarray:
     Raises
     ------
     ValueError
-        If y has another number of columns than the targets of earlier chunks.
+        If y has another number of columns than the targets of earlier chunks, or labels of
+        another kind.
     """
     if known.shape[0] and known.shape[1:] != y.shape[1:]:
         raise ValueError(
@@ -413,7 +415,16 @@ def _join_targets(known: np.ndarray, y: Any, numeric: bool) -> np.ndarray:
         return np.stack([together.min(axis=0), together.max(axis=0)])
     if y.ndim == 2:
         return y[:1]
-    return np.union1d(known, y) if len(known) else np.unique(y)
+    labels = np.unique(y)
+    if not len(known):
+        return labels
+    kind, first = ("text" if isinstance(one[0], str) else "numbers" for one in (labels, known))
+    if kind != first:
+        raise ValueError(
+            f"y has {kind} as labels, but y of the chunks before has {first}. The labels of "
+            "all chunks must be of one kind."
+        )
+    return np.union1d(known, labels)
 
 
 def _start(

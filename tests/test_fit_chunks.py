@@ -137,6 +137,17 @@ def test_each_epoch_is_shuffled_anew(shuffle, monkeypatch):
     assert (epochs[0] != epochs[1]).any() == shuffle
 
 
+@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
+def test_y_may_be_flat_or_a_column(problem):
+    parts = problem.X[:60], problem.y[:60], problem.X[60:], problem.y[60:]
+    first, y_first, second, y_second = parts
+    flat, mixed = (
+        fit_chunks(network_for(problem), [(first, y_first), (second, y)])
+        for y in (y_second, y_second[:, np.newaxis])
+    )
+    assert_array_equal(flat.predict(problem.X), mixed.predict(problem.X))
+
+
 def test_it_is_reproducible(problem):
     network = network_for(problem, dropout=0.1)
     chunks = cut(30, problem.X, problem.y)
@@ -354,6 +365,9 @@ def test_chunks_that_do_not_fit_together(regression, binary, forbid_training):
     classifier = NNClassifier((4,), **STEADY, **SIMPLE)
     X, y = binary
     refuses([(X, y), (X, y + 0.5)], "Chunk 1.*continuous", network=classifier)
+    text = np.where(y == 1, "yes", "no")
+    refuses([(X, y), (X, text)], "Chunk 1.*y has text as labels.*numbers", network=classifier)
+    refuses([(X, text), (X, y)], "Chunk 1.*y has numbers as labels.*text", network=classifier)
 
 
 def test_values_that_make_no_sense(regression, forbid_training):
