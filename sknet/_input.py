@@ -382,7 +382,7 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
     check_kinds(y, name, allowed)
     check_no_missing_labels(y, name)
     y = as_array(y, name, allowed)
-    sparse_format = None if numeric else "csr"
+    sparse_format = False if numeric else "csr"
     with checking(name):
         y = check_array(
             y, accept_sparse=sparse_format, ensure_2d=False, dtype=None, input_name=name

@@ -418,13 +418,20 @@ def _join_targets(known: np.ndarray, y: Any, numeric: bool) -> np.ndarray:
     labels = np.unique(y)
     if not len(known):
         return labels
-    kind, first = ("text" if isinstance(one[0], str) else "numbers" for one in (labels, known))
+    kind, first = _kind_of_labels(labels), _kind_of_labels(known)
     if kind != first:
         raise ValueError(
             f"y has {kind} as labels, but y of the chunks before has {first}. The labels of "
             "all chunks must be of one kind."
         )
     return np.union1d(known, labels)
+
+
+def _kind_of_labels(labels: np.ndarray) -> str:
+    """Return the kind of sorted labels, for messages. NumPy cannot sort two kinds together."""
+    if labels.dtype.kind in "mM":
+        return "dates" if labels.dtype.kind == "M" else "durations"
+    return "text" if isinstance(labels[0], str) else "numbers"
 
 
 def _start(

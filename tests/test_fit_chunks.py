@@ -93,6 +93,17 @@ def test_sparse_and_polars_and_lists(problem):
     assert_allclose(fit_chunks(network, chunks)._model.params, expected, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_y_of_several_labels_may_be_dense_or_sparse(multilabel, order):
+    X, y = multilabel
+    network = NNClassifier((8,), shuffle=False, **STEADY, **SIMPLE)
+    halves = cut(-(-len(X) // 2), X, y)
+    expected = fit_chunks(network, halves)._model.params.copy()
+    kinds = [np.asarray, sparse.csr_array][order]
+    chunks = [(rows, make(one)) for make, (rows, one) in zip(kinds, halves, strict=True)]
+    assert_allclose(fit_chunks(network, chunks)._model.params, expected)
+
+
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel", "multioutput"])
 def test_every_task(request, kind):
     X, y = request.getfixturevalue(kind)
@@ -368,6 +379,14 @@ def test_chunks_that_do_not_fit_together(regression, binary, forbid_training):
     text = np.where(y == 1, "yes", "no")
     refuses([(X, y), (X, text)], "Chunk 1.*y has text as labels.*numbers", network=classifier)
     refuses([(X, text), (X, y)], "Chunk 1.*y has numbers as labels.*text", network=classifier)
+    days = np.datetime64("2026-01-01") + y.astype(int)
+    since = days - days.min()
+    for one, other in [(days, "dates"), (since, "durations")]:
+        match = f"Chunk 1.*y has {other} as labels.*chunks before has numbers"
+        refuses([(X, y), (X, one)], match, network=classifier)
+        match = f"Chunk 1.*y has text as labels.*chunks before has {other}"
+        refuses([(X, one), (X, text)], match, network=classifier)
+    refuses([(X, days), (X, since)], "Chunk 1.*has durations.*has dates", network=classifier)
 
 
 def test_values_that_make_no_sense(regression, forbid_training):

@@ -73,7 +73,7 @@ def join(batches: Sequence[Batch]) -> Batch:
 def _join(parts: Sequence[Any]) -> Any:
     if frames.is_frame_or_series(parts[0]):
         return frames.concatenate(parts)
-    if sparse.issparse(parts[0]):
+    if any(map(sparse.issparse, parts)):
         return sparse.vstack(parts, format="csr")
     return np.concatenate([np.asarray(part) for part in parts])
 
