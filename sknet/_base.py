@@ -225,6 +225,10 @@ class BaseNN(
                 f"Training ended badly after {n_epochs} epochs: the last parameters predict "
                 f"the training rows no better than a constant. {restored}"
             ),
+            Ending.SPOILED: (
+                f"Training ended badly after {n_epochs} epochs: the last ones, which train on "
+                f"the validation rows, too, made the predictions far worse. {restored}"
+            ),
             Ending.POOR: (
                 f"Training ended badly after {n_epochs} epochs: the training rows are "
                 "predicted far worse than by a constant. "

@@ -28,10 +28,11 @@ ENDINGS = {
     Ending.MAX_ITER: "max_iter, although more epochs could have helped",
     Ending.POOR: "badly: training rows are predicted far worse than by a constant",
     Ending.WORSE: "badly: the last epochs predicted no better than a constant",
+    Ending.SPOILED: "badly: the last epochs, on all rows, made the predictions far worse",
     Ending.DIVERGED: "training diverged",
 }
 #: The endings after which the best parameters are restored, also without early stopping.
-RESTORED = {Ending.WORSE, Ending.DIVERGED}
+RESTORED = {Ending.WORSE, Ending.SPOILED, Ending.DIVERGED}
 
 
 class CardLine(NamedTuple):

@@ -19,6 +19,7 @@ from sknet.distributed.tasks import Cluster
 from sknet.nn.training import (
     Epochs,
     Horizon,
+    Remembered,
     TrainingState,
     UpdateRule,
     update_average,
@@ -152,6 +153,18 @@ class ClusterEpoch(Epochs):
         loss, weight = point.loss - self._loss, point.weight - self._weight
         self._loss, self._weight = point.loss, point.weight
         return loss / weight
+
+    def remember(self, visible: np.ndarray) -> None:
+        """Keep in the state what a return to this epoch needs; workers keep nothing."""
+        self.state.best = Remembered(visible, self.state.slots, round(self._n_steps))
+
+    def go_back(self, best: Remembered) -> None:
+        """Go back to an epoch. The sums of the losses go on, since they are of all epochs."""
+        np.copyto(self.params, best.visible)
+        if self.state.average is not None:
+            np.copyto(self.state.average, best.visible)
+        self._n_steps, self.state.best = best.n_updates, None
+        self._send_points([Point(self.params.copy(), self._loss, self._weight)] * 2)
 
     def visible_params(self) -> np.ndarray:
         """Return the parameters to evaluate."""

@@ -30,10 +30,15 @@ POOR_FACTOR = 4.0
 #: the loss of networks of 512 units up to 33 times as large before further passes led to good
 #: ones.
 DIVERGED_FACTOR = 100.0
+#: A cool-down on all rows has spoiled the training if the loss is then so many times the loss
+#: of the epoch that it began at, and larger by so much of the loss of a constant prediction. In
+#: 99 default fits of 33 tables it was 0.2 to 1.2 times that of the epoch. Losses near zero may
+#: double where rows are learned perfectly.
+SPOILED_FACTOR, SPOILED_SHARE = 2.0, 0.05
 
 
 class Ending(Enum):
-    """What ended a training. The last three say that its last parameters are not sound."""
+    """What ended a training. The last four say that its last parameters are not sound."""
 
     #: The improvements, or the gradient, became small.
     CONVERGED = "converged"
@@ -47,6 +52,9 @@ class Ending(Enum):
     POOR = "poor"
     #: The same, but the best epoch was better, and its parameters are restored.
     WORSE = "worse"
+    #: A cool-down without a score made the training rows' predictions far worse; the parameters
+    #: of the best epoch are restored.
+    SPOILED = "spoiled"
     #: Something became infinite, NaN or immense; the parameters of the best epoch are restored.
     DIVERGED = "diverged"
 
@@ -175,6 +183,12 @@ class Judge:
             return Ending.DIVERGED if diverged else Ending.WORSE
         np.copyto(params, last)
         return Ending.POOR if poor else ending
+
+    def finds_spoiled(self, params: Array, best: Array) -> bool:
+        """Whether a cool-down from the best parameters has made them far worse."""
+        loss, before = self._loss(params), self._loss(best)
+        noticeable = loss - before > SPOILED_SHARE * self.probe.constant_loss()
+        return noticeable and _exceeds(loss, SPOILED_FACTOR, before)
 
     def _loss(self, params: Array) -> float:
         """Return the loss of the probe; NaN if a parameter is infinite or NaN."""

@@ -29,6 +29,8 @@ SMALLEST_RATE = 1e-6
 #: A cool-down from the best epoch takes this share of the epochs up to it, from this part of
 #: the plan on.
 COOLING_EPOCHS, COOLING_PROGRESS = 0.3, 0.6
+#: So many places of the rest of a plan are looked at for one with a low enough learning rate.
+COOLING_PLACES = 1000
 
 #: The quantities that the training itself records of an epoch.
 OWN_RECORD = ("loss", "learning_rate", "seconds")
@@ -336,9 +338,10 @@ class TrainingResult:
     best_iter : int
         The best epoch, from 1.
     ending : Ending
-        What ended the training. If it is ``Ending.DIVERGED`` or ``Ending.WORSE``, ``params``
-        are the best ones that the training passed through. Otherwise they are the last ones or,
-        with early stopping, the best ones, unless it has cooled down on all rows to the end.
+        What ended the training. If it is ``Ending.DIVERGED``, ``Ending.WORSE`` or
+        ``Ending.SPOILED``, ``params`` are the best ones that the training passed through.
+        Otherwise they are the last ones or, with early stopping, the best ones, unless it has
+        cooled down on all rows to the end.
     scored_params : ndarray of shape (n_params,) or None
         The parameters of the best score, whose predictions of the validation rows are those of
         unknown rows; None without early stopping.
@@ -507,6 +510,9 @@ def train_epochs(
     # A cool-down that was cut short has a learning rate that is far from zero.
     cooled = state.on_all_rows and ending is not Ending.STOPPED
     ending = conclude(judge, epoch.params, last, best, ending, scored=scored and not cooled)
+    if cooled and best is not None and judge.finds_spoiled(epoch.params, best):
+        np.copyto(epoch.params, best)
+        ending = Ending.SPOILED
     return TrainingResult(
         epoch.params,
         state.history,
@@ -801,11 +807,23 @@ def cool_down(epoch: Epochs, stopping: Stopping, monitor: Monitor) -> bool:
         return False
     if state.best is not None:
         n_epochs = math.ceil(COOLING_EPOCHS * monitor.best_iter)
-        progress = max(COOLING_PROGRESS, epoch.horizon.progress(monitor.best_iter))
+        progress = cooling_start(epoch.rule.schedule, epoch.horizon.progress(monitor.best_iter))
         epoch.go_back(state.best)
     state.cooling = epoch.horizon.cooled(state.iteration, n_epochs, progress)
     epoch.horizon = state.cooling
     return True
+
+
+def cooling_start(schedule: Schedule, best: float) -> float:
+    """Return the part of the plan that counts as over when a cool-down begins.
+
+    ``best`` is the part that was over after the best epoch. If the learning rate still rose
+    there, it falls from what it was: a leap to the rate of ``COOLING_PROGRESS`` can undo what
+    was learned.
+    """
+    first, rate = max(COOLING_PROGRESS, best), schedule(best, 0)
+    places = np.linspace(first, 1, COOLING_PLACES, endpoint=False).tolist()
+    return next((place for place in places if schedule(place, 0) <= rate), places[-1])
 
 
 def finish_on_all_rows(epoch: Epochs, best: Remembered) -> None:

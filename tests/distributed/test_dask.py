@@ -306,6 +306,31 @@ def test_early_stopping_keeps_the_best_epoch(client, table):
     assert_array_equal(same.coefs_[0], network.coefs_[0])
 
 
+@dataclass(frozen=True)
+class Spoiling(Schedule):
+    """1 in the first tenth of the plan, then far too much, and nearly zero from 0.6 on."""
+
+    has_horizon = True
+
+    def __call__(self, progress, samples_seen):
+        return 1.0 if progress < 0.1 else 15.0 if progress < 0.6 else 1e-12
+
+
+@pytest.mark.parametrize("ema_decay", [None, 0.5])
+@pytest.mark.parametrize("outer_momentum", [0.0, 0.5])
+def test_a_cool_down_begins_at_the_best_epoch(client, table, ema_decay, outer_momentum):
+    settings = {**SHORT, "max_iter": 20, "early_stopping": True, "n_iter_no_change": 2}
+    options = {"learning_rate": Spoiling(), "solver": "sgd", "ema_decay": ema_decay}
+    options |= {"learning_rate_init": 0.05, "outer_momentum": outer_momentum}
+    network = DaskNNRegressor(**{**settings, **options}).fit(*chunked(*table))
+    losses = np.array(network.history_["validation_loss"])
+    cools = np.array(network.history_["learning_rate"]) < 1e-10
+    assert cools.any() and network.n_iter_ < 20
+    best = losses[~cools].min()
+    assert losses[~cools][-1] > 1.2 * best
+    assert_allclose(losses[cools], best, rtol=1e-5)
+
+
 def test_a_chain_of_rounds_is_cut_without_a_trace(client, table, monkeypatch):
     X, y = chunked(*table)
     whole = DaskNNRegressor(**SHORT).fit(X, y)

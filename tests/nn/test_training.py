@@ -18,9 +18,23 @@ from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import OPTIMIZERS, SGD, Adam, AdamW
 from sknet.nn.penalties import ElasticNet
-from sknet.nn.schedules import SCHEDULES, Adaptive, Constant, Cosine, Schedule
+from sknet.nn.schedules import (
+    SCHEDULES,
+    Adaptive,
+    Constant,
+    Cosine,
+    OneCycle,
+    Schedule,
+)
 from sknet.nn.soundness import DivergenceError, Ending, Probe
-from sknet.nn.training import Horizon, TrainingState, best_epoch
+from sknet.nn.training import (
+    COOLING_PLACES,
+    COOLING_PROGRESS,
+    Horizon,
+    TrainingState,
+    best_epoch,
+    cooling_start,
+)
 
 # Beside scikit-learn.
 
@@ -549,6 +563,26 @@ def test_a_cool_down_on_all_rows_goes_back_to_the_best_epoch(refit, ema_decay):
     assert_allclose(result.params, params, rtol=1e-12)
 
 
+def test_a_cool_down_does_not_raise_the_learning_rate(refit):
+    """After the second of twenty epochs the rate rises; it falls from what it was by then."""
+    result, _ = refit([1, 2, 0, 0], schedule=OneCycle(), max_iter=20, n_cooling=4)
+    *rising, falling = result.history["learning_rate"]
+    assert len(rising) == 4 and np.all(np.diff(rising) > 0)
+    assert_allclose(falling, 0.1 * OneCycle()(0.1, 0), rtol=0.01)
+    assert falling <= 0.1 * OneCycle()(0.1, 0) < 0.1 * OneCycle()(0.6, 0)
+
+
+@pytest.mark.parametrize("schedule", [OneCycle(), Cosine()], ids=type)
+def test_a_cool_down_starts_at_the_first_place_with_no_higher_rate(schedule):
+    for best in np.arange(0.01, 0.99, 0.01):
+        start, rate = cooling_start(schedule, best), schedule(best, 0)
+        first = max(COOLING_PROGRESS, best)
+        space = (1 - first) / COOLING_PLACES
+        assert first <= start < 1 and schedule(start, 0) <= rate
+        if start > first:
+            assert schedule(start - space, 0) > rate
+
+
 def test_a_plan_that_is_nearly_over_is_finished_on_all_rows(refit):
     """The last fifth of the plan is as planned, but the best of the epochs before begins it."""
     result, _ = refit([1, 2, 3, 4, 5, 6, 8, 7], patience=5)
@@ -641,6 +675,16 @@ def test_a_cool_down_on_all_rows_that_diverges_is_undone(refit):
     result, _ = refit([1, 2, 0, 0], optimizer=SGD(0.0), schedule=Late(1e200))
     assert result.ending is Ending.DIVERGED
     assert_array_equal(result.params, result.scored_params)
+
+
+def test_a_cool_down_on_all_rows_that_spoils_the_predictions_is_undone(refit):
+    """Its steps are too long, but nothing diverges."""
+    options = {"optimizer": SGD(0.0), "max_iter": 10}
+    result, _ = refit([1, 2, 0, 0], schedule=Late(30.0), **options)
+    assert result.ending is Ending.SPOILED and result.n_refit == 1
+    assert_array_equal(result.params, result.scored_params)
+    sound, _ = refit([1, 2, 0, 0], schedule=Late(0.5), **options)
+    assert sound.ending is Ending.CONVERGED
 
 
 @dataclass(frozen=True)
