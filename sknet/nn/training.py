@@ -26,8 +26,8 @@ PLATEAU_DIVISOR = 5
 #: A plateau ends the training if the learning rate is no larger than this.
 SMALLEST_RATE = 1e-6
 
-#: A cool-down from the best epoch takes this share of the epochs up to it, from this part of
-#: the plan on.
+#: A cool-down on all rows takes this share of the epochs up to the best one. A cool-down from
+#: the best epoch begins in this part of the plan.
 COOLING_EPOCHS, COOLING_PROGRESS = 0.3, 0.6
 #: So many places of the rest of a plan are looked at for one with a low enough learning rate.
 COOLING_PLACES = 1000
@@ -799,14 +799,16 @@ def append(history: History, record: dict[str, float]) -> None:
 def cool_down(epoch: Epochs, stopping: Stopping, monitor: Monitor) -> bool:
     """Shorten the rest of the plan, if there is one; return whether that was done.
 
-    The cool-down begins at the best epoch, if that was remembered. It is so short, compared
-    with the epochs before it, that it hardly learns the rows by heart, also without a score.
+    The cool-down begins at the best epoch, if that was remembered. On all rows, without a
+    score, it is so short, compared with the epochs before it, that it hardly learns them by
+    heart.
     """
     state, n_epochs, progress = epoch.state, stopping.n_cooling, None
     if n_epochs is None or not epoch.rule.schedule.has_horizon:
         return False
     if state.best is not None:
-        n_epochs = math.ceil(COOLING_EPOCHS * monitor.best_iter)
+        if epoch.has_all_rows:
+            n_epochs = math.ceil(COOLING_EPOCHS * monitor.best_iter)
         progress = cooling_start(epoch.rule.schedule, epoch.horizon.progress(monitor.best_iter))
         epoch.go_back(state.best)
     state.cooling = epoch.horizon.cooled(state.iteration, n_epochs, progress)

@@ -419,12 +419,12 @@ def test_a_cool_down_brings_the_planned_rate_to_zero_early(
 def test_a_cool_down_that_returns_begins_at_the_best_epoch(
     make_problem, run_training, scripted
 ):
-    """The best of ten epochs was the fourth, so the last 0.4 are passed in two from there."""
-    script = scripted([1, 2, 3, 4, 0, 0, 0, 5])
+    """The best of ten epochs was the fourth; the last 0.4 are passed in three from there."""
+    script = scripted([1, 2, 3, 4, 0, 0, 0, 0, 5])
     objective, params, batch = make_problem()
     problem = objective, params, batch
     result, state = run_training(problem, evaluate=script, returns=True, **COOLED)
-    rates = rates_at([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8])
+    rates = rates_at([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6 + 0.4 / 3, 0.6 + 0.8 / 3])
     assert_allclose(result.history["learning_rate"], rates, rtol=1e-12)
     assert state.cooling.cooling_since == 6 and result.ending is Ending.CONVERGED
     best, gradient = script.seen[3].copy(), np.empty_like(params)
