@@ -223,7 +223,7 @@ class BaseNN(
             ),
             Ending.WORSE: (
                 f"Training ended badly after {n_epochs} epochs: the last parameters predict "
-                f"the training rows no better than a constant. {restored}"
+                f"the training rows hardly better than a constant, or worse. {restored}"
             ),
             Ending.SPOILED: (
                 f"Training ended badly after {n_epochs} epochs: the last ones, which train on "

@@ -27,7 +27,7 @@ ENDINGS = {
     Ending.STOPPED: "a callback asked for it",
     Ending.MAX_ITER: "max_iter, although more epochs could have helped",
     Ending.POOR: "badly: training rows are predicted far worse than by a constant",
-    Ending.WORSE: "badly: the last epochs predicted no better than a constant",
+    Ending.WORSE: "badly: the last epochs predicted hardly better than a constant, or worse",
     Ending.SPOILED: "badly: the last epochs, on all rows, made the predictions far worse",
     Ending.DIVERGED: "training diverged",
 }

@@ -13,9 +13,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss, r2_score
 
 import sknet
+from sknet.inspection import summary
 from sknet.nn.losses import Loss
 from sknet.nn.schedules import SCHEDULES, Schedule
-from sknet.nn.soundness import DivergenceError
+from sknet.nn.soundness import DivergenceError, Judge
 from sknet.streaming import RowBlocks, fit_chunks
 
 pytestmark = pytest.mark.no_cover
@@ -371,3 +372,20 @@ def test_units_of_y_are_no_reason_to_warn(scale, loss, regression):
     """The losses are compared in the units of the standardised y."""
     X, y = regression
     NNRegressor((8,), loss=loss, learning_rate_init=0.01, **BRIEF).fit(X, y * scale)
+
+
+@pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
+def test_a_cool_down_that_spoils_the_predictions_is_undone_with_a_warning(
+    cls, binary, monkeypatch
+):
+    """What is spoiled is for ``Judge`` to say; the estimator says it, and keeps the best."""
+    monkeypatch.setattr(Judge, "finds_spoiled", lambda self, params, best: True)
+    X, y = binary
+    options = {"early_stopping": True, "refit": True, "learning_rate": "one_cycle"}
+    network = cls((8,), max_iter=10, random_state=0, **options)
+    with pytest.warns(ConvergenceWarning, match="train on the validation rows, .* restored"):
+        network.fit(X, y)
+    assert np.isnan(network.validation_scores_[-1])
+    card = " ".join(str(summary(network).card).split())
+    assert "on all rows, made the predictions far worse" in card
+    assert network.best_iter_ < network.n_iter_

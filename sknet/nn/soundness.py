@@ -25,6 +25,11 @@ PROBE_ROWS = 64
 #: random fits of standardised data, most of few rows or few epochs, four were poor: all had an
 #: R2 below -3.
 POOR_FACTOR = 4.0
+#: Parameters are better than a constant if the loss of a constant prediction is so many times
+#: theirs. A network that has collapsed to the mean of y has a lower loss than a raw prediction
+#: of zero on half of all samples of ``PROBE_ROWS`` rows, by chance: 0.95 times as large in a
+#: fit whose R2 was 0.
+BETTER_FACTOR = 1.4
 #: Parameters have diverged if their loss is so many times the loss of a constant prediction,
 #: and of the initial parameters. At the default learning rate, a pass of ``partial_fit`` made
 #: the loss of networks of 512 units up to 33 times as large before further passes led to good
@@ -50,7 +55,8 @@ class Ending(Enum):
     MAX_ITER = "max_iter"
     #: The training rows are predicted far worse than by a constant; no epoch was better.
     POOR = "poor"
-    #: The same, but the best epoch was better, and its parameters are restored.
+    #: The same, or hardly better than by a constant, but the best epoch was better, and its
+    #: parameters are restored.
     WORSE = "worse"
     #: A cool-down without a score made the training rows' predictions far worse; the parameters
     #: of the best epoch are restored.
@@ -166,7 +172,7 @@ class Judge:
         """
         constant = self.probe.constant_loss()
         loss = math.nan if ending is Ending.DIVERGED else self._loss(last)
-        if loss < constant:
+        if _exceeds(constant, BETTER_FACTOR, loss):
             np.copyto(params, last)
             return ending
         best_loss = math.nan if best is None else self._loss(best)

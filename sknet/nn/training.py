@@ -823,6 +823,8 @@ def cooling_start(schedule: Schedule, best: float) -> float:
     there, it falls from what it was: a leap to the rate of ``COOLING_PROGRESS`` can undo what
     was learned.
     """
+    if best >= 1:
+        return best  # The plan is over, and a schedule need not have a rate there.
     first, rate = max(COOLING_PROGRESS, best), schedule(best, 0)
     places = np.linspace(first, 1, COOLING_PLACES, endpoint=False).tolist()
     return next((place for place in places if schedule(place, 0) <= rate), places[-1])

@@ -34,7 +34,9 @@ LAST, BEST = "last", "best"
     [
         # Better than a constant, or not much worse: the last parameters stay.
         (0.1, 0.05, 2.0, Ending.FINISHED, LAST),
-        (0.9, 0.01, 2.0, Ending.FINISHED, LAST),
+        (0.7, 0.01, 2.0, Ending.FINISHED, LAST),
+        (0.9, None, 2.0, Ending.FINISHED, LAST),
+        (0.9, 0.3, 2.0, Ending.FINISHED, LAST),
         (3.9, None, 2.0, Ending.FINISHED, LAST),
         (3.9, 3.0, 2.0, Ending.FINISHED, LAST),
         (1.5, 0.3, 2.0, Ending.FINISHED, LAST),
@@ -42,7 +44,8 @@ LAST, BEST = "last", "best"
         (5.0, None, 6.0, Ending.FINISHED, LAST),
         (101.0, None, 1e3, Ending.POOR, LAST),
         (5.0, 4.0, 5.0, Ending.FINISHED, LAST),
-        # No better than a constant, although a better epoch is known.
+        # Hardly better than a constant, although a better epoch is known.
+        (0.9, 0.2, 2.0, Ending.WORSE, BEST),
         (1.0, 0.2, 2.0, Ending.WORSE, BEST),
         (5.0, 0.2, 2.0, Ending.WORSE, BEST),
         (5.0, 3.0, 2.0, Ending.WORSE, BEST),

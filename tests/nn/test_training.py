@@ -583,6 +583,27 @@ def test_a_cool_down_starts_at_the_first_place_with_no_higher_rate(schedule):
             assert schedule(start - space, 0) > rate
 
 
+@dataclass(frozen=True)
+class Listed(Schedule):
+    """A factor for each fifth of the plan; there is none at its end."""
+
+    has_horizon = True
+
+    def __call__(self, progress, samples_seen):
+        return (1.0, 0.8, 0.6, 0.4, 0.2)[int(5 * progress + 1e-9)]
+
+
+def test_a_training_that_stalls_in_its_last_epoch_asks_for_no_further_rate(
+    make_problem, run_training, scripted
+):
+    """Each of the five epochs is the best by less than the tolerance."""
+    script = scripted([1, 1.01, 1.02, 1.03, 1.04])
+    options = {**COOLED, "max_iter": 5, "patience": 4, "tol": 0.1}
+    options |= {"schedule": Listed(), "evaluate": script, "returns": True}
+    result, _ = run_training(make_problem(), **options)
+    assert (result.best_iter, result.ending) == (5, Ending.FINISHED)
+
+
 def test_a_plan_that_is_nearly_over_is_finished_on_all_rows(refit):
     """The last fifth of the plan is as planned, but the best of the epochs before begins it."""
     result, _ = refit([1, 2, 3, 4, 5, 6, 8, 7], patience=5)
