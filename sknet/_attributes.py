@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknet._encoded_names import encoded_names
 from sknet._input import shown_names
 from sknet._model import Model
-from sknet.nn.training import best_epoch
+from sknet.nn.state import best_epoch
 
 
 class FittedAttributes:

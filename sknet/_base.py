@@ -31,7 +31,7 @@ from sknet._summary import NotebookMixin
 from sknet._version import __version__
 from sknet.data.batches import Dataset
 from sknet.nn.soundness import Ending
-from sknet.nn.training import TrainingResult
+from sknet.nn.state import TrainingResult
 
 #: The attributes that a fit sets. The other public attributes are computed from them.
 FITTED = ["_model", "_run", "history_", "t_", "n_features_in_", "feature_names_in_"]

@@ -8,7 +8,7 @@ from typing import NamedTuple, overload
 from sknet._model import ClassificationModel, Model
 from sknet._provenance import Provenance
 from sknet.nn.soundness import Ending
-from sknet.nn.training import best_epoch
+from sknet.nn.state import best_epoch
 
 #: The largest numbers of names and of groups of names that a line shows; ``value`` has all.
 MOST_NAMES, MOST_GROUPS = 8, 4

@@ -21,19 +21,16 @@ from sknet._threads import ONE_BLAS_THREAD, n_threads
 from sknet.data.batches import Dataset
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splitting import split_rows
+from sknet.nn.epochs import UpdateRule
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer, Solver
 from sknet.nn.schedules import Constant
 from sknet.nn.soundness import DIVERGED_FACTOR
+from sknet.nn.state import TrainingResult, TrainingState
+from sknet.nn.stopping import Stopping
 from sknet.nn.temperature import fit_factor
-from sknet.nn.training import (
-    Stopping,
-    TrainingResult,
-    TrainingState,
-    UpdateRule,
-    train,
-)
+from sknet.nn.training import train
 
 #: The smallest number of training rows, evenly spaced, whose hash tells a resumed fit whether
 #: its data are the same. A table with fewer rows is hashed as a whole.

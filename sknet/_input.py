@@ -7,6 +7,7 @@ them.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from numbers import Number
 from typing import Any, Self
 
 import numpy as np
@@ -391,6 +392,7 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
             y = column_or_1d(y, warn=True)
         if numeric:
             return _check_magnitude(y.astype(np.float64, copy=False), name)
+        _check_one_type(y, name)
         check_classification_targets(y)
         if y.ndim == 2 and not type_of_target(y).startswith("multilabel"):
             raise ValueError(
@@ -399,6 +401,25 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
                 "classifier for each column."
             )
     return y
+
+
+def _check_one_type(y: Any, name: str) -> None:
+    """Refuse labels of dtype object that are not all text, since their order is not known.
+
+    Raises
+    ------
+    ValueError
+        If the labels are numbers or truth values, or a mixture of these and text.
+    """
+    types = set(map(type, y.flat)) if y.dtype == object else set()
+    known = all(issubclass(one, str | Number | np.bool_) for one in types)
+    if types <= {str, np.str_} or not known:
+        return  # scikit-learn tells of labels that are neither text nor numbers.
+    found = ", ".join(sorted(one.__name__ for one in types))
+    raise ValueError(
+        f"{name} has dtype object and labels of the type(s) {found}. Convert the labels to "
+        f"numbers, for example by {name}.astype(int), or to text, by {name}.astype(str)."
+    )
 
 
 def _check_magnitude(y: NDArray[np.float64], name: str) -> NDArray[np.float64]:

@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -15,6 +14,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sknet._building import make_network
+from sknet._model_checks import (
+    check_domain,
+    check_memory,
+    check_monotone,
+    check_precision,
+    check_scale,
+)
 from sknet._parameters import check_class_weight
 from sknet._provenance import Provenance
 from sknet._settings import Settings
@@ -22,8 +28,7 @@ from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Batches, Dataset, stack_rows
 from sknet.data.effects import MOST_NUMBERS
 from sknet.data.encoding import TableEncoder
-from sknet.data.limits import LARGEST, SINGLE_LIMITS
-from sknet.data.row_blocks import main_memory
+from sknet.data.limits import LARGEST
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
@@ -31,7 +36,7 @@ from sknet.nn.ensembles import by_member, mean_of_members, over_members
 from sknet.nn.kernels import rounded
 from sknet.nn.losses import Loss, Pinball
 from sknet.nn.network import Network, Workspace
-from sknet.nn.training import TrainingResult
+from sknet.nn.state import TrainingResult
 
 #: The number of elements of the widest work array where rows are processed in blocks, that is
 #: in predictions, validation and lbfgs.
@@ -653,113 +658,3 @@ def with_rows(X: Any, n_rows: int) -> Any:
     whole = np.zeros((n_rows, X.shape[1]), X.dtype)
     whole[: len(X)] = X
     return whole
-
-
-def check_memory(network: Network, settings: Settings) -> None:
-    """Refuse a network that cannot be trained in the main memory, before it is allocated.
-
-    Raises
-    ------
-    ValueError
-        If the parameters, their gradient and the two vectors of the state of an optimizer are
-        larger than the main memory.
-    """
-    needed = 4 * network.n_params * np.dtype(settings.dtype).itemsize
-    # Without a known size of the memory, the largest array is the limit.
-    limit = min(main_memory(), np.iinfo(np.intp).max)
-    if needed > limit:
-        raise ValueError(
-            f"The network would have {Decimal(network.n_params):.4g} parameters. To train them "
-            f"takes {Decimal(needed) / 2**30:.4g} GiB, but the main memory has "
-            f"{limit / 2**30:.4g} GiB. "
-            f"Choose smaller hidden_layer_sizes={settings.hidden_layer_sizes}, fewer "
-            f"n_members={settings.n_members}, or fewer columns."
-        )
-
-
-def check_monotone(settings: Settings, target: Any, loss: Loss) -> None:
-    """Refuse monotonic constraints where a direction of the predictions has no meaning.
-
-    Raises
-    ------
-    ValueError
-        If there are constraints, and y has labels that are not two classes, or the loss does
-        not say that predictions rise with raw predictions.
-    """
-    if not settings.monotone:
-        return
-    kind = getattr(target, "kind", "binary")
-    if kind == "multiclass" and target.n_outputs == 1:
-        return  # The probability of a single class is one.
-    if kind != "binary":
-        raise ValueError(
-            f"monotonic constraints are not supported for {kind} classification: they say "
-            "how the probability of the second of two classes changes, but y has "
-            f"{target.n_outputs} classes or labels. Set monotonic_cst=None, or fit a "
-            "classifier for each class."
-        )
-    if not loss.rising:
-        raise ValueError(
-            f"monotonic_cst cannot be used with loss={loss!r}: its predictions need not rise "
-            "with each raw prediction. Use another loss; if the predictions of a loss of your "
-            "own always rise, set rising = True in its class."
-        )
-
-
-def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:
-    """Refuse targets that the loss is not defined for.
-
-    Raises
-    ------
-    ValueError
-        If a value of y is outside of the loss's domain, or if a loss of several quantiles is
-        used for several outputs.
-    """
-    if not loss.in_domain(y):
-        raise ValueError(
-            f"{type(loss).__name__} needs {loss.domain}; {name} has values from {y.min():.6g} "
-            f"to {y.max():.6g}."
-        )
-    n_outputs = 1 if y.ndim == 1 else y.shape[1]
-    if n_outputs > 1 and loss.one_output:
-        raise ValueError(
-            f"A list of quantiles needs one output, but {name} has {n_outputs}. Fit one "
-            "regressor for each output, or give one quantile."
-        )
-
-
-def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtype[Any]) -> None:
-    """Refuse numbers that predictions for X of a dtype, or the network, could not hold.
-
-    Raises
-    ------
-    ValueError
-        If the predictions are float32, or if y is not scaled and the network computes in
-        float32, and y is much too large or too small for float32.
-    """
-    low, high = SINGLE_LIMITS
-    if not target.fits(dtype):
-        raise ValueError(
-            "X is float32, and so are its predictions, but float32 cannot hold them: the "
-            f"magnitude of an output of the training y is not between {low:g} and {high:g}. "
-            "Pass X as float64, or train on y in other units."
-        )
-    if not settings.standardize and not target.fits(np.dtype(settings.dtype)):
-        raise ValueError(
-            "With standardize=False the network is trained on y as it is, in float32, but the "
-            f"magnitude of an output of y is not between {low:g} and {high:g}. Set "
-            "dtype='float64' or standardize=True, or train on y in other units."
-        )
-
-
-def check_scale(target: RegressionTarget, loss: Loss) -> RegressionTarget:
-    """Return the target after a check that its scale is positive.
-
-    Raises
-    ------
-    ValueError
-        If the loss divides y by its mean, and all values of an output are zero.
-    """
-    if not (target.scale_ > 0).all():
-        raise ValueError(f"{type(loss).__name__} needs y that are not all zero.")
-    return target

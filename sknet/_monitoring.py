@@ -18,7 +18,7 @@ from sknet.data.batches import Dataset
 from sknet.data.survey import draw_rows
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
-from sknet.nn.training import append
+from sknet.nn.state import append
 
 #: The largest number of held-out rows by which probabilities are calibrated.
 CALIBRATION_ROWS = 10_000

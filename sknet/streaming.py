@@ -28,6 +28,7 @@ from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
 from sknet.data.chunks import KeyedSample, checked, shuffled
 from sknet.data.counts import check_count
 from sknet.data.files import FileChunks
+from sknet.data.frames import is_frame
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splitting import count_validation_rows
 from sknet.data.survey import most_copied_rows
@@ -340,6 +341,7 @@ class FirstLook:
         self._n_rows = 0
         self._features: Features | None = None
         self._targets = np.array([])
+        self._framed: bool | None = None
         self._sample: KeyedSample | None = None
 
     def find(self, chunks: Iterable[Any]) -> FirstPass:
@@ -364,12 +366,24 @@ class FirstLook:
 
     def _read(self, chunk: Batch) -> tuple[Batch, Dataset]:
         """Return a chunk, and its rows as numbers; it must suit the earlier chunks."""
+        self._check_kind(chunk.X)
         self._features, data = read_training(
             self._estimator, *chunk, known=self._features, declared=True
         )
         self._targets = _join_targets(self._targets, data.y, self._features.numeric_y)
         # A column of labels in one chunk and a flat y in another could not be joined.
         return chunk._replace(y=data.y), data
+
+    def _check_kind(self, X: Any) -> None:
+        """Refuse a data frame among arrays, and an array among data frames."""
+        framed = is_frame(X)
+        if self._framed not in (None, framed):
+            kinds = "an array", "a data frame"
+            raise ValueError(
+                f"X is {kinds[framed]}, but X of the chunks before is {kinds[not framed]}. "
+                "Give X of all chunks as data frames, or of all chunks as arrays."
+            )
+        self._framed = framed
 
     def _add(self, chunk: Batch, n_columns: int) -> None:
         """Count the rows of a chunk, and draw some of them for the sample."""

@@ -14,7 +14,7 @@ from plain import NNClassifier, NNRegressor
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
-from sknet import _model
+from sknet import _model_checks
 from sknet._parameters import Numbers
 from sknet.nn.activations import ACTIVATIONS
 from sknet.nn.losses import LOSSES, BinaryLogLoss
@@ -426,6 +426,24 @@ def test_text_and_numbers_are_not_mixed(binary, forbid_training, make):
     assert_rejected(NNClassifier(), match, X, y)
 
 
+@pytest.mark.parametrize(
+    "labels, types",
+    [
+        ((0, 1), "int"),
+        ((False, True), "bool"),
+        ((np.False_, 1.5), "bool, float"),
+        ((1, "a"), "int, str"),
+    ],
+)
+def test_labels_of_dtype_object(binary, forbid_training, labels, types):
+    """Text is read, but numbers have no common order with text."""
+    X, y = binary
+    forbid_training()
+    y = np.array([labels[int(label)] for label in y], dtype=object)
+    match = rf"y has dtype object and labels of the type\(s\) {types}\. .*y\.astype\(int\)"
+    assert_rejected(NNClassifier(), match, X, y)
+
+
 def test_labels_of_another_type_than_the_classes(binary, forbid_training):
     X, y = binary
     fitted = NNClassifier((3,), warm_start=True, **QUICK).fit(X, y)
@@ -733,9 +751,9 @@ def test_the_memory_is_that_of_the_machine(problem, monkeypatch):
     # The parameters, their gradient and the state of adam are four vectors of float64.
     network = problem.cls((3,), **QUICK).fit(problem.X, problem.y)
     needed = 4 * 8 * sum(array.size for array in [*network.coefs_, *network.intercepts_])
-    monkeypatch.setattr(_model, "main_memory", lambda: needed)
+    monkeypatch.setattr(_model_checks, "main_memory", lambda: needed)
     network.fit(problem.X, problem.y)
-    monkeypatch.setattr(_model, "main_memory", lambda: needed - 1)
+    monkeypatch.setattr(_model_checks, "main_memory", lambda: needed - 1)
     assert_rejected(network, "smaller hidden_layer_sizes", problem.X, problem.y)
 
 

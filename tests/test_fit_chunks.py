@@ -371,6 +371,8 @@ def test_chunks_that_do_not_fit_together(regression, binary, forbid_training):
     refuses([(text, y), (frame, y)], "Chunk 1.*'a'.*numbers now")
     dates = frame.assign(a=pd.Timestamp("2026-01-01"))
     refuses([(frame, y), (dates, y)], "Chunk 1.*Column 'a' of X held numbers.*dates now")
+    refuses([(frame, y), (X, y)], "Chunk 1.*X is an array, but .* before is a data frame")
+    refuses([(X, y), (frame, y)], "Chunk 1.*X is a data frame, but .* before is an array")
     refuses([(frame, y), (frame + 1j, y)], "Chunk 1.*Column 'a' of X holds complex numbers")
     refuses([(X, y), (X, dates["a"])], "Chunk 1.*y holds dates")
     classifier = NNClassifier((4,), **STEADY, **SIMPLE)

@@ -15,7 +15,7 @@ import sknet._fitting
 from sknet import NNClassifier, NNRegressor
 from sknet._threads import ONE_BLAS_THREAD, blas_libraries, n_threads
 from sknet.nn import kernels, shares
-from sknet.nn.training import Epoch
+from sknet.nn.epochs import Epoch
 
 
 def n_blas_threads():

@@ -6,6 +6,7 @@ import numpy as np
 
 from sknet.data.batches import Batches, Dataset
 from sknet.nn.activations import Identity, ReLU
+from sknet.nn.epochs import UpdateRule
 from sknet.nn.layers import Dense, Layer, Parameter
 from sknet.nn.losses import SquaredError
 from sknet.nn.network import Network, Workspace
@@ -13,7 +14,9 @@ from sknet.nn.objective import Objective
 from sknet.nn.optimizers import Adam
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import Cosine
-from sknet.nn.training import Stopping, TrainingState, UpdateRule, train
+from sknet.nn.state import TrainingState
+from sknet.nn.stopping import Stopping
+from sknet.nn.training import train
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,8 @@ from sknet.distributed.shards import (
     train_alone,
 )
 from sknet.distributed.tasks import Cluster
-from sknet.nn.training import TrainingResult, TrainingState, train_epochs
+from sknet.nn.state import TrainingResult, TrainingState
+from sknet.nn.training import train_epochs
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,9 @@ from sknet._settings import Settings
 from sknet.distributed.rounds import LocalResult, OuterStep, Point, Round
 from sknet.distributed.shards import Shard
 from sknet.distributed.tasks import Cluster
-from sknet.nn.training import (
-    Epochs,
-    Horizon,
-    Remembered,
-    TrainingState,
-    UpdateRule,
-    update_average,
-    visible_params,
-)
+from sknet.nn.epochs import Epochs, UpdateRule, update_average
+from sknet.nn.state import Remembered, TrainingState
+from sknet.nn.stopping import Horizon
 
 #: The number of rounds that are submitted before the first of them has ended.
 ROUNDS_IN_FLIGHT = 2
@@ -120,13 +114,7 @@ class ClusterEpoch(Epochs):
         horizon: Horizon,
         state: TrainingState,
     ):
-        self.params = params
-        self.rule = rule
-        self.horizon = horizon
-        self.state = state
-        self.learning_rate: float = math.nan
-        if rule.ema_decay is not None:
-            state.average = params.copy()
+        super().__init__(params, rule, horizon, state)
         self._cluster = cluster
         self._shards = shards
         self._outer = outer
@@ -160,15 +148,9 @@ class ClusterEpoch(Epochs):
 
     def go_back(self, best: Remembered) -> None:
         """Go back to an epoch. The sums of the losses go on, since they are of all epochs."""
-        np.copyto(self.params, best.visible)
-        if self.state.average is not None:
-            np.copyto(self.state.average, best.visible)
-        self._n_steps, self.state.best = best.n_updates, None
+        super().go_back(best)
+        self._n_steps = best.n_updates
         self._send_points([Point(self.params.copy(), self._loss, self._weight)] * 2)
-
-    def visible_params(self) -> np.ndarray:
-        """Return the parameters to evaluate."""
-        return visible_params(self.params, self.rule, self.state)
 
     def make_probe(self) -> "ClusterProbe":
         """Return some rows of each shard, on which the end of the training is judged."""

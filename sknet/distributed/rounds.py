@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sknet.nn.network import Network
-from sknet.nn.training import Horizon
+from sknet.nn.stopping import Horizon
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,11 @@ from sknet.data.batches import Batches, Dataset, join, start_of_part
 from sknet.data.splitting import split_rows
 from sknet.distributed.agreement import read_partition
 from sknet.distributed.rounds import LocalResult, Round
+from sknet.nn.epochs import Epoch, UpdateRule
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
 from sknet.nn.soundness import Probe
-from sknet.nn.training import Epoch, TrainingResult, TrainingState, UpdateRule
+from sknet.nn.state import TrainingResult, TrainingState
 
 #: A partition: its number, X, y and sample_weight.
 Partition = tuple[int, Any, Any, Any]

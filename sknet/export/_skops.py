@@ -16,7 +16,7 @@ from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES
 from sknet.nn.sets import MonotoneWeights, Stacked
 from sknet.nn.solvers import SOLVERS
-from sknet.nn.training import TrainingState
+from sknet.nn.state import TrainingState
 from sknet.regressor import NNRegressor
 
 _CLASSES = [

@@ -16,16 +16,9 @@ from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Solver
 from sknet.nn.rules import POSITIVE_INT
 from sknet.nn.soundness import Ending, Judge, Probe
-from sknet.nn.training import (
-    Evaluate,
-    History,
-    Monitor,
-    Report,
-    Stopping,
-    TrainingResult,
-    append,
-    conclude,
-)
+from sknet.nn.state import History, TrainingResult, append
+from sknet.nn.stopping import Monitor, Stopping
+from sknet.nn.training import Evaluate, Report, conclude
 from sknet.nn.types import Array
 
 #: A new start has to lower the objective by this share of it; otherwise there is no other one.

@@ -15,7 +15,7 @@ from sknet.data.batches import Batch
 from sknet.distributed.rounds import LocalResult, OuterStep, Point, Round
 from sknet.distributed.shards import make_shard, share_out
 from sknet.nn.network import Workspace
-from sknet.nn.training import Horizon
+from sknet.nn.stopping import Horizon
 
 X = np.random.default_rng(0).normal(size=(240, 3))
 y = X[:, 0] - np.abs(X[:, 1])

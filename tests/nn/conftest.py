@@ -10,6 +10,7 @@ from sknet.data.batches import Batch, Batches, Dataset
 from sknet.nn.activations import ACTIVATIONS, Identity, Tanh
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Columns, Embedding
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
+from sknet.nn.epochs import UpdateRule
 from sknet.nn.groups import GroupColumns, GroupedDense
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout
 from sknet.nn.losses import LOSSES, SquaredError
@@ -19,7 +20,9 @@ from sknet.nn.optimizers import SGD
 from sknet.nn.pairs import PairwiseHead
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import Constant
-from sknet.nn.training import Stopping, TrainingState, UpdateRule, train
+from sknet.nn.state import TrainingState
+from sknet.nn.stopping import Stopping
+from sknet.nn.training import train
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from sknet.nn.optimizers import OPTIMIZERS, SGD
 from sknet.nn.pairs import MonotonePairwiseHead
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.sets import Bounds, MonotoneWeights, Signed, Stacked
-from sknet.nn.training import Stopping
+from sknet.nn.stopping import Stopping
 
 INF = np.inf
 EDGES = ((-1.0, 0.0, 1.0),)

@@ -27,14 +27,8 @@ from sknet.nn.schedules import (
     Schedule,
 )
 from sknet.nn.soundness import DivergenceError, Ending, Probe
-from sknet.nn.training import (
-    COOLING_PLACES,
-    COOLING_PROGRESS,
-    Horizon,
-    TrainingState,
-    best_epoch,
-    cooling_start,
-)
+from sknet.nn.state import TrainingState, best_epoch
+from sknet.nn.stopping import COOLING_PLACES, COOLING_PROGRESS, Horizon, cooling_start
 
 # Beside scikit-learn.
 
@@ -662,7 +656,7 @@ def test_the_end_of_a_resumed_cool_down_is_judged_on_the_same_rows(
     """These are training rows that were not held out."""
     judged = []
     monkeypatch.setattr(
-        "sknet.nn.training.Probe",
+        "sknet.nn.epochs.Probe",
         lambda objective, batches, dtype: (
             judged.append(batches.n_rows) or Probe(objective, batches, dtype)
         ),

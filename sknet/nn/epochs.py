@@ -1,0 +1,281 @@
+"""An epoch of mini-batch steps: the gradient of a batch, the step, and the running average."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from sknet.nn.kernels import blocks, divided
+from sknet.nn.objective import BatchIterable, Objective
+from sknet.nn.optimizers import Optimizer
+from sknet.nn.schedules import Schedule
+from sknet.nn.sets import Bounds
+from sknet.nn.shares import BatchGradient
+from sknet.nn.soundness import Evaluator, Probe
+from sknet.nn.state import Remembered, TrainingState
+from sknet.nn.stopping import Horizon
+from sknet.nn.threads import Team
+from sknet.nn.types import Array
+
+
+@dataclass(frozen=True)
+class UpdateRule:
+    """The rule that turns gradients into steps.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    schedule : Schedule
+    learning_rate_init : float
+        The learning rate that the schedule multiplies.
+    ema_decay : float d or None, default=None
+        With a number, the running average m <- d_t m + (1 - d_t) params of the parameters is
+        evaluated and returned. After t updates d_t = min(d, (1 + t) / (10 + t)), so that the
+        average forgets the random start (Polyak and Juditsky, 1992, in exponential form).
+    """
+
+    optimizer: Optimizer
+    schedule: Schedule
+    learning_rate_init: float
+    ema_decay: float | None = None
+
+    def average_decay(self, n_updates: float) -> float:
+        """Return d_t of the running average after so many updates; without one it is 0."""
+        return min(self.ema_decay or 0.0, (1 + n_updates) / (10 + n_updates))
+
+    def learning_rate(self, state: TrainingState, progress: float) -> float:
+        """Return the learning rate of the next update."""
+        factor = self.schedule(progress, state.samples_seen)
+        return self.learning_rate_init * state.plateau_factor * factor
+
+
+class Epochs(ABC):
+    """Passes over the training rows, each of which changes the parameters and the state.
+
+    :class:`Epoch` makes them in this process; another class may make them elsewhere.
+
+    Parameters
+    ----------
+    params : ndarray of shape (n_params,)
+        The initial parameters; updated in place.
+    rule : UpdateRule
+    horizon : Horizon
+        The number of epochs, and how far each of them is on in the plan.
+    state : TrainingState
+        Updated in place.
+    """
+
+    def __init__(
+        self, params: Array, rule: UpdateRule, horizon: Horizon, state: TrainingState
+    ) -> None:
+        self.params = params
+        self.rule = rule
+        self.horizon = horizon
+        self.state = state
+        self.learning_rate: float = math.nan
+        if state.trained is not None:
+            np.copyto(params, state.trained)
+        if rule.ema_decay is not None and state.average is None:
+            state.average = params.copy()
+
+    @abstractmethod
+    def run(self) -> float:
+        """Make one epoch; return its mean loss."""
+
+    @abstractmethod
+    def make_probe(self) -> Evaluator:
+        """Return some training rows, on which the end of the training is judged."""
+
+    @property
+    def has_all_rows(self) -> bool:
+        """Whether a cool-down can train on the rows that are evaluated, too."""
+        return False
+
+    def visible_params(self) -> Array:
+        """Return the parameters to evaluate: the running average, if there is one.
+
+        Parameters that an L1 penalty or a bound has just set to zero are zero in the average,
+        too.
+        """
+        average = self.state.average
+        if self.rule.ema_decay is None or average is None:
+            return self.params
+        return np.where(self.params == 0, 0, average)
+
+    @abstractmethod
+    def remember(self, visible: Array) -> None:
+        """Keep in the state what a return to this epoch needs, if there may be one."""
+
+    def go_back(self, best: Remembered) -> None:
+        """Go back to an epoch, and train on all rows from there on if there are some."""
+        np.copyto(self.params, best.visible)
+        if self.state.average is not None:
+            np.copyto(self.state.average, best.visible)
+        self.state.best = None
+
+
+class Epoch(Epochs):
+    """One pass over the batches, a step on each; work arrays are made once for all epochs.
+
+    Parameters
+    ----------
+    objective : Objective
+    params, rule, horizon, state
+        As for :class:`Epochs`.
+    batches : iterable with ``n_rows``, ``batch_size`` and a length
+        Each iteration is one epoch of batches.
+    team : Team, optional
+        The threads that share the work of a step.
+    returns, all_batches
+        As for :func:`sknet.nn.training.train`.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        params: Array,
+        batches: BatchIterable,
+        rule: UpdateRule,
+        horizon: Horizon,
+        state: TrainingState,
+        team: Team | None = None,
+        returns: bool = False,
+        all_batches: Callable[[], BatchIterable] | None = None,
+    ):
+        super().__init__(params, rule, horizon, state)
+        self.objective = objective
+        self.team = team or Team()
+        self._bounds = objective.network.bounds(params.dtype)
+        self._all_batches = all_batches
+        self._returns = returns or all_batches is not None
+        # The end is judged on the same rows, whether the training was interrupted or not.
+        self._probed = batches
+        if all_batches is not None and state.on_all_rows:
+            batches = all_batches()
+        self._train_on(batches)
+
+    def _train_on(self, batches: BatchIterable) -> None:
+        """Make the next epochs passes over these batches; make the work arrays for them."""
+        self.batches = batches
+        sparse_inputs = not isinstance(batches.sample(1).X, np.ndarray)
+        self._gradient_of = BatchGradient(
+            self.objective, batches.batch_size, sparse_inputs, self.params.dtype, self.team
+        )
+        n_missing = self._gradient_of.n_shares - 1 - len(self.state.share_rngs)
+        self.state.share_rngs += tuple(self.state.rng.spawn(max(0, n_missing)))
+        self._tasks = [partial(self._step_on, stretch) for stretch in self._make_stretches()]
+
+    @property
+    def has_all_rows(self) -> bool:
+        """Whether a cool-down can train on the rows that are evaluated, too."""
+        return self._all_batches is not None
+
+    def remember(self, visible: Array) -> None:
+        """Keep in the state what a return to this epoch needs, if there may be one."""
+        state = self.state
+        if self._returns:
+            state.best = Remembered(visible, state.slots.copy(), state.n_updates)
+
+    def go_back(self, best: Remembered) -> None:
+        """Go back to an epoch, and train on all rows from there on if there are some."""
+        super().go_back(best)
+        np.copyto(self.state.slots, best.slots)
+        self.state.n_updates = best.n_updates
+        if self._all_batches is not None:
+            self.state.on_all_rows = True
+            self._train_on(self._all_batches())
+
+    def _make_stretches(self) -> list["Stretch"]:
+        """Return the stretches of the parameters, each of which one thread steps on.
+
+        The penalised and the other parameters are separate stretches only if weight decay
+        tells them apart.
+        """
+        network, optimizer = self.objective.network, self.rule.optimizer
+        n, undecayed = network.n_penalized, optimizer.without_decay()
+        wholes = [(optimizer, 0, n), (undecayed, n, network.n_params)]
+        if optimizer == undecayed:
+            wholes = [(optimizer, 0, network.n_params)]
+        return [
+            self._make_stretch(optimizer, slice(start, stop), max(0, min(stop, n) - start))
+            for optimizer, first, last in wholes
+            for start, stop in pairwise(divided(first, last, self.team.n_threads))
+        ]
+
+    def _make_stretch(self, optimizer: Optimizer, where: slice, n_penalized: int) -> "Stretch":
+        """Return the stretch at a place of the vectors."""
+        average = self.state.average
+        return Stretch(
+            optimizer,
+            self.params[where],
+            [gradient[where] for gradient in self._gradient_of.gradients],
+            self.state.slots[:, where],
+            None if average is None else average[where],
+            n_penalized,
+            None if self._bounds is None else self._bounds.part(where),
+        )
+
+    def run(self) -> float:
+        """Make one epoch; return the mean of the objective before each of its steps."""
+        state, total, n_batches = self.state, 0.0, len(self.batches)
+        rngs = [state.rng, *state.share_rngs]
+        for i, batch in enumerate(self.batches):
+            progress = self.horizon.progress(state.iteration + i / n_batches)
+            self.learning_rate = self.rule.learning_rate(state, progress)
+            value = self._gradient_of(self.params, batch, rngs)
+            value += self.objective.penalty_value(self.params)
+            self._step()
+            total += value * batch.X.shape[0]
+        state.samples_seen += self.batches.n_rows
+        state.iteration += 1
+        return total / self.batches.n_rows
+
+    def _step(self) -> None:
+        """Move the parameters, then their running average towards them."""
+        self.state.n_updates += 1
+        if len(self._tasks) == 1:
+            self._tasks[0]()  # The call of a team takes a twentieth of a tiny network's step.
+        else:
+            self.team.run(self._tasks)
+
+    def _step_on(self, stretch: "Stretch") -> None:
+        """Make the step of one stretch of the parameters."""
+        optimizer, params, gradients, slots, average, n_penalized, bounds = stretch
+        t, penalty, gradient = self.state.n_updates, self.objective.penalty, gradients[0]
+        for number in range(1, self._gradient_of.n_used):
+            gradient += gradients[number]
+        rate = self.learning_rate
+        optimizer.step(params, gradient, slots, t, rate, penalty, n_penalized, bounds)
+        if average is not None:
+            update_average(average, params, self.rule.average_decay(t))
+
+    def make_probe(self) -> Evaluator:
+        """Return some training rows, on which the end of the training is judged."""
+        return Probe(self.objective, self._probed, self.params.dtype)
+
+
+class Stretch(NamedTuple):
+    """Some consecutive parameters, on which one optimizer steps: views of the vectors.
+
+    There is a gradient for each share of a batch. The penalty applies to the first
+    ``n_penalized`` parameters.
+    """
+
+    optimizer: Optimizer
+    params: Array
+    gradients: list[Array]
+    slots: Array
+    average: Array | None
+    n_penalized: int
+    bounds: Bounds | None
+
+
+def update_average(average: Array, params: Array, decay: float) -> None:
+    """Move a running average towards the parameters, block by block to stay in cache."""
+    for average_block, block in blocks(average, params):
+        average_block += (1 - decay) * (block - average_block)
