@@ -44,8 +44,15 @@ PLANNED_PATIENCE, COOLING, LEAST_PATIENCE = 0.1, 0.2, 5
 #: largest number of rows of a mini-batch.
 BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 25, 32, 200
 #: On tables with more than ``BATCHES_OF_MANY`` mini-batches of that size: the number of
-#: mini-batches of an epoch, and the largest number of rows of a mini-batch.
-BATCHES_OF_MANY, LARGEST_BATCH_OF_MANY = 250, 1000
+#: mini-batches of an epoch, and the largest number of rows of a mini-batch; and the same once
+#: more, for tables with more mini-batches of this size.
+BATCHES_OF_MANY, LARGEST_BATCH_OF_MANY = 100, 500
+BATCHES_OF_MOST, LARGEST_BATCH_OF_MOST = 250, 1000
+#: The learning rate for batches of the usual number of rows, at most ``LARGEST_BATCH``. The
+#: noise of a gradient falls with the square root of this number, and so the rate follows the
+#: square root of ``batch_size``, up to so many times the usual number. Higher rates made some
+#: trainings stall.
+LEARNING_RATE, LARGEST_GROWTH = 0.01, 2.5
 #: The dropout rate, and the largest one, for classification with few rows for each input.
 DROPOUT, LARGEST_DROPOUT = 0.1, 0.3
 #: The share of the rows to validate with: below ``MANY`` rows, and from ``MANY`` on.
@@ -204,10 +211,23 @@ def _is_planned(known: Mapping[str, Any]) -> bool:
 
 
 def _batch_size(known: Mapping[str, Any], facts: Facts) -> int:
+    of_many = min(facts.n_rows // BATCHES_OF_MANY, LARGEST_BATCH_OF_MANY)
+    of_most = min(facts.n_rows // BATCHES_OF_MOST, LARGEST_BATCH_OF_MOST)
+    return max(_usual_batch_size(facts), of_many, of_most)
+
+
+def _usual_batch_size(facts: Facts) -> int:
+    """Return the number of rows of a batch that ``LEARNING_RATE`` is made for."""
     if facts.n_rows < SMALL:
         return facts.n_rows
-    largest = max(LARGEST_BATCH, min(facts.n_rows // BATCHES_OF_MANY, LARGEST_BATCH_OF_MANY))
-    return int(np.clip(facts.n_rows // BATCHES, SMALLEST_BATCH, largest))
+    return int(np.clip(facts.n_rows // BATCHES, SMALLEST_BATCH, LARGEST_BATCH))
+
+
+def _learning_rate_init(known: Mapping[str, Any], facts: Facts) -> float:
+    if not is_stochastic(known["solver"]):
+        return LEARNING_RATE
+    growth = min(known["batch_size"], facts.n_rows) / _usual_batch_size(facts)
+    return LEARNING_RATE * math.sqrt(min(growth, LARGEST_GROWTH))
 
 
 def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
@@ -309,6 +329,7 @@ Rule = Callable[[Mapping[str, Any], Facts], Any]
 RULES: dict[str, Rule] = {
     "alpha": _alpha,
     "batch_size": _batch_size,
+    "learning_rate_init": _learning_rate_init,
     "max_iter": _max_iter,
     "n_iter_no_change": _n_iter_no_change,
     "early_stopping": _early_stopping,

@@ -417,8 +417,9 @@ def _check_one_type(y: Any, name: str) -> None:
         return  # scikit-learn tells of labels that are neither text nor numbers.
     found = ", ".join(sorted(one.__name__ for one in types))
     raise ValueError(
-        f"{name} has dtype object and labels of the type(s) {found}. Convert the labels to "
-        f"numbers, for example by {name}.astype(int), or to text, by {name}.astype(str)."
+        f"Unknown label type: {name} has dtype object and labels of the type(s) {found}. "
+        f"Convert the labels to numbers, for example by {name}.astype(int), or to text, by "
+        f"{name}.astype(str)."
     )
 
 

@@ -76,7 +76,7 @@ SHARED_CONSTRAINTS: dict[str, list] = {
     "l1_ratio": [CLOSED_UNIT_INTERVAL],
     "batch_size": [AUTO, POSITIVE_INT],
     "learning_rate": [StrOptions(set(SCHEDULES)), Schedule],
-    "learning_rate_init": [POSITIVE],
+    "learning_rate_init": [AUTO, POSITIVE],
     "power_t": [NOT_NEGATIVE],
     "max_iter": [AUTO, POSITIVE_INT],
     "shuffle": ["boolean"],

@@ -119,7 +119,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         l1_ratio: float = 0.0,
         batch_size: int | str = "auto",
         learning_rate: str | Schedule = "one_cycle",
-        learning_rate_init: float = 0.01,
+        learning_rate_init: float | str = "auto",
         power_t: float = 0.5,
         max_iter: int | str = "auto",
         shuffle: bool = True,

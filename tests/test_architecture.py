@@ -85,7 +85,7 @@ def test_the_tree_of_the_house_names_every_module():
 
 def test_imports_are_found():
     found = set(imported_modules(ROOT / "_base.py"))
-    assert {"sknet._input", "sknet.nn.training", "numpy", "sklearn.base"} <= found
+    assert {"sknet._input", "sknet.nn.state", "numpy", "sklearn.base"} <= found
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
