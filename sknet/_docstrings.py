@@ -70,7 +70,9 @@ batch_size : int or "auto", default="auto"
     else ``n_samples / {_auto.BATCHES}`` with at least {_auto.SMALLEST_BATCH} and at most
     {_auto.LARGEST_BATCH} rows; for more than
     {_spaced(_auto.LARGEST_BATCH * _auto.BATCHES_OF_MANY)} training rows it is
-    ``n_samples / {_auto.BATCHES_OF_MANY}``, at most {_auto.LARGEST_BATCH_OF_MANY}. Not used by
+    ``n_samples / {_auto.BATCHES_OF_MANY}``, at most {_auto.LARGEST_BATCH_OF_MANY}; above
+    {_spaced(_auto.LARGEST_BATCH_OF_MANY * _auto.BATCHES_OF_MOST)} it is
+    ``n_samples / {_auto.BATCHES_OF_MOST}``, at most {_auto.LARGEST_BATCH_OF_MOST}. Not used by
     "lbfgs".
 learning_rate : str or Schedule, default="one_cycle"
     The schedule of the learning rate, which is a factor that ``learning_rate_init`` is
@@ -89,9 +91,13 @@ learning_rate : str or Schedule, default="one_cycle"
       improvement, it is divided by five instead, until it is at most 1e-6.
 
     "cosine", "one_cycle" and "coslog" end after ``max_iter`` epochs.
-learning_rate_init : float, default=0.01
+learning_rate_init : float or "auto", default="auto"
     The learning rate that the schedule multiplies. It is the highest learning rate of
-    training.
+    training. "auto" is {_auto.LEARNING_RATE} for batches of the usual size, which is the
+    default ``batch_size`` but at most {_auto.LARGEST_BATCH} rows. For batches of another size
+    it is multiplied by the square root of ``batch_size`` / usual size, where this quotient
+    counts as at most {_auto.LARGEST_GROWTH}: the noise of a gradient falls with the square root
+    of the rows.
 power_t : float, default=0.5
     The exponent of the "invscaling" schedule.
 max_iter : int or "auto", default="auto"

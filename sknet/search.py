@@ -17,7 +17,8 @@ from scipy import stats
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import ParameterSampler
 
-from sknet._parameters import STOCHASTIC_OPTIONS, defaults, never_steps
+from sknet._auto import LEARNING_RATE
+from sknet._parameters import STOCHASTIC_OPTIONS, defaults, is_auto, never_steps
 from sknet.data.counts import check_count
 from sknet.nn.embeddings import Periodic
 from sknet.nn.rules import POSITIVE, Constraint, Interval, Rule
@@ -60,6 +61,7 @@ def _are_told_apart(values: tuple[Any, ...]) -> bool:
 
 FINITE = Interval(Real, -math.inf, closed="neither")
 FINITE_INT = Interval(Integral, -math.inf, closed="neither")
+POSITIVE_OR_NONE = Interval(Real, 0, closed="neither", none=True)
 CHOICES = Constraint("a tuple of values with different texts", (tuple,), _are_told_apart)
 
 
@@ -149,18 +151,34 @@ class LogUniform(Bounded):
     ----------
     low, high : float > 0
         The bounds, of which ``low`` is the smaller one.
+    auto : float or None, default=None
+        The number by which Optuna stores "auto", a value that is none of the others. None: the
+        parameter has no such value.
     """
 
     low: Annotated[float, POSITIVE]
     high: Annotated[float, POSITIVE]
+    auto: Annotated[float | None, POSITIVE_OR_NONE] = None
 
     def for_sampling(self) -> Any:
         """Return the distribution of ``scipy.stats``."""
         return stats.loguniform(self.low, self.high)
 
-    def suggest(self, trial: Any, name: str) -> float:
-        """Return the number that a trial of Optuna chooses."""
-        return trial.suggest_float(name, self.low, self.high, log=True)
+    def suggest(self, trial: Any, name: str) -> Any:
+        """Return the number that a trial of Optuna chooses, or "auto" for its number."""
+        number = trial.suggest_float(name, self.low, self.high, log=True)
+        return "auto" if number == self.auto else number
+
+    def contains(self, value: Any) -> bool:
+        """Return whether a value is "auto", if that is allowed, or lies between the bounds."""
+        return self._stands_for_auto(value) or super().contains(value)
+
+    def stored(self, value: Any) -> Any:
+        """Return a number, which is ``auto`` if the value is "auto"."""
+        return self.auto if self._stands_for_auto(value) else value
+
+    def _stands_for_auto(self, value: Any) -> bool:
+        return self.auto is not None and is_auto(value)
 
 
 @dataclass(frozen=True)
@@ -192,7 +210,7 @@ class Integers(Bounded):
 #: The distribution of each parameter that is searched, for both estimators. Each contains the
 #: default of the parameter. ``docs/guide/searching.md`` has the table, with the reasons.
 TABLE: dict[str, Distribution] = {
-    "learning_rate_init": LogUniform(0.003, 0.02),
+    "learning_rate_init": LogUniform(0.003, 0.02, auto=LEARNING_RATE),
     "hidden_layer_sizes": Choice(((128, 128), (256, 256), (128, 128, 128))),
     "activation": Choice(("silu", "relu")),
     "numeric_embedding": Choice(
@@ -230,7 +248,7 @@ class SearchSpace:
     >>> from sknet.search import Uniform, search_space
     >>> space = search_space(NNRegressor())
     >>> space.parameters["learning_rate_init"]
-    LogUniform(low=0.003, high=0.02)
+    LogUniform(low=0.003, high=0.02, auto=0.01)
     >>> "mixup" in space.replace(mixup=Uniform(0.0, 0.3)).parameters
     True
     """

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from test_architecture import documented
 from test_auto import resolved
 
@@ -120,16 +121,34 @@ SOURCES = pytest.mark.parametrize(
 
 @SOURCES
 def test_the_rule_of_batch_size(rule):
-    small, divisor, least, usual, many, divisor_of_many, most = numbers(rule("batch_size"))
+    small, divisor, least, usual, *of_many = numbers(rule("batch_size"))
+    many, divisor_of_many, most_of_many, more, divisor_of_more, most = of_many
     assert small == _auto.SMALL
-    for n_rows in [10, 99, 100, 700, 3000, 49_000, 50_000, 60_000, 150_000, 10**6]:
+    sizes = [10, 99, 100, 700, 3000, 20_000, 20_100, 49_000, 60_000, 125_000, 126_000, 10**6]
+    for n_rows in sizes:
         if n_rows < small:
             expected = n_rows
         elif n_rows <= many:
             expected = np.clip(n_rows // divisor, least, usual)
+        elif n_rows <= more:
+            expected = min(n_rows // divisor_of_many, most_of_many)
         else:
-            expected = min(n_rows // divisor_of_many, most)
+            expected = min(n_rows // divisor_of_more, most)
         assert resolved(n_rows)["batch_size"] == expected, n_rows
+
+
+@SOURCES
+@pytest.mark.parametrize("n_rows", [50, 150, 10_000, 40_000, 10**6])
+@pytest.mark.parametrize("batch_size", ["auto", 1, 40, 300, 10**7])
+def test_the_rule_of_the_learning_rate(rule, n_rows, batch_size):
+    """A batch that is larger than the table has the rows of the table."""
+    rate, largest, growth, *_ = numbers(rule("learning_rate_init"))
+    usual = min(resolved(n_rows)["batch_size"], largest)
+    if batch_size == "auto":
+        batch_size = resolved(n_rows)["batch_size"]
+    expected = rate * min(min(batch_size, n_rows) / usual, growth) ** 0.5
+    found = resolved(n_rows, batch_size=batch_size)["learning_rate_init"]
+    assert_allclose(found, expected, rtol=1e-12)
 
 
 @SOURCES
