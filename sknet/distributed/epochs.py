@@ -13,7 +13,14 @@ from typing import Any, cast
 import numpy as np
 
 from sknet._settings import Settings
-from sknet.distributed.rounds import LocalResult, OuterStep, Point, Round
+from sknet.distributed.rounds import (
+    InnerState,
+    LocalResult,
+    LocalRound,
+    OuterStep,
+    Point,
+    Round,
+)
 from sknet.distributed.shards import Shard
 from sknet.distributed.tasks import Cluster
 from sknet.nn.epochs import Epochs, UpdateRule, update_average
@@ -22,9 +29,9 @@ from sknet.nn.stopping import Horizon
 
 #: The number of rounds that are submitted before the first of them has ended.
 ROUNDS_IN_FLIGHT = 2
-#: The number of rounds after which the shared parameters are sent anew. Dask can compute a task
-#: again as long as the scheduler knows all tasks that came before it, which must not become the
-#: whole training.
+#: The number of rounds after which the shared parameters are sent anew, and the optimizers of
+#: the shards begin anew. Dask can compute a task again as long as the scheduler knows all tasks
+#: that came before it, which must not become the whole training.
 LONGEST_CHAIN = 100
 
 
@@ -165,8 +172,9 @@ class ClusterEpoch(Epochs):
         return {"validation_loss": loss, "validation_score": -loss}
 
     def _send_points(self, points: Sequence[Any]) -> None:
-        """Send the last two points, from which the next rounds start."""
+        """Send the last two points, from which the next rounds start with new optimizers."""
         self._point, self._previous = map(self._cluster.send, points)
+        self._inner: list[Any] = [None] * len(self._shards)
         self._n_chained = 0
 
     def _submit_round(self, number: int) -> list[Any]:
@@ -184,13 +192,17 @@ class ClusterEpoch(Epochs):
         )
         # Without momentum the point before is not needed, and Dask need not keep it.
         points = self._point, self._previous if self._outer.momentum else self._point
-        results = [
-            self._cluster.submit(
-                _train_locally, shard, self._outer, *points, round_, shard_number=i
+        submit, inner = self._cluster.submit, self._inner
+        rounds = [
+            submit(
+                _train_locally, shard, self._outer, *points, round_, inner[i], shard_number=i
             )
             for i, shard in enumerate(self._shards)
         ]
-        point = self._cluster.submit(_take_outer_step, self._outer, *points, results)
+        # The states of the optimizers stay where they are; only the results are moved.
+        self._inner = [submit(_inner_of, one, shard_number=i) for i, one in enumerate(rounds)]
+        results = [submit(_result_of, one, shard_number=i) for i, one in enumerate(rounds)]
+        point = submit(_take_outer_step, self._outer, *points, results)
         self._point, self._previous = point, self._point
         self._n_chained += 1
         return [point, *results]
@@ -246,9 +258,22 @@ def _weighted_mean(results: Sequence[tuple[float, float]]) -> float:
 
 
 def _train_locally(
-    shard: Shard, outer: OuterStep, point: Point, previous: Point, round_: Round
-) -> LocalResult:
-    return shard.train(outer.start(point, previous), round_)
+    shard: Shard,
+    outer: OuterStep,
+    point: Point,
+    previous: Point,
+    round_: Round,
+    inner: InnerState | None,
+) -> LocalRound:
+    return shard.train(outer.start(point, previous), round_, inner)
+
+
+def _inner_of(after: LocalRound) -> InnerState | None:
+    return after.inner
+
+
+def _result_of(after: LocalRound) -> LocalResult:
+    return after.result
 
 
 def _take_outer_step(

@@ -6,6 +6,7 @@ any worker, as often as they are called, so that a lost round can be computed ag
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -92,6 +93,32 @@ class LocalResult:
 
 
 @dataclass(frozen=True)
+class InnerState:
+    """The state of a shard's optimizer after a round, with which the next round goes on.
+
+    Attributes
+    ----------
+    slots : ndarray of shape (n_slots, n_params)
+        The vectors of the optimizer, such as the moments of adam.
+    n_updates : int
+        The number of steps that the optimizer has made.
+    """
+
+    slots: np.ndarray
+    n_updates: int
+
+    def __sizeof__(self) -> int:
+        return self.slots.nbytes
+
+
+class LocalRound(NamedTuple):
+    """What a shard has after a round: the result for all, and a state that stays with it."""
+
+    result: LocalResult
+    inner: InnerState | None
+
+
+@dataclass(frozen=True)
 class OuterStep:
     """The step that moves the shared parameters towards the mean of the shards' parameters.
 
@@ -99,8 +126,8 @@ class OuterStep:
     x_{t+1} = (1 - eta) z_t + eta (weighted mean of the shards' parameters). This is Nesterov's
     momentum as Sutskever, Martens, Dahl and Hinton (2013) write it, with z_t - mean in place of
     the gradient: the outer optimizer of DiLoCo (Douillard et al., 2023, algorithm 1). The
-    velocity is the difference of two shared points, so no worker has state of its own. With
-    eta = 1 and mu = 0, the step is plain averaging.
+    velocity is the difference of two shared points, so no worker keeps it. With eta = 1 and
+    mu = 0, the step is plain averaging.
 
     Parameters
     ----------

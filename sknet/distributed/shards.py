@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from sknet._auto import LARGEST_BATCH
 from sknet._batching import mini_batches, validation_blocks
 from sknet._fitting import Problem, Run, fit_rows, split_off_validation
 from sknet._input import Features
@@ -22,7 +23,7 @@ from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Batches, Dataset, join, start_of_part
 from sknet.data.splitting import split_rows
 from sknet.distributed.agreement import read_partition
-from sknet.distributed.rounds import LocalResult, Round
+from sknet.distributed.rounds import InnerState, LocalResult, LocalRound, Round
 from sknet.nn.epochs import Epoch, UpdateRule
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
@@ -59,11 +60,15 @@ def share_out(sizes: Sequence[int], n_shards: int) -> list[list[int]]:
 def most_shards(settings: Settings, n_rows: int, local_steps: int) -> int:
     """Return the largest number of shards that have ``local_steps`` full mini-batches each.
 
-    With fewer mini-batches in an epoch the rounds would be shorter, and the inner optimizer,
-    which starts anew in each round, would learn too little. The number is at least 1.
+    With fewer mini-batches in an epoch the rounds would be shorter, and the mean of the shards
+    would be taken after few steps. The number is at least 1.
     """
     held_out = settings.validation_fraction if settings.early_stopping else 0
-    n_batches = n_rows * (1 - held_out) / settings.batch_size
+    batch_size = settings.batch_size
+    if "batch_size" in settings.auto:
+        # The shards share a large batch, so that it need not be full for each of them.
+        batch_size = min(batch_size, LARGEST_BATCH)
+    n_batches = n_rows * (1 - held_out) / batch_size
     return max(1, int(n_batches / local_steps))
 
 
@@ -74,8 +79,8 @@ class Shard:
     ----------
     objective : Objective
     rule : UpdateRule
-        The steps of the inner optimizer, which starts anew in each round. Its running average
-        is left out, since the client averages the shared parameters.
+        The steps of the inner optimizer. Its running average is left out, since the client
+        averages the shared parameters.
     batches : Batches
         The training rows, in their order.
     validation : Batches or None
@@ -122,14 +127,22 @@ class Shard:
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_order": None}
 
-    def train(self, start: np.ndarray, round_: Round) -> LocalResult:
-        """Return the result of the steps of a round, which begin at ``start``."""
+    def train(
+        self, start: np.ndarray, round_: Round, inner: InnerState | None = None
+    ) -> LocalRound:
+        """Return what the shard has after the steps of a round, which begin at ``start``.
+
+        ``inner`` is the state of the optimizer after the shard's last round; None stands for an
+        optimizer that begins.
+        """
         rows = self._rows(round_)
         if not rows.size:
-            return LocalResult(None, 0.0, 0.0, np.nan)
+            return LocalRound(LocalResult(None, 0.0, 0.0, np.nan), inner)
         params = start.copy()
         dropout, augmentation = self._rng(round_.epoch, 1 + round_.number).spawn(2)
         state = TrainingState.start(self.rule.optimizer, params, dropout)
+        if inner is not None:
+            state.slots, state.n_updates = inner.slots.copy(), inner.n_updates
         state.iteration = round_.epoch * round_.per_epoch + round_.number
         state.samples_seen = round_.samples_seen
         state.plateau_factor = round_.plateau_factor
@@ -140,7 +153,8 @@ class Shard:
         with ONE_BLAS_THREAD, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             loss = epoch.run()
         weight = self.weight * rows.size / self.batches.n_rows
-        return LocalResult(params, loss, weight, epoch.learning_rate)
+        result = LocalResult(params, loss, weight, epoch.learning_rate)
+        return LocalRound(result, InnerState(state.slots, state.n_updates))
 
     def evaluate(self, params: np.ndarray) -> tuple[float, float]:
         """Return the mean loss of the validation rows, and the sum of their weights."""

@@ -12,7 +12,7 @@ from sknet._fitting import Problem, Run
 from sknet._input import read_training
 from sknet._starting import start_model
 from sknet.data.batches import Batch
-from sknet.distributed.rounds import LocalResult, OuterStep, Point, Round
+from sknet.distributed.rounds import InnerState, LocalResult, OuterStep, Point, Round
 from sknet.distributed.shards import make_shard, share_out
 from sknet.nn.network import Workspace
 from sknet.nn.stopping import Horizon
@@ -137,7 +137,7 @@ def test_one_full_step_of_sgd_is_a_synchronous_gradient_step(weights, alpha):
         for i, g in enumerate(groups)
     ]
     point = Point(model.params)
-    results = [shard.train(point.params, first_round()) for shard in shards]
+    results = [shard.train(point.params, first_round()).result for shard in shards]
     after = OuterStep(1.0, 0.0)(point, point, results)
     expected = model.params - 0.05 * gradient_of_all(model, np.arange(240), weights)
     assert_allclose(after.params, expected, rtol=1e-10, atol=1e-13)
@@ -159,13 +159,34 @@ def test_a_round_can_be_made_again_anywhere(options):
     elsewhere = pickle.loads(pickle.dumps(shard))
     round_ = first_round(per_epoch=3, number=1, epoch=2)
     start = model.params.copy()
-    first = shard.train(model.params, round_)
+    earlier = shard.train(model.params, first_round()).inner
+    slots = earlier.slots.copy()
+    first = shard.train(model.params, round_, earlier)
     shard.train(model.params, first_round())
-    for again in (shard.train(model.params, round_), elsewhere.train(start, round_)):
-        assert_array_equal(again.params, first.params)
-        assert (again.loss, again.weight) == (first.loss, first.weight)
+    for one in (shard, elsewhere):
+        again = one.train(start, round_, earlier)
+        assert_array_equal(again.result.params, first.result.params)
+        assert again.result.loss == first.result.loss
+        assert again.result.weight == first.result.weight
+        assert_array_equal(again.inner.slots, first.inner.slots)
     assert_array_equal(model.params, start)
-    assert np.abs(first.params - start).max() > 1e-4
+    assert_array_equal(earlier.slots, slots)
+    assert np.abs(first.result.params - start).max() > 1e-4
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "rmsprop"])
+def test_rounds_of_one_shard_are_an_epoch(solver):
+    """The optimizer goes on from round to round."""
+    model = make_model(batch_size=10, solver=solver)
+    shard = one_shard(model, 0, 7, [(0, X, y, None)])
+    whole = shard.train(model.params, first_round())
+    params, inner = model.params, None
+    for number in range(3):
+        result, inner = shard.train(params, first_round(per_epoch=3, number=number), inner)
+        params = result.params
+    assert_allclose(params, whole.result.params, rtol=1e-12)
+    assert_allclose(inner.slots, whole.inner.slots, rtol=1e-12)
+    assert inner.n_updates == whole.inner.n_updates == 24
 
 
 def test_shards_and_rounds_draw_differently():
@@ -178,7 +199,7 @@ def test_shards_and_rounds_draw_differently():
         one.train(model.params, first_round(epoch=1)),
         one_shard(model, 0, 8, parts).train(model.params, first_round()),
     ]
-    assert len({result.params.tobytes() for result in results}) == len(results)
+    assert len({one.result.params.tobytes() for one in results}) == len(results)
 
 
 @pytest.mark.parametrize("per_epoch", [1, 2, 4, 8, 11])
@@ -196,7 +217,7 @@ def test_the_rounds_of_an_epoch_share_the_weight_of_the_shard(per_epoch):
     shard = make_shards(model, 2, weight)[0]
     rounds = [first_round(per_epoch, number) for number in range(per_epoch)]
     sizes = np.array([shard._rows(one).size for one in rounds])
-    weights = [shard.train(model.params, one).weight for one in rounds]
+    weights = [shard.train(model.params, one).result.weight for one in rounds]
     assert_allclose(weights, weight[:120].sum() * sizes / 120)
 
 
@@ -207,16 +228,19 @@ def test_rows_keep_their_order_without_shuffling():
 
 def test_a_round_without_rows():
     model = make_model(batch_size=200)
-    result = make_shards(model, 2)[0].train(model.params, first_round(per_epoch=3))
+    shard = make_shards(model, 2)[0]
+    inner = InnerState(np.ones((2, model.params.size)), 3)
+    result, after = shard.train(model.params, first_round(per_epoch=3), inner)
     assert result.params is None
     assert result.weight == 0
+    assert after is inner
 
 
 def test_the_learning_rate_follows_the_whole_training():
     model = make_model(batch_size=40, learning_rate="cosine", learning_rate_init=0.1)
     shard = make_shards(model, 2)[0]
     # Counted from 0, this is epoch 5 of 10 and round 1 of 3.
-    result = shard.train(model.params, first_round(per_epoch=3, number=1, epoch=5))
+    result = shard.train(model.params, first_round(per_epoch=3, number=1, epoch=5)).result
     progress = (5 * 3 + 1) / 30
     assert_allclose(result.learning_rate, 0.1 * (1 + np.cos(np.pi * progress)) / 2)
 
@@ -252,6 +276,7 @@ def test_sizes_by_which_dask_judges_moving():
     assert sys.getsizeof(shard) >= 240 * 3 * 8
     assert sys.getsizeof(Point(np.zeros(1000))) >= 8000
     assert sys.getsizeof(LocalResult(np.zeros(1000), 0.0, 0.0, 0.0)) >= 8000
+    assert sys.getsizeof(InnerState(np.zeros((2, 500)), 1)) >= 8000
 
 
 # The division of partitions among shards.
@@ -283,7 +308,7 @@ def test_shared_parameters_stay_in_their_bounds(learning_rate, momentum):
     shards, points, left = make_shards(model, 2), [Point(model.params)] * 2, False
     for epoch in range(5):
         start = outer.start(*points)
-        results = [shard.train(start, first_round(epoch=epoch)) for shard in shards]
+        results = [shard.train(start, first_round(epoch=epoch)).result for shard in shards]
         # Far steps, as a high learning rate of the shards would make them.
         rng = np.random.default_rng(epoch)
         for result in results:
