@@ -192,6 +192,11 @@ def cooling_epochs(max_iter: int) -> int:
     return math.ceil(COOLING * max_iter)
 
 
+def learning_rate(batch_size: int, usual: int) -> float:
+    """Return the learning rate for batches, given the usual number of their rows."""
+    return LEARNING_RATE * math.sqrt(min(batch_size / usual, LARGEST_GROWTH))
+
+
 def level_penalty(known: Mapping[str, Any], facts: Facts) -> float:
     """Return what the penalty of the vectors of levels is for each row of their prior.
 
@@ -226,8 +231,7 @@ def _usual_batch_size(facts: Facts) -> int:
 def _learning_rate_init(known: Mapping[str, Any], facts: Facts) -> float:
     if not is_stochastic(known["solver"]):
         return LEARNING_RATE
-    growth = min(known["batch_size"], facts.n_rows) / _usual_batch_size(facts)
-    return LEARNING_RATE * math.sqrt(min(growth, LARGEST_GROWTH))
+    return learning_rate(min(known["batch_size"], facts.n_rows), _usual_batch_size(facts))
 
 
 def _alpha(known: Mapping[str, Any], facts: Facts) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sknet._auto import SMALLEST_BATCH
+from sknet._auto import LARGEST_BATCH, SMALLEST_BATCH, learning_rate
 from sknet._base import BaseNN
 from sknet._fitting import Problem, Run
 from sknet._input import Features
@@ -236,14 +236,20 @@ def _groups(
 def _share_batch(model: Model, n_shards: int) -> Model:
     """Return the model with a batch size of "auto" divided by the number of shards.
 
-    Each shard then makes as many steps in an epoch as a single machine would make.
+    Each shard then makes as many steps in an epoch as a single machine would make. A learning
+    rate of "auto" is that of the smaller batches.
     """
     settings = model.settings
     if "batch_size" not in settings.auto:
         return model
-    share = max(SMALLEST_BATCH, settings.batch_size // n_shards)
-    auto = {**settings.auto, "batch_size": share}
-    return replace(model, settings=replace(settings, batch_size=share, auto=auto))
+    shared: dict[str, Any] = {
+        "batch_size": max(SMALLEST_BATCH, settings.batch_size // n_shards)
+    }
+    if "learning_rate_init" in settings.auto:
+        usual = min(settings.batch_size, LARGEST_BATCH)
+        shared["learning_rate_init"] = learning_rate(shared["batch_size"], usual)
+    auto = {**settings.auto, **shared}
+    return replace(model, settings=replace(settings, auto=auto, **shared))
 
 
 def _make_shards(

@@ -1,6 +1,7 @@
 """The Dask estimators on a real cluster."""
 
 import json
+import math
 import os
 import pickle
 import signal
@@ -391,7 +392,10 @@ def test_the_defaults(client, frame, cls, local):
     few = {"max_iter": 15, "n_iter_no_change": 15, "random_state": 0}
     network = cls(**few, n_shards=2).fit(*parts)
     expected = local(**few).fit(X, y)
-    shared = {"batch_size": max(32, expected.auto_params_["batch_size"] // 2)}
+    batch_size = expected.auto_params_["batch_size"]
+    share = max(32, batch_size // 2)
+    rate = 0.01 * math.sqrt(share / batch_size)
+    shared = {"batch_size": share, "learning_rate_init": rate}
     assert network.auto_params_ == {**expected.auto_params_, **shared}
     found, known = (one._model.network.layers for one in (network._fitted, expected))
     for layer, known_layer in zip(found, known, strict=True):
