@@ -29,9 +29,9 @@ from sknet.nn.stopping import Horizon
 
 #: The number of rounds that are submitted before the first of them has ended.
 ROUNDS_IN_FLIGHT = 2
-#: The number of rounds after which the shared parameters are sent anew, and the optimizers of
-#: the shards begin anew. Dask can compute a task again as long as the scheduler knows all tasks
-#: that came before it, which must not become the whole training.
+#: The number of rounds after which the shared parameters and the states of the optimizers are
+#: sent anew. Dask can compute a task again as long as the scheduler knows all tasks that came
+#: before it, which must not become the whole training.
 LONGEST_CHAIN = 100
 
 
@@ -127,14 +127,14 @@ class ClusterEpoch(Epochs):
         self._outer = outer
         self._plan = plan
         self._loss = self._weight = self._n_steps = 0.0
-        self._send_points([Point(params.copy())] * 2)
+        self._begin(Point(params.copy()))
 
     def run(self) -> float:
         """Make an epoch; return the mean over the batches of the objective before each step."""
         in_flight: deque[list[Any]] = deque()
         for number in range(self._plan.per_epoch):
             if self._n_chained == LONGEST_CHAIN:
-                self._send_points(self._cluster.gather([self._point, self._previous]))
+                self._cut_chain()
             in_flight.append(self._submit_round(number))
             if len(in_flight) == ROUNDS_IN_FLIGHT:
                 self._cluster.wait(in_flight.popleft())
@@ -150,14 +150,14 @@ class ClusterEpoch(Epochs):
         return loss / weight
 
     def remember(self, visible: np.ndarray) -> None:
-        """Keep in the state what a return to this epoch needs; workers keep nothing."""
+        """Keep in the state what a return to this epoch needs; its optimizers begin anew."""
         self.state.best = Remembered(visible, self.state.slots, round(self._n_steps))
 
     def go_back(self, best: Remembered) -> None:
-        """Go back to an epoch. The sums of the losses go on, since they are of all epochs."""
+        """Go back to an epoch, with new optimizers. The sums of the losses go on."""
         super().go_back(best)
         self._n_steps = best.n_updates
-        self._send_points([Point(self.params.copy(), self._loss, self._weight)] * 2)
+        self._begin(Point(self.params.copy(), self._loss, self._weight))
 
     def make_probe(self) -> "ClusterProbe":
         """Return some rows of each shard, on which the end of the training is judged."""
@@ -171,10 +171,19 @@ class ClusterEpoch(Epochs):
         loss = _weighted_mean(_on_all_shards(self._cluster, self._shards, _evaluate, shared))
         return {"validation_loss": loss, "validation_score": -loss}
 
-    def _send_points(self, points: Sequence[Any]) -> None:
-        """Send the last two points, from which the next rounds start with new optimizers."""
+    def _begin(self, point: Point) -> None:
+        """Begin the next rounds at a point, without momentum, and with new optimizers."""
+        self._send([point] * 2, [None] * len(self._shards))
+
+    def _cut_chain(self) -> None:
+        """Send what the next rounds begin with anew, so that earlier tasks are forgotten."""
+        gather = self._cluster.gather
+        self._send(gather([self._point, self._previous]), gather(self._inner))
+
+    def _send(self, points: Sequence[Point], inner: Sequence[InnerState | None]) -> None:
+        """Send the last two points, and the state of the optimizer of each shard."""
         self._point, self._previous = map(self._cluster.send, points)
-        self._inner: list[Any] = [None] * len(self._shards)
+        self._inner = list(map(self._cluster.send, inner))
         self._n_chained = 0
 
     def _submit_round(self, number: int) -> list[Any]:

@@ -321,7 +321,7 @@ class Spoiling(Schedule):
 @pytest.mark.parametrize("outer_momentum", [0.0, 0.5])
 def test_a_cool_down_begins_at_the_best_epoch(client, table, ema_decay, outer_momentum):
     settings = {**SHORT, "max_iter": 20, "early_stopping": True, "n_iter_no_change": 2}
-    options = {"learning_rate": Spoiling(), "solver": "sgd", "ema_decay": ema_decay}
+    options = {"learning_rate": Spoiling(), "ema_decay": ema_decay}
     options |= {"learning_rate_init": 0.05, "outer_momentum": outer_momentum}
     network = DaskNNRegressor(**{**settings, **options}).fit(*chunked(*table))
     losses = np.array(network.history_["validation_loss"])
