@@ -193,7 +193,11 @@ def cooling_epochs(max_iter: int) -> int:
 
 
 def learning_rate(batch_size: int, usual: int) -> float:
-    """Return the learning rate for batches, given the usual number of their rows."""
+    """Return the learning rate for batches, given the usual number of their rows.
+
+    The square root is the scaling rule of Malladi, Lyu, Panigrahi and Arora (2022), "On the
+    SDEs and scaling rules for adaptive gradient algorithms".
+    """
     return LEARNING_RATE * math.sqrt(min(batch_size / usual, LARGEST_GROWTH))
 
 
