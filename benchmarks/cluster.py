@@ -109,7 +109,8 @@ def extrapolate(step, overhead, n_bytes):
     rounds = steps / LOCAL_STEPS
     # One worker receives all results. The mean then goes to twice as many workers in each step.
     transfer = n_bytes / BANDWIDTH * (WORKERS - 1 + np.log2(WORKERS))
-    tasks = overhead * (WORKERS + 1) / 3
+    # A round has two tasks for each worker, and the one that averages.
+    tasks = overhead * (2 * WORKERS + 1) / 5
     return steps * step, rounds * (transfer + tasks + 2 * LATENCY)
 
 

@@ -242,9 +242,8 @@ def _share_batch(model: Model, n_shards: int) -> Model:
     settings = model.settings
     if "batch_size" not in settings.auto:
         return model
-    shared: dict[str, Any] = {
-        "batch_size": max(SMALLEST_BATCH, settings.batch_size // n_shards)
-    }
+    smallest = min(settings.batch_size, SMALLEST_BATCH)
+    shared: dict[str, Any] = {"batch_size": max(smallest, settings.batch_size // n_shards)}
     if "learning_rate_init" in settings.auto:
         usual = min(settings.batch_size, LARGEST_BATCH)
         shared["learning_rate_init"] = learning_rate(shared["batch_size"], usual)

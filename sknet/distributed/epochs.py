@@ -14,7 +14,6 @@ import numpy as np
 
 from sknet._settings import Settings
 from sknet.distributed.rounds import (
-    InnerState,
     LocalResult,
     LocalRound,
     OuterStep,
@@ -178,12 +177,12 @@ class ClusterEpoch(Epochs):
     def _cut_chain(self) -> None:
         """Send what the next rounds begin with anew, so that earlier tasks are forgotten."""
         gather = self._cluster.gather
-        self._send(gather([self._point, self._previous]), gather(self._inner))
+        self._send(gather([self._point, self._previous]), gather(self._rounds))
 
-    def _send(self, points: Sequence[Point], inner: Sequence[InnerState | None]) -> None:
-        """Send the last two points, and the state of the optimizer of each shard."""
+    def _send(self, points: Sequence[Point], rounds: Sequence[LocalRound | None]) -> None:
+        """Send the last two points, and what each shard has after its last round."""
         self._point, self._previous = map(self._cluster.send, points)
-        self._inner = list(map(self._cluster.send, inner))
+        self._rounds = list(map(self._cluster.send, rounds))
         self._n_chained = 0
 
     def _submit_round(self, number: int) -> list[Any]:
@@ -201,16 +200,15 @@ class ClusterEpoch(Epochs):
         )
         # Without momentum the point before is not needed, and Dask need not keep it.
         points = self._point, self._previous if self._outer.momentum else self._point
-        submit, inner = self._cluster.submit, self._inner
-        rounds = [
-            submit(
-                _train_locally, shard, self._outer, *points, round_, inner[i], shard_number=i
-            )
-            for i, shard in enumerate(self._shards)
+        submit, outer = self._cluster.submit, self._outer
+        self._rounds = [
+            submit(_train_locally, shard, outer, *points, round_, before, shard_number=i)
+            for i, (shard, before) in enumerate(zip(self._shards, self._rounds, strict=True))
         ]
         # The states of the optimizers stay where they are; only the results are moved.
-        self._inner = [submit(_inner_of, one, shard_number=i) for i, one in enumerate(rounds)]
-        results = [submit(_result_of, one, shard_number=i) for i, one in enumerate(rounds)]
+        results = [
+            submit(_result_of, one, shard_number=i) for i, one in enumerate(self._rounds)
+        ]
         point = submit(_take_outer_step, self._outer, *points, results)
         self._point, self._previous = point, self._point
         self._n_chained += 1
@@ -272,13 +270,10 @@ def _train_locally(
     point: Point,
     previous: Point,
     round_: Round,
-    inner: InnerState | None,
+    before: LocalRound | None,
 ) -> LocalRound:
+    inner = None if before is None else before.inner
     return shard.train(outer.start(point, previous), round_, inner)
-
-
-def _inner_of(after: LocalRound) -> InnerState | None:
-    return after.inner
 
 
 def _result_of(after: LocalRound) -> LocalResult:

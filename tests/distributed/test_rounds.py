@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sknet._fitting import Problem, Run
 from sknet._input import read_training
 from sknet._starting import start_model
 from sknet.data.batches import Batch
+from sknet.distributed.cluster import _share_batch
 from sknet.distributed.rounds import InnerState, LocalResult, OuterStep, Point, Round
 from sknet.distributed.shards import make_shard, share_out
 from sknet.nn.network import Workspace
@@ -321,3 +323,11 @@ def test_shared_parameters_stay_in_their_bounds(learning_rate, momentum):
         left |= bool((outside < bounds.low).any())
         points = [point, points[0]]
     assert left == (learning_rate != 1)
+
+
+def test_a_shared_batch_is_no_larger_than_that_of_the_table():
+    model = make_model()
+    auto = {"batch_size": 20, "learning_rate_init": 0.01}
+    settings = replace(model.settings, **auto, auto={**model.settings.auto, **auto})
+    shared = _share_batch(replace(model, settings=settings), 2).settings
+    assert (shared.batch_size, shared.learning_rate_init) == (20, 0.01)
