@@ -7,6 +7,7 @@ them.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from numbers import Number
 from typing import Any, Self
 
@@ -413,13 +414,14 @@ def _check_one_type(y: Any, name: str) -> None:
     """
     types = set(map(type, y.flat)) if y.dtype == object else set()
     known = all(issubclass(one, str | Number | np.bool_) for one in types)
-    if types <= {str, np.str_} or not known:
+    text = all(issubclass(one, str) and not issubclass(one, Enum) for one in types)
+    if text or not known:
         return  # scikit-learn tells of labels that are neither text nor numbers.
     found = ", ".join(sorted(one.__name__ for one in types))
     raise ValueError(
         f"Unknown label type: {name} has dtype object and labels of the type(s) {found}. "
-        f"Convert the labels to numbers, for example by {name}.astype(int), or to text, by "
-        f"{name}.astype(str)."
+        f"Convert the labels to numbers, for example by {name}.astype(int) or "
+        f"{name}.astype(float), or to text, by {name}.astype(str)."
     )
 
 

@@ -152,8 +152,9 @@ class LogUniform(Bounded):
     low, high : float > 0
         The bounds, of which ``low`` is the smaller one.
     auto : float or None, default=None
-        The number by which Optuna stores "auto", a value that is none of the others. None: the
-        parameter has no such value.
+        The number by which Optuna stores "auto": a trial that has this number gets "auto". A
+        range that replaces that of a parameter which is "auto" needs one. None: the parameter
+        has no such value.
     """
 
     low: Annotated[float, POSITIVE]

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+from enum import StrEnum
 
 import joblib
 import numpy as np
@@ -426,6 +427,13 @@ def test_text_and_numbers_are_not_mixed(binary, forbid_training, make):
     assert_rejected(NNClassifier(), match, X, y)
 
 
+class Answer(StrEnum):
+    """Labels of an enumeration."""
+
+    NO = "no"
+    YES = "yes"
+
+
 @pytest.mark.parametrize(
     "labels, types",
     [
@@ -433,6 +441,7 @@ def test_text_and_numbers_are_not_mixed(binary, forbid_training, make):
         ((False, True), "bool"),
         ((np.False_, 1.5), "bool, float"),
         ((1, "a"), "int, str"),
+        ((Answer.NO, Answer.YES), "Answer"),
     ],
 )
 def test_labels_of_dtype_object(binary, forbid_training, labels, types):
