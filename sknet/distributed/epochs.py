@@ -209,7 +209,7 @@ class ClusterEpoch(Epochs):
         results = [
             submit(_result_of, one, shard_number=i) for i, one in enumerate(self._rounds)
         ]
-        point = submit(_take_outer_step, self._outer, *points, results)
+        point = submit(_take_outer_step, outer, *points, results)
         self._point, self._previous = point, self._point
         self._n_chained += 1
         return [point, *results]
