@@ -257,9 +257,10 @@ n_components : int or "auto", default="auto"
     inputs of the first hidden layer. They have mean zero, variance one and no correlation, so
     that the network learns what small differences between similar columns mean. Components
     with less than a millionth of the variance are left out, and so are components beyond the
-    number of columns. 0 adds none. "auto" is the number of numeric columns, but at most
-    {_auto.MOST_COMPONENTS}, and at most one for each {_auto.ROWS_PER_COMPONENT} training rows
-    in regression and {_auto.ROWS_PER_COMPONENT_OF_CLASSES} in classification.
+    number of columns. Columns whose correlations may be chance have none. 0 adds none.
+    "auto" is the number of numeric columns, but at most {_auto.MOST_COMPONENTS}, and at most
+    one for each {_auto.ROWS_PER_COMPONENT} training rows in regression and
+    {_auto.ROWS_PER_COMPONENT_OF_CLASSES} in classification.
     It is 0 where ``numeric_embedding`` is None, for a single numeric column, for fewer than
     {_auto.SMALL} training rows, for "lbfgs", and with constraints.
 dtype : {{"auto", "float32", "float64"}}, default="auto"

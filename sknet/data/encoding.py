@@ -12,7 +12,7 @@ from scipy import sparse
 from sknet.data.batches import Batch, Dataset
 from sknet.data.components import Components, principal_components
 from sknet.data.dates import count_phases, date_text, phase_names, phase_slopes, phases
-from sknet.data.effects import prior_rows
+from sknet.data.effects import prior_rows, rows_for_slopes
 from sknet.data.heavy import heavy_values, without
 from sknet.data.limits import FARTHEST
 from sknet.data.quantiles import nonzero_medians, quantiles
@@ -201,11 +201,14 @@ class TableEncoder:
         counts = repetitions(sample.sample_weight)
         # Two equal rows are worth as much as one row that counts twice.
         rows_per_count = 1.0 if counts is None else counts.size / float(counts.sum())
-        categories = sample.X[:, sample.X.shape[1] - len(self.categories_) :]
-        for codes, category in zip(categories.T, self.categories_, strict=True):
+        rows = rows_for_slopes(len(Y), self.n_numeric_, Y.shape[1])
+        numbers = self._transform_numeric(self._with_phases(sample.X[rows]), np.float64)
+        for codes, category in zip(sample.X.T[self.n_read_ :], self.categories_, strict=True):
             if category.embedded:
                 levels = category.levels(codes)
-                counted = prior_rows(levels, Y, counts, labels=labels)
+                counted = prior_rows(
+                    levels, Y, counts, labels=labels, numbers=numbers, rows=rows
+                )
                 category.prior_rows = counted * rows_per_count
 
     def _choose_cycles(self, survey: Survey, n_read: int) -> list[list[str]]:

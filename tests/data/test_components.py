@@ -9,9 +9,10 @@ from sknet.nn.components import PrincipalComponents
 
 
 def table(n_rows, n_columns, seed=0):
-    """Return correlated columns of different scales and centers."""
+    """Return strongly correlated columns of different scales and centers."""
     rng = np.random.default_rng(seed)
-    mixed = rng.normal(size=(n_rows, n_columns)) @ rng.normal(size=(n_columns, n_columns))
+    latent = rng.normal(size=(n_rows, n_columns)) * 0.5 ** np.arange(n_columns)
+    mixed = latent @ rng.normal(size=(n_columns, n_columns))
     return mixed + 10 * rng.normal(size=n_columns)
 
 
@@ -44,6 +45,30 @@ def test_directions_without_variance_are_left_out():
     of_scores = np.cov(scores(doubled, found).T, bias=True)
     assert_allclose(of_scores, np.eye(3), rtol=0, atol=1e-6)
     assert principal_components(np.full((9, 4), 3.0), None, 4) is None
+
+
+@pytest.mark.parametrize(("n_rows", "n_columns"), [(20_000, 6), (300, 40), (50, 80)])
+def test_columns_without_correlation_have_no_components(n_rows, n_columns):
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        rows = rng.normal(size=(n_rows, n_columns)) * rng.uniform(0.5, 3, n_columns)
+        assert principal_components(rows, None, n_columns) is None
+
+
+@pytest.mark.parametrize("correlation", [0.2, -0.2])
+def test_two_correlated_columns_have_components(correlation):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(2000, 5))
+    rows[:, 1] += correlation * rows[:, 0]
+    assert np.shape(principal_components(rows, None, 5).directions) == (5, 5)
+
+
+def test_components_are_found_in_copies_of_few_rows_as_in_many():
+    """A weight says how many rows there were, which decides what may be chance."""
+    rows = np.random.default_rng(0).normal(size=(200, 5))
+    rows[:, 1] += 0.2 * rows[:, 0]
+    assert principal_components(rows, None, 5) is None
+    assert principal_components(rows, np.full(200, 40.0), 5) is not None
 
 
 @pytest.fixture(scope="module")

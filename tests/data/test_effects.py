@@ -7,8 +7,8 @@ from numpy.testing import assert_allclose
 from scipy.stats import f_oneway
 
 from sknet import NNClassifier, NNRegressor, _model
-from sknet.data import encoding
-from sknet.data.effects import MOST_PRIOR_ROWS, prior_rows
+from sknet.data import effects, encoding
+from sknet.data.effects import MOST_PRIOR_ROWS, prior_rows, rows_for_slopes
 from sknet.streaming import RowBlocks, fit_chunks
 
 
@@ -80,6 +80,63 @@ def test_the_prior_is_strong_without_effects(levels, y):
 def test_the_prior_is_weak_if_levels_decide_about_y():
     levels = np.arange(200) % 20
     assert prior_rows(levels, np.sin(levels)[:, np.newaxis], labels=False) < 1e-9
+
+
+def draw_slopes(n_rows, n_levels, deviation, seed=0):
+    """Return levels, two numbers, and noise with slopes by the first number that differ."""
+    rng = np.random.default_rng(seed)
+    levels = rng.integers(n_levels, size=n_rows)
+    numbers = rng.normal(size=(n_rows, 2)) * [5, 0.1] + 3
+    slopes = deviation * rng.normal(size=n_levels)
+    return levels, numbers, slopes[levels] * (numbers[:, 0] - 3) / 5 + rng.normal(size=n_rows)
+
+
+def test_slopes_recover_the_ratio_of_the_variances():
+    levels, numbers, y = draw_slopes(40_000, 1000, 0.5)
+    Y = y[:, np.newaxis]
+    assert prior_rows(levels, Y, labels=False) == MOST_PRIOR_ROWS
+    found = prior_rows(levels, Y, labels=False, numbers=numbers)
+    # Other slopes are a part of what varies within a level.
+    assert found == pytest.approx((1 + 0.5**2) / 0.5**2, rel=0.15)
+
+
+def test_slopes_of_some_rows_are_those_of_all(monkeypatch):
+    levels, numbers, y = draw_slopes(40_000, 50, 0.5)
+    assert rows_for_slopes(40_000, 2, 1) == slice(None)
+    monkeypatch.setattr(effects, "MOST_PRODUCTS", 20_000)
+    rows = rows_for_slopes(40_000, 2, 1)
+    assert len(rows) == 10_000 and (np.diff(rows) > 0).all()
+    of_all, of_some = (
+        prior_rows(levels, y[:, np.newaxis], labels=False, numbers=numbers[kept], rows=kept)
+        for kept in (slice(None), rows)
+    )
+    assert of_some != of_all and of_some == pytest.approx(of_all, rel=0.2)
+
+
+@pytest.mark.parametrize("n_levels", [20, 300, 4000])
+def test_slopes_are_no_chance(n_levels):
+    """Neither tails, nor a column that varies in some levels only, nor one of the levels."""
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        levels = (n_levels * rng.random(8000) ** 2).astype(int)
+        numbers = rng.standard_t(2, size=(8000, 20))
+        rare = np.where(levels % 50 == 3, numbers[:, 0], 1.0)
+        of_levels = np.cos(levels) + 1e-16 * rng.normal(size=8000)
+        numbers = np.column_stack([numbers, rare, of_levels, rng.random(8000) < 0.001])
+        y = rng.standard_t(3, size=8000)[:, np.newaxis]
+        without = prior_rows(levels, y, labels=False)
+        assert prior_rows(levels, y, labels=False, numbers=numbers) == without
+
+
+@pytest.mark.parametrize("kind", [NNRegressor, NNClassifier])
+def test_levels_that_only_change_slopes_are_learned(kind):
+    levels, numbers, y = draw_slopes(6000, 40, 2)
+    y = y if kind is NNRegressor else y > 0
+    X = pd.DataFrame({"a": numbers[:, 0], "level": pd.Categorical(levels.astype(str))})
+    network = kind(random_state=0).fit(X[:4000], y[:4000])
+    assert embedding(network).ridge < 5 / 4000
+    # The slopes themselves have a score of 0.8 and 0.75.
+    assert network.score(X[4000:], y[4000:]) > 0.7
 
 
 def table(effect, n_rows=1500, n_levels=60, *, classes=False, seed=0):
