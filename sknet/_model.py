@@ -142,11 +142,15 @@ class Model(ABC):
         # With another number of threads the last bits of what is learned might differ.
         with ONE_BLAS_THREAD:
             encoder.fit_survey(survey, keep_rare=keep_rare)
-            # A later fit that continues this one may have a penalty of levels if this has none.
-            if encoder.embedded_:
+            if settings.finds_codes or encoder.embedded_:
                 sample = survey.some_rows(max(1, MOST_NUMBERS // target.n_outputs))
                 Y = target.transform(sample.y, np.float64)
-                encoder.learn_effects(sample, Y, labels=not cls.numeric_y)
+                if settings.finds_codes:
+                    encoder.learn_codes(sample, Y, keep_rare=keep_rare)
+                # A later fit that continues this one may have a penalty of levels if this has
+                # none.
+                if encoder.embedded_:
+                    encoder.learn_effects(sample, Y, labels=not cls.numeric_y)
         return encoder
 
     def continued(self, settings: Settings) -> Self:

@@ -98,6 +98,14 @@ class Settings:
         return embedding is not None and embedding.needs_indicators
 
     @property
+    def finds_codes(self) -> bool:
+        """Whether numeric columns whose single values matter become categories besides.
+
+        The curve of such a column in an additive network could not be read.
+        """
+        return self.numeric_embedding is not None and self.groups is None
+
+    @property
     def n_cooling(self) -> int:
         """The largest number of epochs in which a planned learning rate may fall early."""
         return cooling_epochs(self.max_iter)

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Self, cast
 
 import numpy as np
@@ -10,9 +10,11 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 from sknet.data.batches import Batch, Dataset
+from sknet.data.categories import Category
+from sknet.data.codes import Code, find_codes
 from sknet.data.components import Components, principal_components
 from sknet.data.dates import count_phases, date_text, phase_names, phase_slopes, phases
-from sknet.data.effects import prior_rows, rows_for_slopes
+from sknet.data.effects import prior_rows, some_rows
 from sknet.data.heavy import heavy_values, without
 from sknet.data.limits import FARTHEST
 from sknet.data.quantiles import nonzero_medians, quantiles
@@ -25,10 +27,6 @@ Floats = NDArray[np.floating]
 CLIP = 3.0
 #: The smallest distance of the edges of bins.
 SMALLEST_WIDTH = float(np.finfo(np.float32).tiny)
-#: Most levels of a category that get a column each. With more, nearly all entries of the
-#: columns are zero, and each level is too rare to learn a weight for every hidden unit; an
-#: embedding learns a few numbers for each level instead.
-MOST_ONE_HOT_LEVELS = 16
 #: The largest number of rows, and of numbers in them, from which components are found.
 COMPONENT_ROWS, COMPONENT_NUMBERS = 10_000, 2**23
 
@@ -58,9 +56,13 @@ class TableEncoder:
     The levels of a category that training saw once, and missing values, share one level if
     training had any of them. If it had none, a missing or unknown value belongs to no level.
 
+    A number that is a code (see :mod:`sknet.data.codes`) becomes a category besides, whose
+    levels are its values.
+
     The encoded columns are, in this order: numeric columns, phases of dates, indicators of
     missing numbers and of heavy values, one-hot columns of categories with few levels, and
-    level numbers of categories with many, for which the network learns an embedding.
+    level numbers of categories with many and of codes, for which the network learns an
+    embedding.
 
     Parameters
     ----------
@@ -114,7 +116,9 @@ class TableEncoder:
     # Encoders in files of version 0.1.0 know no heavy values.
     heavy_columns_: NDArray[np.intp] = np.empty(0, np.intp)
     heavy_values_: NDArray[np.float64] = np.empty(0)
-    categories_: "list[Category]"
+    categories_: list[Category]
+    # Encoders in files of earlier versions know no codes.
+    codes_: Sequence[Code] = ()
     bin_edges_: tuple[tuple[float, ...], ...]
     components_: Components | None = None
 
@@ -186,6 +190,24 @@ class TableEncoder:
             self.components_ = self._find_components(numeric)
         return self
 
+    def learn_codes(self, sample: Batch, Y: Floats, *, keep_rare: bool = False) -> None:
+        """Learn which numeric columns are codes.
+
+        Parameters
+        ----------
+        sample : Batch
+            Some training rows, with weights in own units.
+        Y : ndarray of shape (n_rows, n_outputs)
+            Their targets as the loss gets them.
+        keep_rare : bool, default=False
+            As for :meth:`fit_survey`.
+        """
+        n_numbers = self.n_read_ - len(self.cycles_)
+        counts = repetitions(sample.sample_weight)
+        found = find_codes(sample.X[:, :n_numbers], Y, counts, keep_rare=keep_rare)
+        # A prediction that only rises or only falls cannot leap from value to value.
+        self.codes_ = [one for one in found if one.column not in self.ordered]
+
     def learn_effects(self, sample: Batch, Y: Floats, *, labels: bool) -> None:
         """Learn how much the levels of embedded categories tell about y.
 
@@ -201,15 +223,11 @@ class TableEncoder:
         counts = repetitions(sample.sample_weight)
         # Two equal rows are worth as much as one row that counts twice.
         rows_per_count = 1.0 if counts is None else counts.size / float(counts.sum())
-        rows = rows_for_slopes(len(Y), self.n_numeric_, Y.shape[1])
+        rows = some_rows(len(Y), self.n_numeric_ * Y.shape[1])
         numbers = self._transform_numeric(self._with_phases(sample.X[rows]), np.float64)
-        for codes, category in zip(sample.X.T[self.n_read_ :], self.categories_, strict=True):
-            if category.embedded:
-                levels = category.levels(codes)
-                counted = prior_rows(
-                    levels, Y, counts, labels=labels, numbers=numbers, rows=rows
-                )
-                category.prior_rows = counted * rows_per_count
+        for levels, category in zip(self._level_numbers(sample.X), self.embedded_, strict=True):
+            counted = prior_rows(levels, Y, counts, labels=labels, numbers=numbers, rows=rows)
+            category.prior_rows = counted * rows_per_count
 
     def _choose_cycles(self, survey: Survey, n_read: int) -> list[list[str]]:
         """Return the names of the cycles in which each date is encoded."""
@@ -267,14 +285,15 @@ class TableEncoder:
         return self.center_ is None and not self.categories_
 
     @property
-    def one_hot_(self) -> "list[Category]":
+    def one_hot_(self) -> list[Category]:
         """The categories that become one-hot columns."""
         return [one for one in self.categories_ if not one.embedded]
 
     @property
-    def embedded_(self) -> "list[Category]":
-        """The categories that become a column of level numbers."""
-        return [one for one in self.categories_ if one.embedded]
+    def embedded_(self) -> list[Category]:
+        """The categories that become a column of level numbers, the codes last."""
+        of_codes = [one.category for one in self.codes_]
+        return [one for one in self.categories_ if one.embedded] + of_codes
 
     @property
     def n_read_(self) -> int:
@@ -311,7 +330,8 @@ class TableEncoder:
         dates = numeric[numeric.size - len(self.cycles_) :]
         of_phases = np.repeat(dates, [count_phases([one]) for one in self.cycles_])
         indicators = self.indicated_, self.heavy_columns_
-        return np.concatenate([numeric, of_phases, *indicators, *one_hot, embedded])
+        codes = np.array([one.column for one in self.codes_], dtype=np.intp)
+        return np.concatenate([numeric, of_phases, *indicators, *one_hot, embedded, codes])
 
     def typical_row(self) -> Floats:
         """Return a row with the median of each numeric column, and missing categories.
@@ -357,39 +377,46 @@ class TableEncoder:
         stop = start + self.heavy_columns_.size
         if stop > start:
             out[:, start:stop] = self._are_heavy(numeric)
-        self._write_categories(X[:, self.n_read_ :], out[:, stop:])
+        self._write_one_hot(X[:, self.n_read_ :], out[:, stop : self.n_plain_])
+        for levels, column in zip(self._level_numbers(X), out.T[self.n_plain_ :], strict=True):
+            column[:] = levels
         return out
 
     def _are_heavy(self, numeric: Floats) -> NDArray[np.bool_]:
         """Return for each row whether it has each of the heavy values."""
         x = numeric[:, self.heavy_columns_]
         with np.errstate(over="ignore"):
-            dtype = self.heavy_dtype(x.dtype)
+            dtype = self.value_dtype(x.dtype)
             x, values = x.astype(dtype), self.heavy_values_.astype(dtype)
             medians = cast(Floats, self.center_)[self.heavy_columns_].astype(dtype)
         # A missing number counts as the median here, too.
         return np.where(np.isnan(x), medians, x) == values
 
-    def heavy_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
-        """Return the dtype in which numbers of a dtype are compared with heavy values.
+    def value_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """Return the dtype in which numbers of a dtype are compared with those of training.
 
         It is the coarser one of this dtype and that of training, in which a decimal number such
         as 0.1 is the same number.
         """
         return min(dtype, cast(Floats, self.center_).dtype, key=lambda one: one.itemsize)
 
-    def _write_categories(self, codes: Floats, out: Floats) -> None:
-        """Write the one-hot columns of the categories, then the columns of level numbers."""
-        start, number = 0, out.shape[1] - len(self.embedded_)
+    def _write_one_hot(self, codes: Floats, out: Floats) -> None:
+        """Write the one-hot columns of the categories."""
+        start = 0
         for of_category, category in zip(codes.T, self.categories_, strict=True):
-            levels = category.levels(of_category)
-            if category.embedded:
-                out[:, number] = levels
-                number += 1
-            else:
+            if not category.embedded:
                 stop = start + category.n_levels
-                out[:, start:stop] = levels[:, np.newaxis] == np.arange(category.n_levels)
+                levels = category.levels(of_category)[:, np.newaxis]
+                out[:, start:stop] = levels == np.arange(category.n_levels)
                 start = stop
+
+    def _level_numbers(self, X: Floats) -> Iterator[NDArray[np.intp]]:
+        """Yield the level of each row, for the embedded categories and the codes."""
+        for of_category, category in zip(X.T[self.n_read_ :], self.categories_, strict=True):
+            if category.embedded:
+                yield category.levels(of_category)
+        for code in self.codes_:
+            yield code.levels(X[:, code.column], self.value_dtype(X.dtype))
 
     def _transform_sparse(self, X: Any, dtype: DTypeLike) -> Any:
         """Return sparse rows scaled."""
@@ -469,7 +496,7 @@ class TableEncoder:
         plain : list of str
             The names of the columns before the level numbers.
         embedded : list of str
-            The names of the categories that become level numbers.
+            The names of the categories and codes that become level numbers.
         """
         numeric, categories = names[: self.n_read_], names[self.n_read_ :]
         dates = numeric[len(numeric) - len(self.cycles_) :]
@@ -482,57 +509,7 @@ class TableEncoder:
                 embedded.append(name)
             else:
                 plain += [f"{name}_{level}" for level in one.level_names(of_one)]
-        return plain, embedded
-
-
-class Category:
-    """The levels of one category that the network tells apart.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_levels,)
-        How often each level occurs in training, where weights count as repetitions.
-    has_missing : bool
-        Whether training had missing values.
-    keep_rare : bool
-        Whether a level that occurs once, or not yet, gets a place of its own.
-
-    Attributes
-    ----------
-    n_levels : int
-        The number of levels told apart. If ``has_rest``, the last of them is shared by rare
-        levels and missing values.
-    has_rest : bool
-        Whether there is such a shared level.
-    embedded : bool
-        Whether there are too many levels for a column each.
-    prior_rows : float
-        If so, how many rows the prior of the effect of a level on y is worth; 0 until
-        :meth:`TableEncoder.learn_effects` was called.
-    """
-
-    # Categories in files of earlier versions have no prior.
-    prior_rows: float = 0.0
-
-    def __init__(self, counts: NDArray[np.float64], has_missing: bool, keep_rare: bool) -> None:
-        kept = np.ones(counts.size, bool) if keep_rare else counts > 1
-        self.has_rest: bool = bool(has_missing or (counts[~kept] > 0).any())
-        self.n_levels: int = int(kept.sum()) + self.has_rest
-        self.embedded: bool = self.n_levels > MOST_ONE_HOT_LEVELS
-        # A level without a place of its own gets the shared one, or else one past the last.
-        rest = self.n_levels - self.has_rest
-        self._kept = np.flatnonzero(kept)
-        self._position = np.full(counts.size + 1, rest)
-        self._position[self._kept] = np.arange(self._kept.size)
-
-    def levels(self, codes: Floats) -> NDArray[np.intp]:
-        """Return the place of each level number; ``n_levels`` stands for none of the levels."""
-        unknown = np.isnan(codes)
-        return self._position[np.where(unknown, self._position.size - 1, codes).astype(int)]
-
-    def level_names(self, levels: Sequence[Any]) -> list[Any]:
-        """Return the names of the levels that are told apart, given the names of all levels."""
-        return [levels[i] for i in self._kept.tolist()] + ["other"] * self.has_rest
+        return plain, embedded + [f"{numeric[one.column]}_value" for one in self.codes_]
 
 
 def _is_plain(x: Floats) -> bool:

@@ -57,8 +57,7 @@ class Survey:
     ranges : Ranges or None
         The ranges of the dates and of their phases; None without dates.
     sample : Dataset or None
-        Rows from which quantiles and the effects of levels are estimated, with their weights,
-        and with their y if there are categories.
+        Rows from which quantiles and effects are estimated, with their y and their weights.
     part : str
         The name of the part that was looked at, for messages.
     """
@@ -115,8 +114,6 @@ def survey_rows(
     X = data.X
     missing = np.zeros(X.shape[1], dtype=bool)
     level_counts = [np.zeros(n) for n in (reader.n_levels_ if reader else ())]
-    if not level_counts:
-        data = data._replace(y=None)
     repeated = repetitions(data.sample_weight) if level_counts else None
     n_dates = 0 if reader is None else reader.n_dates_
     ranges = Ranges(n_dates) if n_dates else None

@@ -62,7 +62,7 @@ class Sample(NamedTuple):
     Attributes
     ----------
     rows : Batch
-        Random rows as numbers, with their y if there are categories.
+        Random rows as numbers, with their y.
     level_counts : list of ndarray
         How often each level of each category of the whole table occurs.
     """
@@ -252,8 +252,7 @@ def sample(
     data = read_partition(features, number, X, y, sample_weight)
     counts = features.survey(data).level_counts if features.reader else []
     chosen = draw_rows(data.n_rows, n_wanted, np.random.default_rng((seed, number)))
-    rows = data if counts else data._replace(y=None)
-    return Sample(rows.choose(chosen).batch(), counts)
+    return Sample(data.choose(chosen).batch(), counts)
 
 
 def shares_of_sample(descriptions: Sequence[Description], survey: Survey) -> list[int]:

@@ -8,8 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from sknet._input import Features
 from sknet._model import Model
+from sknet.data.categories import Category
+from sknet.data.codes import Code
 from sknet.data.dates import CYCLES, count_phases
-from sknet.data.encoding import CLIP, Category, TableEncoder
+from sknet.data.encoding import CLIP, TableEncoder
 from sknet.data.limits import FARTHEST
 from sknet.export._dates import phases
 from sknet.export._graph import Tensor
@@ -59,6 +61,8 @@ def encode(features: Features, model: Model, inputs: Sequence[Input]) -> Tensor:
     for i, category, of_one in zip(categorical, encoder.categories_, levels, strict=True):
         encoded = level_numbers if category.embedded else one_hot
         encoded.append(_category(category, columns.codes(i, of_one), len(of_one), dtype))
+    for code in encoder.codes_:
+        level_numbers.append(_code(code, x, encoder.value_dtype(x.dtype), dtype))
     return inputs[0].tensor.graph.concat([*parts, *one_hot, *level_numbers])
 
 
@@ -138,10 +142,7 @@ class _Columns:
         column = one.tensor if one.n_columns == 1 else one.tensor.take(inside, axis=1)
         if one.is_text:
             return _codes_of_text(column, levels)
-        same = column.cast(np.float64).op("Equal", levels.astype(np.float64), dtype=bool)
-        # A value equals one level at most, so the product is the number of that level, or 0.
-        numbers = np.arange(1.0, levels.size + 1)[:, np.newaxis]
-        return (same.cast(np.float64) @ numbers).cast(np.int64)
+        return _codes_of_numbers(column.cast(np.float64), levels.astype(np.float64))
 
     def _other_kind(self, positions: Sequence[int], before: str, now: str) -> ValueError:
         """Return the error that columns have another kind of values than in training."""
@@ -150,6 +151,14 @@ class _Columns:
             f"Among the columns {names} the inputs of the model have {now} where training had "
             f"{before}. Pass rows like those of training as X, with text as text."
         )
+
+
+def _codes_of_numbers(column: Tensor, levels: NDArray[Any]) -> Tensor:
+    """Return the number of the level of each row, from 1 on; 0 stands for no level."""
+    same = column.op("Equal", levels, dtype=bool)
+    # A value equals one level at most, so the product is the number of that level, or 0.
+    numbers = np.arange(1.0, levels.size + 1)[:, np.newaxis]
+    return (same.cast(np.float64) @ numbers).cast(np.int64)
 
 
 def _codes_of_text(column: Tensor, levels: NDArray[Any]) -> Tensor:
@@ -195,7 +204,7 @@ def _with_phases(encoder: TableEncoder, x: Tensor) -> Tensor:
 
 def _are_heavy(encoder: TableEncoder, x: Tensor) -> Tensor:
     """Return for each row whether it has each of the heavy values."""
-    x = x.take(encoder.heavy_columns_, axis=1).cast(encoder.heavy_dtype(x.dtype))
+    x = x.take(encoder.heavy_columns_, axis=1).cast(encoder.value_dtype(x.dtype))
     x = _filled(x, cast(NDArray[Any], encoder.center_)[encoder.heavy_columns_])
     with np.errstate(over="ignore"):
         values = encoder.heavy_values_.astype(x.dtype)
@@ -214,3 +223,13 @@ def _category(category: Category, codes: Tensor, n_levels: int, dtype: np.dtype[
     levels = category.levels(np.array([np.nan, *range(n_levels)]))[:, np.newaxis]
     table = levels if category.embedded else levels == np.arange(category.n_levels)
     return codes.graph.constant(table, dtype).take(codes.reshape(-1), axis=0)
+
+
+def _code(code: Code, x: Tensor, value_dtype: np.dtype[Any], dtype: np.dtype[Any]) -> Tensor:
+    """Return the column of level numbers of a numeric column that is a code."""
+    with np.errstate(over="ignore"):
+        # Values that are one in a coarser dtype have the level of the first of them.
+        values, first = np.unique(code.values.astype(value_dtype), return_index=True)
+    places = code.category.levels(np.array([np.nan, *first]))[:, np.newaxis]
+    codes = _codes_of_numbers(x.take([code.column], axis=1).cast(value_dtype), values)
+    return codes.graph.constant(places, dtype).take(codes.reshape(-1), axis=0)

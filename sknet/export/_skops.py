@@ -5,8 +5,10 @@ from sknet._model import ClassificationModel, RegressionModel
 from sknet._provenance import Provenance
 from sknet._settings import Settings
 from sknet.classifier import NNClassifier
+from sknet.data.categories import Category
+from sknet.data.codes import Code
 from sknet.data.components import Components
-from sknet.data.encoding import Category, TableEncoder
+from sknet.data.encoding import TableEncoder
 from sknet.data.tables import TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.export._layers import LAYERS
@@ -32,6 +34,7 @@ _CLASSES = [
     TableReader,
     TableEncoder,
     Category,
+    Code,
     Components,
     ClassTarget,
     RegressionTarget,
@@ -50,9 +53,14 @@ _CLASSES = [
     TrainingState,
 ]
 
+#: The names of types in files of earlier versions that are elsewhere now.
+_EARLIER_NAMES = ["sknet.data.encoding.Category"]
+
 #: The names of the types of sknet that a fitted estimator may consist of, to be used as
 #: ``skops.io.load(file, trusted=SKOPS_TRUSTED)``: the two estimators, the encoders of X and y,
 #: the network with the layers, activations and losses of sknet, optimizers and schedules, and
 #: the state with which ``partial_fit`` continues. Loading an object of these types runs no code
 #: from the file. A user must decide whether to trust classes of their own.
-SKOPS_TRUSTED: list[str] = sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in _CLASSES)
+SKOPS_TRUSTED: list[str] = sorted(
+    [*(f"{cls.__module__}.{cls.__qualname__}" for cls in _CLASSES), *_EARLIER_NAMES]
+)

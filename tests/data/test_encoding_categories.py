@@ -7,7 +7,8 @@ from scipy import sparse
 
 from sknet.data import batches
 from sknet.data.batches import Dataset
-from sknet.data.encoding import MOST_ONE_HOT_LEVELS, TableEncoder
+from sknet.data.categories import MOST_ONE_HOT_LEVELS
+from sknet.data.encoding import TableEncoder
 from sknet.data.survey import survey_rows
 
 NAN = np.nan

@@ -51,9 +51,11 @@ KINDS = {
 
 @pytest.fixture
 def numbers():
-    """An array of five columns of different units."""
+    """An array of five columns of different units, of which two are correlated."""
     rng = np.random.default_rng(0)
-    return rng.normal(size=(200, 5)) * [1, 10, 0.1, 3, 1] + [0, 100, 0, -5, 2]
+    X = rng.normal(size=(200, 5))
+    X[:, 4] += X[:, 0]
+    return X * [1, 10, 0.1, 3, 1] + [0, 100, 0, -5, 2]
 
 
 @pytest.fixture

@@ -1,0 +1,120 @@
+"""Numbers that are codes: columns whose single values have a meaning of their own.
+
+The number of a shop, a postal code or the day of a measurement is a number, but y may change
+from each value to the next one, so that no smooth function of the column tells what it is.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sknet.data.categories import MOST_ONE_HOT_LEVELS, Category
+from sknet.data.effects import MOST_PRODUCTS, Groups, some_rows
+
+Floats = NDArray[np.floating]
+
+#: A column is a code only if each value has so many rows on average.
+ROWS_PER_VALUE = 3
+#: The effects of neighbouring values differ if the sum of the squares of their differences
+#: exceeds what it is without any difference by more than so many standard deviations.
+LEAST_DEVIATIONS = 10
+#: These differences have at least such a share of the variance of the effects. A smooth
+#: function of many values differs little between neighbours.
+LEAST_ROUGHNESS = 0.2
+#: The largest number of rows that are looked at.
+MOST_ROWS = 20_000
+
+
+class Code(NamedTuple):
+    """A numeric column whose values are also the levels of a category.
+
+    Attributes
+    ----------
+    column : int
+        The position of the column among those that were read.
+    values : ndarray of shape (n_values,)
+        Its increasing values in training.
+    category : Category
+        Which of them the network tells apart.
+    """
+
+    column: int
+    values: NDArray[np.float64]
+    category: Category
+
+    def levels(self, x: Floats, dtype: np.dtype[np.floating]) -> NDArray[np.intp]:
+        """Return the place of the value of each row, compared with the values in ``dtype``."""
+        with np.errstate(over="ignore"):
+            x, values = x.astype(dtype), self.values.astype(dtype)
+        places = np.minimum(np.searchsorted(values, x), values.size - 1)
+        return self.category.levels(np.where(values[places] == x, places, np.nan))
+
+
+def find_codes(
+    X: Floats, Y: Floats, counts: Floats | None = None, *, keep_rare: bool = False
+) -> list[Code]:
+    """Return the codes among numeric columns.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_columns)
+        Numeric columns; NaN stands for a missing number.
+    Y : ndarray of shape (n_rows, n_outputs)
+        The target as the loss gets it: standardised numbers, or indicators of classes.
+    counts : ndarray of shape (n_rows,), optional
+        How often each row counts; None stands for once each.
+    keep_rare : bool, default=False
+        Whether a value that occurs once is told apart from other such values.
+    """
+    rows = some_rows(len(X), max(X.shape[1], MOST_PRODUCTS // MOST_ROWS))
+    of_rows = None if counts is None else counts[rows]
+    columns = [i for i, x in enumerate(X[rows].T) if is_code(x, Y[rows], of_rows)]
+    codes = [_code(i, X[:, i], counts, keep_rare) for i in columns]
+    return [one for one in codes if one.category.embedded]
+
+
+def _code(column: int, x: Floats, counts: Floats | None, keep_rare: bool) -> Code:
+    """Return the code of a column, given its values in training."""
+    known = ~np.isnan(x)
+    values, of_row = np.unique(x[known], return_inverse=True)
+    repeated = np.bincount(of_row, None if counts is None else counts[known])
+    category = Category(repeated.astype(np.float64), not known.all(), keep_rare)
+    return Code(column, values.astype(np.float64), category)
+
+
+def is_code(x: Floats, Y: Floats, counts: Floats | None = None) -> bool:
+    """Return whether single values of a column have a meaning of their own.
+
+    The means of y at neighbouring values of n and m rows differ by chance: the square of their
+    difference, times n m / (n + m), is s^2 on average, the variance within values. The sum over
+    all neighbours is larger if each value has an effect of its own, and hardly larger if the
+    effects change smoothly. This is the ratio of von Neumann ("Distribution of the ratio of the
+    mean square successive difference to the variance", 1941) for means of different precision.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_rows,)
+        The column; NaN stands for a missing value.
+    Y : ndarray of shape (n_rows, n_outputs)
+        The target as the loss gets it: standardised numbers, or indicators of classes.
+    counts : ndarray of shape (n_rows,), optional
+        How often each row counts; None stands for once each.
+    """
+    known = ~np.isnan(x)
+    weights = np.ones(int(known.sum())) if counts is None else counts[known]
+    groups = Groups(x[known], weights)
+    n_values = groups.sizes.size
+    if not MOST_ONE_HOT_LEVELS < n_values <= groups.n_rows / ROWS_PER_VALUE:
+        return False
+    Y = Y[known] - np.average(Y[known], axis=0, weights=weights)
+    within, between, _ = groups.variances(Y)
+    sizes, n_pairs = groups.sizes, n_values - 1
+    worth = sizes[1:] * sizes[:-1] / (sizes[1:] + sizes[:-1])
+    excess = worth @ np.square(np.diff(groups.means(Y), axis=0)) - n_pairs * within
+    # Neighbouring differences share a mean, which makes the variance half as large again.
+    of_squares = 1.5 * (2 + groups.excess_kurtosis(Y) * np.mean(1 / sizes))
+    chance = within * np.sqrt(of_squares * n_pairs)
+    rough = excess / (2 * worth.sum())
+    sure = excess.sum() > LEAST_DEVIATIONS * chance.sum()
+    return bool(sure and rough.sum() > LEAST_ROUGHNESS * between.sum())
