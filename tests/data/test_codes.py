@@ -1,0 +1,215 @@
+"""Codes: numeric columns whose single values have a meaning of their own."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sknet import NNClassifier, NNRegressor
+from sknet.data import codes
+from sknet.data.batches import Batch, Dataset
+from sknet.data.codes import find_codes, is_code
+from sknet.data.encoding import TableEncoder
+from sknet.data.survey import survey_rows
+from sknet.inspection import input_gradients, integrated_gradients
+from sknet.streaming import RowBlocks, fit_chunks
+
+
+def shops(n_rows=3000, n_shops=60, noise=0.5, seed=0):
+    """Return a number, the number of a shop, and y, to which each shop adds something."""
+    rng = np.random.default_rng(seed)
+    shop = rng.integers(n_shops, size=n_rows)
+    number = rng.normal(size=n_rows)
+    effects = rng.normal(size=n_shops)
+    X = np.column_stack([number, shop.astype(float)])
+    return X, number + effects[shop] + noise * rng.normal(size=n_rows)
+
+
+def is_one(x, y, counts=None):
+    return is_code(np.asarray(x, float), np.asarray(y, float)[:, np.newaxis], counts)
+
+
+def test_shops_are_codes():
+    X, y = shops()
+    assert is_one(X[:, 1], y)
+    assert is_one(1e6 - 0.01 * X[:, 1], 1e3 * y - 7)
+    assert is_code(X[:, 1], np.column_stack([y < 0, y >= 0]).astype(float))
+
+
+SMOOTH = {
+    "a line": lambda x: x / 50,
+    "a wave": lambda x: np.sin(x / 8),
+    "a step": lambda x: x > 41.5,
+    "steep": lambda x: np.exp(x / 10),
+    "nothing": lambda x: 0 * x,
+}
+
+
+@pytest.mark.parametrize("function", SMOOTH.values(), ids=SMOOTH)
+@pytest.mark.parametrize("tails", [False, True])
+def test_values_of_a_smooth_function_are_no_codes(function, tails):
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        x = rng.integers(100, size=5000).astype(float)
+        noise = rng.standard_t(2.5, 5000) if tails else rng.normal(size=5000)
+        assert not is_one(x, function(x) + noise)
+
+
+def test_a_trend_does_not_hide_effects():
+    X, y = shops()
+    assert is_one(X[:, 1], y + X[:, 1] / 20)
+
+
+def test_few_values_and_few_rows_for_each_are_no_codes():
+    X, y = shops(n_shops=16)
+    assert not is_one(X[:, 1], y)
+    X, y = shops(n_rows=170, n_shops=60, noise=0.01)
+    assert not is_one(X[:, 1], y)
+    assert not is_one(np.full(100, np.nan), np.arange(100))
+
+
+def test_counts_are_repeated_rows():
+    X, y = shops(600)
+    counts = np.random.default_rng(1).integers(1, 4, 600).astype(float)
+    for noise in np.linspace(0, 8, 9):
+        noisy = y + noise * np.random.default_rng(2).normal(size=600)
+        repeated = np.repeat(np.arange(600), counts.astype(int))
+        expected = is_one(X[repeated, 1], noisy[repeated])
+        assert is_one(X[:, 1], noisy, counts) == expected
+
+
+def test_some_rows_decide_about_many(monkeypatch):
+    X, y = shops(6000)
+    seen = []
+
+    def watched(x, Y, counts=None):
+        seen.append(len(x))
+        return is_code(x, Y, counts)
+
+    monkeypatch.setattr(codes, "is_code", watched)
+    monkeypatch.setattr(codes, "MOST_ROWS", 2000)
+    (found,) = find_codes(X, y[:, np.newaxis])
+    assert set(seen) == {2000}
+    assert (found.column, found.values.size) == (1, 60)
+
+
+def fitted(X, y):
+    """Return an encoder that has learned its numbers and codes."""
+    encoder = TableEncoder(standardize=True)
+    encoder.fit_survey(survey_rows(Dataset(X), rng=np.random.default_rng(0)))
+    encoder.learn_codes(Batch(X, y, None), y[:, np.newaxis])
+    return encoder
+
+
+def test_the_level_is_the_place_of_the_value():
+    X, y = shops()
+    X[X[:, 1] == 7, 1] = np.nan
+    X[0, 1] = 1000
+    encoder = fitted(X, y)
+    encoded = encoder.transform(X, np.float64)
+    values = np.array([*range(7), *range(8, 60)], float)
+    assert_array_equal(encoder.codes_[0].values, [*values, 1000])
+    # The value that occurred once shares a level with the missing ones.
+    places = np.searchsorted(values, X[:, 1])
+    assert_array_equal(encoded[:, -1], np.where(np.isnan(X[:, 1]), 59, places))
+    others = encoder.transform(np.array([[0, 3], [0, 3.5], [0, -1], [0, np.nan]]), np.float64)
+    assert_array_equal(others[:, -1], [3, 59, 59, 59])
+    assert encoder.feature_names(["a", "shop"], []) == (
+        ["a", "shop"] + ["shop_missing"],
+        ["shop_value"],
+    )
+    assert_array_equal(encoder.sources_, [0, 1, 1, 1])
+
+
+def test_without_missing_values_an_unknown_one_has_no_level():
+    X, y = shops()
+    encoder = fitted(X, y)
+    assert_array_equal(encoder.transform(np.array([[0, 99.0]]), np.float64)[:, -1], [60])
+
+
+def test_decimal_numbers_are_the_same_in_float32():
+    X, y = shops()
+    X[:, 1] /= 10
+    encoder = fitted(X, y)
+    expected = encoder.transform(X, np.float64)[:, -1]
+    assert_array_equal(encoder.transform(X.astype(np.float32), np.float64)[:, -1], expected)
+
+
+@pytest.mark.parametrize("kind", [NNRegressor, NNClassifier])
+def test_a_network_learns_what_each_shop_means(kind):
+    X, y = shops(4000)
+    y = y if kind is NNRegressor else y > 0
+    train, test = slice(0, 2000), slice(2000, None)
+    network = kind(random_state=0).fit(X[train], y[train])
+    category = pd.DataFrame({"a": X[:, 0], "shop": pd.Categorical(X[:, 1].astype(int))})
+    reference = kind(random_state=0).fit(category[train], y[train])
+    found = network.score(X[test], y[test])
+    assert found > reference.score(category[test], y[test]) - 0.02
+    assert list(network.encoded_feature_names_)[-1].startswith("x1_value")
+
+
+def embedded(network):
+    return [one.n_levels for one in network._model.encoder.embedded_]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"numeric_embedding": None}, {"interaction_cst": "no_interactions"}, {"solver": "lbfgs"}],
+)
+def test_numbers_that_stay_numbers(parameters):
+    X, y = shops(400)
+    parameters = {"max_iter": 2, "random_state": 0, **parameters}
+    network = NNRegressor(**parameters)
+    if parameters.get("solver") == "lbfgs":
+        with pytest.warns(UserWarning):
+            network.fit(X, y)
+    else:
+        network.fit(X, y)
+    assert embedded(network) == []
+
+
+def test_a_constrained_column_is_no_code():
+    X, y = shops(400)
+    network = NNRegressor(max_iter=2, random_state=0, monotonic_cst=[0, 1]).fit(X, y)
+    assert embedded(network) == []
+    network = NNRegressor(max_iter=2, random_state=0, monotonic_cst=[1, 0]).fit(X, y)
+    assert embedded(network) == [60]
+
+
+def test_blocks_chunks_and_weights_find_the_same_codes():
+    X, y = shops(1500)
+    network = NNRegressor(max_iter=2, random_state=0)
+    of_levels = network.fit(X, y)._model.encoder.embedded_[0].prior_rows
+    in_blocks = network.fit(RowBlocks(X, block_rows=400), y)._model.encoder.embedded_[0]
+    assert in_blocks.n_levels == 60
+    assert_allclose(in_blocks.prior_rows, of_levels)
+    chunks = [(X[i : i + 500], y[i : i + 500]) for i in range(0, 1500, 500)]
+    assert embedded(fit_chunks(network, chunks)) == [60]
+    assert embedded(NNRegressor(random_state=0).partial_fit(X[:800], y[:800])) == [60]
+    assert embedded(network.fit(X, y, np.full(1500, 0.3))) == [60]
+
+
+def test_the_same_after_pickling():
+    X, y = shops(1500)
+    network = NNRegressor(max_iter=2, random_state=0).fit(X, y)
+    again = pickle.loads(pickle.dumps(network))
+    assert_array_equal(again.predict(X), network.predict(X))
+
+
+def test_attributions_belong_to_the_column():
+    X, y = shops(1500)
+    network = NNRegressor(max_iter=20, random_state=0).fit(X, y)
+    parts = integrated_gradients(network, X[:20], n_steps=64)
+    assert parts.shape == (20, 2)
+    assert np.abs(parts[:, 1]).mean() > 0.3
+    assert input_gradients(network, X[:20]).shape == (20, 2)
+
+
+def test_dates_are_no_codes():
+    rng = np.random.default_rng(0)
+    days = rng.integers(60, size=3000)
+    y = rng.normal(size=60)[days]
+    X = pd.DataFrame({"day": pd.Timestamp("2024-01-01") + pd.to_timedelta(days, "D")})
+    assert embedded(NNRegressor(max_iter=2, random_state=0).fit(X, y)) == []
