@@ -223,6 +223,10 @@ def _columns(
             if one.has_rest
         ],
         "heavy values": encoder.heavy_names(read_names),
+        "numbers as levels": [
+            f"{read_names[one.column]} ({one.category.n_levels} levels)"
+            for one in encoder.codes_
+        ],
         "components": encoder.n_found_components_,
     }
     yield "columns", len(names)

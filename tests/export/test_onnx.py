@@ -272,6 +272,22 @@ def test_heavy_values(make, run, standardize, dtype):
         assert_agrees(run(to_onnx(network, rows), rows), network, rows)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("standardize", [False, True])
+def test_codes(make, run, standardize, dtype):
+    rng = np.random.default_rng(0)
+    shop = rng.integers(30, size=600)
+    X = np.column_stack([rng.normal(size=600), shop / 10]).astype(dtype)
+    y = rng.normal(size=30)[shop] + X[:, 0]
+    X[:40, 1] = np.nan
+    network = make(NNRegressor, standardize=standardize, numeric_embedding="periodic")
+    network.fit(X, y)
+    assert list(network.encoded_feature_names_[-1:]) == ["x1_value_7"]
+    X[40:50, 1] = 77
+    for rows in (X, X.astype(np.float32)):
+        assert_agrees(run(to_onnx(network, rows), rows), network, rows)
+
+
 def test_far_values_without_scaling(make, run):
     X = np.random.default_rng(0).normal(size=(60, 3))
     network = make(NNClassifier, standardize=False, dtype="float64").fit(X, X[:, 0] > 0)

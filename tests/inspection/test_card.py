@@ -197,6 +197,15 @@ def test_kinds_of_columns(rows):
     assert card["components"] == 2
 
 
+def test_numbers_that_are_levels_too():
+    rng = np.random.default_rng(0)
+    shop = rng.integers(40, size=800)
+    X = pd.DataFrame({"size": rng.normal(size=800), "shop": shop})
+    card = said(NNRegressor(**SHORT).fit(X, rng.normal(size=40)[shop]))
+    assert card["numbers"] == 2
+    assert card["numbers as levels"] == ["shop (40 levels)"]
+
+
 def test_what_is_not_there_has_no_line(regression):
     card = said(NNRegressor(n_components=0, **SHORT).fit(*regression))
     assert card["numbers"] == card["columns"] == 5
@@ -206,6 +215,7 @@ def test_what_is_not_there_has_no_line(regression):
         "categories",
         "missing numbers",
         "heavy values",
+        "numbers as levels",
         "components",
     }
     assert not absent & card.keys()
