@@ -414,6 +414,7 @@ def test_encoded_names_differ_whatever_columns_are_called():
     X["b"] = rng.choice(["c", "d"], 200)
     X["when"] = pd.date_range("2024-01-01", periods=200, freq="h")
     X["when_day_sin"] = rng.normal(size=200)
+    X["component0"] += X["b_c_2"]  # Columns without correlation have no components.
     network = NNRegressor((4,), numeric_embedding=None, n_components=2, max_iter=1)
     network.set_params(n_iter_no_change=np.inf, learning_rate="cosine").fit(X, X["b_c"])
     names = network.encoded_feature_names_.tolist()

@@ -162,6 +162,10 @@ class Dataset(NamedTuple):
         y, sample_weight = _gather(self.y, which), _gather(self.sample_weight, which)
         return Batch(_gather(self.X, rows), y, sample_weight)
 
+    def column(self, i: int) -> NDArray[np.floating]:
+        """Return the chosen rows of a column of an array."""
+        return _gather(self.X[:, i], self.rows) if self.rows is not None else self.X[:, i]
+
     def row_blocks(self) -> Iterator[tuple[int, Any]]:
         """Yield the rows of X in blocks, each with the number of its first row."""
         if isinstance(self.X, RowBlocks):

@@ -9,8 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sknet.data.batches import Dataset
 from sknet.data.categories import MOST_ONE_HOT_LEVELS, Category
 from sknet.data.effects import MOST_PRODUCTS, Groups, some_rows
+from sknet.data.weights import repetitions
 
 Floats = NDArray[np.floating]
 
@@ -51,26 +53,29 @@ class Code(NamedTuple):
         return self.category.levels(np.where(values[places] == x, places, np.nan))
 
 
-def find_codes(
-    X: Floats, Y: Floats, counts: Floats | None = None, *, keep_rare: bool = False
-) -> list[Code]:
+def find_codes(data: Dataset, Y: Floats, *, keep_rare: bool = False) -> list[Code]:
     """Return the codes among numeric columns.
 
     Parameters
     ----------
-    X : ndarray of shape (n_rows, n_columns)
-        Numeric columns; NaN stands for a missing number.
+    data : Dataset
+        Rows of numeric columns, with weights in own units; NaN stands for a missing number.
     Y : ndarray of shape (n_rows, n_outputs)
-        The target as the loss gets it: standardised numbers, or indicators of classes.
-    counts : ndarray of shape (n_rows,), optional
-        How often each row counts; None stands for once each.
+        Their targets as the loss gets them: standardised numbers, or indicators of classes.
     keep_rare : bool, default=False
         Whether a value that occurs once is told apart from other such values.
     """
-    rows = some_rows(len(X), max(X.shape[1], MOST_PRODUCTS // MOST_ROWS))
-    of_rows = None if counts is None else counts[rows]
-    columns = [i for i, x in enumerate(X[rows].T) if is_code(x, Y[rows], of_rows)]
-    codes = [_code(i, X[:, i], counts, keep_rare) for i in columns]
+    rows = some_rows(data.n_rows, max(data.X.shape[1], MOST_PRODUCTS // MOST_ROWS))
+    looked_at = data.choose(rows)
+    counts = repetitions(looked_at.sample_weight)
+    found = [
+        i
+        for columns, block in looked_at.column_blocks()
+        for i, x in enumerate(block.T, columns.start)
+        if is_code(x, Y[rows], counts)
+    ]
+    counts = repetitions(data.sample_weight)
+    codes = [_code(i, data.column(i), counts, keep_rare) for i in found]
     return [one for one in codes if one.category.embedded]
 
 

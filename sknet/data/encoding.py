@@ -2,14 +2,14 @@
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
-from sknet.data.batches import Batch, Dataset
+from sknet.data.batches import Dataset
 from sknet.data.categories import Category
 from sknet.data.codes import Code, find_codes
 from sknet.data.components import Components, principal_components
@@ -190,12 +190,12 @@ class TableEncoder:
             self.components_ = self._find_components(numeric)
         return self
 
-    def learn_codes(self, sample: Batch, Y: Floats, *, keep_rare: bool = False) -> None:
+    def learn_codes(self, sample: Dataset, Y: Floats, *, keep_rare: bool = False) -> None:
         """Learn which numeric columns are codes.
 
         Parameters
         ----------
-        sample : Batch
+        sample : Dataset
             Some training rows, with weights in own units.
         Y : ndarray of shape (n_rows, n_outputs)
             Their targets as the loss gets them.
@@ -203,17 +203,17 @@ class TableEncoder:
             As for :meth:`fit_survey`.
         """
         n_numbers = self.n_read_ - len(self.cycles_)
-        counts = repetitions(sample.sample_weight)
-        found = find_codes(sample.X[:, :n_numbers], Y, counts, keep_rare=keep_rare)
+        numbers = sample._replace(X=sample.X[:, :n_numbers])
+        found = find_codes(numbers, Y, keep_rare=keep_rare)
         # A prediction that only rises or only falls cannot leap from value to value.
         self.codes_ = [one for one in found if one.column not in self.ordered]
 
-    def learn_effects(self, sample: Batch, Y: Floats, *, labels: bool) -> None:
+    def learn_effects(self, sample: Dataset, Y: Floats, *, labels: bool) -> None:
         """Learn how much the levels of embedded categories tell about y.
 
         Parameters
         ----------
-        sample : Batch
+        sample : Dataset
             Some training rows, with weights in own units.
         Y : ndarray of shape (n_rows, n_outputs)
             Their targets as the loss gets them.
@@ -224,8 +224,10 @@ class TableEncoder:
         # Two equal rows are worth as much as one row that counts twice.
         rows_per_count = 1.0 if counts is None else counts.size / float(counts.sum())
         rows = some_rows(len(Y), self.n_numeric_ * Y.shape[1])
-        numbers = self._transform_numeric(self._with_phases(sample.X[rows]), np.float64)
-        for levels, category in zip(self._level_numbers(sample.X), self.embedded_, strict=True):
+        some = sample.choose(rows).batch().X
+        numbers = self._transform_numeric(self._with_phases(some), np.float64)
+        of_rows = self._level_numbers(sample.column)
+        for levels, category in zip(of_rows, self.embedded_, strict=True):
             counted = prior_rows(levels, Y, counts, labels=labels, numbers=numbers, rows=rows)
             category.prior_rows = counted * rows_per_count
 
@@ -378,7 +380,8 @@ class TableEncoder:
         if stop > start:
             out[:, start:stop] = self._are_heavy(numeric)
         self._write_one_hot(X[:, self.n_read_ :], out[:, stop : self.n_plain_])
-        for levels, column in zip(self._level_numbers(X), out.T[self.n_plain_ :], strict=True):
+        of_rows = self._level_numbers(lambda i: X[:, i])
+        for levels, column in zip(of_rows, out.T[self.n_plain_ :], strict=True):
             column[:] = levels
         return out
 
@@ -410,13 +413,17 @@ class TableEncoder:
                 out[:, start:stop] = levels == np.arange(category.n_levels)
                 start = stop
 
-    def _level_numbers(self, X: Floats) -> Iterator[NDArray[np.intp]]:
-        """Yield the level of each row, for the embedded categories and the codes."""
-        for of_category, category in zip(X.T[self.n_read_ :], self.categories_, strict=True):
+    def _level_numbers(self, column: Callable[[int], Floats]) -> Iterator[NDArray[np.intp]]:
+        """Yield the level of each row, for the embedded categories and the codes.
+
+        ``column(i)`` returns a column of the rows.
+        """
+        for i, category in enumerate(self.categories_, self.n_read_):
             if category.embedded:
-                yield category.levels(of_category)
+                yield category.levels(column(i))
         for code in self.codes_:
-            yield code.levels(X[:, code.column], self.value_dtype(X.dtype))
+            x = column(code.column)
+            yield code.levels(x, self.value_dtype(x.dtype))
 
     def _transform_sparse(self, X: Any, dtype: DTypeLike) -> Any:
         """Return sparse rows scaled."""

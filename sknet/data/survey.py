@@ -75,13 +75,15 @@ class Survey:
     sample: Dataset | None = None
     part: str = "the table"
 
-    def some_rows(self, n_wanted: int) -> Batch:
+    def some_rows(self, n_wanted: int) -> Dataset:
         """Return at most so many rows of the sample, which are the same in each call."""
         if self.sample is None:
             raise ValueError("The survey has no sample.")
+        if self.sample.n_rows <= n_wanted:
+            return self.sample
         # Evenly spaced rows of an ordered table might lack most of the levels.
         rng = np.random.default_rng(0)
-        return self.sample.choose(draw_rows(self.sample.n_rows, n_wanted, rng)).batch()
+        return self.sample.choose(draw_rows(self.sample.n_rows, n_wanted, rng))
 
     def with_sample(self, batches: Sequence[Batch]) -> "Survey":
         """Return the survey with a sample of rows that were read after it was made."""

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet import NNClassifier, NNRegressor
 from sknet.data import codes
-from sknet.data.batches import Batch, Dataset
+from sknet.data.batches import Dataset
 from sknet.data.codes import find_codes, is_code
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import survey_rows
@@ -90,7 +90,7 @@ def test_some_rows_decide_about_many(monkeypatch):
 
     monkeypatch.setattr(codes, "is_code", watched)
     monkeypatch.setattr(codes, "MOST_ROWS", 2000)
-    (found,) = find_codes(X, y[:, np.newaxis])
+    (found,) = find_codes(Dataset(X), y[:, np.newaxis])
     assert set(seen) == {2000}
     assert (found.column, found.values.size) == (1, 60)
 
@@ -99,7 +99,7 @@ def fitted(X, y):
     """Return an encoder that has learned its numbers and codes."""
     encoder = TableEncoder(standardize=True)
     encoder.fit_survey(survey_rows(Dataset(X), rng=np.random.default_rng(0)))
-    encoder.learn_codes(Batch(X, y, None), y[:, np.newaxis])
+    encoder.learn_codes(Dataset(X), y[:, np.newaxis])
     return encoder
 
 
