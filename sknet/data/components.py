@@ -90,8 +90,13 @@ def _may_be_chance(rows: Floats, n_rows: float) -> bool:
         The number of rows, where a weight counts as repetitions.
     """
     lengths = np.linalg.norm(rows, axis=0)
-    unit = rows[:, lengths > 0] / lengths[lengths > 0]
+    # The mean of a constant column is rounded, so that its deviations need not be zero.
+    varies = np.square(lengths) > LEAST_VARIANCE * np.vdot(rows, rows)
+    unit = rows[:, varies] / lengths[varies]
     n_columns = unit.shape[1]
+    if n_columns < 2:
+        # Without a pair, rounding would decide.
+        return True
     product = _smaller_product(unit)
     n_pairs = n_columns * (n_columns - 1)
     on_average = n_pairs / (n_rows - 1)

@@ -144,3 +144,15 @@ def test_another_number_cannot_continue_a_network(method):
     assert_array_equal(network.predict(X), before)
     getattr(network.set_params(n_components="auto"), method)(X, X[:, 0])
     assert network.auto_params_["n_components"] == 2
+
+
+def test_a_single_column_has_no_correlation_whatever_its_rounding():
+    for seed in range(100):
+        rows = np.random.default_rng(seed).normal(size=(300 + seed, 1))
+        assert principal_components(rows, None, 1) is None
+
+
+def test_the_rounding_of_constant_columns_is_no_correlation():
+    rows = np.random.default_rng(0).normal(size=(800, 4))
+    rows[:, 2:] = 0.1, 0.3
+    assert principal_components(rows, None, 4) is None
