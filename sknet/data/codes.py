@@ -24,6 +24,9 @@ LEAST_DEVIATIONS = 10
 #: These differences have at least such a share of the variance of the effects. A smooth
 #: function of many values differs little between neighbours.
 LEAST_ROUGHNESS = 0.2
+#: A number is a value if it differs by so many roundings of the largest value at most: a scaler
+#: before the network returns other last digits in float32, and in ONNX.
+ROUNDINGS = 1024
 #: The largest number of rows that are looked at.
 MOST_ROWS = 20_000
 
@@ -45,12 +48,46 @@ class Code(NamedTuple):
     values: NDArray[np.float64]
     category: Category
 
+    def compared(self, dtype: np.dtype[np.floating]) -> "ComparedValues":
+        """Return what a number is compared with in ``dtype``."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = self.values.astype(dtype)
+            # Values that are one in a coarser dtype have the level of the first of them.
+            first = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
+            values = values[first]
+            gap = np.min(np.diff(values), initial=np.inf)
+            largest = ROUNDINGS * np.finfo(dtype).eps * np.abs(values).max()
+        levels = self.category.levels(np.array([np.nan, *first]))
+        return ComparedValues(values, np.minimum(largest, gap / 4).astype(dtype), levels)
+
     def levels(self, x: Floats, dtype: np.dtype[np.floating]) -> NDArray[np.intp]:
         """Return the place of the value of each row, compared with the values in ``dtype``."""
-        with np.errstate(over="ignore"):
-            x, values = x.astype(dtype), self.values.astype(dtype)
-        places = np.minimum(np.searchsorted(values, x), values.size - 1)
-        return self.category.levels(np.where(values[places] == x, places, np.nan))
+        values, tolerance, levels = self.compared(dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            x = x.astype(dtype)
+            places = np.searchsorted(values + tolerance, x)
+            places = np.minimum(places, values.size - 1)
+            same = np.abs(x - values[places]) <= tolerance
+        return levels[np.where(same, places + 1, 0)]
+
+
+class ComparedValues(NamedTuple):
+    """The values of a code in some dtype, in which a number is compared with them.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_compared,)
+        The increasing values.
+    tolerance : floating
+        A number that is no farther from a value counts as the value. No number is that near to
+        two values.
+    levels : ndarray of int of shape (1 + n_compared,)
+        The place of a number without any value, then the place of each value.
+    """
+
+    values: Floats
+    tolerance: np.floating
+    levels: NDArray[np.intp]
 
 
 def find_codes(data: Dataset, Y: Floats, *, keep_rare: bool = False) -> list[Code]:

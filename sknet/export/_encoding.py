@@ -142,7 +142,8 @@ class _Columns:
         column = one.tensor if one.n_columns == 1 else one.tensor.take(inside, axis=1)
         if one.is_text:
             return _codes_of_text(column, levels)
-        return _codes_of_numbers(column.cast(np.float64), levels.astype(np.float64))
+        same = column.cast(np.float64).op("Equal", levels.astype(np.float64), dtype=bool)
+        return _numbers_of_places(same, levels.size)
 
     def _other_kind(self, positions: Sequence[int], before: str, now: str) -> ValueError:
         """Return the error that columns have another kind of values than in training."""
@@ -153,11 +154,10 @@ class _Columns:
         )
 
 
-def _codes_of_numbers(column: Tensor, levels: NDArray[Any]) -> Tensor:
-    """Return the number of the level of each row, from 1 on; 0 stands for no level."""
-    same = column.op("Equal", levels, dtype=bool)
+def _numbers_of_places(same: Tensor, n_levels: int) -> Tensor:
+    """Return the number of the level that each row equals, from 1 on; 0 stands for none."""
     # A value equals one level at most, so the product is the number of that level, or 0.
-    numbers = np.arange(1.0, levels.size + 1)[:, np.newaxis]
+    numbers = np.arange(1.0, n_levels + 1)[:, np.newaxis]
     return (same.cast(np.float64) @ numbers).cast(np.int64)
 
 
@@ -227,9 +227,8 @@ def _category(category: Category, codes: Tensor, n_levels: int, dtype: np.dtype[
 
 def _code(code: Code, x: Tensor, value_dtype: np.dtype[Any], dtype: np.dtype[Any]) -> Tensor:
     """Return the column of level numbers of a numeric column that is a code."""
-    with np.errstate(over="ignore"):
-        # Values that are one in a coarser dtype have the level of the first of them.
-        values, first = np.unique(code.values.astype(value_dtype), return_index=True)
-    places = code.category.levels(np.array([np.nan, *first]))[:, np.newaxis]
-    codes = _codes_of_numbers(x.take([code.column], axis=1).cast(value_dtype), values)
-    return codes.graph.constant(places, dtype).take(codes.reshape(-1), axis=0)
+    values, tolerance, levels = code.compared(value_dtype)
+    distances = (x.take([code.column], axis=1).cast(value_dtype) - values).op("Abs")
+    codes = _numbers_of_places(distances.op("LessOrEqual", tolerance, dtype=bool), values.size)
+    table = codes.graph.constant(levels[:, np.newaxis], dtype)
+    return table.take(codes.reshape(-1), axis=0)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.preprocessing import StandardScaler
 
 from sknet import NNClassifier, NNRegressor
 from sknet.data import codes
@@ -135,6 +136,25 @@ def test_decimal_numbers_are_the_same_in_float32():
     encoder = fitted(X, y)
     expected = encoder.transform(X, np.float64)[:, -1]
     assert_array_equal(encoder.transform(X.astype(np.float32), np.float64)[:, -1], expected)
+
+
+def test_a_scaler_in_float32_returns_the_same_values():
+    X, y = shops()
+    scaler = StandardScaler().fit(X)
+    encoder = fitted(scaler.transform(X), y)
+    expected = encoder.transform(scaler.transform(X), np.float64)[:, -1]
+    in_float32 = scaler.transform(X.astype(np.float32))
+    assert in_float32.dtype == np.float32
+    assert_array_equal(encoder.transform(in_float32, np.float64)[:, -1], expected)
+
+
+def test_near_values_are_told_apart():
+    X, y = shops()
+    X[:, 1] += 2**23
+    encoder = fitted(X, y)
+    others = np.array([[0, 2**23 + 3], [0, 2**23 + 4], [0, 2**23 + 61], [0, 2**23 - 1]])
+    encoded = encoder.transform(others.astype(np.float32), np.float64)[:, -1]
+    assert_array_equal(encoded, [3, 4, 60, 60])
 
 
 @pytest.mark.parametrize("kind", [NNRegressor, NNClassifier])

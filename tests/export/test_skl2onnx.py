@@ -186,3 +186,19 @@ def test_target_transformer_is_left_to_skl2onnx(make):
     model = TransformedTargetRegressor(make(NNRegressor), func=np.log, inverse_func=np.exp)
     with pytest.raises(Exception, match="TransformedTargetRegressor"):
         skl2onnx.to_onnx(model.fit(X, y), X)
+
+
+def test_codes_behind_a_scaler(make):
+    rng = np.random.default_rng(0)
+    shop = rng.integers(40, size=1500)
+    X = np.column_stack([rng.normal(size=1500), shop]).astype(np.float32)
+    y = rng.normal(size=40)[shop] + 0.1 * rng.normal(size=1500)
+    network = make(NNRegressor, numeric_embedding="piecewise_linear", max_iter=30)
+    pipeline = make_pipeline(StandardScaler(), network).fit(X.astype(np.float64), y)
+    assert pipeline[-1]._model.encoder.codes_
+    session = onnxruntime.InferenceSession(
+        skl2onnx.to_onnx(pipeline, X[:1]).SerializeToString()
+    )
+    (found,) = session.run(None, {"X": X})
+    assert_allclose(found[:, 0], pipeline.predict(X), rtol=0, atol=1e-5)
+    assert_allclose(found[:, 0], pipeline.predict(X.astype(np.float64)), rtol=0, atol=1e-5)
