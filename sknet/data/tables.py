@@ -470,14 +470,25 @@ def check_objects(X: Any) -> None:
 def _check_each(X: Any, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
     """Check the numbers of some columns one by one, and name the first that has others."""
     for column in positions.tolist():
+        values = np.asarray(frames.column(X, column))
         try:
-            _check_numbers(np.asarray(frames.column(X, column))[:, np.newaxis])
+            _check_numbers(values[:, np.newaxis])
         except (TypeError, ValueError, OverflowError) as reason:
             kind = TypeError if isinstance(reason, TypeError) else ValueError
             raise kind(
                 f"Column {_name(column, names)} of X is not a category, but cannot be read as "
-                f"finite numbers: {reason}"
+                f"finite numbers: {reason}{_advice(column, values)}"
             ) from reason
+
+
+def _advice(column: int, values: NDArray[Any]) -> str:
+    """Return what to do about a column that is no category, if it holds text."""
+    if not any(isinstance(value, str) for value in values.tolist()):
+        return ""
+    return (
+        ". If its text stands for categories, categorical_features has to choose the column in "
+        f"fit, by its position {column} or by its name: a list names all categories."
+    )
 
 
 def check_columns(X: Any) -> None:

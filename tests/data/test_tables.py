@@ -537,6 +537,23 @@ def test_the_first_column_without_numbers_is_named(X, name):
         check_columns(X)
 
 
+@pytest.mark.parametrize("X", [np.array([[1.0, "u"]], dtype=object), np.array([["1", "u"]])])
+def test_a_column_of_text_that_is_no_category_has_advice(X):
+    with pytest.raises(ValueError, match="categorical_features has to choose .* position 1 or"):
+        check_columns(X)
+
+
+def test_a_column_of_text_that_was_left_out_has_advice():
+    X = pd.DataFrame({"shop": [1.0, 2.0], "town": ["u", "v"]})
+    with pytest.raises(ValueError, match="'town' .* categorical_features has to choose"):
+        read(X, ["shop"])
+
+
+def test_a_column_of_infinity_has_no_such_advice():
+    with pytest.raises(ValueError, match=r"^(?!.*categorical_features)"):
+        check_columns(pd.DataFrame({"b": [np.inf]}))
+
+
 def test_a_column_of_objects_without_a_number_is_a_type_error():
     with pytest.raises(TypeError, match="^Column 1 of X is not a category"):
         check_columns(np.array([[1.0, object()]], dtype=object))
