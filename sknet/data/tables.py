@@ -1,8 +1,10 @@
 """From the user's table, an array or a frame with categories and dates, to plain numbers."""
 
 import copy
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Number
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +15,9 @@ from sknet.data import frames
 from sknet.data.dates import seconds
 from sknet.data.frames import is_frame
 from sknet.data.kinds import NESTED, check_kinds, check_values
+
+#: Fewer rows than this tell nothing about whether a column of numbers holds categories.
+FEWEST_ROWS_OF_NUMBERS = 20
 
 
 class TableReader:
@@ -73,6 +78,12 @@ class TableReader:
         ValueError
             If X has no rows, if a chosen column does not exist or holds dates or durations, or
             if the levels of a category cannot be compared, such as text and numbers.
+
+        Warns
+        -----
+        UserWarning
+            If a column is a category only by its dtype of objects or text, but has different
+            numbers in most of its rows.
         """
         mask = np.zeros(np.shape(X)[1], dtype=bool)
         mask[categorical_columns(X, self.categorical_features, feature_names)] = True
@@ -93,6 +104,9 @@ class TableReader:
             _find_levels(X, column, feature_names, declared)
             for column in self.categorical_.tolist()
         ]
+        if isinstance(self.categorical_features, str) and not declared:
+            for column, levels in zip(self.categorical_.tolist(), self.levels_, strict=True):
+                _warn_of_numbers(X, column, levels, feature_names)
         return self
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -362,6 +376,41 @@ def _find_levels(
         return np.sort(_distinct_values(X, column, names)[0]) if levels is None else levels
 
 
+def _warn_of_numbers(
+    X: Any, column: int, levels: NDArray[Any], names: Sequence[str] | None
+) -> None:
+    """Warn if a category by its dtype only holds numbers most of which occur once.
+
+    Such levels are as good as missing. A dtype of categories is the choice of the user, and
+    text of digits alone is often an identifier.
+    """
+    n_rows = np.shape(X)[0]
+    # With so many levels, more than half of the rows may have one of their own.
+    if 2 * levels.size <= n_rows or levels.size < FEWEST_ROWS_OF_NUMBERS:
+        return
+    if frames.declared_levels(X, column) is None and all(map(_is_number, levels.tolist())):
+        warnings.warn(
+            f"Column {_name(column, names)} of X is read as a category because of its dtype, "
+            f"{list(X.dtypes)[column]}, but has {levels.size} different numbers in {n_rows} "
+            "rows. Numbers that occur once tell nothing as levels. If they are quantities, "
+            "convert the column, such as by astype(float); if it is a category, give it a "
+            "dtype of categories.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def _is_number(level: Any) -> bool:
+    """Whether a level is a number, or text of one that has more than digits, such as 0.5."""
+    if not isinstance(level, str):
+        return isinstance(level, Number)
+    try:
+        float(level)
+    except ValueError:
+        return False
+    return not level.isdigit()
+
+
 def _level_numbers(levels: NDArray[Any], values: NDArray[Any]) -> NDArray[np.float64]:
     """Return the number of the level that each value is; NaN for a value that is none."""
     if not levels.size:
@@ -421,14 +470,25 @@ def check_objects(X: Any) -> None:
 def _check_each(X: Any, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
     """Check the numbers of some columns one by one, and name the first that has others."""
     for column in positions.tolist():
+        values = np.asarray(frames.column(X, column))
         try:
-            _check_numbers(np.asarray(frames.column(X, column))[:, np.newaxis])
+            _check_numbers(values[:, np.newaxis])
         except (TypeError, ValueError, OverflowError) as reason:
             kind = TypeError if isinstance(reason, TypeError) else ValueError
             raise kind(
                 f"Column {_name(column, names)} of X is not a category, but cannot be read as "
-                f"finite numbers: {reason}"
+                f"finite numbers: {reason}{_advice(column, values)}"
             ) from reason
+
+
+def _advice(column: int, values: NDArray[Any]) -> str:
+    """Return what to do about a column that is no category, if it holds text."""
+    if not any(isinstance(value, str) for value in values.tolist()):
+        return ""
+    return (
+        ". If its text stands for categories, categorical_features has to choose the column in "
+        f"fit, by its position {column} or by its name: a list names all categories."
+    )
 
 
 def check_columns(X: Any) -> None:

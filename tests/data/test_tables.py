@@ -537,6 +537,23 @@ def test_the_first_column_without_numbers_is_named(X, name):
         check_columns(X)
 
 
+@pytest.mark.parametrize("X", [np.array([[1.0, "u"]], dtype=object), np.array([["1", "u"]])])
+def test_a_column_of_text_that_is_no_category_has_advice(X):
+    with pytest.raises(ValueError, match="categorical_features has to choose .* position 1 or"):
+        check_columns(X)
+
+
+def test_a_column_of_text_that_was_left_out_has_advice():
+    X = pd.DataFrame({"shop": [1.0, 2.0], "town": ["u", "v"]})
+    with pytest.raises(ValueError, match="'town' .* categorical_features has to choose"):
+        read(X, ["shop"])
+
+
+def test_a_column_of_infinity_has_no_such_advice():
+    with pytest.raises(ValueError, match=r"^(?!.*categorical_features)"):
+        check_columns(pd.DataFrame({"b": [np.inf]}))
+
+
 def test_a_column_of_objects_without_a_number_is_a_type_error():
     with pytest.raises(TypeError, match="^Column 1 of X is not a category"):
         check_columns(np.array([[1.0, object()]], dtype=object))
@@ -568,3 +585,42 @@ def test_a_reader_names_the_column_that_is_to_blame():
     reader, _ = read(pd.DataFrame({"c": ["a", "b"], "x": [1.0, 2.0], "z": [1.0, 2.0]}))
     with pytest.raises(ValueError, match="^Column 'z' of X is not a category"):
         reader.read(pd.DataFrame({"c": ["a"], "x": [1.0], "z": ["u"]}))
+
+
+# Numbers in a column whose dtype makes it a category.
+
+
+NUMBERS = np.linspace(0.5, 1.5, 40)
+OBJECTS = [pd.Series(NUMBERS, dtype=object), pd.Series(NUMBERS).astype(str)]
+
+
+@pytest.mark.parametrize("numbers", OBJECTS, ids=["objects", "text"])
+def test_numbers_that_occur_once_as_levels_are_a_warning(numbers):
+    X = pd.DataFrame({"good": NUMBERS, "odd": numbers})
+    with pytest.warns(UserWarning, match="Column 'odd' .* but has 40 different numbers in 40"):
+        read(X)
+
+
+def test_numbers_as_text_in_polars_are_a_warning():
+    X = pl.DataFrame({"odd": OBJECTS[1].tolist()})
+    with pytest.warns(UserWarning, match="Column 'odd' .* dtype, String, but has 40 different"):
+        read(X)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series(NUMBERS).astype("category"),
+        pd.Series(np.repeat(NUMBERS[::2], 2), dtype=object),
+        pd.Series(NUMBERS[:19], dtype=object),
+        pd.Series([f"{i:05d}" for i in range(40)]),
+        pd.Series([f"u{i}" for i in range(40)]),
+    ],
+    ids=["categories", "repeated", "few rows", "digits", "words"],
+)
+def test_other_levels_are_no_warning(values):
+    read(pd.DataFrame({"fine": values}))
+
+
+def test_a_chosen_category_of_numbers_is_no_warning():
+    read(pd.DataFrame({"fine": OBJECTS[0]}), ["fine"])
