@@ -24,9 +24,10 @@ LEAST_DEVIATIONS = 10
 #: These differences have at least such a share of the variance of the effects. A smooth
 #: function of many values differs little between neighbours.
 LEAST_ROUGHNESS = 0.2
-#: A number is a value if it differs by so many roundings of the largest value at most: a scaler
-#: before the network returns other last digits in float32, and in ONNX.
-ROUNDINGS = 1024
+#: A number is a value if it differs by so many roundings of the largest value to float32 at
+#: most. The numbers of a table may have been float32 in training and are float64 now, or a
+#: scaler before the network computes in float32, as it does in ONNX.
+ROUNDINGS = 64
 #: The largest number of rows that are looked at.
 MOST_ROWS = 20_000
 
@@ -56,7 +57,7 @@ class Code(NamedTuple):
             first = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
             values = values[first]
             gap = np.min(np.diff(values), initial=np.inf)
-            largest = ROUNDINGS * np.finfo(dtype).eps * np.abs(values).max()
+            largest = ROUNDINGS * np.finfo(np.float32).eps * np.abs(values).max()
         levels = self.category.levels(np.array([np.nan, *first]))
         return ComparedValues(values, np.minimum(largest, gap / 4).astype(dtype), levels)
 
@@ -90,30 +91,55 @@ class ComparedValues(NamedTuple):
     levels: NDArray[np.intp]
 
 
-def find_codes(data: Dataset, Y: Floats, *, keep_rare: bool = False) -> list[Code]:
-    """Return the codes among numeric columns.
+def find_codes(
+    data: Dataset, n_numbers: int, Y: Floats, *, keep_rare: bool = False
+) -> list[Code]:
+    """Return the codes among the first columns of a table, which are numbers.
+
+    Rows that are equal in all columns and in y count once, however often they occur and
+    whatever they weigh: copies of one row would make any number look like a code.
 
     Parameters
     ----------
     data : Dataset
-        Rows of numeric columns, with weights in own units; NaN stands for a missing number.
+        Rows with weights in own units; NaN stands for a missing number.
+    n_numbers : int
+        The number of these columns.
     Y : ndarray of shape (n_rows, n_outputs)
-        Their targets as the loss gets them: standardised numbers, or indicators of classes.
+        The targets as the loss gets them: standardised numbers, or indicators of classes.
     keep_rare : bool, default=False
         Whether a value that occurs once is told apart from other such values.
     """
     rows = some_rows(data.n_rows, max(data.X.shape[1], MOST_PRODUCTS // MOST_ROWS))
-    looked_at = data.choose(rows)
-    counts = repetitions(looked_at.sample_weight)
-    found = [
+    looked_at, Y = data.choose(rows), Y[rows]
+    candidates = [
         i
         for columns, block in looked_at.column_blocks()
         for i, x in enumerate(block.T, columns.start)
-        if is_code(x, Y[rows], counts)
+        if i < n_numbers and _may_be_code(x)
     ]
+    if not candidates:
+        return []
+    distinct = _distinct_rows(looked_at.batch().X, Y)
+    looked_at, Y = looked_at.choose(distinct), Y[distinct]
     counts = repetitions(data.sample_weight)
+    found = [i for i in candidates if is_code(looked_at.column(i), Y)]
     codes = [_code(i, data.column(i), counts, keep_rare) for i in found]
     return [one for one in codes if one.category.embedded]
+
+
+def _distinct_rows(X: Floats, Y: Floats) -> NDArray[np.intp]:
+    """Return the positions of rows of which none equals another one in X and Y."""
+    both = np.ascontiguousarray(np.hstack([X, Y]))
+    as_bytes = both.view(np.dtype((np.void, both.dtype.itemsize * both.shape[1])))
+    return np.sort(np.unique(as_bytes[:, 0], return_index=True)[1])
+
+
+def _may_be_code(x: Floats) -> bool:
+    """Return whether a column has so many values, and so many rows for each, as a code has."""
+    x = x[~np.isnan(x)]
+    n_values = np.count_nonzero(np.diff(np.sort(x))) + 1
+    return bool(MOST_ONE_HOT_LEVELS < n_values <= x.size / ROWS_PER_VALUE)
 
 
 def _code(column: int, x: Floats, counts: Floats | None, keep_rare: bool) -> Code:
@@ -125,7 +151,7 @@ def _code(column: int, x: Floats, counts: Floats | None, keep_rare: bool) -> Cod
     return Code(column, values.astype(np.float64), category)
 
 
-def is_code(x: Floats, Y: Floats, counts: Floats | None = None) -> bool:
+def is_code(x: Floats, Y: Floats) -> bool:
     """Return whether single values of a column have a meaning of their own.
 
     The means of y at neighbouring values of n and m rows differ by chance: the square of their
@@ -140,20 +166,14 @@ def is_code(x: Floats, Y: Floats, counts: Floats | None = None) -> bool:
         The column; NaN stands for a missing value.
     Y : ndarray of shape (n_rows, n_outputs)
         The target as the loss gets it: standardised numbers, or indicators of classes.
-    counts : ndarray of shape (n_rows,), optional
-        How often each row counts; None stands for once each.
     """
-    known = ~np.isnan(x)
-    x, Y = x[known], Y[known]
-    weights = np.ones(x.size) if counts is None else counts[known]
-    # Sorting is much faster than grouping, which most columns need not.
-    n_values = np.count_nonzero(np.diff(np.sort(x))) + 1
-    if not MOST_ONE_HOT_LEVELS < n_values <= weights.sum() / ROWS_PER_VALUE:
+    if not _may_be_code(x):
         return False
-    groups = Groups(x, weights)
-    Y = Y - np.average(Y, axis=0, weights=weights)
+    known = ~np.isnan(x)
+    groups = Groups(x[known], np.ones(np.count_nonzero(known)))
+    Y = Y[known] - Y[known].mean(axis=0)
     within, between, _ = groups.variances(Y)
-    sizes, n_pairs = groups.sizes, n_values - 1
+    sizes, n_pairs = groups.sizes, groups.sizes.size - 1
     worth = sizes[1:] * sizes[:-1] / (sizes[1:] + sizes[:-1])
     excess = worth @ np.square(np.diff(groups.means(Y), axis=0)) - n_pairs * within
     # Neighbouring differences share a mean, which makes the variance half as large again.

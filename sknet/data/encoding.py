@@ -203,8 +203,7 @@ class TableEncoder:
             As for :meth:`fit_survey`.
         """
         n_numbers = self.n_read_ - len(self.cycles_)
-        numbers = sample._replace(X=sample.X[:, :n_numbers])
-        found = find_codes(numbers, Y, keep_rare=keep_rare)
+        found = find_codes(sample, n_numbers, Y, keep_rare=keep_rare)
         # A prediction that only rises or only falls cannot leap from value to value.
         self.codes_ = [one for one in found if one.column not in self.ordered]
 

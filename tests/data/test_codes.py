@@ -28,8 +28,8 @@ def shops(n_rows=3000, n_shops=60, noise=0.5, seed=0):
     return X, number + effects[shop] + noise * rng.normal(size=n_rows)
 
 
-def is_one(x, y, counts=None):
-    return is_code(np.asarray(x, float), np.asarray(y, float)[:, np.newaxis], counts)
+def is_one(x, y):
+    return is_code(np.asarray(x, float), np.asarray(y, float)[:, np.newaxis])
 
 
 def test_shops_are_codes():
@@ -71,27 +71,48 @@ def test_few_values_and_few_rows_for_each_are_no_codes():
     assert not is_one(np.full(100, np.nan), np.arange(100))
 
 
-def test_counts_are_repeated_rows():
+def columns_of_codes(X, y, weights=None):
+    found = find_codes(Dataset(X, sample_weight=weights), X.shape[1], y[:, np.newaxis])
+    return [one.column for one in found]
+
+
+@pytest.mark.parametrize("noise", np.linspace(0, 8, 9))
+def test_weights_and_copies_of_rows_do_not_matter(noise):
     X, y = shops(600)
-    counts = np.random.default_rng(1).integers(1, 4, 600).astype(float)
-    for noise in np.linspace(0, 8, 9):
-        noisy = y + noise * np.random.default_rng(2).normal(size=600)
-        repeated = np.repeat(np.arange(600), counts.astype(int))
-        expected = is_one(X[repeated, 1], noisy[repeated])
-        assert is_one(X[:, 1], noisy, counts) == expected
+    y += noise * np.random.default_rng(2).normal(size=600)
+    weights = np.random.default_rng(1).integers(1, 20, 600)
+    repeated = np.repeat(np.arange(600), weights)
+    expected = columns_of_codes(X, y)
+    assert columns_of_codes(X, y, weights.astype(float)) == expected
+    assert columns_of_codes(X[repeated], y[repeated]) == expected
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_copies_of_rows_make_no_code(classes):
+    """Neither does a class weight, which counts as so many copies."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=(800, 2)), rng.integers(100, size=800)])
+    y = rng.random(800) < 0.1
+    if classes:
+        network = NNClassifier(max_iter=2, random_state=0, class_weight={0: 1, 1: 20})
+        assert embedded(network.fit(X, y)) == []
+    else:
+        rows = np.repeat(np.arange(800), np.where(y, 20, 5))
+        network = NNRegressor(max_iter=2, random_state=0).fit(X[rows], y[rows].astype(float))
+        assert embedded(network) == []
 
 
 def test_some_rows_decide_about_many(monkeypatch):
     X, y = shops(6000)
     seen = []
 
-    def watched(x, Y, counts=None):
+    def watched(x, Y):
         seen.append(len(x))
-        return is_code(x, Y, counts)
+        return is_code(x, Y)
 
     monkeypatch.setattr(codes, "is_code", watched)
     monkeypatch.setattr(codes, "MOST_ROWS", 2000)
-    (found,) = find_codes(Dataset(X), y[:, np.newaxis])
+    (found,) = find_codes(Dataset(X), 2, y[:, np.newaxis])
     assert set(seen) == {2000}
     assert (found.column, found.values.size) == (1, 60)
 
@@ -155,6 +176,14 @@ def test_near_values_are_told_apart():
     others = np.array([[0, 2**23 + 3], [0, 2**23 + 4], [0, 2**23 + 61], [0, 2**23 - 1]])
     encoded = encoder.transform(others.astype(np.float32), np.float64)[:, -1]
     assert_array_equal(encoded, [3, 4, 60, 60])
+
+
+def test_a_column_of_float32_may_be_float64_later():
+    X, y = shops(1500)
+    frame = pd.DataFrame({"a": X[:, 0], "shop": (X[:, 1] / 10).astype(np.float32)})
+    network = NNRegressor(max_iter=2, random_state=0).fit(frame, y)
+    later = frame.assign(shop=X[:, 1] / 10)
+    assert_allclose(network.predict(later), network.predict(frame), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [NNRegressor, NNClassifier])
