@@ -259,16 +259,20 @@ def fit_batches(
     run.state = run.state or TrainingState.start(
         rule.optimizer, run.params, run.streams["noise"]
     )
+    watchers = _watchers(model, problem.objective, held, observe)
+    stopping = problem.stopping
+    if held is not None:
+        stopping = replace(stopping, least_score=watchers["evaluate"].least_score)
     result = _train(
         problem.objective,
         run.params,
         batches,
         rule,
-        problem.stopping,
+        stopping,
         run.state,
         returns=batches.n_rows > MANY_ROWS,
         all_batches=all_batches,
-        **_watchers(model, problem.objective, held, observe),
+        **watchers,
     )
     return _with_temperature(model, result, held)
 

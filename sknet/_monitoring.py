@@ -23,6 +23,11 @@ from sknet.nn.state import append
 #: The largest number of held-out rows by which probabilities are calibrated.
 CALIBRATION_ROWS = 10_000
 
+#: A network has learned something if its loss is less than that of a constant by this share,
+#: divided by the root of the number of validation rows. By chance, some epoch of a training
+#: that learns nothing has a gain of that order.
+LEAST_GAIN = 1.5
+
 #: Returns an estimator that predicts with a model.
 MakeEstimator = Callable[[Model], BaseEstimator]
 
@@ -69,6 +74,19 @@ class Validation:
         if model.settings.scoring != "loss":
             self._scorer = self._make_scorer()
             self._try_scorer()
+
+    @property
+    def least_score(self) -> float:
+        """The score that shows that something has been learned.
+
+        It is better than that of a constant by more than chance. Scorers have none: what they
+        return for a constant is not known.
+        """
+        if self._scorer is not None:
+            return -math.inf
+        constant = self._objective.constant_loss(self._batches)
+        share = LEAST_GAIN / math.sqrt(self._batches.n_rows)
+        return share * abs(constant) - constant
 
     def _make_scorer(self) -> Callable[[BaseEstimator], float]:
         """Return a function that scores an estimator on the user's validation rows."""

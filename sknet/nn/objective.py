@@ -116,6 +116,19 @@ class Objective:
             total += batch.X.shape[0] * self.batch_loss(params, batch, workspace)
         return total / batches.n_rows
 
+    def constant_loss(self, batches: BatchIterable) -> float:
+        """Return the mean loss of all rows if each raw prediction is zero.
+
+        That stands for the mean of a standardised y and for classes of equal probability.
+        """
+        total = 0.0
+        for batch in batches:
+            n_raw = self.network.n_outputs // self.network.n_members
+            raw = np.zeros((batch.y.shape[0], n_raw), batch.y.dtype)
+            loss = self.loss.mean(batch.y, raw, batch.sample_weight, np.empty_like(raw))
+            total += loss * raw.shape[0]
+        return total / batches.n_rows
+
     def batch_loss(self, params: Array, batch: Batch, workspace: Workspace) -> float:
         """Return the mean loss of a batch, as :meth:`mean_loss` does.
 

@@ -93,12 +93,16 @@ class Stopping:
         the rest of the plan is passed through in at most so many epochs first. Once the score
         has stopped improving, more epochs at a high learning rate do not help, but lower
         rates often do. None: they end it at once.
+    least_score : float, default=-inf
+        As long as no score has reached this one, nothing has been learned yet, and a plan is
+        not shortened.
     """
 
     max_iter: int
     tol: float
     n_iter_no_change: float
     n_cooling: int | None = None
+    least_score: float = -math.inf
 
     def horizon(self, cooling: Horizon | None) -> Horizon:
         """Return the horizon, given that of the cool-down if it has begun.
@@ -146,6 +150,11 @@ class Monitor:
     def stalled(self) -> bool:
         """Whether ``n_iter_no_change`` epochs in a row improved too little."""
         return self.n_stalled >= self.stopping.n_iter_no_change
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether a score has reached ``least_score``."""
+        return self.best_value >= self.stopping.least_score
 
     def best_trained(self, n_untrained: int) -> Array | None:
         """Return the best parameters, or None if these are untrained or if there are none.

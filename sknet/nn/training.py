@@ -231,10 +231,13 @@ def _plan_rest(epoch: Epochs, stopping: Stopping, monitor: Monitor) -> None:
     rule, state, best = epoch.rule, epoch.state, monitor.best_params
     if best is not None and monitor.best_iter == state.iteration:
         _keep_best(epoch, best)
-    if monitor.stalled and state.cooling is None:
+    finishes = epoch.has_all_rows and _is_nearly_over(state, stopping)
+    # Some networks learn nothing before the learning rate is high.
+    waits = rule.schedule.has_horizon and not monitor.has_learned and not finishes
+    if monitor.stalled and state.cooling is None and not waits:
         if not reduce_learning_rate(rule, state, monitor):
             state.stopped = not cool_down(epoch, stopping, monitor)
-    elif epoch.has_all_rows and state.best is not None and _is_nearly_over(state, stopping):
+    elif finishes and state.best is not None:
         finish_on_all_rows(epoch, state.best)
 
 
