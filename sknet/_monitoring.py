@@ -84,7 +84,11 @@ class Validation:
         """
         if self._scorer is not None:
             return -math.inf
-        constant = self._objective.constant_loss(self._batches)
+        # With extreme numbers a loss may overflow, which says nothing about learning.
+        with np.errstate(over="ignore", invalid="ignore"):
+            constant = self._objective.constant_loss(self._batches)
+        if not math.isfinite(constant):
+            return -math.inf
         share = LEAST_GAIN / math.sqrt(self._batches.n_rows)
         return share * abs(constant) - constant
 
