@@ -70,7 +70,8 @@ def test_the_number_of_threads_does_not_change_a_bit(cls, monkeypatch):
 
 
 def test_blas_has_one_thread_until_the_fit_ends(binary, two_blas_threads, watched):
-    NNClassifier((4,), max_iter=10, early_stopping=True, scoring=watched).fit(*binary)
+    network = NNClassifier((4,), max_iter=10, early_stopping=True, scoring=watched)
+    network.set_params(n_iter_no_change=np.inf).fit(*binary)
     # The scorer is tried before the training, and then called after each epoch but the last
     # ones, which are on all rows.
     assert watched.seen == [{2}] + [{1}] * 8
