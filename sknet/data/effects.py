@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from sknet.data.survey import draw_rows
+
 Floats = NDArray[np.floating]
 
 #: The largest number of rows that a prior is worth: levels that tell nothing about y by
@@ -175,7 +177,7 @@ def some_rows(n_rows: int, n_products: int) -> NDArray[np.intp] | slice:
     if n_rows <= n_wanted:
         return slice(None)
     # Evenly spaced rows of an ordered table might lack most of the levels.
-    return np.sort(np.random.default_rng(0).choice(n_rows, n_wanted, replace=False))
+    return draw_rows(n_rows, n_wanted, np.random.default_rng(0))
 
 
 def _variance_of_slopes(groups: Groups, Y: Floats, numbers: Floats) -> float:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import DTypeLike
 
 from sknet.nn.ensembles import mean_of_members
 from sknet.nn.losses import Loss
@@ -123,11 +124,18 @@ class Objective:
         """
         total = 0.0
         for batch in batches:
-            n_raw = self.network.n_outputs // self.network.n_members
-            raw = np.zeros((batch.y.shape[0], n_raw), batch.y.dtype)
-            loss = self.loss.mean(batch.y, raw, batch.sample_weight, np.empty_like(raw))
-            total += loss * raw.shape[0]
+            loss = self.loss_of_constant(0.0, batch.y, batch.sample_weight, batch.y.dtype)
+            total += loss * batch.y.shape[0]
         return total / batches.n_rows
+
+    def loss_of_constant(
+        self, raw: float, y: Array, sample_weight: Array | None, dtype: DTypeLike
+    ) -> float:
+        """Return the mean loss of one number as the raw predictions of all rows."""
+        same = np.full(
+            (y.shape[0], self.network.n_outputs // self.network.n_members), raw, dtype
+        )
+        return self.loss.mean(y, same, sample_weight, np.empty_like(same))
 
     def batch_loss(self, params: Array, batch: Batch, workspace: Workspace) -> float:
         """Return the mean loss of a batch, as :meth:`mean_loss` does.

@@ -108,9 +108,7 @@ class Probe:
 
     def _loss_of(self, raw: float) -> float:
         """Return the mean loss of one number as the raw predictions of all rows."""
-        y, network = self._rows.y, self._objective.network
-        same = np.full((y.shape[0], network.n_outputs // network.n_members), raw, self._dtype)
-        return self._objective.loss.mean(y, same, None, np.empty_like(same))
+        return self._objective.loss_of_constant(raw, self._rows.y, None, self._dtype)
 
 
 class Evaluator(Protocol):
