@@ -47,7 +47,7 @@ def watched():
 def test_the_number_of_threads_does_not_change_a_bit(cls, monkeypatch):
     # Small batches and few parameters are divided here, too.
     monkeypatch.setattr(shares, "LEAST_WORK", 1)
-    monkeypatch.setattr(kernels, "VECTOR_BLOCK_SIZE", 100)
+    monkeypatch.setattr(kernels, "BLOCK_SIZE", 100)
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, 4)), rng.integers(2, size=300)
     network = cls((20,), batch_size=64, max_iter=4, dropout=0.2, random_state=0)

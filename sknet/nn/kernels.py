@@ -11,12 +11,9 @@ from scipy import sparse
 
 from sknet.nn.types import Array, Rows
 
-#: The number of elements of a block. Some arrays of this size stay in the L2 cache, and a call
-#: takes little time compared with its arithmetic.
-BLOCK_SIZE = 32_768
-#: The same for vectors as long as the parameters, of which an optimizer walks through several.
-#: Two threads that walk through smaller blocks wait for the interpreter's lock too often.
-VECTOR_BLOCK_SIZE = 65_536
+#: The number of elements of a block. A few arrays of this size stay in the L2 cache. Two
+#: threads that work on smaller blocks wait for the interpreter's lock too often.
+BLOCK_SIZE = 65_536
 #: For an array of at most this size, the number of calls counts more than their form.
 SMALL_ARRAY = 1024
 #: NumPy multiplies a column by a row of at least this length faster than BLAS does.
@@ -175,15 +172,15 @@ _remembered = lru_cache(maxsize=32)(_full)
 def blocks(*vectors: Array) -> Sequence[Sequence[Array]]:
     """Return the vectors, all of one length, block by block: one block of each at a time."""
     size = vectors[0].size
-    if size <= VECTOR_BLOCK_SIZE:
+    if size <= BLOCK_SIZE:
         return [vectors]
-    starts = range(0, size, VECTOR_BLOCK_SIZE)
-    return [[one[start : start + VECTOR_BLOCK_SIZE] for one in vectors] for start in starts]
+    starts = range(0, size, BLOCK_SIZE)
+    return [[one[start : start + BLOCK_SIZE] for one in vectors] for start in starts]
 
 
 def divided(start: int, stop: int, n_parts: int) -> list[int]:
     """Return the limits of at most ``n_parts`` parts of an interval, each of some blocks."""
-    n_parts = max(1, min(n_parts, (stop - start) // (2 * VECTOR_BLOCK_SIZE)))
+    n_parts = max(1, min(n_parts, (stop - start) // (2 * BLOCK_SIZE)))
     return [start + (stop - start) * i // n_parts for i in range(n_parts + 1)]
 
 

@@ -72,7 +72,7 @@ def test_small_constants_are_remembered(monkeypatch):
 
 @pytest.mark.parametrize("block_size", [1, 3, 4, 10, 100])
 def test_blocks_are_views_of_all_elements(block_size, monkeypatch):
-    monkeypatch.setattr(kernels, "VECTOR_BLOCK_SIZE", block_size)
+    monkeypatch.setattr(kernels, "BLOCK_SIZE", block_size)
     x, y = np.arange(10.0), np.arange(10.0, 20.0)
     pieces = kernels.blocks(x, y)
     for x_block, y_block in pieces:

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet.nn import kernels
-from sknet.nn.kernels import VECTOR_BLOCK_SIZE
+from sknet.nn.kernels import BLOCK_SIZE
 from sknet.nn.optimizers import (
     FLUSH_EVERY,
     OPTIMIZERS,
@@ -85,7 +85,7 @@ def run(optimizer, x, steps):
     return x, state
 
 
-@pytest.mark.parametrize("size", [7, VECTOR_BLOCK_SIZE + 100], ids=["small", "two-blocks"])
+@pytest.mark.parametrize("size", [7, BLOCK_SIZE + 100], ids=["small", "two-blocks"])
 @pytest.mark.parametrize(
     "optimizer, plain, options", CASES, ids=[repr(case[0]) for case in CASES]
 )
@@ -105,7 +105,7 @@ def test_blocks_equal_the_whole(name, monkeypatch):
     start, steps = np.random.default_rng(1).normal(size=50), make_steps(50, 5)
     whole, whole_state = run(OPTIMIZERS[name](), start, steps)
     for block_size in (1, 7, 50):
-        monkeypatch.setattr(kernels, "VECTOR_BLOCK_SIZE", block_size)
+        monkeypatch.setattr(kernels, "BLOCK_SIZE", block_size)
         blocks, state = run(OPTIMIZERS[name](), start, steps)
         assert_allclose(blocks, whole, rtol=1e-14)
         assert_allclose(state, whole_state, rtol=1e-14)
@@ -118,7 +118,7 @@ def test_blocks_equal_the_whole(name, monkeypatch):
 def test_a_step_with_a_penalty_is_a_proximal_step(
     name, l1_ratio, n_penalized, block_size, monkeypatch
 ):
-    monkeypatch.setattr(kernels, "VECTOR_BLOCK_SIZE", block_size)
+    monkeypatch.setattr(kernels, "BLOCK_SIZE", block_size)
     optimizer, penalty = OPTIMIZERS[name](), ElasticNet(0.5, l1_ratio)
     x, penalized = np.random.default_rng(1).normal(size=30), np.arange(30) < n_penalized
     state = optimizer.init(30, x.dtype)
