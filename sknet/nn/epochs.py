@@ -107,6 +107,11 @@ class Epochs(ABC):
             return self.params
         return np.where(self.params == 0, 0, average)
 
+    def begin_cooling(self, n_epochs: int, progress: float | None = None) -> None:
+        """Let the rest of the plan take so many epochs, as :meth:`Horizon.cooled` describes."""
+        self.horizon = self.horizon.cooled(self.state.iteration, n_epochs, progress)
+        self.state.cooling = self.horizon
+
     @abstractmethod
     def remember(self, visible: Array) -> None:
         """Keep in the state what a return to this epoch needs, if there may be one."""

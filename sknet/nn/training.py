@@ -272,17 +272,14 @@ def cool_down(epoch: Epochs, stopping: Stopping, monitor: Monitor) -> bool:
             n_epochs = math.ceil(COOLING_EPOCHS * monitor.best_iter)
         progress = cooling_start(epoch.rule.schedule, epoch.horizon.progress(monitor.best_iter))
         epoch.go_back(state.best)
-    state.cooling = epoch.horizon.cooled(state.iteration, n_epochs, progress)
-    epoch.horizon = state.cooling
+    epoch.begin_cooling(n_epochs, progress)
     return True
 
 
 def finish_on_all_rows(epoch: Epochs, best: Remembered) -> None:
     """Make the rest of the plan on all rows, from the best epoch on."""
-    state, horizon = epoch.state, epoch.horizon
     epoch.go_back(best)
-    state.cooling = horizon.cooled(state.iteration, horizon.n_epochs - state.iteration)
-    epoch.horizon = state.cooling
+    epoch.begin_cooling(epoch.horizon.n_epochs - epoch.state.iteration)
 
 
 def reduce_learning_rate(rule: UpdateRule, state: TrainingState, monitor: Monitor) -> bool:
