@@ -15,16 +15,23 @@ from sknet.data.codes import Code, find_codes
 from sknet.data.components import Components, principal_components
 from sknet.data.dates import count_phases, date_text, phase_names, phase_slopes, phases
 from sknet.data.effects import prior_rows, some_rows
-from sknet.data.heavy import heavy_values, without
+from sknet.data.heavy import heavy_values
 from sknet.data.limits import FARTHEST
-from sknet.data.quantiles import nonzero_medians, quantiles
+from sknet.data.quantiles import quantiles
+from sknet.data.scaling import (
+    center_and_scale,
+    clip_in_order,
+    clip_slopes,
+    clip_smoothly,
+    column_medians,
+    scale_by_others,
+    sparse_scale,
+)
 from sknet.data.survey import Survey
 from sknet.data.weights import repetitions
 
 Floats = NDArray[np.floating]
 
-#: The smooth clip keeps values below this many units of the robust scale.
-CLIP = 3.0
 #: The smallest distance of the edges of bins.
 SMALLEST_WIDTH = float(np.finfo(np.float32).tiny)
 #: The largest number of rows, and of numbers in them, from which components are found.
@@ -166,20 +173,20 @@ class TableEncoder:
                 survey.level_counts, survey.missing[n_read:], strict=True
             )
         ]
-        if survey.sparse:
-            if self.standardize:
-                self.scale_ = _sparse_scale(sample)
-            return self
-        numeric = self._numeric_sample(sample)
-        # Phases have none: sines are equal only if they are computed in the same way.
-        read = sample._replace(X=sample.X[:, :n_read])
-        heavy = heavy_values(read) if self.marks_heavy else {}
-        heavy = {i: values for i, values in heavy.items() if i not in self.ordered}
+        if not survey.sparse:
+            self._fit_dense(sample)
+        elif self.standardize:
+            self.scale_ = sparse_scale(sample)
+        return self
+
+    def _fit_dense(self, sample: Dataset) -> None:
+        """Learn the scale, the heavy values, the bins and the components of dense columns."""
+        numeric, heavy = self._numeric_sample(sample), self._find_heavy_values(sample)
         if self.standardize:
-            self.center_, self.scale_ = _center_and_scale(numeric)
-            _scale_by_others(self.scale_, numeric, heavy)
+            self.center_, self.scale_ = center_and_scale(numeric)
+            scale_by_others(self.scale_, numeric, heavy)
         else:
-            self.center_ = _medians(numeric)
+            self.center_ = column_medians(numeric)
         if heavy:
             n_values = [values.size for values in heavy.values()]
             self.heavy_columns_ = np.repeat(np.array(list(heavy), np.intp), n_values)
@@ -188,7 +195,6 @@ class TableEncoder:
             self.bin_edges_ = self._find_bin_edges(numeric)
         if self.n_components and self.n_numeric_:
             self.components_ = self._find_components(numeric)
-        return self
 
     def learn_codes(self, sample: Dataset, Y: Floats, *, keep_rare: bool = False) -> None:
         """Learn which numeric columns are codes.
@@ -212,10 +218,8 @@ class TableEncoder:
 
         Parameters
         ----------
-        sample : Dataset
-            Some training rows, with weights in own units.
-        Y : ndarray of shape (n_rows, n_outputs)
-            Their targets as the loss gets them.
+        sample, Y
+            As for :meth:`learn_codes`.
         labels : bool
             Whether y holds labels.
         """
@@ -262,6 +266,14 @@ class TableEncoder:
     def _dates(self, X: Floats) -> Floats:
         """Return the dates of rows that were read."""
         return X[:, self.n_read_ - len(self.cycles_) : self.n_read_]
+
+    def _find_heavy_values(self, sample: Dataset) -> dict[int, NDArray[Any]]:
+        """Return the heavy values that get an indicator, by the positions of their columns."""
+        if not self.marks_heavy:
+            return {}
+        # Phases have none: sines are equal only if they are computed in the same way.
+        found = heavy_values(sample._replace(X=sample.X[:, : self.n_read_]))
+        return {i: values for i, values in found.items() if i not in self.ordered}
 
     def _find_bin_edges(self, numeric: Dataset) -> tuple[tuple[float, ...], ...]:
         """Return the edges of the bins of each encoded numeric column."""
@@ -355,7 +367,7 @@ class TableEncoder:
             return np.where(np.isnan(X), 0.0, 1.0)
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(X, slice(None), self.scale_).astype(np.float64, copy=False)
-            slopes = (1 + (np.clip(u, -FARTHEST, FARTHEST) / CLIP) ** 2) ** -1.5 * self.scale_
+            slopes = clip_slopes(u) * self.scale_
         if self.cycles_:
             slopes[:, self.n_read_ :] *= phase_slopes(dates, self.cycles_)
         slopes[np.isnan(X)] = 0
@@ -456,7 +468,7 @@ class TableEncoder:
 
     def _clip_smoothly(self, u: Floats) -> Floats:
         """Return c(u), in place."""
-        return _clip_in_order(u) if self.ordered else _clip_smoothly(u)
+        return clip_in_order(u) if self.ordered else clip_smoothly(u)
 
     def _standardized(self, X: Floats, columns: slice, scale: Floats) -> Floats:
         """Return (x - center) s of the given columns."""
@@ -524,77 +536,6 @@ def _is_plain(x: Floats) -> bool:
     return x.size == 0 or bool(max(x.max(), -x.min()) <= FARTHEST)
 
 
-def _clip_smoothly(u: Floats) -> Floats:
-    """Return u / sqrt(1 + (u / CLIP)^2), in place."""
-    np.clip(u, -FARTHEST, FARTHEST, out=u)
-    divisor = u * (1 / CLIP)
-    divisor *= divisor
-    divisor += 1
-    u /= np.sqrt(divisor, out=divisor)
-    return u
-
-
-def _clip_in_order(u: Floats) -> Floats:
-    """Return u / sqrt(1 + (u / CLIP)^2), in place, so that rounding keeps the order.
-
-    Each step is rounded correctly, and never falls or never rises for u >= 0. In the other
-    form, numerator and denominator both rise, and far numbers change places by their rounding.
-    """
-    with np.errstate(divide="ignore", under="ignore"):
-        magnitude = np.square(u)
-        np.divide(1, magnitude, out=magnitude)
-        magnitude += 1 / CLIP**2
-        np.sqrt(magnitude, out=magnitude)
-        np.divide(1, magnitude, out=magnitude)
-    return np.copysign(magnitude, u, out=u)
-
-
-def _center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
-    """Return the medians and the inverse spreads of the columns, zero without any value."""
-    center, scale = np.zeros((2, data.X.shape[1]), data.X.dtype)
-    # The inverse of a smaller spread would overflow in the precision of X.
-    tiny = np.finfo(data.X.dtype).tiny
-    for columns, block in data.column_blocks():
-        found = quantiles(block, [0, 0.25, 0.5, 0.75, 1], data.sample_weight)
-        low, q1, median, q3, high = np.nan_to_num(found)
-        rounding = _rounding(low, high)
-        by_quartiles = _inverse_distance(q1, q3, rounding, tiny)
-        by_range = 2 * _inverse_distance(low, high, rounding, tiny)
-        center[columns] = median
-        scale[columns] = np.where(by_quartiles > 0, by_quartiles, by_range)
-    return center, scale
-
-
-def _scale_by_others(scale: Floats, data: Dataset, heavy: dict[int, NDArray[Any]]) -> None:
-    """Change the scale of columns with heavy values to that of their other values, in place."""
-    tiny = np.finfo(scale.dtype).tiny
-    for column, values in heavy.items():
-        x = data._replace(X=data.X[:, [column]]).batch().X
-        q1, q3 = quantiles(without(x, values), [0.25, 0.75], data.sample_weight)
-        of_others = _inverse_distance(q1, q3, np.maximum(tiny, _rounding(q1, q3)), tiny)
-        scale[column] = of_others[0] or scale[column]
-
-
-def _rounding(low: Floats, high: Floats) -> Floats:
-    """Return the half distance of two numbers below which they count as equal."""
-    return 2 * np.finfo(np.float64).eps * np.maximum(abs(low), abs(high))
-
-
-def _inverse_distance(low: Floats, high: Floats, negligible: Floats, tiny: Any) -> Floats:
-    """Return 1 / (high - low), at most 1 / (2 tiny); zero if its half is negligible or NaN."""
-    # Halved before the subtraction, which might overflow.
-    half = high / 2 - low / 2
-    return np.where(half > negligible, 0.5 / np.maximum(half, tiny), 0)
-
-
-def _medians(data: Dataset) -> Floats:
-    """Return the medians of the columns, zero without any value."""
-    medians = np.zeros(data.X.shape[1], data.X.dtype)
-    for columns, block in data.column_blocks():
-        medians[columns] = np.nan_to_num(quantiles(block, [0.5], data.sample_weight)[0])
-    return medians
-
-
 def _kept_edges(found: NDArray[np.float64]) -> tuple[float, ...]:
     """Return the edges of bins, given increasing quantiles; there is one bin at the least.
 
@@ -607,12 +548,3 @@ def _kept_edges(found: NDArray[np.float64]) -> tuple[float, ...]:
         if edge - kept[-1] > nearest:
             kept.append(edge)
     return tuple(map(float, kept if len(kept) > 1 else found[0] + [-1.0, 1.0]))
-
-
-def _sparse_scale(data: Dataset) -> Floats:
-    """Return the factors that take the median magnitude of the non-zeros to 1/2."""
-    # If all rows are chosen, indexing would copy them for nothing.
-    X = (data.X if data.rows is None else data.X[data.rows]).tocsc()
-    medians = nonzero_medians(X, data.sample_weight)
-    scale = 0.5 / np.maximum(medians, np.finfo(X.dtype).tiny)
-    return np.where(np.isnan(medians), 1, scale).astype(X.dtype)

@@ -11,8 +11,9 @@ from sknet._model import Model
 from sknet.data.categories import Category
 from sknet.data.codes import Code
 from sknet.data.dates import CYCLES, count_phases
-from sknet.data.encoding import CLIP, TableEncoder
+from sknet.data.encoding import TableEncoder
 from sknet.data.limits import FARTHEST
+from sknet.data.scaling import CLIP
 from sknet.export._dates import phases
 from sknet.export._graph import Tensor
 

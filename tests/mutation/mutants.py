@@ -248,6 +248,7 @@ ALSO = {
     "data/frames": ["data/test_tables.py", "data/test_survey.py"],
     "data/tables": ["data/test_survey.py", "test_tables.py"],
     "data/encoding": ["data/test_encoding_categories.py", "data/test_encoding_bins.py"],
+    "data/scaling": ["data/test_encoding.py", "data/test_heavy.py"],
     "data/quantiles": ["data/test_encoding.py", "data/test_survey.py"],
     "data/weights": ["data/test_encoding.py", "data/test_survey.py"],
     "data/limits": ["data/test_encoding.py", "data/test_targets.py"],

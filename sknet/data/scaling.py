@@ -1,0 +1,101 @@
+"""The robust scale of numeric columns, and the smooth clip of scaled numbers."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sknet.data.batches import Dataset
+from sknet.data.heavy import without
+from sknet.data.limits import FARTHEST
+from sknet.data.quantiles import nonzero_medians, quantiles
+
+Floats = NDArray[np.floating]
+
+#: The smooth clip keeps values below this many units of the robust scale.
+CLIP = 3.0
+
+
+def clip_smoothly(u: Floats) -> Floats:
+    """Return u / sqrt(1 + (u / CLIP)^2), in place."""
+    np.clip(u, -FARTHEST, FARTHEST, out=u)
+    divisor = u * (1 / CLIP)
+    divisor *= divisor
+    divisor += 1
+    u /= np.sqrt(divisor, out=divisor)
+    return u
+
+
+def clip_in_order(u: Floats) -> Floats:
+    """Return u / sqrt(1 + (u / CLIP)^2), in place, so that rounding keeps the order.
+
+    Each step is rounded correctly, and never falls or never rises for u >= 0. In the other
+    form, numerator and denominator both rise, and far numbers change places by their rounding.
+    """
+    with np.errstate(divide="ignore", under="ignore"):
+        magnitude = np.square(u)
+        np.divide(1, magnitude, out=magnitude)
+        magnitude += 1 / CLIP**2
+        np.sqrt(magnitude, out=magnitude)
+        np.divide(1, magnitude, out=magnitude)
+    return np.copysign(magnitude, u, out=u)
+
+
+def clip_slopes(u: Floats) -> Floats:
+    """Return the derivative of the smooth clip, (1 + (u / CLIP)^2)^(-3/2)."""
+    return (1 + (np.clip(u, -FARTHEST, FARTHEST) / CLIP) ** 2) ** -1.5
+
+
+def center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
+    """Return the medians and the inverse spreads of the columns, zero without any value."""
+    center, scale = np.zeros((2, data.X.shape[1]), data.X.dtype)
+    # The inverse of a smaller spread would overflow in the precision of X.
+    tiny = np.finfo(data.X.dtype).tiny
+    for columns, block in data.column_blocks():
+        found = quantiles(block, [0, 0.25, 0.5, 0.75, 1], data.sample_weight)
+        low, q1, median, q3, high = np.nan_to_num(found)
+        rounding = _rounding(low, high)
+        by_quartiles = _inverse_distance(q1, q3, rounding, tiny)
+        by_range = 2 * _inverse_distance(low, high, rounding, tiny)
+        center[columns] = median
+        scale[columns] = np.where(by_quartiles > 0, by_quartiles, by_range)
+    return center, scale
+
+
+def scale_by_others(scale: Floats, data: Dataset, heavy: dict[int, NDArray[Any]]) -> None:
+    """Change the scale of columns with heavy values to that of their other values, in place."""
+    tiny = np.finfo(scale.dtype).tiny
+    for column, values in heavy.items():
+        x = data._replace(X=data.X[:, [column]]).batch().X
+        q1, q3 = quantiles(without(x, values), [0.25, 0.75], data.sample_weight)
+        of_others = _inverse_distance(q1, q3, np.maximum(tiny, _rounding(q1, q3)), tiny)
+        scale[column] = of_others[0] or scale[column]
+
+
+def _rounding(low: Floats, high: Floats) -> Floats:
+    """Return the half distance of two numbers below which they count as equal."""
+    return 2 * np.finfo(np.float64).eps * np.maximum(abs(low), abs(high))
+
+
+def _inverse_distance(low: Floats, high: Floats, negligible: Floats, tiny: Any) -> Floats:
+    """Return 1 / (high - low), at most 1 / (2 tiny); zero if its half is negligible or NaN."""
+    # Halved before the subtraction, which might overflow.
+    half = high / 2 - low / 2
+    return np.where(half > negligible, 0.5 / np.maximum(half, tiny), 0)
+
+
+def column_medians(data: Dataset) -> Floats:
+    """Return the medians of the columns, zero without any value."""
+    medians = np.zeros(data.X.shape[1], data.X.dtype)
+    for columns, block in data.column_blocks():
+        medians[columns] = np.nan_to_num(quantiles(block, [0.5], data.sample_weight)[0])
+    return medians
+
+
+def sparse_scale(data: Dataset) -> Floats:
+    """Return the factors that take the median magnitude of the non-zeros to 1/2."""
+    # If all rows are chosen, indexing would copy them for nothing.
+    X = (data.X if data.rows is None else data.X[data.rows]).tocsc()
+    medians = nonzero_medians(X, data.sample_weight)
+    scale = 0.5 / np.maximum(medians, np.finfo(X.dtype).tiny)
+    return np.where(np.isnan(medians), 1, scale).astype(X.dtype)
