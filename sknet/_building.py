@@ -13,8 +13,9 @@ from sknet._settings import Settings
 from sknet.data.encoding import TableEncoder
 from sknet.data.tables import TableReader
 from sknet.nn.activations import Activation, ByUnit, Identity, Reflected, SmoothReLU
+from sknet.nn.columns import ColumnEmbedding, Columns
 from sknet.nn.components import PrincipalComponents
-from sknet.nn.embeddings import ColumnEmbedding, Columns, Embedding
+from sknet.nn.embeddings import Embedding
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.groups import GroupColumns, GroupedDense
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer

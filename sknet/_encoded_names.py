@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import count
 
 from sknet.data.encoding import TableEncoder
-from sknet.nn.embeddings import Columns
+from sknet.nn.columns import Columns
 from sknet.nn.network import Network
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from sknet.export._graph import Tensor
 from sknet.export._operators import activate, counterpart
-from sknet.nn import components, embeddings, ensembles, groups, layers, pairs
-from sknet.nn.embeddings import of_part
+from sknet.nn import columns, components, embeddings, ensembles, groups, layers, pairs
+from sknet.nn.columns import of_part
 from sknet.nn.groups import gathering
 from sknet.nn.network import Network
 from sknet.nn.types import Array, Views
@@ -123,14 +123,14 @@ def _with_pairs(
     return single + pairs.reshape(0, layer.n_outputs(width))
 
 
-def _columns(layer: embeddings.Columns, params: Views, x: Tensor, width: int) -> Tensor:
+def _columns(layer: columns.Columns, params: Views, x: Tensor, width: int) -> Tensor:
     outputs = []
     for name, place, _, inner in layer.walk():
-        columns = cast(slice, place)
-        part = x.columns(columns.start, columns.stop)
+        where = cast(slice, place)
+        part = x.columns(where.start, where.stop)
         if inner is not None:
             convert = counterpart("layer", LAYERS, inner)
-            part = convert(inner, of_part(params, name), part, columns.stop - columns.start)
+            part = convert(inner, of_part(params, name), part, where.stop - where.start)
         outputs.append(part)
     return x.graph.concat(outputs)
 
@@ -143,7 +143,7 @@ def _components(
     return x.graph.concat([x, centred @ np.array(layer.directions)])
 
 
-def _scattered(layer: embeddings.Scattered, params: Views, x: Tensor, width: int) -> Tensor:
+def _scattered(layer: columns.Scattered, params: Views, x: Tensor, width: int) -> Tensor:
     outputs, places = [], []
     for (name, _, place, inner), (positions, _) in zip(layer.walk(), layer.parts, strict=True):
         convert = counterpart("layer", LAYERS, inner)
@@ -210,8 +210,8 @@ LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = 
     groups.GroupedDense: _grouped_dense,
     pairs.PairwiseHead: _pairwise_head,
     pairs.MonotonePairwiseHead: _monotone_pairwise_head,
-    embeddings.Columns: _columns,
-    embeddings.Scattered: _scattered,
+    columns.Columns: _columns,
+    columns.Scattered: _scattered,
     embeddings.Embedding: _embedding,
     embeddings.Periodic: _periodic,
     embeddings.PiecewiseLinear: _piecewise_linear,

@@ -54,7 +54,11 @@ _CLASSES = [
 ]
 
 #: The names of types in files of earlier versions that are elsewhere now.
-_EARLIER_NAMES = ["sknet.data.encoding.Category"]
+_EARLIER_NAMES = [
+    "sknet.data.encoding.Category",
+    "sknet.nn.embeddings.Columns",
+    "sknet.nn.embeddings.Scattered",
+]
 
 #: The names of the types of sknet that a fitted estimator may consist of, to be used as
 #: ``skops.io.load(file, trusted=SKOPS_TRUSTED)``: the two estimators, the encoders of X and y,

@@ -9,8 +9,8 @@ from scipy import sparse
 
 from sknet._building import column_sources
 from sknet._model import Model
+from sknet.nn.columns import Columns
 from sknet.nn.components import PrincipalComponents
-from sknet.nn.embeddings import Columns
 from sknet.nn.ensembles import EnsembleInput, by_member, mean_of_members
 from sknet.nn.groups import GroupColumns
 from sknet.nn.layers import Activated, Dense, Layer

@@ -230,6 +230,7 @@ ALSO = {
     "nn/optimizers": ["nn/test_registries.py", "nn/test_training.py"],
     "nn/schedules": ["nn/test_registries.py", "nn/test_training.py"],
     "nn/layers": ["nn/test_layer_contract.py", "nn/test_network.py", "nn/test_gradients.py"],
+    "nn/columns": ["nn/test_embeddings.py", "nn/test_layer_contract.py"],
     "nn/embeddings": ["nn/test_layer_contract.py"],
     "nn/bins": ["nn/test_embeddings.py", "nn/test_layer_contract.py"],
     "nn/shares": ["nn/test_training.py"],

@@ -4,15 +4,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet import NNClassifier, NNRegressor
 from sknet.nn.activations import Identity
+from sknet.nn.columns import Columns, Scattered
 from sknet.nn.embeddings import (
     NUMERIC_EMBEDDINGS,
-    Columns,
     Embedding,
     MappedPiecewiseLinear,
     Periodic,
     PiecewiseLinear,
     RisingPiecewiseLinear,
-    Scattered,
     of_equal_length,
 )
 from sknet.nn.layers import Dense

@@ -16,14 +16,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import sknet.nn
 from sknet.nn.activations import GELU, Identity, Tanh
+from sknet.nn.columns import Columns, Scattered
 from sknet.nn.embeddings import (
-    Columns,
     Embedding,
     MappedPiecewiseLinear,
     Periodic,
     PiecewiseLinear,
     RisingPiecewiseLinear,
-    Scattered,
 )
 from sknet.nn.layers import Activated, Dense, Layer
 from sknet.nn.network import Network, Workspace, named_arrays

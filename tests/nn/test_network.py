@@ -3,7 +3,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet.nn.activations import GELU, Identity, ReLU, Tanh
-from sknet.nn.embeddings import Columns, Periodic
+from sknet.nn.columns import Columns
+from sknet.nn.embeddings import Periodic
 from sknet.nn.ensembles import EnsembleHead, EnsembleInput
 from sknet.nn.layers import Dense, Dropout, LayerNorm
 from sknet.nn.network import MOST_LENGTHS, Network, Workspace

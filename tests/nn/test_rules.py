@@ -27,13 +27,12 @@ from sknet.nn.activations import (
     LeakyReLU,
     ReLU,
 )
+from sknet.nn.columns import PARTS, SCATTERED
 from sknet.nn.components import DIRECTIONS, NUMBERS
 from sknet.nn.embeddings import (
     EDGES,
     EQUALLY_MANY_EDGES,
     NUMERIC_EMBEDDINGS,
-    PARTS,
-    SCATTERED,
     Periodic,
 )
 from sknet.nn.groups import COUNTS, GROUPS, STACKED_SET

@@ -6,7 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import nnls
 
 from sknet.nn.activations import Identity
-from sknet.nn.embeddings import Columns, RisingPiecewiseLinear
+from sknet.nn.columns import Columns
+from sknet.nn.embeddings import RisingPiecewiseLinear
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.groups import GroupedDense
 from sknet.nn.layers import Dense
