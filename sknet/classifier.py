@@ -10,7 +10,6 @@ from sklearn.utils.metaestimators import available_if
 
 from sknet._base import BaseNN
 from sknet._docstrings import shared_documentation
-from sknet._input import check_partial_fit_classes
 from sknet._model import ClassificationModel
 from sknet._parameters import (
     FRACTION,
@@ -20,6 +19,7 @@ from sknet._parameters import (
     loss_constraint,
 )
 from sknet._sklearn import StrOptions, fit_context
+from sknet._target_checks import check_partial_fit_classes
 from sknet.nn.activations import Activation
 from sknet.nn.embeddings import NumericEmbedding
 from sknet.nn.losses import Loss

@@ -7,8 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from sknet._base import BaseNN, fitted
-from sknet._input import Features, check_weight
+from sknet._input import Features
 from sknet._model import Model
+from sknet._target_checks import check_weight
 from sknet.data.counts import check_count
 from sknet.data.dates import seconds, times
 from sknet.data.row_blocks import RowBlocks
