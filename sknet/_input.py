@@ -7,7 +7,7 @@ them.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy import sparse
@@ -32,6 +32,18 @@ from sknet.data.tables import (
 
 #: The name of the weights of the user in messages.
 WEIGHTS = "Sample weights"
+
+
+class ArgumentNames(NamedTuple):
+    """The names of the arguments of ``fit`` that hold a table, for messages."""
+
+    X: str
+    y: str
+    sample_weight: str
+
+
+TRAINING = ArgumentNames("X", "y", "sample_weight")
+VALIDATION = ArgumentNames("X_val", "y_val", "sample_weight_val")
 
 
 @dataclass(frozen=True)
@@ -280,11 +292,15 @@ def read_training(
     features, X = Features.learn(estimator, X, declared=declared)
     # A check for infinity in blocks would be a further pass over the table; the survey finds
     # it.
-    return features, _with_target(features, X, y, sample_weight, "y").in_own_units(WEIGHTS)
+    return features, _with_target(features, X, y, sample_weight, TRAINING).in_own_units(WEIGHTS)
 
 
 def read_rows(
-    features: Features, X: Any, y: Any, sample_weight: Any, y_name: str = "y"
+    features: Features,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    names: ArgumentNames = TRAINING,
 ) -> Dataset:
     """Return the rows of positive weight of a table other than the first training table.
 
@@ -298,22 +314,21 @@ def read_rows(
         If X, y or the weights are not valid, if the columns of X differ from the columns of
         the training table, or if all weights are zero.
     """
-    X = features.read(X, "X" if y_name == "y" else "X_val")
+    X = features.read(X, names.X)
     if isinstance(X, RowBlocks):
         X.check_finite()
-    return _with_target(features, X, y, sample_weight, y_name)
+    return _with_target(features, X, y, sample_weight, names)
 
 
 def _with_target(
-    features: Features, X: Any, y: Any, sample_weight: Any, y_name: str
+    features: Features, X: Any, y: Any, sample_weight: Any, names: ArgumentNames
 ) -> Dataset:
     """Return the rows of positive weight, given an X that ``Features.read`` has returned."""
-    y = check_y(y, features.numeric_y, y_name)
+    y = check_y(y, features.numeric_y, names.y)
     check_consistent_length(X, y)
     if sample_weight is None:
         return Dataset(X, y)
-    weight_name = "sample_weight" if y_name == "y" else "sample_weight_val"
-    sample_weight = check_weight(sample_weight, X, weight_name)
+    sample_weight = check_weight(sample_weight, X, names.sample_weight)
     return Dataset(X, y, sample_weight).of_positive_weight(WEIGHTS)
 
 
@@ -343,7 +358,8 @@ def read_validation(
             "X_val and y_val are given, but early_stopping=False would not use them. Set "
             "early_stopping to 'auto' or True."
         )
-    data = read_rows(features, X_val, y_val, sample_weight_val, "y_val").in_own_units(WEIGHTS)
+    data = read_rows(features, X_val, y_val, sample_weight_val, VALIDATION)
+    data = data.in_own_units(WEIGHTS)
     if data.n_rows < 2:
         raise ValueError(
             f"The validation set is too small: X_val has {data.n_rows} row(s) of positive "
