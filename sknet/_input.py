@@ -18,17 +18,14 @@ from sklearn.utils.validation import validate_data
 from sknet._target_checks import check_weight, check_y
 from sknet.data import frames
 from sknet.data.batches import Dataset
+from sknet.data.category_choice import categorical_columns
 from sknet.data.kinds import check_kinds, checking
+from sknet.data.number_columns import check_columns, check_objects
 from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, rows_of_values
 from sknet.data.signs import column_signs
 from sknet.data.survey import Survey, survey_rows
-from sknet.data.tables import (
-    TableReader,
-    categorical_columns,
-    check_columns,
-    check_objects,
-    check_times,
-)
+from sknet.data.tables import TableReader
+from sknet.data.time_columns import check_times
 
 #: The name of the weights of the user in messages.
 WEIGHTS = "Sample weights"

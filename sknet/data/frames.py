@@ -39,6 +39,11 @@ def _is_polars(data: Any) -> bool:
     return hasattr(data, "is_null") or (is_frame(data) and not _is_pandas(data))
 
 
+def name_of(column: int, names: Sequence[str] | None) -> str:
+    """Return the name of a column, or else its position, as a message shows it."""
+    return repr(column if names is None else names[column])
+
+
 def column_names(X: Any) -> list[str] | None:
     """Return the names of the columns as text, or None if X is not a frame."""
     return [str(name) for name in X.columns] if is_frame(X) else None

@@ -9,12 +9,13 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_array
 
 from sknet.data import frames
-from sknet.data.dates import seconds
-from sknet.data.frames import is_frame
-from sknet.data.kinds import NESTED, check_kinds, check_values
+from sknet.data.category_choice import categorical_columns
+from sknet.data.frames import name_of
+from sknet.data.kinds import check_values
+from sknet.data.number_columns import read_numbers
+from sknet.data.time_columns import check_times, read_times
 
 #: Fewer rows than this tell nothing about whether a column of numbers holds categories.
 FEWEST_ROWS_OF_NUMBERS = 20
@@ -143,7 +144,7 @@ class TableReader:
         try:
             return np.unique(np.concatenate(found))
         except TypeError as error:
-            column = _name(int(self.categorical_[category]), self._names)
+            column = name_of(int(self.categorical_[category]), self._names)
             raise ValueError(
                 f"The levels of column {column} are text in some partitions and numbers in "
                 "others."
@@ -191,7 +192,7 @@ class TableReader:
         dtype: np.dtype[np.floating] = np.dtype(np.float64)
         n_numbers = self.numeric_.size - len(times)
         if n_numbers:
-            parts = [_numbers(X, self.numeric_[:n_numbers], self._names)]
+            parts = [read_numbers(X, self.numeric_[:n_numbers], self._names)]
             dtype = parts[0].dtype
         for column, (kind, zone) in times.items():
             parts.append(read_times(X, column, kind, zone, self._names)[:, np.newaxis])
@@ -211,8 +212,8 @@ class TableReader:
         if any(isinstance(value, str) != was_text for value in values.tolist()):
             before, now = ("text", "numbers") if was_text else ("numbers", "text")
             raise ValueError(
-                f"Column {_name(column, self._names)} is a category whose levels were {before} "
-                f"in training, but holds {now} now."
+                f"Column {name_of(column, self._names)} is a category whose levels were "
+                f"{before} in training, but holds {now} now."
             )
 
 
@@ -223,95 +224,10 @@ def _check_not_both(
     for column in categories:
         if column in times:
             raise ValueError(
-                f"categorical_features chooses column {_name(column, names)} of X, which holds "
-                f"{times[column]}s. Leave it out: {times[column]}s are encoded as such. If its "
-                "values are categories, turn them into text."
+                f"categorical_features chooses column {name_of(column, names)} of X, which "
+                f"holds {times[column]}s. Leave it out: {times[column]}s are encoded as such. "
+                "If its values are categories, turn them into text."
             )
-
-
-def check_times(X: Any, times: Mapping[int, str], names: Sequence[str] | None) -> None:
-    """Check that a table has dates and durations in the columns that had them in training.
-
-    Parameters
-    ----------
-    X : frame, array, list or sparse matrix
-    times : mapping of int to {"duration", "date"}
-        The kinds of these columns in training, by their positions.
-    names : sequence of str or None
-        The names of the columns.
-
-    Raises
-    ------
-    ValueError
-        If a column holds dates or durations now, but held other values in training, or the
-        reverse. A column without any value may have any dtype.
-    """
-    if not is_frame(X):
-        for column, kind in times.items():
-            raise ValueError(
-                f"X must be a data frame, since column {_name(column, names)} held {kind}s in "
-                "training."
-            )
-        return
-    found = frames.time_columns(X)
-    for column in sorted({*times, *found}):
-        before, now = times.get(column), found.get(column)
-        if before == now or (before and frames.is_all_missing(X, column)):
-            continue
-        raise ValueError(
-            f"Column {_name(column, names)} of X held {_kind(before)} in training, but holds "
-            f"{_kind(now)} now. Give it the dtype that it had in training."
-        )
-
-
-def _kind(kind: str | None) -> str:
-    """Return words for a kind of times; None stands for other values."""
-    return "numbers or categories" if kind is None else f"{kind}s"
-
-
-def read_times(
-    X: Any, column: int, kind: str, zone: str | None, names: Sequence[str] | None
-) -> NDArray[np.float64]:
-    """Return a column of dates or durations of a frame as seconds, NaN for missing values.
-
-    Parameters
-    ----------
-    X : frame
-    column : int
-        The position of the column.
-    kind : {"duration", "date"}
-    zone : str or None
-        The time zone that the dates had in training, whose clocks they are read from.
-    names : sequence of str or None
-        The names of the columns.
-
-    Raises
-    ------
-    ValueError
-        If the dates have a time zone although ``zone`` is None, or the reverse, or if the
-        column cannot be read.
-    """
-    if frames.is_all_missing(X, column):
-        return np.full(np.shape(X)[0], np.nan)
-    where = f"Column {_name(column, names)} of X"
-    if kind == "date":
-        _check_zone(frames.time_zone(X, column), zone, where)
-    try:
-        return seconds(frames.times(X, column, zone))
-    # The libraries have errors of their own for time zones that they do not know.
-    except Exception as error:
-        raise ValueError(f"{where} cannot be read as {kind}s: {error}") from error
-
-
-def _check_zone(now: str | None, before: str | None, where: str) -> None:
-    """Raise ValueError if dates had a time zone in training and have none now, or reverse."""
-    if (now is None) == (before is None):
-        return
-    if before is None:
-        found = f"held dates without a time zone in training, but has the time zone {now} now"
-    else:
-        found = f"held dates of the time zone {before} in training, but has no time zone now"
-    raise ValueError(f"{where} {found}. Convert it, such as by dt.tz_localize({before!r}).")
 
 
 def _check_has_rows(X: Any) -> None:
@@ -323,11 +239,6 @@ def _check_has_rows(X: Any) -> None:
         )
 
 
-def _name(column: int, names: Sequence[str] | None) -> str:
-    """Return the name of a column, or else its position, as a message shows it."""
-    return repr(column if names is None else names[column])
-
-
 @contextmanager
 def _comparing_levels(column: int, names: Sequence[str] | None) -> Iterator[None]:
     """Name the column whose levels cannot be hashed, or not be compared with each other."""
@@ -336,8 +247,8 @@ def _comparing_levels(column: int, names: Sequence[str] | None) -> Iterator[None
     # Comparing a signalling NaN of Decimal is an ArithmeticError.
     except (TypeError, ArithmeticError) as error:
         raise ValueError(
-            f"The levels of column {_name(column, names)} cannot be compared: they must be all "
-            "text or all numbers."
+            f"The levels of column {name_of(column, names)} cannot be compared: they must be "
+            "all text or all numbers."
         ) from error
 
 
@@ -353,7 +264,7 @@ def _distinct_values(
     TypeError
         If it has an object that cannot be hashed and is of another kind than these.
     """
-    where = f"Column {_name(column, names)} of X"
+    where = f"Column {name_of(column, names)} of X"
     try:
         values, positions = frames.distinct_values(X, column)
     except TypeError:
@@ -390,7 +301,7 @@ def _warn_of_numbers(
         return
     if frames.declared_levels(X, column) is None and all(map(_is_number, levels.tolist())):
         warnings.warn(
-            f"Column {_name(column, names)} of X is read as a category because of its dtype, "
+            f"Column {name_of(column, names)} of X is read as a category because of its dtype, "
             f"{list(X.dtypes)[column]}, but has {levels.size} different numbers in {n_rows} "
             "rows. Numbers that occur once tell nothing as levels. If they are quantities, "
             "convert the column, such as by astype(float); if it is a category, give it a "
@@ -417,169 +328,3 @@ def _level_numbers(levels: NDArray[Any], values: NDArray[Any]) -> NDArray[np.flo
         return np.full(values.size, np.nan)
     numbers = np.minimum(np.searchsorted(levels, values), levels.size - 1)
     return np.where(levels[numbers] == values, numbers, np.nan)
-
-
-def _numbers(
-    X: Any, positions: NDArray[np.intp], names: Sequence[str] | None
-) -> NDArray[np.floating]:
-    """Return the given columns as a float array that may hold NaN, but not infinity."""
-    _check_objects(X, positions, names)
-    try:
-        return _check_numbers(frames.number_columns(X, positions))
-    except (TypeError, ValueError, OverflowError):
-        # Only now column by column, to name the one that is to blame.
-        _check_each(X, positions, names)
-        raise
-
-
-def _check_objects(X: Any, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
-    """Refuse objects such as dates in columns that are read as numbers.
-
-    NumPy would convert the objects of numpy.datetime64, bytes and complex numbers. Nested
-    values pass, since NumPy's error for them is the one that scikit-learn's checks ask for.
-
-    Raises
-    ------
-    ValueError
-        If one of the columns holds such objects.
-    """
-    if is_frame(X):
-        positions = np.intersect1d(positions, frames.category_columns(X))
-    elif getattr(getattr(X, "dtype", None), "kind", "O") != "O":
-        return
-    for column in positions.tolist():
-        values = np.asarray(frames.column(X, column), dtype=object).tolist()
-        check_values(values, f"Column {_name(column, names)} of X", allowed=(NESTED,))
-
-
-def check_objects(X: Any) -> None:
-    """Refuse objects such as dates in a table without categories, which may be a list.
-
-    Raises
-    ------
-    ValueError
-        If a column holds such objects.
-    """
-    if not is_frame(X) and not hasattr(X, "dtype"):
-        X = np.asarray(X)
-        check_kinds(X, "X")
-    if np.ndim(X) == 2:
-        _check_objects(X, np.arange(X.shape[1]), frames.column_names(X))
-
-
-def _check_each(X: Any, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
-    """Check the numbers of some columns one by one, and name the first that has others."""
-    for column in positions.tolist():
-        values = np.asarray(frames.column(X, column))
-        try:
-            _check_numbers(values[:, np.newaxis])
-        except (TypeError, ValueError, OverflowError) as reason:
-            kind = TypeError if isinstance(reason, TypeError) else ValueError
-            raise kind(
-                f"Column {_name(column, names)} of X is not a category, but cannot be read as "
-                f"finite numbers: {reason}{_advice(column, values)}"
-            ) from reason
-
-
-def _advice(column: int, values: NDArray[Any]) -> str:
-    """Return what to do about a column that is no category, if it holds text."""
-    if not any(isinstance(value, str) for value in values.tolist()):
-        return ""
-    return (
-        ". If its text stands for categories, categorical_features has to choose the column in "
-        f"fit, by its position {column} or by its name: a list names all categories."
-    )
-
-
-def check_columns(X: Any) -> None:
-    """Name the first column of a frame, or of rows of objects, that does not hold numbers.
-
-    Other tables, whose columns have no kinds of their own, pass.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a column cannot be read as finite numbers.
-    """
-    if isinstance(X, list) and all(isinstance(row, list) for row in X):
-        if len({len(row) for row in X}) == 1:
-            X = np.array(X, dtype=object)
-    of_objects = isinstance(X, np.ndarray) and X.dtype.kind in "OSU" and X.ndim == 2
-    if (is_frame(X) or of_objects) and X.shape[0]:
-        _check_each(X, np.arange(X.shape[1]), frames.column_names(X))
-
-
-def _check_numbers(X: Any) -> NDArray[np.floating]:
-    # A sum of finite numbers may overflow; scikit-learn then looks at each number.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
-
-
-def categorical_columns(
-    X: Any, wanted: Any, feature_names: Sequence[str] | None
-) -> NDArray[np.intp]:
-    """Return the positions of the categories that ``categorical_features`` chooses.
-
-    Parameters
-    ----------
-    X : frame, or array-like of shape (n_rows, n_columns)
-    wanted : "from_dtype", None or array-like of int, str or bool
-        The parameter ``categorical_features`` of the estimators.
-    feature_names : sequence of str or None
-
-    Raises
-    ------
-    ValueError
-        If a position or a name does not exist, or if a mask does not have one entry for each
-        column.
-    """
-    if wanted is None or (isinstance(wanted, str) and not is_frame(X)):
-        return np.array([], dtype=int)
-    if isinstance(wanted, str):
-        return frames.category_columns(X)
-    wanted = np.asarray(wanted)
-    if wanted.size == 0:
-        return np.array([], dtype=int)
-    if wanted.dtype.kind == "b":
-        return _masked(wanted, np.shape(X)[1])
-    if wanted.dtype.kind in "iu":
-        return _positioned(wanted, np.shape(X)[1])
-    return _named(wanted.tolist(), feature_names)
-
-
-def _masked(wanted: NDArray[np.bool_], n_features: int) -> NDArray[np.intp]:
-    """Return the positions that a mask chooses."""
-    if wanted.shape != (n_features,):
-        raise ValueError(
-            f"categorical_features as a mask must have one entry for each of the "
-            f"{n_features} features, got shape {wanted.shape}."
-        )
-    return np.flatnonzero(wanted)
-
-
-def _positioned(wanted: NDArray[np.integer], n_features: int) -> NDArray[np.intp]:
-    """Return the positions, all of which exist."""
-    if wanted.min() < 0 or wanted.max() >= n_features:
-        raise ValueError(
-            f"categorical_features must be positions in [0, {n_features - 1}], got "
-            f"{wanted.tolist()}."
-        )
-    return wanted.astype(np.intp)
-
-
-def _named(wanted: list[Any], feature_names: Sequence[str] | None) -> NDArray[np.intp]:
-    """Return the positions of the columns with the given names."""
-    known = {name: i for i, name in enumerate(feature_names or ())}
-    unknown = [name for name in wanted if not isinstance(name, str) or name not in known]
-    twice = [name for name in wanted if (feature_names or []).count(name) > 1]
-    if twice:
-        raise ValueError(
-            f"categorical_features names {twice}, but several columns of X have this name. "
-            "Choose columns by their positions, or rename them."
-        )
-    if unknown:
-        raise ValueError(
-            f"categorical_features names {unknown}, which are not among the feature names"
-            + (": X has none." if feature_names is None else f" {list(feature_names)}.")
-        )
-    return np.array([known[name] for name in wanted])

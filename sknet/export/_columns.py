@@ -13,7 +13,7 @@ from sknet._input import Features
 from sknet._model import Model
 from sknet.data import frames
 from sknet.data.frames import is_frame
-from sknet.data.tables import check_times, read_times
+from sknet.data.time_columns import check_times, read_times
 from sknet.export._encoding import TEXT
 
 #: How the names of the properties of an ONNX model begin that tell which inputs are durations

@@ -10,7 +10,10 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.preprocessing import OrdinalEncoder
 
-from sknet.data.tables import TableReader, categorical_columns, check_columns, is_frame
+from sknet.data.category_choice import categorical_columns
+from sknet.data.frames import is_frame
+from sknet.data.number_columns import check_columns
+from sknet.data.tables import TableReader
 
 NAN = np.nan
 WORDS = ["b", "a", None, "b"]
