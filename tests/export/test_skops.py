@@ -1,5 +1,7 @@
 """skops writes and reads every estimator, and needs to trust nothing but sknet's own list."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 import skops.io
@@ -164,3 +166,8 @@ def test_the_list_has_types_of_sknet_alone():
     for registry in [ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, NUMERIC_EMBEDDINGS]:
         for cls in registry.values():
             assert f"{cls.__module__}.{cls.__name__}" in SKOPS_TRUSTED
+
+
+def test_types_are_found_where_files_of_any_version_look_for_them():
+    for module, _, cls in (name.rpartition(".") for name in SKOPS_TRUSTED):
+        assert isinstance(getattr(import_module(module), cls), type)
