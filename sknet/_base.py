@@ -283,7 +283,26 @@ class BaseNN(
         model = model.passed(result, data.n_rows)
         fitted = fitted_attributes(features, model, together, n_seen, run)
         self._finish(fitted, result, stacklevel=5)
+        if not first:
+            self._warn_of_lost_columns(data)
         return self
+
+    def _warn_of_lost_columns(self, data: Dataset) -> None:
+        """Warn if columns vary whose scale the first rows did not tell."""
+        encoder, reader = self._model.encoder, self._model.reader
+        names = self._features.shown_names
+        order = range(len(names)) if reader is None else reader.order_
+        lost = [names[order[i]] for i in encoder.lost_columns(data)]
+        if lost:
+            shown = ", ".join(map(repr, lost[:5])) + (", ..." if lost[5:] else "")
+            warnings.warn(
+                f"{len(lost)} column(s) of X were constant in the first call, which fixes the "
+                f"scaling, and have other values now: {shown}. The network does not see them. "
+                "Begin anew with a first chunk in which they vary, such as a larger one, or "
+                "shuffle the rows among the chunks.",
+                UserWarning,
+                stacklevel=5,
+            )
 
     # Prediction.
 

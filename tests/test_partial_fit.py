@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
@@ -70,6 +71,33 @@ def test_the_first_call_fixes_the_scaling(problem):
     target = y if problem.cls is NNClassifier else 100 * y + 7
     network.partial_fit(5 * X + 3, target)
     assert_allclose(network.predict(X), before, rtol=1e-9)
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+def test_columns_that_the_first_call_made_constant_are_a_warning(make):
+    X, y = np.random.default_rng(0).normal(size=(2, 40, 3))
+    first = X.copy()
+    first[:, 1] = 0.1
+    network = NNRegressor((6,), random_state=0).partial_fit(first, y)
+    with pytest.warns(
+        UserWarning, match=r"^1 column\(s\) of X were constant .*: 'x1'\."
+    ) as seen:
+        network.partial_fit(make(X), y)
+    assert seen[0].filename == __file__
+
+
+def test_a_column_without_numbers_in_the_first_call_is_named_by_a_warning():
+    X = pd.DataFrame({"c": pd.Categorical(list("ab") * 20), "x": np.nan, "z": np.arange(40.0)})
+    network = NNRegressor((6,), random_state=0).partial_fit(X, X["z"])
+    with pytest.warns(UserWarning, match=r": 'x'\."):
+        network.partial_fit(X.assign(x=1.0), X["z"])
+
+
+def test_constant_columns_are_no_warning():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    X[:, 1], X[:, 2] = 0.1, np.nan
+    network = NNRegressor((6,), random_state=0).partial_fit(X, X[:, 0])
+    network.partial_fit(X, X[:, 0]).partial_fit(X.astype(np.float32), X[:, 0])
 
 
 def test_sparse_chunks(problem):

@@ -396,6 +396,22 @@ class TableEncoder:
             column[:] = levels
         return out
 
+    def lost_columns(self, data: Dataset) -> list[int]:
+        """Return the columns of rows that were read whose numbers vary, but become zero.
+
+        In training they were constant or had no number, and here they have another number,
+        apart from the rounding to float32.
+        """
+        if self.center_ is None or self.scale_ is None:
+            return []
+        rounding = np.finfo(np.float32).eps * np.abs(self.center_)
+        constant = np.flatnonzero(self.scale_[: self.n_read_] == 0)
+        return [
+            i
+            for i in constant.tolist()
+            if np.any(np.abs(_dense_column(data, i) - self.center_[i]) > rounding[i])
+        ]
+
     def _are_heavy(self, numeric: Floats) -> NDArray[np.bool_]:
         """Return for each row whether it has each of the heavy values."""
         x = numeric[:, self.heavy_columns_]
@@ -528,6 +544,12 @@ class TableEncoder:
             else:
                 plain += [f"{name}_{level}" for level in one.level_names(of_one)]
         return plain, embedded + [f"{numeric[one.column]}_value" for one in self.codes_]
+
+
+def _dense_column(data: Dataset, i: int) -> Floats:
+    """Return the chosen rows of a column, with the zeros of a sparse one."""
+    x = data.column(i)
+    return x.toarray() if sparse.issparse(x) else x
 
 
 def _is_plain(x: Floats) -> bool:

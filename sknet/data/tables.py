@@ -290,22 +290,24 @@ def _find_levels(
 def _warn_of_numbers(
     X: Any, column: int, levels: NDArray[Any], names: Sequence[str] | None
 ) -> None:
-    """Warn if a category by its dtype only holds numbers most of which occur once.
+    """Warn if a category by its dtype holds numbers most of which occur once.
 
-    Such levels are as good as missing. A dtype of categories is the choice of the user, and
-    text of digits alone is often an identifier.
+    Such levels are as good as missing. There may be text such as "?" among them. A dtype of
+    categories is the choice of the user, and text of digits alone is often an identifier.
     """
     n_rows = np.shape(X)[0]
     # With so many levels, more than half of the rows may have one of their own.
     if 2 * levels.size <= n_rows or levels.size < FEWEST_ROWS_OF_NUMBERS:
         return
-    if frames.declared_levels(X, column) is None and all(map(_is_number, levels.tolist())):
+    n_numbers = sum(map(_is_number, levels.tolist()))
+    if frames.declared_levels(X, column) is None and 2 * n_numbers > n_rows:
         warnings.warn(
             f"Column {name_of(column, names)} of X is read as a category because of its dtype, "
-            f"{list(X.dtypes)[column]}, but has {levels.size} different numbers in {n_rows} "
+            f"{list(X.dtypes)[column]}, but has {n_numbers} different numbers in {n_rows} "
             "rows. Numbers that occur once tell nothing as levels. If they are quantities, "
-            "convert the column, such as by astype(float); if it is a category, give it a "
-            "dtype of categories.",
+            "convert the column, such as by astype(float), after other text in it, such as "
+            "'?', was replaced by missing values; if it is a category, give it a dtype of "
+            "categories.",
             UserWarning,
             stacklevel=2,
         )

@@ -604,6 +604,13 @@ def test_numbers_that_occur_once_as_levels_are_a_warning(numbers):
         read(X)
 
 
+@pytest.mark.parametrize("other", ["?", "7"], ids=["no number", "digits"])
+def test_numbers_with_some_other_text_are_a_warning(other):
+    odd = OBJECTS[1].where(np.arange(40) % 4 > 0, other)
+    with pytest.warns(UserWarning, match="Column 'odd' .* but has 30 different numbers in 40"):
+        read(pd.DataFrame({"odd": odd}))
+
+
 def test_numbers_as_text_in_polars_are_a_warning():
     X = pl.DataFrame({"odd": OBJECTS[1].tolist()})
     with pytest.warns(UserWarning, match="Column 'odd' .* dtype, String, but has 40 different"):
