@@ -159,12 +159,12 @@ epsilon : float, default=1e-8
 n_iter_no_change : int, inf or "auto", default="auto"
     The number of successive epochs without improvement after which training stops. The
     validation score must improve with early stopping, else the objective. If the learning rate
-    falls to zero by design ("cosine", "one_cycle", "coslog"), the rest of its schedule is
-    passed through within {_auto.COOLING} of ``max_iter`` epochs first; without early stopping,
-    training with such a learning rate always makes ``max_iter`` epochs. The schedule is not
-    shortened as long as the validation loss is not below that of a constant by more than
-    chance: some networks learn nothing before the learning rate is high. With inf it runs to
-    its end. "auto" is {_auto.PLANNED_PATIENCE} of ``max_iter``, but at least
+    falls to zero by design ("cosine", "one_cycle", "coslog"), it falls to zero in a few epochs
+    first: on all rows as ``refit`` says, else within {_auto.COOLING} of ``max_iter`` epochs.
+    Without early stopping, training with such a learning rate always makes ``max_iter`` epochs.
+    The schedule is not shortened as long as the validation loss is not below that of a constant
+    by more than chance: some networks learn nothing before the learning rate is high. With inf
+    it runs to its end. "auto" is {_auto.PLANNED_PATIENCE} of ``max_iter``, but at least
     {_auto.LEAST_PATIENCE}, if the learning rate falls to zero by design; else it is
     {_auto.PATIENCE}.
 max_fun : int, default=15000

@@ -305,9 +305,8 @@ def _warn_of_numbers(
             f"Column {name_of(column, names)} of X is read as a category because of its dtype, "
             f"{list(X.dtypes)[column]}, but has {n_numbers} different numbers in {n_rows} "
             "rows. Numbers that occur once tell nothing as levels. If they are quantities, "
-            "convert the column, such as by astype(float), after other text in it, such as "
-            "'?', was replaced by missing values; if it is a category, give it a dtype of "
-            "categories.",
+            "replace other text among them, such as '?', by missing values, and convert the "
+            "column by astype(float). If it is a category, give it a dtype of categories.",
             UserWarning,
             stacklevel=2,
         )
