@@ -160,6 +160,7 @@ class BaseNN(
             return start_model(self, features, data, run.streams)
         model = continue_model(self, features, before._model, data, run.params)
         model.check_same_target(data.y)
+        self._warn_of_lost_columns(features, model, data)
         return model.with_params(model.params.astype(model.settings.dtype))
 
     def _observe(
@@ -271,6 +272,7 @@ class BaseNN(
             model = continue_model(
                 self, features, before, data, run.params, n_earlier=n_earlier
             )
+            self._warn_of_lost_columns(features, model, data)
             model = model.absorb(data, run.vectors)
         history = {} if first else self.history_
         n_epochs = len(history.get("loss", []))
@@ -283,23 +285,20 @@ class BaseNN(
         model = model.passed(result, data.n_rows)
         fitted = fitted_attributes(features, model, together, n_seen, run)
         self._finish(fitted, result, stacklevel=5)
-        if not first:
-            self._warn_of_lost_columns(data)
         return self
 
-    def _warn_of_lost_columns(self, data: Dataset) -> None:
+    def _warn_of_lost_columns(self, features: Features, model: Model, data: Dataset) -> None:
         """Warn if columns vary whose scale the first rows did not tell."""
-        encoder, reader = self._model.encoder, self._model.reader
-        names = self._features.shown_names
-        order = range(len(names)) if reader is None else reader.order_
-        lost = [names[order[i]] for i in encoder.lost_columns(data)]
+        names = features.shown_names
+        order = range(len(names)) if model.reader is None else model.reader.order_
+        lost = [names[order[i]] for i in model.encoder.lost_columns(data)]
         if lost:
             shown = ", ".join(map(repr, lost[:5])) + (", ..." if lost[5:] else "")
             warnings.warn(
                 f"{len(lost)} column(s) of X were constant in the first call, which fixes the "
                 f"scaling, and have other values now: {shown}. The network does not see them. "
-                "Begin anew with a first chunk in which they vary, such as a larger one, or "
-                "shuffle the rows among the chunks.",
+                "Begin anew with rows among which they vary, such as a larger first chunk or "
+                "rows in random order.",
                 UserWarning,
                 stacklevel=5,
             )

@@ -24,7 +24,8 @@ def require(module: str, extra: str | None = None) -> Any:
         return import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
-        wanted = package if extra is None else f'"sknet[{extra}]"'
+        # The package of the name sknet on PyPI is another project.
+        wanted = package if extra is None else f'".[{extra}]" in a clone of sknet'
         raise ImportError(
             f"This needs {package}: install it with python -m pip install {wanted}."
         ) from error

@@ -86,6 +86,19 @@ def test_columns_that_the_first_call_made_constant_are_a_warning(make):
     assert seen[0].filename == __file__
 
 
+def test_columns_that_were_constant_before_a_warm_start_are_a_warning():
+    X, y = np.random.default_rng(0).normal(size=(2, 40, 3))
+    first = X.copy()
+    first[:, 1] = 0.1
+    quick = {"max_iter": 2, "n_iter_no_change": np.inf}
+    network = NNRegressor((6,), random_state=0, warm_start=True, **quick).fit(first, y)
+    with pytest.warns(
+        UserWarning, match=r"^1 column\(s\) of X were constant .*: 'x1'\."
+    ) as seen:
+        network.fit(X, y)
+    assert seen[0].filename == __file__
+
+
 def test_a_column_without_numbers_in_the_first_call_is_named_by_a_warning():
     X = pd.DataFrame({"c": pd.Categorical(list("ab") * 20), "x": np.nan, "z": np.arange(40.0)})
     network = NNRegressor((6,), random_state=0).partial_fit(X, X["z"])

@@ -548,7 +548,7 @@ class TableEncoder:
 
 def _dense_column(data: Dataset, i: int) -> Floats:
     """Return the chosen rows of a column, with the zeros of a sparse one."""
-    x = data.column(i)
+    x: Any = data.column(i)
     return x.toarray() if sparse.issparse(x) else x
 
 

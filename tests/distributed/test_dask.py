@@ -103,7 +103,7 @@ def test_the_card_counts_the_rows_of_all_shards(client, table, n_shards):
 def test_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.delitem(sys.modules, "sknet.distributed")
-    with pytest.raises(ImportError, match=r'distributed.*pip install "sknet\[dask\]"'):
+    with pytest.raises(ImportError, match=r'distributed.*pip install "\.\[dask\]"'):
         import_module("sknet.distributed")
 
 

@@ -222,7 +222,7 @@ def test_inputs_of_a_list():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_missing_extra_is_named(monkeypatch, package, call):
     monkeypatch.setitem(sys.modules, package, None)
-    message = rf'needs {package}: .* pip install "sknet\[onnx\]"'
+    message = rf'needs {package}: .* pip install "\.\[onnx\]"'
     with pytest.raises(ImportError, match=message):
         call()
 

@@ -234,7 +234,7 @@ def test_unfitted(display, numbers):
 def test_without_matplotlib(draw, fit, numbers, monkeypatch):
     network = fit().estimator
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ImportError, match=r'pip install "sknet\[plot\]"'):
+    with pytest.raises(ImportError, match=r'pip install "\.\[plot\]"'):
         draw(network, numbers)
 
 
