@@ -19,14 +19,10 @@ from sknet.data.survey import draw_rows
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
 from sknet.nn.state import append
+from sknet.nn.stopping import score_of_learning
 
 #: The largest number of held-out rows by which probabilities are calibrated.
 CALIBRATION_ROWS = 10_000
-
-#: A network has learned something if its loss is less than that of a constant by this share,
-#: divided by the root of the number of validation rows. By chance, some epoch of a training
-#: that learns nothing has a gain of that order.
-LEAST_GAIN = 1.5
 
 #: Returns an estimator that predicts with a model.
 MakeEstimator = Callable[[Model], BaseEstimator]
@@ -79,18 +75,14 @@ class Validation:
     def least_score(self) -> float:
         """The score that shows that something has been learned.
 
-        It is better than that of a constant by more than chance. Scorers have none: what they
-        return for a constant is not known.
+        Scorers have none: what they return for a constant is not known.
         """
         if self._scorer is not None:
             return -math.inf
         # With extreme numbers a loss may overflow, which says nothing about learning.
         with np.errstate(over="ignore", invalid="ignore"):
             constant = self._objective.constant_loss(self._batches)
-        if not math.isfinite(constant):
-            return -math.inf
-        share = LEAST_GAIN / math.sqrt(self._batches.n_rows)
-        return share * abs(constant) - constant
+        return score_of_learning(constant, self._batches.n_rows)
 
     def _make_scorer(self) -> Callable[[BaseEstimator], float]:
         """Return a function that scores an estimator on the user's validation rows."""

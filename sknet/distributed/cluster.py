@@ -277,12 +277,16 @@ def _train(
     state = TrainingState.start(problem.rule.optimizer, params, unused)
     if model.network.bounds(params.dtype) is not None:
         outer = replace(outer, network=model.network)
-    horizon = problem.stopping.horizon(state.cooling)
+    stopping, evaluate = problem.stopping, None
+    horizon = stopping.horizon(state.cooling)
     epoch = ClusterEpoch(cluster, shards, outer, plan, params, problem.rule, horizon, state)
+    if settings.early_stopping:
+        evaluate = epoch.evaluate
+        stopping = replace(stopping, least_score=epoch.least_score())
     return train_epochs(
         epoch,
-        problem.stopping,
-        evaluate=epoch.evaluate if settings.early_stopping else None,
+        stopping,
+        evaluate=evaluate,
         report=EpochPrinter(settings.verbose) if settings.verbose else None,
     )
 

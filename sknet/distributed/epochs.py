@@ -24,7 +24,7 @@ from sknet.distributed.shards import Shard
 from sknet.distributed.tasks import Cluster
 from sknet.nn.epochs import Epochs, UpdateRule, update_average
 from sknet.nn.state import Remembered, TrainingState
-from sknet.nn.stopping import Horizon
+from sknet.nn.stopping import Horizon, score_of_learning
 
 #: The number of rounds that are submitted before the first of them has ended.
 ROUNDS_IN_FLIGHT = 2
@@ -170,6 +170,11 @@ class ClusterEpoch(Epochs):
         loss = _weighted_mean(_on_all_shards(self._cluster, self._shards, _evaluate, shared))
         return {"validation_loss": loss, "validation_score": -loss}
 
+    def least_score(self) -> float:
+        """Return the score that shows that something has been learned."""
+        results = _on_all_shards(self._cluster, self._shards, _evaluate_constant)
+        return score_of_learning(_weighted_mean(results), self._plan.n_validation)
+
     def _begin(self, point: Point) -> None:
         """Begin the next rounds at a point, without momentum, and with new optimizers."""
         self._send([point] * 2, [None] * len(self._shards))
@@ -288,6 +293,10 @@ def _take_outer_step(
 
 def _evaluate(shard: Shard, point: Point) -> tuple[float, float]:
     return shard.evaluate(point.params)
+
+
+def _evaluate_constant(shard: Shard) -> tuple[float, float]:
+    return shard.constant_loss()
 
 
 def _probe_loss(shard: Shard, point: Point) -> tuple[float, float]:

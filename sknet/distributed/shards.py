@@ -164,6 +164,12 @@ class Shard:
         loss = self.objective.mean_loss(params, self.validation, workspace)
         return loss, self.validation_weight
 
+    def constant_loss(self) -> tuple[float, float]:
+        """Return what :meth:`evaluate` returns, for a constant prediction."""
+        if self.validation is None:
+            return 0.0, 0.0
+        return self.objective.constant_loss(self.validation), self.validation_weight
+
     @property
     def probe(self) -> Probe:
         """Some of the training rows, on which the end of the training is judged."""

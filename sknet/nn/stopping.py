@@ -12,6 +12,10 @@ from sknet.nn.types import Array
 COOLING_PROGRESS = 0.6
 #: So many places of the rest of a plan are looked at for one with a low enough learning rate.
 COOLING_PLACES = 1000
+#: A network has learned something if its loss is less than that of a constant by this share,
+#: divided by the root of the number of validation rows. By chance, some epoch of a training
+#: that learns nothing has a gain of that order.
+LEAST_GAIN = 1.5
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,17 @@ class Stopping:
         again, and only ends earlier if ``max_iter`` says so.
         """
         return Horizon(self.max_iter) if cooling is None else cooling.within(self.max_iter)
+
+
+def score_of_learning(constant_loss: float, n_rows: int) -> float:
+    """Return the least score of the validation rows of a network that has learned something.
+
+    Its loss, which is minus the score, is below ``constant_loss``, the loss of a constant
+    prediction, by more than chance. An infinite loss of a constant says nothing.
+    """
+    if not math.isfinite(constant_loss):
+        return -math.inf
+    return LEAST_GAIN / math.sqrt(n_rows) * abs(constant_loss) - constant_loss
 
 
 @dataclass

@@ -332,6 +332,26 @@ def test_a_cool_down_begins_at_the_best_epoch(client, table, ema_decay, outer_mo
     assert_allclose(losses[cools], best, rtol=1e-5)
 
 
+@dataclass(frozen=True)
+class Late(Schedule):
+    """Nearly zero in the first half of the plan, and 1 after it."""
+
+    has_horizon = True
+
+    def __call__(self, progress, samples_seen):
+        return 1e-12 if progress < 0.5 else 1.0
+
+
+def test_patience_begins_when_something_is_learned(client, table):
+    """As in a local training, a plan is not shortened before the shards predict anything."""
+    settings = {**SHORT, "max_iter": 16, "early_stopping": True, "n_iter_no_change": 2}
+    options = {"learning_rate": Late(), "learning_rate_init": 0.05}
+    network = DaskNNRegressor(**{**settings, **options}).fit(*chunked(*table))
+    losses = network.history_["validation_loss"]
+    assert network.n_iter_ > 8
+    assert min(losses[8:]) < 0.5 * losses[7]
+
+
 def test_a_chain_of_rounds_is_cut_without_a_trace(client, table, monkeypatch):
     X, y = chunked(*table)
     whole = DaskNNRegressor(**SHORT).fit(X, y)
