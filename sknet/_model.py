@@ -144,13 +144,13 @@ class Model(ABC):
             encoder.fit_survey(survey, keep_rare=keep_rare)
             if settings.finds_codes or encoder.embedded_:
                 sample = survey.some_rows(max(1, MOST_NUMBERS // target.n_outputs))
-                Y = target.transform(sample.y, np.float64)
-                if settings.finds_codes:
-                    encoder.learn_codes(sample, Y, keep_rare=keep_rare)
-                # A later fit that continues this one may have a penalty of levels if this has
-                # none.
-                if encoder.embedded_:
-                    encoder.learn_effects(sample, Y, labels=not cls.numeric_y)
+                encoder.learn_from_target(
+                    sample,
+                    target.transform(sample.y, np.float64),
+                    labels=not cls.numeric_y,
+                    finds_codes=settings.finds_codes,
+                    keep_rare=keep_rare,
+                )
         return encoder
 
     def continued(self, settings: Settings) -> Self:

@@ -196,8 +196,16 @@ class TableEncoder:
         if self.n_components and self.n_numeric_:
             self.components_ = self._find_components(numeric)
 
-    def learn_codes(self, sample: Dataset, Y: Floats, *, keep_rare: bool = False) -> None:
-        """Learn which numeric columns are codes.
+    def learn_from_target(
+        self,
+        sample: Dataset,
+        Y: Floats,
+        *,
+        labels: bool,
+        finds_codes: bool = False,
+        keep_rare: bool = False,
+    ) -> None:
+        """Learn what depends on y: which numbers are codes, and what the levels tell about y.
 
         Parameters
         ----------
@@ -205,24 +213,29 @@ class TableEncoder:
             Some training rows, with weights in own units.
         Y : ndarray of shape (n_rows, n_outputs)
             Their targets as the loss gets them.
+        labels : bool
+            Whether y holds labels.
+        finds_codes : bool, default=False
+            Whether to look for codes among the numeric columns.
         keep_rare : bool, default=False
             As for :meth:`fit_survey`.
         """
+        if finds_codes:
+            self._learn_codes(sample, Y, keep_rare)
+        # After the codes, whose values are levels, too. A fit without a penalty of levels needs
+        # the effects as well: a later fit that continues it may have one.
+        if self.embedded_:
+            self._learn_effects(sample, Y, labels)
+
+    def _learn_codes(self, sample: Dataset, Y: Floats, keep_rare: bool) -> None:
+        """Learn which numeric columns are codes."""
         n_numbers = self.n_read_ - len(self.cycles_)
         found = find_codes(sample, n_numbers, Y, keep_rare=keep_rare)
         # A prediction that only rises or only falls cannot leap from value to value.
         self.codes_ = [one for one in found if one.column not in self.ordered]
 
-    def learn_effects(self, sample: Dataset, Y: Floats, *, labels: bool) -> None:
-        """Learn how much the levels of embedded categories tell about y.
-
-        Parameters
-        ----------
-        sample, Y
-            As for :meth:`learn_codes`.
-        labels : bool
-            Whether y holds labels.
-        """
+    def _learn_effects(self, sample: Dataset, Y: Floats, labels: bool) -> None:
+        """Learn how much the levels of embedded categories tell about y."""
         counts = repetitions(sample.sample_weight)
         # Two equal rows are worth as much as one row that counts twice.
         rows_per_count = 1.0 if counts is None else counts.size / float(counts.sum())
