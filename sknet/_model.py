@@ -33,7 +33,7 @@ from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.nn.ensembles import by_member, mean_of_members, over_members
-from sknet.nn.losses import Loss, Pinball
+from sknet.nn.losses import Loss
 from sknet.nn.network import Network
 from sknet.nn.state import TrainingResult
 
@@ -535,7 +535,7 @@ class RegressionModel(Model):
     @property
     def predicts_quantiles(self) -> bool:
         """Whether the predictions have a column for each of several quantiles."""
-        return isinstance(self.loss, Pinball) and self.loss.several
+        return self.loss.predicts_quantiles
 
     def predictions(self, raw: np.ndarray, with_std: bool) -> tuple[np.ndarray, ...]:
         """Return the members' mean prediction, and the standard deviation if wanted.
