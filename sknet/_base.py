@@ -36,6 +36,31 @@ from sknet.nn.state import TrainingResult
 #: The attributes that a fit sets. The other public attributes are computed from them.
 FITTED = ["_model", "_run", "history_", "t_", "n_features_in_", "feature_names_in_"]
 
+RESTORED = "The parameters of the best epoch, {best_iter}, are restored. "
+#: What to warn of after a training that ended in this way. A remedy follows.
+WARNINGS = {
+    Ending.DIVERGED: (
+        "Training diverged after {n_epochs} epochs: the loss, the parameters or the "
+        "predictions became infinite, NaN or immense. " + RESTORED
+    ),
+    Ending.WORSE: (
+        "Training ended badly after {n_epochs} epochs: the last parameters predict the "
+        "training rows hardly better than a constant, or worse. " + RESTORED
+    ),
+    Ending.SPOILED: (
+        "Training ended badly after {n_epochs} epochs: the last ones, which train on the "
+        "validation rows, too, made the predictions far worse. " + RESTORED
+    ),
+    Ending.POOR: (
+        "Training ended badly after {n_epochs} epochs: the training rows are predicted far "
+        "worse than by a constant. "
+    ),
+    Ending.MAX_ITER: (
+        "Training ended after {n_epochs} iterations (max_iter={max_iter}) and has not "
+        "converged yet. "
+    ),
+}
+
 
 class BaseNN(
     CallbackSupportMixin, NotebookMixin, FittedAttributes, BaseEstimator, metaclass=ABCMeta
@@ -160,7 +185,9 @@ class BaseNN(
             return start_model(self, features, data, run.streams)
         model = continue_model(self, features, before._model, data, run.params)
         model.check_same_target(data.y)
-        self._warn_of_lost_columns(features, model, data)
+        if before is self:
+            # The rows of a checkpoint are those that it began with.
+            model = model.with_late_scales(data)
         return model.with_params(model.params.astype(model.settings.dtype))
 
     def _observe(
@@ -214,36 +241,14 @@ class BaseNN(
 
     def _warning(self, ending: Ending) -> str | None:
         """Return what to warn of after a training that ended in this way, or None."""
-        settings = self._model.settings
-        n_epochs, max_iter = self.n_iter_, settings.max_iter
-        restored = f"The parameters of the best epoch, {self.best_iter_}, are restored. "
-        happened = {
-            Ending.DIVERGED: (
-                f"Training diverged after {n_epochs} epochs: the loss, the parameters or the "
-                f"predictions became infinite, NaN or immense. {restored}"
-            ),
-            Ending.WORSE: (
-                f"Training ended badly after {n_epochs} epochs: the last parameters predict "
-                f"the training rows hardly better than a constant, or worse. {restored}"
-            ),
-            Ending.SPOILED: (
-                f"Training ended badly after {n_epochs} epochs: the last ones, which train on "
-                f"the validation rows, too, made the predictions far worse. {restored}"
-            ),
-            Ending.POOR: (
-                f"Training ended badly after {n_epochs} epochs: the training rows are "
-                "predicted far worse than by a constant. "
-            ),
-            Ending.MAX_ITER: (
-                f"Training ended after {n_epochs} iterations (max_iter={max_iter}) and has not "
-                "converged yet. "
-            ),
-        }
-        if ending not in happened:
+        if ending not in WARNINGS:
             return None
+        settings = self._model.settings
+        happened = WARNINGS[ending].format(
+            n_epochs=self.n_iter_, best_iter=self.best_iter_, max_iter=settings.max_iter
+        )
         slow, solver = ending is Ending.MAX_ITER, settings.solver
-        remedy = solver.convergence_remedy if slow else solver.divergence_remedy
-        return happened[ending] + remedy
+        return happened + (solver.convergence_remedy if slow else solver.divergence_remedy)
 
     def _partial_fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, classes: Any = None
@@ -257,51 +262,28 @@ class BaseNN(
         features, data = read_training(self, X, y, sample_weight, known=known, declared=True)
         run = copy.deepcopy(vars(self).get("_run")) or Run.start(self.random_state)
         if first:
+            history, n_seen = {}, 0
             model = start_model(
-                self,
-                features,
-                data,
-                run.streams,
-                n_earlier=0,
-                classes=classes,
-                keep_rare=True,
+                self, features, data, run.streams, n_earlier=0, classes=classes, keep_rare=True
             )
         else:
-            before = self._model
-            n_earlier = before.provenance.n_seen
-            model = continue_model(
-                self, features, before, data, run.params, n_earlier=n_earlier
-            )
-            self._warn_of_lost_columns(features, model, data)
-            model = model.absorb(data, run.vectors)
-        history = {} if first else self.history_
-        n_epochs = len(history.get("loss", []))
+            history, n_seen = self.history_, self.t_
+            model = self._absorb(features, data, run)
         data = model.weighted(data, data.y)
-        result = fit_one_pass(model, data, run, n_epochs)
+        result = fit_one_pass(model, data, run, len(history.get("loss", [])))
         together = {
             name: [*history.get(name, []), *values] for name, values in result.history.items()
         }
-        n_seen = data.n_rows + (0 if first else self.t_)
         model = model.passed(result, data.n_rows)
-        fitted = fitted_attributes(features, model, together, n_seen, run)
+        fitted = fitted_attributes(features, model, together, n_seen + data.n_rows, run)
         self._finish(fitted, result, stacklevel=5)
         return self
 
-    def _warn_of_lost_columns(self, features: Features, model: Model, data: Dataset) -> None:
-        """Warn if columns vary whose scale the first rows did not tell."""
-        names = features.shown_names
-        order = range(len(names)) if model.reader is None else model.reader.order_
-        lost = [names[order[i]] for i in model.encoder.lost_columns(data)]
-        if lost:
-            shown = ", ".join(map(repr, lost[:5])) + (", ..." if lost[5:] else "")
-            warnings.warn(
-                f"{len(lost)} column(s) of X were constant in the first call, which fixes the "
-                f"scaling, and have other values now: {shown}. The network does not see them. "
-                "Begin anew with rows among which they vary, such as a larger first chunk or "
-                "rows in random order.",
-                UserWarning,
-                stacklevel=5,
-            )
+    def _absorb(self, features: Features, data: Dataset, run: Run) -> Model:
+        """Return the model of the last call, whose target has learned from further rows."""
+        before, n_earlier = self._model, self._model.provenance.n_seen
+        model = continue_model(self, features, before, data, run.params, n_earlier=n_earlier)
+        return model.with_late_scales(data).absorb(data, run.vectors)
 
     # Prediction.
 

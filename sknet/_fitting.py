@@ -21,7 +21,7 @@ from sknet._threads import ONE_BLAS_THREAD, n_threads
 from sknet.data.batches import Dataset
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splitting import split_rows
-from sknet.nn.epochs import UpdateRule
+from sknet.nn.epochs import ReturnToBest, UpdateRule
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer, Solver
@@ -251,7 +251,7 @@ def fit_batches(
     """Train a model's network by a step on each batch, and return the result.
 
     Each iteration over the batches is one epoch. ``all_batches`` is documented in
-    :func:`~sknet.nn.training.train`, the other arguments in :func:`fit_network`.
+    :class:`~sknet.nn.epochs.ReturnToBest`, the other arguments in :func:`fit_network`.
     """
     problem = Problem.of(model)
     run.params = model.params.copy()
@@ -263,6 +263,7 @@ def fit_batches(
     stopping = problem.stopping
     if held is not None:
         stopping = replace(stopping, least_score=watchers["evaluate"].least_score)
+    returns = all_batches is not None or batches.n_rows > MANY_ROWS
     result = _train(
         problem.objective,
         run.params,
@@ -270,8 +271,7 @@ def fit_batches(
         rule,
         stopping,
         run.state,
-        returns=batches.n_rows > MANY_ROWS,
-        all_batches=all_batches,
+        return_to_best=ReturnToBest(all_batches) if returns else None,
         **watchers,
     )
     return _with_temperature(model, result, held)

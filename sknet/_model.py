@@ -4,14 +4,13 @@ A model knows nothing of scikit-learn's estimators. An estimator keeps its model
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from sknet._building import make_network
 from sknet._model_checks import (
@@ -22,10 +21,11 @@ from sknet._model_checks import (
     check_scale,
 )
 from sknet._parameters import check_class_weight
+from sknet._prediction import Predictor, block_rows
 from sknet._provenance import Provenance
 from sknet._settings import Settings
 from sknet._threads import ONE_BLAS_THREAD
-from sknet.data.batches import Batches, Dataset, stack_rows
+from sknet.data.batches import Dataset
 from sknet.data.effects import MOST_NUMBERS
 from sknet.data.encoding import TableEncoder
 from sknet.data.limits import LARGEST
@@ -33,20 +33,9 @@ from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.nn.ensembles import by_member, mean_of_members, over_members
-from sknet.nn.kernels import rounded
-from sknet.nn.losses import Loss, Pinball
-from sknet.nn.network import Network, Workspace
+from sknet.nn.losses import Loss
+from sknet.nn.network import Network
 from sknet.nn.state import TrainingResult
-
-#: The number of elements of the widest work array where rows are processed in blocks, that is
-#: in predictions, validation and lbfgs.
-BLOCK_ELEMENTS = 2**18
-#: The smallest number of rows of a block, since products of fewer rows are slow.
-MIN_BLOCK_ROWS = 64
-#: Predictions with monotonic constraints have a multiple of so many rows in each block. BLAS
-#: computes tiles of rows by one routine and the rest by others, which round sums in other ways.
-#: All kernels of OpenBLAS for float64 divide 64 rows into equal tiles.
-EQUAL_TILES = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,13 +133,13 @@ class Model(ABC):
             encoder.fit_survey(survey, keep_rare=keep_rare)
             if settings.finds_codes or encoder.embedded_:
                 sample = survey.some_rows(max(1, MOST_NUMBERS // target.n_outputs))
-                Y = target.transform(sample.y, np.float64)
-                if settings.finds_codes:
-                    encoder.learn_codes(sample, Y, keep_rare=keep_rare)
-                # A later fit that continues this one may have a penalty of levels if this has
-                # none.
-                if encoder.embedded_:
-                    encoder.learn_effects(sample, Y, labels=not cls.numeric_y)
+                encoder.learn_from_target(
+                    sample,
+                    target.transform(sample.y, np.float64),
+                    labels=not cls.numeric_y,
+                    finds_codes=settings.finds_codes,
+                    keep_rare=keep_rare,
+                )
         return encoder
 
     def continued(self, settings: Settings) -> Self:
@@ -175,6 +164,10 @@ class Model(ABC):
             )
         # The strength of the penalty of levels may have changed with the number of rows.
         return replace(model, network=network)
+
+    def with_late_scales(self, data: Dataset) -> Self:
+        """Return the model whose encoder has scales for columns that vary only now."""
+        return replace(self, encoder=self.encoder.with_late_scales(data))
 
     def with_params(self, params: np.ndarray) -> Self:
         """Return the model with other parameters."""
@@ -253,7 +246,7 @@ class Model(ABC):
         """
         return self
 
-    # Rows.
+    # The rows of training.
 
     @classmethod
     def row_weights(
@@ -290,76 +283,16 @@ class Model(ABC):
         """Return the input of the network for rows of the table."""
         return self.encoder.transform(X, self.params.dtype)
 
-    @property
-    def predicting(self) -> Self:
-        """The model with the parameters that predictions are computed with.
-
-        With monotonic constraints these are float64. The rounding of a row's products may
-        depend on its place in a block, and thus break ties. In float64, the products of blocks
-        of ``EQUAL_TILES`` rows are rounded alike for all rows.
-        """
-        if not self.settings.monotone:
-            return self
-        return self.with_params(self.params.astype(np.float64, copy=False))
-
     def block_rows(self, X: Any) -> int:
         """Return the number of rows of X to process at once."""
-        widths = self.network.widths
-        if sparse.issparse(X) and self.encoder.keeps_sparse:
-            # Sparse rows need no dense work array before the first layer.
-            widths = widths[1:]
-        return max(MIN_BLOCK_ROWS, BLOCK_ELEMENTS // max(widths))
+        return block_rows(self.network, self.encoder, X)
 
-    def map_rows(
-        self, X: Any, function: Callable[[list[np.ndarray]], tuple[np.ndarray, ...]]
-    ) -> tuple[np.ndarray, ...]:
-        """Return arrays with a row for each row of X, computed block by block.
+    # Predictions.
 
-        Parameters
-        ----------
-        X : ndarray, CSR matrix or RowBlocks
-            Rows as ``Features.read`` returns them.
-        function : callable
-            ``function(outputs)`` turns the outputs of all layers for a block, the raw
-            predictions last, into a tuple of arrays. The next block overwrites the outputs.
-
-        Returns
-        -------
-        tuple of ndarray
-            Arrays of floating-point numbers have the dtype of X.
-        """
-        results = (
-            function([one[:n_rows] for one in workspace.outputs])
-            for workspace, n_rows in self.forward_blocks(X)
-        )
-        return stack_rows(results, X.shape[0], X.dtype)
-
-    def forward_blocks(self, X: Any) -> Iterator[tuple[Workspace, int]]:
-        """Yield a workspace after the forward pass of each block of rows.
-
-        Parameters
-        ----------
-        X : ndarray, CSR matrix or RowBlocks
-            Rows as ``Features.read`` returns them.
-
-        Yields
-        ------
-        workspace : Workspace
-            The next block overwrites its arrays.
-        n_rows : int
-            The number of rows of the block. The arrays may be longer.
-        """
-        model = self.predicting
-        tile = EQUAL_TILES if self.settings.monotone else 1
-        blocks = Batches(Dataset(X), self.block_rows(X) // tile * tile, model.encode)
-        workspace = Workspace(
-            self.network, round_up(blocks.batch_size, tile), model.params.dtype
-        )
-        for batch in blocks:
-            n_rows = batch.X.shape[0]
-            rows = with_rows(batch.X, round_up(n_rows, tile))
-            self.network.forward(model.params, rows, workspace)
-            yield workspace, n_rows
+    @property
+    def predictor(self) -> Predictor:
+        """What computes the outputs of the network for rows of a table."""
+        return Predictor(self.network, self.encoder, self.params, self.settings.monotone)
 
     def predict(
         self, X: Any, function: Callable[[np.ndarray], tuple[np.ndarray, ...]]
@@ -368,21 +301,7 @@ class Model(ABC):
 
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
         """
-        # The links of very large raw predictions may overflow, to the limit of what they mean.
-        with np.errstate(over="ignore"):
-            return self.map_rows(
-                X, lambda outputs: function(self.settled(outputs[-1].astype(np.float64)))
-            )
-
-    def settled(self, sums: np.ndarray) -> np.ndarray:
-        """Return sums of products, in float64, without differences that come from rounding.
-
-        With monotonic constraints they are rounded to 24 bits, since equal rows may have sums
-        that differ in the last bits. Without constraints they are returned as they are.
-        """
-        return rounded(sums) if self.settings.monotone else sums
-
-    # Raw predictions.
+        return self.predictor.predict(X, function)
 
     @property
     def n_raw(self) -> int:
@@ -620,7 +539,7 @@ class RegressionModel(Model):
     @property
     def predicts_quantiles(self) -> bool:
         """Whether the predictions have a column for each of several quantiles."""
-        return isinstance(self.loss, Pinball) and self.loss.several
+        return self.loss.predicts_quantiles
 
     def predictions(self, raw: np.ndarray, with_std: bool) -> tuple[np.ndarray, ...]:
         """Return the members' mean prediction, and the standard deviation if wanted.
@@ -644,21 +563,3 @@ class RegressionModel(Model):
 def model_class(numeric_y: bool) -> type[Model]:
     """Return the class of models for a y of numbers, or for a y of labels."""
     return RegressionModel if numeric_y else ClassificationModel
-
-
-def round_up(n_rows: int, tile: int) -> int:
-    """Return the smallest multiple of ``tile`` that is not below a number of rows."""
-    return -(-n_rows // tile) * tile
-
-
-def with_rows(X: Any, n_rows: int) -> Any:
-    """Return rows of a network's input, dense or CSR, with rows of zeros up to a number."""
-    if X.shape[0] == n_rows:
-        return X
-    if sparse.issparse(X):
-        X = X.copy()
-        X.resize(n_rows, X.shape[1])
-        return X
-    whole = np.zeros((n_rows, X.shape[1]), X.dtype)
-    whole[: len(X)] = X
-    return whole

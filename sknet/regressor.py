@@ -26,7 +26,7 @@ from sknet._parameters import (
 from sknet._sklearn import fit_context
 from sknet.nn.activations import Activation
 from sknet.nn.embeddings import NumericEmbedding
-from sknet.nn.losses import LOSSES, Loss, Pinball
+from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.optimizers import Solver
 from sknet.nn.schedules import Schedule
 
@@ -294,9 +294,9 @@ class NNRegressor(RegressorMixin, BaseNN):
         Returns
         -------
         float
-            R2 of the predictions. With ``loss="quantile"`` it is D2 of the pinball loss,
-            averaged over the quantiles. The best value is 1, and the best constant prediction
-            has 0.
+            R2 of the predictions. With ``loss="quantile"``, and another loss that names its
+            ``quantiles``, it is D2 of the pinball loss, averaged over the quantiles. The best
+            value is 1, and the best constant prediction has 0.
         """
         check_is_fitted(self)
         prediction = cast(np.ndarray, self.predict(X))
@@ -314,10 +314,10 @@ def score_predictions(
     y: ArrayLike,
     sample_weight: ArrayLike | None,
 ) -> float:
-    """Return R2, or for the quantile loss D2 of the pinball loss, averaged over quantiles."""
-    if not isinstance(model.loss, Pinball):
+    """Return R2, or for a loss of quantiles D2 of the pinball loss, averaged over them."""
+    levels = model.loss.quantiles
+    if not levels:
         return r2_score(y, prediction, sample_weight=sample_weight)
-    levels = np.atleast_1d(model.loss.quantile)
     columns = prediction.T if model.predicts_quantiles else [prediction]
     scores = [
         d2_pinball_score(y, column, sample_weight=sample_weight, alpha=level)

@@ -253,7 +253,7 @@ def test_members_are_averaged_before_the_link():
     proba, spread = network.predict_proba(X, return_std=True)
     logit = network.decision_function(X)
     assert_allclose(proba[:, 1], 1 / (1 + np.exp(-logit)), rtol=1e-6)
-    members = network._model.map_rows(X, lambda outputs: (outputs[-1],))[0]
+    members = network._model.predictor.map_rows(X, lambda outputs: (outputs[-1],))[0]
     assert_allclose(logit, members.mean(axis=1), rtol=1e-6)
     assert_allclose(spread[:, 1], (1 / (1 + np.exp(-members))).std(axis=1), rtol=1e-4)
 

@@ -29,6 +29,7 @@ from sklearn.preprocessing import StandardScaler
 import sknet
 from sknet import _base
 from sknet.callbacks import Checkpoint, FitCallback, TimeLimit
+from sknet.data import survey
 from sknet.streaming import fit_chunks
 
 try:
@@ -687,6 +688,23 @@ def test_an_interrupted_classifier_goes_on(request, kind, tmp_path):
     resumed = clone(network).fit(X, y, weight, resume_from=str(path))
     same(resumed, whole, X)
     assert_array_equal(resumed.classes_, whole.classes_)
+
+
+@with_callbacks
+def test_a_column_that_is_constant_in_the_sample_remains_so(tmp_path, monkeypatch):
+    """A fit that is resumed has the scales of the fit, though other rows would tell more."""
+    monkeypatch.setattr(survey, "QUANTILE_ROWS", 20)
+    X = np.random.default_rng(0).normal(size=(150, 3))
+    y = X[:, 1].copy()
+    X[:, 0] = 0
+    X[8, 0] = 5
+    path = tmp_path / "network.joblib"
+    network = NNRegressor((6,), max_iter=6, **CONSTANT)
+    whole = clone(network).fit(X, y)
+    assert whole._model.encoder.scale_[0] == 0
+    with pytest.raises(KeyboardInterrupt):
+        clone(network).set_callbacks(Checkpoint(path), Interrupter(3)).fit(X, y)
+    same(clone(network).fit(X, y, resume_from=path), whole, X)
 
 
 @with_callbacks

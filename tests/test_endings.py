@@ -352,8 +352,6 @@ def test_ordinary_noise_is_silent(noisy, n_rows, problem):
     problem.cls(**options, **smooth).fit(problem.X[:n_rows], problem.y[:n_rows])
 
 
-# A first call of a single row tells no scale, which is another warning.
-@pytest.mark.filterwarnings("ignore:.* constant in the first call:UserWarning")
 @pytest.mark.parametrize("size", [1, 3, 20])
 @pytest.mark.parametrize("hidden", [(16,), (256, 256)])
 def test_passes_over_few_rows_are_silent(hidden, size, problem):

@@ -264,6 +264,26 @@ def test_quantiles_score_by_the_mean_d2_of_the_pinball_loss(quantile_fit):
     assert network.score(X, y) > 0.3
 
 
+class Quantile(Loss):
+    """The pinball loss of one level, written by a user."""
+
+    quantiles = (0.7,)
+
+    def pointwise(self, y, raw, gradient_out):
+        error = y - raw
+        gradient_out[...] = np.where(error < 0, 0.3, -0.7)
+        return np.maximum(0.7 * error, -0.3 * error).sum(axis=1)
+
+
+def test_a_quantile_loss_of_the_users_own_is_scored_as_the_built_in_one(regression):
+    X, y = regression
+    options = {"max_iter": 20, "learning_rate": "cosine", "random_state": 0}
+    own = NNRegressor((8,), loss=Quantile(), **options).fit(X, y)
+    built_in = NNRegressor((8,), loss="quantile", quantile=0.7, **options).fit(X, y)
+    assert own.score(X, y) == pytest.approx(built_in.score(X, y), rel=1e-3)
+    assert own.score(X, y) == d2_pinball_score(y, own.predict(X), alpha=0.7)
+
+
 def test_one_quantile_scores_by_its_own_d2(regression):
     X, y = regression
     network = NNRegressor(

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from plain import NNClassifier, NNRegressor
 from scipy import sparse
 
-from sknet import _batching, _model
+from sknet import _batching, _prediction
 from sknet.data import batches, encoding, survey
 
 N_ROWS, N_FEATURES = 40_000, 40
@@ -27,7 +27,7 @@ def table(request, tmp_path):
 def small_blocks(request, monkeypatch):
     """Limits by which this table is large; its quantiles are those of some rows or of all."""
     monkeypatch.setattr(_batching, "ENCODED_BYTES", 0)
-    monkeypatch.setattr(_model, "BLOCK_ELEMENTS", 2**14)
+    monkeypatch.setattr(_prediction, "BLOCK_ELEMENTS", 2**14)
     monkeypatch.setattr(batches, "BLOCK_ELEMENTS", 2**14)
     monkeypatch.setattr(survey, "QUANTILE_ROWS", request.param)
     monkeypatch.setattr(encoding, "COMPONENT_ROWS", 1000)

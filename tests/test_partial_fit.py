@@ -9,6 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
 from scipy import sparse
 
+import sknet
+from sknet.data.batches import Dataset
 from sknet.nn.optimizers import OPTIMIZERS, Adam
 
 
@@ -74,43 +76,58 @@ def test_the_first_call_fixes_the_scaling(problem):
 
 
 @pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
-def test_columns_that_the_first_call_made_constant_are_a_warning(make):
-    X, y = np.random.default_rng(0).normal(size=(2, 40, 3))
+def test_a_column_that_was_constant_gets_its_scale_from_the_first_rows_that_tell_one(make):
+    """The constant remains zero, and the median distance of other numbers becomes 1/2."""
+    X = np.random.default_rng(0).normal(size=(41, 3))
     first = X.copy()
     first[:, 1] = 0.1
-    network = NNRegressor((6,), random_state=0).partial_fit(first, y)
-    with pytest.warns(
-        UserWarning, match=r"^1 column\(s\) of X were constant .*: 'x1'\."
-    ) as seen:
-        network.partial_fit(make(X), y)
-    assert seen[0].filename == __file__
+    network = NNRegressor((6,), random_state=0).partial_fit(first, X[:, 0])
+    before = network.predict(first)
+    later = X.copy()
+    later[:20, 1] = 0.1
+    encoder = network._model.with_late_scales(Dataset(make(later))).encoder
+    distances = np.abs(later[20:, 1] - 0.1)
+    assert encoder.scale_[1] == pytest.approx(0.5 / np.quantile(distances, 0.5))
+    assert encoder.center_[1] == 0.1
+    assert_array_equal(encoder.scale_[[0, 2]], network._model.encoder.scale_[[0, 2]])
+    network._model = network._model.with_late_scales(Dataset(later))
+    assert_array_equal(network.predict(first), before)
 
 
-def test_columns_that_were_constant_before_a_warm_start_are_a_warning():
-    X, y = np.random.default_rng(0).normal(size=(2, 40, 3))
-    first = X.copy()
-    first[:, 1] = 0.1
-    quick = {"max_iter": 2, "n_iter_no_change": np.inf}
-    network = NNRegressor((6,), random_state=0, warm_start=True, **quick).fit(first, y)
-    with pytest.warns(
-        UserWarning, match=r"^1 column\(s\) of X were constant .*: 'x1'\."
-    ) as seen:
-        network.fit(X, y)
-    assert seen[0].filename == __file__
-
-
-def test_a_column_without_numbers_in_the_first_call_is_named_by_a_warning():
+def test_a_column_without_numbers_gets_its_median_and_scale_later():
     X = pd.DataFrame({"c": pd.Categorical(list("ab") * 20), "x": np.nan, "z": np.arange(40.0)})
     network = NNRegressor((6,), random_state=0).partial_fit(X, X["z"])
-    with pytest.warns(UserWarning, match=r": 'x'\."):
-        network.partial_fit(X.assign(x=1.0), X["z"])
+    years = np.random.default_rng(0).permutation(40) + 2000.0
+    network.partial_fit(X.assign(x=years), X["z"])
+    encoder = network._model.encoder
+    assert (encoder.center_[0], encoder.scale_[0]) == (2019, pytest.approx(1 / 20))
 
 
-def test_constant_columns_are_no_warning():
+def test_columns_that_remain_constant_are_no_input():
     X = np.random.default_rng(0).normal(size=(40, 3))
     X[:, 1], X[:, 2] = 0.1, np.nan
     network = NNRegressor((6,), random_state=0).partial_fit(X, X[:, 0])
     network.partial_fit(X, X[:, 0]).partial_fit(X.astype(np.float32), X[:, 0])
+    assert_array_equal(network._model.encoder.scale_[1:], 0)
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_columns_that_were_constant_are_learned_later(warm_start):
+    """A stream sorted by a column, and a warm start on rows among which more varies."""
+    rng = np.random.default_rng(0)
+    months = np.repeat(np.arange(12.0), 50)
+    X = np.column_stack([months, rng.normal(size=600)])
+    y = np.sin(months / 3) + X[:, 1]
+    if warm_start:
+        network = sknet.NNRegressor(random_state=0, warm_start=True)
+        network.fit(X[:100] * [0, 1], y[:100]).fit(X, y)
+    else:
+        network = sknet.NNRegressor(random_state=0)
+        for _ in range(15):
+            for start in range(0, 600, 50):
+                rows = slice(start, start + 50)
+                network.partial_fit(X[rows], y[rows])
+    assert network.score(X, y) > 0.9
 
 
 def test_sparse_chunks(problem):

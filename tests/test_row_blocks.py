@@ -11,7 +11,7 @@ from plain import NETWORKS, SIMPLE
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_score
 
-from sknet import NNClassifier, NNRegressor, _batching, _model
+from sknet import NNClassifier, NNRegressor, _batching, _prediction
 from sknet.data import row_blocks
 from sknet.streaming import RowBlocks
 
@@ -277,7 +277,7 @@ class Dates(Made):
 def test_memory_is_bounded(monkeypatch, early_stopping):
     n_rows, n_columns = 60_000, 100
     monkeypatch.setattr(_batching, "ENCODED_BYTES", 0)
-    monkeypatch.setattr(_model, "BLOCK_ELEMENTS", 2**14)
+    monkeypatch.setattr(_prediction, "BLOCK_ELEMENTS", 2**14)
     monkeypatch.setattr(row_blocks, "BLOCK_BYTES", 2**16)
     monkeypatch.setattr(row_blocks, "WINDOW_BYTES", 2**20)
     monkeypatch.setattr("sknet.data.survey.SAMPLE_BYTES", 2**20)

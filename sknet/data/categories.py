@@ -37,7 +37,7 @@ class Category:
         Whether there are too many levels for a column each.
     prior_rows : float
         If so, how many rows the prior of the effect of a level on y is worth; 0 until
-        :meth:`TableEncoder.learn_effects` was called.
+        :meth:`TableEncoder.learn_from_target` was called.
     """
 
     # Categories in files of earlier versions have no prior.

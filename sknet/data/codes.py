@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sknet.data.batches import Dataset
 from sknet.data.categories import MOST_ONE_HOT_LEVELS, Category
-from sknet.data.effects import MOST_PRODUCTS, Groups, some_rows
+from sknet.data.variances import MOST_PRODUCTS, Groups, some_rows
 from sknet.data.weights import repetitions
 
 Floats = NDArray[np.floating]
@@ -20,7 +20,7 @@ Floats = NDArray[np.floating]
 ROWS_PER_VALUE = 3
 #: The effects of neighbouring values differ if the sum of the squares of their differences
 #: exceeds what it is without any difference by more than so many standard deviations.
-LEAST_DEVIATIONS = 10
+LEAST_NEIGHBOUR_DEVIATIONS = 10
 #: These differences have at least such a share of the variance of the effects. A smooth
 #: function of many values differs little between neighbours.
 LEAST_ROUGHNESS = 0.2
@@ -180,5 +180,5 @@ def is_code(x: Floats, Y: Floats) -> bool:
     of_squares = 1.5 * (2 + groups.excess_kurtosis(Y) * np.mean(1 / sizes))
     chance = within * np.sqrt(of_squares * n_pairs)
     rough = excess / (2 * worth.sum())
-    sure = excess.sum() > LEAST_DEVIATIONS * chance.sum()
+    sure = excess.sum() > LEAST_NEIGHBOUR_DEVIATIONS * chance.sum()
     return bool(sure and rough.sum() > LEAST_ROUGHNESS * between.sum())

@@ -14,7 +14,7 @@ from sknet.data.categories import Category
 from sknet.data.codes import Code, find_codes
 from sknet.data.components import Components, principal_components
 from sknet.data.dates import count_phases, date_text, phase_names, phase_slopes, phases
-from sknet.data.effects import prior_rows, some_rows
+from sknet.data.effects import prior_rows
 from sknet.data.heavy import heavy_values
 from sknet.data.limits import FARTHEST
 from sknet.data.quantiles import quantiles
@@ -24,10 +24,12 @@ from sknet.data.scaling import (
     clip_slopes,
     clip_smoothly,
     column_medians,
+    scale_around,
     scale_by_others,
     sparse_scale,
 )
 from sknet.data.survey import Survey
+from sknet.data.variances import some_rows
 from sknet.data.weights import repetitions
 
 Floats = NDArray[np.floating]
@@ -196,8 +198,16 @@ class TableEncoder:
         if self.n_components and self.n_numeric_:
             self.components_ = self._find_components(numeric)
 
-    def learn_codes(self, sample: Dataset, Y: Floats, *, keep_rare: bool = False) -> None:
-        """Learn which numeric columns are codes.
+    def learn_from_target(
+        self,
+        sample: Dataset,
+        Y: Floats,
+        *,
+        labels: bool,
+        finds_codes: bool = False,
+        keep_rare: bool = False,
+    ) -> None:
+        """Learn what depends on y: which numbers are codes, and what the levels tell about y.
 
         Parameters
         ----------
@@ -205,24 +215,29 @@ class TableEncoder:
             Some training rows, with weights in own units.
         Y : ndarray of shape (n_rows, n_outputs)
             Their targets as the loss gets them.
+        labels : bool
+            Whether y holds labels.
+        finds_codes : bool, default=False
+            Whether to look for codes among the numeric columns.
         keep_rare : bool, default=False
             As for :meth:`fit_survey`.
         """
+        if finds_codes:
+            self._learn_codes(sample, Y, keep_rare)
+        # After the codes, whose values are levels, too. A fit without a penalty of levels needs
+        # the effects as well: a later fit that continues it may have one.
+        if self.embedded_:
+            self._learn_effects(sample, Y, labels)
+
+    def _learn_codes(self, sample: Dataset, Y: Floats, keep_rare: bool) -> None:
+        """Learn which numeric columns are codes."""
         n_numbers = self.n_read_ - len(self.cycles_)
         found = find_codes(sample, n_numbers, Y, keep_rare=keep_rare)
         # A prediction that only rises or only falls cannot leap from value to value.
         self.codes_ = [one for one in found if one.column not in self.ordered]
 
-    def learn_effects(self, sample: Dataset, Y: Floats, *, labels: bool) -> None:
-        """Learn how much the levels of embedded categories tell about y.
-
-        Parameters
-        ----------
-        sample, Y
-            As for :meth:`learn_codes`.
-        labels : bool
-            Whether y holds labels.
-        """
+    def _learn_effects(self, sample: Dataset, Y: Floats, labels: bool) -> None:
+        """Learn how much the levels of embedded categories tell about y."""
         counts = repetitions(sample.sample_weight)
         # Two equal rows are worth as much as one row that counts twice.
         rows_per_count = 1.0 if counts is None else counts.size / float(counts.sum())
@@ -396,21 +411,25 @@ class TableEncoder:
             column[:] = levels
         return out
 
-    def lost_columns(self, data: Dataset) -> list[int]:
-        """Return the columns of rows that were read whose numbers vary, but become zero.
+    def with_late_scales(self, data: Dataset) -> Self:
+        """Return the encoder with scales for columns whose training rows told none.
 
-        In training they were constant or had no number, and here they have another number,
-        apart from the rounding to float32.
+        Such a column was constant, or had no number, and has been zero since. The first rows
+        with other numbers tell its scale. A constant and missing numbers remain zero, so what
+        is predicted for rows without other numbers does not change.
         """
         if self.center_ is None or self.scale_ is None:
-            return []
-        rounding = np.finfo(np.float32).eps * np.abs(self.center_)
-        constant = np.flatnonzero(self.scale_[: self.n_read_] == 0)
-        return [
-            i
-            for i in constant.tolist()
-            if np.any(np.abs(_dense_column(data, i) - self.center_[i]) > rounding[i])
-        ]
+            return self
+        after = copy.copy(self)
+        after.center_, after.scale_ = self.center_.copy(), self.scale_.copy()
+        for i in np.flatnonzero(self.scale_[: self.n_read_] == 0).tolist():
+            x = data._replace(X=data.X[:, [i]]).batch().X
+            x = Dataset(x.toarray() if sparse.issparse(x) else x, None, data.sample_weight)
+            if self.center_[i] == 0 and i in self.indicated_:  # There was no number.
+                (after.center_[i],), (after.scale_[i],) = center_and_scale(x)
+            else:
+                after.scale_[i] = scale_around(float(self.center_[i]), x)
+        return after
 
     def _are_heavy(self, numeric: Floats) -> NDArray[np.bool_]:
         """Return for each row whether it has each of the heavy values."""
@@ -544,12 +563,6 @@ class TableEncoder:
             else:
                 plain += [f"{name}_{level}" for level in one.level_names(of_one)]
         return plain, embedded + [f"{numeric[one.column]}_value" for one in self.codes_]
-
-
-def _dense_column(data: Dataset, i: int) -> Floats:
-    """Return the chosen rows of a column, with the zeros of a sparse one."""
-    x: Any = data.column(i)
-    return x.toarray() if sparse.issparse(x) else x
 
 
 def _is_plain(x: Floats) -> bool:

@@ -72,6 +72,18 @@ def scale_by_others(scale: Floats, data: Dataset, heavy: dict[int, NDArray[Any]]
         scale[column] = of_others[0] or scale[column]
 
 
+def scale_around(constant: float, numbers: Dataset) -> float:
+    """Return the factor that takes the median distance from a constant to 1/2.
+
+    Numbers that differ by the rounding to float32 are equal to it. The factor is zero if all
+    numbers are.
+    """
+    distances = np.abs(numbers.X - constant)
+    distances[distances <= np.finfo(np.float32).eps * abs(constant)] = np.nan
+    ((median,),) = quantiles(distances, [0.5], numbers.sample_weight)
+    return 0.0 if np.isnan(median) else 0.5 / max(median, np.finfo(numbers.X.dtype).tiny)
+
+
 def _rounding(low: Floats, high: Floats) -> Floats:
     """Return the half distance of two numbers below which they count as equal."""
     return 2 * np.finfo(np.float64).eps * np.maximum(abs(low), abs(high))

@@ -11,7 +11,6 @@ from sknet._model import RegressionModel
 from sknet.classifier import NNClassifier
 from sknet.distributed.base import DaskNN
 from sknet.distributed.partitions import compute_arrays
-from sknet.nn.losses import Pinball
 from sknet.regressor import NNRegressor, score_predictions
 
 
@@ -248,6 +247,6 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
         """The names of the predictions' columns, or None if there is one."""
         model = self._regression_model
         if model.predicts_quantiles:
-            return np.atleast_1d(cast(Pinball, model.loss).quantile).tolist()
+            return list(model.loss.quantiles)
         n_outputs = self._fitted.n_outputs_
         return list(range(n_outputs)) if n_outputs > 1 else None

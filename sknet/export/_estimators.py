@@ -43,7 +43,7 @@ def exported(estimator: Any) -> tuple[Features, Model]:
             "sknet.export.register() and then skl2onnx.to_onnx."
         )
     features, model = fitted(estimator)
-    return features, model.predicting
+    return features, model.with_params(model.predictor.params)
 
 
 def write_predictions(

@@ -117,7 +117,7 @@ ACTIVATIONS: dict[type[activations.Activation], Formula] = {
 
 def _quantiles(rule: losses.Pinball, raw: Tensor) -> Tensor:
     """Return the quantiles: the first one, and the sums of it and the positive steps."""
-    if not rule.several:
+    if not rule.predicts_quantiles:
         return raw
     first, steps = raw.columns(0, 1), raw.columns(1, rule.n_raw(1))
     terms = raw.graph.concat([first, softplus(rule, steps)], axis=-1)

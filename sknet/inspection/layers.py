@@ -51,7 +51,7 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
     """
     features, model = fitted(estimator)
     position = check_layer(model.network, layer)
-    (hidden,) = model.map_rows(features.read(X), lambda outputs: (outputs[position],))
+    (hidden,) = model.predictor.map_rows(features.read(X), lambda outputs: (outputs[position],))
     return hidden
 
 

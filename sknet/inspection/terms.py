@@ -8,7 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet._model import BLOCK_ELEMENTS, Model
+from sknet._model import Model
+from sknet._prediction import BLOCK_ELEMENTS
 from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.pairs import PairwiseHead
 
@@ -133,7 +134,7 @@ class Terms:
         factors), with no factors where there are no pairs.
         """
         layer, shape = self._model.network.layers[-1], self._head.weight.shape[:3]
-        for workspace, n_rows in self._model.forward_blocks(X):
+        for workspace, n_rows in self._model.predictor.forward_blocks(X):
             hidden = workspace.outputs[-2][:n_rows].reshape(n_rows, *shape)
             factors = hidden[..., :0]
             if isinstance(layer, PairwiseHead):
@@ -151,7 +152,7 @@ class Terms:
         if self.has_pairs:
             centred = factors - self._mean_factors
             terms += np.einsum("nmgk,mgko->ngo", centred, self._of_factors, optimize=True)
-        return self._model.settled(terms)
+        return self._model.predictor.settled(terms)
 
     def factors(self, X: Any) -> Floats:
         """Return the centred factors, an array (rows, members, groups, factors)."""

@@ -54,6 +54,24 @@ class UpdateRule:
         return self.learning_rate_init * state.plateau_factor * factor
 
 
+@dataclass(frozen=True)
+class ReturnToBest:
+    """A cool-down that begins at the best epoch, and not at the last one.
+
+    A learning rate that falls to zero by plan does so from there on, once the score has stopped
+    improving.
+
+    Parameters
+    ----------
+    all_batches : callable, optional
+        ``all_batches()`` returns batches of the training rows and of those that ``evaluate``
+        judges. The cool-down trains on these, without a score, and begins at the latest when
+        the plan is nearly over. The last parameters are returned.
+    """
+
+    all_batches: Callable[[], BatchIterable] | None = None
+
+
 class Epochs(ABC):
     """Passes over the training rows, each of which changes the parameters and the state.
 
@@ -136,7 +154,7 @@ class Epoch(Epochs):
         Each iteration is one epoch of batches.
     team : Team, optional
         The threads that share the work of a step.
-    returns, all_batches
+    return_to_best : ReturnToBest, optional
         As for :func:`sknet.nn.training.train`.
     """
 
@@ -149,19 +167,18 @@ class Epoch(Epochs):
         horizon: Horizon,
         state: TrainingState,
         team: Team | None = None,
-        returns: bool = False,
-        all_batches: Callable[[], BatchIterable] | None = None,
+        return_to_best: ReturnToBest | None = None,
     ):
         super().__init__(params, rule, horizon, state)
         self.objective = objective
         self.team = team or Team()
         self._bounds = objective.network.bounds(params.dtype)
-        self._all_batches = all_batches
-        self._returns = returns or all_batches is not None
+        self._returns = return_to_best is not None
+        self._all_batches = None if return_to_best is None else return_to_best.all_batches
         # The end is judged on the same rows, whether the training was interrupted or not.
         self._probed = batches
-        if all_batches is not None and state.on_all_rows:
-            batches = all_batches()
+        if self._all_batches is not None and state.on_all_rows:
+            batches = self._all_batches()
         self._train_on(batches)
 
     def _train_on(self, batches: BatchIterable) -> None:

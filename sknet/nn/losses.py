@@ -65,12 +65,33 @@ class Loss(Rule):
         return ""
 
     @property
+    def quantiles(self) -> tuple[float, ...]:
+        """The levels of the quantiles of y that predictions estimate; empty if they do not.
+
+        With them, ``NNRegressor.score`` is D2 of the pinball loss.
+        """
+        return ()
+
+    @property
+    def predicts_quantiles(self) -> bool:
+        """Whether a prediction has a column for each of ``quantiles``."""
+        return False
+
+    @property
+    def identity_link(self) -> bool:
+        """Whether predictions are the raw predictions themselves.
+
+        By default it is whether the inverse link is that of this class.
+        """
+        return type(self).inverse_link is Loss.inverse_link
+
+    @property
     def rising(self) -> bool:
         """Whether no prediction falls when a raw prediction rises, as monotone networks need.
 
-        By default it is whether the inverse link is that of this class, the identity.
+        By default it is whether the inverse link is the identity.
         """
-        return type(self).inverse_link is Loss.inverse_link
+        return self.identity_link
 
     @property
     def one_output(self) -> bool:
@@ -165,7 +186,7 @@ class Loss(Rule):
             The factor and the shift of raw predictions that have this effect. None if there
             are none.
         """
-        if self.out_activation == "identity" and self.n_raw(1) == 1:
+        if self.identity_link and self.n_raw(1) == 1:
             return old_scale / new_scale, shift
         return None
 
@@ -334,22 +355,29 @@ class Pinball(Loss):
             object.__setattr__(self, "quantile", tuple(map(float, given)))
 
     @property
-    def several(self) -> bool:
-        """Whether there is a column for each of several quantiles."""
+    def quantiles(self) -> tuple[float, ...]:
+        return tuple(np.atleast_1d(self.quantile).tolist())
+
+    @property
+    def predicts_quantiles(self) -> bool:
         return not isinstance(self.quantile, Real)
 
     @property
+    def identity_link(self) -> bool:
+        return np.size(self.quantile) == 1
+
+    @property
     def estimates(self) -> str:
-        if not self.several:
+        if not self.predicts_quantiles:
             return f"the quantile {self.quantile} of y"
         return f"the quantiles {', '.join(map(str, np.ravel(self.quantile)))} of y"
 
     @property
     def one_output(self) -> bool:
-        return self.several
+        return self.predicts_quantiles
 
     def n_raw(self, n_outputs: int) -> int:
-        return np.size(self.quantile) if self.several else n_outputs
+        return np.size(self.quantile) if self.predicts_quantiles else n_outputs
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         level = np.asarray(self.quantile, dtype=raw.dtype)
@@ -360,13 +388,13 @@ class Pinball(Loss):
         return value
 
     def inverse_link(self, raw: Array) -> Array:
-        if not self.several:
+        if not self.predicts_quantiles:
             return raw
         steps = np.concatenate([raw[..., :1], np.logaddexp(0, raw[..., 1:])], axis=-1)
         return np.cumsum(steps, axis=-1, out=steps)
 
     def link(self, prediction: Array) -> Array:
-        if not self.several:
+        if not self.predicts_quantiles:
             return prediction
         # log(exp(s) - 1) for the steps s. Rounding may have made a step zero.
         steps = np.maximum(np.diff(prediction, axis=-1), np.finfo(prediction.dtype).tiny)
@@ -374,7 +402,7 @@ class Pinball(Loss):
         return np.concatenate([prediction[..., :1], raw], axis=-1)
 
     def inverse_link_backward(self, raw: Array, delta: Array) -> Array:
-        if not self.several:
+        if not self.predicts_quantiles:
             return delta
         # Through the sums, then through log(1 + exp(raw)).
         delta = np.cumsum(delta[..., ::-1], axis=-1)[..., ::-1].copy()
@@ -382,7 +410,7 @@ class Pinball(Loss):
         return delta
 
     def link_backward(self, prediction: Array, delta: Array) -> Array:
-        if not self.several:
+        if not self.predicts_quantiles:
             return delta
         # d log(exp(s) - 1) / ds = 1 / (1 - exp(-s)), with s a difference of neighbours.
         steps = np.maximum(np.diff(prediction, axis=-1), np.finfo(prediction.dtype).tiny)

@@ -1,14 +1,13 @@
 """The training loop: epochs, their record, early stopping and the cool-down."""
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
 from typing import Any, Protocol
 
 import numpy as np
 
-from sknet.nn.epochs import Epoch, Epochs, UpdateRule
+from sknet.nn.epochs import Epoch, Epochs, ReturnToBest, UpdateRule
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.soundness import POOR_FACTOR, Ending, Judge
 from sknet.nn.state import History, Remembered, TrainingResult, TrainingState, append
@@ -54,8 +53,7 @@ def train(
     report: Report | None = None,
     poor: float = POOR_FACTOR,
     n_threads: int = 1,
-    returns: bool = False,
-    all_batches: Callable[[], BatchIterable] | None = None,
+    return_to_best: ReturnToBest | None = None,
 ) -> TrainingResult:
     """Minimise the objective by mini-batch steps; ``params`` is updated in place.
 
@@ -82,14 +80,9 @@ def train(
         The result is poor if its loss is so many times the loss of a constant prediction.
     n_threads : int, default=1
         The number of threads that share the work of a step. The result does not depend on it.
-    returns : bool, default=False
-        Whether a learning rate that falls to zero by plan does so from the best epoch on, once
-        the score has stopped improving. Otherwise it does so from the last epoch on.
-    all_batches : callable, optional
-        ``all_batches()`` returns batches of the training rows and of those that ``evaluate``
-        judges. A learning rate that falls to zero by plan does so on these: once the score has
-        stopped improving, or the plan is nearly over, the training goes back to the best
-        epoch, and cools down without a score. The last parameters are returned.
+    return_to_best : ReturnToBest, optional
+        With it, a learning rate that falls to zero by plan does so from the best epoch on, once
+        the score has stopped improving. Without it, it does so from the last epoch on.
 
     Returns
     -------
@@ -103,9 +96,7 @@ def train(
     """
     horizon = stopping.horizon(state.cooling)
     with Team(n_threads) as team:
-        epoch = Epoch(
-            objective, params, batches, rule, horizon, state, team, returns, all_batches
-        )
+        epoch = Epoch(objective, params, batches, rule, horizon, state, team, return_to_best)
         return train_epochs(epoch, stopping, evaluate=evaluate, report=report, poor=poor)
 
 

@@ -121,7 +121,7 @@ def fitted(X, y):
     """Return an encoder that has learned its numbers and codes."""
     encoder = TableEncoder(standardize=True)
     encoder.fit_survey(survey_rows(Dataset(X), rng=np.random.default_rng(0)))
-    encoder.learn_codes(Dataset(X), y[:, np.newaxis])
+    encoder.learn_from_target(Dataset(X), y[:, np.newaxis], labels=False, finds_codes=True)
     return encoder
 
 

@@ -7,8 +7,9 @@ from numpy.testing import assert_allclose
 from scipy.stats import f_oneway
 
 from sknet import NNClassifier, NNRegressor, _model
-from sknet.data import effects, encoding
-from sknet.data.effects import MOST_PRIOR_ROWS, prior_rows, some_rows
+from sknet.data import encoding, variances
+from sknet.data.effects import MOST_PRIOR_ROWS, prior_rows
+from sknet.data.variances import some_rows
 from sknet.streaming import RowBlocks, fit_chunks
 
 
@@ -103,7 +104,7 @@ def test_slopes_recover_the_ratio_of_the_variances():
 def test_slopes_of_some_rows_are_those_of_all(monkeypatch):
     levels, numbers, y = draw_slopes(40_000, 50, 0.5)
     assert some_rows(40_000, 2) == slice(None)
-    monkeypatch.setattr(effects, "MOST_PRODUCTS", 20_000)
+    monkeypatch.setattr(variances, "MOST_PRODUCTS", 20_000)
     rows = some_rows(40_000, 2)
     assert len(rows) == 10_000 and (np.diff(rows) > 0).all()
     of_all, of_some = (

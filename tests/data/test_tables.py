@@ -9,16 +9,12 @@ import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.preprocessing import OrdinalEncoder
+from word_columns import CODES, FRAMES, WORDS
 
-from sknet.data.category_choice import categorical_columns
 from sknet.data.frames import is_frame
-from sknet.data.number_columns import check_columns
 from sknet.data.tables import TableReader
 
 NAN = np.nan
-WORDS = ["b", "a", None, "b"]
-#: The codes of WORDS: levels are sorted, and missing ones are none.
-CODES = [1, 0, NAN, 1]
 
 
 def read(X, wanted="from_dtype", *, declared=False):
@@ -27,40 +23,7 @@ def read(X, wanted="from_dtype", *, declared=False):
     return reader, reader.read(X)
 
 
-def pandas_words(kind):
-    if kind == "category":
-        return pd.Categorical(WORDS, categories=["z", "b", "a"])
-    if kind == "object with NaN":
-        return pd.Series(["b", "a", NAN, "b"], dtype=object)
-    if kind == "object with NA":
-        return pd.Series(["b", "a", pd.NA, "b"], dtype=object)
-    return pd.Series(WORDS, dtype=kind)
-
-
-def polars_words(kind):
-    dtype = {"String": pl.String, "Categorical": pl.Categorical, "Object": pl.Object}
-    return pl.Series("c", WORDS, dtype=dtype.get(kind) or pl.Enum(["z", "b", "a"]))
-
-
-FRAMES = [
-    *(
-        pytest.param(pd.DataFrame, pandas_words, kind, id=f"pandas {kind}")
-        for kind in ["category", "object", "object with NaN", "object with NA", "string"]
-    ),
-    *(
-        pytest.param(pl.DataFrame, polars_words, kind, id=f"polars {kind}")
-        for kind in ["String", "Categorical", "Enum", "Object"]
-    ),
-]
-
-
-# Which columns.
-
-
-@pytest.mark.parametrize("frame, words, kind", FRAMES)
-def test_from_dtype(frame, words, kind):
-    X = frame({"x": [0.5, 1, 2, 3], "c": words(kind), "n": [1, 2, 3, 4]})
-    assert_array_equal(categorical_columns(X, "from_dtype", ["x", "c", "n"]), [1])
+# Numbers and categories.
 
 
 @pytest.mark.parametrize(
@@ -92,66 +55,6 @@ def test_numbers_are_no_categories_in_polars(column):
     assert_array_equal(reader.categorical_, [0])
     expected = [NAN if value is None else float(value) for value in column]
     assert_array_equal(table, np.column_stack([expected, CODES]))
-
-
-@pytest.mark.parametrize(
-    "wanted, expected",
-    [
-        (["b"], [1]),
-        (["c", "a"], [2, 0]),
-        (np.array(["a", "b"], dtype=object), [0, 1]),
-        ([2, 0], [2, 0]),
-        (np.array([1], dtype=np.uint8), [1]),
-        ([True, False, True], [0, 2]),
-        ([False] * 3, []),
-        ([], []),
-        (None, []),
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
-def test_names_positions_and_masks(frame, wanted, expected):
-    X = frame({"a": [1, 2], "b": [3, 4], "c": [5, 6]})
-    assert_array_equal(categorical_columns(X, wanted, ["a", "b", "c"]), expected)
-
-
-def test_arrays_have_no_dtype_of_a_column():
-    X = np.array([["a", 1.0]], dtype=object)
-    assert categorical_columns(X, "from_dtype", None).size == 0
-    assert categorical_columns(X.tolist(), "from_dtype", None).size == 0
-
-
-@pytest.mark.parametrize(
-    "wanted, match",
-    [
-        ([3], r"positions in \[0, 2\], got \[3\]"),
-        ([0, 3], r"positions in \[0, 2\], got \[0, 3\]"),
-        ([0, -1], r"positions in \[0, 2\], got \[0, -1\]"),
-        ([True, False], r"one entry for each of the 3 features, got shape \(2,\)"),
-        (["a", "q"], r"names \['q'\], which are not among the feature names"),
-        ([0.0], r"names \[0.0\], which are not among the feature names"),
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
-def test_columns_that_do_not_exist(frame, wanted, match):
-    X = frame({"a": [1, 2], "b": [3, 4], "c": [5, 6]})
-    with pytest.raises(ValueError, match=match):
-        categorical_columns(X, wanted, ["a", "b", "c"])
-
-
-def test_a_name_of_several_columns_is_refused():
-    """A name that two columns have chooses none of them; a position or another name does."""
-    X = pd.DataFrame([[1, 2, 3]], columns=["a", "b", "a"])
-    with pytest.raises(ValueError, match=r"names \['a'\], but several columns"):
-        categorical_columns(X, ["b", "a"], ["a", "b", "a"])
-    assert_array_equal(categorical_columns(X, ["b"], ["a", "b", "a"]), [1])
-    assert_array_equal(categorical_columns(X, [2], ["a", "b", "a"]), [2])
-
-
-def test_names_need_a_frame():
-    with pytest.raises(ValueError, match=r"names \['a'\].*X has none"):
-        categorical_columns(np.ones((2, 3)), ["a"], None)
 
 
 # Levels.
@@ -302,21 +205,6 @@ def test_several_categories_keep_their_order():
     assert_array_equal(table, [[1, 3, 1, 0, 0], [2, 4, 0, 1, 0]])
     # The order in which they are named does not matter.
     assert_array_equal(read(X, ["e", "c", "d"])[1], table)
-
-
-@pytest.mark.parametrize("bad", [np.inf, -np.inf])
-@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
-def test_infinity_is_an_error(frame, bad):
-    good = frame({"c": ["a", "b"], "x": [1.0, 2.0]})
-    reader, _ = read(good)
-    with pytest.raises(ValueError, match="infinity"):
-        reader.read(frame({"c": ["a", "b"], "x": [1.0, bad]}))
-
-
-def test_text_in_a_numeric_column_is_an_error():
-    reader, _ = read(pd.DataFrame({"c": ["a", "b"], "x": [1.0, 2.0]}))
-    with pytest.raises(ValueError, match="could not convert string to float"):
-        reader.read(pd.DataFrame({"c": ["a", "b"], "x": ["one", "two"]}))
 
 
 def test_reading_leaves_the_frame_alone():
@@ -518,70 +406,6 @@ def test_a_reader_that_version_0_1_0_pickled():
     assert [list(levels) for levels in old.levels_] == [["a", "b"], []]
     assert_array_equal(old.read(X), table)
     assert_array_equal(table, [[1, NAN], [0, NAN]])
-
-
-# Columns that hold no numbers.
-
-
-@pytest.mark.parametrize(
-    "X, name",
-    [
-        (pd.DataFrame({"a": [1.0], "b": ["u"], "c": ["v"]}), "'b'"),
-        (pl.DataFrame({"a": [1.0], "b": ["u"], "c": ["v"]}), "'b'"),
-        (pd.DataFrame({"a": [1.0], "b": [np.inf]}), "'b'"),
-        (np.array([[1.0, "u"], [2.0, "v"]], dtype=object), "1"),
-        (np.array([["1", "u"], ["2", "v"]]), "1"),
-        ([[1.0, "u"], [2.0, "v"]], "1"),
-    ],
-    ids=["pandas", "polars", "infinity", "objects", "text", "list"],
-)
-def test_the_first_column_without_numbers_is_named(X, name):
-    with pytest.raises(ValueError, match=f"^Column {name} of X is not a category, but cannot"):
-        check_columns(X)
-
-
-@pytest.mark.parametrize("X", [np.array([[1.0, "u"]], dtype=object), np.array([["1", "u"]])])
-def test_a_column_of_text_that_is_no_category_has_advice(X):
-    with pytest.raises(ValueError, match="categorical_features has to choose .* position 1 or"):
-        check_columns(X)
-
-
-def test_a_column_of_text_that_was_left_out_has_advice():
-    X = pd.DataFrame({"shop": [1.0, 2.0], "town": ["u", "v"]})
-    with pytest.raises(ValueError, match="'town' .* categorical_features has to choose"):
-        read(X, ["shop"])
-
-
-def test_a_column_of_infinity_has_no_such_advice():
-    with pytest.raises(ValueError, match=r"^(?!.*categorical_features)"):
-        check_columns(pd.DataFrame({"b": [np.inf]}))
-
-
-def test_a_column_of_objects_without_a_number_is_a_type_error():
-    with pytest.raises(TypeError, match="^Column 1 of X is not a category"):
-        check_columns(np.array([[1.0, object()]], dtype=object))
-
-
-@pytest.mark.parametrize(
-    "X",
-    [
-        pd.DataFrame({"a": [1.0, NAN], "b": [True, False]}),
-        np.array([[1.0, None], [2, True]], dtype=object),
-        [[1.0, None], [2, True]],
-        pd.DataFrame({"a": ["u"]}).iloc[:0],
-        np.empty((0, 1), dtype=object),
-        np.array([[np.inf]]),
-        np.array(["u", "v"]),
-        np.array([[["u"]]]),
-        [[1.0, "u"], [2.0]],
-        [["u"], ("v",)],
-        [("u", "v")],
-    ],
-    ids=["pandas", "objects", "list", "no rows of a frame", "no rows of objects", "numbers"]
-    + ["a vector", "three axes", "ragged", "a list and a tuple", "tuples"],
-)
-def test_tables_of_numbers_and_tables_without_kinds_of_columns_pass(X):
-    check_columns(X)
 
 
 def test_a_reader_names_the_column_that_is_to_blame():

@@ -43,7 +43,8 @@ def before_link(task, network, X):
     if task == "quantiles":
         estimator = network.estimator
         model = estimator._model
-        raw = model.map_rows(estimator._features.read(X), lambda outputs: (outputs[-1],))[0]
+        X = estimator._features.read(X)
+        raw = model.predictor.map_rows(X, lambda outputs: (outputs[-1],))[0]
         return model.mean_raw(raw)
     return network.outputs(X)
 

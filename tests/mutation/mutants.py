@@ -245,16 +245,26 @@ ALSO = {
     "nn/state": ["nn/test_training.py", "test_early_stopping.py"],
     "nn/stopping": ["nn/test_training.py", "test_early_stopping.py"],
     "nn/kernels": ["nn/test_layers.py", "nn/test_optimizers.py"],
+    "nn/pairs": [
+        "nn/test_groups.py",
+        "nn/test_layer_contract.py",
+        "nn/test_sets.py",
+        "test_additive.py",
+        "test_monotone_groups.py",
+    ],
     "data/batches": ["data/test_chunks.py", "data/test_row_blocks.py"],
     "data/frames": ["data/test_tables.py", "data/test_survey.py"],
     "data/tables": ["data/test_survey.py", "test_tables.py"],
     "data/category_choice": ["data/test_tables.py", "test_tables.py"],
     "data/number_columns": ["data/test_tables.py", "test_tables.py"],
     "data/time_columns": ["data/test_dates.py", "test_dates.py"],
+    "data/categories": ["data/test_encoding_categories.py", "data/test_codes.py"],
+    "data/signs": ["test_monotone.py"],
     "data/encoding": ["data/test_encoding_categories.py", "data/test_encoding_bins.py"],
     "data/scaling": ["data/test_encoding.py", "data/test_heavy.py"],
     "data/quantiles": ["data/test_encoding.py", "data/test_survey.py"],
     "data/weights": ["data/test_encoding.py", "data/test_survey.py"],
+    "data/variances": ["data/test_effects.py", "data/test_codes.py"],
     "data/limits": ["data/test_encoding.py", "data/test_targets.py"],
     "data/counts": ["data/test_batches.py", "data/test_chunks.py", "data/test_row_blocks.py"],
 }
@@ -274,12 +284,20 @@ def modules() -> list[str]:
 def files_of_tests(module: str) -> list[str]:
     """Return the files of tests to run on a mutant of a module: those that fail soonest first.
 
-    A module without any gets all tests of its folder.
+    Raises
+    ------
+    ValueError
+        If there are none.
     """
     folder, _, name = module.partition("/")
-    wanted = [f"{folder}/test_{name}.py", *ALSO.get(module, [])]
-    files = [ROOT / "tests" / one for one in wanted]
-    return [str(one) for one in files if one.exists()] or [str(ROOT / "tests" / folder)]
+    own, tests = f"{folder}/test_{name}.py", ROOT / "tests"
+    found = [own] if (tests / own).exists() else []
+    found += ALSO.get(module, [])
+    if not found:
+        raise ValueError(
+            f"{module} has no file of tests: write tests/{own}, or add a line to ALSO."
+        )
+    return [str(tests / one) for one in found]
 
 
 # Running them.

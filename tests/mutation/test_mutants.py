@@ -1,9 +1,17 @@
 """The mutants that ``mutants.py`` makes, and the tests that it finds for a module."""
 
 import ast
+from pathlib import Path
 
 import pytest
-from mutation.mutants import files_of_tests, listed_survivors, modules, mutants_of, path_of
+from mutation.mutants import (
+    ALSO,
+    files_of_tests,
+    listed_survivors,
+    modules,
+    mutants_of,
+    path_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -52,11 +60,17 @@ def test_protocols_have_no_mutants():
     assert not mutants_of("a", "class C(Protocol):\n    def f(self):\n        return 1")
 
 
+def test_a_module_without_tests_is_an_error():
+    with pytest.raises(ValueError, match="data/new has no file of tests: write tests/data/"):
+        files_of_tests("data/new")
+
+
 @pytest.mark.skipif(not path_of("nn/losses").exists(), reason="no source tree is here")
 def test_every_module_has_tests_and_every_listed_survivor_its_line():
     """A row of the list whose line is gone must go, too."""
     assert {"nn/losses", "data/encoding"} <= set(modules())
-    assert all(files_of_tests(module) for module in modules())
+    assert set(ALSO) <= set(modules())
+    assert all(Path(file).exists() for module in modules() for file in files_of_tests(module))
     survivors = listed_survivors()
     assert survivors
     for module in {name for name, *_ in survivors}:

@@ -1,0 +1,148 @@
+"""The outputs of a network for rows of a table, computed block by block."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sknet.data.batches import Batches, Dataset, stack_rows
+from sknet.data.encoding import TableEncoder
+from sknet.nn.kernels import rounded
+from sknet.nn.network import Network, Workspace
+
+#: The number of elements of the widest work array where rows are processed in blocks, that is
+#: in predictions, validation and lbfgs.
+BLOCK_ELEMENTS = 2**18
+#: The smallest number of rows of a block, since products of fewer rows are slow.
+MIN_BLOCK_ROWS = 64
+#: Predictions with monotonic constraints have a multiple of so many rows in each block. BLAS
+#: computes tiles of rows by one routine and the rest by others, which round sums in other ways.
+#: All kernels of OpenBLAS for float64 divide 64 rows into equal tiles.
+EQUAL_TILES = 64
+
+
+class Predictor:
+    """Encodes rows of a table and passes them through a network, block by block.
+
+    With monotonic constraints the parameters are float64. The rounding of a row's products may
+    depend on its place in a block, and thus break ties. In float64, the products of blocks of
+    ``EQUAL_TILES`` rows are rounded alike for all rows.
+
+    Parameters
+    ----------
+    network : Network
+    encoder : TableEncoder
+    params : ndarray of shape (n_params,)
+    monotone : bool
+        Whether there are monotonic constraints.
+    """
+
+    def __init__(
+        self, network: Network, encoder: TableEncoder, params: np.ndarray, monotone: bool
+    ) -> None:
+        self.network = network
+        self.encoder = encoder
+        self.params = params.astype(np.float64, copy=False) if monotone else params
+        self.monotone = monotone
+
+    def predict(
+        self, X: Any, function: Callable[[np.ndarray], tuple[np.ndarray, ...]]
+    ) -> tuple[np.ndarray, ...]:
+        """Return arrays with a row for each row of X, computed from the raw predictions.
+
+        ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
+        """
+        # The links of very large raw predictions may overflow, to the limit of what they mean.
+        with np.errstate(over="ignore"):
+            return self.map_rows(
+                X, lambda outputs: function(self.settled(outputs[-1].astype(np.float64)))
+            )
+
+    def map_rows(
+        self, X: Any, function: Callable[[list[np.ndarray]], tuple[np.ndarray, ...]]
+    ) -> tuple[np.ndarray, ...]:
+        """Return arrays with a row for each row of X, computed block by block.
+
+        Parameters
+        ----------
+        X : ndarray, CSR matrix or RowBlocks
+            Rows as ``Features.read`` returns them.
+        function : callable
+            ``function(outputs)`` turns the outputs of all layers for a block, the raw
+            predictions last, into a tuple of arrays. The next block overwrites the outputs.
+
+        Returns
+        -------
+        tuple of ndarray
+            Arrays of floating-point numbers have the dtype of X.
+        """
+        results = (
+            function([one[:n_rows] for one in workspace.outputs])
+            for workspace, n_rows in self.forward_blocks(X)
+        )
+        return stack_rows(results, X.shape[0], X.dtype)
+
+    def forward_blocks(self, X: Any) -> Iterator[tuple[Workspace, int]]:
+        """Yield a workspace after the forward pass of each block of rows.
+
+        Parameters
+        ----------
+        X : ndarray, CSR matrix or RowBlocks
+            Rows as ``Features.read`` returns them.
+
+        Yields
+        ------
+        workspace : Workspace
+            The next block overwrites its arrays.
+        n_rows : int
+            The number of rows of the block. The arrays may be longer.
+        """
+        tile = EQUAL_TILES if self.monotone else 1
+        n_at_once = block_rows(self.network, self.encoder, X) // tile * tile
+        encode = partial(self.encoder.transform, dtype=self.params.dtype)
+        blocks = Batches(Dataset(X), n_at_once, encode)
+        workspace = Workspace(
+            self.network, round_up(blocks.batch_size, tile), self.params.dtype
+        )
+        for batch in blocks:
+            n_rows = batch.X.shape[0]
+            rows = with_rows(batch.X, round_up(n_rows, tile))
+            self.network.forward(self.params, rows, workspace)
+            yield workspace, n_rows
+
+    def settled(self, sums: np.ndarray) -> np.ndarray:
+        """Return sums of products, in float64, without differences that come from rounding.
+
+        With monotonic constraints they are rounded to 24 bits, since equal rows may have sums
+        that differ in the last bits. Without constraints they are returned as they are.
+        """
+        return rounded(sums) if self.monotone else sums
+
+
+def block_rows(network: Network, encoder: TableEncoder, X: Any) -> int:
+    """Return the number of rows of X to process at once."""
+    widths = network.widths
+    if sparse.issparse(X) and encoder.keeps_sparse:
+        # Sparse rows need no dense work array before the first layer.
+        widths = widths[1:]
+    return max(MIN_BLOCK_ROWS, BLOCK_ELEMENTS // max(widths))
+
+
+def round_up(n_rows: int, tile: int) -> int:
+    """Return the smallest multiple of ``tile`` that is not below a number of rows."""
+    return -(-n_rows // tile) * tile
+
+
+def with_rows(X: Any, n_rows: int) -> Any:
+    """Return rows of a network's input, dense or CSR, with rows of zeros up to a number."""
+    if X.shape[0] == n_rows:
+        return X
+    if sparse.issparse(X):
+        X = X.copy()
+        X.resize(n_rows, X.shape[1])
+        return X
+    whole = np.zeros((n_rows, X.shape[1]), X.dtype)
+    whole[: len(X)] = X
+    return whole

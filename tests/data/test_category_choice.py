@@ -1,0 +1,76 @@
+"""The columns that ``categorical_features`` chooses."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_array_equal
+from word_columns import FRAMES
+
+from sknet.data.category_choice import categorical_columns
+
+
+@pytest.mark.parametrize("frame, words, kind", FRAMES)
+def test_from_dtype(frame, words, kind):
+    X = frame({"x": [0.5, 1, 2, 3], "c": words(kind), "n": [1, 2, 3, 4]})
+    assert_array_equal(categorical_columns(X, "from_dtype", ["x", "c", "n"]), [1])
+
+
+@pytest.mark.parametrize(
+    "wanted, expected",
+    [
+        (["b"], [1]),
+        (["c", "a"], [2, 0]),
+        (np.array(["a", "b"], dtype=object), [0, 1]),
+        ([2, 0], [2, 0]),
+        (np.array([1], dtype=np.uint8), [1]),
+        ([True, False, True], [0, 2]),
+        ([False] * 3, []),
+        ([], []),
+        (None, []),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_names_positions_and_masks(frame, wanted, expected):
+    X = frame({"a": [1, 2], "b": [3, 4], "c": [5, 6]})
+    assert_array_equal(categorical_columns(X, wanted, ["a", "b", "c"]), expected)
+
+
+def test_arrays_have_no_dtype_of_a_column():
+    X = np.array([["a", 1.0]], dtype=object)
+    assert categorical_columns(X, "from_dtype", None).size == 0
+    assert categorical_columns(X.tolist(), "from_dtype", None).size == 0
+
+
+@pytest.mark.parametrize(
+    "wanted, match",
+    [
+        ([3], r"positions in \[0, 2\], got \[3\]"),
+        ([0, 3], r"positions in \[0, 2\], got \[0, 3\]"),
+        ([0, -1], r"positions in \[0, 2\], got \[0, -1\]"),
+        ([True, False], r"one entry for each of the 3 features, got shape \(2,\)"),
+        (["a", "q"], r"names \['q'\], which are not among the feature names"),
+        ([0.0], r"names \[0.0\], which are not among the feature names"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_columns_that_do_not_exist(frame, wanted, match):
+    X = frame({"a": [1, 2], "b": [3, 4], "c": [5, 6]})
+    with pytest.raises(ValueError, match=match):
+        categorical_columns(X, wanted, ["a", "b", "c"])
+
+
+def test_a_name_of_several_columns_is_refused():
+    """A name that two columns have chooses none of them; a position or another name does."""
+    X = pd.DataFrame([[1, 2, 3]], columns=["a", "b", "a"])
+    with pytest.raises(ValueError, match=r"names \['a'\], but several columns"):
+        categorical_columns(X, ["b", "a"], ["a", "b", "a"])
+    assert_array_equal(categorical_columns(X, ["b"], ["a", "b", "a"]), [1])
+    assert_array_equal(categorical_columns(X, [2], ["a", "b", "a"]), [2])
+
+
+def test_names_need_a_frame():
+    with pytest.raises(ValueError, match=r"names \['a'\].*X has none"):
+        categorical_columns(np.ones((2, 3)), ["a"], None)
