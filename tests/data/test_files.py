@@ -329,7 +329,7 @@ def test_what_is_not_installed(frame, tmp_path, monkeypatch, suffix, library):
 
     monkeypatch.setitem(sys.modules, library, None)
     monkeypatch.delitem(sys.modules, "pyarrow.parquet")
-    with pytest.raises(ImportError, match=rf'needs {library}: .*"sknet\[files\]"'):
+    with pytest.raises(ImportError, match=rf'needs {library}: .*"\.\[files\]"'):
         read(path)
 
 
