@@ -134,6 +134,19 @@ def test_partial_fit_and_warm_start(table, storage):
     assert_array_equal(first._model.params, second._model.params)
 
 
+def test_columns_that_were_constant_get_the_scale_that_an_array_gives_them(table, storage):
+    X, y = table
+    first = X.copy()
+    first[:, 0] = 2
+    networks = [
+        NNRegressor(random_state=0, **SIMPLE).partial_fit(first, y).partial_fit(rows, y)
+        for rows in (X, storage(X))
+    ]
+    by_array, by_blocks = (one._model.encoder.scale_ for one in networks)
+    assert by_array[0] > 0
+    assert_array_equal(by_blocks, by_array)
+
+
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_cross_validation(table, storage, shuffle):
     X, y = table

@@ -28,7 +28,7 @@ from sknet.data.scaling import (
     scale_by_others,
     sparse_scale,
 )
-from sknet.data.survey import Survey
+from sknet.data.survey import Survey, draw_rows, most_copied_rows
 from sknet.data.variances import some_rows
 from sknet.data.weights import repetitions
 
@@ -420,15 +420,18 @@ class TableEncoder:
         """
         if self.center_ is None or self.scale_ is None:
             return self
+        columns = np.flatnonzero(self.scale_[: self.n_read_] == 0)
+        if not columns.size:
+            return self
+        sample = _sampled_columns(data, columns)
         after = copy.copy(self)
         after.center_, after.scale_ = self.center_.copy(), self.scale_.copy()
-        for i in np.flatnonzero(self.scale_[: self.n_read_] == 0).tolist():
-            x = data._replace(X=data.X[:, [i]]).batch().X
-            x = Dataset(x.toarray() if sparse.issparse(x) else x, None, data.sample_weight)
+        for place, i in enumerate(columns.tolist()):
+            numbers = sample._replace(X=sample.X[:, [place]])
             if self.center_[i] == 0 and i in self.indicated_:  # There was no number.
-                (after.center_[i],), (after.scale_[i],) = center_and_scale(x)
+                (after.center_[i],), (after.scale_[i],) = center_and_scale(numbers)
             else:
-                after.scale_[i] = scale_around(float(self.center_[i]), x)
+                after.scale_[i] = scale_around(float(self.center_[i]), numbers)
         return after
 
     def _are_heavy(self, numeric: Floats) -> NDArray[np.bool_]:
@@ -563,6 +566,19 @@ class TableEncoder:
             else:
                 plain += [f"{name}_{level}" for level in one.level_names(of_one)]
         return plain, embedded + [f"{numeric[one.column]}_value" for one in self.codes_]
+
+
+def _sampled_columns(data: Dataset, columns: NDArray[np.intp]) -> Dataset:
+    """Return some columns of a sample of the rows, the same in each call, as a dense array."""
+    X = data.X
+    n_wanted = most_copied_rows(X.shape[1] * X.dtype.itemsize)
+    rows = draw_rows(data.n_rows, n_wanted, np.random.default_rng(0))
+    sample = data.choose(rows).batch()
+    chosen = sample.X[:, columns]
+    return Dataset(
+        chosen.toarray() if sparse.issparse(chosen) else chosen,
+        sample_weight=sample.sample_weight,
+    )
 
 
 def _is_plain(x: Floats) -> bool:
