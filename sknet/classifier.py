@@ -190,7 +190,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
     ) -> Self:
         """Update the network by one pass over the given rows.
 
-        The first call fixes the classes and the scaling of the inputs. There is no early
+        The first call fixes the classes and the scaling of the inputs; a column that is
+        constant in it gets its scale from the first call with other numbers. There is no early
         stopping, and a schedule that ends at ``max_iter`` is replaced by a constant learning
         rate.
 

@@ -205,7 +205,8 @@ class NNRegressor(RegressorMixin, BaseNN):
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Update the network by one pass over the given rows.
 
-        The first call fixes the scaling of the inputs. Each call updates the mean and the
+        The first call fixes the scaling of the inputs; a column that is constant in it gets its
+        scale from the first call with other numbers. Each call updates the mean and the
         standard deviation of y, and changes the output layer accordingly, so that the update
         does not change the predictions. (With a list of quantiles, the first call fixes the
         mean and the standard deviation.) There is no early stopping, and a schedule that ends
