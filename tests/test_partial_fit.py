@@ -103,6 +103,40 @@ def test_a_column_without_numbers_gets_its_median_and_scale_later():
     assert (encoder.center_[0], encoder.scale_[0]) == (2019, pytest.approx(1 / 20))
 
 
+def test_zeros_beside_missing_numbers_are_a_constant():
+    """They are no column without numbers, whose median may move."""
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    first = X.copy()
+    first[:, 1] = 0
+    first[::2, 1] = np.nan
+    network = NNRegressor((6,), random_state=0).partial_fit(first, X[:, 0])
+    before = network.predict(first)
+    network._model = network._model.with_late_scales(Dataset(X + 10))
+    assert network._model.encoder.scale_[1] > 0
+    assert_array_equal(network.predict(first), before)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("first", [0, np.nan])
+@pytest.mark.parametrize("unit", [1e-50, 1, 1e300])
+def test_late_scales_are_finite_in_the_precision_of_the_first_call(first, unit):
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    before = (X * [1, 0] + [0, first]).astype(np.float32)
+    network = NNRegressor((6,), random_state=0).partial_fit(before, X[:, 0])
+    encoder = network._model.with_late_scales(Dataset(X * [1, unit])).encoder
+    assert np.isfinite(encoder.scale_).all()
+    assert np.isfinite(encoder.center_).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_late_scale_of_numbers_whose_distance_overflows():
+    X = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    X[:, 1] = -3e38
+    network = NNRegressor((6,), random_state=0).partial_fit(X, X[:, 0])
+    encoder = network._model.with_late_scales(Dataset(-X)).encoder
+    assert encoder.scale_[1] == pytest.approx(0.5 / 6e38, rel=1e-5)
+
+
 def test_columns_that_remain_constant_are_no_input():
     X = np.random.default_rng(0).normal(size=(40, 3))
     X[:, 1], X[:, 2] = 0.1, np.nan

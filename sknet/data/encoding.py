@@ -102,6 +102,8 @@ class TableEncoder:
         The factors s; None without scaling.
     indicated_ : ndarray of int
         The numeric columns that have an indicator of missing numbers.
+    empty_ : ndarray of int
+        The numeric columns of dense training rows that had no number.
     heavy_columns_ : ndarray of int
         The numeric column of each indicator of a heavy value.
     heavy_values_ : ndarray of float64
@@ -120,6 +122,8 @@ class TableEncoder:
     center_: NDArray[np.floating] | None
     scale_: NDArray[np.floating] | None
     indicated_: NDArray[np.intp]
+    #: Encoders in files of earlier versions do not know which columns had no number.
+    empty_: NDArray[np.intp] = np.empty(0, np.intp)
     #: Encoders in files of earlier versions keep no order.
     ordered: tuple[int, ...] = ()
     # Encoders in files of version 0.1.0 know no heavy values.
@@ -189,6 +193,8 @@ class TableEncoder:
             scale_by_others(self.scale_, numeric, heavy)
         else:
             self.center_ = column_medians(numeric)
+        columns = self.indicated_[self.center_[self.indicated_] == 0]
+        self.empty_ = np.array([i for i in columns if _is_empty(numeric, i)], np.intp)
         if heavy:
             n_values = [values.size for values in heavy.values()]
             self.heavy_columns_ = np.repeat(np.array(list(heavy), np.intp), n_values)
@@ -423,15 +429,16 @@ class TableEncoder:
         columns = np.flatnonzero(self.scale_[: self.n_read_] == 0)
         if not columns.size:
             return self
-        sample = _sampled_columns(data, columns)
+        sample = _sampled_columns(data, columns, self.scale_.dtype)
         after = copy.copy(self)
         after.center_, after.scale_ = self.center_.copy(), self.scale_.copy()
         for place, i in enumerate(columns.tolist()):
             numbers = sample._replace(X=sample.X[:, [place]])
-            if self.center_[i] == 0 and i in self.indicated_:  # There was no number.
-                (after.center_[i],), (after.scale_[i],) = center_and_scale(numbers)
-            else:
+            if i not in self.empty_:
                 after.scale_[i] = scale_around(float(self.center_[i]), numbers)
+            elif not _is_empty(numbers, 0):
+                (after.center_[i],), (after.scale_[i],) = center_and_scale(numbers)
+                after.empty_ = after.empty_[after.empty_ != i]
         return after
 
     def _are_heavy(self, numeric: Floats) -> NDArray[np.bool_]:
@@ -568,17 +575,26 @@ class TableEncoder:
         return plain, embedded + [f"{numeric[one.column]}_value" for one in self.codes_]
 
 
-def _sampled_columns(data: Dataset, columns: NDArray[np.intp]) -> Dataset:
-    """Return some columns of a sample of the rows, the same in each call, as a dense array."""
+def _sampled_columns(data: Dataset, columns: NDArray[np.intp], dtype: np.dtype[Any]) -> Dataset:
+    """Return some columns of a sample of the rows, the same in each call, as a dense array.
+
+    The numbers are those nearest in ``dtype``, and finite.
+    """
     X = data.X
     n_wanted = most_copied_rows(X.shape[1] * X.dtype.itemsize)
     rows = draw_rows(data.n_rows, n_wanted, np.random.default_rng(0))
     sample = data.choose(rows).batch()
     chosen = sample.X[:, columns]
-    return Dataset(
-        chosen.toarray() if sparse.issparse(chosen) else chosen,
-        sample_weight=sample.sample_weight,
-    )
+    chosen = chosen.toarray() if sparse.issparse(chosen) else chosen
+    if chosen.dtype.itemsize > dtype.itemsize:
+        largest = np.finfo(dtype).max
+        chosen = np.clip(chosen, -largest, largest)
+    return Dataset(chosen.astype(dtype, copy=False), sample_weight=sample.sample_weight)
+
+
+def _is_empty(data: Dataset, column: int) -> bool:
+    """Whether a column of a table has no number."""
+    return bool(np.isnan(data._replace(X=data.X[:, [column]]).batch().X).all())
 
 
 def _is_plain(x: Floats) -> bool:

@@ -78,10 +78,11 @@ def scale_around(constant: float, numbers: Dataset) -> float:
     Numbers that differ by the rounding to float32 are equal to it. The factor is zero if all
     numbers are.
     """
-    distances = np.abs(numbers.X - constant)
-    distances[distances <= np.finfo(np.float32).eps * abs(constant)] = np.nan
-    ((median,),) = quantiles(distances, [0.5], numbers.sample_weight)
-    return 0.0 if np.isnan(median) else 0.5 / max(median, np.finfo(numbers.X.dtype).tiny)
+    # Halved before the subtraction, which might overflow.
+    halves = np.abs(numbers.X / 2 - constant / 2)
+    halves[halves <= np.finfo(np.float32).eps * abs(constant / 2)] = np.nan
+    ((median,),) = quantiles(halves, [0.5], numbers.sample_weight)
+    return 0.0 if np.isnan(median) else 0.25 / max(median, np.finfo(halves.dtype).tiny / 2)
 
 
 def _rounding(low: Floats, high: Floats) -> Floats:
