@@ -137,6 +137,15 @@ def test_a_late_scale_of_numbers_whose_distance_overflows():
     assert encoder.scale_[1] == pytest.approx(0.5 / 6e38, rel=1e-5)
 
 
+def test_a_date_that_was_constant_may_vary_by_seconds():
+    """Seconds are less than the rounding to float32 of the seconds since 1970."""
+    z = np.random.default_rng(0).normal(size=201)
+    day = pd.DataFrame({"z": z, "date": pd.Timestamp("2024-01-01")})
+    seconds = day.assign(date=pd.date_range("2024-01-01", periods=201, freq="s"))
+    network = NNRegressor((6,), random_state=0).partial_fit(day, z).partial_fit(seconds, z)
+    assert network._model.encoder.scale_[1] == pytest.approx(0.5 / 100)
+
+
 def test_columns_that_remain_constant_are_no_input():
     X = np.random.default_rng(0).normal(size=(40, 3))
     X[:, 1], X[:, 2] = 0.1, np.nan

@@ -430,12 +430,13 @@ class TableEncoder:
         if not columns.size:
             return self
         sample = _sampled_columns(data, columns, self.scale_.dtype)
+        rounding = float(np.finfo(self.value_dtype(data.X.dtype)).eps)
         after = copy.copy(self)
         after.center_, after.scale_ = self.center_.copy(), self.scale_.copy()
         for place, i in enumerate(columns.tolist()):
             numbers = sample._replace(X=sample.X[:, [place]])
             if i not in self.empty_:
-                after.scale_[i] = scale_around(float(self.center_[i]), numbers)
+                after.scale_[i] = scale_around(float(self.center_[i]), numbers, rounding)
             elif not _is_empty(numbers, 0):
                 (after.center_[i],), (after.scale_[i],) = center_and_scale(numbers)
                 after.empty_ = after.empty_[after.empty_ != i]

@@ -72,15 +72,15 @@ def scale_by_others(scale: Floats, data: Dataset, heavy: dict[int, NDArray[Any]]
         scale[column] = of_others[0] or scale[column]
 
 
-def scale_around(constant: float, numbers: Dataset) -> float:
+def scale_around(constant: float, numbers: Dataset, rounding: float) -> float:
     """Return the factor that takes the median distance from a constant to 1/2.
 
-    Numbers that differ by the rounding to float32 are equal to it. The factor is zero if all
-    numbers are.
+    Numbers whose relative difference is at most ``rounding`` are equal to it. The factor is
+    zero if all numbers are.
     """
     # Halved before the subtraction, which might overflow.
     halves = np.abs(numbers.X / 2 - constant / 2)
-    halves[halves <= np.finfo(np.float32).eps * abs(constant / 2)] = np.nan
+    halves[halves <= rounding * abs(constant / 2)] = np.nan
     ((median,),) = quantiles(halves, [0.5], numbers.sample_weight)
     return 0.0 if np.isnan(median) else 0.25 / max(median, np.finfo(halves.dtype).tiny / 2)
 

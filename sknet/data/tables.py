@@ -316,6 +316,8 @@ def _is_number(level: Any) -> bool:
     """Whether a level is a number, or text of one that has more than digits, such as 0.5."""
     if not isinstance(level, str):
         return isinstance(level, Number)
+    if "_" in level:
+        return False  # Python reads 2024_0001 as a number, but people as an identifier.
     try:
         float(level)
     except ValueError:

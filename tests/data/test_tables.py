@@ -449,8 +449,9 @@ def test_numbers_as_text_in_polars_are_a_warning():
         pd.Series(NUMBERS[:19], dtype=object),
         pd.Series([f"{i:05d}" for i in range(40)]),
         pd.Series([f"u{i}" for i in range(40)]),
+        pd.Series([f"2024_{i:04d}" for i in range(40)]),
     ],
-    ids=["categories", "repeated", "few rows", "digits", "words"],
+    ids=["categories", "repeated", "few rows", "digits", "words", "underscores"],
 )
 def test_other_levels_are_no_warning(values):
     read(pd.DataFrame({"fine": values}))
