@@ -15,7 +15,7 @@ from sknet._input import take_rows
 from sknet._model import Model
 from sknet._sklearn import callback_context
 from sknet.data.batches import Dataset
-from sknet.data.survey import draw_rows
+from sknet.data.survey import same_rows
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
 from sknet.nn.state import append
@@ -142,10 +142,7 @@ def held_out_predictions(
 
     Of many rows, ``CALIBRATION_ROWS`` are drawn: always the same ones.
     """
-    data = held_out.data
-    if data.n_rows > CALIBRATION_ROWS:
-        drawn = draw_rows(data.n_rows, CALIBRATION_ROWS, np.random.default_rng(0))
-        data = data.choose(drawn)
+    data = same_rows(held_out.data, CALIBRATION_ROWS)
     rows = validation_blocks(model, data).sample(CALIBRATION_ROWS)
     workspace = Workspace(model.network, rows.X.shape[0], model.params.dtype)
     return model.network.forward(model.params, rows.X, workspace), rows.y, rows.sample_weight

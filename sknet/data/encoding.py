@@ -28,7 +28,7 @@ from sknet.data.scaling import (
     scale_by_others,
     sparse_scale,
 )
-from sknet.data.survey import Survey, draw_rows, most_copied_rows
+from sknet.data.survey import Survey, most_copied_rows, same_rows
 from sknet.data.variances import some_rows
 from sknet.data.weights import repetitions
 
@@ -194,7 +194,8 @@ class TableEncoder:
         else:
             self.center_ = column_medians(numeric)
         columns = self.indicated_[self.center_[self.indicated_] == 0]
-        self.empty_ = np.array([i for i in columns if _is_empty(numeric, i)], np.intp)
+        empty = [i for i in columns if np.isnan(numeric.column(i)).all()]
+        self.empty_ = np.array(empty, np.intp)
         if heavy:
             n_values = [values.size for values in heavy.values()]
             self.heavy_columns_ = np.repeat(np.array(list(heavy), np.intp), n_values)
@@ -437,7 +438,7 @@ class TableEncoder:
             numbers = sample._replace(X=sample.X[:, [place]])
             if i not in self.empty_:
                 after.scale_[i] = scale_around(float(self.center_[i]), numbers, rounding)
-            elif not _is_empty(numbers, 0):
+            elif not np.isnan(numbers.X).all():
                 (after.center_[i],), (after.scale_[i],) = center_and_scale(numbers)
                 after.empty_ = after.empty_[after.empty_ != i]
         return after
@@ -581,21 +582,14 @@ def _sampled_columns(data: Dataset, columns: NDArray[np.intp], dtype: np.dtype[A
 
     The numbers are those nearest in ``dtype``, and finite.
     """
-    X = data.X
-    n_wanted = most_copied_rows(X.shape[1] * X.dtype.itemsize)
-    rows = draw_rows(data.n_rows, n_wanted, np.random.default_rng(0))
-    sample = data.choose(rows).batch()
+    n_wanted = most_copied_rows(data.X.shape[1] * data.X.dtype.itemsize)
+    sample = same_rows(data, n_wanted).batch()
     chosen = sample.X[:, columns]
     chosen = chosen.toarray() if sparse.issparse(chosen) else chosen
     if chosen.dtype.itemsize > dtype.itemsize:
         largest = np.finfo(dtype).max
         chosen = np.clip(chosen, -largest, largest)
     return Dataset(chosen.astype(dtype, copy=False), sample_weight=sample.sample_weight)
-
-
-def _is_empty(data: Dataset, column: int) -> bool:
-    """Whether a column of a table has no number."""
-    return bool(np.isnan(data._replace(X=data.X[:, [column]]).batch().X).all())
 
 
 def _is_plain(x: Floats) -> bool:

@@ -79,11 +79,7 @@ class Survey:
         """Return at most so many rows of the sample, which are the same in each call."""
         if self.sample is None:
             raise ValueError("The survey has no sample.")
-        if self.sample.n_rows <= n_wanted:
-            return self.sample
-        # Evenly spaced rows of an ordered table might lack most of the levels.
-        rng = np.random.default_rng(0)
-        return self.sample.choose(draw_rows(self.sample.n_rows, n_wanted, rng))
+        return same_rows(self.sample, n_wanted)
 
     def with_sample(self, batches: Sequence[Batch]) -> "Survey":
         """Return the survey with a sample of rows that were read after it was made."""
@@ -187,6 +183,14 @@ def draw_rows(n_rows: int, n_wanted: int, rng: np.random.Generator) -> NDArray[n
     if n_rows <= n_wanted:
         return np.arange(n_rows)
     return np.sort(rng.choice(n_rows, n_wanted, replace=False))
+
+
+def same_rows(data: Dataset, n_wanted: int) -> Dataset:
+    """Return at most so many of the rows, which are the same in each call."""
+    if data.n_rows <= n_wanted:
+        return data
+    # Evenly spaced rows of an ordered table might lack most of the levels.
+    return data.choose(draw_rows(data.n_rows, n_wanted, np.random.default_rng(0)))
 
 
 def most_copied_rows(row_bytes: float) -> int:
