@@ -17,7 +17,7 @@ from sknet._model import Model
 from sknet._monitoring import EpochPrinter, HeldOut, Validation, held_out_predictions
 from sknet._parameters import defaults
 from sknet._settings import Settings
-from sknet._threads import ONE_BLAS_THREAD, n_threads
+from sknet._threads import training_threads
 from sknet.data.batches import Dataset
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splitting import split_rows
@@ -259,22 +259,25 @@ def fit_batches(
     run.state = run.state or TrainingState.start(
         rule.optimizer, run.params, run.streams["noise"]
     )
-    watchers = _watchers(model, problem.objective, held, observe)
-    stopping = problem.stopping
-    if held is not None:
-        stopping = replace(stopping, least_score=watchers["evaluate"].least_score)
     returns = all_batches is not None or batches.n_rows > MANY_ROWS
-    result = _train(
-        problem.objective,
-        run.params,
-        batches,
-        rule,
-        stopping,
-        run.state,
-        return_to_best=ReturnToBest(all_batches) if returns else None,
-        **watchers,
-    )
-    return _with_temperature(model, result, held)
+    # With other numbers of BLAS threads the last bits of scores and temperatures might differ.
+    with training_threads() as threads:
+        watchers = _watchers(model, problem.objective, held, observe)
+        stopping = problem.stopping
+        if held is not None:
+            stopping = replace(stopping, least_score=watchers["evaluate"].least_score)
+        result = train(
+            problem.objective,
+            run.params,
+            batches,
+            rule,
+            stopping,
+            run.state,
+            return_to_best=ReturnToBest(all_batches) if returns else None,
+            **watchers,
+            **threads,
+        )
+        return _with_temperature(model, result, held)
 
 
 def _with_temperature(
@@ -310,27 +313,22 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
     if run.state is None or run.state.optimizer is not type(rule.optimizer):
         run.state = TrainingState.start(rule.optimizer, model.params, run.streams["noise"])
     state = run.state.next_training()
-    result = _train(
-        problem.objective,
-        model.params.copy(),
-        mini_batches(model, data, run.streams),
-        rule,
-        Stopping(max_iter=1, tol=0.0, n_iter_no_change=np.inf),
-        state,
-        report=_reporter(model.settings.verbose, n_before=n_before),
-        # The first passes of a wide network may be poor, and further ones make up for it.
-        poor=DIVERGED_FACTOR,
-    )
+    with training_threads() as threads:
+        result = train(
+            problem.objective,
+            model.params.copy(),
+            mini_batches(model, data, run.streams),
+            rule,
+            Stopping(max_iter=1, tol=0.0, n_iter_no_change=np.inf),
+            state,
+            report=_reporter(model.settings.verbose, n_before=n_before),
+            # The first passes of a wide network may be poor, and further ones make up for it.
+            poor=DIVERGED_FACTOR,
+            **threads,
+        )
     # The estimator keeps the record of this pass, so the run need not.
     run.state = state.next_training()
     return result
-
-
-def _train(*problem: Any, **options: Any) -> TrainingResult:
-    """Train as :func:`~sknet.nn.training.train` does, by the threads of this process."""
-    allowed = n_threads()  # The limit of BLAS would make it 1.
-    with ONE_BLAS_THREAD:
-        return train(*problem, n_threads=allowed, **options)
 
 
 def _watchers(

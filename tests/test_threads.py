@@ -2,25 +2,29 @@
 
 import multiprocessing
 import sys
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
+from sklearn.ensemble import VotingClassifier
 from threadpoolctl import threadpool_limits
 
-import sknet._fitting
+import sknet._threads
 from sknet import NNClassifier, NNRegressor
-from sknet._threads import ONE_BLAS_THREAD, blas_libraries, n_threads
+from sknet._threads import ONE_BLAS_THREAD, BlasLimit, blas_libraries, n_threads
 from sknet.nn import kernels, shares
 from sknet.nn.epochs import Epoch
+from sknet.nn.threads import Team
 
 
 def n_blas_threads():
     """Return the number of threads of each BLAS library."""
-    return {one.num_threads for one in blas_libraries().lib_controllers}
+    return {one.num_threads for one in blas_libraries()}
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def test_the_number_of_threads_does_not_change_a_bit(cls, monkeypatch):
 
     monkeypatch.setattr(Epoch, "_make_stretches", count_stretches)
     for number in (1, 2, 3):
-        monkeypatch.setattr(sknet._fitting, "n_threads", lambda number=number: number)
+        monkeypatch.setattr(sknet._threads, "n_threads", lambda number=number: number)
         fitted.append(clone(network).fit(X, y, np.arange(300.0)))
     # They are made anew for the cool-down on all rows.
     assert n_stretches == [1, 1, 2, 2, 3, 3]
@@ -74,7 +78,7 @@ def test_blas_has_one_thread_until_the_fit_ends(binary, two_blas_threads, watche
     network.set_params(n_iter_no_change=np.inf).fit(*binary)
     # The scorer is tried before the training, and then called after each epoch but the last
     # ones, which are on all rows.
-    assert watched.seen == [{2}] + [{1}] * 8
+    assert watched.seen == [{1}] * 9
     assert n_blas_threads() == {2}
 
 
@@ -93,6 +97,201 @@ def test_the_last_of_several_trainings_lifts_the_limit(two_blas_threads):
             assert n_blas_threads() == {1}
         assert n_blas_threads() == {1}
     assert n_blas_threads() == {2}
+
+
+def in_thread(function, *arguments):
+    """Return the result of a call in a new thread, which has ended."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(function, *arguments).result()
+
+
+def test_a_fit_in_another_thread_limits_blas_after_one_in_this_thread(
+    binary, two_blas_threads, watched
+):
+    """The thread that was the first to set a limit does not control those of the others."""
+    network = NNClassifier((4,), max_iter=3, early_stopping=True, scoring=watched)
+    with ONE_BLAS_THREAD:
+        pass
+    in_thread(network.fit, *binary)
+    assert len(watched.seen) > 1
+    assert watched.seen == [{1}] * len(watched.seen)
+    assert n_blas_threads() == {2}
+
+
+@pytest.mark.parametrize("ends_first", [0, 1])
+def test_overlapping_trainings_in_two_threads_may_end_in_any_order(
+    ends_first, two_blas_threads
+):
+    """The training that ends last lifts the limit, also if its thread did not set it."""
+    began = [threading.Event(), threading.Event()]
+    may_end = [threading.Event(), threading.Event()]
+
+    def train(i):
+        with ONE_BLAS_THREAD:
+            began[i].set()
+            assert may_end[i].wait(60)
+            return n_blas_threads()
+
+    with ThreadPoolExecutor(2) as threads:
+        trainings = []
+        for i in range(2):
+            trainings.append(threads.submit(train, i))
+            assert began[i].wait(60)
+        for i in (ends_first, 1 - ends_first):
+            assert n_blas_threads() == {1}
+            may_end[i].set()
+            assert trainings[i].result() == {1}
+    assert n_blas_threads() == {2}
+    assert in_thread(n_blas_threads) == {2}
+
+
+@pytest.mark.parametrize("n_fits", [2, 8])
+def test_fits_in_threads_have_one_blas_thread_and_the_same_bits(
+    n_fits, binary, two_blas_threads, watched
+):
+    """Fits that overlap each other, and predictions, limit BLAS until the last of them ends."""
+    X, y = binary
+    # Products of this size are computed by two threads of BLAS where there is no limit.
+    network = NNClassifier((300,), batch_size=100, max_iter=3, random_state=0)
+    network.set_params(early_stopping=True, scoring=watched)
+    together = threading.Barrier(n_fits)
+
+    def fit(_):
+        together.wait(60)
+        return clone(network).fit(X, y)._model.params
+
+    expected = clone(network).fit(X, y)
+    with ThreadPoolExecutor(n_fits + 1) as threads:
+        fits = [threads.submit(fit, i) for i in range(n_fits)]
+        predictions = [threads.submit(expected.predict_proba, X) for _ in range(20)]
+        for each in fits:
+            assert_array_equal(each.result(), expected._model.params)
+        for each in predictions:
+            np.testing.assert_allclose(each.result(), expected.predict_proba(X), rtol=1e-6)
+    assert len(watched.seen) > 2 * n_fits
+    assert watched.seen == [{1}] * len(watched.seen)
+    assert n_blas_threads() == {2}
+
+
+def test_workers_that_are_threads_limit_blas(binary, two_blas_threads, watched):
+    """joblib's threads give the bits of this thread, and the limit ends with their fits."""
+    X, y = binary
+    network = NNClassifier((8,), max_iter=3, early_stopping=True, random_state=0)
+    network.set_params(scoring=watched)
+    expected = clone(network).fit(X, y).predict_proba(X)
+    voting = VotingClassifier([(f"{i}", network) for i in range(4)], voting="soft", n_jobs=2)
+    with joblib.parallel_backend("threading"):
+        assert_array_equal(voting.fit(X, y).predict_proba(X), expected)
+    assert watched.seen == [{1}] * len(watched.seen)
+    assert n_blas_threads() == {2}
+
+
+class Library:
+    """A BLAS library with one number of threads for the whole process."""
+
+    def __init__(self, number):
+        self.number = number
+
+    @property
+    def num_threads(self):
+        return self.number
+
+    def set_num_threads(self, number):
+        self.number = number
+
+
+class ThreadLocalLibrary(Library):
+    """A library with a number for each thread, as MKL has."""
+
+    def __init__(self, number):
+        self.initial, self.of_thread = number, threading.local()
+
+    @property
+    def number(self):
+        return getattr(self.of_thread, "number", self.initial)
+
+    @number.setter
+    def number(self, number):
+        self.of_thread.number = number
+
+
+class ControlledLibrary(Library):
+    """A library that the first thread which sets its number controls (threadpoolctl 3.8)."""
+
+    controller = None
+
+    def clear_controlling_thread(self, force=False):
+        if force or self.controller is threading.current_thread():
+            self.controller = None
+
+    def set_num_threads(self, number):
+        self.controller = self.controller or threading.current_thread()
+        if self.controller is threading.current_thread():
+            self.number = number
+
+
+class SingleThreadedLibrary(Library):
+    """A library without threads, which knows no number."""
+
+    def __init__(self, number):
+        self.number = None
+
+    def set_num_threads(self, number):
+        raise AssertionError("There is nothing to limit.")
+
+
+@pytest.fixture(
+    params=[Library, ThreadLocalLibrary, ControlledLibrary, SingleThreadedLibrary],
+    ids=lambda cls: cls.__name__,
+)
+def library(request, monkeypatch):
+    """Let BLAS be a library of each kind, with four threads if it has any."""
+    library = request.param(4)
+    monkeypatch.setattr(sknet._threads, "blas_libraries", lambda: [library])
+    return library
+
+
+def test_every_kind_of_library_is_limited_in_every_thread(library):
+    """Whether a number holds for a thread or for the process: each training sets and lifts it."""
+    limit, before = BlasLimit(), library.num_threads
+    numbers = (before, 1 if before else None)
+
+    def inside():
+        with limit, Team(2, limit) as team:
+            return [library.num_threads, *team.run([lambda: library.num_threads] * 2)]
+
+    with limit:
+        assert library.num_threads == numbers[1]
+        assert in_thread(inside) == [numbers[1]] * 3
+        assert inside() == [numbers[1]] * 3
+        assert library.num_threads == numbers[1]
+    assert library.num_threads == before
+    assert in_thread(lambda: library.num_threads) == before
+    assert in_thread(inside) == [numbers[1]] * 3
+    assert library.num_threads == before
+
+
+def test_other_threads_may_set_limits_after_a_training():
+    """A training gives up the control that threadpoolctl 3.8 has given it."""
+    library = ControlledLibrary(4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sknet._threads, "blas_libraries", lambda: [library])
+        with BlasLimit():
+            assert library.controller is threading.current_thread()
+    in_thread(library.set_num_threads, 3)
+    assert library.num_threads == 3
+
+
+def test_a_library_is_limited_where_no_thread_can_be_started(monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    library = Library(4)
+    monkeypatch.setattr(sknet._threads, "blas_libraries", lambda: [library])
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with BlasLimit():
+        assert library.num_threads == 1
+    assert library.num_threads == 4
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Only Linux forks safely.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Self, TypeVar
@@ -22,10 +23,16 @@ class Team:
     n_threads : int, default=1
         The number of threads, of which the calling one is the first. There are fewer if the
         system does not start so many.
+    within : context manager, optional
+        A context that each of the other threads enters for as long as it lives, such as a limit
+        that holds for one thread only.
     """
 
-    def __init__(self, n_threads: int = 1) -> None:
+    def __init__(
+        self, n_threads: int = 1, within: AbstractContextManager[Any] | None = None
+    ) -> None:
         self.n_threads = n_threads
+        self._within = nullcontext() if within is None else within
         self._others: list[Thread] = []
         self._waiting: SimpleQueue[Any] = SimpleQueue()
 
@@ -62,7 +69,7 @@ class Team:
         """Start the other threads, or as many as the system allows."""
         try:
             while len(self._others) < self.n_threads - 1:
-                other = Thread(target=_work, args=[self._waiting], daemon=True)
+                other = Thread(target=_work, args=[self._waiting, self._within], daemon=True)
                 other.start()
                 self._others.append(other)
         except RuntimeError:
@@ -74,10 +81,10 @@ def _run_all(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
     return [task() for task in tasks]
 
 
-def _work(waiting: SimpleQueue[Any]) -> None:
-    """Run tasks as they come, until None comes instead."""
+def _work(waiting: SimpleQueue[Any], within: AbstractContextManager[Any]) -> None:
+    """Run tasks within a context as they come, until None comes instead."""
     # NumPy need not warn of overflow in this thread: results are checked later.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    with within, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         while (item := waiting.get()) is not None:
             _fulfil(*item)
             del item  # The last batch need not stay in memory while the thread sleeps.

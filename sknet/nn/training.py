@@ -1,6 +1,7 @@
 """The training loop: epochs, their record, early stopping and the cool-down."""
 
 import math
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from time import perf_counter
 from typing import Any, Protocol
@@ -53,6 +54,7 @@ def train(
     report: Report | None = None,
     poor: float = POOR_FACTOR,
     n_threads: int = 1,
+    in_threads: AbstractContextManager[Any] | None = None,
     return_to_best: ReturnToBest | None = None,
 ) -> TrainingResult:
     """Minimise the objective by mini-batch steps; ``params`` is updated in place.
@@ -80,6 +82,8 @@ def train(
         The result is poor if its loss is so many times the loss of a constant prediction.
     n_threads : int, default=1
         The number of threads that share the work of a step. The result does not depend on it.
+    in_threads : context manager, optional
+        The context in which each of these threads but the calling one works.
     return_to_best : ReturnToBest, optional
         With it, a learning rate that falls to zero by plan does so from the best epoch on, once
         the score has stopped improving. Without it, it does so from the last epoch on.
@@ -95,7 +99,7 @@ def train(
         :mod:`sknet.nn.soundness`).
     """
     horizon = stopping.horizon(state.cooling)
-    with Team(n_threads) as team:
+    with Team(n_threads, in_threads) as team:
         epoch = Epoch(objective, params, batches, rule, horizon, state, team, return_to_best)
         return train_epochs(epoch, stopping, evaluate=evaluate, report=report, poor=poor)
 
