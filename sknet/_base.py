@@ -269,7 +269,7 @@ class BaseNN(
         else:
             history, n_seen = self.history_, self.t_
             model = self._absorb(features, data, run)
-        data = model.weighted(data, data.y)
+        data = model.weighted(data)
         result = fit_one_pass(model, data, run, len(history.get("loss", [])))
         together = {
             name: [*history.get(name, []), *values] for name, values in result.history.items()
@@ -350,11 +350,11 @@ def _weigh_and_split(
 
     ``held_out`` are the user's validation rows. If it is None, early stopping splits rows off.
     """
-    weighted = model.weighted(data, data.y)
+    weighted = model.weighted(data)
     if held_out is None:
         return split_off_validation(model, weighted, run.split_seed)
     model.check_target(held_out.y, "y_val")
-    return weighted, model.weighted(held_out, data.y)
+    return weighted, model.weighted(held_out)
 
 
 def fitted(estimator: Any) -> tuple[Features, Model]:

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from sknet._model import Model
 from sknet.data.augmentation import Augmentation
-from sknet.data.batches import Batch, Batches, Dataset, stack_rows
+from sknet.data.batches import Batch, Batches, Dataset, n_rows, stack_rows
 from sknet.data.chunks import ChunkBatches
 
 #: The largest number of bytes of encoded rows that are kept. Larger tables are encoded batch
@@ -76,9 +76,9 @@ def _training_targets(model: Model, data: Dataset) -> Dataset:
 def _encoded_chunk(model: Model, chunk: Batch, mean_weight: float) -> Batch:
     """Return a chunk of checked rows as the encoded input of the network."""
     dtype = model.params.dtype
-    weight = model.row_weights(
-        model.settings, model.target, chunk.y, chunk.sample_weight, chunk.y
-    )
+    weight = model.row_weights(model.settings, model.target, chunk.y, chunk.sample_weight)
+    if weight is None and mean_weight != 1:
+        weight = np.ones(n_rows(chunk))  # Other chunks have weights.
     if weight is not None:
         weight = (weight / mean_weight).astype(dtype)
     Y = model.smoothed(model.target.transform(chunk.y, dtype))

@@ -31,7 +31,7 @@ from sknet.data.encoding import TableEncoder
 from sknet.data.limits import LARGEST
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
-from sknet.data.targets import ClassTarget, RegressionTarget
+from sknet.data.targets import ClassTarget, LabelCounts, RegressionTarget
 from sknet.nn.ensembles import by_member, mean_of_members, over_members
 from sknet.nn.losses import Loss
 from sknet.nn.network import Network
@@ -223,10 +223,16 @@ class Model(ABC):
             If a class of the last fit does not occur in y.
         """
 
+    @staticmethod
+    def balanced(settings: Settings, data: Dataset) -> Settings:
+        """Return the settings, with numbers in the place of ``class_weight="balanced"``.
+
+        ``data`` are all training rows, with the weights of the user.
+        """
+        return settings
+
     @classmethod
-    def class_weights(
-        cls, settings: Settings, target: Any, y: Any, training_y: Any
-    ) -> np.ndarray | None:
+    def class_weights(cls, settings: Settings, target: Any, y: Any) -> np.ndarray | None:
         """Return the weight of each row's class, or None if there are no class weights."""
         return None
 
@@ -250,17 +256,17 @@ class Model(ABC):
 
     @classmethod
     def row_weights(
-        cls, settings: Settings, target: Any, y: Any, sample_weight: Any, training_y: Any
+        cls, settings: Settings, target: Any, y: Any, sample_weight: Any
     ) -> np.ndarray | None:
         """Return the weight of each row times the weight of its class, or None without both."""
-        by_class = cls.class_weights(settings, target, y, training_y)
+        by_class = cls.class_weights(settings, target, y)
         if by_class is None:
             return sample_weight
         return by_class if sample_weight is None else by_class * sample_weight
 
     @classmethod
-    def weigh(cls, settings: Settings, target: Any, data: Dataset, training_y: Any) -> Dataset:
-        """Return the rows with class weights applied, given y of all training rows.
+    def weigh(cls, settings: Settings, target: Any, data: Dataset) -> Dataset:
+        """Return the rows with class weights applied.
 
         The products of the weights are in own units.
 
@@ -269,15 +275,15 @@ class Model(ABC):
         ValueError
             If no row is left with a positive weight.
         """
-        weight = cls.row_weights(settings, target, data.y, data.sample_weight, training_y)
+        weight = cls.row_weights(settings, target, data.y, data.sample_weight)
         if weight is data.sample_weight:
             return data
         weighted = data._replace(sample_weight=weight)
         return weighted.in_own_units("class_weight times sample_weight")
 
-    def weighted(self, data: Dataset, training_y: Any) -> Dataset:
+    def weighted(self, data: Dataset) -> Dataset:
         """Return the rows with the class weights of this model, as :meth:`weigh` does."""
-        return self.weigh(self.settings, self.target, data, training_y)
+        return self.weigh(self.settings, self.target, data)
 
     def encode(self, X: Any) -> Any:
         """Return the input of the network for rows of the table."""
@@ -410,16 +416,25 @@ class ClassificationModel(Model):
         """Refuse labels that lack one of the classes."""
         self.target.check_all_labels(y)
 
+    @staticmethod
+    def balanced(settings: Settings, data: Dataset) -> Settings:
+        """Return the settings with numbers for the class weights, also for balanced ones."""
+        if not isinstance(settings.class_weight, str):
+            return settings
+        weight = cast(NDArray[np.float64] | None, data.sample_weight)
+        counts = LabelCounts.of(data.y, weight, data.weight_unit)
+        return replace(settings, class_weight=counts.balanced_weights())
+
     @classmethod
     def class_weights(
-        cls, settings: Settings, target: ClassTarget, y: Any, training_y: Any
+        cls, settings: Settings, target: ClassTarget, y: Any
     ) -> np.ndarray | None:
         """Return the weight of each row's class, or None if there are no class weights."""
         class_weight = settings.class_weight
         if class_weight is None:
             return None
         check_class_weight(class_weight, target.classes_.tolist())
-        return target.class_weights(class_weight, training_y, y)
+        return target.class_weights(class_weight, y)
 
     def smoothed(self, Y: np.ndarray) -> np.ndarray:
         """Return encoded targets with label smoothing."""

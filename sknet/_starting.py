@@ -76,8 +76,9 @@ def start_model(
     settings = settle(estimator, facts, features.signs)
     kind = model_class(features.numeric_y)
     target = kind.learn_target(settings, data, classes)
+    settings = kind.balanced(settings, data)
     # The encodings are those of the weights that training uses.
-    weighted = kind.weigh(settings, target, data, data.y)
+    weighted = kind.weigh(settings, target, data)
     survey = features.survey(weighted, streams["tables"])
     return kind.start(settings, survey, target, streams["init"], keep_rare=keep_rare)
 
@@ -106,7 +107,7 @@ def continue_model(
     facts = _facts(data, data.n_rows, model.numeric_y, features, n_earlier)
     parameters, kept = estimator.get_params(deep=False), model.settings.shaping
     settings = resolve(parameters, facts, kept, signs=features.signs)
-    model = model.continued(settings)
+    model = model.continued(model.balanced(settings, data))
     model.check_target(data.y, "y")
     return model if params is None else model.with_params(params)
 

@@ -28,7 +28,6 @@ from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
 from sknet.data.chunks import KeyedSample, checked, shuffled
 from sknet.data.counts import check_count
 from sknet.data.files import FileChunks
-from sknet.data.frames import is_frame
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splitting import count_validation_rows
 from sknet.data.survey import most_copied_rows
@@ -142,7 +141,9 @@ def shuffle_chunks(
     Parameters
     ----------
     chunks : iterable of (X, y) or (X, y, sample_weight)
-        X is a frame of pandas or polars, an array or a sparse matrix.
+        X is a frame of pandas or polars, an array or a sparse matrix; X of all chunks are frames
+        of one library, or none is a frame. A chunk without weights among chunks with weights has
+        weights of one.
     window : int, default=8
         The number of chunks that are held in memory and shuffled together.
     random_state : int, RandomState instance or None, default=None
@@ -152,15 +153,16 @@ def shuffle_chunks(
     ------
     (X, y) or (X, y, sample_weight)
         As many chunks as ``chunks`` has, of nearly equal sizes within a window. Chunks without
-        rows and rows of zero weight are left out.
+        rows and rows of zero weight are left out. A window has weights if one of its chunks has
+        any.
 
     Raises
     ------
     TypeError
         If a chunk is not a tuple or list of two or three.
     ValueError
-        If X, y and sample_weight of a chunk have different numbers of rows, or if ``window`` is
-        not a positive integer.
+        If X, y and sample_weight of a chunk have different numbers of rows, if X is a frame of
+        another library than in the chunks before, or if ``window`` is not a positive integer.
     """
     check_count("window", window)
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
@@ -190,9 +192,11 @@ def fit_chunks(
     chunks : iterable of (X, y) or (X, y, sample_weight)
         The result of :func:`read_chunks`, a list, or an object of your own whose ``__iter__``
         is a generator. Each iteration must yield the same rows in the same order. X is a frame
-        of pandas or polars, an array or a sparse matrix. Chunks without rows and rows of zero
-        weight are left out. A column of a frame with a category dtype has the levels that the
-        dtype declares; any other column of text has the levels that occur in the drawn rows.
+        of pandas or polars, an array or a sparse matrix; X of all chunks are frames of one
+        library, or none is a frame. A chunk without weights among chunks with weights has
+        weights of one. Chunks without rows and rows of zero weight are left out. A column of a
+        frame with a category dtype has the levels that the dtype declares; any other column of
+        text has the levels that occur in the drawn rows.
     shuffle_window : int, default=8
         The number of chunks that are held in memory and shuffled together. It is not used if
         the estimator has ``shuffle=False``.
@@ -278,7 +282,7 @@ class FirstPass(NamedTuple):
     def mean_weight(self, model: Model) -> float:
         """Return the mean weight of the training rows, estimated from the sample."""
         y, sample_weight = self.sample.y, self.sample.sample_weight
-        weights = model.row_weights(model.settings, model.target, y, sample_weight, y)
+        weights = model.row_weights(model.settings, model.target, y, sample_weight)
         return 1.0 if weights is None else mean(weights)
 
 
@@ -341,7 +345,6 @@ class FirstLook:
         self._n_rows = 0
         self._features: Features | None = None
         self._targets = np.array([])
-        self._framed: bool | None = None
         self._sample: KeyedSample | None = None
 
     def find(self, chunks: Iterable[Any]) -> FirstPass:
@@ -366,24 +369,13 @@ class FirstLook:
 
     def _read(self, chunk: Batch) -> tuple[Batch, Dataset]:
         """Return a chunk, and its rows as numbers; it must suit the earlier chunks."""
-        self._check_kind(chunk.X)
-        self._features, data = read_training(
-            self._estimator, *chunk, known=self._features, declared=True
-        )
+        if self._features is None:
+            self._features, _ = Features.learn(self._estimator, chunk.X, declared=True)
+        # Weights keep their unit: only all chunks together tell which of them are negligible.
+        data = read_rows(self._features, *chunk)
         self._targets = _join_targets(self._targets, data.y, self._features.numeric_y)
         # A column of labels in one chunk and a flat y in another could not be joined.
         return chunk._replace(y=data.y), data
-
-    def _check_kind(self, X: Any) -> None:
-        """Refuse a data frame among arrays, and an array among data frames."""
-        framed = is_frame(X)
-        if self._framed not in (None, framed):
-            kinds = "an array", "a data frame"
-            raise ValueError(
-                f"X is {kinds[framed]}, but X of the chunks before is {kinds[not framed]}. "
-                "Give X of all chunks as data frames, or of all chunks as arrays."
-            )
-        self._framed = framed
 
     def _add(self, chunk: Batch, n_columns: int) -> None:
         """Count the rows of a chunk, and draw some of them for the sample."""
@@ -462,7 +454,7 @@ def _start(
     if found.limit < 0:
         return features, model, None
     rows = read_rows(features, *found.held_out).in_own_units(WEIGHTS)
-    held_out = model.weighted(rows, data.y)
+    held_out = model.weighted(rows)
     held = HeldOut(
         held_out, source=found.held_out.X, make_estimator=estimator._make_scored(features)
     )

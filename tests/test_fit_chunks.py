@@ -1,6 +1,7 @@
 """``fit_chunks`` does what ``fit`` does, with rows that come in chunks."""
 
 import tracemalloc
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -70,6 +71,42 @@ def test_weights_of_any_kind(problem, make):
     expected = fit_chunks(network, cut(50, X, y, weight))._model.params.copy()
     chunks = [(rows, labels, make(w)) for rows, labels, w in cut(50, X, y, weight)]
     assert_array_equal(fit_chunks(network, chunks)._model.params, expected)
+
+
+@pytest.mark.parametrize("without", [(0,), (1, 2), (3,)], ids=str)
+@pytest.mark.parametrize("window", [1, 2, 8, None])
+def test_chunks_without_weights_have_weights_of_one(problem, without, window):
+    """It does not matter which chunk of a window has none, or whether all have their ones."""
+    weight = 3.0 + np.arange(120) / 100
+    for i in without:
+        weight[30 * i : 30 * (i + 1)] = 1
+    network = network_for(problem, shuffle=window is not None)
+    chunks, options = cut(30, problem.X, problem.y, weight), {"shuffle_window": window or 8}
+    expected = fit_chunks(network, chunks, **options)._model.params.copy()
+    chunks = [(*one[:2], None) if i in without else one for i, one in enumerate(chunks)]
+    found = fit_chunks(network, chunks, **options)._model.params
+    assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    bare = fit_chunks(network, cut(30, problem.X, problem.y), **options)._model.params
+    assert not np.allclose(found, bare, rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_negligible_weights_keep_their_rows_in_step(problem, dtype, early_stopping):
+    """Weights that vanish beside others are of rows that no other row is mistaken for."""
+    weight = np.where(np.arange(120) % 3, 1.0, 1e-300)
+    weight[::7] = 1e30
+    weight[90:] = 1e-300  # All rows of the last chunk.
+    options = {"early_stopping": early_stopping, "dtype": dtype, "batch_size": 1000}
+    network = network_for(problem, shuffle=False, **options)
+    chunks = cut(30, problem.X, problem.y, weight)
+    found = fit_chunks(network, chunks)._model.params.copy()
+    expected = fit_chunks(network, [(problem.X, problem.y, weight)])._model.params
+    assert_allclose(found, expected, rtol=1e-5 if dtype == "float32" else 1e-9, atol=1e-9)
+    if not early_stopping:
+        rows = weight == 1e30
+        few = network.fit(problem.X[rows], problem.y[rows])._model.encoder
+        assert_array_equal(few.center_, fit_chunks(network, chunks)._model.encoder.center_)
 
 
 def test_weights_of_classes(binary):
@@ -371,8 +408,10 @@ def test_chunks_that_do_not_fit_together(regression, binary, forbid_training):
     refuses([(text, y), (frame, y)], "Chunk 1.*'a'.*numbers now")
     dates = frame.assign(a=pd.Timestamp("2026-01-01"))
     refuses([(frame, y), (dates, y)], "Chunk 1.*Column 'a' of X held numbers.*dates now")
-    refuses([(frame, y), (X, y)], "Chunk 1.*X is an array, but .* before is a data frame")
-    refuses([(X, y), (frame, y)], "Chunk 1.*X is a data frame, but .* before is an array")
+    polars = pl.DataFrame(dict(frame))
+    kinds = {"an array or sparse matrix": X, "a pandas DataFrame": frame, "a polars DataFrame": polars}
+    for (one, first), (other, second) in permutations(kinds.items(), 2):
+        refuses([(first, y), (second, y)], f"Chunk 1.*X is {other}, but .* before is {one}")
     refuses([(frame, y), (frame + 1j, y)], "Chunk 1.*Column 'a' of X holds complex numbers")
     refuses([(X, y), (X, dates["a"])], "Chunk 1.*y holds dates")
     classifier = NNClassifier((4,), **STEADY, **SIMPLE)

@@ -407,7 +407,13 @@ def test_class_weights_are_weights_of_rows(multiclass, class_weight, weighted, s
     # Inputs are scaled by weighted quantiles of the rows as they were given.
     options["standardize"] = False
     network = NNClassifier(sizes, class_weight=class_weight, **options).fit(X, y, given)
-    by_hand = compute_sample_weight(class_weight, y) * (1 if given is None else given)
+    by_hand = np.ones(len(y)) if given is None else given.copy()
+    for one in np.unique(y):
+        # The classes have the same total weight if they are balanced.
+        of_class = y == one
+        balanced = class_weight == "balanced"
+        factor = 1 / by_hand[of_class].sum() if balanced else class_weight.get(one, 1)
+        by_hand[of_class] *= factor
     expected = NNClassifier(sizes, **options).fit(X, y, by_hand)
     assert_allclose(network.predict_proba(X), expected.predict_proba(X), rtol=1e-6)
     plain = NNClassifier(sizes, **options).fit(X, y, given)

@@ -226,6 +226,56 @@ def test_class_weights_equal_weights_by_hand_with_early_stopping(task, held_out)
     assert_allclose(predictions(network, FRAME), predictions(expected, FRAME), rtol=1e-9)
 
 
+def balanced(y, given):
+    """Return weights times factors by which all labels of a column have the same total weight."""
+    weight = given.copy()
+    for column in y.reshape(len(y), -1).T:
+        for label in np.unique(column):
+            weight[column == label] /= given[column == label].sum()
+    return weight
+
+
+GIVEN = np.random.default_rng(3).uniform(0.5, 2, N_ROWS) * np.where(SIGNAL > 0.8, 5, 1)
+
+
+@pytest.mark.parametrize("task", CLASS_WEIGHTS)
+@pytest.mark.parametrize("path", ["array", "frame", "sparse", "blocks"])
+def test_balanced_weights_count_weighted_rows(task, path):
+    found = fitted(task, path, GIVEN, class_weight="balanced")
+    assert_allclose(found, fitted(task, path, balanced(TARGETS[task], GIVEN)), rtol=1e-9)
+
+
+@pytest.mark.parametrize("task", CLASS_WEIGHTS)
+def test_balanced_weights_of_validation_rows_are_those_of_training(task):
+    """The rows of ``X_val`` get the weights that the weighted training rows give the classes."""
+    y, rows = TARGETS[task], slice(None, 60)
+    # Without the classes' shares in the rows of X_val, each label's factor is that of training.
+    by_hand = GIVEN.copy()
+    for column in y.reshape(N_ROWS, -1).T:
+        for label in np.unique(column[rows]):
+            of_label = column == label
+            by_hand[of_label] /= GIVEN[rows][of_label[rows]].sum()
+    networks = []
+    for weight, options in ((GIVEN, {"class_weight": "balanced"}), (by_hand, {})):
+        network = make(task, early_stopping="auto", **options)
+        held_out = {"X_val": FRAME[60:], "y_val": y[60:], "sample_weight_val": weight[60:]}
+        networks.append(network.fit(FRAME[:60], y[:60], weight[:60], **held_out))
+    losses = [one.history_["validation_loss"] for one in networks]
+    assert_allclose(*losses, rtol=1e-9)
+    assert_allclose(*(predictions(one, FRAME) for one in networks), rtol=1e-9)
+
+
+@pytest.mark.parametrize("task", CLASS_WEIGHTS)
+def test_balanced_weights_of_a_warm_start_are_those_of_its_rows(task):
+    y, networks = TARGETS[task], []
+    for options, weigh in (({"class_weight": "balanced"}, lambda given: given), ({}, None)):
+        network = make(task, warm_start=True, **options)
+        for given in (GIVEN, 1 / GIVEN):
+            network.fit(NUMBERS, y, balanced(y, given) if weigh is None else given)
+        networks.append(network)
+    assert_allclose(*(predictions(one, NUMBERS) for one in networks), rtol=1e-8)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_balanced_weights_with_default_settings(dtype):
     # One class has nine rows of ten, so that weighted medians are far from those of the rows.

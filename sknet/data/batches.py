@@ -62,16 +62,26 @@ def largest_part(n_rows: int, at_most: int) -> int:
 
 
 def join(batches: Sequence[Batch]) -> Batch:
-    """Return one batch with the rows of several, whose parts are of the same kinds."""
+    """Return one batch with the rows of several, whose X are of one library.
+
+    Rows without weights among rows with weights have weights of one. If one X or y is sparse,
+    so is the result.
+    """
     if len(batches) == 1:
         return batches[0]
-    return Batch(
-        *(None if parts[0] is None else _join(parts) for parts in zip(*batches, strict=True))
-    )
+    X, y, weights = zip(*batches, strict=True)
+    dtypes = {weight.dtype for weight in weights if weight is not None}
+    if dtypes:
+        weights = [
+            np.ones(n_rows(batch), np.result_type(*dtypes)) if weight is None else weight
+            for batch, weight in zip(batches, weights, strict=True)
+        ]
+    return Batch(*(None if part[0] is None else _join(part) for part in (X, y, weights)))
 
 
 def _join(parts: Sequence[Any]) -> Any:
-    if frames.is_frame_or_series(parts[0]):
+    kinds = {(frames.library(part), len(part.shape)) for part in parts}
+    if len(kinds) == 1 and frames.is_frame_or_series(parts[0]):
         return frames.concatenate(parts)
     if any(map(sparse.issparse, parts)):
         return sparse.vstack(parts, format="csr")

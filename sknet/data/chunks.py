@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sknet.data import frames
 from sknet.data.batches import (
     Batch,
     evenly_divided,
@@ -68,19 +69,40 @@ def checked(chunks: Iterable[Any], check: Callable[[Batch], Checked]) -> Iterato
     Raises
     ------
     TypeError, ValueError
-        If ``as_chunk`` or ``check`` raises it; the message gives the number of the chunk.
+        If ``as_chunk`` or ``check`` raises it, or if X is a frame of another library than
+        before, or an array among frames; the message gives the number of the chunk.
     """
+    known = None
     for i, parts in enumerate(chunks):
         try:
             chunk = as_chunk(parts)
             if not n_rows(chunk):
                 continue
+            known = _same_kind(chunk.X, known)
             result = check(chunk)
         except (TypeError, ValueError) as error:
             # Subclasses, such as UnicodeDecodeError, may not take a message alone.
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"Chunk {i}, counted from 0: {error}") from error
         yield result
+
+
+def _same_kind(X: Any, known: str | None) -> str:
+    """Return the kind of a table for messages, which must be that of the chunks before.
+
+    Raises
+    ------
+    ValueError
+        If the chunks before were frames of another library, or if only one of them is a frame.
+    """
+    kind = f"a {frames.library(X)} DataFrame" if frames.is_frame(X) else "an array or sparse matrix"
+    if known not in (None, kind):
+        raise ValueError(
+            f"X is {kind}, but X of the chunks before is {known}. Give X of all chunks as one "
+            "of them: to_pandas() turns a polars DataFrame into one of pandas, and to_numpy() "
+            "turns either into an array."
+        )
+    return kind
 
 
 def shuffled(chunks: Iterable[Batch], window: int, rng: np.random.Generator) -> Iterator[Batch]:

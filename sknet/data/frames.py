@@ -39,6 +39,13 @@ def _is_polars(data: Any) -> bool:
     return hasattr(data, "is_null") or (is_frame(data) and not _is_pandas(data))
 
 
+def library(data: Any) -> str | None:
+    """Return the library of a frame or a series, "pandas" or "polars"; None of other data."""
+    if _is_pandas(data):
+        return "pandas"
+    return "polars" if _is_polars(data) else None
+
+
 def name_of(column: int, names: Sequence[str] | None) -> str:
     """Return the name of a column, or else its position, as a message shows it."""
     return repr(column if names is None else names[column])
@@ -307,8 +314,11 @@ def is_frame_or_series(data: Any) -> bool:
 
 
 def concatenate(parts: Sequence[Any]) -> Any:
-    """Return one frame, or one pandas series, with the rows of several."""
+    """Return one frame, or one pandas series, with the rows of several.
+
+    Columns of several types of numbers get one that holds all of them.
+    """
     # The library that made the parts has been imported by then.
-    library = sys.modules[type(parts[0]).__module__.split(".")[0]]
-    options = {"ignore_index": True} if _is_pandas(parts[0]) else {}
-    return library.concat(parts, **options)
+    concat = sys.modules[type(parts[0]).__module__.split(".")[0]].concat
+    options = {"ignore_index": True} if _is_pandas(parts[0]) else {"how": "vertical_relaxed"}
+    return concat(parts, **options)

@@ -8,11 +8,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from sknet.data.limits import FARTHEST, SINGLE_LIMITS
-from sknet.data.weights import power_of_two, product
+from sknet.data.weights import LARGEST_EXPONENT, power_of_two, product
 
 #: The scale of a constant y is this share of its magnitude, so that outputs near zero are
 #: predictions near the constant, in whatever units y is.
@@ -116,7 +115,7 @@ class ClassTarget:
             Y[piece] = _dense(self._binarizer.transform(y[piece]))
         return Y
 
-    def class_weights(self, class_weight: Any, training_y: Any, y: Any) -> NDArray[np.float64]:
+    def class_weights(self, class_weight: Any, y: Any) -> NDArray[np.float64]:
         """Return the weight that ``class_weight`` gives to each row of y.
 
         It is relative to a power of two that depends on the weights of the classes only. With
@@ -124,34 +123,26 @@ class ClassTarget:
 
         Parameters
         ----------
-        class_weight : dict, list of dict, or "balanced"
-            The parameter of the estimators.
-        training_y : array or CSR
-            The labels that "balanced" balances.
+        class_weight : dict or list of dict
+            The parameter of the estimators; in the place of "balanced", the numbers that
+            ``LabelCounts.balanced_weights`` returns.
         y : array or CSR
             The labels of the rows to weight.
 
         Raises
         ------
         ValueError
-            If y is multi-label, and ``class_weight`` is neither "balanced" nor a list of one
-            dict for each label; or if it is a list for another y.
+            If y is multi-label, and ``class_weight`` is not a list of one dict for each label;
+            or if it is a list for another y.
         """
         if self.kind == "multilabel":
-            return _label_weights(class_weight, training_y, y)
+            return _label_weights(class_weight, y)
         if isinstance(class_weight, list):
             raise ValueError(
                 f"class_weight={class_weight} is a list, which is for a multi-label y. Give "
                 f"one dict with the weights of the classes {self.classes_.tolist()}."
             )
-        if isinstance(class_weight, dict):
-            by_class = np.array([class_weight.get(c, 1) for c in self.classes_.tolist()], float)
-        else:
-            by_class = np.ones(self.classes_.size)
-            seen = np.isin(self.classes_, training_y)
-            by_class[seen] = compute_class_weight(
-                class_weight, classes=self.classes_[seen], y=training_y
-            )
+        by_class = np.array([class_weight.get(c, 1) for c in self.classes_.tolist()], float)
         by_class /= power_of_two(float(by_class.max()))
         by_class /= 2
         return by_class[np.searchsorted(self.classes_, y)]
@@ -197,12 +188,10 @@ def _dense(Y: Any) -> NDArray[Any]:
     return Y.toarray() if hasattr(Y, "toarray") else Y
 
 
-def _label_weights(class_weight: Any, training_y: Any, y: Any) -> NDArray[np.float64]:
+def _label_weights(class_weight: Any, y: Any) -> NDArray[np.float64]:
     """Return for each row the product of the weights of its labels, as scikit-learn does."""
-    if isinstance(class_weight, dict) or len(training_y.shape) != 2:
+    if isinstance(class_weight, dict):
         raise ValueError("class_weight for a multi-label y must be 'balanced' or a list.")
-    if class_weight == "balanced":
-        class_weight = LabelCounts.of(training_y).balanced_weights()
     if len(class_weight) != y.shape[1]:
         raise ValueError(f"class_weight has {len(class_weight)} dicts for {y.shape[1]} labels.")
     return product(
@@ -213,71 +202,81 @@ def _label_weights(class_weight: Any, training_y: Any, y: Any) -> NDArray[np.flo
 
 @dataclass
 class LabelCounts:
-    """How often each label occurs in the rows of a table, or of a part of it.
+    """How often each label occurs in the weighted rows of a table, or of a part of it.
+
+    A weight of two counts as two rows.
 
     Attributes
     ----------
     labels : ndarray of shape (n_labels,)
-        The sorted labels; of a multi-label y, the numbers of its columns.
-    counts : ndarray of shape (n_labels,)
-        The number of rows with each label.
-    n_rows : int
-        The number of rows, which may have several labels or none if y is multi-label.
-    n_columns : int
-        The number of columns of y, 1 if each row has exactly one label.
+        The sorted labels; 0 and 1 if y is multi-label.
+    counts : ndarray of shape (n_columns, n_labels)
+        The sum of the weights of the rows with each label in each column of y.
+    unit : float
+        The unit of the weights.
+    multilabel : bool
+        Whether y has a column for each label.
     """
 
     labels: NDArray[Any]
-    counts: NDArray[np.integer]
-    n_rows: int
-    n_columns: int
+    counts: NDArray[np.float64]
+    unit: float
+    multilabel: bool
 
     @classmethod
-    def of(cls, y: Any) -> Self:
-        """Return the counts of a y of one dimension, or of a multi-label y."""
-        if y.ndim == 1:
-            return cls(*np.unique(y, return_counts=True), n_rows=y.size, n_columns=1)
-        n_rows, n_columns = y.shape
-        counts = np.asarray((y == 1).sum(axis=0)).ravel()
-        return cls(np.arange(n_columns), counts, n_rows, n_columns)
+    def of(
+        cls,
+        y: Any,
+        sample_weight: NDArray[np.floating] | None = None,
+        weight_unit: float = 1.0,
+    ) -> Self:
+        """Return the counts of a y of one dimension, or of a multi-label y.
+
+        ``weight_unit`` is the unit of the weights, or all weights if these are None.
+        """
+        multilabel = y.ndim == 2
+        if multilabel:
+            labels, places = np.arange(2), (_dense(y).T == 1).astype(np.intp)
+        else:
+            labels, places = np.unique(y, return_inverse=True)
+        columns = np.atleast_2d(places)
+        counts = [np.bincount(one, sample_weight, labels.size) for one in columns]
+        return cls(labels, np.array(counts, float), weight_unit, multilabel)
 
     @property
     def form(self) -> str:
         """The columns and the kind of the labels, which are the same in all parts of one y."""
         kind = "text" if isinstance(self.labels[0], str) else "numbers"
-        return f"{self.n_columns} column(s) of {kind}"
+        return f"{len(self.counts)} column(s) of {kind}"
 
     def merge(self, other: Self) -> None:
         """Add the counts of further rows."""
-        both = np.concatenate([self.labels, other.labels])
-        labels, places = np.unique(both, return_inverse=True)
-        counts = np.bincount(places, np.concatenate([self.counts, other.counts]))
-        self.labels, self.counts = labels, counts.astype(int)
-        self.n_rows += other.n_rows
+        labels = np.union1d(self.labels, other.labels)
+        unit = max(self.unit, other.unit)
+        counts = np.zeros((len(self.counts), labels.size))
+        for part in (self, other):
+            counts[:, np.searchsorted(labels, part.labels)] += part.counts * (part.unit / unit)
+        self.labels, self.counts, self.unit = labels, counts, unit
 
     def labels_as_y(self) -> NDArray[Any]:
         """Return a small y from which ``ClassTarget`` learns the same labels."""
-        if self.n_columns == 1:
-            return self.labels
-        return np.zeros((1, self.n_columns), dtype=int)
+        return np.zeros((1, len(self.counts)), int) if self.multilabel else self.labels
 
     def balanced_weights(self) -> dict[Any, float] | list[dict[Any, float]]:
-        """Return ``class_weight="balanced"`` as numbers: n_rows / (n_classes * count).
+        """Return ``class_weight="balanced"`` as numbers, with one dict for each label of many.
 
-        For a multi-label y there is one dict for each label.
+        As scikit-learn has them, they are the sum of all weights over the number of the classes
+        times the sum of the weights of the class.
         """
-        if self.n_columns == 1:
-            return self._balance(self.labels.tolist(), self.counts.tolist())
-        return [
-            self._balance([0, 1], [self.n_rows - count, count])
-            for count in self.counts.tolist()
-        ]
+        by_column = [self._balance(counts.tolist()) for counts in self.counts]
+        return by_column if self.multilabel else by_column[0]
 
-    def _balance(self, labels: list[Any], counts: list[int]) -> dict[Any, float]:
-        n_classes = np.count_nonzero(counts)
+    def _balance(self, counts: list[float]) -> dict[Any, float]:
+        """Return the weights of the labels that occur; a ratio that overflows is cut."""
+        total, n_classes, largest = sum(counts), np.count_nonzero(counts), 2.0**LARGEST_EXPONENT
         return {
-            label: self.n_rows / (n_classes * count)
-            for label, count in zip(labels, counts, strict=True)
+            label: min(total / (n_classes * count), largest)
+            for label, count in zip(self.labels.tolist(), counts, strict=True)
             if count
         }
 

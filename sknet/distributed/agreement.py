@@ -43,7 +43,7 @@ class Description:
     survey : Survey
         The survey of its X, without a sample.
     target : LabelCounts or RegressionTarget
-        The counts of the labels in its y, or the scale of its y.
+        The weighted counts of the labels in its y, or the scale of its y.
     """
 
     number: int
@@ -132,7 +132,7 @@ def describe(
 def _describe_target(estimator: BaseNN, features: Features, data: Dataset) -> KnownTarget:
     """Return the counts of the labels of a partition, or the scale of its numbers."""
     if not features.numeric_y:
-        return LabelCounts.of(data.y)
+        return LabelCounts.of(data.y, data.sample_weight, data.weight_unit)
     settings = settle(estimator, Facts.of(data.X, data.n_rows, features.numeric_y))
     return RegressionModel.measure_target(settings, data)
 
@@ -228,9 +228,7 @@ def weigh(
     """Return the weights of all rows of a partition, times the weights of their classes."""
     data = read_partition(agreed.features, number, X, y, sample_weight)
     kind = model_class(agreed.features.numeric_y)
-    weights = kind.row_weights(
-        agreed.settings, agreed.target, data.y, data.sample_weight, data.y
-    )
+    weights = kind.row_weights(agreed.settings, agreed.target, data.y, data.sample_weight)
     of_all = np.zeros(X.shape[0])
     of_all[data.positions] = 1.0 if weights is None else weights
     return of_all

@@ -1,5 +1,7 @@
 """Chunks: what is one, how they are shuffled, sampled and cut into batches."""
 
+from itertools import permutations
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -70,6 +72,75 @@ def test_shuffling_in_windows(kind, weighted):
     assert [row_numbers(chunk) for chunk in again] == numbers
     other = shuffle_chunks(chunks, window=2, random_state=1)
     assert [row_numbers(chunk) for chunk in other] != numbers
+
+
+@pytest.mark.parametrize("without", [(0,), (1,), (0, 1)], ids=str)
+def test_chunks_without_weights_have_weights_of_one(without):
+    """It does not matter which chunk of a window has none; a window without any has none."""
+    chunks = [chunk[:2] if i in without else (*chunk[:2], np.full(5, 7.0))
+              for i, chunk in enumerate(make_chunks("array", [5] * 4))]  # fmt: skip
+    mixed = list(shuffle_chunks(chunks, window=2, random_state=0))
+    for i, chunk in enumerate(mixed):
+        numbers = np.array(row_numbers(chunk[:2]))
+        if i < 2 and without == (0, 1):
+            assert len(chunk) == 2
+        else:
+            of_one = np.isin((numbers - 1) // 5, without)
+            assert_array_equal(chunk[2], np.where(of_one, 1.0, 7.0))
+
+
+def test_joined_weights_keep_their_dtype():
+    batches = [Batch(np.ones((2, 1)), None, weight) for weight in (None, np.ones(2, np.float32))]
+    for some in (batches, batches[::-1]):
+        assert join(some).sample_weight.dtype == np.float32
+    assert join(batches[:1] * 2).sample_weight is None
+
+
+KINDS_OF_Y = [np.asarray, pd.Series, pl.Series, list, lambda y: pd.Series(y, index=y)]
+
+
+@pytest.mark.parametrize("one", KINDS_OF_Y)
+@pytest.mark.parametrize("other", KINDS_OF_Y)
+def test_targets_of_several_kinds_are_shuffled_together(one, other):
+    chunks = [
+        *make_chunks("array", [4], one), *make_chunks("array", [5], other),
+    ]  # fmt: skip
+    mixed = shuffle_chunks(chunks, window=2, random_state=0)
+    assert sorted(sum(map(row_numbers, mixed), [])) == sorted([*range(1, 5), *range(1, 6)])
+
+
+@pytest.mark.parametrize("window", [1, 2])
+def test_tables_of_several_libraries_are_refused(window):
+    """The message has the chunk, both kinds and a remedy. Empty chunks may be of any kind."""
+    kinds = {kind: f"a {kind} DataFrame" for kind in ("pandas", "polars")}
+    kinds["array"] = kinds["csr"] = "an array or sparse matrix"
+    for one, other in permutations(kinds, 2):
+        if kinds[one] == kinds[other]:
+            continue
+        chunks = [*make_chunks(one, [4, 3]), *make_chunks(other, [3])]
+        empty = tuple(part[:0] for part in chunks[2])
+        match = f"Chunk 3.*X is {kinds[other]}, but X of the chunks before is {kinds[one]}.*to_"
+        with pytest.raises(ValueError, match=match):
+            list(shuffle_chunks([empty, *chunks], window=window))
+        shuffled = shuffle_chunks([empty, *chunks[:2]], window=window)
+        assert all(type(chunk[0]) is type(chunks[0][0]) for chunk in shuffled)
+
+
+def test_sparse_and_dense_rows_are_shuffled_together():
+    chunks = [*make_chunks("array", [4]), *make_chunks("csr", [5])]
+    mixed = list(shuffle_chunks(chunks, window=2, random_state=0))
+    assert all(sparse.issparse(chunk[0]) for chunk in mixed)
+    assert sorted(sum(map(row_numbers, mixed), [])) == sorted([*range(1, 5), *range(1, 6)])
+
+
+def test_columns_of_polars_may_be_of_other_numbers():
+    """A file's column of whole numbers may have fractions, or no value, in another chunk."""
+    first, second = ({"a": [1, 2], "b": [None, None]}, {"a": [0.5, None], "b": ["x", "y"]})
+    chunks = [(pl.DataFrame(data), [0, 1]) for data in (first, second)]
+    mixed = list(shuffle_chunks(chunks, window=2, random_state=0))
+    together = pl.concat([chunk[0] for chunk in mixed]).sort("a", nulls_last=True)
+    assert together["a"].to_list() == [0.5, 1.0, 2.0, None]
+    assert sorted(together["b"].drop_nulls()) == ["x", "y"]
 
 
 def test_a_window_is_all_that_is_held():

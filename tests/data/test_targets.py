@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse, special
-from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 
 from sknet.data.targets import ClassTarget, LabelCounts, RegressionTarget, merge_targets
 
@@ -179,39 +179,30 @@ def test_smoothing_mixes_with_equal_shares(y, kind, columns, amount):
 # Class weights, and the labels of parts of a table.
 
 
-@pytest.mark.parametrize("class_weight", ["balanced", [{0: 2, 1: 3}, {1: 0.5}, {}]], ids=str)
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
-def test_weights_of_rows_with_several_labels(class_weight, kind):
+def test_weights_of_rows_with_several_labels(kind):
     target = ClassTarget().fit(MULTILABEL)
-    found = target.class_weights(class_weight, kind(MULTILABEL), kind(MULTILABEL))
-    if class_weight == "balanced":
-        expected = compute_sample_weight("balanced", MULTILABEL)
-    else:
-        expected = [2 * 0.5, 3, 2, 3 * 0.5]
-    assert_allclose(found, expected, rtol=1e-14)
+    found = target.class_weights([{0: 2, 1: 3}, {1: 0.5}, {}], kind(MULTILABEL))
+    assert_allclose(found, [2 * 0.5, 3, 2, 3 * 0.5], rtol=1e-14)
 
 
 def test_each_label_needs_its_weights():
     """A list has one dict for each label, and one dict alone does not say for which."""
     target = ClassTarget().fit(MULTILABEL)
     with pytest.raises(ValueError, match="class_weight has 2 dicts for 3 labels"):
-        target.class_weights([{}, {}], MULTILABEL, MULTILABEL)
+        target.class_weights([{}, {}], MULTILABEL)
     with pytest.raises(ValueError, match="must be 'balanced' or a list"):
-        target.class_weights({0: 1.0}, MULTILABEL, MULTILABEL)
+        target.class_weights({0: 1.0}, MULTILABEL)
     y = np.array([0, 1, 1])
     with pytest.raises(ValueError, match=r"is a list, .* weights of the classes \[0, 1\]"):
-        ClassTarget().fit(y).class_weights([{0: 2.0}, {}], y, y)
+        ClassTarget().fit(y).class_weights([{0: 2.0}, {}], y)
 
 
 def test_weights_of_the_classes():
     y = np.array([5, 9, 1, 5, 5])
     target = ClassTarget().fit(y)
     # The weights are relative to a power of two.
-    assert_array_equal(target.class_weights({9: 3.0, 1: 0.5}, y, y) * 4, [1, 3, 0.5, 1, 1])
-    # The class 9, which the training rows lack, has the weight one.
-    training = np.array([5, 5, 5, 1])
-    found = target.class_weights("balanced", training, y)
-    assert_allclose(found * 4, [2 / 3, 1, 2, 2 / 3, 2 / 3])
+    assert_array_equal(target.class_weights({9: 3.0, 1: 0.5}, y) * 4, [1, 3, 0.5, 1, 1])
 
 
 @pytest.mark.parametrize("units", [(1.0, 3.0), (3.0, 1.0), (1e-300, 3e-300), (1e300, 3e300)])
@@ -252,38 +243,62 @@ def test_a_target_of_an_earlier_version():
 def test_weights_of_classes_of_every_size_are_finite():
     y = np.array([0, 1, 1])
     target = ClassTarget().fit(y)
-    found = target.class_weights({0: 1e308, 1: 5e307}, y, y)
+    found = target.class_weights({0: 1e308, 1: 5e307}, y)
     assert_array_equal(found / found[0], [1, 0.5, 0.5])
     labels = [{0: 1e308, 1: 1e-308}] * 3
-    assert np.isfinite(
-        ClassTarget().fit(MULTILABEL).class_weights(labels, MULTILABEL, MULTILABEL)
-    ).all()
+    assert np.isfinite(ClassTarget().fit(MULTILABEL).class_weights(labels, MULTILABEL)).all()
 
 
 @pytest.mark.parametrize("name", ["binary-strings", "multiclass", "multilabel"])
 def test_label_counts_of_parts_are_those_of_the_whole(name):
     y = np.concatenate([CASES[name][0]] * 3)[1:]
-    whole = LabelCounts.of(y)
-    parts = [LabelCounts.of(part) for part in (y[:1], y[1:3], y[3:])]
+    weight = np.arange(1.0, len(y) + 1)
+    # Each part has weights in units of its own, and the rows of the last one weigh the same.
+    weight[3:] = 4
+    whole = LabelCounts.of(y, weight)
+    given = [(y[:1], weight[:1] * 8, 1 / 8), (y[1:3], weight[1:3], 1.0), (y[3:], None, 4.0)]
+    parts = [LabelCounts.of(*part) for part in given]
     merged = merge_targets([(f"partition {i}", part) for i, part in enumerate(parts)])
     assert_array_equal(merged.labels, whole.labels)
     assert_array_equal(merged.counts, whole.counts)
-    assert (merged.n_rows, merged.n_columns) == (len(y), whole.n_columns)
-    assert parts[0].n_rows == 1
+    assert merged.balanced_weights() == whole.balanced_weights()
+    assert parts[0].counts.sum() == 8 * len(whole.counts)
     learned, expected = ClassTarget().fit(whole.labels_as_y()), ClassTarget().fit(y)
     assert learned.kind == expected.kind
     assert_array_equal(learned.classes_, expected.classes_)
 
 
-def test_balanced_weights_are_scikit_learn_s():
+@pytest.mark.parametrize("repeats", [None, [1, 2, 3, 1, 5]], ids=str)
+def test_balanced_weights_are_scikit_learn_s(repeats):
+    """A row of weight two counts twice. Older versions of scikit-learn know no such weights."""
     y = np.array(["b", "a", "b", "c", "b"])
-    weights = LabelCounts.of(y).balanced_weights()
-    classes = np.array(["a", "b", "c"])
-    expected = compute_class_weight("balanced", classes=classes, y=y)
+    weights = LabelCounts.of(y, repeats and np.array(repeats, float)).balanced_weights()
+    classes, rows = np.array(["a", "b", "c"]), np.repeat(y, repeats or 1)
+    expected = compute_class_weight("balanced", classes=classes, y=rows)
     assert weights == dict(zip(classes.tolist(), expected, strict=True))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("repeats", [None, [1, 2, 1, 4]], ids=str)
+def test_balanced_weights_of_several_labels(repeats, kind):
+    weight = repeats and np.array(repeats, float)
+    found = LabelCounts.of(kind(MULTILABEL), weight).balanced_weights()
+    for label, weights in zip(np.repeat(MULTILABEL, repeats or 1, axis=0).T, found, strict=True):
+        expected = compute_class_weight("balanced", classes=np.arange(2), y=label)
+        assert weights == dict(enumerate(expected))
     # A label that no row has, or all rows have, has one weight.
     Y = np.array([[0, 1, 1], [0, 1, 0], [0, 1, 0]])
     assert LabelCounts.of(Y).balanced_weights() == [{0: 1}, {1: 1}, {0: 0.75, 1: 1.5}]
+
+
+def test_balanced_weights_of_negligible_rows_are_finite():
+    """Their ratio would overflow, and none of a column is the difference of two large sums."""
+    weights = LabelCounts.of(np.array([0, 1]), np.array([1.0, 5e-324])).balanced_weights()
+    assert (weights[0], weights[1]) == (0.5, 2.0**900)
+    weight = np.array([0.1, 0.2, 0.3, 1e-20])
+    for y in (np.array([1, 1, 1, 0]), np.array([0, 0, 0, 1])):
+        (found,) = LabelCounts.of(y[:, np.newaxis], weight).balanced_weights()
+        assert found[y[3]] == pytest.approx(0.3e20, rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
 from sklearn.metrics import log_loss
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
 from sknet import NNClassifier, NNRegressor
 from sknet.data import survey
@@ -588,9 +588,12 @@ def test_class_weights_equal_weights_by_hand(client, frame, class_weight, n_shar
     frame = X, y
     given = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)
     network = fit_weighted(frame, given, n_shards, class_weight=class_weight)
-    rows = given > 0
-    by_hand = given.copy()
-    by_hand[rows] *= compute_sample_weight(class_weight, y[rows])
+    by_class = class_weight
+    if class_weight == "balanced":  # A weight of two is a row twice.
+        classes, rows = np.unique(y), np.repeat(y, given.astype(int))
+        by_class = compute_class_weight(class_weight, classes=classes, y=rows)
+        by_class = dict(zip(classes, by_class, strict=True))
+    by_hand = given * compute_sample_weight(by_class, y)
     expected = fit_weighted(frame, by_hand, n_shards)
     assert_allclose(network.predict_proba(X), expected.predict_proba(X), rtol=1e-9)
     local = NNClassifier(
@@ -619,6 +622,23 @@ def test_a_partition_whose_classes_have_no_weight_is_left_out(client):
         DaskNNClassifier(**options, class_weight=dict.fromkeys(range(3), 0)).fit(
             *chunked(X, y, size=100)
         )
+
+
+@pytest.mark.parametrize("n_shards", [1, 2])
+def test_balanced_weights_of_several_labels(client, table, n_shards):
+    """A row of weight two is a row twice, for the weights of the labels of all partitions, too."""
+    X, y = table
+    Y = np.column_stack([y > 0, y > 1, X[:, 0] > 0]).astype(int)
+    given = np.where(Y[:, 1], 3.0, 1.0) + np.arange(len(X)) % 2
+    by_hand = given.copy()
+    for label in Y.T:
+        for one in (0, 1):
+            by_hand[label == one] /= given[label == one].sum()
+    options = {**SHORT, "n_shards": n_shards, "dtype": "float64"}
+    found = DaskNNClassifier(**options, class_weight="balanced").fit(*chunked(X, Y, given))
+    expected = DaskNNClassifier(**options).fit(*chunked(X, Y, by_hand))
+    proba = [one.to_local().predict_proba(X) for one in (found, expected)]
+    assert_allclose(*proba, rtol=1e-9)
 
 
 def test_several_labels(client, table):

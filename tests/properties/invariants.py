@@ -8,6 +8,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+from numpy.testing import assert_allclose
 from properties.strategies import COUNTS, Case
 from scipy import sparse
 from sklearn.utils import check_array
@@ -58,6 +59,27 @@ def outputs(network: Any, X: Any) -> np.ndarray:
     with quiet():
         found = predict(X)
     return np.asarray(found).reshape(len(found), -1)
+
+
+def assert_close(found, expected):
+    """Compare predictions up to rounding, for each output in units of its largest number.
+
+    Smaller numbers than 1e-30 count as zero: float32 and float64 have other smallest
+    probabilities.
+    """
+    finite = np.isfinite(expected).all() and np.isfinite(found).all()
+    if finite and expected.size:  # The first test asks for finite numbers.
+        scale = np.abs(expected).max(axis=0) + 1e-30
+        assert_allclose(found / scale, expected / scale, rtol=0, atol=1e-6)
+
+
+def take(X, rows):
+    """Return rows of X in X's own form."""
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    if isinstance(X, list):
+        return [X[row] for row in rows]
+    return X.tocsr()[rows] if hasattr(X, "tocsr") else X[rows]
 
 
 def raw_parameters(network) -> np.ndarray:

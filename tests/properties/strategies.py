@@ -217,6 +217,12 @@ ARRAYS = st.builds(
     dtype=mostly(st.sampled_from(tables.DTYPES), st.sampled_from(tables.ODD_DTYPES)),
     layout=st.sampled_from(list(tables.LAYOUTS)),
 )
+
+
+def arrays(kinds=tables.ORDINARY, **options):
+    return st.builds(ArrayTable, columns=columns(list(kinds)), **options)
+
+
 SPARSE = st.builds(
     SparseTable,
     columns=columns(tables.ORDINARY),
@@ -273,6 +279,26 @@ COUNTS: Counter = Counter()
 
 #: The parameters of a case that are not drawn: a network that is quickly fitted.
 SMALL = {"hidden_layer_sizes": (3,), "max_iter": 2, "random_state": 0}
+
+#: Parameters that leave the arithmetic of a fit comparable up to rounding: float64, no draw for
+#: single rows, and all rows in one batch.
+EXACT = {
+    "dtype": "float64",
+    "batch_size": 300,
+    "dropout": 0.0,
+    "input_noise": 0.0,
+    "mixup": 0.0,
+    "early_stopping": False,
+    "max_iter": 3,
+    "solver": "adam",
+    "learning_rate_init": 0.01,
+    "epsilon": 1e-3,
+    "alpha": 1e-3,
+    "numeric_embedding": None,
+    "random_state": 0,
+    "scoring": "loss",
+    "warm_start": False,
+}
 
 
 @dataclass(frozen=True)

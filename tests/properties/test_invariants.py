@@ -9,28 +9,23 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from properties import tables
 from properties.invariants import (
+    assert_close,
     check_error,
     fingerprint,
     outputs,
     quiet,
     snapshot,
     strict,
+    take,
     train,
     unchanged,
 )
-from properties.strategies import (
-    FACTORS,
-    FRAMES,
-    SPARSE,
-    Values,
-    cases,
-    columns,
-)
+from properties.strategies import EXACT, FACTORS, SPARSE, Values, arrays, cases, columns
 from properties.tables import (
     ArrayTable,
     Labels,
@@ -49,30 +44,7 @@ from sknet.streaming import fit_chunks
 
 pytestmark = pytest.mark.no_cover
 
-# Parameters that leave the arithmetic of a fit comparable up to rounding: float64, no draw for
-# single rows, and all rows in one batch.
-EXACT = {
-    "dtype": "float64",
-    "batch_size": 300,
-    "dropout": 0.0,
-    "input_noise": 0.0,
-    "mixup": 0.0,
-    "early_stopping": False,
-    "max_iter": 3,
-    "solver": "adam",
-    "learning_rate_init": 0.01,
-    "epsilon": 1e-3,
-    "alpha": 1e-3,
-    "numeric_embedding": None,
-    "random_state": 0,
-    "scoring": "loss",
-    "warm_start": False,
-}
 REPEATABLE = {"random_state": 0, "warm_start": False}
-
-
-def arrays(kinds=tables.ORDINARY, **options):
-    return st.builds(ArrayTable, columns=columns(list(kinds)), **options)
 
 
 # Errors and soundness.
@@ -320,18 +292,6 @@ def test_units_of_weights_do_not_matter(case, power):
     assert_same(train(case, sample_weight=weight), other, case.X)
 
 
-def assert_close(found, expected):
-    """Compare predictions up to rounding, for each output in units of its largest number.
-
-    Smaller numbers than 1e-30 count as zero: float32 and float64 have other smallest
-    probabilities.
-    """
-    finite = np.isfinite(expected).all() and np.isfinite(found).all()
-    if finite and expected.size:  # The first test asks for finite numbers.
-        scale = np.abs(expected).max(axis=0) + 1e-30
-        assert_allclose(found / scale, expected / scale, rtol=0, atol=1e-6)
-
-
 @given(case=cases(weights=st.just(Weights()), wild=False, **EXACT), factor=FACTORS)
 def test_equal_weights_are_no_weights(case, factor):
     """The same weight for all rows, of any size, is the same as none."""
@@ -345,15 +305,6 @@ def test_equal_weights_are_no_weights(case, factor):
 # Equal up to rounding.
 
 
-def take(X, rows):
-    """Return rows of X in X's own form."""
-    if hasattr(X, "iloc"):
-        return X.iloc[rows]
-    if isinstance(X, list):
-        return [X[row] for row in rows]
-    return X.tocsr()[rows] if hasattr(X, "tocsr") else X[rows]
-
-
 @given(case=cases(wild=False))
 def test_rows_are_predicted_alone_as_together(case):
     """Predictions of a row depend neither on the other rows nor on their order."""
@@ -365,33 +316,6 @@ def test_rows_are_predicted_alone_as_together(case):
         assert_close(outputs(network, take(X, [row])), together[[row]])
     order = np.random.default_rng(case.seed).permutation(case.n_rows)
     assert_close(outputs(network, take(X, order.tolist())), together[order])
-
-
-@given(
-    case=cases(
-        tables=arrays([*tables.ORDINARY, "missing"]) | FRAMES,
-        rows=st.integers(1, 40),
-        wild=False,
-        weights=st.just(Weights("counts")),
-        labels=st.builds(Labels, st.sampled_from(["int", "text", "object"])),
-        numbers=st.builds(Numbers, st.sampled_from(["normal", "counts", "shifted"])),
-        class_weight=None,  # "balanced" counts rows, as in scikit-learn.
-        **EXACT,
-    )
-)
-def test_a_weight_is_a_number_of_equal_rows(case):
-    """A row of weight two, or three, is the same as two or three rows.
-
-    The rate of invscaling falls with the number of rows that were visited, as in scikit-learn.
-    """
-    assume("invscaling" not in str(case.parameters.get("learning_rate")).lower())
-    weight = case.sample_weight
-    rows = np.repeat(np.arange(case.n_rows), weight).tolist()
-    network = train(case)
-    other = train(case, X=take(case.X, rows), y=case.y[rows], sample_weight=None)
-    assert (network is None) == (other is None)
-    if network is not None:
-        assert_close(outputs(other, case.X), outputs(network, case.X))
 
 
 @given(
