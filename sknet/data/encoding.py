@@ -381,12 +381,13 @@ class TableEncoder:
         """Return the derivatives of the encoded numeric columns by the columns of dense X.
 
         They are c'(u) s with c'(u) = (1 + (u / 3)^2)^(-3/2), and zero for missing numbers. For
-        a phase it is times the derivative of the phase by the date.
+        a phase it is times the derivative of the phase by the date. Without scaling they are
+        one, and zero for missing numbers and for those that are cut.
         """
         dates = self._dates(X)
         X = self._with_phases(X)
         if self.scale_ is None:
-            return np.where(np.isnan(X), 0.0, 1.0)
+            return np.where(np.abs(X) <= FARTHEST, 1.0, 0.0)
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(X, slice(None), self.scale_).astype(np.float64, copy=False)
             slopes = clip_slopes(u) * self.scale_

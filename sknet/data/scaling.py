@@ -42,8 +42,9 @@ def clip_in_order(u: Floats) -> Floats:
 
 
 def clip_slopes(u: Floats) -> Floats:
-    """Return the derivative of the smooth clip, (1 + (u / CLIP)^2)^(-3/2)."""
-    return (1 + (np.clip(u, -FARTHEST, FARTHEST) / CLIP) ** 2) ** -1.5
+    """Return the derivative of the smooth clip, (1 + (u / CLIP)^2)^(-3/2); zero where it cuts."""
+    slopes = (1 + (np.clip(u, -FARTHEST, FARTHEST) / CLIP) ** 2) ** -1.5
+    return np.where(np.abs(u) <= FARTHEST, slopes, 0)
 
 
 def center_and_scale(data: Dataset) -> tuple[Floats, Floats]:

@@ -43,12 +43,15 @@ def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
     Returns
     -------
     ndarray of shape (n_samples, n_features)
-        Change of the output per unit of a column, and per second of a date or a duration. A
-        category has no unit: its entry is the
-        derivative in the direction from no level at all (zeros in place of the one-hot columns,
-        or the mean vector in place of the embedding) to the level of the row, not divided by
-        the length of this direction. The indicator of a missing number, if there is one, is
-        treated in the same way. float32 for float32 X, else float64; dense also for sparse X.
+        Change of the output per unit of a numeric column, and per second of a date or a
+        duration. It is the derivative by the number itself. The indicators of missing numbers
+        and of heavy values and the levels of codes jump where they change, and are held: a
+        column that is multiplied by a factor has entries that are divided by it. The entry of a
+        missing number is zero, and so is that of a number that is cut (1e15 times the scale of
+        its column from the median). A category has no unit: its entry is the derivative in the
+        direction from no level at all (zeros in place of the one-hot columns, or the mean
+        vector in place of the embedding) to the level of the row, not divided by the length of
+        this direction. float32 for float32 X, else float64; dense also for sparse X.
 
     Raises
     ------

@@ -56,10 +56,9 @@ class EmbeddedTable:
         self._embedding, self._params = network.part(
             model.params, 0, n_embedding_layers(network)
         )
-        # For each embedded column, the positions of the encoded column and of the column of X
-        # that it comes from.
+        # For each embedded column, the position of the column of X that it comes from.
         front = network.layers[: n_embedding_layers(network)]
-        self._encoded, self._sources = column_sources(front, encoder, model.reader)
+        self._sources = column_sources(front, encoder, model.reader)[1]
         # The columns of X that the encoded numeric columns come from.
         self._numeric = column_sources((), encoder, model.reader)[1][: encoder.n_numeric_]
 
@@ -81,15 +80,15 @@ class EmbeddedTable:
         -------
         ndarray of shape (n_rows, n_features)
             The gradient by a number goes back through the embedding and the encoding. The
-            derivative of a category is taken along the straight line from the embedded row of
-            no level to the embedded row of the category's level. The indicator of a missing
-            number is treated in the same way.
+            indicators and levels that come from a number jump where they change, and are held.
+            The derivative of a category is taken along the straight line from the
+            embedded row of no level to the embedded row of the category's level.
         """
         encoded = self._encode(X)
         rows, workspace = self._embed(encoded)
         workspace.delta[...] = gradient(rows)
         along_line = workspace.delta * (rows - self._no_level())
-        along_line[:, self._encoded < self._encoder.n_numeric_] = 0
+        along_line[:, np.isin(self._sources, self._numeric)] = 0
         gradients = self.sum_by_feature(along_line)
         back = input_gradient(self._embedding, self._params, encoded, workspace)
         slopes = self._encoder.slopes(X.toarray() if sparse.issparse(X) else X)
@@ -109,7 +108,7 @@ class EmbeddedTable:
         return self._embedding.forward(self._params, encoded, workspace), workspace
 
     def _no_level(self) -> Array:
-        """Return the embedded row in which no category has a level and no number is missing."""
+        """Return the embedded row in which no category has a level."""
         encoded = np.zeros((1, self._encoder.n_outputs_), self._dtype)
         # The number of levels is the level number that stands for none of them.
         encoded[0, self._encoder.n_plain_ :] = [one.n_levels for one in self._encoder.embedded_]

@@ -6,6 +6,7 @@ from scipy import sparse
 from sknet.data import survey as surveys
 from sknet.data.batches import Dataset
 from sknet.data.encoding import TableEncoder
+from sknet.data.limits import FARTHEST
 from sknet.data.survey import survey_rows
 from sknet.data.tables import TableReader
 
@@ -405,6 +406,17 @@ def test_a_missing_number_has_no_slope(standardize):
     X = np.array([[1.0, np.nan], [2.0, 3.0], [3.0, 5.0], [np.nan, 4.0]])
     slopes = fit(X, standardize=standardize).slopes(X)
     assert_array_equal(slopes == 0, np.isnan(X))
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_a_number_that_is_cut_has_no_slope(standardize):
+    """Beyond the limit the encoded number is the same for all numbers."""
+    encoder = fit(np.array([[-2.0], [0], [2]]), standardize=standardize)
+    X = np.array([[9e14], [-9e14], [3e15], [-3e15], [1e300], [-1e300]])
+    inside = np.abs(X) < FARTHEST
+    assert_array_equal(encoder.slopes(X) != 0, inside)
+    encoded = encoder.transform(X, np.float64)
+    assert_array_equal(encoded[2:4], encoder.transform(2 * X[2:4], np.float64))
 
 
 def test_sources_and_typical_row():

@@ -144,13 +144,101 @@ def test_a_linear_network_has_gradients_of_categories_too(fit, frame):
     assert_allclose(gradients[:, place], expected, rtol=1e-12)
 
 
-def test_a_linear_network_has_gradients_of_missing_numbers(fit, frame):
-    network = fit("squared_error", "linear", X=frame).estimator
-    place = list(frame.columns).index("a")
-    missing = frame["a"].isna()
-    where = network.encoded_feature_names_.tolist().index("a_missing")
-    expected = network.coefs_[0][where, 0] * fitted(network)[1].target.scale_[0]
-    assert_allclose(input_gradients(network, frame)[missing, place], expected, rtol=1e-12)
+@pytest.fixture
+def columns(numbers):
+    """A frame with a column of each kind, and a target to which each of them matters."""
+    rng = np.random.default_rng(3)
+    n_rows = 800
+    dates = rng.integers(0, 800 * 86_400, n_rows)
+    frame = pd.DataFrame({
+        "plain": rng.normal(size=n_rows),
+        "missing": np.where(rng.random(n_rows) < 0.3, np.nan, rng.normal(size=n_rows)),
+        "heavy": np.where(rng.random(n_rows) < 0.4, 0, rng.exponential(size=n_rows)),
+        "code": rng.integers(30, size=n_rows) * 1.0,
+        "date": pd.Timestamp("2020-02-03") + pd.to_timedelta(dates, unit="s"),
+        "duration": pd.to_timedelta(rng.integers(1, 10_000, n_rows), unit="s"),
+        "city": rng.choice(["Bergen", "Oslo", "Tromso"], n_rows),
+        "street": [f"s{i:02d}" for i in rng.integers(20, size=n_rows)],
+    })
+    y = frame["plain"].abs() + 2 * frame["missing"].isna() + 2 * (frame["heavy"] == 0)
+    y += rng.normal(scale=2, size=30)[frame["code"].astype(int)] + np.sin(dates / 3e6)
+    y += frame["duration"].dt.total_seconds() / 5000 + (frame["city"] == "Oslo")
+    return frame, y.to_numpy()
+
+
+def fit_columns(X, y, **parameters):
+    plain = {"hidden_layer_sizes": (12, 8), "activation": "silu", "max_iter": 8}
+    plain |= {"numeric_embedding": "periodic", "early_stopping": False, "random_state": 0}
+    return NNRegressor(**{**plain, "dtype": "float64", **parameters}).fit(X, y)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"numeric_embedding": None}, {"n_members": 3}])
+def test_the_derivative_of_a_number_holds_indicators_and_levels(columns, parameters):
+    """Against differences of the network's outputs, of which only encoded numbers move."""
+    X, y = columns
+    estimator = fit_columns(X, y, **parameters)
+    features, model = fitted(estimator)
+    names = estimator.encoded_feature_names_.tolist()
+    assert {"missing_missing", "heavy=0", "code_value", "street"} <= set(names)
+    numeric = [name for name in X if name not in ("city", "street")]
+    gradients = input_gradients(estimator, X)
+    encoder, read = model.encoder, features.read(X)
+    held, order = encoder.transform(read, np.float64), list(model.reader.order_)
+
+    def outputs(rows):
+        moved = encoder.transform(rows, np.float64)
+        moved[:, encoder.n_numeric_ :] = held[:, encoder.n_numeric_ :]
+        workspace = Workspace(model.network, len(rows), np.float64)
+        raw = model.network.forward(model.params, moved, workspace).astype(np.float64)
+        return model.target.inverse_transform(raw.mean(axis=1, keepdims=True))[:, 0]
+
+    for place in [list(X).index(name) for name in numeric]:
+        column = order.index(place)
+        deviation = np.nanstd(read[:, column])
+        step = np.zeros(read.shape[1])
+        step[column] = 1e-6 * deviation
+        # By the deviation of the column. A missing number stays missing: its change is zero.
+        expected = (outputs(read + step) - outputs(read - step)) / 2e-6
+        assert np.abs(expected).max() > 0
+        assert_derivatives_agree(gradients[:, place] * deviation, expected)
+
+
+@pytest.mark.parametrize("power", [-20, -3, 1, 20])
+@pytest.mark.parametrize("numeric_embedding", [None, "periodic", "piecewise_linear"])
+def test_gradients_are_in_units_of_the_columns(columns, numeric_embedding, power):
+    """In units that are a power of two smaller, a network learns the same, bit for bit."""
+    X, y = columns
+    scaled = ["plain", "missing", "heavy", "code"]
+    factors = np.where(X.columns.isin(scaled), 2.0**power, 1)
+    in_units = X.assign(**{name: X[name] * 2.0**power for name in scaled})
+    gradients, others = (
+        input_gradients(fit_columns(one, y, numeric_embedding=numeric_embedding), one)
+        for one in (X, in_units)
+    )
+    assert (gradients != 0).any(axis=0).all()
+    assert_array_equal(gradients, others * factors)
+
+
+def test_gradients_of_sparse_rows_are_in_units_of_the_columns(fit, numbers):
+    X = np.where(np.abs(numbers) > np.abs(numbers).mean(axis=0), numbers, 0)
+    factors = 2.0 ** np.array([-20, 20, 3, 0, -1])
+    gradients, others = (
+        input_gradients(fit("squared_error", X=rows).estimator, rows)
+        for rows in (sparse.csr_matrix(X), sparse.csr_matrix(X * factors))
+    )
+    assert_array_equal(gradients, others * factors)
+
+
+@pytest.mark.parametrize("numeric_embedding", [None, "periodic", "piecewise_linear"])
+@pytest.mark.parametrize("standardize", [True, False])
+def test_numbers_that_are_cut_have_no_slope(fit, numbers, standardize, numeric_embedding):
+    options = {"standardize": standardize, "numeric_embedding": numeric_embedding}
+    network = fit("squared_error", **options, learning_rate_init=0.001)
+    far = np.repeat(numbers[:1], 4, axis=0)
+    far[:, 0] = [1e17, -1e17, 1e300, -1e300]
+    gradients = input_gradients(network.estimator, far)
+    assert_array_equal(network.outputs(far), network.outputs(far * [2, 1, 1, 1, 1]))
+    assert_array_equal(gradients[:, 0], 0)
 
 
 # Integrated gradients.
