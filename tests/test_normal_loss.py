@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNRegressor
 from scipy.optimize import minimize
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 
 import sknet
@@ -108,7 +109,29 @@ def test_the_standard_deviation_is_in_y_s_units(factor, shift):
     assert_allclose(std_of_other, factor * std, rtol=1e-4)
 
 
+@pytest.mark.parametrize("loss", ["normal", "squared_error"])
+@pytest.mark.parametrize("power", [-1000, -530, -40, 300])
+def test_the_unit_of_y_is_no_matter(power, loss):
+    """In units that are a power of two smaller, all that is predicted is so, bit for bit."""
+    X, y, _ = uneven(100)
+    options = {**BRIEF, "loss": loss, "n_members": 3, "dtype": "float64"}
+    one, other = (NNRegressor((8,), **options).fit(X, y * f) for f in (1.0, 2.0**power))
+    expected = one.predict(X, return_std=True)
+    for array, in_units in zip(expected, other.predict(X, return_std=True), strict=True):
+        assert (array > 0).all()
+        assert_array_equal(in_units, np.ldexp(array, power))
+
+
 # The training.
+
+
+def test_a_ruined_fit_is_noticed():
+    """Steps that are far too long leave means and deviations of many times those of y."""
+    X, y, _ = uneven(300)
+    options = {**BRIEF, "learning_rate": "constant", "learning_rate_init": 3.0}
+    network = NNRegressor((32,), **options, solver="sgd")
+    with pytest.warns(ConvergenceWarning, match="Training ended badly"):
+        network.fit(X, y)
 
 
 @pytest.mark.parametrize("standardize", [False, True])

@@ -21,7 +21,7 @@ from sknet.nn.activations import ACTIVATION, Activation
 from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.kernels import column_sums, matmul, stretches
 from sknet.nn.layers import WEIGHT_SET, ActivationLayer, Layer, Parameter
-from sknet.nn.losses import Loss, total_std
+from sknet.nn.losses import Loss, spread, total_std
 from sknet.nn.rules import POSITIVE_INT
 from sknet.nn.sets import MonotoneWeights
 from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
@@ -275,4 +275,4 @@ def over_members(
     mean = members[:, 0] if members.shape[1] == 1 else members.mean(axis=1)
     if not with_std:
         return (mean,)
-    return mean, members.std(axis=1) if within is None else total_std(members, within)
+    return mean, spread(members) if within is None else total_std(members, within)

@@ -141,6 +141,24 @@ class Loss(Rule):
         """
         return None
 
+    def constant(self, y: Array) -> Array:
+        """Return the raw predictions, the same for all rows, that predictions are judged by.
+
+        By default they are zero, which stands for the mean of the scaled y and for classes of
+        equal probability. The best ones for a few rows, which may be of one class or all zero,
+        would be infinite. A loss whose predictions are numbers as y is returns those of the
+        least mean loss, whatever the units of y.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_rows, n_outputs)
+
+        Returns
+        -------
+        ndarray of shape (n_raw,)
+        """
+        return np.zeros(self.n_raw(y.shape[1]))
+
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         """Return l of each row; write dl/draw into ``gradient_out``.
 
@@ -274,6 +292,9 @@ class SquaredError(Loss):
 
     estimates = "the mean of y"
 
+    def constant(self, y: Array) -> Array:
+        return y.mean(axis=0)
+
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         np.subtract(raw, y, out=gradient_out)
         return 0.5 * row_sums(np.square(gradient_out))
@@ -283,6 +304,9 @@ class AbsoluteError(Loss):
     """l = abs(raw - y), identity link: estimates the median."""
 
     estimates = "the median of y"
+
+    def constant(self, y: Array) -> Array:
+        return np.median(y, axis=0)
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         error = raw - y
@@ -305,6 +329,12 @@ class Huber(Loss):
     estimates = "a mean of y that far values change little"
 
     delta: Annotated[float, POSITIVE] = 1.35
+
+    def constant(self, y: Array) -> Array:
+        # The sum of the clipped errors is linear between these points, and zero at the best.
+        points = np.sort(np.concatenate([y - self.delta, y + self.delta]), axis=0)
+        errors = np.clip(points[:, np.newaxis] - y, -self.delta, self.delta).sum(axis=1)
+        return np.array([np.interp(0, e, p) for e, p in zip(errors.T, points.T, strict=True)])
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         error = raw - y
@@ -378,6 +408,10 @@ class Pinball(Loss):
 
     def n_raw(self, n_outputs: int) -> int:
         return np.size(self.quantile) if self.predicts_quantiles else n_outputs
+
+    def constant(self, y: Array) -> Array:
+        found = np.quantile(y, self.quantile, axis=0, method="inverted_cdf")
+        return self.link(found[..., 0]) if self.predicts_quantiles else found
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         level = np.asarray(self.quantile, dtype=raw.dtype)
@@ -574,6 +608,10 @@ class NormalLikelihood(Loss):
         log_std = np.log(np.where(std > 0, std, 1.0))
         return np.zeros(2 * mean.size), _side_by_side(mean, log_std)
 
+    def constant(self, y: Array) -> Array:
+        log_std = np.log(np.hypot(y.std(axis=0), float(self.noise)))
+        return _side_by_side(y.mean(axis=0), log_std)
+
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         mean, log_std = raw[:, ::2], raw[:, 1::2]
         # Below this bound, which lies below the log of the noise, the precision 1 / s^2 goes on
@@ -631,6 +669,22 @@ def _side_by_side(first: Array, second: Array) -> Array:
     return np.stack([first, second], axis=-1).reshape(*first.shape[:-1], -1)
 
 
+def spread(values: Array) -> Array:
+    """Return the standard deviation of the members' values, the second of three axes."""
+    return _root_mean_square(values - values.mean(axis=1, keepdims=True))
+
+
+def _root_mean_square(values: Array) -> Array:
+    """Return the root of the mean square over the second axis, in any units of the values.
+
+    The squares of very small numbers would vanish. The unit is a power of two, so that nothing
+    is rounded.
+    """
+    _, exponent = np.frexp(np.abs(values).max(axis=1))
+    in_units = np.ldexp(values, -exponent[:, np.newaxis])
+    return np.ldexp(np.sqrt(np.square(in_units).mean(axis=1)), exponent)
+
+
 def total_std(means: Array, stds: Array) -> Array:
     """Return the standard deviation of a mixture of the members' distributions.
 
@@ -645,8 +699,7 @@ def total_std(means: Array, stds: Array) -> Array:
     -------
     ndarray of shape (n_rows, n_outputs)
     """
-    within = np.sqrt(np.square(stds).mean(axis=1))
-    return np.hypot(within, means.std(axis=1))
+    return np.hypot(_root_mean_square(stds), spread(means))
 
 
 class BinaryLogLoss(Loss):

@@ -129,9 +129,12 @@ class Objective:
         return total / batches.n_rows
 
     def loss_of_constant(
-        self, raw: float, y: Array, sample_weight: Array | None, dtype: DTypeLike
+        self, raw: float | Array, y: Array, sample_weight: Array | None, dtype: DTypeLike
     ) -> float:
-        """Return the mean loss of one number as the raw predictions of all rows."""
+        """Return the mean loss if all rows have the same raw predictions.
+
+        ``raw`` is an array of shape (n_raw,), or one number for all of them.
+        """
         same = np.full(
             (y.shape[0], self.network.n_outputs // self.network.n_members), raw, dtype
         )

@@ -94,20 +94,24 @@ class Probe:
             return self._objective.batch_loss(params, self._rows, workspace)
 
     def constant_loss(self) -> float:
-        """Return the mean loss of a constant prediction.
+        """Return the mean loss of a constant prediction, that of :meth:`Loss.constant`.
 
-        The constant is a raw prediction of zero, which stands for the mean of a standardised y
-        and for classes of equal probability. If all rows happen to be near it, its loss is near
-        zero. Hence the loss is at least half the loss of a prediction that is off by one.
+        If all rows happen to be near it, its loss is near zero. Hence the loss is at least half
+        the loss of a prediction that is off by one. Raw predictions that no prediction is made
+        of, such as those of a standard deviation, remain at their best.
 
         All rows have a weight of one here: the weights of a few rows may all be small.
         """
+        loss = self._objective.loss
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            off_by_one = (self._loss_of(1.0) + self._loss_of(-1.0)) / 2
-            return max(self._loss_of(0.0), off_by_one / 2)
+            best = loss.constant(self._rows.y)
+            one = np.ones(best.size)
+            one[list(loss.unpromised(best.size))] = 0
+            off_by_one = (self._loss_of(best + one) + self._loss_of(best - one)) / 2
+            return max(self._loss_of(best), off_by_one / 2)
 
-    def _loss_of(self, raw: float) -> float:
-        """Return the mean loss of one number as the raw predictions of all rows."""
+    def _loss_of(self, raw: Array) -> float:
+        """Return the mean loss if all rows have the same raw predictions."""
         return self._objective.loss_of_constant(raw, self._rows.y, None, self._dtype)
 
 

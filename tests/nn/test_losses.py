@@ -132,11 +132,47 @@ def test_gradient_of_the_mean(name, n_outputs, weighted, data, numeric_gradient)
     assert_allclose(gradient, expected, rtol=1e-6, atol=1e-8 * max(1, np.abs(expected).max()))
 
 
+@pytest.mark.parametrize("unit", [(0, 1), (500, 10), (-3, 0.01)])
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        *(LOSSES[name]() for name in LOSSES),
+        *(Huber(0.1), Huber(30.0), Pinball(0.9), Pinball((0.05, 0.5, 0.7)), Pinball((0.2,))),
+        *(NormalLikelihood(noise=0.5), HalfTweedie(1.2)),
+    ],
+    ids=repr,
+)
+def test_the_constant_is_the_best_one(loss, n_outputs, unit, make_target):
+    """Against SciPy's minimiser, for each raw prediction; with another link it is zero."""
+    n_outputs = 1 if loss.one_output else n_outputs
+    y = make_target(loss, 30, n_outputs, np.random.default_rng(0))
+    if loss.out_activation != "identity":
+        assert_array_equal(loss.constant(y), np.zeros(loss.n_raw(n_outputs)))
+        return
+    y = unit[0] + unit[1] * y
+
+    def mean(raw):
+        same = np.tile(raw, (30, 1))
+        return loss.mean(y, same, None, np.empty_like(same))
+
+    found = loss.constant(y)
+    assert found.shape == (loss.n_raw(n_outputs),)
+    options = {"xatol": 1e-9, "fatol": 1e-12, "maxfev": 20_000, "adaptive": True}
+    starts = found, found + unit[1] * np.random.default_rng(1).normal(size=found.size)
+    best = min(
+        optimize.minimize(mean, start, method="Nelder-Mead", options=options).fun
+        for start in starts
+    )
+    assert mean(found) <= best + 1e-6 * unit[1]
+
+
 @every_loss
 def test_inputs_are_left_alone(name, data):
     y, raw, weight = data(name, 3)
     before = y.copy(), raw.copy(), weight.copy()
     LOSSES[name]().mean(y, raw, weight, np.empty_like(raw))
+    LOSSES[name]().constant(y)
     for now, then in zip((y, raw, weight), before, strict=True):
         assert_array_equal(now, then)
 

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sknet.nn.activations import Identity, ReLU
 from sknet.nn.ensembles import EnsembleHead, EnsembleInput
 from sknet.nn.layers import Dense, Dropout
-from sknet.nn.losses import LOSSES, Loss, SquaredError
+from sknet.nn.losses import LOSSES, Loss, NormalLikelihood, SquaredError
 from sknet.nn.network import Network
 from sknet.nn.objective import Objective
 from sknet.nn.penalties import ElasticNet
@@ -194,16 +194,39 @@ def test_predictions_are_computed_in_the_precision_of_the_result(make_problem, m
         ("tweedie", [[1.0], [1.0]], 1.0),
         ("binary_log_loss", [[1.0], [0.0]], math.log(2)),
         ("log_loss", [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], math.log(3)),
+        # Where y is not standardised, the constant is its mean, median or quantile.
+        ("squared_error", [[499.0], [501.0]], 0.5),
+        ("absolute_error", [[499.0], [501.0]], 1.0),
+        ("huber", [[499.0], [501.0]], 0.5),
+        ("quantile", [[499.0], [501.0]], 0.5),
+        # The standard deviation is one, and remains so for a mean that is off by one.
+        ("normal", [[499.0], [501.0]], math.log(1 + 1e-6) / 2 + 0.5),
+        ("normal", [[490.0], [510.0]], math.log(100 + 1e-6) / 2 + 0.5),
+        ("normal", [[0.9], [1.1]], (math.log(0.1**2 + 1e-6) / 2 + 0.5 + 0.5 / (0.01 + 1e-6)) / 2),
     ],
 )
 def test_loss_of_a_constant(loss, y, expected, make_batches):
     """The loss is the one of the mean of y or of classes of equal probability."""
     y = np.array(y)
-    network = Network((Dense(y.shape[1], Identity()),), 1)
+    network = Network((Dense(LOSSES[loss]().n_raw(y.shape[1]), Identity()),), 1)
     objective = Objective(network, LOSSES[loss](), ElasticNet())
     for weight in (None, np.array([1e-9, 1e-9])):
         probe = Probe(objective, make_batches(np.zeros((2, 1)), y, weight), np.float64)
         assert_allclose(probe.constant_loss(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("off", "ending"), [(0.0, Ending.FINISHED), (1.0, Ending.FINISHED), (13.0, Ending.POOR)]
+)
+def test_a_wide_normal_distribution_far_off_is_poor(off, ending, make_batches):
+    """Its loss is small, since the standard deviation makes up for the mean."""
+    y = np.random.default_rng(0).normal(size=(200, 1))
+    network = Network((Dense(2, Identity()),), 1)
+    objective = Objective(network, NormalLikelihood(), ElasticNet())
+    probe = Probe(objective, make_batches(np.zeros((200, 1)), y), np.float64)
+    params = np.array([0, 0, off, math.log(math.hypot(1, off))])
+    judge = Judge(probe, probe.loss(np.zeros(4)), "")
+    assert judge.settle(np.zeros(4), params, None, Ending.FINISHED) is ending
 
 
 def test_loss_of_an_ensemble_is_that_of_its_mean(make_batches):
