@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sknet._base import BaseNN
-from sknet._input import take_rows
 from sknet.data.counts import check_count
-from sknet.data.frames import is_frame
+from sknet.data.frames import column, is_frame, take_rows
+from sknet.data.row_blocks import as_row_blocks
 from sknet.inspection.arguments import check_attributions
 from sknet.inspection.attributions import integrated_gradients
 from sknet.inspection.displays.axes import import_pyplot, one_axes
@@ -102,7 +102,7 @@ class AttributionDisplay:
         ----------
         estimator : NNClassifier or NNRegressor
             A fitted estimator.
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, RowBlocks} of shape (n_samples, n_features)
             The row to explain, or several rows.
         target, baseline, n_steps, tol
             The parameters of :func:`integrated_gradients` of these names.
@@ -228,8 +228,11 @@ def default_names(names: Any, attributions: NDArray[Any]) -> list[str]:
 
 def row_values(X: Any) -> list[Any]:
     """Return the values of the first row of a table."""
+    blocks = as_row_blocks(X)
+    if blocks is not None:
+        return list(blocks[0])
     row = take_rows(X, np.array([0]))
     if is_frame(row):
-        return [row[name].to_list()[0] for name in row.columns]
+        return [column(row, i).to_list()[0] for i in range(row.shape[1])]
     row = row.toarray() if hasattr(row, "toarray") else np.asarray(row)
     return list(row[0])
