@@ -2,44 +2,68 @@
 Uncertainty of predictions by an ensemble
 =========================================
 
-The members of an ensemble agree where there are training rows, and disagree where there are
-none. ``predict(X, return_std=True)`` returns the mean and the standard deviation of the
-members' predictions. Here 32 members predict the blood pressure of patients from their age.
-They are trained on the patients from 35 to 65.
+A prediction is uncertain for two reasons. Patients of the same age differ in their blood
+pressure, and there are too few patients to know the curve of the mean. The members of an
+ensemble show the second reason only: they agree where there are training rows, and disagree
+where there are none. With ``loss="normal"`` each member also estimates how much y varies, and
+``predict(X, return_std=True)`` returns the standard deviation of y that results from both.
+
+Here 32 members of each kind learn the blood pressure of patients from their age. They are
+trained on half of the patients from 35 to 65.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from scipy import stats
 from sklearn.datasets import load_diabetes
+from sklearn.model_selection import train_test_split
 
 from sknet import NNRegressor
 
-patients = load_diabetes(as_frame=True, scaled=False).data
+patients = load_diabetes(as_frame=True, scaled=False).data[["age", "bp"]]
 inside = patients["age"].between(35, 65)
-known, left_out = patients[inside], patients[~inside]
+known, tested = train_test_split(patients[inside], test_size=0.5, random_state=0)
+left_out = patients[~inside]
 
-ensemble = NNRegressor(n_members=32, random_state=0)
-ensemble.fit(known[["age"]], known["bp"])
+networks = {
+    "spread of the members": NNRegressor(n_members=32, random_state=0),
+    'standard deviation of y, loss="normal"': NNRegressor(
+        loss="normal", n_members=32, random_state=0
+    ),
+}
+
+
+def band(network, X):
+    """Return the mean, and the limits that hold 90 % of a normal distribution."""
+    mean, std = network.predict(X, return_std=True)
+    return mean, *stats.norm.interval(0.9, mean, std)
+
+
+coverage = {}
+for name, network in networks.items():
+    network.fit(known[["age"]], known["bp"])
+    _, low, high = band(network, tested[["age"]])
+    coverage[name] = np.mean((low <= tested["bp"]) & (tested["bp"] <= high))
+    print(f"{name}: {coverage[name]:.0%} of the tested patients are in the band of 90 %")
 
 # %%
-# The standard deviation says how well the curve of the mean is known. It does not say how far a
-# single patient may be from the curve: see the example on quantile regression for that.
+# Few patients are in the band of the spread, although it holds 90 % of a normal distribution. It
+# says where the curve of the mean is known, and no more: it is wide where the members had no
+# training rows. For an interval of y take ``loss="normal"``, or quantiles, and measure on rows
+# that were held out how many of them it covers. Outside of the training rows no band is to be
+# relied on.
 
 age = np.linspace(10, 100, 200)
-mean, std = ensemble.predict(pd.DataFrame({"age": age}), return_std=True)
-figure, (above, below) = plt.subplots(
-    2, 1, figsize=(8, 6), height_ratios=[2, 1], sharex=True, layout="constrained"
-)
-above.scatter(known["age"], known["bp"], s=10, color="black", label="training rows")
-above.scatter(
-    left_out["age"], left_out["bp"], s=10, color="tab:gray", alpha=0.4, label="left out"
-)
-above.plot(age, mean, color="tab:blue", label="mean of the members")
-above.fill_between(age, mean - 2 * std, mean + 2 * std, color="tab:blue", alpha=0.25)
-above.set(ylabel="blood pressure", title="Mean and two standard deviations")
-above.legend()
-below.plot(age, std, color="tab:blue")
-below.axvspan(35, 65, color="0.9")
-below.set(xlabel="age", ylabel="standard deviation", ylim=(0, None))
+figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), sharey=True, layout="constrained")
+for axis, (name, network) in zip(axes, networks.items(), strict=True):
+    mean, low, high = band(network, pd.DataFrame({"age": age}))
+    axis.axvspan(35, 65, color="0.93", label="ages of the training rows")
+    axis.fill_between(age, low, high, color="tab:blue", alpha=0.3, label="band of 90 %")
+    axis.plot(age, mean, color="tab:blue", label="mean of the members")
+    for rows, color, label in [(tested, "black", "tested"), (left_out, "tab:red", "other ages")]:
+        axis.scatter(rows["age"], rows["bp"], s=8, color=color, label=label)
+    axis.set(xlabel="age", title=f"{name}:\n{coverage[name]:.0%} of the tested rows covered")
+axes[0].set(ylabel="blood pressure")
+axes[0].legend(loc="upper left", fontsize="small")
 plt.show()

@@ -62,6 +62,8 @@ class Model(ABC):
 
     #: Whether y holds numbers; otherwise it holds labels.
     numeric_y: ClassVar[bool]
+    #: What a network needs to predict a standard deviation, and what that one says.
+    std_remedy: ClassVar[str]
 
     settings: Settings
     reader: TableReader | None
@@ -334,11 +336,7 @@ class Model(ABC):
             no standard deviation.
         """
         if return_std and not self.predicts_std:
-            raise ValueError(
-                "return_std=True needs the spread of several members: set n_members, for "
-                "example to 8, and fit again. NNRegressor(loss='normal') estimates the "
-                "standard deviation of y with a single member, too."
-            )
+            raise ValueError(f"return_std=True needs {self.std_remedy}")
 
     @property
     def n_members(self) -> int:
@@ -380,6 +378,10 @@ class ClassificationModel(Model):
     """A model of labels."""
 
     numeric_y = False
+    std_remedy = (
+        "the spread of several members: set n_members, for example to 8, and fit again. It shows "
+        "where the members disagree; the probabilities themselves say how uncertain y is."
+    )
     target: ClassTarget
 
     @staticmethod
@@ -466,6 +468,12 @@ class RegressionModel(Model):
     """A model of numbers."""
 
     numeric_y = True
+    std_remedy = (
+        "a network that predicts a standard deviation: set loss='normal', which estimates that "
+        "of y for each row, and fit again. With several members (n_members=8) and another loss "
+        "it is the spread of their predictions, which shows where they disagree; it leaves out "
+        "how much y varies, so no interval for y can be made of it."
+    )
     target: RegressionTarget
 
     @classmethod

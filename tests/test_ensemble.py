@@ -334,15 +334,17 @@ def test_classifiers_disagree_most_at_the_border():
 # Refusals.
 
 
-def test_one_member_has_no_spread(regression, binary):
+def test_one_member_has_no_standard_deviation(regression, binary):
+    """The message names first what estimates the variation of y."""
     X, y = regression
     network = NNRegressor((4,), max_iter=2, learning_rate="cosine").fit(X, y)
-    with pytest.raises(ValueError, match="return_std=True needs .* members: set n_members"):
+    with pytest.raises(ValueError, match="return_std=True needs .*'normal'.* n_members=8.*no int"):
         network.predict(X, return_std=True)
     X, y = binary
     network = NNClassifier((4,), max_iter=2, learning_rate="cosine").fit(X, y)
-    with pytest.raises(ValueError, match="return_std=True needs .* members: set n_members"):
+    with pytest.raises(ValueError, match="return_std=True needs .* members: set n_members") as e:
         network.predict_proba(X, return_std=True)
+    assert "normal" not in str(e.value)
 
 
 @pytest.mark.parametrize("n_members", [0, -1, 2.5, "two", None])

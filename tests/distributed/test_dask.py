@@ -786,7 +786,7 @@ def test_one_pass_computes_predictions_and_standard_deviations(client, table, mo
 def test_no_standard_deviation(client, table):
     X, y = chunked(*table)
     network = DaskNNRegressor(**SHORT).fit(X, y)
-    with pytest.raises(ValueError, match="return_std=True needs the spread of several members"):
+    with pytest.raises(ValueError, match="return_std=True needs a network that predicts"):
         network.predict(X, return_std=True)
     with pytest.raises(NotFittedError):
         DaskNNRegressor().predict(X, return_std=True)
