@@ -24,7 +24,7 @@ from sknet._parameters import (
     check_solver_options,
     defaults,
 )
-from sknet._persistence import VERSION, load_checkpoint, upgraded
+from sknet._persistence import VERSION, as_stored, load_checkpoint, upgraded
 from sknet._sklearn import CallbackSupportMixin, fit_context
 from sknet._starting import continue_model, start_model
 from sknet._summary import NotebookMixin
@@ -303,7 +303,8 @@ class BaseNN(
     # Files.
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), VERSION: __version__}
+        state = {name: as_stored(value) for name, value in super().__getstate__().items()}
+        return {**state, VERSION: __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(upgraded(type(self), state))

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import joblib
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from sknet._auto import Facts
 from sknet._model import model_class
-from sknet._parameters import defaults
+from sknet._parameters import FLAT_LIST, defaults
 from sknet._provenance import Provenance
 from sknet._settings import resolve
 from sknet._version import __version__
@@ -46,6 +47,19 @@ SEAL_SIZE = len(SEAL_START) + 64 + len(SEAL_END)
 #: The third byte of the checkpoints of version 0.1.0, which have no checksum: they begin with
 #: the protocol of pickle and a frame.
 UNSEALED_MARK = b"\x95"
+
+
+#: Sequences that files keep as they are.
+PLAIN = str | bytes | list | tuple | range | np.ndarray
+
+
+def as_stored(value: Any) -> Any:
+    """Return an attribute of an estimator as files keep it.
+
+    A sequence of another library, such as a series of pandas in ``monotonic_cst``, becomes a
+    list: to load a file takes neither that library nor trust in its types.
+    """
+    return value if isinstance(value, PLAIN) or not FLAT_LIST.is_satisfied_by(value) else list(value)
 
 
 def upgraded(estimator_class: type, state: Mapping[str, Any]) -> dict[str, Any]:

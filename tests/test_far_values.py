@@ -1,11 +1,16 @@
 """Numbers of every size: predictions are finite, or an error says what to do."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
+import sknet
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
 from sknet.streaming import fit_chunks
 
 RNG = np.random.default_rng(0)
@@ -86,6 +91,40 @@ def test_denormal_and_tiny_inputs(size, dtype, standardize, embedding):
     options = {"dtype": dtype, "standardize": standardize, "numeric_embedding": embedding}
     network = regressor(**options).fit(X * size, Y)
     assert np.isfinite(network.predict(X * size)).all()
+
+
+LARGEST = {"float32": 3.4e38, "float64": 1.79e308}
+EXTREMES = {
+    "three rows": lambda most: [[most, 0], [-most, 1], [most / 2, -most]],
+    "near the limit": lambda most: [[most * (1 - 1e-3 * i), -most * i / 40] for i in range(40)],
+    "one is far": lambda most: [[i, most if i == 7 else i % 3] for i in range(40)],
+    "both signs": lambda most: [[most * (-1) ** i, most * (i % 3 - 1)] for i in range(40)],
+    "tiny and huge": lambda most: [[most if i % 5 else 1 / most, i / most] for i in range(40)],
+    "heavy": lambda most: [[most if i % 2 else i, -most if i < 30 else i] for i in range(90)],
+    "missing": lambda most: [[most if i % 3 else np.nan, i] for i in range(40)],
+    "codes": lambda most: [[(i % 20) / 20 * most, i] for i in range(100)],
+}
+
+
+@pytest.mark.parametrize("rows", EXTREMES)
+@pytest.mark.parametrize("embedding", [None, *NUMERIC_EMBEDDINGS])
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_extreme_numbers_make_no_warning(rows, embedding, standardize, dtype):
+    """Warnings of NumPy are errors here, in training and in predictions."""
+    X = np.array(EXTREMES[rows](LARGEST[dtype]), dtype=dtype)
+    y = np.arange(len(X)) % 7.0
+    options = {"numeric_embedding": embedding, "standardize": standardize, "dtype": dtype}
+    with warnings.catch_warnings():
+        # A network of such numbers that are not scaled may learn nothing.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for network, target in [
+            (NNRegressor(**options, **OPTIONS), y),
+            (sknet.NNRegressor(**options, **OPTIONS), y),
+            (sknet.NNClassifier(**options, **OPTIONS), y > 0),
+        ]:
+            assert np.isfinite(network.fit(X, target).predict(X)).all()
+            network.partial_fit(X, target)
 
 
 def test_large_inputs_of_both_signs():

@@ -60,11 +60,18 @@ _EARLIER_NAMES = [
     "sknet.nn.embeddings.Scattered",
 ]
 
-#: The names of the types of sknet that a fitted estimator may consist of, to be used as
+#: Containers of Python in which parameters may be given, and that skops does not know.
+_CONTAINERS = [frozenset, range]
+
+#: The names of the types that a fitted estimator may consist of, to be used as
 #: ``skops.io.load(file, trusted=SKOPS_TRUSTED)``: the two estimators, the encoders of X and y,
-#: the network with the layers, activations and losses of sknet, optimizers and schedules, and
-#: the state with which ``partial_fit`` continues. Loading an object of these types runs no code
-#: from the file. A user must decide whether to trust classes of their own.
+#: the network with the layers, activations and losses of sknet, optimizers and schedules, the
+#: state with which ``partial_fit`` continues, and two containers of Python. Loading an object
+#: of these types runs no code from the file. A user must decide whether to trust classes of
+#: their own.
 SKOPS_TRUSTED: list[str] = sorted(
-    [*(f"{cls.__module__}.{cls.__qualname__}" for cls in _CLASSES), *_EARLIER_NAMES]
+    [
+        *(f"{cls.__module__}.{cls.__qualname__}" for cls in [*_CLASSES, *_CONTAINERS]),
+        *_EARLIER_NAMES,
+    ]
 )

@@ -1,16 +1,21 @@
 """skops writes and reads every estimator, and needs to trust nothing but sknet's own list."""
 
+from collections import deque
 from importlib import import_module
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import skops.io
 from numpy.testing import assert_array_equal, assert_equal
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sknet import NNClassifier, NNRegressor
+from sknet._parameters import FLAT_LIST
 from sknet.export import SKOPS_TRUSTED
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
@@ -141,6 +146,75 @@ def test_a_pipeline_and_an_unfitted_estimator(make, round_trip):
     assert repr(round_trip(make(NNClassifier))) == repr(make(NNClassifier))
 
 
+#: Makers of what a constraint of the parameters accepts, by the name of the form. Each takes a
+#: list of values.
+FLAT_FORMS = {
+    "list": list,
+    "tuple": tuple,
+    "array": np.array,
+    "pandas series": pd.Series,
+    "pandas index": pd.Index,
+    "polars series": pl.Series,
+    "deque": deque,
+}
+GROUP_FORMS = {
+    "list": list,
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+    "range": lambda columns: range(columns[0], columns[-1] + 1),
+    "array": np.array,
+}
+#: Values of the parameters that may be sequences.
+SEQUENCES = {
+    "hidden_layer_sizes": [4, 3],
+    "activation": ["tanh", "relu"],
+    "dropout": [0.1, 0.2],
+    "monotonic_cst": [1, 0, -1, 0],
+    "categorical_features": [1, 3],
+    "quantile": [0.1, 0.9],
+}
+
+
+def test_every_parameter_that_takes_a_sequence_is_tried():
+    """A new constraint of that kind belongs into the list above."""
+    constraints = NNRegressor._parameter_constraints | NNClassifier._parameter_constraints
+    found = {
+        name
+        for name, several in constraints.items()
+        if any(one is FLAT_LIST or one in ("array-like", list, tuple) for one in several)
+    }
+    assert found - {"interaction_cst", "class_weight"} <= set(SEQUENCES)
+
+
+@pytest.mark.parametrize("form", FLAT_FORMS)
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_every_form_of_a_sequence(round_trip, name, form):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=(60, 1)), rng.integers(3, size=(60, 3))])
+    value = FLAT_FORMS[form](SEQUENCES[name])
+    options = {"hidden_layer_sizes": (4, 3), "loss": "quantile", "max_iter": 3, name: value}
+    network = NNRegressor(**options, learning_rate="cosine", random_state=0).fit(X, X[:, 0])
+    loaded = round_trip(network)
+    assert getattr(network, name) is value
+    assert list(getattr(loaded, name)) == SEQUENCES[name]
+    assert_array_equal(loaded.predict(X), network.predict(X))
+    assert_array_equal(clone(loaded).fit(X, X[:, 0]).predict(X), network.predict(X))
+
+
+@pytest.mark.parametrize("outer", [list, tuple])
+@pytest.mark.parametrize("form", GROUP_FORMS)
+def test_every_form_of_groups(make, round_trip, form, outer):
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    groups = outer([GROUP_FORMS[form]([0, 1]), GROUP_FORMS[form]([1, 2])])
+    network = make(NNRegressor, interaction_cst=groups).fit(X, X[:, 0])
+    loaded = round_trip(network)
+    assert network.interaction_cst is groups
+    assert [type(one) for one in loaded.interaction_cst] == [type(one) for one in groups]
+    assert_array_equal(loaded.predict(X), network.predict(X))
+    assert_array_equal(clone(loaded).fit(X, X[:, 0]).predict(X), network.predict(X))
+
+
 class Sine(Activation):
     def forward(self, z, a):
         np.sin(z, out=a)
@@ -160,9 +234,10 @@ def test_a_users_own_class_is_not_trusted(make, tmp_path):
         skops.io.load(tmp_path / "network", trusted=SKOPS_TRUSTED)
 
 
-def test_the_list_has_types_of_sknet_alone():
+def test_the_list_has_types_of_sknet_and_containers_of_python_alone():
     assert SKOPS_TRUSTED == sorted(set(SKOPS_TRUSTED))
-    assert all(name.startswith("sknet.") for name in SKOPS_TRUSTED)
+    others = [name for name in SKOPS_TRUSTED if not name.startswith("sknet.")]
+    assert others == ["builtins.frozenset", "builtins.range"]
     for registry in [ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, NUMERIC_EMBEDDINGS]:
         for cls in registry.values():
             assert f"{cls.__module__}.{cls.__name__}" in SKOPS_TRUSTED

@@ -2,10 +2,14 @@
 
 import sys
 
+import h5py
 import matplotlib
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from sknet import NNRegressor
@@ -15,9 +19,11 @@ from sknet.inspection import (
     ShapeFunctionsDisplay,
     WeightsDisplay,
     hidden_features,
+    input_gradients,
     integrated_gradients,
     shape_functions,
 )
+from sknet.streaming import RowBlocks
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402
@@ -208,6 +214,71 @@ def test_attributions_of_ones_own():
 def test_attributions_that_do_not_fit(arguments, message):
     with pytest.raises(ValueError, match=message):
         AttributionDisplay.from_attributions(**{"attributions": [1.0, 2.0], **arguments})
+
+
+@pytest.fixture
+def table(numbers, tmp_path):
+    """Return the first rows of a table in each form that X may have."""
+    file = h5py.File(tmp_path / "X.h5", "w")
+    pandas = pd.DataFrame(numbers, columns=list("abcde"))
+
+    def table(form, n_rows):
+        X = numbers[:n_rows]
+        forms = {
+            "array": lambda: X,
+            "list": X.tolist,
+            "float32": lambda: X.astype(np.float32),
+            "pandas": lambda: pandas[:n_rows],
+            "polars": lambda: pl.DataFrame(pandas[:n_rows].to_dict("list")),
+            "CSR": lambda: sparse.csr_matrix(X),
+            "COO": lambda: sparse.coo_array(X),
+            "blocks": lambda: RowBlocks(X, block_rows=2),
+            "h5py": lambda: file.create_dataset(f"first {n_rows}", data=X),
+        }
+        return forms[form]()
+
+    yield table
+    file.close()
+
+
+FORMS = ["array", "list", "float32", "pandas", "polars", "CSR", "COO", "blocks", "h5py"]
+
+
+@pytest.mark.parametrize("n_rows", [1, 5])
+@pytest.mark.parametrize("form", FORMS)
+def test_attributions_of_every_form_of_a_table(fit, numbers, table, form, n_rows):
+    X = table(form, n_rows)
+    named = form in ("pandas", "polars")
+    network = fit("squared_error", X=table(form, 200) if named else None).estimator
+    reference = fit("squared_error").estimator
+    display = AttributionDisplay.from_estimator(network, X)
+    rtol = 1e-4 if form == "float32" else 1e-9
+    expected = integrated_gradients(reference, numbers[:n_rows])
+    assert_allclose(display.attributions, expected, rtol=rtol, atol=rtol * np.abs(expected).max())
+    slopes = input_gradients(reference, numbers[:n_rows])
+    assert_allclose(input_gradients(network, X), slopes, rtol=rtol)
+    hidden = hidden_features(reference, numbers[:n_rows])
+    assert_allclose(hidden_features(network, X), hidden, rtol=rtol, atol=rtol)
+    names = list("abcde") if named else [f"x{i}" for i in range(5)]
+    shown = [text.get_text() for text in display.ax_.get_yticklabels()]
+    with_values = [f"{names[i]} = {numbers[0, i]:.4g}" for i in display.order_]
+    assert shown == (with_values if n_rows == 1 else [names[i] for i in display.order_])
+
+
+@pytest.mark.parametrize("n_rows", [1, 5])
+@pytest.mark.parametrize("form", FORMS)
+def test_shape_functions_of_every_form_of_a_table(fit, numbers, table, form, n_rows):
+    options = {"interaction_cst": "no_interactions", "numeric_embedding": None}
+    named = form in ("pandas", "polars")
+    X = table(form, n_rows)
+    network = fit("squared_error", X=table(form, 200) if named else None, **options).estimator
+    display = ShapeFunctionsDisplay.from_estimator(network, X, n_points=5)
+    reference = fit("squared_error", **options).estimator
+    expected = shape_functions(reference, numbers[:n_rows], n_points=5)
+    found = sorted(display.curves_, key=lambda curve: curve.values.column)
+    for curve, other in zip(found, expected.curves, strict=True):
+        scale = np.abs(other.contributions).max()
+        assert_allclose(curve.contributions, other.contributions, atol=1e-4 * (scale + 1))
 
 
 # What all have in common.
