@@ -111,7 +111,7 @@ def survey_rows(
     """
     X = data.X
     missing = np.zeros(X.shape[1], dtype=bool)
-    level_counts = [np.zeros(n) for n in (reader.n_levels_ if reader else ())]
+    level_counts = _no_levels(reader)
     repeated = repetitions(data.sample_weight) if level_counts else None
     n_dates = 0 if reader is None else reader.n_dates_
     ranges = Ranges(n_dates) if n_dates else None
@@ -120,8 +120,8 @@ def survey_rows(
     copies = []
     # All columns of a sparse table are numbers, and none is missing.
     for start, block in () if sparse.issparse(X) else data.row_blocks():
-        here = None if repeated is None else repeated[start : start + len(block)]
-        _count(block, here, missing, level_counts)
+        missing |= np.isnan(block).any(axis=0)
+        _add_levels(block, _part(repeated, start, block), level_counts)
         if ranges is not None:
             ranges.add(block[:, n_numeric - n_dates : n_numeric])
         if isinstance(X, RowBlocks) and chosen is not None:
@@ -144,20 +144,40 @@ def survey_rows(
     )
 
 
-def _count(
+def count_levels(
+    data: Dataset, reader: TableReader | None
+) -> list[NDArray[np.float64]]:
+    """Return how often each level of each category occurs, as in a survey of the rows."""
+    level_counts = _no_levels(reader)
+    repeated = repetitions(data.sample_weight)
+    for start, block in data.row_blocks() if level_counts else ():
+        _add_levels(block, _part(repeated, start, block), level_counts)
+    return level_counts
+
+
+def _no_levels(reader: TableReader | None) -> list[NDArray[np.float64]]:
+    """Return counts of zero for each level of each category."""
+    return [np.zeros(n) for n in (reader.n_levels_ if reader else ())]
+
+
+def _part(
+    repeated: NDArray[np.floating] | None, start: int, block: NDArray[np.floating]
+) -> NDArray[np.floating] | None:
+    """Return how often each row of a block counts, given its first row."""
+    return None if repeated is None else repeated[start : start + len(block)]
+
+
+def _add_levels(
     block: NDArray[np.floating],
     repeated: NDArray[np.floating] | None,
-    missing: NDArray[np.bool_],
     level_counts: list[NDArray[np.float64]],
 ) -> None:
-    """Add the missing values and the levels of some rows to those found before, in place.
+    """Add the levels of some rows to those found before, in place.
 
     ``repeated`` says how often each of the rows counts; None for once each.
     """
-    is_missing = np.isnan(block)
-    missing |= is_missing.any(axis=0)
-    for column, counts in enumerate(level_counts, start=missing.size - len(level_counts)):
-        known = ~is_missing[:, column]
+    for column, counts in enumerate(level_counts, start=block.shape[1] - len(level_counts)):
+        known = ~np.isnan(block[:, column])
         numbers = block[known, column].astype(int)
         here = None if repeated is None else repeated[known]
         counts += np.bincount(numbers, here, minlength=counts.size)

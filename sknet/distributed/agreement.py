@@ -22,7 +22,13 @@ from sknet._settings import Settings
 from sknet._starting import settle
 from sknet.data.batches import Batch, Dataset
 from sknet.data.kinds import as_numbers
-from sknet.data.survey import Survey, draw_rows, merge_surveys, most_copied_rows
+from sknet.data.survey import (
+    Survey,
+    count_levels,
+    draw_rows,
+    merge_surveys,
+    most_copied_rows,
+)
 from sknet.data.targets import (
     ClassTarget,
     KnownTarget,
@@ -63,12 +69,13 @@ class Sample(NamedTuple):
     ----------
     rows : Batch
         Random rows as numbers, with their y.
-    level_counts : list of ndarray
-        How often each level of each category of the whole table occurs.
+    level_counts : list of ndarray or None
+        How often each level of each category of the whole table occurs; None without weights,
+        when the descriptions have these counts.
     """
 
     rows: Batch
-    level_counts: list[NDArray[np.float64]]
+    level_counts: list[NDArray[np.float64]] | None
 
 
 @dataclass(frozen=True)
@@ -99,14 +106,15 @@ class Agreement:
         ----------
         samples : sequence of Sample
             Rows of each partition, from which quantiles and the effects of levels are
-            estimated, with the counts of the levels.
+            estimated, with the counts of the levels if the rows have weights.
         rng : numpy Generator
             Draws the parameters.
         """
-        of_parts = zip(*(one.level_counts for one in samples), strict=True)
-        counts = [np.sum(of_one, axis=0) for of_one in of_parts]
-        survey = replace(self.survey, level_counts=counts)
-        survey = survey.with_sample([one.rows for one in samples])
+        survey = self.survey.with_sample([one.rows for one in samples])
+        weighted = [one.level_counts for one in samples if one.level_counts is not None]
+        if weighted:
+            counts = [np.sum(of_one, axis=0) for of_one in zip(*weighted, strict=True)]
+            survey = replace(survey, level_counts=counts)
         kind = model_class(self.features.numeric_y)
         return kind.start(self.settings, survey, self.target, rng)
 
@@ -245,10 +253,11 @@ def sample(
 ) -> Sample:
     """Return up to ``n_wanted`` random rows of a partition, and the counts of its levels.
 
-    The weights are those that training uses.
+    The weights are those that training uses. They are known only after the description, so the
+    levels of weighted rows are counted anew.
     """
     data = read_partition(features, number, X, y, sample_weight)
-    counts = features.survey(data).level_counts if features.reader else []
+    counts = None if data.sample_weight is None else count_levels(data, features.reader)
     chosen = draw_rows(data.n_rows, n_wanted, np.random.default_rng((seed, number)))
     return Sample(data.choose(chosen).batch(), counts)
 

@@ -130,15 +130,15 @@ class ClusterEpoch(Epochs):
 
     def run(self) -> float:
         """Make an epoch; return the mean over the batches of the objective before each step."""
-        in_flight: deque[list[Any]] = deque()
+        in_flight: deque[Any] = deque()
         for number in range(self._plan.per_epoch):
             if self._n_chained == LONGEST_CHAIN:
                 self._cut_chain()
             in_flight.append(self._submit_round(number))
             if len(in_flight) == ROUNDS_IN_FLIGHT:
-                self._cluster.wait(in_flight.popleft())
-            if self.rule.ema_decay is not None:
-                self._average()
+                self._end_round(in_flight.popleft())
+        while in_flight:
+            self._end_round(in_flight.popleft())
         (point,) = self._cluster.gather([self._point])
         np.copyto(self.params, point.params)
         self.learning_rate = point.learning_rate
@@ -190,11 +190,8 @@ class ClusterEpoch(Epochs):
         self._rounds = list(map(self._cluster.send, rounds))
         self._n_chained = 0
 
-    def _submit_round(self, number: int) -> list[Any]:
-        """Submit the tasks of a round, whose result becomes the shared point.
-
-        Return all of its futures.
-        """
+    def _submit_round(self, number: int) -> Any:
+        """Submit the tasks of a round, whose result becomes the shared point; return it."""
         round_ = Round(
             self.state.iteration,
             number,
@@ -217,14 +214,16 @@ class ClusterEpoch(Epochs):
         point = submit(_take_outer_step, outer, *points, results)
         self._point, self._previous = point, self._point
         self._n_chained += 1
-        return [point, *results]
+        return point
 
-    def _average(self) -> None:
-        """Move the running average as far as the steps of a round would have moved it."""
+    def _end_round(self, shared: Any) -> None:
+        """Wait for the point of a round; move the running average as its steps would have."""
+        if self.rule.ema_decay is None:
+            return self._cluster.wait([shared])
         n_steps = self._plan.steps_per_round
         self._n_steps += n_steps
         decay = self.rule.average_decay(self._n_steps) ** n_steps
-        (point,) = self._cluster.gather([self._point])
+        (point,) = self._cluster.gather([shared])
         update_average(cast(np.ndarray, self.state.average), point.params, decay)
 
 

@@ -9,11 +9,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNRegressor
 
+import sknet
 from sknet._fitting import Problem, Run
 from sknet._input import read_training
 from sknet._starting import start_model
 from sknet.data.batches import Batch
-from sknet.distributed.cluster import _share_batch
+from sknet.distributed import epochs
+from sknet.distributed.cluster import _share_batch, fit_on_cluster
+from sknet.distributed.partitions import Partitions
 from sknet.distributed.rounds import InnerState, LocalResult, OuterStep, Point, Round
 from sknet.distributed.shards import make_shard, share_out
 from sknet.nn.network import Workspace
@@ -279,6 +282,94 @@ def test_sizes_by_which_dask_judges_moving():
     assert sys.getsizeof(Point(np.zeros(1000))) >= 8000
     assert sys.getsizeof(LocalResult(np.zeros(1000), 0.0, 0.0, 0.0)) >= 8000
     assert sys.getsizeof(InnerState(np.zeros((2, 500)), 1)) >= 8000
+
+
+# The epochs of several rounds.
+
+
+class LazyTask:
+    """A task that is made when its result is wanted."""
+
+    def __init__(self, function, arguments):
+        self.function, self.arguments, self.result = function, arguments, None
+
+    def get(self):
+        if self.function is not None:
+            self.result = self.function(*map(results_of, self.arguments))
+            self.function = None
+        return self.result
+
+
+def results_of(argument):
+    if isinstance(argument, list):
+        return [results_of(one) for one in argument]
+    return argument.get() if isinstance(argument, LazyTask) else argument
+
+
+class LazyCluster:
+    """A cluster in this process, which notes when it is asked for the end of a round.
+
+    ``n_ahead`` has the number of rounds that were submitted and had not ended, each time that
+    the end of one of them was waited for. ``points`` has the points of all rounds.
+    """
+
+    def __init__(self, n_shards):
+        self.n_shards = self.n_workers = n_shards
+        self.points, self.n_ahead = [], []
+
+    def submit(self, function, *arguments, shard_number=None):
+        task = LazyTask(function, arguments)
+        if function is epochs._take_outer_step:
+            self.points.append(task)
+        return task
+
+    def send(self, value):
+        return value
+
+    def compute(self, parts, shard_number):
+        return [list(part) for part in parts]
+
+    def gather(self, tasks):
+        n_open = sum(one.function is not None for one in self.points)
+        if n_open and any(one in self.points and one.function is not None for one in tasks):
+            self.n_ahead.append(n_open)
+        return results_of(list(tasks))
+
+    wait = gather
+
+
+def fit_lazily(n_shards=2, local_steps=3, **options):
+    """Return a lazy cluster and the parameters, after a fit of ten steps an epoch."""
+    settings = {"dtype": "float64", "batch_size": 12, "max_iter": 2, "random_state": 0}
+    estimator = NNRegressor((5,), **{**settings, **options})
+    parts = [[X[rows], y[rows], None] for rows in np.array_split(np.arange(240), n_shards)]
+    cluster, outer = LazyCluster(n_shards), OuterStep(1.0, 0.0)
+    partitions = Partitions(parts, [len(part[1]) for part in parts])
+    return cluster, fit_on_cluster(cluster, estimator, partitions, outer, local_steps).result
+
+
+@pytest.mark.parametrize("ema_decay", [None, sknet.NNRegressor().ema_decay])
+def test_rounds_are_submitted_before_the_one_before_them_has_ended(ema_decay):
+    """The workers need not wait for the client, except at the end of an epoch."""
+    cluster, _ = fit_lazily(ema_decay=ema_decay)
+    assert cluster.n_ahead == [2, 2, 2, 1] * 2
+    assert epochs.ROUNDS_IN_FLIGHT == 2
+
+
+@pytest.mark.parametrize("ema_decay", [0.5, 0.995])
+def test_the_running_average_is_that_of_the_points(ema_decay):
+    """Each point counts as often as its round has steps: ten an epoch, in four rounds."""
+    cluster, result = fit_lazily(ema_decay=ema_decay)
+    points = [one.get().params for one in cluster.points]
+    _, plain = fit_lazily(ema_decay=None)
+    assert_array_equal(plain.params, points[-1])
+    model, _ = start(NNRegressor((5,), dtype="float64", random_state=0), y, None)
+    average = model.params
+    for number, point in enumerate(points, start=1):
+        n_updates = 2.5 * number
+        decay = min(ema_decay, (1 + n_updates) / (10 + n_updates)) ** 2.5
+        average = decay * average + (1 - decay) * point
+    assert_allclose(result.params, average, rtol=1e-9)
 
 
 # The division of partitions among shards.

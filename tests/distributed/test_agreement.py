@@ -1,0 +1,82 @@
+"""The agreement of partitions by itself, without a cluster."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from plain import NNClassifier
+
+from sknet._model import ClassificationModel
+from sknet.data.batches import Dataset
+from sknet.distributed.agreement import agree, describe, sample
+
+N = 120
+rng = np.random.default_rng(0)
+NUMBERS = {"size": np.where(rng.random(N) < 0.1, np.nan, rng.normal(size=N))}
+DATES = {"when": np.datetime64("2026-01-01", "us") + rng.integers(0, 900, N).astype("m8[D]")}
+CATEGORIES = {"color": rng.choice(["blue", "red", None], N), "shape": rng.choice([*"abcd"], N)}
+KINDS = {
+    "numbers": NUMBERS,
+    "dates": DATES,
+    "categories": CATEGORIES,
+    "numbers, dates": NUMBERS | DATES,
+    "numbers, categories": NUMBERS | CATEGORIES,
+    "dates, categories": DATES | CATEGORIES,
+    "all": NUMBERS | DATES | CATEGORIES,
+}
+y = np.where(rng.normal(size=N) > 0, "yes", "no")
+WEIGHTS = {
+    "no weights": None,
+    "counts": rng.integers(1, 4, N).astype(float),
+    "fractions": rng.uniform(0.5, 1.5, N),
+}
+
+
+def agreed(columns, weight, n_parts=3):
+    """Return the agreement of a table in partitions, and their samples."""
+    table, estimator = pd.DataFrame(columns), NNClassifier((5,))
+    parts = [
+        (i, table.iloc[rows], y[rows], None if weight is None else weight[rows])
+        for i, rows in enumerate(np.array_split(np.arange(N), n_parts))
+    ]
+    agreement = agree(estimator, [describe(estimator, *part) for part in parts])
+    samples = [
+        sample(agreement.features, number, N, 0, *part) for number, *part in parts
+    ]
+    return agreement, samples
+
+
+@pytest.mark.parametrize("weight", WEIGHTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_row_is_looked_at_once(kind, weight, monkeypatch):
+    """Only levels whose weights are known later are counted in a second pass."""
+    looks, row_blocks = Counter(), Dataset.row_blocks
+
+    def counted(data):
+        for start, block in row_blocks(data):
+            looks.update(rows=len(block))
+            yield start, block
+
+    monkeypatch.setattr(Dataset, "row_blocks", counted)
+    agreed(KINDS[kind], WEIGHTS[weight])
+    again = "categories" in kind or kind == "all"
+    assert looks["rows"] == N * (2 if again and WEIGHTS[weight] is not None else 1)
+
+
+@pytest.mark.parametrize("weight", WEIGHTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_levels_are_counted_as_in_one_table(kind, weight, monkeypatch):
+    """Counts are repetitions, and other weights count each row once."""
+    agreement, samples = agreed(KINDS[kind], WEIGHTS[weight])
+    started = []
+    monkeypatch.setattr(ClassificationModel, "start", lambda *arguments: started.append(arguments))
+    agreement.start_model(samples, np.random.default_rng(0))
+    ((_, survey, *_),) = started
+    repeated = WEIGHTS[weight] if weight == "counts" else np.ones(N)
+    categories = [name for name in CATEGORIES if name in KINDS[kind]]
+    assert len(survey.level_counts) == len(categories)
+    for counts, name in zip(survey.level_counts, categories, strict=True):
+        expected = pd.Series(repeated).groupby(KINDS[kind][name]).sum()
+        assert_array_equal(counts, expected.sort_index())
