@@ -144,9 +144,7 @@ def survey_rows(
     )
 
 
-def count_levels(
-    data: Dataset, reader: TableReader | None
-) -> list[NDArray[np.float64]]:
+def count_levels(data: Dataset, reader: TableReader | None) -> list[NDArray[np.float64]]:
     """Return how often each level of each category occurs, as in a survey of the rows."""
     level_counts = _no_levels(reader)
     repeated = repetitions(data.sample_weight)

@@ -42,9 +42,7 @@ def agreed(columns, weight, n_parts=3):
         for i, rows in enumerate(np.array_split(np.arange(N), n_parts))
     ]
     agreement = agree(estimator, [describe(estimator, *part) for part in parts])
-    samples = [
-        sample(agreement.features, number, N, 0, *part) for number, *part in parts
-    ]
+    samples = [sample(agreement.features, number, N, 0, *part) for number, *part in parts]
     return agreement, samples
 
 
@@ -71,7 +69,9 @@ def test_the_levels_are_counted_as_in_one_table(kind, weight, monkeypatch):
     """Counts are repetitions, and other weights count each row once."""
     agreement, samples = agreed(KINDS[kind], WEIGHTS[weight])
     started = []
-    monkeypatch.setattr(ClassificationModel, "start", lambda *arguments: started.append(arguments))
+    monkeypatch.setattr(
+        ClassificationModel, "start", lambda *arguments: started.append(arguments)
+    )
     agreement.start_model(samples, np.random.default_rng(0))
     ((_, survey, *_),) = started
     repeated = WEIGHTS[weight] if weight == "counts" else np.ones(N)
