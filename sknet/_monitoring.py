@@ -14,7 +14,7 @@ from sknet._batching import validation_blocks
 from sknet._input import take_rows
 from sknet._model import Model
 from sknet._sklearn import callback_context
-from sknet.data.batches import Dataset
+from sknet.data.batches import Dataset, stack_rows
 from sknet.data.survey import same_rows
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
@@ -143,9 +143,12 @@ def held_out_predictions(
     Of many rows, ``CALIBRATION_ROWS`` are drawn: always the same ones.
     """
     data = same_rows(held_out.data, CALIBRATION_ROWS)
-    rows = validation_blocks(model, data).sample(CALIBRATION_ROWS)
-    workspace = Workspace(model.network, rows.X.shape[0], model.params.dtype)
-    return model.network.forward(model.params, rows.X, workspace), rows.y, rows.sample_weight
+    # Each row is needed once, so that no encoded rows are kept.
+    batches = validation_blocks(model, data, encoded_bytes=0)
+    workspace = Workspace(model.network, batches.batch_size, model.params.dtype)
+    blocks = ((model.network.forward(model.params, one.X, workspace),) for one in batches)
+    (raw,) = stack_rows(blocks, batches.n_rows, model.params.dtype)
+    return raw, batches.data.y, batches.data.sample_weight
 
 
 class CallbackObserver:

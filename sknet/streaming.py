@@ -25,7 +25,7 @@ from sknet._settings import Settings
 from sknet._sklearn import has_callbacks
 from sknet._starting import settle, start_model
 from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
-from sknet.data.chunks import KeyedSample, checked, shuffled
+from sknet.data.chunks import KeyedSample, checked, counted, shuffled
 from sknet.data.counts import check_count
 from sknet.data.files import FileChunks
 from sknet.data.row_blocks import RowBlocks
@@ -149,9 +149,9 @@ def shuffle_chunks(
     random_state : int, RandomState instance or None, default=None
         Determines the order of the rows. Pass a different one in each epoch.
 
-    Yields
-    ------
-    (X, y) or (X, y, sample_weight)
+    Returns
+    -------
+    iterator of (X, y) or (X, y, sample_weight)
         As many chunks as ``chunks`` has, of nearly equal sizes within a window. Chunks without
         rows and rows of zero weight are left out. A window has weights if one of its chunks has
         any.
@@ -159,16 +159,23 @@ def shuffle_chunks(
     Raises
     ------
     TypeError
-        If a chunk is not a tuple or list of two or three.
+        If ``chunks`` is not iterable. In the iteration: if a chunk is not a tuple or list of two
+        or three.
     ValueError
-        If X, y and sample_weight of a chunk have different numbers of rows, if X is a frame of
-        another library than in the chunks before, or if ``window`` is not a positive integer.
+        If ``window`` is not a positive integer, or if ``random_state`` is not valid. In the
+        iteration: if X, y and sample_weight of a chunk have different numbers of rows, or if X
+        is a frame of another library than in the chunks before.
     """
     check_count("window", window)
+    if not hasattr(chunks, "__iter__"):
+        raise TypeError(
+            "chunks must be an iterable of (X, y) or (X, y, sample_weight), got "
+            f"{type(chunks).__name__}."
+        )
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     with_rows = checked(chunks, lambda chunk: chunk)
-    for chunk in shuffled(with_rows, window, np.random.default_rng(seed)):
-        yield tuple(part for part in chunk if part is not None)
+    mixed = shuffled(with_rows, window, np.random.default_rng(seed))
+    return (tuple(part for part in chunk if part is not None) for chunk in mixed)
 
 
 def fit_chunks(
@@ -241,7 +248,7 @@ def fit_chunks(
     model = model.begun(found.n_training, n_rows(found.held_out))
     batches = chunk_batches(
         model,
-        lambda: _epoch(model, features, chunks, run, found.limit, shuffle_window),
+        lambda: _epoch(model, features, chunks, run, found, shuffle_window),
         found.n_training,
         found.mean_weight(model),
         _drawn_rows(features, found),
@@ -278,6 +285,11 @@ class FirstPass(NamedTuple):
     sample: Batch
     held_out: Batch
     limit: float
+
+    @property
+    def n_rows(self) -> int:
+        """The number of all rows of positive weight."""
+        return self.n_training + n_rows(self.held_out)
 
     def mean_weight(self, model: Model) -> float:
         """Return the mean weight of the training rows, estimated from the sample."""
@@ -446,9 +458,14 @@ def _start(
     """Return the features, a model to train, and the validation rows or None."""
     features, data = read_training(estimator, *found.sample, declared=True)
     labels = None if features.numeric_y or found.targets.ndim == 2 else found.targets
-    n_total = found.n_training + n_rows(found.held_out)
     model = start_model(
-        estimator, features, data, run.streams, n_rows=n_total, classes=labels, keep_rare=True
+        estimator,
+        features,
+        data,
+        run.streams,
+        n_rows=found.n_rows,
+        classes=labels,
+        keep_rare=True,
     )
     model.check_target(found.targets, "y")
     if found.limit < 0:
@@ -472,7 +489,7 @@ def _epoch(
     features: Features,
     chunks: Iterable[Any],
     run: Run,
-    limit: float,
+    found: FirstPass,
     window: int,
 ) -> Iterator[Batch]:
     """Return an iterator over the chunks of one epoch, without the rows held out."""
@@ -481,9 +498,12 @@ def _epoch(
     def read(chunk: Batch) -> Batch:
         data = read_rows(features, *chunk)
         model.check_target(data.y, "y")
-        return take(data.batch(), np.flatnonzero(_keys(chunk, rng) > limit))
+        return data.batch()
 
-    training = (chunk for chunk in checked(chunks, read) if n_rows(chunk))
+    # Counted before they are shuffled: rows without end must not fill a window.
+    whole = counted(checked(chunks, read), found.n_rows)
+    training = (take(one, np.flatnonzero(_keys(one, rng) > found.limit)) for one in whole)
+    training = (chunk for chunk in training if n_rows(chunk))
     if not model.settings.shuffle:
         return training
     return shuffled(training, window, run.streams["shuffle"])

@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 import sknet
-from sknet import NNClassifier, NNRegressor
+import sknet.callbacks
+import sknet.export
+import sknet.inspection
+import sknet.search
+from sknet import NNClassifier, NNRegressor, streaming
 from sknet._base import FITTED
 from sknet._model import ClassificationModel, RegressionModel
 from sknet.nn.activations import ACTIVATIONS
@@ -136,6 +140,35 @@ def test_private_names_of_scikit_learn_have_one_home(path):
         assert private
     else:
         assert not private
+
+
+# Public functions.
+
+
+def public_functions():
+    """Yield each public function and method of the public modules, with its name."""
+    modules = [sknet, sknet.callbacks, sknet.export, sknet.inspection, sknet.search, streaming]
+    for module in modules:
+        for name in getattr(module, "__all__", vars(module)):
+            if name.startswith("_"):
+                continue
+            one = getattr(module, name)
+            members = inspect.getmembers(one, inspect.isfunction) if inspect.isclass(one) else []
+            for inner, function in [("", one), *members]:
+                if inspect.isfunction(function) and not inner.startswith("_"):
+                    yield f"{module.__name__}.{name}.{inner}".strip("."), function
+
+
+def test_public_functions_are_found():
+    names = {name for name, _ in public_functions()}
+    assert {"sknet.streaming.shuffle_chunks", "sknet.NNClassifier.fit"} <= names
+    assert {"sknet.streaming.RowBlocks.windows", "sknet.export.to_onnx"} <= names
+
+
+def test_no_public_function_is_a_generator():
+    """The body of a generator runs when it is iterated: its checks would come too late."""
+    found = [name for name, one in public_functions() if inspect.isgeneratorfunction(one)]
+    assert found == []
 
 
 # Private names.

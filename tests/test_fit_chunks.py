@@ -465,7 +465,44 @@ def test_passes_that_differ(regression):
             self.passes += 1
             return iter(cut(30, X, y)[: 4 - (self.passes > 2)])
 
-    refuses(Fewer(), "120 rows to train on in the first pass and 90 in a later one")
+    refuses(Fewer(), "120 rows of positive weight in the first pass and 90 in a later one")
+
+
+class Endless:
+    """Chunks whose first pass ends, while later ones never do.
+
+    Parameters
+    ----------
+    chunks : list of (X, y)
+    surplus : (X, y)
+        The chunk that follows for ever in later passes.
+    """
+
+    def __init__(self, chunks, surplus):
+        self.chunks, self.surplus = chunks, surplus
+        self.n_passes = self.n_surplus = 0
+
+    def __iter__(self):
+        self.n_passes += 1
+        yield from self.chunks
+        while self.n_passes > 1:
+            self.n_surplus += 1
+            assert self.n_surplus < 100
+            yield self.surplus
+
+
+@pytest.mark.parametrize("options", [{}, {"shuffle": False}, {"early_stopping": True}], ids=str)
+@pytest.mark.parametrize("n_surplus", [1, 30])
+def test_a_later_pass_without_end_is_refused_at_its_first_surplus_row(
+    regression, options, n_surplus
+):
+    X, y = regression
+    endless = Endless(cut(30, X, y), (X[:n_surplus], y[:n_surplus]))
+    network = NNRegressor((4,), **{**STEADY, **SIMPLE, **options})
+    match = "120 rows of positive weight in the first pass and more in a later one"
+    with pytest.raises(ValueError, match=match):
+        fit_chunks(network, endless)
+    assert (endless.n_passes, endless.n_surplus) == (2, 1)
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,31 @@ def _same_kind(X: Any, known: str | None) -> str:
     return kind
 
 
+def counted(chunks: Iterable[Batch], expected: int) -> Iterator[Batch]:
+    """Yield the chunks of a later pass, which must have as many rows as those of the first.
+
+    Raises
+    ------
+    ValueError
+        If a chunk has rows beyond the expected number, or if there are fewer at the end.
+    """
+    found = 0
+    for chunk in chunks:
+        found += n_rows(chunk)
+        if found > expected:
+            raise _other_rows(expected, "more")
+        yield chunk
+    if found < expected:
+        raise _other_rows(expected, str(found))
+
+
+def _other_rows(expected: int, found: str) -> ValueError:
+    return ValueError(
+        f"The chunks had {expected} rows of positive weight in the first pass and {found} in a "
+        "later one. Each pass must bring the same rows in the same order."
+    )
+
+
 def shuffled(chunks: Iterable[Batch], window: int, rng: np.random.Generator) -> Iterator[Batch]:
     """Yield as many chunks, with the rows of ``window`` neighbouring chunks shuffled together.
 
@@ -186,7 +211,7 @@ class ChunkBatches:
     open_chunks : callable
         ``open_chunks()`` returns an iterator over the chunks of an epoch.
     n_rows : int
-        The number of rows of an epoch.
+        The number of rows of an epoch, which the chunks have together.
     batch_size : int
         The largest number of rows of a batch. The rows of an epoch are divided evenly.
     encode : callable
@@ -222,15 +247,8 @@ class ChunkBatches:
         return -(-self.n_rows // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        found = 0
         for batch in self._cut():
-            found += n_rows(batch)
             yield batch if self._augment is None else self._augment(batch)
-        if found != self.n_rows:
-            raise ValueError(
-                f"The chunks had {self.n_rows} rows to train on in the first pass and {found} "
-                "in a later one. Each pass must bring the same rows in the same order."
-            )
 
     def _cut(self) -> Iterator[Batch]:
         """Yield encoded batches, whose sizes do not depend on the sizes of the chunks."""
@@ -244,4 +262,3 @@ class ChunkBatches:
                 yield take(together, slice(start, start + size))
                 start, size = start + size, next(sizes, sys.maxsize)
             rest = [take(together, np.arange(start, stop))] if start < stop else []
-        yield from rest

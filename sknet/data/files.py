@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sknet._extras import require
 from sknet.data.counts import check_count
 from sknet.data.frames import time_columns
+from sknet.data.tables import warn_of_numbers
 
 #: The largest number of levels of a category. A column with more is an identifier or free text.
 MOST_LEVELS = 100_000
@@ -108,12 +109,15 @@ class FileChunks:
         # A column whose given levels are numbers is read as numbers.
         self._text = [n for n in of_text if n not in levels or levels[n].dtype.kind in "OUS"]
         features = [name for name in of_text if name in self.columns]
-        levels.update(self._find_levels([name for name in features if name not in levels]))
+        found, n_rows = self._find_levels([name for name in features if name not in levels])
+        dtypes = {name: head[name].dtype for name in found if name not in given}
+        self._warn_of_numbers(dtypes, found, n_rows)
+        levels.update(found)
         dtype = _pandas().CategoricalDtype
         self._categories = {name: dtype(levels[name]) for name in features}
 
-    def _find_levels(self, names: list[str]) -> dict[str, NDArray[Any]]:
-        """Return the sorted levels of some columns, found in one pass over them.
+    def _find_levels(self, names: list[str]) -> tuple[dict[str, NDArray[Any]], int]:
+        """Return the sorted levels of some columns, found in one pass, and the number of rows.
 
         Raises
         ------
@@ -121,7 +125,9 @@ class FileChunks:
             If a column has more than ``MOST_LEVELS`` levels, or levels of text and of numbers.
         """
         levels: dict[str, set[Any]] = {name: set() for name in names}
+        n_rows = 0
         for frame in self._raw(names) if names else ():
+            n_rows += len(frame)
             for name, found in levels.items():
                 found.update(frame[name].dropna().unique())
                 if len(found) > MOST_LEVELS:
@@ -131,9 +137,20 @@ class FileChunks:
                         f"dtype={{{name!r}: pandas.CategoricalDtype([...])}}."
                     )
         try:
-            return {name: np.array(sorted(found), object) for name, found in levels.items()}
+            ordered = {name: np.array(sorted(found), object) for name, found in levels.items()}
         except TypeError as error:
             raise ValueError(f"Levels of {names} cannot be sorted: {error}") from error
+        return ordered, n_rows
+
+    def _warn_of_numbers(
+        self, dtypes: dict[str, Any], levels: dict[str, NDArray[Any]], n_rows: int
+    ) -> None:
+        """Warn of columns that are categories by these dtypes of the file, but hold numbers."""
+        for name, dtype in dtypes.items():
+            # A Parquet file may have a dtype of categories.
+            if getattr(dtype, "categories", None) is None:
+                where = f"Column {name!r} of {self.paths[0]}"
+                warn_of_numbers(where, dtype, levels[name], n_rows)
 
     def _raw(
         self, names: list[str], convert: Callable[[Any], Any] = lambda frame: frame

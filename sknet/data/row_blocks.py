@@ -4,7 +4,7 @@ import copy
 import math
 import os
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, starmap
 from numbers import Integral
 from typing import Any, Protocol
 
@@ -239,7 +239,7 @@ class RowBlocks:
         batch_size: int,
         rng: np.random.Generator | None = None,
     ) -> Iterator[NDArray[np.intp]]:
-        """Yield the numbers of the rows of each window, in increasing order.
+        """Return an iterator over the numbers of the rows of each window, in increasing order.
 
         Parameters
         ----------
@@ -262,14 +262,17 @@ class RowBlocks:
         n_batches, per_window = -(-n_rows // batch_size), max(1, self.window_rows // batch_size)
         firsts = range(0, n_batches, per_window)
         limits = [n_rows * number // n_batches for number in firsts]
-        for start, stop in pairwise([*limits, n_rows]):
+
+        def window(start: int, stop: int) -> NDArray[np.intp]:
             first, last = np.searchsorted(ends, [start, stop - 1], side="right")
             parts = []
             for k in range(first, last + 1):
                 place = ends[k] - sizes[k]
                 inside = np.arange(max(start, place), min(stop, ends[k]))
                 parts.append(inside + (begins[order[k]] - place))
-            yield np.sort(np.concatenate(parts))
+            return np.sort(np.concatenate(parts))
+
+        return starmap(window, pairwise([*limits, n_rows]))
 
 
 class ChosenRows:

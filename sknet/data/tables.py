@@ -106,9 +106,16 @@ class TableReader:
             for column in self.categorical_.tolist()
         ]
         if isinstance(self.categorical_features, str) and not declared:
-            for column, levels in zip(self.categorical_.tolist(), self.levels_, strict=True):
-                _warn_of_numbers(X, column, levels, feature_names)
+            self._warn_of_numbers(X)
         return self
+
+    def _warn_of_numbers(self, X: Any) -> None:
+        """Warn of categories by their dtype of text or objects that hold numbers."""
+        for column, levels in zip(self.categorical_.tolist(), self.levels_, strict=True):
+            # A dtype of categories is the choice of the user.
+            if frames.declared_levels(X, column) is None:
+                where = f"Column {name_of(column, self._names)} of X"
+                warn_of_numbers(where, list(X.dtypes)[column], levels, np.shape(X)[0])
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a reader, also one of version 0.1.0, which kept encoders of the levels."""
@@ -287,26 +294,34 @@ def _find_levels(
         return np.sort(_distinct_values(X, column, names)[0]) if levels is None else levels
 
 
-def _warn_of_numbers(
-    X: Any, column: int, levels: NDArray[Any], names: Sequence[str] | None
-) -> None:
-    """Warn if a category by its dtype holds numbers most of which occur once.
+def warn_of_numbers(where: str, dtype: Any, levels: NDArray[Any], n_rows: int) -> None:
+    """Warn if the levels of a column of text or objects are numbers most of which occur once.
 
-    Such levels are as good as missing. There may be text such as "?" among them. A dtype of
-    categories is the choice of the user, and text of digits alone is often an identifier.
+    Such levels are as good as missing. There may be text such as "?" among them. Text of digits
+    alone is often an identifier.
+
+    Parameters
+    ----------
+    where : str
+        The column, for the message.
+    dtype : dtype
+        Its dtype.
+    levels : ndarray of shape (n_levels,)
+    n_rows : int
+        The number of rows that the levels were found in.
     """
-    n_rows = np.shape(X)[0]
     # With so many levels, more than half of the rows may have one of their own.
     if 2 * levels.size <= n_rows or levels.size < FEWEST_ROWS_OF_NUMBERS:
         return
     n_numbers = sum(map(_is_number, levels.tolist()))
-    if frames.declared_levels(X, column) is None and 2 * n_numbers > n_rows:
+    if 2 * n_numbers > n_rows:
         warnings.warn(
-            f"Column {name_of(column, names)} of X is read as a category because of its dtype, "
-            f"{list(X.dtypes)[column]}, but has {n_numbers} different numbers in {n_rows} "
-            "rows. Numbers that occur once tell nothing as levels. If they are quantities, "
-            "replace other text among them, such as '?', by missing values, and convert the "
-            "column by astype(float). If it is a category, give it a dtype of categories.",
+            f"{where} is read as a category because of its dtype, {dtype}, but has {n_numbers} "
+            f"different numbers in {n_rows} rows. Numbers that occur once tell nothing as "
+            "levels. If they are quantities, replace other text among them, such as '?', by "
+            "missing values, and read or convert the column as numbers (na_values of "
+            "pandas.read_csv, astype(float)). If it is a category, give it a dtype of "
+            "categories.",
             UserWarning,
             stacklevel=2,
         )

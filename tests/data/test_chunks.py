@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from sknet.data.batches import Batch, join, n_rows, take
-from sknet.data.chunks import ChunkBatches, KeyedSample, as_chunk, shuffled
+from sknet.data.chunks import ChunkBatches, KeyedSample, as_chunk, counted, shuffled
 from sknet.streaming import shuffle_chunks
 
 KINDS = {
@@ -202,13 +202,32 @@ def test_batches_of_equal_size(sizes, batch_size):
         assert max(sizes_of_batches) - min(sizes_of_batches) <= 1
 
 
-def test_passes_must_agree():
+@pytest.mark.parametrize("n_chunks", [0, 1, 2])
+def test_a_pass_with_fewer_rows_is_refused_at_its_end(n_chunks):
+    chunks = [as_chunk(chunk) for chunk in make_chunks("array", [10, 10, 10])]
+    passed = counted(chunks[:n_chunks], 30)
+    for chunk in chunks[:n_chunks]:
+        assert next(passed) is chunk
+    match = f"had 30 rows of .* first pass and {10 * n_chunks} in a later one"
+    with pytest.raises(ValueError, match=match):
+        next(passed)
+
+
+@pytest.mark.parametrize("expected, n_good", [(19, 1), (20, 2), (21, 2)])
+def test_a_surplus_row_is_refused_when_it_is_seen(expected, n_good):
+    """Neither the chunk with the first surplus row is passed on, nor is another one read."""
+    chunks = [as_chunk(chunk) for chunk in make_chunks("array", [10] * 5)]
+    read = []
+    passed = counted((read.append(chunk) or chunk for chunk in chunks), expected)
+    assert [next(passed) for _ in range(n_good)] == chunks[:n_good]
+    with pytest.raises(ValueError, match=f"had {expected} rows .* and more in a later one"):
+        next(passed)
+    assert len(read) == n_good + 1
+
+
+def test_a_pass_with_the_same_rows_is_passed_on():
     chunks = [as_chunk(chunk) for chunk in make_chunks("array", [10, 10])]
-    for opened in (lambda: iter(chunks[:1]), lambda: iter([*chunks, chunks[0]])):
-        with pytest.raises(
-            ValueError, match="had 20 rows .* first pass and (10|30) in a later"
-        ):
-            list(ChunkBatches(opened, 20, 5, lambda chunk: chunk, chunks[0]))
+    assert list(counted(chunks, 20)) == chunks
 
 
 def test_batches_are_augmented():
@@ -286,10 +305,24 @@ def test_rows_of_zero_weight_are_left_out(kind):
     assert sorted(sum(map(row_numbers, mixed), [])) == [1, 4, 8, 9, 10, 11, 12]
 
 
-@pytest.mark.parametrize("window", [0, 1.5, True])
-def test_windows_are_counted(window):
-    with pytest.raises(ValueError, match="window must be an integer >= 1"):
-        list(shuffle_chunks([], window=window))
+@pytest.mark.parametrize(
+    ("chunks", "options", "error", "message"),
+    [
+        ([], {"window": 0}, ValueError, "window must be an integer >= 1"),
+        ([], {"window": -3}, ValueError, "window must be an integer >= 1"),
+        ([], {"window": 1.5}, ValueError, "window must be an integer >= 1"),
+        ([], {"window": True}, ValueError, "window must be an integer >= 1"),
+        ([], {"random_state": "seven"}, ValueError, "cannot be used to seed"),
+        (5, {}, TypeError, "chunks must be an iterable of .* got int"),
+    ],
+)
+def test_arguments_are_refused_by_the_call(chunks, options, error, message):
+    """Not by the iteration, which may be far away."""
+    with pytest.raises(error, match=message):
+        shuffle_chunks(chunks, **options)
+
+
+def test_a_window_of_no_chunks():
     assert list(shuffled([], 2, np.random.default_rng(0))) == []
 
 

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet.data import files
 from sknet.data.frames import time_columns
+from sknet.data.tables import TableReader
 from sknet.streaming import read_chunks
 
 N_ROWS = 1000
@@ -393,3 +394,57 @@ def test_the_file_with_a_missing_target_is_named(frame, tmp_path):
     match = "second.csv cannot be read: The target 'y' has missing values"
     with pytest.raises(ValueError, match=match):
         list(read_chunks(paths, target="y", chunk_size=300))
+
+
+# Numbers in a column that other text makes a category.
+
+
+NUMBERS = np.linspace(0.5, 1.5, 40)
+
+
+def write_values(tmp_path, suffix, values):
+    """Write a file with one column of features of the given values, and return its path."""
+    frame = pd.DataFrame({"odd": values, "y": np.arange(float(len(values)))})
+    return write(frame, tmp_path / f"table.{suffix}")
+
+
+@pytest.mark.parametrize("chunk_size", [7, 300])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_stray_text_among_numbers_is_the_warning_of_a_table_in_memory(
+    tmp_path, suffix, chunk_size
+):
+    values = pd.Series(NUMBERS).astype(str)
+    values[17] = "unknown"
+    path = write_values(tmp_path, suffix, values)
+    frame = pd.read_csv(path) if suffix == "csv" else pd.read_parquet(path)
+    with pytest.warns(UserWarning) as of_memory:
+        TableReader("from_dtype").fit(frame[["odd"]], ["odd"])
+    with pytest.warns(UserWarning) as of_file:
+        read_chunks(path, target="y", chunk_size=chunk_size)
+    texts = [[str(one.message) for one in caught] for caught in (of_memory, of_file)]
+    assert texts[1] == [texts[0][0].replace("of X", f"of {path}")]
+    assert "Column 'odd' of" in texts[1][0] and "39 different numbers in 40 rows" in texts[1][0]
+
+
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        (pd.Series(NUMBERS).astype(str).replace("0.5", "?"), {"dtype": {"odd": "category"}}),
+        (
+            pd.Series(NUMBERS).astype(str).replace("0.5", "?"),
+            {"read_options": {"na_values": "?"}},
+        ),
+        (pd.Series(np.repeat(NUMBERS[:30], 2)).astype(str).replace("0.5", "?"), {}),
+        (pd.Series([f"u{i}" for i in range(40)]), {}),
+        (pd.Series(["?", *map(str, range(40))]), {}),
+    ],
+    ids=["chosen", "missing", "repeated", "words", "digits"],
+)
+def test_other_columns_are_no_warning(tmp_path, values, options):
+    path = write_values(tmp_path, "csv", values)
+    read_chunks(path, target="y", **options)
+
+
+def test_a_category_of_a_parquet_file_is_no_warning(tmp_path):
+    values = pd.Series(NUMBERS).astype(str).astype("category")
+    read_chunks(write_values(tmp_path, "parquet", values), target="y")
