@@ -112,7 +112,9 @@ class FittedAttributes:
 
     @property
     def _fitted_model(self) -> Model:
-        check_is_fitted(self)
+        # scikit-learn's check, which raises the error, takes longer than one row's arithmetic.
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)
         return self._model
 
     def _dense_layers(self) -> list:

@@ -297,8 +297,8 @@ class BaseNN(
 
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
         """
-        check_is_fitted(self)
-        return self._model.predict(self._features.read(X), function)
+        model = self._fitted_model
+        return model.predict(Features(self, model.reader).read(X), function)
 
     # Files.
 

@@ -6,7 +6,8 @@ A model knows nothing of scikit-learn's estimators. An estimator keeps its model
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -74,6 +75,10 @@ class Model(ABC):
     params: np.ndarray
     # Models in files of versions before 0.2.0 have none.
     provenance: Provenance = Provenance()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A pickle holds the fields alone, without the work arrays of predictions.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     # The beginning of a fit.
 
@@ -297,7 +302,7 @@ class Model(ABC):
 
     # Predictions.
 
-    @property
+    @cached_property
     def predictor(self) -> Predictor:
         """What computes the outputs of the network for rows of a table."""
         return Predictor(self.network, self.encoder, self.params, self.settings.monotone)

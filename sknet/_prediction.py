@@ -21,6 +21,9 @@ MIN_BLOCK_ROWS = 64
 #: computes tiles of rows by one routine and the rest by others, which round sums in other ways.
 #: All kernels of OpenBLAS for float64 divide 64 rows into equal tiles.
 EQUAL_TILES = 64
+#: The number of workspaces for a single row that are kept for later predictions, one for each
+#: of so many threads that predict at once.
+MOST_SPARE = 8
 
 
 class Predictor:
@@ -29,6 +32,9 @@ class Predictor:
     With monotonic constraints the parameters are float64. The rounding of a row's products may
     depend on its place in a block, and thus break ties. In float64, the products of blocks of
     ``EQUAL_TILES`` rows are rounded alike for all rows.
+
+    The work arrays of single rows are kept for later calls, since a service would spend much of
+    its time on making them. Threads may share a predictor: each takes work arrays of its own.
 
     Parameters
     ----------
@@ -44,8 +50,17 @@ class Predictor:
     ) -> None:
         self.network = network
         self.encoder = encoder
-        self.params = params.astype(np.float64, copy=False) if monotone else params
         self.monotone = monotone
+        #: Rows are processed in multiples of so many.
+        self._tile = EQUAL_TILES if monotone else 1
+        self._params = params
+        self._spare: list[Workspace] = []
+
+    @property
+    def params(self) -> np.ndarray:
+        """The parameters in the precision of predictions."""
+        # Made anew each time, since the user may change parameters in place.
+        return self._params.astype(np.float64, copy=False) if self.monotone else self._params
 
     def predict(
         self, X: Any, function: Callable[[np.ndarray], tuple[np.ndarray, ...]]
@@ -99,18 +114,29 @@ class Predictor:
         n_rows : int
             The number of rows of the block. The arrays may be longer.
         """
-        tile = EQUAL_TILES if self.monotone else 1
+        tile = self._tile
         n_at_once = block_rows(self.network, self.encoder, X) // tile * tile
-        encode = partial(self.encoder.transform, dtype=self.params.dtype)
+        params = self.params
+        encode = partial(self.encoder.transform, dtype=params.dtype)
         blocks = Batches(Dataset(X), n_at_once, encode)
-        workspace = Workspace(
-            self.network, round_up(blocks.batch_size, tile), self.params.dtype
-        )
+        most_rows = round_up(blocks.batch_size, tile)
+        workspace = self._workspace(most_rows, params.dtype)
         for batch in blocks:
             n_rows = batch.X.shape[0]
             rows = with_rows(batch.X, round_up(n_rows, tile))
-            self.network.forward(self.params, rows, workspace)
+            self.network.forward(params, rows, workspace)
             yield workspace, n_rows
+        if most_rows == tile and len(self._spare) < MOST_SPARE:
+            self._spare.append(workspace)
+
+    def _workspace(self, n_rows: int, dtype: np.dtype[Any]) -> Workspace:
+        """Return work arrays for a number of rows: new ones, or spare ones of a single row."""
+        if n_rows == self._tile:
+            try:
+                return self._spare.pop()
+            except IndexError:
+                pass  # There are none yet, or other threads have them all.
+        return Workspace(self.network, n_rows, dtype)
 
     def settled(self, sums: np.ndarray) -> np.ndarray:
         """Return sums of products, in float64, without differences that come from rounding.

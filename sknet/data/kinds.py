@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.data.frames import TIME_TYPES, is_frame, time_columns
+from sknet.data.frames import TIME_TYPES, as_given, is_frame, time_columns
 
 
 class Unread(NamedTuple):
@@ -117,7 +117,7 @@ def check_kinds(
         If a column of a frame, or the array or series, is of such a kind, or if it is a masked
         array with masked values.
     """
-    _check_not_lazy(data, name)
+    _check_not_lazy(as_given(data), name)
     if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
         raise ValueError(
             f"{name} is a masked array with masked values, whose mask would be lost. Leave "

@@ -1,5 +1,6 @@
 """The columns of a table that hold numbers: read, and checked so that messages name them."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,11 +37,13 @@ def _check_objects(X: Any, positions: NDArray[np.intp], names: Sequence[str] | N
     ValueError
         If one of the columns holds such objects.
     """
+    chosen = positions.tolist()
     if is_frame(X):
-        positions = np.intersect1d(positions, frames.category_columns(X))
+        objects = frames.category_columns(X).tolist()
+        chosen = [column for column in chosen if column in objects]
     elif getattr(getattr(X, "dtype", None), "kind", "O") != "O":
         return
-    for column in positions.tolist():
+    for column in chosen:
         values = np.asarray(frames.column(X, column), dtype=object).tolist()
         check_values(values, f"Column {name_of(column, names)} of X", allowed=(NESTED,))
 
@@ -102,7 +105,23 @@ def check_columns(X: Any) -> None:
         _check_each(X, np.arange(X.shape[1]), frames.column_names(X))
 
 
+def is_plain(X: Any) -> bool:
+    """Return whether X is an array that scikit-learn's checks would return unchanged.
+
+    These checks take most of the time of a prediction for one row.
+    """
+    if type(X) is not np.ndarray or X.dtype.char not in "fd" or not X.dtype.isnative:
+        return False
+    if X.ndim != 2 or X.shape[0] == 0 or X.shape[1] == 0:
+        return False
+    # The sum is not finite if any element is NaN or infinity.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(X.sum())
+
+
 def _check_numbers(X: Any) -> NDArray[np.floating]:
+    if is_plain(X):
+        return X
     # A sum of finite numbers may overflow; scikit-learn then looks at each number.
     with np.errstate(over="ignore", invalid="ignore"):
         return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")

@@ -98,7 +98,7 @@ class TableReader:
         self.numeric_ = np.concatenate([numbers, np.array(last, np.intp)])
         self.time_kinds_ = [times[i] for i in last]
         self.time_zones_ = [
-            frames.time_zone(X, i) if times[i] == "date" else None for i in last
+            frames.time_zone(frames.column(X, i)) if times[i] == "date" else None for i in last
         ]
         _check_has_rows(X)
         self.levels_ = [
@@ -202,7 +202,8 @@ class TableReader:
             parts = [read_numbers(X, self.numeric_[:n_numbers], self._names)]
             dtype = parts[0].dtype
         for column, (kind, zone) in times.items():
-            parts.append(read_times(X, column, kind, zone, self._names)[:, np.newaxis])
+            where = f"Column {name_of(column, self._names)} of X"
+            parts.append(read_times(frames.column(X, column), kind, zone, where)[:, np.newaxis])
         for column, levels in zip(self.categorical_.tolist(), self.levels_, strict=True):
             with _comparing_levels(column, self._names):
                 values, positions = _distinct_values(X, column, self._names)

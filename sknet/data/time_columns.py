@@ -38,12 +38,16 @@ def check_times(X: Any, times: Mapping[int, str], names: Sequence[str] | None) -
     found = frames.time_columns(X)
     for column in sorted({*times, *found}):
         before, now = times.get(column), found.get(column)
-        if before == now or (before and frames.is_all_missing(X, column)):
-            continue
-        raise ValueError(
-            f"Column {name_of(column, names)} of X held {_kind(before)} in training, but holds "
-            f"{_kind(now)} now. Give it the dtype that it had in training."
-        )
+        if before != now and not (before and frames.is_all_missing(frames.column(X, column))):
+            raise other_times(f"Column {name_of(column, names)} of X", before, now)
+
+
+def other_times(where: str, before: str | None, now: str | None) -> ValueError:
+    """Return the error that a column holds times now and held other values, or the reverse."""
+    return ValueError(
+        f"{where} held {_kind(before)} in training, but holds {_kind(now)} now. Give it the "
+        "dtype that it had in training."
+    )
 
 
 def _kind(kind: str | None) -> str:
@@ -51,21 +55,18 @@ def _kind(kind: str | None) -> str:
     return "numbers or categories" if kind is None else f"{kind}s"
 
 
-def read_times(
-    X: Any, column: int, kind: str, zone: str | None, names: Sequence[str] | None
-) -> NDArray[np.float64]:
+def read_times(series: Any, kind: str, zone: str | None, where: str) -> NDArray[np.float64]:
     """Return a column of dates or durations of a frame as seconds, NaN for missing values.
 
     Parameters
     ----------
-    X : frame
-    column : int
-        The position of the column.
+    series : column of a frame
+        It has the kind, or no value at all, as :func:`check_times` makes sure.
     kind : {"duration", "date"}
     zone : str or None
         The time zone that the dates had in training, whose clocks they are read from.
-    names : sequence of str or None
-        The names of the columns.
+    where : str
+        The column, for messages.
 
     Raises
     ------
@@ -73,24 +74,23 @@ def read_times(
         If the dates have a time zone although ``zone`` is None, or the reverse, or if the
         column cannot be read.
     """
-    if frames.is_all_missing(X, column):
-        return np.full(np.shape(X)[0], np.nan)
-    where = f"Column {name_of(column, names)} of X"
-    if kind == "date":
-        _check_zone(frames.time_zone(X, column), zone, where)
+    has_kind = frames.time_kind(series) == kind
+    zone_now = frames.time_zone(series) if has_kind and kind == "date" else None
+    if not has_kind or (zone_now is None) != (zone is None):
+        if frames.is_all_missing(series):
+            return np.full(len(series), np.nan)
+        raise _other_zone(zone_now, zone, where)
     try:
-        return seconds(frames.times(X, column, zone))
+        return seconds(frames.times(series, zone))
     # The libraries have errors of their own for time zones that they do not know.
     except Exception as error:
         raise ValueError(f"{where} cannot be read as {kind}s: {error}") from error
 
 
-def _check_zone(now: str | None, before: str | None, where: str) -> None:
-    """Raise ValueError if dates had a time zone in training and have none now, or reverse."""
-    if (now is None) == (before is None):
-        return
+def _other_zone(now: str | None, before: str | None, where: str) -> ValueError:
+    """Return the error that dates had a time zone in training and have none, or the reverse."""
     if before is None:
         found = f"held dates without a time zone in training, but has the time zone {now} now"
     else:
         found = f"held dates of the time zone {before} in training, but has no time zone now"
-    raise ValueError(f"{where} {found}. Convert it, such as by dt.tz_localize({before!r}).")
+    return ValueError(f"{where} {found}. Convert it, such as by dt.tz_localize({before!r}).")

@@ -1,6 +1,6 @@
 """A graph of ONNX operators under construction, and tensors whose arithmetic adds to it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple
@@ -22,11 +22,18 @@ class Node(NamedTuple):
     attributes: dict[str, Any]
 
 
-def numbered_names() -> Callable[[str], str]:
-    """Return a function that turns a hint into a name, which differs from call to call."""
+def numbered_names(taken: Collection[str] = ()) -> Callable[[str], str]:
+    """Return a function that turns a hint into a name, which differs from call to call.
+
+    No name is among those that are taken.
+    """
     numbers = count()
-    # A prefix that no column of a frame is likely to have.
-    return lambda hint: f"sknet/{hint}_{next(numbers)}"
+
+    def unique(hint: str) -> str:
+        names = (f"sknet/{hint}_{number}" for number in numbers)
+        return next(name for name in names if name not in taken)
+
+    return unique
 
 
 @dataclass

@@ -9,10 +9,16 @@ from numpy.typing import DTypeLike
 from sknet._base import BaseNN
 from sknet._extras import require
 from sknet._version import __version__
-from sknet.export._columns import PRODUCER, Column, input_columns, times_properties
+from sknet.export._columns import (
+    PRODUCER,
+    Column,
+    column_properties,
+    free_name,
+    input_columns,
+)
 from sknet.export._encoding import Input, precision
 from sknet.export._estimators import Output, exported, write_predictions
-from sknet.export._graph import Graph, Tensor
+from sknet.export._graph import Graph, Tensor, numbered_names
 
 #: The oldest version of the operators that have the forms which the graphs use.
 OLDEST_OPSET = 13
@@ -99,24 +105,17 @@ def to_onnx(
     features, model = exported(estimator)
     opset = _check_opset(target_opset, onnx.defs.onnx_opset_version())
     columns = input_columns(features, model, X, initial_types)
-    graph = Graph()
+    names = [one.name for one in columns]
+    graph = Graph(numbered_names(names))
     inputs = [Input(Tensor(graph, one.name, one.dtype), one.n_columns) for one in columns]
     dtype = precision(features, inputs)
     predictions = write_predictions(features, model, inputs, dtype, with_std=True)
-    outputs = {_free_name(name, columns): output for name, output in predictions.items()}
+    outputs = {free_name(name, names): output for name, output in predictions.items()}
     for name, output in outputs.items():
         output.tensor.op("Identity", output=name)
     proto = _model_proto(onnx, type(estimator).__name__, graph, columns, outputs, opset)
-    onnx.helper.set_model_props(proto, times_properties(features, columns))
+    onnx.helper.set_model_props(proto, column_properties(features, columns))
     return proto
-
-
-def _free_name(name: str, columns: Iterable[Column]) -> str:
-    """Return the name of an output, with a 1 appended for as long as an input has it."""
-    taken = {one.name for one in columns}
-    while name in taken:
-        name += "1"
-    return name
 
 
 def _check_opset(target_opset: int | None, newest: int) -> int:
