@@ -16,6 +16,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from workers import PLAIN, run_worker
 
 
@@ -59,9 +60,11 @@ PREDICTING = {
     "predict 100 000": Workload(100_000, 20, (100,), 200, 1),
     "predict 1": Workload(1, 20, (100,), 200, 1),
 }
-WORKLOADS = {**TRAINING, **EXTRA, **PREDICTING}
+#: One row of a frame of nine columns, two of dates and three of categories, by a default network.
+SERVING = {"row of a frame": Workload(1, 9, (), 0, 0), "ONNX row": Workload(1, 9, (), 0, 0)}
+WORKLOADS = {**TRAINING, **EXTRA, **PREDICTING, **SERVING}
 #: What only sknet can do: no peer takes part.
-ALONE = {"members", "silu+dropout"}
+ALONE = {"members", "silu+dropout", *SERVING}
 
 
 def make_data(workload, dtype, n=None):
@@ -190,17 +193,63 @@ def measure_predict(peer, workload, dtype):
     model = (make_sknet if peer == "sknet" else make_sklearn)(workload)
     model.set_params(max_iter=1).fit(*make_data(workload, dtype, n=1000))
     X, _ = make_data(workload, dtype)
-    model.predict(X)
+    n_times = max(5, 3000 // workload.n)
+    return median_seconds(lambda: model.predict(X), n_times), 0.0, 0
+
+
+def make_customers(n=600):
+    """Return a frame of numbers, dates and categories, and labels."""
+    rng = np.random.default_rng(0)
+    seen = pd.Timestamp("2023-01-01") + pd.to_timedelta(rng.integers(0, 10**7, n), unit="s")
+    X = pd.DataFrame(
+        {
+            "age": rng.integers(18, 90, n).astype(float),
+            "income": np.where(rng.random(n) < 0.2, np.nan, rng.lognormal(10, 1, n)),
+            "visits": rng.integers(0, 9, n),
+            "score": rng.normal(size=n),
+            "since": seen,
+            "seen": seen[::-1].tz_localize("UTC").tz_convert("Europe/Oslo"),
+            "city": rng.choice(["Bergen", "Oslo", "Tromso"], n),
+            "plan": pd.Categorical(rng.choice(["a", "b", "c"], n)),
+            "shop": rng.choice([f"shop {i}" for i in range(40)], n),
+        }
+    )
+    return X, (X["age"] > 60) | (X["city"] == "Oslo")
+
+
+def measure_serving(name):
+    """Return the median seconds of ``predict_proba`` or of ``onnx_inputs`` for one row."""
+    from sknet import NNClassifier
+
+    warnings.simplefilter("ignore")
+    X, y = make_customers()
+    model, row = NNClassifier(max_iter=2, random_state=0).fit(X, y), X[3:4]
+    if name == "row of a frame":
+        return median_seconds(lambda: model.predict_proba(row)), 0.0, 0
+    import onnxruntime
+
+    from sknet.export import onnx_inputs, to_onnx
+
+    session = onnxruntime.InferenceSession(to_onnx(model, X).SerializeToString())
+    return median_seconds(lambda: onnx_inputs(session, row)), 0.0, 0
+
+
+def median_seconds(call, n_times=1000):
+    """Return the median seconds of a call."""
+    call()
     seconds = []
-    for _ in range(max(5, 3000 // workload.n)):
+    for _ in range(n_times):
         start = time.perf_counter()
-        model.predict(X)
+        call()
         seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds), 0.0, 0
+    return statistics.median(seconds)
 
 
 def work(peer, name, dtype):
     """Measure in this process, and print the result for the parent."""
+    if name in SERVING:
+        print(json.dumps(measure_serving(name)))
+        return
     measure = measure_predict if name in PREDICTING else measure_fit
     print(json.dumps(measure(peer, WORKLOADS[name], np.dtype(dtype).type)))
 

@@ -1,4 +1,4 @@
-"""Predictions for one row: the same for every layout of its table, in threads and after changes."""
+"""Predictions for one row: right for every layout of its table, and in threads."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor

@@ -24,8 +24,8 @@ PRODUCER = "sknet"
 #: and dates. The name of the input follows. The value is the kind, and for dates with a time
 #: zone a space and the zone, as in "date Europe/Oslo".
 TIMES = "sknet.times/"
-#: The property with the columns that cannot name their inputs, if there are any: a JSON object of
-#: the names of the inputs and of the columns.
+#: The property with the columns that cannot name their inputs, if there are any: a JSON object
+#: with the name of the input and the name of the column.
 RENAMED = "sknet.renamed"
 #: The property with the text that stands for missing text; without it, "" does.
 MISSING_TEXT = "sknet.missing_text"

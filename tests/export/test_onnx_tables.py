@@ -1,4 +1,4 @@
-"""Tables of every kind in onnxruntime: missing text, names of columns, columns without values."""
+"""Tables of every kind in onnxruntime: missing text, names, and columns without values."""
 
 import io
 import pathlib
@@ -42,11 +42,15 @@ def frame_of(**columns):
 
 
 @pytest.mark.parametrize("trained_with_missing", [False, True])
-@pytest.mark.parametrize("levels", [["", "a", "b"], ["", "missing", "missing1"], ["a", "b", "c"]])
+@pytest.mark.parametrize(
+    "levels", [["", "a", "b"], ["", "missing", "missing1"], ["a", "b", "c"]]
+)
 @pytest.mark.parametrize("kind", TEXTS)
 def test_missing_text_is_no_level(make, run, kind, levels, trained_with_missing):
     values = levels * 20 + [None] * 20 * trained_with_missing
-    x = frame_of(text=TEXTS[kind](values), number=TEXTS[kind]([str(i % 2) for i in range(len(values))]))
+    x = frame_of(
+        text=TEXTS[kind](values), number=TEXTS[kind]([str(i % 2) for i in range(len(values))])
+    )
     y = np.array([(*levels, None).index(value) for value in values], float)
     network = make(NNRegressor, learning_rate_init=0.1, max_iter=40).fit(x, y)
     rows = frame_of(text=TEXTS[kind]([*levels, None]), number=TEXTS[kind](["0", "1", "0", "1"]))
@@ -162,11 +166,15 @@ NULLABLE = {
 }
 
 
-@pytest.mark.parametrize("empty", ["of the same dtype", "of NA", "of None", "of NaN", "no rows"])
+@pytest.mark.parametrize(
+    "empty", ["of the same dtype", "of NA", "of None", "of NaN", "no rows"]
+)
 @pytest.mark.parametrize("kind", NULLABLE)
 def test_an_example_without_values(make, run, kind, empty):
     column = pd.Series(NULLABLE[kind])
-    X = pd.DataFrame({"x": np.linspace(0, 1, 60), "c": column.iloc[np.resize([0, 1, 2], 60)].array})
+    X = pd.DataFrame(
+        {"x": np.linspace(0, 1, 60), "c": column.iloc[np.resize([0, 1, 2], 60)].array}
+    )
     network = make(NNRegressor).fit(X, np.resize([0.0, 1.0, 5.0], 60))
     example = X[2:3]
     if empty == "no rows":
@@ -216,8 +224,8 @@ def test_other_things_than_rows(make, wrong, got):
     X = np.random.default_rng(0).normal(size=(30, 2))
     network = make(NNRegressor).fit(X, X[:, 0])
     message = (
-        rf"X must be rows like those of training, .* \(n_rows, 2\), got [A-Za-z]*{got}.*\. Types"
-        r".*initial_types.*write_bytes"
+        rf"X must be rows like those of training, .* \(n_rows, 2\), got [A-Za-z]*{got}"
+        r".*\. Types.*initial_types.*write_bytes"
     )
     with pytest.raises((TypeError, ValueError), match=message):
         to_onnx(network, wrong)
@@ -283,7 +291,9 @@ def test_a_dict_as_a_frame(classifier, customers, run):
 
 def test_a_dict_itself(classifier, customers):
     session = session_of(to_onnx(classifier, customers))
-    with pytest.raises(TypeError, match=r"got dict\. For a row .* pandas\.DataFrame\(\[row\]\)"):
+    with pytest.raises(
+        TypeError, match=r"got dict\. For a row .* pandas\.DataFrame\(\[row\]\)"
+    ):
         onnx_inputs(session, customers.iloc[0].to_dict())
 
 
