@@ -61,7 +61,10 @@ for axis, (name, network) in zip(axes, networks.items(), strict=True):
     axis.axvspan(35, 65, color="0.93", label="ages of the training rows")
     axis.fill_between(age, low, high, color="tab:blue", alpha=0.3, label="band of 90 %")
     axis.plot(age, mean, color="tab:blue", label="mean of the members")
-    for rows, color, label in [(tested, "black", "tested"), (left_out, "tab:red", "other ages")]:
+    for rows, color, label in [
+        (tested, "black", "tested"),
+        (left_out, "tab:red", "other ages"),
+    ]:
         axis.scatter(rows["age"], rows["bp"], s=8, color=color, label=label)
     axis.set(xlabel="age", title=f"{name}:\n{coverage[name]:.0%} of the tested rows covered")
 axes[0].set(ylabel="blood pressure")

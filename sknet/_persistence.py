@@ -59,7 +59,11 @@ def as_stored(value: Any) -> Any:
     A sequence of another library, such as a series of pandas in ``monotonic_cst``, becomes a
     list: to load a file takes neither that library nor trust in its types.
     """
-    return value if isinstance(value, PLAIN) or not FLAT_LIST.is_satisfied_by(value) else list(value)
+    return (
+        value
+        if isinstance(value, PLAIN) or not FLAT_LIST.is_satisfied_by(value)
+        else list(value)
+    )
 
 
 def upgraded(estimator_class: type, state: Mapping[str, Any]) -> dict[str, Any]:

@@ -338,11 +338,13 @@ def test_one_member_has_no_standard_deviation(regression, binary):
     """The message names first what estimates the variation of y."""
     X, y = regression
     network = NNRegressor((4,), max_iter=2, learning_rate="cosine").fit(X, y)
-    with pytest.raises(ValueError, match="return_std=True needs .*'normal'.* n_members=8.*no int"):
+    with pytest.raises(ValueError, match="needs .*loss='normal'.*n_members=8.*no interval"):
         network.predict(X, return_std=True)
     X, y = binary
     network = NNClassifier((4,), max_iter=2, learning_rate="cosine").fit(X, y)
-    with pytest.raises(ValueError, match="return_std=True needs .* members: set n_members") as e:
+    with pytest.raises(
+        ValueError, match="return_std=True needs .* members: set n_members"
+    ) as e:
         network.predict_proba(X, return_std=True)
     assert "normal" not in str(e.value)
 

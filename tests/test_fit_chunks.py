@@ -409,7 +409,11 @@ def test_chunks_that_do_not_fit_together(regression, binary, forbid_training):
     dates = frame.assign(a=pd.Timestamp("2026-01-01"))
     refuses([(frame, y), (dates, y)], "Chunk 1.*Column 'a' of X held numbers.*dates now")
     polars = pl.DataFrame(dict(frame))
-    kinds = {"an array or sparse matrix": X, "a pandas DataFrame": frame, "a polars DataFrame": polars}
+    kinds = {
+        "an array or sparse matrix": X,
+        "a pandas DataFrame": frame,
+        "a polars DataFrame": polars,
+    }
     for (one, first), (other, second) in permutations(kinds.items(), 2):
         refuses([(first, y), (second, y)], f"Chunk 1.*X is {other}, but .* before is {one}")
     refuses([(frame, y), (frame + 1j, y)], "Chunk 1.*Column 'a' of X holds complex numbers")

@@ -137,8 +137,9 @@ def _distinct_rows(X: Floats, Y: Floats) -> NDArray[np.intp]:
 
 def _may_be_code(x: Floats) -> bool:
     """Return whether a column has so many values, and so many rows for each, as a code has."""
-    x = x[~np.isnan(x)]
-    n_values = np.count_nonzero(np.diff(np.sort(x))) + 1
+    x = np.sort(x[~np.isnan(x)])
+    # Compared, since differences of the largest numbers overflow.
+    n_values = np.count_nonzero(x[1:] != x[:-1]) + 1
     return bool(MOST_ONE_HOT_LEVELS < n_values <= x.size / ROWS_PER_VALUE)
 
 

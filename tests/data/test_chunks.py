@@ -90,7 +90,9 @@ def test_chunks_without_weights_have_weights_of_one(without):
 
 
 def test_joined_weights_keep_their_dtype():
-    batches = [Batch(np.ones((2, 1)), None, weight) for weight in (None, np.ones(2, np.float32))]
+    batches = [
+        Batch(np.ones((2, 1)), None, weight) for weight in (None, np.ones(2, np.float32))
+    ]
     for some in (batches, batches[::-1]):
         assert join(some).sample_weight.dtype == np.float32
     assert join(batches[:1] * 2).sample_weight is None

@@ -150,16 +150,18 @@ def columns(numbers):
     rng = np.random.default_rng(3)
     n_rows = 800
     dates = rng.integers(0, 800 * 86_400, n_rows)
-    frame = pd.DataFrame({
-        "plain": rng.normal(size=n_rows),
-        "missing": np.where(rng.random(n_rows) < 0.3, np.nan, rng.normal(size=n_rows)),
-        "heavy": np.where(rng.random(n_rows) < 0.4, 0, rng.exponential(size=n_rows)),
-        "code": rng.integers(30, size=n_rows) * 1.0,
-        "date": pd.Timestamp("2020-02-03") + pd.to_timedelta(dates, unit="s"),
-        "duration": pd.to_timedelta(rng.integers(1, 10_000, n_rows), unit="s"),
-        "city": rng.choice(["Bergen", "Oslo", "Tromso"], n_rows),
-        "street": [f"s{i:02d}" for i in rng.integers(20, size=n_rows)],
-    })
+    frame = pd.DataFrame(
+        {
+            "plain": rng.normal(size=n_rows),
+            "missing": np.where(rng.random(n_rows) < 0.3, np.nan, rng.normal(size=n_rows)),
+            "heavy": np.where(rng.random(n_rows) < 0.4, 0, rng.exponential(size=n_rows)),
+            "code": rng.integers(30, size=n_rows) * 1.0,
+            "date": pd.Timestamp("2020-02-03") + pd.to_timedelta(dates, unit="s"),
+            "duration": pd.to_timedelta(rng.integers(1, 10_000, n_rows), unit="s"),
+            "city": rng.choice(["Bergen", "Oslo", "Tromso"], n_rows),
+            "street": [f"s{i:02d}" for i in rng.integers(20, size=n_rows)],
+        }
+    )
     y = frame["plain"].abs() + 2 * frame["missing"].isna() + 2 * (frame["heavy"] == 0)
     y += rng.normal(scale=2, size=30)[frame["code"].astype(int)] + np.sin(dates / 3e6)
     y += frame["duration"].dt.total_seconds() / 5000 + (frame["city"] == "Oslo")

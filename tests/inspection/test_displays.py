@@ -254,7 +254,9 @@ def test_attributions_of_every_form_of_a_table(fit, numbers, table, form, n_rows
     display = AttributionDisplay.from_estimator(network, X)
     rtol = 1e-4 if form == "float32" else 1e-9
     expected = integrated_gradients(reference, numbers[:n_rows])
-    assert_allclose(display.attributions, expected, rtol=rtol, atol=rtol * np.abs(expected).max())
+    assert_allclose(
+        display.attributions, expected, rtol=rtol, atol=rtol * np.abs(expected).max()
+    )
     slopes = input_gradients(reference, numbers[:n_rows])
     assert_allclose(input_gradients(network, X), slopes, rtol=rtol)
     hidden = hidden_features(reference, numbers[:n_rows])

@@ -132,8 +132,8 @@ def test_gradient_of_the_mean(name, n_outputs, weighted, data, numeric_gradient)
     assert_allclose(gradient, expected, rtol=1e-6, atol=1e-8 * max(1, np.abs(expected).max()))
 
 
-@pytest.mark.parametrize("unit", [(0, 1), (500, 10), (-3, 0.01)])
-@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("unit", [(500, 10), (-3, 0.01)])
+@pytest.mark.parametrize("n_outputs", [1, 2])
 @pytest.mark.parametrize(
     "loss",
     [
@@ -158,13 +158,9 @@ def test_the_constant_is_the_best_one(loss, n_outputs, unit, make_target):
 
     found = loss.constant(y)
     assert found.shape == (loss.n_raw(n_outputs),)
-    options = {"xatol": 1e-9, "fatol": 1e-12, "maxfev": 20_000, "adaptive": True}
-    starts = found, found + unit[1] * np.random.default_rng(1).normal(size=found.size)
-    best = min(
-        optimize.minimize(mean, start, method="Nelder-Mead", options=options).fun
-        for start in starts
-    )
-    assert mean(found) <= best + 1e-6 * unit[1]
+    start = found + unit[1] / 3
+    best = optimize.minimize(mean, start, method="Nelder-Mead", tol=1e-7).fun
+    assert mean(found) <= best + 1e-7 * unit[1]
 
 
 @every_loss

@@ -253,7 +253,10 @@ def test_tables_of_several_libraries_are_refused_or_are_one(case, shares, places
     mixed = [(make(x), y) for (_, make), (x, y) in zip(makers, chunks, strict=True)]
     kinds = {kind for kind, _ in makers}
     if len(kinds) > 1:
-        for consume in (lambda: fit_chunks(case.network(), mixed), lambda: list(shuffle_chunks(mixed))):
+        for consume in (
+            lambda: fit_chunks(case.network(), mixed),
+            lambda: list(shuffle_chunks(mixed)),
+        ):
             with pytest.raises(ValueError, match="Give X of all chunks as one") as caught:
                 consume()
             assert sum(kind in str(caught.value) for kind in kinds) == 2
@@ -261,6 +264,10 @@ def test_tables_of_several_libraries_are_refused_or_are_one(case, shares, places
     if any(sparse.issparse(x) for x, _ in mixed):
         X = sparse.csr_array(X)
     else:
-        X = makers[0][1](X) if "an array or sparse matrix" not in kinds else np.concatenate([x for x, _ in mixed])
+        X = (
+            makers[0][1](X)
+            if "an array or sparse matrix" not in kinds
+            else np.concatenate([x for x, _ in mixed])
+        )
     expected = trained(fit_chunks, case.network(), [(X, case.y)])
     assert_same_network(trained(fit_chunks, case.network(), mixed), expected, X)

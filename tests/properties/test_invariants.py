@@ -27,7 +27,6 @@ from properties.invariants import (
 )
 from properties.strategies import EXACT, FACTORS, SPARSE, Values, arrays, cases, columns
 from properties.tables import (
-    ArrayTable,
     Labels,
     Numbers,
     PandasTable,
