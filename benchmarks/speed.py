@@ -60,7 +60,7 @@ PREDICTING = {
     "predict 100 000": Workload(100_000, 20, (100,), 200, 1),
     "predict 1": Workload(1, 20, (100,), 200, 1),
 }
-#: One row of a frame of nine columns, two of dates and three of categories, by a default network.
+#: A row of a frame of nine columns, two of dates and three of categories, by a default network.
 SERVING = {"row of a frame": Workload(1, 9, (), 0, 0), "ONNX row": Workload(1, 9, (), 0, 0)}
 WORKLOADS = {**TRAINING, **EXTRA, **PREDICTING, **SERVING}
 #: What only sknet can do: no peer takes part.

@@ -48,8 +48,8 @@ for name, network in networks.items():
     print(f"{name}: {coverage[name]:.0%} of the tested patients are in the band of 90 %")
 
 # %%
-# Few patients are in the band of the spread, although it holds 90 % of a normal distribution. It
-# says where the curve of the mean is known, and no more: it is wide where the members had no
+# Few patients are in the band of the spread, although it holds 90 % of a normal distribution.
+# It says where the curve of the mean is known, and no more: it is wide where the members had no
 # training rows. For an interval of y take ``loss="normal"``, or quantiles, and measure on rows
 # that were held out how many of them it covers. Outside of the training rows no band is to be
 # relied on.

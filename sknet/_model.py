@@ -384,8 +384,8 @@ class ClassificationModel(Model):
 
     numeric_y = False
     std_remedy = (
-        "the spread of several members: set n_members, for example to 8, and fit again. It shows "
-        "where the members disagree; the probabilities themselves say how uncertain y is."
+        "the spread of several members: set n_members, for example to 8, and fit again. It "
+        "shows where the members disagree; the probabilities themselves say how uncertain y is."
     )
     target: ClassTarget
 

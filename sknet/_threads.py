@@ -85,8 +85,8 @@ class BlasLimit:
     """Limits BLAS to one thread for as long as any training of the process is running.
 
     Most libraries have one number of threads for the whole process. It is set by the first of
-    several trainings and set back by the last, whatever threads they run in. Others, such as MKL
-    and OpenBLAS with OpenMP, have a number for each thread, which each training sets for
+    several trainings and set back by the last, whatever threads they run in. Others, such as
+    MKL and OpenBLAS with OpenMP, have a number for each thread, which each training sets for
     itself. So each thread that computes enters this context.
     """
 

@@ -48,8 +48,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         The weights of the classes, by which ``sample_weight`` is multiplied. A dict maps
         classes to weights. "balanced" gives all classes the same total weight, where a row of
         ``sample_weight`` two counts as two rows; ``partial_fit`` does not accept it. For a
-        multi-label target, a list has a dict for each label, as in scikit-learn. None gives each
-        class a weight of one.
+        multi-label target, a list has a dict for each label, as in scikit-learn. None gives
+        each class a weight of one.
     label_smoothing : float in [0, 1), default=0.0
         The share of each training target that is distributed equally over all classes, which
         keeps the predicted probabilities away from 0 and 1. The validation loss is computed

@@ -141,9 +141,9 @@ def shuffle_chunks(
     Parameters
     ----------
     chunks : iterable of (X, y) or (X, y, sample_weight)
-        X is a frame of pandas or polars, an array or a sparse matrix; X of all chunks are frames
-        of one library, or none is a frame. A chunk without weights among chunks with weights has
-        weights of one.
+        X is a frame of pandas or polars, an array or a sparse matrix; X of all chunks are
+        frames of one library, or none is a frame. A chunk without weights among chunks with
+        weights has weights of one.
     window : int, default=8
         The number of chunks that are held in memory and shuffled together.
     random_state : int, RandomState instance or None, default=None
@@ -159,8 +159,8 @@ def shuffle_chunks(
     Raises
     ------
     TypeError
-        If ``chunks`` is not iterable. In the iteration: if a chunk is not a tuple or list of two
-        or three.
+        If ``chunks`` is not iterable. In the iteration: if a chunk is not a tuple or list of
+        two or three.
     ValueError
         If ``window`` is not a positive integer, or if ``random_state`` is not valid. In the
         iteration: if X, y and sample_weight of a chunk have different numbers of rows, or if X

@@ -252,7 +252,7 @@ def library(request, monkeypatch):
 
 
 def test_every_kind_of_library_is_limited_in_every_thread(library):
-    """Whether a number holds for a thread or for the process: each training sets and lifts it."""
+    """Each training limits its thread, whether a number holds for a thread or a process."""
     limit, before = BlasLimit(), library.num_threads
     numbers = (before, 1 if before else None)
 

@@ -227,7 +227,7 @@ def test_class_weights_equal_weights_by_hand_with_early_stopping(task, held_out)
 
 
 def balanced(y, given):
-    """Return weights times factors by which all labels of a column have the same total weight."""
+    """Return weights times factors that give all labels of a column the same total weight."""
     weight = given.copy()
     for column in y.reshape(len(y), -1).T:
         for label in np.unique(column):
@@ -247,7 +247,7 @@ def test_balanced_weights_count_weighted_rows(task, path):
 
 @pytest.mark.parametrize("task", CLASS_WEIGHTS)
 def test_balanced_weights_of_validation_rows_are_those_of_training(task):
-    """The rows of ``X_val`` get the weights that the weighted training rows give the classes."""
+    """The rows of ``X_val`` get the weights that the training rows give the classes."""
     y, rows = TARGETS[task], slice(None, 60)
     # Without the classes' shares in the rows of X_val, each label's factor is that of training.
     by_hand = GIVEN.copy()

@@ -42,7 +42,7 @@ def clip_in_order(u: Floats) -> Floats:
 
 
 def clip_slopes(u: Floats) -> Floats:
-    """Return the derivative of the smooth clip, (1 + (u / CLIP)^2)^(-3/2); zero where it cuts."""
+    """Return the derivative of the smooth clip, (1 + (u / CLIP)^2)^(-3/2); 0 where it cuts."""
     slopes = (1 + (np.clip(u, -FARTHEST, FARTHEST) / CLIP) ** 2) ** -1.5
     return np.where(np.abs(u) <= FARTHEST, slopes, 0)
 

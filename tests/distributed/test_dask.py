@@ -626,7 +626,7 @@ def test_a_partition_whose_classes_have_no_weight_is_left_out(client):
 
 @pytest.mark.parametrize("n_shards", [1, 2])
 def test_balanced_weights_of_several_labels(client, table, n_shards):
-    """A row of weight two is a row twice, for the weights of the labels of all partitions, too."""
+    """A row of weight two is a row twice for the weights of the labels of all partitions."""
     X, y = table
     Y = np.column_stack([y > 0, y > 1, X[:, 0] > 0]).astype(int)
     given = np.where(Y[:, 1], 3.0, 1.0) + np.arange(len(X)) % 2
