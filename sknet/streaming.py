@@ -99,6 +99,13 @@ def read_chunks(
         argument that this function sets. In an iteration: if a line has too many fields, or if
         a column of numbers holds text. In both: if a file is damaged.
 
+    Warns
+    -----
+    UserWarning
+        If a column is a category because of some text, but has different numbers in most of its
+        rows. A column with an entry in ``dtype`` is a choice, and so is a column of categories
+        of a Parquet file.
+
     Examples
     --------
     >>> import tempfile

@@ -153,9 +153,7 @@ def public_functions():
             if name.startswith("_"):
                 continue
             one = getattr(module, name)
-            members = (
-                inspect.getmembers(one, inspect.isfunction) if inspect.isclass(one) else []
-            )
+            members = inspect.getmembers(one) if inspect.isclass(one) else []
             for inner, function in [("", one), *members]:
                 if inspect.isfunction(function) and not inner.startswith("_"):
                     yield f"{module.__name__}.{name}.{inner}".strip("."), function
