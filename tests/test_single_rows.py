@@ -88,7 +88,7 @@ def test_layouts_that_are_refused_are_refused_after_others(network, customers):
             network.predict_proba(row[row.columns[::-1]])
         with pytest.raises(ValueError, match="feature names"):
             network.predict_proba(row.rename(columns={"age": "years"}))
-        with pytest.raises(ValueError, match="features"):
+        with pytest.raises(ValueError, match="feature names"):
             network.predict_proba(row.drop(columns="age"))
         with pytest.raises(ValueError, match=r"'since' of X held dates .* numbers"):
             network.predict_proba(row.assign(since=1.0))

@@ -78,8 +78,14 @@ class LookedUp:
     def column(self, position: int) -> Any:
         """Return the series at a position."""
         if position not in self._series:
-            self._series[position] = column(self.frame, position)
+            self._series[position] = self._look_up(position)
         return self._series[position]
+
+    def _look_up(self, position: int) -> Any:
+        name = self.columns[position]
+        if _is_pandas(self.frame) and isinstance(name, str) and self.columns.is_unique:
+            return self.frame[name]  # four times as fast as by the position
+        return column(self.frame, position)
 
 
 def looked_up(X: Any) -> Any:
