@@ -147,12 +147,11 @@ class BaseNN(
         held_out = read_validation(features, X_val, y_val, sample_weight_val)
         # Drawn after the checks, so that an error leaves a given RandomState as it was.
         run = run or Run.start(self.random_state)
-        run.expect_parameters(self)
         model = self._begin(before, features, data, run)
         data, held_out = _weigh_and_split(model, data, held_out, run)
         run.expect_rows(data)
         model = model.begun(data.n_rows, 0 if held_out is None else held_out.n_rows)
-        observer = self._observe(features, model, run, X, y, sample_weight)
+        observer = self._observe(features, model, run, data, X, y, sample_weight)
         validation = None
         if held_out is not None:
             source = X if X_val is None else X_val
@@ -188,19 +187,25 @@ class BaseNN(
         if before is self:
             # The rows of a checkpoint are those that it began with.
             model = model.with_late_scales(data)
-        return model.with_params(model.params.astype(model.settings.dtype))
+        return model
 
     def _observe(
-        self, features: Features, model: Model, run: Run, X: Any, y: Any, sample_weight: Any
+        self,
+        features: Features,
+        model: Model,
+        run: Run,
+        data: Dataset,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
     ) -> CallbackObserver | None:
         """Return the observer that calls the callbacks of the fit, or None without any."""
 
         def fitted_here(params: np.ndarray, history: dict[str, list]) -> dict[str, Any]:
             now = model.with_params(params.astype(model.params.dtype))
             n_seen = run.n_seen(model.provenance.n_validation or 0, history)
-            return fitted_attributes(
-                features, now, copy.deepcopy(history), n_seen, copy.deepcopy(run)
-            )
+            state = run.resumable(data)
+            return fitted_attributes(features, now, copy.deepcopy(history), n_seen, state)
 
         history = {} if run.state is None else run.state.history
         n_epochs = model.settings.max_iter

@@ -1,6 +1,6 @@
 """The training of a model's network: the problem, the run and the calls of the solvers."""
 
-import re
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,14 +8,12 @@ from typing import Any, Self, cast
 
 import joblib
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from sknet._auto import MANY_ROWS
 from sknet._batching import mini_batches, training_blocks
 from sknet._model import Model
 from sknet._monitoring import EpochPrinter, HeldOut, Validation, held_out_predictions
-from sknet._parameters import defaults
 from sknet._settings import Settings
 from sknet._threads import training_threads
 from sknet.data.batches import Dataset
@@ -33,7 +31,8 @@ from sknet.nn.temperature import fit_factor
 from sknet.nn.training import train
 
 #: The smallest number of training rows, evenly spaced, whose hash tells a resumed fit whether
-#: its data are the same. A table with fewer rows is hashed as a whole.
+#: its data are the same. A table with fewer rows is hashed as a whole. Of a table in blocks,
+#: the rows that it keeps in memory are hashed.
 FINGERPRINT_ROWS = 1000
 
 #: The purposes for which a fit draws random numbers. Each has a generator of its own, so that
@@ -49,8 +48,8 @@ class Run:
     """The random generators and the state of a training.
 
     Together with the data they determine how the training continues. ``params`` and ``state``
-    are None before the first epoch. ``parameters`` and ``fingerprint`` identify the estimator
-    and the data of a fit; ``partial_fit`` leaves them empty.
+    are None before the first epoch. ``n_rows`` and ``fingerprint`` identify the training rows
+    of a fit that can be resumed; ``partial_fit`` leaves them empty.
     """
 
     streams: dict[str, np.random.Generator]
@@ -58,7 +57,6 @@ class Run:
     params: np.ndarray | None = None
     state: TrainingState | None = None
     n_rows: int = 0
-    parameters: dict[str, str] | None = None
     fingerprint: str = ""
 
     @classmethod
@@ -82,52 +80,35 @@ class Run:
         n_refit = 0 if self.state is None else self.state.n_refit
         return self.n_rows * len(history["loss"]) + n_validation * n_refit
 
-    def expect_parameters(self, estimator: BaseEstimator) -> None:
-        """Note the parameters of a new run, or compare them with a resumed run.
-
-        Raises
-        ------
-        ValueError
-            If a resumed run has other parameters than before.
-        """
-        # These may change. A run has its own random generators, so random_state is one of them.
-        free = {"verbose", "warm_start", "max_iter", "random_state"}
-        # The address in the repr of an object differs from one process to another.
-        parameters = {
-            name: re.sub(" at 0x[0-9a-f]+", "", repr(value))
-            for name, value in estimator.get_params(deep=False).items()
-            if name not in free
-        }
-        if self.parameters is None:
-            self.parameters = parameters
-        # A checkpoint of an older version lacks the parameters that its version did not have.
-        noted = {name: repr(value) for name, value in defaults(type(estimator)).items()}
-        noted |= self.parameters
-        changed = [name for name, value in parameters.items() if noted[name] != value]
-        if changed:
-            raise ValueError(
-                f"Since the checkpoint these parameters have changed: {changed}. Set them back "
-                "to resume, or fit anew."
-            )
-
     def expect_rows(self, data: Dataset) -> None:
-        """Note the training rows of a new run, or compare them with a resumed run.
+        """Count the training rows of a new run, or compare them with those of a resumed run.
 
         Raises
         ------
         ValueError
             If a resumed run has other training rows than before.
         """
-        step = max(1, data.n_rows // FINGERPRINT_ROWS)
-        sample = data.batch(slice(None, None, step))
-        fingerprint = joblib.hash((data.n_rows, data.X.shape, *sample))
-        if not self.fingerprint:
-            self.n_rows, self.fingerprint = data.n_rows, fingerprint
-        if self.fingerprint != fingerprint:
+        if not self.n_rows:
+            self.n_rows = data.n_rows
+        elif self.fingerprint != fingerprint(data):
             raise ValueError(
                 f"The checkpoint was written by a fit to other training rows ({self.n_rows} "
                 f"rows; now {data.n_rows}). Resume with the same data, or fit anew."
             )
+
+    def resumable(self, data: Dataset) -> Self:
+        """Return a copy that a later fit to the same training rows can resume."""
+        # Most fits are never resumed, and need not read rows for it.
+        self.fingerprint = self.fingerprint or fingerprint(data)
+        return copy.deepcopy(self)
+
+
+def fingerprint(data: Dataset) -> str:
+    """Return a hash of some training rows, by which a resumed fit knows them again."""
+    step = max(1, data.n_rows // FINGERPRINT_ROWS)
+    in_blocks = isinstance(data.X, RowBlocks)
+    sample = data.kept_rows() if in_blocks else data.batch(slice(None, None, step))
+    return joblib.hash((data.n_rows, data.X.shape, *sample))
 
 
 @dataclass(frozen=True)
@@ -310,7 +291,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
     if rule.schedule.has_horizon:
         # The number of passes, over which the schedule would extend, is not known.
         rule = replace(rule, schedule=Constant())
-    if run.state is None or run.state.optimizer is not type(rule.optimizer):
+    if run.state is None or not run.state.suits(rule.optimizer, model.params):
         run.state = TrainingState.start(rule.optimizer, model.params, run.streams["noise"])
     state = run.state.next_training()
     with training_threads() as threads:

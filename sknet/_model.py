@@ -155,8 +155,16 @@ class Model(ABC):
         Raises
         ------
         ValueError
-            If the settings describe other layers, or a loss that scales y in another way.
+            If the settings describe other encodings or other layers, or a loss that scales y
+            in another way.
         """
+        changed = settings.changed_encodings(self.settings)
+        if changed:
+            raise ValueError(
+                f"{' and '.join(changed)} changed since the last fit, which learned the "
+                "encodings of X and y with the earlier values. Set them back to continue, or "
+                "fit a clone: sklearn.base.clone(network).fit(X, y)."
+            )
         loss = self.choose_loss(settings, self.target)
         model = replace(self, settings=settings, loss=loss)
         unbound = loss.unpromised(model.n_raw)

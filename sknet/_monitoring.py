@@ -81,7 +81,7 @@ class Validation:
             return -math.inf
         # With extreme numbers a loss may overflow, which says nothing about learning.
         with np.errstate(over="ignore", invalid="ignore"):
-            constant = self._objective.constant_loss(self._batches)
+            constant = self._objective.constant_loss(self._batches.without_columns())
         return score_of_learning(constant, self._batches.n_rows)
 
     def _make_scorer(self) -> Callable[[BaseEstimator], float]:

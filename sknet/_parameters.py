@@ -4,6 +4,7 @@ The checks see the parameters as the user gave them. ``sknet._settings`` resolve
 parameters to the settings of a fit.
 """
 
+import pickle
 import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
 from inspect import signature
@@ -11,6 +12,7 @@ from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
 
+import joblib
 import numpy as np
 from sklearn.metrics import get_scorer_names
 
@@ -121,6 +123,11 @@ STOCHASTIC_OPTIONS = {
 }
 
 
+#: The parameters that may differ where an interrupted fit is resumed. A run has its own random
+#: generators, so ``random_state`` is one of them.
+FREE_TO_RESUME = {"verbose", "warm_start", "max_iter", "random_state"}
+
+
 def is_auto(value: Any) -> bool:
     """Return whether a parameter's value is "auto"."""
     return isinstance(value, str) and value == "auto"
@@ -130,6 +137,45 @@ def defaults(estimator_class: type) -> dict[str, Any]:
     """Return the default of each parameter of an estimator's constructor."""
     parameters = signature(estimator_class).parameters.values()
     return {one.name: one.default for one in parameters if one.default is not one.empty}
+
+
+def plain(value: Any) -> Any:
+    """Return a value with its sequences and arrays as tuples, which no one can change."""
+    if isinstance(value, str | bytes):
+        return value
+    if hasattr(value, "__array__"):
+        value = np.asarray(value).tolist()
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
+    return tuple(map(plain, value)) if isinstance(value, Sequence) else value
+
+
+def same_value(one: Any, other: Any) -> bool:
+    """Whether two values of a parameter are equal.
+
+    Arrays, lists and tuples are equal if their entries are. An object without a comparison of
+    its own is equal to another of its class with equal attributes.
+    """
+    one, other = plain(one), plain(other)
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(same_value, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_value(one[k], other[k]) for k in one)
+    return one is other or bool(one == other) or _same_content(one, other)
+
+
+def _same_content(one: Any, other: Any) -> bool:
+    """Whether two objects have the same pickle, the order of dicts and sets left aside."""
+    try:
+        return type(one) is type(other) and joblib.hash(one) == joblib.hash(other)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False  # A lambda, for example, is equal to itself alone.
+
+
+def changed_parameters(before: Any, now: Any) -> list[str]:
+    """Return the names of the parameters in which two estimators of a class differ."""
+    values, others = before.get_params(deep=False), now.get_params(deep=False)
+    return [name for name, value in values.items() if not same_value(value, others[name])]
 
 
 def loss_constraint(names: Iterable[str]) -> list:

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 
 from sknet._auto import Facts
 from sknet._model import model_class
-from sknet._parameters import FLAT_LIST, defaults
+from sknet._parameters import FLAT_LIST, FREE_TO_RESUME, changed_parameters, defaults
 from sknet._provenance import Provenance
 from sknet._settings import resolve
 from sknet._version import __version__
@@ -154,12 +154,13 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> BaseEstimator:
         If there is no such file.
     ValueError
         If the file is damaged or does not hold a checkpoint of such an estimator, or if its
-        solver, such as lbfgs, cannot continue a fit.
+        solver, such as lbfgs, cannot continue a fit, or if other parameters than those of
+        ``FREE_TO_RESUME`` have changed.
     """
     saved = _read_checkpoint(path)
     run = getattr(saved, "_run", None) if type(saved) is type(estimator) else None
-    # An estimator that partial_fit has trained has a run as well, but without ``parameters``.
-    if run is None or run.parameters is None:
+    # An estimator that partial_fit has trained has a run as well, but without a fingerprint.
+    if run is None or not run.fingerprint:
         raise ValueError(
             f"{path} is not a checkpoint of {type(estimator).__name__}: it holds an object of "
             f"type {type(saved).__name__}. Pass the file that a sknet.callbacks.Checkpoint "
@@ -168,6 +169,12 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> BaseEstimator:
     if run.state is None:
         raise ValueError(
             f"A fit with solver={saved.solver!r} cannot go on from a checkpoint; fit anew."
+        )
+    changed = set(changed_parameters(saved, estimator)) - FREE_TO_RESUME
+    if changed:
+        raise ValueError(
+            f"Since the checkpoint these parameters have changed: {sorted(changed)}. Set them "
+            "back to resume, or fit anew."
         )
     return saved
 

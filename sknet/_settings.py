@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sknet._auto import SHAPING, Facts, bins_for, choose, cooling_epochs, level_penalty
-from sknet._parameters import hidden_layer_sizes, interaction_groups, per_layer
+from sknet._parameters import hidden_layer_sizes, interaction_groups, per_layer, plain, same_value
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.losses import LOSSES, Loss
@@ -18,6 +18,9 @@ from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.solvers import SOLVERS
 from sknet.nn.types import Groups
+
+#: Stands for the value of a parameter that a file of an earlier version does not have.
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,8 @@ class Settings:
     pairwise: bool = False
     # The data.
     standardize: bool
+    # Settings in files of earlier versions do not have what was given as categories.
+    categorical_features: Any = UNKNOWN
     class_weight: Any
     label_smoothing: float
     input_noise: float
@@ -110,6 +115,16 @@ class Settings:
         """The largest number of epochs in which a planned learning rate may fall early."""
         return cooling_epochs(self.max_iter)
 
+    def changed_encodings(self, before: "Settings") -> list[str]:
+        """Return the parameters that decide about the encodings and have other values now."""
+        names = ["standardize", "categorical_features"]
+        pairs = {name: (getattr(before, name), getattr(self, name)) for name in names}
+        return [
+            name
+            for name, (then, now) in pairs.items()
+            if then != UNKNOWN and not same_value(then, now)
+        ]
+
     @property
     def shaping(self) -> dict[str, Any]:
         """The values of "auto" parameters that a continued network must keep."""
@@ -162,6 +177,7 @@ def resolve(
         groups=groups,
         pairwise=known["interaction_cst"] == "pairwise",
         standardize=known["standardize"],
+        categorical_features=plain(known["categorical_features"]),
         class_weight=known.get("class_weight"),
         label_smoothing=float(known.get("label_smoothing", 0.0)),
         input_noise=float(known["input_noise"]),

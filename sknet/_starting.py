@@ -101,15 +101,16 @@ def continue_model(
     Raises
     ------
     ValueError
-        If the estimator's parameters describe other layers, or if y does not suit the target
-        that the model has learned.
+        If the estimator's parameters describe other encodings or other layers, or if y does not
+        suit the target that the model has learned.
     """
     facts = _facts(data, data.n_rows, model.numeric_y, features, n_earlier)
     parameters, kept = estimator.get_params(deep=False), model.settings.shaping
     settings = resolve(parameters, facts, kept, signs=features.signs)
     model = model.continued(model.balanced(settings, data))
     model.check_target(data.y, "y")
-    return model if params is None else model.with_params(params)
+    params = model.params if params is None else params
+    return model.with_params(params.astype(settings.dtype, copy=False))
 
 
 def _facts(

@@ -3,14 +3,11 @@
 import copy
 
 import numpy as np
-import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
 from scipy import sparse
 
-import sknet
-from sknet.data.batches import Dataset
 from sknet.nn.optimizers import OPTIMIZERS, Adam
 
 
@@ -73,104 +70,6 @@ def test_the_first_call_fixes_the_scaling(problem):
     target = y if problem.cls is NNClassifier else 100 * y + 7
     network.partial_fit(5 * X + 3, target)
     assert_allclose(network.predict(X), before, rtol=1e-9)
-
-
-@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
-def test_a_column_that_was_constant_gets_its_scale_from_the_first_rows_that_tell_one(make):
-    """The constant remains zero, and the median distance of other numbers becomes 1/2."""
-    X = np.random.default_rng(0).normal(size=(41, 3))
-    first = X.copy()
-    first[:, 1] = 0.1
-    network = NNRegressor((6,), random_state=0).partial_fit(first, X[:, 0])
-    before = network.predict(first)
-    later = X.copy()
-    later[:20, 1] = 0.1
-    encoder = network._model.with_late_scales(Dataset(make(later))).encoder
-    distances = np.abs(later[20:, 1] - 0.1)
-    assert encoder.scale_[1] == pytest.approx(0.5 / np.quantile(distances, 0.5))
-    assert encoder.center_[1] == 0.1
-    assert_array_equal(encoder.scale_[[0, 2]], network._model.encoder.scale_[[0, 2]])
-    network._model = network._model.with_late_scales(Dataset(later))
-    assert_array_equal(network.predict(first), before)
-
-
-def test_a_column_without_numbers_gets_its_median_and_scale_later():
-    X = pd.DataFrame({"c": pd.Categorical(list("ab") * 20), "x": np.nan, "z": np.arange(40.0)})
-    network = NNRegressor((6,), random_state=0).partial_fit(X, X["z"])
-    years = np.random.default_rng(0).permutation(40) + 2000.0
-    network.partial_fit(X.assign(x=years), X["z"])
-    encoder = network._model.encoder
-    assert (encoder.center_[0], encoder.scale_[0]) == (2019, pytest.approx(1 / 20))
-
-
-def test_zeros_beside_missing_numbers_are_a_constant():
-    """They are no column without numbers, whose median may move."""
-    X = np.random.default_rng(0).normal(size=(40, 2))
-    first = X.copy()
-    first[:, 1] = 0
-    first[::2, 1] = np.nan
-    network = NNRegressor((6,), random_state=0).partial_fit(first, X[:, 0])
-    before = network.predict(first)
-    network._model = network._model.with_late_scales(Dataset(X + 10))
-    assert network._model.encoder.scale_[1] > 0
-    assert_array_equal(network.predict(first), before)
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("first", [0, np.nan])
-@pytest.mark.parametrize("unit", [1e-50, 1, 1e300])
-def test_late_scales_are_finite_in_the_precision_of_the_first_call(first, unit):
-    X = np.random.default_rng(0).normal(size=(40, 2))
-    before = (X * [1, 0] + [0, first]).astype(np.float32)
-    network = NNRegressor((6,), random_state=0).partial_fit(before, X[:, 0])
-    encoder = network._model.with_late_scales(Dataset(X * [1, unit])).encoder
-    assert np.isfinite(encoder.scale_).all()
-    assert np.isfinite(encoder.center_).all()
-
-
-@pytest.mark.filterwarnings("error")
-def test_a_late_scale_of_numbers_whose_distance_overflows():
-    X = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
-    X[:, 1] = -3e38
-    network = NNRegressor((6,), random_state=0).partial_fit(X, X[:, 0])
-    encoder = network._model.with_late_scales(Dataset(-X)).encoder
-    assert encoder.scale_[1] == pytest.approx(0.5 / 6e38, rel=1e-5)
-
-
-def test_a_date_that_was_constant_may_vary_by_seconds():
-    """Seconds are less than the rounding to float32 of the seconds since 1970."""
-    z = np.random.default_rng(0).normal(size=201)
-    day = pd.DataFrame({"z": z, "date": pd.Timestamp("2024-01-01")})
-    seconds = day.assign(date=pd.date_range("2024-01-01", periods=201, freq="s"))
-    network = NNRegressor((6,), random_state=0).partial_fit(day, z).partial_fit(seconds, z)
-    assert network._model.encoder.scale_[1] == pytest.approx(0.5 / 100)
-
-
-def test_columns_that_remain_constant_are_no_input():
-    X = np.random.default_rng(0).normal(size=(40, 3))
-    X[:, 1], X[:, 2] = 0.1, np.nan
-    network = NNRegressor((6,), random_state=0).partial_fit(X, X[:, 0])
-    network.partial_fit(X, X[:, 0]).partial_fit(X.astype(np.float32), X[:, 0])
-    assert_array_equal(network._model.encoder.scale_[1:], 0)
-
-
-@pytest.mark.parametrize("warm_start", [False, True])
-def test_columns_that_were_constant_are_learned_later(warm_start):
-    """A stream sorted by a column, and a warm start on rows among which more varies."""
-    rng = np.random.default_rng(0)
-    months = np.repeat(np.arange(12.0), 50)
-    X = np.column_stack([months, rng.normal(size=600)])
-    y = np.sin(months / 3) + X[:, 1]
-    if warm_start:
-        network = sknet.NNRegressor(random_state=0, warm_start=True)
-        network.fit(X[:100] * [0, 1], y[:100]).fit(X, y)
-    else:
-        network = sknet.NNRegressor(random_state=0)
-        for _ in range(15):
-            for start in range(0, 600, 50):
-                rows = slice(start, start + 50)
-                network.partial_fit(X[rows], y[rows])
-    assert network.score(X, y) > 0.9
 
 
 def test_sparse_chunks(problem):

@@ -12,6 +12,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_score
 
 from sknet import NNClassifier, NNRegressor, _batching, _prediction
+from sknet.callbacks import Checkpoint
 from sknet.data import row_blocks
 from sknet.streaming import RowBlocks
 
@@ -307,6 +308,100 @@ def test_memory_is_bounded(monkeypatch, early_stopping):
     # The memory is for vectors with an entry for each row, a few windows and the network.
     assert fitting < 50 * n_rows + 8 * 2**20 < 0.6 * 4 * n_rows * n_columns
     assert predicting < 20 * n_rows + 6 * 2**20
+
+
+# Reads.
+
+
+class Counted:
+    """A table that counts how often each of its rows is read."""
+
+    def __init__(self, array):
+        self._array = array
+        self.shape, self.dtype = array.shape, array.dtype
+        self.counts = np.zeros(len(array), int)
+        self.n_reads = 0
+
+    def __getitem__(self, rows):
+        self.counts[rows] += 1
+        self.n_reads += 1
+        return self._array[rows]
+
+
+#: Fits whose reads are counted, and how often the validation rows are read besides.
+COUNTED = {
+    "default": {},
+    "no early stopping": {"early_stopping": False},
+    "refit": {"refit": True, "learning_rate": "one_cycle"},
+    "class weights": {"class_weight": "balanced"},
+    "members": {"n_members": 2},
+    "codes": {"numeric_embedding": "piecewise_linear"},
+    "weights": {},
+}
+
+
+@pytest.fixture(params=["float32", "float64"])
+def counted(request, windows):
+    """Return a table of blocks of one row, in which a read is a read of its rows alone."""
+    X = np.random.default_rng(0).normal(size=(1500, 4)).astype(request.param)
+    return Counted(X), (X[:, 0] > 0.1).astype(int)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", COUNTED)
+@pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
+def test_each_row_is_read_once_for_the_survey_and_once_an_epoch(counted, kind, cls):
+    """Validation rows are read in each epoch as well, and once more to calibrate."""
+    source, y = counted
+    options = dict(COUNTED[kind])
+    if cls is NNRegressor:
+        options.pop("class_weight", None)
+    network = cls((4,), max_iter=3, batch_size=100, random_state=0, **options)
+    weight = np.arange(1.0, len(y) + 1) if kind == "weights" else None
+    network.fit(RowBlocks(source, block_rows=1), y, weight)
+    n_epochs, n_refit = network.n_iter_, network._model.provenance.n_refit or 0
+    n_validation = network._model.provenance.n_validation or 0
+    calibrated = cls is NNClassifier and n_validation > 0
+    counts, rows = np.unique(source.counts, return_counts=True)
+    if not n_validation:
+        assert counts.tolist() == [1 + n_epochs]
+        return
+    # The epochs on all rows read the validation rows to train on them, and not to score.
+    assert counts.tolist() == [1 + n_epochs, 1 + n_epochs + calibrated][: 1 + calibrated]
+    if calibrated:
+        assert rows.tolist() == [len(y) - n_validation, n_validation]
+
+
+def test_a_fit_continued_reads_what_a_fit_reads(counted):
+    """The first look, for infinity, takes the place of the survey."""
+    source, y = counted
+    network = NNRegressor((4,), max_iter=2, batch_size=100, **{**STEADY, "batch_size": 100})
+    blocks = RowBlocks(source, block_rows=1)
+    network.set_params(warm_start=True).fit(blocks, y)
+    source.counts[:] = 0
+    network.fit(blocks, y)
+    assert_array_equal(source.counts, 3)
+    source.counts[:] = 0
+    network.partial_fit(blocks, y)
+    assert_array_equal(source.counts, 2)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_checkpoints_and_a_resumed_fit_read_nothing_more(counted, early_stopping, tmp_path):
+    source, y = counted
+    path = tmp_path / "network.joblib"
+    options = {**STEADY, "batch_size": 100, "early_stopping": early_stopping}
+    network = NNRegressor((4,), max_iter=2, n_iter_no_change=np.inf, **options)
+    blocks = RowBlocks(source, block_rows=1)
+    network.set_callbacks(Checkpoint(path)).fit(blocks, y)
+    assert_array_equal(source.counts, 3)
+    source.counts[:] = 0
+    network.set_callbacks().set_params(max_iter=3).fit(blocks, y, resume_from=path)
+    assert_array_equal(source.counts, 2)
+    assert network.n_iter_ == 3
+    source._array = source._array[::-1]
+    with pytest.raises(ValueError, match="other training rows"):
+        network.fit(blocks, y, resume_from=path)
 
 
 # Bad input.

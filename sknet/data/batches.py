@@ -172,6 +172,27 @@ class Dataset(NamedTuple):
         y, sample_weight = _gather(self.y, which), _gather(self.sample_weight, which)
         return Batch(_gather(self.X, rows), y, sample_weight)
 
+    def sample(self, n_wanted: int) -> Batch:
+        """Return at most ``n_wanted`` of the rows, evenly spaced.
+
+        Of a table that is read in blocks, they are rows that are in memory, if these suffice.
+        """
+        n_wanted = min(n_wanted, self.n_rows)
+        if isinstance(self.X, RowBlocks):
+            kept = self.kept_rows()
+            if n_rows(kept) >= n_wanted:
+                return take(kept, evenly_spaced(n_rows(kept), n_wanted))
+        return self.batch(evenly_spaced(self.n_rows, n_wanted))
+
+    def kept_rows(self) -> Batch:
+        """Return those of the rows that ``RowBlocks`` keep in memory."""
+        which = positions = self.X.kept
+        if self.rows is not None:
+            which = np.flatnonzero(np.isin(self.rows, positions))
+            positions = self.rows[which]
+        y, sample_weight = _gather(self.y, which), _gather(self.sample_weight, which)
+        return Batch(self.X.kept_rows(positions), y, sample_weight)
+
     def column(self, i: int) -> NDArray[np.floating]:
         """Return the chosen rows of a column of an array."""
         return _gather(self.X[:, i], self.rows) if self.rows is not None else self.X[:, i]
@@ -262,8 +283,13 @@ class Batches:
 
     def sample(self, n_rows: int) -> Batch:
         """Return at most ``n_rows`` evenly spaced rows, encoded but not augmented."""
-        rows = self.data.batch(evenly_spaced(self.n_rows, n_rows))
+        rows = self.data.sample(n_rows)
         return rows if self._encode is None else rows._replace(X=self._encode(rows.X))
+
+    def without_columns(self) -> "Batches":
+        """Return the batches with y and weights only, for which no row of X is read."""
+        no_columns = np.empty((self.data.X.shape[0], 0))
+        return Batches(self.data._replace(X=no_columns), self.batch_size, None)
 
     def __len__(self) -> int:
         return -(-self.n_rows // self.batch_size)

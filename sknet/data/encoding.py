@@ -24,7 +24,8 @@ from sknet.data.scaling import (
     clip_slopes,
     clip_smoothly,
     column_medians,
-    scale_around,
+    differ,
+    late_center_and_scale,
     scale_by_others,
     sparse_scale,
 )
@@ -51,13 +52,17 @@ class TableEncoder:
     the formula for dense columns takes the median distance from the center of a symmetric
     column.
 
+    A column that was constant gets its median and s from later rows (see
+    :meth:`with_late_scales`). Its constant o, the origin, remains zero: the column becomes
+    c((x - median) s) - c((o - median) s).
+
     Without scaling, a number is cut at ``FARTHEST`` and minus ``FARTHEST``.
 
     A date is a number, and the sine and the cosine of its phase in each cycle of the calendar
     in which the training rows vary (see :meth:`sknet.data.dates.Ranges.varying_cycles`) are
     numbers besides, treated like all others.
 
-    A missing number becomes the median. A numeric column in which training had missing values
+    A missing number becomes the median, or the origin if there is one. A numeric column in which training had missing values
     gets an indicator column besides. With ``marks_heavy``, so does each heavy value of a column
     (see :mod:`sknet.data.heavy`), and s is the inverse interquartile range of its other values,
     so that a zero that most rows have does not decide about the scale of the others.
@@ -100,6 +105,8 @@ class TableEncoder:
         The medians; None if training rows were sparse.
     scale_ : ndarray of shape (n_numeric,) or None
         The factors s; None without scaling.
+    origin_ : ndarray of shape (n_numeric,) or None
+        The numbers that become zero; None if they are the medians.
     indicated_ : ndarray of int
         The numeric columns that have an indicator of missing numbers.
     empty_ : ndarray of int
@@ -121,6 +128,8 @@ class TableEncoder:
     cycles_: Sequence[Sequence[str]] = ()
     center_: NDArray[np.floating] | None
     scale_: NDArray[np.floating] | None
+    # Encoders in files of earlier versions have no origins.
+    origin_: NDArray[np.floating] | None = None
     indicated_: NDArray[np.intp]
     #: Encoders in files of earlier versions do not know which columns had no number.
     empty_: NDArray[np.intp] = np.empty(0, np.intp)
@@ -423,25 +432,38 @@ class TableEncoder:
         """Return the encoder with scales for columns whose training rows told none.
 
         Such a column was constant, or had no number, and has been zero since. The first rows
-        with other numbers tell its scale. A constant and missing numbers remain zero, so what
-        is predicted for rows without other numbers does not change.
+        with other numbers tell its center and its scale. A constant and missing numbers remain
+        zero, so what is predicted for rows without other numbers does not change.
         """
         if self.center_ is None or self.scale_ is None:
             return self
-        columns = np.flatnonzero(self.scale_[: self.n_read_] == 0)
-        if not columns.size:
+        late = np.flatnonzero(self.scale_[: self.n_read_] == 0)
+        if not late.size:
             return self
-        sample = _sampled_columns(data, columns, self.scale_.dtype)
+        sample = _sampled(data)
+        constants = self.center_[late]
+        constants[np.isin(late, self.empty_)] = np.nan
         rounding = float(np.finfo(self.value_dtype(data.X.dtype)).eps)
+        tells = differ(constants.astype(np.float64), sample.X[:, late], rounding)
+        if not tells.any():
+            return self
+        late, constants = late[tells], constants[tells]
+        numbers = _some_columns(sample, late, self.scale_.dtype)
+        return self._rescaled(late, constants, *late_center_and_scale(constants, numbers))
+
+    def _rescaled(
+        self, columns: NDArray[np.intp], constants: Floats, center: Floats, scale: Floats
+    ) -> Self:
+        """Return the encoder with other centers and scales of columns that have been zero.
+
+        The constants of these columns, or for NaN the centers, remain zero.
+        """
         after = copy.copy(self)
         after.center_, after.scale_ = self.center_.copy(), self.scale_.copy()
-        for place, i in enumerate(columns.tolist()):
-            numbers = sample._replace(X=sample.X[:, [place]])
-            if i not in self.empty_:
-                after.scale_[i] = scale_around(float(self.center_[i]), numbers, rounding)
-            elif not np.isnan(numbers.X).all():
-                (after.center_[i],), (after.scale_[i],) = center_and_scale(numbers)
-                after.empty_ = after.empty_[after.empty_ != i]
+        after.center_[columns], after.scale_[columns] = center, scale
+        after.origin_ = (self.center_ if self.origin_ is None else self.origin_).copy()
+        after.origin_[columns] = np.where(np.isnan(constants), center, constants)
+        after.empty_ = np.setdiff1d(self.empty_, columns)
         return after
 
     def _are_heavy(self, numeric: Floats) -> NDArray[np.bool_]:
@@ -506,13 +528,22 @@ class TableEncoder:
                 X = np.where(missing, 0 if self.center_ is None else self.center_[columns], X)
                 X = np.clip(X, -FARTHEST, FARTHEST)
             return X.astype(dtype, copy=False)
-        with np.errstate(over="ignore", invalid="ignore"):
-            u = self._standardized(X, columns, self.scale_).astype(dtype, copy=False)
-            u = self._clip_smoothly(u)
+        u = self._scaled(X, dtype, columns, self.scale_)
+        if self.origin_ is not None:
+            # In the precision of the rows, so that a number equal to the origin becomes zero.
+            with np.errstate(over="ignore"):
+                origin = self.origin_.astype(self.value_dtype(X.dtype)).astype(X.dtype)
+            u -= self._scaled(origin[np.newaxis, columns], dtype, columns, self.scale_)
         if math.isnan(u.sum()):
-            # The median, which replaces a missing number, is zero after scaling.
+            # What replaces a missing number, mostly the median, is zero after scaling.
             u[np.isnan(u)] = 0
         return u
+
+    def _scaled(self, X: Floats, dtype: DTypeLike, columns: slice, scale: Floats) -> Floats:
+        """Return c((x - center) s) of the given columns."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            u = self._standardized(X, columns, scale).astype(dtype, copy=False)
+            return self._clip_smoothly(u)
 
     def _clip_smoothly(self, u: Floats) -> Floats:
         """Return c(u), in place."""
@@ -578,19 +609,20 @@ class TableEncoder:
         return plain, embedded + [f"{numeric[one.column]}_value" for one in self.codes_]
 
 
-def _sampled_columns(data: Dataset, columns: NDArray[np.intp], dtype: np.dtype[Any]) -> Dataset:
-    """Return some columns of a sample of the rows, the same in each call, as a dense array.
-
-    The numbers are those nearest in ``dtype``, and finite.
-    """
+def _sampled(data: Dataset) -> Dataset:
+    """Return a sample of the rows, the same in each call, as a dense array."""
     n_wanted = most_copied_rows(data.X.shape[1] * data.X.dtype.itemsize)
-    sample = same_rows(data, n_wanted).batch()
-    chosen = sample.X[:, columns]
-    chosen = chosen.toarray() if sparse.issparse(chosen) else chosen
-    if chosen.dtype.itemsize > dtype.itemsize:
+    X, _, sample_weight = same_rows(data, n_wanted).batch()
+    return Dataset(X.toarray() if sparse.issparse(X) else X, sample_weight=sample_weight)
+
+
+def _some_columns(sample: Dataset, columns: NDArray[np.intp], dtype: np.dtype[Any]) -> Dataset:
+    """Return some columns of an array, as the nearest finite numbers of ``dtype``."""
+    X = sample.X[:, columns]
+    if X.dtype.itemsize > dtype.itemsize:
         largest = np.finfo(dtype).max
-        chosen = np.clip(chosen, -largest, largest)
-    return Dataset(chosen.astype(dtype, copy=False), sample_weight=sample.sample_weight)
+        X = np.clip(X, -largest, largest)
+    return sample._replace(X=X.astype(dtype, copy=False))
 
 
 def _is_plain(x: Floats) -> bool:

@@ -20,6 +20,9 @@ from sknet.data.tables import TableReader
 BLOCK_BYTES = 2**20
 #: The size in bytes of the rows that are held in memory and shuffled together.
 WINDOW_BYTES = 2**26
+#: The largest number of rows that stay in memory from the first pass over a table, and their
+#: bytes, unless fewer than ``FEWEST_KEPT`` rows have so many.
+MOST_KEPT, KEPT_BYTES, FEWEST_KEPT = 1000, 2**23, 64
 
 
 class RowSource(Protocol):
@@ -109,6 +112,15 @@ class RowBlocks:
         self.block_rows: int = _size("block_rows", block_rows, _whole_chunks(source, row_bytes))
         room = max(self.block_rows, WINDOW_BYTES // row_bytes)
         self.window_rows: int = _size("window_rows", window_rows, room)
+        n_kept = max(FEWEST_KEPT, min(MOST_KEPT, KEPT_BYTES // row_bytes))
+        step = -(-self.shape[0] // n_kept)
+        self._wanted: NDArray[np.intp] = np.arange(0, self.shape[0], step)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Keep none of the rows that were read."""
+        self._is_kept = np.zeros(self._wanted.size, bool)
+        self._kept = np.empty((self._wanted.size, self.shape[1]), self.dtype)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -117,7 +129,17 @@ class RowBlocks:
         """Return the same table, each block of which ``reader`` reads unless it is None."""
         blocks = copy.copy(self)
         blocks._reader = reader
+        blocks._forget()
         return blocks
+
+    @property
+    def kept(self) -> NDArray[np.intp]:
+        """The positions of the rows, evenly spaced, that are in memory since they were read."""
+        return self._wanted[self._is_kept]
+
+    def kept_rows(self, positions: NDArray[np.intp]) -> NDArray[np.floating]:
+        """Return rows at positions that :attr:`kept` has."""
+        return self._kept[np.searchsorted(self._wanted, positions)]
 
     def __repr__(self) -> str:
         return (
@@ -220,7 +242,14 @@ class RowBlocks:
                 f"Input X contains infinity or a value too large for {self.dtype}, in rows "
                 f"{start} to {stop - 1}."
             )
+        self._keep(start, stop, block)
         return block
+
+    def _keep(self, start: int, stop: int, block: NDArray[np.floating]) -> None:
+        """Keep the wanted ones of rows that were read."""
+        first, last = np.searchsorted(self._wanted, [start, stop])
+        self._kept[first:last] = block[self._wanted[first:last] - start]
+        self._is_kept[first:last] = True
 
     def check_finite(self) -> None:
         """Read all blocks to find infinity.

@@ -73,17 +73,34 @@ def scale_by_others(scale: Floats, data: Dataset, heavy: dict[int, NDArray[Any]]
         scale[column] = of_others[0] or scale[column]
 
 
-def scale_around(constant: float, numbers: Dataset, rounding: float) -> float:
-    """Return the factor that takes the median distance from a constant to 1/2.
+def late_center_and_scale(constants: Floats, numbers: Dataset) -> tuple[Floats, Floats]:
+    """Return centers and scales of columns whose earlier rows had one number each, or none.
 
-    Numbers whose relative difference is at most ``rounding`` are equal to it. The factor is
-    zero if all numbers are.
+    They are those of the numbers that are given. If these have no spread either, the constant
+    remains the center, and its distance to the new number becomes 1/2. ``constants`` has NaN
+    for a column without earlier numbers.
     """
+    center, scale = center_and_scale(numbers)
+    alone = np.flatnonzero((scale == 0) & ~np.isnan(constants))
     # Halved before the subtraction, which might overflow.
-    halves = np.abs(numbers.X / 2 - constant / 2)
-    halves[halves <= rounding * abs(constant / 2)] = np.nan
-    ((median,),) = quantiles(halves, [0.5], numbers.sample_weight)
-    return 0.0 if np.isnan(median) else 0.25 / max(median, np.finfo(halves.dtype).tiny / 2)
+    half = np.abs(center[alone] / 2 - constants[alone] / 2)
+    scale[alone] = 0.25 / np.maximum(half, np.finfo(half.dtype).tiny / 2)
+    center[alone] = constants[alone]
+    return center, scale
+
+
+def differ(constants: Floats, X: Floats, rounding: float) -> NDArray[np.bool_]:
+    """Return which columns have a number that differs from their constant.
+
+    Numbers whose relative difference is at most ``rounding`` are equal. From NaN, each number
+    differs.
+    """
+    # The extremes of the numbers, since comparing all of them would take a copy of X.
+    low, high = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
+    with np.errstate(over="ignore"):
+        margin = rounding * np.abs(constants)
+        beyond = (low < constants - margin) | (high > constants + margin)
+    return beyond | (np.isnan(constants) & ~np.isnan(low))
 
 
 def _rounding(low: Floats, high: Floats) -> Floats:

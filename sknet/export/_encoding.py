@@ -185,8 +185,18 @@ def _scaled(encoder: TableEncoder, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
     # Centred before the cast, which would lose small differences between large numbers.
     x = x.cast(np.result_type(x.dtype, encoder.scale_))
     u = x if encoder.center_ is None else x - encoder.center_
-    # A missing number becomes the median, which is zero after the centring.
-    u = _filled((u * encoder.scale_).cast(dtype), 0.0)
+    u = (u * encoder.scale_).cast(dtype)
+    if encoder.origin_ is None:
+        # A missing number becomes the median, which is zero after the centring.
+        return _clipped(encoder, _filled(u, 0.0))
+    with np.errstate(over="ignore"):
+        zero = (encoder.origin_ - cast(NDArray[Any], encoder.center_)) * encoder.scale_
+    clipped_zero = _clipped(encoder, x.graph.constant(zero, dtype))
+    return _clipped(encoder, _filled(u, zero)) - clipped_zero
+
+
+def _clipped(encoder: TableEncoder, u: Tensor) -> Tensor:
+    """Return scaled numbers after the smooth clip."""
     u = u.maximum(-FARTHEST).minimum(FARTHEST)
     if encoder.ordered:
         # The form in which rounding keeps the order of numbers.

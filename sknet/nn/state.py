@@ -99,6 +99,10 @@ class TrainingState:
         """Return the state before the first update of ``params``."""
         return cls(type(optimizer), optimizer.init(params.size, params.dtype), rng)
 
+    def suits(self, optimizer: Optimizer, params: Array) -> bool:
+        """Whether an optimizer can go on from this state, in the precision of ``params``."""
+        return self.optimizer is type(optimizer) and self.slots.dtype == params.dtype
+
     def next_training(self) -> Self:
         """Return the state for a further training, which has a record of its own."""
         return replace(
