@@ -122,7 +122,9 @@ verbose : bool or int, default=False
     Whether to print a line for each epoch. An integer k prints every k-th epoch.
 warm_start : bool, default=False
     Whether ``fit`` starts from the parameters, the classes and the scaling of the last fit
-    instead of from random parameters. The state of the optimizer, the count of epochs without
+    instead of from random parameters. The parameters of the layers, of the encodings
+    (``standardize``, ``categorical_features``, ``numeric_embedding``, ``n_components``) and of
+    the constraints must be those of the last fit. The state of the optimizer, the count of epochs without
     improvement and the history start anew. As in scikit-learn, y must have the same classes
     as in the last fit; ``partial_fit`` takes rows of some of them.
 momentum : float in [0, 1], default=0.9

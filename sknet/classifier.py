@@ -192,9 +192,14 @@ class NNClassifier(ClassifierMixin, BaseNN):
         """Update the network by one pass over the given rows.
 
         The first call fixes the classes and the scaling of the inputs; a column that is
-        constant in it gets its scale from the first call with other numbers. There is no early
-        stopping, and a schedule that ends at ``max_iter`` is replaced by a constant learning
-        rate.
+        constant in it gets its center and scale from the first call with other numbers. There
+        is no early stopping, and a schedule that ends at ``max_iter`` is replaced by a constant
+        learning rate.
+
+        Later calls may have other parameters, except for those of the layers, the encodings and
+        the constraints. ``max_iter``, ``tol``, ``n_iter_no_change``, ``early_stopping``,
+        ``refit``, ``validation_fraction`` and ``scoring`` are about several epochs and have no
+        effect, and ``random_state`` acts in the first call only.
 
         Parameters
         ----------
@@ -217,9 +222,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Raises
         ------
         ValueError
-            If parameters or data are invalid, if y has a class that is not in ``classes``, or
-            if training diverges: loss, parameters or predictions become infinite, NaN or
-            immense. The estimator is then unchanged.
+            If parameters or data are invalid, if parameters that must stay have changed, if y
+            has a class that is not in ``classes``, or if training diverges: loss, parameters or
+            predictions become infinite, NaN or immense. The estimator is then unchanged.
 
         Warns
         -----

@@ -206,11 +206,16 @@ class NNRegressor(RegressorMixin, BaseNN):
         """Update the network by one pass over the given rows.
 
         The first call fixes the scaling of the inputs; a column that is constant in it gets its
-        scale from the first call with other numbers. Each call updates the mean and the
-        standard deviation of y, and changes the output layer accordingly, so that the update
-        does not change the predictions. (With a list of quantiles, the first call fixes the
-        mean and the standard deviation.) There is no early stopping, and a schedule that ends
-        at ``max_iter`` is replaced by a constant learning rate.
+        center and scale from the first call with other numbers. Each call updates the mean and
+        the standard deviation of y, and changes the output layer accordingly, so that the
+        update does not change the predictions. (With a list of quantiles, the first call fixes
+        the mean and the standard deviation.) There is no early stopping, and a schedule that
+        ends at ``max_iter`` is replaced by a constant learning rate.
+
+        Later calls may have other parameters, except for those of the layers, the encodings and
+        the constraints. ``max_iter``, ``tol``, ``n_iter_no_change``, ``early_stopping``,
+        ``refit``, ``validation_fraction`` and ``scoring`` are about several epochs and have no
+        effect, and ``random_state`` acts in the first call only.
 
         Parameters
         ----------
@@ -230,8 +235,9 @@ class NNRegressor(RegressorMixin, BaseNN):
         Raises
         ------
         ValueError
-            If parameters or data are invalid, or if training diverges: loss, parameters
-            or predictions become infinite, NaN or immense. The estimator is then unchanged.
+            If parameters or data are invalid, if parameters that must stay have changed, or if
+            training diverges: loss, parameters or predictions become infinite, NaN or immense.
+            The estimator is then unchanged.
 
         Warns
         -----
