@@ -23,12 +23,11 @@ def saved(problem, tmp_path):
     run = Run.start(0)
     model = start_model(network, features, data, run.streams)
     data, held_out = split_off_validation(model, data, run.split_seed)
-    run.expect_parameters(network)
     run.expect_rows(data)
     result = fit_network(model, data, held_out and HeldOut(held_out), run)
     model = model.with_params(result.params)
     n_seen = 2 * data.n_rows
-    state = fitted_attributes(features, model, result.history, n_seen, run)
+    state = fitted_attributes(features, model, result.history, n_seen, run.resumable(data))
     interrupted = copy.copy(network)
     vars(interrupted).update(state)
     save_checkpoint(interrupted, tmp_path / "network.joblib")

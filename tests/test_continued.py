@@ -25,7 +25,7 @@ CHANGES = {
     "delta": (0.1, {"loss": "huber"}),
     "quantile": (0.9, {"loss": "quantile"}),
     "power": (1.1, {"loss": "tweedie"}),
-    "class_weight": ({0: 1, 1: 5}, {}),
+    "class_weight": ({False: 1, True: 5}, {}),
     "label_smoothing": (0.3, {}),
     "solver": ("sgd", {}),
     "alpha": (10.0, {}),
@@ -174,7 +174,7 @@ def test_a_resumed_fit(made, name, table, tmp_path, forbid_training):
     if others.get("solver") == "lbfgs":
         return
     path = tmp_path / "network.joblib"
-    network = network_of(made, others).set_callbacks(Checkpoint(path, every=2)).fit(X, y)
+    network = network_of(made, others).set_callbacks(Checkpoint(path)).fit(X, y)
     network.set_callbacks().set_params(**{name: value})
     if name not in FREE_TO_RESUME:
         forbid_training()

