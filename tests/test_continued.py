@@ -93,10 +93,12 @@ def network_of(cls, others, **options):
     return cls((8,), **{**plain, "n_components": 0, **options, **others})
 
 
-def cases():
-    for made in (NNClassifier, NNRegressor):
-        for name in signature(made.args[0]).parameters:
-            yield pytest.param(made, name, id=f"{made.args[0].__name__}-{name}")
+#: Each parameter of each estimator.
+CASES = [
+    pytest.param(made, name, id=f"{made.args[0].__name__}-{name}")
+    for made in (NNClassifier, NNRegressor)
+    for name in signature(made.args[0]).parameters
+]
 
 
 @pytest.fixture(scope="module")
@@ -153,19 +155,19 @@ def assert_in_its_place(made, name, table, method, free):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize(("made", "name"), cases())
+@pytest.mark.parametrize(("made", "name"), CASES)
 def test_partial_fit(made, name, table):
     assert_in_its_place(made, name, table, "partial_fit", FREE_IN_PARTIAL_FIT)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize(("made", "name"), cases())
+@pytest.mark.parametrize(("made", "name"), CASES)
 def test_warm_start(made, name, table):
     assert_in_its_place(made, name, table, "fit", {"verbose"})
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize(("made", "name"), cases())
+@pytest.mark.parametrize(("made", "name"), CASES)
 def test_a_resumed_fit(made, name, table, tmp_path, forbid_training):
     """Nothing may change but what is free, and that is not refused."""
     X, y = table

@@ -45,11 +45,12 @@ def test_a_stream_learns_what_it_learns_from_a_first_chunk_that_varies(embedding
     X, y = rows(800)
     chunks = [(X[i : i + 200], y[i : i + 200]) for i in range(0, 800, 200)]
     X_new, y_new = rows(1000, seed=1)
-    options = {"learning_rate_init": 0.01, "numeric_embedding": embedding, "random_state": 0}
+    options = {"learning_rate_init": 0.01, "batch_size": 20, "random_state": 0}
 
     def score(*first):
-        network = NNRegressor((32,), **options).partial_fit(*first)
-        return streamed(network, chunks, n_passes=20).score(X_new, y_new)
+        network = NNRegressor((32,), numeric_embedding=embedding, **options)
+        network.partial_fit(*first)
+        return streamed(network, chunks, n_passes=10).score(X_new, y_new)
 
     expected = score(X[:200], y[:200])
     assert expected > 0.9
