@@ -45,6 +45,7 @@ def principal_components(
     Parameters
     ----------
     rows : ndarray of shape (n_rows, n_columns)
+        Overwritten, since a copy may take more memory than a training.
     sample_weight : ndarray of shape (n_rows,) or None
     most : int >= 1
         The largest number of components.
@@ -57,15 +58,16 @@ def principal_components(
     counts = None if sample_weight is None else repetitions(sample_weight)
     n_rows = len(rows) if counts is None else float(counts.sum())
     center = np.average(rows, axis=0, weights=sample_weight)
-    rows = rows - center
+    rows -= center
     if sample_weight is None:
         rows *= 1 / np.sqrt(len(rows))
     else:
         rows *= np.sqrt(sample_weight / sample_weight.sum())[:, np.newaxis]
     total = np.vdot(rows, rows)
-    if not total or _may_be_chance(rows, n_rows):
+    product = _smaller_product(rows)
+    if not total or _may_be_chance(rows, product, n_rows):
         return None
-    variances, directions = _largest(rows, most)
+    variances, directions = _largest(rows, product, most)
     kept = variances > LEAST_VARIANCE * total
     directions = directions[:, kept] / np.sqrt(variances[kept])
     # The sign of a component is arbitrary: its factor of the largest magnitude is positive.
@@ -74,7 +76,7 @@ def principal_components(
     return Components(tuple(center.tolist()), tuple(map(tuple, directions.tolist())))
 
 
-def _may_be_chance(rows: Floats, n_rows: float) -> bool:
+def _may_be_chance(rows: Floats, product: Floats, n_rows: float) -> bool:
     """Return whether independent columns may have such correlations.
 
     The square of a correlation of n rows is 1 / (n - 1) on average, and its standard deviation
@@ -86,23 +88,37 @@ def _may_be_chance(rows: Floats, n_rows: float) -> bool:
     ----------
     rows : ndarray of shape (n_rows, n_columns)
         With mean zero.
+    product : ndarray
+        Their smaller product.
     n_rows : float
         The number of rows, where a weight counts as repetitions.
     """
-    lengths = np.linalg.norm(rows, axis=0)
+    variances = np.einsum("ij,ij->j", rows, rows)
     # The mean of a constant column is rounded, so that its deviations need not be zero.
-    varies = np.square(lengths) > LEAST_VARIANCE * np.vdot(rows, rows)
-    unit = rows[:, varies] / lengths[varies]
-    n_columns = unit.shape[1]
+    varies = variances > LEAST_VARIANCE * variances.sum()
+    n_columns = np.count_nonzero(varies)
     if n_columns < 2:
         # Without a pair, rounding would decide.
         return True
-    product = _smaller_product(unit)
     n_pairs = n_columns * (n_columns - 1)
     on_average = n_pairs / (n_rows - 1)
-    excess = np.vdot(product, product) - n_columns - on_average
+    factors = np.divide(1, np.sqrt(variances), out=np.zeros(varies.size), where=varies)
+    excess = _squared_correlations(rows, product, factors) - n_columns - on_average
     # Each pair is counted twice.
     return bool(excess <= MOST_DEVIATIONS * 2 * np.sqrt(n_pairs) / (n_rows - 1))
+
+
+def _squared_correlations(rows: Floats, product: Floats, factors: Floats) -> float:
+    """Return the sum of the squares of all correlations.
+
+    The factors are the inverse lengths of the columns, or zero for a column to leave out.
+    """
+    if len(product) == factors.size:
+        unit_product = product * factors
+        unit_product *= factors[:, np.newaxis]
+    else:
+        unit_product = _smaller_product(rows * factors)
+    return float(np.vdot(unit_product, unit_product))
 
 
 def _smaller_product(rows: Floats) -> Floats:
@@ -110,10 +126,9 @@ def _smaller_product(rows: Floats) -> Floats:
     return rows @ rows.T if rows.shape[0] < rows.shape[1] else rows.T @ rows
 
 
-def _largest(rows: Floats, most: int) -> tuple[Floats, Floats]:
+def _largest(rows: Floats, product: Floats, most: int) -> tuple[Floats, Floats]:
     """Return the largest variances in decreasing order, and their directions of length one."""
     n_rows, n_columns = rows.shape
-    product = _smaller_product(rows)
     size = len(product)
     variances, vectors = linalg.eigh(product, subset_by_index=[max(0, size - most), size - 1])
     variances, vectors = variances[::-1], vectors[:, ::-1]

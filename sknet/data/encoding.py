@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
-from sknet.data.batches import Dataset
+from sknet.data.batches import Dataset, stack_rows
 from sknet.data.categories import Category
 from sknet.data.codes import Code, find_codes
 from sknet.data.components import Components, principal_components
@@ -319,8 +319,9 @@ class TableEncoder:
     def _find_components(self, numeric: Dataset) -> Components | None:
         """Return the principal components of the encoded numeric columns."""
         most_rows = min(COMPONENT_ROWS, max(1, COMPONENT_NUMBERS // self.n_numeric_))
-        rows = numeric.batch(slice(None, None, math.ceil(numeric.n_rows / most_rows)))
-        encoded = self._transform_numeric(rows.X, np.float64)
+        rows = numeric.choose(slice(None, None, math.ceil(numeric.n_rows / most_rows)))
+        blocks = ((self._transform_numeric(X, np.float64),) for _, X in rows.row_blocks())
+        (encoded,) = stack_rows(blocks, rows.n_rows, np.float64)
         return principal_components(encoded, rows.sample_weight, self.n_components)
 
     @property

@@ -210,6 +210,8 @@ class Epoch(Epochs):
         self.state.n_updates = best.n_updates
         if self._all_batches is not None:
             self.state.on_all_rows = True
+            # The work arrays of the epochs before must not be in memory beside the new ones.
+            del self._gradient_of, self._tasks
             self._train_on(self._all_batches())
 
     def _make_stretches(self) -> list["Stretch"]:
