@@ -124,9 +124,9 @@ warm_start : bool, default=False
     Whether ``fit`` starts from the parameters, the classes and the scaling of the last fit
     instead of from random parameters. The parameters of the layers, of the encodings
     (``standardize``, ``categorical_features``, ``numeric_embedding``, ``n_components``) and of
-    the constraints must be those of the last fit. The state of the optimizer, the count of epochs without
-    improvement and the history start anew. As in scikit-learn, y must have the same classes
-    as in the last fit; ``partial_fit`` takes rows of some of them.
+    the constraints must be those of the last fit. The state of the optimizer, the count of
+    epochs without improvement and the history start anew. As in scikit-learn, y must have the
+    same classes as in the last fit; ``partial_fit`` takes rows of some of them.
 momentum : float in [0, 1], default=0.9
     The momentum of the "sgd" solver: the share of its velocity that each step keeps.
 nesterovs_momentum : bool, default=True

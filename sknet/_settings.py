@@ -9,7 +9,13 @@ from types import MappingProxyType
 from typing import Any
 
 from sknet._auto import SHAPING, Facts, bins_for, choose, cooling_epochs, level_penalty
-from sknet._parameters import hidden_layer_sizes, interaction_groups, per_layer, plain, same_value
+from sknet._parameters import (
+    hidden_layer_sizes,
+    interaction_groups,
+    per_layer,
+    plain,
+    same_value,
+)
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.losses import LOSSES, Loss

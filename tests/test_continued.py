@@ -146,9 +146,9 @@ def assert_in_its_place(made, name, table, method, free):
         with pytest.raises(ValueError, match=rf"(?s){name}.*fit a clone"):
             getattr(changed, method)(X, y)
         assert changed._model is before
-        getattr(clone(changed).set_params(categorical_features=None), method)(X, y, **(
-            first if method == "partial_fit" else {}
-        ))  # The remedy of the message.
+        getattr(clone(changed).set_params(categorical_features=None), method)(
+            X, y, **(first if method == "partial_fit" else {})
+        )  # The remedy of the message.
     else:
         acts = differ(outcome(changed, X, y, method), outcome(network, X, y, method))
         assert acts == (name not in free)

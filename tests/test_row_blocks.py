@@ -359,7 +359,7 @@ def test_each_row_is_read_once_for_the_survey_and_once_an_epoch(counted, kind, c
     network = cls((4,), max_iter=3, batch_size=100, random_state=0, **options)
     weight = np.arange(1.0, len(y) + 1) if kind == "weights" else None
     network.fit(RowBlocks(source, block_rows=1), y, weight)
-    n_epochs, n_refit = network.n_iter_, network._model.provenance.n_refit or 0
+    n_epochs = network.n_iter_
     n_validation = network._model.provenance.n_validation or 0
     calibrated = cls is NNClassifier and n_validation > 0
     counts, rows = np.unique(source.counts, return_counts=True)

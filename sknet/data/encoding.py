@@ -62,8 +62,8 @@ class TableEncoder:
     in which the training rows vary (see :meth:`sknet.data.dates.Ranges.varying_cycles`) are
     numbers besides, treated like all others.
 
-    A missing number becomes the median, or the origin if there is one. A numeric column in which training had missing values
-    gets an indicator column besides. With ``marks_heavy``, so does each heavy value of a column
+    A missing number becomes the median, or the origin if there is one. A numeric column in
+    which training had missing values gets an indicator column as well. With ``marks_heavy``, so does each heavy value of a column
     (see :mod:`sknet.data.heavy`), and s is the inverse interquartile range of its other values,
     so that a zero that most rows have does not decide about the scale of the others.
 
