@@ -8,7 +8,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNRegressor
 from scipy.optimize import minimize
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 
 import sknet
@@ -123,15 +122,6 @@ def test_the_unit_of_y_is_no_matter(power, loss):
 
 
 # The training.
-
-
-def test_a_ruined_fit_is_noticed():
-    """Steps that are far too long leave means and deviations of many times those of y."""
-    X, y, _ = uneven(300)
-    options = {**BRIEF, "learning_rate": "constant", "learning_rate_init": 3.0}
-    network = NNRegressor((32,), **options, solver="sgd")
-    with pytest.warns(ConvergenceWarning, match="Training ended badly"):
-        network.fit(X, y)
 
 
 @pytest.mark.parametrize("standardize", [False, True])

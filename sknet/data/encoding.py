@@ -63,9 +63,10 @@ class TableEncoder:
     numbers besides, treated like all others.
 
     A missing number becomes the median, or the origin if there is one. A numeric column in
-    which training had missing values gets an indicator column as well. With ``marks_heavy``, so does each heavy value of a column
-    (see :mod:`sknet.data.heavy`), and s is the inverse interquartile range of its other values,
-    so that a zero that most rows have does not decide about the scale of the others.
+    which training had missing values gets an indicator column as well. With ``marks_heavy``, so
+    does each heavy value of a column (see :mod:`sknet.data.heavy`), and s is the inverse
+    interquartile range of its other values, so that a zero that most rows have does not decide
+    about the scale of the others.
 
     The levels of a category that training saw once, and missing values, share one level if
     training had any of them. If it had none, a missing or unknown value belongs to no level.
