@@ -161,14 +161,16 @@ class Shard:
         if self.validation is None:
             return 0.0, 0.0
         workspace = Workspace(self.objective.network, self.validation.batch_size, params.dtype)
-        loss = self.objective.mean_loss(params, self.validation, workspace)
+        with ONE_BLAS_THREAD:
+            loss = self.objective.mean_loss(params, self.validation, workspace)
         return loss, self.validation_weight
 
     def constant_loss(self) -> tuple[float, float]:
         """Return what :meth:`evaluate` returns, for a constant prediction."""
         if self.validation is None:
             return 0.0, 0.0
-        return self.objective.constant_loss(self.validation), self.validation_weight
+        with ONE_BLAS_THREAD:
+            return self.objective.constant_loss(self.validation), self.validation_weight
 
     @property
     def probe(self) -> Probe:
