@@ -153,6 +153,8 @@ def public_functions():
             if name.startswith("_"):
                 continue
             one = getattr(module, name)
+            if not (getattr(one, "__module__", None) or "").startswith("sknet"):
+                continue  # a class of Python that the module imports
             members = inspect.getmembers(one) if inspect.isclass(one) else []
             for inner, function in [("", one), *members]:
                 if inspect.isfunction(function) and not inner.startswith("_"):
