@@ -274,11 +274,8 @@ class LabelCounts:
     def _balance(self, counts: list[float]) -> dict[Any, float]:
         """Return the weights of the labels that occur; a ratio that overflows is cut."""
         # Numbers of Python, whose ratio may overflow without a warning.
-        total, n_classes, largest = (
-            sum(counts),
-            len(counts) - counts.count(0),
-            2.0**LARGEST_EXPONENT,
-        )
+        total, n_classes = sum(counts), len(counts) - counts.count(0)
+        largest = 2.0**LARGEST_EXPONENT
         return {
             label: min(total / (n_classes * count), largest)
             for label, count in zip(self.labels.tolist(), counts, strict=True)
