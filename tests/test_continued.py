@@ -51,7 +51,7 @@ CHANGES = {
     "n_iter_no_change": (2, {"n_iter_no_change": 1, "max_iter": 9, "tol": 1e3}),
     "max_fun": (2, {"solver": "lbfgs", "max_iter": 9}),
     "dropout": (0.5, {}),
-    "normalization": ("batch", {}),
+    "normalization": ("layer", {}),
     "input_noise": (0.5, {}),
     "mixup": (0.5, {}),
     "ema_decay": (0.5, {}),

@@ -19,6 +19,7 @@ from sknet.data.heavy import heavy_values
 from sknet.data.limits import FARTHEST
 from sknet.data.quantiles import quantiles
 from sknet.data.scaling import (
+    CLIP,
     center_and_scale,
     clip_in_order,
     clip_slopes,
@@ -634,14 +635,18 @@ def _is_plain(x: Floats) -> bool:
 
 
 def _kept_edges(found: NDArray[np.float64]) -> tuple[float, ...]:
-    """Return the edges of bins, given increasing quantiles; there is one bin at the least.
+    """Return the edges of bins, given increasing quantiles.
 
     An edge that is closer than a thousandth of the range to the one before it is left out. So
     is an edge whose distance is denormal in float32, in which the network may divide by it.
+    Quantiles that are one number get bins of equal width around it, for the numbers of a later
+    call, whose distance to it is less than twice ``CLIP``.
     """
     nearest = max(1e-3 * (found[-1] - found[0]), SMALLEST_WIDTH)
     kept = [found[0]]
     for edge in found[1:]:
         if edge - kept[-1] > nearest:
             kept.append(edge)
-    return tuple(map(float, kept if len(kept) > 1 else found[0] + [-1.0, 1.0]))
+    if len(kept) == 1:
+        kept = found[0] + 2 * CLIP * np.linspace(-1, 1, found.size)
+    return tuple(map(float, kept))

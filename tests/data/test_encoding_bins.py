@@ -39,8 +39,10 @@ def test_one_wide_bin_is_enough(offset):
 
 
 @pytest.mark.parametrize("constant", [0.0, -7.0, 1e6])
-def test_the_bin_of_a_constant_goes_from_one_below_to_one_above(constant):
-    assert edges_of([constant] * 5, 4) == (constant - 1, constant + 1)
+def test_the_bins_of_a_constant_hold_what_encoded_numbers_may_differ_from_it(constant):
+    """Encoded numbers lie between -3 and 3, so that two of them differ by less than 6."""
+    expected = (constant + np.array([-6, -3, 0, 3, 6])).tolist()
+    assert edges_of([constant] * 5, 4) == tuple(expected)
 
 
 def test_a_sparse_column_without_numbers_keeps_its_scale():
