@@ -126,7 +126,9 @@ class Predictor:
             rows = with_rows(batch.X, round_up(n_rows, tile))
             self.network.forward(params, rows, workspace)
             yield workspace, n_rows
-        if most_rows == tile and len(self._spare) < MOST_SPARE:
+        # A workspace remembers the parameters, and would keep a copy of them in memory.
+        keeps = most_rows == tile and params is self._params
+        if keeps and len(self._spare) < MOST_SPARE:
             self._spare.append(workspace)
 
     def _workspace(self, n_rows: int, dtype: np.dtype[Any]) -> Workspace:

@@ -86,8 +86,8 @@ class BlasLimit:
 
     Most libraries have one number of threads for the whole process. It is set by the first of
     several trainings and set back by the last, whatever threads they run in. Others, such as
-    MKL and OpenBLAS with OpenMP, have a number for each thread, which each training sets for
-    itself. So each thread that computes enters this context.
+    OpenBLAS with OpenMP, have a number for each thread, which each training sets for itself. So
+    each thread that computes enters this context.
     """
 
     def __init__(self) -> None:

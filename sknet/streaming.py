@@ -174,11 +174,13 @@ def shuffle_chunks(
         is a frame of another library than in the chunks before.
     """
     check_count("window", window)
-    if not hasattr(chunks, "__iter__"):
+    try:
+        iter(chunks)
+    except TypeError:
         raise TypeError(
             "chunks must be an iterable of (X, y) or (X, y, sample_weight), got "
             f"{type(chunks).__name__}."
-        )
+        ) from None
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     with_rows = checked(chunks, lambda chunk: chunk)
     mixed = shuffled(with_rows, window, np.random.default_rng(seed))

@@ -138,6 +138,20 @@ def test_a_late_scale_of_numbers_whose_distance_overflows():
     assert encoder.scale_[1] == pytest.approx(0.5 / 6e38, rel=1e-5)
 
 
+@pytest.mark.parametrize("n_steps", range(2, 5))
+def test_the_noise_of_rounding_is_no_number_of_its_own(n_steps):
+    """It gets no scale at all, or one by which it is no more than one half."""
+    X, y = rows(10)
+    X[:, 1] = 0.1
+    network = NNRegressor((6,), random_state=0).partial_fit(X, y)
+    noisy = X.copy()
+    noisy[:2, 1] = 0.1 * (1 + n_steps * np.finfo(float).eps)
+    encoder = network._model.with_late_scales(Dataset(noisy)).encoder
+    encoded = encoder.transform(noisy, np.float64)[:, 1]
+    assert np.abs(encoded).max() <= 0.5
+    assert_array_equal(encoder.transform(X, np.float64)[:, 1], 0)
+
+
 def test_a_column_without_numbers_gets_its_median_and_scale_later():
     X = pd.DataFrame({"c": pd.Categorical(list("ab") * 20), "x": np.nan, "z": np.arange(40.0)})
     network = NNRegressor((6,), random_state=0).partial_fit(X, X["z"])

@@ -328,7 +328,7 @@ class Counted:
         return self._array[rows]
 
 
-#: Fits whose reads are counted, and how often the validation rows are read besides.
+#: Options of the fits whose reads are counted.
 COUNTED = {
     "default": {},
     "no early stopping": {"early_stopping": False},

@@ -201,7 +201,7 @@ class Library:
 
 
 class ThreadLocalLibrary(Library):
-    """A library with a number for each thread, as MKL has."""
+    """A library with a number for each thread, as OpenBLAS with OpenMP has."""
 
     def __init__(self, number):
         self.initial, self.of_thread = number, threading.local()

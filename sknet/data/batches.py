@@ -175,12 +175,13 @@ class Dataset(NamedTuple):
     def sample(self, n_wanted: int) -> Batch:
         """Return at most ``n_wanted`` of the rows, evenly spaced.
 
-        Of a table that is read in blocks, they are rows that are in memory, if these suffice.
+        Of a table that is read in blocks, they are rows that are in memory, if there are at
+        least half as many.
         """
         n_wanted = min(n_wanted, self.n_rows)
         if isinstance(self.X, RowBlocks):
             kept = self.kept_rows()
-            if n_rows(kept) >= n_wanted:
+            if 2 * n_rows(kept) >= n_wanted:
                 return take(kept, evenly_spaced(n_rows(kept), n_wanted))
         return self.batch(evenly_spaced(self.n_rows, n_wanted))
 

@@ -50,7 +50,7 @@ class LookedUp:
     """A frame whose dtypes and columns are each looked up once.
 
     pandas makes both anew each time, which takes most of the time of a prediction for one row.
-    All functions for frames take such an object in the place of its frame.
+    The functions that read columns take such an object in the place of its frame.
 
     Parameters
     ----------
@@ -342,8 +342,7 @@ def declared_levels(X: Any, position: int) -> NDArray[Any] | None:
     """Return the levels that the dtype of a column declares, sorted, or None without any."""
     if not is_frame(X):
         return None
-    dtype = X.dtypes.iloc[position] if _is_pandas(X) else X.dtypes[position]
-    levels = getattr(dtype, "categories", None)
+    levels = getattr(list(X.dtypes)[position], "categories", None)
     if levels is None or np.ndim(levels) == 0 or len(levels) == 0:
         return None
     levels = np.asarray(levels)
@@ -375,5 +374,12 @@ def concatenate(parts: Sequence[Any]) -> Any:
     """
     # The library that made the parts has been imported by then.
     concat = sys.modules[type(parts[0]).__module__.split(".")[0]].concat
-    options = {"ignore_index": True} if _is_pandas(parts[0]) else {"how": "vertical_relaxed"}
-    return concat(parts, **options)
+    if _is_pandas(parts[0]):
+        return concat(parts, ignore_index=True)
+    of_columns = zip(*(part.dtypes for part in parts), strict=False)
+    # A relaxed concatenation would make text of numbers that other parts have as text.
+    relaxed = all(
+        len({one.is_numeric() for one in dtypes if str(one) != "Null"}) < 2
+        for dtypes in of_columns
+    )
+    return concat(parts, how="vertical_relaxed" if relaxed else "vertical")

@@ -117,7 +117,7 @@ def check_kinds(
         If a column of a frame, or the array or series, is of such a kind, or if it is a masked
         array with masked values.
     """
-    _check_not_lazy(as_given(data), name)
+    check_not_lazy(as_given(data), name)
     if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
         raise ValueError(
             f"{name} is a masked array with masked values, whose mask would be lost. Leave "
@@ -138,7 +138,14 @@ def check_kinds(
         raise _refusal(name, unread, f"dtype {dtype}")
 
 
-def _check_not_lazy(data: Any, name: str) -> None:
+def check_not_lazy(data: Any, name: str) -> None:
+    """Refuse a lazy table.
+
+    Raises
+    ------
+    TypeError
+        If the data are such a table, as a LazyFrame of polars is.
+    """
     # Attributes of the class are asked for, since those of a lazy table may compute something.
     cls = type(data)
     lazy = hasattr(cls, "columns") and not hasattr(data, "__len__")

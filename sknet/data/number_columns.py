@@ -39,7 +39,7 @@ def _check_objects(X: Any, positions: NDArray[np.intp], names: Sequence[str] | N
     """
     chosen = positions.tolist()
     if is_frame(X):
-        objects = frames.category_columns(X).tolist()
+        objects = set(frames.category_columns(X).tolist())
         chosen = [column for column in chosen if column in objects]
     elif getattr(getattr(X, "dtype", None), "kind", "O") != "O":
         return

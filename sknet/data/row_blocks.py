@@ -22,7 +22,7 @@ BLOCK_BYTES = 2**20
 WINDOW_BYTES = 2**26
 #: The largest number of rows that stay in memory from the first pass over a table, and their
 #: bytes, unless fewer than ``FEWEST_KEPT`` rows have so many.
-MOST_KEPT, KEPT_BYTES, FEWEST_KEPT = 1000, 2**23, 64
+MOST_KEPT, KEPT_BYTES, FEWEST_KEPT = 1000, 2**23, 128
 
 
 class RowSource(Protocol):
@@ -115,12 +115,13 @@ class RowBlocks:
         n_kept = max(FEWEST_KEPT, min(MOST_KEPT, KEPT_BYTES // row_bytes))
         step = -(-self.shape[0] // n_kept)
         self._wanted: NDArray[np.intp] = np.arange(0, self.shape[0], step)
-        self._forget()
-
-    def _forget(self) -> None:
-        """Keep none of the rows that were read."""
         self._is_kept = np.zeros(self._wanted.size, bool)
-        self._kept = np.empty((self._wanted.size, self.shape[1]), self.dtype)
+        self._kept: NDArray[np.floating] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy reads in another way, and a pickle is no place for rows.
+        not_kept = {"_is_kept": np.zeros_like(self._is_kept), "_kept": None}
+        return {**vars(self), **not_kept}
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -129,7 +130,6 @@ class RowBlocks:
         """Return the same table, each block of which ``reader`` reads unless it is None."""
         blocks = copy.copy(self)
         blocks._reader = reader
-        blocks._forget()
         return blocks
 
     @property
@@ -139,7 +139,13 @@ class RowBlocks:
 
     def kept_rows(self, positions: NDArray[np.intp]) -> NDArray[np.floating]:
         """Return rows at positions that :attr:`kept` has."""
-        return self._kept[np.searchsorted(self._wanted, positions)]
+        return self._room()[np.searchsorted(self._wanted, positions)]
+
+    def _room(self) -> NDArray[np.floating]:
+        """Return the array of the rows that are kept, which is made when it is first needed."""
+        if self._kept is None:
+            self._kept = np.empty((self._wanted.size, self.shape[1]), self.dtype)
+        return self._kept
 
     def __repr__(self) -> str:
         return (
@@ -248,7 +254,7 @@ class RowBlocks:
     def _keep(self, start: int, stop: int, block: NDArray[np.floating]) -> None:
         """Keep the wanted ones of rows that were read."""
         first, last = np.searchsorted(self._wanted, [start, stop])
-        self._kept[first:last] = block[self._wanted[first:last] - start]
+        self._room()[first:last] = block[self._wanted[first:last] - start]
         self._is_kept[first:last] = True
 
     def check_finite(self) -> None:

@@ -77,14 +77,14 @@ def late_center_and_scale(constants: Floats, numbers: Dataset) -> tuple[Floats, 
     """Return centers and scales of columns whose earlier rows had one number each, or none.
 
     They are those of the numbers that are given. If these have no spread either, the constant
-    remains the center, and its distance to the new number becomes 1/2. ``constants`` has NaN
-    for a column without earlier numbers.
+    remains the center, and its distance to the new number becomes 1/2, unless it is negligible.
+    ``constants`` has NaN for a column without earlier numbers.
     """
     center, scale = center_and_scale(numbers)
     alone = np.flatnonzero((scale == 0) & ~np.isnan(constants))
-    # Halved before the subtraction, which might overflow.
-    half = np.abs(center[alone] / 2 - constants[alone] / 2)
-    scale[alone] = 0.25 / np.maximum(half, np.finfo(half.dtype).tiny / 2)
+    low, high = np.sort([center[alone], constants[alone]], axis=0)
+    tiny = np.finfo(center.dtype).tiny
+    scale[alone] = _inverse_distance(low, high, _rounding(low, high), tiny) / 2
     center[alone] = constants[alone]
     return center, scale
 

@@ -1,7 +1,7 @@
 """From the y of the user to a float array with one column for each output, and back."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -200,6 +200,13 @@ def _label_weights(class_weight: Any, y: Any) -> NDArray[np.float64]:
     )
 
 
+def _label_columns(y: Any) -> Iterator[NDArray[np.intp]]:
+    """Yield for each label of a multi-label y whether the rows have it, as 0 and 1."""
+    y = y.tocsc() if hasattr(y, "tocsc") else y
+    for label in range(y.shape[1]):
+        yield (_dense(y[:, [label]]) == 1).ravel().astype(np.intp)
+
+
 @dataclass
 class LabelCounts:
     """How often each label occurs in the weighted rows of a table, or of a part of it.
@@ -235,11 +242,12 @@ class LabelCounts:
         ``weight_unit`` is the unit of the weights, or all weights if these are None.
         """
         multilabel = y.ndim == 2
+        columns: Iterator[NDArray[np.intp]]
         if multilabel:
-            labels, places = np.arange(2), (_dense(y).T == 1).astype(np.intp)
+            labels, columns = np.arange(2), _label_columns(y)
         else:
             labels, places = np.unique(y, return_inverse=True)
-        columns = np.atleast_2d(places)
+            columns = iter([places])
         counts = [np.bincount(one, sample_weight, labels.size) for one in columns]
         return cls(labels, np.array(counts, float), weight_unit, multilabel)
 

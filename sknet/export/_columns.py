@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from numbers import Number
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from sknet._base import kind_of
 from sknet._extras import require
-from sknet._input import Features
+from sknet._input import Features, shown_names
 from sknet._model import Model
 from sknet.data import frames
 from sknet.data.frames import is_frame
@@ -20,10 +21,10 @@ from sknet.export._encoding import TEXT
 
 #: The name of sknet in the ONNX models that it writes.
 PRODUCER = "sknet"
-#: How the names of the properties of an ONNX model begin that tell which inputs are durations
-#: and dates. The name of the input follows. The value is the kind, and for dates with a time
-#: zone a space and the zone, as in "date Europe/Oslo".
-TIMES = "sknet.times/"
+#: The property of an ONNX model with the columns that held durations and dates, if there are
+#: any: a JSON object with the name of the column and its kind, for dates with a time zone
+#: followed by a space and the zone, as in "date Europe/Oslo".
+TIMES = "sknet.times"
 #: The property with the columns that cannot name their inputs, if there are any: a JSON object
 #: with the name of the input and the name of the column.
 RENAMED = "sknet.renamed"
@@ -32,11 +33,25 @@ MISSING_TEXT = "sknet.missing_text"
 
 
 class Column(NamedTuple):
-    """The name, the dtype (object for text) and the number of columns of one input."""
+    """One input.
+
+    Attributes
+    ----------
+    name : str
+    dtype : dtype
+        That of its tensor; object stands for text.
+    names : tuple of str
+        The names of the columns of X that it holds.
+    """
 
     name: str
     dtype: np.dtype[Any]
-    n_columns: int
+    names: tuple[str, ...]
+
+    @property
+    def n_columns(self) -> int:
+        """The number of columns."""
+        return len(self.names)
 
 
 def input_columns(
@@ -55,13 +70,14 @@ def input_columns(
     if X is not None and initial_types is not None:
         raise ValueError("X and initial_types both say what the inputs are: give one of them.")
     if initial_types is not None:
-        columns = [_declared_column(name, kind) for name, kind in initial_types]
-        check_n_columns(features, sum(one.n_columns for one in columns))
-        return columns
+        return _declared_columns(features, initial_types)
     trained = _dtypes_of_training(features, model)
     if X is None:
         return _columns_of_training(features, trained)
     X = _as_rows(X, features.n_features)
+    if is_frame(X):
+        # scikit-learn's own error of equal names does not say what to do.
+        input_names([str(name) for name in X.columns])
     validate_data(features.estimator, X, reset=False, skip_check_array=True)
     return _columns_like(X, trained)
 
@@ -143,8 +159,18 @@ def check_n_columns(features: Features, n_columns: int) -> None:
         )
 
 
-def _declared_column(name: str, kind: Any) -> Column:
-    """Return the Column that a type of skl2onnx, or a TypeProto of onnx, describes."""
+def _declared_columns(
+    features: Features, initial_types: Iterable[tuple[str, Any]]
+) -> list[Column]:
+    """Return the columns of types of skl2onnx, or of TypeProtos of onnx, with their names."""
+    declared = [(name, *_dtype_and_width(name, kind)) for name, kind in initial_types]
+    check_n_columns(features, sum(width for *_, width in declared))
+    names = iter(features.shown_names)
+    return [Column(name, dtype, (*islice(names, width),)) for name, dtype, width in declared]
+
+
+def _dtype_and_width(name: str, kind: Any) -> tuple[np.dtype[Any], int]:
+    """Return the dtype and the number of columns of an input's type."""
     onnx = require("onnx", "onnx")
     kind = kind.to_onnx_type() if hasattr(kind, "to_onnx_type") else kind
     tensor = kind.tensor_type
@@ -154,7 +180,7 @@ def _declared_column(name: str, kind: Any) -> Column:
             f"The type of the input {name!r} must have two dimensions, of which the second, "
             "the number of columns, is given."
         )
-    return Column(name, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type), width)
+    return onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type), width
 
 
 def _dtypes_of_training(features: Features, model: Model) -> list[np.dtype[Any]]:
@@ -175,25 +201,30 @@ def _dtypes_of_training(features: Features, model: Model) -> list[np.dtype[Any]]
 
 def _columns_of_training(features: Features, trained: list[np.dtype[Any]]) -> list[Column]:
     """Return the columns of training with these dtypes."""
+    names = features.shown_names
     if features.names is None and TEXT not in trained:
-        return [Column("X", trained[0], features.n_features)]
-    names = input_names(features.shown_names)
-    return [Column(name, one, 1) for name, one in zip(names, trained, strict=True)]
+        return [Column("X", trained[0], tuple(names))]
+    return _one_each(names, trained)
 
 
 def _columns_like(X: Any, trained: list[np.dtype[Any]]) -> list[Column]:
     """Return the columns of a frame or an array, given the dtypes of those of training."""
+    names = shown_names(frames.column_names(X), X.shape[1])
     if not is_frame(X) and X.dtype.kind not in "OUS":
-        return [Column("X", X.dtype.newbyteorder("="), X.shape[1])]
-    names, times = frames.column_names(X), frames.time_columns(X)
-    names = [f"x{i}" for i in range(X.shape[1])] if names is None else input_names(names)
+        return [Column("X", X.dtype.newbyteorder("="), tuple(names))]
+    times = frames.time_columns(X)
+    dtypes = [
+        np.dtype(float) if i in times else _tensor_dtype(frames.column(X, i), dtype)
+        for i, dtype in enumerate(trained)
+    ]
+    return _one_each(names, dtypes)
+
+
+def _one_each(names: Sequence[str], dtypes: Iterable[np.dtype[Any]]) -> list[Column]:
+    """Return inputs of one column each, given the names and dtypes of the columns."""
     return [
-        Column(
-            name,
-            np.dtype(float) if i in times else _tensor_dtype(frames.column(X, i), trained[i]),
-            1,
-        )
-        for i, name in enumerate(names)
+        Column(name, dtype, (of_column,))
+        for name, dtype, of_column in zip(input_names(names), dtypes, names, strict=True)
     ]
 
 
@@ -215,22 +246,27 @@ def _tensor_dtype(column: Any, trained: np.dtype[Any]) -> np.dtype[Any]:
 
 def column_properties(features: Features, columns: Sequence[Column]) -> dict[str, str]:
     """Return the properties of an ONNX model that :func:`onnx_inputs` reads."""
+    found: dict[str, dict[str, str]] = {
+        RENAMED: {
+            one.name: one.names[0]
+            for one in columns
+            if one.n_columns == 1 and one.name != one.names[0]
+        }
+    }
     properties: dict[str, str] = {}
-    inputs = [one.name for one in columns for _ in range(one.n_columns)]
-    names = inputs if features.names is None else features.names.tolist()
-    if features.names is not None:
-        inputs = input_names(names)
     reader = features.reader
     if reader is not None:
-        for i, (kind, zone) in reader.times_.items():
-            properties[f"{TIMES}{inputs[i]}"] = kind if zone is None else f"{kind} {zone}"
+        names = [name for one in columns for name in one.names]
+        found[TIMES] = {
+            names[i]: kind if zone is None else f"{kind} {zone}"
+            for i, (kind, zone) in reader.times_.items()
+        }
         missing = _missing_text(reader.levels_)
         if missing:
             properties[MISSING_TEXT] = missing
-    renamed = {new: old for new, old in zip(inputs, names, strict=True) if new != old}
-    if renamed:
-        properties[RENAMED] = json.dumps(renamed)
-    return properties
+    return properties | {
+        name: json.dumps(of_name) for name, of_name in found.items() if of_name
+    }
 
 
 def _missing_text(levels: Iterable[NDArray[Any]]) -> str:

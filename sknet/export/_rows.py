@@ -1,7 +1,9 @@
 """Rows of a table in the form that the inputs of an ONNX model have."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,8 +11,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sknet._base import kind_of
+from sknet._input import shown_names
 from sknet.data import frames
 from sknet.data.frames import is_frame
+from sknet.data.kinds import check_not_lazy
 from sknet.data.time_columns import other_times, read_times
 from sknet.export._columns import MISSING_TEXT, PRODUCER, RENAMED, TIMES
 from sknet.export._encoding import TEXT
@@ -29,24 +33,27 @@ class ModelInput(NamedTuple):
         The dtype of the tensor; object stands for text.
     column : str
         The name of the column of a frame.
-    kind, zone : str or None
-        The kind of times that training had in the column, "date" or "duration", and their time
-        zone.
-    n_columns : int
+    is_column : bool
+        Whether its shape is that of a single column.
+    times : dict of str to str or None
+        The columns that held times in training, and what the property ``TIMES`` tells of them;
+        None if the model does not tell.
     missing_text : str
         The text that stands for missing text.
-    knows_times : bool
-        Whether the model tells which columns held times.
     """
 
     name: str
     dtype: np.dtype[Any]
     column: str
-    kind: str | None
-    zone: str | None
-    n_columns: int
+    is_column: bool
+    times: dict[str, str] | None
     missing_text: str
-    knows_times: bool
+
+    @property
+    def kind_and_zone(self) -> tuple[str | None, str | None]:
+        """The kind of times that training had in the column, and their time zone, or None."""
+        kind, _, zone = (self.times or {}).get(self.column, "").partition(" ")
+        return kind or None, zone or None
 
 
 def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
@@ -91,8 +98,9 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
            ['']], dtype=object)}
     """
     inputs = model_inputs(session)
+    check_not_lazy(X, "X")
     X = frames.looked_up(X) if is_frame(X) else _as_array(X)
-    if len(inputs) == 1 and (inputs[0].n_columns > 1 or not _has_column(X, inputs[0].column)):
+    if len(inputs) == 1 and not (inputs[0].is_column and _has_column(X, inputs[0].column)):
         return {inputs[0].name: _joined(X, inputs[0])}
     places = _places(X, inputs)
     return {
@@ -104,18 +112,16 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
 def model_inputs(session: Any) -> list[ModelInput]:
     """Return what the ONNX model of a session tells about its inputs."""
     properties = _properties(session)
-    knows_times = properties is not None
-    properties = properties or {}
-    renamed = json.loads(properties.get(RENAMED, "{}"))
-    missing_text = properties.get(MISSING_TEXT, "")
+    times = None if properties is None else json.loads(properties.get(TIMES, "{}"))
+    renamed = json.loads((properties or {}).get(RENAMED, "{}"))
+    missing_text = (properties or {}).get(MISSING_TEXT, "")
     inputs = []
     for one in session.get_inputs():
-        kind, _, zone = properties.get(TIMES + one.name, "").partition(" ")
         element = one.type.removeprefix("tensor(").removesuffix(")")
         dtype = DTYPES.get(element) or np.dtype(element)
-        known = renamed.get(one.name, one.name), kind or None, zone or None
-        n_columns = getattr(one, "shape", (None, 1))[1]
-        inputs.append(ModelInput(one.name, dtype, *known, n_columns, missing_text, knows_times))
+        is_column = list(getattr(one, "shape", (None, 1)))[1:] == [1]
+        column = renamed.get(one.name, one.name)
+        inputs.append(ModelInput(one.name, dtype, column, is_column, times, missing_text))
     return inputs
 
 
@@ -153,10 +159,16 @@ def _places(X: Any, inputs: Sequence[ModelInput]) -> Sequence[int]:
     """Return the position of each input's column."""
     if is_frame(X) and all(isinstance(name, str) for name in X.columns):
         places = {name: i for i, name in enumerate(X.columns)}
-        missing = [one.column for one in inputs if one.column not in places]
+        needed = [one.column for one in inputs]
+        missing = [name for name in needed if name not in places]
         if missing:
             raise ValueError(f"The ONNX model needs the columns {missing}, which X lacks.")
-        return [places[one.column] for one in inputs]
+        if len(places) < X.shape[1]:
+            counts = Counter(X.columns)
+            repeated = [name for name in needed if counts[name] > 1]
+            if repeated:
+                raise ValueError(f"X has several columns named {repeated}. Rename them.")
+        return [places[name] for name in needed]
     if X.shape[1] != len(inputs):
         raise ValueError(
             f"The ONNX model has {len(inputs)} inputs, X has {X.shape[1]} columns."
@@ -169,7 +181,11 @@ def _joined(X: Any, one: ModelInput) -> NDArray[Any]:
     numbers = frames.number_columns(X)
     if isinstance(numbers, np.ndarray) and numbers.dtype != object and one.dtype != TEXT:
         return _as_dtype(numbers, one)
-    return np.hstack([_tensor(frames.column(X, i), one) for i in range(X.shape[1])])
+    names = shown_names(frames.column_names(X), X.shape[1])
+    columns = [
+        _tensor(frames.column(X, i), one._replace(column=name)) for i, name in enumerate(names)
+    ]
+    return np.hstack(columns)
 
 
 def _tensor(column: Any, one: ModelInput) -> NDArray[Any]:
@@ -186,19 +202,36 @@ def _values(column: Any, one: ModelInput) -> NDArray[Any]:
         If the column holds times and held other values in training, or cannot be read.
     """
     kind = frames.time_kind(column)
-    if kind is not None:
-        where = f"Column {one.column!r} of X"
-        if not one.knows_times:
-            return _as_dtype(read_times(column, kind, frames.time_zone(column), where), one)
-        # Columns of seconds are read where training had times, but not the reverse.
-        if kind != one.kind and not (one.kind and frames.is_all_missing(column)):
-            raise other_times(where, one.kind, kind)
-        return _as_dtype(read_times(column, kind, one.zone, where), one)
+    if kind is not None and one.times is not None:
+        return _as_dtype(_seconds(column, kind, one), one)
     if one.dtype == TEXT:
         values = np.asarray(column, dtype=object).tolist()
         missing = one.missing_text
         return np.array([v if isinstance(v, str) else missing for v in values], dtype=object)
-    return _as_dtype(frames.with_nan(column), one)
+    if kind is not None:
+        zone = frames.time_zone(column)
+        return _as_dtype(read_times(column, kind, zone, _where(one)), one)
+    with _reading(one):
+        values = frames.with_nan(column)
+        if values.ndim > 1:
+            raise ValueError("it holds lists")
+        if values.dtype.kind == "U" and one.kind_and_zone[0] is not None:
+            # Digits would be read as seconds.
+            raise ValueError(f"it holds text, such as {str(values[values != 'nan'][0])!r}")
+    return _as_dtype(values, one)
+
+
+def _where(one: ModelInput) -> str:
+    return f"Column {one.column!r} of X"
+
+
+def _seconds(column: Any, kind: str, one: ModelInput) -> NDArray[np.float64]:
+    """Return a column of times as seconds, by the clocks of the time zone of training."""
+    trained, zone = one.kind_and_zone
+    # Columns of seconds are read where training had times, but not the reverse.
+    if kind != trained and not (trained and frames.is_all_missing(column)):
+        raise other_times(_where(one), trained, kind)
+    return read_times(column, kind, zone, _where(one))
 
 
 def _as_dtype(values: NDArray[Any], one: ModelInput) -> NDArray[Any]:
@@ -208,22 +241,37 @@ def _as_dtype(values: NDArray[Any], one: ModelInput) -> NDArray[Any]:
     ------
     ValueError
         If the dtype is an integer or a boolean, but the values are of floats or objects, or if
-        they are no numbers.
+        they are no numbers. Times may be whole seconds.
     """
-    if one.dtype.kind in "iub" and values.dtype.kind not in "iub":
+    held_times = one.kind_and_zone[0] is not None
+    whole_seconds = held_times and values.dtype.kind == "f" and _are_whole(values)
+    if one.dtype.kind in "iub" and values.dtype.kind not in "iub" and not whole_seconds:
         raise ValueError(
             f"The input {one.name!r} of the ONNX model takes {one.dtype.name}, which has no "
             f"missing values, but got {values.dtype.name}. Export the estimator with rows in "
             "which this column is float64."
         )
-    try:
+    with _reading(one):
         return values.astype(one.dtype, copy=False)
+
+
+def _are_whole(values: NDArray[Any]) -> bool:
+    """Whether all numbers are integers; none is missing, then."""
+    return bool((values == np.rint(values)).all())
+
+
+@contextmanager
+def _reading(one: ModelInput) -> Iterator[None]:
+    """Raise a ValueError that names the column where its values cannot be read."""
+    try:
+        yield
     except (TypeError, ValueError, OverflowError) as error:
-        held = "numbers" if one.kind is None else f"{one.kind}s"
-        advice = "" if one.kind is None else f" by pandas.to_{_CONVERSIONS[one.kind]}"
+        kind, _ = one.kind_and_zone
+        held = "numbers" if kind is None else f"{kind}s"
+        advice = "" if kind is None else f" by pandas.to_{_CONVERSIONS[kind]}"
         raise ValueError(
-            f"Column {one.column!r} of X held {held} in training, but cannot be read as such "
-            f"now: {error}. Convert it{advice}."
+            f"{_where(one)} held {held} in training, but cannot be read as such now: {error}. "
+            f"Convert it{advice}."
         ) from error
 
 

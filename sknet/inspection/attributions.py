@@ -48,10 +48,11 @@ def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
         and of heavy values and the levels of codes jump where they change, and are held: a
         column that is multiplied by a factor has entries that are divided by it. The entry of a
         missing number is zero, and so is that of a number that is cut (1e15 times the scale of
-        its column from the median). A category has no unit: its entry is the derivative in the
-        direction from no level at all (zeros in place of the one-hot columns, or the mean
-        vector in place of the embedding) to the level of the row, not divided by the length of
-        this direction. float32 for float32 X, else float64; dense also for sparse X.
+        its column from the median; without scaling, beyond 1e15). A category has no unit: its
+        entry is the derivative in the direction from no level at all (zeros in place of the
+        one-hot columns, or the mean vector in place of the embedding) to the level of the row,
+        not divided by the length of this direction. float32 for float32 X, else float64; dense
+        also for sparse X.
 
     Raises
     ------

@@ -24,14 +24,14 @@ def scores(rows, found):
 def test_against_scikit_learn(n_rows, n_columns, most):
     """Its variance has n - 1 in the denominator, and its signs are arbitrary."""
     rows = table(n_rows, n_columns)
-    found = scores(rows, principal_components(rows, None, most))
+    found = scores(rows, principal_components(rows.copy(), None, most))
     reference = PCA(most, whiten=True).fit_transform(rows) * np.sqrt(n_rows / (n_rows - 1))
     assert_allclose(np.abs(found), np.abs(reference), rtol=1e-6, atol=1e-9)
 
 
 def test_weights_are_repetitions():
     rows, weights = table(40, 5), np.random.default_rng(1).integers(1, 5, 40)
-    weighted = principal_components(rows, weights.astype(float), 5)
+    weighted = principal_components(rows.copy(), weights.astype(float), 5)
     repeated = principal_components(np.repeat(rows, weights, axis=0), None, 5)
     assert_allclose(weighted.center, repeated.center, rtol=1e-12)
     assert_allclose(weighted.directions, repeated.directions, rtol=1e-7, atol=1e-9)
@@ -40,7 +40,7 @@ def test_weights_are_repetitions():
 def test_directions_without_variance_are_left_out():
     rows = table(60, 3)
     doubled = np.hstack([rows, rows[:, :1] + rows[:, 1:2], np.full((60, 1), 7.0)])
-    found = principal_components(doubled, None, 5)
+    found = principal_components(doubled.copy(), None, 5)
     assert np.shape(found.directions) == (5, 3)
     of_scores = np.cov(scores(doubled, found).T, bias=True)
     assert_allclose(of_scores, np.eye(3), rtol=0, atol=1e-6)
@@ -67,7 +67,7 @@ def test_components_are_found_in_copies_of_few_rows_as_in_many():
     """A weight says how many rows there were, which decides what may be chance."""
     rows = np.random.default_rng(0).normal(size=(200, 5))
     rows[:, 1] += 0.2 * rows[:, 0]
-    assert principal_components(rows, None, 5) is None
+    assert principal_components(rows.copy(), None, 5) is None
     assert principal_components(rows, np.full(200, 40.0), 5) is not None
 
 

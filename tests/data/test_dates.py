@@ -320,11 +320,11 @@ def test_columns_of_times_are_found_and_read(name, series):
     frame, kind = as_frame(series), "duration" if name == "durations" else "date"
     assert frames.time_columns(frame) == {1: kind}
     assert frames.category_columns(frame).size == 0
-    assert frames.time_zone(frame, 1) is None
+    assert frames.time_zone(frames.column(frame, 1)) is None
     start = datetime.timedelta() if kind == "duration" else EPOCH
     values = COLUMNS[name][0]
     expected = [np.nan if one is None else (one - start).total_seconds() for one in values]
-    assert_array_equal(seconds(frames.times(frame, 1, None)), expected)
+    assert_array_equal(seconds(frames.times(frames.column(frame, 1), None)), expected)
 
 
 @pytest.mark.parametrize(
@@ -334,10 +334,14 @@ def test_columns_of_times_are_found_and_read(name, series):
 def test_dates_with_a_time_zone_are_what_clocks_show(series, zone):
     frame = as_frame(series)
     assert frames.time_columns(frame) == {1: "date"}
-    assert frames.time_zone(frame, 1) in {"UTC", "America/New_York", "Asia/Tokyo"}
+    assert frames.time_zone(frames.column(frame, 1)) in {
+        "UTC",
+        "America/New_York",
+        "Asia/Tokyo",
+    }
     clocks = [one and one.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for one in UTC]
     expected = [np.nan if one is None else number(one) for one in clocks]
-    assert_array_equal(seconds(frames.times(frame, 1, zone)), expected)
+    assert_array_equal(seconds(frames.times(frames.column(frame, 1), zone)), expected)
 
 
 @pytest.mark.parametrize(
@@ -364,13 +368,4 @@ def test_other_columns_are_no_columns_of_times(series):
 def test_objects_of_several_kinds_are_not_read(other):
     frame = as_frame(pd.Series([DAYS[0], other, None], dtype=object))
     with pytest.raises(ValueError, match="it mixes values of the types .*'date'"):
-        frames.times(frame, 1, None)
-
-
-@pytest.mark.parametrize("library", [pd, pl])
-def test_one_column_is_replaced(library):
-    frame = library.DataFrame({"a": [1, 2], "b": TIMES[::2]})
-    replaced = frames.with_column(frame, 1, np.array([0.5, np.nan]))
-    assert list(replaced.columns) == ["a", "b"]
-    assert_array_equal(replaced["b"].to_numpy(), [0.5, np.nan])
-    assert frames.time_columns(frame) == {1: "date"}
+        frames.times(frames.column(frame, 1), None)

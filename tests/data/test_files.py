@@ -357,6 +357,8 @@ def test_an_error_of_a_cut_file_names_it(frame, tmp_path, suffix, share):
     assert str(error.value).startswith(str(path))
 
 
+# A digit that has become a letter makes its column one of text, of which a warning tells.
+@pytest.mark.filterwarnings("ignore:.*is read as a category:UserWarning")
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_error_of_a_damaged_file_is_a_value_error_that_names_it(frame, tmp_path, suffix):
     path = write(frame[["number", "count", "zip", "y"]], tmp_path / f"table.{suffix}")

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 
+from sknet.data import frames
 from sknet.data.time_columns import check_times, read_times
 
 DAY = 86_400.0
@@ -25,18 +26,24 @@ def table(library=pd):
     return library.DataFrame(columns)
 
 
+def read(X, position, kind, zone):
+    """Return a column of a frame as seconds."""
+    where = f"Column {NAMES[position]!r} of X"
+    return read_times(frames.column(X, position), kind, zone, where)
+
+
 @pytest.mark.parametrize("library", [pd, pl])
 def test_dates_and_durations_are_seconds(library):
     X = table(library)
-    assert_array_equal(read_times(X, 1, "date", None, NAMES), [2 * DAY, np.nan])
-    assert_array_equal(read_times(X, 2, "duration", None, NAMES), [np.nan, 2 * DAY])
+    assert_array_equal(read(X, 1, "date", None), [2 * DAY, np.nan])
+    assert_array_equal(read(X, 2, "duration", None), [np.nan, 2 * DAY])
 
 
 @pytest.mark.parametrize("library", [pd, pl])
 def test_a_column_without_any_value_is_missing_throughout(library):
     """Whatever its dtype is, and whichever time zone training had."""
     X = library.DataFrame({"x": [0.5, 1.0], "when": [None, None], "lasts": [None, None]})
-    assert np.isnan(read_times(X, 1, "date", "Europe/Oslo", NAMES)).all()
+    assert np.isnan(read(X, 1, "date", "Europe/Oslo")).all()
     check_times(X, TIMES, NAMES)
 
 
@@ -62,15 +69,15 @@ def test_an_array_has_no_dates():
 def test_dates_with_and_without_a_time_zone_do_not_mix():
     naive, zoned = table(), table()
     zoned["when"] = zoned["when"].dt.tz_localize("Europe/Oslo")
-    assert_array_equal(read_times(zoned, 1, "date", "Europe/Oslo", NAMES), [2 * DAY, np.nan])
+    assert_array_equal(read(zoned, 1, "date", "Europe/Oslo"), [2 * DAY, np.nan])
     with pytest.raises(ValueError, match="'when' of X held dates without a time zone"):
-        read_times(zoned, 1, "date", None, NAMES)
+        read(zoned, 1, "date", None)
     with pytest.raises(ValueError, match="'when' of X held dates of the time zone Eur"):
-        read_times(naive, 1, "date", "Europe/Oslo", NAMES)
+        read(naive, 1, "date", "Europe/Oslo")
 
 
 def test_a_column_that_cannot_be_read_is_named():
     X = table()
     X["when"] = X["when"].dt.tz_localize("UTC")
     with pytest.raises(ValueError, match="'when' of X cannot be read as dates: .*Nowhere"):
-        read_times(X, 1, "date", "Nowhere", NAMES)
+        read(X, 1, "date", "Nowhere")

@@ -1,5 +1,6 @@
 """Dates and durations in ONNX models: inputs in seconds, phases of the calendar."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -75,7 +76,7 @@ def test_phases_of_three_thousand_years(time, opset):
     t = Tensor(graph, "t", np.dtype(np.float64))
     codes = phases(t, [list(CYCLES.values())]).op("Identity", output="codes")
     outputs = {"codes": Output(codes, 2 * len(CYCLES))}
-    columns = [Column("t", t.dtype, 1)]
+    columns = [Column("t", t.dtype, ("t",))]
     model = _model_proto(onnx, "phases", graph, columns, outputs, opset)
     days = np.arange(np.datetime64("0001"), np.datetime64("3001"), dtype="datetime64[D]")
     # All days of two centuries, one of which begins without a leap day, and some of all others.
@@ -110,11 +111,9 @@ def test_inputs_are_seconds_of_the_clocks_of_training(make, frame, later_rows, y
     )
     types = {one.name: one.type for one in session.get_inputs()}
     assert [types[name] for name in ("day", "when", "lasts")] == ["tensor(double)"] * 3
-    assert session.get_modelmeta().custom_metadata_map == {
-        "sknet.times/day": "date",
-        "sknet.times/when": "date Europe/Oslo",
-        "sknet.times/lasts": "duration",
-    }
+    (told,) = session.get_modelmeta().custom_metadata_map.items()
+    kinds = {"day": "date", "when": "date Europe/Oslo", "lasts": "duration"}
+    assert told == ("sknet.times", json.dumps(kinds))
     inputs = onnx_inputs(session, later_rows)
     clocks = later_rows["when"].dt.tz_convert("Europe/Oslo").dt.tz_localize(None)
     assert_array_equal(inputs["when"].ravel(), seconds(clocks.to_numpy()))
@@ -159,7 +158,10 @@ def test_dates_as_integers(make, frame, y):
             values = seconds(values.to_numpy())
         dtype = {"day": np.int64, "when": np.int64, "kind": object}.get(name, np.float64)
         whole[name] = np.asarray(values, dtype=dtype)[:, np.newaxis]
-    assert_allclose(predict(model, whole).ravel(), network.predict(frame), atol=1e-9)
+    for inputs in (whole, lambda session: onnx_inputs(session, frame)):
+        assert_allclose(predict(model, inputs).ravel(), network.predict(frame), atol=1e-9)
+    with pytest.raises(ValueError, match="'day' .* takes int64, which has no missing values"):
+        predict(model, lambda session: onnx_inputs(session, frame.assign(day=pd.NaT)))
 
 
 def test_one_wide_input(make, frame, y):

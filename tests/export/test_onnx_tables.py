@@ -2,6 +2,7 @@
 
 import io
 import pathlib
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -86,7 +87,7 @@ NAMES = {
     "numbers in another order": [3, 1, 0, 2],
     "floats": [0.5, 1.5, np.inf, -1.0],
     "pairs": [("a", 1), ("a", 2), ("b", 1), ("b", 2)],
-    "properties": ["sknet.times/", "sknet.renamed", "sknet.missing_text", "sknet.times/x"],
+    "properties": ["sknet.times", "sknet.renamed", "sknet.missing_text", "sknet.times/x"],
     "long": ["a" * 10_000, "b", "a" * 9_999, "c"],
 }
 
@@ -128,10 +129,9 @@ def test_a_frame_with_a_column_of_the_name_of_the_whole_input(make, run):
 
 def test_equal_names_are_refused(make):
     X = table(["a", "b", "a", "c"], "numbers")
-    network = make(NNRegressor).fit(X, X["b"])
-    for example in (None, X):
-        with pytest.raises(ValueError, match=r"Columns of X have the same name: \['a'\]"):
-            to_onnx(network, example)
+    network = make(NNRegressor).fit(X.to_numpy(), X["b"])
+    with pytest.raises(ValueError, match=r"Columns of X have the same name: \['a'\]"):
+        to_onnx(network, X)
 
 
 # Examples without values.
@@ -301,8 +301,10 @@ def test_a_dict_itself(classifier, customers):
     "column, value, advice",
     [
         ("since", "2024-01-01", r"dates in training.*'2024-01-01'.*pandas\.to_datetime"),
+        ("since", "20240101", r"dates in training.*'20240101'.*pandas\.to_datetime"),
         ("since", "soon", r"dates in training.*'soon'"),
         ("age", "old", "numbers in training.*'old'"),
+        ("age", [1.0, 2.0], "numbers in training"),
     ],
 )
 def test_text_in_place_of_numbers_or_dates(classifier, customers, column, value, advice):
@@ -310,6 +312,46 @@ def test_text_in_place_of_numbers_or_dates(classifier, customers, column, value,
     rows = customers[:2].assign(**{column: pd.Series([value, None], dtype=object)})
     with pytest.raises(ValueError, match=f"Column '{column}' of X held {advice}"):
         onnx_inputs(session, rows)
+
+
+def test_a_lazy_frame_is_refused(classifier, customers):
+    session = session_of(to_onnx(classifier, customers))
+    with pytest.raises(TypeError, match=r"X is a LazyFrame.*collect\(\)"):
+        onnx_inputs(session, polars.from_pandas(customers).lazy())
+
+
+def test_columns_of_one_name_are_refused_if_they_are_needed(classifier, customers):
+    session = session_of(to_onnx(classifier, customers))
+    other = pd.DataFrame({"more": np.ones(len(customers))})
+    twice = pd.concat([customers, other, other], axis=1)
+    assert onnx_inputs(session, twice).keys() == onnx_inputs(session, customers).keys()
+    with pytest.raises(ValueError, match=r"several columns named \['age'\]"):
+        onnx_inputs(session, pd.concat([customers, customers[["age"]]], axis=1))
+
+
+@pytest.mark.parametrize("shape", [[None, None], ["N", "M"], [None, 2]])
+def test_one_input_of_columns_that_are_not_counted(shape):
+    """As the models have that other programs write."""
+    one = SimpleNamespace(name="X", type="tensor(double)", shape=shape)
+    X = np.arange(6.0).reshape(3, 2)
+    for table in (X, pd.DataFrame(X, columns=["X", "b"])):
+        inputs = onnx_inputs(SimpleNamespace(get_inputs=lambda: [one]), table)
+        assert_array_equal(inputs["X"], X)
+
+
+def test_dates_for_an_input_of_text_of_another_program():
+    one = SimpleNamespace(name="a", type="tensor(string)")
+    X = pd.DataFrame({"a": pd.to_datetime(["2024-01-01"])})
+    inputs = onnx_inputs(SimpleNamespace(get_inputs=lambda: [one]), X)
+    assert inputs["a"].tolist() == [[""]]
+
+
+def test_a_column_without_a_name_in_the_example_only(make, run):
+    X = table(["a", "", "b", "c"], "numbers")
+    network = make(NNRegressor).fit(X.to_numpy(), X["a"])
+    outputs = run(to_onnx(network, X), X)
+    expected = network.predict(X.to_numpy())
+    assert_allclose(outputs["variable"][:, 0], expected, rtol=0, atol=1e-9)
 
 
 def session_of(model):

@@ -39,7 +39,7 @@ def trained(way, network, *data):
     with quiet():
         try:
             way(network, *data)
-        except Exception:
+        except (TypeError, ValueError):
             return None
     COUNTS["networks trained"] += 1
     return network
