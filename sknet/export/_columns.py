@@ -115,7 +115,7 @@ def _is_value(value: Any) -> bool:
 def input_names(names: Sequence[str]) -> list[str]:
     """Return the name of each column's input: its own, or "x" and its position.
 
-    ONNX knows no empty names, and none that are no valid Unicode.
+    ONNX knows no empty names.
 
     Raises
     ------
@@ -125,15 +125,7 @@ def input_names(names: Sequence[str]) -> list[str]:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"Columns of X have the same name: {repeated}. Rename them.")
-    return [
-        name if _names_an_input(name) else free_name(f"x{i}", names)
-        for i, name in enumerate(names)
-    ]
-
-
-def _names_an_input(name: str) -> bool:
-    """Return whether a text is not empty and has no half of a pair of UTF-16."""
-    return name != "" and not any("\ud800" <= letter <= "\udfff" for letter in name)
+    return [name or free_name(f"x{i}", names) for i, name in enumerate(names)]
 
 
 def free_name(name: str, taken: Iterable[str]) -> str:

@@ -100,7 +100,7 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
     inputs = model_inputs(session)
     check_not_lazy(X, "X")
     X = frames.looked_up(X) if is_frame(X) else _as_array(X)
-    if len(inputs) == 1 and not (inputs[0].is_column and _has_column(X, inputs[0].column)):
+    if len(inputs) == 1 and not (inputs[0].is_column and _has_column(X, inputs[0])):
         return {inputs[0].name: _joined(X, inputs[0])}
     places = _places(X, inputs)
     return {
@@ -151,13 +151,18 @@ def _as_array(X: Any) -> Any:
     return X
 
 
-def _has_column(X: Any, name: str) -> bool:
-    return is_frame(X) and name in frames.column_names(X)
+def _has_column(X: Any, one: ModelInput) -> bool:
+    return is_frame(X) and one.column in frames.column_names(X)
+
+
+def _has_names(X: Any) -> bool:
+    """Whether a table has the names of columns by which scikit-learn knows them."""
+    return is_frame(X) and all(isinstance(name, str) for name in X.columns)
 
 
 def _places(X: Any, inputs: Sequence[ModelInput]) -> Sequence[int]:
     """Return the position of each input's column."""
-    if is_frame(X) and all(isinstance(name, str) for name in X.columns):
+    if _has_names(X):
         places = {name: i for i, name in enumerate(X.columns)}
         needed = [one.column for one in inputs]
         missing = [name for name in needed if name not in places]
@@ -181,7 +186,7 @@ def _joined(X: Any, one: ModelInput) -> NDArray[Any]:
     numbers = frames.number_columns(X)
     if isinstance(numbers, np.ndarray) and numbers.dtype != object and one.dtype != TEXT:
         return _as_dtype(numbers, one)
-    names = shown_names(frames.column_names(X), X.shape[1])
+    names = shown_names(X.columns if _has_names(X) else None, X.shape[1])
     columns = [
         _tensor(frames.column(X, i), one._replace(column=name)) for i, name in enumerate(names)
     ]
