@@ -8,7 +8,8 @@ from numpy.testing import assert_allclose
 from plain import NNClassifier, NNRegressor
 from scipy import sparse
 
-from sknet import _batching, _prediction
+import sknet
+from sknet import _batching, _fitting, _prediction
 from sknet.data import batches, encoding, survey
 
 N_ROWS, N_FEATURES = 40_000, 40
@@ -95,3 +96,30 @@ def test_sparse_rows_for_a_network_of_dense_ones():
     result = network.predict(rows)
     assert peak_of(lambda: network.predict(rows)) < 0.1 * dense_bytes
     assert_allclose(result[:50], network.predict(rows[:50].toarray()), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("cls", [sknet.NNClassifier, sknet.NNRegressor])
+def test_a_default_fit_needs_little_more_than_its_training(cls, monkeypatch):
+    """Neither what is learned from the table before, nor the calibration afterwards."""
+    peaks = []
+
+    def peak():
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.reset_peak()
+
+    def watched(*args, **options):
+        peak()
+        result = train(*args, **options)
+        peak()
+        return result
+
+    train = _fitting.train
+    monkeypatch.setattr(_fitting, "train", watched)
+    X = np.random.default_rng(0).standard_normal((2500, 300), np.float32)
+    network = cls(max_iter=1, random_state=0)
+    tracemalloc.start()
+    network.fit(X, X[:, 0] > 0 if cls is sknet.NNClassifier else X[:, 0])
+    peak()
+    tracemalloc.stop()
+    before, training, afterwards = peaks
+    assert max(before, afterwards) < 1.3 * training
