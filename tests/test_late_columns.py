@@ -58,7 +58,7 @@ def test_a_stream_learns_what_it_learns_from_a_first_chunk_that_varies(embedding
     for constant in CONSTANTS:
         first = until_late(X[:200], constant, n_late)
         far = embedding is None and abs(constant) > 1
-        assert score(first, y[:200]) > (0.5 if far else expected - 0.05)
+        assert score(first, y[:200]) > (0.5 if far else expected - 0.1)
 
 
 @pytest.mark.parametrize("constant", CONSTANTS)

@@ -39,9 +39,9 @@ def test_one_wide_bin_is_enough(offset):
 
 
 @pytest.mark.parametrize("constant", [0.0, -7.0, 1e6])
-def test_the_bins_of_a_constant_hold_what_encoded_numbers_may_differ_from_it(constant):
-    """Encoded numbers lie between -3 and 3, so that two of them differ by less than 6."""
-    expected = (constant + np.array([-6, -3, 0, 3, 6])).tolist()
+def test_the_bins_of_a_constant_divide_the_range_of_encoded_numbers(constant):
+    """These lie between -3 and 3."""
+    expected = (constant + np.array([-3, -1.5, 0, 1.5, 3])).tolist()
     assert edges_of([constant] * 5, 4) == tuple(expected)
 
 
