@@ -173,15 +173,14 @@ def fixed_score(estimator, X, y):
 def parameters(cls: type, labels: list, fixed: dict, *, wild: bool = True) -> st.SearchStrategy:
     """Draw some parameters of an estimator with values that satisfy their constraints.
 
-    ``fixed`` are parameters that are not drawn.
+    ``fixed`` are parameters that are not drawn, of which the estimator may lack some.
     """
-    free = [name for name in cls._parameter_constraints if name not in fixed]
+    known = cls._parameter_constraints
+    fixed = {name: value for name, value in fixed.items() if name in known}
+    free = [name for name in known if name not in fixed]
 
     def values(chosen):
-        drawn = {
-            name: Values(name, labels, wild).of(cls._parameter_constraints[name])
-            for name in chosen
-        }
+        drawn = {name: Values(name, labels, wild).of(known[name]) for name in chosen}
         return st.fixed_dictionaries(
             {**{name: st.just(value) for name, value in fixed.items()}, **drawn}
         )
