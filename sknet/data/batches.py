@@ -72,10 +72,10 @@ def join(batches: Sequence[Batch]) -> Batch:
     X, y, weights = zip(*batches, strict=True)
     dtypes = {weight.dtype for weight in weights if weight is not None}
     if dtypes:
-        weights = [
+        weights = tuple(
             np.ones(n_rows(batch), np.result_type(*dtypes)) if weight is None else weight
             for batch, weight in zip(batches, weights, strict=True)
-        ]
+        )
     return Batch(*(None if part[0] is None else _join(part) for part in (X, y, weights)))
 
 

@@ -114,11 +114,11 @@ def _squared_correlations(rows: Floats, product: Floats, factors: Floats) -> flo
     The factors are the inverse lengths of the columns, or zero for a column to leave out.
     """
     if len(product) == factors.size:
-        unit_product = product * factors
-        unit_product *= factors[:, np.newaxis]
-    else:
-        unit_product = _smaller_product(rows * factors)
-    return float(np.vdot(unit_product, unit_product))
+        correlations = product * factors
+        correlations *= factors[:, np.newaxis]
+        return float(np.vdot(correlations, correlations))
+    product = _smaller_product(rows * factors)
+    return float(np.vdot(product, product))
 
 
 def _smaller_product(rows: Floats) -> Floats:

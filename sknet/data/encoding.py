@@ -461,10 +461,10 @@ class TableEncoder:
 
         The constants of these columns, or for NaN the centers, remain zero.
         """
-        after = copy.copy(self)
-        after.center_, after.scale_ = self.center_.copy(), self.scale_.copy()
+        after, before = copy.copy(self), cast(Floats, self.center_)
+        after.center_, after.scale_ = before.copy(), cast(Floats, self.scale_).copy()
         after.center_[columns], after.scale_[columns] = center, scale
-        after.origin_ = (self.center_ if self.origin_ is None else self.origin_).copy()
+        after.origin_ = (before if self.origin_ is None else self.origin_).copy()
         after.origin_[columns] = np.where(np.isnan(constants), center, constants)
         after.empty_ = np.setdiff1d(self.empty_, columns)
         return after

@@ -118,7 +118,7 @@ def model_inputs(session: Any) -> list[ModelInput]:
     inputs = []
     for one in session.get_inputs():
         element = one.type.removeprefix("tensor(").removesuffix(")")
-        dtype = DTYPES.get(element) or np.dtype(element)
+        dtype: np.dtype[Any] = DTYPES.get(element) or np.dtype(element)
         is_column = list(getattr(one, "shape", (None, 1)))[1:] == [1]
         column = renamed.get(one.name, one.name)
         inputs.append(ModelInput(one.name, dtype, column, is_column, times, missing_text))
@@ -152,7 +152,7 @@ def _as_array(X: Any) -> Any:
 
 
 def _has_column(X: Any, one: ModelInput) -> bool:
-    return is_frame(X) and one.column in frames.column_names(X)
+    return is_frame(X) and one.column in map(str, X.columns)
 
 
 def _has_names(X: Any) -> bool:
