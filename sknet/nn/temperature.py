@@ -42,7 +42,7 @@ def fit_factor(
     y : ndarray of shape (n_rows, n_outputs)
         The encoded targets.
     sample_weight : ndarray of shape (n_rows,) or None
-        The weights, with a mean of one; None stands for weights of one.
+        The weights, with a mean of one, or counts of rows; None stands for weights of one.
     n_members : int, default=1
     before_link : bool, default=False
         Whether the mean is one of raw predictions.

@@ -697,8 +697,8 @@ def test_a_cool_down_on_all_rows_that_diverges_is_undone(refit):
 
 def test_a_cool_down_on_all_rows_that_spoils_the_predictions_is_undone(refit):
     """Its steps are too long, but nothing diverges."""
-    options = {"optimizer": SGD(0.0), "max_iter": 10}
-    result, _ = refit([1, 2, 0, 0], schedule=Late(30.0), **options)
+    options = {"optimizer": SGD(0.0), "max_iter": 10, "learning_rate": 0.3}
+    result, _ = refit([1, 2, 0, 0], schedule=Late(12.0), **options)
     assert result.ending is Ending.SPOILED and result.n_refit == 1
     assert_array_equal(result.params, result.scored_params)
     sound, _ = refit([1, 2, 0, 0], schedule=Late(0.5), **options)

@@ -261,7 +261,7 @@ def test_tables_of_several_libraries_are_refused_or_are_one(case, shares, places
     kinds = {kind for kind, _ in makers}
     if len(kinds) > 1:
         for consume in (
-            lambda: fit_chunks(case.network(), mixed),
+            lambda: fit_chunks(case.cls(), mixed),
             lambda: list(shuffle_chunks(mixed)),
         ):
             with pytest.raises(ValueError, match="Give X of all chunks as one") as caught:
