@@ -20,7 +20,11 @@ from sknet.export._columns import MISSING_TEXT, PRODUCER, RENAMED, TIMES
 from sknet.export._encoding import TEXT
 
 #: The dtypes of NumPy whose names differ from those of onnxruntime.
-DTYPES = {"float": np.dtype("float32"), "double": np.dtype("float64"), "string": TEXT}
+DTYPES: dict[str, np.dtype[Any]] = {
+    "float": np.dtype("float32"),
+    "double": np.dtype("float64"),
+    "string": TEXT,
+}
 
 
 class ModelInput(NamedTuple):
@@ -118,7 +122,7 @@ def model_inputs(session: Any) -> list[ModelInput]:
     inputs = []
     for one in session.get_inputs():
         element = one.type.removeprefix("tensor(").removesuffix(")")
-        dtype: np.dtype[Any] = DTYPES.get(element) or np.dtype(element)
+        dtype = DTYPES.get(element) or np.dtype(element)
         is_column = list(getattr(one, "shape", (None, 1)))[1:] == [1]
         column = renamed.get(one.name, one.name)
         inputs.append(ModelInput(one.name, dtype, column, is_column, times, missing_text))
