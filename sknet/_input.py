@@ -14,7 +14,6 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
-from sknet._parameters import plain
 from sknet._target_checks import check_weight, check_y
 from sknet.data import frames
 from sknet.data.batches import Dataset
@@ -408,4 +407,4 @@ def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader | None:
         return None
     if isinstance(X, RowBlocks):
         X = rows_of_values(X, categories.tolist())
-    return TableReader(plain(wanted)).fit(X, names, declared=declared)
+    return TableReader(wanted).fit(X, names, declared=declared)

@@ -58,7 +58,11 @@ class TableReader:
     levels_: list[NDArray[Any]]
 
     def __init__(self, categorical_features: Any) -> None:
-        self.categorical_features = categorical_features
+        wanted = categorical_features
+        if wanted is not None and not isinstance(wanted, str):
+            # Files keep a list, whatever library the sequence is of.
+            wanted = wanted.tolist() if hasattr(wanted, "tolist") else list(wanted)
+        self.categorical_features = wanted
 
     def fit(
         self, X: Any, feature_names: Sequence[str] | None, *, declared: bool = False
