@@ -115,10 +115,11 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
 
 def model_inputs(session: Any) -> list[ModelInput]:
     """Return what the ONNX model of a session tells about its inputs."""
-    properties = _properties(session)
-    times = None if properties is None else json.loads(properties.get(TIMES, "{}"))
-    renamed = json.loads((properties or {}).get(RENAMED, "{}"))
-    missing_text = (properties or {}).get(MISSING_TEXT, "")
+    told = _properties(session)
+    properties = told or {}
+    times = None if told is None else json.loads(properties.get(TIMES, "{}"))
+    renamed = json.loads(properties.get(RENAMED, "{}"))
+    missing_text = properties.get(MISSING_TEXT, "")
     inputs = []
     for one in session.get_inputs():
         element = one.type.removeprefix("tensor(").removesuffix(")")
@@ -252,9 +253,8 @@ def _as_dtype(values: NDArray[Any], one: ModelInput) -> NDArray[Any]:
         If the dtype is an integer or a boolean, but the values are of floats or objects, or if
         they are no numbers. Times may be whole seconds.
     """
-    held_times = one.kind_and_zone[0] is not None
-    whole_seconds = held_times and values.dtype.kind == "f" and _are_whole(values)
-    if one.dtype.kind in "iub" and values.dtype.kind not in "iub" and not whole_seconds:
+    needs_integers = one.dtype.kind in "iub" and values.dtype.kind not in "iub"
+    if needs_integers and not _are_whole_seconds(values, one):
         raise ValueError(
             f"The input {one.name!r} of the ONNX model takes {one.dtype.name}, which has no "
             f"missing values, but got {values.dtype.name}. Export the estimator with rows in "
@@ -264,9 +264,10 @@ def _as_dtype(values: NDArray[Any], one: ModelInput) -> NDArray[Any]:
         return values.astype(one.dtype, copy=False)
 
 
-def _are_whole(values: NDArray[Any]) -> bool:
-    """Whether all numbers are integers; none is missing, then."""
-    return bool((values == np.rint(values)).all())
+def _are_whole_seconds(values: NDArray[Any], one: ModelInput) -> bool:
+    """Whether an input of times gets integers only; none is missing, then."""
+    held_times = one.kind_and_zone[0] is not None
+    return held_times and values.dtype.kind == "f" and bool((values == np.rint(values)).all())
 
 
 @contextmanager
