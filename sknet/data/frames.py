@@ -340,13 +340,24 @@ def _from_objects(series: Any) -> Any:
 
 def declared_levels(X: Any, position: int) -> NDArray[Any] | None:
     """Return the levels that the dtype of a column declares, sorted, or None without any."""
+    levels = _categories(X, position)
+    if levels is None:
+        return None
+    return np.sort(levels if levels.dtype.kind in "biuf" else levels.astype(object))
+
+
+def declares_levels(X: Any, position: int) -> bool:
+    """Whether the dtype of a column declares levels."""
+    return _categories(X, position) is not None
+
+
+def _categories(X: Any, position: int) -> NDArray[Any] | None:
     if not is_frame(X):
         return None
     levels = getattr(list(X.dtypes)[position], "categories", None)
     if levels is None or np.ndim(levels) == 0 or len(levels) == 0:
         return None
-    levels = np.asarray(levels)
-    return np.sort(levels if levels.dtype.kind in "biuf" else levels.astype(object))
+    return np.asarray(levels)
 
 
 def take_rows(data: Any, rows: Any) -> Any:

@@ -117,7 +117,7 @@ class TableReader:
         """Warn of categories by their dtype of text or objects that hold numbers."""
         for column, levels in zip(self.categorical_.tolist(), self.levels_, strict=True):
             # A dtype of categories is the choice of the user.
-            if frames.declared_levels(X, column) is None:
+            if not frames.declares_levels(X, column):
                 where = f"Column {name_of(column, self._names)} of X"
                 warn_of_numbers(where, list(X.dtypes)[column], levels, np.shape(X)[0])
 
