@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from guards import HANGING
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
 from sklearn.base import clone
@@ -403,7 +404,7 @@ def test_progress_bars():
     }
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRESS],
-        capture_output=True, text=True, timeout=120, env=environment,
+        capture_output=True, text=True, timeout=HANGING, env=environment,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     alone, pipeline, search, rest = result.stdout.split("the end")
@@ -928,7 +929,7 @@ def test_a_killed_process_s_fit_goes_on(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
     done = subprocess.run(
         [sys.executable, "-c", KILLED, *map(str, arguments)],
-        env=environment, capture_output=True, text=True, timeout=60,
+        env=environment, capture_output=True, text=True, timeout=HANGING,
     )  # fmt: skip
     assert abs(done.returncode) == KILL, done.stderr
     assert done.stdout == ""

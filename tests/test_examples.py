@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from guards import HANGING
 
 import sknet
 
@@ -31,7 +32,7 @@ def test_example(path, tmp_path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,  # a guard against a script that hangs, also on a busy machine
+        timeout=HANGING,
         check=False,
     )
     assert done.returncode == 0, done.stderr

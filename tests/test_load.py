@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from guards import HANGING
 from joblib import Parallel, delayed
 from memory_growth import OPTIONS
 from numpy.testing import assert_array_equal
@@ -63,7 +64,7 @@ def test_memory_is_flat():
         env={**os.environ, "PYTHONPATH": root},
         capture_output=True,
         text=True,
-        timeout=300,  # a guard against a script that hangs, also on a busy machine
+        timeout=HANGING,
         check=True,
     )
     objects = json.loads(done.stdout)
@@ -82,7 +83,7 @@ def test_a_forked_process_fits_and_predicts(problem):
         # Python 3.12 warns of any fork beside threads, such as those of pytest-xdist.
         warnings.simplefilter("ignore", DeprecationWarning)
         with multiprocessing.get_context("fork").Pool(2) as pool:
-            results = pool.starmap_async(refitted, [(network, X, y)] * 4).get(timeout=60)
+            results = pool.starmap_async(refitted, [(network, X, y)] * 4).get(timeout=HANGING)
     for again, predicted in results:
         assert_array_equal(again, outputs(network, X))
         assert_array_equal(predicted, outputs(network, X))

@@ -11,3 +11,5 @@ def reset(gallery_conf, script, when):
     guard.close()
     if when == "before":
         guard.enter_context(warnings.catch_warnings(action="error"))
+        # Dask finds the disk slow where the whole machine is.
+        warnings.filterwarnings("ignore", "Creating scratch directories")

@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
+from guards import HANGING
 
 N_WORKERS = 3
 
@@ -26,7 +27,7 @@ def cluster():
 def client(cluster):
     """A client of the cluster; all workers have connected."""
     with Client(cluster) as connected:
-        connected.wait_for_workers(N_WORKERS, timeout=60)
+        connected.wait_for_workers(N_WORKERS, timeout=HANGING)
         yield connected
 
 

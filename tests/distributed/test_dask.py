@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 from distributed import Client
 from endings import BRIEF, WILD, check_ending
+from guards import HANGING
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import PLAIN
 from scipy import sparse
@@ -1031,7 +1032,7 @@ def test_a_fit_in_a_task(client, table):
     X, y = chunked(*table)
     future = client.submit(lambda: DaskNNRegressor(**SHORT).fit(X, y), pure=False)
     with pytest.raises(ValueError, match="in a Dask task.*from the client"):
-        future.result(timeout=60)
+        future.result(timeout=HANGING)
 
 
 def test_a_client_that_is_closed(cluster, table):

@@ -6,6 +6,7 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
+from guards import HANGING
 from sklearn.calibration import CalibrationDisplay
 from sklearn.inspection import (
     DecisionBoundaryDisplay,
@@ -90,6 +91,10 @@ def test_matplotlib_is_imported_for_displays_only():
         "print('matplotlib' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=HANGING,
     )
     assert done.stdout.strip() == "False"

@@ -15,6 +15,7 @@ import joblib
 import numpy as np
 import pytest
 import skops.io
+from guards import HANGING
 from hypothesis import settings
 from plain import NNRegressor
 
@@ -92,7 +93,7 @@ def read_all(kind, files, folder, data):
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
         capture_output=True,
         text=True,
-        timeout=60 + len(files),
+        timeout=HANGING,
     )
     assert done.returncode == 0, f"{done.stdout[-300:]}\n{done.stderr[-3000:]}"
     return dict(line.split("\t", 1) for line in done.stdout.splitlines())
