@@ -161,7 +161,14 @@ def same_value(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(same_value, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same_value(one[k], other[k]) for k in one)
-    return one is other or bool(one == other) or _same_content(one, other)
+    return one is other or _are_equal(one, other) or _same_content(one, other)
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except (TypeError, ValueError):
+        return False  # Entries such as arrays, which have no one truth value.
 
 
 def _same_content(one: Any, other: Any) -> bool:

@@ -175,14 +175,14 @@ def shuffle_chunks(
     """
     check_count("window", window)
     try:
-        iter(chunks)
+        opened = iter(chunks)
     except TypeError:
         raise TypeError(
             "chunks must be an iterable of (X, y) or (X, y, sample_weight), got "
             f"{type(chunks).__name__}."
         ) from None
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    with_rows = checked(chunks, lambda chunk: chunk)
+    with_rows = checked(opened, lambda chunk: chunk)
     mixed = shuffled(with_rows, window, np.random.default_rng(seed))
     return (tuple(part for part in chunk if part is not None) for chunk in mixed)
 

@@ -1,6 +1,7 @@
 """Every parameter of a training that is continued: it acts, it is refused, or it is free."""
 
 import copy
+from dataclasses import dataclass
 from inspect import signature
 
 import numpy as np
@@ -15,6 +16,7 @@ from sknet.callbacks import Checkpoint
 from sknet.nn.embeddings import Periodic
 from sknet.nn.losses import BinaryLogLoss
 from sknet.nn.optimizers import Adam
+from sknet.nn.schedules import Constant
 
 EARLY = {"early_stopping": True, "validation_fraction": 0.2}
 #: For each parameter another value, and the parameters with which it matters.
@@ -267,6 +269,18 @@ def test_values_are_compared_whole(same, other):
     assert not same_value(same(), other)
     assert not same_value(other, same())
     assert same_value(other, other)
+
+
+@dataclass(frozen=True)
+class Table(Constant):
+    """A schedule with an array, which has no one truth value."""
+
+    rates: np.ndarray
+
+
+def test_rules_with_arrays_are_compared_whole():
+    assert same_value(Table(np.array([0.1, 0.2])), Table(np.array([0.1, 0.2])))
+    assert not same_value(Table(np.array([0.1, 0.2])), Table(np.array([0.1, 0.3])))
 
 
 def test_a_lambda_equals_itself_alone():

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
 from scipy import sparse
 
+import sknet
 from sknet.nn.optimizers import OPTIMIZERS, Adam
 
 
@@ -225,3 +226,17 @@ def test_divergence_leaves_the_estimator_as_it_was(problem):
 def test_it_returns_itself(problem):
     network = problem.cls((6,))
     assert network.partial_fit(problem.X, problem.y, **first_classes(problem)) is network
+
+
+@pytest.mark.parametrize(
+    ("options", "targets"),
+    [({"standardize": False}, [300.0] * 5), ({}, [0.0] * 5 + [1.0] * 5 + [50.0])],
+    ids=["in its own units", "far from the rows before"],
+)
+def test_a_row_alone_is_no_poor_result(options, targets):
+    """One number tells no spread of y that its prediction could be judged by."""
+    rows = np.random.default_rng(0).normal(size=(len(targets), 1, 3))
+    network = sknet.NNRegressor(random_state=0, **options)
+    for row, target in zip(rows, targets, strict=True):
+        network.partial_fit(row, [target])
+    assert network.t_ == len(targets)

@@ -35,6 +35,10 @@ ALLOWED = [
     # Optional packages, by names that the next test reads.
     ("_extras", "import importlib"),
     ("_extras", "import importlib.import_module"),
+    # The error of an object that has no pickle.
+    ("_parameters", "import pickle"),
+    # What an ONNX model tells of its inputs; JSON runs nothing.
+    ("export/_rows", "json.loads"),
     # fit(resume_from=path), which SECURITY.md warns of.
     ("_persistence", "joblib.load"),
 ]

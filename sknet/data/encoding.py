@@ -640,7 +640,7 @@ def _kept_edges(found: NDArray[np.float64]) -> tuple[float, ...]:
     An edge that is closer than a thousandth of the range to the one before it is left out. So
     is an edge whose distance is denormal in float32, in which the network may divide by it.
     Quantiles that are one number get bins of equal width around it, for the numbers of a later
-    call.
+    call: fewer, if the number is so large that its edges would be one number.
     """
     nearest = max(1e-3 * (found[-1] - found[0]), SMALLEST_WIDTH)
     kept = [found[0]]
@@ -648,5 +648,5 @@ def _kept_edges(found: NDArray[np.float64]) -> tuple[float, ...]:
         if edge - kept[-1] > nearest:
             kept.append(edge)
     if len(kept) == 1:
-        kept = found[0] + np.linspace(-CLIP, CLIP, found.size)
+        kept = np.unique(found[0] + np.linspace(-CLIP, CLIP, found.size)).tolist()
     return tuple(map(float, kept))

@@ -378,6 +378,14 @@ def is_frame_or_series(data: Any) -> bool:
     return is_frame(data) or _is_pandas(data)
 
 
+def _polars_kind(dtype: Any) -> str:
+    """Return what kind a dtype of polars is of: numbers, categories, or a type by its name."""
+    if dtype.is_numeric():
+        return "numbers"
+    name = str(dtype).split("(")[0]
+    return "categories" if name in POLARS_CATEGORIES else name
+
+
 def concatenate(parts: Sequence[Any]) -> Any:
     """Return one frame, or one pandas series, with the rows of several.
 
@@ -388,9 +396,6 @@ def concatenate(parts: Sequence[Any]) -> Any:
     if _is_pandas(parts[0]):
         return concat(parts, ignore_index=True)
     of_columns = zip(*(part.dtypes for part in parts), strict=False)
-    # A relaxed concatenation would make text of numbers that other parts have as text.
-    relaxed = all(
-        len({one.is_numeric() for one in dtypes if str(one) != "Null"}) < 2
-        for dtypes in of_columns
-    )
+    # A relaxed concatenation would make text of what other parts have as text.
+    relaxed = all(len(set(map(_polars_kind, dtypes)) - {"Null"}) < 2 for dtypes in of_columns)
     return concat(parts, how="vertical_relaxed" if relaxed else "vertical")

@@ -79,6 +79,8 @@ def input_columns(
         # scikit-learn's own error of equal names does not say what to do.
         input_names([str(name) for name in X.columns])
     validate_data(features.estimator, X, reset=False, skip_check_array=True)
+    if not is_frame(X) and X.dtype.kind not in "OUS":
+        return [Column("X", X.dtype.newbyteorder("="), tuple(features.shown_names))]
     return _columns_like(X, trained)
 
 
@@ -158,7 +160,11 @@ def _declared_columns(
     declared = [(name, *_dtype_and_width(name, kind)) for name, kind in initial_types]
     check_n_columns(features, sum(width for *_, width in declared))
     names = iter(features.shown_names)
-    return [Column(name, dtype, (*islice(names, width),)) for name, dtype, width in declared]
+    columns = [Column(name, dtype, (*islice(names, width),)) for name, dtype, width in declared]
+    if features.names is not None:
+        return columns
+    # A column without a name in training has that of its input.
+    return [one._replace(names=(one.name,)) if one.n_columns == 1 else one for one in columns]
 
 
 def _dtype_and_width(name: str, kind: Any) -> tuple[np.dtype[Any], int]:
@@ -200,10 +206,11 @@ def _columns_of_training(features: Features, trained: list[np.dtype[Any]]) -> li
 
 
 def _columns_like(X: Any, trained: list[np.dtype[Any]]) -> list[Column]:
-    """Return the columns of a frame or an array, given the dtypes of those of training."""
+    """Return an input for each column of a frame or of an array of text or objects.
+
+    ``trained`` has the dtypes of the columns of training.
+    """
     names = shown_names(frames.column_names(X), X.shape[1])
-    if not is_frame(X) and X.dtype.kind not in "OUS":
-        return [Column("X", X.dtype.newbyteorder("="), tuple(names))]
     times = frames.time_columns(X)
     dtypes = [
         np.dtype(float) if i in times else _tensor_dtype(frames.column(X, i), dtype)

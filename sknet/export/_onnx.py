@@ -84,9 +84,10 @@ def to_onnx(
     NotImplementedError
         If an activation, a layer or the loss is a user's own. The message names it.
     TypeError
-        If the estimator is not one of sknet.
+        If the estimator is not one of sknet, or if X is no table.
     ValueError
         If X or ``initial_types`` have other columns than training had, if both are given, if
+        X has other than two dimensions or values of a kind that sknet does not read, if
         two columns have the same name or one has another kind of values than in training, or
         if the installed onnx does not know ``target_opset``.
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -115,11 +115,10 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
 
 def model_inputs(session: Any) -> list[ModelInput]:
     """Return what the ONNX model of a session tells about its inputs."""
-    told = _properties(session)
-    properties = told or {}
-    times = None if told is None else json.loads(properties.get(TIMES, "{}"))
-    renamed = json.loads(properties.get(RENAMED, "{}"))
-    missing_text = properties.get(MISSING_TEXT, "")
+    properties = _properties(session)
+    times = None if properties is None else _of_names(properties, TIMES)
+    renamed = _of_names(properties or {}, RENAMED)
+    missing_text = (properties or {}).get(MISSING_TEXT, "")
     inputs = []
     for one in session.get_inputs():
         element = one.type.removeprefix("tensor(").removesuffix(")")
@@ -138,7 +137,13 @@ def _properties(session: Any) -> dict[str, str] | None:
     return described.custom_metadata_map if described.producer_name == PRODUCER else None
 
 
-def _as_array(X: Any) -> Any:
+def _of_names(properties: Mapping[str, str], name: str) -> dict[str, str]:
+    """Return what a property tells of inputs or columns, by their names."""
+    found: dict[str, str] = json.loads(properties.get(name, "{}"))
+    return found
+
+
+def _as_array(X: Any) -> NDArray[Any]:
     """Return a table other than a frame as an array.
 
     Raises
@@ -153,24 +158,27 @@ def _as_array(X: Any) -> Any:
             "X must be rows, as a data frame or an array of shape (n_rows, n_features), got "
             f"{kind_of(given)}. For a row that is a dict, pass pandas.DataFrame([row])."
         )
-    return X
+    return np.asarray(X)
 
 
 def _has_column(X: Any, one: ModelInput) -> bool:
-    return is_frame(X) and one.column in map(str, X.columns)
+    return is_frame(X) and not {one.column, one.name}.isdisjoint(map(str, X.columns))
 
 
 def _has_names(X: Any) -> bool:
-    """Whether a table has the names of columns by which scikit-learn knows them."""
-    return is_frame(X) and all(isinstance(name, str) for name in X.columns)
+    """Whether a table has names of columns. Numbers are no names, as in scikit-learn."""
+    return is_frame(X) and any(isinstance(name, str) for name in X.columns)
 
 
 def _places(X: Any, inputs: Sequence[ModelInput]) -> Sequence[int]:
     """Return the position of each input's column."""
     if _has_names(X):
         places = {name: i for i, name in enumerate(X.columns)}
-        needed = [one.column for one in inputs]
-        missing = [name for name in needed if name not in places]
+        # Types that were declared may have given an input a name that training had not.
+        needed = [one.column if one.column in places else one.name for one in inputs]
+        missing = [
+            one.column for one in inputs if places.keys().isdisjoint((one.column, one.name))
+        ]
         if missing:
             raise ValueError(f"The ONNX model needs the columns {missing}, which X lacks.")
         if len(places) < X.shape[1]:
@@ -227,7 +235,9 @@ def _values(column: Any, one: ModelInput) -> NDArray[Any]:
             raise ValueError("it holds lists")
         if values.dtype.kind == "U" and one.kind_and_zone[0] is not None:
             # Digits would be read as seconds.
-            raise ValueError(f"it holds text, such as {str(values[values != 'nan'][0])!r}")
+            known = values[values != "nan"]
+            if known.size:
+                raise ValueError(f"it holds text, such as {str(known[0])!r}")
     return _as_dtype(values, one)
 
 

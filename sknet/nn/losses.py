@@ -114,6 +114,10 @@ class Loss(Rule):
         """Return the number of raw predictions for ``n_outputs`` columns of y."""
         return n_outputs
 
+    def _predicts_as(self, y: Array) -> bool:
+        """Whether raw predictions are numbers as y is, which a subclass may have changed."""
+        return self.identity_link and self.n_raw(y.shape[1]) == y.shape[1]
+
     def n_predicted(self, n_outputs: int) -> int:
         """Return the number of columns of ``inverse_link`` for ``n_outputs`` columns of y."""
         return self.n_raw(n_outputs)
@@ -157,7 +161,7 @@ class Loss(Rule):
         -------
         ndarray of shape (n_raw,)
         """
-        return np.zeros(self.n_raw(y.shape[1]))
+        return np.zeros(self.n_raw(y.shape[1]), y.dtype)
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         """Return l of each row; write dl/draw into ``gradient_out``.
@@ -293,7 +297,7 @@ class SquaredError(Loss):
     estimates = "the mean of y"
 
     def constant(self, y: Array) -> Array:
-        return y.mean(axis=0)
+        return y.mean(axis=0) if self._predicts_as(y) else super().constant(y)
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         np.subtract(raw, y, out=gradient_out)
@@ -306,7 +310,7 @@ class AbsoluteError(Loss):
     estimates = "the median of y"
 
     def constant(self, y: Array) -> Array:
-        return np.median(y, axis=0)
+        return np.median(y, axis=0) if self._predicts_as(y) else super().constant(y)
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         error = raw - y
@@ -331,10 +335,13 @@ class Huber(Loss):
     delta: Annotated[float, POSITIVE] = 1.35
 
     def constant(self, y: Array) -> Array:
+        if not self._predicts_as(y):
+            return super().constant(y)
         # The sum of the clipped errors is linear between these points, and zero at the best.
         points = np.sort(np.concatenate([y - self.delta, y + self.delta]), axis=0)
         errors = np.clip(points[:, np.newaxis] - y, -self.delta, self.delta).sum(axis=1)
-        return np.array([np.interp(0, e, p) for e, p in zip(errors.T, points.T, strict=True)])
+        best = [np.interp(0, e, p) for e, p in zip(errors.T, points.T, strict=True)]
+        return np.array(best, y.dtype)
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         error = raw - y

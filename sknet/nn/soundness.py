@@ -97,18 +97,22 @@ class Probe:
         """Return the mean loss of a constant prediction, that of :meth:`Loss.constant`.
 
         If all rows happen to be near it, its loss is near zero. Hence the loss is at least half
-        the loss of a prediction that is off by one. Raw predictions that no prediction is made
-        of, such as those of a standard deviation, remain at their best.
+        the loss of a prediction that is off by one, and if y is the same in all rows, which
+        then tell nothing about its spread, the loss of zero. Raw predictions that no prediction
+        is made of, such as those of a standard deviation, remain at their best.
 
         All rows have a weight of one here: the weights of a few rows may all be small.
         """
-        loss = self._objective.loss
+        loss, y = self._objective.loss, self._rows.y
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            best = loss.constant(self._rows.y)
-            one = np.ones(best.size)
+            best = loss.constant(y)
+            one = np.ones_like(best)
             one[list(loss.unpromised(best.size))] = 0
             off_by_one = (self._loss_of(best + one) + self._loss_of(best - one)) / 2
-            return max(self._loss_of(best), off_by_one / 2)
+            found = [self._loss_of(best), off_by_one / 2]
+            if (y == y[0]).all():
+                found.append(self._loss_of(np.where(one > 0, 0, best)))
+            return max(found)
 
     def _loss_of(self, raw: Array) -> float:
         """Return the mean loss if all rows have the same raw predictions."""

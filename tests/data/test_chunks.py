@@ -53,6 +53,19 @@ def test_rows_stay_whole(kind, y_type):
     assert row_numbers(take(together, slice(2, 4))) == [3, 4]
 
 
+def test_chunks_are_opened_once():
+    opened = []
+
+    class Chunks:
+        def __iter__(self):
+            opened.append(self)
+            return iter([(np.eye(3), np.arange(3))])
+
+    ((_, y),) = shuffle_chunks(Chunks(), random_state=0)
+    assert len(opened) == 1
+    assert_array_equal(np.sort(y), np.arange(3))
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_shuffling_in_windows(kind, weighted):

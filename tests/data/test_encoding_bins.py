@@ -45,6 +45,12 @@ def test_the_bins_of_a_constant_divide_the_range_of_encoded_numbers(constant):
     assert edges_of([constant] * 5, 4) == tuple(expected)
 
 
+def test_the_bins_of_an_immense_constant_have_increasing_edges():
+    edges = edges_of([1e15] * 200, 127)
+    assert len(edges) > 40
+    assert (np.diff(edges) > 0).all()
+
+
 def test_a_sparse_column_without_numbers_keeps_its_scale():
     """A number that training did not see there is neither lost nor blown up."""
     X = sparse.csr_matrix(np.array([[2.0, 0.0], [4.0, 0.0], [8.0, 0.0]]))

@@ -1,5 +1,7 @@
 """What differs between frames of pandas and of polars, and arrays."""
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -73,6 +75,14 @@ def test_frames_of_a_kind_are_concatenated(kind):
     assert_array_equal(np.asarray(joined), np.asarray(data)[[0, 1, 2, 0]])
     if kind != "polars":
         assert joined.index.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("values", [[True], [date(2024, 1, 1)], [2.0]], ids=str)
+def test_text_beside_other_values_is_not_concatenated(values):
+    """polars would make text of them."""
+    parts = [pl.DataFrame({"a": values}), pl.DataFrame({"a": ["x"]})]
+    with pytest.raises(pl.exceptions.SchemaError):
+        frames.concatenate(parts)
 
 
 @pytest.mark.parametrize("kind", ["array", "csr", "list"])

@@ -451,6 +451,24 @@ def test_members_share_their_weights_in_the_file(make):
     assert size < fitted(network)[1].params.nbytes + 16 * 1024
 
 
+def test_initial_types_may_name_what_training_did_not(make):
+    """The columns of a frame are then found by the names of the inputs."""
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    kind = onnx.helper.make_tensor_type_proto(onnx.TensorProto.DOUBLE, [None, 1])
+    types = [(f"input of {name}", kind) for name in X]
+    rows = X.rename(columns="input of {}".format).assign(other=0)[::-1]
+    for training, known in [(X, [X, rows]), (X.to_numpy(), [rows])]:
+        network = make(NNClassifier).fit(training, y)
+        model = to_onnx(network, initial_types=types)
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        for frame in known:
+            inputs = onnx_inputs(session, frame)
+            found = np.hstack([inputs[name] for name, _ in types])
+            assert_array_equal(found, frame[frame.columns[:4]])
+
+
 def test_initial_types(make, run):
     X, y = load_iris(return_X_y=True)
     network = make(NNClassifier).fit(X, y)
@@ -515,7 +533,7 @@ def test_monotone_networks_of_groups(
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("constant", [0.0, 1e6, -1e12])
+@pytest.mark.parametrize("constant", [0.0, 1e6 + 0.1, -1e12])
 @pytest.mark.parametrize("monotonic_cst", [None, [0, 0, 1]])
 def test_columns_that_were_constant_in_the_first_call(run, dtype, constant, monotonic_cst):
     """The constant, and a missing number, remain zero in the ONNX model too."""
@@ -528,4 +546,5 @@ def test_columns_that_were_constant_in_the_first_call(run, dtype, constant, mono
     for _ in range(3):
         network.partial_fit(X, X[:, 0] + X[:, 2])
     rows = np.vstack([X, first])
-    assert_agrees(run(to_onnx(network, rows), rows), network, rows)
+    for given in (rows, rows.astype(np.float32)):
+        assert_agrees(run(to_onnx(network, given), given), network, given)

@@ -177,6 +177,28 @@ def test_one_wide_input(make, frame, y):
         assert_allclose(predict(model, inputs).ravel(), network.predict(X), atol=1e-9)
 
 
+def test_an_array_of_seconds_stands_for_dates(make, frame, y):
+    """Its columns have the names of training."""
+    X = frame[["day", "price", "lasts"]]
+    network = make(NNRegressor).fit(X, y)
+    rows = np.column_stack(
+        [seconds(X[name].to_numpy()) if name != "price" else X[name] for name in X]
+    )
+    with pytest.warns(UserWarning, match="valid feature names"):
+        model = to_onnx(network, rows)
+    found = predict(model, lambda session: onnx_inputs(session, X))
+    assert_allclose(found.ravel(), network.predict(X), atol=1e-9)
+
+
+def test_text_without_a_word_is_a_missing_date(make, frame, y):
+    model = to_onnx(make(NNRegressor).fit(frame, y), frame)
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    inputs = onnx_inputs(session, frame.assign(day="nan"))
+    assert np.isnan(inputs["day"]).all()
+
+
 @pytest.mark.parametrize("kind", [onnx.TensorProto.FLOAT, onnx.TensorProto.INT32])
 def test_coarse_inputs_of_dates_are_refused(make, frame, y, kind):
     network = make(NNRegressor).fit(frame, y)

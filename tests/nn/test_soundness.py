@@ -188,6 +188,9 @@ def test_predictions_are_computed_in_the_precision_of_the_result(make_problem, m
         ("squared_error", [[-1.0], [1.0]], 0.5),
         # All rows are at the mean: half the loss of a prediction that is off by one.
         ("squared_error", [[0.0], [0.0]], 0.25),
+        # A number that all rows have tells nothing about the spread of y.
+        ("squared_error", [[30.0], [30.0]], 450.0),
+        ("absolute_error", [[30.0], [30.0]], 30.0),
         ("absolute_error", [[-1.0], [1.0]], 1.0),
         ("poisson", [[1.0], [1.0]], 1.0),
         ("gamma", [[1.0], [1.0]], 1.0),
@@ -213,6 +216,27 @@ def test_loss_of_a_constant(loss, y, expected, make_batches):
     for weight in (None, np.array([1e-9, 1e-9])):
         probe = Probe(objective, make_batches(np.zeros((2, 1)), y, weight), np.float64)
         assert_allclose(probe.constant_loss(), expected, rtol=1e-12)
+
+
+class SquareLinkError(SquaredError):
+    """Predicts the square of what the network computes."""
+
+    def inverse_link(self, raw):
+        return raw**2
+
+
+class TwoRawError(SquaredError):
+    """Has two raw predictions for each column of y."""
+
+    def n_raw(self, n_outputs):
+        return 2 * n_outputs
+
+
+@pytest.mark.parametrize("loss", [SquareLinkError(), TwoRawError()])
+def test_the_constant_of_a_loss_with_other_predictions(loss):
+    """The mean of y is none of its raw predictions."""
+    y = np.array([[499.0, 3.0], [501.0, 5.0]])
+    assert_array_equal(loss.constant(y), np.zeros(loss.n_raw(2)))
 
 
 @pytest.mark.parametrize(
