@@ -262,7 +262,11 @@ def middle(value):
         (lambda: Scorer(1), lambda: 1),
         (lambda: "ab", ["a", "b"]),
     ],
-    ids=str,
+    # A name from the repr of a function would differ between the processes of pytest-xdist.
+    ids=(
+        "arrays, list and array, dicts, more keys, more entries, scorers, made scorers, rules, "
+        "sets, numbers, text and array, None, NaN, scorer and function, text and list"
+    ).split(", "),
 )
 def test_values_are_compared_whole(same, other):
     assert same_value(same(), same())
