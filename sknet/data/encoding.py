@@ -487,6 +487,11 @@ class TableEncoder:
         """
         return min(dtype, cast(Floats, self.center_).dtype, key=lambda one: one.itemsize)
 
+    def rounded_origin(self, dtype: np.dtype[Any]) -> Floats:
+        """Return the origins, rounded as numbers of a dtype are that shall become zero."""
+        with np.errstate(over="ignore"):
+            return cast(Floats, self.origin_).astype(self.value_dtype(dtype)).astype(dtype)
+
     def _write_one_hot(self, codes: Floats, out: Floats) -> None:
         """Write the one-hot columns of the categories."""
         start = 0
@@ -533,9 +538,7 @@ class TableEncoder:
             return X.astype(dtype, copy=False)
         u = self._scaled(X, dtype, columns, self.scale_)
         if self.origin_ is not None:
-            # In the precision of the rows, so that a number equal to the origin becomes zero.
-            with np.errstate(over="ignore"):
-                origin = self.origin_.astype(self.value_dtype(X.dtype)).astype(X.dtype)
+            origin = self.rounded_origin(X.dtype)
             u -= self._scaled(origin[np.newaxis, columns], dtype, columns, self.scale_)
         if math.isnan(u.sum()):
             # What replaces a missing number, mostly the median, is zero after scaling.

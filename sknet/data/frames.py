@@ -227,7 +227,7 @@ def category_columns(X: Any) -> NDArray[np.intp]:
         # Categories and text are extension dtypes, whose kind is "O" unless they name another.
         found = [getattr(dtype, "kind", "O") in "OUS" for dtype in X.dtypes]
     else:
-        found = [str(dtype).split("(")[0] in POLARS_CATEGORIES for dtype in X.dtypes]
+        found = [_polars_type(dtype) in POLARS_CATEGORIES for dtype in X.dtypes]
     times = time_columns(X) if any(found) else {}
     return np.array([i for i, one in enumerate(found) if one and i not in times], np.intp)
 
@@ -382,8 +382,13 @@ def _polars_kind(dtype: Any) -> str:
     """Return what kind a dtype of polars is of: numbers, categories, or a type by its name."""
     if dtype.is_numeric():
         return "numbers"
-    name = str(dtype).split("(")[0]
+    name = _polars_type(dtype)
     return "categories" if name in POLARS_CATEGORIES else name
+
+
+def _polars_type(dtype: Any) -> str:
+    """Return the name of a dtype of polars, without its parameters."""
+    return str(dtype).split("(")[0]
 
 
 def concatenate(parts: Sequence[Any]) -> Any:

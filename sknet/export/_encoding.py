@@ -182,9 +182,7 @@ def _scaled(encoder: TableEncoder, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
     if encoder.scale_ is None:
         x = _filled(x, 0.0 if encoder.center_ is None else encoder.center_)
         return x.maximum(-FARTHEST).minimum(FARTHEST).cast(dtype)
-    if encoder.origin_ is not None:
-        # Rounded as the numbers of its column are.
-        origin = encoder.origin_.astype(encoder.value_dtype(x.dtype)).astype(x.dtype)
+    dtype_of_rows = x.dtype
     # Centred before the cast, which would lose small differences between large numbers.
     x = x.cast(np.result_type(x.dtype, encoder.scale_))
     u = x if encoder.center_ is None else x - encoder.center_
@@ -192,6 +190,7 @@ def _scaled(encoder: TableEncoder, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
     if encoder.origin_ is None:
         # A missing number becomes the median, which is zero after the centring.
         return _clipped(encoder, _filled(u, 0.0))
+    origin = encoder.rounded_origin(dtype_of_rows)
     with np.errstate(over="ignore"):
         zero = (origin - cast(NDArray[Any], encoder.center_)) * encoder.scale_
         zero = zero.astype(dtype)

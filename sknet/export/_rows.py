@@ -176,9 +176,8 @@ def _places(X: Any, inputs: Sequence[ModelInput]) -> Sequence[int]:
         places = {name: i for i, name in enumerate(X.columns)}
         # Types that were declared may have given an input a name that training had not.
         needed = [one.column if one.column in places else one.name for one in inputs]
-        missing = [
-            one.column for one in inputs if places.keys().isdisjoint((one.column, one.name))
-        ]
+        found = zip(inputs, needed, strict=True)
+        missing = [one.column for one, name in found if name not in places]
         if missing:
             raise ValueError(f"The ONNX model needs the columns {missing}, which X lacks.")
         if len(places) < X.shape[1]:

@@ -114,9 +114,9 @@ class Loss(Rule):
         """Return the number of raw predictions for ``n_outputs`` columns of y."""
         return n_outputs
 
-    def _predicts_as(self, y: Array) -> bool:
+    def _predicts_as_y(self, n_outputs: int) -> bool:
         """Whether raw predictions are numbers as y is, which a subclass may have changed."""
-        return self.identity_link and self.n_raw(y.shape[1]) == y.shape[1]
+        return self.identity_link and self.n_raw(n_outputs) == n_outputs
 
     def n_predicted(self, n_outputs: int) -> int:
         """Return the number of columns of ``inverse_link`` for ``n_outputs`` columns of y."""
@@ -161,7 +161,14 @@ class Loss(Rule):
         -------
         ndarray of shape (n_raw,)
         """
-        return np.zeros(self.n_raw(y.shape[1]), y.dtype)
+        n_outputs = y.shape[1]
+        if self._predicts_as_y(n_outputs):
+            return self._best_number(y)
+        return np.zeros(self.n_raw(n_outputs), y.dtype)
+
+    def _best_number(self, y: Array) -> Array:
+        """Return the prediction of the least mean loss, if predictions are numbers as y is."""
+        return np.zeros(y.shape[1], y.dtype)
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         """Return l of each row; write dl/draw into ``gradient_out``.
@@ -208,7 +215,7 @@ class Loss(Rule):
             The factor and the shift of raw predictions that have this effect. None if there
             are none.
         """
-        if self.identity_link and self.n_raw(1) == 1:
+        if self._predicts_as_y(1):
             return old_scale / new_scale, shift
         return None
 
@@ -296,8 +303,8 @@ class SquaredError(Loss):
 
     estimates = "the mean of y"
 
-    def constant(self, y: Array) -> Array:
-        return y.mean(axis=0) if self._predicts_as(y) else super().constant(y)
+    def _best_number(self, y: Array) -> Array:
+        return y.mean(axis=0)
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         np.subtract(raw, y, out=gradient_out)
@@ -309,8 +316,8 @@ class AbsoluteError(Loss):
 
     estimates = "the median of y"
 
-    def constant(self, y: Array) -> Array:
-        return np.median(y, axis=0) if self._predicts_as(y) else super().constant(y)
+    def _best_number(self, y: Array) -> Array:
+        return np.median(y, axis=0)
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         error = raw - y
@@ -334,9 +341,7 @@ class Huber(Loss):
 
     delta: Annotated[float, POSITIVE] = 1.35
 
-    def constant(self, y: Array) -> Array:
-        if not self._predicts_as(y):
-            return super().constant(y)
+    def _best_number(self, y: Array) -> Array:
         # The sum of the clipped errors is linear between these points, and zero at the best.
         points = np.sort(np.concatenate([y - self.delta, y + self.delta]), axis=0)
         errors = np.clip(points[:, np.newaxis] - y, -self.delta, self.delta).sum(axis=1)

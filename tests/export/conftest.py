@@ -2,9 +2,9 @@
 
 import numpy as np
 import onnx
-import onnxruntime
 import pandas as pd
 import pytest
+from onnx_sessions import session_of
 
 from sknet.export import onnx_inputs
 
@@ -76,9 +76,7 @@ def run():
 
     def run(model, X):
         onnx.checker.check_model(model, full_check=True)
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), providers=["CPUExecutionProvider"]
-        )
+        session = session_of(model)
         for one in session.get_outputs():
             assert one.type.startswith(("tensor", "seq"))
         names = [one.name for one in session.get_outputs()]

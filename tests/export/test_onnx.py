@@ -4,11 +4,11 @@ from inspect import isabstract
 
 import numpy as np
 import onnx
-import onnxruntime
 import pandas as pd
 import polars
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from onnx_sessions import session_of
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 
@@ -398,9 +398,7 @@ def test_after_partial_fit(make, run):
 
 def test_any_number_of_rows(make, frame, numbers):
     network = make(NNRegressor, n_members=2, numeric_embedding="periodic").fit(frame, numbers)
-    session = onnxruntime.InferenceSession(
-        to_onnx(network).SerializeToString(), providers=["CPUExecutionProvider"]
-    )
+    session = session_of(to_onnx(network))
     for n_rows in [1, 2, 300]:
         inputs = onnx_inputs(session, frame[:n_rows])
         (variable,) = session.run(None, inputs)
@@ -460,9 +458,7 @@ def test_initial_types_may_name_what_training_did_not(make):
     for training, known in [(X, [X, rows]), (X.to_numpy(), [rows])]:
         network = make(NNClassifier).fit(training, y)
         model = to_onnx(network, initial_types=types)
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), providers=["CPUExecutionProvider"]
-        )
+        session = session_of(model)
         for frame in known:
             inputs = onnx_inputs(session, frame)
             found = np.hstack([inputs[name] for name, _ in types])
@@ -474,9 +470,7 @@ def test_initial_types(make, run):
     network = make(NNClassifier).fit(X, y)
     kind = onnx.helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, [None, 2])
     model = to_onnx(network, initial_types=[("left", kind), ("right", kind)])
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
+    session = session_of(model)
     X = X.astype(np.float32)
     _, proba = session.run(None, {"left": X[:, :2], "right": X[:, 2:]})
     assert_allclose(proba, network.predict_proba(X), rtol=0, atol=1e-6)

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import onnx
-import onnxruntime
 import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from onnx_sessions import session_of
 
 from sknet import NNClassifier, NNRegressor
 from sknet.data import dates
@@ -59,9 +59,7 @@ def y(frame):
 
 
 def predict(model, inputs):
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
+    session = session_of(model)
     return session.run(None, inputs(session) if callable(inputs) else inputs)[-1]
 
 
@@ -106,9 +104,7 @@ def test_frames_with_dates(make, run, frame, later_rows, y, library, cls, embedd
 
 def test_inputs_are_seconds_of_the_clocks_of_training(make, frame, later_rows, y):
     model = to_onnx(make(NNRegressor).fit(frame, y), frame)
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
+    session = session_of(model)
     types = {one.name: one.type for one in session.get_inputs()}
     assert [types[name] for name in ("day", "when", "lasts")] == ["tensor(double)"] * 3
     ((name, told),) = session.get_modelmeta().custom_metadata_map.items()
@@ -164,15 +160,20 @@ def test_dates_as_integers(make, frame, y):
         predict(model, lambda session: onnx_inputs(session, frame.assign(day=pd.NaT)))
 
 
+def in_seconds(X):
+    """Return an array of a frame whose columns but "price" are times."""
+    return np.column_stack(
+        [seconds(X[name].to_numpy()) if name != "price" else X[name] for name in X]
+    )
+
+
 def test_one_wide_input(make, frame, y):
     """Dates need not be the last of its columns."""
     X = frame[["day", "price", "lasts"]]
     network = make(NNRegressor).fit(X, y)
     kind = onnx.helper.make_tensor_type_proto(onnx.TensorProto.DOUBLE, [None, 3])
     model = to_onnx(network, initial_types=[("X", kind)])
-    rows = np.column_stack(
-        [seconds(X[name].to_numpy()) if name != "price" else X[name] for name in X]
-    )
+    rows = in_seconds(X)
     for inputs in ({"X": rows}, lambda session: onnx_inputs(session, X)):
         assert_allclose(predict(model, inputs).ravel(), network.predict(X), atol=1e-9)
 
@@ -181,9 +182,7 @@ def test_an_array_of_seconds_stands_for_dates(make, frame, y):
     """Its columns have the names of training."""
     X = frame[["day", "price", "lasts"]]
     network = make(NNRegressor).fit(X, y)
-    rows = np.column_stack(
-        [seconds(X[name].to_numpy()) if name != "price" else X[name] for name in X]
-    )
+    rows = in_seconds(X)
     with pytest.warns(UserWarning, match="valid feature names"):
         model = to_onnx(network, rows)
     found = predict(model, lambda session: onnx_inputs(session, X))
@@ -192,9 +191,7 @@ def test_an_array_of_seconds_stands_for_dates(make, frame, y):
 
 def test_text_without_a_word_is_a_missing_date(make, frame, y):
     model = to_onnx(make(NNRegressor).fit(frame, y), frame)
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
+    session = session_of(model)
     inputs = onnx_inputs(session, frame.assign(day="nan"))
     assert np.isnan(inputs["day"]).all()
 

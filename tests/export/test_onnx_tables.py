@@ -9,6 +9,7 @@ import pandas as pd
 import polars
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from onnx_sessions import session_of
 
 from sknet import NNClassifier, NNRegressor
 from sknet.export import onnx_inputs, to_onnx
@@ -352,11 +353,3 @@ def test_a_column_without_a_name_in_the_example_only(make, run):
     outputs = run(to_onnx(network, X), X)
     expected = network.predict(X.to_numpy())
     assert_allclose(outputs["variable"][:, 0], expected, rtol=0, atol=1e-9)
-
-
-def session_of(model):
-    import onnxruntime
-
-    return onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
