@@ -1,6 +1,7 @@
 """Threads change the time of a fit, and neither its result nor the process."""
 
 import multiprocessing
+import subprocess
 import sys
 import threading
 import warnings
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import joblib
 import numpy as np
 import pytest
+from guards import HANGING
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.ensemble import VotingClassifier
@@ -316,3 +318,17 @@ def test_limits_and_workers_of_joblib_decide_on_the_number_of_threads(two_blas_t
     for backend in ("loky", "threading"):
         workers = joblib.Parallel(n_jobs=2, backend=backend)
         assert workers(joblib.delayed(n_threads)() for _ in range(2)) == [1, 1]
+
+
+def test_a_fit_does_not_enable_the_interpreter_s_lock_again():
+    """On a build without the lock, a module that is not made for it would enable it."""
+    script = """
+import sys
+import sklearn.neural_network
+is_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
+before = is_enabled()
+import sknet, sknet.callbacks, sknet.export, sknet.inspection, sknet.streaming
+sknet.NNClassifier(max_iter=2).fit([[0.0], [1.0]], [0, 1]).predict([[0.0]])
+assert is_enabled() == before
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=HANGING)
