@@ -24,7 +24,7 @@ from sknet._parameters import (
     check_solver_options,
     defaults,
 )
-from sknet._persistence import VERSION, as_stored, load_checkpoint, upgraded
+from sknet._persistence import VERSION, as_stored, load_checkpoint, unstamped
 from sknet._sklearn import CallbackSupportMixin, fit_context
 from sknet._starting import continue_model, start_model
 from sknet._summary import NotebookMixin
@@ -312,7 +312,7 @@ class BaseNN(
         return {**state, VERSION: __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(upgraded(type(self), state))
+        super().__setstate__(unstamped(type(self), state))
 
     # scikit-learn's protocol.
 

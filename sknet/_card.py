@@ -65,8 +65,7 @@ class ModelCard(Sequence[CardLine]):
     """What a fitted network predicts, what is promised of it, and what its training saw.
 
     It is a sequence of a :class:`CardLine` for each fact, and prints as text of at most 80
-    columns. A fact that is not known is left out, as for networks from files of versions that
-    did not note it.
+    columns.
     """
 
     def __init__(self, lines: Sequence[CardLine]) -> None:
@@ -151,7 +150,7 @@ def _predictions(model: Model) -> Iterator[tuple[str, Value]]:
     yield "loss", repr(model.loss)
     if model.settings.class_weight is not None:
         yield "class weights", "probabilities are those of the weighted classes"
-    if model.loss.has_temperature and model.provenance.is_noted:
+    if model.loss.has_temperature:
         yield "calibration", _calibration(model)
 
 
@@ -238,11 +237,9 @@ def _training(model: Model, history: dict[str, list[float]]) -> Iterator[tuple[s
     provenance = model.provenance
     if provenance.n_rows is not None:
         yield "training rows", provenance.n_rows
-    if provenance.n_validation is not None:
         yield "validation rows", provenance.n_validation or "none"
     if n_epochs := len(history.get("loss", [])) - provenance.n_passes:
-        of_fit = f"{n_epochs} of at most {model.settings.max_iter}"
-        yield "epochs", n_epochs if provenance.n_rows is None else of_fit
+        yield "epochs", f"{n_epochs} of at most {model.settings.max_iter}"
     if provenance.n_continued:
         yield "warm start", f"goes on from earlier fits: {provenance.n_continued}"
     if provenance.ending is not None:
@@ -253,8 +250,7 @@ def _training(model: Model, history: dict[str, list[float]]) -> Iterator[tuple[s
         yield "partial_fit", f"passes: {provenance.n_passes}, rows: {provenance.n_pass_rows:,}"
     yield "parameters", model.params.size
     yield "dtype", str(model.params.dtype)
-    if provenance.version is not None:
-        yield "fitted with", f"sknet {provenance.version}"
+    yield "fitted with", f"sknet {provenance.version}"
 
 
 def _ended(model: Model, ending: Ending, n_epochs: int) -> str:

@@ -73,7 +73,6 @@ class Model(ABC):
     loss: Loss
     network: Network
     params: np.ndarray
-    # Models in files of versions before 0.2.0 have none.
     provenance: Provenance = Provenance()
 
     def __getstate__(self) -> dict[str, Any]:

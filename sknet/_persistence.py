@@ -1,10 +1,9 @@
-"""Files of fitted estimators: files that other versions wrote, and checkpoints."""
+"""Files of fitted estimators: the version that wrote them, and checkpoints."""
 
 import hashlib
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,30 +11,12 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sknet._auto import Facts
-from sknet._model import model_class
-from sknet._parameters import FLAT_LIST, FREE_TO_RESUME, changed_parameters, defaults
-from sknet._provenance import Provenance
-from sknet._settings import resolve
+from sknet._parameters import FLAT_LIST, FREE_TO_RESUME, changed_parameters
 from sknet._version import __version__
-from sknet.data.targets import RegressionTarget
 from sknet.exceptions import InconsistentVersionWarning
 
 #: The key of a state under which the version that wrote it is noted.
 VERSION = "_sknet_version"
-
-#: The fitted attributes that estimators had before there was a ``Model``, with the names of
-#: the fields of a model that replace them.
-FIELDS = {
-    "_reader": "reader",
-    "_table": "encoder",
-    "_target": "target",
-    "_loss": "loss",
-    "_network": "network",
-    "_params": "params",
-}
-#: The former fitted attributes that are computed from the model and the record now.
-DERIVED = ["auto_params_", "n_iter_", "best_iter_", "n_outputs_", "classes_"]
 
 #: The first bytes of a checkpoint, with the version of its format. They are instructions of
 #: pickle: the protocol, and a string of bytes of the length of the label and a checksum. The
@@ -44,10 +25,6 @@ LABEL = b"sknet checkpoint 1, sha256 "
 SEAL_START = b"\x80\x04C" + bytes([len(LABEL) + 64]) + LABEL
 SEAL_END = b"0"
 SEAL_SIZE = len(SEAL_START) + 64 + len(SEAL_END)
-#: The third byte of the checkpoints of version 0.1.0, which have no checksum: they begin with
-#: the protocol of pickle and a frame.
-UNSEALED_MARK = b"\x95"
-
 
 #: Sequences that files keep as they are.
 PLAIN = str | bytes | list | tuple | range | np.ndarray
@@ -66,58 +43,18 @@ def as_stored(value: Any) -> Any:
     )
 
 
-def upgraded(estimator_class: type, state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an estimator's state in the form of this version, given the state of any version.
+def unstamped(estimator_class: type, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an estimator's state without the version of sknet that wrote it.
 
-    It warns with an ``InconsistentVersionWarning`` if another version wrote the state.
+    It warns with an ``InconsistentVersionWarning`` if that is another version.
     """
-    state = dict(state)
-    # Version 0.1.0 did not write its version.
-    made_by = state.pop(VERSION, "0.1.0 or before")
+    made_by = state[VERSION]
     if made_by != __version__:
         warnings.warn(
             InconsistentVersionWarning(estimator_class.__name__, made_by, __version__),
             stacklevel=3,
         )
-    # A state lacks the parameters that its version did not have. A version that is being
-    # developed has files from before its last parameter.
-    state = {**defaults(estimator_class), **state}
-    if "_params" in state:
-        state = _with_model(estimator_class, state)
-    return _with_version(state, made_by) if "_model" in state else state
-
-
-def _with_version(state: dict[str, Any], made_by: str) -> dict[str, Any]:
-    """Return a state whose model notes the version that trained it.
-
-    A model without such a note was trained by the version that wrote the file, or by one
-    before it.
-    """
-    model = state["_model"]
-    if model.provenance.version is not None:
-        return state
-    return {**state, "_model": replace(model, provenance=Provenance(version=made_by))}
-
-
-def _with_model(estimator_class: type, state: dict[str, Any]) -> dict[str, Any]:
-    """Return a state with a model, given a state in which its fields are attributes."""
-    state = dict(state)
-    fields = {field: state.pop(name) for name, field in FIELDS.items()}
-    kind = model_class(isinstance(fields["target"], RegressionTarget))
-    derived = {name: state.pop(name, None) for name in DERIVED}
-    # Version 0.1.0 did not keep the values of "auto" parameters.
-    auto = derived["auto_params_"] or {}
-    facts = Facts(
-        n_rows=state["t_"] // derived["n_iter_"],
-        n_columns=state["n_features_in_"],
-        is_sparse=fields["encoder"].keeps_sparse,
-        dtype=fields["params"].dtype,
-        numeric_y=kind.numeric_y,
-        n_levels=() if fields["reader"] is None else fields["reader"].n_levels_,
-    )
-    parameters = {name: state[name] for name in defaults(estimator_class)}
-    settings = replace(resolve(parameters, facts, kept=auto), auto=auto)
-    return {**state, "_model": kind(settings=settings, **fields)}
+    return {name: value for name, value in state.items() if name != VERSION}
 
 
 def save_checkpoint(estimator: BaseEstimator, path: Path) -> None:
@@ -158,15 +95,13 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> BaseEstimator:
         ``FREE_TO_RESUME`` have changed.
     """
     saved = _read_checkpoint(path)
-    run = getattr(saved, "_run", None) if type(saved) is type(estimator) else None
-    # An estimator that partial_fit has trained has a run as well, but without a fingerprint.
-    if run is None or not run.fingerprint:
+    if type(saved) is not type(estimator):
         raise ValueError(
             f"{path} is not a checkpoint of {type(estimator).__name__}: it holds an object of "
             f"type {type(saved).__name__}. Pass the file that a sknet.callbacks.Checkpoint "
             "wrote in a fit of such an estimator."
         )
-    if run.state is None:
+    if saved._run.state is None:
         raise ValueError(
             f"A fit with solver={saved.solver!r} cannot go on from a checkpoint; fit anew."
         )
@@ -207,8 +142,6 @@ def _read_checkpoint(path: Any) -> Any:
 def _check_seal(file: IO[bytes], path: Any) -> None:
     """Refuse a file that is not a checkpoint, or whose checksum differs from its content."""
     found = file.read(SEAL_SIZE)
-    if found[:1] + found[2:3] == SEAL_START[:1] + UNSEALED_MARK:
-        return
     if not found.startswith(SEAL_START):
         raise ValueError(
             f"{path} {'is not a checkpoint of sknet' if found else 'is empty'}. Pass a file "

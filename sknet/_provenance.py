@@ -8,20 +8,18 @@ from sknet._version import __version__
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What is known of the training that made a model.
-
-    A field is None where it is not known, as for models in files of versions that did not note
-    it.
+    """The training that made a model.
 
     Attributes
     ----------
-    version : str or None
+    version : str
         The version of sknet that trained the model last.
     n_rows : int or None
-        The number of rows of positive weight that the last ``fit`` was trained on; None also if
+        The number of rows of positive weight that the last ``fit`` was trained on; None if
         there was ``partial_fit`` only.
     n_validation : int or None
-        The number of rows by which that fit was validated; 0 without early stopping.
+        The number of rows by which that fit was validated; 0 without early stopping, and None
+        as for ``n_rows``.
     ending : str or None
         What ended that fit: a value of :class:`sknet.nn.soundness.Ending`. None while it is not
         over.
@@ -40,7 +38,7 @@ class Provenance:
         ``partial_fit`` before it count as a fit.
     """
 
-    version: str | None = None
+    version: str = __version__
     n_rows: int | None = None
     n_validation: int | None = None
     ending: str | None = None
@@ -51,22 +49,18 @@ class Provenance:
     n_continued: int = 0
 
     @property
-    def is_noted(self) -> bool:
-        """Whether the training was noted, and not only the version of the file."""
-        return self.n_rows is not None or self.n_passes > 0
-
-    @property
     def n_seen(self) -> int:
-        """The number of rows of the last fit and of the passes since, as far as noted."""
+        """The number of rows of the last fit and of the passes since."""
         return (self.n_rows or 0) + self.n_pass_rows
 
     def begun(self, n_rows: int, n_validation: int) -> "Provenance":
         """Return the provenance of a fit that begins here, with these numbers of rows."""
+        goes_on = self.n_rows is not None or self.n_passes > 0
         return Provenance(
             version=__version__,
             n_rows=n_rows,
             n_validation=n_validation,
-            n_continued=self.n_continued + 1 if self.is_noted else 0,
+            n_continued=self.n_continued + 1 if goes_on else 0,
         )
 
     def ended(self, ending: str, certainty: float | None, n_refit: int) -> Self:

@@ -25,9 +25,6 @@ from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.solvers import SOLVERS
 from sknet.nn.types import Groups
 
-#: Stands for the value of a parameter that a file of an earlier version does not have.
-UNKNOWN = "unknown"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -54,16 +51,13 @@ class Settings:
     n_members: int
     numeric_embedding: NumericEmbedding | None
     n_bins: int
-    # Settings in files of versions before 0.2.0 have no components.
-    n_components: int = 0
+    n_components: int
     dtype: str
-    # Files of earlier versions have no groups.
-    groups: Groups | None = None
-    pairwise: bool = False
+    groups: Groups | None
+    pairwise: bool
     # The data.
     standardize: bool
-    # Settings in files of earlier versions do not have what was given as categories.
-    categorical_features: Any = UNKNOWN
+    categorical_features: Any
     class_weight: Any
     label_smoothing: float
     input_noise: float
@@ -72,8 +66,7 @@ class Settings:
     # Training.
     loss: Loss
     penalty: ElasticNet
-    # Settings in files of earlier versions have no penalty of levels.
-    level_penalty: float = 0.0
+    level_penalty: float
     solver: Solver
     schedule: Schedule
     learning_rate_init: float
@@ -84,13 +77,11 @@ class Settings:
     n_iter_no_change: float
     early_stopping: bool
     validation_fraction: float
-    # Settings in files of earlier versions train on all rows, which is over for them.
-    refit: bool = True
+    refit: bool
     scoring: Any
     verbose: int
     auto: Mapping[str, Any]
-    # Settings in files of earlier versions have no constraints.
-    signs: tuple[int, ...] = ()
+    signs: tuple[int, ...]
 
     @property
     def monotone(self) -> bool:
@@ -124,19 +115,14 @@ class Settings:
     def changed_encodings(self, before: "Settings") -> list[str]:
         """Return the parameters that decide about the encodings and have other values now."""
         names = ["standardize", "categorical_features"]
-        pairs = {name: (getattr(before, name), getattr(self, name)) for name in names}
         return [
-            name
-            for name, (then, now) in pairs.items()
-            if then != UNKNOWN and not same_value(then, now)
+            name for name in names if not same_value(getattr(before, name), getattr(self, name))
         ]
 
     @property
     def shaping(self) -> dict[str, Any]:
         """The values of "auto" parameters that a continued network must keep."""
-        kept = {name: self.auto[name] for name in SHAPING if name in self.auto}
-        # Files of earlier versions have no components, and no value of "auto" for them.
-        return {"n_components": self.n_components, **kept}
+        return {name: self.auto[name] for name in SHAPING if name in self.auto}
 
 
 def resolve(

@@ -1,3 +1,3 @@
 """The version number, in a module that imports nothing, so that every other may import it."""
 
-__version__ = "0.2.0.dev0"
+__version__ = "1.0.0.dev0"

@@ -218,14 +218,6 @@ def test_a_list_that_was_changed_in_place_is_noticed(table):
         network.partial_fit(X, y)
 
 
-def test_models_of_earlier_versions_may_go_on(table):
-    """Their files do not say what was given as categories."""
-    X, y = table
-    network = network_of(NNRegressor, {}).partial_fit(X, y)
-    del vars(network._model.settings)["categorical_features"]
-    network.set_params(categorical_features=None).partial_fit(X, y)
-
-
 class Scorer:
     """A callable with attributes and without a comparison, whose repr has an address."""
 

@@ -15,7 +15,7 @@ from sknet.distributed import DaskNNClassifier, DaskNNRegressor
 ROOT = Path(__file__).parents[1]
 #: Folders that the build of the site writes into.
 BUILT = {"_build", "gallery", "generated"}
-PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md"] + [
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "benchmarks/README.md")] + [
     page for page in sorted((ROOT / "docs").rglob("*.md")) if BUILT.isdisjoint(page.parts)
 ]
 
@@ -69,6 +69,10 @@ def test_pages_on_libraries_show_each_of_their_scripts_once():
         for script in re.findall(r"{literalinclude} \S+/libraries/(\S+)\n", page.read_text())
     ]
     assert sorted(shown) == sorted(scripts)
+
+
+def test_the_citation_names_the_version():
+    assert f"\nversion: {sknet.__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_readme_has_three_commands():

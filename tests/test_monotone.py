@@ -29,7 +29,7 @@ from sknet._base import fitted
 from sknet.callbacks import Checkpoint
 from sknet.inspection import input_gradients, integrated_gradients
 from sknet.nn.activations import ACTIVATIONS, Activation
-from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Periodic, PiecewiseLinear
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Periodic
 from sknet.nn.losses import SquaredError
 from sknet.nn.solvers import SOLVERS
 from sknet.streaming import RowBlocks, fit_chunks
@@ -40,7 +40,7 @@ every_estimator = pytest.mark.parametrize("cls", [NNRegressor, NNClassifier])
 @every_estimator
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n_members", [1, 3])
-@pytest.mark.parametrize("embedding", ["auto", None, *NUMERIC_EMBEDDINGS, PiecewiseLinear()])
+@pytest.mark.parametrize("embedding", ["auto", None, *NUMERIC_EMBEDDINGS])
 def test_no_pair_of_rows_is_in_the_wrong_order(cls, dtype, n_members, embedding):
     X = numbers(400)
     network = cls(

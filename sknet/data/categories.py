@@ -40,9 +40,6 @@ class Category:
         :meth:`TableEncoder.learn_from_target` was called.
     """
 
-    # Categories in files of earlier versions have no prior.
-    prior_rows: float = 0.0
-
     def __init__(self, counts: NDArray[np.float64], has_missing: bool, keep_rare: bool) -> None:
         kept = np.ones(counts.size, bool) if keep_rare else counts > 1
         self.has_rest: bool = bool(has_missing or (counts[~kept] > 0).any())
@@ -53,6 +50,7 @@ class Category:
         self._kept = np.flatnonzero(kept)
         self._position = np.full(counts.size + 1, rest)
         self._position[self._kept] = np.arange(self._kept.size)
+        self.prior_rows: float = 0.0
 
     def levels(self, codes: Floats) -> NDArray[np.intp]:
         """Return the place of each level number; ``n_levels`` stands for none of the levels."""

@@ -126,25 +126,18 @@ class TableEncoder:
     """
 
     n_numeric_: int
-    # Encoders in files of version 0.1.0 know no dates.
-    cycles_: Sequence[Sequence[str]] = ()
+    cycles_: Sequence[Sequence[str]]
     center_: NDArray[np.floating] | None
     scale_: NDArray[np.floating] | None
-    # Encoders in files of earlier versions have no origins.
-    origin_: NDArray[np.floating] | None = None
+    origin_: NDArray[np.floating] | None
     indicated_: NDArray[np.intp]
-    #: Encoders in files of earlier versions do not know which columns had no number.
-    empty_: NDArray[np.intp] = np.empty(0, np.intp)
-    #: Encoders in files of earlier versions keep no order.
-    ordered: tuple[int, ...] = ()
-    # Encoders in files of version 0.1.0 know no heavy values.
-    heavy_columns_: NDArray[np.intp] = np.empty(0, np.intp)
-    heavy_values_: NDArray[np.float64] = np.empty(0)
+    empty_: NDArray[np.intp]
+    heavy_columns_: NDArray[np.intp]
+    heavy_values_: NDArray[np.float64]
     categories_: list[Category]
-    # Encoders in files of earlier versions know no codes.
-    codes_: Sequence[Code] = ()
+    codes_: Sequence[Code]
     bin_edges_: tuple[tuple[float, ...], ...]
-    components_: Components | None = None
+    components_: Components | None
 
     def __init__(
         self,
@@ -183,7 +176,10 @@ class TableEncoder:
         self.cycles_ = self._choose_cycles(survey, n_read)
         self.n_numeric_ = n_read + count_phases(self.cycles_)
         self.indicated_ = np.flatnonzero(survey.missing[:n_read])
-        self.center_ = self.scale_ = None
+        self.center_ = self.scale_ = self.origin_ = None
+        self.empty_ = self.heavy_columns_ = np.empty(0, np.intp)
+        self.heavy_values_ = np.empty(0)
+        self.codes_, self.components_ = (), None
         self.categories_ = [
             Category(counts, has_missing, keep_rare)
             for counts, has_missing in zip(

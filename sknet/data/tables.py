@@ -52,9 +52,8 @@ class TableReader:
 
     categorical_: NDArray[np.intp]
     numeric_: NDArray[np.intp]
-    # Readers in files of version 0.1.0 know no dates.
-    time_kinds_: Sequence[str] = ()
-    time_zones_: Sequence[str | None] = ()
+    time_kinds_: list[str]
+    time_zones_: list[str | None]
     levels_: list[NDArray[Any]]
 
     def __init__(self, categorical_features: Any) -> None:
@@ -121,15 +120,6 @@ class TableReader:
                 where = f"Column {name_of(column, self._names)} of X"
                 warn_of_numbers(where, list(X.dtypes)[column], levels, np.shape(X)[0])
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a reader, also one of version 0.1.0, which kept encoders of the levels."""
-        state = dict(state)
-        if "_encoders" in state:
-            none = np.array([], dtype=object)
-            encoders = state.pop("_encoders")
-            state["levels_"] = [none if one is None else one.categories_[0] for one in encoders]
-        vars(self).update(state)
-
     def merged(self, others: Sequence["TableReader"]) -> "TableReader":
         """Return a reader with the levels that this one and others have found.
 
@@ -169,7 +159,7 @@ class TableReader:
     @property
     def n_dates_(self) -> int:
         """The number of columns of dates."""
-        return list(self.time_kinds_).count("date")
+        return self.time_kinds_.count("date")
 
     @property
     def times_(self) -> dict[int, tuple[str, str | None]]:

@@ -312,10 +312,6 @@ class RegressionTarget:
     n_outputs: int
     mean_: NDArray[np.float64]
     scale_: NDArray[np.float64]
-    #: The unit of the sum of the weights, and whether float32 can hold predictions. Files of
-    #: earlier versions lack both.
-    _unit: float = 1.0
-    _fits_single: bool = True
 
     def __init__(self, standardize: bool, shift: bool = True) -> None:
         self.standardize = standardize

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sknet.export._graph import Tensor
 from sknet.export._operators import activate, counterpart
 from sknet.nn import columns, components, embeddings, ensembles, groups, layers, pairs
+from sknet.nn.bins import bins_between
 from sknet.nn.columns import of_part
 from sknet.nn.groups import gathering
 from sknet.nn.network import Network
@@ -179,21 +180,15 @@ def _periodic(layer: embeddings.Periodic, params: Views, x: Tensor, width: int) 
     return _mapped(layer, params, x, (turns * (2 * math.pi)).op("Sin"))
 
 
-def _piecewise_linear(
-    layer: embeddings.PiecewiseLinear, params: Views, x: Tensor, width: int
-) -> Tensor:
-    column, low, inverse_width, smallest, largest = layer.bins(x.dtype)
-    reach = (x.take(column, axis=1) - low) * inverse_width
-    return reach.maximum(smallest).minimum(largest)
-
-
 def _mapped_piecewise_linear(
     layer: embeddings.MappedPiecewiseLinear | embeddings.RisingPiecewiseLinear,
     params: Views,
     x: Tensor,
     width: int,
 ) -> Tensor:
-    reach = _piecewise_linear(layer.encoding, params, x, width)
+    column, low, inverse_width, smallest, largest = bins_between(layer.edges, x.dtype)
+    reach = (x.take(column, axis=1) - low) * inverse_width
+    reach = reach.maximum(smallest).minimum(largest)
     return _mapped(layer, params, x, reach.reshape(0, width, layer.n_features))
 
 
@@ -214,7 +209,6 @@ LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = 
     columns.Scattered: _scattered,
     embeddings.Embedding: _embedding,
     embeddings.Periodic: _periodic,
-    embeddings.PiecewiseLinear: _piecewise_linear,
     embeddings.MappedPiecewiseLinear: _mapped_piecewise_linear,
     embeddings.RisingPiecewiseLinear: _mapped_piecewise_linear,
 }

@@ -53,13 +53,6 @@ _CLASSES = [
     TrainingState,
 ]
 
-#: The names of types in files of earlier versions that are elsewhere now.
-_EARLIER_NAMES = [
-    "sknet.data.encoding.Category",
-    "sknet.nn.embeddings.Columns",
-    "sknet.nn.embeddings.Scattered",
-]
-
 #: Containers of Python in which parameters may be given, and that skops does not know.
 _CONTAINERS = [frozenset, range]
 
@@ -70,8 +63,5 @@ _CONTAINERS = [frozenset, range]
 #: of these types runs no code from the file. A user must decide whether to trust classes of
 #: their own.
 SKOPS_TRUSTED: list[str] = sorted(
-    [
-        *(f"{cls.__module__}.{cls.__qualname__}" for cls in [*_CLASSES, *_CONTAINERS]),
-        *_EARLIER_NAMES,
-    ]
+    f"{cls.__module__}.{cls.__qualname__}" for cls in [*_CLASSES, *_CONTAINERS]
 )

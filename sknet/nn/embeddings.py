@@ -15,13 +15,10 @@ from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-from sknet.nn.bins import Interpolation, bins_between
+from sknet.nn.bins import Interpolation
 from sknet.nn.columns import ColumnEmbedding, Scattered
-
-# Pickles of earlier versions look for this class here.
-from sknet.nn.columns import Columns as Columns
 from sknet.nn.kernels import SparseRows, cosine, sine
 from sknet.nn.layers import Parameter
 from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Constraint, Interval
@@ -97,8 +94,9 @@ class NumericEmbedding(ColumnEmbedding):
 
 
 def _are_edges(edges: Any) -> bool:
-    """Return whether each column has at least two increasing edges."""
-    return all(isinstance(one, tuple) and _increase(one) for one in edges)
+    """Return whether each column has equally many increasing edges, at least two."""
+    increase = all(isinstance(one, tuple) and _increase(one) for one in edges)
+    return increase and len(set(map(len, edges))) <= 1
 
 
 def _increase(edges: tuple[Any, ...]) -> bool:
@@ -117,54 +115,11 @@ def _increase(edges: tuple[Any, ...]) -> bool:
 
 EDGES = Constraint(
     "a tuple of a tuple of at least two finite, increasing numbers for each column, of which "
-    "only the last may be repeated",
+    "only the last may be repeated, with equally many numbers for each column (see "
+    "of_equal_length)",
     (tuple,),
     _are_edges,
 )
-EQUALLY_MANY_EDGES = Constraint(
-    f"{EDGES.text}, with equally many numbers for each column (see of_equal_length)",
-    (tuple,),
-    lambda edges: _are_edges(edges) and len(set(map(len, edges))) <= 1,
-)
-
-
-@dataclass(frozen=True)
-class BinnedEmbedding(NumericEmbedding):
-    """An embedding that works on bins of each column.
-
-    Parameters
-    ----------
-    edges : tuple of tuple of float, default=()
-        The increasing bin edges of each column, at least two of them, in units of the scaled
-        numbers. Where the last edges are equal, their bins are empty. If there are none, an
-        estimator fills in quantiles of the training data.
-    """
-
-    edges: Annotated[Edges, EDGES] = ()
-    needs_bins: ClassVar[bool] = True
-
-    def with_bins(self, edges: Edges) -> Self:
-        """Return the layer with the edges of the bins of each column.
-
-        Raises
-        ------
-        ValueError
-            If the layer has edges already, but for another number of columns.
-        """
-        if not self.edges:
-            return replace(self, edges=of_equal_length(edges))
-        if len(self.edges) != len(edges):
-            raise ValueError(
-                f"{type(self).__name__} has bin edges for {len(self.edges)} columns, but there "
-                f"are {len(edges)} numeric columns. Leave edges out to have them computed."
-            )
-        return self
-
-    def of_columns(self, positions: Sequence[int]) -> Self:
-        """Return the layer for some of the numeric columns, with the edges of their bins."""
-        return (
-            replace(self, edges=tuple(self.edges[i] for i in positions)) if self.edges else self
-        )
 
 
 @dataclass(frozen=True)
@@ -390,54 +345,6 @@ def _by_column(x: Array, buffers: Buffers, *names: str) -> list[Array]:
     return [buffers[name].reshape(x.shape[1], -1, x.shape[0]) for name in names]
 
 
-@dataclass(frozen=True)
-class PiecewiseLinear(BinnedEmbedding):
-    """Each number gets an output for each bin: 0 below the bin, 1 above it, linear inside.
-
-    Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep
-    Learning" (2022), equation 1. The first output goes on below its bin and the last one above,
-    here for one width of the bin only: far from a narrow bin it would become very large. The
-    output of an empty bin is zero. The columns may have different numbers of bins.
-
-    Parameters
-    ----------
-    edges : tuple of tuple of float, default=()
-        As for :class:`BinnedEmbedding`.
-    """
-
-    def rising(self) -> Self:
-        """Return the layer itself: no output falls."""
-        return self
-
-    def output_counts(self, n_inputs: int) -> list[int]:
-        return [len(edges) - 1 for edges in self.edges]
-
-    def buffers(self, n_inputs: int) -> WorkArrays:
-        return {"out": self.n_outputs(n_inputs), "delta": n_inputs}
-
-    def bins(self, dtype: DTypeLike) -> tuple[NDArray[np.intp], Array, Array, Array, Array]:
-        """Return for each output: its column, bin's start, 1 / width, and limits."""
-        return bins_between(self.edges, np.dtype(dtype))
-
-    def forward(
-        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
-        column, low, inverse_width, smallest, largest = self.bins(x.dtype)
-        out = np.take(x, column, axis=1, out=buffers["out"], mode="clip")
-        out -= low
-        out *= inverse_width
-        np.maximum(out, smallest, out=out)
-        return np.minimum(out, largest, out=out)
-
-    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        column, _, inverse_width, smallest, largest = self.bins(x.dtype)
-        inside = (buffers["out"] > smallest) & (buffers["out"] < largest)
-        delta = delta * inside * inverse_width
-        starts = np.searchsorted(column, np.arange(len(self.edges)))
-        np.add.reduceat(delta, starts, axis=1, out=buffers["delta"])
-        return buffers["delta"]
-
-
 @lru_cache(maxsize=16)
 def lower_triangle(size: int, dtype: np.dtype[Any]) -> Array:
     """Return a matrix with ones on and below the diagonal: its product is a running sum."""
@@ -445,30 +352,58 @@ def lower_triangle(size: int, dtype: np.dtype[Any]) -> Array:
 
 
 @dataclass(frozen=True)
-class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
-    """Each number becomes itself and a learned linear map of its piecewise-linear outputs.
+class MappedPiecewiseLinear(MappedFeatures):
+    """Each number becomes itself and a learned linear map of a feature for each bin.
 
-    :class:`PiecewiseLinear` computes these outputs. Gorishniy, Rubachev and
-    Babenko (2022), section 3.4 on top of equation 1; the number itself is our addition. A bin's
-    row of the map is added when x crosses the bin. So the sum of the rows before an edge is the
-    value at this edge, and between two edges the value is interpolated, which reads two rows
-    instead of all.
+    The feature is 0 below the bin, 1 above it, and linear inside. That of the first bin goes on
+    below and that of the last bin above, for one width of the bin only: far from a narrow bin
+    it would become very large. Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical
+    Features in Tabular Deep Learning" (2022), section 3.4 on top of equation 1; the number
+    itself is our addition. A bin's row of the map is added when x crosses the bin. So the sum
+    of the rows before an edge is the value at this edge, and between two edges the value is
+    interpolated, which reads two rows instead of all.
 
     Parameters
     ----------
     edges : tuple of tuple of float, default=()
-        As for :class:`BinnedEmbedding`, and equally many of each column (see
-        :func:`of_equal_length`).
+        The increasing bin edges of each column, at least two and equally many of each (see
+        :func:`of_equal_length`), in units of the scaled numbers. Where the last edges are
+        equal, their bins are empty. If there are none, an estimator fills in quantiles of the
+        training data.
     size : int >= 2, default=16
         The number of outputs of each input number; the first of them is the input itself.
     """
 
-    edges: Annotated[Edges, EQUALLY_MANY_EDGES] = ()
+    edges: Annotated[Edges, EDGES] = ()
     size: Annotated[int, AT_LEAST_TWO] = 16
+    needs_bins: ClassVar[bool] = True
 
     @property
     def n_features(self) -> int:
         return len(self.edges[0]) - 1
+
+    def with_bins(self, edges: Edges) -> Self:
+        """Return the layer with the edges of the bins of each column.
+
+        Raises
+        ------
+        ValueError
+            If the layer has edges already, but for another number of columns.
+        """
+        if not self.edges:
+            return replace(self, edges=of_equal_length(edges))
+        if len(self.edges) != len(edges):
+            raise ValueError(
+                f"{type(self).__name__} has bin edges for {len(self.edges)} columns, but there "
+                f"are {len(edges)} numeric columns. Leave edges out to have them computed."
+            )
+        return self
+
+    def of_columns(self, positions: Sequence[int]) -> Self:
+        """Return the layer for some of the numeric columns, with the edges of their bins."""
+        return (
+            replace(self, edges=tuple(self.edges[i] for i in positions)) if self.edges else self
+        )
 
     def reduced(self, share: float) -> Self:
         """Return the layer with about this share of its outputs, but two at least."""
@@ -481,11 +416,6 @@ class MappedPiecewiseLinear(MappedFeatures, BinnedEmbedding):
     def constrained(self, signs: tuple[int, ...], edges: Edges = ()) -> ColumnEmbedding:
         """Return one layer for all columns, since only the sets of their maps differ."""
         return RisingPiecewiseLinear(self.edges, self.size, signs).with_bins(edges)
-
-    @property
-    def encoding(self) -> PiecewiseLinear:
-        """The layer whose outputs are the features."""
-        return PiecewiseLinear(self.edges)
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {

@@ -160,7 +160,6 @@ class GroupedDense(ActivationLayer):
     activation: Annotated[Activation, ACTIVATION]
     n_groups: Annotated[int, POSITIVE_INT]
     n_used: Annotated[tuple[int, ...], COUNTS] = ()
-    # Files of earlier versions have no sets.
     within: Annotated[Stacked | None, STACKED_SET] = None
 
     def n_outputs(self, n_inputs: int) -> int:

@@ -41,10 +41,6 @@ class Slot:
     parameter: Parameter
 
 
-class ParameterGroup:
-    """A class of version 0.1.0, which its files hold though nothing uses it any more."""
-
-
 @dataclass(frozen=True)
 class Network:
     """Layers applied one after another to rows of ``n_inputs`` columns.

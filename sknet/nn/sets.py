@@ -114,7 +114,6 @@ class MonotoneWeights(ParameterSet):
 
     signs: Annotated[tuple[int, ...], SIGNS]
     n_free: Annotated[int, NOT_NEGATIVE_INT] = 0
-    # Files of earlier versions have none.
     unbound: Annotated[tuple[int, ...], POSITIONS] = ()
 
     @property

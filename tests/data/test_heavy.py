@@ -1,7 +1,5 @@
 """Heavy values: which they are, and what the encoder makes of them."""
 
-import pickle
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -113,15 +111,6 @@ def test_a_decimal_value_is_told_in_float32_and_float64(of_training):
     for dtype in (np.float32, np.float64):
         flags = encoder.transform(x[:, np.newaxis].astype(dtype), dtype)[:, 1]
         assert_array_equal(flags, x == 0.1)
-
-
-def test_encoders_of_older_files_have_none():
-    encoder = encoder_of(smooth(100)[:, np.newaxis])
-    state = {name: value for name, value in vars(encoder).items() if "heavy" not in name}
-    older = pickle.loads(pickle.dumps(encoder))
-    older.__dict__ = state
-    x = smooth(5)[:, np.newaxis]
-    assert_array_equal(older.transform(x, float), encoder.transform(x, float))
 
 
 @pytest.fixture(scope="module")

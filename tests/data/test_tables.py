@@ -8,7 +8,6 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn.preprocessing import OrdinalEncoder
 from word_columns import CODES, FRAMES, WORDS
 
 from sknet.data.frames import is_frame
@@ -370,7 +369,7 @@ def test_tables_keep_the_precision_of_their_numbers():
     assert_array_equal(table, [[0.5, 0], [1, NAN]])
 
 
-# Readers of parts of a table, and of another version.
+# Readers of parts of a table.
 
 
 def test_merged_readers_know_the_levels_of_all():
@@ -393,19 +392,6 @@ def test_readers_of_text_and_of_numbers_cannot_be_merged():
     numbers, _ = read(pd.DataFrame({"x": [0.0], "c": [1]}), ["c"])
     with pytest.raises(ValueError, match="column 'c' are text in some partitions and numbers"):
         text.merged([text, numbers])
-
-
-def test_a_reader_that_version_0_1_0_pickled():
-    """It held an encoder of scikit-learn for each category, and None for one without levels."""
-    X = pd.DataFrame({"c": ["b", "a"], "e": pd.Series([None, None], dtype=object)})
-    reader, table = read(X)
-    state = {name: value for name, value in vars(reader).items() if name != "levels_"}
-    encoder = OrdinalEncoder().fit(X[["c"]].to_numpy(dtype=object))
-    old = TableReader.__new__(TableReader)
-    old.__setstate__(state | {"_encoders": [encoder, None]})
-    assert [list(levels) for levels in old.levels_] == [["a", "b"], []]
-    assert_array_equal(old.read(X), table)
-    assert_array_equal(table, [[1, NAN], [0, NAN]])
 
 
 def test_a_reader_names_the_column_that_is_to_blame():

@@ -230,16 +230,6 @@ def test_a_part_with_negligible_weights_is_negligible():
     assert (target.mean_, target.scale_) == (7, 2)
 
 
-def test_a_target_of_an_earlier_version():
-    """Its weights are in units of one, and float32 holds its predictions."""
-    y = np.arange(5.0)
-    old = RegressionTarget(True).fit(y[:3])
-    del vars(old)["_unit"], vars(old)["_fits_single"]
-    assert old.fits(np.dtype(np.float32))
-    old.update(y[3:])
-    assert_allclose(old.mean_, 2)
-
-
 def test_weights_of_classes_of_every_size_are_finite():
     y = np.array([0, 1, 1])
     target = ClassTarget().fit(y)

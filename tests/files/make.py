@@ -11,18 +11,16 @@ It writes ``sknet-<version>``: fitted estimators (``*.joblib``, and one as ``*.s
 predict for (``rows.csv``), the estimators' predictions for these rows (``predictions.npz``),
 and the predictions of some estimators that learned from these rows too (``continued.npz``).
 
-Callbacks need a newer scikit-learn. An environment with scikit-learn 1.9.0 and otherwise the
-oldest versions that go with it adds a checkpoint of an unfinished fit (``fit.checkpoint``), and
-its data and the predictions of the finished fit (``resumed.npz``):
+Callbacks need a newer scikit-learn. A second run, in an environment with scikit-learn 1.9.0 and
+otherwise the oldest versions that go with it, adds a checkpoint of an unfinished fit
+(``fit.checkpoint``), and its data and the predictions of the finished fit (``resumed.npz``).
 
-    python tests/files/make.py --checkpoint
-
-The folder ``sknet-0.2.0.dev0`` was written before the inside of the estimators was rebuilt.
-The package still called itself 0.1.0 then; ``--version`` gave the folder its name.
+The tests let it write such files of this version into another folder.
 """
 
 import argparse
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from zipfile import ZIP_DEFLATED
 
@@ -36,6 +34,7 @@ from sknet import NNClassifier, NNRegressor
 from sknet.callbacks import Checkpoint
 from sknet.nn.activations import ACTIVATIONS
 
+HAS_CALLBACKS = find_spec("sklearn.callback") is not None
 N_ROWS = 60
 NUMBERS = ["size", "weight"]
 #: Estimators that can learn further from where they are.
@@ -81,8 +80,10 @@ def fitted_estimators(frame):
             (4,), numeric_embedding="piecewise_linear", dropout=0.1, **BRIEFLY
         ),
         "quantiles": NNRegressor((4,), loss="quantile", quantile=[0.1, 0.9], **BRIEFLY),
+        "monotone": NNRegressor((4,), monotonic_cst={"size": 1}, **BRIEFLY),
+        "additive": NNRegressor((4,), interaction_cst="pairwise", **BRIEFLY),
     }
-    for name in ["periodic", "piecewise_linear", "quantiles"]:
+    for name in ["periodic", "piecewise_linear", "quantiles", "monotone", "additive"]:
         estimators[name].fit(frame, y)
     warm = NNRegressor((4,), warm_start=True, n_members=2, **BRIEFLY).fit(frame, y)
     estimators["warm_start"] = warm.fit(frame, y)
@@ -91,7 +92,7 @@ def fitted_estimators(frame):
         classifier.partial_fit(frame, kind, classes=["high", "low", "middle"])
     estimators["partial_fit-classifier"] = classifier
     estimators["defaults"] = NNClassifier(random_state=0).fit(frame, kind)
-    for loss in ["absolute_error", "huber", "poisson", "gamma"]:
+    for loss in ["absolute_error", "huber", "poisson", "gamma", "tweedie", "normal"]:
         estimators[loss] = NNRegressor((4,), loss=loss, **BRIEFLY).fit(frame, np.exp(y))
     return estimators
 
@@ -151,17 +152,15 @@ def write_checkpoint(folder):
 
 
 def main():
-    """Write the folder of the installed version, or add a checkpoint to it."""
+    """Write what the folder of the installed version lacks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", action="store_true")
-    parser.add_argument("--version", default=sknet.__version__)
-    options = parser.parse_args()
-    folder = Path(__file__).parent / f"sknet-{options.version}"
-    if options.checkpoint:
-        write_checkpoint(folder)
-    else:
+    parser.add_argument("parent", nargs="?", type=Path, default=Path(__file__).parent)
+    folder = parser.parse_args().parent / f"sknet-{sknet.__version__}"
+    if not folder.exists():
         folder.mkdir()
         write_estimators(folder)
+    if HAS_CALLBACKS and not (folder / "fit.checkpoint").exists():
+        write_checkpoint(folder)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from sknet.nn.embeddings import (
     Embedding,
     MappedPiecewiseLinear,
     Periodic,
-    PiecewiseLinear,
     RisingPiecewiseLinear,
     of_equal_length,
 )
@@ -56,35 +55,23 @@ def test_periodic_formula():
         assert_allclose(out[:, 3 * j : 3 * j + 3], expected, rtol=1e-12)
 
 
-def test_piecewise_linear_formula():
-    x = np.array([-5.0, -1, -0.25, 0, 1, 2, 4, 9])
-    out, _ = run(PiecewiseLinear(((-1.0, 0.0, 2.0),)), x[:, np.newaxis])
+def features_of_bins(x, edges):
+    """Return the feature of each bin: 0 below it, 1 above it, and linear inside."""
+    low, high = np.array(edges[:-1]), np.array(edges[1:])
     # The first bin goes on below, and the last one above, by one width.
-    first = [-1, 0, 0.75, 1, 1, 1, 1, 1]
-    last = [0, 0, 0, 0, 0.5, 1, 2, 2]
-    assert_allclose(out, np.column_stack([first, last]), rtol=1e-14)
-
-
-def test_piecewise_linear_of_one_bin_is_linear_for_three_widths():
-    x = np.linspace(-3, 3, 9)[:, np.newaxis]
-    out, _ = run(PiecewiseLinear(((-1.0, 1.0),)), x)
-    assert_allclose(out, (x + 1) / 2, rtol=1e-14)
-
-
-def test_empty_bins_stay_zero():
-    x = np.array([[-5.0], [0.5], [1], [3]])
-    out, _ = run(PiecewiseLinear(((0.0, 1.0, 1.0, 1.0),)), x)
-    alone, _ = run(PiecewiseLinear(((0.0, 1.0),)), x)
-    assert_array_equal(out, np.hstack([alone, np.zeros((4, 2))]))
+    least, most = np.zeros(low.size), np.ones(low.size)
+    least[0], most[-1] = -1, 2
+    return np.clip((x[:, np.newaxis] - low) / (high - low), least, most)
 
 
 def test_mapped_piecewise_linear_formula():
     layer = NUMERIC["piecewise_linear"]
-    X = np.random.default_rng(0).normal(size=(6, 3))
+    X = np.random.default_rng(0).normal(0, 3, size=(40, 3))
     out, views = run(layer, X)
-    assert out.shape == (6, 3 * 3)
+    assert out.shape == (40, 3 * 3)
     for j, edges in enumerate(EDGES):
-        reach, _ = run(PiecewiseLinear((edges,)), X[:, [j]])
+        reach = features_of_bins(X[:, j], edges)
+        assert {-1, 2} <= set(reach.ravel())
         # Columns with fewer bins than the others have no use for the last rows of the map.
         mapped = reach @ views.map[j, : len(edges) - 1] + views.offset[j]
         expected = np.column_stack([X[:, j], mapped])
@@ -127,7 +114,6 @@ def test_output_counts_say_which_column_an_output_stems_from():
 
 def test_only_bins_come_from_the_data():
     edges = (0.0, 1.0), (0.0, 1.0, 2.0)
-    assert PiecewiseLinear().with_bins(edges) == PiecewiseLinear(of_equal_length(edges))
     mapped = MappedPiecewiseLinear(size=5).with_bins(edges)
     assert mapped == MappedPiecewiseLinear(of_equal_length(edges), size=5)
     assert Periodic(3).with_bins(edges) == Periodic(3)
@@ -197,7 +183,7 @@ def test_rising_outputs_start_different_and_of_a_common_size():
     assert np.ptp(views.map[0], axis=1).min() > 0
 
 
-@pytest.mark.parametrize("numeric", [*NUMERIC.values(), PiecewiseLinear(UNEQUAL)], ids=repr)
+@pytest.mark.parametrize("numeric", NUMERIC.values(), ids=repr)
 def test_constrained_columns_of_any_embedding_rise(numeric):
     layer = numeric.constrained((1, 0, -1), UNEQUAL)
     X = np.random.default_rng(0).normal(0, 2, size=(500, 3))
@@ -217,13 +203,14 @@ def test_constrained_columns_of_any_embedding_rise(numeric):
 
 def test_scattered_columns_pass_through_their_own_layers():
     X = np.random.default_rng(0).normal(size=(6, 3))
-    periodic, bins = Periodic(5, 3), PiecewiseLinear(EDGES[1:2])
+    periodic, bins = Periodic(5, 3), MappedPiecewiseLinear(EDGES[1:2], 2)
     out, views = run(Scattered((((2, 0), periodic), ((1,), bins))), X)
-    alone, _ = run(bins, X[:, [1]])
-    assert out.shape == (6, 7)
-    assert_array_equal(out[:, [0, 4]], X[:, [0, 2]])
-    assert_array_equal(out[:, 3:4], alone)
-    for place, column, start in ((0, 2, 4), (1, 0, 0)):
+    of_bins = vars(views)["1"]
+    mapped = features_of_bins(X[:, 1], EDGES[1]) @ of_bins.map[0] + of_bins.offset[0]
+    assert out.shape == (6, 8)
+    assert_array_equal(out[:, [0, 3, 5]], X)
+    assert_allclose(out[:, 4:5], mapped, rtol=1e-12)
+    for place, column, start in ((0, 2, 5), (1, 0, 0)):
         of_layer = vars(views)["0"]
         angle = np.outer(X[:, column], of_layer.frequency[place]) + of_layer.phase[place]
         expected = np.cos(2 * np.pi * angle) @ of_layer.map[place] + of_layer.offset[place]

@@ -21,7 +21,6 @@ from sknet.nn.embeddings import (
     Embedding,
     MappedPiecewiseLinear,
     Periodic,
-    PiecewiseLinear,
     RisingPiecewiseLinear,
 )
 from sknet.nn.layers import Activated, Dense, Layer
@@ -31,11 +30,10 @@ N_ROWS, N_COLUMNS = 7, 6
 EDGES = ((-1.0, 0.0, 2.0, 2.0), (-2.0, -0.5, 0.5, 3.0)) * (N_COLUMNS // 2)
 LEVELS = (2, None), (1, Embedding(3, 2)), (1, Embedding(5, 4))
 RISING = RisingPiecewiseLinear(EDGES, 3, (1, 0, -1, 0, 0, 1))
-TWO_KINDS = Scattered((((1, 2, 4), Periodic(5, 3)), ((0, 3, 5), PiecewiseLinear(EDGES[:3]))))
-NUMERIC = (
-    *(Periodic(5, 3), MappedPiecewiseLinear(EDGES, 3), PiecewiseLinear(EDGES), None),
-    *(RISING, TWO_KINDS),
+TWO_KINDS = Scattered(
+    (((1, 2, 4), Periodic(5, 3)), ((0, 3, 5), MappedPiecewiseLinear(EDGES[:3], 2)))
 )
+NUMERIC = (Periodic(5, 3), MappedPiecewiseLinear(EDGES, 3), None, RISING, TWO_KINDS)
 #: The values of each field that are tested, by name.
 VALUES = {
     "n_units": [4, 1, 2],
