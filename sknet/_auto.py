@@ -68,7 +68,7 @@ PENALTY_OF_GROUPS = 0.003
 ROWS_PER_INPUT = 40
 #: The largest number of numbers whose embeddings have their usual size, and the smallest number
 #: of rows for each of them. The embeddings of more numbers are smaller, in proportion until
-#: they are as small as they can be, so that few rows are not learned by heart, and all
+#: they are as small as they can be, so that few rows are not memorised, and all
 #: embeddings together cost a few times as much as none.
 FULLY_EMBEDDED, ROWS_PER_EMBEDDED = 50, 10
 #: The largest number of principal components of the numbers, and the smallest number of rows

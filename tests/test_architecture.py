@@ -87,6 +87,31 @@ def test_the_tree_of_the_house_names_every_module():
     assert {path.stem for path in others} <= named
 
 
+def definitions(path):
+    """Yield the names of the functions and classes of a module, and of the methods."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+            for inner in getattr(node, "body", []):
+                if isinstance(inner, ast.FunctionDef):
+                    yield f"{node.name}.{inner.name}"
+
+
+def test_the_walk_from_fit_to_the_first_step_names_functions_where_they_are():
+    """Each row of the table has functions, each of which is in one of the row's rooms."""
+    rows = re.findall(r"^\| (\d+) \| (.*?) \| (.*?) \|", DESIGN.read_text(), re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == list(range(1, len(rows) + 1))
+    assert 10 <= len(rows) <= 20
+    for _, functions, rooms in rows:
+        defined, names = set(), set(re.findall(r"`(\w+)`", rooms))
+        for path in FILES:
+            if room(module_name(path))[1] in names:
+                defined |= set(definitions(path))
+        wanted = re.findall(r"`([\w.]+)`", functions)
+        assert wanted
+        assert [name for name in wanted if name not in defined] == []
+
+
 def test_imports_are_found():
     found = set(imported_modules(ROOT / "_base.py"))
     assert {"sknet._input", "sknet.nn.state", "numpy", "sklearn.base"} <= found

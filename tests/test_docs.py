@@ -96,3 +96,52 @@ def test_picture_of_the_start_page_shows_the_recorded_figures():
     with (ROOT / "benchmarks" / "accuracy_recorded.csv").open(newline="") as file:
         _, *in_file = csv.reader(file)
     assert in_file == in_page
+
+
+DESIGN = (ROOT / "docs" / "design.md").read_text()
+
+
+def glossary():
+    """Return the rows of the table of words: the word, its meaning, what it replaces."""
+    table = DESIGN.split("| word | meaning | instead of |\n")[1]
+    _, *rows = [line for line in table.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def unbroken(source):
+    """Return a source in lower case, without breaks of lines and marks of comments."""
+    return re.sub(r"\s*\n\s*(#:?\s*)?", " ", source).lower()
+
+
+def source_of_the_package():
+    files = sorted(Path(sknet.__file__).parent.rglob("*.py"))
+    return unbroken("\n".join(path.read_text() for path in files))
+
+
+def occurs(word, text):
+    """Whether a word occurs, also as the beginning of a longer word."""
+    return re.search(rf"(?<![a-z]){re.escape(word)}", text) is not None
+
+
+def test_page_on_the_architecture_is_short():
+    assert len(DESIGN.splitlines()) <= 200
+
+
+def test_glossary_has_few_words_each_of_which_the_package_uses():
+    words = [word for word, _, _ in glossary()]
+    assert 20 <= len(words) <= 40
+    assert len(set(words)) == len(words)
+    package = source_of_the_package()
+    assert [word for word in words if not occurs(word, package)] == []
+
+
+def test_words_that_the_glossary_replaces_do_not_occur_in_the_package():
+    replaced = [word for _, _, instead in glossary() for word in instead.split(", ") if word]
+    assert len(replaced) >= 20
+    package = source_of_the_package()
+    assert [word for word in replaced if occurs(word, package)] == []
+
+
+def test_a_replaced_word_is_found_across_lines_and_comments():
+    assert occurs("by heart", unbroken("#: Rows are learned\n#: By\n    # heart."))
+    assert not occurs("heart", "the sweetheart of the party")

@@ -256,8 +256,7 @@ def cool_down(epoch: Epochs, stopping: Stopping, monitor: Monitor) -> bool:
     """Shorten the rest of the plan, if there is one; return whether that was done.
 
     The cool-down begins at the best epoch, if that was remembered. On all rows, without a
-    score, it is so short, compared with the epochs before it, that it hardly learns them by
-    heart.
+    score, it is so short, compared with the epochs before it, that it hardly memorises them.
     """
     state, n_epochs, progress = epoch.state, stopping.n_cooling, None
     if n_epochs is None or not epoch.rule.schedule.has_horizon:
