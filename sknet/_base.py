@@ -30,36 +30,11 @@ from sknet._starting import continue_model, start_model
 from sknet._summary import NotebookMixin
 from sknet._version import __version__
 from sknet.data.batches import Dataset
-from sknet.nn.soundness import Ending
+from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import TrainingResult
 
 #: The attributes that a fit sets. The other public attributes are computed from them.
 FITTED = ["_model", "_run", "history_", "t_", "n_features_in_", "feature_names_in_"]
-
-RESTORED = "The parameters of the best epoch, {best_iter}, are restored. "
-#: What to warn of after a training that ended in this way. A remedy follows.
-WARNINGS = {
-    Ending.DIVERGED: (
-        "Training diverged after {n_epochs} epochs: the loss, the parameters or the "
-        "predictions became infinite, NaN or immense. " + RESTORED
-    ),
-    Ending.WORSE: (
-        "Training ended badly after {n_epochs} epochs: the last parameters predict the "
-        "training rows hardly better than a constant, or worse. " + RESTORED
-    ),
-    Ending.SPOILED: (
-        "Training ended badly after {n_epochs} epochs: the last ones, which train on the "
-        "validation rows, too, made the predictions far worse. " + RESTORED
-    ),
-    Ending.POOR: (
-        "Training ended badly after {n_epochs} epochs: the training rows are predicted far "
-        "worse than by a constant. "
-    ),
-    Ending.MAX_ITER: (
-        "Training ended after {n_epochs} iterations (max_iter={max_iter}) and has not "
-        "converged yet. "
-    ),
-}
 
 
 class BaseNN(
@@ -246,14 +221,19 @@ class BaseNN(
 
     def _warning(self, ending: Ending) -> str | None:
         """Return what to warn of after a training that ended in this way, or None."""
-        if ending not in WARNINGS:
+        settings, n_epochs = self._model.settings, self.n_iter_
+        if ending is Ending.MAX_ITER:
+            return (
+                f"Training ended after {n_epochs} iterations (max_iter={settings.max_iter}) "
+                f"and has not converged yet. {settings.solver.convergence_remedy}"
+            )
+        if ending not in FAULTS:
             return None
-        settings = self._model.settings
-        happened = WARNINGS[ending].format(
-            n_epochs=self.n_iter_, best_iter=self.best_iter_, max_iter=settings.max_iter
-        )
-        slow, solver = ending is Ending.MAX_ITER, settings.solver
-        return happened + (solver.convergence_remedy if slow else solver.divergence_remedy)
+        happened = "diverged" if ending is Ending.DIVERGED else "ended badly"
+        text = f"Training {happened} after {n_epochs} epochs: {FAULTS[ending]}. "
+        if ending.restores_best:
+            text += f"The parameters of the best epoch, {self.best_iter_}, are restored. "
+        return text + settings.solver.divergence_remedy
 
     def _partial_fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, classes: Any = None

@@ -7,7 +7,7 @@ from typing import NamedTuple, overload
 
 from sknet._model import ClassificationModel, Model
 from sknet._provenance import Provenance
-from sknet.nn.soundness import Ending
+from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import best_epoch
 
 #: The largest numbers of names and of groups of names that a line shows; ``value`` has all.
@@ -26,13 +26,8 @@ ENDINGS = {
     Ending.FINISHED: "all planned epochs were made",
     Ending.STOPPED: "a callback asked for it",
     Ending.MAX_ITER: "max_iter, although more epochs could have helped",
-    Ending.POOR: "badly: training rows are predicted far worse than by a constant",
-    Ending.WORSE: "badly: the last epochs predicted hardly better than a constant, or worse",
-    Ending.SPOILED: "badly: the last epochs, on all rows, made the predictions far worse",
-    Ending.DIVERGED: "training diverged",
+    **{ending: f"badly: {fault}" for ending, fault in FAULTS.items()},
 }
-#: The endings after which the best parameters are restored, also without early stopping.
-RESTORED = {Ending.WORSE, Ending.SPOILED, Ending.DIVERGED}
 
 
 class CardLine(NamedTuple):
@@ -263,12 +258,12 @@ def _ended(model: Model, ending: Ending, n_epochs: int) -> str:
 def _kept_epoch(provenance: Provenance, history: dict[str, list[float]]) -> str:
     """Return words for the epoch whose parameters the model has."""
     ending = Ending(provenance.ending)
-    if provenance.n_refit and ending not in RESTORED:
+    if provenance.n_refit and not ending.restores_best:
         first = len(history["loss"]) - provenance.n_refit + 1
         return f"the last epoch; from epoch {first} on also trained on the validation rows"
     if "validation_score" in history:
         return f"epoch {best_epoch(history)}, of the best validation score"
-    if ending in RESTORED:
+    if ending.restores_best:
         return f"epoch {best_epoch(history)}, the best one"
     return "the last epoch"
 

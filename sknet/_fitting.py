@@ -1,7 +1,6 @@
 """The training of a model's network: the problem, the run and the calls of the solvers."""
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self, cast
@@ -28,7 +27,7 @@ from sknet.nn.soundness import DIVERGED_FACTOR
 from sknet.nn.state import TrainingResult, TrainingState
 from sknet.nn.stopping import Stopping
 from sknet.nn.temperature import fit_factor
-from sknet.nn.training import train
+from sknet.nn.training import Report, train
 
 #: The smallest number of training rows, evenly spaced, whose hash tells a resumed fit whether
 #: its data are the same. A table with fewer rows is hashed as a whole. Of a table in blocks,
@@ -38,9 +37,6 @@ FINGERPRINT_ROWS = 1000
 #: The purposes for which a fit draws random numbers. Each has a generator of its own, so that
 #: a draw whose number depends on the rows does not shift the draws for another purpose.
 PURPOSES = ["tables", "init", "split", "shuffle", "augmentation", "noise"]
-
-#: A function that is called after each epoch, with the arguments of ``train``'s ``report``.
-Observer = Callable[[int, dict[str, float], np.ndarray], Any]
 
 
 @dataclass
@@ -162,7 +158,7 @@ def split_off_validation(
 
 
 def fit_network(
-    model: Model, data: Dataset, held: HeldOut | None, run: Run, observe: Observer | None = None
+    model: Model, data: Dataset, held: HeldOut | None, run: Run, observe: Report | None = None
 ) -> TrainingResult:
     """Train a model's network, and return the result.
 
@@ -189,7 +185,8 @@ def fit_network(
         training_blocks(model, data),
         problem.stopping,
         cast(LBFGS, problem.solver),
-        **_watchers(model, problem.objective, held, observe),
+        evaluate=None if held is None else Validation(model, problem.objective, held),
+        report=_reporter(model.settings.verbose, observe),
     )
     return _with_temperature(model, result, held)
 
@@ -199,7 +196,7 @@ def fit_rows(
     data: Dataset,
     held: HeldOut | None,
     run: Run,
-    observe: Observer | None = None,
+    observe: Report | None = None,
     encoded_bytes: float | None = None,
 ) -> TrainingResult:
     """Train a model's network by steps on mini-batches of a data set; return the result.
@@ -208,17 +205,12 @@ def fit_rows(
     :func:`fit_network`.
     """
     batches_of = partial(mini_batches, model, streams=run.streams, encoded_bytes=encoded_bytes)
-    all_batches: Callable[[], BatchIterable] | None = None
-    settings = model.settings
+    settings, return_to_best = model.settings, None
     few = data.n_rows <= MANY_ROWS
     cools_down = settings.refit and few and settings.schedule.has_horizon
     if cools_down and held is not None and held.of_training:
-        held_out = held.data
-
-        def all_batches() -> BatchIterable:
-            return batches_of(data.united(held_out))
-
-    return fit_batches(model, batches_of(data), held, run, observe, all_batches)
+        return_to_best = ReturnToBest(lambda: batches_of(data.united(held.data)))
+    return fit_batches(model, batches_of(data), held, run, observe, return_to_best)
 
 
 def fit_batches(
@@ -226,27 +218,28 @@ def fit_batches(
     batches: BatchIterable,
     held: HeldOut | None,
     run: Run,
-    observe: Observer | None = None,
-    all_batches: Callable[[], BatchIterable] | None = None,
+    observe: Report | None = None,
+    return_to_best: ReturnToBest | None = None,
 ) -> TrainingResult:
     """Train a model's network by a step on each batch, and return the result.
 
-    Each iteration over the batches is one epoch. ``all_batches`` is documented in
-    :class:`~sknet.nn.epochs.ReturnToBest`, the other arguments in :func:`fit_network`.
+    Each iteration over the batches is one epoch. The other arguments are documented in
+    :func:`fit_network` and in :func:`~sknet.nn.training.train`.
     """
+    if return_to_best is None and batches.n_rows > MANY_ROWS:
+        return_to_best = ReturnToBest()
     problem = Problem.of(model)
     run.params = model.params.copy()
     rule = problem.rule
     run.state = run.state or TrainingState.start(
         rule.optimizer, run.params, run.streams["noise"]
     )
-    returns = all_batches is not None or batches.n_rows > MANY_ROWS
     # With other numbers of BLAS threads the last bits of scores and temperatures might differ.
     with training_threads() as threads:
-        watchers = _watchers(model, problem.objective, held, observe)
+        evaluate = None if held is None else Validation(model, problem.objective, held)
         stopping = problem.stopping
-        if held is not None:
-            stopping = replace(stopping, least_score=watchers["evaluate"].least_score)
+        if evaluate is not None:
+            stopping = replace(stopping, least_score=evaluate.least_score)
         result = train(
             problem.objective,
             run.params,
@@ -254,8 +247,9 @@ def fit_batches(
             rule,
             stopping,
             run.state,
-            return_to_best=ReturnToBest(all_batches) if returns else None,
-            **watchers,
+            evaluate=evaluate,
+            report=_reporter(model.settings.verbose, observe),
+            return_to_best=return_to_best,
             **threads,
         )
         return _with_temperature(model, result, held)
@@ -312,19 +306,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
     return result
 
 
-def _watchers(
-    model: Model, objective: Objective, held: HeldOut | None, observe: Observer | None
-) -> dict[str, Any]:
-    """Return the functions that ``train`` calls after an epoch, as keyword arguments."""
-    watchers: dict[str, Any] = {"report": _reporter(model.settings.verbose, observe)}
-    if held is not None:
-        watchers["evaluate"] = Validation(model, objective, held)
-    return watchers
-
-
-def _reporter(
-    verbose: int, observe: Observer | None = None, n_before: int = 0
-) -> Observer | None:
+def _reporter(verbose: int, observe: Report | None = None, n_before: int = 0) -> Report | None:
     """Return a function that calls the printer and the observer, or None without both."""
     tell = EpochPrinter(verbose) if verbose else None
     listeners = [one for one in (tell, observe) if one is not None]

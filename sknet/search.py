@@ -98,8 +98,8 @@ class Choice(Distribution):
 
 
 @dataclass(frozen=True)
-class Bounded(Distribution):
-    """Numbers from ``low`` to ``high``; the bounds are included.
+class Uniform(Distribution):
+    """Numbers between two bounds, which are included, all equally likely.
 
     Parameters
     ----------
@@ -118,22 +118,6 @@ class Bounded(Distribution):
                 f"high={self.high!r}."
             )
 
-    def contains(self, value: Any) -> bool:
-        """Return whether a number lies between the bounds."""
-        between = Interval(Real, self.low, self.high, closed="both")
-        return isinstance(value, between.kinds) and between.contains(value)
-
-
-@dataclass(frozen=True)
-class Uniform(Bounded):
-    """Numbers between two bounds, all equally likely.
-
-    Parameters
-    ----------
-    low, high : float
-        The bounds, of which ``low`` is the smaller one.
-    """
-
     def for_sampling(self) -> Any:
         """Return the distribution of ``scipy.stats``."""
         return stats.uniform(self.low, self.high - self.low)
@@ -142,9 +126,14 @@ class Uniform(Bounded):
         """Return the number that a trial of Optuna chooses."""
         return trial.suggest_float(name, self.low, self.high)
 
+    def contains(self, value: Any) -> bool:
+        """Return whether a number lies between the bounds."""
+        between = Interval(Real, self.low, self.high, closed="both")
+        return isinstance(value, between.kinds) and between.contains(value)
+
 
 @dataclass(frozen=True)
-class LogUniform(Bounded):
+class LogUniform(Uniform):
     """Positive numbers between two bounds, whose logarithms are all equally likely.
 
     Parameters
@@ -183,7 +172,7 @@ class LogUniform(Bounded):
 
 
 @dataclass(frozen=True)
-class Integers(Bounded):
+class Integers(Uniform):
     """Whole numbers between two bounds, all equally likely.
 
     Parameters

@@ -21,7 +21,7 @@ from sknet.data.batches import (
     n_rows,
     take,
 )
-from sknet.data.kinds import LABELS, as_array, as_numbers
+from sknet.data.kinds import LABELS, as_array, as_numbers, naming
 
 Checked = TypeVar("Checked")
 
@@ -74,16 +74,12 @@ def checked(chunks: Iterable[Any], check: Callable[[Batch], Checked]) -> Iterato
     """
     known = None
     for i, parts in enumerate(chunks):
-        try:
+        with naming(f"Chunk {i}, counted from 0"):
             chunk = as_chunk(parts)
             if not n_rows(chunk):
                 continue
             known = _same_kind(chunk.X, known)
             result = check(chunk)
-        except (TypeError, ValueError) as error:
-            # Subclasses, such as UnicodeDecodeError, may not take a message alone.
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"Chunk {i}, counted from 0: {error}") from error
         yield result
 
 

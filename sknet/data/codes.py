@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sknet.data.batches import Dataset
 from sknet.data.categories import MOST_ONE_HOT_LEVELS, Category
-from sknet.data.variances import MOST_PRODUCTS, Groups, some_rows
+from sknet.data.effects import MOST_PRODUCTS, Groups, some_rows
 from sknet.data.weights import repetitions
 
 Floats = NDArray[np.floating]

@@ -14,7 +14,7 @@ from sknet.data.categories import Category
 from sknet.data.codes import Code, find_codes
 from sknet.data.components import Components, principal_components
 from sknet.data.dates import count_phases, date_text, phase_names, phase_slopes, phases
-from sknet.data.effects import prior_rows
+from sknet.data.effects import prior_rows, some_rows
 from sknet.data.heavy import heavy_values
 from sknet.data.limits import FARTHEST
 from sknet.data.quantiles import quantiles
@@ -31,7 +31,6 @@ from sknet.data.scaling import (
     sparse_scale,
 )
 from sknet.data.survey import Survey, most_copied_rows, same_rows
-from sknet.data.variances import some_rows
 from sknet.data.weights import repetitions
 
 Floats = NDArray[np.floating]

@@ -1,9 +1,10 @@
 """CSV and Parquet files, read in chunks by pandas and pyarrow."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ RESERVED_OPTIONS = {
 }  # fmt: skip
 
 
-class TableFile(Protocol):
+class TableFile(ABC):
     """A file with a table, which is read as pandas frames."""
 
     path: Path
@@ -31,7 +32,9 @@ class TableFile(Protocol):
 
     def head(self, names: list[str]) -> Any:
         """Return a frame with the first rows of some columns, to learn their dtypes."""
+        return next(self.frames(names, [], HEAD_ROWS))
 
+    @abstractmethod
     def frames(self, names: list[str], text: list[str], chunk_size: int) -> Iterator[Any]:
         """Yield frames of at most ``chunk_size`` rows; the columns ``text`` hold text."""
 
@@ -223,7 +226,7 @@ class FileChunks:
             ) from error
 
 
-class CSVFile:
+class CSVFile(TableFile):
     """A CSV file, which pandas reads.
 
     Parameters
@@ -247,13 +250,9 @@ class CSVFile:
             first = _pandas().read_csv(path, nrows=1, **self._options)
         except _pandas().errors.EmptyDataError as error:
             raise ValueError(f"{path} is empty.") from error
-        self.columns: list[str] = list(first.columns)
+        self.columns = list(first.columns)
         if first.empty:
             raise ValueError(f"{path} has no rows below its header {self.columns}.")
-
-    def head(self, names: list[str]) -> Any:
-        """Return a frame with the first rows of some columns, to learn their dtypes."""
-        return next(self.frames(names, [], HEAD_ROWS))
 
     def frames(self, names: list[str], text: list[str], chunk_size: int) -> Iterator[Any]:
         """Yield frames of at most ``chunk_size`` rows; numbers in ``text`` are not parsed."""
@@ -269,7 +268,7 @@ class CSVFile:
             yield from reader
 
 
-class ParquetFile:
+class ParquetFile(TableFile):
     """A Parquet file, which pyarrow reads.
 
     Parameters
@@ -286,7 +285,7 @@ class ParquetFile:
                 f"read_options are arguments of pandas.read_csv; {path} is Parquet."
             )
         file = self._open()
-        self.columns: list[str] = file.schema_arrow.names
+        self.columns = file.schema_arrow.names
         if file.metadata.num_rows == 0:
             raise ValueError(f"{path} has no rows; its columns are {self.columns}.")
 
@@ -297,10 +296,6 @@ class ParquetFile:
             raise ValueError(f"{self.path} is empty.")
         # Files that have checksums of their pages are checked by them.
         return parquet.ParquetFile(self.path, page_checksum_verification=True)
-
-    def head(self, names: list[str]) -> Any:
-        """Return a frame with the first rows of some columns, to learn their dtypes."""
-        return next(self.frames(names, [], HEAD_ROWS))
 
     def frames(self, names: list[str], text: list[str], chunk_size: int) -> Iterator[Any]:
         """Yield frames of at most ``chunk_size`` rows; the file itself has the dtypes."""

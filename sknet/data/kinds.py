@@ -247,17 +247,31 @@ def _from_list(data: Any) -> NDArray[Any]:
 
 
 @contextmanager
+def naming(prefix: str, *, unless: str | None = None) -> Iterator[None]:
+    """Put a text before the message of an error, such as the number of a chunk.
+
+    A TypeError stays one, and other errors of values become a ValueError. With ``unless``, an
+    error whose message has this word stays as it is.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError) as error:
+        # Subclasses, such as UnicodeDecodeError, may not take a message alone.
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        if unless and isinstance(error, kind) and re.search(rf"\b{unless}\b", str(error)):
+            raise
+        raise kind(f"{prefix}: {error}") from error
+
+
+@contextmanager
 def checking(name: str) -> Iterator[None]:
     """Put the name of an argument before the message of an error that lacks it.
 
     The checks of scikit-learn sum and cast numbers, and NumPy's warnings of large ones are
     silenced: what is not finite is refused by an error.
     """
-    try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            yield
-    except (TypeError, ValueError, OverflowError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        if isinstance(error, kind) and re.search(rf"\b{name}\b", str(error)):
-            raise
-        raise kind(f"{name} is not valid: {error}") from error
+    with (
+        naming(f"{name} is not valid", unless=name),
+        np.errstate(over="ignore", invalid="ignore"),
+    ):
+        yield

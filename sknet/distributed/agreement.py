@@ -5,8 +5,7 @@ the statistics of y in the descriptions. Quantiles are estimated from a sample o
 read after the levels of the categories have been merged. Nothing here knows of Dask.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ from sknet._model_checks import check_precision, check_scale
 from sknet._settings import Settings
 from sknet._starting import settle
 from sknet.data.batches import Batch, Dataset
-from sknet.data.kinds import as_numbers
+from sknet.data.kinds import as_numbers, naming
 from sknet.data.survey import (
     Survey,
     count_levels,
@@ -129,7 +128,7 @@ def describe(
     ValueError
         If the rows are not valid, as in ``fit``. The message has the number of the partition.
     """
-    with naming_partition(number):
+    with naming(f"Partition {number}"):
         if not has_rows(X, y, sample_weight):
             return None
         features, data = read_training(estimator, X, y, sample_weight)
@@ -197,7 +196,7 @@ def read_partition(
     ValueError
         If the rows are not valid, as in ``fit``. The message has the number of the partition.
     """
-    with naming_partition(number):
+    with naming(f"Partition {number}"):
         return read_rows(features, X, y, sample_weight)
 
 
@@ -218,16 +217,6 @@ def has_rows(X: Any, y: Any, sample_weight: Any) -> bool:
     if sample_weight is not None:
         sample_weight = as_numbers(sample_weight, "sample_weight")
     return bool(X.shape[0]) and (sample_weight is None or bool(np.any(sample_weight)))
-
-
-@contextmanager
-def naming_partition(number: int) -> Iterator[None]:
-    """Put the number of the partition before the message of an error of its rows."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"Partition {number}: {error}") from error
 
 
 def weigh(

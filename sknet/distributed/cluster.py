@@ -27,14 +27,7 @@ from sknet.distributed.agreement import (
 from sknet.distributed.epochs import ClusterEpoch, Plan, make_plan
 from sknet.distributed.partitions import Partitions
 from sknet.distributed.rounds import OuterStep
-from sknet.distributed.shards import (
-    Partition,
-    Shard,
-    make_shard,
-    most_shards,
-    share_out,
-    train_alone,
-)
+from sknet.distributed.shards import make_shard, most_shards, share_out, train_alone
 from sknet.distributed.tasks import Cluster
 from sknet.nn.state import TrainingResult, TrainingState
 from sknet.nn.training import train_epochs
@@ -109,8 +102,8 @@ def fit_on_cluster(
     groups = _groups(cluster, model.settings, descriptions, local_steps)
     parts = [[(one.number, *held[one.number]) for one in group] for group in groups]
     if len(parts) == 1:
-        shared = cluster.send((model, agreed.features))
-        alone = cluster.submit(_train_alone, shared, run, parts[0])
+        shared = cluster.send(model), cluster.send(agreed.features)
+        alone = cluster.submit(train_alone, *shared, run, parts[0])
         ((result, n_validation),) = cluster.gather([alone])
     else:
         model = _share_batch(model, len(parts))
@@ -259,9 +252,9 @@ def _make_shards(
     seed: int,
 ) -> list[Any]:
     """Return the futures of the shards."""
-    shared = cluster.send((model, features))
+    shared = cluster.send(model), cluster.send(features)
     return [
-        cluster.submit(_make_shard, shared, number, seed, group, shard_number=number)
+        cluster.submit(make_shard, *shared, number, seed, group, shard_number=number)
         for number, group in enumerate(parts)
     ]
 
@@ -289,17 +282,3 @@ def _train(
         evaluate=evaluate,
         report=EpochPrinter(settings.verbose) if settings.verbose else None,
     )
-
-
-def _train_alone(
-    shared: tuple[Model, Features], run: Run, partitions: Sequence[Partition]
-) -> tuple[TrainingResult, int]:
-    model, features = shared
-    return train_alone(model, features, run, partitions)
-
-
-def _make_shard(
-    shared: tuple[Model, Features], number: int, seed: int, partitions: Sequence[Partition]
-) -> Shard:
-    model, features = shared
-    return make_shard(model, features, number, seed, partitions)

@@ -13,13 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from sknet._settings import Settings
-from sknet.distributed.rounds import (
-    LocalResult,
-    LocalRound,
-    OuterStep,
-    Point,
-    Round,
-)
+from sknet.distributed.rounds import LocalRound, OuterStep, Point, Round
 from sknet.distributed.shards import Shard
 from sknet.distributed.tasks import Cluster
 from sknet.nn.epochs import Epochs, UpdateRule, update_average
@@ -69,8 +63,8 @@ def make_plan(
     ValueError
         If early stopping is on and no shard has enough rows to hold some of them out.
     """
-    facts = cluster.gather([cluster.submit(_facts, shard) for shard in shards])
-    n_rows, n_validation, n_batches = zip(*facts, strict=True)
+    sizes = cluster.gather([cluster.submit(Shard.sizes, shard) for shard in shards])
+    n_rows, n_validation, n_batches = zip(*sizes, strict=True)
     if settings.early_stopping and not sum(n_validation):
         raise ValueError(
             "The validation set is too small: no shard has enough rows to hold "
@@ -79,12 +73,6 @@ def make_plan(
         )
     n_steps = max(n_batches)
     return Plan(sum(n_rows), sum(n_validation), n_steps, math.ceil(n_steps / local_steps))
-
-
-def _facts(shard: Shard) -> tuple[int, int, int]:
-    """Return the numbers of training rows, of validation rows and of batches."""
-    n_validation = 0 if shard.validation is None else shard.validation.n_rows
-    return shard.batches.n_rows, n_validation, len(shard.batches)
 
 
 class ClusterEpoch(Epochs):
@@ -167,13 +155,13 @@ class ClusterEpoch(Epochs):
         shared = self._point
         if self.rule.ema_decay is not None:
             shared = self._cluster.send(Point(params))
-        loss = _weighted_mean(_on_all_shards(self._cluster, self._shards, _evaluate, shared))
+        loss = _mean_of_shards(self._cluster, self._shards, Shard.evaluate, shared)
         return {"validation_loss": loss, "validation_score": -loss}
 
     def least_score(self) -> float:
         """Return the score that shows that something has been learned."""
-        results = _on_all_shards(self._cluster, self._shards, _evaluate_constant)
-        return score_of_learning(_weighted_mean(results), self._plan.n_validation)
+        loss = _mean_of_shards(self._cluster, self._shards, Shard.constant_loss)
+        return score_of_learning(loss, self._plan.n_validation)
 
     def _begin(self, point: Point) -> None:
         """Begin the next rounds at a point, without momentum, and with new optimizers."""
@@ -209,9 +197,9 @@ class ClusterEpoch(Epochs):
         ]
         # The states of the optimizers stay where they are; only the results are moved.
         results = [
-            submit(_result_of, one, shard_number=i) for i, one in enumerate(self._rounds)
+            submit(getattr, one, "result", shard_number=i) for i, one in enumerate(self._rounds)
         ]
-        point = submit(_take_outer_step, outer, *points, results)
+        point = submit(OuterStep.end, outer, *points, results)
         self._point, self._previous = point, self._point
         self._n_chained += 1
         return point
@@ -244,27 +232,22 @@ class ClusterProbe:
     def loss(self, params: np.ndarray) -> float:
         """Return the mean loss; NaN if a raw prediction is infinite or NaN."""
         shared = self._cluster.send(Point(params.copy()))
-        return _weighted_mean(_on_all_shards(self._cluster, self._shards, _probe_loss, shared))
+        return _mean_of_shards(self._cluster, self._shards, Shard.probe_loss, shared)
 
     def constant_loss(self) -> float:
         """Return the mean loss of a constant prediction."""
-        return _weighted_mean(_on_all_shards(self._cluster, self._shards, _probe_constant))
+        return _mean_of_shards(self._cluster, self._shards, Shard.constant_probe_loss)
 
 
-def _on_all_shards(
-    cluster: Cluster, shards: Sequence[Any], function: Callable, *arguments: Any
-) -> list[Any]:
-    """Return the results of a function of each shard and of further arguments."""
+def _mean_of_shards(
+    cluster: Cluster, shards: Sequence[Any], method: Callable, *arguments: Any
+) -> float:
+    """Return the weighted mean of the losses that a method of each shard returns."""
     futures = [
-        cluster.submit(function, shard, *arguments, shard_number=number)
+        cluster.submit(method, shard, *arguments, shard_number=number)
         for number, shard in enumerate(shards)
     ]
-    return cluster.gather(futures)
-
-
-def _weighted_mean(results: Sequence[tuple[float, float]]) -> float:
-    """Return the weighted mean of the first numbers; the second ones are the weights."""
-    losses, weights = zip(*results, strict=True)
+    losses, weights = zip(*cluster.gather(futures), strict=True)
     return float(np.average(losses, weights=weights))
 
 
@@ -278,29 +261,3 @@ def _train_locally(
 ) -> LocalRound:
     inner = None if before is None else before.inner
     return shard.train(outer.start(point, previous), round_, inner)
-
-
-def _result_of(after: LocalRound) -> LocalResult:
-    return after.result
-
-
-def _take_outer_step(
-    outer: OuterStep, point: Point, previous: Point, results: Sequence[LocalResult]
-) -> Point:
-    return outer(point, previous, results)
-
-
-def _evaluate(shard: Shard, point: Point) -> tuple[float, float]:
-    return shard.evaluate(point.params)
-
-
-def _evaluate_constant(shard: Shard) -> tuple[float, float]:
-    return shard.constant_loss()
-
-
-def _probe_loss(shard: Shard, point: Point) -> tuple[float, float]:
-    return shard.probe.loss(point.params), shard.weight
-
-
-def _probe_constant(shard: Shard) -> tuple[float, float]:
-    return shard.probe.constant_loss(), shard.weight

@@ -156,7 +156,7 @@ class OuterStep:
             self.network.project(params)
         return params
 
-    def __call__(self, point: Point, previous: Point, results: Sequence[LocalResult]) -> Point:
+    def end(self, point: Point, previous: Point, results: Sequence[LocalResult]) -> Point:
         """Return the next point, given the last two points and the results of all shards."""
         results = [result for result in results if result.params is not None]
         weight = sum(result.weight for result in results)

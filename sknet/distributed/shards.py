@@ -23,7 +23,7 @@ from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Batches, Dataset, join, start_of_part
 from sknet.data.splitting import split_rows
 from sknet.distributed.agreement import read_partition
-from sknet.distributed.rounds import InnerState, LocalResult, LocalRound, Round
+from sknet.distributed.rounds import InnerState, LocalResult, LocalRound, Point, Round
 from sknet.nn.epochs import Epoch, UpdateRule
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
@@ -156,13 +156,18 @@ class Shard:
         result = LocalResult(params, loss, weight, epoch.learning_rate)
         return LocalRound(result, InnerState(state.slots, state.n_updates))
 
-    def evaluate(self, params: np.ndarray) -> tuple[float, float]:
+    def sizes(self) -> tuple[int, int, int]:
+        """Return the numbers of training rows, of validation rows and of batches."""
+        n_validation = 0 if self.validation is None else self.validation.n_rows
+        return self.batches.n_rows, n_validation, len(self.batches)
+
+    def evaluate(self, point: Point) -> tuple[float, float]:
         """Return the mean loss of the validation rows, and the sum of their weights."""
         if self.validation is None:
             return 0.0, 0.0
-        workspace = Workspace(self.objective.network, self.validation.batch_size, params.dtype)
+        workspace = Workspace(self.objective.network, self.validation.batch_size, self.dtype)
         with ONE_BLAS_THREAD:
-            loss = self.objective.mean_loss(params, self.validation, workspace)
+            loss = self.objective.mean_loss(point.params, self.validation, workspace)
         return loss, self.validation_weight
 
     def constant_loss(self) -> tuple[float, float]:
@@ -172,8 +177,16 @@ class Shard:
         with ONE_BLAS_THREAD:
             return self.objective.constant_loss(self.validation), self.validation_weight
 
+    def probe_loss(self, point: Point) -> tuple[float, float]:
+        """Return the mean loss of some training rows, and the weight of the shard."""
+        return self._probe.loss(point.params), self.weight
+
+    def constant_probe_loss(self) -> tuple[float, float]:
+        """Return what :meth:`probe_loss` returns, for a constant prediction."""
+        return self._probe.constant_loss(), self.weight
+
     @property
-    def probe(self) -> Probe:
+    def _probe(self) -> Probe:
         """Some of the training rows, on which the end of the training is judged."""
         return Probe(self.objective, self.batches, self.dtype)
 

@@ -1,7 +1,7 @@
 """The function that a fitted model computes, in parts that can be differentiated."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,16 +123,6 @@ class EmbeddedTable:
         places = np.arange(n_columns), self._sources
         shape = n_columns, self._n_features
         return values @ sparse.csr_array((ones, places), shape=shape)
-
-
-class Output(Protocol):
-    """The output of a method of an estimator, as a function of raw predictions."""
-
-    def values(self, raw: Array) -> Array:
-        """Return the outputs, one column for each."""
-
-    def backward(self, raw: Array, delta: Array) -> Array:
-        """Return the gradient of ``raw``, given the gradient of the outputs."""
 
 
 class DecisionFunction:
@@ -289,7 +279,7 @@ class OutputFunction:
     """
 
     def __init__(self, model: Model, n_rows: int) -> None:
-        self._output: Output = Prediction(model) if model.numeric_y else DecisionFunction(model)
+        self._output = Prediction(model) if model.numeric_y else DecisionFunction(model)
         network, params = model.network, model.params
         self._first = affine_part(network, params)
         rest, self._params = network.part(params, self._first.stop)

@@ -3,12 +3,12 @@
 import math
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import DTypeLike
 from scipy.optimize import Bounds as OfVector
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 
 from sknet.nn.kernels import blocks
 from sknet.nn.network import Workspace
@@ -101,7 +101,7 @@ def train_lbfgs(
 
 def _minimize(
     problem: "SplitProblem", x: Array, stopping: Stopping, solver: LBFGS, trace: "Trace"
-) -> "Result":
+) -> OptimizeResult:
     """Return the result of SciPy's minimiser, begun anew where it gives up.
 
     After a step to where the objective is immense, its approximation of the curvature can be so
@@ -128,7 +128,7 @@ def _minimize(
         x, before = result.x, result.fun
 
 
-def _ending(result: "Result", trace: "Trace") -> Ending:
+def _ending(result: OptimizeResult, trace: "Trace") -> Ending:
     """Return what ended the minimiser."""
     if not math.isfinite(result.fun):
         return Ending.DIVERGED
@@ -136,22 +136,6 @@ def _ending(result: "Result", trace: "Trace") -> Ending:
         return Ending.STOPPED
     # Status 1 means that max_iter iterations or max_fun evaluations are used up.
     return Ending.MAX_ITER if result.status == 1 else Ending.CONVERGED
-
-
-class Iterate(Protocol):
-    """The attributes of SciPy's ``OptimizeResult`` that are read here."""
-
-    x: Array
-    fun: float
-
-
-class Result(Iterate, Protocol):
-    """The same, at the end of the minimiser."""
-
-    jac: Array
-    status: int
-    nit: int
-    nfev: int
 
 
 class Trace:
@@ -179,13 +163,13 @@ class Trace:
         """Whether the training has been stopped, or its validation score has stalled."""
         return self.stopped or (self.evaluate is not None and self.monitor.stalled)
 
-    def on_iteration(self, intermediate_result: Iterate) -> None:
+    def on_iteration(self, intermediate_result: OptimizeResult) -> None:
         """Record an iteration; raise StopIteration, which ends SciPy's loop, after the last."""
         self.record(intermediate_result)
         if self.ended:
             raise StopIteration
 
-    def record(self, result: Iterate) -> None:
+    def record(self, result: OptimizeResult) -> None:
         """Record one iteration."""
         params = self.problem.join(result.x).astype(self.dtype, copy=False)
         record = {"loss": self.problem.value_at(result)}
@@ -232,7 +216,7 @@ class SplitProblem:
             np.concatenate([high[:n], -low[:n], high[n:]]),
         )
 
-    def slope(self, result: "Result") -> float:
+    def slope(self, result: OptimizeResult) -> float:
         """Return the largest component of the projected gradient, given a result."""
         gradient = result.jac
         if (bounds := self.bounds) is not None:
@@ -265,7 +249,7 @@ class SplitProblem:
         gradient = np.concatenate([split + self.l1, self.l1 - split, g[self.n_split :]])
         return value + self._excess(x), gradient
 
-    def value_at(self, result: Iterate) -> float:
+    def value_at(self, result: OptimizeResult) -> float:
         """Return the objective itself, given a result of the minimiser."""
         return float(result.fun) - self._excess(result.x)
 

@@ -64,6 +64,27 @@ class Ending(Enum):
     #: Something became infinite, NaN or immense; the parameters of the best epoch are restored.
     DIVERGED = "diverged"
 
+    @property
+    def restores_best(self) -> bool:
+        """Whether the best parameters are returned, also without early stopping."""
+        return self in (Ending.WORSE, Ending.SPOILED, Ending.DIVERGED)
+
+
+#: What is wrong after an ending, in words.
+FAULTS = {
+    Ending.POOR: "the training rows are predicted far worse than by a constant",
+    Ending.WORSE: (
+        "the last parameters predict the training rows hardly better than a constant, or worse"
+    ),
+    Ending.SPOILED: (
+        "the last epochs, which also train on the validation rows, made the predictions far "
+        "worse"
+    ),
+    Ending.DIVERGED: (
+        "the loss, the parameters or the predictions became infinite, NaN or immense"
+    ),
+}
+
 
 class DivergenceError(ValueError):
     """A training diverged, and has no better parameters to return."""
@@ -185,8 +206,8 @@ class Judge:
         diverged = self._diverged(loss, constant)
         if diverged and self._diverged(best_loss, constant):
             raise DivergenceError(
-                "Training diverged: the loss, the parameters or the predictions became "
-                f"infinite, NaN or immense before an epoch ended well. {self.remedy}"
+                f"Training diverged: {FAULTS[Ending.DIVERGED]} before an epoch ended well. "
+                f"{self.remedy}"
             )
         poor = self._poor(loss, constant)
         collapsed = _exceeds(constant, self.poor, best_loss)

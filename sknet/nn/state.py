@@ -130,10 +130,9 @@ class TrainingResult:
     best_iter : int
         The best epoch, from 1.
     ending : Ending
-        What ended the training. If it is ``Ending.DIVERGED``, ``Ending.WORSE`` or
-        ``Ending.SPOILED``, ``params`` are the best ones that the training passed through.
-        Otherwise they are the last ones or, with early stopping, the best ones, unless it has
-        cooled down on all rows to the end.
+        What ended the training. If ``ending.restores_best``, ``params`` are the best ones that
+        the training passed through. Otherwise they are the last ones or, with early stopping,
+        the best ones, unless it has cooled down on all rows to the end.
     scored_params : ndarray of shape (n_params,) or None
         The parameters of the best score, whose predictions of the validation rows are those of
         unknown rows; None without early stopping.

@@ -1,10 +1,11 @@
 """The training loop: epochs, their record, early stopping and the cool-down."""
 
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -26,20 +27,12 @@ COOLING_EPOCHS = 0.3
 OWN_RECORD = ("loss", "learning_rate", "seconds")
 
 
-class Evaluate(Protocol):
-    """A function that judges parameters after an epoch."""
-
-    def __call__(self, params: Array, /) -> dict[str, float]:
-        """Return values for the history, among them "validation_score", higher is better."""
-        ...
-
-
-class Report(Protocol):
-    """A function that is told of each epoch."""
-
-    def __call__(self, iteration: int, record: dict[str, float], params: Array, /) -> Any:
-        """Return a true value to stop the training."""
-        ...
+#: A function that judges parameters after an epoch. It returns values for the history, among
+#: them "validation_score", higher is better.
+Evaluate: TypeAlias = Callable[[Array], dict[str, float]]
+#: A function that is told of each epoch: its number, its record and the parameters. It returns
+#: a true value to stop the training.
+Report: TypeAlias = Callable[[int, dict[str, float], Array], Any]
 
 
 def train(

@@ -1,15 +1,14 @@
-"""The prior of the effects of levels: its estimate, and what networks make of it."""
+"""The effects of levels: their variances, their prior, and what networks make of it."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_allclose
-from scipy.stats import f_oneway
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import f_oneway, kurtosis
 
 from sknet import NNClassifier, NNRegressor, _model
-from sknet.data import encoding, variances
-from sknet.data.effects import MOST_PRIOR_ROWS, prior_rows
-from sknet.data.variances import some_rows
+from sknet.data import encoding
+from sknet.data.effects import MOST_PRIOR_ROWS, Groups, prior_rows, some_rows
 from sknet.streaming import RowBlocks, fit_chunks
 
 
@@ -104,7 +103,7 @@ def test_slopes_recover_the_ratio_of_the_variances():
 def test_slopes_of_some_rows_are_those_of_all(monkeypatch):
     levels, numbers, y = draw_slopes(40_000, 50, 0.5)
     assert some_rows(40_000, 2) == slice(None)
-    monkeypatch.setattr(variances, "MOST_PRODUCTS", 20_000)
+    monkeypatch.setattr("sknet.data.effects.MOST_PRODUCTS", 20_000)
     rows = some_rows(40_000, 2)
     assert len(rows) == 10_000 and (np.diff(rows) > 0).all()
     of_all, of_some = (
@@ -270,3 +269,79 @@ def test_a_warm_start_may_set_alpha_back_to_auto():
     expected = embedding(NNRegressor(max_iter=2, random_state=0).fit(X, y)).ridge
     network = NNRegressor(max_iter=2, warm_start=True, random_state=0, alpha=1e-4).fit(X, y)
     assert embedding(network.set_params(alpha="auto").fit(X, y)).ridge == expected
+
+
+# The analysis of variance.
+
+
+@pytest.fixture
+def grouped():
+    """Return the levels of 60 rows in four groups of unequal size, and two columns."""
+    rng = np.random.default_rng(0)
+    levels = rng.permutation(np.repeat([7, 2, 4, 9], [30, 15, 10, 5]))
+    return levels, rng.normal(size=(60, 2)) + 0.5 * levels[:, np.newaxis]
+
+
+def test_means_and_deviations_are_those_of_each_level(grouped):
+    levels, values = grouped
+    groups = Groups(levels, np.ones(60))
+    means = np.array([values[levels == level].mean(axis=0) for level in (2, 4, 7, 9)])
+    assert_array_equal(groups.sizes, [15, 10, 30, 5])
+    assert_allclose(groups.means(values), means)
+    of_rows = means[np.searchsorted([2, 4, 7, 9], levels)]
+    assert_allclose(groups.centred(values), values - of_rows)
+    standardized = groups.standardized(values)
+    for level in (2, 4, 7, 9):
+        assert_allclose(standardized[levels == level].std(axis=0), 1)
+
+
+def test_a_column_that_hardly_varies_within_a_level_is_zero_there(grouped):
+    levels, values = grouped
+    values[levels == 9] = 3.0
+    standardized = Groups(levels, np.ones(60)).standardized(values)
+    assert not standardized[levels == 9].any() and standardized[levels != 9].all()
+
+
+def test_the_variances_are_those_of_the_f_test(grouped):
+    """F = (within + usual size * between) / within, for the size in the mean of its square."""
+    levels, values = grouped
+    found = Groups(levels, np.ones(60)).variances(values)
+    parts = [values[levels == level] for level in np.unique(levels)]
+    sizes = np.array([len(part) for part in parts])
+    within = sum(np.square(part - part.mean(axis=0)).sum(axis=0) for part in parts) / 56
+    usual_size = (60 - np.square(sizes).sum() / 60) / 3
+    assert_allclose(found.within, within)
+    assert_allclose(1 + usual_size * found.between / within, f_oneway(*parts).statistic)
+
+
+def test_the_chance_is_the_deviation_of_the_estimate_without_effects():
+    levels = np.repeat(np.arange(20), 50)
+    draws = np.random.default_rng(0).normal(size=(1000, 2000))
+    found = Groups(levels, np.ones(1000)).variances(draws)
+    assert found.between.std() == pytest.approx(found.chance.mean(), rel=0.1)
+
+
+def test_a_weight_of_two_equals_a_repeated_row(grouped):
+    levels, values = grouped
+    weights = np.where(np.arange(60) % 3, 1.0, 2.0)
+    weighted = Groups(levels, weights)
+    repeated = Groups(np.repeat(levels, weights.astype(int)), np.ones(80))
+    found = weighted.variances(values)
+    assert_allclose(found, repeated.variances(np.repeat(values, weights.astype(int), axis=0)))
+
+
+def test_the_excess_kurtosis_is_that_of_scipy_or_zero():
+    rng = np.random.default_rng(0)
+    values = np.column_stack([rng.standard_exponential(500), rng.uniform(size=500)])
+    values -= values.mean(axis=0)
+    found = Groups(np.zeros(500), np.ones(500)).excess_kurtosis(values)
+    assert_allclose(found, [kurtosis(values[:, 0]), 0])
+
+
+def test_some_rows_have_no_more_products_than_are_allowed(monkeypatch):
+    monkeypatch.setattr("sknet.data.effects.MOST_PRODUCTS", 300)
+    assert some_rows(100, 3) == slice(None)
+    rows = some_rows(101, 3)
+    assert np.unique(rows).size == 100 and 0 <= rows.min() and rows.max() <= 100
+    assert_array_equal(rows, some_rows(101, 3))
+    assert np.size(some_rows(101, 1000)) == 1

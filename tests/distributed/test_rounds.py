@@ -84,7 +84,7 @@ def test_plain_averaging_is_the_weighted_mean():
     results = [LocalResult(np.array([1.0, 2.0]), 0.5, 3.0, 0.1)]
     results += [LocalResult(np.array([5.0, 2.0]), 1.5, 1.0, 0.1)]
     point = Point(np.array([0.0, 0.0]), loss=1.0, weight=2.0)
-    after = OuterStep(1.0, 0.0)(point, point, results)
+    after = OuterStep(1.0, 0.0).end(point, point, results)
     assert_allclose(after.params, [2.0, 2.0])
     assert (after.loss, after.weight) == (1.0 + 3 * 0.5 + 1.5, 6.0)
 
@@ -92,7 +92,7 @@ def test_plain_averaging_is_the_weighted_mean():
 def test_a_shard_without_a_batch_in_a_round_has_no_say():
     results = [LocalResult(None, 0.0, 0.0, np.nan), LocalResult(np.ones(2), 1.0, 2.0, 0.1)]
     point = Point(np.zeros(2))
-    after = OuterStep(1.0, 0.0)(point, point, results)
+    after = OuterStep(1.0, 0.0).end(point, point, results)
     assert_allclose(after.params, 1.0)
     assert after.learning_rate == 0.1
 
@@ -111,7 +111,7 @@ def test_outer_steps_are_sgd_with_nesterov_momentum(eta, mu):
     for _ in range(5):
         assert_allclose(step.start(point, previous), z, rtol=1e-12)
         result = LocalResult(local(step.start(point, previous)), 0.0, 1.0, 0.1)
-        point, previous = step(point, previous, [result]), point
+        point, previous = step.end(point, previous, [result]), point
         d = local(z) - z
         v = mu * v + d
         z = z + eta * (d + mu * v)
@@ -121,7 +121,7 @@ def test_weights_that_are_zero_everywhere_stay_zero():
     params = np.array([0.0, 1 / 3], dtype=np.float32)
     results = [LocalResult(params, 0.0, float(w), 0.1) for w in (1237, 7919, 3)]
     start = Point(np.array([0.1, 0.2], dtype=np.float32))
-    after = OuterStep(1.0, 0.5)(start, Point(-start.params), results)
+    after = OuterStep(1.0, 0.5).end(start, Point(-start.params), results)
     assert_array_equal(after.params, params)
     assert after.params.dtype == np.float32
 
@@ -143,7 +143,7 @@ def test_one_full_step_of_sgd_is_a_synchronous_gradient_step(weights, alpha):
     ]
     point = Point(model.params)
     results = [shard.train(point.params, first_round()).result for shard in shards]
-    after = OuterStep(1.0, 0.0)(point, point, results)
+    after = OuterStep(1.0, 0.0).end(point, point, results)
     expected = model.params - 0.05 * gradient_of_all(model, np.arange(240), weights)
     assert_allclose(after.params, expected, rtol=1e-10, atol=1e-13)
 
@@ -253,7 +253,8 @@ def test_the_learning_rate_follows_the_whole_training():
 def test_validation_losses_of_shards_average_to_that_of_all():
     model = make_model(batch_size=16, early_stopping=True)
     shards = make_shards(model, 3, weight)
-    losses, weights = zip(*[shard.evaluate(model.params) for shard in shards], strict=True)
+    point = Point(model.params)
+    losses, weights = zip(*[shard.evaluate(point) for shard in shards], strict=True)
     found = np.average(losses, weights=weights)
     data = [shard.validation.data for shard in shards]
     expected, total = 0.0, 0.0
@@ -272,7 +273,7 @@ def test_a_shard_too_small_to_hold_rows_out_trains_on_all():
     shard = one_shard(model, 0, 7, [(0, X[:5], y[:5], None)])
     assert shard.validation is None
     assert shard.batches.n_rows == 5
-    assert shard.evaluate(model.params) == (0.0, 0.0)
+    assert shard.evaluate(Point(model.params)) == (0.0, 0.0)
 
 
 def test_sizes_by_which_dask_judges_moving():
@@ -319,7 +320,7 @@ class LazyCluster:
 
     def submit(self, function, *arguments, shard_number=None):
         task = LazyTask(function, arguments)
-        if function is epochs._take_outer_step:
+        if function is OuterStep.end:
             self.points.append(task)
         return task
 
@@ -407,10 +408,10 @@ def test_shared_parameters_stay_in_their_bounds(learning_rate, momentum):
         for result in results:
             result.params[:] += rng.normal(size=start.size)
             bounds.project(result.params)
-        point = outer(*points, results)
+        point = outer.end(*points, results)
         for params in (start, point.params):
             assert (params >= bounds.low).all() and (params <= bounds.high).all()
-        outside = free(*points, results).params
+        outside = free.end(*points, results).params
         left |= bool((outside < bounds.low).any())
         points = [point, points[0]]
     assert left == (learning_rate != 1)

@@ -264,7 +264,7 @@ ALSO = {
     "data/scaling": ["data/test_encoding.py", "data/test_heavy.py"],
     "data/quantiles": ["data/test_encoding.py", "data/test_survey.py"],
     "data/weights": ["data/test_encoding.py", "data/test_survey.py"],
-    "data/variances": ["data/test_effects.py", "data/test_codes.py"],
+    "data/effects": ["data/test_codes.py"],
     "data/limits": ["data/test_encoding.py", "data/test_targets.py"],
     "data/counts": ["data/test_batches.py", "data/test_chunks.py", "data/test_row_blocks.py"],
 }

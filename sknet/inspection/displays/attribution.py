@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sknet._base import BaseNN
+from sknet._input import shown_names
 from sknet.data.counts import check_count
 from sknet.data.frames import column, is_frame, take_rows
 from sknet.data.row_blocks import as_row_blocks
@@ -133,9 +134,8 @@ class AttributionDisplay:
         )
         names = getattr(estimator, "feature_names_in_", None)
         values = row_values(X) if len(attributions) == 1 else None
-        display = cls(
-            attributions, feature_names=default_names(names, attributions), values=values
-        )
+        names = shown_names(names, attributions.shape[1])
+        display = cls(attributions, feature_names=names, values=values)
         return display.plot(ax=ax, max_features=max_features)
 
     @classmethod
@@ -178,7 +178,8 @@ class AttributionDisplay:
         import_pyplot()
         rows = np.atleast_2d(attributions)
         check_attributions(rows, feature_names, values)
-        display = cls(rows, feature_names=default_names(feature_names, rows), values=values)
+        names = shown_names(feature_names, rows.shape[1])
+        display = cls(rows, feature_names=names, values=values)
         return display.plot(ax=ax, max_features=max_features)
 
     def plot(self, ax: "Axes | None" = None, *, max_features: int = 10) -> Self:
@@ -219,11 +220,6 @@ class AttributionDisplay:
         value = self.values[i]
         shown = f"{value:.4g}" if isinstance(value, float | np.floating) else f"{value}"
         return f"{name} = {shown}"
-
-
-def default_names(names: Any, attributions: NDArray[Any]) -> list[str]:
-    """Return the names as a list, or "x0", "x1" and so on if there are none."""
-    return [f"x{i}" for i in range(attributions.shape[1])] if names is None else list(names)
 
 
 def row_values(X: Any) -> list[Any]:

@@ -1,13 +1,26 @@
-"""The axes that displays draw on: the user's, or new ones."""
+"""The axes that displays draw on, the user's or new ones, and the scales of columns on them."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknet._extras import require
+from sknet.inspection.shapes import ColumnValues
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+Floats = NDArray[np.float64]
+
+#: The largest number of levels of a category that are named.
+MOST_LEVELS = 12
+#: The largest number of letters of a level's name.
+LONGEST_NAME = 12
+#: The units in which durations are drawn, from the longest, with their seconds.
+DURATION_UNITS = [("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1)]
 
 
 def import_pyplot() -> Any:
@@ -65,3 +78,105 @@ def panels(ax: Any, n_panels: int, n_columns: int) -> "np.ndarray[Any, Any]":
         grid = ax.get_subplotspec().subgridspec(n_rows, n_columns, wspace=0.35, hspace=0.6)
     places = [divmod(i, n_columns) for i in range(n_panels)]
     return np.array([figure.add_subplot(grid[place]) for place in places])
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where the values of a column are on an axis, and what the axis says: of numbers.
+
+    Parameters
+    ----------
+    unit : str, default=""
+        The unit of the numbers, or what else is to be known of them.
+    """
+
+    unit: str = ""
+
+    def places(self, values: NDArray[Any]) -> Floats:
+        """Return the place of each value on the axis."""
+        return values.astype(np.float64)
+
+    def write_ticks(self, axis: "Axis") -> None:
+        """Choose the ticks of an axis; those of numbers are matplotlib's own."""
+
+    def title(self, name: str) -> str:
+        """Return the name of the column with the unit."""
+        return f"{name} ({self.unit})" if self.unit else name
+
+
+@dataclass(frozen=True)
+class DateScale(Scale):
+    """Dates at their numbers of days, with the ticks of matplotlib's axes of dates."""
+
+    def places(self, values: NDArray[Any]) -> Floats:
+        """Return matplotlib's number of each date."""
+        return require("matplotlib.dates", extra="plot").date2num(values)
+
+    def write_ticks(self, axis: "Axis") -> None:
+        """Let the axis show dates."""
+        dates = require("matplotlib.dates", extra="plot")
+        # The dates are what clocks show. Another time zone of matplotlib would move them. With
+        # fewer ticks, no interval of the locator suits a range of 31 to 35 months, for example.
+        locator = dates.AutoDateLocator("UTC", minticks=3, maxticks=7)
+        locator.maxticks[dates.YEARLY] = 6
+        # The places are numbers: axis.axis_date would forget the limits of a heat map.
+        axis.set_major_locator(locator)
+        axis.set_major_formatter(dates.ConciseDateFormatter(locator, "UTC"))
+        # The locator knows these years alone. A margin of the axis may go beyond them.
+        calendar = dates.date2num(np.array(["0001-01-01", "9999-12-31"], "datetime64[D]"))
+        low, high = np.clip(axis.get_view_interval(), *calendar)
+        axis.set_view_interval(low, high, ignore=True)
+
+
+@dataclass(frozen=True)
+class DurationScale(Scale):
+    """Durations as numbers of a unit of ``length`` seconds."""
+
+    length: int = 1
+
+    @classmethod
+    def of(cls, values: NDArray[np.timedelta64]) -> "DurationScale":
+        """Return the scale of the longest unit of which the longest duration has two."""
+        longest = np.abs(values).max() / np.timedelta64(1, "s")
+        fitting = (one for one in DURATION_UNITS if longest >= 2 * one[1])
+        unit, length = next(fitting, DURATION_UNITS[-1])
+        return cls(unit, length)
+
+    def places(self, values: NDArray[Any]) -> Floats:
+        """Return the number of units of each duration."""
+        return values / np.timedelta64(self.length, "s")
+
+
+@dataclass(frozen=True)
+class LevelScale(Scale):
+    """Levels at 0, 1, 2 and so on, with their names if there are not too many."""
+
+    names: tuple[str, ...] = ()
+
+    def places(self, values: NDArray[Any]) -> Floats:
+        """Return 0, 1, 2 and so on."""
+        return np.arange(len(values), dtype=np.float64)
+
+    def write_ticks(self, axis: "Axis") -> None:
+        """Write the names of the levels, or nothing: their places are no numbers of X."""
+        names = self.names if len(self.names) <= MOST_LEVELS else ()
+        axis.set_ticks(np.arange(len(names)), names)
+
+
+def scale_of(values: ColumnValues) -> Scale:
+    """Return the scale on which a column is drawn."""
+    if values.is_category:
+        n_levels = len(values.grid)
+        unit = f"{n_levels} levels" if n_levels > MOST_LEVELS else ""
+        return LevelScale(unit, tuple(map(short, values.grid)))
+    if values.grid.dtype.kind == "M":
+        return DateScale(values.time_zone or "")
+    if values.grid.dtype.kind == "m":
+        return DurationScale.of(values.grid)
+    return Scale()
+
+
+def short(level: Any) -> str:
+    """Return the name of a level, cut if it is long."""
+    name = str(level)
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "\u2026"

@@ -8,8 +8,13 @@ from numpy.typing import ArrayLike, NDArray
 from sknet._base import BaseNN, fitted
 from sknet.data.counts import check_count
 from sknet.inspection.arguments import choose_one_output
-from sknet.inspection.displays.axes import import_pyplot, panels
-from sknet.inspection.displays.scales import MOST_LEVELS, scale_of, short
+from sknet.inspection.displays.axes import (
+    MOST_LEVELS,
+    import_pyplot,
+    panels,
+    scale_of,
+    short,
+)
 from sknet.inspection.shapes import (
     ColumnValues,
     ShapeCurve,
