@@ -99,11 +99,9 @@ class FittedAttributes:
     def encoded_feature_names_(self) -> np.ndarray:
         """The name of each input of the first layer that has a weight matrix."""
         model = self._fitted_model
-        names = self._column_names
-        levels: list = []
-        if model.reader is not None:
-            names, levels = [names[i] for i in model.reader.order_], model.reader.levels_
-        encoded = encoded_names(model.network, model.encoder, names, levels)
+        names, reader = self._column_names, model.reader
+        read_names = [names[i] for i in reader.order_]
+        encoded = encoded_names(model.network, model.encoder, read_names, reader.levels_)
         return np.array(encoded, dtype=object)
 
     @property

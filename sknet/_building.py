@@ -37,7 +37,7 @@ N_FACTORS = 32
 def make_network(
     settings: Settings,
     encoder: TableEncoder,
-    reader: TableReader | None,
+    reader: TableReader,
     n_raw: int,
     unbound: tuple[int, ...] = (),
 ) -> Network:
@@ -98,7 +98,7 @@ def _embeddings(
 
 
 def column_sources(
-    front: Sequence[Layer], encoder: TableEncoder, reader: TableReader | None
+    front: Sequence[Layer], encoder: TableEncoder, reader: TableReader
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return where each input of the first layer that mixes columns comes from.
 
@@ -107,7 +107,7 @@ def column_sources(
     front : sequence of Layer
         The layers before, of which there is one at the most: it embeds single columns.
     encoder : TableEncoder
-    reader : TableReader or None
+    reader : TableReader
 
     Returns
     -------
@@ -118,8 +118,7 @@ def column_sources(
     for layer in front:
         if isinstance(layer, Columns):
             encoded = np.repeat(encoded, layer.output_counts(encoded.size))
-    sources = encoder.sources_ if reader is None else reader.order_[encoder.sources_]
-    return encoded, sources[encoded]
+    return encoded, reader.order_[encoder.sources_[encoded]]
 
 
 def _numeric_layer(settings: Settings, encoder: TableEncoder) -> ColumnEmbedding | None:

@@ -117,8 +117,7 @@ def make_card(names: Sequence[str], model: Model, history: dict[str, list[float]
     history : dict of str to list of float
         The record of the epochs.
     """
-    order = range(len(names)) if model.reader is None else model.reader.order_.tolist()
-    read_names = [str(names[i]) for i in order]
+    read_names = [str(names[i]) for i in model.reader.order_]
     parts = [
         _predictions(model),
         _promises(model, names, read_names),
@@ -198,9 +197,8 @@ def _columns(
 ) -> Iterator[tuple[str, Value]]:
     """Yield lines on the kinds of the columns, and on what training found in them."""
     encoder, reader = model.encoder, model.reader
-    times = {} if reader is None else reader.times_
-    levels = [] if reader is None else reader.n_levels_
-    categories = list(zip(read_names[encoder.n_read_ :], levels, strict=True))
+    times = reader.times_
+    categories = list(zip(read_names[encoder.n_read_ :], reader.n_levels_, strict=True))
     found: dict[str, Value] = {
         "numbers": encoder.n_read_ - len(times),
         "dates": [

@@ -51,13 +51,12 @@ class Features:
     estimator : estimator
         A copy of the estimator with the attributes ``n_features_in_`` and, if X had names,
         ``feature_names_in_``, which scikit-learn's checks read.
-    reader : TableReader or None
-        Turns the categories of X into level numbers, and dates and durations into seconds. None
-        without any of them.
+    reader : TableReader
+        Turns the categories of X into level numbers, and dates and durations into seconds.
     """
 
     estimator: BaseEstimator
-    reader: TableReader | None
+    reader: TableReader
 
     @classmethod
     def learn(
@@ -104,12 +103,12 @@ class Features:
     @property
     def n_levels(self) -> Sequence[int]:
         """The number of levels of each category."""
-        return () if self.reader is None else self.reader.n_levels_
+        return self.reader.n_levels_
 
     @property
     def n_dates(self) -> int:
         """The number of columns of dates."""
-        return 0 if self.reader is None else self.reader.n_dates_
+        return self.reader.n_dates_
 
     @property
     def signs(self) -> tuple[int, ...]:
@@ -125,16 +124,15 @@ class Features:
         owner = type(self.estimator).__name__
         names = None if self.names is None else self.names.tolist()
         signs = column_signs(self.estimator.monotonic_cst, self.n_features, names, owner)
-        if self.reader is not None:
-            constrained = [i for i in self.reader.categorical_.tolist() if signs[i]]
-            if constrained:
-                found = constrained if names is None else [names[i] for i in constrained]
-                raise ValueError(
-                    "Categorical features cannot have monotonic constraints, but "
-                    f"monotonic_cst has some for {found}. Set these to 0, or take the columns "
-                    "out of categorical_features."
-                )
-            signs = signs[self.reader.numeric_]
+        constrained = [i for i in self.reader.categorical_.tolist() if signs[i]]
+        if constrained:
+            found = constrained if names is None else [names[i] for i in constrained]
+            raise ValueError(
+                "Categorical features cannot have monotonic constraints, but "
+                f"monotonic_cst has some for {found}. Set these to 0, or take the columns "
+                "out of categorical_features."
+            )
+        signs = signs[self.reader.numeric_]
         return tuple(signs.tolist()) if signs.any() else ()
 
     @property
@@ -189,7 +187,7 @@ class Features:
         if blocks is not None:
             validate_data(self.estimator, blocks, reset=reset, skip_check_array=True)
             return blocks.read_by(self.reader)
-        if self.reader is None:
+        if self.reader.only_numbers:
             return self._read_numbers(X, reset)
         if sparse.issparse(X):
             raise ValueError(
@@ -239,7 +237,7 @@ class Features:
     def _is_plain(self, X: Any) -> bool:
         """Return whether X is an array that needs no check, and training was the same."""
         return (
-            self.reader is None
+            self.reader.only_numbers
             and self.names is None
             and is_plain(X)
             and X.shape[1] == self.n_features
@@ -388,15 +386,14 @@ def _as_table(X: Any) -> Any:
     return X if frames.is_frame(X) else check_array(X, dtype=None, ensure_all_finite=False)
 
 
-def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader | None:
-    """Return a fitted reader of X, or None if X has neither categories nor dates.
-
-    ``wanted`` is the parameter ``categorical_features``.
-    """
+def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader:
+    """Return a fitted reader of X; ``wanted`` is the parameter ``categorical_features``."""
     times = frames.time_columns(X)
     is_default = wanted is None or (isinstance(wanted, str) and not frames.is_frame(X))
     if is_default and not times:
-        return None
+        shape = np.shape(X)
+        # What has no columns is refused by a later check.
+        return TableReader.of_numbers(shape[1] if len(shape) == 2 else 0)
     if sparse.issparse(X):
         raise ValueError("categorical_features cannot be used with sparse X.")
     if not isinstance(X, RowBlocks):
@@ -404,7 +401,7 @@ def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader | None:
     names = frames.column_names(X)
     categories = categorical_columns(X, wanted, names)
     if categories.size == 0 and not times:
-        return None
+        return TableReader.of_numbers(X.shape[1])
     if isinstance(X, RowBlocks):
         X = rows_of_values(X, categories.tolist())
     return TableReader(wanted).fit(X, names, declared=declared)

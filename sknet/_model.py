@@ -47,8 +47,8 @@ class Model(ABC):
     ----------
     settings : Settings
         The settings of the last fit.
-    reader : TableReader or None
-        Turns a frame or an array with categories into numbers. None without categories.
+    reader : TableReader
+        Turns a frame or an array with categories into numbers.
     encoder : TableEncoder
         Turns numbers into the rows that enter the network.
     target : ClassTarget or RegressionTarget
@@ -67,7 +67,7 @@ class Model(ABC):
     std_remedy: ClassVar[str]
 
     settings: Settings
-    reader: TableReader | None
+    reader: TableReader
     encoder: TableEncoder
     target: Any
     loss: Loss

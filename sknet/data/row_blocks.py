@@ -104,8 +104,8 @@ class RowBlocks:
         window_rows: int | None = None,
     ) -> None:
         self._source = source
-        self._reader: TableReader | None = None
         self.shape = _checked_shape(source)
+        self._reader = TableReader.of_numbers(self.shape[1])
         single = source.dtype == np.float32
         self.dtype = np.dtype(np.float32 if single else np.float64)
         row_bytes = self.shape[1] * self.dtype.itemsize
@@ -126,8 +126,8 @@ class RowBlocks:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def read_by(self, reader: TableReader | None) -> "RowBlocks":
-        """Return the same table, each block of which ``reader`` reads unless it is None."""
+    def read_by(self, reader: TableReader) -> "RowBlocks":
+        """Return the same table, each block of which ``reader`` reads."""
         blocks = copy.copy(self)
         blocks._reader = reader
         return blocks
@@ -237,9 +237,7 @@ class RowBlocks:
                 f"X[{start}:{stop}] has shape {block.shape}, but X.shape={self.shape} promises "
                 f"{(stop - start, self.shape[1])}: all rows must have the same columns."
             )
-        if self._reader is not None:
-            block = self._reader.read(block)
-        block = block.astype(self.dtype, copy=False)
+        block = self._reader.read(block).astype(self.dtype, copy=False)
         # If the sum is finite, all of its terms are.
         with np.errstate(over="ignore", invalid="ignore"):
             suspicious = not math.isfinite(block.sum())

@@ -49,11 +49,10 @@ class Survey:
     level_counts : list of ndarray of shape (n_levels,)
         How often each level of each category occurs. A row counts as often as its weight
         says (see :func:`sknet.data.weights.repetitions`).
+    reader : TableReader
+        Which columns are categories and dates, and the levels of the categories.
     names : list of str or None
         The names of the columns in the order of the user.
-    reader : TableReader or None
-        Which columns are categories and dates, and the levels of the categories; None without
-        any of them.
     ranges : Ranges or None
         The ranges of the dates and of their phases; None without dates.
     sample : Dataset or None
@@ -69,8 +68,8 @@ class Survey:
     row_bytes: float
     missing: NDArray[np.bool_]
     level_counts: list[NDArray[np.float64]]
+    reader: TableReader
     names: list[str] | None = None
-    reader: TableReader | None = None
     ranges: Ranges | None = None
     sample: Dataset | None = None
     part: str = "the table"
@@ -88,7 +87,7 @@ class Survey:
 
 def survey_rows(
     data: Dataset,
-    reader: TableReader | None = None,
+    reader: TableReader,
     names: list[str] | None = None,
     *,
     rng: np.random.Generator | None = None,
@@ -100,8 +99,8 @@ def survey_rows(
     ----------
     data : Dataset
         The rows, as ``reader`` reads them.
-    reader : TableReader or None
-        The reader that the rows were read by; None if they have no categories and no dates.
+    reader : TableReader
+        The reader that the rows were read by.
     names : list of str or None
         The names of the columns.
     rng : numpy Generator, optional
@@ -113,7 +112,7 @@ def survey_rows(
     missing = np.zeros(X.shape[1], dtype=bool)
     level_counts = _no_levels(reader)
     repeated = repetitions(data.sample_weight) if level_counts else None
-    n_dates = 0 if reader is None else reader.n_dates_
+    n_dates = reader.n_dates_
     ranges = Ranges(n_dates) if n_dates else None
     n_numeric = X.shape[1] - len(level_counts)
     chosen = None if rng is None else _draw_sample(data, rng)
@@ -136,15 +135,15 @@ def survey_rows(
         row_bytes=_row_bytes(X),
         missing=missing,
         level_counts=level_counts,
-        names=names,
         reader=reader,
+        names=names,
         ranges=ranges,
         sample=None if chosen is None else _sample(data, chosen, copies),
         part=part,
     )
 
 
-def count_levels(data: Dataset, reader: TableReader | None) -> list[NDArray[np.float64]]:
+def count_levels(data: Dataset, reader: TableReader) -> list[NDArray[np.float64]]:
     """Return how often each level of each category occurs, as in a survey of the rows."""
     level_counts = _no_levels(reader)
     repeated = repetitions(data.sample_weight)
@@ -153,9 +152,9 @@ def count_levels(data: Dataset, reader: TableReader | None) -> list[NDArray[np.f
     return level_counts
 
 
-def _no_levels(reader: TableReader | None) -> list[NDArray[np.float64]]:
+def _no_levels(reader: TableReader) -> list[NDArray[np.float64]]:
     """Return counts of zero for each level of each category."""
-    return [np.zeros(n) for n in (reader.n_levels_ if reader else ())]
+    return [np.zeros(n_levels) for n_levels in reader.n_levels_]
 
 
 def _part(
@@ -239,7 +238,7 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
     first, *others = surveys
     for other in others:
         _check_same_columns(first, other)
-    reader = None if first.reader is None else _merge_readers(surveys)
+    reader = first.reader.merged([one.reader for one in others])
     n_rows = [one.n_rows for one in surveys]
     translations = [_translations(one, reader) for one in surveys]
     merged = Survey(
@@ -250,8 +249,8 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
         row_bytes=float(np.average([one.row_bytes for one in surveys], weights=n_rows)),
         missing=np.any([one.missing for one in surveys], axis=0),
         level_counts=_merge_counts(surveys, translations, reader),
-        names=first.names,
         reader=reader,
+        names=first.names,
         ranges=_merge_ranges(surveys),
     )
     samples = [
@@ -262,22 +261,14 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
     return merged.with_sample(samples) if len(samples) == len(surveys) else merged
 
 
-def _merge_readers(surveys: Sequence[Survey]) -> TableReader:
-    """Return a reader with the levels of all parts."""
-    first, *others = [one.reader for one in surveys if one.reader is not None]
-    return first.merged(others)
-
-
 def _merge_ranges(surveys: Sequence[Survey]) -> Ranges | None:
     """Return the ranges of the dates of all parts."""
     ranges = [one.ranges for one in surveys if one.ranges is not None]
     return Ranges.merged(ranges) if ranges else None
 
 
-def _translations(survey: Survey, reader: TableReader | None) -> list[NDArray[np.intp]]:
+def _translations(survey: Survey, reader: TableReader) -> list[NDArray[np.intp]]:
     """Return for each category the numbers among the merged levels of the levels of a part."""
-    if reader is None or survey.reader is None:
-        return []
     return [
         np.searchsorted(merged, own)
         for merged, own in zip(reader.levels_, survey.reader.levels_, strict=True)
@@ -287,10 +278,10 @@ def _translations(survey: Survey, reader: TableReader | None) -> list[NDArray[np
 def _merge_counts(
     surveys: Sequence[Survey],
     translations: list[list[NDArray[np.intp]]],
-    reader: TableReader | None,
+    reader: TableReader,
 ) -> list[NDArray[np.float64]]:
     """Return how often each merged level of each category occurs in all parts."""
-    sums = [np.zeros(n_levels) for n_levels in (reader.n_levels_ if reader else ())]
+    sums = _no_levels(reader)
     for survey, places_of_levels in zip(surveys, translations, strict=True):
         for total, places, counts in zip(
             sums, places_of_levels, survey.level_counts, strict=True
@@ -342,16 +333,15 @@ def _check_same_columns(first: Survey, other: Survey) -> None:
 
 def _times(survey: Survey) -> dict[Any, str]:
     """Return the kind and the time zone of each column of durations or dates, by its name."""
-    times = {} if survey.reader is None else survey.reader.times_
     return {
         survey.names[i] if survey.names else i: kind if zone is None else f"{kind} of {zone}"
-        for i, (kind, zone) in times.items()
+        for i, (kind, zone) in survey.reader.times_.items()
     }
 
 
 def _categories(survey: Survey) -> list[Any]:
     """Return the names of the columns that are categories, or else their positions."""
-    positions = [] if survey.reader is None else survey.reader.categorical_.tolist()
+    positions = survey.reader.categorical_.tolist()
     return [survey.names[i] for i in positions] if survey.names else positions
 
 

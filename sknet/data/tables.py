@@ -63,6 +63,14 @@ class TableReader:
             wanted = wanted.tolist() if hasattr(wanted, "tolist") else list(wanted)
         self.categorical_features = wanted
 
+    @classmethod
+    def of_numbers(cls, n_columns: int) -> Self:
+        """Return the reader of a table all of whose columns are numbers."""
+        reader = cls(None)
+        reader.categorical_, reader.numeric_ = np.arange(0), np.arange(n_columns)
+        reader.time_kinds_, reader.time_zones_, reader.levels_ = [], [], []
+        return reader
+
     def fit(
         self, X: Any, feature_names: Sequence[str] | None, *, declared: bool = False
     ) -> Self:
@@ -152,6 +160,11 @@ class TableReader:
             ) from error
 
     @property
+    def only_numbers(self) -> bool:
+        """Whether no column is a category, a duration or a date."""
+        return not self.categorical_.size and not self.time_kinds_
+
+    @property
     def n_levels_(self) -> list[int]:
         """The number of levels of each category."""
         return [len(levels) for levels in self.levels_]
@@ -176,7 +189,8 @@ class TableReader:
     def read(self, X: Any) -> NDArray[np.floating]:
         """Return a float array with the numeric columns first, then the level numbers.
 
-        With dates or durations it is float64, in which they are exact enough.
+        With dates or durations it is float64, in which they are exact enough. A table of
+        numbers alone is returned as it is: whoever has it checks it in a way of their own.
 
         Raises
         ------
@@ -186,6 +200,8 @@ class TableReader:
             holds dates that held none in training, or the reverse, or if they have a time
             zone only now or only then; or if a numeric column holds infinity or text.
         """
+        if self.only_numbers:
+            return X
         _check_has_rows(X)
         times = self.times_
         check_times(X, {i: kind for i, (kind, _) in times.items()}, self._names)

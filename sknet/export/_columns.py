@@ -191,9 +191,8 @@ def _dtypes_of_training(features: Features, model: Model) -> list[np.dtype[Any]]
     known = [one for one in (encoder.center_, encoder.scale_) if one is not None]
     dtype = known[0].dtype.newbyteorder("=") if known and known[0].size else np.dtype("float64")
     dtypes: list[np.dtype[Any]] = [dtype] * features.n_features
-    if reader is not None:
-        for i, levels in zip(reader.categorical_, reader.levels_, strict=True):
-            dtypes[i] = TEXT if levels.size == 0 or isinstance(levels[0], str) else dtype
+    for i, levels in zip(reader.categorical_, reader.levels_, strict=True):
+        dtypes[i] = TEXT if levels.size == 0 or isinstance(levels[0], str) else dtype
     return dtypes
 
 
@@ -245,24 +244,21 @@ def _tensor_dtype(column: Any, trained: np.dtype[Any]) -> np.dtype[Any]:
 
 def column_properties(features: Features, columns: Sequence[Column]) -> dict[str, str]:
     """Return the properties of an ONNX model that :func:`onnx_inputs` reads."""
+    reader = features.reader
+    names = [name for one in columns for name in one.names]
     found: dict[str, dict[str, str]] = {
         RENAMED: {
             one.name: one.names[0]
             for one in columns
             if one.n_columns == 1 and one.name != one.names[0]
-        }
-    }
-    properties: dict[str, str] = {}
-    reader = features.reader
-    if reader is not None:
-        names = [name for one in columns for name in one.names]
-        found[TIMES] = {
+        },
+        TIMES: {
             names[i]: kind if zone is None else f"{kind} {zone}"
             for i, (kind, zone) in reader.times_.items()
-        }
-        missing = _missing_text(reader.levels_)
-        if missing:
-            properties[MISSING_TEXT] = missing
+        },
+    }
+    missing = _missing_text(reader.levels_)
+    properties = {MISSING_TEXT: missing} if missing else {}
     return properties | {
         name: json.dumps(of_name) for name, of_name in found.items() if of_name
     }

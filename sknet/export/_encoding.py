@@ -43,7 +43,7 @@ def encode(features: Features, model: Model, inputs: Sequence[Input]) -> Tensor:
         if an input of dates is too coarse for them.
     """
     encoder, dtype = model.encoder, model.params.dtype
-    numeric, categorical, levels = _kinds_of_columns(features)
+    reader, numeric = features.reader, features.reader.numeric_.tolist()
     columns = _Columns(inputs, features.names)
     parts: list[Tensor] = []
     if len(numeric):
@@ -59,7 +59,9 @@ def encode(features: Features, model: Model, inputs: Sequence[Input]) -> Tensor:
             parts.append(_are_heavy(encoder, x).cast(dtype))
     one_hot: list[Tensor] = []
     level_numbers: list[Tensor] = []
-    for i, category, of_one in zip(categorical, encoder.categories_, levels, strict=True):
+    for i, category, of_one in zip(
+        reader.categorical_.tolist(), encoder.categories_, reader.levels_, strict=True
+    ):
         encoded = level_numbers if category.embedded else one_hot
         encoded.append(_category(category, columns.codes(i, of_one), len(of_one), dtype))
     for code in encoder.codes_:
@@ -69,18 +71,7 @@ def encode(features: Features, model: Model, inputs: Sequence[Input]) -> Tensor:
 
 def precision(features: Features, inputs: Sequence[Input]) -> np.dtype[Any]:
     """Return the dtype of predictions: float32 if all numeric columns fit it, else float64."""
-    numeric, _, _ = _kinds_of_columns(features)
-    return _Columns(inputs).precision(numeric)
-
-
-def _kinds_of_columns(
-    features: Features,
-) -> tuple[Sequence[int], Sequence[int], Sequence[NDArray[Any]]]:
-    """Return the positions of the numeric columns and of the categories, and the levels."""
-    reader = features.reader
-    if reader is None:
-        return range(features.n_features), [], []
-    return reader.numeric_.tolist(), reader.categorical_.tolist(), reader.levels_
+    return _Columns(inputs).precision(features.reader.numeric_.tolist())
 
 
 class _Columns:

@@ -275,14 +275,13 @@ class _Table:
         self._weights = weights
         self._n_points = n_points
         self._percentiles = percentiles
-        order = np.arange(features.n_features) if reader is None else reader.order_
         # The place of each column of X among those that are read.
-        self.places = np.argsort(order)
+        self.places = np.argsort(reader.order_)
         self._n_numeric = model.encoder.n_read_
-        self._levels = [] if reader is None else reader.levels_
-        self._times = {} if reader is None else reader.times_
+        self._levels = reader.levels_
+        self._times = reader.times_
         names = features.shown_names
-        self._names = [names[i] for i in order.tolist()]
+        self._names = [names[i] for i in reader.order_]
         self._typical = model.encoder.typical_row()
         self._known: dict[int, ColumnValues] = {}
 

@@ -14,6 +14,7 @@ from sknet.data.batches import Dataset
 from sknet.data.codes import find_codes, is_code
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import survey_rows
+from sknet.data.tables import TableReader
 from sknet.inspection import input_gradients, integrated_gradients
 from sknet.streaming import RowBlocks, fit_chunks
 
@@ -120,7 +121,8 @@ def test_some_rows_decide_about_many(monkeypatch):
 def fitted(X, y):
     """Return an encoder that has learned its numbers and codes."""
     encoder = TableEncoder(standardize=True)
-    encoder.fit_survey(survey_rows(Dataset(X), rng=np.random.default_rng(0)))
+    reader = TableReader.of_numbers(X.shape[1])
+    encoder.fit_survey(survey_rows(Dataset(X), reader, rng=np.random.default_rng(0)))
     encoder.learn_from_target(Dataset(X), y[:, np.newaxis], labels=False, finds_codes=True)
     return encoder
 

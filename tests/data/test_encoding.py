@@ -15,7 +15,8 @@ DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 def fit(X, sample_weight=None, standardize=True, seed=0):
     data = Dataset(X, sample_weight=sample_weight)
-    survey = survey_rows(data, rng=np.random.default_rng(seed))
+    reader = TableReader.of_numbers(X.shape[1])
+    survey = survey_rows(data, reader, rng=np.random.default_rng(seed))
     return TableEncoder(standardize).fit_survey(survey)
 
 
@@ -437,14 +438,17 @@ def test_sources_and_typical_row():
 
 def test_an_encoder_needs_a_sample():
     with pytest.raises(ValueError, match="no sample"):
-        TableEncoder(True).fit_survey(survey_rows(Dataset(make_table())))
+        TableEncoder(True).fit_survey(
+            survey_rows(Dataset(make_table()), TableReader.of_numbers(6))
+        )
 
 
 # Columns whose order must be kept.
 
 
 def fit_ordered(X, ordered, standardize=True, marks_heavy=False):
-    survey = survey_rows(Dataset(X), rng=np.random.default_rng(0))
+    reader = TableReader.of_numbers(X.shape[1])
+    survey = survey_rows(Dataset(X), reader, rng=np.random.default_rng(0))
     return TableEncoder(standardize, marks_heavy=marks_heavy, ordered=ordered).fit_survey(
         survey
     )

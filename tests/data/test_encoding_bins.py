@@ -9,10 +9,12 @@ from sknet.data.batches import Dataset
 from sknet.data.categories import Category
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import survey_rows
+from sknet.data.tables import TableReader
 
 
 def fit(X, *, standardize=False, n_bins=0, weight=None):
-    survey = survey_rows(Dataset(X, sample_weight=weight), rng=np.random.default_rng(0))
+    data, reader = Dataset(X, sample_weight=weight), TableReader.of_numbers(X.shape[1])
+    survey = survey_rows(data, reader, rng=np.random.default_rng(0))
     return TableEncoder(standardize, n_bins).fit_survey(survey)
 
 
@@ -22,8 +24,7 @@ def edges_of(x, n_bins):
 
 
 def test_without_a_number_of_bins_there_are_none():
-    survey = survey_rows(Dataset(np.ones((3, 1))), rng=np.random.default_rng(0))
-    assert not hasattr(TableEncoder(True).fit_survey(survey), "bin_edges_")
+    assert not hasattr(fit(np.ones((3, 1)), standardize=True), "bin_edges_")
 
 
 @pytest.mark.parametrize("offset", [-1000.0, 0.0, 1000.0])

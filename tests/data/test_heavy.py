@@ -9,6 +9,7 @@ from sknet.data.batches import Dataset
 from sknet.data.encoding import TableEncoder
 from sknet.data.heavy import LEAST_ROWS, MOST_VALUES, heavy_values
 from sknet.data.survey import survey_rows
+from sknet.data.tables import TableReader
 from sknet.inspection import integrated_gradients
 
 
@@ -81,7 +82,8 @@ def test_a_large_weight_alone_makes_no_value_heavy():
 
 
 def encoder_of(X, **options):
-    survey = survey_rows(Dataset(X), rng=np.random.default_rng(0))
+    reader = TableReader.of_numbers(X.shape[1])
+    survey = survey_rows(Dataset(X), reader, rng=np.random.default_rng(0))
     return TableEncoder(True, marks_heavy=True, **options).fit_survey(survey)
 
 

@@ -53,10 +53,9 @@ def assert_same_survey(one, other):
     assert_array_equal(one.missing, other.missing)
     for counts, expected in zip(one.level_counts, other.level_counts, strict=True):
         assert_array_equal(counts, expected)
-    assert (one.reader is None) == (other.reader is None)
-    if one.reader is not None:
-        for levels, expected in zip(one.reader.levels_, other.reader.levels_, strict=True):
-            assert_array_equal(levels, expected)
+    assert_array_equal(one.reader.order_, other.reader.order_)
+    for levels, expected in zip(one.reader.levels_, other.reader.levels_, strict=True):
+        assert_array_equal(levels, expected)
     ours, theirs = (survey.sample.batch() for survey in (one, other))
     dense = [X.toarray() if sparse.issparse(X) else X for X in (ours.X, theirs.X)]
     assert_array_equal(*dense)
@@ -91,8 +90,9 @@ def test_parts_of_numbers_make_the_survey_of_the_whole(kind, places):
     if kind is not sparse.csr_matrix:
         X[40, 2] = np.nan
     X = kind(X)
-    merged = merge_surveys([survey_rows(Dataset(part), rng=rng) for part in cut(X, places)])
-    assert_same_survey(merged, survey_rows(Dataset(X), rng=rng))
+    reader = TableReader.of_numbers(4)
+    parts = [survey_rows(Dataset(part), reader, rng=rng) for part in cut(X, places)]
+    assert_same_survey(merge_surveys(parts), survey_rows(Dataset(X), reader, rng=rng))
 
 
 @pytest.mark.parametrize("places", CUTS, ids=str)
@@ -177,7 +177,9 @@ def test_row_blocks_give_the_survey_of_the_array(rows, monkeypatch):
     weight = np.arange(1.0, 1 + (45 if rows is None else rows.size))
     found = [
         survey_rows(
-            Dataset(table, sample_weight=weight, rows=rows), rng=np.random.default_rng(0)
+            Dataset(table, sample_weight=weight, rows=rows),
+            TableReader.of_numbers(3),
+            rng=np.random.default_rng(0),
         )
         for table in (X, RowBlocks(X, block_rows=7))
     ]
@@ -190,7 +192,7 @@ def test_row_blocks_give_the_survey_of_the_array(rows, monkeypatch):
 
 def test_row_blocks_need_no_sample():
     X = np.arange(12.0).reshape(6, 2)
-    survey = survey_rows(Dataset(RowBlocks(X, block_rows=4)))
+    survey = survey_rows(Dataset(RowBlocks(X, block_rows=4)), TableReader.of_numbers(2))
     assert survey.sample is None
     assert (survey.n_rows, survey.n_features, survey.row_bytes) == (6, 2, 16)
 
@@ -213,8 +215,8 @@ def test_all_rows_are_taken_without_a_draw(n_wanted):
 # Parts that contradict each other.
 
 
-def survey_array(X, part):
-    return survey_rows(Dataset(X), part=part)
+def survey_array(X, part, names=None):
+    return survey_rows(Dataset(X), TableReader.of_numbers(X.shape[1]), names, part=part)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +239,7 @@ def survey_array(X, part):
         ),
         (
             survey_frame(random_frame(0), "partition 1"),
-            survey_rows(Dataset(np.ones((2, 4))), names=["text", "x", "code", "z"], part="b"),
+            survey_array(np.ones((2, 4)), "b", ["text", "x", "code", "z"]),
             r"has the categories \['text', 'code'\], but b has the categories \[\].*"
             r"categorical_features=\['code', 'text'\]",
         ),
