@@ -93,7 +93,7 @@ class FittedAttributes:
     @property
     def out_activation_(self) -> str:
         """The name of the output layer's activation, which is the loss's inverse link."""
-        return self._fitted_model.loss.out_activation
+        return self._fitted_model.loss.link.out_activation
 
     @property
     def encoded_feature_names_(self) -> np.ndarray:

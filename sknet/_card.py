@@ -150,7 +150,7 @@ def _predictions(model: Model) -> Iterator[tuple[str, Value]]:
 
 def _deviation(model: Model) -> str:
     """Return words for the standard deviation that ``return_std=True`` asks for."""
-    if not model.loss.predicts_std:
+    if not model.loss.link.predicts_std:
         return f"of the predictions of {model.n_members} members"
     if model.n_members == 1:
         return "of y"

@@ -268,10 +268,10 @@ def _with_temperature(
         return result
     scored = result.params if result.scored_params is None else result.scored_params
     raw, y, sample_weight = held_out_predictions(model.with_params(scored), held)
-    before_link = model.network.mean_before_link
-    factor = fit_factor(model.loss, raw, y, sample_weight, model.n_members, before_link)
+    factor = fit_factor(model.loss, model.members, raw, y, sample_weight)
     params = result.params.copy()
-    model.network.rescale_outputs(params, *model.loss.with_certainty(factor, model.n_raw))
+    change = model.loss.link.with_certainty(factor, model.n_raw)
+    model.network.rescale_outputs(params, *change)
     return replace(result, params=params, certainty=factor)
 
 

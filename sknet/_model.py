@@ -33,8 +33,8 @@ from sknet.data.limits import LARGEST
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
 from sknet.data.targets import ClassTarget, LabelCounts, RegressionTarget
-from sknet.nn.ensembles import by_member, mean_of_members, over_members
 from sknet.nn.losses import Loss
+from sknet.nn.members import Members
 from sknet.nn.network import Network
 from sknet.nn.state import TrainingResult
 
@@ -115,8 +115,8 @@ class Model(ABC):
         loss = cls.choose_loss(settings, target)
         check_monotone(settings, target, loss)
         encoder = cls._learn_encoding(settings, survey, target, keep_rare)
-        n_raw = loss.n_raw(target.n_outputs)
-        unbound = loss.unpromised(n_raw)
+        n_raw = loss.link.n_raw(target.n_outputs)
+        unbound = loss.link.unpromised(n_raw)
         network = make_network(settings, encoder, survey.reader, n_raw, unbound)
         check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
@@ -166,7 +166,7 @@ class Model(ABC):
             )
         loss = self.choose_loss(settings, self.target)
         model = replace(self, settings=settings, loss=loss)
-        unbound = loss.unpromised(model.n_raw)
+        unbound = loss.link.unpromised(model.n_raw)
         network = make_network(settings, self.encoder, self.reader, model.n_raw, unbound)
         if network != self.network or settings.n_components != self.settings.n_components:
             raise ValueError(
@@ -326,17 +326,17 @@ class Model(ABC):
     @property
     def n_raw(self) -> int:
         """The number of columns of a member's raw predictions."""
-        return self.loss.n_raw(self.target.n_outputs)
+        return self.loss.link.n_raw(self.target.n_outputs)
 
     @property
     def n_predicted(self) -> int:
         """The number of columns of a prediction of numbers, or of a decision function."""
-        return self.loss.n_predicted(self.target.n_outputs)
+        return self.loss.link.n_predicted(self.target.n_outputs)
 
     @property
     def predicts_std(self) -> bool:
         """Whether predictions have a standard deviation: of the members, or of y."""
-        return self.n_members > 1 or self.loss.predicts_std
+        return self.n_members > 1 or self.loss.link.predicts_std
 
     def check_std(self, return_std: bool) -> None:
         """Refuse ``return_std=True`` for a network that predicts no standard deviation.
@@ -355,35 +355,10 @@ class Model(ABC):
         """The number of members of the ensemble, 1 for a single network."""
         return self.network.n_members
 
-    def by_member(self, raw: np.ndarray) -> np.ndarray:
-        """Return raw predictions as an array (rows, members, columns)."""
-        return by_member(raw, self.n_members)
-
-    def mean_raw(self, raw: np.ndarray) -> np.ndarray:
-        """Return the raw predictions that correspond to the prediction of all members."""
-        before_link = self.network.mean_before_link
-        return mean_of_members(raw, self.n_members, self.loss, before_link)
-
-    def over_members(
-        self,
-        raw: np.ndarray,
-        predict: Callable[[np.ndarray], np.ndarray],
-        with_std: bool,
-        deviation: Callable[[np.ndarray], np.ndarray] | None = None,
-    ) -> tuple[np.ndarray, ...]:
-        """Return the prediction of all members and, if wanted, the standard deviation.
-
-        ``predict`` turns raw predictions, an array (rows, members, columns), into predictions,
-        and ``deviation`` into standard deviations of y, if the loss estimates these.
-        """
-        members = self.by_member(raw)
-        within = deviation(members) if with_std and deviation is not None else None
-        if not self.network.mean_before_link:
-            return over_members(predict(members), with_std, within)
-        prediction = predict(self.mean_raw(raw)[:, np.newaxis])[:, 0]
-        if not with_std:
-            return (prediction,)
-        return prediction, over_members(predict(members), True, within)[1]
+    @property
+    def members(self) -> Members:
+        """How the members' raw predictions become one prediction."""
+        return self.network.members(self.loss.link)
 
 
 class ClassificationModel(Model):
@@ -414,7 +389,7 @@ class ClassificationModel(Model):
         """
         if target.kind != "multiclass":
             return settings.loss.binary()
-        if not settings.loss.exclusive:
+        if not settings.loss.link.exclusive:
             raise ValueError(
                 f"loss={settings.loss!r} needs y of two classes or a multi-label y: its "
                 "probabilities of several classes would not sum to one. y has "
@@ -461,7 +436,7 @@ class ClassificationModel(Model):
 
     def decision(self, raw: np.ndarray) -> np.ndarray:
         """Return the columns of the decision function."""
-        return self.mean_raw(raw)
+        return self.members.raw(raw)
 
     def places(self, raw: np.ndarray) -> np.ndarray:
         """Return the position of each row's predicted class, or 0 or 1 for each label."""
@@ -471,9 +446,9 @@ class ClassificationModel(Model):
         """Return the members' mean probabilities, and their standard deviation if wanted."""
 
         def predict(members: np.ndarray) -> np.ndarray:
-            return self.target.probabilities(members, self.loss.inverse_link)
+            return self.target.probabilities(members, self.loss.link.inverse)
 
-        return self.over_members(raw, predict, with_std)
+        return self.members.predictions(raw, predict, with_std)
 
 
 class RegressionModel(Model):
@@ -550,7 +525,7 @@ class RegressionModel(Model):
         weight = cast(NDArray[np.float64] | None, data.sample_weight)
         after.update(data.y, weight, data.weight_unit)
         shift = (before.mean_ - after.mean_) / after.scale_
-        rescaling = self.loss.rescaling(before.scale_, after.scale_, shift)
+        rescaling = self.loss.link.rescaling(before.scale_, after.scale_, shift)
         if rescaling is None:
             return self
         params = self.params.copy()
@@ -582,17 +557,17 @@ class RegressionModel(Model):
         It is that of y if the loss predicts it, else that of the members' predictions, which
         are cut at the magnitude ``LARGEST``.
         """
+        link = self.loss.link
 
         def predict(members: np.ndarray) -> np.ndarray:
-            predicted = self.target.inverse_transform(self.loss.inverse_link(members))
+            predicted = self.target.inverse_transform(link.inverse(members))
             return predicted.clip(-LARGEST, LARGEST, out=predicted)
 
         def deviation(members: np.ndarray) -> np.ndarray:
-            return np.minimum(self.target.scaled(self.loss.std(members)), LARGEST)
+            return np.minimum(self.target.scaled(link.std(members)), LARGEST)
 
-        return self.over_members(
-            raw, predict, with_std, deviation if self.loss.predicts_std else None
-        )
+        of_y = deviation if link.predicts_std else None
+        return self.members.predictions(raw, predict, with_std, of_y)
 
 
 def model_class(numeric_y: bool) -> type[Model]:

@@ -56,10 +56,10 @@ def check_monotone(settings: Settings, target: Any, loss: Loss) -> None:
             f"{target.n_outputs} classes or labels. Set monotonic_cst=None, or fit a "
             "classifier for each class."
         )
-    if not loss.rising:
+    if not loss.link.rising:
         raise ValueError(
             f"monotonic_cst cannot be used with loss={loss!r}: its predictions need not rise "
-            "with each raw prediction. Use another loss; if the predictions of a loss of your "
+            "with each raw prediction. Use another loss; if the predictions of a link of your "
             "own always rise, set rising = True in its class."
         )
 
@@ -79,7 +79,7 @@ def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:
             f"to {y.max():.6g}."
         )
     n_outputs = 1 if y.ndim == 1 else y.shape[1]
-    if n_outputs > 1 and loss.one_output:
+    if n_outputs > 1 and loss.predicts_quantiles:
         raise ValueError(
             f"A list of quantiles needs one output, but {name} has {n_outputs}. Fit one "
             "regressor for each output, or give one quantile."

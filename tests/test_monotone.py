@@ -30,6 +30,7 @@ from sknet.callbacks import Checkpoint
 from sknet.inspection import input_gradients, integrated_gradients
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Periodic
+from sknet.nn.links import Link
 from sknet.nn.losses import SquaredError
 from sknet.nn.solvers import SOLVERS
 from sknet.streaming import RowBlocks, fit_chunks
@@ -463,11 +464,20 @@ def test_constraints_that_do_not_suit_a_frame(cst, message):
         network.fit(X, target(NNRegressor, X.loc[:, "a":"d"]))
 
 
+class Cosine(Link):
+    """An inverse link that falls."""
+
+    def inverse(self, raw):
+        return np.cos(raw)
+
+    def inverse_backward(self, raw, delta):
+        return -np.sin(raw) * delta
+
+
 class Falling(SquaredError):  # noqa: N818
     """A loss whose inverse link falls."""
 
-    def inverse_link(self, raw):
-        return np.cos(raw)
+    link = Cosine()
 
 
 @pytest.mark.parametrize(

@@ -37,15 +37,15 @@ START = {
 #: The functions that make such arrays in a prediction: means and inverse links are computed in
 #: float64, so that probabilities add up to one and exp has room.
 PREDICTION = {
-    "ensembles.by_member",
-    "ensembles.mean_of_members",
-    "ensembles.over_members",
-    "losses.BinaryLogLoss.inverse_link",
-    "losses.BinaryLogLoss.link",
-    "losses.LogLink.inverse_link",
-    "losses.MultinomialLogLoss.inverse_link",
-    "losses.MultinomialLogLoss.link",
-    "losses.Pinball.inverse_link",
+    "links.Increasing.inverse",
+    "links.Log.inverse",
+    "links.Logit.inverse",
+    "links.Logit.link",
+    "links.Softmax.inverse",
+    "links.Softmax.link",
+    "members.Members._before_mean",
+    "members.Members.predictions",
+    "members.Members.split",
 }
 
 

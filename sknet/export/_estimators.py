@@ -1,6 +1,6 @@
 """A fitted estimator as ONNX operators: from inputs to labels, probabilities and numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -15,7 +15,6 @@ from sknet.export._graph import Tensor
 from sknet.export._layers import network_outputs
 from sknet.export._operators import INVERSE_LINKS, STDS, counterpart
 from sknet.nn.kernels import SPLITTER
-from sknet.nn.losses import Loss
 from sknet.regressor import NNRegressor
 
 
@@ -79,7 +78,7 @@ def write_predictions(
         scaled = raw * SPLITTER
         raw = scaled - (scaled - raw)
     if isinstance(model, RegressionModel):
-        return _numbers(model, raw, dtype, with_std and model.loss.predicts_std)
+        return _numbers(model, raw, dtype, with_std and model.loss.link.predicts_std)
     return _classes(cast(ClassificationModel, model), raw, dtype)
 
 
@@ -97,11 +96,14 @@ def _classes(
     model: ClassificationModel, raw: Tensor, dtype: np.dtype[Any]
 ) -> dict[str, Output]:
     """Return the labels and the probabilities."""
-    target, loss = model.target, model.loss
-    members = _by_member(model, raw)
-    if target.kind == "binary":
-        members = raw.graph.concat([-members, members], axis=-1)
-    proba = _mean_over_members(model, _inverse_link(loss, members))
+    target = model.target
+
+    def predict(members: Tensor) -> Tensor:
+        if target.kind == "binary":
+            members = raw.graph.concat([-members, members], axis=-1)
+        return _inverse_link(model, members)
+
+    proba = _over_members(model, raw, predict)
     if target.kind == "multilabel":
         is_on = proba.op("Greater", 0.5, dtype=bool)
         label = Output(is_on.cast(np.int64), n_columns(model))
@@ -133,45 +135,48 @@ def _numbers(
 ) -> dict[str, Output]:
     """Return the predicted numbers in the units of y, and their standard deviation."""
     target = model.target
-    members = _inverse_link(model.loss, _by_member(model, raw)) * target.scale_ + target.mean_
-    prediction = _mean_over_members(model, members)
+
+    def predict(members: Tensor) -> Tensor:
+        return _inverse_link(model, members) * target.scale_ + target.mean_
+
+    prediction = _over_members(model, raw, predict)
     outputs = {"variable": prediction}
     if with_std:
-        outputs["std"] = _total_std(model, raw, prediction)
+        outputs["std"] = _total_std(model, raw, prediction, predict)
     return {k: Output(v.cast(dtype), n_columns(model)) for k, v in outputs.items()}
 
 
-def _total_std(model: RegressionModel, raw: Tensor, mean: Tensor) -> Tensor:
+def _total_std(
+    model: RegressionModel, raw: Tensor, mean: Tensor, predict: Callable[[Tensor], Tensor]
+) -> Tensor:
     """Return the standard deviation of the mixture of the members' distributions."""
-    loss, target = model.loss, model.target
-    if model.n_members > 1:
-        raw = raw.reshape(0, model.n_members, model.n_raw)
-    within = counterpart("loss", STDS, loss)(loss, raw) * target.scale_
+    members = raw if model.n_members == 1 else _split(model, raw)
+    link = model.loss.link
+    within = counterpart("link", STDS, link)(link, members) * model.target.scale_
     if model.n_members == 1:
         return within
-    members = _inverse_link(loss, raw) * target.scale_ + target.mean_
-    error = members - mean.reshape(0, 1, n_columns(model))
+    error = predict(members) - mean.reshape(0, 1, n_columns(model))
     return _mean(model, within * within + error * error).op("Sqrt")
 
 
-def _inverse_link(loss: Loss, raw: Tensor) -> Tensor:
-    return counterpart("loss", INVERSE_LINKS, loss)(loss, raw)
+def _inverse_link(model: Model, raw: Tensor) -> Tensor:
+    link = model.loss.link
+    return counterpart("link", INVERSE_LINKS, link)(link, raw)
 
 
-def _by_member(model: Model, raw: Tensor) -> Tensor:
-    """Return raw predictions as (rows, members, columns), or (rows, columns) of one prediction.
-
-    There is one for a single member, and where the mean is one of raw predictions.
-    """
+def _over_members(model: Model, raw: Tensor, predict: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the prediction of all members, as ``Members.predictions`` does."""
     if model.n_members == 1:
-        return raw
-    members = raw.reshape(0, model.n_members, model.n_raw)
-    return _mean(model, members) if model.network.mean_before_link else members
+        return predict(raw)
+    members = _split(model, raw)
+    if model.members.before_link:
+        return predict(_mean(model, members))
+    return _mean(model, predict(members))
 
 
-def _mean_over_members(model: Model, members: Tensor) -> Tensor:
-    one = model.n_members == 1 or model.network.mean_before_link
-    return members if one else _mean(model, members)
+def _split(model: Model, raw: Tensor) -> Tensor:
+    """Return raw predictions as (rows, members, columns)."""
+    return raw.reshape(0, model.n_members, model.n_raw)
 
 
 def _mean(model: Model, members: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from sknet.export._graph import Tensor
-from sknet.nn import activations, losses
+from sknet.nn import activations, links
 
 #: A function of a rule and its input that returns the output.
 Formula: TypeAlias = Callable[[Any, Tensor], Tensor]
@@ -115,46 +115,32 @@ ACTIVATIONS: dict[type[activations.Activation], Formula] = {
 }
 
 
-def _quantiles(rule: losses.Pinball, raw: Tensor) -> Tensor:
-    """Return the quantiles: the first one, and the sums of it and the positive steps."""
-    if not rule.predicts_quantiles:
-        return raw
-    first, steps = raw.columns(0, 1), raw.columns(1, rule.n_raw(1))
-    terms = raw.graph.concat([first, softplus(rule, steps)], axis=-1)
+def _increasing(link: links.Increasing, raw: Tensor) -> Tensor:
+    """Return the first number, and the sums of it and the positive steps."""
+    first, steps = raw.columns(0, 1), raw.columns(1, link.n_values)
+    terms = raw.graph.concat([first, softplus(link, steps)], axis=-1)
     axis = raw.graph.constant(-1, np.int64)
     return terms.op("CumSum", axis)
 
 
-def _exponential(rule: object, raw: Tensor) -> Tensor:
-    return raw.op("Exp")
-
-
-def _means(rule: object, raw: Tensor) -> Tensor:
-    """Return the means, which the log standard deviations stand beside."""
-    return raw.every_second(0)
-
-
-INVERSE_LINKS: dict[type[losses.Loss], Formula] = {
-    losses.SquaredError: identity,
-    losses.AbsoluteError: identity,
-    losses.Huber: identity,
-    losses.Pinball: _quantiles,
-    losses.HalfPoisson: _exponential,
-    losses.HalfGamma: _exponential,
-    losses.HalfTweedie: _exponential,
-    losses.NormalLikelihood: _means,
-    losses.BinaryLogLoss: lambda rule, raw: raw.op("Sigmoid"),
-    losses.MultinomialLogLoss: lambda rule, raw: raw.op("Softmax", axis=-1),
+INVERSE_LINKS: dict[type[links.Link], Formula] = {
+    links.Identity: identity,
+    links.Log: lambda link, raw: raw.op("Exp"),
+    links.Logit: lambda link, raw: raw.op("Sigmoid"),
+    links.Softmax: lambda link, raw: raw.op("Softmax", axis=-1),
+    links.Increasing: _increasing,
+    # The log standard deviations stand beside the means.
+    links.MeanAndStd: lambda link, raw: raw.every_second(0),
 }
 
 
-def _normal_std(rule: losses.NormalLikelihood, raw: Tensor) -> Tensor:
-    low, high = losses.LOG_STD_LIMITS
+def _std(link: links.MeanAndStd, raw: Tensor) -> Tensor:
+    low, high = links.LOG_STD_LIMITS
     return raw.every_second(1).maximum(low).minimum(high).op("Exp")
 
 
-#: The standard deviations of the losses that predict one.
-STDS: dict[type[losses.Loss], Formula] = {losses.NormalLikelihood: _normal_std}
+#: The standard deviations of the links that tell one.
+STDS: dict[type[links.Link], Formula] = {links.MeanAndStd: _std}
 
 
 def counterpart(kind: str, table: Mapping[type, Entry], rule: object) -> Entry:

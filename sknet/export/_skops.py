@@ -12,7 +12,8 @@ from sknet.data.encoding import TableEncoder
 from sknet.data.tables import TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.export._layers import LAYERS
-from sknet.export._operators import ACTIVATIONS, INVERSE_LINKS
+from sknet.export._operators import ACTIVATIONS
+from sknet.nn.losses import LOSSES
 from sknet.nn.network import Network
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES
@@ -44,7 +45,7 @@ _CLASSES = [
     MonotoneWeights,
     Stacked,
     *ACTIVATIONS,
-    *INVERSE_LINKS,
+    *LOSSES.values(),
     # Rules that are given as objects.
     *SOLVERS.values(),
     *SCHEDULES.values(),

@@ -11,10 +11,9 @@ from sknet._building import column_sources
 from sknet._model import Model
 from sknet.nn.columns import Columns
 from sknet.nn.components import PrincipalComponents
-from sknet.nn.ensembles import EnsembleInput, by_member, mean_of_members
+from sknet.nn.ensembles import EnsembleInput
 from sknet.nn.groups import GroupColumns
 from sknet.nn.layers import Activated, Dense, Layer
-from sknet.nn.losses import Loss
 from sknet.nn.network import Network, Workspace
 from sknet.nn.types import Array
 
@@ -125,91 +124,6 @@ class EmbeddedTable:
         return values @ sparse.csr_array((ones, places), shape=shape)
 
 
-class DecisionFunction:
-    """The ``decision_function`` of a classifier, as a function of raw predictions."""
-
-    def __init__(self, model: Model) -> None:
-        self._loss = model.loss
-        self._n_members = model.n_members
-        self._before_link = model.network.mean_before_link
-        if self._n_members > 1 and not self._before_link:
-            check_derivative(self._loss, "inverse_link")
-            check_derivative(self._loss, "link")
-
-    def values(self, raw: Array) -> Array:
-        """Return the outputs, one column for each."""
-        return mean_of_members(raw, self._n_members, self._loss, self._before_link)
-
-    def backward(self, raw: Array, delta: Array) -> Array:
-        """Return the gradient of ``raw``, given the gradient of the outputs."""
-        if self._n_members == 1:
-            return delta
-        if self._before_link:
-            return for_each_member(delta, self._n_members)
-        members = by_member(raw, self._n_members)
-        mean = self._loss.inverse_link(members).mean(axis=1)
-        delta = self._loss.link_backward(mean, delta)
-        return through_mean(self._loss, members, delta)
-
-
-class Prediction:
-    """The ``predict`` of a regressor, as a function of raw predictions."""
-
-    def __init__(self, model: Model) -> None:
-        self._loss = model.loss
-        self._target = model.target
-        self._n_members = model.n_members
-        self._before_link = model.network.mean_before_link
-        check_derivative(self._loss, "inverse_link")
-
-    def values(self, raw: Array) -> Array:
-        """Return the outputs in the units of y, one column for each."""
-        members = self._loss.inverse_link(self._averaged(raw))
-        return self._target.inverse_transform(members.mean(axis=1))
-
-    def backward(self, raw: Array, delta: Array) -> Array:
-        """Return the gradient of ``raw``, given the gradient of the outputs."""
-        gradient = through_mean(self._loss, self._averaged(raw), delta * self._target.scale_)
-        return for_each_member(gradient, self._n_members) if self._before_link else gradient
-
-    def _averaged(self, raw: Array) -> Array:
-        """Return an array (rows, members, columns); a mean before the link is one member."""
-        members = by_member(raw, self._n_members)
-        return members.mean(axis=1, keepdims=True) if self._before_link else members
-
-
-def through_mean(loss: Loss, members: Array, delta: Array) -> Array:
-    """Return the gradient of raw predictions, given the gradient of the mean prediction.
-
-    ``members`` are the raw predictions as an array (rows, members, columns).
-    """
-    of_each = for_each_member(delta, members.shape[1]).reshape(*members.shape[:2], -1)
-    return loss.inverse_link_backward(members, of_each).reshape(len(members), -1)
-
-
-def for_each_member(delta: Array, n_members: int) -> Array:
-    """Return the gradient of the members' values, given the gradient of their mean."""
-    return np.tile(delta / n_members, (1, n_members))
-
-
-def check_derivative(loss: Loss, name: str) -> None:
-    """Check that a loss which overrides a link overrides its derivative as well.
-
-    Raises
-    ------
-    NotImplementedError
-        If a user's loss defines the method ``name``, but not the method of its derivative.
-    """
-    for cls in type(loss).__mro__:
-        if f"{name}_backward" in vars(cls):
-            return
-        if name in vars(cls):
-            raise NotImplementedError(
-                f"{cls.__name__} defines {name}, but not its derivative: write "
-                f"{name}_backward, as the losses of sknet.nn.losses do."
-            )
-
-
 class AffinePart(NamedTuple):
     """The affine map x M + v of embedded rows with which a network begins.
 
@@ -279,7 +193,8 @@ class OutputFunction:
     """
 
     def __init__(self, model: Model, n_rows: int) -> None:
-        self._output = Prediction(model) if model.numeric_y else DecisionFunction(model)
+        self._members, self._target = model.members, model.target
+        self._predicts_numbers = model.numeric_y
         network, params = model.network, model.params
         self._first = affine_part(network, params)
         rest, self._params = network.part(params, self._first.stop)
@@ -299,7 +214,7 @@ class OutputFunction:
 
     def __call__(self, entered: Array) -> Array:
         """Return the outputs; ``entered`` is overwritten."""
-        return self._output.values(self._raw(entered))
+        return self._outputs(self._raw(entered))
 
     def value_and_gradient(
         self, entered: Array, factors: NDArray[np.float64]
@@ -309,10 +224,23 @@ class OutputFunction:
         The gradient is by ``entered``, which is overwritten. It is a work array.
         """
         raw = self._raw(entered)
-        values = np.einsum("ij,ij->i", self._output.values(raw), factors)
-        self._workspace.delta[...] = self._output.backward(raw, factors)
+        values = np.einsum("ij,ij->i", self._outputs(raw), factors)
+        self._workspace.delta[...] = self._outputs_backward(raw, factors)
         gradient = input_gradient(self._network, self._params, entered, self._workspace)
         return values, gradient
+
+    def _outputs(self, raw: Array) -> Array:
+        """Return the outputs for raw predictions."""
+        if not self._predicts_numbers:
+            return self._members.raw(raw)
+        (prediction,) = self._members.predictions(raw, self._members.link.inverse)
+        return self._target.inverse_transform(prediction)
+
+    def _outputs_backward(self, raw: Array, delta: Array) -> Array:
+        """Return the gradient of ``raw``, given the gradient of the outputs."""
+        if not self._predicts_numbers:
+            return self._members.raw_backward(raw, delta)
+        return self._members.backward(raw, delta * self._target.scale_)
 
     def _raw(self, entered: Array) -> Array:
         """Return the raw predictions in float64."""

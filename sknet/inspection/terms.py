@@ -212,7 +212,8 @@ def _units(model: Model) -> tuple[Floats, Floats]:
     """
     target, changed = model.target, None
     if model.numeric_y:
-        changed = model.loss.rescaling(target.scale_, np.ones_like(target.scale_), target.mean_)
+        ones = np.ones_like(target.scale_)
+        changed = model.loss.link.rescaling(target.scale_, ones, target.mean_)
     if changed is None:
         return np.ones(model.n_raw), np.zeros(model.n_raw)
     factor, shift = changed

@@ -21,7 +21,6 @@ from sknet.nn.activations import ACTIVATION, Activation
 from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.kernels import column_sums, matmul, stretches
 from sknet.nn.layers import WEIGHT_SET, ActivationLayer, Layer, Parameter
-from sknet.nn.losses import Loss, spread, total_std
 from sknet.nn.rules import POSITIVE_INT
 from sknet.nn.sets import MonotoneWeights
 from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
@@ -236,43 +235,3 @@ class EnsembleHead(Layer):
                 stretches(delta, self.n_members), weight, out=stretches(inputs, self.n_members)
             )
         return inputs
-
-
-def by_member(raw: Array, n_members: int) -> Array:
-    """Return raw predictions as an array (rows, members, columns)."""
-    return raw.reshape(raw.shape[0], n_members, -1)
-
-
-def mean_of_members(raw: Array, n_members: int, loss: Loss, before_link: bool = False) -> Array:
-    """Return the raw predictions that correspond to the mean of the members' predictions.
-
-    With ``before_link`` they are the mean of the members' raw predictions.
-    """
-    if n_members == 1:
-        return raw
-    members = by_member(raw, n_members)
-    return members.mean(axis=1) if before_link else loss.mean_of_members(members)
-
-
-def over_members(
-    members: Array, with_std: bool, within: Array | None = None
-) -> tuple[Array, ...]:
-    """Return the mean over the members and, if asked for, the standard deviation.
-
-    Parameters
-    ----------
-    members : ndarray of shape (n_rows, n_members, n_columns)
-    with_std : bool
-    within : ndarray of shape (n_rows, n_members, n_columns) or None
-        The standard deviations of y that the members predict. With them, the result is the
-        standard deviation of y by all members. None asks for that of the members' predictions.
-
-    Returns
-    -------
-    tuple of ndarray of shape (n_rows, n_columns)
-        (mean,), or (mean, standard deviation).
-    """
-    mean = members[:, 0] if members.shape[1] == 1 else members.mean(axis=1)
-    if not with_std:
-        return (mean,)
-    return mean, spread(members) if within is None else total_std(members, within)

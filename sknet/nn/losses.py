@@ -1,4 +1,4 @@
-"""Losses of raw predictions, with the gradient and the inverse link.
+"""Losses of raw predictions, with the gradient.
 
 To add one, derive a class from :class:`Loss`, write ``pointwise``, and add a line to
 :data:`LOSSES`; ``docs/extending.md`` lists the other places. The base class applies weights
@@ -13,9 +13,19 @@ from numbers import Real
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from scipy import special
 
 from sknet.nn.kernels import row_maxima, row_sums
+from sknet.nn.links import (
+    LOG_STD_LIMITS,
+    Identity,
+    Increasing,
+    Link,
+    Log,
+    Logit,
+    MeanAndStd,
+    Softmax,
+    side_by_side,
+)
 from sknet.nn.rules import (
     CLOSED_UNIT_INTERVAL,
     OPEN_UNIT_INTERVAL,
@@ -31,28 +41,25 @@ from sknet.nn.types import Array
 class Loss(Rule):
     """A loss function l(y, raw), whose value for a row is a sum over the raw predictions.
 
-    The last layer of the network is linear. The inverse link, a function that turns raw
-    predictions into means or probabilities, belongs to the loss. A user's own subclass works
-    without being registered.
+    The last layer of the network is linear. The link of the loss turns raw predictions into
+    means or probabilities. A user's own subclass works without being registered.
     """
 
     #: The kind of estimator that the loss is for: "regression" or "classification".
     task: ClassVar[str] = "regression"
-    #: The inverse link's name, as in scikit-learn's ``out_activation_``.
-    out_activation: ClassVar[str] = "identity"
     #: Whether standardising may shift y. If not, y is only scaled.
     shifts_y: ClassVar[bool] = True
-    #: Whether the probabilities of several columns sum to one, as those of classes must. Those
-    #: of the labels of a multi-label target do not.
-    exclusive: ClassVar[bool] = True
     #: Whether rows that are held out can correct how certain the predictions are: the scale of
     #: logits, or that of a standard deviation.
     has_temperature: ClassVar[bool] = False
     #: The limits of the logarithm of that correction, a factor of the certainty. A classifier
     #: only ever becomes less certain: see ``sknet.nn.temperature``.
     log_certainty: ClassVar[tuple[float, float]] = (-2.0, 0.0)
-    #: Whether the loss estimates a standard deviation of y for each row.
-    predicts_std: ClassVar[bool] = False
+
+    @property
+    def link(self) -> Link:
+        """What turns raw predictions into predictions of y."""
+        return Identity()
 
     @property
     def domain(self) -> str:
@@ -77,27 +84,6 @@ class Loss(Rule):
         """Whether a prediction has a column for each of ``quantiles``."""
         return False
 
-    @property
-    def identity_link(self) -> bool:
-        """Whether predictions are the raw predictions themselves.
-
-        By default it is whether the inverse link is that of this class.
-        """
-        return type(self).inverse_link is Loss.inverse_link
-
-    @property
-    def rising(self) -> bool:
-        """Whether no prediction falls when a raw prediction rises, as monotone networks need.
-
-        By default it is whether the inverse link is the identity.
-        """
-        return self.identity_link
-
-    @property
-    def one_output(self) -> bool:
-        """Whether y must have one column."""
-        return False
-
     def binary(self) -> "Loss":
         """Return the loss that replaces this one for two classes and for multi-label targets.
 
@@ -109,25 +95,6 @@ class Loss(Rule):
     def in_domain(self, y: Array) -> bool:
         """Whether all of y are values that the loss is defined for."""
         return True
-
-    def n_raw(self, n_outputs: int) -> int:
-        """Return the number of raw predictions for ``n_outputs`` columns of y."""
-        return n_outputs
-
-    def _predicts_as_y(self, n_outputs: int) -> bool:
-        """Whether raw predictions are numbers as y is, which a subclass may have changed."""
-        return self.identity_link and self.n_raw(n_outputs) == n_outputs
-
-    def n_predicted(self, n_outputs: int) -> int:
-        """Return the number of columns of ``inverse_link`` for ``n_outputs`` columns of y."""
-        return self.n_raw(n_outputs)
-
-    def unpromised(self, n_raw: int) -> tuple[int, ...]:
-        """Return the positions of raw predictions about which constraints promise nothing.
-
-        ``inverse_link`` does not read them. By default there are none.
-        """
-        return ()
 
     def initial_outputs(self, mean: Array, std: Array) -> tuple[Array, Array] | None:
         """Return how to change the raw predictions of a network that is not trained yet.
@@ -161,10 +128,9 @@ class Loss(Rule):
         -------
         ndarray of shape (n_raw,)
         """
-        n_outputs = y.shape[1]
-        if self._predicts_as_y(n_outputs):
+        if isinstance(self.link, Identity):
             return self._best_number(y)
-        return np.zeros(self.n_raw(n_outputs), y.dtype)
+        return np.zeros(self.link.n_raw(y.shape[1]), y.dtype)
 
     def _best_number(self, y: Array) -> Array:
         """Return the prediction of the least mean loss, if predictions are numbers as y is."""
@@ -196,82 +162,6 @@ class Loss(Rule):
         ----------
         raw, gradient : ndarray of shape (n_rows, n_raw)
         """
-
-    def rescaling(
-        self, old_scale: Array, new_scale: Array, shift: Array
-    ) -> tuple[Array, Array] | None:
-        """Return how to change raw predictions when the scale of the standardised y changes.
-
-        A prediction p in units of ``old_scale`` is p old_scale / new_scale + shift in the new
-        units.
-
-        Parameters
-        ----------
-        old_scale, new_scale, shift : ndarray of shape (n_outputs,)
-
-        Returns
-        -------
-        pair of ndarray of shape (n_raw,), or None
-            The factor and the shift of raw predictions that have this effect. None if there
-            are none.
-        """
-        if self._predicts_as_y(1):
-            return old_scale / new_scale, shift
-        return None
-
-    def inverse_link(self, raw: Array) -> Array:
-        """Return predictions of y, such as means or probabilities, for raw predictions.
-
-        The last axis of ``raw`` has the raw predictions of a row.
-        """
-        return raw
-
-    def link(self, prediction: Array) -> Array:
-        """Return raw predictions for predictions: the inverse function of ``inverse_link``.
-
-        By default :meth:`mean_of_members` needs it.
-        """
-        return prediction
-
-    def mean_of_members(self, members: Array) -> Array:
-        """Return the raw predictions that stand for the mean of the members' predictions.
-
-        Parameters
-        ----------
-        members : ndarray of shape (n_rows, n_members, n_raw)
-            Raw predictions.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_raw)
-        """
-        return self.link(self.inverse_link(members).mean(axis=1))
-
-    def std(self, raw: Array) -> Array:
-        """Return the standard deviations of the standardised y, if ``predicts_std``.
-
-        The last axis of the result has an entry for each output.
-        """
-        raise NotImplementedError(f"{type(self).__name__} estimates no standard deviation.")
-
-    def with_certainty(self, factor: float, n_raw: int) -> tuple[Array, Array]:
-        """Return how to change raw predictions to make them ``factor`` times as certain.
-
-        Returns
-        -------
-        pair of ndarray of shape (n_raw,)
-            A factor and a shift of the raw predictions. By default these are logits, which are
-            multiplied.
-        """
-        return np.full(n_raw, factor), np.zeros(n_raw)
-
-    def inverse_link_backward(self, raw: Array, delta: Array) -> Array:
-        """Return the gradient of ``raw``, given the gradient of ``inverse_link(raw)``."""
-        return delta
-
-    def link_backward(self, prediction: Array, delta: Array) -> Array:
-        """Return the gradient of ``prediction``, given the gradient of ``link(prediction)``."""
-        return delta
 
     def mean(
         self, y: Array, raw: Array, sample_weight: Array | None, gradient_out: Array
@@ -388,7 +278,6 @@ class Pinball(Loss):
     """
 
     quantile: Annotated[float | tuple[float, ...], QUANTILES] = 0.5
-    rising: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -405,8 +294,9 @@ class Pinball(Loss):
         return not isinstance(self.quantile, Real)
 
     @property
-    def identity_link(self) -> bool:
-        return np.size(self.quantile) == 1
+    def link(self) -> Link:
+        n_values = np.size(self.quantile)
+        return Identity() if n_values == 1 else Increasing(n_values)
 
     @property
     def estimates(self) -> str:
@@ -414,85 +304,28 @@ class Pinball(Loss):
             return f"the quantile {self.quantile} of y"
         return f"the quantiles {', '.join(map(str, np.ravel(self.quantile)))} of y"
 
-    @property
-    def one_output(self) -> bool:
-        return self.predicts_quantiles
-
-    def n_raw(self, n_outputs: int) -> int:
-        return np.size(self.quantile) if self.predicts_quantiles else n_outputs
-
     def constant(self, y: Array) -> Array:
         found = np.quantile(y, self.quantile, axis=0, method="inverted_cdf")
-        return self.link(found[..., 0]) if self.predicts_quantiles else found
+        return self.link.link(found[..., 0]) if self.predicts_quantiles else found
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         level = np.asarray(self.quantile, dtype=raw.dtype)
-        error = y - self.inverse_link(raw)
+        error = y - self.link.inverse(raw)
         value = np.maximum(level * error, (level - 1) * error).sum(axis=1)
         np.subtract(error < 0, level, out=gradient_out)
-        gradient_out[...] = self.inverse_link_backward(raw, gradient_out)
+        gradient_out[...] = self.link.inverse_backward(raw, gradient_out)
         return value
 
-    def inverse_link(self, raw: Array) -> Array:
-        if not self.predicts_quantiles:
-            return raw
-        steps = np.concatenate([raw[..., :1], np.logaddexp(0, raw[..., 1:])], axis=-1)
-        return np.cumsum(steps, axis=-1, out=steps)
 
-    def link(self, prediction: Array) -> Array:
-        if not self.predicts_quantiles:
-            return prediction
-        # log(exp(s) - 1) for the steps s. Rounding may have made a step zero.
-        steps = np.maximum(np.diff(prediction, axis=-1), np.finfo(prediction.dtype).tiny)
-        raw = steps + np.log(-np.expm1(-steps))
-        return np.concatenate([prediction[..., :1], raw], axis=-1)
+class PositiveMean(Loss):
+    """A loss of positive means, with a log link. y may be scaled, but not shifted."""
 
-    def inverse_link_backward(self, raw: Array, delta: Array) -> Array:
-        if not self.predicts_quantiles:
-            return delta
-        # Through the sums, then through log(1 + exp(raw)).
-        delta = np.cumsum(delta[..., ::-1], axis=-1)[..., ::-1].copy()
-        delta[..., 1:] *= special.expit(raw[..., 1:])
-        return delta
-
-    def link_backward(self, prediction: Array, delta: Array) -> Array:
-        if not self.predicts_quantiles:
-            return delta
-        # d log(exp(s) - 1) / ds = 1 / (1 - exp(-s)), with s a difference of neighbours.
-        steps = np.maximum(np.diff(prediction, axis=-1), np.finfo(prediction.dtype).tiny)
-        by_step = delta[..., 1:] / -np.expm1(-steps)
-        gradient = np.concatenate([delta[..., :1], by_step], axis=-1)
-        gradient[..., :-1] -= by_step
-        return gradient
-
-
-class LogLink(Loss):
-    """A loss of positive means, with raw = log mean. y may be scaled, but not shifted."""
-
-    out_activation = "exp"
+    link = Log()
     estimates = "the mean of y"
     shifts_y = False
-    rising = True
-
-    def rescaling(
-        self, old_scale: Array, new_scale: Array, shift: Array
-    ) -> tuple[Array, Array] | None:
-        return np.ones_like(old_scale), np.log(old_scale / new_scale)
-
-    def inverse_link(self, raw: Array) -> Array:
-        return np.exp(raw)
-
-    def link(self, prediction: Array) -> Array:
-        return np.log(prediction)
-
-    def inverse_link_backward(self, raw: Array, delta: Array) -> Array:
-        return delta * np.exp(raw)
-
-    def link_backward(self, prediction: Array, delta: Array) -> Array:
-        return delta / prediction
 
 
-class HalfPoisson(LogLink):
+class HalfPoisson(PositiveMean):
     """l = exp(raw) - y raw for y >= 0, log link: half the Poisson deviance up to a constant."""
 
     domain = "y >= 0"
@@ -507,7 +340,7 @@ class HalfPoisson(LogLink):
         return value
 
 
-class HalfGamma(LogLink):
+class HalfGamma(PositiveMean):
     """l = raw + y exp(-raw) for y > 0, log link: half the gamma deviance up to a constant."""
 
     domain = "y > 0"
@@ -527,7 +360,7 @@ TWEEDIE_POWERS = Interval(Real, 1, 2, closed="both")
 
 
 @dataclass(frozen=True)
-class HalfTweedie(LogLink):
+class HalfTweedie(PositiveMean):
     """l = h(2 - p) - y h(1 - p) with h(a) = (exp(a raw) - 1) / a + a and h(0) = raw, log link.
 
     It is half the Tweedie deviance of power p, up to a constant: Jorgensen, "Exponential
@@ -567,10 +400,6 @@ def _growth(rate: float, raw: Array) -> tuple[Array, Array]:
     return grown / rate + rate, grown + 1
 
 
-#: The limits of a predicted log standard deviation, in the units of the standardised y.
-LOG_STD_LIMITS = (-20.0, 20.0)
-
-
 @dataclass(frozen=True)
 class NormalLikelihood(Loss):
     """l = log s + ((y - m)^2 + e^2) / (2 s^2) with m = raw_1 and s = exp(raw_2).
@@ -578,7 +407,7 @@ class NormalLikelihood(Loss):
     It is the negative log likelihood of a normal distribution whose mean m and standard
     deviation s depend on the row, up to a constant: Nix and Weigend, "Estimating the mean and
     variance of the target probability distribution" (1994). Each output has two raw
-    predictions, side by side. ``inverse_link`` returns the means.
+    predictions, side by side; predictions are the means.
 
     Parameters
     ----------
@@ -594,23 +423,13 @@ class NormalLikelihood(Loss):
         call it the beta-NLL.
     """
 
+    link = MeanAndStd()
     estimates = "the mean of y"
     has_temperature = True
     log_certainty = (-2.0, 2.0)
-    predicts_std = True
-    rising = True
 
     noise: Annotated[float, POSITIVE] = 1e-3
     beta: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.5
-
-    def n_raw(self, n_outputs: int) -> int:
-        return 2 * n_outputs
-
-    def n_predicted(self, n_outputs: int) -> int:
-        return n_outputs
-
-    def unpromised(self, n_raw: int) -> tuple[int, ...]:
-        return tuple(range(1, n_raw, 2))
 
     def initial_outputs(self, mean: Array, std: Array) -> tuple[Array, Array]:
         """Return the factor 0 and a shift, so that training starts at the distribution of y.
@@ -618,11 +437,11 @@ class NormalLikelihood(Loss):
         The standard deviation of a constant y, which is the unit of its scale, starts at one.
         """
         log_std = np.log(np.where(std > 0, std, 1.0))
-        return np.zeros(2 * mean.size), _side_by_side(mean, log_std)
+        return np.zeros(2 * mean.size), side_by_side(mean, log_std)
 
     def constant(self, y: Array) -> Array:
         log_std = np.log(np.hypot(y.std(axis=0), float(self.noise)))
-        return _side_by_side(y.mean(axis=0), log_std)
+        return side_by_side(y.mean(axis=0), log_std)
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         mean, log_std = raw[:, ::2], raw[:, 1::2]
@@ -644,75 +463,6 @@ class NormalLikelihood(Loss):
         gradient[:, ::2] *= weight
         gradient[:, 1::2] *= weight
 
-    def rescaling(
-        self, old_scale: Array, new_scale: Array, shift: Array
-    ) -> tuple[Array, Array] | None:
-        ratio = old_scale / new_scale
-        return _side_by_side(ratio, np.ones_like(ratio)), _side_by_side(shift, np.log(ratio))
-
-    def inverse_link(self, raw: Array) -> Array:
-        return raw[..., ::2]
-
-    def link(self, prediction: Array) -> Array:
-        raise NotImplementedError("A mean does not tell the standard deviation.")
-
-    def inverse_link_backward(self, raw: Array, delta: Array) -> Array:
-        gradient = np.zeros_like(raw)
-        gradient[..., ::2] = delta
-        return gradient
-
-    def std(self, raw: Array) -> Array:
-        return np.exp(np.clip(raw[..., 1::2], *LOG_STD_LIMITS))
-
-    def mean_of_members(self, members: Array) -> Array:
-        """Return the normal distribution that has the moments of the members' mixture."""
-        means = members[..., ::2]
-        std = total_std(means, self.std(members))
-        return _side_by_side(means.mean(axis=1), np.log(std))
-
-    def with_certainty(self, factor: float, n_raw: int) -> tuple[Array, Array]:
-        n_outputs = n_raw // 2
-        shift = np.full(n_outputs, -math.log(factor))
-        return np.ones(n_raw), _side_by_side(np.zeros(n_outputs), shift)
-
-
-def _side_by_side(first: Array, second: Array) -> Array:
-    """Return an array whose last axis has the entries of both in turn."""
-    return np.stack([first, second], axis=-1).reshape(*first.shape[:-1], -1)
-
-
-def spread(values: Array) -> Array:
-    """Return the standard deviation of the members' values, the second of three axes."""
-    return _root_mean_square(values - values.mean(axis=1, keepdims=True))
-
-
-def _root_mean_square(values: Array) -> Array:
-    """Return the root of the mean square over the second axis, in any units of the values.
-
-    The squares of very small numbers would vanish. The unit is a power of two, so that nothing
-    is rounded.
-    """
-    _, exponent = np.frexp(np.abs(values).max(axis=1))
-    in_units = np.ldexp(values, -exponent[:, np.newaxis])
-    return np.ldexp(np.sqrt(np.square(in_units).mean(axis=1)), exponent)
-
-
-def total_std(means: Array, stds: Array) -> Array:
-    """Return the standard deviation of a mixture of the members' distributions.
-
-    By the law of total variance, the variance is the mean of the members' variances plus the
-    variance of their means.
-
-    Parameters
-    ----------
-    means, stds : ndarray of shape (n_rows, n_members, n_outputs)
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_outputs)
-    """
-    return np.hypot(_root_mean_square(stds), spread(means))
-
 
 class BinaryLogLoss(Loss):
     """l = log(1 + exp(raw)) - y raw, logit link, summed over columns.
@@ -721,11 +471,9 @@ class BinaryLogLoss(Loss):
     """
 
     task = "classification"
+    link = Logit()
     estimates = "the probability of a class or label"
     has_temperature = True
-    out_activation = "logistic"
-    exclusive = False
-    rising = True
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         # log(1 + exp(raw)) = max(raw, 0) + log1p(exp(-|raw|)): no overflow.
@@ -742,29 +490,14 @@ class BinaryLogLoss(Loss):
         gradient_out -= y
         return value
 
-    def inverse_link(self, raw: Array) -> Array:
-        return special.expit(raw)
-
-    def link(self, prediction: Array) -> Array:
-        limits = np.finfo(prediction.dtype)
-        return special.logit(np.clip(prediction, limits.tiny, 1 - limits.epsneg))
-
-    def inverse_link_backward(self, raw: Array, delta: Array) -> Array:
-        return delta * special.expit(raw) * special.expit(-raw)
-
-    def link_backward(self, prediction: Array, delta: Array) -> Array:
-        limits = np.finfo(prediction.dtype)
-        p = np.clip(prediction, limits.tiny, 1 - limits.epsneg)
-        return delta / (p * (1 - p))
-
 
 class MultinomialLogLoss(Loss):
     """l = log sum_k exp(raw_k) - sum_k y_k raw_k, softmax link; the y_k of a row sum to 1."""
 
     task = "classification"
+    link = Softmax()
     estimates = "the probability of each class"
     has_temperature = True
-    out_activation = "softmax"
 
     def binary(self) -> Loss:
         return BinaryLogLoss()
@@ -778,19 +511,6 @@ class MultinomialLogLoss(Loss):
         gradient_out /= total[:, np.newaxis]
         gradient_out -= y
         return np.log(total) - linear
-
-    def inverse_link(self, raw: Array) -> Array:
-        return special.softmax(raw, axis=-1)
-
-    def link(self, prediction: Array) -> Array:
-        return np.log(np.maximum(prediction, np.finfo(prediction.dtype).tiny))
-
-    def inverse_link_backward(self, raw: Array, delta: Array) -> Array:
-        p = special.softmax(raw, axis=-1)
-        return p * (delta - (p * delta).sum(axis=-1, keepdims=True))
-
-    def link_backward(self, prediction: Array, delta: Array) -> Array:
-        return delta / np.maximum(prediction, np.finfo(prediction.dtype).tiny)
 
 
 #: Losses by name.

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
-from sknet.nn.ensembles import mean_of_members
 from sknet.nn.losses import Loss
 from sknet.nn.network import Network, Workspace
 from sknet.nn.penalties import ElasticNet
@@ -135,9 +134,7 @@ class Objective:
 
         ``raw`` is an array of shape (n_raw,), or one number for all of them.
         """
-        same = np.full(
-            (y.shape[0], self.network.n_outputs // self.network.n_members), raw, dtype
-        )
+        same = np.full((y.shape[0], self.loss.link.n_raw(y.shape[1])), raw, dtype)
         return self.loss.mean(y, same, sample_weight, np.empty_like(same))
 
     def batch_loss(self, params: Array, batch: Batch, workspace: Workspace) -> float:
@@ -148,8 +145,7 @@ class Objective:
         raw = self.network.forward(params, batch.X, workspace)
         if not np.isfinite(raw).all():
             return math.nan
-        network = self.network
-        raw = mean_of_members(raw, network.n_members, self.loss, network.mean_before_link)
+        raw = self.network.members(self.loss.link).raw(raw)
         return self.loss.mean(batch.y, raw, batch.sample_weight, np.empty_like(raw))
 
     def _mean_over_members(self, batch: Batch, raw: Array, gradient_out: Array) -> float:

@@ -128,7 +128,7 @@ class Probe:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             best = loss.constant(y)
             one = np.ones_like(best)
-            one[list(loss.unpromised(best.size))] = 0
+            one[list(loss.link.unpromised(best.size))] = 0
             off_by_one = (self._loss_of(best + one) + self._loss_of(best - one)) / 2
             found = [self._loss_of(best), off_by_one / 2]
             if (y == y[0]).all():

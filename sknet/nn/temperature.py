@@ -14,18 +14,13 @@ import math
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from sknet.nn.ensembles import by_member, mean_of_members
 from sknet.nn.losses import Loss
+from sknet.nn.members import Members
 from sknet.nn.types import Array
 
 
 def fit_factor(
-    loss: Loss,
-    raw: Array,
-    y: Array,
-    sample_weight: Array | None,
-    n_members: int = 1,
-    before_link: bool = False,
+    loss: Loss, members: Members, raw: Array, y: Array, sample_weight: Array | None
 ) -> float:
     """Return the factor of the certainty of predictions that suits some rows best.
 
@@ -37,27 +32,24 @@ def fit_factor(
     Parameters
     ----------
     loss : Loss
-    raw : ndarray of shape (n_rows, n_members * n_raw)
+    members : Members
+    raw : ndarray of shape (n_rows, members.n * n_raw)
         Raw predictions of rows that the network was not trained on.
     y : ndarray of shape (n_rows, n_outputs)
         The encoded targets.
     sample_weight : ndarray of shape (n_rows,) or None
         The weights, with a mean of one, or counts of rows; None stands for weights of one.
-    n_members : int, default=1
-    before_link : bool, default=False
-        Whether the mean is one of raw predictions.
 
     Returns
     -------
     float
     """
-    members = by_member(raw.astype(np.float64), n_members)
-    n_rows, _, n_raw = members.shape
+    split = members.split(raw.astype(np.float64))
+    n_rows, _, n_raw = split.shape
 
     def total(log_factor: float) -> float:
-        factor, shift = loss.with_certainty(math.exp(log_factor), n_raw)
-        changed = (members * factor + shift).reshape(n_rows, -1)
-        scaled = mean_of_members(changed, n_members, loss, before_link)
+        factor, shift = loss.link.with_certainty(math.exp(log_factor), n_raw)
+        scaled = members.raw((split * factor + shift).reshape(n_rows, -1))
         mean = loss.mean(y, scaled, sample_weight, np.empty_like(scaled))
         return n_rows * mean + log_factor**2
 

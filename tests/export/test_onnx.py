@@ -21,7 +21,8 @@ from sknet.export._operators import INVERSE_LINKS
 from sknet.nn.activations import ACTIVATIONS, LeakyReLU
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
 from sknet.nn.layers import NORMALIZATIONS, Activated, Layer
-from sknet.nn.losses import LOSSES
+from sknet.nn.links import Log
+from sknet.nn.losses import LOSSES, Loss, Pinball
 
 REGRESSION_LOSSES = [name for name, loss in LOSSES.items() if loss.task == "regression"]
 
@@ -56,12 +57,16 @@ def assert_agrees(outputs, estimator, X, tolerance=1e-5):
     "registry, table",
     [
         (ACTIVATIONS, ONNX_ACTIVATIONS),
-        (LOSSES, INVERSE_LINKS),
         (NUMERIC_EMBEDDINGS, ONNX_LAYERS),
     ],
 )
 def test_every_registered_rule_has_a_counterpart(registry, table):
     assert set(registry.values()) <= set(table)
+
+
+def test_the_link_of_every_loss_has_a_counterpart():
+    losses = [*(cls() for cls in LOSSES.values()), Pinball((0.1, 0.9))]
+    assert {type(loss.link) for loss in losses} == set(INVERSE_LINKS)
 
 
 def test_every_layer_of_the_package_has_a_counterpart():
@@ -131,6 +136,22 @@ def test_groups_of_columns(make, run, frame, later_rows, numbers, constraint, lo
     network = make(cls, loss=loss, n_members=members, interaction_cst=constraint, **options)
     network.fit(frame, y)
     assert_agrees(run(to_onnx(network), later_rows), network, later_rows, 1e-9)
+
+
+class Relative(Loss):
+    """A user's own loss of positive means, with a link of the package."""
+
+    link = Log()
+    shifts_y = False
+
+    def pointwise(self, y, raw, gradient_out):
+        np.subtract(raw, np.log(y), out=gradient_out)
+        return 0.5 * np.square(gradient_out).sum(axis=1)
+
+
+def test_a_users_own_loss_needs_no_counterpart(make, run, frame, numbers):
+    network = make(NNRegressor, loss=Relative(), n_members=2).fit(frame, np.exp(numbers))
+    assert_agrees(run(to_onnx(network), frame), network, frame, 1e-9)
 
 
 @pytest.mark.parametrize("members", [1, 3])

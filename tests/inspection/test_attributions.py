@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, make_friedman1
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
@@ -16,7 +17,8 @@ from sknet._base import fitted
 from sknet.inspection import input_gradients, integrated_gradients
 from sknet.inspection.differentiation import is_smooth
 from sknet.inspection.quadrature import NestedRule, clenshaw_curtis_weights
-from sknet.nn.losses import SquaredError
+from sknet.nn.links import Link
+from sknet.nn.losses import BinaryLogLoss
 from sknet.nn.network import Workspace
 
 KINDS = [
@@ -570,15 +572,30 @@ class TestBadInput:
         with pytest.raises(ValueError, match=f"There are {what}: choose one by target"):
             explain(fit(task).estimator, numbers)
 
-    def test_a_loss_without_derivative_of_its_link(self, explain, numbers):
-        class Square(SquaredError):  # noqa: N818
-            def inverse_link(self, raw):
-                return raw**2
+    def test_a_link_without_the_derivative_that_an_ensemble_needs(self, explain, numbers):
+        class Odds(Link):
+            exclusive = False
 
-        network = NNRegressor((3,), loss=Square(), learning_rate="cosine", max_iter=2)
-        network.fit(numbers, numbers[:, 0])
-        with pytest.raises(NotImplementedError, match="Square .* write inverse_link_backward"):
-            explain(network, numbers)
+            def inverse(self, raw):
+                return 1 / (1 + np.exp(-raw))
+
+            def inverse_backward(self, raw, delta):
+                return delta * self.inverse(raw) * self.inverse(-raw)
+
+            def link(self, prediction):
+                return np.log(prediction / (1 - prediction))
+
+        class Own(BinaryLogLoss):
+            link = Odds()
+
+        options = {"loss": Own(), "learning_rate": "cosine", "max_iter": 2, "random_state": 0}
+        y = numbers[:, 0] > 0
+        own = NNClassifier((3,), n_members=1, **options).fit(numbers, y)
+        plain = clone(own).set_params(loss="log_loss").fit(numbers, y)
+        assert_allclose(explain(own, numbers), explain(plain, numbers), rtol=1e-6, atol=1e-9)
+        own.set_params(n_members=2).fit(numbers, y)
+        with pytest.raises(NotImplementedError, match="Odds does not define link_backward"):
+            explain(own, numbers)
 
 
 @pytest.mark.parametrize("baseline", [[1.0, 2.0], np.zeros((2, 3)), 0.0, np.zeros((1, 5, 1))])

@@ -45,7 +45,7 @@ def before_link(task, network, X):
         model = estimator._model
         X = estimator._features.read(X)
         raw = model.predictor.map_rows(X, lambda outputs: (outputs[-1],))[0]
-        return model.mean_raw(raw)
+        return model.members.raw(raw)
     return network.outputs(X)
 
 

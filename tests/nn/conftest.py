@@ -34,7 +34,7 @@ def make_target():
         if loss.task == "regression":
             # Positive, for losses with a log link.
             return rng.gamma(2, size=(n_rows, n_outputs))
-        if loss.out_activation == "softmax":
+        if loss.link.out_activation == "softmax":
             return np.eye(n_outputs)[rng.integers(n_outputs, size=n_rows)]
         return rng.integers(2, size=(n_rows, n_outputs)).astype(float)
 
@@ -108,7 +108,7 @@ def make_problem(make_target):
         loss = loss or SquaredError()
         if layers is None:
             layers = (Dense(5, Tanh()),)
-        network = Network((*layers, Dense(loss.n_raw(n_outputs), Identity())), n_inputs)
+        network = Network((*layers, Dense(loss.link.n_raw(n_outputs), Identity())), n_inputs)
         X = rng.normal(size=(n_rows, n_inputs))
         if as_sparse:
             X = sparse.csr_matrix(X * (rng.random(X.shape) < 0.5))
@@ -259,10 +259,10 @@ def draw_problem(make_target):
     def draw(seed, n_rows=7):
         rng = np.random.default_rng(seed)
         loss = draw_loss(rng)
-        n_outputs = 1 if loss.one_output else int(rng.integers(1, 4))
+        n_outputs = 1 if loss.predicts_quantiles else int(rng.integers(1, 4))
         n_members = int(rng.choice([1, 1, 2, 3]))
         front, n_inputs = draw_embeddings(rng, n_numeric := int(rng.integers(1, 4)))
-        layers = draw_layers(rng, n_members, n_raw := loss.n_raw(n_outputs))
+        layers = draw_layers(rng, n_members, n_raw := loss.link.n_raw(n_outputs))
         before_link = bool(seed % 3 == 0)
         if before_link:
             widths = Network(tuple(front), n_inputs).widths

@@ -11,8 +11,6 @@ from sknet.nn.ensembles import (
     EnsembleDense,
     EnsembleHead,
     EnsembleInput,
-    by_member,
-    over_members,
 )
 from sknet.nn.layers import LayerNorm
 from sknet.nn.losses import LOSSES, SquaredError
@@ -46,8 +44,7 @@ def test_forward_is_that_of_each_member(activation, to_rows, make_ensemble):
     X = rng.normal(size=(7, 6)) * (rng.random((7, 6)) < 0.6)
     raw = network.forward(params, to_rows(X), Workspace(network, 7, np.float64))
     first, second, head = network.views(params)
-    members = by_member(raw, 3)
-    assert members.shape == (7, 3, 2)
+    members = raw.reshape(7, 3, 2)
 
     def f(z):
         a = np.empty_like(z)
@@ -75,7 +72,7 @@ def test_gradient(
     numeric_gradient,
 ):  # fmt: skip
     loss = LOSSES[loss]()
-    network, params, rng = make_ensemble(GELU(), n_outputs=loss.n_raw(2), norm=norm)
+    network, params, rng = make_ensemble(GELU(), n_outputs=loss.link.n_raw(2), norm=norm)
     X = rng.normal(size=(5, 6))
     weight = np.array([0.5, 1.5, 2.0, 0.7, 0.3]) if weighted else None
     batch = Batch(
@@ -94,7 +91,7 @@ def test_loss_is_the_mean_of_the_members_losses(weighted, make_ensemble, evaluat
     weight = rng.uniform(0.1, 2, 9) if weighted else None
     objective = Objective(network, SquaredError(), ElasticNet())
     value, _ = evaluate_objective(objective, params, Batch(X, y, weight))
-    raw = by_member(network.forward(params, X, Workspace(network, 9, np.float64)), 3)
+    raw = network.forward(params, X, Workspace(network, 9, np.float64)).reshape(9, 3, 2)
     losses = [
         SquaredError().mean(y, raw[:, m].copy(), weight, np.empty((9, 2))) for m in range(3)
     ]
@@ -129,14 +126,3 @@ def test_gradient_of_the_inputs_alone(norm, make_ensemble, numeric_gradient):
     workspace.delta[...] = weights
     actual = network.backward(params, None, X, workspace)
     assert_allclose(actual, expected, rtol=1e-6, atol=1e-8)
-
-
-@pytest.mark.parametrize("n_members", [1, 2, 3])
-def test_mean_and_deviation_over_members(n_members):
-    members = np.random.default_rng(0).normal(size=(5, n_members, 2))
-    (mean,) = over_members(members, with_std=False)
-    assert_allclose(mean, sum(members[:, i] for i in range(n_members)) / n_members)
-    again, deviation = over_members(members, with_std=True)
-    assert_array_equal(again, mean)
-    squares = sum((members[:, i] - mean) ** 2 for i in range(n_members)) / n_members
-    assert_allclose(deviation, np.sqrt(squares), atol=1e-15)

@@ -8,10 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from sknet.nn.activations import SELU, ByUnit, Identity, Reflected, SiLU, SmoothReLU, Tanh
-from sknet.nn.ensembles import mean_of_members
 from sknet.nn.groups import GroupColumns, GroupedDense
 from sknet.nn.layers import Dense
-from sknet.nn.losses import BinaryLogLoss
 from sknet.nn.network import Network, Workspace
 from sknet.nn.pairs import MonotonePairwiseHead, PairwiseHead
 from sknet.nn.sets import MonotoneWeights, Stacked
@@ -174,9 +172,3 @@ def test_rescaled_outputs(head, n_members):
     network.rescale_outputs(params, factor, shift)
     expected = before * np.tile(factor, n_members) + np.tile(shift, n_members)
     assert_allclose(outputs(network, params, X), expected, rtol=1e-12)
-
-
-def test_a_mean_before_the_link_is_a_mean_of_logits():
-    raw = np.array([[-1.0, 5.0], [0.0, 2.0]])
-    assert_array_equal(mean_of_members(raw, 2, BinaryLogLoss(), True), [[2.0], [1.0]])
-    assert (mean_of_members(raw, 2, BinaryLogLoss()) < [[2.0], [1.0]]).all()

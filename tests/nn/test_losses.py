@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import optimize, special, stats
 from sklearn import metrics
 
+from sknet.nn.links import Identity, Increasing, Log, Logit, MeanAndStd, Softmax
 from sknet.nn.losses import LOSSES, HalfTweedie, Huber, NormalLikelihood, Pinball
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
@@ -97,7 +98,7 @@ def data(make_target):
         loss = LOSSES[name]()
         y = make_target(loss, n_rows, n_outputs, rng)
         weight = rng.uniform(0.1, 5, n_rows)
-        raw = rng.normal(scale=2, size=(n_rows, loss.n_raw(n_outputs)))
+        raw = rng.normal(scale=2, size=(n_rows, loss.link.n_raw(n_outputs)))
         return y, raw, weight / weight.mean()
 
     return make
@@ -145,10 +146,10 @@ def test_gradient_of_the_mean(name, n_outputs, weighted, data, numeric_gradient)
 )
 def test_the_constant_is_the_best_one(loss, n_outputs, unit, make_target):
     """Against SciPy's minimiser, for each raw prediction; with another link it is zero."""
-    n_outputs = 1 if loss.one_output else n_outputs
+    n_outputs = 1 if loss.predicts_quantiles else n_outputs
     y = make_target(loss, 30, n_outputs, np.random.default_rng(0))
-    if loss.out_activation != "identity":
-        assert_array_equal(loss.constant(y), np.zeros(loss.n_raw(n_outputs)))
+    if loss.link.out_activation != "identity":
+        assert_array_equal(loss.constant(y), np.zeros(loss.link.n_raw(n_outputs)))
         return
     y = unit[0] + unit[1] * y
 
@@ -157,7 +158,7 @@ def test_the_constant_is_the_best_one(loss, n_outputs, unit, make_target):
         return loss.mean(y, same, None, np.empty_like(same))
 
     found = loss.constant(y)
-    assert found.shape == (loss.n_raw(n_outputs),)
+    assert found.shape == (loss.link.n_raw(n_outputs),)
     start = found + unit[1] / 3
     best = optimize.minimize(mean, start, method="Nelder-Mead", tol=1e-7).fun
     assert mean(found) <= best + 1e-7 * unit[1]
@@ -217,44 +218,17 @@ def test_log_loss_at_huge_logits(dtype):
     assert_allclose(gradient, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["log_loss", "binary_log_loss"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_probabilities_at_huge_logits(name, dtype):
-    raw = np.array([[1e4, -1e4], [-1e4, 1e4]], dtype=dtype)
-    assert_array_equal(LOSSES[name]().inverse_link(raw), [[1, 0], [0, 1]])
-
-
-LINKS = {
-    "identity": lambda raw: raw,
-    "exp": np.exp,
-    "softmax": lambda raw: np.exp(raw) / np.exp(raw).sum(axis=-1, keepdims=True),
-    "logistic": lambda raw: 1 / (1 + np.exp(-raw)),
-}
-
-
-@every_loss
-@pytest.mark.parametrize("shape", [(40,), (2, 20)])
-def test_inverse_link_is_the_named_one(name, shape):
-    loss = LOSSES[name]()
-    raw = np.random.default_rng(0).normal(size=(*shape, loss.n_raw(3)))
-    # A log standard deviation stands beside each mean.
-    of_predictions = raw[..., ::2] if loss.predicts_std else raw
-    expected = LINKS[loss.out_activation](of_predictions)
-    assert expected.shape[-1] == loss.n_predicted(3)
-    assert_allclose(loss.inverse_link(raw.copy()), expected, rtol=1e-14)
-
-
 @pytest.mark.parametrize("name", sorted(set(LOSSES) - {"log_loss"}))
 def test_least_loss_is_at_the_estimated_quantity(name, make_target):
     # Mean, median or probability of a column: the best constant, by brute force. (A softmax
     # of one column is constant.)
     loss, rng = LOSSES[name](), np.random.default_rng(0)
     y = make_target(loss, 201, 1, rng)
-    grid = np.zeros((4001, loss.n_raw(1)))
+    grid = np.zeros((4001, loss.link.n_raw(1)))
     grid[:, 0] = np.linspace(-4, 6, 4001)
     same = [np.tile(at, (201, 1)) for at in grid]
     losses = [loss.mean(y, raw, None, np.empty_like(raw)) for raw in same]
-    best = loss.inverse_link(grid[np.argmin(losses)])[0]
+    best = loss.link.inverse(grid[np.argmin(losses)])[0]
     estimated = {"absolute_error": np.median, "quantile": np.median, "huber": huber_location}
     assert_allclose(best, estimated.get(name, np.mean)(y), rtol=5e-3)
 
@@ -267,10 +241,8 @@ def test_domain(name):
     assert loss.in_domain(bad) == (name not in {"poisson", "gamma", "tweedie"})
     assert loss.in_domain(zeros) == (name != "gamma")
     # A log link needs a positive mean: such y may be scaled, but not shifted.
-    assert loss.shifts_y == (loss.out_activation != "exp")
+    assert loss.shifts_y == (loss.link.out_activation != "exp")
     assert (loss.domain == "any number") == loss.shifts_y
-    assert loss.n_predicted(3) == 3
-    assert loss.n_raw(3) == (6 if name == "normal" else 3)
 
 
 @pytest.mark.parametrize("delta", [0.1, 1.35, 10.0])
@@ -344,7 +316,7 @@ def test_normal_likelihood_does_not_overflow(noise, dtype):
         assert np.isfinite(value).all() and np.isfinite(gradient).all()
         loss.weigh_steps(raw, gradient)
         assert np.isfinite(gradient).all()
-        std = loss.std(raw)
+        std = loss.link.std(raw)
     assert np.isfinite(std).all() and (std > 0).all()
 
 
@@ -389,8 +361,6 @@ def test_other_losses_leave_steps_alone(data):
     gradient = raw.copy()
     LOSSES["gamma"]().weigh_steps(raw, gradient)
     assert_array_equal(gradient, raw)
-    with pytest.raises(NotImplementedError, match="HalfGamma estimates no standard deviation"):
-        LOSSES["gamma"]().std(raw)
 
 
 def test_a_normal_distribution_starts_at_that_of_y():
@@ -398,36 +368,9 @@ def test_a_normal_distribution_starts_at_that_of_y():
     mean, std = np.array([3.0, -1.0]), np.array([0.5, 0.0])
     loss, raw = NormalLikelihood(), np.random.default_rng(0).normal(size=(6, 4))
     factor, shift = loss.initial_outputs(mean, std)
-    assert_allclose(loss.inverse_link(raw * factor + shift), np.tile(mean, (6, 1)))
-    assert_allclose(loss.std(raw * factor + shift), np.tile([0.5, 1.0], (6, 1)))
+    assert_allclose(loss.link.inverse(raw * factor + shift), np.tile(mean, (6, 1)))
+    assert_allclose(loss.link.std(raw * factor + shift), np.tile([0.5, 1.0], (6, 1)))
     assert LOSSES["squared_error"]().initial_outputs(mean, std) is None
-
-
-@pytest.mark.parametrize("factor", [0.3, 1.0, 2.5])
-def test_certainty(factor):
-    """Logits are multiplied by the factor; a standard deviation is divided by it."""
-    raw = np.random.default_rng(0).normal(size=(6, 4))
-    for name, expected in (("normal", None), ("log_loss", raw * factor)):
-        loss = LOSSES[name]()
-        scale, shift = loss.with_certainty(factor, 4)
-        changed = raw * scale + shift
-        if expected is None:
-            assert_allclose(loss.inverse_link(changed), loss.inverse_link(raw))
-            assert_allclose(loss.std(changed) * factor, loss.std(raw))
-        else:
-            assert_array_equal(changed, expected)
-
-
-def test_the_mean_of_normal_members_has_the_moments_of_their_mixture():
-    rng = np.random.default_rng(0)
-    raw = rng.normal(size=(3, 4, 2))
-    loss = NormalLikelihood()
-    mean = loss.mean_of_members(raw)
-    for row, (m, log_std) in zip(raw, mean, strict=True):
-        drawn = rng.normal(row[:, 0], np.exp(row[:, 1]), size=(200_000, 4))
-        assert_allclose([m, math.exp(log_std)], [drawn.mean(), drawn.std()], atol=0.02)
-    same = np.repeat(raw[:, :1], 4, axis=1)
-    assert_allclose(loss.mean_of_members(same), raw[:, 0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("level", [0.05, 0.5, 0.9])
@@ -443,10 +386,10 @@ def test_several_quantiles(weighted, numeric_gradient):
     levels, rng = [0.1, 0.5, 0.75, 0.9], np.random.default_rng(0)
     loss = Pinball(levels)
     assert loss == Pinball(tuple(levels)) and hash(loss) == hash(Pinball(tuple(levels)))
-    assert loss.n_raw(1) == 4
+    assert loss.link == Increasing(4)
     y, raw = rng.gamma(2, size=(12, 1)), rng.normal(size=(12, 4))
     weight = rng.uniform(0.2, 2, 12) if weighted else None
-    predicted = loss.inverse_link(raw)
+    predicted = loss.link.inverse(raw)
     plain = np.cumsum(np.hstack([raw[:, :1], np.log1p(np.exp(raw[:, 1:]))]), axis=1)
     assert_allclose(predicted, plain, rtol=1e-13)
     assert (np.diff(predicted, axis=1) > 0).all()
@@ -459,13 +402,6 @@ def test_several_quantiles(weighted, numeric_gradient):
         lambda at: loss.mean(y, at, weight, np.empty_like(raw)), raw.copy()
     )
     assert_allclose(gradient, numeric, rtol=1e-6, atol=1e-9)
-
-
-def test_several_quantiles_never_cross_at_extremes():
-    raw = np.array([[0.0, -1e4, 1e4], [1e4, -1e4, -1e4]])
-    predicted = Pinball([0.1, 0.5, 0.9]).inverse_link(raw)
-    assert np.isfinite(predicted).all()
-    assert (np.diff(predicted, axis=1) >= 0).all()
 
 
 def test_two_classes_are_one_difference_of_logits(data):
@@ -488,80 +424,23 @@ def test_smoothed_targets(data):
     assert_allclose(value, np.average(cross_entropy, weights=weight), rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", [name for name in LOSSES if name != "normal"])
-def test_link_undoes_the_inverse_link(name):
-    loss = LOSSES[name]()
-    raw = np.random.default_rng(0).normal(size=(7, 3))
-    prediction = loss.inverse_link(raw)
-    assert_allclose(loss.inverse_link(loss.link(prediction)), prediction, rtol=1e-12)
-
-
-def test_link_of_several_quantiles():
-    loss = Pinball((0.1, 0.5, 0.9))
-    raw = 3 * np.random.default_rng(0).normal(size=(7, 3))
-    assert_allclose(loss.link(loss.inverse_link(raw)), raw, rtol=1e-9, atol=1e-12)
-    # Equal quantiles are the limit of raw predictions far below zero.
-    assert (loss.link(np.zeros((1, 3)))[:, 1:] < -500).all()
-
-
-LOSSES_AND_MORE = {
-    **{name: LOSSES[name]() for name in LOSSES},
-    "power=1": HalfTweedie(1),
-    "power=2": HalfTweedie(2.0),
-    "quantiles": Pinball([0.1, 0.5, 0.9]),
+#: The link of each loss that is not the identity.
+LINKS = {
+    "poisson": Log(),
+    "gamma": Log(),
+    "tweedie": Log(),
+    "normal": MeanAndStd(),
+    "log_loss": Softmax(),
+    "binary_log_loss": Logit(),
 }
 
 
-@pytest.mark.parametrize("name", LOSSES_AND_MORE)
-def test_derivatives_of_the_links(name, numeric_gradient):
-    # Axes of rows, members and columns, as an ensemble has them.
-    loss, rng = LOSSES_AND_MORE[name], np.random.default_rng(0)
-    raw, delta = rng.normal(size=(4, 2, loss.n_raw(3))), rng.normal(size=(4, 2, 3))
-    prediction = loss.inverse_link(raw)
-    functions = [(loss.inverse_link, loss.inverse_link_backward, raw)]
-    if not loss.predicts_std:
-        functions.append((loss.link, loss.link_backward, prediction))
-    for function, backward, at in functions:
-        given, kept = at.copy(), delta.copy()
-        gradient = backward(given, kept)
-        expected = numeric_gradient(lambda x, f=function: float((f(x) * delta).sum()), at)
-        assert_allclose(gradient, expected, rtol=1e-6, atol=1e-8)
-        assert_array_equal(given, at)
-        assert_array_equal(kept, delta)
+@every_loss
+def test_link(name):
+    assert LOSSES[name]().link == LINKS.get(name, Identity())
 
 
-@pytest.mark.parametrize("name", LOSSES_AND_MORE)
-def test_rescaling_changes_predictions_as_it_says(name):
-    """raw factor + shift predicts p old_scale / new_scale + shift, in the new units of y."""
-    loss = LOSSES_AND_MORE[name]
-    raw = np.random.default_rng(0).normal(size=(5, loss.n_raw(2)))
-    old, new = np.array([2.0, 0.3]), np.array([0.5, 7.0])
-    shift = np.array([1.0, -2.0]) if loss.shifts_y else np.zeros(2)
-    found = loss.rescaling(old, new, shift)
-    if name in {"quantiles", "log_loss", "binary_log_loss"}:
-        # A factor and a shift of the increments, or of logits, cannot do it.
-        assert found is None
-    else:
-        factor, offset = found
-        expected = loss.inverse_link(raw) * old / new + shift
-        changed = raw * factor + offset
-        assert_allclose(loss.inverse_link(changed), expected, rtol=1e-13)
-        if loss.predicts_std:
-            assert_allclose(loss.std(changed), loss.std(raw) * old / new, rtol=1e-13)
-
-
-@pytest.mark.parametrize("name", LOSSES_AND_MORE)
+@every_loss
 def test_the_form_of_a_loss_for_two_classes(name):
-    loss = LOSSES_AND_MORE[name]
+    loss = LOSSES[name]()
     assert loss.binary() == (LOSSES["binary_log_loss"]() if name == "log_loss" else loss)
-    assert loss.one_output is (name == "quantiles")
-
-
-@pytest.mark.parametrize("name", ["log_loss", "binary_log_loss"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_links_of_certain_predictions_are_finite(name, dtype):
-    """Members that all are sure have a mean of 0 or 1, whose logit would be infinite."""
-    loss, sure = LOSSES[name](), np.array([[0, 1], [1, 0]], dtype)
-    assert np.isfinite(loss.link(sure)).all()
-    assert np.isfinite(loss.link_backward(sure, np.ones_like(sure))).all()
-    assert loss.link(sure)[0, 0] < -80

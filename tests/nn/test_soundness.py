@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sknet.nn.activations import Identity, ReLU
 from sknet.nn.ensembles import EnsembleHead, EnsembleInput
 from sknet.nn.layers import Dense, Dropout
+from sknet.nn.links import Link, MeanAndStd
 from sknet.nn.losses import LOSSES, Loss, NormalLikelihood, SquaredError
 from sknet.nn.network import Network
 from sknet.nn.objective import Objective
@@ -211,32 +212,30 @@ def test_predictions_are_computed_in_the_precision_of_the_result(make_problem, m
 def test_loss_of_a_constant(loss, y, expected, make_batches):
     """The loss is the one of the mean of y or of classes of equal probability."""
     y = np.array(y)
-    network = Network((Dense(LOSSES[loss]().n_raw(y.shape[1]), Identity()),), 1)
+    network = Network((Dense(LOSSES[loss]().link.n_raw(y.shape[1]), Identity()),), 1)
     objective = Objective(network, LOSSES[loss](), ElasticNet())
     for weight in (None, np.array([1e-9, 1e-9])):
         probe = Probe(objective, make_batches(np.zeros((2, 1)), y, weight), np.float64)
         assert_allclose(probe.constant_loss(), expected, rtol=1e-12)
 
 
-class SquareLinkError(SquaredError):
+class Square(Link):
     """Predicts the square of what the network computes."""
 
-    def inverse_link(self, raw):
+    def inverse(self, raw):
         return raw**2
 
-
-class TwoRawError(SquaredError):
-    """Has two raw predictions for each column of y."""
-
-    def n_raw(self, n_outputs):
-        return 2 * n_outputs
+    def inverse_backward(self, raw, delta):
+        return 2 * raw * delta
 
 
-@pytest.mark.parametrize("loss", [SquareLinkError(), TwoRawError()])
-def test_the_constant_of_a_loss_with_other_predictions(loss):
+@pytest.mark.parametrize("link", [Square(), MeanAndStd()], ids=repr)
+def test_the_constant_of_a_loss_with_another_link(link):
     """The mean of y is none of its raw predictions."""
+
+    own = type("Own", (SquaredError,), {"link": link})()
     y = np.array([[499.0, 3.0], [501.0, 5.0]])
-    assert_array_equal(loss.constant(y), np.zeros(loss.n_raw(2)))
+    assert_array_equal(own.constant(y), np.zeros(link.n_raw(2)))
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ class ShapeFunctionsDisplay:
         if factors.size < model.n_raw:
             # The loss "normal" also has functions of the spread, which are not drawn.
             zeros = np.zeros((1, model.n_raw))
-            factors = model.loss.inverse_link_backward(zeros, factors[np.newaxis])[0]
+            factors = model.loss.link.inverse_backward(zeros, factors[np.newaxis])[0]
         check_count("max_surfaces", max_surfaces, least=0)
         shapes = shape_functions(
             estimator,

@@ -1,0 +1,344 @@
+"""Links: functions of predictions whose values are the raw predictions of a network.
+
+To add one, derive a class from :class:`Link`, write ``inverse`` and its derivative, and name it
+in the losses that it is for.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy import special
+
+from sknet.nn.types import Array
+
+#: The limits of a predicted log standard deviation, in the units of the standardised y.
+LOG_STD_LIMITS = (-20.0, 20.0)
+
+
+@dataclass(frozen=True)
+class Link(ABC):
+    """A function g with g(prediction) = raw, where predictions are means or probabilities.
+
+    A network computes raw predictions, and a loss names the link from which predictions
+    follow. The last axis of all arrays has the columns of a row.
+    """
+
+    #: The inverse's name, as in scikit-learn's ``out_activation_``.
+    out_activation: ClassVar[str] = "identity"
+    #: Whether the probabilities of several columns sum to one, as those of classes must. Those
+    #: of the labels of a multi-label target do not.
+    exclusive: ClassVar[bool] = True
+    #: Whether no prediction falls when a raw prediction rises, as monotone networks need.
+    rising: ClassVar[bool] = False
+    #: Whether raw predictions tell a standard deviation of y for each row.
+    predicts_std: ClassVar[bool] = False
+
+    def n_raw(self, n_outputs: int) -> int:
+        """Return the number of raw predictions for ``n_outputs`` columns of y."""
+        return n_outputs
+
+    def n_predicted(self, n_outputs: int) -> int:
+        """Return the number of columns of predictions for ``n_outputs`` columns of y."""
+        return self.n_raw(n_outputs)
+
+    def unpromised(self, n_raw: int) -> tuple[int, ...]:
+        """Return the positions of raw predictions about which constraints promise nothing.
+
+        ``inverse`` does not read them. By default there are none.
+        """
+        return ()
+
+    @abstractmethod
+    def inverse(self, raw: Array) -> Array:
+        """Return predictions of y, such as means or probabilities, for raw predictions."""
+
+    @abstractmethod
+    def inverse_backward(self, raw: Array, delta: Array) -> Array:
+        """Return the gradient of ``raw``, given the gradient of ``inverse(raw)``."""
+
+    def link(self, prediction: Array) -> Array:
+        """Return raw predictions for predictions: the inverse function of ``inverse``.
+
+        By default :meth:`mean_of_members` needs it.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not define link, which ensembles need."
+        )
+
+    def link_backward(self, prediction: Array, delta: Array) -> Array:
+        """Return the gradient of ``prediction``, given the gradient of ``link(prediction)``."""
+        raise NotImplementedError(
+            f"{type(self).__name__} does not define link_backward, which the decision "
+            "function of an ensemble needs for its gradient."
+        )
+
+    def mean_of_members(self, members: Array) -> Array:
+        """Return the raw predictions that stand for the mean of the members' predictions.
+
+        Parameters
+        ----------
+        members : ndarray of shape (n_rows, n_members, n_raw)
+            Raw predictions.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_raw)
+        """
+        return self.link(self.inverse(members).mean(axis=1))
+
+    def std(self, raw: Array) -> Array:
+        """Return the standard deviations of the standardised y, if ``predicts_std``.
+
+        The last axis of the result has an entry for each output.
+        """
+        raise NotImplementedError(f"{type(self).__name__} estimates no standard deviation.")
+
+    def rescaling(
+        self, old_scale: Array, new_scale: Array, shift: Array
+    ) -> tuple[Array, Array] | None:
+        """Return how to change raw predictions when the scale of the standardised y changes.
+
+        A prediction p in units of ``old_scale`` is p old_scale / new_scale + shift in the new
+        units.
+
+        Parameters
+        ----------
+        old_scale, new_scale, shift : ndarray of shape (n_outputs,)
+
+        Returns
+        -------
+        pair of ndarray of shape (n_raw,), or None
+            The factor and the shift of raw predictions that have this effect. None, the
+            default, if there are none.
+        """
+        return None
+
+    def with_certainty(self, factor: float, n_raw: int) -> tuple[Array, Array]:
+        """Return how to change raw predictions to make them ``factor`` times as certain.
+
+        Returns
+        -------
+        pair of ndarray of shape (n_raw,)
+            A factor and a shift of the raw predictions. By default these are logits, which are
+            multiplied.
+        """
+        return np.full(n_raw, factor), np.zeros(n_raw)
+
+
+class Identity(Link):
+    """raw = prediction."""
+
+    rising = True
+
+    def inverse(self, raw: Array) -> Array:
+        return raw
+
+    def inverse_backward(self, raw: Array, delta: Array) -> Array:
+        return delta
+
+    def link(self, prediction: Array) -> Array:
+        return prediction
+
+    def link_backward(self, prediction: Array, delta: Array) -> Array:
+        return delta
+
+    def rescaling(
+        self, old_scale: Array, new_scale: Array, shift: Array
+    ) -> tuple[Array, Array]:
+        return old_scale / new_scale, shift
+
+
+class Log(Link):
+    """raw = log(prediction), for positive predictions."""
+
+    out_activation = "exp"
+    rising = True
+
+    def inverse(self, raw: Array) -> Array:
+        return np.exp(raw)
+
+    def inverse_backward(self, raw: Array, delta: Array) -> Array:
+        return delta * np.exp(raw)
+
+    def link(self, prediction: Array) -> Array:
+        return np.log(prediction)
+
+    def link_backward(self, prediction: Array, delta: Array) -> Array:
+        return delta / prediction
+
+    def rescaling(
+        self, old_scale: Array, new_scale: Array, shift: Array
+    ) -> tuple[Array, Array]:
+        return np.ones_like(old_scale), np.log(old_scale / new_scale)
+
+
+class Logit(Link):
+    """raw = log(p / (1 - p)), for the probability p of the second of two classes or a label."""
+
+    out_activation = "logistic"
+    exclusive = False
+    rising = True
+
+    def inverse(self, raw: Array) -> Array:
+        return special.expit(raw)
+
+    def inverse_backward(self, raw: Array, delta: Array) -> Array:
+        return delta * special.expit(raw) * special.expit(-raw)
+
+    def link(self, prediction: Array) -> Array:
+        limits = np.finfo(prediction.dtype)
+        return special.logit(np.clip(prediction, limits.tiny, 1 - limits.epsneg))
+
+    def link_backward(self, prediction: Array, delta: Array) -> Array:
+        limits = np.finfo(prediction.dtype)
+        p = np.clip(prediction, limits.tiny, 1 - limits.epsneg)
+        return delta / (p * (1 - p))
+
+
+class Softmax(Link):
+    """raw_k = log(p_k) up to a number that the classes share, for probabilities p_k."""
+
+    out_activation = "softmax"
+
+    def inverse(self, raw: Array) -> Array:
+        return special.softmax(raw, axis=-1)
+
+    def inverse_backward(self, raw: Array, delta: Array) -> Array:
+        p = special.softmax(raw, axis=-1)
+        return p * (delta - (p * delta).sum(axis=-1, keepdims=True))
+
+    def link(self, prediction: Array) -> Array:
+        return np.log(np.maximum(prediction, np.finfo(prediction.dtype).tiny))
+
+    def link_backward(self, prediction: Array, delta: Array) -> Array:
+        return delta / np.maximum(prediction, np.finfo(prediction.dtype).tiny)
+
+
+@dataclass(frozen=True)
+class Increasing(Link):
+    """f_1 = raw_1 and f_k = f_(k-1) + log(1 + exp(raw_k)), for predictions f_1 < f_2 < ...
+
+    Parameters
+    ----------
+    n_values : int
+        The number of predictions for a y of one column.
+    """
+
+    n_values: int
+    rising = True
+
+    def n_raw(self, n_outputs: int) -> int:
+        return self.n_values
+
+    def inverse(self, raw: Array) -> Array:
+        steps = np.concatenate([raw[..., :1], np.logaddexp(0, raw[..., 1:])], axis=-1)
+        return np.cumsum(steps, axis=-1, out=steps)
+
+    def inverse_backward(self, raw: Array, delta: Array) -> Array:
+        # Through the sums, then through log(1 + exp(raw)).
+        delta = np.cumsum(delta[..., ::-1], axis=-1)[..., ::-1].copy()
+        delta[..., 1:] *= special.expit(raw[..., 1:])
+        return delta
+
+    def link(self, prediction: Array) -> Array:
+        # log(exp(s) - 1) for the steps s. Rounding may have made a step zero.
+        steps = np.maximum(np.diff(prediction, axis=-1), np.finfo(prediction.dtype).tiny)
+        raw = steps + np.log(-np.expm1(-steps))
+        return np.concatenate([prediction[..., :1], raw], axis=-1)
+
+    def link_backward(self, prediction: Array, delta: Array) -> Array:
+        # d log(exp(s) - 1) / ds = 1 / (1 - exp(-s)), with s a difference of neighbours.
+        steps = np.maximum(np.diff(prediction, axis=-1), np.finfo(prediction.dtype).tiny)
+        by_step = delta[..., 1:] / -np.expm1(-steps)
+        gradient = np.concatenate([delta[..., :1], by_step], axis=-1)
+        gradient[..., :-1] -= by_step
+        return gradient
+
+
+class MeanAndStd(Link):
+    """raw_1 = m and raw_2 = log(s), for the mean m and the standard deviation s of an output.
+
+    The raw predictions of an output stand side by side. Its prediction is the mean, which does
+    not tell the standard deviation: there is no ``link``.
+    """
+
+    rising = True
+    predicts_std = True
+
+    def n_raw(self, n_outputs: int) -> int:
+        return 2 * n_outputs
+
+    def n_predicted(self, n_outputs: int) -> int:
+        return n_outputs
+
+    def unpromised(self, n_raw: int) -> tuple[int, ...]:
+        return tuple(range(1, n_raw, 2))
+
+    def inverse(self, raw: Array) -> Array:
+        return raw[..., ::2]
+
+    def inverse_backward(self, raw: Array, delta: Array) -> Array:
+        gradient = np.zeros_like(raw)
+        gradient[..., ::2] = delta
+        return gradient
+
+    def mean_of_members(self, members: Array) -> Array:
+        """Return the normal distribution that has the moments of the members' mixture."""
+        means = members[..., ::2]
+        std = total_std(means, self.std(members))
+        return side_by_side(means.mean(axis=1), np.log(std))
+
+    def std(self, raw: Array) -> Array:
+        return np.exp(np.clip(raw[..., 1::2], *LOG_STD_LIMITS))
+
+    def rescaling(
+        self, old_scale: Array, new_scale: Array, shift: Array
+    ) -> tuple[Array, Array]:
+        ratio = old_scale / new_scale
+        return side_by_side(ratio, np.ones_like(ratio)), side_by_side(shift, np.log(ratio))
+
+    def with_certainty(self, factor: float, n_raw: int) -> tuple[Array, Array]:
+        n_outputs = n_raw // 2
+        shift = np.full(n_outputs, -math.log(factor))
+        return np.ones(n_raw), side_by_side(np.zeros(n_outputs), shift)
+
+
+def side_by_side(first: Array, second: Array) -> Array:
+    """Return an array whose last axis has the entries of both in turn."""
+    return np.stack([first, second], axis=-1).reshape(*first.shape[:-1], -1)
+
+
+def spread(values: Array) -> Array:
+    """Return the standard deviation of the members' values, the second of three axes."""
+    return _root_mean_square(values - values.mean(axis=1, keepdims=True))
+
+
+def _root_mean_square(values: Array) -> Array:
+    """Return the root of the mean square over the second axis, in any units of the values.
+
+    The squares of very small numbers would vanish. The unit is a power of two, so that nothing
+    is rounded.
+    """
+    _, exponent = np.frexp(np.abs(values).max(axis=1))
+    in_units = np.ldexp(values, -exponent[:, np.newaxis])
+    return np.ldexp(np.sqrt(np.square(in_units).mean(axis=1)), exponent)
+
+
+def total_std(means: Array, stds: Array) -> Array:
+    """Return the standard deviation of a mixture of the members' distributions.
+
+    By the law of total variance, the variance is the mean of the members' variances plus the
+    variance of their means.
+
+    Parameters
+    ----------
+    means, stds : ndarray of shape (n_rows, n_members, n_outputs)
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_outputs)
+    """
+    return np.hypot(_root_mean_square(stds), spread(means))
