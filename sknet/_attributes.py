@@ -12,7 +12,76 @@ from sknet.nn.state import best_epoch
 
 
 class FittedAttributes:
-    """The fitted attributes that are computed from ``_model`` and ``history_``."""
+    """The fitted attributes that are computed from ``_model`` and ``history_``.
+
+    Attributes
+    ----------
+    coefs_ : list of arrays of shape (n_inputs, n_outputs)
+        The ``n_layers_ - 1`` weight matrices, which are views of the fitted parameters. The
+        rows of the first matrix belong to the encoded inputs, see ``encoded_feature_names_``.
+        With several members the last matrix has the shape (n_members, n_inputs, n_outputs).
+        With ``interaction_cst``, a hidden layer has an array (n_groups, n_inputs, n_outputs),
+        with the groups of one member after those of another. Groups of fewer inputs than others
+        have rows of zeros in the first array. The rows of the last matrix are the units of the
+        first group, then those of the second, and so on; the arrays of "pairwise" for
+        interactions are not included.
+    intercepts_ : list of arrays of shape (n_outputs,)
+        The bias vectors. With several members their shape is (n_members, n_outputs), and for a
+        hidden layer with ``interaction_cst`` it is (n_groups, n_outputs).
+    member_scales_ : list of arrays of shape (n_members, n_inputs)
+        The factors by which each member multiplies the inputs of each hidden layer. The list is
+        empty for a single member.
+    encoded_feature_names_ : ndarray of str
+        A name for each row of ``coefs_[0]``. With ``interaction_cst``, a name for each input
+        before the inputs are divided among the groups. No two names are equal: a name that
+        would occur again, because a column of X has a name like that of an encoding, has a
+        number appended, such as "component0_2".
+    history_ : dict of str to list of float
+        The record of training. Each list has one entry for each epoch, or for each iteration of
+        "lbfgs":
+
+        - "loss": the objective, averaged over the batches of the epoch.
+        - "validation_loss": the loss of the validation rows without the penalty (with early
+          stopping).
+        - "validation_score": the score of the validation rows; higher is better (with early
+          stopping). Both are NaN in the epochs of a cool-down that trains on these rows (see
+          ``refit``).
+        - "learning_rate": the learning rate of the last step (not for "lbfgs").
+        - "seconds": the duration.
+    loss_curve_ : list of float
+        The objective of each epoch, which is ``history_["loss"]``.
+    loss_ : float
+        The last value of ``loss_curve_``.
+    best_loss_ : float or None
+        The lowest value of ``loss_curve_``; None with early stopping.
+    validation_scores_ : list of float or None
+        The score of the validation rows in each epoch, which is
+        ``history_["validation_score"]``; None without early stopping.
+    best_validation_score_ : float or None
+        The highest value of ``validation_scores_``, which is the score of the best epoch before
+        probabilities are calibrated; None without early stopping.
+    auto_params_ : dict
+        The value that the last fit chose for each parameter that is "auto".
+    n_iter_ : int
+        The number of epochs of the last fit, or of all calls of ``partial_fit``.
+    best_iter_ : int
+        The number of the best epoch, counted from 1: the one with the highest validation score,
+        or without early stopping the one with the lowest loss.
+    t_ : int
+        The number of training rows seen; a row counts again in each epoch.
+    n_layers_ : int
+        The number of layers, with the input and the output layer.
+    n_outputs_ : int
+        The number of outputs: of columns of y for regression, of labels for a multi-label
+        target, and otherwise of classes, but 1 for two classes.
+    out_activation_ : str
+        The name of the function that turns the output layer's values into predictions:
+        "identity", "exp", "logistic" or "softmax".
+    n_features_in_ : int
+        The number of features seen during fit.
+    feature_names_in_ : ndarray of shape (``n_features_in_``,)
+        The names of the features seen during fit. Defined only if all names of X are strings.
+    """
 
     _model: Model
     history_: dict[str, list[float]]

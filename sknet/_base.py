@@ -25,6 +25,7 @@ from sknet._parameters import (
     defaults,
 )
 from sknet._persistence import VERSION, as_stored, load_checkpoint, unstamped
+from sknet._shared_parameters import SharedParameters
 from sknet._sklearn import CallbackSupportMixin, fit_context
 from sknet._starting import continue_model, start_model
 from sknet._summary import NotebookMixin
@@ -38,7 +39,12 @@ FITTED = ["_model", "_run", "history_", "t_", "n_features_in_", "feature_names_i
 
 
 class BaseNN(
-    CallbackSupportMixin, NotebookMixin, FittedAttributes, BaseEstimator, metaclass=ABCMeta
+    CallbackSupportMixin,
+    NotebookMixin,
+    FittedAttributes,
+    SharedParameters,
+    BaseEstimator,
+    metaclass=ABCMeta,
 ):
     """Shared base of ``NNClassifier`` and ``NNRegressor``.
 

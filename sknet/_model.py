@@ -412,7 +412,7 @@ class ClassificationModel(Model):
             return settings
         weight = cast(NDArray[np.float64] | None, data.sample_weight)
         counts = LabelCounts.of(data.y, weight, data.weight_unit)
-        return replace(settings, class_weight=counts.balanced_weights())
+        return settings.with_values(class_weight=counts.balanced_weights())
 
     @classmethod
     def class_weights(

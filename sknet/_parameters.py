@@ -1,40 +1,47 @@
-"""The values that the estimators' parameters may take, and checks of their combinations.
+"""What declares the parameters of an estimator; the values that they may take, and checks.
 
 The checks see the parameters as the user gave them. ``sknet._settings`` resolves checked
 parameters to the settings of a fit.
 """
 
+import inspect
+import math
 import pickle
-import sys
-from collections.abc import Iterable, Mapping, Sequence, Set
-from inspect import signature
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import KW_ONLY, field, make_dataclass
+from inspect import Parameter
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any
+from typing import Annotated, Any, TypeVar, dataclass_transform, get_args, get_origin
 
 import joblib
 import numpy as np
-from sklearn.metrics import get_scorer_names
 
-from sknet._sklearn import HasMethods, Interval, Options, StrOptions
+from sknet._sklearn import HasMethods, Interval, StrOptions
+from sknet.nn import rules
 from sknet.nn.activations import ACTIVATIONS, Activation
-from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
-from sknet.nn.layers import NORMALIZATIONS
+from sknet.nn.embeddings import NumericEmbedding
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.optimizers import Solver
+from sknet.nn.rules import FRACTION, NOT_NEGATIVE, OPEN_UNIT_INTERVAL, POSITIVE_INT
 from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.solvers import SOLVERS, is_stochastic
 from sknet.nn.types import Groups
 
+Class = TypeVar("Class", bound=type)
+
 
 class Numbers(Interval):
-    """An interval of numbers, without True and False, and without integers beyond floats."""
+    """The numbers of an interval of ``sknet.nn.rules``, as a constraint of scikit-learn."""
+
+    def __init__(self, numbers: rules.Interval) -> None:
+        high = None if numbers.high == math.inf else numbers.high
+        super().__init__(numbers.kinds[0], numbers.low, high, closed=numbers.closed)
+        self._numbers = numbers
 
     def is_satisfied_by(self, val: Any) -> bool:
         """Return whether a value is a number in the interval."""
-        if isinstance(val, bool | np.bool_) or not super().is_satisfied_by(val):
-            return False
-        return not isinstance(val, int) or abs(val) <= sys.float_info.max
+        return self._numbers.allows(val)
 
 
 class FlatList(HasMethods):
@@ -58,59 +65,57 @@ class FlatList(HasMethods):
         return "a flat list, tuple or array"
 
 
-POSITIVE_INT = Numbers(Integral, 1, None, closed="left")
-NOT_NEGATIVE_INT = Numbers(Integral, 0, None, closed="left")
-NOT_NEGATIVE = Numbers(Real, 0, None, closed="left")
-POSITIVE = Numbers(Real, 0, None, closed="neither")
-OPEN_UNIT_INTERVAL = Numbers(Real, 0, 1, closed="neither")
-CLOSED_UNIT_INTERVAL = Numbers(Real, 0, 1, closed="both")
-FRACTION = Numbers(Real, 0, 1, closed="left")
-TWEEDIE_POWER = Numbers(Real, 1, 2, closed="both")
 FLAT_LIST = FlatList()
 AUTO = StrOptions({"auto"})
 
-#: The values that the parameters of both estimators may take, as constraints of scikit-learn.
-SHARED_CONSTRAINTS: dict[str, list] = {
-    "hidden_layer_sizes": [FLAT_LIST, POSITIVE_INT],
-    "activation": [StrOptions(set(ACTIVATIONS)), Activation, FLAT_LIST],
-    "solver": [StrOptions(set(SOLVERS)), Solver],
-    "alpha": [AUTO, NOT_NEGATIVE],
-    "l1_ratio": [CLOSED_UNIT_INTERVAL],
-    "batch_size": [AUTO, POSITIVE_INT],
-    "learning_rate": [StrOptions(set(SCHEDULES)), Schedule],
-    "learning_rate_init": [AUTO, POSITIVE],
-    "power_t": [NOT_NEGATIVE],
-    "max_iter": [AUTO, POSITIVE_INT],
-    "shuffle": ["boolean"],
-    "random_state": ["random_state"],
-    "tol": [NOT_NEGATIVE],
-    "verbose": ["verbose"],
-    "warm_start": ["boolean"],
-    "momentum": [CLOSED_UNIT_INTERVAL],
-    "nesterovs_momentum": ["boolean"],
-    "early_stopping": [AUTO, "boolean"],
-    "refit": ["boolean"],
-    "validation_fraction": [AUTO, FRACTION],
-    "beta_1": [FRACTION],
-    "beta_2": [FRACTION],
-    "epsilon": [POSITIVE],
-    "n_iter_no_change": [AUTO, POSITIVE_INT, Options(Real, {np.inf})],
-    "max_fun": [POSITIVE_INT],
-    "dropout": [AUTO, FRACTION, FLAT_LIST],
-    "normalization": [StrOptions(set(NORMALIZATIONS)), None],
-    "input_noise": [NOT_NEGATIVE],
-    "mixup": [NOT_NEGATIVE],
-    "ema_decay": [FRACTION, None],
-    "n_members": [POSITIVE_INT, AUTO],
-    "interaction_cst": [StrOptions({"pairwise", "no_interactions"}), list, tuple, None],
-    "categorical_features": [StrOptions({"from_dtype"}), FLAT_LIST, None],
-    "monotonic_cst": ["array-like", dict, None],
-    "numeric_embedding": [StrOptions({"auto", *NUMERIC_EMBEDDINGS}), NumericEmbedding, None],
-    "n_components": [NOT_NEGATIVE_INT, AUTO],
-    "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
-    "standardize": ["boolean"],
-    "dtype": [StrOptions({"auto", "float32", "float64"})],
-}
+
+def as_constraint(values: Any) -> Any:
+    """Return the values of a declaration as a constraint of scikit-learn."""
+    return Numbers(values) if isinstance(values, rules.Interval) else values
+
+
+@dataclass_transform(eq_default=False)
+def with_parameters(cls: Class) -> Class:
+    """Give a class the constructor of the parameters that it declares and inherits.
+
+    A declaration is ``name: Annotated[type, values, ...] = default``. The values are those of
+    ``_parameter_constraints``, where ranges are the ``Interval`` of ``sknet.nn.rules``. As in
+    a dataclass, a parameter after ``_: KW_ONLY`` is passed by keyword. Type checkers take the
+    class for a dataclass. It is none, since Dask tells instances of a dataclass apart by their
+    fields alone, and would take an estimator for another with equal parameters.
+    """
+    inherited = list(inspect.signature(cls).parameters.values())
+    constraints = dict(cls._parameter_constraints) if inherited else {}  # type: ignore[attr-defined]
+    declared = []
+    kind: Any = Parameter.POSITIONAL_OR_KEYWORD
+    for name, hint in inspect.get_annotations(cls).items():
+        if hint is KW_ONLY:
+            kind = Parameter.KEYWORD_ONLY
+        elif get_origin(hint) is Annotated:
+            annotation, *values = get_args(hint)
+            default = getattr(cls, name)
+            declared.append(Parameter(name, kind, default=default, annotation=annotation))
+            constraints[name] = [as_constraint(one) for one in values]
+            delattr(cls, name)
+    cls.__init__ = constructor(cls.__name__, [*declared, *inherited])  # type: ignore[misc]
+    cls._parameter_constraints = constraints  # type: ignore[attr-defined]
+    return cls
+
+
+def constructor(class_name: str, parameters: Iterable[Parameter]) -> Callable[..., None]:
+    """Return an ``__init__`` that sets attributes to parameters, the positional ones first."""
+    specifications = [
+        (
+            one.name,
+            one.annotation,
+            field(default=one.default, kw_only=one.kind is one.KEYWORD_ONLY),
+        )
+        for one in sorted(parameters, key=lambda one: one.kind)
+    ]
+    made: Any = make_dataclass(class_name, specifications, eq=False, repr=False)
+    del made.__init__.__annotations__["return"]  # It would be shown as what the class returns.
+    return made.__init__
+
 
 #: The parameters that act only with a stochastic solver, each with the value that switches it
 #: off.
@@ -135,7 +140,7 @@ def is_auto(value: Any) -> bool:
 
 def defaults(estimator_class: type) -> dict[str, Any]:
     """Return the default of each parameter of an estimator's constructor."""
-    parameters = signature(estimator_class).parameters.values()
+    parameters = inspect.signature(estimator_class).parameters.values()
     return {one.name: one.default for one in parameters if one.default is not one.empty}
 
 
@@ -185,11 +190,6 @@ def changed_parameters(before: Any, now: Any) -> list[str]:
     return [name for name, value in values.items() if not same_value(value, others[name])]
 
 
-def loss_constraint(names: Iterable[str]) -> list:
-    """Return the constraint of ``loss``: one of the names, or a ``Loss``."""
-    return [StrOptions(set(names)), Loss]
-
-
 def check_loss_position(estimator_name: str, hidden_layer_sizes: Any) -> None:
     """Refuse the name of a loss as the first argument, where scikit-learn's regressor takes it.
 
@@ -230,7 +230,7 @@ def check_layers(parameters: Mapping[str, Any]) -> None:
         or if a list of activations or rates does not have one entry for each hidden layer.
     """
     sizes = hidden_layer_sizes(parameters)
-    if not all(map(POSITIVE_INT.is_satisfied_by, sizes)):
+    if not all(map(POSITIVE_INT.allows, sizes)):
         raise ValueError(f"hidden_layer_sizes must be integers > 0, got {sizes}.")
     for activation in per_layer(parameters, "activation"):
         named = isinstance(activation, str) and activation in ACTIVATIONS
@@ -242,7 +242,7 @@ def check_layers(parameters: Mapping[str, Any]) -> None:
     if is_auto(parameters["dropout"]):
         return
     for rate in per_layer(parameters, "dropout"):
-        if not FRACTION.is_satisfied_by(rate):
+        if not FRACTION.allows(rate):
             raise ValueError(f"dropout has {rate!r}; it takes numbers in [0, 1).")
 
 
@@ -445,7 +445,7 @@ def check_class_weight(class_weight: Any, classes: Sequence) -> None:
                 f"class_weight has weights for {unknown}, which are not among the classes "
                 f"{sorted(known)}."
             )
-        if not all(NOT_NEGATIVE.is_satisfied_by(value) for value in one.values()):
+        if not all(NOT_NEGATIVE.allows(value) for value in one.values()):
             raise ValueError(f"class_weight must have weights >= 0, got {class_weight}.")
 
 
@@ -474,7 +474,7 @@ def check_quantile(quantile: Any) -> None:
         If ``quantile`` is neither a number in (0, 1) nor an increasing list of these.
     """
     numbers: list[Any] = [quantile] if np.isscalar(quantile) else list(quantile)
-    inside = bool(numbers) and all(map(OPEN_UNIT_INTERVAL.is_satisfied_by, numbers))
+    inside = bool(numbers) and all(map(OPEN_UNIT_INTERVAL.allows, numbers))
     if not (inside and all(low < high for low, high in pairwise(numbers))):
         raise ValueError(
             f"quantile must be a number in (0, 1) or an increasing list of these, got "

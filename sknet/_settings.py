@@ -4,7 +4,8 @@ The modules below this one see settings only: no "auto", and no rule that is giv
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any
 
@@ -25,63 +26,60 @@ from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.solvers import SOLVERS
 from sknet.nn.types import Groups
 
+#: The parameters that fields of ``Settings`` stand for, and those that ``fit`` itself reads.
+RESOLVED = {
+    *("hidden_layer_sizes", "activation", "dropout", "numeric_embedding"),
+    *("interaction_cst", "monotonic_cst", "categorical_features"),
+    *("loss", "quantile", "solver", "learning_rate", "random_state", "warm_start"),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The parameters of a fit as values that can be computed with.
 
-    The fields have the names and meanings of the estimators' parameters, with these
-    differences. Rules are objects. ``activations`` and ``dropout`` have one entry for each
-    hidden layer. ``penalty`` stands for ``alpha`` and ``l1_ratio``. ``n_bins`` is the number of
-    quantile bins of each number, or 0 if the embedding needs none. ``auto`` maps the name of
-    each parameter that is "auto" to its value, in the form in which a user would give it.
-    ``level_penalty`` is the strength of the penalty of the vectors of levels, for each row that
-    the prior of their effect is worth.
+    A parameter whose value is a number, a name or the like is an attribute with this value, and
+    needs no line here: ``values`` has it, with what was chosen for "auto". The fields have the
+    others, as follows. Rules are objects. ``activations`` and ``dropout`` have one entry for
+    each hidden layer. ``penalty`` stands for ``alpha`` and ``l1_ratio``. ``n_bins`` is the
+    number of quantile bins of each number, or 0 if the embedding needs none. ``auto`` maps the
+    name of each parameter that is "auto" to its value, in the form in which a user would give
+    it. ``level_penalty`` is the strength of the penalty of the vectors of levels, for each row
+    that the prior of their effect is worth.
     ``signs`` stands for ``monotonic_cst``: it has 1, -1 or 0 for each numeric column, in the
     order of the reader, and is empty if no column is constrained.
     ``groups`` and ``pairwise`` stand for ``interaction_cst``: groups of columns of X with
     networks of their own, or None, and whether the network has products of pairs of groups.
     """
 
-    # The network.
+    values: Mapping[str, Any]
+    auto: Mapping[str, Any]
     hidden_layer_sizes: tuple[int, ...]
     activations: tuple[Activation, ...]
     dropout: tuple[float, ...]
-    normalization: str | None
-    n_members: int
     numeric_embedding: NumericEmbedding | None
     n_bins: int
-    n_components: int
-    dtype: str
-    groups: Groups | None
-    pairwise: bool
-    # The data.
-    standardize: bool
     categorical_features: Any
-    class_weight: Any
-    label_smoothing: float
-    input_noise: float
-    mixup: float
-    shuffle: bool
-    # Training.
     loss: Loss
     penalty: ElasticNet
     level_penalty: float
     solver: Solver
     schedule: Schedule
-    learning_rate_init: float
-    batch_size: int
-    ema_decay: float | None
-    max_iter: int
-    tol: float
-    n_iter_no_change: float
-    early_stopping: bool
-    validation_fraction: float
-    refit: bool
-    scoring: Any
-    verbose: int
-    auto: Mapping[str, Any]
     signs: tuple[int, ...]
+    groups: Groups | None
+    pairwise: bool
+
+    def __getattr__(self, name: str) -> Any:
+        # Python calls this for names that it does not find otherwise, also for those of its
+        # protocols, and before a copy has its values.
+        values = vars(self).get("values", {})
+        if name not in values:
+            raise AttributeError(f"There is no setting {name!r}.")
+        return values[name]
+
+    def with_values(self, **values: Any) -> "Settings":
+        """Return settings with other values of some parameters."""
+        return replace(self, values={**self.values, **values})
 
     @property
     def monotone(self) -> bool:
@@ -145,7 +143,8 @@ def resolve(
         The monotonic constraint of each numeric column; empty if there are none.
     """
     auto = choose({**parameters, "monotonic_cst": signs}, facts, kept)
-    known = {**parameters, **auto}
+    # A regressor has no weights of classes.
+    known = {"class_weight": None, **parameters, **auto}
     embedding = known["numeric_embedding"]
     if embedding is not None:
         embedding = _rule(embedding, NUMERIC_EMBEDDINGS, known)
@@ -155,45 +154,32 @@ def resolve(
     needs_bins = any(one.needs_bins for one in embeddings)
     groups = interaction_groups(known["interaction_cst"], facts.n_columns)
     return Settings(
+        values={k: _as_number(v) for k, v in known.items() if k not in RESOLVED},
+        auto=auto,
         hidden_layer_sizes=tuple(int(size) for size in hidden_layer_sizes(known)),
         activations=tuple(
             _rule(one, ACTIVATIONS, known) for one in per_layer(known, "activation")
         ),
         dropout=tuple(float(rate) for rate in per_layer(known, "dropout")),
-        normalization=known["normalization"],
-        n_members=int(known["n_members"]),
         numeric_embedding=embedding,
         n_bins=bins_for(facts.n_rows, groups is not None) if needs_bins else 0,
-        n_components=int(known["n_components"]),
-        dtype=known["dtype"],
-        groups=groups,
-        pairwise=known["interaction_cst"] == "pairwise",
-        standardize=known["standardize"],
         categorical_features=plain(known["categorical_features"]),
-        class_weight=known.get("class_weight"),
-        label_smoothing=float(known.get("label_smoothing", 0.0)),
-        input_noise=float(known["input_noise"]),
-        mixup=float(known["mixup"]),
-        shuffle=known["shuffle"],
         loss=_rule(known["loss"], LOSSES, known),
         penalty=ElasticNet(float(known["alpha"]), float(known["l1_ratio"])),
         level_penalty=level_penalty(known, facts),
         solver=_rule(known["solver"], SOLVERS, known),
         schedule=_rule(known["learning_rate"], SCHEDULES, known),
-        learning_rate_init=float(known["learning_rate_init"]),
-        batch_size=known["batch_size"],
-        ema_decay=known["ema_decay"],
-        max_iter=known["max_iter"],
-        tol=float(known["tol"]),
-        n_iter_no_change=known["n_iter_no_change"],
-        early_stopping=known["early_stopping"],
-        validation_fraction=known["validation_fraction"],
-        refit=known["refit"],
-        scoring=known["scoring"],
-        verbose=int(known["verbose"]),
-        auto=auto,
         signs=signs,
+        groups=groups,
+        pairwise=known["interaction_cst"] == "pairwise",
     )
+
+
+def _as_number(value: Any) -> Any:
+    """Return a number, of NumPy for example, as an int or float, and other values as given."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def _rule(value: Any, registry: Mapping[str, type], known: Mapping[str, Any]) -> Any:

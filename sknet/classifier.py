@@ -1,7 +1,7 @@
 """The estimator for classification."""
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Self, cast
+from dataclasses import KW_ONLY
+from typing import Annotated, Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,25 +9,21 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
 from sknet._base import BaseNN
-from sknet._docstrings import shared_documentation
 from sknet._model import ClassificationModel
 from sknet._parameters import (
-    FRACTION,
-    SHARED_CONSTRAINTS,
     available_with_stochastic_solver,
     check_not_balanced,
-    loss_constraint,
+    with_parameters,
 )
+from sknet._shared_parameters import shared_documentation
 from sknet._sklearn import StrOptions, fit_context
 from sknet._target_checks import check_partial_fit_classes
-from sknet.nn.activations import Activation
-from sknet.nn.embeddings import NumericEmbedding
 from sknet.nn.losses import Loss
-from sknet.nn.optimizers import Solver
-from sknet.nn.schedules import Schedule
+from sknet.nn.rules import FRACTION
 
 
 @shared_documentation
+@with_parameters
 class NNClassifier(ClassifierMixin, BaseNN):
     """Neural network for classification: binary, multiclass and multi-label.
 
@@ -78,102 +74,16 @@ class NNClassifier(ClassifierMixin, BaseNN):
     True
     """
 
-    _parameter_constraints = {
-        **SHARED_CONSTRAINTS,
-        "loss": loss_constraint({"log_loss"}),
-        "class_weight": [StrOptions({"balanced"}), dict, list, None],
-        "label_smoothing": [FRACTION],
-    }
-    _model: ClassificationModel
-
-    def __init__(
-        self,
-        hidden_layer_sizes: int | Sequence[int] = (128, 128),
-        activation: str | Activation | Sequence[str | Activation] = "silu",
-        *,
-        loss: str | Loss = "log_loss",
-        class_weight: dict[Any, float] | list[dict[int, float]] | str | None = None,
-        label_smoothing: float = 0.0,
-        solver: str | Solver = "adam",
-        alpha: float | str = "auto",
-        l1_ratio: float = 0.0,
-        batch_size: int | str = "auto",
-        learning_rate: str | Schedule = "one_cycle",
-        learning_rate_init: float | str = "auto",
-        power_t: float = 0.5,
-        max_iter: int | str = "auto",
-        shuffle: bool = True,
-        random_state: int | np.random.RandomState | None = None,
-        tol: float = 1e-4,
-        verbose: bool | int = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool | str = "auto",
-        validation_fraction: float | str = "auto",
-        refit: bool = True,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: float | str = "auto",
-        max_fun: int = 15000,
-        dropout: float | str | Sequence[float] = "auto",
-        normalization: str | None = None,
-        input_noise: float = 0.0,
-        mixup: float = 0.0,
-        ema_decay: float | None = 0.995,
-        n_members: int | str = "auto",
-        interaction_cst: str | Sequence[Collection[int]] | None = None,
-        scoring: str | Callable | None = "loss",
-        standardize: bool = True,
-        categorical_features: str | ArrayLike | None = "from_dtype",
-        monotonic_cst: ArrayLike | dict[str, int] | None = None,
-        numeric_embedding: str | NumericEmbedding | None = "auto",
-        n_components: int | str = "auto",
-        dtype: str = "auto",
-    ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.loss = loss
-        self.class_weight = class_weight
-        self.label_smoothing = label_smoothing
-        self.solver = solver
-        self.alpha = alpha
-        self.l1_ratio = l1_ratio
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.refit = refit
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.dropout = dropout
-        self.normalization = normalization
-        self.input_noise = input_noise
-        self.mixup = mixup
-        self.ema_decay = ema_decay
-        self.n_members = n_members
-        self.interaction_cst = interaction_cst
-        self.scoring = scoring
-        self.standardize = standardize
-        self.categorical_features = categorical_features
-        self.monotonic_cst = monotonic_cst
-        self.numeric_embedding = numeric_embedding
-        self.n_components = n_components
-        self.dtype = dtype
+    _: KW_ONLY
+    loss: Annotated[str | Loss, StrOptions({"log_loss"}), Loss] = "log_loss"
+    class_weight: Annotated[
+        dict[Any, float] | list[dict[int, float]] | str | None,
+        StrOptions({"balanced"}),
+        dict,
+        list,
+        None,
+    ] = None
+    label_smoothing: Annotated[float, FRACTION] = 0.0
 
     @property
     def classes_(self) -> np.ndarray:
@@ -252,8 +162,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             The class labels. For a multi-label target, 1 for each predicted label, else 0.
         """
-        (places,) = self._predict(X, lambda raw: (self._model.places(raw),))
-        return self._model.target.labels(places)
+        model = self._classification_model
+        (places,) = self._predict(X, lambda raw: (model.places(raw),))
+        return model.target.labels(places)
 
     def predict_proba(
         self, X: Any, return_std: bool = False
@@ -283,8 +194,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ValueError
             If ``return_std`` is True and the network has a single member.
         """
-        self._fitted_model.check_std(return_std)
-        proba, *std = self._predict(X, lambda raw: self._model.probabilities(raw, return_std))
+        model = self._classification_model
+        model.check_std(return_std)
+        proba, *std = self._predict(X, lambda raw: model.probabilities(raw, return_std))
         proba = _without_certainty(proba)
         return (proba, *std) if return_std else proba
 
@@ -320,8 +232,13 @@ class NNClassifier(ClassifierMixin, BaseNN):
             row. With several members it is the logit of the mean probability, or for more
             than two classes the logarithm of the mean probability.
         """
-        (decision,) = self._predict(X, lambda raw: (self._model.decision(raw),))
-        return decision[:, 0] if self._model.target.kind == "binary" else decision
+        model = self._classification_model
+        (decision,) = self._predict(X, lambda raw: (model.decision(raw),))
+        return decision[:, 0] if model.target.kind == "binary" else decision
+
+    @property
+    def _classification_model(self) -> ClassificationModel:
+        return cast(ClassificationModel, self._fitted_model)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

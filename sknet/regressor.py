@@ -1,37 +1,33 @@
 """The estimator for regression."""
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Self, cast
+from collections.abc import Sequence
+from dataclasses import KW_ONLY
+from typing import Annotated, Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from sknet._base import BaseNN
-from sknet._docstrings import shared_documentation
 from sknet._model import RegressionModel
 from sknet._parameters import (
     FLAT_LIST,
-    OPEN_UNIT_INTERVAL,
-    POSITIVE,
-    SHARED_CONSTRAINTS,
-    TWEEDIE_POWER,
     available_with_stochastic_solver,
     check_quantile,
-    loss_constraint,
+    with_parameters,
 )
-from sknet._sklearn import fit_context
-from sknet.nn.activations import Activation
-from sknet.nn.embeddings import NumericEmbedding
-from sknet.nn.losses import LOSSES, Loss
-from sknet.nn.optimizers import Solver
-from sknet.nn.schedules import Schedule
+from sknet._shared_parameters import shared_documentation
+from sknet._sklearn import StrOptions, fit_context
+from sknet.nn.losses import LOSSES, TWEEDIE_POWERS, Loss
+from sknet.nn.rules import OPEN_UNIT_INTERVAL, POSITIVE
+
+LOSS_NAMES = {name for name, loss in LOSSES.items() if loss.task == "regression"}
 
 
 @shared_documentation
+@with_parameters
 class NNRegressor(RegressorMixin, BaseNN):
     """Neural network for regression, with one output or several.
 
@@ -94,107 +90,11 @@ class NNRegressor(RegressorMixin, BaseNN):
     True
     """
 
-    _parameter_constraints = {
-        **SHARED_CONSTRAINTS,
-        "loss": loss_constraint(
-            name for name, loss in LOSSES.items() if loss.task == "regression"
-        ),
-        "delta": [POSITIVE],
-        "quantile": [OPEN_UNIT_INTERVAL, FLAT_LIST],
-        "power": [TWEEDIE_POWER],
-    }
-    _model: RegressionModel
-
-    def __init__(
-        self,
-        hidden_layer_sizes: int | Sequence[int] = (128, 128),
-        activation: str | Activation | Sequence[str | Activation] = "silu",
-        *,
-        loss: str | Loss = "squared_error",
-        delta: float = 1.35,
-        quantile: float | Sequence[float] = 0.5,
-        power: float = 1.5,
-        solver: str | Solver = "adam",
-        alpha: float | str = "auto",
-        l1_ratio: float = 0.0,
-        batch_size: int | str = "auto",
-        learning_rate: str | Schedule = "one_cycle",
-        learning_rate_init: float | str = "auto",
-        power_t: float = 0.5,
-        max_iter: int | str = "auto",
-        shuffle: bool = True,
-        random_state: int | np.random.RandomState | None = None,
-        tol: float = 1e-4,
-        verbose: bool | int = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool | str = "auto",
-        validation_fraction: float | str = "auto",
-        refit: bool = True,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: float | str = "auto",
-        max_fun: int = 15000,
-        dropout: float | str | Sequence[float] = "auto",
-        normalization: str | None = None,
-        input_noise: float = 0.0,
-        mixup: float = 0.0,
-        ema_decay: float | None = 0.995,
-        n_members: int | str = "auto",
-        interaction_cst: str | Sequence[Collection[int]] | None = None,
-        scoring: str | Callable | None = "loss",
-        standardize: bool = True,
-        categorical_features: str | ArrayLike | None = "from_dtype",
-        monotonic_cst: ArrayLike | dict[str, int] | None = None,
-        numeric_embedding: str | NumericEmbedding | None = "auto",
-        n_components: int | str = "auto",
-        dtype: str = "auto",
-    ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.loss = loss
-        self.delta = delta
-        self.quantile = quantile
-        self.power = power
-        self.solver = solver
-        self.alpha = alpha
-        self.l1_ratio = l1_ratio
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.refit = refit
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.dropout = dropout
-        self.normalization = normalization
-        self.input_noise = input_noise
-        self.mixup = mixup
-        self.ema_decay = ema_decay
-        self.n_members = n_members
-        self.interaction_cst = interaction_cst
-        self.scoring = scoring
-        self.standardize = standardize
-        self.categorical_features = categorical_features
-        self.monotonic_cst = monotonic_cst
-        self.numeric_embedding = numeric_embedding
-        self.n_components = n_components
-        self.dtype = dtype
+    _: KW_ONLY
+    loss: Annotated[str | Loss, StrOptions(LOSS_NAMES), Loss] = "squared_error"
+    delta: Annotated[float, POSITIVE] = 1.35
+    quantile: Annotated[float | Sequence[float], OPEN_UNIT_INTERVAL, FLAT_LIST] = 0.5
+    power: Annotated[float, TWEEDIE_POWERS] = 1.5
 
     def _validate_params(self) -> None:
         super()._validate_params()
@@ -280,9 +180,10 @@ class NNRegressor(RegressorMixin, BaseNN):
             member, or if X is float32 and the training y was too large or too small for
             float32.
         """
-        self._fitted_model.check_std(return_std)
-        results = self._predict(X, lambda raw: self._model.predictions(raw, return_std))
-        if self._model.target.n_outputs == 1 and not self._model.predicts_quantiles:
+        model = self._regression_model
+        model.check_std(return_std)
+        results = self._predict(X, lambda raw: model.predictions(raw, return_std))
+        if model.target.n_outputs == 1 and not model.predicts_quantiles:
             results = tuple(result[:, 0] for result in results)
         return results if return_std else results[0]
 
@@ -305,9 +206,12 @@ class NNRegressor(RegressorMixin, BaseNN):
             ``quantiles``, it is D2 of the pinball loss, averaged over the quantiles. The best
             value is 1, and the best constant prediction has 0.
         """
-        check_is_fitted(self)
         prediction = cast(np.ndarray, self.predict(X))
-        return score_predictions(self._model, prediction, y, sample_weight)
+        return score_predictions(self._regression_model, prediction, y, sample_weight)
+
+    @property
+    def _regression_model(self) -> RegressionModel:
+        return cast(RegressionModel, self._fitted_model)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 import sys
+from dataclasses import is_dataclass
 from importlib.util import resolve_name
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import sknet.search
 from sknet import NNClassifier, NNRegressor, streaming
 from sknet._base import FITTED
 from sknet._model import ClassificationModel, RegressionModel
+from sknet._parameters import AUTO, Numbers
+from sknet._sklearn import StrOptions
 from sknet.nn.activations import ACTIVATIONS
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
 from sknet.nn.layers import NORMALIZATIONS
@@ -253,6 +256,18 @@ def test_every_parameter_has_a_constraint(cls):
     assert set(inspect.signature(cls).parameters) == set(cls._parameter_constraints)
 
 
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_a_declaration_leaves_a_constructor_and_nothing_else(cls):
+    """Dask, for example, would tell instances of a dataclass apart by their parameters only."""
+    names = inspect.signature(cls).parameters
+    assert not is_dataclass(cls)
+    assert not any(hasattr(cls, name) for name in names)
+    assert list(vars(cls())) == list(names)
+    assert names["alpha"].annotation == float | str
+    with pytest.raises(TypeError, match=rf"^{cls.__name__}.__init__\(\) got .* 'alfa'"):
+        cls(alfa=1)
+
+
 def documented(cls, section):
     """Return the names of a section of the class's docstring, each with its text."""
     lines = inspect.cleandoc(cls.__doc__).splitlines()
@@ -284,6 +299,31 @@ def test_every_parameter_is_documented(cls):
             text = entries[name].split("default=")[1].split("\n")[0].replace(",", " ")
             values = [float(v) for v in text.split() if v[0].isdigit()]
             assert parameter.default in values, name
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_the_documented_values_are_those_of_the_constraint(cls):
+    """The first line of an entry names "auto", None and an interval as the constraint does."""
+    n_intervals = 0
+    for name, text in documented(cls, "Parameters").items():
+        values = text.split("\n")[0].split(" : ")[1].split("default=")[0]
+        constraint = cls._parameter_constraints[name]
+        options = {one for c in constraint if isinstance(c, StrOptions) for one in c.options}
+        assert ('"auto"' in values) >= (AUTO in constraint), name
+        assert ("auto" in options) >= ('"auto"' in values), name
+        assert ("None" in values) == bool({None, "random_state"} & set(constraint)), name
+        for interval in re.findall(r"in ([\[(]\d, \d[\])])", values):
+            assert interval in {bounds(one) for one in constraint}, name
+            n_intervals += 1
+    assert n_intervals >= 7
+
+
+def bounds(constraint):
+    """Return the bounds of an interval as the documentation has them, or None."""
+    if isinstance(constraint, Numbers):
+        left = "[" if constraint.closed in ("left", "both") else "("
+        right = "]" if constraint.closed in ("right", "both") else ")"
+        return f"{left}{constraint.left}, {constraint.right}{right}"
 
 
 def loss_names(cls):

@@ -182,7 +182,7 @@ def _adopt_target(
         return settings, check_scale(known, settings.loss)
     target = ClassificationModel.learn_target(settings, Dataset(None, known.labels_as_y()))
     if isinstance(settings.class_weight, str):
-        settings = replace(settings, class_weight=known.balanced_weights())
+        settings = settings.with_values(class_weight=known.balanced_weights())
     return settings, target
 
 

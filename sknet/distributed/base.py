@@ -1,10 +1,9 @@
 """The common base of the estimators for Dask collections."""
 
 import copy
-import inspect
-from collections.abc import Callable
-from inspect import Parameter
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import KW_ONLY
+from inspect import signature
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from distributed import Client, get_client, get_worker
 from sklearn.base import BaseEstimator, clone
@@ -12,27 +11,21 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknet._base import BaseNN, fitted, fitted_attributes
 from sknet._model import Model
-from sknet._parameters import FRACTION, POSITIVE, POSITIVE_INT
+from sknet._parameters import constructor, defaults, with_parameters
 from sknet._sklearn import fit_context
 from sknet.distributed.cluster import fit_on_cluster
 from sknet.distributed.documentation import complete
 from sknet.distributed.partitions import Wanted, partitions, predict_lazily
 from sknet.distributed.rounds import OuterStep
 from sknet.distributed.tasks import Cluster
+from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT
 from sknet.nn.solvers import is_stochastic
 
 #: The outer momentum if each shard makes fewer steps than a single machine would make.
 MOMENTUM_FOR_FEW_STEPS = 0.8
-#: The parameters that distribution adds to those of the local estimators, with their defaults.
-DISTRIBUTION: dict[str, Any] = {
-    "local_steps": 32,
-    "outer_learning_rate": 1.0,
-    "outer_momentum": None,
-    "n_shards": None,
-    "client": None,
-}
 
 
+@with_parameters
 class DaskNN(BaseEstimator):
     """The common base of ``DaskNNClassifier`` and ``DaskNNRegressor``.
 
@@ -44,13 +37,12 @@ class DaskNN(BaseEstimator):
     _fitted: Any
     n_shards_: int
 
-    _parameter_constraints = {
-        "local_steps": [POSITIVE_INT],
-        "outer_learning_rate": [POSITIVE],
-        "outer_momentum": [FRACTION, None],
-        "n_shards": [POSITIVE_INT, None],
-        "client": [Client, None],
-    }
+    _: KW_ONLY
+    local_steps: Annotated[int, POSITIVE_INT] = 32
+    outer_learning_rate: Annotated[float, POSITIVE] = 1.0
+    outer_momentum: Annotated[float | None, FRACTION, None] = None
+    n_shards: Annotated[int | None, POSITIVE_INT, None] = None
+    client: Annotated[Client | None, Client, None] = None
 
     if TYPE_CHECKING:
         # The constructor is made at run time, where type checkers cannot see its parameters.
@@ -60,13 +52,14 @@ class DaskNN(BaseEstimator):
         """Give an estimator its constructor, and complete its documentation.
 
         ``local`` is the class of the local estimator. The constructor takes the parameters of
-        that class and those of ``DISTRIBUTION``.
+        that class and those that distribution adds.
         """
         super().__init_subclass__()
         if local is None:
             return
         cls._local_class = local
-        cls.__init__ = _constructor(local)  # type: ignore[method-assign]
+        both = [p for one in (local, DaskNN) for p in signature(one).parameters.values()]
+        cls.__init__ = constructor(cls.__name__, both)  # type: ignore[method-assign]
         cls.__doc__ = complete(cls.__doc__ or "")
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -139,7 +132,7 @@ class DaskNN(BaseEstimator):
     def _make_local(self) -> BaseNN:
         """Return a local estimator with the same parameters, which is not fitted."""
         own = self.get_params(deep=False)
-        return self._local_class(**{k: v for k, v in own.items() if k not in DISTRIBUTION})
+        return self._local_class(**{name: own[name] for name in defaults(self._local_class)})
 
     def _get_client(self) -> Client:
         """Return the client of the parameters, or the current one.
@@ -212,26 +205,6 @@ class DaskNN(BaseEstimator):
 
 def _is_fitted_attribute(name: str) -> bool:
     return name.endswith("_") and not name.startswith("_")
-
-
-def _constructor(local: type[BaseNN]) -> Callable[..., None]:
-    """Return an ``__init__`` with the parameters of ``local`` and those of ``DISTRIBUTION``."""
-    own = [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=default)
-        for name, default in DISTRIBUTION.items()
-    ]
-    shared = inspect.signature(local).parameters.values()
-    itself = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
-    signature = inspect.Signature([itself, *shared, *own])
-
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        bound = signature.bind(self, *args, **kwargs)
-        bound.apply_defaults()
-        del bound.arguments["self"]
-        vars(self).update(bound.arguments)
-
-    init.__signature__ = signature  # type: ignore[attr-defined]
-    return init
 
 
 def _check_not_in_a_task() -> None:

@@ -240,8 +240,8 @@ def _share_batch(model: Model, n_shards: int) -> Model:
     if "learning_rate_init" in settings.auto:
         usual = min(settings.batch_size, LARGEST_BATCH)
         shared["learning_rate_init"] = learning_rate(shared["batch_size"], usual)
-    auto = {**settings.auto, **shared}
-    return replace(model, settings=replace(settings, auto=auto, **shared))
+    settings = replace(settings.with_values(**shared), auto={**settings.auto, **shared})
+    return replace(model, settings=settings)
 
 
 def _make_shards(

@@ -1,6 +1,6 @@
 """The documentation that the estimators for Dask collections share, written once."""
 
-from sknet._docstrings import with_sections
+from sknet._shared_parameters import with_sections
 
 DESCRIPTION = """
 Training is local SGD in the form of DiLoCo (Douillard et al., 2023). The table is divided into

@@ -48,6 +48,10 @@ class Constraint:
         """Return whether a value of one of the types is allowed."""
         return self._contains is None or self._contains(value)
 
+    def allows(self, value: Any) -> bool:
+        """Return whether a value has one of the types and is allowed."""
+        return isinstance(value, self.kinds) and self.contains(value)
+
     def check(self, owner: str, name: str, value: Any) -> None:
         """Refuse a value that is not allowed.
 
@@ -64,9 +68,8 @@ class Constraint:
         ValueError
             If the value has one of the types, but is not allowed.
         """
-        right_type = isinstance(value, self.kinds)
-        if not (right_type and self.contains(value)):
-            error = ValueError if right_type else TypeError
+        if not self.allows(value):
+            error = ValueError if isinstance(value, self.kinds) else TypeError
             raise error(f"{owner}: {name} must be {self.text}, got {value!r}.")
 
 

@@ -420,6 +420,7 @@ def test_shared_parameters_stay_in_their_bounds(learning_rate, momentum):
 def test_a_shared_batch_is_no_larger_than_that_of_the_table():
     model = make_model()
     auto = {"batch_size": 20, "learning_rate_init": 0.01}
-    settings = replace(model.settings, **auto, auto={**model.settings.auto, **auto})
+    settings = model.settings.with_values(**auto)
+    settings = replace(settings, auto={**settings.auto, **auto})
     shared = _share_batch(replace(model, settings=settings), 2).settings
     assert (shared.batch_size, shared.learning_rate_init) == (20, 0.01)

@@ -25,7 +25,7 @@ from properties.tables import (
 from sklearn.utils._param_validation import HasMethods
 
 from sknet import NNClassifier, NNRegressor
-from sknet._parameters import SHARED_CONSTRAINTS
+from sknet._shared_parameters import SharedParameters
 from sknet._sklearn import Interval, Options, StrOptions
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
@@ -155,8 +155,9 @@ def rules(cls: type, wild: bool) -> st.SearchStrategy:
     """Draw instances of a rule, whose fields that name parameters have values of these."""
     drawn = {}
     for one in fields(cls) if is_dataclass(cls) else ():
-        if one.name in SHARED_CONSTRAINTS:
-            drawn[one.name] = Values(one.name, wild=wild).of(SHARED_CONSTRAINTS[one.name])
+        if one.name in SharedParameters._parameter_constraints:
+            values = SharedParameters._parameter_constraints[one.name]
+            drawn[one.name] = Values(one.name, wild=wild).of(values)
         elif one.default is MISSING:
             drawn[one.name] = st.integers(2, 4)
     return st.builds(cls, **drawn)
