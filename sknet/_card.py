@@ -7,6 +7,8 @@ from typing import NamedTuple, overload
 
 from sknet._model import ClassificationModel, Model
 from sknet._provenance import Provenance
+from sknet.data.codes import Code
+from sknet.data.features import HeavyFlags, MissingFlags
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import best_epoch
 
@@ -208,16 +210,20 @@ def _columns(
         ],
         "durations": [str(names[i]) for i, (kind, _) in times.items() if kind == "duration"],
         "categories": [f"{name} ({n_levels} levels)" for name, n_levels in categories],
-        "missing numbers": [read_names[i] for i in encoder.indicated_],
+        "missing numbers": [
+            read_names[i] for one in encoder.of_kind(MissingFlags) for i in one.sources
+        ],
         "missing or rare": [
             name
             for (name, _), one in zip(categories, encoder.categories_, strict=True)
             if one.has_rest
         ],
-        "heavy values": encoder.heavy_names(read_names),
+        "heavy values": [
+            name for one in encoder.of_kind(HeavyFlags) for name in one.names(read_names, ())
+        ],
         "numbers as levels": [
             f"{read_names[one.column]} ({one.category.n_levels} levels)"
-            for one in encoder.codes_
+            for one in encoder.of_kind(Code)
         ],
         "components": encoder.n_found_components_,
     }

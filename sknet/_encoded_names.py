@@ -35,15 +35,14 @@ def _names_by_origin(
     network: Network, encoder: TableEncoder, names: Sequence[str], levels: Sequence
 ) -> list[str]:
     """Return the names of :func:`encoded_names`, of which some may be equal."""
-    plain, embedded = encoder.feature_names(names, levels)
+    encoded = encoder.feature_names(names, levels)
     of_components = [f"component{i}" for i in range(encoder.n_found_components_)]
     front = network.layers[0]
     if not isinstance(front, Columns):
-        return plain + of_components
-    sources = iter([*plain, *embedded])
-    encoded = []
+        return encoded + of_components
+    sources, embedded = iter(encoded), []
     for width, layer in front.parts:
         for j, name in enumerate([next(sources) for _ in range(width)]):
             size = 1 if layer is None else layer.output_counts(width)[j]
-            encoded += [name] if layer is None else [f"{name}_{i}" for i in range(size)]
-    return encoded + of_components
+            embedded += [name] if layer is None else [f"{name}_{i}" for i in range(size)]
+    return embedded + of_components

@@ -702,7 +702,7 @@ def test_a_column_that_is_constant_in_the_sample_remains_so(tmp_path, monkeypatc
     path = tmp_path / "network.joblib"
     network = NNRegressor((6,), max_iter=6, **CONSTANT)
     whole = clone(network).fit(X, y)
-    assert whole._model.encoder.scale_[0] == 0
+    assert whole._model.encoder.numbers_.scale[0] == 0
     with pytest.raises(KeyboardInterrupt):
         clone(network).set_callbacks(Checkpoint(path), Interrupter(3)).fit(X, y)
     same(clone(network).fit(X, y, resume_from=path), whole, X)

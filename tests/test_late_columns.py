@@ -87,7 +87,7 @@ def test_no_prediction_for_the_rows_before_changes(options, constant):
     streamed(network, [(first, y)], n_passes=3)
     before = network.predict(first)
     network._model = network._model.with_late_scales(Dataset(X))
-    assert (network._model.encoder.scale_ > 0).all()
+    assert (network._model.encoder.numbers_.scale > 0).all()
     assert_array_equal(network.predict(first), before)
     # Rows in another precision, in which the constant is rounded, and rows one by one.
     rounded = first.astype(np.float32)
@@ -108,10 +108,10 @@ def test_center_and_scale_are_those_of_the_first_rows_that_vary(make, weight, co
     )
     encoder = late._model.with_late_scales(Dataset(make(later), y, weight)).encoder
     expected = varying._model.encoder
-    assert_array_equal(encoder.center_[2:], expected.center_[2:])
-    assert_array_equal(encoder.scale_[2:], expected.scale_[2:])
-    assert_array_equal(encoder.center_[:2], late._model.encoder.center_[:2])
-    assert_array_equal(encoder.scale_[:2], late._model.encoder.scale_[:2])
+    assert_array_equal(encoder.numbers_.center[2:], expected.numbers_.center[2:])
+    assert_array_equal(encoder.numbers_.scale[2:], expected.numbers_.scale[2:])
+    assert_array_equal(encoder.numbers_.center[:2], late._model.encoder.numbers_.center[:2])
+    assert_array_equal(encoder.numbers_.scale[:2], late._model.encoder.numbers_.scale[:2])
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.25, -1e6])
@@ -125,7 +125,7 @@ def test_a_second_constant_is_encoded_as_one_half_and_the_first_remains_zero(con
     other[:, 2] = constant - 2
     other[0, 2] = np.nan
     encoder = network._model.with_late_scales(Dataset(other)).encoder
-    assert encoder.center_[2] == np.float32(constant)
+    assert encoder.numbers_.center[2] == np.float32(constant)
     encoded = encoder.transform(np.vstack([X, other]), np.float64)[:, 2]
     assert_array_equal(encoded[:6], 0)
     half = 0.5 / np.sqrt(1 + (0.5 / 3) ** 2)
@@ -138,7 +138,7 @@ def test_a_late_scale_of_numbers_whose_distance_overflows():
     X[:, 1] = -3e38
     network = NNRegressor((6,), random_state=0).partial_fit(X, X[:, 0])
     encoder = network._model.with_late_scales(Dataset(-X)).encoder
-    assert encoder.scale_[1] == pytest.approx(0.5 / 6e38, rel=1e-5)
+    assert encoder.numbers_.scale[1] == pytest.approx(0.5 / 6e38, rel=1e-5)
 
 
 @pytest.mark.parametrize("n_steps", range(2, 5))
@@ -160,9 +160,9 @@ def test_a_column_without_numbers_gets_its_median_and_scale_later():
     network = NNRegressor((6,), random_state=0).partial_fit(X, X["z"])
     years = np.random.default_rng(0).permutation(40) + 2000.0
     network.partial_fit(X.assign(x=years), X["z"])
-    encoder = network._model.encoder
-    assert (encoder.center_[0], encoder.scale_[0]) == (2019, pytest.approx(1 / 20))
-    assert encoder.origin_[0] == 2019
+    numbers = network._model.encoder.numbers_
+    assert (numbers.center[0], numbers.scale[0]) == (2019, pytest.approx(1 / 20))
+    assert numbers.origin[0] == 2019
 
 
 def test_a_column_that_first_had_no_number_then_one_and_then_many():
@@ -170,11 +170,13 @@ def test_a_column_that_first_had_no_number_then_one_and_then_many():
     network = NNRegressor((6,), random_state=0)
     for constant in np.nan, 7.0:
         network.partial_fit(np.where([False, True, False, False], constant, X), y)
-    assert (network._model.encoder.center_[1], network._model.encoder.scale_[1]) == (7, 0)
+    numbers = network._model.encoder.numbers_
+    assert (numbers.center[1], numbers.scale[1]) == (7, 0)
     seven = np.where([False, True, False, False], 7.0, X)
     before = network.predict(seven)
     network._model = network._model.with_late_scales(Dataset(X))
-    assert network._model.encoder.center_[1] == np.quantile(X[:, 1], 0.5, method="inverted_cdf")
+    center = network._model.encoder.numbers_.center
+    assert center[1] == np.quantile(X[:, 1], 0.5, method="inverted_cdf")
     assert_array_equal(network.predict(seven), before)
 
 
@@ -187,7 +189,7 @@ def test_zeros_beside_missing_numbers_are_a_constant():
     network = NNRegressor((6,), random_state=0).partial_fit(first, y)
     before = network.predict(first)
     network._model = network._model.with_late_scales(Dataset(X + 10))
-    assert network._model.encoder.scale_[1] > 0
+    assert network._model.encoder.numbers_.scale[1] > 0
     assert_array_equal(network.predict(first), before)
 
 
@@ -199,8 +201,8 @@ def test_late_scales_are_finite_in_the_precision_of_the_first_call(first, unit):
     before = (X * [1, 0, 1, 1] + [0, first, 0, 0]).astype(np.float32)
     network = NNRegressor((6,), random_state=0).partial_fit(before, y)
     encoder = network._model.with_late_scales(Dataset(X * [1, unit, 1, 1])).encoder
-    assert np.isfinite(encoder.scale_).all()
-    assert np.isfinite(encoder.center_).all()
+    assert np.isfinite(encoder.numbers_.scale).all()
+    assert np.isfinite(encoder.numbers_.center).all()
     assert np.isfinite(encoder.transform(X * [1, unit, 1, 1], np.float32)).all()
 
 
@@ -219,7 +221,7 @@ def test_a_date_that_was_constant_may_vary_by_seconds():
     day = pd.DataFrame({"z": z, "date": pd.Timestamp("2024-01-01")})
     seconds = day.assign(date=pd.date_range("2024-01-01", periods=201, freq="s"))
     network = NNRegressor((6,), random_state=0).partial_fit(day, z).partial_fit(seconds, z)
-    assert network._model.encoder.scale_[1] == pytest.approx(1 / 100)
+    assert network._model.encoder.numbers_.scale[1] == pytest.approx(1 / 100)
 
 
 def test_columns_that_remain_constant_are_no_input():
@@ -227,7 +229,7 @@ def test_columns_that_remain_constant_are_no_input():
     X[:, 1], X[:, 2] = 0.1, np.nan
     network = NNRegressor((6,), random_state=0).partial_fit(X, X[:, 0])
     network.partial_fit(X, X[:, 0]).partial_fit(X.astype(np.float32), X[:, 0])
-    assert_array_equal(network._model.encoder.scale_[1:], 0)
+    assert_array_equal(network._model.encoder.numbers_.scale[1:], 0)
 
 
 @pytest.mark.parametrize("numeric_embedding", [None, "periodic"])

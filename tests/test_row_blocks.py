@@ -143,7 +143,7 @@ def test_columns_that_were_constant_get_the_scale_that_an_array_gives_them(table
         NNRegressor(random_state=0, **SIMPLE).partial_fit(first, y).partial_fit(rows, y)
         for rows in (X, storage(X))
     ]
-    by_array, by_blocks = (one._model.encoder.scale_ for one in networks)
+    by_array, by_blocks = (one._model.encoder.numbers_.scale for one in networks)
     assert by_array[0] > 0
     assert_array_equal(by_blocks, by_array)
 
@@ -193,12 +193,12 @@ def test_scaling_is_learned_as_from_an_array(table, storage, windows, monkeypatc
     for most in (500, 10_000):
         monkeypatch.setattr("sknet.data.survey.QUANTILE_ROWS", most)
         network = NNRegressor((4,), max_iter=1, **STEADY, **SIMPLE)
-        center = network.fit(X, y)._model.encoder.center_
-        scale, indicated = network._model.encoder.scale_, network._model.encoder.indicated_
-        network.fit(storage(X), y)
-        assert_array_equal(network._model.encoder.center_, center)
-        assert_array_equal(network._model.encoder.scale_, scale)
-        assert_array_equal(network._model.encoder.indicated_, indicated)
+        expected = network.fit(X, y)._model.encoder
+        found = network.fit(storage(X), y)._model.encoder
+        assert_array_equal(found.numbers_.center, expected.numbers_.center)
+        assert_array_equal(found.numbers_.scale, expected.numbers_.scale)
+        # The last of them are those of indicators of missing values.
+        assert_array_equal(found.sources_, expected.sources_)
 
 
 def test_sorted_rows_are_mixed(windows):

@@ -190,7 +190,7 @@ def test_whole_weights_equal_repeated_rows(task, table, unit):
     by_rows = make(task, **options).fit(repeated(X, counts), np.repeat(y, counts, axis=0))
     assert_allclose(predictions(weighted, X), predictions(by_rows, X), rtol=1e-8)
     one, other = weighted._model.encoder, by_rows._model.encoder
-    assert_array_equal(one.scale_, other.scale_)
+    assert_array_equal(one.numbers_.scale, other.numbers_.scale)
     assert [c.n_levels for c in one.categories_] == [c.n_levels for c in other.categories_]
 
 

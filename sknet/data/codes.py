@@ -4,7 +4,8 @@ The number of a shop, a postal code or the day of a measurement is a number, but
 from each value to the next one, so that no smooth function of the column tells what it is.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from sknet.data.batches import Dataset
 from sknet.data.categories import MOST_ONE_HOT_LEVELS, Category
 from sknet.data.effects import MOST_PRODUCTS, Groups, some_rows
+from sknet.data.features import Levels, coarser
 from sknet.data.weights import repetitions
 
 Floats = NDArray[np.floating]
@@ -32,25 +34,26 @@ ROUNDINGS = 64
 MOST_ROWS = 20_000
 
 
-class Code(NamedTuple):
-    """A numeric column whose values are also the levels of a category.
+class Code(Levels):
+    """The level numbers of a numeric column whose values are also the levels of a category.
 
-    Attributes
+    Parameters
     ----------
     column : int
-        The position of the column among those that were read.
-    values : ndarray of shape (n_values,)
-        Its increasing values in training.
+        The position of the column.
     category : Category
-        Which of them the network tells apart.
+        Which of its values the network tells apart.
+    values : ndarray of shape (n_values,)
+        Its increasing values in training, in the precision of training.
     """
 
-    column: int
-    values: NDArray[np.float64]
-    category: Category
+    def __init__(self, column: int, category: Category, values: Floats) -> None:
+        super().__init__(column, category)
+        self.values = values
 
     def compared(self, dtype: np.dtype[np.floating]) -> "ComparedValues":
-        """Return what a number is compared with in ``dtype``."""
+        """Return what numbers of a dtype are compared with."""
+        dtype = coarser(dtype, self.values.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             values = self.values.astype(dtype)
             # Values that are one in a coarser dtype have the level of the first of them.
@@ -61,19 +64,23 @@ class Code(NamedTuple):
         levels = self.category.levels(np.array([np.nan, *first]))
         return ComparedValues(values, np.minimum(largest, gap / 4).astype(dtype), levels)
 
-    def levels(self, x: Floats, dtype: np.dtype[np.floating]) -> NDArray[np.intp]:
-        """Return the place of the value of each row, compared with the values in ``dtype``."""
-        values, tolerance, levels = self.compared(dtype)
+    def encode_column(self, x: Floats) -> NDArray[np.intp]:
+        """Return the place of the value of each row, as a column."""
+        values, tolerance, levels = self.compared(x.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
-            x = x.astype(dtype)
+            x = x.astype(values.dtype)
             places = np.searchsorted(values + tolerance, x)
             places = np.minimum(places, values.size - 1)
             same = np.abs(x - values[places]) <= tolerance
-        return levels[np.where(same, places + 1, 0)]
+        return levels[np.where(same, places + 1, 0)][:, np.newaxis]
+
+    def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
+        """Return a name other than that of the number."""
+        return [f"{names[self.column]}_value"]
 
 
 class ComparedValues(NamedTuple):
-    """The values of a code in some dtype, in which a number is compared with them.
+    """The values of a code in the dtype in which numbers are compared with them.
 
     Attributes
     ----------
@@ -149,7 +156,7 @@ def _code(column: int, x: Floats, counts: Floats | None, keep_rare: bool) -> Cod
     values, of_row = np.unique(x[known], return_inverse=True)
     repeated = np.bincount(of_row, None if counts is None else counts[known])
     category = Category(repeated.astype(np.float64), not known.all(), keep_rare)
-    return Code(column, values.astype(np.float64), category)
+    return Code(column, category, values)
 
 
 def is_code(x: Floats, Y: Floats) -> bool:

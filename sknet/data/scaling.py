@@ -48,17 +48,20 @@ def clip_slopes(u: Floats) -> Floats:
 
 
 def center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
-    """Return the medians and the inverse spreads of the columns, zero without any value."""
+    """Return the medians and the inverse spreads of the columns.
+
+    Without any value, the median is NaN and the spread counts as zero.
+    """
     center, scale = np.zeros((2, data.X.shape[1]), data.X.dtype)
     # The inverse of a smaller spread would overflow in the precision of X.
     tiny = np.finfo(data.X.dtype).tiny
     for columns, block in data.column_blocks():
         found = quantiles(block, [0, 0.25, 0.5, 0.75, 1], data.sample_weight)
-        low, q1, median, q3, high = np.nan_to_num(found)
+        low, q1, _, q3, high = np.nan_to_num(found)
         rounding = _rounding(low, high)
         by_quartiles = _inverse_distance(q1, q3, rounding, tiny)
         by_range = 2 * _inverse_distance(low, high, rounding, tiny)
-        center[columns] = median
+        center[columns] = found[2]
         scale[columns] = np.where(by_quartiles > 0, by_quartiles, by_range)
     return center, scale
 

@@ -187,8 +187,8 @@ def _dtypes_of_training(features: Features, model: Model) -> list[np.dtype[Any]]
     The model does not store the dtype of each column. All numeric columns get the dtype of
     their medians or scales.
     """
-    encoder, reader = model.encoder, features.reader
-    known = [one for one in (encoder.center_, encoder.scale_) if one is not None]
+    numbers, reader = model.encoder.numbers_, features.reader
+    known = [one for one in (numbers.center, numbers.scale) if one is not None]
     dtype = known[0].dtype.newbyteorder("=") if known and known[0].size else np.dtype("float64")
     dtypes: list[np.dtype[Any]] = [dtype] * features.n_features
     for i, levels in zip(reader.categorical_, reader.levels_, strict=True):

@@ -6,11 +6,11 @@ from sknet._provenance import Provenance
 from sknet._settings import Settings
 from sknet.classifier import NNClassifier
 from sknet.data.categories import Category
-from sknet.data.codes import Code
 from sknet.data.components import Components
 from sknet.data.encoding import TableEncoder
 from sknet.data.tables import TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
+from sknet.export._encoding import FEATURES
 from sknet.export._layers import LAYERS
 from sknet.export._operators import ACTIVATIONS
 from sknet.nn.losses import LOSSES
@@ -34,8 +34,8 @@ _CLASSES = [
     # The encoders of X and y.
     TableReader,
     TableEncoder,
+    *FEATURES,
     Category,
-    Code,
     Components,
     ClassTarget,
     RegressionTarget,

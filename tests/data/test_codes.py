@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from sknet import NNClassifier, NNRegressor
 from sknet.data import codes
 from sknet.data.batches import Dataset
-from sknet.data.codes import find_codes, is_code
+from sknet.data.codes import Code, find_codes, is_code
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import survey_rows
 from sknet.data.tables import TableReader
@@ -134,16 +134,15 @@ def test_the_level_is_the_place_of_the_value():
     encoder = fitted(X, y)
     encoded = encoder.transform(X, np.float64)
     values = np.array([*range(7), *range(8, 60)], float)
-    assert_array_equal(encoder.codes_[0].values, [*values, 1000])
+    (code,) = encoder.of_kind(Code)
+    assert_array_equal(code.values, [*values, 1000])
     # The value that occurred once shares a level with the missing ones.
     places = np.searchsorted(values, X[:, 1])
     assert_array_equal(encoded[:, -1], np.where(np.isnan(X[:, 1]), 59, places))
     others = encoder.transform(np.array([[0, 3], [0, 3.5], [0, -1], [0, np.nan]]), np.float64)
     assert_array_equal(others[:, -1], [3, 59, 59, 59])
-    assert encoder.feature_names(["a", "shop"], []) == (
-        ["a", "shop"] + ["shop_missing"],
-        ["shop_value"],
-    )
+    names = encoder.feature_names(["a", "shop"], [])
+    assert names == ["a", "shop", "shop_missing", "shop_value"]
     assert_array_equal(encoder.sources_, [0, 1, 1, 1])
 
 

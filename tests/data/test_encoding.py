@@ -81,7 +81,7 @@ def test_new_rows_are_measured_by_the_training_rows():
     assert_array_equal(
         encoder.transform(X[3:5], np.float64), encoder.transform(X, np.float64)[3:5]
     )
-    u = (X[:1, 0] + 2 - encoder.center_[0]) * encoder.scale_[0]
+    u = (X[:1, 0] + 2 - encoder.numbers_.center[0]) * encoder.numbers_.scale[0]
     shifted = encoder.transform(X[:1] + 2, np.float64)
     assert_allclose(shifted[0, 0], u[0] / np.sqrt(1 + u[0] ** 2 / 9), rtol=1e-12)
 
@@ -96,9 +96,9 @@ def test_units_and_offsets_of_columns_do_not_matter():
 def test_integer_weights_equal_repetition():
     X, counts = make_table(), np.random.default_rng(1).integers(1, 5, 41)
     weighted, repeated = fit(X, counts.astype(float)), fit(np.repeat(X, counts, axis=0))
-    assert_array_equal(weighted.center_, repeated.center_)
-    assert_array_equal(weighted.scale_, repeated.scale_)
-    assert (weighted.scale_ != fit(X).scale_).any()
+    assert_array_equal(weighted.numbers_.center, repeated.numbers_.center)
+    assert_array_equal(weighted.numbers_.scale, repeated.numbers_.scale)
+    assert (weighted.numbers_.scale != fit(X).numbers_.scale).any()
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, -1e8, 1e300])
@@ -118,7 +118,7 @@ def test_quartiles_that_differ_by_rounding_give_way_to_the_range(sign):
     """The numbers are as large as the largest, even if one of them is zero."""
     noisy = np.r_[0, np.full(10, 1.0), np.full(10, 1 + np.finfo(float).eps)]
     assert plain_quantile(noisy, 0.75) > plain_quantile(noisy, 0.25)
-    assert_allclose(fit(sign * noisy[:, np.newaxis]).scale_, 2, rtol=1e-12)
+    assert_allclose(fit(sign * noisy[:, np.newaxis]).numbers_.scale, 2, rtol=1e-12)
 
 
 def test_rounding_noise_counts_as_constant():
@@ -225,13 +225,14 @@ def test_quantiles_of_large_tables_come_from_some_rows(as_sparse, monkeypatch):
     X = sparse.csr_matrix(X * (rng.random(X.shape) < 0.5)) if as_sparse else X
     whole = fit(X, weight)
     monkeypatch.setattr(surveys, "QUANTILE_ROWS", 5000)
-    assert_array_equal(fit(X, weight).scale_, whole.scale_)
+    assert_array_equal(fit(X, weight).numbers_.scale, whole.numbers_.scale)
     monkeypatch.setattr(surveys, "QUANTILE_ROWS", 2000)
     for some in (fit(X, weight), fit(X)):
-        assert (some.scale_ != whole.scale_).all()
-        assert_allclose(some.scale_, whole.scale_, rtol=0.1)
-    assert_array_equal(fit(X, weight, seed=1).scale_, fit(X, weight, seed=1).scale_)
-    assert (fit(X, weight, seed=1).scale_ != fit(X, weight, seed=2).scale_).any()
+        assert (some.numbers_.scale != whole.numbers_.scale).all()
+        assert_allclose(some.numbers_.scale, whole.numbers_.scale, rtol=0.1)
+    first, again, other = (fit(X, weight, seed=seed).numbers_.scale for seed in (1, 1, 2))
+    assert_array_equal(first, again)
+    assert (first != other).any()
 
 
 # Sparse tables.
@@ -274,7 +275,7 @@ def test_stored_zeros_are_zeros():
     pruned = stored.copy()
     pruned.eliminate_zeros()
     assert stored.nnz > pruned.nnz
-    assert_array_equal(fit(stored).scale_, fit(pruned).scale_)
+    assert_array_equal(fit(stored).numbers_.scale, fit(pruned).numbers_.scale)
     assert_array_equal(
         fit(stored).transform(stored, np.float64).toarray(),
         fit(pruned).transform(pruned, np.float64).toarray(),
@@ -285,8 +286,8 @@ def test_sparse_integer_weights_equal_repetition():
     X, counts = make_sparse(), np.random.default_rng(1).integers(1, 5, 60)
     weighted = fit(X, counts.astype(float))
     repeated = fit(X[np.repeat(np.arange(60), counts)])
-    assert_array_equal(weighted.scale_, repeated.scale_)
-    assert (weighted.scale_ != fit(X).scale_).any()
+    assert_array_equal(weighted.numbers_.scale, repeated.numbers_.scale)
+    assert (weighted.numbers_.scale != fit(X).numbers_.scale).any()
 
 
 @pytest.mark.parametrize("dtype, huge", [(np.float32, 3e38), (np.float64, 1e308)])
@@ -300,7 +301,7 @@ def test_huge_sparse_values_are_finite(dtype, huge):
 def test_dense_encoder_takes_sparse_rows(dtype):
     X = make_sparse(dtype)
     encoder = fit(X.toarray())
-    assert (encoder.center_ != 0).any() or (encoder.scale_ != 0).all()
+    assert (encoder.numbers_.center != 0).any() or (encoder.numbers_.scale != 0).all()
     encoded = encoder.transform(X, dtype)
     assert not sparse.issparse(encoded)
     assert_array_equal(encoded, encoder.transform(X.toarray(), dtype))
@@ -319,7 +320,7 @@ def test_dense_encoder_of_shifted_columns_takes_sparse_rows():
 def test_sparse_encoder_takes_dense_rows(dtype):
     X = make_sparse(dtype)
     encoder = fit(X)
-    assert encoder.center_ is None
+    assert encoder.numbers_.center is None
     encoded = encoder.transform(X.toarray(), dtype)
     assert encoded.dtype == dtype
     assert_array_equal(encoded, encoder.transform(X, dtype).toarray())
@@ -495,5 +496,5 @@ def test_the_clip_in_order_at_the_ends(dtype):
 def test_columns_in_order_have_no_indicators_of_heavy_values():
     X = np.random.default_rng(0).normal(size=(300, 2))
     X[::2] = 0
-    assert_array_equal(fit_ordered(X, (), marks_heavy=True).heavy_columns_, [0, 1])
-    assert_array_equal(fit_ordered(X, (1,), marks_heavy=True).heavy_columns_, [0])
+    assert_array_equal(fit_ordered(X, (), marks_heavy=True).sources_, [0, 1, 0, 1])
+    assert_array_equal(fit_ordered(X, (1,), marks_heavy=True).sources_, [0, 1, 0])

@@ -56,9 +56,9 @@ def test_a_sparse_column_without_numbers_keeps_its_scale():
     """A number that training did not see there is neither lost nor blown up."""
     X = sparse.csr_matrix(np.array([[2.0, 0.0], [4.0, 0.0], [8.0, 0.0]]))
     encoder = fit(X, standardize=True)
-    assert encoder.scale_[1] == 1
+    assert encoder.numbers_.scale[1] == 1
     # The median magnitude of the others, 4, becomes one half.
-    assert encoder.scale_[0] == 0.5 / 4
+    assert encoder.numbers_.scale[0] == 0.5 / 4
 
 
 @pytest.mark.parametrize("weight", [None, np.array([1.0, 9, 1, 9, 1])], ids=["even", "uneven"])
@@ -66,7 +66,7 @@ def test_stored_zeros_of_sparse_rows_are_no_numbers(weight):
     X = sparse.csr_matrix(np.array([[2.0], [1.0], [4.0], [1.0], [8.0]]))
     X.data[[1, 3]] = 0
     assert X.nnz == 5
-    assert_array_equal(fit(X, standardize=True, weight=weight).scale_, 0.5 / 4)
+    assert_array_equal(fit(X, standardize=True, weight=weight).numbers_.scale, 0.5 / 4)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from sknet.data import batches
 from sknet.data.batches import Dataset
 from sknet.data.categories import MOST_ONE_HOT_LEVELS
 from sknet.data.encoding import TableEncoder
+from sknet.data.features import MissingFlags
 from sknet.data.survey import survey_rows
 
 NAN = np.nan
@@ -187,7 +188,8 @@ def test_the_median_is_weighted():
 def test_indicators_only_where_training_had_missing_values(standardize):
     X = np.array([[1, NAN], [2, 5], [3, 6]])
     encoder = fit(X, standardize=standardize)
-    assert_array_equal(encoder.indicated_, [1])
+    (flags,) = encoder.of_kind(MissingFlags)
+    assert_array_equal(flags.sources, [1])
     assert encoder.n_outputs_ == 3
     encoded = encode(encoder, [[NAN, 5], [2, NAN]])
     assert_array_equal(encoded[:, 2], [0, 1])
@@ -223,7 +225,8 @@ def test_missing_values_and_levels_in_any_block(row, monkeypatch):
     X[:, 2] = 0
     X[row, 1], X[row, 2] = NAN, 1
     encoder = fit(X, [2], keep_rare=True)
-    assert_array_equal(encoder.indicated_, [1])
+    (flags,) = encoder.of_kind(MissingFlags)
+    assert_array_equal(flags.sources, [1])
     assert encoder.categories_[0].n_levels == 2
     assert encode(encoder, X)[:, 2].tolist() == [float(i == row) for i in range(30)]
 
@@ -284,8 +287,8 @@ def test_names():
     numbers = np.column_stack([rows, np.where(rows == 3, NAN, rows)])
     rare = np.where(rows == 0, 2, rows % 2)
     X = np.column_stack([numbers, rows % many, rare])
-    plain, embedded = fit(X, [many, 3]).feature_names(
+    found = fit(X, [many, 3]).feature_names(
         ["size", "age", "shop", "tree"], [list(range(many)), ["ash", "beech", "yew"]]
     )
-    assert plain == ["size", "age", "age_missing", "tree_ash", "tree_beech", "tree_other"]
-    assert embedded == ["shop"]
+    of_tree = ["tree_ash", "tree_beech", "tree_other"]
+    assert found == ["size", "age", "age_missing", *of_tree, "shop"]

@@ -458,8 +458,10 @@ def test_statistics_are_those_of_all_rows(client, frame):
     settings = {k: v for k, v in settings.items() if k in NNClassifier().get_params()}
     local = NNClassifier(**settings).fit(X, y, weight)
     ours, theirs = network._model.encoder, local._model.encoder
-    for name in ("center_", "scale_", "indicated_", "bin_edges_", "n_outputs_"):
+    for name in ("sources_", "bin_edges_"):
         assert_array_equal(getattr(ours, name), getattr(theirs, name))
+    for name in ("center", "scale"):
+        assert_array_equal(getattr(ours.numbers_, name), getattr(theirs.numbers_, name))
     assert network._model.network == local._model.network
     rows = X.sample(100, random_state=0)
     encoded = [one._model.encode(one._model.reader.read(rows)) for one in (network, local)]
@@ -544,10 +546,11 @@ def test_quantiles_come_from_a_bounded_sample(client, monkeypatch, limit):
 
     monkeypatch.setattr(agreement.Agreement, "start_model", start_and_count)
     network = DaskNNRegressor(**{**SHORT, "max_iter": 1, "local_steps": 1000})
-    table = network.fit(*chunked(X, X[:, 0], size=5000)).to_local()._model.encoder
+    fitted = network.fit(*chunked(X, X[:, 0], size=5000)).to_local()
+    numbers = fitted._model.encoder.numbers_
     assert sizes == [500] * 8
-    assert_allclose(table.center_, np.median(X), atol=0.05)
-    assert_allclose(1 / table.scale_, np.subtract(*np.quantile(X, [0.75, 0.25])), rtol=0.05)
+    assert_allclose(numbers.center, np.median(X), atol=0.05)
+    assert_allclose(1 / numbers.scale, np.subtract(*np.quantile(X, [0.75, 0.25])), rtol=0.05)
 
 
 @pytest.mark.parametrize("class_weight", ["balanced", {"no": 1.0, "yes": 5.0}])

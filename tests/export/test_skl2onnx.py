@@ -15,6 +15,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import sknet.export
 from sknet import NNClassifier, NNRegressor
+from sknet.data.codes import Code
 from sknet.nn.activations import Activation
 from sknet.nn.embeddings import Periodic
 
@@ -195,7 +196,7 @@ def test_codes_behind_a_scaler(make):
     y = rng.normal(size=40)[shop] + 0.1 * rng.normal(size=1500)
     network = make(NNRegressor, numeric_embedding="piecewise_linear", max_iter=30)
     pipeline = make_pipeline(StandardScaler(), network).fit(X.astype(np.float64), y)
-    assert pipeline[-1]._model.encoder.codes_
+    assert pipeline[-1]._model.encoder.of_kind(Code)
     session = onnxruntime.InferenceSession(
         skl2onnx.to_onnx(pipeline, X[:1]).SerializeToString()
     )

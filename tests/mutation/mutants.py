@@ -261,6 +261,11 @@ ALSO = {
     "data/categories": ["data/test_encoding_categories.py", "data/test_codes.py"],
     "data/signs": ["test_monotone.py"],
     "data/encoding": ["data/test_encoding_categories.py", "data/test_encoding_bins.py"],
+    "data/features": [
+        "data/test_encoding.py",
+        "data/test_encoding_categories.py",
+        "data/test_heavy.py",
+    ],
     "data/scaling": ["data/test_encoding.py", "data/test_heavy.py"],
     "data/quantiles": ["data/test_encoding.py", "data/test_survey.py"],
     "data/weights": ["data/test_encoding.py", "data/test_survey.py"],
