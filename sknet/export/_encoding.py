@@ -55,14 +55,12 @@ def encode(features: Features, model: Model, inputs: Sequence[Input]) -> Tensor:
     """
     dtype, table = model.params.dtype, Table(features, inputs)
     table.check_dates()
-    found = [one for one in model.encoder.features_ if one.width]
-    # The nodes of the categories are in the order of the table, whatever becomes of them.
-    in_order = sorted(found, key=lambda one: max(table.n_numeric - 1, int(one.sources[0])))
-    encoded = {
-        one: counterpart("feature", FEATURES, one)(one, table, dtype).cast(dtype)
-        for one in in_order
-    }
-    return inputs[0].tensor.graph.concat([encoded[one] for one in found])
+    encoded = [
+        counterpart("feature", FEATURES, one)(one, table, dtype).cast(dtype)
+        for one in model.encoder.features_
+        if one.width
+    ]
+    return inputs[0].tensor.graph.concat(encoded)
 
 
 def precision(features: Features, inputs: Sequence[Input]) -> np.dtype[Any]:
