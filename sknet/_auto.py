@@ -13,8 +13,8 @@ import numpy as np
 from scipy import sparse
 
 from sknet._parameters import is_auto
-from sknet.data.categories import MOST_ONE_HOT_LEVELS
-from sknet.data.dates import MOST_PHASES
+from sknet.data.columns.calendar import MOST_PHASES
+from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.solvers import is_stochastic

@@ -7,8 +7,10 @@ from typing import NamedTuple, overload
 
 from sknet._model import ClassificationModel, Model
 from sknet._provenance import Provenance
-from sknet.data.codes import Code
-from sknet.data.features import HeavyFlags, MissingFlags
+from sknet.data.columns.codes import Code
+from sknet.data.columns.heavy import HeavyFlags
+from sknet.data.columns.numbers import MissingFlags
+from sknet.data.tables import KINDS
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import best_epoch
 
@@ -199,23 +201,20 @@ def _columns(
 ) -> Iterator[tuple[str, Value]]:
     """Yield lines on the kinds of the columns, and on what training found in them."""
     encoder, reader = model.encoder, model.reader
-    times = reader.times_
-    categories = list(zip(read_names[encoder.n_read_ :], reader.n_levels_, strict=True))
     found: dict[str, Value] = {
-        "numbers": encoder.n_read_ - len(times),
-        "dates": [
-            str(names[i]) if zone is None else f"{names[i]} ({zone})"
-            for i, (kind, zone) in times.items()
-            if kind == "date"
-        ],
-        "durations": [str(names[i]) for i, (kind, _) in times.items() if kind == "duration"],
-        "categories": [f"{name} ({n_levels} levels)" for name, n_levels in categories],
+        "numbers": reader.numbers_.size,
+        **{
+            kind.plural: [one.on_card(str(names[one.position])) for one in reader.of_kind(kind)]
+            for kind in KINDS
+        },
         "missing numbers": [
             read_names[i] for one in encoder.of_kind(MissingFlags) for i in one.sources
         ],
         "missing or rare": [
             name
-            for (name, _), one in zip(categories, encoder.categories_, strict=True)
+            for name, one in zip(
+                read_names[encoder.n_read_ :], encoder.categories_, strict=True
+            )
             if one.has_rest
         ],
         "heavy values": [

@@ -16,8 +16,8 @@ from sknet._monitoring import EpochPrinter, HeldOut, Validation, held_out_predic
 from sknet._settings import Settings
 from sknet._threads import training_threads
 from sknet.data.batches import Dataset
+from sknet.data.draws import split_rows
 from sknet.data.row_blocks import RowBlocks
-from sknet.data.splitting import split_rows
 from sknet.nn.epochs import ReturnToBest, UpdateRule
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
 from sknet.nn.objective import BatchIterable, Objective

@@ -17,14 +17,14 @@ from sklearn.utils.validation import validate_data
 from sknet._target_checks import check_weight, check_y
 from sknet.data import frames
 from sknet.data.batches import Dataset
-from sknet.data.category_choice import categorical_columns
+from sknet.data.columns.category_choice import categorical_columns
+from sknet.data.columns.numbers import check_columns, check_objects, is_plain
+from sknet.data.columns.times import check_times
 from sknet.data.kinds import check_kinds, checking
-from sknet.data.number_columns import check_columns, check_objects, is_plain
 from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, rows_of_values
 from sknet.data.signs import column_signs
 from sknet.data.survey import Survey, survey_rows
 from sknet.data.tables import TableReader
-from sknet.data.time_columns import check_times
 
 #: The name of the weights of the user in messages.
 WEIGHTS = "Sample weights"
@@ -186,7 +186,7 @@ class Features:
         blocks = as_row_blocks(X)
         if blocks is not None:
             validate_data(self.estimator, blocks, reset=reset, skip_check_array=True)
-            return blocks.read_by(self.reader)
+            return blocks.read_by(self.reader.read)
         if self.reader.only_numbers:
             return self._read_numbers(X, reset)
         if sparse.issparse(X):

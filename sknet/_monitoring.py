@@ -15,7 +15,7 @@ from sknet._input import take_rows
 from sknet._model import Model
 from sknet._sklearn import callback_context
 from sknet.data.batches import Dataset, stack_rows
-from sknet.data.survey import same_rows
+from sknet.data.draws import same_rows
 from sknet.data.weights import repetitions
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective

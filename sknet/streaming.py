@@ -27,10 +27,9 @@ from sknet._starting import settle, start_model
 from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
 from sknet.data.chunks import KeyedSample, checked, counted, shuffled
 from sknet.data.counts import check_count
+from sknet.data.draws import count_validation_rows, most_copied_rows
 from sknet.data.files import FileChunks
 from sknet.data.row_blocks import RowBlocks
-from sknet.data.splitting import count_validation_rows
-from sknet.data.survey import most_copied_rows
 from sknet.data.weights import mean
 from sknet.nn.solvers import is_stochastic
 from sknet.nn.soundness import PROBE_ROWS

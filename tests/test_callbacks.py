@@ -30,7 +30,7 @@ from sklearn.preprocessing import StandardScaler
 import sknet
 from sknet import _base
 from sknet.callbacks import Checkpoint, FitCallback, TimeLimit
-from sknet.data import survey
+from sknet.data import draws
 from sknet.streaming import fit_chunks
 
 try:
@@ -694,7 +694,7 @@ def test_an_interrupted_classifier_goes_on(request, kind, tmp_path):
 @with_callbacks
 def test_a_column_that_is_constant_in_the_sample_remains_so(tmp_path, monkeypatch):
     """A fit that is resumed has the scales of the fit, though other rows would tell more."""
-    monkeypatch.setattr(survey, "QUANTILE_ROWS", 20)
+    monkeypatch.setattr(draws, "QUANTILE_ROWS", 20)
     X = np.random.default_rng(0).normal(size=(150, 3))
     y = X[:, 1].copy()
     X[:, 0] = 0

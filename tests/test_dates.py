@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sknet
-from sknet.data.dates import CYCLES, phases, seconds
+from sknet.data.columns.calendar import CYCLES, phases, seconds
 from sknet.inspection import AttributionDisplay, input_gradients, integrated_gradients
 from sknet.nn.embeddings import MappedPiecewiseLinear
 from sknet.streaming import fit_chunks

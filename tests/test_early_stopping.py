@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, log_loss, make_scorer
 
 from sknet import _fitting
-from sknet.data import splitting
+from sknet.data import draws
 from sknet.nn import stopping
 
 
@@ -93,7 +93,7 @@ def test_without_it_the_last_parameters_stay(problem):
 def splits(monkeypatch):
     """Record the arguments and the result of every split."""
     calls = []
-    original = splitting.split_rows
+    original = draws.split_rows
 
     def recorded(n_rows, fraction, labels, seed):
         rows = original(n_rows, fraction, labels, seed)

@@ -15,7 +15,7 @@ from sklearn.linear_model import SGDRegressor
 
 import sknet
 from sknet import streaming
-from sknet.data import survey
+from sknet.data import draws
 from sknet.streaming import fit_chunks, read_chunks
 
 STEADY = {
@@ -243,7 +243,7 @@ def test_rows_are_held_out_and_the_best_epoch_is_restored(regression, scoring, m
 def test_auto_values_follow_all_rows_and_not_the_sample(regression, monkeypatch):
     network = sknet.NNRegressor((4,), max_iter=1, random_state=0)
     expected = network.fit(*regression).auto_params_
-    monkeypatch.setattr(survey, "QUANTILE_ROWS", 20)
+    monkeypatch.setattr(draws, "QUANTILE_ROWS", 20)
     assert fit_chunks(network, cut(25, *regression)).auto_params_ == expected
 
 
@@ -330,7 +330,7 @@ class Made:
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_memory_is_bounded(monkeypatch, early_stopping):
-    monkeypatch.setattr(survey, "QUANTILE_ROWS", 2000)
+    monkeypatch.setattr(draws, "QUANTILE_ROWS", 2000)
     network = NNRegressor((4,), **{**STEADY, "max_iter": 1, "batch_size": 200}, **SIMPLE)
     network.set_params(early_stopping=early_stopping)
     peaks = []
@@ -455,7 +455,7 @@ def test_values_that_make_no_sense(regression, forbid_training):
     counts[77] = -1
     poisson = NNRegressor((4,), loss="poisson", **STEADY, **SIMPLE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(survey, "QUANTILE_ROWS", 5)
+        patch.setattr(draws, "QUANTILE_ROWS", 5)
         refuses(cut(30, X, counts), "needs y >= 0; y has values from -1", network=poisson,
                 validation_rows=1)  # fmt: skip
 

@@ -10,7 +10,7 @@ from scipy import sparse
 
 import sknet
 from sknet import _batching, _fitting, _prediction
-from sknet.data import batches, encoding, survey
+from sknet.data import batches, draws, encoding
 
 N_ROWS, N_FEATURES = 40_000, 40
 
@@ -30,7 +30,7 @@ def small_blocks(request, monkeypatch):
     monkeypatch.setattr(_batching, "ENCODED_BYTES", 0)
     monkeypatch.setattr(_prediction, "BLOCK_ELEMENTS", 2**14)
     monkeypatch.setattr(batches, "BLOCK_ELEMENTS", 2**14)
-    monkeypatch.setattr(survey, "QUANTILE_ROWS", request.param)
+    monkeypatch.setattr(draws, "QUANTILE_ROWS", request.param)
     monkeypatch.setattr(encoding, "COMPONENT_ROWS", 1000)
 
 

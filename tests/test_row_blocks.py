@@ -191,7 +191,7 @@ def test_windows_are_reproducible(table, storage, windows):
 def test_scaling_is_learned_as_from_an_array(table, storage, windows, monkeypatch):
     X, y = table
     for most in (500, 10_000):
-        monkeypatch.setattr("sknet.data.survey.QUANTILE_ROWS", most)
+        monkeypatch.setattr("sknet.data.draws.QUANTILE_ROWS", most)
         network = NNRegressor((4,), max_iter=1, **STEADY, **SIMPLE)
         expected = network.fit(X, y)._model.encoder
         found = network.fit(storage(X), y)._model.encoder
@@ -294,7 +294,7 @@ def test_memory_is_bounded(monkeypatch, early_stopping):
     monkeypatch.setattr(_prediction, "BLOCK_ELEMENTS", 2**14)
     monkeypatch.setattr(row_blocks, "BLOCK_BYTES", 2**16)
     monkeypatch.setattr(row_blocks, "WINDOW_BYTES", 2**20)
-    monkeypatch.setattr("sknet.data.survey.SAMPLE_BYTES", 2**20)
+    monkeypatch.setattr("sknet.data.draws.SAMPLE_BYTES", 2**20)
     X, y = Made(n_rows, n_columns), np.random.default_rng(0).normal(size=n_rows)
     network = NNRegressor((4,), max_iter=1, **{**STEADY, "batch_size": 500}, **SIMPLE)
     network.set_params(early_stopping=early_stopping)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sknet.data.survey import draw_rows
+from sknet.data.draws import draw_rows
 
 Floats = NDArray[np.floating]
 

@@ -10,25 +10,15 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 from sknet.data.batches import Dataset, stack_rows
-from sknet.data.categories import Category
-from sknet.data.codes import find_codes
-from sknet.data.components import Components, principal_components
-from sknet.data.dates import count_phases
+from sknet.data.columns.categories import Category, LevelFeature, Levels
+from sknet.data.columns.codes import find_codes
+from sknet.data.columns.column import Feature, Region, Surveyed
+from sknet.data.columns.components import Components, principal_components
+from sknet.data.columns.heavy import HeavyFlags, heavy_values
+from sknet.data.columns.numbers import MissingFlags, Numbers
+from sknet.data.columns.scaling import CLIP
 from sknet.data.effects import prior_rows, some_rows
-from sknet.data.features import (
-    Feature,
-    HeavyFlags,
-    LevelFeature,
-    Levels,
-    MissingFlags,
-    Numbers,
-    OneHot,
-    Phases,
-    Region,
-)
-from sknet.data.heavy import heavy_values
 from sknet.data.quantiles import quantiles
-from sknet.data.scaling import CLIP
 from sknet.data.survey import Survey
 from sknet.data.weights import repetitions
 
@@ -44,25 +34,19 @@ COMPONENT_ROWS, COMPONENT_NUMBERS = 10_000, 2**23
 class TableEncoder:
     """Scales numeric columns robustly, imputes missing values and encodes categories.
 
-    An encoded row consists of features (see :mod:`sknet.data.features`), in this order: numeric
-    columns, phases of dates, indicators of missing numbers and of heavy values, one-hot columns
-    of categories with few levels, and level numbers of categories with many and of codes, for
-    which the network learns an embedding.
-
-    A date is a number, and the sine and the cosine of its phase in each cycle of the calendar
-    in which the training rows vary (see :meth:`sknet.data.dates.Ranges.varying_cycles`) are
-    numbers besides, treated like all others.
+    An encoded row consists of features (see :mod:`sknet.data.columns.column`), sorted by their
+    region: numbers and phases of dates; indicators of missing numbers and of heavy values, and
+    one-hot columns of categories with few levels; level numbers of categories with many levels
+    and of codes, for which the network learns an embedding.
 
     A numeric column in which training had missing values gets an indicator column as well. With
-    ``marks_heavy``, so does each heavy value of a column (see :mod:`sknet.data.heavy`), and the
-    scale is that of its other values, so that a zero that most rows have does not decide about
-    it.
+    ``marks_heavy``, so does each heavy value (see :mod:`sknet.data.columns.heavy`), and the
+    scale is that of the other values, so that a zero that most rows have does not decide about
+    it. A number that is a code (see :mod:`sknet.data.columns.codes`) becomes a category as
+    well, whose levels are its values.
 
     The levels of a category that training saw once, and missing values, share one level if
     training had any of them. If it had none, a missing or unknown value belongs to no level.
-
-    A number that is a code (see :mod:`sknet.data.codes`) becomes a category besides, whose
-    levels are its values.
 
     Parameters
     ----------
@@ -82,8 +66,6 @@ class TableEncoder:
     ----------
     n_columns_ : int
         The number of columns of the table.
-    first_date_ : int
-        The position of the first date; the dates are the last of the numeric columns.
     features_ : tuple of Feature
         The features in the order of their columns. The first are the numeric columns.
     bin_edges_ : tuple of tuple of float
@@ -94,7 +76,6 @@ class TableEncoder:
     """
 
     n_columns_: int
-    first_date_: int
     features_: tuple[Feature, ...]
     bin_edges_: tuple[tuple[float, ...], ...]
     components_: Components | None
@@ -135,9 +116,13 @@ class TableEncoder:
         if sample is None:
             raise ValueError("The survey has no sample to estimate quantiles from.")
         self.n_columns_ = survey.n_features
-        found = [*self._numeric_features(survey, sample), *_categories(survey, keep_rare)]
+        found = [*self._of_numbers(survey, sample), *self._of_kinds(survey, sample, keep_rare)]
         # Within a region they stay in the order in which they were found.
         self.features_ = tuple(sorted(found, key=lambda one: one.region))
+        kinds = survey.reader.places_
+        self._countable = [
+            i for i in range(self.n_read_) if i not in kinds or kinds[i].may_be_code
+        ]
         self.components_ = None
         if not survey.sparse:
             if self.n_bins:
@@ -146,40 +131,38 @@ class TableEncoder:
                 self.components_ = self._find_components(sample)
         return self
 
-    def _numeric_features(self, survey: Survey, sample: Dataset) -> list[Feature]:
-        """Return the features of the numeric columns, the numbers themselves first."""
-        n_read = survey.n_features - len(survey.level_counts)
-        cycles = self._choose_cycles(survey, n_read)
-        self.first_date_ = n_read - len(cycles)
+    def _of_numbers(self, survey: Survey, sample: Dataset) -> list[Feature]:
+        """Return the features of all numeric columns, the numbers themselves first."""
+        n_read = survey.reader.numeric_.size
         heavy = {} if survey.sparse else self._find_heavy_values(sample, n_read)
         numbers = Numbers(np.arange(n_read), bool(self.ordered))
         numbers = numbers.learned(sample, self.standardize, heavy)
         found: list[Feature] = [numbers]
-        if count_phases(cycles):
-            n_phases = [count_phases([one]) for one in cycles]
-            dates = np.repeat(np.arange(self.first_date_, n_read), n_phases)
-            phases = Phases(dates, numbers.in_order, first_date=self.first_date_, cycles=cycles)
-            found.append(phases.learned(sample, self.standardize, {}))
         if survey.missing[:n_read].any():
             found.append(MissingFlags(np.flatnonzero(survey.missing[:n_read])))
         if heavy:
-            found.append(HeavyFlags(heavy, cast(Floats, numbers.center), self.first_date_))
+            center = cast(Floats, numbers.center)
+            found.append(HeavyFlags(heavy, center, survey.reader.places_))
         return found
 
-    def _choose_cycles(self, survey: Survey, n_read: int) -> list[list[str]]:
-        """Return the names of the cycles in which each date is encoded."""
-        if survey.ranges is None:
-            return []
-        if not self.standardize:
-            raise ValueError(
-                "standardize=False passes columns on as they are, but X has columns of dates, "
-                "which are seconds since 1970 and have no scale of their own. Set "
-                "standardize=True, or turn the dates into numbers of a moderate size."
+    def _of_kinds(self, survey: Survey, sample: Dataset, keep_rare: bool) -> list[Feature]:
+        """Return the features of the columns that are not plain numbers."""
+        found: list[Feature] = []
+        places = survey.reader.places_.items()
+        for (place, column), statistic in zip(places, survey.statistics, strict=True):
+            found += column.features(
+                Surveyed(
+                    place,
+                    statistic,
+                    bool(survey.missing[place]),
+                    sample,
+                    self.standardize,
+                    ordered=place in self.ordered,
+                    in_order=bool(self.ordered),
+                    keep_rare=keep_rare,
+                )
             )
-        cycles = survey.ranges.varying_cycles()
-        first = n_read - len(cycles)
-        # A phase falls where its date goes on rising.
-        return [[] if first + i in self.ordered else one for i, one in enumerate(cycles)]
+        return found
 
     def _find_heavy_values(self, sample: Dataset, n_read: int) -> dict[int, NDArray[Any]]:
         """Return the heavy values that get an indicator, by the positions of their columns."""
@@ -233,9 +216,9 @@ class TableEncoder:
             As for :meth:`fit_survey`.
         """
         if finds_codes:
-            found = find_codes(sample, self.first_date_, Y, keep_rare=keep_rare)
             # A prediction that only rises or only falls cannot leap from value to value.
-            codes = [one for one in found if one.column not in self.ordered]
+            columns = [i for i in self._countable if i not in self.ordered]
+            codes = find_codes(sample, columns, Y, keep_rare=keep_rare)
             self.features_ = (*self.features_, *codes)
         # After the codes, whose values are levels, too. A fit without a penalty of levels needs
         # the effects as well: a later fit that continues it may have one.
@@ -377,16 +360,6 @@ class TableEncoder:
             start, stop = stop, stop + feature.width
             out[:, start:stop] = feature.encode(X, dtype)
         return out
-
-
-def _categories(survey: Survey, keep_rare: bool) -> list[Feature]:
-    """Return the features of the categories, in the order of the table."""
-    found: list[Feature] = []
-    first = survey.n_features - len(survey.level_counts)
-    for column, counts in enumerate(survey.level_counts, first):
-        category = Category(counts, survey.missing[column], keep_rare)
-        found.append((Levels if category.embedded else OneHot)(column, category))
-    return found
 
 
 def _kept_edges(found: NDArray[np.float64]) -> tuple[float, ...]:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet._extras import require
+from sknet.data.columns.categories import warn_of_numbers
 from sknet.data.counts import check_count
 from sknet.data.frames import time_columns
-from sknet.data.tables import warn_of_numbers
 
 #: The largest number of levels of a category. A column with more is an identifier or free text.
 MOST_LEVELS = 100_000

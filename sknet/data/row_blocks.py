@@ -3,7 +3,7 @@
 import copy
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise, starmap
 from numbers import Integral
 from typing import Any, Protocol
@@ -14,7 +14,6 @@ from scipy import sparse
 
 from sknet.data.counts import check_count
 from sknet.data.frames import is_frame
-from sknet.data.tables import TableReader
 
 #: The approximate size of a block in bytes. It is large compared with the cost of a seek.
 BLOCK_BYTES = 2**20
@@ -105,7 +104,7 @@ class RowBlocks:
     ) -> None:
         self._source = source
         self.shape = _checked_shape(source)
-        self._reader = TableReader.of_numbers(self.shape[1])
+        self._read: Callable[[Any], NDArray[Any]] = np.asarray
         single = source.dtype == np.float32
         self.dtype = np.dtype(np.float32 if single else np.float64)
         row_bytes = self.shape[1] * self.dtype.itemsize
@@ -126,10 +125,10 @@ class RowBlocks:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def read_by(self, reader: TableReader) -> "RowBlocks":
-        """Return the same table, each block of which ``reader`` reads."""
+    def read_by(self, read: Callable[[Any], NDArray[Any]]) -> "RowBlocks":
+        """Return the same table, each block of which the given function turns into numbers."""
         blocks = copy.copy(self)
-        blocks._reader = reader
+        blocks._read = read
         return blocks
 
     @property
@@ -237,7 +236,7 @@ class RowBlocks:
                 f"X[{start}:{stop}] has shape {block.shape}, but X.shape={self.shape} promises "
                 f"{(stop - start, self.shape[1])}: all rows must have the same columns."
             )
-        block = self._reader.read(block).astype(self.dtype, copy=False)
+        block = self._read(block).astype(self.dtype, copy=False)
         # If the sum is finite, all of its terms are.
         with np.errstate(over="ignore", invalid="ignore"):
             suspicious = not math.isfinite(block.sum())

@@ -1,37 +1,36 @@
 """One look at a table: all that a model has to know of X before its training starts.
 
 Parts of one table, such as the partitions of a cluster, are looked at one by one, and their
-surveys merged. Missing values, the ranges of dates and the counts of the levels are then exact.
-Quantiles and the effects of levels are estimated from a sample of rows.
+surveys merged. Missing values and the statistics of columns, such as the counts of levels, are
+then exact. Quantiles and the effects of levels are estimated from a sample of rows.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from sknet.data import draws
 from sknet.data.batches import Batch, Dataset, join
-from sknet.data.dates import Ranges
+from sknet.data.columns.column import Statistic
+from sknet.data.draws import draw_rows, most_copied_rows, same_rows
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.tables import TableReader
 from sknet.data.weights import repetitions
 
-#: Rows from which quantiles are estimated; of larger tables, this many drawn at random.
-QUANTILE_ROWS = 100_000
-#: Most bytes of the sampled rows where they must be copied: from a table that is read in
-#: blocks, or that lies on a cluster.
-SAMPLE_BYTES = 2**27
+#: For each column of a part of a table that is not plain numbers, where its level numbers are
+#: among those of the whole table; None where they are the same.
+Places: TypeAlias = list[NDArray[np.intp] | None]
 
 
 @dataclass(frozen=True, eq=False)
 class Survey:
     """The result of one pass over a table, or over a part of one, as plain numbers.
 
-    The columns are in the order of ``TableReader.read``: numeric columns, of which the dates
-    are the last, then categories.
+    The columns are in the order of ``TableReader.read``.
 
     Attributes
     ----------
@@ -46,15 +45,12 @@ class Survey:
         Bytes of a row as numbers, on average.
     missing : ndarray of bool of shape (n_features,)
         Which columns have missing values.
-    level_counts : list of ndarray of shape (n_levels,)
-        How often each level of each category occurs. A row counts as often as its weight
-        says (see :func:`sknet.data.weights.repetitions`).
+    statistics : list of Statistic
+        What was gathered of each of the columns that are not plain numbers.
     reader : TableReader
-        Which columns are categories and dates, and the levels of the categories.
+        Which columns these are, and the levels of the categories.
     names : list of str or None
         The names of the columns in the order of the user.
-    ranges : Ranges or None
-        The ranges of the dates and of their phases; None without dates.
     sample : Dataset or None
         Rows from which quantiles and effects are estimated, with their y and their weights.
     part : str
@@ -67,10 +63,9 @@ class Survey:
     dtype: np.dtype[np.floating]
     row_bytes: float
     missing: NDArray[np.bool_]
-    level_counts: list[NDArray[np.float64]]
+    statistics: list[Statistic]
     reader: TableReader
     names: list[str] | None = None
-    ranges: Ranges | None = None
     sample: Dataset | None = None
     part: str = "the table"
 
@@ -110,19 +105,14 @@ def survey_rows(
     """
     X = data.X
     missing = np.zeros(X.shape[1], dtype=bool)
-    level_counts = _no_levels(reader)
-    repeated = repetitions(data.sample_weight) if level_counts else None
-    n_dates = reader.n_dates_
-    ranges = Ranges(n_dates) if n_dates else None
-    n_numeric = X.shape[1] - len(level_counts)
+    statistics = reader.statistics()
+    repeated = repetitions(data.sample_weight) if statistics else None
     chosen = None if rng is None else _draw_sample(data, rng)
     copies = []
     # All columns of a sparse table are numbers, and none is missing.
     for start, block in () if sparse.issparse(X) else data.row_blocks():
         missing |= np.isnan(block).any(axis=0)
-        _add_levels(block, _part(repeated, start, block), level_counts)
-        if ranges is not None:
-            ranges.add(block[:, n_numeric - n_dates : n_numeric])
+        _add(statistics, block, repeated, start)
         if isinstance(X, RowBlocks) and chosen is not None:
             # A second pass to read the sample would cost as much as this one.
             first, last = np.searchsorted(chosen, [start, start + len(block)])
@@ -134,56 +124,40 @@ def survey_rows(
         dtype=X.dtype,
         row_bytes=_row_bytes(X),
         missing=missing,
-        level_counts=level_counts,
+        statistics=statistics,
         reader=reader,
         names=names,
-        ranges=ranges,
         sample=None if chosen is None else _sample(data, chosen, copies),
         part=part,
     )
 
 
-def count_levels(data: Dataset, reader: TableReader) -> list[NDArray[np.float64]]:
-    """Return how often each level of each category occurs, as in a survey of the rows."""
-    level_counts = _no_levels(reader)
+def gather(data: Dataset, reader: TableReader) -> list[Statistic]:
+    """Return the statistics of the columns, as in a survey of the rows."""
+    statistics = reader.statistics()
     repeated = repetitions(data.sample_weight)
-    for start, block in data.row_blocks() if level_counts else ():
-        _add_levels(block, _part(repeated, start, block), level_counts)
-    return level_counts
+    for start, block in data.row_blocks() if statistics else ():
+        _add(statistics, block, repeated, start)
+    return statistics
 
 
-def _no_levels(reader: TableReader) -> list[NDArray[np.float64]]:
-    """Return counts of zero for each level of each category."""
-    return [np.zeros(n_levels) for n_levels in reader.n_levels_]
-
-
-def _part(
-    repeated: NDArray[np.floating] | None, start: int, block: NDArray[np.floating]
-) -> NDArray[np.floating] | None:
-    """Return how often each row of a block counts, given its first row."""
-    return None if repeated is None else repeated[start : start + len(block)]
-
-
-def _add_levels(
+def _add(
+    statistics: Sequence[Statistic],
     block: NDArray[np.floating],
     repeated: NDArray[np.floating] | None,
-    level_counts: list[NDArray[np.float64]],
+    start: int,
 ) -> None:
-    """Add the levels of some rows to those found before, in place.
-
-    ``repeated`` says how often each of the rows counts; None for once each.
-    """
-    for column, counts in enumerate(level_counts, start=block.shape[1] - len(level_counts)):
-        known = ~np.isnan(block[:, column])
-        numbers = block[known, column].astype(int)
-        here = None if repeated is None else repeated[known]
-        counts += np.bincount(numbers, here, minlength=counts.size)
+    """Add a block of rows, of which the first has the number ``start``, to statistics."""
+    here = None if repeated is None else repeated[start : start + len(block)]
+    columns = block[:, block.shape[1] - len(statistics) :].T
+    for statistic, x in zip(statistics, columns, strict=True):
+        statistic.add(x, here)
 
 
 def _draw_sample(data: Dataset, rng: np.random.Generator) -> NDArray[np.intp]:
     """Return the increasing numbers of the rows to estimate quantiles from."""
     in_blocks = isinstance(data.X, RowBlocks)
-    most = most_copied_rows(_row_bytes(data.X)) if in_blocks else QUANTILE_ROWS
+    most = most_copied_rows(_row_bytes(data.X)) if in_blocks else draws.QUANTILE_ROWS
     return draw_rows(data.n_rows, most, rng)
 
 
@@ -193,26 +167,6 @@ def _sample(data: Dataset, chosen: NDArray[np.intp], copies: list[NDArray[Any]])
     if not copies:
         return sample
     return Dataset(np.concatenate(copies), sample.y, sample.sample_weight)
-
-
-def draw_rows(n_rows: int, n_wanted: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return the increasing numbers of ``n_wanted`` random rows, or of all rows if fewer."""
-    if n_rows <= n_wanted:
-        return np.arange(n_rows)
-    return np.sort(rng.choice(n_rows, n_wanted, replace=False))
-
-
-def same_rows(data: Dataset, n_wanted: int) -> Dataset:
-    """Return at most so many of the rows, which are the same in each call."""
-    if data.n_rows <= n_wanted:
-        return data
-    # Evenly spaced rows of an ordered table might lack most of the levels.
-    return data.choose(draw_rows(data.n_rows, n_wanted, np.random.default_rng(0)))
-
-
-def most_copied_rows(row_bytes: float) -> int:
-    """Return the most rows of so many bytes that a sample which is a copy may have."""
-    return min(QUANTILE_ROWS, max(1, int(SAMPLE_BYTES / max(1, row_bytes))))
 
 
 def _row_bytes(X: Any) -> float:
@@ -240,7 +194,6 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
         _check_same_columns(first, other)
     reader = first.reader.merged([one.reader for one in others])
     n_rows = [one.n_rows for one in surveys]
-    translations = [_translations(one, reader) for one in surveys]
     merged = Survey(
         n_rows=sum(n_rows),
         n_features=first.n_features,
@@ -248,57 +201,46 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
         dtype=np.result_type(*(one.dtype for one in surveys)),
         row_bytes=float(np.average([one.row_bytes for one in surveys], weights=n_rows)),
         missing=np.any([one.missing for one in surveys], axis=0),
-        level_counts=_merge_counts(surveys, translations, reader),
+        statistics=merge_statistics(reader, [(one.reader, one.statistics) for one in surveys]),
         reader=reader,
         names=first.names,
-        ranges=_merge_ranges(surveys),
     )
     samples = [
-        _translate(one.sample.batch(), places)
-        for one, places in zip(surveys, translations, strict=True)
+        _translate(one.sample.batch(), _places(one.reader, reader))
+        for one in surveys
         if one.sample is not None
     ]
     return merged.with_sample(samples) if len(samples) == len(surveys) else merged
 
 
-def _merge_ranges(surveys: Sequence[Survey]) -> Ranges | None:
-    """Return the ranges of the dates of all parts."""
-    ranges = [one.ranges for one in surveys if one.ranges is not None]
-    return Ranges.merged(ranges) if ranges else None
+def merge_statistics(
+    reader: TableReader, parts: Sequence[tuple[TableReader, Sequence[Statistic]]]
+) -> list[Statistic]:
+    """Return the statistics of a table, given the reader and the statistics of each part."""
+    merged = reader.statistics()
+    for part, statistics in parts:
+        places = _places(part, reader)
+        for total, statistic, of_column in zip(merged, statistics, places, strict=True):
+            total.include(statistic, of_column)
+    return merged
 
 
-def _translations(survey: Survey, reader: TableReader) -> list[NDArray[np.intp]]:
-    """Return for each category the numbers among the merged levels of the levels of a part."""
-    return [
-        np.searchsorted(merged, own)
-        for merged, own in zip(reader.levels_, survey.reader.levels_, strict=True)
-    ]
+def _places(part: TableReader, reader: TableReader) -> Places:
+    """Return for each column where the level numbers of a part are in the whole table."""
+    columns = zip(reader.columns_, part.columns_, strict=True)
+    return [whole.places_of(of_part) for whole, of_part in columns]
 
 
-def _merge_counts(
-    surveys: Sequence[Survey],
-    translations: list[list[NDArray[np.intp]]],
-    reader: TableReader,
-) -> list[NDArray[np.float64]]:
-    """Return how often each merged level of each category occurs in all parts."""
-    sums = _no_levels(reader)
-    for survey, places_of_levels in zip(surveys, translations, strict=True):
-        for total, places, counts in zip(
-            sums, places_of_levels, survey.level_counts, strict=True
-        ):
-            total[places] += counts
-    return sums
-
-
-def _translate(batch: Batch, places_of_levels: list[NDArray[np.intp]]) -> Batch:
-    """Return a copy of rows of a part with the numbers of the merged levels."""
-    if not places_of_levels:
+def _translate(batch: Batch, places: Places) -> Batch:
+    """Return a copy of rows of a part with the level numbers of the whole table."""
+    if all(one is None for one in places):
         return batch
     X = batch.X.copy()
-    categories = X[:, X.shape[1] - len(places_of_levels) :]
-    for codes, places in zip(categories.T, places_of_levels, strict=True):
-        known = ~np.isnan(codes)
-        codes[known] = places[codes[known].astype(int)]
+    columns = X[:, X.shape[1] - len(places) :].T
+    for x, of_column in zip(columns, places, strict=True):
+        if of_column is not None:
+            known = ~np.isnan(x)
+            x[known] = of_column[x[known].astype(int)]
     return batch._replace(X=X)
 
 

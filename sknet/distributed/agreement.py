@@ -20,14 +20,10 @@ from sknet._model_checks import check_precision, check_scale
 from sknet._settings import Settings
 from sknet._starting import settle
 from sknet.data.batches import Batch, Dataset
+from sknet.data.columns.column import Statistic
+from sknet.data.draws import draw_rows, most_copied_rows
 from sknet.data.kinds import as_numbers, naming
-from sknet.data.survey import (
-    Survey,
-    count_levels,
-    draw_rows,
-    merge_surveys,
-    most_copied_rows,
-)
+from sknet.data.survey import Survey, gather, merge_statistics, merge_surveys
 from sknet.data.targets import (
     ClassTarget,
     KnownTarget,
@@ -68,13 +64,13 @@ class Sample(NamedTuple):
     ----------
     rows : Batch
         Random rows as numbers, with their y.
-    level_counts : list of ndarray or None
-        How often each level of each category of the whole table occurs; None without weights,
-        when the descriptions have these counts.
+    statistics : list of Statistic or None
+        What was gathered of the columns of the whole table; None without weights, when the
+        descriptions have it.
     """
 
     rows: Batch
-    level_counts: list[NDArray[np.float64]] | None
+    statistics: list[Statistic] | None
 
 
 @dataclass(frozen=True)
@@ -105,15 +101,15 @@ class Agreement:
         ----------
         samples : sequence of Sample
             Rows of each partition, from which quantiles and the effects of levels are
-            estimated, with the counts of the levels if the rows have weights.
+            estimated, with the statistics of columns if the rows have weights.
         rng : numpy Generator
             Draws the parameters.
         """
         survey = self.survey.with_sample([one.rows for one in samples])
-        weighted = [one.level_counts for one in samples if one.level_counts is not None]
+        reader = survey.reader
+        weighted = [(reader, one.statistics) for one in samples if one.statistics is not None]
         if weighted:
-            counts = [np.sum(of_one, axis=0) for of_one in zip(*weighted, strict=True)]
-            survey = replace(survey, level_counts=counts)
+            survey = replace(survey, statistics=merge_statistics(reader, weighted))
         kind = model_class(self.features.numeric_y)
         return kind.start(self.settings, survey, self.target, rng)
 
@@ -240,15 +236,15 @@ def sample(
     y: Any,
     sample_weight: Any,
 ) -> Sample:
-    """Return up to ``n_wanted`` random rows of a partition, and the counts of its levels.
+    """Return up to ``n_wanted`` random rows of a partition, and the statistics of its columns.
 
     The weights are those that training uses. They are known only after the description, so the
-    levels of weighted rows are counted anew.
+    statistics of weighted rows are gathered anew.
     """
     data = read_partition(features, number, X, y, sample_weight)
-    counts = None if data.sample_weight is None else count_levels(data, features.reader)
+    statistics = None if data.sample_weight is None else gather(data, features.reader)
     chosen = draw_rows(data.n_rows, n_wanted, np.random.default_rng((seed, number)))
-    return Sample(data.choose(chosen).batch(), counts)
+    return Sample(data.choose(chosen).batch(), statistics)
 
 
 def shares_of_sample(descriptions: Sequence[Description], survey: Survey) -> list[int]:

@@ -21,7 +21,7 @@ from sknet._monitoring import HeldOut
 from sknet._settings import Settings
 from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Batches, Dataset, join, start_of_part
-from sknet.data.splitting import split_rows
+from sknet.data.draws import split_rows
 from sknet.distributed.agreement import read_partition
 from sknet.distributed.rounds import InnerState, LocalResult, LocalRound, Point, Round
 from sknet.nn.epochs import Epoch, UpdateRule

@@ -1,4 +1,4 @@
-"""The phases of dates as ONNX operators, like those of :mod:`sknet.data.dates`."""
+"""The phases of dates as ONNX operators, like those of :mod:`sknet.data.columns.calendar`."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sknet.data.dates import DAY, CalendarCycle, Cycle, EvenCycle
+from sknet.data.columns.calendar import DAY, CalendarCycle, Cycle, EvenCycle
 from sknet.export._graph import Tensor
 from sknet.export._operators import counterpart
 

@@ -9,21 +9,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from sknet._input import Features
 from sknet._model import Model
-from sknet.data.codes import Code
-from sknet.data.dates import CYCLES
-from sknet.data.features import (
-    Feature,
-    HeavyFlags,
-    LevelFeature,
-    Levels,
-    MissingFlags,
-    Numbers,
-    OneHot,
-    Phases,
-    coarser,
-)
+from sknet.data.columns.calendar import CYCLES
+from sknet.data.columns.categories import LevelFeature, Levels, OneHot
+from sknet.data.columns.codes import Code
+from sknet.data.columns.column import Feature
+from sknet.data.columns.heavy import HeavyFlags
+from sknet.data.columns.numbers import MissingFlags, Numbers
+from sknet.data.columns.scaling import CLIP, coarser
+from sknet.data.columns.times import DateColumn, Phases
 from sknet.data.limits import FARTHEST
-from sknet.data.scaling import CLIP
 from sknet.export._dates import phases
 from sknet.export._graph import Tensor
 from sknet.export._operators import counterpart
@@ -78,11 +72,6 @@ class Table:
         self._names = features.names
         self._starts = np.cumsum([0, *(one.n_columns for one in inputs[:-1])])
 
-    @property
-    def n_numeric(self) -> int:
-        """The number of numeric columns, which are the first."""
-        return len(self._numeric)
-
     def _by_input(self, positions: Sequence[int]) -> Iterator[tuple[Input, list[int]]]:
         """Yield each input with some of the columns, and their positions within the input."""
         for one, start in zip(self._inputs, self._starts, strict=True):
@@ -105,7 +94,7 @@ class Table:
         ValueError
             If such an input cannot hold the seconds since 1970 exactly.
         """
-        dates = self._numeric[len(self._numeric) - self._reader.n_dates_ :]
+        dates = [one.position for one in self._reader.of_kind(DateColumn)]
         for one, _ in self._by_input(dates):
             if one.tensor.dtype not in (np.float64, np.int64) and not one.is_text:
                 raise ValueError(
@@ -133,8 +122,8 @@ class Table:
 
         0 stands for no level.
         """
-        i = column - self.n_numeric
-        position, levels = int(self._reader.categorical_[i]), self._reader.levels_[i]
+        category = self._reader.places_[column]
+        position, levels = category.position, category.levels
         ((one, inside),) = self._by_input([position])
         text = levels.size > 0 and isinstance(levels[0], str)
         if levels.size and text != one.is_text:
@@ -182,9 +171,9 @@ def _numbers(feature: Numbers, table: Table, dtype: np.dtype[Any]) -> Tensor:
 
 
 def _phases(feature: Phases, table: Table, dtype: np.dtype[Any]) -> Tensor:
-    cycles = [[CYCLES[name] for name in of_one] for of_one in feature.cycles]
-    dates = table.numbers.columns(feature.first_date, feature.first_date + len(cycles))
-    return _scaled(feature, phases(dates, cycles), dtype)
+    cycles = [CYCLES[name] for name in feature.cycles]
+    date = table.numbers.columns(feature.place, feature.place + 1)
+    return _scaled(feature, phases(date, [cycles]), dtype)
 
 
 def _scaled(feature: Numbers, x: Tensor, dtype: np.dtype[Any]) -> Tensor:

@@ -13,9 +13,9 @@ from scipy import sparse
 from sknet._base import kind_of
 from sknet._input import shown_names
 from sknet.data import frames
+from sknet.data.columns.times import other_times, read_times
 from sknet.data.frames import is_frame
 from sknet.data.kinds import check_not_lazy
-from sknet.data.time_columns import other_times, read_times
 from sknet.export._columns import MISSING_TEXT, PRODUCER, RENAMED, TIMES
 from sknet.export._encoding import TEXT
 

@@ -5,10 +5,10 @@ from sknet._model import ClassificationModel, RegressionModel
 from sknet._provenance import Provenance
 from sknet._settings import Settings
 from sknet.classifier import NNClassifier
-from sknet.data.categories import Category
-from sknet.data.components import Components
+from sknet.data.columns.categories import Category
+from sknet.data.columns.components import Components
 from sknet.data.encoding import TableEncoder
-from sknet.data.tables import TableReader
+from sknet.data.tables import KINDS, TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.export._encoding import FEATURES
 from sknet.export._layers import LAYERS
@@ -33,6 +33,7 @@ _CLASSES = [
     ElasticNet,
     # The encoders of X and y.
     TableReader,
+    *KINDS,
     TableEncoder,
     *FEATURES,
     Category,

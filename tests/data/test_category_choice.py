@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from word_columns import FRAMES
 
-from sknet.data.category_choice import categorical_columns
+from sknet.data.columns.category_choice import categorical_columns
 
 
 @pytest.mark.parametrize("frame, words, kind", FRAMES)

@@ -9,9 +9,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.preprocessing import StandardScaler
 
 from sknet import NNClassifier, NNRegressor
-from sknet.data import codes
 from sknet.data.batches import Dataset
-from sknet.data.codes import Code, find_codes, is_code
+from sknet.data.columns import codes
+from sknet.data.columns.codes import Code, find_codes, is_code
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import survey_rows
 from sknet.data.tables import TableReader
@@ -73,7 +73,7 @@ def test_few_values_and_few_rows_for_each_are_no_codes():
 
 
 def columns_of_codes(X, y, weights=None):
-    found = find_codes(Dataset(X, sample_weight=weights), X.shape[1], y[:, np.newaxis])
+    found = find_codes(Dataset(X, sample_weight=weights), range(X.shape[1]), y[:, np.newaxis])
     return [one.column for one in found]
 
 
@@ -113,7 +113,7 @@ def test_some_rows_decide_about_many(monkeypatch):
 
     monkeypatch.setattr(codes, "is_code", watched)
     monkeypatch.setattr(codes, "MOST_ROWS", 2000)
-    (found,) = find_codes(Dataset(X), 2, y[:, np.newaxis])
+    (found,) = find_codes(Dataset(X), range(2), y[:, np.newaxis])
     assert set(seen) == {2000}
     assert (found.column, found.values.size) == (1, 60)
 

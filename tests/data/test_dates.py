@@ -11,11 +11,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet.data import frames
-from sknet.data.dates import (
+from sknet.data.columns.calendar import (
     CYCLES,
     DAY,
     MOST_PHASES,
-    Ranges,
     count_phases,
     date_text,
     phase_names,
@@ -24,6 +23,7 @@ from sknet.data.dates import (
     seconds,
     times,
 )
+from sknet.data.columns.times import DateRange
 
 ALL = [list(CYCLES)]
 EPOCH = datetime.datetime(1970, 1, 1)
@@ -180,11 +180,11 @@ def test_dates_as_text():
 # The choice of cycles.
 
 
-def cycles_of(*columns):
-    """Return the cycles that ranges of columns of dates choose."""
-    ranges = Ranges(len(columns))
-    ranges.add(np.column_stack([seconds(pd.to_datetime(one).to_numpy()) for one in columns]))
-    return ranges.varying_cycles()
+def cycles_of(dates):
+    """Return the cycles that the range of dates chooses."""
+    found = DateRange()
+    found.add(seconds(pd.to_datetime(dates).to_numpy()), None)
+    return found.varying_cycles()
 
 
 @pytest.mark.parametrize(
@@ -210,32 +210,29 @@ def cycles_of(*columns):
     ],
 )
 def test_cycles_are_those_that_the_rows_span_and_vary_in(start, end, step, expected):
-    assert cycles_of(pd.date_range(start, end, freq=step)) == [expected]
+    assert cycles_of(pd.date_range(start, end, freq=step)) == expected
 
 
-def test_each_column_has_cycles_of_its_own():
-    days = pd.date_range("2020-01-01", "2023-01-01", freq="1D")
-    hours = pd.date_range("2020-01-01", periods=len(days), freq="h")
-    missing = pd.Series([pd.NaT] * len(days))
-    some = pd.Series(days).where(np.arange(len(days)) % 3 > 0)
-    assert cycles_of(days, missing, hours, some) == [
-        ["week", "month", "year"], [], ["day", "week", "month"], ["week", "month", "year"],
-    ]  # fmt: skip
+def test_missing_dates_tell_no_cycles():
+    days = pd.Series(pd.date_range("2020-01-01", "2023-01-01", freq="1D"))
+    assert cycles_of(days.where(np.arange(len(days)) % 3 > 0)) == ["week", "month", "year"]
+    assert cycles_of(pd.Series([pd.NaT] * 9)) == []
 
 
 @pytest.mark.parametrize("cuts", [[1], [10, 20, 990]])
-def test_ranges_of_blocks_and_of_parts_are_those_of_the_whole(cuts):
+@pytest.mark.parametrize("share_missing", [0.3, 1])
+def test_ranges_of_blocks_and_of_parts_are_those_of_the_whole(cuts, share_missing):
     rng = np.random.default_rng(0)
-    t = rng.uniform(0, 4e7, (1000, 3))
-    t[rng.random(t.shape) < 0.3] = np.nan
-    t[:, 2] = np.nan
-    whole, by_blocks, parts = Ranges(3), Ranges(3), []
-    whole.add(t)
+    t = rng.uniform(0, 4e7, 1000)
+    t[rng.random(t.shape) < share_missing] = np.nan
+    whole, by_blocks, by_parts = DateRange(), DateRange(), DateRange()
+    whole.add(t, None)
     for block in np.split(t, cuts):
-        by_blocks.add(block)
-        parts.append(Ranges(3))
-        parts[-1].add(block)
-    for found in (by_blocks, Ranges.merged(parts)):
+        by_blocks.add(block, None)
+        part = DateRange()
+        part.add(block, None)
+        by_parts.include(part, None)
+    for found in (by_blocks, by_parts):
         assert_array_equal(found.lowest, whole.lowest)
         assert_array_equal(found.highest, whole.highest)
         assert found.varying_cycles() == whole.varying_cycles()

@@ -3,7 +3,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from sknet.data import survey as surveys
+from sknet.data import draws
 from sknet.data.batches import Dataset
 from sknet.data.encoding import TableEncoder
 from sknet.data.limits import FARTHEST
@@ -224,9 +224,9 @@ def test_quantiles_of_large_tables_come_from_some_rows(as_sparse, monkeypatch):
     X, weight = rng.gamma(2, size=(5000, 2)), rng.uniform(0.5, 2, 5000)
     X = sparse.csr_matrix(X * (rng.random(X.shape) < 0.5)) if as_sparse else X
     whole = fit(X, weight)
-    monkeypatch.setattr(surveys, "QUANTILE_ROWS", 5000)
+    monkeypatch.setattr(draws, "QUANTILE_ROWS", 5000)
     assert_array_equal(fit(X, weight).numbers_.scale, whole.numbers_.scale)
-    monkeypatch.setattr(surveys, "QUANTILE_ROWS", 2000)
+    monkeypatch.setattr(draws, "QUANTILE_ROWS", 2000)
     for some in (fit(X, weight), fit(X)):
         assert (some.numbers_.scale != whole.numbers_.scale).all()
         assert_allclose(some.numbers_.scale, whole.numbers_.scale, rtol=0.1)

@@ -7,9 +7,9 @@ from scipy import sparse
 
 from sknet.data import batches
 from sknet.data.batches import Dataset
-from sknet.data.categories import MOST_ONE_HOT_LEVELS
+from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS
+from sknet.data.columns.numbers import MissingFlags
 from sknet.data.encoding import TableEncoder
-from sknet.data.features import MissingFlags
 from sknet.data.survey import survey_rows
 
 NAN = np.nan

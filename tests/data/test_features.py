@@ -8,8 +8,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sknet.data.batches import Dataset
+from sknet.data.columns.column import Feature, Region
 from sknet.data.encoding import TableEncoder
-from sknet.data.features import Feature, Region
 from sknet.data.survey import survey_rows
 from sknet.data.tables import TableReader
 from sknet.export._encoding import FEATURES

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 
-from sknet.data.number_columns import check_columns, read_numbers
+from sknet.data.columns.numbers import check_columns, read_numbers
 
 NAN = np.nan
 

@@ -7,11 +7,12 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from sknet.data import survey as surveys
+from sknet.data import draws
 from sknet.data.batches import Batch, Dataset
+from sknet.data.draws import draw_rows
 from sknet.data.frames import column_names
 from sknet.data.row_blocks import RowBlocks
-from sknet.data.survey import draw_rows, merge_surveys, survey_rows
+from sknet.data.survey import merge_surveys, survey_rows
 from sknet.data.tables import TableReader
 
 CUTS = [(7,), (1, 2, 30), (20, 20, 20)]
@@ -51,8 +52,10 @@ def assert_same_survey(one, other):
         assert getattr(one, name) == getattr(other, name), name
     assert one.row_bytes == pytest.approx(other.row_bytes)
     assert_array_equal(one.missing, other.missing)
-    for counts, expected in zip(one.level_counts, other.level_counts, strict=True):
-        assert_array_equal(counts, expected)
+    for statistic, expected in zip(one.statistics, other.statistics, strict=True):
+        assert vars(statistic).keys() == vars(expected).keys()
+        for name, values in vars(expected).items():
+            assert_array_equal(getattr(statistic, name), values)
     assert_array_equal(one.reader.order_, other.reader.order_)
     for levels, expected in zip(one.reader.levels_, other.reader.levels_, strict=True):
         assert_array_equal(levels, expected)
@@ -106,9 +109,8 @@ def test_parts_of_a_frame_with_dates(polars, places):
     whole = survey_frame(X)
     merged = merge_surveys([survey_frame(part) for part in cut(X, places)])
     assert_same_survey(merged, whole)
-    assert_array_equal(merged.ranges.lowest, whole.ranges.lowest)
-    assert_array_equal(merged.ranges.highest, whole.ranges.highest)
-    assert merged.ranges.varying_cycles() == [["week", "month", "year"]]
+    _, dates, *_ = merged.statistics
+    assert dates.varying_cycles() == ["week", "month", "year"]
     # Durations and dates are the last numbers, before the categories.
     assert whole.missing.tolist() == [True, True, False, True, True, False]
 
@@ -166,12 +168,12 @@ def test_missing_values_and_levels_are_counted():
     survey = survey_frame(X)
     # The numeric column first, then the categories.
     assert_array_equal(survey.missing, [False, True, False])
-    assert [counts.tolist() for counts in survey.level_counts] == [[1, 2], [1, 3]]
+    assert [one.counts.tolist() for one in survey.statistics] == [[1, 2], [1, 3]]
 
 
 @pytest.mark.parametrize("rows", [None, np.arange(3, 40, 2)], ids=["all", "some"])
 def test_row_blocks_give_the_survey_of_the_array(rows, monkeypatch):
-    monkeypatch.setattr(surveys, "QUANTILE_ROWS", 11)
+    monkeypatch.setattr(draws, "QUANTILE_ROWS", 11)
     X = np.random.default_rng(0).normal(size=(45, 3))
     X[35, 1] = np.nan
     weight = np.arange(1.0, 1 + (45 if rows is None else rows.size))

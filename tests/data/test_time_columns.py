@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sknet.data import frames
-from sknet.data.time_columns import check_times, read_times
+from sknet.data.columns.times import check_times, read_times
 
 DAY = 86_400.0
 NAMES = ["x", "when", "lasts"]

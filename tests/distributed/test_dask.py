@@ -28,7 +28,7 @@ from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
 from sknet import NNClassifier, NNRegressor
-from sknet.data import survey
+from sknet.data import draws
 from sknet.distributed import DaskNNClassifier, DaskNNRegressor, agreement, epochs
 from sknet.distributed.partitions import partitions
 from sknet.inspection import summary
@@ -536,7 +536,7 @@ def test_the_scale_of_y_is_that_of_all_rows(client, table, loss):
 def test_quantiles_come_from_a_bounded_sample(client, monkeypatch, limit):
     rng = np.random.default_rng(0)
     X = np.sort(rng.normal(size=(40_000, 1)), axis=0)
-    monkeypatch.setattr(survey, *limit)
+    monkeypatch.setattr(draws, *limit)
     sizes = []
     start_model = agreement.Agreement.start_model
 

@@ -255,18 +255,21 @@ ALSO = {
     "data/batches": ["data/test_chunks.py", "data/test_row_blocks.py"],
     "data/frames": ["data/test_tables.py", "data/test_survey.py"],
     "data/tables": ["data/test_survey.py", "test_tables.py"],
-    "data/category_choice": ["data/test_tables.py", "test_tables.py"],
-    "data/number_columns": ["data/test_tables.py", "test_tables.py"],
-    "data/time_columns": ["data/test_dates.py", "test_dates.py"],
-    "data/categories": ["data/test_encoding_categories.py", "data/test_codes.py"],
-    "data/signs": ["test_monotone.py"],
-    "data/encoding": ["data/test_encoding_categories.py", "data/test_encoding_bins.py"],
-    "data/features": [
+    "data/columns/category_choice": ["data/test_tables.py", "test_tables.py"],
+    "data/columns/numbers": [
+        "data/test_number_columns.py",
         "data/test_encoding.py",
         "data/test_encoding_categories.py",
-        "data/test_heavy.py",
+        "data/test_tables.py",
+        "test_tables.py",
     ],
-    "data/scaling": ["data/test_encoding.py", "data/test_heavy.py"],
+    "data/columns/calendar": ["data/test_dates.py"],
+    "data/columns/times": ["data/test_time_columns.py", "data/test_dates.py", "test_dates.py"],
+    "data/columns/categories": ["data/test_encoding_categories.py", "data/test_codes.py"],
+    "data/signs": ["test_monotone.py"],
+    "data/encoding": ["data/test_encoding_categories.py", "data/test_encoding_bins.py"],
+    "data/columns/column": ["data/test_features.py"],
+    "data/columns/scaling": ["data/test_encoding.py", "data/test_heavy.py"],
     "data/quantiles": ["data/test_encoding.py", "data/test_survey.py"],
     "data/weights": ["data/test_encoding.py", "data/test_survey.py"],
     "data/effects": ["data/test_codes.py"],
@@ -274,13 +277,13 @@ ALSO = {
     "data/counts": ["data/test_batches.py", "data/test_chunks.py", "data/test_row_blocks.py"],
 }
 #: Modules that hold names for types, or that only collect other modules.
-WITHOUT_TESTS = {"nn/types", "nn/__init__", "data/__init__"}
+WITHOUT_TESTS = {"nn/types", "nn/__init__", "data/__init__", "data/columns/__init__"}
 
 
 def modules() -> list[str]:
     """Return the modules of the two folders, such as "nn/losses"."""
     paths = [
-        path for folder in ("nn", "data") for path in (ROOT / "sknet" / folder).glob("*.py")
+        path for folder in ("nn", "data") for path in (ROOT / "sknet" / folder).rglob("*.py")
     ]
     names = [path.relative_to(ROOT / "sknet").with_suffix("").as_posix() for path in paths]
     return sorted(set(names) - WITHOUT_TESTS)
@@ -294,7 +297,7 @@ def files_of_tests(module: str) -> list[str]:
     ValueError
         If there are none.
     """
-    folder, _, name = module.partition("/")
+    folder, *_, name = module.split("/")
     own, tests = f"{folder}/test_{name}.py", ROOT / "tests"
     found = [own] if (tests / own).exists() else []
     found += ALSO.get(module, [])

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet.data.batches import Dataset
-from sknet.data.heavy import without
 from sknet.data.limits import FARTHEST
 from sknet.data.quantiles import nonzero_medians, quantiles
 
@@ -133,3 +132,16 @@ def sparse_scale(data: Dataset) -> Floats:
     medians = nonzero_medians(X, data.sample_weight)
     scale = 0.5 / np.maximum(medians, np.finfo(X.dtype).tiny)
     return np.where(np.isnan(medians), 1, scale).astype(X.dtype)
+
+
+def coarser(dtype: np.dtype[Any], of_training: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype in which numbers of a dtype are compared with those of training.
+
+    It is the coarser one of both, in which a decimal number such as 0.1 is the same number.
+    """
+    return min(dtype, of_training, key=lambda one: one.itemsize)
+
+
+def without(x: Floats, values: NDArray[np.float64]) -> Floats:
+    """Return a column in which the given values are missing."""
+    return np.where(np.isin(x, values), np.nan, x)

@@ -1,4 +1,4 @@
-"""The split into rows to train on and rows to validate with."""
+"""Which rows: a sample of them, and the split into rows to train on and to validate with."""
 
 import math
 import warnings
@@ -8,9 +8,36 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
+from sknet.data.batches import Dataset
+
+#: Rows from which quantiles are estimated; of larger tables, this many drawn at random.
+QUANTILE_ROWS = 100_000
+#: Most bytes of the sampled rows where they must be copied: from a table that is read in
+#: blocks, or that lies on a cluster.
+SAMPLE_BYTES = 2**27
 #: The largest number of rows of a stratified split, which makes a Python object of each row. A
 #: random split of more rows keeps the shares of the classes nearly as well.
 STRATIFIED_ROWS = 2**22
+
+
+def draw_rows(n_rows: int, n_wanted: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return the increasing numbers of ``n_wanted`` random rows, or of all rows if fewer."""
+    if n_rows <= n_wanted:
+        return np.arange(n_rows)
+    return np.sort(rng.choice(n_rows, n_wanted, replace=False))
+
+
+def same_rows(data: Dataset, n_wanted: int) -> Dataset:
+    """Return at most so many of the rows, which are the same in each call."""
+    if data.n_rows <= n_wanted:
+        return data
+    # Evenly spaced rows of an ordered table might lack most of the levels.
+    return data.choose(draw_rows(data.n_rows, n_wanted, np.random.default_rng(0)))
+
+
+def most_copied_rows(row_bytes: float) -> int:
+    """Return the most rows of so many bytes that a sample which is a copy may have."""
+    return min(QUANTILE_ROWS, max(1, int(SAMPLE_BYTES / max(1, row_bytes))))
 
 
 def count_validation_rows(n_rows: int, fraction: float) -> int:

@@ -5,12 +5,15 @@ smooth function of the number cannot tell it from the values beside it.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from sknet.data.batches import Dataset
+from sknet.data.columns.column import Column, Feature, Region, number_text
+from sknet.data.columns.scaling import coarser
 from sknet.data.weights import repetitions
 
 Floats = NDArray[np.floating]
@@ -39,11 +42,6 @@ def heavy_values(data: Dataset) -> dict[int, NDArray[np.float64]]:
             if values.size:
                 found[int(columns.start + i)] = values
     return found
-
-
-def without(x: Floats, values: NDArray[np.float64]) -> Floats:
-    """Return a column in which the given values are missing."""
-    return np.where(np.isin(x, values), np.nan, x)
 
 
 def _candidates(block: Floats, repeated: Floats | None) -> NDArray[np.intp]:
@@ -76,3 +74,50 @@ def _around(counts: NDArray[Any], i: int) -> float:
     """Return the median of the counts of the neighbours of a value."""
     left, right = counts[max(0, i - NEIGHBOURS) : i], counts[i + 1 : i + 1 + NEIGHBOURS]
     return float(np.median(np.concatenate([left, right])))
+
+
+class HeavyFlags(Feature):
+    """Indicators of the heavy values of numeric columns.
+
+    Parameters
+    ----------
+    heavy : dict of int to ndarray
+        The heavy values of each column that has some.
+    center : ndarray of shape (n_numeric,)
+        The medians of the numeric columns, which stand for missing numbers here, too.
+    columns : mapping of int to Column
+        Those of the numeric columns that are of a kind of their own.
+
+    Attributes
+    ----------
+    values, medians : ndarray of shape (width,)
+        The heavy value of each indicator and the median of its column, in the precision of
+        training.
+    """
+
+    region = Region.FLAGS
+
+    def __init__(
+        self, heavy: Mapping[int, NDArray[Any]], center: Floats, columns: Mapping[int, Column]
+    ) -> None:
+        n_values = [values.size for values in heavy.values()]
+        self.sources = np.repeat(np.array(list(heavy), np.intp), n_values)
+        self.values: Floats = np.concatenate(list(heavy.values())).astype(center.dtype)
+        self.medians: Floats = center[self.sources]
+        self._columns = {i: columns[i] for i in heavy if i in columns}
+
+    def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[np.bool_]:
+        """Return whether the numbers are these values."""
+        x = X[:, self.sources]
+        compared = coarser(x.dtype, self.values.dtype)
+        with np.errstate(over="ignore"):
+            x, medians = x.astype(compared), self.medians.astype(compared)
+            return np.where(np.isnan(x), medians, x) == self.values.astype(compared)
+
+    def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
+        """Return a name with each value, as short as tells it apart in training's precision."""
+        # The sum with zero takes the sign from a negative zero.
+        return [
+            f"{names[i]}={self._columns[i].shown(x) if i in self._columns else number_text(x)}"
+            for i, x in zip(self.sources.tolist(), self.values + 0, strict=True)
+        ]

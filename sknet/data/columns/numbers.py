@@ -1,95 +1,156 @@
-"""The columns of an encoded table: what becomes of numbers, dates, missing values and levels.
-
-A :class:`Feature` is some neighbouring encoded columns: it knows where they come from, what is
-in them and what they are called. ``TableEncoder`` walks over its features for everything that
-it does, and ``sknet.export`` has a function for each of their classes.
-"""
+"""Numbers: how they are read and checked, so that messages name a column, and encoded."""
 
 import copy
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from enum import IntEnum
-from typing import Any, ClassVar, Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
+from sklearn.utils import check_array
 
+from sknet.data import frames
 from sknet.data.batches import Dataset
-from sknet.data.categories import Category
-from sknet.data.dates import date_text, phase_names, phase_slopes, phases
-from sknet.data.limits import FARTHEST
-from sknet.data.scaling import (
+from sknet.data.columns.column import Feature, Region
+from sknet.data.columns.scaling import (
     center_and_scale,
     clip_in_order,
     clip_slopes,
     clip_smoothly,
+    coarser,
     column_medians,
     differ,
     late_center_and_scale,
     scale_by_others,
     sparse_scale,
 )
-from sknet.data.survey import most_copied_rows, same_rows
+from sknet.data.draws import most_copied_rows, same_rows
+from sknet.data.frames import is_frame, name_of
+from sknet.data.kinds import NESTED, check_kinds, check_values
+from sknet.data.limits import FARTHEST
 
 Floats = NDArray[np.floating]
 
-
-class Region(IntEnum):
-    """The regions of an encoded row, from left to right."""
-
-    #: Scaled numbers, for which the network may have an embedding.
-    NUMBERS = 0
-    #: Zeros and ones.
-    FLAGS = 1
-    #: Level numbers, for which the network learns an embedding.
-    LEVELS = 2
+# Reading.
 
 
-class Feature(ABC):
-    """Some neighbouring columns of an encoded table.
+def read_numbers(
+    X: Any, positions: NDArray[np.intp], names: Sequence[str] | None
+) -> NDArray[np.floating]:
+    """Return the given columns as a float array that may hold NaN, but not infinity."""
+    _check_objects(X, positions, names)
+    try:
+        return _check_numbers(frames.number_columns(X, positions))
+    except (TypeError, ValueError, OverflowError):
+        # Only now column by column, to name the one that is to blame.
+        _check_each(X, positions, names)
+        raise
 
-    Tables are as ``TableReader.read`` returns them: numeric columns, then categories.
 
-    Attributes
-    ----------
-    region : Region
-    sources : ndarray of int of shape (width,)
-        For each of the encoded columns, the position of the column that it comes from.
+def _check_objects(X: Any, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
+    """Refuse objects such as dates in columns that are read as numbers.
+
+    NumPy would convert the objects of numpy.datetime64, bytes and complex numbers. Nested
+    values pass, since NumPy's error for them is the one that scikit-learn's checks ask for.
+
+    Raises
+    ------
+    ValueError
+        If one of the columns holds such objects.
     """
-
-    region: ClassVar[Region]
-    sources: NDArray[np.intp]
-
-    @property
-    def width(self) -> int:
-        """The number of encoded columns."""
-        return self.sources.size
-
-    @abstractmethod
-    def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[Any]:
-        """Return the encoded columns of rows of an array.
-
-        ``dtype`` is that of the encoded rows. The columns may have another one, whose values
-        it can hold.
-        """
-
-    @abstractmethod
-    def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
-        """Return the names of the encoded columns.
-
-        Parameters
-        ----------
-        names : sequence of str
-            The names of the columns of the table.
-        levels : sequence of sequence
-            The levels of each of these columns, of which a numeric column has none.
-        """
+    chosen = positions.tolist()
+    if is_frame(X):
+        objects = set(frames.category_columns(X).tolist())
+        chosen = [column for column in chosen if column in objects]
+    elif getattr(getattr(X, "dtype", None), "kind", "O") != "O":
+        return
+    for column in chosen:
+        values = np.asarray(frames.column(X, column), dtype=object).tolist()
+        check_values(values, f"Column {name_of(column, names)} of X", allowed=(NESTED,))
 
 
-# Numbers.
+def check_objects(X: Any) -> None:
+    """Refuse objects such as dates in a table without categories, which may be a list.
+
+    Raises
+    ------
+    ValueError
+        If a column holds such objects.
+    """
+    if not is_frame(X) and not hasattr(X, "dtype"):
+        X = np.asarray(X)
+        check_kinds(X, "X")
+    if np.ndim(X) == 2:
+        _check_objects(X, np.arange(X.shape[1]), frames.column_names(X))
+
+
+def _check_each(X: Any, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
+    """Check the numbers of some columns one by one, and name the first that has others."""
+    for column in positions.tolist():
+        values = np.asarray(frames.column(X, column))
+        try:
+            _check_numbers(values[:, np.newaxis])
+        except (TypeError, ValueError, OverflowError) as reason:
+            kind = TypeError if isinstance(reason, TypeError) else ValueError
+            raise kind(
+                f"Column {name_of(column, names)} of X is not a category, but cannot be read "
+                f"as finite numbers: {reason}{_advice(column, values)}"
+            ) from reason
+
+
+def _advice(column: int, values: NDArray[Any]) -> str:
+    """Return what to do about a column that is no category, if it holds text."""
+    if not any(isinstance(value, str) for value in values.tolist()):
+        return ""
+    return (
+        ". If its text stands for categories, categorical_features has to choose the column in "
+        f"fit, by its position {column} or by its name: a list names all categories."
+    )
+
+
+def check_columns(X: Any) -> None:
+    """Name the first column of a frame, or of rows of objects, that does not hold numbers.
+
+    Other tables, whose columns have no kinds of their own, pass.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a column cannot be read as finite numbers.
+    """
+    if isinstance(X, list) and all(isinstance(row, list) for row in X):
+        if len({len(row) for row in X}) == 1:
+            X = np.array(X, dtype=object)
+    of_objects = isinstance(X, np.ndarray) and X.dtype.kind in "OSU" and X.ndim == 2
+    if (is_frame(X) or of_objects) and X.shape[0]:
+        _check_each(X, np.arange(X.shape[1]), frames.column_names(X))
+
+
+def is_plain(X: Any) -> bool:
+    """Return whether X is an array that scikit-learn's checks would return unchanged.
+
+    These checks take most of the time of a prediction for one row.
+    """
+    if type(X) is not np.ndarray or X.dtype.char not in "fd" or not X.dtype.isnative:
+        return False
+    if X.ndim != 2 or X.shape[0] == 0 or X.shape[1] == 0:
+        return False
+    # The sum is not finite if any element is NaN or infinity.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(X.sum())
+
+
+def _check_numbers(X: Any) -> NDArray[np.floating]:
+    if is_plain(X):
+        return X
+    # A sum of finite numbers may overflow; scikit-learn then looks at each number.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+
+
+# Encoding.
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +246,7 @@ class Numbers(Feature):
     def scaled(self, numbers: Floats, dtype: DTypeLike, columns: slice = slice(None)) -> Floats:
         """Return the given ones of the columns, imputed and scaled."""
         if self.scale is None:
-            if not _is_plain(numbers):
+            if not _is_moderate(numbers):
                 filling = 0 if self.center is None else self.center[columns]
                 numbers = np.where(np.isnan(numbers), filling, numbers)
                 numbers = np.clip(numbers, -FARTHEST, FARTHEST)
@@ -225,7 +286,7 @@ class Numbers(Feature):
         """Return sparse rows scaled; training rows were sparse, too."""
         if self.scale is None:
             X = copy.copy(X)
-            data = X.data if _is_plain(X.data) else np.clip(X.data, -FARTHEST, FARTHEST)
+            data = X.data if _is_moderate(X.data) else np.clip(X.data, -FARTHEST, FARTHEST)
             X.data = data.astype(dtype, copy=False)
             return X
         with np.errstate(over="ignore"):
@@ -269,55 +330,24 @@ class Numbers(Feature):
         return replace(self, center=center, scale=scale, origin=origin, empty=empty)
 
 
-@dataclass(frozen=True, eq=False)
-class Phases(Numbers):
-    """The sine and the cosine of the phases of dates, which are scaled like other numbers.
+class MissingFlags(Feature):
+    """Indicators of the missing numbers of columns in which training had some."""
 
-    Attributes
-    ----------
-    first_date : int
-        The position of the first column of dates.
-    cycles : sequence of sequence of str
-        The names of the cycles of each date.
-    """
+    region = Region.FLAGS
 
-    first_date: int = 0
-    cycles: Sequence[Sequence[str]] = ()
+    def __init__(self, columns: NDArray[np.intp]) -> None:
+        self.sources = columns
 
-    def _dates(self, X: Floats) -> Floats:
-        """Return the dates of rows."""
-        return X[:, self.first_date : self.first_date + len(self.cycles)]
-
-    def raw(self, X: Floats) -> Floats:
-        """Return the phases before they are scaled."""
-        return phases(self._dates(X), self.cycles)
-
-    def raw_rows(self, data: Dataset) -> Dataset:
-        """Return the phases of the chosen rows only: those of a whole table might not fit."""
-        dates = data._replace(X=self._dates(data.X)).batch().X
-        return Dataset(phases(dates, self.cycles), sample_weight=data.sample_weight)
+    def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[np.bool_]:
+        """Return whether the numbers are missing."""
+        return np.isnan(X[:, self.sources])
 
     def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
-        """Return a name for each function of each cycle of each date."""
-        dates = names[self.first_date : self.first_date + len(self.cycles)]
-        return phase_names(dates, self.cycles)
-
-    def slopes(self, X: Floats) -> Floats:
-        """Return the derivatives by the dates, per second; zero for a missing date."""
-        slopes = super().slopes(X) * phase_slopes(self._dates(X), self.cycles)
-        slopes[np.isnan(slopes)] = 0
-        return slopes
+        """Return a name for each indicator."""
+        return [f"{names[i]}_missing" for i in self.sources]
 
 
-def coarser(dtype: np.dtype[Any], of_training: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the dtype in which numbers of a dtype are compared with those of training.
-
-    It is the coarser one of both, in which a decimal number such as 0.1 is the same number.
-    """
-    return min(dtype, of_training, key=lambda one: one.itemsize)
-
-
-def _is_plain(x: Floats) -> bool:
+def _is_moderate(x: Floats) -> bool:
     """Whether no number is missing, and all are between ``FARTHEST`` and minus ``FARTHEST``."""
     # The extremes of numbers among which NaN is are NaN, for which the comparison is false.
     return x.size == 0 or bool(max(x.max(), -x.min()) <= FARTHEST)
@@ -337,133 +367,3 @@ def _some_columns(sample: Dataset, columns: NDArray[np.intp], dtype: np.dtype[An
         largest = np.finfo(dtype).max
         X = np.clip(X, -largest, largest)
     return sample._replace(X=X.astype(dtype, copy=False))
-
-
-# Zeros and ones.
-
-
-class MissingFlags(Feature):
-    """Indicators of the missing numbers of columns in which training had some."""
-
-    region = Region.FLAGS
-
-    def __init__(self, columns: NDArray[np.intp]) -> None:
-        self.sources = columns
-
-    def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[np.bool_]:
-        """Return whether the numbers are missing."""
-        return np.isnan(X[:, self.sources])
-
-    def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
-        """Return a name for each indicator."""
-        return [f"{names[i]}_missing" for i in self.sources]
-
-
-class HeavyFlags(Feature):
-    """Indicators of the heavy values of numeric columns (see :mod:`sknet.data.heavy`).
-
-    Parameters
-    ----------
-    heavy : dict of int to ndarray
-        The heavy values of each column that has some.
-    center : ndarray of shape (n_numeric,)
-        The medians of the numeric columns, which stand for missing numbers here, too.
-    first_date : int
-        The position of the first column of dates, which are the last of the numeric ones.
-
-    Attributes
-    ----------
-    values, medians : ndarray of shape (width,)
-        The heavy value of each indicator and the median of its column, in the precision of
-        training.
-    """
-
-    region = Region.FLAGS
-
-    def __init__(self, heavy: dict[int, NDArray[Any]], center: Floats, first_date: int) -> None:
-        n_values = [values.size for values in heavy.values()]
-        self.sources = np.repeat(np.array(list(heavy), np.intp), n_values)
-        self.values: Floats = np.concatenate(list(heavy.values())).astype(center.dtype)
-        self.medians: Floats = center[self.sources]
-        self._first_date = first_date
-
-    def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[np.bool_]:
-        """Return whether the numbers are these values."""
-        x = X[:, self.sources]
-        compared = coarser(x.dtype, self.values.dtype)
-        with np.errstate(over="ignore"):
-            x, medians = x.astype(compared), self.medians.astype(compared)
-            return np.where(np.isnan(x), medians, x) == self.values.astype(compared)
-
-    def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
-        """Return a name with each value, as short as tells it apart in training's precision."""
-        # The sum with zero takes the sign from a negative zero.
-        return [
-            f"{names[i]}={date_text(x) if i >= self._first_date else _number_text(x)}"
-            for i, x in zip(self.sources, self.values + 0, strict=True)
-        ]
-
-
-def _number_text(x: np.floating) -> str:
-    """Return a number as text, without the decimal point of a whole number."""
-    return str(x).removesuffix(".0")
-
-
-# Levels.
-
-
-class LevelFeature(Feature):
-    """Encoded columns of a single column, whose values are levels.
-
-    Parameters
-    ----------
-    column : int
-        The position of the column.
-    category : Category
-        Which of the levels the network tells apart.
-    """
-
-    def __init__(self, column: int, category: Category) -> None:
-        self.column, self.category = column, category
-        self.sources = np.array([column])
-
-    def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[Any]:
-        """Return the encoded columns of rows of an array."""
-        return self.encode_column(X[:, self.column])
-
-    @abstractmethod
-    def encode_column(self, x: Floats) -> NDArray[Any]:
-        """Return the encoded columns, given the column."""
-
-
-class OneHot(LevelFeature):
-    """A column for each level of a category that the network tells apart."""
-
-    region = Region.FLAGS
-
-    def __init__(self, column: int, category: Category) -> None:
-        super().__init__(column, category)
-        self.sources = np.full(category.n_levels, column)
-
-    def encode_column(self, x: Floats) -> NDArray[np.bool_]:
-        """Return whether the rows have each level."""
-        return self.category.levels(x)[:, np.newaxis] == np.arange(self.category.n_levels)
-
-    def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
-        """Return a name with each level."""
-        of_levels = self.category.level_names(levels[self.column])
-        return [f"{names[self.column]}_{level}" for level in of_levels]
-
-
-class Levels(LevelFeature):
-    """The level numbers of a category with many levels."""
-
-    region = Region.LEVELS
-
-    def encode_column(self, x: Floats) -> NDArray[np.intp]:
-        """Return the level of each row, as a column."""
-        return self.category.levels(x)[:, np.newaxis]
-
-    def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
-        """Return the name of the category."""
-        return [names[self.column]]

@@ -4,16 +4,16 @@ The number of a shop, a postal code or the day of a measurement is a number, but
 from each value to the next one, so that no smooth function of the column tells what it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sknet.data.batches import Dataset
-from sknet.data.categories import MOST_ONE_HOT_LEVELS, Category
+from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS, Category, Levels
+from sknet.data.columns.scaling import coarser
 from sknet.data.effects import MOST_PRODUCTS, Groups, some_rows
-from sknet.data.features import Levels, coarser
 from sknet.data.weights import repetitions
 
 Floats = NDArray[np.floating]
@@ -99,9 +99,9 @@ class ComparedValues(NamedTuple):
 
 
 def find_codes(
-    data: Dataset, n_numbers: int, Y: Floats, *, keep_rare: bool = False
+    data: Dataset, numbers: Collection[int], Y: Floats, *, keep_rare: bool = False
 ) -> list[Code]:
-    """Return the codes among the first columns of a table, which are numbers.
+    """Return the codes among some columns of a table, which are numbers.
 
     Rows that are equal in all columns and in y count once, however often they occur and
     whatever they weigh: copies of one row would make any number look like a code.
@@ -110,8 +110,8 @@ def find_codes(
     ----------
     data : Dataset
         Rows with weights in own units; NaN stands for a missing number.
-    n_numbers : int
-        The number of these columns.
+    numbers : collection of int
+        The positions of these columns.
     Y : ndarray of shape (n_rows, n_outputs)
         The targets as the loss gets them: standardised numbers, or indicators of classes.
     keep_rare : bool, default=False
@@ -123,7 +123,7 @@ def find_codes(
         i
         for columns, block in looked_at.column_blocks()
         for i, x in enumerate(block.T, columns.start)
-        if i < n_numbers and _may_be_code(x)
+        if i in numbers and _may_be_code(x)
     ]
     if not candidates:
         return []

@@ -5,8 +5,8 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.model_selection import train_test_split
 
-from sknet.data import splitting
-from sknet.data.splitting import split_rows
+from sknet.data import draws
+from sknet.data.draws import split_rows
 
 
 def assert_partition(train, validation, n_rows):
@@ -35,7 +35,7 @@ def test_the_split_is_that_of_train_test_split(labels, seed):
 
 def test_many_rows_are_not_stratified(monkeypatch):
     labels = np.repeat(["a", "b"], [70, 30])
-    monkeypatch.setattr(splitting, "STRATIFIED_ROWS", 99)
+    monkeypatch.setattr(draws, "STRATIFIED_ROWS", 99)
     for part, rows in zip(
         split_rows(100, 0.15, labels, 0), split_rows(100, 0.15, None, 0), strict=True
     ):

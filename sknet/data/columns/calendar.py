@@ -24,9 +24,6 @@ PER_SECOND = {"ms": 10**3, "us": 10**6, "ns": 10**9}
 INVERSE_UNITS = [("us", 10**6), ("ms", 10**3), ("s", 1)]
 #: NumPy's codes of the kinds of times.
 TIME_CODES = {"date": "M", "duration": "m"}
-#: A cycle is encoded if the training rows span at least this share of its length, and if their
-#: phases cover at least this share of the cycle.
-LEAST_SPAN, LEAST_VARIATION = 0.75, 0.01
 
 
 def seconds(times: NDArray[np.datetime64] | NDArray[np.timedelta64]) -> NDArray[np.float64]:
@@ -132,59 +129,6 @@ CYCLES: dict[str, Cycle] = {
 }
 #: The largest number of phases of a date: the sine and the cosine of each cycle.
 MOST_PHASES = 2 * len(CYCLES)
-
-
-class Ranges:
-    """The lowest and the highest date of some columns, and of their phases in each cycle.
-
-    Parameters
-    ----------
-    n_dates : int
-        The number of columns.
-
-    Attributes
-    ----------
-    lowest, highest : ndarray of shape (n_dates, 1 + n_cycles)
-        For each column the range of its dates, and then the range of its phases in each of the
-        ``CYCLES``. It is empty, from infinity to minus infinity, if all rows are missing.
-    """
-
-    def __init__(self, n_dates: int) -> None:
-        shape = n_dates, 1 + len(CYCLES)
-        self.lowest: Floats = np.full(shape, math.inf)
-        self.highest: Floats = np.full(shape, -math.inf)
-
-    def add(self, dates: Floats) -> None:
-        """Widen the ranges, in place, by further rows of the columns, which may hold NaN."""
-        both = [dates, *(cycle.phases(dates) for cycle in CYCLES.values())]
-        found = np.stack(both, axis=2)
-        self.lowest = np.fmin(self.lowest, np.fmin.reduce(found, axis=0))
-        self.highest = np.fmax(self.highest, np.fmax.reduce(found, axis=0))
-
-    @classmethod
-    def merged(cls, ranges: "Sequence[Ranges]") -> "Ranges":
-        """Return the ranges of a table, given those of its parts."""
-        together = cls(len(ranges[0].lowest))
-        together.lowest = np.min([one.lowest for one in ranges], axis=0)
-        together.highest = np.max([one.highest for one in ranges], axis=0)
-        return together
-
-    def varying_cycles(self) -> list[list[str]]:
-        """Return for each column the names of the cycles in which its phases are encoded.
-
-        They are the cycles of which the rows span enough (``LEAST_SPAN``), and in which they
-        are not all at one phase (``LEAST_VARIATION``), as dates without a time of day are in
-        the cycle of a day.
-        """
-        widths = self.highest - self.lowest
-        return [
-            [
-                name
-                for (name, cycle), variation in zip(CYCLES.items(), phases, strict=True)
-                if span >= LEAST_SPAN * cycle.length and variation >= LEAST_VARIATION
-            ]
-            for span, *phases in widths.tolist()
-        ]
 
 
 def phases(dates: Floats, cycles: Sequence[Sequence[str]]) -> Floats:

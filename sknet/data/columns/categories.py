@@ -1,0 +1,390 @@
+"""Categories: how columns are read as level numbers, surveyed and encoded."""
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from numbers import Number
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from sknet.data import frames
+from sknet.data.columns.category_choice import categorical_columns
+from sknet.data.columns.column import Column, Feature, Region, Statistic, Surveyed
+from sknet.data.kinds import check_values
+
+Floats = NDArray[np.floating]
+
+#: Most levels of a category that get a column each. With more, nearly all entries of the
+#: columns are zero, and each level is too rare to learn a weight for every hidden unit; an
+#: embedding learns a few numbers for each level instead.
+MOST_ONE_HOT_LEVELS = 16
+#: Fewer rows than this tell nothing about whether a column of numbers holds categories.
+FEWEST_ROWS_OF_NUMBERS = 20
+
+# Columns.
+
+
+class CategoryColumn(Column):
+    """A column of categories, which is read as the numbers of its levels.
+
+    Attributes
+    ----------
+    levels : ndarray of shape (n_levels,)
+        The sorted levels, numbers or objects. A missing value is not a level.
+    """
+
+    plural, numeric = "categories", False
+
+    def __init__(
+        self, position: int, names: Sequence[str] | None, levels: NDArray[Any]
+    ) -> None:
+        super().__init__(position, names)
+        self.levels = levels
+
+    @classmethod
+    def find(cls, X: Any, wanted: Any, names: Sequence[str] | None) -> list[int]:
+        """Return the positions of the columns that ``categorical_features`` chooses.
+
+        Raises
+        ------
+        ValueError
+            If a position or a name does not exist, or if a mask does not have one entry for
+            each column.
+        """
+        return sorted(set(categorical_columns(X, wanted, names).tolist()))
+
+    @classmethod
+    def learn(
+        cls,
+        X: Any,
+        position: int,
+        names: Sequence[str] | None,
+        *,
+        by_dtype: bool = False,
+        declared: bool = False,
+    ) -> Self:
+        """Return the column at a position.
+
+        Raises
+        ------
+        ValueError
+            If the levels cannot be compared, such as text and numbers.
+
+        Warns
+        -----
+        UserWarning
+            If the column is a category by a dtype of objects or text, but has different numbers
+            in most of its rows.
+        """
+        column = cls(position, names, np.array([]))
+        column.levels = column._find_levels(X, declared)
+        # A dtype of categories is the choice of the user.
+        if by_dtype and not declared and not frames.declares_levels(X, position):
+            dtype, n_rows = list(X.dtypes)[position], np.shape(X)[0]
+            warn_of_numbers(f"Column {column.label} of X", dtype, column.levels, n_rows)
+        return column
+
+    def _find_levels(self, X: Any, declared: bool) -> NDArray[Any]:
+        """Return the sorted levels of the column in a table."""
+        with self._comparing_levels():
+            levels = frames.declared_levels(X, self.position) if declared else None
+            return np.sort(self._distinct_values(X)[0]) if levels is None else levels
+
+    def merged(self, others: Sequence[Self]) -> Self:
+        """Return the column with the levels that this one and those of other parts have.
+
+        Raises
+        ------
+        ValueError
+            If the levels are text for some parts and numbers for others.
+        """
+        merged = copy(self)
+        found = [one.levels for one in (self, *others) if one.levels.size]
+        if found:
+            try:
+                merged.levels = np.unique(np.concatenate(found))
+            except TypeError as error:
+                raise ValueError(
+                    f"The levels of column {self.label} are text in some partitions and "
+                    "numbers in others."
+                ) from error
+        return merged
+
+    def places_of(self, part: Self) -> NDArray[np.intp]:
+        """Return the numbers here of the levels of a part of the table."""
+        return np.searchsorted(self.levels, part.levels)
+
+    def read(self, X: Any) -> NDArray[np.float64]:
+        """Return the numbers of the levels; NaN for what is missing or none of the levels.
+
+        Raises
+        ------
+        ValueError
+            If the levels were text in training and are numbers now, or the reverse, or cannot
+            be compared with the values.
+        """
+        with self._comparing_levels():
+            values, positions = self._distinct_values(X)
+            if self.levels.size:
+                self._check_kind(values)
+            numbers = _level_numbers(self.levels, values)
+        # Position -1, of a missing value, is the last.
+        return np.append(numbers, np.nan)[positions]
+
+    def _distinct_values(self, X: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
+        """Return the distinct values, and the position of each row's value among them.
+
+        The position of a missing value is -1.
+
+        Raises
+        ------
+        ValueError
+            If the column has infinity, or values of a kind that is neither number nor text.
+        TypeError
+            If it has an object that cannot be hashed and is of another kind than these.
+        """
+        where = f"Column {self.label} of X"
+        try:
+            values, positions = frames.distinct_values(X, self.position)
+        except TypeError:
+            # An object that cannot be hashed, such as a list.
+            check_values(np.asarray(frames.column(X, self.position), dtype=object), where)
+            raise
+        if values.dtype == object:
+            check_values(values, where)
+        elif np.isinf(values).any():
+            raise ValueError(f"{where} is a category with infinity among its levels.")
+        return values, positions
+
+    def _check_kind(self, values: NDArray[Any]) -> None:
+        """Refuse numbers where the levels are text, and the reverse."""
+        was_text = isinstance(self.levels[0], str)
+        if any(isinstance(value, str) != was_text for value in values.tolist()):
+            before, now = ("text", "numbers") if was_text else ("numbers", "text")
+            raise ValueError(
+                f"Column {self.label} is a category whose levels were {before} in training, "
+                f"but holds {now} now."
+            )
+
+    @contextmanager
+    def _comparing_levels(self) -> Iterator[None]:
+        """Name the column whose levels cannot be hashed, or not be compared with each other."""
+        try:
+            yield
+        # Comparing a signalling NaN of Decimal is an ArithmeticError.
+        except (TypeError, ArithmeticError) as error:
+            raise ValueError(
+                f"The levels of column {self.label} cannot be compared: they must be all text "
+                "or all numbers."
+            ) from error
+
+    def statistic(self) -> "LevelCounts":
+        """Return counts of zero for each level."""
+        return LevelCounts(self.levels.size)
+
+    def features(self, found: Surveyed) -> list[Feature]:
+        """Return one-hot columns, or level numbers if there are many levels."""
+        counts = found.statistic.counts
+        category = Category(counts, found.has_missing, found.keep_rare)
+        return [(Levels if category.embedded else OneHot)(found.place, category)]
+
+    def on_card(self, name: str) -> str:
+        """Return the name of the column with the number of its levels."""
+        return f"{name} ({self.levels.size} levels)"
+
+
+class LevelCounts(Statistic):
+    """How often each level occurs.
+
+    A row counts as often as its weight says (see :func:`sknet.data.weights.repetitions`).
+
+    Parameters
+    ----------
+    n_levels : int
+
+    Attributes
+    ----------
+    counts : ndarray of shape (n_levels,)
+    """
+
+    def __init__(self, n_levels: int) -> None:
+        self.counts: NDArray[np.float64] = np.zeros(n_levels)
+
+    def add(self, x: Floats, repeated: Floats | None) -> None:
+        """Add the level numbers of rows, in place."""
+        known = ~np.isnan(x)
+        here = None if repeated is None else repeated[known]
+        self.counts += np.bincount(x[known].astype(int), here, minlength=self.counts.size)
+
+    def include(self, part: Self, places: NDArray[np.intp] | None) -> None:
+        """Add the counts of a part of the table, in place."""
+        self.counts[places] += part.counts
+
+
+class Category:
+    """The levels of one category that the network tells apart.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_levels,)
+        How often each level occurs in training, where weights count as repetitions.
+    has_missing : bool
+        Whether training had missing values.
+    keep_rare : bool
+        Whether a level that occurs once, or not yet, gets a place of its own.
+
+    Attributes
+    ----------
+    n_levels : int
+        The number of levels told apart. If ``has_rest``, the last of them is shared by rare
+        levels and missing values.
+    has_rest : bool
+        Whether there is such a shared level.
+    embedded : bool
+        Whether there are too many levels for a column each.
+    prior_rows : float
+        If so, how many rows the prior of the effect of a level on y is worth; 0 until
+        :meth:`TableEncoder.learn_from_target` was called.
+    """
+
+    def __init__(self, counts: NDArray[np.float64], has_missing: bool, keep_rare: bool) -> None:
+        kept = np.ones(counts.size, bool) if keep_rare else counts > 1
+        self.has_rest: bool = bool(has_missing or (counts[~kept] > 0).any())
+        self.n_levels: int = int(kept.sum()) + self.has_rest
+        self.embedded: bool = self.n_levels > MOST_ONE_HOT_LEVELS
+        # A level without a place of its own gets the shared one, or else one past the last.
+        rest = self.n_levels - self.has_rest
+        self._kept = np.flatnonzero(kept)
+        self._position = np.full(counts.size + 1, rest)
+        self._position[self._kept] = np.arange(self._kept.size)
+        self.prior_rows: float = 0.0
+
+    def levels(self, codes: Floats) -> NDArray[np.intp]:
+        """Return the place of each level number; ``n_levels`` stands for none of the levels."""
+        unknown = np.isnan(codes)
+        return self._position[np.where(unknown, self._position.size - 1, codes).astype(int)]
+
+    def level_names(self, levels: Sequence[Any]) -> list[Any]:
+        """Return the names of the levels that are told apart, given the names of all levels."""
+        return [levels[i] for i in self._kept.tolist()] + ["other"] * self.has_rest
+
+
+# Features.
+
+
+class LevelFeature(Feature):
+    """Encoded columns of a single column, whose values are levels.
+
+    Parameters
+    ----------
+    column : int
+        The position of the column.
+    category : Category
+        Which of the levels the network tells apart.
+    """
+
+    def __init__(self, column: int, category: Category) -> None:
+        self.column, self.category = column, category
+        self.sources = np.array([column])
+
+    def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[Any]:
+        """Return the encoded columns of rows of an array."""
+        return self.encode_column(X[:, self.column])
+
+    @abstractmethod
+    def encode_column(self, x: Floats) -> NDArray[Any]:
+        """Return the encoded columns, given the column."""
+
+
+class OneHot(LevelFeature):
+    """A column for each level of a category that the network tells apart."""
+
+    region = Region.FLAGS
+
+    def __init__(self, column: int, category: Category) -> None:
+        super().__init__(column, category)
+        self.sources = np.full(category.n_levels, column)
+
+    def encode_column(self, x: Floats) -> NDArray[np.bool_]:
+        """Return whether the rows have each level."""
+        return self.category.levels(x)[:, np.newaxis] == np.arange(self.category.n_levels)
+
+    def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
+        """Return a name with each level."""
+        of_levels = self.category.level_names(levels[self.column])
+        return [f"{names[self.column]}_{level}" for level in of_levels]
+
+
+class Levels(LevelFeature):
+    """The level numbers of a category with many levels."""
+
+    region = Region.LEVELS
+
+    def encode_column(self, x: Floats) -> NDArray[np.intp]:
+        """Return the level of each row, as a column."""
+        return self.category.levels(x)[:, np.newaxis]
+
+    def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
+        """Return the name of the category."""
+        return [names[self.column]]
+
+
+# Levels.
+
+
+def warn_of_numbers(where: str, dtype: Any, levels: NDArray[Any], n_rows: int) -> None:
+    """Warn if the levels of a column of text or objects are numbers most of which occur once.
+
+    Such levels are as good as missing. There may be text such as "?" among them. Text of digits
+    alone is often an identifier.
+
+    Parameters
+    ----------
+    where : str
+        The column, for the message.
+    dtype : dtype
+        Its dtype.
+    levels : ndarray of shape (n_levels,)
+    n_rows : int
+        The number of rows that the levels were found in.
+    """
+    # With so many levels, more than half of the rows may have one of their own.
+    if 2 * levels.size <= n_rows or levels.size < FEWEST_ROWS_OF_NUMBERS:
+        return
+    n_numbers = sum(map(_is_number, levels.tolist()))
+    if 2 * n_numbers > n_rows:
+        warnings.warn(
+            f"{where} is read as a category because of its dtype, {dtype}, but has {n_numbers} "
+            f"different numbers in {n_rows} rows. Numbers that occur once tell nothing as "
+            "levels. If they are quantities, replace other text among them, such as '?', by "
+            "missing values, and read or convert the column as numbers (na_values of "
+            "pandas.read_csv, astype(float)). If it is a category, give it a dtype of "
+            "categories.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def _is_number(level: Any) -> bool:
+    """Whether a level is a number, or text of one that has more than digits, such as 0.5."""
+    if not isinstance(level, str):
+        return isinstance(level, Number)
+    if "_" in level:
+        return False  # Python reads 2024_0001 as a number, but people as an identifier.
+    try:
+        float(level)
+    except ValueError:
+        return False
+    return not level.isdigit()
+
+
+def _level_numbers(levels: NDArray[Any], values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the number of the level that each value is; NaN for a value that is none."""
+    if not levels.size:
+        return np.full(values.size, np.nan)
+    numbers = np.minimum(np.searchsorted(levels, values), levels.size - 1)
+    return np.where(levels[numbers] == values, numbers, np.nan)

@@ -1,0 +1,225 @@
+"""What a kind of column has to say: how it is read, surveyed and encoded.
+
+A :class:`Column` is one column of a table that is read in a way of its own, a
+:class:`Statistic` is what a survey gathers of it, and a :class:`Feature` is some neighbouring
+columns of the encoded table.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from sknet.data.batches import Dataset
+from sknet.data.frames import name_of
+
+Floats = NDArray[np.floating]
+
+
+class Region(IntEnum):
+    """The regions of an encoded row, from left to right."""
+
+    #: Scaled numbers, for which the network may have an embedding.
+    NUMBERS = 0
+    #: Zeros and ones.
+    FLAGS = 1
+    #: Level numbers, for which the network learns an embedding.
+    LEVELS = 2
+
+
+class Feature(ABC):
+    """Some neighbouring columns of an encoded table.
+
+    Tables are as ``TableReader.read`` returns them.
+
+    Attributes
+    ----------
+    region : Region
+    sources : ndarray of int of shape (width,)
+        For each of the encoded columns, the position of the column that it comes from.
+    """
+
+    region: ClassVar[Region]
+    sources: NDArray[np.intp]
+
+    @property
+    def width(self) -> int:
+        """The number of encoded columns."""
+        return self.sources.size
+
+    @abstractmethod
+    def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[Any]:
+        """Return the encoded columns of rows of an array.
+
+        ``dtype`` is that of the encoded rows. The columns may have another one, whose values
+        it can hold.
+        """
+
+    @abstractmethod
+    def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
+        """Return the names of the encoded columns.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The names of the columns of the table.
+        levels : sequence of sequence
+            The levels of each of these columns, of which a numeric column has none.
+        """
+
+
+class Statistic:
+    """What a survey gathers of a column, besides missing values and a sample of rows.
+
+    A column that needs nothing else has an object of this class.
+    """
+
+    def add(self, x: Floats, repeated: Floats | None) -> None:
+        """Add rows of the column, in place.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_rows,)
+            The column as it was read; NaN is a missing value.
+        repeated : ndarray of shape (n_rows,) or None
+            How often each row counts; None for once each.
+        """
+
+    def include(self, part: Self, places: NDArray[np.intp] | None) -> None:
+        """Include what was gathered of a part of the table, in place.
+
+        ``places`` is what :meth:`Column.places_of` returns for the column of the part.
+        """
+
+
+class Surveyed(NamedTuple):
+    """What is known of a column of the training table when its features are made.
+
+    Attributes
+    ----------
+    place : int
+        The position of the column among those that were read.
+    statistic : Statistic
+    has_missing : bool
+        Whether it has missing values.
+    sample : Dataset
+        Some rows of the table.
+    standardize : bool
+        Whether numbers are scaled.
+    ordered : bool
+        Whether the predictions only rise or only fall with the column.
+    in_order : bool
+        Whether they do so with any column, so that rounding must keep the order of numbers.
+    keep_rare : bool
+        Whether a level that occurs once, or not yet, gets a place of its own.
+    """
+
+    place: int
+    statistic: Any
+    has_missing: bool
+    sample: Dataset
+    standardize: bool
+    ordered: bool
+    in_order: bool
+    keep_rare: bool
+
+
+class Column(ABC):
+    """A column of a table that is read in a way of its own.
+
+    Plain numbers have no such object, since they are read together.
+
+    Parameters
+    ----------
+    position : int
+        The position of the column in the table of the user.
+    names : sequence of str or None
+        The names of the columns of that table.
+    """
+
+    #: How cards name columns of the kind.
+    plural: ClassVar[str]
+    #: Whether the values are numbers that can be ordered; otherwise they are level numbers.
+    numeric: ClassVar[bool]
+    #: Whether single values may have a meaning of their own (see ``sknet.data.columns.codes``).
+    may_be_code: ClassVar[bool] = False
+
+    def __init__(self, position: int, names: Sequence[str] | None) -> None:
+        self.position = position
+        #: The name or the position, as messages show it.
+        self.label: str = name_of(position, names)
+
+    @classmethod
+    @abstractmethod
+    def find(cls, X: Any, wanted: Any, names: Sequence[str] | None) -> Sequence[int]:
+        """Return the positions of the columns of this kind.
+
+        Parameters
+        ----------
+        X : frame, or array-like of shape (n_rows, n_columns)
+        wanted : "from_dtype", None or list of int, str or bool
+            The parameter ``categorical_features`` of the estimators.
+        names : sequence of str or None
+            The names of the columns.
+        """
+
+    @classmethod
+    @abstractmethod
+    def learn(
+        cls,
+        X: Any,
+        position: int,
+        names: Sequence[str] | None,
+        *,
+        by_dtype: bool = False,
+        declared: bool = False,
+    ) -> Self:
+        """Return the column at a position.
+
+        Parameters
+        ----------
+        X : frame, or array-like of shape (n_rows, n_columns)
+        position : int
+        names : sequence of str or None
+            The names of the columns.
+        by_dtype : bool, default=False
+            Whether its dtype alone says of which kind it is.
+        declared : bool, default=False
+            Whether its levels are those that its dtype declares, even if X lacks some of them.
+        """
+
+    def merged(self, others: Sequence[Self]) -> Self:
+        """Return the column of a table, given those of its other parts."""
+        return self
+
+    def places_of(self, part: Self) -> NDArray[np.intp] | None:
+        """Return the level numbers here of the levels of a part; None if these are the same."""
+        return None
+
+    @abstractmethod
+    def read(self, X: Any) -> NDArray[np.float64]:
+        """Return the column of a table as numbers, NaN for missing values."""
+
+    def statistic(self) -> Statistic:
+        """Return what a survey gathers of the column, before any row."""
+        return Statistic()
+
+    def features(self, found: Surveyed) -> list[Feature]:
+        """Return what becomes of the column besides its number and a flag for missing ones."""
+        return []
+
+    def shown(self, x: np.floating) -> str:
+        """Return a value as text, as short as tells it apart."""
+        return number_text(x)
+
+    @abstractmethod
+    def on_card(self, name: str) -> str:
+        """Return what a card says of the column, given its name."""
+
+
+def number_text(x: np.floating) -> str:
+    """Return a number as text, without the decimal point of a whole number."""
+    return str(x).removesuffix(".0")

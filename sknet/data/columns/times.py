@@ -1,0 +1,306 @@
+"""Dates and durations: how columns of frames are read as seconds, surveyed and encoded.
+
+The numbers behind them are those of :mod:`sknet.data.columns.calendar`.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sknet.data import frames
+from sknet.data.batches import Dataset
+from sknet.data.columns.calendar import (
+    CYCLES,
+    count_phases,
+    date_text,
+    phase_names,
+    phase_slopes,
+    phases,
+    seconds,
+)
+from sknet.data.columns.column import Column, Feature, Statistic, Surveyed
+from sknet.data.columns.numbers import Numbers
+from sknet.data.frames import is_frame, name_of
+
+Floats = NDArray[np.floating]
+
+#: A cycle is encoded if the training rows span at least this share of its length, and if their
+#: phases cover at least this share of the cycle.
+LEAST_SPAN, LEAST_VARIATION = 0.75, 0.01
+
+# Columns.
+
+
+class TimeColumn(Column):
+    """A column of dates or durations of a frame, which is read as seconds.
+
+    Attributes
+    ----------
+    zone : str or None
+        The time zone whose clocks show the dates; None for durations and for dates without a
+        zone.
+    """
+
+    numeric = True
+    #: The kind as ``frames.time_columns`` has it.
+    kind: ClassVar[str]
+
+    def __init__(self, position: int, names: Sequence[str] | None, zone: str | None) -> None:
+        super().__init__(position, names)
+        self.zone = zone
+
+    @classmethod
+    def find(cls, X: Any, wanted: Any, names: Sequence[str] | None) -> list[int]:
+        """Return the positions of the columns of this kind, in a frame."""
+        return [i for i, kind in frames.time_columns(X).items() if kind == cls.kind]
+
+    @classmethod
+    def learn(
+        cls,
+        X: Any,
+        position: int,
+        names: Sequence[str] | None,
+        *,
+        by_dtype: bool = False,
+        declared: bool = False,
+    ) -> Self:
+        """Return the column at a position."""
+        return cls(position, names, cls._zone_of(frames.column(X, position)))
+
+    @staticmethod
+    @abstractmethod
+    def _zone_of(series: Any) -> str | None:
+        """Return the time zone of a column of this kind."""
+
+    def read(self, X: Any) -> NDArray[np.float64]:
+        """Return the column of a frame as seconds, NaN for missing values."""
+        series = frames.column(X, self.position)
+        return read_times(series, self.kind, self.zone, f"Column {self.label} of X")
+
+    def on_card(self, name: str) -> str:
+        """Return the name of the column, and its time zone if it has one."""
+        return name if self.zone is None else f"{name} ({self.zone})"
+
+
+class DurationColumn(TimeColumn):
+    """A column of durations, which are numbers like others."""
+
+    kind, plural, may_be_code = "duration", "durations", True
+
+    @staticmethod
+    def _zone_of(series: Any) -> None:
+        return None
+
+
+class DateColumn(TimeColumn):
+    """A column of dates, which has phases in the cycles of the calendar, too."""
+
+    kind, plural = "date", "dates"
+
+    @staticmethod
+    def _zone_of(series: Any) -> str | None:
+        return frames.time_zone(series)
+
+    def statistic(self) -> "DateRange":
+        """Return an empty range of dates."""
+        return DateRange()
+
+    def features(self, found: Surveyed) -> list[Feature]:
+        """Return the phases of the date, unless predictions only rise or only fall with it.
+
+        Raises
+        ------
+        ValueError
+            If columns are not to be scaled.
+        """
+        if not found.standardize:
+            raise ValueError(
+                "standardize=False passes columns on as they are, but X has columns of dates, "
+                "which are seconds since 1970 and have no scale of their own. Set "
+                "standardize=True, or turn the dates into numbers of a moderate size."
+            )
+        # A phase falls where its date goes on rising.
+        cycles = [] if found.ordered else found.statistic.varying_cycles()
+        if not cycles:
+            return []
+        sources = np.full(count_phases([cycles]), found.place)
+        made = Phases(sources, found.in_order, cycles=cycles)
+        return [made.learned(found.sample, True, {})]
+
+    def shown(self, x: np.floating) -> str:
+        """Return a date as text, without a time of day if that is midnight."""
+        return date_text(x)
+
+
+class DateRange(Statistic):
+    """The lowest and the highest date of a column, and of its phases in each cycle.
+
+    Attributes
+    ----------
+    lowest, highest : ndarray of shape (1 + n_cycles,)
+        The range of the dates, and then the range of their phases in each of the ``CYCLES``. It
+        is empty, from infinity to minus infinity, if all rows are missing.
+    """
+
+    def __init__(self) -> None:
+        self.lowest: Floats = np.full(1 + len(CYCLES), math.inf)
+        self.highest: Floats = np.full(1 + len(CYCLES), -math.inf)
+
+    def add(self, x: Floats, repeated: Floats | None) -> None:
+        """Widen the range, in place, by further rows, which may hold NaN."""
+        found = np.stack([x, *(cycle.phases(x) for cycle in CYCLES.values())])
+        self.lowest = np.fmin(self.lowest, np.fmin.reduce(found, axis=1))
+        self.highest = np.fmax(self.highest, np.fmax.reduce(found, axis=1))
+
+    def include(self, part: Self, places: NDArray[np.intp] | None) -> None:
+        """Widen the range, in place, by that of a part of the table."""
+        self.lowest = np.minimum(self.lowest, part.lowest)
+        self.highest = np.maximum(self.highest, part.highest)
+
+    def varying_cycles(self) -> list[str]:
+        """Return the names of the cycles in which phases are encoded.
+
+        They are the cycles of which the rows span enough (``LEAST_SPAN``), and in which they
+        are not all at one phase (``LEAST_VARIATION``), as dates without a time of day are in
+        the cycle of a day.
+        """
+        span, *variations = (self.highest - self.lowest).tolist()
+        return [
+            name
+            for (name, cycle), variation in zip(CYCLES.items(), variations, strict=True)
+            if span >= LEAST_SPAN * cycle.length and variation >= LEAST_VARIATION
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Phases(Numbers):
+    """The sine and the cosine of the phases of a date, which are scaled like other numbers.
+
+    Attributes
+    ----------
+    cycles : sequence of str
+        The names of the cycles.
+    """
+
+    cycles: Sequence[str] = ()
+
+    @property
+    def place(self) -> int:
+        """The position of the date among the columns that are read."""
+        return int(self.sources[0])
+
+    def _dates(self, X: Floats) -> Floats:
+        """Return the date of each row, as a column."""
+        return X[:, self.place : self.place + 1]
+
+    def raw(self, X: Floats) -> Floats:
+        """Return the phases before they are scaled."""
+        return phases(self._dates(X), [self.cycles])
+
+    def raw_rows(self, data: Dataset) -> Dataset:
+        """Return the phases of the chosen rows only: those of a whole table might not fit."""
+        dates = data._replace(X=self._dates(data.X)).batch().X
+        return Dataset(phases(dates, [self.cycles]), sample_weight=data.sample_weight)
+
+    def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
+        """Return a name for each function of each cycle."""
+        return phase_names([names[self.place]], [self.cycles])
+
+    def slopes(self, X: Floats) -> Floats:
+        """Return the derivatives by the date, per second; zero for a missing date."""
+        slopes = super().slopes(X) * phase_slopes(self._dates(X), [self.cycles])
+        slopes[np.isnan(slopes)] = 0
+        return slopes
+
+
+# Reading.
+
+
+def check_times(X: Any, times: Mapping[int, str], names: Sequence[str] | None) -> None:
+    """Check that a table has dates and durations in the columns that had them in training.
+
+    Parameters
+    ----------
+    X : frame, array, list or sparse matrix
+    times : mapping of int to {"duration", "date"}
+        The kinds of these columns in training, by their positions.
+    names : sequence of str or None
+        The names of the columns.
+
+    Raises
+    ------
+    ValueError
+        If a column holds dates or durations now, but held other values in training, or the
+        reverse. A column without any value may have any dtype.
+    """
+    if not is_frame(X):
+        for column, kind in times.items():
+            raise ValueError(
+                f"X must be a data frame, since column {name_of(column, names)} held {kind}s "
+                "in training."
+            )
+        return
+    found = frames.time_columns(X)
+    for column in sorted({*times, *found}):
+        before, now = times.get(column), found.get(column)
+        if before != now and not (before and frames.is_all_missing(frames.column(X, column))):
+            raise other_times(f"Column {name_of(column, names)} of X", before, now)
+
+
+def other_times(where: str, before: str | None, now: str | None) -> ValueError:
+    """Return the error that a column holds times now and held other values, or the reverse."""
+    return ValueError(
+        f"{where} held {_kind(before)} in training, but holds {_kind(now)} now. Give it the "
+        "dtype that it had in training."
+    )
+
+
+def _kind(kind: str | None) -> str:
+    """Return words for a kind of times; None stands for other values."""
+    return "numbers or categories" if kind is None else f"{kind}s"
+
+
+def read_times(series: Any, kind: str, zone: str | None, where: str) -> NDArray[np.float64]:
+    """Return a column of dates or durations of a frame as seconds, NaN for missing values.
+
+    Parameters
+    ----------
+    series : column of a frame
+        It has the kind, or no value at all, as :func:`check_times` makes sure.
+    kind : {"duration", "date"}
+    zone : str or None
+        The time zone that the dates had in training, whose clocks they are read from.
+    where : str
+        The column, for messages.
+
+    Raises
+    ------
+    ValueError
+        If the dates have a time zone although ``zone`` is None, or the reverse, or if the
+        column cannot be read.
+    """
+    has_kind = frames.time_kind(series) == kind
+    zone_now = frames.time_zone(series) if has_kind and kind == "date" else None
+    if not has_kind or (zone_now is None) != (zone is None):
+        if frames.is_all_missing(series):
+            return np.full(len(series), np.nan)
+        raise _other_zone(zone_now, zone, where)
+    try:
+        return seconds(frames.times(series, zone))
+    # The libraries have errors of their own for time zones that they do not know.
+    except Exception as error:
+        raise ValueError(f"{where} cannot be read as {kind}s: {error}") from error
+
+
+def _other_zone(now: str | None, before: str | None, where: str) -> ValueError:
+    """Return the error that dates had a time zone in training and have none, or the reverse."""
+    if before is None:
+        found = f"held dates without a time zone in training, but has the time zone {now} now"
+    else:
+        found = f"held dates of the time zone {before} in training, but has no time zone now"
+    return ValueError(f"{where} {found}. Convert it, such as by dt.tz_localize({before!r}).")
