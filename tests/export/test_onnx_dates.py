@@ -12,7 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from onnx_sessions import session_of
 
 from sknet import NNClassifier, NNRegressor
-from sknet.data.columns.calendar import CYCLES, DAY, phases, seconds
+from sknet.data.columns import calendar
+from sknet.data.columns.calendar import CYCLES, DAY, seconds
 from sknet.export import onnx_inputs, to_onnx
 from sknet.export._columns import Column
 from sknet.export._dates import PHASES, phases
@@ -79,7 +80,7 @@ def test_phases_of_three_thousand_years(time, opset):
     # All days of two centuries, one of which begins without a leap day, and some of all others.
     days = np.concatenate([days[::97], days[1895 * 365 : 2105 * 365]])
     inputs = (seconds(days) + time)[:, np.newaxis]
-    expected = phases(inputs, [list(CYCLES)])
+    expected = calendar.phases(inputs, [list(CYCLES)])
     assert_allclose(predict(model, {"t": inputs}), expected, rtol=0, atol=1e-8)
 
 
