@@ -10,7 +10,6 @@ from sknet._provenance import Provenance
 from sknet.data.columns.codes import Code
 from sknet.data.columns.heavy import HeavyFlags
 from sknet.data.columns.numbers import MissingFlags
-from sknet.data.tables import KINDS
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import best_epoch
 
@@ -205,7 +204,7 @@ def _columns(
         "numbers": reader.numbers_.size,
         **{
             kind.plural: [one.on_card(str(names[one.position])) for one in reader.of_kind(kind)]
-            for kind in KINDS
+            for kind in dict.fromkeys(map(type, reader.columns_))
         },
         "missing numbers": [
             read_names[i] for one in encoder.of_kind(MissingFlags) for i in one.sources

@@ -388,20 +388,18 @@ def _as_table(X: Any) -> Any:
 
 def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader:
     """Return a fitted reader of X; ``wanted`` is the parameter ``categorical_features``."""
-    times = frames.time_columns(X)
-    is_default = wanted is None or (isinstance(wanted, str) and not frames.is_frame(X))
-    if is_default and not times:
+    if not frames.is_frame(X) and (wanted is None or isinstance(wanted, str)):
+        # Only a frame tells of columns that are no plain numbers.
         shape = np.shape(X)
         # What has no columns is refused by a later check.
         return TableReader.of_numbers(shape[1] if len(shape) == 2 else 0)
     if sparse.issparse(X):
         raise ValueError("categorical_features cannot be used with sparse X.")
-    if not isinstance(X, RowBlocks):
-        X = _as_table(X)
-    names = frames.column_names(X)
-    categories = categorical_columns(X, wanted, names)
-    if categories.size == 0 and not times:
-        return TableReader.of_numbers(X.shape[1])
     if isinstance(X, RowBlocks):
-        X = rows_of_values(X, categories.tolist())
-    return TableReader(wanted).fit(X, names, declared=declared)
+        categories = categorical_columns(X, wanted, None).tolist()
+        if not categories:
+            return TableReader.of_numbers(X.shape[1])
+        X = rows_of_values(X, categories)
+    else:
+        X = _as_table(X)
+    return TableReader(wanted).fit(X, frames.column_names(X), declared=declared)

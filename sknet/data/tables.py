@@ -76,8 +76,9 @@ class TableReader:
         Raises
         ------
         ValueError
-            If X has no rows, if a chosen column does not exist or holds dates or durations, or
-            if the levels of a category cannot be compared, such as text and numbers.
+            If a chosen column does not exist or holds dates or durations, if X has columns of
+            other kinds than numbers but no rows, or if the levels of a category cannot be
+            compared, such as text and numbers.
 
         Warns
         -----
@@ -87,20 +88,15 @@ class TableReader:
         """
         wanted = self.categorical_features
         self._names = feature_names
-        found = [(i, kind) for kind in KINDS for i in kind.find(X, wanted, feature_names)]
-        _check_one_kind(found, feature_names)
-        _check_has_rows(X)
+        by_dtype = isinstance(wanted, str)
+        kinds = _find_kinds(X, wanted, feature_names)
+        if kinds:
+            _check_has_rows(X)
         self.columns_ = tuple(
-            kind.learn(
-                X,
-                i,
-                feature_names,
-                by_dtype=isinstance(wanted, str),
-                declared=declared,
-            )
-            for i, kind in found
+            kind.learn(X, i, feature_names, by_dtype=by_dtype, declared=declared)
+            for i, kind in kinds.items()
         )
-        self.numbers_ = np.setdiff1d(np.arange(np.shape(X)[1]), [i for i, _ in found])
+        self.numbers_ = np.setdiff1d(np.arange(np.shape(X)[1]), list(kinds))
         return self
 
     def merged(self, others: Sequence["TableReader"]) -> "TableReader":
@@ -205,18 +201,28 @@ class TableReader:
         return np.hstack(parts)
 
 
-def _check_one_kind(
-    found: Sequence[tuple[int, type[Column]]], names: Sequence[str] | None
-) -> None:
-    """Raise ValueError if a chosen category is a column of another kind, such as of dates."""
-    kinds = {i: kind.plural for i, kind in found if kind is not CategoryColumn}
-    for i, kind in found:
-        if kind is CategoryColumn and i in kinds:
-            raise ValueError(
-                f"categorical_features chooses column {name_of(i, names)} of X, which "
-                f"holds {kinds[i]}. Leave it out: {kinds[i]} are encoded as such. "
-                "If its values are categories, turn them into text."
-            )
+def _find_kinds(X: Any, wanted: Any, names: Sequence[str] | None) -> dict[int, type[Column]]:
+    """Return the kind of each column that does not hold plain numbers, by its position.
+
+    They are in the order in which they are read. A column of two kinds is of the first.
+
+    Raises
+    ------
+    ValueError
+        If ``wanted``, the parameter ``categorical_features``, chooses columns that do not
+        exist or that are of another kind.
+    """
+    kinds: dict[int, type[Column]] = {}
+    for kind in KINDS:
+        for i in kind.find(X, wanted, names):
+            before = kinds.setdefault(i, kind)
+            if before is not kind and not isinstance(wanted, str):
+                raise ValueError(
+                    f"categorical_features chooses column {name_of(i, names)} of X, which "
+                    f"holds {before.plural}. Leave it out: {before.plural} are encoded as "
+                    "such. If its values are categories, turn them into text."
+                )
+    return kinds
 
 
 def _check_has_rows(X: Any) -> None:

@@ -1,18 +1,23 @@
 """Features: what each says of its columns agrees with what the encoder makes of a table."""
 
 import inspect
+import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
+from sknet import NNRegressor
+from sknet.data import frames, tables
 from sknet.data.batches import Dataset
-from sknet.data.columns.column import Feature, Region
+from sknet.data.columns.column import Column, Feature, Region
+from sknet.data.columns.times import Phases
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import survey_rows
 from sknet.data.tables import TableReader
 from sknet.export._encoding import FEATURES
+from sknet.inspection import attributions, summary
 
 
 def classes(base=Feature):
@@ -82,3 +87,74 @@ def test_regions_follow_each_other(table):
     assert encoder.n_plain_ == np.count_nonzero(regions != Region.LEVELS)
     flags = encoder.transform(X, np.float64)[:, encoder.n_numeric_ : encoder.n_plain_]
     assert_array_equal(np.unique(flags), [0, 1])
+
+
+# A kind of column from outside the package, as the page on extending describes it.
+
+
+class ClockColumn(Column):
+    """Clock times as text, such as "08:30": seconds since midnight, and phases of the day."""
+
+    plural, numeric = "clock times", True
+
+    @classmethod
+    def find(cls, X, wanted, names):
+        texts = [(i, X[name].dropna()) for i, name in enumerate(X)]
+        texts = [(i, x) for i, x in texts if x.size and isinstance(x.iloc[0], str)]
+        return [i for i, x in texts if x.str.fullmatch(r"[0-2]\d:[0-5]\d").all()]
+
+    @classmethod
+    def learn(cls, X, position, names, *, by_dtype=False, declared=False):
+        return cls(position, names)
+
+    def read(self, X):
+        x = frames.column(X, self.position)
+        seconds = [np.nan if t is None else 3600 * int(t[:2]) + 60 * int(t[3:]) for t in x]
+        return np.array(seconds, dtype=float)
+
+    def features(self, found):
+        made = Phases(np.full(2, found.place), found.in_order, cycles=["day"])
+        return [made.learned(found.sample, found.standardize, {})]
+
+    def on_card(self, name):
+        return f"{name} o'clock"
+
+
+@pytest.fixture
+def with_clocks(monkeypatch):
+    """Return a network that knows clock times, its table and the clock times as numbers."""
+    monkeypatch.setattr(tables, "KINDS", (ClockColumn, *tables.KINDS))
+    rng, n_rows = np.random.default_rng(0), 300
+    minutes = rng.integers(0, 24 * 60, n_rows)
+    X = pd.DataFrame(
+        {
+            "opens": [f"{m // 60:02}:{m % 60:02}" for m in minutes],
+            "city": rng.choice(["Bonn", "Kiel"], n_rows),
+            "size": rng.normal(size=n_rows),
+        }
+    )
+    X.loc[::7, "opens"] = None
+    y = np.sin(minutes / 1440 * 2 * np.pi)
+    return NNRegressor((8,), max_iter=5, random_state=0).fit(X, y), X, minutes * 60.0
+
+
+def test_a_new_kind_of_column_is_read_encoded_and_shown(with_clocks):
+    network, X, seconds = with_clocks
+    read = network._features.read(X)
+    assert_array_equal(read[:, 1], np.where(X["opens"].isna(), np.nan, seconds))
+    names = ["size", "opens", "opens_day_sin", "opens_day_cos", "opens_missing"]
+    encoder, reader = network._model.encoder, network._model.reader
+    assert encoder.feature_names(["size", "opens", "city"], reader.levels_)[:5] == names
+    assert_array_equal(encoder.sources_[:5], [0, 1, 1, 1, 1])
+    card = summary(network).card.to_dict()
+    assert card["clock times"] == ["opens o'clock"]
+    assert card["categories"] == ["city (2 levels)"]
+
+
+def test_networks_with_a_new_kind_of_column_are_stored_and_explained(with_clocks):
+    network, X, _ = with_clocks
+    again = pickle.loads(pickle.dumps(network))
+    assert_array_equal(again.predict(X), network.predict(X))
+    found = attributions(network, X[:5], background=X)
+    assert found.values.shape[:2] == (5, 3)
+    assert np.abs(found.values[:, 0]).max() > 0
