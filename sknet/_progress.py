@@ -85,6 +85,7 @@ class RowBar(RowProgress):
             TextColumn,
             TimeRemainingColumn,
         )
+        from rich.table import Column
         from rich.text import Text
 
         class Rows(ProgressColumn):
@@ -92,7 +93,10 @@ class RowBar(RowProgress):
                 total = None if task.total is None else int(task.total)
                 return Text(in_words(int(task.completed), total, task.speed))
 
-        columns = (TextColumn("{task.description}"), BarColumn(), Rows(), TimeRemainingColumn())
+        # In a narrow terminal the bar becomes shorter, and the text is not broken.
+        bar = BarColumn(None, table_column=Column(max_width=40))
+        rows = Rows(table_column=Column(no_wrap=True))
+        columns = (TextColumn("{task.description}"), bar, rows, TimeRemainingColumn())
         self._bar = Progress(*columns, console=console or Console(), transient=True)
         self._task = self._bar.add_task("", total=None)
         self._name = ""
