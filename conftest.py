@@ -10,8 +10,9 @@ import pytest
 # each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# The examples in the docstrings of callbacks need scikit-learn 1.9.
-collect_ignore = [] if find_spec("sklearn.callback") else ["sknet/callbacks.py"]
+# Examples with callbacks in docstrings need scikit-learn 1.9.
+WITH_CALLBACKS = ["sknet/callbacks.py", "sknet/streaming.py"]
+collect_ignore = [] if find_spec("sklearn.callback") else WITH_CALLBACKS
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -110,7 +110,7 @@ class FittedAttributes:
     def loss_curve_(self) -> list[float]:
         """The objective of each epoch: the mean over its batches, each before its step."""
         check_is_fitted(self)
-        return self.history_["loss"]
+        return self.history_.get("loss", [])
 
     @property
     def loss_(self) -> float:

@@ -4,6 +4,7 @@ import copy
 import warnings
 from abc import ABCMeta
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +14,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from sknet._attributes import FittedAttributes
-from sknet._fitting import Run, fit_network, fit_one_pass, split_off_validation
+from sknet._fitting import (
+    Run,
+    fingerprint,
+    fit_network,
+    fit_one_pass,
+    split_off_validation,
+)
 from sknet._input import Features, read_training, read_validation
 from sknet._model import Model
 from sknet._monitoring import CallbackObserver, HeldOut, MakeEstimator
@@ -130,9 +137,10 @@ class BaseNN(
         run = run or Run.start(self.random_state)
         model = self._begin(before, features, data, run)
         data, held_out = _weigh_and_split(model, data, held_out, run)
-        run.expect_rows(data)
+        identify = partial(fingerprint, data)
+        run.expect_rows(data.n_rows, identify)
         model = model.begun(data.n_rows, 0 if held_out is None else held_out.n_rows)
-        observer = self._observe(features, model, run, data, X, y, sample_weight)
+        observer = self._observe(features, model, run, identify, X, y, sample_weight)
         validation = None
         if held_out is not None:
             source = X if X_val is None else X_val
@@ -153,8 +161,7 @@ class BaseNN(
         A checkpoint is continued with its run. A warm start begins a new run.
         """
         if resume_from is not None:
-            saved = load_checkpoint(self, resume_from)
-            return saved, saved._run
+            return load_checkpoint(self, resume_from)
         return (self if self.warm_start and self.__sklearn_is_fitted__() else None), None
 
     def _begin(
@@ -175,17 +182,20 @@ class BaseNN(
         features: Features,
         model: Model,
         run: Run,
-        data: Dataset,
+        identify: Callable[[], str],
         X: Any,
-        y: Any,
-        sample_weight: Any,
+        y: Any = None,
+        sample_weight: Any = None,
     ) -> CallbackObserver | None:
-        """Return the observer that calls the callbacks of the fit, or None without any."""
+        """Return the observer that calls the callbacks of the fit, or None without any.
+
+        ``identify()`` returns the fingerprint of the training rows.
+        """
 
         def fitted_here(params: np.ndarray, history: dict[str, list]) -> dict[str, Any]:
             now = model.with_params(params.astype(model.params.dtype))
             n_seen = run.n_seen(model.provenance.n_validation or 0, history)
-            state = run.resumable(data)
+            state = run.resumable(identify)
             return fitted_attributes(features, now, copy.deepcopy(history), n_seen, state)
 
         history = {} if run.state is None else run.state.history

@@ -43,15 +43,19 @@ def chunk_batches(
     mean_weight: float,
     drawn: Batch,
     streams: Streams,
+    n_done: int,
+    tell: Callable[[int], None],
 ) -> ChunkBatches:
     """Return the batches of training steps from chunks, which are read anew in each epoch.
 
     ``open_chunks()`` returns the checked chunks of an epoch, which have ``n_rows`` rows in
     all. The weights of these rows have the mean ``mean_weight``. ``drawn`` are some of them.
+    The other arguments are documented in :class:`~sknet.data.chunks.ChunkBatches`.
     """
     encode = partial(_encoded_chunk, model, mean_weight=mean_weight)
     augment = _augmentation(model, streams)
-    return ChunkBatches(open_chunks, n_rows, model.settings.batch_size, encode, drawn, augment)
+    size = model.settings.batch_size
+    return ChunkBatches(open_chunks, n_rows, size, encode, drawn, augment, n_done, tell)
 
 
 def training_blocks(model: Model, data: Dataset) -> Batches:

@@ -1,6 +1,7 @@
 """The training of a model's network: the problem, the run and the calls of the solvers."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self, cast
@@ -74,10 +75,27 @@ class Run:
     def n_seen(self, n_validation: int, history: dict[str, list[float]]) -> int:
         """Return the number of rows that a fit with this record has visited in all epochs."""
         n_refit = 0 if self.state is None else self.state.n_refit
-        return self.n_rows * len(history["loss"]) + n_validation * n_refit
+        return self.n_rows * len(history.get("loss", [])) + n_validation * n_refit
 
-    def expect_rows(self, data: Dataset) -> None:
-        """Count the training rows of a new run, or compare them with those of a resumed run.
+    @property
+    def iteration(self) -> int:
+        """The number of finished epochs."""
+        return 0 if self.state is None else self.state.iteration
+
+    @property
+    def n_batches_done(self) -> int:
+        """The number of batches of the current epoch that are done."""
+        begun = None if self.state is None else self.state.begun
+        return 0 if begun is None else begun.n_batches
+
+    def visible_params(self) -> np.ndarray:
+        """Return the parameters to evaluate, while the training goes on."""
+        return cast(TrainingState, self.state).visible(cast(np.ndarray, self.params))
+
+    def expect_rows(self, n_rows: int, identify: Callable[[], str]) -> None:
+        """Note the number of training rows of a new run, or check those of a resumed run.
+
+        ``identify()`` returns their fingerprint.
 
         Raises
         ------
@@ -85,26 +103,30 @@ class Run:
             If a resumed run has other training rows than before.
         """
         if not self.n_rows:
-            self.n_rows = data.n_rows
-        elif self.fingerprint != fingerprint(data):
+            self.n_rows = n_rows
+        elif (self.n_rows, self.fingerprint) != (n_rows, identify()):
             raise ValueError(
                 f"The checkpoint was written by a fit to other training rows ({self.n_rows} "
-                f"rows; now {data.n_rows}). Resume with the same data, or fit anew."
+                f"rows; now {n_rows}). Resume with the same data, and those of fit_chunks in "
+                "the same chunks and windows, or fit anew."
             )
 
-    def resumable(self, data: Dataset) -> Self:
+    def resumable(self, identify: Callable[[], str]) -> Self:
         """Return a copy that a later fit to the same training rows can resume."""
         # Most fits are never resumed, and need not read rows for it.
-        self.fingerprint = self.fingerprint or fingerprint(data)
+        self.fingerprint = self.fingerprint or identify()
         return copy.deepcopy(self)
 
 
-def fingerprint(data: Dataset) -> str:
-    """Return a hash of some training rows, by which a resumed fit knows them again."""
+def fingerprint(data: Dataset, *order: Any) -> str:
+    """Return a hash of some training rows, by which a resumed fit knows them again.
+
+    ``order`` is what else decides on the order in which rows are trained on.
+    """
     step = max(1, data.n_rows // FINGERPRINT_ROWS)
     in_blocks = isinstance(data.X, RowBlocks)
     sample = data.kept_rows() if in_blocks else data.batch(slice(None, None, step))
-    return joblib.hash((data.n_rows, data.X.shape, *sample))
+    return joblib.hash((data.n_rows, data.X.shape, *sample, *order))
 
 
 @dataclass(frozen=True)

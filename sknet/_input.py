@@ -345,21 +345,11 @@ def read_validation(
     Raises
     ------
     ValueError
-        If one of X_val and y_val is missing, if fewer than two rows have a positive weight,
-        if early stopping is switched off, or if the rows are not valid for the features.
+        If :func:`has_validation` raises it, if fewer than two rows have a positive weight, or
+        if the rows are not valid for the features.
     """
-    if X_val is None and y_val is None:
-        if sample_weight_val is not None:
-            raise ValueError("sample_weight_val is given without X_val and y_val.")
+    if not has_validation(features.estimator, X_val, y_val, sample_weight_val):
         return None
-    if X_val is None or y_val is None:
-        missing, given = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
-        raise ValueError(f"{given} is given without {missing}: pass both or neither.")
-    if not features.estimator.early_stopping:
-        raise ValueError(
-            "X_val and y_val are given, but early_stopping=False would not use them. Set "
-            "early_stopping to 'auto' or True."
-        )
     data = read_rows(features, X_val, y_val, sample_weight_val, VALIDATION)
     data = data.in_own_units(WEIGHTS)
     if data.n_rows < 2:
@@ -368,6 +358,31 @@ def read_validation(
             "weight, and early stopping needs at least 2."
         )
     return data
+
+
+def has_validation(
+    estimator: BaseEstimator, X_val: Any, y_val: Any, sample_weight_val: Any
+) -> bool:
+    """Return whether the user has given validation rows.
+
+    Raises
+    ------
+    ValueError
+        If one of X_val and y_val is missing, or if early stopping is switched off.
+    """
+    if X_val is None and y_val is None:
+        if sample_weight_val is not None:
+            raise ValueError("sample_weight_val is given without X_val and y_val.")
+        return False
+    if X_val is None or y_val is None:
+        missing, given = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
+        raise ValueError(f"{given} is given without {missing}: pass both or neither.")
+    if not estimator.early_stopping:
+        raise ValueError(
+            "X_val and y_val are given, but early_stopping=False would not use them. Set "
+            "early_stopping to 'auto' or True."
+        )
+    return True
 
 
 def take_rows(X: Any, rows: np.ndarray) -> Any:

@@ -13,7 +13,7 @@ from sklearn.metrics import check_scoring
 from sknet._batching import validation_blocks
 from sknet._input import take_rows
 from sknet._model import Model
-from sknet._sklearn import callback_context
+from sknet._sklearn import callback_context, callbacks_of
 from sknet.data.batches import Dataset, stack_rows
 from sknet.data.draws import same_rows
 from sknet.data.weights import repetitions
@@ -187,6 +187,8 @@ class CallbackObserver:
         self._arguments = arguments
         self._history = history
         self._attributes_after = attributes_after
+        # Callbacks of scikit-learn are told of whole epochs alone.
+        self._watching = [one for one in callbacks_of(estimator) if hasattr(one, "on_progress")]
         context.call_on_fit_task_begin(estimator=estimator, **arguments)
 
     @classmethod
@@ -218,6 +220,17 @@ class CallbackObserver:
             reconstruction_attributes=lambda: self._attributes_after(params, self._history),
             **self._arguments,
         )
+
+    def progress(self, visible_params: Callable[[], np.ndarray]) -> None:
+        """Tell the callbacks that an epoch goes on; ``visible_params()`` are its parameters."""
+
+        def make_fitted() -> BaseEstimator:
+            fitted = copy.copy(self._estimator)
+            vars(fitted).update(self._attributes_after(visible_params(), self._history))
+            return fitted
+
+        for callback in self._watching:
+            callback.on_progress(self._estimator, self._context, make_fitted)
 
     def finish(self, attributes: Mapping[str, Any]) -> None:
         """Tell the callbacks of the end of the fit, given the attributes that it will set."""

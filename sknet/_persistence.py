@@ -11,6 +11,7 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from sknet._fitting import Run
 from sknet._parameters import FLAT_LIST, FREE_TO_RESUME, changed_parameters
 from sknet._version import __version__
 from sknet.exceptions import InconsistentVersionWarning
@@ -82,8 +83,8 @@ def _seal(file: IO[bytes]) -> bytes:
     return SEAL_START + digest.encode() + SEAL_END
 
 
-def load_checkpoint(estimator: BaseEstimator, path: Any) -> BaseEstimator:
-    """Return the fitted estimator of a checkpoint, which holds the run of its fit.
+def load_checkpoint(estimator: BaseEstimator, path: Any) -> tuple[Any, Run]:
+    """Return the fitted estimator of a checkpoint, and the run of its fit.
 
     Raises
     ------
@@ -111,7 +112,7 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> BaseEstimator:
             f"Since the checkpoint these parameters have changed: {sorted(changed)}. Set them "
             "back to resume, or fit anew."
         )
-    return saved
+    return saved, saved._run
 
 
 def _read_checkpoint(path: Any) -> Any:

@@ -130,6 +130,7 @@ class SharedParameters:
         bound of the gradient.
     verbose : bool or int, default=False
         Whether to print a line for each epoch. An integer k prints every k-th epoch.
+        :func:`~sknet.streaming.fit_chunks` also shows how many rows of an epoch are done.
     warm_start : bool, default=False
         Whether ``fit`` starts from the parameters, the classes and the scaling of the last fit
         instead of from random parameters. The parameters of the layers, of the encodings

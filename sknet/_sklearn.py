@@ -17,9 +17,9 @@ __all__ = [
     "Options",
     "StrOptions",
     "callback_context",
+    "callbacks_of",
     "check_sample_weight",
     "fit_context",
-    "has_callbacks",
     "n_openmp_threads",
     "without_callbacks",
 ]
@@ -63,9 +63,9 @@ def n_openmp_threads() -> int:
     return _openmp_effective_n_threads(only_physical_cores=False)
 
 
-def has_callbacks(estimator: Any) -> bool:
-    """Return whether callbacks are set on the estimator."""
-    return bool(getattr(estimator, "_skl_callbacks", None))
+def callbacks_of(estimator: Any) -> list[Any]:
+    """Return the callbacks that are set on the estimator."""
+    return getattr(estimator, "_skl_callbacks", [])
 
 
 def without_callbacks(estimator: Any) -> Any:
@@ -78,6 +78,6 @@ def without_callbacks(estimator: Any) -> Any:
 
 def callback_context(estimator: Any, n_epochs: int) -> Any:
     """Return the context of a fit of ``n_epochs`` epochs, or None if there are no callbacks."""
-    if not has_callbacks(estimator):
+    if not callbacks_of(estimator):
         return None
     return estimator._init_callback_context(max_subtasks=n_epochs)

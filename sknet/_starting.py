@@ -90,13 +90,14 @@ def continue_model(
     data: Dataset,
     params: np.ndarray | None = None,
     *,
+    n_rows: int | None = None,
     n_earlier: int | None = None,
 ) -> Model:
     """Return a model that is to be trained further, with the estimator's settings.
 
     ``params``, if given, are the parameters at which the training is continued. The model's
-    own parameters differ from them if they are a running average. ``n_earlier`` is as in
-    :func:`start_model`.
+    own parameters differ from them if they are a running average. ``n_rows`` and ``n_earlier``
+    are as in :func:`start_model`.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def continue_model(
         If the estimator's parameters describe other encodings or other layers, or if y does not
         suit the target that the model has learned.
     """
-    facts = _facts(data, data.n_rows, model.numeric_y, features, n_earlier)
+    facts = _facts(data, n_rows or data.n_rows, model.numeric_y, features, n_earlier)
     parameters, kept = estimator.get_params(deep=False), model.settings.shaping
     settings = resolve(parameters, facts, kept, signs=features.signs)
     model = model.continued(model.balanced(settings, data))

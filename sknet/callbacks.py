@@ -2,9 +2,11 @@
 
 import math
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from numbers import Real
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from sknet._base import BaseNN
@@ -26,6 +28,14 @@ class FitCallback:
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Do nothing before a task."""
 
+    def on_progress(self, estimator: Any, context: Any, make_fitted: Callable[[], Any]) -> None:
+        """Do nothing within an epoch of ``fit_chunks``.
+
+        This method is not one of scikit-learn's protocol. It is called after each batch but
+        the last one of an epoch, with the context of the fit. ``make_fitted()`` returns what
+        ``fitted_estimator`` is after an epoch; its record has the epochs before this one.
+        """
+
 
 class Checkpoint(FitCallback):
     """Saves the training every few epochs, so that an interrupted fit can be resumed.
@@ -33,8 +43,10 @@ class Checkpoint(FitCallback):
     The file holds the estimator as if its fit had ended after the saved epoch, so
     ``joblib.load`` returns an estimator that can predict. ``fit(..., resume_from=path)`` with
     the same data and parameters continues the training, and ends with the same parameters, bit
-    for bit, as an uninterrupted fit. The old file is replaced after the new one has been
-    written completely. The file has a checksum, by which ``resume_from`` recognises damage.
+    for bit, as an uninterrupted fit. So does :func:`~sknet.streaming.fit_chunks`, whose
+    training can be saved within an epoch as well. The old file is replaced after the new one
+    has been written completely. The file has a checksum, by which ``resume_from`` recognises
+    damage.
 
     Parameters
     ----------
@@ -42,11 +54,17 @@ class Checkpoint(FitCallback):
         The file to write. It is a pickle: load only files from people you trust.
     every : int, default=1
         The number of epochs between two saves.
+    seconds : float, default=None
+        Within an epoch of :func:`~sknet.streaming.fit_chunks`, the training is also saved when
+        the start of the training or the last save is so many seconds ago. None means that it
+        is saved after epochs only, as it is in ``fit``.
 
     Raises
     ------
+    TypeError
+        If ``seconds`` is neither None nor a number.
     ValueError
-        If ``every`` is not a positive integer.
+        If ``every`` is not a positive integer, or if ``seconds`` is not positive.
 
     Examples
     --------
@@ -63,10 +81,20 @@ class Checkpoint(FitCallback):
     20
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, every: int = 1):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        every: int = 1,
+        seconds: float | None = None,
+    ):
         check_count("every", every)
+        limits = Interval(Real, 0, math.inf, closed="right", none=True)
+        limits.check("Checkpoint", "seconds", seconds)
         self.path: Path = Path(path)
         self.every = every
+        self.seconds = seconds
+        self._saved_at = -math.inf
 
     def setup(self, estimator: Any, context: Any) -> None:
         """Check that the callback is set on an estimator of sknet, and that it can write.
@@ -85,6 +113,7 @@ class Checkpoint(FitCallback):
                 "set it on the network itself."
             )
         self._check_path()
+        self._saved_at = monotonic()
 
     def _check_path(self) -> None:
         """Refuse a path that cannot be written to, before the first epoch and not after it."""
@@ -111,7 +140,16 @@ class Checkpoint(FitCallback):
         """Save the estimator after every ``every``-th epoch."""
         due = context.task_name == "epoch" and (context.task_id + 1) % self.every == 0
         if due:
-            save_checkpoint(without_callbacks(fitted_estimator), self.path)
+            self._save(fitted_estimator)
+
+    def on_progress(self, estimator: Any, context: Any, make_fitted: Callable[[], Any]) -> None:
+        """Save the estimator within an epoch, if the last save is long enough ago."""
+        if self.seconds is not None and monotonic() - self._saved_at >= self.seconds:
+            self._save(make_fitted())
+
+    def _save(self, fitted_estimator: Any) -> None:
+        save_checkpoint(without_callbacks(fitted_estimator), self.path)
+        self._saved_at = monotonic()
 
 
 class TimeLimit(FitCallback):
@@ -120,7 +158,8 @@ class TimeLimit(FitCallback):
     Parameters
     ----------
     seconds : float
-        The time limit in seconds, counted from the start of the fit. It may be infinite.
+        The time limit in seconds, counted from the start of the fit, or from the end of the
+        first pass of :func:`~sknet.streaming.fit_chunks`. It may be infinite.
 
     Raises
     ------

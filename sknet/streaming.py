@@ -6,24 +6,35 @@ files in chunks, :func:`shuffle_chunks` mixes the rows of chunks for ``partial_f
 :func:`fit_chunks` trains on chunks for many epochs.
 """
 
+import copy
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from sknet._auto import Facts
-from sknet._base import BaseNN, fitted_attributes, kind_of
+from sknet._base import BaseNN, fitted, fitted_attributes, kind_of
 from sknet._batching import chunk_batches
-from sknet._fitting import Run, fit_batches
-from sknet._input import WEIGHTS, Features, read_rows, read_training
+from sknet._fitting import FINGERPRINT_ROWS, Run, fingerprint, fit_batches
+from sknet._input import (
+    WEIGHTS,
+    Features,
+    has_validation,
+    read_rows,
+    read_training,
+    read_validation,
+)
 from sknet._model import Model
-from sknet._monitoring import HeldOut
+from sknet._monitoring import CallbackObserver, HeldOut
 from sknet._parameters import check_not_balanced
+from sknet._persistence import load_checkpoint
+from sknet._progress import RowProgress, row_progress
 from sknet._settings import Settings
-from sknet._sklearn import has_callbacks
-from sknet._starting import settle, start_model
+from sknet._sklearn import fit_context
+from sknet._starting import continue_model, settle, start_model
 from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
 from sknet.data.chunks import KeyedSample, checked, counted, shuffled
 from sknet.data.counts import check_count
@@ -192,6 +203,10 @@ def fit_chunks(
     *,
     shuffle_window: int = 8,
     validation_rows: int = 10_000,
+    X_val: Any = None,
+    y_val: Any = None,
+    sample_weight_val: Any = None,
+    resume_from: Any = None,
 ) -> Estimator:
     """Fit a network to data that come in chunks, in bounded memory.
 
@@ -199,6 +214,11 @@ def fit_chunks(
     memory as a whole. A first pass checks all chunks, counts the rows and finds the classes. It
     also draws random rows: the validation rows, and up to 100 000 others, from which the
     scaling of X and y is learned. Each further pass is an epoch.
+
+    If the estimator has ``verbose=True``, progress is shown within a pass by rows: as a bar in
+    a terminal if rich is installed, and otherwise by a line every five seconds. Callbacks are
+    called as in ``fit``, with the chunks as X and None as y, so that those which score X and y
+    themselves, such as scikit-learn's ``ScoringMonitor``, have nothing to score.
 
     Parameters
     ----------
@@ -217,7 +237,21 @@ def fit_chunks(
         the estimator has ``shuffle=False``.
     validation_rows : int, default=10_000
         The largest number of validation rows, which are held in memory. If early stopping is
-        on, ``validation_fraction`` of all rows are held out, but at most this many.
+        on, ``validation_fraction`` of all rows are held out, but at most this many. It is not
+        used if ``X_val`` is given.
+    X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+        The rows that early stopping evaluates after each epoch. With them, all rows of the
+        chunks are trained on. None holds rows out of the chunks.
+    y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+        The labels or numbers of the rows of ``X_val``.
+    sample_weight_val : array-like of shape (n_val,), default=None
+        The weights of the rows of ``X_val``. None gives each row a weight of one.
+    resume_from : path-like, default=None
+        A file that a :class:`sknet.callbacks.Checkpoint` wrote during an earlier call with the
+        same data, parameters and arguments. The fit is continued from there, and its result is
+        bit-identical to the result of a fit without the interruption. The first pass is made
+        again. An epoch that was saved unfinished is read from its first chunk on, but the rows
+        before the saved batch are not trained on again.
 
     Returns
     -------
@@ -230,9 +264,9 @@ def fit_chunks(
         If the estimator is not one of sknet, or if ``chunks`` can be iterated over only once.
     ValueError
         If parameters or data are invalid, as in ``fit``; if an option of the estimator has no
-        effect on chunks, such as callbacks and ``warm_start``; or if a pass has another number
-        of rows than the first. If a chunk is at fault, the message has its number. The
-        estimator is left as it was.
+        effect on chunks, such as ``warm_start``; if a pass has another number of rows than the
+        first; or if ``resume_from`` is of a fit to other rows or chunks. If a chunk is at
+        fault, the message has its number. The estimator is left as it was.
 
     Examples
     --------
@@ -248,26 +282,72 @@ def fit_chunks(
     >>> X_new = np.random.default_rng(10).normal(size=(500, 4))
     >>> fit_chunks(network, Chunks()).score(X_new, X_new[:, 0] > X_new[:, 1]) > 0.95
     True
+
+    A fit that was interrupted goes on from a checkpoint. Here the file is that of the last
+    save, since nothing has interrupted the fit:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sknet.callbacks import Checkpoint
+    >>> path = Path(tempfile.mkdtemp()) / "chunks.joblib"
+    >>> network = NNClassifier(max_iter=3, random_state=0)
+    >>> _ = fit_chunks(network.set_callbacks(Checkpoint(path, seconds=60)), Chunks())
+    >>> fit_chunks(network.set_callbacks(), Chunks(), resume_from=path).n_iter_
+    3
     """
-    _check_arguments(estimator, chunks, shuffle_window, validation_rows)
-    run = Run.start(estimator.random_state)
-    found = FirstLook(estimator, run.split_seed, validation_rows).find(chunks)
-    features, model, held = _start(estimator, found, run)
-    model = model.begun(found.n_training, n_rows(found.held_out))
-    batches = chunk_batches(
-        model,
-        lambda: _epoch(model, features, chunks, run, found, shuffle_window),
-        found.n_training,
-        found.mean_weight(model),
-        _drawn_rows(features, found),
-        run.streams,
-    )
-    result = fit_batches(model, batches, held, run)
-    n_seen = found.n_training * len(result.history["loss"])
-    model = model.trained(result)
-    fitted = fitted_attributes(features, model, result.history, n_seen)
-    estimator._finish(fitted, result, stacklevel=3)
+    if not isinstance(estimator, BaseNN):
+        raise TypeError(f"fit_chunks fits networks of sknet, got {kind_of(estimator)}.")
+    validation = (X_val, y_val, sample_weight_val)
+    _fit(estimator, chunks, shuffle_window, validation_rows, validation, resume_from)
     return estimator
+
+
+@fit_context(prefer_skip_nested_validation=True)
+def _fit(
+    estimator: BaseNN,
+    chunks: Iterable[Any],
+    window: int,
+    validation_rows: int,
+    validation: tuple[Any, Any, Any],
+    resume_from: Any,
+) -> None:
+    """Fit a network as :func:`fit_chunks` does, within scikit-learn's context of a fit.
+
+    ``validation`` are X_val, y_val and their weights.
+    """
+    _check_arguments(estimator, chunks, window, validation_rows)
+    most_held_out = 0 if has_validation(estimator, *validation) else validation_rows
+    if resume_from is None:
+        before, run = None, Run.start(estimator.random_state)
+    else:
+        before, run = load_checkpoint(estimator, resume_from)
+    with row_progress(estimator.verbose) as progress:
+        look = FirstLook(estimator, run.split_seed, most_held_out, progress)
+        found = look.find(chunks)
+        features, model = _start(estimator, found, run, before)
+        held = _hold_out(estimator, features, model, found, validation)
+        rows = Dataset(*_drawn_rows(features, found, FINGERPRINT_ROWS))
+        identify = partial(fingerprint, rows, found.sizes, window)
+        run.expect_rows(found.n_training, identify)
+        model = model.begun(found.n_training, 0 if held is None else held.data.n_rows)
+        observer = estimator._observe(features, model, run, identify, chunks)
+        batches = chunk_batches(
+            model,
+            partial(_epoch, model, features, chunks, run, found, window),
+            found.n_training,
+            found.mean_weight(model),
+            _drawn_rows(features, found, PROBE_ROWS),
+            run.streams,
+            run.n_batches_done,
+            _listener(progress, observer, run),
+        )
+        result = fit_batches(model, batches, held, run, observer)
+    model = model.trained(result)
+    n_seen = run.n_seen(0, result.history)
+    attributes = fitted_attributes(features, model, result.history, n_seen)
+    if observer is not None:
+        observer.finish(attributes)
+    estimator._finish(attributes, result, stacklevel=5)
 
 
 class FirstPass(NamedTuple):
@@ -286,6 +366,8 @@ class FirstPass(NamedTuple):
         The validation rows; there are none without early stopping.
     limit : float
         A row is held out if its key is at most this number.
+    sizes : list of int
+        The number of rows of positive weight of each chunk that has any.
     """
 
     n_training: int
@@ -293,6 +375,7 @@ class FirstPass(NamedTuple):
     sample: Batch
     held_out: Batch
     limit: float
+    sizes: list[int]
 
     @property
     def n_rows(self) -> int:
@@ -314,21 +397,14 @@ def _check_arguments(
     Raises
     ------
     TypeError
-        If the estimator is not one of sknet, or if ``chunks`` can be iterated over only once.
+        If ``chunks`` can be iterated over only once.
     ValueError
-        If a parameter or an argument is not valid, if the solver is not stochastic, if the
-        estimator has callbacks or ``warm_start=True``, or if class weights are "balanced".
+        If an argument is not valid, if the solver is not stochastic, if the estimator has
+        ``warm_start=True``, or if class weights are "balanced".
     """
-    if not isinstance(estimator, BaseNN):
-        raise TypeError(f"fit_chunks fits networks of sknet, got {kind_of(estimator)}.")
-    estimator._validate_params()
     if not is_stochastic(estimator.solver):
         raise ValueError(
             f"fit_chunks needs a stochastic solver; solver={estimator.solver!r} is not one."
-        )
-    if has_callbacks(estimator):
-        raise ValueError(
-            "fit_chunks does not support callbacks. Remove them by set_callbacks()."
         )
     if estimator.warm_start:
         raise ValueError(
@@ -356,13 +432,19 @@ class FirstLook:
         The seed of the keys of the rows.
     validation_rows : int
         The largest number of validation rows.
+    progress : RowProgress
+        Shows how many rows have been looked at.
     """
 
-    def __init__(self, estimator: BaseNN, seed: int, validation_rows: int):
+    def __init__(
+        self, estimator: BaseNN, seed: int, validation_rows: int, progress: RowProgress
+    ):
         self._estimator = estimator
         self._validation_rows = validation_rows
+        self._progress = progress
         self._rng = np.random.default_rng(seed)
         self._n_rows = 0
+        self._sizes: list[int] = []
         self._features: Features | None = None
         self._targets = np.array([])
         self._sample: KeyedSample | None = None
@@ -385,7 +467,8 @@ class FirstLook:
         facts = Facts.of(data.X, self._n_rows, numeric_y, features.n_levels, features.n_dates)
         n_held_out = self._count_held_out(settle(self._estimator, facts, features.signs))
         held_out, learned, limit = cast(KeyedSample, self._sample).first(n_held_out)
-        return FirstPass(self._n_rows - n_held_out, self._targets, learned, held_out, limit)
+        n_training = self._n_rows - n_held_out
+        return FirstPass(n_training, self._targets, learned, held_out, limit, self._sizes)
 
     def _read(self, chunk: Batch) -> tuple[Batch, Dataset]:
         """Return a chunk, and its rows as numbers; it must suit the earlier chunks."""
@@ -405,10 +488,12 @@ class FirstLook:
             self._sample = KeyedSample(n_to_learn + self._validation_rows)
         self._sample.add(chunk, _keys(chunk, self._rng))
         self._n_rows += n_rows(chunk)
+        self._sizes.append(n_rows(chunk))
+        self._progress("First pass", self._n_rows)
 
     def _count_held_out(self, settings: Settings) -> int:
         """Return the number of validation rows."""
-        if not settings.early_stopping:
+        if not (settings.early_stopping and self._validation_rows):
             return 0
         n_wanted = count_validation_rows(self._n_rows, settings.validation_fraction)
         return min(n_wanted, self._validation_rows)
@@ -461,35 +546,69 @@ def _kind_of_labels(labels: np.ndarray) -> str:
 
 
 def _start(
-    estimator: BaseNN, found: FirstPass, run: Run
-) -> tuple[Features, Model, HeldOut | None]:
-    """Return the features, a model to train, and the validation rows or None."""
-    features, data = read_training(estimator, *found.sample, declared=True)
-    labels = None if features.numeric_y or found.targets.ndim == 2 else found.targets
-    model = start_model(
-        estimator,
-        features,
-        data,
-        run.streams,
-        n_rows=found.n_rows,
-        classes=labels,
-        keep_rare=True,
-    )
+    estimator: BaseNN, found: FirstPass, run: Run, before: BaseNN | None
+) -> tuple[Features, Model]:
+    """Return the features and the model to train.
+
+    It is a new model, or that of the fit to be continued, ``before``.
+    """
+    known, model = (None, None) if before is None else fitted(before)
+    features, data = read_training(estimator, *found.sample, known=known, declared=True)
+    if model is None:
+        labels = None if features.numeric_y or found.targets.ndim == 2 else found.targets
+        model = start_model(
+            estimator,
+            features,
+            data,
+            run.streams,
+            n_rows=found.n_rows,
+            classes=labels,
+            keep_rare=True,
+        )
+    else:
+        n_all = found.n_rows
+        model = continue_model(estimator, features, model, data, run.params, n_rows=n_all)
     model.check_target(found.targets, "y")
-    if found.limit < 0:
-        return features, model, None
-    rows = read_rows(features, *found.held_out).in_own_units(WEIGHTS)
-    held_out = model.weighted(rows)
-    held = HeldOut(
-        held_out, source=found.held_out.X, make_estimator=estimator._make_scored(features)
-    )
-    return features, model, held
+    return features, model
 
 
-def _drawn_rows(features: Features, found: FirstPass) -> Batch:
-    """Return checked training rows, on which the end of the training is judged."""
-    rows = evenly_spaced(n_rows(found.sample), PROBE_ROWS)
+def _hold_out(
+    estimator: BaseNN,
+    features: Features,
+    model: Model,
+    found: FirstPass,
+    validation: tuple[Any, Any, Any],
+) -> HeldOut | None:
+    """Return the rows to validate with: those of the user, rows of the chunks, or None."""
+    source, data = validation[0], read_validation(features, *validation)
+    if data is not None:
+        model.check_target(data.y, "y_val")
+    elif found.limit >= 0:
+        source = found.held_out.X
+        data = read_rows(features, *found.held_out).in_own_units(WEIGHTS)
+    else:
+        return None
+    scored = estimator._make_scored(features)
+    return HeldOut(model.weighted(data), source=source, make_estimator=scored)
+
+
+def _drawn_rows(features: Features, found: FirstPass, n_wanted: int) -> Batch:
+    """Return checked training rows, at most ``n_wanted`` of the drawn ones."""
+    rows = evenly_spaced(n_rows(found.sample), n_wanted)
     return read_rows(features, *take(found.sample, rows)).batch()
+
+
+def _listener(
+    progress: RowProgress, observer: CallbackObserver | None, run: Run
+) -> Callable[[int], None]:
+    """Return a function that is told how many rows of an epoch are done."""
+
+    def tell(n_done: int) -> None:
+        progress(f"Iteration {run.iteration + 1}", n_done, run.n_rows)
+        if observer is not None:
+            observer.progress(run.visible_params)
+
+    return tell
 
 
 def _epoch(
@@ -514,4 +633,15 @@ def _epoch(
     training = (chunk for chunk in training if n_rows(chunk))
     if not model.settings.shuffle:
         return training
-    return shuffled(training, window, run.streams["shuffle"])
+    return _shuffled_anew(training, window, run)
+
+
+def _shuffled_anew(chunks: Iterable[Batch], window: int, run: Run) -> Iterator[Batch]:
+    """Yield the chunks of an epoch with their rows shuffled.
+
+    Until the epoch ends, the run has the generator with which it began: a resumed fit draws
+    the same order of rows again, and goes on after those that are done.
+    """
+    rng = copy.deepcopy(run.streams["shuffle"])
+    yield from shuffled(chunks, window, rng)
+    run.streams["shuffle"] = rng

@@ -1,6 +1,7 @@
 """Callbacks and checkpoints, and their refusal with scikit-learn before 1.9."""
 
 import copy
+import itertools
 import json
 import os
 import pickle
@@ -915,6 +916,18 @@ print("not killed")
 """
 
 
+def run_killed(code, arguments):
+    """Run code in a process that kills itself."""
+    folders = [Path(sknet.__file__).parents[1], Path(__file__).parent]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=environment, capture_output=True, text=True, timeout=HANGING,
+    )  # fmt: skip
+    assert abs(done.returncode) == KILL, done.stderr
+    assert done.stdout == ""
+
+
 @with_callbacks
 def test_a_killed_process_s_fit_goes_on(tmp_path):
     X, y = make_regression(300, 6, noise=5.0, random_state=0)
@@ -925,24 +938,224 @@ def test_a_killed_process_s_fit_goes_on(tmp_path):
         "max_iter": 20, "learning_rate": "cosine", "n_iter_no_change": 20, "random_state": 0,
     }  # fmt: skip
     path = tmp_path / "network.joblib"
-    arguments = [tmp_path / "data.npz", "NNRegressor", json.dumps(options), path, int(KILL)]
-    folders = [Path(sknet.__file__).parents[1], Path(__file__).parent]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, *map(str, arguments)],
-        env=environment, capture_output=True, text=True, timeout=HANGING,
-    )  # fmt: skip
-    assert abs(done.returncode) == KILL, done.stderr
-    assert done.stdout == ""
+    run_killed(
+        KILLED, [tmp_path / "data.npz", "NNRegressor", json.dumps(options), path, int(KILL)]
+    )
     assert joblib.load(path).n_iter_ == 6
     network = NNRegressor((8,), **options)
     resumed = clone(network).fit(X, y, resume_from=path)
     same(resumed, network.fit(X, y), X)
 
 
+# Chunks.
+
+
+class Chunks:
+    """Chunks whose reading ends before some chunk of some pass, as if by Ctrl-C.
+
+    Parameters
+    ----------
+    X, y : array
+    size : int, default=50
+        The number of rows of a chunk.
+    when : tuple of int, default=None
+        The numbers of the pass, which is 1 for the first one, and of the chunk, from 0.
+    """
+
+    def __init__(self, X, y, size=50, when=None):
+        self.X, self.y, self.size, self.when = X, y, size, when
+        self.n_passes = 0
+
+    def __iter__(self):
+        self.n_passes += 1
+        for start in range(0, len(self.X), self.size):
+            if (self.n_passes, start // self.size) == self.when:
+                raise KeyboardInterrupt
+            yield self.X[start : start + self.size], self.y[start : start + self.size]
+
+
+@pytest.fixture
+def long_table():
+    """Return 500 rows."""
+    X = np.random.default_rng(0).normal(size=(500, 4))
+    return X, X[:, 0] * X[:, 1] + X[:, 2]
+
+
+CHUNKED = {**CONSTANT, "batch_size": 40, "max_iter": 3, "learning_rate": "cosine"}
+WINDOW = {"shuffle_window": 3}
+
+
+def interrupt(network, chunks, path, **options):
+    """Fit a network, save its training after every second batch, and be interrupted."""
+    network.set_callbacks(Checkpoint(path, seconds=2))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("sknet.callbacks.monotonic", itertools.count().__next__)
+        fit_chunks(network, chunks, **options)
+    assert "_model" not in vars(network)
+    return network.set_callbacks()
+
+
 @with_callbacks
-def test_chunks_tell_no_callbacks():
-    X, y = make_regression(40, 3, random_state=0)
-    network = NNRegressor((4,), **CONSTANT).set_callbacks(TimeLimit(1))
-    with pytest.raises(ValueError, match="fit_chunks does not support callbacks"):
-        fit_chunks(network, [(X, y)])
+def test_fit_chunks_calls_callbacks_as_fit_does(long_table):
+    recorder, chunks = Recorder(stop_at=2), Chunks(*long_table)
+    network = NNRegressor((8,), **CHUNKED).set_callbacks(recorder)
+    fit_chunks(network, chunks)
+    assert recorder.calls == [
+        "setup", "begin fit 0", "begin epoch 0", "end epoch 0", "begin epoch 1", "end epoch 1",
+        "end fit 0", "teardown",
+    ]  # fmt: skip
+    assert network.n_iter_ == 2
+    for estimator, X, y, metadata in recorder.seen:
+        assert estimator is network and X is chunks and y is metadata is None
+    assert [one.n_iter_ for one in recorder.fitted] == [1, 2, 2]
+    assert [one.t_ for one in recorder.fitted] == [500, 1000, 1000]
+    same(recorder.fitted[-1], network, long_table[0])
+
+
+@with_callbacks
+def test_fit_chunks_tears_down_after_an_error(long_table, tmp_path):
+    recorder = Recorder()
+    network = NNRegressor((8,), **CHUNKED).set_callbacks(recorder)
+    with pytest.raises(KeyboardInterrupt):
+        fit_chunks(network, Chunks(*long_table, when=(2, 5)))
+    assert recorder.calls[-1] == "teardown"
+    assert not {"_callback_fit_ctx", "_skl_callbacks_to_teardown"} & set(vars(network))
+    network.set_callbacks(Checkpoint(tmp_path / "missing" / "file"))
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        fit_chunks(network, Chunks(*long_table))
+
+
+@with_callbacks
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dropout": 0.2, "input_noise": 0.1, "mixup": 0.3},
+        {"shuffle": False, "ema_decay": 0.9},
+        {"early_stopping": True, "dropout": 0.2, "n_members": 2},
+        {"early_stopping": True, "ema_decay": 0.9, "solver": "sgd", "dtype": "float32"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("when", [(2, 4), (3, 0), (3, 8), (4, 9)], ids=str)
+def test_an_interrupted_fit_of_chunks_goes_on(long_table, tmp_path, options, when):
+    """It may be interrupted in any window of any pass, and has the same bits."""
+    X, y = long_table
+    path = tmp_path / "network.joblib"
+    network = NNRegressor((8,), **{**CHUNKED, **options})
+    whole = fit_chunks(clone(network), Chunks(X, y), **WINDOW)
+    interrupt(network, Chunks(X, y, when=when), path, **WINDOW)
+    saved = joblib.load(path)
+    assert saved.n_iter_ == when[0] - 2
+    assert (saved._run.n_batches_done > 0) == (when[1] > 0)
+    assert np.isfinite(saved.predict(X)).all()
+    resumed = fit_chunks(clone(network), Chunks(X, y), **WINDOW, resume_from=path)
+    same(resumed, whole, X)
+    assert set(vars(resumed)) == set(vars(whole))
+
+
+@with_callbacks
+def test_a_fit_of_chunks_is_resumed_again_and_again(table, tmp_path):
+    """An interrupt while the rows that are done are passed over loses nothing."""
+    X, y = table
+    path = tmp_path / "network.joblib"
+    network = NNRegressor((8,), dropout=0.2, **CHUNKED)
+    whole = fit_chunks(clone(network), Chunks(X, y, 30), shuffle_window=2)
+    options = {"shuffle_window": 2}
+    for when in [(3, 3), (2, 1), (2, 4), (1, 2), (3, 1)]:
+        interrupt(network, Chunks(X, y, 30, when=when), path, **options)
+        options["resume_from"] = path
+    same(fit_chunks(network, Chunks(X, y, 30), **options), whole, X)
+
+
+@with_callbacks
+def test_a_fit_of_chunks_with_validation_rows_goes_on(multiclass, tmp_path):
+    X, y = multiclass
+    path = tmp_path / "network.joblib"
+    held_out = {"X_val": X[:30], "y_val": y[:30]}
+    network = NNClassifier((8,), early_stopping="auto", dropout=0.1, **CHUNKED)
+    whole = fit_chunks(clone(network), Chunks(X, y, 30), **held_out)
+    assert len(whole.validation_scores_) == 3
+    interrupt(network, Chunks(X, y, 30, when=(3, 2)), path, **held_out)
+    resumed = fit_chunks(network, Chunks(X, y, 30), **held_out, resume_from=path)
+    same(resumed, whole, X)
+
+
+@with_callbacks
+def test_chunks_that_changed_are_refused(long_table, tmp_path, forbid_training):
+    X, y = long_table
+    path = tmp_path / "network.joblib"
+    network = NNRegressor((8,), **CHUNKED)
+    interrupt(network, Chunks(X, y, when=(3, 4)), path)
+    forbid_training()
+    for chunks, options in [
+        (Chunks(X[:-1], y[:-1]), {}),
+        (Chunks(X + 1, y), {}),
+        (Chunks(X[::-1], y[::-1]), {}),
+        (Chunks(X, y, 60), {}),
+        (Chunks(X, y), {"shuffle_window": 7}),
+    ]:
+        with pytest.raises(ValueError, match="other training rows"):
+            fit_chunks(network, chunks, **options, resume_from=path)
+    with pytest.raises(ValueError, match="other training rows"):
+        network.fit(X, y, resume_from=path)
+
+
+@with_callbacks
+def test_a_checkpoint_within_an_epoch_waits(long_table, tmp_path):
+    """It is written when its seconds have passed, and never for a fit in memory."""
+    path = tmp_path / "network.joblib"
+    network = NNRegressor((8,), **CHUNKED)
+    network.set_callbacks(Checkpoint(path, every=9, seconds=1000))
+    fit_chunks(network, Chunks(*long_table))
+    assert not path.exists()
+    network.set_callbacks(Checkpoint(path, every=9, seconds=1e-9)).fit(*long_table)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan"), "3", timedelta(seconds=3)])
+def test_seconds_between_saves_are_a_positive_number(seconds):
+    error = ValueError if isinstance(seconds, int | float) else TypeError
+    with pytest.raises(error, match="Checkpoint: seconds must be"):
+        Checkpoint("file", seconds=seconds)
+
+
+KILLED_CHUNKS = """
+import json, os, sys
+import numpy as np
+from sknet.callbacks import Checkpoint
+from sknet.streaming import fit_chunks
+from threadpoolctl import threadpool_limits
+import plain
+
+class Killer:
+    n_passes = 0
+
+    def __iter__(self):
+        self.n_passes += 1
+        for i, start in enumerate(range(0, 500, 50)):
+            if (self.n_passes, i) == (3, 7):
+                os.kill(os.getpid(), int(sys.argv[3]))
+            yield data["X"][start : start + 50], data["y"][start : start + 50]
+
+data = np.load(sys.argv[1])
+network = plain.NNRegressor((8,), **json.loads(sys.argv[4]))
+with threadpool_limits(1, user_api="blas"):
+    network.set_callbacks(Checkpoint(sys.argv[2], seconds=1e-9))
+    fit_chunks(network, Killer(), shuffle_window=3)
+print("not killed")
+"""
+
+
+@with_callbacks
+def test_a_killed_process_s_fit_of_chunks_goes_on(long_table, tmp_path):
+    X, y = long_table
+    np.savez(tmp_path / "data.npz", X=X, y=y)
+    path = tmp_path / "network.joblib"
+    options = {"dropout": 0.2, "batch_size": 20, "max_iter": 3, "learning_rate": "cosine"}
+    options["random_state"] = 0
+    arguments = [tmp_path / "data.npz", path, int(KILL), json.dumps(options)]
+    run_killed(KILLED_CHUNKS, arguments)
+    assert joblib.load(path)._run.n_batches_done > 0
+    network = NNRegressor((8,), **options)
+    resumed = fit_chunks(clone(network), Chunks(X, y), **WINDOW, resume_from=path)
+    same(resumed, fit_chunks(network, Chunks(X, y), **WINDOW), X)

@@ -1,13 +1,14 @@
 """The checks of a checkpoint, which is made here without a callback."""
 
 import copy
+from functools import partial
 
 import joblib
 import numpy as np
 import pytest
 
 from sknet._base import fitted_attributes
-from sknet._fitting import Run, fit_network, split_off_validation
+from sknet._fitting import Run, fingerprint, fit_network, split_off_validation
 from sknet._input import read_training
 from sknet._monitoring import HeldOut
 from sknet._persistence import SEAL_SIZE, save_checkpoint
@@ -23,11 +24,13 @@ def saved(problem, tmp_path):
     run = Run.start(0)
     model = start_model(network, features, data, run.streams)
     data, held_out = split_off_validation(model, data, run.split_seed)
-    run.expect_rows(data)
+    identify = partial(fingerprint, data)
+    run.expect_rows(data.n_rows, identify)
     result = fit_network(model, data, held_out and HeldOut(held_out), run)
     model = model.with_params(result.params)
     n_seen = 2 * data.n_rows
-    state = fitted_attributes(features, model, result.history, n_seen, run.resumable(data))
+    state = run.resumable(identify)
+    state = fitted_attributes(features, model, result.history, n_seen, state)
     interrupted = copy.copy(network)
     vars(interrupted).update(state)
     save_checkpoint(interrupted, tmp_path / "network.joblib")

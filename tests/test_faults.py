@@ -199,7 +199,7 @@ CASES = [
     ("scorer", fit),
 ]
 if SUPPORTED:
-    CASES += [("write", fit), ("callback", fit)]
+    CASES += [("write", fit), ("write", chunks), ("callback", fit), ("callback", chunks)]
 
 
 def make(cls, kind, run, faults, path):
@@ -207,7 +207,7 @@ def make(cls, kind, run, faults, path):
     network = cls((4,), **OPTIONS)
     if kind == "scorer":
         return network.set_params(early_stopping=True, scoring=FailingScorer(faults))
-    if SUPPORTED and run is not chunks:
+    if SUPPORTED:
         ours = [FailingCallback(faults)] if kind == "callback" else []
         network.set_callbacks(*ours, Checkpoint(path))
     return network

@@ -171,7 +171,7 @@ def test_each_epoch_is_shuffled_anew(shuffle, monkeypatch):
     numbers = np.arange(100.0)
     epochs = []
 
-    def fit_batches(model, batches, validation, run):
+    def fit_batches(model, batches, validation, run, observer):
         epochs.extend([np.concatenate([batch.y for batch in batches]) for _ in range(3)])
         raise KeyboardInterrupt
 
@@ -214,10 +214,10 @@ def test_rows_are_held_out_and_the_best_epoch_is_restored(regression, scoring, m
     X, y = regression
     seen = {}
 
-    def spy(model, batches, held_out, run):
+    def spy(model, batches, held_out, run, observer):
         seen["trained"] = np.concatenate([batch.y[:, 0] for batch in batches])
         seen["held_out"] = model.target.transform(held_out.data.y, float)[:, 0]
-        return original(model, batches, held_out, run)
+        return original(model, batches, held_out, run, observer)
 
     original = streaming.fit_batches
     monkeypatch.setattr(streaming, "fit_batches", spy)
@@ -259,6 +259,37 @@ def test_few_rows_are_held_out(regression):
     network.set_params(early_stopping=True, validation_fraction=0.001)
     with pytest.raises(ValueError, match="validation set is too small"):
         fit_chunks(network, cut(25, X, y))
+
+
+def test_given_validation_rows_are_those_of_fit(problem):
+    """All rows of the chunks are trained on, and the best epoch is restored."""
+    X, y = problem.X, problem.y
+    held_out = {"X_val": X[:30], "y_val": y[:30], "sample_weight_val": np.arange(30.0)}
+    options = {"early_stopping": "auto", "max_iter": 8, "learning_rate_init": 0.1}
+    network = network_for(problem, shuffle=False, **options)
+    expected = network.fit(X, y, **held_out)._model.params.copy()
+    history, seen = network.history_, network.t_
+    fit_chunks(network, cut(50, X, y), **held_out)
+    assert_allclose(network._model.params, expected, rtol=1e-6, atol=1e-9)
+    assert_allclose(network.validation_scores_, history["validation_score"])
+    assert network.t_ == seen == 8 * 120
+
+
+def test_validation_rows_are_refused_before_a_chunk_is_read(problem):
+    class Unread:
+        def __iter__(self):
+            raise AssertionError("a chunk was read")
+            yield
+
+    X, y = problem.X, problem.y
+    network = network_for(problem)
+    for given, match in [
+        ({"X_val": X, "y_val": y}, "early_stopping=False would not use them"),
+        ({"X_val": X}, "X_val is given without y_val"),
+        ({"sample_weight_val": y}, "sample_weight_val is given without"),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            fit_chunks(network, Unread(), **given)
 
 
 # Files.

@@ -1,10 +1,15 @@
 """The lines that ``verbose`` prints."""
 
+import io
+import itertools
 import re
 
 import numpy as np
 import pytest
-from plain import NNClassifier
+from plain import NNClassifier, NNRegressor
+
+from sknet import _progress
+from sknet.streaming import fit_chunks
 
 NUMBER = r"-?[\d.]+(?:e[+-]\d+)?"
 
@@ -81,3 +86,61 @@ def test_passes_of_partial_fit_are_counted(problem, capsys):
         network.partial_fit(problem.X, problem.y, **classes)
     starts = [line.split(",")[0] for line in lines_of(capsys)]
     assert starts == ["Iteration 1", "Iteration 2", "Iteration 3"]
+
+
+# Rows within a pass over chunks.
+
+
+@pytest.fixture
+def chunks():
+    X = np.random.default_rng(0).normal(size=(500, 4))
+    return [(X[i : i + 50], X[i : i + 50, 0]) for i in range(0, 500, 50)]
+
+
+def chunk_lines(capsys, chunks, **parameters):
+    """Return the lines of a fit, without what follows the number of an epoch."""
+    fit_chunks(NNRegressor((4,), **options(batch_size=50, max_iter=2, **parameters)), chunks)
+    return [line.partition(", loss")[0] for line in lines_of(capsys)]
+
+
+def test_rows_are_shown_every_few_seconds(chunks, capsys, monkeypatch):
+    """By this clock, each chunk of the first pass and each batch takes a second."""
+    monkeypatch.setattr(_progress, "perf_counter", itertools.count().__next__)
+    assert chunk_lines(capsys, chunks) == [
+        "First pass: 300 rows, 50 rows/s",
+        "Iteration 1: 250 of 500 rows, 50 rows/s",
+        "Iteration 1",
+        "Iteration 2: 250 of 500 rows, 50 rows/s",
+        "Iteration 2",
+    ]
+    assert chunk_lines(capsys, chunks, verbose=False) == []
+
+
+def test_a_short_pass_has_no_line_of_its_own(chunks, capsys):
+    assert chunk_lines(capsys, chunks) == ["Iteration 1", "Iteration 2"]
+
+
+def test_a_terminal_shows_a_bar(monkeypatch):
+    rich = pytest.importorskip("rich.console")
+    monkeypatch.setenv("TERM", "xterm")
+    console = rich.Console(file=io.StringIO(), force_terminal=True, width=100)
+    with _progress.RowBar(console) as show:
+        show("First pass", 50)
+        show._bar.refresh()
+        for n_done in (0, 1250):
+            show("Iteration 1", n_done, 5000)
+        show._bar.refresh()
+    text = console.file.getvalue()
+    assert "First pass" in text and "50 rows" in text
+    assert "Iteration 1" in text and "1,250 of 5,000 rows" in text
+
+
+@pytest.mark.parametrize(
+    ("verbose", "terminal", "kind"), [(1, "xterm", "RowBar"), (1, "dumb", "RowLines"),
+                                      (1, None, "RowLines"), (0, "xterm", "RowProgress")]
+)  # fmt: skip
+def test_the_display_suits_the_output(verbose, terminal, kind, monkeypatch):
+    pytest.importorskip("rich")
+    monkeypatch.setenv("TERM", terminal or "")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal is not None)
+    assert type(_progress.row_progress(verbose)).__name__ == kind

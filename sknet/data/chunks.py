@@ -4,8 +4,8 @@ A chunk is a ``Batch`` in the form of the user, whose X may be a frame.
 """
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -206,6 +206,9 @@ class KeyedSample:
 class ChunkBatches:
     """The rows of chunks, batch by batch; each iteration is one epoch.
 
+    The first iteration may be the rest of an epoch that was interrupted. Its chunks are read
+    from the first one on, but the rows of batches that are done are not encoded again.
+
     Parameters
     ----------
     open_chunks : callable
@@ -220,6 +223,12 @@ class ChunkBatches:
         Some of the checked rows, which :meth:`sample` takes from.
     augment : callable, optional
         ``augment(batch)`` changes each encoded batch.
+    n_done : int, default=0
+        The number of batches of the first epoch that are done.
+    tell : callable, optional
+        ``tell(n_rows)`` is called with the number of rows of the epoch that are done or passed
+        over: before a batch is made, when the step on the batch before it is over, and for
+        each chunk whose rows are all done.
     """
 
     def __init__(
@@ -230,6 +239,8 @@ class ChunkBatches:
         encode: Callable[[Batch], Batch],
         drawn: Batch,
         augment: Callable[[Batch], Batch] | None = None,
+        n_done: int = 0,
+        tell: Callable[[int], None] = lambda n_rows: None,
     ) -> None:
         self.n_rows = n_rows
         self.batch_size: int = largest_part(n_rows, batch_size)
@@ -237,6 +248,8 @@ class ChunkBatches:
         self._encode = encode
         self._drawn = drawn
         self._augment = augment
+        self._n_done = n_done
+        self._tell = tell
 
     def sample(self, n_rows: int) -> Batch:
         """Return at most ``n_rows`` of the drawn rows, encoded but not augmented."""
@@ -247,18 +260,29 @@ class ChunkBatches:
         return -(-self.n_rows // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        for batch in self._cut():
+        n_done, self._n_done = self._n_done, 0
+        for batch in self._cut(n_done):
             yield batch if self._augment is None else self._augment(batch)
 
-    def _cut(self) -> Iterator[Batch]:
-        """Yield encoded batches, whose sizes do not depend on the sizes of the chunks."""
-        parts = evenly_divided(self.n_rows, len(self))
-        sizes = (part.stop - part.start for part in parts)
-        size, rest = next(sizes), list[Batch]()
+    def _cut(self, n_done: int) -> Iterator[Batch]:
+        """Yield the encoded batches after the first ``n_done`` ones.
+
+        Their sizes do not depend on the sizes of the chunks.
+        """
+        parts = islice(evenly_divided(self.n_rows, len(self)), n_done, None)
+        part, first, rest = next(parts, None), 0, list[Batch]()
         for chunk in self._open_chunks():
+            if part is None or first + n_rows(chunk) <= part.start:
+                first += n_rows(chunk)
+                self._tell(first)
+                continue
             together = join([*rest, self._encode(chunk)])
-            start, stop = 0, n_rows(together)
-            while start + size <= stop:
-                yield take(together, slice(start, start + size))
-                start, size = start + size, next(sizes, sys.maxsize)
-            rest = [take(together, np.arange(start, stop))] if start < stop else []
+            stop = first + n_rows(together)
+            while part is not None and part.stop <= stop:
+                self._tell(part.start)
+                yield take(together, slice(part.start - first, part.stop - first))
+                part = next(parts, None)
+            left = stop if part is None else part.start
+            kept = np.arange(left - first, stop - first)
+            rest = [take(together, kept)] if kept.size else []
+            first = left

@@ -130,8 +130,7 @@ class ClusterEpoch(Epochs):
         (point,) = self._cluster.gather([self._point])
         np.copyto(self.params, point.params)
         self.learning_rate = point.learning_rate
-        self.state.samples_seen += self._plan.n_rows
-        self.state.iteration += 1
+        self._end(self._plan.n_rows)
         loss, weight = point.loss - self._loss, point.weight - self._weight
         self._loss, self._weight = point.loss, point.weight
         return loss / weight

@@ -17,7 +17,7 @@ from sknet.nn.schedules import Schedule
 from sknet.nn.sets import Bounds
 from sknet.nn.shares import BatchGradient
 from sknet.nn.soundness import Evaluator, Probe
-from sknet.nn.state import Remembered, TrainingState
+from sknet.nn.state import Begun, Remembered, TrainingState
 from sknet.nn.stopping import Horizon
 from sknet.nn.threads import Team
 from sknet.nn.types import Array
@@ -103,7 +103,13 @@ class Epochs(ABC):
 
     @abstractmethod
     def run(self) -> float:
-        """Make one epoch; return its mean loss."""
+        """Make one epoch, or the rest of one that has begun; return its mean loss."""
+
+    def _end(self, n_rows: int) -> None:
+        """Note in the state that an epoch of so many rows is over."""
+        self.state.samples_seen += n_rows
+        self.state.iteration += 1
+        self.state.begun = None
 
     @abstractmethod
     def make_probe(self) -> Evaluator:
@@ -115,15 +121,8 @@ class Epochs(ABC):
         return False
 
     def visible_params(self) -> Array:
-        """Return the parameters to evaluate: the running average, if there is one.
-
-        Parameters that an L1 penalty or a bound has just set to zero are zero in the average,
-        too.
-        """
-        average = self.state.average
-        if self.rule.ema_decay is None or average is None:
-            return self.params
-        return np.where(self.params == 0, 0, average)
+        """Return the parameters to evaluate: the running average, if there is one."""
+        return self.params if self.rule.ema_decay is None else self.state.visible(self.params)
 
     def begin_cooling(self, n_epochs: int, progress: float | None = None) -> None:
         """Let the rest of the plan take so many epochs, as :meth:`Horizon.cooled` describes."""
@@ -151,7 +150,8 @@ class Epoch(Epochs):
     params, rule, horizon, state
         As for :class:`Epochs`.
     batches : iterable with ``n_rows``, ``batch_size`` and a length
-        Each iteration is one epoch of batches.
+        Each iteration is one epoch of batches. If the state has an epoch that is begun, the
+        first iteration is the rest of that epoch.
     team : Team, optional
         The threads that share the work of a step.
     return_to_best : ReturnToBest, optional
@@ -246,17 +246,18 @@ class Epoch(Epochs):
 
     def run(self) -> float:
         """Make one epoch; return the mean of the objective before each of its steps."""
-        state, total, n_batches = self.state, 0.0, len(self.batches)
+        state, n_batches = self.state, len(self.batches)
+        n_done, total, before = state.begun or Begun()
         rngs = [state.rng, *state.share_rngs]
-        for i, batch in enumerate(self.batches):
+        for i, batch in enumerate(self.batches, start=n_done):
             progress = self.horizon.progress(state.iteration + i / n_batches)
             self.learning_rate = self.rule.learning_rate(state, progress)
             value = self._gradient_of(self.params, batch, rngs)
             value += self.objective.penalty_value(self.params)
             self._step()
             total += value * batch.X.shape[0]
-        state.samples_seen += self.batches.n_rows
-        state.iteration += 1
+            state.begun = Begun(i + 1, total, before)
+        self._end(self.batches.n_rows)
         return total / self.batches.n_rows
 
     def _step(self) -> None:

@@ -23,6 +23,18 @@ class Remembered(NamedTuple):
     n_updates: int
 
 
+class Begun(NamedTuple):
+    """The part of an epoch that is done: the number of batches, and the sum of their losses.
+
+    ``before`` are the parameters to evaluate as they were when the epoch began. They are None
+    with a score, which belongs to the parameters after the epoch.
+    """
+
+    n_batches: int = 0
+    total: float = 0.0
+    before: Array | None = None
+
+
 @dataclass
 class TrainingState:
     """The state of a training besides the parameters; updated in place.
@@ -67,6 +79,8 @@ class TrainingState:
         What a return to the best epoch needs; None if there will be none.
     on_all_rows : bool
         Whether the cool-down trains on the rows that are evaluated, too.
+    begun : Begun or None
+        The part of the current epoch that is done; None between epochs.
     """
 
     optimizer: type[Optimizer]
@@ -86,6 +100,7 @@ class TrainingState:
     share_rngs: tuple[Generator, ...] = ()
     best: Remembered | None = None
     on_all_rows: bool = False
+    begun: Begun | None = None
 
     @property
     def n_refit(self) -> int:
@@ -98,6 +113,14 @@ class TrainingState:
     def start(cls, optimizer: Optimizer, params: Array, rng: Generator) -> Self:
         """Return the state before the first update of ``params``."""
         return cls(type(optimizer), optimizer.init(params.size, params.dtype), rng)
+
+    def visible(self, params: Array) -> Array:
+        """Return the parameters to evaluate: the running average, if there is one.
+
+        Parameters that an L1 penalty or a bound has just set to zero are zero in the average,
+        too.
+        """
+        return params if self.average is None else np.where(params == 0, 0, self.average)
 
     def suits(self, optimizer: Optimizer, params: Array) -> bool:
         """Whether an optimizer can go on from this state, in the precision of ``params``."""
@@ -115,6 +138,7 @@ class TrainingState:
             cooling=None,
             best=None,
             on_all_rows=False,
+            begun=None,
         )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from sknet.nn.epochs import Epoch, Epochs, ReturnToBest, UpdateRule
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.soundness import POOR_FACTOR, Ending, Judge
-from sknet.nn.state import History, Remembered, TrainingResult, TrainingState, append
+from sknet.nn.state import Begun, History, Remembered, TrainingResult, TrainingState, append
 from sknet.nn.stopping import Monitor, Stopping, cooling_start
 from sknet.nn.threads import Team
 from sknet.nn.types import Array
@@ -58,7 +58,8 @@ def train(
     params : ndarray of shape (n_params,)
         The initial parameters.
     batches : iterable with ``n_rows``, ``batch_size`` and a length
-        Each iteration is one epoch of batches.
+        Each iteration is one epoch of batches, or the rest of an epoch that ``state`` has
+        begun.
     rule : UpdateRule
     stopping : Stopping
     state : TrainingState
@@ -188,7 +189,8 @@ def _make_epochs(
     waits = evaluate is None and rule.schedule.has_horizon
     while state.iteration < epoch.horizon.n_epochs and not state.stopped:
         start = perf_counter()
-        before = visible.copy() if evaluate is None else None
+        new = Begun(before=visible.copy() if evaluate is None else None)
+        begun = state.begun = state.begun or new
         loss = epoch.run()
         if not (math.isfinite(loss) and np.isfinite(epoch.params).all()):
             return Ending.DIVERGED
@@ -201,7 +203,7 @@ def _make_epochs(
         record["seconds"] = perf_counter() - start
         append(state.history, record)
         # The loss of an epoch belongs to the parameters before it, a score to those after.
-        judged = visible if before is None else before
+        judged = visible if begun.before is None else begun.before
         if not state.on_all_rows:
             monitor.update(state.iteration, record.get("validation_score", -loss), judged)
         if not waits:

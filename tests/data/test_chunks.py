@@ -223,6 +223,28 @@ def test_batches_of_equal_size(sizes, batch_size):
         assert max(sizes_of_batches) - min(sizes_of_batches) <= 1
 
 
+@pytest.mark.parametrize("sizes", [[23], [4, 4, 4, 11], [1] * 23, [20, 3]], ids=str)
+@pytest.mark.parametrize("n_done", [0, 1, 2, 5])
+def test_an_epoch_goes_on_after_the_batches_that_are_done(sizes, n_done):
+    """Their chunks are read and not encoded; the epoch after it has all batches."""
+    chunks = [as_chunk(chunk) for chunk in make_chunks("array", sizes)]
+    encoded, told = [], []
+
+    def encode(chunk):
+        encoded.append(n_rows(chunk))
+        return chunk
+
+    options = {"n_done": n_done, "tell": told.append}
+    batches = ChunkBatches(lambda: iter(chunks), 23, 4, encode, chunks[0], **options)
+    rest = [row_numbers(batch) for batch in batches]
+    starts = [23 * number // 6 for number in range(6)]
+    assert sum(rest, []) == list(range(starts[n_done] + 1, 24))
+    passed = [end for end in np.cumsum(sizes).tolist() if end <= starts[n_done]]
+    assert encoded == sizes[len(passed) :]
+    assert told == [*passed, *starts[n_done:]]
+    assert [row_numbers(batch) for batch in batches][n_done:] == rest
+
+
 @pytest.mark.parametrize("n_chunks", [0, 1, 2])
 def test_a_pass_with_fewer_rows_is_refused_at_its_end(n_chunks):
     chunks = [as_chunk(chunk) for chunk in make_chunks("array", [10, 10, 10])]

@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sknet.data.batches import Batch
 from sknet.nn import shares
 from sknet.nn.activations import ACTIVATIONS, Identity, ReLU, Tanh
-from sknet.nn.epochs import ReturnToBest
+from sknet.nn.epochs import ReturnToBest, UpdateRule
 from sknet.nn.layers import Dense, Dropout
 from sknet.nn.losses import BinaryLogLoss, MultinomialLogLoss, SquaredError
 from sknet.nn.network import Network, Workspace
@@ -29,7 +29,14 @@ from sknet.nn.schedules import (
 )
 from sknet.nn.soundness import DivergenceError, Ending, Probe
 from sknet.nn.state import TrainingState, best_epoch
-from sknet.nn.stopping import COOLING_PLACES, COOLING_PROGRESS, Horizon, cooling_start
+from sknet.nn.stopping import (
+    COOLING_PLACES,
+    COOLING_PROGRESS,
+    Horizon,
+    Stopping,
+    cooling_start,
+)
+from sknet.nn.training import train
 
 # Beside scikit-learn.
 
@@ -145,6 +152,57 @@ def test_epochs_are_steps_on_the_batches(
     assert_allclose(result.history["loss"], losses, rtol=1e-12)
     assert_allclose(result.params, params, rtol=1e-10, atol=1e-13)
     assert (state.n_updates, state.samples_seen) == (t, 27)
+
+
+class Interrupted:
+    """Batches of which one, counted over all epochs, is never made."""
+
+    def __init__(self, batches, at):
+        self.batches, self.n_left = batches, at
+        self.n_rows, self.batch_size = batches.n_rows, batches.batch_size
+        self.sample = batches.sample
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __iter__(self):
+        for batch in self.batches:
+            if not self.n_left:
+                raise KeyboardInterrupt
+            self.n_left -= 1
+            yield batch
+
+
+class Rest(Interrupted):
+    """Batches whose first epoch begins after some that are done."""
+
+    def __iter__(self):
+        n_done, self.n_left = self.n_left, 0
+        yield from list(self.batches)[n_done:]
+
+
+@pytest.mark.parametrize("ema_decay", [None, 0.8])
+@pytest.mark.parametrize("at", [1, 4, 8])
+def test_an_epoch_that_has_begun_goes_on(at, ema_decay, make_problem, make_batches):
+    """With the state of an interrupted training, the rest of it has the same bits."""
+    objective, params, batch = make_problem((Dense(5, Tanh()), Dropout(0.3)))
+    rule = UpdateRule(Adam(), Cosine(), 0.02, ema_decay)
+    batches, stopping = make_batches(*batch[:2], batch_size=3), Stopping(3, 0.0, 2)
+
+    def start():
+        return TrainingState.start(Adam(), params, np.random.default_rng(0))
+
+    whole = train(objective, params.copy(), batches, rule, stopping, start())
+    now, state = params.copy(), start()
+    with pytest.raises(KeyboardInterrupt):
+        train(objective, now, Interrupted(batches, at), rule, stopping, state)
+    n_done = at % 3
+    assert (state.iteration, state.begun.n_batches) == (at // 3, n_done)
+    result = train(objective, now, Rest(batches, n_done), rule, stopping, state)
+    assert_array_equal(result.params, whole.params)
+    assert result.history["loss"] == whole.history["loss"]
+    assert (result.best_iter, result.ending) == (whole.best_iter, whole.ending)
+    assert state.begun is None
 
 
 def test_history_has_one_entry_an_epoch(make_problem, run_training):
