@@ -108,9 +108,8 @@ class ClockColumn(Column):
         return cls(position, names)
 
     def read(self, X):
-        x = frames.column(X, self.position)
-        seconds = [np.nan if frames.is_missing(t) else 3600 * int(t[:2]) + 60 * int(t[3:]) for t in x]
-        return np.array(seconds, dtype=float)
+        known = (None if frames.is_missing(t) else t for t in frames.column(X, self.position))
+        return np.array([t and 3600 * int(t[:2]) + 60 * int(t[3:]) for t in known], float)
 
     def features(self, found):
         made = Phases(np.full(2, found.place), found.in_order, cycles=["day"])
