@@ -39,24 +39,24 @@ def make_network(
     encoder: TableEncoder,
     reader: TableReader | None,
     n_raw: int,
-    unbound: tuple[int, ...] = (),
+    unpromised: tuple[int, ...] = (),
 ) -> Network:
     """Return the network from an encoded table to ``n_raw`` raw predictions of each member.
 
-    ``unbound`` has the positions of raw predictions that monotonic constraints are not about.
+    ``unpromised`` has the positions of raw predictions that constraints promise nothing about.
     """
     front = _input_layers(settings, encoder)
     signs = _encoded_signs(settings, encoder, front)
     if settings.groups is None:
         hidden, within = _hidden_layers(settings, signs)
-        layers = *hidden, _output_layer(settings, n_raw, within, unbound)
+        layers = *hidden, _output_layer(settings, n_raw, within, unpromised)
     else:
         sources = column_sources(front, encoder, reader)[1]
         inputs = [
             tuple(np.flatnonzero(np.isin(sources, group)).tolist()) for group in settings.groups
         ]
         constraints = _constraints_of_groups(inputs, sources, signs) if signs else None
-        layers = tuple(_grouped_layers(settings, inputs, constraints, n_raw, unbound))
+        layers = tuple(_grouped_layers(settings, inputs, constraints, n_raw, unpromised))
     before_link = settings.groups is not None
     return Network((*front, *layers), encoder.n_outputs_, settings.n_members, before_link)
 
@@ -233,24 +233,24 @@ def _output_layer(
     settings: Settings,
     n_raw: int,
     within: MonotoneWeights | None = None,
-    unbound: tuple[int, ...] = (),
+    unpromised: tuple[int, ...] = (),
 ) -> Layer:
     """Return the layer that maps the last hidden layer to the raw predictions.
 
-    ``within`` is the set of its weights, which those at the positions ``unbound`` may leave.
+    ``within`` is the set of its weights, which those at the positions ``unpromised`` may leave.
     """
     n_members = settings.n_members
     if n_members > 1 and settings.hidden_layer_sizes:
-        return EnsembleHead(n_raw, n_members, _unbound(within, unbound))
-    unbound = tuple(n_raw * member + i for member in range(n_members) for i in unbound)
-    return Dense(n_members * n_raw, Identity(), _unbound(within, unbound))
+        return EnsembleHead(n_raw, n_members, _leaving_out(within, unpromised))
+    unpromised = tuple(n_raw * member + i for member in range(n_members) for i in unpromised)
+    return Dense(n_members * n_raw, Identity(), _leaving_out(within, unpromised))
 
 
-def _unbound(
+def _leaving_out(
     within: MonotoneWeights | None, positions: tuple[int, ...]
 ) -> MonotoneWeights | None:
     """Return a set of weights that leaves those of some outputs free."""
-    return None if within is None else replace(within, unbound=positions)
+    return None if within is None else replace(within, unpromised=positions)
 
 
 class GroupConstraints(NamedTuple):
@@ -316,7 +316,7 @@ def _grouped_layers(
     inputs: list[tuple[int, ...]],
     constraints: GroupConstraints | None,
     n_raw: int,
-    unbound: tuple[int, ...],
+    unpromised: tuple[int, ...],
 ) -> Iterator[Layer]:
     """Yield the layers of groups of columns with networks of their own.
 
@@ -326,7 +326,7 @@ def _grouped_layers(
     n_members, n_groups = settings.n_members, len(inputs)
     if not settings.hidden_layer_sizes:
         yield GroupColumns(tuple(inputs))
-        yield _output_layer(settings, n_raw, constraints and constraints.joined, unbound)
+        yield _output_layer(settings, n_raw, constraints and constraints.joined, unpromised)
         return
     yield GroupColumns(tuple(inputs * n_members))
     n_used = tuple(max(1, len(one)) for one in inputs * n_members)
@@ -341,9 +341,9 @@ def _grouped_layers(
         yield from _after(settings, activation, dropout, n_groups * n_members)
         n_used = ()
     if settings.pairwise and n_groups > 1:
-        yield _pairwise_head(settings, n_groups, constraints, n_raw, unbound)
+        yield _pairwise_head(settings, n_groups, constraints, n_raw, unpromised)
     else:
-        yield _output_layer(settings, n_raw, constraints and constraints.joined, unbound)
+        yield _output_layer(settings, n_raw, constraints and constraints.joined, unpromised)
 
 
 def _pairwise_head(
@@ -351,7 +351,7 @@ def _pairwise_head(
     n_groups: int,
     constraints: GroupConstraints | None,
     n_raw: int,
-    unbound: tuple[int, ...],
+    unpromised: tuple[int, ...],
 ) -> PairwiseHead:
     """Return the output layer of groups that interact in pairs."""
     if constraints is None:
@@ -362,7 +362,7 @@ def _pairwise_head(
     return MonotonePairwiseHead(
         n_raw,
         settings.n_members,
-        _unbound(constraints.joined, unbound),
+        _leaving_out(constraints.joined, unpromised),
         n_groups=n_groups,
         n_factors=n_free + N_FACTORS,
         signs=signs,

@@ -117,8 +117,8 @@ class Model(ABC):
         check_monotone(settings, target, loss)
         encoder = cls._learn_encoding(settings, survey, target, keep_rare)
         n_raw = loss.n_raw(target.n_outputs)
-        unbound = loss.unpromised(n_raw)
-        network = make_network(settings, encoder, survey.reader, n_raw, unbound)
+        unpromised = loss.unpromised(n_raw)
+        network = make_network(settings, encoder, survey.reader, n_raw, unpromised)
         check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
         return cls(settings, survey.reader, encoder, target, loss, network, params)
@@ -167,8 +167,8 @@ class Model(ABC):
             )
         loss = self.choose_loss(settings, self.target)
         model = replace(self, settings=settings, loss=loss)
-        unbound = loss.unpromised(model.n_raw)
-        network = make_network(settings, self.encoder, self.reader, model.n_raw, unbound)
+        unpromised = loss.unpromised(model.n_raw)
+        network = make_network(settings, self.encoder, self.reader, model.n_raw, unpromised)
         if network != self.network or settings.n_components != self.settings.n_components:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation, "

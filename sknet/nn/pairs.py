@@ -179,7 +179,7 @@ class MonotonePairwiseHead(PairwiseHead):
     ----------
     within : MonotoneWeights or None, default=None
         The set of each member's matrix W; None stands for all matrices. The strengths of its
-        ``unbound`` outputs are any numbers, too.
+        ``unpromised`` outputs are any numbers, too.
     signs : tuple of int
         For each group of one member 1 if the outputs rise with its inputs, 0 if it is free.
     n_free : int >= 0
@@ -207,10 +207,10 @@ class MonotonePairwiseHead(PairwiseHead):
         ]
         n_rectified = self.n_factors - self.n_free - self.n_reflected
         signs = (0,) * self.n_free + (1,) * n_rectified + (-1,) * self.n_reflected
-        unbound = () if self.within is None else self.within.unbound
+        unpromised = () if self.within is None else self.within.unpromised
         sets = {
             "factor": Stacked(tuple(of_groups * self.n_members)),
-            "strength": MonotoneWeights(signs, unbound=unbound),
+            "strength": MonotoneWeights(signs, unpromised=unpromised),
         }
         declared |= {name: replace(declared[name], within=one) for name, one in sets.items()}
         return {**declared, "offset": Parameter((self.n_all, self.n_factors))}

@@ -107,7 +107,7 @@ class MonotoneWeights(ParameterSet):
         For each input 1 (rising), -1 (falling) or 0 (free).
     n_free : int >= 0, default=0
         The number of free units, which are the first ones.
-    unbound : tuple of int, default=()
+    unpromised : tuple of int, default=()
         The positions of units that nothing is promised about. Their weights are any numbers:
         they see all inputs, as neither free nor monotone units do. Only outputs can be so.
     """
@@ -115,7 +115,7 @@ class MonotoneWeights(ParameterSet):
     signs: Annotated[tuple[int, ...], SIGNS]
     n_free: Annotated[int, NOT_NEGATIVE_INT] = 0
     # Files of earlier versions have none.
-    unbound: Annotated[tuple[int, ...], POSITIONS] = ()
+    unpromised: Annotated[tuple[int, ...], POSITIONS] = ()
 
     @property
     def scales(self) -> Signed:
@@ -129,7 +129,7 @@ class MonotoneWeights(ParameterSet):
         low[..., signs > 0, :] = 0
         high[..., signs < 0, :] = 0
         low[..., signs != 0, : self.n_free] = high[..., signs != 0, : self.n_free] = 0
-        low[..., list(self.unbound)], high[..., list(self.unbound)] = -np.inf, np.inf
+        low[..., list(self.unpromised)], high[..., list(self.unpromised)] = -np.inf, np.inf
         return Bounds(low, high)
 
     def enter(self, array: Array) -> None:
@@ -141,14 +141,14 @@ class MonotoneWeights(ParameterSet):
         drawn weights differ more from unit to unit than their magnitudes do.
         """
         signs = np.array(self.signs)
-        drawn = array[..., list(self.unbound)]
+        drawn = array[..., list(self.unpromised)]
         inside = array[..., signs != 0, self.n_free :]
         array[..., signs != 0, :] = 0
         if inside.size:
             squares = np.square(inside)
             squares *= signs[signs != 0][:, np.newaxis] / (inside.shape[-2] * squares.mean())
             array[..., signs != 0, self.n_free :] = squares
-        array[..., list(self.unbound)] = drawn
+        array[..., list(self.unpromised)] = drawn
 
 
 WEIGHT_SETS = TupleOf(

@@ -76,9 +76,11 @@ def test_pairs_are_the_sum_over_all_pairs(n_groups, n_members):
         assert_allclose(raw, expected, rtol=1e-10, atol=1e-12)
 
 
-def monotone_head(n_members, *, signs=(1, 0, 0), n_free=2, unbound=()):
+def monotone_head(n_members, *, signs=(1, 0, 0), n_free=2, unpromised=()):
     """Return a head of three groups of two inputs each, with six factors."""
-    within = MonotoneWeights(tuple(sign for sign in signs for _ in range(2)), unbound=unbound)
+    within = MonotoneWeights(
+        tuple(sign for sign in signs for _ in range(2)), unpromised=unpromised
+    )
     options = {"n_groups": 3, "n_factors": 6, "signs": signs, "n_free": n_free}
     return MonotonePairwiseHead(2, n_members, within, **options)
 
@@ -111,7 +113,7 @@ def test_factors_of_a_monotone_head_are_linear_or_rectified_or_reflections(n_mem
 def test_a_monotone_head_rises_with_the_constrained_groups_alone(signs, n_members):
     """For any parameters in the sets, also where the sum of the pairs is large."""
     rng = np.random.default_rng(0)
-    head = monotone_head(n_members, signs=signs, unbound=(1,))
+    head = monotone_head(n_members, signs=signs, unpromised=(1,))
     network = Network((head,), 6 * n_members, n_members)
     rises = {0: [], 1: []}
     for _ in range(5):

@@ -42,7 +42,7 @@ NETWORKS = {
     "two groups": (
         *(FRONT, GroupedDense(3, Identity(), 2, within=GROUP_SETS)),
         MonotonePairwiseHead(
-            *(2, 1, MonotoneWeights((1, 1, 1, 0, 0, 0), unbound=(1,))),
+            *(2, 1, MonotoneWeights((1, 1, 1, 0, 0, 0), unpromised=(1,))),
             **{"n_groups": 2, "n_factors": 7, "signs": (1, 0), "n_free": 3},
         ),
     ),
@@ -66,7 +66,7 @@ def test_monotone_weights_have_signs_and_zeros():
 
 
 def test_weights_of_outputs_without_a_promise_have_no_bounds():
-    weights = MonotoneWeights((1, -1, 0), unbound=(1,))
+    weights = MonotoneWeights((1, -1, 0), unpromised=(1,))
     bounds = weights.bounds((2, 3, 2))
     assert_array_equal(bounds.low[0], [[0, -INF], [-INF, -INF], [-INF, -INF]])
     assert_array_equal(bounds.high[1], [[INF, INF], [0, INF], [INF, INF]])
