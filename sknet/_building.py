@@ -45,20 +45,22 @@ def make_network(
 
     ``unpromised`` has the positions of raw predictions that constraints promise nothing about.
     """
-    front = _input_layers(settings, encoder)
-    signs = _encoded_signs(settings, encoder, front)
+    front = Network(tuple(_input_layers(settings, encoder)), encoder.n_outputs_)
+    signs = _encoded_signs(settings, front)
     if settings.groups is None:
         hidden, within = _hidden_layers(settings, signs)
         layers = *hidden, _output_layer(settings, n_raw, within, unpromised)
     else:
-        sources = column_sources(front, encoder, reader)[1]
+        sources = column_sources(encoder, reader)[front.origins]
         inputs = [
             tuple(np.flatnonzero(np.isin(sources, group)).tolist()) for group in settings.groups
         ]
         constraints = _constraints_of_groups(inputs, sources, signs) if signs else None
         layers = tuple(_grouped_layers(settings, inputs, constraints, n_raw, unpromised))
     before_link = settings.groups is not None
-    return Network((*front, *layers), encoder.n_outputs_, settings.n_members, before_link)
+    return Network(
+        (*front.layers, *layers), encoder.n_outputs_, settings.n_members, before_link
+    )
 
 
 def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
@@ -97,29 +99,9 @@ def _embeddings(
     return [part for part in parts if part[0]]
 
 
-def column_sources(
-    front: Sequence[Layer], encoder: TableEncoder, reader: TableReader | None
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return where each input of the first layer that mixes columns comes from.
-
-    Parameters
-    ----------
-    front : sequence of Layer
-        The layers before, of which there is one at the most: it embeds single columns.
-    encoder : TableEncoder
-    reader : TableReader or None
-
-    Returns
-    -------
-    encoded, sources : ndarray of int
-        The positions of the encoded column and of the column of X.
-    """
-    encoded = np.arange(encoder.n_outputs_)
-    for layer in front:
-        if isinstance(layer, Columns):
-            encoded = np.repeat(encoded, layer.output_counts(encoded.size))
-    sources = encoder.sources_ if reader is None else reader.order_[encoder.sources_]
-    return encoded, sources[encoded]
+def column_sources(encoder: TableEncoder, reader: TableReader | None) -> NDArray[np.intp]:
+    """Return the position of the column of X that each encoded column comes from."""
+    return encoder.sources_ if reader is None else reader.order_[encoder.sources_]
 
 
 def _numeric_layer(settings: Settings, encoder: TableEncoder) -> ColumnEmbedding | None:
@@ -138,18 +120,15 @@ def _signs(settings: Settings, n_columns: int) -> tuple[int, ...]:
     return settings.signs + (0,) * (n_columns - len(settings.signs))
 
 
-def _encoded_signs(
-    settings: Settings, encoder: TableEncoder, front: Sequence[Layer]
-) -> tuple[int, ...]:
+def _encoded_signs(settings: Settings, front: Network) -> tuple[int, ...]:
     """Return the monotonic constraint of each input of the first layer that has weights.
 
     It is empty if there are no constraints.
     """
     if not settings.signs:
         return ()
-    signs = _signs(settings, encoder.n_outputs_)
-    counts = [layer.output_counts(len(signs)) for layer in front if isinstance(layer, Columns)]
-    return tuple(np.repeat(signs, counts[0] if counts else 1).tolist())
+    signs = np.array(_signs(settings, front.n_inputs))
+    return tuple(signs[front.origins].tolist())
 
 
 def _hidden_layers(

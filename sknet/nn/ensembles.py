@@ -20,7 +20,7 @@ from numpy.typing import DTypeLike
 from sknet.nn.activations import ACTIVATION, Activation
 from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.kernels import column_sums, matmul, stretches
-from sknet.nn.layers import WEIGHT_SET, ActivationLayer, Layer, Parameter
+from sknet.nn.layers import WEIGHT_SET, ActivationLayer, Affine, Layer, Parameter
 from sknet.nn.losses import Loss, spread, total_std
 from sknet.nn.rules import POSITIVE_INT
 from sknet.nn.sets import MonotoneWeights
@@ -103,6 +103,9 @@ class EnsembleInput(EnsembleLayer):
         """Return the matrix that the input is multiplied by: the members' side by side."""
         scale, weight = params.scale.T[:, :, np.newaxis], params.weight[:, np.newaxis, :]
         return np.multiply(scale, weight, out=out).reshape(params.weight.shape[0], -1)
+
+    def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
+        return Affine(self.matrix(params), params.bias.reshape(-1), self.activation)
 
     def forward(
         self, params: Views, x: Rows, buffers: Buffers, rng: Generator | None = None

@@ -23,7 +23,7 @@ from scipy import sparse
 from sknet.nn.activations import Activation
 from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.kernels import column_sums, stretches
-from sknet.nn.layers import ACTIVATION, ActivationLayer, Layer, Parameter
+from sknet.nn.layers import ACTIVATION, ActivationLayer, Affine, Layer, Parameter
 from sknet.nn.rules import NOT_NEGATIVE_INT, POSITIVE_INT, Constraint, TupleOf
 from sknet.nn.sets import Stacked
 from sknet.nn.types import Array, Buffers, Groups, Rows, Views, WorkArrays
@@ -112,12 +112,13 @@ class GroupColumns(Layer):
     def n_outputs(self, n_inputs: int) -> int:
         return len(self.groups) * self.width
 
-    def matrix(self, n_inputs: int, dtype: DTypeLike) -> Any:
-        """Return the matrix, sparse, by which a product gathers the columns."""
+    def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
+        """Return the map of the sparse matrix that gathers the columns."""
         places = gathering(self.groups, n_inputs)
         used = np.delete(np.arange(places.columns.size), places.padding)
         entries = np.ones(used.size, dtype), (places.columns[used], used)
-        return sparse.csr_array(entries, shape=(n_inputs, places.columns.size))
+        matrix = sparse.csr_array(entries, shape=(n_inputs, places.columns.size))
+        return Affine(matrix, np.zeros(places.columns.size, dtype))
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {

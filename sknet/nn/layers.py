@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from types import NoneType
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.random import Generator
+from numpy.typing import DTypeLike
 
 from sknet.nn.activations import ACTIVATION, Activation, Identity
 from sknet.nn.initializers import INITIALIZERS
@@ -48,6 +49,23 @@ class Parameter:
     ridge: float = 0.0
 
 
+class Affine(NamedTuple):
+    """An affine map x M + v, and the activation that follows.
+
+    Attributes
+    ----------
+    matrix : ndarray or sparse array
+        The matrix M. It is sparse where it does no more than to gather columns.
+    bias : ndarray
+        The vector v.
+    activation : Activation or None
+    """
+
+    matrix: Any
+    bias: Array
+    activation: Activation | None = None
+
+
 class Layer(Rule, ABC):
     """A differentiable function of each row. A layer has no state: arrays come as arguments.
 
@@ -77,6 +95,20 @@ class Layer(Rule, ABC):
     def n_outputs(self, n_inputs: int) -> int:
         """Return the number of output columns. By default it is the number of inputs."""
         return n_inputs
+
+    def output_counts(self, n_inputs: int) -> list[int] | None:
+        """Return the number of outputs of each input column, if no output mixes columns.
+
+        By default it is None: outputs mix columns.
+        """
+        return None
+
+    def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine | None:
+        """Return the layer as an affine map before an activation. By default it is None.
+
+        Attributions ask the first layer that mixes columns.
+        """
+        return None
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         """Return the declaration of each parameter array by name. By default there is none."""
@@ -238,9 +270,8 @@ class Dense(ActivationLayer):
         bound = 1 / math.sqrt(n_inputs)
         params.bias[...] = rng.uniform(-bound, bound, self.n_units)
 
-    def matrix(self, params: Views) -> Array:
-        """Return the matrix that the input is multiplied by."""
-        return params.weight
+    def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
+        return Affine(params.weight, params.bias, self.activation)
 
     def forward(
         self, params: Views, x: Rows, buffers: Buffers, rng: Generator | None = None
