@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from sknet.export._graph import Tensor
 from sknet.export._operators import activate, counterpart
-from sknet.nn import columns, components, embeddings, ensembles, groups, layers, pairs
+from sknet.nn import (
+    columns,
+    components,
+    embeddings,
+    ensembles,
+    groups,
+    layers,
+    monotone,
+    pairs,
+)
 from sknet.nn.columns import of_part
 from sknet.nn.groups import gathering
 from sknet.nn.network import Network
@@ -97,7 +106,7 @@ def _pairwise_head(layer: pairs.PairwiseHead, params: Views, x: Tensor, width: i
 
 
 def _monotone_pairwise_head(
-    layer: pairs.MonotonePairwiseHead, params: Views, x: Tensor, width: int
+    layer: monotone.MonotonePairwiseHead, params: Views, x: Tensor, width: int
 ) -> Tensor:
     factors = _factors(layer, params, x, width) + params.offset
     factors = activate(layer.activation, factors)
@@ -209,7 +218,7 @@ LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = 
     groups.GroupColumns: _group_columns,
     groups.GroupedDense: _grouped_dense,
     pairs.PairwiseHead: _pairwise_head,
-    pairs.MonotonePairwiseHead: _monotone_pairwise_head,
+    monotone.MonotonePairwiseHead: _monotone_pairwise_head,
     columns.Columns: _columns,
     columns.Scattered: _scattered,
     embeddings.Embedding: _embedding,

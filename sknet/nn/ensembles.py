@@ -23,7 +23,7 @@ from sknet.nn.kernels import column_sums, matmul, stretches
 from sknet.nn.layers import WEIGHT_SET, ActivationLayer, Affine, Layer, Parameter
 from sknet.nn.losses import Loss, spread, total_std
 from sknet.nn.rules import POSITIVE_INT
-from sknet.nn.sets import MonotoneWeights
+from sknet.nn.sets import ParameterSet
 from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
 
 
@@ -39,15 +39,15 @@ class EnsembleLayer(ActivationLayer):
         The number of outputs of one member.
     activation : Activation
     n_members : int >= 1
-    within : MonotoneWeights or None, default=None
-        The set of the shared matrix; None stands for all matrices. The scales of monotone
-        inputs are then at least zero, so that the product keeps its signs.
+    within : ParameterSet or None, default=None
+        The set of the shared matrix; None stands for all matrices. The scales are then such
+        that the product stays in it.
     """
 
     n_units: Annotated[int, POSITIVE_INT]
     activation: Annotated[Activation, ACTIVATION]
     n_members: Annotated[int, POSITIVE_INT]
-    within: Annotated[MonotoneWeights | None, WEIGHT_SET] = None
+    within: Annotated[ParameterSet | None, WEIGHT_SET] = None
 
     def n_outputs(self, n_inputs: int) -> int:
         return self.n_members * self.n_units
@@ -181,13 +181,13 @@ class EnsembleHead(Layer):
     n_units : int >= 1
         The number of outputs of one member.
     n_members : int >= 1
-    within : MonotoneWeights or None, default=None
+    within : ParameterSet or None, default=None
         The set of each member's matrix; None stands for all matrices.
     """
 
     n_units: Annotated[int, POSITIVE_INT]
     n_members: Annotated[int, POSITIVE_INT]
-    within: Annotated[MonotoneWeights | None, WEIGHT_SET] = None
+    within: Annotated[ParameterSet | None, WEIGHT_SET] = None
 
     def n_outputs(self, n_inputs: int) -> int:
         return self.n_members * self.n_units

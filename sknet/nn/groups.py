@@ -12,7 +12,6 @@ own for all groups: a row holds the groups of one member after those of another.
 import math
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from types import NoneType
 from typing import Annotated, Any
 
 import numpy as np
@@ -23,9 +22,16 @@ from scipy import sparse
 from sknet.nn.activations import Activation
 from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.kernels import column_sums, stretches
-from sknet.nn.layers import ACTIVATION, ActivationLayer, Affine, Layer, Parameter
+from sknet.nn.layers import (
+    ACTIVATION,
+    WEIGHT_SET,
+    ActivationLayer,
+    Affine,
+    Layer,
+    Parameter,
+)
 from sknet.nn.rules import NOT_NEGATIVE_INT, POSITIVE_INT, Constraint, TupleOf
-from sknet.nn.sets import Stacked
+from sknet.nn.sets import ParameterSet
 from sknet.nn.types import Array, Buffers, Groups, Rows, Views, WorkArrays
 
 COUNTS = TupleOf("a tuple of integers >= 1", POSITIVE_INT)
@@ -35,7 +41,6 @@ GROUPS = Constraint(
     (tuple,),
     lambda groups: TUPLES_OF_POSITIONS.contains(groups) and any(groups),
 )
-STACKED_SET = Constraint("an instance of Stacked or None", (Stacked, NoneType))
 
 
 class Gathering:
@@ -153,8 +158,8 @@ class GroupedDense(ActivationLayer):
     n_used : tuple of int, default=()
         For the first layer, the number of inputs of each group before its padding. The weights
         of the padding start at zero, where they stay.
-    within : Stacked or None, default=None
-        The set of the weight matrix of each group; None stands for all matrices.
+    within : ParameterSet or None, default=None
+        The set of the weight matrices of all groups; None stands for all matrices.
     """
 
     n_units: Annotated[int, POSITIVE_INT]
@@ -162,7 +167,7 @@ class GroupedDense(ActivationLayer):
     n_groups: Annotated[int, POSITIVE_INT]
     n_used: Annotated[tuple[int, ...], COUNTS] = ()
     # Files of earlier versions have no sets.
-    within: Annotated[Stacked | None, STACKED_SET] = None
+    within: Annotated[ParameterSet | None, WEIGHT_SET] = None
 
     def n_outputs(self, n_inputs: int) -> int:
         return self.n_groups * self.n_units

@@ -21,10 +21,10 @@ from sknet.nn.activations import ACTIVATION, Activation, Identity
 from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.kernels import column_sums, matmul, row_blocks
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Constraint, Rule
-from sknet.nn.sets import MonotoneWeights, ParameterSet
+from sknet.nn.sets import ParameterSet
 from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
 
-WEIGHT_SET = Constraint("an instance of MonotoneWeights or None", (MonotoneWeights, NoneType))
+WEIGHT_SET = Constraint("an instance of ParameterSet or None", (ParameterSet, NoneType))
 
 
 @dataclass(frozen=True)
@@ -242,13 +242,13 @@ class Dense(ActivationLayer):
     ----------
     n_units : int >= 1
     activation : Activation
-    within : MonotoneWeights or None, default=None
+    within : ParameterSet or None, default=None
         The set of the weight matrix; None stands for all matrices.
     """
 
     n_units: Annotated[int, POSITIVE_INT]
     activation: Annotated[Activation, ACTIVATION]
-    within: Annotated[MonotoneWeights | None, WEIGHT_SET] = None
+    within: Annotated[ParameterSet | None, WEIGHT_SET] = None
 
     def n_outputs(self, n_inputs: int) -> int:
         return self.n_units

@@ -8,14 +8,21 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from sknet.nn.activations import SELU, ByUnit, Identity, Reflected, SiLU, SmoothReLU, Tanh
+from sknet.nn.activations import SELU, Identity, SiLU, Tanh
 from sknet.nn.ensembles import mean_of_members
 from sknet.nn.groups import GroupColumns, GroupedDense
 from sknet.nn.layers import Dense
 from sknet.nn.losses import BinaryLogLoss
+from sknet.nn.monotone import (
+    ByUnit,
+    MonotonePairwiseHead,
+    MonotoneWeights,
+    Reflected,
+    SmoothReLU,
+    Stacked,
+)
 from sknet.nn.network import Network, Workspace
-from sknet.nn.pairs import MonotonePairwiseHead, PairwiseHead
-from sknet.nn.sets import MonotoneWeights, Stacked
+from sknet.nn.pairs import PairwiseHead
 
 GROUPS = (0, 3), (1,), (3, 2, 0)
 

@@ -13,12 +13,12 @@ from sknet.nn.groups import GroupedDense
 from sknet.nn.layers import Dense
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
 from sknet.nn.losses import SquaredError
+from sknet.nn.monotone import MonotonePairwiseHead, MonotoneWeights, Stacked
 from sknet.nn.network import Network
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import OPTIMIZERS, SGD
-from sknet.nn.pairs import MonotonePairwiseHead
 from sknet.nn.penalties import ElasticNet
-from sknet.nn.sets import Bounds, MonotoneWeights, Signed, Stacked
+from sknet.nn.sets import Bounds, Signed
 from sknet.nn.stopping import Stopping
 
 INF = np.inf
