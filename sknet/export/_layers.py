@@ -72,13 +72,11 @@ def _ensemble_dense(
     return activate(layer.activation, z).reshape(0, layer.n_outputs(width))
 
 
-def _ensemble_head(
-    layer: ensembles.EnsembleHead, params: Views, x: Tensor, width: int
-) -> Tensor:
-    n_members, n_inputs, _ = params.weight.shape
-    members = x.reshape(0, n_members, n_inputs)
-    raw = members.einsum("nmi,mij->nmj", params.weight) + params.bias
-    return raw.reshape(0, layer.n_outputs(width))
+def _blocks(layer: layers.Blocks, params: Views, x: Tensor, width: int) -> Tensor:
+    n_blocks, n_inputs, _ = params.weight.shape
+    by_block = x.reshape(0, n_blocks, n_inputs)
+    z = by_block.einsum("nmi,mij->nmj", params.weight) + params.bias
+    return activate(layer.activation, z).reshape(0, layer.n_outputs(width))
 
 
 def _group_columns(layer: groups.GroupColumns, params: Views, x: Tensor, width: int) -> Tensor:
@@ -89,12 +87,6 @@ def _group_columns(layer: groups.GroupColumns, params: Views, x: Tensor, width: 
     kept = np.ones(layer.n_outputs(width), x.dtype)
     kept[places.padding] = 0
     return gathered * kept
-
-
-def _grouped_dense(layer: groups.GroupedDense, params: Views, x: Tensor, width: int) -> Tensor:
-    by_group = x.reshape(0, layer.n_groups, width // layer.n_groups)
-    z = by_group.einsum("ngi,gij->ngj", params.weight) + params.bias
-    return activate(layer.activation, z).reshape(0, layer.n_outputs(width))
 
 
 def _pairwise_head(layer: pairs.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
@@ -109,7 +101,7 @@ def _monotone_pairwise_head(
     layer: monotone.MonotonePairwiseHead, params: Views, x: Tensor, width: int
 ) -> Tensor:
     factors = _factors(layer, params, x, width) + params.offset
-    factors = activate(layer.activation, factors)
+    factors = activate(layer.function, factors)
     factors = factors.reshape(0, layer.n_members, layer.n_groups, layer.n_factors)
     # Without a subtraction, as the layer itself, so that rounding keeps the order.
     before = factors.op("CumSum", x.graph.constant(2, np.int64), exclusive=1)
@@ -128,7 +120,7 @@ def _with_pairs(
 ) -> Tensor:
     """Return the raw predictions, given the products of factors (rows, members, factors)."""
     pairs = products.einsum("nmk,mkj->nmj", params.strength)
-    single = _ensemble_head(layer, params, x, width)
+    single = _blocks(layer, params, x, width)
     return single + pairs.reshape(0, layer.n_outputs(width))
 
 
@@ -213,10 +205,10 @@ LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = 
     layers.LayerNorm: _layer_norm,
     ensembles.EnsembleInput: _ensemble_input,
     ensembles.EnsembleDense: _ensemble_dense,
-    ensembles.EnsembleHead: _ensemble_head,
+    ensembles.EnsembleHead: _blocks,
     components.PrincipalComponents: _components,
     groups.GroupColumns: _group_columns,
-    groups.GroupedDense: _grouped_dense,
+    groups.GroupedDense: _blocks,
     pairs.PairwiseHead: _pairwise_head,
     monotone.MonotonePairwiseHead: _monotone_pairwise_head,
     columns.Columns: _columns,

@@ -21,15 +21,7 @@ from scipy import sparse
 
 from sknet.nn.activations import Activation
 from sknet.nn.initializers import INITIALIZERS
-from sknet.nn.kernels import column_sums, stretches
-from sknet.nn.layers import (
-    ACTIVATION,
-    WEIGHT_SET,
-    ActivationLayer,
-    Affine,
-    Layer,
-    Parameter,
-)
+from sknet.nn.layers import ACTIVATION, WEIGHT_SET, Affine, Blocks, Layer
 from sknet.nn.rules import NOT_NEGATIVE_INT, POSITIVE_INT, Constraint, TupleOf
 from sknet.nn.sets import ParameterSet
 from sknet.nn.types import Array, Buffers, Groups, Rows, Views, WorkArrays
@@ -146,7 +138,7 @@ class GroupColumns(Layer):
 
 
 @dataclass(frozen=True)
-class GroupedDense(ActivationLayer):
+class GroupedDense(Blocks):
     """A hidden layer of each group: a_g = f(x_g W_g + b_g).
 
     Parameters
@@ -169,18 +161,9 @@ class GroupedDense(ActivationLayer):
     # Files of earlier versions have no sets.
     within: Annotated[ParameterSet | None, WEIGHT_SET] = None
 
-    def n_outputs(self, n_inputs: int) -> int:
-        return self.n_groups * self.n_units
-
-    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        shape = self.n_groups, n_inputs // self.n_groups, self.n_units
-        return {
-            "weight": Parameter(shape, penalized=True, within=self.within),
-            "bias": Parameter((self.n_groups, self.n_units)),
-        }
-
-    def buffers(self, n_inputs: int) -> WorkArrays:
-        return {**self.z_and_a(self.n_outputs(n_inputs)), "delta": n_inputs}
+    @property
+    def n_blocks(self) -> int:
+        return self.n_groups
 
     def initialize(self, params: Views, rng: Generator) -> None:
         draw = INITIALIZERS[self.activation.initializer]
@@ -189,22 +172,3 @@ class GroupedDense(ActivationLayer):
             weight[:n_inputs] = draw(rng, (n_inputs, self.n_units))
             bound = 1 / math.sqrt(n_inputs)
             bias[...] = rng.uniform(-bound, bound, self.n_units)
-
-    def forward(
-        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
-        z = self.array_of_z(buffers)
-        np.matmul(stretches(x, self.n_groups), params.weight, out=stretches(z, self.n_groups))
-        return self.activate(params.bias.reshape(-1), buffers)
-
-    def backward_params(
-        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
-    ) -> None:
-        column_sums(delta, out=grads.bias.reshape(-1))
-        inputs = stretches(x, self.n_groups).transpose(0, 2, 1)
-        np.matmul(inputs, stretches(delta, self.n_groups), out=grads.weight)
-
-    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        inputs, weight = buffers["delta"], params.weight.transpose(0, 2, 1)
-        np.matmul(stretches(delta, self.n_groups), weight, out=stretches(inputs, self.n_groups))
-        return inputs

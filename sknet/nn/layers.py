@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike
 
 from sknet.nn.activations import ACTIVATION, Activation, Identity
 from sknet.nn.initializers import INITIALIZERS
-from sknet.nn.kernels import column_sums, matmul, row_blocks
+from sknet.nn.kernels import column_sums, matmul, row_blocks, stretches
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Constraint, Rule
 from sknet.nn.sets import ParameterSet
 from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
@@ -287,6 +287,60 @@ class Dense(ActivationLayer):
 
     def backward_inputs(self, params: Views, x: Rows, delta: Array, buffers: Buffers) -> Array:
         return matmul(delta, params.weight.T, out=buffers["delta"])
+
+
+class Blocks(ActivationLayer):
+    """a_k = f(x_k W_k + b_k) for each of several equal stretches x_k of a row.
+
+    A subclass has the field ``n_units``, the number of outputs of one stretch, and the field
+    ``within``, the set of the weights.
+    """
+
+    n_units: int
+    within: ParameterSet | None
+
+    @property
+    @abstractmethod
+    def n_blocks(self) -> int:
+        """The number of stretches."""
+
+    def n_outputs(self, n_inputs: int) -> int:
+        return self.n_blocks * self.n_units
+
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
+        shape = self.n_blocks, n_inputs // self.n_blocks, self.n_units
+        return {
+            "weight": Parameter(shape, penalized=True, within=self.within),
+            "bias": Parameter((self.n_blocks, self.n_units)),
+        }
+
+    def buffers(self, n_inputs: int) -> WorkArrays:
+        return {**self.z_and_a(self.n_outputs(n_inputs)), "delta": n_inputs}
+
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
+        z = self.array_of_z(buffers)
+        np.matmul(stretches(x, self.n_blocks), params.weight, out=stretches(z, self.n_blocks))
+        return self.activate(params.bias.reshape(-1), buffers)
+
+    def backward_params(
+        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> None:
+        column_sums(delta, out=grads.bias.reshape(-1))
+        inputs = stretches(x, self.n_blocks).transpose(0, 2, 1)
+        np.matmul(inputs, stretches(delta, self.n_blocks), out=grads.weight)
+
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        inputs = buffers["delta"]
+        if self.n_units == 1:
+            # NumPy multiplies a column by a row several times faster by this than by matmul.
+            by_block = inputs.reshape(x.shape[0], self.n_blocks, -1)
+            np.einsum("nk,ki->nki", delta, params.weight[:, :, 0], out=by_block)
+        else:
+            out, weight = stretches(inputs, self.n_blocks), params.weight.transpose(0, 2, 1)
+            np.matmul(stretches(delta, self.n_blocks), weight, out=out)
+        return inputs
 
 
 @dataclass(frozen=True)

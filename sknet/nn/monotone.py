@@ -347,7 +347,7 @@ class MonotonePairwiseHead(PairwiseHead):
         return (self.n_factors - self.n_free) // 2
 
     @property
-    def activation(self) -> Activation:
+    def function(self) -> Activation:
         """The function f of the factors of one group."""
         return _activation_of_factors(self.n_free, self.n_factors, self.n_reflected)
 
@@ -380,7 +380,7 @@ class MonotonePairwiseHead(PairwiseHead):
         self._multiply(params, x, z)
         for z_block, block in row_blocks(z, factors):
             z_block += params.offset.reshape(-1)
-            self.activation.forward(z_block, block)
+            self.function.forward(z_block, block)
 
     def _write_products(self, buffers: Buffers) -> Array:
         factors, product = self.factors(buffers), self._factors(buffers["of_factors"])[:, :, 0]
@@ -398,7 +398,7 @@ class MonotonePairwiseHead(PairwiseHead):
         super().backward_shared(params, x, delta, buffers)
         arrays = buffers["z"], buffers["factors"], buffers["of_factors"]
         for blocks in row_blocks(*arrays):
-            self.activation.backward(*blocks)
+            self.function.backward(*blocks)
         return delta
 
     def backward_params(
