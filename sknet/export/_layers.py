@@ -12,18 +12,10 @@ from numpy.typing import NDArray
 
 from sknet.export._graph import Tensor
 from sknet.export._operators import activate, counterpart
-from sknet.nn import (
-    columns,
-    components,
-    embeddings,
-    ensembles,
-    groups,
-    layers,
-    monotone,
-    pairs,
-)
+from sknet.nn import columns, components, embeddings, ensembles, groups, layers, pairs
 from sknet.nn.columns import of_part
 from sknet.nn.groups import gathering
+from sknet.nn.monotone import MonotonePairwiseHead
 from sknet.nn.network import Network
 from sknet.nn.types import Array, Views
 
@@ -98,7 +90,7 @@ def _pairwise_head(layer: pairs.PairwiseHead, params: Views, x: Tensor, width: i
 
 
 def _monotone_pairwise_head(
-    layer: monotone.MonotonePairwiseHead, params: Views, x: Tensor, width: int
+    layer: MonotonePairwiseHead, params: Views, x: Tensor, width: int
 ) -> Tensor:
     factors = _factors(layer, params, x, width) + params.offset
     factors = activate(layer.function, factors)
@@ -210,7 +202,7 @@ LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = 
     groups.GroupColumns: _group_columns,
     groups.GroupedDense: _blocks,
     pairs.PairwiseHead: _pairwise_head,
-    monotone.MonotonePairwiseHead: _monotone_pairwise_head,
+    MonotonePairwiseHead: _monotone_pairwise_head,
     columns.Columns: _columns,
     columns.Scattered: _scattered,
     embeddings.Embedding: _embedding,
