@@ -248,8 +248,14 @@ ALSO = {
     "nn/pairs": [
         "nn/test_groups.py",
         "nn/test_layer_contract.py",
-        "nn/test_sets.py",
         "test_additive.py",
+    ],
+    "nn/monotone": [
+        "nn/test_sets.py",
+        "nn/test_activations.py",
+        "nn/test_groups.py",
+        "nn/test_layer_contract.py",
+        "test_monotone.py",
         "test_monotone_groups.py",
     ],
     "data/batches": ["data/test_chunks.py", "data/test_row_blocks.py"],

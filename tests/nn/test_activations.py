@@ -9,14 +9,12 @@ from sknet.nn import kernels
 from sknet.nn.activations import (
     ACTIVATIONS,
     Activation,
-    ByUnit,
-    Reflected,
     ReLU,
     SiLU,
-    SmoothReLU,
     Tanh,
 )
 from sknet.nn.layers import Dense
+from sknet.nn.monotone import ByUnit, Reflected, SmoothReLU
 from sknet.nn.network import Network, Workspace
 
 # Formulas of one number, as the papers write them.

@@ -1,18 +1,26 @@
 """Layers of groups of columns, against a loop over the groups."""
 
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from sknet.nn.activations import SELU, ByUnit, Identity, Reflected, SiLU, SmoothReLU, Tanh
+from sknet.nn.activations import SELU, Identity, SiLU, Tanh
 from sknet.nn.groups import GroupColumns, GroupedDense
 from sknet.nn.layers import Dense
+from sknet.nn.monotone import (
+    ByUnit,
+    MonotonePairwiseHead,
+    MonotoneWeights,
+    Reflected,
+    SmoothReLU,
+    Stacked,
+)
 from sknet.nn.network import Network, Workspace
-from sknet.nn.pairs import MonotonePairwiseHead, PairwiseHead
-from sknet.nn.sets import MonotoneWeights, Stacked
+from sknet.nn.pairs import PairwiseHead
 
 GROUPS = (0, 3), (1,), (3, 2, 0)
 
@@ -28,7 +36,9 @@ def test_columns_are_gathered_and_padded(to_rows):
     expected = X[:, [0, 3, 0, 1, 0, 0, 3, 2, 0]]
     expected[:, [2, 4, 5]] = 0
     assert_array_equal(outputs(Network((layer,), 5), np.empty(0), to_rows(X)), expected)
-    assert_array_equal(X @ layer.matrix(5, np.float64), expected)
+    matrix, bias, activation = layer.affine(SimpleNamespace(), 5, np.float64)
+    assert_array_equal(X @ matrix + bias, expected)
+    assert activation is None
 
 
 @pytest.mark.parametrize("n_groups", [1, 3])
@@ -74,9 +84,11 @@ def test_pairs_are_the_sum_over_all_pairs(n_groups, n_members):
         assert_allclose(raw, expected, rtol=1e-10, atol=1e-12)
 
 
-def monotone_head(n_members, *, signs=(1, 0, 0), n_free=2, unbound=()):
+def monotone_head(n_members, *, signs=(1, 0, 0), n_free=2, unpromised=()):
     """Return a head of three groups of two inputs each, with six factors."""
-    within = MonotoneWeights(tuple(sign for sign in signs for _ in range(2)), unbound=unbound)
+    within = MonotoneWeights(
+        tuple(sign for sign in signs for _ in range(2)), unpromised=unpromised
+    )
     options = {"n_groups": 3, "n_factors": 6, "signs": signs, "n_free": n_free}
     return MonotonePairwiseHead(2, n_members, within, **options)
 
@@ -109,7 +121,7 @@ def test_factors_of_a_monotone_head_are_linear_or_rectified_or_reflections(n_mem
 def test_a_monotone_head_rises_with_the_constrained_groups_alone(signs, n_members):
     """For any parameters in the sets, also where the sum of the pairs is large."""
     rng = np.random.default_rng(0)
-    head = monotone_head(n_members, signs=signs, unbound=(1,))
+    head = monotone_head(n_members, signs=signs, unpromised=(1,))
     network = Network((head,), 6 * n_members, n_members)
     rises = {0: [], 1: []}
     for _ in range(5):

@@ -13,12 +13,12 @@ from sknet.nn.groups import GroupedDense
 from sknet.nn.layers import Dense
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
 from sknet.nn.losses import SquaredError
+from sknet.nn.monotone import MonotonePairwiseHead, MonotoneWeights, Stacked
 from sknet.nn.network import Network
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import OPTIMIZERS, SGD
-from sknet.nn.pairs import MonotonePairwiseHead
 from sknet.nn.penalties import ElasticNet
-from sknet.nn.sets import Bounds, MonotoneWeights, Signed, Stacked
+from sknet.nn.sets import Bounds, Signed
 from sknet.nn.stopping import Stopping
 
 INF = np.inf
@@ -42,7 +42,7 @@ NETWORKS = {
     "two groups": (
         *(FRONT, GroupedDense(3, Identity(), 2, within=GROUP_SETS)),
         MonotonePairwiseHead(
-            *(2, 1, MonotoneWeights((1, 1, 1, 0, 0, 0), unbound=(1,))),
+            *(2, 1, MonotoneWeights((1, 1, 1, 0, 0, 0), unpromised=(1,))),
             **{"n_groups": 2, "n_factors": 7, "signs": (1, 0), "n_free": 3},
         ),
     ),
@@ -66,7 +66,7 @@ def test_monotone_weights_have_signs_and_zeros():
 
 
 def test_weights_of_outputs_without_a_promise_have_no_bounds():
-    weights = MonotoneWeights((1, -1, 0), unbound=(1,))
+    weights = MonotoneWeights((1, -1, 0), unpromised=(1,))
     bounds = weights.bounds((2, 3, 2))
     assert_array_equal(bounds.low[0], [[0, -INF], [-INF, -INF], [-INF, -INF]])
     assert_array_equal(bounds.high[1], [[INF, INF], [0, INF], [INF, INF]])
