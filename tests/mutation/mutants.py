@@ -229,7 +229,12 @@ ALSO = {
     ],
     "nn/optimizers": ["nn/test_registries.py", "nn/test_training.py"],
     "nn/schedules": ["nn/test_registries.py", "nn/test_training.py"],
-    "nn/layers": ["nn/test_layer_contract.py", "nn/test_network.py", "nn/test_gradients.py"],
+    "nn/layers": [
+        "nn/test_layer_contract.py",
+        "nn/test_network.py",
+        "nn/test_gradients.py",
+        "nn/test_groups.py",
+    ],
     "nn/columns": ["nn/test_embeddings.py", "nn/test_layer_contract.py"],
     "nn/embeddings": ["nn/test_layer_contract.py"],
     "nn/bins": ["nn/test_embeddings.py", "nn/test_layer_contract.py"],
@@ -245,11 +250,7 @@ ALSO = {
     "nn/state": ["nn/test_training.py", "test_early_stopping.py"],
     "nn/stopping": ["nn/test_training.py", "test_early_stopping.py"],
     "nn/kernels": ["nn/test_layers.py", "nn/test_optimizers.py"],
-    "nn/pairs": [
-        "nn/test_groups.py",
-        "nn/test_layer_contract.py",
-        "test_additive.py",
-    ],
+    "nn/pairs": ["nn/test_groups.py", "nn/test_layer_contract.py", "test_additive.py"],
     "nn/monotone": [
         "nn/test_sets.py",
         "nn/test_activations.py",
