@@ -38,16 +38,16 @@ def make_network(
     n_raw: int,
 ) -> Network:
     """Return the network from an encoded table to ``n_raw`` raw predictions of each member."""
-    front = Network(tuple(_input_layers(settings, encoder)), encoder.n_outputs_)
-    sources = column_sources(encoder, reader)[front.origins]
+    inputs = Network(tuple(_input_layers(settings, encoder)), encoder.n_outputs_)
+    sources = column_sources(encoder, reader)[inputs.origins]
     groups = _groups_of_inputs(settings, sources)
     order = None
     if settings.promise is not None:
-        order = settings.promise.order(front.origins, sources, groups)
+        order = settings.promise.order(inputs.origins, sources, groups)
     gathered = [] if groups is None else [_gathered(settings, groups)]
     hidden, order = _hidden_layers(settings, groups, order)
     output = _output_layer(settings, groups, order, n_raw, link.unpromised(n_raw))
-    layers = *front.layers, *gathered, *hidden, output
+    layers = *inputs.layers, *gathered, *hidden, output
     return Network(layers, encoder.n_outputs_, settings.n_members, groups is not None)
 
 

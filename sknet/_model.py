@@ -14,12 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet._building import make_network
-from sknet._model_checks import (
-    check_domain,
-    check_memory,
-    check_precision,
-    check_scale,
-)
+from sknet._model_checks import check_domain, check_memory, check_precision, check_scale
 from sknet._parameters import check_class_weight
 from sknet._prediction import Predictor, block_rows
 from sknet._provenance import Provenance
