@@ -173,13 +173,11 @@ def _promises(
     model: Model, names: Sequence[str], read_names: Sequence[str]
 ) -> Iterator[tuple[str, Value]]:
     """Yield lines on the constraints that hold for all rows."""
-    settings = model.settings
-    for name, sign in (("only rises with", 1), ("only falls with", -1)):
-        pairs = zip(read_names, settings.signs, strict=False)
-        if constrained := [column for column, its_sign in pairs if its_sign == sign]:
-            yield name, constrained
-    if settings.monotone and isinstance(model, ClassificationModel):
-        yield "constrained", f"the probability of {model.target.classes_[-1]}"
+    promise = model.settings.promise
+    if promise is not None:
+        yield from promise.described(read_names)
+        if isinstance(model, ClassificationModel):
+            yield "constrained", f"the probability of {model.target.classes_[-1]}"
     yield "interactions", _interactions(model, names)
 
 

@@ -25,6 +25,7 @@ from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, rows_of_
 from sknet.data.signs import column_signs
 from sknet.data.survey import Survey, survey_rows
 from sknet.data.tables import TableReader
+from sknet.nn.monotone import Promise
 
 #: The name of the weights of the user in messages.
 WEIGHTS = "Sample weights"
@@ -111,10 +112,8 @@ class Features:
         return self.reader.n_dates_
 
     @property
-    def signs(self) -> tuple[int, ...]:
-        """The monotonic constraint of each numeric column, as the reader orders them.
-
-        It is empty if no column has one.
+    def promise(self) -> Promise | None:
+        """The promise of the monotonic constraints; None if no column has one.
 
         Raises
         ------
@@ -133,7 +132,7 @@ class Features:
                 "out of categorical_features."
             )
         signs = signs[self.reader.numeric_]
-        return tuple(signs.tolist()) if signs.any() else ()
+        return Promise(tuple(signs.tolist())) if signs.any() else None
 
     @property
     def n_features(self) -> int:

@@ -14,13 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet._building import make_network
-from sknet._model_checks import (
-    check_domain,
-    check_memory,
-    check_monotone,
-    check_precision,
-    check_scale,
-)
+from sknet._model_checks import check_domain, check_memory, check_precision, check_scale
 from sknet._parameters import check_class_weight
 from sknet._prediction import Predictor, block_rows
 from sknet._provenance import Provenance
@@ -113,11 +107,11 @@ class Model(ABC):
             constraints do not suit the target or the loss.
         """
         loss = cls.choose_loss(settings, target)
-        check_monotone(settings, target, loss)
+        if settings.promise is not None:
+            settings.promise.check(target, loss)
         encoder = cls._learn_encoding(settings, survey, target, keep_rare)
         n_raw = loss.link.n_raw(target.n_outputs)
-        unbound = loss.link.unpromised(n_raw)
-        network = make_network(settings, encoder, survey.reader, n_raw, unbound)
+        network = make_network(settings, encoder, survey.reader, loss.link, n_raw)
         check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
         return cls(settings, survey.reader, encoder, target, loss, network, params)
@@ -132,7 +126,7 @@ class Model(ABC):
             settings.n_bins,
             settings.marks_heavy,
             settings.n_components,
-            settings.ordered,
+            () if settings.promise is None else settings.promise.columns,
         )
         # With another number of threads the last bits of what is learned might differ.
         with ONE_BLAS_THREAD:
@@ -166,8 +160,7 @@ class Model(ABC):
             )
         loss = self.choose_loss(settings, self.target)
         model = replace(self, settings=settings, loss=loss)
-        unbound = loss.link.unpromised(model.n_raw)
-        network = make_network(settings, self.encoder, self.reader, model.n_raw, unbound)
+        network = make_network(settings, self.encoder, self.reader, loss.link, model.n_raw)
         if network != self.network or settings.n_components != self.settings.n_components:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation, "
@@ -312,7 +305,7 @@ class Model(ABC):
     @cached_property
     def predictor(self) -> Predictor:
         """What computes the outputs of the network for rows of a table."""
-        return Predictor(self.network, self.encoder, self.params, self.settings.monotone)
+        return Predictor(self.network, self.encoder, self.params, self.settings.promise)
 
     def predict(
         self, X: Any, function: Callable[[np.ndarray], tuple[np.ndarray, ...]]

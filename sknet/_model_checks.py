@@ -35,35 +35,6 @@ def check_memory(network: Network, settings: Settings) -> None:
         )
 
 
-def check_monotone(settings: Settings, target: Any, loss: Loss) -> None:
-    """Refuse monotonic constraints where a direction of the predictions has no meaning.
-
-    Raises
-    ------
-    ValueError
-        If there are constraints, and y has labels that are not two classes, or the loss does
-        not say that predictions rise with raw predictions.
-    """
-    if not settings.monotone:
-        return
-    kind = getattr(target, "kind", "binary")
-    if kind == "multiclass" and target.n_outputs == 1:
-        return  # The probability of a single class is one.
-    if kind != "binary":
-        raise ValueError(
-            f"monotonic constraints are not supported for {kind} classification: they say "
-            "how the probability of the second of two classes changes, but y has "
-            f"{target.n_outputs} classes or labels. Set monotonic_cst=None, or fit a "
-            "classifier for each class."
-        )
-    if not loss.link.rising:
-        raise ValueError(
-            f"monotonic_cst cannot be used with loss={loss!r}: its predictions need not rise "
-            "with each raw prediction. Use another loss; if the predictions of a link of your "
-            "own always rise, set rising = True in its class."
-        )
-
-
 def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:
     """Refuse targets that the loss is not defined for.
 

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from sknet.data.batches import Batches, Dataset, stack_rows
 from sknet.data.encoding import TableEncoder
-from sknet.nn.kernels import rounded
+from sknet.nn.monotone import Promise
 from sknet.nn.network import Network, Workspace
 
 #: The number of elements of the widest work array where rows are processed in blocks, that is
@@ -17,10 +17,6 @@ from sknet.nn.network import Network, Workspace
 BLOCK_ELEMENTS = 2**18
 #: The smallest number of rows of a block, since products of fewer rows are slow.
 MIN_BLOCK_ROWS = 64
-#: Predictions with monotonic constraints have a multiple of so many rows in each block. BLAS
-#: computes tiles of rows by one routine and the rest by others, which round sums in other ways.
-#: All kernels of OpenBLAS for float64 divide 64 rows into equal tiles.
-EQUAL_TILES = 64
 #: The number of workspaces for a single row that are kept for later predictions, one for each
 #: of so many threads that predict at once.
 MOST_SPARE = 8
@@ -29,9 +25,8 @@ MOST_SPARE = 8
 class Predictor:
     """Encodes rows of a table and passes them through a network, block by block.
 
-    With monotonic constraints the parameters are float64. The rounding of a row's products may
-    depend on its place in a block, and thus break ties. In float64, the products of blocks of
-    ``EQUAL_TILES`` rows are rounded alike for all rows.
+    With a promise the parameters are float64, and the rows of a block are a multiple of its
+    ``tile``, so that the products of all rows are rounded alike.
 
     The work arrays of single rows are kept for later calls, since a service would spend much of
     its time on making them. Threads may share a predictor: each takes work arrays of its own.
@@ -41,26 +36,32 @@ class Predictor:
     network : Network
     encoder : TableEncoder
     params : ndarray of shape (n_params,)
-    monotone : bool
-        Whether there are monotonic constraints.
+    promise : Promise or None
+        The promise of the monotonic constraints.
     """
 
     def __init__(
-        self, network: Network, encoder: TableEncoder, params: np.ndarray, monotone: bool
+        self,
+        network: Network,
+        encoder: TableEncoder,
+        params: np.ndarray,
+        promise: Promise | None,
     ) -> None:
         self.network = network
         self.encoder = encoder
-        self.monotone = monotone
+        self.promise = promise
         #: Rows are processed in multiples of so many.
-        self._tile = EQUAL_TILES if monotone else 1
+        self._tile = 1 if promise is None else promise.tile
         self._params = params
         self._spare: list[Workspace] = []
 
     @property
     def params(self) -> np.ndarray:
         """The parameters in the precision of predictions."""
+        if self.promise is None:
+            return self._params
         # Made anew each time, since the user may change parameters in place.
-        return self._params.astype(np.float64, copy=False) if self.monotone else self._params
+        return self._params.astype(np.float64, copy=False)
 
     def predict(
         self, X: Any, function: Callable[[np.ndarray], tuple[np.ndarray, ...]]
@@ -143,10 +144,9 @@ class Predictor:
     def settled(self, sums: np.ndarray) -> np.ndarray:
         """Return sums of products, in float64, without differences that come from rounding.
 
-        With monotonic constraints they are rounded to 24 bits, since equal rows may have sums
-        that differ in the last bits. Without constraints they are returned as they are.
+        Without a promise they are returned as they are.
         """
-        return rounded(sums) if self.monotone else sums
+        return sums if self.promise is None else self.promise.settled(sums)
 
 
 def block_rows(network: Network, encoder: TableEncoder, X: Any) -> int:

@@ -20,6 +20,7 @@ from sknet._parameters import (
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.losses import LOSSES, Loss
+from sknet.nn.monotone import Promise
 from sknet.nn.optimizers import Solver
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES, Schedule
@@ -46,8 +47,7 @@ class Settings:
     name of each parameter that is "auto" to its value, in the form in which a user would give
     it. ``level_penalty`` is the strength of the penalty of the vectors of levels, for each row
     that the prior of their effect is worth.
-    ``signs`` stands for ``monotonic_cst``: it has 1, -1 or 0 for each numeric column, in the
-    order of the reader, and is empty if no column is constrained.
+    ``promise`` stands for ``monotonic_cst``; it is None if no column is constrained.
     ``groups`` and ``pairwise`` stand for ``interaction_cst``: groups of columns of X with
     networks of their own, or None, and whether the network has products of pairs of groups.
     """
@@ -65,7 +65,7 @@ class Settings:
     level_penalty: float
     solver: Solver
     schedule: Schedule
-    signs: tuple[int, ...]
+    promise: Promise | None
     groups: Groups | None
     pairwise: bool
 
@@ -80,16 +80,6 @@ class Settings:
     def with_values(self, **values: Any) -> "Settings":
         """Return settings with other values of some parameters."""
         return replace(self, values={**self.values, **values})
-
-    @property
-    def monotone(self) -> bool:
-        """Whether there are monotonic constraints."""
-        return bool(self.signs)
-
-    @property
-    def ordered(self) -> tuple[int, ...]:
-        """The positions of the numeric columns that have a monotonic constraint."""
-        return tuple(i for i, sign in enumerate(self.signs) if sign)
 
     @property
     def marks_heavy(self) -> bool:
@@ -127,7 +117,7 @@ def resolve(
     parameters: Mapping[str, Any],
     facts: Facts,
     kept: Mapping[str, Any] = MappingProxyType({}),
-    signs: tuple[int, ...] = (),
+    promise: Promise | None = None,
 ) -> Settings:
     """Return the settings of a fit.
 
@@ -139,17 +129,17 @@ def resolve(
         The facts of the training data that the rules of "auto" need.
     kept : mapping of str to object, optional
         The values that "auto" parameters keep from an earlier fit, which is to be continued.
-    signs : tuple of int, default=()
-        The monotonic constraint of each numeric column; empty if there are none.
+    promise : Promise, optional
+        The promise of the monotonic constraints; None if there are none.
     """
-    auto = choose({**parameters, "monotonic_cst": signs}, facts, kept)
+    auto = choose({**parameters, "monotonic_cst": promise}, facts, kept)
     # A regressor has no weights of classes.
     known = {"class_weight": None, **parameters, **auto}
     embedding = known["numeric_embedding"]
     if embedding is not None:
         embedding = _rule(embedding, NUMERIC_EMBEDDINGS, known)
     embeddings = [] if embedding is None else [embedding]
-    if signs:
+    if promise is not None:
         embeddings += [one.rising() for one in embeddings]
     needs_bins = any(one.needs_bins for one in embeddings)
     groups = interaction_groups(known["interaction_cst"], facts.n_columns)
@@ -169,7 +159,7 @@ def resolve(
         level_penalty=level_penalty(known, facts),
         solver=_rule(known["solver"], SOLVERS, known),
         schedule=_rule(known["learning_rate"], SCHEDULES, known),
-        signs=signs,
+        promise=promise,
         groups=groups,
         pairwise=known["interaction_cst"] == "pairwise",
     )

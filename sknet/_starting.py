@@ -12,12 +12,13 @@ from sknet._model import Model, model_class
 from sknet._parameters import check_components, check_constraints, check_embedding
 from sknet._settings import Settings, resolve
 from sknet.data.batches import Dataset
+from sknet.nn.monotone import Promise
 
 
-def settle(estimator: BaseEstimator, facts: Facts, signs: tuple[int, ...] = ()) -> Settings:
+def settle(estimator: BaseEstimator, facts: Facts, promise: Promise | None = None) -> Settings:
     """Return the settings of a new fit.
 
-    ``signs`` has the monotonic constraint of each numeric column, or nothing without any.
+    ``promise`` is that of the monotonic constraints, or None without any.
 
     Raises
     ------
@@ -28,8 +29,8 @@ def settle(estimator: BaseEstimator, facts: Facts, signs: tuple[int, ...] = ()) 
     check_embedding(estimator.numeric_embedding, facts.is_sparse)
     check_components(estimator.n_components, estimator.numeric_embedding, facts.is_sparse)
     parameters = estimator.get_params(deep=False)
-    check_constraints(parameters, bool(signs))
-    return resolve(parameters, facts, signs=signs)
+    check_constraints(parameters, promise is not None)
+    return resolve(parameters, facts, promise=promise)
 
 
 def start_model(
@@ -73,7 +74,7 @@ def start_model(
     """
     n_rows = n_rows or data.n_rows
     facts = _facts(data, n_rows, features.numeric_y, features, n_earlier)
-    settings = settle(estimator, facts, features.signs)
+    settings = settle(estimator, facts, features.promise)
     kind = model_class(features.numeric_y)
     target = kind.learn_target(settings, data, classes)
     settings = kind.balanced(settings, data)
@@ -107,7 +108,7 @@ def continue_model(
     """
     facts = _facts(data, n_rows or data.n_rows, model.numeric_y, features, n_earlier)
     parameters, kept = estimator.get_params(deep=False), model.settings.shaping
-    settings = resolve(parameters, facts, kept, signs=features.signs)
+    settings = resolve(parameters, facts, kept, promise=features.promise)
     model = model.continued(model.balanced(settings, data))
     model.check_target(data.y, "y")
     params = model.params if params is None else params

@@ -465,7 +465,7 @@ class FirstLook:
         features = cast(Features, self._features)
         numeric_y = features.numeric_y
         facts = Facts.of(data.X, self._n_rows, numeric_y, features.n_levels, features.n_dates)
-        n_held_out = self._count_held_out(settle(self._estimator, facts, features.signs))
+        n_held_out = self._count_held_out(settle(self._estimator, facts, features.promise))
         held_out, learned, limit = cast(KeyedSample, self._sample).first(n_held_out)
         n_training = self._n_rows - n_held_out
         return FirstPass(n_training, self._targets, learned, held_out, limit, self._sizes)

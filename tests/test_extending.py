@@ -147,9 +147,9 @@ def gated(run, monkeypatch):
     """Return a regressor that has a gate after each hidden layer, fitted to random rows."""
     gate, hidden_layers = run("layer")["Gate"](), _building._hidden_layers
 
-    def with_gates(settings, signs):
-        layers, within = hidden_layers(settings, signs)
-        return [one for layer in layers for one in (layer, gate)], within
+    def with_gates(*given):
+        layers, order = hidden_layers(*given)
+        return [one for layer in layers for one in (layer, gate)], order
 
     def fit(n_members, **options):
         monkeypatch.setattr(_building, "_hidden_layers", with_gates)

@@ -151,7 +151,7 @@ def agree(estimator: BaseNN, descriptions: Sequence[Description]) -> Agreement:
     survey = merge_surveys([one.survey for one in descriptions])
     known = merge_targets([(one.survey.part, one.target) for one in descriptions])
     features = Features.of(estimator, survey)
-    settings = settle(estimator, _facts(survey, features), features.signs)
+    settings = settle(estimator, _facts(survey, features), features.promise)
     if isinstance(known, RegressionTarget):
         check_precision(known, settings, survey.dtype)
     return Agreement(features, survey, *_adopt_target(settings, known))

@@ -14,7 +14,6 @@ from sknet.export._encoding import TEXT, Input, encode
 from sknet.export._graph import Tensor
 from sknet.export._layers import network_outputs
 from sknet.export._operators import INVERSE_LINKS, STDS, counterpart
-from sknet.nn.kernels import SPLITTER
 from sknet.regressor import NNRegressor
 
 
@@ -73,10 +72,8 @@ def write_predictions(
     """
     x = encode(features, model, inputs)
     raw = network_outputs(model.network, model.params, x).cast(np.float64)
-    if model.settings.monotone:
-        # As Model.predict does: rounded in the way of sknet.nn.kernels.rounded.
-        scaled = raw * SPLITTER
-        raw = scaled - (scaled - raw)
+    if model.settings.promise is not None:
+        raw = model.settings.promise.settled(raw)
     if isinstance(model, RegressionModel):
         return _numbers(model, raw, dtype, with_std and model.loss.link.predicts_std)
     return _classes(cast(ClassificationModel, model), raw, dtype)

@@ -16,6 +16,7 @@ from sknet.nn import columns, components, embeddings, ensembles, groups, layers,
 from sknet.nn.bins import bins_between
 from sknet.nn.columns import of_part
 from sknet.nn.groups import gathering
+from sknet.nn.monotone import MonotonePairwiseHead
 from sknet.nn.network import Network
 from sknet.nn.types import Array, Views
 
@@ -64,13 +65,11 @@ def _ensemble_dense(
     return activate(layer.activation, z).reshape(0, layer.n_outputs(width))
 
 
-def _ensemble_head(
-    layer: ensembles.EnsembleHead, params: Views, x: Tensor, width: int
-) -> Tensor:
-    n_members, n_inputs, _ = params.weight.shape
-    members = x.reshape(0, n_members, n_inputs)
-    raw = members.einsum("nmi,mij->nmj", params.weight) + params.bias
-    return raw.reshape(0, layer.n_outputs(width))
+def _blocks(layer: layers.Blocks, params: Views, x: Tensor, width: int) -> Tensor:
+    n_blocks, n_inputs, _ = params.weight.shape
+    by_block = x.reshape(0, n_blocks, n_inputs)
+    z = by_block.einsum("nmi,mij->nmj", params.weight) + params.bias
+    return activate(layer.activation, z).reshape(0, layer.n_outputs(width))
 
 
 def _group_columns(layer: groups.GroupColumns, params: Views, x: Tensor, width: int) -> Tensor:
@@ -83,12 +82,6 @@ def _group_columns(layer: groups.GroupColumns, params: Views, x: Tensor, width: 
     return gathered * kept
 
 
-def _grouped_dense(layer: groups.GroupedDense, params: Views, x: Tensor, width: int) -> Tensor:
-    by_group = x.reshape(0, layer.n_groups, width // layer.n_groups)
-    z = by_group.einsum("ngi,gij->ngj", params.weight) + params.bias
-    return activate(layer.activation, z).reshape(0, layer.n_outputs(width))
-
-
 def _pairwise_head(layer: pairs.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
     factors = _factors(layer, params, x, width)
     factors = factors.reshape(0, layer.n_members, layer.n_groups, layer.n_factors)
@@ -98,10 +91,10 @@ def _pairwise_head(layer: pairs.PairwiseHead, params: Views, x: Tensor, width: i
 
 
 def _monotone_pairwise_head(
-    layer: pairs.MonotonePairwiseHead, params: Views, x: Tensor, width: int
+    layer: MonotonePairwiseHead, params: Views, x: Tensor, width: int
 ) -> Tensor:
     factors = _factors(layer, params, x, width) + params.offset
-    factors = activate(layer.activation, factors)
+    factors = activate(layer.function, factors)
     factors = factors.reshape(0, layer.n_members, layer.n_groups, layer.n_factors)
     # Without a subtraction, as the layer itself, so that rounding keeps the order.
     before = factors.op("CumSum", x.graph.constant(2, np.int64), exclusive=1)
@@ -120,7 +113,7 @@ def _with_pairs(
 ) -> Tensor:
     """Return the raw predictions, given the products of factors (rows, members, factors)."""
     pairs = products.einsum("nmk,mkj->nmj", params.strength)
-    single = _ensemble_head(layer, params, x, width)
+    single = _blocks(layer, params, x, width)
     return single + pairs.reshape(0, layer.n_outputs(width))
 
 
@@ -199,12 +192,12 @@ LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = 
     layers.LayerNorm: _layer_norm,
     ensembles.EnsembleInput: _ensemble_input,
     ensembles.EnsembleDense: _ensemble_dense,
-    ensembles.EnsembleHead: _ensemble_head,
+    ensembles.EnsembleHead: _blocks,
     components.PrincipalComponents: _components,
     groups.GroupColumns: _group_columns,
-    groups.GroupedDense: _grouped_dense,
+    groups.GroupedDense: _blocks,
     pairs.PairwiseHead: _pairwise_head,
-    pairs.MonotonePairwiseHead: _monotone_pairwise_head,
+    MonotonePairwiseHead: _monotone_pairwise_head,
     columns.Columns: _columns,
     columns.Scattered: _scattered,
     embeddings.Embedding: _embedding,

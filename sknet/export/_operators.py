@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from sknet.export._graph import Tensor
-from sknet.nn import activations, links
+from sknet.nn import activations, links, monotone
 
 #: A function of a rule and its input that returns the output.
 Formula: TypeAlias = Callable[[Any, Tensor], Tensor]
@@ -67,7 +67,7 @@ def _smooth_relu(rule: object, z: Tensor) -> Tensor:
     return z.maximum((bend * bend) * 0.125)
 
 
-def _reflected(rule: activations.Reflected, z: Tensor) -> Tensor:
+def _reflected(rule: monotone.Reflected, z: Tensor) -> Tensor:
     n_units = rule.n_units
     if not n_units:
         return activate(rule.activation, z)
@@ -76,7 +76,7 @@ def _reflected(rule: activations.Reflected, z: Tensor) -> Tensor:
     return z.graph.concat([first, -last], axis=-1)
 
 
-def _by_unit(rule: activations.ByUnit, z: Tensor) -> Tensor:
+def _by_unit(rule: monotone.ByUnit, z: Tensor) -> Tensor:
     n_units = sum(n for n, _ in rule.parts)
     by_member = z.op("Reshape", z.graph.constant([-1, n_units], np.int64))
     parts, taken = [], []
@@ -109,9 +109,9 @@ ACTIVATIONS: dict[type[activations.Activation], Formula] = {
     activations.GELU: _gelu,
     activations.Mish: _mish,
     activations.Softplus: softplus,
-    activations.SmoothReLU: _smooth_relu,
-    activations.Reflected: _reflected,
-    activations.ByUnit: _by_unit,
+    monotone.SmoothReLU: _smooth_relu,
+    monotone.Reflected: _reflected,
+    monotone.ByUnit: _by_unit,
 }
 
 

@@ -14,10 +14,10 @@ from sknet.export._encoding import FEATURES
 from sknet.export._layers import LAYERS
 from sknet.export._operators import ACTIVATIONS
 from sknet.nn.losses import LOSSES
+from sknet.nn.monotone import MonotoneWeights, Promise, Stacked
 from sknet.nn.network import Network
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES
-from sknet.nn.sets import MonotoneWeights, Stacked
 from sknet.nn.solvers import SOLVERS
 from sknet.nn.state import TrainingState
 from sknet.regressor import NNRegressor
@@ -43,6 +43,7 @@ _CLASSES = [
     # The network, its layers and rules.
     Network,
     *LAYERS,
+    Promise,
     MonotoneWeights,
     Stacked,
     *ACTIVATIONS,

@@ -1,7 +1,7 @@
 """The function that a fitted model computes, in parts that can be differentiated."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,23 +9,14 @@ from scipy import sparse
 
 from sknet._building import column_sources
 from sknet._model import Model
-from sknet.nn.columns import Columns
-from sknet.nn.components import PrincipalComponents
-from sknet.nn.ensembles import EnsembleInput
-from sknet.nn.groups import GroupColumns
-from sknet.nn.layers import Activated, Dense, Layer
+from sknet.nn.layers import Activated, Affine
 from sknet.nn.network import Network, Workspace
 from sknet.nn.types import Array
 
 
-def n_embedding_layers(network: Network) -> int:
-    """Return the number of layers that embed single columns, before any layer mixes them."""
-    return int(isinstance(network.layers[0], Columns))
-
-
 def is_smooth(network: Network) -> bool:
     """Return whether the gradient with respect to the embedded columns is continuous."""
-    return all(layer.smooth for layer in network.layers[n_embedding_layers(network) :])
+    return all(layer.smooth for layer in network.layers[network.front :])
 
 
 def input_gradient(network: Network, params: Array, X: Any, workspace: Workspace) -> Array:
@@ -52,14 +43,12 @@ class EmbeddedTable:
         self._encoder = encoder
         self._n_features = n_features
         self._dtype = model.params.dtype
-        self._embedding, self._params = network.part(
-            model.params, 0, n_embedding_layers(network)
-        )
+        self._embedding, self._params = network.part(model.params, 0, network.front)
+        sources = column_sources(encoder, model.reader)
         # For each embedded column, the position of the column of X that it comes from.
-        front = network.layers[: n_embedding_layers(network)]
-        self._sources = column_sources(front, encoder, model.reader)[1]
+        self._sources = sources[network.origins]
         # The columns of X that the encoded numeric columns come from.
-        self._numeric = column_sources((), encoder, model.reader)[1][: encoder.n_numeric_]
+        self._numeric = sources[: encoder.n_numeric_]
 
     def embed(self, X: Any) -> Array:
         """Return the embedded rows, dense, of rows as ``Features.read`` returns them."""
@@ -124,52 +113,25 @@ class EmbeddedTable:
         return values @ sparse.csr_array((ones, places), shape=shape)
 
 
-class AffinePart(NamedTuple):
-    """The affine map x M + v of embedded rows with which a network begins.
+def affine_part(network: Network, params: Array) -> tuple[Affine, int]:
+    """Return the affine map with which a network begins behind its front, and where it ends.
 
-    Attributes
-    ----------
-    matrix : ndarray or sparse array
-        The matrix M.
-    bias : ndarray
-        The vector v.
-    stop : int
-        The position of the first layer that is not part of the map.
-    activation : tuple of Layer
-        The activation that follows, where it is part of the last layer before ``stop``.
+    The second result is the position of the first layer that is not part of the map.
     """
+    views = network.views(params)
 
-    matrix: Any
-    bias: Array
-    stop: int
-    activation: tuple[Layer, ...]
+    def of_layer(place: int) -> Affine:
+        layer, width = network.layers[place], network.widths[place]
+        return cast(Affine, layer.affine(views[place], width, params.dtype))
 
-
-def affine_part(network: Network, params: Array) -> AffinePart:
-    """Return the affine map with which a network begins behind the layer that embeds."""
-    place = n_embedding_layers(network)
-    first = network.layers[place]
-    if not isinstance(first, PrincipalComponents):
-        return _affine_layer(network, params, place)
-    appended, shift = first.matrix(network.widths[place], params.dtype)
-    following = _affine_layer(network, params, place + 1)
-    return following._replace(
-        matrix=appended @ following.matrix, bias=shift @ following.matrix + following.bias
-    )
-
-
-def _affine_layer(network: Network, params: Array, place: int) -> AffinePart:
-    """Return the affine map of the layer at a place, the first one that mixes columns."""
-    layer = network.layers[place]
-    if isinstance(layer, GroupColumns):
-        matrix = layer.matrix(network.widths[place], params.dtype)
-        bias = np.zeros(network.widths[place + 1], params.dtype)
-        return AffinePart(matrix, bias, place + 1, ())
-    # Other networks begin with one of these.
-    layer = cast(Dense | EnsembleInput, layer)
-    views = network.views(params)[place]
-    activation = (Activated(layer.activation),)
-    return AffinePart(layer.matrix(views), views.bias.reshape(-1), place + 1, activation)
+    first = of_layer(network.front)
+    if first.activation is not None or sparse.issparse(first.matrix):
+        return first, network.front + 1
+    # The next layer multiplies components that the first one appends.
+    following = of_layer(network.front + 1)
+    matrix = first.matrix @ following.matrix
+    bias = first.bias @ following.matrix + following.bias
+    return Affine(matrix, bias, following.activation), network.front + 2
 
 
 class OutputFunction:
@@ -196,9 +158,10 @@ class OutputFunction:
         self._members, self._target = model.members, model.target
         self._predicts_numbers = model.numeric_y
         network, params = model.network, model.params
-        self._first = affine_part(network, params)
-        rest, self._params = network.part(params, self._first.stop)
-        layers = *self._first.activation, *rest.layers
+        self._first, stop = affine_part(network, params)
+        rest, self._params = network.part(params, stop)
+        activation = self._first.activation
+        layers = rest.layers if activation is None else (Activated(activation), *rest.layers)
         self._network = Network(layers, rest.n_inputs, rest.n_members)
         n_rows = max(n_rows, model.n_predicted)
         self._workspace = Workspace(self._network, n_rows, params.dtype, input_gradient=True)

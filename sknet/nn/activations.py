@@ -6,22 +6,13 @@ To add one, derive a class from :class:`Activation` and add a line to :data:`ACT
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
-from numbers import Integral
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from scipy.special import ndtr
 
 from sknet.nn.kernels import maximum, negate
-from sknet.nn.rules import (
-    FRACTION,
-    NOT_NEGATIVE_INT,
-    POSITIVE_INT,
-    Constraint,
-    Rule,
-    instance_of,
-)
+from sknet.nn.rules import FRACTION, Rule, instance_of
 from sknet.nn.types import Array
 
 
@@ -67,22 +58,7 @@ class Activation(Rule):
         raise NotImplementedError
 
 
-def _are_parts(parts: Any) -> bool:
-    """Return whether each part is a pair of a number of units and their activation."""
-    return bool(parts) and all(
-        isinstance(part, tuple)
-        and len(part) == 2
-        and isinstance(part[0], Integral)
-        and POSITIVE_INT.contains(part[0])
-        and isinstance(part[1], Activation)
-        for part in parts
-    )
-
-
 ACTIVATION = instance_of(Activation)
-ACTIVATIONS_OF_UNITS = Constraint(
-    "a tuple of pairs (an integer >= 1, an Activation)", (tuple,), _are_parts
-)
 
 
 class Identity(Activation):
@@ -287,168 +263,6 @@ class Softplus(Activation):
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         np.expm1(negate(a), out=a)
         delta *= negate(a)
-
-
-class SmoothReLU(Activation):
-    """f(z) = max(z, t^2 / 8) with t = min(max(z, -2), 2) + 2; f' = t / 4.
-
-    A rectifier with a quadratic bend between -2 and 2, also known as the Huberized ReLU. Its
-    derivative is a logistic function in three straight pieces, with the slope of the logistic
-    at zero. All its steps are rounded monotonely, so that f never falls, not even by a unit in
-    the last place, as functions that are computed by approximations do.
-    """
-
-    needs_z = True
-    monotone = True
-
-    def forward(self, z: Array, a: Array) -> None:
-        t = np.clip(z, -2, 2)
-        t += 2
-        bend = np.square(t)
-        bend *= 0.125
-        np.maximum(z, bend, out=a)
-        # The derivative needs t, but not z.
-        z[...] = t
-
-    def backward(self, z: Array, a: Array, delta: Array) -> None:
-        delta *= np.multiply(z, 0.25, out=z)
-
-
-@dataclass(frozen=True)
-class Reflected(Activation):
-    """f(z) = -g(-z) for the last units of a layer, and g(z) for the others; f'(z) = g'(-z).
-
-    The reflection of a convex function is concave, and the other way round.
-
-    Parameters
-    ----------
-    activation : Activation
-        The activation g.
-    n_units : int >= 0
-        The number of units of the reflection.
-    """
-
-    activation: Annotated[Activation, ACTIVATION]
-    n_units: Annotated[int, NOT_NEGATIVE_INT]
-
-    @property
-    def needs_z(self) -> bool:  # type: ignore[override]
-        return self.activation.needs_z
-
-    @property
-    def smooth(self) -> bool:  # type: ignore[override]
-        return self.activation.smooth
-
-    @property
-    def monotone(self) -> bool:  # type: ignore[override]
-        return self.activation.monotone
-
-    @property
-    def initializer(self) -> str:  # type: ignore[override]
-        return self.activation.initializer
-
-    def forward(self, z: Array, a: Array) -> None:
-        self._reflect(z)
-        self.activation.forward(z, a)
-        self._reflect(a)
-
-    def backward(self, z: Array, a: Array, delta: Array) -> None:
-        self._reflect(a)
-        self.activation.backward(z, a, delta)
-
-    def _reflect(self, array: Array) -> None:
-        """Change the sign of the last units, in place."""
-        negate(array[:, array.shape[1] - self.n_units :])
-
-
-@dataclass(frozen=True)
-class ByUnit(Activation):
-    """Different activations for stretches of the units of a layer.
-
-    A row may hold the units of several members one after another. Equal parts are computed
-    together, so that many groups of columns of a few kinds take no more calls than the kinds.
-
-    Parameters
-    ----------
-    parts : tuple of pairs (int, Activation)
-        A number of units, and their activation.
-    """
-
-    parts: Annotated[tuple[tuple[int, Activation], ...], ACTIVATIONS_OF_UNITS]
-
-    @property
-    def needs_z(self) -> bool:  # type: ignore[override]
-        return any(activation.needs_z for _, activation in self.parts)
-
-    @property
-    def smooth(self) -> bool:  # type: ignore[override]
-        return all(activation.smooth for _, activation in self.parts)
-
-    @property
-    def monotone(self) -> bool:  # type: ignore[override]
-        return all(activation.monotone for _, activation in self.parts)
-
-    @property
-    def initializer(self) -> str:  # type: ignore[override]
-        return self.parts[0][1].initializer
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A pickle holds the field alone: the cached kinds follow from it.
-        return {"parts": self.parts}
-
-    @cached_property
-    def kinds(self) -> dict[tuple[int, Activation], list[slice]]:
-        """The distinct parts, and the places of all their units."""
-        found: dict[tuple[int, Activation], list[slice]] = {}
-        start = 0
-        for part in self.parts:
-            found.setdefault(part, []).append(slice(start, start + part[0]))
-            start += part[0]
-        return found
-
-    def forward(self, z: Array, a: Array) -> None:
-        z_rows, a_rows = self._by_member(z), self._by_member(a)
-        for (_, activation), places in self.kinds.items():
-            if len(places) == 1:
-                activation.forward(z_rows[:, places[0]], a_rows[:, places[0]])
-                continue
-            z_part = _gather(z_rows, places)
-            a_part = np.empty_like(z_part) if activation.needs_z else z_part
-            activation.forward(z_part, a_part)
-            _scatter(a_part, a_rows, places)
-            if activation.needs_z:
-                # The derivative may need what was written there.
-                _scatter(z_part, z_rows, places)
-
-    def backward(self, z: Array, a: Array, delta: Array) -> None:
-        *_, delta_rows = rows = [self._by_member(one) for one in (z, a, delta)]
-        for (_, activation), places in self.kinds.items():
-            if len(places) == 1:
-                activation.backward(*(one[:, places[0]] for one in rows))
-                continue
-            *_, delta_part = parts = [_gather(one, places) for one in rows]
-            activation.backward(*parts)
-            _scatter(delta_part, delta_rows, places)
-
-    def _by_member(self, array: Array) -> Array:
-        """Return the view that has a row for each row of each member."""
-        return array.reshape(-1, sum(n for n, _ in self.parts))
-
-
-def _gather(rows: Array, places: list[slice]) -> Array:
-    """Return a copy of stretches of equal length, with a row for each of them in each row."""
-    n_units = places[0].stop - places[0].start
-    together = np.empty((len(rows), len(places), n_units), rows.dtype)
-    for i, where in enumerate(places):
-        together[:, i] = rows[:, where]
-    return together.reshape(-1, n_units)
-
-
-def _scatter(together: Array, rows: Array, places: list[slice]) -> None:
-    """Write stretches that were gathered back to their places."""
-    together = together.reshape(len(rows), len(places), -1)
-    for i, where in enumerate(places):
-        rows[:, where] = together[:, i]
 
 
 def logistic(z: Array, out: Array) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
-from sknet.nn.layers import Layer
+from sknet.nn.layers import Affine, Layer
 from sknet.nn.rules import FINITE, POSITIVE_INT, Constraint, TupleOf
 from sknet.nn.types import Array, Buffers, Views, WorkArrays
 
@@ -83,13 +83,13 @@ class PrincipalComponents(Layer):
         of_numbers += delta[:, n_inputs:].dot(buffers["directions"].T)
         return inputs
 
-    def matrix(self, n_inputs: int, dtype: DTypeLike) -> tuple[Array, Array]:
-        """Return the matrix M and the vector v of the outputs x M + v."""
+    def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
         appended = np.zeros((n_inputs, self.n_components), dtype)
         directions = self._directions(0, dtype)
         self._numbers(appended.T).T[...] = directions
         shift = np.concatenate([np.zeros(n_inputs), -self._center(0, np.float64) @ directions])
-        return np.hstack([np.eye(n_inputs, dtype=dtype), appended]), shift.astype(dtype)
+        matrix = np.hstack([np.eye(n_inputs, dtype=dtype), appended])
+        return Affine(matrix, shift.astype(dtype))
 
     def _numbers(self, x: Array) -> Array:
         """Return the columns of the numbers, as a view."""

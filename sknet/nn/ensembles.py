@@ -11,18 +11,18 @@ followed by the scale of the next layer. A row holds the members one after anoth
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
-from sknet.nn.activations import ACTIVATION, Activation
+from sknet.nn.activations import ACTIVATION, Activation, Identity
 from sknet.nn.initializers import INITIALIZERS
-from sknet.nn.kernels import column_sums, matmul, stretches
-from sknet.nn.layers import WEIGHT_SET, ActivationLayer, Layer, Parameter
+from sknet.nn.kernels import column_sums, matmul
+from sknet.nn.layers import WEIGHT_SET, ActivationLayer, Affine, Blocks, Parameter
 from sknet.nn.rules import POSITIVE_INT
-from sknet.nn.sets import MonotoneWeights
+from sknet.nn.sets import ParameterSet
 from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
 
 
@@ -38,15 +38,15 @@ class EnsembleLayer(ActivationLayer):
         The number of outputs of one member.
     activation : Activation
     n_members : int >= 1
-    within : MonotoneWeights or None, default=None
-        The set of the shared matrix; None stands for all matrices. The scales of monotone
-        inputs are then at least zero, so that the product keeps its signs.
+    within : ParameterSet or None, default=None
+        The set of the shared matrix; None stands for all matrices. The scales are then such
+        that the product stays in it.
     """
 
     n_units: Annotated[int, POSITIVE_INT]
     activation: Annotated[Activation, ACTIVATION]
     n_members: Annotated[int, POSITIVE_INT]
-    within: Annotated[MonotoneWeights | None, WEIGHT_SET] = None
+    within: Annotated[ParameterSet | None, WEIGHT_SET] = None
 
     def n_outputs(self, n_inputs: int) -> int:
         return self.n_members * self.n_units
@@ -102,6 +102,9 @@ class EnsembleInput(EnsembleLayer):
         """Return the matrix that the input is multiplied by: the members' side by side."""
         scale, weight = params.scale.T[:, :, np.newaxis], params.weight[:, np.newaxis, :]
         return np.multiply(scale, weight, out=out).reshape(params.weight.shape[0], -1)
+
+    def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
+        return Affine(self.matrix(params), params.bias.reshape(-1), self.activation)
 
     def forward(
         self, params: Views, x: Rows, buffers: Buffers, rng: Generator | None = None
@@ -169,7 +172,7 @@ class EnsembleDense(EnsembleLayer):
 
 
 @dataclass(frozen=True)
-class EnsembleHead(Layer):
+class EnsembleHead(Blocks):
     """The linear output layers of all members, each with weights of its own.
 
     Parameters
@@ -177,26 +180,18 @@ class EnsembleHead(Layer):
     n_units : int >= 1
         The number of outputs of one member.
     n_members : int >= 1
-    within : MonotoneWeights or None, default=None
+    within : ParameterSet or None, default=None
         The set of each member's matrix; None stands for all matrices.
     """
 
     n_units: Annotated[int, POSITIVE_INT]
     n_members: Annotated[int, POSITIVE_INT]
-    within: Annotated[MonotoneWeights | None, WEIGHT_SET] = None
+    within: Annotated[ParameterSet | None, WEIGHT_SET] = None
+    activation: ClassVar[Activation] = Identity()  # type: ignore[misc]
 
-    def n_outputs(self, n_inputs: int) -> int:
-        return self.n_members * self.n_units
-
-    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        shape = self.n_members, n_inputs // self.n_members, self.n_units
-        return {
-            "weight": Parameter(shape, penalized=True, within=self.within),
-            "bias": Parameter((self.n_members, self.n_units)),
-        }
-
-    def buffers(self, n_inputs: int) -> WorkArrays:
-        return {"out": self.n_members * self.n_units, "delta": n_inputs}
+    @property
+    def n_blocks(self) -> int:
+        return self.n_members
 
     def initialize(self, params: Views, rng: Generator) -> None:
         n_inputs = params.weight.shape[1]
@@ -205,33 +200,3 @@ class EnsembleHead(Layer):
             weight[...] = draw(rng, weight.shape)
         bound = 1 / math.sqrt(n_inputs)
         params.bias[...] = rng.uniform(-bound, bound, params.bias.shape)
-
-    def forward(
-        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
-        out = buffers["out"]
-        np.matmul(
-            stretches(x, self.n_members), params.weight, out=stretches(out, self.n_members)
-        )
-        out += params.bias.reshape(-1)
-        return out
-
-    def backward_params(
-        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
-    ) -> None:
-        column_sums(delta, out=grads.bias.reshape(-1))
-        by_member = stretches(delta, self.n_members)
-        np.matmul(stretches(x, self.n_members).transpose(0, 2, 1), by_member, out=grads.weight)
-
-    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        inputs = buffers["delta"]
-        if self.n_units == 1:
-            # NumPy multiplies a column by a row several times faster by this than by matmul.
-            by_member = inputs.reshape(x.shape[0], self.n_members, -1)
-            np.einsum("nm,mi->nmi", delta, params.weight[:, :, 0], out=by_member)
-        else:
-            weight = params.weight.transpose(0, 2, 1)
-            np.matmul(
-                stretches(delta, self.n_members), weight, out=stretches(inputs, self.n_members)
-            )
-        return inputs

@@ -12,7 +12,6 @@ own for all groups: a row holds the groups of one member after those of another.
 import math
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from types import NoneType
 from typing import Annotated, Any
 
 import numpy as np
@@ -22,10 +21,9 @@ from scipy import sparse
 
 from sknet.nn.activations import Activation
 from sknet.nn.initializers import INITIALIZERS
-from sknet.nn.kernels import column_sums, stretches
-from sknet.nn.layers import ACTIVATION, ActivationLayer, Layer, Parameter
+from sknet.nn.layers import ACTIVATION, WEIGHT_SET, Affine, Blocks, Layer
 from sknet.nn.rules import NOT_NEGATIVE_INT, POSITIVE_INT, Constraint, TupleOf
-from sknet.nn.sets import Stacked
+from sknet.nn.sets import ParameterSet
 from sknet.nn.types import Array, Buffers, Groups, Rows, Views, WorkArrays
 
 COUNTS = TupleOf("a tuple of integers >= 1", POSITIVE_INT)
@@ -35,7 +33,6 @@ GROUPS = Constraint(
     (tuple,),
     lambda groups: TUPLES_OF_POSITIONS.contains(groups) and any(groups),
 )
-STACKED_SET = Constraint("an instance of Stacked or None", (Stacked, NoneType))
 
 
 class Gathering:
@@ -112,12 +109,13 @@ class GroupColumns(Layer):
     def n_outputs(self, n_inputs: int) -> int:
         return len(self.groups) * self.width
 
-    def matrix(self, n_inputs: int, dtype: DTypeLike) -> Any:
-        """Return the matrix, sparse, by which a product gathers the columns."""
+    def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
+        """Return the map of the sparse matrix that gathers the columns."""
         places = gathering(self.groups, n_inputs)
         used = np.delete(np.arange(places.columns.size), places.padding)
         entries = np.ones(used.size, dtype), (places.columns[used], used)
-        return sparse.csr_array(entries, shape=(n_inputs, places.columns.size))
+        matrix = sparse.csr_array(entries, shape=(n_inputs, places.columns.size))
+        return Affine(matrix, np.zeros(places.columns.size, dtype))
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {
@@ -140,7 +138,7 @@ class GroupColumns(Layer):
 
 
 @dataclass(frozen=True)
-class GroupedDense(ActivationLayer):
+class GroupedDense(Blocks):
     """A hidden layer of each group: a_g = f(x_g W_g + b_g).
 
     Parameters
@@ -152,28 +150,19 @@ class GroupedDense(ActivationLayer):
     n_used : tuple of int, default=()
         For the first layer, the number of inputs of each group before its padding. The weights
         of the padding start at zero, where they stay.
-    within : Stacked or None, default=None
-        The set of the weight matrix of each group; None stands for all matrices.
+    within : ParameterSet or None, default=None
+        The set of the weight matrices of all groups; None stands for all matrices.
     """
 
     n_units: Annotated[int, POSITIVE_INT]
     activation: Annotated[Activation, ACTIVATION]
     n_groups: Annotated[int, POSITIVE_INT]
     n_used: Annotated[tuple[int, ...], COUNTS] = ()
-    within: Annotated[Stacked | None, STACKED_SET] = None
+    within: Annotated[ParameterSet | None, WEIGHT_SET] = None
 
-    def n_outputs(self, n_inputs: int) -> int:
-        return self.n_groups * self.n_units
-
-    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        shape = self.n_groups, n_inputs // self.n_groups, self.n_units
-        return {
-            "weight": Parameter(shape, penalized=True, within=self.within),
-            "bias": Parameter((self.n_groups, self.n_units)),
-        }
-
-    def buffers(self, n_inputs: int) -> WorkArrays:
-        return {**self.z_and_a(self.n_outputs(n_inputs)), "delta": n_inputs}
+    @property
+    def n_blocks(self) -> int:
+        return self.n_groups
 
     def initialize(self, params: Views, rng: Generator) -> None:
         draw = INITIALIZERS[self.activation.initializer]
@@ -182,22 +171,3 @@ class GroupedDense(ActivationLayer):
             weight[:n_inputs] = draw(rng, (n_inputs, self.n_units))
             bound = 1 / math.sqrt(n_inputs)
             bias[...] = rng.uniform(-bound, bound, self.n_units)
-
-    def forward(
-        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
-        z = self.array_of_z(buffers)
-        np.matmul(stretches(x, self.n_groups), params.weight, out=stretches(z, self.n_groups))
-        return self.activate(params.bias.reshape(-1), buffers)
-
-    def backward_params(
-        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
-    ) -> None:
-        column_sums(delta, out=grads.bias.reshape(-1))
-        inputs = stretches(x, self.n_groups).transpose(0, 2, 1)
-        np.matmul(inputs, stretches(delta, self.n_groups), out=grads.weight)
-
-    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        inputs, weight = buffers["delta"], params.weight.transpose(0, 2, 1)
-        np.matmul(stretches(delta, self.n_groups), weight, out=stretches(inputs, self.n_groups))
-        return inputs

@@ -10,20 +10,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from types import NoneType
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.random import Generator
+from numpy.typing import DTypeLike
 
 from sknet.nn.activations import ACTIVATION, Activation, Identity
 from sknet.nn.initializers import INITIALIZERS
-from sknet.nn.kernels import column_sums, matmul, row_blocks
+from sknet.nn.kernels import column_sums, matmul, row_blocks, stretches
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Constraint, Rule
-from sknet.nn.sets import MonotoneWeights, ParameterSet
+from sknet.nn.sets import ParameterSet
 from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
 
-WEIGHT_SET = Constraint("an instance of MonotoneWeights or None", (MonotoneWeights, NoneType))
+WEIGHT_SET = Constraint("an instance of ParameterSet or None", (ParameterSet, NoneType))
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,23 @@ class Parameter:
     penalized: bool = False
     within: ParameterSet | None = None
     ridge: float = 0.0
+
+
+class Affine(NamedTuple):
+    """An affine map x M + v, and the activation that follows.
+
+    Attributes
+    ----------
+    matrix : ndarray or sparse array
+        The matrix M. It is sparse where it does no more than to gather columns.
+    bias : ndarray
+        The vector v.
+    activation : Activation or None
+    """
+
+    matrix: Any
+    bias: Array
+    activation: Activation | None = None
 
 
 class Layer(Rule, ABC):
@@ -77,6 +95,20 @@ class Layer(Rule, ABC):
     def n_outputs(self, n_inputs: int) -> int:
         """Return the number of output columns. By default it is the number of inputs."""
         return n_inputs
+
+    def output_counts(self, n_inputs: int) -> list[int] | None:
+        """Return the number of outputs of each input column, if no output mixes columns.
+
+        By default it is None: outputs mix columns.
+        """
+        return None
+
+    def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine | None:
+        """Return the layer as an affine map before an activation. By default it is None.
+
+        Attributions ask the first layer that mixes columns.
+        """
+        return None
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         """Return the declaration of each parameter array by name. By default there is none."""
@@ -210,13 +242,13 @@ class Dense(ActivationLayer):
     ----------
     n_units : int >= 1
     activation : Activation
-    within : MonotoneWeights or None, default=None
+    within : ParameterSet or None, default=None
         The set of the weight matrix; None stands for all matrices.
     """
 
     n_units: Annotated[int, POSITIVE_INT]
     activation: Annotated[Activation, ACTIVATION]
-    within: Annotated[MonotoneWeights | None, WEIGHT_SET] = None
+    within: Annotated[ParameterSet | None, WEIGHT_SET] = None
 
     def n_outputs(self, n_inputs: int) -> int:
         return self.n_units
@@ -238,9 +270,8 @@ class Dense(ActivationLayer):
         bound = 1 / math.sqrt(n_inputs)
         params.bias[...] = rng.uniform(-bound, bound, self.n_units)
 
-    def matrix(self, params: Views) -> Array:
-        """Return the matrix that the input is multiplied by."""
-        return params.weight
+    def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
+        return Affine(params.weight, params.bias, self.activation)
 
     def forward(
         self, params: Views, x: Rows, buffers: Buffers, rng: Generator | None = None
@@ -256,6 +287,60 @@ class Dense(ActivationLayer):
 
     def backward_inputs(self, params: Views, x: Rows, delta: Array, buffers: Buffers) -> Array:
         return matmul(delta, params.weight.T, out=buffers["delta"])
+
+
+class Blocks(ActivationLayer):
+    """a_k = f(x_k W_k + b_k) for each of several equal stretches x_k of a row.
+
+    A subclass has the field ``n_units``, the number of outputs of one stretch, and the field
+    ``within``, the set of the weights.
+    """
+
+    n_units: int
+    within: ParameterSet | None
+
+    @property
+    @abstractmethod
+    def n_blocks(self) -> int:
+        """The number of stretches."""
+
+    def n_outputs(self, n_inputs: int) -> int:
+        return self.n_blocks * self.n_units
+
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
+        shape = self.n_blocks, n_inputs // self.n_blocks, self.n_units
+        return {
+            "weight": Parameter(shape, penalized=True, within=self.within),
+            "bias": Parameter((self.n_blocks, self.n_units)),
+        }
+
+    def buffers(self, n_inputs: int) -> WorkArrays:
+        return {**self.z_and_a(self.n_outputs(n_inputs)), "delta": n_inputs}
+
+    def forward(
+        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
+    ) -> Array:
+        z = self.array_of_z(buffers)
+        np.matmul(stretches(x, self.n_blocks), params.weight, out=stretches(z, self.n_blocks))
+        return self.activate(params.bias.reshape(-1), buffers)
+
+    def backward_params(
+        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> None:
+        column_sums(delta, out=grads.bias.reshape(-1))
+        inputs = stretches(x, self.n_blocks).transpose(0, 2, 1)
+        np.matmul(inputs, stretches(delta, self.n_blocks), out=grads.weight)
+
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        inputs = buffers["delta"]
+        if self.n_units == 1:
+            # NumPy multiplies a column by a row several times faster by this than by matmul.
+            by_block = inputs.reshape(x.shape[0], self.n_blocks, -1)
+            np.einsum("nk,ki->nki", delta, params.weight[:, :, 0], out=by_block)
+        else:
+            out, weight = stretches(inputs, self.n_blocks), params.weight.transpose(0, 2, 1)
+            np.matmul(stretches(delta, self.n_blocks), weight, out=out)
+        return inputs
 
 
 @dataclass(frozen=True)

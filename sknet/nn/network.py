@@ -4,11 +4,11 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from math import prod
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from sknet.nn.layers import Layer, Parameter
 from sknet.nn.links import Link
@@ -88,6 +88,22 @@ class Network:
     def n_outputs(self) -> int:
         """The number of columns of the raw predictions."""
         return self.widths[-1]
+
+    @cached_property
+    def front(self) -> int:
+        """The number of layers that embed single columns, before the first that mixes them."""
+        pairs = enumerate(zip(self.layers, self.widths, strict=False))
+        mixing = (i for i, (layer, width) in pairs if layer.output_counts(width) is None)
+        return next(mixing, len(self.layers))
+
+    @property
+    def origins(self) -> NDArray[np.intp]:
+        """The input of the network that each output of the front comes from."""
+        origins = np.arange(self.n_inputs)
+        for layer in self.layers[: self.front]:
+            counts = cast(list[int], layer.output_counts(origins.size))
+            origins = np.repeat(origins, counts)
+        return origins
 
     @property
     def hidden_ends(self) -> list[int]:

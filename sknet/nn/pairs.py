@@ -6,20 +6,17 @@ functions of at most two groups.
 """
 
 import math
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.random import Generator
 
-from sknet.nn.activations import Activation, ByUnit, Identity, Reflected, SmoothReLU
 from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.initializers import INITIALIZERS
-from sknet.nn.kernels import column_sums, row_blocks, stretches
+from sknet.nn.kernels import stretches
 from sknet.nn.layers import Parameter
-from sknet.nn.rules import NOT_NEGATIVE_INT, POSITIVE_INT
-from sknet.nn.sets import SIGNS, MonotoneWeights, Stacked
+from sknet.nn.rules import POSITIVE_INT
 from sknet.nn.types import Array, Buffers, Views, WorkArrays
 
 
@@ -156,111 +153,3 @@ class PairwiseHead(EnsembleHead):
     def _sums(self, array: Array) -> Array:
         """Return the view (rows, members, factors)."""
         return array.reshape(array.shape[0], self.n_members, self.n_factors)
-
-
-@dataclass(frozen=True)
-class MonotonePairwiseHead(PairwiseHead):
-    """A :class:`PairwiseHead` whose outputs rise with the inputs of some groups.
-
-    raw = sum_g h_g W_g + b + c sum_(g<k) (u_g * u_k) V, with factors u_g = f(h_g U_g + d_g) of
-    three kinds. The first ``n_free`` ones have f(z) = z and any strengths V; groups with
-    constraints have weights U of zero for them. Half of the others are rectified, f(z) = r(z)
-    with the smooth rectifier r, and have strengths of at least zero. The rest are reflections,
-    f(z) = -r(-z), and have strengths of at most zero. Groups with constraints have weights U of
-    at least zero for both. So a factor of such a group rises with h_g, and what it is
-    multiplied by, the factors of other groups and a strength, is at least zero as a product.
-    Rectified factors describe columns that strengthen each other, and reflections columns that
-    replace each other.
-
-    The sum over all pairs is computed as the sum over g of u_g (u_1 + ... + u_(g-1)). It has no
-    subtraction, which might break the order by rounding.
-
-    Parameters
-    ----------
-    within : MonotoneWeights or None, default=None
-        The set of each member's matrix W; None stands for all matrices. The strengths of its
-        ``unbound`` outputs are any numbers, too.
-    signs : tuple of int
-        For each group of one member 1 if the outputs rise with its inputs, 0 if it is free.
-    n_free : int >= 0
-        The number of factors of free groups alone.
-    """
-
-    signs: Annotated[tuple[int, ...], SIGNS] = field(kw_only=True)
-    n_free: Annotated[int, NOT_NEGATIVE_INT] = field(kw_only=True)
-
-    @property
-    def n_reflected(self) -> int:
-        """The number of reflections, which are the last factors."""
-        return (self.n_factors - self.n_free) // 2
-
-    @property
-    def activation(self) -> Activation:
-        """The function f of the factors of one group."""
-        return _activation_of_factors(self.n_free, self.n_factors, self.n_reflected)
-
-    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        declared = super().parameters(n_inputs)
-        width = n_inputs // self.n_all
-        of_groups = [
-            MonotoneWeights((sign,) * width, self.n_free if sign else 0) for sign in self.signs
-        ]
-        n_rectified = self.n_factors - self.n_free - self.n_reflected
-        signs = (0,) * self.n_free + (1,) * n_rectified + (-1,) * self.n_reflected
-        unbound = () if self.within is None else self.within.unbound
-        sets = {
-            "factor": Stacked(tuple(of_groups * self.n_members)),
-            "strength": MonotoneWeights(signs, unbound=unbound),
-        }
-        declared |= {name: replace(declared[name], within=one) for name, one in sets.items()}
-        return {**declared, "offset": Parameter((self.n_all, self.n_factors))}
-
-    def initialize(self, params: Views, rng: Generator) -> None:
-        super().initialize(params, rng)
-        bound = 1 / math.sqrt(params.factor.shape[1])
-        params.offset[...] = rng.uniform(-bound, bound, params.offset.shape)
-
-    def buffers(self, n_inputs: int) -> WorkArrays:
-        return {**super().buffers(n_inputs), "z": self.n_all * self.n_factors}
-
-    def _write_factors(self, params: Views, x: Array, buffers: Buffers) -> None:
-        z, factors = buffers["z"], buffers["factors"]
-        self._multiply(params, x, z)
-        for z_block, block in row_blocks(z, factors):
-            z_block += params.offset.reshape(-1)
-            self.activation.forward(z_block, block)
-
-    def _write_products(self, buffers: Buffers) -> Array:
-        factors, product = self.factors(buffers), self._factors(buffers["of_factors"])[:, :, 0]
-        sums, products = self._sums(buffers["sums"]), self._sums(buffers["products"])
-        sums.fill(0)
-        products.fill(0)
-        for g in range(self.n_groups):
-            products += np.multiply(factors[:, :, g], sums, out=product)
-            sums += factors[:, :, g]
-        products *= self.pair_scale
-        return buffers["products"]
-
-    def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        """Write the gradient of the factors before their function f."""
-        super().backward_shared(params, x, delta, buffers)
-        arrays = buffers["z"], buffers["factors"], buffers["of_factors"]
-        for blocks in row_blocks(*arrays):
-            self.activation.backward(*blocks)
-        return delta
-
-    def backward_params(
-        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
-    ) -> None:
-        super().backward_params(params, grads, x, delta, buffers)
-        column_sums(buffers["of_factors"], out=grads.offset.reshape(-1))
-
-
-@lru_cache(maxsize=16)
-def _activation_of_factors(n_free: int, n_factors: int, n_reflected: int) -> Activation:
-    """Return the identity for free factors, then rectifiers, then reflections of them."""
-    parts = [
-        (n_free, Identity()),
-        (n_factors - n_free, Reflected(SmoothReLU(), n_reflected)),
-    ]
-    return ByUnit(tuple(part for part in parts if part[0]))

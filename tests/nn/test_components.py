@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -31,7 +33,8 @@ def test_components_of_numbers_that_are_spaced_out():
 def test_matrix_and_shift_are_the_same_map():
     x = np.random.default_rng(0).normal(size=(5, 6))
     layer = PrincipalComponents(CENTER, DIRECTIONS, 3)
-    matrix, shift = layer.matrix(6, np.float64)
+    matrix, shift, activation = layer.affine(SimpleNamespace(), 6, np.float64)
+    assert activation is None
     assert_allclose(x @ matrix + shift, forward(layer, x)[0], rtol=1e-13)
 
 
@@ -39,6 +42,5 @@ def test_precision_is_kept():
     x = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
     outputs, _, gradient = forward(PrincipalComponents(CENTER, DIRECTIONS), x)
     assert outputs.dtype == gradient.dtype == np.float32
-    assert {part.dtype for part in PrincipalComponents(CENTER, DIRECTIONS).matrix(2, "f")} == {
-        np.dtype(np.float32)
-    }
+    found = PrincipalComponents(CENTER, DIRECTIONS).affine(SimpleNamespace(), 2, "f")
+    assert found.matrix.dtype == found.bias.dtype == np.float32

@@ -75,8 +75,9 @@ def test_a_layer_is_its_matrix_and_what_is_activated(kind, activation):
     whole = Network((layer,), 4)
     params, X = whole.init(rng), rng.normal(size=(6, 4))
     (views,) = whole.views(params)
-    Z = X @ layer.matrix(views) + views.bias.reshape(-1)
-    rest = Network((Activated(layer.activation),), Z.shape[1])
+    matrix, bias, activation = layer.affine(views, 4, np.float64)
+    Z = X @ matrix + bias
+    rest = Network((Activated(activation),), Z.shape[1])
     delta = rng.normal(size=Z.shape)
     results = []
     for network, vector, rows in [(whole, params, X), (rest, np.empty(0), Z)]:
@@ -86,7 +87,7 @@ def test_a_layer_is_its_matrix_and_what_is_activated(kind, activation):
         results.append((out, network.backward(vector, None, rows, workspace)))
     (out, inputs), (rest_out, rest_inputs) = results
     assert_allclose(rest_out, out, rtol=1e-12)
-    assert_allclose(rest_inputs @ layer.matrix(views).T, inputs, rtol=1e-12)
+    assert_allclose(rest_inputs @ matrix.T, inputs, rtol=1e-12)
 
 
 def test_dense_penalizes_weights_not_biases():

@@ -19,6 +19,17 @@ def test_widths_and_sizes():
     assert NETWORK.n_params == NETWORK.n_penalized + 4 + 3 + 2
 
 
+def test_the_front_embeds_single_columns():
+    """Each of its outputs comes from one input of the network; those of others mix them."""
+    front = Columns(((2, Periodic(3, 2)), (1, None)))
+    network = Network((front, *NETWORK.layers), 3)
+    assert (network.front, NETWORK.front, Network((front,), 3).front) == (1, 0, 1)
+    counts = front.output_counts(3)
+    assert counts[0] > 1
+    assert_array_equal(network.origins, np.repeat([0, 1, 2], counts))
+    assert_array_equal(NETWORK.origins, np.arange(5))
+
+
 def test_penalized_parameters_come_first_without_gaps():
     slots = NETWORK.slots
     assert [slot.name for slot in slots] == ["weight"] * 3 + ["bias"] * 3

@@ -22,7 +22,6 @@ from sknet import NNClassifier, NNRegressor
 from sknet.nn.activations import (
     ACTIVATION,
     ACTIVATIONS,
-    ACTIVATIONS_OF_UNITS,
     Identity,
     LeakyReLU,
     ReLU,
@@ -34,21 +33,21 @@ from sknet.nn.embeddings import (
     NUMERIC_EMBEDDINGS,
     Periodic,
 )
-from sknet.nn.groups import COUNTS, GROUPS, STACKED_SET
+from sknet.nn.groups import COUNTS, GROUPS
 from sknet.nn.layers import WEIGHT_SET
 from sknet.nn.losses import LOSSES, QUANTILES, Pinball
+from sknet.nn.monotone import (
+    ACTIVATIONS_OF_UNITS,
+    MONOTONE,
+    POSITIONS,
+    WEIGHT_SETS,
+    MonotoneWeights,
+    Stacked,
+)
 from sknet.nn.optimizers import SGD, Adam
 from sknet.nn.rules import FRACTION, TRUTH_VALUE, Constraint, Interval, Rule, constraints
 from sknet.nn.schedules import SCHEDULES, Schedule
-from sknet.nn.sets import (
-    ANY_INT,
-    POSITIONS,
-    SIGNS,
-    WEIGHT_SETS,
-    MonotoneWeights,
-    Signed,
-    Stacked,
-)
+from sknet.nn.sets import ANY_INT, SIGNS, Signed
 from sknet.nn.solvers import SOLVERS
 
 NAN, INF = math.nan, math.inf
@@ -86,9 +85,9 @@ BAD = {
         *(None, (), [(1, Identity())], (1,), ((0, Identity()),), ((True, Identity()),)),
         *(((1, "relu"),), ((1, ReLU),), ((1.0, Identity()),)),
     ],
-    WEIGHT_SET: [(1, 0), 1, Signed((1,)), MonotoneWeights],
+    WEIGHT_SET: [(1, 0), 1, MonotoneWeights],
+    MONOTONE: [(1, 0), 1, Signed((1,)), Stacked((MonotoneWeights((1,)),)), MonotoneWeights],
     WEIGHT_SETS: [None, (), [MonotoneWeights((1,))], (Signed((1,)),), ((1, 0),)],
-    STACKED_SET: [1, (MonotoneWeights((1,)),), MonotoneWeights((1,)), Stacked],
     SIGNS: [None, 1, [1, 0], (2,), (1, -2), (0.0,), (True,), ("1",)],
     POSITIONS: [None, 1, [1], (-1,), (0.0,), (True,), ("1",)],
     ANY_INT: [None, 0.5, "0", (0,)],
@@ -141,9 +140,9 @@ def inside(constraint):
             DIRECTIONS: [((1.0, 2), (0.0, 0.5)), ((3.0,),)],
             SCATTERED: [(((1,), Periodic()), ((0, 2), Periodic()))],
             SIGNS: [(1, 0, -1), (), (np.int64(1),)],
-            WEIGHT_SET: [None, MonotoneWeights((1, 0), 2)],
+            WEIGHT_SET: [None, Signed((1,)), Stacked((MonotoneWeights((1,)),))],
+            MONOTONE: [None, MonotoneWeights((1, 0), 2)],
             WEIGHT_SETS: [(MonotoneWeights((1, 0)), MonotoneWeights(()))],
-            STACKED_SET: [None, Stacked((MonotoneWeights((1,)),))],
             POSITIONS: [(), (0, 3), (np.int64(1),)],
         }.get(constraint, [])
     low, high = constraint.low, constraint.high

@@ -13,12 +13,12 @@ from sknet.nn.groups import GroupedDense
 from sknet.nn.layers import Dense
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
 from sknet.nn.losses import SquaredError
+from sknet.nn.monotone import MonotonePairwiseHead, MonotoneWeights, Stacked
 from sknet.nn.network import Network
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import OPTIMIZERS, SGD
-from sknet.nn.pairs import MonotonePairwiseHead
 from sknet.nn.penalties import ElasticNet
-from sknet.nn.sets import Bounds, MonotoneWeights, Signed, Stacked
+from sknet.nn.sets import Bounds, Signed
 from sknet.nn.stopping import Stopping
 
 INF = np.inf
@@ -42,7 +42,7 @@ NETWORKS = {
     "two groups": (
         *(FRONT, GroupedDense(3, Identity(), 2, within=GROUP_SETS)),
         MonotonePairwiseHead(
-            *(2, 1, MonotoneWeights((1, 1, 1, 0, 0, 0), unbound=(1,))),
+            *(2, 1, MonotoneWeights((1, 1, 1, 0, 0, 0), unpromised=(1,))),
             **{"n_groups": 2, "n_factors": 7, "signs": (1, 0), "n_free": 3},
         ),
     ),
@@ -57,42 +57,6 @@ def make(name):
 def in_set(network, params):
     bounds = network.bounds(params.dtype)
     return bool((bounds.low <= params).all() and (params <= bounds.high).all())
-
-
-def test_monotone_weights_have_signs_and_zeros():
-    bounds = MonotoneWeights((1, -1, 0), n_free=1).bounds((3, 3))
-    assert_array_equal(bounds.low, [[0, 0, 0], [0, -INF, -INF], [-INF, -INF, -INF]])
-    assert_array_equal(bounds.high, [[0, INF, INF], [0, 0, 0], [INF, INF, INF]])
-
-
-def test_weights_of_outputs_without_a_promise_have_no_bounds():
-    weights = MonotoneWeights((1, -1, 0), unbound=(1,))
-    bounds = weights.bounds((2, 3, 2))
-    assert_array_equal(bounds.low[0], [[0, -INF], [-INF, -INF], [-INF, -INF]])
-    assert_array_equal(bounds.high[1], [[INF, INF], [0, INF], [INF, INF]])
-    drawn = np.random.default_rng(0).normal(size=(2, 3, 2))
-    weights.enter(entered := drawn.copy())
-    assert_array_equal(entered[:, :, 1], drawn[:, :, 1])
-    assert (entered[:, 0, 0] > 0).all() and (entered[:, 1, 0] < 0).all()
-
-
-def test_each_matrix_of_a_stack_has_its_set():
-    parts = MonotoneWeights((1, 0)), MonotoneWeights((0, -1), 1)
-    stack = np.random.default_rng(0).normal(size=(2, 2, 3))
-    low, high = Stacked(parts).bounds(stack.shape)
-    for i, part in enumerate(parts):
-        assert_array_equal(low[i], part.bounds((2, 3)).low)
-        assert_array_equal(high[i], part.bounds((2, 3)).high)
-    Stacked(parts).enter(entered := stack.copy())
-    for part, matrix, given in zip(parts, entered, stack, strict=True):
-        part.enter(given)
-        assert_array_equal(matrix, given)
-
-
-def test_sets_of_several_matrices_are_those_of_each():
-    weights = MonotoneWeights((1, 0), n_free=1)
-    for several, one in zip(weights.bounds((4, 2, 3)), weights.bounds((2, 3)), strict=True):
-        assert_array_equal(several, np.broadcast_to(one, (4, 2, 3)))
 
 
 @pytest.mark.parametrize("axis", [0, -1])
@@ -128,13 +92,6 @@ def test_initial_parameters_are_in_their_sets(name):
     bounds = network.bounds(np.float64)
     movable = bounds.high > bounds.low
     assert (params[movable] != 0).all()
-
-
-def test_initial_weights_of_monotone_inputs_keep_the_size_of_a_common_signal():
-    """If all inputs rise by one, a monotone unit does so on average."""
-    network = Network((Dense(400, Identity(), MonotoneWeights((1,) * 50)),), 50)
-    (views,) = network.views(network.init(np.random.default_rng(0)))
-    assert_allclose(views.weight.sum(axis=0).mean(), 1, rtol=1e-12)
 
 
 def test_networks_without_sets_have_no_bounds():

@@ -1,0 +1,582 @@
+"""The monotone promise: predictions that only rise or only fall with some columns.
+
+:class:`Promise` says with which columns. A network keeps it layer by layer. The weights of a
+layer stay in :class:`MonotoneWeights`, its activation never falls, and :class:`Order` says what
+its units promise to the next layer. Numbers that are embedded pass through a
+:class:`~sknet.nn.embeddings.RisingPiecewiseLinear`, and groups of columns that interact in
+pairs end in a :class:`MonotonePairwiseHead`.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from itertools import chain
+from numbers import Integral
+from types import NoneType
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from sknet.nn.activations import ACTIVATION, Activation, Identity
+from sknet.nn.kernels import column_sums, negate, rounded, row_blocks
+from sknet.nn.layers import Parameter
+from sknet.nn.losses import Loss
+from sknet.nn.pairs import PairwiseHead
+from sknet.nn.rules import (
+    NOT_NEGATIVE_INT,
+    POSITIVE_INT,
+    Constraint,
+    Rule,
+    TupleOf,
+    instance_of,
+)
+from sknet.nn.sets import SIGNS, Bounds, ParameterSet, Signed
+from sknet.nn.types import Array, Buffers, Groups, Views, WorkArrays
+
+POSITIONS = TupleOf("a tuple of integers >= 0", NOT_NEGATIVE_INT)
+
+
+def _are_parts(parts: Any) -> bool:
+    """Return whether each part is a pair of a number of units and their activation."""
+    return bool(parts) and all(
+        isinstance(part, tuple)
+        and len(part) == 2
+        and isinstance(part[0], Integral)
+        and POSITIVE_INT.contains(part[0])
+        and isinstance(part[1], Activation)
+        for part in parts
+    )
+
+
+ACTIVATIONS_OF_UNITS = Constraint(
+    "a tuple of pairs (an integer >= 1, an Activation)", (tuple,), _are_parts
+)
+
+
+@dataclass(frozen=True)
+class MonotoneWeights(ParameterSet):
+    """Weight matrices of a layer whose outputs rise with some inputs and fall with others.
+
+    The units of the layer are free or monotone. A free unit sees free inputs only. A monotone
+    unit sees all inputs: its weight of a rising input is at least zero, that of a falling one
+    is at most zero, and that of a free input is any number. With an activation that never
+    falls, the monotone units then rise with the rising inputs and fall with the falling ones,
+    so that they are rising inputs of the next layer (Dugas, Bengio, Belisle, Nadeau and Garcia,
+    "Incorporating Functional Knowledge in Neural Networks", 2009; Runje and Shankaranarayana,
+    "Constrained Monotonic Neural Networks", 2023).
+
+    Parameters
+    ----------
+    signs : tuple of int
+        For each input 1 (rising), -1 (falling) or 0 (free).
+    n_free : int >= 0, default=0
+        The number of free units, which are the first ones.
+    unpromised : tuple of int, default=()
+        The positions of units that nothing is promised about. Their weights are any numbers:
+        they see all inputs, as neither free nor monotone units do. Only outputs can be so.
+    """
+
+    signs: Annotated[tuple[int, ...], SIGNS]
+    n_free: Annotated[int, NOT_NEGATIVE_INT] = 0
+    unpromised: Annotated[tuple[int, ...], POSITIONS] = ()
+
+    @property
+    def scales(self) -> Signed:
+        """The set of factors that multiply the inputs: those of monotone inputs keep order."""
+        return Signed(tuple(map(abs, self.signs)))
+
+    def bounds(self, shape: tuple[int, ...]) -> Bounds:
+        """Return zero as the bound of weights with a sign, and as both into free units."""
+        low, high = np.full(shape, -np.inf), np.full(shape, np.inf)
+        signs = np.array(self.signs)
+        low[..., signs > 0, :] = 0
+        high[..., signs < 0, :] = 0
+        low[..., signs != 0, : self.n_free] = high[..., signs != 0, : self.n_free] = 0
+        low[..., list(self.unpromised)], high[..., list(self.unpromised)] = -np.inf, np.inf
+        return Bounds(low, high)
+
+    def enter(self, array: Array) -> None:
+        """Give the weights of monotone inputs their signs, and a mean of one over their number.
+
+        Weights of one sign do not cancel. Sums of signals that rise together would become ever
+        larger from layer to layer with the usual scale, which keeps the variance of independent
+        signals; a mean of one over the number of inputs keeps their size. The squares of the
+        drawn weights differ more from unit to unit than their magnitudes do.
+        """
+        signs = np.array(self.signs)
+        drawn = array[..., list(self.unpromised)]
+        inside = array[..., signs != 0, self.n_free :]
+        array[..., signs != 0, :] = 0
+        if inside.size:
+            squares = np.square(inside)
+            squares *= signs[signs != 0][:, np.newaxis] / (inside.shape[-2] * squares.mean())
+            array[..., signs != 0, self.n_free :] = squares
+        array[..., list(self.unpromised)] = drawn
+
+
+MONOTONE = Constraint("an instance of MonotoneWeights or None", (MonotoneWeights, NoneType))
+WEIGHT_SETS = TupleOf(
+    "a tuple of instances of MonotoneWeights, not empty", instance_of(MonotoneWeights), least=1
+)
+
+
+@dataclass(frozen=True)
+class Stacked(ParameterSet):
+    """Stacks of matrices, each of which has a set of its own.
+
+    Parameters
+    ----------
+    parts : tuple of MonotoneWeights
+        The set of each matrix along the first axis.
+    """
+
+    parts: Annotated[tuple[MonotoneWeights, ...], WEIGHT_SETS]
+
+    def bounds(self, shape: tuple[int, ...]) -> Bounds:
+        """Return the bounds of the matrices, one upon another."""
+        low, high = zip(*(part.bounds(shape[1:]) for part in self.parts), strict=True)
+        return Bounds(np.stack(low), np.stack(high))
+
+    def enter(self, array: Array) -> None:
+        """Let each matrix enter its set."""
+        for part, matrix in zip(self.parts, array, strict=True):
+            part.enter(matrix)
+
+
+class SmoothReLU(Activation):
+    """f(z) = max(z, t^2 / 8) with t = min(max(z, -2), 2) + 2; f' = t / 4.
+
+    A rectifier with a quadratic bend between -2 and 2, also known as the Huberized ReLU. Its
+    derivative is a logistic function in three straight pieces, with the slope of the logistic
+    at zero. All its steps are rounded monotonely, so that f never falls, not even by a unit in
+    the last place, as functions that are computed by approximations do.
+    """
+
+    needs_z = True
+    monotone = True
+
+    def forward(self, z: Array, a: Array) -> None:
+        t = np.clip(z, -2, 2)
+        t += 2
+        bend = np.square(t)
+        bend *= 0.125
+        np.maximum(z, bend, out=a)
+        # The derivative needs t, but not z.
+        z[...] = t
+
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
+        delta *= np.multiply(z, 0.25, out=z)
+
+
+@dataclass(frozen=True)
+class Reflected(Activation):
+    """f(z) = -g(-z) for the last units of a layer, and g(z) for the others; f'(z) = g'(-z).
+
+    The reflection of a convex function is concave, and the other way round.
+
+    Parameters
+    ----------
+    activation : Activation
+        The activation g.
+    n_units : int >= 0
+        The number of units of the reflection.
+    """
+
+    activation: Annotated[Activation, ACTIVATION]
+    n_units: Annotated[int, NOT_NEGATIVE_INT]
+
+    @property
+    def needs_z(self) -> bool:  # type: ignore[override]
+        return self.activation.needs_z
+
+    @property
+    def smooth(self) -> bool:  # type: ignore[override]
+        return self.activation.smooth
+
+    @property
+    def monotone(self) -> bool:  # type: ignore[override]
+        return self.activation.monotone
+
+    @property
+    def initializer(self) -> str:  # type: ignore[override]
+        return self.activation.initializer
+
+    def forward(self, z: Array, a: Array) -> None:
+        self._reflect(z)
+        self.activation.forward(z, a)
+        self._reflect(a)
+
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
+        self._reflect(a)
+        self.activation.backward(z, a, delta)
+
+    def _reflect(self, array: Array) -> None:
+        """Change the sign of the last units, in place."""
+        negate(array[:, array.shape[1] - self.n_units :])
+
+
+@dataclass(frozen=True)
+class ByUnit(Activation):
+    """Different activations for stretches of the units of a layer.
+
+    A row may hold the units of several members one after another. Equal parts are computed
+    together, so that many groups of columns of a few kinds take no more calls than the kinds.
+
+    Parameters
+    ----------
+    parts : tuple of pairs (int, Activation)
+        A number of units, and their activation.
+    """
+
+    parts: Annotated[tuple[tuple[int, Activation], ...], ACTIVATIONS_OF_UNITS]
+
+    @property
+    def needs_z(self) -> bool:  # type: ignore[override]
+        return any(activation.needs_z for _, activation in self.parts)
+
+    @property
+    def smooth(self) -> bool:  # type: ignore[override]
+        return all(activation.smooth for _, activation in self.parts)
+
+    @property
+    def monotone(self) -> bool:  # type: ignore[override]
+        return all(activation.monotone for _, activation in self.parts)
+
+    @property
+    def initializer(self) -> str:  # type: ignore[override]
+        return self.parts[0][1].initializer
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A pickle holds the field alone: the cached kinds follow from it.
+        return {"parts": self.parts}
+
+    @cached_property
+    def kinds(self) -> dict[tuple[int, Activation], list[slice]]:
+        """The distinct parts, and the places of all their units."""
+        found: dict[tuple[int, Activation], list[slice]] = {}
+        start = 0
+        for part in self.parts:
+            found.setdefault(part, []).append(slice(start, start + part[0]))
+            start += part[0]
+        return found
+
+    def forward(self, z: Array, a: Array) -> None:
+        z_rows, a_rows = self._by_member(z), self._by_member(a)
+        for (_, activation), places in self.kinds.items():
+            if len(places) == 1:
+                activation.forward(z_rows[:, places[0]], a_rows[:, places[0]])
+                continue
+            z_part = _gather(z_rows, places)
+            a_part = np.empty_like(z_part) if activation.needs_z else z_part
+            activation.forward(z_part, a_part)
+            _scatter(a_part, a_rows, places)
+            if activation.needs_z:
+                # The derivative may need what was written there.
+                _scatter(z_part, z_rows, places)
+
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
+        *_, delta_rows = rows = [self._by_member(one) for one in (z, a, delta)]
+        for (_, activation), places in self.kinds.items():
+            if len(places) == 1:
+                activation.backward(*(one[:, places[0]] for one in rows))
+                continue
+            *_, delta_part = parts = [_gather(one, places) for one in rows]
+            activation.backward(*parts)
+            _scatter(delta_part, delta_rows, places)
+
+    def _by_member(self, array: Array) -> Array:
+        """Return the view that has a row for each row of each member."""
+        return array.reshape(-1, sum(n for n, _ in self.parts))
+
+
+def _gather(rows: Array, places: list[slice]) -> Array:
+    """Return a copy of stretches of equal length, with a row for each of them in each row."""
+    n_units = places[0].stop - places[0].start
+    together = np.empty((len(rows), len(places), n_units), rows.dtype)
+    for i, where in enumerate(places):
+        together[:, i] = rows[:, where]
+    return together.reshape(-1, n_units)
+
+
+def _scatter(together: Array, rows: Array, places: list[slice]) -> None:
+    """Write stretches that were gathered back to their places."""
+    together = together.reshape(len(rows), len(places), -1)
+    for i, where in enumerate(places):
+        rows[:, where] = together[:, i]
+
+
+@dataclass(frozen=True)
+class MonotonePairwiseHead(PairwiseHead):
+    """A :class:`PairwiseHead` whose outputs rise with the inputs of some groups.
+
+    raw = sum_g h_g W_g + b + c sum_(g<k) (u_g * u_k) V, with factors u_g = f(h_g U_g + d_g) of
+    three kinds. The first ``n_free`` ones have f(z) = z and any strengths V; groups with
+    constraints have weights U of zero for them. Half of the others are rectified, f(z) = r(z)
+    with the smooth rectifier r, and have strengths of at least zero. The rest are reflections,
+    f(z) = -r(-z), and have strengths of at most zero. Groups with constraints have weights U of
+    at least zero for both. So a factor of such a group rises with h_g, and what it is
+    multiplied by, the factors of other groups and a strength, is at least zero as a product.
+    Rectified factors describe columns that strengthen each other, and reflections columns that
+    replace each other.
+
+    The sum over all pairs is computed as the sum over g of u_g (u_1 + ... + u_(g-1)). It has no
+    subtraction, which might break the order by rounding.
+
+    Parameters
+    ----------
+    within : MonotoneWeights or None, default=None
+        The set of each member's matrix W; None stands for all matrices. The strengths of its
+        ``unpromised`` outputs are any numbers, too.
+    signs : tuple of int
+        For each group of one member 1 if the outputs rise with its inputs, 0 if it is free.
+    n_free : int >= 0
+        The number of factors of free groups alone.
+    """
+
+    within: Annotated[MonotoneWeights | None, MONOTONE] = None
+    signs: Annotated[tuple[int, ...], SIGNS] = field(kw_only=True)
+    n_free: Annotated[int, NOT_NEGATIVE_INT] = field(kw_only=True)
+
+    @property
+    def n_reflected(self) -> int:
+        """The number of reflections, which are the last factors."""
+        return (self.n_factors - self.n_free) // 2
+
+    @property
+    def function(self) -> Activation:
+        """The function f of the factors of one group."""
+        return _activation_of_factors(self.n_free, self.n_factors, self.n_reflected)
+
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
+        declared = super().parameters(n_inputs)
+        width = n_inputs // self.n_all
+        of_groups = [
+            MonotoneWeights((sign,) * width, self.n_free if sign else 0) for sign in self.signs
+        ]
+        n_rectified = self.n_factors - self.n_free - self.n_reflected
+        signs = (0,) * self.n_free + (1,) * n_rectified + (-1,) * self.n_reflected
+        unpromised = () if self.within is None else self.within.unpromised
+        sets = {
+            "factor": Stacked(tuple(of_groups * self.n_members)),
+            "strength": MonotoneWeights(signs, unpromised=unpromised),
+        }
+        declared |= {name: replace(declared[name], within=one) for name, one in sets.items()}
+        return {**declared, "offset": Parameter((self.n_all, self.n_factors))}
+
+    def initialize(self, params: Views, rng: Generator) -> None:
+        super().initialize(params, rng)
+        bound = 1 / math.sqrt(params.factor.shape[1])
+        params.offset[...] = rng.uniform(-bound, bound, params.offset.shape)
+
+    def buffers(self, n_inputs: int) -> WorkArrays:
+        return {**super().buffers(n_inputs), "z": self.n_all * self.n_factors}
+
+    def _write_factors(self, params: Views, x: Array, buffers: Buffers) -> None:
+        z, factors = buffers["z"], buffers["factors"]
+        self._multiply(params, x, z)
+        for z_block, block in row_blocks(z, factors):
+            z_block += params.offset.reshape(-1)
+            self.function.forward(z_block, block)
+
+    def _write_products(self, buffers: Buffers) -> Array:
+        factors, product = self.factors(buffers), self._factors(buffers["of_factors"])[:, :, 0]
+        sums, products = self._sums(buffers["sums"]), self._sums(buffers["products"])
+        sums.fill(0)
+        products.fill(0)
+        for g in range(self.n_groups):
+            products += np.multiply(factors[:, :, g], sums, out=product)
+            sums += factors[:, :, g]
+        products *= self.pair_scale
+        return buffers["products"]
+
+    def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        """Write the gradient of the factors before their function f."""
+        super().backward_shared(params, x, delta, buffers)
+        arrays = buffers["z"], buffers["factors"], buffers["of_factors"]
+        for blocks in row_blocks(*arrays):
+            self.function.backward(*blocks)
+        return delta
+
+    def backward_params(
+        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> None:
+        super().backward_params(params, grads, x, delta, buffers)
+        column_sums(buffers["of_factors"], out=grads.offset.reshape(-1))
+
+
+@lru_cache(maxsize=16)
+def _activation_of_factors(n_free: int, n_factors: int, n_reflected: int) -> Activation:
+    """Return the identity for free factors, then rectifiers, then reflections of them."""
+    parts = [
+        (n_free, Identity()),
+        (n_factors - n_free, Reflected(SmoothReLU(), n_reflected)),
+    ]
+    return ByUnit(tuple(part for part in parts if part[0]))
+
+
+class Order(NamedTuple):
+    """How the outputs of a network move with the inputs of a layer, group by group.
+
+    A network without groups has one group of all inputs.
+
+    Attributes
+    ----------
+    signs : tuple of tuple of int
+        For each input of each group 1 (outputs rise with it), -1 (they fall) or 0 (free).
+    constrained : tuple of tuple of int
+        For each input of each group, zero if the column that it comes from is free. A group
+        without a zero needs no free units.
+    """
+
+    signs: tuple[tuple[int, ...], ...]
+    constrained: tuple[tuple[int, ...], ...]
+
+    def layer(
+        self, size: int, activation: Activation
+    ) -> tuple[Activation, tuple[MonotoneWeights, ...], "Order"]:
+        """Return the activation of a layer, the weights of each group, and the next order.
+
+        One half of the monotone units of a group has an activation that never falls, the other
+        half its reflection: otherwise a convex activation would make the outputs convex
+        functions of the constrained columns (Runje and Shankaranarayana, "Constrained Monotonic
+        Neural Networks", 2023, section 3).
+        """
+        rising = activation if activation.monotone else SmoothReLU()
+        parts, weights, following = [], [], []
+        for signs, constrained in zip(self.signs, self.constrained, strict=True):
+            n_free = _n_free(size, constrained)
+            n_monotone = size - n_free
+            own = (n_free, activation), (n_monotone, Reflected(rising, n_monotone // 2))
+            parts.append(tuple(part for part in own if part[0]))
+            weights.append(MonotoneWeights(signs, n_free))
+            following.append((0,) * n_free + (1,) * n_monotone)
+        # A row holds one group after another. Equal groups are like the members of one.
+        by_unit = ByUnit(parts[0] if len(set(parts)) == 1 else tuple(chain(*parts)))
+        return by_unit, tuple(weights), Order(tuple(following), tuple(following))
+
+    def output(self, unpromised: tuple[int, ...]) -> MonotoneWeights:
+        """Return the set of the weights of an output layer that sees all groups."""
+        return MonotoneWeights(tuple(chain(*self.signs)), unpromised=unpromised)
+
+    def pairs(
+        self, n_raw: int, n_members: int, n_factors: int, unpromised: tuple[int, ...]
+    ) -> MonotonePairwiseHead:
+        """Return the output layer of groups that interact in pairs."""
+        signs = tuple(int(any(one)) for one in self.signs)
+        # Two free groups have the factors that they would have without constraints.
+        n_free = n_factors if signs.count(0) > 1 else 0
+        return MonotonePairwiseHead(
+            n_raw,
+            n_members,
+            self.output(unpromised),
+            n_groups=len(signs),
+            n_factors=n_free + n_factors,
+            signs=signs,
+            n_free=n_free,
+        )
+
+
+def _n_free(size: int, constrained: tuple[int, ...]) -> int:
+    """Return the number of free units of a layer, given which of its inputs are constrained.
+
+    Half of the units are free, unless everything is constrained, or nothing.
+    """
+    if not any(constrained):
+        return size
+    return size // 2 if 0 in constrained else 0
+
+
+@dataclass(frozen=True)
+class Promise(Rule):
+    """The promise that predictions only rise or only fall with some columns, for all rows.
+
+    Parameters
+    ----------
+    signs : tuple of int
+        For each numeric column, in the order of the reader, 1 (predictions rise with it), -1
+        (they fall) or 0 (free).
+    """
+
+    signs: Annotated[tuple[int, ...], SIGNS]
+    #: Predictions are computed in float64 for a multiple of so many rows. The rounding of a
+    #: row's products may depend on its place in a block, and thus break ties. BLAS computes
+    #: tiles of rows by one routine and the rest by others, which round sums in other ways. All
+    #: kernels of OpenBLAS for float64 divide 64 rows into equal tiles.
+    tile: ClassVar[int] = 64
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The positions of the numeric columns that the promise is about."""
+        return tuple(i for i, sign in enumerate(self.signs) if sign)
+
+    def check(self, target: Any, loss: Loss) -> None:
+        """Refuse targets and losses for which a direction of the predictions has no meaning.
+
+        Raises
+        ------
+        ValueError
+            If y has labels that are not two classes, or if the loss does not say that
+            predictions rise with raw predictions.
+        """
+        kind = getattr(target, "kind", "binary")
+        if kind == "multiclass" and target.n_outputs == 1:
+            return  # The probability of a single class is one.
+        if kind != "binary":
+            raise ValueError(
+                f"monotonic constraints are not supported for {kind} classification: they say "
+                "how the probability of the second of two classes changes, but y has "
+                f"{target.n_outputs} classes or labels. Set monotonic_cst=None, or fit a "
+                "classifier for each class."
+            )
+        if not loss.link.rising:
+            raise ValueError(
+                f"monotonic_cst cannot be used with loss={loss!r}: its predictions need not "
+                "rise with each raw prediction. Use another loss; if the predictions of a link "
+                "of your own always rise, set rising = True in its class."
+            )
+
+    def of_encoded(self, n_columns: int) -> tuple[int, ...]:
+        """Return the signs of the first encoded columns, of which only numbers have some."""
+        return self.signs + (0,) * (n_columns - len(self.signs))
+
+    def order(
+        self, encoded: NDArray[np.intp], sources: NDArray[np.intp], groups: Groups | None
+    ) -> Order:
+        """Return the order of the inputs of the first layer that mixes columns.
+
+        Parameters
+        ----------
+        encoded, sources : ndarray of int
+            The position of the encoded column and of the column of X that each input comes
+            from.
+        groups : tuple of tuple of int or None
+            The positions of the inputs of each group.
+        """
+        signs = np.array(self.of_encoded(encoded.max() + 1))[encoded]
+        if groups is None:
+            whole = (tuple(signs.tolist()),)
+            return Order(whole, whole)
+        width = max(map(len, groups))
+        padded = ((*signs[list(one)].tolist(), *[0] * (width - len(one))) for one in groups)
+        # The indicator of a constrained column's missing values is free, but a monotone unit
+        # can tell what it means as well as one that sees nothing else.
+        constrained = np.isin(sources, sources[signs != 0]).astype(int)
+        by_column = (tuple(constrained[list(one)].tolist()) for one in groups)
+        return Order(tuple(padded), tuple(by_column))
+
+    def settled(self, sums: Any) -> Any:
+        """Return sums of products, in float64, rounded to 24 bits.
+
+        Equal rows may have sums that differ in the last bits.
+        """
+        return rounded(sums)
+
+    def described(self, names: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+        """Yield words for each direction with the names of its columns, if it has some."""
+        for words, sign in (("only rises with", 1), ("only falls with", -1)):
+            pairs = zip(names, self.signs, strict=False)
+            if found := [name for name, its_sign in pairs if its_sign == sign]:
+                yield words, found
