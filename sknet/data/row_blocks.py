@@ -104,7 +104,7 @@ class RowBlocks:
     ) -> None:
         self._source = source
         self.shape = _checked_shape(source)
-        self._read: Callable[[Any], NDArray[Any]] = np.asarray
+        self._to_numbers: Callable[[Any], NDArray[Any]] = np.asarray
         single = source.dtype == np.float32
         self.dtype = np.dtype(np.float32 if single else np.float64)
         row_bytes = self.shape[1] * self.dtype.itemsize
@@ -128,7 +128,7 @@ class RowBlocks:
     def read_by(self, read: Callable[[Any], NDArray[Any]]) -> "RowBlocks":
         """Return the same table, each block of which the given function turns into numbers."""
         blocks = copy.copy(self)
-        blocks._read = read
+        blocks._to_numbers = read
         return blocks
 
     @property
@@ -236,7 +236,7 @@ class RowBlocks:
                 f"X[{start}:{stop}] has shape {block.shape}, but X.shape={self.shape} promises "
                 f"{(stop - start, self.shape[1])}: all rows must have the same columns."
             )
-        block = self._read(block).astype(self.dtype, copy=False)
+        block = self._to_numbers(block).astype(self.dtype, copy=False)
         # If the sum is finite, all of its terms are.
         with np.errstate(over="ignore", invalid="ignore"):
             suspicious = not math.isfinite(block.sum())
