@@ -602,10 +602,14 @@ def _listener(
     progress: RowProgress, observer: CallbackObserver | None, run: Run
 ) -> Callable[[int], None]:
     """Return a function that is told how many rows of an epoch are done."""
+    n_before = run.n_batches_done
 
     def tell(n_done: int) -> None:
+        nonlocal n_before
         progress(f"Iteration {run.iteration + 1}", n_done, run.n_rows)
-        if observer is not None:
+        # Nothing changes while rows that are done are passed over.
+        if observer is not None and run.n_batches_done not in (0, n_before):
+            n_before = run.n_batches_done
             observer.progress(run.visible_params)
 
     return tell

@@ -1100,6 +1100,31 @@ def test_chunks_that_changed_are_refused(long_table, tmp_path, forbid_training):
         network.fit(X, y, resume_from=path)
 
 
+class Counter(FitCallback):
+    """Notes how many batches are done each time that it is told of progress."""
+
+    def __init__(self):
+        self.n_done = []
+
+    def on_fit_task_end(self, estimator, context):
+        pass
+
+    def on_progress(self, estimator, context, make_fitted):
+        self.n_done.append(make_fitted()._run.n_batches_done)
+
+
+@with_callbacks
+def test_progress_is_told_after_each_batch_but_the_last(long_table, tmp_path):
+    """Nothing is told while a resumed fit passes over rows that are done."""
+    path, counter = tmp_path / "network.joblib", Counter()
+    network = NNRegressor((8,), **CHUNKED)
+    interrupt(network, Chunks(*long_table, when=(3, 4)), path, **WINDOW)
+    fit_chunks(network.set_callbacks(counter), Chunks(*long_table), **WINDOW, resume_from=path)
+    n_done = joblib.load(path)._run.n_batches_done
+    assert n_done > 0
+    assert counter.n_done == [*range(n_done + 1, 13), *range(1, 13)]
+
+
 @with_callbacks
 def test_a_checkpoint_within_an_epoch_waits(long_table, tmp_path):
     """It is written when its seconds have passed, and never for a fit in memory."""
