@@ -322,8 +322,8 @@ def _fit(
     else:
         before, run = load_checkpoint(estimator, resume_from)
     with row_progress(estimator.verbose) as progress:
-        look = FirstLook(estimator, run.split_seed, most_held_out, progress)
-        found = look.find(chunks)
+        # The look has copies of rows, which must not be in memory while the network is trained.
+        found = FirstLook(estimator, run.split_seed, most_held_out, progress).find(chunks)
         features, model = _start(estimator, found, run, before)
         held = _hold_out(estimator, features, model, found, validation)
         rows = Dataset(*_drawn_rows(features, found, FINGERPRINT_ROWS))
