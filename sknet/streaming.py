@@ -326,8 +326,7 @@ def _fit(
         found = FirstLook(estimator, run.split_seed, most_held_out, progress).find(chunks)
         features, model = _start(estimator, found, run, before)
         held = _hold_out(estimator, features, model, found, validation)
-        rows = Dataset(*_drawn_rows(features, found, FINGERPRINT_ROWS))
-        identify = partial(fingerprint, rows, found.sizes, window)
+        identify = partial(_fingerprint, features, found, window)
         run.expect_rows(found.n_training, identify)
         model = model.begun(found.n_training, 0 if held is None else held.data.n_rows)
         observer = estimator._observe(features, model, run, identify, chunks)
@@ -596,6 +595,12 @@ def _drawn_rows(features: Features, found: FirstPass, n_wanted: int) -> Batch:
     """Return checked training rows, at most ``n_wanted`` of the drawn ones."""
     rows = evenly_spaced(n_rows(found.sample), n_wanted)
     return read_rows(features, *take(found.sample, rows)).batch()
+
+
+def _fingerprint(features: Features, found: FirstPass, window: int) -> str:
+    """Return a hash of some drawn rows and of the chunks, for a resumed fit."""
+    rows = Dataset(*_drawn_rows(features, found, FINGERPRINT_ROWS))
+    return fingerprint(rows, found.sizes, window)
 
 
 def _listener(
