@@ -404,7 +404,7 @@ def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader:
     """Return a fitted reader of X; ``wanted`` is the parameter ``categorical_features``."""
     if not frames.is_frame(X) and (wanted is None or isinstance(wanted, str)):
         # Only a frame tells of columns that are no plain numbers.
-        shape = np.shape(X)
+        shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
         # What has no columns is refused by a later check.
         return TableReader.of_numbers(shape[1] if len(shape) == 2 else 0)
     if sparse.issparse(X):

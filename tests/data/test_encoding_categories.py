@@ -7,25 +7,29 @@ from scipy import sparse
 
 from sknet.data import batches
 from sknet.data.batches import Dataset
-from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS
+from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS, CategoryColumn
 from sknet.data.columns.numbers import MissingFlags
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import survey_rows
+from sknet.data.tables import TableReader
 
 NAN = np.nan
 
 
-class Levels:
-    """Stands for a reader of the last columns, which are level numbers already."""
-
-    def __init__(self, n_levels):
-        self.n_levels_ = list(n_levels)
-        self.n_dates_ = 0
+def reader_of_levels(n_columns, n_levels):
+    """Return a reader whose last columns are categories of some numbers of levels."""
+    reader = TableReader.of_numbers(n_columns - len(n_levels))
+    reader.columns_ = tuple(
+        CategoryColumn(reader.numbers_.size + i, None, np.arange(number))
+        for i, number in enumerate(n_levels)
+    )
+    return reader
 
 
 def fit(X, n_levels=(), *, standardize=False, weight=None, n_bins=0, **options):
     data = Dataset(np.asarray(X, dtype=float), sample_weight=weight)
-    survey = survey_rows(data, Levels(n_levels), rng=np.random.default_rng(0))
+    reader = reader_of_levels(data.X.shape[1], n_levels)
+    survey = survey_rows(data, reader, rng=np.random.default_rng(0))
     return TableEncoder(standardize, n_bins).fit_survey(survey, **options)
 
 
