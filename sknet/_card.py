@@ -10,6 +10,7 @@ from sknet._provenance import Provenance
 from sknet.data.columns.codes import Code
 from sknet.data.columns.heavy import HeavyFlags
 from sknet.data.columns.numbers import MissingFlags
+from sknet.data.tables import TableReader
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import best_epoch
 
@@ -193,6 +194,14 @@ def _interactions(model: Model, names: Sequence[str]) -> Value:
     return [[str(names[i]) for i in group] for group in settings.groups]
 
 
+def _special_columns(reader: TableReader, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return what is said of each column that is no plain number, by the plural of its kind."""
+    said: dict[str, list[str]] = {}
+    for one in reader.columns_:
+        said.setdefault(one.plural, []).append(one.on_card(str(names[one.position])))
+    return said
+
+
 def _columns(
     model: Model, names: Sequence[str], read_names: Sequence[str]
 ) -> Iterator[tuple[str, Value]]:
@@ -200,10 +209,7 @@ def _columns(
     encoder, reader = model.encoder, model.reader
     found: dict[str, Value] = {
         "numbers": reader.numbers_.size,
-        **{
-            kind.plural: [one.on_card(str(names[one.position])) for one in reader.of_kind(kind)]
-            for kind in dict.fromkeys(map(type, reader.columns_))
-        },
+        **_special_columns(reader, names),
         "missing numbers": [
             read_names[i] for one in encoder.of_kind(MissingFlags) for i in one.sources
         ],

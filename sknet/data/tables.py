@@ -154,7 +154,11 @@ class TableReader:
     @property
     def times_(self) -> dict[int, tuple[str, str | None]]:
         """The kind and the time zone of each column of durations or dates, by its position."""
-        return {one.position: (one.kind, one.zone) for one in self.of_kind(TimeColumn)}
+        return {
+            one.position: (one.kind, one.zone)
+            for one in self.columns_
+            if isinstance(one, TimeColumn)
+        }
 
     @property
     def order_(self) -> NDArray[np.intp]:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sknet._input import Features
 from sknet._model import Model
 from sknet.data.columns.calendar import CYCLES
-from sknet.data.columns.categories import LevelFeature, Levels, OneHot
+from sknet.data.columns.categories import CategoryColumn, LevelFeature, Levels, OneHot
 from sknet.data.columns.codes import Code
 from sknet.data.columns.column import Feature
 from sknet.data.columns.heavy import HeavyFlags
@@ -122,7 +122,7 @@ class Table:
 
         0 stands for no level.
         """
-        category = self._reader.places_[column]
+        category = cast(CategoryColumn, self._reader.places_[column])
         position, levels = category.position, category.levels
         ((one, inside),) = self._by_input([position])
         text = levels.size > 0 and isinstance(levels[0], str)

@@ -134,7 +134,7 @@ class DateColumn(TimeColumn):
 
     def shown(self, x: np.floating) -> str:
         """Return a date as text, without a time of day if that is midnight."""
-        return date_text(x)
+        return date_text(float(x))
 
 
 class DateRange(Statistic):
