@@ -83,8 +83,9 @@ ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
 #: worth little there, and a cool-down with a score is the better one. Their score is precise
 #: enough to begin it at the best epoch.
 MANY_ROWS = 50_000
-#: The number of rows from which the network computes in float32 for X of float64.
-FLOAT32_ROWS = 1000
+#: The numbers of rows, and of entries of X, from which the network computes in float32 for X of
+#: float64. Half of the time counts where few rows have many columns.
+FLOAT32_ROWS, FLOAT32_ENTRIES = 1000, 100_000
 
 
 class Facts(NamedTuple):
@@ -326,7 +327,8 @@ def _n_members(known: Mapping[str, Any], facts: Facts) -> int:
 
 
 def _dtype(known: Mapping[str, Any], facts: Facts) -> str:
-    small = facts.n_rows < FLOAT32_ROWS and facts.dtype == np.float64
+    few = facts.n_rows < FLOAT32_ROWS and facts.n_rows * facts.n_columns < FLOAT32_ENTRIES
+    small = few and facts.dtype == np.float64
     return "float64" if small or not is_stochastic(known["solver"]) else "float32"
 
 

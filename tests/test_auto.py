@@ -201,6 +201,9 @@ def test_dtype():
     assert resolved(999)["dtype"] == "float64"
     assert resolved(999, kind=np.float32)["dtype"] == "float32"
     assert resolved(1000)["dtype"] == "float32"
+    # Few rows of many columns take long.
+    assert resolved(200, 499)["dtype"] == "float64"
+    assert resolved(200, 500)["dtype"] == "float32"
     assert resolved(1000, solver="lbfgs")["dtype"] == "float64"
 
 
