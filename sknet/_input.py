@@ -91,6 +91,20 @@ class Features:
             owner.feature_names_in_ = np.array(survey.names, dtype=object)
         return cls(owner, survey.reader)
 
+    def of_part(self, X: Any) -> Self:
+        """Return the features of another part of the table, with the levels of that part.
+
+        Raises
+        ------
+        ValueError
+            If X is not such a part, as in :meth:`read`.
+        """
+        if self.reader.only_numbers:
+            return self
+        # The columns are checked before levels are looked for in them.
+        self.read(X)
+        return replace(self, reader=self.reader.of_part(_as_table(X)))
+
     def survey(
         self, data: Dataset, rng: np.random.Generator | None = None, part: str = "the table"
     ) -> Survey:

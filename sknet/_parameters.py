@@ -449,8 +449,8 @@ def check_class_weight(class_weight: Any, classes: Sequence) -> None:
             raise ValueError(f"class_weight must have weights >= 0, got {class_weight}.")
 
 
-def check_not_balanced(class_weight: Any, method: str) -> None:
-    """Refuse balanced class weights for a method that never sees all rows at once.
+def check_not_balanced(class_weight: Any) -> None:
+    """Refuse balanced class weights for ``partial_fit``, which never sees all rows.
 
     Raises
     ------
@@ -459,9 +459,10 @@ def check_not_balanced(class_weight: Any, method: str) -> None:
     """
     if isinstance(class_weight, str) and class_weight == "balanced":
         raise ValueError(
-            f"class_weight='balanced' needs all rows at once, which {method} never has. Give "
+            "class_weight='balanced' needs all rows at once, which partial_fit never has. Give "
             "the weights as a dict, for example from "
-            "sklearn.utils.class_weight.compute_class_weight."
+            "sklearn.utils.class_weight.compute_class_weight, or use "
+            "sknet.streaming.fit_chunks."
         )
 
 

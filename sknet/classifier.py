@@ -141,7 +141,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ConvergenceWarning
             If the rows are still predicted far worse than by a constant.
         """
-        check_not_balanced(self.class_weight, "partial_fit")
+        check_not_balanced(self.class_weight)
         known = self.classes_ if self.__sklearn_is_fitted__() else None
         check_partial_fit_classes(y, classes, known)
         return self._partial_fit(X, y, sample_weight, classes)

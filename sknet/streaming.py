@@ -9,13 +9,13 @@ files in chunks, :func:`shuffle_chunks` mixes the rows of chunks for ``partial_f
 import copy
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sknet._auto import Facts
 from sknet._base import BaseNN, fitted, fitted_attributes, kind_of
 from sknet._batching import chunk_batches
 from sknet._fitting import FINGERPRINT_ROWS, Run, fingerprint, fit_batches
@@ -24,24 +24,25 @@ from sknet._input import (
     Features,
     has_validation,
     read_rows,
-    read_training,
     read_validation,
 )
-from sknet._model import Model
+from sknet._looking import Agreement, Look, agree, look_at, merge_looks
+from sknet._model import Model, model_class
 from sknet._monitoring import CallbackObserver, HeldOut
-from sknet._parameters import check_not_balanced
 from sknet._persistence import load_checkpoint
 from sknet._progress import RowProgress, row_progress
 from sknet._settings import Settings
 from sknet._sklearn import fit_context
-from sknet._starting import continue_model, settle, start_model
+from sknet._starting import continue_model
 from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
 from sknet.data.chunks import KeyedSample, checked, counted, shuffled
+from sknet.data.columns.column import Statistic
 from sknet.data.counts import check_count
 from sknet.data.draws import count_validation_rows, most_copied_rows
 from sknet.data.files import FileChunks
 from sknet.data.row_blocks import RowBlocks
-from sknet.data.weights import mean
+from sknet.data.survey import gather, merge_statistics
+from sknet.data.weights import mean, repetitions
 from sknet.nn.solvers import is_stochastic
 from sknet.nn.soundness import PROBE_ROWS
 
@@ -211,9 +212,10 @@ def fit_chunks(
     """Fit a network to data that come in chunks, in bounded memory.
 
     This works like ``fit`` and follows the parameters of the estimator, but X is never in
-    memory as a whole. A first pass checks all chunks, counts the rows and finds the classes. It
-    also draws random rows: the validation rows, and up to 100 000 others, from which the
-    scaling of X and y is learned. Each further pass is an epoch.
+    memory as a whole. A first pass checks all chunks and learns from all rows the classes, the
+    scale of y, the levels of categories, missing values and the ranges of dates. It also draws
+    random rows: the validation rows, and up to 100 000 others, from which the scaling of X is
+    estimated. Each further pass is an epoch.
 
     If the estimator has ``verbose=True``, progress is shown within a pass by rows: as a bar in
     a terminal if rich is installed, and otherwise by a line every five seconds. Callbacks are
@@ -229,9 +231,7 @@ def fit_chunks(
         is a generator. Each iteration must yield the same rows in the same order. X is a frame
         of pandas or polars, an array or a sparse matrix; X of all chunks are frames of one
         library, or none is a frame. A chunk without weights among chunks with weights has
-        weights of one. Chunks without rows and rows of zero weight are left out. A column of a
-        frame with a category dtype has the levels that the dtype declares; any other column of
-        text has the levels that occur in the drawn rows.
+        weights of one. Chunks without rows and rows of zero weight are left out.
     shuffle_window : int, default=8
         The number of chunks that are held in memory and shuffled together. It is not used if
         the estimator has ``shuffle=False``.
@@ -356,9 +356,8 @@ class FirstPass(NamedTuple):
     ----------
     n_training : int
         The number of rows to train on.
-    targets : ndarray
-        The classes, or the smallest and the largest number of each column of y; for a
-        multi-label y, one of its rows.
+    agreed : Agreement
+        What all chunks agree on: columns, settings, and the classes or the scale of y.
     sample : Batch
         Rows to learn the encodings from.
     held_out : Batch
@@ -370,7 +369,7 @@ class FirstPass(NamedTuple):
     """
 
     n_training: int
-    targets: np.ndarray
+    agreed: Agreement
     sample: Batch
     held_out: Batch
     limit: float
@@ -398,8 +397,8 @@ def _check_arguments(
     TypeError
         If ``chunks`` can be iterated over only once.
     ValueError
-        If an argument is not valid, if the solver is not stochastic, if the estimator has
-        ``warm_start=True``, or if class weights are "balanced".
+        If an argument is not valid, if the solver is not stochastic, or if the estimator has
+        ``warm_start=True``.
     """
     if not is_stochastic(estimator.solver):
         raise ValueError(
@@ -410,7 +409,6 @@ def _check_arguments(
             "fit_chunks does not support warm_start=True. Set warm_start=False, or continue "
             "from a fitted network by partial_fit, chunk by chunk."
         )
-    check_not_balanced(getattr(estimator, "class_weight", None), "fit_chunks")
     check_count("shuffle_window", shuffle_window)
     check_count("validation_rows", validation_rows)
     if not hasattr(chunks, "__iter__") or iter(chunks) is chunks:
@@ -422,7 +420,7 @@ def _check_arguments(
 
 
 class FirstLook:
-    """The first pass over the chunks, which checks and counts them and draws a sample.
+    """The first pass over the chunks, which looks at all of them and draws a sample.
 
     Parameters
     ----------
@@ -442,10 +440,11 @@ class FirstLook:
         self._validation_rows = validation_rows
         self._progress = progress
         self._rng = np.random.default_rng(seed)
-        self._n_rows = 0
         self._sizes: list[int] = []
         self._features: Features | None = None
-        self._targets = np.array([])
+        self._look: Look | None = None
+        self._statistics: list[Statistic] = []
+        self._count_rows = False
         self._sample: KeyedSample | None = None
 
     def find(self, chunks: Iterable[Any]) -> FirstPass:
@@ -456,45 +455,67 @@ class FirstLook:
         TypeError, ValueError
             If a chunk is not valid, or if no chunk has rows of positive weight.
         """
-        data = None
-        for chunk, data in checked(chunks, self._read):
-            self._add(chunk, n_columns=data.X.shape[1])
-        if data is None:
+        for chunk in checked(chunks, self._look_at):
+            self._draw(chunk)
+        if self._look is None:
             raise ValueError("chunks has no chunks with rows of positive weight.")
-        features = cast(Features, self._features)
-        numeric_y = features.numeric_y
-        facts = Facts.of(data.X, self._n_rows, numeric_y, features.n_levels, features.n_dates)
-        n_held_out = self._count_held_out(settle(self._estimator, facts, features.promise))
+        survey = self._look.survey
+        if self._count_rows:
+            survey = replace(survey, statistics=self._statistics)
+        agreed = agree(self._estimator, self._look._replace(survey=survey))
+        n_held_out = self._count_held_out(agreed.settings)
         held_out, learned, limit = cast(KeyedSample, self._sample).first(n_held_out)
-        n_training = self._n_rows - n_held_out
-        return FirstPass(n_training, self._targets, learned, held_out, limit, self._sizes)
+        n_training = survey.n_rows - n_held_out
+        return FirstPass(n_training, agreed, learned, held_out, limit, self._sizes)
 
-    def _read(self, chunk: Batch) -> tuple[Batch, Dataset]:
-        """Return a chunk, and its rows as numbers; it must suit the earlier chunks."""
+    def _look_at(self, chunk: Batch) -> Batch:
+        """Look at a chunk, which must suit the earlier chunks; return it."""
         if self._features is None:
             self._features, _ = Features.learn(self._estimator, chunk.X, declared=True)
+            features = self._features
+        else:
+            features = self._features.of_part(chunk.X)
         # Weights keep their unit: only all chunks together tell which of them are negligible.
-        data = read_rows(self._features, *chunk)
-        self._targets = _join_targets(self._targets, data.y, self._features.numeric_y)
+        data = read_rows(features, *chunk)
+        weighted, part = data.in_own_units(WEIGHTS), f"chunk {len(self._sizes)}"
+        look = look_at(self._estimator, features, data, weighted, part)
+        self._include(look, data)
         # A column of labels in one chunk and a flat y in another could not be joined.
-        return chunk._replace(y=data.y), data
+        return chunk._replace(y=data.y)
 
-    def _add(self, chunk: Batch, n_columns: int) -> None:
-        """Count the rows of a chunk, and draw some of them for the sample."""
+    def _include(self, look: Look, data: Dataset) -> None:
+        """Merge the look at a chunk with those before.
+
+        Statistics count rows as their weights say, and once each. Only all chunks together tell
+        whether weights are counts of rows.
+        """
+        statistics, weight = look.survey.statistics, data.sample_weight
+        if weight is not None:
+            statistics = gather(data._replace(sample_weight=None), look.survey.reader)
+            self._count_rows |= repetitions(weight) is None
+        before, self._look = self._look, look
+        if before is not None:
+            self._look = merge_looks([before, look])
+            parts = [(before.survey.reader, self._statistics), (look.survey.reader, statistics)]
+            statistics = merge_statistics(self._look.survey.reader, parts)
+        self._statistics = statistics
+
+    def _draw(self, chunk: Batch) -> None:
+        """Draw some rows of a chunk for the sample."""
         if self._sample is None:
             # As float64, a number takes eight bytes.
-            n_to_learn = most_copied_rows(8 * n_columns)
+            n_to_learn = most_copied_rows(8 * cast(Look, self._look).survey.n_features)
             self._sample = KeyedSample(n_to_learn + self._validation_rows)
         self._sample.add(chunk, _keys(chunk, self._rng))
-        self._n_rows += n_rows(chunk)
         self._sizes.append(n_rows(chunk))
-        self._progress("First pass", self._n_rows)
+        self._progress("First pass", cast(Look, self._look).n_rows)
 
     def _count_held_out(self, settings: Settings) -> int:
         """Return the number of validation rows."""
         if not (settings.early_stopping and self._validation_rows):
             return 0
-        n_wanted = count_validation_rows(self._n_rows, settings.validation_fraction)
+        n_all = cast(Look, self._look).n_rows
+        n_wanted = count_validation_rows(n_all, settings.validation_fraction)
         return min(n_wanted, self._validation_rows)
 
 
@@ -506,44 +527,6 @@ def _keys(chunk: Batch, rng: np.random.Generator) -> np.ndarray:
     return rng.random(n_rows(chunk))
 
 
-def _join_targets(known: np.ndarray, y: Any, numeric: bool) -> np.ndarray:
-    """Return the targets of the chunks so far, as ``FirstPass`` has them.
-
-    Raises
-    ------
-    ValueError
-        If y has another number of columns than the targets of earlier chunks, or labels of
-        another kind.
-    """
-    if known.shape[0] and known.shape[1:] != y.shape[1:]:
-        raise ValueError(
-            f"y has shape {y.shape}, but y of the first chunk has "
-            f"{1 if known.ndim == 1 else known.shape[1]} column(s)."
-        )
-    if numeric:
-        together = np.concatenate([known, y]) if len(known) else y
-        return np.stack([together.min(axis=0), together.max(axis=0)])
-    if y.ndim == 2:
-        return y[:1]
-    labels = np.unique(y)
-    if not len(known):
-        return labels
-    kind, first = _kind_of_labels(labels), _kind_of_labels(known)
-    if kind != first:
-        raise ValueError(
-            f"y has {kind} as labels, but y of the chunks before has {first}. The labels of "
-            "all chunks must be of one kind."
-        )
-    return np.union1d(known, labels)
-
-
-def _kind_of_labels(labels: np.ndarray) -> str:
-    """Return the kind of sorted labels, for messages. NumPy cannot sort two kinds together."""
-    if labels.dtype.kind in "mM":
-        return "dates" if labels.dtype.kind == "M" else "durations"
-    return "text" if isinstance(labels[0], str) else "numbers"
-
-
 def _start(
     estimator: BaseNN, found: FirstPass, run: Run, before: BaseNN | None
 ) -> tuple[Features, Model]:
@@ -551,24 +534,19 @@ def _start(
 
     It is a new model, or that of the fit to be continued, ``before``.
     """
-    known, model = (None, None) if before is None else fitted(before)
-    features, data = read_training(estimator, *found.sample, known=known, declared=True)
+    agreed = found.agreed
+    features, model = (agreed.features, None) if before is None else fitted(before)
+    data = read_rows(features, *found.sample).in_own_units(WEIGHTS)
     if model is None:
-        labels = None if features.numeric_y or found.targets.ndim == 2 else found.targets
-        model = start_model(
-            estimator,
-            features,
-            data,
-            run.streams,
-            n_rows=found.n_rows,
-            classes=labels,
-            keep_rare=True,
-        )
-    else:
-        n_all = found.n_rows
-        model = continue_model(estimator, features, model, data, run.params, n_rows=n_all)
-    model.check_target(found.targets, "y")
-    return features, model
+        kind = model_class(features.numeric_y)
+        weighted = kind.weigh(agreed.settings, agreed.target, data)
+        return features, agreed.start_model([weighted.batch()], run.streams["init"])
+    n_all = found.n_rows
+    model = continue_model(estimator, features, model, data, run.params, n_rows=n_all)
+    # Balanced weights are those of all rows.
+    weights = agreed.settings.class_weight
+    settings = model.settings.with_values(class_weight=weights)
+    return features, replace(model, settings=settings)
 
 
 def _hold_out(

@@ -379,6 +379,63 @@ def test_memory_is_bounded(monkeypatch, early_stopping):
 # Bad input.
 
 
+# What is learned from all rows.
+
+
+@pytest.mark.parametrize("weight", [None, "counts", "fractions"])
+@pytest.mark.parametrize("size", [40, 77, 1000])
+def test_the_encoding_is_that_of_the_whole_table(monkeypatch, size, weight):
+    """Also if the sample has a few rows: only medians and quantiles are estimated from it."""
+    rng = np.random.default_rng(0)
+    n = 400
+    table = pd.DataFrame(
+        {
+            "flat": np.ones(n),
+            "holes": np.where(np.arange(n) == 333, np.nan, 1.0),
+            "when": np.datetime64("2020-01-01", "s") + np.arange(n).astype("m8[D]"),
+            # Each chunk has levels of its own, of which some occur once.
+            "city": [f"c{(i // 20) ** 2 % 150}" if i % 9 else f"d{i}" for i in range(n)],
+        }
+    ).astype({"city": object})
+    y = rng.normal(size=n) ** 3
+    options = {"counts": rng.integers(1, 3, n), "fractions": rng.uniform(0.5, 1, n)}
+    parts = [table, y] if weight is None else [table, y, options[weight].astype(float)]
+    network = NNRegressor((4,), **{**STEADY, "max_iter": 1}, **SIMPLE)
+    expected = network.fit(*parts)._model
+    names = expected.reader.levels_, network.encoded_feature_names_
+    monkeypatch.setattr(draws, "QUANTILE_ROWS", 30)
+    found = fit_chunks(network, cut(size, *parts))._model
+    assert_array_equal(found.reader.levels_[0], names[0][0])
+    assert_array_equal(network.encoded_feature_names_, names[1])
+    assert_allclose(found.target.mean_, expected.target.mean_, rtol=1e-12)
+    assert_allclose(found.target.scale_, expected.target.scale_, rtol=1e-12)
+
+
+def test_a_part_without_values_of_a_category(regression):
+    X, y = regression
+    city = np.where(np.arange(len(y)) % 2, "a", "b").astype(object)
+    city[:40] = None
+    table = pd.DataFrame({"city": city, "x": X[:, 0]})
+    network = NNRegressor((4,), **STEADY, **SIMPLE)
+    (levels,) = fit_chunks(network, cut(40, table, y))._model.reader.levels_
+    assert levels.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("weight", [None, np.linspace(0.1, 2, 120)], ids=["ones", "weights"])
+def test_balanced_class_weights_are_those_of_all_rows(binary, weight, tmp_path):
+    X, y = binary
+    y = np.where(np.arange(120) < 90, 0, y)
+    parts = [X, y] if weight is None else [X, y, weight]
+    network = NNClassifier((4,), class_weight="balanced", shuffle=False, **STEADY, **SIMPLE)
+    expected = network.fit(*parts)._model
+    found = fit_chunks(network, cut(30, *parts))._model
+    for one, other in zip(
+        found.settings.class_weight.items(), expected.settings.class_weight.items(), strict=True
+    ):
+        assert_allclose(one, other, rtol=1e-12)
+    assert_allclose(found.params, expected.params, rtol=1e-6, atol=1e-9)
+
+
 @pytest.fixture
 def chunks(regression):
     return cut(30, *regression)
@@ -415,12 +472,6 @@ def test_what_cannot_be_fitted_by_chunks(chunks, binary, forbid_training):
     refuses(chunks, "needs a stochastic solver", network=lbfgs)
     warm = NNRegressor((4,), warm_start=True, **SIMPLE)
     refuses(chunks, "warm_start=True.*by partial_fit", network=warm)
-    balanced = NNClassifier((4,), class_weight="balanced")
-    refuses(
-        cut(30, *binary),
-        "'balanced' needs all rows at once, which fit_chunks",
-        network=balanced,
-    )
     refuses(chunks, "shuffle_window must be an integer >= 1", shuffle_window=0)
     refuses(chunks, "validation_rows must be an integer >= 1", validation_rows=None)
     refuses(chunks, "'alpha' parameter", network=NNRegressor((4,), alpha=-1))
@@ -432,7 +483,9 @@ def test_chunks_that_do_not_fit_together(regression, binary, forbid_training):
     refuses([(X, y), (X[:, :3], y)], "Chunk 1, counted from 0: X has 3 features.*expecting 5")
     refuses([(X, y), (X, y[:-1])], r"Chunk 1, counted from 0.*have \[120, 119\] rows")
     refuses([(X, y), X], r"Chunk 1, counted from 0.*must be \(X, y\)", TypeError)
-    refuses([(X, y), (X, np.column_stack([y, y]))], r"Chunk 1.*first chunk has 1 column")
+    refuses(
+        [(X, y), (X, np.column_stack([y, y]))], r"y has 1 col.* chunk 0, but 2 col.* chunk 1"
+    )
     frame = pd.DataFrame(X, columns=list("abcde"))
     refuses([(frame, y), (frame[list("abced")], y)], "Chunk 1.*feature names")
     refuses([(frame, y), (frame.assign(a="text"), y)], "Chunk 1.*text")
@@ -454,16 +507,20 @@ def test_chunks_that_do_not_fit_together(regression, binary, forbid_training):
     X, y = binary
     refuses([(X, y), (X, y + 0.5)], "Chunk 1.*continuous", network=classifier)
     text = np.where(y == 1, "yes", "no")
-    refuses([(X, y), (X, text)], "Chunk 1.*y has text as labels.*numbers", network=classifier)
-    refuses([(X, text), (X, y)], "Chunk 1.*y has numbers as labels.*text", network=classifier)
+    refuses(
+        [(X, y), (X, text)], "of numbers in chunk 0.*of text in chunk 1", network=classifier
+    )
+    refuses(
+        [(X, text), (X, y)], "of text in chunk 0.*of numbers in chunk 1", network=classifier
+    )
     days = np.datetime64("2026-01-01") + y.astype(int)
     since = days - days.min()
     for one, other in [(days, "dates"), (since, "durations")]:
-        match = f"Chunk 1.*y has {other} as labels.*chunks before has numbers"
+        match = f"of numbers in chunk 0.*of {other} in chunk 1"
         refuses([(X, y), (X, one)], match, network=classifier)
-        match = f"Chunk 1.*y has text as labels.*chunks before has {other}"
+        match = f"of {other} in chunk 0.*of text in chunk 1"
         refuses([(X, one), (X, text)], match, network=classifier)
-    refuses([(X, days), (X, since)], "Chunk 1.*has durations.*has dates", network=classifier)
+    refuses([(X, days), (X, since)], "of dates .*of durations ", network=classifier)
 
 
 def test_values_that_make_no_sense(regression, forbid_training):

@@ -204,6 +204,7 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
         statistics=merge_statistics(reader, [(one.reader, one.statistics) for one in surveys]),
         reader=reader,
         names=first.names,
+        part=first.part,
     )
     samples = [
         _translate(one.sample.batch(), _places(one.reader, reader))
@@ -259,7 +260,7 @@ def _check_same_columns(first: Survey, other: Survey) -> None:
             first,
             other,
             *(f"the categories {found}" for found in categories),
-            remedy="A column without a value in a partition looks like numbers; name the "
+            remedy="A column without a value in a part looks like numbers; name the "
             f"categories: categorical_features={either}.",
         )
     times = [_times(one) for one in (first, other)]
@@ -268,8 +269,7 @@ def _check_same_columns(first: Survey, other: Survey) -> None:
             first,
             other,
             *(f"the dates and durations {found}" for found in times),
-            remedy="Give each of these columns one dtype in all partitions, such as "
-            "datetime64[us].",
+            remedy="Give each of these columns one dtype in all parts, such as datetime64[us].",
         )
 
 
@@ -292,6 +292,6 @@ def _difference(
 ) -> ValueError:
     """Return the error that tells how two parts differ."""
     return ValueError(
-        f"Partitions differ: {first.part} has {expected}, but {other.part} has {found}. "
-        f"All partitions must be parts of one table. {remedy}".rstrip()
+        f"The parts differ: {first.part} has {expected}, but {other.part} has {found}. "
+        f"All must be parts of one table. {remedy}".rstrip()
     )

@@ -99,6 +99,18 @@ class TableReader:
         self.numbers_ = np.setdiff1d(np.arange(np.shape(X)[1]), list(kinds))
         return self
 
+    def of_part(self, X: Any) -> Self:
+        """Return the reader of another part of the table, with the levels of that part.
+
+        Raises
+        ------
+        ValueError
+            If the levels of a category cannot be compared, such as text and numbers.
+        """
+        part = copy.copy(self)
+        part.columns_ = tuple(column.of_part(X) for column in self.columns_)
+        return part
+
     def merged(self, others: Sequence["TableReader"]) -> "TableReader":
         """Return a reader with the levels that this one and others have found.
 

@@ -254,8 +254,9 @@ class LabelCounts:
     @property
     def form(self) -> str:
         """The columns and the kind of the labels, which are the same in all parts of one y."""
+        times = {"M": "dates", "m": "durations"}
         kind = "text" if isinstance(self.labels[0], str) else "numbers"
-        return f"{len(self.counts)} column(s) of {kind}"
+        return f"{len(self.counts)} column(s) of {times.get(self.labels.dtype.kind, kind)}"
 
     def merge(self, other: Self) -> None:
         """Add the counts of further rows."""
@@ -456,7 +457,7 @@ def merge_targets(targets: Sequence[tuple[str, KnownTarget]]) -> KnownTarget:
     for other, target in others:
         if target.form != form:
             raise ValueError(
-                f"Partitions differ: y has {form} in {first}, but {target.form} in {other}."
+                f"The parts differ: y has {form} in {first}, but {target.form} in {other}."
             )
         merged.merge(target)
     return merged

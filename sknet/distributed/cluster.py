@@ -11,17 +11,17 @@ from sknet._auto import LARGEST_BATCH, SMALLEST_BATCH, learning_rate
 from sknet._base import BaseNN
 from sknet._fitting import Problem, Run
 from sknet._input import Features
+from sknet._looking import Agreement, agree, merge_looks
 from sknet._model import Model
 from sknet._monitoring import EpochPrinter
 from sknet._settings import Settings
 from sknet.data.weights import are_counts, divided, power_of_two, smallest_and_largest
 from sknet.distributed.agreement import (
-    Agreement,
     Description,
-    agree,
     describe,
     sample,
     shares_of_sample,
+    start_model,
     weigh,
 )
 from sknet.distributed.epochs import ClusterEpoch, Plan, make_plan
@@ -89,7 +89,7 @@ def fit_on_cluster(
     """
     held = _hold(cluster, partitions)
     descriptions = _describe(cluster, estimator, held)
-    agreed = agree(estimator, descriptions)
+    agreed = agree(estimator, merge_looks([one.look for one in descriptions]))
     # The run draws its seed after the checks, so that an error leaves a given RandomState as it
     # was.
     run = Run.start(estimator.random_state)
@@ -98,7 +98,7 @@ def fit_on_cluster(
     seed = int(copy.deepcopy(run.streams["shuffle"]).integers(2**31))
     held, descriptions = _weigh(cluster, agreed, held, descriptions)
     samples = _sample(cluster, agreed, held, descriptions, seed)
-    model = agreed.start_model(samples, run.streams["init"])
+    model = start_model(agreed, samples, run.streams["init"])
     groups = _groups(cluster, model.settings, descriptions, local_steps)
     parts = [[(one.number, *held[one.number]) for one in group] for group in groups]
     if len(parts) == 1:

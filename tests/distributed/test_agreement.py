@@ -8,10 +8,11 @@ import pytest
 from numpy.testing import assert_array_equal
 from plain import NNClassifier
 
+from sknet._looking import agree, merge_looks
 from sknet._model import ClassificationModel
 from sknet.data.batches import Dataset
 from sknet.data.columns.categories import LevelCounts
-from sknet.distributed.agreement import agree, describe, sample
+from sknet.distributed.agreement import describe, sample, start_model
 
 N = 120
 rng = np.random.default_rng(0)
@@ -42,7 +43,8 @@ def agreed(columns, weight, n_parts=3):
         (i, table.iloc[rows], y[rows], None if weight is None else weight[rows])
         for i, rows in enumerate(np.array_split(np.arange(N), n_parts))
     ]
-    agreement = agree(estimator, [describe(estimator, *part) for part in parts])
+    looks = [describe(estimator, *part).look for part in parts]
+    agreement = agree(estimator, merge_looks(looks))
     samples = [sample(agreement.features, number, N, 0, *part) for number, *part in parts]
     return agreement, samples
 
@@ -73,7 +75,7 @@ def test_the_levels_are_counted_as_in_one_table(kind, weight, monkeypatch):
     monkeypatch.setattr(
         ClassificationModel, "start", lambda *arguments: started.append(arguments)
     )
-    agreement.start_model(samples, np.random.default_rng(0))
+    start_model(agreement, samples, np.random.default_rng(0))
     ((_, survey, *_),) = started
     repeated = WEIGHTS[weight] if weight == "counts" else np.ones(N)
     categories = [name for name in CATEGORIES if name in KINDS[kind]]

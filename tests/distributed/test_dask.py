@@ -28,8 +28,9 @@ from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
 from sknet import NNClassifier, NNRegressor
+from sknet._looking import Agreement
 from sknet.data import draws
-from sknet.distributed import DaskNNClassifier, DaskNNRegressor, agreement, epochs
+from sknet.distributed import DaskNNClassifier, DaskNNRegressor, epochs
 from sknet.distributed.partitions import partitions
 from sknet.inspection import summary
 from sknet.nn.components import PrincipalComponents
@@ -514,7 +515,7 @@ def test_dates_that_differ_between_partitions(client, frame, change, match):
     X = with_dates(X)
     frames = [X[:600], X[600:].assign(when=change(X["when"][600:]))]
     dX = dd.from_map(lambda i: frames[i], [0, 1], meta=X[:0], enforce_metadata=False)
-    with pytest.raises(ValueError, match=f"Partitions differ: .*{match}.*one dtype"):
+    with pytest.raises(ValueError, match=f"The parts differ: .*{match}.*one dtype"):
         DaskNNClassifier(**SHORT).fit(dX, dd.from_pandas(y, npartitions=2))
 
 
@@ -538,13 +539,13 @@ def test_quantiles_come_from_a_bounded_sample(client, monkeypatch, limit):
     X = np.sort(rng.normal(size=(40_000, 1)), axis=0)
     monkeypatch.setattr(draws, *limit)
     sizes = []
-    start_model = agreement.Agreement.start_model
+    start_model = Agreement.start_model
 
-    def start_and_count(agreed, samples, rng):
-        sizes.extend(sample.rows.X.shape[0] for sample in samples)
-        return start_model(agreed, samples, rng)
+    def start_and_count(agreed, samples, *arguments):
+        sizes.extend(sample.X.shape[0] for sample in samples)
+        return start_model(agreed, samples, *arguments)
 
-    monkeypatch.setattr(agreement.Agreement, "start_model", start_and_count)
+    monkeypatch.setattr(Agreement, "start_model", start_and_count)
     network = DaskNNRegressor(**{**SHORT, "max_iter": 1, "local_steps": 1000})
     fitted = network.fit(*chunked(X, X[:, 0], size=5000)).to_local()
     numbers = fitted._model.encoder.numbers_
@@ -959,7 +960,7 @@ def test_kinds_that_differ_between_partitions(client):
         DaskNNRegressor(**SHORT).fit(X, y)
     both = [pd.DataFrame({"a": pd.Categorical(f["a"])}) for f in frames]
     X = dd.from_map(lambda i: both[i], [0, 1], meta=both[0])
-    with pytest.raises(ValueError, match="text in some partitions and numbers in others"):
+    with pytest.raises(ValueError, match="text in some parts .* numbers in others"):
         DaskNNRegressor(**SHORT).fit(X, y)
 
 

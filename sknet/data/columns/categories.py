@@ -94,6 +94,20 @@ class CategoryColumn(Column):
             levels = frames.declared_levels(X, self.position) if declared else None
             return np.sort(self._distinct_values(X)[0]) if levels is None else levels
 
+    def of_part(self, X: Any) -> Self:
+        """Return the column with the levels of another part of the table.
+
+        A dtype of categories brings all levels that it declares.
+
+        Raises
+        ------
+        ValueError
+            If the levels cannot be compared, such as text and numbers.
+        """
+        column = copy(self)
+        column.levels = self._find_levels(X, declared=True)
+        return column
+
     def merged(self, others: Sequence[Self]) -> Self:
         """Return the column with the levels that this one and those of other parts have.
 
@@ -109,8 +123,8 @@ class CategoryColumn(Column):
                 merged.levels = np.unique(np.concatenate(found))
             except TypeError as error:
                 raise ValueError(
-                    f"The levels of column {self.label} are text in some partitions and "
-                    "numbers in others."
+                    f"The levels of column {self.label} are text in some parts of the table "
+                    "and numbers in others."
                 ) from error
         return merged
 

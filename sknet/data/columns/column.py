@@ -191,6 +191,10 @@ class Column(ABC):
             Whether its levels are those that its dtype declares, even if X lacks some of them.
         """
 
+    def of_part(self, X: Any) -> Self:
+        """Return the column of another part of the table, which has the same columns."""
+        return self
+
     def merged(self, others: Sequence[Self]) -> Self:
         """Return the column of a table, given those of its other parts."""
         return self
