@@ -9,16 +9,14 @@ from sknet._settings import Settings
 from sknet.data.encoding import TableEncoder
 from sknet.data.tables import TableReader
 from sknet.nn.activations import Activation, Identity
-from sknet.nn.columns import ColumnEmbedding, Columns
-from sknet.nn.components import PrincipalComponents
+from sknet.nn.columns import ColumnEmbedding, Columns, PrincipalComponents
 from sknet.nn.embeddings import Embedding
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
-from sknet.nn.groups import GroupColumns, GroupedDense
+from sknet.nn.groups import GroupColumns, GroupedDense, PairwiseHead
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer
 from sknet.nn.links import Link
 from sknet.nn.monotone import MonotoneWeights, Order, Stacked
 from sknet.nn.network import Network
-from sknet.nn.pairs import PairwiseHead
 from sknet.nn.types import Groups
 
 #: The size of the vector that the network learns for each level of a category with many levels.

@@ -21,11 +21,11 @@ from sknet._sklearn import HasMethods, Interval, StrOptions
 from sknet.nn import rules
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NumericEmbedding
+from sknet.nn.lbfgs import SOLVERS, is_stochastic
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.optimizers import Solver
 from sknet.nn.rules import FRACTION, NOT_NEGATIVE, OPEN_UNIT_INTERVAL, POSITIVE_INT
 from sknet.nn.schedules import SCHEDULES, Schedule
-from sknet.nn.solvers import SOLVERS, is_stochastic
 from sknet.nn.types import Groups
 
 Class = TypeVar("Class", bound=type)

@@ -19,12 +19,12 @@ from sknet._parameters import (
 )
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
+from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.monotone import Promise
 from sknet.nn.optimizers import Solver
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES, Schedule
-from sknet.nn.solvers import SOLVERS
 from sknet.nn.types import Groups
 
 #: The parameters that fields of ``Settings`` stand for, and those that ``fit`` itself reads.

@@ -23,6 +23,7 @@ from sknet._sklearn import Options, StrOptions
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.layers import NORMALIZATIONS
+from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.optimizers import OPTIMIZERS, Solver
 from sknet.nn.rules import (
     CLOSED_UNIT_INTERVAL,
@@ -33,7 +34,6 @@ from sknet.nn.rules import (
     POSITIVE_INT,
 )
 from sknet.nn.schedules import SCHEDULES, Schedule
-from sknet.nn.solvers import SOLVERS
 
 INFINITY = Options(Real, {np.inf})
 

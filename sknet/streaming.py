@@ -42,7 +42,7 @@ from sknet.data.draws import count_validation_rows, most_copied_rows
 from sknet.data.files import FileChunks
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.weights import mean
-from sknet.nn.solvers import is_stochastic
+from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.soundness import PROBE_ROWS
 
 __all__ = ["RowBlocks", "fit_chunks", "read_chunks", "shuffle_chunks"]

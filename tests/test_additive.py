@@ -15,8 +15,7 @@ from sklearn.model_selection import GridSearchCV
 
 import sknet
 from sknet._parameters import interaction_groups
-from sknet.nn.groups import GroupColumns, GroupedDense
-from sknet.nn.pairs import PairwiseHead
+from sknet.nn.groups import GroupColumns, GroupedDense, PairwiseHead
 
 #: A short and exact training of networks that bend.
 BRIEFLY = {

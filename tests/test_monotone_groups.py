@@ -33,7 +33,7 @@ from sknet.inspection import (
     shape_functions,
 )
 from sknet.nn.activations import ACTIVATIONS
-from sknet.nn.solvers import SOLVERS
+from sknet.nn.lbfgs import SOLVERS
 from sknet.streaming import RowBlocks, fit_chunks
 
 #: Columns 0 and 3 are constrained: apart, together, or each beside a free column.

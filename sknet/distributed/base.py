@@ -18,8 +18,8 @@ from sknet.distributed.documentation import complete
 from sknet.distributed.partitions import Wanted, partitions, predict_lazily
 from sknet.distributed.rounds import OuterStep
 from sknet.distributed.tasks import Cluster
+from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT
-from sknet.nn.solvers import is_stochastic
 
 #: The outer momentum if each shard makes fewer steps than a single machine would make.
 MOMENTUM_FOR_FEW_STEPS = 0.8

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sknet.export._graph import Tensor
 from sknet.export._operators import activate, counterpart
-from sknet.nn import columns, components, embeddings, ensembles, groups, layers, pairs
+from sknet.nn import columns, embeddings, ensembles, groups, layers
 from sknet.nn.bins import bins_between
 from sknet.nn.columns import of_part
 from sknet.nn.groups import gathering
@@ -82,7 +82,7 @@ def _group_columns(layer: groups.GroupColumns, params: Views, x: Tensor, width: 
     return gathered * kept
 
 
-def _pairwise_head(layer: pairs.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
+def _pairwise_head(layer: groups.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
     factors = _factors(layer, params, x, width)
     factors = factors.reshape(0, layer.n_members, layer.n_groups, layer.n_factors)
     sums = factors.sum(2, keepdims=False)
@@ -102,14 +102,14 @@ def _monotone_pairwise_head(
     return _with_pairs(layer, params, x, width, products)
 
 
-def _factors(layer: pairs.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
+def _factors(layer: groups.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
     """Return the linear factors, of the shape (rows, groups of all members, factors)."""
     by_group = x.reshape(0, layer.n_all, width // layer.n_all)
     return by_group.einsum("ngi,gij->ngj", params.factor)
 
 
 def _with_pairs(
-    layer: pairs.PairwiseHead, params: Views, x: Tensor, width: int, products: Tensor
+    layer: groups.PairwiseHead, params: Views, x: Tensor, width: int, products: Tensor
 ) -> Tensor:
     """Return the raw predictions, given the products of factors (rows, members, factors)."""
     pairs = products.einsum("nmk,mkj->nmj", params.strength)
@@ -130,7 +130,7 @@ def _columns(layer: columns.Columns, params: Views, x: Tensor, width: int) -> Te
 
 
 def _components(
-    layer: components.PrincipalComponents, params: Views, x: Tensor, width: int
+    layer: columns.PrincipalComponents, params: Views, x: Tensor, width: int
 ) -> Tensor:
     numbers = x.take(np.arange(len(layer.center)) * layer.spacing, axis=1)
     centred = numbers - np.array(layer.center)
@@ -193,10 +193,10 @@ LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = 
     ensembles.EnsembleInput: _ensemble_input,
     ensembles.EnsembleDense: _ensemble_dense,
     ensembles.EnsembleHead: _blocks,
-    components.PrincipalComponents: _components,
+    columns.PrincipalComponents: _components,
     groups.GroupColumns: _group_columns,
     groups.GroupedDense: _blocks,
-    pairs.PairwiseHead: _pairwise_head,
+    groups.PairwiseHead: _pairwise_head,
     MonotonePairwiseHead: _monotone_pairwise_head,
     columns.Columns: _columns,
     columns.Scattered: _scattered,

@@ -13,12 +13,12 @@ from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.export._encoding import FEATURES
 from sknet.export._layers import LAYERS
 from sknet.export._operators import ACTIVATIONS
+from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES
 from sknet.nn.monotone import MonotoneWeights, Promise, Stacked
 from sknet.nn.network import Network
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES
-from sknet.nn.solvers import SOLVERS
 from sknet.nn.state import TrainingState
 from sknet.regressor import NNRegressor
 

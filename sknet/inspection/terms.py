@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sknet._model import Model
 from sknet._prediction import BLOCK_ELEMENTS
 from sknet.nn.ensembles import EnsembleHead
-from sknet.nn.pairs import PairwiseHead
+from sknet.nn.groups import PairwiseHead
 
 Floats = NDArray[np.float64]
 
