@@ -17,12 +17,11 @@ from sklearn.utils.validation import validate_data
 from sknet._target_checks import check_weight, check_y
 from sknet.data import frames
 from sknet.data.batches import Dataset
-from sknet.data.columns.category_choice import categorical_columns
+from sknet.data.choices import categorical_columns, column_signs
 from sknet.data.columns.numbers import check_columns, check_objects, is_plain
 from sknet.data.columns.times import check_times
 from sknet.data.kinds import check_kinds, checking
 from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, rows_of_values
-from sknet.data.signs import column_signs
 from sknet.data.survey import Survey, survey_rows
 from sknet.data.tables import TableReader
 from sknet.nn.monotone import Promise

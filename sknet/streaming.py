@@ -32,12 +32,12 @@ from sknet._monitoring import CallbackObserver, HeldOut
 from sknet._parameters import check_not_balanced
 from sknet._persistence import load_checkpoint
 from sknet._progress import RowProgress, row_progress
+from sknet._requirements import check_count
 from sknet._settings import Settings
 from sknet._sklearn import fit_context
 from sknet._starting import continue_model, settle, start_model
 from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
 from sknet.data.chunks import KeyedSample, checked, counted, shuffled
-from sknet.data.counts import check_count
 from sknet.data.draws import count_validation_rows, most_copied_rows
 from sknet.data.files import FileChunks
 from sknet.data.row_blocks import RowBlocks

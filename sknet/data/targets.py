@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
-from sknet.data.limits import FARTHEST, SINGLE_LIMITS
+from sknet.data.kinds import FARTHEST, SINGLE_LIMITS
 from sknet.data.weights import LARGEST_EXPONENT, power_of_two, product
 
 #: The scale of a constant y is this share of its magnitude, so that outputs near zero are

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
 from sknet._base import kind_of
-from sknet._extras import require
 from sknet._input import Features, shown_names
 from sknet._model import Model
+from sknet._requirements import require
 from sknet.data import frames
 from sknet.data.frames import is_frame
 from sknet.data.kinds import check_kinds

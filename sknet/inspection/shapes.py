@@ -9,9 +9,9 @@ from scipy import sparse
 from sknet._base import BaseNN, fitted
 from sknet._input import Features
 from sknet._model import Model
+from sknet._requirements import check_count
 from sknet._target_checks import check_weight
 from sknet.data.columns.calendar import seconds, times
-from sknet.data.counts import check_count
 from sknet.data.row_blocks import RowBlocks
 from sknet.inspection.arguments import check_groups, check_percentiles
 from sknet.inspection.terms import Floats, Terms

@@ -260,7 +260,6 @@ ALSO = {
     "data/batches": ["data/test_chunks.py", "data/test_row_blocks.py"],
     "data/frames": ["data/test_tables.py", "data/test_survey.py"],
     "data/tables": ["data/test_survey.py", "test_tables.py"],
-    "data/columns/category_choice": ["data/test_tables.py", "test_tables.py"],
     "data/columns/numbers": [
         "data/test_number_columns.py",
         "data/test_encoding.py",
@@ -271,15 +270,18 @@ ALSO = {
     "data/columns/calendar": ["data/test_dates.py"],
     "data/columns/times": ["data/test_time_columns.py", "data/test_dates.py", "test_dates.py"],
     "data/columns/categories": ["data/test_encoding_categories.py", "data/test_codes.py"],
-    "data/signs": ["test_monotone.py"],
+    "data/choices": ["data/test_tables.py", "test_tables.py", "test_monotone.py"],
     "data/encoding": ["data/test_encoding_categories.py", "data/test_encoding_bins.py"],
     "data/columns/column": ["data/test_features.py"],
-    "data/columns/scaling": ["data/test_encoding.py", "data/test_heavy.py"],
-    "data/quantiles": ["data/test_encoding.py", "data/test_survey.py"],
+    "data/columns/scaling": [
+        "data/test_encoding.py",
+        "data/test_heavy.py",
+        "data/test_survey.py",
+    ],
+    "data/columns/single_values": ["data/test_heavy.py", "data/test_codes.py"],
     "data/weights": ["data/test_encoding.py", "data/test_survey.py"],
     "data/effects": ["data/test_codes.py"],
-    "data/limits": ["data/test_encoding.py", "data/test_targets.py"],
-    "data/counts": ["data/test_batches.py", "data/test_chunks.py", "data/test_row_blocks.py"],
+    "data/kinds": ["data/test_encoding.py", "data/test_targets.py"],
 }
 #: Modules that hold names for types, or that only collect other modules.
 WITHOUT_TESTS = {"nn/types", "nn/__init__", "data/__init__", "data/columns/__init__"}

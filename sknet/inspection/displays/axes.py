@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet._extras import require
+from sknet._requirements import require
 from sknet.inspection.shapes import ColumnValues
 
 if TYPE_CHECKING:
