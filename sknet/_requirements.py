@@ -1,4 +1,4 @@
-"""What functions require, and the message if it is missing: a count, or an optional package."""
+"""What functions require, and messages if it is missing: counts, packages, a kind of object."""
 
 from importlib import import_module
 from numbers import Integral
@@ -42,3 +42,10 @@ def require(module: str, extra: str | None = None) -> Any:
         raise ImportError(
             f"This needs {package}: install it with python -m pip install {wanted}."
         ) from error
+
+
+def kind_of(value: Any) -> str:
+    """Return the class of a value for a message, which tells a class from its instances."""
+    if isinstance(value, type):
+        return f"the class {value.__name__} itself instead of an instance of it"
+    return type(value).__name__

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sknet._auto import Facts
-from sknet._base import BaseNN, fitted, fitted_attributes, kind_of
+from sknet._base import BaseNN, conclude, fitted, make_scored, observe
 from sknet._batching import chunk_batches
 from sknet._fitting import FINGERPRINT_ROWS, Run, fingerprint, fit_batches
 from sknet._input import (
@@ -32,7 +32,7 @@ from sknet._monitoring import CallbackObserver, HeldOut
 from sknet._parameters import check_not_balanced
 from sknet._persistence import load_checkpoint
 from sknet._progress import RowProgress, row_progress
-from sknet._requirements import check_count
+from sknet._requirements import check_count, kind_of
 from sknet._settings import Settings
 from sknet._sklearn import fit_context
 from sknet._starting import continue_model, settle, start_model
@@ -329,7 +329,7 @@ def _fit(
         identify = partial(_fingerprint, features, found, window)
         run.expect_rows(found.n_training, identify)
         model = model.begun(found.n_training, 0 if held is None else held.data.n_rows)
-        observer = estimator._observe(features, model, run, identify, chunks)
+        observer = observe(estimator, features, model, run, identify, chunks)
         batches = chunk_batches(
             model,
             partial(_epoch, model, features, chunks, run, found, window),
@@ -341,12 +341,7 @@ def _fit(
             _listener(progress, observer, run),
         )
         result = fit_batches(model, batches, held, run, observer)
-    model = model.trained(result)
-    n_seen = run.n_seen(0, result.history)
-    attributes = fitted_attributes(features, model, result.history, n_seen)
-    if observer is not None:
-        observer.finish(attributes)
-    estimator._finish(attributes, result, stacklevel=5)
+    conclude(estimator, features, model, run, result, observer, stacklevel=6)
 
 
 class FirstPass(NamedTuple):
@@ -587,7 +582,7 @@ def _hold_out(
         data = read_rows(features, *found.held_out).in_own_units(WEIGHTS)
     else:
         return None
-    scored = estimator._make_scored(features)
+    scored = make_scored(estimator, features)
     return HeldOut(model.weighted(data), source=source, make_estimator=scored)
 
 

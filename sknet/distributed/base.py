@@ -9,7 +9,7 @@ from distributed import Client, get_client, get_worker
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
-from sknet._base import BaseNN, fitted, fitted_attributes
+from sknet._base import BaseNN, finish, fitted, fitted_attributes
 from sknet._model import Model
 from sknet._parameters import constructor, defaults, with_parameters
 from sknet._shared_parameters import with_sections
@@ -153,7 +153,7 @@ class DaskNN(BaseEstimator):
             done.features, done.model, done.result.history, done.n_seen
         )
         self._fitted, self.n_shards_ = local, done.n_shards
-        local._finish(attributes, done.result)
+        finish(local, attributes, done.result)
         return self
 
     def to_local(self) -> BaseNN:

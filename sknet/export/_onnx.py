@@ -6,10 +6,10 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sknet._base import BaseNN, fitted, kind_of
+from sknet._base import BaseNN, fitted
 from sknet._input import Features
 from sknet._model import ClassificationModel, Model, RegressionModel
-from sknet._requirements import require
+from sknet._requirements import kind_of, require
 from sknet._version import __version__
 from sknet.classifier import NNClassifier
 from sknet.data.targets import ClassTarget
