@@ -319,8 +319,7 @@ def conclude(
 ) -> None:
     """End a fit whose training has ended: tell the callbacks, and :func:`finish` it.
 
-    ``model`` is the model before the training. ``stacklevel`` counts the calls from
-    :func:`finish` up to the code of the user.
+    ``model`` is the model before the training, and ``stacklevel`` that of :func:`finish`.
     """
     model = model.trained(result)
     n_seen = run.n_seen(model.provenance.n_validation or 0, result.history)
@@ -338,8 +337,7 @@ def finish(
     ``stacklevel`` counts the calls from here up to the code of the user.
     """
     estimator._adopt(fitted)
-    message = estimator._warning(result.ending)
-    if message is not None:
+    if (message := estimator._warning(result.ending)) is not None:
         warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
 
 
