@@ -13,12 +13,12 @@ from typing import Any, Self
 from sknet._auto import SHAPING, Facts, bins_for, choose, cooling_epochs, level_penalty
 from sknet._parameters import (
     hidden_layer_sizes,
-    interaction_groups,
     per_layer,
     plain,
     same_value,
 )
 from sknet._version import __version__
+from sknet.data.choices import interaction_groups
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.lbfgs import SOLVERS

@@ -162,10 +162,9 @@ class SharedParameters:
         {many_rows} training rows, "lbfgs", ``partial_fit``, ``fit_chunks`` and several shards
         of a cluster ignore this parameter.
     beta_1 : float in [0, 1), default=0.9
-        The decay rate of the running mean of the gradient in the solvers "adam" and "adamw".
+        The decay rate of the running mean of the gradient in "adam" and "adamw".
     beta_2 : float in [0, 1), default=0.999
-        The decay rate of the running mean of the squared gradient in the solvers "adam" and
-        "adamw".
+        The decay rate of the running mean of the squared gradient in "adam" and "adamw".
     epsilon : float, default=1e-8
         A small number that the solvers "adam", "adamw" and "rmsprop" add to a denominator, so
         that they do not divide by zero.

@@ -25,8 +25,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
 from sknet import NNClassifier, NNRegressor
-from sknet._parameters import interaction_groups
 from sknet.callbacks import Checkpoint
+from sknet.data.choices import interaction_groups
 from sknet.inspection import (
     input_gradients,
     integrated_gradients,

@@ -1,6 +1,7 @@
-"""Columns that the user chooses by position or name: categories, and monotonic constraints."""
+"""Columns that the user chooses: categories, monotonic constraints, groups that interact."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -153,3 +154,52 @@ def _named_signs(
 def _is_sign(value: Any) -> bool:
     """Return whether a value is the number -1, 0 or 1."""
     return np.ndim(value) == 0 and not isinstance(value, str | bytes) and value in (-1, 0, 1)
+
+
+def interaction_groups(
+    interaction_cst: Any, n_columns: int
+) -> tuple[tuple[int, ...], ...] | None:
+    """Return the groups of columns that ``interaction_cst`` allows to interact.
+
+    With "pairwise", of which all pairs are allowed, each column is a group of its own, as with
+    "no_interactions". The columns that a list leaves out form one further group. None stands
+    for no groups.
+
+    Raises
+    ------
+    ValueError
+        If the groups are empty, or if they have entries that are not the position of a column.
+    """
+    if interaction_cst is None:
+        return None
+    if isinstance(interaction_cst, str):
+        return tuple((column,) for column in range(n_columns))
+    groups = list(dict.fromkeys(_checked_group(one, n_columns) for one in interaction_cst))
+    if not groups:
+        raise ValueError(
+            "interaction_cst is empty. List groups of columns, or use 'no_interactions' for an "
+            "additive network, or None to let all columns interact."
+        )
+    rest = set(range(n_columns)).difference(*groups)
+    return (*groups, tuple(sorted(rest))) if rest else tuple(groups)
+
+
+def _checked_group(group: Any, n_columns: int) -> tuple[int, ...]:
+    """Return the sorted positions of the columns of one group of ``interaction_cst``."""
+    if not isinstance(group, list | tuple | Set | range | np.ndarray):
+        raise ValueError(
+            "interaction_cst must be a list of groups of columns, such as [{0, 1}, {2}], but "
+            f"has {group!r} among its groups."
+        )
+    columns = list(group)
+    valid = all(
+        isinstance(one, Integral) and not isinstance(one, bool) and 0 <= int(one) < n_columns
+        for one in columns
+    )
+    if not columns or not valid:
+        raise ValueError(
+            "The groups of interaction_cst must have positions of columns, which are integers "
+            f"in [0, {n_columns - 1}], got {group!r}. X.columns.get_loc(name) is the position "
+            "of a name."
+        )
+    return tuple(sorted({int(one) for one in columns}))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet._requirements import require
-from sknet.inspection.shapes import ColumnValues
+from sknet.inspection.terms import ColumnValues
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

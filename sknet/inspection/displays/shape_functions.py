@@ -16,12 +16,12 @@ from sknet.inspection.displays.axes import (
     short,
 )
 from sknet.inspection.shapes import (
-    ColumnValues,
     ShapeCurve,
     ShapeFunctions,
     ShapeSurface,
     shape_functions,
 )
+from sknet.inspection.terms import ColumnValues
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
