@@ -30,7 +30,8 @@ from sknet.data.encoding import TableEncoder
 from sknet.data.kinds import LARGEST
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
-from sknet.data.targets import ClassTarget, LabelCounts, RegressionTarget
+from sknet.data.targets import ClassTarget, RegressionTarget
+from sknet.data.weights import LabelCounts
 from sknet.nn.losses import Loss
 from sknet.nn.members import Members
 from sknet.nn.network import Network

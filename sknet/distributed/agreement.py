@@ -27,10 +27,10 @@ from sknet.data.survey import Survey, gather, merge_statistics, merge_surveys
 from sknet.data.targets import (
     ClassTarget,
     KnownTarget,
-    LabelCounts,
     RegressionTarget,
     merge_targets,
 )
+from sknet.data.weights import LabelCounts
 
 
 @dataclass(frozen=True)

@@ -279,7 +279,7 @@ ALSO = {
         "data/test_survey.py",
     ],
     "data/columns/single_values": ["data/test_heavy.py", "data/test_codes.py"],
-    "data/weights": ["data/test_encoding.py", "data/test_survey.py"],
+    "data/weights": ["data/test_encoding.py", "data/test_survey.py", "data/test_targets.py"],
     "data/effects": ["data/test_codes.py"],
     "data/kinds": ["data/test_encoding.py", "data/test_targets.py"],
 }
