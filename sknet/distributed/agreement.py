@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from sknet._auto import Facts
 from sknet._base import BaseNN
+from sknet._building import check_precision, check_scale
 from sknet._input import Features, read_rows, read_training
 from sknet._model import ClassificationModel, Model, RegressionModel, model_class
-from sknet._model_checks import check_precision, check_scale
 from sknet._settings import Settings
 from sknet._starting import settle
 from sknet.data.batches import Batch, Dataset
@@ -27,10 +27,10 @@ from sknet.data.survey import Survey, gather, merge_statistics, merge_surveys
 from sknet.data.targets import (
     ClassTarget,
     KnownTarget,
-    LabelCounts,
     RegressionTarget,
     merge_targets,
 )
+from sknet.data.weights import LabelCounts
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,9 @@ from sknet.distributed.agreement import (
     weigh,
 )
 from sknet.distributed.epochs import ClusterEpoch, Plan, make_plan
-from sknet.distributed.partitions import Partitions
+from sknet.distributed.partitions import Cluster, Partitions
 from sknet.distributed.rounds import OuterStep
 from sknet.distributed.shards import make_shard, most_shards, share_out, train_alone
-from sknet.distributed.tasks import Cluster
 from sknet.nn.state import TrainingResult, TrainingState
 from sknet.nn.training import train_epochs
 

@@ -32,7 +32,7 @@ from sknet.data import draws
 from sknet.distributed import DaskNNClassifier, DaskNNRegressor, agreement, epochs
 from sknet.distributed.partitions import partitions
 from sknet.inspection import summary
-from sknet.nn.components import PrincipalComponents
+from sknet.nn.columns import PrincipalComponents
 from sknet.nn.schedules import Schedule
 
 #: One process of pytest-xdist starts the cluster and runs all tests that need it.

@@ -1,0 +1,384 @@
+"""The fit to data that come in chunks: a first pass that checks them, then the epochs."""
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from sknet._auto import Facts
+from sknet._base import BaseNN, conclude, fitted, make_scored, observe
+from sknet._batching import chunk_batches
+from sknet._fitting import FINGERPRINT_ROWS, Run, fingerprint, fit_batches
+from sknet._input import (
+    WEIGHTS,
+    Features,
+    has_validation,
+    read_rows,
+    read_training,
+    read_validation,
+)
+from sknet._model import Model
+from sknet._monitoring import CallbackObserver, HeldOut, RowProgress, row_progress
+from sknet._parameters import check_not_balanced
+from sknet._persistence import load_checkpoint
+from sknet._requirements import check_count
+from sknet._settings import Settings
+from sknet._sklearn import fit_context
+from sknet._starting import continue_model, settle, start_model
+from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
+from sknet.data.chunks import KeyedSample, checked, counted, shuffled
+from sknet.data.draws import count_validation_rows, most_copied_rows
+from sknet.data.weights import mean
+from sknet.nn.lbfgs import is_stochastic
+from sknet.nn.soundness import PROBE_ROWS
+
+
+@fit_context(prefer_skip_nested_validation=True)
+def fit_on_chunks(
+    estimator: BaseNN,
+    chunks: Iterable[Any],
+    window: int,
+    validation_rows: int,
+    validation: tuple[Any, Any, Any],
+    resume_from: Any,
+) -> None:
+    """Fit a network as ``fit_chunks`` does, within scikit-learn's context of a fit.
+
+    ``validation`` are X_val, y_val and their weights.
+    """
+    _check_arguments(estimator, chunks, window, validation_rows)
+    most_held_out = 0 if has_validation(estimator, *validation) else validation_rows
+    if resume_from is None:
+        before, run = None, Run.start(estimator.random_state)
+    else:
+        before, run = load_checkpoint(estimator, resume_from)
+    with row_progress(estimator.verbose) as progress:
+        # The look has copies of rows, which must not be in memory while the network is trained.
+        found = FirstLook(estimator, run.split_seed, most_held_out, progress).find(chunks)
+        features, model = _start(estimator, found, run, before)
+        held = _hold_out(estimator, features, model, found, validation)
+        identify = partial(_fingerprint, features, found, window)
+        run.expect_rows(found.n_training, identify)
+        model = model.begun(found.n_training, 0 if held is None else held.data.n_rows)
+        observer = observe(estimator, features, model, run, identify, chunks)
+        batches = chunk_batches(
+            model,
+            partial(_epoch, model, features, chunks, run, found, window),
+            found.n_training,
+            found.mean_weight(model),
+            _drawn_rows(features, found, PROBE_ROWS),
+            run.streams,
+            run.n_batches_done,
+            _listener(progress, observer, run),
+        )
+        result = fit_batches(model, batches, held, run, observer)
+    conclude(estimator, features, model, run, result, observer, stacklevel=6)
+
+
+class FirstPass(NamedTuple):
+    """The findings of the first pass over the chunks.
+
+    Attributes
+    ----------
+    n_training : int
+        The number of rows to train on.
+    targets : ndarray
+        The classes, or the smallest and the largest number of each column of y; for a
+        multi-label y, one of its rows.
+    sample : Batch
+        Rows to learn the encodings from.
+    held_out : Batch
+        The validation rows; there are none without early stopping.
+    limit : float
+        A row is held out if its key is at most this number.
+    sizes : list of int
+        The number of rows of positive weight of each chunk that has any.
+    """
+
+    n_training: int
+    targets: np.ndarray
+    sample: Batch
+    held_out: Batch
+    limit: float
+    sizes: list[int]
+
+    @property
+    def n_rows(self) -> int:
+        """The number of all rows of positive weight."""
+        return self.n_training + n_rows(self.held_out)
+
+    def mean_weight(self, model: Model) -> float:
+        """Return the mean weight of the training rows, estimated from the sample."""
+        y, sample_weight = self.sample.y, self.sample.sample_weight
+        weights = model.row_weights(model.settings, model.target, y, sample_weight)
+        return 1.0 if weights is None else mean(weights)
+
+
+def _check_arguments(
+    estimator: Any, chunks: Any, shuffle_window: int, validation_rows: int
+) -> None:
+    """Refuse arguments that cannot work, and options that have no effect on chunks.
+
+    Raises
+    ------
+    TypeError
+        If ``chunks`` can be iterated over only once.
+    ValueError
+        If an argument is not valid, if the solver is not stochastic, if the estimator has
+        ``warm_start=True``, or if class weights are "balanced".
+    """
+    if not is_stochastic(estimator.solver):
+        raise ValueError(
+            f"fit_chunks needs a stochastic solver; solver={estimator.solver!r} is not one."
+        )
+    if estimator.warm_start:
+        raise ValueError(
+            "fit_chunks does not support warm_start=True. Set warm_start=False, or continue "
+            "from a fitted network by partial_fit, chunk by chunk."
+        )
+    check_not_balanced(getattr(estimator, "class_weight", None), "fit_chunks")
+    check_count("shuffle_window", shuffle_window)
+    check_count("validation_rows", validation_rows)
+    if not hasattr(chunks, "__iter__") or iter(chunks) is chunks:
+        raise TypeError(
+            "chunks must be an iterable that can be iterated over many times, such as a list "
+            f"or the result of read_chunks; got {type(chunks).__name__}, which cannot. Turn "
+            "your generator into the __iter__ of a class."
+        )
+
+
+class FirstLook:
+    """The first pass over the chunks, which checks and counts them and draws a sample.
+
+    Parameters
+    ----------
+    estimator : NNClassifier or NNRegressor
+    seed : int
+        The seed of the keys of the rows.
+    validation_rows : int
+        The largest number of validation rows.
+    progress : RowProgress
+        Shows how many rows have been looked at.
+    """
+
+    def __init__(
+        self, estimator: BaseNN, seed: int, validation_rows: int, progress: RowProgress
+    ):
+        self._estimator = estimator
+        self._validation_rows = validation_rows
+        self._progress = progress
+        self._rng = np.random.default_rng(seed)
+        self._n_rows = 0
+        self._sizes: list[int] = []
+        self._features: Features | None = None
+        self._targets = np.array([])
+        self._sample: KeyedSample | None = None
+
+    def find(self, chunks: Iterable[Any]) -> FirstPass:
+        """Return the findings of a pass over the chunks.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a chunk is not valid, or if no chunk has rows of positive weight.
+        """
+        data = None
+        for chunk, data in checked(chunks, self._read):
+            self._add(chunk, n_columns=data.X.shape[1])
+        if data is None:
+            raise ValueError("chunks has no chunks with rows of positive weight.")
+        features = cast(Features, self._features)
+        numeric_y = features.numeric_y
+        facts = Facts.of(data.X, self._n_rows, numeric_y, features.n_levels, features.n_dates)
+        n_held_out = self._count_held_out(settle(self._estimator, facts, features.promise))
+        held_out, learned, limit = cast(KeyedSample, self._sample).first(n_held_out)
+        n_training = self._n_rows - n_held_out
+        return FirstPass(n_training, self._targets, learned, held_out, limit, self._sizes)
+
+    def _read(self, chunk: Batch) -> tuple[Batch, Dataset]:
+        """Return a chunk, and its rows as numbers; it must suit the earlier chunks."""
+        if self._features is None:
+            self._features, _ = Features.learn(self._estimator, chunk.X, declared=True)
+        # Weights keep their unit: only all chunks together tell which of them are negligible.
+        data = read_rows(self._features, *chunk)
+        self._targets = _join_targets(self._targets, data.y, self._features.numeric_y)
+        # A column of labels in one chunk and a flat y in another could not be joined.
+        return chunk._replace(y=data.y), data
+
+    def _add(self, chunk: Batch, n_columns: int) -> None:
+        """Count the rows of a chunk, and draw some of them for the sample."""
+        if self._sample is None:
+            # As float64, a number takes eight bytes.
+            n_to_learn = most_copied_rows(8 * n_columns)
+            self._sample = KeyedSample(n_to_learn + self._validation_rows)
+        self._sample.add(chunk, _keys(chunk, self._rng))
+        self._n_rows += n_rows(chunk)
+        self._sizes.append(n_rows(chunk))
+        self._progress("First pass", self._n_rows)
+
+    def _count_held_out(self, settings: Settings) -> int:
+        """Return the number of validation rows."""
+        if not (settings.early_stopping and self._validation_rows):
+            return 0
+        n_wanted = count_validation_rows(self._n_rows, settings.validation_fraction)
+        return min(n_wanted, self._validation_rows)
+
+
+def _keys(chunk: Batch, rng: np.random.Generator) -> np.ndarray:
+    """Return a random key for each row of a chunk.
+
+    With a generator of the same seed, each pass over the chunks draws the same keys.
+    """
+    return rng.random(n_rows(chunk))
+
+
+def _join_targets(known: np.ndarray, y: Any, numeric: bool) -> np.ndarray:
+    """Return the targets of the chunks so far, as ``FirstPass`` has them.
+
+    Raises
+    ------
+    ValueError
+        If y has another number of columns than the targets of earlier chunks, or labels of
+        another kind.
+    """
+    if known.shape[0] and known.shape[1:] != y.shape[1:]:
+        raise ValueError(
+            f"y has shape {y.shape}, but y of the first chunk has "
+            f"{1 if known.ndim == 1 else known.shape[1]} column(s)."
+        )
+    if numeric:
+        together = np.concatenate([known, y]) if len(known) else y
+        return np.stack([together.min(axis=0), together.max(axis=0)])
+    if y.ndim == 2:
+        return y[:1]
+    labels = np.unique(y)
+    if not len(known):
+        return labels
+    kind, first = _kind_of_labels(labels), _kind_of_labels(known)
+    if kind != first:
+        raise ValueError(
+            f"y has {kind} as labels, but y of the chunks before has {first}. The labels of "
+            "all chunks must be of one kind."
+        )
+    return np.union1d(known, labels)
+
+
+def _kind_of_labels(labels: np.ndarray) -> str:
+    """Return the kind of sorted labels, for messages. NumPy cannot sort two kinds together."""
+    if labels.dtype.kind in "mM":
+        return "dates" if labels.dtype.kind == "M" else "durations"
+    return "text" if isinstance(labels[0], str) else "numbers"
+
+
+def _start(
+    estimator: BaseNN, found: FirstPass, run: Run, before: BaseNN | None
+) -> tuple[Features, Model]:
+    """Return the features and the model to train.
+
+    It is a new model, or that of the fit to be continued, ``before``.
+    """
+    known, model = (None, None) if before is None else fitted(before)
+    features, data = read_training(estimator, *found.sample, known=known, declared=True)
+    if model is None:
+        labels = None if features.numeric_y or found.targets.ndim == 2 else found.targets
+        model = start_model(
+            estimator,
+            features,
+            data,
+            run.streams,
+            n_rows=found.n_rows,
+            classes=labels,
+            keep_rare=True,
+        )
+    else:
+        n_all = found.n_rows
+        model = continue_model(estimator, features, model, data, run.params, n_rows=n_all)
+    model.check_target(found.targets, "y")
+    return features, model
+
+
+def _hold_out(
+    estimator: BaseNN,
+    features: Features,
+    model: Model,
+    found: FirstPass,
+    validation: tuple[Any, Any, Any],
+) -> HeldOut | None:
+    """Return the rows to validate with: those of the user, rows of the chunks, or None."""
+    source, data = validation[0], read_validation(features, *validation)
+    if data is not None:
+        model.check_target(data.y, "y_val")
+    elif found.limit >= 0:
+        source = found.held_out.X
+        data = read_rows(features, *found.held_out).in_own_units(WEIGHTS)
+    else:
+        return None
+    scored = make_scored(estimator, features)
+    return HeldOut(model.weighted(data), source=source, make_estimator=scored)
+
+
+def _drawn_rows(features: Features, found: FirstPass, n_wanted: int) -> Batch:
+    """Return checked training rows, at most ``n_wanted`` of the drawn ones."""
+    rows = evenly_spaced(n_rows(found.sample), n_wanted)
+    return read_rows(features, *take(found.sample, rows)).batch()
+
+
+def _fingerprint(features: Features, found: FirstPass, window: int) -> str:
+    """Return a hash of some drawn rows and of the chunks, for a resumed fit."""
+    rows = Dataset(*_drawn_rows(features, found, FINGERPRINT_ROWS))
+    return fingerprint(rows, found.sizes, window)
+
+
+def _listener(
+    progress: RowProgress, observer: CallbackObserver | None, run: Run
+) -> Callable[[int], None]:
+    """Return a function that is told how many rows of an epoch are done."""
+    n_before = run.n_batches_done
+
+    def tell(n_done: int) -> None:
+        nonlocal n_before
+        progress(f"Iteration {run.iteration + 1}", n_done, run.n_rows)
+        # Nothing changes while rows that are done are passed over.
+        if observer is not None and run.n_batches_done not in (0, n_before):
+            n_before = run.n_batches_done
+            observer.progress(run.visible_params)
+
+    return tell
+
+
+def _epoch(
+    model: Model,
+    features: Features,
+    chunks: Iterable[Any],
+    run: Run,
+    found: FirstPass,
+    window: int,
+) -> Iterator[Batch]:
+    """Return an iterator over the chunks of one epoch, without the rows held out."""
+    rng = np.random.default_rng(run.split_seed)
+
+    def read(chunk: Batch) -> Batch:
+        data = read_rows(features, *chunk)
+        model.check_target(data.y, "y")
+        return data.batch()
+
+    # Counted before they are shuffled: rows without end must not fill a window.
+    whole = counted(checked(chunks, read), found.n_rows)
+    training = (take(one, np.flatnonzero(_keys(one, rng) > found.limit)) for one in whole)
+    training = (chunk for chunk in training if n_rows(chunk))
+    if not model.settings.shuffle:
+        return training
+    return _shuffled_anew(training, window, run)
+
+
+def _shuffled_anew(chunks: Iterable[Batch], window: int, run: Run) -> Iterator[Batch]:
+    """Yield the chunks of an epoch with their rows shuffled.
+
+    Until the epoch ends, the run has the generator with which it began: a resumed fit draws
+    the same order of rows again, and goes on after those that are done.
+    """
+    rng = copy.deepcopy(run.streams["shuffle"])
+    yield from shuffled(chunks, window, rng)
+    run.streams["shuffle"] = rng
