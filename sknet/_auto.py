@@ -16,8 +16,8 @@ from sknet._parameters import is_auto
 from sknet.data.columns.calendar import MOST_PHASES
 from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
+from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.schedules import SCHEDULES, Schedule
-from sknet.nn.solvers import is_stochastic
 
 #: With fewer training rows than this, the rules choose no dropout, no validation split and no
 #: mini-batches, so that a row of weight two has the same effect as two equal rows.

@@ -32,6 +32,7 @@ from sknet._parameters import (
     defaults,
 )
 from sknet._persistence import VERSION, as_stored, load_checkpoint, unstamped
+from sknet._requirements import kind_of
 from sknet._shared_parameters import SharedParameters
 from sknet._sklearn import CallbackSupportMixin, fit_context
 from sknet._starting import continue_model, start_model
@@ -140,19 +141,14 @@ class BaseNN(
         identify = partial(fingerprint, data)
         run.expect_rows(data.n_rows, identify)
         model = model.begun(data.n_rows, 0 if held_out is None else held_out.n_rows)
-        observer = self._observe(features, model, run, identify, X, y, sample_weight)
+        observer = observe(self, features, model, run, identify, X, y, sample_weight)
         validation = None
         if held_out is not None:
             source = X if X_val is None else X_val
-            split_off, scored = X_val is None, self._make_scored(features)
+            split_off, scored = X_val is None, make_scored(self, features)
             validation = HeldOut(held_out, split_off, source, scored)
         result = fit_network(model, data, validation, run, observer)
-        model = model.trained(result)
-        n_seen = run.n_seen(model.provenance.n_validation or 0, result.history)
-        fitted = fitted_attributes(features, model, result.history, n_seen)
-        if observer is not None:
-            observer.finish(fitted)
-        self._finish(fitted, result)
+        conclude(self, features, model, run, result, observer)
         return self
 
     def _to_continue(self, resume_from: Any) -> "tuple[BaseNN | None, Run | None]":
@@ -177,39 +173,6 @@ class BaseNN(
             model = model.with_late_scales(data)
         return model
 
-    def _observe(
-        self,
-        features: Features,
-        model: Model,
-        run: Run,
-        identify: Callable[[], str],
-        X: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-    ) -> CallbackObserver | None:
-        """Return the observer that calls the callbacks of the fit, or None without any.
-
-        ``identify()`` returns the fingerprint of the training rows.
-        """
-
-        def fitted_here(params: np.ndarray, history: dict[str, list]) -> dict[str, Any]:
-            now = model.with_params(params.astype(model.params.dtype))
-            n_seen = run.n_seen(model.provenance.n_validation or 0, history)
-            state = run.resumable(identify)
-            return fitted_attributes(features, now, copy.deepcopy(history), n_seen, state)
-
-        history = {} if run.state is None else run.state.history
-        n_epochs = model.settings.max_iter
-        return CallbackObserver.start(self, n_epochs, X, y, sample_weight, history, fitted_here)
-
-    def _make_scored(self, features: Features) -> MakeEstimator:
-        """Return a function that makes a fitted estimator of a model, for a scorer."""
-
-        def scored(model: Model) -> BaseNN:
-            return self._with(fitted_attributes(features, model, {}, 0))
-
-        return scored
-
     def _with(self, fitted: dict[str, Any]) -> Self:
         """Return an estimator with these parameters and the given fitted attributes."""
         other = object.__new__(type(self))
@@ -222,18 +185,6 @@ class BaseNN(
     def _adopt(self, fitted: dict[str, Any]) -> None:
         """Replace all fitted attributes in one assignment, which no error can interrupt."""
         self.__dict__ = {**self._unfitted_attributes(), **fitted}
-
-    def _finish(
-        self, fitted: dict[str, Any], result: TrainingResult, stacklevel: int = 4
-    ) -> None:
-        """Set the attributes of a fit, and warn if its training did not end well.
-
-        ``stacklevel`` counts the calls from here up to the code of the user.
-        """
-        self._adopt(fitted)
-        message = self._warning(result.ending)
-        if message is not None:
-            warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
 
     def _warning(self, ending: Ending) -> str | None:
         """Return what to warn of after a training that ended in this way, or None."""
@@ -277,7 +228,7 @@ class BaseNN(
         }
         model = model.passed(result, data.n_rows)
         fitted = fitted_attributes(features, model, together, n_seen + data.n_rows, run)
-        self._finish(fitted, result, stacklevel=5)
+        finish(self, fitted, result, stacklevel=5)
         return self
 
     def _absorb(self, features: Features, data: Dataset, run: Run) -> Model:
@@ -318,6 +269,76 @@ class BaseNN(
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
         return tags
+
+
+def observe(
+    estimator: BaseNN,
+    features: Features,
+    model: Model,
+    run: Run,
+    identify: Callable[[], str],
+    X: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+) -> CallbackObserver | None:
+    """Return the observer that calls the callbacks of the fit, or None without any.
+
+    ``identify()`` returns the fingerprint of the training rows.
+    """
+
+    def fitted_here(params: np.ndarray, history: dict[str, list]) -> dict[str, Any]:
+        now = model.with_params(params.astype(model.params.dtype))
+        n_seen = run.n_seen(model.provenance.n_validation or 0, history)
+        state = run.resumable(identify)
+        return fitted_attributes(features, now, copy.deepcopy(history), n_seen, state)
+
+    history = {} if run.state is None else run.state.history
+    n_epochs = model.settings.max_iter
+    return CallbackObserver.start(
+        estimator, n_epochs, X, y, sample_weight, history, fitted_here
+    )
+
+
+def make_scored(estimator: BaseNN, features: Features) -> MakeEstimator:
+    """Return a function that makes a fitted estimator of a model, for a scorer."""
+
+    def scored(model: Model) -> BaseNN:
+        return estimator._with(fitted_attributes(features, model, {}, 0))
+
+    return scored
+
+
+def conclude(
+    estimator: BaseNN,
+    features: Features,
+    model: Model,
+    run: Run,
+    result: TrainingResult,
+    observer: CallbackObserver | None,
+    stacklevel: int = 5,
+) -> None:
+    """End a fit whose training has ended: tell the callbacks, and :func:`finish` it.
+
+    ``model`` is the model before the training, and ``stacklevel`` that of :func:`finish`.
+    """
+    model = model.trained(result)
+    n_seen = run.n_seen(model.provenance.n_validation or 0, result.history)
+    fitted = fitted_attributes(features, model, result.history, n_seen)
+    if observer is not None:
+        observer.finish(fitted)
+    finish(estimator, fitted, result, stacklevel)
+
+
+def finish(
+    estimator: BaseNN, fitted: dict[str, Any], result: TrainingResult, stacklevel: int = 4
+) -> None:
+    """Set the attributes of a fit, and warn if its training did not end well.
+
+    ``stacklevel`` counts the calls from here up to the code of the user.
+    """
+    estimator._adopt(fitted)
+    if (message := estimator._warning(result.ending)) is not None:
+        warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
 
 
 def fitted_attributes(
@@ -377,10 +398,3 @@ def fitted(estimator: Any) -> tuple[Features, Model]:
         )
     check_is_fitted(estimator)
     return estimator._features, estimator._model
-
-
-def kind_of(value: Any) -> str:
-    """Return the class of a value for a message, which tells a class from its instances."""
-    if isinstance(value, type):
-        return f"the class {value.__name__} itself instead of an instance of it"
-    return type(value).__name__

@@ -8,9 +8,9 @@ import numpy as np
 from scipy import sparse
 
 from sknet._model import Model
-from sknet.data.augmentation import Augmentation
 from sknet.data.batches import Batch, Batches, Dataset, n_rows, stack_rows
 from sknet.data.chunks import ChunkBatches
+from sknet.data.draws import Augmentation
 
 #: The largest number of bytes of encoded rows that are kept. Larger tables are encoded batch
 #: by batch.

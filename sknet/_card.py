@@ -6,10 +6,9 @@ from html import escape
 from typing import NamedTuple, overload
 
 from sknet._model import ClassificationModel, Model
-from sknet._provenance import Provenance
-from sknet.data.columns.codes import Code
-from sknet.data.columns.heavy import HeavyFlags
+from sknet._settings import Provenance
 from sknet.data.columns.numbers import MissingFlags
+from sknet.data.columns.single_values import Code, HeavyFlags
 from sknet.data.tables import TableReader
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import best_epoch

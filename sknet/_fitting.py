@@ -21,13 +21,13 @@ from sknet.data.draws import split_rows
 from sknet.data.row_blocks import RowBlocks
 from sknet.nn.epochs import ReturnToBest, UpdateRule
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
+from sknet.nn.members import fit_factor
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer, Solver
 from sknet.nn.schedules import Constant
 from sknet.nn.soundness import DIVERGED_FACTOR
 from sknet.nn.state import TrainingResult, TrainingState
 from sknet.nn.stopping import Stopping
-from sknet.nn.temperature import fit_factor
 from sknet.nn.training import Report, train
 
 #: The smallest number of training rows, evenly spaced, whose hash tells a resumed fit whether

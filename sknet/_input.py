@@ -17,12 +17,11 @@ from sklearn.utils.validation import validate_data
 from sknet._target_checks import check_weight, check_y
 from sknet.data import frames
 from sknet.data.batches import Dataset
-from sknet.data.columns.category_choice import categorical_columns
+from sknet.data.choices import categorical_columns, column_signs
 from sknet.data.columns.numbers import check_columns, check_objects, is_plain
 from sknet.data.columns.times import check_times
 from sknet.data.kinds import check_kinds, checking
-from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, rows_of_values
-from sknet.data.signs import column_signs
+from sknet.data.row_blocks import RowBlocks, as_row_blocks, rows_of_values
 from sknet.data.survey import Survey, survey_rows
 from sknet.data.tables import TableReader
 from sknet.nn.monotone import Promise
@@ -311,11 +310,7 @@ def read_training(
 
 
 def read_rows(
-    features: Features,
-    X: Any,
-    y: Any,
-    sample_weight: Any,
-    names: ArgumentNames = TRAINING,
+    features: Features, X: Any, y: Any, sample_weight: Any, names: ArgumentNames = TRAINING
 ) -> Dataset:
     """Return the rows of positive weight of a table other than the first training table.
 
@@ -348,10 +343,7 @@ def _with_target(
 
 
 def read_validation(
-    features: Features,
-    X_val: Any,
-    y_val: Any,
-    sample_weight_val: Any,
+    features: Features, X_val: Any, y_val: Any, sample_weight_val: Any
 ) -> Dataset | None:
     """Return the user's validation rows, or None if none were given.
 
@@ -396,17 +388,6 @@ def has_validation(
             "early_stopping to 'auto' or True."
         )
     return True
-
-
-def take_rows(X: Any, rows: np.ndarray) -> Any:
-    """Return rows of the user's X, which is a frame, an array, a list or a sparse matrix.
-
-    If X is read in blocks, the result is an object that is read in blocks as well.
-    """
-    blocks = as_row_blocks(X)
-    if blocks is not None:
-        return ChosenRows(blocks, rows)
-    return frames.take_rows(X, rows)
 
 
 def _as_table(X: Any) -> Any:

@@ -14,21 +14,16 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from sknet._auto import Facts
+from sknet._building import check_precision, check_scale
 from sknet._input import Features
 from sknet._model import ClassificationModel, Model, RegressionModel, model_class
-from sknet._model_checks import check_precision, check_scale
 from sknet._settings import Settings
 from sknet._starting import settle
 from sknet.data.batches import Batch, Dataset
 from sknet.data.columns.column import Statistic
 from sknet.data.survey import Survey, merge_surveys
-from sknet.data.targets import (
-    ClassTarget,
-    KnownTarget,
-    LabelCounts,
-    RegressionTarget,
-    merge_targets,
-)
+from sknet.data.targets import ClassTarget, KnownTarget, RegressionTarget, merge_targets
+from sknet.data.weights import LabelCounts
 
 
 class Look(NamedTuple):

@@ -13,20 +13,25 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet._building import make_network
-from sknet._model_checks import check_domain, check_memory, check_precision, check_scale
+from sknet._building import (
+    check_domain,
+    check_memory,
+    check_precision,
+    check_scale,
+    make_network,
+)
 from sknet._parameters import check_class_weight
 from sknet._prediction import Predictor, block_rows
-from sknet._provenance import Provenance
-from sknet._settings import Settings
+from sknet._settings import Provenance, Settings
 from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Dataset
 from sknet.data.effects import MOST_NUMBERS
 from sknet.data.encoding import TableEncoder
-from sknet.data.limits import LARGEST
+from sknet.data.kinds import LARGEST
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
-from sknet.data.targets import ClassTarget, LabelCounts, RegressionTarget
+from sknet.data.targets import ClassTarget, RegressionTarget
+from sknet.data.weights import LabelCounts
 from sknet.nn.losses import Loss
 from sknet.nn.members import Members
 from sknet.nn.network import Network

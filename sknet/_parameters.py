@@ -20,13 +20,11 @@ import numpy as np
 from sknet._sklearn import HasMethods, Interval, StrOptions
 from sknet.nn import rules
 from sknet.nn.activations import ACTIVATIONS, Activation
-from sknet.nn.embeddings import NumericEmbedding
+from sknet.nn.lbfgs import SOLVERS, is_stochastic
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.optimizers import Solver
 from sknet.nn.rules import FRACTION, NOT_NEGATIVE, OPEN_UNIT_INTERVAL, POSITIVE_INT
 from sknet.nn.schedules import SCHEDULES, Schedule
-from sknet.nn.solvers import SOLVERS, is_stochastic
-from sknet.nn.types import Groups
 
 Class = TypeVar("Class", bound=type)
 
@@ -306,117 +304,6 @@ def _is_neutral(name: str, parameters: Mapping[str, Any], default: Any) -> bool:
         return value == SCHEDULES["constant"]()
     values = per_layer(parameters, name) if np.ndim(value) else [value]
     return all(one in (default, STOCHASTIC_OPTIONS[name]) for one in values)
-
-
-def interaction_groups(interaction_cst: Any, n_columns: int) -> Groups | None:
-    """Return the groups of columns that ``interaction_cst`` allows to interact.
-
-    With "pairwise", of which all pairs are allowed, each column is a group of its own, as with
-    "no_interactions". The columns that a list leaves out form one further group. None stands
-    for no groups.
-
-    Raises
-    ------
-    ValueError
-        If the groups are empty, or if they have entries that are not the position of a column.
-    """
-    if interaction_cst is None:
-        return None
-    if isinstance(interaction_cst, str):
-        return tuple((column,) for column in range(n_columns))
-    groups = list(dict.fromkeys(_checked_group(one, n_columns) for one in interaction_cst))
-    if not groups:
-        raise ValueError(
-            "interaction_cst is empty. List groups of columns, or use 'no_interactions' for an "
-            "additive network, or None to let all columns interact."
-        )
-    rest = set(range(n_columns)).difference(*groups)
-    return (*groups, tuple(sorted(rest))) if rest else tuple(groups)
-
-
-def _checked_group(group: Any, n_columns: int) -> tuple[int, ...]:
-    """Return the sorted positions of the columns of one group of ``interaction_cst``."""
-    if not isinstance(group, list | tuple | Set | range | np.ndarray):
-        raise ValueError(
-            "interaction_cst must be a list of groups of columns, such as [{0, 1}, {2}], but "
-            f"has {group!r} among its groups."
-        )
-    columns = list(group)
-    valid = all(
-        isinstance(one, Integral) and not isinstance(one, bool) and 0 <= int(one) < n_columns
-        for one in columns
-    )
-    if not columns or not valid:
-        raise ValueError(
-            "The groups of interaction_cst must have positions of columns, which are integers "
-            f"in [0, {n_columns - 1}], got {group!r}. X.columns.get_loc(name) is the position "
-            "of a name."
-        )
-    return tuple(sorted({int(one) for one in columns}))
-
-
-def check_embedding(numeric_embedding: Any, is_sparse: bool) -> None:
-    """Refuse an embedding of numbers for sparse X, since embedded columns are not sparse.
-
-    Raises
-    ------
-    ValueError
-        If X is sparse and ``numeric_embedding`` is neither None nor "auto".
-    """
-    if is_sparse and not (numeric_embedding is None or is_auto(numeric_embedding)):
-        raise ValueError(
-            f"numeric_embedding={numeric_embedding!r} needs dense X; sparse columns would not "
-            "stay sparse. Use numeric_embedding=None, or 'auto'."
-        )
-
-
-def check_components(n_components: Any, numeric_embedding: Any, is_sparse: bool) -> None:
-    """Refuse principal components where the network has no numbers that they could be made of.
-
-    Raises
-    ------
-    ValueError
-        If ``n_components`` is a positive number, and X is sparse or ``numeric_embedding`` does
-        not keep the numbers.
-    """
-    if is_auto(n_components) or n_components == 0:
-        return
-    if is_sparse:
-        raise ValueError(
-            f"n_components={n_components} needs dense X; components of sparse columns are not "
-            "sparse. Use n_components=0, or 'auto'."
-        )
-    if isinstance(numeric_embedding, NumericEmbedding) and not numeric_embedding.keeps_numbers:
-        raise ValueError(
-            f"n_components={n_components} needs the numbers themselves, but "
-            f"numeric_embedding={numeric_embedding!r} does not pass them on. Use "
-            "n_components=0, or 'auto', or set keeps_numbers=True in the class of an embedding "
-            "whose first output of each number is the number."
-        )
-
-
-def check_constraints(parameters: Mapping[str, Any], monotone: bool) -> None:
-    """Refuse layers that do not keep a constraint of the columns.
-
-    Raises
-    ------
-    ValueError
-        If ``monotonic_cst`` constrains columns and ``normalization`` is not None, or if it or
-        ``interaction_cst`` does and ``n_components`` is a positive number.
-    """
-    grouped = parameters["interaction_cst"] is not None
-    normalization, n_components = parameters["normalization"], parameters["n_components"]
-    if monotone and normalization is not None:
-        raise ValueError(
-            f"normalization={normalization!r} cannot be used with monotonic_cst: a unit that "
-            "rises lowers the others of its row. Set normalization=None."
-        )
-    if (monotone or grouped) and not is_auto(n_components) and n_components > 0:
-        name = "monotonic_cst" if monotone else "interaction_cst"
-        raise ValueError(
-            f"n_components={n_components} cannot be used with {name}: a component mixes "
-            "columns. Set n_components=0, or 'auto'."
-        )
 
 
 def check_class_weight(class_weight: Any, classes: Sequence) -> None:

@@ -102,7 +102,8 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> tuple[Any, Run]:
             f"type {type(saved).__name__}. Pass the file that a sknet.callbacks.Checkpoint "
             "wrote in a fit of such an estimator."
         )
-    if saved._run.state is None:
+    run = saved._run
+    if run.state is None:
         raise ValueError(
             f"A fit with solver={saved.solver!r} cannot go on from a checkpoint; fit anew."
         )
@@ -112,7 +113,7 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> tuple[Any, Run]:
             f"Since the checkpoint these parameters have changed: {sorted(changed)}. Set them "
             "back to resume, or fit anew."
         )
-    return saved, saved._run
+    return saved, run
 
 
 def _read_checkpoint(path: Any) -> Any:

@@ -23,6 +23,7 @@ from sknet._sklearn import Options, StrOptions
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.layers import NORMALIZATIONS
+from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.optimizers import OPTIMIZERS, Solver
 from sknet.nn.rules import (
     CLOSED_UNIT_INTERVAL,
@@ -33,7 +34,6 @@ from sknet.nn.rules import (
     POSITIVE_INT,
 )
 from sknet.nn.schedules import SCHEDULES, Schedule
-from sknet.nn.solvers import SOLVERS
 
 INFINITY = Options(Real, {np.inf})
 
@@ -162,10 +162,9 @@ class SharedParameters:
         {many_rows} training rows, "lbfgs", ``partial_fit``, ``fit_chunks`` and several shards
         of a cluster ignore this parameter.
     beta_1 : float in [0, 1), default=0.9
-        The decay rate of the running mean of the gradient in the solvers "adam" and "adamw".
+        The decay rate of the running mean of the gradient in "adam" and "adamw".
     beta_2 : float in [0, 1), default=0.999
-        The decay rate of the running mean of the squared gradient in the solvers "adam" and
-        "adamw".
+        The decay rate of the running mean of the squared gradient in "adam" and "adamw".
     epsilon : float, default=1e-8
         A small number that the solvers "adam", "adamw" and "rmsprop" add to a denominator, so
         that they do not divide by zero.

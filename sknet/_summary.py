@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator
 
 from sknet._attributes import FittedAttributes
 from sknet._card import ModelCard, make_card
-from sknet._extras import require
 from sknet._model import Model
+from sknet._requirements import require
 from sknet.nn.layers import Layer
 from sknet.nn.network import named_arrays
 from sknet.nn.types import Array

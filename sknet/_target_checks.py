@@ -11,8 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from sknet._sklearn import check_sample_weight
 from sknet.data import frames
-from sknet.data.kinds import LABELS, as_array, check_kinds, checking
-from sknet.data.limits import LARGEST
+from sknet.data.kinds import LABELS, LARGEST, as_array, check_kinds, checking
 
 
 def check_y(y: Any, numeric: bool, name: str) -> Any:

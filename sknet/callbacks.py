@@ -11,8 +11,8 @@ from typing import Any
 
 from sknet._base import BaseNN
 from sknet._persistence import save_checkpoint
+from sknet._requirements import check_count
 from sknet._sklearn import without_callbacks
-from sknet.data.counts import check_count
 from sknet.nn.rules import Interval
 
 

@@ -19,7 +19,7 @@ from sklearn.model_selection import ParameterSampler
 
 from sknet._auto import LEARNING_RATE
 from sknet._parameters import STOCHASTIC_OPTIONS, defaults, is_auto, never_steps
-from sknet.data.counts import check_count
+from sknet._requirements import check_count
 from sknet.nn.embeddings import Periodic
 from sknet.nn.rules import POSITIVE, Constraint, Interval, Rule
 

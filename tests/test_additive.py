@@ -14,9 +14,8 @@ from sklearn.datasets import make_friedman1
 from sklearn.model_selection import GridSearchCV
 
 import sknet
-from sknet._parameters import interaction_groups
-from sknet.nn.groups import GroupColumns, GroupedDense
-from sknet.nn.pairs import PairwiseHead
+from sknet.data.choices import interaction_groups
+from sknet.nn.groups import GroupColumns, GroupedDense, PairwiseHead
 
 #: A short and exact training of networks that bend.
 BRIEFLY = {

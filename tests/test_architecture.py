@@ -2,8 +2,10 @@
 
 import ast
 import inspect
+import io
 import re
 import sys
+import tokenize
 from dataclasses import is_dataclass
 from importlib.util import resolve_name
 from pathlib import Path
@@ -88,6 +90,41 @@ def test_the_tree_of_the_house_names_every_module():
     assert {path.stem for path in FILES if path.parent.name in ("nn", "data")} <= named
     others = [path for path in FILES if path.parent == ROOT]
     assert {path.stem for path in others} <= named
+
+
+#: A module has at least so many lines of code: a shorter one joins the module that it serves.
+FEWEST_LINES = 40
+#: Modules with fewer lines, and why each stands alone.
+SHORT = {
+    "sknet._version": "The build reads it.",
+    "sknet._requirements": "Rooms that know nothing of each other need it.",
+    "sknet.exceptions": "Its path is public.",
+    "sknet.inspection.layers": "Two public functions, which are mostly documentation.",
+    "sknet.nn.penalties": "Objective and optimizers share it, and it has its page.",
+    "sknet.nn.types": "All modules of the room share these names.",
+}
+#: Tokens that are no code.
+SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+
+
+def n_code_lines(source):
+    """Return the number of lines that are neither blank, nor a comment or a docstring."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    shown = [one for one in tokens if one.type not in SILENT and one.string]
+    lines = {line for one in shown for line in range(one.start[0], one.end[0] + 1)}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            lines -= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return len(lines)
+
+
+def test_a_short_module_has_a_reason():
+    assert n_code_lines('"""A docstring."""\n\n# A comment.\nx = (\n    1\n)\n') == 3
+    modules = [path for path in FILES if path.name != "__init__.py"]
+    short = {module_name(p) for p in modules if n_code_lines(p.read_text()) < FEWEST_LINES}
+    assert short == set(SHORT)
 
 
 def definitions(path):
@@ -227,10 +264,10 @@ def attribute_names(source):
 
 
 def test_private_names_are_found():
-    names = {"_model", "_run", "_finish", "_features", "_validate_params"}
+    names = {"_model", "_run", "_adopt", "_features", "_validate_params"}
     assert names <= set(private_names())
-    source = "self._run, x.y._model, x._finish(1), getattr(x, '_features')"
-    assert {"_model", "_finish", "_features"} <= set(attribute_names(source))
+    source = "self._run, x.y._model, x._adopt(1), getattr(x, '_features')"
+    assert {"_model", "_adopt", "_features"} <= set(attribute_names(source))
     assert "_run" not in attribute_names(source)
 
 

@@ -15,7 +15,7 @@ from plain import NNClassifier, NNRegressor
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
-from sknet import _model_checks
+from sknet import _building
 from sknet._parameters import Numbers
 from sknet.nn.activations import ACTIVATIONS
 from sknet.nn.losses import LOSSES, BinaryLogLoss
@@ -760,9 +760,9 @@ def test_the_memory_is_that_of_the_machine(problem, monkeypatch):
     # The parameters, their gradient and the state of adam are four vectors of float64.
     network = problem.cls((3,), **QUICK).fit(problem.X, problem.y)
     needed = 4 * 8 * sum(array.size for array in [*network.coefs_, *network.intercepts_])
-    monkeypatch.setattr(_model_checks, "main_memory", lambda: needed)
+    monkeypatch.setattr(_building, "main_memory", lambda: needed)
     network.fit(problem.X, problem.y)
-    monkeypatch.setattr(_model_checks, "main_memory", lambda: needed - 1)
+    monkeypatch.setattr(_building, "main_memory", lambda: needed - 1)
     assert_rejected(network, "smaller hidden_layer_sizes", problem.X, problem.y)
 
 

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import SGDRegressor
 
 import sknet
-from sknet import streaming
+from sknet import _chunk_fitting
 from sknet.data import draws
 from sknet.streaming import fit_chunks, read_chunks
 
@@ -175,7 +175,7 @@ def test_each_epoch_is_shuffled_anew(shuffle, monkeypatch):
         epochs.extend([np.concatenate([batch.y for batch in batches]) for _ in range(3)])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(streaming, "fit_batches", fit_batches)
+    monkeypatch.setattr(_chunk_fitting, "fit_batches", fit_batches)
     network = NNRegressor((4,), shuffle=shuffle, standardize=False, **STEADY, **SIMPLE)
     with pytest.raises(KeyboardInterrupt):
         fit_chunks(network, cut(10, numbers[:, np.newaxis], numbers), shuffle_window=5)
@@ -219,8 +219,8 @@ def test_rows_are_held_out_and_the_best_epoch_is_restored(regression, scoring, m
         seen["held_out"] = model.target.transform(held_out.data.y, float)[:, 0]
         return original(model, batches, held_out, run, observer)
 
-    original = streaming.fit_batches
-    monkeypatch.setattr(streaming, "fit_batches", spy)
+    original = _chunk_fitting.fit_batches
+    monkeypatch.setattr(_chunk_fitting, "fit_batches", spy)
     options = {"early_stopping": True, "max_iter": 300, "learning_rate": "constant"}
     network = NNRegressor((16,), scoring=scoring, **{**STEADY, **options}, **SIMPLE)
     fit_chunks(network, cut(25, X, y))

@@ -30,9 +30,9 @@ from sknet.callbacks import Checkpoint
 from sknet.inspection import input_gradients, integrated_gradients
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Periodic
+from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.links import Link
 from sknet.nn.losses import SquaredError
-from sknet.nn.solvers import SOLVERS
 from sknet.streaming import RowBlocks, fit_chunks
 
 every_estimator = pytest.mark.parametrize("cls", [NNRegressor, NNClassifier])

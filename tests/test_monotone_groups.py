@@ -25,15 +25,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
 from sknet import NNClassifier, NNRegressor
-from sknet._parameters import interaction_groups
 from sknet.callbacks import Checkpoint
+from sknet.data.choices import interaction_groups
 from sknet.inspection import (
     input_gradients,
     integrated_gradients,
     shape_functions,
 )
 from sknet.nn.activations import ACTIVATIONS
-from sknet.nn.solvers import SOLVERS
+from sknet.nn.lbfgs import SOLVERS
 from sknet.streaming import RowBlocks, fit_chunks
 
 #: Columns 0 and 3 are constrained: apart, together, or each beside a free column.

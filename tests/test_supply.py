@@ -33,8 +33,8 @@ PROGRAMS = ("exec", "spawn", "posix_spawn", "fork")
 #: What the package may do, and the module in which it does it, once.
 ALLOWED = [
     # Optional packages, by names that the next test reads.
-    ("_extras", "import importlib"),
-    ("_extras", "import importlib.import_module"),
+    ("_requirements", "import importlib"),
+    ("_requirements", "import importlib.import_module"),
     # The error of an object that has no pickle.
     ("_parameters", "import pickle"),
     # What an ONNX model tells of its inputs; JSON runs nothing.

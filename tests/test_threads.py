@@ -21,7 +21,7 @@ from sknet import NNClassifier, NNRegressor
 from sknet._threads import ONE_BLAS_THREAD, BlasLimit, blas_libraries, n_threads
 from sknet.nn import kernels, shares
 from sknet.nn.epochs import Epoch
-from sknet.nn.threads import Team
+from sknet.nn.shares import Team
 
 
 def n_blas_threads():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from plain import NNClassifier, NNRegressor
 
-from sknet import _progress
+from sknet import _monitoring
 from sknet.streaming import fit_chunks
 
 NUMBER = r"-?[\d.]+(?:e[+-]\d+)?"
@@ -105,7 +105,7 @@ def chunk_lines(capsys, chunks, **parameters):
 
 def test_rows_are_shown_every_few_seconds(chunks, capsys, monkeypatch):
     """By this clock, each chunk of the first pass and each batch takes a second."""
-    monkeypatch.setattr(_progress, "perf_counter", itertools.count().__next__)
+    monkeypatch.setattr(_monitoring, "perf_counter", itertools.count().__next__)
     assert chunk_lines(capsys, chunks) == [
         "First pass: 300 rows, 50 rows/s",
         "Iteration 1: 250 of 500 rows, 50 rows/s",
@@ -124,7 +124,7 @@ def test_a_terminal_shows_a_bar(monkeypatch):
     rich = pytest.importorskip("rich.console")
     monkeypatch.setenv("TERM", "xterm")
     console = rich.Console(file=io.StringIO(), force_terminal=True, width=100)
-    with _progress.RowBar(console) as show:
+    with _monitoring.RowBar(console) as show:
         show("First pass", 50)
         show._bar.refresh()
         for n_done in (0, 1250):
@@ -143,4 +143,4 @@ def test_the_display_suits_the_output(verbose, terminal, kind, monkeypatch):
     pytest.importorskip("rich")
     monkeypatch.setenv("TERM", terminal or "")
     monkeypatch.setattr("sys.stdout.isatty", lambda: terminal is not None)
-    assert type(_progress.row_progress(verbose)).__name__ == kind
+    assert type(_monitoring.row_progress(verbose)).__name__ == kind

@@ -11,14 +11,12 @@ from scipy import sparse
 
 from sknet.data.batches import Dataset, stack_rows
 from sknet.data.columns.categories import Category, LevelFeature, Levels
-from sknet.data.columns.codes import find_codes
 from sknet.data.columns.column import Feature, Region, Surveyed
 from sknet.data.columns.components import Components, principal_components
-from sknet.data.columns.heavy import HeavyFlags, heavy_values
 from sknet.data.columns.numbers import MissingFlags, Numbers
-from sknet.data.columns.scaling import CLIP
+from sknet.data.columns.scaling import CLIP, quantiles
+from sknet.data.columns.single_values import HeavyFlags, find_codes, heavy_values
 from sknet.data.effects import prior_rows, some_rows
-from sknet.data.quantiles import quantiles
 from sknet.data.survey import Survey
 from sknet.data.weights import repetitions
 
@@ -40,10 +38,10 @@ class TableEncoder:
     and of codes, for which the network learns an embedding.
 
     A numeric column in which training had missing values gets an indicator column as well. With
-    ``marks_heavy``, so does each heavy value (see :mod:`sknet.data.columns.heavy`), and the
-    scale is that of the other values, so that a zero that most rows have does not decide about
-    it. A number that is a code (see :mod:`sknet.data.columns.codes`) becomes a category as
-    well, whose levels are its values.
+    ``marks_heavy``, so does each heavy value (see :mod:`sknet.data.columns.single_values`), and
+    the scale is that of the other values, so that a zero that most rows have does not decide
+    about it. A number that is a code (see the same module) becomes a category as well, whose
+    levels are its values.
 
     The levels of a category that training saw once, and missing values, share one level if
     training had any of them. If it had none, a missing or unknown value belongs to no level.

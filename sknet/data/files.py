@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet._extras import require
+from sknet._requirements import check_count, require
 from sknet.data.columns.categories import warn_of_numbers
-from sknet.data.counts import check_count
 from sknet.data.frames import time_columns
 
 #: The largest number of levels of a category. A column with more is an identifier or free text.

@@ -168,7 +168,9 @@ def distinct_values(X: Any, position: int) -> tuple[NDArray[Any], NDArray[np.int
     else:
         distinct, positions = _distinct_objects(np.asarray(series, dtype=object))
         missing = np.array([is_missing(value) for value in distinct.tolist()], dtype=bool)
-    return _without(missing, distinct, positions)
+    if missing.any():
+        return distinct[~missing], _renumbered(~missing, positions)
+    return distinct, positions
 
 
 def _distinct_categories(series: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
@@ -190,15 +192,6 @@ def _distinct_objects(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.in
     distinct = np.empty(len(found), dtype=object)
     distinct[:] = list(found)
     return distinct, np.array(positions, dtype=np.intp)
-
-
-def _without(
-    dropped: NDArray[np.bool_], distinct: NDArray[Any], positions: NDArray[np.intp]
-) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Return the distinct values without some of them, whose positions become -1."""
-    if not dropped.any():
-        return distinct, positions
-    return distinct[~dropped], _renumbered(~dropped, positions)
 
 
 def _renumbered(kept: NDArray[np.bool_], positions: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -2,7 +2,7 @@
 
 Columns and vectors hold numbers, truth values, text, or categories of these; columns of frames
 may also hold dates and durations. ``UNREAD`` lists the other kinds, which conversions by NumPy
-would change without a word.
+would change without a word. Of numbers, three constants state the largest magnitudes.
 """
 
 import datetime
@@ -15,6 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet.data.frames import TIME_TYPES, as_given, is_frame, time_columns
+
+#: The largest magnitude of a number to predict, and of a prediction. The squares of larger
+#: numbers overflow.
+LARGEST = 1e150
+#: The limits of the magnitude of numbers to predict in float32. Predictions may be some times
+#: as large.
+SINGLE_LIMITS = 1e-36, 1e36
+#: The largest magnitude of a number that a network is given: X and y are cut here.
+#: Its square does not overflow in float32, and the smooth clip maps all larger numbers to the
+#: same number to the last bit. A standardised y is farther from the mean only if its share of
+#: the weights is below the square of the inverse, or if y has changed since the scale was
+#: learned.
+FARTHEST = 1e15
 
 
 class Unread(NamedTuple):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
-from sknet.data.counts import check_count
+from sknet._requirements import check_count
 from sknet.data.frames import is_frame
 
 #: The approximate size of a block in bytes. It is large compared with the cost of a seek.

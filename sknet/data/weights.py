@@ -1,11 +1,13 @@
-"""Sample weights in units of their own: only the ratios of weights matter.
+"""Sample weights in units of their own, and the weights of classes: only ratios matter.
 
 Weights enter a fit by :func:`in_own_units`, once. Everything behind it sees numbers of moderate
 size, and the same ones (up to rounding) whatever the unit of the user's weights is.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,3 +103,112 @@ def product(factors: Iterable[Weights]) -> Weights:
         value, carried = np.frexp(value * mantissa)
         exponent += more + carried
     return np.ldexp(value, np.clip(exponent, -LARGEST_EXPONENT, LARGEST_EXPONENT))
+
+
+def dense(Y: Any) -> NDArray[Any]:
+    """Return a multi-label y, which may be sparse, as an array."""
+    return Y.toarray() if hasattr(Y, "toarray") else Y
+
+
+def label_weights(class_weight: Any, y: Any) -> NDArray[np.float64]:
+    """Return for each row the product of the weights of its labels, as scikit-learn does."""
+    if isinstance(class_weight, dict):
+        raise ValueError("class_weight for a multi-label y must be 'balanced' or a list.")
+    if len(class_weight) != y.shape[1]:
+        raise ValueError(f"class_weight has {len(class_weight)} dicts for {y.shape[1]} labels.")
+    return product(
+        np.where(label == 1, float(by_value.get(1, 1)), float(by_value.get(0, 1)))
+        for label, by_value in zip(dense(y).T, class_weight, strict=True)
+    )
+
+
+def _label_columns(y: Any) -> Iterator[NDArray[np.intp]]:
+    """Yield for each label of a multi-label y whether the rows have it, as 0 and 1."""
+    y = y.tocsc() if hasattr(y, "tocsc") else y
+    for label in range(y.shape[1]):
+        yield (dense(y[:, [label]]) == 1).ravel().astype(np.intp)
+
+
+@dataclass
+class LabelCounts:
+    """How often each label occurs in the weighted rows of a table, or of a part of it.
+
+    A weight of two counts as two rows.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n_labels,)
+        The sorted labels; 0 and 1 if y is multi-label.
+    counts : ndarray of shape (n_columns, n_labels)
+        The sum of the weights of the rows with each label in each column of y.
+    unit : float
+        The unit of the weights.
+    multilabel : bool
+        Whether y has a column for each label.
+    """
+
+    labels: NDArray[Any]
+    counts: NDArray[np.float64]
+    unit: float
+    multilabel: bool
+
+    @classmethod
+    def of(
+        cls,
+        y: Any,
+        sample_weight: NDArray[np.floating] | None = None,
+        weight_unit: float = 1.0,
+    ) -> Self:
+        """Return the counts of a y of one dimension, or of a multi-label y.
+
+        ``weight_unit`` is the unit of the weights, or all weights if these are None.
+        """
+        multilabel = y.ndim == 2
+        columns: Iterator[NDArray[np.intp]]
+        if multilabel:
+            labels, columns = np.arange(2), _label_columns(y)
+        else:
+            labels, places = np.unique(y, return_inverse=True)
+            columns = iter([places])
+        counts = [np.bincount(one, sample_weight, labels.size) for one in columns]
+        return cls(labels, np.array(counts, float), weight_unit, multilabel)
+
+    @property
+    def form(self) -> str:
+        """The columns and the kind of the labels, which are the same in all parts of one y."""
+        times = {"M": "dates", "m": "durations"}
+        kind = "text" if isinstance(self.labels[0], str) else "numbers"
+        return f"{len(self.counts)} column(s) of {times.get(self.labels.dtype.kind, kind)}"
+
+    def merge(self, other: Self) -> None:
+        """Add the counts of further rows."""
+        labels = np.union1d(self.labels, other.labels)
+        unit = max(self.unit, other.unit)
+        counts = np.zeros((len(self.counts), labels.size))
+        for part in (self, other):
+            counts[:, np.searchsorted(labels, part.labels)] += part.counts * (part.unit / unit)
+        self.labels, self.counts, self.unit = labels, counts, unit
+
+    def labels_as_y(self) -> NDArray[Any]:
+        """Return a small y from which ``ClassTarget`` learns the same labels."""
+        return np.zeros((1, len(self.counts)), int) if self.multilabel else self.labels
+
+    def balanced_weights(self) -> dict[Any, float] | list[dict[Any, float]]:
+        """Return ``class_weight="balanced"`` as numbers, with one dict for each label of many.
+
+        As scikit-learn has them, they are the sum of all weights over the number of the classes
+        times the sum of the weights of the class.
+        """
+        by_column = [self._balance(counts.tolist()) for counts in self.counts]
+        return by_column if self.multilabel else by_column[0]
+
+    def _balance(self, counts: list[float]) -> dict[Any, float]:
+        """Return the weights of the labels that occur; a ratio that overflows is cut."""
+        # Numbers of Python, whose ratio may overflow without a warning.
+        total, n_classes = sum(counts), len(counts) - counts.count(0)
+        largest = 2.0**LARGEST_EXPONENT
+        return {
+            label: min(total / (n_classes * count), largest)
+            for label, count in zip(self.labels.tolist(), counts, strict=True)
+            if count
+        }

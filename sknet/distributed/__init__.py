@@ -1,6 +1,6 @@
 """Training on a cluster: local SGD on Dask's partitions, with the extra ``dask``."""
 
-from sknet._extras import require
+from sknet._requirements import require
 
 require("distributed", extra="dask")
 require("dask.dataframe", extra="dask")

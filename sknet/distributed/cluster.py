@@ -25,10 +25,9 @@ from sknet.distributed.agreement import (
     weigh,
 )
 from sknet.distributed.epochs import ClusterEpoch, Plan, make_plan
-from sknet.distributed.partitions import Partitions
+from sknet.distributed.partitions import Cluster, Partitions
 from sknet.distributed.rounds import OuterStep
 from sknet.distributed.shards import make_shard, most_shards, share_out, train_alone
-from sknet.distributed.tasks import Cluster
 from sknet.nn.state import TrainingResult, TrainingState
 from sknet.nn.training import train_epochs
 
@@ -230,14 +229,15 @@ def _share_batch(model: Model, n_shards: int) -> Model:
     """Return the model with a batch size of "auto" divided by the number of shards.
 
     Each shard then makes as many steps in an epoch as a single machine would make. A learning
-    rate of "auto" is that of the smaller batches.
+    rate of "auto" is that of the smaller batches in regression. In classification, whose
+    gradients are mostly noise, it stays: the mean of the shards has the noise of a whole batch.
     """
     settings = model.settings
     if "batch_size" not in settings.auto:
         return model
     smallest = min(settings.batch_size, SMALLEST_BATCH)
     shared: dict[str, Any] = {"batch_size": max(smallest, settings.batch_size // n_shards)}
-    if "learning_rate_init" in settings.auto:
+    if "learning_rate_init" in settings.auto and model.numeric_y:
         usual = min(settings.batch_size, LARGEST_BATCH)
         shared["learning_rate_init"] = learning_rate(shared["batch_size"], usual)
     settings = replace(settings.with_values(**shared), auto={**settings.auto, **shared})

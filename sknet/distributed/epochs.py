@@ -13,9 +13,9 @@ from typing import Any, cast
 import numpy as np
 
 from sknet._settings import Settings
+from sknet.distributed.partitions import Cluster
 from sknet.distributed.rounds import LocalRound, OuterStep, Point, Round
 from sknet.distributed.shards import Shard
-from sknet.distributed.tasks import Cluster
 from sknet.nn.epochs import Epochs, UpdateRule, update_average
 from sknet.nn.state import Remembered, TrainingState
 from sknet.nn.stopping import Horizon, score_of_learning

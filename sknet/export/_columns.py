@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
-from sknet._base import kind_of
-from sknet._extras import require
 from sknet._input import Features, shown_names
 from sknet._model import Model
+from sknet._requirements import kind_of, require
 from sknet.data import frames
 from sknet.data.frames import is_frame
 from sknet.data.kinds import check_kinds

@@ -1,5 +1,9 @@
-"""The encoding of a table as ONNX operators: the work of TableReader and TableEncoder."""
+"""The encoding of a table as ONNX operators: the work of TableReader and TableEncoder.
 
+The phases of dates are written out, like those of :mod:`sknet.data.columns.calendar`.
+"""
+
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, cast
@@ -9,18 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from sknet._input import Features
 from sknet._model import Model
-from sknet.data.columns.calendar import CYCLES
+from sknet.data.columns.calendar import CYCLES, DAY, CalendarCycle, Cycle, EvenCycle
 from sknet.data.columns.categories import CategoryColumn, LevelFeature, Levels, OneHot
-from sknet.data.columns.codes import Code
 from sknet.data.columns.column import Feature
-from sknet.data.columns.heavy import HeavyFlags
 from sknet.data.columns.numbers import MissingFlags, Numbers
 from sknet.data.columns.scaling import CLIP, coarser
+from sknet.data.columns.single_values import Code, HeavyFlags
 from sknet.data.columns.times import DateColumn, Phases
-from sknet.data.limits import FARTHEST
-from sknet.export._dates import phases
+from sknet.data.kinds import FARTHEST
 from sknet.export._graph import Tensor
-from sknet.export._operators import counterpart
+from sknet.export._rules import counterpart
 
 #: The dtype that stands for text.
 TEXT = np.dtype(object)
@@ -252,4 +254,68 @@ FEATURES: dict[type[Feature], Callable[[Any, Table, np.dtype[Any]], Tensor]] = {
     OneHot: _category,
     Levels: _category,
     Code: _code,
+}
+
+
+#: Days from 0001-01-01 to 1970-01-01 in the Gregorian calendar, with which a cycle of 400 years
+#: begins.
+DAYS_BEFORE_1970 = 719_162
+#: The mean number of days of a year.
+DAYS_OF_YEAR = 365.2425
+#: The days of a common year on which a month begins, and the next year.
+FIRST_DAYS = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+#: The days by which they move in a leap year.
+SHIFTS = np.array([0, 0, *[1] * 11])
+
+
+def phases(dates: Tensor, cycles: Sequence[Sequence[Cycle]]) -> Tensor:
+    """Return the sine and the cosine of the phases of each column of dates in its cycles."""
+    columns = []
+    for i, of_one in enumerate(cycles):
+        t = dates.columns(i, i + 1)
+        for cycle in of_one:
+            phase = counterpart("cycle", PHASES, cycle)(cycle, t)
+            # cos(u) = sin(u + pi / 2): older runtimes implement only the sine for float64.
+            columns += [(phase + quarter) * (2 * math.pi) for quarter in (0.0, 0.25)]
+    return dates.graph.concat([angle.op("Sin") for angle in columns])
+
+
+def _even_phase(cycle: EvenCycle, t: Tensor) -> Tensor:
+    turns = (t - cycle.begin) / cycle.length
+    return turns - turns.op("Floor")
+
+
+def _calendar_phase(cycle: CalendarCycle, t: Tensor) -> Tensor:
+    """Return the phase in the year, or in the month of a day of the year."""
+    now = t / DAY + DAYS_BEFORE_1970
+    days = now.op("Floor")
+    # Years of the mean length begin at most one day off, so the year is one of three.
+    candidates = (days / DAYS_OF_YEAR).op("Floor") + np.array([-1.0, 0.0, 1.0, 2.0])
+    begin, end = _enclosing(days, _first_day(candidates), 4)
+    if cycle.unit == "M":
+        first_days = begin + (end - begin - 365.0) * SHIFTS + FIRST_DAYS
+        begin, end = _enclosing(days, first_days, FIRST_DAYS.size)
+    return (now - begin) / (end - begin)
+
+
+def _first_day(years: Tensor) -> Tensor:
+    """Return the number of days of so many years after 0001-01-01."""
+    days = years * 365.0
+    for sign, every in ((1.0, 4.0), (-1.0, 100.0), (1.0, 400.0)):
+        days = days + (years / every).op("Floor") * sign
+    return days
+
+
+def _enclosing(days: Tensor, edges: Tensor, n_edges: int) -> tuple[Tensor, Tensor]:
+    """Return the last of increasing edges at or before each day, and the first one after it."""
+    low, high = edges.columns(0, n_edges - 1), edges.columns(1, n_edges)
+    passed = [one.op("LessOrEqual", days, dtype=bool).cast(days.dtype) for one in (low, high)]
+    here = passed[0] - passed[1]
+    return (low * here).sum(1), (high * here).sum(1)
+
+
+#: The function for each class of cycles.
+PHASES: dict[type[Cycle], Callable[[Any, Tensor], Tensor]] = {
+    EvenCycle: _even_phase,
+    CalendarCycle: _calendar_phase,
 }

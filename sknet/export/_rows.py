@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sknet._base import kind_of
 from sknet._input import shown_names
+from sknet._requirements import kind_of
 from sknet.data import frames
 from sknet.data.columns.times import other_times, read_times
 from sknet.data.frames import is_frame

@@ -5,22 +5,20 @@ from typing import Any
 import numpy as np
 
 from sknet._base import BaseNN
-from sknet._extras import require
+from sknet._requirements import require
 from sknet.classifier import NNClassifier
 from sknet.export._columns import check_n_columns
 from sknet.export._encoding import Input, precision
-from sknet.export._estimators import (
-    exported,
-    label_dtype,
-    n_columns,
-    write_predictions,
-)
 from sknet.export._graph import Graph, Tensor
 from sknet.export._onnx import (
     ML_OPSET,
     OLDEST_OPSET,
+    exported,
+    label_dtype,
+    n_columns,
     onnx_attribute,
     onnx_type,
+    write_predictions,
 )
 from sknet.regressor import NNRegressor
 

@@ -2,8 +2,7 @@
 
 from sknet._fitting import Run
 from sknet._model import ClassificationModel, RegressionModel
-from sknet._provenance import Provenance
-from sknet._settings import Settings
+from sknet._settings import Provenance, Settings
 from sknet.classifier import NNClassifier
 from sknet.data.columns.categories import Category
 from sknet.data.columns.components import Components
@@ -11,14 +10,13 @@ from sknet.data.encoding import TableEncoder
 from sknet.data.tables import KINDS, TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.export._encoding import FEATURES
-from sknet.export._layers import LAYERS
-from sknet.export._operators import ACTIVATIONS
+from sknet.export._rules import ACTIVATIONS, LAYERS
+from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES
 from sknet.nn.monotone import MonotoneWeights, Promise, Stacked
 from sknet.nn.network import Network
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES
-from sknet.nn.solvers import SOLVERS
 from sknet.nn.state import TrainingState
 from sknet.regressor import NNRegressor
 

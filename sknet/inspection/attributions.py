@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from sknet._base import BaseNN, fitted
 from sknet._input import Features
 from sknet._model import Model
+from sknet._requirements import check_count
 from sknet.data.batches import Batches, Dataset, stack_rows
-from sknet.data.counts import check_count
 from sknet.inspection.arguments import check_tol, choose_output, read_baseline
-from sknet.inspection.differentiation import EmbeddedTable, OutputFunction, is_smooth
-from sknet.inspection.quadrature import NestedRule
+from sknet.inspection.paths import EmbeddedTable, NestedRule, OutputFunction, is_smooth
 from sknet.nn.types import Array
 
 #: The number of points of each path that are computed at once for a block of rows. When some

@@ -3,55 +3,15 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
+from numpy.typing import ArrayLike
 
 from sknet._base import BaseNN, fitted
 from sknet._input import Features
-from sknet._model import Model
+from sknet._requirements import check_count
 from sknet._target_checks import check_weight
-from sknet.data.columns.calendar import seconds, times
-from sknet.data.counts import check_count
 from sknet.data.row_blocks import RowBlocks
 from sknet.inspection.arguments import check_groups, check_percentiles
-from sknet.inspection.terms import Floats, Terms
-
-#: The largest number of bins of the histogram of a numeric column.
-HISTOGRAM_BINS = 30
-
-
-class ColumnValues(NamedTuple):
-    """The values of one column of X: those that a curve is computed for, and their shares.
-
-    Attributes
-    ----------
-    column : int
-        The position of the column in X.
-    name : str
-        The name of the column, or "x0" for the first column of an array, and so on.
-    is_category : bool
-    grid : ndarray of shape (n_points,)
-        Increasing numbers in the units of X, dates as datetime64 (what the clocks of the
-        column's time zone show), durations as timedelta64, or the levels of a category.
-    shares : ndarray of shape (n_points,) or (n_bins,)
-        The share of the rows that each level of a category has, or each bin of a histogram.
-    bin_edges : ndarray of shape (n_bins + 1,) or None
-        The edges of the histogram of a column of numbers, dates or durations, of the type of
-        the grid; None for a category.
-    missing_share : float
-        The share of the rows whose value is missing, or a level that training did not see.
-    time_zone : str or None
-        The time zone of dates that have one.
-    """
-
-    column: int
-    name: str
-    is_category: bool
-    grid: NDArray[Any]
-    shares: Floats
-    bin_edges: NDArray[Any] | None
-    missing_share: float
-    time_zone: str | None = None
+from sknet.inspection.terms import ColumnValues, Floats, Table, Terms
 
 
 class ShapeCurve(NamedTuple):
@@ -247,7 +207,7 @@ def shape_functions(
     weights = weights / weights.sum()
     terms = Terms(model, rows, weights)
     importances = terms.importances(rows, weights)
-    table = _Table(features, model, rows, weights, int(n_points), percentiles)
+    table = Table(features, model, rows, weights, int(n_points), percentiles)
     curves = _curves(terms, table, importances)
     surfaces = _surfaces(terms, table, importances, int(max_surfaces))
     return ShapeFunctions(features, terms, importances, curves, surfaces)
@@ -258,114 +218,7 @@ def in_memory(X: Any) -> Any:
     return X[: X.shape[0]] if isinstance(X, RowBlocks) else X
 
 
-class _Table:
-    """The columns of X, and rows in which they have the values of their grids."""
-
-    def __init__(
-        self,
-        features: Features,
-        model: Model,
-        X: Any,
-        weights: Floats,
-        n_points: int,
-        percentiles: tuple[float, float],
-    ) -> None:
-        reader = model.reader
-        self._X = X
-        self._weights = weights
-        self._n_points = n_points
-        self._percentiles = percentiles
-        # The place of each column of X among those that are read.
-        self.places = np.argsort(reader.order_)
-        self._n_numeric = model.encoder.n_read_
-        self._levels = reader.levels_
-        self._times = reader.times_
-        names = features.shown_names
-        self._names = [names[i] for i in reader.order_]
-        self._typical = model.encoder.typical_row()
-        self._known: dict[int, ColumnValues] = {}
-
-    def values(self, column: int) -> ColumnValues:
-        """Return the values of a column of X."""
-        if column not in self._known:
-            place = int(self.places[column])
-            x = self._X[:, [place]]
-            x = (x.toarray() if sparse.issparse(x) else x)[:, 0].astype(np.float64)
-            missing = np.isnan(x)
-            is_category = place >= self._n_numeric
-            describe = self._category if is_category else self._numbers
-            grid, shares, edges = describe(place, x[~missing], self._weights[~missing])
-            # Rounding may take the sum of all weights above one.
-            missing_share = min(1.0, float(self._weights[missing].sum()))
-            name = str(self._names[place])
-            values = ColumnValues(column, name, is_category, grid, shares, edges, missing_share)
-            self._known[column] = self._in_time(values)
-        return self._known[column]
-
-    def _in_time(self, values: ColumnValues) -> ColumnValues:
-        """Return values as dates or durations, if the column has these instead of numbers."""
-        if values.column not in self._times or values.bin_edges is None:
-            return values
-        kind, zone = self._times[values.column]
-        grid, edges = times(values.grid, kind), times(values.bin_edges, kind)
-        return values._replace(grid=grid, bin_edges=edges, time_zone=zone)
-
-    def _numbers(
-        self, place: int, x: Floats, weights: Floats
-    ) -> tuple[NDArray[Any], Floats, Floats]:
-        """Return grid, shares and bin edges of a numeric column without missing values."""
-        if not x.size:
-            x, weights = self._typical[0, [place]].astype(np.float64), np.zeros(1)
-        low, high = np.quantile(x, self._percentiles)
-        inside = (x >= low) & (x <= high)
-        if low < high:
-            x, weights = x[inside], weights[inside]
-        grid = np.unique(x)
-        bins: Any = HISTOGRAM_BINS
-        if 1 < grid.size <= HISTOGRAM_BINS:
-            # A bin for each number: equal bins would leave gaps between them.
-            middles = (grid[1:] + grid[:-1]) / 2
-            bins = np.concatenate(
-                [2 * grid[:1] - middles[:1], middles, 2 * grid[-1:] - middles[-1:]]
-            )
-        if grid.size > self._n_points:
-            half = self._n_points // 2
-            even = np.linspace(grid[0], grid[-1], self._n_points - half)
-            inner = np.quantile(x, np.linspace(0, 1, half + 2)[1:-1])
-            grid = np.unique(np.concatenate([even, inner]))
-        shares, edges = np.histogram(x, bins, weights=weights)
-        return grid, shares, edges
-
-    def _category(
-        self, place: int, x: Floats, weights: Floats
-    ) -> tuple[NDArray[Any], Floats, None]:
-        """Return levels and shares of a category without missing values."""
-        levels = self._levels[place - self._n_numeric]
-        shares = np.bincount(x.astype(np.intp), weights, minlength=len(levels))
-        return levels, shares.astype(np.float64), None
-
-    def encoded_grid(self, column: int) -> Floats:
-        """Return the grid of a column as numbers that the model reads."""
-        values = self.values(column)
-        if column in self._times:
-            return seconds(values.grid)
-        grid = np.arange(len(values.grid)) if values.is_category else values.grid
-        return grid.astype(np.float64)
-
-    def rows(self, values_of: dict[int, Floats]) -> Floats:
-        """Return rows with the given values of some columns, and typical ones of the others.
-
-        Columns with fewer values than others have missing values in the last rows.
-        """
-        n_rows = max(map(len, values_of.values()))
-        rows = np.repeat(self._typical.astype(self._X.dtype), n_rows, axis=0)
-        for column, values in values_of.items():
-            rows[:, self.places[column]] = np.nan
-            rows[: len(values), self.places[column]] = values
-        return rows
-
-
-def _grid_rows(table: _Table, columns: list[int]) -> Floats:
+def _grid_rows(table: Table, columns: list[int]) -> Floats:
     """Return rows in which all columns walk through their grids at a time, then are missing.
 
     Columns of different groups do not depend on each other's values.
@@ -378,7 +231,7 @@ def _grid_rows(table: _Table, columns: list[int]) -> Floats:
     )
 
 
-def _curves(terms: Terms, table: _Table, importances: Floats) -> list[ShapeCurve]:
+def _curves(terms: Terms, table: Table, importances: Floats) -> list[ShapeCurve]:
     """Return the terms of a single column."""
     single = [(i, *one) for i, one in enumerate(terms.groups) if len(one) == 1]
     if not single:
@@ -393,7 +246,7 @@ def _curves(terms: Terms, table: _Table, importances: Floats) -> list[ShapeCurve
 
 
 def _surfaces(
-    terms: Terms, table: _Table, importances: Floats, max_surfaces: int
+    terms: Terms, table: Table, importances: Floats, max_surfaces: int
 ) -> list[ShapeSurface]:
     """Return the most important terms of two columns."""
     pairs = [i for i, one in enumerate(terms.columns) if len(one) == 2]
@@ -410,7 +263,7 @@ def _surfaces(
     ]
 
 
-def _interaction(terms: Terms, table: _Table, i: int) -> Floats:
+def _interaction(terms: Terms, table: Table, i: int) -> Floats:
     """Return the product of factors of two columns, for all pairs of their values."""
     first, second = terms.columns[i]
     grids = table.encoded_grid(first), table.encoded_grid(second)
@@ -422,7 +275,7 @@ def _interaction(terms: Terms, table: _Table, i: int) -> Floats:
     )
 
 
-def _function_of_two(terms: Terms, table: _Table, i: int) -> Floats:
+def _function_of_two(terms: Terms, table: Table, i: int) -> Floats:
     """Return the function of a group of two columns, for all pairs of their values."""
     first, second = terms.columns[i]
     grids = table.encoded_grid(first), table.encoded_grid(second)

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
-from sknet.nn.activations import ACTIVATION, Activation, Identity
-from sknet.nn.initializers import INITIALIZERS
+from sknet.nn.activations import ACTIVATION, INITIALIZERS, Activation, Identity
 from sknet.nn.kernels import column_sums, matmul
 from sknet.nn.layers import WEIGHT_SET, ActivationLayer, Affine, Blocks, Parameter
 from sknet.nn.rules import POSITIVE_INT

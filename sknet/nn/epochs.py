@@ -15,11 +15,10 @@ from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer
 from sknet.nn.schedules import Schedule
 from sknet.nn.sets import Bounds
-from sknet.nn.shares import BatchGradient
+from sknet.nn.shares import BatchGradient, Team
 from sknet.nn.soundness import Evaluator, Probe
 from sknet.nn.state import Begun, Remembered, TrainingState
 from sknet.nn.stopping import Horizon
-from sknet.nn.threads import Team
 from sknet.nn.types import Array
 
 

@@ -17,8 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
-from sknet.nn.activations import ACTIVATION, Activation, Identity
-from sknet.nn.initializers import INITIALIZERS
+from sknet.nn.activations import ACTIVATION, INITIALIZERS, Activation, Identity
 from sknet.nn.kernels import column_sums, matmul, row_blocks, stretches
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Constraint, Rule
 from sknet.nn.sets import ParameterSet

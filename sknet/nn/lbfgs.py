@@ -1,4 +1,4 @@
-"""The L-BFGS solver: SciPy's minimiser on the same objective."""
+"""The L-BFGS solver: SciPy's minimiser on the same objective; and all solvers by name."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from scipy.optimize import OptimizeResult, minimize
 from sknet.nn.kernels import blocks
 from sknet.nn.network import Workspace
 from sknet.nn.objective import BatchIterable, Objective
-from sknet.nn.optimizers import Solver
+from sknet.nn.optimizers import OPTIMIZERS, Solver
 from sknet.nn.rules import POSITIVE_INT
 from sknet.nn.soundness import Ending, Judge, Probe
 from sknet.nn.state import History, TrainingResult, append
@@ -270,3 +270,12 @@ class SplitProblem:
             self._block_gradient *= share
             self._gradient += self._block_gradient
         return total
+
+
+#: Solvers by name.
+SOLVERS: dict[str, type[Solver]] = {"lbfgs": LBFGS, **OPTIMIZERS}
+
+
+def is_stochastic(solver: str | Solver) -> bool:
+    """Return whether a solver, given by name or as an instance, steps after each mini-batch."""
+    return (SOLVERS[solver] if isinstance(solver, str) else solver).stochastic

@@ -53,7 +53,7 @@ class Loss(Rule):
     #: logits, or that of a standard deviation.
     has_temperature: ClassVar[bool] = False
     #: The limits of the logarithm of that correction, a factor of the certainty. A classifier
-    #: only ever becomes less certain: see ``sknet.nn.temperature``.
+    #: only ever becomes less certain: see ``sknet.nn.members``.
     log_certainty: ClassVar[tuple[float, float]] = (-2.0, 0.0)
 
     @property

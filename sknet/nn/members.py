@@ -1,11 +1,23 @@
-"""The members of an ensemble: how their raw predictions become one prediction."""
+"""From raw predictions to predictions: the mean over members of an ensemble, and its certainty.
 
+Networks are often too certain of classes that they have memorised. Guo, Pleiss, Sun and
+Weinberger, "On Calibration of Modern Neural Networks" (2017), section 4.2, divide the logits by
+a temperature T. :func:`fit_factor` finds 1 / T from rows that are held out. Here T is at least
+one: if no held-out row is wrong, a network would become as certain as one lets it.
+
+The standard deviations of a normal distribution are divided by the factor. They may become
+smaller as well: while a network is trained, dropout makes its errors larger.
+"""
+
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 from sknet.nn.links import Link, spread, total_std
+from sknet.nn.losses import Loss
 from sknet.nn.types import Array
 
 
@@ -98,3 +110,41 @@ class Members:
     def _of_each(self, delta: Array) -> Array:
         """Return the gradient of the members' values, given the gradient of their mean."""
         return np.tile(delta / self.n, (1, self.n))
+
+
+def fit_factor(
+    loss: Loss, members: Members, raw: Array, y: Array, sample_weight: Array | None
+) -> float:
+    """Return the factor of the certainty of predictions that suits some rows best.
+
+    The factor of logits is one at most. It minimises the sum of the rows' losses plus
+    log(factor)^2, the penalty of a normal distribution around a factor of one, so that a
+    handful of rows changes little. The loss of an ensemble is that of the mean of its members'
+    predictions.
+
+    Parameters
+    ----------
+    loss : Loss
+    members : Members
+    raw : ndarray of shape (n_rows, members.n * n_raw)
+        Raw predictions of rows that the network was not trained on.
+    y : ndarray of shape (n_rows, n_outputs)
+        The encoded targets.
+    sample_weight : ndarray of shape (n_rows,) or None
+        The weights, with a mean of one, or counts of rows; None stands for weights of one.
+
+    Returns
+    -------
+    float
+    """
+    split = members.split(raw.astype(np.float64))
+    n_rows, _, n_raw = split.shape
+
+    def total(log_factor: float) -> float:
+        factor, shift = loss.link.with_certainty(math.exp(log_factor), n_raw)
+        scaled = members.raw((split * factor + shift).reshape(n_rows, -1))
+        mean = loss.mean(y, scaled, sample_weight, np.empty_like(scaled))
+        return n_rows * mean + log_factor**2
+
+    found = minimize_scalar(total, bounds=loss.log_certainty, method="bounded")
+    return math.exp(found.x) if found.fun < total(0.0) else 1.0

@@ -21,10 +21,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from sknet.nn.activations import ACTIVATION, Activation, Identity
+from sknet.nn.groups import PairwiseHead
 from sknet.nn.kernels import column_sums, negate, rounded, row_blocks
 from sknet.nn.layers import Parameter
 from sknet.nn.losses import Loss
-from sknet.nn.pairs import PairwiseHead
 from sknet.nn.rules import (
     NOT_NEGATIVE_INT,
     POSITIVE_INT,

@@ -164,7 +164,7 @@ class TrainingResult:
         The number of epochs of a cool-down on all rows; 0 if there was none.
     certainty : float or None
         The factor of the certainty of predictions that was fitted to validation rows after the
-        training (see :mod:`sknet.nn.temperature`), and which ``params`` include; None if none
+        training (see :mod:`sknet.nn.members`), and which ``params`` include; None if none
         was fitted.
     """
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from sknet.nn.epochs import Epoch, Epochs, ReturnToBest, UpdateRule
 from sknet.nn.objective import BatchIterable, Objective
+from sknet.nn.shares import Team
 from sknet.nn.soundness import POOR_FACTOR, Ending, Judge
 from sknet.nn.state import Begun, History, Remembered, TrainingResult, TrainingState, append
 from sknet.nn.stopping import Monitor, Stopping, cooling_start
-from sknet.nn.threads import Team
 from sknet.nn.types import Array
 
 #: The number that a plateau divides the learning rate by.

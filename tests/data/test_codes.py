@@ -10,8 +10,8 @@ from sklearn.preprocessing import StandardScaler
 
 from sknet import NNClassifier, NNRegressor
 from sknet.data.batches import Dataset
-from sknet.data.columns import codes
-from sknet.data.columns.codes import Code, find_codes, is_code
+from sknet.data.columns import single_values
+from sknet.data.columns.single_values import Code, find_codes, is_code
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import survey_rows
 from sknet.data.tables import TableReader
@@ -111,8 +111,8 @@ def test_some_rows_decide_about_many(monkeypatch):
         seen.append(len(x))
         return is_code(x, Y)
 
-    monkeypatch.setattr(codes, "is_code", watched)
-    monkeypatch.setattr(codes, "MOST_ROWS", 2000)
+    monkeypatch.setattr(single_values, "is_code", watched)
+    monkeypatch.setattr(single_values, "MOST_ROWS", 2000)
     (found,) = find_codes(Dataset(X), range(2), y[:, np.newaxis])
     assert set(seen) == {2000}
     assert (found.column, found.values.size) == (1, 60)

@@ -5,7 +5,7 @@ from sklearn.decomposition import PCA
 
 from sknet import NNClassifier, NNRegressor
 from sknet.data.columns.components import principal_components
-from sknet.nn.components import PrincipalComponents
+from sknet.nn.columns import PrincipalComponents
 
 
 def table(n_rows, n_columns, seed=0):

@@ -6,7 +6,7 @@ from scipy import sparse
 from sknet.data import draws
 from sknet.data.batches import Dataset
 from sknet.data.encoding import TableEncoder
-from sknet.data.limits import FARTHEST
+from sknet.data.kinds import FARTHEST
 from sknet.data.survey import survey_rows
 from sknet.data.tables import TableReader
 

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet import NNClassifier
 from sknet.data.batches import Dataset
-from sknet.data.columns.heavy import LEAST_ROWS, MOST_VALUES, heavy_values
+from sknet.data.columns.single_values import LEAST_ROWS, MOST_VALUES, heavy_values
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import survey_rows
 from sknet.data.tables import TableReader

@@ -4,7 +4,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse, special
 from sklearn.utils.class_weight import compute_class_weight
 
-from sknet.data.targets import ClassTarget, LabelCounts, RegressionTarget, merge_targets
+from sknet.data.targets import ClassTarget, RegressionTarget, merge_targets
+from sknet.data.weights import LabelCounts
 
 MULTILABEL = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 0], [1, 1, 1]])
 # Labels, the kind that they are, and the columns that they become.

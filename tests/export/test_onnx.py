@@ -15,9 +15,9 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_
 from sknet import NNClassifier, NNRegressor
 from sknet._base import fitted
 from sknet.export import onnx_inputs, to_onnx
-from sknet.export._layers import LAYERS as ONNX_LAYERS
-from sknet.export._operators import ACTIVATIONS as ONNX_ACTIVATIONS
-from sknet.export._operators import INVERSE_LINKS
+from sknet.export._rules import ACTIVATIONS as ONNX_ACTIVATIONS
+from sknet.export._rules import INVERSE_LINKS
+from sknet.export._rules import LAYERS as ONNX_LAYERS
 from sknet.nn.activations import ACTIVATIONS, LeakyReLU
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
 from sknet.nn.layers import NORMALIZATIONS, Activated, Layer

@@ -16,10 +16,9 @@ from sknet.data.columns import calendar
 from sknet.data.columns.calendar import CYCLES, DAY, seconds
 from sknet.export import onnx_inputs, to_onnx
 from sknet.export._columns import Column
-from sknet.export._dates import PHASES, phases
-from sknet.export._estimators import Output
+from sknet.export._encoding import PHASES, phases
 from sknet.export._graph import Graph, Tensor
-from sknet.export._onnx import _model_proto
+from sknet.export._onnx import Output, _model_proto
 
 N_ROWS = 300
 

@@ -15,7 +15,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import sknet.export
 from sknet import NNClassifier, NNRegressor
-from sknet.data.columns.codes import Code
+from sknet.data.columns.single_values import Code
 from sknet.nn.activations import Activation
 from sknet.nn.embeddings import Periodic
 

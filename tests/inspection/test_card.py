@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sknet import NNClassifier, NNRegressor, _base, _provenance
+from sknet import NNClassifier, NNRegressor, _base, _settings
 from sknet._base import fitted
 from sknet._card import ENDINGS
 from sknet._version import __version__
@@ -347,7 +347,7 @@ def test_a_warm_start_has_a_training_of_its_own(regression):
 
 def test_the_version_of_the_fit_stays(regression, monkeypatch):
     """It is that of the fit, whichever version saves and loads the network afterwards."""
-    monkeypatch.setattr(_provenance, "__version__", "0.9.7")
+    monkeypatch.setattr(_settings, "__version__", "0.9.7")
     network = NNRegressor(**SHORT).fit(*regression)
     monkeypatch.undo()
     loaded = pickle.loads(pickle.dumps(network))

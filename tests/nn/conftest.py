@@ -12,13 +12,12 @@ from sknet.nn.columns import Columns
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Embedding
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.epochs import UpdateRule
-from sknet.nn.groups import GroupColumns, GroupedDense
+from sknet.nn.groups import GroupColumns, GroupedDense, PairwiseHead
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout
 from sknet.nn.losses import LOSSES, SquaredError
 from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import SGD
-from sknet.nn.pairs import PairwiseHead
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import Constant
 from sknet.nn.state import TrainingState

@@ -9,11 +9,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from sknet.nn.activations import SELU, Identity, Tanh
-from sknet.nn.groups import GroupColumns, GroupedDense
+from sknet.nn.groups import GroupColumns, GroupedDense, PairwiseHead
 from sknet.nn.layers import Dense
 from sknet.nn.monotone import MonotonePairwiseHead
 from sknet.nn.network import Network, Workspace
-from sknet.nn.pairs import PairwiseHead
 
 GROUPS = (0, 3), (1,), (3, 2, 0)
 

@@ -8,17 +8,16 @@ from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 
-from sknet.nn.activations import ACTIVATIONS, Activation
+from sknet.nn.activations import ACTIVATIONS, INITIALIZERS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
-from sknet.nn.initializers import INITIALIZERS
 from sknet.nn.layers import Dense, Dropout
+from sknet.nn.lbfgs import SOLVERS, is_stochastic
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.network import Network
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import OPTIMIZERS, Optimizer, Solver
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES, Schedule
-from sknet.nn.solvers import SOLVERS, is_stochastic
 
 BASES = {
     Activation: ACTIVATIONS,

@@ -26,8 +26,7 @@ from sknet.nn.activations import (
     LeakyReLU,
     ReLU,
 )
-from sknet.nn.columns import PARTS, SCATTERED
-from sknet.nn.components import DIRECTIONS, NUMBERS
+from sknet.nn.columns import DIRECTIONS, NUMBERS, PARTS, SCATTERED
 from sknet.nn.embeddings import (
     EDGES,
     NUMERIC_EMBEDDINGS,
@@ -35,6 +34,7 @@ from sknet.nn.embeddings import (
 )
 from sknet.nn.groups import COUNTS, GROUPS
 from sknet.nn.layers import WEIGHT_SET
+from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES, QUANTILES, Pinball
 from sknet.nn.monotone import (
     ACTIVATIONS_OF_UNITS,
@@ -48,7 +48,6 @@ from sknet.nn.optimizers import SGD, Adam
 from sknet.nn.rules import FRACTION, TRUTH_VALUE, Constraint, Interval, Rule, constraints
 from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.sets import ANY_INT, SIGNS, Signed
-from sknet.nn.solvers import SOLVERS
 
 NAN, INF = math.nan, math.inf
 #: Values that each constraint other than an interval must refuse.

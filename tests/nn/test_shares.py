@@ -14,8 +14,7 @@ from sknet.nn.activations import Identity, ReLU
 from sknet.nn.layers import Dense, Dropout
 from sknet.nn.losses import SquaredError
 from sknet.nn.network import Network, Workspace
-from sknet.nn.shares import BatchGradient, Share, rows_of_share
-from sknet.nn.threads import Team
+from sknet.nn.shares import BatchGradient, Share, Team, rows_of_share
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +120,7 @@ def test_tasks_keep_their_order_and_threads_end():
 
 ENDING = """
 import threading
-from sknet.nn.threads import Team
+from sknet.nn.shares import Team
 
 def train():
     threading.main_thread().join()

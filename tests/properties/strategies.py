@@ -29,10 +29,10 @@ from sknet._shared_parameters import SharedParameters
 from sknet._sklearn import Interval, Options, StrOptions
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
+from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.optimizers import Solver
 from sknet.nn.schedules import SCHEDULES, Schedule
-from sknet.nn.solvers import SOLVERS
 
 #: The largest values of the parameters that decide how long a fit takes.
 CAPS = {"hidden_layer_sizes": 4, "max_iter": 4, "n_members": 3, "max_fun": 30}

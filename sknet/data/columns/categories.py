@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from sknet.data import frames
-from sknet.data.columns.category_choice import categorical_columns
+from sknet.data.choices import categorical_columns
 from sknet.data.columns.column import Column, Feature, Region, Statistic, Surveyed
 from sknet.data.kinds import check_values
 

@@ -144,7 +144,7 @@ class Column(ABC):
     plural: ClassVar[str]
     #: Whether the values are numbers that can be ordered; otherwise they are level numbers.
     numeric: ClassVar[bool]
-    #: Whether single values may have a meaning of their own (see ``sknet.data.columns.codes``).
+    #: Whether single values may have a meaning of their own (see ``single_values.py``).
     may_be_code: ClassVar[bool] = False
 
     def __init__(self, position: int, names: Sequence[str] | None) -> None:

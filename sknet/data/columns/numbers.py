@@ -28,8 +28,7 @@ from sknet.data.columns.scaling import (
 )
 from sknet.data.draws import most_copied_rows, same_rows
 from sknet.data.frames import is_frame, name_of
-from sknet.data.kinds import NESTED, check_kinds, check_values
-from sknet.data.limits import FARTHEST
+from sknet.data.kinds import FARTHEST, NESTED, check_kinds, check_values
 
 Floats = NDArray[np.floating]
 

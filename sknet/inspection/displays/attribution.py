@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sknet._base import BaseNN
 from sknet._input import shown_names
-from sknet.data.counts import check_count
+from sknet._requirements import check_count
 from sknet.data.frames import column, is_frame, take_rows
 from sknet.data.row_blocks import as_row_blocks
 from sknet.inspection.arguments import check_attributions

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet._extras import require
-from sknet.inspection.shapes import ColumnValues
+from sknet._requirements import require
+from sknet.inspection.terms import ColumnValues
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

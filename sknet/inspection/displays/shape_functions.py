@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sknet._base import BaseNN, fitted
-from sknet.data.counts import check_count
+from sknet._requirements import check_count
 from sknet.inspection.arguments import choose_one_output
 from sknet.inspection.displays.axes import (
     MOST_LEVELS,
@@ -16,12 +16,12 @@ from sknet.inspection.displays.axes import (
     short,
 )
 from sknet.inspection.shapes import (
-    ColumnValues,
     ShapeCurve,
     ShapeFunctions,
     ShapeSurface,
     shape_functions,
 )
+from sknet.inspection.terms import ColumnValues
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknet.nn.components import PrincipalComponents
+from sknet.nn.columns import PrincipalComponents
 from sknet.nn.network import Network, Workspace
 
 CENTER, DIRECTIONS = (0.5, -1.0), ((1.0, 2.0, -1.0), (-0.5, 0.0, 4.0))

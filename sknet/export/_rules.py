@@ -1,24 +1,185 @@
-"""Layers as ONNX operators: the forward pass of prediction, without dropout.
+"""The rules of ``sknet.nn`` as ONNX operators: activations, inverse links and layers.
 
-Each function takes a layer, its parameters, the input and the number of input columns.
+A formula is the counterpart of an activation or a link: it takes the rule and a tensor. The
+function of a layer takes the layer, its parameters, the input and the number of input columns,
+and writes the forward pass of prediction, without dropout. Where runtimes implement an operator
+of ONNX for float32 only, the formula is written out.
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sknet.export._graph import Tensor
-from sknet.export._operators import activate, counterpart
-from sknet.nn import columns, components, embeddings, ensembles, groups, layers, pairs
+from sknet.nn import (
+    activations,
+    columns,
+    embeddings,
+    ensembles,
+    groups,
+    layers,
+    links,
+    monotone,
+)
 from sknet.nn.bins import bins_between
 from sknet.nn.columns import of_part
 from sknet.nn.groups import gathering
 from sknet.nn.monotone import MonotonePairwiseHead
 from sknet.nn.network import Network
 from sknet.nn.types import Array, Views
+
+#: A function of a rule and its input that returns the output.
+Formula: TypeAlias = Callable[[Any, Tensor], Tensor]
+Entry = TypeVar("Entry")
+
+
+def identity(rule: object, z: Tensor) -> Tensor:
+    """Return the tensor itself."""
+    return z
+
+
+def softplus(rule: object, z: Tensor) -> Tensor:
+    """Return log(1 + exp(z)) without overflow."""
+    return z.maximum(0) + ((-z.op("Abs")).op("Exp") + 1).op("Log")
+
+
+def _leaky_relu(rule: activations.LeakyReLU, z: Tensor) -> Tensor:
+    return z.maximum(z * rule.slope)
+
+
+def _expm1_below_zero(z: Tensor) -> Tensor:
+    """Return exp(z) - 1 for negative z, else 0."""
+    return z.minimum(0).op("Exp") - 1
+
+
+def _elu(rule: object, z: Tensor) -> Tensor:
+    return z.maximum(_expm1_below_zero(z))
+
+
+def _selu(rule: activations.SELU, z: Tensor) -> Tensor:
+    return (z.maximum(0) + _expm1_below_zero(z) * rule.alpha) * rule.scale
+
+
+def _silu(rule: object, z: Tensor) -> Tensor:
+    return z * ((z * 0.5).op("Tanh") * 0.5 + 0.5)
+
+
+def _gelu(rule: object, z: Tensor) -> Tensor:
+    # Runtimes implement the error function for float32 only.
+    u = (z * (1 / math.sqrt(2))).cast(np.float32)
+    return z * (u.op("Erf").cast(z.dtype) + 1) * 0.5
+
+
+def _mish(rule: object, z: Tensor) -> Tensor:
+    # tanh(softplus(z)) with a single exponential, as in sknet.nn.activations.
+    e = z.minimum(20).op("Exp")
+    n = e * (e + 2)
+    return z * (n / (n + 2))
+
+
+def _smooth_relu(rule: object, z: Tensor) -> Tensor:
+    bend = z.maximum(-2).minimum(2) + 2
+    return z.maximum((bend * bend) * 0.125)
+
+
+def _reflected(rule: monotone.Reflected, z: Tensor) -> Tensor:
+    n_units = rule.n_units
+    if not n_units:
+        return activate(rule.activation, z)
+    first = activate(rule.activation, z.columns(0, -n_units))
+    last = activate(rule.activation, -z.columns(-n_units, np.iinfo(np.int64).max))
+    return z.graph.concat([first, -last], axis=-1)
+
+
+def _by_unit(rule: monotone.ByUnit, z: Tensor) -> Tensor:
+    n_units = sum(n for n, _ in rule.parts)
+    by_member = z.op("Reshape", z.graph.constant([-1, n_units], np.int64))
+    parts, taken = [], []
+    for (n, activation), places in rule.kinds.items():
+        where = np.concatenate([np.arange(n_units)[place] for place in places])
+        stretches = by_member.take(where, axis=1).reshape(0, len(places), n)
+        parts.append(activate(activation, stretches).reshape(0, where.size))
+        taken.append(where)
+    together = z.graph.concat(parts, axis=-1)
+    back = np.argsort(np.concatenate(taken))
+    if (np.diff(back) < 0).any():
+        together = together.take(back, axis=1)
+    return together.op("Reshape", z.op("Shape", dtype=np.int64))
+
+
+def activate(activation: activations.Activation, z: Tensor) -> Tensor:
+    """Return the activation of z, whose last axis has the units, maybe of several members."""
+    return counterpart("activation", ACTIVATIONS, activation)(activation, z)
+
+
+ACTIVATIONS: dict[type[activations.Activation], Formula] = {
+    activations.Identity: identity,
+    activations.Logistic: lambda rule, z: z.op("Sigmoid"),
+    activations.Tanh: lambda rule, z: z.op("Tanh"),
+    activations.ReLU: lambda rule, z: z.maximum(0),
+    activations.LeakyReLU: _leaky_relu,
+    activations.ELU: _elu,
+    activations.SELU: _selu,
+    activations.SiLU: _silu,
+    activations.GELU: _gelu,
+    activations.Mish: _mish,
+    activations.Softplus: softplus,
+    monotone.SmoothReLU: _smooth_relu,
+    monotone.Reflected: _reflected,
+    monotone.ByUnit: _by_unit,
+}
+
+
+def _increasing(link: links.Increasing, raw: Tensor) -> Tensor:
+    """Return the first number, and the sums of it and the positive steps."""
+    first, steps = raw.columns(0, 1), raw.columns(1, link.n_values)
+    terms = raw.graph.concat([first, softplus(link, steps)], axis=-1)
+    axis = raw.graph.constant(-1, np.int64)
+    return terms.op("CumSum", axis)
+
+
+INVERSE_LINKS: dict[type[links.Link], Formula] = {
+    links.Identity: identity,
+    links.Log: lambda link, raw: raw.op("Exp"),
+    links.Logit: lambda link, raw: raw.op("Sigmoid"),
+    links.Softmax: lambda link, raw: raw.op("Softmax", axis=-1),
+    links.Increasing: _increasing,
+    # The log standard deviations stand beside the means.
+    links.MeanAndStd: lambda link, raw: raw.every_second(0),
+}
+
+
+def _std(link: links.MeanAndStd, raw: Tensor) -> Tensor:
+    low, high = links.LOG_STD_LIMITS
+    return raw.every_second(1).maximum(low).minimum(high).op("Exp")
+
+
+#: The standard deviations of the links that tell one.
+STDS: dict[type[links.Link], Formula] = {links.MeanAndStd: _std}
+
+
+def counterpart(kind: str, table: Mapping[type, Entry], rule: object) -> Entry:
+    """Return the entry of a table for the class of a rule.
+
+    A subclass of a class in the table has no entry, since it may compute something else.
+    ``kind`` is the word for such rules in the message.
+
+    Raises
+    ------
+    NotImplementedError
+        If there is no entry, because the rule is a user's own.
+    """
+    if type(rule) in table:
+        return table[type(rule)]
+    known = ", ".join(sorted(cls.__name__ for cls in table))
+    raise NotImplementedError(
+        f"The {kind} {rule!r} has no counterpart in ONNX operators, so the estimator cannot be "
+        f"exported. Only these have one: {known}. Fit the estimator with one of them, or store "
+        "it with joblib or skops."
+    )
 
 
 def network_outputs(network: Network, params: Array, x: Tensor) -> Tensor:
@@ -82,7 +243,7 @@ def _group_columns(layer: groups.GroupColumns, params: Views, x: Tensor, width: 
     return gathered * kept
 
 
-def _pairwise_head(layer: pairs.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
+def _pairwise_head(layer: groups.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
     factors = _factors(layer, params, x, width)
     factors = factors.reshape(0, layer.n_members, layer.n_groups, layer.n_factors)
     sums = factors.sum(2, keepdims=False)
@@ -102,14 +263,14 @@ def _monotone_pairwise_head(
     return _with_pairs(layer, params, x, width, products)
 
 
-def _factors(layer: pairs.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
+def _factors(layer: groups.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
     """Return the linear factors, of the shape (rows, groups of all members, factors)."""
     by_group = x.reshape(0, layer.n_all, width // layer.n_all)
     return by_group.einsum("ngi,gij->ngj", params.factor)
 
 
 def _with_pairs(
-    layer: pairs.PairwiseHead, params: Views, x: Tensor, width: int, products: Tensor
+    layer: groups.PairwiseHead, params: Views, x: Tensor, width: int, products: Tensor
 ) -> Tensor:
     """Return the raw predictions, given the products of factors (rows, members, factors)."""
     pairs = products.einsum("nmk,mkj->nmj", params.strength)
@@ -130,7 +291,7 @@ def _columns(layer: columns.Columns, params: Views, x: Tensor, width: int) -> Te
 
 
 def _components(
-    layer: components.PrincipalComponents, params: Views, x: Tensor, width: int
+    layer: columns.PrincipalComponents, params: Views, x: Tensor, width: int
 ) -> Tensor:
     numbers = x.take(np.arange(len(layer.center)) * layer.spacing, axis=1)
     centred = numbers - np.array(layer.center)
@@ -193,10 +354,10 @@ LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = 
     ensembles.EnsembleInput: _ensemble_input,
     ensembles.EnsembleDense: _ensemble_dense,
     ensembles.EnsembleHead: _blocks,
-    components.PrincipalComponents: _components,
+    columns.PrincipalComponents: _components,
     groups.GroupColumns: _group_columns,
     groups.GroupedDense: _blocks,
-    pairs.PairwiseHead: _pairwise_head,
+    groups.PairwiseHead: _pairwise_head,
     MonotonePairwiseHead: _monotone_pairwise_head,
     columns.Columns: _columns,
     columns.Scattered: _scattered,

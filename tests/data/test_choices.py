@@ -1,4 +1,4 @@
-"""The columns that ``categorical_features`` chooses."""
+"""The columns that ``categorical_features`` chooses; test_monotone.py has constraints."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from word_columns import FRAMES
 
-from sknet.data.columns.category_choice import categorical_columns
+from sknet.data.choices import categorical_columns
 
 
 @pytest.mark.parametrize("frame, words, kind", FRAMES)

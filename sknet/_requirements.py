@@ -1,7 +1,20 @@
-"""Optional packages: how they are imported, and the message if one is missing."""
+"""What functions require, and messages if it is missing: counts, packages, a kind of object."""
 
 from importlib import import_module
+from numbers import Integral
 from typing import Any
+
+
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """Check that an argument is an integer that is not too small.
+
+    Raises
+    ------
+    ValueError
+        If ``value`` is not an integer, is a truth value, or is less than ``least``.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be an integer >= {least}, got {value!r}.")
 
 
 def require(module: str, extra: str | None = None) -> Any:
@@ -29,3 +42,10 @@ def require(module: str, extra: str | None = None) -> Any:
         raise ImportError(
             f"This needs {package}: install it with python -m pip install {wanted}."
         ) from error
+
+
+def kind_of(value: Any) -> str:
+    """Return the class of a value for a message, which tells a class from its instances."""
+    if isinstance(value, type):
+        return f"the class {value.__name__} itself instead of an instance of it"
+    return type(value).__name__

@@ -5,8 +5,8 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from sknet.data import quantiles as module
-from sknet.data.quantiles import nonzero_medians, quantiles
+from sknet.data.columns import scaling as module
+from sknet.data.columns.scaling import nonzero_medians, quantiles
 
 LEVELS = [np.array([0, 0.25, 0.5, 0.75, 1]), np.linspace(0, 1, 11), np.linspace(0, 1, 49)]
 

@@ -1,0 +1,363 @@
+"""The fit to data that come in chunks: a first pass that checks them, then the epochs."""
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from sknet._base import BaseNN, conclude, fitted, make_scored, observe
+from sknet._batching import chunk_batches
+from sknet._fitting import FINGERPRINT_ROWS, Run, fingerprint, fit_batches
+from sknet._input import (
+    WEIGHTS,
+    Features,
+    has_validation,
+    read_rows,
+    read_validation,
+)
+from sknet._looking import Agreement, Look, agree, look_at, merge_looks
+from sknet._model import Model, model_class
+from sknet._monitoring import CallbackObserver, HeldOut, RowProgress, row_progress
+from sknet._persistence import load_checkpoint
+from sknet._requirements import check_count
+from sknet._settings import Settings
+from sknet._sklearn import fit_context
+from sknet._starting import continue_model
+from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
+from sknet.data.chunks import KeyedSample, checked, counted, shuffled
+from sknet.data.columns.column import Statistic
+from sknet.data.draws import count_validation_rows, most_copied_rows
+from sknet.data.survey import gather, merge_statistics
+from sknet.data.weights import mean, repetitions
+from sknet.nn.lbfgs import is_stochastic
+from sknet.nn.soundness import PROBE_ROWS
+
+
+@fit_context(prefer_skip_nested_validation=True)
+def fit_on_chunks(
+    estimator: BaseNN,
+    chunks: Iterable[Any],
+    window: int,
+    validation_rows: int,
+    validation: tuple[Any, Any, Any],
+    resume_from: Any,
+) -> None:
+    """Fit a network as ``fit_chunks`` does, within scikit-learn's context of a fit.
+
+    ``validation`` are X_val, y_val and their weights.
+    """
+    _check_arguments(estimator, chunks, window, validation_rows)
+    most_held_out = 0 if has_validation(estimator, *validation) else validation_rows
+    if resume_from is None:
+        before, run = None, Run.start(estimator.random_state)
+    else:
+        before, run = load_checkpoint(estimator, resume_from)
+    with row_progress(estimator.verbose) as progress:
+        # The look has copies of rows, which must not be in memory while the network is trained.
+        found = FirstLook(estimator, run.split_seed, most_held_out, progress).find(chunks)
+        features, model = _start(estimator, found, run, before)
+        held = _hold_out(estimator, features, model, found, validation)
+        identify = partial(_fingerprint, features, found, window)
+        run.expect_rows(found.n_training, identify)
+        model = model.begun(found.n_training, 0 if held is None else held.data.n_rows)
+        observer = observe(estimator, features, model, run, identify, chunks)
+        batches = chunk_batches(
+            model,
+            partial(_epoch, model, features, chunks, run, found, window),
+            found.n_training,
+            found.mean_weight(model),
+            _drawn_rows(features, found, PROBE_ROWS),
+            run.streams,
+            run.n_batches_done,
+            _listener(progress, observer, run),
+        )
+        result = fit_batches(model, batches, held, run, observer)
+    conclude(estimator, features, model, run, result, observer, stacklevel=6)
+
+
+class FirstPass(NamedTuple):
+    """The findings of the first pass over the chunks.
+
+    Attributes
+    ----------
+    n_training : int
+        The number of rows to train on.
+    agreed : Agreement
+        What all chunks agree on: columns, settings, and the classes or the scale of y.
+    sample : Batch
+        Rows to learn the encodings from.
+    held_out : Batch
+        The validation rows; there are none without early stopping.
+    limit : float
+        A row is held out if its key is at most this number.
+    sizes : list of int
+        The number of rows of positive weight of each chunk that has any.
+    """
+
+    n_training: int
+    agreed: Agreement
+    sample: Batch
+    held_out: Batch
+    limit: float
+    sizes: list[int]
+
+    @property
+    def n_rows(self) -> int:
+        """The number of all rows of positive weight."""
+        return self.n_training + n_rows(self.held_out)
+
+    def mean_weight(self, model: Model) -> float:
+        """Return the mean weight of the training rows, estimated from the sample."""
+        y, sample_weight = self.sample.y, self.sample.sample_weight
+        weights = model.row_weights(model.settings, model.target, y, sample_weight)
+        return 1.0 if weights is None else mean(weights)
+
+
+def _check_arguments(
+    estimator: Any, chunks: Any, shuffle_window: int, validation_rows: int
+) -> None:
+    """Refuse arguments that cannot work, and options that have no effect on chunks.
+
+    Raises
+    ------
+    TypeError
+        If ``chunks`` can be iterated over only once.
+    ValueError
+        If an argument is not valid, if the solver is not stochastic, or if the estimator has
+        ``warm_start=True``.
+    """
+    if not is_stochastic(estimator.solver):
+        raise ValueError(
+            f"fit_chunks needs a stochastic solver; solver={estimator.solver!r} is not one."
+        )
+    if estimator.warm_start:
+        raise ValueError(
+            "fit_chunks does not support warm_start=True. Set warm_start=False, or continue "
+            "from a fitted network by partial_fit, chunk by chunk."
+        )
+    check_count("shuffle_window", shuffle_window)
+    check_count("validation_rows", validation_rows)
+    if not hasattr(chunks, "__iter__") or iter(chunks) is chunks:
+        raise TypeError(
+            "chunks must be an iterable that can be iterated over many times, such as a list "
+            f"or the result of read_chunks; got {type(chunks).__name__}, which cannot. Turn "
+            "your generator into the __iter__ of a class."
+        )
+
+
+class FirstLook:
+    """The first pass over the chunks, which looks at all of them and draws a sample.
+
+    Parameters
+    ----------
+    estimator : NNClassifier or NNRegressor
+    seed : int
+        The seed of the keys of the rows.
+    validation_rows : int
+        The largest number of validation rows.
+    progress : RowProgress
+        Shows how many rows have been looked at.
+    """
+
+    def __init__(
+        self, estimator: BaseNN, seed: int, validation_rows: int, progress: RowProgress
+    ):
+        self._estimator = estimator
+        self._validation_rows = validation_rows
+        self._progress = progress
+        self._rng = np.random.default_rng(seed)
+        self._sizes: list[int] = []
+        self._features: Features | None = None
+        self._look: Look | None = None
+        self._statistics: list[Statistic] = []
+        self._count_rows = False
+        self._sample: KeyedSample | None = None
+
+    def find(self, chunks: Iterable[Any]) -> FirstPass:
+        """Return the findings of a pass over the chunks.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a chunk is not valid, or if no chunk has rows of positive weight.
+        """
+        for chunk in checked(chunks, self._look_at):
+            self._draw(chunk)
+        if self._look is None:
+            raise ValueError("chunks has no chunks with rows of positive weight.")
+        survey = self._look.survey
+        if self._count_rows:
+            survey = replace(survey, statistics=self._statistics)
+        agreed = agree(self._estimator, self._look._replace(survey=survey))
+        n_held_out = self._count_held_out(agreed.settings)
+        held_out, learned, limit = cast(KeyedSample, self._sample).first(n_held_out)
+        n_training = survey.n_rows - n_held_out
+        return FirstPass(n_training, agreed, learned, held_out, limit, self._sizes)
+
+    def _look_at(self, chunk: Batch) -> Batch:
+        """Look at a chunk, which must suit the earlier chunks; return it."""
+        if self._features is None:
+            self._features, _ = Features.learn(self._estimator, chunk.X, declared=True)
+            features = self._features
+        else:
+            features = self._features.of_part(chunk.X)
+        # Weights keep their unit: only all chunks together tell which of them are negligible.
+        data = read_rows(features, *chunk)
+        weighted, part = data.in_own_units(WEIGHTS), f"chunk {len(self._sizes)}"
+        look = look_at(self._estimator, features, data, weighted, part)
+        self._include(look, data)
+        # A column of labels in one chunk and a flat y in another could not be joined.
+        return chunk._replace(y=data.y)
+
+    def _include(self, look: Look, data: Dataset) -> None:
+        """Merge the look at a chunk with those before.
+
+        Statistics count rows as their weights say, and once each. Only all chunks together tell
+        whether weights are counts of rows.
+        """
+        statistics, weight = look.survey.statistics, data.sample_weight
+        if weight is not None:
+            statistics = gather(data._replace(sample_weight=None), look.survey.reader)
+            self._count_rows |= repetitions(weight) is None
+        before, self._look = self._look, look
+        if before is not None:
+            self._look = merge_looks([before, look])
+            parts = [(before.survey.reader, self._statistics), (look.survey.reader, statistics)]
+            statistics = merge_statistics(self._look.survey.reader, parts)
+        self._statistics = statistics
+
+    def _draw(self, chunk: Batch) -> None:
+        """Draw some rows of a chunk for the sample."""
+        if self._sample is None:
+            # As float64, a number takes eight bytes.
+            n_to_learn = most_copied_rows(8 * cast(Look, self._look).survey.n_features)
+            self._sample = KeyedSample(n_to_learn + self._validation_rows)
+        self._sample.add(chunk, _keys(chunk, self._rng))
+        self._sizes.append(n_rows(chunk))
+        self._progress("First pass", cast(Look, self._look).n_rows)
+
+    def _count_held_out(self, settings: Settings) -> int:
+        """Return the number of validation rows."""
+        if not (settings.early_stopping and self._validation_rows):
+            return 0
+        n_all = cast(Look, self._look).n_rows
+        n_wanted = count_validation_rows(n_all, settings.validation_fraction)
+        return min(n_wanted, self._validation_rows)
+
+
+def _keys(chunk: Batch, rng: np.random.Generator) -> np.ndarray:
+    """Return a random key for each row of a chunk.
+
+    With a generator of the same seed, each pass over the chunks draws the same keys.
+    """
+    return rng.random(n_rows(chunk))
+
+
+def _start(
+    estimator: BaseNN, found: FirstPass, run: Run, before: BaseNN | None
+) -> tuple[Features, Model]:
+    """Return the features and the model to train.
+
+    It is a new model, or that of the fit to be continued, ``before``.
+    """
+    agreed = found.agreed
+    features, model = (agreed.features, None) if before is None else fitted(before)
+    data = read_rows(features, *found.sample).in_own_units(WEIGHTS)
+    if model is None:
+        kind = model_class(features.numeric_y)
+        weighted = kind.weigh(agreed.settings, agreed.target, data)
+        return features, agreed.start_model([weighted.batch()], run.streams["init"])
+    n_all = found.n_rows
+    model = continue_model(estimator, features, model, data, run.params, n_rows=n_all)
+    # Balanced weights are those of all rows.
+    weights = agreed.settings.class_weight
+    settings = model.settings.with_values(class_weight=weights)
+    return features, replace(model, settings=settings)
+
+
+def _hold_out(
+    estimator: BaseNN,
+    features: Features,
+    model: Model,
+    found: FirstPass,
+    validation: tuple[Any, Any, Any],
+) -> HeldOut | None:
+    """Return the rows to validate with: those of the user, rows of the chunks, or None."""
+    source, data = validation[0], read_validation(features, *validation)
+    if data is not None:
+        model.check_target(data.y, "y_val")
+    elif found.limit >= 0:
+        source = found.held_out.X
+        data = read_rows(features, *found.held_out).in_own_units(WEIGHTS)
+    else:
+        return None
+    scored = make_scored(estimator, features)
+    return HeldOut(model.weighted(data), source=source, make_estimator=scored)
+
+
+def _drawn_rows(features: Features, found: FirstPass, n_wanted: int) -> Batch:
+    """Return checked training rows, at most ``n_wanted`` of the drawn ones."""
+    rows = evenly_spaced(n_rows(found.sample), n_wanted)
+    return read_rows(features, *take(found.sample, rows)).batch()
+
+
+def _fingerprint(features: Features, found: FirstPass, window: int) -> str:
+    """Return a hash of some drawn rows and of the chunks, for a resumed fit."""
+    rows = Dataset(*_drawn_rows(features, found, FINGERPRINT_ROWS))
+    return fingerprint(rows, found.sizes, window)
+
+
+def _listener(
+    progress: RowProgress, observer: CallbackObserver | None, run: Run
+) -> Callable[[int], None]:
+    """Return a function that is told how many rows of an epoch are done."""
+    n_before = run.n_batches_done
+
+    def tell(n_done: int) -> None:
+        nonlocal n_before
+        progress(f"Iteration {run.iteration + 1}", n_done, run.n_rows)
+        # Nothing changes while rows that are done are passed over.
+        if observer is not None and run.n_batches_done not in (0, n_before):
+            n_before = run.n_batches_done
+            observer.progress(run.visible_params)
+
+    return tell
+
+
+def _epoch(
+    model: Model,
+    features: Features,
+    chunks: Iterable[Any],
+    run: Run,
+    found: FirstPass,
+    window: int,
+) -> Iterator[Batch]:
+    """Return an iterator over the chunks of one epoch, without the rows held out."""
+    rng = np.random.default_rng(run.split_seed)
+
+    def read(chunk: Batch) -> Batch:
+        data = read_rows(features, *chunk)
+        model.check_target(data.y, "y")
+        return data.batch()
+
+    # Counted before they are shuffled: rows without end must not fill a window.
+    whole = counted(checked(chunks, read), found.n_rows)
+    training = (take(one, np.flatnonzero(_keys(one, rng) > found.limit)) for one in whole)
+    training = (chunk for chunk in training if n_rows(chunk))
+    if not model.settings.shuffle:
+        return training
+    return _shuffled_anew(training, window, run)
+
+
+def _shuffled_anew(chunks: Iterable[Batch], window: int, run: Run) -> Iterator[Batch]:
+    """Yield the chunks of an epoch with their rows shuffled.
+
+    Until the epoch ends, the run has the generator with which it began: a resumed fit draws
+    the same order of rows again, and goes on after those that are done.
+    """
+    rng = copy.deepcopy(run.streams["shuffle"])
+    yield from shuffled(chunks, window, rng)
+    run.streams["shuffle"] = rng

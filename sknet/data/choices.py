@@ -1,0 +1,205 @@
+"""Columns that the user chooses: categories, monotonic constraints, groups that interact."""
+
+from collections.abc import Mapping, Sequence, Set
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sknet.data import frames
+from sknet.data.frames import is_frame
+
+
+def categorical_columns(
+    X: Any, wanted: Any, feature_names: Sequence[str] | None
+) -> NDArray[np.intp]:
+    """Return the positions of the categories that ``categorical_features`` chooses.
+
+    Parameters
+    ----------
+    X : frame, or array-like of shape (n_rows, n_columns)
+    wanted : "from_dtype", None or array-like of int, str or bool
+        The parameter ``categorical_features`` of the estimators.
+    feature_names : sequence of str or None
+
+    Raises
+    ------
+    ValueError
+        If a position or a name does not exist, or if a mask does not have one entry for each
+        column.
+    """
+    if wanted is None or (isinstance(wanted, str) and not is_frame(X)):
+        return np.array([], dtype=int)
+    if isinstance(wanted, str):
+        return frames.category_columns(X)
+    wanted = np.asarray(wanted)
+    if wanted.size == 0:
+        return np.array([], dtype=int)
+    if wanted.dtype.kind == "b":
+        return _masked(wanted, np.shape(X)[1])
+    if wanted.dtype.kind in "iu":
+        return _positioned(wanted, np.shape(X)[1])
+    return _named(wanted.tolist(), feature_names)
+
+
+def _masked(wanted: NDArray[np.bool_], n_features: int) -> NDArray[np.intp]:
+    """Return the positions that a mask chooses."""
+    if wanted.shape != (n_features,):
+        raise ValueError(
+            f"categorical_features as a mask must have one entry for each of the "
+            f"{n_features} features, got shape {wanted.shape}."
+        )
+    return np.flatnonzero(wanted)
+
+
+def _positioned(wanted: NDArray[np.integer], n_features: int) -> NDArray[np.intp]:
+    """Return the positions, all of which exist."""
+    if wanted.min() < 0 or wanted.max() >= n_features:
+        raise ValueError(
+            f"categorical_features must be positions in [0, {n_features - 1}], got "
+            f"{wanted.tolist()}."
+        )
+    return wanted.astype(np.intp)
+
+
+def _named(wanted: list[Any], feature_names: Sequence[str] | None) -> NDArray[np.intp]:
+    """Return the positions of the columns with the given names."""
+    known = {name: i for i, name in enumerate(feature_names or ())}
+    unknown = [name for name in wanted if not isinstance(name, str) or name not in known]
+    twice = [name for name in wanted if (feature_names or []).count(name) > 1]
+    if twice:
+        raise ValueError(
+            f"categorical_features names {twice}, but several columns of X have this name. "
+            "Choose columns by their positions, or rename them."
+        )
+    if unknown:
+        raise ValueError(
+            f"categorical_features names {unknown}, which are not among the feature names"
+            + (": X has none." if feature_names is None else f" {list(feature_names)}.")
+        )
+    return np.array([known[name] for name in wanted])
+
+
+#: The largest number of unknown names that a message shows.
+MOST_NAMES = 5
+
+
+def column_signs(
+    wanted: Any, n_columns: int, names: Sequence[str] | None, owner: str
+) -> NDArray[np.intp]:
+    """Return the constraint of each column of X: 1 (rising), -1 (falling) or 0 (none).
+
+    The messages are those of scikit-learn's ``HistGradientBoostingRegressor``.
+
+    Parameters
+    ----------
+    wanted : array-like of int, mapping of str to int, or None
+        The parameter ``monotonic_cst`` of the estimators.
+    n_columns : int
+        The number of columns of X.
+    names : sequence of str or None
+        The names of the columns, if they have names.
+    owner : str
+        The name of the estimator's class, for messages.
+
+    Raises
+    ------
+    ValueError
+        If a name does not exist, if there is not one entry for each column, or if an entry is
+        not -1, 0 or 1.
+    """
+    if wanted is None or (isinstance(wanted, Mapping) and not wanted):
+        return np.zeros(n_columns, np.intp)
+    if isinstance(wanted, Mapping):
+        return _named_signs(wanted, names, owner)
+    given = np.array(wanted, dtype=object)
+    unexpected = sorted({repr(one) for one in given.ravel() if not _is_sign(one)})
+    if unexpected:
+        raise ValueError(
+            "monotonic_cst must be an array-like of -1, 0 or 1. Observed values: "
+            f"[{', '.join(unexpected)}]."
+        )
+    if given.shape != (n_columns,):
+        raise ValueError(
+            f"monotonic_cst has shape {given.shape} but the input data X has {n_columns} "
+            "features. Give one entry for each, or a dict of feature names."
+        )
+    return given.astype(np.intp)
+
+
+def _named_signs(
+    wanted: Mapping[str, Any], names: Sequence[str] | None, owner: str
+) -> NDArray[np.intp]:
+    """Return the constraint of each column, given those of some columns by name."""
+    if names is None:
+        raise ValueError(
+            f"{owner} was not fitted on data with feature names. Pass monotonic_cst as an "
+            "integer array instead."
+        )
+    unknown = sorted((name for name in wanted if name not in names), key=str)
+    if unknown:
+        shown = [*unknown[:MOST_NAMES], "..."] if len(unknown) > MOST_NAMES else unknown
+        raise ValueError(
+            f"monotonic_cst contains {len(unknown)} unexpected feature names: {shown}."
+        )
+    for name, sign in wanted.items():
+        if not _is_sign(sign):
+            raise ValueError(
+                f"monotonic_cst[{name!r}] must be either -1, 0 or 1. Got {sign!r}."
+            )
+    return np.array([int(wanted.get(name, 0)) for name in names], np.intp)
+
+
+def _is_sign(value: Any) -> bool:
+    """Return whether a value is the number -1, 0 or 1."""
+    return np.ndim(value) == 0 and not isinstance(value, str | bytes) and value in (-1, 0, 1)
+
+
+def interaction_groups(
+    interaction_cst: Any, n_columns: int
+) -> tuple[tuple[int, ...], ...] | None:
+    """Return the groups of columns that ``interaction_cst`` allows to interact.
+
+    With "pairwise", of which all pairs are allowed, each column is a group of its own, as with
+    "no_interactions". The columns that a list leaves out form one further group. None stands
+    for no groups.
+
+    Raises
+    ------
+    ValueError
+        If the groups are empty, or if they have entries that are not the position of a column.
+    """
+    if interaction_cst is None:
+        return None
+    if isinstance(interaction_cst, str):
+        return tuple((column,) for column in range(n_columns))
+    groups = list(dict.fromkeys(_checked_group(one, n_columns) for one in interaction_cst))
+    if not groups:
+        raise ValueError(
+            "interaction_cst is empty. List groups of columns, or use 'no_interactions' for an "
+            "additive network, or None to let all columns interact."
+        )
+    rest = set(range(n_columns)).difference(*groups)
+    return (*groups, tuple(sorted(rest))) if rest else tuple(groups)
+
+
+def _checked_group(group: Any, n_columns: int) -> tuple[int, ...]:
+    """Return the sorted positions of the columns of one group of ``interaction_cst``."""
+    if not isinstance(group, list | tuple | Set | range | np.ndarray):
+        raise ValueError(
+            "interaction_cst must be a list of groups of columns, such as [{0, 1}, {2}], but "
+            f"has {group!r} among its groups."
+        )
+    columns = list(group)
+    valid = all(
+        isinstance(one, Integral) and not isinstance(one, bool) and 0 <= int(one) < n_columns
+        for one in columns
+    )
+    if not columns or not valid:
+        raise ValueError(
+            "The groups of interaction_cst must have positions of columns, which are integers "
+            f"in [0, {n_columns - 1}], got {group!r}. X.columns.get_loc(name) is the position "
+            "of a name."
+        )
+    return tuple(sorted({int(one) for one in columns}))
