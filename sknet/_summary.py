@@ -275,15 +275,18 @@ def _in_short(value: int | Sequence[str | list[str]]) -> str:
     """Return a number, names or groups of names as text: the first ones, and how many more."""
     if isinstance(value, int):
         return f"{value:,}"
-    parts = [_short(one) if isinstance(one, str) else f"({_in_short(one)})" for one in value]
+    parts = [
+        shortened(one, LONGEST_NAME) if isinstance(one, str) else f"({_in_short(one)})"
+        for one in value
+    ]
     most = MOST_NAMES if isinstance(value[0], str) else MOST_GROUPS
     rest = f" and {len(parts) - most:,} more" if len(parts) > most else ""
     return ", ".join(parts[:most]) + rest
 
 
-def _short(name: str) -> str:
-    """Return a name, of a long one its beginning."""
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "\u2026"
+def shortened(name: str, longest: int) -> str:
+    """Return a name, of a long one its beginning: at most ``longest`` letters."""
+    return name if len(name) <= longest else name[: longest - 1] + "\u2026"
 
 
 def _html_row(cells: Sequence[str], *tags: str) -> str:

@@ -12,7 +12,7 @@ from sknet._input import Features
 from sknet._model import Model
 from sknet.data.batches import Batches, Dataset, stack_rows
 from sknet.data.counts import check_count
-from sknet.inspection.arguments import check_tol, choose_output, read_baseline
+from sknet.inspection.arguments import check_tol, choose_by_row, read_baseline
 from sknet.inspection.differentiation import EmbeddedTable, OutputFunction, is_smooth
 from sknet.inspection.quadrature import NestedRule
 from sknet.nn.types import Array
@@ -84,7 +84,7 @@ def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
     (442, 10)
     """
     features, model = fitted(estimator)
-    chosen = choose_output(model, target)
+    chosen = choose_by_row(model, target)
     return _by_blocks(features, model, X, partial(_gradients, chosen))
 
 
@@ -192,7 +192,7 @@ def integrated_gradients(
     True
     """
     features, model = fitted(estimator)
-    chosen = choose_output(model, target)
+    chosen = choose_by_row(model, target)
     check_count("n_steps", n_steps)
     check_tol(tol)
     baselines = read_baseline(features, model, baseline)

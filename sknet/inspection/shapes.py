@@ -1,5 +1,7 @@
 """The curves and surfaces of an additive network, as arrays."""
 
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -247,7 +249,7 @@ def shape_functions(
     weights = weights / weights.sum()
     terms = Terms(model, rows, weights)
     importances = terms.importances(rows, weights)
-    table = _Table(features, model, rows, weights, int(n_points), percentiles)
+    table = _Table(features.shown_names, model, rows, weights, int(n_points), percentiles)
     curves = _curves(terms, table, importances)
     surfaces = _surfaces(terms, table, importances, int(max_surfaces))
     return ShapeFunctions(features, terms, importances, curves, surfaces)
@@ -258,55 +260,51 @@ def in_memory(X: Any) -> Any:
     return X[: X.shape[0]] if isinstance(X, RowBlocks) else X
 
 
+@dataclass(frozen=True)
 class _Table:
     """The columns of X, and rows in which they have the values of their grids."""
 
-    def __init__(
-        self,
-        features: Features,
-        model: Model,
-        X: Any,
-        weights: Floats,
-        n_points: int,
-        percentiles: tuple[float, float],
-    ) -> None:
-        reader = model.reader
-        self._X = X
-        self._weights = weights
-        self._n_points = n_points
-        self._percentiles = percentiles
-        # The place of each column of X among those that are read.
-        self.places = np.argsort(reader.order_)
-        self._n_numeric = model.encoder.n_read_
-        self._levels = reader.levels_
-        self._times = reader.times_
-        names = features.shown_names
-        self._names = [names[i] for i in reader.order_]
-        self._typical = model.encoder.typical_row()
-        self._known: dict[int, ColumnValues] = {}
+    names: list[str]
+    model: Model
+    X: Any
+    weights: Floats
+    n_points: int
+    percentiles: tuple[float, float]
+    known: dict[int, ColumnValues] = field(default_factory=dict)
+
+    @cached_property
+    def places(self) -> NDArray[np.intp]:
+        """The place of each column of X among those that are read."""
+        return np.argsort(self.model.reader.order_)
+
+    @cached_property
+    def typical(self) -> NDArray[Any]:
+        """The typical row of the training."""
+        return self.model.encoder.typical_row()
 
     def values(self, column: int) -> ColumnValues:
         """Return the values of a column of X."""
-        if column not in self._known:
+        if column not in self.known:
             place = int(self.places[column])
-            x = self._X[:, [place]]
+            x = self.X[:, [place]]
             x = (x.toarray() if sparse.issparse(x) else x)[:, 0].astype(np.float64)
             missing = np.isnan(x)
-            is_category = place >= self._n_numeric
+            is_category = place >= self.model.encoder.n_read_
             describe = self._category if is_category else self._numbers
-            grid, shares, edges = describe(place, x[~missing], self._weights[~missing])
+            grid, shares, edges = describe(place, x[~missing], self.weights[~missing])
             # Rounding may take the sum of all weights above one.
-            missing_share = min(1.0, float(self._weights[missing].sum()))
-            name = str(self._names[place])
+            missing_share = min(1.0, float(self.weights[missing].sum()))
+            name = str(self.names[column])
             values = ColumnValues(column, name, is_category, grid, shares, edges, missing_share)
-            self._known[column] = self._in_time(values)
-        return self._known[column]
+            self.known[column] = self._in_time(values)
+        return self.known[column]
 
     def _in_time(self, values: ColumnValues) -> ColumnValues:
         """Return values as dates or durations, if the column has these instead of numbers."""
-        if values.column not in self._times or values.bin_edges is None:
+        all_times = self.model.reader.times_
+        if values.column not in all_times or values.bin_edges is None:
             return values
-        kind, zone = self._times[values.column]
+        kind, zone = all_times[values.column]
         grid, edges = times(values.grid, kind), times(values.bin_edges, kind)
         return values._replace(grid=grid, bin_edges=edges, time_zone=zone)
 
@@ -315,8 +313,8 @@ class _Table:
     ) -> tuple[NDArray[Any], Floats, Floats]:
         """Return grid, shares and bin edges of a numeric column without missing values."""
         if not x.size:
-            x, weights = self._typical[0, [place]].astype(np.float64), np.zeros(1)
-        low, high = np.quantile(x, self._percentiles)
+            x, weights = self.typical[0, [place]].astype(np.float64), np.zeros(1)
+        low, high = np.quantile(x, self.percentiles)
         inside = (x >= low) & (x <= high)
         if low < high:
             x, weights = x[inside], weights[inside]
@@ -328,9 +326,9 @@ class _Table:
             bins = np.concatenate(
                 [2 * grid[:1] - middles[:1], middles, 2 * grid[-1:] - middles[-1:]]
             )
-        if grid.size > self._n_points:
-            half = self._n_points // 2
-            even = np.linspace(grid[0], grid[-1], self._n_points - half)
+        if grid.size > self.n_points:
+            half = self.n_points // 2
+            even = np.linspace(grid[0], grid[-1], self.n_points - half)
             inner = np.quantile(x, np.linspace(0, 1, half + 2)[1:-1])
             grid = np.unique(np.concatenate([even, inner]))
         shares, edges = np.histogram(x, bins, weights=weights)
@@ -340,42 +338,30 @@ class _Table:
         self, place: int, x: Floats, weights: Floats
     ) -> tuple[NDArray[Any], Floats, None]:
         """Return levels and shares of a category without missing values."""
-        levels = self._levels[place - self._n_numeric]
+        levels = self.model.reader.levels_[place - self.model.encoder.n_read_]
         shares = np.bincount(x.astype(np.intp), weights, minlength=len(levels))
         return levels, shares.astype(np.float64), None
 
     def encoded_grid(self, column: int) -> Floats:
         """Return the grid of a column as numbers that the model reads."""
         values = self.values(column)
-        if column in self._times:
+        if column in self.model.reader.times_:
             return seconds(values.grid)
         grid = np.arange(len(values.grid)) if values.is_category else values.grid
         return grid.astype(np.float64)
 
-    def rows(self, values_of: dict[int, Floats]) -> Floats:
+    def rows(self, values_of: dict[int, Floats], n_missing: int = 0) -> Floats:
         """Return rows with the given values of some columns, and typical ones of the others.
 
-        Columns with fewer values than others have missing values in the last rows.
+        Columns with fewer values than others have missing values in the last rows. In the last
+        ``n_missing`` rows, the values of all these columns are missing.
         """
-        n_rows = max(map(len, values_of.values()))
-        rows = np.repeat(self._typical.astype(self._X.dtype), n_rows, axis=0)
+        n_rows = max(map(len, values_of.values())) + n_missing
+        rows = np.repeat(self.typical.astype(self.X.dtype), n_rows, axis=0)
         for column, values in values_of.items():
             rows[:, self.places[column]] = np.nan
             rows[: len(values), self.places[column]] = values
         return rows
-
-
-def _grid_rows(table: _Table, columns: list[int]) -> Floats:
-    """Return rows in which all columns walk through their grids at a time, then are missing.
-
-    Columns of different groups do not depend on each other's values.
-    """
-    grids = {column: table.encoded_grid(column) for column in columns}
-    longest = max(map(len, grids.values()))
-    missing = np.full(longest + 1, np.nan)
-    return table.rows(
-        {c: np.concatenate([grid, missing[len(grid) :]]) for c, grid in grids.items()}
-    )
 
 
 def _curves(terms: Terms, table: _Table, importances: Floats) -> list[ShapeCurve]:
@@ -383,13 +369,16 @@ def _curves(terms: Terms, table: _Table, importances: Floats) -> list[ShapeCurve
     single = [(i, *one) for i, one in enumerate(terms.groups) if len(one) == 1]
     if not single:
         return []
-    added = terms.of_groups(_grid_rows(table, [column for _, column in single]))
-    curves = []
-    for i, column in single:
-        values = table.values(column)
-        of_one = added[: len(values.grid), i]
-        curves.append(ShapeCurve(values, of_one, added[-1, i], importances[i]))
-    return curves
+    # All columns walk through their grids at a time, and then are missing: those of different
+    # groups do not depend on each other's values.
+    grids = {column: table.encoded_grid(column) for _, column in single}
+    added = terms.of_groups(table.rows(grids, n_missing=1))
+    return [
+        ShapeCurve(
+            table.values(column), added[: len(grids[column]), i], added[-1, i], importances[i]
+        )
+        for i, column in single
+    ]
 
 
 def _surfaces(
@@ -398,34 +387,33 @@ def _surfaces(
     """Return the most important terms of two columns."""
     pairs = [i for i, one in enumerate(terms.columns) if len(one) == 2]
     pairs.sort(key=lambda i: -importances[i].max())
-    pairs = pairs[:max_surfaces]
-    compute = _interaction if terms.has_pairs else _function_of_two
-    return [
-        ShapeSurface(
-            (table.values(terms.columns[i][0]), table.values(terms.columns[i][1])),
-            compute(terms, table, i),
-            importances[i],
-        )
-        for i in pairs
-    ]
+    surfaces = []
+    for i in pairs[:max_surfaces]:
+        first, second = terms.columns[i]
+        grids = {column: table.encoded_grid(column) for column in (first, second)}
+        if terms.has_pairs:
+            heights = _interaction(terms, table, grids)
+        else:
+            heights = _function_of_two(terms, table, grids, i)
+        values = table.values(first), table.values(second)
+        surfaces.append(ShapeSurface(values, heights, importances[i]))
+    return surfaces
 
 
-def _interaction(terms: Terms, table: _Table, i: int) -> Floats:
+def _interaction(terms: Terms, table: _Table, grids: dict[int, Floats]) -> Floats:
     """Return the product of factors of two columns, for all pairs of their values."""
-    first, second = terms.columns[i]
-    grids = table.encoded_grid(first), table.encoded_grid(second)
-    rows = table.rows(dict(zip((first, second), grids, strict=True)))
-    factors = terms.factors(rows)
-    return terms.of_pair(
-        factors[: len(grids[0]), :, terms.groups.index((first,))],
-        factors[: len(grids[1]), :, terms.groups.index((second,))],
+    factors = terms.factors(table.rows(grids))
+    first, second = (
+        factors[: len(grid), :, terms.groups.index((column,))] for column, grid in grids.items()
     )
+    return terms.of_pair(first, second)
 
 
-def _function_of_two(terms: Terms, table: _Table, i: int) -> Floats:
+def _function_of_two(
+    terms: Terms, table: _Table, grids: dict[int, Floats], group: int
+) -> Floats:
     """Return the function of a group of two columns, for all pairs of their values."""
-    first, second = terms.columns[i]
-    grids = table.encoded_grid(first), table.encoded_grid(second)
-    a, b = (one.ravel() for one in np.meshgrid(*grids, indexing="ij"))
-    added = terms.of_groups(table.rows({first: a, second: b}))[:, i]
-    return added.reshape(len(grids[0]), len(grids[1]), -1)
+    mesh = np.meshgrid(*grids.values(), indexing="ij")
+    values_of = {column: one.ravel() for column, one in zip(grids, mesh, strict=True)}
+    added = terms.of_groups(table.rows(values_of))[:, group]
+    return added.reshape(*mesh[0].shape, -1)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sknet._base import BaseNN
+from sknet._base import BaseNN, fitted
 from sknet._input import shown_names
 from sknet.data.counts import check_count
 from sknet.data.frames import column, is_frame, take_rows
@@ -132,9 +132,8 @@ class AttributionDisplay:
         attributions = integrated_gradients(
             estimator, X, target=target, baseline=baseline, n_steps=n_steps, tol=tol
         )
-        names = getattr(estimator, "feature_names_in_", None)
+        names = fitted(estimator)[0].shown_names
         values = row_values(X) if len(attributions) == 1 else None
-        names = shown_names(names, attributions.shape[1])
         display = cls(attributions, feature_names=names, values=values)
         return display.plot(ax=ax, max_features=max_features)
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sknet._base import BaseNN, fitted
-from sknet.inspection.displays.axes import import_pyplot, two_axes
+from sknet.inspection.displays.axes import import_pyplot, panels
 from sknet.inspection.layers import hidden_features
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ class WeightsDisplay:
         -------
         self : WeightsDisplay
         """
-        self.axes_ = two_axes(ax)
+        are_two = np.size(ax) == 2
+        self.axes_ = np.ravel(ax) if are_two else panels(ax, 2, 2, size=(4.5, 3.6))
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         self._plot_distributions(self.axes_[0])
         self._plot_shares(self.axes_[1])
