@@ -21,15 +21,13 @@ FIRST_DAYS = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 SHIFTS = np.array([0, 0, *[1] * 11])
 
 
-def phases(dates: Tensor, cycles: Sequence[Sequence[Cycle]]) -> Tensor:
-    """Return the sine and the cosine of the phases of each column of dates in its cycles."""
+def phases(dates: Tensor, cycles: Sequence[Cycle]) -> Tensor:
+    """Return the sine and the cosine of the phases of a column of dates in some cycles."""
     columns = []
-    for i, of_one in enumerate(cycles):
-        t = dates.columns(i, i + 1)
-        for cycle in of_one:
-            phase = counterpart("cycle", PHASES, cycle)(cycle, t)
-            # cos(u) = sin(u + pi / 2): older runtimes implement only the sine for float64.
-            columns += [(phase + quarter) * (2 * math.pi) for quarter in (0.0, 0.25)]
+    for cycle in cycles:
+        phase = counterpart("cycle", PHASES, cycle)(cycle, dates)
+        # cos(u) = sin(u + pi / 2): older runtimes implement only the sine for float64.
+        columns += [(phase + quarter) * (2 * math.pi) for quarter in (0.0, 0.25)]
     return dates.graph.concat([angle.op("Sin") for angle in columns])
 
 

@@ -69,7 +69,7 @@ class Table:
         self._reader = features.reader
         self._numeric: list[int] = features.reader.numeric_.tolist()
         self._inputs = inputs
-        self._names = features.names
+        self._names = features.shown_names
         self._starts = np.cumsum([0, *(one.n_columns for one in inputs[:-1])])
 
     def _by_input(self, positions: Sequence[int]) -> Iterator[tuple[Input, list[int]]]:
@@ -137,7 +137,7 @@ class Table:
 
     def _other_kind(self, positions: Sequence[int], before: str, now: str) -> ValueError:
         """Return the error that columns have another kind of values than in training."""
-        names = [f"x{j}" if self._names is None else self._names[j] for j in positions]
+        names = [self._names[j] for j in positions]
         return ValueError(
             f"Among the columns {names} the inputs of the model have {now} where training had "
             f"{before}. Pass rows like those of training as X, with text as text."
@@ -171,9 +171,9 @@ def _numbers(feature: Numbers, table: Table, dtype: np.dtype[Any]) -> Tensor:
 
 
 def _phases(feature: Phases, table: Table, dtype: np.dtype[Any]) -> Tensor:
-    cycles = [CYCLES[name] for name in feature.cycles]
     date = table.numbers.columns(feature.place, feature.place + 1)
-    return _scaled(feature, phases(date, [cycles]), dtype)
+    cycles = [CYCLES[name] for name in feature.cycles]
+    return _scaled(feature, phases(date, cycles), dtype)
 
 
 def _scaled(feature: Numbers, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
@@ -229,8 +229,7 @@ def _heavy_flags(feature: HeavyFlags, table: Table, dtype: np.dtype[Any]) -> Ten
 def _category(feature: LevelFeature, table: Table, dtype: np.dtype[Any]) -> Tensor:
     codes, n_levels = table.codes(feature.column)
     # The first code, 0, stands for no level, as NaN does for the encoder.
-    encoded = feature.encode_column(np.array([np.nan, *range(n_levels)]))
-    return codes.graph.constant(encoded, dtype).take(codes.reshape(-1), axis=0)
+    return codes.rows_of(feature.encode_column(np.array([np.nan, *range(n_levels)])), dtype)
 
 
 def _code(feature: Code, table: Table, dtype: np.dtype[Any]) -> Tensor:
@@ -238,8 +237,7 @@ def _code(feature: Code, table: Table, dtype: np.dtype[Any]) -> Tensor:
     values, tolerance, levels = feature.compared(x.dtype)
     distances = (x.cast(values.dtype) - values).op("Abs")
     codes = _numbers_of_places(distances.op("LessOrEqual", tolerance, dtype=bool), values.size)
-    encoded = codes.graph.constant(levels[:, np.newaxis], dtype)
-    return encoded.take(codes.reshape(-1), axis=0)
+    return codes.rows_of(levels[:, np.newaxis], dtype)
 
 
 #: The function for each class of features. It returns the encoded columns, in the precision of

@@ -9,13 +9,7 @@ from numpy.typing import DTypeLike
 from sknet._base import BaseNN
 from sknet._extras import require
 from sknet._version import __version__
-from sknet.export._columns import (
-    PRODUCER,
-    Column,
-    column_properties,
-    free_name,
-    input_columns,
-)
+from sknet.export._columns import PRODUCER, Column, column_properties, free_name, input_columns
 from sknet.export._encoding import Input, precision
 from sknet.export._estimators import Output, exported, write_predictions
 from sknet.export._graph import Graph, Tensor, numbered_names
