@@ -156,14 +156,7 @@ def _codes_of_text(column: Tensor, levels: NDArray[Any]) -> Tensor:
     # The operator needs at least one key. Without levels, a key with the default value is
     # added, which changes nothing.
     keys, values = ([*levels], [*range(1, levels.size + 1)]) if levels.size else ([""], [0])
-    return column.op(
-        "LabelEncoder",
-        dtype=np.int64,
-        domain="ai.onnx.ml",
-        keys_strings=keys,
-        values_int64s=values,
-        default_int64=0,
-    )
+    return column.labels(np.int64, keys_strings=keys, values_int64s=values, default_int64=0)
 
 
 def _numbers(feature: Numbers, table: Table, dtype: np.dtype[Any]) -> Tensor:

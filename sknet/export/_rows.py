@@ -108,7 +108,8 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
         return {inputs[0].name: _joined(X, inputs[0])}
     places = _places(X, inputs)
     columns = zip(inputs, places, strict=True)
-    return {one.name: _tensor(frames.column(X, place), one) for one, place in columns}
+    values = {one.name: _values(frames.column(X, place), one) for one, place in columns}
+    return {name: of_one[:, np.newaxis] for name, of_one in values.items()}
 
 
 def model_inputs(session: Any) -> list[ModelInput]:
@@ -188,15 +189,9 @@ def _joined(X: Any, one: ModelInput) -> NDArray[Any]:
     if isinstance(numbers, np.ndarray) and numbers.dtype != object and one.dtype != TEXT:
         return _as_dtype(numbers, one)
     names = shown_names(X.columns if _has_names(X) else None, X.shape[1])
-    columns = [
-        _tensor(frames.column(X, i), one._replace(column=name)) for i, name in enumerate(names)
-    ]
-    return np.hstack(columns)
-
-
-def _tensor(column: Any, one: ModelInput) -> NDArray[Any]:
-    """Return a column as a tensor of shape (n_rows, 1)."""
-    return _values(column, one)[:, np.newaxis]
+    return np.column_stack(
+        [_values(frames.column(X, i), one._replace(column=k)) for i, k in enumerate(names)]
+    )
 
 
 def _values(column: Any, one: ModelInput) -> NDArray[Any]:
