@@ -16,8 +16,6 @@ from sknet.inspection.displays.axes import import_pyplot, one_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.container import BarContainer
-    from matplotlib.figure import Figure, SubFigure
 
 
 class AttributionDisplay:
@@ -60,11 +58,6 @@ class AttributionDisplay:
     >>> sorted(X.columns[display.order_[:2]])
     ['bmi', 's5']
     """
-
-    order_: NDArray[np.intp]
-    ax_: "Axes"
-    figure_: "Figure | SubFigure"
-    bars_: "BarContainer"
 
     def __init__(
         self,

@@ -10,7 +10,6 @@ from sknet.inspection.displays.axes import import_pyplot, one_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
     from matplotlib.lines import Line2D
 
 
@@ -50,11 +49,6 @@ class LossCurveDisplay:
     """
 
     _LABELS: ClassVar = {"loss": "training", "validation_loss": "validation"}
-
-    ax_: "Axes"
-    learning_rate_ax_: "Axes | None"
-    figure_: "Figure | SubFigure"
-    lines_: "dict[str, Line2D]"
 
     def __init__(self, history: dict[str, list[float]], *, best_iter: int | None = None):
         self.history = history
@@ -156,7 +150,7 @@ class LossCurveDisplay:
             label = f"best epoch, {self.best_iter}"
             ax.axvline(self.best_iter, color="0.4", linestyle=":", label=label)
         ax.set(xlabel="epoch", ylabel="loss")
-        self.learning_rate_ax_ = None
+        self.learning_rate_ax_: Axes | None = None
         handles = ax.get_legend_handles_labels()[0]
         if learning_rate and "learning_rate" in self.history:
             handles.append(self._plot_learning_rate(epochs))
