@@ -1,9 +1,6 @@
 """The card of a model: what it predicts, what is promised of it, and what its training saw."""
 
-import textwrap
 from collections.abc import Iterator, Sequence
-from html import escape
-from typing import NamedTuple, overload
 
 from sknet._model import ClassificationModel, Model
 from sknet._settings import Provenance
@@ -13,14 +10,7 @@ from sknet.data.tables import TableReader
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import best_epoch
 
-#: The largest numbers of names and of groups of names that a line shows; ``value`` has all.
-MOST_NAMES, MOST_GROUPS = 8, 4
-#: The largest number of letters of a name that a line shows.
-LONGEST_NAME = 40
-#: The width of the text in letters.
-WIDTH = 80
-
-#: What a line says: a text, a number, names, or groups of names.
+#: What a line of a card says: a text, a number, names, or groups of names.
 Value = str | int | list[str] | list[list[str]]
 
 #: What ended a training, in words.
@@ -33,84 +23,10 @@ ENDINGS = {
 }
 
 
-class CardLine(NamedTuple):
-    """A line of a :class:`ModelCard`.
-
-    Attributes
-    ----------
-    name : str
-        What the line is about, such as "loss".
-    value : str, int, list of str or list of list of str
-        What it says. Long lists are whole here; the text shows their beginning.
-    """
-
-    name: str
-    value: Value
-
-    @property
-    def text(self) -> str:
-        """The value as one line of text."""
-        if isinstance(self.value, int):
-            return f"{self.value:,}"
-        if isinstance(self.value, str):
-            return self.value
-        parts = [one if isinstance(one, str) else f"({_listed(one)})" for one in self.value]
-        are_names = all(isinstance(one, str) for one in self.value)
-        return _listed(parts) if are_names else _first(parts, MOST_GROUPS)
-
-
-class ModelCard(Sequence[CardLine]):
-    """What a fitted network predicts, what is promised of it, and what its training saw.
-
-    It is a sequence of a :class:`CardLine` for each fact, and prints as text of at most 80
-    columns.
-    """
-
-    def __init__(self, lines: Sequence[CardLine]) -> None:
-        self._lines = list(lines)
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    @overload
-    def __getitem__(self, index: int) -> CardLine: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[CardLine]: ...
-
-    def __getitem__(self, index: int | slice) -> CardLine | list[CardLine]:
-        return self._lines[index]
-
-    def to_dict(self) -> dict[str, Value]:
-        """Return the values by the names of their lines, of types that JSON has."""
-        return {line.name: line.value for line in self}
-
-    def __repr__(self) -> str:
-        start = 2 + max(len(line.name) for line in self)
-        return "\n".join(
-            textwrap.fill(
-                line.text,
-                WIDTH,
-                initial_indent=line.name.ljust(start),
-                subsequent_indent=" " * start,
-                break_on_hyphens=False,
-            )
-            for line in self
-        )
-
-    def _repr_html_(self) -> str:
-        """Return the lines as a table in HTML, which notebooks show."""
-        left = 'style="text-align: left"'
-        rows = "".join(
-            f'<tr><th scope="row" {left}>{escape(line.name)}</th>'
-            f"<td {left}>{escape(line.text)}</td></tr>"
-            for line in self
-        )
-        return f'<table class="sknet-card"><tbody>{rows}</tbody></table>'
-
-
-def make_card(names: Sequence[str], model: Model, history: dict[str, list[float]]) -> ModelCard:
-    """Return the card of a model.
+def card_lines(
+    names: Sequence[str], model: Model, history: dict[str, list[float]]
+) -> Iterator[tuple[str, Value]]:
+    """Yield the name and the value of each line of a model's card.
 
     Parameters
     ----------
@@ -121,16 +37,10 @@ def make_card(names: Sequence[str], model: Model, history: dict[str, list[float]
         The record of the epochs.
     """
     read_names = [str(names[i]) for i in model.reader.order_]
-    parts = [
-        _predictions(model),
-        _promises(model, names, read_names),
-        _columns(model, names, read_names),
-        _training(model, history),
-    ]
-    return ModelCard([CardLine(*line) for part in parts for line in part])
-
-
-# The lines.
+    yield from _predictions(model)
+    yield from _promises(model, names, read_names)
+    yield from _columns(model, names, read_names)
+    yield from _training(model, history)
 
 
 def _predictions(model: Model) -> Iterator[tuple[str, Value]]:
@@ -271,21 +181,3 @@ def _kept_epoch(provenance: Provenance, history: dict[str, list[float]]) -> str:
     if ending.restores_best:
         return f"epoch {best_epoch(history)}, the best one"
     return "the last epoch"
-
-
-# Their text.
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Return names as text: the first ones of many, and the beginning of long ones."""
-    return _first([_short(name) for name in names], MOST_NAMES)
-
-
-def _first(parts: Sequence[str], most: int) -> str:
-    """Return the first parts as text, and how many more there are."""
-    shown = ", ".join(parts[:most])
-    return shown if len(parts) <= most else f"{shown} and {len(parts) - most:,} more"
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "\u2026"

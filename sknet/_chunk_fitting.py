@@ -224,7 +224,7 @@ class FirstLook:
             self._count_rows |= repetitions(weight) is None
         before, self._look = self._look, look
         if before is not None:
-            self._look = merge_looks([before, look])
+            self._look = merge_looks(_both_sparse(before, look))
             parts = [(before.survey.reader, self._statistics), (look.survey.reader, statistics)]
             statistics = merge_statistics(self._look.survey.reader, parts)
         self._statistics = statistics
@@ -246,6 +246,13 @@ class FirstLook:
         n_all = cast(Look, self._look).n_rows
         n_wanted = count_validation_rows(n_all, settings.validation_fraction)
         return min(n_wanted, self._validation_rows)
+
+
+def _both_sparse(*looks: Look) -> list[Look]:
+    """Return the looks at two parts; sparse rows among dense ones make a sparse table."""
+    if len({one.survey.sparse for one in looks}) == 1:
+        return list(looks)
+    return [one._replace(survey=replace(one.survey, sparse=True)) for one in looks]
 
 
 def _keys(chunk: Batch, rng: np.random.Generator) -> np.ndarray:

@@ -2,18 +2,30 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
-from typing import Any, NamedTuple, overload
+from itertools import zip_longest
+from textwrap import TextWrapper
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from sknet._attributes import FittedAttributes
-from sknet._card import ModelCard, make_card
+from sknet._card import Value, card_lines
 from sknet._model import Model
 from sknet._requirements import require
 from sknet.nn.layers import Layer
 from sknet.nn.network import named_arrays
 from sknet.nn.types import Array
+
+#: The names of the columns of a table of layers, and the side on which their text begins.
+HEADER = ["layer", "outputs", "parameters", "shapes", "zero", "memory"]
+SIDES = "<>><>>"
+#: The largest numbers of names and of groups of names that a card shows; ``value`` has all.
+MOST_NAMES, MOST_GROUPS = 8, 4
+#: The largest number of letters of a name that a card shows.
+LONGEST_NAME = 40
+#: The width of a card in letters.
+WIDTH = 80
 
 
 class LayerSummary(NamedTuple):
@@ -43,8 +55,8 @@ class LayerSummary(NamedTuple):
     n_bytes: int
 
 
-class Summary(Sequence[LayerSummary]):
-    """A sequence of a :class:`LayerSummary` for each layer, first to last, and a card.
+class Summary(list[LayerSummary]):
+    """A list of a :class:`LayerSummary` for each layer, first to last, and a card.
 
     It prints as a table of the layers and the card below it.
 
@@ -61,29 +73,15 @@ class Summary(Sequence[LayerSummary]):
         What the network predicts, what is promised of it, and what its training saw.
     """
 
-    _HEADER = ["layer", "outputs", "parameters", "shapes", "zero", "memory"]
-
     def __init__(
-        self, title: str, layers: Iterable[LayerSummary], sparsity: float, card: ModelCard
+        self, title: str, layers: Iterable[LayerSummary], sparsity: float, card: "ModelCard"
     ) -> None:
+        super().__init__(layers)
         self.title = title
-        self._layers = list(layers)
         self.n_params: int = sum(layer.n_params for layer in self)
         self.n_bytes: int = sum(layer.n_bytes for layer in self)
         self.sparsity = sparsity
         self.card = card
-
-    def __len__(self) -> int:
-        return len(self._layers)
-
-    @overload
-    def __getitem__(self, index: int) -> LayerSummary: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[LayerSummary]: ...
-
-    def __getitem__(self, index: int | slice) -> LayerSummary | list[LayerSummary]:
-        return self._layers[index]
 
     def to_frame(self) -> Any:
         """Return a pandas data frame with one row for each layer.
@@ -93,24 +91,17 @@ class Summary(Sequence[LayerSummary]):
         ImportError
             If pandas is not installed.
         """
-        return require("pandas").DataFrame(self._layers, columns=LayerSummary._fields)
+        return require("pandas").DataFrame(list(self), columns=LayerSummary._fields)
 
     def __repr__(self) -> str:
-        return f"{self._table()}\n\n{self.card!r}"
-
-    def _table(self) -> str:
-        """Return the table of the layers as text."""
-        rows = [self._HEADER, *self._cells(), self._total()]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if i in (0, 3) else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
+        rows = self._rows()
+        forms = [
+            f"{side}{max(map(len, column))}"
+            for side, column in zip(SIDES, zip(*rows, strict=True), strict=True)
         ]
-        rule = "-" * max(map(len, lines))
-        return "\n".join([self.title, lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        head, *body, total = ["  ".join(map(format, row, forms)).rstrip() for row in rows]
+        rule = "-" * max(map(len, [head, *body, total]))
+        return "\n".join([self.title, head, rule, *body, rule, total, "", repr(self.card)])
 
     def _repr_html_(self) -> str:
         """Return the table and the card as HTML, which notebooks show."""
@@ -118,42 +109,66 @@ class Summary(Sequence[LayerSummary]):
 
     def _table_html(self) -> str:
         """Return the table of the layers as HTML."""
-        cells = [
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self._cells()
-        ]
-        head = "".join(f"<th>{cell}</th>" for cell in self._HEADER)
-        foot = "".join(f"<th>{escape(cell)}</th>" for cell in self._total())
+        head, *body, total = self._rows()
         return (
             f'<table class="sknet-summary"><caption>{escape(self.title)}</caption>'
-            f"<thead><tr>{head}</tr></thead><tbody>{''.join(cells)}</tbody>"
-            f"<tfoot><tr>{foot}</tr></tfoot></table>"
+            f"<thead>{_html_row(head, 'th')}</thead>"
+            f"<tbody>{''.join(_html_row(row, 'td') for row in body)}</tbody>"
+            f"<tfoot>{_html_row(total, 'th')}</tfoot></table>"
         )
 
-    def _cells(self) -> list[list[str]]:
-        """Return the text of each cell, row by row."""
-        return [
-            [
-                layer.name,
-                f"{layer.n_outputs:,}",
-                f"{layer.n_params:,}",
-                ", ".join(f"{name} {shape}" for name, shape in layer.shapes.items()),
-                "" if layer.sparsity is None else f"{layer.sparsity:.1%}",
-                _memory(layer.n_bytes),
-            ]
-            for layer in self
-        ]
+    def _rows(self) -> list[list[str]]:
+        """Return the text of each cell: the header, the layers and their total."""
+        total = LayerSummary("total", 0, {}, self.n_params, self.sparsity, self.n_bytes)
+        return [HEADER, *(_cells(layer) for layer in [*self, total])]
 
-    def _total(self) -> list[str]:
-        """Return the text of the cells of the last row."""
-        return [
-            "total",
-            "",
-            f"{self.n_params:,}",
-            "",
-            f"{self.sparsity:.1%}",
-            _memory(self.n_bytes),
-        ]
+
+class CardLine(NamedTuple):
+    """A line of a :class:`ModelCard`.
+
+    Attributes
+    ----------
+    name : str
+        What the line is about, such as "loss".
+    value : str, int, list of str or list of list of str
+        What it says. Long lists are whole here; the text shows their beginning.
+    """
+
+    name: str
+    value: Value
+
+    @property
+    def text(self) -> str:
+        """The value as one line of text."""
+        return self.value if isinstance(self.value, str) else _in_short(self.value)
+
+
+class ModelCard(list[CardLine]):
+    """What a fitted network predicts, what is promised of it, and what its training saw.
+
+    It is a list of a :class:`CardLine` for each fact, and prints as text of at most 80 columns.
+    """
+
+    def to_dict(self) -> dict[str, Value]:
+        """Return the values by the names of their lines, of types that JSON has."""
+        return dict(self)
+
+    def __repr__(self) -> str:
+        start = 2 + max(len(line.name) for line in self)
+        wrapper = TextWrapper(WIDTH - start, break_on_hyphens=False)
+        return "\n".join(
+            line.name.ljust(start) + ("\n" + " " * start).join(wrapper.wrap(line.text))
+            for line in self
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the lines as a table in HTML, which notebooks show."""
+        left = 'style="text-align: left"'
+        rows = "".join(
+            _html_row((line.name, line.text), f'th scope="row" {left}', f"td {left}")
+            for line in self
+        )
+        return f'<table class="sknet-card"><tbody>{rows}</tbody></table>'
 
 
 class NotebookMixin(FittedAttributes, BaseEstimator):
@@ -217,7 +232,7 @@ def summarize(
             network.layers, network.views(params), network.widths[1:], strict=True
         )
     ]
-    card = make_card(column_names, model, history)
+    card = ModelCard(CardLine(*line) for line in card_lines(column_names, model, history))
     return Summary(title, layers, float(np.mean(weights == 0)), card)
 
 
@@ -234,6 +249,18 @@ def _layer_summary(layer: Layer, arrays: dict[str, Array], n_outputs: int) -> La
     )
 
 
+def _cells(layer: LayerSummary) -> list[str]:
+    """Return the text of each cell of a layer, or of their total."""
+    return [
+        layer.name,
+        f"{layer.n_outputs:,}" if layer.n_outputs else "",  # outputs have no total
+        f"{layer.n_params:,}",
+        ", ".join(f"{name} {shape}" for name, shape in layer.shapes.items()),
+        "" if layer.sparsity is None else f"{layer.sparsity:.1%}",
+        _memory(layer.n_bytes),
+    ]
+
+
 def _memory(n_bytes: int) -> str:
     """Return a number of bytes as text, in B, KiB, MiB or GiB."""
     size = float(n_bytes)
@@ -242,3 +269,28 @@ def _memory(n_bytes: int) -> str:
             return f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GiB"
+
+
+def _in_short(value: int | Sequence[str | list[str]]) -> str:
+    """Return a number, names or groups of names as text: the first ones, and how many more."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    parts = [
+        shortened(one, LONGEST_NAME) if isinstance(one, str) else f"({_in_short(one)})"
+        for one in value
+    ]
+    most = MOST_NAMES if isinstance(value[0], str) else MOST_GROUPS
+    rest = f" and {len(parts) - most:,} more" if len(parts) > most else ""
+    return ", ".join(parts[:most]) + rest
+
+
+def shortened(name: str, longest: int) -> str:
+    """Return a name, of a long one its beginning: at most ``longest`` letters."""
+    return name if len(name) <= longest else name[: longest - 1] + "\u2026"
+
+
+def _html_row(cells: Sequence[str], *tags: str) -> str:
+    """Return a row of a table as HTML: the tag of each cell, the last one for all further."""
+    pairs = zip_longest(cells, tags, fillvalue=tags[-1])
+    texts = [f"<{tag}>{escape(cell)}</{tag.split()[0]}>" for cell, tag in pairs]
+    return f"<tr>{''.join(texts)}</tr>"

@@ -6,7 +6,6 @@ the trials of Optuna (:meth:`SearchSpace.suggest`). Optuna is not imported; its 
 """
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -18,7 +17,7 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import ParameterSampler
 
 from sknet._auto import LEARNING_RATE
-from sknet._parameters import STOCHASTIC_OPTIONS, defaults, is_auto, never_steps
+from sknet._parameters import defaults, is_auto, never_steps
 from sknet._requirements import check_count
 from sknet.nn.embeddings import Periodic
 from sknet.nn.rules import POSITIVE, Constraint, Interval, Rule
@@ -33,40 +32,17 @@ __all__ = [
     "search_space",
 ]
 
-
-class Distribution(Rule, ABC):
-    """The values that a search may give to one parameter, and how likely they are."""
-
-    @abstractmethod
-    def for_sampling(self) -> Any:
-        """Return a list of equally likely values, or a distribution of ``scipy.stats``."""
-
-    @abstractmethod
-    def suggest(self, trial: Any, name: str) -> Any:
-        """Return the value of the parameter ``name`` that a trial of Optuna chooses."""
-
-    @abstractmethod
-    def contains(self, value: Any) -> bool:
-        """Return whether a value may be drawn."""
-
-    def stored(self, value: Any) -> Any:
-        """Return a value in the form in which Optuna stores it: a number or a text."""
-        return value
-
-
-def _are_told_apart(values: tuple[Any, ...]) -> bool:
-    """Return whether there are values, and no two of them have the same text."""
-    return bool(values) and len(set(map(str, values))) == len(values)
-
-
 FINITE = Interval(Real, -math.inf, closed="neither")
 FINITE_INT = Interval(Integral, -math.inf, closed="neither")
-POSITIVE_OR_NONE = Interval(Real, 0, closed="neither", none=True)
-CHOICES = Constraint("a tuple of values with different texts", (tuple,), _are_told_apart)
+CHOICES = Constraint(
+    "a tuple of values with different texts",
+    (tuple,),
+    lambda values: len(values) == len(set(map(str, values))) > 0,
+)
 
 
 @dataclass(frozen=True)
-class Choice(Distribution):
+class Choice(Rule):
     """One of several values, all equally likely and in no order.
 
     Parameters
@@ -93,12 +69,12 @@ class Choice(Distribution):
         return any(type(value) is type(one) and str(value) == str(one) for one in self.values)
 
     def stored(self, value: Any) -> str:
-        """Return the text of a value."""
+        """Return the text of a value, which Optuna stores."""
         return str(value)
 
 
 @dataclass(frozen=True)
-class Uniform(Distribution):
+class Uniform(Rule):
     """Numbers between two bounds, which are included, all equally likely.
 
     Parameters
@@ -113,23 +89,23 @@ class Uniform(Distribution):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.low < self.high:
-            raise ValueError(
-                f"{type(self).__name__}: low must be less than high, got low={self.low!r} and "
-                f"high={self.high!r}."
-            )
+            raise ValueError(f"{self}: low must be less than high.")
 
     def for_sampling(self) -> Any:
         """Return the distribution of ``scipy.stats``."""
         return stats.uniform(self.low, self.high - self.low)
 
-    def suggest(self, trial: Any, name: str) -> float:
+    def suggest(self, trial: Any, name: str) -> Any:
         """Return the number that a trial of Optuna chooses."""
         return trial.suggest_float(name, self.low, self.high)
 
     def contains(self, value: Any) -> bool:
         """Return whether a number lies between the bounds."""
-        between = Interval(Real, self.low, self.high, closed="both")
-        return isinstance(value, between.kinds) and between.contains(value)
+        return Interval(Real, self.low, self.high, closed="both").allows(value)
+
+    def stored(self, value: Any) -> Any:
+        """Return the number that Optuna stores for a value."""
+        return value
 
 
 @dataclass(frozen=True)
@@ -148,7 +124,7 @@ class LogUniform(Uniform):
 
     low: Annotated[float, POSITIVE]
     high: Annotated[float, POSITIVE]
-    auto: Annotated[float | None, POSITIVE_OR_NONE] = None
+    auto: Annotated[float | None, Interval(Real, 0, closed="neither", none=True)] = None
 
     def for_sampling(self) -> Any:
         """Return the distribution of ``scipy.stats``."""
@@ -161,14 +137,11 @@ class LogUniform(Uniform):
 
     def contains(self, value: Any) -> bool:
         """Return whether a value is "auto", if that is allowed, or lies between the bounds."""
-        return self._stands_for_auto(value) or super().contains(value)
+        return self.auto is not None if is_auto(value) else super().contains(value)
 
     def stored(self, value: Any) -> Any:
         """Return a number, which is ``auto`` if the value is "auto"."""
-        return self.auto if self._stands_for_auto(value) else value
-
-    def _stands_for_auto(self, value: Any) -> bool:
-        return self.auto is not None and is_auto(value)
+        return self.auto if is_auto(value) else value
 
 
 @dataclass(frozen=True)
@@ -197,11 +170,16 @@ class Integers(Uniform):
         return isinstance(value, Integral) and super().contains(value)
 
 
+#: The values that a search may give to one parameter, and how likely they are.
+Distribution = Choice | Uniform
+
+#: The sizes of hidden layers that are searched.
+SIZES = (128, 128), (256, 256), (128, 128, 128)
 #: The distribution of each parameter that is searched, for both estimators. Each contains the
 #: default of the parameter. ``docs/guide/searching.md`` has the table, with the reasons.
 TABLE: dict[str, Distribution] = {
     "learning_rate_init": LogUniform(0.003, 0.02, auto=LEARNING_RATE),
-    "hidden_layer_sizes": Choice(((128, 128), (256, 256), (128, 128, 128))),
+    "hidden_layer_sizes": Choice(SIZES),
     "activation": Choice(("silu", "relu")),
     "numeric_embedding": Choice(
         ("auto", "periodic", "piecewise_linear", Periodic(n_frequencies=32, size=8))
@@ -215,7 +193,7 @@ LAYERS, BY_LAYER = "hidden_layer_sizes", ("activation", "dropout")
 #: Parameters of which groups of columns want other values, as few units learn their functions.
 NOT_FOR_GROUPS = {"numeric_embedding", "n_members", "dropout"}
 #: Parameters that only a stochastic solver uses.
-FOR_STOCHASTIC_SOLVERS = {"batch_size", "learning_rate_init", *STOCHASTIC_OPTIONS}
+FOR_STOCHASTIC_SOLVERS = {"learning_rate_init", "dropout"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -292,24 +270,20 @@ class SearchSpace:
             value that the estimator has.
         """
         for name, one in distributions.items():
-            self._check(name, one)
+            if not isinstance(one, Distribution):
+                raise TypeError(
+                    f"{name} must be a Distribution of sknet.search, such as "
+                    f"Choice((0.1, 0.2)), got {one!r}."
+                )
+            if name not in self.start:
+                raise ValueError(f"The estimator has no parameter {name!r}.")
+            if not one.contains(self.start[name]):
+                raise ValueError(
+                    f"{name}={one!r} does not contain {self.start[name]!r}, which the "
+                    "estimator has, so that the search may end with a worse setting than it "
+                    "began with. Include this value, or set another one on the estimator first."
+                )
         return SearchSpace({**self.parameters, **distributions}, self.start)
-
-    def _check(self, name: str, distribution: Any) -> None:
-        """Refuse what is not a distribution of a parameter of the estimator."""
-        if not isinstance(distribution, Distribution):
-            raise TypeError(
-                f"{name} must be a Distribution of sknet.search, such as "
-                f"Choice((0.1, 0.2)), got {distribution!r}."
-            )
-        if name not in self.start:
-            raise ValueError(f"The estimator has no parameter {name!r}.")
-        if not distribution.contains(self.start[name]):
-            raise ValueError(
-                f"{name}={distribution!r} does not contain {self.start[name]!r}, which the "
-                "estimator has, so that the search may end with a worse setting than it began "
-                "with. Include this value, or set another one on the estimator first."
-            )
 
     def distributions(self, prefix: str = "") -> dict[str, Any]:
         """Return what ``RandomizedSearchCV`` and ``HalvingRandomSearchCV`` draw from.
@@ -365,19 +339,13 @@ class SearchSpace:
         check_count("n_candidates", n_candidates)
         if not self.parameters:
             return [{}]
-        first = self.first_trial()
-        others: list[dict[str, list[Any]]] = []
+        own = {prefix + name: str(self.start[name]) for name in self.parameters}
+        space = self.distributions(prefix)
         # One more than is needed, since the estimator itself may be drawn from a list.
-        for one in ParameterSampler(
-            self.distributions(prefix), n_candidates, random_state=random_state
-        ):
-            drawn = {
-                name: distribution.stored(one[prefix + name])
-                for name, distribution in self.parameters.items()
-            }
-            if drawn != first:
-                others.append({name: [value] for name, value in one.items()})
-        return [{}, *others[: n_candidates - 1]]
+        drawn = ParameterSampler(space, n_candidates, random_state=random_state)
+        others = [one for one in drawn if {name: str(one[name]) for name in one} != own]
+        grids = [{name: [value] for name, value in one.items()} for one in others]
+        return [{}, *grids[: n_candidates - 1]]
 
     def suggest(self, trial: Any, prefix: str = "") -> dict[str, Any]:
         """Return the parameters that a trial of Optuna chooses.
@@ -394,10 +362,8 @@ class SearchSpace:
         dict of str to object
             The arguments of ``set_params``.
         """
-        return {
-            prefix + name: one.suggest(trial, prefix + name)
-            for name, one in self.parameters.items()
-        }
+        named = {prefix + name: one for name, one in self.parameters.items()}
+        return {name: one.suggest(trial, name) for name, one in named.items()}
 
     def first_trial(self, prefix: str = "") -> dict[str, Any]:
         """Return the values of the estimator itself, in the form in which Optuna stores them.
@@ -413,9 +379,8 @@ class SearchSpace:
             The argument of ``study.enqueue_trial``, so that the first trial is the estimator as
             it is.
         """
-        return {
-            prefix + name: one.stored(self.start[name]) for name, one in self.parameters.items()
-        }
+        stored = {name: one.stored(self.start[name]) for name, one in self.parameters.items()}
+        return {prefix + name: value for name, value in stored.items()}
 
 
 def search_space(estimator: Any) -> SearchSpace:
@@ -467,20 +432,18 @@ def search_space(estimator: Any) -> SearchSpace:
             f"{estimator!r}. For a pipeline, give it the network inside, and give the name of "
             "its step to the space: distributions(prefix='nnclassifier__')."
         )
-    usual = defaults(type(estimator))
-    unused = set(FOR_STOCHASTIC_SOLVERS) if never_steps(parameters["solver"]) else set()
+    unused = FOR_STOCHASTIC_SOLVERS if never_steps(parameters["solver"]) else set()
     if parameters["interaction_cst"] is not None:
-        unused |= NOT_FOR_GROUPS
+        unused = unused | NOT_FOR_GROUPS
+    usual = defaults(type(estimator))
     open_to_search = {
         name: one
         for name, one in TABLE.items()
         if name not in unused and _is_default(parameters[name], usual[name])
     }
-    by_layer = any(np.ndim(parameters[name]) > 0 for name in BY_LAYER)
-    if by_layer and isinstance(sizes := open_to_search.get(LAYERS), Choice):
+    if LAYERS in open_to_search and any(np.ndim(parameters[name]) for name in BY_LAYER):
         n_layers = len(parameters[LAYERS])
-        same = tuple(one for one in sizes.values if len(one) == n_layers)
-        open_to_search[LAYERS] = Choice(same)
+        open_to_search[LAYERS] = Choice(tuple(one for one in SIZES if len(one) == n_layers))
     return SearchSpace(open_to_search, parameters)
 
 

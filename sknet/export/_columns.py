@@ -156,7 +156,7 @@ def _declared_columns(
     features: Features, initial_types: Iterable[tuple[str, Any]]
 ) -> list[Column]:
     """Return the columns of types of skl2onnx, or of TypeProtos of onnx, with their names."""
-    declared = [(name, *_dtype_and_width(name, kind)) for name, kind in initial_types]
+    declared = [(name, *dtype_and_width(name, kind)) for name, kind in initial_types]
     check_n_columns(features, sum(width for *_, width in declared))
     names = iter(features.shown_names)
     columns = [Column(name, dtype, (*islice(names, width),)) for name, dtype, width in declared]
@@ -166,7 +166,7 @@ def _declared_columns(
     return [one._replace(names=(one.name,)) if one.n_columns == 1 else one for one in columns]
 
 
-def _dtype_and_width(name: str, kind: Any) -> tuple[np.dtype[Any], int]:
+def dtype_and_width(name: str, kind: Any) -> tuple[np.dtype[Any], int]:
     """Return the dtype and the number of columns of an input's type."""
     onnx = require("onnx", "onnx")
     kind = kind.to_onnx_type() if hasattr(kind, "to_onnx_type") else kind

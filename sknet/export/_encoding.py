@@ -71,7 +71,7 @@ class Table:
         self._reader = features.reader
         self._numeric: list[int] = features.reader.numeric_.tolist()
         self._inputs = inputs
-        self._names = features.names
+        self._names = features.shown_names
         self._starts = np.cumsum([0, *(one.n_columns for one in inputs[:-1])])
 
     def _by_input(self, positions: Sequence[int]) -> Iterator[tuple[Input, list[int]]]:
@@ -139,7 +139,7 @@ class Table:
 
     def _other_kind(self, positions: Sequence[int], before: str, now: str) -> ValueError:
         """Return the error that columns have another kind of values than in training."""
-        names = [f"x{j}" if self._names is None else self._names[j] for j in positions]
+        names = [self._names[j] for j in positions]
         return ValueError(
             f"Among the columns {names} the inputs of the model have {now} where training had "
             f"{before}. Pass rows like those of training as X, with text as text."
@@ -158,14 +158,7 @@ def _codes_of_text(column: Tensor, levels: NDArray[Any]) -> Tensor:
     # The operator needs at least one key. Without levels, a key with the default value is
     # added, which changes nothing.
     keys, values = ([*levels], [*range(1, levels.size + 1)]) if levels.size else ([""], [0])
-    return column.op(
-        "LabelEncoder",
-        dtype=np.int64,
-        domain="ai.onnx.ml",
-        keys_strings=keys,
-        values_int64s=values,
-        default_int64=0,
-    )
+    return column.labels(np.int64, keys_strings=keys, values_int64s=values, default_int64=0)
 
 
 def _numbers(feature: Numbers, table: Table, dtype: np.dtype[Any]) -> Tensor:
@@ -173,9 +166,9 @@ def _numbers(feature: Numbers, table: Table, dtype: np.dtype[Any]) -> Tensor:
 
 
 def _phases(feature: Phases, table: Table, dtype: np.dtype[Any]) -> Tensor:
-    cycles = [CYCLES[name] for name in feature.cycles]
     date = table.numbers.columns(feature.place, feature.place + 1)
-    return _scaled(feature, phases(date, [cycles]), dtype)
+    cycles = [CYCLES[name] for name in feature.cycles]
+    return _scaled(feature, phases(date, cycles), dtype)
 
 
 def _scaled(feature: Numbers, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
@@ -231,8 +224,7 @@ def _heavy_flags(feature: HeavyFlags, table: Table, dtype: np.dtype[Any]) -> Ten
 def _category(feature: LevelFeature, table: Table, dtype: np.dtype[Any]) -> Tensor:
     codes, n_levels = table.codes(feature.column)
     # The first code, 0, stands for no level, as NaN does for the encoder.
-    encoded = feature.encode_column(np.array([np.nan, *range(n_levels)]))
-    return codes.graph.constant(encoded, dtype).take(codes.reshape(-1), axis=0)
+    return codes.rows_of(feature.encode_column(np.array([np.nan, *range(n_levels)])), dtype)
 
 
 def _code(feature: Code, table: Table, dtype: np.dtype[Any]) -> Tensor:
@@ -240,8 +232,7 @@ def _code(feature: Code, table: Table, dtype: np.dtype[Any]) -> Tensor:
     values, tolerance, levels = feature.compared(x.dtype)
     distances = (x.cast(values.dtype) - values).op("Abs")
     codes = _numbers_of_places(distances.op("LessOrEqual", tolerance, dtype=bool), values.size)
-    encoded = codes.graph.constant(levels[:, np.newaxis], dtype)
-    return encoded.take(codes.reshape(-1), axis=0)
+    return codes.rows_of(levels[:, np.newaxis], dtype)
 
 
 #: The function for each class of features. It returns the encoded columns, in the precision of
@@ -268,15 +259,13 @@ FIRST_DAYS = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 SHIFTS = np.array([0, 0, *[1] * 11])
 
 
-def phases(dates: Tensor, cycles: Sequence[Sequence[Cycle]]) -> Tensor:
-    """Return the sine and the cosine of the phases of each column of dates in its cycles."""
+def phases(dates: Tensor, cycles: Sequence[Cycle]) -> Tensor:
+    """Return the sine and the cosine of the phases of a column of dates in some cycles."""
     columns = []
-    for i, of_one in enumerate(cycles):
-        t = dates.columns(i, i + 1)
-        for cycle in of_one:
-            phase = counterpart("cycle", PHASES, cycle)(cycle, t)
-            # cos(u) = sin(u + pi / 2): older runtimes implement only the sine for float64.
-            columns += [(phase + quarter) * (2 * math.pi) for quarter in (0.0, 0.25)]
+    for cycle in cycles:
+        phase = counterpart("cycle", PHASES, cycle)(cycle, dates)
+        # cos(u) = sin(u + pi / 2): older runtimes implement only the sine for float64.
+        columns += [(phase + quarter) * (2 * math.pi) for quarter in (0.0, 0.25)]
     return dates.graph.concat([angle.op("Sin") for angle in columns])
 
 

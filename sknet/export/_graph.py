@@ -173,6 +173,14 @@ class Tensor:
             indices = self._indices(indices)
         return self.op("Gather", indices, axis=axis)
 
+    def labels(self, dtype: DTypeLike, **maps: Any) -> "Tensor":
+        """Return the values that stand for these, by the attributes of LabelEncoder."""
+        return self.op("LabelEncoder", dtype=dtype, domain="ai.onnx.ml", **maps)
+
+    def rows_of(self, table: ArrayLike, dtype: DTypeLike | None = None) -> "Tensor":
+        """Return the rows of a table at these positions, which are one column of int64."""
+        return self.graph.constant(table, dtype).take(self.reshape(-1), axis=0)
+
     def _indices(self, values: Iterable[int]) -> "Tensor":
         """Return integers as a constant."""
         return self.graph.constant(list(values), np.int64)

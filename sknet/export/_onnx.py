@@ -121,13 +121,8 @@ def _label(target: ClassTarget, place: Tensor) -> Tensor:
     dtype = label_dtype(target)
     if dtype != TEXT:
         return place.graph.constant(target.classes_, dtype).take(place, axis=0)
-    return place.op(
-        "LabelEncoder",
-        dtype=TEXT,
-        domain="ai.onnx.ml",
-        keys_int64s=[*range(target.classes_.size)],
-        values_strings=[*target.classes_],
-    )
+    numbers, texts = [*range(target.classes_.size)], [*target.classes_]
+    return place.labels(TEXT, keys_int64s=numbers, values_strings=texts)
 
 
 def _numbers(

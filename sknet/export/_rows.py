@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -107,18 +107,22 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
     if len(inputs) == 1 and not (inputs[0].is_column and _has_column(X, inputs[0])):
         return {inputs[0].name: _joined(X, inputs[0])}
     places = _places(X, inputs)
-    return {
-        one.name: _tensor(frames.column(X, place), one)
-        for one, place in zip(inputs, places, strict=True)
-    }
+    columns = zip(inputs, places, strict=True)
+    values = {one.name: _values(frames.column(X, place), one) for one, place in columns}
+    return {name: of_one[:, np.newaxis] for name, of_one in values.items()}
 
 
 def model_inputs(session: Any) -> list[ModelInput]:
     """Return what the ONNX model of a session tells about its inputs."""
-    properties = _properties(session)
-    times = None if properties is None else _of_names(properties, TIMES)
-    renamed = _of_names(properties or {}, RENAMED)
-    missing_text = (properties or {}).get(MISSING_TEXT, "")
+    described = session.get_modelmeta() if hasattr(session, "get_modelmeta") else None
+    properties: dict[str, str] = {}
+    times = None
+    # Other models, as of skl2onnx, have no properties of sknet.
+    if described is not None and described.producer_name == PRODUCER:
+        properties = described.custom_metadata_map
+        times = json.loads(properties.get(TIMES, "{}"))
+    renamed = json.loads(properties.get(RENAMED, "{}"))
+    missing_text = properties.get(MISSING_TEXT, "")
     inputs = []
     for one in session.get_inputs():
         element = one.type.removeprefix("tensor(").removesuffix(")")
@@ -127,20 +131,6 @@ def model_inputs(session: Any) -> list[ModelInput]:
         column = renamed.get(one.name, one.name)
         inputs.append(ModelInput(one.name, dtype, column, is_column, times, missing_text))
     return inputs
-
-
-def _properties(session: Any) -> dict[str, str] | None:
-    """Return the properties of an ONNX model of sknet; None for another, as of skl2onnx."""
-    if not hasattr(session, "get_modelmeta"):
-        return None
-    described = session.get_modelmeta()
-    return described.custom_metadata_map if described.producer_name == PRODUCER else None
-
-
-def _of_names(properties: Mapping[str, str], name: str) -> dict[str, str]:
-    """Return what a property tells of inputs or columns, by their names."""
-    found: dict[str, str] = json.loads(properties.get(name, "{}"))
-    return found
 
 
 def _as_array(X: Any) -> NDArray[Any]:
@@ -199,15 +189,9 @@ def _joined(X: Any, one: ModelInput) -> NDArray[Any]:
     if isinstance(numbers, np.ndarray) and numbers.dtype != object and one.dtype != TEXT:
         return _as_dtype(numbers, one)
     names = shown_names(X.columns if _has_names(X) else None, X.shape[1])
-    columns = [
-        _tensor(frames.column(X, i), one._replace(column=name)) for i, name in enumerate(names)
-    ]
-    return np.hstack(columns)
-
-
-def _tensor(column: Any, one: ModelInput) -> NDArray[Any]:
-    """Return a column as a tensor of shape (n_rows, 1)."""
-    return _values(column, one)[:, np.newaxis]
+    return np.column_stack(
+        [_values(frames.column(X, i), one._replace(column=k)) for i, k in enumerate(names)]
+    )
 
 
 def _values(column: Any, one: ModelInput) -> NDArray[Any]:

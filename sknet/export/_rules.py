@@ -186,8 +186,13 @@ def network_outputs(network: Network, params: Array, x: Tensor) -> Tensor:
     """Return the raw predictions of encoded rows, member after member."""
     widths = network.widths
     for layer, views, width in zip(network.layers, network.views(params), widths, strict=False):
-        x = counterpart("layer", LAYERS, layer)(layer, views, x, width)
+        x = _outputs(layer, views, x, width)
     return x
+
+
+def _outputs(layer: layers.Layer | None, params: Views, x: Tensor, width: int) -> Tensor:
+    """Return the outputs of a layer, by its function in ``LAYERS``."""
+    return counterpart("layer", LAYERS, layer)(layer, params, x, width)
 
 
 def _dense(layer: layers.Dense, params: Views, x: Tensor, width: int) -> Tensor:
@@ -244,8 +249,7 @@ def _group_columns(layer: groups.GroupColumns, params: Views, x: Tensor, width: 
 
 
 def _pairwise_head(layer: groups.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
-    factors = _factors(layer, params, x, width)
-    factors = factors.reshape(0, layer.n_members, layer.n_groups, layer.n_factors)
+    factors = _by_member(layer, _factors(layer, params, x, width))
     sums = factors.sum(2, keepdims=False)
     products = sums * sums - (factors * factors).sum(2, keepdims=False)
     return _with_pairs(layer, params, x, width, products * (layer.pair_scale / 2))
@@ -255,8 +259,7 @@ def _monotone_pairwise_head(
     layer: MonotonePairwiseHead, params: Views, x: Tensor, width: int
 ) -> Tensor:
     factors = _factors(layer, params, x, width) + params.offset
-    factors = activate(layer.function, factors)
-    factors = factors.reshape(0, layer.n_members, layer.n_groups, layer.n_factors)
+    factors = _by_member(layer, activate(layer.function, factors))
     # Without a subtraction, as the layer itself, so that rounding keeps the order.
     before = factors.op("CumSum", x.graph.constant(2, np.int64), exclusive=1)
     products = (factors * before).sum(2, keepdims=False) * layer.pair_scale
@@ -267,6 +270,11 @@ def _factors(layer: groups.PairwiseHead, params: Views, x: Tensor, width: int) -
     """Return the linear factors, of the shape (rows, groups of all members, factors)."""
     by_group = x.reshape(0, layer.n_all, width // layer.n_all)
     return by_group.einsum("ngi,gij->ngj", params.factor)
+
+
+def _by_member(layer: groups.PairwiseHead, factors: Tensor) -> Tensor:
+    """Return factors in the shape (rows, members, groups, factors)."""
+    return factors.reshape(0, layer.n_members, layer.n_groups, layer.n_factors)
 
 
 def _with_pairs(
@@ -284,8 +292,7 @@ def _columns(layer: columns.Columns, params: Views, x: Tensor, width: int) -> Te
         where = cast(slice, place)
         part = x.columns(where.start, where.stop)
         if inner is not None:
-            convert = counterpart("layer", LAYERS, inner)
-            part = convert(inner, of_part(params, name), part, where.stop - where.start)
+            part = _outputs(inner, of_part(params, name), part, where.stop - where.start)
         outputs.append(part)
     return x.graph.concat(outputs)
 
@@ -301,9 +308,8 @@ def _components(
 def _scattered(layer: columns.Scattered, params: Views, x: Tensor, width: int) -> Tensor:
     outputs, places = [], []
     for (name, _, place, inner), (positions, _) in zip(layer.walk(), layer.parts, strict=True):
-        convert = counterpart("layer", LAYERS, inner)
         part = x.take(positions, axis=1)
-        outputs.append(convert(inner, of_part(params, name), part, len(positions)))
+        outputs.append(_outputs(inner, of_part(params, name), part, len(positions)))
         places.append(cast(NDArray[np.intp], place))
     return x.graph.concat(outputs).take(np.argsort(np.concatenate(places)), axis=1)
 
@@ -311,8 +317,7 @@ def _scattered(layer: columns.Scattered, params: Views, x: Tensor, width: int) -
 def _embedding(layer: embeddings.Embedding, params: Views, x: Tensor, width: int) -> Tensor:
     # The level number after the last one stands for none of the levels. Its vector is the mean.
     table = np.vstack([params.table, params.table.mean(axis=0)])
-    levels = x.cast(np.int64).reshape(-1)
-    return x.graph.constant(table).take(levels, axis=0)
+    return x.cast(np.int64).rows_of(table)
 
 
 def _mapped(

@@ -7,7 +7,7 @@ import numpy as np
 from sknet._base import BaseNN
 from sknet._requirements import require
 from sknet.classifier import NNClassifier
-from sknet.export._columns import check_n_columns
+from sknet.export._columns import check_n_columns, dtype_and_width
 from sknet.export._encoding import Input, precision
 from sknet.export._graph import Graph, Tensor
 from sknet.export._onnx import (
@@ -97,20 +97,13 @@ def _tensor_type(dtype: np.dtype[Any]) -> Any:
     return getattr(types, f"{names[dtype.name]}TensorType")
 
 
-def _dtype(variable: Any) -> np.dtype[Any]:
-    """Return the dtype of a variable of skl2onnx."""
-    onnx = require("onnx", "onnx")
-    return onnx.helper.tensor_dtype_to_np_dtype(
-        variable.type.to_onnx_type().tensor_type.elem_type
-    )
-
-
 def _inputs(operator: Any, graph: Graph) -> list[Input]:
     """Return the inputs of an operator of skl2onnx as tensors of a graph."""
-    return [
-        Input(Tensor(graph, one.full_name, _dtype(one)), one.type.shape[1])
-        for one in operator.inputs
-    ]
+    inputs = []
+    for one in operator.inputs:
+        dtype, width = dtype_and_width(one.full_name, one.type)
+        inputs.append(Input(Tensor(graph, one.full_name, dtype), width))
+    return inputs
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
@@ -128,7 +121,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         )
     features, model = exported(operator.raw_operator)
     graph = Graph(scope.get_unique_variable_name)
-    dtype = _dtype(operator.outputs[-1])
+    dtype, _ = dtype_and_width("output", operator.outputs[-1].type)
     outputs = write_predictions(features, model, _inputs(operator, graph), dtype)
     for output, variable in zip(outputs.values(), operator.outputs, strict=True):
         output.tensor.op("Identity", output=variable.full_name)

@@ -61,40 +61,10 @@ def output_names(model: Model) -> tuple[list[Any], str]:
     return model.target.classes_.tolist(), kind
 
 
-def choose_output(model: Model, target: Any) -> NDArray[np.float64] | None:
+def choose_output(model: Model, target: Any) -> NDArray[np.float64]:
     """Return the factors with which the columns of the outputs are summed.
 
-    Only the factor of the chosen output is not zero. The result is None if each row is to be
-    explained for its predicted class.
-
-    Raises
-    ------
-    ValueError
-        If ``target`` is no class or output of the model, or if it is None although there are
-        several outputs or labels.
-    """
-    names, kind = output_names(model)
-    n_columns = model.n_predicted
-    if target is None:
-        if n_columns > 1 and kind == "class":
-            return None
-        if n_columns > 1:
-            raise ValueError(
-                f"There are {n_columns} {kind}s: choose one by target, 0 to {n_columns - 1}."
-            )
-        return np.ones(1)
-    position = _position(names, target)
-    if position is None or (kind == "output" and isinstance(target, bool)):
-        article = "an" if kind == "output" else "a"
-        raise ValueError(f"target must be {article} {kind}, one of {names}, got {target!r}.")
-    if kind == "class" and len(names) == 2:
-        # With two classes, the only column is the logit of the second class.
-        return np.array([1.0 if position == 1 else -1.0])
-    return np.eye(n_columns)[position]
-
-
-def choose_one_output(model: Model, target: Any) -> NDArray[np.float64]:
-    """Return the factors of :func:`choose_output` for one output that serves all rows.
+    Only the factor of the chosen output is not zero.
 
     Raises
     ------
@@ -102,20 +72,30 @@ def choose_one_output(model: Model, target: Any) -> NDArray[np.float64]:
         If ``target`` is no class or output of the model, or if it is None although there are
         several.
     """
-    chosen = choose_output(model, target)
-    if chosen is None:
-        raise ValueError(
-            f"There are {model.n_raw} classes: choose one by target, of "
-            f"{output_names(model)[0]}."
-        )
-    return chosen
+    names, kind = output_names(model)
+    if target is None:
+        if model.n_predicted > 1:
+            several = f"{len(names)} {kind}{'es' if kind == 'class' else 's'}"
+            raise ValueError(f"There are {several}: choose one by target, of {names}.")
+        return np.ones(1)
+    is_truth_value = kind == "output" and isinstance(target, bool)
+    if np.ndim(target) > 0 or is_truth_value or target not in names:
+        article = "an" if kind == "output" else "a"
+        raise ValueError(f"target must be {article} {kind}, one of {names}, got {target!r}.")
+    position = names.index(target)
+    if kind == "class" and len(names) == 2:
+        # With two classes, the only column is the logit of the second class.
+        return np.array([1.0 if position == 1 else -1.0])
+    return np.eye(model.n_predicted)[position]
 
 
-def _position(names: list[Any], target: Any) -> int | None:
-    """Return the position of the target among the names, or None if it is not there."""
-    if np.ndim(target) > 0:
-        return None
-    return next((i for i, name in enumerate(names) if name == target), None)
+def choose_by_row(model: Model, target: Any) -> NDArray[np.float64] | None:
+    """Return the factors of :func:`choose_output`, or None without a target of several classes.
+
+    None says that each row is to be explained for its predicted class.
+    """
+    several_classes = model.n_predicted > 1 and output_names(model)[1] == "class"
+    return None if target is None and several_classes else choose_output(model, target)
 
 
 def check_layer(network: Network, layer: Any) -> int:

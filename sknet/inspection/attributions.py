@@ -12,7 +12,7 @@ from sknet._input import Features
 from sknet._model import Model
 from sknet._requirements import check_count
 from sknet.data.batches import Batches, Dataset, stack_rows
-from sknet.inspection.arguments import check_tol, choose_output, read_baseline
+from sknet.inspection.arguments import check_tol, choose_by_row, read_baseline
 from sknet.inspection.paths import EmbeddedTable, NestedRule, OutputFunction, is_smooth
 from sknet.nn.types import Array
 
@@ -83,7 +83,7 @@ def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
     (442, 10)
     """
     features, model = fitted(estimator)
-    chosen = choose_output(model, target)
+    chosen = choose_by_row(model, target)
     return _by_blocks(features, model, X, partial(_gradients, chosen))
 
 
@@ -191,7 +191,7 @@ def integrated_gradients(
     True
     """
     features, model = fitted(estimator)
-    chosen = choose_output(model, target)
+    chosen = choose_by_row(model, target)
     check_count("n_steps", n_steps)
     check_tol(tol)
     baselines = read_baseline(features, model, baseline)

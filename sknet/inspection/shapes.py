@@ -207,7 +207,7 @@ def shape_functions(
     weights = weights / weights.sum()
     terms = Terms(model, rows, weights)
     importances = terms.importances(rows, weights)
-    table = Table(features, model, rows, weights, int(n_points), percentiles)
+    table = Table(features.shown_names, model, rows, weights, int(n_points), percentiles)
     curves = _curves(terms, table, importances)
     surfaces = _surfaces(terms, table, importances, int(max_surfaces))
     return ShapeFunctions(features, terms, importances, curves, surfaces)
@@ -218,31 +218,21 @@ def in_memory(X: Any) -> Any:
     return X[: X.shape[0]] if isinstance(X, RowBlocks) else X
 
 
-def _grid_rows(table: Table, columns: list[int]) -> Floats:
-    """Return rows in which all columns walk through their grids at a time, then are missing.
-
-    Columns of different groups do not depend on each other's values.
-    """
-    grids = {column: table.encoded_grid(column) for column in columns}
-    longest = max(map(len, grids.values()))
-    missing = np.full(longest + 1, np.nan)
-    return table.rows(
-        {c: np.concatenate([grid, missing[len(grid) :]]) for c, grid in grids.items()}
-    )
-
-
 def _curves(terms: Terms, table: Table, importances: Floats) -> list[ShapeCurve]:
     """Return the terms of a single column."""
     single = [(i, *one) for i, one in enumerate(terms.groups) if len(one) == 1]
     if not single:
         return []
-    added = terms.of_groups(_grid_rows(table, [column for _, column in single]))
-    curves = []
-    for i, column in single:
-        values = table.values(column)
-        of_one = added[: len(values.grid), i]
-        curves.append(ShapeCurve(values, of_one, added[-1, i], importances[i]))
-    return curves
+    # All columns walk through their grids at a time, and then are missing: those of different
+    # groups do not depend on each other's values.
+    grids = {column: table.encoded_grid(column) for _, column in single}
+    added = terms.of_groups(table.rows(grids, n_missing=1))
+    return [
+        ShapeCurve(
+            table.values(column), added[: len(grids[column]), i], added[-1, i], importances[i]
+        )
+        for i, column in single
+    ]
 
 
 def _surfaces(
@@ -251,34 +241,33 @@ def _surfaces(
     """Return the most important terms of two columns."""
     pairs = [i for i, one in enumerate(terms.columns) if len(one) == 2]
     pairs.sort(key=lambda i: -importances[i].max())
-    pairs = pairs[:max_surfaces]
-    compute = _interaction if terms.has_pairs else _function_of_two
-    return [
-        ShapeSurface(
-            (table.values(terms.columns[i][0]), table.values(terms.columns[i][1])),
-            compute(terms, table, i),
-            importances[i],
-        )
-        for i in pairs
-    ]
+    surfaces = []
+    for i in pairs[:max_surfaces]:
+        first, second = terms.columns[i]
+        grids = {column: table.encoded_grid(column) for column in (first, second)}
+        if terms.has_pairs:
+            heights = _interaction(terms, table, grids)
+        else:
+            heights = _function_of_two(terms, table, grids, i)
+        values = table.values(first), table.values(second)
+        surfaces.append(ShapeSurface(values, heights, importances[i]))
+    return surfaces
 
 
-def _interaction(terms: Terms, table: Table, i: int) -> Floats:
+def _interaction(terms: Terms, table: Table, grids: dict[int, Floats]) -> Floats:
     """Return the product of factors of two columns, for all pairs of their values."""
-    first, second = terms.columns[i]
-    grids = table.encoded_grid(first), table.encoded_grid(second)
-    rows = table.rows(dict(zip((first, second), grids, strict=True)))
-    factors = terms.factors(rows)
-    return terms.of_pair(
-        factors[: len(grids[0]), :, terms.groups.index((first,))],
-        factors[: len(grids[1]), :, terms.groups.index((second,))],
+    factors = terms.factors(table.rows(grids))
+    first, second = (
+        factors[: len(grid), :, terms.groups.index((column,))] for column, grid in grids.items()
     )
+    return terms.of_pair(first, second)
 
 
-def _function_of_two(terms: Terms, table: Table, i: int) -> Floats:
+def _function_of_two(
+    terms: Terms, table: Table, grids: dict[int, Floats], group: int
+) -> Floats:
     """Return the function of a group of two columns, for all pairs of their values."""
-    first, second = terms.columns[i]
-    grids = table.encoded_grid(first), table.encoded_grid(second)
-    a, b = (one.ravel() for one in np.meshgrid(*grids, indexing="ij"))
-    added = terms.of_groups(table.rows({first: a, second: b}))[:, i]
-    return added.reshape(len(grids[0]), len(grids[1]), -1)
+    mesh = np.meshgrid(*grids.values(), indexing="ij")
+    values_of = {column: one.ravel() for column, one in zip(grids, mesh, strict=True)}
+    added = terms.of_groups(table.rows(values_of))[:, group]
+    return added.reshape(*mesh[0].shape, -1)

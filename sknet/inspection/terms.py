@@ -4,7 +4,8 @@ The terms add up to the prediction before the link.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations
 from typing import Any, NamedTuple, Self
 
@@ -12,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sknet._input import Features
 from sknet._model import Model
 from sknet._prediction import BLOCK_ELEMENTS
 from sknet.data.columns.calendar import seconds, times
@@ -263,55 +263,51 @@ class ColumnValues(NamedTuple):
     time_zone: str | None = None
 
 
+@dataclass(frozen=True)
 class Table:
     """The columns of X, and rows in which they have the values of their grids."""
 
-    def __init__(
-        self,
-        features: Features,
-        model: Model,
-        X: Any,
-        weights: Floats,
-        n_points: int,
-        percentiles: tuple[float, float],
-    ) -> None:
-        reader = model.reader
-        self._X = X
-        self._weights = weights
-        self._n_points = n_points
-        self._percentiles = percentiles
-        # The place of each column of X among those that are read.
-        self.places = np.argsort(reader.order_)
-        self._n_numeric = model.encoder.n_read_
-        self._levels = reader.levels_
-        self._times = reader.times_
-        names = features.shown_names
-        self._names = [names[i] for i in reader.order_]
-        self._typical = model.encoder.typical_row()
-        self._known: dict[int, ColumnValues] = {}
+    names: list[str]
+    model: Model
+    X: Any
+    weights: Floats
+    n_points: int
+    percentiles: tuple[float, float]
+    known: dict[int, ColumnValues] = field(default_factory=dict)
+
+    @cached_property
+    def places(self) -> NDArray[np.intp]:
+        """The place of each column of X among those that are read."""
+        return np.argsort(self.model.reader.order_)
+
+    @cached_property
+    def typical(self) -> NDArray[Any]:
+        """The typical row of the training."""
+        return self.model.encoder.typical_row()
 
     def values(self, column: int) -> ColumnValues:
         """Return the values of a column of X."""
-        if column not in self._known:
+        if column not in self.known:
             place = int(self.places[column])
-            x = self._X[:, [place]]
+            x = self.X[:, [place]]
             x = (x.toarray() if sparse.issparse(x) else x)[:, 0].astype(np.float64)
             missing = np.isnan(x)
-            is_category = place >= self._n_numeric
+            is_category = place >= self.model.encoder.n_read_
             describe = self._category if is_category else self._numbers
-            grid, shares, edges = describe(place, x[~missing], self._weights[~missing])
+            grid, shares, edges = describe(place, x[~missing], self.weights[~missing])
             # Rounding may take the sum of all weights above one.
-            missing_share = min(1.0, float(self._weights[missing].sum()))
-            name = str(self._names[place])
+            missing_share = min(1.0, float(self.weights[missing].sum()))
+            name = str(self.names[column])
             values = ColumnValues(column, name, is_category, grid, shares, edges, missing_share)
-            self._known[column] = self._in_time(values)
-        return self._known[column]
+            self.known[column] = self._in_time(values)
+        return self.known[column]
 
     def _in_time(self, values: ColumnValues) -> ColumnValues:
         """Return values as dates or durations, if the column has these instead of numbers."""
-        if values.column not in self._times or values.bin_edges is None:
+        all_times = self.model.reader.times_
+        if values.column not in all_times or values.bin_edges is None:
             return values
-        kind, zone = self._times[values.column]
+        kind, zone = all_times[values.column]
         grid, edges = times(values.grid, kind), times(values.bin_edges, kind)
         return values._replace(grid=grid, bin_edges=edges, time_zone=zone)
 
@@ -320,8 +316,8 @@ class Table:
     ) -> tuple[NDArray[Any], Floats, Floats]:
         """Return grid, shares and bin edges of a numeric column without missing values."""
         if not x.size:
-            x, weights = self._typical[0, [place]].astype(np.float64), np.zeros(1)
-        low, high = np.quantile(x, self._percentiles)
+            x, weights = self.typical[0, [place]].astype(np.float64), np.zeros(1)
+        low, high = np.quantile(x, self.percentiles)
         inside = (x >= low) & (x <= high)
         if low < high:
             x, weights = x[inside], weights[inside]
@@ -333,9 +329,9 @@ class Table:
             bins = np.concatenate(
                 [2 * grid[:1] - middles[:1], middles, 2 * grid[-1:] - middles[-1:]]
             )
-        if grid.size > self._n_points:
-            half = self._n_points // 2
-            even = np.linspace(grid[0], grid[-1], self._n_points - half)
+        if grid.size > self.n_points:
+            half = self.n_points // 2
+            even = np.linspace(grid[0], grid[-1], self.n_points - half)
             inner = np.quantile(x, np.linspace(0, 1, half + 2)[1:-1])
             grid = np.unique(np.concatenate([even, inner]))
         shares, edges = np.histogram(x, bins, weights=weights)
@@ -345,25 +341,26 @@ class Table:
         self, place: int, x: Floats, weights: Floats
     ) -> tuple[NDArray[Any], Floats, None]:
         """Return levels and shares of a category without missing values."""
-        levels = self._levels[place - self._n_numeric]
+        levels = self.model.reader.levels_[place - self.model.encoder.n_read_]
         shares = np.bincount(x.astype(np.intp), weights, minlength=len(levels))
         return levels, shares.astype(np.float64), None
 
     def encoded_grid(self, column: int) -> Floats:
         """Return the grid of a column as numbers that the model reads."""
         values = self.values(column)
-        if column in self._times:
+        if column in self.model.reader.times_:
             return seconds(values.grid)
         grid = np.arange(len(values.grid)) if values.is_category else values.grid
         return grid.astype(np.float64)
 
-    def rows(self, values_of: dict[int, Floats]) -> Floats:
+    def rows(self, values_of: dict[int, Floats], n_missing: int = 0) -> Floats:
         """Return rows with the given values of some columns, and typical ones of the others.
 
-        Columns with fewer values than others have missing values in the last rows.
+        Columns with fewer values than others have missing values in the last rows. In the last
+        ``n_missing`` rows, the values of all these columns are missing.
         """
-        n_rows = max(map(len, values_of.values()))
-        rows = np.repeat(self._typical.astype(self._X.dtype), n_rows, axis=0)
+        n_rows = max(map(len, values_of.values())) + n_missing
+        rows = np.repeat(self.typical.astype(self.X.dtype), n_rows, axis=0)
         for column, values in values_of.items():
             rows[:, self.places[column]] = np.nan
             rows[: len(values), self.places[column]] = values

@@ -71,7 +71,7 @@ def test_every_cycle_has_a_counterpart():
 def test_phases_of_three_thousand_years(time, opset):
     graph = Graph()
     t = Tensor(graph, "t", np.dtype(np.float64))
-    codes = phases(t, [list(CYCLES.values())]).op("Identity", output="codes")
+    codes = phases(t, list(CYCLES.values())).op("Identity", output="codes")
     outputs = {"codes": Output(codes, 2 * len(CYCLES))}
     columns = [Column("t", t.dtype, ("t",))]
     model = _model_proto(onnx, "phases", graph, columns, outputs, opset)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sknet._base import BaseNN
+from sknet._base import BaseNN, fitted
 from sknet._input import shown_names
 from sknet._requirements import check_count
 from sknet.data.frames import column, is_frame, take_rows
@@ -16,8 +16,6 @@ from sknet.inspection.displays.axes import import_pyplot, one_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.container import BarContainer
-    from matplotlib.figure import Figure, SubFigure
 
 
 class AttributionDisplay:
@@ -60,11 +58,6 @@ class AttributionDisplay:
     >>> sorted(X.columns[display.order_[:2]])
     ['bmi', 's5']
     """
-
-    order_: NDArray[np.intp]
-    ax_: "Axes"
-    figure_: "Figure | SubFigure"
-    bars_: "BarContainer"
 
     def __init__(
         self,
@@ -132,9 +125,8 @@ class AttributionDisplay:
         attributions = integrated_gradients(
             estimator, X, target=target, baseline=baseline, n_steps=n_steps, tol=tol
         )
-        names = getattr(estimator, "feature_names_in_", None)
+        names = fitted(estimator)[0].shown_names
         values = row_values(X) if len(attributions) == 1 else None
-        names = shown_names(names, attributions.shape[1])
         display = cls(attributions, feature_names=names, values=values)
         return display.plot(ax=ax, max_features=max_features)
 

@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet._requirements import require
-from sknet.inspection.terms import ColumnValues
+from sknet._summary import shortened
+from sknet.inspection.terms import ColumnValues, Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
-
-Floats = NDArray[np.float64]
 
 #: The largest number of levels of a category that are named.
 MOST_LEVELS = 12
@@ -39,23 +38,9 @@ def one_axes(ax: "Axes | None", **options: Any) -> "Axes":
     return import_pyplot().subplots(**options)[1] if ax is None else ax
 
 
-def two_axes(ax: Any) -> "np.ndarray[Any, Any]":
-    """Return an array of two axes side by side.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes, two of them, or None
-        Two axes are returned as they are, and one is divided in two. None makes a figure.
-    """
-    if ax is None:
-        return import_pyplot().subplots(1, 2, figsize=(9, 3.6), layout="constrained")[1]
-    if np.size(ax) == 2:
-        return np.ravel(ax)
-    ax.set_axis_off()
-    return ax.get_subplotspec().subgridspec(1, 2, wspace=0.35).subplots()
-
-
-def panels(ax: Any, n_panels: int, n_columns: int) -> "np.ndarray[Any, Any]":
+def panels(
+    ax: Any, n_panels: int, n_columns: int, size: tuple[float, float] = (3.4, 2.6)
+) -> "np.ndarray[Any, Any]":
     """Return an array of axes, row by row of a figure or of the given axes.
 
     Parameters
@@ -65,11 +50,13 @@ def panels(ax: Any, n_panels: int, n_columns: int) -> "np.ndarray[Any, Any]":
     n_panels : int
     n_columns : int
         The largest number of panels side by side.
+    size : tuple of two float, default=(3.4, 2.6)
+        The width and the height of a panel of a new figure in inches.
     """
     n_columns = min(n_columns, n_panels)
     n_rows = -(-n_panels // n_columns)
     if ax is None:
-        figsize = 3.4 * n_columns, 2.6 * n_rows
+        figsize = size[0] * n_columns, size[1] * n_rows
         figure = import_pyplot().figure(figsize=figsize, layout="constrained")
         grid = figure.add_gridspec(n_rows, n_columns)
     else:
@@ -178,5 +165,4 @@ def scale_of(values: ColumnValues) -> Scale:
 
 def short(level: Any) -> str:
     """Return the name of a level, cut if it is long."""
-    name = str(level)
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "\u2026"
+    return shortened(str(level), LONGEST_NAME)

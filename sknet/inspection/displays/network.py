@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sknet._base import BaseNN, fitted
 from sknet.inspection.arguments import check_history
-from sknet.inspection.displays.axes import import_pyplot, one_axes, two_axes
+from sknet.inspection.displays.axes import import_pyplot, one_axes, panels
 from sknet.inspection.layers import hidden_features
 
 if TYPE_CHECKING:
@@ -52,11 +52,6 @@ class LossCurveDisplay:
     """
 
     _LABELS: ClassVar = {"loss": "training", "validation_loss": "validation"}
-
-    ax_: "Axes"
-    learning_rate_ax_: "Axes | None"
-    figure_: "Figure | SubFigure"
-    lines_: "dict[str, Line2D]"
 
     def __init__(self, history: dict[str, list[float]], *, best_iter: int | None = None):
         self.history = history
@@ -158,7 +153,7 @@ class LossCurveDisplay:
             label = f"best epoch, {self.best_iter}"
             ax.axvline(self.best_iter, color="0.4", linestyle=":", label=label)
         ax.set(xlabel="epoch", ylabel="loss")
-        self.learning_rate_ax_ = None
+        self.learning_rate_ax_: Axes | None = None
         handles = ax.get_legend_handles_labels()[0]
         if learning_rate and "learning_rate" in self.history:
             handles.append(self._plot_learning_rate(epochs))
@@ -301,7 +296,8 @@ class WeightsDisplay:
         -------
         self : WeightsDisplay
         """
-        self.axes_ = two_axes(ax)
+        are_two = np.size(ax) == 2
+        self.axes_ = np.ravel(ax) if are_two else panels(ax, 2, 2, size=(4.5, 3.6))
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         self._plot_distributions(self.axes_[0])
         self._plot_shares(self.axes_[1])

@@ -7,14 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from sknet._base import BaseNN, fitted
 from sknet._requirements import check_count
-from sknet.inspection.arguments import choose_one_output
-from sknet.inspection.displays.axes import (
-    MOST_LEVELS,
-    import_pyplot,
-    panels,
-    scale_of,
-    short,
-)
+from sknet.inspection.arguments import choose_output
+from sknet.inspection.displays.axes import MOST_LEVELS, import_pyplot, panels, scale_of, short
 from sknet.inspection.shapes import (
     ShapeCurve,
     ShapeFunctions,
@@ -135,12 +129,11 @@ class ShapeFunctionsDisplay:
         """
         import_pyplot()
         _, model = fitted(estimator)
-        factors = choose_one_output(model, target)
+        factors = choose_output(model, target)
         if factors.size < model.n_raw:
             # The loss "normal" also has functions of the spread, which are not drawn.
             zeros = np.zeros((1, model.n_raw))
             factors = model.loss.link.inverse_backward(zeros, factors[np.newaxis])[0]
-        check_count("max_surfaces", max_surfaces, least=0)
         shapes = shape_functions(
             estimator,
             X,
