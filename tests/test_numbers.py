@@ -19,8 +19,8 @@ from sknet.nn.penalties import ElasticNet
 
 #: The functions that make arrays of float64 on purpose in a fit of float32, and why.
 START = {
-    "initializers.glorot_uniform": "a seed gives both precisions the same initial weights",
-    "initializers.lecun_normal": "the same",
+    "activations.glorot_uniform": "a seed gives both precisions the same initial weights",
+    "activations.lecun_normal": "the same",
     "network.Network.init": "the same: the vector is cast once it is full",
     "network.Network.views": "of that vector",
     "layers.Dense.initialize": "the same, for the biases",
@@ -31,7 +31,7 @@ START = {
     "ensembles.EnsembleInput.initialize": "the same",
     "ensembles.EnsembleLayer.initialize": "the same",
     "groups.GroupedDense.initialize": "the same",
-    "pairs.PairwiseHead.initialize": "the same",
+    "groups.PairwiseHead.initialize": "the same",
     "bins.bins_between": "edges are numbers of Python; their bins are remembered",
 }
 #: The functions that make such arrays in a prediction: means and inverse links are computed in

@@ -115,14 +115,12 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
 def model_inputs(session: Any) -> list[ModelInput]:
     """Return what the ONNX model of a session tells about its inputs."""
     described = session.get_modelmeta() if hasattr(session, "get_modelmeta") else None
-    properties: dict[str, str] = {}
-    times = None
+    times, renamed, missing_text = None, dict[str, str](), ""
     # Other models, as of skl2onnx, have no properties of sknet.
     if described is not None and described.producer_name == PRODUCER:
         properties = described.custom_metadata_map
-        times = json.loads(properties.get(TIMES, "{}"))
-    renamed = json.loads(properties.get(RENAMED, "{}"))
-    missing_text = properties.get(MISSING_TEXT, "")
+        times, renamed = (json.loads(properties.get(key, "{}")) for key in (TIMES, RENAMED))
+        missing_text = properties.get(MISSING_TEXT, "")
     inputs = []
     for one in session.get_inputs():
         element = one.type.removeprefix("tensor(").removesuffix(")")
