@@ -249,4 +249,5 @@ class NNClassifier(ClassifierMixin, BaseNN):
 def _without_certainty(proba: np.ndarray) -> np.ndarray:
     """Move rounded probabilities away from 0 and 1, where the log loss can be infinite."""
     limits = np.finfo(proba.dtype)
-    return np.clip(proba, limits.tiny, 1 - limits.epsneg, out=proba)
+    np.maximum(proba, limits.tiny, out=proba)
+    return np.minimum(proba, 1 - limits.epsneg, out=proba)

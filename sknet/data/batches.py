@@ -334,19 +334,25 @@ def stack_rows(
     outputs: tuple[np.ndarray, ...] = ()
     start = 0
     for parts in blocks:
+        parts = tuple(_as_dtype(part, float_dtype) for part in parts)
+        if len(parts[0]) == n_rows:
+            outputs = parts
+            continue  # The iterator has work to do behind its last block.
         if not outputs:
-            outputs = tuple(_empty_like(part, n_rows, float_dtype) for part in parts)
-        stop = start + parts[0].shape[0]
+            outputs = tuple(np.empty((n_rows, *one.shape[1:]), one.dtype) for one in parts)
+        stop = start + len(parts[0])
         for output, part in zip(outputs, parts, strict=True):
-            if part.dtype.itemsize > output.dtype.itemsize:
-                largest = float(np.finfo(output.dtype).max)
-                part = part.clip(-largest, largest)
             output[start:stop] = part
         start = stop
     return outputs
 
 
-def _empty_like(part: NDArray[Any], n_rows: int, float_dtype: DTypeLike) -> NDArray[Any]:
-    """Return an empty array of ``n_rows`` rows with the columns of ``part``."""
-    dtype = float_dtype if part.dtype.kind == "f" else part.dtype
-    return np.empty((n_rows, *part.shape[1:]), dtype)
+def _as_dtype(part: NDArray[Any], float_dtype: DTypeLike) -> NDArray[Any]:
+    """Return a copy of an array; floating-point numbers get a dtype, and stay in its range."""
+    if part.dtype.kind != "f":
+        return part.copy()
+    dtype = np.dtype(float_dtype)
+    if part.dtype.itemsize > dtype.itemsize:
+        largest = float(np.finfo(dtype).max)
+        part = part.clip(-largest, largest)
+    return part.astype(dtype)

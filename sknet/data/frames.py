@@ -16,6 +16,8 @@ from scipy import sparse
 
 #: Names of the polars dtypes whose columns are categories.
 POLARS_CATEGORIES = {"Categorical", "Enum", "String", "Object"}
+#: The most rows of a frame whose values are read together.
+FEW_ROWS = 16
 #: How the names of the dtypes of each kind of times begin, in lower case.
 TIME_DTYPES = {"date": ("date", "timestamp"), "duration": ("duration", "timedelta")}
 #: The types of the values of each kind of times in columns of objects.
@@ -115,6 +117,27 @@ def column(X: Any, position: int) -> Any:
     if not is_frame(X):
         return np.asarray(X)[:, position]
     return X.iloc[:, position] if _is_pandas(X) else X[:, position]
+
+
+def columns_at(X: Any, positions: Sequence[int]) -> list[Any]:
+    """Return columns of a table as :func:`column` does, or of a short frame as arrays.
+
+    pandas reads all values of a few rows in the time of two columns. Columns that may hold
+    dates or durations are series in any case.
+    """
+    if not (isinstance(X, LookedUp) and _is_pandas(X.frame) and len(X) <= FEW_ROWS):
+        return [column(X, position) for position in positions]
+    values = X.frame.to_numpy(dtype=object)
+    return [_short_column(X, position, values) for position in positions]
+
+
+def _short_column(X: LookedUp, position: int, values: NDArray[Any]) -> Any:
+    """Return a column, given the values of all columns as objects."""
+    dtype = X.dtypes[position]
+    if _is_object(dtype) or _kind_of_times(dtype):
+        return X.column(position)
+    found = values[:, position]
+    return found.astype(dtype) if isinstance(dtype, np.dtype) else found
 
 
 def columns(X: Any, positions: NDArray[np.intp]) -> Any:
@@ -246,7 +269,12 @@ def time_kind(series: Any) -> str | None:
     if _is_object(series.dtype):
         value = _first_known(series)
         return next((kind for kind, of in TIME_TYPES.items() if isinstance(value, of)), None)
-    name = str(series.dtype).lower()
+    return _kind_of_times(series.dtype)
+
+
+def _kind_of_times(dtype: Any) -> str | None:
+    """Return the kind of times of a dtype other than that of objects; None if it has none."""
+    name = str(dtype).lower()
     return next((kind for kind, of in TIME_DTYPES.items() if name.startswith(of)), None)
 
 

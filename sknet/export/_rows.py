@@ -107,8 +107,8 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
     if len(inputs) == 1 and not (inputs[0].is_column and _has_column(X, inputs[0])):
         return {inputs[0].name: _joined(X, inputs[0])}
     places = _places(X, inputs)
-    columns = zip(inputs, places, strict=True)
-    values = {one.name: _values(frames.column(X, place), one) for one, place in columns}
+    columns = zip(inputs, frames.columns_at(X, places), strict=True)
+    values = {one.name: _values(column, one) for one, column in columns}
     return {name: of_one[:, np.newaxis] for name, of_one in values.items()}
 
 

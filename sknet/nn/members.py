@@ -83,7 +83,8 @@ class Members:
             (prediction,), or (prediction, standard deviation).
         """
         values = predict(self._before_mean(raw))
-        prediction = values[:, 0] if values.shape[1] == 1 else values.mean(axis=1)
+        n_values = values.shape[1]
+        prediction = values[:, 0] if n_values == 1 else values.sum(axis=1) / n_values
         if not with_std:
             return (prediction,)
         members = self.split(raw)

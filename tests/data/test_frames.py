@@ -199,3 +199,42 @@ def test_number_columns_are_those_of_scikit_learn(dtypes):
 def test_other_columns_stay_a_frame(column):
     X = pd.DataFrame({"x": [0.5, 1.5], "c": column})
     assert frames.is_frame(frames.number_columns(X, np.array([0, 1])))
+
+
+SHORT = pd.DataFrame(
+    {
+        "float": [0.1, np.nan],
+        "single": np.array([0.1, 3e38], np.float32),
+        "int": [2**53 + 1, -3],
+        "large": np.array([2**64 - 1, 0], np.uint64),
+        "bool": [True, False],
+        "nullable": pd.array([1, None], "Int64"),
+        "text": ["a", None],
+        "object": pd.Series(["a", 1], dtype=object),
+        "category": pd.Categorical(["a", None]),
+        "numbers": pd.Categorical([3, 1]),
+        "date": pd.to_datetime(["2026-01-01", None]),
+        "zone": pd.to_datetime(["2026-01-01", "2026-07-01"]).tz_localize("Europe/Oslo"),
+        "duration": pd.to_timedelta([1, 2], unit="D"),
+        "day": pd.Series([date(2026, 1, 1), None], dtype=object),
+        "arrow date": pd.array(
+            [date(2026, 1, 1), date(2026, 1, 2)], pd.ArrowDtype(pa.date32())
+        ),
+        "arrow": pd.array([1.5, None], pd.ArrowDtype(pa.float32())),
+    }
+)
+
+
+@pytest.mark.parametrize("name", SHORT)
+@pytest.mark.parametrize("n_rows", [1, 2])
+def test_columns_of_a_short_frame_are_those_of_any_frame(name, n_rows):
+    short = SHORT.iloc[:n_rows]
+    position = list(SHORT).index(name)
+    (found,) = frames.columns_at(frames.looked_up(short), [position])
+    expected = frames.column(short, position)
+    kind = frames.time_kind(expected)
+    assert frames.time_kind(found) == kind
+    if kind is None:
+        found, expected = frames.with_nan(found), frames.with_nan(expected)
+        assert found.dtype.kind == expected.dtype.kind
+    assert_array_equal(found, expected)

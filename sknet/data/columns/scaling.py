@@ -127,7 +127,8 @@ def _magnitude_blocks(X: Any) -> Iterator[tuple[NDArray, Floats, NDArray]]:
 
 def clip_smoothly(u: Floats) -> Floats:
     """Return u / sqrt(1 + (u / CLIP)^2), in place."""
-    np.clip(u, -FARTHEST, FARTHEST, out=u)
+    # For a row of a request, np.clip takes four times as long.
+    np.minimum(np.maximum(u, -FARTHEST, out=u), FARTHEST, out=u)
     divisor = u * (1 / CLIP)
     divisor *= divisor
     divisor += 1
