@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from guards import HANGING
+from guards import HANGING, HAS_CALLBACKS, needs_callbacks
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
 from sklearn.base import clone
@@ -34,18 +34,8 @@ from sknet.callbacks import Checkpoint, FitCallback, TimeLimit
 from sknet.data import draws
 from sknet.streaming import fit_chunks
 
-try:
+if HAS_CALLBACKS:
     from sklearn.callback import ScoringMonitor
-
-    SUPPORTED = True
-except ImportError:
-    SUPPORTED = False
-
-
-def with_callbacks(test):
-    """Remove a test if the installed scikit-learn has no callbacks."""
-    return test if SUPPORTED else None
-
 
 CONSTANT = {"batch_size": 20, "n_iter_no_change": np.inf, "random_state": 0}
 
@@ -116,7 +106,7 @@ def same(one, other, X):
 # Without support.
 
 
-if not SUPPORTED:
+if not HAS_CALLBACKS:
 
     @pytest.mark.parametrize("callback", [Recorder(), TimeLimit(1), Checkpoint("x")], ids=type)
     def test_set_callbacks_names_the_version_that_it_needs(problem, callback):
@@ -131,7 +121,7 @@ if not SUPPORTED:
 # The protocol.
 
 
-@with_callbacks
+@needs_callbacks
 def test_the_order_of_calls(problem):
     recorder = Recorder()
     network = problem.cls((4,), max_iter=2, **CONSTANT).set_callbacks(recorder)
@@ -142,7 +132,7 @@ def test_the_order_of_calls(problem):
     ]  # fmt: skip
 
 
-@with_callbacks
+@needs_callbacks
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 def test_teardown_after_an_error(problem, error):
     recorder = Recorder()
@@ -157,7 +147,7 @@ def test_teardown_after_an_error(problem, error):
     assert network.set_callbacks().fit(problem.X, problem.y).n_iter_ == 5
 
 
-@with_callbacks
+@needs_callbacks
 def test_each_fit_has_calls_of_its_own(problem):
     recorder = Recorder()
     network = problem.cls((4,), max_iter=3, **CONSTANT).set_callbacks(recorder)
@@ -168,7 +158,7 @@ def test_each_fit_has_calls_of_its_own(problem):
     assert not {"_callback_fit_ctx", "_skl_callbacks_to_teardown"} & set(vars(network))
 
 
-@with_callbacks
+@needs_callbacks
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_callbacks_see_what_the_user_gave(table, solver):
     X, y = table
@@ -187,7 +177,7 @@ def test_callbacks_see_what_the_user_gave(table, solver):
     assert all(metadata is None for *_, metadata in recorder.seen)
 
 
-@with_callbacks
+@needs_callbacks
 def test_without_callbacks_nothing_changes(problem):
     network = problem.cls((4,), max_iter=4, **CONSTANT)
     watched = clone(network).set_callbacks(Recorder()).fit(problem.X, problem.y)
@@ -198,7 +188,7 @@ def test_without_callbacks_nothing_changes(problem):
     assert recorder.calls == []
 
 
-@with_callbacks
+@needs_callbacks
 def test_callbacks_follow_the_protocol(problem):
     for other in [3, Recorder, SimpleNamespace(setup=None)]:
         with pytest.raises(TypeError, match="FitCallback"):
@@ -208,7 +198,7 @@ def test_callbacks_follow_the_protocol(problem):
 # The fitted estimator.
 
 
-@with_callbacks
+@needs_callbacks
 def test_the_fitted_estimator_is_as_if_the_fit_had_ended_there(problem):
     recorder = Recorder()
     network = problem.cls((4,), max_iter=5, dropout=0.1, ema_decay=0.8, **CONSTANT)
@@ -222,7 +212,7 @@ def test_the_fitted_estimator_is_as_if_the_fit_had_ended_there(problem):
             assert_array_equal(fitted.classes_, expected.classes_)
 
 
-@with_callbacks
+@needs_callbacks
 def test_the_fitted_estimator_takes_the_user_s_frame(table):
     X, y = table
     recorder = Recorder()
@@ -232,7 +222,7 @@ def test_the_fitted_estimator_takes_the_user_s_frame(table):
         assert np.isfinite(fitted.predict(X)).all()
 
 
-@with_callbacks
+@needs_callbacks
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_the_last_fitted_estimator_is_the_result(problem, early_stopping):
     recorder = Recorder()
@@ -244,7 +234,7 @@ def test_the_last_fitted_estimator_is_the_result(problem, early_stopping):
     same(recorder.fitted[-1], network, problem.X)
 
 
-@with_callbacks
+@needs_callbacks
 @pytest.mark.parametrize("option", [{}, {"ema_decay": 0.8}, {"solver": "lbfgs"}], ids=str)
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_callbacks_get_copies(problem, option, early_stopping):
@@ -283,7 +273,7 @@ class RunKeeper(FitCallback):
             self.kept.append((run, copy.deepcopy(run)))
 
 
-@with_callbacks
+@needs_callbacks
 def test_later_epochs_leave_earlier_copies_alone(problem, monkeypatch):
     monkeypatch.setattr(Keeper, "kept", [])
     network = problem.cls((4,), max_iter=4, **CONSTANT).set_callbacks(Keeper())
@@ -295,7 +285,7 @@ def test_later_epochs_leave_earlier_copies_alone(problem, monkeypatch):
     assert len({fitted.loss_ for fitted, _ in Keeper.kept[:-1]}) == 4
 
 
-@with_callbacks
+@needs_callbacks
 def test_later_epochs_leave_earlier_states_of_training_alone(problem, monkeypatch):
     """A checkpoint that was kept in memory continues from its own epoch, not from the last."""
     monkeypatch.setattr(RunKeeper, "kept", [])
@@ -313,7 +303,7 @@ def test_later_epochs_leave_earlier_states_of_training_alone(problem, monkeypatc
     assert first.streams["noise"].random() != last.streams["noise"].random()
 
 
-@with_callbacks
+@needs_callbacks
 def test_a_copy_is_made_only_for_those_who_ask(problem, monkeypatch):
     made = []
     original = _base.fitted_attributes
@@ -334,7 +324,7 @@ def test_a_copy_is_made_only_for_those_who_ask(problem, monkeypatch):
 # Stopping.
 
 
-@with_callbacks
+@needs_callbacks
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_a_callback_stops_training(problem, solver, early_stopping):
@@ -347,7 +337,7 @@ def test_a_callback_stops_training(problem, solver, early_stopping):
                        else network.predict(problem.X)).all()  # fmt: skip
 
 
-@with_callbacks
+@needs_callbacks
 def test_all_callbacks_are_told_of_the_last_epoch(problem):
     first, second = Recorder(stop_at=2), Recorder()
     network = problem.cls((4,), max_iter=9, **CONSTANT).set_callbacks(first, second)
@@ -356,7 +346,7 @@ def test_all_callbacks_are_told_of_the_last_epoch(problem):
     assert second.calls[-2:] == ["end fit 0", "teardown"]
 
 
-@with_callbacks
+@needs_callbacks
 def test_lbfgs_reports_its_iterations(problem):
     recorder = Recorder()
     network = problem.cls((4,), solver="lbfgs", alpha=0.1, max_iter=1000, random_state=0)
@@ -394,7 +384,7 @@ if __name__ == "__main__":
 """
 
 
-@with_callbacks
+@needs_callbacks
 def test_progress_bars():
     # This runs in another process, since a bar that is not ended would keep pytest from ending.
     environment = {
@@ -417,7 +407,7 @@ def test_progress_bars():
         assert "100%" in bars[-1]
 
 
-@with_callbacks
+@needs_callbacks
 def test_scoring_monitor_alone(regression):
     X, y = regression
     monitor = ScoringMonitor(scoring="r2")
@@ -431,7 +421,7 @@ def test_scoring_monitor_alone(regression):
     assert network.score(X, y) == pytest.approx(epochs[-1]["r2"])
 
 
-@with_callbacks
+@needs_callbacks
 def test_scoring_monitor_of_frames_and_weights(table):
     X, y = table
     weight = np.random.default_rng(0).uniform(0.1, 3, len(y))
@@ -443,7 +433,7 @@ def test_scoring_monitor_of_frames_and_weights(table):
     assert last["neg_mean_squared_error"] == pytest.approx(expected)
 
 
-@with_callbacks
+@needs_callbacks
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_scoring_monitor_in_a_search(regression, n_jobs):
     X, y = regression
@@ -458,7 +448,7 @@ def test_scoring_monitor_in_a_search(regression, n_jobs):
     assert np.isfinite([row["r2"] for row in epochs]).all()
 
 
-@with_callbacks
+@needs_callbacks
 def test_in_a_pipeline_callbacks_see_transformed_rows(regression):
     X, y = regression
     recorder = Recorder()
@@ -502,7 +492,7 @@ def clock(monkeypatch):
     return Clock
 
 
-@with_callbacks
+@needs_callbacks
 @pytest.mark.parametrize("limit, n_iter", [(0.5, 1), (2.5, 3), (3.0, 4)])
 def test_time_limit_stops_after_the_first_epoch_beyond_it(problem, clock, limit, n_iter):
     network = problem.cls((4,), max_iter=10**6, n_iter_no_change=10**6, tol=0, random_state=0)
@@ -511,7 +501,7 @@ def test_time_limit_stops_after_the_first_epoch_beyond_it(problem, clock, limit,
     assert network.n_iter_ == n_iter
 
 
-@with_callbacks
+@needs_callbacks
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_time_limit_that_is_not_reached(problem, solver):
     network = problem.cls((4,), solver=solver, alpha=0.1, early_stopping=True, max_iter=2000)
@@ -520,7 +510,7 @@ def test_time_limit_that_is_not_reached(problem, solver):
     same(network.set_callbacks(TimeLimit(1e6)).fit(problem.X, problem.y), plain, problem.X)
 
 
-@with_callbacks
+@needs_callbacks
 def test_time_counts_from_the_start_of_each_fit(problem, clock):
     network = problem.cls((4,), max_iter=9, **CONSTANT)
     network.set_callbacks(Tick(clock, 1.0), TimeLimit(2.5))
@@ -548,7 +538,7 @@ def test_every_is_a_positive_integer(every):
         Checkpoint("file", every=every)
 
 
-@with_callbacks
+@needs_callbacks
 @pytest.mark.parametrize("every, last", [(1, 7), (3, 6), (5, 5)])
 def test_the_file_holds_an_estimator_of_its_epoch(problem, tmp_path, every, last):
     path = tmp_path / "network.joblib"
@@ -560,7 +550,7 @@ def test_the_file_holds_an_estimator_of_its_epoch(problem, tmp_path, every, last
     assert list(tmp_path.iterdir()) == [path]
 
 
-@with_callbacks
+@needs_callbacks
 @pytest.mark.parametrize(
     ("path", "error", "match"),
     [
@@ -590,7 +580,7 @@ def test_a_path_that_cannot_be_written_to(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@with_callbacks
+@needs_callbacks
 def test_a_file_in_the_current_folder_needs_no_folder(problem, tmp_path, monkeypatch):
     """A bare name is a file in the current folder."""
     monkeypatch.chdir(tmp_path)
@@ -599,7 +589,7 @@ def test_a_file_in_the_current_folder_needs_no_folder(problem, tmp_path, monkeyp
     assert (tmp_path / "file").exists()
 
 
-@with_callbacks
+@needs_callbacks
 def test_no_file_before_an_epoch_is_due(problem, tmp_path):
     path = tmp_path / "network.joblib"
     network = problem.cls((4,), max_iter=3, **CONSTANT)
@@ -607,7 +597,7 @@ def test_no_file_before_an_epoch_is_due(problem, tmp_path):
     assert not path.exists()
 
 
-@with_callbacks
+@needs_callbacks
 def test_a_file_is_replaced_whole_or_not_at_all(problem, tmp_path, monkeypatch):
     path = tmp_path / "network.joblib"
     network = problem.cls((4,), max_iter=5, **CONSTANT)
@@ -653,7 +643,7 @@ RESUMED = [
 ]
 
 
-@with_callbacks
+@needs_callbacks
 @pytest.mark.parametrize("options", RESUMED, ids=str)
 @pytest.mark.parametrize("random_state", [0, None])
 def test_an_interrupted_fit_goes_on(table, tmp_path, options, random_state, global_generator):
@@ -674,7 +664,7 @@ def test_an_interrupted_fit_goes_on(table, tmp_path, options, random_state, glob
     assert set(vars(resumed)) == set(vars(whole))
 
 
-@with_callbacks
+@needs_callbacks
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_an_interrupted_classifier_goes_on(request, kind, tmp_path):
     X, y = request.getfixturevalue(kind)
@@ -692,7 +682,7 @@ def test_an_interrupted_classifier_goes_on(request, kind, tmp_path):
     assert_array_equal(resumed.classes_, whole.classes_)
 
 
-@with_callbacks
+@needs_callbacks
 def test_a_column_that_is_constant_in_the_sample_remains_so(tmp_path, monkeypatch):
     """A fit that is resumed has the scales of the fit, though other rows would tell more."""
     monkeypatch.setattr(draws, "QUANTILE_ROWS", 20)
@@ -709,7 +699,7 @@ def test_a_column_that_is_constant_in_the_sample_remains_so(tmp_path, monkeypatc
     same(clone(network).fit(X, y, resume_from=path), whole, X)
 
 
-@with_callbacks
+@needs_callbacks
 def test_a_fit_can_be_resumed_twice_and_with_given_validation_rows(problem, tmp_path):
     path = tmp_path / "network.joblib"
     X, y = problem.X, problem.y
@@ -728,7 +718,7 @@ def test_a_fit_can_be_resumed_twice_and_with_given_validation_rows(problem, tmp_
     same(clone(network).fit(X, y, **held_out, resume_from=path), whole, X)
 
 
-@with_callbacks
+@needs_callbacks
 def test_callbacks_go_on_with_a_resumed_fit(problem, tmp_path):
     path = tmp_path / "network.joblib"
     network = problem.cls((6,), max_iter=9, **CONSTANT)
@@ -744,7 +734,7 @@ def test_callbacks_go_on_with_a_resumed_fit(problem, tmp_path):
     assert resumed._skl_callbacks[0] is recorder
 
 
-@with_callbacks
+@needs_callbacks
 def test_rows_seen_in_a_cool_down_on_all_rows(regression, tmp_path):
     """A checkpoint counts the rows that were held out before as the fit itself does."""
     path = tmp_path / "network.joblib"
@@ -756,7 +746,7 @@ def test_rows_seen_in_a_cool_down_on_all_rows(regression, tmp_path):
     assert joblib.load(path).t_ == network.t_
 
 
-@with_callbacks
+@needs_callbacks
 def test_a_finished_fit_can_be_resumed(problem, tmp_path):
     path = tmp_path / "network.joblib"
     network = problem.cls((6,), max_iter=6, **CONSTANT)
@@ -767,7 +757,7 @@ def test_a_finished_fit_can_be_resumed(problem, tmp_path):
     same(resumed, longer.fit(problem.X, problem.y), problem.X)
 
 
-@with_callbacks
+@needs_callbacks
 @pytest.mark.parametrize("ema_decay", [None, 0.9])
 def test_a_fit_that_stopped_early_does_not_go_on(regression, tmp_path, ema_decay):
     # A process may be killed after the last file is written and before the fit ends.
@@ -782,7 +772,7 @@ def test_a_fit_that_stopped_early_does_not_go_on(regression, tmp_path, ema_decay
     same(clone(network).fit(X, y, resume_from=path), whole, X)
 
 
-@with_callbacks
+@needs_callbacks
 def test_resume_with_warm_start_goes_by_the_file(problem, tmp_path):
     path = tmp_path / "network.joblib"
     network = problem.cls((6,), max_iter=8, warm_start=True, **CONSTANT)
@@ -798,7 +788,7 @@ def make_checkpoint(problem, path, **options):
     return network.set_callbacks(Checkpoint(path)).fit(problem.X, problem.y).set_callbacks()
 
 
-@with_callbacks
+@needs_callbacks
 def test_files_that_are_no_checkpoints(problem, tmp_path, forbid_training):
     path = tmp_path / "network.joblib"
     make_checkpoint(problem, path)
@@ -815,7 +805,7 @@ def test_files_that_are_no_checkpoints(problem, tmp_path, forbid_training):
         problem.cls((6,)).fit(problem.X, problem.y, resume_from=tmp_path / "none.joblib")
 
 
-@with_callbacks
+@needs_callbacks
 def test_a_pickle_of_partial_fit_is_no_checkpoint(problem, tmp_path):
     # Its state belongs to a pass over one chunk, and its encoder keeps rare levels.
     network = problem.cls((6,), **CONSTANT)
@@ -826,7 +816,7 @@ def test_a_pickle_of_partial_fit_is_no_checkpoint(problem, tmp_path):
         clone(network).fit(problem.X, problem.y, resume_from=tmp_path / "partial.joblib")
 
 
-@with_callbacks
+@needs_callbacks
 @pytest.mark.parametrize(
     "change",
     [
@@ -850,7 +840,7 @@ def test_parameters_that_changed(problem, tmp_path, change, forbid_training):
         network.fit(problem.X, problem.y, resume_from=path)
 
 
-@with_callbacks
+@needs_callbacks
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_data_that_changed(problem, tmp_path, early_stopping, forbid_training):
     path = tmp_path / "network.joblib"
@@ -867,7 +857,7 @@ def test_data_that_changed(problem, tmp_path, early_stopping, forbid_training):
             network.fit(X, y + 1, resume_from=path)
 
 
-@with_callbacks
+@needs_callbacks
 def test_lbfgs_saves_but_cannot_go_on(problem, tmp_path):
     path = tmp_path / "network.joblib"
     # Each iteration writes the file, so there are few.
@@ -880,7 +870,7 @@ def test_lbfgs_saves_but_cannot_go_on(problem, tmp_path):
         network.fit(problem.X, problem.y, resume_from=path)
 
 
-@with_callbacks
+@needs_callbacks
 def test_an_estimator_with_callbacks_is_pickled(problem, tmp_path):
     network = problem.cls((6,), max_iter=2, **CONSTANT)
     network.set_callbacks(TimeLimit(1000), Checkpoint(tmp_path / "file")).fit(
@@ -928,7 +918,7 @@ def run_killed(code, arguments):
     assert done.stdout == ""
 
 
-@with_callbacks
+@needs_callbacks
 def test_a_killed_process_s_fit_goes_on(tmp_path):
     X, y = make_regression(300, 6, noise=5.0, random_state=0)
     X[::9, 2] = np.nan
@@ -995,7 +985,7 @@ def interrupt(network, chunks, path, **options):
     return network.set_callbacks()
 
 
-@with_callbacks
+@needs_callbacks
 def test_fit_chunks_calls_callbacks_as_fit_does(long_table):
     recorder, chunks = Recorder(stop_at=2), Chunks(*long_table)
     network = NNRegressor((8,), **CHUNKED).set_callbacks(recorder)
@@ -1012,7 +1002,7 @@ def test_fit_chunks_calls_callbacks_as_fit_does(long_table):
     same(recorder.fitted[-1], network, long_table[0])
 
 
-@with_callbacks
+@needs_callbacks
 def test_fit_chunks_tears_down_after_an_error(long_table, tmp_path):
     recorder = Recorder()
     network = NNRegressor((8,), **CHUNKED).set_callbacks(recorder)
@@ -1025,7 +1015,7 @@ def test_fit_chunks_tears_down_after_an_error(long_table, tmp_path):
         fit_chunks(network, Chunks(*long_table))
 
 
-@with_callbacks
+@needs_callbacks
 @pytest.mark.parametrize(
     "options",
     [
@@ -1053,7 +1043,7 @@ def test_an_interrupted_fit_of_chunks_goes_on(long_table, tmp_path, options, whe
     assert set(vars(resumed)) == set(vars(whole))
 
 
-@with_callbacks
+@needs_callbacks
 def test_a_fit_of_chunks_is_resumed_again_and_again(table, tmp_path):
     """An interrupt while the rows that are done are passed over loses nothing."""
     X, y = table
@@ -1067,7 +1057,7 @@ def test_a_fit_of_chunks_is_resumed_again_and_again(table, tmp_path):
     same(fit_chunks(network, Chunks(X, y, 30), **options), whole, X)
 
 
-@with_callbacks
+@needs_callbacks
 def test_a_fit_of_chunks_with_validation_rows_goes_on(multiclass, tmp_path):
     X, y = multiclass
     path = tmp_path / "network.joblib"
@@ -1080,7 +1070,7 @@ def test_a_fit_of_chunks_with_validation_rows_goes_on(multiclass, tmp_path):
     same(resumed, whole, X)
 
 
-@with_callbacks
+@needs_callbacks
 def test_chunks_that_changed_are_refused(long_table, tmp_path, forbid_training):
     X, y = long_table
     path = tmp_path / "network.joblib"
@@ -1113,7 +1103,7 @@ class Counter(FitCallback):
         self.n_done.append(make_fitted()._run.n_batches_done)
 
 
-@with_callbacks
+@needs_callbacks
 def test_progress_is_told_after_each_batch_but_the_last(long_table, tmp_path):
     """Nothing is told while a resumed fit passes over rows that are done."""
     path, counter = tmp_path / "network.joblib", Counter()
@@ -1125,7 +1115,7 @@ def test_progress_is_told_after_each_batch_but_the_last(long_table, tmp_path):
     assert counter.n_done == [*range(n_done + 1, 13), *range(1, 13)]
 
 
-@with_callbacks
+@needs_callbacks
 def test_a_checkpoint_within_an_epoch_waits(long_table, tmp_path):
     """It is written when its seconds have passed, and never for a fit in memory."""
     path = tmp_path / "network.joblib"
@@ -1171,7 +1161,7 @@ print("not killed")
 """
 
 
-@with_callbacks
+@needs_callbacks
 def test_a_killed_process_s_fit_of_chunks_goes_on(long_table, tmp_path):
     X, y = long_table
     np.savez(tmp_path / "data.npz", X=X, y=y)

@@ -6,6 +6,7 @@ from inspect import signature
 
 import numpy as np
 import pytest
+from guards import needs_callbacks
 from plain import NNClassifier, NNRegressor
 from sklearn.base import clone
 from sklearn.metrics import make_scorer, mean_absolute_error
@@ -168,6 +169,7 @@ def test_warm_start(made, name, table):
     assert_in_its_place(made, name, table, "fit", {"verbose"})
 
 
+@needs_callbacks
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(("made", "name"), CASES)
 def test_a_resumed_fit(made, name, table, tmp_path, forbid_training):
@@ -285,6 +287,7 @@ def test_a_lambda_equals_itself_alone():
     assert not same_value(one, other)
 
 
+@needs_callbacks
 @pytest.mark.parametrize("columns", [1500, 3])
 def test_a_long_constraint_that_differs_in_its_middle(columns, tmp_path, forbid_training):
     X = np.random.default_rng(0).normal(size=(40, columns))

@@ -2,11 +2,11 @@
 
 import warnings
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
 from endings import ADVICE_LBFGS, BRIEF, WILD, check_ending
+from guards import needs_callbacks
 from numpy.testing import assert_array_equal
 from plain import NNClassifier, NNRegressor
 from sklearn.exceptions import ConvergenceWarning
@@ -20,8 +20,6 @@ from sknet.nn.soundness import DivergenceError, Judge
 from sknet.streaming import RowBlocks, fit_chunks
 
 pytestmark = pytest.mark.no_cover
-
-HAS_CALLBACKS = find_spec("sklearn.callback") is not None
 
 
 def make_wild(cls, wild, **options):
@@ -267,7 +265,7 @@ def test_a_poor_pass_is_said(regression):
     assert network.n_iter_ == 1
 
 
-@pytest.mark.skipif(not HAS_CALLBACKS, reason="needs scikit-learn 1.9")
+@needs_callbacks
 def test_a_resumed_training_ends_as_one_without_interruption(regression, tmp_path):
     """The warning and every bit of the result are those of the whole fit."""
     from sknet.callbacks import Checkpoint

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from guards import needs_callbacks
 from numpy.testing import assert_allclose, assert_array_equal
 from orders import (
     SIGNS,
@@ -222,8 +223,8 @@ def test_continued_fits(cls, tmp_path):
         network.set_params(monotonic_cst=None).fit(X, y)
 
 
+@needs_callbacks
 def test_a_resumed_fit_is_the_same(tmp_path):
-    pytest.importorskip("sklearn.callback")
     X = numbers(400)
     y = target(NNRegressor, X)
     network = NNRegressor(**SMALL, monotonic_cst=SIGNS)

@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from guards import needs_callbacks
 from numpy.testing import assert_allclose, assert_array_equal
 from orders import (
     SIGNS,
@@ -179,9 +180,9 @@ def test_after_each_call_of_partial_fit(cls, interaction):
         assert_monotone(network, numbers(1000, 5))
 
 
+@needs_callbacks
 @every_interaction
 def test_continued_fits(interaction, tmp_path):
-    pytest.importorskip("sklearn.callback")
     X = numbers(300)
     y = target(NNRegressor, X)
     network = make(NNRegressor, interaction, warm_start=True)

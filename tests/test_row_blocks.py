@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 import zarr
+from guards import needs_callbacks
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NETWORKS, SIMPLE
 from sklearn.metrics import r2_score
@@ -386,6 +387,7 @@ def test_a_fit_continued_reads_what_a_fit_reads(counted):
     assert_array_equal(source.counts, 2)
 
 
+@needs_callbacks
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_checkpoints_and_a_resumed_fit_read_nothing_more(counted, early_stopping, tmp_path):
     source, y = counted
