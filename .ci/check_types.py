@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 
-MIN_COMPLETENESS = 0.95
+MIN_COMPLETENESS = 0.97
 COMMAND = ["pyright", "--verifytypes", "sknet", "--ignoreexternal", "--outputjson"]
 
 

@@ -249,7 +249,7 @@ class CSVFile(TableFile):
             first = _pandas().read_csv(path, nrows=1, **self._options)
         except _pandas().errors.EmptyDataError as error:
             raise ValueError(f"{path} is empty.") from error
-        self.columns = list(first.columns)
+        self.columns: list[str] = list(first.columns)
         if first.empty:
             raise ValueError(f"{path} has no rows below its header {self.columns}.")
 
@@ -284,7 +284,7 @@ class ParquetFile(TableFile):
                 f"read_options are arguments of pandas.read_csv; {path} is Parquet."
             )
         file = self._open()
-        self.columns = file.schema_arrow.names
+        self.columns: list[str] = file.schema_arrow.names
         if file.metadata.num_rows == 0:
             raise ValueError(f"{path} has no rows; its columns are {self.columns}.")
 

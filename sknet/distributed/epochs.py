@@ -129,7 +129,7 @@ class ClusterEpoch(Epochs):
             self._end_round(in_flight.popleft())
         (point,) = self._cluster.gather([self._point])
         np.copyto(self.params, point.params)
-        self.learning_rate = point.learning_rate
+        self.learning_rate: float = point.learning_rate
         self._end(self._plan.n_rows)
         loss, weight = point.loss - self._loss, point.weight - self._weight
         self._loss, self._weight = point.loss, point.weight

@@ -9,7 +9,7 @@ generator and a shape, and add a line to :data:`INITIALIZERS`.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.random import Generator
@@ -19,9 +19,6 @@ from scipy.special import ndtr
 from sknet.nn.kernels import maximum, negate
 from sknet.nn.rules import FRACTION, Rule, instance_of
 from sknet.nn.types import Array
-
-#: A function that draws a matrix of shape (fan_in, fan_out).
-Initializer: TypeAlias = Callable[[Generator, tuple[int, ...]], NDArray[np.float64]]
 
 
 def glorot_uniform(rng: Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -35,8 +32,8 @@ def lecun_normal(rng: Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
     return rng.normal(0, math.sqrt(1 / shape[0]), shape)
 
 
-#: Initializers by name.
-INITIALIZERS: dict[str, Initializer] = {
+#: Initializers by name: functions that draw a matrix of shape (fan_in, fan_out).
+INITIALIZERS: dict[str, Callable[[Generator, tuple[int, ...]], NDArray[np.float64]]] = {
     "glorot_uniform": glorot_uniform,
     "lecun_normal": lecun_normal,
 }

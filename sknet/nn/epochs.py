@@ -92,7 +92,7 @@ class Epochs(ABC):
     ) -> None:
         self.params = params
         self.rule = rule
-        self.horizon = horizon
+        self.horizon: Horizon = horizon
         self.state = state
         self.learning_rate: float = math.nan
         if state.trained is not None:
@@ -170,7 +170,7 @@ class Epoch(Epochs):
     ):
         super().__init__(params, rule, horizon, state)
         self.objective = objective
-        self.team = team or Team()
+        self.team: Team = team or Team()
         self._bounds = objective.network.bounds(params.dtype)
         self._returns = return_to_best is not None
         self._all_batches = None if return_to_best is None else return_to_best.all_batches
@@ -250,7 +250,7 @@ class Epoch(Epochs):
         rngs = [state.rng, *state.share_rngs]
         for i, batch in enumerate(self.batches, start=n_done):
             progress = self.horizon.progress(state.iteration + i / n_batches)
-            self.learning_rate = self.rule.learning_rate(state, progress)
+            self.learning_rate: float = self.rule.learning_rate(state, progress)
             value = self._gradient_of(self.params, batch, rngs)
             value += self.objective.penalty_value(self.params)
             self._step()

@@ -320,7 +320,7 @@ class Pinball(Loss):
 class PositiveMean(Loss):
     """A loss of positive means, with a log link. y may be scaled, but not shifted."""
 
-    link = Log()
+    link: ClassVar[Link] = Log()
     estimates = "the mean of y"
     shifts_y = False
 
@@ -423,10 +423,10 @@ class NormalLikelihood(Loss):
         call it the beta-NLL.
     """
 
-    link = MeanAndStd()
+    link: ClassVar[Link] = MeanAndStd()
     estimates = "the mean of y"
     has_temperature = True
-    log_certainty = (-2.0, 2.0)
+    log_certainty: ClassVar[tuple[float, float]] = (-2.0, 2.0)
 
     noise: Annotated[float, POSITIVE] = 1e-3
     beta: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.5
@@ -471,7 +471,7 @@ class BinaryLogLoss(Loss):
     """
 
     task = "classification"
-    link = Logit()
+    link: ClassVar[Link] = Logit()
     estimates = "the probability of a class or label"
     has_temperature = True
 
@@ -495,7 +495,7 @@ class MultinomialLogLoss(Loss):
     """l = log sum_k exp(raw_k) - sum_k y_k raw_k, softmax link; the y_k of a row sum to 1."""
 
     task = "classification"
-    link = Softmax()
+    link: ClassVar[Link] = Softmax()
     estimates = "the probability of each class"
     has_temperature = True
 

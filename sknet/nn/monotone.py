@@ -310,7 +310,7 @@ def _scatter(together: Array, rows: Array, places: list[slice]) -> None:
 
 @dataclass(frozen=True)
 class MonotonePairwiseHead(PairwiseHead):
-    """A :class:`PairwiseHead` whose outputs rise with the inputs of some groups.
+    """A ``PairwiseHead`` whose outputs rise with the inputs of some groups.
 
     raw = sum_g h_g W_g + b + c sum_(g<k) (u_g * u_k) V, with factors u_g = f(h_g U_g + d_g) of
     three kinds. The first ``n_free`` ones have f(z) = z and any strengths V; groups with

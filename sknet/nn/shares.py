@@ -38,7 +38,7 @@ class Team:
     def __init__(
         self, n_threads: int = 1, within: AbstractContextManager[Any] | None = None
     ) -> None:
-        self.n_threads = n_threads
+        self.n_threads: int = n_threads
         self._within = nullcontext() if within is None else within
         self._others: list[Thread] = []
         self._waiting: SimpleQueue[Any] = SimpleQueue()
@@ -195,8 +195,9 @@ class BatchGradient:
         self._n_rows = rows_of_share(network, batch_size, sparse_inputs)
         n_shares = -(-batch_size // self._n_rows)
         self._workspaces = [Workspace(network, self._n_rows, dtype) for _ in range(n_shares)]
-        self.gradients = [np.empty(network.n_params, dtype) for _ in range(n_shares)]
-        self.n_used = 0
+        n_params = network.n_params
+        self.gradients: list[Array] = [np.empty(n_params, dtype) for _ in range(n_shares)]
+        self.n_used: int = 0
 
     @property
     def n_shares(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from numbers import Number
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -37,7 +37,8 @@ class CategoryColumn(Column):
         The sorted levels, numbers or objects. A missing value is not a level.
     """
 
-    plural, numeric = "categories", False
+    plural: ClassVar[str] = "categories"
+    numeric: ClassVar[bool] = False
 
     def __init__(
         self, position: int, names: Sequence[str] | None, levels: NDArray[Any]
@@ -302,8 +303,9 @@ class LevelFeature(Feature):
     """
 
     def __init__(self, column: int, category: Category) -> None:
-        self.column, self.category = column, category
-        self.sources = np.array([column])
+        self.column: int = column
+        self.category: Category = category
+        self.sources: NDArray[np.intp] = np.array([column])
 
     def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[Any]:
         """Return the encoded columns of rows of an array."""
@@ -321,7 +323,7 @@ class OneHot(LevelFeature):
 
     def __init__(self, column: int, category: Category) -> None:
         super().__init__(column, category)
-        self.sources = np.full(category.n_levels, column)
+        self.sources: NDArray[np.intp] = np.full(category.n_levels, column)
 
     def encode_column(self, x: Floats) -> NDArray[np.bool_]:
         """Return whether the rows have each level."""

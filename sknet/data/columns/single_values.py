@@ -108,7 +108,7 @@ class HeavyFlags(Feature):
         self, heavy: Mapping[int, NDArray[Any]], center: Floats, columns: Mapping[int, Column]
     ) -> None:
         n_values = [values.size for values in heavy.values()]
-        self.sources = np.repeat(np.array(list(heavy), np.intp), n_values)
+        self.sources: NDArray[np.intp] = np.repeat(np.array(list(heavy), np.intp), n_values)
         self.values: Floats = np.concatenate(list(heavy.values())).astype(center.dtype)
         self.medians: Floats = center[self.sources]
         self._columns = {i: columns[i] for i in heavy if i in columns}

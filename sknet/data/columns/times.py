@@ -90,7 +90,9 @@ class TimeColumn(Column):
 class DurationColumn(TimeColumn):
     """A column of durations, which are numbers like others."""
 
-    kind, plural, may_be_code = "duration", "durations", True
+    kind: ClassVar[str] = "duration"
+    plural: ClassVar[str] = "durations"
+    may_be_code: ClassVar[bool] = True
 
     @staticmethod
     def _zone_of(series: Any) -> None:
@@ -100,7 +102,8 @@ class DurationColumn(TimeColumn):
 class DateColumn(TimeColumn):
     """A column of dates, which has phases in the cycles of the calendar, too."""
 
-    kind, plural = "date", "dates"
+    kind: ClassVar[str] = "date"
+    plural: ClassVar[str] = "dates"
 
     @staticmethod
     def _zone_of(series: Any) -> str | None:

@@ -16,6 +16,8 @@ from sknet.inspection.displays.axes import import_pyplot, one_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.container import BarContainer
+    from matplotlib.figure import Figure, SubFigure
 
 
 class AttributionDisplay:
@@ -191,17 +193,19 @@ class AttributionDisplay:
         check_count("max_features", max_features)
         ax = one_axes(ax, layout="constrained")
         importances = self.importances
-        self.order_ = np.argsort(-np.abs(importances), kind="stable")[:max_features]
+        by_size = np.argsort(-np.abs(importances), kind="stable")
+        self.order_: NDArray[np.intp] = by_size[:max_features]
         shown = importances[self.order_]
         places = np.arange(len(shown))
         one = len(self.attributions) == 1
         colors = np.where(shown < 0, "C0", "C3") if one else "C0"
-        self.bars_ = ax.barh(places, shown, color=colors)
+        self.bars_: BarContainer = ax.barh(places, shown, color=colors)
         ax.axvline(0, color="0.4", linewidth=0.8)
         ax.set_yticks(places, [self._label(i) for i in self.order_])
         ax.invert_yaxis()
         ax.set(xlabel="contribution" if one else "mean size of contribution")
-        self.ax_, self.figure_ = ax, ax.figure
+        self.ax_: Axes = ax
+        self.figure_: Figure | SubFigure = ax.figure
         return self
 
     def _label(self, i: int) -> str:

@@ -143,8 +143,9 @@ class LossCurveDisplay:
         """
         ax = one_axes(ax)
         epochs = np.arange(1, len(self.history["loss"]) + 1)
-        self.ax_, self.figure_ = ax, ax.figure
-        self.lines_ = {
+        self.ax_: Axes = ax
+        self.figure_: Figure | SubFigure = ax.figure
+        self.lines_: dict[str, Line2D] = {
             name: ax.plot(epochs, self.history[name], label=label)[0]
             for name, label in self._LABELS.items()
             if name in self.history
