@@ -152,12 +152,12 @@ def check_kinds(
 
 
 def as_table(X: Any, name: str) -> Any:
-    """Return X, a frame of the user as a :class:`Frame`.
+    """Return the user's X, a frame as a :class:`Frame`; ``name`` is for messages.
 
     Raises
     ------
     TypeError, ValueError
-        If X is a lazy table, or of a kind that is neither numbers, categories nor times.
+        If :func:`check_kinds` raises it, with dates and durations allowed in a frame.
     """
     X = wrapped(X, name)
     check_kinds(X, name, with_times=True)
