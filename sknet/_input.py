@@ -20,7 +20,8 @@ from sknet.data.batches import Dataset
 from sknet.data.choices import categorical_columns, column_signs
 from sknet.data.columns.numbers import check_columns, check_objects, is_plain
 from sknet.data.columns.times import check_times
-from sknet.data.kinds import check_kinds, checking
+from sknet.data.frames import Frame
+from sknet.data.kinds import as_table, checking
 from sknet.data.row_blocks import RowBlocks, as_row_blocks, rows_of_values
 from sknet.data.survey import Survey, survey_rows
 from sknet.data.tables import TableReader
@@ -74,7 +75,7 @@ class Features:
             rows, or values of a kind that is not read, such as bytes.
         """
         with checking("X"):
-            check_kinds(X, "X", with_times=True)
+            X = as_table(X, "X")
             blocks = as_row_blocks(X)
             wanted = estimator.categorical_features
             reader = _make_reader(wanted, X if blocks is None else blocks, declared)
@@ -102,7 +103,7 @@ class Features:
             return self
         # The columns are checked before levels are looked for in them.
         self.read(X)
-        return replace(self, reader=self.reader.of_part(_as_table(X)))
+        return replace(self, reader=self.reader.of_part(_frame_or_array(frames.wrapped(X))))
 
     def survey(
         self, data: Dataset, rng: np.random.Generator | None = None, part: str = "the table"
@@ -189,9 +190,7 @@ class Features:
         if self._is_plain(X):
             return X
         with checking(name):
-            X = frames.looked_up(X)
-            check_kinds(X, name, with_times=True)
-            return self._read(X, reset=False)
+            return self._read(as_table(X, name), reset=False)
 
     def _read(self, X: Any, reset: bool) -> Any:
         """Return X as :meth:`read` does; with ``reset``, note its columns as the features."""
@@ -205,7 +204,7 @@ class Features:
             raise ValueError(
                 "X is sparse, but training saw categories or dates in a frame or an array."
             )
-        X = _as_table(X)
+        X = _frame_or_array(X)
         if reset or not self._has_same_names(X):
             validate_data(
                 self.estimator, frames.as_given(X), reset=reset, skip_check_array=True
@@ -214,25 +213,24 @@ class Features:
 
     def _read_numbers(self, X: Any, reset: bool) -> Any:
         """Return a table without categories and dates as a float array or CSR."""
-        given = X
-        check_times(given, {}, frames.column_names(given))
-        check_objects(given)
+        check_times(X, {}, frames.column_names(X))
+        check_objects(X)
         if not reset and self._has_same_names(X):
             # scikit-learn's checks of a frame take ten times as long as those of an array.
-            X = frames.number_columns(X)
-            if is_plain(X):
-                return X
+            numbers = X.numbers()
+            if is_plain(numbers):
+                return numbers
         try:
             X = validate_data(
                 self.estimator,
-                frames.as_given(given),
+                frames.as_given(X),
                 reset=reset,
                 accept_sparse="csr",
                 dtype=[np.float64, np.float32],
                 ensure_all_finite="allow-nan",
             )
         except (TypeError, ValueError, OverflowError):
-            check_columns(given)
+            check_columns(X)
             raise
         if sparse.issparse(X) and np.isnan(X.data).any():
             raise ValueError(
@@ -244,7 +242,7 @@ class Features:
     def _has_same_names(self, X: Any) -> bool:
         """Return whether X is a frame with the names of the training table, in its order."""
         names = self.names
-        return names is not None and frames.is_frame(X) and list(X.columns) == names.tolist()
+        return names is not None and isinstance(X, Frame) and list(X.columns) == names.tolist()
 
     def _is_plain(self, X: Any) -> bool:
         """Return whether X is an array that needs no check, and training was the same."""
@@ -390,14 +388,14 @@ def has_validation(
     return True
 
 
-def _as_table(X: Any) -> Any:
+def _frame_or_array(X: Any) -> Any:
     """Return a frame as it is, and another table with categories as an array."""
-    return X if frames.is_frame(X) else check_array(X, dtype=None, ensure_all_finite=False)
+    return X if isinstance(X, Frame) else check_array(X, dtype=None, ensure_all_finite=False)
 
 
 def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader:
     """Return a fitted reader of X; ``wanted`` is the parameter ``categorical_features``."""
-    if not frames.is_frame(X) and (wanted is None or isinstance(wanted, str)):
+    if not isinstance(X, Frame) and (wanted is None or isinstance(wanted, str)):
         # Only a frame tells of columns that are no plain numbers.
         shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
         # What has no columns is refused by a later check.
@@ -410,5 +408,5 @@ def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader:
             return TableReader.of_numbers(X.shape[1])
         X = rows_of_values(X, categories)
     else:
-        X = _as_table(X)
+        X = _frame_or_array(X)
     return TableReader(wanted).fit(X, frames.column_names(X), declared=declared)

@@ -81,7 +81,7 @@ def join(batches: Sequence[Batch]) -> Batch:
 
 def _join(parts: Sequence[Any]) -> Any:
     kinds = {(frames.library(part), len(part.shape)) for part in parts}
-    if len(kinds) == 1 and frames.is_frame_or_series(parts[0]):
+    if len(kinds) == 1 and kinds <= {("pandas", 1), ("pandas", 2), ("polars", 2)}:
         return frames.concatenate(parts)
     if any(map(sparse.issparse, parts)):
         return sparse.vstack(parts, format="csr")

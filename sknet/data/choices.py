@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.data import frames
-from sknet.data.frames import is_frame
+from sknet.data.frames import Frame
 
 
 def categorical_columns(
@@ -18,7 +17,7 @@ def categorical_columns(
 
     Parameters
     ----------
-    X : frame, or array-like of shape (n_rows, n_columns)
+    X : Frame, or array-like of shape (n_rows, n_columns)
     wanted : "from_dtype", None or array-like of int, str or bool
         The parameter ``categorical_features`` of the estimators.
     feature_names : sequence of str or None
@@ -29,10 +28,10 @@ def categorical_columns(
         If a position or a name does not exist, or if a mask does not have one entry for each
         column.
     """
-    if wanted is None or (isinstance(wanted, str) and not is_frame(X)):
+    if isinstance(wanted, str) and isinstance(X, Frame):
+        return X.category_columns
+    if wanted is None or isinstance(wanted, str):
         return np.array([], dtype=int)
-    if isinstance(wanted, str):
-        return frames.category_columns(X)
     wanted = np.asarray(wanted)
     if wanted.size == 0:
         return np.array([], dtype=int)

@@ -91,11 +91,8 @@ def _same_kind(X: Any, known: str | None) -> str:
     ValueError
         If the chunks before were frames of another library, or if only one of them is a frame.
     """
-    kind = (
-        f"a {frames.library(X)} DataFrame"
-        if frames.is_frame(X)
-        else "an array or sparse matrix"
-    )
+    is_frame = isinstance(frames.wrapped(X), frames.Frame)
+    kind = f"a {frames.library(X)} DataFrame" if is_frame else "an array or sparse matrix"
     if known not in (None, kind):
         raise ValueError(
             f"X is {kind}, but X of the chunks before is {known}. Give X of all chunks as one "

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet._requirements import check_count, require
+from sknet.data import frames
 from sknet.data.columns.categories import warn_of_numbers
-from sknet.data.frames import time_columns
 
 #: The largest number of levels of a category. A column with more is an identifier or free text.
 MOST_LEVELS = 100_000
@@ -102,7 +102,8 @@ class FileChunks:
             head = self._files[0].head(known)
         self._integer_target = head[self.target].dtype.kind in "iub"
         of_text = [n for n in known if _is_text(head[n]) or _means_category(given.get(n))]
-        self._times = [known[i] for i in time_columns(head) if known[i] not in of_text]
+        times = [known[i] for i in frames.wrapped(head).time_columns]
+        self._times = [name for name in times if name not in of_text]
         levels = {
             name: np.asarray(dtype.categories)
             for name, dtype in given.items()

@@ -1,12 +1,15 @@
 """Data frames of pandas and polars: columns, dtypes, categories, missing values and rows.
 
-This is the only module that tells the two libraries apart, and it imports neither: a pandas
-object has ``iloc``. Functions that take a table take an array in place of a frame as well.
+This is the only module that tells the two libraries apart, and it imports neither. A table of
+the user passes :func:`wrapped` once, which makes a :class:`Frame` of a frame of either library.
+The functions that take a table take such a frame, or an array.
 """
 
 import datetime
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from numbers import Number
 from typing import Any
 
@@ -26,78 +29,292 @@ TIME_TYPES: dict[str, tuple[type, ...]] = {
     "duration": (datetime.timedelta, np.timedelta64),
 }
 
-
-def is_frame(X: Any) -> bool:
-    """Whether X is a data frame, which has named columns with a dtype each."""
-    # The class is asked, since pandas makes the dtypes of a frame anew each time.
-    return hasattr(type(X), "columns") and hasattr(type(X), "dtypes")
+# Frames.
 
 
-def _is_pandas(data: Any) -> bool:
-    return hasattr(data, "iloc")
-
-
-def _is_polars(data: Any) -> bool:
-    return hasattr(data, "is_null") or (is_frame(data) and not _is_pandas(data))
-
-
-def library(data: Any) -> str | None:
-    """Return the library of a frame or a series, "pandas" or "polars"; None of other data."""
-    if _is_pandas(data):
-        return "pandas"
-    return "polars" if _is_polars(data) else None
-
-
-class LookedUp:
-    """A frame whose dtypes and columns are each looked up once.
+class Frame(ABC):
+    """A data frame of the user, whose dtypes and columns are each looked up once.
 
     pandas makes both anew each time, which takes most of the time of a prediction for one row.
-    The functions that read columns take such an object in the place of its frame.
 
-    Parameters
+    Attributes
     ----------
-    frame : frame of pandas or polars
+    given : frame of pandas or polars
+        The frame of the user.
+    columns : sequence
+        The names of the columns, as the user has them.
+    dtypes : list of dtype
+    shape : tuple of int
     """
 
-    # Slots are attributes of the class, which make it a frame for :func:`is_frame`.
-    __slots__ = ("_series", "columns", "dtypes", "frame", "iloc", "ndim", "shape")
+    ndim = 2
 
-    def __init__(self, frame: Any) -> None:
-        self.frame = frame
-        self.columns = frame.columns
-        self.dtypes = list(frame.dtypes)
-        self.shape, self.ndim = frame.shape, 2
+    def __init__(self, given: Any) -> None:
+        self.given = given
+        self.columns = given.columns
+        self.dtypes = list(given.dtypes)
+        self.shape: tuple[int, int] = given.shape
         self._series: dict[int, Any] = {}
-        if _is_pandas(frame):
-            self.iloc = frame.iloc
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, key: Any) -> Any:
-        return self.frame[key]
 
     def column(self, position: int) -> Any:
-        """Return the series at a position."""
+        """Return a column as a series."""
         if position not in self._series:
             self._series[position] = self._look_up(position)
         return self._series[position]
 
+    @abstractmethod
+    def _look_up(self, position: int) -> Any:
+        """Return a column as a series, which is kept."""
+
+    def values(self, position: int) -> Any:
+        """Return a column as a series, or as an array if that is faster."""
+        return self.column(position)
+
+    @abstractmethod
+    def numbers(self, positions: NDArray[np.intp] | None = None) -> Any:
+        """Return several columns as an array if all are NumPy's numbers, else as a given frame.
+
+        scikit-learn's checks of a frame take ten times as long as those of an array. By
+        default, all columns are returned.
+        """
+
+    @cached_property
+    def category_columns(self) -> NDArray[np.intp]:
+        """The positions of the columns of categories, text or objects.
+
+        Columns of objects that are dates or durations are none of them.
+        """
+        found = [i for i, dtype in enumerate(self.dtypes) if self._is_category(dtype)]
+        return np.array([i for i in found if i not in self.time_columns], np.intp)
+
+    @staticmethod
+    @abstractmethod
+    def _is_category(dtype: Any) -> bool:
+        """Return whether a dtype is one of categories, text or objects."""
+
+    @cached_property
+    def time_columns(self) -> dict[int, str]:
+        """The positions and the kinds, "date" or "duration", of the columns of times.
+
+        Dates may have a time of day and a time zone. A column of objects of pandas has the kind
+        of its first value that is not missing.
+        """
+        others = "fiubUS"  # the kinds of dtypes that hold none
+        may_be = [i for i, d in enumerate(self.dtypes) if getattr(d, "kind", "O") not in others]
+        kinds = {i: self._time_kind(i) for i in may_be}
+        return {i: kind for i, kind in kinds.items() if kind is not None}
+
+    def _time_kind(self, position: int) -> str | None:
+        """Return the kind of times of a column; None if it holds others."""
+        name = str(self.dtypes[position]).lower()
+        return next((kind for kind, of in TIME_DTYPES.items() if name.startswith(of)), None)
+
+    @abstractmethod
+    def time_zone(self, position: int) -> str | None:
+        """Return the name of the time zone of a column of times, or None if it has none."""
+
+    @abstractmethod
+    def times(self, position: int, zone: str | None) -> NDArray[Any]:
+        """Return a column of dates or durations as an array of datetime64 or timedelta64.
+
+        Parameters
+        ----------
+        position : int
+            The position of one of the ``time_columns``.
+        zone : str or None
+            The time zone of whose clocks the dates of a column with a time zone are. None for
+            dates without a time zone, and for durations.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a column of objects holds other values, too, or if the time zone is not known.
+        """
+
+    @abstractmethod
+    def is_all_missing(self, position: int) -> bool:
+        """Return whether a column has no value at all, whatever its dtype."""
+
+
+class PandasFrame(Frame):
+    """A frame of pandas."""
+
     def _look_up(self, position: int) -> Any:
         name = self.columns[position]
-        if _is_pandas(self.frame) and isinstance(name, str) and self.columns.is_unique:
-            return self.frame[name]  # four times as fast as by the position
-        return column(self.frame, position)
+        if isinstance(name, str) and self.columns.is_unique:
+            return self.given[name]  # four times as fast as by the position
+        return self.given.iloc[:, position]
+
+    def values(self, position: int) -> Any:
+        """Return a column as a series, or that of a short frame as an array.
+
+        pandas reads all values of a few rows in the time of two columns. Columns of dates or
+        durations are series in any case.
+        """
+        if self.shape[0] > FEW_ROWS or position in self.time_columns:
+            return self.column(position)
+        dtype, values = self.dtypes[position], self._objects[:, position]
+        return values.astype(dtype) if isinstance(dtype, np.dtype) else values
+
+    @cached_property
+    def _objects(self) -> NDArray[Any]:
+        """All values as objects."""
+        return self.given.to_numpy(dtype=object)
+
+    def numbers(self, positions: NDArray[np.intp] | None = None) -> Any:
+        """Return several columns as an array if all are NumPy's numbers, else as a frame."""
+        chosen = self.given if positions is None else self.given.iloc[:, positions]
+        places = range(len(self.dtypes)) if positions is None else positions.tolist()
+        dtypes = (self.dtypes[i] for i in places)
+        of_numpy = all(isinstance(one, np.dtype) and one.kind in "iuf" for one in dtypes)
+        return chosen.to_numpy() if of_numpy else chosen
+
+    @staticmethod
+    def _is_category(dtype: Any) -> bool:
+        # Categories and text are extension dtypes, whose kind is "O" unless they name another.
+        return getattr(dtype, "kind", "O") in "OUS"
+
+    def _time_kind(self, position: int) -> str | None:
+        if not self._holds_objects(position):
+            return super()._time_kind(position)
+        value = self._first_known(position)
+        return next((kind for kind, of in TIME_TYPES.items() if isinstance(value, of)), None)
+
+    def time_zone(self, position: int) -> str | None:
+        """Return the name of the time zone of a column of times, or None if it has none."""
+        dtype = self.dtypes[position]
+        if self._holds_objects(position):
+            zone = getattr(self._first_known(position), "tzinfo", None)
+        else:
+            zone = getattr(getattr(dtype, "pyarrow_dtype", dtype), "tz", None)
+        return None if zone is None else str(zone)
+
+    def times(self, position: int, zone: str | None) -> NDArray[Any]:
+        """Return a column of dates or durations as an array of datetime64 or timedelta64."""
+        convert = _from_objects if self._holds_objects(position) else _from_arrow
+        series = convert(self.column(position))
+        if zone is None:
+            return series.to_numpy()
+        # The array has the same methods as the accessor "dt", which takes ten times as long.
+        return series.array.tz_convert(zone).tz_localize(None).to_numpy()
+
+    def is_all_missing(self, position: int) -> bool:
+        """Return whether a column has no value at all, whatever its dtype."""
+        return bool(self.column(position).isna().all())
+
+    def _holds_objects(self, position: int) -> bool:
+        """Whether a column has NumPy's dtype of objects."""
+        dtype = self.dtypes[position]
+        return isinstance(dtype, np.dtype) and dtype.kind == "O"
+
+    def _first_known(self, position: int) -> Any:
+        """Return the first value of a column that is not missing, or None if all are."""
+        values = self.column(position).to_numpy()
+        return next((value for value in values if not is_missing(value)), None)
 
 
-def looked_up(X: Any) -> Any:
-    """Return a frame as a :class:`LookedUp`, and another table, or a lazy one, as it is."""
-    return LookedUp(X) if is_frame(X) and hasattr(X, "__len__") else X
+def _from_objects(series: Any) -> Any:
+    """Return a series of objects, all of which are dates or all durations, with their dtype."""
+    pandas = sys.modules["pandas"]
+    found = {type(value) for value in series if not is_missing(value)}
+    for kind, convert in (("date", pandas.to_datetime), ("duration", pandas.to_timedelta)):
+        if all(issubclass(one, TIME_TYPES[kind]) for one in found):
+            return convert(series)
+    raise ValueError(f"it mixes values of the types {sorted(one.__name__ for one in found)}.")
+
+
+def _from_arrow(series: Any) -> Any:
+    """Return a series of times with a dtype of NumPy or of pandas, which may be one of Arrow.
+
+    Arithmetic of pandas 2.2 with the time zones of Arrow is wrong.
+    """
+    if not hasattr(series.dtype, "pyarrow_dtype"):
+        return series
+    arrow = series.dtype.pyarrow_dtype
+    unit, zone = getattr(arrow, "unit", "s"), getattr(arrow, "tz", None)
+    if zone is not None:
+        return series.astype(sys.modules["pandas"].DatetimeTZDtype(unit, zone))
+    kind = "timedelta64" if str(arrow).startswith("duration") else "datetime64"
+    return series.astype(f"{kind}[{unit}]")
+
+
+class PolarsFrame(Frame):
+    """A frame of polars."""
+
+    def _look_up(self, position: int) -> Any:
+        return self.given[:, position]
+
+    def numbers(self, positions: NDArray[np.intp] | None = None) -> Any:
+        """Return several columns as a frame."""
+        return self.given if positions is None else self.given[:, positions.tolist()]
+
+    @staticmethod
+    def _is_category(dtype: Any) -> bool:
+        return _polars_type(dtype) in POLARS_CATEGORIES
+
+    def time_zone(self, position: int) -> str | None:
+        """Return the name of the time zone of a column of times, or None if it has none."""
+        return getattr(self.dtypes[position], "time_zone", None)
+
+    def times(self, position: int, zone: str | None) -> NDArray[Any]:
+        """Return a column of dates or durations as an array of datetime64 or timedelta64."""
+        series = self.column(position)
+        if zone is not None:
+            series = series.dt.convert_time_zone(zone).dt.replace_time_zone(None)
+        return series.to_numpy()
+
+    def is_all_missing(self, position: int) -> bool:
+        """Return whether a column has no value at all, whatever its dtype."""
+        return self.column(position).null_count() == self.shape[0]
+
+
+def wrapped(data: Any, name: str = "X") -> Any:
+    """Return a frame of the user as a :class:`Frame`, and other data as they are.
+
+    ``name`` is the name of the argument in messages.
+
+    Raises
+    ------
+    TypeError
+        If the data are a lazy table, as a LazyFrame of polars is.
+    """
+    if _is_lazy(data):
+        method = "collect" if hasattr(type(data), "collect") else "compute"
+        raise TypeError(
+            f"{name} is a {type(data).__name__}, whose rows are not computed yet. Call "
+            f"{name}.{method}() first."
+        )
+    if not _is_frame(data):
+        return data
+    return PandasFrame(data) if library(data) == "pandas" else PolarsFrame(data)
+
+
+def _is_lazy(data: Any) -> bool:
+    # The class is asked, since a lazy table may compute something for its attributes.
+    cls = type(data)
+    can_compute = hasattr(cls, "collect") or hasattr(cls, "compute")
+    has_no_rows = not hasattr(cls, "__len__") or hasattr(cls, "__dask_graph__")
+    return hasattr(cls, "columns") and can_compute and has_no_rows
+
+
+def _is_frame(data: Any) -> bool:
+    # The class is asked, since pandas makes the dtypes of a frame anew each time.
+    return hasattr(type(data), "columns") and hasattr(type(data), "dtypes")
+
+
+def library(data: Any) -> str | None:
+    """Return the library of a frame or series of the user, "pandas" or "polars", or None."""
+    if hasattr(data, "iloc"):
+        return "pandas"
+    return "polars" if hasattr(data, "is_null") or _is_frame(data) else None
 
 
 def as_given(X: Any) -> Any:
-    """Return the frame of a :class:`LookedUp`, and another table as it is."""
-    return X.frame if isinstance(X, LookedUp) else X
+    """Return the frame of the user behind a :class:`Frame`, and another table as it is."""
+    return X.given if isinstance(X, Frame) else X
+
+
+# Columns of frames and of arrays.
 
 
 def name_of(column: int, names: Sequence[str] | None) -> str:
@@ -107,59 +324,25 @@ def name_of(column: int, names: Sequence[str] | None) -> str:
 
 def column_names(X: Any) -> list[str] | None:
     """Return the names of the columns as text, or None if X is not a frame."""
-    return [str(name) for name in X.columns] if is_frame(X) else None
+    return [str(name) for name in X.columns] if isinstance(X, Frame) else None
 
 
 def column(X: Any, position: int) -> Any:
     """Return one column of a frame as a series, or of another table as an array."""
-    if isinstance(X, LookedUp):
-        return X.column(position)
-    if not is_frame(X):
-        return np.asarray(X)[:, position]
-    return X.iloc[:, position] if _is_pandas(X) else X[:, position]
+    return X.column(position) if isinstance(X, Frame) else np.asarray(X)[:, position]
 
 
-def columns_at(X: Any, positions: Sequence[int]) -> list[Any]:
-    """Return columns of a table as :func:`column` does, or of a short frame as arrays.
-
-    pandas reads all values of a few rows in the time of two columns. Columns that may hold
-    dates or durations are series in any case.
-    """
-    if not (isinstance(X, LookedUp) and _is_pandas(X.frame) and len(X) <= FEW_ROWS):
-        return [column(X, position) for position in positions]
-    values = X.frame.to_numpy(dtype=object)
-    return [_short_column(X, position, values) for position in positions]
+def number_columns(X: Any, positions: NDArray[np.intp]) -> Any:
+    """Return several columns as :meth:`Frame.numbers` does, or of another table as an array."""
+    return X.numbers(positions) if isinstance(X, Frame) else np.asarray(X)[:, positions]
 
 
-def _short_column(X: LookedUp, position: int, values: NDArray[Any]) -> Any:
-    """Return a column, given the values of all columns as objects."""
-    dtype = X.dtypes[position]
-    if _is_object(dtype) or _kind_of_times(dtype):
-        return X.column(position)
-    found = values[:, position]
-    return found.astype(dtype) if isinstance(dtype, np.dtype) else found
+def time_columns(X: Any) -> dict[int, str]:
+    """Return the ``time_columns`` of a frame; other tables have none."""
+    return X.time_columns if isinstance(X, Frame) else {}
 
 
-def columns(X: Any, positions: NDArray[np.intp]) -> Any:
-    """Return several columns of a frame as a frame, or of another table as an array."""
-    if not is_frame(X):
-        return np.asarray(X)[:, positions]
-    return X.iloc[:, positions] if _is_pandas(X) else X[:, positions.tolist()]
-
-
-def number_columns(X: Any, positions: NDArray[np.intp] | None = None) -> Any:
-    """Return several columns as an array if all of them are NumPy's numbers, else as they are.
-
-    scikit-learn's checks of a frame take ten times as long as those of an array. By default,
-    all columns are returned.
-    """
-    chosen = as_given(X) if positions is None else columns(X, positions)
-    if not _is_pandas(chosen):
-        return chosen
-    dtypes = list(X.dtypes)
-    places = range(len(dtypes)) if positions is None else positions.tolist()
-    of_numpy = (isinstance(dtypes[i], np.dtype) and dtypes[i].kind in "iuf" for i in places)
-    return chosen.to_numpy() if all(of_numpy) else chosen
+# Values of a column, which is a series or an array.
 
 
 def with_nan(column: Any) -> NDArray[Any]:
@@ -170,7 +353,7 @@ def with_nan(column: Any) -> NDArray[Any]:
     return np.array([np.nan if is_missing(value) else value for value in values.tolist()])
 
 
-def distinct_values(X: Any, position: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
+def distinct_values(column: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Return the distinct values of a column, and the position of each row's value among them.
 
     The position of a missing value is -1. Values that are neither numbers nor truth values come
@@ -181,25 +364,27 @@ def distinct_values(X: Any, position: int) -> tuple[NDArray[Any], NDArray[np.int
     TypeError
         If a value, such as a list, cannot be hashed.
     """
-    series = column(X, position)
-    if _is_pandas(series) and hasattr(series.dtype, "categories"):
-        return _distinct_categories(series)
-    values = np.asarray(series)
+    # Only the categories of pandas have codes. The accessor "cat" takes far longer.
+    codes = getattr(getattr(column, "array", None), "codes", None)
+    if codes is not None:
+        return _distinct_categories(codes, column.dtype.categories)
+    values = np.asarray(column)
     if values.dtype.kind in "biuf":
         distinct, positions = np.unique(values, return_inverse=True)
         missing = distinct != distinct
     else:
-        distinct, positions = _distinct_objects(np.asarray(series, dtype=object))
+        distinct, positions = _distinct_objects(np.asarray(column, dtype=object))
         missing = np.array([is_missing(value) for value in distinct.tolist()], dtype=bool)
     if missing.any():
         return distinct[~missing], _renumbered(~missing, positions)
     return distinct, positions
 
 
-def _distinct_categories(series: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Return what ``distinct_values`` does for a column of a category dtype of pandas."""
-    # The array and the dtype have what the accessor "cat" has, which takes far longer.
-    positions, categories = series.array.codes.astype(np.intp), series.dtype.categories
+def _distinct_categories(
+    codes: NDArray[np.integer], categories: Any
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return what ``distinct_values`` does, given the codes of the categories of pandas."""
+    positions = codes.astype(np.intp)
     counts = np.bincount(positions + 1, minlength=len(categories) + 1)[1:]
     used = np.flatnonzero(counts)
     distinct = np.asarray(categories.take(used))
@@ -234,169 +419,44 @@ def is_missing(value: Any) -> bool:
     return isinstance(value, Number | datetime.date | np.generic) and value != value
 
 
-def category_columns(X: Any) -> NDArray[np.intp]:
-    """Return the positions of a frame's columns of categories, text or objects.
-
-    Columns of objects that are dates or durations are none of them: see :func:`time_columns`.
-    """
-    if _is_pandas(X):
-        # Categories and text are extension dtypes, whose kind is "O" unless they name another.
-        found = [getattr(dtype, "kind", "O") in "OUS" for dtype in X.dtypes]
-    else:
-        found = [_polars_type(dtype) in POLARS_CATEGORIES for dtype in X.dtypes]
-    times = time_columns(X) if any(found) else {}
-    return np.array([i for i, one in enumerate(found) if one and i not in times], np.intp)
-
-
-def time_columns(X: Any) -> dict[int, str]:
-    """Return the positions and the kinds, "date" or "duration", of a frame's columns of times.
-
-    Dates may have a time of day and a time zone. A column of objects of pandas has the kind of
-    its first value that is not missing. Other tables than frames have no such columns.
-    """
-    if not is_frame(X):
-        return {}
-    others = "fiubUS"  # the kinds of dtypes that hold none
-    may_be = [i for i, d in enumerate(X.dtypes) if getattr(d, "kind", "O") not in others]
-    kinds = {i: time_kind(column(X, i)) for i in may_be}
-    return {i: kind for i, kind in kinds.items() if kind is not None}
-
-
-def time_kind(series: Any) -> str | None:
-    """Return the kind of times that a column of a frame holds; None if it holds others."""
-    if isinstance(series, np.ndarray):
-        return None
-    if _is_object(series.dtype):
-        value = _first_known(series)
-        return next((kind for kind, of in TIME_TYPES.items() if isinstance(value, of)), None)
-    return _kind_of_times(series.dtype)
-
-
-def _kind_of_times(dtype: Any) -> str | None:
-    """Return the kind of times of a dtype other than that of objects; None if it has none."""
-    name = str(dtype).lower()
-    return next((kind for kind, of in TIME_DTYPES.items() if name.startswith(of)), None)
-
-
-def _is_object(dtype: Any) -> bool:
-    """Whether a dtype is NumPy's of objects, which only pandas has."""
-    return isinstance(dtype, np.dtype) and dtype.kind == "O"
-
-
-def _first_known(series: Any) -> Any:
-    """Return the first value of a column that is not missing, or None if all are."""
-    return next((value for value in series.to_numpy() if not is_missing(value)), None)
-
-
-def time_zone(series: Any) -> str | None:
-    """Return the name of the time zone of a column of dates, or None if it has none."""
-    dtype = series.dtype
-    if _is_object(dtype):
-        zone = getattr(_first_known(series), "tzinfo", None)
-    elif _is_pandas(series):
-        zone = getattr(getattr(dtype, "pyarrow_dtype", dtype), "tz", None)
-    else:
-        zone = getattr(dtype, "time_zone", None)
-    return None if zone is None else str(zone)
-
-
-def is_all_missing(series: Any) -> bool:
-    """Whether a column of a frame has no value at all, whatever its dtype."""
-    if not _is_pandas(series):
-        return series.null_count() == len(series)
-    return bool(series.isna().all())
-
-
-def times(series: Any, zone: str | None) -> NDArray[Any]:
-    """Return a column of dates or durations as an array of datetime64 or timedelta64.
-
-    Parameters
-    ----------
-    series : column of a frame, one of its ``time_columns``
-    zone : str or None
-        The time zone of whose clocks the dates of a column with a time zone are. None for
-        dates without a time zone, and for durations.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a column of objects holds other values, too, or if the time zone is not known.
-    """
-    if not _is_pandas(series):
-        if zone is not None:
-            series = series.dt.convert_time_zone(zone).dt.replace_time_zone(None)
-        return series.to_numpy()
-    series = _as_native_times(series)
-    if zone is None:
-        return series.to_numpy()
-    # The array has the same methods as the accessor "dt", which takes ten times as long.
-    return series.array.tz_convert(zone).tz_localize(None).to_numpy()
-
-
-def _as_native_times(series: Any) -> Any:
-    """Return a series of times of pandas with a dtype of NumPy or of pandas itself."""
-    pandas, dtype = sys.modules["pandas"], series.dtype
-    if _is_object(dtype):
-        return _from_objects(series)
-    if not hasattr(dtype, "pyarrow_dtype"):
-        return series
-    # Arithmetic of pandas 2.2 with the time zones of Arrow is wrong.
-    arrow = dtype.pyarrow_dtype
-    unit, zone = getattr(arrow, "unit", "s"), getattr(arrow, "tz", None)
-    if zone is not None:
-        return series.astype(pandas.DatetimeTZDtype(unit, zone))
-    kind = "timedelta64" if str(arrow).startswith("duration") else "datetime64"
-    return series.astype(f"{kind}[{unit}]")
-
-
-def _from_objects(series: Any) -> Any:
-    """Return a series of objects, all of which are dates or all durations, with their dtype."""
-    pandas = sys.modules["pandas"]
-    found = {type(value) for value in series if not is_missing(value)}
-    for kind, convert in (("date", pandas.to_datetime), ("duration", pandas.to_timedelta)):
-        if all(issubclass(one, TIME_TYPES[kind]) for one in found):
-            return convert(series)
-    raise ValueError(f"it mixes values of the types {sorted(one.__name__ for one in found)}.")
-
-
-def declared_levels(X: Any, position: int) -> NDArray[Any] | None:
-    """Return the levels that the dtype of a column declares, sorted, or None without any."""
-    levels = _categories(X, position)
-    if levels is None:
-        return None
-    return np.sort(levels if levels.dtype.kind in "biuf" else levels.astype(object))
-
-
-def declares_levels(X: Any, position: int) -> bool:
-    """Whether the dtype of a column declares levels."""
-    return _categories(X, position) is not None
-
-
-def _categories(X: Any, position: int) -> NDArray[Any] | None:
-    if not is_frame(X):
-        return None
-    levels = getattr(list(X.dtypes)[position], "categories", None)
+def declared_levels(column: Any) -> NDArray[Any] | None:
+    """Return the levels that the dtype of a column declares, in its order, or None."""
+    levels = getattr(column.dtype, "categories", None)
     if levels is None or np.ndim(levels) == 0 or len(levels) == 0:
         return None
-    return np.asarray(levels)
+    levels = np.asarray(levels)
+    return levels if levels.dtype.kind in "biuf" else levels.astype(object)
+
+
+# Rows of the data of the user.
 
 
 def take_rows(data: Any, rows: Any) -> Any:
     """Return the rows of a frame, series, array, sparse matrix or list at the positions."""
-    if _is_pandas(data):
+    if library(data) == "pandas":
         return data.iloc[rows]
     if sparse.issparse(data) and data.format not in ("csr", "csc"):
         # The other formats have no fast selection of rows, or none at all.
         data = data.tocsr()
-    if isinstance(data, np.ndarray) or sparse.issparse(data) or _is_polars(data):
+    if isinstance(data, np.ndarray) or sparse.issparse(data) or library(data) == "polars":
         return data[rows]
     # Other tables, such as those of pyarrow, choose rows in ways of their own.
     return np.asarray(data)[rows] if hasattr(data, "__array__") else [data[i] for i in rows]
 
 
-def is_frame_or_series(data: Any) -> bool:
-    """Whether ``data`` is a frame, or a series of pandas."""
-    return is_frame(data) or _is_pandas(data)
+def concatenate(parts: Sequence[Any]) -> Any:
+    """Return one frame, or one pandas series, with the rows of several.
+
+    Columns of several types of numbers get one that holds all of them.
+    """
+    # The library that made the parts has been imported by then.
+    concat = sys.modules[type(parts[0]).__module__.split(".")[0]].concat
+    if library(parts[0]) == "pandas":
+        return concat(parts, ignore_index=True)
+    of_columns = zip(*(part.dtypes for part in parts), strict=False)
+    # A relaxed concatenation would make text of what other parts have as text.
+    relaxed = all(len(set(map(_polars_kind, dtypes)) - {"Null"}) < 2 for dtypes in of_columns)
+    return concat(parts, how="vertical_relaxed" if relaxed else "vertical")
 
 
 def _polars_kind(dtype: Any) -> str:
@@ -410,18 +470,3 @@ def _polars_kind(dtype: Any) -> str:
 def _polars_type(dtype: Any) -> str:
     """Return the name of a dtype of polars, without its parameters."""
     return str(dtype).split("(")[0]
-
-
-def concatenate(parts: Sequence[Any]) -> Any:
-    """Return one frame, or one pandas series, with the rows of several.
-
-    Columns of several types of numbers get one that holds all of them.
-    """
-    # The library that made the parts has been imported by then.
-    concat = sys.modules[type(parts[0]).__module__.split(".")[0]].concat
-    if _is_pandas(parts[0]):
-        return concat(parts, ignore_index=True)
-    of_columns = zip(*(part.dtypes for part in parts), strict=False)
-    # A relaxed concatenation would make text of what other parts have as text.
-    relaxed = all(len(set(map(_polars_kind, dtypes)) - {"Null"}) < 2 for dtypes in of_columns)
-    return concat(parts, how="vertical_relaxed" if relaxed else "vertical")

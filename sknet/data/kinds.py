@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.data.frames import TIME_TYPES, as_given, is_frame, time_columns
+from sknet.data.frames import TIME_TYPES, Frame, wrapped
 
 #: The largest magnitude of a number to predict, and of a prediction. The squares of larger
 #: numbers overflow.
@@ -54,7 +54,7 @@ class Unread(NamedTuple):
     types: tuple[type, ...] = ()
 
 
-#: Columns of frames that hold these are read nevertheless: see ``frames.time_columns``.
+#: Columns of frames that hold these are read nevertheless: see ``Frame.time_columns``.
 DATES = Unread(
     "dates or durations",
     "They are read as columns of a data frame X that have such a dtype, which "
@@ -130,19 +130,19 @@ def check_kinds(
         If a column of a frame, or the array or series, is of such a kind, or if it is a masked
         array with masked values.
     """
-    check_not_lazy(as_given(data), name)
+    frame = wrapped(data, name)
     if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
         raise ValueError(
             f"{name} is a masked array with masked values, whose mask would be lost. Leave "
             f"these rows out, or fill the values in, such as {name}.filled(numpy.nan)."
         )
-    if is_frame(data):
-        for position, dtype in enumerate(data.dtypes):
+    if isinstance(frame, Frame):
+        for position, dtype in enumerate(frame.dtypes):
             unread = _unread(dtype, allowed)
-            if unread is DATES and with_times and position in time_columns(data):
+            if unread is DATES and with_times and position in frame.time_columns:
                 continue
             if unread is not None:
-                where = f"Column {data.columns[position]!r} of {name}"
+                where = f"Column {frame.columns[position]!r} of {name}"
                 raise _refusal(where, unread, f"dtype {dtype}")
         return
     dtype = getattr(data, "dtype", None)
@@ -151,27 +151,17 @@ def check_kinds(
         raise _refusal(name, unread, f"dtype {dtype}")
 
 
-def check_not_lazy(data: Any, name: str) -> None:
-    """Refuse a lazy table.
+def as_table(X: Any, name: str) -> Any:
+    """Return the user's X, a frame as a :class:`Frame`; ``name`` is for messages.
 
     Raises
     ------
-    TypeError
-        If the data are such a table, as a LazyFrame of polars is.
+    TypeError, ValueError
+        If :func:`check_kinds` raises it, with dates and durations allowed in a frame.
     """
-    # Attributes of the class are asked for, since those of a lazy table may compute something.
-    cls = type(data)
-    lazy = hasattr(cls, "columns") and not hasattr(data, "__len__")
-    method = "collect" if hasattr(cls, "collect") else "compute"
-    if (lazy or _is_dask_frame(cls)) and hasattr(cls, method):
-        raise TypeError(
-            f"{name} is a {cls.__name__}, whose rows are not computed yet. Call "
-            f"{name}.{method}() first."
-        )
-
-
-def _is_dask_frame(cls: type) -> bool:
-    return hasattr(cls, "columns") and hasattr(cls, "__dask_graph__")
+    X = wrapped(X, name)
+    check_kinds(X, name, with_times=True)
+    return X
 
 
 def _unread(dtype: Any, allowed: Sequence[Unread]) -> Unread | None:
@@ -219,7 +209,7 @@ def as_array(data: Any, name: str, allowed: Sequence[Unread] = ()) -> Any:
     """
     with checking(name):
         check_kinds(data, name, allowed)
-        if not hasattr(data, "dtype") and not is_frame(data):
+        if not hasattr(data, "dtype") and not isinstance(wrapped(data), Frame):
             data = _from_list(data)
             check_kinds(data, name, allowed)
         if getattr(getattr(data, "dtype", None), "kind", "O") == "O":

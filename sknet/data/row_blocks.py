@@ -13,7 +13,6 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 from sknet._requirements import check_count
-from sknet.data.frames import is_frame
 
 #: The approximate size of a block in bytes. It is large compared with the cost of a seek.
 BLOCK_BYTES = 2**20
@@ -341,7 +340,7 @@ def as_row_blocks(X: Any) -> RowBlocks | None:
         single = X.dtype == np.float32
         too_large = X.size * (4 if single else 8) > main_memory() / 2
         return RowBlocks(X) if too_large else None
-    if isinstance(X, np.ndarray | np.generic) or sparse.issparse(X) or is_frame(X):
+    if isinstance(X, np.ndarray | np.generic) or sparse.issparse(X):
         return None
     # A tensor of another library has no NumPy dtype: it is not read in blocks, but converted.
     described = isinstance(getattr(X, "dtype", None), np.dtype) and hasattr(X, "shape")

@@ -66,7 +66,7 @@ class TableReader:
 
         Parameters
         ----------
-        X : frame, or array-like of shape (n_rows, n_columns)
+        X : Frame, or array-like of shape (n_rows, n_columns)
         feature_names : sequence of str or None
             The names of the columns, by which the user may have chosen the categories.
         declared : bool, default=False

@@ -14,7 +14,7 @@ from sknet._input import Features, shown_names
 from sknet._model import Model
 from sknet._requirements import kind_of, require
 from sknet.data import frames
-from sknet.data.frames import is_frame
+from sknet.data.frames import Frame
 from sknet.data.kinds import check_kinds
 from sknet.export._encoding import TEXT
 
@@ -74,17 +74,16 @@ def input_columns(
     if X is None:
         return _columns_of_training(features, trained)
     X = _as_rows(X, features.n_features)
-    if is_frame(X):
-        # scikit-learn's own error of equal names does not say what to do.
-        input_names([str(name) for name in X.columns])
-    validate_data(features.estimator, X, reset=False, skip_check_array=True)
-    if not is_frame(X) and X.dtype.kind not in "OUS":
+    # scikit-learn's own error of equal names does not say what to do.
+    input_names(frames.column_names(X) or ())
+    validate_data(features.estimator, frames.as_given(X), reset=False, skip_check_array=True)
+    if not isinstance(X, Frame) and X.dtype.kind not in "OUS":
         return [Column("X", X.dtype.newbyteorder("="), tuple(features.shown_names))]
     return _columns_like(X, trained)
 
 
 def _as_rows(X: Any, n_features: int) -> Any:
-    """Return the rows that define the inputs: a frame, or an array with a dtype of NumPy.
+    """Return the rows that define the inputs: a ``Frame``, or an array with a dtype of NumPy.
 
     Raises
     ------
@@ -94,10 +93,11 @@ def _as_rows(X: Any, n_features: int) -> Any:
         If X is an array of other than two dimensions, or of a kind that is not read.
     """
     given = X
-    if not is_frame(X) and not isinstance(getattr(X, "dtype", None), np.dtype):
+    X = frames.wrapped(X)
+    if not isinstance(X, Frame) and not isinstance(getattr(X, "dtype", None), np.dtype):
         X = np.asarray(X)
     check_kinds(X, "X", with_times=True)
-    if len(X.shape) == 2 and (X is given or all(map(_is_value, X.flat))):
+    if len(X.shape) == 2 and (frames.as_given(X) is given or all(map(_is_value, X.flat))):
         return X
     shape = f" of shape {X.shape}" if X.shape else ""
     raise (ValueError if X is given and X.shape else TypeError)(

@@ -14,8 +14,7 @@ from sknet._input import shown_names
 from sknet._requirements import kind_of
 from sknet.data import frames
 from sknet.data.columns.times import other_times, read_times
-from sknet.data.frames import is_frame
-from sknet.data.kinds import check_not_lazy
+from sknet.data.frames import Frame
 from sknet.export._columns import MISSING_TEXT, PRODUCER, RENAMED, TIMES
 from sknet.export._encoding import TEXT
 
@@ -102,14 +101,12 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
            ['']], dtype=object)}
     """
     inputs = model_inputs(session)
-    check_not_lazy(X, "X")
-    X = frames.looked_up(X) if is_frame(X) else _as_array(X)
+    X = frames.wrapped(X)
+    X = X if isinstance(X, Frame) else _as_array(X)
     if len(inputs) == 1 and not (inputs[0].is_column and _has_column(X, inputs[0])):
         return {inputs[0].name: _joined(X, inputs[0])}
-    places = _places(X, inputs)
-    columns = zip(inputs, frames.columns_at(X, places), strict=True)
-    values = {one.name: _values(column, one) for one, column in columns}
-    return {name: of_one[:, np.newaxis] for name, of_one in values.items()}
+    places = zip(inputs, _places(X, inputs), strict=True)
+    return {one.name: _values(X, position, one)[:, np.newaxis] for one, position in places}
 
 
 def model_inputs(session: Any) -> list[ModelInput]:
@@ -150,12 +147,12 @@ def _as_array(X: Any) -> NDArray[Any]:
 
 
 def _has_column(X: Any, one: ModelInput) -> bool:
-    return is_frame(X) and not {one.column, one.name}.isdisjoint(map(str, X.columns))
+    return not {one.column, one.name}.isdisjoint(frames.column_names(X) or ())
 
 
 def _has_names(X: Any) -> bool:
     """Whether a table has names of columns. Numbers are no names, as in scikit-learn."""
-    return is_frame(X) and any(isinstance(name, str) for name in X.columns)
+    return isinstance(X, Frame) and any(isinstance(name, str) for name in X.columns)
 
 
 def _places(X: Any, inputs: Sequence[ModelInput]) -> Sequence[int]:
@@ -183,16 +180,16 @@ def _places(X: Any, inputs: Sequence[ModelInput]) -> Sequence[int]:
 
 def _joined(X: Any, one: ModelInput) -> NDArray[Any]:
     """Return all columns of a table as one tensor."""
-    numbers = frames.number_columns(X)
+    numbers = X.numbers() if isinstance(X, Frame) else X
     if isinstance(numbers, np.ndarray) and numbers.dtype != object and one.dtype != TEXT:
         return _as_dtype(numbers, one)
     names = shown_names(X.columns if _has_names(X) else None, X.shape[1])
     return np.column_stack(
-        [_values(frames.column(X, i), one._replace(column=k)) for i, k in enumerate(names)]
+        [_values(X, i, one._replace(column=name)) for i, name in enumerate(names)]
     )
 
 
-def _values(column: Any, one: ModelInput) -> NDArray[Any]:
+def _values(X: Any, position: int, one: ModelInput) -> NDArray[Any]:
     """Return the values of a column in the dtype of its input.
 
     Raises
@@ -200,16 +197,17 @@ def _values(column: Any, one: ModelInput) -> NDArray[Any]:
     ValueError
         If the column holds times and held other values in training, or cannot be read.
     """
-    kind = frames.time_kind(column)
+    kind = frames.time_columns(X).get(position)
     if kind is not None and one.times is not None:
-        return _as_dtype(_seconds(column, kind, one), one)
+        return _as_dtype(_seconds(X, position, kind, one), one)
+    column = X.values(position) if isinstance(X, Frame) else X[:, position]
     if one.dtype == TEXT:
         values = np.asarray(column, dtype=object).tolist()
         missing = one.missing_text
         return np.array([v if isinstance(v, str) else missing for v in values], dtype=object)
     if kind is not None:
-        zone = frames.time_zone(column)
-        return _as_dtype(read_times(column, kind, zone, _where(one)), one)
+        zone = X.time_zone(position)
+        return _as_dtype(read_times(X, position, kind, zone, _where(one)), one)
     with _reading(one):
         values = frames.with_nan(column)
         if values.ndim > 1:
@@ -226,13 +224,13 @@ def _where(one: ModelInput) -> str:
     return f"Column {one.column!r} of X"
 
 
-def _seconds(column: Any, kind: str, one: ModelInput) -> NDArray[np.float64]:
+def _seconds(X: Frame, position: int, kind: str, one: ModelInput) -> NDArray[np.float64]:
     """Return a column of times as seconds, by the clocks of the time zone of training."""
     trained, zone = one.kind_and_zone
     # Columns of seconds are read where training had times, but not the reverse.
-    if kind != trained and not (trained and frames.is_all_missing(column)):
+    if kind != trained and not (trained and X.is_all_missing(position)):
         raise other_times(_where(one), trained, kind)
-    return read_times(column, kind, zone, _where(one))
+    return read_times(X, position, kind, zone, _where(one))
 
 
 def _as_dtype(values: NDArray[Any], one: ModelInput) -> NDArray[Any]:

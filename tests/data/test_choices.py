@@ -8,12 +8,13 @@ from numpy.testing import assert_array_equal
 from word_columns import FRAMES
 
 from sknet.data.choices import categorical_columns
+from sknet.data.frames import wrapped
 
 
 @pytest.mark.parametrize("frame, words, kind", FRAMES)
 def test_from_dtype(frame, words, kind):
     X = frame({"x": [0.5, 1, 2, 3], "c": words(kind), "n": [1, 2, 3, 4]})
-    assert_array_equal(categorical_columns(X, "from_dtype", ["x", "c", "n"]), [1])
+    assert_array_equal(categorical_columns(wrapped(X), "from_dtype", ["x", "c", "n"]), [1])
 
 
 @pytest.mark.parametrize(
@@ -34,12 +35,12 @@ def test_from_dtype(frame, words, kind):
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
 def test_names_positions_and_masks(frame, wanted, expected):
     X = frame({"a": [1, 2], "b": [3, 4], "c": [5, 6]})
-    assert_array_equal(categorical_columns(X, wanted, ["a", "b", "c"]), expected)
+    assert_array_equal(categorical_columns(wrapped(X), wanted, ["a", "b", "c"]), expected)
 
 
 def test_arrays_have_no_dtype_of_a_column():
     X = np.array([["a", 1.0]], dtype=object)
-    assert categorical_columns(X, "from_dtype", None).size == 0
+    assert categorical_columns(wrapped(X), "from_dtype", None).size == 0
     assert categorical_columns(X.tolist(), "from_dtype", None).size == 0
 
 
@@ -59,16 +60,16 @@ def test_arrays_have_no_dtype_of_a_column():
 def test_columns_that_do_not_exist(frame, wanted, match):
     X = frame({"a": [1, 2], "b": [3, 4], "c": [5, 6]})
     with pytest.raises(ValueError, match=match):
-        categorical_columns(X, wanted, ["a", "b", "c"])
+        categorical_columns(wrapped(X), wanted, ["a", "b", "c"])
 
 
 def test_a_name_of_several_columns_is_refused():
     """A name that two columns have chooses none of them; a position or another name does."""
     X = pd.DataFrame([[1, 2, 3]], columns=["a", "b", "a"])
     with pytest.raises(ValueError, match=r"names \['a'\], but several columns"):
-        categorical_columns(X, ["b", "a"], ["a", "b", "a"])
-    assert_array_equal(categorical_columns(X, ["b"], ["a", "b", "a"]), [1])
-    assert_array_equal(categorical_columns(X, [2], ["a", "b", "a"]), [2])
+        categorical_columns(wrapped(X), ["b", "a"], ["a", "b", "a"])
+    assert_array_equal(categorical_columns(wrapped(X), ["b"], ["a", "b", "a"]), [1])
+    assert_array_equal(categorical_columns(wrapped(X), [2], ["a", "b", "a"]), [2])
 
 
 def test_names_need_a_frame():

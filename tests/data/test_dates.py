@@ -302,7 +302,7 @@ ZONED = [
 def as_frame(series):
     """Return a frame in which the series is the second column."""
     library = pl if isinstance(series, pl.Series) else pd
-    return library.DataFrame({"x": [0.5, 1.0, 2.0], "when": series})
+    return frames.wrapped(library.DataFrame({"x": [0.5, 1.0, 2.0], "when": series}))
 
 
 @pytest.mark.parametrize(
@@ -315,13 +315,13 @@ def as_frame(series):
 )
 def test_columns_of_times_are_found_and_read(name, series):
     frame, kind = as_frame(series), "duration" if name == "durations" else "date"
-    assert frames.time_columns(frame) == {1: kind}
-    assert frames.category_columns(frame).size == 0
-    assert frames.time_zone(frames.column(frame, 1)) is None
+    assert frame.time_columns == {1: kind}
+    assert frame.category_columns.size == 0
+    assert frame.time_zone(1) is None
     start = datetime.timedelta() if kind == "duration" else EPOCH
     values = COLUMNS[name][0]
     expected = [np.nan if one is None else (one - start).total_seconds() for one in values]
-    assert_array_equal(seconds(frames.times(frames.column(frame, 1), None)), expected)
+    assert_array_equal(seconds(frame.times(1, None)), expected)
 
 
 @pytest.mark.parametrize(
@@ -330,15 +330,15 @@ def test_columns_of_times_are_found_and_read(name, series):
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Oslo", "America/St_Johns"])
 def test_dates_with_a_time_zone_are_what_clocks_show(series, zone):
     frame = as_frame(series)
-    assert frames.time_columns(frame) == {1: "date"}
-    assert frames.time_zone(frames.column(frame, 1)) in {
+    assert frame.time_columns == {1: "date"}
+    assert frame.time_zone(1) in {
         "UTC",
         "America/New_York",
         "Asia/Tokyo",
     }
     clocks = [one and one.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for one in UTC]
     expected = [np.nan if one is None else number(one) for one in clocks]
-    assert_array_equal(seconds(frames.times(frames.column(frame, 1), zone)), expected)
+    assert_array_equal(seconds(frame.times(1, zone)), expected)
 
 
 @pytest.mark.parametrize(
@@ -357,7 +357,7 @@ def test_dates_with_a_time_zone_are_what_clocks_show(series, zone):
     ids=lambda one: f"{type(one).__module__[:6]}-{one.dtype}",
 )
 def test_other_columns_are_no_columns_of_times(series):
-    assert frames.time_columns(as_frame(series)) == {}
+    assert as_frame(series).time_columns == {}
     assert frames.time_columns(np.zeros((3, 2))) == {}
 
 
@@ -365,4 +365,4 @@ def test_other_columns_are_no_columns_of_times(series):
 def test_objects_of_several_kinds_are_not_read(other):
     frame = as_frame(pd.Series([DAYS[0], other, None], dtype=object))
     with pytest.raises(ValueError, match="it mixes values of the types .*'date'"):
-        frames.times(frames.column(frame, 1), None)
+        frame.times(1, None)

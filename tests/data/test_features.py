@@ -42,8 +42,8 @@ def table():
             "size": np.where(rng.random(n_rows) < 0.2, np.nan, rng.normal(size=n_rows)),
         }
     )
-    reader = TableReader("from_dtype").fit(frame, list(frame))
-    X = reader.read(frame)
+    reader = TableReader("from_dtype").fit(frames.wrapped(frame), list(frame))
+    X = reader.read(frames.wrapped(frame))
     Y = (rng.normal(size=40)[shop] + 0.1 * rng.normal(size=n_rows))[:, np.newaxis]
     encoder = TableEncoder(True, marks_heavy=True)
     encoder.fit_survey(survey_rows(Dataset(X), reader, rng=rng))
@@ -99,7 +99,7 @@ class ClockColumn(Column):
 
     @classmethod
     def find(cls, X, wanted, names):
-        texts = [(i, X[name].dropna()) for i, name in enumerate(X)]
+        texts = [(i, X.column(i).dropna()) for i in range(X.shape[1])]
         texts = [(i, x) for i, x in texts if x.size and isinstance(x.iloc[0], str)]
         return [i for i, x in texts if x.str.fullmatch(r"[0-2]\d:[0-5]\d").all()]
 
@@ -108,7 +108,7 @@ class ClockColumn(Column):
         return cls(position, names)
 
     def read(self, X):
-        known = (None if frames.is_missing(t) else t for t in frames.column(X, self.position))
+        known = (None if frames.is_missing(t) else t for t in X.column(self.position))
         return np.array([t and 3600 * int(t[:2]) + 60 * int(t[3:]) for t in known], float)
 
     def features(self, found):

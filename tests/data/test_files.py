@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet.data import files
-from sknet.data.frames import time_columns
+from sknet.data.frames import wrapped
 from sknet.data.tables import TableReader
 from sknet.streaming import read_chunks
 
@@ -262,7 +262,7 @@ def test_dates_stay_dates(tmp_path, kind):
         assert [len(X) for X in found] == [3, 2]
         together = pd.concat(found, ignore_index=True)
         assert_array_equal(pd.to_datetime(together["when"]), DATES["when"])
-        assert time_columns(together) == {0: "date"}
+        assert wrapped(together).time_columns == {0: "date"}
         assert together["kind"].dtype == "category"
 
 
@@ -420,7 +420,7 @@ def test_a_stray_text_among_numbers_is_the_warning_of_a_table_in_memory(
     path = write_values(tmp_path, suffix, values)
     frame = pd.read_csv(path) if suffix == "csv" else pd.read_parquet(path)
     with pytest.warns(UserWarning) as of_memory:
-        TableReader("from_dtype").fit(frame[["odd"]], ["odd"])
+        TableReader("from_dtype").fit(wrapped(frame[["odd"]]), ["odd"])
     with pytest.warns(UserWarning) as of_file:
         read_chunks(path, target="y", chunk_size=chunk_size)
     texts = [[str(one.message) for one in caught] for caught in (of_memory, of_file)]

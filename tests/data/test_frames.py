@@ -28,20 +28,39 @@ TABLES = {
 
 @FRAMES
 def test_columns_are_chosen_by_position(frame):
-    X = frame({"a": [1, 2], "b": [3, 4], "c": [5, 6]})
-    assert frames.is_frame(X)
+    given = frame({"a": [1, 2], "b": [3, 4], "c": [5, 6]})
+    X = frames.wrapped(given)
+    assert isinstance(X, frames.Frame)
+    assert frames.as_given(X) is given
     assert frames.column_names(X) == ["a", "b", "c"]
     assert_array_equal(frames.column(X, 1), [3, 4])
-    assert_array_equal(frames.columns(X, np.array([2, 0])), [[5, 1], [6, 2]])
-    array = X.to_numpy()
-    assert not frames.is_frame(array)
+    assert_array_equal(frames.number_columns(X, np.array([2, 0])), [[5, 1], [6, 2]])
+    array = given.to_numpy()
     assert frames.column_names(array) is None
     assert_array_equal(frames.column(array, 1), [3, 4])
-    assert_array_equal(frames.columns(array, np.array([2, 0])), [[5, 1], [6, 2]])
+    assert_array_equal(frames.number_columns(array, np.array([2, 0])), [[5, 1], [6, 2]])
+
+
+@pytest.mark.parametrize("kind", ["pandas series", "array", "csr", "list"])
+def test_other_data_than_frames_stay_as_they_are(kind):
+    assert frames.wrapped(TABLES[kind]) is TABLES[kind]
+
+
+@FRAMES
+def test_a_frame_is_wrapped_once(frame):
+    X = frames.wrapped(frame({"a": [1, 2]}))
+    assert frames.wrapped(X) is X
+    assert X.column(0) is X.column(0)
+
+
+def test_a_lazy_frame_is_refused():
+    lazy = pl.DataFrame({"a": [1]}).lazy()
+    with pytest.raises(TypeError, match=r"^X_val is a LazyFrame.* X_val.collect\(\) first"):
+        frames.wrapped(lazy, "X_val")
 
 
 def test_names_are_text():
-    assert frames.column_names(pd.DataFrame(np.ones((2, 2)))) == ["0", "1"]
+    assert frames.column_names(frames.wrapped(pd.DataFrame(np.ones((2, 2))))) == ["0", "1"]
 
 
 @pytest.mark.parametrize("kind", TABLES)
@@ -69,7 +88,6 @@ def test_rows_of_a_table_without_such_a_choice_are_those_of_an_array():
 @pytest.mark.parametrize("kind", ["pandas", "polars", "pandas series"])
 def test_frames_of_a_kind_are_concatenated(kind):
     data = TABLES[kind]
-    assert frames.is_frame_or_series(data)
     joined = frames.concatenate([data, data[:1]])
     assert type(joined) is type(data)
     assert_array_equal(np.asarray(joined), np.asarray(data)[[0, 1, 2, 0]])
@@ -83,11 +101,6 @@ def test_text_beside_other_values_is_not_concatenated(values):
     parts = [pl.DataFrame({"a": values}), pl.DataFrame({"a": ["x"]})]
     with pytest.raises(pl.exceptions.SchemaError):
         frames.concatenate(parts)
-
-
-@pytest.mark.parametrize("kind", ["array", "csr", "list"])
-def test_other_data_are_neither_frames_nor_series(kind):
-    assert not frames.is_frame_or_series(TABLES[kind])
 
 
 # Values, missing values and levels.
@@ -121,12 +134,7 @@ COLUMNS = {
 def test_values_and_which_are_missing(kind):
     """None, NaN and the null of each library are missing; every other value is as it was."""
     series, expected, kinds = COLUMNS[kind]
-    if isinstance(series, np.ndarray):
-        table = series[:, np.newaxis]
-    else:
-        frame = pd.DataFrame if isinstance(series, pd.Series) else pl.DataFrame
-        table = frame({"x": series})
-    values, positions = frames.distinct_values(table, 0)
+    values, positions = frames.distinct_values(series)
     found = [None if position == -1 else values[position] for position in positions]
     assert found == expected
     assert len(values) == len(set(expected) - {None})
@@ -136,7 +144,7 @@ def test_values_and_which_are_missing(kind):
 def test_columns_of_categories_and_text_are_found():
     text, category = ["b", "a"], pd.Categorical(["b", "a"])
     X = pd.DataFrame({"n": [1, 2], "t": text, "c": category, "x": [0.5, 1], "o": [True, "a"]})
-    assert frames.category_columns(X).tolist() == [1, 2, 4]
+    assert frames.wrapped(X).category_columns.tolist() == [1, 2, 4]
     X = pl.DataFrame(
         {
             "n": [1, 2],
@@ -146,27 +154,26 @@ def test_columns_of_categories_and_text_are_found():
             "e": pl.Series(text, dtype=pl.Enum(["a", "b"])),
         }
     )
-    assert frames.category_columns(X).tolist() == [1, 2, 4]
+    assert frames.wrapped(X).category_columns.tolist() == [1, 2, 4]
 
 
 @pytest.mark.parametrize(
     "series, expected",
     [
-        (pd.Series(["b", "a"], dtype=pd.CategoricalDtype(["c", "b", "a"])), ["a", "b", "c"]),
-        (pd.Series([2, 1], dtype=pd.CategoricalDtype([10, 2, 1])), [1, 2, 10]),
+        (pd.Series(["b", "a"], dtype=pd.CategoricalDtype(["c", "b", "a"])), ["c", "b", "a"]),
+        (pd.Series([2, 1], dtype=pd.CategoricalDtype([10, 2, 1])), [10, 2, 1]),
         (pd.Series([None], dtype=pd.CategoricalDtype(["a"])), ["a"]),
         (pd.Series([None], dtype=pd.CategoricalDtype([])), None),
         (pd.Series(["b", "a"]), None),
         (pd.Series([2, 1]), None),
-        (pl.Series(["b", "a"], dtype=pl.Enum(["c", "b", "a"])), ["a", "b", "c"]),
+        (pl.Series(["b", "a"], dtype=pl.Enum(["c", "b", "a"])), ["c", "b", "a"]),
         (pl.Series(["b", "a"]), None),
     ],
     ids=str,
 )
 def test_levels_that_a_dtype_declares(series, expected):
-    """They are sorted, whatever the order of the dtype; a column without any has None."""
-    frame = pd.DataFrame if isinstance(series, pd.Series) else pl.DataFrame
-    found = frames.declared_levels(frame({"x": series}), 0)
+    """They are in the order of the dtype; a column without any has None."""
+    found = frames.declared_levels(series)
     if expected is None:
         assert found is None
     else:
@@ -175,7 +182,7 @@ def test_levels_that_a_dtype_declares(series, expected):
 
 
 def test_an_array_declares_no_levels():
-    assert frames.declared_levels(np.array([["a"]], object), 0) is None
+    assert frames.declared_levels(np.array(["a"], object)) is None
 
 
 @pytest.mark.parametrize(
@@ -185,7 +192,7 @@ def test_number_columns_are_those_of_scikit_learn(dtypes):
     """The array has the dtype and the numbers that scikit-learn makes of the frame."""
     X = pd.DataFrame({f"x{i}": np.arange(3).astype(dtype) for i, dtype in enumerate(dtypes)})
     positions = np.arange(len(dtypes))[::-1]
-    found = frames.number_columns(X, positions)
+    found = frames.wrapped(X).numbers(positions)
     expected = check_array(X.iloc[:, positions], dtype=[np.float64, np.float32])
     assert isinstance(found, np.ndarray)
     found = check_array(found, dtype=[np.float64, np.float32])
@@ -198,7 +205,7 @@ def test_number_columns_are_those_of_scikit_learn(dtypes):
 )
 def test_other_columns_stay_a_frame(column):
     X = pd.DataFrame({"x": [0.5, 1.5], "c": column})
-    assert frames.is_frame(frames.number_columns(X, np.array([0, 1])))
+    assert_array_equal(frames.wrapped(X).numbers().columns, ["x", "c"])
 
 
 SHORT = pd.DataFrame(
@@ -230,11 +237,10 @@ SHORT = pd.DataFrame(
 def test_columns_of_a_short_frame_are_those_of_any_frame(name, n_rows):
     short = SHORT.iloc[:n_rows]
     position = list(SHORT).index(name)
-    (found,) = frames.columns_at(frames.looked_up(short), [position])
-    expected = frames.column(short, position)
-    kind = frames.time_kind(expected)
-    assert frames.time_kind(found) == kind
-    if kind is None:
+    X = frames.wrapped(short)
+    found, expected = X.values(position), short.iloc[:, position]
+    if position not in X.time_columns:
+        assert isinstance(found, np.ndarray)
         found, expected = frames.with_nan(found), frames.with_nan(expected)
         assert found.dtype.kind == expected.dtype.kind
     assert_array_equal(found, expected)

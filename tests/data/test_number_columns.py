@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sknet.data.columns.numbers import check_columns, read_numbers
+from sknet.data.frames import wrapped
 
 NAN = np.nan
 
@@ -14,7 +15,7 @@ NAN = np.nan
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
 def test_the_chosen_columns_are_read_in_their_order(frame):
     X = frame({"x": [1.0, NAN], "c": ["a", "b"], "z": [3, 4]})
-    assert_array_equal(read_numbers(X, np.array([2, 0]), None), [[3, 1], [4, NAN]])
+    assert_array_equal(read_numbers(wrapped(X), np.array([2, 0]), None), [[3, 1], [4, NAN]])
 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf])
@@ -22,13 +23,13 @@ def test_the_chosen_columns_are_read_in_their_order(frame):
 def test_infinity_is_an_error(frame, bad):
     X = frame({"c": ["a", "b"], "x": [1.0, bad]})
     with pytest.raises(ValueError, match="^Column 'x' of X is not a category.*infinity"):
-        read_numbers(X, np.array([1]), ["c", "x"])
+        read_numbers(wrapped(X), np.array([1]), ["c", "x"])
 
 
 def test_text_in_a_numeric_column_is_an_error():
     X = pd.DataFrame({"c": ["a", "b"], "x": ["one", "two"]})
     with pytest.raises(ValueError, match="could not convert string to float"):
-        read_numbers(X, np.array([1]), ["c", "x"])
+        read_numbers(wrapped(X), np.array([1]), ["c", "x"])
 
 
 @pytest.mark.parametrize(
@@ -45,24 +46,24 @@ def test_text_in_a_numeric_column_is_an_error():
 )
 def test_the_first_column_without_numbers_is_named(X, name):
     with pytest.raises(ValueError, match=f"^Column {name} of X is not a category, but cannot"):
-        check_columns(X)
+        check_columns(wrapped(X))
 
 
 @pytest.mark.parametrize("X", [np.array([[1.0, "u"]], dtype=object), np.array([["1", "u"]])])
 def test_a_column_of_text_that_is_no_category_has_advice(X):
     with pytest.raises(ValueError, match="categorical_features has to choose .* position 1 or"):
-        check_columns(X)
+        check_columns(wrapped(X))
 
 
 def test_a_column_of_text_that_was_left_out_has_advice():
     X = pd.DataFrame({"shop": [1.0, 2.0], "town": ["u", "v"]})
     with pytest.raises(ValueError, match="'town' .* categorical_features has to choose"):
-        read_numbers(X, np.array([1]), ["shop", "town"])
+        read_numbers(wrapped(X), np.array([1]), ["shop", "town"])
 
 
 def test_a_column_of_infinity_has_no_such_advice():
     with pytest.raises(ValueError, match=r"^(?!.*categorical_features)"):
-        check_columns(pd.DataFrame({"b": [np.inf]}))
+        check_columns(wrapped(pd.DataFrame({"b": [np.inf]})))
 
 
 def test_a_column_of_objects_without_a_number_is_a_type_error():
@@ -89,4 +90,4 @@ def test_a_column_of_objects_without_a_number_is_a_type_error():
     + ["a vector", "three axes", "ragged", "a list and a tuple", "tuples"],
 )
 def test_tables_of_numbers_and_tables_without_kinds_of_columns_pass(X):
-    check_columns(X)
+    check_columns(wrapped(X))

@@ -10,7 +10,7 @@ from scipy import sparse
 from sknet.data import draws
 from sknet.data.batches import Batch, Dataset
 from sknet.data.draws import draw_rows
-from sknet.data.frames import column_names
+from sknet.data.frames import column_names, wrapped
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.survey import merge_surveys, survey_rows
 from sknet.data.tables import TableReader
@@ -33,6 +33,7 @@ def random_frame(seed, n_rows=45):
 
 def survey_frame(X, part="the table", weight=None, seed=0):
     """Return the survey of a frame whose categories are named, with all rows as sample."""
+    X = wrapped(X)
     names = column_names(X)
     reader = TableReader(["text", "code"]).fit(X, names)
     data = Dataset(reader.read(X), sample_weight=weight)
@@ -144,12 +145,12 @@ def test_a_sample_read_with_the_merged_levels():
     # As on a cluster, where the rows are read again once the levels are agreed on.
     X = random_frame(1)
     bare = []
-    for part in cut(X, (15, 30)):
+    for part in map(wrapped, cut(X, (15, 30))):
         reader = TableReader(["text", "code"]).fit(part, column_names(part))
         bare.append(survey_rows(Dataset(reader.read(part)), reader, column_names(part)))
     merged = merge_surveys(bare)
     assert merged.sample is None
-    samples = [Batch(merged.reader.read(part)) for part in cut(X, (15, 30))]
+    samples = [Batch(merged.reader.read(wrapped(part))) for part in cut(X, (15, 30))]
     assert_same_survey(merged.with_sample(samples), survey_frame(X))
 
 

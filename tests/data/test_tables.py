@@ -10,15 +10,15 @@ import pytest
 from numpy.testing import assert_array_equal
 from word_columns import CODES, FRAMES, WORDS
 
-from sknet.data.frames import is_frame
+from sknet.data.frames import column_names, wrapped
 from sknet.data.tables import TableReader
 
 NAN = np.nan
 
 
 def read(X, wanted="from_dtype", *, declared=False):
-    names = [str(name) for name in X.columns] if is_frame(X) else None
-    reader = TableReader(wanted).fit(X, names, declared=declared)
+    X = wrapped(X)
+    reader = TableReader(wanted).fit(X, column_names(X), declared=declared)
     return reader, reader.read(X)
 
 
@@ -82,7 +82,7 @@ def test_declared_levels_count_if_asked(frame, words, kind):
 
 def test_declared_levels_count_only_if_asked():
     X = pd.DataFrame({"c": pd.Categorical(WORDS, categories=["z", "b", "a"])})
-    assert TableReader("from_dtype").fit(X, ["c"]).levels_[0].tolist() == ["a", "b"]
+    assert TableReader("from_dtype").fit(wrapped(X), ["c"]).levels_[0].tolist() == ["a", "b"]
 
 
 def test_declared_numbers_and_a_plain_column_beside_them():
@@ -103,10 +103,10 @@ def test_unknown_and_missing_levels_at_predict_time(frame, missing):
     reader, _ = read(frame({"c": ["b", "a", "b", "a"], "x": [1.0, 2, 3, 4]}))
     missing = missing if frame is pd.DataFrame else None
     new = frame({"c": ["q", "b", missing, "a"], "x": [5.0, 6, 7, 8]})
-    assert_array_equal(reader.read(new), [[5, NAN], [6, 1], [7, NAN], [8, 0]])
+    assert_array_equal(reader.read(wrapped(new)), [[5, NAN], [6, 1], [7, NAN], [8, 0]])
     # Nor does it matter if the training rows had missing ones.
     reader, _ = read(frame({"c": WORDS, "x": [1.0, 2, 3, 4]}))
-    assert_array_equal(reader.read(new), [[5, NAN], [6, 1], [7, NAN], [8, 0]])
+    assert_array_equal(reader.read(wrapped(new)), [[5, NAN], [6, 1], [7, NAN], [8, 0]])
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_unknown_and_missing_levels_at_predict_time(frame, missing):
 def test_a_column_without_any_level_left(column):
     reader, _ = read(pd.DataFrame({"c": ["b", "a"], "x": [1.0, 2]}))
     assert_array_equal(
-        reader.read(pd.DataFrame({"c": column, "x": [3.0, 4]})), [[3, NAN], [4, NAN]]
+        reader.read(wrapped(pd.DataFrame({"c": column, "x": [3.0, 4]}))), [[3, NAN], [4, NAN]]
     )
 
 
@@ -133,7 +133,7 @@ def test_a_column_without_any_level_in_training():
     assert reader.n_levels_ == [0]
     assert_array_equal(table, [[1, NAN], [2, NAN]])
     new = pd.DataFrame({"c": ["a", None], "x": [1.0, 2]})
-    assert_array_equal(reader.read(new), [[1, NAN], [2, NAN]])
+    assert_array_equal(reader.read(wrapped(new)), [[1, NAN], [2, NAN]])
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_column_without_any_level_in_training():
 def test_a_category_that_became_numeric(numbers):
     reader, _ = read(pd.DataFrame({"x": [1.0, 2], "shop": ["b", "a"]}))
     with pytest.raises(ValueError, match=r"Column 'shop' .* text in training, .* numbers now"):
-        reader.read(pd.DataFrame({"x": [1.0, 2], "shop": numbers}))
+        reader.read(wrapped(pd.DataFrame({"x": [1.0, 2], "shop": numbers})))
 
 
 def test_a_category_that_became_numeric_has_a_position_in_arrays():
@@ -164,7 +164,7 @@ def test_categories_of_numbers_stay_numbers():
     reader, table = read(X, ["c"])
     assert_array_equal(table[:, 1], [0, 1, 0, 2])
     new = pd.DataFrame({"c": [30.0, 15.0, NAN], "x": [1.0, 2, 3]})
-    assert_array_equal(reader.read(new)[:, 1], [2, NAN, NAN])
+    assert_array_equal(reader.read(wrapped(new))[:, 1], [2, NAN, NAN])
 
 
 @pytest.mark.parametrize("dtype", ["Int64", "boolean", "Float64"])
@@ -270,7 +270,7 @@ def test_levels_that_cannot_be_compared_are_refused(frame, kind):
     series = pl.Series(values, dtype=pl.Object)
     X = frame({"c": pd.Series(values, dtype=object) if frame is pd.DataFrame else series})
     reader, _ = read(pd.DataFrame({"c": [1, 2]}), ["c"])
-    for call in [lambda: read(X), lambda: reader.read(X)]:
+    for call in [lambda: read(X), lambda: reader.read(wrapped(X))]:
         with pytest.raises(ValueError, match="column 'c'|Column 'c'"):
             call()
 
@@ -286,7 +286,7 @@ def test_intervals_are_not_compared_with_numbers():
     reader, table = read(pd.DataFrame({"c": pd.cut([1.0, 5.0, 3.0], [0, 2, 4, 6])}))
     assert_array_equal(table[:, 0], [0, 2, 1])
     with pytest.raises(ValueError, match="The levels of column 'c' cannot be compared"):
-        reader.read(pd.DataFrame({"c": [1.0, 5.0]}))
+        reader.read(wrapped(pd.DataFrame({"c": [1.0, 5.0]})))
 
 
 @pytest.mark.parametrize("levels", [["a", "b"], [Decimal(1), Decimal(2)], [1, 2]])
@@ -343,10 +343,10 @@ def test_levels_are_all_text_or_all_numbers():
         read(X)
     text, _ = read(pd.DataFrame({"c": ["a", "b"]}))
     with pytest.raises(ValueError, match="levels were text in training, but holds numbers"):
-        text.read(X)
+        text.read(wrapped(X))
     numbers, _ = read(pd.DataFrame({"c": [1, 2]}), ["c"])
     with pytest.raises(ValueError, match="levels were numbers in training, but holds text"):
-        numbers.read(X)
+        numbers.read(wrapped(X))
 
 
 def test_a_table_has_rows():
@@ -354,11 +354,11 @@ def test_a_table_has_rows():
     X = pd.DataFrame({"c": ["a", "b"]})
     none = X.iloc[:0]
     with pytest.raises(ValueError, match=r"0 sample\(s\) \(shape=\(0, 1\)\)"):
-        TableReader("from_dtype").fit(none, ["c"])
+        TableReader("from_dtype").fit(wrapped(none), ["c"])
     reader, _ = read(X)
     with pytest.raises(ValueError, match=r"0 sample\(s\) \(shape=\(0, 1\)\)"):
-        reader.read(none)
-    assert_array_equal(reader.read(X.iloc[1:]), [[1]])
+        reader.read(wrapped(none))
+    assert_array_equal(reader.read(wrapped(X.iloc[1:])), [[1]])
 
 
 def test_tables_keep_the_precision_of_their_numbers():
@@ -381,7 +381,7 @@ def test_merged_readers_know_the_levels_of_all():
     merged = parts[0].merged(parts[1:])
     assert [list(levels) for levels in merged.levels_] == [["a", "b", "d"], [], [3, 7]]
     assert_array_equal(
-        merged.read(whole), [[1, NAN, NAN], [0, NAN, NAN], [2, NAN, 1], [NAN, NAN, 0]]
+        merged.read(wrapped(whole)), [[1, NAN, NAN], [0, NAN, NAN], [2, NAN, 1], [NAN, NAN, 0]]
     )
     # The parts stay as they were.
     assert parts[0].n_levels_ == [2, 0, 0]
@@ -397,7 +397,7 @@ def test_readers_of_text_and_of_numbers_cannot_be_merged():
 def test_a_reader_names_the_column_that_is_to_blame():
     reader, _ = read(pd.DataFrame({"c": ["a", "b"], "x": [1.0, 2.0], "z": [1.0, 2.0]}))
     with pytest.raises(ValueError, match="^Column 'z' of X is not a category"):
-        reader.read(pd.DataFrame({"c": ["a"], "x": [1.0], "z": ["u"]}))
+        reader.read(wrapped(pd.DataFrame({"c": ["a"], "x": [1.0], "z": ["u"]})))
 
 
 # Numbers in a column whose dtype makes it a category.

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 
-from sknet.data import frames
 from sknet.data.columns.times import check_times, read_times
+from sknet.data.frames import wrapped
 
 DAY = 86_400.0
 NAMES = ["x", "when", "lasts"]
@@ -29,7 +29,7 @@ def table(library=pd):
 def read(X, position, kind, zone):
     """Return a column of a frame as seconds."""
     where = f"Column {NAMES[position]!r} of X"
-    return read_times(frames.column(X, position), kind, zone, where)
+    return read_times(wrapped(X), position, kind, zone, where)
 
 
 @pytest.mark.parametrize("library", [pd, pl])
@@ -44,26 +44,26 @@ def test_a_column_without_any_value_is_missing_throughout(library):
     """Whatever its dtype is, and whichever time zone training had."""
     X = library.DataFrame({"x": [0.5, 1.0], "when": [None, None], "lasts": [None, None]})
     assert np.isnan(read(X, 1, "date", "Europe/Oslo")).all()
-    check_times(X, TIMES, NAMES)
+    check_times(wrapped(X), TIMES, NAMES)
 
 
 @pytest.mark.parametrize("library", [pd, pl])
 def test_columns_are_of_the_kinds_that_they_had_in_training(library):
     X = table(library)
-    check_times(X, TIMES, NAMES)
+    check_times(wrapped(X), TIMES, NAMES)
     with pytest.raises(ValueError, match="'when' of X held durations .* holds dates now"):
-        check_times(X, {1: "duration", 2: "duration"}, NAMES)
+        check_times(wrapped(X), {1: "duration", 2: "duration"}, NAMES)
     with pytest.raises(ValueError, match="'lasts' of X held numbers .* holds durations now"):
-        check_times(X, {1: "date"}, NAMES)
+        check_times(wrapped(X), {1: "date"}, NAMES)
     with pytest.raises(ValueError, match="'x' of X held dates .* holds numbers or cat"):
-        check_times(X, {0: "date", **TIMES}, NAMES)
+        check_times(wrapped(X), {0: "date", **TIMES}, NAMES)
 
 
 def test_an_array_has_no_dates():
     X = np.zeros((2, 3))
-    check_times(X, {}, None)
+    check_times(wrapped(X), {}, None)
     with pytest.raises(ValueError, match="X must be a data frame, since column 'when'"):
-        check_times(X, {1: "date"}, NAMES)
+        check_times(wrapped(X), {1: "date"}, NAMES)
 
 
 def test_dates_with_and_without_a_time_zone_do_not_mix():

@@ -83,17 +83,19 @@ class CategoryColumn(Column):
         """
         column = cls(position, names, np.array([]))
         column.levels = column._find_levels(X, declared)
+        values = frames.column(X, position)
         # A dtype of categories is the choice of the user.
-        if by_dtype and not declared and not frames.declares_levels(X, position):
-            dtype, n_rows = list(X.dtypes)[position], np.shape(X)[0]
-            warn_of_numbers(f"Column {column.label} of X", dtype, column.levels, n_rows)
+        if by_dtype and not declared and frames.declared_levels(values) is None:
+            where, n_rows = f"Column {column.label} of X", len(values)
+            warn_of_numbers(where, values.dtype, column.levels, n_rows)
         return column
 
     def _find_levels(self, X: Any, declared: bool) -> NDArray[Any]:
         """Return the sorted levels of the column in a table."""
         with self._comparing_levels():
-            levels = frames.declared_levels(X, self.position) if declared else None
-            return np.sort(self._distinct_values(X)[0]) if levels is None else levels
+            values = frames.column(X, self.position)
+            levels = frames.declared_levels(values) if declared else None
+            return np.sort(self._distinct_values(values)[0] if levels is None else levels)
 
     def of_part(self, X: Any) -> Self:
         """Return the column with the levels of another part of the table.
@@ -143,14 +145,14 @@ class CategoryColumn(Column):
             be compared with the values.
         """
         with self._comparing_levels():
-            values, positions = self._distinct_values(X)
+            values, positions = self._distinct_values(frames.column(X, self.position))
             if self.levels.size:
                 self._check_kind(values)
             numbers = _level_numbers(self.levels, values)
         # Position -1, of a missing value, is the last.
         return np.append(numbers, np.nan)[positions]
 
-    def _distinct_values(self, X: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    def _distinct_values(self, column: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
         """Return the distinct values, and the position of each row's value among them.
 
         The position of a missing value is -1.
@@ -164,10 +166,10 @@ class CategoryColumn(Column):
         """
         where = f"Column {self.label} of X"
         try:
-            values, positions = frames.distinct_values(X, self.position)
+            values, positions = frames.distinct_values(column)
         except TypeError:
             # An object that cannot be hashed, such as a list.
-            check_values(np.asarray(frames.column(X, self.position), dtype=object), where)
+            check_values(np.asarray(column, dtype=object), where)
             raise
         if values.dtype == object:
             check_values(values, where)

@@ -27,7 +27,7 @@ from sknet.data.columns.scaling import (
     sparse_scale,
 )
 from sknet.data.draws import most_copied_rows, same_rows
-from sknet.data.frames import is_frame, name_of
+from sknet.data.frames import Frame, name_of
 from sknet.data.kinds import FARTHEST, NESTED, check_kinds, check_values
 
 Floats = NDArray[np.floating]
@@ -60,8 +60,8 @@ def _check_objects(X: Any, positions: NDArray[np.intp], names: Sequence[str] | N
         If one of the columns holds such objects.
     """
     chosen = positions.tolist()
-    if is_frame(X):
-        objects = set(frames.category_columns(X).tolist())
+    if isinstance(X, Frame):
+        objects = set(X.category_columns.tolist())
         chosen = [column for column in chosen if column in objects]
     elif getattr(getattr(X, "dtype", None), "kind", "O") != "O":
         return
@@ -78,7 +78,7 @@ def check_objects(X: Any) -> None:
     ValueError
         If a column holds such objects.
     """
-    if not is_frame(X) and not hasattr(X, "dtype"):
+    if not isinstance(X, Frame) and not hasattr(X, "dtype"):
         X = np.asarray(X)
         check_kinds(X, "X")
     if np.ndim(X) == 2:
@@ -123,7 +123,7 @@ def check_columns(X: Any) -> None:
         if len({len(row) for row in X}) == 1:
             X = np.array(X, dtype=object)
     of_objects = isinstance(X, np.ndarray) and X.dtype.kind in "OSU" and X.ndim == 2
-    if (is_frame(X) or of_objects) and X.shape[0]:
+    if (isinstance(X, Frame) or of_objects) and X.shape[0]:
         _check_each(X, np.arange(X.shape[1]), frames.column_names(X))
 
 

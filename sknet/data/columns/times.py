@@ -4,7 +4,6 @@ The numbers behind them are those of :mod:`sknet.data.columns.calendar`.
 """
 
 import math
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -25,7 +24,7 @@ from sknet.data.columns.calendar import (
 )
 from sknet.data.columns.column import Column, Feature, Statistic, Surveyed
 from sknet.data.columns.numbers import Numbers
-from sknet.data.frames import is_frame, name_of
+from sknet.data.frames import Frame, name_of
 
 Floats = NDArray[np.floating]
 
@@ -47,7 +46,7 @@ class TimeColumn(Column):
     """
 
     numeric = True
-    #: The kind as ``frames.time_columns`` has it.
+    #: The kind as ``Frame.time_columns`` has it.
     kind: ClassVar[str]
 
     def __init__(self, position: int, names: Sequence[str] | None, zone: str | None) -> None:
@@ -70,17 +69,12 @@ class TimeColumn(Column):
         declared: bool = False,
     ) -> Self:
         """Return the column at a position."""
-        return cls(position, names, cls._zone_of(frames.column(X, position)))
-
-    @staticmethod
-    @abstractmethod
-    def _zone_of(series: Any) -> str | None:
-        """Return the time zone of a column of this kind."""
+        return cls(position, names, X.time_zone(position))
 
     def read(self, X: Any) -> NDArray[np.float64]:
         """Return the column of a frame as seconds, NaN for missing values."""
-        series = frames.column(X, self.position)
-        return read_times(series, self.kind, self.zone, f"Column {self.label} of X")
+        where = f"Column {self.label} of X"
+        return read_times(X, self.position, self.kind, self.zone, where)
 
     def on_card(self, name: str) -> str:
         """Return the name of the column, and its time zone if it has one."""
@@ -94,20 +88,12 @@ class DurationColumn(TimeColumn):
     plural: ClassVar[str] = "durations"
     may_be_code: ClassVar[bool] = True
 
-    @staticmethod
-    def _zone_of(series: Any) -> None:
-        return None
-
 
 class DateColumn(TimeColumn):
     """A column of dates, which has phases in the cycles of the calendar, too."""
 
     kind: ClassVar[str] = "date"
     plural: ClassVar[str] = "dates"
-
-    @staticmethod
-    def _zone_of(series: Any) -> str | None:
-        return frames.time_zone(series)
 
     def statistic(self) -> "DateRange":
         """Return an empty range of dates."""
@@ -229,7 +215,7 @@ def check_times(X: Any, times: Mapping[int, str], names: Sequence[str] | None) -
 
     Parameters
     ----------
-    X : frame, array, list or sparse matrix
+    X : Frame, array, list or sparse matrix
     times : mapping of int to {"duration", "date"}
         The kinds of these columns in training, by their positions.
     names : sequence of str or None
@@ -241,17 +227,17 @@ def check_times(X: Any, times: Mapping[int, str], names: Sequence[str] | None) -
         If a column holds dates or durations now, but held other values in training, or the
         reverse. A column without any value may have any dtype.
     """
-    if not is_frame(X):
+    if not isinstance(X, Frame):
         for column, kind in times.items():
             raise ValueError(
                 f"X must be a data frame, since column {name_of(column, names)} held {kind}s "
                 "in training."
             )
         return
-    found = frames.time_columns(X)
+    found = X.time_columns
     for column in sorted({*times, *found}):
         before, now = times.get(column), found.get(column)
-        if before != now and not (before and frames.is_all_missing(frames.column(X, column))):
+        if before != now and not (before and X.is_all_missing(column)):
             raise other_times(f"Column {name_of(column, names)} of X", before, now)
 
 
@@ -268,13 +254,17 @@ def _kind(kind: str | None) -> str:
     return "numbers or categories" if kind is None else f"{kind}s"
 
 
-def read_times(series: Any, kind: str, zone: str | None, where: str) -> NDArray[np.float64]:
+def read_times(
+    X: Frame, position: int, kind: str, zone: str | None, where: str
+) -> NDArray[np.float64]:
     """Return a column of dates or durations of a frame as seconds, NaN for missing values.
 
     Parameters
     ----------
-    series : column of a frame
-        It has the kind, or no value at all, as :func:`check_times` makes sure.
+    X : Frame
+    position : int
+        The position of a column that has the kind, or no value at all, as :func:`check_times`
+        makes sure.
     kind : {"duration", "date"}
     zone : str or None
         The time zone that the dates had in training, whose clocks they are read from.
@@ -287,14 +277,14 @@ def read_times(series: Any, kind: str, zone: str | None, where: str) -> NDArray[
         If the dates have a time zone although ``zone`` is None, or the reverse, or if the
         column cannot be read.
     """
-    has_kind = frames.time_kind(series) == kind
-    zone_now = frames.time_zone(series) if has_kind and kind == "date" else None
+    has_kind = X.time_columns.get(position) == kind
+    zone_now = X.time_zone(position) if has_kind else None
     if not has_kind or (zone_now is None) != (zone is None):
-        if frames.is_all_missing(series):
-            return np.full(len(series), np.nan)
+        if X.is_all_missing(position):
+            return np.full(X.shape[0], np.nan)
         raise _other_zone(zone_now, zone, where)
     try:
-        return seconds(frames.times(series, zone))
+        return seconds(X.times(position, zone))
     # The libraries have errors of their own for time zones that they do not know.
     except Exception as error:
         raise ValueError(f"{where} cannot be read as {kind}s: {error}") from error
