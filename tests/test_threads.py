@@ -6,6 +6,7 @@ import sys
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import joblib
 import numpy as np
@@ -98,6 +99,28 @@ def test_the_last_of_several_trainings_lifts_the_limit(two_blas_threads):
         with ONE_BLAS_THREAD:
             assert n_blas_threads() == {1}
         assert n_blas_threads() == {1}
+    assert n_blas_threads() == {2}
+
+
+def test_a_limit_of_another_library_that_ends_within_a_training(binary, two_blas_threads):
+    """KMeans in another thread gives BLAS its two threads back; the next epoch has one."""
+    others, seen = ExitStack(), []
+    others.enter_context(threadpool_limits(1, user_api="blas"))
+
+    def score(estimator, X, y):
+        others.close()  # The limit of the other library ends before the second epoch.
+        return estimator.score(X, y)
+
+    def step(epoch, step=Epoch._step):
+        seen.append((epoch.state.iteration, *n_blas_threads()))
+        step(epoch)
+
+    options = {"max_iter": 4, "early_stopping": True, "n_iter_no_change": np.inf}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Epoch, "_step", step)
+        NNClassifier((4,), **options, scoring=score, refit=False).fit(*binary)
+    assert {epoch for epoch, *_ in seen} == {0, 1, 2, 3}
+    assert {number for _, number in seen} == {1}
     assert n_blas_threads() == {2}
 
 

@@ -102,6 +102,31 @@ def _same_kind(X: Any, known: str | None) -> str:
     return kind
 
 
+def same_columns() -> Callable[[Batch], Batch]:
+    """Return a function that returns a chunk, whose columns must be those of the first one.
+
+    It raises ValueError if X or y have other columns than before.
+    """
+    known: dict[str, str] = {}
+
+    def check(chunk: Batch) -> Batch:
+        for name, now in _columns(chunk).items():
+            before = known.setdefault(name, now)
+            if now != before:
+                raise ValueError(f"{name} has {now}, but {before} in the chunks before.")
+        return chunk
+
+    return check
+
+
+def _columns(chunk: Batch) -> dict[str, str]:
+    """Return for X and y which columns they have, for messages."""
+    names = frames.column_names(frames.wrapped(chunk.X))
+    rows = {"X": chunk.X, "y": chunk.y}
+    shapes = {name: f"rows of shape {part.shape[1:]}" for name, part in rows.items()}
+    return shapes if names is None else {**shapes, "X": f"the columns {names}"}
+
+
 def counted(chunks: Iterable[Batch], expected: int) -> Iterator[Batch]:
     """Yield the chunks of a later pass, which must have as many rows as those of the first.
 

@@ -245,6 +245,11 @@ class Epoch(Epochs):
 
     def run(self) -> float:
         """Make one epoch; return the mean of the objective before each of its steps."""
+        # Another library may have changed the number of BLAS's threads since the last epoch.
+        with self.team.within:
+            return self._run()
+
+    def _run(self) -> float:
         state, n_batches = self.state, len(self.batches)
         n_done, total, before = state.begun or Begun()
         rngs = [state.rng, *state.share_rngs]

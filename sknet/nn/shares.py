@@ -31,15 +31,15 @@ class Team:
         The number of threads, of which the calling one is the first. There are fewer if the
         system does not start so many.
     within : context manager, optional
-        A context that each of the other threads enters for as long as it lives, such as a limit
-        that holds for one thread only.
+        A context that each of the other threads enters for as long as it lives, and each epoch
+        again, such as a limit of threads. It can be entered many times at once.
     """
 
     def __init__(
         self, n_threads: int = 1, within: AbstractContextManager[Any] | None = None
     ) -> None:
         self.n_threads: int = n_threads
-        self._within = nullcontext() if within is None else within
+        self.within: AbstractContextManager[Any] = nullcontext() if within is None else within
         self._others: list[Thread] = []
         self._waiting: SimpleQueue[Any] = SimpleQueue()
 
@@ -76,7 +76,7 @@ class Team:
         """Start the other threads, or as many as the system allows."""
         try:
             while len(self._others) < self.n_threads - 1:
-                other = Thread(target=_work, args=[self._waiting, self._within], daemon=True)
+                other = Thread(target=_work, args=[self._waiting, self.within], daemon=True)
                 other.start()
                 self._others.append(other)
         except RuntimeError:

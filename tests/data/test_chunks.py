@@ -373,3 +373,21 @@ def test_weights_of_two_dimensions_are_left_to_the_check_of_weights():
     """Their zeros are no rows, so that none is taken away before the error comes."""
     X, y, weight = np.ones((3, 2)), np.ones(3), np.array([[1.0, 0], [0, 0], [1, 1]])
     assert_array_equal(as_chunk((X, y, weight)).sample_weight, weight)
+
+
+@pytest.mark.parametrize("window", [1, 4])
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_chunks_of_other_columns_are_not_shuffled_together(make, window):
+    """pandas would fill what a chunk lacks with NaN, and the network would learn from it."""
+    whole, y = make({"a": [1.0, 2.0], "b": [3.0, 4.0]}), np.arange(2)
+    for other in ({"a": [1.0, 2.0]}, {"b": [1.0, 2.0], "a": [3.0, 4.0]}):
+        chunks = [(whole, y), (make(other), y)]
+        with pytest.raises(
+            ValueError, match=r"Chunk 1.*columns \[.*but the columns \['a', 'b'"
+        ):
+            list(shuffle_chunks(chunks, window=window))
+    array = np.ones((2, 3))
+    with pytest.raises(ValueError, match=r"Chunk 1.*X has rows of shape \(3,\), but .*\(2,\)"):
+        list(shuffle_chunks([(array[:, :2], y), (array, y)], window=window))
+    with pytest.raises(ValueError, match=r"Chunk 1.*y has rows of shape \(3,\), but .*\(\)"):
+        list(shuffle_chunks([(array, y), (array, array)], window=window))
