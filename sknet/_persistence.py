@@ -35,8 +35,12 @@ def as_stored(value: Any) -> Any:
     """Return an attribute of an estimator as files keep it.
 
     A sequence of another library, such as a series of pandas in ``monotonic_cst``, becomes a
-    list: to load a file takes neither that library nor trust in its types.
+    list: to load a file takes neither that library nor trust in its types. Frozensets in
+    ``interaction_cst`` become sets, since skops before 0.16 saves no items of a frozenset.
     """
+    if isinstance(value, list | tuple) and any(isinstance(one, frozenset) for one in value):
+        sets = (set(one) if isinstance(one, frozenset) else one for one in value)
+        return list(sets) if isinstance(value, list) else tuple(sets)
     return (
         value
         if isinstance(value, PLAIN) or not FLAT_LIST.is_satisfied_by(value)
