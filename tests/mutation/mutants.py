@@ -269,7 +269,11 @@ ALSO = {
     ],
     "data/columns/calendar": ["data/test_dates.py"],
     "data/columns/times": ["data/test_time_columns.py", "data/test_dates.py", "test_dates.py"],
-    "data/columns/categories": ["data/test_encoding_categories.py", "data/test_codes.py"],
+    "data/columns/categories": [
+        "data/test_encoding_categories.py",
+        "data/test_codes.py",
+        "data/test_tables.py",
+    ],
     "data/choices": ["data/test_tables.py", "test_tables.py", "test_monotone.py"],
     "data/encoding": ["data/test_encoding_categories.py", "data/test_encoding_bins.py"],
     "data/columns/column": ["data/test_features.py"],
