@@ -15,6 +15,7 @@ import warnings
 import joblib
 import numpy as np
 import pytest
+from guards import HAS_CALLBACKS
 from numpy.testing import assert_array_equal
 from plain import NNClassifier, NNRegressor
 from threadpoolctl import ThreadpoolController
@@ -25,13 +26,6 @@ from sknet.callbacks import Checkpoint, FitCallback
 from sknet.streaming import fit_chunks
 
 pytestmark = pytest.mark.no_cover
-
-try:
-    import sklearn.callback  # noqa: F401
-
-    SUPPORTED = True
-except ImportError:  # scikit-learn before 1.9 has no callbacks.
-    SUPPORTED = False
 
 
 class InjectedError(Exception):
@@ -198,7 +192,7 @@ CASES = [
     ("allocation", chunks),
     ("scorer", fit),
 ]
-if SUPPORTED:
+if HAS_CALLBACKS:
     CASES += [("write", fit), ("write", chunks), ("callback", fit), ("callback", chunks)]
 
 
@@ -207,7 +201,7 @@ def make(cls, kind, run, faults, path):
     network = cls((4,), **OPTIONS)
     if kind == "scorer":
         return network.set_params(early_stopping=True, scoring=FailingScorer(faults))
-    if SUPPORTED:
+    if HAS_CALLBACKS:
         ours = [FailingCallback(faults)] if kind == "callback" else []
         network.set_callbacks(*ours, Checkpoint(path))
     return network

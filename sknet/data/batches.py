@@ -334,25 +334,24 @@ def stack_rows(
     outputs: tuple[np.ndarray, ...] = ()
     start = 0
     for parts in blocks:
-        parts = tuple(_as_dtype(part, float_dtype) for part in parts)
+        dtypes = [float_dtype if one.dtype.kind == "f" else one.dtype for one in parts]
+        pairs = zip(parts, dtypes, strict=True)
         if len(parts[0]) == n_rows:
-            outputs = parts
+            outputs = tuple(_in_range(one, dtype).astype(dtype) for one, dtype in pairs)
             continue  # The iterator has work to do behind its last block.
         if not outputs:
-            outputs = tuple(np.empty((n_rows, *one.shape[1:]), one.dtype) for one in parts)
+            outputs = tuple(np.empty((n_rows, *one.shape[1:]), dtype) for one, dtype in pairs)
         stop = start + len(parts[0])
         for output, part in zip(outputs, parts, strict=True):
-            output[start:stop] = part
+            output[start:stop] = _in_range(part, output.dtype)
         start = stop
     return outputs
 
 
-def _as_dtype(part: NDArray[Any], float_dtype: DTypeLike) -> NDArray[Any]:
-    """Return a copy of an array; floating-point numbers get a dtype, and stay in its range."""
-    if part.dtype.kind != "f":
-        return part.copy()
-    dtype = np.dtype(float_dtype)
-    if part.dtype.itemsize > dtype.itemsize:
-        largest = float(np.finfo(dtype).max)
-        part = part.clip(-largest, largest)
-    return part.astype(dtype)
+def _in_range(part: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    """Return numbers of which those beyond the range of a smaller dtype are its limits."""
+    dtype = np.dtype(dtype)
+    if part.dtype.itemsize <= dtype.itemsize:
+        return part
+    largest = float(np.finfo(dtype).max)
+    return part.clip(-largest, largest)
