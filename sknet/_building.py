@@ -18,12 +18,12 @@ from sknet.nn.columns import ColumnEmbedding, Columns, PrincipalComponents
 from sknet.nn.embeddings import Embedding
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.groups import GroupColumns, GroupedDense, PairwiseHead
+from sknet.nn.kernels import Groups
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer
 from sknet.nn.links import Link
 from sknet.nn.losses import Loss
 from sknet.nn.monotone import MonotoneWeights, Order, Stacked
 from sknet.nn.network import Network
-from sknet.nn.types import Groups
 
 #: The size of the vector that the network learns for each level of a category with many levels.
 EMBEDDING_SIZE = 8

@@ -21,13 +21,13 @@ from sknet._version import __version__
 from sknet.data.choices import interaction_groups
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
+from sknet.nn.kernels import Groups
 from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.monotone import Promise
 from sknet.nn.optimizers import Solver
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES, Schedule
-from sknet.nn.types import Groups
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,9 @@ from sknet._attributes import FittedAttributes
 from sknet._card import Value, card_lines
 from sknet._model import Model
 from sknet._requirements import require
+from sknet.nn.kernels import Array
 from sknet.nn.layers import Layer
 from sknet.nn.network import named_arrays
-from sknet.nn.types import Array
 
 #: The names of the columns of a table of layers, and the side on which their text begins.
 HEADER = ["layer", "outputs", "parameters", "shapes", "zero", "memory"]

@@ -101,7 +101,6 @@ SHORT = {
     "sknet.exceptions": "Its path is public.",
     "sknet.inspection.layers": "Two public functions, which are mostly documentation.",
     "sknet.nn.penalties": "Objective and optimizers share it, and it has its page.",
-    "sknet.nn.types": "All modules of the room share these names.",
 }
 #: Tokens that are no code.
 SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}

@@ -27,9 +27,9 @@ from sknet.nn import (
 from sknet.nn.bins import bins_between
 from sknet.nn.columns import of_part
 from sknet.nn.groups import gathering
+from sknet.nn.kernels import Array, Views
 from sknet.nn.monotone import MonotonePairwiseHead
 from sknet.nn.network import Network
-from sknet.nn.types import Array, Views
 
 #: A function of a rule and its input that returns the output.
 Formula: TypeAlias = Callable[[Any, Tensor], Tensor]

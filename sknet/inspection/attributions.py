@@ -14,7 +14,7 @@ from sknet._requirements import check_count
 from sknet.data.batches import Batches, Dataset, stack_rows
 from sknet.inspection.arguments import check_tol, choose_by_row, read_baseline
 from sknet.inspection.paths import EmbeddedTable, NestedRule, OutputFunction, is_smooth
-from sknet.nn.types import Array
+from sknet.nn.kernels import Array
 
 #: The number of points of each path that are computed at once for a block of rows. When some
 #: rows are done, the room that they leave is used for further points of the others.

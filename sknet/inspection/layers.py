@@ -5,7 +5,7 @@ from typing import Any
 from sknet._base import BaseNN, fitted
 from sknet._summary import Summary, summarize
 from sknet.inspection.arguments import check_layer
-from sknet.nn.types import Array
+from sknet.nn.kernels import Array
 
 
 def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:

@@ -13,9 +13,9 @@ from scipy import sparse
 
 from sknet._building import column_sources
 from sknet._model import Model
+from sknet.nn.kernels import Array
 from sknet.nn.layers import Activated, Affine
 from sknet.nn.network import Network, Workspace
-from sknet.nn.types import Array
 
 
 def is_smooth(network: Network) -> bool:

@@ -16,9 +16,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from sknet.nn.kernels import maximum, negate
+from sknet.nn.kernels import Array, maximum, negate
 from sknet.nn.rules import FRACTION, Rule, instance_of
-from sknet.nn.types import Array
 
 
 def glorot_uniform(rng: Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:

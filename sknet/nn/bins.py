@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from sknet.nn.kernels import SparseRows
-from sknet.nn.types import Array, Edges
+from sknet.nn.kernels import Array, Edges, SparseRows
 
 
 @lru_cache(maxsize=16)

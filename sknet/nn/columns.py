@@ -12,9 +12,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike, NDArray
 
+from sknet.nn.kernels import Array, Buffers, Views, WorkArrays
 from sknet.nn.layers import Affine, Layer, Parameter
 from sknet.nn.rules import FINITE, POSITIVE_INT, Constraint, TupleOf
-from sknet.nn.types import Array, Buffers, Views, WorkArrays
 
 #: Some columns of a matrix: neighbours, or those at some positions.
 Where: TypeAlias = slice | NDArray[np.intp]

@@ -19,11 +19,10 @@ from numpy.typing import DTypeLike
 
 from sknet.nn.bins import Interpolation
 from sknet.nn.columns import ColumnEmbedding, Scattered
-from sknet.nn.kernels import SparseRows, cosine, sine
+from sknet.nn.kernels import Array, Buffers, Edges, SparseRows, Views, WorkArrays, cosine, sine
 from sknet.nn.layers import Parameter
 from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Constraint, Interval
 from sknet.nn.sets import SIGNS, Signed
-from sknet.nn.types import Array, Buffers, Edges, Views, WorkArrays
 
 
 class NumericEmbedding(ColumnEmbedding):

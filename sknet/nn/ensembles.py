@@ -18,11 +18,10 @@ from numpy.random import Generator
 from numpy.typing import DTypeLike
 
 from sknet.nn.activations import ACTIVATION, INITIALIZERS, Activation, Identity
-from sknet.nn.kernels import column_sums, matmul
+from sknet.nn.kernels import Array, Buffers, Rows, Views, WorkArrays, column_sums, matmul
 from sknet.nn.layers import WEIGHT_SET, ActivationLayer, Affine, Blocks, Parameter
 from sknet.nn.rules import POSITIVE_INT
 from sknet.nn.sets import ParameterSet
-from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
 
 
 @dataclass(frozen=True)

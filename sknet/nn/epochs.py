@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknet.nn.kernels import blocks, divided
+from sknet.nn.kernels import Array, blocks, divided
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer
 from sknet.nn.schedules import Schedule
@@ -19,7 +19,6 @@ from sknet.nn.shares import BatchGradient, Team
 from sknet.nn.soundness import Evaluator, Probe
 from sknet.nn.state import Begun, Remembered, TrainingState
 from sknet.nn.stopping import Horizon
-from sknet.nn.types import Array
 
 
 @dataclass(frozen=True)

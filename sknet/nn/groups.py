@@ -25,11 +25,10 @@ from scipy import sparse
 
 from sknet.nn.activations import INITIALIZERS, Activation
 from sknet.nn.ensembles import EnsembleHead
-from sknet.nn.kernels import stretches
+from sknet.nn.kernels import Array, Buffers, Groups, Rows, Views, WorkArrays, stretches
 from sknet.nn.layers import ACTIVATION, WEIGHT_SET, Affine, Blocks, Layer, Parameter
 from sknet.nn.rules import NOT_NEGATIVE_INT, POSITIVE_INT, Constraint, TupleOf
 from sknet.nn.sets import ParameterSet
-from sknet.nn.types import Array, Buffers, Groups, Rows, Views, WorkArrays
 
 COUNTS = TupleOf("a tuple of integers >= 1", POSITIVE_INT)
 TUPLES_OF_POSITIONS = TupleOf("a tuple of tuples", TupleOf("a tuple", NOT_NEGATIVE_INT))

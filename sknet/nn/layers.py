@@ -18,10 +18,19 @@ from numpy.random import Generator
 from numpy.typing import DTypeLike
 
 from sknet.nn.activations import ACTIVATION, INITIALIZERS, Activation, Identity
-from sknet.nn.kernels import column_sums, matmul, row_blocks, stretches
+from sknet.nn.kernels import (
+    Array,
+    Buffers,
+    Rows,
+    Views,
+    WorkArrays,
+    column_sums,
+    matmul,
+    row_blocks,
+    stretches,
+)
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Constraint, Rule
 from sknet.nn.sets import ParameterSet
-from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
 
 WEIGHT_SET = Constraint("an instance of ParameterSet or None", (ParameterSet, NoneType))
 

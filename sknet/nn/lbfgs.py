@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from scipy.optimize import Bounds as OfVector
 from scipy.optimize import OptimizeResult, minimize
 
-from sknet.nn.kernels import blocks
+from sknet.nn.kernels import Array, blocks
 from sknet.nn.network import Workspace
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import OPTIMIZERS, Solver
@@ -19,7 +19,6 @@ from sknet.nn.soundness import Ending, Judge, Probe
 from sknet.nn.state import History, TrainingResult, append
 from sknet.nn.stopping import Monitor, Stopping
 from sknet.nn.training import Evaluate, Report, conclude
-from sknet.nn.types import Array
 
 #: A new start has to lower the objective by this share of it; otherwise there is no other one.
 LEAST_GAIN = 1e-6

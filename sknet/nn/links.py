@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from scipy import special
 
-from sknet.nn.types import Array
+from sknet.nn.kernels import Array
 
 #: The limits of a predicted log standard deviation, in the units of the standardised y.
 LOG_STD_LIMITS = (-20.0, 20.0)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from sknet.nn.kernels import row_maxima, row_sums
+from sknet.nn.kernels import Array, row_maxima, row_sums
 from sknet.nn.links import (
     LOG_STD_LIMITS,
     Identity,
@@ -34,7 +34,6 @@ from sknet.nn.rules import (
     Interval,
     Rule,
 )
-from sknet.nn.types import Array
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from sknet.nn.kernels import Array
 from sknet.nn.links import Link, spread, total_std
 from sknet.nn.losses import Loss
-from sknet.nn.types import Array
 
 
 @dataclass(frozen=True)

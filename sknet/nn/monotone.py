@@ -22,7 +22,17 @@ from numpy.typing import NDArray
 
 from sknet.nn.activations import ACTIVATION, Activation, Identity
 from sknet.nn.groups import PairwiseHead
-from sknet.nn.kernels import column_sums, negate, rounded, row_blocks
+from sknet.nn.kernels import (
+    Array,
+    Buffers,
+    Groups,
+    Views,
+    WorkArrays,
+    column_sums,
+    negate,
+    rounded,
+    row_blocks,
+)
 from sknet.nn.layers import Parameter
 from sknet.nn.losses import Loss
 from sknet.nn.rules import (
@@ -34,7 +44,6 @@ from sknet.nn.rules import (
     instance_of,
 )
 from sknet.nn.sets import SIGNS, Bounds, ParameterSet, Signed
-from sknet.nn.types import Array, Buffers, Groups, Views, WorkArrays
 
 POSITIONS = TupleOf("a tuple of integers >= 0", NOT_NEGATIVE_INT)
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike, NDArray
 
+from sknet.nn.kernels import Array, Buffers, Rows, Views, WorkArrays
 from sknet.nn.layers import Layer, Parameter
 from sknet.nn.links import Link
 from sknet.nn.members import Members
 from sknet.nn.sets import Bounds
-from sknet.nn.types import Array, Buffers, Rows, Views, WorkArrays
 
 #: The number of lengths of a batch for which a workspace keeps its arrays: the whole length,
 #: the length of the last batch, and the lengths of some blocks of rows.

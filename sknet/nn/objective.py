@@ -9,10 +9,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
+from sknet.nn.kernels import Array
 from sknet.nn.losses import Loss
 from sknet.nn.network import Network, Workspace
 from sknet.nn.penalties import ElasticNet
-from sknet.nn.types import Array
 
 
 class Batch(Protocol):

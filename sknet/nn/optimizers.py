@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sknet.nn.kernels import blocks
+from sknet.nn.kernels import Array, blocks
 from sknet.nn.penalties import ElasticNet
 from sknet.nn.rules import (
     CLOSED_UNIT_INTERVAL,
@@ -27,7 +27,6 @@ from sknet.nn.rules import (
     Rule,
 )
 from sknet.nn.sets import Bounds
-from sknet.nn.types import Array
 
 #: The number of updates between two searches for numbers that are nearly denormal.
 FLUSH_EVERY = 256

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import numpy as np
 
+from sknet.nn.kernels import Array
 from sknet.nn.rules import CLOSED_UNIT_INTERVAL, NOT_NEGATIVE, Rule
-from sknet.nn.types import Array
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sknet.nn.kernels import Array
 from sknet.nn.rules import Constraint, Interval, Rule, TupleOf
-from sknet.nn.types import Array
 
 
 class Bounds(NamedTuple):

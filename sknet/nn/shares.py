@@ -12,9 +12,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
+from sknet.nn.kernels import Array, WorkArrays
 from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Batch, Objective
-from sknet.nn.types import Array, WorkArrays
 
 Result = TypeVar("Result")
 

@@ -15,9 +15,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import DTypeLike
 
+from sknet.nn.kernels import Array
 from sknet.nn.network import Workspace
 from sknet.nn.objective import BatchIterable, Objective
-from sknet.nn.types import Array
 
 #: The largest number of training rows on which parameters are judged.
 PROBE_ROWS = 64

@@ -6,10 +6,10 @@ from typing import NamedTuple, Self, TypeAlias
 import numpy as np
 from numpy.random import Generator
 
+from sknet.nn.kernels import Array
 from sknet.nn.optimizers import Optimizer
 from sknet.nn.soundness import Ending
 from sknet.nn.stopping import Horizon, Monitor
-from sknet.nn.types import Array
 
 #: The record of a training: a list for each quantity, with one entry an epoch.
 History: TypeAlias = dict[str, list[float]]

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sknet.nn.kernels import Array
 from sknet.nn.schedules import Schedule
-from sknet.nn.types import Array
 
 #: A cool-down from the best epoch begins in this part of the plan, or later.
 COOLING_PROGRESS = 0.6

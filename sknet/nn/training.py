@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from sknet.nn.epochs import Epoch, Epochs, ReturnToBest, UpdateRule
+from sknet.nn.kernels import Array
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.shares import Team
 from sknet.nn.soundness import POOR_FACTOR, Ending, Judge
 from sknet.nn.state import Begun, History, Remembered, TrainingResult, TrainingState, append
 from sknet.nn.stopping import Monitor, Stopping, cooling_start
-from sknet.nn.types import Array
 
 #: The number that a plateau divides the learning rate by.
 PLATEAU_DIVISOR = 5

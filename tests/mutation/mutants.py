@@ -287,8 +287,8 @@ ALSO = {
     "data/effects": ["data/test_codes.py"],
     "data/kinds": ["data/test_encoding.py", "data/test_targets.py"],
 }
-#: Modules that hold names for types, or that only collect other modules.
-WITHOUT_TESTS = {"nn/types", "nn/__init__", "data/__init__", "data/columns/__init__"}
+#: Modules that only collect other modules.
+WITHOUT_TESTS = {"nn/__init__", "data/__init__", "data/columns/__init__"}
 
 
 def modules() -> list[str]:
