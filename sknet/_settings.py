@@ -26,8 +26,8 @@ from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.monotone import Promise
 from sknet.nn.optimizers import Solver
-from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES, Schedule
+from sknet.nn.sets import ElasticNet
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,7 +100,6 @@ SHORT = {
     "sknet._requirements": "Rooms that know nothing of each other need it.",
     "sknet.exceptions": "Its path is public.",
     "sknet.inspection.layers": "Two public functions, which are mostly documentation.",
-    "sknet.nn.penalties": "Objective and optimizers share it, and it has its page.",
 }
 #: Tokens that are no code.
 SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}

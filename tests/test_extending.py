@@ -16,7 +16,7 @@ from sknet.nn.layers import Dense
 from sknet.nn.losses import SquaredError
 from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Objective
-from sknet.nn.penalties import ElasticNet
+from sknet.nn.sets import ElasticNet
 
 ROOT = Path(__file__).parents[1]
 FILES = {path.stem: path for path in sorted((ROOT / "examples/extending").glob("*.py"))}

@@ -15,7 +15,7 @@ from sklearn.datasets import (
 
 from sknet import NNClassifier, NNRegressor
 from sknet.nn.optimizers import OPTIMIZERS
-from sknet.nn.penalties import ElasticNet
+from sknet.nn.sets import ElasticNet
 
 #: The functions that make arrays of float64 on purpose in a fit of float32, and why.
 START = {
@@ -71,7 +71,7 @@ def test_temporary_arrays_and_results_are_noticed(float64_arrays):
     # The threshold is a temporary array: w itself stays float32.
     ElasticNet(0.1, 1.0).prox(w, np.ones(3))
     assert w.dtype == np.float32
-    assert float64_arrays == {"penalties.ElasticNet.prox"}
+    assert float64_arrays == {"sets.ElasticNet.prox"}
 
 
 @pytest.mark.usefixtures("without_temperature")

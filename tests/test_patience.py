@@ -8,7 +8,7 @@ from sknet import NNRegressor
 from sknet._monitoring import HeldOut, Validation
 from sknet.data.batches import Dataset
 from sknet.nn.objective import Objective
-from sknet.nn.penalties import ElasticNet
+from sknet.nn.sets import ElasticNet
 
 
 def many_categories(seed=0):

@@ -12,8 +12,8 @@ from sknet.nn.losses import SquaredError
 from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import Adam
-from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import Cosine
+from sknet.nn.sets import ElasticNet
 from sknet.nn.state import TrainingState
 from sknet.nn.stopping import Stopping
 from sknet.nn.training import train

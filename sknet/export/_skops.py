@@ -15,8 +15,8 @@ from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES
 from sknet.nn.monotone import MonotoneWeights, Promise, Stacked
 from sknet.nn.network import Network
-from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES
+from sknet.nn.sets import ElasticNet
 from sknet.nn.state import TrainingState
 from sknet.regressor import NNRegressor
 

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from sknet.nn.kernels import Array
 from sknet.nn.losses import Loss
 from sknet.nn.network import Network, Workspace
-from sknet.nn.penalties import ElasticNet
+from sknet.nn.sets import ElasticNet
 
 
 class Batch(Protocol):

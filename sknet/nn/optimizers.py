@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from sknet.nn.kernels import Array, blocks
-from sknet.nn.penalties import ElasticNet
 from sknet.nn.rules import (
     CLOSED_UNIT_INTERVAL,
     FRACTION,
@@ -26,7 +25,7 @@ from sknet.nn.rules import (
     Interval,
     Rule,
 )
-from sknet.nn.sets import Bounds
+from sknet.nn.sets import Bounds, ElasticNet
 
 #: The number of updates between two searches for numbers that are nearly denormal.
 FLUSH_EVERY = 256

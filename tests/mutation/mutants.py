@@ -221,7 +221,8 @@ def mutants_of(module: str, source: str) -> list[Mutant]:
 ALSO = {
     "nn/activations": ["nn/test_gradients.py", "nn/test_registries.py"],
     "nn/losses": ["nn/test_gradients.py", "nn/test_registries.py", "test_losses_fit.py"],
-    "nn/penalties": [
+    "nn/sets": [
+        "nn/test_penalties.py",
         "nn/test_registries.py",
         "nn/test_optimizers.py",
         "nn/test_objective.py",

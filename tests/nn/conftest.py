@@ -18,8 +18,8 @@ from sknet.nn.losses import LOSSES, SquaredError
 from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import SGD
-from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import Constant
+from sknet.nn.sets import ElasticNet
 from sknet.nn.state import TrainingState
 from sknet.nn.stopping import Stopping
 from sknet.nn.training import train

@@ -16,7 +16,7 @@ from sknet.nn.layers import LayerNorm
 from sknet.nn.losses import LOSSES, SquaredError
 from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Objective
-from sknet.nn.penalties import ElasticNet
+from sknet.nn.sets import ElasticNet
 
 
 @pytest.fixture

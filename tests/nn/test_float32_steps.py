@@ -6,8 +6,8 @@ from float64_arrays import noticing
 
 from sknet.nn.network import Workspace
 from sknet.nn.optimizers import OPTIMIZERS
-from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES
+from sknet.nn.sets import ElasticNet
 
 #: Edges are numbers of Python, and their bins are remembered from step to step.
 ONCE = {"bins.bins_between"}

@@ -11,7 +11,7 @@ from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout
 from sknet.nn.losses import LOSSES
 from sknet.nn.optimizers import SGD
-from sknet.nn.penalties import ElasticNet
+from sknet.nn.sets import ElasticNet
 
 
 def assert_gradients_agree(actual, expected):

@@ -14,7 +14,7 @@ from sknet.nn.lbfgs import LBFGS, SplitProblem, train_lbfgs
 from sknet.nn.losses import BinaryLogLoss, HalfPoisson, SquaredError
 from sknet.nn.network import Network
 from sknet.nn.objective import Objective
-from sknet.nn.penalties import ElasticNet
+from sknet.nn.sets import ElasticNet
 from sknet.nn.soundness import DivergenceError, Ending
 from sknet.nn.stopping import Stopping
 

@@ -7,7 +7,7 @@ from sknet.nn.activations import ReLU
 from sknet.nn.layers import Dense, Dropout
 from sknet.nn.losses import LOSSES
 from sknet.nn.network import Workspace
-from sknet.nn.penalties import ElasticNet
+from sknet.nn.sets import ElasticNet
 
 
 @pytest.mark.parametrize("l1_ratio", [0, 0.5, 1])

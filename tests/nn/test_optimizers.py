@@ -16,7 +16,7 @@ from sknet.nn.optimizers import (
     RMSprop,
     flush_tiny,
 )
-from sknet.nn.penalties import ElasticNet
+from sknet.nn.sets import ElasticNet
 
 every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 

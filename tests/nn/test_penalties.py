@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknet.nn.penalties import ElasticNet
+from sknet.nn.sets import ElasticNet
 
 RATIOS = [0, 0.3, 1]
 #: A step for each coordinate.

@@ -16,8 +16,8 @@ from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.network import Network
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import OPTIMIZERS, Optimizer, Solver
-from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import SCHEDULES, Schedule
+from sknet.nn.sets import ElasticNet
 
 BASES = {
     Activation: ACTIVATIONS,

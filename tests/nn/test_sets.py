@@ -17,8 +17,7 @@ from sknet.nn.monotone import MonotonePairwiseHead, MonotoneWeights, Stacked
 from sknet.nn.network import Network
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import OPTIMIZERS, SGD
-from sknet.nn.penalties import ElasticNet
-from sknet.nn.sets import Bounds, Signed
+from sknet.nn.sets import Bounds, ElasticNet, Signed
 from sknet.nn.stopping import Stopping
 
 INF = np.inf

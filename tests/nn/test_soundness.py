@@ -11,7 +11,7 @@ from sknet.nn.links import Link, MeanAndStd
 from sknet.nn.losses import LOSSES, Loss, NormalLikelihood, SquaredError
 from sknet.nn.network import Network
 from sknet.nn.objective import Objective
-from sknet.nn.penalties import ElasticNet
+from sknet.nn.sets import ElasticNet
 from sknet.nn.soundness import PROBE_ROWS, DivergenceError, Ending, Judge, Probe
 
 # The verdict, given the losses.

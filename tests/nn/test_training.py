@@ -18,7 +18,6 @@ from sknet.nn.losses import BinaryLogLoss, MultinomialLogLoss, SquaredError
 from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import OPTIMIZERS, SGD, Adam, AdamW
-from sknet.nn.penalties import ElasticNet
 from sknet.nn.schedules import (
     SCHEDULES,
     Adaptive,
@@ -27,6 +26,7 @@ from sknet.nn.schedules import (
     OneCycle,
     Schedule,
 )
+from sknet.nn.sets import ElasticNet
 from sknet.nn.soundness import DivergenceError, Ending, Probe
 from sknet.nn.state import TrainingState, best_epoch
 from sknet.nn.stopping import (
