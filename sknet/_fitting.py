@@ -26,8 +26,7 @@ from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer, Solver
 from sknet.nn.schedules import Constant
 from sknet.nn.soundness import DIVERGED_FACTOR
-from sknet.nn.state import TrainingResult, TrainingState
-from sknet.nn.stopping import Stopping
+from sknet.nn.state import Stopping, TrainingResult, TrainingState
 from sknet.nn.training import Report, train
 
 #: The smallest number of training rows, evenly spaced, whose hash tells a resumed fit whether

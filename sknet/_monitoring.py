@@ -22,8 +22,7 @@ from sknet.data.row_blocks import ChosenRows, as_row_blocks
 from sknet.data.weights import repetitions
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
-from sknet.nn.state import append
-from sknet.nn.stopping import score_of_learning
+from sknet.nn.state import append, score_of_learning
 
 #: The largest number of held-out rows by which probabilities are calibrated.
 CALIBRATION_ROWS = 10_000

@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, log_loss, make_scorer
 
 from sknet import _fitting
 from sknet.data import draws
-from sknet.nn import stopping
+from sknet.nn import state
 
 
 def overfit(problem, **parameters):
@@ -350,7 +350,7 @@ def planned(problem, **parameters):
 def test_the_training_ends_on_all_rows(problem, monkeypatch):
     """The epochs after the stall have no score, and the rows held out count as seen."""
     # The few validation rows cannot show that something has been learned.
-    monkeypatch.setattr(stopping, "LEAST_GAIN", -np.inf)
+    monkeypatch.setattr(state, "LEAST_GAIN", -np.inf)
     network, X, y = planned(problem, refit=True)
     network.fit(X, y)
     scores = np.array(network.validation_scores_)

@@ -14,8 +14,7 @@ from sknet.nn.objective import Objective
 from sknet.nn.optimizers import Adam
 from sknet.nn.schedules import Cosine
 from sknet.nn.sets import ElasticNet
-from sknet.nn.state import TrainingState
-from sknet.nn.stopping import Stopping
+from sknet.nn.state import Stopping, TrainingState
 from sknet.nn.training import train
 
 

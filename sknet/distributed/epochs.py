@@ -17,8 +17,7 @@ from sknet.distributed.partitions import Cluster
 from sknet.distributed.rounds import LocalRound, OuterStep, Point, Round
 from sknet.distributed.shards import Shard
 from sknet.nn.epochs import Epochs, UpdateRule, update_average
-from sknet.nn.state import Remembered, TrainingState
-from sknet.nn.stopping import Horizon, score_of_learning
+from sknet.nn.state import Horizon, Remembered, TrainingState, score_of_learning
 
 #: The number of rounds that are submitted before the first of them has ended.
 ROUNDS_IN_FLIGHT = 2

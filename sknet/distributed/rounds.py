@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sknet.nn.network import Network
-from sknet.nn.stopping import Horizon
+from sknet.nn.state import Horizon
 
 
 @dataclass(frozen=True)

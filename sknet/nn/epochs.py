@@ -17,8 +17,7 @@ from sknet.nn.schedules import Schedule
 from sknet.nn.sets import Bounds
 from sknet.nn.shares import BatchGradient, Team
 from sknet.nn.soundness import Evaluator, Probe
-from sknet.nn.state import Begun, Remembered, TrainingState
-from sknet.nn.stopping import Horizon
+from sknet.nn.state import Begun, Horizon, Remembered, TrainingState
 
 
 @dataclass(frozen=True)

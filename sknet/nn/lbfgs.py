@@ -16,8 +16,7 @@ from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import OPTIMIZERS, Solver
 from sknet.nn.rules import POSITIVE_INT
 from sknet.nn.soundness import Ending, Judge, Probe
-from sknet.nn.state import History, TrainingResult, append
-from sknet.nn.stopping import Monitor, Stopping
+from sknet.nn.state import History, Monitor, Stopping, TrainingResult, append
 from sknet.nn.training import Evaluate, Report, conclude
 
 #: A new start has to lower the objective by this share of it; otherwise there is no other one.

@@ -1,5 +1,6 @@
-"""The state of a training, the record of its epochs, and its result."""
+"""A training: the plan of its epochs, what ends it, its state, and its result."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self, TypeAlias
 
@@ -8,11 +9,194 @@ from numpy.random import Generator
 
 from sknet.nn.kernels import Array
 from sknet.nn.optimizers import Optimizer
+from sknet.nn.schedules import Schedule
 from sknet.nn.soundness import Ending
-from sknet.nn.stopping import Horizon, Monitor
 
+#: A cool-down from the best epoch begins in this part of the plan, or later.
+COOLING_PROGRESS = 0.6
+#: So many places of the rest of a plan are looked at for one with a low enough learning rate.
+COOLING_PLACES = 1000
+#: A network has learned something if its loss is less than that of a constant by this share,
+#: divided by the root of the number of validation rows. By chance, some epoch of a training
+#: that learns nothing has a gain of that order.
+LEAST_GAIN = 1.5
 #: The record of a training: a list for each quantity, with one entry an epoch.
 History: TypeAlias = dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """The number of epochs of a training, and how far each of them is on in the plan.
+
+    Parameters
+    ----------
+    n_planned : int
+        The planned number of epochs.
+    cooling_since : int, default=0
+        The number of epochs after which the plan was shortened.
+    n_cooling : int or None, default=None
+        The number of epochs that are made after it; None if the plan was not shortened.
+    cooling_from : float or None, default=None
+        The part of the plan that counts as over when it was shortened; None stands for the
+        part that was over.
+    """
+
+    n_planned: int
+    cooling_since: int = 0
+    n_cooling: int | None = None
+    cooling_from: float | None = None
+
+    @property
+    def n_epochs(self) -> int:
+        """The number of epochs of the whole training."""
+        return self.n_planned if self.n_cooling is None else self.cooling_since + self.n_cooling
+
+    @property
+    def is_shorter(self) -> bool:
+        """Whether fewer epochs are made than were planned."""
+        return self.n_epochs < self.n_planned
+
+    def progress(self, epochs: float) -> float:
+        """Return the part of the plan, from 0 to 1, that is over after so many epochs.
+
+        It may be asked for within an epoch, too.
+        """
+        if self.n_cooling is None:
+            return epochs / self.n_planned
+        before = self.cooling_from
+        if before is None:
+            before = self.cooling_since / self.n_planned
+        return before + (1 - before) * (epochs - self.cooling_since) / self.n_cooling
+
+    def cooled(self, since: int, n_epochs: int, progress: float | None = None) -> "Horizon":
+        """Return the horizon in which the rest of the plan takes ``n_epochs`` at most.
+
+        ``progress`` is the part of the plan that counts as over, by default what is over.
+        """
+        return Horizon(self.n_planned, since, n_epochs, progress).within(self.n_planned)
+
+    def within(self, n_epochs: int) -> "Horizon":
+        """Return the horizon whose last epoch is number ``n_epochs`` at most."""
+        return replace(self, n_cooling=min(self.n_epochs, n_epochs) - self.cooling_since)
+
+    def in_rounds(self, per_epoch: int) -> "Horizon":
+        """Return the horizon with numbers of rounds in the place of numbers of epochs."""
+        n_cooling = None if self.n_cooling is None else self.n_cooling * per_epoch
+        since = self.cooling_since * per_epoch
+        return Horizon(self.n_planned * per_epoch, since, n_cooling, self.cooling_from)
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """The conditions that end a training.
+
+    Parameters
+    ----------
+    max_iter : int
+        The largest number of epochs.
+    tol : float
+        The smallest improvement that counts, relative to the best value so far.
+    n_iter_no_change : float
+        So many epochs in a row that improve by less than ``tol`` end the training.
+    n_cooling : int or None, default=None
+        With a score and a learning rate that falls to zero by plan, they do not end it at once:
+        the rest of the plan is passed through in at most so many epochs first. Once the score
+        has stopped improving, more epochs at a high learning rate do not help, but lower
+        rates often do. None: they end it at once.
+    least_score : float, default=-inf
+        As long as no score has reached this one, nothing has been learned yet, and a plan is
+        not shortened.
+    """
+
+    max_iter: int
+    tol: float
+    n_iter_no_change: float
+    n_cooling: int | None = None
+    least_score: float = -math.inf
+
+    def horizon(self, cooling: Horizon | None) -> Horizon:
+        """Return the horizon, given that of the cool-down if it has begun.
+
+        A resumed training may have another ``max_iter``. This changes a plan that is not
+        shortened yet. A cool-down keeps its plan, so that the learning rate does not rise
+        again, and only ends earlier if ``max_iter`` says so.
+        """
+        return Horizon(self.max_iter) if cooling is None else cooling.within(self.max_iter)
+
+
+def score_of_learning(constant_loss: float, n_rows: int) -> float:
+    """Return the least score of the validation rows of a network that has learned something.
+
+    Its loss, which is minus the score, is below ``constant_loss``, the loss of a constant
+    prediction, by more than chance. An infinite loss of a constant says nothing.
+    """
+    if not math.isfinite(constant_loss):
+        return -math.inf
+    return LEAST_GAIN / math.sqrt(n_rows) * abs(constant_loss) - constant_loss
+
+
+@dataclass
+class Monitor:
+    """Watches one value an epoch, higher is better, and keeps the best parameters.
+
+    Attributes
+    ----------
+    stopping : Stopping
+    best_value : float
+    best_iter : int
+        The epoch of the best value, from 1; 0 before the first one.
+    best_params : ndarray of shape (n_params,) or None
+    n_stalled : int
+        Epochs in a row that improved too little.
+    """
+
+    stopping: Stopping
+    best_value: float = -math.inf
+    best_iter: int = 0
+    best_params: Array | None = None
+    n_stalled: int = 0
+
+    def update(self, iteration: int, value: float, params: Array) -> None:
+        """Record the value of an epoch and the parameters that it belongs to."""
+        if not math.isfinite(self.best_value):
+            improved = math.isfinite(value)
+        else:
+            improved = value > self.best_value + self.stopping.tol * abs(self.best_value)
+        self.n_stalled = 0 if improved else self.n_stalled + 1
+        if value > self.best_value:
+            self.best_value, self.best_iter = value, iteration
+            self.best_params = params.copy()
+
+    @property
+    def stalled(self) -> bool:
+        """Whether ``n_iter_no_change`` epochs in a row improved too little."""
+        return self.n_stalled >= self.stopping.n_iter_no_change
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether a score has reached ``least_score``."""
+        return self.best_value >= self.stopping.least_score
+
+    def best_trained(self, n_untrained: int) -> Array | None:
+        """Return the best parameters, or None if these are untrained or if there are none.
+
+        The first ``n_untrained`` values belong to the initial parameters.
+        """
+        return self.best_params if self.best_iter > n_untrained else None
+
+
+def cooling_start(schedule: Schedule, best: float) -> float:
+    """Return the part of the plan that counts as over when a cool-down begins.
+
+    ``best`` is the part that was over after the best epoch. If the learning rate still rose
+    there, it falls from what it was: a leap to the rate of ``COOLING_PROGRESS`` can undo what
+    was learned.
+    """
+    if best >= 1:
+        return best  # The plan is over, and a schedule need not have a rate there.
+    first, rate = max(COOLING_PROGRESS, best), schedule(best, 0)
+    places = np.linspace(first, 1, COOLING_PLACES, endpoint=False).tolist()
+    return next((place for place in places if schedule(place, 0) <= rate), places[-1])
 
 
 class Remembered(NamedTuple):

@@ -14,8 +14,17 @@ from sknet.nn.kernels import Array
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.shares import Team
 from sknet.nn.soundness import POOR_FACTOR, Ending, Judge
-from sknet.nn.state import Begun, History, Remembered, TrainingResult, TrainingState, append
-from sknet.nn.stopping import Monitor, Stopping, cooling_start
+from sknet.nn.state import (
+    Begun,
+    History,
+    Monitor,
+    Remembered,
+    Stopping,
+    TrainingResult,
+    TrainingState,
+    append,
+    cooling_start,
+)
 
 #: The number that a plateau divides the learning rate by.
 PLATEAU_DIVISOR = 5

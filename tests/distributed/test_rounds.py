@@ -20,7 +20,7 @@ from sknet.distributed.partitions import Partitions
 from sknet.distributed.rounds import InnerState, LocalResult, OuterStep, Point, Round
 from sknet.distributed.shards import make_shard, share_out
 from sknet.nn.network import Workspace
-from sknet.nn.stopping import Horizon
+from sknet.nn.state import Horizon
 
 X = np.random.default_rng(0).normal(size=(240, 3))
 y = X[:, 0] - np.abs(X[:, 1])

@@ -247,7 +247,6 @@ ALSO = {
     "nn/training": ["test_early_stopping.py"],
     "nn/epochs": ["nn/test_training.py", "test_early_stopping.py"],
     "nn/state": ["nn/test_training.py", "test_early_stopping.py"],
-    "nn/stopping": ["nn/test_training.py", "test_early_stopping.py"],
     "nn/kernels": ["nn/test_layers.py", "nn/test_optimizers.py"],
     "nn/groups": ["nn/test_layer_contract.py", "test_additive.py"],
     "nn/monotone": [

@@ -20,8 +20,7 @@ from sknet.nn.objective import Objective
 from sknet.nn.optimizers import SGD
 from sknet.nn.schedules import Constant
 from sknet.nn.sets import ElasticNet
-from sknet.nn.state import TrainingState
-from sknet.nn.stopping import Stopping
+from sknet.nn.state import Stopping, TrainingState
 from sknet.nn.training import train
 
 

@@ -16,7 +16,7 @@ from sknet.nn.network import Network
 from sknet.nn.objective import Objective
 from sknet.nn.sets import ElasticNet
 from sknet.nn.soundness import DivergenceError, Ending
-from sknet.nn.stopping import Stopping
+from sknet.nn.state import Stopping
 
 
 @pytest.fixture

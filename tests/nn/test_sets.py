@@ -18,7 +18,7 @@ from sknet.nn.network import Network
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import OPTIMIZERS, SGD
 from sknet.nn.sets import Bounds, ElasticNet, Signed
-from sknet.nn.stopping import Stopping
+from sknet.nn.state import Stopping
 
 INF = np.inf
 EDGES = ((-1.0, 0.0, 1.0),)

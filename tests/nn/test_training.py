@@ -28,12 +28,13 @@ from sknet.nn.schedules import (
 )
 from sknet.nn.sets import ElasticNet
 from sknet.nn.soundness import DivergenceError, Ending, Probe
-from sknet.nn.state import TrainingState, best_epoch
-from sknet.nn.stopping import (
+from sknet.nn.state import (
     COOLING_PLACES,
     COOLING_PROGRESS,
     Horizon,
     Stopping,
+    TrainingState,
+    best_epoch,
     cooling_start,
 )
 from sknet.nn.training import train
