@@ -21,8 +21,7 @@ from sknet.data.draws import split_rows
 from sknet.data.row_blocks import RowBlocks
 from sknet.nn.epochs import ReturnToBest, UpdateRule
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
-from sknet.nn.members import fit_factor
-from sknet.nn.objective import BatchIterable, Objective
+from sknet.nn.objective import BatchIterable, Objective, fit_factor
 from sknet.nn.optimizers import Optimizer, Solver
 from sknet.nn.schedules import Constant
 from sknet.nn.soundness import DIVERGED_FACTOR

@@ -33,8 +33,8 @@ from sknet.data.tables import TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.weights import LabelCounts
 from sknet.nn.losses import Loss
-from sknet.nn.members import Members
 from sknet.nn.network import Network
+from sknet.nn.objective import Members
 from sknet.nn.state import TrainingResult
 
 
@@ -356,7 +356,7 @@ class Model(ABC):
     @property
     def members(self) -> Members:
         """How the members' raw predictions become one prediction."""
-        return self.network.members(self.loss.link)
+        return Members.of(self.network, self.loss.link)
 
 
 class ClassificationModel(Model):

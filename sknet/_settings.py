@@ -49,7 +49,7 @@ class Provenance:
         over.
     certainty : float or None
         The factor of the certainty of predictions that was fitted to the validation rows (see
-        :mod:`sknet.nn.members`); None if there was none.
+        :func:`sknet.nn.objective.fit_factor`); None if there was none.
     n_refit : int
         The number of epochs in which that fit was trained on the validation rows, too: the last
         ones.

@@ -43,9 +43,9 @@ PREDICTION = {
     "links.Logit.link",
     "links.Softmax.inverse",
     "links.Softmax.link",
-    "members.Members._before_mean",
-    "members.Members.predictions",
-    "members.Members.split",
+    "objective.Members._before_mean",
+    "objective.Members.predictions",
+    "objective.Members.split",
 }
 
 

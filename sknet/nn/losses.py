@@ -52,7 +52,7 @@ class Loss(Rule):
     #: logits, or that of a standard deviation.
     has_temperature: ClassVar[bool] = False
     #: The limits of the logarithm of that correction, a factor of the certainty. A classifier
-    #: only ever becomes less certain: see ``sknet.nn.members``.
+    #: only ever becomes less certain: see ``sknet.nn.objective.fit_factor``.
     log_certainty: ClassVar[tuple[float, float]] = (-2.0, 0.0)
 
     @property

@@ -12,8 +12,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from sknet.nn.kernels import Array, Buffers, Rows, Views, WorkArrays
 from sknet.nn.layers import Layer, Parameter
-from sknet.nn.links import Link
-from sknet.nn.members import Members
 from sknet.nn.sets import Bounds
 
 #: The number of lengths of a batch for which a workspace keeps its arrays: the whole length,
@@ -67,10 +65,6 @@ class Network:
     n_inputs: int
     n_members: int = 1
     mean_before_link: bool = False
-
-    def members(self, link: Link) -> Members:
-        """Return the members of the ensemble, given the link of the loss."""
-        return Members(self.n_members, link, self.mean_before_link)
 
     def __getstate__(self) -> dict[str, Any]:
         # A pickle holds the fields alone: the cached layout follows from them.

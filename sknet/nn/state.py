@@ -347,9 +347,8 @@ class TrainingResult:
     n_refit : int
         The number of epochs of a cool-down on all rows; 0 if there was none.
     certainty : float or None
-        The factor of the certainty of predictions that was fitted to validation rows after the
-        training (see :mod:`sknet.nn.members`), and which ``params`` include; None if none
-        was fitted.
+        The factor of the certainty of predictions that :func:`~sknet.nn.objective.fit_factor`
+        fitted to validation rows, and which ``params`` include; None if none was fitted.
     """
 
     params: Array

@@ -242,7 +242,12 @@ ALSO = {
     "nn/shares": ["nn/test_training.py"],
     "nn/ensembles": ["nn/test_layer_contract.py", "nn/test_layers.py", "test_ensemble.py"],
     "nn/network": ["nn/test_layer_contract.py", "nn/test_registries.py"],
-    "nn/objective": ["nn/test_registries.py", "nn/test_gradients.py", "nn/test_ensembles.py"],
+    "nn/objective": [
+        "nn/test_registries.py",
+        "nn/test_gradients.py",
+        "nn/test_ensembles.py",
+        "nn/test_members.py",
+    ],
     "nn/lbfgs": ["nn/test_registries.py"],
     "nn/training": ["test_early_stopping.py"],
     "nn/epochs": ["nn/test_training.py", "test_early_stopping.py"],

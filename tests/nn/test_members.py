@@ -7,7 +7,7 @@ from scipy.special import expit, softmax
 
 from sknet.nn.links import Identity, Increasing, Log, Logit, MeanAndStd, Softmax
 from sknet.nn.losses import BinaryLogLoss, MultinomialLogLoss, NormalLikelihood
-from sknet.nn.members import Members, fit_factor
+from sknet.nn.objective import Members, fit_factor
 
 LINKS = [Identity(), Log(), Logit(), Softmax(), Increasing(2), MeanAndStd()]
 
