@@ -17,8 +17,7 @@ from sknet.nn.activations import Activation, Identity
 from sknet.nn.columns import ColumnEmbedding, Columns, PrincipalComponents
 from sknet.nn.embeddings import Embedding
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
-from sknet.nn.groups import GroupColumns, GroupedDense, PairwiseHead
-from sknet.nn.kernels import Groups
+from sknet.nn.groups import GroupColumns, GroupedDense, Groups, PairwiseHead
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer
 from sknet.nn.links import Link
 from sknet.nn.losses import Loss

@@ -21,7 +21,7 @@ from sknet._version import __version__
 from sknet.data.choices import interaction_groups
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
-from sknet.nn.kernels import Groups
+from sknet.nn.groups import Groups
 from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.monotone import Promise

@@ -9,7 +9,7 @@ generator and a shape, and add a line to :data:`INITIALIZERS`.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -18,6 +18,9 @@ from scipy.special import ndtr
 
 from sknet.nn.kernels import Array, maximum, negate
 from sknet.nn.rules import FRACTION, Rule, instance_of
+
+#: The source of random draws in training; None in prediction, where nothing is drawn.
+Draws: TypeAlias = Generator | None
 
 
 def glorot_uniform(rng: Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:

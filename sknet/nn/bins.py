@@ -1,12 +1,15 @@
 """Bins of numbers: their places, and the interpolation between their edges."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from sknet.nn.kernels import Array, Edges, SparseRows
+from sknet.nn.kernels import Array, SparseRows
+
+#: The increasing edges of the bins of each column.
+Edges: TypeAlias = tuple[tuple[float, ...], ...]
 
 
 @lru_cache(maxsize=16)

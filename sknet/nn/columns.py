@@ -12,8 +12,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike, NDArray
 
-from sknet.nn.kernels import Array, Buffers, Views, WorkArrays
-from sknet.nn.layers import Affine, Layer, Parameter
+from sknet.nn.activations import Draws
+from sknet.nn.kernels import Array, Views
+from sknet.nn.layers import Affine, Buffers, Layer, Parameter, WorkArrays
 from sknet.nn.rules import FINITE, POSITIVE_INT, Constraint, TupleOf
 
 #: Some columns of a matrix: neighbours, or those at some positions.
@@ -110,9 +111,7 @@ class Columns(ColumnEmbedding):
             if layer is not None:
                 layer.initialize(of_part(params, name), rng)
 
-    def forward(
-        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
+    def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         out = buffers["out"]
         for name, columns, outputs, layer in self.walk():
             part = columns_of(x, columns)
@@ -293,9 +292,7 @@ class PrincipalComponents(Layer):
             "delta": n_inputs,
         }
 
-    def forward(
-        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
+    def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         out, n_inputs = buffers["out"], x.shape[1]
         out[:, :n_inputs] = x
         np.subtract(self._numbers(x), buffers["center"], out=buffers["numbers"])

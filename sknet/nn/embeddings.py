@@ -17,10 +17,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
-from sknet.nn.bins import Interpolation
+from sknet.nn.activations import Draws
+from sknet.nn.bins import Edges, Interpolation
 from sknet.nn.columns import ColumnEmbedding, Scattered
-from sknet.nn.kernels import Array, Buffers, Edges, SparseRows, Views, WorkArrays, cosine, sine
-from sknet.nn.layers import Parameter
+from sknet.nn.kernels import Array, SparseRows, Views, cosine, sine
+from sknet.nn.layers import Buffers, Parameter, WorkArrays
 from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Constraint, Interval
 from sknet.nn.sets import SIGNS, Signed
 
@@ -158,9 +159,7 @@ class Embedding(ColumnEmbedding):
     def initialize(self, params: Views, rng: Generator) -> None:
         params.table[...] = rng.normal(size=params.table.shape)
 
-    def forward(
-        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
+    def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         table = np.vstack([params.table, params.table.mean(axis=0)])
         return table[x[:, 0].astype(np.intp)]
 
@@ -292,9 +291,7 @@ class Periodic(MappedFeatures):
         params.phase[...] = rng.uniform(-0.5, 0.5, params.phase.shape)
         super().initialize(params, rng)
 
-    def forward(
-        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
+    def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         line, mapped = _by_column(x, buffers, "line", "mapped")
         angle, wave = _by_column(x, buffers, "angle", "wave")
         line[:, 0], line[:, 1] = x.T, 1
@@ -428,9 +425,7 @@ class MappedPiecewiseLinear(MappedFeatures):
         """Return an array of the outputs at all edges, without the number itself: zeros."""
         return np.zeros((len(self.edges), self.n_features + 1, self.size), dtype)
 
-    def forward(
-        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
+    def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         interpolation, at_edges = buffers["interpolation"], buffers["at_edges"]
         interpolation.locate(x)
         running_sum = lower_triangle(self.n_features, x.dtype)
@@ -507,9 +502,7 @@ class RisingPiecewiseLinear(MappedPiecewiseLinear):
         """Return an array of the values at all edges, as the work array has it."""
         return np.zeros((len(self.edges), self.n_features + 1, self.size - 1), dtype)
 
-    def forward(
-        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
+    def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         interpolation, at_edges = buffers["interpolation"], buffers["at_edges"]
         interpolation.locate(x)
         at_edges[:, 0], at_edges[:, 1:] = params.offset, params.map

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
-from sknet.nn.activations import ACTIVATION, INITIALIZERS, Activation, Identity
-from sknet.nn.kernels import Array, Buffers, Rows, Views, WorkArrays, column_sums, matmul
-from sknet.nn.layers import WEIGHT_SET, ActivationLayer, Affine, Blocks, Parameter
+from sknet.nn.activations import ACTIVATION, INITIALIZERS, Activation, Draws, Identity
+from sknet.nn.kernels import Array, Rows, Views, column_sums, matmul
+from sknet.nn.layers import ActivationLayer, Affine, Blocks, Buffers, Parameter, WorkArrays
 from sknet.nn.rules import POSITIVE_INT
-from sknet.nn.sets import ParameterSet
+from sknet.nn.sets import WEIGHT_SET, ParameterSet
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,7 @@ class EnsembleInput(EnsembleLayer):
     def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
         return Affine(self.matrix(params), params.bias.reshape(-1), self.activation)
 
-    def forward(
-        self, params: Views, x: Rows, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
+    def forward(self, params: Views, x: Rows, buffers: Buffers, rng: Draws = None) -> Array:
         matrix = self.matrix(params, out=buffers["matrix"])
         matmul(x, matrix, out=self.array_of_z(buffers))
         return self.activate(params.bias.ravel(), buffers)
@@ -136,9 +134,7 @@ class EnsembleDense(EnsembleLayer):
         widths = self.z_and_a(self.n_outputs(n_inputs))
         return {**widths, "scaled": n_inputs, "scaled_gradient": n_inputs}
 
-    def forward(
-        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
+    def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         np.multiply(x, params.scale.reshape(-1), out=buffers["scaled"])
         n_rows = x.shape[0] * self.n_members
         rows = buffers["scaled"].reshape(n_rows, -1)

@@ -16,20 +16,22 @@ group are weighted sums of its last units. So it is a sum of functions of at mos
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
-from sknet.nn.activations import INITIALIZERS, Activation
+from sknet.nn.activations import ACTIVATION, INITIALIZERS, Activation, Draws
 from sknet.nn.ensembles import EnsembleHead
-from sknet.nn.kernels import Array, Buffers, Groups, Rows, Views, WorkArrays, stretches
-from sknet.nn.layers import ACTIVATION, WEIGHT_SET, Affine, Blocks, Layer, Parameter
+from sknet.nn.kernels import Array, Rows, Views, stretches
+from sknet.nn.layers import Affine, Blocks, Buffers, Layer, Parameter, WorkArrays
 from sknet.nn.rules import NOT_NEGATIVE_INT, POSITIVE_INT, Constraint, TupleOf
-from sknet.nn.sets import ParameterSet
+from sknet.nn.sets import WEIGHT_SET, ParameterSet
 
+#: The positions of the columns of each group.
+Groups: TypeAlias = tuple[tuple[int, ...], ...]
 COUNTS = TupleOf("a tuple of integers >= 1", POSITIVE_INT)
 TUPLES_OF_POSITIONS = TupleOf("a tuple of tuples", TupleOf("a tuple", NOT_NEGATIVE_INT))
 GROUPS = Constraint(
@@ -131,9 +133,7 @@ class GroupColumns(Layer):
     def _gathering(self, n_inputs: int, n_rows: int, dtype: DTypeLike) -> Any:
         return gathering(self.groups, n_inputs)
 
-    def forward(
-        self, params: Views, x: Rows, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
+    def forward(self, params: Views, x: Rows, buffers: Buffers, rng: Draws = None) -> Array:
         dense = x if isinstance(x, np.ndarray) else x.toarray()
         return buffers["gathering"].gather(dense, out=buffers["out"])
 
@@ -240,9 +240,7 @@ class PairwiseHead(EnsembleHead):
         for matrix in (*params.factor, *params.strength):
             matrix[...] = draw(rng, matrix.shape)
 
-    def forward(
-        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
+    def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         out = super().forward(params, x, buffers, rng)
         self._write_factors(params, x, buffers)
         products = self._write_products(buffers)

@@ -17,16 +17,6 @@ Array: TypeAlias = NDArray[np.floating[Any]]
 Rows: TypeAlias = Array | Any
 #: The arrays of one layer by attribute: its parameters, or the gradients of its parameters.
 Views: TypeAlias = SimpleNamespace
-#: The declarations of a layer's work arrays by name. A number declares an array with a row for
-#: each row of the batch and so many columns. A function ``make(n_rows, dtype)`` returns
-#: anything else. A dict declares the work arrays of an inner layer.
-WorkArrays: TypeAlias = dict[str, Any]
-#: The work arrays of one layer by name, as they were declared.
-Buffers: TypeAlias = dict[str, Any]
-#: The increasing edges of the bins of each column.
-Edges: TypeAlias = tuple[tuple[float, ...], ...]
-#: The positions of the columns of each group.
-Groups: TypeAlias = tuple[tuple[int, ...], ...]
 
 #: The number of elements of a block. A few arrays of this size stay in the L2 cache. Two
 #: threads that work on smaller blocks wait for the interpreter's lock too often.

@@ -9,30 +9,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from types import NoneType
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
-from sknet.nn.activations import ACTIVATION, INITIALIZERS, Activation, Identity
-from sknet.nn.kernels import (
-    Array,
-    Buffers,
-    Rows,
-    Views,
-    WorkArrays,
-    column_sums,
-    matmul,
-    row_blocks,
-    stretches,
-)
-from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Constraint, Rule
-from sknet.nn.sets import ParameterSet
+from sknet.nn.activations import ACTIVATION, INITIALIZERS, Activation, Draws, Identity
+from sknet.nn.kernels import Array, Rows, Views, column_sums, matmul, row_blocks, stretches
+from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Rule
+from sknet.nn.sets import WEIGHT_SET, ParameterSet
 
-WEIGHT_SET = Constraint("an instance of ParameterSet or None", (ParameterSet, NoneType))
+#: The declarations of a layer's work arrays by name. A number declares an array with a row for
+#: each row of the batch and so many columns. A function ``make(n_rows, dtype)`` returns
+#: anything else. A dict declares the work arrays of an inner layer.
+WorkArrays: TypeAlias = dict[str, Any]
+#: The work arrays of one layer by name, as they were declared.
+Buffers: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -138,9 +132,7 @@ class Layer(Rule, ABC):
         return
 
     @abstractmethod
-    def forward(
-        self, params: Views, x: Rows, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
+    def forward(self, params: Views, x: Rows, buffers: Buffers, rng: Draws = None) -> Array:
         """Return the outputs.
 
         Parameters
@@ -281,9 +273,7 @@ class Dense(ActivationLayer):
     def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
         return Affine(params.weight, params.bias, self.activation)
 
-    def forward(
-        self, params: Views, x: Rows, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
+    def forward(self, params: Views, x: Rows, buffers: Buffers, rng: Draws = None) -> Array:
         matmul(x, params.weight, out=self.array_of_z(buffers))
         return self.activate(params.bias, buffers)
 
@@ -325,9 +315,7 @@ class Blocks(ActivationLayer):
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {**self.z_and_a(self.n_outputs(n_inputs)), "delta": n_inputs}
 
-    def forward(
-        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
+    def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         z = self.array_of_z(buffers)
         np.matmul(stretches(x, self.n_blocks), params.weight, out=stretches(z, self.n_blocks))
         return self.activate(params.bias.reshape(-1), buffers)
@@ -372,9 +360,7 @@ class Activated(Layer):
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {"a": n_inputs} if self.activation.needs_z else {}
 
-    def forward(
-        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
+    def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         a = self._array_of_a(x, buffers)
         for z_block, a_block in row_blocks(x, a):
             self.activation.forward(z_block, a_block)
@@ -413,9 +399,7 @@ class Dropout(Layer):
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {"out": n_inputs, "mask": n_inputs}
 
-    def forward(
-        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
+    def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         if rng is None:
             buffers["mask"].fill(1)
             return x
@@ -474,9 +458,7 @@ class LayerNorm(ActivationLayer):
     def initialize(self, params: Views, rng: Generator) -> None:
         params.gain.fill(1)
 
-    def forward(
-        self, params: Views, x: Array, buffers: Buffers, rng: Generator | None = None
-    ) -> Array:
+    def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         u, deviation = self._grouped(buffers["u"]), buffers["deviation"]
         np.subtract(self._grouped(x), self._grouped(x).mean(axis=2, keepdims=True), out=u)
         np.einsum("ngi,ngi->ng", u, u, out=deviation)

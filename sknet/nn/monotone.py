@@ -21,19 +21,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from sknet.nn.activations import ACTIVATION, Activation, Identity
-from sknet.nn.groups import PairwiseHead
-from sknet.nn.kernels import (
-    Array,
-    Buffers,
-    Groups,
-    Views,
-    WorkArrays,
-    column_sums,
-    negate,
-    rounded,
-    row_blocks,
-)
-from sknet.nn.layers import Parameter
+from sknet.nn.groups import Groups, PairwiseHead
+from sknet.nn.kernels import Array, Views, column_sums, negate, rounded, row_blocks
+from sknet.nn.layers import Buffers, Parameter, WorkArrays
 from sknet.nn.losses import Loss
 from sknet.nn.rules import (
     NOT_NEGATIVE_INT,

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike, NDArray
 
-from sknet.nn.kernels import Array, Buffers, Rows, Views, WorkArrays
-from sknet.nn.layers import Layer, Parameter
+from sknet.nn.kernels import Array, Rows, Views
+from sknet.nn.layers import Buffers, Layer, Parameter, WorkArrays
 from sknet.nn.sets import Bounds
 
 #: The number of lengths of a batch for which a workspace keeps its arrays: the whole length,

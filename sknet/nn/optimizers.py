@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat, starmap
 from numbers import Real
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -27,6 +27,8 @@ from sknet.nn.rules import (
 )
 from sknet.nn.sets import Bounds, ElasticNet
 
+#: The vectors of state of an optimizer, or a stretch of each.
+Slots: TypeAlias = Sequence[Array]
 #: The number of updates between two searches for numbers that are nearly denormal.
 FLUSH_EVERY = 256
 
@@ -134,7 +136,7 @@ class Optimizer(Solver):
         self,
         params: Array,
         gradient: Array,
-        slots: Sequence[Array],
+        slots: Slots,
         scratch: Array,
         t: int,
         learning_rate: float,
@@ -153,9 +155,7 @@ class Optimizer(Solver):
         """
         raise NotImplementedError
 
-    def effective_step(
-        self, slots: Sequence[Array], t: int, learning_rate: float
-    ) -> float | Array:
+    def effective_step(self, slots: Slots, t: int, learning_rate: float) -> float | Array:
         """Return the step per unit of gradient: one number, or one for each parameter.
 
         The threshold of the proximal step is this step times the factor of the L1 penalty.
@@ -190,7 +190,7 @@ class SGD(Optimizer):
         self,
         params: Array,
         gradient: Array,
-        slots: Sequence[Array],
+        slots: Slots,
         scratch: Array,
         t: int,
         learning_rate: float,
@@ -206,9 +206,7 @@ class SGD(Optimizer):
             np.multiply(velocity, learning_rate, out=scratch)
         params -= scratch
 
-    def effective_step(
-        self, slots: Sequence[Array], t: int, learning_rate: float
-    ) -> float | Array:
+    def effective_step(self, slots: Slots, t: int, learning_rate: float) -> float | Array:
         # A constant gradient moves the parameters by the sum of its geometric series.
         return learning_rate / (1 - self.momentum) if self.momentum < 1 else learning_rate
 
@@ -237,7 +235,7 @@ class Adam(Optimizer):
         self,
         params: Array,
         gradient: Array,
-        slots: Sequence[Array],
+        slots: Slots,
         scratch: Array,
         t: int,
         learning_rate: float,
@@ -254,9 +252,7 @@ class Adam(Optimizer):
         scratch *= step_size * (1 - self.beta_1)
         params -= scratch
 
-    def effective_step(
-        self, slots: Sequence[Array], t: int, learning_rate: float
-    ) -> float | Array:
+    def effective_step(self, slots: Slots, t: int, learning_rate: float) -> float | Array:
         step_size, epsilon = self._step_size_and_epsilon(t, learning_rate)
         return step_size / (np.sqrt(slots[1]) + epsilon)
 
@@ -290,7 +286,7 @@ class AdamW(Adam):
         self,
         params: Array,
         gradient: Array,
-        slots: Sequence[Array],
+        slots: Slots,
         scratch: Array,
         t: int,
         learning_rate: float,
@@ -329,7 +325,7 @@ class RMSprop(Optimizer):
         self,
         params: Array,
         gradient: Array,
-        slots: Sequence[Array],
+        slots: Slots,
         scratch: Array,
         t: int,
         learning_rate: float,
@@ -343,9 +339,7 @@ class RMSprop(Optimizer):
         np.divide(gradient, scratch, out=scratch)
         params -= np.multiply(scratch, learning_rate, out=scratch)
 
-    def effective_step(
-        self, slots: Sequence[Array], t: int, learning_rate: float
-    ) -> float | Array:
+    def effective_step(self, slots: Slots, t: int, learning_rate: float) -> float | Array:
         return learning_rate / (np.sqrt(slots[0]) + self.epsilon)
 
 

@@ -47,7 +47,7 @@ class Constant(Schedule):
 
 
 @dataclass(frozen=True)
-class Adaptive(Schedule):
+class Adaptive(Constant):
     """The factor is 1. Each time that training stalls, the learning rate is divided by five.
 
     Training stalls if ``n_iter_no_change`` epochs in a row improve too little. It ends if the
@@ -55,9 +55,6 @@ class Adaptive(Schedule):
     """
 
     reduces_on_plateau = True
-
-    def __call__(self, progress: float, samples_seen: int) -> float:
-        return 1.0
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ or a mean over workers stays in them.
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from numbers import Integral
+from types import NoneType
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -122,6 +123,7 @@ class ParameterSet(Rule, ABC):
         return Signed((1,))
 
 
+WEIGHT_SET = Constraint("an instance of ParameterSet or None", (ParameterSet, NoneType))
 ANY_INT = Constraint("an integer", (Integral,))
 SIGNS = TupleOf("a tuple of -1, 0 or 1", Interval(Integral, -1, 1, closed="both"))
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
-from sknet.nn.kernels import Array, WorkArrays
+from sknet.nn.kernels import Array
+from sknet.nn.layers import WorkArrays
 from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Batch, Objective
 

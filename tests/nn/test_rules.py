@@ -33,7 +33,6 @@ from sknet.nn.embeddings import (
     Periodic,
 )
 from sknet.nn.groups import COUNTS, GROUPS
-from sknet.nn.layers import WEIGHT_SET
 from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES, QUANTILES, Pinball
 from sknet.nn.monotone import (
@@ -47,7 +46,7 @@ from sknet.nn.monotone import (
 from sknet.nn.optimizers import SGD, Adam
 from sknet.nn.rules import FRACTION, TRUTH_VALUE, Constraint, Interval, Rule, constraints
 from sknet.nn.schedules import SCHEDULES, Schedule
-from sknet.nn.sets import ANY_INT, SIGNS, Signed
+from sknet.nn.sets import ANY_INT, SIGNS, WEIGHT_SET, Signed
 
 NAN, INF = math.nan, math.inf
 #: Values that each constraint other than an interval must refuse.
