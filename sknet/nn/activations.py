@@ -34,6 +34,15 @@ def lecun_normal(rng: Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
     return rng.normal(0, math.sqrt(1 / shape[0]), shape)
 
 
+def small_uniform(rng: Generator, shape: tuple[int, ...], fan_in: int) -> NDArray[np.float64]:
+    """Draw biases from +-1 / sqrt(fan_in), uniformly.
+
+    They are not zero, since the kinks of all ReLUs would then meet in the origin.
+    """
+    bound = 1 / math.sqrt(fan_in)
+    return rng.uniform(-bound, bound, shape)
+
+
 #: Initializers by name: functions that draw a matrix of shape (fan_in, fan_out).
 INITIALIZERS: dict[str, Callable[[Generator, tuple[int, ...]], NDArray[np.float64]]] = {
     "glorot_uniform": glorot_uniform,
@@ -57,6 +66,10 @@ class Activation(Rule):
     monotone: ClassVar[bool] = False
     #: The name of the initializer of the weights (a key of ``INITIALIZERS``).
     initializer: ClassVar[str] = "glorot_uniform"
+
+    def draw_weights(self, rng: Generator, shape: tuple[int, ...]) -> Array:
+        """Return first weights of a layer that ends in this activation, by its initializer."""
+        return INITIALIZERS[self.initializer](rng, shape)
 
     def forward(self, z: Array, a: Array) -> None:
         """Write f(z) into ``a``.

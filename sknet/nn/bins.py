@@ -103,10 +103,8 @@ class BinGrid:
         return bins
 
 
-@lru_cache(maxsize=16)
-def bin_grid(edges: Edges, dtype: np.dtype[Any]) -> BinGrid:
-    """Return the grid that finds the bins of numbers of a dtype."""
-    return BinGrid(edges, dtype)
+#: The grid of some edges, which is remembered from one batch to the next.
+bin_grid = lru_cache(maxsize=16)(BinGrid)
 
 
 class Interpolation:

@@ -1,6 +1,5 @@
 """Layers of columns: each becomes columns of its own, the join of several, and components."""
 
-from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,12 +23,15 @@ Where: TypeAlias = slice | NDArray[np.intp]
 class ColumnEmbedding(Layer):
     """A layer that turns each of its input columns into several columns of its own."""
 
-    @abstractmethod
+    size: int
+
     def output_counts(self, n_inputs: int) -> list[int]:
         """Return the number of outputs of each input column.
 
-        The outputs of a column lie side by side, in the order of the columns.
+        The outputs of a column lie side by side, in the order of the columns. By default each
+        column has ``size`` outputs.
         """
+        return [self.size] * n_inputs
 
     def n_outputs(self, n_inputs: int) -> int:
         return sum(self.output_counts(n_inputs))

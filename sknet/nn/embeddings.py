@@ -17,7 +17,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
-from sknet.nn.activations import Draws
+from sknet.nn.activations import Draws, small_uniform
 from sknet.nn.bins import Edges, Interpolation
 from sknet.nn.columns import ColumnEmbedding, Scattered
 from sknet.nn.kernels import Array, SparseRows, Views, cosine, sine
@@ -144,12 +144,6 @@ class Embedding(ColumnEmbedding):
     size: Annotated[int, POSITIVE_INT]
     ridge: Annotated[float, NOT_NEGATIVE] = field(default=0.0, compare=False)
 
-    def output_counts(self, n_inputs: int) -> list[int]:
-        return [self.size] * n_inputs
-
-    def n_outputs(self, n_inputs: int) -> int:
-        return n_inputs * self.size
-
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         return {"table": Parameter((self.n_levels, self.size), ridge=self.ridge)}
 
@@ -212,12 +206,6 @@ class MappedFeatures(NumericEmbedding):
         """Return a :class:`RisingPiecewiseLinear` with as many outputs."""
         return RisingPiecewiseLinear(size=self.size)
 
-    def output_counts(self, n_inputs: int) -> list[int]:
-        return [self.size] * n_inputs
-
-    def n_outputs(self, n_inputs: int) -> int:
-        return n_inputs * self.size
-
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         return {
             "map": Parameter((n_inputs, self.n_features, self.size - 1)),
@@ -225,9 +213,8 @@ class MappedFeatures(NumericEmbedding):
         }
 
     def initialize(self, params: Views, rng: Generator) -> None:
-        bound = 1 / math.sqrt(self.n_features)
-        params.map[...] = rng.uniform(-bound, bound, params.map.shape)
-        params.offset[...] = rng.uniform(-bound, bound, params.offset.shape)
+        for array in params.map, params.offset:
+            array[...] = small_uniform(rng, array.shape, self.n_features)
 
     def by_number(self, array: Array) -> Array:
         """Return outputs, or their gradient, as an array (rows, numbers, size)."""

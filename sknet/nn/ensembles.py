@@ -8,7 +8,6 @@ followed by the scale of the next layer. A row holds the members one after anoth
 (members, columns), flattened.
 """
 
-import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
-from sknet.nn.activations import ACTIVATION, INITIALIZERS, Activation, Draws, Identity
+from sknet.nn.activations import ACTIVATION, Activation, Draws, Identity, small_uniform
 from sknet.nn.kernels import Array, Rows, Views, column_sums, matmul
 from sknet.nn.layers import ActivationLayer, Affine, Blocks, Buffers, Parameter, WorkArrays
 from sknet.nn.rules import POSITIVE_INT
@@ -63,9 +62,8 @@ class EnsembleLayer(ActivationLayer):
         }
 
     def initialize(self, params: Views, rng: Generator) -> None:
-        params.weight[...] = INITIALIZERS[self.activation.initializer](rng, params.weight.shape)
-        bound = 1 / math.sqrt(params.weight.shape[0])
-        params.bias[...] = rng.uniform(-bound, bound, params.bias.shape)
+        params.weight[...] = self.activation.draw_weights(rng, params.weight.shape)
+        params.bias[...] = small_uniform(rng, params.bias.shape, len(params.weight))
         params.scale.fill(1)
 
 
@@ -188,9 +186,6 @@ class EnsembleHead(Blocks):
         return self.n_members
 
     def initialize(self, params: Views, rng: Generator) -> None:
-        n_inputs = params.weight.shape[1]
-        draw = INITIALIZERS["glorot_uniform"]
         for weight in params.weight:
-            weight[...] = draw(rng, weight.shape)
-        bound = 1 / math.sqrt(n_inputs)
-        params.bias[...] = rng.uniform(-bound, bound, params.bias.shape)
+            weight[...] = self.activation.draw_weights(rng, weight.shape)
+        params.bias[...] = small_uniform(rng, params.bias.shape, params.weight.shape[1])

@@ -23,7 +23,7 @@ from numpy.random import Generator
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
-from sknet.nn.activations import ACTIVATION, INITIALIZERS, Activation, Draws
+from sknet.nn.activations import ACTIVATION, Activation, Draws, small_uniform
 from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.kernels import Array, Rows, Views, stretches
 from sknet.nn.layers import Affine, Blocks, Buffers, Layer, Parameter, WorkArrays
@@ -88,10 +88,8 @@ class Gathering:
         return out
 
 
-@lru_cache(maxsize=16)
-def gathering(groups: Groups, n_inputs: int) -> Gathering:
-    """Return the places of the columns of groups, which serve batches of all lengths."""
-    return Gathering(groups, n_inputs)
+#: The places of the columns of groups, remembered: they serve batches of all lengths.
+gathering = lru_cache(maxsize=16)(Gathering)
 
 
 @dataclass(frozen=True)
@@ -169,12 +167,10 @@ class GroupedDense(Blocks):
         return self.n_groups
 
     def initialize(self, params: Views, rng: Generator) -> None:
-        draw = INITIALIZERS[self.activation.initializer]
         n_used = self.n_used or (params.weight.shape[1],) * self.n_groups
         for weight, bias, n_inputs in zip(params.weight, params.bias, n_used, strict=True):
-            weight[:n_inputs] = draw(rng, (n_inputs, self.n_units))
-            bound = 1 / math.sqrt(n_inputs)
-            bias[...] = rng.uniform(-bound, bound, self.n_units)
+            weight[:n_inputs] = self.activation.draw_weights(rng, (n_inputs, self.n_units))
+            bias[...] = small_uniform(rng, bias.shape, n_inputs)
 
 
 @dataclass(frozen=True)
@@ -236,9 +232,8 @@ class PairwiseHead(EnsembleHead):
 
     def initialize(self, params: Views, rng: Generator) -> None:
         super().initialize(params, rng)
-        draw = INITIALIZERS["glorot_uniform"]
         for matrix in (*params.factor, *params.strength):
-            matrix[...] = draw(rng, matrix.shape)
+            matrix[...] = self.activation.draw_weights(rng, matrix.shape)
 
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         out = super().forward(params, x, buffers, rng)

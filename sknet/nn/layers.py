@@ -4,7 +4,6 @@ To add a layer, derive a frozen dataclass from :class:`Layer`. The tests find it
 A layer that normalises also gets a line in :data:`NORMALIZATIONS`.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
-from sknet.nn.activations import ACTIVATION, INITIALIZERS, Activation, Draws, Identity
+from sknet.nn.activations import ACTIVATION, Activation, Draws, Identity, small_uniform
 from sknet.nn.kernels import Array, Rows, Views, column_sums, matmul, row_blocks, stretches
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Rule
 from sknet.nn.sets import WEIGHT_SET, ParameterSet
@@ -264,11 +263,8 @@ class Dense(ActivationLayer):
         return {**self.z_and_a(self.n_units), "delta": n_inputs}
 
     def initialize(self, params: Views, rng: Generator) -> None:
-        n_inputs = params.weight.shape[0]
-        params.weight[...] = INITIALIZERS[self.activation.initializer](rng, params.weight.shape)
-        # Small random biases: with zeros, the kinks of all ReLUs meet in the origin.
-        bound = 1 / math.sqrt(n_inputs)
-        params.bias[...] = rng.uniform(-bound, bound, self.n_units)
+        params.weight[...] = self.activation.draw_weights(rng, params.weight.shape)
+        params.bias[...] = small_uniform(rng, params.bias.shape, len(params.weight))
 
     def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
         return Affine(params.weight, params.bias, self.activation)

@@ -323,14 +323,21 @@ class PositiveMean(Loss):
     estimates = "the mean of y"
     shifts_y = False
 
+    @property
+    def allows_zero(self) -> bool:
+        """Whether y may be zero."""
+        return True
+
+    @property
+    def domain(self) -> str:
+        return "y >= 0" if self.allows_zero else "y > 0"
+
+    def in_domain(self, y: Array) -> bool:
+        return bool((y >= 0 if self.allows_zero else y > 0).all())
+
 
 class HalfPoisson(PositiveMean):
     """l = exp(raw) - y raw for y >= 0, log link: half the Poisson deviance up to a constant."""
-
-    domain = "y >= 0"
-
-    def in_domain(self, y: Array) -> bool:
-        return bool((y >= 0).all())
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         np.exp(raw, out=gradient_out)
@@ -342,10 +349,7 @@ class HalfPoisson(PositiveMean):
 class HalfGamma(PositiveMean):
     """l = raw + y exp(-raw) for y > 0, log link: half the gamma deviance up to a constant."""
 
-    domain = "y > 0"
-
-    def in_domain(self, y: Array) -> bool:
-        return bool((y > 0).all())
+    allows_zero = False
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         np.exp(np.negative(raw, out=gradient_out), out=gradient_out)
@@ -377,11 +381,8 @@ class HalfTweedie(PositiveMean):
     power: Annotated[float, TWEEDIE_POWERS] = 1.5
 
     @property
-    def domain(self) -> str:
-        return "y > 0" if self.power == 2 else "y >= 0"
-
-    def in_domain(self, y: Array) -> bool:
-        return bool((y > 0 if self.power == 2 else y >= 0).all())
+    def allows_zero(self) -> bool:
+        return self.power < 2
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         power = float(self.power)  # A scalar of NumPy would make float64 of float32.

@@ -7,7 +7,6 @@ its units promise to the next layer. Numbers that are embedded pass through a
 pairs end in a :class:`MonotonePairwiseHead`.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from sknet.nn.activations import ACTIVATION, Activation, Identity
+from sknet.nn.activations import ACTIVATION, Activation, Identity, small_uniform
 from sknet.nn.groups import Groups, PairwiseHead
 from sknet.nn.kernels import Array, Views, column_sums, negate, rounded, row_blocks
 from sknet.nn.layers import Buffers, Parameter, WorkArrays
@@ -367,8 +366,7 @@ class MonotonePairwiseHead(PairwiseHead):
 
     def initialize(self, params: Views, rng: Generator) -> None:
         super().initialize(params, rng)
-        bound = 1 / math.sqrt(params.factor.shape[1])
-        params.offset[...] = rng.uniform(-bound, bound, params.offset.shape)
+        params.offset[...] = small_uniform(rng, params.offset.shape, params.factor.shape[1])
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {**super().buffers(n_inputs), "z": self.n_all * self.n_factors}
