@@ -8,10 +8,9 @@ of ONNX for float32 only, the formula is written out.
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sknet.export._graph import Tensor
 from sknet.nn import (
@@ -288,11 +287,13 @@ def _with_pairs(
 
 def _columns(layer: columns.Columns, params: Views, x: Tensor, width: int) -> Tensor:
     outputs = []
-    for name, place, _, inner in layer.walk():
-        where = cast(slice, place)
-        part = x.columns(where.start, where.stop)
+    for name, n_columns, where, _, inner in layer.places:
+        if isinstance(where, slice):
+            part = x.columns(where.start, where.stop)
+        else:
+            part = x.take(where, axis=1)
         if inner is not None:
-            part = _outputs(inner, of_part(params, name), part, where.stop - where.start)
+            part = _outputs(inner, of_part(params, name), part, n_columns)
         outputs.append(part)
     return x.graph.concat(outputs)
 
@@ -306,12 +307,9 @@ def _components(
 
 
 def _scattered(layer: columns.Scattered, params: Views, x: Tensor, width: int) -> Tensor:
-    outputs, places = [], []
-    for (name, _, place, inner), (positions, _) in zip(layer.walk(), layer.parts, strict=True):
-        part = x.take(positions, axis=1)
-        outputs.append(_outputs(inner, of_part(params, name), part, len(positions)))
-        places.append(cast(NDArray[np.intp], place))
-    return x.graph.concat(outputs).take(np.argsort(np.concatenate(places)), axis=1)
+    order = np.arange(layer.n_outputs(width))
+    places = np.concatenate([order[place.outputs] for place in layer.places])
+    return _columns(layer, params, x, width).take(np.argsort(places), axis=1)
 
 
 def _embedding(layer: embeddings.Embedding, params: Views, x: Tensor, width: int) -> Tensor:

@@ -1,8 +1,7 @@
 """Layers of columns: each becomes columns of its own, the join of several, and components."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from numbers import Integral
 from types import SimpleNamespace
 from typing import Annotated, Any, NamedTuple, TypeAlias
@@ -54,15 +53,14 @@ PARTS = Constraint(
 )
 
 
-class Part(NamedTuple):
-    """One layer of :class:`Columns` on its way back, with its own share of the arrays."""
+class Place(NamedTuple):
+    """The place of a part of :class:`Columns` among its inputs and among its outputs."""
 
     name: str
+    width: int
     columns: Where
+    outputs: Where
     layer: ColumnEmbedding | None
-    params: Views
-    buffers: Buffers
-    delta: Any
 
 
 #: The parameters of a layer that has none.
@@ -81,41 +79,62 @@ class Columns(ColumnEmbedding):
 
     parts: Annotated[tuple[tuple[int, ColumnEmbedding | None], ...], PARTS]
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A pickle holds the field alone: the cached places follow from it.
+        return {"parts": self.parts}
+
     def describe(self) -> str:
         inner = {layer.describe() for _, layer in self.parts if layer is not None}
         return f"{super().describe()} ({', '.join(sorted(inner))})"
 
+    def positions(self) -> list[NDArray[np.intp]]:
+        """Return the positions of the columns of each part."""
+        widths = [width for width, _ in self.parts]
+        return np.split(np.arange(sum(widths)), np.cumsum(widths)[:-1])
+
     def output_counts(self, n_inputs: int) -> list[int]:
-        return [
-            count
-            for width, layer in self.parts
-            for count in ([1] * width if layer is None else layer.output_counts(width))
-        ]
+        counts = np.empty(n_inputs, np.intp)
+        for columns, (_, layer) in zip(self.positions(), self.parts, strict=True):
+            counts[columns] = 1 if layer is None else layer.output_counts(columns.size)
+        return counts.tolist()
+
+    @cached_property
+    def places(self) -> list[Place]:
+        """The places of the parts, whose outputs keep the order of the columns."""
+        positions = self.positions()
+        counts = self.output_counts(sum(map(len, positions)))
+        outputs = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
+        places = []
+        for i, (columns, (_, layer)) in enumerate(zip(positions, self.parts, strict=True)):
+            own = np.concatenate([outputs[column] for column in columns])
+            where = _neighbours(columns), _neighbours(own)
+            places.append(Place(str(i), columns.size, *where, layer))
+        return places
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         return {
-            f"{i}.{name}": parameter
-            for i, (width, layer) in enumerate(self.layers())
-            if layer is not None
-            for name, parameter in layer.parameters(width).items()
+            f"{place.name}.{name}": parameter
+            for place in self.places
+            if place.layer is not None
+            for name, parameter in place.layer.parameters(place.width).items()
         }
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         inner = {
-            str(i): layer.buffers(width)
-            for i, (width, layer) in enumerate(self.layers())
-            if layer is not None
+            place.name: place.layer.buffers(place.width)
+            for place in self.places
+            if place.layer is not None
         }
         return {**inner, "out": self.n_outputs(n_inputs), "delta": n_inputs}
 
     def initialize(self, params: Views, rng: Generator) -> None:
-        for name, _, _, layer in self.walk():
-            if layer is not None:
-                layer.initialize(of_part(params, name), rng)
+        for place in self.places:
+            if place.layer is not None:
+                place.layer.initialize(of_part(params, place.name), rng)
 
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         out = buffers["out"]
-        for name, columns, outputs, layer in self.walk():
+        for name, _, columns, outputs, layer in self.places:
             part = columns_of(x, columns)
             if layer is not None:
                 part = layer.forward(of_part(params, name), part, buffers[name], rng)
@@ -126,45 +145,41 @@ class Columns(ColumnEmbedding):
 
     def backward_shared(
         self, params: Views, x: Array, delta: Array, buffers: Buffers
-    ) -> list[Part]:
-        """Return the layers, each with its share of ``delta`` after its own shared step."""
-        parts = []
-        for name, columns, outputs, layer in self.walk():
-            views, inner = of_part(params, name), buffers.get(name, {})
+    ) -> list[Any]:
+        """Return the ``delta`` of each part after the shared step of its layer."""
+        deltas = []
+        for name, _, columns, outputs, layer in self.places:
             own = np.ascontiguousarray(columns_of(delta, outputs))
             if layer is not None:
-                own = layer.backward_shared(views, columns_of(x, columns), own, inner)
-            parts.append(Part(name, columns, layer, views, inner, own))
-        return parts
+                views, part = of_part(params, name), columns_of(x, columns)
+                own = layer.backward_shared(views, part, own, buffers[name])
+            deltas.append(own)
+        return deltas
 
     def backward_params(
-        self, params: Views, grads: Views, x: Array, delta: list[Part], buffers: Buffers
+        self, params: Views, grads: Views, x: Array, delta: list[Any], buffers: Buffers
     ) -> None:
-        for name, columns, layer, views, inner, own in delta:
-            of_layer = of_part(grads, name)
+        for (name, _, columns, _, layer), own in zip(self.places, delta, strict=True):
+            views, of_layer = of_part(params, name), of_part(grads, name)
             if layer is not None and vars(of_layer):
-                layer.backward_params(views, of_layer, columns_of(x, columns), own, inner)
+                part = columns_of(x, columns)
+                layer.backward_params(views, of_layer, part, own, buffers[name])
 
     def backward_inputs(
-        self, params: Views, x: Array, delta: list[Part], buffers: Buffers
+        self, params: Views, x: Array, delta: list[Any], buffers: Buffers
     ) -> Array:
-        for _, columns, layer, views, inner, own in delta:
+        for (name, _, columns, _, layer), own in zip(self.places, delta, strict=True):
             if layer is not None:
-                own = layer.backward_inputs(views, columns_of(x, columns), own, inner)
+                views, part = of_part(params, name), columns_of(x, columns)
+                own = layer.backward_inputs(views, part, own, buffers[name])
             buffers["delta"][:, columns] = own
         return buffers["delta"]
 
-    def layers(self) -> list[tuple[int, ColumnEmbedding | None]]:
-        """Return the number of columns and the layer of each part."""
-        return list(self.parts)
 
-    def walk(self) -> Iterator[tuple[str, Where, Where, ColumnEmbedding | None]]:
-        """Yield name, input columns, output columns and layer of each part."""
-        start = out = 0
-        for i, (width, layer) in enumerate(self.parts):
-            out_width = width if layer is None else layer.n_outputs(width)
-            yield str(i), slice(start, start + width), slice(out, out + out_width), layer
-            start, out = start + width, out + out_width
+def _neighbours(positions: NDArray[np.intp]) -> Where:
+    """Return positions as a slice if they follow each other."""
+    start, stop = int(positions[0]), int(positions[0]) + positions.size
+    return slice(start, stop) if (positions == np.arange(start, stop)).all() else positions
 
 
 def columns_of(x: Array, where: Where) -> Array:
@@ -208,29 +223,8 @@ class Scattered(Columns):
         tuple[tuple[tuple[int, ...], ColumnEmbedding], ...], SCATTERED
     ]
 
-    def layers(self) -> list[tuple[int, ColumnEmbedding | None]]:
-        return [(len(positions), layer) for positions, layer in self.parts]
-
-    def output_counts(self, n_inputs: int) -> list[int]:
-        counts = np.empty(n_inputs, np.intp)
-        for positions, layer in self.parts:
-            counts[list(positions)] = layer.output_counts(len(positions))
-        return counts.tolist()
-
-    def walk(self) -> Iterator[tuple[str, Where, Where, ColumnEmbedding | None]]:
-        yield from places_of(self)
-
-
-@lru_cache(maxsize=16)
-def places_of(scattered: Scattered) -> list[tuple[str, Where, Where, ColumnEmbedding | None]]:
-    """Return name, input columns, output columns and layer of each part."""
-    counts = scattered.output_counts(sum(len(positions) for positions, _ in scattered.parts))
-    stops = np.cumsum(counts)
-    outputs = [np.arange(stop - count, stop) for stop, count in zip(stops, counts, strict=True)]
-    return [
-        (str(i), np.array(places), np.concatenate([outputs[j] for j in places]), layer)
-        for i, (places, layer) in enumerate(scattered.parts)
-    ]
+    def positions(self) -> list[NDArray[np.intp]]:
+        return [np.array(positions) for positions, _ in self.parts]
 
 
 def of_part(params: Views, name: str) -> Views:
