@@ -21,8 +21,9 @@ from sknet.nn.groups import GroupColumns, GroupedDense, Groups, PairwiseHead
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer
 from sknet.nn.links import Link
 from sknet.nn.losses import Loss
-from sknet.nn.monotone import MonotoneWeights, Order, Stacked
+from sknet.nn.monotone import Order
 from sknet.nn.network import Network
+from sknet.nn.sets import MonotoneWeights, Stacked
 
 #: The size of the vector that the network learns for each level of a category with many levels.
 EMBEDDING_SIZE = 8

@@ -13,10 +13,10 @@ from sknet.export._encoding import FEATURES
 from sknet.export._rules import ACTIVATIONS, LAYERS
 from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES
-from sknet.nn.monotone import MonotoneWeights, Promise, Stacked
+from sknet.nn.monotone import Promise
 from sknet.nn.network import Network
 from sknet.nn.schedules import SCHEDULES
-from sknet.nn.sets import ElasticNet
+from sknet.nn.sets import ElasticNet, MonotoneWeights, Stacked
 from sknet.nn.state import TrainingState
 from sknet.regressor import NNRegressor
 

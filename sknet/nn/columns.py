@@ -1,9 +1,9 @@
 """Layers of columns: each becomes columns of its own, the join of several, and components."""
 
 from dataclasses import dataclass
-from functools import cached_property
-from numbers import Integral
-from types import SimpleNamespace
+from functools import cached_property, partial
+from itertools import chain
+from types import NoneType, SimpleNamespace
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,7 +13,8 @@ from numpy.typing import DTypeLike, NDArray
 from sknet.nn.activations import Draws
 from sknet.nn.kernels import Array, Views
 from sknet.nn.layers import Affine, Buffers, Layer, Parameter, WorkArrays
-from sknet.nn.rules import FINITE, POSITIVE_INT, Constraint, TupleOf
+from sknet.nn.rules import FINITE, POSITIVE_INT, Constraint, PairOf, TupleOf
+from sknet.nn.sets import POSITIONS
 
 #: Some columns of a matrix: neighbours, or those at some positions.
 Where: TypeAlias = slice | NDArray[np.intp]
@@ -36,20 +37,10 @@ class ColumnEmbedding(Layer):
         return sum(self.output_counts(n_inputs))
 
 
-def _are_parts(parts: Any) -> bool:
-    """Return whether each part is a pair of a number of columns and their layer or None."""
-    return all(
-        isinstance(part, tuple)
-        and len(part) == 2
-        and isinstance(part[0], Integral)
-        and POSITIVE_INT.contains(part[0])
-        and isinstance(part[1], ColumnEmbedding | None)
-        for part in parts
-    )
-
-
-PARTS = Constraint(
-    "a tuple of pairs (an integer >= 1, a ColumnEmbedding or None)", (tuple,), _are_parts
+EMBEDDING_OR_NONE = Constraint("a ColumnEmbedding or None", (ColumnEmbedding, NoneType))
+PARTS = TupleOf(
+    f"a tuple of pairs ({POSITIVE_INT}, {EMBEDDING_OR_NONE})",
+    PairOf(POSITIVE_INT, EMBEDDING_OR_NONE),
 )
 
 
@@ -187,25 +178,18 @@ def columns_of(x: Array, where: Where) -> Array:
     return x[:, where] if isinstance(where, slice) else x.take(where, axis=1)
 
 
-def _are_scattered(parts: Any) -> bool:
-    """Return whether parts are pairs of positions and a layer, with each position once."""
-    pairs = all(
-        isinstance(part, tuple)
-        and len(part) == 2
-        and isinstance(part[0], tuple)
-        and isinstance(part[1], ColumnEmbedding)
-        for part in parts
-    )
-    return pairs and sorted(i for part in parts for i in part[0]) == [
-        *range(sum(len(part[0]) for part in parts))
-    ]
-
-
+EMBEDDED_POSITIONS = TupleOf(
+    "a tuple of pairs", PairOf(POSITIONS, Constraint("a ColumnEmbedding", (ColumnEmbedding,)))
+)
 SCATTERED = Constraint(
     "a tuple of pairs (positions, a ColumnEmbedding), in which each position from 0 on occurs "
     "once",
     (tuple,),
-    _are_scattered,
+    lambda parts: (
+        EMBEDDED_POSITIONS.contains(parts)
+        and sorted(chain(*(places for places, _ in parts)))
+        == [*range(sum(len(places) for places, _ in parts))]
+    ),
 )
 
 
@@ -239,6 +223,11 @@ DIRECTIONS = Constraint(
     (tuple,),
     lambda rows: ROWS.contains(rows) and len(set(map(len, rows))) == 1,
 )
+
+
+def _constant(numbers: tuple[Any, ...], n_rows: int, dtype: DTypeLike) -> Array:
+    """Return numbers as an array, whatever the number of rows."""
+    return np.array(numbers, dtype)
 
 
 @dataclass(frozen=True)
@@ -283,8 +272,8 @@ class PrincipalComponents(Layer):
         return {
             "out": self.n_outputs(n_inputs),
             "numbers": len(self.center),
-            "center": self._center,
-            "directions": self._directions,
+            "center": partial(_constant, self.center),
+            "directions": partial(_constant, self.directions),
             "delta": n_inputs,
         }
 
@@ -304,18 +293,12 @@ class PrincipalComponents(Layer):
 
     def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
         appended = np.zeros((n_inputs, self.n_components), dtype)
-        directions = self._directions(0, dtype)
+        directions = np.array(self.directions, dtype)
         self._numbers(appended.T).T[...] = directions
-        shift = np.concatenate([np.zeros(n_inputs), -self._center(0, np.float64) @ directions])
+        shift = np.concatenate([np.zeros(n_inputs), -np.array(self.center) @ directions])
         matrix = np.hstack([np.eye(n_inputs, dtype=dtype), appended])
         return Affine(matrix, shift.astype(dtype))
 
     def _numbers(self, x: Array) -> Array:
         """Return the columns of the numbers, as a view."""
         return x[:, : len(self.center) * self.spacing : self.spacing]
-
-    def _center(self, n_rows: int, dtype: DTypeLike) -> Array:
-        return np.array(self.center, dtype)
-
-    def _directions(self, n_rows: int, dtype: DTypeLike) -> Array:
-        return np.array(self.directions, dtype)

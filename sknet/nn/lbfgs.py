@@ -1,7 +1,7 @@
 """The L-BFGS solver: SciPy's minimiser on the same objective; and all solvers by name."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Annotated
 
@@ -136,25 +136,18 @@ def _ending(result: OptimizeResult, trace: "Trace") -> Ending:
     return Ending.MAX_ITER if result.status == 1 else Ending.CONVERGED
 
 
+@dataclass
 class Trace:
     """The record of the iterations, and the decision to stop early."""
 
-    def __init__(
-        self,
-        problem: "SplitProblem",
-        dtype: DTypeLike,
-        monitor: Monitor,
-        evaluate: Evaluate | None,
-        report: Report | None,
-    ):
-        self.problem = problem
-        self.dtype = dtype
-        self.monitor = monitor
-        self.evaluate = evaluate
-        self.report = report
-        self.history: History = {}
-        self.stopped: bool = False
-        self._start: float = perf_counter()
+    problem: "SplitProblem"
+    dtype: DTypeLike
+    monitor: Monitor
+    evaluate: Evaluate | None
+    report: Report | None
+    history: History = field(default_factory=dict)
+    stopped: bool = False
+    start: float = field(default_factory=perf_counter)
 
     @property
     def ended(self) -> bool:
@@ -173,13 +166,13 @@ class Trace:
         record = {"loss": self.problem.value_at(result)}
         if self.evaluate is not None:
             record.update(self.evaluate(params))
-        record["seconds"] = perf_counter() - self._start
+        record["seconds"] = perf_counter() - self.start
         append(self.history, record)
         iteration = len(self.history["loss"])
         self.monitor.update(iteration, record.get("validation_score", -record["loss"]), params)
         if self.report is not None:
             self.stopped = bool(self.report(iteration, record, params))
-        self._start = perf_counter()
+        self.start = perf_counter()
 
 
 class SplitProblem:

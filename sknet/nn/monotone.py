@@ -7,12 +7,11 @@ its units promise to the next layer. Numbers that are embedded pass through a
 pairs end in a :class:`MonotonePairwiseHead`.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import chain
-from numbers import Integral
-from types import NoneType
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -24,124 +23,14 @@ from sknet.nn.groups import Groups, PairwiseHead
 from sknet.nn.kernels import Array, Views, column_sums, negate, rounded, row_blocks
 from sknet.nn.layers import Buffers, Parameter, WorkArrays
 from sknet.nn.losses import Loss
-from sknet.nn.rules import (
-    NOT_NEGATIVE_INT,
-    POSITIVE_INT,
-    Constraint,
-    Rule,
-    TupleOf,
-    instance_of,
+from sknet.nn.rules import NOT_NEGATIVE_INT, POSITIVE_INT, PairOf, Rule, TupleOf
+from sknet.nn.sets import MONOTONE, SIGNS, MonotoneWeights, Stacked
+
+ACTIVATIONS_OF_UNITS = TupleOf(
+    "a tuple of pairs (an integer >= 1, an Activation)",
+    PairOf(POSITIVE_INT, ACTIVATION),
+    least=1,
 )
-from sknet.nn.sets import SIGNS, Bounds, ParameterSet, Signed
-
-POSITIONS = TupleOf("a tuple of integers >= 0", NOT_NEGATIVE_INT)
-
-
-def _are_parts(parts: Any) -> bool:
-    """Return whether each part is a pair of a number of units and their activation."""
-    return bool(parts) and all(
-        isinstance(part, tuple)
-        and len(part) == 2
-        and isinstance(part[0], Integral)
-        and POSITIVE_INT.contains(part[0])
-        and isinstance(part[1], Activation)
-        for part in parts
-    )
-
-
-ACTIVATIONS_OF_UNITS = Constraint(
-    "a tuple of pairs (an integer >= 1, an Activation)", (tuple,), _are_parts
-)
-
-
-@dataclass(frozen=True)
-class MonotoneWeights(ParameterSet):
-    """Weight matrices of a layer whose outputs rise with some inputs and fall with others.
-
-    The units of the layer are free or monotone. A free unit sees free inputs only. A monotone
-    unit sees all inputs: its weight of a rising input is at least zero, that of a falling one
-    is at most zero, and that of a free input is any number. With an activation that never
-    falls, the monotone units then rise with the rising inputs and fall with the falling ones,
-    so that they are rising inputs of the next layer (Dugas, Bengio, Belisle, Nadeau and Garcia,
-    "Incorporating Functional Knowledge in Neural Networks", 2009; Runje and Shankaranarayana,
-    "Constrained Monotonic Neural Networks", 2023).
-
-    Parameters
-    ----------
-    signs : tuple of int
-        For each input 1 (rising), -1 (falling) or 0 (free).
-    n_free : int >= 0, default=0
-        The number of free units, which are the first ones.
-    unpromised : tuple of int, default=()
-        The positions of units that nothing is promised about. Their weights are any numbers:
-        they see all inputs, as neither free nor monotone units do. Only outputs can be so.
-    """
-
-    signs: Annotated[tuple[int, ...], SIGNS]
-    n_free: Annotated[int, NOT_NEGATIVE_INT] = 0
-    unpromised: Annotated[tuple[int, ...], POSITIONS] = ()
-
-    @property
-    def scales(self) -> Signed:
-        """The set of factors that multiply the inputs: those of monotone inputs keep order."""
-        return Signed(tuple(map(abs, self.signs)))
-
-    def bounds(self, shape: tuple[int, ...]) -> Bounds:
-        """Return zero as the bound of weights with a sign, and as both into free units."""
-        low, high = np.full(shape, -np.inf), np.full(shape, np.inf)
-        signs = np.array(self.signs)
-        low[..., signs > 0, :] = 0
-        high[..., signs < 0, :] = 0
-        low[..., signs != 0, : self.n_free] = high[..., signs != 0, : self.n_free] = 0
-        low[..., list(self.unpromised)], high[..., list(self.unpromised)] = -np.inf, np.inf
-        return Bounds(low, high)
-
-    def enter(self, array: Array) -> None:
-        """Give the weights of monotone inputs their signs, and a mean of one over their number.
-
-        Weights of one sign do not cancel. Sums of signals that rise together would become ever
-        larger from layer to layer with the usual scale, which keeps the variance of independent
-        signals; a mean of one over the number of inputs keeps their size. The squares of the
-        drawn weights differ more from unit to unit than their magnitudes do.
-        """
-        signs = np.array(self.signs)
-        drawn = array[..., list(self.unpromised)]
-        inside = array[..., signs != 0, self.n_free :]
-        array[..., signs != 0, :] = 0
-        if inside.size:
-            squares = np.square(inside)
-            squares *= signs[signs != 0][:, np.newaxis] / (inside.shape[-2] * squares.mean())
-            array[..., signs != 0, self.n_free :] = squares
-        array[..., list(self.unpromised)] = drawn
-
-
-MONOTONE = Constraint("an instance of MonotoneWeights or None", (MonotoneWeights, NoneType))
-WEIGHT_SETS = TupleOf(
-    "a tuple of instances of MonotoneWeights, not empty", instance_of(MonotoneWeights), least=1
-)
-
-
-@dataclass(frozen=True)
-class Stacked(ParameterSet):
-    """Stacks of matrices, each of which has a set of its own.
-
-    Parameters
-    ----------
-    parts : tuple of MonotoneWeights
-        The set of each matrix along the first axis.
-    """
-
-    parts: Annotated[tuple[MonotoneWeights, ...], WEIGHT_SETS]
-
-    def bounds(self, shape: tuple[int, ...]) -> Bounds:
-        """Return the bounds of the matrices, one upon another."""
-        low, high = zip(*(part.bounds(shape[1:]) for part in self.parts), strict=True)
-        return Bounds(np.stack(low), np.stack(high))
-
-    def enter(self, array: Array) -> None:
-        """Let each matrix enter its set."""
-        for part, matrix in zip(self.parts, array, strict=True):
-            part.enter(matrix)
 
 
 class SmoothReLU(Activation):
@@ -169,8 +58,33 @@ class SmoothReLU(Activation):
         delta *= np.multiply(z, 0.25, out=z)
 
 
+class Composed(Activation):
+    """An activation that is made of others, and has their properties."""
+
+    @property
+    @abstractmethod
+    def inner(self) -> tuple[Activation, ...]:
+        """The activations that this one is made of."""
+
+    @property
+    def needs_z(self) -> bool:  # type: ignore[override]
+        return any(one.needs_z for one in self.inner)
+
+    @property
+    def smooth(self) -> bool:  # type: ignore[override]
+        return all(one.smooth for one in self.inner)
+
+    @property
+    def monotone(self) -> bool:  # type: ignore[override]
+        return all(one.monotone for one in self.inner)
+
+    @property
+    def initializer(self) -> str:  # type: ignore[override]
+        return self.inner[0].initializer
+
+
 @dataclass(frozen=True)
-class Reflected(Activation):
+class Reflected(Composed):
     """f(z) = -g(-z) for the last units of a layer, and g(z) for the others; f'(z) = g'(-z).
 
     The reflection of a convex function is concave, and the other way round.
@@ -187,20 +101,8 @@ class Reflected(Activation):
     n_units: Annotated[int, NOT_NEGATIVE_INT]
 
     @property
-    def needs_z(self) -> bool:  # type: ignore[override]
-        return self.activation.needs_z
-
-    @property
-    def smooth(self) -> bool:  # type: ignore[override]
-        return self.activation.smooth
-
-    @property
-    def monotone(self) -> bool:  # type: ignore[override]
-        return self.activation.monotone
-
-    @property
-    def initializer(self) -> str:  # type: ignore[override]
-        return self.activation.initializer
+    def inner(self) -> tuple[Activation, ...]:
+        return (self.activation,)
 
     def forward(self, z: Array, a: Array) -> None:
         self._reflect(z)
@@ -217,7 +119,7 @@ class Reflected(Activation):
 
 
 @dataclass(frozen=True)
-class ByUnit(Activation):
+class ByUnit(Composed):
     """Different activations for stretches of the units of a layer.
 
     A row may hold the units of several members one after another. Equal parts are computed
@@ -232,20 +134,8 @@ class ByUnit(Activation):
     parts: Annotated[tuple[tuple[int, Activation], ...], ACTIVATIONS_OF_UNITS]
 
     @property
-    def needs_z(self) -> bool:  # type: ignore[override]
-        return any(activation.needs_z for _, activation in self.parts)
-
-    @property
-    def smooth(self) -> bool:  # type: ignore[override]
-        return all(activation.smooth for _, activation in self.parts)
-
-    @property
-    def monotone(self) -> bool:  # type: ignore[override]
-        return all(activation.monotone for _, activation in self.parts)
-
-    @property
-    def initializer(self) -> str:  # type: ignore[override]
-        return self.parts[0][1].initializer
+    def inner(self) -> tuple[Activation, ...]:
+        return tuple(activation for _, activation in self.parts)
 
     def __getstate__(self) -> dict[str, Any]:
         # A pickle holds the field alone: the cached kinds follow from it.

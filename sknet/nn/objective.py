@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.random import Generator
@@ -17,18 +17,16 @@ from sknet.nn.network import Network, Workspace
 from sknet.nn.sets import ElasticNet
 
 
-class Batch(Protocol):
+class Batch(NamedTuple):
     """Rows of a network's input with their targets and weights; None stands for weights of one.
 
-    ``X`` is a dense array or a CSR matrix, ``y`` an array of shape (n_rows, n_outputs).
+    ``X`` is a dense array or a CSR matrix, ``y`` an array of shape (n_rows, n_outputs). Other
+    objects with these attributes serve as well.
     """
 
-    @property
-    def X(self) -> Any: ...  # noqa: D102, N802
-    @property
-    def y(self) -> Any: ...  # noqa: D102
-    @property
-    def sample_weight(self) -> Array | None: ...  # noqa: D102
+    X: Any
+    y: Array
+    sample_weight: Array | None = None
 
 
 class BatchIterable(Protocol):

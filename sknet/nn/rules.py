@@ -157,6 +157,20 @@ class TupleOf(Constraint):
         )
 
 
+class PairOf(Constraint):
+    """Pairs, each entry of which satisfies a constraint of its own."""
+
+    def __init__(self, first: Constraint, second: Constraint):
+        super().__init__(f"a pair ({first}, {second})", (tuple,))
+        self.entries = first, second
+
+    def contains(self, value: Any) -> bool:
+        """Return whether there are two entries, both of which are allowed."""
+        return len(value) == 2 and all(
+            one.allows(entry) for one, entry in zip(self.entries, value, strict=True)
+        )
+
+
 def instance_of(cls: type) -> Constraint:
     """Return the constraint that a value is an instance of a class."""
     return Constraint(f"an instance of {cls.__name__}", (cls,))

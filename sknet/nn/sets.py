@@ -19,10 +19,12 @@ from sknet.nn.kernels import Array
 from sknet.nn.rules import (
     CLOSED_UNIT_INTERVAL,
     NOT_NEGATIVE,
+    NOT_NEGATIVE_INT,
     Constraint,
     Interval,
     Rule,
     TupleOf,
+    instance_of,
 )
 
 
@@ -158,3 +160,96 @@ class Signed(ParameterSet):
         shape = [1] * n_axes
         shape[self.axis] = -1
         return np.array(self.signs).reshape(shape)
+
+
+POSITIONS = TupleOf("a tuple of integers >= 0", NOT_NEGATIVE_INT)
+
+
+@dataclass(frozen=True)
+class MonotoneWeights(ParameterSet):
+    """Weight matrices of a layer whose outputs rise with some inputs and fall with others.
+
+    The units of the layer are free or monotone. A free unit sees free inputs only. A monotone
+    unit sees all inputs: its weight of a rising input is at least zero, that of a falling one
+    is at most zero, and that of a free input is any number. With an activation that never
+    falls, the monotone units then rise with the rising inputs and fall with the falling ones,
+    so that they are rising inputs of the next layer (Dugas, Bengio, Belisle, Nadeau and Garcia,
+    "Incorporating Functional Knowledge in Neural Networks", 2009; Runje and Shankaranarayana,
+    "Constrained Monotonic Neural Networks", 2023).
+
+    Parameters
+    ----------
+    signs : tuple of int
+        For each input 1 (rising), -1 (falling) or 0 (free).
+    n_free : int >= 0, default=0
+        The number of free units, which are the first ones.
+    unpromised : tuple of int, default=()
+        The positions of units that nothing is promised about. Their weights are any numbers:
+        they see all inputs, as neither free nor monotone units do. Only outputs can be so.
+    """
+
+    signs: Annotated[tuple[int, ...], SIGNS]
+    n_free: Annotated[int, NOT_NEGATIVE_INT] = 0
+    unpromised: Annotated[tuple[int, ...], POSITIONS] = ()
+
+    @property
+    def scales(self) -> Signed:
+        """The set of factors that multiply the inputs: those of monotone inputs keep order."""
+        return Signed(tuple(map(abs, self.signs)))
+
+    def bounds(self, shape: tuple[int, ...]) -> Bounds:
+        """Return zero as the bound of weights with a sign, and as both into free units."""
+        low, high = np.full(shape, -np.inf), np.full(shape, np.inf)
+        signs = np.array(self.signs)
+        low[..., signs > 0, :] = 0
+        high[..., signs < 0, :] = 0
+        low[..., signs != 0, : self.n_free] = high[..., signs != 0, : self.n_free] = 0
+        low[..., list(self.unpromised)], high[..., list(self.unpromised)] = -np.inf, np.inf
+        return Bounds(low, high)
+
+    def enter(self, array: Array) -> None:
+        """Give the weights of monotone inputs their signs, and a mean of one over their number.
+
+        Weights of one sign do not cancel. Sums of signals that rise together would become ever
+        larger from layer to layer with the usual scale, which keeps the variance of independent
+        signals; a mean of one over the number of inputs keeps their size. The squares of the
+        drawn weights differ more from unit to unit than their magnitudes do.
+        """
+        signs = np.array(self.signs)
+        drawn = array[..., list(self.unpromised)]
+        inside = array[..., signs != 0, self.n_free :]
+        array[..., signs != 0, :] = 0
+        if inside.size:
+            squares = np.square(inside)
+            squares *= signs[signs != 0][:, np.newaxis] / (inside.shape[-2] * squares.mean())
+            array[..., signs != 0, self.n_free :] = squares
+        array[..., list(self.unpromised)] = drawn
+
+
+MONOTONE = Constraint("an instance of MonotoneWeights or None", (MonotoneWeights, NoneType))
+WEIGHT_SETS = TupleOf(
+    "a tuple of instances of MonotoneWeights, not empty", instance_of(MonotoneWeights), least=1
+)
+
+
+@dataclass(frozen=True)
+class Stacked(ParameterSet):
+    """Stacks of matrices, each of which has a set of its own.
+
+    Parameters
+    ----------
+    parts : tuple of MonotoneWeights
+        The set of each matrix along the first axis.
+    """
+
+    parts: Annotated[tuple[MonotoneWeights, ...], WEIGHT_SETS]
+
+    def bounds(self, shape: tuple[int, ...]) -> Bounds:
+        """Return the bounds of the matrices, one upon another."""
+        low, high = zip(*(part.bounds(shape[1:]) for part in self.parts), strict=True)
+        return Bounds(np.stack(low), np.stack(high))
+
+    def enter(self, array: Array) -> None:
+        """Let each matrix enter its set."""
+        for part, matrix in zip(self.parts, array, strict=True):
+            part.enter(matrix)

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.random import Generator
@@ -144,20 +144,6 @@ def _widths(declared: WorkArrays) -> Iterator[int]:
             yield work if isinstance(work, int) else 0
 
 
-class Share(NamedTuple):
-    """Some consecutive rows of a batch."""
-
-    X: Any
-    y: Array
-    sample_weight: Array | None
-
-    @classmethod
-    def of(cls, batch: Batch, rows: slice) -> "Share":
-        """Return the given rows of a batch."""
-        weight = batch.sample_weight
-        return cls(batch.X[rows], batch.y[rows], None if weight is None else weight[rows])
-
-
 class BatchGradient:
     """Computes the gradients of batches, share by share; the work arrays are made once.
 
@@ -227,7 +213,8 @@ class BatchGradient:
         self, number: int, params: Array, batch: Batch, start: int, rng: Generator
     ) -> float:
         """Return the part of the mean loss of the rows from ``start`` on."""
-        share = Share.of(batch, slice(start, start + self._n_rows))
+        rows, weight = slice(start, start + self._n_rows), batch.sample_weight
+        share = Batch(batch.X[rows], batch.y[rows], None if weight is None else weight[rows])
         return self._objective.loss_and_gradient(
             params,
             share,

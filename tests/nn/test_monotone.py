@@ -16,15 +16,13 @@ from sknet.nn.layers import Dense
 from sknet.nn.monotone import (
     ByUnit,
     MonotonePairwiseHead,
-    MonotoneWeights,
     Order,
     Promise,
     Reflected,
     SmoothReLU,
-    Stacked,
 )
 from sknet.nn.network import Network, Workspace
-from sknet.nn.sets import Signed
+from sknet.nn.sets import MonotoneWeights, Signed, Stacked
 
 INF = np.inf
 PROMISE = Promise((0, 1, -1))

@@ -35,18 +35,21 @@ from sknet.nn.embeddings import (
 from sknet.nn.groups import COUNTS, GROUPS
 from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES, QUANTILES, Pinball
-from sknet.nn.monotone import (
-    ACTIVATIONS_OF_UNITS,
-    MONOTONE,
-    POSITIONS,
-    WEIGHT_SETS,
-    MonotoneWeights,
-    Stacked,
-)
+from sknet.nn.monotone import ACTIVATIONS_OF_UNITS
 from sknet.nn.optimizers import SGD, Adam
 from sknet.nn.rules import FRACTION, TRUTH_VALUE, Constraint, Interval, Rule, constraints
 from sknet.nn.schedules import SCHEDULES, Schedule
-from sknet.nn.sets import ANY_INT, SIGNS, WEIGHT_SET, Signed
+from sknet.nn.sets import (
+    ANY_INT,
+    MONOTONE,
+    POSITIONS,
+    SIGNS,
+    WEIGHT_SET,
+    WEIGHT_SETS,
+    MonotoneWeights,
+    Signed,
+    Stacked,
+)
 
 NAN, INF = math.nan, math.inf
 #: Values that each constraint other than an interval must refuse.

@@ -13,11 +13,11 @@ from sknet.nn.groups import GroupedDense
 from sknet.nn.layers import Dense
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
 from sknet.nn.losses import SquaredError
-from sknet.nn.monotone import MonotonePairwiseHead, MonotoneWeights, Stacked
+from sknet.nn.monotone import MonotonePairwiseHead
 from sknet.nn.network import Network
 from sknet.nn.objective import Objective
 from sknet.nn.optimizers import OPTIMIZERS, SGD
-from sknet.nn.sets import Bounds, ElasticNet, Signed
+from sknet.nn.sets import Bounds, ElasticNet, MonotoneWeights, Signed, Stacked
 from sknet.nn.state import Stopping
 
 INF = np.inf

@@ -14,7 +14,8 @@ from sknet.nn.activations import Identity, ReLU
 from sknet.nn.layers import Dense, Dropout
 from sknet.nn.losses import SquaredError
 from sknet.nn.network import Network, Workspace
-from sknet.nn.shares import BatchGradient, Share, Team, rows_of_share
+from sknet.nn.objective import Batch
+from sknet.nn.shares import BatchGradient, Team, rows_of_share
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +54,7 @@ def test_shares_add_up(n_rows, weighted, make_problem):
 def test_a_short_batch_has_no_gradient_of_the_batch_before(make_problem):
     """The last batch of an epoch may have too few rows for a second share."""
     objective, params, batch = make_problem(n_rows=6)
-    few = Share.of(batch, slice(0, 2))
+    few = Batch(batch.X[:2], batch.y[:2])
     with Team() as team:
         assert team.n_threads == 1
         of_batch = BatchGradient(objective, 6, sparse.issparse(batch.X), params.dtype, team)
