@@ -1,6 +1,7 @@
 """The outputs of a network for rows of a table, computed block by block."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ MIN_BLOCK_ROWS = 64
 MOST_SPARE = 8
 
 
+@dataclass(eq=False)
 class Predictor:
     """Encodes rows of a table and passes them through a network, block by block.
 
@@ -35,33 +37,30 @@ class Predictor:
     ----------
     network : Network
     encoder : TableEncoder
-    params : ndarray of shape (n_params,)
+    fitted : ndarray of shape (n_params,)
+        The parameters as they were fitted.
     promise : Promise or None
         The promise of the monotonic constraints.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        encoder: TableEncoder,
-        params: np.ndarray,
-        promise: Promise | None,
-    ) -> None:
-        self.network = network
-        self.encoder = encoder
-        self.promise = promise
-        #: Rows are processed in multiples of so many.
-        self._tile = 1 if promise is None else promise.tile
-        self._params = params
-        self._spare: list[Workspace] = []
+    network: Network
+    encoder: TableEncoder
+    fitted: np.ndarray
+    promise: Promise | None
+    _spare: list[Workspace] = field(default_factory=list, init=False)
+
+    @property
+    def tile(self) -> int:
+        """Rows are processed in multiples of so many."""
+        return 1 if self.promise is None else self.promise.tile
 
     @property
     def params(self) -> np.ndarray:
         """The parameters in the precision of predictions."""
         if self.promise is None:
-            return self._params
+            return self.fitted
         # Made anew each time, since the user may change parameters in place.
-        return self._params.astype(np.float64, copy=False)
+        return self.fitted.astype(np.float64, copy=False)
 
     def predict(
         self, X: Any, function: Callable[[np.ndarray], tuple[np.ndarray, ...]]
@@ -115,7 +114,7 @@ class Predictor:
         n_rows : int
             The number of rows of the block. The arrays may be longer.
         """
-        tile = self._tile
+        tile = self.tile
         n_at_once = block_rows(self.network, self.encoder, X) // tile * tile
         params = self.params
         encode = partial(self.encoder.transform, dtype=params.dtype)
@@ -128,13 +127,13 @@ class Predictor:
             self.network.forward(params, rows, workspace)
             yield workspace, n_rows
         # A workspace remembers the parameters, and would keep a copy of them in memory.
-        keeps = most_rows == tile and params is self._params
+        keeps = most_rows == tile and params is self.fitted
         if keeps and len(self._spare) < MOST_SPARE:
             self._spare.append(workspace)
 
     def _workspace(self, n_rows: int, dtype: np.dtype[Any]) -> Workspace:
         """Return work arrays for a number of rows: new ones, or spare ones of a single row."""
-        if n_rows == self._tile:
+        if n_rows == self.tile:
             try:
                 return self._spare.pop()
             except IndexError:

@@ -1,15 +1,54 @@
-"""Bins of numbers: their places, and the interpolation between their edges."""
+"""Bins of numbers: their edges, their places, and the interpolation between edges."""
 
+import math
 from functools import lru_cache
+from itertools import pairwise
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from sknet.nn.kernels import Array, SparseRows
+from sknet.nn.rules import Constraint
 
 #: The increasing edges of the bins of each column.
 Edges: TypeAlias = tuple[tuple[float, ...], ...]
+
+
+def _are_edges(edges: Any) -> bool:
+    """Return whether each column has equally many increasing edges, at least two."""
+    increase = all(isinstance(one, tuple) and _increase(one) for one in edges)
+    return increase and len(set(map(len, edges))) <= 1
+
+
+def _increase(edges: tuple[Any, ...]) -> bool:
+    """Return whether edges are finite and increase; only the last may be repeated."""
+    if len(edges) < 2 or not all(issubclass(kind, Real) for kind in set(map(type, edges))):
+        return False
+    n_distinct = edges.index(edges[-1]) + 1
+    return (
+        n_distinct > 1
+        and math.isfinite(edges[0])
+        and math.isfinite(edges[-1])
+        and all(low < high for low, high in pairwise(edges[:n_distinct]))
+        and all(edge == edges[-1] for edge in edges[n_distinct:])
+    )
+
+
+EDGES = Constraint(
+    "a tuple of a tuple of at least two finite, increasing numbers for each column, of which "
+    "only the last may be repeated, with equally many numbers for each column (see "
+    "of_equal_length)",
+    (tuple,),
+    _are_edges,
+)
+
+
+def of_equal_length(edges: Edges) -> Edges:
+    """Return the edges of each column, the last one repeated to the length of the longest."""
+    longest = max(map(len, edges), default=0)
+    return tuple(one + one[-1:] * (longest - len(one)) for one in edges)
 
 
 @lru_cache(maxsize=16)

@@ -9,8 +9,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from itertools import pairwise
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
@@ -18,11 +17,11 @@ from numpy.random import Generator
 from numpy.typing import DTypeLike
 
 from sknet.nn.activations import Draws, small_uniform
-from sknet.nn.bins import Edges, Interpolation
+from sknet.nn.bins import EDGES, Edges, Interpolation, of_equal_length
 from sknet.nn.columns import ColumnEmbedding, Scattered
 from sknet.nn.kernels import Array, SparseRows, Views, cosine, sine
 from sknet.nn.layers import Buffers, Parameter, WorkArrays
-from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Constraint, Interval
+from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Interval
 from sknet.nn.sets import SIGNS, Signed
 
 
@@ -91,35 +90,6 @@ class NumericEmbedding(ColumnEmbedding):
             if positions:
                 parts.append((positions, layer))
         return parts[0][1] if len(parts) == 1 else Scattered(tuple(parts))
-
-
-def _are_edges(edges: Any) -> bool:
-    """Return whether each column has equally many increasing edges, at least two."""
-    increase = all(isinstance(one, tuple) and _increase(one) for one in edges)
-    return increase and len(set(map(len, edges))) <= 1
-
-
-def _increase(edges: tuple[Any, ...]) -> bool:
-    """Return whether edges are finite and increase; only the last may be repeated."""
-    if len(edges) < 2 or not all(issubclass(kind, Real) for kind in set(map(type, edges))):
-        return False
-    n_distinct = edges.index(edges[-1]) + 1
-    return (
-        n_distinct > 1
-        and math.isfinite(edges[0])
-        and math.isfinite(edges[-1])
-        and all(low < high for low, high in pairwise(edges[:n_distinct]))
-        and all(edge == edges[-1] for edge in edges[n_distinct:])
-    )
-
-
-EDGES = Constraint(
-    "a tuple of a tuple of at least two finite, increasing numbers for each column, of which "
-    "only the last may be repeated, with equally many numbers for each column (see "
-    "of_equal_length)",
-    (tuple,),
-    _are_edges,
-)
 
 
 @dataclass(frozen=True)
@@ -504,12 +474,6 @@ class RisingPiecewiseLinear(MappedPiecewiseLinear):
         out = self.by_number(buffers["out"])
         out[:, :, 0], out[:, :, 1:] = x, mapped
         return buffers["out"]
-
-
-def of_equal_length(edges: Edges) -> Edges:
-    """Return the edges of each column, the last one repeated to the length of the longest."""
-    longest = max(map(len, edges), default=0)
-    return tuple(one + one[-1:] * (longest - len(one)) for one in edges)
 
 
 #: Embeddings of numbers by name.

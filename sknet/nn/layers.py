@@ -212,12 +212,13 @@ class ActivationLayer(Layer):
         """Return the work array of z."""
         return buffers["z" if self.activation.needs_z else "a"]
 
-    def activate(self, bias: Array, buffers: Buffers) -> Array:
+    def activate(self, bias: Array | None, buffers: Buffers) -> Array:
         """Return f(z + bias), computed block by block to stay in the processor's cache."""
         a = buffers["a"]
         z = self.array_of_z(buffers)
         for z_block, a_block in row_blocks(z, a):
-            z_block += bias
+            if bias is not None:
+                z_block += bias
             self.activation.forward(z_block, a_block)
         return a
 
@@ -336,11 +337,8 @@ class Blocks(ActivationLayer):
 
 
 @dataclass(frozen=True)
-class Activated(Layer):
+class Activated(ActivationLayer):
     """a = f(z): the second half of a hidden layer, whose product x W + b is the input z.
-
-    It overwrites its input, so it can only be the first layer of a network, on rows that
-    nobody else needs.
 
     Parameters
     ----------
@@ -349,28 +347,15 @@ class Activated(Layer):
 
     activation: Annotated[Activation, ACTIVATION]
 
-    @property
-    def smooth(self) -> bool:
-        return self.activation.smooth
-
     def buffers(self, n_inputs: int) -> WorkArrays:
-        return {"a": n_inputs} if self.activation.needs_z else {}
+        return self.z_and_a(n_inputs)
 
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
-        a = self._array_of_a(x, buffers)
-        for z_block, a_block in row_blocks(x, a):
-            self.activation.forward(z_block, a_block)
-        return a
+        np.copyto(self.array_of_z(buffers), x)
+        return self.activate(None, buffers)
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        a = self._array_of_a(x, buffers)
-        for z_block, a_block, delta_block in row_blocks(x, a, delta):
-            self.activation.backward(z_block, a_block, delta_block)
         return delta
-
-    def _array_of_a(self, x: Array, buffers: Buffers) -> Array:
-        """Return the array of the outputs, which is ``x`` where one array serves for both."""
-        return buffers["a"] if self.activation.needs_z else x
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from sknet.nn.embeddings import (
     Periodic,
     RisingPiecewiseLinear,
 )
-from sknet.nn.layers import Activated, Dense, Layer
+from sknet.nn.layers import Dense, Layer
 from sknet.nn.network import Network, Workspace, named_arrays
 
 N_ROWS, N_COLUMNS = 7, 6
@@ -206,8 +206,7 @@ def test_gradients_are_equal_alone_and_together(layer, seed):
     assert_array_equal(problem.gradients(of_params=False, of_inputs=True)[1], inputs)
 
 
-# Activated is documented to overwrite its inputs.
-@pytest.mark.parametrize("layer", [one for one in LAYERS if not isinstance(one, Activated)])
+@pytest.mark.parametrize("layer", LAYERS)
 @in_training_and_prediction
 def test_inputs_and_parameters_are_only_read(layer, seed):
     # The first layer sees rows of the user's data, maybe a read-only memory map.
