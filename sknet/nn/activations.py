@@ -7,6 +7,7 @@ generator and a shape, and add a line to :data:`INITIALIZERS`.
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, TypeAlias
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from sknet.nn.kernels import Array, maximum, negate
-from sknet.nn.rules import FRACTION, Rule, instance_of
+from sknet.nn.rules import FRACTION, NOT_NEGATIVE_INT, Rule, instance_of
 
 #: The source of random draws in training; None in prediction, where nothing is drawn.
 Draws: TypeAlias = Generator | None
@@ -313,6 +314,66 @@ def logistic(z: Array, out: Array) -> Array:
     out *= 0.5
     out += 0.5
     return out
+
+
+class Composed(Activation):
+    """An activation that is made of others, and has their properties."""
+
+    @property
+    @abstractmethod
+    def inner(self) -> tuple[Activation, ...]:
+        """The activations that this one is made of."""
+
+    @property
+    def needs_z(self) -> bool:  # type: ignore[override]
+        return any(one.needs_z for one in self.inner)
+
+    @property
+    def smooth(self) -> bool:  # type: ignore[override]
+        return all(one.smooth for one in self.inner)
+
+    @property
+    def monotone(self) -> bool:  # type: ignore[override]
+        return all(one.monotone for one in self.inner)
+
+    @property
+    def initializer(self) -> str:  # type: ignore[override]
+        return self.inner[0].initializer
+
+
+@dataclass(frozen=True)
+class Reflected(Composed):
+    """f(z) = -g(-z) for the last units of a layer, and g(z) for the others; f'(z) = g'(-z).
+
+    The reflection of a convex function is concave, and the other way round.
+
+    Parameters
+    ----------
+    activation : Activation
+        The activation g.
+    n_units : int >= 0
+        The number of units of the reflection.
+    """
+
+    activation: Annotated[Activation, ACTIVATION]
+    n_units: Annotated[int, NOT_NEGATIVE_INT]
+
+    @property
+    def inner(self) -> tuple[Activation, ...]:
+        return (self.activation,)
+
+    def forward(self, z: Array, a: Array) -> None:
+        self._reflect(z)
+        self.activation.forward(z, a)
+        self._reflect(a)
+
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
+        self._reflect(a)
+        self.activation.backward(z, a, delta)
+
+    def _reflect(self, array: Array) -> None:
+        """Change the sign of the last units, in place."""
+        negate(array[:, array.shape[1] - self.n_units :])
 
 
 #: Activations by name.

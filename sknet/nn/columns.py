@@ -1,6 +1,6 @@
-"""Layers of columns: each becomes columns of its own, the join of several, and components."""
+"""Layers of columns: each becomes columns of its own; joins, categories and components."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import chain
 from types import NoneType, SimpleNamespace
@@ -11,9 +11,9 @@ from numpy.random import Generator
 from numpy.typing import DTypeLike, NDArray
 
 from sknet.nn.activations import Draws
-from sknet.nn.kernels import Array, Views
+from sknet.nn.kernels import Array, SparseRows, Views
 from sknet.nn.layers import Affine, Buffers, Layer, Parameter, WorkArrays
-from sknet.nn.rules import FINITE, POSITIVE_INT, Constraint, PairOf, TupleOf
+from sknet.nn.rules import FINITE, NOT_NEGATIVE, POSITIVE_INT, Constraint, PairOf, TupleOf
 from sknet.nn.sets import POSITIONS
 
 #: Some columns of a matrix: neighbours, or those at some positions.
@@ -214,6 +214,61 @@ class Scattered(Columns):
 def of_part(params: Views, name: str) -> Views:
     """Return the arrays of a part by their names in its own layer."""
     return vars(params).get(name, NO_PARAMETERS)
+
+
+@dataclass(frozen=True)
+class Embedding(ColumnEmbedding):
+    """A learned vector for each level of a category: the product of a one-hot row and a table.
+
+    Guo and Berkhahn (2016). The input is one column of level numbers from 0 on; the number
+    ``n_levels`` stands for a level that training did not see, and gets the mean of all vectors.
+
+    Parameters
+    ----------
+    n_levels : int >= 1
+    size : int >= 1
+        The length of the vectors.
+    ridge : float >= 0, default=0.0
+        The factor of half of the squared length of the vectors in the objective. The vectors
+        of levels with few rows are kept near zero by it. Layers that differ in it alone are
+        equal, since their outputs are.
+    """
+
+    n_levels: Annotated[int, POSITIVE_INT]
+    size: Annotated[int, POSITIVE_INT]
+    ridge: Annotated[float, NOT_NEGATIVE] = field(default=0.0, compare=False)
+
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
+        return {"table": Parameter((self.n_levels, self.size), ridge=self.ridge)}
+
+    def buffers(self, n_inputs: int) -> WorkArrays:
+        return {"one_hot": self._one_hot, "delta": n_inputs}
+
+    def initialize(self, params: Views, rng: Generator) -> None:
+        params.table[...] = rng.normal(size=params.table.shape)
+
+    def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
+        table = np.vstack([params.table, params.table.mean(axis=0)])
+        return table[x[:, 0].astype(np.intp)]
+
+    def backward_params(
+        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
+    ) -> None:
+        one_hot = buffers["one_hot"]
+        one_hot.places[...] = x
+        sums = one_hot.transposed_times(delta)
+        grads.table[...] = sums[:-1]
+        # The mean vector belongs to all levels alike.
+        grads.table += sums[-1] * (1 / self.n_levels)
+
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        # A level number has no derivative.
+        buffers["delta"].fill(0)
+        return buffers["delta"]
+
+    def _one_hot(self, n_rows: int, dtype: DTypeLike) -> SparseRows:
+        """Return a sparse matrix for a one in the column of each row's level."""
+        return SparseRows(n_rows, 1, self.n_levels + 1, dtype)
 
 
 NUMBERS = TupleOf("a tuple of at least one finite number", FINITE, least=1)

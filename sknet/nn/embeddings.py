@@ -7,7 +7,7 @@ a line to :data:`NUMERIC_EMBEDDINGS`; ``docs/extending.md`` lists the other plac
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from numbers import Integral
 from typing import Annotated, Any, ClassVar, Self
@@ -19,7 +19,8 @@ from numpy.typing import DTypeLike
 from sknet.nn.activations import Draws, small_uniform
 from sknet.nn.bins import EDGES, Edges, Interpolation, of_equal_length
 from sknet.nn.columns import ColumnEmbedding, Scattered
-from sknet.nn.kernels import Array, SparseRows, Views, cosine, sine
+from sknet.nn.columns import Embedding as Embedding
+from sknet.nn.kernels import Array, Views, cosine, sine
 from sknet.nn.layers import Buffers, Parameter, WorkArrays
 from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Interval
 from sknet.nn.sets import SIGNS, Signed
@@ -37,17 +38,9 @@ class NumericEmbedding(ColumnEmbedding):
     keeps_numbers: ClassVar[bool] = False
 
     def with_bins(self, edges: Edges) -> Self:
-        """Return the layer with the edges of the bins of each column.
+        """Return the layer with the edges of the bins of each column, whose number may differ.
 
-        Parameters
-        ----------
-        edges : tuple of tuple of float
-            The increasing edges of each column, whose number may differ.
-
-        Returns
-        -------
-        NumericEmbedding
-            The layer itself if it needs no bins, or has some already.
+        A layer that needs no bins, or has some already, is returned as it is.
         """
         return self
 
@@ -56,30 +49,19 @@ class NumericEmbedding(ColumnEmbedding):
         return self
 
     def reduced(self, share: float) -> Self:
-        """Return the layer with about this share of its outputs for each number.
-
-        It serves tables of many numbers. By default it is the layer itself.
-        """
+        """Return the layer with about this share of its outputs, for tables of many numbers."""
         return self
 
     def rising(self) -> "NumericEmbedding":
-        """Return the embedding of columns with a monotonic constraint: its outputs never fall.
-
-        By default it is a :class:`RisingPiecewiseLinear`.
-        """
+        """Return the embedding of columns with a constraint, whose outputs never fall."""
         return RisingPiecewiseLinear()
 
     def constrained(self, signs: tuple[int, ...], edges: Edges = ()) -> ColumnEmbedding:
         """Return a layer whose outputs never fall for columns with a monotonic constraint.
 
         By default these columns pass through :meth:`rising`, the others through this layer.
-
-        Parameters
-        ----------
-        signs : tuple of int
-            For each numeric column 1, -1 or 0 (no constraint).
-        edges : tuple of tuple of float, default=()
-            The edges of the bins of all columns, if one of the two layers needs bins.
+        ``signs`` has 1, -1 or 0 (no constraint) for each numeric column, and ``edges`` has the
+        edges of the bins of all columns, if one of the two layers needs bins.
         """
         parts = []
         for layer, chosen in (self, np.equal), (self.rising(), np.not_equal):
@@ -92,61 +74,6 @@ class NumericEmbedding(ColumnEmbedding):
         return parts[0][1] if len(parts) == 1 else Scattered(tuple(parts))
 
 
-@dataclass(frozen=True)
-class Embedding(ColumnEmbedding):
-    """A learned vector for each level of a category: the product of a one-hot row and a table.
-
-    Guo and Berkhahn (2016). The input is one column of level numbers from 0 on; the number
-    ``n_levels`` stands for a level that training did not see, and gets the mean of all vectors.
-
-    Parameters
-    ----------
-    n_levels : int >= 1
-    size : int >= 1
-        The length of the vectors.
-    ridge : float >= 0, default=0.0
-        The factor of half of the squared length of the vectors in the objective. The vectors
-        of levels with few rows are kept near zero by it. Layers that differ in it alone are
-        equal, since their outputs are.
-    """
-
-    n_levels: Annotated[int, POSITIVE_INT]
-    size: Annotated[int, POSITIVE_INT]
-    ridge: Annotated[float, NOT_NEGATIVE] = field(default=0.0, compare=False)
-
-    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        return {"table": Parameter((self.n_levels, self.size), ridge=self.ridge)}
-
-    def buffers(self, n_inputs: int) -> WorkArrays:
-        return {"one_hot": self._one_hot, "delta": n_inputs}
-
-    def initialize(self, params: Views, rng: Generator) -> None:
-        params.table[...] = rng.normal(size=params.table.shape)
-
-    def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
-        table = np.vstack([params.table, params.table.mean(axis=0)])
-        return table[x[:, 0].astype(np.intp)]
-
-    def backward_params(
-        self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
-    ) -> None:
-        one_hot = buffers["one_hot"]
-        one_hot.places[...] = x
-        sums = one_hot.transposed_times(delta)
-        grads.table[...] = sums[:-1]
-        # The mean vector belongs to all levels alike.
-        grads.table += sums[-1] * (1 / self.n_levels)
-
-    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        # A level number has no derivative.
-        buffers["delta"].fill(0)
-        return buffers["delta"]
-
-    def _one_hot(self, n_rows: int, dtype: DTypeLike) -> SparseRows:
-        """Return a sparse matrix for a one in the column of each row's level."""
-        return SparseRows(n_rows, 1, self.n_levels + 1, dtype)
-
-
 #: The smallest number of waves of each number where they are reduced.
 FEWEST_FREQUENCIES = 4
 #: The numbers of outputs of :class:`MappedFeatures`: the input itself and others.
@@ -156,8 +83,8 @@ AT_LEAST_TWO = Interval(Integral, 2)
 class MappedFeatures(NumericEmbedding):
     """Each number x becomes x and a learned linear map of features of x.
 
-    A subclass has ``n_features``, the number of features of a number, and ``size``, the number
-    of its outputs, x itself included. It defines the other methods of a layer.
+    A subclass has ``n_features`` and ``size``, the numbers of features and of outputs of a
+    number, x itself included, and defines the other methods of a layer.
     """
 
     size: int
@@ -219,7 +146,6 @@ class Periodic(MappedFeatures):
         return self.n_frequencies
 
     def reduced(self, share: float) -> Self:
-        """Return the layer with about this share of its outputs and waves, a few at least."""
         fewest = min(self.n_frequencies, FEWEST_FREQUENCIES)
         n_frequencies = max(fewest, round(self.n_frequencies * share))
         return replace(self, n_frequencies=n_frequencies, size=self.reduced_size(share))
@@ -354,17 +280,13 @@ class MappedPiecewiseLinear(MappedFeatures):
         return self
 
     def of_columns(self, positions: Sequence[int]) -> Self:
-        """Return the layer for some of the numeric columns, with the edges of their bins."""
-        return (
-            replace(self, edges=tuple(self.edges[i] for i in positions)) if self.edges else self
-        )
+        edges = tuple(self.edges[i] for i in positions) if self.edges else ()
+        return replace(self, edges=edges)
 
     def reduced(self, share: float) -> Self:
-        """Return the layer with about this share of its outputs, but two at least."""
         return replace(self, size=self.reduced_size(share))
 
     def rising(self) -> NumericEmbedding:
-        """Return a :class:`RisingPiecewiseLinear` with the same edges and number of outputs."""
         return RisingPiecewiseLinear(self.edges, self.size)
 
     def constrained(self, signs: tuple[int, ...], edges: Edges = ()) -> ColumnEmbedding:
@@ -379,7 +301,7 @@ class MappedPiecewiseLinear(MappedFeatures):
         }
 
     def _at_edges(self, n_rows: int, dtype: DTypeLike) -> Array:
-        """Return an array of the outputs at all edges, without the number itself: zeros."""
+        """Return an array for the outputs at all edges, with zeros in place of the number."""
         return np.zeros((len(self.edges), self.n_features + 1, self.size), dtype)
 
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
@@ -418,16 +340,13 @@ class RisingPiecewiseLinear(MappedPiecewiseLinear):
 
     The outputs of a number rise if all entries of its map are at least zero. They are computed
     as the value at the edge before the number, plus the share of the bin below the number times
-    the bin's row of the map. The value at an edge is the value at the edge before it plus a row
-    of the map. So no output falls after rounding, either, which it might if two values were
-    interpolated.
+    the bin's row of the map. So no output falls after rounding, either, which it might if two
+    values were interpolated.
 
     Parameters
     ----------
-    edges : tuple of tuple of float, default=()
+    edges, size
         As for :class:`MappedPiecewiseLinear`.
-    size : int >= 2, default=16
-        The number of outputs of each input number; the first of them is the input itself.
     signs : tuple of int, default=()
         For each number 0 if it is free, else 1 or -1. Empty: all of them rise.
     """
@@ -440,13 +359,10 @@ class RisingPiecewiseLinear(MappedPiecewiseLinear):
         return {**declared, "map": replace(declared["map"], within=within)}
 
     def initialize(self, params: Views, rng: Generator) -> None:
-        """Let each output of a number that rises do so by three, mostly within a few bins.
-
-        The rises in the bins are powers of the magnitudes that were drawn, so that the outputs
-        differ.
-        """
+        """Let each output of a number that rises do so by three, mostly within a few bins."""
         super().initialize(params, rng)
         rising = np.array(self.signs or (1,) * len(params.map)) != 0
+        # Powers of the magnitudes that were drawn, so that the outputs differ.
         rises = np.abs(params.map[rising]) ** 4
         params.map[rising] = 3 * rises / rises.sum(axis=1, keepdims=True)
         params.offset[rising] -= 1.5
@@ -456,7 +372,7 @@ class RisingPiecewiseLinear(MappedPiecewiseLinear):
         return {**super().buffers(n_inputs), "out": n_inputs * self.size, "mapped": n_mapped}
 
     def _at_edges(self, n_rows: int, dtype: DTypeLike) -> Array:
-        """Return an array of the values at all edges, as the work array has it."""
+        """Return an array for the values at all edges, without the number."""
         return np.zeros((len(self.edges), self.n_features + 1, self.size - 1), dtype)
 
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:

@@ -7,7 +7,6 @@ its units promise to the next layer. Numbers that are embedded pass through a
 pairs end in a :class:`MonotonePairwiseHead`.
 """
 
-from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -18,17 +17,17 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from sknet.nn.activations import ACTIVATION, Activation, Identity, small_uniform
+from sknet.nn.activations import Activation, Composed, Identity, Reflected, small_uniform
 from sknet.nn.groups import Groups, PairwiseHead
-from sknet.nn.kernels import Array, Views, column_sums, negate, rounded, row_blocks
+from sknet.nn.kernels import Array, Views, column_sums, rounded, row_blocks
 from sknet.nn.layers import Buffers, Parameter, WorkArrays
 from sknet.nn.losses import Loss
-from sknet.nn.rules import NOT_NEGATIVE_INT, POSITIVE_INT, PairOf, Rule, TupleOf
+from sknet.nn.rules import NOT_NEGATIVE_INT, POSITIVE_INT, PairOf, Rule, TupleOf, instance_of
 from sknet.nn.sets import MONOTONE, SIGNS, MonotoneWeights, Stacked
 
 ACTIVATIONS_OF_UNITS = TupleOf(
     "a tuple of pairs (an integer >= 1, an Activation)",
-    PairOf(POSITIVE_INT, ACTIVATION),
+    PairOf(POSITIVE_INT, instance_of(Activation)),
     least=1,
 )
 
@@ -56,66 +55,6 @@ class SmoothReLU(Activation):
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         delta *= np.multiply(z, 0.25, out=z)
-
-
-class Composed(Activation):
-    """An activation that is made of others, and has their properties."""
-
-    @property
-    @abstractmethod
-    def inner(self) -> tuple[Activation, ...]:
-        """The activations that this one is made of."""
-
-    @property
-    def needs_z(self) -> bool:  # type: ignore[override]
-        return any(one.needs_z for one in self.inner)
-
-    @property
-    def smooth(self) -> bool:  # type: ignore[override]
-        return all(one.smooth for one in self.inner)
-
-    @property
-    def monotone(self) -> bool:  # type: ignore[override]
-        return all(one.monotone for one in self.inner)
-
-    @property
-    def initializer(self) -> str:  # type: ignore[override]
-        return self.inner[0].initializer
-
-
-@dataclass(frozen=True)
-class Reflected(Composed):
-    """f(z) = -g(-z) for the last units of a layer, and g(z) for the others; f'(z) = g'(-z).
-
-    The reflection of a convex function is concave, and the other way round.
-
-    Parameters
-    ----------
-    activation : Activation
-        The activation g.
-    n_units : int >= 0
-        The number of units of the reflection.
-    """
-
-    activation: Annotated[Activation, ACTIVATION]
-    n_units: Annotated[int, NOT_NEGATIVE_INT]
-
-    @property
-    def inner(self) -> tuple[Activation, ...]:
-        return (self.activation,)
-
-    def forward(self, z: Array, a: Array) -> None:
-        self._reflect(z)
-        self.activation.forward(z, a)
-        self._reflect(a)
-
-    def backward(self, z: Array, a: Array, delta: Array) -> None:
-        self._reflect(a)
-        self.activation.backward(z, a, delta)
-
-    def _reflect(self, array: Array) -> None:
-        """Change the sign of the last units, in place."""
-        negate(array[:, array.shape[1] - self.n_units :])
 
 
 @dataclass(frozen=True)
@@ -367,10 +306,7 @@ class Order(NamedTuple):
 
 
 def _n_free(size: int, constrained: tuple[int, ...]) -> int:
-    """Return the number of free units of a layer, given which of its inputs are constrained.
-
-    Half of the units are free, unless everything is constrained, or nothing.
-    """
+    """Return the number of free units: half, unless all inputs are constrained, or none."""
     if not any(constrained):
         return size
     return size // 2 if 0 in constrained else 0
@@ -434,13 +370,8 @@ class Promise(Rule):
     ) -> Order:
         """Return the order of the inputs of the first layer that mixes columns.
 
-        Parameters
-        ----------
-        encoded, sources : ndarray of int
-            The position of the encoded column and of the column of X that each input comes
-            from.
-        groups : tuple of tuple of int or None
-            The positions of the inputs of each group.
+        ``encoded`` and ``sources`` have the positions of the encoded column and of the column
+        of X that each input comes from, ``groups`` those of the inputs of each group.
         """
         signs = np.array(self.of_encoded(encoded.max() + 1))[encoded]
         if groups is None:
@@ -455,10 +386,7 @@ class Promise(Rule):
         return Order(tuple(padded), tuple(by_column))
 
     def settled(self, sums: Any) -> Any:
-        """Return sums of products, in float64, rounded to 24 bits.
-
-        Equal rows may have sums that differ in the last bits.
-        """
+        """Return sums in float64 rounded to 24 bits: equal rows may differ in the last bits."""
         return rounded(sums)
 
     def described(self, names: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
