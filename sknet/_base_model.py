@@ -1,0 +1,347 @@
+"""Everything that a fit has learned, for labels and for numbers alike."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from sknet._building import (
+    check_memory,
+    make_network,
+)
+from sknet._prediction import Predictor, block_rows
+from sknet._settings import Provenance, Settings
+from sknet._threads import ONE_BLAS_THREAD
+from sknet.data.batches import Dataset
+from sknet.data.effects import MOST_NUMBERS
+from sknet.data.encoding import TableEncoder
+from sknet.data.survey import Survey
+from sknet.data.tables import TableReader
+from sknet.nn.losses import Loss
+from sknet.nn.network import Network
+from sknet.nn.objective import Members
+from sknet.nn.state import TrainingResult
+
+
+@dataclass(frozen=True, eq=False)
+class Model(ABC):
+    """Everything that a fit has learned. The subclasses serve the two kinds of y.
+
+    Attributes
+    ----------
+    settings : Settings
+        The settings of the last fit.
+    reader : TableReader
+        Turns a frame or an array with categories into numbers.
+    encoder : TableEncoder
+        Turns numbers into the rows that enter the network.
+    target : ClassTarget or RegressionTarget
+        Turns y into the columns that the network predicts, and predictions back.
+    loss : Loss
+    network : Network
+    params : ndarray of shape (n_params,)
+        All parameters of the network.
+    provenance : Provenance
+        The training that the parameters come from.
+    """
+
+    #: Whether y holds numbers; otherwise it holds labels.
+    numeric_y: ClassVar[bool]
+    #: What a network needs to predict a standard deviation, and what that one says.
+    std_remedy: ClassVar[str]
+
+    settings: Settings
+    reader: TableReader
+    encoder: TableEncoder
+    target: Any
+    loss: Loss
+    network: Network
+    params: np.ndarray
+    provenance: Provenance = Provenance()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A pickle holds the fields alone, without the work arrays of predictions.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    # The beginning of a fit.
+
+    @classmethod
+    def start(
+        cls,
+        settings: Settings,
+        survey: Survey,
+        target: Any,
+        rng: np.random.Generator,
+        *,
+        keep_rare: bool = False,
+    ) -> Self:
+        """Return a model with initial parameters, given a survey of the training table.
+
+        Parameters
+        ----------
+        settings : Settings
+        survey : Survey
+            The survey of the table, or the merged survey of all its parts, with a sample.
+        target : ClassTarget or RegressionTarget
+            The encoder of y, as :meth:`learn_target` returns it.
+        rng : numpy Generator
+            Draws the initial parameters.
+        keep_rare : bool, default=False
+            Whether a level that the survey has seen once or never remains a level of its own,
+            because further rows may contain it. Otherwise it is treated as missing.
+
+        Raises
+        ------
+        ValueError
+            If the network has more parameters than the main memory can hold, or if monotonic
+            constraints do not suit the target or the loss.
+        """
+        loss = cls.choose_loss(settings, target)
+        if settings.promise is not None:
+            settings.promise.check(target, loss)
+        encoder = cls._learn_encoding(settings, survey, target, keep_rare)
+        n_raw = loss.link.n_raw(target.n_outputs)
+        network = make_network(settings, encoder, survey.reader, loss.link, n_raw)
+        check_memory(network, settings)
+        params = network.init(rng).astype(settings.dtype)
+        return cls(settings, survey.reader, encoder, target, loss, network, params)
+
+    @classmethod
+    def _learn_encoding(
+        cls, settings: Settings, survey: Survey, target: Any, keep_rare: bool
+    ) -> TableEncoder:
+        """Return the encoder of a table, given its survey with a sample."""
+        encoder = TableEncoder(
+            settings.standardize,
+            settings.n_bins,
+            settings.marks_heavy,
+            settings.n_components,
+            () if settings.promise is None else settings.promise.columns,
+        )
+        # With another number of threads the last bits of what is learned might differ.
+        with ONE_BLAS_THREAD:
+            encoder.fit_survey(survey, keep_rare=keep_rare)
+            if settings.finds_codes or encoder.embedded_:
+                sample = survey.some_rows(max(1, MOST_NUMBERS // target.n_outputs))
+                encoder.learn_from_target(
+                    sample,
+                    target.transform(sample.y, np.float64),
+                    labels=not cls.numeric_y,
+                    finds_codes=settings.finds_codes,
+                    keep_rare=keep_rare,
+                )
+        return encoder
+
+    def continued(self, settings: Settings) -> Self:
+        """Return this model to be trained further with other settings.
+
+        Raises
+        ------
+        ValueError
+            If the settings describe other encodings or other layers, or a loss that scales y
+            in another way.
+        """
+        changed = settings.changed_encodings(self.settings)
+        if changed:
+            raise ValueError(
+                f"{' and '.join(changed)} changed since the last fit, which learned the "
+                "encodings of X and y with the earlier values. Set them back to continue, or "
+                "fit a clone: sklearn.base.clone(network).fit(X, y)."
+            )
+        loss = self.choose_loss(settings, self.target)
+        model = replace(self, settings=settings, loss=loss)
+        network = make_network(settings, self.encoder, self.reader, loss.link, model.n_raw)
+        if network != self.network or settings.n_components != self.settings.n_components:
+            raise ValueError(
+                "The layers have changed since the last fit (hidden_layer_sizes, activation, "
+                "dropout, normalization, n_members, numeric_embedding, n_components, "
+                "monotonic_cst, interaction_cst, or a loss with more or fewer raw "
+                "predictions), so its parameters cannot be continued from. Set "
+                "warm_start=False, or fit a clone."
+            )
+        # The strength of the penalty of levels may have changed with the number of rows.
+        return replace(model, network=network)
+
+    def with_late_scales(self, data: Dataset) -> Self:
+        """Return the model whose encoder has scales for columns that vary only now."""
+        return replace(self, encoder=self.encoder.with_late_scales(data))
+
+    def with_params(self, params: np.ndarray) -> Self:
+        """Return the model with other parameters."""
+        return replace(self, params=params)
+
+    def begun(self, n_rows: int, n_validation: int) -> Self:
+        """Return the model of a fit to these numbers of training and validation rows."""
+        return replace(self, provenance=self.provenance.begun(n_rows, n_validation))
+
+    def trained(self, result: TrainingResult) -> Self:
+        """Return the model with the parameters of a fit that is over."""
+        provenance = self.provenance.ended(
+            result.ending.value, result.certainty, result.n_refit
+        )
+        return replace(self, params=result.params, provenance=provenance)
+
+    def passed(self, result: TrainingResult, n_rows: int) -> Self:
+        """Return the model with the parameters of a pass of ``partial_fit`` over rows."""
+        return replace(self, params=result.params, provenance=self.provenance.passed(n_rows))
+
+    # What depends on the kind of y.
+
+    @staticmethod
+    @abstractmethod
+    def learn_target(settings: Settings, data: Dataset, classes: Any = None) -> Any:
+        """Return the encoder of y, learned from weighted rows.
+
+        ``classes`` are all classes, for rows that may lack some of them.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def choose_loss(settings: Settings, target: Any) -> Loss:
+        """Return the loss of the settings in the form that suits the target."""
+
+    @abstractmethod
+    def check_target(self, y: Any, name: str) -> None:
+        """Refuse a y that does not suit the target that was learned.
+
+        Raises
+        ------
+        ValueError
+            If y has other outputs or unknown labels, or numbers outside of the loss's domain.
+        """
+
+    @abstractmethod
+    def check_same_target(self, y: Any) -> None:
+        """Refuse a y that lacks classes, where a fit starts from the result of the last one.
+
+        Raises
+        ------
+        ValueError
+            If a class of the last fit does not occur in y.
+        """
+
+    @staticmethod
+    def balanced(settings: Settings, data: Dataset) -> Settings:
+        """Return the settings, with numbers in the place of ``class_weight="balanced"``.
+
+        ``data`` are all training rows, with the weights of the user.
+        """
+        return settings
+
+    @classmethod
+    def class_weights(cls, settings: Settings, target: Any, y: Any) -> np.ndarray | None:
+        """Return the weight of each row's class, or None if there are no class weights."""
+        return None
+
+    def smoothed(self, Y: np.ndarray) -> np.ndarray:
+        """Return the targets of training, given encoded targets."""
+        return Y
+
+    def strata(self, y: Any) -> Any:
+        """Return the class of each row, whose shares a validation split keeps, or None."""
+        return None
+
+    def absorb(self, data: Dataset, others: Iterable[np.ndarray]) -> Self:
+        """Return the model whose target has learned from further rows.
+
+        The scale of y changes, and the output layer is changed so that the predictions stay
+        the same. The parameter vectors ``others`` are changed in place in the same way.
+        """
+        return self
+
+    # The rows of training.
+
+    @classmethod
+    def row_weights(
+        cls, settings: Settings, target: Any, y: Any, sample_weight: Any
+    ) -> np.ndarray | None:
+        """Return the weight of each row times the weight of its class, or None without both."""
+        by_class = cls.class_weights(settings, target, y)
+        if by_class is None:
+            return sample_weight
+        return by_class if sample_weight is None else by_class * sample_weight
+
+    @classmethod
+    def weigh(cls, settings: Settings, target: Any, data: Dataset) -> Dataset:
+        """Return the rows with class weights applied.
+
+        The products of the weights are in own units.
+
+        Raises
+        ------
+        ValueError
+            If no row is left with a positive weight.
+        """
+        weight = cls.row_weights(settings, target, data.y, data.sample_weight)
+        if weight is data.sample_weight:
+            return data
+        weighted = data._replace(sample_weight=weight)
+        return weighted.in_own_units("class_weight times sample_weight")
+
+    def weighted(self, data: Dataset) -> Dataset:
+        """Return the rows with the class weights of this model, as :meth:`weigh` does."""
+        return self.weigh(self.settings, self.target, data)
+
+    def encode(self, X: Any) -> Any:
+        """Return the input of the network for rows of the table."""
+        return self.encoder.transform(X, self.params.dtype)
+
+    def block_rows(self, X: Any) -> int:
+        """Return the number of rows of X to process at once."""
+        return block_rows(self.network, self.encoder, X)
+
+    # Predictions.
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """What computes the outputs of the network for rows of a table."""
+        return Predictor(self.network, self.encoder, self.params, self.settings.promise)
+
+    def predict(
+        self, X: Any, function: Callable[[np.ndarray], tuple[np.ndarray, ...]]
+    ) -> tuple[np.ndarray, ...]:
+        """Return arrays with a row for each row of X, computed from the raw predictions.
+
+        ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
+        """
+        return self.predictor.predict(X, function)
+
+    @property
+    def n_raw(self) -> int:
+        """The number of columns of a member's raw predictions."""
+        return self.loss.link.n_raw(self.target.n_outputs)
+
+    @property
+    def n_predicted(self) -> int:
+        """The number of columns of a prediction of numbers, or of a decision function."""
+        return self.loss.link.n_predicted(self.target.n_outputs)
+
+    @property
+    def predicts_std(self) -> bool:
+        """Whether predictions have a standard deviation: of the members, or of y."""
+        return self.n_members > 1 or self.loss.link.predicts_std
+
+    def check_std(self, return_std: bool) -> None:
+        """Refuse ``return_std=True`` for a network that predicts no standard deviation.
+
+        Raises
+        ------
+        ValueError
+            If ``return_std`` is True, the network has a single member, and its loss estimates
+            no standard deviation.
+        """
+        if return_std and not self.predicts_std:
+            raise ValueError(f"return_std=True needs {self.std_remedy}")
+
+    @property
+    def n_members(self) -> int:
+        """The number of members of the ensemble, 1 for a single network."""
+        return self.network.n_members
+
+    @property
+    def members(self) -> Members:
+        """How the members' raw predictions become one prediction."""
+        return Members.of(self.network, self.loss.link)
