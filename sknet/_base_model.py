@@ -8,10 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from sknet._building import (
-    check_memory,
-    make_network,
-)
+from sknet._building import check_memory, make_network
 from sknet._prediction import Predictor, block_rows
 from sknet._settings import Provenance, Settings
 from sknet._threads import ONE_BLAS_THREAD

@@ -35,11 +35,7 @@ N_FACTORS = 32
 
 
 def make_network(
-    settings: Settings,
-    encoder: TableEncoder,
-    reader: TableReader,
-    link: Link,
-    n_raw: int,
+    settings: Settings, encoder: TableEncoder, reader: TableReader, link: Link, n_raw: int
 ) -> Network:
     """Return the network from an encoded table to ``n_raw`` raw predictions of each member."""
     inputs = Network(tuple(_input_layers(settings, encoder)), encoder.n_outputs_)

@@ -12,11 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet._base_model import Model
-from sknet._building import (
-    check_domain,
-    check_precision,
-    check_scale,
-)
+from sknet._building import check_domain, check_precision, check_scale
 from sknet._parameters import check_class_weight
 from sknet._settings import Settings
 from sknet.data.batches import Dataset

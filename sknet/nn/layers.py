@@ -473,6 +473,4 @@ class LayerNorm(ActivationLayer):
 
 #: Normalisations by name: functions of the activation and of the number of equal stretches of a
 #: row, each normalised by itself.
-NORMALIZATIONS: dict[str, Callable[[Activation, int], Layer]] = {
-    "layer": LayerNorm,
-}
+NORMALIZATIONS: dict[str, Callable[[Activation, int], Layer]] = {"layer": LayerNorm}

@@ -256,9 +256,7 @@ def _are_quantiles(value: Any) -> bool:
 
 
 QUANTILES = Constraint(
-    "a number in (0, 1) or an increasing sequence of these",
-    (Real, Iterable),
-    _are_quantiles,
+    "a number in (0, 1) or an increasing sequence of these", (Real, Iterable), _are_quantiles
 )
 
 

@@ -236,10 +236,7 @@ class MonotonePairwiseHead(PairwiseHead):
 @lru_cache(maxsize=16)
 def _activation_of_factors(n_free: int, n_factors: int, n_reflected: int) -> Activation:
     """Return the identity for free factors, then rectifiers, then reflections of them."""
-    parts = [
-        (n_free, Identity()),
-        (n_factors - n_free, Reflected(SmoothReLU(), n_reflected)),
-    ]
+    parts = [(n_free, Identity()), (n_factors - n_free, Reflected(SmoothReLU(), n_reflected))]
     return ByUnit(tuple(part for part in parts if part[0]))
 
 

@@ -17,14 +17,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from sknet.nn.kernels import Array, blocks
-from sknet.nn.rules import (
-    CLOSED_UNIT_INTERVAL,
-    FRACTION,
-    POSITIVE,
-    TRUTH_VALUE,
-    Interval,
-    Rule,
-)
+from sknet.nn.rules import CLOSED_UNIT_INTERVAL, FRACTION, POSITIVE, TRUTH_VALUE, Interval, Rule
 from sknet.nn.sets import Bounds, ElasticNet
 
 #: The vectors of state of an optimizer, or a stretch of each.

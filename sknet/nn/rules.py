@@ -32,10 +32,7 @@ class Constraint:
     """
 
     def __init__(
-        self,
-        text: str,
-        kinds: tuple[type, ...],
-        contains: Callable[[Any], bool] | None = None,
+        self, text: str, kinds: tuple[type, ...], contains: Callable[[Any], bool] | None = None
     ):
         self.text = text
         self.kinds = kinds
