@@ -222,24 +222,20 @@ class Epoch(Epochs):
         wholes = [(optimizer, 0, n), (undecayed, n, network.n_params)]
         if optimizer == undecayed:
             wholes = [(optimizer, 0, network.n_params)]
+        average, bounds = self.state.average, self._bounds
         return [
-            self._make_stretch(optimizer, slice(start, stop), max(0, min(stop, n) - start))
+            Stretch(
+                optimizer,
+                self.params[start:stop],
+                [gradient[start:stop] for gradient in self._gradient_of.gradients],
+                self.state.slots[:, start:stop],
+                None if average is None else average[start:stop],
+                max(0, min(stop, n) - start),
+                None if bounds is None else bounds.part(slice(start, stop)),
+            )
             for optimizer, first, last in wholes
             for start, stop in pairwise(divided(first, last, self.team.n_threads))
         ]
-
-    def _make_stretch(self, optimizer: Optimizer, where: slice, n_penalized: int) -> "Stretch":
-        """Return the stretch at a place of the vectors."""
-        average = self.state.average
-        return Stretch(
-            optimizer,
-            self.params[where],
-            [gradient[where] for gradient in self._gradient_of.gradients],
-            self.state.slots[:, where],
-            None if average is None else average[where],
-            n_penalized,
-            None if self._bounds is None else self._bounds.part(where),
-        )
 
     def run(self) -> float:
         """Make one epoch; return the mean of the objective before each of its steps."""
@@ -265,10 +261,7 @@ class Epoch(Epochs):
     def _step(self) -> None:
         """Move the parameters, then their running average towards them."""
         self.state.n_updates += 1
-        if len(self._tasks) == 1:
-            self._tasks[0]()  # The call of a team takes a twentieth of a tiny network's step.
-        else:
-            self.team.run(self._tasks)
+        self.team.run(self._tasks)
 
     def _step_on(self, stretch: "Stretch") -> None:
         """Make the step of one stretch of the parameters."""

@@ -228,8 +228,9 @@ def _make_epochs(
 def _plan_rest(epoch: Epochs, stopping: Stopping, monitor: Monitor) -> None:
     """Change what is left of a training that has stalled, or whose plan is nearly over."""
     rule, state, best = epoch.rule, epoch.state, monitor.best_params
-    if best is not None and monitor.best_iter == state.iteration:
-        _keep_best(epoch, best)
+    returns = rule.schedule.has_horizon and state.cooling is None
+    if returns and best is not None and monitor.best_iter == state.iteration:
+        epoch.remember(best)
     finishes = epoch.has_all_rows and _is_nearly_over(state, stopping)
     # Some networks learn nothing before the learning rate is high.
     waits = rule.schedule.has_horizon and not monitor.has_learned and not finishes
@@ -238,12 +239,6 @@ def _plan_rest(epoch: Epochs, stopping: Stopping, monitor: Monitor) -> None:
             state.stopped = not cool_down(epoch, stopping, monitor)
     elif finishes and state.best is not None:
         finish_on_all_rows(epoch, state.best)
-
-
-def _keep_best(epoch: Epochs, visible: Array) -> None:
-    """Keep what a return to the best epoch needs, if a cool-down may follow."""
-    if epoch.rule.schedule.has_horizon and epoch.state.cooling is None:
-        epoch.remember(visible)
 
 
 def _no_score(history: History) -> dict[str, float]:
