@@ -219,10 +219,15 @@ def mutants_of(module: str, source: str) -> list[Mutant]:
 
 #: The files of tests that hold a module, beside ``tests/<folder>/test_<module>.py``.
 ALSO = {
-    "nn/activations": ["nn/test_gradients.py", "nn/test_registries.py"],
+    "nn/activations": [
+        "nn/test_gradients.py",
+        "nn/test_registries.py",
+        "nn/test_monotone.py",
+    ],
     "nn/losses": ["nn/test_gradients.py", "nn/test_registries.py", "test_losses_fit.py"],
     "nn/sets": [
         "nn/test_penalties.py",
+        "nn/test_monotone.py",
         "nn/test_registries.py",
         "nn/test_optimizers.py",
         "nn/test_objective.py",
