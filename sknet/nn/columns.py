@@ -93,12 +93,15 @@ class Columns(ColumnEmbedding):
     def places(self) -> list[Place]:
         """The places of the parts, whose outputs keep the order of the columns."""
         positions = self.positions()
-        counts = self.output_counts(sum(map(len, positions)))
-        outputs = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
+        counts = np.array(self.output_counts(sum(map(len, positions))))
+        starts = np.cumsum(counts) - counts
         places = []
         for i, (columns, (_, layer)) in enumerate(zip(positions, self.parts, strict=True)):
-            own = np.concatenate([outputs[column] for column in columns])
-            where = _neighbours(columns), _neighbours(own)
+            own = counts[columns]
+            outputs = np.repeat(starts[columns] - np.cumsum(own) + own, own) + np.arange(
+                own.sum()
+            )
+            where = _neighbours(columns), _neighbours(outputs)
             places.append(Place(str(i), columns.size, *where, layer))
         return places
 
