@@ -8,7 +8,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -26,6 +26,41 @@ ROUNDS_IN_FLIGHT = 2
 #: sent anew. Dask can compute a task again as long as the scheduler knows all tasks that came
 #: before it, which must not become the whole training.
 LONGEST_CHAIN = 100
+
+
+class Shards(NamedTuple):
+    """The shards of a training: their cluster, and the future of each of them."""
+
+    cluster: Cluster
+    futures: Sequence[Any]
+
+    def ask(self, method: Callable, *arguments: Any) -> list[Any]:
+        """Return what a method of each shard returns."""
+        answers = [
+            self.cluster.submit(method, shard, *arguments, shard_number=number)
+            for number, shard in enumerate(self.futures)
+        ]
+        return self.cluster.gather(answers)
+
+    def mean(self, method: Callable, point: Any) -> float:
+        """Return the weighted mean of the losses that a method of each shard returns."""
+        losses, weights = zip(*self.ask(method, point), strict=True)
+        return float(np.average(losses, weights=weights))
+
+
+class ClusterProbe(NamedTuple):
+    """Some rows of each shard, on which the end of the training is judged."""
+
+    shards: Shards
+
+    def loss(self, params: np.ndarray) -> float:
+        """Return the mean loss; NaN if a raw prediction is infinite or NaN."""
+        shared = self.shards.cluster.send(Point(params.copy()))
+        return self.shards.mean(Shard.probe_loss, shared)
+
+    def constant_loss(self) -> float:
+        """Return the mean loss of a constant prediction."""
+        return self.shards.mean(Shard.probe_loss, None)
 
 
 @dataclass(frozen=True)
@@ -53,18 +88,15 @@ class Plan:
         return self.n_steps / self.per_epoch
 
 
-def make_plan(
-    cluster: Cluster, settings: Settings, shards: Sequence[Any], local_steps: int
-) -> Plan:
-    """Return the plan of a training, given the futures of the shards.
+def make_plan(settings: Settings, shards: Shards, local_steps: int) -> Plan:
+    """Return the plan of a training.
 
     Raises
     ------
     ValueError
         If early stopping is on and no shard has enough rows to hold some of them out.
     """
-    sizes = cluster.gather([cluster.submit(Shard.sizes, shard) for shard in shards])
-    n_rows, n_validation, n_batches = zip(*sizes, strict=True)
+    n_rows, n_validation, n_batches = zip(*shards.ask(Shard.sizes), strict=True)
     if settings.early_stopping and not sum(n_validation):
         raise ValueError(
             "The validation set is too small: no shard has enough rows to hold "
@@ -82,9 +114,7 @@ class ClusterEpoch(Epochs):
 
     Parameters
     ----------
-    cluster : Cluster
-    shards : sequence of futures
-        The futures of the shards.
+    shards : Shards
     outer : OuterStep
     plan : Plan
     params : ndarray of shape (n_params,)
@@ -99,8 +129,7 @@ class ClusterEpoch(Epochs):
 
     def __init__(
         self,
-        cluster: Cluster,
-        shards: Sequence[Any],
+        shards: Shards,
         outer: OuterStep,
         plan: Plan,
         params: np.ndarray,
@@ -109,8 +138,8 @@ class ClusterEpoch(Epochs):
         state: TrainingState,
     ):
         super().__init__(params, rule, horizon, state)
-        self._cluster = cluster
         self._shards = shards
+        self._cluster = shards.cluster
         self._outer = outer
         self._plan = plan
         self._loss = self._weight = self._n_steps = 0.0
@@ -147,24 +176,24 @@ class ClusterEpoch(Epochs):
 
     def make_probe(self) -> "ClusterProbe":
         """Return some rows of each shard, on which the end of the training is judged."""
-        return ClusterProbe(self._cluster, self._shards)
+        return ClusterProbe(self._shards)
 
     def evaluate(self, params: np.ndarray) -> dict[str, float]:
         """Return the loss and the score of the validation rows of all shards."""
         shared = self._point
         if self.rule.ema_decay is not None:
             shared = self._cluster.send(Point(params))
-        loss = _mean_of_shards(self._cluster, self._shards, Shard.evaluate, shared)
+        loss = self._shards.mean(Shard.evaluate, shared)
         return {"validation_loss": loss, "validation_score": -loss}
 
     def least_score(self) -> float:
         """Return the score that shows that something has been learned."""
-        loss = _mean_of_shards(self._cluster, self._shards, Shard.constant_loss)
+        loss = self._shards.mean(Shard.evaluate, None)
         return score_of_learning(loss, self._plan.n_validation)
 
     def _begin(self, point: Point) -> None:
         """Begin the next rounds at a point, without momentum, and with new optimizers."""
-        self._send([point] * 2, [None] * len(self._shards))
+        self._send([point] * 2, [None] * len(self._shards.futures))
 
     def _cut_chain(self) -> None:
         """Send what the next rounds begin with anew, so that earlier tasks are forgotten."""
@@ -192,7 +221,9 @@ class ClusterEpoch(Epochs):
         submit, outer = self._cluster.submit, self._outer
         self._rounds = [
             submit(_train_locally, shard, outer, *points, round_, before, shard_number=i)
-            for i, (shard, before) in enumerate(zip(self._shards, self._rounds, strict=True))
+            for i, (shard, before) in enumerate(
+                zip(self._shards.futures, self._rounds, strict=True)
+            )
         ]
         # The states of the optimizers stay where they are; only the results are moved.
         results = [
@@ -212,42 +243,6 @@ class ClusterEpoch(Epochs):
         decay = self.rule.average_decay(self._n_steps) ** n_steps
         (point,) = self._cluster.gather([shared])
         update_average(cast(np.ndarray, self.state.average), point.params, decay)
-
-
-class ClusterProbe:
-    """A probe of rows of each shard, which its worker evaluates.
-
-    Parameters
-    ----------
-    cluster : Cluster
-    shards : sequence of futures
-        The futures of the shards.
-    """
-
-    def __init__(self, cluster: Cluster, shards: Sequence[Any]):
-        self._cluster = cluster
-        self._shards = shards
-
-    def loss(self, params: np.ndarray) -> float:
-        """Return the mean loss; NaN if a raw prediction is infinite or NaN."""
-        shared = self._cluster.send(Point(params.copy()))
-        return _mean_of_shards(self._cluster, self._shards, Shard.probe_loss, shared)
-
-    def constant_loss(self) -> float:
-        """Return the mean loss of a constant prediction."""
-        return _mean_of_shards(self._cluster, self._shards, Shard.constant_probe_loss)
-
-
-def _mean_of_shards(
-    cluster: Cluster, shards: Sequence[Any], method: Callable, *arguments: Any
-) -> float:
-    """Return the weighted mean of the losses that a method of each shard returns."""
-    futures = [
-        cluster.submit(method, shard, *arguments, shard_number=number)
-        for number, shard in enumerate(shards)
-    ]
-    losses, weights = zip(*cluster.gather(futures), strict=True)
-    return float(np.average(losses, weights=weights))
 
 
 def _train_locally(

@@ -6,7 +6,7 @@ Nothing here knows of Dask.
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,14 @@ from numpy.typing import DTypeLike
 from sknet._auto import LARGEST_BATCH
 from sknet._batching import mini_batches, validation_blocks
 from sknet._fitting import Problem, Run, fit_rows, split_off_validation
-from sknet._input import Features
+from sknet._input import Features, read_rows
 from sknet._model import Model
 from sknet._monitoring import HeldOut
 from sknet._settings import Settings
 from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Batches, Dataset, join, start_of_part
 from sknet.data.draws import split_rows
-from sknet.distributed.agreement import read_partition
+from sknet.data.kinds import naming
 from sknet.distributed.rounds import InnerState, LocalResult, LocalRound, Point, Round
 from sknet.nn.epochs import Epoch, UpdateRule
 from sknet.nn.network import Workspace
@@ -72,6 +72,7 @@ def most_shards(settings: Settings, n_rows: int, local_steps: int) -> int:
     return max(1, int(n_batches / local_steps))
 
 
+@dataclass(eq=False)
 class Shard:
     """The rows that one worker trains on, with the problem that it solves.
 
@@ -79,8 +80,8 @@ class Shard:
     ----------
     objective : Objective
     rule : UpdateRule
-        The steps of the inner optimizer. Its running average is left out, since the client
-        averages the shared parameters.
+        The steps of the inner optimizer, without a running average: the client averages the
+        shared parameters.
     batches : Batches
         The training rows, in their order.
     validation : Batches or None
@@ -96,29 +97,16 @@ class Shard:
         The dtype of the parameters.
     """
 
-    def __init__(
-        self,
-        objective: Objective,
-        rule: UpdateRule,
-        batches: Batches,
-        validation: Batches | None,
-        *,
-        shuffle: bool,
-        seed: tuple[int, int],
-        weight: float,
-        validation_weight: float,
-        dtype: DTypeLike,
-    ):
-        self.objective = objective
-        self.rule: UpdateRule = replace(rule, ema_decay=None)
-        self.batches = batches
-        self.validation = validation
-        self.shuffle = shuffle
-        self.seed = seed
-        self.weight = weight
-        self.validation_weight = validation_weight
-        self.dtype = dtype
-        self._order: tuple[int, np.ndarray] | None = None
+    objective: Objective
+    rule: UpdateRule
+    batches: Batches
+    validation: Batches | None
+    shuffle: bool
+    seed: tuple[int, int]
+    weight: float
+    validation_weight: float
+    dtype: DTypeLike
+    _order: tuple[int, np.ndarray] | None = None
 
     def __sizeof__(self) -> int:
         X = self.batches.data.X
@@ -161,34 +149,29 @@ class Shard:
         n_validation = 0 if self.validation is None else self.validation.n_rows
         return self.batches.n_rows, n_validation, len(self.batches)
 
-    def evaluate(self, point: Point) -> tuple[float, float]:
-        """Return the mean loss of the validation rows, and the sum of their weights."""
+    def evaluate(self, point: Point | None) -> tuple[float, float]:
+        """Return the mean loss of the validation rows, and the sum of their weights.
+
+        None stands for a constant prediction.
+        """
         if self.validation is None:
             return 0.0, 0.0
-        workspace = Workspace(self.objective.network, self.validation.batch_size, self.dtype)
         with ONE_BLAS_THREAD:
+            if point is None:
+                return self.objective.constant_loss(self.validation), self.validation_weight
+            workspace = Workspace(
+                self.objective.network, self.validation.batch_size, self.dtype
+            )
             loss = self.objective.mean_loss(point.params, self.validation, workspace)
         return loss, self.validation_weight
 
-    def constant_loss(self) -> tuple[float, float]:
-        """Return what :meth:`evaluate` returns, for a constant prediction."""
-        if self.validation is None:
-            return 0.0, 0.0
-        with ONE_BLAS_THREAD:
-            return self.objective.constant_loss(self.validation), self.validation_weight
+    def probe_loss(self, point: Point | None) -> tuple[float, float]:
+        """Return the mean loss of some training rows, and the weight of the shard.
 
-    def probe_loss(self, point: Point) -> tuple[float, float]:
-        """Return the mean loss of some training rows, and the weight of the shard."""
-        return self._probe.loss(point.params), self.weight
-
-    def constant_probe_loss(self) -> tuple[float, float]:
-        """Return what :meth:`probe_loss` returns, for a constant prediction."""
-        return self._probe.constant_loss(), self.weight
-
-    @property
-    def _probe(self) -> Probe:
-        """Some of the training rows, on which the end of the training is judged."""
-        return Probe(self.objective, self.batches, self.dtype)
+        On these rows the end of the training is judged. None stands for a constant prediction.
+        """
+        probe = Probe(self.objective, self.batches, self.dtype)
+        return probe.constant_loss() if point is None else probe.loss(point.params), self.weight
 
     def _rng(self, epoch: int, purpose: int) -> np.random.Generator:
         """Return a generator of an epoch: purpose 0 is the order of the rows, n is round n."""
@@ -241,7 +224,7 @@ def make_shard(
     no_streams = {"shuffle": None, "augmentation": None}
     return Shard(
         problem.objective,
-        problem.rule,
+        replace(problem.rule, ema_decay=None),
         mini_batches(model, data, no_streams, encoded_bytes=math.inf),
         held_out and validation_blocks(model, held_out, encoded_bytes=math.inf),
         shuffle=model.settings.shuffle,
@@ -279,6 +262,20 @@ def train_alone(
     held = held_out and HeldOut(held_out, of_training=True)
     result = fit_rows(model, data, held, run, encoded_bytes=math.inf)
     return result, 0 if held_out is None else held_out.n_rows
+
+
+def read_partition(
+    features: Features, number: int, X: Any, y: Any, sample_weight: Any
+) -> Dataset:
+    """Return the rows of positive weight of a partition, given the features of the table.
+
+    Raises
+    ------
+    ValueError
+        If the rows are not valid, as in ``fit``. The message has the number of the partition.
+    """
+    with naming(f"Partition {number}"):
+        return read_rows(features, X, y, sample_weight)
 
 
 def _read_all(features: Features, partitions: Sequence[Partition]) -> Dataset:
