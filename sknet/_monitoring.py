@@ -18,7 +18,7 @@ from sknet._sklearn import callback_context, callbacks_of
 from sknet.data import frames
 from sknet.data.batches import Dataset, stack_rows
 from sknet.data.draws import same_rows
-from sknet.data.row_blocks import ChosenRows, as_row_blocks
+from sknet.data.row_blocks import RowBlocks, as_row_blocks
 from sknet.data.weights import repetitions
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
@@ -30,10 +30,6 @@ CALIBRATION_ROWS = 10_000
 
 #: Returns an estimator that predicts with a model.
 MakeEstimator = Callable[[Model], BaseEstimator]
-
-
-def _no_estimator(model: Model) -> BaseEstimator:
-    raise NotImplementedError("Only the loss can be watched here: a scorer needs an estimator.")
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class HeldOut:
     data: Dataset
     of_training: bool = False
     source: Any = None
-    make_estimator: MakeEstimator = _no_estimator
+    make_estimator: MakeEstimator | None = None
 
 
 class Validation:
@@ -100,7 +96,9 @@ class Validation:
 
     def _estimator(self, params: np.ndarray) -> BaseEstimator:
         """Return a fitted estimator with these parameters of the network."""
-        return self._held_out.make_estimator(self._model.with_params(params))
+        make_estimator = self._held_out.make_estimator
+        assert make_estimator is not None
+        return make_estimator(self._model.with_params(params))
 
     def __call__(self, params: np.ndarray) -> dict[str, float]:
         """Return the validation loss and the score, higher is better, as ``train`` expects.
@@ -145,6 +143,19 @@ def _take_rows(X: Any, rows: np.ndarray) -> Any:
     return frames.take_rows(X, rows) if blocks is None else ChosenRows(blocks, rows)
 
 
+class ChosenRows:
+    """Rows at increasing positions of a table that is read in blocks, as a source of blocks."""
+
+    def __init__(self, blocks: RowBlocks, positions: np.ndarray) -> None:
+        self._blocks = blocks
+        self._positions = positions
+        self.shape = (positions.size, blocks.shape[1])
+        self.dtype = blocks.dtype
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return self._blocks[self._positions[rows]]
+
+
 def held_out_predictions(
     model: Model, held_out: HeldOut
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -162,6 +173,7 @@ def held_out_predictions(
     return raw, batches.data.y, batches.data.sample_weight if counts is None else counts
 
 
+@dataclass(eq=False)
 class CallbackObserver:
     """Tells scikit-learn's callbacks of a fit and of its epochs.
 
@@ -183,22 +195,11 @@ class CallbackObserver:
         parameters and this record.
     """
 
-    def __init__(
-        self,
-        context: Any,
-        estimator: BaseEstimator,
-        arguments: dict[str, Any],
-        history: dict[str, list],
-        attributes_after: Callable[[np.ndarray, dict[str, list]], dict[str, Any]],
-    ):
-        self._context = context
-        self._estimator = estimator
-        self._arguments = arguments
-        self._history = history
-        self._attributes_after = attributes_after
-        # Callbacks of scikit-learn are told of whole epochs alone.
-        self._watching = [one for one in callbacks_of(estimator) if hasattr(one, "on_progress")]
-        context.call_on_fit_task_begin(estimator=estimator, **arguments)
+    context: Any
+    estimator: BaseEstimator
+    arguments: dict[str, Any]
+    history: dict[str, list]
+    attributes_after: Callable[[np.ndarray, dict[str, list]], dict[str, Any]]
 
     @classmethod
     def start(
@@ -211,42 +212,45 @@ class CallbackObserver:
         history: dict[str, list],
         attributes_after: Callable[[np.ndarray, dict[str, list]], dict[str, Any]],
     ) -> Self | None:
-        """Return an observer of at most ``n_epochs`` epochs, or None without callbacks."""
+        """Return the observer of a fit that begins, or None without callbacks."""
         context = callback_context(estimator, n_epochs)
         if context is None:
             return None
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         arguments = {"X": X, "y": y, "metadata": metadata}
+        context.call_on_fit_task_begin(estimator=estimator, **arguments)
         return cls(context, estimator, arguments, copy.deepcopy(history), attributes_after)
 
     def __call__(self, iteration: int, record: Mapping[str, float], params: np.ndarray) -> bool:
         """Tell the callbacks of an epoch; return whether one of them asks to stop."""
-        append(self._history, dict(record))
-        epoch = self._context.subcontext(task_name="epoch")
-        epoch.call_on_fit_task_begin(estimator=self._estimator, **self._arguments)
+        append(self.history, dict(record))
+        epoch = self.context.subcontext(task_name="epoch")
+        epoch.call_on_fit_task_begin(estimator=self.estimator, **self.arguments)
         return epoch.call_on_fit_task_end(
-            estimator=self._estimator,
-            reconstruction_attributes=lambda: self._attributes_after(params, self._history),
-            **self._arguments,
+            estimator=self.estimator,
+            reconstruction_attributes=lambda: self.attributes_after(params, self.history),
+            **self.arguments,
         )
 
     def progress(self, visible_params: Callable[[], np.ndarray]) -> None:
         """Tell the callbacks that an epoch goes on; ``visible_params()`` are its parameters."""
 
         def make_fitted() -> BaseEstimator:
-            fitted = copy.copy(self._estimator)
-            vars(fitted).update(self._attributes_after(visible_params(), self._history))
+            fitted = copy.copy(self.estimator)
+            vars(fitted).update(self.attributes_after(visible_params(), self.history))
             return fitted
 
-        for callback in self._watching:
-            callback.on_progress(self._estimator, self._context, make_fitted)
+        for callback in callbacks_of(self.estimator):
+            # Callbacks of scikit-learn are told of whole epochs alone.
+            if hasattr(callback, "on_progress"):
+                callback.on_progress(self.estimator, self.context, make_fitted)
 
     def finish(self, attributes: Mapping[str, Any]) -> None:
         """Tell the callbacks of the end of the fit, given the attributes that it will set."""
-        self._context.call_on_fit_task_end(
-            estimator=self._estimator,
+        self.context.call_on_fit_task_end(
+            estimator=self.estimator,
             reconstruction_attributes=lambda: copy.deepcopy(dict(attributes)),
-            **self._arguments,
+            **self.arguments,
         )
 
 
@@ -351,28 +355,22 @@ class RowBar(RowProgress):
     """
 
     def __init__(self, console: Any = None) -> None:
+        from rich import progress
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            ProgressColumn,
-            Task,
-            TextColumn,
-            TimeRemainingColumn,
-        )
         from rich.table import Column
         from rich.text import Text
 
-        class Rows(ProgressColumn):
-            def render(self, task: Task) -> Text:
+        class Rows(progress.ProgressColumn):
+            def render(self, task: progress.Task) -> Text:
                 total = None if task.total is None else int(task.total)
                 return Text(in_words(int(task.completed), total, task.speed))
 
         # In a narrow terminal the bar becomes shorter, and the text is not broken.
-        bar = BarColumn(None, table_column=Column(max_width=40))
+        bar = progress.BarColumn(None, table_column=Column(max_width=40))
         rows = Rows(table_column=Column(no_wrap=True))
-        columns = (TextColumn("{task.description}"), bar, rows, TimeRemainingColumn())
-        self._bar = Progress(*columns, console=console or Console(), transient=True)
+        name, left = progress.TextColumn("{task.description}"), progress.TimeRemainingColumn()
+        console = console or Console()
+        self._bar = progress.Progress(name, bar, rows, left, console=console, transient=True)
         self._task = self._bar.add_task("", total=None)
         self._name = ""
 

@@ -8,9 +8,10 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.utils import check_array
 
+from sknet._monitoring import ChosenRows
 from sknet.data import row_blocks
 from sknet.data.batches import Batches, Dataset
-from sknet.data.row_blocks import ChosenRows, RowBlocks, as_row_blocks, rows_of_values
+from sknet.data.row_blocks import RowBlocks, as_row_blocks, rows_of_values
 
 N_ROWS = 103
 
