@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sknet._attributes import FittedAttributes
-from sknet._card import Value, card_lines
+from sknet._attributes import FittedAttributes, Value, card_lines
 from sknet._model import Model
 from sknet._requirements import require
 from sknet.nn.layers import Layer

@@ -25,17 +25,17 @@ from sknet.data.draws import draw_rows, most_copied_rows
 from sknet.data.kinds import as_numbers, naming
 from sknet.data.survey import gather, merge_statistics
 from sknet.data.weights import are_counts, divided, power_of_two, smallest_and_largest
-from sknet.distributed.epochs import ClusterEpoch, Plan, Shards, make_plan
-from sknet.distributed.partitions import Cluster, Partitions
-from sknet.distributed.rounds import OuterStep
-from sknet.distributed.shards import (
-    Partition,
-    make_shard,
+from sknet.distributed.epochs import (
+    ClusterEpoch,
+    OuterStep,
+    Plan,
+    Shards,
+    make_plan,
     most_shards,
-    read_partition,
     share_out,
-    train_alone,
 )
+from sknet.distributed.partitions import Cluster, Partitions
+from sknet.distributed.shards import Partition, make_shard, read_partition, train_alone
 from sknet.nn.state import TrainingResult, TrainingState
 from sknet.nn.training import train_epochs
 

@@ -1,4 +1,4 @@
-"""Epochs on a cluster: the number of their rounds, and the rounds of an epoch.
+"""Epochs on a cluster: how it is divided into shards, its rounds, and the outer step.
 
 All work is done by tasks that are pure functions, so that Dask can compute a result again if it
 is lost with a worker.
@@ -12,11 +12,12 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from sknet._auto import LARGEST_BATCH
 from sknet._settings import Settings
 from sknet.distributed.partitions import Cluster
-from sknet.distributed.rounds import LocalRound, OuterStep, Point, Round
-from sknet.distributed.shards import Shard
+from sknet.distributed.shards import LocalResult, LocalRound, Point, Round, Shard
 from sknet.nn.epochs import Epochs, UpdateRule, update_average
+from sknet.nn.network import Network
 from sknet.nn.state import Remembered, TrainingState
 from sknet.nn.stopping import Horizon, score_of_learning
 
@@ -26,6 +27,102 @@ ROUNDS_IN_FLIGHT = 2
 #: sent anew. Dask can compute a task again as long as the scheduler knows all tasks that came
 #: before it, which must not become the whole training.
 LONGEST_CHAIN = 100
+
+
+def share_out(sizes: Sequence[int], n_shards: int) -> list[list[int]]:
+    """Return for each shard the positions of its partitions.
+
+    Each shard gets at least one partition. Its partitions are neighbours, and their rows are as
+    near to an equal share as this order allows.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        The number of rows of each partition.
+    n_shards : int
+        The number of shards, at most the number of partitions.
+    """
+    ends = np.cumsum(sizes)
+    goals = ends[-1] * np.arange(1, n_shards) / n_shards
+    cuts = np.searchsorted(ends - np.asarray(sizes) / 2, goals)
+    # Each shard before a cut and each shard after it needs at least one partition.
+    number = np.arange(1, n_shards)
+    cuts = np.maximum.accumulate(np.maximum(cuts, number) - number) + number
+    cuts = np.minimum(cuts, len(sizes) - n_shards + number)
+    return [list(part) for part in np.split(np.arange(len(sizes)), cuts)]
+
+
+def most_shards(settings: Settings, n_rows: int, local_steps: int) -> int:
+    """Return the largest number of shards that have ``local_steps`` full mini-batches each.
+
+    With fewer mini-batches in an epoch the rounds would be shorter, and the mean of the shards
+    would be taken after few steps. The number is at least 1.
+    """
+    held_out = settings.validation_fraction if settings.early_stopping else 0
+    batch_size = settings.batch_size
+    if "batch_size" in settings.auto:
+        # The shards share a large batch, so that it need not be full for each of them.
+        batch_size = min(batch_size, LARGEST_BATCH)
+    n_batches = n_rows * (1 - held_out) / batch_size
+    return max(1, int(n_batches / local_steps))
+
+
+@dataclass(frozen=True)
+class OuterStep:
+    """The step that moves the shared parameters towards the mean of the shards' parameters.
+
+    With the shared points x_0, x_1, ..., round t starts at z_t = x_t + mu (x_t - x_{t-1}), and
+    x_{t+1} = (1 - eta) z_t + eta (weighted mean of the shards' parameters). This is Nesterov's
+    momentum as Sutskever, Martens, Dahl and Hinton (2013) write it, with z_t - mean in place of
+    the gradient: the outer optimizer of DiLoCo (Douillard et al., 2023, algorithm 1). The
+    velocity is the difference of two shared points, so no worker keeps it. With eta = 1 and
+    mu = 0, the step is plain averaging.
+
+    Parameters
+    ----------
+    learning_rate : float
+        eta in these formulas.
+    momentum : float
+        mu in these formulas.
+    network : Network or None, default=None
+        The network, if its parameters have bounds: both formulas may leave these, and their
+        results are moved back.
+    """
+
+    learning_rate: float
+    momentum: float
+    network: Network | None = None
+
+    def start(self, point: Point, previous: Point) -> np.ndarray:
+        """Return the parameters at which a round starts, given the last two points."""
+        if not self.momentum:
+            return point.params
+        return self._inside(point.params + self.momentum * (point.params - previous.params))
+
+    def _inside(self, params: np.ndarray) -> np.ndarray:
+        """Move parameters into their bounds, in place, and return them."""
+        if self.network is not None:
+            self.network.project(params)
+        return params
+
+    def end(self, point: Point, previous: Point, results: Sequence[LocalResult]) -> Point:
+        """Return the next point, given the last two points and the results of all shards."""
+        results = [result for result in results if result.params is not None]
+        weight = sum(result.weight for result in results)
+        # The sum is in float64: the mean of equal float32 numbers then rounds to that number.
+        mean = np.zeros(point.params.size)
+        for result in results:
+            mean += result.weight * np.asarray(result.params, dtype=np.float64)
+        mean /= weight
+        if self.learning_rate != 1:
+            start = self.start(point, previous)
+            mean = (1 - self.learning_rate) * start + self.learning_rate * mean
+        return Point(
+            self._inside(mean.astype(point.params.dtype)),
+            point.loss + sum(result.weight * result.loss for result in results),
+            point.weight + weight,
+            results[0].learning_rate,
+        )
 
 
 class Shards(NamedTuple):
