@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sknet._requirements import main_memory
 from sknet._settings import Settings
 from sknet.data.encoding import TableEncoder
 from sknet.data.kinds import SINGLE_LIMITS
-from sknet.data.row_blocks import main_memory
 from sknet.data.tables import TableReader
 from sknet.data.targets import RegressionTarget
 from sknet.nn.activations import Activation, Identity

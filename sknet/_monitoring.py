@@ -18,7 +18,7 @@ from sknet._sklearn import callback_context, callbacks_of
 from sknet.data import frames
 from sknet.data.batches import Dataset, stack_rows
 from sknet.data.draws import same_rows
-from sknet.data.row_blocks import ChosenRows, as_row_blocks
+from sknet.data.row_blocks import RowBlocks, as_row_blocks
 from sknet.data.weights import repetitions
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
@@ -29,10 +29,6 @@ CALIBRATION_ROWS = 10_000
 
 #: Returns an estimator that predicts with a model.
 MakeEstimator = Callable[[Model], BaseEstimator]
-
-
-def _no_estimator(model: Model) -> BaseEstimator:
-    raise NotImplementedError("Only the loss can be watched here: a scorer needs an estimator.")
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,7 @@ class HeldOut:
     data: Dataset
     of_training: bool = False
     source: Any = None
-    make_estimator: MakeEstimator = _no_estimator
+    make_estimator: MakeEstimator | None = None
 
 
 class Validation:
@@ -71,8 +67,7 @@ class Validation:
         )
         self._scorer: Any = None
         if model.settings.scoring != "loss":
-            self._scorer = self._make_scorer()
-            self._try_scorer()
+            self._make_scorer()
 
     @property
     def least_score(self) -> float:
@@ -87,19 +82,33 @@ class Validation:
             constant = self._objective.constant_loss(self._batches.without_columns())
         return score_of_learning(constant, self._batches.n_rows)
 
-    def _make_scorer(self) -> Callable[[BaseEstimator], float]:
-        """Return a function that scores an estimator on the user's validation rows."""
-        data = self._held_out.data
-        scorer = check_scoring(
-            self._estimator(self._model.params), scoring=self._model.settings.scoring
-        )
+    def _make_scorer(self) -> None:
+        """Make the scorer of the user's validation rows, and score the initial parameters.
+
+        So an unsuitable scorer fails before training.
+
+        Raises
+        ------
+        ValueError
+            If the scorer raises an error, or returns a number that is not finite.
+        """
+        data, scoring = self._held_out.data, self._model.settings.scoring
+        scorer = check_scoring(self._estimator(self._model.params), scoring=scoring)
         rows = _take_rows(self._held_out.source, data.positions)
         weights = {} if data.sample_weight is None else {"sample_weight": data.sample_weight}
-        return lambda estimator: scorer(estimator, rows, data.y, **weights)
+        self._scorer = lambda estimator: scorer(estimator, rows, data.y, **weights)
+        try:
+            self._score(self._model.params)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(
+                f"scoring={scoring!r} does not work on the validation rows: {error}"
+            ) from error
 
     def _estimator(self, params: np.ndarray) -> BaseEstimator:
         """Return a fitted estimator with these parameters of the network."""
-        return self._held_out.make_estimator(self._model.with_params(params))
+        make_estimator = self._held_out.make_estimator
+        assert make_estimator is not None
+        return make_estimator(self._model.with_params(params))
 
     def __call__(self, params: np.ndarray) -> dict[str, float]:
         """Return the validation loss and the score, higher is better, as ``train`` expects.
@@ -111,22 +120,6 @@ class Validation:
         if self._scorer is not None and math.isfinite(loss):
             score = self._score(params)
         return {"validation_loss": loss, "validation_score": score}
-
-    def _try_scorer(self) -> None:
-        """Score the initial parameters, so that an unsuitable scorer fails before training.
-
-        Raises
-        ------
-        ValueError
-            If the scorer raises an error, or returns a number that is not finite.
-        """
-        try:
-            self._score(self._model.params)
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ValueError(
-                f"scoring={self._model.settings.scoring!r} does not work on the validation "
-                f"rows: {error}"
-            ) from error
 
     def _score(self, params: np.ndarray) -> float:
         score = float(self._scorer(self._estimator(params)))
@@ -142,6 +135,19 @@ def _take_rows(X: Any, rows: np.ndarray) -> Any:
     """Return rows of the user's X; if X is read in blocks, an object that is read so, too."""
     blocks = as_row_blocks(X)
     return frames.take_rows(X, rows) if blocks is None else ChosenRows(blocks, rows)
+
+
+class ChosenRows:
+    """Rows at increasing positions of a table that is read in blocks, as a source of blocks."""
+
+    def __init__(self, blocks: RowBlocks, positions: np.ndarray) -> None:
+        self._blocks = blocks
+        self._positions = positions
+        self.shape = (positions.size, blocks.shape[1])
+        self.dtype = blocks.dtype
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return self._blocks[self._positions[rows]]
 
 
 def held_out_predictions(
@@ -161,6 +167,7 @@ def held_out_predictions(
     return raw, batches.data.y, batches.data.sample_weight if counts is None else counts
 
 
+@dataclass(eq=False)
 class CallbackObserver:
     """Tells scikit-learn's callbacks of a fit and of its epochs.
 
@@ -182,22 +189,11 @@ class CallbackObserver:
         parameters and this record.
     """
 
-    def __init__(
-        self,
-        context: Any,
-        estimator: BaseEstimator,
-        arguments: dict[str, Any],
-        history: dict[str, list],
-        attributes_after: Callable[[np.ndarray, dict[str, list]], dict[str, Any]],
-    ):
-        self._context = context
-        self._estimator = estimator
-        self._arguments = arguments
-        self._history = history
-        self._attributes_after = attributes_after
-        # Callbacks of scikit-learn are told of whole epochs alone.
-        self._watching = [one for one in callbacks_of(estimator) if hasattr(one, "on_progress")]
-        context.call_on_fit_task_begin(estimator=estimator, **arguments)
+    context: Any
+    estimator: BaseEstimator
+    arguments: dict[str, Any]
+    history: dict[str, list]
+    attributes_after: Callable[[np.ndarray, dict[str, list]], dict[str, Any]]
 
     @classmethod
     def start(
@@ -210,42 +206,45 @@ class CallbackObserver:
         history: dict[str, list],
         attributes_after: Callable[[np.ndarray, dict[str, list]], dict[str, Any]],
     ) -> Self | None:
-        """Return an observer of at most ``n_epochs`` epochs, or None without callbacks."""
+        """Return the observer of a fit that begins, or None without callbacks."""
         context = callback_context(estimator, n_epochs)
         if context is None:
             return None
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         arguments = {"X": X, "y": y, "metadata": metadata}
+        context.call_on_fit_task_begin(estimator=estimator, **arguments)
         return cls(context, estimator, arguments, copy.deepcopy(history), attributes_after)
 
     def __call__(self, iteration: int, record: Mapping[str, float], params: np.ndarray) -> bool:
         """Tell the callbacks of an epoch; return whether one of them asks to stop."""
-        append(self._history, dict(record))
-        epoch = self._context.subcontext(task_name="epoch")
-        epoch.call_on_fit_task_begin(estimator=self._estimator, **self._arguments)
+        append(self.history, dict(record))
+        epoch = self.context.subcontext(task_name="epoch")
+        epoch.call_on_fit_task_begin(estimator=self.estimator, **self.arguments)
         return epoch.call_on_fit_task_end(
-            estimator=self._estimator,
-            reconstruction_attributes=lambda: self._attributes_after(params, self._history),
-            **self._arguments,
+            estimator=self.estimator,
+            reconstruction_attributes=lambda: self.attributes_after(params, self.history),
+            **self.arguments,
         )
 
     def progress(self, visible_params: Callable[[], np.ndarray]) -> None:
         """Tell the callbacks that an epoch goes on; ``visible_params()`` are its parameters."""
 
         def make_fitted() -> BaseEstimator:
-            fitted = copy.copy(self._estimator)
-            vars(fitted).update(self._attributes_after(visible_params(), self._history))
+            fitted = copy.copy(self.estimator)
+            vars(fitted).update(self.attributes_after(visible_params(), self.history))
             return fitted
 
-        for callback in self._watching:
-            callback.on_progress(self._estimator, self._context, make_fitted)
+        for callback in callbacks_of(self.estimator):
+            # Callbacks of scikit-learn are told of whole epochs alone.
+            if hasattr(callback, "on_progress"):
+                callback.on_progress(self.estimator, self.context, make_fitted)
 
     def finish(self, attributes: Mapping[str, Any]) -> None:
         """Tell the callbacks of the end of the fit, given the attributes that it will set."""
-        self._context.call_on_fit_task_end(
-            estimator=self._estimator,
+        self.context.call_on_fit_task_end(
+            estimator=self.estimator,
             reconstruction_attributes=lambda: copy.deepcopy(dict(attributes)),
-            **self._arguments,
+            **self.arguments,
         )
 
 
@@ -350,28 +349,22 @@ class RowBar(RowProgress):
     """
 
     def __init__(self, console: Any = None) -> None:
+        from rich import progress
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            ProgressColumn,
-            Task,
-            TextColumn,
-            TimeRemainingColumn,
-        )
         from rich.table import Column
         from rich.text import Text
 
-        class Rows(ProgressColumn):
-            def render(self, task: Task) -> Text:
+        class Rows(progress.ProgressColumn):
+            def render(self, task: progress.Task) -> Text:
                 total = None if task.total is None else int(task.total)
                 return Text(in_words(int(task.completed), total, task.speed))
 
         # In a narrow terminal the bar becomes shorter, and the text is not broken.
-        bar = BarColumn(None, table_column=Column(max_width=40))
+        bar = progress.BarColumn(None, table_column=Column(max_width=40))
         rows = Rows(table_column=Column(no_wrap=True))
-        columns = (TextColumn("{task.description}"), bar, rows, TimeRemainingColumn())
-        self._bar = Progress(*columns, console=console or Console(), transient=True)
+        name, left = progress.TextColumn("{task.description}"), progress.TimeRemainingColumn()
+        console = console or Console()
+        self._bar = progress.Progress(name, bar, rows, left, console=console, transient=True)
         self._task = self._bar.add_task("", total=None)
         self._name = ""
 

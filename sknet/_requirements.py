@@ -1,5 +1,7 @@
-"""What functions require, and messages if it is missing: counts, packages, a kind of object."""
+"""What functions require, and messages if it is missing: counts, packages, kinds, memory."""
 
+import math
+import os
 from importlib import import_module
 from numbers import Integral
 from typing import Any
@@ -49,3 +51,11 @@ def kind_of(value: Any) -> str:
     if isinstance(value, type):
         return f"the class {value.__name__} itself instead of an instance of it"
     return type(value).__name__
+
+
+def main_memory() -> float:
+    """Return the bytes of main memory, or infinity if the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return math.inf

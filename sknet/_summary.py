@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sknet._attributes import FittedAttributes
-from sknet._card import Value, card_lines
+from sknet._attributes import FittedAttributes, Value, card_lines
 from sknet._model import Model
 from sknet._requirements import require
 from sknet.nn.kernels import Array
@@ -203,10 +202,7 @@ class NotebookMixin(FittedAttributes, BaseEstimator):
 
 
 def summarize(
-    name: str,
-    column_names: Sequence[str],
-    model: Model,
-    history: dict[str, list[float]],
+    name: str, column_names: Sequence[str], model: Model, history: dict[str, list[float]]
 ) -> Summary:
     """Return the :class:`Summary` of a model.
 

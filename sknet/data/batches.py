@@ -1,8 +1,9 @@
 """Mini-batches of encoded rows, from arrays, sparse matrices and tables read in blocks."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -231,16 +232,7 @@ def _gather(array: Any, rows: Any) -> Any:
     return array[rows]
 
 
-class Augment(Protocol):
-    """A random change of each encoded batch, such as an ``Augmentation``."""
-
-    def __call__(self, batch: Batch) -> Batch:
-        """Return a changed batch."""
-
-    def with_rng(self, rng: np.random.Generator) -> Self:
-        """Return the same change, drawn by another generator."""
-
-
+@dataclass(eq=False)
 class Batches:
     """The rows of a data set, batch by batch; each iteration is one epoch.
 
@@ -261,32 +253,31 @@ class Batches:
         ``augment(batch)`` changes each encoded batch.
     """
 
-    def __init__(
-        self,
-        data: Dataset,
-        batch_size: int,
-        encode: Callable[[Any], Any] | None,
-        rng: np.random.Generator | None = None,
-        augment: Augment | None = None,
-    ) -> None:
-        self.data = data
-        self.n_rows: int = data.n_rows
-        # The parts of a batch that threads share are equal only if its real size is known.
-        self.batch_size: int = largest_part(self.n_rows, batch_size)
-        self._encode = encode
-        self._augment = augment
-        # The order of the rows does not matter within a single batch.
-        self._rng = rng if len(self) > 1 else None
+    data: Dataset
+    batch_size: int
+    encode: Callable[[Any], Any] | None
+    rng: np.random.Generator | None = None
+    augment: Callable[[Batch], Batch] | None = None
 
-    def choose(self, rows: Any, rng: np.random.Generator) -> "Batches":
-        """Return batches of some rows in the given order, augmented by ``rng``."""
-        augment = self._augment and self._augment.with_rng(rng)
-        return Batches(self.data.choose(rows), self.batch_size, self._encode, augment=augment)
+    def __post_init__(self) -> None:
+        # The parts of a batch that threads share are equal only if its real size is known.
+        self.batch_size = largest_part(self.n_rows, self.batch_size)
+        # The order of the rows does not matter within a single batch.
+        self.rng = self.rng if len(self) > 1 else None
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows of an epoch."""
+        return self.data.n_rows
+
+    def choose(self, rows: Any, augment: Callable[[Batch], Batch] | None) -> "Batches":
+        """Return batches of some rows in the given order, with changes of their own."""
+        return replace(self, data=self.data.choose(rows), rng=None, augment=augment)
 
     def sample(self, n_rows: int) -> Batch:
         """Return at most ``n_rows`` evenly spaced rows, encoded but not augmented."""
         rows = self.data.sample(n_rows)
-        return rows if self._encode is None else rows._replace(X=self._encode(rows.X))
+        return rows if self.encode is None else rows._replace(X=self.encode(rows.X))
 
     def without_columns(self) -> "Batches":
         """Return the batches with y and weights only, for which no row of X is read."""
@@ -303,24 +294,18 @@ class Batches:
 
     def _by_windows(self, blocks: RowBlocks) -> Iterator[Batch]:
         """Yield the batches of one window after another, each of which is read into memory."""
-        for numbers in blocks.windows(self.data.rows, self.batch_size, self._rng):
+        for numbers in blocks.windows(self.data.rows, self.batch_size, self.rng):
             # No variable refers to a window when the next one is read: memory holds one.
-            yield from Batches(
-                Dataset(*self.data.batch(numbers)),
-                self.batch_size,
-                self._encode,
-                self._rng,
-                self._augment,
-            )
+            yield from replace(self, data=Dataset(*self.data.batch(numbers)))
 
     def _from_memory(self) -> Iterator[Batch]:
         """Yield the batches of rows that are in memory."""
-        order = None if self._rng is None else self._rng.permutation(self.n_rows)
+        order = None if self.rng is None else self.rng.permutation(self.n_rows)
         for rows in evenly_divided(self.n_rows, len(self)):
             batch = self.data.batch(rows if order is None else order[rows])
-            if self._encode is not None:
-                batch = Batch(self._encode(batch.X), batch.y, batch.sample_weight)
-            yield batch if self._augment is None else self._augment(batch)
+            if self.encode is not None:
+                batch = batch._replace(X=self.encode(batch.X))
+            yield batch if self.augment is None else self.augment(batch)
 
 
 def stack_rows(

@@ -5,6 +5,7 @@ A chunk is a ``Batch`` in the form of the user, whose X may be a frame.
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -139,17 +140,14 @@ def counted(chunks: Iterable[Batch], expected: int) -> Iterator[Batch]:
     for chunk in chunks:
         found += n_rows(chunk)
         if found > expected:
-            raise _other_rows(expected, "more")
+            break
         yield chunk
-    if found < expected:
-        raise _other_rows(expected, str(found))
-
-
-def _other_rows(expected: int, found: str) -> ValueError:
-    return ValueError(
-        f"The chunks had {expected} rows of positive weight in the first pass and {found} in a "
-        "later one. Each pass must bring the same rows in the same order."
-    )
+    if found != expected:
+        raise ValueError(
+            f"The chunks had {expected} rows of positive weight in the first pass and "
+            f"{found if found < expected else 'more'} in a later one. Each pass must bring the "
+            "same rows in the same order."
+        )
 
 
 def shuffled(chunks: Iterable[Batch], window: int, rng: np.random.Generator) -> Iterator[Batch]:
@@ -157,14 +155,9 @@ def shuffled(chunks: Iterable[Batch], window: int, rng: np.random.Generator) -> 
 
     Memory holds ``window`` chunks and a joined copy of them.
     """
-    waiting: list[Batch] = []
-    for chunk in chunks:
-        waiting.append(chunk)
-        if len(waiting) == window:
-            yield from _mixed(waiting, rng)
-            waiting = []
-    if waiting:
-        yield from _mixed(waiting, rng)
+    chunks = iter(chunks)
+    while together := list(islice(chunks, window)):
+        yield from _mixed(together, rng)
 
 
 def _mixed(chunks: list[Batch], rng: np.random.Generator) -> Iterator[Batch]:
@@ -225,6 +218,7 @@ class KeyedSample:
         return take(chunk, order[:count]), take(chunk, order[count:]), limit
 
 
+@dataclass(eq=False)
 class ChunkBatches:
     """The rows of chunks, batch by batch; each iteration is one epoch.
 
@@ -253,38 +247,30 @@ class ChunkBatches:
         each chunk whose rows are all done.
     """
 
-    def __init__(
-        self,
-        open_chunks: Callable[[], Iterable[Batch]],
-        n_rows: int,
-        batch_size: int,
-        encode: Callable[[Batch], Batch],
-        drawn: Batch,
-        augment: Callable[[Batch], Batch] | None = None,
-        n_done: int = 0,
-        tell: Callable[[int], None] = lambda n_rows: None,
-    ) -> None:
-        self.n_rows = n_rows
-        self.batch_size: int = largest_part(n_rows, batch_size)
-        self._open_chunks = open_chunks
-        self._encode = encode
-        self._drawn = drawn
-        self._augment = augment
-        self._n_done = n_done
-        self._tell = tell
+    open_chunks: Callable[[], Iterable[Batch]]
+    n_rows: int
+    batch_size: int
+    encode: Callable[[Batch], Batch]
+    drawn: Batch
+    augment: Callable[[Batch], Batch] | None = None
+    n_done: int = 0
+    tell: Callable[[int], None] = lambda n_rows: None
+
+    def __post_init__(self) -> None:
+        self.batch_size = largest_part(self.n_rows, self.batch_size)
 
     def sample(self, n_rows: int) -> Batch:
         """Return at most ``n_rows`` of the drawn rows, encoded but not augmented."""
-        rows = evenly_spaced(self._drawn.X.shape[0], n_rows)
-        return self._encode(take(self._drawn, rows))
+        rows = evenly_spaced(self.drawn.X.shape[0], n_rows)
+        return self.encode(take(self.drawn, rows))
 
     def __len__(self) -> int:
         return -(-self.n_rows // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        n_done, self._n_done = self._n_done, 0
+        n_done, self.n_done = self.n_done, 0
         for batch in self._cut(n_done):
-            yield batch if self._augment is None else self._augment(batch)
+            yield batch if self.augment is None else self.augment(batch)
 
     def _cut(self, n_done: int) -> Iterator[Batch]:
         """Yield the encoded batches after the first ``n_done`` ones.
@@ -293,15 +279,15 @@ class ChunkBatches:
         """
         parts = islice(evenly_divided(self.n_rows, len(self)), n_done, None)
         part, first, rest = next(parts, None), 0, list[Batch]()
-        for chunk in self._open_chunks():
+        for chunk in self.open_chunks():
             if part is None or first + n_rows(chunk) <= part.start:
                 first += n_rows(chunk)
-                self._tell(first)
+                self.tell(first)
                 continue
-            together = join([*rest, self._encode(chunk)])
+            together = join([*rest, self.encode(chunk)])
             stop = first + n_rows(together)
             while part is not None and part.stop <= stop:
-                self._tell(part.start)
+                self.tell(part.start)
                 yield take(together, slice(part.start - first, part.stop - first))
                 part = next(parts, None)
             left = stop if part is None else part.start

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Self, TypeVar, cast
 
 import numpy as np
@@ -12,9 +13,8 @@ from scipy import sparse
 from sknet.data.batches import Dataset, stack_rows
 from sknet.data.columns.categories import Category, LevelFeature, Levels
 from sknet.data.columns.column import Feature, Region, Surveyed
-from sknet.data.columns.components import Components, principal_components
 from sknet.data.columns.numbers import MissingFlags, Numbers
-from sknet.data.columns.scaling import CLIP, quantiles
+from sknet.data.columns.scaling import CLIP, Components, principal_components, quantiles
 from sknet.data.columns.single_values import HeavyFlags, find_codes, heavy_values
 from sknet.data.effects import prior_rows, some_rows
 from sknet.data.survey import Survey
@@ -29,6 +29,7 @@ SMALLEST_WIDTH = float(np.finfo(np.float32).tiny)
 COMPONENT_ROWS, COMPONENT_NUMBERS = 10_000, 2**23
 
 
+@dataclass(eq=False, repr=False)
 class TableEncoder:
     """Scales numeric columns robustly, imputes missing values and encodes categories.
 
@@ -73,24 +74,11 @@ class TableEncoder:
         these are constant.
     """
 
-    n_columns_: int
-    features_: tuple[Feature, ...]
-    bin_edges_: tuple[tuple[float, ...], ...]
-    components_: Components | None
-
-    def __init__(
-        self,
-        standardize: bool,
-        n_bins: int = 0,
-        marks_heavy: bool = False,
-        n_components: int = 0,
-        ordered: tuple[int, ...] = (),
-    ) -> None:
-        self.standardize = standardize
-        self.n_bins = n_bins
-        self.marks_heavy = marks_heavy
-        self.n_components = n_components
-        self.ordered = ordered
+    standardize: bool
+    n_bins: int = 0
+    marks_heavy: bool = False
+    n_components: int = 0
+    ordered: tuple[int, ...] = ()
 
     # The features are learned.
 
@@ -113,18 +101,18 @@ class TableEncoder:
         sample = survey.sample
         if sample is None:
             raise ValueError("The survey has no sample to estimate quantiles from.")
-        self.n_columns_ = survey.n_features
+        self.n_columns_: int = survey.n_features
         found = [*self._of_numbers(survey, sample), *self._of_kinds(survey, sample, keep_rare)]
         # Within a region they stay in the order in which they were found.
-        self.features_ = tuple(sorted(found, key=lambda one: one.region))
+        self.features_: tuple[Feature, ...] = tuple(sorted(found, key=lambda one: one.region))
         kinds = survey.reader.places_
         self._countable = [
             i for i in range(self.n_read_) if i not in kinds or kinds[i].may_be_code
         ]
-        self.components_ = None
+        self.components_: Components | None = None
         if not survey.sparse:
             if self.n_bins:
-                self.bin_edges_ = self._find_bin_edges(sample)
+                self.bin_edges_: tuple[tuple[float, ...], ...] = self._find_bin_edges(sample)
             if self.n_components and self.n_numeric_:
                 self.components_ = self._find_components(sample)
         return self
@@ -307,7 +295,7 @@ class TableEncoder:
         """For each encoded column, the position of the column that it comes from."""
         return np.concatenate([one.sources for one in self.features_])
 
-    def feature_names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
+    def feature_names(self, names: Sequence[str], levels: Sequence[Any]) -> list[str]:
         """Return the names of the encoded columns.
 
         Parameters

@@ -1,8 +1,8 @@
 """CSV and Parquet files, read in chunks by pandas and pyarrow."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +21,6 @@ HEAD_ROWS = 10_000
 RESERVED_OPTIONS = {
     "chunksize", "dtype", "filepath_or_buffer", "index_col", "iterator", "nrows", "usecols",
 }  # fmt: skip
-
-
-class TableFile(ABC):
-    """A file with a table, which is read as pandas frames."""
-
-    path: Path
-    columns: list[str]
-
-    def head(self, names: list[str]) -> Any:
-        """Return a frame with the first rows of some columns, to learn their dtypes."""
-        return next(self.frames(names, [], HEAD_ROWS))
-
-    @abstractmethod
-    def frames(self, names: list[str], text: list[str], chunk_size: int) -> Iterator[Any]:
-        """Yield frames of at most ``chunk_size`` rows; the columns ``text`` hold text."""
 
 
 class FileChunks:
@@ -99,7 +84,7 @@ class FileChunks:
         known = [*self.columns, self.target]
         _check_dtypes(given, known)
         with naming_file(self._files[0].path):
-            head = self._files[0].head(known)
+            head = next(self._files[0].frames(known, [], HEAD_ROWS))
         self._integer_target = head[self.target].dtype.kind in "iub"
         of_text = [n for n in known if _is_text(head[n]) or _means_category(given.get(n))]
         times = [known[i] for i in frames.wrapped(head).time_columns]
@@ -113,8 +98,12 @@ class FileChunks:
         self._text = [n for n in of_text if n not in levels or levels[n].dtype.kind in "OUS"]
         features = [name for name in of_text if name in self.columns]
         found, n_rows = self._find_levels([name for name in features if name not in levels])
-        dtypes = {name: head[name].dtype for name in found if name not in given}
-        self._warn_of_numbers(dtypes, found, n_rows)
+        for name in [name for name in found if name not in given]:
+            kind = head[name].dtype
+            # A Parquet file may have a dtype of categories, which is a choice of the user.
+            if getattr(kind, "categories", None) is None:
+                where = f"Column {name!r} of {self.paths[0]}"
+                warn_of_numbers(where, kind, found[name], n_rows)
         levels.update(found)
         dtype = _pandas().CategoricalDtype
         self._categories = {name: dtype(levels[name]) for name in features}
@@ -145,16 +134,6 @@ class FileChunks:
             raise ValueError(f"Levels of {names} cannot be sorted: {error}") from error
         return ordered, n_rows
 
-    def _warn_of_numbers(
-        self, dtypes: dict[str, Any], levels: dict[str, NDArray[Any]], n_rows: int
-    ) -> None:
-        """Warn of columns that are categories by these dtypes of the file, but hold numbers."""
-        for name, dtype in dtypes.items():
-            # A Parquet file may have a dtype of categories.
-            if getattr(dtype, "categories", None) is None:
-                where = f"Column {name!r} of {self.paths[0]}"
-                warn_of_numbers(where, dtype, levels[name], n_rows)
-
     def _raw(
         self, names: list[str], convert: Callable[[Any], Any] = lambda frame: frame
     ) -> Iterator[Any]:
@@ -168,11 +147,8 @@ class FileChunks:
     @property
     def classes(self) -> NDArray[Any]:
         """The sorted distinct values of the target, found in a pass over its column."""
-        found = np.array([])
-        for i, target in enumerate(self._raw([self.target], self._target_values)):
-            values = np.unique(target)
-            found = values if i == 0 else np.union1d(found, values)
-        return found
+        targets = self._raw([self.target], self._target_values)
+        return reduce(np.union1d, map(np.unique, targets))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         extra = [] if self.sample_weight is None else [self.sample_weight]
@@ -226,7 +202,7 @@ class FileChunks:
             ) from error
 
 
-class CSVFile(TableFile):
+class CSVFile:
     """A CSV file, which pandas reads.
 
     Parameters
@@ -268,7 +244,7 @@ class CSVFile(TableFile):
             yield from reader
 
 
-class ParquetFile(TableFile):
+class ParquetFile:
     """A Parquet file, which pyarrow reads.
 
     Parameters
@@ -344,7 +320,7 @@ def _as_paths(paths: Any) -> list[Path]:
     return [Path(path) for path in several]
 
 
-def _open(path: Path, options: Mapping[str, Any]) -> TableFile:
+def _open(path: Path, options: Mapping[str, Any]) -> CSVFile | ParquetFile:
     """Return a file whose suffixes tell what it holds."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     with naming_file(path):

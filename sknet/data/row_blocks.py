@@ -2,17 +2,16 @@
 
 import copy
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise, starmap
 from numbers import Integral
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
-from sknet._requirements import check_count
+from sknet._requirements import check_count, main_memory
 
 #: The approximate size of a block in bytes. It is large compared with the cost of a seek.
 BLOCK_BYTES = 2**20
@@ -21,24 +20,6 @@ WINDOW_BYTES = 2**26
 #: The largest number of rows that stay in memory from the first pass over a table, and their
 #: bytes, unless fewer than ``FEWEST_KEPT`` rows have so many.
 MOST_KEPT, KEPT_BYTES, FEWEST_KEPT = 1000, 2**23, 128
-
-
-class RowSource(Protocol):
-    """A table outside of memory: its shape, its dtype, and slicing by rows.
-
-    The datasets of h5py and the arrays of zarr are such tables.
-    """
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The numbers of rows and of columns."""
-
-    @property
-    def dtype(self) -> Any:
-        """A NumPy dtype of numbers."""
-
-    def __getitem__(self, rows: slice, /) -> Any:
-        """Return the given rows as an array, or as what ``numpy.asarray`` makes an array."""
 
 
 class RowBlocks:
@@ -93,13 +74,11 @@ class RowBlocks:
 
     shape: tuple[int, int]
     dtype: np.dtype[np.floating]
+    block_rows: int
+    window_rows: int
 
     def __init__(
-        self,
-        source: RowSource,
-        *,
-        block_rows: int | None = None,
-        window_rows: int | None = None,
+        self, source: Any, *, block_rows: int | None = None, window_rows: int | None = None
     ) -> None:
         self._source = source
         self.shape = _checked_shape(source)
@@ -107,19 +86,20 @@ class RowBlocks:
         single = source.dtype == np.float32
         self.dtype = np.dtype(np.float32 if single else np.float64)
         row_bytes = self.shape[1] * self.dtype.itemsize
-        self.block_rows: int = _size("block_rows", block_rows, _whole_chunks(source, row_bytes))
+        for name, size in [("block_rows", block_rows), ("window_rows", window_rows)]:
+            if size is not None:
+                check_count(name, size)
+        self.block_rows = int(block_rows or _whole_chunks(source, row_bytes))
         room = max(self.block_rows, WINDOW_BYTES // row_bytes)
-        self.window_rows: int = _size("window_rows", window_rows, room)
+        self.window_rows = int(window_rows or room)
         n_kept = max(FEWEST_KEPT, min(MOST_KEPT, KEPT_BYTES // row_bytes))
         step = -(-self.shape[0] // n_kept)
         self._wanted: NDArray[np.intp] = np.arange(0, self.shape[0], step)
-        self._is_kept = np.zeros(self._wanted.size, bool)
-        self._kept: NDArray[np.floating] | None = None
+        self._kept: dict[int, NDArray[np.floating]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy reads in another way, and a pickle is no place for rows.
-        not_kept = {"_is_kept": np.zeros_like(self._is_kept), "_kept": None}
-        return {**vars(self), **not_kept}
+        return {**vars(self), "_kept": {}}
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -133,17 +113,12 @@ class RowBlocks:
     @property
     def kept(self) -> NDArray[np.intp]:
         """The positions of the rows, evenly spaced, that are in memory since they were read."""
-        return self._wanted[self._is_kept]
+        return np.array(sorted(self._kept), np.intp)
 
     def kept_rows(self, positions: NDArray[np.intp]) -> NDArray[np.floating]:
         """Return rows at positions that :attr:`kept` has."""
-        return self._room()[np.searchsorted(self._wanted, positions)]
-
-    def _room(self) -> NDArray[np.floating]:
-        """Return the array of the rows that are kept, which is made when it is first needed."""
-        if self._kept is None:
-            self._kept = np.empty((self._wanted.size, self.shape[1]), self.dtype)
-        return self._kept
+        rows = [self._kept[i] for i in positions.tolist()]
+        return np.array(rows, self.dtype).reshape(-1, self.shape[1])
 
     def __repr__(self) -> str:
         return (
@@ -161,8 +136,6 @@ class RowBlocks:
 
     def __getitem__(self, rows: Any) -> NDArray[np.floating]:
         """Return the rows that a slice, a mask, indices or one index choose of an array."""
-        if isinstance(rows, tuple):
-            rows = _without_columns(rows)
         positions = self._positions(rows)
         if positions.ndim == 0:
             return self._take(positions[np.newaxis])[0]
@@ -174,8 +147,24 @@ class RowBlocks:
         return out
 
     def _positions(self, rows: Any) -> NDArray[np.intp]:
-        """Return the positions, counted from 0, that a slice, a mask or indices choose."""
+        """Return the positions, counted from 0, that a slice, a mask or indices choose.
+
+        The index may be one of rows and of all columns, such as ``X[rows, ...]`` of
+        scikit-learn.
+
+        Raises
+        ------
+        IndexError
+            If the index chooses columns, or if a row does not exist.
+        """
         n_rows = self.shape[0]
+        if isinstance(rows, tuple):
+            rows, *others = rows or (slice(None),)
+            if any(other is not Ellipsis and other != slice(None) for other in others):
+                raise IndexError(
+                    "RowBlocks are indexed by rows only, to choose columns use "
+                    "X[rows][:, columns]."
+                )
         if isinstance(rows, slice):
             return np.arange(*rows.indices(n_rows))
         rows = np.asarray(rows)
@@ -227,8 +216,9 @@ class RowBlocks:
             block = np.asarray(self._source[start:stop])
         except TypeError as error:
             raise TypeError(
-                f"X is {_kind(self._source)}, of which X[{start}:{stop}] fails: {error}. To be "
-                "read in blocks of rows, X must be sliced by rows; else pass a NumPy array."
+                f"X is of type {_type_name(self._source)}, of which X[{start}:{stop}] fails: "
+                f"{error}. To be read in blocks of rows, X must be sliced by rows; else pass a "
+                "NumPy array."
             ) from error
         if block.shape != (stop - start, self.shape[1]):
             raise ValueError(
@@ -250,8 +240,8 @@ class RowBlocks:
     def _keep(self, start: int, stop: int, block: NDArray[np.floating]) -> None:
         """Keep the wanted ones of rows that were read."""
         first, last = np.searchsorted(self._wanted, [start, stop])
-        self._room()[first:last] = block[self._wanted[first:last] - start]
-        self._is_kept[first:last] = True
+        for i in self._wanted[first:last].tolist():
+            self._kept[i] = block[i - start].copy()
 
     def check_finite(self) -> None:
         """Read all blocks to find infinity.
@@ -261,8 +251,8 @@ class RowBlocks:
         ValueError
             If a block holds infinity.
         """
-        for start in range(0, self.shape[0], self.block_rows):
-            self._read(start, min(start + self.block_rows, self.shape[0]))
+        for start, stop in pairwise(self._edges):
+            self._read(start, stop)
 
     def windows(
         self,
@@ -306,26 +296,6 @@ class RowBlocks:
         return starmap(window, pairwise([*limits, n_rows]))
 
 
-class ChosenRows:
-    """Some rows of a table that is read in blocks, as a source of such blocks.
-
-    Parameters
-    ----------
-    blocks : RowBlocks
-    positions : ndarray of int
-        Increasing positions of the rows.
-    """
-
-    def __init__(self, blocks: RowBlocks, positions: NDArray[np.intp]) -> None:
-        self._blocks = blocks
-        self._positions = positions
-        self.shape: tuple[int, int] = (positions.size, blocks.shape[1])
-        self.dtype: np.dtype[np.floating] = blocks.dtype
-
-    def __getitem__(self, rows: slice) -> NDArray[np.floating]:
-        return self._blocks[self._positions[rows]]
-
-
 def as_row_blocks(X: Any) -> RowBlocks | None:
     """Return X as ``RowBlocks`` if it has to be read in blocks, else None.
 
@@ -349,14 +319,6 @@ def as_row_blocks(X: Any) -> RowBlocks | None:
     return RowBlocks(X) if hasattr(X, "__getitem__") or not hasattr(X, "__array__") else None
 
 
-def main_memory() -> float:
-    """Return the bytes of main memory, or infinity if the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return math.inf
-
-
 def rows_of_values(blocks: RowBlocks, columns: Sequence[int]) -> NDArray[np.floating]:
     """Return rows that have in some columns the distinct values of these columns.
 
@@ -364,7 +326,7 @@ def rows_of_values(blocks: RowBlocks, columns: Sequence[int]) -> NDArray[np.floa
     columns are zero.
     """
     found = [np.empty(0, blocks.dtype) for _ in columns]
-    for start in range(0, blocks.shape[0], blocks.block_rows):
+    for start in range(0, len(blocks), blocks.block_rows):
         block = blocks[start : start + blocks.block_rows]
         found = [
             np.union1d(values, block[:, column])
@@ -376,29 +338,13 @@ def rows_of_values(blocks: RowBlocks, columns: Sequence[int]) -> NDArray[np.floa
     return out
 
 
-def _without_columns(index: tuple[Any, ...]) -> Any:
-    """Return the rows of an index of all columns, such as ``X[rows, ...]`` of scikit-learn.
-
-    Raises
-    ------
-    IndexError
-        If the index chooses columns.
-    """
-    rows, *others = index or (slice(None),)
-    if any(other is not Ellipsis and other != slice(None) for other in others):
-        raise IndexError(
-            "RowBlocks are indexed by rows only, to choose columns use X[rows][:, columns]."
-        )
-    return rows
-
-
-def _kind(source: Any) -> str:
-    """Return words for the type of a source, for messages."""
-    return f"of type {type(source).__module__}.{type(source).__qualname__}"
+def _type_name(source: Any) -> str:
+    """Return the full name of the type of a source."""
+    return f"{type(source).__module__}.{type(source).__qualname__}"
 
 
 def _checked_shape(source: Any) -> tuple[int, int]:
-    """Return the shape of a source, which must keep to ``RowSource``."""
+    """Return the shape of a source of ``RowBlocks``, which must be one."""
     if sparse.issparse(source):
         raise TypeError(
             "X is a sparse matrix, which is not read in blocks of rows: pass it to the "
@@ -407,8 +353,9 @@ def _checked_shape(source: Any) -> tuple[int, int]:
     lacking = [name for name in ("shape", "dtype", "__getitem__") if not hasattr(source, name)]
     if lacking:
         raise TypeError(
-            f"X is {_kind(source)} without {', '.join(lacking)}. To be read in blocks of rows "
-            "it needs shape, dtype and slicing by rows, X[start:stop]; else pass a NumPy array."
+            f"X is of type {_type_name(source)} without {', '.join(lacking)}. To be read in "
+            "blocks of rows it needs shape, dtype and slicing by rows, X[start:stop]; else "
+            "pass a NumPy array."
         )
     shape = tuple(source.shape)
     if len(shape) != 2:
@@ -436,11 +383,3 @@ def _whole_chunks(source: Any, row_bytes: int) -> int:
     # Dask has a tuple of sizes for each axis.
     chunk_rows = int(np.max(chunks[0])) if chunks else 1
     return chunk_rows * max(1, BLOCK_BYTES // (row_bytes * chunk_rows))
-
-
-def _size(name: str, value: int | None, default: int) -> int:
-    """Return a size that the user gave, or else the default."""
-    if value is None:
-        return default
-    check_count(name, value)
-    return int(value)

@@ -5,7 +5,7 @@ surveys merged. Missing values and the statistics of columns, such as the counts
 then exact. Quantiles and the effects of levels are estimated from a sample of rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -247,51 +247,35 @@ def _translate(batch: Batch, places: Places) -> Batch:
 
 def _check_same_columns(first: Survey, other: Survey) -> None:
     """Raise ValueError if two surveys cannot be of parts of one table."""
-    columns = [one.names or one.n_features for one in (first, other)]
-    if columns[0] != columns[1]:
-        raise _difference(first, other, *(f"the columns {found}" for found in columns))
-    if first.sparse != other.sparse:
-        kinds = ["sparse" if one.sparse else "dense" for one in (first, other)]
-        raise _difference(first, other, *(f"{kind} rows" for kind in kinds))
-    categories = [_categories(one) for one in (first, other)]
-    if categories[0] != categories[1]:
-        either = sorted({*categories[0], *categories[1]}, key=str)
-        raise _difference(
-            first,
-            other,
-            *(f"the categories {found}" for found in categories),
-            remedy="A column without a value in a part looks like numbers; name the "
-            f"categories: categorical_features={either}.",
-        )
-    times = [_times(one) for one in (first, other)]
-    if times[0] != times[1]:
-        raise _difference(
-            first,
-            other,
-            *(f"the dates and durations {found}" for found in times),
-            remedy="Give each of these columns one dtype in all parts, such as datetime64[us].",
-        )
+    categories = [_named(one, one.reader.categorical_.tolist()) for one in (first, other)]
+    remedies = [
+        "",
+        "",
+        "A column without a value in a part looks like numbers; name the categories: "
+        f"categorical_features={sorted({*categories[0], *categories[1]}, key=str)}.",
+        "Give each of these columns one dtype in all parts, such as datetime64[us].",
+    ]
+    forms = zip(_form(first).items(), _form(other).values(), remedies, strict=True)
+    for (words, before), now, remedy in forms:
+        if before != now:
+            raise ValueError(
+                f"The parts differ: {first.part} has {words.format(before)}, but {other.part} "
+                f"has {words.format(now)}. All must be parts of one table. {remedy}".rstrip()
+            )
 
 
-def _times(survey: Survey) -> dict[Any, str]:
-    """Return the kind and the time zone of each column of durations or dates, by its name."""
+def _form(survey: Survey) -> dict[str, Any]:
+    """Return what parts of one table have in common, by the words for it in messages."""
+    times = survey.reader.times_
+    kinds = [kind if zone is None else f"{kind} of {zone}" for kind, zone in times.values()]
     return {
-        survey.names[i] if survey.names else i: kind if zone is None else f"{kind} of {zone}"
-        for i, (kind, zone) in survey.reader.times_.items()
+        "the columns {}": survey.names or survey.n_features,
+        "{} rows": "sparse" if survey.sparse else "dense",
+        "the categories {}": _named(survey, survey.reader.categorical_.tolist()),
+        "the dates and durations {}": dict(zip(_named(survey, times), kinds, strict=True)),
     }
 
 
-def _categories(survey: Survey) -> list[Any]:
-    """Return the names of the columns that are categories, or else their positions."""
-    positions = survey.reader.categorical_.tolist()
-    return [survey.names[i] for i in positions] if survey.names else positions
-
-
-def _difference(
-    first: Survey, other: Survey, expected: str, found: str, *, remedy: str = ""
-) -> ValueError:
-    """Return the error that tells how two parts differ."""
-    return ValueError(
-        f"The parts differ: {first.part} has {expected}, but {other.part} has {found}. "
-        f"All must be parts of one table. {remedy}".rstrip()
-    )
+def _named(survey: Survey, positions: Iterable[int]) -> list[Any]:
+    """Return the names of columns, or else their positions."""
+    return [survey.names[i] if survey.names else i for i in positions]

@@ -1,8 +1,8 @@
 """The common base of the estimators for Dask collections, and their common documentation."""
 
 import copy
+import inspect
 from dataclasses import KW_ONLY
-from inspect import signature
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from distributed import Client, get_client, get_worker
@@ -15,62 +15,10 @@ from sknet._parameters import constructor, defaults, with_parameters
 from sknet._shared_parameters import with_sections
 from sknet._sklearn import fit_context
 from sknet.distributed.cluster import fit_on_cluster
+from sknet.distributed.epochs import OuterStep
 from sknet.distributed.partitions import Cluster, Wanted, partitions, predict_lazily
-from sknet.distributed.rounds import OuterStep
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT
-
-DESCRIPTION = """
-Training is local SGD in the form of DiLoCo (Douillard et al., 2023). The table is divided into
-shards. In each round, each shard makes some steps that start from the shared parameters; the
-mean of the results then moves the shared parameters, with Nesterov momentum. The page "Training
-on a cluster" of the documentation has the details.
-""".strip()
-
-PARAMETERS = """
-hidden_layer_sizes, activation, ..., dtype
-    The parameters of the local estimator, with its defaults. Three settings raise an error: the
-    solver "lbfgs", ``warm_start=True``, and a ``scoring`` other than "loss". Each shard holds
-    out rows of its own for early stopping. ``batch_size`` is the number of rows of a shard's
-    mini-batches. The values of "auto" depend on the number of rows of the whole table; the
-    shards divide a ``batch_size`` that is "auto" among themselves.
-local_steps : int, default=32
-    The largest number of mini-batches of a shard in a round. An epoch has as many rounds as the
-    largest shard needs. A value of 1, with ``solver="sgd"``, ``momentum=0`` and
-    ``outer_learning_rate=1``, is synchronous stochastic gradient descent.
-outer_learning_rate : float, default=1.0
-    The share of the way from the shared parameters to the mean of the shards' parameters that
-    the shared parameters move in a round.
-outer_momentum : float in [0, 1) or None, default=None
-    The Nesterov momentum of the shared parameters from one round to the next. 0, with an
-    ``outer_learning_rate`` of 1, is plain averaging. None means 0 if ``batch_size`` is "auto",
-    else 0.8, since each shard then makes fewer steps than a single machine would make.
-n_shards : int or None, default=None
-    The number of shards. A shard consists of whole partitions. None means one shard for each
-    worker, or fewer if a shard would have less than ``local_steps`` mini-batches an epoch. The
-    result depends on the number of shards, not on the workers. With a single shard there are
-    no rounds, and the network is trained like a local one.
-client : distributed.Client or None, default=None
-    The Dask client. None means the current one.
-""".strip()
-
-ATTRIBUTES = """
-n_shards_ : int
-    The number of shards of the fit, at most the number of partitions that have rows.
-coefs_, intercepts_, history_, n_iter_, ...
-    All fitted attributes of the local estimator.
-""".strip()
-
-
-def complete(docstring: str) -> str:
-    """Return the docstring of a class with the shared sections in place of their names."""
-    sections = {
-        "description": DESCRIPTION,
-        "parameters": PARAMETERS,
-        "attributes": ATTRIBUTES,
-    }
-    return with_sections(docstring, sections)
-
 
 #: The outer momentum if each shard makes fewer steps than a single machine would make.
 MOMENTUM_FOR_FEW_STEPS = 0.8
@@ -78,11 +26,51 @@ MOMENTUM_FOR_FEW_STEPS = 0.8
 
 @with_parameters
 class DaskNN(BaseEstimator):
-    """The common base of ``DaskNNClassifier`` and ``DaskNNRegressor``.
+    """The common base of ``DaskNNClassifier`` and ``DaskNNRegressor``, with what both document.
 
-    ``fit`` trains a local estimator, an ``NNClassifier`` or ``NNRegressor``, and keeps it. Its
-    fitted attributes are attributes of this estimator, too.
+    Training is local SGD in the form of DiLoCo (Douillard et al., 2023). The table is divided
+    into shards. In each round, each shard makes some steps that start from the shared
+    parameters; the mean of the results then moves the shared parameters, with Nesterov
+    momentum. The page "Training on a cluster" of the documentation has the details.
+
+    Parameters
+    ----------
+    hidden_layer_sizes, activation, ..., dtype
+        The parameters of the local estimator, with its defaults. Three settings raise an error:
+        the solver "lbfgs", ``warm_start=True``, and a ``scoring`` other than "loss". Each shard
+        holds out rows of its own for early stopping. ``batch_size`` is the number of rows of a
+        shard's mini-batches. The values of "auto" depend on the number of rows of the whole
+        table; the shards divide a ``batch_size`` that is "auto" among themselves.
+    local_steps : int, default=32
+        The largest number of mini-batches of a shard in a round. An epoch has as many rounds as
+        the largest shard needs. A value of 1, with ``solver="sgd"``, ``momentum=0`` and
+        ``outer_learning_rate=1``, is synchronous stochastic gradient descent.
+    outer_learning_rate : float, default=1.0
+        The share of the way from the shared parameters to the mean of the shards' parameters
+        that the shared parameters move in a round.
+    outer_momentum : float in [0, 1) or None, default=None
+        The Nesterov momentum of the shared parameters from one round to the next. 0, with an
+        ``outer_learning_rate`` of 1, is plain averaging. None means 0 if ``batch_size`` is
+        "auto", else 0.8, since each shard then makes fewer steps than a single machine would
+        make.
+    n_shards : int or None, default=None
+        The number of shards. A shard consists of whole partitions. None means one shard for
+        each worker, or fewer if a shard would have less than ``local_steps`` mini-batches an
+        epoch. The result depends on the number of shards, not on the workers. With a single
+        shard there are no rounds, and the network is trained like a local one.
+    client : distributed.Client or None, default=None
+        The Dask client. None means the current one.
+
+    Attributes
+    ----------
+    n_shards_ : int
+        The number of shards of the fit, at most the number of partitions that have rows.
+    coefs_, intercepts_, history_, n_iter_, ...
+        All fitted attributes of the local estimator.
     """
+
+    # ``fit`` trains a local estimator and keeps it. Its fitted attributes are attributes of
+    # this estimator, too.
 
     _local_class: type[BaseNN]
     _fitted: Any
@@ -109,9 +97,12 @@ class DaskNN(BaseEstimator):
         if local is None:
             return
         cls._local_class = local
-        both = [p for one in (local, DaskNN) for p in signature(one).parameters.values()]
+        both = [
+            p for one in (local, DaskNN) for p in inspect.signature(one).parameters.values()
+        ]
         cls.__init__ = constructor(cls.__name__, both)  # type: ignore[method-assign]
-        cls.__doc__ = complete(cls.__doc__ or "")
+        _, _, shared = inspect.cleandoc(DaskNN.__doc__ or "").partition("\n\n")
+        cls.__doc__ = with_sections(cls.__doc__ or "", {"shared": shared})
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -206,20 +197,10 @@ class DaskNN(BaseEstimator):
             raise ValueError(f"The Dask client is closed: {self.client!r}. {remedy}")
         return self.client
 
-    def _predict(
-        self,
-        method: str,
-        X: Any,
-        columns: list[Any] | None,
-        dtype: Any,
-        return_std: bool = False,
-    ) -> Any:
-        """Return the predictions of a method of the local estimator, not yet computed.
-
-        With ``return_std`` it is a tuple of the predictions and their standard deviations.
-        """
-        self._fitted_model.check_std(return_std)
-        return predict_lazily(self._fitted, X, Wanted(method, columns, dtype, return_std))
+    def _predict(self, X: Any, wanted: Wanted) -> Any:
+        """Return predictions of the local estimator, not yet computed."""
+        self._fitted_model.check_std(wanted.with_std)
+        return predict_lazily(self._fitted, X, wanted)
 
     @property
     def _fitted_model(self) -> Model:

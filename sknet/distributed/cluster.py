@@ -1,39 +1,69 @@
-"""A fit on a Dask cluster, from partitions to the trained model."""
+"""A fit on a Dask cluster, from partitions to the trained model.
+
+What is submitted to the cluster are functions that know nothing of Dask.
+"""
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknet._auto import LARGEST_BATCH, SMALLEST_BATCH, learning_rate
 from sknet._base import BaseNN
 from sknet._fitting import Problem, Run
-from sknet._input import Features
-from sknet._looking import Agreement, agree, merge_looks
-from sknet._model import Model
+from sknet._input import Features, read_training
+from sknet._looking import Agreement, Look, agree, look_at, merge_looks
+from sknet._model import Model, model_class
 from sknet._monitoring import EpochPrinter
 from sknet._settings import Settings
+from sknet.data.batches import Batch
+from sknet.data.columns.column import Statistic
+from sknet.data.draws import draw_rows, most_copied_rows
+from sknet.data.kinds import as_numbers, naming
+from sknet.data.survey import gather, merge_statistics
 from sknet.data.weights import are_counts, divided, power_of_two, smallest_and_largest
-from sknet.distributed.agreement import (
-    Description,
-    describe,
-    sample,
-    shares_of_sample,
-    start_model,
-    weigh,
+from sknet.distributed.epochs import (
+    ClusterEpoch,
+    OuterStep,
+    Plan,
+    Shards,
+    make_plan,
+    most_shards,
+    share_out,
 )
-from sknet.distributed.epochs import ClusterEpoch, Plan, make_plan
 from sknet.distributed.partitions import Cluster, Partitions
-from sknet.distributed.rounds import OuterStep
-from sknet.distributed.shards import make_shard, most_shards, share_out, train_alone
+from sknet.distributed.shards import Partition, make_shard, read_partition, train_alone
 from sknet.nn.state import TrainingResult, TrainingState
 from sknet.nn.training import train_epochs
 
+#: What is learned of a partition when the weights of its rows are known: random rows as
+#: numbers, with their y, and what was gathered of the columns. The latter is None without
+#: weights, when the look at the partition has it.
+Sample = tuple[Batch, list[Statistic] | None]
 
-@dataclass(frozen=True)
-class ClusterFit:
+
+class Held(NamedTuple):
+    """A partition that a worker holds, and that has rows of positive weight.
+
+    Attributes
+    ----------
+    number : int
+        The position of the partition in the table.
+    look : Look
+        The look at its rows.
+    parts : sequence
+        The futures of X, y and sample_weight; the latter may be None.
+    """
+
+    number: int
+    look: Look
+    parts: Sequence[Any]
+
+
+class ClusterFit(NamedTuple):
     """The result of a fit on a cluster.
 
     Attributes
@@ -86,43 +116,41 @@ def fit_on_cluster(
         If the parameters or the rows are not valid, if the partitions are not parts of one
         table, or if training diverges before any epoch has ended well.
     """
-    held = _hold(cluster, partitions)
-    descriptions = _describe(cluster, estimator, held)
-    agreed = agree(estimator, merge_looks([one.look for one in descriptions]))
+    held = _describe(cluster, estimator, _hold(cluster, partitions))
+    agreed = agree(estimator, merge_looks([one.look for one in held]))
     # The run draws its seed after the checks, so that an error leaves a given RandomState as it
     # was.
     run = Run.start(estimator.random_state)
     # The seed is drawn from a copy, so that training on a single shard draws the numbers that a
     # local fit draws.
     seed = int(copy.deepcopy(run.streams["shuffle"]).integers(2**31))
-    held, descriptions = _weigh(cluster, agreed, held, descriptions)
-    samples = _sample(cluster, agreed, held, descriptions, seed)
+    held = _weigh(cluster, agreed, held)
+    samples = _sample(cluster, agreed, held, seed)
     model = start_model(agreed, samples, run.streams["init"])
-    groups = _groups(cluster, model.settings, descriptions, local_steps)
-    parts = [[(one.number, *held[one.number]) for one in group] for group in groups]
-    if len(parts) == 1:
+    groups = _groups(cluster, model.settings, held, local_steps)
+    if len(groups) == 1:
         shared = cluster.send(model), cluster.send(agreed.features)
-        alone = cluster.submit(train_alone, *shared, run, parts[0])
+        alone = cluster.submit(train_alone, *shared, run, groups[0])
         ((result, n_validation),) = cluster.gather([alone])
     else:
-        model = _share_batch(model, len(parts))
-        shards = _make_shards(cluster, model, agreed.features, parts, seed)
-        plan = make_plan(cluster, model.settings, shards, local_steps)
-        result, n_validation = _train(cluster, model, shards, outer, plan), plan.n_validation
-    n_rows = sum(one.n_rows for one in descriptions) - n_validation
+        model = _share_batch(model, len(groups))
+        shards = _make_shards(cluster, model, agreed.features, groups, seed)
+        plan = make_plan(model.settings, shards, local_steps)
+        result, n_validation = _train(model, shards, outer, plan), plan.n_validation
+    n_rows = sum(one.look.n_rows for one in held) - n_validation
     return ClusterFit(
         model.begun(n_rows, n_validation).trained(result),
         agreed.features,
         result,
         n_rows * len(result.history["loss"]) + n_validation * result.n_refit,
-        len(parts),
+        len(groups),
     )
 
 
 def _hold(cluster: Cluster, partitions: Partitions) -> list[list[Any]]:
     """Return the futures of the partitions, computed by the workers that will train on them.
 
-    This is a guess: the number of shards is known only after the partitions are described.
+    This is a guess: the number of shards is known only after the partitions are looked at.
     """
     parts, n_rows = partitions
     groups = share_out(n_rows, min(cluster.n_shards or cluster.n_workers, len(parts)))
@@ -134,45 +162,75 @@ def _hold(cluster: Cluster, partitions: Partitions) -> list[list[Any]]:
 
 
 def _describe(
-    cluster: Cluster, estimator: BaseNN, held: Sequence[list[Any]]
-) -> list[Description]:
-    """Return the descriptions of the partitions that have rows of positive weight.
+    cluster: Cluster, estimator: BaseNN, partitions: Sequence[Sequence[Any]]
+) -> list[Held]:
+    """Return the partitions that have rows of positive weight, given the futures of all.
 
     Raises
     ------
     ValueError
         If no partition has rows of positive weight, or if the rows of one are not valid.
     """
-    futures = [cluster.submit(describe, estimator, i, *part) for i, part in enumerate(held)]
-    descriptions = [one for one in cluster.gather(futures) if one is not None]
-    if not descriptions:
+    looks = cluster.gather(
+        [cluster.submit(describe, estimator, i, *parts) for i, parts in enumerate(partitions)]
+    )
+    found = enumerate(zip(looks, partitions, strict=True))
+    held = [Held(i, look, parts) for i, (look, parts) in found if look is not None]
+    if not held:
         raise ValueError("X has no rows of positive weight in any of its partitions.")
-    return descriptions
+    return held
 
 
-def _weigh(
-    cluster: Cluster,
-    agreed: Agreement,
-    held: list[list[Any]],
-    descriptions: list[Description],
-) -> tuple[list[list[Any]], list[Description]]:
-    """Return the futures of the partitions with the weights that training uses.
+def describe(estimator: BaseNN, number: int, X: Any, y: Any, sample_weight: Any) -> Look | None:
+    """Return the look at a partition, or None if it has no rows of positive weight.
+
+    Raises
+    ------
+    ValueError
+        If the rows are not valid, as in ``fit``. The message has the number of the partition.
+    """
+    with naming(f"Partition {number}"):
+        if not _has_rows(X, y, sample_weight):
+            return None
+        features, data = read_training(estimator, X, y, sample_weight)
+        return look_at(estimator, features, data, data, f"partition {number}")
+
+
+def _has_rows(X: Any, y: Any, sample_weight: Any) -> bool:
+    """Return whether a partition has rows of positive weight.
+
+    Raises
+    ------
+    ValueError
+        If X, y and the weights have different numbers of rows, or if the weights are not
+        numbers.
+    """
+    lengths = {part.shape[0] for part in (X, y, sample_weight) if part is not None}
+    if len(lengths) > 1:
+        raise ValueError(
+            f"X, y and sample_weight differ in their numbers of rows: {sorted(lengths)}."
+        )
+    if sample_weight is not None:
+        sample_weight = as_numbers(sample_weight, "sample_weight")
+    return bool(X.shape[0]) and (sample_weight is None or bool(np.any(sample_weight)))
+
+
+def _weigh(cluster: Cluster, agreed: Agreement, held: list[Held]) -> list[Held]:
+    """Return the partitions with the weights that training uses.
 
     These are the products of sample weights and class weights, in units of their own, as
-    ``sknet.data.weights.in_own_units`` has them for a table in memory. The descriptions of
-    partitions without a positive weight are left out.
+    ``sknet.data.weights.in_own_units`` has them for a table in memory. Partitions without a
+    positive weight are left out.
 
     Raises
     ------
     ValueError
         If no row has a positive weight.
     """
-    if agreed.settings.class_weight is None and held[descriptions[0].number][2] is None:
-        return held, descriptions
+    if agreed.settings.class_weight is None and held[0].parts[2] is None:
+        return held
     shared = cluster.send(agreed)
-    given = [
-        cluster.submit(weigh, shared, one.number, *held[one.number]) for one in descriptions
-    ]
+    given = [cluster.submit(weigh, shared, one.number, *one.parts) for one in held]
     ranges = cluster.gather([cluster.submit(smallest_and_largest, one) for one in given])
     smallest, largest = min(low for low, _ in ranges), max(high for _, high in ranges)
     if not largest:
@@ -182,47 +240,79 @@ def _weigh(
     counted = [cluster.submit(are_counts, one, smallest, largest) for one in given]
     counts = all(cluster.gather(counted))
     unit = smallest if counts else power_of_two(largest)
-    held, kept = list(held), []
-    for one, weights, (_, high) in zip(descriptions, given, ranges, strict=True):
+    return [
+        one._replace(parts=[*one.parts[:2], cluster.submit(divided, weights, unit, counts)])
+        for one, weights, (_, high) in zip(held, given, ranges, strict=True)
         # Weights that are negligible beside the largest one become zero.
-        if high / unit:
-            X, y, _ = held[one.number]
-            held[one.number] = [X, y, cluster.submit(divided, weights, unit, counts)]
-            kept.append(one)
-    return held, kept
+        if high / unit
+    ]
+
+
+def weigh(
+    agreed: Agreement, number: int, X: Any, y: Any, sample_weight: Any
+) -> NDArray[np.float64]:
+    """Return the weights of all rows of a partition, times the weights of their classes."""
+    data = read_partition(agreed.features, number, X, y, sample_weight)
+    kind = model_class(agreed.features.numeric_y)
+    weights = kind.row_weights(agreed.settings, agreed.target, data.y, data.sample_weight)
+    of_all = np.zeros(X.shape[0])
+    of_all[data.positions] = 1.0 if weights is None else weights
+    return of_all
 
 
 def _sample(
-    cluster: Cluster,
-    agreed: Agreement,
-    held: Sequence[list[Any]],
-    descriptions: Sequence[Description],
-    seed: int,
-) -> list[Any]:
-    """Return rows of each partition, from which quantiles are estimated."""
-    features = cluster.send(agreed.features)
-    shares = shares_of_sample(descriptions, agreed.survey)
-    futures = [
-        cluster.submit(sample, features, one.number, n_wanted, seed, *held[one.number])
-        for one, n_wanted in zip(descriptions, shares, strict=True)
+    cluster: Cluster, agreed: Agreement, held: Sequence[Held], seed: int
+) -> list[Sample]:
+    """Return rows of each partition, from which quantiles are estimated.
+
+    They are copied to the client, so their number is limited.
+    """
+    features, survey = cluster.send(agreed.features), agreed.survey
+    n_all, most = survey.n_rows, most_copied_rows(survey.row_bytes)
+    wanted = [
+        one.look.n_rows if n_all <= most else max(1, most * one.look.n_rows // n_all)
+        for one in held
     ]
-    return cluster.gather(futures)
+    samples = [
+        cluster.submit(sample, features, one.number, n_wanted, seed, *one.parts)
+        for one, n_wanted in zip(held, wanted, strict=True)
+    ]
+    return cluster.gather(samples)
+
+
+def sample(features: Features, number: int, n_wanted: int, seed: int, *parts: Any) -> Sample:
+    """Return up to ``n_wanted`` random rows of a partition, and the statistics of its columns.
+
+    The weights are those that training uses. They are known only after the look, so the
+    statistics of weighted rows are gathered anew.
+    """
+    data = read_partition(features, number, *parts)
+    statistics = None if data.sample_weight is None else gather(data, features.reader)
+    chosen = draw_rows(data.n_rows, n_wanted, np.random.default_rng((seed, number)))
+    return data.choose(chosen).batch(), statistics
+
+
+def start_model(
+    agreed: Agreement, samples: Sequence[Sample], rng: np.random.Generator
+) -> Model:
+    """Return a model with the encodings of the whole table, and initial parameters."""
+    reader = agreed.features.reader
+    weighted = [(reader, found) for _, found in samples if found is not None]
+    statistics = merge_statistics(reader, weighted) if weighted else None
+    return agreed.start_model([rows for rows, _ in samples], rng, statistics)
 
 
 def _groups(
-    cluster: Cluster,
-    settings: Settings,
-    descriptions: Sequence[Description],
-    local_steps: int,
-) -> list[list[Description]]:
-    """Return for each shard the descriptions of its partitions."""
-    n_rows = [one.n_rows for one in descriptions]
+    cluster: Cluster, settings: Settings, held: Sequence[Held], local_steps: int
+) -> list[list[Partition]]:
+    """Return for each shard its partitions."""
+    n_rows = [one.look.n_rows for one in held]
     n_shards = cluster.n_shards
     if n_shards is None:
         most = most_shards(settings, sum(n_rows), local_steps)
         n_shards = min(cluster.n_workers, most)
     groups = share_out(n_rows, min(n_shards, len(n_rows)))
-    return [[descriptions[i] for i in group] for group in groups]
+    return [[(held[i].number, *held[i].parts) for i in group] for group in groups]
 
 
 def _share_batch(model: Model, n_shards: int) -> Model:
@@ -248,21 +338,20 @@ def _make_shards(
     cluster: Cluster,
     model: Model,
     features: Features,
-    parts: Sequence[Sequence[Any]],
+    groups: Sequence[Sequence[Partition]],
     seed: int,
-) -> list[Any]:
-    """Return the futures of the shards."""
+) -> Shards:
+    """Return the shards of the given partitions."""
     shared = cluster.send(model), cluster.send(features)
-    return [
+    futures = [
         cluster.submit(make_shard, *shared, number, seed, group, shard_number=number)
-        for number, group in enumerate(parts)
+        for number, group in enumerate(groups)
     ]
+    return Shards(cluster, futures)
 
 
-def _train(
-    cluster: Cluster, model: Model, shards: Sequence[Any], outer: OuterStep, plan: Plan
-) -> TrainingResult:
-    """Return the result of training on the shards, given their futures."""
+def _train(model: Model, shards: Shards, outer: OuterStep, plan: Plan) -> TrainingResult:
+    """Return the result of training on the shards."""
     settings, problem = model.settings, Problem.of(model)
     params = model.params.copy()
     # The state needs a generator, but no numbers are drawn here: each shard draws its own.
@@ -272,7 +361,7 @@ def _train(
         outer = replace(outer, network=model.network)
     stopping, evaluate = problem.stopping, None
     horizon = stopping.horizon(state.cooling)
-    epoch = ClusterEpoch(cluster, shards, outer, plan, params, problem.rule, horizon, state)
+    epoch = ClusterEpoch(shards, outer, plan, params, problem.rule, horizon, state)
     if settings.early_stopping:
         evaluate = epoch.evaluate
         stopping = replace(stopping, least_score=epoch.least_score())

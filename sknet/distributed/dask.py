@@ -10,22 +10,14 @@ from sklearn.utils.validation import check_is_fitted
 from sknet._model import RegressionModel
 from sknet.classifier import NNClassifier
 from sknet.distributed.base import DaskNN
-from sknet.distributed.partitions import compute_arrays
+from sknet.distributed.partitions import Wanted, compute_arrays
 from sknet.regressor import NNRegressor, score_predictions
 
 
 class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
     """``NNClassifier`` on a Dask cluster: each worker trains on its own part of the table.
 
-    {description}
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
+    {shared}
 
     See Also
     --------
@@ -65,7 +57,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         """
         check_is_fitted(self)
         columns = self._columns if self._kind == "multilabel" else None
-        return self._predict("predict", X, columns, self._label_dtype)
+        return self._predict(X, Wanted("predict", columns, self._label_dtype))
 
     def predict_proba(self, X: Any, return_std: bool = False) -> Any:
         """Predict probabilities.
@@ -94,7 +86,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
             If ``return_std`` is True and the network has a single member.
         """
         check_is_fitted(self)
-        return self._predict("predict_proba", X, self._columns, np.float64, return_std)
+        return self._predict(X, Wanted("predict_proba", self._columns, np.float64, return_std))
 
     def decision_function(self, X: Any) -> Any:
         """Return the logits.
@@ -112,7 +104,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         """
         check_is_fitted(self)
         columns = None if self._kind == "binary" else self._columns
-        return self._predict("decision_function", X, columns, np.float64)
+        return self._predict(X, Wanted("decision_function", columns, np.float64))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy of the predictions.
@@ -155,15 +147,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
 class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
     """``NNRegressor`` on a Dask cluster: each worker trains on its own part of the table.
 
-    {description}
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
+    {shared}
 
     See Also
     --------
@@ -214,7 +198,7 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
             member.
         """
         check_is_fitted(self)
-        return self._predict("predict", X, self._columns, np.float64, return_std)
+        return self._predict(X, Wanted("predict", self._columns, np.float64, return_std))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return R2, or for the quantile loss the mean D2 of the pinball loss.

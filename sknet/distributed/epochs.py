@@ -1,4 +1,4 @@
-"""Epochs on a cluster: the number of their rounds, and the rounds of an epoch.
+"""Epochs on a cluster: how it is divided into shards, its rounds, and the outer step.
 
 All work is done by tasks that are pure functions, so that Dask can compute a result again if it
 is lost with a worker.
@@ -8,15 +8,16 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from sknet._auto import LARGEST_BATCH
 from sknet._settings import Settings
 from sknet.distributed.partitions import Cluster
-from sknet.distributed.rounds import LocalRound, OuterStep, Point, Round
-from sknet.distributed.shards import Shard
+from sknet.distributed.shards import LocalResult, LocalRound, Point, Round, Shard
 from sknet.nn.epochs import Epochs, UpdateRule, update_average
+from sknet.nn.network import Network
 from sknet.nn.state import Horizon, Remembered, TrainingState, score_of_learning
 
 #: The number of rounds that are submitted before the first of them has ended.
@@ -27,6 +28,137 @@ ROUNDS_IN_FLIGHT = 2
 LONGEST_CHAIN = 100
 
 
+def share_out(sizes: Sequence[int], n_shards: int) -> list[list[int]]:
+    """Return for each shard the positions of its partitions.
+
+    Each shard gets at least one partition. Its partitions are neighbours, and their rows are as
+    near to an equal share as this order allows.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        The number of rows of each partition.
+    n_shards : int
+        The number of shards, at most the number of partitions.
+    """
+    ends = np.cumsum(sizes)
+    goals = ends[-1] * np.arange(1, n_shards) / n_shards
+    cuts = np.searchsorted(ends - np.asarray(sizes) / 2, goals)
+    # Each shard before a cut and each shard after it needs at least one partition.
+    number = np.arange(1, n_shards)
+    cuts = np.maximum.accumulate(np.maximum(cuts, number) - number) + number
+    cuts = np.minimum(cuts, len(sizes) - n_shards + number)
+    return [list(part) for part in np.split(np.arange(len(sizes)), cuts)]
+
+
+def most_shards(settings: Settings, n_rows: int, local_steps: int) -> int:
+    """Return the largest number of shards that have ``local_steps`` full mini-batches each.
+
+    With fewer mini-batches in an epoch the rounds would be shorter, and the mean of the shards
+    would be taken after few steps. The number is at least 1.
+    """
+    held_out = settings.validation_fraction if settings.early_stopping else 0
+    batch_size = settings.batch_size
+    if "batch_size" in settings.auto:
+        # The shards share a large batch, so that it need not be full for each of them.
+        batch_size = min(batch_size, LARGEST_BATCH)
+    n_batches = n_rows * (1 - held_out) / batch_size
+    return max(1, int(n_batches / local_steps))
+
+
+@dataclass(frozen=True)
+class OuterStep:
+    """The step that moves the shared parameters towards the mean of the shards' parameters.
+
+    With the shared points x_0, x_1, ..., round t starts at z_t = x_t + mu (x_t - x_{t-1}), and
+    x_{t+1} = (1 - eta) z_t + eta (weighted mean of the shards' parameters). This is Nesterov's
+    momentum as Sutskever, Martens, Dahl and Hinton (2013) write it, with z_t - mean in place of
+    the gradient: the outer optimizer of DiLoCo (Douillard et al., 2023, algorithm 1). The
+    velocity is the difference of two shared points, so no worker keeps it. With eta = 1 and
+    mu = 0, the step is plain averaging.
+
+    Parameters
+    ----------
+    learning_rate : float
+        eta in these formulas.
+    momentum : float
+        mu in these formulas.
+    network : Network or None, default=None
+        The network, if its parameters have bounds: both formulas may leave these, and their
+        results are moved back.
+    """
+
+    learning_rate: float
+    momentum: float
+    network: Network | None = None
+
+    def start(self, point: Point, previous: Point) -> np.ndarray:
+        """Return the parameters at which a round starts, given the last two points."""
+        if not self.momentum:
+            return point.params
+        return self._inside(point.params + self.momentum * (point.params - previous.params))
+
+    def _inside(self, params: np.ndarray) -> np.ndarray:
+        """Move parameters into their bounds, in place, and return them."""
+        if self.network is not None:
+            self.network.project(params)
+        return params
+
+    def end(self, point: Point, previous: Point, results: Sequence[LocalResult]) -> Point:
+        """Return the next point, given the last two points and the results of all shards."""
+        results = [result for result in results if result.params is not None]
+        weight = sum(result.weight for result in results)
+        # The sum is in float64: the mean of equal float32 numbers then rounds to that number.
+        mean = np.zeros(point.params.size)
+        for result in results:
+            mean += result.weight * np.asarray(result.params, dtype=np.float64)
+        mean /= weight
+        if self.learning_rate != 1:
+            start = self.start(point, previous)
+            mean = (1 - self.learning_rate) * start + self.learning_rate * mean
+        return Point(
+            self._inside(mean.astype(point.params.dtype)),
+            point.loss + sum(result.weight * result.loss for result in results),
+            point.weight + weight,
+            results[0].learning_rate,
+        )
+
+
+class Shards(NamedTuple):
+    """The shards of a training: their cluster, and the future of each of them."""
+
+    cluster: Cluster
+    futures: Sequence[Any]
+
+    def ask(self, method: Callable, *arguments: Any) -> list[Any]:
+        """Return what a method of each shard returns."""
+        answers = [
+            self.cluster.submit(method, shard, *arguments, shard_number=number)
+            for number, shard in enumerate(self.futures)
+        ]
+        return self.cluster.gather(answers)
+
+    def mean(self, method: Callable, point: Any) -> float:
+        """Return the weighted mean of the losses that a method of each shard returns."""
+        losses, weights = zip(*self.ask(method, point), strict=True)
+        return float(np.average(losses, weights=weights))
+
+
+class ClusterProbe(NamedTuple):
+    """Some rows of each shard, on which the end of the training is judged."""
+
+    shards: Shards
+
+    def loss(self, params: np.ndarray) -> float:
+        """Return the mean loss; NaN if a raw prediction is infinite or NaN."""
+        shared = self.shards.cluster.send(Point(params.copy()))
+        return self.shards.mean(Shard.probe_loss, shared)
+
+    def constant_loss(self) -> float:
+        """Return the mean loss of a constant prediction."""
+        return self.shards.mean(Shard.probe_loss, None)
+
+
 @dataclass(frozen=True)
 class Plan:
     """The division of the training into rounds.
@@ -35,43 +167,35 @@ class Plan:
     ----------
     n_rows, n_validation : int
         The numbers of training and of validation rows of all shards.
-    n_steps : int
-        The number of mini-batches of the largest shard in an epoch.
     per_epoch : int
         The number of rounds in an epoch.
+    steps_per_round : float
+        The mean number of mini-batches of the largest shard in a round.
     """
 
     n_rows: int
     n_validation: int
-    n_steps: int
     per_epoch: int
-
-    @property
-    def steps_per_round(self) -> float:
-        """The mean number of mini-batches of the largest shard in a round."""
-        return self.n_steps / self.per_epoch
+    steps_per_round: float
 
 
-def make_plan(
-    cluster: Cluster, settings: Settings, shards: Sequence[Any], local_steps: int
-) -> Plan:
-    """Return the plan of a training, given the futures of the shards.
+def make_plan(settings: Settings, shards: Shards, local_steps: int) -> Plan:
+    """Return the plan of a training.
 
     Raises
     ------
     ValueError
         If early stopping is on and no shard has enough rows to hold some of them out.
     """
-    sizes = cluster.gather([cluster.submit(Shard.sizes, shard) for shard in shards])
-    n_rows, n_validation, n_batches = zip(*sizes, strict=True)
+    n_rows, n_validation, n_batches = zip(*shards.ask(Shard.sizes), strict=True)
     if settings.early_stopping and not sum(n_validation):
         raise ValueError(
             "The validation set is too small: no shard has enough rows to hold "
             f"validation_fraction={settings.validation_fraction} of them out. Increase it, use "
             "fewer shards, or set early_stopping=False."
         )
-    n_steps = max(n_batches)
-    return Plan(sum(n_rows), sum(n_validation), n_steps, math.ceil(n_steps / local_steps))
+    per_epoch = math.ceil(max(n_batches) / local_steps)
+    return Plan(sum(n_rows), sum(n_validation), per_epoch, max(n_batches) / per_epoch)
 
 
 class ClusterEpoch(Epochs):
@@ -81,9 +205,7 @@ class ClusterEpoch(Epochs):
 
     Parameters
     ----------
-    cluster : Cluster
-    shards : sequence of futures
-        The futures of the shards.
+    shards : Shards
     outer : OuterStep
     plan : Plan
     params : ndarray of shape (n_params,)
@@ -98,8 +220,7 @@ class ClusterEpoch(Epochs):
 
     def __init__(
         self,
-        cluster: Cluster,
-        shards: Sequence[Any],
+        shards: Shards,
         outer: OuterStep,
         plan: Plan,
         params: np.ndarray,
@@ -108,8 +229,8 @@ class ClusterEpoch(Epochs):
         state: TrainingState,
     ):
         super().__init__(params, rule, horizon, state)
-        self._cluster = cluster
         self._shards = shards
+        self._cluster = shards.cluster
         self._outer = outer
         self._plan = plan
         self._loss = self._weight = self._n_steps = 0.0
@@ -146,24 +267,24 @@ class ClusterEpoch(Epochs):
 
     def make_probe(self) -> "ClusterProbe":
         """Return some rows of each shard, on which the end of the training is judged."""
-        return ClusterProbe(self._cluster, self._shards)
+        return ClusterProbe(self._shards)
 
     def evaluate(self, params: np.ndarray) -> dict[str, float]:
         """Return the loss and the score of the validation rows of all shards."""
         shared = self._point
         if self.rule.ema_decay is not None:
             shared = self._cluster.send(Point(params))
-        loss = _mean_of_shards(self._cluster, self._shards, Shard.evaluate, shared)
+        loss = self._shards.mean(Shard.evaluate, shared)
         return {"validation_loss": loss, "validation_score": -loss}
 
     def least_score(self) -> float:
         """Return the score that shows that something has been learned."""
-        loss = _mean_of_shards(self._cluster, self._shards, Shard.constant_loss)
+        loss = self._shards.mean(Shard.evaluate, None)
         return score_of_learning(loss, self._plan.n_validation)
 
     def _begin(self, point: Point) -> None:
         """Begin the next rounds at a point, without momentum, and with new optimizers."""
-        self._send([point] * 2, [None] * len(self._shards))
+        self._send([point] * 2, [None] * len(self._shards.futures))
 
     def _cut_chain(self) -> None:
         """Send what the next rounds begin with anew, so that earlier tasks are forgotten."""
@@ -187,11 +308,13 @@ class ClusterEpoch(Epochs):
             self.state.plateau_factor,
         )
         # Without momentum the point before is not needed, and Dask need not keep it.
-        points = self._point, self._previous if self._outer.momentum else self._point
+        points = [self._point, self._previous if self._outer.momentum else self._point]
         submit, outer = self._cluster.submit, self._outer
         self._rounds = [
-            submit(_train_locally, shard, outer, *points, round_, before, shard_number=i)
-            for i, (shard, before) in enumerate(zip(self._shards, self._rounds, strict=True))
+            submit(_train_locally, shard, outer, points, round_, before, shard_number=i)
+            for i, (shard, before) in enumerate(
+                zip(self._shards.futures, self._rounds, strict=True)
+            )
         ]
         # The states of the optimizers stay where they are; only the results are moved.
         results = [
@@ -213,49 +336,7 @@ class ClusterEpoch(Epochs):
         update_average(cast(np.ndarray, self.state.average), point.params, decay)
 
 
-class ClusterProbe:
-    """A probe of rows of each shard, which its worker evaluates.
-
-    Parameters
-    ----------
-    cluster : Cluster
-    shards : sequence of futures
-        The futures of the shards.
-    """
-
-    def __init__(self, cluster: Cluster, shards: Sequence[Any]):
-        self._cluster = cluster
-        self._shards = shards
-
-    def loss(self, params: np.ndarray) -> float:
-        """Return the mean loss; NaN if a raw prediction is infinite or NaN."""
-        shared = self._cluster.send(Point(params.copy()))
-        return _mean_of_shards(self._cluster, self._shards, Shard.probe_loss, shared)
-
-    def constant_loss(self) -> float:
-        """Return the mean loss of a constant prediction."""
-        return _mean_of_shards(self._cluster, self._shards, Shard.constant_probe_loss)
-
-
-def _mean_of_shards(
-    cluster: Cluster, shards: Sequence[Any], method: Callable, *arguments: Any
-) -> float:
-    """Return the weighted mean of the losses that a method of each shard returns."""
-    futures = [
-        cluster.submit(method, shard, *arguments, shard_number=number)
-        for number, shard in enumerate(shards)
-    ]
-    losses, weights = zip(*cluster.gather(futures), strict=True)
-    return float(np.average(losses, weights=weights))
-
-
 def _train_locally(
-    shard: Shard,
-    outer: OuterStep,
-    point: Point,
-    previous: Point,
-    round_: Round,
-    before: LocalRound | None,
+    shard: Shard, outer: OuterStep, last: list[Point], round_: Round, before: LocalRound | None
 ) -> LocalRound:
-    inner = None if before is None else before.inner
-    return shard.train(outer.start(point, previous), round_, inner)
+    return shard.train(outer.start(*last), round_, before and before.inner)

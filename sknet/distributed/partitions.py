@@ -180,9 +180,14 @@ class Wanted:
     with_std: bool = False
 
     @property
+    def width(self) -> int:
+        """The number of columns of the predictions."""
+        return 1 if self.columns is None else len(self.columns)
+
+    @property
     def empty(self) -> np.ndarray:
         """The predictions for no rows."""
-        shape = (0,) if self.columns is None else (0, len(self.columns))
+        shape = (0,) if self.columns is None else (0, self.width)
         return np.empty(shape, self.dtype)
 
     @property
@@ -241,19 +246,20 @@ def _frames_of_predictions(shared: Any, X: Any, wanted: Wanted) -> list[Any]:
 
 
 def _arrays_of_predictions(shared: Any, X: Any, wanted: Wanted) -> list[Any]:
-    """Return arrays of each of the results."""
+    """Return arrays of each of the results, which blocks compute side by side."""
     if np.issubdtype(wanted.dtype, np.floating) and X.dtype == np.float32:
         wanted = replace(wanted, dtype=np.float32)
-    columns, empty, rows = wanted.columns, wanted.empty, _whole_rows(X)
-    if not wanted.with_std:
-        shape = {"drop_axis": 1} if columns is None else {"chunks": (X.chunks[0], len(columns))}
-        return [rows.map_blocks(_predict_block, shared, wanted, meta=empty, **shape)]
-    width = 1 if columns is None else len(columns)
-    meta, chunks = empty.reshape(0, width), (X.chunks[0], 2 * width)
-    both = rows.map_blocks(_predict_pair, shared, wanted, meta=meta, chunks=chunks)
-    if columns is None:
-        return [both[:, 0], both[:, 1]]
-    return [both[:, :width], both[:, width:]]
+    width, n_results = wanted.width, len(wanted.names)
+    side_by_side = _whole_rows(X).map_blocks(
+        _predict_block,
+        shared,
+        wanted,
+        meta=wanted.empty.reshape(0, width),
+        chunks=(X.chunks[0], n_results * width),
+    )
+    if wanted.columns is None:
+        return [side_by_side[:, i] for i in range(n_results)]
+    return [side_by_side[:, i * width : (i + 1) * width] for i in range(n_results)]
 
 
 def compute_arrays(*collections: Any) -> list[Any]:
@@ -262,15 +268,9 @@ def compute_arrays(*collections: Any) -> list[Any]:
 
 
 def _predict_block(X: Any, estimator: BaseNN, wanted: Wanted) -> np.ndarray:
-    """Return the predictions for a block of rows, which may be empty."""
-    return wanted.of_rows(X, estimator)[0]
-
-
-def _predict_pair(X: Any, estimator: BaseNN, wanted: Wanted) -> np.ndarray:
-    """Return the predictions for a block of rows and their standard deviations side by side."""
-    n_rows = X.shape[0]
-    width = 1 if wanted.columns is None else len(wanted.columns)
-    return np.hstack([one.reshape(n_rows, width) for one in wanted.of_rows(X, estimator)])
+    """Return the results for a block of rows, which may be empty, side by side."""
+    shape = X.shape[0], wanted.width
+    return np.hstack([one.reshape(shape) for one in wanted.of_rows(X, estimator)])
 
 
 def _predict_frames(X: Any, estimator: BaseNN, wanted: Wanted) -> list[Any]:

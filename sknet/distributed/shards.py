@@ -1,77 +1,142 @@
-"""Shards: how partitions are divided among them, their rows, and their steps in a round.
+"""Shards: their rows, and their steps in a round of local SGD.
 
-Nothing here knows of Dask.
+Nothing here knows of Dask. All functions are pure: the same arguments give the same numbers on
+any worker, as often as they are called, so that a lost result can be computed again.
 """
 
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sknet._auto import LARGEST_BATCH
 from sknet._batching import mini_batches, validation_blocks
 from sknet._fitting import Problem, Run, fit_rows, split_off_validation
-from sknet._input import Features
+from sknet._input import Features, read_rows
 from sknet._model import Model
 from sknet._monitoring import HeldOut
-from sknet._settings import Settings
 from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Batches, Dataset, join, start_of_part
-from sknet.data.draws import split_rows
-from sknet.distributed.agreement import read_partition
-from sknet.distributed.rounds import InnerState, LocalResult, LocalRound, Point, Round
+from sknet.data.draws import Augmentation, split_rows
+from sknet.data.kinds import naming
 from sknet.nn.epochs import Epoch, UpdateRule
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
 from sknet.nn.soundness import Probe
-from sknet.nn.state import TrainingResult, TrainingState
+from sknet.nn.state import Horizon, TrainingResult, TrainingState
 
 #: A partition: its number, X, y and sample_weight.
 Partition = tuple[int, Any, Any, Any]
 
 
-def share_out(sizes: Sequence[int], n_shards: int) -> list[list[int]]:
-    """Return for each shard the positions of its partitions.
+@dataclass(frozen=True)
+class Round:
+    """The place of a round in the training.
 
-    Each shard gets at least one partition. Its partitions are neighbours, and their rows are as
-    near to an equal share as this order allows.
-
-    Parameters
+    Attributes
     ----------
-    sizes : sequence of int
-        The number of rows of each partition.
-    n_shards : int
-        The number of shards, at most the number of partitions.
+    epoch : int
+        The number of the epoch, from 0.
+    number : int
+        The number of the round in its epoch, from 0.
+    per_epoch : int
+        The number of rounds in each epoch.
+    horizon : Horizon
+        The number of epochs, and how far each of them is on in the plan.
+    samples_seen : int
+        The number of rows in all earlier epochs, with repetition.
+    plateau_factor : float
+        The factor of the learning rate that the schedule "adaptive" lowers.
     """
-    ends = np.cumsum(sizes)
-    goals = ends[-1] * np.arange(1, n_shards) / n_shards
-    cuts = np.searchsorted(ends - np.asarray(sizes) / 2, goals)
-    # Each shard before a cut and each shard after it needs at least one partition.
-    number = np.arange(1, n_shards)
-    cuts = np.maximum.accumulate(np.maximum(cuts, number) - number) + number
-    cuts = np.minimum(cuts, len(sizes) - n_shards + number)
-    return [list(part) for part in np.split(np.arange(len(sizes)), cuts)]
+
+    epoch: int
+    number: int
+    per_epoch: int
+    horizon: Horizon
+    samples_seen: int
+    plateau_factor: float
 
 
-def most_shards(settings: Settings, n_rows: int, local_steps: int) -> int:
-    """Return the largest number of shards that have ``local_steps`` full mini-batches each.
+@dataclass(frozen=True)
+class Point:
+    """The parameters that all shards share after a round.
 
-    With fewer mini-batches in an epoch the rounds would be shorter, and the mean of the shards
-    would be taken after few steps. The number is at least 1.
+    Attributes
+    ----------
+    params : ndarray of shape (n_params,)
+    loss : float
+        The weighted sum of the losses of all rows since the training began.
+    weight : float
+        The sum of the weights of these rows.
+    learning_rate : float
+        The learning rate of the last step of the round.
     """
-    held_out = settings.validation_fraction if settings.early_stopping else 0
-    batch_size = settings.batch_size
-    if "batch_size" in settings.auto:
-        # The shards share a large batch, so that it need not be full for each of them.
-        batch_size = min(batch_size, LARGEST_BATCH)
-    n_batches = n_rows * (1 - held_out) / batch_size
-    return max(1, int(n_batches / local_steps))
+
+    params: np.ndarray
+    loss: float = 0.0
+    weight: float = 0.0
+    learning_rate: float = np.nan
+
+    def __sizeof__(self) -> int:
+        # From this number Dask estimates the cost of moving the object.
+        return self.params.nbytes
 
 
+@dataclass(frozen=True)
+class LocalResult:
+    """The result of a shard's steps in a round.
+
+    Attributes
+    ----------
+    params : ndarray of shape (n_params,) or None
+        The parameters after the steps; None if the shard has no rows in this round.
+    loss : float
+        The mean loss of the shard's rows in this round.
+    weight : float
+        The weight of the shard, times the share of its rows that are in this round.
+    learning_rate : float
+        The learning rate of the last step.
+    """
+
+    params: np.ndarray | None
+    loss: float
+    weight: float
+    learning_rate: float
+
+    def __sizeof__(self) -> int:
+        return 0 if self.params is None else self.params.nbytes
+
+
+@dataclass(frozen=True)
+class InnerState:
+    """The state of a shard's optimizer after a round, with which the next round goes on.
+
+    Attributes
+    ----------
+    slots : ndarray of shape (n_slots, n_params)
+        The vectors of the optimizer, such as the moments of adam.
+    n_updates : int
+        The number of steps that the optimizer has made.
+    """
+
+    slots: np.ndarray
+    n_updates: int
+
+    def __sizeof__(self) -> int:
+        return self.slots.nbytes
+
+
+class LocalRound(NamedTuple):
+    """What a shard has after a round: the result for all, and a state that stays with it."""
+
+    result: LocalResult
+    inner: InnerState | None
+
+
+@dataclass(eq=False)
 class Shard:
     """The rows that one worker trains on, with the problem that it solves.
 
@@ -79,8 +144,8 @@ class Shard:
     ----------
     objective : Objective
     rule : UpdateRule
-        The steps of the inner optimizer. Its running average is left out, since the client
-        averages the shared parameters.
+        The steps of the inner optimizer, without a running average: the client averages the
+        shared parameters.
     batches : Batches
         The training rows, in their order.
     validation : Batches or None
@@ -96,29 +161,16 @@ class Shard:
         The dtype of the parameters.
     """
 
-    def __init__(
-        self,
-        objective: Objective,
-        rule: UpdateRule,
-        batches: Batches,
-        validation: Batches | None,
-        *,
-        shuffle: bool,
-        seed: tuple[int, int],
-        weight: float,
-        validation_weight: float,
-        dtype: DTypeLike,
-    ):
-        self.objective = objective
-        self.rule: UpdateRule = replace(rule, ema_decay=None)
-        self.batches = batches
-        self.validation = validation
-        self.shuffle = shuffle
-        self.seed = seed
-        self.weight = weight
-        self.validation_weight = validation_weight
-        self.dtype = dtype
-        self._order: tuple[int, np.ndarray] | None = None
+    objective: Objective
+    rule: UpdateRule
+    batches: Batches
+    validation: Batches | None
+    shuffle: bool
+    seed: tuple[int, int]
+    weight: float
+    validation_weight: float
+    dtype: DTypeLike
+    _order: tuple[int, np.ndarray] | None = None
 
     def __sizeof__(self) -> int:
         X = self.batches.data.X
@@ -147,7 +199,8 @@ class Shard:
         state.samples_seen = round_.samples_seen
         state.plateau_factor = round_.plateau_factor
         horizon = round_.horizon.in_rounds(round_.per_epoch)
-        batches = self.batches.choose(rows, augmentation)
+        augment = cast(Augmentation | None, self.batches.augment)
+        batches = self.batches.choose(rows, augment and augment.with_rng(augmentation))
         epoch = Epoch(self.objective, params, batches, self.rule, horizon, state)
         # NumPy need not warn of each overflow: the result is checked after each epoch.
         with ONE_BLAS_THREAD, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -161,34 +214,29 @@ class Shard:
         n_validation = 0 if self.validation is None else self.validation.n_rows
         return self.batches.n_rows, n_validation, len(self.batches)
 
-    def evaluate(self, point: Point) -> tuple[float, float]:
-        """Return the mean loss of the validation rows, and the sum of their weights."""
+    def evaluate(self, point: Point | None) -> tuple[float, float]:
+        """Return the mean loss of the validation rows, and the sum of their weights.
+
+        None stands for a constant prediction.
+        """
         if self.validation is None:
             return 0.0, 0.0
-        workspace = Workspace(self.objective.network, self.validation.batch_size, self.dtype)
         with ONE_BLAS_THREAD:
+            if point is None:
+                return self.objective.constant_loss(self.validation), self.validation_weight
+            workspace = Workspace(
+                self.objective.network, self.validation.batch_size, self.dtype
+            )
             loss = self.objective.mean_loss(point.params, self.validation, workspace)
         return loss, self.validation_weight
 
-    def constant_loss(self) -> tuple[float, float]:
-        """Return what :meth:`evaluate` returns, for a constant prediction."""
-        if self.validation is None:
-            return 0.0, 0.0
-        with ONE_BLAS_THREAD:
-            return self.objective.constant_loss(self.validation), self.validation_weight
+    def probe_loss(self, point: Point | None) -> tuple[float, float]:
+        """Return the mean loss of some training rows, and the weight of the shard.
 
-    def probe_loss(self, point: Point) -> tuple[float, float]:
-        """Return the mean loss of some training rows, and the weight of the shard."""
-        return self._probe.loss(point.params), self.weight
-
-    def constant_probe_loss(self) -> tuple[float, float]:
-        """Return what :meth:`probe_loss` returns, for a constant prediction."""
-        return self._probe.constant_loss(), self.weight
-
-    @property
-    def _probe(self) -> Probe:
-        """Some of the training rows, on which the end of the training is judged."""
-        return Probe(self.objective, self.batches, self.dtype)
+        On these rows the end of the training is judged. None stands for a constant prediction.
+        """
+        probe = Probe(self.objective, self.batches, self.dtype)
+        return probe.constant_loss() if point is None else probe.loss(point.params), self.weight
 
     def _rng(self, epoch: int, purpose: int) -> np.random.Generator:
         """Return a generator of an epoch: purpose 0 is the order of the rows, n is round n."""
@@ -215,11 +263,7 @@ class Shard:
 
 
 def make_shard(
-    model: Model,
-    features: Features,
-    number: int,
-    seed: int,
-    partitions: Sequence[Partition],
+    model: Model, features: Features, number: int, seed: int, partitions: Sequence[Partition]
 ) -> Shard:
     """Return the shard of some partitions.
 
@@ -241,7 +285,7 @@ def make_shard(
     no_streams = {"shuffle": None, "augmentation": None}
     return Shard(
         problem.objective,
-        problem.rule,
+        replace(problem.rule, ema_decay=None),
         mini_batches(model, data, no_streams, encoded_bytes=math.inf),
         held_out and validation_blocks(model, held_out, encoded_bytes=math.inf),
         shuffle=model.settings.shuffle,
@@ -279,6 +323,20 @@ def train_alone(
     held = held_out and HeldOut(held_out, of_training=True)
     result = fit_rows(model, data, held, run, encoded_bytes=math.inf)
     return result, 0 if held_out is None else held_out.n_rows
+
+
+def read_partition(
+    features: Features, number: int, X: Any, y: Any, sample_weight: Any
+) -> Dataset:
+    """Return the rows of positive weight of a partition, given the features of the table.
+
+    Raises
+    ------
+    ValueError
+        If the rows are not valid, as in ``fit``. The message has the number of the partition.
+    """
+    with naming(f"Partition {number}"):
+        return read_rows(features, X, y, sample_weight)
 
 
 def _read_all(features: Features, partitions: Sequence[Partition]) -> Dataset:

@@ -1,8 +1,7 @@
 """Export of fitted estimators: ONNX models, and the types that a skops file may hold."""
 
 from sknet.export._onnx import to_onnx
+from sknet.export._packages import SKOPS_TRUSTED, register
 from sknet.export._rows import onnx_inputs
-from sknet.export._skl2onnx import register
-from sknet.export._skops import SKOPS_TRUSTED
 
 __all__ = ["SKOPS_TRUSTED", "onnx_inputs", "register", "to_onnx"]

@@ -1,13 +1,13 @@
-"""Explanations of a fitted estimator: attributions, shape functions, layers and displays."""
+"""Explanations of a fitted estimator: attributions, shape functions, layers and displays.
 
+Displays need matplotlib, which is imported when one is drawn.
+"""
+
+from sknet.inspection.attribution_display import AttributionDisplay
 from sknet.inspection.attributions import input_gradients, integrated_gradients
-from sknet.inspection.displays import (
-    AttributionDisplay,
-    LossCurveDisplay,
-    ShapeFunctionsDisplay,
-    WeightsDisplay,
-)
 from sknet.inspection.layers import hidden_features, summary
+from sknet.inspection.network_displays import LossCurveDisplay, WeightsDisplay
+from sknet.inspection.shape_display import ShapeFunctionsDisplay
 from sknet.inspection.shapes import ShapeFunctions, shape_functions
 
 __all__ = [

@@ -1,7 +1,7 @@
 """The dependence of an output on the columns of X: gradients, and their integrals on a path."""
 
 from collections.abc import Callable
-from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,14 @@ from sknet._input import Features
 from sknet._model import Model
 from sknet._requirements import check_count
 from sknet.data.batches import Batches, Dataset, stack_rows
-from sknet.inspection.arguments import check_tol, choose_by_row, read_baseline
-from sknet.inspection.paths import EmbeddedTable, NestedRule, OutputFunction, is_smooth
+from sknet.inspection.paths import (
+    EmbeddedTable,
+    NestedRule,
+    OutputFunction,
+    choose_by_row,
+    is_smooth,
+    read_baseline,
+)
 from sknet.nn.kernels import Array
 
 #: The number of points of each path that are computed at once for a block of rows. When some
@@ -84,20 +90,11 @@ def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
     """
     features, model = fitted(estimator)
     chosen = choose_by_row(model, target)
-    return _by_blocks(features, model, X, partial(_gradients, chosen))
 
+    def explain(table: EmbeddedTable, function: OutputFunction, X: Any) -> Array:
+        return table.gradients(X, function.gradient)
 
-def _gradients(
-    chosen: NDArray[np.float64] | None, table: EmbeddedTable, function: OutputFunction, X: Any
-) -> Array:
-    """Return the gradients of a block of rows."""
-
-    def gradient(rows: Array) -> Array:
-        entered = function.enter(rows)
-        factors = _factors(chosen, function, entered)
-        return function.leave(function.value_and_gradient(entered, factors)[1])
-
-    return table.gradients(X, gradient)
+    return _by_blocks(features, model, chosen, X, explain)
 
 
 def integrated_gradients(
@@ -193,38 +190,30 @@ def integrated_gradients(
     features, model = fitted(estimator)
     chosen = choose_by_row(model, target)
     check_count("n_steps", n_steps)
-    check_tol(tol)
+    if not isinstance(tol, Real) or not float(tol) >= 0:
+        raise ValueError(f"tol must be a number >= 0, got {tol!r}.")
     baselines = read_baseline(features, model, baseline)
     rule = NestedRule(int(n_steps), smooth=is_smooth(model.network), nested=tol > 0)
-    explain = partial(_integrals, chosen, baselines, rule, tol)
-    return _by_blocks(features, model, X, explain, AT_ONCE)
 
+    def explain(table: EmbeddedTable, function: OutputFunction, X: Any) -> Array:
+        rows = table.embed(X)
+        entered = function.enter(rows)
+        factors = function.factors(entered)
+        total = np.zeros(rows.shape)
+        for start in table.embed(baselines):
+            paths = Paths(function, rule, function.enter(start), entered, factors)
+            gradients, rises = paths.integrate(tol)
+            parts = function.leave(gradients) * (rows - start)
+            total += shared(rises - parts.sum(axis=1, dtype=np.float64), parts)
+        return table.sum_by_feature(total / len(baselines))
 
-def _integrals(
-    chosen: NDArray[np.float64] | None,
-    baselines: Any,
-    rule: NestedRule,
-    tol: float,
-    table: EmbeddedTable,
-    function: OutputFunction,
-    X: Any,
-) -> Array:
-    """Return the integrated gradients of a block of rows, as the mean over the baselines."""
-    rows = table.embed(X)
-    entered = function.enter(rows)
-    factors = _factors(chosen, function, entered)
-    total = np.zeros(rows.shape)
-    for start in table.embed(baselines):
-        paths = Paths(function, rule, function.enter(start), entered, factors)
-        gradients, rises = paths.integrate(tol)
-        parts = function.leave(gradients) * (rows - start)
-        total += shared(rises - parts.sum(axis=1, dtype=np.float64), parts)
-    return table.sum_by_feature(total / len(baselines))
+    return _by_blocks(features, model, chosen, X, explain, AT_ONCE)
 
 
 def _by_blocks(
     features: Features,
     model: Model,
+    chosen: NDArray[np.float64] | None,
     X: Any,
     explain: Callable[[EmbeddedTable, OutputFunction, Any], Array],
     at_once: int = 1,
@@ -237,23 +226,9 @@ def _by_blocks(
     n_rows = model.block_rows(X)
     blocks = Batches(Dataset(X), max(1, n_rows // at_once), encode=None)
     table = EmbeddedTable(model, features.n_features)
-    function = OutputFunction(model, n_rows)
+    function = OutputFunction(model, n_rows, chosen)
     explained = ((explain(table, function, batch.X),) for batch in blocks)
     return stack_rows(explained, X.shape[0], X.dtype)[0]
-
-
-def _factors(
-    chosen: NDArray[np.float64] | None, function: OutputFunction, entered: Array
-) -> NDArray[np.float64]:
-    """Return for each row the factors with which its outputs are summed.
-
-    ``chosen`` holds the factors of all rows. If it is None, the largest output of each row has
-    the factor one.
-    """
-    if chosen is None:
-        outputs = function(entered.copy())
-        return np.eye(outputs.shape[1])[outputs.argmax(axis=1)]
-    return np.broadcast_to(chosen, (entered.shape[0], chosen.size))
 
 
 class Paths:

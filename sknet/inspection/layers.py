@@ -1,11 +1,12 @@
 """The layers of a fitted network: the outputs of hidden layers, and a summary."""
 
+from numbers import Integral
 from typing import Any
 
 from sknet._base import BaseNN, fitted
 from sknet._summary import Summary, summarize
-from sknet.inspection.arguments import check_layer
 from sknet.nn.kernels import Array
+from sknet.nn.network import Network
 
 
 def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
@@ -50,9 +51,27 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
     (150, 8)
     """
     features, model = fitted(estimator)
-    position = check_layer(model.network, layer)
+    position = _end_of(model.network, layer)
     (hidden,) = model.predictor.map_rows(features.read(X), lambda outputs: (outputs[position],))
     return hidden
+
+
+def _end_of(network: Network, layer: Any) -> int:
+    """Return the position among the network's layers at which a hidden layer ends.
+
+    Raises
+    ------
+    ValueError
+        If the network has no hidden layer of this number.
+    """
+    ends = network.hidden_ends
+    valid = isinstance(layer, Integral) and not isinstance(layer, bool)
+    if not valid or not -len(ends) <= layer < len(ends):
+        there = f"0 to {len(ends) - 1}, or negative from the end" if ends else "none"
+        raise ValueError(
+            f"layer must be a hidden layer; the network has {there}. Got {layer!r}."
+        )
+    return ends[layer]
 
 
 def summary(estimator: BaseNN) -> Summary:

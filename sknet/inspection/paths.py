@@ -1,7 +1,7 @@
 """The function that a fitted model computes, and what its integral along a path takes.
 
-The function is divided into parts that can be differentiated. Rules of integration are nested:
-a coarse rule comes first, and finer ones where needed.
+One output of the function is chosen, and it is divided into parts that can be differentiated.
+Rules of integration are nested: a coarse rule comes first, and finer ones where needed.
 """
 
 from collections.abc import Callable
@@ -12,10 +12,84 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sknet._building import column_sources
+from sknet._input import Features
 from sknet._model import Model
 from sknet.nn.kernels import Array
 from sknet.nn.layers import Activated, Affine
 from sknet.nn.network import Network, Workspace
+
+
+def output_names(model: Model) -> tuple[list[Any], str]:
+    """Return the names of the outputs, and the word for one of them in messages."""
+    if model.numeric_y:
+        return list(range(model.n_predicted)), "output"
+    kind = "label" if model.target.kind == "multilabel" else "class"
+    return model.target.classes_.tolist(), kind
+
+
+def choose_output(model: Model, target: Any) -> NDArray[np.float64]:
+    """Return the factors with which the columns of the outputs are summed.
+
+    Only the factor of the chosen output is not zero.
+
+    Raises
+    ------
+    ValueError
+        If ``target`` is no class or output of the model, or if it is None although there are
+        several.
+    """
+    names, kind = output_names(model)
+    if target is None:
+        if model.n_predicted > 1:
+            several = f"{len(names)} {kind}{'es' if kind == 'class' else 's'}"
+            raise ValueError(f"There are {several}: choose one by target, of {names}.")
+        return np.ones(1)
+    is_truth_value = kind == "output" and isinstance(target, bool)
+    if np.ndim(target) > 0 or is_truth_value or target not in names:
+        article = "an" if kind == "output" else "a"
+        raise ValueError(f"target must be {article} {kind}, one of {names}, got {target!r}.")
+    position = names.index(target)
+    if kind == "class" and len(names) == 2:
+        # With two classes, the only column is the logit of the second class.
+        return np.array([1.0 if position == 1 else -1.0])
+    return np.eye(model.n_predicted)[position]
+
+
+def choose_by_row(model: Model, target: Any) -> NDArray[np.float64] | None:
+    """Return the factors of :func:`choose_output`, or None without a target of several classes.
+
+    None says that each row is to be explained for its predicted class.
+    """
+    several_classes = model.n_predicted > 1 and output_names(model)[1] == "class"
+    return None if target is None and several_classes else choose_output(model, target)
+
+
+def read_baseline(features: Features, model: Model, baseline: Any) -> NDArray[Any]:
+    """Return the rows of a baseline, read like X; by default, the typical row of training.
+
+    Raises
+    ------
+    ValueError
+        If the baseline is neither one row nor several rows with the columns of X.
+    """
+    if baseline is None:
+        return model.encoder.typical_row()
+    if hasattr(baseline, "to_frame"):
+        baseline = baseline.to_frame().T
+    if sparse.issparse(baseline):
+        baseline = baseline.toarray()
+    if np.ndim(baseline) == 1:
+        baseline = np.asarray(baseline)[np.newaxis]
+    shape, expected = np.shape(baseline), features.n_features
+    if len(shape) != 2 or shape[1] != expected:
+        raise ValueError(
+            f"baseline must be one row of {expected} features in X's units, or several rows, "
+            f"got shape {shape}."
+        )
+    if not hasattr(baseline, "columns"):
+        # The columns of a plain row are known by their position, without names.
+        features = features.without_names()
+    return features.read(baseline)
 
 
 def is_smooth(network: Network) -> bool:
@@ -151,6 +225,9 @@ class OutputFunction:
     model : Model
     n_rows : int
         The largest number of rows of a call.
+    chosen : ndarray of shape (n_outputs,) or None
+        The factors with which the outputs are summed. None chooses the largest output of each
+        row.
 
     Attributes
     ----------
@@ -158,7 +235,8 @@ class OutputFunction:
         A work array in which callers prepare the argument ``entered``.
     """
 
-    def __init__(self, model: Model, n_rows: int) -> None:
+    def __init__(self, model: Model, n_rows: int, chosen: NDArray[np.float64] | None) -> None:
+        self._chosen = chosen
         self._members, self._target = model.members, model.target
         self._predicts_numbers = model.numeric_y
         network, params = model.network, model.params
@@ -179,9 +257,17 @@ class OutputFunction:
         """Return the gradients by embedded rows, given the gradients by entered rows."""
         return gradients @ self._first.matrix.T
 
-    def __call__(self, entered: Array) -> Array:
-        """Return the outputs; ``entered`` is overwritten."""
-        return self._outputs(self._raw(entered))
+    def factors(self, entered: Array) -> NDArray[np.float64]:
+        """Return for each row the factors with which its outputs are summed."""
+        if self._chosen is None:
+            outputs = self._outputs(self._raw(entered.copy()))
+            return np.eye(outputs.shape[1])[outputs.argmax(axis=1)]
+        return np.broadcast_to(self._chosen, (entered.shape[0], self._chosen.size))
+
+    def gradient(self, rows: Array) -> Array:
+        """Return the gradients of the chosen outputs by embedded rows."""
+        entered = self.enter(rows)
+        return self.leave(self.value_and_gradient(entered, self.factors(entered))[1])
 
     def value_and_gradient(
         self, entered: Array, factors: NDArray[np.float64]

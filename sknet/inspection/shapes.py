@@ -1,5 +1,7 @@
 """The curves and surfaces of an additive network, as arrays."""
 
+from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,10 +9,10 @@ from numpy.typing import ArrayLike
 
 from sknet._base import BaseNN, fitted
 from sknet._input import Features
+from sknet._model import Model
 from sknet._requirements import check_count
 from sknet._target_checks import check_weight
 from sknet.data.row_blocks import RowBlocks
-from sknet.inspection.arguments import check_groups, check_percentiles
 from sknet.inspection.terms import ColumnValues, Floats, Table, Terms
 
 
@@ -51,6 +53,7 @@ class ShapeSurface(NamedTuple):
     importance: Floats
 
 
+@dataclass(eq=False, repr=False)
 class ShapeFunctions:
     """An additive network as a constant, curves of single columns and surfaces of pairs.
 
@@ -71,21 +74,13 @@ class ShapeFunctions:
         The terms of two columns, the most important first.
     """
 
-    def __init__(
-        self,
-        features: Features,
-        terms: Terms,
-        importances: Floats,
-        curves: list[ShapeCurve],
-        surfaces: list[ShapeSurface],
-    ) -> None:
-        self._features = features
-        self._terms = terms
-        self.intercept: Floats = terms.intercept
-        self.terms: list[tuple[int, ...]] = list(terms.columns)
-        self.importances = importances
-        self.curves = curves
-        self.surfaces = surfaces
+    intercept: Floats
+    terms: list[tuple[int, ...]]
+    importances: Floats
+    curves: list[ShapeCurve]
+    surfaces: list[ShapeSurface]
+    _features: Features
+    _computed: Terms
 
     def contributions(self, X: Any) -> Floats:
         """Return the contribution of each term to the prediction of each row.
@@ -104,7 +99,7 @@ class ShapeFunctions:
         ValueError
             If X does not suit the table that the estimator was fitted to.
         """
-        return self._terms.of_all(in_memory(self._features.read(X)))
+        return self._computed.of_all(in_memory(self._features.read(X)))
 
 
 def shape_functions(
@@ -194,9 +189,9 @@ def shape_functions(
     True
     """
     features, model = fitted(estimator)
-    check_groups(model)
+    _check_groups(model)
     check_count("n_points", n_points, least=2)
-    check_percentiles(percentiles)
+    _check_percentiles(percentiles)
     check_count("max_surfaces", max_surfaces, least=0)
     rows = in_memory(features.read(X))
     weights = np.ones(rows.shape[0])
@@ -208,9 +203,46 @@ def shape_functions(
     terms = Terms(model, rows, weights)
     importances = terms.importances(rows, weights)
     table = Table(features.shown_names, model, rows, weights, int(n_points), percentiles)
-    curves = _curves(terms, table, importances)
-    surfaces = _surfaces(terms, table, importances, int(max_surfaces))
-    return ShapeFunctions(features, terms, importances, curves, surfaces)
+    return ShapeFunctions(
+        terms.intercept,
+        list(terms.columns),
+        importances,
+        _curves(terms, table, importances),
+        _surfaces(terms, table, importances, int(max_surfaces)),
+        features,
+        terms,
+    )
+
+
+def _check_groups(model: Model) -> None:
+    """Check that a model is a sum of functions of groups of columns.
+
+    Raises
+    ------
+    ValueError
+        If it was fitted without ``interaction_cst``.
+    """
+    if model.settings.groups is None:
+        raise ValueError(
+            "The network has no shape functions, since all columns may interact. Set "
+            "interaction_cst='no_interactions' or 'pairwise', or list groups of columns, and "
+            "fit again."
+        )
+
+
+def _check_percentiles(percentiles: Any) -> None:
+    """Check the shares of the rows between which curves are computed.
+
+    Raises
+    ------
+    ValueError
+        If they are not two increasing numbers in [0, 1].
+    """
+    numbers = np.ndim(percentiles) == 1 and all(isinstance(one, Real) for one in percentiles)
+    if not (numbers and len(percentiles) == 2 and 0 <= percentiles[0] < percentiles[1] <= 1):
+        raise ValueError(
+            f"percentiles must be two increasing numbers in [0, 1], got {percentiles!r}."
+        )
 
 
 def in_memory(X: Any) -> Any:

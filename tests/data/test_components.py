@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 
 from sknet import NNClassifier, NNRegressor
-from sknet.data.columns.components import principal_components
+from sknet.data.columns.scaling import principal_components
 from sknet.nn.columns import PrincipalComponents
 
 

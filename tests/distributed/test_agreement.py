@@ -12,7 +12,7 @@ from sknet._looking import agree, merge_looks
 from sknet._model import ClassificationModel
 from sknet.data.batches import Dataset
 from sknet.data.columns.categories import LevelCounts
-from sknet.distributed.agreement import describe, sample, start_model
+from sknet.distributed.cluster import describe, sample, start_model
 
 N = 120
 rng = np.random.default_rng(0)
@@ -43,7 +43,7 @@ def agreed(columns, weight, n_parts=3):
         (i, table.iloc[rows], y[rows], None if weight is None else weight[rows])
         for i, rows in enumerate(np.array_split(np.arange(N), n_parts))
     ]
-    looks = [describe(estimator, *part).look for part in parts]
+    looks = [describe(estimator, *part) for part in parts]
     agreement = agree(estimator, merge_looks(looks))
     samples = [sample(agreement.features, number, N, 0, *part) for number, *part in parts]
     return agreement, samples

@@ -16,9 +16,9 @@ from sknet._starting import start_model
 from sknet.data.batches import Batch
 from sknet.distributed import epochs
 from sknet.distributed.cluster import _share_batch, fit_on_cluster
+from sknet.distributed.epochs import OuterStep, share_out
 from sknet.distributed.partitions import Partitions
-from sknet.distributed.rounds import InnerState, LocalResult, OuterStep, Point, Round
-from sknet.distributed.shards import make_shard, share_out
+from sknet.distributed.shards import InnerState, LocalResult, Point, Round, make_shard
 from sknet.nn.network import Workspace
 from sknet.nn.state import Horizon
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from sknet import NNClassifier, NNRegressor, _base, _settings
+from sknet._attributes import ENDINGS
 from sknet._base import fitted
-from sknet._card import ENDINGS
 from sknet._version import __version__
 from sknet.inspection import summary
 from sknet.nn.losses import LOSSES, Loss, Pinball

@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 
 from sknet import NNRegressor
 from sknet.inspection import ShapeFunctionsDisplay, shape_functions
-from sknet.inspection.displays.axes import DateScale, DurationScale
+from sknet.inspection.axes import DateScale, DurationScale
 from sknet.streaming import RowBlocks
 
 TASKS = [

@@ -288,6 +288,7 @@ ALSO = {
     "data/encoding": ["data/test_encoding_categories.py", "data/test_encoding_bins.py"],
     "data/columns/column": ["data/test_features.py"],
     "data/columns/scaling": [
+        "data/test_components.py",
         "data/test_encoding.py",
         "data/test_heavy.py",
         "data/test_survey.py",

@@ -86,8 +86,8 @@ class CategoryColumn(Column):
         values = frames.column(X, position)
         # A dtype of categories is the choice of the user.
         if by_dtype and not declared and frames.declared_levels(values) is None:
-            where, n_rows = f"Column {column.label} of X", len(values)
-            warn_of_numbers(where, values.dtype, column.levels, n_rows)
+            where = f"Column {column.label} of X"
+            warn_of_numbers(where, values.dtype, column.levels, len(values))
         return column
 
     def _find_levels(self, X: Any, declared: bool) -> NDArray[Any]:
@@ -146,9 +146,7 @@ class CategoryColumn(Column):
         """
         with self._comparing_levels():
             values, positions = self._distinct_values(frames.column(X, self.position))
-            if self.levels.size:
-                self._check_kind(values)
-            numbers = _level_numbers(self.levels, values)
+            numbers = self._numbers_of(values)
         # Position -1, of a missing value, is the last.
         return np.append(numbers, np.nan)[positions]
 
@@ -177,8 +175,16 @@ class CategoryColumn(Column):
             raise ValueError(f"{where} is a category with infinity among its levels.")
         return values, positions
 
-    def _check_kind(self, values: NDArray[Any]) -> None:
-        """Refuse numbers where the levels are text, and the reverse."""
+    def _numbers_of(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the number of the level that each value is; NaN for a value that is none.
+
+        Raises
+        ------
+        ValueError
+            If values are numbers where the levels are text, or the reverse.
+        """
+        if not self.levels.size:
+            return np.full(values.size, np.nan)
         was_text = isinstance(self.levels[0], str)
         if any(isinstance(value, str) != was_text for value in values.tolist()):
             before, now = ("text", "numbers") if was_text else ("numbers", "text")
@@ -186,6 +192,8 @@ class CategoryColumn(Column):
                 f"Column {self.label} is a category whose levels were {before} in training, "
                 f"but holds {now} now."
             )
+        numbers = np.minimum(np.searchsorted(self.levels, values), self.levels.size - 1)
+        return np.where(self.levels[numbers] == values, numbers, np.nan)
 
     @contextmanager
     def _comparing_levels(self) -> Iterator[None]:
@@ -307,7 +315,8 @@ class LevelFeature(Feature):
     def __init__(self, column: int, category: Category) -> None:
         self.column: int = column
         self.category: Category = category
-        self.sources: NDArray[np.intp] = np.array([column])
+        width = category.n_levels if self.region is Region.FLAGS else 1
+        self.sources: NDArray[np.intp] = np.full(width, column)
 
     def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[Any]:
         """Return the encoded columns of rows of an array."""
@@ -322,10 +331,6 @@ class OneHot(LevelFeature):
     """A column for each level of a category that the network tells apart."""
 
     region = Region.FLAGS
-
-    def __init__(self, column: int, category: Category) -> None:
-        super().__init__(column, category)
-        self.sources: NDArray[np.intp] = np.full(category.n_levels, column)
 
     def encode_column(self, x: Floats) -> NDArray[np.bool_]:
         """Return whether the rows have each level."""
@@ -358,17 +363,8 @@ def warn_of_numbers(where: str, dtype: Any, levels: NDArray[Any], n_rows: int) -
     """Warn if the levels of a column of text or objects are numbers most of which occur once.
 
     Such levels are as good as missing. There may be text such as "?" among them. Text of digits
-    alone is often an identifier.
-
-    Parameters
-    ----------
-    where : str
-        The column, for the message.
-    dtype : dtype
-        Its dtype.
-    levels : ndarray of shape (n_levels,)
-    n_rows : int
-        The number of rows that the levels were found in.
+    alone is often an identifier. ``where`` names the column, in whose ``n_rows`` rows the
+    levels were found.
     """
     # With so many levels, more than half of the rows may have one of their own.
     if 2 * levels.size <= n_rows or levels.size < FEWEST_ROWS_OF_NUMBERS:
@@ -398,11 +394,3 @@ def _is_number(level: Any) -> bool:
     except ValueError:
         return False
     return not level.isdigit()
-
-
-def _level_numbers(levels: NDArray[Any], values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the number of the level that each value is; NaN for a value that is none."""
-    if not levels.size:
-        return np.full(values.size, np.nan)
-    numbers = np.minimum(np.searchsorted(levels, values), levels.size - 1)
-    return np.where(levels[numbers] == values, numbers, np.nan)

@@ -1,5 +1,7 @@
 """The contributions of the columns of X to predictions."""
 
+from collections.abc import Collection
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -10,9 +12,8 @@ from sknet._input import shown_names
 from sknet._requirements import check_count
 from sknet.data.frames import Frame, take_rows, wrapped
 from sknet.data.row_blocks import as_row_blocks
-from sknet.inspection.arguments import check_attributions
 from sknet.inspection.attributions import integrated_gradients
-from sknet.inspection.displays.axes import import_pyplot, one_axes
+from sknet.inspection.axes import import_pyplot, one_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 
+@dataclass(eq=False, repr=False)
 class AttributionDisplay:
     """The contributions of the columns of X to a prediction, or to many, as bars.
 
@@ -61,16 +63,10 @@ class AttributionDisplay:
     ['bmi', 's5']
     """
 
-    def __init__(
-        self,
-        attributions: NDArray[Any],
-        *,
-        feature_names: list[str],
-        values: list[Any] | None = None,
-    ) -> None:
-        self.attributions = attributions
-        self.feature_names = feature_names
-        self.values = values
+    attributions: NDArray[Any]
+    _: KW_ONLY
+    feature_names: list[str]
+    values: list[Any] | None = None
 
     @property
     def importances(self) -> NDArray[Any]:
@@ -171,7 +167,7 @@ class AttributionDisplay:
         """
         import_pyplot()
         rows = np.atleast_2d(attributions)
-        check_attributions(rows, feature_names, values)
+        _check_attributions(rows, feature_names, values)
         names = shown_names(feature_names, rows.shape[1])
         display = cls(rows, feature_names=names, values=values)
         return display.plot(ax=ax, max_features=max_features)
@@ -216,6 +212,32 @@ class AttributionDisplay:
         value = self.values[i]
         shown = f"{value:.4g}" if isinstance(value, float | np.floating) else f"{value}"
         return f"{name} = {shown}"
+
+
+def _check_attributions(
+    attributions: NDArray[Any],
+    feature_names: Collection[str] | None,
+    values: Collection[Any] | None,
+) -> None:
+    """Check that attributions, names and values belong together.
+
+    Raises
+    ------
+    ValueError
+        If the attributions have more than two dimensions, if the number of names or values is
+        not the number of columns, or if there are values for several rows.
+    """
+    if attributions.ndim != 2:
+        raise ValueError(
+            f"attributions must have shape (n_features,) or (n_samples, n_features), got "
+            f"{attributions.shape}."
+        )
+    n_rows, n_features = attributions.shape
+    for name, given in (("feature_names", feature_names), ("values", values)):
+        if given is not None and len(given) != n_features:
+            raise ValueError(f"{name} has {len(given)} entries for {n_features} features.")
+    if values is not None and n_rows > 1:
+        raise ValueError(f"values must belong to a single row, but attributions has {n_rows}.")
 
 
 def row_values(X: Any) -> list[Any]:

@@ -1,14 +1,22 @@
-"""A converter for skl2onnx, which then exports pipelines that contain an estimator of sknet."""
+"""What other packages need for files of estimators: skl2onnx a converter, skops types."""
 
 from typing import Any
 
 import numpy as np
 
 from sknet._base import BaseNN
+from sknet._fitting import Run
+from sknet._model import ClassificationModel, RegressionModel
 from sknet._requirements import require
+from sknet._settings import Provenance, Settings
 from sknet.classifier import NNClassifier
+from sknet.data.columns.categories import Category
+from sknet.data.columns.scaling import Components
+from sknet.data.encoding import TableEncoder
+from sknet.data.tables import KINDS, TableReader
+from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.export._columns import check_n_columns, dtype_and_width
-from sknet.export._encoding import Input, precision
+from sknet.export._encoding import FEATURES, Input, precision
 from sknet.export._graph import Graph, Tensor
 from sknet.export._onnx import (
     ML_OPSET,
@@ -20,6 +28,14 @@ from sknet.export._onnx import (
     onnx_type,
     write_predictions,
 )
+from sknet.export._rules import ACTIVATIONS, LAYERS
+from sknet.nn.lbfgs import SOLVERS
+from sknet.nn.losses import LOSSES
+from sknet.nn.monotone import Promise
+from sknet.nn.network import Network
+from sknet.nn.schedules import SCHEDULES
+from sknet.nn.sets import ElasticNet, MonotoneWeights, Stacked
+from sknet.nn.state import TrainingState
 from sknet.regressor import NNRegressor
 
 #: The values of each option that the classifier has. skl2onnx itself asks for "nocl".
@@ -138,3 +154,51 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
             name=scope.get_unique_operator_name(node.op_type),
             **attributes,
         )
+
+
+_CLASSES = [
+    NNClassifier,
+    NNRegressor,
+    # The model that a fit has learned, its settings, and where it comes from.
+    ClassificationModel,
+    RegressionModel,
+    Settings,
+    Provenance,
+    ElasticNet,
+    # The encoders of X and y.
+    TableReader,
+    *KINDS,
+    TableEncoder,
+    *FEATURES,
+    Category,
+    Components,
+    ClassTarget,
+    RegressionTarget,
+    # The network, its layers and rules.
+    Network,
+    *LAYERS,
+    Promise,
+    MonotoneWeights,
+    Stacked,
+    *ACTIVATIONS,
+    *LOSSES.values(),
+    # Rules that are given as objects.
+    *SOLVERS.values(),
+    *SCHEDULES.values(),
+    # The state with which partial_fit continues.
+    Run,
+    TrainingState,
+]
+
+#: Containers of Python in which parameters may be given, and that skops does not know.
+_CONTAINERS = [frozenset, range]
+
+#: The names of the types that a fitted estimator may consist of, to be used as
+#: ``skops.io.load(file, trusted=SKOPS_TRUSTED)``: the two estimators, the encoders of X and y,
+#: the network with the layers, activations and losses of sknet, optimizers and schedules, the
+#: state with which ``partial_fit`` continues, and two containers of Python. Loading an object
+#: of these types runs no code from the file. A user must decide whether to trust classes of
+#: their own.
+SKOPS_TRUSTED: list[str] = sorted(
+    f"{cls.__module__}.{cls.__qualname__}" for cls in [*_CLASSES, *_CONTAINERS]
+)

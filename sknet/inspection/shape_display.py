@@ -1,5 +1,6 @@
 """The curves and surfaces of an additive network."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -7,14 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from sknet._base import BaseNN, fitted
 from sknet._requirements import check_count
-from sknet.inspection.arguments import choose_output
-from sknet.inspection.displays.axes import MOST_LEVELS, import_pyplot, panels, scale_of, short
-from sknet.inspection.shapes import (
-    ShapeCurve,
-    ShapeFunctions,
-    ShapeSurface,
-    shape_functions,
-)
+from sknet.inspection.axes import MOST_LEVELS, import_pyplot, panels, scale_of, short
+from sknet.inspection.paths import choose_output
+from sknet.inspection.shapes import ShapeCurve, ShapeFunctions, ShapeSurface, shape_functions
 from sknet.inspection.terms import ColumnValues
 
 if TYPE_CHECKING:
@@ -25,6 +21,7 @@ if TYPE_CHECKING:
 DISTRIBUTION_HEIGHT = 0.16
 
 
+@dataclass(eq=False, repr=False)
 class ShapeFunctionsDisplay:
     """The contribution of each column of an additive network, a panel for each column.
 
@@ -64,14 +61,9 @@ class ShapeFunctionsDisplay:
     ['bmi', 's5']
     """
 
-    curves_: list[ShapeCurve]
-    surfaces_: list[ShapeSurface]
-    axes_: NDArray[Any]
-    figure_: "Figure | SubFigure"
-
-    def __init__(self, shapes: ShapeFunctions, *, factors: NDArray[np.float64]) -> None:
-        self.shapes = shapes
-        self.factors = factors
+    shapes: ShapeFunctions
+    _: KW_ONLY
+    factors: NDArray[np.float64]
 
     @classmethod
     def from_estimator(
@@ -180,15 +172,16 @@ class ShapeFunctionsDisplay:
         check_count("max_features", max_features)
         check_count("max_surfaces", max_surfaces, least=0)
         check_count("n_cols", n_cols)
-        self.curves_ = self._most_important(self.shapes.curves)[:max_features]
-        self.surfaces_ = self._most_important(self.shapes.surfaces)[:max_surfaces]
+        self.curves_: list[ShapeCurve] = self._most_important(self.shapes.curves)[:max_features]
+        surfaces = self._most_important(self.shapes.surfaces)[:max_surfaces]
+        self.surfaces_: list[ShapeSurface] = surfaces
         n_panels = len(self.curves_) + len(self.surfaces_)
         if not n_panels:
             raise ValueError(
                 "There is nothing to draw: no group of interaction_cst has one or two columns."
             )
-        self.axes_ = panels(ax, n_panels, n_cols)
-        self.figure_ = self.axes_[0].figure
+        self.axes_: NDArray[Any] = panels(ax, n_panels, n_cols)
+        self.figure_: Figure | SubFigure = self.axes_[0].figure
         for panel, curve in zip(self.axes_, self.curves_, strict=False):
             self._plot_curve(panel, curve)
         self._share_limits()

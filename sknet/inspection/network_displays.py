@@ -1,13 +1,13 @@
 """Displays of a network itself: its losses by epoch, and the weights of each layer."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sknet._base import BaseNN, fitted
-from sknet.inspection.arguments import check_history
-from sknet.inspection.displays.axes import import_pyplot, one_axes, panels
+from sknet.inspection.axes import import_pyplot, one_axes, panels
 from sknet.inspection.layers import hidden_features
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 
+@dataclass(eq=False, repr=False)
 class LossCurveDisplay:
     """Training and validation loss by epoch, the best epoch, and the learning rate.
 
@@ -53,9 +54,9 @@ class LossCurveDisplay:
 
     _LABELS: ClassVar = {"loss": "training", "validation_loss": "validation"}
 
-    def __init__(self, history: dict[str, list[float]], *, best_iter: int | None = None):
-        self.history = history
-        self.best_iter = best_iter
+    history: dict[str, list[float]]
+    _: KW_ONLY
+    best_iter: int | None = None
 
     @classmethod
     def from_estimator(
@@ -124,7 +125,11 @@ class LossCurveDisplay:
             If the history has no losses.
         """
         import_pyplot()
-        check_history(history)
+        if "loss" not in history:
+            raise ValueError(
+                "history must have the losses by epoch under 'loss', like the history_ of an "
+                f"estimator; it has {sorted(history)}."
+            )
         return cls(history, best_iter=best_iter).plot(ax=ax, learning_rate=learning_rate)
 
     def plot(self, ax: "Axes | None" = None, *, learning_rate: bool = True) -> Self:
@@ -176,6 +181,7 @@ class LossCurveDisplay:
         return line
 
 
+@dataclass(eq=False, repr=False)
 class WeightsDisplay:
     """The distribution of the weights of each layer, and the shares of zeros and dead units.
 
@@ -211,15 +217,9 @@ class WeightsDisplay:
     True
     """
 
-    ax_: "Axes"
-    axes_: NDArray[Any]
-    figure_: "Figure | SubFigure"
-
-    def __init__(
-        self, weights: list[NDArray[Any]], *, dead_units: list[float] | None = None
-    ) -> None:
-        self.weights = weights
-        self.dead_units = dead_units
+    weights: list[NDArray[Any]]
+    _: KW_ONLY
+    dead_units: list[float] | None = None
 
     @property
     def sparsity(self) -> list[float]:
@@ -298,8 +298,10 @@ class WeightsDisplay:
         self : WeightsDisplay
         """
         are_two = np.size(ax) == 2
-        self.axes_ = np.ravel(ax) if are_two else panels(ax, 2, 2, size=(4.5, 3.6))
-        self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
+        both = np.ravel(ax) if are_two else panels(ax, 2, 2, size=(4.5, 3.6))
+        self.axes_: NDArray[Any] = both
+        self.ax_: Axes = both[0]
+        self.figure_: Figure | SubFigure = both[0].figure
         self._plot_distributions(self.axes_[0])
         self._plot_shares(self.axes_[1])
         return self
