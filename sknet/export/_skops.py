@@ -10,15 +10,17 @@ from sknet.data.encoding import TableEncoder
 from sknet.data.tables import KINDS, TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.export._encoding import FEATURES
-from sknet.export._rules import ACTIVATIONS, LAYERS
-from sknet.nn.lbfgs import SOLVERS
-from sknet.nn.losses import LOSSES
-from sknet.nn.monotone import MonotoneWeights, Promise, Stacked
 from sknet.nn.network import Network
-from sknet.nn.penalties import ElasticNet
-from sknet.nn.schedules import SCHEDULES
+from sknet.nn.rules import Rule
 from sknet.nn.state import TrainingState
 from sknet.regressor import NNRegressor
+
+
+def _rules(cls: type[Rule]) -> set[type[Rule]]:
+    """Return a class of rules and those below it, without a user's own."""
+    below = set().union(*map(_rules, cls.__subclasses__()))
+    return below | {cls} if cls.__module__.startswith("sknet.") else below
+
 
 _CLASSES = [
     NNClassifier,
@@ -28,7 +30,6 @@ _CLASSES = [
     RegressionModel,
     Settings,
     Provenance,
-    ElasticNet,
     # The encoders of X and y.
     TableReader,
     *KINDS,
@@ -38,17 +39,9 @@ _CLASSES = [
     Components,
     ClassTarget,
     RegressionTarget,
-    # The network, its layers and rules.
+    # The network, its layers, and what may be given as an object.
     Network,
-    *LAYERS,
-    Promise,
-    MonotoneWeights,
-    Stacked,
-    *ACTIVATIONS,
-    *LOSSES.values(),
-    # Rules that are given as objects.
-    *SOLVERS.values(),
-    *SCHEDULES.values(),
+    *_rules(Rule),
     # The state with which partial_fit continues.
     Run,
     TrainingState,
