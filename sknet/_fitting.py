@@ -144,21 +144,15 @@ class Problem:
         return cls(
             Objective(model.network, model.loss, penalty, weighs_steps=solver.stochastic),
             solver,
-            Stopping(
-                settings.max_iter, settings.tol, settings.n_iter_no_change, settings.n_cooling
-            ),
+            Stopping(**settings.fields_of(Stopping)),
             settings,
         )
 
     @property
     def rule(self) -> UpdateRule:
         """The rule that turns gradients into steps, for a stochastic solver."""
-        return UpdateRule(
-            cast(Optimizer, self.solver),
-            self.settings.schedule,
-            self.settings.learning_rate_init,
-            self.settings.ema_decay,
-        )
+        optimizer = cast(Optimizer, self.solver)
+        return UpdateRule(optimizer, **self.settings.fields_of(UpdateRule))
 
 
 def split_off_validation(

@@ -8,7 +8,7 @@ import inspect
 import math
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import KW_ONLY, field, make_dataclass
+from dataclasses import KW_ONLY, dataclass, field, make_dataclass
 from inspect import Parameter
 from itertools import pairwise
 from numbers import Integral, Real
@@ -67,6 +67,20 @@ FLAT_LIST = FlatList()
 AUTO = StrOptions({"auto"})
 
 
+@dataclass(frozen=True)
+class Off:
+    """Says of a declared parameter that it acts only with a stochastic solver.
+
+    ``value`` is what switches it off, zero by default.
+    """
+
+    value: Any = 0.0
+
+
+#: The parameters declared with ``Off``, each with the value that switches it off.
+STOCHASTIC_OPTIONS: dict[str, Any] = {}
+
+
 def as_constraint(values: Any) -> Any:
     """Return the values of a declaration as a constraint of scikit-learn."""
     return Numbers(values) if isinstance(values, rules.Interval) else values
@@ -77,10 +91,11 @@ def with_parameters(cls: Class) -> Class:
     """Give a class the constructor of the parameters that it declares and inherits.
 
     A declaration is ``name: Annotated[type, values, ...] = default``. The values are those of
-    ``_parameter_constraints``, where ranges are the ``Interval`` of ``sknet.nn.rules``. As in
-    a dataclass, a parameter after ``_: KW_ONLY`` is passed by keyword. Type checkers take the
-    class for a dataclass. It is none, since Dask tells instances of a dataclass apart by their
-    fields alone, and would take an estimator for another with equal parameters.
+    ``_parameter_constraints``, where ranges are the ``Interval`` of ``sknet.nn.rules``; an
+    :class:`Off` may be the last of them. As in a dataclass, a parameter after ``_: KW_ONLY`` is
+    passed by keyword. Type checkers take the class for a dataclass. It is none, since Dask
+    tells instances of a dataclass apart by their fields alone, and would take an estimator for
+    another with equal parameters.
     """
     inherited = list(inspect.signature(cls).parameters.values())
     constraints = dict(cls._parameter_constraints) if inherited else {}  # type: ignore[attr-defined]
@@ -93,6 +108,8 @@ def with_parameters(cls: Class) -> Class:
             annotation, *values = get_args(hint)
             default = getattr(cls, name)
             declared.append(Parameter(name, kind, default=default, annotation=annotation))
+            if isinstance(values[-1], Off):
+                STOCHASTIC_OPTIONS[name] = values.pop().value
             constraints[name] = [as_constraint(one) for one in values]
             delattr(cls, name)
     cls.__init__ = constructor(cls.__name__, [*declared, *inherited])  # type: ignore[misc]
@@ -113,17 +130,6 @@ def constructor(class_name: str, parameters: Iterable[Parameter]) -> Callable[..
     made: Any = make_dataclass(class_name, specifications, eq=False, repr=False)
     del made.__init__.__annotations__["return"]  # It would be shown as what the class returns.
     return made.__init__
-
-
-#: The parameters that act only with a stochastic solver, each with the value that switches it
-#: off.
-STOCHASTIC_OPTIONS = {
-    "learning_rate": "constant",
-    "dropout": 0.0,
-    "input_noise": 0.0,
-    "mixup": 0.0,
-    "ema_decay": None,
-}
 
 
 #: The parameters that may differ where an interrupted fit is resumed. A run has its own random

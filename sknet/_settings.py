@@ -155,6 +155,11 @@ class Settings:
             raise AttributeError(f"There is no setting {name!r}.")
         return values[name]
 
+    def fields_of(self, cls: Any) -> dict[str, Any]:
+        """Return the settings that have the name of a field of a dataclass, by name."""
+        names = [one.name for one in fields(cls) if hasattr(self, one.name)]
+        return {name: getattr(self, name) for name in names}
+
     def with_values(self, **values: Any) -> "Settings":
         """Return settings with other values of some parameters."""
         return replace(self, values={**self.values, **values})

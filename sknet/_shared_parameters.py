@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.metrics import get_scorer_names
 
-from sknet import _auto
+from sknet import _auto, _building
 from sknet._attributes import FittedAttributes
-from sknet._building import LEAST_UNITS, N_FACTORS
-from sknet._parameters import AUTO, FLAT_LIST, Class, with_parameters
+from sknet._parameters import AUTO, FLAT_LIST, Class, Off, with_parameters
 from sknet._sklearn import Options, StrOptions
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
@@ -214,10 +213,10 @@ class SharedParameters:
         columns that are in none form one further group. With "no_interactions", each column is
         a group, and the network is an additive model. With "pairwise", it is a sum of functions
         of at most two columns: each column has a network, and the interaction of two columns is
-        a sum of products of {n_factors} outputs of their networks, so that the time is
+        a sum of products of {N_FACTORS} outputs of their networks, so that the time is
         proportional to the number of columns and not of pairs. The hidden layers of all groups
         together have twice ``hidden_layer_sizes`` units. A group has as many as the others, at
-        least {least_units} and at most the given number. Without hidden layers no columns
+        least {LEAST_UNITS} and at most the given number. Without hidden layers no columns
         interact. None lets all columns interact. :func:`sknet.inspection.shape_functions`
         returns the functions of a fitted network.
     scoring : str, callable or None, default="loss"
@@ -293,7 +292,9 @@ class SharedParameters:
     alpha: Annotated[float | str, AUTO, NOT_NEGATIVE] = "auto"
     l1_ratio: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.0
     batch_size: Annotated[int | str, AUTO, POSITIVE_INT] = "auto"
-    learning_rate: Annotated[str | Schedule, StrOptions(set(SCHEDULES)), Schedule] = "one_cycle"
+    learning_rate: Annotated[
+        str | Schedule, StrOptions(set(SCHEDULES)), Schedule, Off("constant")
+    ] = "one_cycle"
     learning_rate_init: Annotated[float | str, AUTO, POSITIVE] = "auto"
     power_t: Annotated[float, NOT_NEGATIVE] = 0.5
     max_iter: Annotated[int | str, AUTO, POSITIVE_INT] = "auto"
@@ -312,11 +313,11 @@ class SharedParameters:
     epsilon: Annotated[float, POSITIVE] = 1e-8
     n_iter_no_change: Annotated[float | str, AUTO, POSITIVE_INT, INFINITY] = "auto"
     max_fun: Annotated[int, POSITIVE_INT] = 15000
-    dropout: Annotated[float | str | Sequence[float], AUTO, FRACTION, FLAT_LIST] = "auto"
+    dropout: Annotated[float | str | Sequence[float], AUTO, FRACTION, FLAT_LIST, Off()] = "auto"
     normalization: Annotated[str | None, StrOptions(set(NORMALIZATIONS)), None] = None
-    input_noise: Annotated[float, NOT_NEGATIVE] = 0.0
-    mixup: Annotated[float, NOT_NEGATIVE] = 0.0
-    ema_decay: Annotated[float | None, FRACTION, None] = 0.995
+    input_noise: Annotated[float, NOT_NEGATIVE, Off()] = 0.0
+    mixup: Annotated[float, NOT_NEGATIVE, Off()] = 0.0
+    ema_decay: Annotated[float | None, FRACTION, None, Off(None)] = 0.995
     n_members: Annotated[int | str, POSITIVE_INT, AUTO] = "auto"
     interaction_cst: Annotated[
         str | Sequence[Collection[int]] | None,
@@ -354,8 +355,9 @@ def _spaced(number: int) -> str:
 
 
 #: What stands for the names in braces in the docstring of ``SharedParameters``: the constants
-#: of ``sknet._auto`` by their names, and these.
+#: of ``sknet._auto`` and ``sknet._building`` by their names, and these.
 PLACEHOLDERS: dict[str, Any] = {
+    **vars(_building),
     **vars(_auto),
     "activations": _names(ACTIVATIONS),
     "solvers": _names(OPTIMIZERS, "lbfgs"),
@@ -366,8 +368,6 @@ PLACEHOLDERS: dict[str, Any] = {
     "rows_of_fewer_epochs": _spaced(_auto.ROW_VISITS // _auto.EPOCHS),
     "millions_of_visits": _auto.ROW_VISITS // 10**6,
     "many_rows": _spaced(_auto.MANY_ROWS),
-    "n_factors": N_FACTORS,
-    "least_units": LEAST_UNITS,
 }
 
 

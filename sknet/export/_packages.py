@@ -28,13 +28,8 @@ from sknet.export._onnx import (
     onnx_type,
     write_predictions,
 )
-from sknet.export._rules import ACTIVATIONS, LAYERS
-from sknet.nn.lbfgs import SOLVERS
-from sknet.nn.losses import LOSSES
-from sknet.nn.monotone import Promise
 from sknet.nn.network import Network
-from sknet.nn.schedules import SCHEDULES
-from sknet.nn.sets import ElasticNet, MonotoneWeights, Stacked
+from sknet.nn.rules import Rule
 from sknet.nn.state import TrainingState
 from sknet.regressor import NNRegressor
 
@@ -156,6 +151,12 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         )
 
 
+def _rules(cls: type[Rule]) -> set[type[Rule]]:
+    """Return a class of rules and those below it, without a user's own."""
+    below = set().union(*map(_rules, cls.__subclasses__()))
+    return below | {cls} if cls.__module__.startswith("sknet.") else below
+
+
 _CLASSES = [
     NNClassifier,
     NNRegressor,
@@ -164,7 +165,6 @@ _CLASSES = [
     RegressionModel,
     Settings,
     Provenance,
-    ElasticNet,
     # The encoders of X and y.
     TableReader,
     *KINDS,
@@ -174,17 +174,9 @@ _CLASSES = [
     Components,
     ClassTarget,
     RegressionTarget,
-    # The network, its layers and rules.
+    # The network, its layers, and what may be given as an object.
     Network,
-    *LAYERS,
-    Promise,
-    MonotoneWeights,
-    Stacked,
-    *ACTIVATIONS,
-    *LOSSES.values(),
-    # Rules that are given as objects.
-    *SOLVERS.values(),
-    *SCHEDULES.values(),
+    *_rules(Rule),
     # The state with which partial_fit continues.
     Run,
     TrainingState,

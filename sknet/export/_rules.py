@@ -35,56 +35,12 @@ Formula: TypeAlias = Callable[[Any, Tensor], Tensor]
 Entry = TypeVar("Entry")
 
 
-def identity(rule: object, z: Tensor) -> Tensor:
-    """Return the tensor itself."""
-    return z
-
-
-def softplus(rule: object, z: Tensor) -> Tensor:
-    """Return log(1 + exp(z)) without overflow."""
-    return z.maximum(0) + ((-z.op("Abs")).op("Exp") + 1).op("Log")
-
-
-def _leaky_relu(rule: activations.LeakyReLU, z: Tensor) -> Tensor:
-    return z.maximum(z * rule.slope)
-
-
-def _expm1_below_zero(z: Tensor) -> Tensor:
-    """Return exp(z) - 1 for negative z, else 0."""
-    return z.minimum(0).op("Exp") - 1
-
-
-def _elu(rule: object, z: Tensor) -> Tensor:
-    return z.maximum(_expm1_below_zero(z))
-
-
-def _selu(rule: activations.SELU, z: Tensor) -> Tensor:
-    return (z.maximum(0) + _expm1_below_zero(z) * rule.alpha) * rule.scale
-
-
-def _silu(rule: object, z: Tensor) -> Tensor:
-    return z * ((z * 0.5).op("Tanh") * 0.5 + 0.5)
-
-
-def _gelu(rule: object, z: Tensor) -> Tensor:
-    # Runtimes implement the error function for float32 only.
-    u = (z * (1 / math.sqrt(2))).cast(np.float32)
-    return z * (u.op("Erf").cast(z.dtype) + 1) * 0.5
-
-
-def _mish(rule: object, z: Tensor) -> Tensor:
-    # tanh(softplus(z)) with a single exponential, as in sknet.nn.activations.
-    e = z.minimum(20).op("Exp")
-    n = e * (e + 2)
-    return z * (n / (n + 2))
-
-
 def _smooth_relu(rule: object, z: Tensor) -> Tensor:
     bend = z.maximum(-2).minimum(2) + 2
     return z.maximum((bend * bend) * 0.125)
 
 
-def _reflected(rule: monotone.Reflected, z: Tensor) -> Tensor:
+def _reflected(rule: activations.Reflected, z: Tensor) -> Tensor:
     n_units = rule.n_units
     if not n_units:
         return activate(rule.activation, z)
@@ -115,19 +71,9 @@ def activate(activation: activations.Activation, z: Tensor) -> Tensor:
 
 
 ACTIVATIONS: dict[type[activations.Activation], Formula] = {
-    activations.Identity: identity,
-    activations.Logistic: lambda rule, z: z.op("Sigmoid"),
-    activations.Tanh: lambda rule, z: z.op("Tanh"),
-    activations.ReLU: lambda rule, z: z.maximum(0),
-    activations.LeakyReLU: _leaky_relu,
-    activations.ELU: _elu,
-    activations.SELU: _selu,
-    activations.SiLU: _silu,
-    activations.GELU: _gelu,
-    activations.Mish: _mish,
-    activations.Softplus: softplus,
+    **{cls: cls.operators for cls in activations.ACTIVATIONS.values()},
     monotone.SmoothReLU: _smooth_relu,
-    monotone.Reflected: _reflected,
+    activations.Reflected: _reflected,
     monotone.ByUnit: _by_unit,
 }
 
@@ -135,13 +81,13 @@ ACTIVATIONS: dict[type[activations.Activation], Formula] = {
 def _increasing(link: links.Increasing, raw: Tensor) -> Tensor:
     """Return the first number, and the sums of it and the positive steps."""
     first, steps = raw.columns(0, 1), raw.columns(1, link.n_values)
-    terms = raw.graph.concat([first, softplus(link, steps)], axis=-1)
+    terms = raw.graph.concat([first, activations.Softplus().operators(steps)], axis=-1)
     axis = raw.graph.constant(-1, np.int64)
     return terms.op("CumSum", axis)
 
 
 INVERSE_LINKS: dict[type[links.Link], Formula] = {
-    links.Identity: identity,
+    links.Identity: lambda link, raw: raw,
     links.Log: lambda link, raw: raw.op("Exp"),
     links.Logit: lambda link, raw: raw.op("Sigmoid"),
     links.Softmax: lambda link, raw: raw.op("Softmax", axis=-1),

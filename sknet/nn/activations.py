@@ -1,16 +1,16 @@
 """Activation functions and their derivatives, in place, and the first weights that suit them.
 
 To add an activation, derive a class from :class:`Activation` and add a line to
-:data:`ACTIVATIONS`; ``docs/extending.md`` lists the other places. An initializer draws weights
-whose scale keeps a signal's variance from layer to layer. To add one, write a function of a
-generator and a shape, and add a line to :data:`INITIALIZERS`.
+:data:`ACTIVATIONS`, as ``docs/extending.md`` says. An initializer draws weights whose scale
+keeps a signal's variance from layer to layer. To add one, write a function of a generator and a
+shape, and add a line to :data:`INITIALIZERS`.
 """
 
 import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -96,6 +96,17 @@ class Activation(Rule):
         """
         raise NotImplementedError
 
+    def operators(self, z: Any) -> Any:
+        """Return f(z) in operators of ONNX, which an activation of the package has.
+
+        Parameters
+        ----------
+        z : Tensor
+            A tensor of ``sknet.export``. Its arithmetic and its methods ``maximum`` and
+            ``minimum`` make new tensors, and so does ``z.op("Tanh")`` for any other operator.
+        """
+        raise NotImplementedError
+
 
 ACTIVATION = instance_of(Activation)
 
@@ -112,6 +123,9 @@ class Identity(Activation):
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         pass
 
+    def operators(self, z: Any) -> Any:
+        return z
+
 
 class Logistic(Activation):
     """f(z) = 1 / (1 + exp(-z)), f' = f (1 - f)."""
@@ -124,6 +138,9 @@ class Logistic(Activation):
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         delta *= a
         delta *= np.subtract(1, a, out=a)
+
+    def operators(self, z: Any) -> Any:
+        return z.op("Sigmoid")
 
 
 class Tanh(Activation):
@@ -138,6 +155,9 @@ class Tanh(Activation):
         np.square(a, out=a)
         delta *= np.subtract(1, a, out=a)
 
+    def operators(self, z: Any) -> Any:
+        return z.op("Tanh")
+
 
 class ReLU(Activation):
     """f(z) = max(z, 0), f' = [z > 0]."""
@@ -150,6 +170,9 @@ class ReLU(Activation):
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         delta *= np.greater(a, 0)
+
+    def operators(self, z: Any) -> Any:
+        return z.maximum(0)
 
 
 @dataclass(frozen=True)
@@ -174,6 +197,9 @@ class LeakyReLU(Activation):
         a += self.slope
         delta *= a
 
+    def operators(self, z: Any) -> Any:
+        return z.maximum(z * self.slope)
+
 
 class ELU(Activation):
     """f(z) = z for z > 0, exp(z) - 1 otherwise; f' = 1 + min(f, 0).
@@ -191,6 +217,9 @@ class ELU(Activation):
         np.minimum(a, 0, out=a)
         a += 1
         delta *= a
+
+    def operators(self, z: Any) -> Any:
+        return z.maximum(z.minimum(0).op("Exp") - 1)
 
 
 class SELU(Activation):
@@ -220,6 +249,9 @@ class SELU(Activation):
         a += np.multiply(positive, self.scale * (1 - self.alpha), dtype=a.dtype)
         delta *= a
 
+    def operators(self, z: Any) -> Any:
+        return (z.maximum(0) + (z.minimum(0).op("Exp") - 1) * self.alpha) * self.scale
+
 
 class SiLU(Activation):
     """f(z) = z s(z) with the logistic s; f' = s + f (1 - s). Also known as swish."""
@@ -240,6 +272,9 @@ class SiLU(Activation):
         factor *= a
         factor += z
         delta *= factor
+
+    def operators(self, z: Any) -> Any:
+        return z * ((z * 0.5).op("Tanh") * 0.5 + 0.5)
 
 
 class GELU(Activation):
@@ -262,6 +297,11 @@ class GELU(Activation):
         density += ndtr(z, out=z)
         delta *= density
 
+    def operators(self, z: Any) -> Any:
+        # Runtimes implement the error function for float32 only.
+        u = (z * (1 / math.sqrt(2))).cast(np.float32)
+        return z * (u.op("Erf").cast(z.dtype) + 1) * 0.5
+
 
 class Mish(Activation):
     """f(z) = z t(z) with t = tanh(softplus(z)); f' = t + z s (1 - t^2), s the logistic.
@@ -283,6 +323,11 @@ class Mish(Activation):
         a += t
         delta *= a
 
+    def operators(self, z: Any) -> Any:
+        e = z.minimum(20).op("Exp")
+        n = e * (e + 2)
+        return z * (n / (n + 2))
+
     @staticmethod
     def _t(z: Array) -> Array:
         # Above 20, t is 1 to the last bit of a float64, and exp would overflow at some point.
@@ -302,6 +347,9 @@ class Softplus(Activation):
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         np.expm1(negate(a), out=a)
         delta *= negate(a)
+
+    def operators(self, z: Any) -> Any:
+        return z.maximum(0) + ((-z.op("Abs")).op("Exp") + 1).op("Log")
 
 
 def logistic(z: Array, out: Array) -> Array:
