@@ -68,8 +68,7 @@ class Validation:
         )
         self._scorer: Any = None
         if model.settings.scoring != "loss":
-            self._scorer = self._make_scorer()
-            self._try_scorer()
+            self._make_scorer()
 
     @property
     def least_score(self) -> float:
@@ -84,15 +83,27 @@ class Validation:
             constant = self._objective.constant_loss(self._batches.without_columns())
         return score_of_learning(constant, self._batches.n_rows)
 
-    def _make_scorer(self) -> Callable[[BaseEstimator], float]:
-        """Return a function that scores an estimator on the user's validation rows."""
-        data = self._held_out.data
-        scorer = check_scoring(
-            self._estimator(self._model.params), scoring=self._model.settings.scoring
-        )
+    def _make_scorer(self) -> None:
+        """Make the scorer of the user's validation rows, and score the initial parameters.
+
+        So an unsuitable scorer fails before training.
+
+        Raises
+        ------
+        ValueError
+            If the scorer raises an error, or returns a number that is not finite.
+        """
+        data, scoring = self._held_out.data, self._model.settings.scoring
+        scorer = check_scoring(self._estimator(self._model.params), scoring=scoring)
         rows = _take_rows(self._held_out.source, data.positions)
         weights = {} if data.sample_weight is None else {"sample_weight": data.sample_weight}
-        return lambda estimator: scorer(estimator, rows, data.y, **weights)
+        self._scorer = lambda estimator: scorer(estimator, rows, data.y, **weights)
+        try:
+            self._score(self._model.params)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(
+                f"scoring={scoring!r} does not work on the validation rows: {error}"
+            ) from error
 
     def _estimator(self, params: np.ndarray) -> BaseEstimator:
         """Return a fitted estimator with these parameters of the network."""
@@ -110,22 +121,6 @@ class Validation:
         if self._scorer is not None and math.isfinite(loss):
             score = self._score(params)
         return {"validation_loss": loss, "validation_score": score}
-
-    def _try_scorer(self) -> None:
-        """Score the initial parameters, so that an unsuitable scorer fails before training.
-
-        Raises
-        ------
-        ValueError
-            If the scorer raises an error, or returns a number that is not finite.
-        """
-        try:
-            self._score(self._model.params)
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ValueError(
-                f"scoring={self._model.settings.scoring!r} does not work on the validation "
-                f"rows: {error}"
-            ) from error
 
     def _score(self, params: np.ndarray) -> float:
         score = float(self._scorer(self._estimator(params)))

@@ -202,10 +202,7 @@ class NotebookMixin(FittedAttributes, BaseEstimator):
 
 
 def summarize(
-    name: str,
-    column_names: Sequence[str],
-    model: Model,
-    history: dict[str, list[float]],
+    name: str, column_names: Sequence[str], model: Model, history: dict[str, list[float]]
 ) -> Summary:
     """Return the :class:`Summary` of a model.
 

@@ -82,11 +82,7 @@ class Checkpoint(FitCallback):
     """
 
     def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        every: int = 1,
-        seconds: float | None = None,
+        self, path: str | os.PathLike[str], *, every: int = 1, seconds: float | None = None
     ):
         check_count("every", every)
         limits = Interval(Real, 0, math.inf, closed="right", none=True)

@@ -78,11 +78,7 @@ class RowBlocks:
     window_rows: int
 
     def __init__(
-        self,
-        source: Any,
-        *,
-        block_rows: int | None = None,
-        window_rows: int | None = None,
+        self, source: Any, *, block_rows: int | None = None, window_rows: int | None = None
     ) -> None:
         self._source = source
         self.shape = _checked_shape(source)

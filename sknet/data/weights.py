@@ -154,10 +154,7 @@ class LabelCounts:
 
     @classmethod
     def of(
-        cls,
-        y: Any,
-        sample_weight: NDArray[np.floating] | None = None,
-        weight_unit: float = 1.0,
+        cls, y: Any, sample_weight: NDArray[np.floating] | None = None, weight_unit: float = 1.0
     ) -> Self:
         """Return the counts of a y of one dimension, or of a multi-label y.
 

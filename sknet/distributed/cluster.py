@@ -280,13 +280,7 @@ def _sample(
     return cluster.gather(samples)
 
 
-def sample(
-    features: Features,
-    number: int,
-    n_wanted: int,
-    seed: int,
-    *parts: Any,
-) -> Sample:
+def sample(features: Features, number: int, n_wanted: int, seed: int, *parts: Any) -> Sample:
     """Return up to ``n_wanted`` random rows of a partition, and the statistics of its columns.
 
     The weights are those that training uses. They are known only after the look, so the

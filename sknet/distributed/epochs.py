@@ -314,10 +314,10 @@ class ClusterEpoch(Epochs):
             self.state.plateau_factor,
         )
         # Without momentum the point before is not needed, and Dask need not keep it.
-        points = self._point, self._previous if self._outer.momentum else self._point
+        points = [self._point, self._previous if self._outer.momentum else self._point]
         submit, outer = self._cluster.submit, self._outer
         self._rounds = [
-            submit(_train_locally, shard, outer, *points, round_, before, shard_number=i)
+            submit(_train_locally, shard, outer, points, round_, before, shard_number=i)
             for i, (shard, before) in enumerate(
                 zip(self._shards.futures, self._rounds, strict=True)
             )
@@ -343,12 +343,6 @@ class ClusterEpoch(Epochs):
 
 
 def _train_locally(
-    shard: Shard,
-    outer: OuterStep,
-    point: Point,
-    previous: Point,
-    round_: Round,
-    before: LocalRound | None,
+    shard: Shard, outer: OuterStep, last: list[Point], round_: Round, before: LocalRound | None
 ) -> LocalRound:
-    inner = None if before is None else before.inner
-    return shard.train(outer.start(point, previous), round_, inner)
+    return shard.train(outer.start(*last), round_, before and before.inner)

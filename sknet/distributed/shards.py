@@ -263,11 +263,7 @@ class Shard:
 
 
 def make_shard(
-    model: Model,
-    features: Features,
-    number: int,
-    seed: int,
-    partitions: Sequence[Partition],
+    model: Model, features: Features, number: int, seed: int, partitions: Sequence[Partition]
 ) -> Shard:
     """Return the shard of some partitions.
 

@@ -10,12 +10,7 @@ from sknet._base import BaseNN, fitted
 from sknet._requirements import check_count
 from sknet.inspection.axes import MOST_LEVELS, import_pyplot, panels, scale_of, short
 from sknet.inspection.paths import choose_output
-from sknet.inspection.shapes import (
-    ShapeCurve,
-    ShapeFunctions,
-    ShapeSurface,
-    shape_functions,
-)
+from sknet.inspection.shapes import ShapeCurve, ShapeFunctions, ShapeSurface, shape_functions
 from sknet.inspection.terms import ColumnValues
 
 if TYPE_CHECKING:

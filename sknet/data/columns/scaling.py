@@ -66,10 +66,7 @@ def _among(places: NDArray[np.intp], n_known: NDArray[np.intp]) -> NDArray[np.in
 
 
 def _weighted_places(
-    order: NDArray[np.intp],
-    n_known: NDArray[np.intp],
-    levels: Floats,
-    weights: Floats,
+    order: NDArray[np.intp], n_known: NDArray[np.intp], levels: Floats, weights: Floats
 ) -> NDArray[np.intp]:
     """Return the places of the quantiles among the sorted values of each column."""
     n_columns, n_rows = order.shape
