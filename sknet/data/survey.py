@@ -255,24 +255,25 @@ def _check_same_columns(first: Survey, other: Survey) -> None:
         f"categorical_features={sorted({*categories[0], *categories[1]}, key=str)}.",
         "Give each of these columns one dtype in all parts, such as datetime64[us].",
     ]
-    for before, now, remedy in zip(_form(first), _form(other), remedies, strict=True):
+    forms = zip(_form(first).items(), _form(other).values(), remedies, strict=True)
+    for (words, before), now, remedy in forms:
         if before != now:
             raise ValueError(
-                f"The parts differ: {first.part} has {before}, but {other.part} has {now}. "
-                f"All must be parts of one table. {remedy}".rstrip()
+                f"The parts differ: {first.part} has {words.format(before)}, but {other.part} "
+                f"has {words.format(now)}. All must be parts of one table. {remedy}".rstrip()
             )
 
 
-def _form(survey: Survey) -> list[str]:
-    """Return what parts of one table have in common: columns, rows, categories and times."""
+def _form(survey: Survey) -> dict[str, Any]:
+    """Return what parts of one table have in common, by the words for it in messages."""
     times = survey.reader.times_
     kinds = [kind if zone is None else f"{kind} of {zone}" for kind, zone in times.values()]
-    return [
-        f"the columns {survey.names or survey.n_features}",
-        "sparse rows" if survey.sparse else "dense rows",
-        f"the categories {_named(survey, survey.reader.categorical_.tolist())}",
-        f"the dates and durations {dict(zip(_named(survey, times), kinds, strict=True))}",
-    ]
+    return {
+        "the columns {}": survey.names or survey.n_features,
+        "{} rows": "sparse" if survey.sparse else "dense",
+        "the categories {}": _named(survey, survey.reader.categorical_.tolist()),
+        "the dates and durations {}": dict(zip(_named(survey, times), kinds, strict=True)),
+    }
 
 
 def _named(survey: Survey, positions: Iterable[int]) -> list[Any]:
