@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -232,16 +232,6 @@ def _gather(array: Any, rows: Any) -> Any:
     return array[rows]
 
 
-class Augment(Protocol):
-    """A random change of each encoded batch, such as an ``Augmentation``."""
-
-    def __call__(self, batch: Batch) -> Batch:
-        """Return a changed batch."""
-
-    def with_rng(self, rng: np.random.Generator) -> Self:
-        """Return the same change, drawn by another generator."""
-
-
 @dataclass(eq=False)
 class Batches:
     """The rows of a data set, batch by batch; each iteration is one epoch.
@@ -267,7 +257,7 @@ class Batches:
     batch_size: int
     encode: Callable[[Any], Any] | None
     rng: np.random.Generator | None = None
-    augment: Augment | None = None
+    augment: Callable[[Batch], Batch] | None = None
 
     def __post_init__(self) -> None:
         # The parts of a batch that threads share are equal only if its real size is known.
@@ -280,9 +270,8 @@ class Batches:
         """The number of rows of an epoch."""
         return self.data.n_rows
 
-    def choose(self, rows: Any, rng: np.random.Generator) -> "Batches":
-        """Return batches of some rows in the given order, augmented by ``rng``."""
-        augment = self.augment and self.augment.with_rng(rng)
+    def choose(self, rows: Any, augment: Callable[[Batch], Batch] | None) -> "Batches":
+        """Return batches of some rows in the given order, with changes of their own."""
         return replace(self, data=self.data.choose(rows), rng=None, augment=augment)
 
     def sample(self, n_rows: int) -> Batch:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -146,11 +147,8 @@ class FileChunks:
     @property
     def classes(self) -> NDArray[Any]:
         """The sorted distinct values of the target, found in a pass over its column."""
-        found = np.array([])
-        for i, target in enumerate(self._raw([self.target], self._target_values)):
-            values = np.unique(target)
-            found = values if i == 0 else np.union1d(found, values)
-        return found
+        targets = self._raw([self.target], self._target_values)
+        return reduce(np.union1d, map(np.unique, targets))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         extra = [] if self.sample_weight is None else [self.sample_weight]

@@ -168,21 +168,16 @@ class Plan:
     ----------
     n_rows, n_validation : int
         The numbers of training and of validation rows of all shards.
-    n_steps : int
-        The number of mini-batches of the largest shard in an epoch.
     per_epoch : int
         The number of rounds in an epoch.
+    steps_per_round : float
+        The mean number of mini-batches of the largest shard in a round.
     """
 
     n_rows: int
     n_validation: int
-    n_steps: int
     per_epoch: int
-
-    @property
-    def steps_per_round(self) -> float:
-        """The mean number of mini-batches of the largest shard in a round."""
-        return self.n_steps / self.per_epoch
+    steps_per_round: float
 
 
 def make_plan(settings: Settings, shards: Shards, local_steps: int) -> Plan:
@@ -200,8 +195,8 @@ def make_plan(settings: Settings, shards: Shards, local_steps: int) -> Plan:
             f"validation_fraction={settings.validation_fraction} of them out. Increase it, use "
             "fewer shards, or set early_stopping=False."
         )
-    n_steps = max(n_batches)
-    return Plan(sum(n_rows), sum(n_validation), n_steps, math.ceil(n_steps / local_steps))
+    per_epoch = math.ceil(max(n_batches) / local_steps)
+    return Plan(sum(n_rows), sum(n_validation), per_epoch, max(n_batches) / per_epoch)
 
 
 class ClusterEpoch(Epochs):

@@ -8,7 +8,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -20,7 +20,7 @@ from sknet._model import Model
 from sknet._monitoring import HeldOut
 from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Batches, Dataset, join, start_of_part
-from sknet.data.draws import split_rows
+from sknet.data.draws import Augmentation, split_rows
 from sknet.data.kinds import naming
 from sknet.nn.epochs import Epoch, UpdateRule
 from sknet.nn.network import Workspace
@@ -200,7 +200,8 @@ class Shard:
         state.samples_seen = round_.samples_seen
         state.plateau_factor = round_.plateau_factor
         horizon = round_.horizon.in_rounds(round_.per_epoch)
-        batches = self.batches.choose(rows, augmentation)
+        augment = cast(Augmentation | None, self.batches.augment)
+        batches = self.batches.choose(rows, augment and augment.with_rng(augmentation))
         epoch = Epoch(self.objective, params, batches, self.rule, horizon, state)
         # NumPy need not warn of each overflow: the result is checked after each epoch.
         with ONE_BLAS_THREAD, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
