@@ -1,6 +1,6 @@
 """Batches of a table's rows, encoded as the input of a model's network."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,6 @@ from scipy import sparse
 
 from sknet._model import Model
 from sknet.data.batches import Batch, Batches, Dataset, n_rows, stack_rows
-from sknet.data.chunks import ChunkBatches
 from sknet.data.draws import Augmentation
 
 #: The largest number of bytes of encoded rows that are kept. Larger tables are encoded batch
@@ -32,30 +31,23 @@ def mini_batches(
         model.settings.batch_size,
         encoded_bytes,
         rng=streams["shuffle"] if model.settings.shuffle else None,
-        augment=_augmentation(model, streams),
+        augment=augmentation(model, streams),
     )
 
 
-def chunk_batches(
-    model: Model,
-    open_chunks: Callable[[], Iterable[Batch]],
-    n_rows: int,
-    mean_weight: float,
-    drawn: Batch,
-    streams: Streams,
-    n_done: int,
-    tell: Callable[[int], None],
-) -> ChunkBatches:
-    """Return the batches of training steps from chunks, which are read anew in each epoch.
+def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
+    """Return a chunk of checked rows as the encoded input of the network.
 
-    ``open_chunks()`` returns the checked chunks of an epoch, which have ``n_rows`` rows in
-    all. The weights of these rows have the mean ``mean_weight``. ``drawn`` are some of them.
-    The other arguments are documented in :class:`~sknet.data.chunks.ChunkBatches`.
+    ``mean_weight`` is that of the training rows of all chunks.
     """
-    encode = partial(_encoded_chunk, model, mean_weight=mean_weight)
-    augment = _augmentation(model, streams)
-    size = model.settings.batch_size
-    return ChunkBatches(open_chunks, n_rows, size, encode, drawn, augment, n_done, tell)
+    dtype = model.params.dtype
+    weight = model.row_weights(model.settings, model.target, chunk.y, chunk.sample_weight)
+    if weight is None and mean_weight != 1:
+        weight = np.ones(n_rows(chunk))  # Other chunks have weights.
+    if weight is not None:
+        weight = (weight / mean_weight).astype(dtype)
+    Y = model.smoothed(model.target.transform(chunk.y, dtype))
+    return Batch(model.encode(chunk.X), Y, weight)
 
 
 def training_blocks(model: Model, data: Dataset) -> Batches:
@@ -77,19 +69,7 @@ def _training_targets(model: Model, data: Dataset) -> Dataset:
     return data._replace(y=model.smoothed(Y))
 
 
-def _encoded_chunk(model: Model, chunk: Batch, mean_weight: float) -> Batch:
-    """Return a chunk of checked rows as the encoded input of the network."""
-    dtype = model.params.dtype
-    weight = model.row_weights(model.settings, model.target, chunk.y, chunk.sample_weight)
-    if weight is None and mean_weight != 1:
-        weight = np.ones(n_rows(chunk))  # Other chunks have weights.
-    if weight is not None:
-        weight = (weight / mean_weight).astype(dtype)
-    Y = model.smoothed(model.target.transform(chunk.y, dtype))
-    return Batch(model.encode(chunk.X), Y, weight)
-
-
-def _augmentation(model: Model, streams: Streams) -> Augmentation | None:
+def augmentation(model: Model, streams: Streams) -> Augmentation | None:
     """Return the random changes of training batches, or None if both are switched off."""
     settings, encoder = model.settings, model.encoder
     if not (settings.input_noise or settings.mixup):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from sknet._base import BaseNN, conclude, fitted, make_scored, observe
-from sknet._batching import chunk_batches
+from sknet._batching import augmentation, encoded_chunk
 from sknet._fitting import FINGERPRINT_ROWS, Run, fingerprint, fit_batches
 from sknet._input import (
     WEIGHTS,
@@ -27,7 +27,7 @@ from sknet._settings import Settings
 from sknet._sklearn import fit_context
 from sknet._starting import continue_model
 from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
-from sknet.data.chunks import KeyedSample, checked, counted, shuffled
+from sknet.data.chunks import ChunkBatches, KeyedSample, checked, counted, shuffled
 from sknet.data.columns.column import Statistic
 from sknet.data.draws import count_validation_rows, most_copied_rows
 from sknet.data.survey import gather, merge_statistics
@@ -64,13 +64,13 @@ def fit_on_chunks(
         run.expect_rows(found.n_training, identify)
         model = model.begun(found.n_training, 0 if held is None else held.data.n_rows)
         observer = observe(estimator, features, model, run, identify, chunks)
-        batches = chunk_batches(
-            model,
+        batches = ChunkBatches(
             partial(_epoch, model, features, chunks, run, found, window),
             found.n_training,
-            found.mean_weight(model),
+            model.settings.batch_size,
+            partial(encoded_chunk, model, found.mean_weight(model)),
             _drawn_rows(features, found, PROBE_ROWS),
-            run.streams,
+            augmentation(model, run.streams),
             run.n_batches_done,
             _listener(progress, observer, run),
         )
