@@ -1,6 +1,7 @@
 """Tables that are read in blocks: what is read, in which order, and what is refused."""
 
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -159,6 +160,23 @@ def test_every_row_once_an_epoch(array, batch_size, rows):
     shuffled = sum(epoch(table, batch_size, np.random.default_rng(0), rows), [])
     assert sorted(shuffled) == expected
     assert (shuffled == expected) == (batch_size >= len(expected))
+
+
+@pytest.mark.parametrize(("n_bytes", "step"), [(2**23, 6), (0, 11)])
+def test_evenly_spaced_rows_that_were_read_stay_in_memory(array, monkeypatch, n_bytes, step):
+    """There are at most so many, of so many bytes, but not fewer than the fewest."""
+    monkeypatch.setattr(row_blocks, "MOST_KEPT", 20)
+    monkeypatch.setattr(row_blocks, "FEWEST_KEPT", 10)
+    monkeypatch.setattr(row_blocks, "KEPT_BYTES", n_bytes)
+    blocks = RowBlocks(Rows(array), block_rows=10)
+    assert not blocks.kept.size
+    assert blocks.kept_rows(blocks.kept).shape == (0, 3)
+    blocks[45:60]
+    assert blocks.kept.tolist() == [i for i in range(45, 60) if i % step == 0]
+    blocks.check_finite()
+    assert blocks.kept.tolist() == [*range(0, N_ROWS, step)]
+    assert_array_equal(blocks.kept_rows(blocks.kept[2:4]), array[[2 * step, 3 * step]])
+    assert not pickle.loads(pickle.dumps(blocks)).kept.size
 
 
 def test_blocks_come_in_random_order_and_rows_are_shuffled_in_a_window(array):
