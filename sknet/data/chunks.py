@@ -91,8 +91,7 @@ def _same_kind(X: Any, known: str | None) -> str:
     ValueError
         If the chunks before were frames of another library, or if only one of them is a frame.
     """
-    is_frame = isinstance(frames.wrapped(X), frames.Frame)
-    kind = f"a {frames.library(X)} DataFrame" if is_frame else "an array or sparse matrix"
+    kind = frames.wrapped(X).kind
     if known not in (None, kind):
         raise ValueError(
             f"X is {kind}, but X of the chunks before is {known}. Give X of all chunks as one "
@@ -121,7 +120,7 @@ def same_columns() -> Callable[[Batch], Batch]:
 
 def _columns(chunk: Batch) -> dict[str, str]:
     """Return for X and y which columns they have, for messages."""
-    names = frames.column_names(frames.wrapped(chunk.X))
+    names = frames.wrapped(chunk.X).names
     rows = {"X": chunk.X, "y": chunk.y}
     shapes = {name: f"rows of shape {part.shape[1:]}" for name, part in rows.items()}
     return shapes if names is None else {**shapes, "X": f"the columns {names}"}

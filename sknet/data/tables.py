@@ -11,7 +11,7 @@ from sknet.data.columns.categories import CategoryColumn
 from sknet.data.columns.column import Column, Statistic
 from sknet.data.columns.numbers import read_numbers
 from sknet.data.columns.times import DateColumn, DurationColumn, TimeColumn, check_times
-from sknet.data.frames import name_of
+from sknet.data.frames import Table, name_of, wrapped
 
 #: The kinds of columns that are not plain numbers, in the order in which they are read. Those
 #: of numbers come before the others.
@@ -60,13 +60,13 @@ class TableReader:
         return reader
 
     def fit(
-        self, X: Any, feature_names: Sequence[str] | None, *, declared: bool = False
+        self, X: Table, feature_names: Sequence[str] | None, *, declared: bool = False
     ) -> Self:
         """Learn which columns are categories or dates, and the levels of the categories.
 
         Parameters
         ----------
-        X : Frame, or array-like of shape (n_rows, n_columns)
+        X : Table
         feature_names : sequence of str or None
             The names of the columns, by which the user may have chosen the categories.
         declared : bool, default=False
@@ -96,10 +96,10 @@ class TableReader:
             kind.learn(X, i, feature_names, by_dtype=by_dtype, declared=declared)
             for i, kind in kinds.items()
         )
-        self.numbers_ = np.setdiff1d(np.arange(np.shape(X)[1]), list(kinds))
+        self.numbers_ = np.setdiff1d(np.arange(X.shape[1]), list(kinds))
         return self
 
-    def of_part(self, X: Any) -> Self:
+    def of_part(self, X: Table) -> Self:
         """Return the reader of another part of the table, with the levels of that part.
 
         Raises
@@ -190,6 +190,7 @@ class TableReader:
     def read(self, X: Any) -> NDArray[np.floating]:
         """Return a float array with the columns in the order of ``order_``.
 
+        X is a ``Table``, or a block of rows of one that is read in blocks.
         With dates or durations it is float64, in which they are exact enough. A table of
         numbers alone is returned as it is: whoever has it checks it in a way of their own.
 
@@ -203,6 +204,7 @@ class TableReader:
         """
         if self.only_numbers:
             return X
+        X = wrapped(X)
         _check_has_rows(X)
         check_times(X, {i: kind for i, (kind, _) in self.times_.items()}, self._names)
         parts: list[NDArray[np.floating]] = []
@@ -217,7 +219,7 @@ class TableReader:
         return np.hstack(parts)
 
 
-def _find_kinds(X: Any, wanted: Any, names: Sequence[str] | None) -> dict[int, type[Column]]:
+def _find_kinds(X: Table, wanted: Any, names: Sequence[str] | None) -> dict[int, type[Column]]:
     """Return the kind of each column that does not hold plain numbers, by its position.
 
     They are in the order in which they are read. A column of two kinds is of the first.
@@ -241,10 +243,9 @@ def _find_kinds(X: Any, wanted: Any, names: Sequence[str] | None) -> dict[int, t
     return kinds
 
 
-def _check_has_rows(X: Any) -> None:
+def _check_has_rows(X: Table) -> None:
     """Raise ValueError, with the words of scikit-learn, if X has no rows."""
-    if np.shape(X)[0] == 0:
+    if X.shape[0] == 0:
         raise ValueError(
-            f"Found array with 0 sample(s) (shape={np.shape(X)}) while a minimum of 1 is "
-            "required."
+            f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required."
         )

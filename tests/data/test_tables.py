@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from word_columns import CODES, FRAMES, WORDS
 
-from sknet.data.frames import column_names, wrapped
+from sknet.data.frames import wrapped
 from sknet.data.tables import TableReader
 
 NAN = np.nan
@@ -18,7 +18,7 @@ NAN = np.nan
 
 def read(X, wanted="from_dtype", *, declared=False):
     X = wrapped(X)
-    reader = TableReader(wanted).fit(X, column_names(X), declared=declared)
+    reader = TableReader(wanted).fit(X, X.names, declared=declared)
     return reader, reader.read(X)
 
 

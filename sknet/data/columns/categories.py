@@ -83,7 +83,7 @@ class CategoryColumn(Column):
         """
         column = cls(position, names, np.array([]))
         column.levels = column._find_levels(X, declared)
-        values = frames.column(X, position)
+        values = X.column(position)
         # A dtype of categories is the choice of the user.
         if by_dtype and not declared and frames.declared_levels(values) is None:
             where, n_rows = f"Column {column.label} of X", len(values)
@@ -93,7 +93,7 @@ class CategoryColumn(Column):
     def _find_levels(self, X: Any, declared: bool) -> NDArray[Any]:
         """Return the sorted levels of the column in a table."""
         with self._comparing_levels():
-            values = frames.column(X, self.position)
+            values = X.column(self.position)
             levels = frames.declared_levels(values) if declared else None
             return np.sort(self._distinct_values(values)[0] if levels is None else levels)
 
@@ -145,7 +145,7 @@ class CategoryColumn(Column):
             be compared with the values.
         """
         with self._comparing_levels():
-            values, positions = self._distinct_values(frames.column(X, self.position))
+            values, positions = self._distinct_values(X.column(self.position))
             if self.levels.size:
                 self._check_kind(values)
             numbers = _level_numbers(self.levels, values)
