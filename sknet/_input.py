@@ -22,7 +22,7 @@ from sknet.data.columns.times import check_times
 from sknet.data.frames import Table, wrapped
 from sknet.data.kinds import check_kinds, checking
 from sknet.data.row_blocks import RowBlocks, rows_of_values
-from sknet.data.survey import Survey, survey_rows
+from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
 from sknet.nn.monotone import Promise
 
@@ -88,8 +88,10 @@ class Features:
             owner.feature_names_in_ = np.array(survey.names, dtype=object)
         return cls(owner, survey.reader)
 
-    def of_part(self, X: Any) -> Self:
-        """Return the features of another part of the table, with the levels of that part.
+    def read_part(self, X: Any) -> tuple[Self, Any]:
+        """Return the features of another part of the table, with its levels, and the part.
+
+        It is returned as :meth:`read` returns it, with numbers of its own levels.
 
         Raises
         ------
@@ -97,20 +99,11 @@ class Features:
             If X is not such a part, as in :meth:`read`.
         """
         if self.reader.only_numbers:
-            return self
-        # The columns are checked before levels are looked for in them.
-        self.read(X)
-        return replace(self, reader=self.reader.of_part(wrapped(X).dense()))
-
-    def survey(
-        self, data: Dataset, rng: np.random.Generator | None = None, part: str = "the table"
-    ) -> Survey:
-        """Return the survey of rows of a table that was read.
-
-        With ``rng`` the survey has a sample. ``part`` names the rows in messages.
-        """
-        names = None if self.names is None else self.names.tolist()
-        return survey_rows(data, self.reader, names, rng=rng, part=part)
+            return self, self.read(X)
+        with checking("X"):
+            table = self._checked(check_kinds(X, "X", with_times=True), reset=False)
+            reader = self.reader.of_part(table)
+            return replace(self, reader=reader), reader.read(table)
 
     @property
     def n_levels(self) -> Sequence[int]:
@@ -197,6 +190,10 @@ class Features:
             return blocks.read_by(self.reader.read)
         if self.reader.only_numbers:
             return self._read_numbers(X, reset)
+        return self.reader.read(self._checked(X, reset))
+
+    def _checked(self, X: Table, reset: bool) -> Table:
+        """Return a table with categories or dates, whose names have been checked."""
         if X.is_sparse:
             raise ValueError(
                 "X is sparse, but training saw categories or dates in a frame or an array."
@@ -204,7 +201,7 @@ class Features:
         X = X.dense()
         if reset or not self._has_same_names(X):
             validate_data(self.estimator, X.given, reset=reset, skip_check_array=True)
-        return self.reader.read(X)
+        return X
 
     def _read_numbers(self, X: Table, reset: bool) -> Any:
         """Return a table without categories and dates as a float array or CSR."""
@@ -298,7 +295,7 @@ def read_training(
     features, X = Features.learn(estimator, X, declared=declared)
     # A check for infinity in blocks would be a further pass over the table; the survey finds
     # it.
-    return features, _with_target(features, X, y, sample_weight, TRAINING).in_own_units(WEIGHTS)
+    return features, with_target(features, X, y, sample_weight).in_own_units(WEIGHTS)
 
 
 def read_rows(
@@ -319,13 +316,13 @@ def read_rows(
     X = features.read(X, names.X)
     if isinstance(X, RowBlocks):
         X.check_finite()
-    return _with_target(features, X, y, sample_weight, names)
+    return with_target(features, X, y, sample_weight, names)
 
 
-def _with_target(
-    features: Features, X: Any, y: Any, sample_weight: Any, names: ArgumentNames
+def with_target(
+    features: Features, X: Any, y: Any, sample_weight: Any, names: ArgumentNames = TRAINING
 ) -> Dataset:
-    """Return the rows of positive weight, given an X that ``Features.read`` has returned."""
+    """Return the rows as :func:`read_rows` does, given an X that was read."""
     y = check_y(y, features.numeric_y, names.y)
     check_consistent_length(X, y)
     if sample_weight is None:

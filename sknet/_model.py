@@ -4,7 +4,7 @@ A model knows nothing of scikit-learn's estimators. An estimator keeps its model
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -28,7 +28,7 @@ from sknet.data.batches import Dataset
 from sknet.data.effects import MOST_NUMBERS
 from sknet.data.encoding import TableEncoder
 from sknet.data.kinds import LARGEST
-from sknet.data.survey import Survey
+from sknet.data.survey import Survey, survey_rows
 from sknet.data.tables import TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.weights import LabelCounts
@@ -79,6 +79,30 @@ class Model(ABC):
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     # The beginning of a fit.
+
+    @classmethod
+    def of_rows(
+        cls,
+        settings: Settings,
+        reader: TableReader,
+        names: Iterable[str] | None,
+        data: Dataset,
+        streams: Mapping[str, np.random.Generator],
+        *,
+        classes: Any = None,
+        keep_rare: bool = False,
+    ) -> Self:
+        """Return a model with encodings learned from rows, and initial parameters.
+
+        ``reader`` has read the rows, whose columns have ``names``. The other arguments are
+        documented in ``start_model`` of :mod:`sknet._starting`.
+        """
+        known = cls.measure_target(settings, data)
+        settings, target = cls.learn_target(settings, known, data.X.dtype, classes)
+        # The encodings are those of the weights that training uses.
+        weighted = cls.weigh(settings, target, data)
+        survey = survey_rows(weighted, reader, names, rng=streams["tables"])
+        return cls.start(settings, survey, target, streams["init"], keep_rare=keep_rare)
 
     @classmethod
     def start(
@@ -204,10 +228,33 @@ class Model(ABC):
 
     @staticmethod
     @abstractmethod
-    def learn_target(settings: Settings, data: Dataset, classes: Any = None) -> Any:
-        """Return the encoder of y, learned from weighted rows.
+    def measure_target(settings: Settings, data: Dataset) -> Any:
+        """Return what is known of y after a look at weighted rows, a table or a part of one.
 
-        ``classes`` are all classes, for rows that may lack some of them.
+        It is how often each label occurs, or the scale of y, which may be zero.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def learn_target(
+        settings: Settings, known: Any, dtype: np.dtype[np.floating], classes: Any = None
+    ) -> tuple[Settings, Any]:
+        """Return the settings, with numbers for balanced weights, and the encoder of y.
+
+        Parameters
+        ----------
+        settings : Settings
+        known : LabelCounts or RegressionTarget
+            What :meth:`measure_target` has found, in all parts of the table.
+        dtype : dtype
+            The precision of X.
+        classes : array-like, optional
+            All classes, for rows that may lack some of them.
+
+        Raises
+        ------
+        ValueError
+            If y does not suit the loss, or has a label that is not among the classes.
         """
 
     @staticmethod
@@ -370,11 +417,23 @@ class ClassificationModel(Model):
     target: ClassTarget
 
     @staticmethod
-    def learn_target(settings: Settings, data: Dataset, classes: Any = None) -> ClassTarget:
-        """Return the encoder of the given classes, or of the classes of y."""
-        target = ClassTarget().fit(data.y, classes)
-        target.check_labels(data.y, "y")
-        return target
+    def measure_target(settings: Settings, data: Dataset) -> LabelCounts:
+        """Return how often each label occurs."""
+        weight = cast(NDArray[np.float64] | None, data.sample_weight)
+        return LabelCounts.of(data.y, weight, data.weight_unit)
+
+    @staticmethod
+    def learn_target(
+        settings: Settings,
+        known: LabelCounts,
+        dtype: np.dtype[np.floating],
+        classes: Any = None,
+    ) -> tuple[Settings, ClassTarget]:
+        """Return the settings, and the encoder of the given classes or of those of y."""
+        labels = known.labels_as_y()
+        target = ClassTarget().fit(labels, classes)
+        target.check_labels(labels, "y")
+        return _balanced(settings, known), target
 
     @staticmethod
     def choose_loss(settings: Settings, target: ClassTarget) -> Loss:
@@ -408,9 +467,7 @@ class ClassificationModel(Model):
         """Return the settings with numbers for the class weights, also for balanced ones."""
         if not isinstance(settings.class_weight, str):
             return settings
-        weight = cast(NDArray[np.float64] | None, data.sample_weight)
-        counts = LabelCounts.of(data.y, weight, data.weight_unit)
-        return settings.with_values(class_weight=counts.balanced_weights())
+        return _balanced(settings, ClassificationModel.measure_target(settings, data))
 
     @classmethod
     def class_weights(
@@ -475,12 +532,14 @@ class RegressionModel(Model):
 
     @staticmethod
     def learn_target(
-        settings: Settings, data: Dataset, classes: Any = None
-    ) -> RegressionTarget:
-        """Return the encoder of y, which knows its scale."""
-        target = RegressionModel.measure_target(settings, data)
-        check_precision(target, settings, data.X.dtype)
-        return check_scale(target, settings.loss)
+        settings: Settings,
+        known: RegressionTarget,
+        dtype: np.dtype[np.floating],
+        classes: Any = None,
+    ) -> tuple[Settings, RegressionTarget]:
+        """Return the settings, and the encoder of y, which knows its scale."""
+        check_precision(known, settings, dtype)
+        return settings, check_scale(known, settings.loss)
 
     @staticmethod
     def measure_target(settings: Settings, data: Dataset) -> RegressionTarget:
@@ -566,6 +625,13 @@ class RegressionModel(Model):
 
         of_y = deviation if link.predicts_std else None
         return self.members.predictions(raw, predict, with_std, of_y)
+
+
+def _balanced(settings: Settings, known: LabelCounts) -> Settings:
+    """Return the settings with numbers in the place of ``class_weight="balanced"``."""
+    if not isinstance(settings.class_weight, str):
+        return settings
+    return settings.with_values(class_weight=known.balanced_weights())
 
 
 def model_class(numeric_y: bool) -> type[Model]:

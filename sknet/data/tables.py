@@ -105,8 +105,10 @@ class TableReader:
         Raises
         ------
         ValueError
-            If the levels of a category cannot be compared, such as text and numbers.
+            If the levels of a category cannot be compared, such as text and numbers, or if X
+            is no such part, as in :meth:`read`.
         """
+        self._check(X)
         part = copy.copy(self)
         part.columns_ = tuple(column.of_part(X) for column in self.columns_)
         return part
@@ -205,8 +207,7 @@ class TableReader:
         if self.only_numbers:
             return X
         X = wrapped(X)
-        _check_has_rows(X)
-        check_times(X, {i: kind for i, (kind, _) in self.times_.items()}, self._names)
+        self._check(X)
         parts: list[NDArray[np.floating]] = []
         dtype: np.dtype[np.floating] = np.dtype(np.float64)
         if self.numbers_.size:
@@ -217,6 +218,11 @@ class TableReader:
             # Level numbers are exact in the dtype of any numbers.
             parts.append(numbers if column.numeric else numbers.astype(dtype))
         return np.hstack(parts)
+
+    def _check(self, X: Table) -> None:
+        """Check that a table has rows, and times in the columns that had them in training."""
+        _check_has_rows(X)
+        check_times(X, {i: kind for i, (kind, _) in self.times_.items()}, self._names)
 
 
 def _find_kinds(X: Table, wanted: Any, names: Sequence[str] | None) -> dict[int, type[Column]]:

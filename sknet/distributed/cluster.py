@@ -9,11 +9,12 @@ import numpy as np
 
 from sknet._auto import LARGEST_BATCH, SMALLEST_BATCH, learning_rate
 from sknet._base import BaseNN
-from sknet._fitting import Problem, Run
+from sknet._fitting import Problem
 from sknet._input import Features
 from sknet._looking import Agreement, agree, merge_looks
 from sknet._model import Model
 from sknet._monitoring import EpochPrinter
+from sknet._run import Run
 from sknet._settings import Settings
 from sknet.data.weights import are_counts, divided, power_of_two, smallest_and_largest
 from sknet.distributed.agreement import (

@@ -14,10 +14,11 @@ from numpy.typing import DTypeLike
 
 from sknet._auto import LARGEST_BATCH
 from sknet._batching import mini_batches, validation_blocks
-from sknet._fitting import Problem, Run, fit_rows, split_off_validation
+from sknet._fitting import Problem, fit_rows, split_off_validation
 from sknet._input import Features
 from sknet._model import Model
 from sknet._monitoring import HeldOut
+from sknet._run import Run
 from sknet._settings import Settings
 from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Batches, Dataset, join, start_of_part

@@ -1,7 +1,7 @@
 """The types of sknet that a file of skops may hold."""
 
-from sknet._fitting import Run
 from sknet._model import ClassificationModel, RegressionModel
+from sknet._run import Run
 from sknet._settings import Provenance, Settings
 from sknet.classifier import NNClassifier
 from sknet.data.columns.categories import Category

@@ -105,10 +105,13 @@ class CategoryColumn(Column):
         Raises
         ------
         ValueError
-            If the levels cannot be compared, such as text and numbers.
+            If the levels cannot be compared, such as text and numbers, or if they are text here
+            and numbers in that part, or the reverse.
         """
         column = copy(self)
         column.levels = self._find_levels(X, declared=True)
+        if self.levels.size:
+            self._check_kind(column.levels)
         return column
 
     def merged(self, others: Sequence[Self]) -> Self:
