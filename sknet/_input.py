@@ -4,7 +4,7 @@
 them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
@@ -106,16 +106,6 @@ class Features:
             return replace(self, reader=reader), reader.read(table)
 
     @property
-    def n_levels(self) -> Sequence[int]:
-        """The number of levels of each category."""
-        return self.reader.n_levels_
-
-    @property
-    def n_dates(self) -> int:
-        """The number of columns of dates."""
-        return self.reader.n_dates_
-
-    @property
     def promise(self) -> Promise | None:
         """The promise of the monotonic constraints; None if no column has one.
 
@@ -206,7 +196,7 @@ class Features:
     def _read_numbers(self, X: Table, reset: bool) -> Any:
         """Return a table without categories and dates as a float array or CSR."""
         check_times(X, {}, X.names)
-        check_objects(X)
+        check_objects(X, X.object_columns, X.names)
         if not reset and self._has_same_names(X):
             # scikit-learn's checks of a frame take ten times as long as those of an array.
             numbers = X.numbers()
@@ -393,4 +383,4 @@ def _make_reader(wanted: Any, X: Table, declared: bool) -> TableReader:
         if not categories:
             return TableReader.of_numbers(X.shape[1])
         X = wrapped(rows_of_values(blocks, categories))
-    return TableReader(wanted).fit(X.dense(), X.names, declared=declared)
+    return TableReader(wanted).fit(X.dense(), declared=declared)

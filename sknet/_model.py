@@ -20,6 +20,7 @@ from sknet._building import (
     check_scale,
     make_network,
 )
+from sknet._input import Features
 from sknet._parameters import check_class_weight
 from sknet._prediction import Predictor, block_rows
 from sknet._settings import Provenance, Settings
@@ -84,25 +85,23 @@ class Model(ABC):
     def of_rows(
         cls,
         settings: Settings,
-        reader: TableReader,
-        names: Iterable[str] | None,
+        features: Features,
         data: Dataset,
         streams: Mapping[str, np.random.Generator],
-        *,
         classes: Any = None,
-        keep_rare: bool = False,
+        **options: Any,
     ) -> Self:
         """Return a model with encodings learned from rows, and initial parameters.
 
-        ``reader`` has read the rows, whose columns have ``names``. The other arguments are
-        documented in ``start_model`` of :mod:`sknet._starting`.
+        The arguments are documented in ``start_model`` of :mod:`sknet._starting`, and the
+        options in :meth:`start`.
         """
         known = cls.measure_target(settings, data)
         settings, target = cls.learn_target(settings, known, data.X.dtype, classes)
         # The encodings are those of the weights that training uses.
-        weighted = cls.weigh(settings, target, data)
-        survey = survey_rows(weighted, reader, names, rng=streams["tables"])
-        return cls.start(settings, survey, target, streams["init"], keep_rare=keep_rare)
+        data = cls.weigh(settings, target, data)
+        survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
+        return cls.start(settings, survey, target, streams["init"], **options)
 
     @classmethod
     def start(
@@ -237,7 +236,7 @@ class Model(ABC):
     @staticmethod
     @abstractmethod
     def learn_target(
-        settings: Settings, known: Any, dtype: np.dtype[np.floating], classes: Any = None
+        settings: Settings, known: Any, dtype: np.dtype, classes: Any = None
     ) -> tuple[Settings, Any]:
         """Return the settings, with numbers for balanced weights, and the encoder of y.
 
@@ -424,10 +423,7 @@ class ClassificationModel(Model):
 
     @staticmethod
     def learn_target(
-        settings: Settings,
-        known: LabelCounts,
-        dtype: np.dtype[np.floating],
-        classes: Any = None,
+        settings: Settings, known: LabelCounts, dtype: np.dtype, classes: Any = None
     ) -> tuple[Settings, ClassTarget]:
         """Return the settings, and the encoder of the given classes or of those of y."""
         labels = known.labels_as_y()
@@ -465,8 +461,6 @@ class ClassificationModel(Model):
     @staticmethod
     def balanced(settings: Settings, data: Dataset) -> Settings:
         """Return the settings with numbers for the class weights, also for balanced ones."""
-        if not isinstance(settings.class_weight, str):
-            return settings
         return _balanced(settings, ClassificationModel.measure_target(settings, data))
 
     @classmethod
@@ -532,10 +526,7 @@ class RegressionModel(Model):
 
     @staticmethod
     def learn_target(
-        settings: Settings,
-        known: RegressionTarget,
-        dtype: np.dtype[np.floating],
-        classes: Any = None,
+        settings: Settings, known: RegressionTarget, dtype: np.dtype, classes: Any = None
     ) -> tuple[Settings, RegressionTarget]:
         """Return the settings, and the encoder of y, which knows its scale."""
         check_precision(known, settings, dtype)

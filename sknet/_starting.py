@@ -29,9 +29,9 @@ def facts_of(
     ``n_rows`` is the number of rows of the whole table, and ``n_earlier`` that of the rows of
     earlier chunks, if the table is a chunk of a stream.
     """
-    n_levels, n_dates, numeric_y = features.n_levels, features.n_dates, features.numeric_y
-    columns = features.n_features, is_sparse, dtype, numeric_y, n_levels, n_dates
-    return Facts(n_rows, *columns, n_earlier)
+    n_columns, numeric_y, reader = features.n_features, features.numeric_y, features.reader
+    special = reader.n_levels_, reader.n_dates_
+    return Facts(n_rows, n_columns, is_sparse, dtype, numeric_y, *special, n_earlier)
 
 
 def settle(estimator: BaseEstimator, facts: Facts, promise: Promise | None = None) -> Settings:
@@ -155,9 +155,8 @@ def start_model(
     X, n_rows = data.X, data.n_rows
     facts = facts_of(features, n_rows, X.dtype, sparse.issparse(X), n_earlier)
     settings = settle(estimator, facts, features.promise)
-    start = model_class(features.numeric_y).of_rows
-    options = {"classes": classes, "keep_rare": keep_rare}
-    return start(settings, features.reader, features.names, data, streams, **options)
+    kind, options = model_class(features.numeric_y), {"keep_rare": keep_rare}
+    return kind.of_rows(settings, features, data, streams, classes, **options)
 
 
 def continue_model(

@@ -84,7 +84,7 @@ class Table:
     def object_columns(self) -> NDArray[np.intp]:
         """The positions of the columns that may hold objects of any kind."""
         of_objects = getattr(self.dtypes[0], "kind", "O") == "O"
-        return np.arange(self.shape[1] if of_objects else 0)
+        return np.arange(self.shape[1] if of_objects and len(self.shape) == 2 else 0)
 
     @property
     def blocks(self) -> RowBlocks | None:
@@ -165,9 +165,8 @@ class Frame(Table, ABC):
         """Return the frame, whose columns can be read one by one."""
         return self
 
-    def mixed(self) -> Table:
-        """Return the frame, each of whose columns has a dtype."""
-        return self
+    #: Each column of a frame has a dtype of its own.
+    mixed = dense
 
     def column(self, position: int) -> Any:
         """Return a column as a series."""

@@ -59,16 +59,12 @@ class TableReader:
         reader.numbers_, reader.columns_ = np.arange(n_columns), ()
         return reader
 
-    def fit(
-        self, X: Table, feature_names: Sequence[str] | None, *, declared: bool = False
-    ) -> Self:
+    def fit(self, X: Table, *, declared: bool = False) -> Self:
         """Learn which columns are categories or dates, and the levels of the categories.
 
         Parameters
         ----------
         X : Table
-        feature_names : sequence of str or None
-            The names of the columns, by which the user may have chosen the categories.
         declared : bool, default=False
             Whether the levels of a column are those that its dtype declares, even if X lacks
             some of them.
@@ -87,13 +83,13 @@ class TableReader:
             numbers in most of its rows.
         """
         wanted = self.categorical_features
-        self._names = feature_names
+        self._names = X.names
         by_dtype = isinstance(wanted, str)
-        kinds = _find_kinds(X, wanted, feature_names)
+        kinds = _find_kinds(X, wanted)
         if kinds:
             _check_has_rows(X)
         self.columns_ = tuple(
-            kind.learn(X, i, feature_names, by_dtype=by_dtype, declared=declared)
+            kind.learn(X, i, X.names, by_dtype=by_dtype, declared=declared)
             for i, kind in kinds.items()
         )
         self.numbers_ = np.setdiff1d(np.arange(X.shape[1]), list(kinds))
@@ -225,7 +221,7 @@ class TableReader:
         check_times(X, {i: kind for i, (kind, _) in self.times_.items()}, self._names)
 
 
-def _find_kinds(X: Table, wanted: Any, names: Sequence[str] | None) -> dict[int, type[Column]]:
+def _find_kinds(X: Table, wanted: Any) -> dict[int, type[Column]]:
     """Return the kind of each column that does not hold plain numbers, by its position.
 
     They are in the order in which they are read. A column of two kinds is of the first.
@@ -238,11 +234,11 @@ def _find_kinds(X: Table, wanted: Any, names: Sequence[str] | None) -> dict[int,
     """
     kinds: dict[int, type[Column]] = {}
     for kind in KINDS:
-        for i in kind.find(X, wanted, names):
+        for i in kind.find(X, wanted, X.names):
             before = kinds.setdefault(i, kind)
             if before is not kind and not isinstance(wanted, str):
                 raise ValueError(
-                    f"categorical_features chooses column {name_of(i, names)} of X, which "
+                    f"categorical_features chooses column {name_of(i, X.names)} of X, which "
                     f"holds {before.plural}. Leave it out: {before.plural} are encoded as "
                     "such. If its values are categories, turn them into text."
                 )

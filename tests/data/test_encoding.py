@@ -428,7 +428,7 @@ def test_sources_and_typical_row():
     numbers[3, 1] = np.nan
     few, many = rng.integers(0, 3, 90), np.arange(90) % 20
     X = np.column_stack([numbers, few, many])
-    reader = TableReader([2, 3]).fit(wrapped(X), None)
+    reader = TableReader([2, 3]).fit(wrapped(X))
     encoder = TableEncoder(True).fit_survey(survey_rows(Dataset(X), reader, rng=rng))
     # Two numbers, an indicator, three levels with a column each, and a level number.
     assert_array_equal(encoder.sources_, [0, 1, 1, 2, 2, 2, 3])

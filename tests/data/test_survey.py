@@ -35,7 +35,7 @@ def survey_frame(X, part="the table", weight=None, seed=0):
     """Return the survey of a frame whose categories are named, with all rows as sample."""
     X = wrapped(X)
     names = X.names
-    reader = TableReader(["text", "code"]).fit(X, names)
+    reader = TableReader(["text", "code"]).fit(X)
     data = Dataset(reader.read(X), sample_weight=weight)
     return survey_rows(data, reader, names, rng=np.random.default_rng(seed), part=part)
 
@@ -146,7 +146,7 @@ def test_a_sample_read_with_the_merged_levels():
     X = random_frame(1)
     bare = []
     for part in map(wrapped, cut(X, (15, 30))):
-        reader = TableReader(["text", "code"]).fit(part, part.names)
+        reader = TableReader(["text", "code"]).fit(part)
         bare.append(survey_rows(Dataset(reader.read(part)), reader, part.names))
     merged = merge_surveys(bare)
     assert merged.sample is None

@@ -38,7 +38,7 @@ def read_numbers(
     X: Table, positions: NDArray[np.intp], names: Sequence[str] | None
 ) -> NDArray[np.floating]:
     """Return the given columns as a float array that may hold NaN, but not infinity."""
-    _check_objects(X, positions, names)
+    check_objects(X, positions, names)
     try:
         return _check_numbers(X.numbers(positions))
     except (TypeError, ValueError, OverflowError):
@@ -47,7 +47,7 @@ def read_numbers(
         raise
 
 
-def _check_objects(X: Table, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
+def check_objects(X: Table, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
     """Refuse objects such as dates in columns that are read as numbers.
 
     NumPy would convert the objects of numpy.datetime64, bytes and complex numbers. Nested
@@ -58,22 +58,9 @@ def _check_objects(X: Table, positions: NDArray[np.intp], names: Sequence[str] |
     ValueError
         If one of the columns holds such objects.
     """
-    objects = set(X.object_columns.tolist())
-    for column in filter(objects.__contains__, positions.tolist()):
+    for column in sorted({*positions.tolist()} & {*X.object_columns.tolist()}):
         values = np.asarray(X.column(column), dtype=object).tolist()
         check_values(values, f"Column {name_of(column, names)} of X", allowed=(NESTED,))
-
-
-def check_objects(X: Table) -> None:
-    """Refuse objects such as dates in a table without categories.
-
-    Raises
-    ------
-    ValueError
-        If a column holds such objects.
-    """
-    if len(X.shape) == 2:
-        _check_objects(X, np.arange(X.shape[1]), X.names)
 
 
 def _check_each(X: Table, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
