@@ -4,6 +4,9 @@ A part is a chunk of a stream, or a partition on a cluster. The look at it is sm
 looks at the parts of a table merge into that at the whole table, with exact levels, classes and
 scale of y. Quantiles are estimated from a sample of rows, which is read when the levels of all
 parts are known.
+
+A table in memory starts by ``Model.of_rows`` instead: its survey counts rows with the weights
+of their classes, which are known only when y has been looked at.
 """
 
 from collections.abc import Sequence
