@@ -60,6 +60,53 @@ def test_objects_of_an_array_may_be_anything():
     assert not X.category_columns.size
 
 
+ROWS = [["a", 1.0], ["b", 2.0]]
+
+
+@pytest.mark.parametrize(
+    "given", [pd.DataFrame(ROWS), ROWS, np.array(ROWS, dtype=object), np.array(ROWS)], ids=type
+)
+def test_columns_may_hold_values_of_different_kinds(given):
+    mixed = frames.wrapped(given).mixed()
+    assert list(mixed.column(0)) == ["a", "b"]
+    assert [float(value) for value in mixed.column(1)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [NUMBERS, sparse.csr_array(NUMBERS), ["a", "b"], np.array(["a"]), [["a"], ["b", "c"]], []]
+    + [[["a"], ("b",)], [("a", 1.0)], np.array([[["a"]]])],
+    ids=str,
+)
+def test_tables_without_such_columns(given):
+    assert frames.wrapped(given).mixed() is None
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "array", "csr", "list"])
+def test_the_first_row(kind):
+    assert frames.wrapped(TABLES[kind]).first_row() == [0, 1]
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "array", "list"])
+def test_a_dense_table_has_columns(kind):
+    X = frames.wrapped(TABLES[kind])
+    assert_array_equal(X.dense().column(1), NUMBERS[:, 1])
+    assert (X.dense() is X) == (kind in ("pandas", "polars"))
+
+
+def test_a_table_has_rows_and_columns():
+    with pytest.raises(ValueError, match="Expected 2D array"):
+        frames.wrapped([1.0, 2.0]).dense()
+
+
+@FRAMES
+def test_messages_name_the_column_of_a_dtype(frame):
+    assert (
+        frames.wrapped(frame({"a": [1], "b": [2]})).place(1, "X_val") == "Column 'b' of X_val"
+    )
+    assert frames.wrapped(NUMBERS).place(0, "X_val") == "X_val"
+
+
 @FRAMES
 def test_a_frame_is_wrapped_once(frame):
     X = frames.wrapped(frame({"a": [1, 2]}))
