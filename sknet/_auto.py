@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from sknet._parameters import is_auto
 from sknet.data.columns.calendar import MOST_PHASES
@@ -105,37 +104,6 @@ class Facts(NamedTuple):
     n_levels: Sequence[int] = ()
     n_dates: int = 0
     n_earlier: int | None = None
-
-    @classmethod
-    def of(
-        cls,
-        X: Any,
-        n_rows: int,
-        numeric_y: bool,
-        n_levels: Sequence[int] = (),
-        n_dates: int = 0,
-        n_earlier: int | None = None,
-    ) -> "Facts":
-        """Return the facts of a table.
-
-        Parameters
-        ----------
-        X : ndarray, CSR matrix or RowBlocks
-            The table, or a part of it, as numbers.
-        n_rows : int
-            The number of rows of the table.
-        numeric_y : bool
-        n_levels : sequence of int
-            The number of levels of each category.
-        n_dates : int
-            The number of columns of dates.
-        n_earlier : int, optional
-            The number of rows of earlier chunks, if the table is a chunk of a stream.
-        """
-        dtype, is_sparse = np.dtype(X.dtype), sparse.issparse(X)
-        return cls(
-            n_rows, X.shape[1], is_sparse, dtype, numeric_y, n_levels, n_dates, n_earlier
-        )
 
     @property
     def n_seen(self) -> int:

@@ -14,13 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from sknet._attributes import FittedAttributes
-from sknet._fitting import (
-    Run,
-    fingerprint,
-    fit_network,
-    fit_one_pass,
-    split_off_validation,
-)
+from sknet._fitting import fit_network, fit_one_pass, split_off_validation
 from sknet._input import Features, read_training, read_validation
 from sknet._model import Model
 from sknet._monitoring import CallbackObserver, HeldOut, MakeEstimator
@@ -33,6 +27,7 @@ from sknet._parameters import (
 )
 from sknet._persistence import VERSION, as_stored, load_checkpoint, unstamped
 from sknet._requirements import kind_of
+from sknet._run import Run, fingerprint
 from sknet._shared_parameters import SharedParameters
 from sknet._sklearn import CallbackSupportMixin, fit_context
 from sknet._starting import continue_model, start_model

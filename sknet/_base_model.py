@@ -1,7 +1,7 @@
 """Everything that a fit has learned, for labels and for numbers alike."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -9,13 +9,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from sknet._building import check_memory, make_network
+from sknet._input import Features
 from sknet._prediction import Predictor, block_rows
 from sknet._settings import Provenance, Settings
 from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Dataset
 from sknet.data.effects import MOST_NUMBERS
 from sknet.data.encoding import TableEncoder
-from sknet.data.survey import Survey
+from sknet.data.survey import Survey, survey_rows
 from sknet.data.tables import TableReader
 from sknet.nn.losses import Loss
 from sknet.nn.network import Network
@@ -64,6 +65,28 @@ class Model(ABC):
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     # The beginning of a fit.
+
+    @classmethod
+    def of_rows(
+        cls,
+        settings: Settings,
+        features: Features,
+        data: Dataset,
+        streams: Mapping[str, np.random.Generator],
+        classes: Any = None,
+        **options: Any,
+    ) -> Self:
+        """Return a model with encodings learned from rows, and initial parameters.
+
+        The arguments are documented in ``start_model`` of :mod:`sknet._starting`, and the
+        options in :meth:`start`.
+        """
+        known = cls.measure_target(settings, data)
+        settings, target = cls.learn_target(settings, known, data.X.dtype, classes)
+        # The encodings are those of the weights that training uses.
+        data = cls.weigh(settings, target, data)
+        survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
+        return cls.start(settings, survey, target, streams["init"], **options)
 
     @classmethod
     def start(
@@ -189,10 +212,33 @@ class Model(ABC):
 
     @staticmethod
     @abstractmethod
-    def learn_target(settings: Settings, data: Dataset, classes: Any = None) -> Any:
-        """Return the encoder of y, learned from weighted rows.
+    def measure_target(settings: Settings, data: Dataset) -> Any:
+        """Return what is known of y after a look at weighted rows, a table or a part of one.
 
-        ``classes`` are all classes, for rows that may lack some of them.
+        It is how often each label occurs, or the scale of y, which may be zero.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def learn_target(
+        settings: Settings, known: Any, dtype: np.dtype, classes: Any = None
+    ) -> tuple[Settings, Any]:
+        """Return the settings, with numbers for balanced weights, and the encoder of y.
+
+        Parameters
+        ----------
+        settings : Settings
+        known : LabelCounts or RegressionTarget
+            What :meth:`measure_target` has found, in all parts of the table.
+        dtype : dtype
+            The precision of X.
+        classes : array-like, optional
+            All classes, for rows that may lack some of them.
+
+        Raises
+        ------
+        ValueError
+            If y does not suit the loss, or has a label that is not among the classes.
         """
 
     @staticmethod

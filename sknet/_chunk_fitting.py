@@ -10,19 +10,21 @@ import numpy as np
 
 from sknet._base import BaseNN, conclude, fitted, make_scored, observe
 from sknet._batching import augmentation, encoded_chunk
-from sknet._fitting import FINGERPRINT_ROWS, Run, fingerprint, fit_batches
+from sknet._fitting import fit_batches
 from sknet._input import (
     WEIGHTS,
     Features,
     has_validation,
     read_rows,
     read_validation,
+    with_target,
 )
 from sknet._looking import Agreement, Look, agree, look_at, merge_looks
 from sknet._model import Model, model_class
 from sknet._monitoring import CallbackObserver, HeldOut, RowProgress, row_progress
 from sknet._persistence import load_checkpoint
 from sknet._requirements import check_count
+from sknet._run import FINGERPRINT_ROWS, Run, fingerprint
 from sknet._settings import Settings
 from sknet._sklearn import fit_context
 from sknet._starting import continue_model
@@ -200,12 +202,12 @@ class FirstLook:
     def _look_at(self, chunk: Batch) -> Batch:
         """Look at a chunk, which must suit the earlier chunks; return it."""
         if self._features is None:
-            self._features, _ = Features.learn(self._estimator, chunk.X, declared=True)
-            features = self._features
+            features, X = Features.learn(self._estimator, chunk.X, declared=True)
+            self._features = features
         else:
-            features = self._features.of_part(chunk.X)
+            features, X = self._features.read_part(chunk.X)
         # Weights keep their unit: only all chunks together tell which of them are negligible.
-        data = read_rows(features, *chunk)
+        data = with_target(features, X, chunk.y, chunk.sample_weight)
         weighted, part = data.in_own_units(WEIGHTS), f"chunk {len(self._sizes)}"
         look = look_at(self._estimator, features, data, weighted, part)
         self._include(look, data)
@@ -225,8 +227,13 @@ class FirstLook:
         before, self._look = self._look, look
         if before is not None:
             self._look = merge_looks(_both_sparse(before, look))
-            parts = [(before.survey.reader, self._statistics), (look.survey.reader, statistics)]
-            statistics = merge_statistics(self._look.survey.reader, parts)
+            merged = self._look.survey
+            parts = [(before.survey, self._statistics), (look.survey, statistics)]
+            if all(found is survey.statistics for survey, found in parts):
+                statistics = merged.statistics  # No row has had a weight so far.
+            else:
+                found = [(survey.reader, of_part) for survey, of_part in parts]
+                statistics = merge_statistics(merged.reader, found)
         self._statistics = statistics
 
     def _draw(self, chunk: Batch) -> None:

@@ -4,26 +4,25 @@
 them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, is_regressor
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import validate_data
 
 from sknet._target_checks import check_weight, check_y
-from sknet.data import frames
 from sknet.data.batches import Dataset
 from sknet.data.choices import categorical_columns, column_signs
 from sknet.data.columns.numbers import check_columns, check_objects, is_plain
 from sknet.data.columns.times import check_times
-from sknet.data.frames import Frame
-from sknet.data.kinds import as_table, checking
-from sknet.data.row_blocks import RowBlocks, as_row_blocks, rows_of_values
-from sknet.data.survey import Survey, survey_rows
+from sknet.data.frames import Table, wrapped
+from sknet.data.kinds import check_kinds, checking
+from sknet.data.row_blocks import RowBlocks, rows_of_values
+from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
 from sknet.nn.monotone import Promise
 
@@ -75,12 +74,10 @@ class Features:
             rows, or values of a kind that is not read, such as bytes.
         """
         with checking("X"):
-            X = as_table(X, "X")
-            blocks = as_row_blocks(X)
-            wanted = estimator.categorical_features
-            reader = _make_reader(wanted, X if blocks is None else blocks, declared)
+            table = check_kinds(X, "X", with_times=True)
+            reader = _make_reader(estimator.categorical_features, table, declared)
             features = cls(_unfitted(estimator), reader)
-            return features, features._read(X, reset=True)
+            return features, features._read(table, reset=True)
 
     @classmethod
     def of(cls, estimator: BaseEstimator, survey: Survey) -> Self:
@@ -91,8 +88,10 @@ class Features:
             owner.feature_names_in_ = np.array(survey.names, dtype=object)
         return cls(owner, survey.reader)
 
-    def of_part(self, X: Any) -> Self:
-        """Return the features of another part of the table, with the levels of that part.
+    def read_part(self, X: Any) -> tuple[Self, Any]:
+        """Return the features of another part of the table, with its levels, and the part.
+
+        It is returned as :meth:`read` returns it, with numbers of its own levels.
 
         Raises
         ------
@@ -100,30 +99,11 @@ class Features:
             If X is not such a part, as in :meth:`read`.
         """
         if self.reader.only_numbers:
-            return self
-        # The columns are checked before levels are looked for in them.
-        self.read(X)
-        return replace(self, reader=self.reader.of_part(_frame_or_array(frames.wrapped(X))))
-
-    def survey(
-        self, data: Dataset, rng: np.random.Generator | None = None, part: str = "the table"
-    ) -> Survey:
-        """Return the survey of rows of a table that was read.
-
-        With ``rng`` the survey has a sample. ``part`` names the rows in messages.
-        """
-        names = None if self.names is None else self.names.tolist()
-        return survey_rows(data, self.reader, names, rng=rng, part=part)
-
-    @property
-    def n_levels(self) -> Sequence[int]:
-        """The number of levels of each category."""
-        return self.reader.n_levels_
-
-    @property
-    def n_dates(self) -> int:
-        """The number of columns of dates."""
-        return self.reader.n_dates_
+            return self, self.read(X)
+        with checking("X"):
+            table = self._checked(check_kinds(X, "X", with_times=True), reset=False)
+            reader = self.reader.of_part(table)
+            return replace(self, reader=reader), reader.read(table)
 
     @property
     def promise(self) -> Promise | None:
@@ -190,40 +170,42 @@ class Features:
         if self._is_plain(X):
             return X
         with checking(name):
-            return self._read(as_table(X, name), reset=False)
+            return self._read(check_kinds(X, name, with_times=True), reset=False)
 
-    def _read(self, X: Any, reset: bool) -> Any:
+    def _read(self, X: Table, reset: bool) -> Any:
         """Return X as :meth:`read` does; with ``reset``, note its columns as the features."""
-        blocks = as_row_blocks(X)
+        blocks = X.blocks
         if blocks is not None:
             validate_data(self.estimator, blocks, reset=reset, skip_check_array=True)
             return blocks.read_by(self.reader.read)
         if self.reader.only_numbers:
             return self._read_numbers(X, reset)
-        if sparse.issparse(X):
+        return self.reader.read(self._checked(X, reset))
+
+    def _checked(self, X: Table, reset: bool) -> Table:
+        """Return a table with categories or dates, whose names have been checked."""
+        if X.is_sparse:
             raise ValueError(
                 "X is sparse, but training saw categories or dates in a frame or an array."
             )
-        X = _frame_or_array(X)
+        X = X.dense()
         if reset or not self._has_same_names(X):
-            validate_data(
-                self.estimator, frames.as_given(X), reset=reset, skip_check_array=True
-            )
-        return self.reader.read(X)
+            validate_data(self.estimator, X.given, reset=reset, skip_check_array=True)
+        return X
 
-    def _read_numbers(self, X: Any, reset: bool) -> Any:
+    def _read_numbers(self, X: Table, reset: bool) -> Any:
         """Return a table without categories and dates as a float array or CSR."""
-        check_times(X, {}, frames.column_names(X))
-        check_objects(X)
+        check_times(X, {}, X.names)
+        check_objects(X, X.object_columns, X.names)
         if not reset and self._has_same_names(X):
             # scikit-learn's checks of a frame take ten times as long as those of an array.
             numbers = X.numbers()
             if is_plain(numbers):
                 return numbers
         try:
-            X = validate_data(
+            numbers = validate_data(
                 self.estimator,
-                frames.as_given(X),
+                X.given,
                 reset=reset,
                 accept_sparse="csr",
                 dtype=[np.float64, np.float32],
@@ -232,17 +214,16 @@ class Features:
         except (TypeError, ValueError, OverflowError):
             check_columns(X)
             raise
-        if sparse.issparse(X) and np.isnan(X.data).any():
+        if sparse.issparse(numbers) and np.isnan(numbers.data).any():
             raise ValueError(
                 "Sparse X contains NaN. A missing value is imputed in dense X only: fill it "
                 "in, or use X.toarray()."
             )
-        return X
+        return numbers
 
-    def _has_same_names(self, X: Any) -> bool:
-        """Return whether X is a frame with the names of the training table, in its order."""
-        names = self.names
-        return names is not None and isinstance(X, Frame) and list(X.columns) == names.tolist()
+    def _has_same_names(self, X: Table) -> bool:
+        """Return whether X has the names of the training table, in its order."""
+        return self.names is not None and list(X.columns) == self.names.tolist()
 
     def _is_plain(self, X: Any) -> bool:
         """Return whether X is an array that needs no check, and training was the same."""
@@ -304,7 +285,7 @@ def read_training(
     features, X = Features.learn(estimator, X, declared=declared)
     # A check for infinity in blocks would be a further pass over the table; the survey finds
     # it.
-    return features, _with_target(features, X, y, sample_weight, TRAINING).in_own_units(WEIGHTS)
+    return features, with_target(features, X, y, sample_weight).in_own_units(WEIGHTS)
 
 
 def read_rows(
@@ -325,13 +306,13 @@ def read_rows(
     X = features.read(X, names.X)
     if isinstance(X, RowBlocks):
         X.check_finite()
-    return _with_target(features, X, y, sample_weight, names)
+    return with_target(features, X, y, sample_weight, names)
 
 
-def _with_target(
-    features: Features, X: Any, y: Any, sample_weight: Any, names: ArgumentNames
+def with_target(
+    features: Features, X: Any, y: Any, sample_weight: Any, names: ArgumentNames = TRAINING
 ) -> Dataset:
-    """Return the rows of positive weight, given an X that ``Features.read`` has returned."""
+    """Return the rows as :func:`read_rows` does, given an X that was read."""
     y = check_y(y, features.numeric_y, names.y)
     check_consistent_length(X, y)
     if sample_weight is None:
@@ -388,25 +369,18 @@ def has_validation(
     return True
 
 
-def _frame_or_array(X: Any) -> Any:
-    """Return a frame as it is, and another table with categories as an array."""
-    return X if isinstance(X, Frame) else check_array(X, dtype=None, ensure_all_finite=False)
-
-
-def _make_reader(wanted: Any, X: Any, declared: bool) -> TableReader:
+def _make_reader(wanted: Any, X: Table, declared: bool) -> TableReader:
     """Return a fitted reader of X; ``wanted`` is the parameter ``categorical_features``."""
-    if not isinstance(X, Frame) and (wanted is None or isinstance(wanted, str)):
-        # Only a frame tells of columns that are no plain numbers.
-        shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
-        # What has no columns is refused by a later check.
-        return TableReader.of_numbers(shape[1] if len(shape) == 2 else 0)
-    if sparse.issparse(X):
+    if X.names is None and (wanted is None or isinstance(wanted, str)):
+        # Only a frame tells of columns that are no plain numbers. What has no columns is
+        # refused by a later check.
+        return TableReader.of_numbers(X.shape[1] if len(X.shape) == 2 else 0)
+    if X.is_sparse:
         raise ValueError("categorical_features cannot be used with sparse X.")
-    if isinstance(X, RowBlocks):
+    blocks = X.blocks
+    if blocks is not None:
         categories = categorical_columns(X, wanted, None).tolist()
         if not categories:
             return TableReader.of_numbers(X.shape[1])
-        X = rows_of_values(X, categories)
-    else:
-        X = _frame_or_array(X)
-    return TableReader(wanted).fit(X, frames.column_names(X), declared=declared)
+        X = wrapped(rows_of_values(blocks, categories))
+    return TableReader(wanted).fit(X.dense(), declared=declared)

@@ -4,6 +4,9 @@ A part is a chunk of a stream, or a partition on a cluster. The look at it is sm
 looks at the parts of a table merge into that at the whole table, with exact levels, classes and
 scale of y. Quantiles are estimated from a sample of rows, which is read when the levels of all
 parts are known.
+
+A table in memory starts by ``Model.of_rows`` instead: its survey counts rows with the weights
+of their classes, which are known only when y has been looked at.
 """
 
 from collections.abc import Sequence
@@ -11,17 +14,16 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator
 
-from sknet._auto import Facts
-from sknet._building import check_precision, check_scale
 from sknet._input import Features
-from sknet._model import ClassificationModel, Model, RegressionModel, model_class
+from sknet._model import Model, RegressionModel, model_class
 from sknet._settings import Settings
-from sknet._starting import settle
+from sknet._starting import facts_of, settle
 from sknet.data.batches import Batch, Dataset
 from sknet.data.columns.column import Statistic
-from sknet.data.survey import Survey, merge_surveys
+from sknet.data.survey import Survey, merge_surveys, survey_rows
 from sknet.data.targets import ClassTarget, KnownTarget, RegressionTarget, merge_targets
 from sknet.data.weights import LabelCounts
 
@@ -71,11 +73,12 @@ def look_at(
     """
     target: KnownTarget
     if features.numeric_y:
-        settings = settle(estimator, Facts.of(data.X, data.n_rows, features.numeric_y))
-        target = RegressionModel.measure_target(settings, weighted)
+        X = data.X
+        facts = facts_of(features, data.n_rows, X.dtype, sparse.issparse(X))
+        target = RegressionModel.measure_target(settle(estimator, facts), weighted)
     else:
         target = LabelCounts.of(weighted.y, weighted.sample_weight, weighted.weight_unit)
-    return Look(features.survey(data, part=part), target)
+    return Look(survey_rows(data, features.reader, features.names, part=part), target)
 
 
 def merge_looks(looks: Sequence[Look]) -> Look:
@@ -147,24 +150,7 @@ def agree(estimator: BaseEstimator, look: Look) -> Agreement:
     """
     survey, known = look
     features = Features.of(estimator, survey)
-    settings = settle(estimator, _facts(survey, features), features.promise)
-    if isinstance(known, RegressionTarget):
-        check_precision(known, settings, survey.dtype)
-        return Agreement(features, survey, settings, check_scale(known, settings.loss))
-    target = ClassificationModel.learn_target(settings, Dataset(None, known.labels_as_y()))
-    if isinstance(settings.class_weight, str):
-        settings = settings.with_values(class_weight=known.balanced_weights())
-    return Agreement(features, survey, settings, target)
-
-
-def _facts(survey: Survey, features: Features) -> Facts:
-    """Return the facts of a table that the values of "auto" depend on."""
-    return Facts(
-        n_rows=survey.n_rows,
-        n_columns=survey.n_features,
-        is_sparse=survey.sparse,
-        dtype=survey.dtype,
-        numeric_y=features.numeric_y,
-        n_levels=features.n_levels,
-        n_dates=features.n_dates,
-    )
+    facts = facts_of(features, survey.n_rows, survey.dtype, survey.sparse)
+    settings = settle(estimator, facts, features.promise)
+    kind = model_class(features.numeric_y)
+    return Agreement(features, survey, *kind.learn_target(settings, known, survey.dtype))

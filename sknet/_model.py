@@ -33,11 +33,20 @@ class ClassificationModel(Model):
     target: ClassTarget
 
     @staticmethod
-    def learn_target(settings: Settings, data: Dataset, classes: Any = None) -> ClassTarget:
-        """Return the encoder of the given classes, or of the classes of y."""
-        target = ClassTarget().fit(data.y, classes)
-        target.check_labels(data.y, "y")
-        return target
+    def measure_target(settings: Settings, data: Dataset) -> LabelCounts:
+        """Return how often each label occurs."""
+        weight = cast(NDArray[np.float64] | None, data.sample_weight)
+        return LabelCounts.of(data.y, weight, data.weight_unit)
+
+    @staticmethod
+    def learn_target(
+        settings: Settings, known: LabelCounts, dtype: np.dtype, classes: Any = None
+    ) -> tuple[Settings, ClassTarget]:
+        """Return the settings, and the encoder of the given classes or of those of y."""
+        labels = known.labels_as_y()
+        target = ClassTarget().fit(labels, classes)
+        target.check_labels(labels, "y")
+        return _balanced(settings, known), target
 
     @staticmethod
     def choose_loss(settings: Settings, target: ClassTarget) -> Loss:
@@ -69,11 +78,7 @@ class ClassificationModel(Model):
     @staticmethod
     def balanced(settings: Settings, data: Dataset) -> Settings:
         """Return the settings with numbers for the class weights, also for balanced ones."""
-        if not isinstance(settings.class_weight, str):
-            return settings
-        weight = cast(NDArray[np.float64] | None, data.sample_weight)
-        counts = LabelCounts.of(data.y, weight, data.weight_unit)
-        return settings.with_values(class_weight=counts.balanced_weights())
+        return _balanced(settings, ClassificationModel.measure_target(settings, data))
 
     @classmethod
     def class_weights(
@@ -138,12 +143,11 @@ class RegressionModel(Model):
 
     @staticmethod
     def learn_target(
-        settings: Settings, data: Dataset, classes: Any = None
-    ) -> RegressionTarget:
-        """Return the encoder of y, which knows its scale."""
-        target = RegressionModel.measure_target(settings, data)
-        check_precision(target, settings, data.X.dtype)
-        return check_scale(target, settings.loss)
+        settings: Settings, known: RegressionTarget, dtype: np.dtype, classes: Any = None
+    ) -> tuple[Settings, RegressionTarget]:
+        """Return the settings, and the encoder of y, which knows its scale."""
+        check_precision(known, settings, dtype)
+        return settings, check_scale(known, settings.loss)
 
     @staticmethod
     def measure_target(settings: Settings, data: Dataset) -> RegressionTarget:
@@ -229,6 +233,13 @@ class RegressionModel(Model):
 
         of_y = deviation if link.predicts_std else None
         return self.members.predictions(raw, predict, with_std, of_y)
+
+
+def _balanced(settings: Settings, known: LabelCounts) -> Settings:
+    """Return the settings with numbers in the place of ``class_weight="balanced"``."""
+    if not isinstance(settings.class_weight, str):
+        return settings
+    return settings.with_values(class_weight=known.balanced_weights())
 
 
 def model_class(numeric_y: bool) -> type[Model]:

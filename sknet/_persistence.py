@@ -11,8 +11,8 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sknet._fitting import Run
 from sknet._parameters import FLAT_LIST, FREE_TO_RESUME, changed_parameters
+from sknet._run import Run
 from sknet._version import __version__
 from sknet.exceptions import InconsistentVersionWarning
 

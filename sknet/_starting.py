@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator
 
 from sknet._auto import Facts
@@ -14,6 +15,23 @@ from sknet._settings import Settings, resolve
 from sknet.data.batches import Dataset
 from sknet.nn.embeddings import NumericEmbedding
 from sknet.nn.monotone import Promise
+
+
+def facts_of(
+    features: Features,
+    n_rows: int,
+    dtype: np.dtype[Any],
+    is_sparse: bool,
+    n_earlier: int | None = None,
+) -> Facts:
+    """Return the facts of a table that the values of "auto" depend on.
+
+    ``n_rows`` is the number of rows of the whole table, and ``n_earlier`` that of the rows of
+    earlier chunks, if the table is a chunk of a stream.
+    """
+    n_columns, numeric_y, reader = features.n_features, features.numeric_y, features.reader
+    special = reader.n_levels_, reader.n_dates_
+    return Facts(n_rows, n_columns, is_sparse, dtype, numeric_y, *special, n_earlier)
 
 
 def settle(estimator: BaseEstimator, facts: Facts, promise: Promise | None = None) -> Settings:
@@ -104,7 +122,6 @@ def start_model(
     data: Dataset,
     streams: Mapping[str, np.random.Generator],
     *,
-    n_rows: int | None = None,
     n_earlier: int | None = None,
     classes: Any = None,
     keep_rare: bool = False,
@@ -118,11 +135,9 @@ def start_model(
     features : Features
         The columns of the training table.
     data : Dataset
-        The training rows, or a sample of them.
+        The training rows.
     streams : mapping of str to numpy Generator
         The random generators of the run.
-    n_rows : int, optional
-        The number of training rows, if the data are a sample.
     n_earlier : int, optional
         The number of rows of earlier chunks, if the data are a chunk of a stream.
     classes : array-like, optional
@@ -137,16 +152,11 @@ def start_model(
         If y does not suit the loss, if ``numeric_embedding`` does not suit X, or if monotonic
         constraints suit neither X nor the task.
     """
-    n_rows = n_rows or data.n_rows
-    facts = _facts(data, n_rows, features.numeric_y, features, n_earlier)
+    X, n_rows = data.X, data.n_rows
+    facts = facts_of(features, n_rows, X.dtype, sparse.issparse(X), n_earlier)
     settings = settle(estimator, facts, features.promise)
-    kind = model_class(features.numeric_y)
-    target = kind.learn_target(settings, data, classes)
-    settings = kind.balanced(settings, data)
-    # The encodings are those of the weights that training uses.
-    weighted = kind.weigh(settings, target, data)
-    survey = features.survey(weighted, streams["tables"])
-    return kind.start(settings, survey, target, streams["init"], keep_rare=keep_rare)
+    kind, options = model_class(features.numeric_y), {"keep_rare": keep_rare}
+    return kind.of_rows(settings, features, data, streams, classes, **options)
 
 
 def continue_model(
@@ -162,8 +172,8 @@ def continue_model(
     """Return a model that is to be trained further, with the estimator's settings.
 
     ``params``, if given, are the parameters at which the training is continued. The model's
-    own parameters differ from them if they are a running average. ``n_rows`` and ``n_earlier``
-    are as in :func:`start_model`.
+    own parameters differ from them if they are a running average. ``n_rows`` is the number of
+    training rows if the data are a sample, and ``n_earlier`` is as in :func:`start_model`.
 
     Raises
     ------
@@ -171,18 +181,11 @@ def continue_model(
         If the estimator's parameters describe other encodings or other layers, or if y does not
         suit the target that the model has learned.
     """
-    facts = _facts(data, n_rows or data.n_rows, model.numeric_y, features, n_earlier)
+    X, n_rows = data.X, n_rows or data.n_rows
+    facts = facts_of(features, n_rows, X.dtype, sparse.issparse(X), n_earlier)
     parameters, kept = estimator.get_params(deep=False), model.settings.shaping
     settings = resolve(parameters, facts, kept, promise=features.promise)
     model = model.continued(model.balanced(settings, data))
     model.check_target(data.y, "y")
     params = model.params if params is None else params
     return model.with_params(params.astype(settings.dtype, copy=False))
-
-
-def _facts(
-    data: Dataset, n_rows: int, numeric_y: bool, features: Features, n_earlier: int | None
-) -> Facts:
-    """Return the facts of a table, or of a chunk of a stream."""
-    levels, n_dates = features.n_levels, features.n_dates
-    return Facts.of(data.X, n_rows, numeric_y, levels, n_dates, n_earlier)

@@ -27,7 +27,8 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
         raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
     # Dates may be labels.
     allowed = () if numeric else LABELS
-    check_kinds(y, name, allowed)
+    with checking(name):
+        check_kinds(y, name, allowed)
     _check_no_missing_labels(y, name)
     y = as_array(y, name, allowed)
     sparse_format = False if numeric else "csr"

@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sknet._base import BaseNN
 from sknet._chunk_fitting import fit_on_chunks
 from sknet._requirements import check_count, kind_of
-from sknet.data.chunks import checked, same_columns, shuffled
+from sknet.data.chunks import checked, shuffled
 from sknet.data.files import FileChunks
 from sknet.data.row_blocks import RowBlocks
 
@@ -167,7 +167,7 @@ def shuffle_chunks(
             f"{type(chunks).__name__}."
         ) from None
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    with_rows = checked(opened, same_columns())
+    with_rows = checked(opened, lambda chunk: chunk, same_columns=True)
     mixed = shuffled(with_rows, window, np.random.default_rng(seed))
     return (tuple(part for part in chunk if part is not None) for chunk in mixed)
 

@@ -6,6 +6,7 @@ import io
 import re
 import sys
 import tokenize
+from collections import Counter
 from dataclasses import is_dataclass
 from importlib.util import resolve_name
 from pathlib import Path
@@ -136,10 +137,15 @@ def definitions(path):
 
 
 def test_the_walk_from_fit_to_the_first_step_names_functions_where_they_are():
-    """Each row of the table has functions, each of which is in one of the row's rooms."""
+    """Each row of the table has functions, each of which is in one of the row's rooms.
+
+    No room is in two rows, but for the libraries of data and of mathematics.
+    """
     rows = re.findall(r"^\| (\d+) \| (.*?) \| (.*?) \|", DESIGN.read_text(), re.MULTILINE)
     assert [int(number) for number, _, _ in rows] == list(range(1, len(rows) + 1))
-    assert 10 <= len(rows) <= 20
+    assert 10 <= len(rows) <= 15
+    entered = Counter(name for *_, rooms in rows for name in re.findall(r"`(\w+)`", rooms))
+    assert {name for name, times in entered.items() if times > 1} <= {"data", "nn"}
     for _, functions, rooms in rows:
         defined, names = set(), set(re.findall(r"`(\w+)`", rooms))
         for path in FILES:

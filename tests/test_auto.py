@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from scipy import sparse
 
 from sknet import NNClassifier, NNRegressor
 from sknet._auto import RULES, SHAPING, Facts, bins_for, choose
@@ -25,11 +24,8 @@ def resolved(
     n_earlier=None,
     **parameters,
 ):
-    shape = n_rows, n_columns
-    # The rules depend on sizes only, so a broadcast stands for a table of a million rows.
-    X = np.broadcast_to(np.zeros((), kind), shape)
-    X = sparse.csr_matrix(shape) if as_sparse else X
-    facts = Facts.of(X, n_rows, cls is NNRegressor, n_levels, n_dates, n_earlier)
+    numeric_y, dtype = cls is NNRegressor, np.dtype(kind)
+    facts = Facts(n_rows, n_columns, as_sparse, dtype, numeric_y, n_levels, n_dates, n_earlier)
     return choose(cls(**parameters).get_params(), facts)
 
 

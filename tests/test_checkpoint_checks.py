@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from sknet._base import fitted_attributes
-from sknet._fitting import Run, fingerprint, fit_network, split_off_validation
+from sknet._fitting import fit_network, split_off_validation
 from sknet._input import read_training
 from sknet._monitoring import HeldOut
 from sknet._persistence import SEAL_SIZE, save_checkpoint
+from sknet._run import Run, fingerprint
 from sknet._starting import start_model
 from sknet.callbacks import Checkpoint
 

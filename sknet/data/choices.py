@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.data.frames import Frame
+from sknet.data.frames import Table
 
 
 def categorical_columns(
-    X: Any, wanted: Any, feature_names: Sequence[str] | None
+    X: Table, wanted: Any, feature_names: Sequence[str] | None
 ) -> NDArray[np.intp]:
     """Return the positions of the categories that ``categorical_features`` chooses.
 
     Parameters
     ----------
-    X : Frame, or array-like of shape (n_rows, n_columns)
+    X : Table
     wanted : "from_dtype", None or array-like of int, str or bool
         The parameter ``categorical_features`` of the estimators.
     feature_names : sequence of str or None
@@ -28,17 +28,15 @@ def categorical_columns(
         If a position or a name does not exist, or if a mask does not have one entry for each
         column.
     """
-    if isinstance(wanted, str) and isinstance(X, Frame):
+    if isinstance(wanted, str):
         return X.category_columns
-    if wanted is None or isinstance(wanted, str):
-        return np.array([], dtype=int)
-    wanted = np.asarray(wanted)
+    wanted = np.asarray([] if wanted is None else wanted)
     if wanted.size == 0:
         return np.array([], dtype=int)
     if wanted.dtype.kind == "b":
-        return _masked(wanted, np.shape(X)[1])
+        return _masked(wanted, X.shape[1])
     if wanted.dtype.kind in "iu":
-        return _positioned(wanted, np.shape(X)[1])
+        return _positioned(wanted, X.shape[1])
     return _named(wanted.tolist(), feature_names)
 
 

@@ -64,14 +64,17 @@ def as_chunk(parts: Any) -> Batch:
     return take(chunk, np.flatnonzero(weight))
 
 
-def checked(chunks: Iterable[Any], check: Callable[[Batch], Checked]) -> Iterator[Checked]:
+def checked(
+    chunks: Iterable[Any], check: Callable[[Batch], Checked], *, same_columns: bool = False
+) -> Iterator[Checked]:
     """Yield ``check(as_chunk(parts))`` for each chunk that has rows of positive weight.
 
     Raises
     ------
     TypeError, ValueError
-        If ``as_chunk`` or ``check`` raises it, or if X is a frame of another library than
-        before, or an array among frames; the message gives the number of the chunk.
+        If ``as_chunk`` or ``check`` raises it, if X is a frame of another library than before,
+        or an array among frames, or if X or y have other columns than before although
+        ``same_columns`` is True; the message gives the number of the chunk.
     """
     known = None
     for i, parts in enumerate(chunks):
@@ -79,53 +82,40 @@ def checked(chunks: Iterable[Any], check: Callable[[Batch], Checked]) -> Iterato
             chunk = as_chunk(parts)
             if not n_rows(chunk):
                 continue
-            known = _same_kind(chunk.X, known)
+            form = _form(chunk)
+            known = known or form
+            _check_form(form, known, same_columns)
             result = check(chunk)
         yield result
 
 
-def _same_kind(X: Any, known: str | None) -> str:
-    """Return the kind of a table for messages, which must be that of the chunks before.
+def _form(chunk: Batch) -> tuple[str, str, str]:
+    """Return of what kind X is and which columns X and y have, for messages."""
+    table = frames.wrapped(chunk.X)
+    of_X, of_y = (f"rows of shape {part.shape[1:]}" for part in (chunk.X, chunk.y))
+    return table.kind, of_X if table.names is None else f"the columns {table.names}", of_y
+
+
+def _check_form(
+    form: tuple[str, str, str], known: tuple[str, str, str], same_columns: bool
+) -> None:
+    """Check that a chunk has the form of the chunks before.
 
     Raises
     ------
     ValueError
-        If the chunks before were frames of another library, or if only one of them is a frame.
+        If it is a frame of another library, if only one of them is a frame, or if X or y must
+        have the ``same_columns`` and do not.
     """
-    is_frame = isinstance(frames.wrapped(X), frames.Frame)
-    kind = f"a {frames.library(X)} DataFrame" if is_frame else "an array or sparse matrix"
-    if known not in (None, kind):
+    if form[0] != known[0]:
         raise ValueError(
-            f"X is {kind}, but X of the chunks before is {known}. Give X of all chunks as one "
-            "of them: to_pandas() turns a polars DataFrame into one of pandas, and to_numpy() "
-            "turns either into an array."
+            f"X is {form[0]}, but X of the chunks before is {known[0]}. Give X of all chunks "
+            "as one of them: to_pandas() turns a polars DataFrame into one of pandas, and "
+            "to_numpy() turns either into an array."
         )
-    return kind
-
-
-def same_columns() -> Callable[[Batch], Batch]:
-    """Return a function that returns a chunk, whose columns must be those of the first one.
-
-    It raises ValueError if X or y have other columns than before.
-    """
-    known: dict[str, str] = {}
-
-    def check(chunk: Batch) -> Batch:
-        for name, now in _columns(chunk).items():
-            before = known.setdefault(name, now)
-            if now != before:
-                raise ValueError(f"{name} has {now}, but {before} in the chunks before.")
-        return chunk
-
-    return check
-
-
-def _columns(chunk: Batch) -> dict[str, str]:
-    """Return for X and y which columns they have, for messages."""
-    names = frames.column_names(frames.wrapped(chunk.X))
-    rows = {"X": chunk.X, "y": chunk.y}
-    shapes = {name: f"rows of shape {part.shape[1:]}" for name, part in rows.items()}
-    return shapes if names is None else {**shapes, "X": f"the columns {names}"}
+    for name, now, before in zip("Xy", form[1:], known[1:], strict=True):
+        if same_columns and now != before:
+            raise ValueError(f"{name} has {now}, but {before} in the chunks before.")
 
 
 def counted(chunks: Iterable[Batch], expected: int) -> Iterator[Batch]:

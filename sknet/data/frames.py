@@ -1,8 +1,9 @@
-"""Data frames of pandas and polars: columns, dtypes, categories, missing values and rows.
+"""Tables of the user, such as frames of pandas and polars: columns, dtypes, values and rows.
 
 This is the only module that tells the two libraries apart, and it imports neither. A table of
-the user passes :func:`wrapped` once, which makes a :class:`Frame` of a frame of either library.
-The functions that take a table take such a frame, or an array.
+the user passes :func:`wrapped` once, which makes a :class:`Table` of it: a :class:`Frame` of a
+frame of either library, and an :class:`ArrayTable` of any other. All of them answer the same
+questions, so that no other module asks what a table is.
 """
 
 import datetime
@@ -11,11 +12,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from numbers import Number
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.utils import check_array
+
+from sknet.data.row_blocks import RowBlocks, as_row_blocks
 
 #: Names of the polars dtypes whose columns are categories.
 POLARS_CATEGORIES = {"Categorical", "Enum", "String", "Object"}
@@ -29,32 +34,139 @@ TIME_TYPES: dict[str, tuple[type, ...]] = {
     "duration": (datetime.timedelta, np.timedelta64),
 }
 
-# Frames.
+# Tables.
 
 
-class Frame(ABC):
-    """A data frame of the user, whose dtypes and columns are each looked up once.
-
-    pandas makes both anew each time, which takes most of the time of a prediction for one row.
+class Table:
+    """A table of the user; of this class if it is an array, a sparse matrix or a list.
 
     Attributes
     ----------
-    given : frame of pandas or polars
-        The frame of the user.
+    given : object
+        The table as the user gave it, for scikit-learn's checks.
     columns : sequence
-        The names of the columns, as the user has them.
-    dtypes : list of dtype
-    shape : tuple of int
+        The names of the columns, as the user has them; an array has none.
+    names : list of str or None
+        The names of the columns as text; None for an array.
+    time_columns : dict of int to str
+        The positions and the kinds, "date" or "duration", of the columns of times.
+    category_columns : ndarray of int
+        The positions of the columns of categories, text or objects, if columns have dtypes.
+    kind : str
+        What it is, for messages.
     """
 
-    ndim = 2
+    kind = "an array or sparse matrix"
+    columns: Any = ()
+    names: list[str] | None = None
+    time_columns: Any = MappingProxyType({})
+    category_columns: Any = np.array([], np.intp)
 
     def __init__(self, given: Any) -> None:
         self.given = given
+
+    @cached_property
+    def data(self) -> Any:
+        """The table, or the array that NumPy makes of one without a dtype, such as a list."""
+        return self.given if hasattr(self.given, "dtype") else np.asarray(self.given)
+
+    @cached_property
+    def dtypes(self) -> list[Any]:
+        """The dtypes of the columns, or the one dtype of all columns of an array."""
+        return [self.data.dtype]
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """The numbers of rows and of columns."""
+        return np.shape(self.data)
+
+    @property
+    def object_columns(self) -> NDArray[np.intp]:
+        """The positions of the columns that may hold objects of any kind."""
+        of_objects = getattr(self.dtypes[0], "kind", "O") == "O"
+        return np.arange(self.shape[1] if of_objects and len(self.shape) == 2 else 0)
+
+    @property
+    def blocks(self) -> RowBlocks | None:
+        """The table if it has to be read in blocks, else None."""
+        return as_row_blocks(self.given)
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether it is a sparse matrix."""
+        return sparse.issparse(self.given)
+
+    def place(self, position: int, name: str) -> str:
+        """Return whose dtype one of the ``dtypes`` is, in messages on the argument ``name``."""
+        return name
+
+    def dense(self) -> "Table":
+        """Return the table with columns that can be read one by one, if it is not sparse.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the table does not have rows and columns.
+        """
+        return Table(check_array(self.given, dtype=None, ensure_all_finite=False))
+
+    def mixed(self) -> "Table | None":
+        """Return the table if its columns may hold values of different kinds, else None."""
+        rows = self.given
+        if isinstance(rows, list) and all(isinstance(row, list) for row in rows):
+            if len({len(row) for row in rows}) == 1:
+                return Table(np.array(rows, dtype=object)).mixed()
+        of_objects = isinstance(rows, np.ndarray) and rows.dtype.kind in "OSU"
+        return self if of_objects and rows.ndim == 2 else None
+
+    def column(self, position: int) -> Any:
+        """Return a column as a series of a frame, or as an array."""
+        return np.asarray(self.data)[:, position]
+
+    def values(self, position: int) -> Any:
+        """Return a column as a series of a frame, or as an array if that is faster."""
+        return self.column(position)
+
+    def numbers(self, positions: NDArray[np.intp] | None = None) -> Any:
+        """Return several columns as an array if all are NumPy's numbers, else as a given frame.
+
+        scikit-learn's checks of a frame take ten times as long as those of an array. By
+        default, all columns are returned.
+        """
+        return np.asarray(self.data)[:, slice(None) if positions is None else positions]
+
+    def first_row(self) -> list[Any]:
+        """Return the values of the first row."""
+        return list(self.data.toarray()[0] if self.is_sparse else np.asarray(self.data)[0])
+
+
+class Frame(Table, ABC):
+    """A data frame of the user, whose dtypes and columns are each looked up once.
+
+    pandas makes both anew each time, which takes most of the time of a prediction for one row.
+    """
+
+    blocks = None
+    is_sparse = False
+
+    def __init__(self, given: Any) -> None:
+        self.given = self.data = given
         self.columns = given.columns
+        self.names = [str(name) for name in self.columns]
         self.dtypes = list(given.dtypes)
-        self.shape: tuple[int, int] = given.shape
+        self.shape = given.shape
         self._series: dict[int, Any] = {}
+
+    def place(self, position: int, name: str) -> str:
+        """Return words for a column, in messages on the argument ``name``."""
+        return f"Column {self.columns[position]!r} of {name}"
+
+    def dense(self) -> Table:
+        """Return the frame, whose columns can be read one by one."""
+        return self
+
+    #: Each column of a frame has a dtype of its own.
+    mixed = dense
 
     def column(self, position: int) -> Any:
         """Return a column as a series."""
@@ -66,17 +178,9 @@ class Frame(ABC):
     def _look_up(self, position: int) -> Any:
         """Return a column as a series, which is kept."""
 
-    def values(self, position: int) -> Any:
-        """Return a column as a series, or as an array if that is faster."""
-        return self.column(position)
-
-    @abstractmethod
-    def numbers(self, positions: NDArray[np.intp] | None = None) -> Any:
-        """Return several columns as an array if all are NumPy's numbers, else as a given frame.
-
-        scikit-learn's checks of a frame take ten times as long as those of an array. By
-        default, all columns are returned.
-        """
+    def first_row(self) -> list[Any]:
+        """Return the values of the first row."""
+        return [self.column(i).to_list()[0] for i in range(self.shape[1])]
 
     @cached_property
     def category_columns(self) -> NDArray[np.intp]:
@@ -86,6 +190,11 @@ class Frame(ABC):
         """
         found = [i for i, dtype in enumerate(self.dtypes) if self._is_category(dtype)]
         return np.array([i for i in found if i not in self.time_columns], np.intp)
+
+    @property
+    def object_columns(self) -> NDArray[np.intp]:
+        """The same columns, since those of other dtypes hold no objects."""
+        return self.category_columns
 
     @staticmethod
     @abstractmethod
@@ -138,6 +247,8 @@ class Frame(ABC):
 
 class PandasFrame(Frame):
     """A frame of pandas."""
+
+    kind = "a pandas DataFrame"
 
     def _look_up(self, position: int) -> Any:
         name = self.columns[position]
@@ -241,6 +352,8 @@ def _from_arrow(series: Any) -> Any:
 class PolarsFrame(Frame):
     """A frame of polars."""
 
+    kind = "a polars DataFrame"
+
     def _look_up(self, position: int) -> Any:
         return self.given[:, position]
 
@@ -268,8 +381,8 @@ class PolarsFrame(Frame):
         return self.column(position).null_count() == self.shape[0]
 
 
-def wrapped(data: Any, name: str = "X") -> Any:
-    """Return a frame of the user as a :class:`Frame`, and other data as they are.
+def wrapped(data: Any, name: str = "X") -> Table:
+    """Return a table of the user as a :class:`Table`, which may be one already.
 
     ``name`` is the name of the argument in messages.
 
@@ -278,6 +391,8 @@ def wrapped(data: Any, name: str = "X") -> Any:
     TypeError
         If the data are a lazy table, as a LazyFrame of polars is.
     """
+    if isinstance(data, Table):
+        return data
     if _is_lazy(data):
         method = "collect" if hasattr(type(data), "collect") else "compute"
         raise TypeError(
@@ -285,7 +400,7 @@ def wrapped(data: Any, name: str = "X") -> Any:
             f"{name}.{method}() first."
         )
     if not _is_frame(data):
-        return data
+        return Table(data)
     return PandasFrame(data) if library(data) == "pandas" else PolarsFrame(data)
 
 
@@ -309,37 +424,12 @@ def library(data: Any) -> str | None:
     return "polars" if hasattr(data, "is_null") or _is_frame(data) else None
 
 
-def as_given(X: Any) -> Any:
-    """Return the frame of the user behind a :class:`Frame`, and another table as it is."""
-    return X.given if isinstance(X, Frame) else X
-
-
 # Columns of frames and of arrays.
 
 
 def name_of(column: int, names: Sequence[str] | None) -> str:
     """Return the name of a column, or else its position, as a message shows it."""
     return repr(column if names is None else names[column])
-
-
-def column_names(X: Any) -> list[str] | None:
-    """Return the names of the columns as text, or None if X is not a frame."""
-    return [str(name) for name in X.columns] if isinstance(X, Frame) else None
-
-
-def column(X: Any, position: int) -> Any:
-    """Return one column of a frame as a series, or of another table as an array."""
-    return X.column(position) if isinstance(X, Frame) else np.asarray(X)[:, position]
-
-
-def number_columns(X: Any, positions: NDArray[np.intp]) -> Any:
-    """Return several columns as :meth:`Frame.numbers` does, or of another table as an array."""
-    return X.numbers(positions) if isinstance(X, Frame) else np.asarray(X)[:, positions]
-
-
-def time_columns(X: Any) -> dict[int, str]:
-    """Return the ``time_columns`` of a frame; other tables have none."""
-    return X.time_columns if isinstance(X, Frame) else {}
 
 
 # Values of a column, which is a series or an array.

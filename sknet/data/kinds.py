@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.data.frames import TIME_TYPES, Frame, wrapped
+from sknet.data.frames import TIME_TYPES, Table, wrapped
 
 #: The largest magnitude of a number to predict, and of a prediction. The squares of larger
 #: numbers overflow.
@@ -106,15 +106,14 @@ UNREAD = (
 
 def check_kinds(
     data: Any, name: str, allowed: Sequence[Unread] = (), *, with_times: bool = False
-) -> None:
-    """Refuse a table or a vector of a kind that is neither numbers nor categories.
+) -> Table:
+    """Return a table or a vector as a ``Table``, but refuse other kinds than ``UNREAD`` lacks.
 
     Values of columns of objects are not looked at: see :func:`check_values`.
 
     Parameters
     ----------
-    data : frame, series, array, sparse matrix, or another object
-        Objects without a dtype, such as lists, pass.
+    data : frame, series, array, sparse matrix, list, or another object
     name : str
         The name of the argument, for messages.
     allowed : sequence of Unread, optional
@@ -130,38 +129,19 @@ def check_kinds(
         If a column of a frame, or the array or series, is of such a kind, or if it is a masked
         array with masked values.
     """
-    frame = wrapped(data, name)
-    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
+    table = wrapped(data, name)
+    if isinstance(table.given, np.ma.MaskedArray) and np.ma.is_masked(table.given):
         raise ValueError(
             f"{name} is a masked array with masked values, whose mask would be lost. Leave "
             f"these rows out, or fill the values in, such as {name}.filled(numpy.nan)."
         )
-    if isinstance(frame, Frame):
-        for position, dtype in enumerate(frame.dtypes):
-            unread = _unread(dtype, allowed)
-            if unread is DATES and with_times and position in frame.time_columns:
-                continue
-            if unread is not None:
-                where = f"Column {frame.columns[position]!r} of {name}"
-                raise _refusal(where, unread, f"dtype {dtype}")
-        return
-    dtype = getattr(data, "dtype", None)
-    unread = _unread(dtype, allowed)
-    if unread is not None:
-        raise _refusal(name, unread, f"dtype {dtype}")
-
-
-def as_table(X: Any, name: str) -> Any:
-    """Return the user's X, a frame as a :class:`Frame`; ``name`` is for messages.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If :func:`check_kinds` raises it, with dates and durations allowed in a frame.
-    """
-    X = wrapped(X, name)
-    check_kinds(X, name, with_times=True)
-    return X
+    for position, dtype in enumerate(table.dtypes):
+        unread = _unread(dtype, allowed)
+        if unread is DATES and with_times and position in table.time_columns:
+            continue
+        if unread is not None:
+            raise _refusal(table.place(position, name), unread, f"dtype {dtype}")
+    return table
 
 
 def _unread(dtype: Any, allowed: Sequence[Unread]) -> Unread | None:
@@ -208,15 +188,13 @@ def as_array(data: Any, name: str, allowed: Sequence[Unread] = ()) -> Any:
         If the data are of a kind that is neither numbers nor labels, such as complex numbers.
     """
     with checking(name):
-        check_kinds(data, name, allowed)
-        if not hasattr(data, "dtype") and not isinstance(wrapped(data), Frame):
-            data = _from_list(data)
-            check_kinds(data, name, allowed)
-        if getattr(getattr(data, "dtype", None), "kind", "O") == "O":
-            values = np.asarray(data)
+        table = check_kinds(data, name, allowed)
+        _check_list(table)
+        if getattr(getattr(table.data, "dtype", None), "kind", "O") == "O":
+            values = np.asarray(table.data)
             if values.dtype == object:
                 check_values(values.flat, name)
-        return data
+        return table.data
 
 
 def as_numbers(data: Any, name: str) -> NDArray[np.float64]:
@@ -232,21 +210,19 @@ def as_numbers(data: Any, name: str) -> NDArray[np.float64]:
         return np.asarray(data, dtype=np.float64)
 
 
-def _from_list(data: Any) -> NDArray[Any]:
-    """Return a list as an array.
+def _check_list(table: Table) -> None:
+    """Refuse a list that mixes text with other values, which NumPy would turn into text.
 
     Raises
     ------
     ValueError
-        If it mixes text with other values, which NumPy would turn into text.
+        If the table is such a list.
     """
-    array = np.asarray(data)
-    if array.dtype.kind in "US" and isinstance(data, list | tuple):
-        types = set(map(type, np.array(data, dtype=object).flat))
+    if isinstance(table.given, list | tuple) and table.data.dtype.kind in "US":
+        types = set(map(type, np.array(table.given, dtype=object).flat))
         if not (all(issubclass(one, str) for one in types) or types <= {bytes, np.bytes_}):
             found = sorted(one.__name__ for one in types)
             raise ValueError(f"a list must be all text or all numbers, got {found}.")
-    return array
 
 
 @contextmanager

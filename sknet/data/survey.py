@@ -83,7 +83,7 @@ class Survey:
 def survey_rows(
     data: Dataset,
     reader: TableReader,
-    names: list[str] | None = None,
+    names: Iterable[str] | None = None,
     *,
     rng: np.random.Generator | None = None,
     part: str = "the table",
@@ -96,7 +96,7 @@ def survey_rows(
         The rows, as ``reader`` reads them.
     reader : TableReader
         The reader that the rows were read by.
-    names : list of str or None
+    names : iterable of str or None
         The names of the columns.
     rng : numpy Generator, optional
         Draws the sample. Without it the survey has none.
@@ -126,7 +126,7 @@ def survey_rows(
         missing=missing,
         statistics=statistics,
         reader=reader,
-        names=names,
+        names=None if names is None else list(names),
         sample=None if chosen is None else _sample(data, chosen, copies),
         part=part,
     )

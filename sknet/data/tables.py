@@ -11,7 +11,7 @@ from sknet.data.columns.categories import CategoryColumn
 from sknet.data.columns.column import Column, Statistic
 from sknet.data.columns.numbers import read_numbers
 from sknet.data.columns.times import DateColumn, DurationColumn, TimeColumn, check_times
-from sknet.data.frames import name_of
+from sknet.data.frames import Table, name_of, wrapped
 
 #: The kinds of columns that are not plain numbers, in the order in which they are read. Those
 #: of numbers come before the others.
@@ -59,16 +59,12 @@ class TableReader:
         reader.numbers_, reader.columns_ = np.arange(n_columns), ()
         return reader
 
-    def fit(
-        self, X: Any, feature_names: Sequence[str] | None, *, declared: bool = False
-    ) -> Self:
+    def fit(self, X: Table, *, declared: bool = False) -> Self:
         """Learn which columns are categories or dates, and the levels of the categories.
 
         Parameters
         ----------
-        X : Frame, or array-like of shape (n_rows, n_columns)
-        feature_names : sequence of str or None
-            The names of the columns, by which the user may have chosen the categories.
+        X : Table
         declared : bool, default=False
             Whether the levels of a column are those that its dtype declares, even if X lacks
             some of them.
@@ -87,26 +83,28 @@ class TableReader:
             numbers in most of its rows.
         """
         wanted = self.categorical_features
-        self._names = feature_names
+        self._names = X.names
         by_dtype = isinstance(wanted, str)
-        kinds = _find_kinds(X, wanted, feature_names)
+        kinds = _find_kinds(X, wanted)
         if kinds:
             _check_has_rows(X)
         self.columns_ = tuple(
-            kind.learn(X, i, feature_names, by_dtype=by_dtype, declared=declared)
+            kind.learn(X, i, X.names, by_dtype=by_dtype, declared=declared)
             for i, kind in kinds.items()
         )
-        self.numbers_ = np.setdiff1d(np.arange(np.shape(X)[1]), list(kinds))
+        self.numbers_ = np.setdiff1d(np.arange(X.shape[1]), list(kinds))
         return self
 
-    def of_part(self, X: Any) -> Self:
+    def of_part(self, X: Table) -> Self:
         """Return the reader of another part of the table, with the levels of that part.
 
         Raises
         ------
         ValueError
-            If the levels of a category cannot be compared, such as text and numbers.
+            If the levels of a category cannot be compared, such as text and numbers, or if X
+            is no such part, as in :meth:`read`.
         """
+        self._check(X)
         part = copy.copy(self)
         part.columns_ = tuple(column.of_part(X) for column in self.columns_)
         return part
@@ -190,6 +188,7 @@ class TableReader:
     def read(self, X: Any) -> NDArray[np.floating]:
         """Return a float array with the columns in the order of ``order_``.
 
+        X is a ``Table``, or a block of rows of one that is read in blocks.
         With dates or durations it is float64, in which they are exact enough. A table of
         numbers alone is returned as it is: whoever has it checks it in a way of their own.
 
@@ -203,8 +202,8 @@ class TableReader:
         """
         if self.only_numbers:
             return X
-        _check_has_rows(X)
-        check_times(X, {i: kind for i, (kind, _) in self.times_.items()}, self._names)
+        X = wrapped(X)
+        self._check(X)
         parts: list[NDArray[np.floating]] = []
         dtype: np.dtype[np.floating] = np.dtype(np.float64)
         if self.numbers_.size:
@@ -216,8 +215,13 @@ class TableReader:
             parts.append(numbers if column.numeric else numbers.astype(dtype))
         return np.hstack(parts)
 
+    def _check(self, X: Table) -> None:
+        """Check that a table has rows, and times in the columns that had them in training."""
+        _check_has_rows(X)
+        check_times(X, {i: kind for i, (kind, _) in self.times_.items()}, self._names)
 
-def _find_kinds(X: Any, wanted: Any, names: Sequence[str] | None) -> dict[int, type[Column]]:
+
+def _find_kinds(X: Table, wanted: Any) -> dict[int, type[Column]]:
     """Return the kind of each column that does not hold plain numbers, by its position.
 
     They are in the order in which they are read. A column of two kinds is of the first.
@@ -230,21 +234,20 @@ def _find_kinds(X: Any, wanted: Any, names: Sequence[str] | None) -> dict[int, t
     """
     kinds: dict[int, type[Column]] = {}
     for kind in KINDS:
-        for i in kind.find(X, wanted, names):
+        for i in kind.find(X, wanted, X.names):
             before = kinds.setdefault(i, kind)
             if before is not kind and not isinstance(wanted, str):
                 raise ValueError(
-                    f"categorical_features chooses column {name_of(i, names)} of X, which "
+                    f"categorical_features chooses column {name_of(i, X.names)} of X, which "
                     f"holds {before.plural}. Leave it out: {before.plural} are encoded as "
                     "such. If its values are categories, turn them into text."
                 )
     return kinds
 
 
-def _check_has_rows(X: Any) -> None:
+def _check_has_rows(X: Table) -> None:
     """Raise ValueError, with the words of scikit-learn, if X has no rows."""
-    if np.shape(X)[0] == 0:
+    if X.shape[0] == 0:
         raise ValueError(
-            f"Found array with 0 sample(s) (shape={np.shape(X)}) while a minimum of 1 is "
-            "required."
+            f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required."
         )

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from sknet._batching import mini_batches, validation_blocks
-from sknet._fitting import Problem, Run, fit_rows, split_off_validation
+from sknet._fitting import Problem, fit_rows, split_off_validation
 from sknet._input import Features, read_rows
 from sknet._model import Model
 from sknet._monitoring import HeldOut
+from sknet._run import Run
 from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Batches, Dataset, join, start_of_part
 from sknet.data.draws import Augmentation, split_rows

@@ -13,8 +13,7 @@ from sklearn.utils.validation import validate_data
 from sknet._input import Features, shown_names
 from sknet._model import Model
 from sknet._requirements import kind_of, require
-from sknet.data import frames
-from sknet.data.frames import Frame
+from sknet.data.frames import Table, is_missing, wrapped
 from sknet.data.kinds import check_kinds
 from sknet.export._encoding import TEXT
 
@@ -73,17 +72,17 @@ def input_columns(
     trained = _dtypes_of_training(features, model)
     if X is None:
         return _columns_of_training(features, trained)
-    X = _as_rows(X, features.n_features)
+    table = _as_rows(X, features.n_features)
     # scikit-learn's own error of equal names does not say what to do.
-    input_names(frames.column_names(X) or ())
-    validate_data(features.estimator, frames.as_given(X), reset=False, skip_check_array=True)
-    if not isinstance(X, Frame) and X.dtype.kind not in "OUS":
-        return [Column("X", X.dtype.newbyteorder("="), tuple(features.shown_names))]
-    return _columns_like(X, trained)
+    input_names(table.names or ())
+    validate_data(features.estimator, table.data, reset=False, skip_check_array=True)
+    if table.names is None and table.data.dtype.kind not in "OUS":
+        return [Column("X", table.data.dtype.newbyteorder("="), tuple(features.shown_names))]
+    return _columns_like(table, trained)
 
 
-def _as_rows(X: Any, n_features: int) -> Any:
-    """Return the rows that define the inputs: a ``Frame``, or an array with a dtype of NumPy.
+def _as_rows(X: Any, n_features: int) -> Table:
+    """Return the rows that define the inputs: a frame, or an array with a dtype of NumPy.
 
     Raises
     ------
@@ -92,17 +91,17 @@ def _as_rows(X: Any, n_features: int) -> Any:
     ValueError
         If X is an array of other than two dimensions, or of a kind that is not read.
     """
-    given = X
-    X = frames.wrapped(X)
-    if not isinstance(X, Frame) and not isinstance(getattr(X, "dtype", None), np.dtype):
-        X = np.asarray(X)
-    check_kinds(X, "X", with_times=True)
-    if len(X.shape) == 2 and (frames.as_given(X) is given or all(map(_is_value, X.flat))):
-        return X
-    shape = f" of shape {X.shape}" if X.shape else ""
-    raise (ValueError if X is given and X.shape else TypeError)(
+    table = wrapped(X)
+    if table.names is None and not isinstance(table.dtypes[0], np.dtype):
+        table = wrapped(np.asarray(X))
+    check_kinds(table, "X", with_times=True)
+    as_given = table.data is X
+    if len(table.shape) == 2 and (as_given or all(map(_is_value, table.data.flat))):
+        return table
+    shape = f" of shape {table.shape}" if table.shape else ""
+    raise (ValueError if as_given and table.shape else TypeError)(
         "X must be rows like those of training, as a data frame or an array of shape (n_rows, "
-        f"{n_features}), got {kind_of(given)}{shape}. Types of the inputs are passed as "
+        f"{n_features}), got {kind_of(X)}{shape}. Types of the inputs are passed as "
         "initial_types. To write a file, call path.write_bytes(model.SerializeToString()) "
         "with the result."
     )
@@ -110,7 +109,7 @@ def _as_rows(X: Any, n_features: int) -> Any:
 
 def _is_value(value: Any) -> bool:
     """Return whether an entry of a list is a number, a truth value, text or missing."""
-    return isinstance(value, Number | np.bool_ | str) or frames.is_missing(value)
+    return isinstance(value, Number | np.bool_ | str) or is_missing(value)
 
 
 def input_names(names: Sequence[str]) -> list[str]:
@@ -203,15 +202,14 @@ def _columns_of_training(features: Features, trained: list[np.dtype[Any]]) -> li
     return _one_each(names, trained)
 
 
-def _columns_like(X: Any, trained: list[np.dtype[Any]]) -> list[Column]:
+def _columns_like(X: Table, trained: list[np.dtype[Any]]) -> list[Column]:
     """Return an input for each column of a frame or of an array of text or objects.
 
     ``trained`` has the dtypes of the columns of training.
     """
-    names = shown_names(frames.column_names(X), X.shape[1])
-    times = frames.time_columns(X)
+    names = shown_names(X.names, X.shape[1])
     dtypes = [
-        np.dtype(float) if i in times else _tensor_dtype(frames.column(X, i), dtype)
+        np.dtype(float) if i in X.time_columns else _tensor_dtype(X.column(i), dtype)
         for i, dtype in enumerate(trained)
     ]
     return _one_each(names, dtypes)
@@ -234,7 +232,7 @@ def _tensor_dtype(column: Any, trained: np.dtype[Any]) -> np.dtype[Any]:
     if of_numbers and trained != TEXT:
         return column.dtype.newbyteorder("=")
     values = np.asarray(column, dtype=object).tolist()
-    known = next((value for value in values if not frames.is_missing(value)), None)
+    known = next((value for value in values if not is_missing(value)), None)
     if known is None:
         return trained
     # Objects may be numbers, also True and False.

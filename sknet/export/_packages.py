@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from sknet._base import BaseNN
-from sknet._fitting import Run
 from sknet._model import ClassificationModel, RegressionModel
 from sknet._requirements import require
+from sknet._run import Run
 from sknet._settings import Provenance, Settings
 from sknet.classifier import NNClassifier
 from sknet.data.columns.categories import Category

@@ -8,13 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from sknet._input import shown_names
 from sknet._requirements import kind_of
-from sknet.data import frames
 from sknet.data.columns.times import other_times, read_times
-from sknet.data.frames import Frame
+from sknet.data.frames import Table, with_nan, wrapped
 from sknet.export._columns import MISSING_TEXT, PRODUCER, RENAMED, TIMES
 from sknet.export._encoding import TEXT
 
@@ -101,12 +99,16 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
            ['']], dtype=object)}
     """
     inputs = model_inputs(session)
-    X = frames.wrapped(X)
-    X = X if isinstance(X, Frame) else _as_array(X)
-    if len(inputs) == 1 and not (inputs[0].is_column and _has_column(X, inputs[0])):
-        return {inputs[0].name: _joined(X, inputs[0])}
-    places = zip(inputs, _places(X, inputs), strict=True)
-    return {one.name: _values(X, position, one)[:, np.newaxis] for one, position in places}
+    table = wrapped(X)
+    if len(table.shape) != 2 or table.is_sparse:
+        raise TypeError(
+            "X must be rows, as a data frame or an array of shape (n_rows, n_features), got "
+            f"{kind_of(X)}. For a row that is a dict, pass pandas.DataFrame([row])."
+        )
+    if len(inputs) == 1 and not (inputs[0].is_column and _has_column(table, inputs[0])):
+        return {inputs[0].name: _joined(table, inputs[0])}
+    places = zip(inputs, _places(table, inputs), strict=True)
+    return {one.name: _values(table, place, one)[:, np.newaxis] for one, place in places}
 
 
 def model_inputs(session: Any) -> list[ModelInput]:
@@ -128,34 +130,16 @@ def model_inputs(session: Any) -> list[ModelInput]:
     return inputs
 
 
-def _as_array(X: Any) -> NDArray[Any]:
-    """Return a table other than a frame as an array.
-
-    Raises
-    ------
-    TypeError
-        If it is no table, or a sparse one.
-    """
-    given = X
-    X = X if hasattr(X, "dtype") else np.asarray(X)
-    if len(X.shape) != 2 or sparse.issparse(X):
-        raise TypeError(
-            "X must be rows, as a data frame or an array of shape (n_rows, n_features), got "
-            f"{kind_of(given)}. For a row that is a dict, pass pandas.DataFrame([row])."
-        )
-    return np.asarray(X)
+def _has_column(X: Table, one: ModelInput) -> bool:
+    return not {one.column, one.name}.isdisjoint(X.names or ())
 
 
-def _has_column(X: Any, one: ModelInput) -> bool:
-    return not {one.column, one.name}.isdisjoint(frames.column_names(X) or ())
-
-
-def _has_names(X: Any) -> bool:
+def _has_names(X: Table) -> bool:
     """Whether a table has names of columns. Numbers are no names, as in scikit-learn."""
-    return isinstance(X, Frame) and any(isinstance(name, str) for name in X.columns)
+    return any(isinstance(name, str) for name in X.columns)
 
 
-def _places(X: Any, inputs: Sequence[ModelInput]) -> Sequence[int]:
+def _places(X: Table, inputs: Sequence[ModelInput]) -> Sequence[int]:
     """Return the position of each input's column."""
     if _has_names(X):
         places = {name: i for i, name in enumerate(X.columns)}
@@ -178,9 +162,9 @@ def _places(X: Any, inputs: Sequence[ModelInput]) -> Sequence[int]:
     return range(len(inputs))
 
 
-def _joined(X: Any, one: ModelInput) -> NDArray[Any]:
+def _joined(X: Table, one: ModelInput) -> NDArray[Any]:
     """Return all columns of a table as one tensor."""
-    numbers = X.numbers() if isinstance(X, Frame) else X
+    numbers = X.numbers()
     if isinstance(numbers, np.ndarray) and numbers.dtype != object and one.dtype != TEXT:
         return _as_dtype(numbers, one)
     names = shown_names(X.columns if _has_names(X) else None, X.shape[1])
@@ -197,10 +181,10 @@ def _values(X: Any, position: int, one: ModelInput) -> NDArray[Any]:
     ValueError
         If the column holds times and held other values in training, or cannot be read.
     """
-    kind = frames.time_columns(X).get(position)
+    kind = X.time_columns.get(position)
     if kind is not None and one.times is not None:
         return _as_dtype(_seconds(X, position, kind, one), one)
-    column = X.values(position) if isinstance(X, Frame) else X[:, position]
+    column = X.values(position)
     if one.dtype == TEXT:
         values = np.asarray(column, dtype=object).tolist()
         missing = one.missing_text
@@ -209,7 +193,7 @@ def _values(X: Any, position: int, one: ModelInput) -> NDArray[Any]:
         zone = X.time_zone(position)
         return _as_dtype(read_times(X, position, kind, zone, _where(one)), one)
     with _reading(one):
-        values = frames.with_nan(column)
+        values = with_nan(column)
         if values.ndim > 1:
             raise ValueError("it holds lists")
         if values.dtype.kind == "U" and one.kind_and_zone[0] is not None:
@@ -224,7 +208,7 @@ def _where(one: ModelInput) -> str:
     return f"Column {one.column!r} of X"
 
 
-def _seconds(X: Frame, position: int, kind: str, one: ModelInput) -> NDArray[np.float64]:
+def _seconds(X: Any, position: int, kind: str, one: ModelInput) -> NDArray[np.float64]:
     """Return a column of times as seconds, by the clocks of the time zone of training."""
     trained, zone = one.kind_and_zone
     # Columns of seconds are read where training had times, but not the reverse.

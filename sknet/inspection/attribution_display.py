@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sknet._base import BaseNN, fitted
 from sknet._input import shown_names
 from sknet._requirements import check_count
-from sknet.data.frames import Frame, take_rows, wrapped
+from sknet.data.frames import take_rows, wrapped
 from sknet.data.row_blocks import as_row_blocks
 from sknet.inspection.attributions import integrated_gradients
 from sknet.inspection.axes import import_pyplot, one_axes
@@ -245,8 +245,4 @@ def row_values(X: Any) -> list[Any]:
     blocks = as_row_blocks(X)
     if blocks is not None:
         return list(blocks[0])
-    row = wrapped(take_rows(X, np.array([0])))
-    if isinstance(row, Frame):
-        return [row.column(i).to_list()[0] for i in range(row.shape[1])]
-    row = row.toarray() if hasattr(row, "toarray") else np.asarray(row)
-    return list(row[0])
+    return wrapped(take_rows(X, np.array([0]))).first_row()

@@ -41,7 +41,7 @@ def test_names_positions_and_masks(frame, wanted, expected):
 def test_arrays_have_no_dtype_of_a_column():
     X = np.array([["a", 1.0]], dtype=object)
     assert categorical_columns(wrapped(X), "from_dtype", None).size == 0
-    assert categorical_columns(X.tolist(), "from_dtype", None).size == 0
+    assert categorical_columns(wrapped(X.tolist()), "from_dtype", None).size == 0
 
 
 @pytest.mark.parametrize(

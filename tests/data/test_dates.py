@@ -358,7 +358,7 @@ def test_dates_with_a_time_zone_are_what_clocks_show(series, zone):
 )
 def test_other_columns_are_no_columns_of_times(series):
     assert as_frame(series).time_columns == {}
-    assert frames.time_columns(np.zeros((3, 2))) == {}
+    assert frames.wrapped(np.zeros((3, 2))).time_columns == {}
 
 
 @pytest.mark.parametrize("other", ["2026-01-02", 3, datetime.timedelta(1)])

@@ -6,6 +6,7 @@ from scipy import sparse
 from sknet.data import draws
 from sknet.data.batches import Dataset
 from sknet.data.encoding import TableEncoder
+from sknet.data.frames import wrapped
 from sknet.data.kinds import FARTHEST
 from sknet.data.survey import survey_rows
 from sknet.data.tables import TableReader
@@ -427,7 +428,7 @@ def test_sources_and_typical_row():
     numbers[3, 1] = np.nan
     few, many = rng.integers(0, 3, 90), np.arange(90) % 20
     X = np.column_stack([numbers, few, many])
-    reader = TableReader([2, 3]).fit(X, None)
+    reader = TableReader([2, 3]).fit(wrapped(X))
     encoder = TableEncoder(True).fit_survey(survey_rows(Dataset(X), reader, rng=rng))
     # Two numbers, an indicator, three levels with a column each, and a level number.
     assert_array_equal(encoder.sources_, [0, 1, 1, 2, 2, 2, 3])

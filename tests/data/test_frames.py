@@ -31,19 +31,80 @@ def test_columns_are_chosen_by_position(frame):
     given = frame({"a": [1, 2], "b": [3, 4], "c": [5, 6]})
     X = frames.wrapped(given)
     assert isinstance(X, frames.Frame)
-    assert frames.as_given(X) is given
-    assert frames.column_names(X) == ["a", "b", "c"]
-    assert_array_equal(frames.column(X, 1), [3, 4])
-    assert_array_equal(frames.number_columns(X, np.array([2, 0])), [[5, 1], [6, 2]])
-    array = given.to_numpy()
-    assert frames.column_names(array) is None
-    assert_array_equal(frames.column(array, 1), [3, 4])
-    assert_array_equal(frames.number_columns(array, np.array([2, 0])), [[5, 1], [6, 2]])
+    assert X.given is X.data is given
+    assert X.names == list(X.columns) == ["a", "b", "c"]
+    assert_array_equal(X.column(1), [3, 4])
+    assert_array_equal(X.numbers(np.array([2, 0])), [[5, 1], [6, 2]])
+    array = frames.wrapped(given.to_numpy())
+    assert array.names is None and not array.columns
+    assert_array_equal(array.column(1), [3, 4])
+    assert_array_equal(array.numbers(np.array([2, 0])), [[5, 1], [6, 2]])
 
 
 @pytest.mark.parametrize("kind", ["pandas series", "array", "csr", "list"])
-def test_other_data_than_frames_stay_as_they_are(kind):
-    assert frames.wrapped(TABLES[kind]) is TABLES[kind]
+def test_other_data_than_frames_answer_as_frames_do(kind):
+    """They have no names, no dates and no categories, and are as the user gave them."""
+    given = TABLES[kind]
+    X = frames.wrapped(given)
+    assert X.given is given
+    assert (X.data is given) == (kind != "list")
+    assert X.shape == np.shape(given) and X.dtypes == [np.dtype(float)]
+    assert X.names is None and not X.columns and not X.time_columns
+    assert not X.category_columns.size and not X.object_columns.size
+    assert X.is_sparse == (kind == "csr") and X.blocks is None
+
+
+def test_objects_of_an_array_may_be_anything():
+    X = frames.wrapped(np.array([["a", 1.0]], dtype=object))
+    assert X.object_columns.tolist() == [0, 1]
+    assert not X.category_columns.size
+
+
+ROWS = [["a", 1.0], ["b", 2.0]]
+
+
+@pytest.mark.parametrize(
+    "given", [pd.DataFrame(ROWS), ROWS, np.array(ROWS, dtype=object), np.array(ROWS)], ids=type
+)
+def test_columns_may_hold_values_of_different_kinds(given):
+    mixed = frames.wrapped(given).mixed()
+    assert list(mixed.column(0)) == ["a", "b"]
+    assert [float(value) for value in mixed.column(1)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [NUMBERS, sparse.csr_array(NUMBERS), ["a", "b"], np.array(["a"]), [["a"], ["b", "c"]], []]
+    + [[["a"], ("b",)], [("a", 1.0)], np.array([[["a"]]])],
+    ids=str,
+)
+def test_tables_without_such_columns(given):
+    assert frames.wrapped(given).mixed() is None
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "array", "csr", "list"])
+def test_the_first_row(kind):
+    assert frames.wrapped(TABLES[kind]).first_row() == [0, 1]
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "array", "list"])
+def test_a_dense_table_has_columns(kind):
+    X = frames.wrapped(TABLES[kind])
+    assert_array_equal(X.dense().column(1), NUMBERS[:, 1])
+    assert (X.dense() is X) == (kind in ("pandas", "polars"))
+
+
+def test_a_table_has_rows_and_columns():
+    with pytest.raises(ValueError, match="Expected 2D array"):
+        frames.wrapped([1.0, 2.0]).dense()
+
+
+@FRAMES
+def test_messages_name_the_column_of_a_dtype(frame):
+    assert (
+        frames.wrapped(frame({"a": [1], "b": [2]})).place(1, "X_val") == "Column 'b' of X_val"
+    )
+    assert frames.wrapped(NUMBERS).place(0, "X_val") == "X_val"
 
 
 @FRAMES
@@ -60,7 +121,7 @@ def test_a_lazy_frame_is_refused():
 
 
 def test_names_are_text():
-    assert frames.column_names(frames.wrapped(pd.DataFrame(np.ones((2, 2))))) == ["0", "1"]
+    assert frames.wrapped(pd.DataFrame(np.ones((2, 2)))).names == ["0", "1"]
 
 
 @pytest.mark.parametrize("kind", TABLES)

@@ -68,7 +68,7 @@ def test_a_column_of_infinity_has_no_such_advice():
 
 def test_a_column_of_objects_without_a_number_is_a_type_error():
     with pytest.raises(TypeError, match="^Column 1 of X is not a category"):
-        check_columns(np.array([[1.0, object()]], dtype=object))
+        check_columns(wrapped(np.array([[1.0, object()]], dtype=object)))
 
 
 @pytest.mark.parametrize(

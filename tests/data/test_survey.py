@@ -10,7 +10,7 @@ from scipy import sparse
 from sknet.data import draws
 from sknet.data.batches import Batch, Dataset
 from sknet.data.draws import draw_rows
-from sknet.data.frames import column_names, wrapped
+from sknet.data.frames import wrapped
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.survey import merge_surveys, survey_rows
 from sknet.data.tables import TableReader
@@ -34,8 +34,8 @@ def random_frame(seed, n_rows=45):
 def survey_frame(X, part="the table", weight=None, seed=0):
     """Return the survey of a frame whose categories are named, with all rows as sample."""
     X = wrapped(X)
-    names = column_names(X)
-    reader = TableReader(["text", "code"]).fit(X, names)
+    names = X.names
+    reader = TableReader(["text", "code"]).fit(X)
     data = Dataset(reader.read(X), sample_weight=weight)
     return survey_rows(data, reader, names, rng=np.random.default_rng(seed), part=part)
 
@@ -146,8 +146,8 @@ def test_a_sample_read_with_the_merged_levels():
     X = random_frame(1)
     bare = []
     for part in map(wrapped, cut(X, (15, 30))):
-        reader = TableReader(["text", "code"]).fit(part, column_names(part))
-        bare.append(survey_rows(Dataset(reader.read(part)), reader, column_names(part)))
+        reader = TableReader(["text", "code"]).fit(part)
+        bare.append(survey_rows(Dataset(reader.read(part)), reader, part.names))
     merged = merge_surveys(bare)
     assert merged.sample is None
     samples = [Batch(merged.reader.read(wrapped(part))) for part in cut(X, (15, 30))]

@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from word_columns import CODES, FRAMES, WORDS
 
-from sknet.data.frames import column_names, wrapped
+from sknet.data.frames import wrapped
 from sknet.data.tables import TableReader
 
 NAN = np.nan
@@ -18,7 +18,7 @@ NAN = np.nan
 
 def read(X, wanted="from_dtype", *, declared=False):
     X = wrapped(X)
-    reader = TableReader(wanted).fit(X, column_names(X), declared=declared)
+    reader = TableReader(wanted).fit(X, declared=declared)
     return reader, reader.read(X)
 
 
@@ -82,7 +82,7 @@ def test_declared_levels_count_if_asked(frame, words, kind):
 
 def test_declared_levels_count_only_if_asked():
     X = pd.DataFrame({"c": pd.Categorical(WORDS, categories=["z", "b", "a"])})
-    assert TableReader("from_dtype").fit(wrapped(X), ["c"]).levels_[0].tolist() == ["a", "b"]
+    assert TableReader("from_dtype").fit(wrapped(X)).levels_[0].tolist() == ["a", "b"]
 
 
 def test_declared_numbers_and_a_plain_column_beside_them():
@@ -354,7 +354,7 @@ def test_a_table_has_rows():
     X = pd.DataFrame({"c": ["a", "b"]})
     none = X.iloc[:0]
     with pytest.raises(ValueError, match=r"0 sample\(s\) \(shape=\(0, 1\)\)"):
-        TableReader("from_dtype").fit(wrapped(none), ["c"])
+        TableReader("from_dtype").fit(wrapped(none))
     reader, _ = read(X)
     with pytest.raises(ValueError, match=r"0 sample\(s\) \(shape=\(0, 1\)\)"):
         reader.read(wrapped(none))

@@ -10,8 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNRegressor
 
 import sknet
-from sknet._fitting import Problem, Run
+from sknet._fitting import Problem
 from sknet._input import read_training
+from sknet._run import Run
 from sknet._starting import start_model
 from sknet.data.batches import Batch
 from sknet.distributed import epochs

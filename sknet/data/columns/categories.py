@@ -83,7 +83,7 @@ class CategoryColumn(Column):
         """
         column = cls(position, names, np.array([]))
         column.levels = column._find_levels(X, declared)
-        values = frames.column(X, position)
+        values = X.column(position)
         # A dtype of categories is the choice of the user.
         if by_dtype and not declared and frames.declared_levels(values) is None:
             where = f"Column {column.label} of X"
@@ -93,7 +93,7 @@ class CategoryColumn(Column):
     def _find_levels(self, X: Any, declared: bool) -> NDArray[Any]:
         """Return the sorted levels of the column in a table."""
         with self._comparing_levels():
-            values = frames.column(X, self.position)
+            values = X.column(self.position)
             levels = frames.declared_levels(values) if declared else None
             return np.sort(self._distinct_values(values)[0] if levels is None else levels)
 
@@ -105,10 +105,12 @@ class CategoryColumn(Column):
         Raises
         ------
         ValueError
-            If the levels cannot be compared, such as text and numbers.
+            If the levels cannot be compared, such as text and numbers, or if they are text here
+            and numbers in that part, or the reverse.
         """
         column = copy(self)
         column.levels = self._find_levels(X, declared=True)
+        self._check_kind(column.levels)
         return column
 
     def merged(self, others: Sequence[Self]) -> Self:
@@ -145,7 +147,7 @@ class CategoryColumn(Column):
             be compared with the values.
         """
         with self._comparing_levels():
-            values, positions = self._distinct_values(frames.column(X, self.position))
+            values, positions = self._distinct_values(X.column(self.position))
             numbers = self._numbers_of(values)
         # Position -1, of a missing value, is the last.
         return np.append(numbers, np.nan)[positions]
@@ -176,15 +178,17 @@ class CategoryColumn(Column):
         return values, positions
 
     def _numbers_of(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the number of the level that each value is; NaN for a value that is none.
-
-        Raises
-        ------
-        ValueError
-            If values are numbers where the levels are text, or the reverse.
-        """
+        """Return the number of the level that each value is; NaN for a value that is none."""
+        self._check_kind(values)
         if not self.levels.size:
             return np.full(values.size, np.nan)
+        numbers = np.minimum(np.searchsorted(self.levels, values), self.levels.size - 1)
+        return np.where(self.levels[numbers] == values, numbers, np.nan)
+
+    def _check_kind(self, values: NDArray[Any]) -> None:
+        """Refuse numbers where the levels are text, and the reverse."""
+        if not self.levels.size:
+            return
         was_text = isinstance(self.levels[0], str)
         if any(isinstance(value, str) != was_text for value in values.tolist()):
             before, now = ("text", "numbers") if was_text else ("numbers", "text")
@@ -192,8 +196,6 @@ class CategoryColumn(Column):
                 f"Column {self.label} is a category whose levels were {before} in training, "
                 f"but holds {now} now."
             )
-        numbers = np.minimum(np.searchsorted(self.levels, values), self.levels.size - 1)
-        return np.where(self.levels[numbers] == values, numbers, np.nan)
 
     @contextmanager
     def _comparing_levels(self) -> Iterator[None]:

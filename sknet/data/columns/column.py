@@ -159,7 +159,7 @@ class Column(ABC):
 
         Parameters
         ----------
-        X : Frame, or array-like of shape (n_rows, n_columns)
+        X : Table
         wanted : "from_dtype", None or list of int, str or bool
             The parameter ``categorical_features`` of the estimators.
         names : sequence of str or None
@@ -181,7 +181,7 @@ class Column(ABC):
 
         Parameters
         ----------
-        X : Frame, or array-like of shape (n_rows, n_columns)
+        X : Table
         position : int
         names : sequence of str or None
             The names of the columns.

@@ -11,7 +11,6 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 from sklearn.utils import check_array
 
-from sknet.data import frames
 from sknet.data.batches import Dataset
 from sknet.data.columns.column import Feature, Region
 from sknet.data.columns.scaling import (
@@ -27,8 +26,8 @@ from sknet.data.columns.scaling import (
     sparse_scale,
 )
 from sknet.data.draws import most_copied_rows, same_rows
-from sknet.data.frames import Frame, name_of
-from sknet.data.kinds import FARTHEST, NESTED, check_kinds, check_values
+from sknet.data.frames import Table, name_of
+from sknet.data.kinds import FARTHEST, NESTED, check_values
 
 Floats = NDArray[np.floating]
 
@@ -36,19 +35,19 @@ Floats = NDArray[np.floating]
 
 
 def read_numbers(
-    X: Any, positions: NDArray[np.intp], names: Sequence[str] | None
+    X: Table, positions: NDArray[np.intp], names: Sequence[str] | None
 ) -> NDArray[np.floating]:
     """Return the given columns as a float array that may hold NaN, but not infinity."""
-    _check_objects(X, positions, names)
+    check_objects(X, positions, names)
     try:
-        return _check_numbers(frames.number_columns(X, positions))
+        return _check_numbers(X.numbers(positions))
     except (TypeError, ValueError, OverflowError):
         # Only now column by column, to name the one that is to blame.
         _check_each(X, positions, names)
         raise
 
 
-def _check_objects(X: Any, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
+def check_objects(X: Table, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
     """Refuse objects such as dates in columns that are read as numbers.
 
     NumPy would convert the objects of numpy.datetime64, bytes and complex numbers. Nested
@@ -59,36 +58,15 @@ def _check_objects(X: Any, positions: NDArray[np.intp], names: Sequence[str] | N
     ValueError
         If one of the columns holds such objects.
     """
-    chosen = positions.tolist()
-    if isinstance(X, Frame):
-        objects = set(X.category_columns.tolist())
-        chosen = [column for column in chosen if column in objects]
-    elif getattr(getattr(X, "dtype", None), "kind", "O") != "O":
-        return
-    for column in chosen:
-        values = np.asarray(frames.column(X, column), dtype=object).tolist()
+    for column in sorted({*positions.tolist()} & {*X.object_columns.tolist()}):
+        values = np.asarray(X.column(column), dtype=object).tolist()
         check_values(values, f"Column {name_of(column, names)} of X", allowed=(NESTED,))
 
 
-def check_objects(X: Any) -> None:
-    """Refuse objects such as dates in a table without categories, which may be a list.
-
-    Raises
-    ------
-    ValueError
-        If a column holds such objects.
-    """
-    if not isinstance(X, Frame) and not hasattr(X, "dtype"):
-        X = np.asarray(X)
-        check_kinds(X, "X")
-    if np.ndim(X) == 2:
-        _check_objects(X, np.arange(X.shape[1]), frames.column_names(X))
-
-
-def _check_each(X: Any, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
+def _check_each(X: Table, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
     """Check the numbers of some columns one by one, and name the first that has others."""
     for column in positions.tolist():
-        values = np.asarray(frames.column(X, column))
+        values = np.asarray(X.column(column))
         try:
             _check_numbers(values[:, np.newaxis])
         except (TypeError, ValueError, OverflowError) as reason:
@@ -109,7 +87,7 @@ def _advice(column: int, values: NDArray[Any]) -> str:
     )
 
 
-def check_columns(X: Any) -> None:
+def check_columns(X: Table) -> None:
     """Name the first column of a frame, or of rows of objects, that does not hold numbers.
 
     Other tables, whose columns have no kinds of their own, pass.
@@ -119,12 +97,9 @@ def check_columns(X: Any) -> None:
     TypeError, ValueError
         If a column cannot be read as finite numbers.
     """
-    if isinstance(X, list) and all(isinstance(row, list) for row in X):
-        if len({len(row) for row in X}) == 1:
-            X = np.array(X, dtype=object)
-    of_objects = isinstance(X, np.ndarray) and X.dtype.kind in "OSU" and X.ndim == 2
-    if (isinstance(X, Frame) or of_objects) and X.shape[0]:
-        _check_each(X, np.arange(X.shape[1]), frames.column_names(X))
+    mixed = X.mixed()
+    if mixed is not None and mixed.shape[0]:
+        _check_each(mixed, np.arange(mixed.shape[1]), mixed.names)
 
 
 def is_plain(X: Any) -> bool:

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.data import frames
 from sknet.data.batches import Dataset
 from sknet.data.columns.calendar import (
     CYCLES,
@@ -56,7 +55,7 @@ class TimeColumn(Column):
     @classmethod
     def find(cls, X: Any, wanted: Any, names: Sequence[str] | None) -> list[int]:
         """Return the positions of the columns of this kind, in a frame."""
-        return [i for i, kind in frames.time_columns(X).items() if kind == cls.kind]
+        return [i for i, kind in X.time_columns.items() if kind == cls.kind]
 
     @classmethod
     def learn(
@@ -215,7 +214,7 @@ def check_times(X: Any, times: Mapping[int, str], names: Sequence[str] | None) -
 
     Parameters
     ----------
-    X : Frame, array, list or sparse matrix
+    X : Table
     times : mapping of int to {"duration", "date"}
         The kinds of these columns in training, by their positions.
     names : sequence of str or None
@@ -227,13 +226,12 @@ def check_times(X: Any, times: Mapping[int, str], names: Sequence[str] | None) -
         If a column holds dates or durations now, but held other values in training, or the
         reverse. A column without any value may have any dtype.
     """
-    if not isinstance(X, Frame):
-        for column, kind in times.items():
-            raise ValueError(
-                f"X must be a data frame, since column {name_of(column, names)} held {kind}s "
-                "in training."
-            )
-        return
+    if X.names is None and times:
+        column, kind = next(iter(times.items()))
+        raise ValueError(
+            f"X must be a data frame, since column {name_of(column, names)} held {kind}s in "
+            "training."
+        )
     found = X.time_columns
     for column in sorted({*times, *found}):
         before, now = times.get(column), found.get(column)
