@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import f_oneway, kurtosis
 
-from sknet import NNClassifier, NNRegressor, _model
+from sknet import NNClassifier, NNRegressor, _base_model
 from sknet.data import encoding
 from sknet.data.effects import MOST_PRIOR_ROWS, Groups, prior_rows, some_rows
 from sknet.streaming import RowBlocks, fit_chunks
@@ -199,7 +199,7 @@ def test_many_outputs_are_estimated_from_some_rows(monkeypatch):
         seen.append(Y.shape)
         return prior_rows(levels, Y, *args, **kwargs)
 
-    monkeypatch.setattr(_model, "MOST_NUMBERS", 8000)
+    monkeypatch.setattr(_base_model, "MOST_NUMBERS", 8000)
     monkeypatch.setattr(encoding, "prior_rows", watched)
     network = NNClassifier(max_iter=1, random_state=0).fit(X, labels)
     assert seen == [(2000, 4)]
