@@ -21,10 +21,11 @@ from sknet.nn.sets import ElasticNet
 START = {
     "activations.glorot_uniform": "a seed gives both precisions the same initial weights",
     "activations.lecun_normal": "the same",
+    "activations.small_uniform": "the same",
+    "activations.Activation.draw_weights": "the same",
     "network.Network.init": "the same: the vector is cast once it is full",
     "network.Network.views": "of that vector",
     "layers.Dense.initialize": "the same, for the biases",
-    "embeddings.Embedding.initialize": "the same",
     "embeddings.MappedFeatures.initialize": "the same",
     "embeddings.Periodic.initialize": "the same",
     "ensembles.EnsembleHead.initialize": "the same",
