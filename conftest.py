@@ -17,7 +17,9 @@ collect_ignore = [] if find_spec("sklearn.callback") else WITH_CALLBACKS
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Let one process run all tests of the Dask cluster, so that one cluster is started.
+    """Let one process run all cases of a test, and all tests of the Dask cluster.
+
+    The cases share what their test computes once, and one cluster is started.
 
     pytest-xdist 3.8 ignores its own marker for this, ``xdist_group``, under pytest 9.2.
     """
@@ -25,7 +27,18 @@ def pytest_xdist_make_scheduler(config, log):
 
     class Scheduler(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            folder = "tests/distributed"
-            return folder if nodeid.startswith(folder) else nodeid
+            if nodeid.startswith("tests/distributed"):
+                return "tests/distributed"
+            # The pages of the documentation take seconds each, and share nothing.
+            page = nodeid.startswith("tests/test_docs.py")
+            return nodeid if page else nodeid.partition("[")[0]
+
+        def _assign_work_unit(self, node):
+            # After each test pytest-xdist counts what is pending in all scopes of a process,
+            # which takes half a minute for thousands of scopes that are complete.
+            scopes = self.assigned_work[node]
+            for scope in [name for name, cases in scopes.items() if all(cases.values())]:
+                del scopes[scope]
+            super()._assign_work_unit(node)
 
     return Scheduler(config, log)
