@@ -1,4 +1,4 @@
-"""The Dask estimators on a real cluster."""
+"""The Dask estimators on a real cluster, and scikit-learn's searches over it."""
 
 import json
 import math
@@ -13,6 +13,7 @@ import cloudpickle
 import dask
 import dask.array as da
 import dask.dataframe as dd
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,10 +22,13 @@ from endings import BRIEF, WILD, check_ending
 from guards import HANGING
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import PLAIN
+from plain import NNRegressor as PlainRegressor
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
 from sknet import NNClassifier, NNRegressor
@@ -1131,3 +1135,36 @@ def test_constraints_are_checked_against_the_columns(client, frame):
     ):
         with pytest.raises(ValueError, match=message):
             DaskNNClassifier(**SHORT, monotonic_cst=cst).fit(X, y)
+
+
+# Searches, through joblib.
+
+
+def process(estimator, X, y):
+    return os.getpid()
+
+
+@pytest.mark.parametrize("kind", [GridSearchCV, HalvingGridSearchCV])
+def test_search(client, table, kind):
+    """The workers do the work, and the best parameters and scores are the local ones."""
+    network = PlainRegressor(
+        (8,),
+        max_iter=5,
+        learning_rate="cosine",
+        learning_rate_init=0.01,
+        dtype="float64",
+        random_state=0,
+    )
+    options = {"cv": 3, "error_score": "raise"}
+    if kind is HalvingGridSearchCV:
+        options |= {"random_state": 0, "min_resources": 200}
+    alphas = {"alpha": [1e-6, 1e-2, 1.0]}
+    local = kind(network, alphas, **options).fit(*table)
+    with joblib.parallel_config(backend="dask"):
+        search = kind(network, alphas, **options).fit(*table)
+        processes = kind(network, alphas, scoring=process, **options).fit(*table).cv_results_
+    assert search.best_params_ == local.best_params_
+    scores = [one.cv_results_["mean_test_score"] for one in (search, local)]
+    assert_allclose(*scores, rtol=1e-6)
+    found = {pid for i in range(3) for pid in processes[f"split{i}_test_score"].astype(int)}
+    assert found <= set(client.run(os.getpid).values())
