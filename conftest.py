@@ -17,9 +17,10 @@ collect_ignore = [] if find_spec("sklearn.callback") else WITH_CALLBACKS
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Let one process run all cases of a test, and all tests of the Dask cluster.
+    """Let one process run all cases of a test, which share what is computed once.
 
-    The cases share what their test computes once, and one cluster is started.
+    Tests that share a cluster, or files of another process, are also run by one process. The
+    order is that of the files, so that what a module shares is not made twice in a process.
 
     pytest-xdist 3.8 ignores its own marker for this, ``xdist_group``, under pytest 9.2.
     """
@@ -27,8 +28,9 @@ def pytest_xdist_make_scheduler(config, log):
 
     class Scheduler(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            if nodeid.startswith("tests/distributed"):
-                return "tests/distributed"
+            for together in ("tests/distributed", "tests/test_versions.py"):
+                if nodeid.startswith(together):
+                    return together
             # The pages of the documentation take seconds each, and share nothing.
             page = nodeid.startswith("tests/test_docs.py")
             return nodeid if page else nodeid.partition("[")[0]
@@ -41,4 +43,5 @@ def pytest_xdist_make_scheduler(config, log):
                 del scopes[scope]
             super()._assign_work_unit(node)
 
+    config.option.loadscopereorder = False
     return Scheduler(config, log)
