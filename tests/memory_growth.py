@@ -47,7 +47,7 @@ def main():
     rng, kept = np.random.default_rng(0), []
     X = rng.normal(size=(40, 4))
     found = {"an array that is kept": growth_of(lambda: kept.append(np.empty(1000)), 100)}
-    # The first fits of a process fill its caches for long; the second estimator finds them full.
+    # The first fits of a process fill its caches; the second estimator finds them full.
     for cls, y, n_fits in [(NNClassifier, X[:, 0] > 0, 100), (NNRegressor, X[:, 0], 30)]:
         network = cls((4,), **OPTIONS).fit(X, y)
         found[f"predict of {cls.__name__}"] = growth_of(lambda n=network: n.predict(X[:1]), 100)

@@ -372,7 +372,9 @@ def test_verbose(client, table, capsys):
 
 
 # A fit on a cluster takes its time.
-@pytest.mark.parametrize(("wild", "n_shards"), zip([*WILD], [1, 2] * len(WILD), strict=False))
+@pytest.mark.parametrize(
+    ("wild", "n_shards"), [(wild, 1 + number % 2) for number, wild in enumerate(WILD)]
+)
 def test_a_training_that_goes_wrong_says_so(client, table, wild, n_shards):
     """On a cluster as in a local fit, no training ends in garbage without a word."""
     X, y = table[0][:400], table[1][:400]
