@@ -188,6 +188,19 @@ def test_not_fitted():
 # Fits.
 
 
+@pytest.fixture(scope="module")
+def plain_fits():
+    return []
+
+
+@pytest.fixture
+def plain_fit(client, table, plain_fits):
+    """A fit that several tests compare with: the table of numbers on two shards."""
+    if not plain_fits:
+        plain_fits.append(DaskNNRegressor(**SHORT).fit(*chunked(*table)))
+    return plain_fits[0]
+
+
 def test_as_good_as_a_local_fit(client):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(25_000, 6))
@@ -225,8 +238,9 @@ def test_each_shard_has_a_round_of_full_length(client, table, batch_size, n_shar
     settings = {**SMALL, "batch_size": batch_size, "max_iter": 1}
     settings |= {"early_stopping": True, "validation_fraction": 0.1}
     assert DaskNNRegressor(**settings).fit(*chunked(*table)).n_shards_ == n_shards
-    fixed = DaskNNRegressor(**settings, n_shards=2).fit(*chunked(*table))
-    assert fixed.n_shards_ == 2
+    if n_shards == 1:
+        fixed = DaskNNRegressor(**settings, n_shards=2).fit(*chunked(*table))
+        assert fixed.n_shards_ == 2
 
 
 @pytest.mark.parametrize(
@@ -255,10 +269,9 @@ def test_the_same_again(client, table, options):
     assert first.best_validation_score_ == max(first.validation_scores_)
 
 
-def test_attributes_are_the_local_ones(client, table):
-    network = DaskNNRegressor(**SHORT)
-    assert "coefs_" not in dir(network)
-    network.fit(*chunked(*table))
+def test_attributes_are_the_local_ones(client, plain_fit):
+    network = plain_fit
+    assert "coefs_" not in dir(DaskNNRegressor(**SHORT))
     assert {"coefs_", "history_", "n_features_in_", "n_shards_", "fit"} <= set(dir(network))
     for name in dir(network.to_local()):
         if name.endswith("_") and not name.startswith("_"):
@@ -358,12 +371,10 @@ def test_patience_begins_when_something_is_learned(client, table):
     assert min(losses[8:]) < 0.5 * losses[7]
 
 
-def test_a_chain_of_rounds_is_cut_without_a_trace(client, table, monkeypatch):
-    X, y = chunked(*table)
-    whole = DaskNNRegressor(**SHORT).fit(X, y)
+def test_a_chain_of_rounds_is_cut_without_a_trace(client, plain_fit, table, monkeypatch):
     monkeypatch.setattr(epochs, "LONGEST_CHAIN", 2)
-    cut = DaskNNRegressor(**SHORT).fit(X, y)
-    assert_array_equal(whole.coefs_[0], cut.coefs_[0])
+    cut = DaskNNRegressor(**SHORT).fit(*chunked(*table))
+    assert_array_equal(plain_fit.coefs_[0], cut.coefs_[0])
 
 
 def test_verbose(client, table, capsys):
@@ -373,7 +384,7 @@ def test_verbose(client, table, capsys):
 
 # A fit on a cluster takes its time.
 @pytest.mark.parametrize(
-    ("wild", "n_shards"), [(wild, 1 + number % 2) for number, wild in enumerate(WILD)]
+    ("wild", "n_shards"), [(wild, 1 + number % 2) for number, wild in enumerate([*WILD][::2])]
 )
 def test_a_training_that_goes_wrong_says_so(client, table, wild, n_shards):
     """On a cluster as in a local fit, no training ends in garbage without a word."""
@@ -561,7 +572,7 @@ def test_quantiles_come_from_a_bounded_sample(client, monkeypatch, limit):
 @pytest.mark.parametrize("class_weight", ["balanced", {"no": 1.0, "yes": 5.0}])
 def test_class_weights(client, frame, class_weight):
     X, y = frame
-    settings = {**SMALL, "class_weight": class_weight, "max_iter": 20}
+    settings = {**SMALL, "class_weight": class_weight, "max_iter": 12}
     network = DaskNNClassifier(**settings, n_shards=2, local_steps=4)
     network.fit(*(dd.from_pandas(part, npartitions=4) for part in (X, y)))
     local = NNClassifier(**settings).fit(X, y)
@@ -582,10 +593,10 @@ def fit_weighted(frame, weight, n_shards, **options):
 def test_only_ratios_of_weights_matter(client, frame, n_shards):
     X, _ = frame
     whole = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)
-    for weight, unit in ((whole, 0.1), (whole / 7 + 0.1, 1e300)):
-        expected = fit_weighted(frame, weight, n_shards).predict_proba(X)
-        found = fit_weighted(frame, weight * unit, n_shards).predict_proba(X)
-        assert_allclose(found, expected, rtol=1e-9)
+    weight, unit = (whole, 0.1) if n_shards == 1 else (whole / 7 + 0.1, 1e300)
+    expected = fit_weighted(frame, weight, n_shards).predict_proba(X)
+    found = fit_weighted(frame, weight * unit, n_shards).predict_proba(X)
+    assert_allclose(found, expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -794,11 +805,10 @@ def test_one_pass_computes_predictions_and_standard_deviations(client, table, mo
     assert lazy[0].name == "prediction" and lazy[1].name == "std"
 
 
-def test_no_standard_deviation(client, table):
-    X, y = chunked(*table)
-    network = DaskNNRegressor(**SHORT).fit(X, y)
+def test_no_standard_deviation(client, plain_fit, table):
+    X, _ = chunked(*table)
     with pytest.raises(ValueError, match="return_std=True needs a network that predicts"):
-        network.predict(X, return_std=True)
+        plain_fit.predict(X, return_std=True)
     with pytest.raises(NotFittedError):
         DaskNNRegressor().predict(X, return_std=True)
 
@@ -860,9 +870,8 @@ def test_prediction_of_other_columns(client, frame):
 
 
 @pytest.mark.parametrize("as_frame", [False, True], ids=["array", "frame"])
-def test_y_of_one_column(client, table, as_frame):
-    X, y = chunked(*table)
-    expected = DaskNNRegressor(**SHORT).fit(X, y)
+def test_y_of_one_column(client, plain_fit, table, as_frame):
+    X, _ = chunked(*table)
     column = chunked(table[1][:, np.newaxis])[0]
     column = dd.from_dask_array(column, columns=["y"]) if as_frame else column
     with pytest.warns(DataConversionWarning, match="column-vector") as caught:
@@ -872,12 +881,12 @@ def test_y_of_one_column(client, table, as_frame):
     with pytest.warns(DataConversionWarning):
         parts = partitions(X, column, None).parts
     assert {part[1].compute().ndim for part in parts} == {1}
-    assert_array_equal(network.coefs_[0], expected.coefs_[0])
+    assert_array_equal(network.coefs_[0], plain_fit.coefs_[0])
 
 
-def test_unknown_chunk_sizes(client, table):
+def test_unknown_chunk_sizes(client, plain_fit, table):
     X, y = chunked(*table)
-    known = DaskNNRegressor(**SHORT).fit(X, y)
+    known = plain_fit
     unknown = [dd.from_dask_array(a).to_dask_array() for a in (X, y)]
     assert np.isnan(unknown[0].shape[0])
     network = DaskNNRegressor(**SHORT).fit(*unknown)
@@ -889,11 +898,10 @@ def test_unknown_chunk_sizes(client, table):
         network.fit(unknown[0], y.rechunk(1000))
 
 
-def test_known_chunks_that_differ_are_matched(client, table):
+def test_known_chunks_that_differ_are_matched(client, plain_fit, table):
     X, y = chunked(*table)
-    expected = DaskNNRegressor(**SHORT).fit(X, y)
     found = DaskNNRegressor(**SHORT).fit(X.rechunk((500, 2)), y.rechunk(700))
-    assert_array_equal(found.coefs_[0], expected.coefs_[0])
+    assert_array_equal(found.coefs_[0], plain_fit.coefs_[0])
     with pytest.raises(ValueError, match="3000 rows, but y or sample_weight has 2999"):
         DaskNNRegressor(**SHORT).fit(X, y[:-1])
 
