@@ -17,7 +17,10 @@ collect_ignore = [] if find_spec("sklearn.callback") else WITH_CALLBACKS
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Let one process run all tests of the Dask cluster, so that one cluster is started.
+    """Let one process run all cases of a test, which share what is computed once.
+
+    Tests that share a cluster, or files of another process, are also run by one process. The
+    order is that of the files, so that what a module shares is not made twice in a process.
 
     pytest-xdist 3.8 ignores its own marker for this, ``xdist_group``, under pytest 9.2.
     """
@@ -25,7 +28,20 @@ def pytest_xdist_make_scheduler(config, log):
 
     class Scheduler(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            folder = "tests/distributed"
-            return folder if nodeid.startswith(folder) else nodeid
+            for together in ("tests/distributed", "tests/test_versions.py"):
+                if nodeid.startswith(together):
+                    return together
+            # The pages of the documentation take seconds each, and share nothing.
+            page = nodeid.startswith("tests/test_docs.py")
+            return nodeid if page else nodeid.partition("[")[0]
 
+        def _assign_work_unit(self, node):
+            # After each test pytest-xdist counts what is pending in all scopes of a process,
+            # which takes half a minute for thousands of scopes that are complete.
+            scopes = self.assigned_work[node]
+            for scope in [name for name, cases in scopes.items() if all(cases.values())]:
+                del scopes[scope]
+            super()._assign_work_unit(node)
+
+    config.option.loadscopereorder = False
     return Scheduler(config, log)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.no_cover
 ESTIMATORS = [NNClassifier, NNRegressor]
 #: A small network that takes little time. In more epochs rounding errors of weighted and of
 #: repeated rows grow along rmsprop's rough path.
-QUICK = {"hidden_layer_sizes": (32,), "n_members": 1, "max_iter": 100}
+QUICK = {"hidden_layer_sizes": (16,), "n_members": 1, "max_iter": 30}
 # scikit-learn skips it unless SCIPY_ARRAY_API is set.
 SKIPPED_BY_SKLEARN = {"check_array_api_input", "check_array_api_input_and_values"}
 WEIGHT_EQUIVALENCE = {

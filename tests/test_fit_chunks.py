@@ -317,7 +317,7 @@ def make_table(n_rows, seed=0):
 @pytest.mark.parametrize("target", ["price", "dear"])
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_file_is_learned_as_well_as_a_frame(tmp_path, suffix, target):
-    train, test = make_table(4000), make_table(3000, seed=1)
+    train, test = make_table(2000), make_table(3000, seed=1)
     path = tmp_path / f"cars.{suffix}"
     # The rows are sorted, as files often are.
     train = train.sort_values("maker", ignore_index=True)
@@ -327,7 +327,7 @@ def test_a_file_is_learned_as_well_as_a_frame(tmp_path, suffix, target):
     network = cls((32,), **{**STEADY, "max_iter": 12, "early_stopping": True}, **SIMPLE)
     network.fit(train[features], train[target])
     expected = network.score(test[features], test[target])
-    chunks = read_chunks(path, target=target, columns=features, chunk_size=500)
+    chunks = read_chunks(path, target=target, columns=features, chunk_size=250)
     fit_chunks(network, chunks)
     assert network.n_iter_ == 12
     assert list(network.feature_names_in_) == features

@@ -57,7 +57,7 @@ def test_sixteen_threads_predict_while_others_fit(problem):
 
 
 def test_memory_is_flat():
-    """Thousands of predictions and hundreds of fits leave nothing behind."""
+    """Hundreds of predictions and of fits leave nothing behind."""
     root = str(Path(sknet.__file__).parents[1])
     done = subprocess.run(
         [sys.executable, Path(__file__).with_name("memory_growth.py")],

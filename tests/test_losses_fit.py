@@ -536,7 +536,6 @@ def test_a_loss_of_the_user_in_a_grid_and_on_disk(regression):
         {"loss": [Quartic(), Quartic(5.0), "squared_error"]},
         scoring="neg_mean_squared_error",
         cv=2,
-        n_jobs=2,
     ).fit(X, y)
     scores = search.cv_results_["mean_test_score"]
     assert np.isfinite(scores).all() and len(set(scores)) == 3

@@ -107,7 +107,7 @@ def test_columns_of_different_groups_do_not_interact(interaction):
 def test_with_categories_and_missing_values(cls, interaction, n_members):
     X = frame(400, missing=True)
     options = {"monotonic_cst": {"a": 1, "d": -1}, "interaction_cst": interaction}
-    network = cls(**SMALL, **options, n_members=n_members)
+    network = cls(**{**SMALL, "max_iter": 4}, **options, n_members=n_members)
     network.fit(X, target(cls, X.loc[:, "a":"d"]))
     rows = frame(2000, 5, missing=True)
     rows["few"] = rows["few"].cat.add_categories("new")
@@ -287,11 +287,9 @@ def test_the_error_is_not_larger_where_the_truth_keeps_the_promise():
     ratios = []
     for function, interaction in (
         (additive, "no_interactions"),
-        (additive, "pairwise"),
         (strengthening, "pairwise"),
         (replacing, "pairwise"),
         (strengthening, [{0, 1, 2}]),
-        (replacing, [{0, 3}]),
     ):
         X, other = np.random.default_rng(0).normal(size=(2, 800, 4))
         y = function(X) + 0.3 * np.random.default_rng(1).normal(size=800)
@@ -347,7 +345,7 @@ def test_the_normal_loss_with_groups_and_members(interaction, n_members, sizes):
     X = numbers(400)
     y = target(NNRegressor, X)
     network = NNRegressor(
-        **{**SMALL, "hidden_layer_sizes": sizes},
+        **{**SMALL, "hidden_layer_sizes": sizes, "max_iter": 4},
         loss="normal",
         n_members=n_members,
         monotonic_cst=SIGNS,

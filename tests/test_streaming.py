@@ -456,10 +456,10 @@ def test_twenty_shuffled_chunks_are_as_good_as_a_fit(task):
             8000, 12, n_informative=8, n_classes=3, flip_y=0.1, random_state=0
         )
         cls, kwargs = NNClassifier, {"classes": [0, 1, 2]}
-    train, test = slice(4000), slice(4000, None)
+    train, test = slice(2000), slice(4000, None)
     epochs, losses = 10, {"fit": [], "chunks": []}
     for seed in range(3):
-        options = {"batch_size": 50, "n_iter_no_change": np.inf, "random_state": seed}
+        options = {"batch_size": 25, "n_iter_no_change": np.inf, "random_state": seed}
         whole = cls((32,), max_iter=epochs, **options).fit(X[train], y[train])
         rng = np.random.default_rng(seed)
         chunked = by_chunks(cls((32,), **options), X[train], y[train], epochs, rng, **kwargs)

@@ -575,7 +575,6 @@ def test_searches_and_cross_validation(cls, table):
             "categorical_features": ["from_dtype", ["tree", "shop"]],
         },
         cv=2,
-        n_jobs=2,
     ).fit(X, y)
     # The two ways to name categories say the same, the two embeddings do not.
     by_dtype, by_name = search.cv_results_["split0_test_score"].reshape(2, 2)

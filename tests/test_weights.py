@@ -1,6 +1,6 @@
 """Weights are ratios and repetitions, and class weights are weights, on every way to fit."""
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -103,17 +103,22 @@ def fitted(task, path, weight, **options):
     return predictions(way(make(task, **options), X, TARGETS[task], weight), X)
 
 
+@cache
+def unweighted(task, path):
+    return fitted(task, path, None)
+
+
 # Only ratios matter.
 
 
 @all_tasks
 @all_paths
-@pytest.mark.parametrize("unit", [0.1, 3.0, 1e-300, 1e300])
+@pytest.mark.parametrize("unit", [0.1, 1e-300, 1e300])
 def test_equal_weights_are_no_weights(task, path, unit):
     found = fitted(task, path, np.full(N_ROWS, unit))
     # In chunks, no step knows that all weights are equal.
     same = partial(assert_allclose, rtol=1e-12) if path == "chunks" else assert_array_equal
-    same(found, fitted(task, path, None))
+    same(found, unweighted(task, path))
 
 
 @all_tasks
@@ -123,9 +128,9 @@ def test_only_ratios_of_weights_matter(task, path, whole):
     rng = np.random.default_rng(1)
     weight = rng.integers(0, 5, N_ROWS) if whole else rng.uniform(0.1, 1, N_ROWS)
     expected = fitted(task, path, weight)
-    for unit in (0.1, 3.0, 1e-300, 1e300):
+    for unit in (0.1, 1e-300, 1e300):
         assert_allclose(fitted(task, path, weight * unit), expected, rtol=1e-9)
-    assert np.abs(expected - fitted(task, path, None)).max() > 1e-4
+    assert np.abs(expected - unweighted(task, path)).max() > 1e-4
 
 
 @pytest.mark.filterwarnings("ignore:Training ended")

@@ -1,4 +1,4 @@
-"""The Dask estimators on a real cluster."""
+"""The Dask estimators on a real cluster, and scikit-learn's searches over it."""
 
 import json
 import math
@@ -13,6 +13,7 @@ import cloudpickle
 import dask
 import dask.array as da
 import dask.dataframe as dd
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,10 +22,13 @@ from endings import BRIEF, WILD, check_ending
 from guards import HANGING
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import PLAIN
+from plain import NNRegressor as PlainRegressor
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
 from sknet import NNClassifier, NNRegressor
@@ -51,7 +55,7 @@ SMALL = {
     "random_state": 0,
 }
 #: Short fits on two shards.
-SHORT = {**SMALL, "max_iter": 2, "n_shards": 2, "local_steps": 4}
+SHORT = {**SMALL, "max_iter": 2, "n_shards": 2, "local_steps": 8}
 
 
 def chunked(*arrays, size=500):
@@ -184,6 +188,19 @@ def test_not_fitted():
 # Fits.
 
 
+@pytest.fixture(scope="module")
+def plain_fits():
+    return []
+
+
+@pytest.fixture
+def plain_fit(client, table, plain_fits):
+    """A fit that several tests compare with: the table of numbers on two shards."""
+    if not plain_fits:
+        plain_fits.append(DaskNNRegressor(**SHORT).fit(*chunked(*table)))
+    return plain_fits[0]
+
+
 def test_as_good_as_a_local_fit(client):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(25_000, 6))
@@ -221,8 +238,9 @@ def test_each_shard_has_a_round_of_full_length(client, table, batch_size, n_shar
     settings = {**SMALL, "batch_size": batch_size, "max_iter": 1}
     settings |= {"early_stopping": True, "validation_fraction": 0.1}
     assert DaskNNRegressor(**settings).fit(*chunked(*table)).n_shards_ == n_shards
-    fixed = DaskNNRegressor(**settings, n_shards=2).fit(*chunked(*table))
-    assert fixed.n_shards_ == 2
+    if n_shards == 1:
+        fixed = DaskNNRegressor(**settings, n_shards=2).fit(*chunked(*table))
+        assert fixed.n_shards_ == 2
 
 
 @pytest.mark.parametrize(
@@ -241,8 +259,9 @@ def test_the_same_again(client, table, options):
     first, second = (DaskNNRegressor(**settings).fit(X, y) for _ in range(2))
     for ours, theirs in zip(first.coefs_, second.coefs_, strict=True):
         assert_array_equal(ours, theirs)
-    other = DaskNNRegressor(**{**settings, "random_state": 1}).fit(X, y)
-    assert np.abs(other.coefs_[0] - first.coefs_[0]).max() > 1e-3
+    if not options:
+        other = DaskNNRegressor(**{**settings, "random_state": 1}).fit(X, y)
+        assert np.abs(other.coefs_[0] - first.coefs_[0]).max() > 1e-3
     names = set(first.history_) - {"seconds"}
     assert {name: first.history_[name] for name in names} == {
         name: second.history_[name] for name in names
@@ -250,10 +269,9 @@ def test_the_same_again(client, table, options):
     assert first.best_validation_score_ == max(first.validation_scores_)
 
 
-def test_attributes_are_the_local_ones(client, table):
-    network = DaskNNRegressor(**SHORT)
-    assert "coefs_" not in dir(network)
-    network.fit(*chunked(*table))
+def test_attributes_are_the_local_ones(client, plain_fit):
+    network = plain_fit
+    assert "coefs_" not in dir(DaskNNRegressor(**SHORT))
     assert {"coefs_", "history_", "n_features_in_", "n_shards_", "fit"} <= set(dir(network))
     for name in dir(network.to_local()):
         if name.endswith("_") and not name.startswith("_"):
@@ -319,8 +337,7 @@ class Spoiling(Schedule):
         return 1.0 if progress < 0.1 else 15.0 if progress < 0.6 else 1e-12
 
 
-@pytest.mark.parametrize("ema_decay", [None, 0.5])
-@pytest.mark.parametrize("outer_momentum", [0.0, 0.5])
+@pytest.mark.parametrize(("ema_decay", "outer_momentum"), [(None, 0.5), (0.5, 0.0)])
 def test_a_cool_down_begins_at_the_best_epoch(client, table, ema_decay, outer_momentum):
     settings = {**SHORT, "max_iter": 20, "early_stopping": True, "n_iter_no_change": 2}
     options = {"learning_rate": Spoiling(), "ema_decay": ema_decay}
@@ -354,12 +371,10 @@ def test_patience_begins_when_something_is_learned(client, table):
     assert min(losses[8:]) < 0.5 * losses[7]
 
 
-def test_a_chain_of_rounds_is_cut_without_a_trace(client, table, monkeypatch):
-    X, y = chunked(*table)
-    whole = DaskNNRegressor(**SHORT).fit(X, y)
+def test_a_chain_of_rounds_is_cut_without_a_trace(client, plain_fit, table, monkeypatch):
     monkeypatch.setattr(epochs, "LONGEST_CHAIN", 2)
-    cut = DaskNNRegressor(**SHORT).fit(X, y)
-    assert_array_equal(whole.coefs_[0], cut.coefs_[0])
+    cut = DaskNNRegressor(**SHORT).fit(*chunked(*table))
+    assert_array_equal(plain_fit.coefs_[0], cut.coefs_[0])
 
 
 def test_verbose(client, table, capsys):
@@ -367,8 +382,10 @@ def test_verbose(client, table, capsys):
     assert capsys.readouterr().out.startswith("Iteration 1, loss = ")
 
 
-@pytest.mark.parametrize("n_shards", [1, 2])
-@pytest.mark.parametrize("wild", [*WILD][::2])  # a fit on a cluster takes its time
+# A fit on a cluster takes its time.
+@pytest.mark.parametrize(
+    ("wild", "n_shards"), [(wild, 1 + number % 2) for number, wild in enumerate([*WILD][::2])]
+)
 def test_a_training_that_goes_wrong_says_so(client, table, wild, n_shards):
     """On a cluster as in a local fit, no training ends in garbage without a word."""
     X, y = table[0][:400], table[1][:400]
@@ -555,7 +572,7 @@ def test_quantiles_come_from_a_bounded_sample(client, monkeypatch, limit):
 @pytest.mark.parametrize("class_weight", ["balanced", {"no": 1.0, "yes": 5.0}])
 def test_class_weights(client, frame, class_weight):
     X, y = frame
-    settings = {**SMALL, "class_weight": class_weight, "max_iter": 20}
+    settings = {**SMALL, "class_weight": class_weight, "max_iter": 12}
     network = DaskNNClassifier(**settings, n_shards=2, local_steps=4)
     network.fit(*(dd.from_pandas(part, npartitions=4) for part in (X, y)))
     local = NNClassifier(**settings).fit(X, y)
@@ -576,14 +593,16 @@ def fit_weighted(frame, weight, n_shards, **options):
 def test_only_ratios_of_weights_matter(client, frame, n_shards):
     X, _ = frame
     whole = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)
-    for weight, unit in ((whole, 0.1), (whole / 7 + 0.1, 1e300)):
-        expected = fit_weighted(frame, weight, n_shards).predict_proba(X)
-        found = fit_weighted(frame, weight * unit, n_shards).predict_proba(X)
-        assert_allclose(found, expected, rtol=1e-9)
+    weight, unit = (whole, 0.1) if n_shards == 1 else (whole / 7 + 0.1, 1e300)
+    expected = fit_weighted(frame, weight, n_shards).predict_proba(X)
+    found = fit_weighted(frame, weight * unit, n_shards).predict_proba(X)
+    assert_allclose(found, expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("n_shards", [1, 2])
-@pytest.mark.parametrize("class_weight", ["balanced", {"no": 0.7, "yes": 5.0}, {"yes": 2.0}])
+@pytest.mark.parametrize(
+    ("class_weight", "n_shards"),
+    [("balanced", 1), ("balanced", 2), ({"no": 0.7, "yes": 5.0}, 2), ({"yes": 2.0}, 1)],
+)
 def test_class_weights_equal_weights_by_hand(client, frame, class_weight, n_shards):
     X, y = frame
     # Levels that occur once: whether they are rare depends on the weights of the classes.
@@ -786,11 +805,10 @@ def test_one_pass_computes_predictions_and_standard_deviations(client, table, mo
     assert lazy[0].name == "prediction" and lazy[1].name == "std"
 
 
-def test_no_standard_deviation(client, table):
-    X, y = chunked(*table)
-    network = DaskNNRegressor(**SHORT).fit(X, y)
+def test_no_standard_deviation(client, plain_fit, table):
+    X, _ = chunked(*table)
     with pytest.raises(ValueError, match="return_std=True needs a network that predicts"):
-        network.predict(X, return_std=True)
+        plain_fit.predict(X, return_std=True)
     with pytest.raises(NotFittedError):
         DaskNNRegressor().predict(X, return_std=True)
 
@@ -852,9 +870,8 @@ def test_prediction_of_other_columns(client, frame):
 
 
 @pytest.mark.parametrize("as_frame", [False, True], ids=["array", "frame"])
-def test_y_of_one_column(client, table, as_frame):
-    X, y = chunked(*table)
-    expected = DaskNNRegressor(**SHORT).fit(X, y)
+def test_y_of_one_column(client, plain_fit, table, as_frame):
+    X, _ = chunked(*table)
     column = chunked(table[1][:, np.newaxis])[0]
     column = dd.from_dask_array(column, columns=["y"]) if as_frame else column
     with pytest.warns(DataConversionWarning, match="column-vector") as caught:
@@ -864,12 +881,12 @@ def test_y_of_one_column(client, table, as_frame):
     with pytest.warns(DataConversionWarning):
         parts = partitions(X, column, None).parts
     assert {part[1].compute().ndim for part in parts} == {1}
-    assert_array_equal(network.coefs_[0], expected.coefs_[0])
+    assert_array_equal(network.coefs_[0], plain_fit.coefs_[0])
 
 
-def test_unknown_chunk_sizes(client, table):
+def test_unknown_chunk_sizes(client, plain_fit, table):
     X, y = chunked(*table)
-    known = DaskNNRegressor(**SHORT).fit(X, y)
+    known = plain_fit
     unknown = [dd.from_dask_array(a).to_dask_array() for a in (X, y)]
     assert np.isnan(unknown[0].shape[0])
     network = DaskNNRegressor(**SHORT).fit(*unknown)
@@ -881,11 +898,10 @@ def test_unknown_chunk_sizes(client, table):
         network.fit(unknown[0], y.rechunk(1000))
 
 
-def test_known_chunks_that_differ_are_matched(client, table):
+def test_known_chunks_that_differ_are_matched(client, plain_fit, table):
     X, y = chunked(*table)
-    expected = DaskNNRegressor(**SHORT).fit(X, y)
     found = DaskNNRegressor(**SHORT).fit(X.rechunk((500, 2)), y.rechunk(700))
-    assert_array_equal(found.coefs_[0], expected.coefs_[0])
+    assert_array_equal(found.coefs_[0], plain_fit.coefs_[0])
     with pytest.raises(ValueError, match="3000 rows, but y or sample_weight has 2999"):
         DaskNNRegressor(**SHORT).fit(X, y[:-1])
 
@@ -1109,9 +1125,12 @@ def test_a_worker_dies(client, table, monkeypatch):
     assert_array_equal(disturbed.to_local()._model.params, undisturbed.to_local()._model.params)
 
 
-@pytest.mark.parametrize("options", [{}, {"outer_momentum": 0.8, "outer_learning_rate": 1.3}])
-@pytest.mark.parametrize("n_shards", [1, 2])
 @pytest.mark.parametrize("interaction", [None, "pairwise"])
+@pytest.mark.parametrize(
+    ("n_shards", "options"),
+    # The outer step is that of several shards.
+    [(1, {}), (2, {}), (2, {"outer_momentum": 0.8, "outer_learning_rate": 1.3})],
+)
 def test_monotone_networks(client, table, options, n_shards, interaction):
     X, y = table
     cst = [1] + [0] * (X.shape[1] - 1)
@@ -1131,3 +1150,36 @@ def test_constraints_are_checked_against_the_columns(client, frame):
     ):
         with pytest.raises(ValueError, match=message):
             DaskNNClassifier(**SHORT, monotonic_cst=cst).fit(X, y)
+
+
+# Searches, through joblib.
+
+
+def process(estimator, X, y):
+    return os.getpid()
+
+
+@pytest.mark.parametrize("kind", [GridSearchCV, HalvingGridSearchCV])
+def test_search(client, table, kind):
+    """The workers do the work, and the best parameters and scores are the local ones."""
+    network = PlainRegressor(
+        (8,),
+        max_iter=5,
+        learning_rate="cosine",
+        learning_rate_init=0.01,
+        dtype="float64",
+        random_state=0,
+    )
+    options = {"cv": 3, "error_score": "raise"}
+    if kind is HalvingGridSearchCV:
+        options |= {"random_state": 0, "min_resources": 200}
+    alphas = {"alpha": [1e-6, 1e-2, 1.0]}
+    local = kind(network, alphas, **options).fit(*table)
+    with joblib.parallel_config(backend="dask"):
+        search = kind(network, alphas, **options).fit(*table)
+        processes = kind(network, alphas, scoring=process, **options).fit(*table).cv_results_
+    assert search.best_params_ == local.best_params_
+    scores = [one.cv_results_["mean_test_score"] for one in (search, local)]
+    assert_allclose(*scores, rtol=1e-6)
+    found = {pid for i in range(3) for pid in processes[f"split{i}_test_score"].astype(int)}
+    assert found <= set(client.run(os.getpid).values())

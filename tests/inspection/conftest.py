@@ -1,6 +1,8 @@
 """Fitted networks of all kinds, and what they compute, by name."""
 
+import copy
 import warnings
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -49,9 +51,7 @@ KINDS = {
 }
 
 
-@pytest.fixture
-def numbers():
-    """An array of five columns of different units, of which two are correlated."""
+def make_numbers():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 5))
     X[:, 4] += X[:, 0]
@@ -59,8 +59,12 @@ def numbers():
 
 
 @pytest.fixture
-def tasks(numbers):
-    """For each task, y and the estimator with its parameters."""
+def numbers():
+    """An array of five columns of different units, of which two are correlated."""
+    return make_numbers()
+
+
+def make_tasks(numbers):
     rng = np.random.default_rng(1)
     z = (numbers - numbers.mean(axis=0)) / numbers.std(axis=0)
     signal = z[:, 0] + np.abs(z[:, 1]) - z[:, 2] * z[:, 3]
@@ -81,17 +85,37 @@ def tasks(numbers):
 
 
 @pytest.fixture
+def tasks(numbers):
+    """For each task, y and the estimator with its parameters."""
+    return make_tasks(numbers)
+
+
+def fitted(X, cls, options, y):
+    with warnings.catch_warnings():
+        # The gamma loss of raw inputs: a bad network, whose derivatives are right.
+        warnings.filterwarnings("ignore", "Training ended badly", ConvergenceWarning)
+        return cls(**options).fit(X, y)
+
+
+@cache
+def fitted_to_numbers(task, kind):
+    """Return a network that several tests look at, each at a copy."""
+    X = make_numbers()
+    cls, options, y = make_tasks(X)[task]
+    return fitted(X, cls, {**PLAIN, **options, **KINDS[kind]}, y)
+
+
+@pytest.fixture
 def fit(numbers, tasks):
     """Return a fitted network of a kind for a task, with its outputs as a function of X."""
 
     def fit(task="squared_error", kind="plain", X=None, **parameters):
         cls, options, y = tasks[task]
-        parameters = {**PLAIN, **options, **KINDS[kind], **parameters}
-        estimator = cls(**parameters)
-        with warnings.catch_warnings():
-            # The gamma loss of raw inputs: a bad network, whose derivatives are right.
-            warnings.filterwarnings("ignore", "Training ended badly", ConvergenceWarning)
-            estimator.fit(numbers if X is None else X, y)
+        if X is None and not parameters:
+            estimator = copy.deepcopy(fitted_to_numbers(task, kind))
+        else:
+            parameters = {**PLAIN, **options, **KINDS[kind], **parameters}
+            estimator = fitted(numbers if X is None else X, cls, parameters, y)
 
         def outputs(X):
             compute = getattr(estimator, "decision_function", estimator.predict)

@@ -78,8 +78,9 @@ def assert_a_weight_is_a_number_of_rows(way, case):
     weight = case.sample_weight
     # The unit of weights is the smallest one, and a calibration counts its rows in units.
     assume(way != "X_val" or min(weight[weight > 0], default=1) == 1)
-    # The first call tells the levels and the classes, also by rows that weigh nothing.
-    assume(way != "partial_fit" or weight.all())
+    if way == "partial_fit":
+        # The first call tells the levels and the classes, also by rows that weigh nothing.
+        weight = np.maximum(weight, 1)
     rows = np.repeat(np.arange(case.n_rows), weight).tolist()
     networks = [case.network(early_stopping=way == "X_val") for _ in range(2)]
     X, y = case.X, case.y
