@@ -21,6 +21,8 @@ Views: TypeAlias = SimpleNamespace
 #: The number of elements of a block. A few arrays of this size stay in the L2 cache. Two
 #: threads that work on smaller blocks wait for the interpreter's lock too often.
 BLOCK_SIZE = 65_536
+#: For an array of at most this size, the number of calls counts more than their form.
+SMALL_ARRAY = 1024
 #: NumPy multiplies a column by a row of at least this length faster than BLAS does.
 LONG_ROW = 512
 
@@ -102,6 +104,8 @@ def row_maxima(x: Array) -> Array:
 
 def maximum(x: Array, value: float, out: Array) -> Array:
     """Write the elementwise maximum of a matrix and a number into ``out``."""
+    if x.size <= SMALL_ARRAY:
+        return np.maximum(x, value, out=out)
     # NumPy compares two arrays more than twice as fast as an array and a number.
     for x_block, out_block in row_blocks(x, out):
         np.maximum(x_block, constant(value, x_block.shape, x.dtype), out=out_block)

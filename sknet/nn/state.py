@@ -207,8 +207,11 @@ class Remembered(NamedTuple):
     n_updates: int
 
 
-class Begun(NamedTuple):
+@dataclass
+class Begun:
     """The part of an epoch that is done: the number of batches, and the sum of their losses.
+
+    Updated in place after each batch, since a new object takes a hundredth of a small step.
 
     ``before`` are the parameters to evaluate as they were when the epoch began. They are None
     with a score, which belongs to the parameters after the epoch.
