@@ -221,7 +221,7 @@ class Begun(NamedTuple):
 
 @dataclass
 class TrainingState:
-    """The state of a training besides the parameters; updated in place.
+    """The state of a training, apart from the parameters; updated in place.
 
     With this, the parameters and the generators of the batches, an interrupted training can go
     on as if it had not been interrupted.
