@@ -59,7 +59,7 @@ class Horizon:
     def progress(self, epochs: float) -> float:
         """Return the part of the plan, from 0 to 1, that is over after so many epochs.
 
-        It may be asked for within an epoch, too.
+        Within an epoch the number is a fraction.
         """
         if self.n_cooling is None:
             return epochs / self.n_planned
