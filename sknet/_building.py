@@ -14,8 +14,7 @@ from sknet.data.kinds import SINGLE_LIMITS
 from sknet.data.tables import TableReader
 from sknet.data.targets import RegressionTarget
 from sknet.nn.activations import Activation, Identity
-from sknet.nn.columns import ColumnEmbedding, Columns, PrincipalComponents
-from sknet.nn.embeddings import Embedding
+from sknet.nn.columns import ColumnEmbedding, Columns, Embedding, PrincipalComponents
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.groups import GroupColumns, GroupedDense, Groups, PairwiseHead
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer

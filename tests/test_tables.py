@@ -21,8 +21,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from sknet.nn.columns import Columns
-from sknet.nn.embeddings import Embedding, MappedPiecewiseLinear, Periodic
+from sknet.nn.columns import Columns, Embedding
+from sknet.nn.embeddings import MappedPiecewiseLinear, Periodic
 
 SHORT = {"max_iter": 5, "learning_rate": "cosine", "random_state": 0}
 #: Enough to learn the tables of this file.

@@ -14,8 +14,8 @@ from sknet._model import Model
 from sknet._parameters import constructor, defaults, with_parameters
 from sknet._shared_parameters import with_sections
 from sknet._sklearn import fit_context
-from sknet.distributed.cluster import fit_on_cluster
 from sknet.distributed.epochs import OuterStep
+from sknet.distributed.fitting import fit_on_cluster
 from sknet.distributed.partitions import Cluster, Wanted, partitions, predict_lazily
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT

@@ -1,4 +1,4 @@
-"""Epochs on a cluster: how it is divided into shards, its rounds, and the outer step.
+"""Epochs on a cluster: the division of a table into shards, the rounds, and the outer step.
 
 All work is done by tasks that are pure functions, so that Dask can compute a result again if it
 is lost with a worker.
@@ -265,7 +265,7 @@ class ClusterEpoch(Epochs):
         self._n_steps = best.n_updates
         self._begin(Point(self.params.copy(), self._loss, self._weight))
 
-    def make_probe(self) -> "ClusterProbe":
+    def make_probe(self) -> ClusterProbe:
         """Return some rows of each shard, on which the end of the training is judged."""
         return ClusterProbe(self._shards)
 

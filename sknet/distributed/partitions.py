@@ -1,4 +1,4 @@
-"""What touches Dask: the partitions of its collections, and tasks on its clusters."""
+"""Calls of Dask: the partitions of its collections, and tasks on a :class:`Cluster`."""
 
 import math
 import warnings

@@ -1,4 +1,4 @@
-"""What other packages need for files of estimators: skl2onnx a converter, skops types."""
+"""What skl2onnx and skops need to know of the estimators: a converter, and trusted types."""
 
 from typing import Any
 

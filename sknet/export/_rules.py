@@ -258,7 +258,7 @@ def _scattered(layer: columns.Scattered, params: Views, x: Tensor, width: int) -
     return _columns(layer, params, x, width).take(np.argsort(places), axis=1)
 
 
-def _embedding(layer: embeddings.Embedding, params: Views, x: Tensor, width: int) -> Tensor:
+def _embedding(layer: columns.Embedding, params: Views, x: Tensor, width: int) -> Tensor:
     # The level number after the last one stands for none of the levels. Its vector is the mean.
     table = np.vstack([params.table, params.table.mean(axis=0)])
     return x.cast(np.int64).rows_of(table)
@@ -310,7 +310,7 @@ LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = 
     MonotonePairwiseHead: _monotone_pairwise_head,
     columns.Columns: _columns,
     columns.Scattered: _scattered,
-    embeddings.Embedding: _embedding,
+    columns.Embedding: _embedding,
     embeddings.Periodic: _periodic,
     embeddings.MappedPiecewiseLinear: _mapped_piecewise_linear,
     embeddings.RisingPiecewiseLinear: _mapped_piecewise_linear,

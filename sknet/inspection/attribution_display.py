@@ -1,4 +1,4 @@
-"""The contributions of the columns of X to predictions."""
+"""A display of the contributions of the columns of X to predictions."""
 
 from collections.abc import Collection
 from dataclasses import KW_ONLY, dataclass

@@ -1,4 +1,4 @@
-"""The curves and surfaces of an additive network."""
+"""A display of the curves and surfaces of an additive network."""
 
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sknet._base import BaseNN, fitted
 from sknet._requirements import check_count
 from sknet.inspection.axes import MOST_LEVELS, import_pyplot, panels, scale_of, short
-from sknet.inspection.paths import choose_output
+from sknet.inspection.outputs import choose_output
 from sknet.inspection.shapes import ShapeCurve, ShapeFunctions, ShapeSurface, shape_functions
 from sknet.inspection.terms import ColumnValues
 

@@ -97,7 +97,7 @@ class Activation(Rule):
         raise NotImplementedError
 
     def operators(self, z: Any) -> Any:
-        """Return f(z) in operators of ONNX, which an activation of the package has.
+        """Return f(z) in operators of ONNX. Each activation of the registry has this method.
 
         Parameters
         ----------

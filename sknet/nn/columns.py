@@ -1,4 +1,4 @@
-"""Layers of columns: each becomes columns of its own; joins, categories and components."""
+"""Layers of columns: parts with layers of their own, vectors of levels, and components."""
 
 from dataclasses import dataclass, field
 from functools import cached_property, partial

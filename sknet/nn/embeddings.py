@@ -1,4 +1,4 @@
-"""Layers at the input: embeddings of categories and of numbers.
+"""Embeddings of numbers: layers that turn each number into several.
 
 To add an embedding of numbers, derive a frozen dataclass from :class:`NumericEmbedding` and add
 a line to :data:`NUMERIC_EMBEDDINGS`; ``docs/extending.md`` lists the other places.
@@ -19,7 +19,6 @@ from numpy.typing import DTypeLike
 from sknet.nn.activations import Draws, small_uniform
 from sknet.nn.bins import EDGES, Edges, Interpolation, of_equal_length
 from sknet.nn.columns import ColumnEmbedding, Scattered
-from sknet.nn.columns import Embedding as Embedding
 from sknet.nn.kernels import Array, Views, cosine, sine
 from sknet.nn.layers import Buffers, Parameter, WorkArrays
 from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Interval

@@ -131,7 +131,7 @@ class Epochs(ABC):
         """Keep in the state what a return to this epoch needs, if there may be one."""
 
     def go_back(self, best: Remembered) -> None:
-        """Go back to an epoch, and train on all rows from there on if there are some."""
+        """Go back to the parameters that were remembered of an epoch."""
         np.copyto(self.params, best.visible)
         if self.state.average is not None:
             np.copyto(self.state.average, best.visible)
@@ -201,13 +201,13 @@ class Epoch(Epochs):
             state.best = Remembered(visible, state.slots.copy(), state.n_updates)
 
     def go_back(self, best: Remembered) -> None:
-        """Go back to an epoch, and train on all rows from there on if there are some."""
+        """Go back to an epoch, and train on all rows from there on, if :attr:`has_all_rows`."""
         super().go_back(best)
         np.copyto(self.state.slots, best.slots)
         self.state.n_updates = best.n_updates
         if self._all_batches is not None:
             self.state.on_all_rows = True
-            # The work arrays of the epochs before must not be in memory beside the new ones.
+            # The old work arrays must leave the memory before the new ones are made.
             del self._gradient_of, self._tasks
             self._train_on(self._all_batches())
 

@@ -41,7 +41,7 @@ class Parameter:
         The set that the array stays in; None stands for all arrays.
     ridge : float, default=0.0
         The factor of half of the sum of the squares of the array, which the objective includes
-        besides the penalty.
+        in addition to the penalty.
     """
 
     shape: tuple[int, ...]

@@ -19,8 +19,8 @@ from sknet.nn.soundness import Ending, Judge, Probe
 from sknet.nn.state import History, Monitor, Stopping, TrainingResult, append
 from sknet.nn.training import Evaluate, Report, conclude
 
-#: A new start has to lower the objective by this share of it; otherwise there is no other one.
-LEAST_GAIN = 1e-6
+#: A run of the minimiser that lowers the objective by a smaller share of it is the last one.
+LEAST_DECREASE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _minimize(
             options={"maxiter": n_iter, "maxfun": n_fun, "gtol": stopping.tol, "ftol": 0.0},
         )
         n_iter, n_fun = n_iter - result.nit, n_fun - result.nfev
-        gained = before - result.fun > LEAST_GAIN * abs(result.fun)
+        gained = before - result.fun > LEAST_DECREASE * abs(result.fun)
         gave_up = not trace.ended and problem.slope(result) > stopping.tol
         if not (gained and gave_up and min(n_iter, n_fun) > 0):
             return result

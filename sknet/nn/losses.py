@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from sknet.nn.activations import logistic
 from sknet.nn.kernels import Array, row_maxima, row_sums
 from sknet.nn.links import (
     LOG_STD_LIMITS,
@@ -410,12 +411,12 @@ class NormalLikelihood(Loss):
     Parameters
     ----------
     noise : float > 0, default=1e-3
-        The standard deviation e, in units of the standardised y, of noise that y is taken to
-        have besides: l is the mean over this noise. Without it, the likelihood of rows that are
-        predicted exactly has no limit.
+        The standard deviation e, in units of the standardised y, of a little noise that y is
+        assumed to have as well: l is the mean over this noise. Without it, the likelihood of
+        rows that are predicted exactly has no limit.
     beta : float in [0, 1], default=0.5
         A stochastic solver multiplies the gradient of a row by s^(2 beta), as a constant.
-        Without this, rows of small s would have most of the say in the mean, and the others
+        Without this, rows of small s would dominate the gradient of the mean, and the others
         would stay badly predicted: Seitzer, Tavakoli, Antic and Martius, "On the Pitfalls of
         Heteroscedastic Uncertainty Estimation with Probabilistic Neural Networks" (2022), who
         call it the beta-NLL.
@@ -481,10 +482,8 @@ class BinaryLogLoss(Loss):
         gradient_out += np.maximum(raw, 0)
         gradient_out -= y * raw
         value = gradient_out.sum(axis=1)
-        # s(raw) - y through tanh: see activations.logistic.
-        np.tanh(np.multiply(raw, 0.5, out=gradient_out), out=gradient_out)
-        gradient_out *= 0.5
-        gradient_out += 0.5
+        # The derivative is s(raw) - y, with the logistic s.
+        logistic(raw, out=gradient_out)
         gradient_out -= y
         return value
 

@@ -1,4 +1,4 @@
-"""The function that every solver minimises, and the members that an ensemble's loss is of."""
+"""The objective that every solver minimises, and the joint predictions of several members."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -269,7 +269,7 @@ def fit_factor(
     Networks are often too certain of classes that they have memorised. Guo, Pleiss, Sun and
     Weinberger, "On Calibration of Modern Neural Networks" (2017), section 4.2, divide logits by
     a temperature, whose inverse is the factor. Here it is one at most: if no held-out row is
-    wrong, a network would become as certain as one lets it. The standard deviations of a normal
+    wrong, a network would become ever more certain. The standard deviations of a normal
     distribution are divided by the factor, and may become smaller as well: while a network is
     trained, dropout makes its errors larger.
 

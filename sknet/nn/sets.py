@@ -1,4 +1,4 @@
-"""What acts on parameters beside their gradient: the penalty, and the sets that they live in.
+"""The penalty of the weights, and the sets of values that parameters may have.
 
 A layer declares the set of an array in its :class:`~sknet.nn.layers.Parameter`. Initial values
 are moved into the set, and the optimizer's walk projects onto it after each step, as it applies

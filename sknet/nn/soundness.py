@@ -247,6 +247,6 @@ class Judge:
 def _exceeds(loss: float, factor: float, other: float) -> bool:
     """Whether a loss is larger than so many times another one.
 
-    Of a negative loss, the distance is asked for that is asked for of the positive one.
+    A negative loss has to be exceeded by as much as a positive one of the same size.
     """
     return loss > other + (factor - 1) * abs(other)

@@ -59,7 +59,7 @@ class Horizon:
     def progress(self, epochs: float) -> float:
         """Return the part of the plan, from 0 to 1, that is over after so many epochs.
 
-        It may be asked for within an epoch, too.
+        Within an epoch the number is a fraction.
         """
         if self.n_cooling is None:
             return epochs / self.n_planned
@@ -224,7 +224,7 @@ class Begun:
 
 @dataclass
 class TrainingState:
-    """The state of a training besides the parameters; updated in place.
+    """The state of a training, apart from the parameters; updated in place.
 
     With this, the parameters and the generators of the batches, an interrupted training can go
     on as if it had not been interrupted.

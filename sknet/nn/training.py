@@ -119,8 +119,8 @@ def train_epochs(
 
     Parameters
     ----------
-    epoch : Epoch
-        Or another object with its attributes and methods (see :class:`Epochs`).
+    epoch : Epochs
+        Such as :class:`Epoch`, which makes them in this process.
     stopping, evaluate, report, poor
         As for :func:`train`.
 

@@ -12,7 +12,7 @@ from sknet._looking import agree, merge_looks
 from sknet._model import ClassificationModel
 from sknet.data.batches import Dataset
 from sknet.data.columns.categories import LevelCounts
-from sknet.distributed.cluster import describe, sample, start_model
+from sknet.distributed.fitting import describe, sample, start_model
 
 N = 120
 rng = np.random.default_rng(0)

@@ -387,7 +387,7 @@ def test_verbose(client, table, capsys):
     ("wild", "n_shards"), [(wild, 1 + number % 2) for number, wild in enumerate([*WILD][::2])]
 )
 def test_a_training_that_goes_wrong_says_so(client, table, wild, n_shards):
-    """On a cluster as in a local fit, no training ends in garbage without a word."""
+    """On a cluster as in a local fit, no training ends in garbage without a warning."""
     X, y = table[0][:400], table[1][:400]
     options = {**PLAIN, "hidden_layer_sizes": (8,), **BRIEF, "max_iter": 3, **WILD[wild]}
     network = DaskNNRegressor(**options, n_shards=n_shards, local_steps=8)

@@ -16,8 +16,8 @@ from sknet._run import Run
 from sknet._starting import start_model
 from sknet.data.batches import Batch
 from sknet.distributed import epochs
-from sknet.distributed.cluster import _share_batch, fit_on_cluster
 from sknet.distributed.epochs import OuterStep, share_out
+from sknet.distributed.fitting import _share_batch, fit_on_cluster
 from sknet.distributed.partitions import Partitions
 from sknet.distributed.shards import InnerState, LocalResult, Point, Round, make_shard
 from sknet.nn.network import Workspace

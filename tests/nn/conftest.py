@@ -8,8 +8,8 @@ from scipy import sparse
 
 from sknet.data.batches import Batch, Batches, Dataset
 from sknet.nn.activations import ACTIVATIONS, Identity, Tanh
-from sknet.nn.columns import Columns
-from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Embedding
+from sknet.nn.columns import Columns, Embedding
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.epochs import UpdateRule
 from sknet.nn.groups import GroupColumns, GroupedDense, PairwiseHead

@@ -6,9 +6,17 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet.nn import kernels
-from sknet.nn.activations import ACTIVATIONS, INITIALIZERS, Activation, ReLU, SiLU, Tanh
+from sknet.nn.activations import (
+    ACTIVATIONS,
+    INITIALIZERS,
+    Activation,
+    Reflected,
+    ReLU,
+    SiLU,
+    Tanh,
+)
 from sknet.nn.layers import Dense
-from sknet.nn.monotone import ByUnit, Reflected, SmoothReLU
+from sknet.nn.monotone import ByUnit, SmoothReLU
 from sknet.nn.network import Network, Workspace
 
 # Formulas of one number, as the papers write them.

@@ -16,13 +16,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import sknet.nn
 from sknet.nn.activations import GELU, Identity, Tanh
-from sknet.nn.columns import Columns, Scattered
-from sknet.nn.embeddings import (
-    Embedding,
-    MappedPiecewiseLinear,
-    Periodic,
-    RisingPiecewiseLinear,
-)
+from sknet.nn.columns import Columns, Embedding, Scattered
+from sknet.nn.embeddings import MappedPiecewiseLinear, Periodic, RisingPiecewiseLinear
 from sknet.nn.layers import Dense, Layer
 from sknet.nn.network import Network, Workspace, named_arrays
 

@@ -6,8 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from sknet.nn.activations import ACTIVATIONS, GELU, Identity, ReLU
-from sknet.nn.columns import Columns
-from sknet.nn.embeddings import Embedding, Periodic
+from sknet.nn.columns import Columns, Embedding
+from sknet.nn.embeddings import Periodic
 from sknet.nn.ensembles import EnsembleHead, EnsembleInput
 from sknet.nn.layers import (
     Activated,

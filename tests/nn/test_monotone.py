@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknet.nn.activations import Identity, SiLU, Tanh
+from sknet.nn.activations import Identity, Reflected, SiLU, Tanh
 from sknet.nn.ensembles import EnsembleInput
 from sknet.nn.groups import GroupColumns, GroupedDense
 from sknet.nn.layers import Dense
@@ -18,7 +18,6 @@ from sknet.nn.monotone import (
     MonotonePairwiseHead,
     Order,
     Promise,
-    Reflected,
     SmoothReLU,
 )
 from sknet.nn.network import Network, Workspace

@@ -39,7 +39,7 @@ from sknet.nn.state import (
 )
 from sknet.nn.training import train
 
-# Beside scikit-learn.
+# Compared with scikit-learn.
 
 
 def follow_sklearn(mlp, layers, loss, X, y, Y, run_training):
@@ -550,7 +550,7 @@ def test_a_cool_down_goes_on_as_planned_with_another_max_iter(
 
 
 @pytest.mark.parametrize(("max_iter", "n_epochs"), [(6, 6), (5, 5), (4, 5), (1, 5)])
-def test_a_cool_down_heeds_a_smaller_max_iter(
+def test_a_cool_down_respects_a_smaller_max_iter(
     max_iter, n_epochs, make_problem, run_training, scripted
 ):
     rates = resumed_rates(make_problem, run_training, scripted, 5, max_iter)

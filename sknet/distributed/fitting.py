@@ -1,6 +1,6 @@
 """A fit on a Dask cluster, from partitions to the trained model.
 
-What is submitted to the cluster are functions that know nothing of Dask.
+The functions that the cluster runs know nothing of Dask.
 """
 
 import copy
