@@ -12,7 +12,8 @@ from sklearn.base import clone
 from sklearn.metrics import make_scorer, mean_absolute_error
 
 import sknet
-from sknet._parameters import FREE_TO_RESUME, same_value
+from sknet._parameters import same_value
+from sknet._persistence import FREE_TO_RESUME
 from sknet.callbacks import Checkpoint
 from sknet.nn.embeddings import Periodic
 from sknet.nn.losses import BinaryLogLoss
