@@ -2,7 +2,7 @@
 
 Columns and vectors hold numbers, truth values, text, or categories of these; columns of frames
 may also hold dates and durations. ``UNREAD`` lists the other kinds, which conversions by NumPy
-would change without a word. Of numbers, three constants state the largest magnitudes.
+would change unnoticed. Three constants state the largest magnitudes of numbers.
 """
 
 import datetime

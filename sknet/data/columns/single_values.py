@@ -59,8 +59,8 @@ def _candidates(block: Floats, repeated: Floats | None) -> NDArray[np.intp]:
         return np.arange(n_columns)
     # Among sorted numbers, a value of so many rows is found again so many places later.
     ordered = np.sort(block, axis=0)
-    repeated = ordered[least - 1 :] == ordered[: n_rows - least + 1]
-    return np.flatnonzero(repeated.any(axis=0))
+    found_again = ordered[least - 1 :] == ordered[: n_rows - least + 1]
+    return np.flatnonzero(found_again.any(axis=0))
 
 
 def _of_column(x: Floats, repeated: Floats | None) -> NDArray[np.float64]:
