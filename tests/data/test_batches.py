@@ -1,3 +1,5 @@
+"""Chosen rows of a table, and the batches of an epoch."""
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
