@@ -1,7 +1,7 @@
 """What a model is made with: the settings of its fit, and the record of its training.
 
-The parameters of an estimator are resolved to settings. The modules below this one see settings
-only: no "auto", and no rule that is given by name.
+The parameters of an estimator are resolved to settings, once. Code that is given settings sees
+no "auto", and no rule by its name.
 """
 
 from collections.abc import Mapping
