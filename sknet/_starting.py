@@ -171,16 +171,16 @@ def continue_model(
     features: Features,
     model: Model,
     data: Dataset,
-    params: np.ndarray | None = None,
+    params: np.ndarray | None,
     *,
     n_rows: int | None = None,
     n_earlier: int | None = None,
 ) -> Model:
     """Return a model that is to be trained further, with the estimator's settings.
 
-    ``params``, if given, are the parameters at which the training is continued. The model's
-    own parameters differ from them if they are a running average. ``n_rows`` is the number of
-    training rows if the data are a sample, and ``n_earlier`` is as in :func:`start_model`.
+    ``params`` are the parameters at which the training is continued; None stands for the
+    model's own, which differ from them if they are a running average. ``n_rows`` is the number
+    of training rows if the data are a sample, and ``n_earlier`` is as in :func:`start_model`.
 
     Raises
     ------
