@@ -74,19 +74,19 @@ class Model(ABC):
         data: Dataset,
         streams: Mapping[str, np.random.Generator],
         classes: Any = None,
-        **options: Any,
+        *,
+        keep_rare: bool = False,
     ) -> Self:
         """Return a model with encodings learned from rows, and initial parameters.
 
-        The arguments are documented in ``start_model`` of :mod:`sknet._starting`, and the
-        options in :meth:`start`.
+        The arguments are documented in ``start_model`` of :mod:`sknet._starting`.
         """
         known = cls.measure_target(settings, data)
         settings, target = cls.learn_target(settings, known, data.X.dtype, classes)
         # The encodings are those of the weights that training uses.
         data = cls.weigh(settings, target, data)
         survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
-        return cls.start(settings, survey, target, streams["init"], **options)
+        return cls.start(settings, survey, target, streams["init"], keep_rare=keep_rare)
 
     @classmethod
     def start(

@@ -58,8 +58,8 @@ def fit_on_chunks(
     else:
         before, run = load_checkpoint(estimator, resume_from)
     with row_progress(estimator.verbose) as progress:
-        # The look has copies of rows, which must not be in memory while the network is trained.
-        found = FirstLook(estimator, run.split_seed, most_held_out, progress).find(chunks)
+        # The pass has copies of rows, which must not be in memory while the network is trained.
+        found = FirstPass(estimator, run.split_seed, most_held_out, progress).find(chunks)
         features, model = _start(estimator, found, run, before)
         held = _hold_out(estimator, features, model, found, validation)
         identify = partial(_fingerprint, features, found, window)
@@ -80,7 +80,7 @@ def fit_on_chunks(
     conclude(estimator, features, model, run, result, observer, stacklevel=6)
 
 
-class FirstPass(NamedTuple):
+class Findings(NamedTuple):
     """The findings of the first pass over the chunks.
 
     Attributes
@@ -150,7 +150,7 @@ def _check_arguments(
         )
 
 
-class FirstLook:
+class FirstPass:
     """The first pass over the chunks, which looks at all of them and draws a sample.
 
     Parameters
@@ -178,7 +178,7 @@ class FirstLook:
         self._count_rows = False
         self._sample: KeyedSample | None = None
 
-    def find(self, chunks: Iterable[Any]) -> FirstPass:
+    def find(self, chunks: Iterable[Any]) -> Findings:
         """Return the findings of a pass over the chunks.
 
         Raises
@@ -197,7 +197,7 @@ class FirstLook:
         n_held_out = self._count_held_out(agreed.settings)
         held_out, learned, limit = cast(KeyedSample, self._sample).first(n_held_out)
         n_training = survey.n_rows - n_held_out
-        return FirstPass(n_training, agreed, learned, held_out, limit, self._sizes)
+        return Findings(n_training, agreed, learned, held_out, limit, self._sizes)
 
     def _look_at(self, chunk: Batch) -> Batch:
         """Look at a chunk, which must suit the earlier chunks; return it."""
@@ -271,7 +271,7 @@ def _keys(chunk: Batch, rng: np.random.Generator) -> np.ndarray:
 
 
 def _start(
-    estimator: BaseNN, found: FirstPass, run: Run, before: BaseNN | None
+    estimator: BaseNN, found: Findings, run: Run, before: BaseNN | None
 ) -> tuple[Features, Model]:
     """Return the features and the model to train.
 
@@ -296,7 +296,7 @@ def _hold_out(
     estimator: BaseNN,
     features: Features,
     model: Model,
-    found: FirstPass,
+    found: Findings,
     validation: tuple[Any, Any, Any],
 ) -> HeldOut | None:
     """Return the rows to validate with: those of the user, rows of the chunks, or None."""
@@ -312,13 +312,13 @@ def _hold_out(
     return HeldOut(model.weighted(data), source=source, make_estimator=scored)
 
 
-def _drawn_rows(features: Features, found: FirstPass, n_wanted: int) -> Batch:
+def _drawn_rows(features: Features, found: Findings, n_wanted: int) -> Batch:
     """Return checked training rows, at most ``n_wanted`` of the drawn ones."""
     rows = evenly_spaced(n_rows(found.sample), n_wanted)
     return read_rows(features, *take(found.sample, rows)).batch()
 
 
-def _fingerprint(features: Features, found: FirstPass, window: int) -> str:
+def _fingerprint(features: Features, found: Findings, window: int) -> str:
     """Return a hash of some drawn rows and of the chunks, for a resumed fit."""
     rows = Dataset(*_drawn_rows(features, found, FINGERPRINT_ROWS))
     return fingerprint(rows, found.sizes, window)
@@ -346,7 +346,7 @@ def _epoch(
     features: Features,
     chunks: Iterable[Any],
     run: Run,
-    found: FirstPass,
+    found: Findings,
     window: int,
 ) -> Iterator[Batch]:
     """Return an iterator over the chunks of one epoch, without the rows held out."""

@@ -35,8 +35,7 @@ class ClassificationModel(Model):
     @staticmethod
     def measure_target(settings: Settings, data: Dataset) -> LabelCounts:
         """Return how often each label occurs."""
-        weight = cast(NDArray[np.float64] | None, data.sample_weight)
-        return LabelCounts.of(data.y, weight, data.weight_unit)
+        return LabelCounts.of(data.y, data.sample_weight, data.weight_unit)
 
     @staticmethod
     def learn_target(

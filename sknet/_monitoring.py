@@ -36,7 +36,8 @@ class HeldOut:
     """Rows that are held out to validate with.
 
     ``data`` are the checked rows with their weights. ``of_training`` tells whether they were
-    split off from the training table. The other two fields serve a scorer: ``source`` is the
+    split off from the training table in memory, with whose rows they can be united again; the
+    rows held out of chunks cannot. The other two fields serve a scorer: ``source`` is the
     user's X that contains the rows, and ``make_estimator`` returns an estimator for a model.
     """
 

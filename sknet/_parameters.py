@@ -132,11 +132,6 @@ def constructor(class_name: str, parameters: Iterable[Parameter]) -> Callable[..
     return made.__init__
 
 
-#: The parameters that may differ where an interrupted fit is resumed. A run has its own random
-#: generators, so ``random_state`` is one of them.
-FREE_TO_RESUME = {"verbose", "warm_start", "max_iter", "random_state"}
-
-
 def is_auto(value: Any) -> bool:
     """Return whether a parameter's value is "auto"."""
     return isinstance(value, str) and value == "auto"

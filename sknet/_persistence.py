@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sknet._parameters import FLAT_LIST, FREE_TO_RESUME, changed_parameters
+from sknet._parameters import FLAT_LIST, changed_parameters
 from sknet._run import Run
 from sknet._version import __version__
 from sknet.exceptions import InconsistentVersionWarning
@@ -27,6 +27,10 @@ SEAL_START = b"\x80\x04C" + bytes([len(LABEL) + 64]) + LABEL
 SEAL_END = b"0"
 SEAL_SIZE = len(SEAL_START) + 64 + len(SEAL_END)
 
+#: The parameters that may differ where an interrupted fit is resumed. A run has its own random
+#: generators, so ``random_state`` is one of them.
+FREE_TO_RESUME = {"verbose", "warm_start", "max_iter", "random_state"}
+
 #: Sequences that files keep as they are.
 PLAIN = str | bytes | list | tuple | range | np.ndarray
 
@@ -41,11 +45,9 @@ def as_stored(value: Any) -> Any:
     if isinstance(value, list | tuple) and any(isinstance(one, frozenset) for one in value):
         sets = (set(one) if isinstance(one, frozenset) else one for one in value)
         return list(sets) if isinstance(value, list) else tuple(sets)
-    return (
-        value
-        if isinstance(value, PLAIN) or not FLAT_LIST.is_satisfied_by(value)
-        else list(value)
-    )
+    if isinstance(value, PLAIN) or not FLAT_LIST.is_satisfied_by(value):
+        return value
+    return list(value)
 
 
 def unstamped(estimator_class: type, state: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What a model is made with: the settings of its fit, and the record of its training.
 
-The parameters of an estimator are resolved to settings. The modules below this one see settings
-only: no "auto", and no rule that is given by name.
+The parameters of an estimator are resolved to settings, once. Code that is given settings sees
+no "auto", and no rule by its name.
 """
 
 from collections.abc import Mapping
@@ -11,12 +11,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from sknet._auto import SHAPING, Facts, bins_for, choose, cooling_epochs, level_penalty
-from sknet._parameters import (
-    hidden_layer_sizes,
-    per_layer,
-    plain,
-    same_value,
-)
+from sknet._parameters import hidden_layer_sizes, per_layer, plain, same_value
 from sknet._version import __version__
 from sknet.data.choices import interaction_groups
 from sknet.nn.activations import ACTIVATIONS, Activation
@@ -117,17 +112,31 @@ RESOLVED = {
 class Settings:
     """The parameters of a fit as values that can be computed with.
 
-    A parameter whose value is a number, a name or the like is an attribute with this value, and
-    needs no line here: ``values`` has it, with what was chosen for "auto". The fields have the
-    others, as follows. Rules are objects. ``activations`` and ``dropout`` have one entry for
-    each hidden layer. ``penalty`` stands for ``alpha`` and ``l1_ratio``. ``n_bins`` is the
-    number of quantile bins of each number, or 0 if the embedding needs none. ``auto`` maps the
-    name of each parameter that is "auto" to its value, in the form in which a user would give
-    it. ``level_penalty`` is the strength of the penalty of the vectors of levels, for each row
-    that the prior of their effect is worth.
-    ``promise`` stands for ``monotonic_cst``; it is None if no column is constrained.
-    ``groups`` and ``pairwise`` stand for ``interaction_cst``: groups of columns of X with
-    networks of their own, or None, and whether the network has products of pairs of groups.
+    A parameter whose value is a number, a name or the like needs no field: it is an attribute,
+    whose value is in ``values``. The other parameters have fields, in which rules are objects.
+
+    Attributes
+    ----------
+    values : mapping of str to object
+        The parameters without a field, with the values that were chosen for "auto".
+    auto : mapping of str to object
+        The value of each parameter that is "auto", in the form in which a user would give it.
+    activations, dropout : tuple
+        An entry for each hidden layer.
+    n_bins : int
+        The number of quantile bins of each number, or 0 if the embedding needs none.
+    penalty : ElasticNet
+        Stands for ``alpha`` and ``l1_ratio``.
+    level_penalty : float
+        The strength of the penalty of the vectors of levels, for each row that the prior of
+        their effect is worth.
+    promise : Promise or None
+        Stands for ``monotonic_cst``; None if no column is constrained.
+    groups : tuple of tuple of int or None
+        Stands for ``interaction_cst``: the groups of columns of X with networks of their own,
+        or None.
+    pairwise : bool
+        Whether the network has products of pairs of groups.
     """
 
     values: Mapping[str, Any]
@@ -172,7 +181,7 @@ class Settings:
 
     @property
     def finds_codes(self) -> bool:
-        """Whether numeric columns whose single values matter become categories besides.
+        """Whether numeric columns whose single values matter also become categories.
 
         The curve of such a column in an additive network could not be read.
         """

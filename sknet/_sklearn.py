@@ -56,7 +56,7 @@ CALLBACK_ATTRIBUTES = [
 def n_openmp_threads() -> int:
     """Return the number of threads that scikit-learn's own estimators may use.
 
-    It heeds the cores of the machine, the quota and the affinity of the process, limits of
+    It respects the cores of the machine, the quota and the affinity of the process, limits of
     threadpoolctl and environment variables.
     """
     # To tell physical cores apart, joblib starts a program on some machines.

@@ -29,9 +29,16 @@ def facts_of(
     ``n_rows`` is the number of rows of the whole table, and ``n_earlier`` that of the rows of
     earlier chunks, if the table is a chunk of a stream.
     """
-    n_columns, numeric_y, reader = features.n_features, features.numeric_y, features.reader
-    special = reader.n_levels_, reader.n_dates_
-    return Facts(n_rows, n_columns, is_sparse, dtype, numeric_y, *special, n_earlier)
+    return Facts(
+        n_rows,
+        features.n_features,
+        is_sparse,
+        dtype,
+        features.numeric_y,
+        n_levels=features.reader.n_levels_,
+        n_dates=features.reader.n_dates_,
+        n_earlier=n_earlier,
+    )
 
 
 def settle(estimator: BaseEstimator, facts: Facts, promise: Promise | None = None) -> Settings:
@@ -155,8 +162,8 @@ def start_model(
     X, n_rows = data.X, data.n_rows
     facts = facts_of(features, n_rows, X.dtype, sparse.issparse(X), n_earlier)
     settings = settle(estimator, facts, features.promise)
-    kind, options = model_class(features.numeric_y), {"keep_rare": keep_rare}
-    return kind.of_rows(settings, features, data, streams, classes, **options)
+    kind = model_class(features.numeric_y)
+    return kind.of_rows(settings, features, data, streams, classes, keep_rare=keep_rare)
 
 
 def continue_model(
@@ -164,16 +171,16 @@ def continue_model(
     features: Features,
     model: Model,
     data: Dataset,
-    params: np.ndarray | None = None,
+    params: np.ndarray | None,
     *,
     n_rows: int | None = None,
     n_earlier: int | None = None,
 ) -> Model:
     """Return a model that is to be trained further, with the estimator's settings.
 
-    ``params``, if given, are the parameters at which the training is continued. The model's
-    own parameters differ from them if they are a running average. ``n_rows`` is the number of
-    training rows if the data are a sample, and ``n_earlier`` is as in :func:`start_model`.
+    ``params`` are the parameters at which the training is continued; None stands for the
+    model's own, which differ from them if they are a running average. ``n_rows`` is the number
+    of training rows if the data are a sample, and ``n_earlier`` is as in :func:`start_model`.
 
     Raises
     ------

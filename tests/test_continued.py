@@ -12,7 +12,8 @@ from sklearn.base import clone
 from sklearn.metrics import make_scorer, mean_absolute_error
 
 import sknet
-from sknet._parameters import FREE_TO_RESUME, same_value
+from sknet._parameters import same_value
+from sknet._persistence import FREE_TO_RESUME
 from sknet.callbacks import Checkpoint
 from sknet.nn.embeddings import Periodic
 from sknet.nn.losses import BinaryLogLoss
@@ -68,14 +69,14 @@ CHANGES = {
     "n_components": (2, {"numeric_embedding": "periodic", "n_components": 0}),
     "dtype": ("float32", {"dtype": "float64"}),
 }
-#: What the parameters of a network, its encodings and its constraints depend on.
+#: The parameters of the layers, the encodings and the constraints, which must stay.
 REFUSED = {
     "hidden_layer_sizes", "activation", "dropout", "normalization", "n_members",
     "interaction_cst", "standardize", "categorical_features", "monotonic_cst",
     "numeric_embedding", "n_components",
 }  # fmt: skip
-#: What is about several epochs, and the seed of the first call, as the documentation of
-#: partial_fit says. It has no solver "lbfgs".
+#: The parameters that have no effect in later calls of partial_fit, as its documentation says:
+#: those of several epochs, and the seed of the first call. It has no solver "lbfgs".
 FREE_IN_PARTIAL_FIT = {
     "max_iter", "tol", "n_iter_no_change", "early_stopping", "refit", "validation_fraction",
     "scoring", "random_state", "verbose", "warm_start", "max_fun",

@@ -7,8 +7,8 @@ import pytest
 
 NAN = np.nan
 WORDS = ["b", "a", None, "b"]
-#: The codes of WORDS: levels are sorted, and missing ones are none.
-CODES = [1, 0, NAN, 1]
+#: The numbers of the levels of WORDS, which are sorted; a missing value is no level.
+LEVEL_NUMBERS = [1, 0, NAN, 1]
 
 
 def pandas_words(kind):

@@ -260,7 +260,7 @@ class Batches:
     augment: Callable[[Batch], Batch] | None = None
 
     def __post_init__(self) -> None:
-        # The parts of a batch that threads share are equal only if its real size is known.
+        # The shares of a batch are equal only if its real size is known.
         self.batch_size = largest_part(self.n_rows, self.batch_size)
         # The order of the rows does not matter within a single batch.
         self.rng = self.rng if len(self) > 1 else None

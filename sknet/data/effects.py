@@ -44,8 +44,8 @@ class Variances(NamedTuple):
     chance: Floats
 
 
-class Groups:
-    """Rows grouped by their level.
+class RowsByLevel:
+    """Rows by their level: sums, means and variances of columns within each.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Groups:
 
     Attributes
     ----------
-    sizes : ndarray of shape (n_groups,)
+    sizes : ndarray of shape (n_found,)
         How many rows count for each level that occurs, in the order of the levels.
     n_rows : float
         How many rows count.
@@ -168,13 +168,13 @@ def prior_rows(
         Between 0 and ``MOST_PRIOR_ROWS``.
     """
     weights = np.ones(levels.size) if counts is None else counts
-    groups = Groups(levels, weights)
-    if not 1 < groups.sizes.size < groups.n_rows:
+    by_level = RowsByLevel(levels, weights)
+    if not 1 < by_level.sizes.size < by_level.n_rows:
         return MOST_PRIOR_ROWS
-    found = groups.variances(Y)
+    found = by_level.variances(Y)
     within, of_effects = found.within.sum(), found.between.sum()
     if numbers is not None:
-        of_rows = Groups(levels[rows], weights[rows])
+        of_rows = RowsByLevel(levels[rows], weights[rows])
         of_effects = max(of_effects, _variance_of_slopes(of_rows, Y[rows], numbers))
     if labels:
         within *= within / Y.shape[1]
@@ -184,15 +184,15 @@ def prior_rows(
     return float(min(within / of_effects, MOST_PRIOR_ROWS))
 
 
-def _variance_of_slopes(groups: Groups, Y: Floats, numbers: Floats) -> float:
+def _variance_of_slopes(by_level: RowsByLevel, Y: Floats, numbers: Floats) -> float:
     """Return the largest variance of the slopes of y by a number; 0 if it may be chance.
 
     Within a level, the slope is the mean product of the deviations of y and of the number from
     their means there, if the number has a variance of one there.
     """
-    if not 1 < groups.sizes.size < groups.n_rows:
+    if not 1 < by_level.sizes.size < by_level.n_rows:
         return 0.0
-    numbers = groups.standardized(numbers)
-    found = [groups.variances(y[:, np.newaxis] * numbers) for y in groups.centred(Y).T]
+    numbers = by_level.standardized(numbers)
+    found = [by_level.variances(y[:, np.newaxis] * numbers) for y in by_level.centred(Y).T]
     between, chance = np.sum([(one.between, one.chance) for one in found], axis=0)
     return float(np.max(between[between > LEAST_SLOPE_DEVIATIONS * chance], initial=0.0))

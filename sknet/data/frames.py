@@ -1,9 +1,9 @@
 """Tables of the user, such as frames of pandas and polars: columns, dtypes, values and rows.
 
 This is the only module that tells the two libraries apart, and it imports neither. A table of
-the user passes :func:`wrapped` once, which makes a :class:`Table` of it: a :class:`Frame` of a
-frame of either library, and an :class:`ArrayTable` of any other. All of them answer the same
-questions, so that no other module asks what a table is.
+the user passes :func:`wrapped` once, which makes a :class:`Table` of it: a :class:`Frame` if it
+is a frame of either library. Both answer the same questions, so that no other module asks what
+a table is.
 """
 
 import datetime
@@ -424,7 +424,7 @@ def library(data: Any) -> str | None:
     return "polars" if hasattr(data, "is_null") or _is_frame(data) else None
 
 
-# Columns of frames and of arrays.
+# Names of columns.
 
 
 def name_of(column: int, names: Sequence[str] | None) -> str:

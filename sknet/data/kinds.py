@@ -2,7 +2,7 @@
 
 Columns and vectors hold numbers, truth values, text, or categories of these; columns of frames
 may also hold dates and durations. ``UNREAD`` lists the other kinds, which conversions by NumPy
-would change without a word. Of numbers, three constants state the largest magnitudes.
+would change unnoticed. Three constants state the largest magnitudes of numbers.
 """
 
 import datetime
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.data.frames import TIME_TYPES, Table, wrapped
+from sknet.data.frames import TIME_DTYPES, TIME_TYPES, Table, wrapped
 
 #: The largest magnitude of a number to predict, and of a prediction. The squares of larger
 #: numbers overflow.
@@ -61,7 +61,7 @@ DATES = Unread(
     "pandas.to_datetime and pandas.to_timedelta make. Elsewhere, turn them into numbers first, "
     "such as days since a fixed date, or into text if they are categories.",
     "mM",
-    ("date", "timestamp", "duration", "timedelta"),
+    (*TIME_DTYPES["date"], *TIME_DTYPES["duration"]),
     (*TIME_TYPES["date"], *TIME_TYPES["duration"]),
 )
 CLOCK_TIMES = Unread(

@@ -1,3 +1,5 @@
+"""Chosen rows of a table, and the batches of an epoch."""
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -225,7 +227,7 @@ def test_blocks_are_stacked():
 
 
 def test_the_batch_size_is_that_of_the_largest_batch():
-    """By it the parts of a batch are made equal, which threads share."""
+    """Only then are the shares of a batch, one for each thread, equal."""
     for n_rows, batch_size in [(101, 100), (23, 10), (5, 10), (64, 32)]:
         batches = Batches(Dataset(np.zeros((n_rows, 1))), batch_size, None)
         sizes = [batch.X.shape[0] for batch in batches]

@@ -1,4 +1,5 @@
-"""The columns that ``categorical_features`` chooses; test_monotone.py has constraints."""
+"""The columns that ``categorical_features`` chooses; ``test_monotone.py`` has constraints, and
+``test_additive.py`` groups."""
 
 import numpy as np
 import pandas as pd
@@ -74,4 +75,4 @@ def test_a_name_of_several_columns_is_refused():
 
 def test_names_need_a_frame():
     with pytest.raises(ValueError, match=r"names \['a'\].*X has none"):
-        categorical_columns(np.ones((2, 3)), ["a"], None)
+        categorical_columns(wrapped(np.ones((2, 3))), ["a"], None)

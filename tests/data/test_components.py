@@ -1,3 +1,5 @@
+"""Principal components, and networks that have them."""
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal

@@ -1,3 +1,5 @@
+"""Splits of rows, and random changes of batches."""
+
 import warnings
 from dataclasses import FrozenInstanceError
 

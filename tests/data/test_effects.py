@@ -8,7 +8,7 @@ from scipy.stats import f_oneway, kurtosis
 
 from sknet import NNClassifier, NNRegressor, _base_model
 from sknet.data import encoding
-from sknet.data.effects import MOST_PRIOR_ROWS, Groups, prior_rows, some_rows
+from sknet.data.effects import MOST_PRIOR_ROWS, RowsByLevel, prior_rows, some_rows
 from sknet.streaming import RowBlocks, fit_chunks
 
 
@@ -276,7 +276,7 @@ def test_a_warm_start_may_set_alpha_back_to_auto():
 
 @pytest.fixture
 def grouped():
-    """Return the levels of 60 rows in four groups of unequal size, and two columns."""
+    """Return the levels of 60 rows in four levels of unequal size, and two columns."""
     rng = np.random.default_rng(0)
     levels = rng.permutation(np.repeat([7, 2, 4, 9], [30, 15, 10, 5]))
     return levels, rng.normal(size=(60, 2)) + 0.5 * levels[:, np.newaxis]
@@ -284,13 +284,13 @@ def grouped():
 
 def test_means_and_deviations_are_those_of_each_level(grouped):
     levels, values = grouped
-    groups = Groups(levels, np.ones(60))
+    by_level = RowsByLevel(levels, np.ones(60))
     means = np.array([values[levels == level].mean(axis=0) for level in (2, 4, 7, 9)])
-    assert_array_equal(groups.sizes, [15, 10, 30, 5])
-    assert_allclose(groups.means(values), means)
+    assert_array_equal(by_level.sizes, [15, 10, 30, 5])
+    assert_allclose(by_level.means(values), means)
     of_rows = means[np.searchsorted([2, 4, 7, 9], levels)]
-    assert_allclose(groups.centred(values), values - of_rows)
-    standardized = groups.standardized(values)
+    assert_allclose(by_level.centred(values), values - of_rows)
+    standardized = by_level.standardized(values)
     for level in (2, 4, 7, 9):
         assert_allclose(standardized[levels == level].std(axis=0), 1)
 
@@ -298,14 +298,14 @@ def test_means_and_deviations_are_those_of_each_level(grouped):
 def test_a_column_that_hardly_varies_within_a_level_is_zero_there(grouped):
     levels, values = grouped
     values[levels == 9] = 3.0
-    standardized = Groups(levels, np.ones(60)).standardized(values)
+    standardized = RowsByLevel(levels, np.ones(60)).standardized(values)
     assert not standardized[levels == 9].any() and standardized[levels != 9].all()
 
 
 def test_the_variances_are_those_of_the_f_test(grouped):
     """F = (within + usual size * between) / within, for the size in the mean of its square."""
     levels, values = grouped
-    found = Groups(levels, np.ones(60)).variances(values)
+    found = RowsByLevel(levels, np.ones(60)).variances(values)
     parts = [values[levels == level] for level in np.unique(levels)]
     sizes = np.array([len(part) for part in parts])
     within = sum(np.square(part - part.mean(axis=0)).sum(axis=0) for part in parts) / 56
@@ -317,15 +317,15 @@ def test_the_variances_are_those_of_the_f_test(grouped):
 def test_the_chance_is_the_deviation_of_the_estimate_without_effects():
     levels = np.repeat(np.arange(20), 50)
     draws = np.random.default_rng(0).normal(size=(1000, 2000))
-    found = Groups(levels, np.ones(1000)).variances(draws)
+    found = RowsByLevel(levels, np.ones(1000)).variances(draws)
     assert found.between.std() == pytest.approx(found.chance.mean(), rel=0.1)
 
 
 def test_a_weight_of_two_equals_a_repeated_row(grouped):
     levels, values = grouped
     weights = np.where(np.arange(60) % 3, 1.0, 2.0)
-    weighted = Groups(levels, weights)
-    repeated = Groups(np.repeat(levels, weights.astype(int)), np.ones(80))
+    weighted = RowsByLevel(levels, weights)
+    repeated = RowsByLevel(np.repeat(levels, weights.astype(int)), np.ones(80))
     found = weighted.variances(values)
     assert_allclose(found, repeated.variances(np.repeat(values, weights.astype(int), axis=0)))
 
@@ -334,7 +334,7 @@ def test_the_excess_kurtosis_is_that_of_scipy_or_zero():
     rng = np.random.default_rng(0)
     values = np.column_stack([rng.standard_exponential(500), rng.uniform(size=500)])
     values -= values.mean(axis=0)
-    found = Groups(np.zeros(500), np.ones(500)).excess_kurtosis(values)
+    found = RowsByLevel(np.zeros(500), np.ones(500)).excess_kurtosis(values)
     assert_allclose(found, [kurtosis(values[:, 0]), 0])
 
 

@@ -1,3 +1,5 @@
+"""Encoded numbers: the formula, units, weights, large values, sparse rows."""
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal

@@ -37,7 +37,7 @@ def encode(encoder, X):
     return encoder.transform(np.asarray(X, dtype=float), np.float64)
 
 
-def codes(*values):
+def level_numbers(*values):
     return np.array(values, dtype=float)[:, np.newaxis]
 
 
@@ -45,62 +45,64 @@ def codes(*values):
 
 
 def test_one_column_a_level():
-    X = codes(0, 1, 2, 2, 1, 0)
+    X = level_numbers(0, 1, 2, 2, 1, 0)
     encoder = fit(X, [3])
     assert encoder.n_outputs_ == encoder.n_plain_ == 3
     assert_array_equal(encode(encoder, X), np.eye(3)[[0, 1, 2, 2, 1, 0]])
 
 
 def test_what_is_unknown_belongs_to_no_level():
-    encoder = fit(codes(0, 0, 1, 1), [2])
-    assert_array_equal(encode(encoder, codes(NAN, 1)), [[0, 0], [0, 1]])
+    encoder = fit(level_numbers(0, 0, 1, 1), [2])
+    assert_array_equal(encode(encoder, level_numbers(NAN, 1)), [[0, 0], [0, 1]])
 
 
 def test_missing_values_have_a_level_of_their_own():
-    encoder = fit(codes(0, NAN, 1, 1, 0), [2])
-    assert_array_equal(encode(encoder, codes(NAN, 0, 1)), [[0, 0, 1], [1, 0, 0], [0, 1, 0]])
+    encoder = fit(level_numbers(0, NAN, 1, 1, 0), [2])
+    assert_array_equal(
+        encode(encoder, level_numbers(NAN, 0, 1)), [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
+    )
 
 
 def test_levels_seen_once_share_the_level_of_missing_values():
     # 1 and 3 are rare, 4 was declared but never seen.
-    X = codes(0, 0, 1, 2, 2, 3, NAN)
+    X = level_numbers(0, 0, 1, 2, 2, 3, NAN)
     encoder = fit(X, [5])
     expected = np.eye(3)[[0, 0, 2, 1, 1, 2, 2]]
     assert_array_equal(encode(encoder, X), expected)
-    assert_array_equal(encode(encoder, codes(4, NAN)), [[0, 0, 1], [0, 0, 1]])
+    assert_array_equal(encode(encoder, level_numbers(4, NAN)), [[0, 0, 1], [0, 0, 1]])
 
 
 def test_rare_levels_alone_make_the_shared_level():
-    encoder = fit(codes(0, 0, 1), [2])
-    assert_array_equal(encode(encoder, codes(0, 1, NAN)), [[1, 0], [0, 1], [0, 1]])
+    encoder = fit(level_numbers(0, 0, 1), [2])
+    assert_array_equal(encode(encoder, level_numbers(0, 1, NAN)), [[1, 0], [0, 1], [0, 1]])
 
 
 def test_all_levels_are_rare():
-    encoder = fit(codes(0, 1, 2), [3])
-    assert_array_equal(encode(encoder, codes(0, 1, 2, NAN)), np.ones((4, 1)))
+    encoder = fit(level_numbers(0, 1, 2), [3])
+    assert_array_equal(encode(encoder, level_numbers(0, 1, 2, NAN)), np.ones((4, 1)))
 
 
 def test_a_level_of_one_row_with_weight_two_is_seen_twice():
-    encoder = fit(codes(0, 0, 1, 2), [3], weight=np.array([1.0, 1.0, 2.0, 1.0]))
-    repeated = fit(codes(0, 0, 1, 1, 2), [3])
-    rows = codes(0, 1, 2, NAN)
+    encoder = fit(level_numbers(0, 0, 1, 2), [3], weight=np.array([1.0, 1.0, 2.0, 1.0]))
+    repeated = fit(level_numbers(0, 0, 1, 1, 2), [3])
+    rows = level_numbers(0, 1, 2, NAN)
     assert_array_equal(encode(encoder, rows), encode(repeated, rows))
     assert_array_equal(encode(encoder, rows), np.eye(3)[[0, 1, 2, 2]])
 
 
 def test_weights_that_are_no_counts_do_not_make_a_level_frequent():
     # The level is seen once, since 5.3 is not a number of rows.
-    encoder = fit(codes(0, 0, 1), [2], weight=np.array([1.0, 1.0, 5.3]))
-    assert_array_equal(encode(encoder, codes(1, NAN)), [[0, 1], [0, 1]])
+    encoder = fit(level_numbers(0, 0, 1), [2], weight=np.array([1.0, 1.0, 5.3]))
+    assert_array_equal(encode(encoder, level_numbers(1, NAN)), [[0, 1], [0, 1]])
 
 
 def test_rare_levels_are_kept_where_more_rows_will_come():
-    encoder = fit(codes(0, 0, 1), [3], keep_rare=True)
-    assert_array_equal(encode(encoder, codes(0, 1, 2)), np.eye(3))
+    encoder = fit(level_numbers(0, 0, 1), [3], keep_rare=True)
+    assert_array_equal(encode(encoder, level_numbers(0, 1, 2)), np.eye(3))
     # Nothing was missing: what is missing later belongs to no level.
-    assert_array_equal(encode(encoder, codes(NAN)), [[0, 0, 0]])
-    encoder = fit(codes(0, 0, NAN), [2], keep_rare=True)
-    assert_array_equal(encode(encoder, codes(0, 1, NAN)), np.eye(3))
+    assert_array_equal(encode(encoder, level_numbers(NAN)), [[0, 0, 0]])
+    encoder = fit(level_numbers(0, 0, NAN), [2], keep_rare=True)
+    assert_array_equal(encode(encoder, level_numbers(0, 1, NAN)), np.eye(3))
 
 
 # Embedded levels.
@@ -111,18 +113,18 @@ def test_many_levels_are_embedded(missing):
     # One level more than columns are given to.
     n_levels = MOST_ONE_HOT_LEVELS + 1 - missing
     known = np.repeat(np.arange(n_levels), 2)
-    X = codes(*known, *[NAN] * missing)
+    X = level_numbers(*known, *[NAN] * missing)
     encoder = fit(X, [n_levels])
     assert encoder.n_plain_ == 0 and encoder.n_outputs_ == 1
     assert encoder.embedded_[0].n_levels == MOST_ONE_HOT_LEVELS + 1
     encoded = encode(encoder, X)[:, 0]
     assert_array_equal(encoded[: known.size], known)
     # The shared level, or the number that stands for none of the levels.
-    assert encode(encoder, codes(NAN))[0, 0] == n_levels
+    assert encode(encoder, level_numbers(NAN))[0, 0] == n_levels
 
 
 def test_the_most_levels_with_a_column_each():
-    X = codes(*np.repeat(np.arange(MOST_ONE_HOT_LEVELS), 2))
+    X = level_numbers(*np.repeat(np.arange(MOST_ONE_HOT_LEVELS), 2))
     encoder = fit(X, [MOST_ONE_HOT_LEVELS])
     assert encoder.embedded_ == []
     assert_array_equal(encode(encoder, X[::2]), np.eye(MOST_ONE_HOT_LEVELS))
@@ -131,10 +133,10 @@ def test_the_most_levels_with_a_column_each():
 def test_embedded_rare_levels_share_the_last_number():
     n_levels = MOST_ONE_HOT_LEVELS + 5
     frequent = np.repeat(np.arange(2, n_levels), 2)
-    encoder = fit(codes(0, 1, *frequent), [n_levels])
+    encoder = fit(level_numbers(0, 1, *frequent), [n_levels])
     category = encoder.embedded_[0]
     assert category.n_levels == n_levels - 1
-    encoded = encode(encoder, codes(0, 1, 2, n_levels - 1, NAN))[:, 0]
+    encoded = encode(encoder, level_numbers(0, 1, 2, n_levels - 1, NAN))[:, 0]
     assert_array_equal(encoded, np.array([0, 0, -n_levels + 2, -1, 0]) + n_levels - 2)
 
 
@@ -183,9 +185,9 @@ def test_missing_numbers_become_the_median(standardize):
 
 
 def test_the_median_is_weighted():
-    X = codes(1, 2, 3, NAN)
-    assert encode(fit(X), codes(NAN))[0, 0] == 2
-    assert encode(fit(X, weight=np.array([1.0, 1, 5, 9])), codes(NAN))[0, 0] == 3
+    X = level_numbers(1, 2, 3, NAN)
+    assert encode(fit(X), level_numbers(NAN))[0, 0] == 2
+    assert encode(fit(X, weight=np.array([1.0, 1, 5, 9])), level_numbers(NAN))[0, 0] == 3
 
 
 @pytest.mark.parametrize("standardize", [False, True])
@@ -261,7 +263,7 @@ def test_bin_edges_are_of_the_scaled_numbers():
     encoder = fit(x, n_bins=8, standardize=True)
     (edges,) = encoder.bin_edges_
     (plain,) = fit(x, n_bins=8).bin_edges_
-    assert_allclose(edges, encode(encoder, codes(*plain))[:, 0])
+    assert_allclose(edges, encode(encoder, level_numbers(*plain))[:, 0])
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from sklearn.utils import check_array
 
 from sknet.data import frames
 
-VALUES = {"c": ["b", "a", "b"], "x": [0.5, 1.0, 2.0]}
 FRAMES = pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
 NUMBERS = np.arange(6.0).reshape(3, 2)
 TABLES = {

@@ -75,11 +75,11 @@ def assert_same_survey(one, other):
 def test_parts_of_a_frame_make_the_survey_of_the_whole(polars, seed, places):
     X = random_frame(seed)
     weight = np.random.default_rng(seed).uniform(1, 2, 45)
-    frames = [pl.from_pandas(X)] if polars else [X]
-    whole = survey_frame(*frames, weight=weight)
+    X = pl.from_pandas(X) if polars else X
+    whole = survey_frame(X, weight=weight)
     parts = [
         survey_frame(part, weight=of_part)
-        for part, of_part in zip(cut(frames[0], places), cut(weight, places), strict=True)
+        for part, of_part in zip(cut(X, places), cut(weight, places), strict=True)
     ]
     # There is something to translate: a level that not all parts have.
     assert any(one.reader.n_levels_ != whole.reader.n_levels_ for one in parts)

@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
-from word_columns import CODES, FRAMES, WORDS
+from word_columns import FRAMES, LEVEL_NUMBERS, WORDS
 
 from sknet.data.frames import wrapped
 from sknet.data.tables import TableReader
@@ -43,7 +43,7 @@ def test_numbers_are_no_categories_in_pandas(column):
     reader, table = read(X)
     assert_array_equal(reader.categorical_, [0])
     expected = [NAN if pd.isna(value) else float(value) for value in column]
-    assert_array_equal(table, np.column_stack([expected, CODES]))
+    assert_array_equal(table, np.column_stack([expected, LEVEL_NUMBERS]))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_numbers_are_no_categories_in_polars(column):
     reader, table = read(pl.DataFrame({"c": WORDS, "x": column}))
     assert_array_equal(reader.categorical_, [0])
     expected = [NAN if value is None else float(value) for value in column]
-    assert_array_equal(table, np.column_stack([expected, CODES]))
+    assert_array_equal(table, np.column_stack([expected, LEVEL_NUMBERS]))
 
 
 # Levels.
@@ -66,7 +66,7 @@ def test_levels_are_sorted_and_missing_ones_are_nan(frame, words, kind):
     assert [list(levels) for levels in reader.levels_] == [["a", "b"]]
     assert reader.n_levels_ == [2]
     # Numbers come first, wherever they stood.
-    assert_array_equal(table, np.column_stack([[0.5, 1, 2, 3], CODES]))
+    assert_array_equal(table, np.column_stack([[0.5, 1, 2, 3], LEVEL_NUMBERS]))
 
 
 @pytest.mark.parametrize("frame, words, kind", FRAMES)
@@ -77,7 +77,7 @@ def test_declared_levels_count_if_asked(frame, words, kind):
     expected = ["a", "b", "z"] if declares else ["a", "b"]
     assert [list(levels) for levels in reader.levels_] == [expected]
     assert reader.n_levels_ == [len(expected)]
-    assert_array_equal(table[:, 1], CODES)
+    assert_array_equal(table[:, 1], LEVEL_NUMBERS)
 
 
 def test_declared_levels_count_only_if_asked():

@@ -1,3 +1,5 @@
+"""Labels and numbers as columns, and back; weights of classes; parts of y."""
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal

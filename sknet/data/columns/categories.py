@@ -290,10 +290,10 @@ class Category:
         self._position[self._kept] = np.arange(self._kept.size)
         self.prior_rows: float = 0.0
 
-    def levels(self, codes: Floats) -> NDArray[np.intp]:
+    def levels(self, numbers: Floats) -> NDArray[np.intp]:
         """Return the place of each level number; ``n_levels`` stands for none of the levels."""
-        unknown = np.isnan(codes)
-        return self._position[np.where(unknown, self._position.size - 1, codes).astype(int)]
+        unknown = np.isnan(numbers)
+        return self._position[np.where(unknown, self._position.size - 1, numbers).astype(int)]
 
     def level_names(self, levels: Sequence[Any]) -> list[Any]:
         """Return the names of the levels that are told apart, given the names of all levels."""

@@ -20,7 +20,7 @@ from sknet.data.batches import Dataset
 from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS, Category, Levels
 from sknet.data.columns.column import Column, Feature, Region, number_text
 from sknet.data.columns.scaling import coarser
-from sknet.data.effects import MOST_PRODUCTS, Groups, some_rows
+from sknet.data.effects import MOST_PRODUCTS, RowsByLevel, some_rows
 from sknet.data.weights import repetitions
 
 Floats = NDArray[np.floating]
@@ -59,8 +59,8 @@ def _candidates(block: Floats, repeated: Floats | None) -> NDArray[np.intp]:
         return np.arange(n_columns)
     # Among sorted numbers, a value of so many rows is found again so many places later.
     ordered = np.sort(block, axis=0)
-    repeated = ordered[least - 1 :] == ordered[: n_rows - least + 1]
-    return np.flatnonzero(repeated.any(axis=0))
+    found_again = ordered[least - 1 :] == ordered[: n_rows - least + 1]
+    return np.flatnonzero(found_again.any(axis=0))
 
 
 def _of_column(x: Floats, repeated: Floats | None) -> NDArray[np.float64]:
@@ -290,14 +290,14 @@ def is_code(x: Floats, Y: Floats) -> bool:
     if not _may_be_code(x):
         return False
     known = ~np.isnan(x)
-    groups = Groups(x[known], np.ones(np.count_nonzero(known)))
+    by_value = RowsByLevel(x[known], np.ones(np.count_nonzero(known)))
     Y = Y[known] - Y[known].mean(axis=0)
-    within, between, _ = groups.variances(Y)
-    sizes, n_pairs = groups.sizes, groups.sizes.size - 1
+    within, between, _ = by_value.variances(Y)
+    sizes, n_pairs = by_value.sizes, by_value.sizes.size - 1
     worth = sizes[1:] * sizes[:-1] / (sizes[1:] + sizes[:-1])
-    excess = worth @ np.square(np.diff(groups.means(Y), axis=0)) - n_pairs * within
+    excess = worth @ np.square(np.diff(by_value.means(Y), axis=0)) - n_pairs * within
     # Neighbouring differences share a mean, which makes the variance half as large again.
-    of_squares = 1.5 * (2 + groups.excess_kurtosis(Y) * np.mean(1 / sizes))
+    of_squares = 1.5 * (2 + by_value.excess_kurtosis(Y) * np.mean(1 / sizes))
     chance = within * np.sqrt(of_squares * n_pairs)
     rough = excess / (2 * worth.sum())
     sure = excess.sum() > LEAST_NEIGHBOUR_DEVIATIONS * chance.sum()
