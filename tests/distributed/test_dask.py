@@ -1084,12 +1084,12 @@ def test_bytes_of_a_round(client, table, ema_decay):
     settings = {**SMALL, "hidden_layer_sizes": (256, 256), "n_shards": 3, "local_steps": 5}
     settings["ema_decay"] = ema_decay
     counts = []
-    for n_epochs in (1, 1, 11):
+    for n_epochs in (1, 1, 6):
         network = DaskNNRegressor(**{**settings, "max_iter": n_epochs}).fit(X, y)
         sent = client.run(lambda dask_worker: dask_worker.transfer_outgoing_bytes_total)
         counts.append(sum(sent.values()))
     # The difference of two fits leaves out the bytes that are sent before and after training.
-    n_rounds = 10 * 2
+    n_rounds = 5 * 2
     per_round = ((counts[2] - counts[1]) - (counts[1] - counts[0])) / n_rounds
     of_params = network.to_local()._model.params.nbytes
     # At least two results go to the worker that averages, and two copies of the mean leave it.

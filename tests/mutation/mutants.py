@@ -222,12 +222,12 @@ ALSO = {
     "nn/activations": [
         "nn/test_gradients.py",
         "nn/test_registries.py",
-        "nn/test_monotone.py",
+        "test_monotone.py",
     ],
     "nn/losses": ["nn/test_gradients.py", "nn/test_registries.py", "test_losses_fit.py"],
     "nn/sets": [
         "nn/test_penalties.py",
-        "nn/test_monotone.py",
+        "test_monotone.py",
         "nn/test_registries.py",
         "nn/test_optimizers.py",
         "nn/test_objective.py",
@@ -260,14 +260,13 @@ ALSO = {
     "nn/kernels": ["nn/test_layers.py", "nn/test_optimizers.py"],
     "nn/groups": ["nn/test_layer_contract.py", "test_additive.py"],
     "nn/monotone": [
+        "test_monotone.py",
         "nn/test_sets.py",
         "nn/test_activations.py",
         "nn/test_groups.py",
         "nn/test_layer_contract.py",
-        "test_monotone.py",
-        "test_monotone_groups.py",
     ],
-    "data/batches": ["data/test_chunks.py", "data/test_row_blocks.py"],
+    "data/batches": ["data/test_chunks.py", "test_row_blocks.py"],
     "data/frames": ["data/test_tables.py", "data/test_survey.py"],
     "data/tables": ["data/test_survey.py", "test_tables.py"],
     "data/columns/numbers": [
@@ -277,8 +276,8 @@ ALSO = {
         "data/test_tables.py",
         "test_tables.py",
     ],
-    "data/columns/calendar": ["data/test_dates.py"],
-    "data/columns/times": ["data/test_time_columns.py", "data/test_dates.py", "test_dates.py"],
+    "data/columns/calendar": ["test_dates.py"],
+    "data/columns/times": ["test_dates.py"],
     "data/columns/categories": [
         "data/test_encoding_categories.py",
         "data/test_codes.py",
@@ -294,7 +293,13 @@ ALSO = {
         "data/test_survey.py",
     ],
     "data/columns/single_values": ["data/test_heavy.py", "data/test_codes.py"],
-    "data/weights": ["data/test_encoding.py", "data/test_survey.py", "data/test_targets.py"],
+    "data/weights": [
+        "test_weights.py",
+        "data/test_encoding.py",
+        "data/test_survey.py",
+        "data/test_targets.py",
+    ],
+    "data/row_blocks": ["test_row_blocks.py"],
     "data/effects": ["data/test_codes.py"],
     "data/kinds": ["data/test_encoding.py", "data/test_targets.py"],
 }
