@@ -739,7 +739,7 @@ def test_predictions_of_frames_keep_the_index(client, frame):
 
 @pytest.mark.parametrize("as_frame", [False, True], ids=["array", "frame"])
 def test_the_network_is_once_in_the_graph_of_predictions(client, table, as_frame):
-    X, y = chunked(*table, size=100)
+    X, y = chunked(*table, size=300)
     network = DaskNNRegressor(**{**SHORT, "hidden_layer_sizes": (128, 128), "max_iter": 1})
     if as_frame:
         X, y = dd.from_dask_array(X), dd.from_dask_array(y)
@@ -945,7 +945,7 @@ def test_a_partition_that_lacks_a_class(client, table):
     order = np.argsort(y)
     labels = np.array(["high", "low", "middle"])[np.digitize(y, [-1, 0.5])]
     dX, dlabels = chunked(X[order], labels[order])
-    network = DaskNNClassifier(**{**SMALL, "max_iter": 20}, n_shards=2, local_steps=4)
+    network = DaskNNClassifier(**{**SMALL, "max_iter": 12}, n_shards=2, local_steps=4)
     network.fit(dX, dlabels)
     assert_array_equal(network.classes_, ["high", "low", "middle"])
     assert network.predict_proba(dX).shape == (3000, 3)

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from collections.abc import Hashable
 from functools import cache
 from types import SimpleNamespace
 
@@ -98,11 +99,11 @@ def fitted(X, cls, options, y):
 
 
 @cache
-def fitted_to_numbers(task, kind):
+def fitted_to_numbers(task, kind, **parameters):
     """Return a network that several tests look at, each at a copy."""
     X = make_numbers()
     cls, options, y = make_tasks(X)[task]
-    return fitted(X, cls, {**PLAIN, **options, **KINDS[kind]}, y)
+    return fitted(X, cls, {**PLAIN, **options, **KINDS[kind], **parameters}, y)
 
 
 @pytest.fixture
@@ -111,8 +112,8 @@ def fit(numbers, tasks):
 
     def fit(task="squared_error", kind="plain", X=None, **parameters):
         cls, options, y = tasks[task]
-        if X is None and not parameters:
-            estimator = copy.deepcopy(fitted_to_numbers(task, kind))
+        if X is None and all(isinstance(one, Hashable) for one in parameters.values()):
+            estimator = copy.deepcopy(fitted_to_numbers(task, kind, **parameters))
         else:
             parameters = {**PLAIN, **options, **KINDS[kind], **parameters}
             estimator = fitted(numbers if X is None else X, cls, parameters, y)

@@ -212,7 +212,7 @@ def test_the_derivative_of_a_number_holds_indicators_and_levels(columns, paramet
         assert_derivatives_agree(gradients[:, place] * deviation, expected)
 
 
-@pytest.mark.parametrize("power", [-20, -3, 1, 20])
+@pytest.mark.parametrize("power", [-20, 3])
 @pytest.mark.parametrize("numeric_embedding", [None, "periodic", "piecewise_linear"])
 def test_gradients_are_in_units_of_the_columns(columns, numeric_embedding, power):
     """In units that are a power of two smaller, a network learns the same, bit for bit."""
