@@ -237,8 +237,7 @@ class SharedParameters:
         boolean mask of the columns. None means that there are none. A category with up to
         {MOST_ONE_HOT_LEVELS} levels is one-hot encoded; one with more levels gets a learned
         embedding of {EMBEDDING_SIZE} numbers for each level. Missing values and levels that
-        occur once in training share one level. A level that training did not see is treated as
-        missing.
+        occur once in training share one level. A level not seen in training counts as missing.
     monotonic_cst : array-like of int, dict of str or None, default=None
         The direction in which the predictions move with each numeric column, all other columns
         being equal: 1 if they never fall as the column rises, -1 if they never rise, 0 for no
@@ -356,8 +355,7 @@ def _spaced(number: int) -> str:
 
 
 #: What stands for the names in braces in the docstring of ``SharedParameters``: the constants
-#: of ``sknet._auto`` and ``sknet._building``, also those that these import, by their names, and
-#: the following ones.
+#: of ``sknet._auto`` and ``sknet._building`` by their names, and these.
 PLACEHOLDERS: dict[str, Any] = {
     **vars(_building),
     **vars(_auto),
