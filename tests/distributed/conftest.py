@@ -1,4 +1,4 @@
-"""A real cluster of processes, started once for all tests that need one."""
+"""Real clusters, started once for all tests that need one: of threads, and of processes."""
 
 import logging
 
@@ -18,29 +18,46 @@ QUIET = {
 }
 
 
+def start(**options):
+    """Start three workers with one thread each."""
+    return LocalCluster(
+        n_workers=N_WORKERS,
+        threads_per_worker=1,
+        dashboard_address=":0",
+        silence_logs=logging.CRITICAL,
+        **options,
+    )
+
+
 @pytest.fixture(scope="module")
 def cluster():
-    """Three worker processes with one thread each; a worker that dies is replaced.
+    """Workers in this process, which take a third less time than processes.
 
-    All tests of the cluster are in one module, at the end of which it is closed.
+    They talk by TCP as workers elsewhere do, so that all they send and get is serialised.
     """
-    with (
-        dask.config.set(QUIET),
-        LocalCluster(
-            n_workers=N_WORKERS,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=":0",
-            silence_logs=logging.CRITICAL,
-        ) as started,
-    ):
+    with dask.config.set(QUIET), start(processes=False, protocol="tcp://") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Workers in processes of their own, which import sknet; one that dies is replaced."""
+    with dask.config.set(QUIET), start(processes=True) as started:
         yield started
 
 
 @pytest.fixture
 def client(cluster):
-    """A client of the cluster; all workers have connected."""
+    """A client of the workers in this process; all workers have connected."""
     with Client(cluster) as connected:
+        connected.wait_for_workers(N_WORKERS, timeout=HANGING)
+        yield connected
+
+
+@pytest.fixture
+def client_of_processes(processes):
+    """A client of the workers in other processes; all workers have connected."""
+    with Client(processes) as connected:
         connected.wait_for_workers(N_WORKERS, timeout=HANGING)
         yield connected
 

@@ -201,7 +201,7 @@ def plain_fit(client, table, plain_fits):
     return plain_fits[0]
 
 
-def test_as_good_as_a_local_fit(client):
+def test_as_good_as_a_local_fit(client_of_processes):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(25_000, 6))
     y = np.sin(X[:, 0]) + X[:, 1] * X[:, 2] + 0.5 * rng.normal(size=25_000)
@@ -253,7 +253,7 @@ def test_each_shard_has_a_round_of_full_length(client, table, batch_size, n_shar
     ],
     ids=str,
 )
-def test_the_same_again(client, table, options):
+def test_the_same_again(client_of_processes, table, options):
     X, y = chunked(*table)
     settings = {**SHORT, "early_stopping": True, **options}
     first, second = (DaskNNRegressor(**settings).fit(X, y) for _ in range(2))
@@ -421,7 +421,7 @@ class Exploding(Schedule):
 
 
 @pytest.mark.parametrize(("cls", "local"), ESTIMATORS)
-def test_the_defaults(client, frame, cls, local):
+def test_the_defaults(client_of_processes, frame, cls, local):
     """The values of "auto" are the local ones, with a divided batch; the score is as good."""
     X, labels = frame
     y = labels if cls is DaskNNClassifier else X["age"] * (X["color"] == "red")
@@ -1078,15 +1078,17 @@ def test_one_dimension(table):
 
 
 @pytest.mark.parametrize("ema_decay", [None, 0.9])
-def test_bytes_of_a_round(client, table, ema_decay):
+def test_bytes_of_a_round(client_of_processes, table, ema_decay):
     """The workers count the bytes that they send to each other and to the client."""
-    X, y = client.persist(chunked(*table))
+    X, y = client_of_processes.persist(chunked(*table))
     settings = {**SMALL, "hidden_layer_sizes": (256, 256), "n_shards": 3, "local_steps": 5}
     settings["ema_decay"] = ema_decay
     counts = []
     for n_epochs in (1, 1, 6):
         network = DaskNNRegressor(**{**settings, "max_iter": n_epochs}).fit(X, y)
-        sent = client.run(lambda dask_worker: dask_worker.transfer_outgoing_bytes_total)
+        sent = client_of_processes.run(
+            lambda dask_worker: dask_worker.transfer_outgoing_bytes_total
+        )
         counts.append(sum(sent.values()))
     # The difference of two fits leaves out the bytes that are sent before and after training.
     n_rounds = 5 * 2
@@ -1096,7 +1098,7 @@ def test_bytes_of_a_round(client, table, ema_decay):
     assert 4 * of_params < per_round < 2.5 * 3 * of_params
 
 
-def test_a_worker_dies(client, table, monkeypatch):
+def test_a_worker_dies(client_of_processes, table, monkeypatch):
     X, y = chunked(*table, size=250)
     settings = {**SMALL, "max_iter": 4, "batch_size": 20, "early_stopping": True}
     settings |= {"n_shards": 3, "local_steps": 5}
@@ -1104,7 +1106,7 @@ def test_a_worker_dies(client, table, monkeypatch):
     settings |= {"dropout": 0.2, "n_members": 2, "numeric_embedding": "periodic"}
     settings |= {"ema_decay": 0.9}
     undisturbed = DaskNNRegressor(**settings).fit(X, y)
-    worker, pid = sorted(client.run(os.getpid).items())[1]
+    worker, pid = sorted(client_of_processes.run(os.getpid).items())[1]
     submit_round, submitted = epochs.ClusterEpoch._submit_round, []
 
     def submit_round_and_kill(epoch, number):
@@ -1119,7 +1121,7 @@ def test_a_worker_dies(client, table, monkeypatch):
     monkeypatch.setattr(epochs.ClusterEpoch, "_submit_round", submit_round_and_kill)
     disturbed = DaskNNRegressor(**settings).fit(X, y)
     assert len(submitted) == 4 * 9
-    assert worker not in client.nthreads()
+    assert worker not in client_of_processes.nthreads()
     assert disturbed.loss_curve_ == undisturbed.loss_curve_
     assert disturbed.validation_scores_ == undisturbed.validation_scores_
     assert_array_equal(disturbed.to_local()._model.params, undisturbed.to_local()._model.params)
@@ -1160,7 +1162,7 @@ def process(estimator, X, y):
 
 
 @pytest.mark.parametrize("kind", [GridSearchCV, HalvingGridSearchCV])
-def test_search(client, table, kind):
+def test_search(client_of_processes, table, kind):
     """The workers do the work, and the best parameters and scores are the local ones."""
     network = PlainRegressor(
         (8,),
@@ -1182,4 +1184,4 @@ def test_search(client, table, kind):
     scores = [one.cv_results_["mean_test_score"] for one in (search, local)]
     assert_allclose(*scores, rtol=1e-6)
     found = {pid for i in range(3) for pid in processes[f"split{i}_test_score"].astype(int)}
-    assert found <= set(client.run(os.getpid).values())
+    assert found <= set(client_of_processes.run(os.getpid).values())
