@@ -1,8 +1,8 @@
 """One fault a run: the n-th write, allocation, call of a callback or of a scorer fails.
 
 n is 1, 2, … until a run is not hit any more; where another case takes nearly the same way, each
-fourth allocation or write fails. After each fault the estimator is as it was before, or as after
-a complete run; files are whole; and nothing of the process has changed.
+fourth allocation or write fails. After each fault the estimator is as it was before, or as
+after a complete run; files are whole; and nothing of the process has changed.
 """
 
 import builtins
