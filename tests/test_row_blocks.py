@@ -559,7 +559,11 @@ def test_sorted_rows_are_mixed(windows):
     assert network.fit(RowBlocks(X), y).score(X, y) > 0.95
 
 
-@pytest.mark.parametrize("scoring", ["loss", "accuracy"])
+@pytest.mark.parametrize(
+    ("storage", "scoring"),
+    [*((storage, "loss") for storage in STORAGES), ("h5py gzip", "accuracy")],
+    indirect=["storage"],
+)
 def test_early_stopping_holds_the_same_rows_out(table, storage, windows, scoring):
     X, y = table
     labels = np.where(y > 1, "high", "low")

@@ -19,8 +19,8 @@ COMMON = {
     "phases": [Phase.explicit, Phase.generate, Phase.shrink],
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
 }
-settings.register_profile("suite", max_examples=25, derandomize=True, **COMMON)
-settings.register_profile("long", max_examples=2500, **COMMON)
+settings.register_profile("suite", max_examples=20, derandomize=True, **COMMON)
+settings.register_profile("long", max_examples=2000, **COMMON)
 settings.load_profile("suite")
 
 COUNTED = ("cases tried", "networks trained")
