@@ -172,7 +172,7 @@ def prior_rows(
     if not 1 < by_level.sizes.size < by_level.n_rows:
         return MOST_PRIOR_ROWS
     found = by_level.variances(Y)
-    within, of_effects = found.within.sum(), found.between.sum()
+    within, of_effects = float(found.within.sum()), float(found.between.sum())
     if numbers is not None:
         of_rows = RowsByLevel(levels[rows], weights[rows])
         of_effects = max(of_effects, _variance_of_slopes(of_rows, Y[rows], numbers))
@@ -180,8 +180,7 @@ def prior_rows(
         within *= within / Y.shape[1]
     if not of_effects > 0:
         return MOST_PRIOR_ROWS
-    # A NumPy scalar would turn the float32 vectors that it is multiplied by into float64.
-    return float(min(within / of_effects, MOST_PRIOR_ROWS))
+    return min(within / of_effects, MOST_PRIOR_ROWS)
 
 
 def _variance_of_slopes(by_level: RowsByLevel, Y: Floats, numbers: Floats) -> float:

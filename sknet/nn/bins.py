@@ -113,8 +113,8 @@ class BinGrid:
         n_columns = self._low.size
         inner = self._inner.T
         cells = self._cells(np.where(np.isfinite(inner), inner, 0))[np.isfinite(inner)]
-        counts = np.bincount(cells, minlength=n_columns * (self.N_CELLS + 2))
-        counts = counts.reshape(n_columns, -1)
+        n_cells = n_columns * (self.N_CELLS + 2)
+        counts = np.bincount(cells, minlength=n_cells).reshape(n_columns, -1)
         lowest = np.cumsum(counts, axis=1) - counts + self._first_bins[:, np.newaxis]
         return lowest.ravel().astype(np.int32), int(counts.max())
 

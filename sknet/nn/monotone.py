@@ -370,7 +370,7 @@ class Promise(Rule):
         ``encoded`` and ``sources`` have the positions of the encoded column and of the column
         of X that each input comes from, ``groups`` those of the inputs of each group.
         """
-        signs = np.array(self.of_encoded(encoded.max() + 1))[encoded]
+        signs = np.array(self.of_encoded(int(encoded.max()) + 1), dtype=int)[encoded]
         if groups is None:
             whole = (tuple(signs.tolist()),)
             return Order(whole, whole)
