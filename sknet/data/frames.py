@@ -146,15 +146,16 @@ class Frame(Table, ABC):
     pandas makes both anew each time, which takes most of the time of a prediction for one row.
     """
 
-    blocks = None
-    is_sparse = False
+    blocks: None = None
+    is_sparse: bool = False
 
     def __init__(self, given: Any) -> None:
-        self.given = self.data = given
-        self.columns = given.columns
-        self.names = [str(name) for name in self.columns]
-        self.dtypes = list(given.dtypes)
-        self.shape = given.shape
+        self.given: Any = given
+        self.data: Any = given
+        self.columns: Any = given.columns
+        self.names: list[str] = [str(name) for name in self.columns]
+        self.dtypes: list[Any] = list(given.dtypes)
+        self.shape: tuple[int, ...] = given.shape
         self._series: dict[int, Any] = {}
 
     def place(self, position: int, name: str) -> str:
@@ -165,8 +166,9 @@ class Frame(Table, ABC):
         """Return the frame, whose columns can be read one by one."""
         return self
 
-    #: Each column of a frame has a dtype of its own.
-    mixed = dense
+    def mixed(self) -> Table:
+        """Return the frame, since each of its columns has a dtype of its own."""
+        return self
 
     def column(self, position: int) -> Any:
         """Return a column as a series."""

@@ -20,11 +20,11 @@ from sknet.nn.kernels import Array, Rows, Views, column_sums, matmul, row_blocks
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Rule
 from sknet.nn.sets import WEIGHT_SET, ParameterSet
 
-#: The declarations of a layer's work arrays by name. A number declares an array with a row for
-#: each row of the batch and so many columns. A function ``make(n_rows, dtype)`` returns
-#: anything else. A dict declares the work arrays of an inner layer.
+# The declarations of a layer's work arrays by name. A number declares an array with a row for
+# each row of the batch and so many columns. A function ``make(n_rows, dtype)`` returns
+# anything else. A dict declares the work arrays of an inner layer.
 WorkArrays: TypeAlias = dict[str, Any]
-#: The work arrays of one layer by name, as they were declared.
+# The work arrays of one layer by name, as they were declared.
 Buffers: TypeAlias = dict[str, Any]
 
 

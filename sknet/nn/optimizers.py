@@ -20,7 +20,7 @@ from sknet.nn.kernels import Array, blocks
 from sknet.nn.rules import CLOSED_UNIT_INTERVAL, FRACTION, POSITIVE, TRUTH_VALUE, Interval, Rule
 from sknet.nn.sets import Bounds, ElasticNet
 
-#: The vectors of state of an optimizer, or a stretch of each.
+# The vectors of state of an optimizer, or a stretch of each.
 Slots: TypeAlias = Sequence[Array]
 #: The number of updates between two searches for numbers that are nearly denormal.
 FLUSH_EVERY = 256

@@ -159,7 +159,7 @@ class PairOf(Constraint):
 
     def __init__(self, first: Constraint, second: Constraint):
         super().__init__(f"a pair ({first}, {second})", (tuple,))
-        self.entries = first, second
+        self.entries: tuple[Constraint, Constraint] = first, second
 
     def contains(self, value: Any) -> bool:
         """Return whether there are two entries, both of which are allowed."""

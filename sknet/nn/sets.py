@@ -72,7 +72,7 @@ class ElasticNet(Rule):
             out += l2 * w
 
     def prox(self, w: Array, step: float | Array) -> None:
-        """Shrink ``w`` in place by soft thresholding: sign(w) max(|w| - step l1, 0).
+        """Shrink ``w`` in place by soft thresholding: ``sign(w) max(abs(w) - step l1, 0)``.
 
         ``step`` is the step that the optimizer takes per unit of gradient: one number, or one
         for each weight.
