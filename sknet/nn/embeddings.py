@@ -246,8 +246,8 @@ class MappedPiecewiseLinear(MappedFeatures):
     ----------
     edges : tuple of tuple of float, default=()
         The increasing bin edges of each column, at least two and equally many of each (see
-        ``of_equal_length`` of ``sknet.nn.bins``), in units of the scaled numbers. Where the last
-        edges are equal, their bins are empty. If there are none, an estimator fills in
+        ``of_equal_length`` of ``sknet.nn.bins``), in units of the scaled numbers. Where the
+        last edges are equal, their bins are empty. If there are none, an estimator fills in
         quantiles of the training data.
     size : int >= 2, default=16
         The number of outputs of each input number; the first of them is the input itself.

@@ -2,9 +2,9 @@
 
 :class:`Promise` says with which columns. A network keeps it layer by layer. The weights of a
 layer stay in :class:`~sknet.nn.sets.MonotoneWeights`, its activation never falls, and
-:class:`Order` says what its units promise to the next layer. Numbers that are embedded pass through a
-:class:`~sknet.nn.embeddings.RisingPiecewiseLinear`, and groups of columns that interact in
-pairs end in a :class:`MonotonePairwiseHead`.
+:class:`Order` says what its units promise to the next layer. Numbers that are embedded pass
+through a :class:`~sknet.nn.embeddings.RisingPiecewiseLinear`, and groups of columns that
+interact in pairs end in a :class:`MonotonePairwiseHead`.
 """
 
 from collections.abc import Iterator, Sequence
