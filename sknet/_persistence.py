@@ -96,11 +96,18 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> tuple[Any, Run]:
     ------
     FileNotFoundError
         If there is no such file.
+    TypeError
+        If ``path`` is no path.
     ValueError
         If the file is damaged or does not hold a checkpoint of such an estimator, or if its
         solver, such as lbfgs, cannot continue a fit, or if other parameters than those of
         ``FREE_TO_RESUME`` have changed.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"resume_from must be the path of a file that a sknet.callbacks.Checkpoint wrote, "
+            f"got {path!r}."
+        )
     saved = _read_checkpoint(path)
     if type(saved) is not type(estimator):
         raise ValueError(

@@ -811,6 +811,8 @@ def test_files_that_are_no_checkpoints(problem, tmp_path, forbid_training):
             problem.cls((6,)).fit(problem.X, problem.y, resume_from=tmp_path / "other.joblib")
     with pytest.raises(FileNotFoundError):
         problem.cls((6,)).fit(problem.X, problem.y, resume_from=tmp_path / "none.joblib")
+    with pytest.raises(TypeError, match="resume_from must be the path of a file .* got 3"):
+        problem.cls((6,)).fit(problem.X, problem.y, resume_from=3)
 
 
 @needs_callbacks

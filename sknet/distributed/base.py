@@ -133,9 +133,9 @@ class DaskNN(BaseEstimator):
             it was.
         """
         local = self._make_local()
+        local._validate_params()
         _check_supported(local)
         _check_not_in_a_task()
-        local._validate_params()
         parts = partitions(X, y, sample_weight)
         cluster = Cluster(self._get_client(), self.n_shards)
         outer = OuterStep(float(self.outer_learning_rate), self._momentum())

@@ -164,6 +164,7 @@ def test_a_clone_shares_the_client_and_a_pickle_leaves_it(client):
         ({"alpha": -1.0}, "alpha"),
         ({"hidden_layer_sizes": (4,), "dropout": [0.1, 0.2]}, "dropout has 2 values"),
         ({"solver": "lbfgs"}, "needs all rows at once"),
+        ({"solver": "lamb"}, "'solver' parameter .* Got 'lamb'"),
         ({"warm_start": True}, "warm_start"),
         ({"early_stopping": True, "scoring": "r2"}, "scoring='loss'"),
     ],
