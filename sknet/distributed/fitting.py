@@ -321,16 +321,19 @@ def _share_batch(model: Model, n_shards: int) -> Model:
 
     Each shard then makes as many steps in an epoch as a single machine would make. A learning
     rate of "auto" is that of the smaller batches in regression. In classification, whose
-    gradients are mostly noise, it stays: the mean of the shards has the noise of a whole batch.
+    gradients are mostly noise, it is that of batches which are ``n_shards`` times as large as a
+    single machine's: Adam makes smaller steps where gradients are noisier, and the mean of the
+    shards has less noise than each of them.
     """
     settings = model.settings
     if "batch_size" not in settings.auto:
         return model
     smallest = min(settings.batch_size, SMALLEST_BATCH)
     shared: dict[str, Any] = {"batch_size": max(smallest, settings.batch_size // n_shards)}
-    if "learning_rate_init" in settings.auto and model.numeric_y:
+    if "learning_rate_init" in settings.auto:
         usual = min(settings.batch_size, LARGEST_BATCH)
-        shared["learning_rate_init"] = learning_rate(shared["batch_size"], usual)
+        like = shared["batch_size"] if model.numeric_y else settings.batch_size * n_shards
+        shared["learning_rate_init"] = learning_rate(like, usual)
     settings = replace(settings.with_values(**shared), auto={**settings.auto, **shared})
     return replace(model, settings=settings)
 

@@ -434,7 +434,8 @@ def test_the_defaults(client_of_processes, frame, cls, local):
     expected = local(**few).fit(X, y)
     batch_size = expected.auto_params_["batch_size"]
     share = max(32, batch_size // 2)
-    rate = 0.01 if cls is DaskNNClassifier else 0.01 * math.sqrt(share / batch_size)
+    like = 2 * batch_size if cls is DaskNNClassifier else share
+    rate = 0.01 * math.sqrt(like / batch_size)
     shared = {"batch_size": share, "learning_rate_init": rate}
     assert network.auto_params_ == {**expected.auto_params_, **shared}
     found, known = (one._model.network.layers for one in (network._fitted, expected))
