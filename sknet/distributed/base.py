@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from distributed import Client, get_client, get_worker
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from sknet._base import BaseNN, finish, fitted, fitted_attributes
@@ -20,8 +20,9 @@ from sknet.distributed.partitions import Cluster, Wanted, partitions, predict_la
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT
 
-#: The outer momentum if each shard makes fewer steps than a single machine would make.
-MOMENTUM_FOR_FEW_STEPS = 0.8
+#: The outer momentum if each shard makes fewer steps than a single machine would make; and in
+#: classification if it makes as many.
+MOMENTUM_FOR_FEW_STEPS, MOMENTUM_OF_CLASSES = 0.8, 0.6
 
 
 @with_parameters
@@ -50,9 +51,9 @@ class DaskNN(BaseEstimator):
         that the shared parameters move in a round.
     outer_momentum : float in [0, 1) or None, default=None
         The Nesterov momentum of the shared parameters from one round to the next. 0, with an
-        ``outer_learning_rate`` of 1, is plain averaging. None means 0 if ``batch_size`` is
-        "auto", else 0.8, since each shard then makes fewer steps than a single machine would
-        make.
+        ``outer_learning_rate`` of 1, is plain averaging. None means 0.6 for classification and
+        0 for regression if ``batch_size`` is "auto". Else it means 0.8, since each shard then
+        makes fewer steps than a single machine would make.
     n_shards : int or None, default=None
         The number of shards. A shard consists of whole partitions. None means one shard for
         each worker, or fewer if a shard would have less than ``local_steps`` mini-batches an
@@ -168,8 +169,9 @@ class DaskNN(BaseEstimator):
         """Return the outer momentum, also if the parameter is None."""
         if self.outer_momentum is not None:
             return float(self.outer_momentum)
-        shared = isinstance(self.batch_size, str)
-        return 0.0 if shared else MOMENTUM_FOR_FEW_STEPS
+        if not isinstance(self.batch_size, str):
+            return MOMENTUM_FOR_FEW_STEPS
+        return MOMENTUM_OF_CLASSES if is_classifier(self) else 0.0
 
     def _make_local(self) -> BaseNN:
         """Return a local estimator with the same parameters, which is not fitted."""

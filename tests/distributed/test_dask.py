@@ -352,6 +352,26 @@ def test_a_cool_down_begins_at_the_best_epoch(client, table, ema_decay, outer_mo
     assert_allclose(losses[cools], best, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("cls", "batch_size", "momentum"),
+    [
+        (DaskNNClassifier, "auto", 0.6),
+        (DaskNNRegressor, "auto", 0.0),
+        (DaskNNClassifier, 100, 0.8),
+        (DaskNNRegressor, 100, 0.8),
+    ],
+)
+def test_the_outer_momentum_that_none_stands_for(client, table, cls, batch_size, momentum):
+    X, y = table
+    X, y = chunked(X, y > 0 if cls is DaskNNClassifier else y)
+    network = cls(**{**SHORT, "batch_size": batch_size})
+    curves = [
+        clone(network).set_params(outer_momentum=one).fit(X, y).loss_curve_
+        for one in (None, momentum, 0.3)
+    ]
+    assert curves[0] == curves[1] != curves[2]
+
+
 @dataclass(frozen=True)
 class Late(Schedule):
     """Nearly zero in the first half of the plan, and 1 after it."""
