@@ -4,7 +4,7 @@ import copy
 import warnings
 from abc import ABCMeta
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any, Self
 
 import numpy as np
@@ -57,6 +57,11 @@ class BaseNN(
     in one assignment at its end, so that an error or an interrupt leaves the estimator as it
     was.
     """
+
+    @classmethod
+    @cache  # Reading the signature takes longer than the other checks of a fit's parameters.
+    def _get_param_names(cls) -> list[str]:
+        return super()._get_param_names()
 
     def _validate_params(self) -> None:
         parameters = self.get_params(deep=False)

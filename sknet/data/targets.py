@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from sknet.data.kinds import FARTHEST, SINGLE_LIMITS
@@ -15,8 +14,6 @@ from sknet.data.weights import LabelCounts, dense, label_weights, power_of_two
 #: The scale of a constant y is this share of its magnitude, so that outputs near zero are
 #: predictions near the constant, in whatever units y is.
 CONSTANT_SHARE = 2.0**-10
-#: Rows whose labels are turned into columns together.
-BINARIZED_ROWS = 2**18
 
 
 class ClassTarget:
@@ -40,8 +37,7 @@ class ClassTarget:
         """Learn the classes from y, or take the given ones."""
         multilabel = type_of_target(y).startswith("multilabel")
         # The labels of a multi-label y are its columns, whatever ``classes`` says.
-        self._binarizer = LabelBinarizer().fit(y if classes is None or multilabel else classes)
-        self.classes_ = self._binarizer.classes_
+        self.classes_ = unique_labels(y if classes is None or multilabel else classes)
         if multilabel:
             self.kind = "multilabel"
         else:
@@ -104,14 +100,13 @@ class ClassTarget:
 
     def transform(self, y: Any, dtype: DTypeLike) -> NDArray[np.floating]:
         """Return y as a float array of shape (n_rows, n_outputs)."""
-        if self.classes_.size == 1 and self.kind == "multiclass":
-            return np.ones((y.shape[0], 1), dtype=dtype)
-        Y = np.empty((y.shape[0], self.n_outputs), dtype=dtype)
-        # LabelBinarizer takes ten times the memory of its result, so it gets some rows at a
-        # time.
-        for start in range(0, len(Y), BINARIZED_ROWS):
-            piece = slice(start, start + BINARIZED_ROWS)
-            Y[piece] = dense(self._binarizer.transform(y[piece]))
+        if self.kind == "multilabel":
+            return np.ascontiguousarray(dense(y.astype(dtype)))
+        places = np.searchsorted(self.classes_, y)
+        if self.kind == "binary":
+            return places[:, np.newaxis].astype(dtype)
+        Y = np.zeros((len(places), self.n_outputs), dtype=dtype)
+        Y[np.arange(len(places)), places] = 1
         return Y
 
     def class_weights(self, class_weight: Any, y: Any) -> NDArray[np.float64]:
