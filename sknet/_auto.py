@@ -22,8 +22,10 @@ from sknet.nn.schedules import SCHEDULES, Schedule
 #: mini-batches, so that a row of weight two has the same effect as two equal rows.
 SMALL = 100
 #: On small tables: the number of updates that a network needs, and the largest number of
-#: epochs in which it makes them.
+#: epochs in which it makes them; and both for classes by numbers alone. Levels of categories,
+#: of which each has few rows, and the values of a curve are learned later.
 MIN_UPDATES, MOST_EPOCHS = 2000, 300
+UPDATES_OF_CLASSES, EPOCHS_OF_CLASSES = 1000, 100
 #: The number of epochs on a table of some thousand rows. On large tables: the number of rows
 #: that training visits, where a row counts once for each epoch, and the smallest number of
 #: epochs.
@@ -33,7 +35,8 @@ EPOCHS_OF_FEW = 40
 #: The number of epochs if the learning rate does not fall to zero by plan, and of iterations
 #: of lbfgs.
 UNPLANNED_EPOCHS = 200
-#: The number of epochs without improvement that end a training without such a plan.
+#: The number of epochs without improvement that end a training without such a plan, and the
+#: largest one with a plan for classes by numbers alone.
 PATIENCE = 10
 #: With such a plan and early stopping, shares of the number of epochs: if the validation score
 #: has not improved for the first share, and for at least ``LEAST_PATIENCE`` epochs, the
@@ -109,6 +112,11 @@ class Facts(NamedTuple):
     def n_seen(self) -> int:
         """The number of rows, with those of earlier chunks."""
         return self.n_rows + (self.n_earlier or 0)
+
+    @property
+    def classes_by_numbers(self) -> bool:
+        """Whether y has classes and no column is a category: they are learned in few epochs."""
+        return not (self.numeric_y or self.n_levels)
 
     @property
     def n_numbers(self) -> int:
@@ -234,7 +242,10 @@ def _max_iter(known: Mapping[str, Any], facts: Facts) -> int:
     if facts.n_rows < SMALL:
         return EPOCHS_OF_FEW
     updates = math.ceil(facts.n_rows / known["batch_size"])
-    enough = min(math.ceil(MIN_UPDATES / updates), MOST_EPOCHS)
+    needed, most = MIN_UPDATES, MOST_EPOCHS
+    if facts.classes_by_numbers:
+        needed, most = UPDATES_OF_CLASSES, EPOCHS_OF_CLASSES
+    enough = min(math.ceil(needed / updates), most)
     affordable = max(FEWEST_EPOCHS, min(EPOCHS, ROW_VISITS // facts.n_rows))
     return max(enough, affordable)
 
@@ -242,7 +253,8 @@ def _max_iter(known: Mapping[str, Any], facts: Facts) -> int:
 def _n_iter_no_change(known: Mapping[str, Any], facts: Facts) -> float:
     if not _is_planned(known):
         return PATIENCE
-    return max(math.ceil(PLANNED_PATIENCE * known["max_iter"]), LEAST_PATIENCE)
+    patience = max(math.ceil(PLANNED_PATIENCE * known["max_iter"]), LEAST_PATIENCE)
+    return min(patience, PATIENCE) if facts.classes_by_numbers else patience
 
 
 def _early_stopping(known: Mapping[str, Any], facts: Facts) -> bool:

@@ -113,10 +113,10 @@ class SharedParameters:
     max_iter : int or "auto", default="auto"
         The largest number of epochs, or of iterations of "lbfgs". "auto" depends on the
         schedule. If the learning rate falls to zero by design, it is {EPOCHS}; on small tables
-        more, until there are {MIN_UPDATES} updates or {MOST_EPOCHS} epochs; for more than
-        {rows_of_fewer_epochs} training rows fewer, so that {millions_of_visits} million rows
-        are visited, but at least {FEWEST_EPOCHS}; and {EPOCHS_OF_FEW} for fewer than {SMALL}
-        training rows. For other schedules and for "lbfgs" it is {UNPLANNED_EPOCHS}.
+        more, until there are {MIN_UPDATES} updates or {MOST_EPOCHS} epochs, or for classes
+        by numbers alone {UPDATES_OF_CLASSES} or {EPOCHS_OF_CLASSES}; {EPOCHS_OF_FEW} below
+        {SMALL} rows; and fewer above {rows_of_fewer_epochs} rows, for {millions_of_visits}
+        million visits of rows, but at least {FEWEST_EPOCHS}. Else it is {UNPLANNED_EPOCHS}.
     shuffle : bool, default=True
         Whether each epoch visits the training rows in a new random order.
     random_state : int, RandomState instance or None, default=None
@@ -176,8 +176,8 @@ class SharedParameters:
         ``max_iter`` epochs. The schedule is not shortened as long as the validation loss is not
         below that of a constant by more than chance: some networks learn nothing before the
         learning rate is high. With inf it runs to its end. "auto" is {PLANNED_PATIENCE} of
-        ``max_iter``, but at least {LEAST_PATIENCE}, if the learning rate falls to zero by
-        design; else it is {PATIENCE}.
+        ``max_iter`` with such a learning rate, at least {LEAST_PATIENCE} and, for classes by
+        numbers alone, at most {PATIENCE}; and {PATIENCE} otherwise.
     max_fun : int, default=15000
         The largest number of evaluations of the objective by the "lbfgs" solver.
     dropout : float in [0, 1), array-like or "auto", default="auto"
