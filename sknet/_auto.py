@@ -85,9 +85,6 @@ ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
 #: worth little there, and a cool-down with a score is the better one. Their score is precise
 #: enough to begin it at the best epoch.
 MANY_ROWS = 50_000
-#: The numbers of rows, and of entries of X, from which the network computes in float32 for X of
-#: float64. Half of the time counts where few rows have many columns.
-FLOAT32_ROWS, FLOAT32_ENTRIES = 1000, 100_000
 
 
 class Facts(NamedTuple):
@@ -307,8 +304,7 @@ def _n_members(known: Mapping[str, Any], facts: Facts) -> int:
 
 
 def _dtype(known: Mapping[str, Any], facts: Facts) -> str:
-    few = facts.n_rows < FLOAT32_ROWS and facts.n_rows * facts.n_columns < FLOAT32_ENTRIES
-    small = few and facts.dtype == np.float64
+    small = facts.n_rows < SMALL and facts.dtype == np.float64
     return "float64" if small or not is_stochastic(known["solver"]) else "float32"
 
 

@@ -276,8 +276,7 @@ class SharedParameters:
         training rows, for "lbfgs", and with constraints.
     dtype : {"auto", "float32", "float64"}, default="auto"
         The precision in which the network computes. "auto" is "float64" for "lbfgs", and for X
-        of float64 with fewer than {FLOAT32_ROWS} training rows and fewer than {FLOAT32_ENTRIES}
-        entries, else "float32".
+        of float64 with fewer than {SMALL} training rows, else "float32".
     """
 
     hidden_layer_sizes: Annotated[int | Sequence[int], FLAT_LIST, POSITIVE_INT] = (128, 128)

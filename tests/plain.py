@@ -23,6 +23,7 @@ PLAIN = {
     "ema_decay": None,
     "n_members": 1,
     "numeric_embedding": None,
+    "dtype": "float64",  # so that formulas are compared to many digits
 }
 
 

@@ -221,15 +221,15 @@ def test_dtypes_of_probabilities(multiclass, n_rows, fit_dtype, predict_dtype):
 @pytest.mark.parametrize(
     ("solver", "dtype", "n_rows", "X_dtype", "expected"),
     [
-        ("adam", "auto", 999, np.float64, np.float64),
-        ("adam", "auto", 1000, np.float64, np.float32),
-        ("adam", "auto", 999, np.float32, np.float32),
-        ("adam", "auto", 999, np.int32, np.float64),
-        ("lbfgs", "auto", 1000, np.float64, np.float64),
-        ("lbfgs", "auto", 999, np.float32, np.float64),
-        ("adam", "float32", 999, np.float64, np.float32),
-        ("adam", "float64", 1000, np.float32, np.float64),
-        ("lbfgs", "float32", 999, np.float64, np.float32),
+        ("adam", "auto", 99, np.float64, np.float64),
+        ("adam", "auto", 100, np.float64, np.float32),
+        ("adam", "auto", 99, np.float32, np.float32),
+        ("adam", "auto", 99, np.int32, np.float64),
+        ("lbfgs", "auto", 100, np.float64, np.float64),
+        ("lbfgs", "auto", 99, np.float32, np.float64),
+        ("adam", "float32", 99, np.float64, np.float32),
+        ("adam", "float64", 100, np.float32, np.float64),
+        ("lbfgs", "float32", 99, np.float64, np.float32),
     ],
 )
 def test_dtypes_of_parameters(binary, solver, dtype, n_rows, X_dtype, expected):

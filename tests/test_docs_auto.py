@@ -168,7 +168,7 @@ def test_the_rule_of_members(rule):
 def test_the_rule_of_the_precision(rule):
     # The names of the types have digits too.
     found = numbers(re.sub(r"float\d\d", "", rule("dtype")))
-    assert found == [_auto.FLOAT32_ROWS, _auto.FLOAT32_ENTRIES]
+    assert found == [_auto.SMALL]
 
 
 def shown(value):

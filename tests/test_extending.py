@@ -155,7 +155,8 @@ def gated(run, monkeypatch):
         monkeypatch.setattr(_building, "_hidden_layers", with_gates)
         rng = np.random.default_rng(0)
         X = rng.normal(size=(120, 3))
-        options = {"learning_rate": "cosine", "dropout": 0.0, "max_iter": 10} | options
+        plain = {"learning_rate": "cosine", "dropout": 0.0, "max_iter": 10, "dtype": "float64"}
+        options = plain | options
         network = NNRegressor((6, 4), "tanh", n_members=n_members, random_state=0, **options)
         return network.fit(X, np.abs(X[:, 0]) + X[:, 1]), X
 
@@ -188,5 +189,5 @@ def test_layer_closes_the_gates_of_columns_that_do_not_count(run):
 @pytest.mark.parametrize("name", FILES.keys() & {"callback"})
 def test_callback_stops_at_the_first_loss_that_is_low_enough(name, run):
     history = run(name)["network"].history_["loss"]
-    assert history[-1] <= 0.1
-    assert min(history[:-1]) > 0.1
+    assert history[-1] <= 0.3
+    assert min(history[:-1]) > 0.3

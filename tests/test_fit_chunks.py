@@ -363,7 +363,7 @@ class Made:
 def test_memory_is_bounded(monkeypatch, early_stopping):
     monkeypatch.setattr(draws, "QUANTILE_ROWS", 2000)
     network = NNRegressor((4,), **{**STEADY, "max_iter": 1, "batch_size": 200}, **SIMPLE)
-    network.set_params(early_stopping=early_stopping)
+    network.set_params(early_stopping=early_stopping, dtype="auto")
     peaks = []
     fit_chunks(network, Made(2), validation_rows=1000)  # The first fit imports modules.
     for n_chunks in (20, 60):

@@ -65,7 +65,7 @@ def test_fit_does_not_copy_the_table(table, early_stopping, weighted):
 def test_bins_do_not_copy_the_table(table):
     # The batches are small, since the work arrays of a batch are as wide as the bins of all
     # columns. An array suffices here: tables of all kinds are read before bins are used.
-    options = {"numeric_embedding": "piecewise_linear", "batch_size": 25}
+    options = {"numeric_embedding": "piecewise_linear", "batch_size": 25, "dtype": "auto"}
     assert_fit_does_not_copy(table, True, True, **options)
 
 

@@ -52,6 +52,7 @@ SMALL = {
     "max_iter": 6,
     "batch_size": 100,
     "n_iter_no_change": np.inf,
+    "dtype": "auto",
     "random_state": 0,
 }
 #: Short fits on two shards.
@@ -641,7 +642,7 @@ def test_class_weights_equal_weights_by_hand(client, frame, class_weight, n_shar
     expected = fit_weighted(frame, by_hand, n_shards)
     assert_allclose(network.predict_proba(X), expected.predict_proba(X), rtol=1e-9)
     local = NNClassifier(
-        **{k: v for k, v in SHORT.items() if k not in ("n_shards", "local_steps")},
+        **{k: v for k, v in SHORT.items() if k not in ("n_shards", "local_steps", "dtype")},
         dtype="float64",
         class_weight=class_weight,
     ).fit(X, y, given)

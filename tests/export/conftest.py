@@ -16,6 +16,7 @@ BRIEFLY = {
     "ema_decay": None,
     "n_members": 1,
     "numeric_embedding": None,
+    "dtype": "float64",
     "random_state": 0,
 }
 

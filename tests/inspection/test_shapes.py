@@ -229,7 +229,12 @@ def test_the_display_of_a_normal_distribution_draws_the_mean(n_outputs):
     X = np.random.default_rng(0).normal(size=(200, 3))
     y = X[:, :n_outputs] * [1.0, 10.0][:n_outputs]
     network = NNRegressor(
-        (4,), loss="normal", interaction_cst="no_interactions", max_iter=30, random_state=0
+        (4,),
+        loss="normal",
+        interaction_cst="no_interactions",
+        max_iter=30,
+        dtype="float64",
+        random_state=0,
     ).fit(X, y[:, 0] if n_outputs == 1 else y)
     target = n_outputs - 1
     display = ShapeFunctionsDisplay.from_estimator(network, X, target=target)
