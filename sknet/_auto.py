@@ -22,10 +22,8 @@ from sknet.nn.schedules import SCHEDULES, Schedule
 #: mini-batches, so that a row of weight two has the same effect as two equal rows.
 SMALL = 100
 #: On small tables: the number of updates that a network needs, and the largest number of
-#: epochs in which it makes them; and both for classes by numbers alone. Levels of categories,
-#: of which each has few rows, and the values of a curve are learned later.
+#: epochs in which it makes them.
 MIN_UPDATES, MOST_EPOCHS = 2000, 300
-UPDATES_OF_CLASSES, EPOCHS_OF_CLASSES = 1000, 100
 #: The number of epochs on a table of some thousand rows. On large tables: the number of rows
 #: that training visits, where a row counts once for each epoch, and the smallest number of
 #: epochs.
@@ -112,7 +110,7 @@ class Facts(NamedTuple):
 
     @property
     def classes_by_numbers(self) -> bool:
-        """Whether y has classes and no column is a category: they are learned in few epochs."""
+        """Whether y has classes, and no column is a category."""
         return not (self.numeric_y or self.n_levels)
 
     @property
@@ -239,10 +237,7 @@ def _max_iter(known: Mapping[str, Any], facts: Facts) -> int:
     if facts.n_rows < SMALL:
         return EPOCHS_OF_FEW
     updates = math.ceil(facts.n_rows / known["batch_size"])
-    needed, most = MIN_UPDATES, MOST_EPOCHS
-    if facts.classes_by_numbers:
-        needed, most = UPDATES_OF_CLASSES, EPOCHS_OF_CLASSES
-    enough = min(math.ceil(needed / updates), most)
+    enough = min(math.ceil(MIN_UPDATES / updates), MOST_EPOCHS)
     affordable = max(FEWEST_EPOCHS, min(EPOCHS, ROW_VISITS // facts.n_rows))
     return max(enough, affordable)
 

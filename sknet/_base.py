@@ -4,7 +4,7 @@ import copy
 import warnings
 from abc import ABCMeta
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -59,9 +59,11 @@ class BaseNN(
     """
 
     @classmethod
-    @cache  # Reading the signature takes longer than the other checks of a fit's parameters.
     def _get_param_names(cls) -> list[str]:
-        return super()._get_param_names()
+        # Reading the signature takes longer than all checks of a fit's parameters.
+        if "_param_names" not in vars(cls):
+            cls._param_names = super()._get_param_names()
+        return list(cls._param_names)
 
     def _validate_params(self) -> None:
         parameters = self.get_params(deep=False)

@@ -9,7 +9,6 @@ import math
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import KW_ONLY, dataclass, field, make_dataclass
-from functools import cache
 from inspect import Parameter
 from itertools import pairwise
 from numbers import Integral, Real
@@ -138,8 +137,7 @@ def is_auto(value: Any) -> bool:
     return isinstance(value, str) and value == "auto"
 
 
-@cache
-def defaults(estimator_class: type) -> Mapping[str, Any]:
+def defaults(estimator_class: type) -> dict[str, Any]:
     """Return the default of each parameter of an estimator's constructor."""
     parameters = inspect.signature(estimator_class).parameters.values()
     return {one.name: one.default for one in parameters if one.default is not one.empty}

@@ -113,10 +113,10 @@ class SharedParameters:
     max_iter : int or "auto", default="auto"
         The largest number of epochs, or of iterations of "lbfgs". "auto" depends on the
         schedule. If the learning rate falls to zero by design, it is {EPOCHS}; on small tables
-        more, until there are {MIN_UPDATES} updates or {MOST_EPOCHS} epochs, or for classes
-        by numbers alone {UPDATES_OF_CLASSES} or {EPOCHS_OF_CLASSES}; {EPOCHS_OF_FEW} below
-        {SMALL} rows; and fewer above {rows_of_fewer_epochs} rows, for {millions_of_visits}
-        million visits of rows, but at least {FEWEST_EPOCHS}. Else it is {UNPLANNED_EPOCHS}.
+        more, until there are {MIN_UPDATES} updates or {MOST_EPOCHS} epochs; for more than
+        {rows_of_fewer_epochs} training rows fewer, so that {millions_of_visits} million rows
+        are visited, but at least {FEWEST_EPOCHS}; and {EPOCHS_OF_FEW} for fewer than {SMALL}
+        training rows. For other schedules and for "lbfgs" it is {UNPLANNED_EPOCHS}.
     shuffle : bool, default=True
         Whether each epoch visits the training rows in a new random order.
     random_state : int, RandomState instance or None, default=None

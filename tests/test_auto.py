@@ -41,9 +41,9 @@ def test_only_what_is_auto_is_resolved():
     [
         (10, 10, 40),
         (99, 99, 40),
-        (100, 32, 100),
-        (1000, 40, 60),
-        (5000, 200, 60),
+        (100, 32, 300),
+        (1000, 40, 80),
+        (5000, 200, 80),
         (10_000, 200, 60),
         (36_000, 360, 60),
         (100_000, 500, 30),
@@ -59,12 +59,6 @@ def test_batches_and_epochs(n_rows, batch_size, max_iter):
     assert values["max_iter"] == max_iter
 
 
-@pytest.mark.parametrize("options", [{"cls": NNRegressor}, {"n_levels": (3,)}], ids=str)
-def test_numbers_and_categories_are_learned_in_more_epochs(options):
-    epochs = [resolved(n, **options)["max_iter"] for n in (99, 100, 200, 1000, 5000, 10_000)]
-    assert epochs == [40, 300, 286, 80, 80, 60]
-
-
 def test_the_patience_of_long_plans():
     """Of a tenth of the plan, classes by numbers need ten epochs at most."""
     of_numbers = [resolved(500, max_iter=n)["n_iter_no_change"] for n in (20, 80, 500)]
@@ -74,7 +68,7 @@ def test_the_patience_of_long_plans():
 
 
 def test_epochs_follow_the_batch_size_that_is_given():
-    assert resolved(1000, batch_size=100)["max_iter"] == 100
+    assert resolved(1000, batch_size=100)["max_iter"] == 200
     assert resolved(10_000, batch_size=50)["max_iter"] == 60
 
 
@@ -85,7 +79,7 @@ def test_epochs_follow_the_batch_size_that_is_given():
 def test_without_a_plan_training_ends_as_in_scikit_learn(options):
     values = resolved(5000, **options)
     assert (values["max_iter"], values["n_iter_no_change"]) == (200, 10)
-    assert resolved(5000)["n_iter_no_change"] == 6
+    assert resolved(5000)["n_iter_no_change"] == 8
     assert resolved(5000, max_iter=20)["n_iter_no_change"] == 5
 
 

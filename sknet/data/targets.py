@@ -102,7 +102,8 @@ class ClassTarget:
         """Return y as a float array of shape (n_rows, n_outputs)."""
         if self.kind == "multilabel":
             return np.ascontiguousarray(dense(y.astype(dtype)))
-        places = np.searchsorted(self.classes_, y)
+        # Integers of 64 bits with and without a sign would be compared as float64.
+        places = np.searchsorted(self.classes_, y.astype(self.classes_.dtype))
         if self.kind == "binary":
             return places[:, np.newaxis].astype(dtype)
         Y = np.zeros((len(places), self.n_outputs), dtype=dtype)

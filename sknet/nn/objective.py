@@ -305,7 +305,8 @@ def fit_factor(
         return n_rows * mean + log_factor**2
 
     best = loss.log_certainty[1]
-    # The bound is the commonest minimum, and the one that takes the search longest.
+    # The bound is the commonest minimum, and the search takes longest to find it. Several
+    # members may have another minimum inside, which is then not looked for.
     if total(best) > total(best - NEARBY):
         best = minimize_scalar(total, bounds=loss.log_certainty, method="bounded").x
     return math.exp(best) if total(best) < total(0.0) else 1.0

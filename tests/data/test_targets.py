@@ -46,7 +46,7 @@ def test_round_trip_through_logits(y, kind, columns):
     raw = 4.0 * target.transform(y, float) - 2
     labels = target.labels(target.places(raw))
     assert_array_equal(labels, y)
-    # scikit-learn's LabelBinarizer makes strings of objects.
+    # scikit-learn's unique_labels makes strings of objects.
     assert labels.dtype.kind == ("U" if y.dtype == object else y.dtype.kind)
 
 
@@ -512,3 +512,9 @@ def test_numbers_of_parts_that_contradict_each_other():
     message = r"y has 1 column\(s\) in part 1, but 3 column\(s\) in part 3"
     with pytest.raises(ValueError, match=message):
         merge_targets(parts)
+
+
+def test_large_integers_with_and_without_a_sign_are_told_apart():
+    classes = np.array([2**53, 2**53 + 1, 2**53 + 2], dtype=np.uint64)
+    target = ClassTarget().fit(classes[:1], classes=classes)
+    assert_array_equal(target.transform(classes.astype(np.int64), float), np.eye(3))
