@@ -51,17 +51,15 @@ class BaseNN(
 ):
     """Shared base of ``NNClassifier`` and ``NNRegressor``.
 
-    An estimator keeps its parameters, the model of the last fit in ``_model``, and the record
-    of that fit in ``history_`` and ``t_``. After ``partial_fit`` and in checkpoints, ``_run``
-    keeps the state of the training. A fit builds a new model and sets all of these attributes
-    in one assignment at its end, so that an error or an interrupt leaves the estimator as it
-    was.
+    An estimator keeps its parameters, the model of the last fit in ``_model``, and its record
+    in ``history_`` and ``t_``. After ``partial_fit`` and in checkpoints, ``_run`` keeps the
+    state of the training. A fit builds a new model and sets all of these attributes in one
+    assignment at its end, so that an error or an interrupt leaves the estimator as it was.
     """
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
-        # Reading the signature takes longer than all checks of a fit's parameters.
-        if "_param_names" not in vars(cls):
+        if "_param_names" not in vars(cls):  # Reading a signature takes long.
             cls._param_names = super()._get_param_names()
         return list(cls._param_names)
 
