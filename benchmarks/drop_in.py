@@ -6,7 +6,7 @@ A user changes an import and keeps the arguments. Each row is a call as users wr
 data set behind a ``StandardScaler``, and behind a ``OneHotEncoder`` where it has categories. It
 has the processor seconds of scikit-learn's fit, the ratio of sknet's, and the scores of both on
 held-out rows, as means over divisions of the rows. Where scikit-learn's training diverges and
-raises an error, the row has sknet's figures only.
+raises an error, the row has sknet's score only.
 """
 
 import argparse

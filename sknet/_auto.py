@@ -109,11 +109,6 @@ class Facts(NamedTuple):
         return self.n_rows + (self.n_earlier or 0)
 
     @property
-    def classes_by_numbers(self) -> bool:
-        """Whether y has classes, and no column is a category."""
-        return not (self.numeric_y or self.n_levels)
-
-    @property
     def n_numbers(self) -> int:
         """The number of numeric columns; a date counts with all phases that it can have."""
         return self.n_columns - len(self.n_levels) + MOST_PHASES * self.n_dates
@@ -246,7 +241,8 @@ def _n_iter_no_change(known: Mapping[str, Any], facts: Facts) -> float:
     if not _is_planned(known):
         return PATIENCE
     patience = max(math.ceil(PLANNED_PATIENCE * known["max_iter"]), LEAST_PATIENCE)
-    return min(patience, PATIENCE) if facts.classes_by_numbers else patience
+    by_numbers = not (facts.numeric_y or facts.n_levels)
+    return min(patience, PATIENCE) if by_numbers else patience
 
 
 def _early_stopping(known: Mapping[str, Any], facts: Facts) -> bool:

@@ -18,6 +18,6 @@ class StopAtLoss(FitCallback):
 
 
 X, y = load_iris(return_X_y=True)
-network = NNClassifier(random_state=0)
-network.set_callbacks(StopAtLoss(0.3)).fit(X, y)
+network = NNClassifier(max_iter=500, early_stopping=False, random_state=0)
+network.set_callbacks(StopAtLoss(0.1)).fit(X, y)
 print(f"{network.n_iter_} epochs, loss {network.loss_:.3f}")

@@ -102,8 +102,7 @@ class ClassTarget:
         """Return y as a float array of shape (n_rows, n_outputs)."""
         if self.kind == "multilabel":
             return np.ascontiguousarray(dense(y.astype(dtype)))
-        # Integers of 64 bits with and without a sign would be compared as float64.
-        places = np.searchsorted(self.classes_, y.astype(self.classes_.dtype))
+        places = self._places_of(y)
         if self.kind == "binary":
             return places[:, np.newaxis].astype(dtype)
         Y = np.zeros((len(places), self.n_outputs), dtype=dtype)
@@ -140,7 +139,12 @@ class ClassTarget:
         by_class = np.array([class_weight.get(c, 1) for c in self.classes_.tolist()], float)
         by_class /= power_of_two(float(by_class.max()))
         by_class /= 2
-        return by_class[np.searchsorted(self.classes_, y)]
+        return by_class[self._places_of(y)]
+
+    def _places_of(self, y: Any) -> NDArray[np.intp]:
+        """Return the places of known labels among the classes."""
+        # Integers of 64 bits with and without a sign would be compared as float64.
+        return np.searchsorted(self.classes_, y.astype(self.classes_.dtype))
 
     def smooth(self, Y: NDArray[np.floating], amount: float) -> NDArray[np.floating]:
         """Return encoded targets mixed with equal shares of all classes.

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknet._base import BaseNN, finish, fitted, fitted_attributes
 from sknet._model import Model
-from sknet._parameters import constructor, defaults, with_parameters
+from sknet._parameters import constructor, defaults, is_auto, with_parameters
 from sknet._shared_parameters import with_sections
 from sknet._sklearn import fit_context
 from sknet.distributed.epochs import OuterStep
@@ -169,7 +169,7 @@ class DaskNN(BaseEstimator):
         """Return the outer momentum, also if the parameter is None."""
         if self.outer_momentum is not None:
             return float(self.outer_momentum)
-        if not isinstance(self.batch_size, str):
+        if not is_auto(self.batch_size):
             return MOMENTUM_FOR_FEW_STEPS
         return MOMENTUM_OF_CLASSES if is_classifier(self) else 0.0
 

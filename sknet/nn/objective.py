@@ -305,8 +305,10 @@ def fit_factor(
         return n_rows * mean + log_factor**2
 
     best = loss.log_certainty[1]
+    least = total(best)
     # The bound is the commonest minimum, and the search takes longest to find it. Several
     # members may have another minimum inside, which is then not looked for.
-    if total(best) > total(best - NEARBY):
-        best = minimize_scalar(total, bounds=loss.log_certainty, method="bounded").x
-    return math.exp(best) if total(best) < total(0.0) else 1.0
+    if least > total(best - NEARBY):
+        found = minimize_scalar(total, bounds=loss.log_certainty, method="bounded")
+        best, least = found.x, found.fun
+    return math.exp(best) if least < total(0.0) else 1.0

@@ -518,3 +518,7 @@ def test_large_integers_with_and_without_a_sign_are_told_apart():
     classes = np.array([2**53, 2**53 + 1, 2**53 + 2], dtype=np.uint64)
     target = ClassTarget().fit(classes[:1], classes=classes)
     assert_array_equal(target.transform(classes.astype(np.int64), float), np.eye(3))
+    weights = target.class_weights(
+        {2**53: 1, 2**53 + 1: 2, 2**53 + 2: 4}, classes.astype(np.int64)
+    )
+    assert_array_equal(weights / weights[0], [1, 2, 4])
