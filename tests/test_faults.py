@@ -1,7 +1,7 @@
 """One fault a run: the n-th write, allocation, call of a callback or of a scorer fails.
 
 n is 1, 2, … until a run is not hit any more. Of a fitted estimator, which takes nearly the way
-of a new one, each fourth allocation fails. After each fault the estimator is as it was before,
+of a new one, each fourth allocation or write fails. After each fault the estimator is as it was before,
 or as after a complete run; files are whole; and nothing of the process has changed.
 """
 
@@ -261,8 +261,7 @@ def test_a_fault_leaves_nothing_half_done(
     before, around, contents = state(network), surroundings(libraries), set()
     run(whole, X, y)
     path.unlink(missing_ok=True)
-    known_way = kind == "allocation" and fitted
-    for fatal in range(1, 10_000, 4 if known_way else 1):
+    for fatal in range(1, 10_000, 4 if kind in SEAMS and fitted else 1):
         faults.calls, faults.fatal = 0, fatal
         with monkeypatch.context() as patch:
             if kind in SEAMS:
