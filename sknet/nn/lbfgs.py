@@ -17,7 +17,7 @@ from sknet.nn.optimizers import OPTIMIZERS, Solver
 from sknet.nn.rules import POSITIVE_INT
 from sknet.nn.soundness import Ending, Judge, Probe
 from sknet.nn.state import History, Monitor, Stopping, TrainingResult, append
-from sknet.nn.training import Evaluate, Report, conclude
+from sknet.nn.training import Evaluate, Report
 
 #: A run of the minimiser that lowers the objective by a smaller share of it is the last one.
 LEAST_DECREASE = 1e-6
@@ -92,8 +92,8 @@ def train_lbfgs(
             trace.record(result)
         last = problem.join(result.x).astype(params.dtype, copy=False)
     best = monitor.best_trained(n_untrained=0)
-    scored = evaluate is not None
-    ending = conclude(judge, params, last, best, _ending(result, trace), scored=scored)
+    ending = _ending(result, trace)
+    ending = judge.settle(params, last, best, ending, scored=evaluate is not None)
     return TrainingResult(params, trace.history, monitor.best_iter, ending)
 
 

@@ -173,7 +173,14 @@ class Judge:
     remedy: str
     poor: float = POOR_FACTOR
 
-    def settle(self, params: Array, last: Array, best: Array | None, ending: Ending) -> Ending:
+    def settle(
+        self,
+        params: Array,
+        last: Array,
+        best: Array | None,
+        ending: Ending,
+        scored: bool = False,
+    ) -> Ending:
         """Write the last parameters, or the best ones if those are not sound, into ``params``.
 
         Parameters
@@ -181,11 +188,14 @@ class Judge:
         params : ndarray of shape (n_params,)
             Overwritten by the result.
         last : ndarray of shape (n_params,)
-            The parameters that the training is about to return.
+            The last parameters, which the training is about to return.
         best : ndarray of shape (n_params,) or None
             The best trained parameters that the training passed through, if there are any.
         ending : Ending
             What ended the training.
+        scored : bool, default=False
+            Whether the training is about to return the best parameters instead, as with early
+            stopping.
 
         Returns
         -------
@@ -197,6 +207,10 @@ class Judge:
         DivergenceError
             If the last parameters have diverged, and the best ones have, too.
         """
+        if scored and best is not None:
+            last = best
+        elif scored:
+            ending = Ending.DIVERGED  # No epoch had a finite score.
         constant = self.probe.constant_loss()
         loss = math.nan if ending is Ending.DIVERGED else self._loss(last)
         if _exceeds(constant, BETTER_FACTOR, loss):

@@ -16,9 +16,7 @@ from sknet.nn.shares import Team
 from sknet.nn.soundness import POOR_FACTOR, Ending, Judge
 from sknet.nn.state import (
     Begun,
-    History,
     Monitor,
-    Remembered,
     Stopping,
     TrainingResult,
     TrainingState,
@@ -143,7 +141,7 @@ def train_epochs(
     judge = Judge(probe, state.initial_loss, rule.optimizer.divergence_remedy, poor)
     # NumPy need not warn of each overflow: the result is checked after each epoch.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        ending = _make_epochs(epoch, stopping, monitor, evaluate, report)
+        ending = _make_epochs(epoch, monitor, evaluate, report)
     last = epoch.visible_params()
     if rule.ema_decay is not None:
         state.trained = epoch.params.copy()
@@ -152,7 +150,7 @@ def train_epochs(
     scored = evaluate is not None
     # A cool-down that was cut short has a learning rate that is far from zero.
     cooled = state.on_all_rows and ending is not Ending.STOPPED
-    ending = conclude(judge, epoch.params, last, best, ending, scored=scored and not cooled)
+    ending = judge.settle(epoch.params, last, best, ending, scored=scored and not cooled)
     if cooled and best is not None and judge.finds_spoiled(epoch.params, best):
         np.copyto(epoch.params, best)
         ending = Ending.SPOILED
@@ -166,32 +164,10 @@ def train_epochs(
     )
 
 
-def conclude(
-    judge: Judge,
-    params: Array,
-    last: Array,
-    best: Array | None,
-    ending: Ending,
-    *,
-    scored: bool,
-) -> Ending:
-    """Write what a training returns into ``params``; return what ended it.
-
-    With early stopping, ``scored``, these are the best parameters instead of the last ones.
-    """
-    if scored and best is None:
-        ending = Ending.DIVERGED  # No epoch had a finite score.
-    return judge.settle(params, best if scored and best is not None else last, best, ending)
-
-
 def _make_epochs(
-    epoch: Epochs,
-    stopping: Stopping,
-    monitor: Monitor,
-    evaluate: Evaluate | None,
-    report: Report | None,
+    epoch: Epochs, monitor: Monitor, evaluate: Evaluate | None, report: Report | None
 ) -> Ending:
-    """Make epochs until a condition of ``stopping`` holds; return what ended them."""
+    """Make epochs until a condition of ``monitor.stopping`` holds; return what ended them."""
     rule, state = epoch.rule, epoch.state
     visible = epoch.visible_params()
     # A learning rate that falls to zero by plan is not cut short, except by a score.
@@ -206,8 +182,11 @@ def _make_epochs(
         visible = epoch.visible_params()
         record = {"loss": loss}
         if evaluate is not None:
-            unknown = not state.on_all_rows
-            record.update(evaluate(visible) if unknown else _no_score(state.history))
+            if not state.on_all_rows:
+                record |= evaluate(visible)
+            else:
+                # The rows that it would judge are trained on.
+                record |= {name: math.nan for name in state.history if name not in OWN_RECORD}
         record["learning_rate"] = epoch.learning_rate
         record["seconds"] = perf_counter() - start
         append(state.history, record)
@@ -216,48 +195,41 @@ def _make_epochs(
         if not state.on_all_rows:
             monitor.update(state.iteration, record.get("validation_score", -loss), judged)
         if not waits:
-            _plan_rest(epoch, stopping, monitor)
+            _plan_rest(epoch, monitor)
         if report is not None and report(state.iteration, record, visible):
             return Ending.STOPPED
     if state.stopped or (state.cooling is not None and state.cooling.is_shorter):
         return Ending.CONVERGED
-    planned = rule.schedule.has_horizon or math.isinf(stopping.n_iter_no_change)
+    planned = rule.schedule.has_horizon or math.isinf(monitor.stopping.n_iter_no_change)
     return Ending.FINISHED if planned else Ending.MAX_ITER
 
 
-def _plan_rest(epoch: Epochs, stopping: Stopping, monitor: Monitor) -> None:
+def _plan_rest(epoch: Epochs, monitor: Monitor) -> None:
     """Change what is left of a training that has stalled, or whose plan is nearly over."""
     rule, state, best = epoch.rule, epoch.state, monitor.best_params
+    n_left = monitor.stopping.max_iter - state.iteration
     returns = rule.schedule.has_horizon and state.cooling is None
     if returns and best is not None and monitor.best_iter == state.iteration:
         epoch.remember(best)
-    finishes = epoch.has_all_rows and _is_nearly_over(state, stopping)
+    # The rest of the plan is no longer than a cool-down would be.
+    finishes = epoch.has_all_rows and 0 < n_left <= (monitor.stopping.n_cooling or 0)
     # Some networks learn nothing before the learning rate is high.
     waits = rule.schedule.has_horizon and not monitor.has_learned and not finishes
     if monitor.stalled and state.cooling is None and not waits:
         if not reduce_learning_rate(rule, state, monitor):
-            state.stopped = not cool_down(epoch, stopping, monitor)
+            state.stopped = not cool_down(epoch, monitor)
     elif finishes and state.best is not None:
-        finish_on_all_rows(epoch, state.best)
+        epoch.go_back(state.best)
+        epoch.begin_cooling(epoch.horizon.n_epochs - state.iteration)
 
 
-def _no_score(history: History) -> dict[str, float]:
-    """Return the record of the validation rows after an epoch that was trained on them."""
-    return {name: math.nan for name in history if name not in OWN_RECORD}
-
-
-def _is_nearly_over(state: TrainingState, stopping: Stopping) -> bool:
-    """Whether there is a rest of a plan that is no longer than a cool-down."""
-    return 0 < stopping.max_iter - state.iteration <= (stopping.n_cooling or 0)
-
-
-def cool_down(epoch: Epochs, stopping: Stopping, monitor: Monitor) -> bool:
+def cool_down(epoch: Epochs, monitor: Monitor) -> bool:
     """Shorten the rest of the plan, if there is one; return whether that was done.
 
     The cool-down begins at the best epoch, if that was remembered. On all rows, without a
     score, it is so short, compared with the epochs before it, that it hardly memorises them.
     """
-    state, n_epochs, progress = epoch.state, stopping.n_cooling, None
+    state, n_epochs, progress = epoch.state, monitor.stopping.n_cooling, None
     if n_epochs is None or not epoch.rule.schedule.has_horizon:
         return False
     if state.best is not None:
@@ -267,12 +239,6 @@ def cool_down(epoch: Epochs, stopping: Stopping, monitor: Monitor) -> bool:
         epoch.go_back(state.best)
     epoch.begin_cooling(n_epochs, progress)
     return True
-
-
-def finish_on_all_rows(epoch: Epochs, best: Remembered) -> None:
-    """Make the rest of the plan on all rows, from the best epoch on."""
-    epoch.go_back(best)
-    epoch.begin_cooling(epoch.horizon.n_epochs - epoch.state.iteration)
 
 
 def reduce_learning_rate(rule: UpdateRule, state: TrainingState, monitor: Monitor) -> bool:
