@@ -4,9 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +12,6 @@ from sknet.nn.kernels import Array, blocks, divided
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer
 from sknet.nn.schedules import Schedule
-from sknet.nn.sets import Bounds
 from sknet.nn.shares import BatchGradient, Team
 from sknet.nn.soundness import Evaluator, Probe
 from sknet.nn.state import Begun, Horizon, Remembered, TrainingState
@@ -85,6 +82,9 @@ class Epochs(ABC):
         Updated in place.
     """
 
+    #: Whether a cool-down can train on the rows that are evaluated, too.
+    has_all_rows: bool = False
+
     def __init__(
         self, params: Array, rule: UpdateRule, horizon: Horizon, state: TrainingState
     ) -> None:
@@ -111,11 +111,6 @@ class Epochs(ABC):
     @abstractmethod
     def make_probe(self) -> Evaluator:
         """Return some training rows, on which the end of the training is judged."""
-
-    @property
-    def has_all_rows(self) -> bool:
-        """Whether a cool-down can train on the rows that are evaluated, too."""
-        return False
 
     def visible_params(self) -> Array:
         """Return the parameters to evaluate: the running average, if there is one."""
@@ -172,6 +167,7 @@ class Epoch(Epochs):
         self._bounds = objective.network.bounds(params.dtype)
         self._returns = return_to_best is not None
         self._all_batches = None if return_to_best is None else return_to_best.all_batches
+        self.has_all_rows = self._all_batches is not None
         # The end is judged on the same rows, whether the training was interrupted or not.
         self._probed = batches
         if self._all_batches is not None and state.on_all_rows:
@@ -187,12 +183,7 @@ class Epoch(Epochs):
         )
         n_missing = self._gradient_of.n_shares - 1 - len(self.state.share_rngs)
         self.state.share_rngs += tuple(self.state.rng.spawn(max(0, n_missing)))
-        self._tasks = [partial(self._step_on, stretch) for stretch in self._make_stretches()]
-
-    @property
-    def has_all_rows(self) -> bool:
-        """Whether a cool-down can train on the rows that are evaluated, too."""
-        return self._all_batches is not None
+        self._tasks = [self._step_on(*one) for one in self._make_stretches()]
 
     def remember(self, visible: Array) -> None:
         """Keep in the state what a return to this epoch needs, if there may be one."""
@@ -211,28 +202,19 @@ class Epoch(Epochs):
             del self._gradient_of, self._tasks
             self._train_on(self._all_batches())
 
-    def _make_stretches(self) -> list["Stretch"]:
+    def _make_stretches(self) -> list[tuple[Optimizer, int, int]]:
         """Return the stretches of the parameters, each of which one thread steps on.
 
-        The penalised and the other parameters are separate stretches only if weight decay
-        tells them apart.
+        They have an optimizer, a start and an end. The penalised and the other parameters are
+        separate stretches only if weight decay tells them apart.
         """
         network, optimizer = self.objective.network, self.rule.optimizer
         n, undecayed = network.n_penalized, optimizer.without_decay()
         wholes = [(optimizer, 0, n), (undecayed, n, network.n_params)]
         if optimizer == undecayed:
             wholes = [(optimizer, 0, network.n_params)]
-        average, bounds = self.state.average, self._bounds
         return [
-            Stretch(
-                optimizer,
-                self.params[start:stop],
-                [gradient[start:stop] for gradient in self._gradient_of.gradients],
-                self.state.slots[:, start:stop],
-                None if average is None else average[start:stop],
-                max(0, min(stop, n) - start),
-                None if bounds is None else bounds.part(slice(start, stop)),
-            )
+            (optimizer, start, stop)
             for optimizer, first, last in wholes
             for start, stop in pairwise(divided(first, last, self.team.n_threads))
         ]
@@ -266,36 +248,29 @@ class Epoch(Epochs):
         else:
             self.team.run(self._tasks)
 
-    def _step_on(self, stretch: "Stretch") -> None:
-        """Make the step of one stretch of the parameters."""
-        optimizer, params, gradients, slots, average, n_penalized, bounds = stretch
-        t, penalty, gradient = self.state.n_updates, self.objective.penalty, gradients[0]
-        for number in range(1, self._gradient_of.n_used):
-            gradient += gradients[number]
-        rate = self.learning_rate
-        optimizer.step(params, gradient, slots, t, rate, penalty, n_penalized, bounds)
-        if average is not None:
-            update_average(average, params, self.rule.average_decay(t))
+    def _step_on(self, optimizer: Optimizer, start: int, stop: int) -> Callable[[], None]:
+        """Return the step of one stretch of the parameters, on views of the vectors."""
+        where, average, bounds = slice(start, stop), self.state.average, self._bounds
+        params, slots = self.params[where], self.state.slots[:, where]
+        gradient, *others = (one[where] for one in self._gradient_of.gradients)
+        average = None if average is None else average[where]
+        bounds = None if bounds is None else bounds.part(where)
+        n_penalized = max(0, min(stop, self.objective.network.n_penalized) - start)
+
+        def step() -> None:
+            t, penalty, rate = self.state.n_updates, self.objective.penalty, self.learning_rate
+            # There is a gradient for each share of the batch.
+            for other in others[: self._gradient_of.n_used - 1]:
+                np.add(gradient, other, out=gradient)
+            optimizer.step(params, gradient, slots, t, rate, penalty, n_penalized, bounds)
+            if average is not None:
+                update_average(average, params, self.rule.average_decay(t))
+
+        return step
 
     def make_probe(self) -> Evaluator:
         """Return some training rows, on which the end of the training is judged."""
         return Probe(self.objective, self._probed, self.params.dtype)
-
-
-class Stretch(NamedTuple):
-    """Some consecutive parameters, on which one optimizer steps: views of the vectors.
-
-    There is a gradient for each share of a batch. The penalty applies to the first
-    ``n_penalized`` parameters.
-    """
-
-    optimizer: Optimizer
-    params: Array
-    gradients: list[Array]
-    slots: Array
-    average: Array | None
-    n_penalized: int
-    bounds: Bounds | None
 
 
 def update_average(average: Array, params: Array, decay: float) -> None:
