@@ -32,24 +32,18 @@ class Horizon:
     ----------
     n_planned : int
         The planned number of epochs.
+    n_epochs : int
+        The number of epochs that are made: fewer if the plan was shortened.
     cooling_since : int, default=0
         The number of epochs after which the plan was shortened.
-    n_cooling : int or None, default=None
-        The number of epochs that are made after it; None if the plan was not shortened.
-    cooling_from : float or None, default=None
-        The part of the plan that counts as over when it was shortened; None stands for the
-        part that was over.
+    cooling_from : float, default=0.0
+        The part of the plan that counts as over when it was shortened.
     """
 
     n_planned: int
+    n_epochs: int
     cooling_since: int = 0
-    n_cooling: int | None = None
-    cooling_from: float | None = None
-
-    @property
-    def n_epochs(self) -> int:
-        """The number of epochs of the whole training."""
-        return self.n_planned if self.n_cooling is None else self.cooling_since + self.n_cooling
+    cooling_from: float = 0.0
 
     @property
     def is_shorter(self) -> bool:
@@ -61,29 +55,25 @@ class Horizon:
 
         Within an epoch the number is a fraction.
         """
-        if self.n_cooling is None:
-            return epochs / self.n_planned
-        before = self.cooling_from
-        if before is None:
-            before = self.cooling_since / self.n_planned
-        return before + (1 - before) * (epochs - self.cooling_since) / self.n_cooling
+        before, n_left = self.cooling_from, self.n_epochs - self.cooling_since
+        return before + (1 - before) * (epochs - self.cooling_since) / n_left
 
     def cooled(self, since: int, n_epochs: int, progress: float | None = None) -> "Horizon":
         """Return the horizon in which the rest of the plan takes ``n_epochs`` at most.
 
         ``progress`` is the part of the plan that counts as over, by default what is over.
         """
-        return Horizon(self.n_planned, since, n_epochs, progress).within(self.n_planned)
+        before = since / self.n_planned if progress is None else progress
+        return Horizon(self.n_planned, min(since + n_epochs, self.n_planned), since, before)
 
     def within(self, n_epochs: int) -> "Horizon":
         """Return the horizon whose last epoch is number ``n_epochs`` at most."""
-        return replace(self, n_cooling=min(self.n_epochs, n_epochs) - self.cooling_since)
+        return replace(self, n_epochs=min(self.n_epochs, n_epochs))
 
     def in_rounds(self, per_epoch: int) -> "Horizon":
         """Return the horizon with numbers of rounds in the place of numbers of epochs."""
-        n_cooling = None if self.n_cooling is None else self.n_cooling * per_epoch
-        since = self.cooling_since * per_epoch
-        return Horizon(self.n_planned * per_epoch, since, n_cooling, self.cooling_from)
+        n_planned, n_rounds = self.n_planned * per_epoch, self.n_epochs * per_epoch
+        return Horizon(n_planned, n_rounds, self.cooling_since * per_epoch, self.cooling_from)
 
 
 @dataclass(frozen=True)
@@ -121,7 +111,8 @@ class Stopping:
         shortened yet. A cool-down keeps its plan, so that the learning rate does not rise
         again, and only ends earlier if ``max_iter`` says so.
         """
-        return Horizon(self.max_iter) if cooling is None else cooling.within(self.max_iter)
+        whole = Horizon(self.max_iter, self.max_iter)
+        return whole if cooling is None else cooling.within(self.max_iter)
 
 
 def score_of_learning(constant_loss: float, n_rows: int) -> float:

@@ -57,7 +57,7 @@ def make_shards(model, n_shards, weights=None):
 
 
 def first_round(per_epoch=1, number=0, epoch=0, max_iter=10):
-    horizon = Horizon(max_iter)
+    horizon = Horizon(max_iter, max_iter)
     return Round(epoch, number, per_epoch, horizon, samples_seen=0, plateau_factor=1.0)
 
 

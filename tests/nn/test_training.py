@@ -776,7 +776,8 @@ class Late(Schedule):
 
 
 def test_a_horizon_in_rounds_is_the_same_plan():
-    for horizon in (Horizon(10), Horizon(10).cooled(4, 3), Horizon(10).cooled(4, 3, 0.6)):
+    whole = Horizon(10, 10)
+    for horizon in (whole, whole.cooled(4, 3), whole.cooled(4, 3, 0.6)):
         rounds = horizon.in_rounds(5)
         assert rounds.n_epochs == 5 * horizon.n_epochs
         for epochs in np.arange(horizon.cooling_since, horizon.n_epochs, 0.2):
