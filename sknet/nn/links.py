@@ -7,7 +7,7 @@ in the losses that it is for.
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from scipy import special
@@ -16,6 +16,8 @@ from sknet.nn.kernels import Array
 
 #: The limits of a predicted log standard deviation, in the units of the standardised y.
 LOG_STD_LIMITS = (-20.0, 20.0)
+#: How raw predictions change: a factor and a shift, with an entry for each raw prediction.
+Change: TypeAlias = tuple[Array, Array]
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,7 @@ class Link(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} estimates no standard deviation.")
 
-    def rescaling(
-        self, old_scale: Array, new_scale: Array, shift: Array
-    ) -> tuple[Array, Array] | None:
+    def rescaling(self, old_scale: Array, new_scale: Array, shift: Array) -> Change | None:
         """Return how to change raw predictions when the scale of the standardised y changes.
 
         A prediction p in units of ``old_scale`` is p old_scale / new_scale + shift in the new
@@ -116,7 +116,7 @@ class Link(ABC):
         """
         return None
 
-    def with_certainty(self, factor: float, n_raw: int) -> tuple[Array, Array]:
+    def with_certainty(self, factor: float, n_raw: int) -> Change:
         """Return how to change raw predictions to make them ``factor`` times as certain.
 
         Returns
@@ -145,9 +145,7 @@ class Identity(Link):
     def link_backward(self, prediction: Array, delta: Array) -> Array:
         return delta
 
-    def rescaling(
-        self, old_scale: Array, new_scale: Array, shift: Array
-    ) -> tuple[Array, Array]:
+    def rescaling(self, old_scale: Array, new_scale: Array, shift: Array) -> Change:
         return old_scale / new_scale, shift
 
 
@@ -169,9 +167,7 @@ class Log(Link):
     def link_backward(self, prediction: Array, delta: Array) -> Array:
         return delta / prediction
 
-    def rescaling(
-        self, old_scale: Array, new_scale: Array, shift: Array
-    ) -> tuple[Array, Array]:
+    def rescaling(self, old_scale: Array, new_scale: Array, shift: Array) -> Change:
         return np.ones_like(old_scale), np.log(old_scale / new_scale)
 
 
@@ -294,13 +290,11 @@ class MeanAndStd(Link):
     def std(self, raw: Array) -> Array:
         return np.exp(np.clip(raw[..., 1::2], *LOG_STD_LIMITS))
 
-    def rescaling(
-        self, old_scale: Array, new_scale: Array, shift: Array
-    ) -> tuple[Array, Array]:
+    def rescaling(self, old_scale: Array, new_scale: Array, shift: Array) -> Change:
         ratio = old_scale / new_scale
         return side_by_side(ratio, np.ones_like(ratio)), side_by_side(shift, np.log(ratio))
 
-    def with_certainty(self, factor: float, n_raw: int) -> tuple[Array, Array]:
+    def with_certainty(self, factor: float, n_raw: int) -> Change:
         n_outputs = n_raw // 2
         shift = np.full(n_outputs, -math.log(factor))
         return np.ones(n_raw), side_by_side(np.zeros(n_outputs), shift)

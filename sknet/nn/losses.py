@@ -18,6 +18,7 @@ from sknet.nn.activations import logistic
 from sknet.nn.kernels import Array, row_maxima, row_sums
 from sknet.nn.links import (
     LOG_STD_LIMITS,
+    Change,
     Identity,
     Increasing,
     Link,
@@ -96,7 +97,7 @@ class Loss(Rule):
         """Whether all of y are values that the loss is defined for."""
         return True
 
-    def initial_outputs(self, mean: Array, std: Array) -> tuple[Array, Array] | None:
+    def initial_outputs(self, mean: Array, std: Array) -> Change | None:
         """Return how to change the raw predictions of a network that is not trained yet.
 
         Parameters
@@ -430,7 +431,7 @@ class NormalLikelihood(Loss):
     noise: Annotated[float, POSITIVE] = 1e-3
     beta: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.5
 
-    def initial_outputs(self, mean: Array, std: Array) -> tuple[Array, Array]:
+    def initial_outputs(self, mean: Array, std: Array) -> Change:
         """Return the factor 0 and a shift, so that training starts at the distribution of y.
 
         The standard deviation of a constant y, which is the unit of its scale, starts at one.

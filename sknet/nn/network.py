@@ -106,11 +106,7 @@ class Network:
         A hidden layer begins with a layer that has a weight matrix, and includes the layers
         that follow until the next such one: normalisation and dropout.
         """
-        begins = [
-            i
-            for i, (layer, width) in enumerate(zip(self.layers, self.widths, strict=False))
-            if "weight" in layer.parameters(width)
-        ]
+        begins = sorted(slot.layer for slot in self.slots if slot.name == "weight")
         return [begin - 1 for begin in begins[1:]]
 
     @cached_property
@@ -137,16 +133,13 @@ class Network:
     @cached_property
     def n_penalized(self) -> int:
         """The number of leading parameters that the penalty applies to."""
-        return sum(
-            prod(slot.parameter.shape) for slot in self.slots if slot.parameter.penalized
-        )
+        penalized = [slot.where.stop for slot in self.slots if slot.parameter.penalized]
+        return penalized[-1] if penalized else 0
 
     @cached_property
     def ridges(self) -> list[tuple[slice, float]]:
         """The places of the parameters with a ridge penalty of their own, and its factors."""
-        return [
-            (slot.where, slot.parameter.ridge) for slot in self.slots if slot.parameter.ridge
-        ]
+        return [(one.where, one.parameter.ridge) for one in self.slots if one.parameter.ridge]
 
     def views(self, vector: Array) -> list[Views]:
         """Return one namespace of named arrays per layer: views of ``vector``.
@@ -164,9 +157,8 @@ class Network:
 
     def work_arrays(self) -> list[WorkArrays]:
         """Return the declarations of each layer's work arrays."""
-        return [
-            layer.buffers(width) for layer, width in zip(self.layers, self.widths, strict=False)
-        ]
+        inputs = zip(self.layers, self.widths, strict=False)
+        return [layer.buffers(width) for layer, width in inputs]
 
     def part(
         self, params: Array, start: int, stop: int | None = None
@@ -250,11 +242,9 @@ class Network:
         """
         workspace.use_rows(X.shape[0])
         x = X
-        for i, (layer, views) in enumerate(
-            zip(self.layers, workspace.views(params), strict=True)
-        ):
-            x = layer.forward(views, x, workspace.buffers[i], rng)
-            workspace.outputs[i] = x
+        views = workspace.views(params)
+        for i, layer in enumerate(self.layers):
+            x = workspace.outputs[i] = layer.forward(views[i], x, workspace.buffers[i], rng)
         return x
 
     def backward(
