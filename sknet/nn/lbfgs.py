@@ -7,10 +7,9 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import DTypeLike
-from scipy.optimize import Bounds as OfVector
-from scipy.optimize import OptimizeResult, minimize
+from scipy.optimize import Bounds, OptimizeResult, minimize
 
-from sknet.nn.kernels import Array, blocks
+from sknet.nn.kernels import Array
 from sknet.nn.network import Workspace
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import OPTIMIZERS, Solver
@@ -193,16 +192,16 @@ class SplitProblem:
         self._bounds = network.bounds(np.float64)
         self._workspace = Workspace(network, batches.batch_size, np.float64)
         self._gradient = np.empty(network.n_params)
-        self._block_gradient = np.empty(network.n_params)
+        self._batch_gradient = np.empty(network.n_params)
 
     @property
-    def bounds(self) -> OfVector | None:
+    def bounds(self) -> Bounds | None:
         """Bounds of the split vector, or None if no number has any."""
         if not self.l1 and self._bounds is None:
             return None
         size, n = self._gradient.size, self.n_split
         low, high = self._bounds or (np.full(size, -np.inf), np.full(size, np.inf))
-        return OfVector(
+        return Bounds(
             np.concatenate([np.zeros(2 * n), low[n:]]),
             np.concatenate([high[:n], -low[:n], high[n:]]),
         )
@@ -231,11 +230,17 @@ class SplitProblem:
     def value_and_gradient(self, x: Array) -> tuple[float, Array]:
         """Return the objective and its gradient with respect to the split vector."""
         params = self.join(x)
-        value = self._mean_loss_and_gradient(params)
+        value, g, n = 0.0, self._gradient, self.objective.network.n_penalized
+        g.fill(0)
+        for batch in self.batches:
+            share = batch.X.shape[0] / self.batches.n_rows
+            value += share * self.objective.loss_and_gradient(
+                params, batch, self._workspace, self._batch_gradient
+            )
+            self._batch_gradient *= share
+            g += self._batch_gradient
         value += self.objective.penalty_value(params)
-        g, n = self._gradient, self.objective.network.n_penalized
-        for w_block, g_block in blocks(params[:n], g[:n]):
-            self.objective.penalty.add_gradient(w_block, g_block)
+        self.objective.penalty.add_gradient(params[:n], g[:n])
         split = g[: self.n_split]
         gradient = np.concatenate([split + self.l1, self.l1 - split, g[self.n_split :]])
         return value + self._excess(x), gradient
@@ -248,19 +253,6 @@ class SplitProblem:
         """Return L1 of (p, n) minus L1 of p - n: zero where one of each pair is zero."""
         p, n = x[: self.n_split], x[self.n_split : 2 * self.n_split]
         return 2 * self.l1 * float(np.minimum(p, n).sum())
-
-    def _mean_loss_and_gradient(self, params: Array) -> float:
-        """Return the mean loss over all rows; write its gradient into ``_gradient``."""
-        total = 0.0
-        self._gradient.fill(0)
-        for batch in self.batches:
-            share = batch.X.shape[0] / self.batches.n_rows
-            total += share * self.objective.loss_and_gradient(
-                params, batch, self._workspace, self._block_gradient
-            )
-            self._block_gradient *= share
-            self._gradient += self._block_gradient
-        return total
 
 
 #: Solvers by name.

@@ -323,12 +323,11 @@ class Workspace:
         self._declared = network.work_arrays()
         if self._declared and not input_gradient:
             self._declared[0].pop("delta", None)
-        self._whole = [_allocate(work, n_rows, dtype) for work in self._declared]
-        self._whole_delta = np.empty((n_rows, network.n_outputs), dtype)
         self._network = network
-        self._cut: dict[int, tuple[list[Buffers], Array]] = {
-            n_rows: (self._whole, self._whole_delta)
-        }
+        whole = [_allocate(work, n_rows, dtype) for work in self._declared]
+        delta = np.empty((n_rows, network.n_outputs), dtype)
+        # The arrays of each length of a batch, of the largest one first.
+        self._cut: dict[int, tuple[list[Buffers], Array]] = {n_rows: (whole, delta)}
         self._views: dict[int, tuple[Array, list[Views]]] = {}
         self.outputs: list[Any] = [None] * len(network.layers)
         self.use_rows(n_rows)
@@ -336,14 +335,13 @@ class Workspace:
     def use_rows(self, n_rows: int) -> None:
         """Make ``buffers`` and ``delta`` ``n_rows`` long."""
         if n_rows not in self._cut:
+            whole, delta = next(iter(self._cut.values()))
             if len(self._cut) == MOST_LENGTHS:
                 # Batches of ever new lengths must not fill the memory.
                 self._cut = dict(list(self._cut.items())[:1])
-            buffers = [
-                _allocate(work, n_rows, self._dtype, whole)
-                for work, whole in zip(self._declared, self._whole, strict=True)
-            ]
-            self._cut[n_rows] = buffers, self._whole_delta[:n_rows]
+            pairs = zip(self._declared, whole, strict=True)
+            buffers = [_allocate(work, n_rows, self._dtype, one) for work, one in pairs]
+            self._cut[n_rows] = buffers, delta[:n_rows]
         self.buffers: list[Buffers]
         self.delta: Array
         self.buffers, self.delta = self._cut[n_rows]

@@ -57,7 +57,7 @@ class Team:
     def run(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
         """Return the results of the tasks in their order, when all of them are done."""
         if self.n_threads == 1 or len(tasks) == 1:
-            return _run_all(tasks)
+            return [task() for task in tasks]
         if len(self._others) < self.n_threads - 1:
             self._start()
         n_threads = min(self.n_threads, len(tasks))
@@ -66,7 +66,7 @@ class Team:
             self._waiting.put((future, tasks[i::n_threads]))
         results: list[Any] = [None] * len(tasks)
         try:
-            results[::n_threads] = _run_all(tasks[::n_threads])
+            results[::n_threads] = [task() for task in tasks[::n_threads]]
         finally:
             # Also after an error: no thread may work on the arrays when this call has ended.
             for i, future in enumerate(futures, start=1):
@@ -84,28 +84,21 @@ class Team:
             self.n_threads = 1 + len(self._others)
 
 
-def _run_all(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Return the results of the tasks."""
-    return [task() for task in tasks]
-
-
 def _work(waiting: SimpleQueue[Any], within: AbstractContextManager[Any]) -> None:
-    """Run tasks within a context as they come, until None comes instead."""
+    """Run tasks within a context as they come, until None comes instead.
+
+    Their results, or their error, go to those who wait for them.
+    """
     # NumPy need not warn of overflow in this thread: results are checked later.
     with within, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         while (item := waiting.get()) is not None:
-            _fulfil(*item)
-            del item  # The last batch need not stay in memory while the thread sleeps.
-
-
-def _fulfil(future: Future[list[Result]], tasks: Sequence[Callable[[], Result]]) -> None:
-    """Run tasks; give their results, or their error, to those who wait for them."""
-    try:
-        results = _run_all(tasks)
-    except BaseException as error:
-        future.set_exception(error)
-    else:
-        future.set_result(results)
+            future, tasks = item
+            try:
+                future.set_result([task() for task in tasks])
+            except BaseException as error:
+                future.set_exception(error)
+            # The last batch need not stay in memory while the thread sleeps.
+            del item, future, tasks
 
 
 #: A share of a batch takes at least about this time for each work array, in nanoseconds.
@@ -203,23 +196,17 @@ class BatchGradient:
                 params, batch, self._workspaces[0], self.gradients[0], rngs[0]
             )
         tasks = [
-            partial(self._of_share, number, params, batch, start, rngs[number])
-            for number, start in enumerate(range(0, n_rows, self._n_rows))
+            partial(self._of_share, number, params, batch, rngs[number])
+            for number in range(-(-n_rows // self._n_rows))
         ]
         self.n_used = len(tasks)
         return sum(self._team.run(tasks))
 
-    def _of_share(
-        self, number: int, params: Array, batch: Batch, start: int, rng: Generator
-    ) -> float:
-        """Return the part of the mean loss of the rows from ``start`` on."""
-        rows, weight = slice(start, start + self._n_rows), batch.sample_weight
-        share = Batch(batch.X[rows], batch.y[rows], None if weight is None else weight[rows])
-        return self._objective.loss_and_gradient(
-            params,
-            share,
-            self._workspaces[number],
-            self.gradients[number],
-            rng,
-            share=share.X.shape[0] / batch.X.shape[0],
-        )
+    def _of_share(self, number: int, params: Array, batch: Batch, rng: Generator) -> float:
+        """Return the part of the mean loss of one share of the rows."""
+        start, weight = number * self._n_rows, batch.sample_weight
+        rows = slice(start, start + self._n_rows)
+        own = Batch(batch.X[rows], batch.y[rows], None if weight is None else weight[rows])
+        workspace, gradient = self._workspaces[number], self.gradients[number]
+        share = own.X.shape[0] / batch.X.shape[0]
+        return self._objective.loss_and_gradient(params, own, workspace, gradient, rng, share)

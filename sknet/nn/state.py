@@ -213,6 +213,10 @@ class Begun:
     before: Array | None = None
 
 
+#: What a further training takes over from a state, besides the state of the optimizer.
+KEPT = "n_updates", "samples_seen", "plateau_factor", "average", "trained", "share_rngs"
+
+
 @dataclass
 class TrainingState:
     """The state of a training, apart from the parameters; updated in place.
@@ -306,18 +310,8 @@ class TrainingState:
 
     def next_training(self) -> Self:
         """Return the state for a further training, which has a record of its own."""
-        return replace(
-            self,
-            iteration=0,
-            stopped=False,
-            history={},
-            monitor=None,
-            initial_loss=None,
-            cooling=None,
-            best=None,
-            on_all_rows=False,
-            begun=None,
-        )
+        kept = {name: getattr(self, name) for name in KEPT}
+        return type(self)(self.optimizer, self.slots, self.rng, **kept)
 
 
 @dataclass
