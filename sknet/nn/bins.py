@@ -1,39 +1,37 @@
 """Bins of numbers: their edges, their places, and the interpolation between edges."""
 
-import math
 from functools import lru_cache
 from itertools import pairwise
-from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from sknet.nn.kernels import Array, SparseRows
-from sknet.nn.rules import Constraint
+from sknet.nn.rules import FINITE, Constraint, TupleOf
 
 #: The increasing edges of the bins of each column.
 Edges: TypeAlias = tuple[tuple[float, ...], ...]
 
 
+SEVERAL_NUMBERS = TupleOf("a tuple of at least two finite numbers", FINITE, least=2)
+COLUMNS_OF_NUMBERS = TupleOf("a tuple of such tuples", SEVERAL_NUMBERS)
+
+
 def _are_edges(edges: Any) -> bool:
     """Return whether each column has equally many increasing edges, at least two."""
-    increase = all(isinstance(one, tuple) and _increase(one) for one in edges)
-    return increase and len(set(map(len, edges))) <= 1
+    return (
+        COLUMNS_OF_NUMBERS.contains(edges)
+        and len(set(map(len, edges))) <= 1
+        and all(map(_increase, edges))
+    )
 
 
 def _increase(edges: tuple[Any, ...]) -> bool:
-    """Return whether edges are finite and increase; only the last may be repeated."""
-    if len(edges) < 2 or not all(issubclass(kind, Real) for kind in set(map(type, edges))):
-        return False
+    """Return whether edges increase; only the last may be repeated."""
     n_distinct = edges.index(edges[-1]) + 1
-    return (
-        n_distinct > 1
-        and math.isfinite(edges[0])
-        and math.isfinite(edges[-1])
-        and all(low < high for low, high in pairwise(edges[:n_distinct]))
-        and all(edge == edges[-1] for edge in edges[n_distinct:])
-    )
+    increase = n_distinct > 1 and all(low < high for low, high in pairwise(edges[:n_distinct]))
+    return increase and set(edges[n_distinct:]) <= {edges[-1]}
 
 
 EDGES = Constraint(

@@ -249,11 +249,7 @@ class PairwiseHead(EnsembleHead):
 
     def _write_factors(self, params: Views, x: Array, buffers: Buffers) -> None:
         """Write the factors of all groups."""
-        self._multiply(params, x, buffers["factors"])
-
-    def _multiply(self, params: Views, x: Array, out: Array) -> None:
-        """Write the product of the outputs of each group with its matrix of factors."""
-        np.matmul(stretches(x, self.n_all), params.factor, out=stretches(out, self.n_all))
+        self._times_each(x, params.factor, out=buffers["factors"])
 
     def _write_products(self, buffers: Buffers) -> Array:
         """Write c times the sum over all pairs of the products of their factors."""
@@ -271,9 +267,7 @@ class PairwiseHead(EnsembleHead):
     def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         """Write the gradient of the factors, whose derivative is that of all other groups."""
         of_products = buffers["of_products"]
-        by_member = stretches(of_products, self.n_members)
-        strength = params.strength.transpose(0, 2, 1)
-        np.matmul(stretches(delta, self.n_members), strength, out=by_member)
+        self._times_each(delta, params.strength.transpose(0, 2, 1), out=of_products)
         of_products *= self.pair_scale
         factors, of_factors = map(self._factors, (buffers["factors"], buffers["of_factors"]))
         np.subtract(self._sums(buffers["sums"])[:, :, np.newaxis], factors, out=of_factors)
@@ -284,10 +278,8 @@ class PairwiseHead(EnsembleHead):
         self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
     ) -> None:
         super().backward_params(params, grads, x, delta, buffers)
-        products = stretches(buffers["products"], self.n_members).transpose(0, 2, 1)
-        np.matmul(products, stretches(delta, self.n_members), out=grads.strength)
-        inputs = stretches(x, self.n_all).transpose(0, 2, 1)
-        np.matmul(inputs, stretches(buffers["of_factors"], self.n_all), out=grads.factor)
+        self._gradient_of_each(buffers["products"], delta, out=grads.strength)
+        self._gradient_of_each(x, buffers["of_factors"], out=grads.factor)
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         inputs = super().backward_inputs(params, x, delta, buffers)

@@ -313,16 +313,14 @@ class Blocks(ActivationLayer):
         return {**self.z_and_a(self.n_outputs(n_inputs)), "delta": n_inputs}
 
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
-        z = self.array_of_z(buffers)
-        np.matmul(stretches(x, self.n_blocks), params.weight, out=stretches(z, self.n_blocks))
+        self._times_each(x, params.weight, out=self.array_of_z(buffers))
         return self.activate(params.bias.reshape(-1), buffers)
 
     def backward_params(
         self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
     ) -> None:
         column_sums(delta, out=grads.bias.reshape(-1))
-        inputs = stretches(x, self.n_blocks).transpose(0, 2, 1)
-        np.matmul(inputs, stretches(delta, self.n_blocks), out=grads.weight)
+        self._gradient_of_each(x, delta, out=grads.weight)
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         inputs = buffers["delta"]
@@ -331,9 +329,20 @@ class Blocks(ActivationLayer):
             by_block = inputs.reshape(x.shape[0], self.n_blocks, -1)
             np.einsum("nk,ki->nki", delta, params.weight[:, :, 0], out=by_block)
         else:
-            out, weight = stretches(inputs, self.n_blocks), params.weight.transpose(0, 2, 1)
-            np.matmul(stretches(delta, self.n_blocks), weight, out=out)
+            self._times_each(delta, params.weight.transpose(0, 2, 1), out=inputs)
         return inputs
+
+    @staticmethod
+    def _times_each(x: Array, matrices: Array, out: Array) -> None:
+        """Write the products of equal stretches of the rows, each with its matrix."""
+        n = len(matrices)
+        np.matmul(stretches(x, n), matrices, out=stretches(out, n))
+
+    @staticmethod
+    def _gradient_of_each(x: Array, delta: Array, out: Array) -> None:
+        """Write the gradient of each matrix, given that of the products."""
+        n = len(out)
+        np.matmul(stretches(x, n).transpose(0, 2, 1), stretches(delta, n), out=out)
 
 
 @dataclass(frozen=True)

@@ -202,7 +202,7 @@ class MonotonePairwiseHead(PairwiseHead):
 
     def _write_factors(self, params: Views, x: Array, buffers: Buffers) -> None:
         z, factors = buffers["z"], buffers["factors"]
-        self._multiply(params, x, z)
+        self._times_each(x, params.factor, out=z)
         for z_block, block in row_blocks(z, factors):
             z_block += params.offset.reshape(-1)
             self.function.forward(z_block, block)
