@@ -14,20 +14,10 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from sknet.nn import links
 from sknet.nn.activations import logistic
 from sknet.nn.kernels import Array, row_maxima, row_sums
-from sknet.nn.links import (
-    LOG_STD_LIMITS,
-    Change,
-    Identity,
-    Increasing,
-    Link,
-    Log,
-    Logit,
-    MeanAndStd,
-    Softmax,
-    side_by_side,
-)
+from sknet.nn.links import LOG_STD_LIMITS, Change, Link, side_by_side
 from sknet.nn.rules import (
     CLOSED_UNIT_INTERVAL,
     OPEN_UNIT_INTERVAL,
@@ -60,7 +50,7 @@ class Loss(Rule):
     @property
     def link(self) -> Link:
         """What turns raw predictions into predictions of y."""
-        return Identity()
+        return links.Identity()
 
     @property
     def domain(self) -> str:
@@ -129,7 +119,7 @@ class Loss(Rule):
         -------
         ndarray of shape (n_raw,)
         """
-        if isinstance(self.link, Identity):
+        if isinstance(self.link, links.Identity):
             return self._best_number(y)
         return np.zeros(self.link.n_raw(y.shape[1]), y.dtype)
 
@@ -295,7 +285,7 @@ class Pinball(Loss):
     @property
     def link(self) -> Link:
         n_values = np.size(self.quantile)
-        return Identity() if n_values == 1 else Increasing(n_values)
+        return links.Identity() if n_values == 1 else links.Increasing(n_values)
 
     @property
     def estimates(self) -> str:
@@ -319,7 +309,7 @@ class Pinball(Loss):
 class PositiveMean(Loss):
     """A loss of positive means, with a log link. y may be scaled, but not shifted."""
 
-    link: ClassVar[Link] = Log()
+    link: ClassVar[Link] = links.Log()
     estimates = "the mean of y"
     shifts_y = False
 
@@ -423,7 +413,7 @@ class NormalLikelihood(Loss):
         call it the beta-NLL.
     """
 
-    link: ClassVar[Link] = MeanAndStd()
+    link: ClassVar[Link] = links.MeanAndStd()
     estimates = "the mean of y"
     has_temperature = True
     log_certainty: ClassVar[tuple[float, float]] = (-2.0, 2.0)
@@ -471,7 +461,7 @@ class BinaryLogLoss(Loss):
     """
 
     task = "classification"
-    link: ClassVar[Link] = Logit()
+    link: ClassVar[Link] = links.Logit()
     estimates = "the probability of a class or label"
     has_temperature = True
 
@@ -493,7 +483,7 @@ class MultinomialLogLoss(Loss):
     """l = log sum_k exp(raw_k) - sum_k y_k raw_k, softmax link; the y_k of a row sum to 1."""
 
     task = "classification"
-    link: ClassVar[Link] = Softmax()
+    link: ClassVar[Link] = links.Softmax()
     estimates = "the probability of each class"
     has_temperature = True
 

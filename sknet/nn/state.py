@@ -9,13 +9,8 @@ from numpy.random import Generator
 
 from sknet.nn.kernels import Array
 from sknet.nn.optimizers import Optimizer
-from sknet.nn.schedules import Schedule
 from sknet.nn.soundness import Ending
 
-#: A cool-down from the best epoch begins in this part of the plan, or later.
-COOLING_PROGRESS = 0.6
-#: So many places of the rest of a plan are looked at for one with a low enough learning rate.
-COOLING_PLACES = 1000
 #: A network has learned something if its loss is less than that of a constant by this share,
 #: divided by the root of the number of validation rows. By chance, some epoch of a training
 #: that learns nothing has a gain of that order.
@@ -44,11 +39,6 @@ class Horizon:
     n_epochs: int
     cooling_since: int = 0
     cooling_from: float = 0.0
-
-    @property
-    def is_shorter(self) -> bool:
-        """Whether fewer epochs are made than were planned."""
-        return self.n_epochs < self.n_planned
 
     def progress(self, epochs: float) -> float:
         """Return the part of the plan, from 0 to 1, that is over after so many epochs.
@@ -174,20 +164,6 @@ class Monitor:
         The first ``n_untrained`` values belong to the initial parameters.
         """
         return self.best_params if self.best_iter > n_untrained else None
-
-
-def cooling_start(schedule: Schedule, best: float) -> float:
-    """Return the part of the plan that counts as over when a cool-down begins.
-
-    ``best`` is the part that was over after the best epoch. If the learning rate still rose
-    there, it falls from what it was: a leap to the rate of ``COOLING_PROGRESS`` can undo what
-    was learned.
-    """
-    if best >= 1:
-        return best  # The plan is over, and a schedule need not have a rate there.
-    first, rate = max(COOLING_PROGRESS, best), schedule(best, 0)
-    places = np.linspace(first, 1, COOLING_PLACES, endpoint=False).tolist()
-    return next((place for place in places if schedule(place, 0) <= rate), places[-1])
 
 
 class Remembered(NamedTuple):

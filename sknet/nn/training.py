@@ -12,17 +12,10 @@ import numpy as np
 from sknet.nn.epochs import Epoch, Epochs, ReturnToBest, UpdateRule
 from sknet.nn.kernels import Array
 from sknet.nn.objective import BatchIterable, Objective
+from sknet.nn.schedules import Schedule
 from sknet.nn.shares import Team
 from sknet.nn.soundness import POOR_FACTOR, Ending, Judge
-from sknet.nn.state import (
-    Begun,
-    Monitor,
-    Stopping,
-    TrainingResult,
-    TrainingState,
-    append,
-    cooling_start,
-)
+from sknet.nn.state import Begun, Monitor, Stopping, TrainingResult, TrainingState, append
 
 #: The number that a plateau divides the learning rate by.
 PLATEAU_DIVISOR = 5
@@ -30,6 +23,10 @@ PLATEAU_DIVISOR = 5
 SMALLEST_RATE = 1e-6
 #: A cool-down on all rows takes this share of the epochs up to the best one.
 COOLING_EPOCHS = 0.3
+#: A cool-down from the best epoch begins in this part of the plan, or later.
+COOLING_PROGRESS = 0.6
+#: So many places of the rest of a plan are looked at for one with a low enough learning rate.
+COOLING_PLACES = 1000
 #: The quantities that the training itself records of an epoch.
 OWN_RECORD = ("loss", "learning_rate", "seconds")
 
@@ -198,7 +195,8 @@ def _make_epochs(
             _plan_rest(epoch, monitor)
         if report is not None and report(state.iteration, record, visible):
             return Ending.STOPPED
-    if state.stopped or (state.cooling is not None and state.cooling.is_shorter):
+    cooling = state.cooling
+    if state.stopped or (cooling is not None and cooling.n_epochs < cooling.n_planned):
         return Ending.CONVERGED
     planned = rule.schedule.has_horizon or math.isinf(monitor.stopping.n_iter_no_change)
     return Ending.FINISHED if planned else Ending.MAX_ITER
@@ -239,6 +237,20 @@ def cool_down(epoch: Epochs, monitor: Monitor) -> bool:
         epoch.go_back(state.best)
     epoch.begin_cooling(n_epochs, progress)
     return True
+
+
+def cooling_start(schedule: Schedule, best: float) -> float:
+    """Return the part of the plan that counts as over when a cool-down begins.
+
+    ``best`` is the part that was over after the best epoch. If the learning rate still rose
+    there, it falls from what it was: a leap to the rate of ``COOLING_PROGRESS`` can undo what
+    was learned.
+    """
+    if best >= 1:
+        return best  # The plan is over, and a schedule need not have a rate there.
+    first, rate = max(COOLING_PROGRESS, best), schedule(best, 0)
+    places = np.linspace(first, 1, COOLING_PLACES, endpoint=False).tolist()
+    return next((place for place in places if schedule(place, 0) <= rate), places[-1])
 
 
 def reduce_learning_rate(rule: UpdateRule, state: TrainingState, monitor: Monitor) -> bool:

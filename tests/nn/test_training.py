@@ -29,15 +29,12 @@ from sknet.nn.schedules import (
 from sknet.nn.sets import ElasticNet
 from sknet.nn.soundness import DivergenceError, Ending, Probe
 from sknet.nn.state import (
-    COOLING_PLACES,
-    COOLING_PROGRESS,
     Horizon,
     Stopping,
     TrainingState,
     best_epoch,
-    cooling_start,
 )
-from sknet.nn.training import train
+from sknet.nn.training import COOLING_PLACES, COOLING_PROGRESS, cooling_start, train
 
 # Compared with scikit-learn.
 
