@@ -244,7 +244,6 @@ ALSO = {
     "nn/columns": ["nn/test_embeddings.py", "nn/test_layer_contract.py"],
     "nn/embeddings": ["nn/test_layer_contract.py"],
     "nn/bins": ["nn/test_embeddings.py", "nn/test_layer_contract.py"],
-    "nn/shares": ["nn/test_training.py"],
     "nn/ensembles": ["nn/test_layer_contract.py", "nn/test_layers.py", "test_ensemble.py"],
     "nn/network": ["nn/test_layer_contract.py", "nn/test_registries.py"],
     "nn/objective": [
@@ -255,7 +254,7 @@ ALSO = {
     ],
     "nn/lbfgs": ["nn/test_registries.py"],
     "nn/training": ["test_early_stopping.py"],
-    "nn/epochs": ["nn/test_training.py", "test_early_stopping.py"],
+    "nn/epochs": ["nn/test_shares.py", "nn/test_training.py", "test_early_stopping.py"],
     "nn/state": ["nn/test_training.py", "test_early_stopping.py"],
     "nn/kernels": ["nn/test_layers.py", "nn/test_optimizers.py"],
     "nn/groups": ["nn/test_layer_contract.py", "test_additive.py"],
