@@ -1,7 +1,7 @@
 """Layers of columns: parts with layers of their own, vectors of levels, and components."""
 
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain
 from types import NoneType, SimpleNamespace
 from typing import Annotated, Any, NamedTuple, TypeAlias
@@ -245,7 +245,10 @@ class Embedding(ColumnEmbedding):
         return {"table": Parameter((self.n_levels, self.size), ridge=self.ridge)}
 
     def buffers(self, n_inputs: int) -> WorkArrays:
-        return {"one_hot": self._one_hot, "delta": n_inputs}
+        return {
+            "one_hot": lambda n_rows, dtype: SparseRows(n_rows, 1, self.n_levels + 1, dtype),
+            "delta": n_inputs,
+        }
 
     def initialize(self, params: Views, rng: Generator) -> None:
         params.table[...] = rng.normal(size=params.table.shape)
@@ -269,10 +272,6 @@ class Embedding(ColumnEmbedding):
         buffers["delta"].fill(0)
         return buffers["delta"]
 
-    def _one_hot(self, n_rows: int, dtype: DTypeLike) -> SparseRows:
-        """Return a sparse matrix for a one in the column of each row's level."""
-        return SparseRows(n_rows, 1, self.n_levels + 1, dtype)
-
 
 NUMBERS = TupleOf("a tuple of at least one finite number", FINITE, least=1)
 ROWS = TupleOf("a tuple of tuples of at least one finite number", NUMBERS, least=1)
@@ -281,11 +280,6 @@ DIRECTIONS = Constraint(
     (tuple,),
     lambda rows: ROWS.contains(rows) and len(set(map(len, rows))) == 1,
 )
-
-
-def _constant(numbers: tuple[Any, ...], n_rows: int, dtype: DTypeLike) -> Array:
-    """Return numbers as an array, whatever the number of rows."""
-    return np.array(numbers, dtype)
 
 
 @dataclass(frozen=True)
@@ -330,8 +324,8 @@ class PrincipalComponents(Layer):
         return {
             "out": self.n_outputs(n_inputs),
             "numbers": len(self.center),
-            "center": partial(_constant, self.center),
-            "directions": partial(_constant, self.directions),
+            "center": lambda _, dtype: np.array(self.center, dtype),
+            "directions": lambda _, dtype: np.array(self.directions, dtype),
             "delta": n_inputs,
         }
 

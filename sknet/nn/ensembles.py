@@ -9,7 +9,6 @@ followed by the scale of the next layer. A row holds the members one after anoth
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -79,16 +78,12 @@ class EnsembleInput(EnsembleLayer):
         return n_inputs
 
     def buffers(self, n_inputs: int) -> WorkArrays:
-        return {
-            **self.z_and_a(self.n_outputs(n_inputs)),
-            "matrix": partial(self._empty_matrix, n_inputs),
-            "matrix_gradient": partial(self._empty_matrix, n_inputs),
-            "delta": n_inputs,
-        }
+        def matrices(n_rows: int, dtype: DTypeLike) -> Array:
+            """Return an array for the members' matrices side by side."""
+            return np.empty((n_inputs, self.n_members, self.n_units), dtype)
 
-    def _empty_matrix(self, n_inputs: int, n_rows: int, dtype: DTypeLike) -> Array:
-        """Return an array for the members' matrices side by side."""
-        return np.empty((n_inputs, self.n_members, self.n_units), dtype)
+        z_and_a = self.z_and_a(self.n_outputs(n_inputs))
+        return {**z_and_a, "matrix": matrices, "matrix_gradient": matrices, "delta": n_inputs}
 
     def initialize(self, params: Views, rng: Generator) -> None:
         super().initialize(params, rng)

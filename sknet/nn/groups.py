@@ -15,8 +15,8 @@ group are weighted sums of its last units. So it is a sum of functions of at mos
 
 import math
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
-from typing import Annotated, Any, ClassVar, TypeAlias
+from functools import lru_cache
+from typing import Annotated, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -105,13 +105,8 @@ class GroupColumns(Layer):
 
     groups: Annotated[Groups, GROUPS]
 
-    @property
-    def width(self) -> int:
-        """The number of places of each group."""
-        return max(map(len, self.groups))
-
     def n_outputs(self, n_inputs: int) -> int:
-        return len(self.groups) * self.width
+        return len(self.groups) * max(map(len, self.groups))
 
     def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
         """Return the map of the sparse matrix that gathers the columns."""
@@ -124,12 +119,9 @@ class GroupColumns(Layer):
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {
             "out": self.n_outputs(n_inputs),
-            "gathering": partial(self._gathering, n_inputs),
+            "gathering": lambda *_: gathering(self.groups, n_inputs),
             "delta": n_inputs,
         }
-
-    def _gathering(self, n_inputs: int, n_rows: int, dtype: DTypeLike) -> Any:
-        return gathering(self.groups, n_inputs)
 
     def forward(self, params: Views, x: Rows, buffers: Buffers, rng: Draws = None) -> Array:
         dense = x if isinstance(x, np.ndarray) else x.toarray()

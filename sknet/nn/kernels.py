@@ -107,7 +107,7 @@ def maximum(x: Array, value: float, out: Array) -> Array:
     if x.size <= SMALL_ARRAY:
         return np.maximum(x, value, out=out)
     # NumPy compares two arrays more than twice as fast as an array and a number.
-    for x_block, out_block in row_blocks(x, out):
+    for x_block, out_block in blocks(x, out):
         np.maximum(x_block, constant(value, x_block.shape, x.dtype), out=out_block)
     return out
 
@@ -176,25 +176,20 @@ def _full(value: float, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray
 _remembered = lru_cache(maxsize=32)(_full)
 
 
-def blocks(*vectors: Array) -> Sequence[Sequence[Array]]:
-    """Return the vectors, all of one length, block by block: one block of each at a time."""
-    size = vectors[0].size
+def blocks(*arrays: Array) -> Sequence[Sequence[Array]]:
+    """Return the arrays, all of one shape, block by block: one block of each at a time.
+
+    Blocks of vectors have ``BLOCK_SIZE`` numbers, and those of matrices whole rows of about so
+    many.
+    """
+    size, n_rows = arrays[0].size, len(arrays[0])
     if size <= BLOCK_SIZE:
-        return [vectors]
-    starts = range(0, size, BLOCK_SIZE)
-    return [[one[start : start + BLOCK_SIZE] for one in vectors] for start in starts]
+        return [arrays]
+    step = max(1, BLOCK_SIZE * n_rows // size)
+    return [[one[start : start + step] for one in arrays] for start in range(0, n_rows, step)]
 
 
 def divided(start: int, stop: int, n_parts: int) -> list[int]:
     """Return the limits of at most ``n_parts`` parts of an interval, each of some blocks."""
     n_parts = max(1, min(n_parts, (stop - start) // (2 * BLOCK_SIZE)))
     return [start + (stop - start) * i // n_parts for i in range(n_parts + 1)]
-
-
-def row_blocks(*matrices: Array) -> Sequence[Sequence[Array]]:
-    """Return the matrices, all of one shape, in blocks of about ``BLOCK_SIZE`` elements."""
-    n_rows, n_columns = matrices[0].shape
-    if n_rows * n_columns <= BLOCK_SIZE:
-        return [matrices]
-    step = max(1, BLOCK_SIZE // n_columns)
-    return [[one[start : start + step] for one in matrices] for start in range(0, n_rows, step)]

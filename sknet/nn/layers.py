@@ -16,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import DTypeLike
 
 from sknet.nn.activations import ACTIVATION, Activation, Draws, Identity, small_uniform
-from sknet.nn.kernels import Array, Rows, Views, column_sums, matmul, row_blocks, stretches
+from sknet.nn.kernels import Array, Rows, Views, blocks, column_sums, matmul, stretches
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Rule
 from sknet.nn.sets import WEIGHT_SET, ParameterSet
 
@@ -216,7 +216,7 @@ class ActivationLayer(Layer):
         """Return f(z + bias), computed block by block to stay in the processor's cache."""
         a = buffers["a"]
         z = self.array_of_z(buffers)
-        for z_block, a_block in row_blocks(z, a):
+        for z_block, a_block in blocks(z, a):
             if bias is not None:
                 z_block += bias
             self.activation.forward(z_block, a_block)
@@ -226,7 +226,7 @@ class ActivationLayer(Layer):
         """Multiply ``delta`` by f'(z), block by block."""
         a = buffers["a"]
         z = self.array_of_z(buffers)
-        for z_block, a_block, delta_block in row_blocks(z, a, delta):
+        for z_block, a_block, delta_block in blocks(z, a, delta):
             self.activation.backward(z_block, a_block, delta_block)
         return delta
 

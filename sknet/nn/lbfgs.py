@@ -162,7 +162,7 @@ class Trace:
     def record(self, result: OptimizeResult) -> None:
         """Record one iteration."""
         params = self.problem.join(result.x).astype(self.dtype, copy=False)
-        record = {"loss": self.problem.value_at(result)}
+        record = {"loss": float(result.fun) - self.problem.excess(result.x)}
         if self.evaluate is not None:
             record.update(self.evaluate(params))
         record["seconds"] = perf_counter() - self.start
@@ -243,13 +243,9 @@ class SplitProblem:
         self.objective.penalty.add_gradient(params[:n], g[:n])
         split = g[: self.n_split]
         gradient = np.concatenate([split + self.l1, self.l1 - split, g[self.n_split :]])
-        return value + self._excess(x), gradient
+        return value + self.excess(x), gradient
 
-    def value_at(self, result: OptimizeResult) -> float:
-        """Return the objective itself, given a result of the minimiser."""
-        return float(result.fun) - self._excess(result.x)
-
-    def _excess(self, x: Array) -> float:
+    def excess(self, x: Array) -> float:
         """Return L1 of (p, n) minus L1 of p - n: zero where one of each pair is zero."""
         p, n = x[: self.n_split], x[self.n_split : 2 * self.n_split]
         return 2 * self.l1 * float(np.minimum(p, n).sum())

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sknet.nn.activations import Activation, Composed, Identity, Reflected, small_uniform
 from sknet.nn.groups import Groups, PairwiseHead
-from sknet.nn.kernels import Array, Views, column_sums, rounded, row_blocks
+from sknet.nn.kernels import Array, Views, blocks, column_sums, rounded
 from sknet.nn.layers import Buffers, Parameter, WorkArrays
 from sknet.nn.losses import Loss
 from sknet.nn.rules import NOT_NEGATIVE_INT, POSITIVE_INT, PairOf, Rule, TupleOf, instance_of
@@ -203,7 +203,7 @@ class MonotonePairwiseHead(PairwiseHead):
     def _write_factors(self, params: Views, x: Array, buffers: Buffers) -> None:
         z, factors = buffers["z"], buffers["factors"]
         self._times_each(x, params.factor, out=z)
-        for z_block, block in row_blocks(z, factors):
+        for z_block, block in blocks(z, factors):
             z_block += params.offset.reshape(-1)
             self.function.forward(z_block, block)
 
@@ -222,8 +222,8 @@ class MonotonePairwiseHead(PairwiseHead):
         """Write the gradient of the factors before their function f."""
         super().backward_shared(params, x, delta, buffers)
         arrays = buffers["z"], buffers["factors"], buffers["of_factors"]
-        for blocks in row_blocks(*arrays):
-            self.function.backward(*blocks)
+        for parts in blocks(*arrays):
+            self.function.backward(*parts)
         return delta
 
     def backward_params(

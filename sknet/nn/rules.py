@@ -163,9 +163,7 @@ class PairOf(Constraint):
 
     def contains(self, value: Any) -> bool:
         """Return whether there are two entries, both of which are allowed."""
-        return len(value) == 2 and all(
-            one.allows(entry) for one, entry in zip(self.entries, value, strict=True)
-        )
+        return len(value) == 2 and all(map(Constraint.allows, self.entries, value))
 
 
 def instance_of(cls: type) -> Constraint:

@@ -82,10 +82,10 @@ def test_blocks_are_views_of_all_elements(block_size, monkeypatch):
 
 
 @pytest.mark.parametrize("block_size", [1, 3, 7, 100])
-def test_row_blocks_are_views_of_all_rows(block_size, monkeypatch):
+def test_blocks_of_matrices_are_views_of_all_rows(block_size, monkeypatch):
     monkeypatch.setattr(kernels, "BLOCK_SIZE", block_size)
     x = np.arange(30.0).reshape(10, 3)
-    pieces = kernels.row_blocks(x, 2 * x)
+    pieces = kernels.blocks(x, 2 * x)
     for x_block, y_block in pieces:
         assert np.shares_memory(x_block, x)
         n_rows = max(1, block_size // 3)
