@@ -94,13 +94,10 @@ class Columns(ColumnEmbedding):
         """The places of the parts, whose outputs keep the order of the columns."""
         positions = self.positions()
         counts = np.array(self.output_counts(sum(map(len, positions))))
-        starts = np.cumsum(counts) - counts
+        ends = np.cumsum(counts)
         places = []
         for i, (columns, (_, layer)) in enumerate(zip(positions, self.parts, strict=True)):
-            own = counts[columns]
-            outputs = np.repeat(starts[columns] - np.cumsum(own) + own, own) + np.arange(
-                own.sum()
-            )
+            outputs = np.concatenate([np.arange(ends[j] - counts[j], ends[j]) for j in columns])
             where = _neighbours(columns), _neighbours(outputs)
             places.append(Place(str(i), columns.size, *where, layer))
         return places

@@ -129,33 +129,33 @@ class EnsembleDense(EnsembleLayer):
 
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         np.multiply(x, params.scale.reshape(-1), out=buffers["scaled"])
-        n_rows = x.shape[0] * self.n_members
-        rows = buffers["scaled"].reshape(n_rows, -1)
-        z = self.array_of_z(buffers)
-        matmul(rows, params.weight, out=z.reshape(n_rows, -1))
+        z = self._by_member(self.array_of_z(buffers))
+        matmul(self._by_member(buffers["scaled"]), params.weight, out=z)
         return self.activate(params.bias.reshape(-1), buffers)
 
     def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         super().backward_shared(params, x, delta, buffers)
         # The gradients of the scales and of the inputs follow from this one.
-        n_rows = x.shape[0] * self.n_members
-        out = buffers["scaled_gradient"].reshape(n_rows, -1)
-        matmul(delta.reshape(n_rows, -1), params.weight.T, out=out)
+        out = self._by_member(buffers["scaled_gradient"])
+        matmul(self._by_member(delta), params.weight.T, out=out)
         return delta
 
     def backward_params(
         self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
     ) -> None:
-        n_rows = x.shape[0] * self.n_members
         column_sums(delta, out=grads.bias.reshape(-1))
-        rows = buffers["scaled"].reshape(n_rows, -1)
-        matmul(rows.T, delta.reshape(n_rows, -1), out=grads.weight)
+        scaled = self._by_member(buffers["scaled"])
+        matmul(scaled.T, self._by_member(delta), out=grads.weight)
         np.einsum("ni,ni->i", buffers["scaled_gradient"], x, out=grads.scale.reshape(-1))
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         inputs = buffers["scaled_gradient"]
         inputs *= params.scale.reshape(-1)
         return inputs
+
+    def _by_member(self, array: Array) -> Array:
+        """Return the view that has a row for each row of each member."""
+        return array.reshape(array.shape[0] * self.n_members, -1)
 
 
 @dataclass(frozen=True)

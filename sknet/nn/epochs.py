@@ -428,22 +428,19 @@ class Epoch(Epochs):
 
     def run(self) -> float:
         """Make one epoch; return the mean of the objective before each of its steps."""
-        # Another library may have changed the number of BLAS's threads since the last epoch.
-        with self.team.within:
-            return self._run()
-
-    def _run(self) -> float:
         state, n_batches = self.state, len(self.batches)
         begun = state.begun = state.begun or Begun()
         rngs = [state.rng, *state.share_rngs]
-        for i, batch in enumerate(self.batches, start=begun.n_batches):
-            progress = self.horizon.progress(state.iteration + i / n_batches)
-            self.learning_rate: float = self.rule.learning_rate(state, progress)
-            value = self._gradient_of(self.params, batch, rngs)
-            value += self.objective.penalty_value(self.params)
-            self._step()
-            begun.total += value * batch.X.shape[0]
-            begun.n_batches = i + 1
+        # Another library may have changed the number of BLAS's threads since the last epoch.
+        with self.team.within:
+            for i, batch in enumerate(self.batches, start=begun.n_batches):
+                progress = self.horizon.progress(state.iteration + i / n_batches)
+                self.learning_rate: float = self.rule.learning_rate(state, progress)
+                value = self._gradient_of(self.params, batch, rngs)
+                value += self.objective.penalty_value(self.params)
+                self._step()
+                begun.total += value * batch.X.shape[0]
+                begun.n_batches = i + 1
         self._end(self.batches.n_rows)
         return begun.total / self.batches.n_rows
 

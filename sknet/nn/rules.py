@@ -98,9 +98,8 @@ class Interval(Constraint):
         self.high = high
         self.closed = closed
         text = f"{'an integer' if kind is Integral else 'a number'} {self._bounds()}"
-        super().__init__(
-            f"{text} or None" if none else text, (kind, NoneType) if none else (kind,)
-        )
+        kinds = (kind, NoneType) if none else (kind,)
+        super().__init__(f"{text} or None" if none else text, kinds)
 
     def _bounds(self) -> str:
         """Return the bounds in words."""
@@ -146,12 +145,10 @@ class TupleOf(Constraint):
     def contains(self, value: Any) -> bool:
         """Return whether there are enough entries, all of which are allowed."""
         # There may be many entries, of few types.
-        right_types = all(
-            issubclass(kind, self.entries.kinds) for kind in set(map(type, value))
-        )
-        return (
-            right_types and len(value) >= self.least and all(map(self.entries.contains, value))
-        )
+        kinds = set(map(type, value))
+        right_types = all(issubclass(kind, self.entries.kinds) for kind in kinds)
+        enough = len(value) >= self.least
+        return right_types and enough and all(map(self.entries.contains, value))
 
 
 class PairOf(Constraint):
