@@ -33,7 +33,7 @@ START = {
     "ensembles.EnsembleLayer.initialize": "the same",
     "groups.GroupedDense.initialize": "the same",
     "groups.PairwiseHead.initialize": "the same",
-    "bins.bins_between": "edges are numbers of Python; their bins are remembered",
+    "kernels.bins_between": "edges are numbers of Python; their bins are remembered",
 }
 #: The functions that make such arrays in a prediction: means and inverse links are computed in
 #: float64, so that probabilities add up to one and exp has room.
@@ -96,7 +96,7 @@ def test_a_fit_and_a_prediction(cls, network, optimizer, float64_arrays):
         **NETWORKS[network],
     )
     estimator.fit(X, y, sample_weight=rng.uniform(1, 2, 40))
-    assert float64_arrays - {"bins.bins_between"}  # the initial parameters, at least
+    assert float64_arrays - {"kernels.bins_between"}  # the initial parameters, at least
     assert float64_arrays <= set(START)
     float64_arrays.clear()
     getattr(estimator, "predict_proba", estimator.predict)(X)

@@ -23,10 +23,9 @@ from sknet.nn import (
     links,
     monotone,
 )
-from sknet.nn.bins import bins_between
 from sknet.nn.columns import of_part
 from sknet.nn.groups import gathering
-from sknet.nn.kernels import Array, Views
+from sknet.nn.kernels import Array, Views, bins_between
 from sknet.nn.monotone import MonotonePairwiseHead
 from sknet.nn.network import Network
 

@@ -243,7 +243,6 @@ ALSO = {
     ],
     "nn/columns": ["nn/test_embeddings.py", "nn/test_layer_contract.py"],
     "nn/embeddings": ["nn/test_layer_contract.py"],
-    "nn/bins": ["nn/test_embeddings.py", "nn/test_layer_contract.py"],
     "nn/ensembles": ["nn/test_layer_contract.py", "nn/test_layers.py", "test_ensemble.py"],
     "nn/network": ["nn/test_layer_contract.py", "nn/test_registries.py"],
     "nn/objective": [
@@ -256,7 +255,13 @@ ALSO = {
     "nn/training": ["test_early_stopping.py"],
     "nn/epochs": ["nn/test_shares.py", "nn/test_training.py", "test_early_stopping.py"],
     "nn/state": ["nn/test_training.py", "test_early_stopping.py"],
-    "nn/kernels": ["nn/test_layers.py", "nn/test_optimizers.py"],
+    "nn/kernels": [
+        "nn/test_bins.py",
+        "nn/test_layers.py",
+        "nn/test_optimizers.py",
+        "nn/test_embeddings.py",
+        "nn/test_layer_contract.py",
+    ],
     "nn/groups": ["nn/test_layer_contract.py", "test_additive.py"],
     "nn/monotone": [
         "test_monotone.py",

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknet.nn.bins import BinGrid, Interpolation, of_equal_length
+from sknet.nn.embeddings import of_equal_length
+from sknet.nn.kernels import BinGrid, Interpolation
 
 
 def edges_of_every_kind(dtype):

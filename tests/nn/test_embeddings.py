@@ -4,13 +4,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet import NNClassifier, NNRegressor
 from sknet.nn.activations import Identity
-from sknet.nn.bins import of_equal_length
 from sknet.nn.columns import Columns, Embedding, Scattered
 from sknet.nn.embeddings import (
     NUMERIC_EMBEDDINGS,
     MappedPiecewiseLinear,
     Periodic,
     RisingPiecewiseLinear,
+    of_equal_length,
 )
 from sknet.nn.layers import Dense
 from sknet.nn.network import Network, Workspace

@@ -10,7 +10,7 @@ from sknet.nn.schedules import SCHEDULES
 from sknet.nn.sets import ElasticNet
 
 #: Edges are numbers of Python, and their bins are remembered from step to step.
-ONCE = {"bins.bins_between"}
+ONCE = {"kernels.bins_between"}
 
 
 @pytest.fixture(scope="module")
