@@ -18,10 +18,10 @@ from numpy.random import Generator
 from numpy.typing import DTypeLike
 
 from sknet.nn.activations import Draws, small_uniform
-from sknet.nn.columns import ColumnEmbedding, Scattered
+from sknet.nn.columns import MATRIX, ColumnEmbedding, Scattered
 from sknet.nn.kernels import Array, Edges, Interpolation, Views, cosine, sine
 from sknet.nn.layers import Buffers, Parameter, WorkArrays
-from sknet.nn.rules import FINITE, NOT_NEGATIVE, POSITIVE_INT, Constraint, Interval, TupleOf
+from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Constraint, Interval
 from sknet.nn.sets import SIGNS, Signed
 
 
@@ -224,17 +224,9 @@ def _by_column(x: Array, buffers: Buffers, *names: str) -> list[Array]:
     return [buffers[name].reshape(x.shape[1], -1, x.shape[0]) for name in names]
 
 
-SEVERAL_NUMBERS = TupleOf("a tuple of at least two finite numbers", FINITE, least=2)
-COLUMNS_OF_NUMBERS = TupleOf("a tuple of such tuples", SEVERAL_NUMBERS)
-
-
 def _are_edges(edges: Any) -> bool:
     """Return whether each column has equally many increasing edges, at least two."""
-    return (
-        COLUMNS_OF_NUMBERS.contains(edges)
-        and len(set(map(len, edges))) <= 1
-        and all(map(_increase, edges))
-    )
+    return not edges or (MATRIX.contains(edges) and all(map(_increase, edges)))
 
 
 def _increase(edges: tuple[Any, ...]) -> bool:

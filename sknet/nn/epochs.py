@@ -166,6 +166,8 @@ class BatchGradient:
 
     Attributes
     ----------
+    n_shares : int
+        The number of shares of a whole batch.
     gradients : list of ndarray of shape (n_params,)
         A gradient for each share.
     n_used : int
@@ -185,16 +187,11 @@ class BatchGradient:
         self._objective = objective
         self._team = team
         self._n_rows = rows_of_share(network, batch_size, sparse_inputs)
-        n_shares = -(-batch_size // self._n_rows)
-        self._workspaces = [Workspace(network, self._n_rows, dtype) for _ in range(n_shares)]
-        n_params = network.n_params
-        self.gradients: list[Array] = [np.empty(n_params, dtype) for _ in range(n_shares)]
+        self.n_shares = -(-batch_size // self._n_rows)
+        numbers, n_params = range(self.n_shares), network.n_params
+        self._workspaces = [Workspace(network, self._n_rows, dtype) for _ in numbers]
+        self.gradients: list[Array] = [np.empty(n_params, dtype) for _ in numbers]
         self.n_used: int = 0
-
-    @property
-    def n_shares(self) -> int:
-        """The number of shares of a whole batch."""
-        return len(self.gradients)
 
     def __call__(self, params: Array, batch: Batch, rngs: list[Generator]) -> float:
         """Return the mean loss of a batch; write its gradient into ``gradients``.

@@ -214,12 +214,10 @@ class Network:
         ``factor`` and ``shift`` have one entry for each output of a member.
         """
         last = self.views(params)[-1]
-        for name in self.layers[-1].output_weights:
+        for name in (*self.layers[-1].output_weights, "bias"):
             by_output = getattr(last, name).reshape(-1, factor.size)
             by_output *= factor
-        by_output = last.bias.reshape(-1, factor.size)
-        by_output *= factor
-        by_output += shift
+        by_output += shift  # The bias comes last.
 
     def forward(
         self, params: Array, X: Rows, workspace: "Workspace", rng: Generator | None = None
