@@ -272,7 +272,7 @@ class Embedding(ColumnEmbedding):
 
 NUMBERS = TupleOf("a tuple of at least one finite number", FINITE, least=1)
 ROWS = TupleOf("a tuple of tuples of at least one finite number", NUMBERS, least=1)
-MATRIX = Constraint(
+DIRECTIONS = Constraint(
     "a tuple of equally long tuples of at least one finite number",
     (tuple,),
     lambda rows: ROWS.contains(rows) and len(set(map(len, rows))) == 1,
@@ -303,7 +303,7 @@ class PrincipalComponents(Layer):
     """
 
     center: Annotated[tuple[float, ...], NUMBERS]
-    directions: Annotated[tuple[tuple[float, ...], ...], MATRIX]
+    directions: Annotated[tuple[tuple[float, ...], ...], DIRECTIONS]
     spacing: Annotated[int, POSITIVE_INT] = 1
 
     @property

@@ -18,7 +18,7 @@ from numpy.random import Generator
 from numpy.typing import DTypeLike
 
 from sknet.nn.activations import Draws, small_uniform
-from sknet.nn.columns import MATRIX, ColumnEmbedding, Scattered
+from sknet.nn.columns import DIRECTIONS, ColumnEmbedding, Scattered
 from sknet.nn.kernels import Array, Edges, Interpolation, Views, cosine, sine
 from sknet.nn.layers import Buffers, Parameter, WorkArrays
 from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Constraint, Interval
@@ -226,7 +226,8 @@ def _by_column(x: Array, buffers: Buffers, *names: str) -> list[Array]:
 
 def _are_edges(edges: Any) -> bool:
     """Return whether each column has equally many increasing edges, at least two."""
-    return not edges or (MATRIX.contains(edges) and all(map(_increase, edges)))
+    # As the directions of components, they are a matrix of finite numbers.
+    return not edges or (DIRECTIONS.contains(edges) and all(map(_increase, edges)))
 
 
 def _increase(edges: tuple[Any, ...]) -> bool:

@@ -26,7 +26,7 @@ from sknet.nn.activations import (
     LeakyReLU,
     ReLU,
 )
-from sknet.nn.columns import MATRIX, NUMBERS, PARTS, SCATTERED
+from sknet.nn.columns import DIRECTIONS, NUMBERS, PARTS, SCATTERED
 from sknet.nn.embeddings import EDGES, NUMERIC_EMBEDDINGS, Periodic
 from sknet.nn.groups import COUNTS, GROUPS
 from sknet.nn.lbfgs import SOLVERS
@@ -64,7 +64,7 @@ BAD = {
         ((0.0, 1.0), (0.0, 1.0, 2.0)),
     ],
     NUMBERS: [None, [1.0], (), (NAN,), (0.0, INF), ("a",), ((1.0,),)],
-    MATRIX: [
+    DIRECTIONS: [
         *(None, (), (1.0,), [(1.0,)], ([1.0],), ((),), ((NAN,),), ((1.0,), (1.0, 2.0))),
         (("a",),),
     ],
@@ -134,7 +134,7 @@ def inside(constraint):
             ACTIVATIONS_OF_UNITS: [((1, Identity()), (2, ReLU()))],
             PARTS: [((1, None),)],
             NUMBERS: [(0.0, -1.5), (1,)],
-            MATRIX: [((1.0, 2), (0.0, 0.5)), ((3.0,),)],
+            DIRECTIONS: [((1.0, 2), (0.0, 0.5)), ((3.0,),)],
             SCATTERED: [(((1,), Periodic()), ((0, 2), Periodic()))],
             SIGNS: [(1, 0, -1), (), (np.int64(1),)],
             WEIGHT_SET: [None, Signed((1,)), Stacked((MonotoneWeights((1,)),))],
