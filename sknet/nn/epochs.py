@@ -187,7 +187,7 @@ class BatchGradient:
         self._objective = objective
         self._team = team
         self._n_rows = rows_of_share(network, batch_size, sparse_inputs)
-        self.n_shares = -(-batch_size // self._n_rows)
+        self.n_shares: int = -(-batch_size // self._n_rows)
         numbers, n_params = range(self.n_shares), network.n_params
         self._workspaces = [Workspace(network, self._n_rows, dtype) for _ in numbers]
         self.gradients: list[Array] = [np.empty(n_params, dtype) for _ in numbers]

@@ -35,10 +35,10 @@ class Batch(NamedTuple):
 class BatchIterable(Protocol):
     """The training rows, batch by batch. Each iteration is one epoch."""
 
+    batch_size: int
+
     @property
     def n_rows(self) -> int: ...  # noqa: D102
-    @property
-    def batch_size(self) -> int: ...  # noqa: D102
     def sample(self, n_rows: int) -> Any:
         """Return a batch of at most ``n_rows`` of the rows; nothing random is drawn."""
         ...
