@@ -9,7 +9,7 @@ from distributed import Client, get_client, get_worker
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from sknet._base import BaseNN, finish, fitted, fitted_attributes
+from sknet._base import BaseNN, finish, fitted
 from sknet._model import Model
 from sknet._parameters import constructor, defaults, is_auto, with_parameters
 from sknet._shared_parameters import with_sections
@@ -140,12 +140,11 @@ class DaskNN(BaseEstimator):
         parts = partitions(X, y, sample_weight)
         cluster = Cluster(self._get_client(), self.n_shards)
         outer = OuterStep(float(self.outer_learning_rate), self._momentum())
-        done = fit_on_cluster(cluster, local, parts, outer, self.local_steps)
-        attributes = fitted_attributes(
-            done.features, done.model, done.result.history, done.n_seen
+        attributes, result, n_shards = fit_on_cluster(
+            cluster, local, parts, outer, self.local_steps
         )
-        self._fitted, self.n_shards_ = local, done.n_shards
-        finish(local, attributes, done.result)
+        self._fitted, self.n_shards_ = local, n_shards
+        finish(local, attributes, result)
         return self
 
     def to_local(self) -> BaseNN:

@@ -8,14 +8,24 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 
 from sknet._auto import LARGEST_BATCH
+from sknet._input import Features
+from sknet._model import Model
 from sknet._settings import Settings
 from sknet.distributed.partitions import Cluster
-from sknet.distributed.shards import LocalResult, LocalRound, Point, Round, Shard
+from sknet.distributed.shards import (
+    LocalResult,
+    LocalRound,
+    Partition,
+    Point,
+    Round,
+    Shard,
+    make_shard,
+)
 from sknet.nn.epochs import Epochs, UpdateRule, update_average
 from sknet.nn.network import Network
 from sknet.nn.state import Horizon, Remembered, TrainingState, score_of_learning
@@ -124,11 +134,66 @@ class OuterStep:
         )
 
 
-class Shards(NamedTuple):
-    """The shards of a training: their cluster, and the future of each of them."""
+class Shards:
+    """The shards of a training, and the rounds that they make.
 
-    cluster: Cluster
-    futures: Sequence[Any]
+    Some training rows of each of them are the probe on which the end of the training is judged.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    model : Model
+        The model that all shards train.
+    features : Features
+        The columns of the table.
+    groups : sequence of sequences of (number, X, y, sample_weight)
+        The partitions of each shard, with the weights that training uses.
+    seed : int
+        The seed of the fit.
+    local_steps : int
+        The largest number of mini-batches of a shard in a round.
+
+    Attributes
+    ----------
+    n_rows, n_validation : int
+        The numbers of training and of validation rows of all shards.
+    per_epoch : int
+        The number of rounds in an epoch.
+    steps_per_round : float
+        The mean number of mini-batches of the largest shard in a round.
+
+    Raises
+    ------
+    ValueError
+        If early stopping is on and no shard has enough rows to hold some of them out.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        model: Model,
+        features: Features,
+        groups: Sequence[Sequence[Partition]],
+        seed: int,
+        local_steps: int,
+    ) -> None:
+        self.cluster = cluster
+        shared = cluster.send(model), cluster.send(features)
+        self.futures: list[Any] = [
+            cluster.submit(make_shard, *shared, number, seed, group, shard_number=number)
+            for number, group in enumerate(groups)
+        ]
+        n_rows, n_validation, n_batches = zip(*self.ask(Shard.sizes), strict=True)
+        if model.settings.early_stopping and not sum(n_validation):
+            raise ValueError(
+                "The validation set is too small: no shard has enough rows to hold "
+                f"validation_fraction={model.settings.validation_fraction} of them out. "
+                "Increase it, use fewer shards, or set early_stopping=False."
+            )
+        self.n_rows: int = sum(n_rows)
+        self.n_validation: int = sum(n_validation)
+        self.per_epoch: int = math.ceil(max(n_batches) / local_steps)
+        self.steps_per_round: float = max(n_batches) / self.per_epoch
 
     def ask(self, method: Callable, *arguments: Any) -> list[Any]:
         """Return what a method of each shard returns."""
@@ -143,59 +208,13 @@ class Shards(NamedTuple):
         losses, weights = zip(*self.ask(method, point), strict=True)
         return float(np.average(losses, weights=weights))
 
-
-class ClusterProbe(NamedTuple):
-    """Some rows of each shard, on which the end of the training is judged."""
-
-    shards: Shards
-
     def loss(self, params: np.ndarray) -> float:
-        """Return the mean loss; NaN if a raw prediction is infinite or NaN."""
-        shared = self.shards.cluster.send(Point(params.copy()))
-        return self.shards.mean(Shard.probe_loss, shared)
+        """Return the mean loss of the probe; NaN if a raw prediction is infinite or NaN."""
+        return self.mean(Shard.probe_loss, self.cluster.send(Point(params.copy())))
 
     def constant_loss(self) -> float:
-        """Return the mean loss of a constant prediction."""
-        return self.shards.mean(Shard.probe_loss, None)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The division of the training into rounds.
-
-    Attributes
-    ----------
-    n_rows, n_validation : int
-        The numbers of training and of validation rows of all shards.
-    per_epoch : int
-        The number of rounds in an epoch.
-    steps_per_round : float
-        The mean number of mini-batches of the largest shard in a round.
-    """
-
-    n_rows: int
-    n_validation: int
-    per_epoch: int
-    steps_per_round: float
-
-
-def make_plan(settings: Settings, shards: Shards, local_steps: int) -> Plan:
-    """Return the plan of a training.
-
-    Raises
-    ------
-    ValueError
-        If early stopping is on and no shard has enough rows to hold some of them out.
-    """
-    n_rows, n_validation, n_batches = zip(*shards.ask(Shard.sizes), strict=True)
-    if settings.early_stopping and not sum(n_validation):
-        raise ValueError(
-            "The validation set is too small: no shard has enough rows to hold "
-            f"validation_fraction={settings.validation_fraction} of them out. Increase it, use "
-            "fewer shards, or set early_stopping=False."
-        )
-    per_epoch = math.ceil(max(n_batches) / local_steps)
-    return Plan(sum(n_rows), sum(n_validation), per_epoch, max(n_batches) / per_epoch)
+        """Return the mean loss of the probe for a constant prediction."""
+        return self.mean(Shard.probe_loss, None)
 
 
 class ClusterEpoch(Epochs):
@@ -207,7 +226,6 @@ class ClusterEpoch(Epochs):
     ----------
     shards : Shards
     outer : OuterStep
-    plan : Plan
     params : ndarray of shape (n_params,)
         The initial parameters; updated in place.
     rule : UpdateRule
@@ -222,7 +240,6 @@ class ClusterEpoch(Epochs):
         self,
         shards: Shards,
         outer: OuterStep,
-        plan: Plan,
         params: np.ndarray,
         rule: UpdateRule,
         horizon: Horizon,
@@ -232,14 +249,13 @@ class ClusterEpoch(Epochs):
         self._shards = shards
         self._cluster = shards.cluster
         self._outer = outer
-        self._plan = plan
         self._loss = self._weight = self._n_steps = 0.0
         self._begin(Point(params.copy()))
 
     def run(self) -> float:
         """Make an epoch; return the mean over the batches of the objective before each step."""
         in_flight: deque[Any] = deque()
-        for number in range(self._plan.per_epoch):
+        for number in range(self._shards.per_epoch):
             if self._n_chained == LONGEST_CHAIN:
                 self._cut_chain()
             in_flight.append(self._submit_round(number))
@@ -250,7 +266,7 @@ class ClusterEpoch(Epochs):
         (point,) = self._cluster.gather([self._point])
         np.copyto(self.params, point.params)
         self.learning_rate: float = point.learning_rate
-        self._end(self._plan.n_rows)
+        self._end(self._shards.n_rows)
         loss, weight = point.loss - self._loss, point.weight - self._weight
         self._loss, self._weight = point.loss, point.weight
         return loss / weight
@@ -265,9 +281,9 @@ class ClusterEpoch(Epochs):
         self._n_steps = best.n_updates
         self._begin(Point(self.params.copy(), self._loss, self._weight))
 
-    def make_probe(self) -> ClusterProbe:
-        """Return some rows of each shard, on which the end of the training is judged."""
-        return ClusterProbe(self._shards)
+    def make_probe(self) -> Shards:
+        """Return the shards, of whose rows some judge the end of the training."""
+        return self._shards
 
     def evaluate(self, params: np.ndarray) -> dict[str, float]:
         """Return the loss and the score of the validation rows of all shards."""
@@ -280,7 +296,7 @@ class ClusterEpoch(Epochs):
     def least_score(self) -> float:
         """Return the score that shows that something has been learned."""
         loss = self._shards.mean(Shard.evaluate, None)
-        return score_of_learning(loss, self._plan.n_validation)
+        return score_of_learning(loss, self._shards.n_validation)
 
     def _begin(self, point: Point) -> None:
         """Begin the next rounds at a point, without momentum, and with new optimizers."""
@@ -302,7 +318,7 @@ class ClusterEpoch(Epochs):
         round_ = Round(
             self.state.iteration,
             number,
-            self._plan.per_epoch,
+            self._shards.per_epoch,
             self.horizon,
             self.state.samples_seen,
             self.state.plateau_factor,
@@ -329,7 +345,7 @@ class ClusterEpoch(Epochs):
         """Wait for the point of a round; move the running average as its steps would have."""
         if self.rule.ema_decay is None:
             return self._cluster.wait([shared])
-        n_steps = self._plan.steps_per_round
+        n_steps = self._shards.steps_per_round
         self._n_steps += n_steps
         decay = self.rule.average_decay(self._n_steps) ** n_steps
         (point,) = self._cluster.gather([shared])

@@ -6,13 +6,14 @@ The functions that the cluster runs know nothing of Dask.
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sknet._auto import LARGEST_BATCH, SMALLEST_BATCH, learning_rate
-from sknet._base import BaseNN
+from sknet._base import BaseNN, fitted_attributes
 from sknet._fitting import Problem
 from sknet._input import Features, read_training
 from sknet._looking import Agreement, Look, agree, look_at, merge_looks
@@ -26,17 +27,9 @@ from sknet.data.draws import draw_rows, most_copied_rows
 from sknet.data.kinds import as_numbers, naming
 from sknet.data.survey import gather, merge_statistics
 from sknet.data.weights import are_counts, divided, power_of_two, smallest_and_largest
-from sknet.distributed.epochs import (
-    ClusterEpoch,
-    OuterStep,
-    Plan,
-    Shards,
-    make_plan,
-    most_shards,
-    share_out,
-)
+from sknet.distributed.epochs import ClusterEpoch, OuterStep, Shards, most_shards, share_out
 from sknet.distributed.partitions import Cluster, Partitions
-from sknet.distributed.shards import Partition, make_shard, read_partition, train_alone
+from sknet.distributed.shards import Partition, read_partition, train_alone
 from sknet.nn.state import TrainingResult, TrainingState
 from sknet.nn.training import train_epochs
 
@@ -44,48 +37,9 @@ from sknet.nn.training import train_epochs
 #: numbers, with their y, and what was gathered of the columns. The latter is None without
 #: weights, when the look at the partition has it.
 Sample = tuple[Batch, list[Statistic] | None]
-
-
-class Held(NamedTuple):
-    """A partition that a worker holds, and that has rows of positive weight.
-
-    Attributes
-    ----------
-    number : int
-        The position of the partition in the table.
-    look : Look
-        The look at its rows.
-    parts : sequence
-        The futures of X, y and sample_weight; the latter may be None.
-    """
-
-    number: int
-    look: Look
-    parts: Sequence[Any]
-
-
-class ClusterFit(NamedTuple):
-    """The result of a fit on a cluster.
-
-    Attributes
-    ----------
-    model : Model
-        The trained model.
-    features : Features
-        The columns of the table.
-    result : TrainingResult
-        The parameters and the history of the training.
-    n_seen : int
-        The number of training rows that were seen; a row counts again in each epoch.
-    n_shards : int
-        The number of shards.
-    """
-
-    model: Model
-    features: Features
-    result: TrainingResult
-    n_seen: int
-    n_shards: int
+#: A partition that a worker holds, and that has rows of positive weight: the look at its rows,
+#: and its number, with the futures of X, y and sample_weight.
+Held = tuple[Look, Partition]
 
 
 def fit_on_cluster(
@@ -94,7 +48,7 @@ def fit_on_cluster(
     partitions: Partitions,
     outer: OuterStep,
     local_steps: int,
-) -> ClusterFit:
+) -> tuple[dict[str, Any], TrainingResult, int]:
     """Train a model on the partitions of a table.
 
     Parameters
@@ -109,7 +63,12 @@ def fit_on_cluster(
 
     Returns
     -------
-    ClusterFit
+    attributes : dict of str to object
+        The attributes of the fitted estimator.
+    result : TrainingResult
+        The parameters and the history of the training.
+    n_shards : int
+        The number of shards.
 
     Raises
     ------
@@ -118,7 +77,7 @@ def fit_on_cluster(
         table, or if training diverges before any epoch has ended well.
     """
     held = _describe(cluster, estimator, _hold(cluster, partitions))
-    agreed = agree(estimator, merge_looks([one.look for one in held]))
+    agreed = agree(estimator, merge_looks([look for look, _ in held]))
     # The run draws its seed after the checks, so that an error leaves a given RandomState as it
     # was.
     run = Run.start(estimator.random_state)
@@ -135,20 +94,16 @@ def fit_on_cluster(
         ((result, n_validation),) = cluster.gather([alone])
     else:
         model = _share_batch(model, len(groups))
-        shards = _make_shards(cluster, model, agreed.features, groups, seed)
-        plan = make_plan(model.settings, shards, local_steps)
-        result, n_validation = _train(model, shards, outer, plan), plan.n_validation
-    n_rows = sum(one.look.n_rows for one in held) - n_validation
-    return ClusterFit(
-        model.begun(n_rows, n_validation).trained(result),
-        agreed.features,
-        result,
-        n_rows * len(result.history["loss"]) + n_validation * result.n_refit,
-        len(groups),
-    )
+        shards = Shards(cluster, model, agreed.features, groups, seed, local_steps)
+        result, n_validation = _train(model, shards, outer), shards.n_validation
+    n_rows = sum(look.n_rows for look, _ in held) - n_validation
+    n_seen = n_rows * len(result.history["loss"]) + n_validation * result.n_refit
+    model = model.begun(n_rows, n_validation).trained(result)
+    attributes = fitted_attributes(agreed.features, model, result.history, n_seen)
+    return attributes, result, len(groups)
 
 
-def _hold(cluster: Cluster, partitions: Partitions) -> list[list[Any]]:
+def _hold(cluster: Cluster, partitions: Partitions) -> list[Partition]:
     """Return the futures of the partitions, computed by the workers that will train on them.
 
     This is a guess: the number of shards is known only after the partitions are looked at.
@@ -159,12 +114,10 @@ def _hold(cluster: Cluster, partitions: Partitions) -> list[list[Any]]:
         cluster.compute([parts[i] for i in group], number)
         for number, group in enumerate(groups)
     ]
-    return [part for group in held for part in group]
+    return [(i, *part) for i, part in enumerate(chain(*held))]
 
 
-def _describe(
-    cluster: Cluster, estimator: BaseNN, partitions: Sequence[Sequence[Any]]
-) -> list[Held]:
+def _describe(cluster: Cluster, estimator: BaseNN, partitions: list[Partition]) -> list[Held]:
     """Return the partitions that have rows of positive weight, given the futures of all.
 
     Raises
@@ -172,11 +125,9 @@ def _describe(
     ValueError
         If no partition has rows of positive weight, or if the rows of one are not valid.
     """
-    looks = cluster.gather(
-        [cluster.submit(describe, estimator, i, *parts) for i, parts in enumerate(partitions)]
-    )
-    found = enumerate(zip(looks, partitions, strict=True))
-    held = [Held(i, look, parts) for i, (look, parts) in found if look is not None]
+    looks = cluster.gather([cluster.submit(describe, estimator, *one) for one in partitions])
+    found = zip(looks, partitions, strict=True)
+    held = [(look, partition) for look, partition in found if look is not None]
     if not held:
         raise ValueError("X has no rows of positive weight in any of its partitions.")
     return held
@@ -228,10 +179,11 @@ def _weigh(cluster: Cluster, agreed: Agreement, held: list[Held]) -> list[Held]:
     ValueError
         If no row has a positive weight.
     """
-    if agreed.settings.class_weight is None and held[0].parts[2] is None:
+    _, (*_, sample_weight) = held[0]
+    if agreed.settings.class_weight is None and sample_weight is None:
         return held
     shared = cluster.send(agreed)
-    given = [cluster.submit(weigh, shared, one.number, *one.parts) for one in held]
+    given = [cluster.submit(weigh, shared, *partition) for _, partition in held]
     ranges = cluster.gather([cluster.submit(smallest_and_largest, one) for one in given])
     smallest, largest = min(low for low, _ in ranges), max(high for _, high in ranges)
     if not largest:
@@ -242,8 +194,10 @@ def _weigh(cluster: Cluster, agreed: Agreement, held: list[Held]) -> list[Held]:
     counts = all(cluster.gather(counted))
     unit = smallest if counts else power_of_two(largest)
     return [
-        one._replace(parts=[*one.parts[:2], cluster.submit(divided, weights, unit, counts)])
-        for one, weights, (_, high) in zip(held, given, ranges, strict=True)
+        (look, (number, X, y, cluster.submit(divided, weights, unit, counts)))
+        for (look, (number, X, y, _)), weights, (_, high) in zip(
+            held, given, ranges, strict=True
+        )
         # Weights that are negligible beside the largest one become zero.
         if high / unit
     ]
@@ -269,19 +223,16 @@ def _sample(
     They are copied to the client, so their number is limited.
     """
     features, survey = cluster.send(agreed.features), agreed.survey
-    n_all, most = survey.n_rows, most_copied_rows(survey.row_bytes)
-    wanted = [
-        one.look.n_rows if n_all <= most else max(1, most * one.look.n_rows // n_all)
-        for one in held
-    ]
+    most = most_copied_rows(survey.row_bytes)
+    wanted = [max(1, most * look.n_rows // survey.n_rows) for look, _ in held]
     samples = [
-        cluster.submit(sample, features, one.number, n_wanted, seed, *one.parts)
-        for one, n_wanted in zip(held, wanted, strict=True)
+        cluster.submit(sample, features, n_wanted, seed, *partition)
+        for n_wanted, (_, partition) in zip(wanted, held, strict=True)
     ]
     return cluster.gather(samples)
 
 
-def sample(features: Features, number: int, n_wanted: int, seed: int, *parts: Any) -> Sample:
+def sample(features: Features, n_wanted: int, seed: int, number: int, *parts: Any) -> Sample:
     """Return up to ``n_wanted`` random rows of a partition, and the statistics of its columns.
 
     The weights are those that training uses. They are known only after the look, so the
@@ -307,13 +258,13 @@ def _groups(
     cluster: Cluster, settings: Settings, held: Sequence[Held], local_steps: int
 ) -> list[list[Partition]]:
     """Return for each shard its partitions."""
-    n_rows = [one.look.n_rows for one in held]
+    n_rows = [look.n_rows for look, _ in held]
     n_shards = cluster.n_shards
     if n_shards is None:
         most = most_shards(settings, sum(n_rows), local_steps)
         n_shards = min(cluster.n_workers, most)
     groups = share_out(n_rows, min(n_shards, len(n_rows)))
-    return [[(held[i].number, *held[i].parts) for i in group] for group in groups]
+    return [[held[i][1] for i in group] for group in groups]
 
 
 def _share_batch(model: Model, n_shards: int) -> Model:
@@ -338,23 +289,7 @@ def _share_batch(model: Model, n_shards: int) -> Model:
     return replace(model, settings=settings)
 
 
-def _make_shards(
-    cluster: Cluster,
-    model: Model,
-    features: Features,
-    groups: Sequence[Sequence[Partition]],
-    seed: int,
-) -> Shards:
-    """Return the shards of the given partitions."""
-    shared = cluster.send(model), cluster.send(features)
-    futures = [
-        cluster.submit(make_shard, *shared, number, seed, group, shard_number=number)
-        for number, group in enumerate(groups)
-    ]
-    return Shards(cluster, futures)
-
-
-def _train(model: Model, shards: Shards, outer: OuterStep, plan: Plan) -> TrainingResult:
+def _train(model: Model, shards: Shards, outer: OuterStep) -> TrainingResult:
     """Return the result of training on the shards."""
     settings, problem = model.settings, Problem.of(model)
     params = model.params.copy()
@@ -365,7 +300,7 @@ def _train(model: Model, shards: Shards, outer: OuterStep, plan: Plan) -> Traini
         outer = replace(outer, network=model.network)
     stopping, evaluate = problem.stopping, None
     horizon = stopping.horizon(state.cooling)
-    epoch = ClusterEpoch(shards, outer, plan, params, problem.rule, horizon, state)
+    epoch = ClusterEpoch(shards, outer, params, problem.rule, horizon, state)
     if settings.early_stopping:
         evaluate = epoch.evaluate
         stopping = replace(stopping, least_score=epoch.least_score())

@@ -45,7 +45,7 @@ def agreed(columns, weight, n_parts=3):
     ]
     looks = [describe(estimator, *part) for part in parts]
     agreement = agree(estimator, merge_looks(looks))
-    samples = [sample(agreement.features, number, N, 0, *part) for number, *part in parts]
+    samples = [sample(agreement.features, N, 0, *part) for part in parts]
     return agreement, samples
 
 

@@ -347,7 +347,8 @@ def fit_lazily(n_shards=2, local_steps=3, **options):
     parts = [[X[rows], y[rows], None] for rows in np.array_split(np.arange(240), n_shards)]
     cluster, outer = LazyCluster(n_shards), OuterStep(1.0, 0.0)
     partitions = Partitions(parts, [len(part[1]) for part in parts])
-    return cluster, fit_on_cluster(cluster, estimator, partitions, outer, local_steps).result
+    _, result, _ = fit_on_cluster(cluster, estimator, partitions, outer, local_steps)
+    return cluster, result
 
 
 @pytest.mark.parametrize("ema_decay", [None, sknet.NNRegressor().ema_decay])
