@@ -200,22 +200,21 @@ class DaskNN(BaseEstimator):
 
     def _predict(self, X: Any, wanted: Wanted) -> Any:
         """Return predictions of the local estimator, not yet computed."""
-        self._fitted_model.check_std(wanted.with_std)
+        self._learned_model().check_std(wanted.with_std)
         return predict_lazily(self._fitted, X, wanted)
 
-    @property
-    def _fitted_model(self) -> Model:
-        """The model that the last fit has learned."""
-        _, model = fitted(self._fitted)
-        return model
+    # A property could not raise NotFittedError: this is an AttributeError, after which Python
+    # asks __getattr__.
+    def _learned_model(self) -> Model:
+        """Return the model that the last fit has learned."""
+        check_is_fitted(self)
+        return fitted(self._fitted)[1]
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_fitted" in vars(self)
 
     def __getattr__(self, name: str) -> Any:
-        # Python calls this for names that it does not find otherwise, also where a property
-        # raises AttributeError. NotFittedError is one, so the methods check before they read
-        # properties.
+        # Python calls this for names that it does not find otherwise.
         local = vars(self).get("_fitted")
         if not (_is_fitted_attribute(name) and hasattr(local, name)):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

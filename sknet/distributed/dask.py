@@ -5,7 +5,6 @@ from typing import Any, cast
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils.validation import check_is_fitted
 
 from sknet._model import RegressionModel
 from sknet.classifier import NNClassifier
@@ -55,9 +54,10 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         Dask array of shape (n_samples,) or (n_samples, n_labels), Series or DataFrame
             Labels, not yet computed. For a frame they have its index.
         """
-        check_is_fitted(self)
-        columns = self._columns if self._kind == "multilabel" else None
-        return self._predict(X, Wanted("predict", columns, self._label_dtype))
+        target = self._learned_model().target
+        if target.kind == "multilabel":
+            return self._predict(X, Wanted("predict", self._columns(), int))
+        return self._predict(X, Wanted("predict", None, target.classes_.dtype))
 
     def predict_proba(self, X: Any, return_std: bool = False) -> Any:
         """Predict probabilities.
@@ -85,8 +85,8 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         ValueError
             If ``return_std`` is True and the network has a single member.
         """
-        check_is_fitted(self)
-        return self._predict(X, Wanted("predict_proba", self._columns, np.float64, return_std))
+        wanted = Wanted("predict_proba", self._columns(), np.float64, return_std)
+        return self._predict(X, wanted)
 
     def decision_function(self, X: Any) -> Any:
         """Return the logits.
@@ -102,8 +102,8 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
             Logits, not yet computed. Two classes have one column, in which positive numbers
             stand for the second class; otherwise each column belongs to a class.
         """
-        check_is_fitted(self)
-        columns = None if self._kind == "binary" else self._columns
+        is_binary = self._learned_model().target.kind == "binary"
+        columns = None if is_binary else self._columns()
         return self._predict(X, Wanted("decision_function", columns, np.float64))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -129,19 +129,9 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         prediction, y, sample_weight = compute_arrays(self.predict(X), y, sample_weight)
         return accuracy_score(y, prediction, sample_weight=sample_weight)
 
-    @property
     def _columns(self) -> list[Any]:
-        """The names of the columns of predictions that have a column for each class."""
-        return self._fitted_model.target.classes_.tolist()
-
-    @property
-    def _label_dtype(self) -> Any:
-        return int if self._kind == "multilabel" else self._fitted_model.target.classes_.dtype
-
-    @property
-    def _kind(self) -> str:
-        """The kind of the labels: "binary", "multiclass" or "multilabel"."""
-        return self._fitted_model.target.kind
+        """Return the names of the columns of predictions that have a column for each class."""
+        return self._learned_model().target.classes_.tolist()
 
 
 class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
@@ -197,8 +187,7 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
             If ``return_std`` is True, the loss is not "normal" and the network has a single
             member.
         """
-        check_is_fitted(self)
-        return self._predict(X, Wanted("predict", self._columns, np.float64, return_std))
+        return self._predict(X, Wanted("predict", self._columns(), np.float64, return_std))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return R2, or for the quantile loss the mean D2 of the pinball loss.
@@ -220,17 +209,13 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
             1 for perfect predictions, and 0 for those of the best constant.
         """
         prediction, y, sample_weight = compute_arrays(self.predict(X), y, sample_weight)
-        return score_predictions(self._regression_model, prediction, y, sample_weight)
+        model = cast(RegressionModel, self._learned_model())
+        return score_predictions(model, prediction, y, sample_weight)
 
-    @property
-    def _regression_model(self) -> RegressionModel:
-        return cast(RegressionModel, self._fitted_model)
-
-    @property
     def _columns(self) -> list[Any] | None:
-        """The names of the predictions' columns, or None if there is one."""
-        model = self._regression_model
+        """Return the names of the predictions' columns, or None if there is one."""
+        model = cast(RegressionModel, self._learned_model())
         if model.predicts_quantiles:
             return list(model.loss.quantiles)
-        n_outputs = self._fitted.n_outputs_
+        n_outputs = model.target.n_outputs
         return list(range(n_outputs)) if n_outputs > 1 else None

@@ -3,7 +3,6 @@
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import dask
@@ -158,8 +157,7 @@ def check_same_table(estimator: BaseNN, X: Any) -> None:
         )
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """The predictions that are wanted of an estimator.
 
     Parameters
@@ -248,7 +246,7 @@ def _frames_of_predictions(shared: Any, X: Any, wanted: Wanted) -> list[Any]:
 def _arrays_of_predictions(shared: Any, X: Any, wanted: Wanted) -> list[Any]:
     """Return arrays of each of the results, which blocks compute side by side."""
     if np.issubdtype(wanted.dtype, np.floating) and X.dtype == np.float32:
-        wanted = replace(wanted, dtype=np.float32)
+        wanted = wanted._replace(dtype=np.float32)
     width, n_results = wanted.width, len(wanted.names)
     side_by_side = _whole_rows(X).map_blocks(
         _predict_block,
@@ -299,18 +297,19 @@ class Cluster:
     client : distributed.Client
     n_shards : int or None
         The number of shards that the user wants; None means one for each worker, or fewer.
+
+    Attributes
+    ----------
+    n_workers : int
+        The number of workers when the fit began.
     """
 
     def __init__(self, client: Any, n_shards: int | None = None):
         client.wait_for_workers(1)
         self._client = client
         self._workers = sorted(client.nthreads())
+        self.n_workers: int = len(self._workers)
         self.n_shards = n_shards
-
-    @property
-    def n_workers(self) -> int:
-        """The number of workers when the fit began."""
-        return len(self._workers)
 
     def submit(
         self, function: Callable, *arguments: Any, shard_number: int | None = None

@@ -33,8 +33,7 @@ from sknet.nn.state import Horizon, TrainingResult, TrainingState
 Partition = tuple[int, Any, Any, Any]
 
 
-@dataclass(frozen=True)
-class Round:
+class Round(NamedTuple):
     """The place of a round in the training.
 
     Attributes
@@ -61,8 +60,7 @@ class Round:
     plateau_factor: float
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """The parameters that all shards share after a round.
 
     Attributes
@@ -81,13 +79,8 @@ class Point:
     weight: float = 0.0
     learning_rate: float = np.nan
 
-    def __sizeof__(self) -> int:
-        # From this number Dask estimates the cost of moving the object.
-        return self.params.nbytes
 
-
-@dataclass(frozen=True)
-class LocalResult:
+class LocalResult(NamedTuple):
     """The result of a shard's steps in a round.
 
     Attributes
@@ -107,12 +100,8 @@ class LocalResult:
     weight: float
     learning_rate: float
 
-    def __sizeof__(self) -> int:
-        return 0 if self.params is None else self.params.nbytes
 
-
-@dataclass(frozen=True)
-class InnerState:
+class InnerState(NamedTuple):
     """The state of a shard's optimizer after a round, with which the next round goes on.
 
     Attributes
@@ -125,9 +114,6 @@ class InnerState:
 
     slots: np.ndarray
     n_updates: int
-
-    def __sizeof__(self) -> int:
-        return self.slots.nbytes
 
 
 class LocalRound(NamedTuple):
@@ -174,6 +160,7 @@ class Shard:
     _order: tuple[int, np.ndarray] | None = None
 
     def __sizeof__(self) -> int:
+        # From this number Dask estimates the cost of moving the object; tuples it knows.
         X = self.batches.data.X
         return X.data.nbytes if hasattr(X, "indptr") else X.nbytes
 

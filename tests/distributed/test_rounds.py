@@ -1,11 +1,11 @@
 """Local SGD by itself, without a cluster, against its formulas."""
 
 import pickle
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from dask.sizeof import sizeof
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNRegressor
 
@@ -280,10 +280,10 @@ def test_a_shard_too_small_to_hold_rows_out_trains_on_all():
 def test_sizes_by_which_dask_judges_moving():
     model = make_model()
     shard = make_shards(model, 1)[0]
-    assert sys.getsizeof(shard) >= 240 * 3 * 8
-    assert sys.getsizeof(Point(np.zeros(1000))) >= 8000
-    assert sys.getsizeof(LocalResult(np.zeros(1000), 0.0, 0.0, 0.0)) >= 8000
-    assert sys.getsizeof(InnerState(np.zeros((2, 500)), 1)) >= 8000
+    assert sizeof(shard) >= 240 * 3 * 8
+    assert sizeof(Point(np.zeros(1000))) >= 8000
+    assert sizeof(LocalResult(np.zeros(1000), 0.0, 0.0, 0.0)) >= 8000
+    assert sizeof(InnerState(np.zeros((2, 500)), 1)) >= 8000
 
 
 # The epochs of several rounds.
