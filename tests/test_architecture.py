@@ -100,7 +100,6 @@ SHORT = {
     "sknet._version": "The build reads it.",
     "sknet._requirements": "Rooms that know nothing of each other need it.",
     "sknet.exceptions": "Its path is public.",
-    "sknet.inspection.layers": "Two public functions, which are mostly documentation.",
 }
 #: Tokens that are no code.
 SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}

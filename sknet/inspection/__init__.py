@@ -5,8 +5,8 @@ Displays need matplotlib, which is imported when one is drawn.
 
 from sknet.inspection.attribution_display import AttributionDisplay
 from sknet.inspection.attributions import input_gradients, integrated_gradients
-from sknet.inspection.layers import hidden_features, summary
-from sknet.inspection.network_displays import LossCurveDisplay, WeightsDisplay
+from sknet.inspection.network import LossCurveDisplay, WeightsDisplay, summary
+from sknet.inspection.outputs import hidden_features
 from sknet.inspection.shape_display import ShapeFunctionsDisplay
 from sknet.inspection.shapes import ShapeFunctions, shape_functions
 

@@ -1,6 +1,5 @@
 """A display of the contributions of the columns of X to predictions."""
 
-from collections.abc import Collection
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -167,8 +166,20 @@ class AttributionDisplay:
         """
         import_pyplot()
         rows = np.atleast_2d(attributions)
-        _check_attributions(rows, feature_names, values)
-        names = shown_names(feature_names, rows.shape[1])
+        if rows.ndim != 2:
+            raise ValueError(
+                "attributions must have shape (n_features,) or (n_samples, n_features), got "
+                f"{rows.shape}."
+            )
+        n_rows, n_features = rows.shape
+        for name, given in (("feature_names", feature_names), ("values", values)):
+            if given is not None and len(given) != n_features:
+                raise ValueError(f"{name} has {len(given)} entries for {n_features} features.")
+        if values is not None and n_rows > 1:
+            raise ValueError(
+                f"values must belong to a single row, but attributions has {n_rows}."
+            )
+        names = shown_names(feature_names, n_features)
         display = cls(rows, feature_names=names, values=values)
         return display.plot(ax=ax, max_features=max_features)
 
@@ -212,32 +223,6 @@ class AttributionDisplay:
         value = self.values[i]
         shown = f"{value:.4g}" if isinstance(value, float | np.floating) else f"{value}"
         return f"{name} = {shown}"
-
-
-def _check_attributions(
-    attributions: NDArray[Any],
-    feature_names: Collection[str] | None,
-    values: Collection[Any] | None,
-) -> None:
-    """Check that attributions, names and values belong together.
-
-    Raises
-    ------
-    ValueError
-        If the attributions have more than two dimensions, if the number of names or values is
-        not the number of columns, or if there are values for several rows.
-    """
-    if attributions.ndim != 2:
-        raise ValueError(
-            f"attributions must have shape (n_features,) or (n_samples, n_features), got "
-            f"{attributions.shape}."
-        )
-    n_rows, n_features = attributions.shape
-    for name, given in (("feature_names", feature_names), ("values", values)):
-        if given is not None and len(given) != n_features:
-            raise ValueError(f"{name} has {len(given)} entries for {n_features} features.")
-    if values is not None and n_rows > 1:
-        raise ValueError(f"values must belong to a single row, but attributions has {n_rows}.")
 
 
 def row_values(X: Any) -> list[Any]:

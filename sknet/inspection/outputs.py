@@ -1,21 +1,89 @@
-"""The function that a fitted model computes, in a form that can be differentiated.
+"""What a fitted model computes: outputs of hidden layers, and of the whole, with gradients.
 
-One of its outputs is chosen. A table is embedded first, so that its rows are numbers.
+To differentiate, one of the outputs is chosen. A table is embedded first, so that its rows are
+numbers.
 """
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from sknet._base import BaseNN, fitted
 from sknet._building import column_sources
 from sknet._input import Features
 from sknet._model import Model
 from sknet.nn.kernels import Array
 from sknet.nn.layers import Activated, Affine
 from sknet.nn.network import Network, Workspace
+
+
+def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
+    """Return the outputs of the units of a hidden layer.
+
+    The output layer is a linear model of the outputs of the last hidden layer. They can serve
+    as features for another model, for a nearest-neighbour search or for a plot.
+
+    Parameters
+    ----------
+    estimator : NNClassifier or NNRegressor
+        A fitted estimator with at least one hidden layer.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows for which the outputs are computed.
+    layer : int, default=-1
+        The number of the hidden layer, from 0; negative numbers count from the last one.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_units) or (n_samples, n_members * n_units)
+        The activations, after normalisation and without dropout. The units of the members
+        follow one member after another. float32 for float32 X, else float64.
+
+    Raises
+    ------
+    ValueError
+        If the network has no hidden layer of this number, or if X does not suit the table that
+        the estimator was fitted to.
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If the estimator is not one of sknet.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknet import NNClassifier
+    >>> from sknet.inspection import hidden_features
+    >>> X, y = load_iris(return_X_y=True)
+    >>> estimator = NNClassifier((16, 8), n_members=1, max_iter=5, learning_rate="cosine")
+    >>> hidden_features(estimator.fit(X, y), X).shape
+    (150, 8)
+    """
+    features, model = fitted(estimator)
+    position = _end_of(model.network, layer)
+    (hidden,) = model.predictor.map_rows(features.read(X), lambda outputs: (outputs[position],))
+    return hidden
+
+
+def _end_of(network: Network, layer: Any) -> int:
+    """Return the position among the network's layers at which a hidden layer ends.
+
+    Raises
+    ------
+    ValueError
+        If the network has no hidden layer of this number.
+    """
+    ends = network.hidden_ends
+    valid = isinstance(layer, Integral) and not isinstance(layer, bool)
+    if not valid or not -len(ends) <= layer < len(ends):
+        there = f"0 to {len(ends) - 1}, or negative from the end" if ends else "none"
+        raise ValueError(
+            f"layer must be a hidden layer; the network has {there}. Got {layer!r}."
+        )
+    return ends[layer]
 
 
 def output_names(model: Model) -> tuple[list[Any], str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,50 +23,6 @@ Floats = NDArray[np.float64]
 
 #: The largest number of bins of the histogram of a numeric column.
 HISTOGRAM_BINS = 30
-
-
-@dataclass(frozen=True)
-class Head:
-    """The last layer of a network of groups, divided by the number of members.
-
-    Attributes
-    ----------
-    weight : ndarray of shape (n_members, n_groups, width, n_raw)
-        Without hidden layers, the members share the inputs, and count as one.
-    bias : ndarray of shape (n_raw,)
-    strength : ndarray of shape (n_members, n_factors, n_raw)
-        The weights of the products of two groups' factors; no factors without pairs.
-    """
-
-    weight: Floats
-    bias: Floats
-    strength: Floats
-
-    @classmethod
-    def of(cls, model: Model, n_groups: int) -> Self:
-        """Return the last layer of a model."""
-        network, n_raw = model.network, model.n_raw
-        views, layer, n_members = network.views(model.params)[-1], network.layers[-1], 1
-        weight = views.weight.astype(np.float64)
-        if isinstance(layer, EnsembleHead):
-            n_members = network.n_members
-            weight = weight.reshape(n_members, n_groups, -1, n_raw) / n_members
-        else:
-            weight = weight.reshape(1, n_groups, -1, network.n_members, n_raw).mean(axis=3)
-        bias = views.bias.reshape(network.n_members, n_raw).mean(axis=0, dtype=np.float64)
-        strength = np.zeros((n_members, 0, n_raw))
-        if isinstance(layer, PairwiseHead):
-            strength = views.strength.astype(np.float64) * (layer.pair_scale / n_members)
-        return cls(weight, bias, strength)
-
-    @property
-    def has_pairs(self) -> bool:
-        """Whether there are products of pairs of groups."""
-        return self.strength.shape[1] > 0
-
-    def scaled(self, factor: Floats) -> "Head":
-        """Return the layer whose outputs are multiplied by one factor each."""
-        return Head(self.weight * factor, self.bias * factor, self.strength * factor)
 
 
 class Terms:
@@ -102,25 +58,26 @@ class Terms:
         groups = model.settings.groups
         assert groups is not None
         factor, shift = _units(model)
+        weight, bias, strength = _last_parameters(model, len(groups))
+        self._weight, self._strength = weight * factor, strength * factor
         self._model = model
         self.groups = groups
         self.columns: list[tuple[int, ...]] = list(groups)
-        self._head = head = Head.of(model, len(groups)).scaled(factor)
         if self.has_pairs:
             self.columns += [(*a, *b) for a, b in combinations(groups, 2)]
         self._mean, self._mean_factors = self._means(X, sample_weight)
         # A factor adds its products with the mean factors of all other columns. These are sums
         # without a subtraction, so that they keep their signs.
         others = np.einsum("gh,mhk->mgk", 1 - np.eye(len(groups)), self._mean_factors)
-        self._of_factors = np.einsum("mgk,mko->mgko", others, head.strength)
-        of_groups = np.einsum("mgw,mgwo->o", self._mean, head.weight)
+        self._of_factors = np.einsum("mgk,mko->mgko", others, self._strength)
+        of_groups = np.einsum("mgw,mgwo->o", self._mean, self._weight)
         of_pairs = np.einsum("mgk,mgko->o", self._mean_factors, self._of_factors) / 2
-        self.intercept: Floats = of_groups + of_pairs + head.bias + shift
+        self.intercept: Floats = of_groups + of_pairs + bias * factor + shift
 
     @property
     def has_pairs(self) -> bool:
         """Whether there are terms of pairs of groups."""
-        return self._head.has_pairs
+        return self._strength.shape[1] > 0
 
     def _means(self, X: Any, sample_weight: Floats) -> tuple[Floats, Floats]:
         """Return the means of the last layer's inputs and factors, without the axis of rows."""
@@ -142,7 +99,7 @@ class Terms:
         Inputs have the shape (rows, members, groups, width), factors (rows, members, groups,
         factors), with no factors where there are no pairs.
         """
-        layer, shape = self._model.network.layers[-1], self._head.weight.shape[:3]
+        layer, shape = self._model.network.layers[-1], self._weight.shape[:3]
         for workspace, n_rows in self._model.predictor.forward_blocks(X):
             hidden = workspace.outputs[-2][:n_rows].reshape(n_rows, *shape)
             factors = hidden[..., :0]
@@ -157,7 +114,7 @@ class Terms:
     def _of_groups(self, hidden: Floats, factors: Floats) -> Floats:
         """Return the terms of the groups, given inputs and factors of the last layer."""
         centred = hidden - self._mean
-        terms = np.einsum("nmgw,mgwo->ngo", centred, self._head.weight, optimize=True)
+        terms = np.einsum("nmgw,mgwo->ngo", centred, self._weight, optimize=True)
         if self.has_pairs:
             centred = factors - self._mean_factors
             terms += np.einsum("nmgk,mgko->ngo", centred, self._of_factors, optimize=True)
@@ -178,7 +135,7 @@ class Terms:
         -------
         ndarray of shape (n, m, n_raw)
         """
-        return np.einsum("imk,jmk,mko->ijo", first, second, self._head.strength, optimize=True)
+        return np.einsum("imk,jmk,mko->ijo", first, second, self._strength, optimize=True)
 
     def of_all(self, X: Any) -> Floats:
         """Return all terms, an array (rows, terms, outputs), in the order of ``columns``."""
@@ -194,7 +151,7 @@ class Terms:
         pairs = np.empty((n_rows, first.size, self.intercept.size))
         right = factors.transpose(0, 1, 3, 2).reshape(n_rows, -1, n_groups)
         for output in range(self.intercept.size):
-            left = factors * self._head.strength[:, np.newaxis, :, output]
+            left = factors * self._strength[:, np.newaxis, :, output]
             products = left.transpose(0, 2, 1, 3).reshape(n_rows, n_groups, -1) @ right
             pairs[:, :, output] = products[:, first, second]
         return pairs
@@ -212,6 +169,32 @@ class Terms:
             sizes = np.abs(self.of_all(X[block]))
             total += np.tensordot(sample_weight[block], sizes, axes=1)
         return total
+
+
+def _last_parameters(model: Model, n_groups: int) -> tuple[Floats, Floats, Floats]:
+    """Return the parameters of the last layer, divided by the number of members.
+
+    Returns
+    -------
+    weight : ndarray of shape (n_members, n_groups, width, n_raw)
+        Without hidden layers, the members share the inputs, and count as one.
+    bias : ndarray of shape (n_raw,)
+    strength : ndarray of shape (n_members, n_factors, n_raw)
+        The weights of the products of two groups' factors; no factors without pairs.
+    """
+    network, n_raw = model.network, model.n_raw
+    views, layer, n_members = network.views(model.params)[-1], network.layers[-1], 1
+    weight = views.weight.astype(np.float64)
+    if isinstance(layer, EnsembleHead):
+        n_members = network.n_members
+        weight = weight.reshape(n_members, n_groups, -1, n_raw) / n_members
+    else:
+        weight = weight.reshape(1, n_groups, -1, network.n_members, n_raw).mean(axis=3)
+    bias = views.bias.reshape(network.n_members, n_raw).mean(axis=0, dtype=np.float64)
+    strength = np.zeros((n_members, 0, n_raw))
+    if isinstance(layer, PairwiseHead):
+        strength = views.strength.astype(np.float64) * (layer.pair_scale / n_members)
+    return weight, bias, strength
 
 
 def _units(model: Model) -> tuple[Floats, Floats]:
@@ -294,29 +277,22 @@ class Table:
             missing = np.isnan(x)
             is_category = place >= self.model.encoder.n_read_
             describe = self._category if is_category else self._numbers
-            grid, shares, edges = describe(place, x[~missing], self.weights[~missing])
+            grid, shares, edges = describe(column, x[~missing], self.weights[~missing])
             # Rounding may take the sum of all weights above one.
             missing_share = min(1.0, float(self.weights[missing].sum()))
             name = str(self.names[column])
-            values = ColumnValues(column, name, is_category, grid, shares, edges, missing_share)
-            self.known[column] = self._in_time(values)
+            _, zone = self.model.reader.times_.get(column, (None, None))
+            self.known[column] = ColumnValues(
+                column, name, is_category, grid, shares, edges, missing_share, zone
+            )
         return self.known[column]
 
-    def _in_time(self, values: ColumnValues) -> ColumnValues:
-        """Return values as dates or durations, if the column has these instead of numbers."""
-        all_times = self.model.reader.times_
-        if values.column not in all_times or values.bin_edges is None:
-            return values
-        kind, zone = all_times[values.column]
-        grid, edges = times(values.grid, kind), times(values.bin_edges, kind)
-        return values._replace(grid=grid, bin_edges=edges, time_zone=zone)
-
     def _numbers(
-        self, place: int, x: Floats, weights: Floats
-    ) -> tuple[NDArray[Any], Floats, Floats]:
+        self, column: int, x: Floats, weights: Floats
+    ) -> tuple[NDArray[Any], Floats, NDArray[Any]]:
         """Return grid, shares and bin edges of a numeric column without missing values."""
         if not x.size:
-            x, weights = self.typical[0, [place]].astype(np.float64), np.zeros(1)
+            x, weights = self.typical[0, self.places[[column]]].astype(np.float64), np.zeros(1)
         low, high = np.quantile(x, self.percentiles)
         inside = (x >= low) & (x <= high)
         if low < high:
@@ -335,13 +311,16 @@ class Table:
             inner = np.quantile(x, np.linspace(0, 1, half + 2)[1:-1])
             grid = np.unique(np.concatenate([even, inner]))
         shares, edges = np.histogram(x, bins, weights=weights)
+        if column in self.model.reader.times_:
+            kind, _ = self.model.reader.times_[column]
+            return times(grid, kind), shares, times(edges, kind)
         return grid, shares, edges
 
     def _category(
-        self, place: int, x: Floats, weights: Floats
+        self, column: int, x: Floats, weights: Floats
     ) -> tuple[NDArray[Any], Floats, None]:
         """Return levels and shares of a category without missing values."""
-        levels = self.model.reader.levels_[place - self.model.encoder.n_read_]
+        levels = self.model.reader.levels_[self.places[column] - self.model.encoder.n_read_]
         shares = np.bincount(x.astype(np.intp), weights, minlength=len(levels))
         return levels, shares.astype(np.float64), None
 

@@ -1,4 +1,4 @@
-"""Displays of a network itself: its losses by epoch, and the weights of each layer."""
+"""A network itself: a summary, and displays of its losses by epoch and of its weights."""
 
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -7,13 +7,84 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sknet._base import BaseNN, fitted
+from sknet._summary import Summary, summarize
 from sknet.inspection.axes import import_pyplot, one_axes, panels
-from sknet.inspection.layers import hidden_features
+from sknet.inspection.outputs import hidden_features
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
     from matplotlib.lines import Line2D
+
+
+def summary(estimator: BaseNN) -> Summary:
+    """Return a table of the layers of a fitted estimator, and its model card.
+
+    Parameters
+    ----------
+    estimator : NNClassifier or NNRegressor
+        A fitted estimator.
+
+    Returns
+    -------
+    Summary
+        A sequence with an entry for each layer. It prints as a table, and its method
+        ``to_frame`` returns a pandas data frame. The table shows for each layer the number of
+        columns that it returns, the shapes, the number and the memory of its parameters, and
+        the share of its weights that are exactly zero. Its attribute ``card`` is printed below
+        the table: a ``ModelCard`` says what predictions are, which constraints hold, which
+        columns and rows training saw, how it ended, and which version of sknet fitted the
+        network. ``card.to_dict()`` returns the same as data.
+
+    Raises
+    ------
+    TypeError
+        If the estimator is not one of sknet.
+    NotFittedError
+        If the estimator is not fitted.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknet import NNClassifier
+    >>> from sknet.inspection import summary
+    >>> X, y = load_iris(return_X_y=True)
+    >>> estimator = NNClassifier((16, 8), activation="tanh", dtype="float64", max_iter=5,
+    ...                          learning_rate="cosine", numeric_embedding=None, dropout=0,
+    ...                          n_members=1, early_stopping=False)
+    >>> table = summary(estimator.fit(X, y))
+    >>> table  # doctest: +ELLIPSIS
+    NNClassifier: 4 features, 4 encoded columns, 3 raw predictions, float64
+    layer       outputs  parameters  shapes                      zero   memory
+    --------------------------------------------------------------------------
+    Dense tanh       16          80  weight (4, 16), bias (16,)  0.0%  640.0 B
+    Dense tanh        8         136  weight (16, 8), bias (8,)   0.0%  1.1 KiB
+    Dense             3          27  weight (8, 3), bias (3,)    0.0%  216.0 B
+    --------------------------------------------------------------------------
+    total                       243                              0.0%  1.9 KiB
+    <BLANKLINE>
+    predicts         the probability of each class
+    classes          0, 1, 2
+    loss             MultinomialLogLoss()
+    calibration      none
+    interactions     of all columns
+    columns          4
+    numbers          4
+    training rows    150
+    validation rows  none
+    epochs           5 of at most 5
+    ended            all planned epochs were made
+    parameters from  the last epoch
+    parameters       243
+    dtype            float64
+    fitted with      sknet ...
+    >>> table[0].n_params
+    80
+    >>> table.card.to_dict()["training rows"]
+    150
+    """
+    features, model = fitted(estimator)
+    return summarize(type(estimator).__name__, features.shown_names, model, estimator.history_)
 
 
 @dataclass(eq=False, repr=False)
@@ -168,16 +239,10 @@ class LossCurveDisplay:
 
     def _plot_learning_rate(self, epochs: np.ndarray) -> "Line2D":
         """Draw the learning rate on axes of its own, and return its curve."""
-        ax = self.learning_rate_ax_ = self.ax_.twinx()
-        (line,) = ax.plot(
-            epochs,
-            self.history["learning_rate"],
-            color="0.7",
-            linestyle="--",
-            label="learning rate",
-        )
+        ax, rates = self.ax_.twinx(), self.history["learning_rate"]
+        (line,) = ax.plot(epochs, rates, "--", color="0.7", label="learning rate")
         ax.set(ylabel="learning rate", ylim=(0, None))
-        self.lines_["learning_rate"] = line
+        self.learning_rate_ax_, self.lines_["learning_rate"] = ax, line
         return line
 
 
