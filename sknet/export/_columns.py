@@ -71,7 +71,9 @@ def input_columns(
         return _declared_columns(features, initial_types)
     trained = _dtypes_of_training(features, model)
     if X is None:
-        return _columns_of_training(features, trained)
+        if features.names is None and TEXT not in trained:
+            return [Column("X", trained[0], tuple(features.shown_names))]
+        return _one_each(features.shown_names, trained)
     table = _as_rows(X, features.n_features)
     # scikit-learn's own error of equal names does not say what to do.
     input_names(table.names or ())
@@ -192,14 +194,6 @@ def _dtypes_of_training(features: Features, model: Model) -> list[np.dtype[Any]]
     for i, levels in zip(reader.categorical_, reader.levels_, strict=True):
         dtypes[i] = TEXT if levels.size == 0 or isinstance(levels[0], str) else dtype
     return dtypes
-
-
-def _columns_of_training(features: Features, trained: list[np.dtype[Any]]) -> list[Column]:
-    """Return the columns of training with these dtypes."""
-    names = features.shown_names
-    if features.names is None and TEXT not in trained:
-        return [Column("X", trained[0], tuple(names))]
-    return _one_each(names, trained)
 
 
 def _columns_like(X: Table, trained: list[np.dtype[Any]]) -> list[Column]:

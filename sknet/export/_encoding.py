@@ -6,7 +6,7 @@ The phases of dates are written out, like those of :mod:`sknet.data.columns.cale
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,26 +21,14 @@ from sknet.data.columns.scaling import CLIP, coarser
 from sknet.data.columns.single_values import Code, HeavyFlags
 from sknet.data.columns.times import DateColumn, Phases
 from sknet.data.kinds import FARTHEST
-from sknet.export._graph import Tensor
+from sknet.export._graph import Port, Tensor
 from sknet.export._rules import counterpart
 
 #: The dtype that stands for text.
 TEXT = np.dtype(object)
 
 
-class Input(NamedTuple):
-    """One input of an ONNX model: some neighbouring columns of the table."""
-
-    tensor: Tensor
-    n_columns: int
-
-    @property
-    def is_text(self) -> bool:
-        """Whether the columns hold strings."""
-        return self.tensor.dtype == TEXT
-
-
-def encode(features: Features, model: Model, inputs: Sequence[Input]) -> Tensor:
+def encode(table: "Table", model: Model) -> Tensor:
     """Return the encoded rows in the precision of the network.
 
     Raises
@@ -49,32 +37,34 @@ def encode(features: Features, model: Model, inputs: Sequence[Input]) -> Tensor:
         If an input is text where training had numbers, or numbers where training had text, or
         if an input of dates is too coarse for them.
     """
-    dtype, table = model.params.dtype, Table(features, inputs)
+    dtype = model.params.dtype
     table.check_dates()
     encoded = [
         counterpart("feature", FEATURES, one)(one, table, dtype).cast(dtype)
         for one in model.encoder.features_
         if one.width
     ]
-    return inputs[0].tensor.graph.concat(encoded)
-
-
-def precision(features: Features, inputs: Sequence[Input]) -> np.dtype[Any]:
-    """Return the dtype of predictions: float32 if all numeric columns fit it, else float64."""
-    return Table(features, inputs).precision
+    return encoded[0].graph.concat(encoded)
 
 
 class Table:
-    """The columns of all inputs, as ``TableReader.read`` returns them."""
+    """The columns of all inputs, as ``TableReader.read`` returns them.
 
-    def __init__(self, features: Features, inputs: Sequence[Input]) -> None:
+    Parameters
+    ----------
+    features : Features
+    inputs : sequence of Port
+        Each has some neighbouring columns, in the order of training.
+    """
+
+    def __init__(self, features: Features, inputs: Sequence[Port]) -> None:
         self._reader = features.reader
         self._numeric: list[int] = features.reader.numeric_.tolist()
         self._inputs = inputs
         self._names = features.shown_names
         self._starts = np.cumsum([0, *(one.n_columns for one in inputs[:-1])])
 
-    def _by_input(self, positions: Sequence[int]) -> Iterator[tuple[Input, list[int]]]:
+    def _by_input(self, positions: Sequence[int]) -> Iterator[tuple[Port, list[int]]]:
         """Yield each input with some of the columns, and their positions within the input."""
         for one, start in zip(self._inputs, self._starts, strict=True):
             inside = [j - start for j in positions if start <= j < start + one.n_columns]
@@ -83,7 +73,7 @@ class Table:
 
     @property
     def precision(self) -> np.dtype[Any]:
-        """float32 if all numeric columns fit it, else float64."""
+        """The dtype of predictions: float32 if all numeric columns fit it, else float64."""
         dtypes = [one.tensor.dtype for one, _ in self._by_input(self._numeric)]
         single = bool(dtypes) and np.result_type(*dtypes) == np.float32
         return np.dtype(np.float32 if single else np.float64)
@@ -98,7 +88,7 @@ class Table:
         """
         dates = [one.position for one in self._reader.of_kind(DateColumn)]
         for one, _ in self._by_input(dates):
-            if one.tensor.dtype not in (np.float64, np.int64) and not one.is_text:
+            if one.tensor.dtype not in (np.float64, np.int64, TEXT):
                 raise ValueError(
                     f"The input {one.tensor.name!r} holds dates as seconds since 1970, for "
                     f"which {one.tensor.dtype} is too coarse: make it float64 or int64."
@@ -109,7 +99,7 @@ class Table:
         """The numeric columns side by side, in one precision."""
         positions, dtype, parts = self._numeric, self.precision, []
         for one, inside in self._by_input(sorted(positions)):
-            if one.is_text:
+            if one.tensor.dtype == TEXT:
                 raise self._other_kind(positions, "numbers", "text")
             whole = len(inside) == one.n_columns
             tensor = one.tensor if whole else one.tensor.take(inside, axis=1)
@@ -127,12 +117,12 @@ class Table:
         category = cast(CategoryColumn, self._reader.places_[column])
         position, levels = category.position, category.levels
         ((one, inside),) = self._by_input([position])
-        text = levels.size > 0 and isinstance(levels[0], str)
-        if levels.size and text != one.is_text:
+        text, is_text = levels.size > 0 and isinstance(levels[0], str), one.tensor.dtype == TEXT
+        if levels.size and text != is_text:
             kinds = ("text", "numbers") if text else ("numbers", "text")
             raise self._other_kind([position], *kinds)
         tensor = one.tensor if one.n_columns == 1 else one.tensor.take(inside, axis=1)
-        if one.is_text:
+        if is_text:
             return _codes_of_text(tensor, levels), levels.size
         same = tensor.cast(np.float64).op("Equal", levels.astype(np.float64), dtype=bool)
         return _numbers_of_places(same, levels.size), levels.size

@@ -8,18 +8,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from sknet._requirements import require
+
 
 class Node(NamedTuple):
-    """One operator: its type, the names of its inputs and its output, and its attributes.
-
-    A NumPy dtype among the attributes stands for ONNX's number of that type.
-    """
+    """One operator: its type, the names of its inputs and its output, and its attributes."""
 
     op_type: str
     inputs: list[str]
     output: str
     domain: str
     attributes: dict[str, Any]
+
+
+def onnx_type(dtype: DTypeLike) -> int:
+    """Return the number that ONNX gives to a NumPy dtype; object stands for text."""
+    return require("onnx", "onnx").helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
 
 def numbered_names(taken: Collection[str] = ()) -> Callable[[str], str]:
@@ -39,8 +43,6 @@ def numbered_names(taken: Collection[str] = ()) -> Callable[[str], str]:
 @dataclass
 class Graph:
     """Nodes and constants in the order in which they were made.
-
-    The class does not need the onnx package.
 
     Parameters
     ----------
@@ -144,7 +146,9 @@ class Tensor:
     def cast(self, dtype: DTypeLike) -> "Tensor":
         """Return the values as ``dtype``."""
         dtype = np.dtype(dtype)
-        return self if dtype == self.dtype else self.op("Cast", dtype=dtype, to=dtype)
+        return (
+            self if dtype == self.dtype else self.op("Cast", dtype=dtype, to=onnx_type(dtype))
+        )
 
     def sum(self, axis: int, *, keepdims: bool = True) -> "Tensor":
         """Return sums along an axis."""
@@ -184,3 +188,17 @@ class Tensor:
     def _indices(self, values: Iterable[int]) -> "Tensor":
         """Return integers as a constant."""
         return self.graph.constant(list(values), np.int64)
+
+
+class Port(NamedTuple):
+    """An input or an output of an ONNX model.
+
+    Attributes
+    ----------
+    tensor : Tensor
+    n_columns : int
+        The number of columns; 0 if the tensor has one dimension.
+    """
+
+    tensor: Tensor
+    n_columns: int

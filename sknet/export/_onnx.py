@@ -1,10 +1,9 @@
 """Fitted estimators as ONNX models: from inputs to labels, probabilities and numbers."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from sknet._base import BaseNN, fitted
 from sknet._input import Features
@@ -13,18 +12,11 @@ from sknet._requirements import kind_of, require
 from sknet._version import __version__
 from sknet.classifier import NNClassifier
 from sknet.data.targets import ClassTarget
-from sknet.export._columns import PRODUCER, Column, column_properties, free_name, input_columns
-from sknet.export._encoding import TEXT, Input, encode, precision
-from sknet.export._graph import Graph, Tensor, numbered_names
+from sknet.export._columns import PRODUCER, column_properties, free_name, input_columns
+from sknet.export._encoding import TEXT, Table, encode
+from sknet.export._graph import Graph, Port, Tensor, numbered_names, onnx_type
 from sknet.export._rules import INVERSE_LINKS, STDS, counterpart, network_outputs
 from sknet.regressor import NNRegressor
-
-
-class Output(NamedTuple):
-    """One output of an ONNX model. ``n_columns`` is None if it has one dimension."""
-
-    tensor: Tensor
-    n_columns: int | None
 
 
 def exported(estimator: Any) -> tuple[Features, Model]:
@@ -48,21 +40,15 @@ def exported(estimator: Any) -> tuple[Features, Model]:
 
 
 def write_predictions(
-    features: Features,
-    model: Model,
-    inputs: Sequence[Input],
-    dtype: np.dtype[Any],
-    *,
-    with_std: bool = False,
-) -> dict[str, Output]:
+    table: Table, model: Model, dtype: np.dtype[Any], *, with_std: bool = False
+) -> dict[str, Port]:
     """Write the operators of a model into the graph of the inputs.
 
     Parameters
     ----------
-    features : Features
+    table : Table
+        The columns of the inputs.
     model : Model
-    inputs : sequence of Input
-        The columns of the table, in the order of training.
     dtype : dtype
         The precision of probabilities and numbers.
     with_std : bool, default=False
@@ -70,10 +56,10 @@ def write_predictions(
 
     Returns
     -------
-    dict of str to Output
+    dict of str to Port
         "label" and "probabilities" of a classifier, or "variable" of a regressor, and "std".
     """
-    x = encode(features, model, inputs)
+    x = encode(table, model)
     raw = network_outputs(model.network, model.params, x).cast(np.float64)
     if model.settings.promise is not None:
         raw = model.settings.promise.settled(raw)
@@ -92,9 +78,7 @@ def n_columns(model: Model) -> int:
     return model.n_predicted if model.numeric_y else model.target.classes_.size
 
 
-def _classes(
-    model: ClassificationModel, raw: Tensor, dtype: np.dtype[Any]
-) -> dict[str, Output]:
+def _classes(model: ClassificationModel, raw: Tensor, dtype: np.dtype[Any]) -> dict[str, Port]:
     """Return the labels and the probabilities."""
     target = model.target
 
@@ -106,14 +90,14 @@ def _classes(
     proba = _over_members(model, raw, predict)
     if target.kind == "multilabel":
         is_on = proba.op("Greater", 0.5, dtype=bool)
-        label = Output(is_on.cast(np.int64), n_columns(model))
+        label = Port(is_on.cast(np.int64), n_columns(model))
     else:
         place = proba.op("ArgMax", dtype=np.int64, axis=-1, keepdims=0)
-        label = Output(_label(target, place), None)
+        label = Port(_label(target, place), 0)
     # predict_proba has the same limits: rounding must not make a certainty of a probability.
     limits = np.finfo(dtype)
     proba = proba.maximum(limits.tiny).minimum(1 - limits.epsneg).cast(dtype)
-    return {"label": label, "probabilities": Output(proba, n_columns(model))}
+    return {"label": label, "probabilities": Port(proba, n_columns(model))}
 
 
 def _label(target: ClassTarget, place: Tensor) -> Tensor:
@@ -127,7 +111,7 @@ def _label(target: ClassTarget, place: Tensor) -> Tensor:
 
 def _numbers(
     model: RegressionModel, raw: Tensor, dtype: np.dtype[Any], with_std: bool
-) -> dict[str, Output]:
+) -> dict[str, Port]:
     """Return the predicted numbers in the units of y, and their standard deviation."""
     target = model.target
 
@@ -138,7 +122,7 @@ def _numbers(
     outputs = {"variable": prediction}
     if with_std:
         outputs["std"] = _total_std(model, raw, prediction, predict)
-    return {k: Output(v.cast(dtype), n_columns(model)) for k, v in outputs.items()}
+    return {k: Port(v.cast(dtype), n_columns(model)) for k, v in outputs.items()}
 
 
 def _total_std(
@@ -266,13 +250,14 @@ def to_onnx(
     columns = input_columns(features, model, X, initial_types)
     names = [one.name for one in columns]
     graph = Graph(numbered_names(names))
-    inputs = [Input(Tensor(graph, one.name, one.dtype), one.n_columns) for one in columns]
-    dtype = precision(features, inputs)
-    predictions = write_predictions(features, model, inputs, dtype, with_std=True)
-    outputs = {free_name(name, names): output for name, output in predictions.items()}
-    for name, output in outputs.items():
-        output.tensor.op("Identity", output=name)
-    proto = _model_proto(onnx, type(estimator).__name__, graph, columns, outputs, opset)
+    inputs = [Port(Tensor(graph, one.name, one.dtype), one.n_columns) for one in columns]
+    table = Table(features, inputs)
+    predictions = write_predictions(table, model, table.precision, with_std=True)
+    outputs = [
+        Port(tensor.op("Identity", output=free_name(name, names)), n_columns)
+        for name, (tensor, n_columns) in predictions.items()
+    ]
+    proto = _model_proto(onnx, type(estimator).__name__, graph, inputs, outputs, opset)
     onnx.helper.set_model_props(proto, column_properties(features, columns))
     return proto
 
@@ -299,8 +284,8 @@ def _model_proto(
     onnx: Any,
     name: str,
     graph: Graph,
-    columns: Iterable[Column],
-    outputs: Mapping[str, Output],
+    inputs: Iterable[Port],
+    outputs: Iterable[Port],
     opset: int,
 ) -> Any:
     """Return a graph with its inputs and outputs as a ModelProto."""
@@ -311,7 +296,7 @@ def _model_proto(
             [node.output],
             name=node.output,
             domain=node.domain,
-            **{key: onnx_attribute(value) for key, value in node.attributes.items()},
+            **node.attributes,
         )
         for node in graph.nodes
     ]
@@ -319,8 +304,8 @@ def _model_proto(
     proto = onnx.helper.make_graph(
         nodes,
         name,
-        [_value(onnx, one.name, one.dtype, one.n_columns) for one in columns],
-        [_value(onnx, k, v.tensor.dtype, v.n_columns) for k, v in outputs.items()],
+        [_value(onnx, one) for one in inputs],
+        [_value(onnx, one) for one in outputs],
         initializer=constants,
     )
     opsets = [onnx.helper.make_opsetid("", opset)]
@@ -337,17 +322,9 @@ def _model_proto(
     )
 
 
-def _value(onnx: Any, name: str, dtype: DTypeLike, n_columns: int | None) -> Any:
+def _value(onnx: Any, one: Port) -> Any:
     """Return the description of an input or output with any number of rows."""
-    shape = [None] if n_columns is None else [None, n_columns]
-    return onnx.helper.make_tensor_value_info(name, onnx_type(dtype), shape)
-
-
-def onnx_type(dtype: DTypeLike) -> int:
-    """Return the number that ONNX gives to a NumPy dtype; object stands for text."""
-    return require("onnx", "onnx").helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-
-
-def onnx_attribute(value: Any) -> Any:
-    """Return an attribute of a node in the form of ONNX, in which types are numbers."""
-    return onnx_type(value) if isinstance(value, np.dtype) else value
+    shape = [None, one.n_columns] if one.n_columns else [None]
+    return onnx.helper.make_tensor_value_info(
+        one.tensor.name, onnx_type(one.tensor.dtype), shape
+    )

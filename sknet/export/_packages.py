@@ -16,16 +16,14 @@ from sknet.data.encoding import TableEncoder
 from sknet.data.tables import KINDS, TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.export._columns import check_n_columns, dtype_and_width
-from sknet.export._encoding import FEATURES, Input, precision
-from sknet.export._graph import Graph, Tensor
+from sknet.export._encoding import FEATURES, Table
+from sknet.export._graph import Graph, Port, Tensor, onnx_type
 from sknet.export._onnx import (
     ML_OPSET,
     OLDEST_OPSET,
     exported,
     label_dtype,
     n_columns,
-    onnx_attribute,
-    onnx_type,
     write_predictions,
 )
 from sknet.nn.network import Network
@@ -88,7 +86,7 @@ def _set_output_types(operator: Any) -> None:
     inputs = _inputs(operator, Graph())
     check_n_columns(features, sum(one.n_columns for one in inputs))
     n_rows = operator.inputs[0].type.shape[0]
-    dtype = precision(features, inputs)
+    dtype = Table(features, inputs).precision
     if not model.numeric_y:
         shape = [n_rows]
         if model.target.kind == "multilabel":
@@ -108,12 +106,12 @@ def _tensor_type(dtype: np.dtype[Any]) -> Any:
     return getattr(types, f"{names[dtype.name]}TensorType")
 
 
-def _inputs(operator: Any, graph: Graph) -> list[Input]:
+def _inputs(operator: Any, graph: Graph) -> list[Port]:
     """Return the inputs of an operator of skl2onnx as tensors of a graph."""
     inputs = []
     for one in operator.inputs:
         dtype, width = dtype_and_width(one.full_name, one.type)
-        inputs.append(Input(Tensor(graph, one.full_name, dtype), width))
+        inputs.append(Port(Tensor(graph, one.full_name, dtype), width))
     return inputs
 
 
@@ -133,13 +131,13 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     features, model = exported(operator.raw_operator)
     graph = Graph(scope.get_unique_variable_name)
     dtype, _ = dtype_and_width("output", operator.outputs[-1].type)
-    outputs = write_predictions(features, model, _inputs(operator, graph), dtype)
+    table = Table(features, _inputs(operator, graph))
+    outputs = write_predictions(table, model, dtype)
     for output, variable in zip(outputs.values(), operator.outputs, strict=True):
         output.tensor.op("Identity", output=variable.full_name)
     for name, value in graph.constants.items():
         container.add_initializer(name, onnx_type(value.dtype), value.shape, value.ravel())
     for node in graph.nodes:
-        attributes = {key: onnx_attribute(value) for key, value in node.attributes.items()}
         container.add_node(
             node.op_type,
             node.inputs,
@@ -147,7 +145,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
             op_domain=node.domain,
             op_version=ML_OPSET if node.domain else None,
             name=scope.get_unique_operator_name(node.op_type),
-            **attributes,
+            **node.attributes,
         )
 
 

@@ -183,7 +183,11 @@ def _values(X: Any, position: int, one: ModelInput) -> NDArray[Any]:
     """
     kind = X.time_columns.get(position)
     if kind is not None and one.times is not None:
-        return _as_dtype(_seconds(X, position, kind, one), one)
+        trained, zone = one.kind_and_zone
+        # Columns of seconds are read where training had times, but not the reverse.
+        if kind != trained and not (trained and X.is_all_missing(position)):
+            raise other_times(_where(one), trained, kind)
+        return _as_dtype(read_times(X, position, kind, zone, _where(one)), one)
     column = X.values(position)
     if one.dtype == TEXT:
         values = np.asarray(column, dtype=object).tolist()
@@ -206,15 +210,6 @@ def _values(X: Any, position: int, one: ModelInput) -> NDArray[Any]:
 
 def _where(one: ModelInput) -> str:
     return f"Column {one.column!r} of X"
-
-
-def _seconds(X: Any, position: int, kind: str, one: ModelInput) -> NDArray[np.float64]:
-    """Return a column of times as seconds, by the clocks of the time zone of training."""
-    trained, zone = one.kind_and_zone
-    # Columns of seconds are read where training had times, but not the reverse.
-    if kind != trained and not (trained and X.is_all_missing(position)):
-        raise other_times(_where(one), trained, kind)
-    return read_times(X, position, kind, zone, _where(one))
 
 
 def _as_dtype(values: NDArray[Any], one: ModelInput) -> NDArray[Any]:

@@ -15,10 +15,9 @@ from sknet import NNClassifier, NNRegressor
 from sknet.data.columns import calendar
 from sknet.data.columns.calendar import CYCLES, DAY, seconds
 from sknet.export import onnx_inputs, to_onnx
-from sknet.export._columns import Column
 from sknet.export._encoding import PHASES, phases
-from sknet.export._graph import Graph, Tensor
-from sknet.export._onnx import Output, _model_proto
+from sknet.export._graph import Graph, Port, Tensor
+from sknet.export._onnx import _model_proto
 
 N_ROWS = 300
 
@@ -72,9 +71,8 @@ def test_phases_of_three_thousand_years(time, opset):
     graph = Graph()
     t = Tensor(graph, "t", np.dtype(np.float64))
     codes = phases(t, list(CYCLES.values())).op("Identity", output="codes")
-    outputs = {"codes": Output(codes, 2 * len(CYCLES))}
-    columns = [Column("t", t.dtype, ("t",))]
-    model = _model_proto(onnx, "phases", graph, columns, outputs, opset)
+    inputs, outputs = [Port(t, 1)], [Port(codes, 2 * len(CYCLES))]
+    model = _model_proto(onnx, "phases", graph, inputs, outputs, opset)
     days = np.arange(np.datetime64("0001"), np.datetime64("3001"), dtype="datetime64[D]")
     # All days of two centuries, one of which begins without a leap day, and some of all others.
     days = np.concatenate([days[::97], days[1895 * 365 : 2105 * 365]])
