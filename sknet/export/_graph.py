@@ -146,9 +146,9 @@ class Tensor:
     def cast(self, dtype: DTypeLike) -> "Tensor":
         """Return the values as ``dtype``."""
         dtype = np.dtype(dtype)
-        return (
-            self if dtype == self.dtype else self.op("Cast", dtype=dtype, to=onnx_type(dtype))
-        )
+        if dtype == self.dtype:
+            return self
+        return self.op("Cast", dtype=dtype, to=onnx_type(dtype))
 
     def sum(self, axis: int, *, keepdims: bool = True) -> "Tensor":
         """Return sums along an axis."""
