@@ -164,7 +164,6 @@ class AttributionDisplay:
             If the attributions have another shape, if the number of names or values is not the
             number of columns, or if there are values for several rows.
         """
-        import_pyplot()
         rows = np.atleast_2d(attributions)
         if rows.ndim != 2:
             raise ValueError(

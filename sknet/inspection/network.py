@@ -157,7 +157,6 @@ class LossCurveDisplay:
         TypeError
             If the estimator is not one of sknet.
         """
-        import_pyplot()
         fitted(estimator)
         display = cls(estimator.history_, best_iter=estimator.best_iter_)
         return display.plot(ax=ax, learning_rate=learning_rate)
@@ -195,7 +194,6 @@ class LossCurveDisplay:
         ValueError
             If the history has no losses.
         """
-        import_pyplot()
         if "loss" not in history:
             raise ValueError(
                 "history must have the losses by epoch under 'loss', like the history_ of an "
@@ -347,7 +345,6 @@ class WeightsDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        import_pyplot()
         return cls([np.asarray(weight) for weight in weights]).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:

@@ -11,7 +11,6 @@ from sknet._requirements import check_count
 from sknet.inspection.axes import MOST_LEVELS, import_pyplot, panels, scale_of, short
 from sknet.inspection.outputs import choose_output
 from sknet.inspection.shapes import ShapeCurve, ShapeFunctions, ShapeSurface, shape_functions
-from sknet.inspection.terms import ColumnValues
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -236,7 +235,8 @@ class ShapeFunctionsDisplay:
 
     def _plot_levels(self, ax: "Axes", curve: ShapeCurve) -> None:
         values = curve.values
-        shown = _shown_levels(values)
+        # The most frequent levels, in the order of the levels.
+        shown = np.sort(np.argsort(-values.shares, kind="stable")[:MOST_LEVELS])
         heights = (curve.contributions @ self.factors)[shown].tolist()
         names = [short(values.grid[i]) for i in shown]
         shares, colors = values.shares[shown].tolist(), ["C0"] * len(names)
@@ -248,7 +248,15 @@ class ShapeFunctionsDisplay:
         places = np.arange(len(names))
         ax.bar(places, heights, 0.7, color=colors, alpha=0.9, zorder=3)
         _draw_distribution(ax, places, np.array(shares), 0.7, "center")
-        _set_names(ax, places, names)
+        slanted = sum(map(len, names)) > 24
+        ax.set_xticks(
+            places,
+            names,
+            rotation=40 if slanted else 0,
+            ha="right" if slanted else "center",
+            rotation_mode="anchor" if slanted else None,
+            fontsize="small",
+        )
         if len(shown) < len(values.grid):
             ax.set_xlabel(f"{len(shown)} of {len(values.grid)} levels", fontsize="small")
 
@@ -284,11 +292,6 @@ class ShapeFunctionsDisplay:
             scale.write_ticks(axis)
 
 
-def _shown_levels(values: ColumnValues) -> NDArray[np.intp]:
-    """Return the positions of the most frequent levels, in the order of the levels."""
-    return np.sort(np.argsort(-values.shares, kind="stable")[:MOST_LEVELS])
-
-
 def _draw_distribution(
     ax: "Axes",
     places: NDArray[Any],
@@ -308,16 +311,3 @@ def _draw_distribution(
             color="0.8",
             zorder=0,
         )
-
-
-def _set_names(ax: "Axes", places: NDArray[Any], names: list[str]) -> None:
-    """Write the names of levels below their bars, slanted if they are long."""
-    slanted = sum(map(len, names)) > 24
-    ax.set_xticks(
-        places,
-        names,
-        rotation=40 if slanted else 0,
-        ha="right" if slanted else "center",
-        rotation_mode="anchor" if slanted else None,
-        fontsize="small",
-    )
