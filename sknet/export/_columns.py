@@ -7,7 +7,6 @@ from numbers import Number
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
 from sknet._input import Features, shown_names
@@ -26,7 +25,8 @@ TIMES = "sknet.times"
 #: The property with the columns that cannot name their inputs, if there are any: a JSON object
 #: with the name of the input and the name of the column.
 RENAMED = "sknet.renamed"
-#: The property with the text that stands for missing text; without it, "" does.
+#: The property with the text that stands for missing text, which is no level of any category.
+#: Without the property, "" does.
 MISSING_TEXT = "sknet.missing_text"
 
 
@@ -80,7 +80,11 @@ def input_columns(
     validate_data(features.estimator, table.data, reset=False, skip_check_array=True)
     if table.names is None and table.data.dtype.kind not in "OUS":
         return [Column("X", table.data.dtype.newbyteorder("="), tuple(features.shown_names))]
-    return _columns_like(table, trained)
+    dtypes = [
+        np.dtype(float) if i in table.time_columns else _tensor_dtype(table.column(i), dtype)
+        for i, dtype in enumerate(trained)
+    ]
+    return _one_each(shown_names(table.names, table.shape[1]), dtypes)
 
 
 def _as_rows(X: Any, n_features: int) -> Table:
@@ -196,19 +200,6 @@ def _dtypes_of_training(features: Features, model: Model) -> list[np.dtype[Any]]
     return dtypes
 
 
-def _columns_like(X: Table, trained: list[np.dtype[Any]]) -> list[Column]:
-    """Return an input for each column of a frame or of an array of text or objects.
-
-    ``trained`` has the dtypes of the columns of training.
-    """
-    names = shown_names(X.names, X.shape[1])
-    dtypes = [
-        np.dtype(float) if i in X.time_columns else _tensor_dtype(X.column(i), dtype)
-        for i, dtype in enumerate(trained)
-    ]
-    return _one_each(names, dtypes)
-
-
 def _one_each(names: Sequence[str], dtypes: Iterable[np.dtype[Any]]) -> list[Column]:
     """Return inputs of one column each, given the names and dtypes of the columns."""
     return [
@@ -248,14 +239,8 @@ def column_properties(features: Features, columns: Sequence[Column]) -> dict[str
             for i, (kind, zone) in reader.times_.items()
         },
     }
-    missing = _missing_text(reader.levels_)
-    properties = {MISSING_TEXT: missing} if missing else {}
+    levels = {level for of_one in reader.levels_ for level in of_one.tolist()}
+    properties = {MISSING_TEXT: free_name("missing", levels)} if "" in levels else {}
     return properties | {
         name: json.dumps(of_name) for name, of_name in found.items() if of_name
     }
-
-
-def _missing_text(levels: Iterable[NDArray[Any]]) -> str:
-    """Return a text that is no level of any category: "", if that is none."""
-    known = {level for of_one in levels for level in of_one.tolist()}
-    return free_name("missing", known) if "" in known else ""

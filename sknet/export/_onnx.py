@@ -304,8 +304,8 @@ def _model_proto(
     proto = onnx.helper.make_graph(
         nodes,
         name,
-        [_value(onnx, one) for one in inputs],
-        [_value(onnx, one) for one in outputs],
+        [_value(onnx, *one) for one in inputs],
+        [_value(onnx, *one) for one in outputs],
         initializer=constants,
     )
     opsets = [onnx.helper.make_opsetid("", opset)]
@@ -322,9 +322,7 @@ def _model_proto(
     )
 
 
-def _value(onnx: Any, one: Port) -> Any:
+def _value(onnx: Any, tensor: Tensor, n_columns: int) -> Any:
     """Return the description of an input or output with any number of rows."""
-    shape = [None, one.n_columns] if one.n_columns else [None]
-    return onnx.helper.make_tensor_value_info(
-        one.tensor.name, onnx_type(one.tensor.dtype), shape
-    )
+    shape = [None, n_columns] if n_columns else [None]
+    return onnx.helper.make_tensor_value_info(tensor.name, onnx_type(tensor.dtype), shape)

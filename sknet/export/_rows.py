@@ -222,7 +222,9 @@ def _as_dtype(values: NDArray[Any], one: ModelInput) -> NDArray[Any]:
         they are no numbers. Times may be whole seconds.
     """
     needs_integers = one.dtype.kind in "iub" and values.dtype.kind not in "iub"
-    if needs_integers and not _are_whole_seconds(values, one):
+    # An input of times may get integers only; none is missing, then.
+    of_times = one.kind_and_zone[0] is not None and values.dtype.kind == "f"
+    if needs_integers and not (of_times and (values == np.rint(values)).all()):
         raise ValueError(
             f"The input {one.name!r} of the ONNX model takes {one.dtype.name}, which has no "
             f"missing values, but got {values.dtype.name}. Export the estimator with rows in "
@@ -230,12 +232,6 @@ def _as_dtype(values: NDArray[Any], one: ModelInput) -> NDArray[Any]:
         )
     with _reading(one):
         return values.astype(one.dtype, copy=False)
-
-
-def _are_whole_seconds(values: NDArray[Any], one: ModelInput) -> bool:
-    """Whether an input of times gets integers only; none is missing, then."""
-    held_times = one.kind_and_zone[0] is not None
-    return held_times and values.dtype.kind == "f" and bool((values == np.rint(values)).all())
 
 
 @contextmanager

@@ -63,8 +63,7 @@ def panels(
         ax.set_axis_off()
         figure = ax.figure
         grid = ax.get_subplotspec().subgridspec(n_rows, n_columns, wspace=0.35, hspace=0.6)
-    places = [divmod(i, n_columns) for i in range(n_panels)]
-    return np.array([figure.add_subplot(grid[place]) for place in places])
+    return np.array([figure.add_subplot(grid[i]) for i in range(n_panels)])
 
 
 @dataclass(frozen=True)
