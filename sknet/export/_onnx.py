@@ -15,7 +15,7 @@ from sknet.data.targets import ClassTarget
 from sknet.export._columns import PRODUCER, column_properties, free_name, input_columns
 from sknet.export._encoding import TEXT, Table, encode
 from sknet.export._graph import Graph, Port, Tensor, numbered_names, onnx_type
-from sknet.export._rules import INVERSE_LINKS, STDS, counterpart, network_outputs
+from sknet.export._rules import INVERSE_LINKS, counterpart, network_outputs, predicted_std
 from sknet.regressor import NNRegressor
 
 
@@ -130,8 +130,7 @@ def _total_std(
 ) -> Tensor:
     """Return the standard deviation of the mixture of the members' distributions."""
     members = raw if model.n_members == 1 else _split(model, raw)
-    link = model.loss.link
-    within = counterpart("link", STDS, link)(link, members) * model.target.scale_
+    within = predicted_std(members) * model.target.scale_
     if model.n_members == 1:
         return within
     error = predict(members) - mean.reshape(0, 1, n_columns(model))

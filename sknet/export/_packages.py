@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from sknet._base import BaseNN
 from sknet._model import ClassificationModel, RegressionModel
 from sknet._requirements import require
 from sknet._run import Run
@@ -69,11 +68,7 @@ def register() -> None:
     ['label', 'probabilities']
     """
     skl2onnx = require("skl2onnx", "onnx")
-    options_of: dict[type[BaseNN], dict[str, list[Any]] | None] = {
-        NNClassifier: CLASSIFIER_OPTIONS,
-        NNRegressor: None,
-    }
-    for cls, options in options_of.items():
+    for cls, options in ((NNClassifier, CLASSIFIER_OPTIONS), (NNRegressor, None)):
         skl2onnx.update_registered_converter(
             cls, f"Sknet{cls.__name__}", _set_output_types, _convert, options=options
         )
@@ -178,10 +173,10 @@ _CLASSES = [
     # The state with which partial_fit continues.
     Run,
     TrainingState,
+    # Containers of Python in which parameters may be given, and that skops does not know.
+    frozenset,
+    range,
 ]
-
-#: Containers of Python in which parameters may be given, and that skops does not know.
-_CONTAINERS = [frozenset, range]
 
 #: The names of the types that a fitted estimator may consist of, to be used as
 #: ``skops.io.load(file, trusted=SKOPS_TRUSTED)``: the two estimators, the encoders of X and y,
@@ -189,6 +184,4 @@ _CONTAINERS = [frozenset, range]
 #: state with which ``partial_fit`` continues, and two containers of Python. Loading an object
 #: of these types runs no code from the file. A user must decide whether to trust classes of
 #: their own.
-SKOPS_TRUSTED: list[str] = sorted(
-    f"{cls.__module__}.{cls.__qualname__}" for cls in [*_CLASSES, *_CONTAINERS]
-)
+SKOPS_TRUSTED: list[str] = sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in _CLASSES)

@@ -96,13 +96,10 @@ INVERSE_LINKS: dict[type[links.Link], Formula] = {
 }
 
 
-def _std(link: links.MeanAndStd, raw: Tensor) -> Tensor:
+def predicted_std(raw: Tensor) -> Tensor:
+    """Return the standard deviations that ``links.MeanAndStd`` has beside the means."""
     low, high = links.LOG_STD_LIMITS
     return raw.every_second(1).maximum(low).minimum(high).op("Exp")
-
-
-#: The standard deviations of the links that tell one.
-STDS: dict[type[links.Link], Formula] = {links.MeanAndStd: _std}
 
 
 def counterpart(kind: str, table: Mapping[type, Entry], rule: object) -> Entry:

@@ -81,17 +81,14 @@ class Terms:
 
     def _means(self, X: Any, sample_weight: Floats) -> tuple[Floats, Floats]:
         """Return the means of the last layer's inputs and factors, without the axis of rows."""
-        totals: list[Any] = [0, 0]
-        start = 0
-        for arrays in self._last_layer(X):
-            weights = sample_weight[start : start + len(arrays[0])]
-            totals = [
-                total + np.tensordot(weights, one, axes=1)
-                for total, one in zip(totals, arrays, strict=True)
-            ]
+        sum_hidden, sum_factors = np.zeros(()), np.zeros(())
+        start, total = 0, sample_weight.sum()
+        for hidden, factors in self._last_layer(X):
+            weights = sample_weight[start : start + len(hidden)]
+            sum_hidden = sum_hidden + np.tensordot(weights, hidden, axes=1)
+            sum_factors = sum_factors + np.tensordot(weights, factors, axes=1)
             start += len(weights)
-        hidden, factors = (total / sample_weight.sum() for total in totals)
-        return hidden, factors
+        return sum_hidden / total, sum_factors / total
 
     def _last_layer(self, X: Any) -> Iterator[tuple[Floats, Floats]]:
         """Yield blocks of inputs of the last layer, and of its factors.
