@@ -30,6 +30,7 @@ from sknet.data.weights import are_counts, divided, power_of_two, smallest_and_l
 from sknet.distributed.epochs import ClusterEpoch, OuterStep, Shards, most_shards, share_out
 from sknet.distributed.partitions import Cluster, Partitions
 from sknet.distributed.shards import Partition, read_partition, train_alone
+from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.state import TrainingResult, TrainingState
 from sknet.nn.training import train_epochs
 
@@ -40,6 +41,29 @@ Sample = tuple[Batch, list[Statistic] | None]
 #: A partition that a worker holds, and that has rows of positive weight: the look at its rows,
 #: and its number, with the futures of X, y and sample_weight.
 Held = tuple[Look, Partition]
+
+
+def check_supported(local: BaseNN) -> None:
+    """Refuse parameters that have no meaning on a cluster.
+
+    Raises
+    ------
+    ValueError
+        If the solver is not stochastic, if ``warm_start`` is on, or if ``scoring`` is not the
+        loss.
+    """
+    if not is_stochastic(local.solver):
+        raise ValueError(
+            f"solver={local.solver!r} needs all rows at once, which no worker has. Use a "
+            "stochastic solver such as 'adam'."
+        )
+    if local.warm_start:
+        raise ValueError("warm_start=True is not possible on a cluster. Set it to False.")
+    if not (isinstance(local.scoring, str) and local.scoring == "loss"):
+        raise ValueError(
+            f"scoring={local.scoring!r} needs all validation rows in one place. On a cluster "
+            "early stopping watches scoring='loss'."
+        )
 
 
 def fit_on_cluster(

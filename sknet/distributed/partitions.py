@@ -10,7 +10,7 @@ import dask.array as da
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
-from distributed import wait
+from distributed import Client, get_client, get_worker, wait
 from sklearn.exceptions import DataConversionWarning
 
 from sknet._base import BaseNN
@@ -294,7 +294,8 @@ class Cluster:
 
     Parameters
     ----------
-    client : distributed.Client
+    client : distributed.Client or None
+        None means the current one.
     n_shards : int or None
         The number of shards that the user wants; None means one for each worker, or fewer.
 
@@ -302,12 +303,18 @@ class Cluster:
     ----------
     n_workers : int
         The number of workers when the fit began.
+
+    Raises
+    ------
+    ValueError
+        If there is no client, if it is closed, or if this runs in a task on a worker.
     """
 
-    def __init__(self, client: Any, n_shards: int | None = None):
-        client.wait_for_workers(1)
-        self._client = client
-        self._workers = sorted(client.nthreads())
+    def __init__(self, client: Client | None, n_shards: int | None):
+        _check_not_in_a_task()
+        self._client = _current_client(client)
+        self._client.wait_for_workers(1)
+        self._workers = sorted(self._client.nthreads())
         self.n_workers: int = len(self._workers)
         self.n_shards = n_shards
 
@@ -353,6 +360,47 @@ class Cluster:
         """Return Dask's options that name the preferred worker of a shard."""
         worker = self._workers[shard_number % len(self._workers)]
         return {"workers": [worker], "allow_other_workers": True}
+
+
+def _check_not_in_a_task() -> None:
+    """Refuse a fit in a task, which would hold the thread that its own tasks wait for.
+
+    Raises
+    ------
+    ValueError
+        If this runs in a task on a worker.
+    """
+    try:
+        worker = get_worker()
+    except ValueError:
+        return
+    raise ValueError(
+        f"fit was called in a Dask task, on worker {worker.address}, whose thread the tasks of "
+        "the fit would wait for. Call it from the client. For many fits side by side, as in a "
+        "search, use the local estimators of sknet."
+    )
+
+
+def _current_client(client: Client | None) -> Client:
+    """Return a client, or the current one for None.
+
+    Raises
+    ------
+    ValueError
+        If there is no client, or if it is closed.
+    """
+    remedy = (
+        "Start one before fit, for example with `from dask.distributed import Client; "
+        "client = Client()`, or pass client=..."
+    )
+    if client is None:
+        try:
+            return get_client()
+        except ValueError as error:
+            raise ValueError(f"There is no Dask client. {remedy}") from error
+    if client.status == "closed":
+        raise ValueError(f"The Dask client is closed: {client!r}. {remedy}")
+    return client
 
 
 def _itself(value: Any) -> Any:
