@@ -9,8 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sknet._base import BaseNN, fitted
 from sknet._input import shown_names
 from sknet._requirements import check_count
-from sknet.data.frames import take_rows, wrapped
-from sknet.data.row_blocks import as_row_blocks
+from sknet.data.frames import wrapped
 from sknet.inspection.attributions import integrated_gradients
 from sknet.inspection.axes import import_pyplot, one_axes
 
@@ -123,7 +122,10 @@ class AttributionDisplay:
             estimator, X, target=target, baseline=baseline, n_steps=n_steps, tol=tol
         )
         names = fitted(estimator)[0].shown_names
-        values = row_values(X) if len(attributions) == 1 else None
+        values = None
+        if len(attributions) == 1:
+            table = wrapped(X)
+            values = table.first_row() if table.blocks is None else list(table.blocks[0])
         display = cls(attributions, feature_names=names, values=values)
         return display.plot(ax=ax, max_features=max_features)
 
@@ -222,11 +224,3 @@ class AttributionDisplay:
         value = self.values[i]
         shown = f"{value:.4g}" if isinstance(value, float | np.floating) else f"{value}"
         return f"{name} = {shown}"
-
-
-def row_values(X: Any) -> list[Any]:
-    """Return the values of the first row of a table."""
-    blocks = as_row_blocks(X)
-    if blocks is not None:
-        return list(blocks[0])
-    return wrapped(take_rows(X, np.array([0]))).first_row()
