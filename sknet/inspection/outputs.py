@@ -63,27 +63,16 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
     (150, 8)
     """
     features, model = fitted(estimator)
-    position = _end_of(model.network, layer)
-    (hidden,) = model.predictor.map_rows(features.read(X), lambda outputs: (outputs[position],))
-    return hidden
-
-
-def _end_of(network: Network, layer: Any) -> int:
-    """Return the position among the network's layers at which a hidden layer ends.
-
-    Raises
-    ------
-    ValueError
-        If the network has no hidden layer of this number.
-    """
-    ends = network.hidden_ends
+    ends = model.network.hidden_ends
     valid = isinstance(layer, Integral) and not isinstance(layer, bool)
     if not valid or not -len(ends) <= layer < len(ends):
         there = f"0 to {len(ends) - 1}, or negative from the end" if ends else "none"
         raise ValueError(
             f"layer must be a hidden layer; the network has {there}. Got {layer!r}."
         )
-    return ends[layer]
+    end = ends[layer]
+    (hidden,) = model.predictor.map_rows(features.read(X), lambda outputs: (outputs[end],))
+    return hidden
 
 
 def output_names(model: Model) -> tuple[list[Any], str]:
