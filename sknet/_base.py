@@ -26,10 +26,9 @@ from sknet._parameters import (
     defaults,
 )
 from sknet._persistence import VERSION, as_stored, load_checkpoint, unstamped
-from sknet._requirements import kind_of
+from sknet._requirements import CallbackSupportMixin, fit_context, kind_of
 from sknet._run import Run, fingerprint
 from sknet._shared_parameters import SharedParameters
-from sknet._sklearn import CallbackSupportMixin, fit_context
 from sknet._starting import continue_model, start_model
 from sknet._summary import NotebookMixin
 from sknet._version import __version__

@@ -14,7 +14,7 @@ from sklearn.metrics import check_scoring
 
 from sknet._batching import validation_blocks
 from sknet._model import Model
-from sknet._sklearn import callback_context, callbacks_of
+from sknet._requirements import callback_context, callbacks_of
 from sknet.data import frames
 from sknet.data.batches import Dataset, stack_rows
 from sknet.data.draws import same_rows

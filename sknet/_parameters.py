@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar, dataclass_transform, get_args, get_o
 import joblib
 import numpy as np
 
-from sknet._sklearn import HasMethods, Interval, StrOptions
+from sknet._requirements import HasMethods, Interval, StrOptions
 from sknet.nn import rules
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.lbfgs import SOLVERS, is_stochastic

@@ -15,7 +15,7 @@ from typing import Any, Self
 from joblib.parallel import get_active_backend
 from threadpoolctl import LibController, ThreadpoolController
 
-from sknet._sklearn import n_openmp_threads
+from sknet._requirements import n_openmp_threads
 
 
 @lru_cache(maxsize=1)

@@ -15,8 +15,8 @@ from sknet._parameters import (
     check_not_balanced,
     with_parameters,
 )
+from sknet._requirements import StrOptions, fit_context
 from sknet._shared_parameters import shared_documentation
-from sknet._sklearn import StrOptions, fit_context
 from sknet._target_checks import check_partial_fit_classes
 from sknet.nn.losses import Loss
 from sknet.nn.rules import FRACTION

@@ -18,8 +18,8 @@ from sknet._parameters import (
     check_quantile,
     with_parameters,
 )
+from sknet._requirements import StrOptions, fit_context
 from sknet._shared_parameters import shared_documentation
-from sknet._sklearn import StrOptions, fit_context
 from sknet.nn.losses import LOSSES, TWEEDIE_POWERS, Loss
 from sknet.nn.rules import OPEN_UNIT_INTERVAL, POSITIVE
 

@@ -23,7 +23,7 @@ from plain import NNClassifier, NNRegressor
 from threadpoolctl import ThreadpoolController
 
 import sknet
-from sknet._sklearn import CALLBACK_ATTRIBUTES
+from sknet._requirements import CALLBACK_ATTRIBUTES
 from sknet.callbacks import Checkpoint, FitCallback
 from sknet.streaming import fit_chunks
 

@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from sknet._base import BaseNN, finish, fitted, fitted_attributes
 from sknet._model import Model
 from sknet._parameters import constructor, defaults, is_auto, with_parameters
+from sknet._requirements import fit_context
 from sknet._shared_parameters import with_sections
-from sknet._sklearn import fit_context
 from sknet.distributed.epochs import OuterStep
 from sknet.distributed.fitting import fit_on_cluster
 from sknet.distributed.partitions import Cluster, Wanted, partitions, predict_lazily
