@@ -11,8 +11,8 @@ import numpy as np
 from sknet._building import check_memory, make_network
 from sknet._input import Features
 from sknet._prediction import Predictor, block_rows
+from sknet._run import ONE_BLAS_THREAD
 from sknet._settings import Provenance, Settings
-from sknet._threads import ONE_BLAS_THREAD
 from sknet.data.batches import Dataset
 from sknet.data.effects import MOST_NUMBERS
 from sknet.data.encoding import TableEncoder

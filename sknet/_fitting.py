@@ -10,9 +10,8 @@ from sknet._auto import MANY_ROWS
 from sknet._batching import mini_batches, training_blocks
 from sknet._model import Model
 from sknet._monitoring import EpochPrinter, HeldOut, Validation, held_out_predictions
-from sknet._run import Run
+from sknet._run import Run, training_threads
 from sknet._settings import Settings
-from sknet._threads import training_threads
 from sknet.data.batches import Dataset
 from sknet.data.draws import split_rows
 from sknet.data.row_blocks import RowBlocks

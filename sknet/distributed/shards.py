@@ -18,8 +18,7 @@ from sknet._fitting import Problem, fit_rows, split_off_validation
 from sknet._input import Features, read_rows
 from sknet._model import Model
 from sknet._monitoring import HeldOut
-from sknet._run import Run
-from sknet._threads import ONE_BLAS_THREAD
+from sknet._run import ONE_BLAS_THREAD, Run
 from sknet.data.batches import Batches, Dataset, join, start_of_part
 from sknet.data.draws import Augmentation, split_rows
 from sknet.data.kinds import naming
