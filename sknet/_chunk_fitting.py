@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from sknet._base import BaseNN, conclude, fitted, make_scored, observe
+from sknet._base import BaseNN, conclude, fitted, observe, scored
 from sknet._batching import augmentation, encoded_chunk
 from sknet._fitting import fit_batches
 from sknet._input import (
@@ -307,8 +307,8 @@ def _hold_out(
         data = read_rows(features, *found.held_out).in_own_units(WEIGHTS)
     else:
         return None
-    scored = make_scored(estimator, features)
-    return HeldOut(model.weighted(data), source=source, make_estimator=scored)
+    make_estimator = partial(scored, estimator, features)
+    return HeldOut(model.weighted(data), source=source, make_estimator=make_estimator)
 
 
 def _drawn_rows(features: Features, found: Findings, n_wanted: int) -> Batch:
