@@ -1,7 +1,7 @@
 """Everything that a fit has learned, for labels and for numbers alike."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -9,14 +9,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from sknet._building import check_memory, make_network
-from sknet._input import Features
 from sknet._prediction import Predictor, block_rows
 from sknet._run import ONE_BLAS_THREAD
 from sknet._settings import Provenance, Settings
 from sknet.data.batches import Dataset
 from sknet.data.effects import MOST_NUMBERS
 from sknet.data.encoding import TableEncoder
-from sknet.data.survey import Survey, survey_rows
+from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
 from sknet.nn.losses import Loss
 from sknet.nn.network import Network
@@ -65,28 +64,6 @@ class Model(ABC):
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     # The beginning of a fit.
-
-    @classmethod
-    def of_rows(
-        cls,
-        settings: Settings,
-        features: Features,
-        data: Dataset,
-        streams: Mapping[str, np.random.Generator],
-        classes: Any = None,
-        *,
-        keep_rare: bool = False,
-    ) -> Self:
-        """Return a model with encodings learned from rows, and initial parameters.
-
-        The arguments are documented in ``start_model`` of :mod:`sknet._starting`.
-        """
-        known = cls.measure_target(settings, data)
-        settings, target = cls.learn_target(settings, known, data.X.dtype, classes)
-        # The encodings are those of the weights that training uses.
-        data = cls.weigh(settings, target, data)
-        survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
-        return cls.start(settings, survey, target, streams["init"], keep_rare=keep_rare)
 
     @classmethod
     def start(
@@ -199,8 +176,9 @@ class Model(ABC):
 
     def trained(self, result: TrainingResult) -> Self:
         """Return the model with the parameters of a fit that is over."""
-        provenance = self.provenance.ended(
-            result.ending.value, result.certainty, result.n_refit
+        ending, certainty, n_refit = result.ending.value, result.certainty, result.n_refit
+        provenance = replace(
+            self.provenance, ending=ending, certainty=certainty, n_refit=n_refit
         )
         return replace(self, params=result.params, provenance=provenance)
 
@@ -242,9 +220,9 @@ class Model(ABC):
         """
 
     @staticmethod
-    @abstractmethod
     def choose_loss(settings: Settings, target: Any) -> Loss:
         """Return the loss of the settings in the form that suits the target."""
+        return settings.loss
 
     @abstractmethod
     def check_target(self, y: Any, name: str) -> None:
@@ -274,11 +252,6 @@ class Model(ABC):
         """
         return settings
 
-    @classmethod
-    def class_weights(cls, settings: Settings, target: Any, y: Any) -> np.ndarray | None:
-        """Return the weight of each row's class, or None if there are no class weights."""
-        return None
-
     def smoothed(self, Y: np.ndarray) -> np.ndarray:
         """Return the targets of training, given encoded targets."""
         return Y
@@ -302,10 +275,7 @@ class Model(ABC):
         cls, settings: Settings, target: Any, y: Any, sample_weight: Any
     ) -> np.ndarray | None:
         """Return the weight of each row times the weight of its class, or None without both."""
-        by_class = cls.class_weights(settings, target, y)
-        if by_class is None:
-            return sample_weight
-        return by_class if sample_weight is None else by_class * sample_weight
+        return sample_weight
 
     @classmethod
     def weigh(cls, settings: Settings, target: Any, data: Dataset) -> Dataset:
@@ -328,10 +298,6 @@ class Model(ABC):
         """Return the rows with the class weights of this model, as :meth:`weigh` does."""
         return self.weigh(self.settings, self.target, data)
 
-    def encode(self, X: Any) -> Any:
-        """Return the input of the network for rows of the table."""
-        return self.encoder.transform(X, self.params.dtype)
-
     def block_rows(self, X: Any) -> int:
         """Return the number of rows of X to process at once."""
         return block_rows(self.network, self.encoder, X)
@@ -350,7 +316,12 @@ class Model(ABC):
 
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
         """
-        return self.predictor.predict(X, function)
+        predictor = self.predictor
+        # The links of very large raw predictions may overflow, to the limit of what they mean.
+        with np.errstate(over="ignore"):
+            return predictor.map_rows(
+                X, lambda outputs: function(predictor.settled(outputs[-1].astype(np.float64)))
+            )
 
     @property
     def n_raw(self) -> int:

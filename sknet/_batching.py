@@ -47,7 +47,7 @@ def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
     if weight is not None:
         weight = (weight / mean_weight).astype(dtype)
     Y = model.smoothed(model.target.transform(chunk.y, dtype))
-    return Batch(model.encode(chunk.X), Y, weight)
+    return Batch(model.encoder.transform(chunk.X, dtype), Y, weight)
 
 
 def training_blocks(model: Model, data: Dataset) -> Batches:

@@ -273,16 +273,3 @@ def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtyp
             f"magnitude of an output of y is not between {low:g} and {high:g}. Set "
             "dtype='float64' or standardize=True, or train on y in other units."
         )
-
-
-def check_scale(target: RegressionTarget, loss: Loss) -> RegressionTarget:
-    """Return the target after a check that its scale is positive.
-
-    Raises
-    ------
-    ValueError
-        If the loss divides y by its mean, and all values of an output are zero.
-    """
-    if not (target.scale_ > 0).all():
-        raise ValueError(f"{type(loss).__name__} needs y that are not all zero.")
-    return target

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet._base_model import Model
-from sknet._building import check_domain, check_precision, check_scale
+from sknet._building import check_domain, check_precision
 from sknet._parameters import check_class_weight
 from sknet._settings import Settings
 from sknet.data.batches import Dataset
@@ -80,15 +80,16 @@ class ClassificationModel(Model):
         return _balanced(settings, ClassificationModel.measure_target(settings, data))
 
     @classmethod
-    def class_weights(
-        cls, settings: Settings, target: ClassTarget, y: Any
+    def row_weights(
+        cls, settings: Settings, target: ClassTarget, y: Any, sample_weight: Any
     ) -> np.ndarray | None:
-        """Return the weight of each row's class, or None if there are no class weights."""
+        """Return the weight of each row times the weight of its class, or None without both."""
         class_weight = settings.class_weight
         if class_weight is None:
-            return None
+            return sample_weight
         check_class_weight(class_weight, target.classes_.tolist())
-        return target.class_weights(class_weight, y)
+        by_class = target.class_weights(class_weight, y)
+        return by_class if sample_weight is None else by_class * sample_weight
 
     def smoothed(self, Y: np.ndarray) -> np.ndarray:
         """Return encoded targets with label smoothing."""
@@ -144,9 +145,18 @@ class RegressionModel(Model):
     def learn_target(
         settings: Settings, known: RegressionTarget, dtype: np.dtype, classes: Any = None
     ) -> tuple[Settings, RegressionTarget]:
-        """Return the settings, and the encoder of y, which knows its scale."""
+        """Return the settings, and the encoder of y, which knows its scale.
+
+        Raises
+        ------
+        ValueError
+            If float32 cannot hold y, or if the loss divides y by its mean, and all values of an
+            output are zero.
+        """
         check_precision(known, settings, dtype)
-        return settings, check_scale(known, settings.loss)
+        if not (known.scale_ > 0).all():
+            raise ValueError(f"{type(settings.loss).__name__} needs y that are not all zero.")
+        return settings, known
 
     @staticmethod
     def measure_target(settings: Settings, data: Dataset) -> RegressionTarget:
@@ -156,11 +166,6 @@ class RegressionModel(Model):
         return target.fit(
             data.y, cast(NDArray[np.float64] | None, data.sample_weight), data.weight_unit
         )
-
-    @staticmethod
-    def choose_loss(settings: Settings, target: RegressionTarget) -> Loss:
-        """Return the loss of the settings."""
-        return settings.loss
 
     def check_target(self, y: Any, name: str) -> None:
         """Refuse another number of outputs, and numbers outside of the loss's domain."""

@@ -82,10 +82,6 @@ class Provenance:
             n_continued=self.n_continued + 1 if goes_on else 0,
         )
 
-    def ended(self, ending: str, certainty: float | None, n_refit: int) -> Self:
-        """Return the provenance of a fit that is over."""
-        return replace(self, ending=ending, certainty=certainty, n_refit=n_refit)
-
     def passed(self, n_rows: int) -> Self:
         """Return the provenance after a further pass of ``partial_fit`` over so many rows.
 

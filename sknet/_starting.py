@@ -13,6 +13,7 @@ from sknet._model import Model, model_class
 from sknet._parameters import is_auto
 from sknet._settings import Settings, resolve
 from sknet.data.batches import Dataset
+from sknet.data.survey import survey_rows
 from sknet.nn.embeddings import NumericEmbedding
 from sknet.nn.monotone import Promise
 
@@ -163,7 +164,12 @@ def start_model(
     facts = facts_of(features, n_rows, X.dtype, sparse.issparse(X), n_earlier)
     settings = settle(estimator, facts, features.promise)
     kind = model_class(features.numeric_y)
-    return kind.of_rows(settings, features, data, streams, classes, keep_rare=keep_rare)
+    known = kind.measure_target(settings, data)
+    settings, target = kind.learn_target(settings, known, X.dtype, classes)
+    # The encodings are those of the weights that training uses.
+    data = kind.weigh(settings, target, data)
+    survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
+    return kind.start(settings, survey, target, streams["init"], keep_rare=keep_rare)
 
 
 def continue_model(
