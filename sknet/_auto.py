@@ -124,9 +124,7 @@ class Facts(NamedTuple):
 
 
 def choose(
-    parameters: Mapping[str, Any],
-    facts: Facts,
-    kept: Mapping[str, Any] = MappingProxyType({}),
+    parameters: Mapping[str, Any], facts: Facts, kept: Mapping[str, Any] = MappingProxyType({})
 ) -> dict[str, Any]:
     """Return a value for each parameter that is "auto", by name.
 

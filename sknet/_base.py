@@ -18,13 +18,7 @@ from sknet._fitting import fit_network, fit_one_pass, split_off_validation
 from sknet._input import Features, read_training, read_validation
 from sknet._model import Model
 from sknet._monitoring import CallbackObserver, HeldOut
-from sknet._parameters import (
-    check_layers,
-    check_loss_position,
-    check_loss_task,
-    check_solver_options,
-    defaults,
-)
+from sknet._parameters import check_loss_position, check_together
 from sknet._persistence import VERSION, as_stored, load_checkpoint, unstamped
 from sknet._requirements import CallbackSupportMixin, callback_context, fit_context, kind_of
 from sknet._run import Run, fingerprint
@@ -63,13 +57,9 @@ class BaseNN(
         return list(cls._param_names)
 
     def _validate_params(self) -> None:
-        parameters = self.get_params(deep=False)
-        check_loss_position(type(self).__name__, parameters["hidden_layer_sizes"])
+        check_loss_position(type(self).__name__, self.hidden_layer_sizes)
         super()._validate_params()
-        task = "regression" if is_regressor(self) else "classification"
-        check_loss_task(type(self).__name__, parameters["loss"], task)
-        check_layers(parameters)
-        check_solver_options(parameters, defaults(type(self)))
+        check_together(self, "regression" if is_regressor(self) else "classification")
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY
+from itertools import pairwise
 from typing import Annotated, Any, Self, cast
 
 import numpy as np
@@ -12,12 +13,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sknet._base import BaseNN
 from sknet._model import RegressionModel
-from sknet._parameters import (
-    FLAT_LIST,
-    available_with_stochastic_solver,
-    check_quantile,
-    with_parameters,
-)
+from sknet._parameters import FLAT_LIST, available_with_stochastic_solver, with_parameters
 from sknet._requirements import StrOptions, fit_context
 from sknet._shared_parameters import shared_documentation
 from sknet.nn.losses import LOSSES, TWEEDIE_POWERS, Loss
@@ -217,6 +213,23 @@ class NNRegressor(RegressorMixin, BaseNN):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def check_quantile(quantile: Any) -> None:
+    """Refuse quantiles that are not sorted, or not between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If ``quantile`` is neither a number in (0, 1) nor an increasing list of these.
+    """
+    numbers: list[Any] = [quantile] if np.isscalar(quantile) else list(quantile)
+    inside = bool(numbers) and all(map(OPEN_UNIT_INTERVAL.allows, numbers))
+    if not (inside and all(low < high for low, high in pairwise(numbers))):
+        raise ValueError(
+            f"quantile must be a number in (0, 1) or an increasing list of these, got "
+            f"{quantile!r}."
+        )
 
 
 def score_predictions(
