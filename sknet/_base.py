@@ -204,9 +204,7 @@ class BaseNN(
         run = copy.deepcopy(vars(self).get("_run")) or Run.start(self.random_state)
         if first:
             history, n_seen = {}, 0
-            model = start_model(
-                self, features, data, run.streams, n_earlier=0, classes=classes, keep_rare=True
-            )
+            model = start_model(self, features, data, run.streams, n_earlier=0, classes=classes)
         else:
             history, n_seen = self.history_, self.t_
             model = self._absorb(features, data, run)

@@ -298,6 +298,10 @@ class Model(ABC):
         """Return the rows with the class weights of this model, as :meth:`weigh` does."""
         return self.weigh(self.settings, self.target, data)
 
+    def encode(self, X: Any) -> Any:
+        """Return the input of the network for rows of the table."""
+        return self.encoder.transform(X, self.params.dtype)
+
     def block_rows(self, X: Any) -> int:
         """Return the number of rows of X to process at once."""
         return block_rows(self.network, self.encoder, X)

@@ -1,7 +1,6 @@
 """Batches of a table's rows, encoded as the input of a model's network."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,7 +46,7 @@ def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
     if weight is not None:
         weight = (weight / mean_weight).astype(dtype)
     Y = model.smoothed(model.target.transform(chunk.y, dtype))
-    return Batch(model.encoder.transform(chunk.X, dtype), Y, weight)
+    return Batch(model.encode(chunk.X), Y, weight)
 
 
 def training_blocks(model: Model, data: Dataset) -> Batches:
@@ -99,7 +98,7 @@ def _encoded(
     if weight is not None:
         weight = (weight / weight.mean()).astype(dtype)
     data = data._replace(sample_weight=weight)
-    encode: Callable[[Any], Any] | None = partial(model.encoder.transform, dtype=dtype)
+    encode: Callable[[Any], Any] | None = model.encode
     # Rows that are used in each epoch are encoded once, where memory allows.
     n_bytes = data.n_rows * model.encoder.n_outputs_ * dtype.itemsize
     limit = ENCODED_BYTES if encoded_bytes is None else encoded_bytes

@@ -9,7 +9,7 @@ import numpy as np
 from sknet._auto import MANY_ROWS
 from sknet._batching import mini_batches, training_blocks
 from sknet._model import Model
-from sknet._monitoring import EpochPrinter, HeldOut, Validation, held_out_predictions
+from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
 from sknet._run import Run, training_threads
 from sknet._settings import Settings
 from sknet.data.batches import Dataset
@@ -98,7 +98,7 @@ def fit_network(
         problem.stopping,
         cast(LBFGS, problem.solver),
         evaluate=None if held is None else Validation(model, problem.objective, held),
-        report=_reporter(model.settings.verbose, observe),
+        report=reporter(model.settings.verbose, observe),
     )
     return _with_temperature(model, result, held)
 
@@ -160,7 +160,7 @@ def fit_batches(
             stopping,
             run.state,
             evaluate=evaluate,
-            report=_reporter(model.settings.verbose, observe),
+            report=reporter(model.settings.verbose, observe),
             return_to_best=return_to_best,
             **threads,
         )
@@ -208,7 +208,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
             rule,
             Stopping(max_iter=1, tol=0.0, n_iter_no_change=np.inf),
             state,
-            report=_reporter(model.settings.verbose, n_before=n_before),
+            report=reporter(model.settings.verbose, n_before=n_before),
             # The first passes of a wide network may be poor, and further ones make up for it.
             poor=DIVERGED_FACTOR,
             **threads,
@@ -216,16 +216,3 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
     # The estimator keeps the record of this pass, so the run need not.
     run.state = state.next_training()
     return result
-
-
-def _reporter(verbose: int, observe: Report | None = None, n_before: int = 0) -> Report | None:
-    """Return a function that calls the printer and the observer, or None without both."""
-    tell = EpochPrinter(verbose) if verbose else None
-    listeners = [one for one in (tell, observe) if one is not None]
-
-    def report(iteration: int, record: dict[str, float], params: np.ndarray) -> bool:
-        # A list, since any() of a generator would stop at the first listener that ends the
-        # training, and those after it would not be told of the last epoch.
-        return any([one(n_before + iteration, record, params) for one in listeners])
-
-    return report if listeners else None

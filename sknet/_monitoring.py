@@ -23,9 +23,12 @@ from sknet.data.weights import repetitions
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Objective
 from sknet.nn.state import append, score_of_learning
+from sknet.nn.training import Report
 
 #: The largest number of held-out rows by which probabilities are calibrated.
 CALIBRATION_ROWS = 10_000
+#: The width of the columns of the line of an epoch.
+COLUMN_WIDTH = 34
 
 
 @dataclass(frozen=True)
@@ -222,28 +225,31 @@ class CallbackObserver:
         )
 
 
-class EpochPrinter:
-    """Prints one aligned line for every ``every``-th epoch."""
+def reporter(verbose: int, observe: Report | None = None, n_before: int = 0) -> Report | None:
+    """Return what prints every ``verbose``-th epoch and calls the observer; None without both.
 
-    _WIDTH = 34
+    ``n_before`` is the number of epochs before the training, which the printed lines count.
+    """
 
-    def __init__(self, every: int):
-        self.every = int(every)
+    def report(iteration: int, record: dict[str, float], params: np.ndarray) -> bool:
+        number = n_before + iteration
+        if verbose and (number - 1) % verbose == 0:
+            print(epoch_line(number, record))
+        return observe is not None and observe(iteration, record, params)
 
-    def __call__(self, iteration: int, record: Mapping[str, float], params: np.ndarray) -> None:
-        """Print the line of an epoch."""
-        if (iteration - 1) % self.every == 0:
-            print(self._line(iteration, dict(record)))
+    return report if verbose or observe is not None else None
 
-    def _line(self, iteration: int, record: dict[str, float]) -> str:
-        seconds = record.pop("seconds")
-        record = {name: value for name, value in record.items() if not math.isnan(value)}
-        parts = [f"Iteration {iteration}, loss = {record.pop('loss'):.8f}"]
-        if record.get("validation_score") == -record.get("validation_loss", np.nan):
-            del record["validation_score"]
-        parts += [f"{name.replace('_', ' ')} = {value:.6g}" for name, value in record.items()]
-        columns = [f"{part}, ".ljust(self._WIDTH) for part in parts]
-        return "".join([*columns, f"{seconds:.3f} s"])
+
+def epoch_line(number: int, record: Mapping[str, float]) -> str:
+    """Return the line of an epoch, whose columns are below those of other epochs."""
+    shown = {name: value for name, value in record.items() if not math.isnan(value)}
+    seconds, loss = shown.pop("seconds"), shown.pop("loss")
+    if shown.get("validation_score") == -shown.get("validation_loss", np.nan):
+        del shown["validation_score"]
+    parts = [f"Iteration {number}, loss = {loss:.8f}"]
+    parts += [f"{name.replace('_', ' ')} = {value:.6g}" for name, value in shown.items()]
+    columns = [f"{part}, ".ljust(COLUMN_WIDTH) for part in parts]
+    return "".join([*columns, f"{seconds:.3f} s"])
 
 
 #: The least number of seconds between two lines.

@@ -111,7 +111,6 @@ def start_model(
     *,
     n_earlier: int | None = None,
     classes: Any = None,
-    keep_rare: bool = False,
 ) -> Model:
     """Return a model with encodings learned from the data, and initial parameters.
 
@@ -126,12 +125,11 @@ def start_model(
     streams : mapping of str to numpy Generator
         The random generators of the run.
     n_earlier : int, optional
-        The number of rows of earlier chunks, if the data are a chunk of a stream.
+        The number of rows of earlier chunks, if the data are a chunk of a stream. A level that
+        a chunk has once or never remains a level of its own, because further rows may contain
+        it. Otherwise it is treated as missing.
     classes : array-like, optional
         All classes, if the data may lack some of them.
-    keep_rare : bool, default=False
-        Whether a level that the data have once or never remains a level of its own, because
-        further rows may contain it. Otherwise it is treated as missing.
 
     Raises
     ------
@@ -148,7 +146,8 @@ def start_model(
     # The encodings are those of the weights that training uses.
     data = kind.weigh(settings, target, data)
     survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
-    return kind.start(settings, survey, target, streams["init"], keep_rare=keep_rare)
+    in_chunks = n_earlier is not None
+    return kind.start(settings, survey, target, streams["init"], keep_rare=in_chunks)
 
 
 def continue_model(

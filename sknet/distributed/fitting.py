@@ -17,7 +17,7 @@ from sknet._fitting import Problem
 from sknet._input import Features, read_training
 from sknet._looking import Agreement, Look, agree, look_at, merge_looks
 from sknet._model import Model, model_class
-from sknet._monitoring import EpochPrinter
+from sknet._monitoring import reporter
 from sknet._run import Run
 from sknet._settings import Settings
 from sknet.data.batches import Batch
@@ -369,9 +369,5 @@ def _train(model: Model, shards: Shards, outer: OuterStep, plan: Plan) -> Traini
     if settings.early_stopping:
         evaluate = epoch.evaluate
         stopping = replace(stopping, least_score=epoch.least_score())
-    return train_epochs(
-        epoch,
-        stopping,
-        evaluate=evaluate,
-        report=EpochPrinter(settings.verbose) if settings.verbose else None,
-    )
+    report = reporter(settings.verbose)
+    return train_epochs(epoch, stopping, evaluate=evaluate, report=report)
