@@ -19,7 +19,7 @@ from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
 from sknet.nn.losses import Loss
 from sknet.nn.network import Network
-from sknet.nn.objective import Members
+from sknet.nn.objective import Members, Objective
 from sknet.nn.state import TrainingResult
 
 
@@ -305,6 +305,12 @@ class Model(ABC):
     def block_rows(self, X: Any) -> int:
         """Return the number of rows of X to process at once."""
         return block_rows(self.network, self.encoder, X)
+
+    @property
+    def objective(self) -> Objective:
+        """What a training minimises."""
+        weighs_steps, penalty = self.settings.solver.stochastic, self.settings.penalty
+        return Objective(self.network, self.loss, penalty, weighs_steps=weighs_steps)
 
     # Predictions.
 

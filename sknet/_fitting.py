@@ -1,8 +1,8 @@
-"""The training of a model's network: the problem, and the calls of the solvers."""
+"""The training of a model's network: its validation rows, and the calls of the solvers."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Self, cast
+from typing import cast
 
 import numpy as np
 
@@ -11,46 +11,16 @@ from sknet._batching import mini_batches, training_blocks
 from sknet._model import Model
 from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
 from sknet._run import Run, training_threads
-from sknet._settings import Settings
 from sknet.data.batches import Dataset
 from sknet.data.draws import split_rows
 from sknet.data.row_blocks import RowBlocks
-from sknet.nn.epochs import ReturnToBest, UpdateRule
+from sknet.nn.epochs import ReturnToBest
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
-from sknet.nn.objective import BatchIterable, Objective, fit_factor
-from sknet.nn.optimizers import Optimizer, Solver
+from sknet.nn.objective import BatchIterable, fit_factor
 from sknet.nn.schedules import Constant
 from sknet.nn.soundness import DIVERGED_FACTOR
 from sknet.nn.state import Stopping, TrainingResult, TrainingState
 from sknet.nn.training import Report, train
-
-
-@dataclass(frozen=True)
-class Problem:
-    """The objective of a training, its solver, and the conditions that end it."""
-
-    objective: Objective
-    solver: Solver
-    stopping: Stopping
-    settings: Settings
-
-    @classmethod
-    def of(cls, model: Model) -> Self:
-        """Return the training problem of a model."""
-        settings = model.settings
-        solver, penalty = settings.solver.decouple(settings.penalty)
-        return cls(
-            Objective(model.network, model.loss, penalty, weighs_steps=solver.stochastic),
-            solver,
-            Stopping(**settings.fields_of(Stopping)),
-            settings,
-        )
-
-    @property
-    def rule(self) -> UpdateRule:
-        """The rule that turns gradients into steps, for a stochastic solver."""
-        optimizer = cast(Optimizer, self.solver)
-        return UpdateRule(optimizer, **self.settings.fields_of(UpdateRule))
 
 
 def split_off_validation(
@@ -88,17 +58,17 @@ def fit_network(
         A function that is called after each epoch, with the arguments of ``train``'s
         ``report``.
     """
-    if model.settings.solver.stochastic:
+    settings = model.settings
+    if settings.solver.stochastic:
         return fit_rows(model, data, held, run, observe)
-    problem = Problem.of(model)
     result = train_lbfgs(
-        problem.objective,
+        model.objective,
         model.params.copy(),
         training_blocks(model, data),
-        problem.stopping,
-        cast(LBFGS, problem.solver),
-        evaluate=None if held is None else Validation(model, problem.objective, held),
-        report=reporter(model.settings.verbose, observe),
+        settings.stopping,
+        cast(LBFGS, settings.solver),
+        evaluate=None if held is None else Validation(model, held),
+        report=reporter(settings.verbose, observe),
     )
     return _with_temperature(model, result, held)
 
@@ -140,20 +110,18 @@ def fit_batches(
     """
     if return_to_best is None and batches.n_rows > MANY_ROWS:
         return_to_best = ReturnToBest()
-    problem = Problem.of(model)
+    rule, stopping = model.settings.update_rule, model.settings.stopping
     run.params = model.params.copy()
-    rule = problem.rule
     run.state = run.state or TrainingState.start(
         rule.optimizer, run.params, run.streams["noise"]
     )
     # With other numbers of BLAS threads the last bits of scores and temperatures might differ.
     with training_threads() as threads:
-        evaluate = None if held is None else Validation(model, problem.objective, held)
-        stopping = problem.stopping
+        evaluate = None if held is None else Validation(model, held)
         if evaluate is not None:
             stopping = replace(stopping, least_score=evaluate.least_score)
         result = train(
-            problem.objective,
+            model.objective,
             run.params,
             batches,
             rule,
@@ -192,8 +160,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
 
     ``n_before`` is the number of passes before this one, for the printer.
     """
-    problem = Problem.of(model)
-    rule = problem.rule
+    rule = model.settings.update_rule
     if rule.schedule.has_horizon:
         # The number of passes, over which the schedule would extend, is not known.
         rule = replace(rule, schedule=Constant())
@@ -202,7 +169,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
     state = run.state.next_training()
     with training_threads() as threads:
         result = train(
-            problem.objective,
+            model.objective,
             model.params.copy(),
             mini_batches(model, data, run.streams),
             rule,

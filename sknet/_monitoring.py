@@ -21,7 +21,6 @@ from sknet.data.draws import same_rows
 from sknet.data.row_blocks import RowBlocks, as_row_blocks
 from sknet.data.weights import repetitions
 from sknet.nn.network import Workspace
-from sknet.nn.objective import Objective
 from sknet.nn.state import append, score_of_learning
 from sknet.nn.training import Report
 
@@ -54,19 +53,17 @@ class Validation:
     Parameters
     ----------
     model : Model
-        The model before training; its settings and its encodings are used.
-    objective : Objective
+        The model before training; its objective, settings and encodings are used.
     held_out : HeldOut
     """
 
-    def __init__(self, model: Model, objective: Objective, held_out: HeldOut):
+    def __init__(self, model: Model, held_out: HeldOut):
         self._model = model
-        self._objective = objective
+        self._objective = model.objective
         self._held_out = held_out
         self._batches = validation_blocks(model, held_out.data)
-        self._workspace = Workspace(
-            objective.network, self._batches.batch_size, model.params.dtype
-        )
+        n_rows, dtype = self._batches.batch_size, model.params.dtype
+        self._workspace = Workspace(model.network, n_rows, dtype)
         self._scorer: Any = None
         if model.settings.scoring != "loss":
             self._make_scorer()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from sknet._auto import SHAPING, Facts, bins_for, choose, cooling_epochs, level_penalty
 from sknet._parameters import hidden_layer_sizes, per_layer, plain, same_value
@@ -16,13 +16,15 @@ from sknet._version import __version__
 from sknet.data.choices import interaction_groups
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
+from sknet.nn.epochs import UpdateRule
 from sknet.nn.groups import Groups
 from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.monotone import Promise
-from sknet.nn.optimizers import Solver
+from sknet.nn.optimizers import Optimizer, Solver
 from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.sets import ElasticNet
+from sknet.nn.state import Stopping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +123,9 @@ class Settings:
         An entry for each hidden layer.
     n_bins : int
         The number of quantile bins of each number, or 0 if the embedding needs none.
-    penalty : ElasticNet
-        Stands for ``alpha`` and ``l1_ratio``.
+    solver, penalty : Solver, ElasticNet
+        A solver with a decoupled decay of weights has taken over its part of the penalty, which
+        stands for ``alpha`` and ``l1_ratio``.
     level_penalty : float
         The strength of the penalty of the vectors of levels, for each row that the prior of
         their effect is worth.
@@ -160,7 +163,17 @@ class Settings:
             raise AttributeError(f"There is no setting {name!r}.")
         return values[name]
 
-    def fields_of(self, cls: Any) -> dict[str, Any]:
+    @property
+    def update_rule(self) -> UpdateRule:
+        """The rule that turns gradients into steps, for a stochastic solver."""
+        return UpdateRule(cast(Optimizer, self.solver), **self._fields_of(UpdateRule))
+
+    @property
+    def stopping(self) -> Stopping:
+        """The conditions that end a training."""
+        return Stopping(**self._fields_of(Stopping))
+
+    def _fields_of(self, cls: Any) -> dict[str, Any]:
         """Return the settings that have the name of a field of a dataclass, by name."""
         names = [one.name for one in fields(cls) if hasattr(self, one.name)]
         return {name: getattr(self, name) for name in names}
@@ -231,6 +244,8 @@ def resolve(
         embeddings += [one.rising() for one in embeddings]
     needs_bins = any(one.needs_bins for one in embeddings)
     groups = interaction_groups(known["interaction_cst"], facts.n_columns)
+    penalty = ElasticNet(float(known["alpha"]), float(known["l1_ratio"]))
+    solver, penalty = _rule(known["solver"], SOLVERS, known).decouple(penalty)
     return Settings(
         values={k: _as_number(v) for k, v in known.items() if k not in RESOLVED},
         auto=auto,
@@ -243,9 +258,9 @@ def resolve(
         n_bins=bins_for(facts.n_rows, groups is not None) if needs_bins else 0,
         categorical_features=plain(known["categorical_features"]),
         loss=_rule(known["loss"], LOSSES, known),
-        penalty=ElasticNet(float(known["alpha"]), float(known["l1_ratio"])),
+        penalty=penalty,
         level_penalty=level_penalty(known, facts),
-        solver=_rule(known["solver"], SOLVERS, known),
+        solver=solver,
         schedule=_rule(known["learning_rate"], SCHEDULES, known),
         promise=promise,
         groups=groups,
