@@ -111,13 +111,8 @@ class Model(ABC):
         cls, settings: Settings, survey: Survey, target: Any, keep_rare: bool
     ) -> TableEncoder:
         """Return the encoder of a table, given its survey with a sample."""
-        encoder = TableEncoder(
-            settings.standardize,
-            settings.n_bins,
-            settings.marks_heavy,
-            settings.n_components,
-            () if settings.promise is None else settings.promise.columns,
-        )
+        ordered = () if settings.promise is None else settings.promise.columns
+        encoder = TableEncoder(**settings.fields_of(TableEncoder), ordered=ordered)
         # With another number of threads the last bits of what is learned might differ.
         with ONE_BLAS_THREAD:
             encoder.fit_survey(survey, keep_rare=keep_rare)

@@ -215,11 +215,6 @@ class RegressionModel(Model):
         check_precision(self.target, self.settings, X.dtype)
         return super().predict(X, function)
 
-    @property
-    def predicts_quantiles(self) -> bool:
-        """Whether the predictions have a column for each of several quantiles."""
-        return self.loss.predicts_quantiles
-
     def predictions(self, raw: np.ndarray, with_std: bool) -> tuple[np.ndarray, ...]:
         """Return the members' mean prediction, and the standard deviation if wanted.
 

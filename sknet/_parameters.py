@@ -118,14 +118,10 @@ def with_parameters(cls: Class) -> Class:
 
 def constructor(class_name: str, parameters: Iterable[Parameter]) -> Callable[..., None]:
     """Return an ``__init__`` that sets attributes to parameters, the positional ones first."""
-    specifications = [
-        (
-            one.name,
-            one.annotation,
-            field(default=one.default, kw_only=one.kind is one.KEYWORD_ONLY),
-        )
-        for one in sorted(parameters, key=lambda one: one.kind)
-    ]
+    specifications = []
+    for one in sorted(parameters, key=lambda one: one.kind):
+        declared = field(default=one.default, kw_only=one.kind is one.KEYWORD_ONLY)
+        specifications.append((one.name, one.annotation, declared))
     made: Any = make_dataclass(class_name, specifications, eq=False, repr=False)
     del made.__init__.__annotations__["return"]  # It would be shown as what the class returns.
     return made.__init__

@@ -166,14 +166,14 @@ class Settings:
     @property
     def update_rule(self) -> UpdateRule:
         """The rule that turns gradients into steps, for a stochastic solver."""
-        return UpdateRule(cast(Optimizer, self.solver), **self._fields_of(UpdateRule))
+        return UpdateRule(cast(Optimizer, self.solver), **self.fields_of(UpdateRule))
 
     @property
     def stopping(self) -> Stopping:
         """The conditions that end a training."""
-        return Stopping(**self._fields_of(Stopping))
+        return Stopping(**self.fields_of(Stopping))
 
-    def _fields_of(self, cls: Any) -> dict[str, Any]:
+    def fields_of(self, cls: Any) -> dict[str, Any]:
         """Return the settings that have the name of a field of a dataclass, by name."""
         names = [one.name for one in fields(cls) if hasattr(self, one.name)]
         return {name: getattr(self, name) for name in names}

@@ -179,7 +179,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         model = self._regression_model
         model.check_std(return_std)
         results = self._predict(X, lambda raw: model.predictions(raw, return_std))
-        if model.target.n_outputs == 1 and not model.predicts_quantiles:
+        if model.target.n_outputs == 1 and not model.loss.predicts_quantiles:
             results = tuple(result[:, 0] for result in results)
         return results if return_std else results[0]
 
@@ -242,7 +242,7 @@ def score_predictions(
     levels = model.loss.quantiles
     if not levels:
         return r2_score(y, prediction, sample_weight=sample_weight)
-    columns = prediction.T if model.predicts_quantiles else [prediction]
+    columns = prediction.T if model.loss.predicts_quantiles else [prediction]
     scores = [
         d2_pinball_score(y, column, sample_weight=sample_weight, alpha=level)
         for level, column in zip(levels, columns, strict=True)

@@ -230,7 +230,7 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
     def _columns(self) -> list[Any] | None:
         """The names of the predictions' columns, or None if there is one."""
         model = self._regression_model
-        if model.predicts_quantiles:
+        if model.loss.predicts_quantiles:
             return list(model.loss.quantiles)
         n_outputs = self._fitted.n_outputs_
         return list(range(n_outputs)) if n_outputs > 1 else None
