@@ -100,8 +100,7 @@ class Model(ABC):
         if settings.promise is not None:
             settings.promise.check(target, loss)
         encoder = cls._learn_encoding(settings, survey, target, keep_rare)
-        n_raw = loss.link.n_raw(target.n_outputs)
-        network = make_network(settings, encoder, survey.reader, loss.link, n_raw)
+        network = make_network(settings, encoder, survey.reader, loss.link, target.n_outputs)
         check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
         return cls(settings, survey.reader, encoder, target, loss, network, params)
@@ -144,8 +143,8 @@ class Model(ABC):
                 "fit a clone: sklearn.base.clone(network).fit(X, y)."
             )
         loss = self.choose_loss(settings, self.target)
-        model = replace(self, settings=settings, loss=loss)
-        network = make_network(settings, self.encoder, self.reader, loss.link, model.n_raw)
+        n_outputs = self.target.n_outputs
+        network = make_network(settings, self.encoder, self.reader, loss.link, n_outputs)
         if network != self.network or settings.n_components != self.settings.n_components:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation, "
@@ -155,7 +154,7 @@ class Model(ABC):
                 "warm_start=False, or fit a clone."
             )
         # The strength of the penalty of levels may have changed with the number of rows.
-        return replace(model, network=network)
+        return replace(self, settings=settings, loss=loss, network=network)
 
     def with_late_scales(self, data: Dataset) -> Self:
         """Return the model whose encoder has scales for columns that vary only now."""

@@ -34,9 +34,9 @@ N_FACTORS = 32
 
 
 def make_network(
-    settings: Settings, encoder: TableEncoder, reader: TableReader, link: Link, n_raw: int
+    settings: Settings, encoder: TableEncoder, reader: TableReader, link: Link, n_outputs: int
 ) -> Network:
-    """Return the network from an encoded table to ``n_raw`` raw predictions of each member."""
+    """Return the network from an encoded table to the raw predictions of each member."""
     inputs = Network(tuple(_input_layers(settings, encoder)), encoder.n_outputs_)
     sources = column_sources(encoder, reader)[inputs.origins]
     groups = _groups_of_inputs(settings, sources)
@@ -45,6 +45,7 @@ def make_network(
         order = settings.promise.order(inputs.origins, sources, groups)
     gathered = [] if groups is None else [_gathered(settings, groups)]
     hidden, order = _hidden_layers(settings, groups, order)
+    n_raw = link.n_raw(n_outputs)
     output = _output_layer(settings, groups, order, n_raw, link.unpromised(n_raw))
     layers = *inputs.layers, *gathered, *hidden, output
     return Network(layers, encoder.n_outputs_, settings.n_members, groups is not None)

@@ -20,7 +20,7 @@ from sknet._model import Model
 from sknet._monitoring import HeldOut
 from sknet._run import ONE_BLAS_THREAD, Run
 from sknet.data.batches import Batches, Dataset, join, start_of_part
-from sknet.data.draws import Augmentation, split_rows
+from sknet.data.draws import Augmentation
 from sknet.data.kinds import naming
 from sknet.nn.epochs import Epoch, UpdateRule
 from sknet.nn.network import Workspace
@@ -348,14 +348,10 @@ def _hold_out(
     model: Model, data: Dataset, seed: tuple[int, int]
 ) -> tuple[Dataset, Dataset | None]:
     """Return the rows to train on, and the rows to validate with or None."""
-    settings = model.settings
-    fraction = settings.validation_fraction
     # A shard with too few rows for a share holds none out, since the others may have enough.
-    if not settings.early_stopping or data.n_rows * fraction < 1 or data.n_rows < 3:
+    if data.n_rows * model.settings.validation_fraction < 1 or data.n_rows < 3:
         return data, None
-    state = int(np.random.default_rng(seed).integers(2**31))
-    training, held_out = split_rows(data.n_rows, fraction, model.strata(data.y), state)
-    return data.choose(training), data.choose(held_out)
+    return split_off_validation(model, data, int(np.random.default_rng(seed).integers(2**31)))
 
 
 def _sum_of_weights(data: Dataset) -> float:
