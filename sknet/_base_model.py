@@ -7,12 +7,14 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy import sparse
 
 from sknet._building import check_memory, make_network
 from sknet._prediction import Predictor, block_rows
 from sknet._run import ONE_BLAS_THREAD
 from sknet._settings import Provenance, Settings
-from sknet.data.batches import Dataset
+from sknet.data.batches import Batches, Dataset, stack_rows
+from sknet.data.draws import Augmentation
 from sknet.data.effects import MOST_NUMBERS
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import Survey
@@ -21,6 +23,10 @@ from sknet.nn.losses import Loss
 from sknet.nn.network import Network
 from sknet.nn.objective import Members, Objective
 from sknet.nn.state import TrainingResult
+
+#: The largest number of bytes of encoded rows that are kept. Larger tables are encoded batch
+#: by batch.
+ENCODED_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,9 +252,9 @@ class Model(ABC):
         """
         return settings
 
-    def smoothed(self, Y: np.ndarray) -> np.ndarray:
-        """Return the targets of training, given encoded targets."""
-        return Y
+    def training_targets(self, y: Any) -> np.ndarray:
+        """Return encoded targets to train on."""
+        return self.target.transform(y, self.params.dtype)
 
     def strata(self, y: Any) -> Any:
         """Return the class of each row, whose shares a validation split keeps, or None."""
@@ -299,6 +305,41 @@ class Model(ABC):
     def block_rows(self, X: Any) -> int:
         """Return the number of rows of X to process at once."""
         return block_rows(self.network, self.encoder, X)
+
+    def batches(
+        self,
+        data: Dataset,
+        Y: np.ndarray,
+        batch_size: int | None = None,
+        encoded_bytes: float | None = None,
+        rng: np.random.Generator | None = None,
+        augment: Augmentation | None = None,
+    ) -> Batches:
+        """Return batches of encoded rows, by default blocks of rows to process at once.
+
+        ``Y`` are the encoded targets. The weights are divided by their mean, as the objective
+        requires. Up to ``encoded_bytes`` of encoded rows are kept, by default
+        ``ENCODED_BYTES``. The other arguments are those of :class:`Batches`.
+        """
+        n_at_once, dtype = self.block_rows(data.X), self.params.dtype
+        weight = data.sample_weight
+        if weight is not None:
+            weight = (weight / weight.mean()).astype(dtype)
+        rows = data._replace(y=Y, sample_weight=weight)
+        encode: Callable[[Any], Any] | None = self.encode
+        # Rows that are used in each epoch are encoded once, where memory allows.
+        n_bytes = data.n_rows * self.encoder.n_outputs_ * dtype.itemsize
+        limit = ENCODED_BYTES if encoded_bytes is None else encoded_bytes
+        if n_bytes <= limit and not sparse.issparse(data.X):
+            blocks = Batches(Dataset(data.X, rows=data.rows), n_at_once, encode)
+            (X,) = stack_rows(((batch.X,) for batch in blocks), data.n_rows, dtype)
+            rows, encode = Dataset(X, Y, weight), None
+        return Batches(rows, batch_size or n_at_once, encode, rng, augment)
+
+    def validation_blocks(self, data: Dataset, encoded_bytes: float | None = None) -> Batches:
+        """Return blocks of rows to validate with, whose targets are not smoothed."""
+        Y = self.target.transform(data.y, self.params.dtype)
+        return self.batches(data, Y, encoded_bytes=encoded_bytes)
 
     @property
     def objective(self) -> Objective:

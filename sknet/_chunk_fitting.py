@@ -9,8 +9,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from sknet._base import BaseNN, conclude, fitted, observe, scored
-from sknet._batching import augmentation, encoded_chunk
-from sknet._fitting import fit_batches
+from sknet._fitting import augmentation, encoded_chunk, fit_batches
 from sknet._input import (
     WEIGHTS,
     Features,

@@ -1,18 +1,18 @@
-"""The training of a model's network: its validation rows, and the calls of the solvers."""
+"""The training of a model's network: its rows and batches, and the calls of the solvers."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from sknet._auto import MANY_ROWS
-from sknet._batching import mini_batches, training_blocks
 from sknet._model import Model
 from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
 from sknet._run import Run, training_threads
-from sknet.data.batches import Dataset
-from sknet.data.draws import split_rows
+from sknet.data.batches import Batch, Batches, Dataset, n_rows
+from sknet.data.draws import Augmentation, split_rows
 from sknet.data.row_blocks import RowBlocks
 from sknet.nn.epochs import ReturnToBest
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
@@ -37,6 +37,50 @@ def split_off_validation(
             rows.sort()  # In place, since a copy of many positions takes much memory.
     training, held_out = (data.choose(rows) for rows in parts)
     return training, held_out
+
+
+def mini_batches(
+    model: Model, data: Dataset, streams: Mapping[str, Any], encoded_bytes: float | None = None
+) -> Batches:
+    """Return the batches of training steps, shuffled and augmented by random ``streams``.
+
+    Up to ``encoded_bytes`` of encoded rows are kept, by default ``ENCODED_BYTES``.
+    """
+    return model.batches(
+        data,
+        model.training_targets(data.y),
+        model.settings.batch_size,
+        encoded_bytes,
+        rng=streams["shuffle"] if model.settings.shuffle else None,
+        augment=augmentation(model, streams),
+    )
+
+
+def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
+    """Return a chunk of checked rows as the encoded input of the network.
+
+    ``mean_weight`` is that of the training rows of all chunks.
+    """
+    weight = model.row_weights(model.settings, model.target, chunk.y, chunk.sample_weight)
+    if weight is None and mean_weight != 1:
+        weight = np.ones(n_rows(chunk))  # Other chunks have weights.
+    if weight is not None:
+        weight = (weight / mean_weight).astype(model.params.dtype)
+    return Batch(model.encode(chunk.X), model.training_targets(chunk.y), weight)
+
+
+def augmentation(model: Model, streams: Mapping[str, Any]) -> Augmentation | None:
+    """Return the random changes of training batches, or None if both are switched off."""
+    settings, encoder = model.settings, model.encoder
+    if not (settings.input_noise or settings.mixup):
+        return None
+    return Augmentation(
+        settings.input_noise,
+        settings.mixup,
+        encoder.n_numeric_,
+        encoder.n_plain_,
+        streams["augmentation"],
+    )
 
 
 def fit_network(
@@ -64,7 +108,7 @@ def fit_network(
     result = train_lbfgs(
         model.objective,
         model.params.copy(),
-        training_blocks(model, data),
+        model.batches(data, model.training_targets(data.y)),
         settings.stopping,
         cast(LBFGS, settings.solver),
         evaluate=None if held is None else Validation(model, held),

@@ -91,9 +91,9 @@ class ClassificationModel(Model):
         by_class = target.class_weights(class_weight, y)
         return by_class if sample_weight is None else by_class * sample_weight
 
-    def smoothed(self, Y: np.ndarray) -> np.ndarray:
+    def training_targets(self, y: Any) -> np.ndarray:
         """Return encoded targets with label smoothing."""
-        amount = self.settings.label_smoothing
+        Y, amount = super().training_targets(y), self.settings.label_smoothing
         return self.target.smooth(Y, amount) if amount else Y
 
     def strata(self, y: Any) -> Any:

@@ -12,7 +12,6 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 
-from sknet._batching import validation_blocks
 from sknet._model import Model
 from sknet._requirements import callbacks_of
 from sknet.data import frames
@@ -61,7 +60,7 @@ class Validation:
         self._model = model
         self._objective = model.objective
         self._held_out = held_out
-        self._batches = validation_blocks(model, held_out.data)
+        self._batches = model.validation_blocks(held_out.data)
         n_rows, dtype = self._batches.batch_size, model.params.dtype
         self._workspace = Workspace(model.network, n_rows, dtype)
         self._scorer: Any = None
@@ -153,7 +152,7 @@ def held_out_predictions(
     """
     data = same_rows(held_out.data, CALIBRATION_ROWS)
     # Each row is needed once, so that no encoded rows are kept.
-    batches = validation_blocks(model, data, encoded_bytes=0)
+    batches = model.validation_blocks(data, encoded_bytes=0)
     workspace = Workspace(model.network, batches.batch_size, model.params.dtype)
     blocks = ((model.network.forward(model.params, one.X, workspace),) for one in batches)
     (raw,) = stack_rows(blocks, batches.n_rows, model.params.dtype)

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sknet._batching import mini_batches, validation_blocks
-from sknet._fitting import fit_rows, split_off_validation
+from sknet._fitting import fit_rows, mini_batches, split_off_validation
 from sknet._input import Features, read_rows
 from sknet._model import Model
 from sknet._monitoring import HeldOut
@@ -286,7 +285,7 @@ def make_shard(
         model.objective,
         replace(model.settings.update_rule, ema_decay=None),
         mini_batches(model, data, no_streams, encoded_bytes=math.inf),
-        held_out and validation_blocks(model, held_out, encoded_bytes=math.inf),
+        held_out and model.validation_blocks(held_out, encoded_bytes=math.inf),
         shuffle=model.settings.shuffle,
         seed=(seed, number),
         weight=_sum_of_weights(data),
