@@ -1,8 +1,7 @@
-"""The layers of a network, built from settings and an encoder; refusals of unsuitable ones."""
+"""The layers of a network, built from settings and an encoder; the memory that it takes."""
 
 import math
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +9,13 @@ from numpy.typing import NDArray
 from sknet._requirements import main_memory
 from sknet._settings import Settings
 from sknet.data.encoding import TableEncoder
-from sknet.data.kinds import SINGLE_LIMITS
 from sknet.data.tables import TableReader
-from sknet.data.targets import RegressionTarget
 from sknet.nn.activations import Activation, Identity
 from sknet.nn.columns import ColumnEmbedding, Columns, Embedding, PrincipalComponents
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.groups import GroupColumns, GroupedDense, Groups, PairwiseHead
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer
 from sknet.nn.links import Link
-from sknet.nn.losses import Loss
 from sknet.nn.monotone import Order
 from sknet.nn.network import Network
 from sknet.nn.sets import MonotoneWeights, Stacked
@@ -227,50 +223,4 @@ def check_memory(network: Network, settings: Settings) -> None:
             f"{limit / 2**30:.4g} GiB. "
             f"Choose smaller hidden_layer_sizes={settings.hidden_layer_sizes}, fewer "
             f"n_members={settings.n_members}, or fewer columns."
-        )
-
-
-def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:
-    """Refuse targets that the loss is not defined for.
-
-    Raises
-    ------
-    ValueError
-        If a value of y is outside of the loss's domain, or if a loss of several quantiles is
-        used for several outputs.
-    """
-    if not loss.in_domain(y):
-        raise ValueError(
-            f"{type(loss).__name__} needs {loss.domain}; {name} has values from {y.min():.6g} "
-            f"to {y.max():.6g}."
-        )
-    n_outputs = 1 if y.ndim == 1 else y.shape[1]
-    if n_outputs > 1 and loss.predicts_quantiles:
-        raise ValueError(
-            f"A list of quantiles needs one output, but {name} has {n_outputs}. Fit one "
-            "regressor for each output, or give one quantile."
-        )
-
-
-def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtype[Any]) -> None:
-    """Refuse numbers that predictions for X of a dtype, or the network, could not hold.
-
-    Raises
-    ------
-    ValueError
-        If the predictions are float32, or if y is not scaled and the network computes in
-        float32, and y is much too large or too small for float32.
-    """
-    low, high = SINGLE_LIMITS
-    if not target.fits(dtype):
-        raise ValueError(
-            "X is float32, and so are its predictions, but float32 cannot hold them: the "
-            f"magnitude of an output of the training y is not between {low:g} and {high:g}. "
-            "Pass X as float64, or train on y in other units."
-        )
-    if not settings.standardize and not target.fits(np.dtype(settings.dtype)):
-        raise ValueError(
-            "With standardize=False the network is trained on y as it is, in float32, but the "
-            f"magnitude of an output of y is not between {low:g} and {high:g}. Set "
-            "dtype='float64' or standardize=True, or train on y in other units."
         )

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet._base_model import Model
-from sknet._building import check_domain, check_precision
 from sknet._parameters import check_class_weight
 from sknet._settings import Settings
 from sknet.data.batches import Dataset
-from sknet.data.kinds import LARGEST
+from sknet.data.kinds import LARGEST, SINGLE_LIMITS
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.weights import LabelCounts
 from sknet.nn.losses import Loss
@@ -239,6 +238,52 @@ def _balanced(settings: Settings, known: LabelCounts) -> Settings:
     if not isinstance(settings.class_weight, str):
         return settings
     return settings.with_values(class_weight=known.balanced_weights())
+
+
+def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:
+    """Refuse targets that the loss is not defined for.
+
+    Raises
+    ------
+    ValueError
+        If a value of y is outside of the loss's domain, or if a loss of several quantiles is
+        used for several outputs.
+    """
+    if not loss.in_domain(y):
+        raise ValueError(
+            f"{type(loss).__name__} needs {loss.domain}; {name} has values from {y.min():.6g} "
+            f"to {y.max():.6g}."
+        )
+    n_outputs = 1 if y.ndim == 1 else y.shape[1]
+    if n_outputs > 1 and loss.predicts_quantiles:
+        raise ValueError(
+            f"A list of quantiles needs one output, but {name} has {n_outputs}. Fit one "
+            "regressor for each output, or give one quantile."
+        )
+
+
+def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtype[Any]) -> None:
+    """Refuse numbers that predictions for X of a dtype, or the network, could not hold.
+
+    Raises
+    ------
+    ValueError
+        If the predictions are float32, or if y is not scaled and the network computes in
+        float32, and y is much too large or too small for float32.
+    """
+    low, high = SINGLE_LIMITS
+    if not target.fits(dtype):
+        raise ValueError(
+            "X is float32, and so are its predictions, but float32 cannot hold them: the "
+            f"magnitude of an output of the training y is not between {low:g} and {high:g}. "
+            "Pass X as float64, or train on y in other units."
+        )
+    if not settings.standardize and not target.fits(np.dtype(settings.dtype)):
+        raise ValueError(
+            "With standardize=False the network is trained on y as it is, in float32, but the "
+            f"magnitude of an output of y is not between {low:g} and {high:g}. Set "
+            "dtype='float64' or standardize=True, or train on y in other units."
+        )
 
 
 def model_class(numeric_y: bool) -> type[Model]:

@@ -253,21 +253,19 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 def row_progress(verbose: int) -> "RowProgress":
-    """Return what shows the progress of a fit by rows; it shows nothing unless ``verbose``."""
+    """Return what shows the progress of a fit by rows; it shows nothing unless ``verbose``.
+
+    It is a bar if rich is installed and the output is a terminal that can show one.
+    """
     if not verbose:
         return RowProgress()
-    return RowBar() if _shows_bars() else RowLines()
-
-
-def _shows_bars() -> bool:
-    """Return whether the output is a terminal that can show a bar, and rich is installed."""
     if not sys.stdout.isatty():
-        return False
+        return RowLines()
     try:
         from rich.console import Console
     except ImportError:
-        return False
-    return not Console().is_dumb_terminal
+        return RowLines()
+    return RowLines() if Console().is_dumb_terminal else RowBar()
 
 
 class RowProgress:

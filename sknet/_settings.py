@@ -236,13 +236,10 @@ def resolve(
     auto = choose({**parameters, "monotonic_cst": promise}, facts, kept)
     # A regressor has no weights of classes.
     known = {"class_weight": None, **parameters, **auto}
-    embedding = known["numeric_embedding"]
-    if embedding is not None:
-        embedding = _rule(embedding, NUMERIC_EMBEDDINGS, known)
-    embeddings = [] if embedding is None else [embedding]
-    if promise is not None:
-        embeddings += [one.rising() for one in embeddings]
-    needs_bins = any(one.needs_bins for one in embeddings)
+    embedding = _rule(known["numeric_embedding"], NUMERIC_EMBEDDINGS, known)
+    needs_bins = embedding is not None and (
+        embedding.needs_bins or (promise is not None and embedding.rising().needs_bins)
+    )
     groups = interaction_groups(known["interaction_cst"], facts.n_columns)
     penalty = ElasticNet(float(known["alpha"]), float(known["l1_ratio"]))
     solver, penalty = _rule(known["solver"], SOLVERS, known).decouple(penalty)
@@ -276,7 +273,7 @@ def _as_number(value: Any) -> Any:
 
 
 def _rule(value: Any, registry: Mapping[str, type], known: Mapping[str, Any]) -> Any:
-    """Return a rule that is given as an object, or by its name in the registry.
+    """Return a rule that is given as an object or None, or by its name in the registry.
 
     A field of the registered class takes the value of the parameter of the same name.
     """
