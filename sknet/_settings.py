@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, Self, cast
 
-from sknet._auto import SHAPING, Facts, bins_for, choose, cooling_epochs, level_penalty
+from sknet._auto import Facts, bins_for, choose, cooling_epochs, level_penalty
 from sknet._parameters import hidden_layer_sizes, per_layer, plain, same_value
 from sknet._version import __version__
 from sknet.data.choices import interaction_groups
@@ -208,16 +208,11 @@ class Settings:
             name for name in names if not same_value(getattr(before, name), getattr(self, name))
         ]
 
-    @property
-    def shaping(self) -> dict[str, Any]:
-        """The values of "auto" parameters that a continued network must keep."""
-        return {name: self.auto[name] for name in SHAPING if name in self.auto}
-
 
 def resolve(
     parameters: Mapping[str, Any],
     facts: Facts,
-    kept: Mapping[str, Any] = MappingProxyType({}),
+    last: Mapping[str, Any] = MappingProxyType({}),
     promise: Promise | None = None,
 ) -> Settings:
     """Return the settings of a fit.
@@ -228,12 +223,12 @@ def resolve(
         Checked parameters of an estimator.
     facts : Facts
         The facts of the training data that the rules of "auto" need.
-    kept : mapping of str to object, optional
-        The values that "auto" parameters keep from an earlier fit, which is to be continued.
+    last : mapping of str to object, optional
+        The values that were chosen for "auto" in the last fit, if that is to be continued.
     promise : Promise, optional
         The promise of the monotonic constraints; None if there are none.
     """
-    auto = choose({**parameters, "monotonic_cst": promise}, facts, kept)
+    auto = choose({**parameters, "monotonic_cst": promise}, facts, last)
     # A regressor has no weights of classes.
     known = {"class_weight": None, **parameters, **auto}
     embedding = _rule(known["numeric_embedding"], NUMERIC_EMBEDDINGS, known)

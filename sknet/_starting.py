@@ -174,8 +174,8 @@ def continue_model(
     """
     X, n_rows = data.X, n_rows or data.n_rows
     facts = facts_of(features, n_rows, X.dtype, sparse.issparse(X), n_earlier)
-    parameters, kept = estimator.get_params(deep=False), model.settings.shaping
-    settings = resolve(parameters, facts, kept, promise=features.promise)
+    parameters, last = estimator.get_params(deep=False), model.settings.auto
+    settings = resolve(parameters, facts, last, promise=features.promise)
     model = model.continued(model.balanced(settings, data))
     model.check_target(data.y, "y")
     params = model.params if params is None else params
