@@ -72,15 +72,10 @@ def _embeddings(
         (1, Embedding(one.n_levels, EMBEDDING_SIZE, one.prior_rows * unit))
         for one in encoder.embedded_
     ]
-    if (settings.numeric_embedding is None or not encoder.n_numeric_) and not embeddings:
-        return []
-    n_other = encoder.n_plain_ - encoder.n_numeric_
-    parts = [
-        (encoder.n_numeric_, _numeric_layer(settings, encoder)),
-        (n_other, None),
-        *embeddings,
-    ]
-    return [part for part in parts if part[0]]
+    numeric, n_other = _numeric_layer(settings, encoder), encoder.n_plain_ - encoder.n_numeric_
+    parts = [(encoder.n_numeric_, numeric), (n_other, None), *embeddings]
+    parts = [part for part in parts if part[0]]
+    return parts if any(layer is not None for _, layer in parts) else []
 
 
 def column_sources(encoder: TableEncoder, reader: TableReader) -> NDArray[np.intp]:
