@@ -124,9 +124,7 @@ class Facts(NamedTuple):
 
 
 def choose(
-    parameters: Mapping[str, Any],
-    facts: Facts,
-    kept: Mapping[str, Any] = MappingProxyType({}),
+    parameters: Mapping[str, Any], facts: Facts, last: Mapping[str, Any] = MappingProxyType({})
 ) -> dict[str, Any]:
     """Return a value for each parameter that is "auto", by name.
 
@@ -135,14 +133,16 @@ def choose(
     parameters : mapping of str to object
         All parameters of an estimator.
     facts : Facts
-    kept : mapping of str to object, optional
-        The values of parameters that a continued network keeps from an earlier fit.
+    last : mapping of str to object, optional
+        The values that were chosen in the last fit, if it is to be continued. Those of
+        ``SHAPING`` are kept.
     """
     known = dict(parameters)
     chosen = {}
     for name, rule in RULES.items():
         if is_auto(known[name]):
-            chosen[name] = known[name] = kept[name] if name in kept else rule(known, facts)
+            keeps = name in SHAPING and name in last
+            chosen[name] = known[name] = last[name] if keeps else rule(known, facts)
     return chosen
 
 

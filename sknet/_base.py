@@ -17,19 +17,12 @@ from sknet._attributes import FittedAttributes
 from sknet._fitting import fit_network, fit_one_pass, split_off_validation
 from sknet._input import Features, read_training, read_validation
 from sknet._model import Model
-from sknet._monitoring import CallbackObserver, HeldOut, MakeEstimator
-from sknet._parameters import (
-    check_layers,
-    check_loss_position,
-    check_loss_task,
-    check_solver_options,
-    defaults,
-)
+from sknet._monitoring import CallbackObserver, HeldOut
+from sknet._parameters import check_loss_position, check_together
 from sknet._persistence import VERSION, as_stored, load_checkpoint, unstamped
-from sknet._requirements import kind_of
+from sknet._requirements import CallbackSupportMixin, callback_context, fit_context, kind_of
 from sknet._run import Run, fingerprint
 from sknet._shared_parameters import SharedParameters
-from sknet._sklearn import CallbackSupportMixin, fit_context
 from sknet._starting import continue_model, start_model
 from sknet._summary import NotebookMixin
 from sknet._version import __version__
@@ -64,13 +57,9 @@ class BaseNN(
         return list(cls._param_names)
 
     def _validate_params(self) -> None:
-        parameters = self.get_params(deep=False)
-        check_loss_position(type(self).__name__, parameters["hidden_layer_sizes"])
+        check_loss_position(type(self).__name__, self.hidden_layer_sizes)
         super()._validate_params()
-        task = "regression" if is_regressor(self) else "classification"
-        check_loss_task(type(self).__name__, parameters["loss"], task)
-        check_layers(parameters)
-        check_solver_options(parameters, defaults(type(self)))
+        check_together(self, "regression" if is_regressor(self) else "classification")
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -145,8 +134,8 @@ class BaseNN(
         validation = None
         if held_out is not None:
             source = X if X_val is None else X_val
-            split_off, scored = X_val is None, make_scored(self, features)
-            validation = HeldOut(held_out, split_off, source, scored)
+            make_estimator = partial(scored, self, features)
+            validation = HeldOut(held_out, X_val is None, source, make_estimator)
         result = fit_network(model, data, validation, run, observer)
         conclude(self, features, model, run, result, observer)
         return self
@@ -215,9 +204,7 @@ class BaseNN(
         run = copy.deepcopy(vars(self).get("_run")) or Run.start(self.random_state)
         if first:
             history, n_seen = {}, 0
-            model = start_model(
-                self, features, data, run.streams, n_earlier=0, classes=classes, keep_rare=True
-            )
+            model = start_model(self, features, data, run.streams, n_earlier=0, classes=classes)
         else:
             history, n_seen = self.history_, self.t_
             model = self._absorb(features, data, run)
@@ -292,20 +279,19 @@ def observe(
         state = run.resumable(identify)
         return fitted_attributes(features, now, copy.deepcopy(history), n_seen, state)
 
-    history = {} if run.state is None else run.state.history
-    n_epochs = model.settings.max_iter
-    return CallbackObserver.start(
-        estimator, n_epochs, X, y, sample_weight, history, fitted_here
-    )
+    context = callback_context(estimator, model.settings.max_iter)
+    if context is None:
+        return None
+    metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+    arguments = {"X": X, "y": y, "metadata": metadata}
+    context.call_on_fit_task_begin(estimator=estimator, **arguments)
+    history = {} if run.state is None else copy.deepcopy(run.state.history)
+    return CallbackObserver(context, estimator, arguments, history, fitted_here)
 
 
-def make_scored(estimator: BaseNN, features: Features) -> MakeEstimator:
-    """Return a function that makes a fitted estimator of a model, for a scorer."""
-
-    def scored(model: Model) -> BaseNN:
-        return estimator._with(fitted_attributes(features, model, {}, 0))
-
-    return scored
+def scored(estimator: BaseNN, features: Features, model: Model) -> BaseNN:
+    """Return an estimator that predicts with a model, for a scorer."""
+    return estimator._with(fitted_attributes(features, model, {}, 0))
 
 
 def conclude(
@@ -355,15 +341,13 @@ def fitted_attributes(
     """
     fitted = {
         "_model": model,
+        "_run": run,
         "history_": history,
         "t_": n_seen,
         "n_features_in_": features.n_features,
+        "feature_names_in_": features.names,
     }
-    if features.names is not None:
-        fitted["feature_names_in_"] = features.names
-    if run is not None:
-        fitted["_run"] = run
-    return fitted
+    return {name: value for name, value in fitted.items() if value is not None}
 
 
 def _weigh_and_split(

@@ -1,27 +1,32 @@
 """Everything that a fit has learned, for labels and for numbers alike."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy import sparse
 
 from sknet._building import check_memory, make_network
-from sknet._input import Features
 from sknet._prediction import Predictor, block_rows
+from sknet._run import ONE_BLAS_THREAD
 from sknet._settings import Provenance, Settings
-from sknet._threads import ONE_BLAS_THREAD
-from sknet.data.batches import Dataset
+from sknet.data.batches import Batches, Dataset, stack_rows
+from sknet.data.draws import Augmentation
 from sknet.data.effects import MOST_NUMBERS
 from sknet.data.encoding import TableEncoder
-from sknet.data.survey import Survey, survey_rows
+from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
 from sknet.nn.losses import Loss
 from sknet.nn.network import Network
-from sknet.nn.objective import Members
+from sknet.nn.objective import Members, Objective
 from sknet.nn.state import TrainingResult
+
+#: The largest number of bytes of encoded rows that are kept. Larger tables are encoded batch
+#: by batch.
+ENCODED_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,28 +72,6 @@ class Model(ABC):
     # The beginning of a fit.
 
     @classmethod
-    def of_rows(
-        cls,
-        settings: Settings,
-        features: Features,
-        data: Dataset,
-        streams: Mapping[str, np.random.Generator],
-        classes: Any = None,
-        *,
-        keep_rare: bool = False,
-    ) -> Self:
-        """Return a model with encodings learned from rows, and initial parameters.
-
-        The arguments are documented in ``start_model`` of :mod:`sknet._starting`.
-        """
-        known = cls.measure_target(settings, data)
-        settings, target = cls.learn_target(settings, known, data.X.dtype, classes)
-        # The encodings are those of the weights that training uses.
-        data = cls.weigh(settings, target, data)
-        survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
-        return cls.start(settings, survey, target, streams["init"], keep_rare=keep_rare)
-
-    @classmethod
     def start(
         cls,
         settings: Settings,
@@ -123,8 +106,7 @@ class Model(ABC):
         if settings.promise is not None:
             settings.promise.check(target, loss)
         encoder = cls._learn_encoding(settings, survey, target, keep_rare)
-        n_raw = loss.link.n_raw(target.n_outputs)
-        network = make_network(settings, encoder, survey.reader, loss.link, n_raw)
+        network = make_network(settings, encoder, survey.reader, loss.link, target.n_outputs)
         check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
         return cls(settings, survey.reader, encoder, target, loss, network, params)
@@ -134,13 +116,8 @@ class Model(ABC):
         cls, settings: Settings, survey: Survey, target: Any, keep_rare: bool
     ) -> TableEncoder:
         """Return the encoder of a table, given its survey with a sample."""
-        encoder = TableEncoder(
-            settings.standardize,
-            settings.n_bins,
-            settings.marks_heavy,
-            settings.n_components,
-            () if settings.promise is None else settings.promise.columns,
-        )
+        ordered = () if settings.promise is None else settings.promise.columns
+        encoder = TableEncoder(**settings.fields_of(TableEncoder), ordered=ordered)
         # With another number of threads the last bits of what is learned might differ.
         with ONE_BLAS_THREAD:
             encoder.fit_survey(survey, keep_rare=keep_rare)
@@ -172,8 +149,8 @@ class Model(ABC):
                 "fit a clone: sklearn.base.clone(network).fit(X, y)."
             )
         loss = self.choose_loss(settings, self.target)
-        model = replace(self, settings=settings, loss=loss)
-        network = make_network(settings, self.encoder, self.reader, loss.link, model.n_raw)
+        n_outputs = self.target.n_outputs
+        network = make_network(settings, self.encoder, self.reader, loss.link, n_outputs)
         if network != self.network or settings.n_components != self.settings.n_components:
             raise ValueError(
                 "The layers have changed since the last fit (hidden_layer_sizes, activation, "
@@ -183,7 +160,7 @@ class Model(ABC):
                 "warm_start=False, or fit a clone."
             )
         # The strength of the penalty of levels may have changed with the number of rows.
-        return replace(model, network=network)
+        return replace(self, settings=settings, loss=loss, network=network)
 
     def with_late_scales(self, data: Dataset) -> Self:
         """Return the model whose encoder has scales for columns that vary only now."""
@@ -199,8 +176,9 @@ class Model(ABC):
 
     def trained(self, result: TrainingResult) -> Self:
         """Return the model with the parameters of a fit that is over."""
-        provenance = self.provenance.ended(
-            result.ending.value, result.certainty, result.n_refit
+        ending, certainty, n_refit = result.ending.value, result.certainty, result.n_refit
+        provenance = replace(
+            self.provenance, ending=ending, certainty=certainty, n_refit=n_refit
         )
         return replace(self, params=result.params, provenance=provenance)
 
@@ -242,9 +220,9 @@ class Model(ABC):
         """
 
     @staticmethod
-    @abstractmethod
     def choose_loss(settings: Settings, target: Any) -> Loss:
         """Return the loss of the settings in the form that suits the target."""
+        return settings.loss
 
     @abstractmethod
     def check_target(self, y: Any, name: str) -> None:
@@ -274,14 +252,9 @@ class Model(ABC):
         """
         return settings
 
-    @classmethod
-    def class_weights(cls, settings: Settings, target: Any, y: Any) -> np.ndarray | None:
-        """Return the weight of each row's class, or None if there are no class weights."""
-        return None
-
-    def smoothed(self, Y: np.ndarray) -> np.ndarray:
-        """Return the targets of training, given encoded targets."""
-        return Y
+    def training_targets(self, y: Any) -> np.ndarray:
+        """Return encoded targets to train on."""
+        return self.target.transform(y, self.params.dtype)
 
     def strata(self, y: Any) -> Any:
         """Return the class of each row, whose shares a validation split keeps, or None."""
@@ -302,10 +275,7 @@ class Model(ABC):
         cls, settings: Settings, target: Any, y: Any, sample_weight: Any
     ) -> np.ndarray | None:
         """Return the weight of each row times the weight of its class, or None without both."""
-        by_class = cls.class_weights(settings, target, y)
-        if by_class is None:
-            return sample_weight
-        return by_class if sample_weight is None else by_class * sample_weight
+        return sample_weight
 
     @classmethod
     def weigh(cls, settings: Settings, target: Any, data: Dataset) -> Dataset:
@@ -336,6 +306,47 @@ class Model(ABC):
         """Return the number of rows of X to process at once."""
         return block_rows(self.network, self.encoder, X)
 
+    def batches(
+        self,
+        data: Dataset,
+        Y: np.ndarray,
+        batch_size: int | None = None,
+        encoded_bytes: float | None = None,
+        rng: np.random.Generator | None = None,
+        augment: Augmentation | None = None,
+    ) -> Batches:
+        """Return batches of encoded rows, by default blocks of rows to process at once.
+
+        ``Y`` are the encoded targets. The weights are divided by their mean, as the objective
+        requires. Up to ``encoded_bytes`` of encoded rows are kept, by default
+        ``ENCODED_BYTES``. The other arguments are those of :class:`Batches`.
+        """
+        n_at_once, dtype = self.block_rows(data.X), self.params.dtype
+        weight = data.sample_weight
+        if weight is not None:
+            weight = (weight / weight.mean()).astype(dtype)
+        rows = data._replace(y=Y, sample_weight=weight)
+        encode: Callable[[Any], Any] | None = self.encode
+        # Rows that are used in each epoch are encoded once, where memory allows.
+        n_bytes = data.n_rows * self.encoder.n_outputs_ * dtype.itemsize
+        limit = ENCODED_BYTES if encoded_bytes is None else encoded_bytes
+        if n_bytes <= limit and not sparse.issparse(data.X):
+            blocks = Batches(Dataset(data.X, rows=data.rows), n_at_once, encode)
+            (X,) = stack_rows(((batch.X,) for batch in blocks), data.n_rows, dtype)
+            rows, encode = Dataset(X, Y, weight), None
+        return Batches(rows, batch_size or n_at_once, encode, rng, augment)
+
+    def validation_blocks(self, data: Dataset, encoded_bytes: float | None = None) -> Batches:
+        """Return blocks of rows to validate with, whose targets are not smoothed."""
+        Y = self.target.transform(data.y, self.params.dtype)
+        return self.batches(data, Y, encoded_bytes=encoded_bytes)
+
+    @property
+    def objective(self) -> Objective:
+        """What a training minimises."""
+        weighs_steps, penalty = self.settings.solver.stochastic, self.settings.penalty
+        return Objective(self.network, self.loss, penalty, weighs_steps=weighs_steps)
+
     # Predictions.
 
     @cached_property
@@ -350,7 +361,12 @@ class Model(ABC):
 
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
         """
-        return self.predictor.predict(X, function)
+        predictor = self.predictor
+        # The links of very large raw predictions may overflow, to the limit of what they mean.
+        with np.errstate(over="ignore"):
+            return predictor.map_rows(
+                X, lambda outputs: function(predictor.settled(outputs[-1].astype(np.float64)))
+            )
 
     @property
     def n_raw(self) -> int:

@@ -1,8 +1,7 @@
-"""The layers of a network, built from settings and an encoder; refusals of unsuitable ones."""
+"""The layers of a network, built from settings and an encoder; the memory that it takes."""
 
 import math
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +9,13 @@ from numpy.typing import NDArray
 from sknet._requirements import main_memory
 from sknet._settings import Settings
 from sknet.data.encoding import TableEncoder
-from sknet.data.kinds import SINGLE_LIMITS
 from sknet.data.tables import TableReader
-from sknet.data.targets import RegressionTarget
 from sknet.nn.activations import Activation, Identity
 from sknet.nn.columns import ColumnEmbedding, Columns, Embedding, PrincipalComponents
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.groups import GroupColumns, GroupedDense, Groups, PairwiseHead
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer
 from sknet.nn.links import Link
-from sknet.nn.losses import Loss
 from sknet.nn.monotone import Order
 from sknet.nn.network import Network
 from sknet.nn.sets import MonotoneWeights, Stacked
@@ -34,9 +30,9 @@ N_FACTORS = 32
 
 
 def make_network(
-    settings: Settings, encoder: TableEncoder, reader: TableReader, link: Link, n_raw: int
+    settings: Settings, encoder: TableEncoder, reader: TableReader, link: Link, n_outputs: int
 ) -> Network:
-    """Return the network from an encoded table to ``n_raw`` raw predictions of each member."""
+    """Return the network from an encoded table to the raw predictions of each member."""
     inputs = Network(tuple(_input_layers(settings, encoder)), encoder.n_outputs_)
     sources = column_sources(encoder, reader)[inputs.origins]
     groups = _groups_of_inputs(settings, sources)
@@ -45,6 +41,7 @@ def make_network(
         order = settings.promise.order(inputs.origins, sources, groups)
     gathered = [] if groups is None else [_gathered(settings, groups)]
     hidden, order = _hidden_layers(settings, groups, order)
+    n_raw = link.n_raw(n_outputs)
     output = _output_layer(settings, groups, order, n_raw, link.unpromised(n_raw))
     layers = *inputs.layers, *gathered, *hidden, output
     return Network(layers, encoder.n_outputs_, settings.n_members, groups is not None)
@@ -75,15 +72,10 @@ def _embeddings(
         (1, Embedding(one.n_levels, EMBEDDING_SIZE, one.prior_rows * unit))
         for one in encoder.embedded_
     ]
-    if (settings.numeric_embedding is None or not encoder.n_numeric_) and not embeddings:
-        return []
-    n_other = encoder.n_plain_ - encoder.n_numeric_
-    parts = [
-        (encoder.n_numeric_, _numeric_layer(settings, encoder)),
-        (n_other, None),
-        *embeddings,
-    ]
-    return [part for part in parts if part[0]]
+    numeric, n_other = _numeric_layer(settings, encoder), encoder.n_plain_ - encoder.n_numeric_
+    parts = [(encoder.n_numeric_, numeric), (n_other, None), *embeddings]
+    parts = [part for part in parts if part[0]]
+    return parts if any(layer is not None for _, layer in parts) else []
 
 
 def column_sources(encoder: TableEncoder, reader: TableReader) -> NDArray[np.intp]:
@@ -227,62 +219,3 @@ def check_memory(network: Network, settings: Settings) -> None:
             f"Choose smaller hidden_layer_sizes={settings.hidden_layer_sizes}, fewer "
             f"n_members={settings.n_members}, or fewer columns."
         )
-
-
-def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:
-    """Refuse targets that the loss is not defined for.
-
-    Raises
-    ------
-    ValueError
-        If a value of y is outside of the loss's domain, or if a loss of several quantiles is
-        used for several outputs.
-    """
-    if not loss.in_domain(y):
-        raise ValueError(
-            f"{type(loss).__name__} needs {loss.domain}; {name} has values from {y.min():.6g} "
-            f"to {y.max():.6g}."
-        )
-    n_outputs = 1 if y.ndim == 1 else y.shape[1]
-    if n_outputs > 1 and loss.predicts_quantiles:
-        raise ValueError(
-            f"A list of quantiles needs one output, but {name} has {n_outputs}. Fit one "
-            "regressor for each output, or give one quantile."
-        )
-
-
-def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtype[Any]) -> None:
-    """Refuse numbers that predictions for X of a dtype, or the network, could not hold.
-
-    Raises
-    ------
-    ValueError
-        If the predictions are float32, or if y is not scaled and the network computes in
-        float32, and y is much too large or too small for float32.
-    """
-    low, high = SINGLE_LIMITS
-    if not target.fits(dtype):
-        raise ValueError(
-            "X is float32, and so are its predictions, but float32 cannot hold them: the "
-            f"magnitude of an output of the training y is not between {low:g} and {high:g}. "
-            "Pass X as float64, or train on y in other units."
-        )
-    if not settings.standardize and not target.fits(np.dtype(settings.dtype)):
-        raise ValueError(
-            "With standardize=False the network is trained on y as it is, in float32, but the "
-            f"magnitude of an output of y is not between {low:g} and {high:g}. Set "
-            "dtype='float64' or standardize=True, or train on y in other units."
-        )
-
-
-def check_scale(target: RegressionTarget, loss: Loss) -> RegressionTarget:
-    """Return the target after a check that its scale is positive.
-
-    Raises
-    ------
-    ValueError
-        If the loss divides y by its mean, and all values of an output are zero.
-    """
-    if not (target.scale_ > 0).all():
-        raise ValueError(f"{type(loss).__name__} needs y that are not all zero.")
-    return target

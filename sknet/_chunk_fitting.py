@@ -8,9 +8,8 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from sknet._base import BaseNN, conclude, fitted, make_scored, observe
-from sknet._batching import augmentation, encoded_chunk
-from sknet._fitting import fit_batches
+from sknet._base import BaseNN, conclude, fitted, observe, scored
+from sknet._fitting import augmentation, encoded_chunk, fit_batches
 from sknet._input import (
     WEIGHTS,
     Features,
@@ -23,10 +22,9 @@ from sknet._looking import Agreement, Look, agree, look_at, merge_looks
 from sknet._model import Model, model_class
 from sknet._monitoring import CallbackObserver, HeldOut, RowProgress, row_progress
 from sknet._persistence import load_checkpoint
-from sknet._requirements import check_count
+from sknet._requirements import check_count, fit_context
 from sknet._run import FINGERPRINT_ROWS, Run, fingerprint
 from sknet._settings import Settings
-from sknet._sklearn import fit_context
 from sknet._starting import continue_model
 from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
 from sknet.data.chunks import ChunkBatches, KeyedSample, checked, counted, shuffled
@@ -308,8 +306,8 @@ def _hold_out(
         data = read_rows(features, *found.held_out).in_own_units(WEIGHTS)
     else:
         return None
-    scored = make_scored(estimator, features)
-    return HeldOut(model.weighted(data), source=source, make_estimator=scored)
+    make_estimator = partial(scored, estimator, features)
+    return HeldOut(model.weighted(data), source=source, make_estimator=make_estimator)
 
 
 def _drawn_rows(features: Features, found: Findings, n_wanted: int) -> Batch:

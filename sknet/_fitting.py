@@ -1,57 +1,26 @@
-"""The training of a model's network: the problem, and the calls of the solvers."""
+"""The training of a model's network: its rows and batches, and the calls of the solvers."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
-from typing import Self, cast
+from typing import Any, cast
 
 import numpy as np
 
 from sknet._auto import MANY_ROWS
-from sknet._batching import mini_batches, training_blocks
 from sknet._model import Model
-from sknet._monitoring import EpochPrinter, HeldOut, Validation, held_out_predictions
-from sknet._run import Run
-from sknet._settings import Settings
-from sknet._threads import training_threads
-from sknet.data.batches import Dataset
-from sknet.data.draws import split_rows
+from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
+from sknet._run import Run, training_threads
+from sknet.data.batches import Batch, Batches, Dataset, n_rows
+from sknet.data.draws import Augmentation, split_rows
 from sknet.data.row_blocks import RowBlocks
-from sknet.nn.epochs import ReturnToBest, UpdateRule
+from sknet.nn.epochs import ReturnToBest
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
-from sknet.nn.objective import BatchIterable, Objective, fit_factor
-from sknet.nn.optimizers import Optimizer, Solver
+from sknet.nn.objective import BatchIterable, fit_factor
 from sknet.nn.schedules import Constant
 from sknet.nn.soundness import DIVERGED_FACTOR
 from sknet.nn.state import Stopping, TrainingResult, TrainingState
 from sknet.nn.training import Report, train
-
-
-@dataclass(frozen=True)
-class Problem:
-    """The objective of a training, its solver, and the conditions that end it."""
-
-    objective: Objective
-    solver: Solver
-    stopping: Stopping
-    settings: Settings
-
-    @classmethod
-    def of(cls, model: Model) -> Self:
-        """Return the training problem of a model."""
-        settings = model.settings
-        solver, penalty = settings.solver.decouple(settings.penalty)
-        return cls(
-            Objective(model.network, model.loss, penalty, weighs_steps=solver.stochastic),
-            solver,
-            Stopping(**settings.fields_of(Stopping)),
-            settings,
-        )
-
-    @property
-    def rule(self) -> UpdateRule:
-        """The rule that turns gradients into steps, for a stochastic solver."""
-        optimizer = cast(Optimizer, self.solver)
-        return UpdateRule(optimizer, **self.settings.fields_of(UpdateRule))
 
 
 def split_off_validation(
@@ -68,6 +37,50 @@ def split_off_validation(
             rows.sort()  # In place, since a copy of many positions takes much memory.
     training, held_out = (data.choose(rows) for rows in parts)
     return training, held_out
+
+
+def mini_batches(
+    model: Model, data: Dataset, streams: Mapping[str, Any], encoded_bytes: float | None = None
+) -> Batches:
+    """Return the batches of training steps, shuffled and augmented by random ``streams``.
+
+    Up to ``encoded_bytes`` of encoded rows are kept, by default ``ENCODED_BYTES``.
+    """
+    return model.batches(
+        data,
+        model.training_targets(data.y),
+        model.settings.batch_size,
+        encoded_bytes,
+        rng=streams["shuffle"] if model.settings.shuffle else None,
+        augment=augmentation(model, streams),
+    )
+
+
+def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
+    """Return a chunk of checked rows as the encoded input of the network.
+
+    ``mean_weight`` is that of the training rows of all chunks.
+    """
+    weight = model.row_weights(model.settings, model.target, chunk.y, chunk.sample_weight)
+    if weight is None and mean_weight != 1:
+        weight = np.ones(n_rows(chunk))  # Other chunks have weights.
+    if weight is not None:
+        weight = (weight / mean_weight).astype(model.params.dtype)
+    return Batch(model.encode(chunk.X), model.training_targets(chunk.y), weight)
+
+
+def augmentation(model: Model, streams: Mapping[str, Any]) -> Augmentation | None:
+    """Return the random changes of training batches, or None if both are switched off."""
+    settings, encoder = model.settings, model.encoder
+    if not (settings.input_noise or settings.mixup):
+        return None
+    return Augmentation(
+        settings.input_noise,
+        settings.mixup,
+        encoder.n_numeric_,
+        encoder.n_plain_,
+        streams["augmentation"],
+    )
 
 
 def fit_network(
@@ -89,17 +102,17 @@ def fit_network(
         A function that is called after each epoch, with the arguments of ``train``'s
         ``report``.
     """
-    if model.settings.solver.stochastic:
+    settings = model.settings
+    if settings.solver.stochastic:
         return fit_rows(model, data, held, run, observe)
-    problem = Problem.of(model)
     result = train_lbfgs(
-        problem.objective,
+        model.objective,
         model.params.copy(),
-        training_blocks(model, data),
-        problem.stopping,
-        cast(LBFGS, problem.solver),
-        evaluate=None if held is None else Validation(model, problem.objective, held),
-        report=_reporter(model.settings.verbose, observe),
+        model.batches(data, model.training_targets(data.y)),
+        settings.stopping,
+        cast(LBFGS, settings.solver),
+        evaluate=None if held is None else Validation(model, held),
+        report=reporter(settings.verbose, observe),
     )
     return _with_temperature(model, result, held)
 
@@ -141,27 +154,25 @@ def fit_batches(
     """
     if return_to_best is None and batches.n_rows > MANY_ROWS:
         return_to_best = ReturnToBest()
-    problem = Problem.of(model)
+    rule, stopping = model.settings.update_rule, model.settings.stopping
     run.params = model.params.copy()
-    rule = problem.rule
     run.state = run.state or TrainingState.start(
         rule.optimizer, run.params, run.streams["noise"]
     )
     # With other numbers of BLAS threads the last bits of scores and temperatures might differ.
     with training_threads() as threads:
-        evaluate = None if held is None else Validation(model, problem.objective, held)
-        stopping = problem.stopping
+        evaluate = None if held is None else Validation(model, held)
         if evaluate is not None:
             stopping = replace(stopping, least_score=evaluate.least_score)
         result = train(
-            problem.objective,
+            model.objective,
             run.params,
             batches,
             rule,
             stopping,
             run.state,
             evaluate=evaluate,
-            report=_reporter(model.settings.verbose, observe),
+            report=reporter(model.settings.verbose, observe),
             return_to_best=return_to_best,
             **threads,
         )
@@ -193,8 +204,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
 
     ``n_before`` is the number of passes before this one, for the printer.
     """
-    problem = Problem.of(model)
-    rule = problem.rule
+    rule = model.settings.update_rule
     if rule.schedule.has_horizon:
         # The number of passes, over which the schedule would extend, is not known.
         rule = replace(rule, schedule=Constant())
@@ -203,13 +213,13 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
     state = run.state.next_training()
     with training_threads() as threads:
         result = train(
-            problem.objective,
+            model.objective,
             model.params.copy(),
             mini_batches(model, data, run.streams),
             rule,
             Stopping(max_iter=1, tol=0.0, n_iter_no_change=np.inf),
             state,
-            report=_reporter(model.settings.verbose, n_before=n_before),
+            report=reporter(model.settings.verbose, n_before=n_before),
             # The first passes of a wide network may be poor, and further ones make up for it.
             poor=DIVERGED_FACTOR,
             **threads,
@@ -217,16 +227,3 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
     # The estimator keeps the record of this pass, so the run need not.
     run.state = state.next_training()
     return result
-
-
-def _reporter(verbose: int, observe: Report | None = None, n_before: int = 0) -> Report | None:
-    """Return a function that calls the printer and the observer, or None without both."""
-    tell = EpochPrinter(verbose) if verbose else None
-    listeners = [one for one in (tell, observe) if one is not None]
-
-    def report(iteration: int, record: dict[str, float], params: np.ndarray) -> bool:
-        # A list, since any() of a generator would stop at the first listener that ends the
-        # training, and those after it would not be told of the last epoch.
-        return any([one(n_before + iteration, record, params) for one in listeners])
-
-    return report if listeners else None

@@ -5,8 +5,8 @@ looks at the parts of a table merge into that at the whole table, with exact lev
 scale of y. Quantiles are estimated from a sample of rows, which is read when the levels of all
 parts are known.
 
-A table in memory starts by ``Model.of_rows`` instead: its survey counts rows with the weights
-of their classes, which are known only when y has been looked at.
+A table in memory starts by ``start_model`` of ``sknet._starting`` instead: its survey counts
+rows with the weights of their classes, which are known only when y has been looked at.
 """
 
 from collections.abc import Sequence

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet._base_model import Model
-from sknet._building import check_domain, check_precision, check_scale
 from sknet._parameters import check_class_weight
 from sknet._settings import Settings
 from sknet.data.batches import Dataset
-from sknet.data.kinds import LARGEST
+from sknet.data.kinds import LARGEST, SINGLE_LIMITS
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.weights import LabelCounts
 from sknet.nn.losses import Loss
@@ -80,19 +79,20 @@ class ClassificationModel(Model):
         return _balanced(settings, ClassificationModel.measure_target(settings, data))
 
     @classmethod
-    def class_weights(
-        cls, settings: Settings, target: ClassTarget, y: Any
+    def row_weights(
+        cls, settings: Settings, target: ClassTarget, y: Any, sample_weight: Any
     ) -> np.ndarray | None:
-        """Return the weight of each row's class, or None if there are no class weights."""
+        """Return the weight of each row times the weight of its class, or None without both."""
         class_weight = settings.class_weight
         if class_weight is None:
-            return None
+            return sample_weight
         check_class_weight(class_weight, target.classes_.tolist())
-        return target.class_weights(class_weight, y)
+        by_class = target.class_weights(class_weight, y)
+        return by_class if sample_weight is None else by_class * sample_weight
 
-    def smoothed(self, Y: np.ndarray) -> np.ndarray:
+    def training_targets(self, y: Any) -> np.ndarray:
         """Return encoded targets with label smoothing."""
-        amount = self.settings.label_smoothing
+        Y, amount = super().training_targets(y), self.settings.label_smoothing
         return self.target.smooth(Y, amount) if amount else Y
 
     def strata(self, y: Any) -> Any:
@@ -144,9 +144,18 @@ class RegressionModel(Model):
     def learn_target(
         settings: Settings, known: RegressionTarget, dtype: np.dtype, classes: Any = None
     ) -> tuple[Settings, RegressionTarget]:
-        """Return the settings, and the encoder of y, which knows its scale."""
+        """Return the settings, and the encoder of y, which knows its scale.
+
+        Raises
+        ------
+        ValueError
+            If float32 cannot hold y, or if the loss divides y by its mean, and all values of an
+            output are zero.
+        """
         check_precision(known, settings, dtype)
-        return settings, check_scale(known, settings.loss)
+        if not (known.scale_ > 0).all():
+            raise ValueError(f"{type(settings.loss).__name__} needs y that are not all zero.")
+        return settings, known
 
     @staticmethod
     def measure_target(settings: Settings, data: Dataset) -> RegressionTarget:
@@ -156,11 +165,6 @@ class RegressionModel(Model):
         return target.fit(
             data.y, cast(NDArray[np.float64] | None, data.sample_weight), data.weight_unit
         )
-
-    @staticmethod
-    def choose_loss(settings: Settings, target: RegressionTarget) -> Loss:
-        """Return the loss of the settings."""
-        return settings.loss
 
     def check_target(self, y: Any, name: str) -> None:
         """Refuse another number of outputs, and numbers outside of the loss's domain."""
@@ -210,11 +214,6 @@ class RegressionModel(Model):
         check_precision(self.target, self.settings, X.dtype)
         return super().predict(X, function)
 
-    @property
-    def predicts_quantiles(self) -> bool:
-        """Whether the predictions have a column for each of several quantiles."""
-        return self.loss.predicts_quantiles
-
     def predictions(self, raw: np.ndarray, with_std: bool) -> tuple[np.ndarray, ...]:
         """Return the members' mean prediction, and the standard deviation if wanted.
 
@@ -239,6 +238,52 @@ def _balanced(settings: Settings, known: LabelCounts) -> Settings:
     if not isinstance(settings.class_weight, str):
         return settings
     return settings.with_values(class_weight=known.balanced_weights())
+
+
+def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:
+    """Refuse targets that the loss is not defined for.
+
+    Raises
+    ------
+    ValueError
+        If a value of y is outside of the loss's domain, or if a loss of several quantiles is
+        used for several outputs.
+    """
+    if not loss.in_domain(y):
+        raise ValueError(
+            f"{type(loss).__name__} needs {loss.domain}; {name} has values from {y.min():.6g} "
+            f"to {y.max():.6g}."
+        )
+    n_outputs = 1 if y.ndim == 1 else y.shape[1]
+    if n_outputs > 1 and loss.predicts_quantiles:
+        raise ValueError(
+            f"A list of quantiles needs one output, but {name} has {n_outputs}. Fit one "
+            "regressor for each output, or give one quantile."
+        )
+
+
+def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtype[Any]) -> None:
+    """Refuse numbers that predictions for X of a dtype, or the network, could not hold.
+
+    Raises
+    ------
+    ValueError
+        If the predictions are float32, or if y is not scaled and the network computes in
+        float32, and y is much too large or too small for float32.
+    """
+    low, high = SINGLE_LIMITS
+    if not target.fits(dtype):
+        raise ValueError(
+            "X is float32, and so are its predictions, but float32 cannot hold them: the "
+            f"magnitude of an output of the training y is not between {low:g} and {high:g}. "
+            "Pass X as float64, or train on y in other units."
+        )
+    if not settings.standardize and not target.fits(np.dtype(settings.dtype)):
+        raise ValueError(
+            "With standardize=False the network is trained on y as it is, in float32, but the "
+            f"magnitude of an output of y is not between {low:g} and {high:g}. Set "
+            "dtype='float64' or standardize=True, or train on y in other units."
+        )
 
 
 def model_class(numeric_y: bool) -> type[Model]:

@@ -6,29 +6,27 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 
-from sknet._batching import validation_blocks
 from sknet._model import Model
-from sknet._sklearn import callback_context, callbacks_of
+from sknet._requirements import callbacks_of
 from sknet.data import frames
 from sknet.data.batches import Dataset, stack_rows
 from sknet.data.draws import same_rows
 from sknet.data.row_blocks import RowBlocks, as_row_blocks
 from sknet.data.weights import repetitions
 from sknet.nn.network import Workspace
-from sknet.nn.objective import Objective
 from sknet.nn.state import append, score_of_learning
+from sknet.nn.training import Report
 
 #: The largest number of held-out rows by which probabilities are calibrated.
 CALIBRATION_ROWS = 10_000
-
-#: Returns an estimator that predicts with a model.
-MakeEstimator = Callable[[Model], BaseEstimator]
+#: The width of the columns of the line of an epoch.
+COLUMN_WIDTH = 34
 
 
 @dataclass(frozen=True)
@@ -38,13 +36,14 @@ class HeldOut:
     ``data`` are the checked rows with their weights. ``of_training`` tells whether they were
     split off from the training table in memory, with whose rows they can be united again; the
     rows held out of chunks cannot. The other two fields serve a scorer: ``source`` is the
-    user's X that contains the rows, and ``make_estimator`` returns an estimator for a model.
+    user's X that contains the rows, and ``make_estimator(model)`` returns an estimator that
+    predicts with a model.
     """
 
     data: Dataset
     of_training: bool = False
     source: Any = None
-    make_estimator: MakeEstimator | None = None
+    make_estimator: Callable[[Model], BaseEstimator] | None = None
 
 
 class Validation:
@@ -53,19 +52,17 @@ class Validation:
     Parameters
     ----------
     model : Model
-        The model before training; its settings and its encodings are used.
-    objective : Objective
+        The model before training; its objective, settings and encodings are used.
     held_out : HeldOut
     """
 
-    def __init__(self, model: Model, objective: Objective, held_out: HeldOut):
+    def __init__(self, model: Model, held_out: HeldOut):
         self._model = model
-        self._objective = objective
+        self._objective = model.objective
         self._held_out = held_out
-        self._batches = validation_blocks(model, held_out.data)
-        self._workspace = Workspace(
-            objective.network, self._batches.batch_size, model.params.dtype
-        )
+        self._batches = model.validation_blocks(held_out.data)
+        n_rows, dtype = self._batches.batch_size, model.params.dtype
+        self._workspace = Workspace(model.network, n_rows, dtype)
         self._scorer: Any = None
         if model.settings.scoring != "loss":
             self._make_scorer()
@@ -94,22 +91,17 @@ class Validation:
             If the scorer raises an error, or returns a number that is not finite.
         """
         data, scoring = self._held_out.data, self._model.settings.scoring
-        scorer = check_scoring(self._estimator(self._model.params), scoring=scoring)
+        make_estimator = cast(Callable[[Model], BaseEstimator], self._held_out.make_estimator)
+        scorer = check_scoring(make_estimator(self._model), scoring=scoring)
         rows = _take_rows(self._held_out.source, data.positions)
         weights = {} if data.sample_weight is None else {"sample_weight": data.sample_weight}
-        self._scorer = lambda estimator: scorer(estimator, rows, data.y, **weights)
+        self._scorer = lambda model: scorer(make_estimator(model), rows, data.y, **weights)
         try:
             self._score(self._model.params)
         except (TypeError, ValueError, AttributeError) as error:
             raise ValueError(
                 f"scoring={scoring!r} does not work on the validation rows: {error}"
             ) from error
-
-    def _estimator(self, params: np.ndarray) -> BaseEstimator:
-        """Return a fitted estimator with these parameters of the network."""
-        make_estimator = self._held_out.make_estimator
-        assert make_estimator is not None
-        return make_estimator(self._model.with_params(params))
 
     def __call__(self, params: np.ndarray) -> dict[str, float]:
         """Return the validation loss and the score, higher is better, as ``train`` expects.
@@ -123,7 +115,7 @@ class Validation:
         return {"validation_loss": loss, "validation_score": score}
 
     def _score(self, params: np.ndarray) -> float:
-        score = float(self._scorer(self._estimator(params)))
+        score = float(self._scorer(self._model.with_params(params)))
         if not math.isfinite(score):
             raise ValueError(
                 f"scoring={self._model.settings.scoring!r} returned {score} on the validation "
@@ -160,7 +152,7 @@ def held_out_predictions(
     """
     data = same_rows(held_out.data, CALIBRATION_ROWS)
     # Each row is needed once, so that no encoded rows are kept.
-    batches = validation_blocks(model, data, encoded_bytes=0)
+    batches = model.validation_blocks(data, encoded_bytes=0)
     workspace = Workspace(model.network, batches.batch_size, model.params.dtype)
     blocks = ((model.network.forward(model.params, one.X, workspace),) for one in batches)
     (raw,) = stack_rows(blocks, batches.n_rows, model.params.dtype)
@@ -196,26 +188,6 @@ class CallbackObserver:
     history: dict[str, list]
     attributes_after: Callable[[np.ndarray, dict[str, list]], dict[str, Any]]
 
-    @classmethod
-    def start(
-        cls,
-        estimator: BaseEstimator,
-        n_epochs: int,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        history: dict[str, list],
-        attributes_after: Callable[[np.ndarray, dict[str, list]], dict[str, Any]],
-    ) -> Self | None:
-        """Return the observer of a fit that begins, or None without callbacks."""
-        context = callback_context(estimator, n_epochs)
-        if context is None:
-            return None
-        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        arguments = {"X": X, "y": y, "metadata": metadata}
-        context.call_on_fit_task_begin(estimator=estimator, **arguments)
-        return cls(context, estimator, arguments, copy.deepcopy(history), attributes_after)
-
     def __call__(self, iteration: int, record: Mapping[str, float], params: np.ndarray) -> bool:
         """Tell the callbacks of an epoch; return whether one of them asks to stop."""
         append(self.history, dict(record))
@@ -249,33 +221,31 @@ class CallbackObserver:
         )
 
 
-class EpochPrinter:
-    """Prints one aligned line for every ``every``-th epoch."""
+def reporter(verbose: int, observe: Report | None = None, n_before: int = 0) -> Report | None:
+    """Return what prints every ``verbose``-th epoch and calls the observer; None without both.
 
-    _LABELS = {
-        "validation_loss": "validation loss",
-        "validation_score": "validation score",
-        "learning_rate": "learning rate",
-    }
-    _WIDTH = 34
+    ``n_before`` is the number of epochs before the training, which the printed lines count.
+    """
 
-    def __init__(self, every: int):
-        self.every = int(every)
+    def report(iteration: int, record: dict[str, float], params: np.ndarray) -> bool:
+        number = n_before + iteration
+        if verbose and (number - 1) % verbose == 0:
+            print(epoch_line(number, record))
+        return observe is not None and observe(iteration, record, params)
 
-    def __call__(self, iteration: int, record: Mapping[str, float], params: np.ndarray) -> None:
-        """Print the line of an epoch."""
-        if (iteration - 1) % self.every == 0:
-            print(self._line(iteration, dict(record)))
+    return report if verbose or observe is not None else None
 
-    def _line(self, iteration: int, record: dict[str, float]) -> str:
-        seconds = record.pop("seconds")
-        record = {name: value for name, value in record.items() if not math.isnan(value)}
-        parts = [f"Iteration {iteration}, loss = {record.pop('loss'):.8f}"]
-        if record.get("validation_score") == -record.get("validation_loss", np.nan):
-            del record["validation_score"]
-        parts += [f"{self._LABELS[name]} = {value:.6g}" for name, value in record.items()]
-        columns = [f"{part}, ".ljust(self._WIDTH) for part in parts]
-        return "".join([*columns, f"{seconds:.3f} s"])
+
+def epoch_line(number: int, record: Mapping[str, float]) -> str:
+    """Return the line of an epoch, whose columns are below those of other epochs."""
+    shown = {name: value for name, value in record.items() if not math.isnan(value)}
+    seconds, loss = shown.pop("seconds"), shown.pop("loss")
+    if shown.get("validation_score") == -shown.get("validation_loss", np.nan):
+        del shown["validation_score"]
+    parts = [f"Iteration {number}, loss = {loss:.8f}"]
+    parts += [f"{name.replace('_', ' ')} = {value:.6g}" for name, value in shown.items()]
+    columns = [f"{part}, ".ljust(COLUMN_WIDTH) for part in parts]
+    return "".join([*columns, f"{seconds:.3f} s"])
 
 
 #: The least number of seconds between two lines.
@@ -283,21 +253,19 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 def row_progress(verbose: int) -> "RowProgress":
-    """Return what shows the progress of a fit by rows; it shows nothing unless ``verbose``."""
+    """Return what shows the progress of a fit by rows; it shows nothing unless ``verbose``.
+
+    It is a bar if rich is installed and the output is a terminal that can show one.
+    """
     if not verbose:
         return RowProgress()
-    return RowBar() if _shows_bars() else RowLines()
-
-
-def _shows_bars() -> bool:
-    """Return whether the output is a terminal that can show a bar, and rich is installed."""
     if not sys.stdout.isatty():
-        return False
+        return RowLines()
     try:
         from rich.console import Console
     except ImportError:
-        return False
-    return not Console().is_dumb_terminal
+        return RowLines()
+    return RowLines() if Console().is_dumb_terminal else RowBar()
 
 
 class RowProgress:
@@ -353,20 +321,15 @@ class RowBar(RowProgress):
         from rich import progress
         from rich.console import Console
         from rich.table import Column
-        from rich.text import Text
-
-        class Rows(progress.ProgressColumn):
-            def render(self, task: progress.Task) -> Text:
-                total = None if task.total is None else int(task.total)
-                return Text(in_words(int(task.completed), total, task.speed))
 
         # In a narrow terminal the bar becomes shorter, and the text is not broken.
         bar = progress.BarColumn(None, table_column=Column(max_width=40))
-        rows = Rows(table_column=Column(no_wrap=True))
-        name, left = progress.TextColumn("{task.description}"), progress.TimeRemainingColumn()
+        name = progress.TextColumn("{task.description}")
+        rows = progress.TextColumn("{task.fields[rows]}")
+        left = progress.TimeRemainingColumn()
         console = console or Console()
         self._bar = progress.Progress(name, bar, rows, left, console=console, transient=True)
-        self._task = self._bar.add_task("", total=None)
+        self._task = self._bar.add_task("", total=None, rows="")
         self._name = ""
 
     def __enter__(self) -> Self:
@@ -379,11 +342,12 @@ class RowBar(RowProgress):
 
     def __call__(self, name: str, n_done: int, n_rows: int | None = None) -> None:
         """Move the bar; a new pass begins a new one."""
-        if name == self._name:
-            self._bar.update(self._task, completed=n_done)
-        else:
+        if name != self._name:
             self._name = name
             self._bar.reset(self._task, description=name, total=n_rows, completed=n_done)
+        self._bar.update(self._task, completed=n_done)
+        rows = in_words(n_done, n_rows, self._bar.tasks[0].speed)
+        self._bar.update(self._task, rows=rows)
 
 
 def in_words(n_done: int, n_rows: int | None, speed: float | None) -> str:

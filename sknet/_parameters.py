@@ -10,20 +10,19 @@ import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import KW_ONLY, dataclass, field, make_dataclass
 from inspect import Parameter
-from itertools import pairwise
 from numbers import Integral, Real
 from typing import Annotated, Any, TypeVar, dataclass_transform, get_args, get_origin
 
 import joblib
 import numpy as np
 
-from sknet._sklearn import HasMethods, Interval, StrOptions
+from sknet._requirements import HasMethods, Interval, StrOptions
 from sknet.nn import rules
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.lbfgs import SOLVERS, is_stochastic
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.optimizers import Solver
-from sknet.nn.rules import FRACTION, NOT_NEGATIVE, OPEN_UNIT_INTERVAL, POSITIVE_INT
+from sknet.nn.rules import FRACTION, NOT_NEGATIVE, POSITIVE_INT
 from sknet.nn.schedules import SCHEDULES, Schedule
 
 Class = TypeVar("Class", bound=type)
@@ -119,14 +118,10 @@ def with_parameters(cls: Class) -> Class:
 
 def constructor(class_name: str, parameters: Iterable[Parameter]) -> Callable[..., None]:
     """Return an ``__init__`` that sets attributes to parameters, the positional ones first."""
-    specifications = [
-        (
-            one.name,
-            one.annotation,
-            field(default=one.default, kw_only=one.kind is one.KEYWORD_ONLY),
-        )
-        for one in sorted(parameters, key=lambda one: one.kind)
-    ]
+    specifications = []
+    for one in sorted(parameters, key=lambda one: one.kind):
+        declared = field(default=one.default, kw_only=one.kind is one.KEYWORD_ONLY)
+        specifications.append((one.name, one.annotation, declared))
     made: Any = make_dataclass(class_name, specifications, eq=False, repr=False)
     del made.__init__.__annotations__["return"]  # It would be shown as what the class returns.
     return made.__init__
@@ -202,6 +197,20 @@ def check_loss_position(estimator_name: str, hidden_layer_sizes: Any) -> None:
             f"The first positional argument of {estimator_name} is hidden_layer_sizes, got "
             f"{hidden_layer_sizes!r}. Pass the loss by keyword: loss={hidden_layer_sizes!r}."
         )
+
+
+def check_together(estimator: Any, task: str) -> None:
+    """Refuse parameters that do not suit the task or each other, though each is valid itself.
+
+    Raises
+    ------
+    ValueError
+        If one of the three functions that follow raises it.
+    """
+    parameters = estimator.get_params(deep=False)
+    check_loss_task(type(estimator).__name__, parameters["loss"], task)
+    check_layers(parameters)
+    check_solver_options(parameters, defaults(type(estimator)))
 
 
 def check_loss_task(estimator_name: str, loss: Any, task: str) -> None:
@@ -316,17 +325,15 @@ def check_class_weight(class_weight: Any, classes: Sequence) -> None:
         If a list does not hold dicts, if a dict has a label that is not among the classes, or
         a weight that is not a finite number >= 0.
     """
-    several = class_weight if isinstance(class_weight, list) else [class_weight]
-    for one in several:
+    listed = isinstance(class_weight, list)
+    for one in class_weight if listed else [class_weight]:
         if not isinstance(one, dict):
-            if isinstance(class_weight, list):
-                raise ValueError(
-                    f"class_weight={class_weight} is a list, which must have a dict for each "
-                    "label of a multi-label y. For other y, give one dict with the weights of "
-                    f"the classes {list(classes)}."
-                )
-            continue
-        known = {0, 1} if isinstance(class_weight, list) else set(classes)
+            raise ValueError(
+                f"class_weight={class_weight} is a list, which must have a dict for each "
+                "label of a multi-label y. For other y, give one dict with the weights of "
+                f"the classes {list(classes)}."
+            )
+        known = {0, 1} if listed else set(classes)
         unknown = [label for label in one if label not in known]
         if unknown:
             raise ValueError(
@@ -335,40 +342,6 @@ def check_class_weight(class_weight: Any, classes: Sequence) -> None:
             )
         if not all(NOT_NEGATIVE.allows(value) for value in one.values()):
             raise ValueError(f"class_weight must have weights >= 0, got {class_weight}.")
-
-
-def check_not_balanced(class_weight: Any) -> None:
-    """Refuse balanced class weights for ``partial_fit``, which never sees all rows.
-
-    Raises
-    ------
-    ValueError
-        If ``class_weight`` is "balanced".
-    """
-    if isinstance(class_weight, str) and class_weight == "balanced":
-        raise ValueError(
-            "class_weight='balanced' needs all rows at once, which partial_fit never has. Give "
-            "the weights as a dict, for example from "
-            "sklearn.utils.class_weight.compute_class_weight, or use "
-            "sknet.streaming.fit_chunks."
-        )
-
-
-def check_quantile(quantile: Any) -> None:
-    """Refuse quantiles that are not sorted, or not between 0 and 1.
-
-    Raises
-    ------
-    ValueError
-        If ``quantile`` is neither a number in (0, 1) nor an increasing list of these.
-    """
-    numbers: list[Any] = [quantile] if np.isscalar(quantile) else list(quantile)
-    inside = bool(numbers) and all(map(OPEN_UNIT_INTERVAL.allows, numbers))
-    if not (inside and all(low < high for low, high in pairwise(numbers))):
-        raise ValueError(
-            f"quantile must be a number in (0, 1) or an increasing list of these, got "
-            f"{quantile!r}."
-        )
 
 
 def available_with_stochastic_solver(estimator: Any) -> bool:

@@ -62,19 +62,6 @@ class Predictor:
         # Made anew each time, since the user may change parameters in place.
         return self.fitted.astype(np.float64, copy=False)
 
-    def predict(
-        self, X: Any, function: Callable[[np.ndarray], tuple[np.ndarray, ...]]
-    ) -> tuple[np.ndarray, ...]:
-        """Return arrays with a row for each row of X, computed from the raw predictions.
-
-        ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
-        """
-        # The links of very large raw predictions may overflow, to the limit of what they mean.
-        with np.errstate(over="ignore"):
-            return self.map_rows(
-                X, lambda outputs: function(self.settled(outputs[-1].astype(np.float64)))
-            )
-
     def map_rows(
         self, X: Any, function: Callable[[list[np.ndarray]], tuple[np.ndarray, ...]]
     ) -> tuple[np.ndarray, ...]:

@@ -8,21 +8,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Self, cast
 
-from sknet._auto import SHAPING, Facts, bins_for, choose, cooling_epochs, level_penalty
+from sknet._auto import Facts, bins_for, choose, cooling_epochs, level_penalty
 from sknet._parameters import hidden_layer_sizes, per_layer, plain, same_value
 from sknet._version import __version__
 from sknet.data.choices import interaction_groups
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
+from sknet.nn.epochs import UpdateRule
 from sknet.nn.groups import Groups
 from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.monotone import Promise
-from sknet.nn.optimizers import Solver
+from sknet.nn.optimizers import Optimizer, Solver
 from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.sets import ElasticNet
+from sknet.nn.state import Stopping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +84,6 @@ class Provenance:
             n_continued=self.n_continued + 1 if goes_on else 0,
         )
 
-    def ended(self, ending: str, certainty: float | None, n_refit: int) -> Self:
-        """Return the provenance of a fit that is over."""
-        return replace(self, ending=ending, certainty=certainty, n_refit=n_refit)
-
     def passed(self, n_rows: int) -> Self:
         """Return the provenance after a further pass of ``partial_fit`` over so many rows.
 
@@ -125,8 +123,9 @@ class Settings:
         An entry for each hidden layer.
     n_bins : int
         The number of quantile bins of each number, or 0 if the embedding needs none.
-    penalty : ElasticNet
-        Stands for ``alpha`` and ``l1_ratio``.
+    solver, penalty : Solver, ElasticNet
+        A solver with a decoupled decay of weights has taken over its part of the penalty, which
+        stands for ``alpha`` and ``l1_ratio``.
     level_penalty : float
         The strength of the penalty of the vectors of levels, for each row that the prior of
         their effect is worth.
@@ -164,6 +163,16 @@ class Settings:
             raise AttributeError(f"There is no setting {name!r}.")
         return values[name]
 
+    @property
+    def update_rule(self) -> UpdateRule:
+        """The rule that turns gradients into steps, for a stochastic solver."""
+        return UpdateRule(cast(Optimizer, self.solver), **self.fields_of(UpdateRule))
+
+    @property
+    def stopping(self) -> Stopping:
+        """The conditions that end a training."""
+        return Stopping(**self.fields_of(Stopping))
+
     def fields_of(self, cls: Any) -> dict[str, Any]:
         """Return the settings that have the name of a field of a dataclass, by name."""
         names = [one.name for one in fields(cls) if hasattr(self, one.name)]
@@ -199,16 +208,11 @@ class Settings:
             name for name in names if not same_value(getattr(before, name), getattr(self, name))
         ]
 
-    @property
-    def shaping(self) -> dict[str, Any]:
-        """The values of "auto" parameters that a continued network must keep."""
-        return {name: self.auto[name] for name in SHAPING if name in self.auto}
-
 
 def resolve(
     parameters: Mapping[str, Any],
     facts: Facts,
-    kept: Mapping[str, Any] = MappingProxyType({}),
+    last: Mapping[str, Any] = MappingProxyType({}),
     promise: Promise | None = None,
 ) -> Settings:
     """Return the settings of a fit.
@@ -219,22 +223,21 @@ def resolve(
         Checked parameters of an estimator.
     facts : Facts
         The facts of the training data that the rules of "auto" need.
-    kept : mapping of str to object, optional
-        The values that "auto" parameters keep from an earlier fit, which is to be continued.
+    last : mapping of str to object, optional
+        The values that were chosen for "auto" in the last fit, if that is to be continued.
     promise : Promise, optional
         The promise of the monotonic constraints; None if there are none.
     """
-    auto = choose({**parameters, "monotonic_cst": promise}, facts, kept)
+    auto = choose({**parameters, "monotonic_cst": promise}, facts, last)
     # A regressor has no weights of classes.
     known = {"class_weight": None, **parameters, **auto}
-    embedding = known["numeric_embedding"]
-    if embedding is not None:
-        embedding = _rule(embedding, NUMERIC_EMBEDDINGS, known)
-    embeddings = [] if embedding is None else [embedding]
-    if promise is not None:
-        embeddings += [one.rising() for one in embeddings]
-    needs_bins = any(one.needs_bins for one in embeddings)
+    embedding = _rule(known["numeric_embedding"], NUMERIC_EMBEDDINGS, known)
+    needs_bins = embedding is not None and (
+        embedding.needs_bins or (promise is not None and embedding.rising().needs_bins)
+    )
     groups = interaction_groups(known["interaction_cst"], facts.n_columns)
+    penalty = ElasticNet(float(known["alpha"]), float(known["l1_ratio"]))
+    solver, penalty = _rule(known["solver"], SOLVERS, known).decouple(penalty)
     return Settings(
         values={k: _as_number(v) for k, v in known.items() if k not in RESOLVED},
         auto=auto,
@@ -247,9 +250,9 @@ def resolve(
         n_bins=bins_for(facts.n_rows, groups is not None) if needs_bins else 0,
         categorical_features=plain(known["categorical_features"]),
         loss=_rule(known["loss"], LOSSES, known),
-        penalty=ElasticNet(float(known["alpha"]), float(known["l1_ratio"])),
+        penalty=penalty,
         level_penalty=level_penalty(known, facts),
-        solver=_rule(known["solver"], SOLVERS, known),
+        solver=solver,
         schedule=_rule(known["learning_rate"], SCHEDULES, known),
         promise=promise,
         groups=groups,
@@ -265,7 +268,7 @@ def _as_number(value: Any) -> Any:
 
 
 def _rule(value: Any, registry: Mapping[str, type], known: Mapping[str, Any]) -> Any:
-    """Return a rule that is given as an object, or by its name in the registry.
+    """Return a rule that is given as an object or None, or by its name in the registry.
 
     A field of the registered class takes the value of the parameter of the same name.
     """

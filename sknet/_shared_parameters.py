@@ -18,7 +18,7 @@ from sklearn.metrics import get_scorer_names
 from sknet import _auto, _building
 from sknet._attributes import FittedAttributes
 from sknet._parameters import AUTO, FLAT_LIST, Class, Off, with_parameters
-from sknet._sklearn import Options, StrOptions
+from sknet._requirements import Options, StrOptions
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.layers import NORMALIZATIONS

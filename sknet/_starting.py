@@ -13,6 +13,7 @@ from sknet._model import Model, model_class
 from sknet._parameters import is_auto
 from sknet._settings import Settings, resolve
 from sknet.data.batches import Dataset
+from sknet.data.survey import survey_rows
 from sknet.nn.embeddings import NumericEmbedding
 from sknet.nn.monotone import Promise
 
@@ -50,72 +51,51 @@ def settle(estimator: BaseEstimator, facts: Facts, promise: Promise | None = Non
     ------
     ValueError
         If ``numeric_embedding`` or ``n_components`` does not suit X, or if a normalisation or
-        components do not suit monotonic constraints.
+        components do not suit constraints.
     """
-    check_embedding(estimator.numeric_embedding, facts.is_sparse)
-    check_components(estimator.n_components, estimator.numeric_embedding, facts.is_sparse)
     parameters = estimator.get_params(deep=False)
-    check_constraints(parameters, promise is not None)
+    _check_suited(parameters, facts.is_sparse, promise is not None)
     return resolve(parameters, facts, promise=promise)
 
 
-def check_embedding(numeric_embedding: Any, is_sparse: bool) -> None:
-    """Refuse an embedding of numbers for sparse X, since embedded columns are not sparse.
+def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool) -> None:
+    """Refuse layers that do not suit the table, or that do not keep a constraint of columns.
 
     Raises
     ------
     ValueError
-        If X is sparse and ``numeric_embedding`` is neither None nor "auto".
+        If X is sparse and numbers would be embedded; if ``n_components`` is a positive number,
+        but X is sparse, ``numeric_embedding`` does not keep the numbers, or ``monotonic_cst``
+        or ``interaction_cst`` constrains columns; or if ``monotonic_cst`` does and
+        ``normalization`` is not None.
     """
-    if is_sparse and not (numeric_embedding is None or is_auto(numeric_embedding)):
+    embedding, n_components = parameters["numeric_embedding"], parameters["n_components"]
+    has_components = not is_auto(n_components) and n_components > 0
+    if is_sparse and not (embedding is None or is_auto(embedding)):
         raise ValueError(
-            f"numeric_embedding={numeric_embedding!r} needs dense X; sparse columns would not "
+            f"numeric_embedding={embedding!r} needs dense X; sparse columns would not "
             "stay sparse. Use numeric_embedding=None, or 'auto'."
         )
-
-
-def check_components(n_components: Any, numeric_embedding: Any, is_sparse: bool) -> None:
-    """Refuse principal components where the network has no numbers that they could be made of.
-
-    Raises
-    ------
-    ValueError
-        If ``n_components`` is a positive number, and X is sparse or ``numeric_embedding`` does
-        not keep the numbers.
-    """
-    if is_auto(n_components) or n_components == 0:
-        return
-    if is_sparse:
+    if has_components and is_sparse:
         raise ValueError(
             f"n_components={n_components} needs dense X; components of sparse columns are not "
             "sparse. Use n_components=0, or 'auto'."
         )
-    if isinstance(numeric_embedding, NumericEmbedding) and not numeric_embedding.keeps_numbers:
+    drops_numbers = isinstance(embedding, NumericEmbedding) and not embedding.keeps_numbers
+    if has_components and drops_numbers:
         raise ValueError(
             f"n_components={n_components} needs the numbers themselves, but "
-            f"numeric_embedding={numeric_embedding!r} does not pass them on. Use "
+            f"numeric_embedding={embedding!r} does not pass them on. Use "
             "n_components=0, or 'auto', or set keeps_numbers=True in the class of an embedding "
             "whose first output of each number is the number."
         )
-
-
-def check_constraints(parameters: Mapping[str, Any], monotone: bool) -> None:
-    """Refuse layers that do not keep a constraint of the columns.
-
-    Raises
-    ------
-    ValueError
-        If ``monotonic_cst`` constrains columns and ``normalization`` is not None, or if it or
-        ``interaction_cst`` does and ``n_components`` is a positive number.
-    """
-    grouped = parameters["interaction_cst"] is not None
-    normalization, n_components = parameters["normalization"], parameters["n_components"]
+    normalization = parameters["normalization"]
     if monotone and normalization is not None:
         raise ValueError(
             f"normalization={normalization!r} cannot be used with monotonic_cst: a unit that "
             "rises lowers the others of its row. Set normalization=None."
         )
-    if (monotone or grouped) and not is_auto(n_components) and n_components > 0:
+    if has_components and (monotone or parameters["interaction_cst"] is not None):
         name = "monotonic_cst" if monotone else "interaction_cst"
         raise ValueError(
             f"n_components={n_components} cannot be used with {name}: a component mixes "
@@ -131,7 +111,6 @@ def start_model(
     *,
     n_earlier: int | None = None,
     classes: Any = None,
-    keep_rare: bool = False,
 ) -> Model:
     """Return a model with encodings learned from the data, and initial parameters.
 
@@ -146,12 +125,11 @@ def start_model(
     streams : mapping of str to numpy Generator
         The random generators of the run.
     n_earlier : int, optional
-        The number of rows of earlier chunks, if the data are a chunk of a stream.
+        The number of rows of earlier chunks, if the data are a chunk of a stream. A level that
+        a chunk has once or never remains a level of its own, because further rows may contain
+        it. Otherwise it is treated as missing.
     classes : array-like, optional
         All classes, if the data may lack some of them.
-    keep_rare : bool, default=False
-        Whether a level that the data have once or never remains a level of its own, because
-        further rows may contain it. Otherwise it is treated as missing.
 
     Raises
     ------
@@ -163,7 +141,13 @@ def start_model(
     facts = facts_of(features, n_rows, X.dtype, sparse.issparse(X), n_earlier)
     settings = settle(estimator, facts, features.promise)
     kind = model_class(features.numeric_y)
-    return kind.of_rows(settings, features, data, streams, classes, keep_rare=keep_rare)
+    known = kind.measure_target(settings, data)
+    settings, target = kind.learn_target(settings, known, X.dtype, classes)
+    # The encodings are those of the weights that training uses.
+    data = kind.weigh(settings, target, data)
+    survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
+    in_chunks = n_earlier is not None
+    return kind.start(settings, survey, target, streams["init"], keep_rare=in_chunks)
 
 
 def continue_model(
@@ -190,8 +174,8 @@ def continue_model(
     """
     X, n_rows = data.X, n_rows or data.n_rows
     facts = facts_of(features, n_rows, X.dtype, sparse.issparse(X), n_earlier)
-    parameters, kept = estimator.get_params(deep=False), model.settings.shaping
-    settings = resolve(parameters, facts, kept, promise=features.promise)
+    parameters, last = estimator.get_params(deep=False), model.settings.auto
+    settings = resolve(parameters, facts, last, promise=features.promise)
     model = model.continued(model.balanced(settings, data))
     model.check_target(data.y, "y")
     params = model.params if params is None else params

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from sknet._sklearn import check_sample_weight
+from sknet._requirements import check_sample_weight
 from sknet.data import frames
 from sknet.data.kinds import LABELS, LARGEST, as_array, check_kinds, checking
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from sknet._base import BaseNN
 from sknet._persistence import save_checkpoint
-from sknet._requirements import check_count
-from sknet._sklearn import without_callbacks
+from sknet._requirements import check_count, without_callbacks
 from sknet.nn.rules import Interval
 
 

@@ -10,13 +10,9 @@ from sklearn.utils.metaestimators import available_if
 
 from sknet._base import BaseNN
 from sknet._model import ClassificationModel
-from sknet._parameters import (
-    available_with_stochastic_solver,
-    check_not_balanced,
-    with_parameters,
-)
+from sknet._parameters import available_with_stochastic_solver, with_parameters
+from sknet._requirements import StrOptions, fit_context
 from sknet._shared_parameters import shared_documentation
-from sknet._sklearn import StrOptions, fit_context
 from sknet._target_checks import check_partial_fit_classes
 from sknet.nn.losses import Loss
 from sknet.nn.rules import FRACTION
@@ -141,7 +137,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ConvergenceWarning
             If the rows are still predicted far worse than by a constant.
         """
-        check_not_balanced(self.class_weight)
+        _check_not_balanced(self.class_weight)
         known = self.classes_ if self.__sklearn_is_fitted__() else None
         check_partial_fit_classes(y, classes, known)
         return self._partial_fit(X, y, sample_weight, classes)
@@ -246,8 +242,24 @@ class NNClassifier(ClassifierMixin, BaseNN):
         return tags
 
 
+def _check_not_balanced(class_weight: Any) -> None:
+    """Refuse balanced class weights for ``partial_fit``, which never sees all rows.
+
+    Raises
+    ------
+    ValueError
+        If ``class_weight`` is "balanced".
+    """
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        raise ValueError(
+            "class_weight='balanced' needs all rows at once, which partial_fit never has. Give "
+            "the weights as a dict, for example from "
+            "sklearn.utils.class_weight.compute_class_weight, or use "
+            "sknet.streaming.fit_chunks."
+        )
+
+
 def _without_certainty(proba: np.ndarray) -> np.ndarray:
     """Move rounded probabilities away from 0 and 1, where the log loss can be infinite."""
     limits = np.finfo(proba.dtype)
-    np.maximum(proba, limits.tiny, out=proba)
-    return np.minimum(proba, 1 - limits.epsneg, out=proba)
+    return proba.clip(limits.tiny, 1 - limits.epsneg, out=proba)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY
+from itertools import pairwise
 from typing import Annotated, Any, Self, cast
 
 import numpy as np
@@ -12,14 +13,9 @@ from sklearn.utils.metaestimators import available_if
 
 from sknet._base import BaseNN
 from sknet._model import RegressionModel
-from sknet._parameters import (
-    FLAT_LIST,
-    available_with_stochastic_solver,
-    check_quantile,
-    with_parameters,
-)
+from sknet._parameters import FLAT_LIST, available_with_stochastic_solver, with_parameters
+from sknet._requirements import StrOptions, fit_context
 from sknet._shared_parameters import shared_documentation
-from sknet._sklearn import StrOptions, fit_context
 from sknet.nn.losses import LOSSES, TWEEDIE_POWERS, Loss
 from sknet.nn.rules import OPEN_UNIT_INTERVAL, POSITIVE
 
@@ -183,7 +179,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         model = self._regression_model
         model.check_std(return_std)
         results = self._predict(X, lambda raw: model.predictions(raw, return_std))
-        if model.target.n_outputs == 1 and not model.predicts_quantiles:
+        if model.target.n_outputs == 1 and not model.loss.predicts_quantiles:
             results = tuple(result[:, 0] for result in results)
         return results if return_std else results[0]
 
@@ -219,6 +215,23 @@ class NNRegressor(RegressorMixin, BaseNN):
         return tags
 
 
+def check_quantile(quantile: Any) -> None:
+    """Refuse quantiles that are not sorted, or not between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If ``quantile`` is neither a number in (0, 1) nor an increasing list of these.
+    """
+    numbers: list[Any] = [quantile] if np.isscalar(quantile) else list(quantile)
+    inside = bool(numbers) and all(map(OPEN_UNIT_INTERVAL.allows, numbers))
+    if not (inside and all(low < high for low, high in pairwise(numbers))):
+        raise ValueError(
+            f"quantile must be a number in (0, 1) or an increasing list of these, got "
+            f"{quantile!r}."
+        )
+
+
 def score_predictions(
     model: RegressionModel,
     prediction: np.ndarray,
@@ -229,7 +242,7 @@ def score_predictions(
     levels = model.loss.quantiles
     if not levels:
         return r2_score(y, prediction, sample_weight=sample_weight)
-    columns = prediction.T if model.predicts_quantiles else [prediction]
+    columns = prediction.T if model.loss.predicts_quantiles else [prediction]
     scores = [
         d2_pinball_score(y, column, sample_weight=sample_weight, alpha=level)
         for level, column in zip(levels, columns, strict=True)

@@ -22,7 +22,7 @@ from sknet import NNClassifier, NNRegressor, streaming
 from sknet._base import FITTED
 from sknet._model import ClassificationModel, RegressionModel
 from sknet._parameters import AUTO, Numbers
-from sknet._sklearn import StrOptions
+from sknet._requirements import StrOptions
 from sknet.nn.activations import ACTIVATIONS
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
 from sknet.nn.layers import NORMALIZATIONS
@@ -98,7 +98,6 @@ FEWEST_LINES = 40
 #: Modules with fewer lines, and why each stands alone.
 SHORT = {
     "sknet._version": "The build reads it.",
-    "sknet._requirements": "Rooms that know nothing of each other need it.",
     "sknet.exceptions": "Its path is public.",
 }
 #: Tokens that are no code.
@@ -204,7 +203,7 @@ def test_private_names_of_scikit_learn_have_one_home(path):
         if module.split(".")[0] == "sklearn"
         and any(part.startswith("_") for part in [*module.split("."), name or ""])
     ]
-    if module_name(path) == "sknet._sklearn":
+    if module_name(path) == "sknet._requirements":
         assert private
     else:
         assert not private

@@ -20,8 +20,6 @@ from sknet._monitoring import HeldOut, Validation
 from sknet.data import draws
 from sknet.data.batches import Dataset
 from sknet.nn import state
-from sknet.nn.objective import Objective
-from sknet.nn.sets import ElasticNet
 
 
 def overfit(problem, **parameters):
@@ -471,8 +469,7 @@ def test_the_least_score_is_that_of_the_mean_and_a_little(weighted):
     network.fit(X, y, weights)
     model = network._model
     held = HeldOut(Dataset(X[:50], y[:50], None if weights is None else weights[:50]))
-    objective = Objective(model.network, model.loss, ElasticNet(0.0, 0.0))
-    found = Validation(model, objective, held).least_score
+    found = Validation(model, held).least_score
     of_rows = np.square(model.target.transform(y[:50], float)[:, 0]) / 2
     constant = np.average(of_rows, weights=None if weights is None else weights[:50])
     assert found == pytest.approx(-constant * (1 - 1.5 / np.sqrt(50)), rel=1e-6)

@@ -1,8 +1,8 @@
 """One fault a run: the n-th write, allocation, call of a callback or of a scorer fails.
 
 n is 1, 2, … until a run is not hit any more. Of a fitted estimator, which takes nearly the way
-of a new one, each fourth allocation or write fails. After each fault the estimator is as it was before,
-or as after a complete run; files are whole; and nothing of the process has changed.
+of a new one, each fourth allocation or write fails. After each fault the estimator is as it was
+before, or as after a complete run; files are whole; and nothing of the process has changed.
 """
 
 import builtins
@@ -23,7 +23,7 @@ from plain import NNClassifier, NNRegressor
 from threadpoolctl import ThreadpoolController
 
 import sknet
-from sknet._sklearn import CALLBACK_ATTRIBUTES
+from sknet._requirements import CALLBACK_ATTRIBUTES
 from sknet.callbacks import Checkpoint, FitCallback
 from sknet.streaming import fit_chunks
 

@@ -9,7 +9,7 @@ from plain import NNClassifier, NNRegressor
 from scipy import sparse
 
 import sknet
-from sknet import _batching, _fitting, _prediction
+from sknet import _base_model, _fitting, _prediction
 from sknet.data import batches, draws, encoding
 
 N_ROWS, N_FEATURES = 40_000, 40
@@ -27,7 +27,7 @@ def table(request, tmp_path):
 @pytest.fixture(autouse=True, params=[1000, 100_000])
 def small_blocks(request, monkeypatch):
     """Limits by which this table is large; its quantiles are those of some rows or of all."""
-    monkeypatch.setattr(_batching, "ENCODED_BYTES", 0)
+    monkeypatch.setattr(_base_model, "ENCODED_BYTES", 0)
     monkeypatch.setattr(_prediction, "BLOCK_ELEMENTS", 2**14)
     monkeypatch.setattr(batches, "BLOCK_ELEMENTS", 2**14)
     monkeypatch.setattr(draws, "QUANTILE_ROWS", request.param)

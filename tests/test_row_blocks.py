@@ -16,7 +16,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_score
 from sklearn.utils import check_array
 
-from sknet import NNClassifier, NNRegressor, _batching, _prediction
+from sknet import NNClassifier, NNRegressor, _base_model, _prediction
 from sknet._monitoring import ChosenRows
 from sknet.callbacks import Checkpoint
 from sknet.data import row_blocks
@@ -405,7 +405,7 @@ def storage(request, tmp_path):
 @pytest.fixture
 def windows(monkeypatch):
     """Limits by which the table is too large to be encoded once, and has four windows."""
-    monkeypatch.setattr(_batching, "ENCODED_BYTES", 0)
+    monkeypatch.setattr(_base_model, "ENCODED_BYTES", 0)
     monkeypatch.setattr(row_blocks, "BLOCK_BYTES", 100 * 24)
     monkeypatch.setattr(row_blocks, "WINDOW_BYTES", 800 * 24)
 
@@ -643,7 +643,7 @@ class Dates(Made):
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_memory_is_bounded(monkeypatch, early_stopping):
     n_rows, n_columns = 60_000, 100
-    monkeypatch.setattr(_batching, "ENCODED_BYTES", 0)
+    monkeypatch.setattr(_base_model, "ENCODED_BYTES", 0)
     monkeypatch.setattr(_prediction, "BLOCK_ELEMENTS", 2**14)
     monkeypatch.setattr(row_blocks, "BLOCK_BYTES", 2**16)
     monkeypatch.setattr(row_blocks, "WINDOW_BYTES", 2**20)

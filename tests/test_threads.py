@@ -17,9 +17,9 @@ from sklearn.base import clone
 from sklearn.ensemble import VotingClassifier
 from threadpoolctl import threadpool_limits
 
-import sknet._threads
+import sknet._run
 from sknet import NNClassifier, NNRegressor
-from sknet._threads import ONE_BLAS_THREAD, BlasLimit, blas_libraries, n_threads
+from sknet._run import ONE_BLAS_THREAD, BlasLimit, blas_libraries, n_threads
 from sknet.nn import epochs, kernels
 from sknet.nn.epochs import Epoch, Team
 
@@ -67,7 +67,7 @@ def test_the_number_of_threads_does_not_change_a_bit(cls, monkeypatch):
 
     monkeypatch.setattr(Epoch, "_make_stretches", count_stretches)
     for number in (1, 2, 3):
-        monkeypatch.setattr(sknet._threads, "n_threads", lambda number=number: number)
+        monkeypatch.setattr(sknet._run, "n_threads", lambda number=number: number)
         fitted.append(clone(network).fit(X, y, np.arange(300.0)))
     # They are made anew for the cool-down on all rows.
     assert n_stretches == [1, 1, 2, 2, 3, 3]
@@ -271,7 +271,7 @@ class SingleThreadedLibrary(Library):
 def library(request, monkeypatch):
     """Let BLAS be a library of each kind, with four threads if it has any."""
     library = request.param(4)
-    monkeypatch.setattr(sknet._threads, "blas_libraries", lambda: [library])
+    monkeypatch.setattr(sknet._run, "blas_libraries", lambda: [library])
     return library
 
 
@@ -299,7 +299,7 @@ def test_other_threads_may_set_limits_after_a_training():
     """A training gives up the control that threadpoolctl 3.8 has given it."""
     library = ControlledLibrary(4)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sknet._threads, "blas_libraries", lambda: [library])
+        patch.setattr(sknet._run, "blas_libraries", lambda: [library])
         with BlasLimit():
             assert library.controller is threading.current_thread()
     in_thread(library.set_num_threads, 3)
@@ -311,7 +311,7 @@ def test_a_library_is_limited_where_no_thread_can_be_started(monkeypatch):
         raise RuntimeError("can't start new thread")
 
     library = Library(4)
-    monkeypatch.setattr(sknet._threads, "blas_libraries", lambda: [library])
+    monkeypatch.setattr(sknet._run, "blas_libraries", lambda: [library])
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with BlasLimit():
         assert library.num_threads == 1

@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from sknet._base import BaseNN, finish, fitted
 from sknet._model import Model, RegressionModel
 from sknet._parameters import constructor, defaults, is_auto, with_parameters
+from sknet._requirements import fit_context
 from sknet._shared_parameters import with_sections
-from sknet._sklearn import fit_context
 from sknet.classifier import NNClassifier
 from sknet.distributed.epochs import OuterStep
 from sknet.distributed.fitting import check_supported, fit_on_cluster
@@ -428,7 +428,7 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
     def _columns(self) -> list[Any] | None:
         """Return the names of the predictions' columns, or None if there is one."""
         model = cast(RegressionModel, self._learned_model())
-        if model.predicts_quantiles:
+        if model.loss.predicts_quantiles:
             return list(model.loss.quantiles)
         n_outputs = model.target.n_outputs
         return list(range(n_outputs)) if n_outputs > 1 else None

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from sknet._auto import LARGEST_BATCH, SMALLEST_BATCH, learning_rate
 from sknet._base import BaseNN, fitted_attributes
-from sknet._fitting import Problem
 from sknet._input import Features, read_training
 from sknet._looking import Agreement, Look, agree, look_at, merge_looks
 from sknet._model import Model, model_class
-from sknet._monitoring import EpochPrinter
+from sknet._monitoring import reporter
 from sknet._run import Run
 from sknet._settings import Settings
 from sknet.data.batches import Batch
@@ -315,22 +314,17 @@ def _share_batch(model: Model, n_shards: int) -> Model:
 
 def _train(model: Model, shards: Shards, outer: OuterStep) -> TrainingResult:
     """Return the result of training on the shards."""
-    settings, problem = model.settings, Problem.of(model)
-    params = model.params.copy()
+    settings, params = model.settings, model.params.copy()
+    rule, stopping, evaluate = settings.update_rule, settings.stopping, None
     # The state needs a generator, but no numbers are drawn here: each shard draws its own.
     unused = np.random.default_rng()
-    state = TrainingState.start(problem.rule.optimizer, params, unused)
+    state = TrainingState.start(rule.optimizer, params, unused)
     if model.network.bounds(params.dtype) is not None:
         outer = replace(outer, network=model.network)
-    stopping, evaluate = problem.stopping, None
     horizon = stopping.horizon(state.cooling)
-    epoch = ClusterEpoch(shards, outer, params, problem.rule, horizon, state)
+    epoch = ClusterEpoch(shards, outer, params, rule, horizon, state)
     if settings.early_stopping:
         evaluate = epoch.evaluate
         stopping = replace(stopping, least_score=epoch.least_score())
-    return train_epochs(
-        epoch,
-        stopping,
-        evaluate=evaluate,
-        report=EpochPrinter(settings.verbose) if settings.verbose else None,
-    )
+    report = reporter(settings.verbose)
+    return train_epochs(epoch, stopping, evaluate=evaluate, report=report)

@@ -13,13 +13,11 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sknet._batching import mini_batches, validation_blocks
-from sknet._fitting import Problem, fit_rows, split_off_validation
+from sknet._fitting import fit_rows, mini_batches, split_off_validation
 from sknet._input import Features, read_rows
 from sknet._model import Model
 from sknet._monitoring import HeldOut
-from sknet._run import Run
-from sknet._threads import ONE_BLAS_THREAD
+from sknet._run import ONE_BLAS_THREAD, Run
 from sknet.data.batches import Batches, Dataset, join, start_of_part
 from sknet.data.draws import Augmentation
 from sknet.data.kinds import naming
@@ -269,13 +267,12 @@ def make_shard(
         The partitions, with the weights that training uses.
     """
     data, held_out = _hold_out(model, _read_all(features, partitions), (seed, number))
-    problem = Problem.of(model)
     no_streams = {"shuffle": None, "augmentation": None}
     return Shard(
-        problem.objective,
-        replace(problem.rule, ema_decay=None),
+        model.objective,
+        replace(model.settings.update_rule, ema_decay=None),
         mini_batches(model, data, no_streams, encoded_bytes=math.inf),
-        held_out and validation_blocks(model, held_out, encoded_bytes=math.inf),
+        held_out and model.validation_blocks(held_out, encoded_bytes=math.inf),
         shuffle=model.settings.shuffle,
         seed=(seed, number),
         weight=_sum_of_weights(data),

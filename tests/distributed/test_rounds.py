@@ -10,7 +10,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNRegressor
 
 import sknet
-from sknet._fitting import Problem
 from sknet._input import read_training
 from sknet._run import Run
 from sknet._starting import start_model
@@ -63,7 +62,7 @@ def first_round(per_epoch=1, number=0, epoch=0, max_iter=10):
 
 def gradient_of_all(model, rows, weights):
     """Return the gradient of the objective for some rows, whose weights have the mean one."""
-    objective = Problem.of(model).objective
+    objective = model.objective
     params = model.params
     batch = Batch(
         model.encoder.transform(X[rows], params.dtype),

@@ -25,8 +25,8 @@ from properties.tables import (
 from sklearn.utils._param_validation import HasMethods
 
 from sknet import NNClassifier, NNRegressor
+from sknet._requirements import Interval, Options, StrOptions
 from sknet._shared_parameters import SharedParameters
-from sknet._sklearn import Interval, Options, StrOptions
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.lbfgs import SOLVERS
