@@ -25,7 +25,7 @@ class TableReader:
 
     The columns of plain numbers come first and keep their values. The others follow in the
     order of :data:`KINDS`: the durations and the dates of a frame as seconds (see
-    :mod:`sknet.data.columns.calendar`), and the categories as the numbers of their levels. A
+    :mod:`sknet.data.columns.times`), and the categories as the numbers of their levels. A
     date is what the clocks of its column's time zone show, in the zone that training had. A
     value that is missing, or that is none of the levels, becomes NaN.
 
