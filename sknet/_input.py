@@ -379,7 +379,7 @@ def _make_reader(wanted: Any, X: Table, declared: bool) -> TableReader:
         raise ValueError("categorical_features cannot be used with sparse X.")
     blocks = X.blocks
     if blocks is not None:
-        categories = categorical_columns(X, wanted, None).tolist()
+        categories = categorical_columns(X, wanted).tolist()
         if not categories:
             return TableReader.of_numbers(X.shape[1])
         X = wrapped(rows_of_values(blocks, categories))

@@ -189,7 +189,7 @@ def test_names_and_numbers_of_phases():
 
 
 def test_dates_as_text():
-    column = DateColumn(0, None, None)
+    column = DateColumn(wrapped(pd.DataFrame({"when": [EPOCH]})), 0)
     assert column.shown(number(datetime.datetime(2024, 2, 29))) == "2024-02-29"
     assert column.shown(number(datetime.datetime(2024, 2, 29, 6, 30))) == "2024-02-29T06:30:00"
 

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from sknet.data.frames import Table
 
 
-def categorical_columns(
-    X: Table, wanted: Any, feature_names: Sequence[str] | None
-) -> NDArray[np.intp]:
+def categorical_columns(X: Table, wanted: Any) -> NDArray[np.intp]:
     """Return the positions of the categories that ``categorical_features`` chooses.
 
     Parameters
@@ -20,7 +18,6 @@ def categorical_columns(
     X : Table
     wanted : "from_dtype", None or array-like of int, str or bool
         The parameter ``categorical_features`` of the estimators.
-    feature_names : sequence of str or None
 
     Raises
     ------
@@ -37,7 +34,7 @@ def categorical_columns(
         return _masked(wanted, X.shape[1])
     if wanted.dtype.kind in "iu":
         return _positioned(wanted, X.shape[1])
-    return _named(wanted.tolist(), feature_names)
+    return _named(wanted.tolist(), X.names)
 
 
 def _masked(wanted: NDArray[np.bool_], n_features: int) -> NDArray[np.intp]:

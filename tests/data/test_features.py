@@ -98,14 +98,10 @@ class ClockColumn(Column):
     plural, numeric = "clock times", True
 
     @classmethod
-    def find(cls, X, wanted, names):
+    def find(cls, X, wanted):
         texts = [(i, X.column(i).dropna()) for i in range(X.shape[1])]
         texts = [(i, x) for i, x in texts if x.size and isinstance(x.iloc[0], str)]
         return [i for i, x in texts if x.str.fullmatch(r"[0-2]\d:[0-5]\d").all()]
-
-    @classmethod
-    def learn(cls, X, position, names, *, by_dtype=False, declared=False):
-        return cls(position, names)
 
     def read(self, X):
         known = (None if frames.is_missing(t) else t for t in X.column(self.position))

@@ -193,27 +193,14 @@ class TimeColumn(Column):
     #: The kind as ``Frame.time_columns`` has it.
     kind: ClassVar[str]
 
-    def __init__(self, position: int, names: Sequence[str] | None, zone: str | None) -> None:
-        super().__init__(position, names)
-        self.zone = zone
+    def __init__(self, X: Any, position: int, declared: bool = False) -> None:
+        super().__init__(X, position)
+        self.zone: str | None = X.time_zone(position)
 
     @classmethod
-    def find(cls, X: Any, wanted: Any, names: Sequence[str] | None) -> list[int]:
+    def find(cls, X: Any, wanted: Any) -> list[int]:
         """Return the positions of the columns of this kind, in a frame."""
         return [i for i, kind in X.time_columns.items() if kind == cls.kind]
-
-    @classmethod
-    def learn(
-        cls,
-        X: Any,
-        position: int,
-        names: Sequence[str] | None,
-        *,
-        by_dtype: bool = False,
-        declared: bool = False,
-    ) -> Self:
-        """Return the column at a position."""
-        return cls(position, names, X.time_zone(position))
 
     def read(self, X: Any) -> NDArray[np.float64]:
         """Return the column of a frame as seconds, NaN for missing values."""
