@@ -140,10 +140,11 @@ class Model(ABC):
             settings.marks_heavy,
             settings.n_components,
             () if settings.promise is None else settings.promise.columns,
+            keep_rare,
         )
         # With another number of threads the last bits of what is learned might differ.
         with ONE_BLAS_THREAD:
-            encoder.fit_survey(survey, keep_rare=keep_rare)
+            encoder.fit_survey(survey)
             if settings.finds_codes or encoder.embedded_:
                 sample = survey.some_rows(max(1, MOST_NUMBERS // target.n_outputs))
                 encoder.learn_from_target(
@@ -151,7 +152,6 @@ class Model(ABC):
                     target.transform(sample.y, np.float64),
                     labels=not cls.numeric_y,
                     finds_codes=settings.finds_codes,
-                    keep_rare=keep_rare,
                 )
         return encoder
 

@@ -30,7 +30,7 @@ def fit(X, n_levels=(), *, standardize=False, weight=None, n_bins=0, **options):
     data = Dataset(np.asarray(X, dtype=float), sample_weight=weight)
     reader = reader_of_levels(data.X.shape[1], n_levels)
     survey = survey_rows(data, reader, rng=np.random.default_rng(0))
-    return TableEncoder(standardize, n_bins).fit_survey(survey, **options)
+    return TableEncoder(standardize, n_bins, **options).fit_survey(survey)
 
 
 def encode(encoder, X):

@@ -108,8 +108,9 @@ class ClockColumn(Column):
         return np.array([t and 3600 * int(t[:2]) + 60 * int(t[3:]) for t in known], float)
 
     def features(self, found):
-        made = Phases(np.full(2, found.place), found.in_order, cycles=["day"])
-        return [made.learned(found.sample, found.standardize, {})]
+        encoder = found.encoder
+        made = Phases(np.full(2, found.place), bool(encoder.ordered), cycles=["day"])
+        return [made.learned(found.sample, encoder.standardize, {})]
 
     def on_card(self, name):
         return f"{name} o'clock"

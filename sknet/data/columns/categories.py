@@ -190,8 +190,8 @@ class CategoryColumn(Column):
 
     def features(self, found: Surveyed) -> list[Feature]:
         """Return one-hot columns, or level numbers if there are many levels."""
-        counts = found.statistic.counts
-        category = Category(counts, found.has_missing, found.keep_rare)
+        counts, keep_rare = found.statistic.counts, found.encoder.keep_rare
+        category = Category(counts, found.has_missing, keep_rare)
         return [(Levels if category.embedded else OneHot)(found.place, category)]
 
     def on_card(self, name: str) -> str:

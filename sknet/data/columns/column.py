@@ -107,24 +107,16 @@ class Surveyed(NamedTuple):
         Whether it has missing values.
     sample : Dataset
         Some rows of the table.
-    standardize : bool
-        Whether numbers are scaled.
-    ordered : bool
-        Whether the predictions only rise or only fall with the column.
-    in_order : bool
-        Whether they do so with any column, so that rounding must keep the order of numbers.
-    keep_rare : bool
-        Whether a level that occurs once, or not yet, gets a place of its own.
+    encoder : TableEncoder
+        The encoder that they are made for: its options tell whether numbers are scaled, which
+        columns the predictions only rise or only fall with, and whether rare levels are kept.
     """
 
     place: int
     statistic: Any
     has_missing: bool
     sample: Dataset
-    standardize: bool
-    ordered: bool
-    in_order: bool
-    keep_rare: bool
+    encoder: Any
 
 
 class Column(ABC):

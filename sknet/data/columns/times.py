@@ -238,18 +238,18 @@ class DateColumn(TimeColumn):
         ValueError
             If columns are not to be scaled.
         """
-        if not found.standardize:
+        if not found.encoder.standardize:
             raise ValueError(
                 "standardize=False passes columns on as they are, but X has columns of dates, "
                 "which are seconds since 1970 and have no scale of their own. Set "
                 "standardize=True, or turn the dates into numbers of a moderate size."
             )
+        ordered, cycles = found.encoder.ordered, found.statistic.varying_cycles()
         # A phase falls where its date goes on rising.
-        cycles = [] if found.ordered else found.statistic.varying_cycles()
-        if not cycles:
+        if found.place in ordered or not cycles:
             return []
         sources = np.full(2 * len(cycles), found.place)
-        made = Phases(sources, found.in_order, cycles=cycles)
+        made = Phases(sources, bool(ordered), cycles=cycles)
         return [made.learned(found.sample, True, {})]
 
     def shown(self, x: np.floating) -> str:
