@@ -7,7 +7,7 @@ then exact. Quantiles and the effects of levels are estimated from a sample of r
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,6 @@ from sknet.data.draws import draw_rows, most_copied_rows, same_rows
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.tables import TableReader
 from sknet.data.weights import repetitions
-
-#: For each column of a part of a table that is not plain numbers, where its level numbers are
-#: among those of the whole table; None where they are the same.
-Places: TypeAlias = list[NDArray[np.intp] | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,8 +175,7 @@ def _row_bytes(X: Any) -> float:
 def merge_surveys(surveys: Sequence[Survey]) -> Survey:
     """Return the survey of a table, given the surveys of all its parts.
 
-    It has a sample if each part has one: their rows one after another, with level numbers of
-    the merged levels. The weights of the parts are either all given or all None.
+    It has no sample: rows are read for it when the levels of all parts are known.
 
     Raises
     ------
@@ -194,7 +189,7 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
         _check_same_columns(first, other)
     reader = first.reader.merged([one.reader for one in others])
     n_rows = [one.n_rows for one in surveys]
-    merged = Survey(
+    return Survey(
         n_rows=sum(n_rows),
         n_features=first.n_features,
         sparse=first.sparse,
@@ -206,12 +201,6 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
         names=first.names,
         part=first.part,
     )
-    samples = [
-        _translate(one.sample.batch(), _places(one.reader, reader))
-        for one in surveys
-        if one.sample is not None
-    ]
-    return merged.with_sample(samples) if len(samples) == len(surveys) else merged
 
 
 def merge_statistics(
@@ -220,29 +209,10 @@ def merge_statistics(
     """Return the statistics of a table, given the reader and the statistics of each part."""
     merged = reader.statistics()
     for part, statistics in parts:
-        places = _places(part, reader)
-        for total, statistic, of_column in zip(merged, statistics, places, strict=True):
-            total.include(statistic, of_column)
+        columns = zip(merged, statistics, reader.columns_, part.columns_, strict=True)
+        for total, statistic, whole, of_part in columns:
+            total.include(statistic, whole.places_of(of_part))
     return merged
-
-
-def _places(part: TableReader, reader: TableReader) -> Places:
-    """Return for each column where the level numbers of a part are in the whole table."""
-    columns = zip(reader.columns_, part.columns_, strict=True)
-    return [whole.places_of(of_part) for whole, of_part in columns]
-
-
-def _translate(batch: Batch, places: Places) -> Batch:
-    """Return a copy of rows of a part with the level numbers of the whole table."""
-    if all(one is None for one in places):
-        return batch
-    X = batch.X.copy()
-    columns = X[:, X.shape[1] - len(places) :].T
-    for x, of_column in zip(columns, places, strict=True):
-        if of_column is not None:
-            known = ~np.isnan(x)
-            x[known] = of_column[x[known].astype(int)]
-    return batch._replace(X=X)
 
 
 def _check_same_columns(first: Survey, other: Survey) -> None:
