@@ -186,8 +186,7 @@ class RegressionModel(Model):
         would keep the predictions the same.
         """
         before, after = self.target, copy(self.target)
-        weight = cast(NDArray[np.float64] | None, data.sample_weight)
-        after.update(data.y, weight, data.weight_unit)
+        after.merge(self.measure_target(self.settings, data))
         shift = (before.mean_ - after.mean_) / after.scale_
         rescaling = self.loss.link.rescaling(before.scale_, after.scale_, shift)
         if rescaling is None:

@@ -226,19 +226,6 @@ class RegressionTarget:
         self._set_scale()
         return self
 
-    def update(
-        self,
-        y: NDArray[np.float64],
-        sample_weight: NDArray[np.float64] | None = None,
-        weight_unit: float = 1.0,
-    ) -> None:
-        """Add further rows to the mean and the standard deviation.
-
-        Chan, Golub and LeVeque (1983), equations 2.1: with d the difference of the means, the
-        variance of all is the mean of the variances plus w_1 w_2 d^2 / (w_1 + w_2)^2.
-        """
-        self._join(weight_unit, *_moments(y.reshape(len(y), -1), sample_weight))
-
     def fits(self, dtype: np.dtype[Any]) -> bool:
         """Return whether numbers of a dtype can hold predictions of each column."""
         return self._fits_single or dtype != np.float32
@@ -249,26 +236,19 @@ class RegressionTarget:
         return f"{self.n_outputs} column(s)"
 
     def merge(self, other: Self) -> None:
-        """Add the rows that another target has learned from, as ``update`` adds rows."""
-        self._join(other._unit, other._weight, other._mean, other._deviation)
+        """Add the rows that another target has learned from.
 
-    def _join(
-        self,
-        unit: float,
-        weight: float,
-        mean: NDArray[np.float64],
-        deviation: NDArray[np.float64],
-    ) -> None:
-        """Add rows with the given sum of weights in a unit, mean and standard deviation."""
-        larger = max(self._unit, unit)
-        self._weight *= self._unit / larger
-        weight *= unit / larger
-        self._unit = larger
-        share = weight / (self._weight + weight)
-        apart = np.sqrt(share * (1 - share)) * (mean - self._mean)
-        within = np.hypot(np.sqrt(1 - share) * self._deviation, np.sqrt(share) * deviation)
-        self._weight += weight
-        self._mean = self._mean + share * (mean - self._mean)
+        Chan, Golub and LeVeque (1983), equations 2.1: with d the difference of the means, the
+        variance of all is the mean of the variances plus w_1 w_2 d^2 / (w_1 + w_2)^2.
+        """
+        unit = max(self._unit, other._unit)
+        before, added = (one._weight * (one._unit / unit) for one in (self, other))
+        self._unit, self._weight = unit, before + added
+        share = added / self._weight
+        apart = np.sqrt(share * (1 - share)) * (other._mean - self._mean)
+        own, others = np.sqrt(1 - share) * self._deviation, np.sqrt(share) * other._deviation
+        within = np.hypot(own, others)
+        self._mean = self._mean + share * (other._mean - self._mean)
         self._deviation = np.hypot(within, apart)
         self._set_scale()
 
