@@ -227,13 +227,8 @@ class FirstPass:
         before, self._look = self._look, look
         if before is not None:
             self._look = merge_looks(_both_sparse(before, look))
-            merged = self._look.survey
-            parts = [(before.survey, self._statistics), (look.survey, statistics)]
-            if all(found is survey.statistics for survey, found in parts):
-                statistics = merged.statistics  # No row has had a weight so far.
-            else:
-                found = [(survey.reader, of_part) for survey, of_part in parts]
-                statistics = merge_statistics(merged.reader, found)
+            parts = [(before.survey.reader, self._statistics), (look.survey.reader, statistics)]
+            statistics = merge_statistics(self._look.survey.reader, parts)
         self._statistics = statistics
 
     def _draw(self, chunk: Batch) -> None:
@@ -242,7 +237,7 @@ class FirstPass:
             # As float64, a number takes eight bytes.
             n_to_learn = most_copied_rows(8 * cast(Look, self._look).survey.n_features)
             self._sample = KeyedSample(n_to_learn + self._validation_rows)
-        self._sample.add(chunk, _keys(chunk, self._rng))
+        self._sample.add(chunk, self._rng.random(n_rows(chunk)))
         self._sizes.append(n_rows(chunk))
         self._progress("First pass", cast(Look, self._look).n_rows)
 
@@ -260,14 +255,6 @@ def _both_sparse(*looks: Look) -> list[Look]:
     if len({one.survey.sparse for one in looks}) == 1:
         return list(looks)
     return [one._replace(survey=replace(one.survey, sparse=True)) for one in looks]
-
-
-def _keys(chunk: Batch, rng: np.random.Generator) -> np.ndarray:
-    """Return a random key for each row of a chunk.
-
-    With a generator of the same seed, each pass over the chunks draws the same keys.
-    """
-    return rng.random(n_rows(chunk))
 
 
 def _start(
@@ -359,7 +346,9 @@ def _epoch(
 
     # Counted before they are shuffled: rows without end must not fill a window.
     whole = counted(checked(chunks, read), found.n_rows)
-    training = (take(one, np.flatnonzero(_keys(one, rng) > found.limit)) for one in whole)
+    # The keys of the first pass are drawn again.
+    chosen = ((one, rng.random(n_rows(one)) > found.limit) for one in whole)
+    training = (take(one, np.flatnonzero(rows)) for one, rows in chosen)
     training = (chunk for chunk in training if n_rows(chunk))
     if not model.settings.shuffle:
         return training

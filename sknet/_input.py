@@ -6,7 +6,7 @@ them.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
@@ -28,18 +28,6 @@ from sknet.nn.monotone import Promise
 
 #: The name of the weights of the user in messages.
 WEIGHTS = "Sample weights"
-
-
-class ArgumentNames(NamedTuple):
-    """The names of the arguments of ``fit`` that hold a table, for messages."""
-
-    X: str
-    y: str
-    sample_weight: str
-
-
-TRAINING = ArgumentNames("X", "y", "sample_weight")
-VALIDATION = ArgumentNames("X_val", "y_val", "sample_weight_val")
 
 
 @dataclass(frozen=True)
@@ -289,13 +277,14 @@ def read_training(
 
 
 def read_rows(
-    features: Features, X: Any, y: Any, sample_weight: Any, names: ArgumentNames = TRAINING
+    features: Features, X: Any, y: Any, sample_weight: Any, suffix: str = ""
 ) -> Dataset:
     """Return the rows of positive weight of a table other than the first training table.
 
     X becomes a float array with categories as level numbers, CSR, or ``RowBlocks``. y keeps
     the user's labels or units and has one dimension if it has one column. The weights keep
-    their unit, too, since the rows may be a part of a table.
+    their unit, too, since the rows may be a part of a table. ``suffix`` ends the names of the
+    arguments in messages.
 
     Raises
     ------
@@ -303,21 +292,21 @@ def read_rows(
         If X, y or the weights are not valid, if the columns of X differ from the columns of
         the training table, or if all weights are zero.
     """
-    X = features.read(X, names.X)
+    X = features.read(X, f"X{suffix}")
     if isinstance(X, RowBlocks):
         X.check_finite()
-    return with_target(features, X, y, sample_weight, names)
+    return with_target(features, X, y, sample_weight, suffix)
 
 
 def with_target(
-    features: Features, X: Any, y: Any, sample_weight: Any, names: ArgumentNames = TRAINING
+    features: Features, X: Any, y: Any, sample_weight: Any, suffix: str = ""
 ) -> Dataset:
     """Return the rows as :func:`read_rows` does, given an X that was read."""
-    y = check_y(y, features.numeric_y, names.y)
+    y = check_y(y, features.numeric_y, f"y{suffix}")
     check_consistent_length(X, y)
     if sample_weight is None:
         return Dataset(X, y)
-    sample_weight = check_weight(sample_weight, X, names.sample_weight)
+    sample_weight = check_weight(sample_weight, X, f"sample_weight{suffix}")
     return Dataset(X, y, sample_weight).of_positive_weight(WEIGHTS)
 
 
@@ -334,7 +323,7 @@ def read_validation(
     """
     if not has_validation(features.estimator, X_val, y_val, sample_weight_val):
         return None
-    data = read_rows(features, X_val, y_val, sample_weight_val, VALIDATION)
+    data = read_rows(features, X_val, y_val, sample_weight_val, "_val")
     data = data.in_own_units(WEIGHTS)
     if data.n_rows < 2:
         raise ValueError(

@@ -322,18 +322,18 @@ def stack_rows(
         dtypes = [float_dtype if one.dtype.kind == "f" else one.dtype for one in parts]
         pairs = zip(parts, dtypes, strict=True)
         if len(parts[0]) == n_rows:
-            outputs = tuple(_in_range(one, dtype).astype(dtype) for one, dtype in pairs)
+            outputs = tuple(in_range(one, dtype).astype(dtype) for one, dtype in pairs)
             continue  # The iterator has work to do behind its last block.
         if not outputs:
             outputs = tuple(np.empty((n_rows, *one.shape[1:]), dtype) for one, dtype in pairs)
         stop = start + len(parts[0])
         for output, part in zip(outputs, parts, strict=True):
-            output[start:stop] = _in_range(part, output.dtype)
+            output[start:stop] = in_range(part, output.dtype)
         start = stop
     return outputs
 
 
-def _in_range(part: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+def in_range(part: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     """Return numbers of which those beyond the range of a smaller dtype are its limits."""
     dtype = np.dtype(dtype)
     if part.dtype.itemsize <= dtype.itemsize:

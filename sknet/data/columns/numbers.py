@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 from sklearn.utils import check_array
 
-from sknet.data.batches import Dataset
+from sknet.data.batches import Dataset, in_range
 from sknet.data.columns.column import Feature, Region
 from sknet.data.columns.scaling import (
     center_and_scale,
@@ -294,9 +294,10 @@ class Numbers(Feature):
         if not tells.any():
             return self
         late, constants = late[tells], constants[tells]
-        numbers = _some_columns(sample, late, self.scale.dtype)
         center, scale = self.center.copy(), self.scale.copy()
-        center[late], scale[late] = late_center_and_scale(constants, numbers)
+        numbers = in_range(sample.X[:, late], scale.dtype).astype(scale.dtype)
+        of_late = late_center_and_scale(constants, sample._replace(X=numbers))
+        center[late], scale[late] = of_late
         origin = (self.center if self.origin is None else self.origin).copy()
         origin[late] = np.where(np.isnan(constants), center[late], constants)
         empty = self.empty.copy()
@@ -332,12 +333,3 @@ def _sampled(data: Dataset) -> Dataset:
     n_wanted = most_copied_rows(data.X.shape[1] * data.X.dtype.itemsize)
     X, _, sample_weight = same_rows(data, n_wanted).batch()
     return Dataset(X.toarray() if sparse.issparse(X) else X, sample_weight=sample_weight)
-
-
-def _some_columns(sample: Dataset, columns: NDArray[np.intp], dtype: np.dtype[Any]) -> Dataset:
-    """Return some columns of an array, as the nearest finite numbers of ``dtype``."""
-    X = sample.X[:, columns]
-    if X.dtype.itemsize > dtype.itemsize:
-        largest = np.finfo(dtype).max
-        X = np.clip(X, -largest, largest)
-    return sample._replace(X=X.astype(dtype, copy=False))
