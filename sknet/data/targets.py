@@ -260,17 +260,13 @@ class RegressionTarget:
         self.mean_, self.scale_ = np.zeros(self.n_outputs), np.ones(self.n_outputs)
         if self.standardize and self.shift:
             self.mean_ = self._mean
-            self.scale_ = np.where(self._deviation > 0, self._deviation, self._without_spread())
+            # The scale of a constant is small, so that it is predicted, and in the units of y,
+            # which a column of zeros has not.
+            share = np.maximum(CONSTANT_SHARE * np.abs(self._mean), np.finfo(np.float64).tiny)
+            constant = np.where(self._mean == 0, 1.0, share)
+            self.scale_ = np.where(self._deviation > 0, self._deviation, constant)
         elif self.standardize:
             self.scale_ = self._mean
-
-    def _without_spread(self) -> NDArray[np.float64]:
-        """Return the scale of each column if it is constant: small, so that it is predicted.
-
-        It is in the units of y. A column of zeros has no units.
-        """
-        share = np.maximum(CONSTANT_SHARE * np.abs(self._mean), np.finfo(np.float64).tiny)
-        return np.where(self._mean == 0, 1.0, share)
 
     def check_outputs(self, y: NDArray[np.float64], name: str) -> None:
         """Check that y, which messages call ``name``, has as many columns as in training.
