@@ -60,18 +60,18 @@ def fit_on_chunks(
     with row_progress(estimator.verbose) as progress:
         # The pass has copies of rows, which must not be in memory while the network is trained.
         found = FirstPass(estimator, run.split_seed, most_held_out, progress).find(chunks)
-        features, model = _start(estimator, found, run, before)
-        held = _hold_out(estimator, features, model, found, validation)
-        identify = partial(_fingerprint, features, found, window)
+        found, model = _start(estimator, found, run, before)
+        held = _hold_out(estimator, found, model, validation)
+        features, identify = found.features, partial(found.fingerprint, window)
         run.expect_rows(found.n_training, identify)
         model = model.begun(found.n_training, 0 if held is None else held.data.n_rows)
         observer = observe(estimator, features, model, run, identify, chunks)
         batches = ChunkBatches(
-            partial(_epoch, model, features, chunks, run, found, window),
+            partial(_epoch, found, model, chunks, run, window),
             found.n_training,
             model.settings.batch_size,
             partial(encoded_chunk, model, found.mean_weight(model)),
-            _drawn_rows(features, found, PROBE_ROWS),
+            found.drawn_rows(PROBE_ROWS),
             augmentation(model, run.streams),
             run.n_batches_done,
             _listener(progress, observer, run),
@@ -107,6 +107,11 @@ class Findings(NamedTuple):
     sizes: list[int]
 
     @property
+    def features(self) -> Features:
+        """The columns of the chunks."""
+        return self.agreed.features
+
+    @property
     def n_rows(self) -> int:
         """The number of all rows of positive weight."""
         return self.n_training + n_rows(self.held_out)
@@ -116,6 +121,15 @@ class Findings(NamedTuple):
         y, sample_weight = self.sample.y, self.sample.sample_weight
         weights = model.row_weights(model.settings, model.target, y, sample_weight)
         return 1.0 if weights is None else mean(weights)
+
+    def drawn_rows(self, n_wanted: int) -> Batch:
+        """Return checked training rows, at most ``n_wanted`` of the drawn ones."""
+        rows = evenly_spaced(n_rows(self.sample), n_wanted)
+        return read_rows(self.features, *take(self.sample, rows)).batch()
+
+    def fingerprint(self, window: int) -> str:
+        """Return a hash of some drawn rows and of the chunks, for a resumed fit."""
+        return fingerprint(Dataset(*self.drawn_rows(FINGERPRINT_ROWS)), self.sizes, window)
 
 
 def _check_arguments(
@@ -259,10 +273,11 @@ def _both_sparse(*looks: Look) -> list[Look]:
 
 def _start(
     estimator: BaseNN, found: Findings, run: Run, before: BaseNN | None
-) -> tuple[Features, Model]:
-    """Return the features and the model to train.
+) -> tuple[Findings, Model]:
+    """Return the findings and the model to train.
 
-    It is a new model, or that of the fit to be continued, ``before``.
+    It is a new model, or that of the fit to be continued, ``before``, whose features the
+    findings then have.
     """
     agreed = found.agreed
     features, model = (agreed.features, None) if before is None else fitted(before)
@@ -270,45 +285,30 @@ def _start(
     if model is None:
         kind = model_class(features.numeric_y)
         weighted = kind.weigh(agreed.settings, agreed.target, data)
-        return features, agreed.start_model([weighted.batch()], run.streams["init"])
+        return found, agreed.start_model([weighted.batch()], run.streams["init"])
     n_all = found.n_rows
     model = continue_model(estimator, features, model, data, run.params, n_rows=n_all)
     # Balanced weights are those of all rows.
     weights = agreed.settings.class_weight
     settings = model.settings.with_values(class_weight=weights)
-    return features, replace(model, settings=settings)
+    found = found._replace(agreed=replace(agreed, features=features))
+    return found, replace(model, settings=settings)
 
 
 def _hold_out(
-    estimator: BaseNN,
-    features: Features,
-    model: Model,
-    found: Findings,
-    validation: tuple[Any, Any, Any],
+    estimator: BaseNN, found: Findings, model: Model, validation: tuple[Any, Any, Any]
 ) -> HeldOut | None:
     """Return the rows to validate with: those of the user, rows of the chunks, or None."""
-    source, data = validation[0], read_validation(features, *validation)
+    source, data = validation[0], read_validation(found.features, *validation)
     if data is not None:
         model.check_target(data.y, "y_val")
     elif found.limit >= 0:
         source = found.held_out.X
-        data = read_rows(features, *found.held_out).in_own_units(WEIGHTS)
+        data = read_rows(found.features, *found.held_out).in_own_units(WEIGHTS)
     else:
         return None
-    scored = make_scored(estimator, features)
+    scored = make_scored(estimator, found.features)
     return HeldOut(model.weighted(data), source=source, make_estimator=scored)
-
-
-def _drawn_rows(features: Features, found: Findings, n_wanted: int) -> Batch:
-    """Return checked training rows, at most ``n_wanted`` of the drawn ones."""
-    rows = evenly_spaced(n_rows(found.sample), n_wanted)
-    return read_rows(features, *take(found.sample, rows)).batch()
-
-
-def _fingerprint(features: Features, found: Findings, window: int) -> str:
-    """Return a hash of some drawn rows and of the chunks, for a resumed fit."""
-    rows = Dataset(*_drawn_rows(features, found, FINGERPRINT_ROWS))
-    return fingerprint(rows, found.sizes, window)
 
 
 def _listener(
@@ -329,18 +329,17 @@ def _listener(
 
 
 def _epoch(
-    model: Model,
-    features: Features,
-    chunks: Iterable[Any],
-    run: Run,
-    found: Findings,
-    window: int,
+    found: Findings, model: Model, chunks: Iterable[Any], run: Run, window: int
 ) -> Iterator[Batch]:
-    """Return an iterator over the chunks of one epoch, without the rows held out."""
+    """Yield the chunks of one epoch, without the rows held out.
+
+    Until the epoch ends, the run has the generator of the shuffling with which it began: a
+    resumed fit draws the same order of rows again, and goes on after those that are done.
+    """
     rng = np.random.default_rng(run.split_seed)
 
     def read(chunk: Batch) -> Batch:
-        data = read_rows(features, *chunk)
+        data = read_rows(found.features, *chunk)
         model.check_target(data.y, "y")
         return data.batch()
 
@@ -351,16 +350,8 @@ def _epoch(
     training = (take(one, np.flatnonzero(rows)) for one, rows in chosen)
     training = (chunk for chunk in training if n_rows(chunk))
     if not model.settings.shuffle:
-        return training
-    return _shuffled_anew(training, window, run)
-
-
-def _shuffled_anew(chunks: Iterable[Batch], window: int, run: Run) -> Iterator[Batch]:
-    """Yield the chunks of an epoch with their rows shuffled.
-
-    Until the epoch ends, the run has the generator with which it began: a resumed fit draws
-    the same order of rows again, and goes on after those that are done.
-    """
-    rng = copy.deepcopy(run.streams["shuffle"])
-    yield from shuffled(chunks, window, rng)
-    run.streams["shuffle"] = rng
+        yield from training
+        return
+    order = copy.deepcopy(run.streams["shuffle"])
+    yield from shuffled(training, window, order)
+    run.streams["shuffle"] = order
