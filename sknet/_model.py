@@ -6,10 +6,9 @@ A model knows nothing of scikit-learn's estimators. An estimator keeps its model
 from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import replace
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sknet._base_model import Model
 from sknet._building import check_domain, check_precision, check_scale
@@ -153,9 +152,7 @@ class RegressionModel(Model):
         """Return the encoder of a part of y, which may be zero throughout."""
         check_domain(settings.loss, data.y, "y")
         target = RegressionTarget(settings.standardize, shift=settings.loss.shifts_y)
-        return target.fit(
-            data.y, cast(NDArray[np.float64] | None, data.sample_weight), data.weight_unit
-        )
+        return target.fit(data.y, data.sample_weight, data.weight_unit)
 
     @staticmethod
     def choose_loss(settings: Settings, target: RegressionTarget) -> Loss:

@@ -164,12 +164,7 @@ class TableEncoder:
         return principal_components(encoded, rows.sample_weight, self.n_components)
 
     def learn_from_target(
-        self,
-        sample: Dataset,
-        Y: Floats,
-        *,
-        labels: bool,
-        finds_codes: bool = False,
+        self, sample: Dataset, Y: Floats, *, labels: bool, finds_codes: bool = False
     ) -> None:
         """Learn what depends on y: which numbers are codes, and what the levels tell about y.
 

@@ -21,6 +21,8 @@ from sknet.data.row_blocks import RowBlocks
 from sknet.data.tables import TableReader
 from sknet.data.weights import repetitions
 
+Floats = NDArray[np.floating]
+
 
 @dataclass(frozen=True, eq=False)
 class Survey:
@@ -103,7 +105,11 @@ def survey_rows(
     missing = np.zeros(X.shape[1], dtype=bool)
     statistics = reader.statistics()
     repeated = repetitions(data.sample_weight) if statistics else None
-    chosen = None if rng is None else _draw_sample(data, rng)
+    chosen = None
+    if rng is not None:
+        in_blocks = isinstance(X, RowBlocks)
+        most = most_copied_rows(_row_bytes(X)) if in_blocks else draws.QUANTILE_ROWS
+        chosen = draw_rows(data.n_rows, most, rng)
     copies = []
     # All columns of a sparse table are numbers, and none is missing.
     for start, block in () if sparse.issparse(X) else data.row_blocks():
@@ -138,23 +144,13 @@ def gather(data: Dataset, reader: TableReader) -> list[Statistic]:
 
 
 def _add(
-    statistics: Sequence[Statistic],
-    block: NDArray[np.floating],
-    repeated: NDArray[np.floating] | None,
-    start: int,
+    statistics: Sequence[Statistic], block: Floats, repeated: Floats | None, start: int
 ) -> None:
     """Add a block of rows, of which the first has the number ``start``, to statistics."""
     here = None if repeated is None else repeated[start : start + len(block)]
     columns = block[:, block.shape[1] - len(statistics) :].T
     for statistic, x in zip(statistics, columns, strict=True):
         statistic.add(x, here)
-
-
-def _draw_sample(data: Dataset, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return the increasing numbers of the rows to estimate quantiles from."""
-    in_blocks = isinstance(data.X, RowBlocks)
-    most = most_copied_rows(_row_bytes(data.X)) if in_blocks else draws.QUANTILE_ROWS
-    return draw_rows(data.n_rows, most, rng)
 
 
 def _sample(data: Dataset, chosen: NDArray[np.intp], copies: list[NDArray[Any]]) -> Dataset:

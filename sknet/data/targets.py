@@ -11,6 +11,8 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sknet.data.kinds import FARTHEST, SINGLE_LIMITS
 from sknet.data.weights import LabelCounts, dense, label_weights, power_of_two
 
+Floats = NDArray[np.floating]
+
 #: The scale of a constant y is this share of its magnitude, so that outputs near zero are
 #: predictions near the constant, in whatever units y is.
 CONSTANT_SHARE = 2.0**-10
@@ -98,7 +100,7 @@ class ClassTarget:
                 "partial_fit, which takes any of the classes, or set warm_start=False."
             )
 
-    def transform(self, y: Any, dtype: DTypeLike) -> NDArray[np.floating]:
+    def transform(self, y: Any, dtype: DTypeLike) -> Floats:
         """Return y as a float array of shape (n_rows, n_outputs)."""
         if self.kind == "multilabel":
             return np.ascontiguousarray(dense(y.astype(dtype)))
@@ -146,7 +148,7 @@ class ClassTarget:
         # Integers of 64 bits with and without a sign would be compared as float64.
         return np.searchsorted(self.classes_, y.astype(self.classes_.dtype))
 
-    def smooth(self, Y: NDArray[np.floating], amount: float) -> NDArray[np.floating]:
+    def smooth(self, Y: Floats, amount: float) -> Floats:
         """Return encoded targets mixed with equal shares of all classes.
 
         Szegedy, Vanhoucke, Ioffe, Shlens and Wojna (2016), section 7.
@@ -154,7 +156,7 @@ class ClassTarget:
         n_values = self.classes_.size if self.kind == "multiclass" else 2
         return Y * (1 - amount) + amount / n_values
 
-    def places(self, decision: NDArray[np.floating]) -> NDArray[np.intp]:
+    def places(self, decision: Floats) -> NDArray[np.intp]:
         """Return the numbers of the most probable classes, or 0 and 1 for each label.
 
         ``decision`` holds the columns of the decision function.
@@ -168,11 +170,7 @@ class ClassTarget:
         """Return the labels at the given places among the classes."""
         return places if self.kind == "multilabel" else self.classes_[places]
 
-    def probabilities(
-        self,
-        raw: NDArray[np.floating],
-        inverse_link: Callable[[NDArray[np.floating]], NDArray[np.floating]],
-    ) -> NDArray[np.floating]:
+    def probabilities(self, raw: Floats, inverse_link: Callable[[Floats], Floats]) -> Floats:
         """Return the inverse link of logits, with one column for each class or label.
 
         With two classes, the logit of the first is minus that of the second. ``raw`` may have
@@ -202,18 +200,15 @@ class RegressionTarget:
     """
 
     n_outputs: int
-    mean_: NDArray[np.float64]
-    scale_: NDArray[np.float64]
+    mean_: Floats
+    scale_: Floats
 
     def __init__(self, standardize: bool, shift: bool = True) -> None:
         self.standardize = standardize
         self.shift = shift
 
     def fit(
-        self,
-        y: NDArray[np.float64],
-        sample_weight: NDArray[np.float64] | None = None,
-        weight_unit: float = 1.0,
+        self, y: Floats, sample_weight: Floats | None = None, weight_unit: float = 1.0
     ) -> Self:
         """Learn the weighted mean and standard deviation of each column.
 
@@ -268,7 +263,7 @@ class RegressionTarget:
         elif self.standardize:
             self.scale_ = self._mean
 
-    def check_outputs(self, y: NDArray[np.float64], name: str) -> None:
+    def check_outputs(self, y: Floats, name: str) -> None:
         """Check that y, which messages call ``name``, has as many columns as in training.
 
         Raises
@@ -282,7 +277,7 @@ class RegressionTarget:
                 f"{name} has {n_outputs} outputs, but training had {self.n_outputs}."
             )
 
-    def transform(self, y: NDArray[np.float64], dtype: DTypeLike) -> NDArray[np.floating]:
+    def transform(self, y: Floats, dtype: DTypeLike) -> Floats:
         """Return y as a float array of shape (n_rows, n_outputs)."""
         Y = y.reshape(len(y), -1) - self.mean_
         with np.errstate(over="ignore"):
@@ -291,18 +286,18 @@ class RegressionTarget:
             np.clip(Y, -FARTHEST, FARTHEST, out=Y)
         return Y.astype(dtype)
 
-    def inverse_transform(self, prediction: NDArray[np.floating]) -> NDArray[np.floating]:
+    def inverse_transform(self, prediction: Floats) -> Floats:
         """Return predictions in the units of y.
 
         A single output may have several columns of predictions.
         """
         return prediction * self.scale_ + self.mean_
 
-    def scaled(self, deviation: NDArray[np.floating]) -> NDArray[np.floating]:
+    def scaled(self, deviation: Floats) -> Floats:
         """Return differences of standardised numbers in the units of y."""
         return deviation * self.scale_
 
-    def standardized_moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def standardized_moments(self) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of each column of the y that is trained on."""
         return (self._mean - self.mean_) / self.scale_, self._deviation / self.scale_
 
@@ -330,9 +325,7 @@ def merge_targets(targets: Sequence[tuple[str, KnownTarget]]) -> KnownTarget:
     return merged
 
 
-def _moments(
-    Y: NDArray[np.float64], sample_weight: NDArray[np.float64] | None
-) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+def _moments(Y: Floats, sample_weight: Floats | None) -> tuple[float, Floats, Floats]:
     """Return the sum of the weights, and the mean and standard deviation of each column.
 
     The deviation of a column that is constant up to rounding is zero.

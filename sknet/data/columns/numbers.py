@@ -34,9 +34,7 @@ Floats = NDArray[np.floating]
 # Reading.
 
 
-def read_numbers(
-    X: Table, positions: NDArray[np.intp], names: Sequence[str] | None
-) -> NDArray[np.floating]:
+def read_numbers(X: Table, positions: NDArray[np.intp], names: Sequence[str] | None) -> Floats:
     """Return the given columns as a float array that may hold NaN, but not infinity."""
     check_objects(X, positions, names)
     try:
@@ -170,9 +168,7 @@ class Numbers(Feature):
     origin: Floats | None = None
     empty: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
-    def learned(
-        self, sample: Dataset, standardize: bool, heavy: dict[int, NDArray[Any]]
-    ) -> Self:
+    def learned(self, sample: Dataset, standardize: bool, heavy: dict[int, Floats]) -> Self:
         """Return the feature with what it learns from sampled rows.
 
         The scale is that of the values that are not heavy.

@@ -182,7 +182,7 @@ def center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
     return center, scale
 
 
-def scale_by_others(scale: Floats, data: Dataset, heavy: dict[int, NDArray[Any]]) -> None:
+def scale_by_others(scale: Floats, data: Dataset, heavy: dict[int, Floats]) -> None:
     """Change the scale of columns with heavy values to that of their other values, in place."""
     tiny = np.finfo(scale.dtype).tiny
     for column, values in heavy.items():

@@ -34,14 +34,14 @@ LEAST_RATIO, NEIGHBOURS = 5, 3
 MOST_VALUES = 32
 
 
-def heavy_values(data: Dataset) -> dict[int, NDArray[np.float64]]:
+def heavy_values(data: Dataset) -> dict[int, Floats]:
     """Return the increasing heavy values of each column that has some, by its position.
 
     A weight that is a count equals so many rows. Other weights do not say how often a row was
     seen, and each row counts once, so that no row with a large weight is heavy by itself. A
     column of two values has no heavy value: the number itself tells which of them it is.
     """
-    found = {}
+    found: dict[int, Floats] = {}
     repeated = repetitions(data.sample_weight)
     for columns, block in data.column_blocks():
         for i in _candidates(block, repeated):
@@ -105,7 +105,7 @@ class HeavyFlags(Feature):
     region = Region.FLAGS
 
     def __init__(
-        self, heavy: Mapping[int, NDArray[Any]], center: Floats, columns: Mapping[int, Column]
+        self, heavy: Mapping[int, Floats], center: Floats, columns: Mapping[int, Column]
     ) -> None:
         n_values = [values.size for values in heavy.values()]
         self.sources: NDArray[np.intp] = np.repeat(np.array(list(heavy), np.intp), n_values)
