@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator
 
 from sknet._input import Features
@@ -71,14 +70,13 @@ def look_at(
     ValueError
         If y does not suit the loss.
     """
-    target: KnownTarget
-    if features.numeric_y:
-        X = data.X
-        facts = facts_of(features, data.n_rows, X.dtype, sparse.issparse(X))
-        target = RegressionModel.measure_target(settle(estimator, facts), weighted)
-    else:
-        target = LabelCounts.of(weighted.y, weighted.sample_weight, weighted.weight_unit)
-    return Look(survey_rows(data, features.reader, features.names, part=part), target)
+    survey = survey_rows(data, features.reader, features.names, part=part)
+    if not features.numeric_y:
+        counts = LabelCounts.of(weighted.y, weighted.sample_weight, weighted.weight_unit)
+        return Look(survey, counts)
+    facts = facts_of(features, survey.n_rows, survey.dtype, survey.sparse)
+    settings = settle(estimator, facts)
+    return Look(survey, RegressionModel.measure_target(settings, weighted))
 
 
 def merge_looks(looks: Sequence[Look]) -> Look:

@@ -210,7 +210,7 @@ class Numbers(Feature):
         if self.scale is None:
             return np.where(np.abs(numbers) <= FARTHEST, 1.0, 0.0)
         with np.errstate(over="ignore", invalid="ignore"):
-            u = self._standardized(numbers, slice(None), self.scale)
+            u = self._standardized(numbers, slice(None))
             return clip_slopes(u.astype(np.float64, copy=False)) * self.scale
 
     def scaled(self, numbers: Floats, dtype: DTypeLike, columns: slice = slice(None)) -> Floats:
@@ -221,35 +221,34 @@ class Numbers(Feature):
                 numbers = np.where(np.isnan(numbers), filling, numbers)
                 numbers = np.clip(numbers, -FARTHEST, FARTHEST)
             return numbers.astype(dtype, copy=False)
-        u = self._clipped(numbers, dtype, columns, self.scale)
+        u = self._clipped(numbers, dtype, columns)
         if self.origin is not None:
             origin = self.rounded_origin(numbers.dtype)
-            u -= self._clipped(origin[np.newaxis, columns], dtype, columns, self.scale)
+            u -= self._clipped(origin[np.newaxis, columns], dtype, columns)
         if math.isnan(u.sum()):
             # What replaces a missing number, mostly the median, is zero after scaling.
             u[np.isnan(u)] = 0
         return u
 
-    def _clipped(
-        self, numbers: Floats, dtype: DTypeLike, columns: slice, scale: Floats
-    ) -> Floats:
+    def _clipped(self, numbers: Floats, dtype: DTypeLike, columns: slice) -> Floats:
         """Return c((x - center) s) of the given columns."""
         with np.errstate(over="ignore", invalid="ignore"):
-            u = self._standardized(numbers, columns, scale).astype(dtype, copy=False)
+            u = self._standardized(numbers, columns).astype(dtype, copy=False)
             return self._clip(u)
 
     def _clip(self, u: Floats) -> Floats:
         """Return c(u), in place."""
         return clip_in_order(u) if self.in_order else clip_smoothly(u)
 
-    def _standardized(self, numbers: Floats, columns: slice, scale: Floats) -> Floats:
+    def _standardized(self, numbers: Floats, columns: slice) -> Floats:
         """Return (x - center) s of the given columns."""
+        scale = cast(Floats, self.scale)[columns]
         if self.center is None:
-            return numbers * scale[columns]
+            return numbers * scale
         # In the precision of X: a cast to float32 before the subtraction would lose small
         # differences around a large offset.
         u = numbers - self.center[columns]
-        u *= scale[columns]
+        u *= scale
         return u
 
     def scaled_sparse(self, X: Any, dtype: DTypeLike) -> Any:
