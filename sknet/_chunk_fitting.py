@@ -25,7 +25,6 @@ from sknet._monitoring import CallbackObserver, HeldOut, RowProgress, row_progre
 from sknet._persistence import load_checkpoint
 from sknet._requirements import check_count
 from sknet._run import FINGERPRINT_ROWS, Run, fingerprint
-from sknet._settings import Settings
 from sknet._sklearn import fit_context
 from sknet._starting import continue_model
 from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
@@ -208,7 +207,10 @@ class FirstPass:
         if self._count_rows:
             survey = replace(survey, statistics=self._statistics)
         agreed = agree(self._estimator, self._look._replace(survey=survey))
-        n_held_out = self._count_held_out(agreed.settings)
+        settings, n_held_out = agreed.settings, 0
+        if settings.early_stopping and self._validation_rows:
+            n_wanted = count_validation_rows(survey.n_rows, settings.validation_fraction)
+            n_held_out = min(n_wanted, self._validation_rows)
         held_out, learned, limit = cast(KeyedSample, self._sample).first(n_held_out)
         n_training = survey.n_rows - n_held_out
         return Findings(n_training, agreed, learned, held_out, limit, self._sizes)
@@ -255,20 +257,11 @@ class FirstPass:
         self._sizes.append(n_rows(chunk))
         self._progress("First pass", cast(Look, self._look).n_rows)
 
-    def _count_held_out(self, settings: Settings) -> int:
-        """Return the number of validation rows."""
-        if not (settings.early_stopping and self._validation_rows):
-            return 0
-        n_all = cast(Look, self._look).n_rows
-        n_wanted = count_validation_rows(n_all, settings.validation_fraction)
-        return min(n_wanted, self._validation_rows)
-
 
 def _both_sparse(*looks: Look) -> list[Look]:
     """Return the looks at two parts; sparse rows among dense ones make a sparse table."""
-    if len({one.survey.sparse for one in looks}) == 1:
-        return list(looks)
-    return [one._replace(survey=replace(one.survey, sparse=True)) for one in looks]
+    is_sparse = any(one.survey.sparse for one in looks)
+    return [one._replace(survey=replace(one.survey, sparse=is_sparse)) for one in looks]
 
 
 def _start(

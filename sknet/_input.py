@@ -6,6 +6,7 @@ them.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, Self
 
 import numpy as np
@@ -21,7 +22,7 @@ from sknet.data.columns.numbers import check_columns, check_objects, is_plain
 from sknet.data.columns.times import check_times
 from sknet.data.frames import Table, wrapped
 from sknet.data.kinds import check_kinds, checking
-from sknet.data.row_blocks import RowBlocks, rows_of_values
+from sknet.data.row_blocks import RowBlocks
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
 from sknet.nn.monotone import Promise
@@ -368,8 +369,10 @@ def _make_reader(wanted: Any, X: Table, declared: bool) -> TableReader:
         raise ValueError("categorical_features cannot be used with sparse X.")
     blocks = X.blocks
     if blocks is not None:
-        categories = categorical_columns(X, wanted).tolist()
-        if not categories:
+        if not categorical_columns(X, wanted).size:
             return TableReader.of_numbers(X.shape[1])
-        X = wrapped(rows_of_values(blocks, categories))
+        starts = range(0, len(blocks), blocks.block_rows)
+        parts = (blocks[start : start + blocks.block_rows] for start in starts)
+        readers = (TableReader(wanted).fit(wrapped(part)) for part in parts)
+        return reduce(lambda known, further: known.merged([further]), readers)
     return TableReader(wanted).fit(X.dense(), declared=declared)
