@@ -19,14 +19,13 @@ from sknet._input import (
     read_validation,
     with_target,
 )
-from sknet._looking import Agreement, Look, agree, look_at, merge_looks
 from sknet._model import Model, model_class
 from sknet._monitoring import CallbackObserver, HeldOut, RowProgress, row_progress
 from sknet._persistence import load_checkpoint
 from sknet._requirements import check_count
 from sknet._run import FINGERPRINT_ROWS, Run, fingerprint
 from sknet._sklearn import fit_context
-from sknet._starting import continue_model
+from sknet._starting import Agreement, Look, agree, continue_model, look_at, merge_looks
 from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
 from sknet.data.chunks import ChunkBatches, KeyedSample, checked, counted, shuffled
 from sknet.data.columns.column import Statistic
