@@ -11,14 +11,7 @@ import numpy as np
 from sknet._base import BaseNN, conclude, fitted, make_scored, observe
 from sknet._batching import augmentation, encoded_chunk
 from sknet._fitting import fit_batches
-from sknet._input import (
-    WEIGHTS,
-    Features,
-    has_validation,
-    read_rows,
-    read_validation,
-    with_target,
-)
+from sknet._input import Features, has_validation, read_rows, read_validation, with_target
 from sknet._model import Model, model_class
 from sknet._monitoring import CallbackObserver, HeldOut, RowProgress, row_progress
 from sknet._persistence import load_checkpoint
@@ -223,7 +216,7 @@ class FirstPass:
             features, X = self._features.read_part(chunk.X)
         # Weights keep their unit: only all chunks together tell which of them are negligible.
         data = with_target(features, X, chunk.y, chunk.sample_weight)
-        weighted, part = data.in_own_units(WEIGHTS), f"chunk {len(self._sizes)}"
+        weighted, part = data.in_own_units(), f"chunk {len(self._sizes)}"
         look = look_at(self._estimator, features, data, weighted, part)
         self._include(look, data)
         # A column of labels in one chunk and a flat y in another could not be joined.
@@ -273,7 +266,7 @@ def _start(
     """
     agreed = found.agreed
     features, model = (agreed.features, None) if before is None else fitted(before)
-    data = read_rows(features, *found.sample).in_own_units(WEIGHTS)
+    data = read_rows(features, *found.sample).in_own_units()
     if model is None:
         kind = model_class(features.numeric_y)
         weighted = kind.weigh(agreed.settings, agreed.target, data)
@@ -296,7 +289,7 @@ def _hold_out(
         model.check_target(data.y, "y_val")
     elif found.limit >= 0:
         source = found.held_out.X
-        data = read_rows(found.features, *found.held_out).in_own_units(WEIGHTS)
+        data = read_rows(found.features, *found.held_out).in_own_units()
     else:
         return None
     scored = make_scored(estimator, found.features)

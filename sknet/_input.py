@@ -27,9 +27,6 @@ from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
 from sknet.nn.monotone import Promise
 
-#: The name of the weights of the user in messages.
-WEIGHTS = "Sample weights"
-
 
 @dataclass(frozen=True)
 class Features:
@@ -270,11 +267,11 @@ def read_training(
         If X, y or the weights are not valid, or if all weights are zero.
     """
     if known is not None:
-        return known, read_rows(known, X, y, sample_weight).in_own_units(WEIGHTS)
+        return known, read_rows(known, X, y, sample_weight).in_own_units()
     features, X = Features.learn(estimator, X, declared=declared)
     # A check for infinity in blocks would be a further pass over the table; the survey finds
     # it.
-    return features, with_target(features, X, y, sample_weight).in_own_units(WEIGHTS)
+    return features, with_target(features, X, y, sample_weight).in_own_units()
 
 
 def read_rows(
@@ -308,7 +305,7 @@ def with_target(
     if sample_weight is None:
         return Dataset(X, y)
     sample_weight = check_weight(sample_weight, X, f"sample_weight{suffix}")
-    return Dataset(X, y, sample_weight).of_positive_weight(WEIGHTS)
+    return Dataset(X, y, sample_weight).of_positive_weight()
 
 
 def read_validation(
@@ -325,7 +322,7 @@ def read_validation(
     if not has_validation(features.estimator, X_val, y_val, sample_weight_val):
         return None
     data = read_rows(features, X_val, y_val, sample_weight_val, "_val")
-    data = data.in_own_units(WEIGHTS)
+    data = data.in_own_units()
     if data.n_rows < 2:
         raise ValueError(
             f"The validation set is too small: X_val has {data.n_rows} row(s) of positive "

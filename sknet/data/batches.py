@@ -130,7 +130,7 @@ class Dataset(NamedTuple):
         rows = which if self.rows is None and _are_indices(which) else self.positions[which]
         return Dataset(self.X, y, sample_weight, rows, self.weight_unit)
 
-    def of_positive_weight(self, weight_name: str) -> "Dataset":
+    def of_positive_weight(self, weight_name: str = "Sample weights") -> "Dataset":
         """Return the data set of the rows of positive weight; there must be weights.
 
         Raises
@@ -143,7 +143,7 @@ class Dataset(NamedTuple):
             raise ValueError(f"{weight_name} must contain at least one non-zero number.")
         return self if keep.all() else self.choose(keep)
 
-    def in_own_units(self, weight_name: str) -> "Dataset":
+    def in_own_units(self, weight_name: str = "Sample weights") -> "Dataset":
         """Return the rows of positive weight, with their weights in units of their own.
 
         Raises

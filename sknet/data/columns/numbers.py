@@ -12,19 +12,8 @@ from scipy import sparse
 from sklearn.utils import check_array
 
 from sknet.data.batches import Dataset, in_range
+from sknet.data.columns import scaling
 from sknet.data.columns.column import Feature, Region
-from sknet.data.columns.scaling import (
-    center_and_scale,
-    clip_in_order,
-    clip_slopes,
-    clip_smoothly,
-    coarser,
-    column_medians,
-    differ,
-    late_center_and_scale,
-    scale_by_others,
-    sparse_scale,
-)
 from sknet.data.draws import most_copied_rows, same_rows
 from sknet.data.frames import Table, name_of
 from sknet.data.kinds import FARTHEST, NESTED, check_values
@@ -174,12 +163,12 @@ class Numbers(Feature):
         The scale is that of the values that are not heavy.
         """
         if sparse.issparse(sample.X):
-            return replace(self, scale=sparse_scale(sample) if standardize else None)
+            return replace(self, scale=scaling.sparse_scale(sample) if standardize else None)
         numbers = self.raw_rows(sample)
         if not standardize:
-            return replace(self, center=column_medians(numbers))
-        center, scale = center_and_scale(numbers)
-        scale_by_others(scale, numbers, heavy)
+            return replace(self, center=scaling.column_medians(numbers))
+        center, scale = scaling.center_and_scale(numbers)
+        scaling.scale_by_others(scale, numbers, heavy)
         empty = np.isnan(center)
         center[empty] = 0
         return replace(self, center=center, scale=scale, empty=empty)
@@ -211,7 +200,7 @@ class Numbers(Feature):
             return np.where(np.abs(numbers) <= FARTHEST, 1.0, 0.0)
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(numbers, slice(None))
-            return clip_slopes(u.astype(np.float64, copy=False)) * self.scale
+            return scaling.clip_slopes(u.astype(np.float64, copy=False)) * self.scale
 
     def scaled(self, numbers: Floats, dtype: DTypeLike, columns: slice = slice(None)) -> Floats:
         """Return the given ones of the columns, imputed and scaled."""
@@ -238,7 +227,7 @@ class Numbers(Feature):
 
     def _clip(self, u: Floats) -> Floats:
         """Return c(u), in place."""
-        return clip_in_order(u) if self.in_order else clip_smoothly(u)
+        return scaling.clip_in_order(u) if self.in_order else scaling.clip_smoothly(u)
 
     def _standardized(self, numbers: Floats, columns: slice) -> Floats:
         """Return (x - center) s of the given columns."""
@@ -267,7 +256,7 @@ class Numbers(Feature):
         """Return the origins, rounded as numbers of a dtype are that shall become zero."""
         origin = cast(Floats, self.origin)
         with np.errstate(over="ignore"):
-            return origin.astype(coarser(dtype, origin.dtype)).astype(dtype)
+            return origin.astype(scaling.coarser(dtype, origin.dtype)).astype(dtype)
 
     def with_late_scales(self, data: Dataset) -> Self:
         """Return the feature with scales for columns whose training rows told none.
@@ -284,14 +273,14 @@ class Numbers(Feature):
         sample = _sampled(data)
         constants = self.center[late]
         constants[self.empty[late]] = np.nan
-        rounding = float(np.finfo(coarser(data.X.dtype, self.center.dtype)).eps)
-        tells = differ(constants.astype(np.float64), sample.X[:, late], rounding)
+        rounding = float(np.finfo(scaling.coarser(data.X.dtype, self.center.dtype)).eps)
+        tells = scaling.differ(constants.astype(np.float64), sample.X[:, late], rounding)
         if not tells.any():
             return self
         late, constants = late[tells], constants[tells]
         center, scale = self.center.copy(), self.scale.copy()
         numbers = in_range(sample.X[:, late], scale.dtype).astype(scale.dtype)
-        of_late = late_center_and_scale(constants, sample._replace(X=numbers))
+        of_late = scaling.late_center_and_scale(constants, sample._replace(X=numbers))
         center[late], scale[late] = of_late
         origin = (self.center if self.origin is None else self.origin).copy()
         origin[late] = np.where(np.isnan(constants), center[late], constants)
