@@ -117,10 +117,11 @@ class Model(ABC):
     ) -> TableEncoder:
         """Return the encoder of a table, given its survey with a sample."""
         ordered = () if settings.promise is None else settings.promise.columns
-        encoder = TableEncoder(**settings.fields_of(TableEncoder), ordered=ordered)
+        fields = settings.fields_of(TableEncoder)
+        encoder = TableEncoder(**fields, ordered=ordered, keep_rare=keep_rare)
         # With another number of threads the last bits of what is learned might differ.
         with ONE_BLAS_THREAD:
-            encoder.fit_survey(survey, keep_rare=keep_rare)
+            encoder.fit_survey(survey)
             if settings.finds_codes or encoder.embedded_:
                 sample = survey.some_rows(max(1, MOST_NUMBERS // target.n_outputs))
                 encoder.learn_from_target(
@@ -128,7 +129,6 @@ class Model(ABC):
                     target.transform(sample.y, np.float64),
                     labels=not cls.numeric_y,
                     finds_codes=settings.finds_codes,
-                    keep_rare=keep_rare,
                 )
         return encoder
 

@@ -10,22 +10,13 @@ import numpy as np
 
 from sknet._base import BaseNN, conclude, fitted, observe, scored
 from sknet._fitting import augmentation, encoded_chunk, fit_batches
-from sknet._input import (
-    WEIGHTS,
-    Features,
-    has_validation,
-    read_rows,
-    read_validation,
-    with_target,
-)
-from sknet._looking import Agreement, Look, agree, look_at, merge_looks
+from sknet._input import Features, has_validation, read_rows, read_validation, with_target
 from sknet._model import Model, model_class
 from sknet._monitoring import CallbackObserver, HeldOut, RowProgress, row_progress
 from sknet._persistence import load_checkpoint
 from sknet._requirements import check_count, fit_context
 from sknet._run import FINGERPRINT_ROWS, Run, fingerprint
-from sknet._settings import Settings
-from sknet._starting import continue_model
+from sknet._starting import Agreement, Look, agree, continue_model, look_at, merge_looks
 from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
 from sknet.data.chunks import ChunkBatches, KeyedSample, checked, counted, shuffled
 from sknet.data.columns.column import Statistic
@@ -58,18 +49,18 @@ def fit_on_chunks(
     with row_progress(estimator.verbose) as progress:
         # The pass has copies of rows, which must not be in memory while the network is trained.
         found = FirstPass(estimator, run.split_seed, most_held_out, progress).find(chunks)
-        features, model = _start(estimator, found, run, before)
-        held = _hold_out(estimator, features, model, found, validation)
-        identify = partial(_fingerprint, features, found, window)
+        found, model = _start(estimator, found, run, before)
+        held = _hold_out(estimator, found, model, validation)
+        features, identify = found.features, partial(found.fingerprint, window)
         run.expect_rows(found.n_training, identify)
         model = model.begun(found.n_training, 0 if held is None else held.data.n_rows)
         observer = observe(estimator, features, model, run, identify, chunks)
         batches = ChunkBatches(
-            partial(_epoch, model, features, chunks, run, found, window),
+            partial(_epoch, found, model, chunks, run, window),
             found.n_training,
             model.settings.batch_size,
             partial(encoded_chunk, model, found.mean_weight(model)),
-            _drawn_rows(features, found, PROBE_ROWS),
+            found.drawn_rows(PROBE_ROWS),
             augmentation(model, run.streams),
             run.n_batches_done,
             _listener(progress, observer, run),
@@ -105,6 +96,11 @@ class Findings(NamedTuple):
     sizes: list[int]
 
     @property
+    def features(self) -> Features:
+        """The columns of the chunks."""
+        return self.agreed.features
+
+    @property
     def n_rows(self) -> int:
         """The number of all rows of positive weight."""
         return self.n_training + n_rows(self.held_out)
@@ -114,6 +110,15 @@ class Findings(NamedTuple):
         y, sample_weight = self.sample.y, self.sample.sample_weight
         weights = model.row_weights(model.settings, model.target, y, sample_weight)
         return 1.0 if weights is None else mean(weights)
+
+    def drawn_rows(self, n_wanted: int) -> Batch:
+        """Return checked training rows, at most ``n_wanted`` of the drawn ones."""
+        rows = evenly_spaced(n_rows(self.sample), n_wanted)
+        return read_rows(self.features, *take(self.sample, rows)).batch()
+
+    def fingerprint(self, window: int) -> str:
+        """Return a hash of some drawn rows and of the chunks, for a resumed fit."""
+        return fingerprint(Dataset(*self.drawn_rows(FINGERPRINT_ROWS)), self.sizes, window)
 
 
 def _check_arguments(
@@ -192,7 +197,10 @@ class FirstPass:
         if self._count_rows:
             survey = replace(survey, statistics=self._statistics)
         agreed = agree(self._estimator, self._look._replace(survey=survey))
-        n_held_out = self._count_held_out(agreed.settings)
+        settings, n_held_out = agreed.settings, 0
+        if settings.early_stopping and self._validation_rows:
+            n_wanted = count_validation_rows(survey.n_rows, settings.validation_fraction)
+            n_held_out = min(n_wanted, self._validation_rows)
         held_out, learned, limit = cast(KeyedSample, self._sample).first(n_held_out)
         n_training = survey.n_rows - n_held_out
         return Findings(n_training, agreed, learned, held_out, limit, self._sizes)
@@ -206,7 +214,7 @@ class FirstPass:
             features, X = self._features.read_part(chunk.X)
         # Weights keep their unit: only all chunks together tell which of them are negligible.
         data = with_target(features, X, chunk.y, chunk.sample_weight)
-        weighted, part = data.in_own_units(WEIGHTS), f"chunk {len(self._sizes)}"
+        weighted, part = data.in_own_units(), f"chunk {len(self._sizes)}"
         look = look_at(self._estimator, features, data, weighted, part)
         self._include(look, data)
         # A column of labels in one chunk and a flat y in another could not be joined.
@@ -225,13 +233,8 @@ class FirstPass:
         before, self._look = self._look, look
         if before is not None:
             self._look = merge_looks(_both_sparse(before, look))
-            merged = self._look.survey
-            parts = [(before.survey, self._statistics), (look.survey, statistics)]
-            if all(found is survey.statistics for survey, found in parts):
-                statistics = merged.statistics  # No row has had a weight so far.
-            else:
-                found = [(survey.reader, of_part) for survey, of_part in parts]
-                statistics = merge_statistics(merged.reader, found)
+            parts = [(before.survey.reader, self._statistics), (look.survey.reader, statistics)]
+            statistics = merge_statistics(self._look.survey.reader, parts)
         self._statistics = statistics
 
     def _draw(self, chunk: Batch) -> None:
@@ -240,86 +243,55 @@ class FirstPass:
             # As float64, a number takes eight bytes.
             n_to_learn = most_copied_rows(8 * cast(Look, self._look).survey.n_features)
             self._sample = KeyedSample(n_to_learn + self._validation_rows)
-        self._sample.add(chunk, _keys(chunk, self._rng))
+        self._sample.add(chunk, self._rng.random(n_rows(chunk)))
         self._sizes.append(n_rows(chunk))
         self._progress("First pass", cast(Look, self._look).n_rows)
-
-    def _count_held_out(self, settings: Settings) -> int:
-        """Return the number of validation rows."""
-        if not (settings.early_stopping and self._validation_rows):
-            return 0
-        n_all = cast(Look, self._look).n_rows
-        n_wanted = count_validation_rows(n_all, settings.validation_fraction)
-        return min(n_wanted, self._validation_rows)
 
 
 def _both_sparse(*looks: Look) -> list[Look]:
     """Return the looks at two parts; sparse rows among dense ones make a sparse table."""
-    if len({one.survey.sparse for one in looks}) == 1:
-        return list(looks)
-    return [one._replace(survey=replace(one.survey, sparse=True)) for one in looks]
-
-
-def _keys(chunk: Batch, rng: np.random.Generator) -> np.ndarray:
-    """Return a random key for each row of a chunk.
-
-    With a generator of the same seed, each pass over the chunks draws the same keys.
-    """
-    return rng.random(n_rows(chunk))
+    is_sparse = any(one.survey.sparse for one in looks)
+    return [one._replace(survey=replace(one.survey, sparse=is_sparse)) for one in looks]
 
 
 def _start(
     estimator: BaseNN, found: Findings, run: Run, before: BaseNN | None
-) -> tuple[Features, Model]:
-    """Return the features and the model to train.
+) -> tuple[Findings, Model]:
+    """Return the findings and the model to train.
 
-    It is a new model, or that of the fit to be continued, ``before``.
+    It is a new model, or that of the fit to be continued, ``before``, whose features the
+    findings then have.
     """
     agreed = found.agreed
     features, model = (agreed.features, None) if before is None else fitted(before)
-    data = read_rows(features, *found.sample).in_own_units(WEIGHTS)
+    data = read_rows(features, *found.sample).in_own_units()
     if model is None:
         kind = model_class(features.numeric_y)
         weighted = kind.weigh(agreed.settings, agreed.target, data)
-        return features, agreed.start_model([weighted.batch()], run.streams["init"])
+        return found, agreed.start_model([weighted.batch()], run.streams["init"])
     n_all = found.n_rows
     model = continue_model(estimator, features, model, data, run.params, n_rows=n_all)
     # Balanced weights are those of all rows.
     weights = agreed.settings.class_weight
     settings = model.settings.with_values(class_weight=weights)
-    return features, replace(model, settings=settings)
+    found = found._replace(agreed=replace(agreed, features=features))
+    return found, replace(model, settings=settings)
 
 
 def _hold_out(
-    estimator: BaseNN,
-    features: Features,
-    model: Model,
-    found: Findings,
-    validation: tuple[Any, Any, Any],
+    estimator: BaseNN, found: Findings, model: Model, validation: tuple[Any, Any, Any]
 ) -> HeldOut | None:
     """Return the rows to validate with: those of the user, rows of the chunks, or None."""
-    source, data = validation[0], read_validation(features, *validation)
+    source, data = validation[0], read_validation(found.features, *validation)
     if data is not None:
         model.check_target(data.y, "y_val")
     elif found.limit >= 0:
         source = found.held_out.X
-        data = read_rows(features, *found.held_out).in_own_units(WEIGHTS)
+        data = read_rows(found.features, *found.held_out).in_own_units()
     else:
         return None
-    make_estimator = partial(scored, estimator, features)
+    make_estimator = partial(scored, estimator, found.features)
     return HeldOut(model.weighted(data), source=source, make_estimator=make_estimator)
-
-
-def _drawn_rows(features: Features, found: Findings, n_wanted: int) -> Batch:
-    """Return checked training rows, at most ``n_wanted`` of the drawn ones."""
-    rows = evenly_spaced(n_rows(found.sample), n_wanted)
-    return read_rows(features, *take(found.sample, rows)).batch()
-
-
-def _fingerprint(features: Features, found: Findings, window: int) -> str:
-    """Return a hash of some drawn rows and of the chunks, for a resumed fit."""
-    rows = Dataset(*_drawn_rows(features, found, FINGERPRINT_ROWS))
-    return fingerprint(rows, found.sizes, window)
 
 
 def _listener(
@@ -340,36 +312,29 @@ def _listener(
 
 
 def _epoch(
-    model: Model,
-    features: Features,
-    chunks: Iterable[Any],
-    run: Run,
-    found: Findings,
-    window: int,
+    found: Findings, model: Model, chunks: Iterable[Any], run: Run, window: int
 ) -> Iterator[Batch]:
-    """Return an iterator over the chunks of one epoch, without the rows held out."""
+    """Yield the chunks of one epoch, without the rows held out.
+
+    Until the epoch ends, the run has the generator of the shuffling with which it began: a
+    resumed fit draws the same order of rows again, and goes on after those that are done.
+    """
     rng = np.random.default_rng(run.split_seed)
 
     def read(chunk: Batch) -> Batch:
-        data = read_rows(features, *chunk)
+        data = read_rows(found.features, *chunk)
         model.check_target(data.y, "y")
         return data.batch()
 
     # Counted before they are shuffled: rows without end must not fill a window.
     whole = counted(checked(chunks, read), found.n_rows)
-    training = (take(one, np.flatnonzero(_keys(one, rng) > found.limit)) for one in whole)
+    # The keys of the first pass are drawn again.
+    chosen = ((one, rng.random(n_rows(one)) > found.limit) for one in whole)
+    training = (take(one, np.flatnonzero(rows)) for one, rows in chosen)
     training = (chunk for chunk in training if n_rows(chunk))
     if not model.settings.shuffle:
-        return training
-    return _shuffled_anew(training, window, run)
-
-
-def _shuffled_anew(chunks: Iterable[Batch], window: int, run: Run) -> Iterator[Batch]:
-    """Yield the chunks of an epoch with their rows shuffled.
-
-    Until the epoch ends, the run has the generator with which it began: a resumed fit draws
-    the same order of rows again, and goes on after those that are done.
-    """
-    rng = copy.deepcopy(run.streams["shuffle"])
-    yield from shuffled(chunks, window, rng)
-    run.streams["shuffle"] = rng
+        yield from training
+        return
+    order = copy.deepcopy(run.streams["shuffle"])
+    yield from shuffled(training, window, order)
+    run.streams["shuffle"] = order

@@ -6,7 +6,8 @@ them.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from functools import reduce
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
@@ -21,25 +22,10 @@ from sknet.data.columns.numbers import check_columns, check_objects, is_plain
 from sknet.data.columns.times import check_times
 from sknet.data.frames import Table, wrapped
 from sknet.data.kinds import check_kinds, checking
-from sknet.data.row_blocks import RowBlocks, rows_of_values
+from sknet.data.row_blocks import RowBlocks
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
 from sknet.nn.monotone import Promise
-
-#: The name of the weights of the user in messages.
-WEIGHTS = "Sample weights"
-
-
-class ArgumentNames(NamedTuple):
-    """The names of the arguments of ``fit`` that hold a table, for messages."""
-
-    X: str
-    y: str
-    sample_weight: str
-
-
-TRAINING = ArgumentNames("X", "y", "sample_weight")
-VALIDATION = ArgumentNames("X_val", "y_val", "sample_weight_val")
 
 
 @dataclass(frozen=True)
@@ -281,21 +267,22 @@ def read_training(
         If X, y or the weights are not valid, or if all weights are zero.
     """
     if known is not None:
-        return known, read_rows(known, X, y, sample_weight).in_own_units(WEIGHTS)
+        return known, read_rows(known, X, y, sample_weight).in_own_units()
     features, X = Features.learn(estimator, X, declared=declared)
     # A check for infinity in blocks would be a further pass over the table; the survey finds
     # it.
-    return features, with_target(features, X, y, sample_weight).in_own_units(WEIGHTS)
+    return features, with_target(features, X, y, sample_weight).in_own_units()
 
 
 def read_rows(
-    features: Features, X: Any, y: Any, sample_weight: Any, names: ArgumentNames = TRAINING
+    features: Features, X: Any, y: Any, sample_weight: Any, suffix: str = ""
 ) -> Dataset:
     """Return the rows of positive weight of a table other than the first training table.
 
     X becomes a float array with categories as level numbers, CSR, or ``RowBlocks``. y keeps
     the user's labels or units and has one dimension if it has one column. The weights keep
-    their unit, too, since the rows may be a part of a table.
+    their unit, too, since the rows may be a part of a table. ``suffix`` ends the names of the
+    arguments in messages.
 
     Raises
     ------
@@ -303,22 +290,22 @@ def read_rows(
         If X, y or the weights are not valid, if the columns of X differ from the columns of
         the training table, or if all weights are zero.
     """
-    X = features.read(X, names.X)
+    X = features.read(X, f"X{suffix}")
     if isinstance(X, RowBlocks):
         X.check_finite()
-    return with_target(features, X, y, sample_weight, names)
+    return with_target(features, X, y, sample_weight, suffix)
 
 
 def with_target(
-    features: Features, X: Any, y: Any, sample_weight: Any, names: ArgumentNames = TRAINING
+    features: Features, X: Any, y: Any, sample_weight: Any, suffix: str = ""
 ) -> Dataset:
     """Return the rows as :func:`read_rows` does, given an X that was read."""
-    y = check_y(y, features.numeric_y, names.y)
+    y = check_y(y, features.numeric_y, f"y{suffix}")
     check_consistent_length(X, y)
     if sample_weight is None:
         return Dataset(X, y)
-    sample_weight = check_weight(sample_weight, X, names.sample_weight)
-    return Dataset(X, y, sample_weight).of_positive_weight(WEIGHTS)
+    sample_weight = check_weight(sample_weight, X, f"sample_weight{suffix}")
+    return Dataset(X, y, sample_weight).of_positive_weight()
 
 
 def read_validation(
@@ -334,8 +321,8 @@ def read_validation(
     """
     if not has_validation(features.estimator, X_val, y_val, sample_weight_val):
         return None
-    data = read_rows(features, X_val, y_val, sample_weight_val, VALIDATION)
-    data = data.in_own_units(WEIGHTS)
+    data = read_rows(features, X_val, y_val, sample_weight_val, "_val")
+    data = data.in_own_units()
     if data.n_rows < 2:
         raise ValueError(
             f"The validation set is too small: X_val has {data.n_rows} row(s) of positive "
@@ -379,8 +366,10 @@ def _make_reader(wanted: Any, X: Table, declared: bool) -> TableReader:
         raise ValueError("categorical_features cannot be used with sparse X.")
     blocks = X.blocks
     if blocks is not None:
-        categories = categorical_columns(X, wanted, None).tolist()
-        if not categories:
+        if not categorical_columns(X, wanted).size:
             return TableReader.of_numbers(X.shape[1])
-        X = wrapped(rows_of_values(blocks, categories))
+        starts = range(0, len(blocks), blocks.block_rows)
+        parts = (blocks[start : start + blocks.block_rows] for start in starts)
+        readers = (TableReader(wanted).fit(wrapped(part)) for part in parts)
+        return reduce(lambda known, further: known.merged([further]), readers)
     return TableReader(wanted).fit(X.dense(), declared=declared)

@@ -6,10 +6,9 @@ A model knows nothing of scikit-learn's estimators. An estimator keeps its model
 from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import replace
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sknet._base_model import Model
 from sknet._parameters import check_class_weight
@@ -162,9 +161,7 @@ class RegressionModel(Model):
         """Return the encoder of a part of y, which may be zero throughout."""
         check_domain(settings.loss, data.y, "y")
         target = RegressionTarget(settings.standardize, shift=settings.loss.shifts_y)
-        return target.fit(
-            data.y, cast(NDArray[np.float64] | None, data.sample_weight), data.weight_unit
-        )
+        return target.fit(data.y, data.sample_weight, data.weight_unit)
 
     def check_target(self, y: Any, name: str) -> None:
         """Refuse another number of outputs, and numbers outside of the loss's domain."""
@@ -190,8 +187,7 @@ class RegressionModel(Model):
         would keep the predictions the same.
         """
         before, after = self.target, copy(self.target)
-        weight = cast(NDArray[np.float64] | None, data.sample_weight)
-        after.update(data.y, weight, data.weight_unit)
+        after.merge(self.measure_target(self.settings, data))
         shift = (before.mean_ - after.mean_) / after.scale_
         rescaling = self.loss.link.rescaling(before.scale_, after.scale_, shift)
         if rescaling is None:

@@ -112,15 +112,7 @@ def read_chunks(
     >>> network.score(frame[["x", "kind"]], frame["y"]) > 0.9
     True
     """
-    return FileChunks(
-        path,
-        target,
-        sample_weight=sample_weight,
-        columns=columns,
-        chunk_size=chunk_size,
-        dtype=dtype,
-        read_options=read_options,
-    )
+    return FileChunks(path, target, sample_weight, columns, chunk_size, dtype, read_options)
 
 
 def shuffle_chunks(

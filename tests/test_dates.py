@@ -19,25 +19,26 @@ from sklearn.preprocessing import StandardScaler
 
 import sknet
 from sknet.data import frames
-from sknet.data.columns.calendar import (
+from sknet.data.columns.times import (
     CYCLES,
     DAY,
     MOST_PHASES,
-    count_phases,
-    date_text,
-    phase_names,
+    DateColumn,
+    DateRange,
+    Phases,
+    check_times,
     phase_slopes,
     phases,
+    read_times,
     seconds,
     times,
 )
-from sknet.data.columns.times import DateRange, check_times, read_times
 from sknet.data.frames import wrapped
 from sknet.inspection import AttributionDisplay, input_gradients, integrated_gradients
 from sknet.nn.embeddings import MappedPiecewiseLinear
 from sknet.streaming import fit_chunks
 
-ALL = [list(CYCLES)]
+ALL = list(CYCLES)
 EPOCH = datetime.datetime(1970, 1, 1)
 #: Days before and after 1970, the end of a month, a leap day, the end of a year that is no leap
 #: year although it is a multiple of four, and dates far away.
@@ -134,7 +135,7 @@ def test_phases_are_those_of_the_calendar(name):
         expected.append((moment - begin) / (end - begin))
     t = np.array([number(moment) for moment in moments])
     assert_allclose(CYCLES[name].phases(t), expected, atol=1e-9)
-    codes = phases(t[:, np.newaxis], [[name]])
+    codes = phases(t, [name])
     angles = 2 * np.pi * np.array(expected)
     assert_allclose(codes, np.column_stack([np.sin(angles), np.cos(angles)]), atol=1e-8)
 
@@ -152,41 +153,45 @@ def test_the_turns_of_a_cycle_have_its_mean_length(name):
 
 def test_phases_are_smooth_where_turns_meet():
     t = np.array([number(datetime.datetime(2025, 1, 1))])
-    just_before, at = (phases(x[:, np.newaxis], ALL) for x in (t - 1e-3, t))
+    just_before, at = (phases(x, ALL) for x in (t - 1e-3, t))
     assert_allclose(just_before, at, atol=1e-7)
 
 
 def test_a_missing_date_has_no_phase():
-    codes = phases(np.array([[np.nan, 0.0], [0.0, np.nan]]), [["day", "year"], ["month"]])
-    assert_array_equal(np.isnan(codes), [[1, 1, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1]])
+    codes = phases(np.array([np.nan, 0.0]), ["day", "year", "month"])
+    assert_array_equal(np.isnan(codes), [[1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0]])
 
 
 def test_phases_of_dates_that_no_calendar_has():
     # Dates of pandas in seconds reach so far.
-    codes = phases(np.array([[-9e18], [9e18], [1e15]]), ALL)
+    codes = phases(np.array([-9e18, 9e18, 1e15]), ALL)
     assert np.isfinite(codes).all()
 
 
 def test_slopes_are_derivatives():
     rng = np.random.default_rng(0)
-    t = rng.uniform(-1e9, 2e9, (50, 2))
-    cycles = [list(CYCLES), ["year"]]
+    t = rng.uniform(-1e9, 2e9, 100)
     step = 10.0
-    expected = (phases(t + step, cycles) - phases(t - step, cycles)) / (2 * step)
-    assert_allclose(phase_slopes(t, cycles), expected, rtol=1e-4, atol=1e-11)
+    expected = (phases(t + step, ALL) - phases(t - step, ALL)) / (2 * step)
+    assert_allclose(phase_slopes(t, ALL), expected, rtol=1e-4, atol=1e-11)
 
 
 def test_names_and_numbers_of_phases():
-    assert phase_names(["a", "b"], [["day"], ["week", "year"]]) == [
-        "a_day_sin", "a_day_cos", "b_week_sin", "b_week_cos", "b_year_sin", "b_year_cos",
-    ]  # fmt: skip
-    assert count_phases([["day"], ["week", "year"]]) == 6
-    assert count_phases(ALL) == MOST_PHASES
+    of_b = Phases(np.ones(4, int), cycles=["week", "year"])
+    assert of_b.names(["a", "b"], []) == [
+        "b_week_sin",
+        "b_week_cos",
+        "b_year_sin",
+        "b_year_cos",
+    ]
+    assert phases(np.zeros(1), ["week", "year"]).shape == (1, 4)
+    assert phases(np.zeros(1), ALL).shape == (1, MOST_PHASES)
 
 
 def test_dates_as_text():
-    assert date_text(number(datetime.datetime(2024, 2, 29))) == "2024-02-29"
-    assert date_text(number(datetime.datetime(2024, 2, 29, 6, 30))) == "2024-02-29T06:30:00"
+    column = DateColumn(wrapped(pd.DataFrame({"when": [EPOCH]})), 0)
+    assert column.shown(number(datetime.datetime(2024, 2, 29))) == "2024-02-29"
+    assert column.shown(number(datetime.datetime(2024, 2, 29, 6, 30))) == "2024-02-29T06:30:00"
 
 
 # The choice of cycles.
@@ -515,7 +520,7 @@ def test_columns_and_their_names(fitted):
 def test_a_date_is_its_number_and_its_phases(frame, y, embedding):
     """The network is that of a table with these columns in the place of the date."""
     when = seconds(frame["when"].to_numpy())
-    codes = phases(when[:, np.newaxis], [list(CYCLES)])
+    codes = phases(when, ALL)
     spelled_out = np.column_stack([frame["x"], frame["lasts"].dt.total_seconds(), when, codes])
     columns = frame[["x", "lasts", "when"]]
     networks = [

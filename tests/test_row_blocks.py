@@ -17,11 +17,12 @@ from sklearn.model_selection import KFold, cross_val_score
 from sklearn.utils import check_array
 
 from sknet import NNClassifier, NNRegressor, _base_model, _prediction
+from sknet._input import Features
 from sknet._monitoring import ChosenRows
 from sknet.callbacks import Checkpoint
 from sknet.data import row_blocks
 from sknet.data.batches import Batches, Dataset
-from sknet.data.row_blocks import as_row_blocks, rows_of_values
+from sknet.data.row_blocks import as_row_blocks
 from sknet.streaming import RowBlocks
 
 N_ARRAY_ROWS = 103
@@ -270,10 +271,12 @@ def test_chosen_rows_are_a_table_again(array):
     assert_array_equal(table[1:], array[positions[1:]])
 
 
-def test_distinct_values_of_columns():
+def test_the_levels_of_categories_are_those_of_all_blocks():
     X = np.array([[0.5, 3, 1], [1.5, 3, np.nan], [2.5, 7, 2], [3.5, 3, np.nan]])
-    out = rows_of_values(RowBlocks(X, block_rows=2), [2, 1])
-    assert_array_equal(out, [[0, 3, 1], [0, 7, 2], [0, 7, np.nan]])
+    network = NNRegressor(categorical_features=[2, 1])
+    features, read = Features.learn(network, RowBlocks(X, block_rows=2))
+    assert [levels.tolist() for levels in features.reader.levels_] == [[3, 7], [1, 2]]
+    assert_array_equal(read[:], [[0.5, 0, 0], [1.5, 0, np.nan], [2.5, 1, 1], [3.5, 0, np.nan]])
 
 
 # Bad tables.

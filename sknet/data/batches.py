@@ -130,7 +130,7 @@ class Dataset(NamedTuple):
         rows = which if self.rows is None and _are_indices(which) else self.positions[which]
         return Dataset(self.X, y, sample_weight, rows, self.weight_unit)
 
-    def of_positive_weight(self, weight_name: str) -> "Dataset":
+    def of_positive_weight(self, weight_name: str = "Sample weights") -> "Dataset":
         """Return the data set of the rows of positive weight; there must be weights.
 
         Raises
@@ -143,7 +143,7 @@ class Dataset(NamedTuple):
             raise ValueError(f"{weight_name} must contain at least one non-zero number.")
         return self if keep.all() else self.choose(keep)
 
-    def in_own_units(self, weight_name: str) -> "Dataset":
+    def in_own_units(self, weight_name: str = "Sample weights") -> "Dataset":
         """Return the rows of positive weight, with their weights in units of their own.
 
         Raises
@@ -322,18 +322,18 @@ def stack_rows(
         dtypes = [float_dtype if one.dtype.kind == "f" else one.dtype for one in parts]
         pairs = zip(parts, dtypes, strict=True)
         if len(parts[0]) == n_rows:
-            outputs = tuple(_in_range(one, dtype).astype(dtype) for one, dtype in pairs)
+            outputs = tuple(in_range(one, dtype).astype(dtype) for one, dtype in pairs)
             continue  # The iterator has work to do behind its last block.
         if not outputs:
             outputs = tuple(np.empty((n_rows, *one.shape[1:]), dtype) for one, dtype in pairs)
         stop = start + len(parts[0])
         for output, part in zip(outputs, parts, strict=True):
-            output[start:stop] = _in_range(part, output.dtype)
+            output[start:stop] = in_range(part, output.dtype)
         start = stop
     return outputs
 
 
-def _in_range(part: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+def in_range(part: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     """Return numbers of which those beyond the range of a smaller dtype are its limits."""
     dtype = np.dtype(dtype)
     if part.dtype.itemsize <= dtype.itemsize:

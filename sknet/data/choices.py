@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from sknet.data.frames import Table
 
 
-def categorical_columns(
-    X: Table, wanted: Any, feature_names: Sequence[str] | None
-) -> NDArray[np.intp]:
+def categorical_columns(X: Table, wanted: Any) -> NDArray[np.intp]:
     """Return the positions of the categories that ``categorical_features`` chooses.
 
     Parameters
@@ -20,7 +18,6 @@ def categorical_columns(
     X : Table
     wanted : "from_dtype", None or array-like of int, str or bool
         The parameter ``categorical_features`` of the estimators.
-    feature_names : sequence of str or None
 
     Raises
     ------
@@ -33,31 +30,22 @@ def categorical_columns(
     wanted = np.asarray([] if wanted is None else wanted)
     if wanted.size == 0:
         return np.array([], dtype=int)
+    n_features = X.shape[1]
     if wanted.dtype.kind == "b":
-        return _masked(wanted, X.shape[1])
+        if wanted.shape != (n_features,):
+            raise ValueError(
+                f"categorical_features as a mask must have one entry for each of the "
+                f"{n_features} features, got shape {wanted.shape}."
+            )
+        return np.flatnonzero(wanted)
     if wanted.dtype.kind in "iu":
-        return _positioned(wanted, X.shape[1])
-    return _named(wanted.tolist(), feature_names)
-
-
-def _masked(wanted: NDArray[np.bool_], n_features: int) -> NDArray[np.intp]:
-    """Return the positions that a mask chooses."""
-    if wanted.shape != (n_features,):
-        raise ValueError(
-            f"categorical_features as a mask must have one entry for each of the "
-            f"{n_features} features, got shape {wanted.shape}."
-        )
-    return np.flatnonzero(wanted)
-
-
-def _positioned(wanted: NDArray[np.integer], n_features: int) -> NDArray[np.intp]:
-    """Return the positions, all of which exist."""
-    if wanted.min() < 0 or wanted.max() >= n_features:
-        raise ValueError(
-            f"categorical_features must be positions in [0, {n_features - 1}], got "
-            f"{wanted.tolist()}."
-        )
-    return wanted.astype(np.intp)
+        if wanted.min() < 0 or wanted.max() >= n_features:
+            raise ValueError(
+                f"categorical_features must be positions in [0, {n_features - 1}], got "
+                f"{wanted.tolist()}."
+            )
+        return wanted.astype(np.intp)
+    return _named(wanted.tolist(), X.names)
 
 
 def _named(wanted: list[Any], feature_names: Sequence[str] | None) -> NDArray[np.intp]:

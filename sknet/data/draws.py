@@ -2,8 +2,8 @@
 
 import math
 import warnings
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,10 +140,6 @@ class Augmentation:
     n_numeric: int
     n_plain: int
     rng: np.random.Generator
-
-    def with_rng(self, rng: np.random.Generator) -> Self:
-        """Return the same augmentation, drawn by another generator."""
-        return replace(self, rng=rng)
 
     def __call__(self, batch: Batch) -> Batch:
         """Return a changed copy of a batch."""

@@ -3,7 +3,7 @@
 Their ratio is the strength of the penalty of the effects of a category's levels.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,17 +31,6 @@ MOST_PRODUCTS = 2**22
 #: A number whose standard deviation within a level is such a part of that of all rows, or less,
 #: does not vary there but for rounding.
 NEGLIGIBLE = 1e-6
-
-
-class Variances(NamedTuple):
-    """The variances of columns within levels, and of the effects of the levels on them.
-
-    ``chance`` is the standard deviation of the estimate of the latter if there is no effect.
-    """
-
-    within: Floats
-    between: Floats
-    chance: Floats
 
 
 class RowsByLevel:
@@ -86,8 +75,12 @@ class RowsByLevel:
         of_levels[of_levels <= negligible] = np.inf
         return values / np.sqrt(of_levels)[self._of_row]
 
-    def variances(self, values: Floats) -> Variances:
-        """Return the variances of each column."""
+    def variances(self, values: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return the variances of columns within levels, and of the effects of the levels.
+
+        The third result is the standard deviation of the estimate of the latter if there is no
+        effect.
+        """
         values = values - np.average(values, axis=0, weights=self.weights)
         n_others = self.sizes.size - 1
         usual_size = (self.n_rows - np.square(self.sizes).sum() / self.n_rows) / n_others
@@ -99,7 +92,7 @@ class RowsByLevel:
         # The variance of the square of a mean of c numbers, times c^2, over s^4.
         of_squares = 2 + self.excess_kurtosis(values) * np.mean(1 / self.sizes)
         chance = within * np.sqrt(of_squares / n_others) / usual_size
-        return Variances(within, between, chance)
+        return within, between, chance
 
     def excess_kurtosis(self, values: Floats) -> Floats:
         """Return the excess kurtosis of columns of mean zero; 0 if it is negative."""
@@ -171,8 +164,7 @@ def prior_rows(
     by_level = RowsByLevel(levels, weights)
     if not 1 < by_level.sizes.size < by_level.n_rows:
         return MOST_PRIOR_ROWS
-    found = by_level.variances(Y)
-    within, of_effects = float(found.within.sum()), float(found.between.sum())
+    within, of_effects, _ = (float(found.sum()) for found in by_level.variances(Y))
     if numbers is not None:
         of_rows = RowsByLevel(levels[rows], weights[rows])
         of_effects = max(of_effects, _variance_of_slopes(of_rows, Y[rows], numbers))
@@ -193,5 +185,5 @@ def _variance_of_slopes(by_level: RowsByLevel, Y: Floats, numbers: Floats) -> fl
         return 0.0
     numbers = by_level.standardized(numbers)
     found = [by_level.variances(y[:, np.newaxis] * numbers) for y in by_level.centred(Y).T]
-    between, chance = np.sum([(one.between, one.chance) for one in found], axis=0)
+    _, between, chance = np.sum(found, axis=0)
     return float(np.max(between[between > LEAST_SLOPE_DEVIATIONS * chance], initial=0.0))

@@ -60,6 +60,8 @@ class TableEncoder:
     ordered : tuple of int, default=()
         The positions of the numeric columns whose order must be kept exactly, because the
         predictions are monotone in them. Their heavy values have no indicators.
+    keep_rare : bool, default=False
+        Whether a level that occurs once, or not yet, gets a place of its own.
 
     Attributes
     ----------
@@ -79,18 +81,17 @@ class TableEncoder:
     marks_heavy: bool = False
     n_components: int = 0
     ordered: tuple[int, ...] = ()
+    keep_rare: bool = False
 
     # The features are learned.
 
-    def fit_survey(self, survey: Survey, *, keep_rare: bool = False) -> Self:
+    def fit_survey(self, survey: Survey) -> Self:
         """Learn the encoding from a survey.
 
         Parameters
         ----------
         survey : Survey
             The survey of the training rows.
-        keep_rare : bool, default=False
-            Whether a level that occurs once, or not yet, gets a place of its own.
 
         Raises
         ------
@@ -102,7 +103,7 @@ class TableEncoder:
         if sample is None:
             raise ValueError("The survey has no sample to estimate quantiles from.")
         self.n_columns_: int = survey.n_features
-        found = [*self._of_numbers(survey, sample), *self._of_kinds(survey, sample, keep_rare)]
+        found = [*self._of_numbers(survey, sample), *self._of_kinds(survey, sample)]
         # Within a region they stay in the order in which they were found.
         self.features_: tuple[Feature, ...] = tuple(sorted(found, key=lambda one: one.region))
         kinds = survey.reader.places_
@@ -119,8 +120,11 @@ class TableEncoder:
 
     def _of_numbers(self, survey: Survey, sample: Dataset) -> list[Feature]:
         """Return the features of all numeric columns, the numbers themselves first."""
-        n_read = survey.reader.numeric_.size
-        heavy = {} if survey.sparse else self._find_heavy_values(sample, n_read)
+        n_read, heavy = survey.reader.numeric_.size, {}
+        if self.marks_heavy and not survey.sparse:
+            # Phases have none: sines are equal only if they are computed in the same way.
+            heavy = heavy_values(sample._replace(X=sample.X[:, :n_read]))
+            heavy = {i: values for i, values in heavy.items() if i not in self.ordered}
         numbers = Numbers(np.arange(n_read), bool(self.ordered))
         numbers = numbers.learned(sample, self.standardize, heavy)
         found: list[Feature] = [numbers]
@@ -131,38 +135,20 @@ class TableEncoder:
             found.append(HeavyFlags(heavy, center, survey.reader.places_))
         return found
 
-    def _of_kinds(self, survey: Survey, sample: Dataset, keep_rare: bool) -> list[Feature]:
+    def _of_kinds(self, survey: Survey, sample: Dataset) -> list[Feature]:
         """Return the features of the columns that are not plain numbers."""
         found: list[Feature] = []
         places = survey.reader.places_.items()
         for (place, column), statistic in zip(places, survey.statistics, strict=True):
-            found += column.features(
-                Surveyed(
-                    place,
-                    statistic,
-                    bool(survey.missing[place]),
-                    sample,
-                    self.standardize,
-                    ordered=place in self.ordered,
-                    in_order=bool(self.ordered),
-                    keep_rare=keep_rare,
-                )
-            )
+            has_missing = bool(survey.missing[place])
+            found += column.features(Surveyed(place, statistic, has_missing, sample, self))
         return found
-
-    def _find_heavy_values(self, sample: Dataset, n_read: int) -> dict[int, NDArray[Any]]:
-        """Return the heavy values that get an indicator, by the positions of their columns."""
-        if not self.marks_heavy:
-            return {}
-        # Phases have none: sines are equal only if they are computed in the same way.
-        found = heavy_values(sample._replace(X=sample.X[:, :n_read]))
-        return {i: values for i, values in found.items() if i not in self.ordered}
 
     def _find_bin_edges(self, sample: Dataset) -> tuple[tuple[float, ...], ...]:
         """Return the edges of the bins of each encoded numeric column."""
         levels = np.linspace(0, 1, self.n_bins + 1)
         edges: list[tuple[float, ...]] = []
-        for feature in self._numbers_and_phases:
+        for feature in self.of_kind(Numbers):
             for columns, block in feature.raw_rows(sample).column_blocks():
                 encoded = feature.scaled(block, np.float64, columns)
                 found = quantiles(encoded, levels, sample.sample_weight)
@@ -178,13 +164,7 @@ class TableEncoder:
         return principal_components(encoded, rows.sample_weight, self.n_components)
 
     def learn_from_target(
-        self,
-        sample: Dataset,
-        Y: Floats,
-        *,
-        labels: bool,
-        finds_codes: bool = False,
-        keep_rare: bool = False,
+        self, sample: Dataset, Y: Floats, *, labels: bool, finds_codes: bool = False
     ) -> None:
         """Learn what depends on y: which numbers are codes, and what the levels tell about y.
 
@@ -198,13 +178,11 @@ class TableEncoder:
             Whether y holds labels.
         finds_codes : bool, default=False
             Whether to look for codes among the numeric columns.
-        keep_rare : bool, default=False
-            As for :meth:`fit_survey`.
         """
         if finds_codes:
             # A prediction that only rises or only falls cannot leap from value to value.
             columns = [i for i in self._countable if i not in self.ordered]
-            codes = find_codes(sample, columns, Y, keep_rare=keep_rare)
+            codes = find_codes(sample, columns, Y, keep_rare=self.keep_rare)
             self.features_ = (*self.features_, *codes)
         # After the codes, whose values are levels, too. A fit without a penalty of levels needs
         # the effects as well: a later fit that continues it may have one.
@@ -318,18 +296,13 @@ class TableEncoder:
         categories = np.full(self.n_columns_ - self.n_read_, np.nan)
         return np.concatenate([numbers, categories])[np.newaxis]
 
-    @property
-    def _numbers_and_phases(self) -> list[Numbers]:
-        """The features that are scaled numbers."""
-        return self.of_kind(Numbers)
-
     def slopes(self, X: Floats) -> Floats:
         """Return the derivatives of the encoded numeric columns by their sources in dense X."""
-        return np.hstack([one.slopes(X) for one in self._numbers_and_phases])
+        return np.hstack([one.slopes(X) for one in self.of_kind(Numbers)])
 
     def _encoded_numbers(self, X: Floats) -> Floats:
         """Return the encoded numeric columns of rows of an array, in float64."""
-        return np.hstack([one.encode(X, np.float64) for one in self._numbers_and_phases])
+        return np.hstack([one.encode(X, np.float64) for one in self.of_kind(Numbers)])
 
     def transform(self, X: Any, dtype: DTypeLike) -> Any:
         """Return the encoded rows of an array or CSR matrix as an array or CSR of ``dtype``."""

@@ -30,7 +30,6 @@ class FileChunks:
         self,
         paths: Any,
         target: str,
-        *,
         sample_weight: str | None,
         columns: Iterable[str] | None,
         chunk_size: int,
@@ -43,10 +42,10 @@ class FileChunks:
         self.sample_weight = sample_weight
         self.chunk_size: int = int(chunk_size)
         self._files = [_open(path, read_options or {}) for path in self.paths]
-        extra = [target] + ([] if sample_weight is None else [sample_weight])
-        others = [name for name in self._files[0].columns if name not in extra]
+        self._extra = [target] if sample_weight is None else [target, sample_weight]
+        others = [name for name in self._files[0].columns if name not in self._extra]
         self.columns: list[str] = others if columns is None else list(columns)
-        self._check_columns(extra)
+        self._check_columns()
         self._learn_dtypes(dict(dtype or {}))
 
     def __repr__(self) -> str:
@@ -57,7 +56,7 @@ class FileChunks:
             f"chunk_size={self.chunk_size})"
         )
 
-    def _check_columns(self, extra: list[str]) -> None:
+    def _check_columns(self) -> None:
         """Check that all files have all columns, and that none is both feature and target.
 
         Raises
@@ -65,12 +64,12 @@ class FileChunks:
         ValueError
             If a file lacks a column, or if a column has two uses.
         """
-        wanted = [*self.columns, *extra]
+        wanted = [*self.columns, *self._extra]
         twice = sorted({str(name) for name in wanted if wanted.count(name) > 1})
         if twice or not self.columns:
             raise ValueError(
                 f"columns, target and sample_weight must name different columns, and at least "
-                f"one of features; got columns={self.columns}, and {extra}."
+                f"one of features; got columns={self.columns}, and {self._extra}."
             )
         for file in self._files:
             missing = [name for name in wanted if name not in file.columns]
@@ -151,13 +150,11 @@ class FileChunks:
         return reduce(np.union1d, map(np.unique, targets))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        extra = [] if self.sample_weight is None else [self.sample_weight]
-
         def parts(frame: Any) -> tuple[Any, ...]:
-            weights = [self._numbers(frame, name).to_numpy() for name in extra]
+            weights = [self._numbers(frame, name) for name in self._extra[1:]]
             return self._features(frame), self._target_values(frame), *weights
 
-        return self._raw([*self.columns, self.target, *extra], parts)
+        return self._raw([*self.columns, *self._extra], parts)
 
     def _features(self, frame: Any) -> Any:
         """Return the features as a frame of categories, of dates and of float64."""
@@ -171,7 +168,7 @@ class FileChunks:
             elif name in self._times:
                 columns[name] = frame[name].array
             else:
-                columns[name] = self._numbers(frame, name).to_numpy()
+                columns[name] = self._numbers(frame, name)
         return pandas.DataFrame(columns)
 
     def _target_values(self, frame: Any) -> NDArray[Any]:
@@ -186,15 +183,15 @@ class FileChunks:
             )
         if self.target in self._text:
             return values.to_numpy(dtype=object).astype(str)
-        values = self._numbers(frame, self.target).to_numpy()
+        values = self._numbers(frame, self.target)
         integers = self._integer_target and np.array_equal(values, np.rint(values))
         return values.astype(np.int64) if integers else values
 
     @staticmethod
-    def _numbers(frame: Any, name: str) -> Any:
-        """Return a column as a series of float64."""
+    def _numbers(frame: Any, name: str) -> NDArray[np.float64]:
+        """Return a column as an array of float64."""
         try:
-            return frame[name].astype(np.float64)
+            return frame[name].astype(np.float64).to_numpy()
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"Column {name!r}, which is not of text in the first rows, cannot be read as "

@@ -96,10 +96,6 @@ class Table:
         """Whether it is a sparse matrix."""
         return sparse.issparse(self.given)
 
-    def place(self, position: int, name: str) -> str:
-        """Return whose dtype one of the ``dtypes`` is, in messages on the argument ``name``."""
-        return name
-
     def dense(self) -> "Table":
         """Return the table with columns that can be read one by one, if it is not sparse.
 
@@ -157,10 +153,6 @@ class Frame(Table, ABC):
         self.dtypes: list[Any] = list(given.dtypes)
         self.shape: tuple[int, ...] = given.shape
         self._series: dict[int, Any] = {}
-
-    def place(self, position: int, name: str) -> str:
-        """Return words for a column, in messages on the argument ``name``."""
-        return f"Column {self.columns[position]!r} of {name}"
 
     def dense(self) -> Table:
         """Return the frame, whose columns can be read one by one."""
@@ -468,7 +460,8 @@ def distinct_values(column: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
         distinct, positions = _distinct_objects(np.asarray(column, dtype=object))
         missing = np.array([is_missing(value) for value in distinct.tolist()], dtype=bool)
     if missing.any():
-        return distinct[~missing], _renumbered(~missing, positions)
+        places = np.where(missing, -1, np.cumsum(~missing) - 1)
+        return distinct[~missing], places[positions]
     return distinct, positions
 
 
@@ -477,12 +470,12 @@ def _distinct_categories(
 ) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Return what ``distinct_values`` does, given the codes of the categories of pandas."""
     positions = codes.astype(np.intp)
-    counts = np.bincount(positions + 1, minlength=len(categories) + 1)[1:]
-    used = np.flatnonzero(counts)
-    distinct = np.asarray(categories.take(used))
+    used = np.bincount(positions + 1, minlength=len(categories) + 1)[1:] > 0
+    distinct = np.asarray(categories.take(np.flatnonzero(used)))
     if distinct.dtype.kind not in "biuf":
         distinct = distinct.astype(object)
-    return distinct, _renumbered(counts > 0, positions)
+    # The last entry is for -1.
+    return distinct, np.append(np.cumsum(used) - 1, -1)[positions]
 
 
 def _distinct_objects(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
@@ -492,14 +485,6 @@ def _distinct_objects(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.in
     distinct = np.empty(len(found), dtype=object)
     distinct[:] = list(found)
     return distinct, np.array(positions, dtype=np.intp)
-
-
-def _renumbered(kept: NDArray[np.bool_], positions: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return positions among the kept values, -1 for the others, given positions among all."""
-    # The last entry is for -1.
-    places = np.full(kept.size + 1, -1, dtype=np.intp)
-    places[:-1][kept] = np.arange(np.count_nonzero(kept))
-    return places[positions]
 
 
 def is_missing(value: Any) -> bool:

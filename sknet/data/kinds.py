@@ -140,7 +140,9 @@ def check_kinds(
         if unread is DATES and with_times and position in table.time_columns:
             continue
         if unread is not None:
-            raise _refusal(table.place(position, name), unread, f"dtype {dtype}")
+            is_column = table.names is not None
+            where = f"Column {table.columns[position]!r} of {name}" if is_column else name
+            raise _refusal(where, unread, f"dtype {dtype}")
     return table
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import pairwise, starmap
 from numbers import Integral
 from typing import Any
@@ -317,25 +317,6 @@ def as_row_blocks(X: Any) -> RowBlocks | None:
     if not described or (hasattr(X, "__array__") and len(X.shape) < 2):
         return None
     return RowBlocks(X) if hasattr(X, "__getitem__") or not hasattr(X, "__array__") else None
-
-
-def rows_of_values(blocks: RowBlocks, columns: Sequence[int]) -> NDArray[np.floating]:
-    """Return rows that have in some columns the distinct values of these columns.
-
-    A column with fewer distinct values than another repeats the last of them. The other
-    columns are zero.
-    """
-    found = [np.empty(0, blocks.dtype) for _ in columns]
-    for start in range(0, len(blocks), blocks.block_rows):
-        block = blocks[start : start + blocks.block_rows]
-        found = [
-            np.union1d(values, block[:, column])
-            for values, column in zip(found, columns, strict=True)
-        ]
-    out = np.zeros((max(map(len, found)), blocks.shape[1]), blocks.dtype)
-    for values, column in zip(found, columns, strict=True):
-        out[:, column] = np.pad(values, (0, len(out) - len(values)), mode="edge")
-    return out
 
 
 def _type_name(source: Any) -> str:

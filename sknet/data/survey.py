@@ -7,7 +7,7 @@ then exact. Quantiles and the effects of levels are estimated from a sample of r
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,7 @@ from sknet.data.row_blocks import RowBlocks
 from sknet.data.tables import TableReader
 from sknet.data.weights import repetitions
 
-#: For each column of a part of a table that is not plain numbers, where its level numbers are
-#: among those of the whole table; None where they are the same.
-Places: TypeAlias = list[NDArray[np.intp] | None]
+Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +105,11 @@ def survey_rows(
     missing = np.zeros(X.shape[1], dtype=bool)
     statistics = reader.statistics()
     repeated = repetitions(data.sample_weight) if statistics else None
-    chosen = None if rng is None else _draw_sample(data, rng)
+    chosen = None
+    if rng is not None:
+        in_blocks = isinstance(X, RowBlocks)
+        most = most_copied_rows(_row_bytes(X)) if in_blocks else draws.QUANTILE_ROWS
+        chosen = draw_rows(data.n_rows, most, rng)
     copies = []
     # All columns of a sparse table are numbers, and none is missing.
     for start, block in () if sparse.issparse(X) else data.row_blocks():
@@ -142,23 +144,13 @@ def gather(data: Dataset, reader: TableReader) -> list[Statistic]:
 
 
 def _add(
-    statistics: Sequence[Statistic],
-    block: NDArray[np.floating],
-    repeated: NDArray[np.floating] | None,
-    start: int,
+    statistics: Sequence[Statistic], block: Floats, repeated: Floats | None, start: int
 ) -> None:
     """Add a block of rows, of which the first has the number ``start``, to statistics."""
     here = None if repeated is None else repeated[start : start + len(block)]
     columns = block[:, block.shape[1] - len(statistics) :].T
     for statistic, x in zip(statistics, columns, strict=True):
         statistic.add(x, here)
-
-
-def _draw_sample(data: Dataset, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return the increasing numbers of the rows to estimate quantiles from."""
-    in_blocks = isinstance(data.X, RowBlocks)
-    most = most_copied_rows(_row_bytes(data.X)) if in_blocks else draws.QUANTILE_ROWS
-    return draw_rows(data.n_rows, most, rng)
 
 
 def _sample(data: Dataset, chosen: NDArray[np.intp], copies: list[NDArray[Any]]) -> Dataset:
@@ -179,8 +171,7 @@ def _row_bytes(X: Any) -> float:
 def merge_surveys(surveys: Sequence[Survey]) -> Survey:
     """Return the survey of a table, given the surveys of all its parts.
 
-    It has a sample if each part has one: their rows one after another, with level numbers of
-    the merged levels. The weights of the parts are either all given or all None.
+    It has no sample: rows are read for it when the levels of all parts are known.
 
     Raises
     ------
@@ -194,7 +185,7 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
         _check_same_columns(first, other)
     reader = first.reader.merged([one.reader for one in others])
     n_rows = [one.n_rows for one in surveys]
-    merged = Survey(
+    return Survey(
         n_rows=sum(n_rows),
         n_features=first.n_features,
         sparse=first.sparse,
@@ -206,12 +197,6 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
         names=first.names,
         part=first.part,
     )
-    samples = [
-        _translate(one.sample.batch(), _places(one.reader, reader))
-        for one in surveys
-        if one.sample is not None
-    ]
-    return merged.with_sample(samples) if len(samples) == len(surveys) else merged
 
 
 def merge_statistics(
@@ -220,29 +205,10 @@ def merge_statistics(
     """Return the statistics of a table, given the reader and the statistics of each part."""
     merged = reader.statistics()
     for part, statistics in parts:
-        places = _places(part, reader)
-        for total, statistic, of_column in zip(merged, statistics, places, strict=True):
-            total.include(statistic, of_column)
+        columns = zip(merged, statistics, reader.columns_, part.columns_, strict=True)
+        for total, statistic, whole, of_part in columns:
+            total.include(statistic, whole.places_of(of_part))
     return merged
-
-
-def _places(part: TableReader, reader: TableReader) -> Places:
-    """Return for each column where the level numbers of a part are in the whole table."""
-    columns = zip(reader.columns_, part.columns_, strict=True)
-    return [whole.places_of(of_part) for whole, of_part in columns]
-
-
-def _translate(batch: Batch, places: Places) -> Batch:
-    """Return a copy of rows of a part with the level numbers of the whole table."""
-    if all(one is None for one in places):
-        return batch
-    X = batch.X.copy()
-    columns = X[:, X.shape[1] - len(places) :].T
-    for x, of_column in zip(columns, places, strict=True):
-        if of_column is not None:
-            known = ~np.isnan(x)
-            x[known] = of_column[x[known].astype(int)]
-    return batch._replace(X=X)
 
 
 def _check_same_columns(first: Survey, other: Survey) -> None:

@@ -25,7 +25,7 @@ class TableReader:
 
     The columns of plain numbers come first and keep their values. The others follow in the
     order of :data:`KINDS`: the durations and the dates of a frame as seconds (see
-    :mod:`sknet.data.columns.calendar`), and the categories as the numbers of their levels. A
+    :mod:`sknet.data.columns.times`), and the categories as the numbers of their levels. A
     date is what the clocks of its column's time zone show, in the zone that training had. A
     value that is missing, or that is none of the levels, becomes NaN.
 
@@ -84,14 +84,13 @@ class TableReader:
         """
         wanted = self.categorical_features
         self._names = X.names
-        by_dtype = isinstance(wanted, str)
         kinds = _find_kinds(X, wanted)
         if kinds:
             _check_has_rows(X)
-        self.columns_ = tuple(
-            kind.learn(X, i, X.names, by_dtype=by_dtype, declared=declared)
-            for i, kind in kinds.items()
-        )
+        self.columns_ = tuple(kind(X, i, declared) for i, kind in kinds.items())
+        if isinstance(wanted, str) and not declared:
+            for column in self.of_kind(CategoryColumn):
+                column.warn_of_numbers(X)
         self.numbers_ = np.setdiff1d(np.arange(X.shape[1]), list(kinds))
         return self
 
@@ -234,7 +233,7 @@ def _find_kinds(X: Table, wanted: Any) -> dict[int, type[Column]]:
     """
     kinds: dict[int, type[Column]] = {}
     for kind in KINDS:
-        for i in kind.find(X, wanted, X.names):
+        for i in kind.find(X, wanted):
             before = kinds.setdefault(i, kind)
             if before is not kind and not isinstance(wanted, str):
                 raise ValueError(

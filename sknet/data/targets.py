@@ -11,6 +11,8 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sknet.data.kinds import FARTHEST, SINGLE_LIMITS
 from sknet.data.weights import LabelCounts, dense, label_weights, power_of_two
 
+Floats = NDArray[np.floating]
+
 #: The scale of a constant y is this share of its magnitude, so that outputs near zero are
 #: predictions near the constant, in whatever units y is.
 CONSTANT_SHARE = 2.0**-10
@@ -98,7 +100,7 @@ class ClassTarget:
                 "partial_fit, which takes any of the classes, or set warm_start=False."
             )
 
-    def transform(self, y: Any, dtype: DTypeLike) -> NDArray[np.floating]:
+    def transform(self, y: Any, dtype: DTypeLike) -> Floats:
         """Return y as a float array of shape (n_rows, n_outputs)."""
         if self.kind == "multilabel":
             return np.ascontiguousarray(dense(y.astype(dtype)))
@@ -146,7 +148,7 @@ class ClassTarget:
         # Integers of 64 bits with and without a sign would be compared as float64.
         return np.searchsorted(self.classes_, y.astype(self.classes_.dtype))
 
-    def smooth(self, Y: NDArray[np.floating], amount: float) -> NDArray[np.floating]:
+    def smooth(self, Y: Floats, amount: float) -> Floats:
         """Return encoded targets mixed with equal shares of all classes.
 
         Szegedy, Vanhoucke, Ioffe, Shlens and Wojna (2016), section 7.
@@ -154,7 +156,7 @@ class ClassTarget:
         n_values = self.classes_.size if self.kind == "multiclass" else 2
         return Y * (1 - amount) + amount / n_values
 
-    def places(self, decision: NDArray[np.floating]) -> NDArray[np.intp]:
+    def places(self, decision: Floats) -> NDArray[np.intp]:
         """Return the numbers of the most probable classes, or 0 and 1 for each label.
 
         ``decision`` holds the columns of the decision function.
@@ -168,11 +170,7 @@ class ClassTarget:
         """Return the labels at the given places among the classes."""
         return places if self.kind == "multilabel" else self.classes_[places]
 
-    def probabilities(
-        self,
-        raw: NDArray[np.floating],
-        inverse_link: Callable[[NDArray[np.floating]], NDArray[np.floating]],
-    ) -> NDArray[np.floating]:
+    def probabilities(self, raw: Floats, inverse_link: Callable[[Floats], Floats]) -> Floats:
         """Return the inverse link of logits, with one column for each class or label.
 
         With two classes, the logit of the first is minus that of the second. ``raw`` may have
@@ -202,18 +200,15 @@ class RegressionTarget:
     """
 
     n_outputs: int
-    mean_: NDArray[np.float64]
-    scale_: NDArray[np.float64]
+    mean_: Floats
+    scale_: Floats
 
     def __init__(self, standardize: bool, shift: bool = True) -> None:
         self.standardize = standardize
         self.shift = shift
 
     def fit(
-        self,
-        y: NDArray[np.float64],
-        sample_weight: NDArray[np.float64] | None = None,
-        weight_unit: float = 1.0,
+        self, y: Floats, sample_weight: Floats | None = None, weight_unit: float = 1.0
     ) -> Self:
         """Learn the weighted mean and standard deviation of each column.
 
@@ -226,19 +221,6 @@ class RegressionTarget:
         self._set_scale()
         return self
 
-    def update(
-        self,
-        y: NDArray[np.float64],
-        sample_weight: NDArray[np.float64] | None = None,
-        weight_unit: float = 1.0,
-    ) -> None:
-        """Add further rows to the mean and the standard deviation.
-
-        Chan, Golub and LeVeque (1983), equations 2.1: with d the difference of the means, the
-        variance of all is the mean of the variances plus w_1 w_2 d^2 / (w_1 + w_2)^2.
-        """
-        self._join(weight_unit, *_moments(y.reshape(len(y), -1), sample_weight))
-
     def fits(self, dtype: np.dtype[Any]) -> bool:
         """Return whether numbers of a dtype can hold predictions of each column."""
         return self._fits_single or dtype != np.float32
@@ -249,26 +231,19 @@ class RegressionTarget:
         return f"{self.n_outputs} column(s)"
 
     def merge(self, other: Self) -> None:
-        """Add the rows that another target has learned from, as ``update`` adds rows."""
-        self._join(other._unit, other._weight, other._mean, other._deviation)
+        """Add the rows that another target has learned from.
 
-    def _join(
-        self,
-        unit: float,
-        weight: float,
-        mean: NDArray[np.float64],
-        deviation: NDArray[np.float64],
-    ) -> None:
-        """Add rows with the given sum of weights in a unit, mean and standard deviation."""
-        larger = max(self._unit, unit)
-        self._weight *= self._unit / larger
-        weight *= unit / larger
-        self._unit = larger
-        share = weight / (self._weight + weight)
-        apart = np.sqrt(share * (1 - share)) * (mean - self._mean)
-        within = np.hypot(np.sqrt(1 - share) * self._deviation, np.sqrt(share) * deviation)
-        self._weight += weight
-        self._mean = self._mean + share * (mean - self._mean)
+        Chan, Golub and LeVeque (1983), equations 2.1: with d the difference of the means, the
+        variance of all is the mean of the variances plus w_1 w_2 d^2 / (w_1 + w_2)^2.
+        """
+        unit = max(self._unit, other._unit)
+        before, added = (one._weight * (one._unit / unit) for one in (self, other))
+        self._unit, self._weight = unit, before + added
+        share = added / self._weight
+        apart = np.sqrt(share * (1 - share)) * (other._mean - self._mean)
+        own, others = np.sqrt(1 - share) * self._deviation, np.sqrt(share) * other._deviation
+        within = np.hypot(own, others)
+        self._mean = self._mean + share * (other._mean - self._mean)
         self._deviation = np.hypot(within, apart)
         self._set_scale()
 
@@ -280,19 +255,15 @@ class RegressionTarget:
         self.mean_, self.scale_ = np.zeros(self.n_outputs), np.ones(self.n_outputs)
         if self.standardize and self.shift:
             self.mean_ = self._mean
-            self.scale_ = np.where(self._deviation > 0, self._deviation, self._without_spread())
+            # The scale of a constant is small, so that it is predicted, and in the units of y,
+            # which a column of zeros has not.
+            share = np.maximum(CONSTANT_SHARE * np.abs(self._mean), np.finfo(np.float64).tiny)
+            constant = np.where(self._mean == 0, 1.0, share)
+            self.scale_ = np.where(self._deviation > 0, self._deviation, constant)
         elif self.standardize:
             self.scale_ = self._mean
 
-    def _without_spread(self) -> NDArray[np.float64]:
-        """Return the scale of each column if it is constant: small, so that it is predicted.
-
-        It is in the units of y. A column of zeros has no units.
-        """
-        share = np.maximum(CONSTANT_SHARE * np.abs(self._mean), np.finfo(np.float64).tiny)
-        return np.where(self._mean == 0, 1.0, share)
-
-    def check_outputs(self, y: NDArray[np.float64], name: str) -> None:
+    def check_outputs(self, y: Floats, name: str) -> None:
         """Check that y, which messages call ``name``, has as many columns as in training.
 
         Raises
@@ -306,7 +277,7 @@ class RegressionTarget:
                 f"{name} has {n_outputs} outputs, but training had {self.n_outputs}."
             )
 
-    def transform(self, y: NDArray[np.float64], dtype: DTypeLike) -> NDArray[np.floating]:
+    def transform(self, y: Floats, dtype: DTypeLike) -> Floats:
         """Return y as a float array of shape (n_rows, n_outputs)."""
         Y = y.reshape(len(y), -1) - self.mean_
         with np.errstate(over="ignore"):
@@ -315,18 +286,18 @@ class RegressionTarget:
             np.clip(Y, -FARTHEST, FARTHEST, out=Y)
         return Y.astype(dtype)
 
-    def inverse_transform(self, prediction: NDArray[np.floating]) -> NDArray[np.floating]:
+    def inverse_transform(self, prediction: Floats) -> Floats:
         """Return predictions in the units of y.
 
         A single output may have several columns of predictions.
         """
         return prediction * self.scale_ + self.mean_
 
-    def scaled(self, deviation: NDArray[np.floating]) -> NDArray[np.floating]:
+    def scaled(self, deviation: Floats) -> Floats:
         """Return differences of standardised numbers in the units of y."""
         return deviation * self.scale_
 
-    def standardized_moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def standardized_moments(self) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of each column of the y that is trained on."""
         return (self._mean - self.mean_) / self.scale_, self._deviation / self.scale_
 
@@ -354,9 +325,7 @@ def merge_targets(targets: Sequence[tuple[str, KnownTarget]]) -> KnownTarget:
     return merged
 
 
-def _moments(
-    Y: NDArray[np.float64], sample_weight: NDArray[np.float64] | None
-) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+def _moments(Y: Floats, sample_weight: Floats | None) -> tuple[float, Floats, Floats]:
     """Return the sum of the weights, and the mean and standard deviation of each column.
 
     The deviation of a column that is constant up to rounding is zero.

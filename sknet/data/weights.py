@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Weights = NDArray[np.float64]
+Floats = NDArray[np.floating]
 
 #: Whole multiples of the smallest weight count rows up to this number.
 MOST_REPETITIONS = 2**31
@@ -74,7 +75,7 @@ def power_of_two(weight: float) -> float:
     return math.ldexp(1.0, math.frexp(weight)[1] - 1)
 
 
-def repetitions(weights: NDArray[np.floating] | None) -> NDArray[np.floating] | None:
+def repetitions(weights: Floats | None) -> Floats | None:
     """Return how often each row counts where rows are counted, or None for once each.
 
     ``weights`` are in own units. Weights that are no counts do not say how often a row was
@@ -153,9 +154,7 @@ class LabelCounts:
     multilabel: bool
 
     @classmethod
-    def of(
-        cls, y: Any, sample_weight: NDArray[np.floating] | None = None, weight_unit: float = 1.0
-    ) -> Self:
+    def of(cls, y: Any, sample_weight: Floats | None = None, weight_unit: float = 1.0) -> Self:
         """Return the counts of a y of one dimension, or of a multi-label y.
 
         ``weight_unit`` is the unit of the weights, or all weights if these are None.

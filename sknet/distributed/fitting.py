@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from sknet._auto import LARGEST_BATCH, SMALLEST_BATCH, learning_rate
 from sknet._base import BaseNN, fitted_attributes
 from sknet._input import Features, read_training
-from sknet._looking import Agreement, Look, agree, look_at, merge_looks
 from sknet._model import Model, model_class
 from sknet._monitoring import reporter
 from sknet._run import Run
 from sknet._settings import Settings
+from sknet._starting import Agreement, Look, agree, look_at, merge_looks
 from sknet.data.batches import Batch
 from sknet.data.columns.column import Statistic
 from sknet.data.draws import draw_rows, most_copied_rows

@@ -186,7 +186,7 @@ class Shard:
         state.plateau_factor = round_.plateau_factor
         horizon = round_.horizon.in_rounds(round_.per_epoch)
         augment = cast(Augmentation | None, self.batches.augment)
-        batches = self.batches.choose(rows, augment and augment.with_rng(augmentation))
+        batches = self.batches.choose(rows, augment and replace(augment, rng=augmentation))
         epoch = Epoch(self.objective, params, batches, self.rule, horizon, state)
         # NumPy need not warn of each overflow: the result is checked after each epoch.
         with ONE_BLAS_THREAD, np.errstate(over="ignore", invalid="ignore", divide="ignore"):

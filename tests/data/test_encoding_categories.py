@@ -7,9 +7,10 @@ from scipy import sparse
 
 from sknet.data import batches
 from sknet.data.batches import Dataset
-from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS, CategoryColumn
+from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS
 from sknet.data.columns.numbers import MissingFlags
 from sknet.data.encoding import TableEncoder
+from sknet.data.frames import wrapped
 from sknet.data.survey import survey_rows
 from sknet.data.tables import TableReader
 
@@ -18,19 +19,18 @@ NAN = np.nan
 
 def reader_of_levels(n_columns, n_levels):
     """Return a reader whose last columns are categories of some numbers of levels."""
-    reader = TableReader.of_numbers(n_columns - len(n_levels))
-    reader.columns_ = tuple(
-        CategoryColumn(reader.numbers_.size + i, None, np.arange(number))
-        for i, number in enumerate(n_levels)
-    )
-    return reader
+    n_numbers = n_columns - len(n_levels)
+    rows = np.zeros((max(n_levels, default=1), n_columns))
+    for i, number in enumerate(n_levels, n_numbers):
+        rows[:number, i] = np.arange(number)
+    return TableReader(list(range(n_numbers, n_columns))).fit(wrapped(rows))
 
 
 def fit(X, n_levels=(), *, standardize=False, weight=None, n_bins=0, **options):
     data = Dataset(np.asarray(X, dtype=float), sample_weight=weight)
     reader = reader_of_levels(data.X.shape[1], n_levels)
     survey = survey_rows(data, reader, rng=np.random.default_rng(0))
-    return TableEncoder(standardize, n_bins).fit_survey(survey, **options)
+    return TableEncoder(standardize, n_bins, **options).fit_survey(survey)
 
 
 def encode(encoder, X):

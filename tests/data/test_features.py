@@ -98,22 +98,19 @@ class ClockColumn(Column):
     plural, numeric = "clock times", True
 
     @classmethod
-    def find(cls, X, wanted, names):
+    def find(cls, X, wanted):
         texts = [(i, X.column(i).dropna()) for i in range(X.shape[1])]
         texts = [(i, x) for i, x in texts if x.size and isinstance(x.iloc[0], str)]
         return [i for i, x in texts if x.str.fullmatch(r"[0-2]\d:[0-5]\d").all()]
-
-    @classmethod
-    def learn(cls, X, position, names, *, by_dtype=False, declared=False):
-        return cls(position, names)
 
     def read(self, X):
         known = (None if frames.is_missing(t) else t for t in X.column(self.position))
         return np.array([t and 3600 * int(t[:2]) + 60 * int(t[3:]) for t in known], float)
 
     def features(self, found):
-        made = Phases(np.full(2, found.place), found.in_order, cycles=["day"])
-        return [made.learned(found.sample, found.standardize, {})]
+        encoder = found.encoder
+        made = Phases(np.full(2, found.place), bool(encoder.ordered), cycles=["day"])
+        return [made.learned(found.sample, encoder.standardize, {})]
 
     def on_card(self, name):
         return f"{name} o'clock"

@@ -1,6 +1,6 @@
 """What differs between frames of pandas and of polars, and arrays."""
 
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 
 from sknet.data import frames
+from sknet.data.kinds import check_kinds
 
 FRAMES = pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
 NUMBERS = np.arange(6.0).reshape(3, 2)
@@ -100,10 +101,11 @@ def test_a_table_has_rows_and_columns():
 
 @FRAMES
 def test_messages_name_the_column_of_a_dtype(frame):
-    assert (
-        frames.wrapped(frame({"a": [1], "b": [2]})).place(1, "X_val") == "Column 'b' of X_val"
-    )
-    assert frames.wrapped(NUMBERS).place(0, "X_val") == "X_val"
+    X = frame({"a": [1], "b": [datetime(2025, 1, 1)]})
+    with pytest.raises(ValueError, match=r"^Column 'b' of X_val holds dates"):
+        check_kinds(X, "X_val")
+    with pytest.raises(ValueError, match=r"^X_val holds complex numbers"):
+        check_kinds(np.array([[1j]]), "X_val")
 
 
 @FRAMES

@@ -47,6 +47,14 @@ def cut(X, places):
     return [part for part in parts if part.shape[0]]
 
 
+def merge_with_samples(surveys, parts, weights=None):
+    """Return the merged survey, with a sample of all rows, read with the merged levels."""
+    merged = merge_surveys(list(surveys))
+    read = map(merged.reader.read, parts)
+    weights = [None] * len(parts) if weights is None else weights
+    return merged.with_sample([Batch(X, None, w) for X, w in zip(read, weights, strict=True)])
+
+
 def assert_same_survey(one, other):
     """Compare everything that two surveys say, levels and sampled rows included."""
     for name in ["n_rows", "n_features", "sparse", "dtype", "names"]:
@@ -60,6 +68,9 @@ def assert_same_survey(one, other):
     assert_array_equal(one.reader.order_, other.reader.order_)
     for levels, expected in zip(one.reader.levels_, other.reader.levels_, strict=True):
         assert_array_equal(levels, expected)
+    if other.sample is None:
+        assert one.sample is None
+        return
     ours, theirs = (survey.sample.batch() for survey in (one, other))
     dense = [X.toarray() if sparse.issparse(X) else X for X in (ours.X, theirs.X)]
     assert_array_equal(*dense)
@@ -77,13 +88,11 @@ def test_parts_of_a_frame_make_the_survey_of_the_whole(polars, seed, places):
     weight = np.random.default_rng(seed).uniform(1, 2, 45)
     X = pl.from_pandas(X) if polars else X
     whole = survey_frame(X, weight=weight)
-    parts = [
-        survey_frame(part, weight=of_part)
-        for part, of_part in zip(cut(X, places), cut(weight, places), strict=True)
-    ]
+    parts, weights = cut(X, places), cut(weight, places)
+    surveys = [survey_frame(one, weight=w) for one, w in zip(parts, weights, strict=True)]
     # There is something to translate: a level that not all parts have.
-    assert any(one.reader.n_levels_ != whole.reader.n_levels_ for one in parts)
-    assert_same_survey(merge_surveys(parts), whole)
+    assert any(one.reader.n_levels_ != whole.reader.n_levels_ for one in surveys)
+    assert_same_survey(merge_with_samples(surveys, parts, weights), whole)
 
 
 @pytest.mark.parametrize("places", CUTS, ids=str)
@@ -95,8 +104,9 @@ def test_parts_of_numbers_make_the_survey_of_the_whole(kind, places):
         X[40, 2] = np.nan
     X = kind(X)
     reader = TableReader.of_numbers(4)
-    parts = [survey_rows(Dataset(part), reader, rng=rng) for part in cut(X, places)]
-    assert_same_survey(merge_surveys(parts), survey_rows(Dataset(X), reader, rng=rng))
+    parts = cut(X, places)
+    merged = merge_with_samples([survey_rows(Dataset(one), reader) for one in parts], parts)
+    assert_same_survey(merged, survey_rows(Dataset(X), reader, rng=rng))
 
 
 @pytest.mark.parametrize("places", CUTS, ids=str)
@@ -108,7 +118,8 @@ def test_parts_of_a_frame_with_dates(polars, places):
     X.loc[[3, 30], "when"] = pd.NaT
     X = pl.from_pandas(X) if polars else X
     whole = survey_frame(X)
-    merged = merge_surveys([survey_frame(part) for part in cut(X, places)])
+    parts = cut(X, places)
+    merged = merge_with_samples(map(survey_frame, parts), parts)
     assert_same_survey(merged, whole)
     _, dates, *_ = merged.statistics
     assert dates.varying_cycles() == ["week", "month", "year"]
@@ -148,16 +159,15 @@ def test_a_sample_read_with_the_merged_levels():
     for part in map(wrapped, cut(X, (15, 30))):
         reader = TableReader(["text", "code"]).fit(part)
         bare.append(survey_rows(Dataset(reader.read(part)), reader, part.names))
-    merged = merge_surveys(bare)
-    assert merged.sample is None
-    samples = [Batch(merged.reader.read(wrapped(part))) for part in cut(X, (15, 30))]
-    assert_same_survey(merged.with_sample(samples), survey_frame(X))
+    assert merge_surveys(bare).sample is None
+    assert_same_survey(merge_with_samples(bare, cut(X, (15, 30))), survey_frame(X))
 
 
 def test_a_category_without_a_value_in_one_part():
     X = random_frame(2)
     X.loc[:19, "text"] = None
-    merged = merge_surveys([survey_frame(part) for part in cut(X, (20,))])
+    parts = cut(X, (20,))
+    merged = merge_with_samples(map(survey_frame, parts), parts)
     assert_same_survey(merged, survey_frame(X))
 
 

@@ -8,8 +8,8 @@ import pytest
 from numpy.testing import assert_array_equal
 from plain import NNClassifier
 
-from sknet._looking import agree, merge_looks
 from sknet._model import ClassificationModel
+from sknet._starting import agree, merge_looks
 from sknet.data.batches import Dataset
 from sknet.data.columns.categories import LevelCounts
 from sknet.distributed.fitting import describe, sample, start_model

@@ -32,7 +32,7 @@ from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
 from sknet import NNClassifier, NNRegressor
-from sknet._looking import Agreement
+from sknet._starting import Agreement
 from sknet.data import draws
 from sknet.distributed import DaskNNClassifier, DaskNNRegressor, epochs
 from sknet.distributed.partitions import partitions

@@ -12,8 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from onnx_sessions import session_of
 
 from sknet import NNClassifier, NNRegressor
-from sknet.data.columns import calendar
-from sknet.data.columns.calendar import CYCLES, DAY, seconds
+from sknet.data.columns import times
+from sknet.data.columns.times import CYCLES, DAY, seconds
 from sknet.export import onnx_inputs, to_onnx
 from sknet.export._encoding import PHASES, phases
 from sknet.export._graph import Graph, Port, Tensor
@@ -76,9 +76,9 @@ def test_phases_of_three_thousand_years(time, opset):
     days = np.arange(np.datetime64("0001"), np.datetime64("3001"), dtype="datetime64[D]")
     # All days of two centuries, one of which begins without a leap day, and some of all others.
     days = np.concatenate([days[::97], days[1895 * 365 : 2105 * 365]])
-    inputs = (seconds(days) + time)[:, np.newaxis]
-    expected = calendar.phases(inputs, [list(CYCLES)])
-    assert_allclose(predict(model, {"t": inputs}), expected, rtol=0, atol=1e-8)
+    inputs = seconds(days) + time
+    expected = times.phases(inputs, list(CYCLES))
+    assert_allclose(predict(model, {"t": inputs[:, np.newaxis]}), expected, rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("embedding", [None, "periodic", "piecewise_linear"])

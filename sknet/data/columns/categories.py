@@ -35,19 +35,26 @@ class CategoryColumn(Column):
     ----------
     levels : ndarray of shape (n_levels,)
         The sorted levels, numbers or objects. A missing value is not a level.
+
+    Raises
+    ------
+    ValueError
+        If the levels cannot be compared, such as text and numbers.
     """
 
     plural: ClassVar[str] = "categories"
     numeric: ClassVar[bool] = False
 
-    def __init__(
-        self, position: int, names: Sequence[str] | None, levels: NDArray[Any]
-    ) -> None:
-        super().__init__(position, names)
-        self.levels = levels
+    def __init__(self, X: Any, position: int, declared: bool = False) -> None:
+        super().__init__(X, position)
+        with self._comparing_levels():
+            values = X.column(position)
+            levels = frames.declared_levels(values) if declared else None
+            found = self._distinct_values(values)[0] if levels is None else levels
+            self.levels: NDArray[Any] = np.sort(found)
 
     @classmethod
-    def find(cls, X: Any, wanted: Any, names: Sequence[str] | None) -> list[int]:
+    def find(cls, X: Any, wanted: Any) -> list[int]:
         """Return the positions of the columns that ``categorical_features`` chooses.
 
         Raises
@@ -56,46 +63,15 @@ class CategoryColumn(Column):
             If a position or a name does not exist, or if a mask does not have one entry for
             each column.
         """
-        return sorted(set(categorical_columns(X, wanted, names).tolist()))
+        return sorted(set(categorical_columns(X, wanted).tolist()))
 
-    @classmethod
-    def learn(
-        cls,
-        X: Any,
-        position: int,
-        names: Sequence[str] | None,
-        *,
-        by_dtype: bool = False,
-        declared: bool = False,
-    ) -> Self:
-        """Return the column at a position.
-
-        Raises
-        ------
-        ValueError
-            If the levels cannot be compared, such as text and numbers.
-
-        Warns
-        -----
-        UserWarning
-            If the column is a category by a dtype of objects or text, but has different numbers
-            in most of its rows.
-        """
-        column = cls(position, names, np.array([]))
-        column.levels = column._find_levels(X, declared)
-        values = X.column(position)
+    def warn_of_numbers(self, X: Any) -> None:
+        """Warn if the column is a category by its dtype, but looks like numbers."""
+        values = X.column(self.position)
         # A dtype of categories is the choice of the user.
-        if by_dtype and not declared and frames.declared_levels(values) is None:
-            where = f"Column {column.label} of X"
-            warn_of_numbers(where, values.dtype, column.levels, len(values))
-        return column
-
-    def _find_levels(self, X: Any, declared: bool) -> NDArray[Any]:
-        """Return the sorted levels of the column in a table."""
-        with self._comparing_levels():
-            values = X.column(self.position)
-            levels = frames.declared_levels(values) if declared else None
-            return np.sort(self._distinct_values(values)[0] if levels is None else levels)
+        if frames.declared_levels(values) is None:
+            where = f"Column {self.label} of X"
+            warn_of_numbers(where, values.dtype, self.levels, len(values))
 
     def of_part(self, X: Any) -> Self:
         """Return the column with the levels of another part of the table.
@@ -108,8 +84,7 @@ class CategoryColumn(Column):
             If the levels cannot be compared, such as text and numbers, or if they are text here
             and numbers in that part, or the reverse.
         """
-        column = copy(self)
-        column.levels = self._find_levels(X, declared=True)
+        column = type(self)(X, self.position, declared=True)
         self._check_kind(column.levels)
         return column
 
@@ -215,8 +190,8 @@ class CategoryColumn(Column):
 
     def features(self, found: Surveyed) -> list[Feature]:
         """Return one-hot columns, or level numbers if there are many levels."""
-        counts = found.statistic.counts
-        category = Category(counts, found.has_missing, found.keep_rare)
+        counts, keep_rare = found.statistic.counts, found.encoder.keep_rare
+        category = Category(counts, found.has_missing, keep_rare)
         return [(Levels if category.embedded else OneHot)(found.place, category)]
 
     def on_card(self, name: str) -> str:

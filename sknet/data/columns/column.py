@@ -107,24 +107,16 @@ class Surveyed(NamedTuple):
         Whether it has missing values.
     sample : Dataset
         Some rows of the table.
-    standardize : bool
-        Whether numbers are scaled.
-    ordered : bool
-        Whether the predictions only rise or only fall with the column.
-    in_order : bool
-        Whether they do so with any column, so that rounding must keep the order of numbers.
-    keep_rare : bool
-        Whether a level that occurs once, or not yet, gets a place of its own.
+    encoder : TableEncoder
+        The encoder that they are made for: its options tell whether numbers are scaled, which
+        columns the predictions only rise or only fall with, and whether rare levels are kept.
     """
 
     place: int
     statistic: Any
     has_missing: bool
     sample: Dataset
-    standardize: bool
-    ordered: bool
-    in_order: bool
-    keep_rare: bool
+    encoder: Any
 
 
 class Column(ABC):
@@ -134,10 +126,12 @@ class Column(ABC):
 
     Parameters
     ----------
+    X : Table
+        The table of the user.
     position : int
-        The position of the column in the table of the user.
-    names : sequence of str or None
-        The names of the columns of that table.
+        The position of the column in it.
+    declared : bool, default=False
+        Whether its levels are those that its dtype declares, even if X lacks some of them.
     """
 
     #: How cards name columns of the kind.
@@ -147,14 +141,14 @@ class Column(ABC):
     #: Whether single values may have a meaning of their own (see ``single_values.py``).
     may_be_code: ClassVar[bool] = False
 
-    def __init__(self, position: int, names: Sequence[str] | None) -> None:
+    def __init__(self, X: Any, position: int, declared: bool = False) -> None:
         self.position = position
         #: The name or the position, as messages show it.
-        self.label: str = name_of(position, names)
+        self.label: str = name_of(position, X.names)
 
     @classmethod
     @abstractmethod
-    def find(cls, X: Any, wanted: Any, names: Sequence[str] | None) -> Sequence[int]:
+    def find(cls, X: Any, wanted: Any) -> Sequence[int]:
         """Return the positions of the columns of this kind.
 
         Parameters
@@ -162,33 +156,6 @@ class Column(ABC):
         X : Table
         wanted : "from_dtype", None or list of int, str or bool
             The parameter ``categorical_features`` of the estimators.
-        names : sequence of str or None
-            The names of the columns.
-        """
-
-    @classmethod
-    @abstractmethod
-    def learn(
-        cls,
-        X: Any,
-        position: int,
-        names: Sequence[str] | None,
-        *,
-        by_dtype: bool = False,
-        declared: bool = False,
-    ) -> Self:
-        """Return the column at a position.
-
-        Parameters
-        ----------
-        X : Table
-        position : int
-        names : sequence of str or None
-            The names of the columns.
-        by_dtype : bool, default=False
-            Whether its dtype alone says of which kind it is.
-        declared : bool, default=False
-            Whether its levels are those that its dtype declares, even if X lacks some of them.
         """
 
     def of_part(self, X: Any) -> Self:

@@ -11,20 +11,9 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 from sklearn.utils import check_array
 
-from sknet.data.batches import Dataset
+from sknet.data.batches import Dataset, in_range
+from sknet.data.columns import scaling
 from sknet.data.columns.column import Feature, Region
-from sknet.data.columns.scaling import (
-    center_and_scale,
-    clip_in_order,
-    clip_slopes,
-    clip_smoothly,
-    coarser,
-    column_medians,
-    differ,
-    late_center_and_scale,
-    scale_by_others,
-    sparse_scale,
-)
 from sknet.data.draws import most_copied_rows, same_rows
 from sknet.data.frames import Table, name_of
 from sknet.data.kinds import FARTHEST, NESTED, check_values
@@ -34,9 +23,7 @@ Floats = NDArray[np.floating]
 # Reading.
 
 
-def read_numbers(
-    X: Table, positions: NDArray[np.intp], names: Sequence[str] | None
-) -> NDArray[np.floating]:
+def read_numbers(X: Table, positions: NDArray[np.intp], names: Sequence[str] | None) -> Floats:
     """Return the given columns as a float array that may hold NaN, but not infinity."""
     check_objects(X, positions, names)
     try:
@@ -170,20 +157,18 @@ class Numbers(Feature):
     origin: Floats | None = None
     empty: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
-    def learned(
-        self, sample: Dataset, standardize: bool, heavy: dict[int, NDArray[Any]]
-    ) -> Self:
+    def learned(self, sample: Dataset, standardize: bool, heavy: dict[int, Floats]) -> Self:
         """Return the feature with what it learns from sampled rows.
 
         The scale is that of the values that are not heavy.
         """
         if sparse.issparse(sample.X):
-            return replace(self, scale=sparse_scale(sample) if standardize else None)
+            return replace(self, scale=scaling.sparse_scale(sample) if standardize else None)
         numbers = self.raw_rows(sample)
         if not standardize:
-            return replace(self, center=column_medians(numbers))
-        center, scale = center_and_scale(numbers)
-        scale_by_others(scale, numbers, heavy)
+            return replace(self, center=scaling.column_medians(numbers))
+        center, scale = scaling.center_and_scale(numbers)
+        scaling.scale_by_others(scale, numbers, heavy)
         empty = np.isnan(center)
         center[empty] = 0
         return replace(self, center=center, scale=scale, empty=empty)
@@ -214,8 +199,8 @@ class Numbers(Feature):
         if self.scale is None:
             return np.where(np.abs(numbers) <= FARTHEST, 1.0, 0.0)
         with np.errstate(over="ignore", invalid="ignore"):
-            u = self._standardized(numbers, slice(None), self.scale)
-            return clip_slopes(u.astype(np.float64, copy=False)) * self.scale
+            u = self._standardized(numbers, slice(None))
+            return scaling.clip_slopes(u.astype(np.float64, copy=False)) * self.scale
 
     def scaled(self, numbers: Floats, dtype: DTypeLike, columns: slice = slice(None)) -> Floats:
         """Return the given ones of the columns, imputed and scaled."""
@@ -225,35 +210,34 @@ class Numbers(Feature):
                 numbers = np.where(np.isnan(numbers), filling, numbers)
                 numbers = np.clip(numbers, -FARTHEST, FARTHEST)
             return numbers.astype(dtype, copy=False)
-        u = self._clipped(numbers, dtype, columns, self.scale)
+        u = self._clipped(numbers, dtype, columns)
         if self.origin is not None:
             origin = self.rounded_origin(numbers.dtype)
-            u -= self._clipped(origin[np.newaxis, columns], dtype, columns, self.scale)
+            u -= self._clipped(origin[np.newaxis, columns], dtype, columns)
         if math.isnan(u.sum()):
             # What replaces a missing number, mostly the median, is zero after scaling.
             u[np.isnan(u)] = 0
         return u
 
-    def _clipped(
-        self, numbers: Floats, dtype: DTypeLike, columns: slice, scale: Floats
-    ) -> Floats:
+    def _clipped(self, numbers: Floats, dtype: DTypeLike, columns: slice) -> Floats:
         """Return c((x - center) s) of the given columns."""
         with np.errstate(over="ignore", invalid="ignore"):
-            u = self._standardized(numbers, columns, scale).astype(dtype, copy=False)
+            u = self._standardized(numbers, columns).astype(dtype, copy=False)
             return self._clip(u)
 
     def _clip(self, u: Floats) -> Floats:
         """Return c(u), in place."""
-        return clip_in_order(u) if self.in_order else clip_smoothly(u)
+        return scaling.clip_in_order(u) if self.in_order else scaling.clip_smoothly(u)
 
-    def _standardized(self, numbers: Floats, columns: slice, scale: Floats) -> Floats:
+    def _standardized(self, numbers: Floats, columns: slice) -> Floats:
         """Return (x - center) s of the given columns."""
+        scale = cast(Floats, self.scale)[columns]
         if self.center is None:
-            return numbers * scale[columns]
+            return numbers * scale
         # In the precision of X: a cast to float32 before the subtraction would lose small
         # differences around a large offset.
         u = numbers - self.center[columns]
-        u *= scale[columns]
+        u *= scale
         return u
 
     def scaled_sparse(self, X: Any, dtype: DTypeLike) -> Any:
@@ -272,7 +256,7 @@ class Numbers(Feature):
         """Return the origins, rounded as numbers of a dtype are that shall become zero."""
         origin = cast(Floats, self.origin)
         with np.errstate(over="ignore"):
-            return origin.astype(coarser(dtype, origin.dtype)).astype(dtype)
+            return origin.astype(scaling.coarser(dtype, origin.dtype)).astype(dtype)
 
     def with_late_scales(self, data: Dataset) -> Self:
         """Return the feature with scales for columns whose training rows told none.
@@ -289,14 +273,15 @@ class Numbers(Feature):
         sample = _sampled(data)
         constants = self.center[late]
         constants[self.empty[late]] = np.nan
-        rounding = float(np.finfo(coarser(data.X.dtype, self.center.dtype)).eps)
-        tells = differ(constants.astype(np.float64), sample.X[:, late], rounding)
+        rounding = float(np.finfo(scaling.coarser(data.X.dtype, self.center.dtype)).eps)
+        tells = scaling.differ(constants.astype(np.float64), sample.X[:, late], rounding)
         if not tells.any():
             return self
         late, constants = late[tells], constants[tells]
-        numbers = _some_columns(sample, late, self.scale.dtype)
         center, scale = self.center.copy(), self.scale.copy()
-        center[late], scale[late] = late_center_and_scale(constants, numbers)
+        numbers = in_range(sample.X[:, late], scale.dtype).astype(scale.dtype)
+        of_late = scaling.late_center_and_scale(constants, sample._replace(X=numbers))
+        center[late], scale[late] = of_late
         origin = (self.center if self.origin is None else self.origin).copy()
         origin[late] = np.where(np.isnan(constants), center[late], constants)
         empty = self.empty.copy()
@@ -332,12 +317,3 @@ def _sampled(data: Dataset) -> Dataset:
     n_wanted = most_copied_rows(data.X.shape[1] * data.X.dtype.itemsize)
     X, _, sample_weight = same_rows(data, n_wanted).batch()
     return Dataset(X.toarray() if sparse.issparse(X) else X, sample_weight=sample_weight)
-
-
-def _some_columns(sample: Dataset, columns: NDArray[np.intp], dtype: np.dtype[Any]) -> Dataset:
-    """Return some columns of an array, as the nearest finite numbers of ``dtype``."""
-    X = sample.X[:, columns]
-    if X.dtype.itemsize > dtype.itemsize:
-        largest = np.finfo(dtype).max
-        X = np.clip(X, -largest, largest)
-    return sample._replace(X=X.astype(dtype, copy=False))

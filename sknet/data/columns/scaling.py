@@ -182,12 +182,13 @@ def center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
     return center, scale
 
 
-def scale_by_others(scale: Floats, data: Dataset, heavy: dict[int, NDArray[Any]]) -> None:
+def scale_by_others(scale: Floats, data: Dataset, heavy: dict[int, Floats]) -> None:
     """Change the scale of columns with heavy values to that of their other values, in place."""
     tiny = np.finfo(scale.dtype).tiny
     for column, values in heavy.items():
         x = data._replace(X=data.X[:, [column]]).batch().X
-        q1, q3 = quantiles(without(x, values), [0.25, 0.75], data.sample_weight)
+        others = np.where(np.isin(x, values), np.nan, x)
+        q1, q3 = quantiles(others, [0.25, 0.75], data.sample_weight)
         of_others = _inverse_distance(q1, q3, np.maximum(tiny, _rounding(q1, q3)), tiny)
         scale[column] = of_others[0] or scale[column]
 
@@ -257,11 +258,6 @@ def coarser(dtype: np.dtype[Any], of_training: np.dtype[Any]) -> np.dtype[Any]:
     It is the coarser one of both, in which a decimal number such as 0.1 is the same number.
     """
     return min(dtype, of_training, key=lambda one: one.itemsize)
-
-
-def without(x: Floats, values: NDArray[np.float64]) -> Floats:
-    """Return a column in which the given values are missing."""
-    return np.where(np.isin(x, values), np.nan, x)
 
 
 # Principal components.

@@ -11,7 +11,7 @@ function of the column tells what it is.
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -34,14 +34,14 @@ LEAST_RATIO, NEIGHBOURS = 5, 3
 MOST_VALUES = 32
 
 
-def heavy_values(data: Dataset) -> dict[int, NDArray[np.float64]]:
+def heavy_values(data: Dataset) -> dict[int, Floats]:
     """Return the increasing heavy values of each column that has some, by its position.
 
     A weight that is a count equals so many rows. Other weights do not say how often a row was
     seen, and each row counts once, so that no row with a large weight is heavy by itself. A
     column of two values has no heavy value: the number itself tells which of them it is.
     """
-    found = {}
+    found: dict[int, Floats] = {}
     repeated = repetitions(data.sample_weight)
     for columns, block in data.column_blocks():
         for i in _candidates(block, repeated):
@@ -105,7 +105,7 @@ class HeavyFlags(Feature):
     region = Region.FLAGS
 
     def __init__(
-        self, heavy: Mapping[int, NDArray[Any]], center: Floats, columns: Mapping[int, Column]
+        self, heavy: Mapping[int, Floats], center: Floats, columns: Mapping[int, Column]
     ) -> None:
         n_values = [values.size for values in heavy.values()]
         self.sources: NDArray[np.intp] = np.repeat(np.array(list(heavy), np.intp), n_values)
@@ -163,8 +163,21 @@ class Code(Levels):
         super().__init__(column, category)
         self.values = values
 
-    def compared(self, dtype: np.dtype[np.floating]) -> "ComparedValues":
-        """Return what numbers of a dtype are compared with."""
+    def compared(
+        self, dtype: np.dtype[np.floating]
+    ) -> tuple[Floats, np.floating, NDArray[np.intp]]:
+        """Return what numbers of a dtype are compared with.
+
+        Returns
+        -------
+        values : ndarray of shape (n_compared,)
+            The increasing values, in the dtype of the comparison.
+        tolerance : floating
+            A number that is no farther from a value counts as the value. No number is that near
+            to two values.
+        levels : ndarray of int of shape (1 + n_compared,)
+            The place of a number without any value, then the place of each value.
+        """
         dtype = coarser(dtype, self.values.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             values = self.values.astype(dtype)
@@ -174,7 +187,7 @@ class Code(Levels):
             gap = np.min(np.diff(values), initial=np.inf)
             largest = ROUNDINGS * np.finfo(np.float32).eps * np.abs(values).max()
         levels = self.category.levels(np.array([np.nan, *first]))
-        return ComparedValues(values, np.minimum(largest, gap / 4).astype(dtype), levels)
+        return values, np.minimum(largest, gap / 4).astype(dtype), levels
 
     def encode_column(self, x: Floats) -> NDArray[np.intp]:
         """Return the place of the value of each row, as a column."""
@@ -189,25 +202,6 @@ class Code(Levels):
     def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
         """Return a name other than that of the number."""
         return [f"{names[self.column]}_value"]
-
-
-class ComparedValues(NamedTuple):
-    """The values of a code in the dtype in which numbers are compared with them.
-
-    Attributes
-    ----------
-    values : ndarray of shape (n_compared,)
-        The increasing values.
-    tolerance : floating
-        A number that is no farther from a value counts as the value. No number is that near to
-        two values.
-    levels : ndarray of int of shape (1 + n_compared,)
-        The place of a number without any value, then the place of each value.
-    """
-
-    values: Floats
-    tolerance: np.floating
-    levels: NDArray[np.intp]
 
 
 def find_codes(
