@@ -19,20 +19,16 @@ from sklearn.preprocessing import StandardScaler
 
 import sknet
 from sknet.data import frames
-from sknet.data.columns.times import (
+from sknet.data.columns.calendar import (
     CYCLES,
     DAY,
     MOST_PHASES,
-    DateColumn,
-    DateRange,
-    Phases,
-    check_times,
     phase_slopes,
     phases,
-    read_times,
     seconds,
     times,
 )
+from sknet.data.columns.times import DateColumn, DateRange, Phases, check_times, read_times
 from sknet.data.frames import wrapped
 from sknet.inspection import AttributionDisplay, input_gradients, integrated_gradients
 from sknet.nn.embeddings import MappedPiecewiseLinear

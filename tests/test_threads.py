@@ -21,7 +21,8 @@ import sknet._run
 from sknet import NNClassifier, NNRegressor
 from sknet._run import ONE_BLAS_THREAD, BlasLimit, blas_libraries, n_threads
 from sknet.nn import epochs, kernels
-from sknet.nn.epochs import Epoch, Team
+from sknet.nn.epochs import Epoch
+from sknet.nn.shares import Team
 
 
 def n_blas_threads():

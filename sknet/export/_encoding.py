@@ -1,6 +1,6 @@
 """The encoding of a table as ONNX operators: the work of TableReader and TableEncoder.
 
-The phases of dates are written out, like those of :mod:`sknet.data.columns.times`.
+The phases of dates are written out, like those of :mod:`sknet.data.columns.calendar`.
 """
 
 import math
@@ -13,20 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from sknet._input import Features
 from sknet._model import Model
+from sknet.data.columns.calendar import CYCLES, DAY, CalendarCycle, Cycle, EvenCycle
 from sknet.data.columns.categories import CategoryColumn, LevelFeature, Levels, OneHot
 from sknet.data.columns.column import Feature
 from sknet.data.columns.numbers import MissingFlags, Numbers
 from sknet.data.columns.scaling import CLIP, coarser
 from sknet.data.columns.single_values import Code, HeavyFlags
-from sknet.data.columns.times import (
-    CYCLES,
-    DAY,
-    CalendarCycle,
-    Cycle,
-    DateColumn,
-    EvenCycle,
-    Phases,
-)
+from sknet.data.columns.times import DateColumn, Phases
 from sknet.data.kinds import FARTHEST
 from sknet.export._graph import Port, Tensor
 from sknet.export._rules import counterpart

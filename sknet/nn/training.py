@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from sknet.nn.epochs import Epoch, Epochs, ReturnToBest, Team, UpdateRule
+from sknet.nn.epochs import Epoch, Epochs, ReturnToBest, UpdateRule
 from sknet.nn.kernels import Array
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.schedules import Schedule
+from sknet.nn.shares import Team
 from sknet.nn.soundness import POOR_FACTOR, Ending, Judge
 from sknet.nn.state import Begun, Monitor, Stopping, TrainingResult, TrainingState, append
 

@@ -13,7 +13,7 @@ from onnx_sessions import session_of
 
 from sknet import NNClassifier, NNRegressor
 from sknet.data.columns import times
-from sknet.data.columns.times import CYCLES, DAY, seconds
+from sknet.data.columns.calendar import CYCLES, DAY, seconds
 from sknet.export import onnx_inputs, to_onnx
 from sknet.export._encoding import PHASES, phases
 from sknet.export._graph import Graph, Port, Tensor

@@ -253,7 +253,8 @@ ALSO = {
     ],
     "nn/lbfgs": ["nn/test_registries.py"],
     "nn/training": ["test_early_stopping.py"],
-    "nn/epochs": ["nn/test_shares.py", "nn/test_training.py", "test_early_stopping.py"],
+    "nn/epochs": ["nn/test_training.py", "test_early_stopping.py"],
+    "nn/shares": ["nn/test_shares.py"],
     "nn/state": ["nn/test_training.py", "test_early_stopping.py"],
     "nn/kernels": [
         "nn/test_bins.py",
@@ -280,6 +281,7 @@ ALSO = {
         "data/test_tables.py",
         "test_tables.py",
     ],
+    "data/columns/calendar": ["test_dates.py"],
     "data/columns/times": ["test_dates.py"],
     "data/columns/categories": [
         "data/test_encoding_categories.py",

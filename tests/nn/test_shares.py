@@ -11,11 +11,11 @@ from scipy import sparse
 
 from sknet.nn import epochs
 from sknet.nn.activations import Identity, ReLU
-from sknet.nn.epochs import BatchGradient, Team, rows_of_share
 from sknet.nn.layers import Dense, Dropout
 from sknet.nn.losses import SquaredError
 from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Batch
+from sknet.nn.shares import BatchGradient, Team, rows_of_share
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +121,7 @@ def test_tasks_keep_their_order_and_threads_end():
 
 ENDING = """
 import threading
-from sknet.nn.epochs import Team
+from sknet.nn.shares import Team
 
 def train():
     threading.main_thread().join()

@@ -1,0 +1,209 @@
+"""The gradient of a batch, computed in shares of its rows by a team of threads."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import DTypeLike
+
+from sknet.nn.kernels import Array
+from sknet.nn.layers import WorkArrays
+from sknet.nn.network import Network, Workspace
+from sknet.nn.objective import Batch, Objective
+
+Result = TypeVar("Result")
+
+
+class Team:
+    """Threads that work on the tasks of a step together; they sleep in between.
+
+    They are not those of a ``ThreadPoolExecutor``, which takes no more tasks once the main
+    thread of the program has ended, though other threads may still be training.
+
+    Parameters
+    ----------
+    n_threads : int, default=1
+        The number of threads, of which the calling one is the first. There are fewer if the
+        system does not start so many.
+    within : context manager, optional
+        A context that each of the other threads enters for as long as it lives, and each epoch
+        again, such as a limit of threads. It can be entered many times at once.
+    """
+
+    def __init__(
+        self, n_threads: int = 1, within: AbstractContextManager[Any] | None = None
+    ) -> None:
+        self.n_threads: int = n_threads
+        self.within: AbstractContextManager[Any] = nullcontext() if within is None else within
+        self._others: list[Thread] = []
+        self._waiting: SimpleQueue[Any] = SimpleQueue()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for _ in self._others:
+            self._waiting.put(None)
+        for other in self._others:
+            other.join()
+        self._others = []
+
+    def run(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
+        """Return the results of the tasks in their order, when all of them are done."""
+        if self.n_threads == 1 or len(tasks) == 1:
+            return [task() for task in tasks]
+        if len(self._others) < self.n_threads - 1:
+            self._start()
+        n_threads = min(self.n_threads, len(tasks))
+        futures: list[Future[list[Result]]] = [Future() for _ in range(1, n_threads)]
+        for i, future in enumerate(futures, start=1):
+            self._waiting.put((future, tasks[i::n_threads]))
+        results: list[Any] = [None] * len(tasks)
+        try:
+            results[::n_threads] = [task() for task in tasks[::n_threads]]
+        finally:
+            # Also after an error: no thread may work on the arrays when this call has ended.
+            for i, future in enumerate(futures, start=1):
+                results[i::n_threads] = future.result()
+        return results
+
+    def _start(self) -> None:
+        """Start the other threads, or as many as the system allows."""
+        try:
+            while len(self._others) < self.n_threads - 1:
+                other = Thread(target=_work, args=[self._waiting, self.within], daemon=True)
+                other.start()
+                self._others.append(other)
+        except RuntimeError:
+            self.n_threads = 1 + len(self._others)
+
+
+def _work(waiting: SimpleQueue[Any], within: AbstractContextManager[Any]) -> None:
+    """Run tasks within a context as they come, until None comes instead.
+
+    Their results, or their error, go to those who wait for them.
+    """
+    # NumPy need not warn of overflow in this thread: results are checked later.
+    with within, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        while (item := waiting.get()) is not None:
+            future, tasks = item
+            try:
+                future.set_result([task() for task in tasks])
+            except BaseException as error:
+                future.set_exception(error)
+            # The last batch need not stay in memory while the thread sleeps.
+            del item, future, tasks
+
+
+#: A share of a batch takes at least about this time for each work array, in nanoseconds.
+#: Threads wait for each other at each call of NumPy, and a network with more work arrays makes
+#: more calls.
+LEAST_WORK = 55_000
+#: The largest number of shares, since more threads would mostly wait for the interpreter's
+#: lock, and the smallest number of rows of a share, since products of few rows are slower.
+MOST_SHARES, LEAST_ROWS = 2, 32
+#: The number of multiplications that a product makes while a nanosecond passes.
+PRODUCTS_PER_NANOSECOND = 20
+
+
+def rows_of_share(network: Network, batch_size: int, sparse_inputs: bool) -> int:
+    """Return the number of rows of a share of a batch.
+
+    It depends on the batch and the network alone, so that a training has the same result on
+    each machine, whatever the number of threads. A batch of sparse rows is one share: most of
+    its time is spent on the gradient of the weights, of which each share would have its own.
+    """
+    if sparse_inputs:
+        return batch_size
+    products = network.n_penalized * network.n_members
+    widths = [width for declared in network.work_arrays() for width in _widths(declared)]
+    work = batch_size * (products / PRODUCTS_PER_NANOSECOND + sum(widths))
+    n_shares = min(work // (LEAST_WORK * len(widths)), batch_size // LEAST_ROWS, MOST_SHARES)
+    return -(-batch_size // max(1, int(n_shares)))
+
+
+def _widths(declared: WorkArrays) -> Iterator[int]:
+    """Yield the number of columns of each work array, 0 without a row for each row."""
+    for work in declared.values():
+        if isinstance(work, dict):
+            yield from _widths(work)
+        else:
+            yield work if isinstance(work, int) else 0
+
+
+class BatchGradient:
+    """Computes the gradients of batches, share by share; the work arrays are made once.
+
+    Parameters
+    ----------
+    objective : Objective
+    batch_size : int
+        The largest number of rows of a batch.
+    sparse_inputs : bool
+        Whether the rows are sparse.
+    dtype : dtype
+        The dtype of the parameters.
+    team : Team
+        The threads among which the shares are divided.
+
+    Attributes
+    ----------
+    n_shares : int
+        The number of shares of a whole batch.
+    gradients : list of ndarray of shape (n_params,)
+        A gradient for each share.
+    n_used : int
+        The number of shares of the last batch. The sum of so many of the first gradients is
+        its gradient.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        batch_size: int,
+        sparse_inputs: bool,
+        dtype: DTypeLike,
+        team: Team,
+    ) -> None:
+        network = objective.network
+        self._objective = objective
+        self._team = team
+        self._n_rows = rows_of_share(network, batch_size, sparse_inputs)
+        self.n_shares: int = -(-batch_size // self._n_rows)
+        numbers, n_params = range(self.n_shares), network.n_params
+        self._workspaces = [Workspace(network, self._n_rows, dtype) for _ in numbers]
+        self.gradients: list[Array] = [np.empty(n_params, dtype) for _ in numbers]
+        self.n_used: int = 0
+
+    def __call__(self, params: Array, batch: Batch, rngs: list[Generator]) -> float:
+        """Return the mean loss of a batch; write its gradient into ``gradients``.
+
+        Each share draws from its own generator.
+        """
+        n_rows = batch.X.shape[0]
+        if n_rows <= self._n_rows:
+            self.n_used = 1
+            return self._objective.loss_and_gradient(
+                params, batch, self._workspaces[0], self.gradients[0], rngs[0]
+            )
+        tasks = [
+            partial(self._of_share, number, params, batch, rngs[number])
+            for number in range(-(-n_rows // self._n_rows))
+        ]
+        self.n_used = len(tasks)
+        return sum(self._team.run(tasks))
+
+    def _of_share(self, number: int, params: Array, batch: Batch, rng: Generator) -> float:
+        """Return the part of the mean loss of one share of the rows."""
+        start, weight = number * self._n_rows, batch.sample_weight
+        rows = slice(start, start + self._n_rows)
+        own = Batch(batch.X[rows], batch.y[rows], None if weight is None else weight[rows])
+        workspace, gradient = self._workspaces[number], self.gradients[number]
+        share = own.X.shape[0] / batch.X.shape[0]
+        return self._objective.loss_and_gradient(params, own, workspace, gradient, rng, share)
