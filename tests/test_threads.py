@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 import sknet._run
 from sknet import NNClassifier, NNRegressor
 from sknet._run import ONE_BLAS_THREAD, BlasLimit, blas_libraries, n_threads
-from sknet.nn import epochs, kernels
+from sknet.nn import kernels, shares
 from sknet.nn.epochs import Epoch
 from sknet.nn.shares import Team
 
@@ -53,7 +53,7 @@ def watched():
 @pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
 def test_the_number_of_threads_does_not_change_a_bit(cls, monkeypatch):
     # Small batches and few parameters are divided here, too.
-    monkeypatch.setattr(epochs, "LEAST_WORK", 1)
+    monkeypatch.setattr(shares, "LEAST_WORK", 1)
     monkeypatch.setattr(kernels, "BLOCK_SIZE", 100)
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, 4)), rng.integers(2, size=300)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
+from itertools import chain, pairwise
 from types import NoneType, SimpleNamespace
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
@@ -276,6 +276,28 @@ DIRECTIONS = Constraint(
     "a tuple of equally long tuples of at least one finite number",
     (tuple,),
     lambda rows: ROWS.contains(rows) and len(set(map(len, rows))) == 1,
+)
+
+
+def _are_edges(edges: Any) -> bool:
+    """Return whether each column has equally many increasing edges, at least two."""
+    # As the directions of components, they are a matrix of finite numbers.
+    return not edges or (DIRECTIONS.contains(edges) and all(map(_increase, edges)))
+
+
+def _increase(edges: tuple[Any, ...]) -> bool:
+    """Return whether edges increase; only the last may be repeated."""
+    n_distinct = edges.index(edges[-1]) + 1
+    increase = n_distinct > 1 and all(low < high for low, high in pairwise(edges[:n_distinct]))
+    return increase and set(edges[n_distinct:]) <= {edges[-1]}
+
+
+EDGES = Constraint(
+    "a tuple of a tuple of at least two finite, increasing numbers for each column, of which "
+    "only the last may be repeated, with equally many numbers for each column (see "
+    "of_equal_length)",
+    (tuple,),
+    _are_edges,
 )
 
 

@@ -8,20 +8,19 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from itertools import pairwise
+from functools import partial
 from numbers import Integral
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
 from sknet.nn.activations import Draws, small_uniform
-from sknet.nn.columns import DIRECTIONS, ColumnEmbedding, Scattered
-from sknet.nn.kernels import Array, Edges, Interpolation, Views, cosine, sine
+from sknet.nn.columns import EDGES, ColumnEmbedding, Scattered
+from sknet.nn.kernels import Array, Edges, Interpolation, Views, cosine, lower_triangle, sine
 from sknet.nn.layers import Buffers, Parameter, WorkArrays
-from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Constraint, Interval
+from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Interval
 from sknet.nn.sets import SIGNS, Signed
 
 
@@ -224,38 +223,10 @@ def _by_column(x: Array, buffers: Buffers, *names: str) -> list[Array]:
     return [buffers[name].reshape(x.shape[1], -1, x.shape[0]) for name in names]
 
 
-def _are_edges(edges: Any) -> bool:
-    """Return whether each column has equally many increasing edges, at least two."""
-    # As the directions of components, they are a matrix of finite numbers.
-    return not edges or (DIRECTIONS.contains(edges) and all(map(_increase, edges)))
-
-
-def _increase(edges: tuple[Any, ...]) -> bool:
-    """Return whether edges increase; only the last may be repeated."""
-    n_distinct = edges.index(edges[-1]) + 1
-    increase = n_distinct > 1 and all(low < high for low, high in pairwise(edges[:n_distinct]))
-    return increase and set(edges[n_distinct:]) <= {edges[-1]}
-
-
-EDGES = Constraint(
-    "a tuple of a tuple of at least two finite, increasing numbers for each column, of which "
-    "only the last may be repeated, with equally many numbers for each column (see "
-    "of_equal_length)",
-    (tuple,),
-    _are_edges,
-)
-
-
 def of_equal_length(edges: Edges) -> Edges:
     """Return the edges of each column, the last one repeated to the length of the longest."""
     longest = max(map(len, edges), default=0)
     return tuple(one + one[-1:] * (longest - len(one)) for one in edges)
-
-
-@lru_cache(maxsize=16)
-def lower_triangle(size: int, dtype: np.dtype[Any]) -> Array:
-    """Return a matrix with ones on and below the diagonal: its product is a running sum."""
-    return np.tri(size, dtype=dtype)
 
 
 @dataclass(frozen=True)
@@ -274,9 +245,9 @@ class MappedPiecewiseLinear(MappedFeatures):
     ----------
     edges : tuple of tuple of float, default=()
         The increasing bin edges of each column, at least two and equally many of each (see
-        :func:`of_equal_length`), in units of the scaled numbers. Where the
-        last edges are equal, their bins are empty. If there are none, an estimator fills in
-        quantiles of the training data.
+        :func:`of_equal_length`), in units of the scaled numbers. Where the last edges are
+        equal, their bins are empty. If there are none, an estimator fills in quantiles of the
+        training data.
     size : int >= 2, default=16
         The number of outputs of each input number; the first of them is the input itself.
     """

@@ -181,6 +181,12 @@ def _full(value: float, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray
 _remembered = lru_cache(maxsize=32)(_full)
 
 
+@lru_cache(maxsize=16)
+def lower_triangle(size: int, dtype: np.dtype[Any]) -> Array:
+    """Return a matrix with ones on and below the diagonal: its product is a running sum."""
+    return np.tri(size, dtype=dtype)
+
+
 def blocks(*arrays: Array) -> Sequence[Sequence[Array]]:
     """Return the arrays, all of one shape, block by block: one block of each at a time.
 

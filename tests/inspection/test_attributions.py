@@ -15,8 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from sknet import NNClassifier, NNRegressor
 from sknet._base import fitted
 from sknet.inspection import input_gradients, integrated_gradients
-from sknet.inspection.attributions import NestedRule, clenshaw_curtis_weights
 from sknet.inspection.outputs import is_smooth
+from sknet.inspection.paths import NestedRule, clenshaw_curtis_weights
 from sknet.nn.links import Link
 from sknet.nn.losses import BinaryLogLoss
 from sknet.nn.network import Workspace

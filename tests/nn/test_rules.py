@@ -26,8 +26,8 @@ from sknet.nn.activations import (
     LeakyReLU,
     ReLU,
 )
-from sknet.nn.columns import DIRECTIONS, NUMBERS, PARTS, SCATTERED
-from sknet.nn.embeddings import EDGES, NUMERIC_EMBEDDINGS, Periodic
+from sknet.nn.columns import DIRECTIONS, EDGES, NUMBERS, PARTS, SCATTERED
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Periodic
 from sknet.nn.groups import COUNTS, GROUPS
 from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES, QUANTILES, Pinball

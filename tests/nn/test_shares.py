@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from sknet.nn import epochs
+from sknet.nn import shares
 from sknet.nn.activations import Identity, ReLU
 from sknet.nn.layers import Dense, Dropout
 from sknet.nn.losses import SquaredError
@@ -21,8 +21,8 @@ from sknet.nn.shares import BatchGradient, Team, rows_of_share
 @pytest.fixture(autouse=True)
 def small_shares(monkeypatch):
     """Divide the small batches of these tests, too."""
-    monkeypatch.setattr(epochs, "LEAST_WORK", 1)
-    monkeypatch.setattr(epochs, "LEAST_ROWS", 2)
+    monkeypatch.setattr(shares, "LEAST_WORK", 1)
+    monkeypatch.setattr(shares, "LEAST_ROWS", 2)
 
 
 def gradient_in_shares(problem, n_threads):
@@ -79,7 +79,7 @@ def test_small_batches_and_sparse_ones_are_one_share(monkeypatch):
     network = Network((Dense(4, ReLU()), Dense(1, Identity())), 3)
     assert rows_of_share(network, 100, sparse_inputs=False) == 50
     assert rows_of_share(network, 100, sparse_inputs=True) == 100
-    monkeypatch.setattr(epochs, "LEAST_WORK", 10**9)
+    monkeypatch.setattr(shares, "LEAST_WORK", 10**9)
     assert rows_of_share(network, 100, sparse_inputs=False) == 100
 
 
@@ -96,9 +96,9 @@ def test_work_is_that_of_products_and_of_the_columns_of_work_arrays(monkeypatch)
     # 16 weights of 2 members at 20 products a nanosecond; outputs and gradients of the inputs
     # of both layers, 4 + 3 + 1 + 4 columns, and 10 of the inner layer. There are six arrays.
     work = 100 * (16 * 2 / 20 + 12 + 10)
-    monkeypatch.setattr(epochs, "LEAST_WORK", work / 2 / 6)
+    monkeypatch.setattr(shares, "LEAST_WORK", work / 2 / 6)
     assert rows_of_share(network, 100, sparse_inputs=False) == 50
-    monkeypatch.setattr(epochs, "LEAST_WORK", work / 2 / 6 + 1)
+    monkeypatch.setattr(shares, "LEAST_WORK", work / 2 / 6 + 1)
     assert rows_of_share(network, 100, sparse_inputs=False) == 100
 
 

@@ -10,7 +10,7 @@ from sklearn.linear_model import Lasso
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from sknet.data.batches import Batch
-from sknet.nn import epochs
+from sknet.nn import shares
 from sknet.nn.activations import ACTIVATIONS, Identity, ReLU, Tanh
 from sknet.nn.epochs import ReturnToBest, UpdateRule
 from sknet.nn.layers import Dense, Dropout
@@ -869,8 +869,8 @@ def test_two_halves_equal_the_whole(
     in_shares, name, batch_size, ema_decay, make_problem, run_training, monkeypatch
 ):
     if in_shares:
-        monkeypatch.setattr(epochs, "LEAST_WORK", 1)
-        monkeypatch.setattr(epochs, "LEAST_ROWS", 1)
+        monkeypatch.setattr(shares, "LEAST_WORK", 1)
+        monkeypatch.setattr(shares, "LEAST_ROWS", 1)
     options = {"optimizer": OPTIMIZERS[name](), "batch_size": batch_size}
     options["ema_decay"] = ema_decay
     objective, params, batch = problem = make_problem((Dense(5, ReLU()), Dropout(0.3)))

@@ -1,0 +1,216 @@
+"""What the estimators for Dask collections have in common."""
+
+import copy
+import inspect
+from dataclasses import KW_ONLY
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from distributed import Client
+from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.utils.validation import check_is_fitted
+
+from sknet._base import BaseNN, finish, fitted
+from sknet._model import Model
+from sknet._parameters import constructor, defaults, is_auto, with_parameters
+from sknet._requirements import fit_context
+from sknet._shared_parameters import with_sections
+from sknet.distributed.epochs import OuterStep
+from sknet.distributed.fitting import check_supported, fit_on_cluster
+from sknet.distributed.partitions import Cluster, Wanted, partitions, predict_lazily
+from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT
+
+#: The outer momentum if each shard makes fewer steps than a single machine would make; and in
+#: classification if it makes as many.
+MOMENTUM_FOR_FEW_STEPS, MOMENTUM_OF_CLASSES = 0.8, 0.6
+
+
+@with_parameters
+class DaskNN(BaseEstimator):
+    """The common base of ``DaskNNClassifier`` and ``DaskNNRegressor``, with what both document.
+
+    Training is local SGD in the form of DiLoCo (Douillard et al., 2023). The table is divided
+    into shards. In each round, each shard makes some steps that start from the shared
+    parameters; the mean of the results then moves the shared parameters, with Nesterov
+    momentum. The page "Training on a cluster" of the documentation has the details.
+
+    Parameters
+    ----------
+    hidden_layer_sizes, activation, ..., dtype
+        The parameters of the local estimator, with its defaults. Three settings raise an error:
+        the solver "lbfgs", ``warm_start=True``, and a ``scoring`` other than "loss". Each shard
+        holds out rows of its own for early stopping. ``batch_size`` is the number of rows of a
+        shard's mini-batches. The values of "auto" depend on the number of rows of the whole
+        table; the shards divide a ``batch_size`` that is "auto" among themselves.
+    local_steps : int, default=32
+        The largest number of mini-batches of a shard in a round. An epoch has as many rounds as
+        the largest shard needs. A value of 1, with ``solver="sgd"``, ``momentum=0`` and
+        ``outer_learning_rate=1``, is synchronous stochastic gradient descent.
+    outer_learning_rate : float, default=1.0
+        The share of the way from the shared parameters to the mean of the shards' parameters
+        that the shared parameters move in a round.
+    outer_momentum : float in [0, 1) or None, default=None
+        The Nesterov momentum of the shared parameters from one round to the next. 0, with an
+        ``outer_learning_rate`` of 1, is plain averaging. None means 0.6 for classification and
+        0 for regression if ``batch_size`` is "auto". Else it means 0.8, since each shard then
+        makes fewer steps than a single machine would make.
+    n_shards : int or None, default=None
+        The number of shards. A shard consists of whole partitions. None means one shard for
+        each worker, or fewer if a shard would have less than ``local_steps`` mini-batches an
+        epoch. The result depends on the number of shards, not on the workers. With a single
+        shard there are no rounds, and the network is trained like a local one.
+    client : distributed.Client or None, default=None
+        The Dask client. None means the current one.
+
+    Attributes
+    ----------
+    n_shards_ : int
+        The number of shards of the fit, at most the number of partitions that have rows.
+    coefs_, intercepts_, history_, n_iter_, ...
+        All fitted attributes of the local estimator.
+    """
+
+    # ``fit`` trains a local estimator and keeps it. Its fitted attributes are attributes of
+    # this estimator, too.
+
+    _local_class: type[BaseNN]
+    _fitted: Any
+    n_shards_: int
+
+    _: KW_ONLY
+    local_steps: Annotated[int, POSITIVE_INT] = 32
+    outer_learning_rate: Annotated[float, POSITIVE] = 1.0
+    outer_momentum: Annotated[float | None, FRACTION, None] = None
+    n_shards: Annotated[int | None, POSITIVE_INT, None] = None
+    client: Annotated[Client | None, Client, None] = None
+
+    if TYPE_CHECKING:
+        # The constructor is made at run time, where type checkers cannot see its parameters.
+        def __init__(self, *args: Any, **parameters: Any) -> None: ...
+
+    def __init_subclass__(cls, local: type[BaseNN] | None = None) -> None:
+        """Give an estimator its constructor, and complete its documentation.
+
+        ``local`` is the class of the local estimator. The constructor takes the parameters of
+        that class and those that distribution adds.
+        """
+        super().__init_subclass__()
+        if local is None:
+            return
+        cls._local_class = local
+        both = [
+            p for one in (local, DaskNN) for p in inspect.signature(one).parameters.values()
+        ]
+        cls.__init__ = constructor(cls.__name__, both)  # type: ignore[method-assign]
+        _, _, shared = inspect.cleandoc(DaskNN.__doc__ or "").partition("\n\n")
+        cls.__doc__ = with_sections(cls.__doc__ or "", {"shared": shared})
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the network to Dask collections, on the workers of the client.
+
+        Parameters
+        ----------
+        X : Dask array of shape (n_samples, n_features), or Dask DataFrame
+            Training rows.
+        y : Dask array or Series of shape (n_samples,), or of shape (n_samples, n_outputs)
+            Labels or numbers to predict, in the same partitions as X.
+        sample_weight : Dask array or Series of shape (n_samples,), default=None
+            Weights of the rows, all one by default.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError
+            If X, y or sample_weight is not a Dask collection.
+        ValueError
+            Before training: if there is no client, if ``fit`` is called in a Dask task, if
+            parameters or data are invalid, or if the partitions are not parts of one table. In
+            training: if it diverges before any epoch has ended well. The estimator is left as
+            it was.
+        """
+        local = self._make_local()
+        local._validate_params()
+        check_supported(local)
+        parts = partitions(X, y, sample_weight)
+        cluster = Cluster(self.client, self.n_shards)
+        outer = OuterStep(float(self.outer_learning_rate), self._momentum())
+        attributes, result, n_shards = fit_on_cluster(
+            cluster, local, parts, outer, self.local_steps
+        )
+        self._fitted, self.n_shards_ = local, n_shards
+        finish(local, attributes, result)
+        return self
+
+    def to_local(self) -> BaseNN:
+        """Return the fitted network as an ordinary estimator of sknet.
+
+        Returns
+        -------
+        NNClassifier or NNRegressor
+            A copy, with all fitted attributes and with the parameters of this estimator except
+            for those that only Dask estimators have.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        """
+        check_is_fitted(self)
+        return copy.deepcopy(self._fitted)
+
+    def _momentum(self) -> float:
+        """Return the outer momentum, also if the parameter is None."""
+        if self.outer_momentum is not None:
+            return float(self.outer_momentum)
+        if not is_auto(self.batch_size):
+            return MOMENTUM_FOR_FEW_STEPS
+        return MOMENTUM_OF_CLASSES if is_classifier(self) else 0.0
+
+    def _make_local(self) -> BaseNN:
+        """Return a local estimator with the same parameters, which is not fitted."""
+        own = self.get_params(deep=False)
+        return self._local_class(**{name: own[name] for name in defaults(self._local_class)})
+
+    def _predict(self, X: Any, wanted: Wanted) -> Any:
+        """Return predictions of the local estimator, not yet computed."""
+        self._learned_model().check_std(wanted.with_std)
+        return predict_lazily(self._fitted, X, wanted)
+
+    # A property could not raise NotFittedError: this is an AttributeError, after which Python
+    # asks __getattr__.
+    def _learned_model(self) -> Model:
+        """Return the model that the last fit has learned."""
+        check_is_fitted(self)
+        return fitted(self._fitted)[1]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_fitted" in vars(self)
+
+    def __getattr__(self, name: str) -> Any:
+        # Python calls this for names that it does not find otherwise.
+        local = vars(self).get("_fitted")
+        if not (_is_fitted_attribute(name) and hasattr(local, name)):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(local, name)
+
+    def __dir__(self) -> list[str]:
+        names = filter(_is_fitted_attribute, dir(vars(self).get("_fitted")))
+        return sorted({*super().__dir__(), *names})
+
+    def __sklearn_clone__(self) -> Self:
+        # A client is a connection, which is shared and never copied.
+        parameters = self.get_params(deep=False)
+        client = parameters.pop("client")
+        copies = {k: clone(v, safe=False) for k, v in parameters.items()}
+        return type(self)(**copies, client=client)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "client": None}
+
+
+def _is_fitted_attribute(name: str) -> bool:
+    return name.endswith("_") and not name.startswith("_")
