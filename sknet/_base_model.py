@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from sknet._building import check_memory, make_network
-from sknet._prediction import Predictor, block_rows
+from sknet._prediction import Arrays, Predictor, block_rows
 from sknet._run import ONE_BLAS_THREAD
 from sknet._settings import Provenance, Settings
 from sknet.data.batches import Batches, Dataset, stack_rows
@@ -24,8 +24,7 @@ from sknet.nn.network import Network
 from sknet.nn.objective import Members, Objective
 from sknet.nn.state import TrainingResult
 
-#: The largest number of bytes of encoded rows that are kept. Larger tables are encoded batch
-#: by batch.
+#: The largest number of bytes of encoded rows that are kept; more are encoded batch by batch.
 ENCODED_BYTES = 32 * 2**20
 
 
@@ -279,9 +278,7 @@ class Model(ABC):
 
     @classmethod
     def weigh(cls, settings: Settings, target: Any, data: Dataset) -> Dataset:
-        """Return the rows with class weights applied.
-
-        The products of the weights are in own units.
+        """Return the rows with class weights applied; the products are in own units.
 
         Raises
         ------
@@ -354,9 +351,7 @@ class Model(ABC):
         """What computes the outputs of the network for rows of a table."""
         return Predictor(self.network, self.encoder, self.params, self.settings.promise)
 
-    def predict(
-        self, X: Any, function: Callable[[np.ndarray], tuple[np.ndarray, ...]]
-    ) -> tuple[np.ndarray, ...]:
+    def predict(self, X: Any, function: Callable[[np.ndarray], Arrays]) -> Arrays:
         """Return arrays with a row for each row of X, computed from the raw predictions.
 
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
@@ -389,8 +384,7 @@ class Model(ABC):
         Raises
         ------
         ValueError
-            If ``return_std`` is True, the network has a single member, and its loss estimates
-            no standard deviation.
+            If ``return_std`` is True and the network predicts no standard deviation.
         """
         if return_std and not self.predicts_std:
             raise ValueError(f"return_std=True needs {self.std_remedy}")

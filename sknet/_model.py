@@ -12,6 +12,7 @@ import numpy as np
 
 from sknet._base_model import Model
 from sknet._parameters import check_class_weight
+from sknet._prediction import Arrays
 from sknet._settings import Settings
 from sknet.data.batches import Dataset
 from sknet.data.kinds import LARGEST, SINGLE_LIMITS
@@ -106,7 +107,7 @@ class ClassificationModel(Model):
         """Return the position of each row's predicted class, or 0 or 1 for each label."""
         return self.target.places(self.decision(raw))
 
-    def probabilities(self, raw: np.ndarray, with_std: bool) -> tuple[np.ndarray, ...]:
+    def probabilities(self, raw: np.ndarray, with_std: bool) -> Arrays:
         """Return the members' mean probabilities, and their standard deviation if wanted."""
 
         def predict(members: np.ndarray) -> np.ndarray:
@@ -197,9 +198,7 @@ class RegressionModel(Model):
             self.network.rescale_outputs(vector, *rescaling)
         return replace(self, target=after, params=params)
 
-    def predict(
-        self, X: Any, function: Callable[[np.ndarray], tuple[np.ndarray, ...]]
-    ) -> tuple[np.ndarray, ...]:
+    def predict(self, X: Any, function: Callable[[np.ndarray], Arrays]) -> Arrays:
         """Return arrays with a row for each row of X, as every model does.
 
         Raises
@@ -210,7 +209,7 @@ class RegressionModel(Model):
         check_precision(self.target, self.settings, X.dtype)
         return super().predict(X, function)
 
-    def predictions(self, raw: np.ndarray, with_std: bool) -> tuple[np.ndarray, ...]:
+    def predictions(self, raw: np.ndarray, with_std: bool) -> Arrays:
         """Return the members' mean prediction, and the standard deviation if wanted.
 
         It is that of y if the loss predicts it, else that of the members' predictions, which

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -12,6 +12,9 @@ from sknet.data.batches import Batches, Dataset, stack_rows
 from sknet.data.encoding import TableEncoder
 from sknet.nn.monotone import Promise
 from sknet.nn.network import Network, Workspace
+
+#: Arrays with a row for each row of a table.
+Arrays: TypeAlias = tuple[np.ndarray, ...]
 
 #: The number of elements of the widest work array where rows are processed in blocks, that is
 #: in predictions, validation and lbfgs.
@@ -62,9 +65,7 @@ class Predictor:
         # Made anew each time, since the user may change parameters in place.
         return self.fitted.astype(np.float64, copy=False)
 
-    def map_rows(
-        self, X: Any, function: Callable[[list[np.ndarray]], tuple[np.ndarray, ...]]
-    ) -> tuple[np.ndarray, ...]:
+    def map_rows(self, X: Any, function: Callable[[list[np.ndarray]], Arrays]) -> Arrays:
         """Return arrays with a row for each row of X, computed block by block.
 
         Parameters

@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+import dask
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score
@@ -9,7 +10,7 @@ from sklearn.metrics import accuracy_score
 from sknet._model import RegressionModel
 from sknet.classifier import NNClassifier
 from sknet.distributed.base import DaskNN
-from sknet.distributed.partitions import Wanted, compute_arrays
+from sknet.distributed.partitions import Wanted
 from sknet.regressor import NNRegressor, score_predictions
 
 
@@ -126,7 +127,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
             The share of rows whose prediction is right, in a multi-label problem in all
             labels.
         """
-        prediction, y, sample_weight = compute_arrays(self.predict(X), y, sample_weight)
+        prediction, y, sample_weight = _computed(self.predict(X), y, sample_weight)
         return accuracy_score(y, prediction, sample_weight=sample_weight)
 
     def _columns(self) -> list[Any]:
@@ -208,7 +209,7 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
         float
             1 for perfect predictions, and 0 for those of the best constant.
         """
-        prediction, y, sample_weight = compute_arrays(self.predict(X), y, sample_weight)
+        prediction, y, sample_weight = _computed(self.predict(X), y, sample_weight)
         model = cast(RegressionModel, self._learned_model())
         return score_predictions(model, prediction, y, sample_weight)
 
@@ -219,3 +220,8 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
             return list(model.loss.quantiles)
         n_outputs = model.target.n_outputs
         return list(range(n_outputs)) if n_outputs > 1 else None
+
+
+def _computed(*collections: Any) -> list[Any]:
+    """Return the contents of collections as arrays; None stays None."""
+    return [None if one is None else np.asarray(one) for one in dask.compute(*collections)]

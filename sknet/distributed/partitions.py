@@ -197,9 +197,8 @@ class Wanted(NamedTuple):
         """Return the predictions for rows, of which there may be none, and what goes along."""
         if not X.shape[0]:
             return [self.empty for _ in self.names]
-        options = {"return_std": True} if self.with_std else {}
-        results = getattr(estimator, self.method)(X, **options)
-        results = results if self.with_std else [results]
+        predict = getattr(estimator, self.method)
+        results = predict(X, return_std=True) if self.with_std else [predict(X)]
         return [one.astype(self.dtype, copy=False) for one in results]
 
 
@@ -258,11 +257,6 @@ def _arrays_of_predictions(shared: Any, X: Any, wanted: Wanted) -> list[Any]:
     if wanted.columns is None:
         return [side_by_side[:, i] for i in range(n_results)]
     return [side_by_side[:, i * width : (i + 1) * width] for i in range(n_results)]
-
-
-def compute_arrays(*collections: Any) -> list[Any]:
-    """Return the contents of collections as arrays; None stays None."""
-    return [None if one is None else np.asarray(one) for one in dask.compute(*collections)]
 
 
 def _predict_block(X: Any, estimator: BaseNN, wanted: Wanted) -> np.ndarray:
@@ -336,10 +330,7 @@ class Cluster:
             return self.submit(_itself, value)
 
     def compute(self, delayed: Sequence[Sequence[Any]], shard_number: int) -> list[list[Any]]:
-        """Return the futures of lists of Delayed objects, computed for a shard.
-
-        None stays None.
-        """
+        """Return the futures of lists of Delayed objects for a shard; None stays None."""
         flat = [one for part in delayed for one in part if one is not None]
         computed = iter(self._client.compute(flat, **self._preferred(shard_number)))
         return [[None if one is None else next(computed) for one in part] for part in delayed]

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sknet._base import BaseNN, fitted
 from sknet._summary import Summary, summarize
 from sknet.inspection.axes import import_pyplot, one_axes, panels
-from sknet.inspection.outputs import hidden_features
+from sknet.inspection.outputs import constant_units
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -363,8 +363,8 @@ class WeightsDisplay:
         both = np.ravel(ax) if are_two else panels(ax, 2, 2, size=(4.5, 3.6))
         self.axes_: NDArray[Any] = both
         self.ax_: Axes = both[0]
-        self.figure_: Figure | SubFigure = both[0].figure
-        self._plot_distributions(self.axes_[0])
+        self.figure_: Figure | SubFigure = self.ax_.figure
+        self._plot_distributions(self.ax_)
         self._plot_shares(self.axes_[1])
         return self
 
@@ -398,10 +398,3 @@ def disconnected_units(weights: list[NDArray[Any]]) -> list[float]:
         in_use = entered.ravel() & left.ravel()
         shares.append(float(np.mean(~in_use)))
     return shares
-
-
-def constant_units(estimator: BaseNN, X: Any) -> list[float]:
-    """Return for each hidden layer the share of units whose output is the same for all rows."""
-    n_hidden = len(estimator.coefs_) - 1
-    outputs = [hidden_features(estimator, X, layer) for layer in range(n_hidden)]
-    return [float(np.mean(np.ptp(units, axis=0) == 0)) for units in outputs]

@@ -75,6 +75,13 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
     return hidden
 
 
+def constant_units(estimator: BaseNN, X: Any) -> list[float]:
+    """Return for each hidden layer the share of units whose output is the same for all rows."""
+    n_hidden = len(estimator.coefs_) - 1
+    outputs = [hidden_features(estimator, X, layer) for layer in range(n_hidden)]
+    return [float(np.mean(np.ptp(units, axis=0) == 0)) for units in outputs]
+
+
 def output_names(model: Model) -> tuple[list[Any], str]:
     """Return the names of the outputs, and the word for one of them in messages."""
     if model.numeric_y:
