@@ -21,6 +21,8 @@ from sknet.nn.state import best_epoch
 
 #: What a line of a card says: a text, a number, names, or groups of names.
 Value = str | int | list[str] | list[list[str]]
+#: The lines of a card: the name of each, and what it says.
+Lines = Iterator[tuple[str, Value]]
 
 #: What ended a training, in words.
 ENDINGS = {
@@ -188,12 +190,8 @@ class FittedAttributes:
     @property
     def encoded_feature_names_(self) -> np.ndarray:
         """The name of each input of the first layer that has a weight matrix."""
-        names = unique_names(_names_by_origin(self._fitted_model, self._column_names))
+        names = unique_names(_names_by_origin(self._fitted_model, column_names(self)))
         return np.array(names, dtype=object)
-
-    @property
-    def _column_names(self) -> list[str]:
-        return shown_names(getattr(self, "feature_names_in_", None), self.n_features_in_)
 
     @property
     def _fitted_model(self) -> Model:
@@ -207,6 +205,11 @@ class FittedAttributes:
         model = self._fitted_model
         views = model.network.views(model.params)
         return [layer for layer in views if hasattr(layer, "weight")]
+
+
+def column_names(estimator: FittedAttributes) -> list[str]:
+    """Return the names of the columns of X, or "x0", "x1" and so on if X had none."""
+    return shown_names(getattr(estimator, "feature_names_in_", None), estimator.n_features_in_)
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
@@ -242,22 +245,17 @@ def _names_by_origin(model: Model, names: Sequence[str]) -> list[str]:
 # The card.
 
 
-def card_lines(
-    names: Sequence[str], model: Model, history: dict[str, list[float]]
-) -> Iterator[tuple[str, Value]]:
-    """Yield the name and the value of each line of a model's card.
-
-    ``names`` are those of the columns of X, and ``history`` is the record of the epochs.
-    """
-    names = [str(name) for name in names]
+def card_lines(estimator: FittedAttributes, model: Model) -> Lines:
+    """Yield the name and the value of each line of the card of an estimator with a model."""
+    names = [str(name) for name in column_names(estimator)]
     read_names = [names[i] for i in model.reader.order_]
     yield from _predictions(model)
     yield from _promises(model, names, read_names)
     yield from _columns(model, names, read_names)
-    yield from _training(model, history)
+    yield from _training(model, estimator.history_)
 
 
-def _predictions(model: Model) -> Iterator[tuple[str, Value]]:
+def _predictions(model: Model) -> Lines:
     """Yield lines on what the model predicts, and how it learned to."""
     if model.loss.estimates:
         yield "predicts", model.loss.estimates
@@ -293,9 +291,7 @@ def _calibration(model: Model) -> str:
     return f"{what} {1 / certainty:.4g}, fitted to the validation rows"
 
 
-def _promises(
-    model: Model, names: Sequence[str], read_names: Sequence[str]
-) -> Iterator[tuple[str, Value]]:
+def _promises(model: Model, names: Sequence[str], read_names: Sequence[str]) -> Lines:
     """Yield lines on the constraints that hold for all rows."""
     promise = model.settings.promise
     if promise is not None:
@@ -317,9 +313,7 @@ def _interactions(model: Model, names: Sequence[str]) -> Value:
     return [[names[i] for i in group] for group in settings.groups]
 
 
-def _columns(
-    model: Model, names: Sequence[str], read_names: Sequence[str]
-) -> Iterator[tuple[str, Value]]:
+def _columns(model: Model, names: Sequence[str], read_names: Sequence[str]) -> Lines:
     """Yield lines on the kinds of the columns, and on what training found in them."""
     encoder, reader = model.encoder, model.reader
     by_kind: dict[str, list[str]] = {}
@@ -351,7 +345,7 @@ def _columns(
     yield from ((name, value) for name, value in found.items() if value)
 
 
-def _training(model: Model, history: dict[str, list[float]]) -> Iterator[tuple[str, Value]]:
+def _training(model: Model, history: dict[str, list[float]]) -> Lines:
     """Yield lines on the training and the parameters that it led to."""
     provenance = model.provenance
     if provenance.n_rows is not None:

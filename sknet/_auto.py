@@ -154,11 +154,6 @@ def bins_for(n_rows: int, grouped: bool = False) -> int:
     return int(np.clip(n_rows // per_bin, FEWEST_BINS, most))
 
 
-def cooling_epochs(max_iter: int) -> int:
-    """Return the number of epochs in which a planned learning rate may fall to zero early."""
-    return math.ceil(COOLING * max_iter)
-
-
 def learning_rate(batch_size: int, usual: int) -> float:
     """Return the learning rate for batches, given the usual number of their rows.
 

@@ -4,13 +4,14 @@ The parameters of an estimator are resolved to settings, once. Code that is give
 no "auto", and no rule by its name.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, Self, cast
 
-from sknet._auto import Facts, bins_for, choose, cooling_epochs, level_penalty
+from sknet._auto import COOLING, Facts, bins_for, choose, level_penalty
 from sknet._parameters import hidden_layer_sizes, per_layer, plain, same_value
 from sknet._version import __version__
 from sknet.data.choices import interaction_groups
@@ -199,7 +200,7 @@ class Settings:
     @property
     def n_cooling(self) -> int:
         """The largest number of epochs in which a planned learning rate may fall early."""
-        return cooling_epochs(self.max_iter)
+        return math.ceil(COOLING * self.max_iter)
 
     def changed_encodings(self, before: "Settings") -> list[str]:
         """Return the parameters that decide about the encodings and have other values now."""

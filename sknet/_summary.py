@@ -193,7 +193,7 @@ class NotebookMixin(FittedAttributes, BaseEstimator):
         """Return the card and the layers, which open on a click; empty before the first fit."""
         if not self.__sklearn_is_fitted__():
             return ""
-        table = summarize(type(self).__name__, self._column_names, self._model, self.history_)
+        table = summarize(self, self._model)
         text = f"{len(table)} layers, {table.n_params:,} parameters, {_memory(table.n_bytes)}"
         return (
             f"<details><summary>Model card</summary>{table.card._repr_html_()}</details>"
@@ -201,26 +201,14 @@ class NotebookMixin(FittedAttributes, BaseEstimator):
         )
 
 
-def summarize(
-    name: str, column_names: Sequence[str], model: Model, history: dict[str, list[float]]
-) -> Summary:
-    """Return the :class:`Summary` of a model.
-
-    Parameters
-    ----------
-    name : str
-        The name of the estimator's class.
-    column_names : sequence of str
-        The names of the columns of X.
-    model : Model
-    history : dict of str to list of float
-        The record of the epochs.
-    """
+def summarize(estimator: FittedAttributes, model: Model) -> Summary:
+    """Return the :class:`Summary` of a fitted estimator and of its model."""
     network, params = model.network, model.params
     weights = params[: network.n_penalized]
     title = (
-        f"{name}: {len(column_names)} features, {network.n_inputs} encoded columns, "
-        f"{network.n_outputs} raw predictions, {params.dtype}"
+        f"{type(estimator).__name__}: {estimator.n_features_in_} features, "
+        f"{network.n_inputs} encoded columns, {network.n_outputs} raw predictions, "
+        f"{params.dtype}"
     )
     layers = [
         _layer_summary(layer, named_arrays(views), n_outputs)
@@ -228,7 +216,7 @@ def summarize(
             network.layers, network.views(params), network.widths[1:], strict=True
         )
     ]
-    card = ModelCard(CardLine(*line) for line in card_lines(column_names, model, history))
+    card = ModelCard(CardLine(*line) for line in card_lines(estimator, model))
     return Summary(title, layers, float(np.mean(weights == 0)), card)
 
 

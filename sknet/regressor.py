@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY
-from itertools import pairwise
 from typing import Annotated, Any, Self, cast
 
 import numpy as np
@@ -16,7 +15,7 @@ from sknet._model import RegressionModel
 from sknet._parameters import FLAT_LIST, available_with_stochastic_solver, with_parameters
 from sknet._requirements import StrOptions, fit_context
 from sknet._shared_parameters import shared_documentation
-from sknet.nn.losses import LOSSES, TWEEDIE_POWERS, Loss
+from sknet.nn.losses import LOSSES, QUANTILES, TWEEDIE_POWERS, Loss
 from sknet.nn.rules import OPEN_UNIT_INTERVAL, POSITIVE
 
 LOSS_NAMES = {name for name, loss in LOSSES.items() if loss.task == "regression"}
@@ -94,7 +93,11 @@ class NNRegressor(RegressorMixin, BaseNN):
 
     def _validate_params(self) -> None:
         super()._validate_params()
-        check_quantile(self.quantile)
+        if not QUANTILES.contains(self.quantile):
+            raise ValueError(
+                "quantile must be a number in (0, 1) or an increasing list of these, got "
+                f"{self.quantile!r}."
+            )
 
     @available_if(available_with_stochastic_solver)
     @fit_context(prefer_skip_nested_validation=True)
@@ -213,23 +216,6 @@ class NNRegressor(RegressorMixin, BaseNN):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def check_quantile(quantile: Any) -> None:
-    """Refuse quantiles that are not sorted, or not between 0 and 1.
-
-    Raises
-    ------
-    ValueError
-        If ``quantile`` is neither a number in (0, 1) nor an increasing list of these.
-    """
-    numbers: list[Any] = [quantile] if np.isscalar(quantile) else list(quantile)
-    inside = bool(numbers) and all(map(OPEN_UNIT_INTERVAL.allows, numbers))
-    if not (inside and all(low < high for low, high in pairwise(numbers))):
-        raise ValueError(
-            f"quantile must be a number in (0, 1) or an increasing list of these, got "
-            f"{quantile!r}."
-        )
 
 
 def score_predictions(

@@ -83,8 +83,8 @@ def summary(estimator: BaseNN) -> Summary:
     >>> table.card.to_dict()["training rows"]
     150
     """
-    features, model = fitted(estimator)
-    return summarize(type(estimator).__name__, features.shown_names, model, estimator.history_)
+    _, model = fitted(estimator)
+    return summarize(estimator, model)
 
 
 @dataclass(eq=False, repr=False)
