@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from sknet._building import check_memory, make_network
-from sknet._prediction import Arrays, Predictor, block_rows
+from sknet._prediction import Arrays, Predictor
 from sknet._run import ONE_BLAS_THREAD
 from sknet._settings import Provenance, Settings
 from sknet.data.batches import Batches, Dataset, stack_rows
@@ -299,10 +299,6 @@ class Model(ABC):
         """Return the input of the network for rows of the table."""
         return self.encoder.transform(X, self.params.dtype)
 
-    def block_rows(self, X: Any) -> int:
-        """Return the number of rows of X to process at once."""
-        return block_rows(self.network, self.encoder, X)
-
     def batches(
         self,
         data: Dataset,
@@ -318,7 +314,7 @@ class Model(ABC):
         requires. Up to ``encoded_bytes`` of encoded rows are kept, by default
         ``ENCODED_BYTES``. The other arguments are those of :class:`Batches`.
         """
-        n_at_once, dtype = self.block_rows(data.X), self.params.dtype
+        n_at_once, dtype = self.predictor.block_rows(data.X), self.params.dtype
         weight = data.sample_weight
         if weight is not None:
             weight = (weight / weight.mean()).astype(dtype)

@@ -65,6 +65,14 @@ class Predictor:
         # Made anew each time, since the user may change parameters in place.
         return self.fitted.astype(np.float64, copy=False)
 
+    def block_rows(self, X: Any) -> int:
+        """Return the number of rows of X to process at once."""
+        widths = self.network.widths
+        if sparse.issparse(X) and self.encoder.keeps_sparse:
+            # Sparse rows need no dense work array before the first layer.
+            widths = widths[1:]
+        return max(MIN_BLOCK_ROWS, BLOCK_ELEMENTS // max(widths))
+
     def map_rows(self, X: Any, function: Callable[[list[np.ndarray]], Arrays]) -> Arrays:
         """Return arrays with a row for each row of X, computed block by block.
 
@@ -103,7 +111,7 @@ class Predictor:
             The number of rows of the block. The arrays may be longer.
         """
         tile = self.tile
-        n_at_once = block_rows(self.network, self.encoder, X) // tile * tile
+        n_at_once = self.block_rows(X) // tile * tile
         params = self.params
         encode = partial(self.encoder.transform, dtype=params.dtype)
         blocks = Batches(Dataset(X), n_at_once, encode)
@@ -134,15 +142,6 @@ class Predictor:
         Without a promise they are returned as they are.
         """
         return sums if self.promise is None else self.promise.settled(sums)
-
-
-def block_rows(network: Network, encoder: TableEncoder, X: Any) -> int:
-    """Return the number of rows of X to process at once."""
-    widths = network.widths
-    if sparse.issparse(X) and encoder.keeps_sparse:
-        # Sparse rows need no dense work array before the first layer.
-        widths = widths[1:]
-    return max(MIN_BLOCK_ROWS, BLOCK_ELEMENTS // max(widths))
 
 
 def round_up(n_rows: int, tile: int) -> int:

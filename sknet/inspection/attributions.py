@@ -223,7 +223,7 @@ def _by_blocks(
     Within ``explain``, a call of the function may have ``at_once`` times the rows of a block.
     """
     X = features.read(X)
-    n_rows = model.block_rows(X)
+    n_rows = model.predictor.block_rows(X)
     blocks = Batches(Dataset(X), max(1, n_rows // at_once), encode=None)
     table = EmbeddedTable(model, features.n_features)
     function = OutputFunction(model, n_rows, chosen)
