@@ -241,7 +241,7 @@ ALSO = {
         "nn/test_gradients.py",
         "nn/test_groups.py",
     ],
-    "nn/columns": ["nn/test_embeddings.py", "nn/test_layer_contract.py"],
+    "nn/columns": ["nn/test_rules.py", "nn/test_embeddings.py", "nn/test_layer_contract.py"],
     "nn/embeddings": ["nn/test_layer_contract.py"],
     "nn/ensembles": ["nn/test_layer_contract.py", "nn/test_layers.py", "test_ensemble.py"],
     "nn/network": ["nn/test_layer_contract.py", "nn/test_registries.py"],
@@ -254,7 +254,6 @@ ALSO = {
     "nn/lbfgs": ["nn/test_registries.py"],
     "nn/training": ["test_early_stopping.py"],
     "nn/epochs": ["nn/test_training.py", "test_early_stopping.py"],
-    "nn/shares": ["nn/test_shares.py"],
     "nn/state": ["nn/test_training.py", "test_early_stopping.py"],
     "nn/kernels": [
         "nn/test_bins.py",
