@@ -19,8 +19,10 @@ class Periodic(nn.Module):
         self.map, self.offset = linear_map(n_columns, layer.n_frequencies, layer.size - 1)
 
     def forward(self, x):
-        waves = torch.cos(2 * math.pi * (x[:, :, None] * self.frequency + self.phase))
-        return beside(x, torch.einsum("ndk,dks->nds", waves, self.map) + self.offset)
+        # A column at a time, for products of matrices that lie in memory as they are.
+        lines = x.T[:, :, None] * (2 * math.pi * self.frequency)[:, None]
+        waves = torch.cos(lines + (2 * math.pi * self.phase)[:, None])
+        return beside(x, torch.baddbmm(self.offset[:, None], waves, self.map))
 
 
 class PiecewiseLinear(nn.Module):
@@ -41,9 +43,9 @@ class PiecewiseLinear(nn.Module):
         self.map, self.offset = linear_map(n_columns, layer.n_features, layer.size - 1)
 
     def forward(self, x):
-        reach = (x[:, :, None] - self.low) * self.inverse
-        reach = reach.clamp(self.smallest, self.largest)
-        return beside(x, torch.einsum("ndk,dks->nds", reach, self.map) + self.offset)
+        reach = (x.T[:, :, None] - self.low[:, None]) * self.inverse[:, None]
+        reach = reach.clamp(self.smallest[:, None], self.largest[:, None])
+        return beside(x, torch.baddbmm(self.offset[:, None], reach, self.map))
 
 
 def linear_map(n_columns, n_features, size):
@@ -53,22 +55,31 @@ def linear_map(n_columns, n_features, size):
 
 
 def beside(x, mapped):
-    return torch.cat([x[:, :, None], mapped], dim=2).flatten(1)
+    return torch.cat([x[:, :, None], mapped.transpose(0, 1)], dim=2).flatten(1)
 
 
 class Members(nn.Module):
-    """A hidden layer of several members, who share a matrix and have scales of their own."""
+    """A hidden layer of several members, who share a matrix and have scales of their own.
 
-    def __init__(self, n_inputs, n_outputs, n_members, signs):
+    The members of the first layer share its input as well, so that their scales, which start
+    as random signs, multiply the matrix: one product serves all members.
+    """
+
+    def __init__(self, n_inputs, n_outputs, n_members, first):
         super().__init__()
+        self.first = first
         self.shared = nn.Linear(n_inputs, n_outputs, bias=False)
         scale = torch.ones(n_members, n_inputs)
-        if signs:
+        if first:
             scale = torch.randint(0, 2, scale.shape) * 2.0 - 1
         self.scale = nn.Parameter(scale)
         self.bias = nn.Parameter(torch.zeros(n_members, n_outputs))
 
     def forward(self, x):
+        if self.first:
+            matrix = (self.scale[:, None] * self.shared.weight).flatten(0, 1)
+            z = nn.functional.linear(x, matrix, self.bias.flatten())
+            return z.unflatten(1, self.bias.shape)
         return self.shared(x * self.scale) + self.bias
 
 
@@ -85,7 +96,7 @@ class Twin(nn.Module):
         self.n_members = settings.n_members
         widths = [n_columns * embedding.size, *settings.hidden_layer_sizes]
         self.hidden = nn.ModuleList(
-            Members(a, b, self.n_members, signs=i == 0)
+            Members(a, b, self.n_members, first=i == 0)
             if self.n_members > 1
             else nn.Linear(a, b)
             for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False))
@@ -98,8 +109,6 @@ class Twin(nn.Module):
 
     def forward(self, x):
         x = self.embedding(x)
-        if self.n_members > 1:
-            x = x[:, None]
         for layer in self.hidden:
             x = self.dropout(nn.functional.silu(layer(x)))
         if self.n_members == 1:

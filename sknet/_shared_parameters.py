@@ -100,7 +100,8 @@ class SharedParameters:
         - "adaptive": the learning rate is constant; when training would stop for want of
           improvement, it is divided by five instead, until it is at most 1e-6.
 
-        "cosine", "one_cycle" and "coslog" end after ``max_iter`` epochs.
+        "cosine", "one_cycle" and "coslog" end after ``max_iter`` epochs. With them, "adam" and
+        "adamw" shorten a step whose gradient is larger than those before it.
     learning_rate_init : float or "auto", default="auto"
         The learning rate that the schedule multiplies. It is the highest learning rate of
         training. "auto" is {LEARNING_RATE} for batches of the usual size, which is the

@@ -163,7 +163,7 @@ class Periodic(MappedFeatures):
             "angle": waves,
             "wave": waves,
             "wave_gradient": waves,
-            "mapped": n_inputs * (self.size - 1),
+            "out_gradient": n_inputs * (self.size - 1),
             "delta": n_inputs,
         }
 
@@ -173,8 +173,7 @@ class Periodic(MappedFeatures):
         super().initialize(params, rng)
 
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
-        line, mapped = _by_column(x, buffers, "line", "mapped")
-        angle, wave = _by_column(x, buffers, "angle", "wave")
+        line, angle, wave, out = _by_column(x, buffers, "line", "angle", "wave", "out")
         line[:, 0], line[:, 1] = x.T, 1
         factors = np.empty((*params.frequency.shape, 2), params.frequency.dtype)
         np.multiply(params.frequency, 2 * math.pi, out=factors[:, :, 0])
@@ -182,19 +181,18 @@ class Periodic(MappedFeatures):
         # One small product for each input column, whose arrays have a row for each wave.
         np.matmul(factors, line, out=angle)
         cosine(angle, out=wave)
-        np.matmul(params.map.transpose(0, 2, 1), wave, out=mapped)
-        mapped += params.offset[:, :, np.newaxis]
-        out = self.by_number(buffers["out"])
-        out[:, :, 0] = x
-        out[:, :, 1:] = mapped.transpose(2, 0, 1)
-        return buffers["out"]
+        out[:, 0] = x.T
+        np.matmul(params.map.transpose(0, 2, 1), wave, out=out[:, 1:])
+        out[:, 1:] += params.offset[:, :, np.newaxis]
+        return out.reshape(-1, x.shape[0]).T
 
     def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         """Return ``delta`` by number; turn the buffer "angle" into its own gradient."""
         delta = self.by_number(delta)
-        angle, gradient, mapped = _by_column(x, buffers, "angle", "wave_gradient", "mapped")
-        mapped[...] = delta[:, :, 1:].transpose(1, 2, 0)
-        np.matmul(params.map, mapped, out=gradient)
+        names = "angle", "wave_gradient", "out_gradient"
+        angle, gradient, of_outputs = _by_column(x, buffers, *names)
+        of_outputs[...] = delta[:, :, 1:].transpose(1, 2, 0)
+        np.matmul(params.map, of_outputs, out=gradient)
         # The derivative of cos is -sin: the minus sign follows where the arrays are small.
         np.multiply(sine(angle), gradient, out=angle)
         return delta
@@ -202,10 +200,10 @@ class Periodic(MappedFeatures):
     def backward_params(
         self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
     ) -> None:
-        line, mapped = _by_column(x, buffers, "line", "mapped")
+        line, of_outputs = _by_column(x, buffers, "line", "out_gradient")
         angle, wave = _by_column(x, buffers, "angle", "wave")
-        np.matmul(wave, mapped.transpose(0, 2, 1), out=grads.map)
-        np.sum(mapped, axis=2, out=grads.offset)
+        np.matmul(wave, of_outputs.transpose(0, 2, 1), out=grads.map)
+        np.sum(of_outputs, axis=2, out=grads.offset)
         of_factors = np.matmul(angle, line.transpose(0, 2, 1))
         of_factors *= -2 * math.pi
         grads.frequency[...], grads.phase[...] = of_factors[:, :, 0], of_factors[:, :, 1]

@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
@@ -372,8 +371,8 @@ class Dropout(Layer):
     """In training, zero each input with probability ``rate`` and divide the others by 1 - rate.
 
     Srivastava et al. (2014), in the inverted form that leaves prediction untouched. The masks
-    of the rows are windows at random places of one long random mask, since a random place for
-    each row takes less time than a random number for each input.
+    of the rows are a stretch of one long random mask that begins at a random place, since to
+    draw a random number for each input takes longer than a layer's activation.
 
     Parameters
     ----------
@@ -387,25 +386,23 @@ class Dropout(Layer):
         return f"{super().describe()} {self.rate:g}"
 
     def buffers(self, n_inputs: int) -> WorkArrays:
-        return {"out": n_inputs, "mask": n_inputs}
+        return {"out": n_inputs}
 
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
+        masks = buffers["masks"] = []
         if rng is None:
-            buffers["mask"].fill(1)
             return x
-        masks = masks_of_rows(self.rate, x.shape[1], x.dtype)
-        buffers["mask"][...] = masks[rng.integers(len(masks), size=len(x))]
-        return np.multiply(x, buffers["mask"], out=buffers["out"])
+        long = long_mask(self.rate, max(2**18, 64 * x.shape[1]), x.dtype)
+        for x_block, out_block in blocks(x, buffers["out"]):
+            start = rng.integers(long.size - x_block.size + 1)
+            masks.append(long[start : start + x_block.size].reshape(x_block.shape))
+            np.multiply(x_block, masks[-1], out=out_block)
+        return buffers["out"]
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        delta *= buffers["mask"]
+        for (delta_block,), mask in zip(blocks(delta), buffers["masks"], strict=False):
+            delta_block *= mask
         return delta
-
-
-@lru_cache(maxsize=32)
-def masks_of_rows(rate: float, n_inputs: int, dtype: np.dtype[Any]) -> Array:
-    """Return the windows of a long mask that the masks of rows are chosen from: a view."""
-    return sliding_window_view(long_mask(rate, max(2**18, 64 * n_inputs), dtype), n_inputs)
 
 
 @lru_cache(maxsize=8)

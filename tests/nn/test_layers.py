@@ -5,10 +5,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+from sknet.nn import layers
 from sknet.nn.activations import ACTIVATIONS, GELU, Identity, ReLU
 from sknet.nn.columns import Columns, Embedding
 from sknet.nn.embeddings import Periodic
 from sknet.nn.ensembles import EnsembleHead, EnsembleInput
+from sknet.nn.kernels import BLOCK_SIZE
 from sknet.nn.layers import (
     Activated,
     Dense,
@@ -17,7 +19,6 @@ from sknet.nn.layers import (
     LayerNorm,
     Parameter,
     long_mask,
-    masks_of_rows,
 )
 from sknet.nn.network import Network, Workspace
 
@@ -191,10 +192,26 @@ def test_masks_of_dropout_are_balanced():
 
 
 @pytest.mark.parametrize(("n_inputs", "size"), [(5, 262_144), (10_000, 640_000)])
-def test_there_are_many_masks_to_choose_from(n_inputs, size):
-    """A wide layer has a longer mask, so that the windows of two rows seldom overlap."""
-    masks = masks_of_rows(0.5, n_inputs, np.dtype(np.float32))
-    assert masks.shape == (size - n_inputs + 1, n_inputs)
+def test_there_are_many_masks_to_choose_from(n_inputs, size, drop, monkeypatch):
+    """A wide layer has a longer mask, so that the stretches of two batches seldom overlap."""
+    sizes, x = [], np.ones((3, n_inputs), np.float32)
+
+    def recorded(rate, size, dtype):
+        sizes.append(size)
+        return long_mask(rate, size, dtype)
+
+    monkeypatch.setattr(layers, "long_mask", recorded)
+    drop(0.5, np.random.default_rng(0), x, x)
+    assert sizes == [size]
+
+
+def test_rows_of_more_than_a_block_have_masks_of_their_own(drop):
+    """A large batch draws a place for each block, so that no mask is as long as the batch."""
+    x = np.ones((3, BLOCK_SIZE))
+    out, delta = drop(0.5, np.random.default_rng(0), x, x.copy())
+    assert_array_equal(delta, out)
+    kept = out != 0
+    assert np.abs(np.corrcoef(kept)[np.triu_indices(3, k=1)]).max() < 6 / np.sqrt(BLOCK_SIZE)
 
 
 def test_masks_of_rows_and_of_steps_differ(drop):
