@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sknet._input import Features
 from sknet._model import Model
-from sknet.data.columns.categories import CategoryColumn, LevelFeature, Levels, OneHot
+from sknet.data.columns.categories import CategoryColumn, Levels
 from sknet.data.columns.column import Feature
 from sknet.data.columns.numbers import MissingFlags, Numbers
 from sknet.data.columns.scaling import CLIP, coarser
@@ -218,7 +218,7 @@ def _heavy_flags(feature: HeavyFlags, table: Table, dtype: np.dtype[Any]) -> Ten
     return _filled(x, medians).op("Equal", values, dtype=bool)
 
 
-def _category(feature: LevelFeature, table: Table, dtype: np.dtype[Any]) -> Tensor:
+def _category(feature: Levels, table: Table, dtype: np.dtype[Any]) -> Tensor:
     codes, n_levels = table.codes(feature.column)
     # The first code, 0, stands for no level, as NaN does for the encoder.
     return codes.rows_of(feature.encode_column(np.array([np.nan, *range(n_levels)])), dtype)
@@ -239,7 +239,6 @@ FEATURES: dict[type[Feature], Callable[[Any, Table, np.dtype[Any]], Tensor]] = {
     Phases: _phases,
     MissingFlags: _missing_flags,
     HeavyFlags: _heavy_flags,
-    OneHot: _category,
     Levels: _category,
     Code: _code,
 }

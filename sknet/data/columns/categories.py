@@ -1,7 +1,6 @@
 """Categories: how columns are read as level numbers, surveyed and encoded."""
 
 import warnings
-from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -191,8 +190,7 @@ class CategoryColumn(Column):
     def features(self, found: Surveyed) -> list[Feature]:
         """Return one-hot columns, or level numbers if there are many levels."""
         counts, keep_rare = found.statistic.counts, found.encoder.keep_rare
-        category = Category(counts, found.has_missing, keep_rare)
-        return [(Levels if category.embedded else OneHot)(found.place, category)]
+        return [Levels(found.place, counts, found.has_missing, keep_rare)]
 
     def on_card(self, name: str) -> str:
         """Return the name of the column with the number of its levels."""
@@ -227,11 +225,19 @@ class LevelCounts(Statistic):
         self.counts[places] += part.counts
 
 
-class Category:
-    """The levels of one category that the network tells apart.
+# Features.
+
+
+class Levels(Feature):
+    """The levels of a column that the network tells apart.
+
+    Each of a few levels has an encoded column. With more, their numbers are one encoded column,
+    and the network learns an embedding for them.
 
     Parameters
     ----------
+    column : int
+        The position of the column.
     counts : ndarray of shape (n_levels,)
         How often each level occurs in training, where weights count as repetitions.
     has_missing : bool
@@ -253,11 +259,16 @@ class Category:
         :meth:`TableEncoder.learn_from_target` was called.
     """
 
-    def __init__(self, counts: NDArray[np.float64], has_missing: bool, keep_rare: bool) -> None:
+    def __init__(
+        self, column: int, counts: NDArray[np.float64], has_missing: bool, keep_rare: bool
+    ) -> None:
+        self.column: int = column
         kept = np.ones(counts.size, bool) if keep_rare else counts > 1
         self.has_rest: bool = bool(has_missing or (counts[~kept] > 0).any())
         self.n_levels: int = int(kept.sum()) + self.has_rest
         self.embedded: bool = self.n_levels > MOST_ONE_HOT_LEVELS
+        self.region: Region = Region.LEVELS if self.embedded else Region.FLAGS
+        self.sources: NDArray[np.intp] = np.full(1 if self.embedded else self.n_levels, column)
         # A level without a place of its own gets the shared one, or else one past the last.
         rest = self.n_levels - self.has_rest
         self._kept = np.flatnonzero(kept)
@@ -265,72 +276,26 @@ class Category:
         self._position[self._kept] = np.arange(self._kept.size)
         self.prior_rows: float = 0.0
 
-    def levels(self, numbers: Floats) -> NDArray[np.intp]:
+    def places(self, x: Floats) -> NDArray[np.intp]:
         """Return the place of each level number; ``n_levels`` stands for none of the levels."""
-        unknown = np.isnan(numbers)
-        return self._position[np.where(unknown, self._position.size - 1, numbers).astype(int)]
-
-    def level_names(self, levels: Sequence[Any]) -> list[Any]:
-        """Return the names of the levels that are told apart, given the names of all levels."""
-        return [levels[i] for i in self._kept.tolist()] + ["other"] * self.has_rest
-
-
-# Features.
-
-
-class LevelFeature(Feature):
-    """Encoded columns of a single column, whose values are levels.
-
-    Parameters
-    ----------
-    column : int
-        The position of the column.
-    category : Category
-        Which of the levels the network tells apart.
-    """
-
-    def __init__(self, column: int, category: Category) -> None:
-        self.column: int = column
-        self.category: Category = category
-        width = category.n_levels if self.region is Region.FLAGS else 1
-        self.sources: NDArray[np.intp] = np.full(width, column)
+        unknown = np.isnan(x)
+        return self._position[np.where(unknown, self._position.size - 1, x).astype(int)]
 
     def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[Any]:
-        """Return the encoded columns of rows of an array."""
+        """Return whether rows of an array have each level, or the places of their levels."""
         return self.encode_column(X[:, self.column])
 
-    @abstractmethod
     def encode_column(self, x: Floats) -> NDArray[Any]:
         """Return the encoded columns, given the column."""
-
-
-class OneHot(LevelFeature):
-    """A column for each level of a category that the network tells apart."""
-
-    region = Region.FLAGS
-
-    def encode_column(self, x: Floats) -> NDArray[np.bool_]:
-        """Return whether the rows have each level."""
-        return self.category.levels(x)[:, np.newaxis] == np.arange(self.category.n_levels)
+        places = self.places(x)[:, np.newaxis]
+        return places if self.embedded else places == np.arange(self.n_levels)
 
     def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
-        """Return a name with each level."""
-        of_levels = self.category.level_names(levels[self.column])
-        return [f"{names[self.column]}_{level}" for level in of_levels]
-
-
-class Levels(LevelFeature):
-    """The level numbers of a category with many levels."""
-
-    region = Region.LEVELS
-
-    def encode_column(self, x: Floats) -> NDArray[np.intp]:
-        """Return the level of each row, as a column."""
-        return self.category.levels(x)[:, np.newaxis]
-
-    def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
-        """Return the name of the category."""
-        return [names[self.column]]
+        """Return a name with each level, or the name of the column if there is only one."""
+        if self.embedded:
+            return [names[self.column]]
+        kept = [levels[self.column][i] for i in self._kept.tolist()]
+        return [f"{names[self.column]}_{level}" for level in kept + ["other"] * self.has_rest]
 
 
 # Levels.

@@ -42,7 +42,7 @@ class Feature(ABC):
         For each of the encoded columns, the position of the column that it comes from.
     """
 
-    region: ClassVar[Region]
+    region: Region
     sources: NDArray[np.intp]
 
     @property
