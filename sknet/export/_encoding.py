@@ -18,15 +18,7 @@ from sknet.data.columns.column import Feature
 from sknet.data.columns.numbers import MissingFlags, Numbers
 from sknet.data.columns.scaling import CLIP, coarser
 from sknet.data.columns.single_values import Code, HeavyFlags
-from sknet.data.columns.times import (
-    CYCLES,
-    DAY,
-    CalendarCycle,
-    Cycle,
-    DateColumn,
-    EvenCycle,
-    Phases,
-)
+from sknet.data.columns.times import CYCLES, DAY, Cycle, DateColumn, Phases
 from sknet.data.kinds import FARTHEST
 from sknet.export._graph import Port, Tensor
 from sknet.export._rules import counterpart
@@ -259,18 +251,18 @@ def phases(dates: Tensor, cycles: Sequence[Cycle]) -> Tensor:
     """Return the sine and the cosine of the phases of a column of dates in some cycles."""
     columns = []
     for cycle in cycles:
-        phase = counterpart("cycle", PHASES, cycle)(cycle, dates)
+        phase = (_even_phase if cycle.unit is None else _calendar_phase)(cycle, dates)
         # cos(u) = sin(u + pi / 2): older runtimes implement only the sine for float64.
         columns += [(phase + quarter) * (2 * math.pi) for quarter in (0.0, 0.25)]
     return dates.graph.concat([angle.op("Sin") for angle in columns])
 
 
-def _even_phase(cycle: EvenCycle, t: Tensor) -> Tensor:
+def _even_phase(cycle: Cycle, t: Tensor) -> Tensor:
     turns = (t - cycle.begin) / cycle.length
     return turns - turns.op("Floor")
 
 
-def _calendar_phase(cycle: CalendarCycle, t: Tensor) -> Tensor:
+def _calendar_phase(cycle: Cycle, t: Tensor) -> Tensor:
     """Return the phase in the year, or in the month of a day of the year."""
     now = t / DAY + DAYS_BEFORE_1970
     days = now.op("Floor")
@@ -297,10 +289,3 @@ def _enclosing(days: Tensor, edges: Tensor, n_edges: int) -> tuple[Tensor, Tenso
     passed = [one.op("LessOrEqual", days, dtype=bool).cast(days.dtype) for one in (low, high)]
     here = passed[0] - passed[1]
     return (low * here).sum(1), (high * here).sum(1)
-
-
-#: The function for each class of cycles.
-PHASES: dict[type[Cycle], Callable[[Any, Tensor], Tensor]] = {
-    EvenCycle: _even_phase,
-    CalendarCycle: _calendar_phase,
-}

@@ -7,7 +7,6 @@ calendar, too.
 """
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -72,20 +71,33 @@ def times(numbers: Floats, kind: str) -> NDArray[np.datetime64] | NDArray[np.tim
 
 
 @dataclass(frozen=True)
-class Cycle(ABC):
+class Cycle:
     """A cycle of the calendar, whose turns follow each other without gaps.
 
     Parameters
     ----------
     length : float
         The mean length of a turn in seconds.
+    begin : float, default=0.0
+        A date at which a turn begins, if all turns are equally long.
+    unit : {"M", "Y"} or None, default=None
+        NumPy's unit of dates for a turn, if turns are the months or the years of the Gregorian
+        calendar, which differ in length.
     """
 
     length: float
+    begin: float = 0.0
+    unit: str | None = None
 
-    @abstractmethod
     def turns(self, t: Floats) -> tuple[Floats, Floats | float]:
         """Return the beginning and the length, in seconds, of the turn that each date is in."""
+        if self.unit is None:
+            n_passed = np.floor((t - self.begin) / self.length)
+            return n_passed * self.length + self.begin, self.length
+        days = np.floor(np.nan_to_num(t) / DAY).astype("datetime64[D]")
+        turn = days.astype(f"datetime64[{self.unit}]")
+        begin, end = (seconds(one.astype("datetime64[D]")) for one in (turn, turn + 1))
+        return begin, end - begin
 
     def phases(self, t: Floats) -> Floats:
         """Return the share of its turn that has passed at each date, from 0 to 1."""
@@ -93,51 +105,12 @@ class Cycle(ABC):
         return (t - begin) / length
 
 
-@dataclass(frozen=True)
-class EvenCycle(Cycle):
-    """A cycle whose turns are equally long.
-
-    Parameters
-    ----------
-    length : float
-    begin : float, default=0.0
-        A date at which a turn begins.
-    """
-
-    begin: float = 0.0
-
-    def turns(self, t: Floats) -> tuple[Floats, float]:
-        """Return the beginnings of the turns, and their common length."""
-        return np.floor((t - self.begin) / self.length) * self.length + self.begin, self.length
-
-
-@dataclass(frozen=True)
-class CalendarCycle(Cycle):
-    """The months or the years of the Gregorian calendar, which differ in length.
-
-    Parameters
-    ----------
-    length : float
-    unit : {"M", "Y"}
-        NumPy's unit of dates for a turn.
-    """
-
-    unit: str
-
-    def turns(self, t: Floats) -> tuple[Floats, Floats]:
-        """Return the beginnings and the lengths of the months or years."""
-        days = np.floor(np.nan_to_num(t) / DAY).astype("datetime64[D]")
-        turn = days.astype(f"datetime64[{self.unit}]")
-        begin, end = (seconds(one.astype("datetime64[D]")) for one in (turn, turn + 1))
-        return begin, end - begin
-
-
 #: The cycles by name. A week begins on Monday, as 1970-01-05 was.
 CYCLES: dict[str, Cycle] = {
-    "day": EvenCycle(DAY),
-    "week": EvenCycle(7 * DAY, 4 * DAY),
-    "month": CalendarCycle(365.2425 / 12 * DAY, "M"),
-    "year": CalendarCycle(365.2425 * DAY, "Y"),
+    "day": Cycle(DAY),
+    "week": Cycle(7 * DAY, begin=4 * DAY),
+    "month": Cycle(365.2425 / 12 * DAY, unit="M"),
+    "year": Cycle(365.2425 * DAY, unit="Y"),
 }
 #: The largest number of phases of a date: the sine and the cosine of each cycle.
 MOST_PHASES = 2 * len(CYCLES)
