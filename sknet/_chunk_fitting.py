@@ -21,7 +21,7 @@ from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
 from sknet.data.chunks import ChunkBatches, KeyedSample, checked, counted, shuffled
 from sknet.data.columns.column import Statistic
 from sknet.data.draws import count_validation_rows, most_copied_rows
-from sknet.data.survey import gather, merge_statistics
+from sknet.data.survey import merge_statistics, survey_rows
 from sknet.data.weights import mean, repetitions
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.soundness import PROBE_ROWS
@@ -228,7 +228,8 @@ class FirstPass:
         """
         statistics, weight = look.survey.statistics, data.sample_weight
         if weight is not None:
-            statistics = gather(data._replace(sample_weight=None), look.survey.reader)
+            unweighted = data._replace(sample_weight=None)
+            statistics = survey_rows(unweighted, look.survey.reader).statistics
             self._count_rows |= repetitions(weight) is None
         before, self._look = self._look, look
         if before is not None:

@@ -114,7 +114,10 @@ def survey_rows(
     # All columns of a sparse table are numbers, and none is missing.
     for start, block in () if sparse.issparse(X) else data.row_blocks():
         missing |= np.isnan(block).any(axis=0)
-        _add(statistics, block, repeated, start)
+        here = None if repeated is None else repeated[start : start + len(block)]
+        columns = block[:, block.shape[1] - len(statistics) :].T
+        for statistic, x in zip(statistics, columns, strict=True):
+            statistic.add(x, here)
         if isinstance(X, RowBlocks) and chosen is not None:
             # A second pass to read the sample would cost as much as this one.
             first, last = np.searchsorted(chosen, [start, start + len(block)])
@@ -132,25 +135,6 @@ def survey_rows(
         sample=None if chosen is None else _sample(data, chosen, copies),
         part=part,
     )
-
-
-def gather(data: Dataset, reader: TableReader) -> list[Statistic]:
-    """Return the statistics of the columns, as in a survey of the rows."""
-    statistics = reader.statistics()
-    repeated = repetitions(data.sample_weight)
-    for start, block in data.row_blocks() if statistics else ():
-        _add(statistics, block, repeated, start)
-    return statistics
-
-
-def _add(
-    statistics: Sequence[Statistic], block: Floats, repeated: Floats | None, start: int
-) -> None:
-    """Add a block of rows, of which the first has the number ``start``, to statistics."""
-    here = None if repeated is None else repeated[start : start + len(block)]
-    columns = block[:, block.shape[1] - len(statistics) :].T
-    for statistic, x in zip(statistics, columns, strict=True):
-        statistic.add(x, here)
 
 
 def _sample(data: Dataset, chosen: NDArray[np.intp], copies: list[NDArray[Any]]) -> Dataset:

@@ -24,7 +24,7 @@ from sknet.data.batches import Batch
 from sknet.data.columns.column import Statistic
 from sknet.data.draws import draw_rows, most_copied_rows
 from sknet.data.kinds import as_numbers, naming
-from sknet.data.survey import gather, merge_statistics
+from sknet.data.survey import merge_statistics, survey_rows
 from sknet.data.weights import are_counts, divided, power_of_two, smallest_and_largest
 from sknet.distributed.epochs import ClusterEpoch, OuterStep, Shards, most_shards, share_out
 from sknet.distributed.partitions import Cluster, Partitions
@@ -262,7 +262,9 @@ def sample(features: Features, n_wanted: int, seed: int, number: int, *parts: An
     statistics of weighted rows are gathered anew.
     """
     data = read_partition(features, number, *parts)
-    statistics = None if data.sample_weight is None else gather(data, features.reader)
+    statistics = None
+    if data.sample_weight is not None:
+        statistics = survey_rows(data, features.reader).statistics
     chosen = draw_rows(data.n_rows, n_wanted, np.random.default_rng((seed, number)))
     return data.choose(chosen).batch(), statistics
 
