@@ -24,6 +24,7 @@ from sknet._parameters import is_auto
 from sknet._settings import Settings, resolve
 from sknet.data.batches import Batch, Dataset
 from sknet.data.columns.column import Statistic
+from sknet.data.columns.times import DateColumn
 from sknet.data.survey import Survey, merge_surveys, survey_rows
 from sknet.data.targets import ClassTarget, KnownTarget, RegressionTarget, merge_targets
 from sknet.data.weights import LabelCounts
@@ -43,14 +44,15 @@ def facts_of(
     ``n_rows`` is the number of rows of the whole table, and ``n_earlier`` that of the rows of
     earlier chunks, if the table is a chunk of a stream.
     """
+    reader = features.reader
     return Facts(
         n_rows,
         features.n_features,
         is_sparse,
         dtype,
         features.numeric_y,
-        n_levels=features.reader.n_levels_,
-        n_dates=features.reader.n_dates_,
+        n_levels=[len(levels) for levels in reader.levels_],
+        n_dates=len(reader.of_kind(DateColumn)),
         n_earlier=n_earlier,
     )
 

@@ -27,7 +27,9 @@ def categorical_columns(X: Table, wanted: Any) -> NDArray[np.intp]:
     """
     if isinstance(wanted, str):
         return X.category_columns
-    wanted = np.asarray([] if wanted is None else wanted)
+    # A list of plain values, whatever library the sequence is of.
+    wanted = () if wanted is None else wanted
+    wanted = np.array(wanted.tolist() if hasattr(wanted, "tolist") else list(wanted))
     if wanted.size == 0:
         return np.array([], dtype=int)
     n_features = X.shape[1]

@@ -13,7 +13,7 @@ from sknet.data.tables import TableReader
 
 
 def fit(X, *, standardize=False, n_bins=0, weight=None):
-    data, reader = Dataset(X, sample_weight=weight), TableReader.of_numbers(X.shape[1])
+    data, reader = Dataset(X, sample_weight=weight), TableReader(np.arange(X.shape[1]))
     survey = survey_rows(data, reader, rng=np.random.default_rng(0))
     return TableEncoder(standardize, n_bins).fit_survey(survey)
 

@@ -23,7 +23,7 @@ def reader_of_levels(n_columns, n_levels):
     rows = np.zeros((max(n_levels, default=1), n_columns))
     for i, number in enumerate(n_levels, n_numbers):
         rows[:number, i] = np.arange(number)
-    return TableReader(list(range(n_numbers, n_columns))).fit(wrapped(rows))
+    return TableReader.learn(wrapped(rows), list(range(n_numbers, n_columns)))
 
 
 def fit(X, n_levels=(), *, standardize=False, weight=None, n_bins=0, **options):
