@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
@@ -23,7 +24,6 @@ from sknet._model import Model, RegressionModel, model_class
 from sknet._parameters import is_auto
 from sknet._settings import Settings, resolve
 from sknet.data.batches import Batch, Dataset
-from sknet.data.columns.column import Statistic
 from sknet.data.columns.times import DateColumn
 from sknet.data.survey import Survey, merge_surveys, survey_rows
 from sknet.data.targets import ClassTarget, KnownTarget, RegressionTarget, merge_targets
@@ -289,7 +289,7 @@ class Agreement:
         self,
         samples: Sequence[Batch],
         rng: np.random.Generator,
-        statistics: Sequence[Statistic] | None = None,
+        statistics: Sequence[NDArray[Any]] | None = None,
     ) -> Model:
         """Return a model with the encodings of the whole table, and initial parameters.
 
@@ -300,7 +300,7 @@ class Agreement:
             their y and the weights that training uses.
         rng : numpy Generator
             Draws the parameters.
-        statistics : sequence of Statistic, optional
+        statistics : sequence of ndarray, optional
             The statistics of the columns, if those of the survey do not have the weights that
             training uses.
         """

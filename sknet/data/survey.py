@@ -7,6 +7,7 @@ then exact. Quantiles and the effects of levels are estimated from a sample of r
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from scipy import sparse
 
 from sknet.data import draws
 from sknet.data.batches import Batch, Dataset, join
-from sknet.data.columns.column import Statistic
 from sknet.data.draws import draw_rows, most_copied_rows, same_rows
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.tables import TableReader
@@ -43,7 +43,7 @@ class Survey:
         Bytes of a row as numbers, on average.
     missing : ndarray of bool of shape (n_features,)
         Which columns have missing values.
-    statistics : list of Statistic
+    statistics : list of ndarray
         What was gathered of each of the columns that are not plain numbers.
     reader : TableReader
         Which columns these are, and the levels of the categories.
@@ -61,7 +61,7 @@ class Survey:
     dtype: np.dtype[np.floating]
     row_bytes: float
     missing: NDArray[np.bool_]
-    statistics: list[Statistic]
+    statistics: list[NDArray[Any]]
     reader: TableReader
     names: list[str] | None = None
     sample: Dataset | None = None
@@ -103,8 +103,8 @@ def survey_rows(
     """
     X = data.X
     missing = np.zeros(X.shape[1], dtype=bool)
-    statistics = reader.statistics()
-    repeated = repetitions(data.sample_weight) if statistics else None
+    statistics: list[NDArray[Any]] = []
+    repeated = repetitions(data.sample_weight) if reader.columns_ else None
     chosen = None
     if rng is not None:
         in_blocks = isinstance(X, RowBlocks)
@@ -115,9 +115,12 @@ def survey_rows(
     for start, block in () if sparse.issparse(X) else data.row_blocks():
         missing |= np.isnan(block).any(axis=0)
         here = None if repeated is None else repeated[start : start + len(block)]
-        columns = block[:, block.shape[1] - len(statistics) :].T
-        for statistic, x in zip(statistics, columns, strict=True):
-            statistic.add(x, here)
+        columns = zip(reader.columns_, block[:, reader.numbers_.size :].T, strict=True)
+        found = [column.statistic(x, here) for column, x in columns]
+        if statistics:
+            both = zip(reader.columns_, statistics, found, strict=True)
+            found = [column.of_both(*pair) for column, *pair in both]
+        statistics = found
         if isinstance(X, RowBlocks) and chosen is not None:
             # A second pass to read the sample would cost as much as this one.
             first, last = np.searchsorted(chosen, [start, start + len(block)])
@@ -184,14 +187,13 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
 
 
 def merge_statistics(
-    reader: TableReader, parts: Sequence[tuple[TableReader, Sequence[Statistic]]]
-) -> list[Statistic]:
+    reader: TableReader, parts: Sequence[tuple[TableReader, Sequence[NDArray[Any]]]]
+) -> list[NDArray[Any]]:
     """Return the statistics of a table, given the reader and the statistics of each part."""
-    merged = reader.statistics()
-    for part, statistics in parts:
-        columns = zip(merged, statistics, reader.columns_, part.columns_, strict=True)
-        for total, statistic, whole, of_part in columns:
-            total.include(statistic, whole.places_of(of_part))
+    merged = []
+    for i, column in enumerate(reader.columns_):
+        of_parts = (column.translated(found[i], part.columns_[i]) for part, found in parts)
+        merged.append(reduce(column.of_both, of_parts))
     return merged
 
 

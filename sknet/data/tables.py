@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet.data.columns.categories import CategoryColumn
-from sknet.data.columns.column import Column, Statistic
+from sknet.data.columns.column import Column
 from sknet.data.columns.numbers import read_numbers
 from sknet.data.columns.times import DateColumn, DurationColumn, TimeColumn, check_times
 from sknet.data.frames import Table, name_of, wrapped
@@ -145,10 +145,6 @@ class TableReader:
     def places_(self) -> dict[int, Column]:
         """The columns that are not plain numbers, by their positions in what is read."""
         return dict(enumerate(self.columns_, self.numbers_.size))
-
-    def statistics(self) -> list[Statistic]:
-        """Return what a survey gathers of each of ``columns_``, before any row."""
-        return [one.statistic() for one in self.columns_]
 
     def read(self, X: Any) -> NDArray[np.floating]:
         """Return a float array with the columns in the order of ``order_``.

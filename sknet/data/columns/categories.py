@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from sknet.data import frames
 from sknet.data.choices import categorical_columns
-from sknet.data.columns.column import Column, Feature, Region, Statistic, Surveyed
+from sknet.data.columns.column import Column, Feature, Region, Surveyed
 from sknet.data.kinds import check_values
 
 Floats = NDArray[np.floating]
@@ -107,10 +107,6 @@ class CategoryColumn(Column):
                 ) from error
         return merged
 
-    def places_of(self, part: Self) -> NDArray[np.intp]:
-        """Return the numbers here of the levels of a part of the table."""
-        return np.searchsorted(self.levels, part.levels)
-
     def read(self, X: Any) -> NDArray[np.float64]:
         """Return the numbers of the levels; NaN for what is missing or none of the levels.
 
@@ -183,46 +179,34 @@ class CategoryColumn(Column):
                 "or all numbers."
             ) from error
 
-    def statistic(self) -> "LevelCounts":
-        """Return counts of zero for each level."""
-        return LevelCounts(self.levels.size)
+    def statistic(self, x: Floats, repeated: Floats | None) -> NDArray[np.float64]:
+        """Return how often each level occurs.
+
+        A row counts as often as its weight says (see :func:`sknet.data.weights.repetitions`).
+        """
+        known = ~np.isnan(x)
+        here = None if repeated is None else repeated[known]
+        counts = np.bincount(x[known].astype(int), here, minlength=self.levels.size)
+        return counts.astype(np.float64)
+
+    def of_both(self, one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+        """Return the sums of two counts."""
+        return one + other
+
+    def translated(self, statistic: NDArray[Any], part: Self) -> NDArray[Any]:
+        """Return counts of the levels here, given those of the levels of a part."""
+        counts = np.zeros(self.levels.size)
+        counts[np.searchsorted(self.levels, part.levels)] = statistic
+        return counts
 
     def features(self, found: Surveyed) -> list[Feature]:
         """Return one-hot columns, or level numbers if there are many levels."""
-        counts, keep_rare = found.statistic.counts, found.encoder.keep_rare
-        return [Levels(found.place, counts, found.has_missing, keep_rare)]
+        keep_rare = found.encoder.keep_rare
+        return [Levels(found.place, found.statistic, found.has_missing, keep_rare)]
 
     def on_card(self, name: str) -> str:
         """Return the name of the column with the number of its levels."""
         return f"{name} ({self.levels.size} levels)"
-
-
-class LevelCounts(Statistic):
-    """How often each level occurs.
-
-    A row counts as often as its weight says (see :func:`sknet.data.weights.repetitions`).
-
-    Parameters
-    ----------
-    n_levels : int
-
-    Attributes
-    ----------
-    counts : ndarray of shape (n_levels,)
-    """
-
-    def __init__(self, n_levels: int) -> None:
-        self.counts: NDArray[np.float64] = np.zeros(n_levels)
-
-    def add(self, x: Floats, repeated: Floats | None) -> None:
-        """Add the level numbers of rows, in place."""
-        known = ~np.isnan(x)
-        here = None if repeated is None else repeated[known]
-        self.counts += np.bincount(x[known].astype(int), here, minlength=self.counts.size)
-
-    def include(self, part: Self, places: NDArray[np.intp] | None) -> None:
-        """Add the counts of a part of the table, in place."""
-        self.counts[places] += part.counts
 
 
 # Features.

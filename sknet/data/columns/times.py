@@ -9,13 +9,13 @@ calendar, too.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sknet.data.batches import Dataset
-from sknet.data.columns.column import Column, Feature, Statistic, Surveyed
+from sknet.data.columns.column import Column, Feature, Surveyed
 from sknet.data.columns.numbers import Numbers
 from sknet.data.frames import Frame, name_of
 
@@ -199,9 +199,20 @@ class DateColumn(TimeColumn):
     kind: ClassVar[str] = "date"
     plural: ClassVar[str] = "dates"
 
-    def statistic(self) -> "DateRange":
-        """Return an empty range of dates."""
-        return DateRange()
+    def statistic(self, x: Floats, repeated: Floats | None) -> Floats:
+        """Return the ranges of the dates, and of their phases in each of the ``CYCLES``.
+
+        Returns
+        -------
+        ndarray of shape (2, 1 + n_cycles)
+            The lowest numbers, and minus the highest; NaN if all rows are missing.
+        """
+        found = np.stack([x, *(cycle.phases(x) for cycle in CYCLES.values())])
+        return np.stack([np.fmin.reduce(found, axis=1), -np.fmax.reduce(found, axis=1)])
+
+    def of_both(self, one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+        """Return the ranges that include two ranges."""
+        return np.fmin(one, other)
 
     def features(self, found: Surveyed) -> list[Feature]:
         """Return the phases of the date, unless predictions only rise or only fall with it.
@@ -217,7 +228,7 @@ class DateColumn(TimeColumn):
                 "which are seconds since 1970 and have no scale of their own. Set "
                 "standardize=True, or turn the dates into numbers of a moderate size."
             )
-        ordered, cycles = found.encoder.ordered, found.statistic.varying_cycles()
+        ordered, cycles = found.encoder.ordered, varying_cycles(found.statistic)
         # A phase falls where its date goes on rising.
         if found.place in ordered or not cycles:
             return []
@@ -231,44 +242,19 @@ class DateColumn(TimeColumn):
         return str(date.astype("datetime64[D]") if x % DAY == 0 else date)
 
 
-class DateRange(Statistic):
-    """The lowest and the highest date of a column, and of its phases in each cycle.
+def varying_cycles(ranges: Floats) -> list[str]:
+    """Return the names of the cycles in which phases are encoded.
 
-    Attributes
-    ----------
-    lowest, highest : ndarray of shape (1 + n_cycles,)
-        The range of the dates, and then the range of their phases in each of the ``CYCLES``. It
-        is empty, from infinity to minus infinity, if all rows are missing.
+    They are the cycles of which the rows span enough (``LEAST_SPAN``), and in which they are
+    not all at one phase (``LEAST_VARIATION``), as dates without a time of day are in the cycle
+    of a day. ``ranges`` is what :meth:`DateColumn.statistic` returns.
     """
-
-    def __init__(self) -> None:
-        self.lowest: Floats = np.full(1 + len(CYCLES), math.inf)
-        self.highest: Floats = np.full(1 + len(CYCLES), -math.inf)
-
-    def add(self, x: Floats, repeated: Floats | None) -> None:
-        """Widen the range, in place, by further rows, which may hold NaN."""
-        found = np.stack([x, *(cycle.phases(x) for cycle in CYCLES.values())])
-        self.lowest = np.fmin(self.lowest, np.fmin.reduce(found, axis=1))
-        self.highest = np.fmax(self.highest, np.fmax.reduce(found, axis=1))
-
-    def include(self, part: Self, places: NDArray[np.intp] | None) -> None:
-        """Widen the range, in place, by that of a part of the table."""
-        self.lowest = np.minimum(self.lowest, part.lowest)
-        self.highest = np.maximum(self.highest, part.highest)
-
-    def varying_cycles(self) -> list[str]:
-        """Return the names of the cycles in which phases are encoded.
-
-        They are the cycles of which the rows span enough (``LEAST_SPAN``), and in which they
-        are not all at one phase (``LEAST_VARIATION``), as dates without a time of day are in
-        the cycle of a day.
-        """
-        span, *variations = (self.highest - self.lowest).tolist()
-        return [
-            name
-            for (name, cycle), variation in zip(CYCLES.items(), variations, strict=True)
-            if span >= LEAST_SPAN * cycle.length and variation >= LEAST_VARIATION
-        ]
+    span, *variations = (-ranges.sum(axis=0)).tolist()
+    return [
+        name
+        for (name, cycle), variation in zip(CYCLES.items(), variations, strict=True)
+        if span >= LEAST_SPAN * cycle.length and variation >= LEAST_VARIATION
+    ]
 
 
 @dataclass(frozen=True, eq=False)
