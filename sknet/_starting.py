@@ -23,7 +23,7 @@ from sknet._input import Features
 from sknet._model import Model, RegressionModel, model_class
 from sknet._parameters import is_auto
 from sknet._settings import Settings, resolve
-from sknet.data.batches import Batch, Dataset
+from sknet.data.batches import Batch, Dataset, join
 from sknet.data.columns.times import DateColumn
 from sknet.data.survey import Survey, merge_surveys, survey_rows
 from sknet.data.targets import ClassTarget, KnownTarget, RegressionTarget, merge_targets
@@ -304,9 +304,8 @@ class Agreement:
             The statistics of the columns, if those of the survey do not have the weights that
             training uses.
         """
-        survey = self.survey.with_sample(samples)
-        if statistics is not None:
-            survey = replace(survey, statistics=list(statistics))
+        found = self.survey.statistics if statistics is None else list(statistics)
+        survey = replace(self.survey, sample=Dataset(*join(samples)), statistics=found)
         kind = model_class(self.features.numeric_y)
         return kind.start(self.settings, survey, self.target, rng)
 

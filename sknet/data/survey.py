@@ -6,7 +6,7 @@ then exact. Quantiles and the effects of levels are estimated from a sample of r
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sknet.data import draws
-from sknet.data.batches import Batch, Dataset, join
-from sknet.data.draws import draw_rows, most_copied_rows, same_rows
+from sknet.data.batches import Dataset
+from sknet.data.draws import draw_rows, most_copied_rows
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.tables import TableReader
 from sknet.data.weights import repetitions
@@ -66,16 +66,6 @@ class Survey:
     names: list[str] | None = None
     sample: Dataset | None = None
     part: str = "the table"
-
-    def some_rows(self, n_wanted: int) -> Dataset:
-        """Return at most so many rows of the sample, which are the same in each call."""
-        if self.sample is None:
-            raise ValueError("The survey has no sample.")
-        return same_rows(self.sample, n_wanted)
-
-    def with_sample(self, batches: Sequence[Batch]) -> "Survey":
-        """Return the survey with a sample of rows that were read after it was made."""
-        return replace(self, sample=Dataset(*join(batches)))
 
 
 def survey_rows(
