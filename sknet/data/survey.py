@@ -6,7 +6,7 @@ then exact. Quantiles and the effects of levels are estimated from a sample of r
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -162,17 +162,15 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
         _check_same_columns(first, other)
     reader = first.reader.merged([one.reader for one in others])
     n_rows = [one.n_rows for one in surveys]
-    return Survey(
+    return replace(
+        first,
         n_rows=sum(n_rows),
-        n_features=first.n_features,
-        sparse=first.sparse,
         dtype=np.result_type(*(one.dtype for one in surveys)),
         row_bytes=float(np.average([one.row_bytes for one in surveys], weights=n_rows)),
         missing=np.any([one.missing for one in surveys], axis=0),
         statistics=merge_statistics(reader, [(one.reader, one.statistics) for one in surveys]),
         reader=reader,
-        names=first.names,
-        part=first.part,
+        sample=None,
     )
 
 

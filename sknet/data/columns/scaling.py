@@ -65,10 +65,7 @@ def _weighted_places(
 ) -> NDArray[np.intp]:
     """Return the places of the quantiles among the sorted values of each column."""
     n_rows = order.shape[1]
-    if weights.ndim == 1:
-        sums = weights.take(order)
-    else:
-        sums = np.take_along_axis(weights.T, order, axis=1)
+    sums = np.take_along_axis(np.broadcast_to(weights.T, order.shape), order, axis=1)
     if (n_known < n_rows).any():
         sums[np.arange(n_rows) >= n_known[:, np.newaxis]] = 0
     # Sums of whole numbers are exact. Otherwise, rounding must not decide at a tie, where a
