@@ -327,7 +327,7 @@ def as_frame(series):
 def test_columns_of_times_are_found_and_read(name, series):
     frame, kind = as_frame(series), "duration" if name == "durations" else "date"
     assert frame.time_columns == {1: kind}
-    assert frame.category_columns.size == 0
+    assert frame.object_columns.size == 0
     assert frame.time_zone(1) is None
     start = datetime.timedelta() if kind == "duration" else EPOCH
     values = COLUMNS[name][0]
