@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknet._input import shown_names
 from sknet._model import ClassificationModel, Model
 from sknet._settings import Provenance
+from sknet.data.columns.categories import Levels
 from sknet.data.columns.numbers import MissingFlags
 from sknet.data.columns.single_values import Code, HeavyFlags
 from sknet.nn.columns import Columns
@@ -319,25 +320,20 @@ def _columns(model: Model, names: Sequence[str], read_names: Sequence[str]) -> L
     by_kind: dict[str, list[str]] = {}
     for column in reader.columns_:
         by_kind.setdefault(column.plural, []).append(column.on_card(names[column.position]))
+    categories = [one for one in encoder.of_kind(Levels) if not isinstance(one, Code)]
+    sharing = [one.column for one in categories if one.has_rest]
     found: dict[str, Value] = {
         "numbers": reader.numbers_.size,
         **by_kind,
         "missing numbers": [
             read_names[i] for one in encoder.of_kind(MissingFlags) for i in one.sources
         ],
-        "missing or rare": [
-            name
-            for name, one in zip(
-                read_names[encoder.n_read_ :], encoder.categories_, strict=True
-            )
-            if one.has_rest
-        ],
+        "missing or rare": [read_names[i] for i in sorted(sharing)],
         "heavy values": [
             name for one in encoder.of_kind(HeavyFlags) for name in one.names(read_names, ())
         ],
         "numbers as levels": [
-            f"{read_names[one.column]} ({one.category.n_levels} levels)"
-            for one in encoder.of_kind(Code)
+            f"{read_names[one.column]} ({one.n_levels} levels)" for one in encoder.of_kind(Code)
         ],
         "components": encoder.n_found_components_,
     }

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sknet._parameters import is_auto
-from sknet.data.columns.calendar import MOST_PHASES
 from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS
+from sknet.data.columns.times import MOST_PHASES
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.schedules import SCHEDULES, Schedule

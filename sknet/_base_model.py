@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from scipy import sparse
@@ -14,7 +14,7 @@ from sknet._prediction import Arrays, Predictor
 from sknet._run import ONE_BLAS_THREAD
 from sknet._settings import Provenance, Settings
 from sknet.data.batches import Batches, Dataset, stack_rows
-from sknet.data.draws import Augmentation
+from sknet.data.draws import Augmentation, same_rows
 from sknet.data.effects import MOST_NUMBERS
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import Survey
@@ -122,12 +122,11 @@ class Model(ABC):
         with ONE_BLAS_THREAD:
             encoder.fit_survey(survey)
             if settings.finds_codes or encoder.embedded_:
-                sample = survey.some_rows(max(1, MOST_NUMBERS // target.n_outputs))
+                most_rows = max(1, MOST_NUMBERS // target.n_outputs)
+                sample = same_rows(cast(Dataset, survey.sample), most_rows)
+                Y = target.transform(sample.y, np.float64)
                 encoder.learn_from_target(
-                    sample,
-                    target.transform(sample.y, np.float64),
-                    labels=not cls.numeric_y,
-                    finds_codes=settings.finds_codes,
+                    sample, Y, labels=not cls.numeric_y, finds_codes=settings.finds_codes
                 )
         return encoder
 

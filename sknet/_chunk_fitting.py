@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknet._base import BaseNN, conclude, fitted, observe, scored
 from sknet._fitting import augmentation, encoded_chunk, fit_batches
@@ -19,9 +20,8 @@ from sknet._run import FINGERPRINT_ROWS, Run, fingerprint
 from sknet._starting import Agreement, Look, agree, continue_model, look_at, merge_looks
 from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
 from sknet.data.chunks import ChunkBatches, KeyedSample, checked, counted, shuffled
-from sknet.data.columns.column import Statistic
 from sknet.data.draws import count_validation_rows, most_copied_rows
-from sknet.data.survey import gather, merge_statistics
+from sknet.data.survey import merge_statistics, survey_rows
 from sknet.data.weights import mean, repetitions
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.soundness import PROBE_ROWS
@@ -177,7 +177,7 @@ class FirstPass:
         self._sizes: list[int] = []
         self._features: Features | None = None
         self._look: Look | None = None
-        self._statistics: list[Statistic] = []
+        self._statistics: list[NDArray[Any]] = []
         self._count_rows = False
         self._sample: KeyedSample | None = None
 
@@ -227,8 +227,9 @@ class FirstPass:
         whether weights are counts of rows.
         """
         statistics, weight = look.survey.statistics, data.sample_weight
-        if weight is not None:
-            statistics = gather(data._replace(sample_weight=None), look.survey.reader)
+        if weight is not None and statistics:
+            unweighted = data._replace(sample_weight=None)
+            statistics = survey_rows(unweighted, look.survey.reader).statistics
             self._count_rows |= repetitions(weight) is None
         before, self._look = self._look, look
         if before is not None:

@@ -357,19 +357,19 @@ def has_validation(
 
 
 def _make_reader(wanted: Any, X: Table, declared: bool) -> TableReader:
-    """Return a fitted reader of X; ``wanted`` is the parameter ``categorical_features``."""
+    """Return the reader of X; ``wanted`` is the parameter ``categorical_features``."""
     if X.names is None and (wanted is None or isinstance(wanted, str)):
         # Only a frame tells of columns that are no plain numbers. What has no columns is
         # refused by a later check.
-        return TableReader.of_numbers(X.shape[1] if len(X.shape) == 2 else 0)
+        return TableReader(np.arange(X.shape[1] if len(X.shape) == 2 else 0))
     if X.is_sparse:
         raise ValueError("categorical_features cannot be used with sparse X.")
     blocks = X.blocks
-    if blocks is not None:
-        if not categorical_columns(X, wanted).size:
-            return TableReader.of_numbers(X.shape[1])
-        starts = range(0, len(blocks), blocks.block_rows)
-        parts = (blocks[start : start + blocks.block_rows] for start in starts)
-        readers = (TableReader(wanted).fit(wrapped(part)) for part in parts)
-        return reduce(lambda known, further: known.merged([further]), readers)
-    return TableReader(wanted).fit(X.dense(), declared=declared)
+    if blocks is None:
+        return TableReader.learn(X.dense(), wanted, declared=declared)
+    if not categorical_columns(X, wanted).size:
+        return TableReader(np.arange(X.shape[1]))
+    starts = range(0, len(blocks), blocks.block_rows)
+    parts = (blocks[start : start + blocks.block_rows] for start in starts)
+    readers = (TableReader.learn(wrapped(part), wanted) for part in parts)
+    return reduce(lambda known, further: known.merged([further]), readers)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
@@ -22,8 +23,8 @@ from sknet._input import Features
 from sknet._model import Model, RegressionModel, model_class
 from sknet._parameters import is_auto
 from sknet._settings import Settings, resolve
-from sknet.data.batches import Batch, Dataset
-from sknet.data.columns.column import Statistic
+from sknet.data.batches import Batch, Dataset, join
+from sknet.data.columns.times import DateColumn
 from sknet.data.survey import Survey, merge_surveys, survey_rows
 from sknet.data.targets import ClassTarget, KnownTarget, RegressionTarget, merge_targets
 from sknet.data.weights import LabelCounts
@@ -43,14 +44,15 @@ def facts_of(
     ``n_rows`` is the number of rows of the whole table, and ``n_earlier`` that of the rows of
     earlier chunks, if the table is a chunk of a stream.
     """
+    reader = features.reader
     return Facts(
         n_rows,
         features.n_features,
         is_sparse,
         dtype,
         features.numeric_y,
-        n_levels=features.reader.n_levels_,
-        n_dates=features.reader.n_dates_,
+        n_levels=[len(levels) for levels in reader.levels_],
+        n_dates=len(reader.of_kind(DateColumn)),
         n_earlier=n_earlier,
     )
 
@@ -287,7 +289,7 @@ class Agreement:
         self,
         samples: Sequence[Batch],
         rng: np.random.Generator,
-        statistics: Sequence[Statistic] | None = None,
+        statistics: Sequence[NDArray[Any]] | None = None,
     ) -> Model:
         """Return a model with the encodings of the whole table, and initial parameters.
 
@@ -298,13 +300,12 @@ class Agreement:
             their y and the weights that training uses.
         rng : numpy Generator
             Draws the parameters.
-        statistics : sequence of Statistic, optional
+        statistics : sequence of ndarray, optional
             The statistics of the columns, if those of the survey do not have the weights that
             training uses.
         """
-        survey = self.survey.with_sample(samples)
-        if statistics is not None:
-            survey = replace(survey, statistics=list(statistics))
+        found = self.survey.statistics if statistics is None else list(statistics)
+        survey = replace(self.survey, sample=Dataset(*join(samples)), statistics=found)
         kind = model_class(self.features.numeric_y)
         return kind.start(self.settings, survey, self.target, rng)
 

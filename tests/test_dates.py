@@ -2,6 +2,7 @@
 
 import datetime
 import pickle
+from functools import reduce
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -19,16 +20,20 @@ from sklearn.preprocessing import StandardScaler
 
 import sknet
 from sknet.data import frames
-from sknet.data.columns.calendar import (
+from sknet.data.columns.times import (
     CYCLES,
     DAY,
     MOST_PHASES,
+    DateColumn,
+    Phases,
+    check_times,
     phase_slopes,
     phases,
+    read_times,
     seconds,
     times,
+    varying_cycles,
 )
-from sknet.data.columns.times import DateColumn, DateRange, Phases, check_times, read_times
 from sknet.data.frames import wrapped
 from sknet.inspection import AttributionDisplay, input_gradients, integrated_gradients
 from sknet.nn.embeddings import MappedPiecewiseLinear
@@ -195,9 +200,8 @@ def test_dates_as_text():
 
 def cycles_of(dates):
     """Return the cycles that the range of dates chooses."""
-    found = DateRange()
-    found.add(seconds(pd.to_datetime(dates).to_numpy()), None)
-    return found.varying_cycles()
+    column = DateColumn(wrapped(pd.DataFrame({"when": [EPOCH]})), 0)
+    return varying_cycles(column.statistic(seconds(pd.to_datetime(dates).to_numpy()), None))
 
 
 @pytest.mark.parametrize(
@@ -238,17 +242,11 @@ def test_ranges_of_blocks_and_of_parts_are_those_of_the_whole(cuts, share_missin
     rng = np.random.default_rng(0)
     t = rng.uniform(0, 4e7, 1000)
     t[rng.random(t.shape) < share_missing] = np.nan
-    whole, by_blocks, by_parts = DateRange(), DateRange(), DateRange()
-    whole.add(t, None)
-    for block in np.split(t, cuts):
-        by_blocks.add(block, None)
-        part = DateRange()
-        part.add(block, None)
-        by_parts.include(part, None)
-    for found in (by_blocks, by_parts):
-        assert_array_equal(found.lowest, whole.lowest)
-        assert_array_equal(found.highest, whole.highest)
-        assert found.varying_cycles() == whole.varying_cycles()
+    column = DateColumn(wrapped(pd.DataFrame({"when": [EPOCH]})), 0)
+    whole, *parts = [column.statistic(rows, None) for rows in (t, *np.split(t, cuts))]
+    found = reduce(column.of_both, (column.translated(part, column) for part in parts))
+    assert_array_equal(found, whole)
+    assert varying_cycles(found) == varying_cycles(whole)
 
 
 # Columns of frames.
@@ -329,7 +327,7 @@ def as_frame(series):
 def test_columns_of_times_are_found_and_read(name, series):
     frame, kind = as_frame(series), "duration" if name == "durations" else "date"
     assert frame.time_columns == {1: kind}
-    assert frame.category_columns.size == 0
+    assert frame.object_columns.size == 0
     assert frame.time_zone(1) is None
     start = datetime.timedelta() if kind == "duration" else EPOCH
     values = COLUMNS[name][0]

@@ -26,8 +26,11 @@ def categorical_columns(X: Table, wanted: Any) -> NDArray[np.intp]:
         column.
     """
     if isinstance(wanted, str):
-        return X.category_columns
-    wanted = np.asarray([] if wanted is None else wanted)
+        # The columns of an array have no dtypes of their own that tell of categories.
+        return np.array([], np.intp) if X.names is None else X.object_columns
+    # A list of plain values, whatever library the sequence is of.
+    wanted = () if wanted is None else wanted
+    wanted = np.array(wanted.tolist() if hasattr(wanted, "tolist") else list(wanted))
     if wanted.size == 0:
         return np.array([], dtype=int)
     n_features = X.shape[1]

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 from sknet.data.batches import Dataset, stack_rows
-from sknet.data.columns.categories import Category, LevelFeature, Levels
+from sknet.data.columns.categories import Levels
 from sknet.data.columns.column import Feature, Region, Surveyed
 from sknet.data.columns.numbers import MissingFlags, Numbers
 from sknet.data.columns.scaling import CLIP, Components, principal_components, quantiles
@@ -196,10 +196,10 @@ class TableEncoder:
         rows_per_count = 1.0 if counts is None else counts.size / float(counts.sum())
         rows = some_rows(len(Y), self.n_numeric_ * Y.shape[1])
         numbers = self._encoded_numbers(sample.choose(rows).batch().X)
-        for feature in self.of_kind(Levels):
-            levels = feature.encode_column(sample.column(feature.column))[:, 0]
+        for feature in self.embedded_:
+            levels = feature.places(sample.column(feature.column))
             counted = prior_rows(levels, Y, counts, labels=labels, numbers=numbers, rows=rows)
-            feature.category.prior_rows = counted * rows_per_count
+            feature.prior_rows = counted * rows_per_count
 
     def with_late_scales(self, data: Dataset) -> Self:
         """Return the encoder with scales for columns whose training rows told none."""
@@ -256,17 +256,9 @@ class TableEncoder:
         return self.numbers_.center is None
 
     @property
-    def categories_(self) -> list[Category]:
-        """The categories in the order in which they are read."""
-        found = {
-            one.column: one.category for one in self.features_ if isinstance(one, LevelFeature)
-        }
-        return [found[i] for i in range(self.n_read_, self.n_columns_)]
-
-    @property
-    def embedded_(self) -> list[Category]:
+    def embedded_(self) -> list[Levels]:
         """The categories that become a column of level numbers, the codes last."""
-        return [one.category for one in self.of_kind(Levels)]
+        return [one for one in self.of_kind(Levels) if one.embedded]
 
     @property
     def sources_(self) -> NDArray[np.intp]:

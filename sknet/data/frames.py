@@ -50,8 +50,6 @@ class Table:
         The names of the columns as text; None for an array.
     time_columns : dict of int to str
         The positions and the kinds, "date" or "duration", of the columns of times.
-    category_columns : ndarray of int
-        The positions of the columns of categories, text or objects, if columns have dtypes.
     kind : str
         What it is, for messages.
     """
@@ -60,7 +58,6 @@ class Table:
     columns: Any = ()
     names: list[str] | None = None
     time_columns: Any = MappingProxyType({})
-    category_columns: Any = np.array([], np.intp)
 
     def __init__(self, given: Any) -> None:
         self.given = given
@@ -80,7 +77,7 @@ class Table:
         """The numbers of rows and of columns."""
         return np.shape(self.data)
 
-    @property
+    @cached_property
     def object_columns(self) -> NDArray[np.intp]:
         """The positions of the columns that may hold objects of any kind."""
         of_objects = getattr(self.dtypes[0], "kind", "O") == "O"
@@ -177,18 +174,13 @@ class Frame(Table, ABC):
         return [self.column(i).to_list()[0] for i in range(self.shape[1])]
 
     @cached_property
-    def category_columns(self) -> NDArray[np.intp]:
+    def object_columns(self) -> NDArray[np.intp]:
         """The positions of the columns of categories, text or objects.
 
         Columns of objects that are dates or durations are none of them.
         """
         found = [i for i, dtype in enumerate(self.dtypes) if self._is_category(dtype)]
         return np.array([i for i in found if i not in self.time_columns], np.intp)
-
-    @property
-    def object_columns(self) -> NDArray[np.intp]:
-        """The same columns, since those of other dtypes hold no objects."""
-        return self.category_columns
 
     @staticmethod
     @abstractmethod

@@ -7,6 +7,7 @@ then exact. Quantiles and the effects of levels are estimated from a sample of r
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sknet.data import draws
-from sknet.data.batches import Batch, Dataset, join
-from sknet.data.columns.column import Statistic
-from sknet.data.draws import draw_rows, most_copied_rows, same_rows
+from sknet.data.batches import Dataset
+from sknet.data.draws import draw_rows, most_copied_rows
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.tables import TableReader
 from sknet.data.weights import repetitions
@@ -43,7 +43,7 @@ class Survey:
         Bytes of a row as numbers, on average.
     missing : ndarray of bool of shape (n_features,)
         Which columns have missing values.
-    statistics : list of Statistic
+    statistics : list of ndarray
         What was gathered of each of the columns that are not plain numbers.
     reader : TableReader
         Which columns these are, and the levels of the categories.
@@ -61,21 +61,11 @@ class Survey:
     dtype: np.dtype[np.floating]
     row_bytes: float
     missing: NDArray[np.bool_]
-    statistics: list[Statistic]
+    statistics: list[NDArray[Any]]
     reader: TableReader
     names: list[str] | None = None
     sample: Dataset | None = None
     part: str = "the table"
-
-    def some_rows(self, n_wanted: int) -> Dataset:
-        """Return at most so many rows of the sample, which are the same in each call."""
-        if self.sample is None:
-            raise ValueError("The survey has no sample.")
-        return same_rows(self.sample, n_wanted)
-
-    def with_sample(self, batches: Sequence[Batch]) -> "Survey":
-        """Return the survey with a sample of rows that were read after it was made."""
-        return replace(self, sample=Dataset(*join(batches)))
 
 
 def survey_rows(
@@ -103,8 +93,8 @@ def survey_rows(
     """
     X = data.X
     missing = np.zeros(X.shape[1], dtype=bool)
-    statistics = reader.statistics()
-    repeated = repetitions(data.sample_weight) if statistics else None
+    statistics: list[NDArray[Any]] = []
+    repeated = repetitions(data.sample_weight) if reader.columns_ else None
     chosen = None
     if rng is not None:
         in_blocks = isinstance(X, RowBlocks)
@@ -114,7 +104,13 @@ def survey_rows(
     # All columns of a sparse table are numbers, and none is missing.
     for start, block in () if sparse.issparse(X) else data.row_blocks():
         missing |= np.isnan(block).any(axis=0)
-        _add(statistics, block, repeated, start)
+        here = None if repeated is None else repeated[start : start + len(block)]
+        columns = zip(reader.columns_, block[:, reader.numbers_.size :].T, strict=True)
+        found = [column.statistic(x, here) for column, x in columns]
+        if statistics:
+            both = zip(reader.columns_, statistics, found, strict=True)
+            found = [column.of_both(*pair) for column, *pair in both]
+        statistics = found
         if isinstance(X, RowBlocks) and chosen is not None:
             # A second pass to read the sample would cost as much as this one.
             first, last = np.searchsorted(chosen, [start, start + len(block)])
@@ -132,25 +128,6 @@ def survey_rows(
         sample=None if chosen is None else _sample(data, chosen, copies),
         part=part,
     )
-
-
-def gather(data: Dataset, reader: TableReader) -> list[Statistic]:
-    """Return the statistics of the columns, as in a survey of the rows."""
-    statistics = reader.statistics()
-    repeated = repetitions(data.sample_weight)
-    for start, block in data.row_blocks() if statistics else ():
-        _add(statistics, block, repeated, start)
-    return statistics
-
-
-def _add(
-    statistics: Sequence[Statistic], block: Floats, repeated: Floats | None, start: int
-) -> None:
-    """Add a block of rows, of which the first has the number ``start``, to statistics."""
-    here = None if repeated is None else repeated[start : start + len(block)]
-    columns = block[:, block.shape[1] - len(statistics) :].T
-    for statistic, x in zip(statistics, columns, strict=True):
-        statistic.add(x, here)
 
 
 def _sample(data: Dataset, chosen: NDArray[np.intp], copies: list[NDArray[Any]]) -> Dataset:
@@ -185,29 +162,26 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
         _check_same_columns(first, other)
     reader = first.reader.merged([one.reader for one in others])
     n_rows = [one.n_rows for one in surveys]
-    return Survey(
+    return replace(
+        first,
         n_rows=sum(n_rows),
-        n_features=first.n_features,
-        sparse=first.sparse,
         dtype=np.result_type(*(one.dtype for one in surveys)),
         row_bytes=float(np.average([one.row_bytes for one in surveys], weights=n_rows)),
         missing=np.any([one.missing for one in surveys], axis=0),
         statistics=merge_statistics(reader, [(one.reader, one.statistics) for one in surveys]),
         reader=reader,
-        names=first.names,
-        part=first.part,
+        sample=None,
     )
 
 
 def merge_statistics(
-    reader: TableReader, parts: Sequence[tuple[TableReader, Sequence[Statistic]]]
-) -> list[Statistic]:
+    reader: TableReader, parts: Sequence[tuple[TableReader, Sequence[NDArray[Any]]]]
+) -> list[NDArray[Any]]:
     """Return the statistics of a table, given the reader and the statistics of each part."""
-    merged = reader.statistics()
-    for part, statistics in parts:
-        columns = zip(merged, statistics, reader.columns_, part.columns_, strict=True)
-        for total, statistic, whole, of_part in columns:
-            total.include(statistic, whole.places_of(of_part))
+    merged = []
+    for i, column in enumerate(reader.columns_):
+        of_parts = (column.translated(found[i], part.columns_[i]) for part, found in parts)
+        merged.append(reduce(column.of_both, of_parts))
     return merged
 
 

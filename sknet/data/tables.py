@@ -1,14 +1,14 @@
 """From the user's table, an array or a frame with categories and dates, to plain numbers."""
 
-import copy
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sknet.data.columns.categories import CategoryColumn
-from sknet.data.columns.column import Column, Statistic
+from sknet.data.columns.column import Column
 from sknet.data.columns.numbers import read_numbers
 from sknet.data.columns.times import DateColumn, DurationColumn, TimeColumn, check_times
 from sknet.data.frames import Table, name_of, wrapped
@@ -20,6 +20,7 @@ KINDS: tuple[type[Column], ...] = (DurationColumn, DateColumn, CategoryColumn)
 Kind = TypeVar("Kind", bound=Column)
 
 
+@dataclass(frozen=True, eq=False)
 class TableReader:
     """Turns frames and arrays with categories into plain float arrays.
 
@@ -29,42 +30,29 @@ class TableReader:
     date is what the clocks of its column's time zone show, in the zone that training had. A
     value that is missing, or that is none of the levels, becomes NaN.
 
-    Parameters
-    ----------
-    categorical_features : "from_dtype", None or array-like of int, str or bool
-        The parameter of the estimators.
-
     Attributes
     ----------
     numbers_ : ndarray of int
         The positions, among the columns of X, of those of plain numbers.
     columns_ : tuple of Column
         The other columns.
+    names : list of str or None
+        The names of the columns of X, for messages.
     """
 
     numbers_: NDArray[np.intp]
-    columns_: tuple[Column, ...]
-
-    def __init__(self, categorical_features: Any) -> None:
-        wanted = categorical_features
-        if wanted is not None and not isinstance(wanted, str):
-            # Files keep a list, whatever library the sequence is of.
-            wanted = wanted.tolist() if hasattr(wanted, "tolist") else list(wanted)
-        self.categorical_features = wanted
+    columns_: tuple[Column, ...] = ()
+    names: list[str] | None = None
 
     @classmethod
-    def of_numbers(cls, n_columns: int) -> Self:
-        """Return the reader of a table all of whose columns are numbers."""
-        reader = cls(None)
-        reader.numbers_, reader.columns_ = np.arange(n_columns), ()
-        return reader
-
-    def fit(self, X: Table, *, declared: bool = False) -> Self:
+    def learn(cls, X: Table, wanted: Any, *, declared: bool = False) -> Self:
         """Learn which columns are categories or dates, and the levels of the categories.
 
         Parameters
         ----------
         X : Table
+        wanted : "from_dtype", None or array-like of int, str or bool
+            The parameter ``categorical_features`` of the estimators.
         declared : bool, default=False
             Whether the levels of a column are those that its dtype declares, even if X lacks
             some of them.
@@ -82,17 +70,15 @@ class TableReader:
             If a column is a category only by its dtype of objects or text, but has different
             numbers in most of its rows.
         """
-        wanted = self.categorical_features
-        self._names = X.names
         kinds = _find_kinds(X, wanted)
         if kinds:
             _check_has_rows(X)
-        self.columns_ = tuple(kind(X, i, declared) for i, kind in kinds.items())
+        columns = tuple(kind(X, i, declared) for i, kind in kinds.items())
+        reader = cls(np.setdiff1d(np.arange(X.shape[1]), list(kinds)), columns, X.names)
         if isinstance(wanted, str) and not declared:
-            for column in self.of_kind(CategoryColumn):
+            for column in reader.of_kind(CategoryColumn):
                 column.warn_of_numbers(X)
-        self.numbers_ = np.setdiff1d(np.arange(X.shape[1]), list(kinds))
-        return self
+        return reader
 
     def of_part(self, X: Table) -> Self:
         """Return the reader of another part of the table, with the levels of that part.
@@ -104,9 +90,7 @@ class TableReader:
             is no such part, as in :meth:`read`.
         """
         self._check(X)
-        part = copy.copy(self)
-        part.columns_ = tuple(column.of_part(X) for column in self.columns_)
-        return part
+        return replace(self, columns_=tuple(column.of_part(X) for column in self.columns_))
 
     def merged(self, others: Sequence["TableReader"]) -> "TableReader":
         """Return a reader with the levels that this one and others have found.
@@ -118,12 +102,8 @@ class TableReader:
         ValueError
             If the levels of a column are text for some readers and numbers for others.
         """
-        merged = copy.copy(self)
-        merged.columns_ = tuple(
-            column.merged([one.columns_[i] for one in others])
-            for i, column in enumerate(self.columns_)
-        )
-        return merged
+        columns = zip(self.columns_, *(one.columns_ for one in others), strict=True)
+        return replace(self, columns_=tuple(one.merged(parts) for one, *parts in columns))
 
     def of_kind(self, kind: type[Kind]) -> list[Kind]:
         """Return the columns of a kind and its subclasses."""
@@ -151,23 +131,9 @@ class TableReader:
         return [one.levels for one in self.of_kind(CategoryColumn)]
 
     @property
-    def n_levels_(self) -> list[int]:
-        """The number of levels of each category."""
-        return [len(levels) for levels in self.levels_]
-
-    @property
-    def n_dates_(self) -> int:
-        """The number of columns of dates."""
-        return len(self.of_kind(DateColumn))
-
-    @property
     def times_(self) -> dict[int, tuple[str, str | None]]:
         """The kind and the time zone of each column of durations or dates, by its position."""
-        return {
-            one.position: (one.kind, one.zone)
-            for one in self.columns_
-            if isinstance(one, TimeColumn)
-        }
+        return {one.position: (one.kind, one.zone) for one in self.of_kind(TimeColumn)}
 
     @property
     def order_(self) -> NDArray[np.intp]:
@@ -179,10 +145,6 @@ class TableReader:
     def places_(self) -> dict[int, Column]:
         """The columns that are not plain numbers, by their positions in what is read."""
         return dict(enumerate(self.columns_, self.numbers_.size))
-
-    def statistics(self) -> list[Statistic]:
-        """Return what a survey gathers of each of ``columns_``, before any row."""
-        return [one.statistic() for one in self.columns_]
 
     def read(self, X: Any) -> NDArray[np.floating]:
         """Return a float array with the columns in the order of ``order_``.
@@ -206,7 +168,7 @@ class TableReader:
         parts: list[NDArray[np.floating]] = []
         dtype: np.dtype[np.floating] = np.dtype(np.float64)
         if self.numbers_.size:
-            parts = [read_numbers(X, self.numbers_, self._names)]
+            parts = [read_numbers(X, self.numbers_, self.names)]
             dtype = parts[0].dtype
         for column in self.columns_:
             numbers = column.read(X)[:, np.newaxis]
@@ -217,7 +179,7 @@ class TableReader:
     def _check(self, X: Table) -> None:
         """Check that a table has rows, and times in the columns that had them in training."""
         _check_has_rows(X)
-        check_times(X, {i: kind for i, (kind, _) in self.times_.items()}, self._names)
+        check_times(X, {i: kind for i, (kind, _) in self.times_.items()}, self.names)
 
 
 def _find_kinds(X: Table, wanted: Any) -> dict[int, type[Column]]:

@@ -21,10 +21,9 @@ from sknet._run import Run
 from sknet._settings import Settings
 from sknet._starting import Agreement, Look, agree, look_at, merge_looks
 from sknet.data.batches import Batch
-from sknet.data.columns.column import Statistic
 from sknet.data.draws import draw_rows, most_copied_rows
 from sknet.data.kinds import as_numbers, naming
-from sknet.data.survey import gather, merge_statistics
+from sknet.data.survey import merge_statistics, survey_rows
 from sknet.data.weights import are_counts, divided, power_of_two, smallest_and_largest
 from sknet.distributed.epochs import ClusterEpoch, OuterStep, Shards, most_shards, share_out
 from sknet.distributed.partitions import Cluster, Partitions
@@ -36,7 +35,7 @@ from sknet.nn.training import train_epochs
 #: What is learned of a partition when the weights of its rows are known: random rows as
 #: numbers, with their y, and what was gathered of the columns. The latter is None without
 #: weights, when the look at the partition has it.
-Sample = tuple[Batch, list[Statistic] | None]
+Sample = tuple[Batch, list[NDArray[Any]] | None]
 #: A partition that a worker holds, and that has rows of positive weight: the look at its rows,
 #: and its number, with the futures of X, y and sample_weight.
 Held = tuple[Look, Partition]
@@ -262,7 +261,9 @@ def sample(features: Features, n_wanted: int, seed: int, number: int, *parts: An
     statistics of weighted rows are gathered anew.
     """
     data = read_partition(features, number, *parts)
-    statistics = None if data.sample_weight is None else gather(data, features.reader)
+    statistics = None
+    if data.sample_weight is not None and features.reader.columns_:
+        statistics = survey_rows(data, features.reader).statistics
     chosen = draw_rows(data.n_rows, n_wanted, np.random.default_rng((seed, number)))
     return data.choose(chosen).batch(), statistics
 

@@ -1,6 +1,6 @@
 """The encoding of a table as ONNX operators: the work of TableReader and TableEncoder.
 
-The phases of dates are written out, like those of :mod:`sknet.data.columns.calendar`.
+The phases of dates are written out, like those of :mod:`sknet.data.columns.times`.
 """
 
 import math
@@ -13,13 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from sknet._input import Features
 from sknet._model import Model
-from sknet.data.columns.calendar import CYCLES, DAY, CalendarCycle, Cycle, EvenCycle
-from sknet.data.columns.categories import CategoryColumn, LevelFeature, Levels, OneHot
+from sknet.data.columns.categories import CategoryColumn, Levels
 from sknet.data.columns.column import Feature
 from sknet.data.columns.numbers import MissingFlags, Numbers
 from sknet.data.columns.scaling import CLIP, coarser
 from sknet.data.columns.single_values import Code, HeavyFlags
-from sknet.data.columns.times import DateColumn, Phases
+from sknet.data.columns.times import CYCLES, DAY, Cycle, DateColumn, Phases
 from sknet.data.kinds import FARTHEST
 from sknet.export._graph import Port, Tensor
 from sknet.export._rules import counterpart
@@ -211,7 +210,7 @@ def _heavy_flags(feature: HeavyFlags, table: Table, dtype: np.dtype[Any]) -> Ten
     return _filled(x, medians).op("Equal", values, dtype=bool)
 
 
-def _category(feature: LevelFeature, table: Table, dtype: np.dtype[Any]) -> Tensor:
+def _category(feature: Levels, table: Table, dtype: np.dtype[Any]) -> Tensor:
     codes, n_levels = table.codes(feature.column)
     # The first code, 0, stands for no level, as NaN does for the encoder.
     return codes.rows_of(feature.encode_column(np.array([np.nan, *range(n_levels)])), dtype)
@@ -232,7 +231,6 @@ FEATURES: dict[type[Feature], Callable[[Any, Table, np.dtype[Any]], Tensor]] = {
     Phases: _phases,
     MissingFlags: _missing_flags,
     HeavyFlags: _heavy_flags,
-    OneHot: _category,
     Levels: _category,
     Code: _code,
 }
@@ -253,18 +251,18 @@ def phases(dates: Tensor, cycles: Sequence[Cycle]) -> Tensor:
     """Return the sine and the cosine of the phases of a column of dates in some cycles."""
     columns = []
     for cycle in cycles:
-        phase = counterpart("cycle", PHASES, cycle)(cycle, dates)
+        phase = (_even_phase if cycle.unit is None else _calendar_phase)(cycle, dates)
         # cos(u) = sin(u + pi / 2): older runtimes implement only the sine for float64.
         columns += [(phase + quarter) * (2 * math.pi) for quarter in (0.0, 0.25)]
     return dates.graph.concat([angle.op("Sin") for angle in columns])
 
 
-def _even_phase(cycle: EvenCycle, t: Tensor) -> Tensor:
+def _even_phase(cycle: Cycle, t: Tensor) -> Tensor:
     turns = (t - cycle.begin) / cycle.length
     return turns - turns.op("Floor")
 
 
-def _calendar_phase(cycle: CalendarCycle, t: Tensor) -> Tensor:
+def _calendar_phase(cycle: Cycle, t: Tensor) -> Tensor:
     """Return the phase in the year, or in the month of a day of the year."""
     now = t / DAY + DAYS_BEFORE_1970
     days = now.op("Floor")
@@ -291,10 +289,3 @@ def _enclosing(days: Tensor, edges: Tensor, n_edges: int) -> tuple[Tensor, Tenso
     passed = [one.op("LessOrEqual", days, dtype=bool).cast(days.dtype) for one in (low, high)]
     here = passed[0] - passed[1]
     return (low * here).sum(1), (high * here).sum(1)
-
-
-#: The function for each class of cycles.
-PHASES: dict[type[Cycle], Callable[[Any, Tensor], Tensor]] = {
-    EvenCycle: _even_phase,
-    CalendarCycle: _calendar_phase,
-}

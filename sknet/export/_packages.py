@@ -9,7 +9,6 @@ from sknet._requirements import require
 from sknet._run import Run
 from sknet._settings import Provenance, Settings
 from sknet.classifier import NNClassifier
-from sknet.data.columns.categories import Category
 from sknet.data.columns.scaling import Components
 from sknet.data.encoding import TableEncoder
 from sknet.data.tables import KINDS, TableReader
@@ -163,7 +162,6 @@ _CLASSES = [
     *KINDS,
     TableEncoder,
     *FEATURES,
-    Category,
     Components,
     ClassTarget,
     RegressionTarget,

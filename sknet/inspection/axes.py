@@ -135,7 +135,7 @@ class DurationScale(Scale):
 
 @dataclass(frozen=True)
 class LevelScale(Scale):
-    """Levels at 0, 1, 2 and so on, with their names if there are not too many."""
+    """Levels at 0, 1, 2 and so on, with their names unless there are too many."""
 
     names: tuple[str, ...] = ()
 
@@ -145,16 +145,15 @@ class LevelScale(Scale):
 
     def write_ticks(self, axis: "Axis") -> None:
         """Write the names of the levels, or nothing: their places are no numbers of X."""
-        names = self.names if len(self.names) <= MOST_LEVELS else ()
-        axis.set_ticks(np.arange(len(names)), names)
+        axis.set_ticks(np.arange(len(self.names)), self.names)
 
 
 def scale_of(values: ColumnValues) -> Scale:
     """Return the scale on which a column is drawn."""
     if values.is_category:
-        n_levels = len(values.grid)
-        unit = f"{n_levels} levels" if n_levels > MOST_LEVELS else ""
-        return LevelScale(unit, tuple(map(short, values.grid)))
+        if len(values.grid) > MOST_LEVELS:
+            return LevelScale(f"{len(values.grid)} levels")
+        return LevelScale(names=tuple(map(short, values.grid)))
     if values.grid.dtype.kind == "M":
         return DateScale(values.time_zone or "")
     if values.grid.dtype.kind == "m":

@@ -15,7 +15,7 @@ from scipy import sparse
 
 from sknet._model import Model
 from sknet._prediction import BLOCK_ELEMENTS
-from sknet.data.columns.calendar import seconds, times
+from sknet.data.columns.times import seconds, times
 from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.groups import PairwiseHead
 

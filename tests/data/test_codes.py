@@ -121,7 +121,7 @@ def test_some_rows_decide_about_many(monkeypatch):
 def fitted(X, y):
     """Return an encoder that has learned its numbers and codes."""
     encoder = TableEncoder(standardize=True)
-    reader = TableReader.of_numbers(X.shape[1])
+    reader = TableReader(np.arange(X.shape[1]))
     encoder.fit_survey(survey_rows(Dataset(X), reader, rng=np.random.default_rng(0)))
     encoder.learn_from_target(Dataset(X), y[:, np.newaxis], labels=False, finds_codes=True)
     return encoder

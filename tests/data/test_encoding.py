@@ -18,7 +18,7 @@ DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 def fit(X, sample_weight=None, standardize=True, seed=0):
     data = Dataset(X, sample_weight=sample_weight)
-    reader = TableReader.of_numbers(X.shape[1])
+    reader = TableReader(np.arange(X.shape[1]))
     survey = survey_rows(data, reader, rng=np.random.default_rng(seed))
     return TableEncoder(standardize).fit_survey(survey)
 
@@ -430,7 +430,7 @@ def test_sources_and_typical_row():
     numbers[3, 1] = np.nan
     few, many = rng.integers(0, 3, 90), np.arange(90) % 20
     X = np.column_stack([numbers, few, many])
-    reader = TableReader([2, 3]).fit(wrapped(X))
+    reader = TableReader.learn(wrapped(X), [2, 3])
     encoder = TableEncoder(True).fit_survey(survey_rows(Dataset(X), reader, rng=rng))
     # Two numbers, an indicator, three levels with a column each, and a level number.
     assert_array_equal(encoder.sources_, [0, 1, 1, 2, 2, 2, 3])
@@ -443,7 +443,7 @@ def test_sources_and_typical_row():
 def test_an_encoder_needs_a_sample():
     with pytest.raises(ValueError, match="no sample"):
         TableEncoder(True).fit_survey(
-            survey_rows(Dataset(make_table()), TableReader.of_numbers(6))
+            survey_rows(Dataset(make_table()), TableReader(np.arange(6)))
         )
 
 
@@ -451,7 +451,7 @@ def test_an_encoder_needs_a_sample():
 
 
 def fit_ordered(X, ordered, standardize=True, marks_heavy=False):
-    reader = TableReader.of_numbers(X.shape[1])
+    reader = TableReader(np.arange(X.shape[1]))
     survey = survey_rows(Dataset(X), reader, rng=np.random.default_rng(0))
     return TableEncoder(standardize, marks_heavy=marks_heavy, ordered=ordered).fit_survey(
         survey

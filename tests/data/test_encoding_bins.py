@@ -6,14 +6,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from sknet.data.batches import Dataset
-from sknet.data.columns.categories import Category
+from sknet.data.columns.categories import Levels
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import survey_rows
 from sknet.data.tables import TableReader
 
 
 def fit(X, *, standardize=False, n_bins=0, weight=None):
-    data, reader = Dataset(X, sample_weight=weight), TableReader.of_numbers(X.shape[1])
+    data, reader = Dataset(X, sample_weight=weight), TableReader(np.arange(X.shape[1]))
     survey = survey_rows(data, reader, rng=np.random.default_rng(0))
     return TableEncoder(standardize, n_bins).fit_survey(survey)
 
@@ -81,9 +81,9 @@ def test_stored_zeros_of_sparse_rows_are_no_numbers(weight):
 )
 def test_which_levels_share_a_place(counts, has_missing, keep_rare, has_rest, n_levels):
     """A level seen once does, if rare ones are not kept; one that was never seen does not."""
-    category = Category(np.array(counts), has_missing, keep_rare)
-    assert category.has_rest is has_rest
-    assert category.n_levels == n_levels
+    levels = Levels(0, np.array(counts), has_missing, keep_rare)
+    assert levels.has_rest is has_rest
+    assert levels.n_levels == n_levels
 
 
 def test_a_typical_row_of_sparse_rows_is_zero():

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from sknet.data import batches
 from sknet.data.batches import Dataset
-from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS
+from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS, Levels
 from sknet.data.columns.numbers import MissingFlags
 from sknet.data.encoding import TableEncoder
 from sknet.data.frames import wrapped
@@ -23,7 +23,7 @@ def reader_of_levels(n_columns, n_levels):
     rows = np.zeros((max(n_levels, default=1), n_columns))
     for i, number in enumerate(n_levels, n_numbers):
         rows[:number, i] = np.arange(number)
-    return TableReader(list(range(n_numbers, n_columns))).fit(wrapped(rows))
+    return TableReader.learn(wrapped(rows), list(range(n_numbers, n_columns)))
 
 
 def fit(X, n_levels=(), *, standardize=False, weight=None, n_bins=0, **options):
@@ -233,7 +233,7 @@ def test_missing_values_and_levels_in_any_block(row, monkeypatch):
     encoder = fit(X, [2], keep_rare=True)
     (flags,) = encoder.of_kind(MissingFlags)
     assert_array_equal(flags.sources, [1])
-    assert encoder.categories_[0].n_levels == 2
+    assert encoder.of_kind(Levels)[0].n_levels == 2
     assert encode(encoder, X)[:, 2].tolist() == [float(i == row) for i in range(30)]
 
 

@@ -42,7 +42,7 @@ def table():
             "size": np.where(rng.random(n_rows) < 0.2, np.nan, rng.normal(size=n_rows)),
         }
     )
-    reader = TableReader("from_dtype").fit(frames.wrapped(frame))
+    reader = TableReader.learn(frames.wrapped(frame), "from_dtype")
     X = reader.read(frames.wrapped(frame))
     Y = (rng.normal(size=40)[shop] + 0.1 * rng.normal(size=n_rows))[:, np.newaxis]
     encoder = TableEncoder(True, marks_heavy=True)

@@ -420,7 +420,7 @@ def test_a_stray_text_among_numbers_is_the_warning_of_a_table_in_memory(
     path = write_values(tmp_path, suffix, values)
     frame = pd.read_csv(path) if suffix == "csv" else pd.read_parquet(path)
     with pytest.warns(UserWarning) as of_memory:
-        TableReader("from_dtype").fit(wrapped(frame[["odd"]]))
+        TableReader.learn(wrapped(frame[["odd"]]), "from_dtype")
     with pytest.warns(UserWarning) as of_file:
         read_chunks(path, target="y", chunk_size=chunk_size)
     texts = [[str(one.message) for one in caught] for caught in (of_memory, of_file)]

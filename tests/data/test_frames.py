@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 
 from sknet.data import frames
+from sknet.data.choices import categorical_columns
 from sknet.data.kinds import check_kinds
 
 FRAMES = pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
@@ -50,14 +51,14 @@ def test_other_data_than_frames_answer_as_frames_do(kind):
     assert (X.data is given) == (kind != "list")
     assert X.shape == np.shape(given) and X.dtypes == [np.dtype(float)]
     assert X.names is None and not X.columns and not X.time_columns
-    assert not X.category_columns.size and not X.object_columns.size
+    assert not X.object_columns.size
     assert X.is_sparse == (kind == "csr") and X.blocks is None
 
 
 def test_objects_of_an_array_may_be_anything():
     X = frames.wrapped(np.array([["a", 1.0]], dtype=object))
     assert X.object_columns.tolist() == [0, 1]
-    assert not X.category_columns.size
+    assert not categorical_columns(X, "from_dtype").size
 
 
 ROWS = [["a", 1.0], ["b", 2.0]]
@@ -206,7 +207,7 @@ def test_values_and_which_are_missing(kind):
 def test_columns_of_categories_and_text_are_found():
     text, category = ["b", "a"], pd.Categorical(["b", "a"])
     X = pd.DataFrame({"n": [1, 2], "t": text, "c": category, "x": [0.5, 1], "o": [True, "a"]})
-    assert frames.wrapped(X).category_columns.tolist() == [1, 2, 4]
+    assert frames.wrapped(X).object_columns.tolist() == [1, 2, 4]
     X = pl.DataFrame(
         {
             "n": [1, 2],
@@ -216,7 +217,7 @@ def test_columns_of_categories_and_text_are_found():
             "e": pl.Series(text, dtype=pl.Enum(["a", "b"])),
         }
     )
-    assert frames.wrapped(X).category_columns.tolist() == [1, 2, 4]
+    assert frames.wrapped(X).object_columns.tolist() == [1, 2, 4]
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_a_large_weight_alone_makes_no_value_heavy():
 
 
 def encoder_of(X, **options):
-    reader = TableReader.of_numbers(X.shape[1])
+    reader = TableReader(np.arange(X.shape[1]))
     survey = survey_rows(Dataset(X), reader, rng=np.random.default_rng(0))
     return TableEncoder(True, marks_heavy=True, **options).fit_survey(survey)
 

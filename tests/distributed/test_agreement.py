@@ -11,7 +11,7 @@ from plain import NNClassifier
 from sknet._model import ClassificationModel
 from sknet._starting import agree, merge_looks
 from sknet.data.batches import Dataset
-from sknet.data.columns.categories import LevelCounts
+from sknet.data.columns.categories import CategoryColumn
 from sknet.distributed.fitting import describe, sample, start_model
 
 N = 120
@@ -79,7 +79,8 @@ def test_the_levels_are_counted_as_in_one_table(kind, weight, monkeypatch):
     ((_, survey, *_),) = started
     repeated = WEIGHTS[weight] if weight == "counts" else np.ones(N)
     categories = [name for name in CATEGORIES if name in KINDS[kind]]
-    found = [one.counts for one in survey.statistics if isinstance(one, LevelCounts)]
+    columns = zip(survey.reader.columns_, survey.statistics, strict=True)
+    found = [one for column, one in columns if isinstance(column, CategoryColumn)]
     assert len(found) == len(categories)
     for counts, name in zip(found, categories, strict=True):
         expected = pd.Series(repeated).groupby(KINDS[kind][name]).sum()

@@ -13,9 +13,9 @@ from onnx_sessions import session_of
 
 from sknet import NNClassifier, NNRegressor
 from sknet.data.columns import times
-from sknet.data.columns.calendar import CYCLES, DAY, seconds
+from sknet.data.columns.times import CYCLES, DAY, seconds
 from sknet.export import onnx_inputs, to_onnx
-from sknet.export._encoding import PHASES, phases
+from sknet.export._encoding import phases
 from sknet.export._graph import Graph, Port, Tensor
 from sknet.export._onnx import _model_proto
 
@@ -59,10 +59,6 @@ def y(frame):
 def predict(model, inputs):
     session = session_of(model)
     return session.run(None, inputs(session) if callable(inputs) else inputs)[-1]
-
-
-def test_every_cycle_has_a_counterpart():
-    assert {type(cycle) for cycle in CYCLES.values()} <= set(PHASES)
 
 
 @pytest.mark.parametrize("opset", [13, 18])

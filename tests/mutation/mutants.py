@@ -280,7 +280,6 @@ ALSO = {
         "data/test_tables.py",
         "test_tables.py",
     ],
-    "data/columns/calendar": ["test_dates.py"],
     "data/columns/times": ["test_dates.py"],
     "data/columns/categories": [
         "data/test_encoding_categories.py",

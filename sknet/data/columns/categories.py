@@ -1,7 +1,6 @@
 """Categories: how columns are read as level numbers, surveyed and encoded."""
 
 import warnings
-from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -13,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from sknet.data import frames
 from sknet.data.choices import categorical_columns
-from sknet.data.columns.column import Column, Feature, Region, Statistic, Surveyed
+from sknet.data.columns.column import Column, Feature, Region, Surveyed
 from sknet.data.kinds import check_values
 
 Floats = NDArray[np.floating]
@@ -108,10 +107,6 @@ class CategoryColumn(Column):
                 ) from error
         return merged
 
-    def places_of(self, part: Self) -> NDArray[np.intp]:
-        """Return the numbers here of the levels of a part of the table."""
-        return np.searchsorted(self.levels, part.levels)
-
     def read(self, X: Any) -> NDArray[np.float64]:
         """Return the numbers of the levels; NaN for what is missing or none of the levels.
 
@@ -184,54 +179,49 @@ class CategoryColumn(Column):
                 "or all numbers."
             ) from error
 
-    def statistic(self) -> "LevelCounts":
-        """Return counts of zero for each level."""
-        return LevelCounts(self.levels.size)
+    def statistic(self, x: Floats, repeated: Floats | None) -> NDArray[np.float64]:
+        """Return how often each level occurs.
+
+        A row counts as often as its weight says (see :func:`sknet.data.weights.repetitions`).
+        """
+        known = ~np.isnan(x)
+        here = None if repeated is None else repeated[known]
+        counts = np.bincount(x[known].astype(int), here, minlength=self.levels.size)
+        return counts.astype(np.float64)
+
+    def of_both(self, one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+        """Return the sums of two counts."""
+        return one + other
+
+    def translated(self, statistic: NDArray[Any], part: Self) -> NDArray[Any]:
+        """Return counts of the levels here, given those of the levels of a part."""
+        counts = np.zeros(self.levels.size)
+        counts[np.searchsorted(self.levels, part.levels)] = statistic
+        return counts
 
     def features(self, found: Surveyed) -> list[Feature]:
         """Return one-hot columns, or level numbers if there are many levels."""
-        counts, keep_rare = found.statistic.counts, found.encoder.keep_rare
-        category = Category(counts, found.has_missing, keep_rare)
-        return [(Levels if category.embedded else OneHot)(found.place, category)]
+        keep_rare = found.encoder.keep_rare
+        return [Levels(found.place, found.statistic, found.has_missing, keep_rare)]
 
     def on_card(self, name: str) -> str:
         """Return the name of the column with the number of its levels."""
         return f"{name} ({self.levels.size} levels)"
 
 
-class LevelCounts(Statistic):
-    """How often each level occurs.
-
-    A row counts as often as its weight says (see :func:`sknet.data.weights.repetitions`).
-
-    Parameters
-    ----------
-    n_levels : int
-
-    Attributes
-    ----------
-    counts : ndarray of shape (n_levels,)
-    """
-
-    def __init__(self, n_levels: int) -> None:
-        self.counts: NDArray[np.float64] = np.zeros(n_levels)
-
-    def add(self, x: Floats, repeated: Floats | None) -> None:
-        """Add the level numbers of rows, in place."""
-        known = ~np.isnan(x)
-        here = None if repeated is None else repeated[known]
-        self.counts += np.bincount(x[known].astype(int), here, minlength=self.counts.size)
-
-    def include(self, part: Self, places: NDArray[np.intp] | None) -> None:
-        """Add the counts of a part of the table, in place."""
-        self.counts[places] += part.counts
+# Features.
 
 
-class Category:
-    """The levels of one category that the network tells apart.
+class Levels(Feature):
+    """The levels of a column that the network tells apart.
+
+    Each of a few levels has an encoded column. With more, their numbers are one encoded column,
+    and the network learns an embedding for them.
 
     Parameters
     ----------
+    column : int
+        The position of the column.
     counts : ndarray of shape (n_levels,)
         How often each level occurs in training, where weights count as repetitions.
     has_missing : bool
@@ -253,11 +243,16 @@ class Category:
         :meth:`TableEncoder.learn_from_target` was called.
     """
 
-    def __init__(self, counts: NDArray[np.float64], has_missing: bool, keep_rare: bool) -> None:
+    def __init__(
+        self, column: int, counts: NDArray[np.float64], has_missing: bool, keep_rare: bool
+    ) -> None:
+        self.column: int = column
         kept = np.ones(counts.size, bool) if keep_rare else counts > 1
         self.has_rest: bool = bool(has_missing or (counts[~kept] > 0).any())
         self.n_levels: int = int(kept.sum()) + self.has_rest
         self.embedded: bool = self.n_levels > MOST_ONE_HOT_LEVELS
+        self.region: Region = Region.LEVELS if self.embedded else Region.FLAGS
+        self.sources: NDArray[np.intp] = np.full(1 if self.embedded else self.n_levels, column)
         # A level without a place of its own gets the shared one, or else one past the last.
         rest = self.n_levels - self.has_rest
         self._kept = np.flatnonzero(kept)
@@ -265,72 +260,26 @@ class Category:
         self._position[self._kept] = np.arange(self._kept.size)
         self.prior_rows: float = 0.0
 
-    def levels(self, numbers: Floats) -> NDArray[np.intp]:
+    def places(self, x: Floats) -> NDArray[np.intp]:
         """Return the place of each level number; ``n_levels`` stands for none of the levels."""
-        unknown = np.isnan(numbers)
-        return self._position[np.where(unknown, self._position.size - 1, numbers).astype(int)]
-
-    def level_names(self, levels: Sequence[Any]) -> list[Any]:
-        """Return the names of the levels that are told apart, given the names of all levels."""
-        return [levels[i] for i in self._kept.tolist()] + ["other"] * self.has_rest
-
-
-# Features.
-
-
-class LevelFeature(Feature):
-    """Encoded columns of a single column, whose values are levels.
-
-    Parameters
-    ----------
-    column : int
-        The position of the column.
-    category : Category
-        Which of the levels the network tells apart.
-    """
-
-    def __init__(self, column: int, category: Category) -> None:
-        self.column: int = column
-        self.category: Category = category
-        width = category.n_levels if self.region is Region.FLAGS else 1
-        self.sources: NDArray[np.intp] = np.full(width, column)
+        unknown = np.isnan(x)
+        return self._position[np.where(unknown, self._position.size - 1, x).astype(int)]
 
     def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[Any]:
-        """Return the encoded columns of rows of an array."""
+        """Return whether rows of an array have each level, or the places of their levels."""
         return self.encode_column(X[:, self.column])
 
-    @abstractmethod
     def encode_column(self, x: Floats) -> NDArray[Any]:
         """Return the encoded columns, given the column."""
-
-
-class OneHot(LevelFeature):
-    """A column for each level of a category that the network tells apart."""
-
-    region = Region.FLAGS
-
-    def encode_column(self, x: Floats) -> NDArray[np.bool_]:
-        """Return whether the rows have each level."""
-        return self.category.levels(x)[:, np.newaxis] == np.arange(self.category.n_levels)
+        places = self.places(x)[:, np.newaxis]
+        return places if self.embedded else places == np.arange(self.n_levels)
 
     def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
-        """Return a name with each level."""
-        of_levels = self.category.level_names(levels[self.column])
-        return [f"{names[self.column]}_{level}" for level in of_levels]
-
-
-class Levels(LevelFeature):
-    """The level numbers of a category with many levels."""
-
-    region = Region.LEVELS
-
-    def encode_column(self, x: Floats) -> NDArray[np.intp]:
-        """Return the level of each row, as a column."""
-        return self.category.levels(x)[:, np.newaxis]
-
-    def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
-        """Return the name of the category."""
-        return [names[self.column]]
+        """Return a name with each level, or the name of the column if there is only one."""
+        if self.embedded:
+            return [names[self.column]]
+        kept = [levels[self.column][i] for i in self._kept.tolist()]
+        return [f"{names[self.column]}_{level}" for level in kept + ["other"] * self.has_rest]
 
 
 # Levels.

@@ -1,8 +1,8 @@
 """What a kind of column has to say: how it is read, surveyed and encoded.
 
-A :class:`Column` is one column of a table that is read in a way of its own, a
-:class:`Statistic` is what a survey gathers of it, and a :class:`Feature` is some neighbouring
-columns of the encoded table.
+A :class:`Column` is one column of a table that is read in a way of its own. Its statistic is
+what a survey gathers of it, and a :class:`Feature` is some neighbouring columns of the encoded
+table.
 """
 
 from abc import ABC, abstractmethod
@@ -42,7 +42,7 @@ class Feature(ABC):
         For each of the encoded columns, the position of the column that it comes from.
     """
 
-    region: ClassVar[Region]
+    region: Region
     sources: NDArray[np.intp]
 
     @property
@@ -71,30 +71,6 @@ class Feature(ABC):
         """
 
 
-class Statistic:
-    """What a survey gathers of a column, besides missing values and a sample of rows.
-
-    A column that needs nothing else has an object of this class.
-    """
-
-    def add(self, x: Floats, repeated: Floats | None) -> None:
-        """Add rows of the column, in place.
-
-        Parameters
-        ----------
-        x : ndarray of shape (n_rows,)
-            The column as it was read; NaN is a missing value.
-        repeated : ndarray of shape (n_rows,) or None
-            How often each row counts; None for once each.
-        """
-
-    def include(self, part: Self, places: NDArray[np.intp] | None) -> None:
-        """Include what was gathered of a part of the table, in place.
-
-        ``places`` is what :meth:`Column.places_of` returns for the column of the part.
-        """
-
-
 class Surveyed(NamedTuple):
     """What is known of a column of the training table when its features are made.
 
@@ -102,7 +78,8 @@ class Surveyed(NamedTuple):
     ----------
     place : int
         The position of the column among those that were read.
-    statistic : Statistic
+    statistic : ndarray
+        What :meth:`Column.statistic` returns for all rows.
     has_missing : bool
         Whether it has missing values.
     sample : Dataset
@@ -113,7 +90,7 @@ class Surveyed(NamedTuple):
     """
 
     place: int
-    statistic: Any
+    statistic: NDArray[Any]
     has_missing: bool
     sample: Dataset
     encoder: Any
@@ -166,17 +143,29 @@ class Column(ABC):
         """Return the column of a table, given those of its other parts."""
         return self
 
-    def places_of(self, part: Self) -> NDArray[np.intp] | None:
-        """Return the level numbers here of the levels of a part; None if these are the same."""
-        return None
-
     @abstractmethod
     def read(self, X: Any) -> NDArray[np.float64]:
         """Return the column of a table as numbers, NaN for missing values."""
 
-    def statistic(self) -> Statistic:
-        """Return what a survey gathers of the column, before any row."""
-        return Statistic()
+    def statistic(self, x: Floats, repeated: Floats | None) -> NDArray[Any]:
+        """Return what a survey gathers of rows, besides missing values and a sample of rows.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_rows,)
+            The column as it was read; NaN is a missing value.
+        repeated : ndarray of shape (n_rows,) or None
+            How often each row counts; None for once each.
+        """
+        return np.empty(0)
+
+    def of_both(self, one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+        """Return the statistic of all rows, given those of some rows and of the others."""
+        return one
+
+    def translated(self, statistic: NDArray[Any], part: Self) -> NDArray[Any]:
+        """Return the statistic that the column of a part of the table returned."""
+        return statistic
 
     def features(self, found: Surveyed) -> list[Feature]:
         """Return what becomes of the column besides its number and a flag for missing ones."""

@@ -165,12 +165,12 @@ class Numbers(Feature):
         if sparse.issparse(sample.X):
             return replace(self, scale=scaling.sparse_scale(sample) if standardize else None)
         numbers = self.raw_rows(sample)
-        if not standardize:
-            return replace(self, center=scaling.column_medians(numbers))
         center, scale = scaling.center_and_scale(numbers)
-        scaling.scale_by_others(scale, numbers, heavy)
         empty = np.isnan(center)
         center[empty] = 0
+        if not standardize:
+            return replace(self, center=center)
+        scaling.scale_by_others(scale, numbers, heavy)
         return replace(self, center=center, scale=scale, empty=empty)
 
     def raw(self, X: Floats) -> Floats:

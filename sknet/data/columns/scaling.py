@@ -51,29 +51,21 @@ def quantiles(
         # Sorting is much faster than a partition at several levels. It puts NaN last.
         values.sort(axis=1)
         places = np.ceil(n_known[:, np.newaxis] * levels - 1).astype(np.intp)
-        places = _among(places, n_known)
     else:
         order = values.argsort(axis=1)
-        places = _among(_weighted_places(order, n_known, levels, weights), n_known)
-        places = np.take_along_axis(order, places, axis=1)
+        places = _weighted_places(order, n_known, levels, weights)
+        values = np.take_along_axis(values, order, axis=1)
+    places = np.clip(places, 0, np.maximum(n_known - 1, 0)[:, np.newaxis])
     # In float64, where differences of the largest float32 numbers do not overflow.
     return np.take_along_axis(values, places, axis=1).T.astype(np.float64)
-
-
-def _among(places: NDArray[np.intp], n_known: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return places among the sorted values of each column cut to those that exist."""
-    return np.clip(places, 0, np.maximum(n_known - 1, 0)[:, np.newaxis])
 
 
 def _weighted_places(
     order: NDArray[np.intp], n_known: NDArray[np.intp], levels: Floats, weights: Floats
 ) -> NDArray[np.intp]:
     """Return the places of the quantiles among the sorted values of each column."""
-    n_columns, n_rows = order.shape
-    if weights.ndim == 1:
-        sums = weights.take(order)
-    else:
-        sums = np.take_along_axis(weights.T, order, axis=1)
+    n_rows = order.shape[1]
+    sums = np.take_along_axis(np.broadcast_to(weights.T, order.shape), order, axis=1)
     if (n_known < n_rows).any():
         sums[np.arange(n_rows) >= n_known[:, np.newaxis]] = 0
     # Sums of whole numbers are exact. Otherwise, rounding must not decide at a tie, where a
@@ -84,14 +76,7 @@ def _weighted_places(
     wanted = total * levels
     if not exact:
         wanted -= n_rows * np.finfo(np.float64).eps * total
-    places = np.empty((n_columns, levels.size), np.intp)
-    # The loop runs over the levels or the columns, whichever are fewer.
-    if levels.size < n_columns:
-        for i in range(levels.size):
-            (sums < wanted[:, i : i + 1]).sum(axis=1, out=places[:, i])
-    else:
-        for i in range(n_columns):
-            places[i] = np.searchsorted(sums[i], wanted[i])
+    places = np.stack([(sums < one[:, np.newaxis]).sum(axis=1) for one in wanted.T], axis=1)
     # The last value, whatever the sums of the smallest weights have lost.
     places[:, levels == 1] = n_rows
     return places
@@ -233,14 +218,6 @@ def _inverse_distance(low: Floats, high: Floats, negligible: Floats, tiny: Any) 
     # Halved before the subtraction, which might overflow.
     half = high / 2 - low / 2
     return np.where(half > negligible, 0.5 / np.maximum(half, tiny), 0)
-
-
-def column_medians(data: Dataset) -> Floats:
-    """Return the medians of the columns, zero without any value."""
-    medians = np.zeros(data.X.shape[1], data.X.dtype)
-    for columns, block in data.column_blocks():
-        medians[columns] = np.nan_to_num(quantiles(block, [0.5], data.sample_weight)[0])
-    return medians
 
 
 def sparse_scale(data: Dataset) -> Floats:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from sknet.data.batches import Dataset
-from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS, Category, Levels
+from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS, Levels
 from sknet.data.columns.column import Column, Feature, Region, number_text
 from sknet.data.columns.scaling import coarser
 from sknet.data.effects import MOST_PRODUCTS, RowsByLevel, some_rows
@@ -153,15 +153,26 @@ class Code(Levels):
     ----------
     column : int
         The position of the column.
-    category : Category
-        Which of its values the network tells apart.
+    x : ndarray of shape (n_rows,)
+        Its numbers in training; NaN stands for a missing number.
+    repeated : ndarray of shape (n_rows,) or None
+        How often each row counts; None for once each.
+    keep_rare : bool
+        Whether a value that occurs once is told apart from other such values.
+
+    Attributes
+    ----------
     values : ndarray of shape (n_values,)
-        Its increasing values in training, in the precision of training.
+        The increasing values in training, in the precision of training.
     """
 
-    def __init__(self, column: int, category: Category, values: Floats) -> None:
-        super().__init__(column, category)
-        self.values = values
+    def __init__(
+        self, column: int, x: Floats, repeated: Floats | None, keep_rare: bool
+    ) -> None:
+        known = ~np.isnan(x)
+        self.values, of_row = np.unique(x[known], return_inverse=True)
+        counts = np.bincount(of_row, None if repeated is None else repeated[known])
+        super().__init__(column, counts.astype(np.float64), not known.all(), keep_rare)
 
     def compared(
         self, dtype: np.dtype[np.floating]
@@ -186,18 +197,18 @@ class Code(Levels):
             values = values[first]
             gap = np.min(np.diff(values), initial=np.inf)
             largest = ROUNDINGS * np.finfo(np.float32).eps * np.abs(values).max()
-        levels = self.category.levels(np.array([np.nan, *first]))
+        levels = super().places(np.array([np.nan, *first]))
         return values, np.minimum(largest, gap / 4).astype(dtype), levels
 
-    def encode_column(self, x: Floats) -> NDArray[np.intp]:
-        """Return the place of the value of each row, as a column."""
+    def places(self, x: Floats) -> NDArray[np.intp]:
+        """Return the place of each number's value."""
         values, tolerance, levels = self.compared(x.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             x = x.astype(values.dtype)
             places = np.searchsorted(values + tolerance, x)
             places = np.minimum(places, values.size - 1)
             same = np.abs(x - values[places]) <= tolerance
-        return levels[np.where(same, places + 1, 0)][:, np.newaxis]
+        return levels[np.where(same, places + 1, 0)]
 
     def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
         """Return a name other than that of the number."""
@@ -237,8 +248,8 @@ def find_codes(
     looked_at, Y = looked_at.choose(distinct), Y[distinct]
     counts = repetitions(data.sample_weight)
     found = [i for i in candidates if is_code(looked_at.column(i), Y)]
-    codes = [_code(i, data.column(i), counts, keep_rare) for i in found]
-    return [one for one in codes if one.category.embedded]
+    codes = [Code(i, data.column(i), counts, keep_rare) for i in found]
+    return [one for one in codes if one.embedded]
 
 
 def _distinct_rows(X: Floats, Y: Floats) -> NDArray[np.intp]:
@@ -254,15 +265,6 @@ def _may_be_code(x: Floats) -> bool:
     # Compared, since differences of the largest numbers overflow.
     n_values = np.count_nonzero(x[1:] != x[:-1]) + 1
     return bool(MOST_ONE_HOT_LEVELS < n_values <= x.size / ROWS_PER_VALUE)
-
-
-def _code(column: int, x: Floats, counts: Floats | None, keep_rare: bool) -> Code:
-    """Return the code of a column, given its values in training."""
-    known = ~np.isnan(x)
-    values, of_row = np.unique(x[known], return_inverse=True)
-    repeated = np.bincount(of_row, None if counts is None else counts[known])
-    category = Category(repeated.astype(np.float64), not known.all(), keep_rare)
-    return Code(column, category, values)
 
 
 def is_code(x: Floats, Y: Floats) -> bool:

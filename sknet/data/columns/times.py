@@ -3,20 +3,19 @@
 A date is the number of seconds from 1970-01-01 00:00 to it, without leap seconds. In float64
 whole seconds are exact, and fractions are exact to less than a microsecond for all dates within
 300 years of 1970. A duration is its number of seconds. A date has phases in the cycles of the
-calendar, too (``sknet.data.columns.calendar``).
+calendar, too.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sknet.data.batches import Dataset
-from sknet.data.columns.calendar import CYCLES, DAY, phase_slopes, phases, seconds
-from sknet.data.columns.column import Column, Feature, Statistic, Surveyed
+from sknet.data.columns.column import Column, Feature, Surveyed
 from sknet.data.columns.numbers import Numbers
 from sknet.data.frames import Frame, name_of
 
@@ -25,6 +24,130 @@ Floats = NDArray[np.floating]
 #: A cycle is encoded if the training rows span at least this share of its length, and if their
 #: phases cover at least this share of the cycle.
 LEAST_SPAN, LEAST_VARIATION = 0.75, 0.01
+#: The number of seconds of a day.
+DAY = 86_400.0
+#: The number of the units of NumPy in a second; coarser units are whole seconds.
+PER_SECOND = {"ms": 10**3, "us": 10**6, "ns": 10**9}
+#: The units of dates and durations that are made of numbers, from the finest, and their numbers
+#: in a second. Nanoseconds are finer than the numbers.
+INVERSE_UNITS = [("us", 10**6), ("ms", 10**3), ("s", 1)]
+#: NumPy's codes of the kinds of times.
+TIME_CODES = {"date": "M", "duration": "m"}
+
+# Seconds, and the phases of a date in the cycles of the calendar.
+
+
+def seconds(times: NDArray[np.datetime64] | NDArray[np.timedelta64]) -> NDArray[np.float64]:
+    """Return dates or durations of any unit as numbers of seconds, NaN for NaT.
+
+    Equal times in different units give equal numbers.
+    """
+    kind, (unit, _) = times.dtype.kind, np.datetime_data(times.dtype)
+    if unit not in PER_SECOND:
+        found = times.astype(f"{kind}8[s]").view(np.int64).astype(np.float64)
+    else:
+        counts, per_second = times.view(np.int64), PER_SECOND[unit]
+        # Whole seconds and the quotient depend on the time only, and not on its unit.
+        rest = np.fmod(counts, per_second)
+        found = (counts - rest) // per_second + rest / per_second
+    return np.where(np.isnat(times), np.nan, found)
+
+
+def times(numbers: Floats, kind: str) -> NDArray[np.datetime64] | NDArray[np.timedelta64]:
+    """Return numbers of seconds as dates or durations, of which :func:`seconds` is the inverse.
+
+    They have the finest unit in which all of them fit: microseconds within 290 000 years.
+
+    Parameters
+    ----------
+    numbers : ndarray
+        Finite numbers.
+    kind : {"date", "duration"}
+    """
+    largest = float(np.abs(numbers).max(initial=0.0))
+    unit, per_second = next(one for one in INVERSE_UNITS if largest * one[1] < 2**63)
+    counts = np.rint(numbers * float(per_second)).astype(np.int64)
+    return counts.view(f"{TIME_CODES[kind]}8[{unit}]")
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """A cycle of the calendar, whose turns follow each other without gaps.
+
+    Parameters
+    ----------
+    length : float
+        The mean length of a turn in seconds.
+    begin : float, default=0.0
+        A date at which a turn begins, if all turns are equally long.
+    unit : {"M", "Y"} or None, default=None
+        NumPy's unit of dates for a turn, if turns are the months or the years of the Gregorian
+        calendar, which differ in length.
+    """
+
+    length: float
+    begin: float = 0.0
+    unit: str | None = None
+
+    def turns(self, t: Floats) -> tuple[Floats, Floats | float]:
+        """Return the beginning and the length, in seconds, of the turn that each date is in."""
+        if self.unit is None:
+            n_passed = np.floor((t - self.begin) / self.length)
+            return n_passed * self.length + self.begin, self.length
+        days = np.floor(np.nan_to_num(t) / DAY).astype("datetime64[D]")
+        turn = days.astype(f"datetime64[{self.unit}]")
+        begin, end = (seconds(one.astype("datetime64[D]")) for one in (turn, turn + 1))
+        return begin, end - begin
+
+    def phases(self, t: Floats) -> Floats:
+        """Return the share of its turn that has passed at each date, from 0 to 1."""
+        begin, length = self.turns(t)
+        return (t - begin) / length
+
+
+#: The cycles by name. A week begins on Monday, as 1970-01-05 was.
+CYCLES: dict[str, Cycle] = {
+    "day": Cycle(DAY),
+    "week": Cycle(7 * DAY, begin=4 * DAY),
+    "month": Cycle(365.2425 / 12 * DAY, unit="M"),
+    "year": Cycle(365.2425 * DAY, unit="Y"),
+}
+#: The largest number of phases of a date: the sine and the cosine of each cycle.
+MOST_PHASES = 2 * len(CYCLES)
+
+
+def phases(t: Floats, cycles: Sequence[str]) -> Floats:
+    """Return the sine and the cosine of the phases of dates, side by side.
+
+    Parameters
+    ----------
+    t : ndarray of shape (n_rows,)
+        Dates in seconds; NaN gives NaN.
+    cycles : sequence of str
+        The names of the cycles.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, 2 * n_cycles)
+        sin(2 pi p) and cos(2 pi p) of the phase p, cycle after cycle.
+    """
+    out = np.empty((t.size, 2 * len(cycles)), t.dtype)
+    for j, name in enumerate(cycles):
+        angles = CYCLES[name].phases(t) * (2 * math.pi)
+        np.sin(angles, out=out[:, 2 * j])
+        np.cos(angles, out=out[:, 2 * j + 1])
+    return out
+
+
+def phase_slopes(t: Floats, cycles: Sequence[str]) -> Floats:
+    """Return the derivatives of what :func:`phases` returns by the dates, per second."""
+    out = phases(t, cycles)
+    for j, name in enumerate(cycles):
+        _, length = CYCLES[name].turns(t)
+        sine, cosine, speed = out[:, 2 * j], out[:, 2 * j + 1], 2 * math.pi / length
+        out[:, 2 * j], out[:, 2 * j + 1] = cosine * speed, -sine * speed
+    return out
+
 
 # Columns.
 
@@ -76,9 +199,20 @@ class DateColumn(TimeColumn):
     kind: ClassVar[str] = "date"
     plural: ClassVar[str] = "dates"
 
-    def statistic(self) -> "DateRange":
-        """Return an empty range of dates."""
-        return DateRange()
+    def statistic(self, x: Floats, repeated: Floats | None) -> Floats:
+        """Return the ranges of the dates, and of their phases in each of the ``CYCLES``.
+
+        Returns
+        -------
+        ndarray of shape (2, 1 + n_cycles)
+            The lowest numbers, and minus the highest; NaN if all rows are missing.
+        """
+        found = np.stack([x, *(cycle.phases(x) for cycle in CYCLES.values())])
+        return np.stack([np.fmin.reduce(found, axis=1), -np.fmax.reduce(found, axis=1)])
+
+    def of_both(self, one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+        """Return the ranges that include two ranges."""
+        return np.fmin(one, other)
 
     def features(self, found: Surveyed) -> list[Feature]:
         """Return the phases of the date, unless predictions only rise or only fall with it.
@@ -94,7 +228,7 @@ class DateColumn(TimeColumn):
                 "which are seconds since 1970 and have no scale of their own. Set "
                 "standardize=True, or turn the dates into numbers of a moderate size."
             )
-        ordered, cycles = found.encoder.ordered, found.statistic.varying_cycles()
+        ordered, cycles = found.encoder.ordered, varying_cycles(found.statistic)
         # A phase falls where its date goes on rising.
         if found.place in ordered or not cycles:
             return []
@@ -108,44 +242,19 @@ class DateColumn(TimeColumn):
         return str(date.astype("datetime64[D]") if x % DAY == 0 else date)
 
 
-class DateRange(Statistic):
-    """The lowest and the highest date of a column, and of its phases in each cycle.
+def varying_cycles(ranges: Floats) -> list[str]:
+    """Return the names of the cycles in which phases are encoded.
 
-    Attributes
-    ----------
-    lowest, highest : ndarray of shape (1 + n_cycles,)
-        The range of the dates, and then the range of their phases in each of the ``CYCLES``. It
-        is empty, from infinity to minus infinity, if all rows are missing.
+    They are the cycles of which the rows span enough (``LEAST_SPAN``), and in which they are
+    not all at one phase (``LEAST_VARIATION``), as dates without a time of day are in the cycle
+    of a day. ``ranges`` is what :meth:`DateColumn.statistic` returns.
     """
-
-    def __init__(self) -> None:
-        self.lowest: Floats = np.full(1 + len(CYCLES), math.inf)
-        self.highest: Floats = np.full(1 + len(CYCLES), -math.inf)
-
-    def add(self, x: Floats, repeated: Floats | None) -> None:
-        """Widen the range, in place, by further rows, which may hold NaN."""
-        found = np.stack([x, *(cycle.phases(x) for cycle in CYCLES.values())])
-        self.lowest = np.fmin(self.lowest, np.fmin.reduce(found, axis=1))
-        self.highest = np.fmax(self.highest, np.fmax.reduce(found, axis=1))
-
-    def include(self, part: Self, places: NDArray[np.intp] | None) -> None:
-        """Widen the range, in place, by that of a part of the table."""
-        self.lowest = np.minimum(self.lowest, part.lowest)
-        self.highest = np.maximum(self.highest, part.highest)
-
-    def varying_cycles(self) -> list[str]:
-        """Return the names of the cycles in which phases are encoded.
-
-        They are the cycles of which the rows span enough (``LEAST_SPAN``), and in which they
-        are not all at one phase (``LEAST_VARIATION``), as dates without a time of day are in
-        the cycle of a day.
-        """
-        span, *variations = (self.highest - self.lowest).tolist()
-        return [
-            name
-            for (name, cycle), variation in zip(CYCLES.items(), variations, strict=True)
-            if span >= LEAST_SPAN * cycle.length and variation >= LEAST_VARIATION
-        ]
+    span, *variations = (-ranges.sum(axis=0)).tolist()
+    return [
+        name
+        for (name, cycle), variation in zip(CYCLES.items(), variations, strict=True)
+        if span >= LEAST_SPAN * cycle.length and variation >= LEAST_VARIATION
+    ]
 
 
 @dataclass(frozen=True, eq=False)
