@@ -60,6 +60,8 @@ class SparseRows:
 
     Attributes
     ----------
+    matrix, transposed : sparse array
+        The matrix and its transpose, which shares the arrays of the entries.
     values : ndarray of shape (n_rows, per_row)
         The entries, ones at first.
     places : ndarray of int of shape (n_rows, per_row)
@@ -70,21 +72,10 @@ class SparseRows:
         n_entries = n_rows * per_row
         entries = np.ones(n_entries, dtype), np.zeros(n_entries, np.int32)
         starts = np.arange(0, n_entries + 1, per_row)
-        self._matrix = sparse.csr_array((*entries, starts), shape=(n_rows, n_columns))
-        self._transposed: Any = None
-        self.values: Array = self._matrix.data.reshape(n_rows, per_row)
-        self.places: NDArray[Any] = self._matrix.indices.reshape(n_rows, per_row)
-
-    def times(self, dense: Array) -> Array:
-        """Return the product with an array of ``n_columns`` rows."""
-        return self._matrix @ dense
-
-    def transposed_times(self, dense: Array) -> Array:
-        """Return the product of the transposed matrix with an array of ``n_rows`` rows."""
-        if self._transposed is None:
-            # It shares the arrays of the entries, and predictions do not need it.
-            self._transposed = self._matrix.T
-        return self._transposed @ dense
+        self.matrix: Any = sparse.csr_array((*entries, starts), shape=(n_rows, n_columns))
+        self.transposed: Any = self.matrix.T
+        self.values: Array = self.matrix.data.reshape(n_rows, per_row)
+        self.places: NDArray[Any] = self.matrix.indices.reshape(n_rows, per_row)
 
 
 def stretches(x: Array, n: int) -> Array:
@@ -326,7 +317,7 @@ class Interpolation:
         # Each column has one more edge than bins.
         self._n_edges_more = np.arange(n_columns, dtype=np.int32)
         # A number has an entry for the edge before it and one for the edge after it.
-        self._matrix = SparseRows(n_rows * n_columns, 2, n_columns * n_edges, dtype)
+        self._rows = SparseRows(n_rows * n_columns, 2, n_columns * n_edges, dtype)
 
     def locate(self, x: Array) -> None:
         """Find the bin of each number of ``x``, and its place in the bin."""
@@ -335,10 +326,10 @@ class Interpolation:
         share *= self._inverse_width.take(bins)
         # Farther than one width of a bin beyond the ends, the value stays the same.
         np.clip(share, -1, 2, out=share)
-        places = self._matrix.places.reshape(*x.shape, 2)
+        places = self._rows.places.reshape(*x.shape, 2)
         np.add(bins, self._n_edges_more, out=places[:, :, 0])
         np.add(places[:, :, 0], 1, out=places[:, :, 1])
-        weights = self._matrix.values.reshape(*x.shape, 2)
+        weights = self._rows.values.reshape(*x.shape, 2)
         np.subtract(1, share, out=weights[:, :, 0])
         weights[:, :, 1] = share
 
@@ -353,11 +344,11 @@ class Interpolation:
         -------
         ndarray of shape (n_rows * n_columns, n_values)
         """
-        return self._matrix.times(at_edges.reshape(-1, at_edges.shape[2]))
+        return self._rows.matrix @ at_edges.reshape(-1, at_edges.shape[2])
 
     def backward(self, delta: Array) -> Array:
         """Return the gradient of the values at the edges, given that of :meth:`values`."""
-        of_edges = self._matrix.transposed_times(delta)
+        of_edges = self._rows.transposed @ delta
         return of_edges.reshape(self._n_edges_more.size, -1, delta.shape[1])
 
     def share_of_bin(self) -> Array:
