@@ -14,7 +14,6 @@ from sknet._model import Model
 from sknet._requirements import require
 from sknet.nn.kernels import Array
 from sknet.nn.layers import Layer
-from sknet.nn.network import named_arrays
 
 #: The names of the columns of a table of layers, and the side on which their text begins.
 HEADER = ["layer", "outputs", "parameters", "shapes", "zero", "memory"]
@@ -210,12 +209,10 @@ def summarize(estimator: FittedAttributes, model: Model) -> Summary:
         f"{network.n_inputs} encoded columns, {network.n_outputs} raw predictions, "
         f"{params.dtype}"
     )
-    layers = [
-        _layer_summary(layer, named_arrays(views), n_outputs)
-        for layer, views, n_outputs in zip(
-            network.layers, network.views(params), network.widths[1:], strict=True
-        )
-    ]
+    arrays: list[dict[str, Array]] = [{} for _ in network.layers]
+    for slot in network.slots:
+        arrays[slot.layer][slot.name] = slot.of(params)
+    layers = map(_layer_summary, network.layers, arrays, network.widths[1:])
     card = ModelCard(CardLine(*line) for line in card_lines(estimator, model))
     return Summary(title, layers, float(np.mean(weights == 0)), card)
 

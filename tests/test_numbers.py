@@ -25,6 +25,7 @@ START = {
     "activations.Activation.draw_weights": "the same",
     "network.Network.init": "the same: the vector is cast once it is full",
     "network.Network.views": "of that vector",
+    "network.Slot.of": "the same",
     "layers.Dense.initialize": "the same, for the biases",
     "embeddings.MappedFeatures.initialize": "the same",
     "embeddings.Periodic.initialize": "the same",

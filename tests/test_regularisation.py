@@ -11,7 +11,6 @@ from sklearn.metrics import log_loss
 import sknet._fitting
 from sknet.nn.activations import Identity
 from sknet.nn.layers import NORMALIZATIONS
-from sknet.nn.network import named_arrays
 
 SHORT = {
     "max_iter": 10,
@@ -106,7 +105,8 @@ def test_l1_spares_embedded_numbers_and_biases(regression):
     ).fit(X, y)
     assert not any(W.any() for W in network.coefs_)
     assert all(b.all() for b in network.intercepts_)
-    assert named_arrays(network._model.network.views(network._model.params)[0])["0.map"].all()
+    (embedding, *_) = network._model.network.views(network._model.params)
+    assert vars(embedding)["0"].map.all()
 
 
 # Label smoothing.

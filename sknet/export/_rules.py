@@ -13,20 +13,14 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from sknet.export._graph import Tensor
-from sknet.nn import (
-    activations,
-    columns,
-    embeddings,
-    ensembles,
-    groups,
-    layers,
-    links,
-    monotone,
-)
-from sknet.nn.columns import of_part
-from sknet.nn.groups import gathering
+from sknet.nn import activations, embeddings, links
+from sknet.nn.activations import Reflected, Softplus
+from sknet.nn.columns import Columns, Embedding, PrincipalComponents, Scattered, of_part
+from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
+from sknet.nn.groups import GroupColumns, GroupedDense, PairwiseHead, gathering
 from sknet.nn.kernels import Array, Views, bins_between
-from sknet.nn.monotone import MonotonePairwiseHead
+from sknet.nn.layers import Blocks, Dense, Dropout, Layer, LayerNorm
+from sknet.nn.monotone import ByUnit, MonotonePairwiseHead, SmoothReLU
 from sknet.nn.network import Network
 
 #: A function of a rule and its input that returns the output.
@@ -39,7 +33,7 @@ def _smooth_relu(rule: object, z: Tensor) -> Tensor:
     return z.maximum((bend * bend) * 0.125)
 
 
-def _reflected(rule: activations.Reflected, z: Tensor) -> Tensor:
+def _reflected(rule: Reflected, z: Tensor) -> Tensor:
     n_units = rule.n_units
     if not n_units:
         return activate(rule.activation, z)
@@ -48,7 +42,7 @@ def _reflected(rule: activations.Reflected, z: Tensor) -> Tensor:
     return z.graph.concat([first, -last], axis=-1)
 
 
-def _by_unit(rule: monotone.ByUnit, z: Tensor) -> Tensor:
+def _by_unit(rule: ByUnit, z: Tensor) -> Tensor:
     n_units = sum(n for n, _ in rule.parts)
     by_member = z.op("Reshape", z.graph.constant([-1, n_units], np.int64))
     parts, taken = [], []
@@ -71,16 +65,16 @@ def activate(activation: activations.Activation, z: Tensor) -> Tensor:
 
 ACTIVATIONS: dict[type[activations.Activation], Formula] = {
     **{cls: cls.operators for cls in activations.ACTIVATIONS.values()},
-    monotone.SmoothReLU: _smooth_relu,
-    activations.Reflected: _reflected,
-    monotone.ByUnit: _by_unit,
+    SmoothReLU: _smooth_relu,
+    Reflected: _reflected,
+    ByUnit: _by_unit,
 }
 
 
 def _increasing(link: links.Increasing, raw: Tensor) -> Tensor:
     """Return the first number, and the sums of it and the positive steps."""
     first, steps = raw.columns(0, 1), raw.columns(1, link.n_values)
-    terms = raw.graph.concat([first, activations.Softplus().operators(steps)], axis=-1)
+    terms = raw.graph.concat([first, Softplus().operators(steps)], axis=-1)
     axis = raw.graph.constant(-1, np.int64)
     return terms.op("CumSum", axis)
 
@@ -131,20 +125,20 @@ def network_outputs(network: Network, params: Array, x: Tensor) -> Tensor:
     return x
 
 
-def _outputs(layer: layers.Layer | None, params: Views, x: Tensor, width: int) -> Tensor:
+def _outputs(layer: Layer | None, params: Views, x: Tensor, width: int) -> Tensor:
     """Return the outputs of a layer, by its function in ``LAYERS``."""
     return counterpart("layer", LAYERS, layer)(layer, params, x, width)
 
 
-def _dense(layer: layers.Dense, params: Views, x: Tensor, width: int) -> Tensor:
+def _dense(layer: Dense, params: Views, x: Tensor, width: int) -> Tensor:
     return activate(layer.activation, x @ params.weight + params.bias)
 
 
-def _dropout(layer: layers.Dropout, params: Views, x: Tensor, width: int) -> Tensor:
+def _dropout(layer: Dropout, params: Views, x: Tensor, width: int) -> Tensor:
     return x
 
 
-def _layer_norm(layer: layers.LayerNorm, params: Views, x: Tensor, width: int) -> Tensor:
+def _layer_norm(layer: LayerNorm, params: Views, x: Tensor, width: int) -> Tensor:
     size = width // layer.n_groups
     u = x.reshape(0, layer.n_groups, size)
     u = u - u.sum(-1) * (1 / size)
@@ -153,9 +147,7 @@ def _layer_norm(layer: layers.LayerNorm, params: Views, x: Tensor, width: int) -
     return activate(layer.activation, u.reshape(0, width) * params.gain + params.bias)
 
 
-def _ensemble_input(
-    layer: ensembles.EnsembleInput, params: Views, x: Tensor, width: int
-) -> Tensor:
+def _ensemble_input(layer: EnsembleInput, params: Views, x: Tensor, width: int) -> Tensor:
     # The graph multiplies the shared weights by the scales of each member: the products would
     # make the file n_members times as large.
     weight = x.graph.constant(params.weight[:, np.newaxis, :])
@@ -164,22 +156,20 @@ def _ensemble_input(
     return activate(layer.activation, z)
 
 
-def _ensemble_dense(
-    layer: ensembles.EnsembleDense, params: Views, x: Tensor, width: int
-) -> Tensor:
+def _ensemble_dense(layer: EnsembleDense, params: Views, x: Tensor, width: int) -> Tensor:
     members = x.reshape(0, *params.scale.shape) * params.scale
     z = members @ params.weight + params.bias
     return activate(layer.activation, z).reshape(0, layer.n_outputs(width))
 
 
-def _blocks(layer: layers.Blocks, params: Views, x: Tensor, width: int) -> Tensor:
+def _blocks(layer: Blocks, params: Views, x: Tensor, width: int) -> Tensor:
     n_blocks, n_inputs, _ = params.weight.shape
     by_block = x.reshape(0, n_blocks, n_inputs)
     z = by_block.einsum("nmi,mij->nmj", params.weight) + params.bias
     return activate(layer.activation, z).reshape(0, layer.n_outputs(width))
 
 
-def _group_columns(layer: groups.GroupColumns, params: Views, x: Tensor, width: int) -> Tensor:
+def _group_columns(layer: GroupColumns, params: Views, x: Tensor, width: int) -> Tensor:
     places = gathering(layer.groups, width)
     gathered = x.take(places.columns, axis=1)
     if not places.padding.size:
@@ -189,45 +179,26 @@ def _group_columns(layer: groups.GroupColumns, params: Views, x: Tensor, width: 
     return gathered * kept
 
 
-def _pairwise_head(layer: groups.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
-    factors = _by_member(layer, _factors(layer, params, x, width))
-    sums = factors.sum(2, keepdims=False)
-    products = sums * sums - (factors * factors).sum(2, keepdims=False)
-    return _with_pairs(layer, params, x, width, products * (layer.pair_scale / 2))
-
-
-def _monotone_pairwise_head(
-    layer: MonotonePairwiseHead, params: Views, x: Tensor, width: int
-) -> Tensor:
-    factors = _factors(layer, params, x, width) + params.offset
-    factors = _by_member(layer, activate(layer.function, factors))
-    # Without a subtraction, as the layer itself, so that rounding keeps the order.
-    before = factors.op("CumSum", x.graph.constant(2, np.int64), exclusive=1)
-    products = (factors * before).sum(2, keepdims=False) * layer.pair_scale
-    return _with_pairs(layer, params, x, width, products)
-
-
-def _factors(layer: groups.PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
-    """Return the linear factors, of the shape (rows, groups of all members, factors)."""
+def _pairwise_head(layer: PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
     by_group = x.reshape(0, layer.n_all, width // layer.n_all)
-    return by_group.einsum("ngi,gij->ngj", params.factor)
-
-
-def _by_member(layer: groups.PairwiseHead, factors: Tensor) -> Tensor:
-    """Return factors in the shape (rows, members, groups, factors)."""
-    return factors.reshape(0, layer.n_members, layer.n_groups, layer.n_factors)
-
-
-def _with_pairs(
-    layer: groups.PairwiseHead, params: Views, x: Tensor, width: int, products: Tensor
-) -> Tensor:
-    """Return the raw predictions, given the products of factors (rows, members, factors)."""
+    factors = by_group.einsum("ngi,gij->ngj", params.factor)
+    if isinstance(layer, MonotonePairwiseHead):
+        factors = activate(layer.function, factors + params.offset)
+    factors = factors.reshape(0, layer.n_members, layer.n_groups, layer.n_factors)
+    if isinstance(layer, MonotonePairwiseHead):
+        # Without a subtraction, as the layer itself, so that rounding keeps the order.
+        before = factors.op("CumSum", x.graph.constant(2, np.int64), exclusive=1)
+        products = (factors * before).sum(2, keepdims=False) * layer.pair_scale
+    else:
+        sums = factors.sum(2, keepdims=False)
+        squares = (factors * factors).sum(2, keepdims=False)
+        products = (sums * sums - squares) * (layer.pair_scale / 2)
     pairs = products.einsum("nmk,mkj->nmj", params.strength)
     single = _blocks(layer, params, x, width)
     return single + pairs.reshape(0, layer.n_outputs(width))
 
 
-def _columns(layer: columns.Columns, params: Views, x: Tensor, width: int) -> Tensor:
+def _columns(layer: Columns, params: Views, x: Tensor, width: int) -> Tensor:
     outputs = []
     for name, n_columns, where, _, inner in layer.places:
         if isinstance(where, slice):
@@ -240,21 +211,19 @@ def _columns(layer: columns.Columns, params: Views, x: Tensor, width: int) -> Te
     return x.graph.concat(outputs)
 
 
-def _components(
-    layer: columns.PrincipalComponents, params: Views, x: Tensor, width: int
-) -> Tensor:
+def _components(layer: PrincipalComponents, params: Views, x: Tensor, width: int) -> Tensor:
     numbers = x.take(np.arange(len(layer.center)) * layer.spacing, axis=1)
     centred = numbers - np.array(layer.center)
     return x.graph.concat([x, centred @ np.array(layer.directions)])
 
 
-def _scattered(layer: columns.Scattered, params: Views, x: Tensor, width: int) -> Tensor:
+def _scattered(layer: Scattered, params: Views, x: Tensor, width: int) -> Tensor:
     order = np.arange(layer.n_outputs(width))
     places = np.concatenate([order[place.outputs] for place in layer.places])
     return _columns(layer, params, x, width).take(np.argsort(places), axis=1)
 
 
-def _embedding(layer: columns.Embedding, params: Views, x: Tensor, width: int) -> Tensor:
+def _embedding(layer: Embedding, params: Views, x: Tensor, width: int) -> Tensor:
     # The level number after the last one stands for none of the levels. Its vector is the mean.
     table = np.vstack([params.table, params.table.mean(axis=0)])
     return x.cast(np.int64).rows_of(table)
@@ -279,11 +248,8 @@ def _periodic(layer: embeddings.Periodic, params: Views, x: Tensor, width: int) 
     return _mapped(layer, params, x, (turns * (2 * math.pi)).op("Sin"))
 
 
-def _mapped_piecewise_linear(
-    layer: embeddings.MappedPiecewiseLinear | embeddings.RisingPiecewiseLinear,
-    params: Views,
-    x: Tensor,
-    width: int,
+def _piecewise_linear(
+    layer: embeddings.MappedPiecewiseLinear, params: Views, x: Tensor, width: int
 ) -> Tensor:
     column, low, inverse_width, smallest, largest = bins_between(layer.edges, x.dtype)
     reach = (x.take(column, axis=1) - low) * inverse_width
@@ -292,22 +258,22 @@ def _mapped_piecewise_linear(
 
 
 #: The function for each class of layers.
-LAYERS: dict[type[layers.Layer], Callable[[Any, Views, Tensor, int], Tensor]] = {
-    layers.Dense: _dense,
-    layers.Dropout: _dropout,
-    layers.LayerNorm: _layer_norm,
-    ensembles.EnsembleInput: _ensemble_input,
-    ensembles.EnsembleDense: _ensemble_dense,
-    ensembles.EnsembleHead: _blocks,
-    columns.PrincipalComponents: _components,
-    groups.GroupColumns: _group_columns,
-    groups.GroupedDense: _blocks,
-    groups.PairwiseHead: _pairwise_head,
-    MonotonePairwiseHead: _monotone_pairwise_head,
-    columns.Columns: _columns,
-    columns.Scattered: _scattered,
-    columns.Embedding: _embedding,
+LAYERS: dict[type[Layer], Callable[[Any, Views, Tensor, int], Tensor]] = {
+    Dense: _dense,
+    Dropout: _dropout,
+    LayerNorm: _layer_norm,
+    EnsembleInput: _ensemble_input,
+    EnsembleDense: _ensemble_dense,
+    EnsembleHead: _blocks,
+    PrincipalComponents: _components,
+    GroupColumns: _group_columns,
+    GroupedDense: _blocks,
+    PairwiseHead: _pairwise_head,
+    MonotonePairwiseHead: _pairwise_head,
+    Columns: _columns,
+    Scattered: _scattered,
+    Embedding: _embedding,
     embeddings.Periodic: _periodic,
-    embeddings.MappedPiecewiseLinear: _mapped_piecewise_linear,
-    embeddings.RisingPiecewiseLinear: _mapped_piecewise_linear,
+    embeddings.MappedPiecewiseLinear: _piecewise_linear,
+    embeddings.RisingPiecewiseLinear: _piecewise_linear,
 }

@@ -259,7 +259,7 @@ class Embedding(ColumnEmbedding):
     ) -> None:
         one_hot = buffers["one_hot"]
         one_hot.places[...] = x
-        sums = one_hot.transposed_times(delta)
+        sums = one_hot.transposed @ delta
         grads.table[...] = sums[:-1]
         # The mean vector belongs to all levels alike.
         grads.table += sums[-1] * (1 / self.n_levels)

@@ -47,15 +47,10 @@ class EnsembleLayer(ActivationLayer):
     def n_outputs(self, n_inputs: int) -> int:
         return self.n_members * self.n_units
 
-    def _n_inputs(self, n_inputs: int) -> int:
-        """Return the number of inputs of one member."""
-        return n_inputs // self.n_members
-
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        n_inputs, within = self._n_inputs(n_inputs), self.within
-        scales = None if within is None else within.scales
+        scales = None if self.within is None else self.within.scales
         return {
-            "weight": Parameter((n_inputs, self.n_units), penalized=True, within=within),
+            "weight": Parameter((n_inputs, self.n_units), penalized=True, within=self.within),
             "scale": Parameter((self.n_members, n_inputs), within=scales),
             "bias": Parameter((self.n_members, self.n_units)),
         }
@@ -73,9 +68,6 @@ class EnsembleInput(EnsembleLayer):
     The scales multiply the weights, so that one product of x, which may be sparse, serves all
     members. They start as random signs, so that the members differ.
     """
-
-    def _n_inputs(self, n_inputs: int) -> int:
-        return n_inputs
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         def matrices(n_rows: int, dtype: DTypeLike) -> Array:
@@ -122,6 +114,9 @@ class EnsembleDense(EnsembleLayer):
 
     With s = x * r: dJ/ds = delta W', dJ/dr = column sums of dJ/ds * x, dJ/dx = dJ/ds * r.
     """
+
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
+        return super().parameters(n_inputs // self.n_members)
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         widths = self.z_and_a(self.n_outputs(n_inputs))

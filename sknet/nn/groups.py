@@ -64,13 +64,10 @@ class Gathering:
         columns = np.array(padded, dtype=np.intp).ravel()
         self.padding: NDArray[np.intp] = np.flatnonzero(columns < 0)
         self.columns: NDArray[np.intp] = np.maximum(columns, 0)
-        places = np.flatnonzero(columns >= 0)
         # The places of the first column, then those of the second one, and so on.
-        self._places = places[np.argsort(columns[places], kind="stable")]
-        counts = np.bincount(columns[places], minlength=n_inputs)
-        self._used = np.flatnonzero(counts)
-        self._starts = np.cumsum(counts)[self._used] - counts[self._used]
-        self._once = bool((counts == 1).all())
+        self._places = np.argsort(columns, kind="stable")[self.padding.size :]
+        self._used, self._starts = np.unique(columns[self._places], return_index=True)
+        self._once: bool = self._used.size == self._places.size == n_inputs
 
     def gather(self, x: Array, out: Array) -> Array:
         """Write the columns of the groups into ``out``, with zeros as padding."""

@@ -5,7 +5,7 @@ The last of them are bins of numbers: their places, and the interpolation betwee
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
@@ -60,6 +60,7 @@ class SparseRows:
 
     Attributes
     ----------
+    matrix : sparse array
     values : ndarray of shape (n_rows, per_row)
         The entries, ones at first.
     places : ndarray of int of shape (n_rows, per_row)
@@ -70,21 +71,14 @@ class SparseRows:
         n_entries = n_rows * per_row
         entries = np.ones(n_entries, dtype), np.zeros(n_entries, np.int32)
         starts = np.arange(0, n_entries + 1, per_row)
-        self._matrix = sparse.csr_array((*entries, starts), shape=(n_rows, n_columns))
-        self._transposed: Any = None
-        self.values: Array = self._matrix.data.reshape(n_rows, per_row)
-        self.places: NDArray[Any] = self._matrix.indices.reshape(n_rows, per_row)
+        self.matrix: Any = sparse.csr_array((*entries, starts), shape=(n_rows, n_columns))
+        self.values: Array = self.matrix.data.reshape(n_rows, per_row)
+        self.places: NDArray[Any] = self.matrix.indices.reshape(n_rows, per_row)
 
-    def times(self, dense: Array) -> Array:
-        """Return the product with an array of ``n_columns`` rows."""
-        return self._matrix @ dense
-
-    def transposed_times(self, dense: Array) -> Array:
-        """Return the product of the transposed matrix with an array of ``n_rows`` rows."""
-        if self._transposed is None:
-            # It shares the arrays of the entries, and predictions do not need it.
-            self._transposed = self._matrix.T
-        return self._transposed @ dense
+    @cached_property
+    def transposed(self) -> Any:
+        """The transpose, which shares the arrays of the entries. Predictions do not need it."""
+        return self.matrix.T
 
 
 def stretches(x: Array, n: int) -> Array:
@@ -211,16 +205,14 @@ def bins_between(
     edges: Edges, dtype: np.dtype[Any]
 ) -> tuple[NDArray[np.intp], Array, Array, Array, Array]:
     """Return column, start, 1 / width (0 if empty) and limits of the bins of all columns."""
-    n_bins = np.array([len(one) - 1 for one in edges], dtype=np.intp)
-    column = np.repeat(np.arange(len(edges)), n_bins)
-    low = np.concatenate([one[:-1] for one in edges]).astype(dtype)
-    width = np.concatenate([np.diff(one) for one in edges]).astype(dtype)
+    low, width = np.array(edges)[:, :-1].astype(dtype), np.diff(edges).astype(dtype)
     inverse_width = np.divide(1, width, out=np.zeros_like(width), where=width > 0)
-    first = np.cumsum(n_bins) - n_bins
-    last = first + np.add.reduceat(width > 0, first, dtype=np.intp) - 1
+    columns = np.arange(len(edges))
     smallest, largest = np.zeros_like(low), np.ones_like(low)
-    smallest[first], largest[last] = -1, 2
-    return column, low, inverse_width, smallest, largest
+    smallest[:, 0] = -1
+    largest[columns, (width > 0).sum(axis=1) - 1] = 2
+    of_bins = low.ravel(), inverse_width.ravel(), smallest.ravel(), largest.ravel()
+    return np.repeat(columns, low.shape[1]), *of_bins
 
 
 class BinGrid:
@@ -244,20 +236,18 @@ class BinGrid:
     LARGEST_SCALE = 1e20
 
     def __init__(self, edges: Edges, dtype: np.dtype[Any]) -> None:
-        n_columns, n_bins = len(edges), len(edges[0]) - 1
-        # No number is above NaN, which follows the last edge of a column.
-        self._inner = np.full((n_columns, n_bins), np.nan, dtype)
+        ends = np.array(edges, dtype)[:, 1:]
+        n_columns, n_bins = ends.shape
+        # Edges that the dtype cannot tell apart stay, since each of them ends a bin.
+        n_inner = np.array([of_column.index(of_column[-1]) - 1 for of_column in edges])
+        # No number is above NaN, which stands for the last edge of a column.
+        is_inner = np.arange(n_bins) < n_inner[:, np.newaxis]
+        self._inner: Array = np.where(is_inner, ends, np.nan)
+        first, last = self._inner[:, 0], self._inner[np.arange(n_columns), n_inner - 1]
+        per_cell = np.maximum((last - first) / self.N_CELLS, 1 / self.LARGEST_SCALE)
         # One edge or none between the bins has no range, and may be in a cell of any size.
-        self._low, self._scale = np.zeros(n_columns, dtype), np.ones(n_columns, dtype)
-        for column, of_column in enumerate(edges):
-            # Edges that the dtype cannot tell apart stay, since each of them ends a bin.
-            n_distinct = of_column.index(of_column[-1]) + 1
-            inner = np.array(of_column[1 : n_distinct - 1], dtype)
-            self._inner[column, : inner.size] = inner
-            if inner.size > 1:
-                per_cell = (inner[-1] - inner[0]) / self.N_CELLS
-                self._low[column] = inner[0]
-                self._scale[column] = 1 / max(per_cell, 1 / self.LARGEST_SCALE)
+        self._low: Array = np.where(n_inner > 1, first, 0)
+        self._scale: Array = np.where(n_inner > 1, 1 / per_cell, 1)
         # Two more cells are for the numbers beyond the edges.
         self._first_cells = np.arange(n_columns, dtype=np.int32) * (self.N_CELLS + 2) + 1
         self._first_bins = np.arange(n_columns, dtype=np.int32) * n_bins
@@ -332,7 +322,7 @@ class Interpolation:
         # Each column has one more edge than bins.
         self._n_edges_more = np.arange(n_columns, dtype=np.int32)
         # A number has an entry for the edge before it and one for the edge after it.
-        self._matrix = SparseRows(n_rows * n_columns, 2, n_columns * n_edges, dtype)
+        self._rows = SparseRows(n_rows * n_columns, 2, n_columns * n_edges, dtype)
 
     def locate(self, x: Array) -> None:
         """Find the bin of each number of ``x``, and its place in the bin."""
@@ -341,10 +331,10 @@ class Interpolation:
         share *= self._inverse_width.take(bins)
         # Farther than one width of a bin beyond the ends, the value stays the same.
         np.clip(share, -1, 2, out=share)
-        places = self._matrix.places.reshape(*x.shape, 2)
+        places = self._rows.places.reshape(*x.shape, 2)
         np.add(bins, self._n_edges_more, out=places[:, :, 0])
         np.add(places[:, :, 0], 1, out=places[:, :, 1])
-        weights = self._matrix.values.reshape(*x.shape, 2)
+        weights = self._rows.values.reshape(*x.shape, 2)
         np.subtract(1, share, out=weights[:, :, 0])
         weights[:, :, 1] = share
 
@@ -359,11 +349,11 @@ class Interpolation:
         -------
         ndarray of shape (n_rows * n_columns, n_values)
         """
-        return self._matrix.times(at_edges.reshape(-1, at_edges.shape[2]))
+        return self._rows.matrix @ at_edges.reshape(-1, at_edges.shape[2])
 
     def backward(self, delta: Array) -> Array:
         """Return the gradient of the values at the edges, given that of :meth:`values`."""
-        of_edges = self._matrix.transposed_times(delta)
+        of_edges = self._rows.transposed @ delta
         return of_edges.reshape(self._n_edges_more.size, -1, delta.shape[1])
 
     def share_of_bin(self) -> Array:

@@ -40,6 +40,10 @@ class Slot:
     where: slice
     parameter: Parameter
 
+    def of(self, vector: Array) -> Array:
+        """Return the parameter array of a flat vector: a view."""
+        return vector[self.where].reshape(self.parameter.shape)
+
 
 @dataclass(frozen=True)
 class Network:
@@ -152,7 +156,7 @@ class Network:
             owner = views[slot.layer]
             for part in parts:
                 owner = vars(owner).setdefault(part, SimpleNamespace())
-            setattr(owner, name, vector[slot.where].reshape(slot.parameter.shape))
+            setattr(owner, name, slot.of(vector))
         return views
 
     def work_arrays(self) -> list[WorkArrays]:
@@ -184,7 +188,7 @@ class Network:
             layer.initialize(views, rng)
         for slot in self.slots:
             if slot.parameter.within is not None:
-                slot.parameter.within.enter(params[slot.where].reshape(slot.parameter.shape))
+                slot.parameter.within.enter(slot.of(params))
         return params
 
     def bounds(self, dtype: DTypeLike) -> Bounds | None:
@@ -196,10 +200,10 @@ class Network:
             np.full(self.n_params, -np.inf, dtype), np.full(self.n_params, np.inf, dtype)
         )
         for slot, within in sets:
-            shape = slot.parameter.shape
             if within is not None:
-                for vector, values in zip(bounds, within.bounds(shape), strict=True):
-                    vector[slot.where].reshape(shape)[...] = values
+                of_slot = within.bounds(slot.parameter.shape)
+                for vector, values in zip(bounds, of_slot, strict=True):
+                    slot.of(vector)[...] = values
         return bounds
 
     def project(self, params: Array) -> None:
@@ -277,17 +281,6 @@ class Network:
             if i > 0 or workspace.input_gradient:
                 delta = layer.backward_inputs(views[i], x, delta, buffers)
         return delta if workspace.input_gradient else None
-
-
-def named_arrays(views: Views, prefix: str = "") -> dict[str, Array]:
-    """Return the arrays of a namespace of :meth:`Network.views` by their declared names."""
-    arrays: dict[str, Array] = {}
-    for name, value in vars(views).items():
-        if isinstance(value, SimpleNamespace):
-            arrays |= named_arrays(value, f"{prefix}{name}.")
-        else:
-            arrays[prefix + name] = value
-    return arrays
 
 
 class Workspace:

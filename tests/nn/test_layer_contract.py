@@ -19,7 +19,7 @@ from sknet.nn.activations import GELU, Identity, Tanh
 from sknet.nn.columns import Columns, Embedding, Scattered
 from sknet.nn.embeddings import MappedPiecewiseLinear, Periodic, RisingPiecewiseLinear
 from sknet.nn.layers import Dense, Layer
-from sknet.nn.network import Network, Workspace, named_arrays
+from sknet.nn.network import Network, Workspace
 
 N_ROWS, N_COLUMNS = 7, 6
 EDGES = ((-1.0, 0.0, 2.0, 2.0), (-2.0, -0.5, 0.5, 3.0)) * (N_COLUMNS // 2)
@@ -164,9 +164,10 @@ def test_declared_shapes_are_those_of_the_arrays(layer):
     problem.value(problem.params, problem.X.copy(), workspace)
     n_inputs = problem.X.shape[1]
     assert workspace.outputs[0].shape == (N_ROWS, layer.n_outputs(n_inputs))
-    views = named_arrays(problem.network.views(problem.params)[0])
+    slots = [slot for slot in problem.network.slots if slot.layer == 0]
+    shapes = {slot.name: slot.of(problem.params).shape for slot in slots}
     declared = layer.parameters(n_inputs)
-    assert {k: v.shape for k, v in views.items()} == {k: p.shape for k, p in declared.items()}
+    assert shapes == {k: p.shape for k, p in declared.items()}
 
 
 @every_layer
