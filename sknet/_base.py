@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknet._attributes import FittedAttributes
 from sknet._fitting import fit_network, fit_one_pass, split_off_validation
 from sknet._input import Features, read_training, read_validation
-from sknet._model import Model
+from sknet._model import Model, weigh
 from sknet._monitoring import CallbackObserver, HeldOut
 from sknet._parameters import check_loss_position, check_together
 from sknet._persistence import VERSION, as_stored, load_checkpoint, unstamped
@@ -208,7 +208,7 @@ class BaseNN(
         else:
             history, n_seen = self.history_, self.t_
             model = self._absorb(features, data, run)
-        data = model.weighted(data)
+        data = weigh(model.settings, model.target, data)
         result = fit_one_pass(model, data, run, len(history.get("loss", [])))
         together = {
             name: [*history.get(name, []), *values] for name, values in result.history.items()
@@ -357,11 +357,12 @@ def _weigh_and_split(
 
     ``held_out`` are the user's validation rows. If it is None, early stopping splits rows off.
     """
-    weighted = model.weighted(data)
+    settings, target = model.settings, model.target
+    weighted = weigh(settings, target, data)
     if held_out is None:
         return split_off_validation(model, weighted, run.split_seed)
     model.check_target(held_out.y, "y_val")
-    return weighted, model.weighted(held_out)
+    return weighted, weigh(settings, target, held_out)
 
 
 def fitted(estimator: Any) -> tuple[Features, Model]:

@@ -11,7 +11,7 @@ import numpy as np
 from sknet._base import BaseNN, conclude, fitted, observe, scored
 from sknet._fitting import augmentation, encoded_chunk, fit_batches
 from sknet._input import Features, has_validation, read_rows, read_validation, with_target
-from sknet._model import Model, model_class
+from sknet._model import Model, row_weights, weigh
 from sknet._monitoring import CallbackObserver, HeldOut, RowProgress, row_progress
 from sknet._persistence import load_checkpoint
 from sknet._requirements import check_count, fit_context
@@ -108,7 +108,7 @@ class Findings(NamedTuple):
     def mean_weight(self, model: Model) -> float:
         """Return the mean weight of the training rows, estimated from the sample."""
         y, sample_weight = self.sample.y, self.sample.sample_weight
-        weights = model.row_weights(model.settings, model.target, y, sample_weight)
+        weights = row_weights(model.settings, model.target, y, sample_weight)
         return 1.0 if weights is None else mean(weights)
 
     def drawn_rows(self, n_wanted: int) -> Batch:
@@ -266,8 +266,7 @@ def _start(
     features, model = (agreed.features, None) if before is None else fitted(before)
     data = read_rows(features, *found.sample).in_own_units()
     if model is None:
-        kind = model_class(features.numeric_y)
-        weighted = kind.weigh(agreed.settings, agreed.target, data)
+        weighted = weigh(agreed.settings, agreed.target, data)
         return found, agreed.start_model([weighted.batch()], run.streams["init"])
     n_all = found.n_rows
     model = continue_model(estimator, features, model, data, run.params, n_rows=n_all)
@@ -291,7 +290,8 @@ def _hold_out(
     else:
         return None
     make_estimator = partial(scored, estimator, found.features)
-    return HeldOut(model.weighted(data), source=source, make_estimator=make_estimator)
+    data = weigh(model.settings, model.target, data)
+    return HeldOut(data, source=source, make_estimator=make_estimator)
 
 
 def _listener(

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from sknet._auto import MANY_ROWS
-from sknet._model import Model
+from sknet._model import Model, row_weights
 from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
 from sknet._run import Run, training_threads
 from sknet.data.batches import Batch, Batches, Dataset, n_rows
@@ -61,7 +61,7 @@ def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
 
     ``mean_weight`` is that of the training rows of all chunks.
     """
-    weight = model.row_weights(model.settings, model.target, chunk.y, chunk.sample_weight)
+    weight = row_weights(model.settings, model.target, chunk.y, chunk.sample_weight)
     if weight is None and mean_weight != 1:
         weight = np.ones(n_rows(chunk))  # Other chunks have weights.
     if weight is not None:

@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator
 
 from sknet._auto import Facts
 from sknet._input import Features
-from sknet._model import Model, RegressionModel, model_class
+from sknet._model import Model, RegressionModel, model_class, weigh
 from sknet._parameters import is_auto
 from sknet._settings import Settings, resolve
 from sknet.data.batches import Batch, Dataset
@@ -157,7 +157,7 @@ def start_model(
     known = kind.measure_target(settings, data)
     settings, target = kind.learn_target(settings, known, X.dtype, classes)
     # The encodings are those of the weights that training uses.
-    data = kind.weigh(settings, target, data)
+    data = weigh(settings, target, data)
     survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
     in_chunks = n_earlier is not None
     return kind.start(settings, survey, target, streams["init"], keep_rare=in_chunks)
@@ -189,7 +189,10 @@ def continue_model(
     facts = facts_of(features, n_rows, X.dtype, sparse.issparse(X), n_earlier)
     parameters, last = estimator.get_params(deep=False), model.settings.auto
     settings = resolve(parameters, facts, last, promise=features.promise)
-    model = model.continued(model.balanced(settings, data))
+    if isinstance(settings.class_weight, str):  # "balanced"
+        counts = model.measure_target(settings, data)
+        settings = settings.with_values(class_weight=counts.balanced_weights())
+    model = model.continued(settings)
     model.check_target(data.y, "y")
     params = model.params if params is None else params
     return model.with_params(params.astype(settings.dtype, copy=False))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sknet._auto import LARGEST_BATCH, SMALLEST_BATCH, learning_rate
 from sknet._base import BaseNN, fitted_attributes
 from sknet._input import Features, read_training
-from sknet._model import Model, model_class
+from sknet._model import Model, row_weights
 from sknet._monitoring import reporter
 from sknet._run import Run
 from sknet._settings import Settings
@@ -231,8 +231,7 @@ def weigh(
 ) -> NDArray[np.float64]:
     """Return the weights of all rows of a partition, times the weights of their classes."""
     data = read_partition(agreed.features, number, X, y, sample_weight)
-    kind = model_class(agreed.features.numeric_y)
-    weights = kind.row_weights(agreed.settings, agreed.target, data.y, data.sample_weight)
+    weights = row_weights(agreed.settings, agreed.target, data.y, data.sample_weight)
     of_all = np.zeros(X.shape[0])
     of_all[data.positions] = 1.0 if weights is None else weights
     return of_all
