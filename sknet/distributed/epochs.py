@@ -17,15 +17,7 @@ from sknet._input import Features
 from sknet._model import Model
 from sknet._settings import Settings
 from sknet.distributed.partitions import Cluster
-from sknet.distributed.shards import (
-    LocalResult,
-    LocalRound,
-    Partition,
-    Point,
-    Round,
-    Shard,
-    make_shard,
-)
+from sknet.distributed.shards import LocalRound, Partition, Point, Round, Shard, make_shard
 from sknet.nn.epochs import Epochs, UpdateRule, update_average
 from sknet.nn.network import Network
 from sknet.nn.state import Horizon, Remembered, TrainingState, score_of_learning
@@ -114,21 +106,21 @@ class OuterStep:
             self.network.project(params)
         return params
 
-    def end(self, point: Point, previous: Point, results: Sequence[LocalResult]) -> Point:
+    def end(self, point: Point, previous: Point, results: Sequence[Point]) -> Point:
         """Return the next point, given the last two points and the results of all shards."""
-        results = [result for result in results if result.params is not None]
+        results = [result for result in results if result.weight]
         weight = sum(result.weight for result in results)
         # The sum is in float64: the mean of equal float32 numbers then rounds to that number.
         mean = np.zeros(point.params.size)
         for result in results:
-            mean += result.weight * np.asarray(result.params, dtype=np.float64)
+            mean += result.weight * result.params.astype(np.float64)
         mean /= weight
         if self.learning_rate != 1:
             start = self.start(point, previous)
             mean = (1 - self.learning_rate) * start + self.learning_rate * mean
         return Point(
             self._inside(mean.astype(point.params.dtype)),
-            point.loss + sum(result.weight * result.loss for result in results),
+            point.loss + sum(result.loss for result in results),
             point.weight + weight,
             results[0].learning_rate,
         )

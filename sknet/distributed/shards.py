@@ -59,15 +59,16 @@ class Round(NamedTuple):
 
 
 class Point(NamedTuple):
-    """The parameters that all shards share after a round.
+    """The parameters after a round: those of one shard, or those that all shards share.
 
     Attributes
     ----------
     params : ndarray of shape (n_params,)
     loss : float
-        The weighted sum of the losses of all rows since the training began.
+        The weighted sum of the losses of the shard's rows in the round; of a shared point, of
+        all rows since the training began.
     weight : float
-        The sum of the weights of these rows.
+        The sum of the weights of these rows, which is zero if the shard has none in the round.
     learning_rate : float
         The learning rate of the last step of the round.
     """
@@ -76,27 +77,6 @@ class Point(NamedTuple):
     loss: float = 0.0
     weight: float = 0.0
     learning_rate: float = np.nan
-
-
-class LocalResult(NamedTuple):
-    """The result of a shard's steps in a round.
-
-    Attributes
-    ----------
-    params : ndarray of shape (n_params,) or None
-        The parameters after the steps; None if the shard has no rows in this round.
-    loss : float
-        The mean loss of the shard's rows in this round.
-    weight : float
-        The weight of the shard, times the share of its rows that are in this round.
-    learning_rate : float
-        The learning rate of the last step.
-    """
-
-    params: np.ndarray | None
-    loss: float
-    weight: float
-    learning_rate: float
 
 
 class InnerState(NamedTuple):
@@ -117,7 +97,7 @@ class InnerState(NamedTuple):
 class LocalRound(NamedTuple):
     """What a shard has after a round: the result for all, and a state that stays with it."""
 
-    result: LocalResult
+    result: Point
     inner: InnerState | None
 
 
@@ -175,7 +155,7 @@ class Shard:
         """
         rows = self._rows(round_)
         if not rows.size:
-            return LocalRound(LocalResult(None, 0.0, 0.0, np.nan), inner)
+            return LocalRound(Point(start), inner)
         params = start.copy()
         dropout, augmentation = self._rng(round_.epoch, 1 + round_.number).spawn(2)
         state = TrainingState.start(self.rule.optimizer, params, dropout)
@@ -192,7 +172,7 @@ class Shard:
         with ONE_BLAS_THREAD, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             loss = epoch.run()
         weight = self.weight * rows.size / self.batches.n_rows
-        result = LocalResult(params, loss, weight, epoch.learning_rate)
+        result = Point(params, weight * loss, weight, epoch.learning_rate)
         return LocalRound(result, InnerState(state.slots, state.n_updates))
 
     def sizes(self) -> tuple[int, int, int]:
