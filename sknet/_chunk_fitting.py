@@ -61,7 +61,7 @@ def fit_on_chunks(
             model.settings.batch_size,
             partial(encoded_chunk, model, found.mean_weight(model)),
             found.drawn_rows(PROBE_ROWS),
-            augmentation(model, run.streams),
+            augmentation(model, run.streams["augmentation"]),
             run.n_batches_done,
             _listener(progress, observer, run),
         )

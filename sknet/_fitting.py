@@ -52,7 +52,7 @@ def mini_batches(
         model.settings.batch_size,
         encoded_bytes,
         rng=streams["shuffle"] if model.settings.shuffle else None,
-        augment=augmentation(model, streams),
+        augment=augmentation(model, streams["augmentation"]),
     )
 
 
@@ -69,18 +69,13 @@ def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
     return Batch(model.encode(chunk.X), model.training_targets(chunk.y), weight)
 
 
-def augmentation(model: Model, streams: Mapping[str, Any]) -> Augmentation | None:
-    """Return the random changes of training batches, or None if both are switched off."""
+def augmentation(model: Model, rng: np.random.Generator) -> Augmentation | None:
+    """Return the changes of training batches by random numbers, or None if all are off."""
     settings, encoder = model.settings, model.encoder
     if not (settings.input_noise or settings.mixup):
         return None
-    return Augmentation(
-        settings.input_noise,
-        settings.mixup,
-        encoder.n_numeric_,
-        encoder.n_plain_,
-        streams["augmentation"],
-    )
+    noise, mixup = settings.input_noise, settings.mixup
+    return Augmentation(noise, mixup, encoder.n_numeric_, encoder.n_plain_, rng)
 
 
 def fit_network(
