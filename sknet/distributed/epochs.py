@@ -273,10 +273,6 @@ class ClusterEpoch(Epochs):
         self._n_steps = best.n_updates
         self._begin(Point(self.params.copy(), self._loss, self._weight))
 
-    def make_probe(self) -> Shards:
-        """Return the shards, of whose rows some judge the end of the training."""
-        return self._shards
-
     def evaluate(self, params: np.ndarray) -> dict[str, float]:
         """Return the loss and the score of the validation rows of all shards."""
         shared = self._point

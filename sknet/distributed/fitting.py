@@ -326,4 +326,4 @@ def _train(model: Model, shards: Shards, outer: OuterStep) -> TrainingResult:
         evaluate = epoch.evaluate
         stopping = replace(stopping, least_score=epoch.least_score())
     report = reporter(settings.verbose)
-    return train_epochs(epoch, stopping, evaluate=evaluate, report=report)
+    return train_epochs(epoch, shards, stopping, evaluate, report)
