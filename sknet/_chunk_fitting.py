@@ -66,7 +66,7 @@ def fit_on_chunks(
             _listener(progress, observer, run),
         )
         result = fit_batches(model, batches, held, run, observer)
-    conclude(estimator, features, model, run, result, observer, stacklevel=6)
+    conclude(estimator, features, model, result, observer, stacklevel=6)
 
 
 class Findings(NamedTuple):

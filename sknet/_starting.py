@@ -22,8 +22,7 @@ from sknet._input import Features
 from sknet._model import Model, RegressionModel, model_class, weigh
 from sknet._parameters import is_auto
 from sknet._settings import Settings, resolve
-from sknet.data.batches import Batch, Dataset
-from sknet.data.columns.column import Statistic
+from sknet.data.batches import Batch, Dataset, join
 from sknet.data.survey import Survey, merge_surveys, survey_rows
 from sknet.data.targets import ClassTarget, KnownTarget, RegressionTarget, merge_targets
 from sknet.data.weights import LabelCounts
@@ -286,12 +285,7 @@ class Agreement:
     settings: Settings
     target: ClassTarget | RegressionTarget
 
-    def start_model(
-        self,
-        samples: Sequence[Batch],
-        rng: np.random.Generator,
-        statistics: Sequence[Statistic] | None = None,
-    ) -> Model:
+    def start_model(self, samples: Sequence[Batch], rng: np.random.Generator) -> Model:
         """Return a model with the encodings of the whole table, and initial parameters.
 
         Parameters
@@ -301,13 +295,8 @@ class Agreement:
             their y and the weights that training uses.
         rng : numpy Generator
             Draws the parameters.
-        statistics : sequence of Statistic, optional
-            The statistics of the columns, if those of the survey do not have the weights that
-            training uses.
         """
-        survey = self.survey.with_sample(samples)
-        if statistics is not None:
-            survey = replace(survey, statistics=list(statistics))
+        survey = replace(self.survey, sample=Dataset(*join(samples)))
         kind = model_class(self.features.numeric_y)
         return kind.start(self.settings, survey, self.target, rng)
 

@@ -6,7 +6,7 @@ then exact. Quantiles and the effects of levels are estimated from a sample of r
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sknet.data import draws
-from sknet.data.batches import Batch, Dataset, join
+from sknet.data.batches import Dataset
 from sknet.data.columns.column import Statistic
 from sknet.data.draws import draw_rows, most_copied_rows, same_rows
 from sknet.data.row_blocks import RowBlocks
@@ -72,10 +72,6 @@ class Survey:
         if self.sample is None:
             raise ValueError("The survey has no sample.")
         return same_rows(self.sample, n_wanted)
-
-    def with_sample(self, batches: Sequence[Batch]) -> "Survey":
-        """Return the survey with a sample of rows that were read after it was made."""
-        return replace(self, sample=Dataset(*join(batches)))
 
 
 def survey_rows(

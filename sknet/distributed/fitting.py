@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet._auto import LARGEST_BATCH, SMALLEST_BATCH, learning_rate
-from sknet._base import BaseNN, fitted_attributes
+from sknet._base import BaseNN
 from sknet._input import Features, read_training
 from sknet._model import Model, row_weights
 from sknet._monitoring import reporter
@@ -71,7 +71,7 @@ def fit_on_cluster(
     partitions: Partitions,
     outer: OuterStep,
     local_steps: int,
-) -> tuple[dict[str, Any], TrainingResult, int]:
+) -> tuple[Features, Model, TrainingResult, int]:
     """Train a model on the partitions of a table.
 
     Parameters
@@ -86,8 +86,10 @@ def fit_on_cluster(
 
     Returns
     -------
-    attributes : dict of str to object
-        The attributes of the fitted estimator.
+    features : Features
+        The columns of the table.
+    model : Model
+        The model before the training.
     result : TrainingResult
         The parameters and the history of the training.
     n_shards : int
@@ -120,10 +122,7 @@ def fit_on_cluster(
         shards = Shards(cluster, model, agreed.features, groups, seed, local_steps)
         result, n_validation = _train(model, shards, outer), shards.n_validation
     n_rows = sum(look.n_rows for look, _ in held) - n_validation
-    n_seen = n_rows * len(result.history["loss"]) + n_validation * result.n_refit
-    model = model.begun(n_rows, n_validation).trained(result)
-    attributes = fitted_attributes(agreed.features, model, result.history, n_seen)
-    return attributes, result, len(groups)
+    return agreed.features, model.begun(n_rows, n_validation), result, len(groups)
 
 
 def _hold(cluster: Cluster, partitions: Partitions) -> list[Partition]:
@@ -272,8 +271,10 @@ def start_model(
     """Return a model with the encodings of the whole table, and initial parameters."""
     reader = agreed.features.reader
     weighted = [(reader, found) for _, found in samples if found is not None]
-    statistics = merge_statistics(reader, weighted) if weighted else None
-    return agreed.start_model([rows for rows, _ in samples], rng, statistics)
+    if weighted:
+        survey = replace(agreed.survey, statistics=merge_statistics(reader, weighted))
+        agreed = replace(agreed, survey=survey)
+    return agreed.start_model([rows for rows, _ in samples], rng)
 
 
 def _groups(

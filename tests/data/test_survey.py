@@ -1,5 +1,7 @@
 """The survey of a table, and of its parts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -8,7 +10,7 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from sknet.data import draws
-from sknet.data.batches import Batch, Dataset
+from sknet.data.batches import Batch, Dataset, join
 from sknet.data.draws import draw_rows
 from sknet.data.frames import wrapped
 from sknet.data.row_blocks import RowBlocks
@@ -52,7 +54,8 @@ def merge_with_samples(surveys, parts, weights=None):
     merged = merge_surveys(list(surveys))
     read = map(merged.reader.read, parts)
     weights = [None] * len(parts) if weights is None else weights
-    return merged.with_sample([Batch(X, None, w) for X, w in zip(read, weights, strict=True)])
+    rows = join([Batch(X, None, w) for X, w in zip(read, weights, strict=True)])
+    return replace(merged, sample=Dataset(*rows))
 
 
 def assert_same_survey(one, other):

@@ -345,7 +345,7 @@ def fit_lazily(n_shards=2, local_steps=3, **options):
     parts = [[X[rows], y[rows], None] for rows in np.array_split(np.arange(240), n_shards)]
     cluster, outer = LazyCluster(n_shards), OuterStep(1.0, 0.0)
     partitions = Partitions(parts, [len(part[1]) for part in parts])
-    _, result, _ = fit_on_cluster(cluster, estimator, partitions, outer, local_steps)
+    _, _, result, _ = fit_on_cluster(cluster, estimator, partitions, outer, local_steps)
     return cluster, result
 
 
