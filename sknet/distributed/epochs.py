@@ -18,9 +18,9 @@ from sknet._model import Model
 from sknet._settings import Settings
 from sknet.distributed.partitions import Cluster
 from sknet.distributed.shards import LocalRound, Partition, Point, Round, Shard, make_shard
-from sknet.nn.epochs import Epochs, UpdateRule, update_average
+from sknet.nn.epochs import Epochs, update_average
 from sknet.nn.network import Network
-from sknet.nn.state import Horizon, Remembered, TrainingState, score_of_learning
+from sknet.nn.state import Remembered, TrainingState, score_of_learning
 
 #: The number of rounds that are submitted before the first of them has ended.
 ROUNDS_IN_FLIGHT = 2
@@ -170,6 +170,7 @@ class Shards:
         local_steps: int,
     ) -> None:
         self.cluster = cluster
+        self.model = model
         shared = cluster.send(model), cluster.send(features)
         self.futures: list[Any] = [
             cluster.submit(make_shard, *shared, number, seed, group, shard_number=number)
@@ -217,26 +218,16 @@ class ClusterEpoch(Epochs):
     Parameters
     ----------
     shards : Shards
+        Their model has the initial parameters, the rule of their steps and the plan.
     outer : OuterStep
-    params : ndarray of shape (n_params,)
-        The initial parameters; updated in place.
-    rule : UpdateRule
-        The steps of the shards.
-    horizon : Horizon
-        The number of epochs, and how far each of them is on in the plan.
-    state : TrainingState
-        Updated in place.
     """
 
-    def __init__(
-        self,
-        shards: Shards,
-        outer: OuterStep,
-        params: np.ndarray,
-        rule: UpdateRule,
-        horizon: Horizon,
-        state: TrainingState,
-    ):
+    def __init__(self, shards: Shards, outer: OuterStep):
+        params, settings = shards.model.params.copy(), shards.model.settings
+        rule, horizon = settings.update_rule, settings.stopping.horizon(None)
+        # The state needs a generator, but no numbers are drawn here: each shard draws its own.
+        unused = np.random.default_rng()
+        state = TrainingState.start(rule.optimizer, params, unused)
         super().__init__(params, rule, horizon, state)
         self._shards = shards
         self._cluster = shards.cluster

@@ -30,7 +30,7 @@ from sknet.distributed.epochs import ClusterEpoch, OuterStep, Shards, most_shard
 from sknet.distributed.partitions import Cluster, Partitions
 from sknet.distributed.shards import Partition, read_partition, train_alone
 from sknet.nn.lbfgs import is_stochastic
-from sknet.nn.state import TrainingResult, TrainingState
+from sknet.nn.state import TrainingResult
 from sknet.nn.training import train_epochs
 
 #: What is learned of a partition when the weights of its rows are known: random rows as
@@ -120,7 +120,7 @@ def fit_on_cluster(
     else:
         model = _share_batch(model, len(groups))
         shards = Shards(cluster, model, agreed.features, groups, seed, local_steps)
-        result, n_validation = _train(model, shards, outer), shards.n_validation
+        result, n_validation = _train(shards, outer), shards.n_validation
     n_rows = sum(look.n_rows for look, _ in held) - n_validation
     return agreed.features, model.begun(n_rows, n_validation), result, len(groups)
 
@@ -312,17 +312,12 @@ def _share_batch(model: Model, n_shards: int) -> Model:
     return replace(model, settings=settings)
 
 
-def _train(model: Model, shards: Shards, outer: OuterStep) -> TrainingResult:
+def _train(shards: Shards, outer: OuterStep) -> TrainingResult:
     """Return the result of training on the shards."""
-    settings, params = model.settings, model.params.copy()
-    rule, stopping, evaluate = settings.update_rule, settings.stopping, None
-    # The state needs a generator, but no numbers are drawn here: each shard draws its own.
-    unused = np.random.default_rng()
-    state = TrainingState.start(rule.optimizer, params, unused)
-    if model.network.bounds(params.dtype) is not None:
-        outer = replace(outer, network=model.network)
-    horizon = stopping.horizon(state.cooling)
-    epoch = ClusterEpoch(shards, outer, params, rule, horizon, state)
+    network, settings = shards.model.network, shards.model.settings
+    if network.bounds(shards.model.params.dtype) is not None:
+        outer = replace(outer, network=network)
+    epoch, stopping, evaluate = ClusterEpoch(shards, outer), settings.stopping, None
     if settings.early_stopping:
         evaluate = epoch.evaluate
         stopping = replace(stopping, least_score=epoch.least_score())
