@@ -79,7 +79,12 @@ def augmentation(model: Model, rng: np.random.Generator) -> Augmentation | None:
 
 
 def fit_network(
-    model: Model, data: Dataset, held: HeldOut | None, run: Run, observe: Report | None = None
+    model: Model,
+    data: Dataset,
+    held: HeldOut | None,
+    run: Run,
+    observe: Report | None = None,
+    encoded_bytes: float | None = None,
 ) -> TrainingResult:
     """Train a model's network, and return the result.
 
@@ -96,37 +101,22 @@ def fit_network(
     observe : callable, optional
         A function that is called after each epoch, with the arguments of ``train``'s
         ``report``.
+    encoded_bytes : float, optional
+        A stochastic solver keeps up to so many bytes of encoded rows.
     """
-    settings = model.settings
-    if settings.solver.stochastic:
-        return fit_rows(model, data, held, run, observe)
-    result = train_lbfgs(
-        model.objective,
-        model.params.copy(),
-        model.batches(data, model.training_targets(data.y)),
-        settings.stopping,
-        cast(LBFGS, settings.solver),
-        evaluate=None if held is None else Validation(model, held),
-        report=reporter(settings.verbose, observe),
-    )
-    return _with_temperature(model, result, held)
-
-
-def fit_rows(
-    model: Model,
-    data: Dataset,
-    held: HeldOut | None,
-    run: Run,
-    observe: Report | None = None,
-    encoded_bytes: float | None = None,
-) -> TrainingResult:
-    """Train a model's network by steps on mini-batches of a data set; return the result.
-
-    Up to ``encoded_bytes`` of encoded rows are kept. The other arguments are documented in
-    :func:`fit_network`.
-    """
-    batches_of = partial(mini_batches, model, streams=run.streams, encoded_bytes=encoded_bytes)
     settings, return_to_best = model.settings, None
+    if not settings.solver.stochastic:
+        result = train_lbfgs(
+            model.objective,
+            model.params.copy(),
+            model.batches(data, model.training_targets(data.y)),
+            settings.stopping,
+            cast(LBFGS, settings.solver),
+            evaluate=None if held is None else Validation(model, held),
+            report=reporter(settings.verbose, observe),
+        )
+        return _with_temperature(model, result, held)
+    batches_of = partial(mini_batches, model, streams=run.streams, encoded_bytes=encoded_bytes)
     few = data.n_rows <= MANY_ROWS
     cools_down = settings.refit and few and settings.schedule.has_horizon
     if cools_down and held is not None and held.of_training:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sknet._fitting import augmentation, fit_rows, split_off_validation
+from sknet._fitting import augmentation, fit_network, split_off_validation
 from sknet._input import Features, read_rows
 from sknet._model import Model
 from sknet._monitoring import HeldOut
@@ -271,7 +271,7 @@ def train_alone(
     rows = _read_all(features, partitions)
     data, held_out = split_off_validation(model, rows, run.split_seed)
     held = held_out and HeldOut(held_out, of_training=True)
-    result = fit_rows(model, data, held, run, encoded_bytes=math.inf)
+    result = fit_network(model, data, held, run, encoded_bytes=math.inf)
     return result, 0 if held_out is None else held_out.n_rows
 
 
