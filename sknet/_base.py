@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknet._attributes import FittedAttributes
 from sknet._fitting import fit_network, fit_one_pass, split_off_validation
 from sknet._input import Features, read_training, read_validation
-from sknet._model import Model
+from sknet._model import Model, weigh
 from sknet._monitoring import CallbackObserver, HeldOut
 from sknet._parameters import check_loss_position, check_together
 from sknet._persistence import VERSION, as_stored, load_checkpoint, unstamped
@@ -137,7 +137,7 @@ class BaseNN(
             make_estimator = partial(scored, self, features)
             validation = HeldOut(held_out, X_val is None, source, make_estimator)
         result = fit_network(model, data, validation, run, observer)
-        conclude(self, features, model, run, result, observer)
+        conclude(self, features, model, result, observer)
         return self
 
     def _to_continue(self, resume_from: Any) -> "tuple[BaseNN | None, Run | None]":
@@ -208,7 +208,7 @@ class BaseNN(
         else:
             history, n_seen = self.history_, self.t_
             model = self._absorb(features, data, run)
-        data = model.weighted(data)
+        data = weigh(model.settings, model.target, data)
         result = fit_one_pass(model, data, run, len(history.get("loss", [])))
         together = {
             name: [*history.get(name, []), *values] for name, values in result.history.items()
@@ -275,7 +275,8 @@ def observe(
 
     def fitted_here(params: np.ndarray, history: dict[str, list]) -> dict[str, Any]:
         now = model.with_params(params.astype(model.params.dtype))
-        n_seen = run.n_seen(model.provenance.n_validation or 0, history)
+        n_refit = 0 if run.state is None else run.state.n_refit
+        n_seen = model.provenance.n_visited(history, n_refit)
         state = run.resumable(identify)
         return fitted_attributes(features, now, copy.deepcopy(history), n_seen, state)
 
@@ -298,9 +299,8 @@ def conclude(
     estimator: BaseNN,
     features: Features,
     model: Model,
-    run: Run,
     result: TrainingResult,
-    observer: CallbackObserver | None,
+    observer: CallbackObserver | None = None,
     stacklevel: int = 5,
 ) -> None:
     """End a fit whose training has ended: tell the callbacks, and :func:`finish` it.
@@ -308,7 +308,7 @@ def conclude(
     ``model`` is the model before the training, and ``stacklevel`` that of :func:`finish`.
     """
     model = model.trained(result)
-    n_seen = run.n_seen(model.provenance.n_validation or 0, result.history)
+    n_seen = model.provenance.n_visited(result.history, result.n_refit)
     fitted = fitted_attributes(features, model, result.history, n_seen)
     if observer is not None:
         observer.finish(fitted)
@@ -316,7 +316,7 @@ def conclude(
 
 
 def finish(
-    estimator: BaseNN, fitted: dict[str, Any], result: TrainingResult, stacklevel: int = 4
+    estimator: BaseNN, fitted: dict[str, Any], result: TrainingResult, stacklevel: int
 ) -> None:
     """Set the attributes of a fit, and warn if its training did not end well.
 
@@ -357,11 +357,12 @@ def _weigh_and_split(
 
     ``held_out`` are the user's validation rows. If it is None, early stopping splits rows off.
     """
-    weighted = model.weighted(data)
+    settings, target = model.settings, model.target
+    weighted = weigh(settings, target, data)
     if held_out is None:
         return split_off_validation(model, weighted, run.split_seed)
     model.check_target(held_out.y, "y_val")
-    return weighted, model.weighted(held_out)
+    return weighted, weigh(settings, target, held_out)
 
 
 def fitted(estimator: Any) -> tuple[Features, Model]:

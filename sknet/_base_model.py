@@ -242,14 +242,6 @@ class Model(ABC):
             If a class of the last fit does not occur in y.
         """
 
-    @staticmethod
-    def balanced(settings: Settings, data: Dataset) -> Settings:
-        """Return the settings, with numbers in the place of ``class_weight="balanced"``.
-
-        ``data`` are all training rows, with the weights of the user.
-        """
-        return settings
-
     def training_targets(self, y: Any) -> np.ndarray:
         """Return encoded targets to train on."""
         return self.target.transform(y, self.params.dtype)
@@ -267,32 +259,6 @@ class Model(ABC):
         return self
 
     # The rows of training.
-
-    @classmethod
-    def row_weights(
-        cls, settings: Settings, target: Any, y: Any, sample_weight: Any
-    ) -> np.ndarray | None:
-        """Return the weight of each row times the weight of its class, or None without both."""
-        return sample_weight
-
-    @classmethod
-    def weigh(cls, settings: Settings, target: Any, data: Dataset) -> Dataset:
-        """Return the rows with class weights applied; the products are in own units.
-
-        Raises
-        ------
-        ValueError
-            If no row is left with a positive weight.
-        """
-        weight = cls.row_weights(settings, target, data.y, data.sample_weight)
-        if weight is data.sample_weight:
-            return data
-        weighted = data._replace(sample_weight=weight)
-        return weighted.in_own_units("class_weight times sample_weight")
-
-    def weighted(self, data: Dataset) -> Dataset:
-        """Return the rows with the class weights of this model, as :meth:`weigh` does."""
-        return self.weigh(self.settings, self.target, data)
 
     def encode(self, X: Any) -> Any:
         """Return the input of the network for rows of the table."""

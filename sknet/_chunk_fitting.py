@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sknet._base import BaseNN, conclude, fitted, observe, scored
 from sknet._fitting import augmentation, encoded_chunk, fit_batches
 from sknet._input import Features, has_validation, read_rows, read_validation, with_target
-from sknet._model import Model, model_class
+from sknet._model import Model, row_weights, weigh
 from sknet._monitoring import CallbackObserver, HeldOut, RowProgress, row_progress
 from sknet._persistence import load_checkpoint
 from sknet._requirements import check_count, fit_context
@@ -61,12 +61,12 @@ def fit_on_chunks(
             model.settings.batch_size,
             partial(encoded_chunk, model, found.mean_weight(model)),
             found.drawn_rows(PROBE_ROWS),
-            augmentation(model, run.streams),
+            augmentation(model, run.streams["augmentation"]),
             run.n_batches_done,
             _listener(progress, observer, run),
         )
         result = fit_batches(model, batches, held, run, observer)
-    conclude(estimator, features, model, run, result, observer, stacklevel=6)
+    conclude(estimator, features, model, result, observer, stacklevel=6)
 
 
 class Findings(NamedTuple):
@@ -100,15 +100,10 @@ class Findings(NamedTuple):
         """The columns of the chunks."""
         return self.agreed.features
 
-    @property
-    def n_rows(self) -> int:
-        """The number of all rows of positive weight."""
-        return self.n_training + n_rows(self.held_out)
-
     def mean_weight(self, model: Model) -> float:
         """Return the mean weight of the training rows, estimated from the sample."""
         y, sample_weight = self.sample.y, self.sample.sample_weight
-        weights = model.row_weights(model.settings, model.target, y, sample_weight)
+        weights = row_weights(model.settings, model.target, y, sample_weight)
         return 1.0 if weights is None else mean(weights)
 
     def drawn_rows(self, n_wanted: int) -> Batch:
@@ -179,7 +174,7 @@ class FirstPass:
         self._look: Look | None = None
         self._statistics: list[NDArray[Any]] = []
         self._count_rows = False
-        self._sample: KeyedSample | None = None
+        self._sample: KeyedSample  # Its size depends on the first chunk.
 
     def find(self, chunks: Iterable[Any]) -> Findings:
         """Return the findings of a pass over the chunks.
@@ -190,7 +185,9 @@ class FirstPass:
             If a chunk is not valid, or if no chunk has rows of positive weight.
         """
         for chunk in checked(chunks, self._look_at):
-            self._draw(chunk)
+            self._sample.add(chunk, self._rng.random(n_rows(chunk)))
+            self._sizes.append(n_rows(chunk))
+            self._progress("First pass", sum(self._sizes))
         if self._look is None:
             raise ValueError("chunks has no chunks with rows of positive weight.")
         survey = self._look.survey
@@ -201,7 +198,7 @@ class FirstPass:
         if settings.early_stopping and self._validation_rows:
             n_wanted = count_validation_rows(survey.n_rows, settings.validation_fraction)
             n_held_out = min(n_wanted, self._validation_rows)
-        held_out, learned, limit = cast(KeyedSample, self._sample).first(n_held_out)
+        held_out, learned, limit = self._sample.first(n_held_out)
         n_training = survey.n_rows - n_held_out
         return Findings(n_training, agreed, learned, held_out, limit, self._sizes)
 
@@ -210,6 +207,9 @@ class FirstPass:
         if self._features is None:
             features, X = Features.learn(self._estimator, chunk.X, declared=True)
             self._features = features
+            # As float64, a number takes eight bytes.
+            n_to_learn = most_copied_rows(8 * features.n_features)
+            self._sample = KeyedSample(n_to_learn + self._validation_rows)
         else:
             features, X = self._features.read_part(chunk.X)
         # Weights keep their unit: only all chunks together tell which of them are negligible.
@@ -238,16 +238,6 @@ class FirstPass:
             statistics = merge_statistics(self._look.survey.reader, parts)
         self._statistics = statistics
 
-    def _draw(self, chunk: Batch) -> None:
-        """Draw some rows of a chunk for the sample."""
-        if self._sample is None:
-            # As float64, a number takes eight bytes.
-            n_to_learn = most_copied_rows(8 * cast(Look, self._look).survey.n_features)
-            self._sample = KeyedSample(n_to_learn + self._validation_rows)
-        self._sample.add(chunk, self._rng.random(n_rows(chunk)))
-        self._sizes.append(n_rows(chunk))
-        self._progress("First pass", cast(Look, self._look).n_rows)
-
 
 def _both_sparse(*looks: Look) -> list[Look]:
     """Return the looks at two parts; sparse rows among dense ones make a sparse table."""
@@ -267,10 +257,9 @@ def _start(
     features, model = (agreed.features, None) if before is None else fitted(before)
     data = read_rows(features, *found.sample).in_own_units()
     if model is None:
-        kind = model_class(features.numeric_y)
-        weighted = kind.weigh(agreed.settings, agreed.target, data)
+        weighted = weigh(agreed.settings, agreed.target, data)
         return found, agreed.start_model([weighted.batch()], run.streams["init"])
-    n_all = found.n_rows
+    n_all = agreed.survey.n_rows
     model = continue_model(estimator, features, model, data, run.params, n_rows=n_all)
     # Balanced weights are those of all rows.
     weights = agreed.settings.class_weight
@@ -292,7 +281,8 @@ def _hold_out(
     else:
         return None
     make_estimator = partial(scored, estimator, found.features)
-    return HeldOut(model.weighted(data), source=source, make_estimator=make_estimator)
+    data = weigh(model.settings, model.target, data)
+    return HeldOut(data, source=source, make_estimator=make_estimator)
 
 
 def _listener(
@@ -328,7 +318,7 @@ def _epoch(
         return data.batch()
 
     # Counted before they are shuffled: rows without end must not fill a window.
-    whole = counted(checked(chunks, read), found.n_rows)
+    whole = counted(checked(chunks, read), found.agreed.survey.n_rows)
     # The keys of the first pass are drawn again.
     chosen = ((one, rng.random(n_rows(one)) > found.limit) for one in whole)
     training = (take(one, np.flatnonzero(rows)) for one, rows in chosen)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from sknet._auto import MANY_ROWS
-from sknet._model import Model
+from sknet._model import Model, row_weights
 from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
 from sknet._run import Run, training_threads
 from sknet.data.batches import Batch, Batches, Dataset, n_rows
@@ -52,7 +52,7 @@ def mini_batches(
         model.settings.batch_size,
         encoded_bytes,
         rng=streams["shuffle"] if model.settings.shuffle else None,
-        augment=augmentation(model, streams),
+        augment=augmentation(model, streams["augmentation"]),
     )
 
 
@@ -61,7 +61,7 @@ def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
 
     ``mean_weight`` is that of the training rows of all chunks.
     """
-    weight = model.row_weights(model.settings, model.target, chunk.y, chunk.sample_weight)
+    weight = row_weights(model.settings, model.target, chunk.y, chunk.sample_weight)
     if weight is None and mean_weight != 1:
         weight = np.ones(n_rows(chunk))  # Other chunks have weights.
     if weight is not None:
@@ -69,22 +69,22 @@ def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
     return Batch(model.encode(chunk.X), model.training_targets(chunk.y), weight)
 
 
-def augmentation(model: Model, streams: Mapping[str, Any]) -> Augmentation | None:
-    """Return the random changes of training batches, or None if both are switched off."""
+def augmentation(model: Model, rng: np.random.Generator) -> Augmentation | None:
+    """Return the changes of training batches by random numbers, or None if all are off."""
     settings, encoder = model.settings, model.encoder
     if not (settings.input_noise or settings.mixup):
         return None
-    return Augmentation(
-        settings.input_noise,
-        settings.mixup,
-        encoder.n_numeric_,
-        encoder.n_plain_,
-        streams["augmentation"],
-    )
+    noise, mixup = settings.input_noise, settings.mixup
+    return Augmentation(noise, mixup, encoder.n_numeric_, encoder.n_plain_, rng)
 
 
 def fit_network(
-    model: Model, data: Dataset, held: HeldOut | None, run: Run, observe: Report | None = None
+    model: Model,
+    data: Dataset,
+    held: HeldOut | None,
+    run: Run,
+    observe: Report | None = None,
+    encoded_bytes: float | None = None,
 ) -> TrainingResult:
     """Train a model's network, and return the result.
 
@@ -101,37 +101,22 @@ def fit_network(
     observe : callable, optional
         A function that is called after each epoch, with the arguments of ``train``'s
         ``report``.
+    encoded_bytes : float, optional
+        A stochastic solver keeps up to so many bytes of encoded rows.
     """
-    settings = model.settings
-    if settings.solver.stochastic:
-        return fit_rows(model, data, held, run, observe)
-    result = train_lbfgs(
-        model.objective,
-        model.params.copy(),
-        model.batches(data, model.training_targets(data.y)),
-        settings.stopping,
-        cast(LBFGS, settings.solver),
-        evaluate=None if held is None else Validation(model, held),
-        report=reporter(settings.verbose, observe),
-    )
-    return _with_temperature(model, result, held)
-
-
-def fit_rows(
-    model: Model,
-    data: Dataset,
-    held: HeldOut | None,
-    run: Run,
-    observe: Report | None = None,
-    encoded_bytes: float | None = None,
-) -> TrainingResult:
-    """Train a model's network by steps on mini-batches of a data set; return the result.
-
-    Up to ``encoded_bytes`` of encoded rows are kept. The other arguments are documented in
-    :func:`fit_network`.
-    """
-    batches_of = partial(mini_batches, model, streams=run.streams, encoded_bytes=encoded_bytes)
     settings, return_to_best = model.settings, None
+    if not settings.solver.stochastic:
+        result = train_lbfgs(
+            model.objective,
+            model.params.copy(),
+            model.batches(data, model.training_targets(data.y)),
+            settings.stopping,
+            cast(LBFGS, settings.solver),
+            evaluate=None if held is None else Validation(model, held),
+            report=reporter(settings.verbose, observe),
+        )
+        return _with_temperature(model, result, held)
+    batches_of = partial(mini_batches, model, streams=run.streams, encoded_bytes=encoded_bytes)
     few = data.n_rows <= MANY_ROWS
     cools_down = settings.refit and few and settings.schedule.has_horizon
     if cools_down and held is not None and held.of_training:

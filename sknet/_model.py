@@ -44,7 +44,9 @@ class ClassificationModel(Model):
         labels = known.labels_as_y()
         target = ClassTarget().fit(labels, classes)
         target.check_labels(labels, "y")
-        return _balanced(settings, known), target
+        if isinstance(settings.class_weight, str):
+            settings = settings.with_values(class_weight=known.balanced_weights())
+        return settings, target
 
     @staticmethod
     def choose_loss(settings: Settings, target: ClassTarget) -> Loss:
@@ -72,23 +74,6 @@ class ClassificationModel(Model):
     def check_same_target(self, y: Any) -> None:
         """Refuse labels that lack one of the classes."""
         self.target.check_all_labels(y)
-
-    @staticmethod
-    def balanced(settings: Settings, data: Dataset) -> Settings:
-        """Return the settings with numbers for the class weights, also for balanced ones."""
-        return _balanced(settings, ClassificationModel.measure_target(settings, data))
-
-    @classmethod
-    def row_weights(
-        cls, settings: Settings, target: ClassTarget, y: Any, sample_weight: Any
-    ) -> np.ndarray | None:
-        """Return the weight of each row times the weight of its class, or None without both."""
-        class_weight = settings.class_weight
-        if class_weight is None:
-            return sample_weight
-        check_class_weight(class_weight, target.classes_.tolist())
-        by_class = target.class_weights(class_weight, y)
-        return by_class if sample_weight is None else by_class * sample_weight
 
     def training_targets(self, y: Any) -> np.ndarray:
         """Return encoded targets with label smoothing."""
@@ -228,11 +213,36 @@ class RegressionModel(Model):
         return self.members.predictions(raw, predict, with_std, of_y)
 
 
-def _balanced(settings: Settings, known: LabelCounts) -> Settings:
-    """Return the settings with numbers in the place of ``class_weight="balanced"``."""
-    if not isinstance(settings.class_weight, str):
-        return settings
-    return settings.with_values(class_weight=known.balanced_weights())
+def row_weights(
+    settings: Settings, target: Any, y: Any, sample_weight: Any
+) -> np.ndarray | None:
+    """Return the weight of each row times the weight of its class, or None without both.
+
+    A regression has no ``class_weight``.
+    """
+    class_weight = settings.class_weight
+    if class_weight is None:
+        return sample_weight
+    check_class_weight(class_weight, target.classes_.tolist())
+    by_class = target.class_weights(class_weight, y)
+    return by_class if sample_weight is None else by_class * sample_weight
+
+
+def weigh(settings: Settings, target: Any, data: Dataset) -> Dataset:
+    """Return the rows with class weights applied.
+
+    The products of the weights are in own units.
+
+    Raises
+    ------
+    ValueError
+        If no row is left with a positive weight.
+    """
+    weight = row_weights(settings, target, data.y, data.sample_weight)
+    if weight is data.sample_weight:
+        return data
+    weighted = data._replace(sample_weight=weight)
+    return weighted.in_own_units("class_weight times sample_weight")
 
 
 def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:

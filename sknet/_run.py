@@ -69,11 +69,6 @@ class Run:
         known = (self.state.average, self.state.trained)
         return [vector for vector in known if vector is not None]
 
-    def n_seen(self, n_validation: int, history: dict[str, list[float]]) -> int:
-        """Return the number of rows that a fit with this record has visited in all epochs."""
-        n_refit = 0 if self.state is None else self.state.n_refit
-        return self.n_rows * len(history.get("loss", [])) + n_validation * n_refit
-
     @property
     def iteration(self) -> int:
         """The number of finished epochs."""

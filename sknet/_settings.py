@@ -85,6 +85,14 @@ class Provenance:
             n_continued=self.n_continued + 1 if goes_on else 0,
         )
 
+    def n_visited(self, history: Mapping[str, list[float]], n_refit: int) -> int:
+        """Return the number of rows that the fit with this record has visited in all epochs.
+
+        ``n_refit`` of the epochs were made on the validation rows, too.
+        """
+        n_epochs = len(history.get("loss", []))
+        return (self.n_rows or 0) * n_epochs + (self.n_validation or 0) * n_refit
+
     def passed(self, n_rows: int) -> Self:
         """Return the provenance after a further pass of ``partial_fit`` over so many rows.
 

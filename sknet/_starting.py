@@ -14,13 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
 from sknet._auto import Facts
 from sknet._input import Features
-from sknet._model import Model, RegressionModel, model_class
+from sknet._model import Model, RegressionModel, model_class, weigh
 from sknet._parameters import is_auto
 from sknet._settings import Settings, resolve
 from sknet.data.batches import Batch, Dataset, join
@@ -159,7 +158,7 @@ def start_model(
     known = kind.measure_target(settings, data)
     settings, target = kind.learn_target(settings, known, X.dtype, classes)
     # The encodings are those of the weights that training uses.
-    data = kind.weigh(settings, target, data)
+    data = weigh(settings, target, data)
     survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
     in_chunks = n_earlier is not None
     return kind.start(settings, survey, target, streams["init"], keep_rare=in_chunks)
@@ -191,7 +190,10 @@ def continue_model(
     facts = facts_of(features, n_rows, X.dtype, sparse.issparse(X), n_earlier)
     parameters, last = estimator.get_params(deep=False), model.settings.auto
     settings = resolve(parameters, facts, last, promise=features.promise)
-    model = model.continued(model.balanced(settings, data))
+    if isinstance(settings.class_weight, str):  # "balanced"
+        counts = model.measure_target(settings, data)
+        settings = settings.with_values(class_weight=counts.balanced_weights())
+    model = model.continued(settings)
     model.check_target(data.y, "y")
     params = model.params if params is None else params
     return model.with_params(params.astype(settings.dtype, copy=False))
@@ -285,12 +287,7 @@ class Agreement:
     settings: Settings
     target: ClassTarget | RegressionTarget
 
-    def start_model(
-        self,
-        samples: Sequence[Batch],
-        rng: np.random.Generator,
-        statistics: Sequence[NDArray[Any]] | None = None,
-    ) -> Model:
+    def start_model(self, samples: Sequence[Batch], rng: np.random.Generator) -> Model:
         """Return a model with the encodings of the whole table, and initial parameters.
 
         Parameters
@@ -300,12 +297,8 @@ class Agreement:
             their y and the weights that training uses.
         rng : numpy Generator
             Draws the parameters.
-        statistics : sequence of ndarray, optional
-            The statistics of the columns, if those of the survey do not have the weights that
-            training uses.
         """
-        found = self.survey.statistics if statistics is None else list(statistics)
-        survey = replace(self.survey, sample=Dataset(*join(samples)), statistics=found)
+        survey = replace(self.survey, sample=Dataset(*join(samples)))
         kind = model_class(self.features.numeric_y)
         return kind.start(self.settings, survey, self.target, rng)
 

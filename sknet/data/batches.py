@@ -270,10 +270,6 @@ class Batches:
         """The number of rows of an epoch."""
         return self.data.n_rows
 
-    def choose(self, rows: Any, augment: Callable[[Batch], Batch] | None) -> "Batches":
-        """Return batches of some rows in the given order, with changes of their own."""
-        return replace(self, data=self.data.choose(rows), rng=None, augment=augment)
-
     def sample(self, n_rows: int) -> Batch:
         """Return at most ``n_rows`` evenly spaced rows, encoded but not augmented."""
         rows = self.data.sample(n_rows)

@@ -222,7 +222,8 @@ class ChunkBatches:
     n_rows : int
         The number of rows of an epoch, which the chunks have together.
     batch_size : int
-        The largest number of rows of a batch. The rows of an epoch are divided evenly.
+        The largest number of rows of a batch. The rows of an epoch are divided evenly, so that
+        the sizes of the batches do not depend on those of the chunks.
     encode : callable
         ``encode(chunk)`` returns a ``Batch`` of the input of the network.
     drawn : Batch
@@ -259,14 +260,6 @@ class ChunkBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         n_done, self.n_done = self.n_done, 0
-        for batch in self._cut(n_done):
-            yield batch if self.augment is None else self.augment(batch)
-
-    def _cut(self, n_done: int) -> Iterator[Batch]:
-        """Yield the encoded batches after the first ``n_done`` ones.
-
-        Their sizes do not depend on the sizes of the chunks.
-        """
         parts = islice(evenly_divided(self.n_rows, len(self)), n_done, None)
         part, first, rest = next(parts, None), 0, list[Batch]()
         for chunk in self.open_chunks():
@@ -278,7 +271,8 @@ class ChunkBatches:
             stop = first + n_rows(together)
             while part is not None and part.stop <= stop:
                 self.tell(part.start)
-                yield take(together, slice(part.start - first, part.stop - first))
+                batch = take(together, slice(part.start - first, part.stop - first))
+                yield batch if self.augment is None else self.augment(batch)
                 part = next(parts, None)
             left = stop if part is None else part.start
             kept = np.arange(left - first, stop - first)

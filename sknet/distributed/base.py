@@ -9,7 +9,7 @@ from distributed import Client
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from sknet._base import BaseNN, finish, fitted
+from sknet._base import BaseNN, conclude, fitted
 from sknet._model import Model
 from sknet._parameters import constructor, defaults, is_auto, with_parameters
 from sknet._requirements import fit_context
@@ -138,11 +138,11 @@ class DaskNN(BaseEstimator):
         parts = partitions(X, y, sample_weight)
         cluster = Cluster(self.client, self.n_shards)
         outer = OuterStep(float(self.outer_learning_rate), self._momentum())
-        attributes, result, n_shards = fit_on_cluster(
+        features, model, result, n_shards = fit_on_cluster(
             cluster, local, parts, outer, self.local_steps
         )
         self._fitted, self.n_shards_ = local, n_shards
-        finish(local, attributes, result)
+        conclude(local, features, model, result)
         return self
 
     def to_local(self) -> BaseNN:

@@ -17,18 +17,10 @@ from sknet._input import Features
 from sknet._model import Model
 from sknet._settings import Settings
 from sknet.distributed.partitions import Cluster
-from sknet.distributed.shards import (
-    LocalResult,
-    LocalRound,
-    Partition,
-    Point,
-    Round,
-    Shard,
-    make_shard,
-)
-from sknet.nn.epochs import Epochs, UpdateRule, update_average
+from sknet.distributed.shards import LocalRound, Partition, Point, Round, Shard, make_shard
+from sknet.nn.epochs import Epochs, update_average
 from sknet.nn.network import Network
-from sknet.nn.state import Horizon, Remembered, TrainingState, score_of_learning
+from sknet.nn.state import Remembered, TrainingState, score_of_learning
 
 #: The number of rounds that are submitted before the first of them has ended.
 ROUNDS_IN_FLIGHT = 2
@@ -114,21 +106,21 @@ class OuterStep:
             self.network.project(params)
         return params
 
-    def end(self, point: Point, previous: Point, results: Sequence[LocalResult]) -> Point:
+    def end(self, point: Point, previous: Point, results: Sequence[Point]) -> Point:
         """Return the next point, given the last two points and the results of all shards."""
-        results = [result for result in results if result.params is not None]
+        results = [result for result in results if result.weight]
         weight = sum(result.weight for result in results)
         # The sum is in float64: the mean of equal float32 numbers then rounds to that number.
         mean = np.zeros(point.params.size)
         for result in results:
-            mean += result.weight * np.asarray(result.params, dtype=np.float64)
+            mean += result.weight * result.params.astype(np.float64)
         mean /= weight
         if self.learning_rate != 1:
             start = self.start(point, previous)
             mean = (1 - self.learning_rate) * start + self.learning_rate * mean
         return Point(
             self._inside(mean.astype(point.params.dtype)),
-            point.loss + sum(result.weight * result.loss for result in results),
+            point.loss + sum(result.loss for result in results),
             point.weight + weight,
             results[0].learning_rate,
         )
@@ -178,6 +170,7 @@ class Shards:
         local_steps: int,
     ) -> None:
         self.cluster = cluster
+        self.model = model
         shared = cluster.send(model), cluster.send(features)
         self.futures: list[Any] = [
             cluster.submit(make_shard, *shared, number, seed, group, shard_number=number)
@@ -225,26 +218,16 @@ class ClusterEpoch(Epochs):
     Parameters
     ----------
     shards : Shards
+        Their model has the initial parameters, the rule of their steps and the plan.
     outer : OuterStep
-    params : ndarray of shape (n_params,)
-        The initial parameters; updated in place.
-    rule : UpdateRule
-        The steps of the shards.
-    horizon : Horizon
-        The number of epochs, and how far each of them is on in the plan.
-    state : TrainingState
-        Updated in place.
     """
 
-    def __init__(
-        self,
-        shards: Shards,
-        outer: OuterStep,
-        params: np.ndarray,
-        rule: UpdateRule,
-        horizon: Horizon,
-        state: TrainingState,
-    ):
+    def __init__(self, shards: Shards, outer: OuterStep):
+        params, settings = shards.model.params.copy(), shards.model.settings
+        rule, horizon = settings.update_rule, settings.stopping.horizon(None)
+        # The state needs a generator, but no numbers are drawn here: each shard draws its own.
+        unused = np.random.default_rng()
+        state = TrainingState.start(rule.optimizer, params, unused)
         super().__init__(params, rule, horizon, state)
         self._shards = shards
         self._cluster = shards.cluster
@@ -280,10 +263,6 @@ class ClusterEpoch(Epochs):
         super().go_back(best)
         self._n_steps = best.n_updates
         self._begin(Point(self.params.copy(), self._loss, self._weight))
-
-    def make_probe(self) -> Shards:
-        """Return the shards, of whose rows some judge the end of the training."""
-        return self._shards
 
     def evaluate(self, params: np.ndarray) -> dict[str, float]:
         """Return the loss and the score of the validation rows of all shards."""

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet._auto import LARGEST_BATCH, SMALLEST_BATCH, learning_rate
-from sknet._base import BaseNN, fitted_attributes
+from sknet._base import BaseNN
 from sknet._input import Features, read_training
-from sknet._model import Model, model_class
+from sknet._model import Model, row_weights
 from sknet._monitoring import reporter
 from sknet._run import Run
 from sknet._settings import Settings
@@ -29,7 +29,7 @@ from sknet.distributed.epochs import ClusterEpoch, OuterStep, Shards, most_shard
 from sknet.distributed.partitions import Cluster, Partitions
 from sknet.distributed.shards import Partition, read_partition, train_alone
 from sknet.nn.lbfgs import is_stochastic
-from sknet.nn.state import TrainingResult, TrainingState
+from sknet.nn.state import TrainingResult
 from sknet.nn.training import train_epochs
 
 #: What is learned of a partition when the weights of its rows are known: random rows as
@@ -70,7 +70,7 @@ def fit_on_cluster(
     partitions: Partitions,
     outer: OuterStep,
     local_steps: int,
-) -> tuple[dict[str, Any], TrainingResult, int]:
+) -> tuple[Features, Model, TrainingResult, int]:
     """Train a model on the partitions of a table.
 
     Parameters
@@ -85,8 +85,10 @@ def fit_on_cluster(
 
     Returns
     -------
-    attributes : dict of str to object
-        The attributes of the fitted estimator.
+    features : Features
+        The columns of the table.
+    model : Model
+        The model before the training.
     result : TrainingResult
         The parameters and the history of the training.
     n_shards : int
@@ -117,12 +119,9 @@ def fit_on_cluster(
     else:
         model = _share_batch(model, len(groups))
         shards = Shards(cluster, model, agreed.features, groups, seed, local_steps)
-        result, n_validation = _train(model, shards, outer), shards.n_validation
+        result, n_validation = _train(shards, outer), shards.n_validation
     n_rows = sum(look.n_rows for look, _ in held) - n_validation
-    n_seen = n_rows * len(result.history["loss"]) + n_validation * result.n_refit
-    model = model.begun(n_rows, n_validation).trained(result)
-    attributes = fitted_attributes(agreed.features, model, result.history, n_seen)
-    return attributes, result, len(groups)
+    return agreed.features, model.begun(n_rows, n_validation), result, len(groups)
 
 
 def _hold(cluster: Cluster, partitions: Partitions) -> list[Partition]:
@@ -230,8 +229,7 @@ def weigh(
 ) -> NDArray[np.float64]:
     """Return the weights of all rows of a partition, times the weights of their classes."""
     data = read_partition(agreed.features, number, X, y, sample_weight)
-    kind = model_class(agreed.features.numeric_y)
-    weights = kind.row_weights(agreed.settings, agreed.target, data.y, data.sample_weight)
+    weights = row_weights(agreed.settings, agreed.target, data.y, data.sample_weight)
     of_all = np.zeros(X.shape[0])
     of_all[data.positions] = 1.0 if weights is None else weights
     return of_all
@@ -274,8 +272,10 @@ def start_model(
     """Return a model with the encodings of the whole table, and initial parameters."""
     reader = agreed.features.reader
     weighted = [(reader, found) for _, found in samples if found is not None]
-    statistics = merge_statistics(reader, weighted) if weighted else None
-    return agreed.start_model([rows for rows, _ in samples], rng, statistics)
+    if weighted:
+        survey = replace(agreed.survey, statistics=merge_statistics(reader, weighted))
+        agreed = replace(agreed, survey=survey)
+    return agreed.start_model([rows for rows, _ in samples], rng)
 
 
 def _groups(
@@ -313,19 +313,14 @@ def _share_batch(model: Model, n_shards: int) -> Model:
     return replace(model, settings=settings)
 
 
-def _train(model: Model, shards: Shards, outer: OuterStep) -> TrainingResult:
+def _train(shards: Shards, outer: OuterStep) -> TrainingResult:
     """Return the result of training on the shards."""
-    settings, params = model.settings, model.params.copy()
-    rule, stopping, evaluate = settings.update_rule, settings.stopping, None
-    # The state needs a generator, but no numbers are drawn here: each shard draws its own.
-    unused = np.random.default_rng()
-    state = TrainingState.start(rule.optimizer, params, unused)
-    if model.network.bounds(params.dtype) is not None:
-        outer = replace(outer, network=model.network)
-    horizon = stopping.horizon(state.cooling)
-    epoch = ClusterEpoch(shards, outer, params, rule, horizon, state)
+    network, settings = shards.model.network, shards.model.settings
+    if network.bounds(shards.model.params.dtype) is not None:
+        outer = replace(outer, network=network)
+    epoch, stopping, evaluate = ClusterEpoch(shards, outer), settings.stopping, None
     if settings.early_stopping:
         evaluate = epoch.evaluate
         stopping = replace(stopping, least_score=epoch.least_score())
     report = reporter(settings.verbose)
-    return train_epochs(epoch, stopping, evaluate=evaluate, report=report)
+    return train_epochs(epoch, shards, stopping, evaluate, report)

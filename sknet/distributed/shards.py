@@ -8,22 +8,19 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from sknet._fitting import fit_rows, mini_batches, split_off_validation
+from sknet._fitting import augmentation, fit_network, split_off_validation
 from sknet._input import Features, read_rows
 from sknet._model import Model
 from sknet._monitoring import HeldOut
 from sknet._run import ONE_BLAS_THREAD, Run
 from sknet.data.batches import Batches, Dataset, join, start_of_part
-from sknet.data.draws import Augmentation
 from sknet.data.kinds import naming
-from sknet.nn.epochs import Epoch, UpdateRule
+from sknet.nn.epochs import Epoch
 from sknet.nn.network import Workspace
-from sknet.nn.objective import Objective
 from sknet.nn.soundness import Probe
 from sknet.nn.state import Horizon, TrainingResult, TrainingState
 
@@ -59,15 +56,16 @@ class Round(NamedTuple):
 
 
 class Point(NamedTuple):
-    """The parameters that all shards share after a round.
+    """The parameters after a round: those of one shard, or those that all shards share.
 
     Attributes
     ----------
     params : ndarray of shape (n_params,)
     loss : float
-        The weighted sum of the losses of all rows since the training began.
+        The weighted sum of the losses of the shard's rows in the round; of a shared point, of
+        all rows since the training began.
     weight : float
-        The sum of the weights of these rows.
+        The sum of the weights of these rows, which is zero if the shard has none in the round.
     learning_rate : float
         The learning rate of the last step of the round.
     """
@@ -76,27 +74,6 @@ class Point(NamedTuple):
     loss: float = 0.0
     weight: float = 0.0
     learning_rate: float = np.nan
-
-
-class LocalResult(NamedTuple):
-    """The result of a shard's steps in a round.
-
-    Attributes
-    ----------
-    params : ndarray of shape (n_params,) or None
-        The parameters after the steps; None if the shard has no rows in this round.
-    loss : float
-        The mean loss of the shard's rows in this round.
-    weight : float
-        The weight of the shard, times the share of its rows that are in this round.
-    learning_rate : float
-        The learning rate of the last step.
-    """
-
-    params: np.ndarray | None
-    loss: float
-    weight: float
-    learning_rate: float
 
 
 class InnerState(NamedTuple):
@@ -117,44 +94,34 @@ class InnerState(NamedTuple):
 class LocalRound(NamedTuple):
     """What a shard has after a round: the result for all, and a state that stays with it."""
 
-    result: LocalResult
+    result: Point
     inner: InnerState | None
 
 
 @dataclass(eq=False)
 class Shard:
-    """The rows that one worker trains on, with the problem that it solves.
+    """The rows that one worker trains on, with the model that all shards train.
 
     Parameters
     ----------
-    objective : Objective
-    rule : UpdateRule
-        The steps of the inner optimizer, without a running average: the client averages the
-        shared parameters.
+    model : Model
     batches : Batches
-        The training rows, in their order.
+        The training rows, in their order, without random changes.
     validation : Batches or None
         The rows that are held out to validate with.
-    shuffle : bool
-        Whether each epoch has a random order of the rows.
     seed : tuple of int
         The seed of the fit and the number of the shard. Random numbers depend on the shard and
         not on the worker, so that another worker can compute a lost result again.
     weight, validation_weight : float
         The sums of the weights of the training rows and of the validation rows.
-    dtype : dtype
-        The dtype of the parameters.
     """
 
-    objective: Objective
-    rule: UpdateRule
+    model: Model
     batches: Batches
     validation: Batches | None
-    shuffle: bool
     seed: tuple[int, int]
     weight: float
     validation_weight: float
-    dtype: DTypeLike
     _order: tuple[int, np.ndarray] | None = None
 
     def __sizeof__(self) -> int:
@@ -175,24 +142,26 @@ class Shard:
         """
         rows = self._rows(round_)
         if not rows.size:
-            return LocalRound(LocalResult(None, 0.0, 0.0, np.nan), inner)
-        params = start.copy()
-        dropout, augmentation = self._rng(round_.epoch, 1 + round_.number).spawn(2)
-        state = TrainingState.start(self.rule.optimizer, params, dropout)
+            return LocalRound(Point(start), inner)
+        params, model = start.copy(), self.model
+        # The client has the running average, which is that of the shared parameters.
+        rule = replace(model.settings.update_rule, ema_decay=None)
+        dropout, changes = self._rng(round_.epoch, 1 + round_.number).spawn(2)
+        state = TrainingState.start(rule.optimizer, params, dropout)
         if inner is not None:
             state.slots, state.n_updates = inner.slots.copy(), inner.n_updates
         state.iteration = round_.epoch * round_.per_epoch + round_.number
         state.samples_seen = round_.samples_seen
         state.plateau_factor = round_.plateau_factor
         horizon = round_.horizon.in_rounds(round_.per_epoch)
-        augment = cast(Augmentation | None, self.batches.augment)
-        batches = self.batches.choose(rows, augment and replace(augment, rng=augmentation))
-        epoch = Epoch(self.objective, params, batches, self.rule, horizon, state)
+        data, augment = self.batches.data.choose(rows), augmentation(model, changes)
+        batches = replace(self.batches, data=data, augment=augment)
+        epoch = Epoch(model.objective, params, batches, rule, horizon, state)
         # NumPy need not warn of each overflow: the result is checked after each epoch.
         with ONE_BLAS_THREAD, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             loss = epoch.run()
         weight = self.weight * rows.size / self.batches.n_rows
-        result = LocalResult(params, loss, weight, epoch.learning_rate)
+        result = Point(params, weight * loss, weight, epoch.learning_rate)
         return LocalRound(result, InnerState(state.slots, state.n_updates))
 
     def sizes(self) -> tuple[int, int, int]:
@@ -207,13 +176,12 @@ class Shard:
         """
         if self.validation is None:
             return 0.0, 0.0
+        objective, n_rows = self.model.objective, self.validation.batch_size
         with ONE_BLAS_THREAD:
             if point is None:
-                return self.objective.constant_loss(self.validation), self.validation_weight
-            workspace = Workspace(
-                self.objective.network, self.validation.batch_size, self.dtype
-            )
-            loss = self.objective.mean_loss(point.params, self.validation, workspace)
+                return objective.constant_loss(self.validation), self.validation_weight
+            workspace = Workspace(self.model.network, n_rows, self.model.params.dtype)
+            loss = objective.mean_loss(point.params, self.validation, workspace)
         return loss, self.validation_weight
 
     def probe_loss(self, point: Point | None) -> tuple[float, float]:
@@ -221,7 +189,7 @@ class Shard:
 
         On these rows the end of the training is judged. None stands for a constant prediction.
         """
-        probe = Probe(self.objective, self.batches, self.dtype)
+        probe = Probe(self.model.objective, self.batches, self.model.params.dtype)
         return probe.constant_loss() if point is None else probe.loss(point.params), self.weight
 
     def _rng(self, epoch: int, purpose: int) -> np.random.Generator:
@@ -240,7 +208,7 @@ class Shard:
     def _epoch_order(self, epoch: int) -> np.ndarray:
         """Return the order of the rows in an epoch, which is kept for its other rounds."""
         n_rows = self.batches.n_rows
-        if not self.shuffle:
+        if not self.model.settings.shuffle:
             return np.arange(n_rows)
         known = self._order
         if known is None or known[0] != epoch:
@@ -267,17 +235,14 @@ def make_shard(
         The partitions, with the weights that training uses.
     """
     data, held_out = _hold_out(model, _read_all(features, partitions), (seed, number))
-    no_streams = {"shuffle": None, "augmentation": None}
+    Y, batch_size = model.training_targets(data.y), model.settings.batch_size
     return Shard(
-        model.objective,
-        replace(model.settings.update_rule, ema_decay=None),
-        mini_batches(model, data, no_streams, encoded_bytes=math.inf),
-        held_out and model.validation_blocks(held_out, encoded_bytes=math.inf),
-        shuffle=model.settings.shuffle,
-        seed=(seed, number),
-        weight=_sum_of_weights(data),
-        validation_weight=_sum_of_weights(held_out) if held_out else 0.0,
-        dtype=model.params.dtype,
+        model,
+        model.batches(data, Y, batch_size, math.inf),
+        held_out and model.validation_blocks(held_out, math.inf),
+        (seed, number),
+        _sum_of_weights(data),
+        _sum_of_weights(held_out) if held_out else 0.0,
     )
 
 
@@ -306,7 +271,7 @@ def train_alone(
     rows = _read_all(features, partitions)
     data, held_out = split_off_validation(model, rows, run.split_seed)
     held = held_out and HeldOut(held_out, of_training=True)
-    result = fit_rows(model, data, held, run, encoded_bytes=math.inf)
+    result = fit_network(model, data, held, run, encoded_bytes=math.inf)
     return result, 0 if held_out is None else held_out.n_rows
 
 

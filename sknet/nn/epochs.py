@@ -17,7 +17,6 @@ from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer
 from sknet.nn.schedules import Schedule
 from sknet.nn.shares import BatchGradient, Team
-from sknet.nn.soundness import Evaluator, Probe
 from sknet.nn.state import Begun, Horizon, Remembered, TrainingState
 
 
@@ -118,10 +117,6 @@ class Epochs(ABC):
         self.state.iteration += 1
         self.state.begun = None
 
-    @abstractmethod
-    def make_probe(self) -> Evaluator:
-        """Return some training rows, on which the end of the training is judged."""
-
     def visible_params(self) -> Array:
         """Return the parameters to evaluate: the running average, if there is one."""
         return self.params if self.rule.ema_decay is None else self.state.visible(self.params)
@@ -178,8 +173,6 @@ class Epoch(Epochs):
         self._returns = return_to_best is not None
         self._all_batches = None if return_to_best is None else return_to_best.all_batches
         self.has_all_rows = self._all_batches is not None
-        # The end is judged on the same rows, whether the training was interrupted or not.
-        self._probed = batches
         if self._all_batches is not None and state.on_all_rows:
             batches = self._all_batches()
         self._train_on(batches)
@@ -276,10 +269,6 @@ class Epoch(Epochs):
                 update_average(average, params, self.rule.average_decay(t))
 
         return step
-
-    def make_probe(self) -> Evaluator:
-        """Return some training rows, on which the end of the training is judged."""
-        return Probe(self.objective, self._probed, self.params.dtype)
 
 
 def update_average(average: Array, params: Array, decay: float) -> None:

@@ -14,7 +14,7 @@ from sknet.nn.kernels import Array
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.schedules import Schedule
 from sknet.nn.shares import Team
-from sknet.nn.soundness import POOR_FACTOR, Ending, Judge
+from sknet.nn.soundness import POOR_FACTOR, Ending, Evaluator, Judge, Probe
 from sknet.nn.state import Begun, Monitor, Stopping, TrainingResult, TrainingState, append
 
 #: The number that a plateau divides the learning rate by.
@@ -99,15 +99,17 @@ def train(
     horizon = stopping.horizon(state.cooling)
     with Team(n_threads, in_threads) as team:
         epoch = Epoch(objective, params, batches, rule, horizon, state, team, return_to_best)
-        return train_epochs(epoch, stopping, evaluate=evaluate, report=report, poor=poor)
+        # Also of a cool-down on all rows, the end is judged on some of these.
+        probe = Probe(objective, batches, params.dtype)
+        return train_epochs(epoch, probe, stopping, evaluate, report, poor)
 
 
 def train_epochs(
     epoch: Epochs,
+    probe: Evaluator,
     stopping: Stopping,
-    *,
-    evaluate: Evaluate | None = None,
-    report: Report | None = None,
+    evaluate: Evaluate | None,
+    report: Report | None,
     poor: float = POOR_FACTOR,
 ) -> TrainingResult:
     """Make epochs until a condition of ``stopping`` holds.
@@ -116,6 +118,8 @@ def train_epochs(
     ----------
     epoch : Epochs
         Such as :class:`Epoch`, which makes them in this process.
+    probe : Probe
+        Some training rows, or another object with its methods, to judge the end by.
     stopping, evaluate, report, poor
         As for :func:`train`.
 
@@ -132,7 +136,6 @@ def train_epochs(
     rule, state = epoch.rule, epoch.state
     # The patience of a resumed training may differ, since "auto" depends on max_iter.
     monitor = state.monitor = replace(state.monitor or Monitor(stopping), stopping=stopping)
-    probe = epoch.make_probe()
     if state.initial_loss is None:
         state.initial_loss = probe.loss(epoch.visible_params())
     judge = Judge(probe, state.initial_loss, rule.optimizer.divergence_remedy, poor)

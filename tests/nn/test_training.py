@@ -715,7 +715,7 @@ def test_the_end_of_a_resumed_cool_down_is_judged_on_the_same_rows(
     """These are training rows that were not held out."""
     judged = []
     monkeypatch.setattr(
-        "sknet.nn.epochs.Probe",
+        "sknet.nn.training.Probe",
         lambda objective, batches, dtype: (
             judged.append(batches.n_rows) or Probe(objective, batches, dtype)
         ),
