@@ -100,15 +100,14 @@ class SharedParameters:
         - "adaptive": the learning rate is constant; when training would stop for want of
           improvement, it is divided by five instead, until it is at most 1e-6.
 
-        "cosine", "one_cycle" and "coslog" end after ``max_iter`` epochs. With them, "adam" and
-        "adamw" shorten a step whose gradient is larger than those before it.
+        "cosine", "one_cycle" and "coslog" end after ``max_iter`` epochs.
     learning_rate_init : float or "auto", default="auto"
         The learning rate that the schedule multiplies. It is the highest learning rate of
         training. "auto" is {LEARNING_RATE} for batches of the usual size, which is the
         default ``batch_size`` but at most {LARGEST_BATCH} rows. For batches of another size
         it is multiplied by the square root of ``batch_size`` / usual size, where this quotient
-        counts as at most {LARGEST_GROWTH}: the noise of a gradient falls with the square root
-        of the rows.
+        counts as at most {LARGEST_GROWTH}, and as at most 1 in regression: the noise of a
+        gradient falls with the square root of the rows.
     power_t : float, default=0.5
         The exponent of the "invscaling" schedule.
     max_iter : int or "auto", default="auto"

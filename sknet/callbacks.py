@@ -74,7 +74,7 @@ class Checkpoint(FitCallback):
     >>> from sknet.callbacks import Checkpoint
     >>> X, y = load_iris(return_X_y=True)
     >>> path = Path(tempfile.mkdtemp()) / "iris.joblib"
-    >>> network = NNClassifier(max_iter=20, random_state=0)
+    >>> network = NNClassifier(max_iter=20, early_stopping=False, random_state=0)
     >>> _ = network.set_callbacks(Checkpoint(path, every=5)).fit(X, y)
     >>> network.set_callbacks().fit(X, y, resume_from=path).n_iter_
     20

@@ -48,7 +48,7 @@ def main():
     X = rng.normal(size=(40, 4))
     found = {"an array that is kept": growth_of(lambda: kept.append(np.empty(1000)), 100)}
     # The first fits of a process fill its caches; the second estimator finds them full.
-    for cls, y, n_fits in [(NNClassifier, X[:, 0] > 0, 60), (NNRegressor, X[:, 0], 30)]:
+    for cls, y, n_fits in [(NNClassifier, X[:, 0] > 0, 100), (NNRegressor, X[:, 0], 30)]:
         network = cls((4,), **OPTIONS).fit(X, y)
         found[f"predict of {cls.__name__}"] = growth_of(lambda n=network: n.predict(X[:1]), 100)
         found[f"fit of {cls.__name__}"] = growth_of(lambda n=network, y=y: n.fit(X, y), n_fits)

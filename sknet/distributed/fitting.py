@@ -308,7 +308,7 @@ def _share_batch(model: Model, n_shards: int) -> Model:
     if "learning_rate_init" in settings.auto:
         usual = min(settings.batch_size, LARGEST_BATCH)
         like = shared["batch_size"] if model.numeric_y else settings.batch_size * n_shards
-        shared["learning_rate_init"] = learning_rate(like, usual)
+        shared["learning_rate_init"] = learning_rate(like, usual, model.numeric_y)
     settings = replace(settings.with_values(**shared), auto={**settings.auto, **shared})
     return replace(model, settings=settings)
 

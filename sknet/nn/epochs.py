@@ -50,12 +50,6 @@ class UpdateRule:
         factor = self.schedule(progress, state.samples_seen)
         return self.learning_rate_init * state.plateau_factor * factor
 
-    def damping(self, gradient: Array, state: TrainingState) -> float:
-        """Return a factor of the next step. Planned rates have peaks, which may be too high."""
-        if not self.schedule.has_horizon:
-            return 1.0
-        return self.optimizer.damping(gradient, state.slots, state.n_updates)
-
 
 @dataclass(frozen=True)
 class ReturnToBest:
@@ -243,11 +237,6 @@ class Epoch(Epochs):
     def _step(self) -> None:
         """Move the parameters, then their running average towards them."""
         self.state.n_updates += 1
-        gradient, *others = self._gradient_of.gradients[: self._gradient_of.n_used]
-        # There is a gradient for each share of the batch.
-        for other in others:
-            gradient += other
-        self._damped_rate = self.learning_rate * self.rule.damping(gradient, self.state)
         if len(self._tasks) == 1:
             self._tasks[0]()  # The call of a team takes a twentieth of a tiny network's step.
         else:
@@ -257,13 +246,16 @@ class Epoch(Epochs):
         """Return the step of one stretch of the parameters, on views of the vectors."""
         where, average, bounds = slice(start, stop), self.state.average, self._bounds
         params, slots = self.params[where], self.state.slots[:, where]
-        gradient = self._gradient_of.gradients[0][where]
+        gradient, *others = (one[where] for one in self._gradient_of.gradients)
         average = None if average is None else average[where]
         bounds = None if bounds is None else bounds.part(where)
         n_penalized = max(0, min(stop, self.objective.network.n_penalized) - start)
 
         def step() -> None:
-            t, penalty, rate = self.state.n_updates, self.objective.penalty, self._damped_rate
+            t, penalty, rate = self.state.n_updates, self.objective.penalty, self.learning_rate
+            # There is a gradient for each share of the batch.
+            for other in others[: self._gradient_of.n_used - 1]:
+                np.add(gradient, other, out=gradient)
             optimizer.step(params, gradient, slots, t, rate, penalty, n_penalized, bounds)
             if average is not None:
                 update_average(average, params, self.rule.average_decay(t))

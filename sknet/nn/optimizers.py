@@ -155,13 +155,6 @@ class Optimizer(Solver):
         """
         raise NotImplementedError
 
-    def damping(self, gradient: Array, state: Array, t: int) -> float:
-        """Return a factor of the next step, given its gradient; below 1 if that is unusual.
-
-        By default it is 1.
-        """
-        return 1.0
-
     def without_decay(self) -> Self:
         """Return the optimizer without weight decay, for parameters such as biases."""
         return self
@@ -255,18 +248,6 @@ class Adam(Optimizer):
     def effective_step(self, slots: Slots, t: int, learning_rate: float) -> float | Array:
         step_size, epsilon = self._step_size_and_epsilon(t, learning_rate)
         return step_size / (np.sqrt(slots[1]) + epsilon)
-
-    def damping(self, gradient: Array, state: Array, t: int) -> float:
-        """Return min(1, root of sum v / norm of the gradient), v of this step, corrected.
-
-        The update clipping of StableAdamW (Wortsman et al., 2023, "Stable and low-precision
-        training for large-scale vision-language models"), for all parameters together: v
-        follows growing gradients too slowly to bound the steps.
-        """
-        squares = float(gradient.dot(gradient))
-        usual = (self.beta_2 * float(state[1].sum()) + squares) / (1 - self.beta_2**t)
-        usual *= 1 - self.beta_2
-        return math.sqrt(usual / squares) if usual < squares else 1.0
 
     def _step_size_and_epsilon(self, t: int, learning_rate: float) -> tuple[float, float]:
         # Both bias corrections are scalars, so they fold into the step size, and so does the

@@ -185,27 +185,6 @@ def test_effective_step_values():
     assert SGD(1.0).effective_step(state[:1], 3, 0.1) == 0.1  # has no sum
 
 
-@pytest.mark.parametrize("optimizer", [Adam(beta_2=0.9), AdamW(beta_2=0.9)])
-def test_unusual_gradients_are_damped(optimizer):
-    """The factor is the quotient of two norms, that of the usual gradient by Kingma and Ba."""
-    rng = np.random.default_rng(0)
-    state, v = optimizer.init(5, float), 0
-    for t in range(1, 9):
-        g = rng.normal(size=5) * (30 if t == 8 else 1)
-        v = 0.9 * v + 0.1 * g**2
-        usual = np.sqrt(np.sum(v / (1 - 0.9**t)))
-        factor = optimizer.damping(g, state, t)
-        assert factor == pytest.approx(min(1, usual / np.linalg.norm(g)), rel=1e-12)
-        optimizer.step(np.zeros(5), g, state, t, 0.1)
-    assert factor < 0.5
-    assert optimizer.damping(np.zeros(5), optimizer.init(5, float), 1) == 1
-
-
-@pytest.mark.parametrize("optimizer", [SGD(), RMSprop()])
-def test_others_are_not_damped(optimizer):
-    assert optimizer.damping(np.full(3, 1e9), optimizer.init(3, float), 1) == 1
-
-
 @every_optimizer
 @pytest.mark.parametrize("l1_ratio", [0, 0.4, 1])
 def test_decouple_takes_the_quadratic_part_once(name, l1_ratio):

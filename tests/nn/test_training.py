@@ -1071,14 +1071,3 @@ def test_mini_batches_drop_noise_columns_exactly(name, schedule, sparse_truth, r
     w = objective.network.views(result.params)[0].weight[:, 0]
     assert (w[10:] == 0).sum() >= 20
     assert (w[:10] != 0).all()
-
-
-@pytest.mark.parametrize("schedule", [Constant(), Cosine()], ids=type)
-def test_only_steps_at_planned_rates_are_damped(schedule):
-    """A constant rate keeps the published steps of Adam."""
-    rule, params = UpdateRule(Adam(), schedule, 0.1), np.zeros(3)
-    state = TrainingState.start(rule.optimizer, params, np.random.default_rng(0))
-    rule.optimizer.step(params, np.ones(3), state.slots, 1, 0.1)
-    state.n_updates = 2
-    factor = rule.damping(np.full(3, 100.0), state)
-    assert factor == (1 if schedule == Constant() else pytest.approx(np.sqrt(0.5), rel=1e-3))
