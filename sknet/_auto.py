@@ -50,8 +50,8 @@ BATCHES_OF_MANY, LARGEST_BATCH_OF_MANY = 100, 500
 BATCHES_OF_MOST, LARGEST_BATCH_OF_MOST = 250, 1000
 #: The learning rate for batches of the usual number of rows, at most ``LARGEST_BATCH``. The
 #: noise of a gradient falls with the square root of this number, and so the rate follows the
-#: square root of ``batch_size``, up to so many times the usual number of classification. In
-#: regression it does not grow: at higher rates the loss of some trainings jumps.
+#: square root of ``batch_size``: in classification up to so many times the usual number, in
+#: regression up to the usual number, since the loss of some trainings jumps at higher rates.
 LEARNING_RATE, LARGEST_GROWTH = 0.01, 2.5
 #: The dropout rate, and the largest one, for classification with few rows for each input.
 DROPOUT, LARGEST_DROPOUT = 0.1, 0.3

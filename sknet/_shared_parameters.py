@@ -174,11 +174,10 @@ class SharedParameters:
         few epochs first: on all rows as ``refit`` says, else within {COOLING} of ``max_iter``
         epochs. Without early stopping, training with such a learning rate always makes
         ``max_iter`` epochs. The schedule is not shortened as long as the validation loss is not
-        below that of a constant by more than chance, and the objective not below half of it:
-        some networks learn nothing before the learning rate is high. With inf it runs to its
-        end. "auto" is {PLANNED_PATIENCE} of ``max_iter`` with such a learning rate, at least
-        {LEAST_PATIENCE} and, for classes by numbers alone, at most {PATIENCE}; and {PATIENCE}
-        otherwise.
+        below that of a constant by more than chance: some networks learn nothing before the
+        learning rate is high. With inf it runs to its end. "auto" is {PLANNED_PATIENCE} of
+        ``max_iter`` with such a learning rate, at least {LEAST_PATIENCE} and, for classes by
+        numbers alone, at most {PATIENCE}; and {PATIENCE} otherwise.
     max_fun : int, default=15000
         The largest number of evaluations of the objective by the "lbfgs" solver.
     dropout : float in [0, 1), array-like or "auto", default="auto"

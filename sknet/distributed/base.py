@@ -16,7 +16,13 @@ from sknet._requirements import fit_context
 from sknet._shared_parameters import with_sections
 from sknet.distributed.epochs import OuterStep
 from sknet.distributed.fitting import check_supported, fit_on_cluster
-from sknet.distributed.partitions import Cluster, Wanted, partitions, predict_lazily
+from sknet.distributed.partitions import (
+    Cluster,
+    Wanted,
+    check_not_in_a_task,
+    partitions,
+    predict_lazily,
+)
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT
 
 #: The outer momentum if each shard makes fewer steps than a single machine would make; and in
@@ -135,6 +141,7 @@ class DaskNN(BaseEstimator):
         local = self._make_local()
         local._validate_params()
         check_supported(local)
+        check_not_in_a_task()
         parts = partitions(X, y, sample_weight)
         cluster = Cluster(self.client, self.n_shards)
         outer = OuterStep(float(self.outer_learning_rate), self._momentum())

@@ -301,11 +301,10 @@ class Cluster:
     Raises
     ------
     ValueError
-        If there is no client, if it is closed, or if this runs in a task on a worker.
+        If there is no client, or if it is closed.
     """
 
     def __init__(self, client: Client | None, n_shards: int | None):
-        _check_not_in_a_task()
         self._client = _current_client(client)
         self._client.wait_for_workers(1)
         self._workers = sorted(self._client.nthreads())
@@ -353,7 +352,7 @@ class Cluster:
         return {"workers": [worker], "allow_other_workers": True}
 
 
-def _check_not_in_a_task() -> None:
+def check_not_in_a_task() -> None:
     """Refuse a fit in a task, which would hold the thread that its own tasks wait for.
 
     Raises

@@ -371,8 +371,8 @@ class Dropout(Layer):
     """In training, zero each input with probability ``rate`` and divide the others by 1 - rate.
 
     Srivastava et al. (2014), in the inverted form that leaves prediction untouched. The masks
-    of the rows are a stretch of one long random mask that begins at a random place, since to
-    draw a random number for each input takes longer than a layer's activation.
+    of each block of rows are a stretch of one long random mask, from a random place on, since
+    to draw a random number for each input takes longer than a layer's activation.
 
     Parameters
     ----------

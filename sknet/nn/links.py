@@ -16,7 +16,7 @@ from sknet.nn.kernels import Array
 
 #: The limits of a predicted log standard deviation, in the units of the standardised y.
 LOG_STD_LIMITS = (-20.0, 20.0)
-#: How raw predictions change: a factor and a shift, with an entry for each raw prediction.
+# How raw predictions change: a factor and a shift, with an entry for each raw prediction.
 Change: TypeAlias = tuple[Array, Array]
 
 

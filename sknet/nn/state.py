@@ -15,9 +15,6 @@ from sknet.nn.soundness import Ending
 #: divided by the root of the number of validation rows. By chance, some epoch of a training
 #: that learns nothing has a gain of that order.
 LEAST_GAIN = 1.5
-#: It has memorised the training rows if their loss is less than that of a constant by this
-#: share, while the validation score shows that nothing has been learned.
-MEMORISED = 0.5
 #: The record of a training: a list for each quantity, with one entry an epoch.
 History: TypeAlias = dict[str, list[float]]
 
@@ -160,14 +157,6 @@ class Monitor:
     def has_learned(self) -> bool:
         """Whether a score has reached ``least_score``."""
         return self.best_value >= self.stopping.least_score
-
-    def has_memorised(self, loss: float) -> bool:
-        """Return whether a loss of training rows is so low that they are learned, if not more.
-
-        A network that predicts them, but no validation rows, has no reason to go on.
-        """
-        least_score = self.stopping.least_score
-        return -loss > least_score + MEMORISED * abs(least_score)
 
     def best_trained(self, n_untrained: int) -> Array | None:
         """Return the best parameters, or None if these are untrained or if there are none.

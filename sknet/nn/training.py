@@ -215,8 +215,7 @@ def _plan_rest(epoch: Epochs, monitor: Monitor) -> None:
     # The rest of the plan is no longer than a cool-down would be.
     finishes = epoch.has_all_rows and 0 < n_left <= (monitor.stopping.n_cooling or 0)
     # Some networks learn nothing before the learning rate is high.
-    waits = not (monitor.has_learned or monitor.has_memorised(state.history["loss"][-1]))
-    waits = waits and rule.schedule.has_horizon and not finishes
+    waits = rule.schedule.has_horizon and not monitor.has_learned and not finishes
     if monitor.stalled and state.cooling is None and not waits:
         if not reduce_learning_rate(rule, state, monitor):
             state.stopped = not cool_down(epoch, monitor)

@@ -76,7 +76,7 @@ def _weighted_places(
     wanted = total * levels
     if not exact:
         wanted -= n_rows * np.finfo(np.float64).eps * total
-    places = np.stack([(sums < one[:, np.newaxis]).sum(axis=1) for one in wanted.T], axis=1)
+    places = np.stack([np.searchsorted(*one) for one in zip(sums, wanted, strict=True)])
     # The last value, whatever the sums of the smallest weights have lost.
     places[:, levels == 1] = n_rows
     return places
