@@ -1040,17 +1040,17 @@ def test_groups_as_histogram_gradient_boosting(interaction):
 
 def test_the_mean_keeps_the_order_and_the_deviation_is_free():
     """The noise shrinks along the column with which the mean rises."""
-    X, other = np.random.default_rng(0).uniform(-1, 1, size=(2, 3000, 2))
+    X, other = np.random.default_rng(0).uniform(-1, 1, size=(2, 6000, 2))
     std = lambda X: np.exp(-1.5 * X[:, 0])  # noqa: E731
     y = 3 * X[:, 0] + np.sin(4 * X[:, 1])
-    y = y + std(X) * np.random.default_rng(1).normal(size=3000)
+    y = y + std(X) * np.random.default_rng(1).normal(size=6000)
     network = NNRegressor(
         (32, 32), loss="normal", monotonic_cst=[1, 0], max_iter=30, random_state=0
     )
     assert_monotone(network.fit(X, y), other, ((0, 1),))
     _, found = network.predict(other, return_std=True)
-    # With eight seeds the error is 0.14 to 0.16; one deviation for all rows has above 0.5.
-    assert np.mean(np.abs(found / std(other) - 1)) < 0.2
+    # With six seeds the error is 0.12 to 0.14; one deviation for all rows has above 0.5.
+    assert np.mean(np.abs(found / std(other) - 1)) < 0.15
     assert np.mean(np.abs(np.median(std(other)) / std(other) - 1)) > 0.5
 
 
