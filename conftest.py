@@ -9,6 +9,10 @@ import pytest
 # and the scripts that tests start inherit it; with more threads than cores they would wait for
 # each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Workers of Dask are forked from one process that has imported the libraries: each new
+# interpreter would take seconds to import them again. Windows has no such process.
+if os.name == "posix":
+    os.environ.setdefault("DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD", "forkserver")
 
 # Examples with callbacks in docstrings need scikit-learn 1.9.
 WITH_CALLBACKS = ["sknet/callbacks.py", "sknet/streaming.py"]
