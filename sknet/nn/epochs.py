@@ -88,9 +88,7 @@ class Epochs(ABC):
     #: Whether a cool-down can train on the rows that are evaluated, too.
     has_all_rows: bool = False
 
-    def __init__(
-        self, params: Array, rule: UpdateRule, horizon: Horizon, state: TrainingState
-    ) -> None:
+    def __init__(self, params: Array, rule: UpdateRule, horizon: Horizon, state: TrainingState):
         self.params = params
         self.rule = rule
         self.horizon: Horizon = horizon
@@ -174,10 +172,7 @@ class Epoch(Epochs):
     def _train_on(self, batches: BatchIterable) -> None:
         """Make the next epochs passes over these batches; make the work arrays for them."""
         self.batches = batches
-        sparse_inputs = not isinstance(batches.sample(1).X, np.ndarray)
-        self._gradient_of = BatchGradient(
-            self.objective, batches.batch_size, sparse_inputs, self.params.dtype, self.team
-        )
+        self._gradient_of = BatchGradient(self.objective, batches, self.params.dtype, self.team)
         n_missing = self._gradient_of.n_shares - 1 - len(self.state.share_rngs)
         self.state.share_rngs += tuple(self.state.rng.spawn(max(0, n_missing)))
         self._tasks = [self._step_on(*one) for one in self._make_stretches()]

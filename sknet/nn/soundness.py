@@ -77,12 +77,9 @@ FAULTS = {
         "the last parameters predict the training rows hardly better than a constant, or worse"
     ),
     Ending.SPOILED: (
-        "the last epochs, which also train on the validation rows, made the predictions far "
-        "worse"
+        "the last epochs, which also train on the validation rows, made predictions far worse"
     ),
-    Ending.DIVERGED: (
-        "the loss, the parameters or the predictions became infinite, NaN or immense"
-    ),
+    Ending.DIVERGED: "the loss, parameters or predictions became infinite, NaN or immense",
 }
 
 
@@ -145,11 +142,9 @@ class Evaluator(Protocol):
 
     def loss(self, params: Array) -> float:
         """Return the mean loss; NaN if a raw prediction is infinite or NaN."""
-        ...
 
     def constant_loss(self) -> float:
         """Return the mean loss of a constant prediction."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -174,12 +169,7 @@ class Judge:
     poor: float = POOR_FACTOR
 
     def settle(
-        self,
-        params: Array,
-        last: Array,
-        best: Array | None,
-        ending: Ending,
-        scored: bool = False,
+        self, params: Array, last: Array, best: Array | None, ending: Ending, scored: bool
     ) -> Ending:
         """Write the last parameters, or the best ones if those are not sound, into ``params``.
 
@@ -193,7 +183,7 @@ class Judge:
             The best trained parameters that the training passed through, if there are any.
         ending : Ending
             What ended the training.
-        scored : bool, default=False
+        scored : bool
             Whether the training is about to return the best parameters instead, as with early
             stopping.
 
@@ -219,10 +209,8 @@ class Judge:
         best_loss = math.nan if best is None else self._loss(best)
         diverged = self._diverged(loss, constant)
         if diverged and self._diverged(best_loss, constant):
-            raise DivergenceError(
-                f"Training diverged: {FAULTS[Ending.DIVERGED]} before an epoch ended well. "
-                f"{self.remedy}"
-            )
+            fault = f"{FAULTS[Ending.DIVERGED]} before an epoch ended well"
+            raise DivergenceError(f"Training diverged: {fault}. {self.remedy}")
         poor = self._poor(loss, constant)
         collapsed = _exceeds(constant, self.poor, best_loss)
         if best is not None and (diverged or collapsed or (poor and best_loss < loss)):
@@ -253,9 +241,8 @@ class Judge:
     def _diverged(self, loss: float, constant: float) -> bool:
         """Whether a loss is infinite, NaN or immense."""
         initial = self.initial_loss if math.isfinite(self.initial_loss) else math.inf
-        return not math.isfinite(loss) or _exceeds(
-            loss, DIVERGED_FACTOR, max(constant, initial)
-        )
+        immense = _exceeds(loss, DIVERGED_FACTOR, max(constant, initial))
+        return immense or not math.isfinite(loss)
 
 
 def _exceeds(loss: float, factor: float, other: float) -> bool:

@@ -71,7 +71,10 @@ def test_verdicts(last, best, initial, ending, kept):
     params = np.zeros(1)
     best_params = None if best is None else np.array([best])
     judge = Judge(Losses(), initial, "Do better.")
-    assert judge.settle(params, np.array([last]), best_params, Ending.FINISHED) is ending
+    assert (
+        judge.settle(params, np.array([last]), best_params, Ending.FINISHED, scored=False)
+        is ending
+    )
     assert_array_equal(params, [last if kept is LAST else best])
 
 
@@ -83,7 +86,7 @@ def test_nothing_sound_is_an_error(last, best):
     best_params = None if best is None else np.array([best])
     with pytest.raises(DivergenceError, match="Training diverged.* Do better."):
         Judge(Losses(), 1.0, "Do better.").settle(
-            params, np.array([last]), best_params, Ending.FINISHED
+            params, np.array([last]), best_params, Ending.FINISHED, scored=False
         )
     assert_array_equal(params, [0])
 
@@ -92,7 +95,9 @@ def test_a_training_that_has_diverged_is_not_asked_for_its_last_parameters():
     """An infinite loss of an epoch is a verdict, even if the parameters are finite."""
     params = np.zeros(1)
     judge = Judge(Losses(), 1.0, "")
-    ending = judge.settle(params, np.array([0.1]), np.array([0.2]), Ending.DIVERGED)
+    ending = judge.settle(
+        params, np.array([0.1]), np.array([0.2]), Ending.DIVERGED, scored=False
+    )
     assert ending is Ending.DIVERGED and params[0] == 0.2
 
 
@@ -101,7 +106,7 @@ def test_a_parameter_that_is_not_finite_is_no_sound_one(bad):
     """Parameters are looked at themselves: a dead unit hides its infinite bias."""
     with pytest.raises(DivergenceError):
         Judge(Losses(), 1.0, "").settle(
-            np.zeros(2), np.array([0.1, bad]), None, Ending.CONVERGED
+            np.zeros(2), np.array([0.1, bad]), None, Ending.CONVERGED, scored=False
         )
 
 
@@ -117,7 +122,7 @@ def test_negative_losses(last, ending):
 
     params = np.zeros(1)
     judge = Judge(Negative(), 1.0, "")
-    assert judge.settle(params, np.array([last]), None, Ending.FINISHED) is ending
+    assert judge.settle(params, np.array([last]), None, Ending.FINISHED, scored=False) is ending
 
 
 # The probe.
@@ -249,7 +254,7 @@ def test_a_wide_normal_distribution_far_off_is_poor(off, ending, make_batches):
     probe = Probe(objective, make_batches(np.zeros((200, 1)), y), np.float64)
     params = np.array([0, 0, off, math.log(math.hypot(1, off))])
     judge = Judge(probe, probe.loss(np.zeros(4)), "")
-    assert judge.settle(np.zeros(4), params, None, Ending.FINISHED) is ending
+    assert judge.settle(np.zeros(4), params, None, Ending.FINISHED, scored=False) is ending
 
 
 def test_loss_of_an_ensemble_is_that_of_its_mean(make_batches):
