@@ -92,7 +92,7 @@ def train_lbfgs(
         last = problem.join(result.x).astype(params.dtype, copy=False)
     ending, scored = _ending(result, trace), evaluate is not None
     ending = judge.settle(params, last, monitor.best_params, ending, scored)
-    return TrainingResult(params, trace.history, monitor.best_iter, ending)
+    return TrainingResult(params, trace.history, ending)
 
 
 def _minimize(trace: "Trace", x: Array, solver: LBFGS) -> OptimizeResult:

@@ -137,8 +137,7 @@ class Network:
     @cached_property
     def n_penalized(self) -> int:
         """The number of leading parameters that the penalty applies to."""
-        penalized = [slot.where.stop for slot in self.slots if slot.parameter.penalized]
-        return penalized[-1] if penalized else 0
+        return max((one.where.stop for one in self.slots if one.parameter.penalized), default=0)
 
     @cached_property
     def ridges(self) -> list[tuple[slice, float]]:
@@ -193,17 +192,15 @@ class Network:
 
     def bounds(self, dtype: DTypeLike) -> Bounds | None:
         """Return the bounds of the parameters as vectors; None if all parameters are free."""
-        sets = [(slot, slot.parameter.within) for slot in self.slots]
-        if all(within is None for _, within in sets):
+        pairs = [(slot, slot.parameter.within) for slot in self.slots]
+        bounded = [(slot, within) for slot, within in pairs if within is not None]
+        if not bounded:
             return None
-        bounds = Bounds(
-            np.full(self.n_params, -np.inf, dtype), np.full(self.n_params, np.inf, dtype)
-        )
-        for slot, within in sets:
-            if within is not None:
-                of_slot = within.bounds(slot.parameter.shape)
-                for vector, values in zip(bounds, of_slot, strict=True):
-                    slot.of(vector)[...] = values
+        low = np.full(self.n_params, -np.inf, dtype)
+        bounds = Bounds(low, -low)
+        for slot, within in bounded:
+            for vector, values in zip(bounds, within.bounds(slot.parameter.shape), strict=True):
+                slot.of(vector)[...] = values
         return bounds
 
     def project(self, params: Array) -> None:
@@ -333,8 +330,6 @@ class Workspace:
             pairs = zip(self._declared, whole, strict=True)
             buffers = [_allocate(work, n_rows, self._dtype, one) for work, one in pairs]
             self._cut[n_rows] = buffers, delta[:n_rows]
-        self.buffers: list[Buffers]
-        self.delta: Array
         self.buffers, self.delta = self._cut[n_rows]
 
     def views(self, vector: Array) -> list[Views]:
@@ -358,8 +353,7 @@ def _allocate(
     buffers: Buffers = {}
     for name, work in declared.items():
         if isinstance(work, int):
-            known = None if whole is None else whole[name]
-            buffers[name] = np.empty((n_rows, work), dtype) if known is None else known[:n_rows]
+            buffers[name] = whole[name][:n_rows] if whole else np.empty((n_rows, work), dtype)
         elif isinstance(work, dict):
             buffers[name] = _allocate(work, n_rows, dtype, whole and whole[name])
         else:
