@@ -189,7 +189,7 @@ class Shard:
 
         On these rows the end of the training is judged. None stands for a constant prediction.
         """
-        probe = Probe(self.model.objective, self.batches, self.model.params.dtype)
+        probe = Probe(self.model.objective, self.batches)
         return probe.constant_loss() if point is None else probe.loss(point.params), self.weight
 
     def _rng(self, epoch: int, purpose: int) -> np.random.Generator:

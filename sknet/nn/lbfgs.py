@@ -80,7 +80,7 @@ def train_lbfgs(
     problem = SplitProblem(objective, batches)
     monitor = Monitor(stopping)
     trace = Trace(problem, params.dtype, monitor, evaluate, report)
-    probe = Probe(objective, batches, params.dtype)
+    probe = Probe(objective, batches)
     judge = Judge(probe, probe.loss(params), solver.divergence_remedy)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         x = problem.split(params.astype(np.float64))
@@ -161,8 +161,7 @@ class Trace:
         """Record one iteration."""
         params = self.problem.join(result.x).astype(self.dtype, copy=False)
         record = {"loss": float(result.fun) - self.problem.excess(result.x)}
-        if self.evaluate is not None:
-            record.update(self.evaluate(params))
+        record |= {} if self.evaluate is None else self.evaluate(params)
         record["seconds"] = perf_counter() - self.start
         append(self.history, record)
         iteration = len(self.history["loss"])
@@ -193,7 +192,6 @@ class SplitProblem:
             np.concatenate([high[:n], -low[:n], high[n:]]),
         )
         self._workspace = Workspace(network, batches.batch_size, np.float64)
-        self._gradient = np.empty(network.n_params)
         self._batch_gradient = np.empty(network.n_params)
 
     def slope(self, result: OptimizeResult) -> float:
@@ -217,8 +215,7 @@ class SplitProblem:
     def value_and_gradient(self, x: Array) -> tuple[float, Array]:
         """Return the objective and its gradient with respect to the split vector."""
         params = self.join(x)
-        value, g, n = 0.0, self._gradient, self.objective.network.n_penalized
-        g.fill(0)
+        value, g, n = 0.0, np.zeros_like(params), self.objective.network.n_penalized
         for batch in self.batches:
             share = batch.X.shape[0] / self.batches.n_rows
             value += share * self.objective.loss_and_gradient(

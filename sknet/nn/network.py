@@ -1,10 +1,10 @@
 """A stack of layers over one flat parameter vector."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from math import prod
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.random import Generator
@@ -163,17 +163,12 @@ class Network:
         inputs = zip(self.layers, self.widths, strict=False)
         return [layer.buffers(width) for layer, width in inputs]
 
-    def part(
-        self, params: Array, start: int, stop: int | None = None
-    ) -> tuple["Network", Array]:
+    def part(self, params: Array, start: int, stop: int | None = None) -> tuple[Self, Array]:
         """Return the layers from ``start`` until ``stop`` as a network, and its parameters.
 
         The parameters are copied. A part without layers returns its inputs.
         """
-        layers = slice(start, stop)
-        part = Network(
-            self.layers[layers], self.widths[start], self.n_members, self.mean_before_link
-        )
+        part = replace(self, layers=self.layers[start:stop], n_inputs=self.widths[start])
         copied = np.empty(part.n_params, params.dtype)
         where = {(slot.layer, slot.name): slot.where for slot in self.slots}
         for slot in part.slots:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import DTypeLike
 from scipy.optimize import minimize_scalar
 
 from sknet.nn.kernels import Array
@@ -222,18 +221,18 @@ class Objective:
         """
         total = 0.0
         for batch in batches:
-            loss = self.loss_of_constant(0.0, batch.y, batch.sample_weight, batch.y.dtype)
+            loss = self.loss_of_constant(0.0, batch.y, batch.sample_weight)
             total += loss * batch.y.shape[0]
         return total / batches.n_rows
 
     def loss_of_constant(
-        self, raw: float | Array, y: Array, sample_weight: Array | None, dtype: DTypeLike
+        self, raw: float | Array, y: Array, sample_weight: Array | None = None
     ) -> float:
         """Return the mean loss if all rows have the same raw predictions.
 
         ``raw`` is an array of shape (n_raw,), or one number for all of them.
         """
-        same = np.full((y.shape[0], self.loss.link.n_raw(y.shape[1])), raw, dtype)
+        same = np.full((y.shape[0], self.loss.link.n_raw(y.shape[1])), raw, y.dtype)
         return self.loss.mean(y, same, sample_weight, np.empty_like(same))
 
     def batch_loss(self, params: Array, batch: Batch, workspace: Workspace) -> float:
@@ -255,8 +254,7 @@ class Objective:
             y = np.repeat(y, n_members, axis=0)
             if sample_weight is not None:
                 sample_weight = np.repeat(sample_weight, n_members)
-            rows = y.shape[0], raw.shape[1] // n_members
-            raw, gradient_out = raw.reshape(rows), gradient_out.reshape(rows)
+            raw, gradient_out = raw.reshape(len(y), -1), gradient_out.reshape(len(y), -1)
         value = self.loss.mean(y, raw, sample_weight, gradient_out)
         if self.weighs_steps:
             self.loss.weigh_steps(raw, gradient_out)

@@ -13,7 +13,6 @@ from enum import Enum
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from sknet.nn.kernels import Array
 from sknet.nn.network import Workspace
@@ -95,19 +94,15 @@ class Probe:
     objective : Objective
     batches : iterable with ``sample``
         The training rows.
-    dtype : dtype
-        The dtype in which predictions are computed.
     """
 
-    def __init__(self, objective: Objective, batches: BatchIterable, dtype: DTypeLike):
+    def __init__(self, objective: Objective, batches: BatchIterable):
         self._objective = objective
         self._rows = batches.sample(PROBE_ROWS)
-        self._dtype = dtype
 
     def loss(self, params: Array) -> float:
         """Return the mean loss; NaN if a raw prediction is infinite or NaN."""
-        n_rows = self._rows.X.shape[0]
-        workspace = Workspace(self._objective.network, n_rows, self._dtype)
+        workspace = Workspace(self._objective.network, self._rows.X.shape[0], params.dtype)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return self._objective.batch_loss(params, self._rows, workspace)
 
@@ -121,20 +116,16 @@ class Probe:
 
         All rows have a weight of one here: the weights of a few rows may all be small.
         """
-        loss, y = self._objective.loss, self._rows.y
+        loss, loss_of, y = self._objective.loss, self._objective.loss_of_constant, self._rows.y
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             best = loss.constant(y)
             one = np.ones_like(best)
             one[list(loss.link.unpromised(best.size))] = 0
-            off_by_one = (self._loss_of(best + one) + self._loss_of(best - one)) / 2
-            found = [self._loss_of(best), off_by_one / 2]
+            off_by_one = (loss_of(best + one, y) + loss_of(best - one, y)) / 2
+            found = [loss_of(best, y), off_by_one / 2]
             if (y == y[0]).all():
-                found.append(self._loss_of(np.where(one > 0, 0, best)))
+                found.append(loss_of(np.where(one > 0, 0, best), y))
             return max(found)
-
-    def _loss_of(self, raw: Array) -> float:
-        """Return the mean loss if all rows have the same raw predictions."""
-        return self._objective.loss_of_constant(raw, self._rows.y, None, self._dtype)
 
 
 class Evaluator(Protocol):

@@ -95,7 +95,7 @@ def train(
     horizon = stopping.horizon(state.cooling)
     epoch = Epoch(objective, params, batches, rule, horizon, state, team, return_to_best)
     # Also of a cool-down on all rows, the end is judged on some of these.
-    probe = Probe(objective, batches, params.dtype)
+    probe = Probe(objective, batches)
     return train_epochs(epoch, probe, stopping, evaluate, report, poor)
 
 
@@ -163,8 +163,7 @@ def _make_epochs(
     waits = evaluate is None and rule.schedule.has_horizon
     while state.iteration < epoch.horizon.n_epochs and not state.stopped:
         start = perf_counter()
-        new = Begun(before=visible.copy() if evaluate is None else None)
-        begun = state.begun = state.begun or new
+        begun = state.begun = state.begun or Begun(before=None if evaluate else visible.copy())
         loss = epoch.run()
         if not (math.isfinite(loss) and np.isfinite(epoch.params).all()):
             return Ending.DIVERGED
@@ -175,8 +174,7 @@ def _make_epochs(
             record |= {name: math.nan for name in state.history if name not in OWN_RECORD}
         elif evaluate is not None:
             record |= evaluate(visible)
-        record["learning_rate"] = epoch.learning_rate
-        record["seconds"] = perf_counter() - start
+        record |= {"learning_rate": epoch.learning_rate, "seconds": perf_counter() - start}
         append(state.history, record)
         # The loss of an epoch belongs to the parameters before it, a score to those after.
         judged = visible if begun.before is None else begun.before

@@ -720,9 +720,7 @@ def test_the_end_of_a_resumed_cool_down_is_judged_on_the_same_rows(
     judged = []
     monkeypatch.setattr(
         "sknet.nn.training.Probe",
-        lambda objective, batches, dtype: (
-            judged.append(batches.n_rows) or Probe(objective, batches, dtype)
-        ),
+        lambda objective, batches: judged.append(batches.n_rows) or Probe(objective, batches),
     )
     options = {"max_iter": 20, "n_cooling": 4}
     scores = [1, 2, 3, 4, 5, 0, 0]
