@@ -78,20 +78,18 @@ def train_lbfgs(
         :mod:`sknet.nn.soundness`).
     """
     problem = SplitProblem(objective, batches)
-    monitor = Monitor(stopping)
-    trace = Trace(problem, params.dtype, monitor, evaluate, report)
+    trace = Trace(problem, params.dtype, Monitor(stopping), evaluate, report)
     probe = Probe(objective, batches)
     judge = Judge(probe, probe.loss(params), solver.divergence_remedy)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        x = problem.split(params.astype(np.float64))
-        result = _minimize(trace, x, solver)
+        result = _minimize(trace, problem.split(params.astype(np.float64)), solver)
         if not trace.history:
             # No iteration was made: the start was stationary, or the line search found no
             # better point.
             trace.record(result)
         last = problem.join(result.x).astype(params.dtype, copy=False)
     ending, scored = _ending(result, trace), evaluate is not None
-    ending = judge.settle(params, last, monitor.best_params, ending, scored)
+    ending = judge.settle(params, last, trace.monitor.best_params, ending, scored)
     return TrainingResult(params, trace.history, ending)
 
 
@@ -196,10 +194,8 @@ class SplitProblem:
 
     def slope(self, result: OptimizeResult) -> float:
         """Return the largest component of the projected gradient, given a result."""
-        low, high = self.bounds.lb, self.bounds.ub
-        return float(
-            np.abs(np.clip(result.jac, result.x - high, result.x - low)).max(initial=0)
-        )
+        projected = np.clip(result.jac, result.x - self.bounds.ub, result.x - self.bounds.lb)
+        return float(np.abs(projected).max(initial=0.0))
 
     def split(self, params: Array) -> Array:
         """Return (p, n, unpenalised)."""

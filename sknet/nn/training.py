@@ -93,7 +93,8 @@ def train(
         :mod:`sknet.nn.soundness`).
     """
     horizon = stopping.horizon(state.cooling)
-    epoch = Epoch(objective, params, batches, rule, horizon, state, team, return_to_best)
+    team = team or Team()
+    epoch = Epoch(params, rule, horizon, state, objective, batches, team, return_to_best)
     # Also of a cool-down on all rows, the end is judged on some of these.
     probe = Probe(objective, batches)
     return train_epochs(epoch, probe, stopping, evaluate, report, poor)
