@@ -99,8 +99,7 @@ class Network:
         """The input of the network that each output of the front comes from."""
         origins = np.arange(self.n_inputs)
         for layer in self.layers[: self.front]:
-            counts = cast(list[int], layer.output_counts(origins.size))
-            origins = np.repeat(origins, counts)
+            origins = np.repeat(origins, cast(list[int], layer.output_counts(origins.size)))
         return origins
 
     @property

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -15,6 +15,8 @@ from sknet.nn.losses import Loss
 from sknet.nn.network import Network, Workspace
 from sknet.nn.sets import ElasticNet
 
+#: A function of the members' raw predictions, an array (rows, members, columns).
+OfRaw: TypeAlias = Callable[[Array], Array]
 #: A step of the logarithm of a factor that tells whether a bound is the minimum.
 NEARBY = 1e-3
 
@@ -87,11 +89,7 @@ class Members:
         return self.backward(raw, self.link.link_backward(mean, delta))
 
     def predictions(
-        self,
-        raw: Array,
-        predict: Callable[[Array], Array],
-        with_std: bool = False,
-        deviation: Callable[[Array], Array] | None = None,
+        self, raw: Array, predict: OfRaw, with_std: bool = False, deviation: OfRaw | None = None
     ) -> tuple[Array, ...]:
         """Return the prediction of all members and, if wanted, a standard deviation.
 
@@ -119,9 +117,8 @@ class Members:
         members = self.split(raw)
         if self.before_link:
             values = predict(members)
-        if deviation is None:
-            return prediction, spread(values)
-        return prediction, total_std(values, deviation(members))
+        std = spread(values) if deviation is None else total_std(values, deviation(members))
+        return prediction, std
 
     def backward(self, raw: Array, delta: Array) -> Array:
         """Return the gradient of ``raw``, given that of the prediction by ``link.inverse``."""
@@ -221,8 +218,7 @@ class Objective:
         """
         total = 0.0
         for batch in batches:
-            loss = self.loss_of_constant(0.0, batch.y, batch.sample_weight)
-            total += loss * batch.y.shape[0]
+            total += batch.y.shape[0] * self.loss_of_constant(0.0, batch.y, batch.sample_weight)
         return total / batches.n_rows
 
     def loss_of_constant(
