@@ -10,7 +10,7 @@ import numpy as np
 from sknet._auto import MANY_ROWS
 from sknet._model import Model, row_weights
 from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
-from sknet._run import Run, training_team
+from sknet._run import Run, training_threads
 from sknet.data.batches import Batch, Batches, Dataset, n_rows
 from sknet.data.draws import Augmentation, split_rows
 from sknet.data.row_blocks import RowBlocks
@@ -145,7 +145,7 @@ def fit_batches(
         rule.optimizer, run.params, run.streams["noise"]
     )
     # With other numbers of BLAS threads the last bits of scores and temperatures might differ.
-    with training_team() as team:
+    with training_threads() as threads:
         evaluate = None if held is None else Validation(model, held)
         if evaluate is not None:
             stopping = replace(stopping, least_score=evaluate.least_score)
@@ -158,8 +158,8 @@ def fit_batches(
             run.state,
             evaluate=evaluate,
             report=reporter(model.settings.verbose, observe),
-            team=team,
             return_to_best=return_to_best,
+            **threads,
         )
         return _with_temperature(model, result, held)
 
@@ -196,7 +196,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
     if run.state is None or not run.state.suits(rule.optimizer, model.params):
         run.state = TrainingState.start(rule.optimizer, model.params, run.streams["noise"])
     state = run.state.next_training()
-    with training_team() as team:
+    with training_threads() as threads:
         result = train(
             model.objective,
             model.params.copy(),
@@ -207,7 +207,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
             report=reporter(model.settings.verbose, n_before=n_before),
             # The first passes of a wide network may be poor, and further ones make up for it.
             poor=DIVERGED_FACTOR,
-            team=team,
+            **threads,
         )
     # The estimator keeps the record of this pass, so the run need not.
     run.state = state.next_training()

@@ -10,7 +10,7 @@ training limits BLAS to one thread and divides its steps itself, among threads t
 import copy
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,7 +25,6 @@ from threadpoolctl import LibController, ThreadpoolController
 from sknet._requirements import n_openmp_threads
 from sknet.data.batches import Dataset
 from sknet.data.row_blocks import RowBlocks
-from sknet.nn.shares import Team
 from sknet.nn.state import TrainingState
 
 #: The smallest number of training rows, evenly spaced, whose hash tells a resumed fit whether
@@ -249,8 +248,8 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def training_team() -> Iterator[Team]:
-    """Limit BLAS to one thread; yield the threads of a training."""
+def training_threads() -> Iterator[Mapping[str, Any]]:
+    """Limit BLAS to one thread; yield the arguments of ``train`` that concern threads."""
     number = n_threads()  # The limit would make it 1.
-    with ONE_BLAS_THREAD, Team(number, ONE_BLAS_THREAD) as team:
-        yield team
+    with ONE_BLAS_THREAD:
+        yield {"n_threads": number, "in_threads": ONE_BLAS_THREAD}

@@ -114,7 +114,7 @@ class Optimizer(Solver):
             n_penalized -= w.size
             if penalty is not None and w.size:
                 penalty.add_gradient(w, g[: w.size])
-            self.decay(p, learning_rate)
+            self.decay_weights(p, learning_rate)
             self.step_block(p, g, slots, scratch[: p.size], t, learning_rate)
             if penalty is not None and w.size and penalty.l1:
                 steps = self.effective_step([s[: w.size] for s in slots], t, learning_rate)
@@ -126,7 +126,7 @@ class Optimizer(Solver):
         if t % FLUSH_EVERY == 0:
             flush_tiny(state)
 
-    def decay(self, params: Array, learning_rate: float) -> None:
+    def decay_weights(self, params: Array, learning_rate: float) -> None:
         """Shrink parameters before a step, in place. By default they are left as they are."""
 
     def step_block(
@@ -279,7 +279,7 @@ class AdamW(Adam):
 
     weight_decay: Annotated[float | None, Interval(Real, 0, none=True)] = None
 
-    def decay(self, params: Array, learning_rate: float) -> None:
+    def decay_weights(self, params: Array, learning_rate: float) -> None:
         if self.weight_decay:
             params *= 1 - learning_rate * self.weight_decay
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -49,7 +50,8 @@ def train(
     evaluate: Evaluate | None = None,
     report: Report | None = None,
     poor: float = POOR_FACTOR,
-    team: Team | None = None,
+    n_threads: int = 1,
+    in_threads: AbstractContextManager[Any] | None = None,
     return_to_best: ReturnToBest | None = None,
 ) -> TrainingResult:
     """Minimise the objective by mini-batch steps; ``params`` is updated in place.
@@ -76,8 +78,10 @@ def train(
         the training.
     poor : float, default=POOR_FACTOR
         The result is poor if its loss is so many times the loss of a constant prediction.
-    team : Team, optional
-        The threads that share the work of a step. The result does not depend on their number.
+    n_threads : int, default=1
+        The number of threads that share the work of a step. The result does not depend on it.
+    in_threads : context manager, optional
+        The context in which each of these threads but the calling one works.
     return_to_best : ReturnToBest, optional
         With it, a learning rate that falls to zero by plan does so from the best epoch on, once
         the score has stopped improving. Without it, it does so from the last epoch on.
@@ -93,11 +97,10 @@ def train(
         :mod:`sknet.nn.soundness`).
     """
     horizon = stopping.horizon(state.cooling)
-    team = team or Team()
-    epoch = Epoch(params, rule, horizon, state, objective, batches, team, return_to_best)
-    # Also of a cool-down on all rows, the end is judged on some of these.
-    probe = Probe(objective, batches)
-    return train_epochs(epoch, probe, stopping, evaluate, report, poor)
+    with Team(n_threads, in_threads) as team:
+        epoch = Epoch(params, rule, horizon, state, objective, batches, team, return_to_best)
+        # Also of a cool-down on all rows, the end is judged on some of these.
+        return train_epochs(epoch, Probe(objective, batches), stopping, evaluate, report, poor)
 
 
 def train_epochs(
