@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from math import prod
 from types import SimpleNamespace
-from typing import Any, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 from numpy.random import Generator
@@ -19,8 +19,7 @@ from sknet.nn.sets import Bounds
 MOST_LENGTHS = 8
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(NamedTuple):
     """The place of one parameter array in the flat vector.
 
     Parameters
