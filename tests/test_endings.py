@@ -385,5 +385,5 @@ def test_a_cool_down_that_spoils_the_predictions_is_undone_with_a_warning(
         network.fit(X, y)
     assert np.isnan(network.validation_scores_[-1])
     card = " ".join(str(summary(network).card).split())
-    assert "on the validation rows, made the predictions far worse" in card
+    assert "on the validation rows, made predictions far worse" in card
     assert network.best_iter_ < network.n_iter_

@@ -156,7 +156,7 @@ class Shard:
         horizon = round_.horizon.in_rounds(round_.per_epoch)
         data, augment = self.batches.data.choose(rows), augmentation(model, changes)
         batches = replace(self.batches, data=data, augment=augment)
-        epoch = Epoch(model.objective, params, batches, rule, horizon, state)
+        epoch = Epoch(params, rule, horizon, state, model.objective, batches)
         # NumPy need not warn of each overflow: the result is checked after each epoch.
         with ONE_BLAS_THREAD, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             loss = epoch.run()
@@ -189,7 +189,7 @@ class Shard:
 
         On these rows the end of the training is judged. None stands for a constant prediction.
         """
-        probe = Probe(self.model.objective, self.batches, self.model.params.dtype)
+        probe = Probe(self.model.objective, self.batches)
         return probe.constant_loss() if point is None else probe.loss(point.params), self.weight
 
     def _rng(self, epoch: int, purpose: int) -> np.random.Generator:

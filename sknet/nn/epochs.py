@@ -7,7 +7,7 @@ parameters.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -69,6 +69,7 @@ class ReturnToBest:
     all_batches: Callable[[], BatchIterable] | None = None
 
 
+@dataclass(eq=False)
 class Epochs(ABC):
     """Passes over the training rows, each of which changes the parameters and the state.
 
@@ -85,21 +86,20 @@ class Epochs(ABC):
         Updated in place.
     """
 
+    params: Array
+    rule: UpdateRule
+    horizon: Horizon
+    state: TrainingState
     #: Whether a cool-down can train on the rows that are evaluated, too.
-    has_all_rows: bool = False
+    has_all_rows: bool = field(default=False, init=False)
+    #: The learning rate of the last step.
+    learning_rate: float = field(default=math.nan, init=False)
 
-    def __init__(
-        self, params: Array, rule: UpdateRule, horizon: Horizon, state: TrainingState
-    ) -> None:
-        self.params = params
-        self.rule = rule
-        self.horizon: Horizon = horizon
-        self.state = state
-        self.learning_rate: float = math.nan
-        if state.trained is not None:
-            np.copyto(params, state.trained)
-        if rule.ema_decay is not None and state.average is None:
-            state.average = params.copy()
+    def __post_init__(self) -> None:
+        if self.state.trained is not None:
+            np.copyto(self.params, self.state.trained)
+        if self.rule.ema_decay is not None and self.state.average is None:
+            self.state.average = self.params.copy()
 
     @abstractmethod
     def run(self) -> float:
@@ -132,14 +132,15 @@ class Epochs(ABC):
         self.state.best = None
 
 
+@dataclass(eq=False)
 class Epoch(Epochs):
     """One pass over the batches, a step on each; work arrays are made once for all epochs.
 
     Parameters
     ----------
-    objective : Objective
     params, rule, horizon, state
         As for :class:`Epochs`.
+    objective : Objective
     batches : iterable with ``n_rows``, ``batch_size`` and a length
         Each iteration is one epoch of batches. If the state has an epoch that is begun, the
         first iteration is the rest of that epoch.
@@ -149,35 +150,25 @@ class Epoch(Epochs):
         As for :func:`sknet.nn.training.train`.
     """
 
-    def __init__(
-        self,
-        objective: Objective,
-        params: Array,
-        batches: BatchIterable,
-        rule: UpdateRule,
-        horizon: Horizon,
-        state: TrainingState,
-        team: Team | None = None,
-        return_to_best: ReturnToBest | None = None,
-    ):
-        super().__init__(params, rule, horizon, state)
-        self.objective = objective
-        self.team: Team = team or Team()
-        self._bounds = objective.network.bounds(params.dtype)
-        self._returns = return_to_best is not None
-        self._all_batches = None if return_to_best is None else return_to_best.all_batches
+    objective: Objective
+    batches: BatchIterable
+    team: Team = field(default_factory=Team)
+    return_to_best: ReturnToBest | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._bounds = self.objective.network.bounds(self.params.dtype)
+        returns = self.return_to_best
+        self._all_batches = None if returns is None else returns.all_batches
         self.has_all_rows = self._all_batches is not None
-        if self._all_batches is not None and state.on_all_rows:
-            batches = self._all_batches()
-        self._train_on(batches)
+        if self._all_batches is not None and self.state.on_all_rows:
+            self.batches = self._all_batches()
+        self._train_on(self.batches)
 
     def _train_on(self, batches: BatchIterable) -> None:
         """Make the next epochs passes over these batches; make the work arrays for them."""
         self.batches = batches
-        sparse_inputs = not isinstance(batches.sample(1).X, np.ndarray)
-        self._gradient_of = BatchGradient(
-            self.objective, batches.batch_size, sparse_inputs, self.params.dtype, self.team
-        )
+        self._gradient_of = BatchGradient(self.objective, batches, self.params.dtype, self.team)
         n_missing = self._gradient_of.n_shares - 1 - len(self.state.share_rngs)
         self.state.share_rngs += tuple(self.state.rng.spawn(max(0, n_missing)))
         self._tasks = [self._step_on(*one) for one in self._make_stretches()]
@@ -185,7 +176,7 @@ class Epoch(Epochs):
     def remember(self, visible: Array) -> None:
         """Keep in the state what a return to this epoch needs, if there may be one."""
         state = self.state
-        if self._returns:
+        if self.return_to_best is not None:
             state.best = Remembered(visible, state.slots.copy(), state.n_updates)
 
     def go_back(self, best: Remembered) -> None:
@@ -225,7 +216,7 @@ class Epoch(Epochs):
         with self.team.within:
             for i, batch in enumerate(self.batches, start=begun.n_batches):
                 progress = self.horizon.progress(state.iteration + i / n_batches)
-                self.learning_rate: float = self.rule.learning_rate(state, progress)
+                self.learning_rate = self.rule.learning_rate(state, progress)
                 value = self._gradient_of(self.params, batch, rngs)
                 value += self.objective.penalty_value(self.params)
                 self._step()

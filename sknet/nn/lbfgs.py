@@ -78,33 +78,29 @@ def train_lbfgs(
         :mod:`sknet.nn.soundness`).
     """
     problem = SplitProblem(objective, batches)
-    monitor = Monitor(stopping)
-    trace = Trace(problem, params.dtype, monitor, evaluate, report)
-    probe = Probe(objective, batches, params.dtype)
+    trace = Trace(problem, params.dtype, Monitor(stopping), evaluate, report)
+    probe = Probe(objective, batches)
     judge = Judge(probe, probe.loss(params), solver.divergence_remedy)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        x = problem.split(params.astype(np.float64))
-        result = _minimize(problem, x, stopping, solver, trace)
+        result = _minimize(trace, problem.split(params.astype(np.float64)), solver)
         if not trace.history:
             # No iteration was made: the start was stationary, or the line search found no
             # better point.
             trace.record(result)
         last = problem.join(result.x).astype(params.dtype, copy=False)
-    best = monitor.best_trained(n_untrained=0)
-    ending = _ending(result, trace)
-    ending = judge.settle(params, last, best, ending, scored=evaluate is not None)
-    return TrainingResult(params, trace.history, monitor.best_iter, ending)
+    ending, scored = _ending(result, trace), evaluate is not None
+    ending = judge.settle(params, last, trace.monitor.best_params, ending, scored)
+    return TrainingResult(params, trace.history, ending)
 
 
-def _minimize(
-    problem: "SplitProblem", x: Array, stopping: Stopping, solver: LBFGS, trace: "Trace"
-) -> OptimizeResult:
+def _minimize(trace: "Trace", x: Array, solver: LBFGS) -> OptimizeResult:
     """Return the result of SciPy's minimiser, begun anew where it gives up.
 
     After a step to where the objective is immense, its approximation of the curvature can be so
     poor that no step along it lowers the objective, though the gradient is large. A new start
     from there forgets the approximation.
     """
+    problem, stopping = trace.problem, trace.monitor.stopping
     n_iter, n_fun, before = stopping.max_iter, solver.max_fun, math.inf
     while True:
         result = minimize(
@@ -163,14 +159,12 @@ class Trace:
         """Record one iteration."""
         params = self.problem.join(result.x).astype(self.dtype, copy=False)
         record = {"loss": float(result.fun) - self.problem.excess(result.x)}
-        if self.evaluate is not None:
-            record.update(self.evaluate(params))
+        record |= {} if self.evaluate is None else self.evaluate(params)
         record["seconds"] = perf_counter() - self.start
         append(self.history, record)
         iteration = len(self.history["loss"])
         self.monitor.update(iteration, record.get("validation_score", -record["loss"]), params)
-        if self.report is not None:
-            self.stopped = bool(self.report(iteration, record, params))
+        self.stopped = self.report is not None and bool(self.report(iteration, record, params))
         self.start = perf_counter()
 
 
@@ -189,29 +183,19 @@ class SplitProblem:
         self.batches = batches
         self.l1: float = objective.penalty.l1
         self.n_split: int = network.n_penalized if self.l1 else 0
-        self._bounds = network.bounds(np.float64)
-        self._workspace = Workspace(network, batches.batch_size, np.float64)
-        self._gradient = np.empty(network.n_params)
-        self._batch_gradient = np.empty(network.n_params)
-
-    @property
-    def bounds(self) -> Bounds | None:
-        """Bounds of the split vector, or None if no number has any."""
-        if not self.l1 and self._bounds is None:
-            return None
-        size, n = self._gradient.size, self.n_split
-        low, high = self._bounds or (np.full(size, -np.inf), np.full(size, np.inf))
-        return Bounds(
+        n, free = self.n_split, np.full(network.n_params, np.inf)
+        low, high = self._limits = network.bounds(np.float64) or (-free, free)
+        self.bounds = Bounds(
             np.concatenate([np.zeros(2 * n), low[n:]]),
             np.concatenate([high[:n], -low[:n], high[n:]]),
         )
+        self._workspace = Workspace(network, batches.batch_size, np.float64)
+        self._batch_gradient = np.empty(network.n_params)
 
     def slope(self, result: OptimizeResult) -> float:
         """Return the largest component of the projected gradient, given a result."""
-        gradient = result.jac
-        if (bounds := self.bounds) is not None:
-            gradient = result.x - np.clip(result.x - gradient, bounds.lb, bounds.ub)
-        return float(np.abs(gradient).max(initial=0.0))
+        projected = np.clip(result.jac, result.x - self.bounds.ub, result.x - self.bounds.lb)
+        return float(np.abs(projected).max(initial=0.0))
 
     def split(self, params: Array) -> Array:
         """Return (p, n, unpenalised)."""
@@ -221,17 +205,13 @@ class SplitProblem:
     def join(self, x: Array) -> Array:
         """Return the flat parameter vector."""
         n = self.n_split
-        params = np.concatenate([x[:n] - x[n : 2 * n], x[2 * n :]])
-        if self._bounds is not None:
-            # The line search may step past a bound by rounding.
-            self._bounds.project(params)
-        return params
+        # The line search may step past a bound by rounding.
+        return np.clip(np.concatenate([x[:n] - x[n : 2 * n], x[2 * n :]]), *self._limits)
 
     def value_and_gradient(self, x: Array) -> tuple[float, Array]:
         """Return the objective and its gradient with respect to the split vector."""
         params = self.join(x)
-        value, g, n = 0.0, self._gradient, self.objective.network.n_penalized
-        g.fill(0)
+        value, g, n = 0.0, np.zeros_like(params), self.objective.network.n_penalized
         for batch in self.batches:
             share = batch.X.shape[0] / self.batches.n_rows
             value += share * self.objective.loss_and_gradient(

@@ -6,9 +6,7 @@ and takes the mean.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from numbers import Real
 from typing import Annotated, Any, ClassVar
 
@@ -18,14 +16,7 @@ from sknet.nn import links
 from sknet.nn.activations import logistic
 from sknet.nn.kernels import Array, row_maxima, row_sums
 from sknet.nn.links import LOG_STD_LIMITS, Change, Link, side_by_side
-from sknet.nn.rules import (
-    CLOSED_UNIT_INTERVAL,
-    OPEN_UNIT_INTERVAL,
-    POSITIVE,
-    Constraint,
-    Interval,
-    Rule,
-)
+from sknet.nn.rules import CLOSED_UNIT_INTERVAL, POSITIVE, QUANTILES, Interval, Rule
 
 
 @dataclass(frozen=True)
@@ -171,12 +162,11 @@ class Loss(Rule):
         """
         value = self.pointwise(y, raw, gradient_out)
         n_rows = raw.shape[0]
-        if sample_weight is None:
-            gradient_out *= 1 / n_rows
-            return float(np.add.reduce(value)) / n_rows
-        gradient_out *= sample_weight[:, np.newaxis]
+        if sample_weight is not None:
+            gradient_out *= sample_weight[:, np.newaxis]
         gradient_out *= 1 / n_rows
-        return float(sample_weight @ value) / n_rows
+        total = np.add.reduce(value) if sample_weight is None else sample_weight @ value
+        return float(total) / n_rows
 
 
 class SquaredError(Loss):
@@ -237,21 +227,6 @@ class Huber(Loss):
         return np.einsum("ij,ij->i", clipped, error)
 
 
-def _are_quantiles(value: Any) -> bool:
-    """Return whether a value is a number in (0, 1), or an increasing sequence of them."""
-    levels = list(value) if np.iterable(value) else [value]
-    return bool(
-        levels
-        and all(isinstance(q, Real) and OPEN_UNIT_INTERVAL.contains(q) for q in levels)
-        and all(low < high for low, high in pairwise(levels))
-    )
-
-
-QUANTILES = Constraint(
-    "a number in (0, 1) or an increasing sequence of these", (Real, Iterable), _are_quantiles
-)
-
-
 @dataclass(frozen=True)
 class Pinball(Loss):
     """l = sum_k max(q_k e_k, (q_k - 1) e_k) with e_k = y - f_k: estimates quantiles q_k.
@@ -289,9 +264,8 @@ class Pinball(Loss):
 
     @property
     def estimates(self) -> str:
-        if not self.predicts_quantiles:
-            return f"the quantile {self.quantile} of y"
-        return f"the quantiles {', '.join(map(str, np.ravel(self.quantile)))} of y"
+        noun = "quantiles" if self.predicts_quantiles else "quantile"
+        return f"the {noun} {', '.join(map(str, self.quantiles))} of y"
 
     def constant(self, y: Array) -> Array:
         found = np.quantile(y, self.quantile, axis=0, method="inverted_cdf")
@@ -449,9 +423,7 @@ class NormalLikelihood(Loss):
 
     def weigh_steps(self, raw: Array, gradient: Array) -> None:
         log_std = np.clip(raw[:, 1::2], *LOG_STD_LIMITS)
-        weight = np.exp(2 * float(self.beta) * log_std)
-        gradient[:, ::2] *= weight
-        gradient[:, 1::2] *= weight
+        gradient *= np.repeat(np.exp(2 * float(self.beta) * log_std), 2, axis=1)
 
 
 class BinaryLogLoss(Loss):

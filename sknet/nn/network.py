@@ -1,10 +1,10 @@
 """A stack of layers over one flat parameter vector."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from math import prod
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 from numpy.random import Generator
@@ -19,8 +19,7 @@ from sknet.nn.sets import Bounds
 MOST_LENGTHS = 8
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(NamedTuple):
     """The place of one parameter array in the flat vector.
 
     Parameters
@@ -99,8 +98,7 @@ class Network:
         """The input of the network that each output of the front comes from."""
         origins = np.arange(self.n_inputs)
         for layer in self.layers[: self.front]:
-            counts = cast(list[int], layer.output_counts(origins.size))
-            origins = np.repeat(origins, counts)
+            origins = np.repeat(origins, cast(list[int], layer.output_counts(origins.size)))
         return origins
 
     @property
@@ -137,8 +135,7 @@ class Network:
     @cached_property
     def n_penalized(self) -> int:
         """The number of leading parameters that the penalty applies to."""
-        penalized = [slot.where.stop for slot in self.slots if slot.parameter.penalized]
-        return penalized[-1] if penalized else 0
+        return max((one.where.stop for one in self.slots if one.parameter.penalized), default=0)
 
     @cached_property
     def ridges(self) -> list[tuple[slice, float]]:
@@ -164,17 +161,12 @@ class Network:
         inputs = zip(self.layers, self.widths, strict=False)
         return [layer.buffers(width) for layer, width in inputs]
 
-    def part(
-        self, params: Array, start: int, stop: int | None = None
-    ) -> tuple["Network", Array]:
+    def part(self, params: Array, start: int, stop: int | None = None) -> tuple[Self, Array]:
         """Return the layers from ``start`` until ``stop`` as a network, and its parameters.
 
         The parameters are copied. A part without layers returns its inputs.
         """
-        layers = slice(start, stop)
-        part = Network(
-            self.layers[layers], self.widths[start], self.n_members, self.mean_before_link
-        )
+        part = replace(self, layers=self.layers[start:stop], n_inputs=self.widths[start])
         copied = np.empty(part.n_params, params.dtype)
         where = {(slot.layer, slot.name): slot.where for slot in self.slots}
         for slot in part.slots:
@@ -193,17 +185,15 @@ class Network:
 
     def bounds(self, dtype: DTypeLike) -> Bounds | None:
         """Return the bounds of the parameters as vectors; None if all parameters are free."""
-        sets = [(slot, slot.parameter.within) for slot in self.slots]
-        if all(within is None for _, within in sets):
+        pairs = [(slot, slot.parameter.within) for slot in self.slots]
+        bounded = [(slot, within) for slot, within in pairs if within is not None]
+        if not bounded:
             return None
-        bounds = Bounds(
-            np.full(self.n_params, -np.inf, dtype), np.full(self.n_params, np.inf, dtype)
-        )
-        for slot, within in sets:
-            if within is not None:
-                of_slot = within.bounds(slot.parameter.shape)
-                for vector, values in zip(bounds, of_slot, strict=True):
-                    slot.of(vector)[...] = values
+        low = np.full(self.n_params, -np.inf, dtype)
+        bounds = Bounds(low, -low)
+        for slot, within in bounded:
+            for vector, values in zip(bounds, within.bounds(slot.parameter.shape), strict=True):
+                slot.of(vector)[...] = values
         return bounds
 
     def project(self, params: Array) -> None:
@@ -333,8 +323,6 @@ class Workspace:
             pairs = zip(self._declared, whole, strict=True)
             buffers = [_allocate(work, n_rows, self._dtype, one) for work, one in pairs]
             self._cut[n_rows] = buffers, delta[:n_rows]
-        self.buffers: list[Buffers]
-        self.delta: Array
         self.buffers, self.delta = self._cut[n_rows]
 
     def views(self, vector: Array) -> list[Views]:
@@ -358,8 +346,7 @@ def _allocate(
     buffers: Buffers = {}
     for name, work in declared.items():
         if isinstance(work, int):
-            known = None if whole is None else whole[name]
-            buffers[name] = np.empty((n_rows, work), dtype) if known is None else known[:n_rows]
+            buffers[name] = whole[name][:n_rows] if whole else np.empty((n_rows, work), dtype)
         elif isinstance(work, dict):
             buffers[name] = _allocate(work, n_rows, dtype, whole and whole[name])
         else:

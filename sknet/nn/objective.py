@@ -3,11 +3,10 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import DTypeLike
 from scipy.optimize import minimize_scalar
 
 from sknet.nn.kernels import Array
@@ -16,6 +15,8 @@ from sknet.nn.losses import Loss
 from sknet.nn.network import Network, Workspace
 from sknet.nn.sets import ElasticNet
 
+#: A function of the members' raw predictions, an array (rows, members, columns).
+OfRaw: TypeAlias = Callable[[Array], Array]
 #: A step of the logarithm of a factor that tells whether a bound is the minimum.
 NEARBY = 1e-3
 
@@ -41,7 +42,6 @@ class BatchIterable(Protocol):
     def n_rows(self) -> int: ...  # noqa: D102
     def sample(self, n_rows: int) -> Any:
         """Return a batch of at most ``n_rows`` of the rows; nothing random is drawn."""
-        ...
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Any]: ...
@@ -89,11 +89,7 @@ class Members:
         return self.backward(raw, self.link.link_backward(mean, delta))
 
     def predictions(
-        self,
-        raw: Array,
-        predict: Callable[[Array], Array],
-        with_std: bool = False,
-        deviation: Callable[[Array], Array] | None = None,
+        self, raw: Array, predict: OfRaw, with_std: bool = False, deviation: OfRaw | None = None
     ) -> tuple[Array, ...]:
         """Return the prediction of all members and, if wanted, a standard deviation.
 
@@ -121,9 +117,8 @@ class Members:
         members = self.split(raw)
         if self.before_link:
             values = predict(members)
-        if deviation is None:
-            return prediction, spread(values)
-        return prediction, total_std(values, deviation(members))
+        std = spread(values) if deviation is None else total_std(values, deviation(members))
+        return prediction, std
 
     def backward(self, raw: Array, delta: Array) -> Array:
         """Return the gradient of ``raw``, given that of the prediction by ``link.inverse``."""
@@ -223,18 +218,17 @@ class Objective:
         """
         total = 0.0
         for batch in batches:
-            loss = self.loss_of_constant(0.0, batch.y, batch.sample_weight, batch.y.dtype)
-            total += loss * batch.y.shape[0]
+            total += batch.y.shape[0] * self.loss_of_constant(0.0, batch.y, batch.sample_weight)
         return total / batches.n_rows
 
     def loss_of_constant(
-        self, raw: float | Array, y: Array, sample_weight: Array | None, dtype: DTypeLike
+        self, raw: float | Array, y: Array, sample_weight: Array | None = None
     ) -> float:
         """Return the mean loss if all rows have the same raw predictions.
 
         ``raw`` is an array of shape (n_raw,), or one number for all of them.
         """
-        same = np.full((y.shape[0], self.loss.link.n_raw(y.shape[1])), raw, dtype)
+        same = np.full((y.shape[0], self.loss.link.n_raw(y.shape[1])), raw, y.dtype)
         return self.loss.mean(y, same, sample_weight, np.empty_like(same))
 
     def batch_loss(self, params: Array, batch: Batch, workspace: Workspace) -> float:
@@ -256,8 +250,7 @@ class Objective:
             y = np.repeat(y, n_members, axis=0)
             if sample_weight is not None:
                 sample_weight = np.repeat(sample_weight, n_members)
-            rows = y.shape[0], raw.shape[1] // n_members
-            raw, gradient_out = raw.reshape(rows), gradient_out.reshape(rows)
+            raw, gradient_out = raw.reshape(len(y), -1), gradient_out.reshape(len(y), -1)
         value = self.loss.mean(y, raw, sample_weight, gradient_out)
         if self.weighs_steps:
             self.loss.weigh_steps(raw, gradient_out)

@@ -114,6 +114,7 @@ class Optimizer(Solver):
             n_penalized -= w.size
             if penalty is not None and w.size:
                 penalty.add_gradient(w, g[: w.size])
+            self.decay_weights(p, learning_rate)
             self.step_block(p, g, slots, scratch[: p.size], t, learning_rate)
             if penalty is not None and w.size and penalty.l1:
                 steps = self.effective_step([s[: w.size] for s in slots], t, learning_rate)
@@ -124,6 +125,9 @@ class Optimizer(Solver):
                 allowed.project(p)
         if t % FLUSH_EVERY == 0:
             flush_tiny(state)
+
+    def decay_weights(self, params: Array, learning_rate: float) -> None:
+        """Shrink parameters before a step, in place. By default they are left as they are."""
 
     def step_block(
         self,
@@ -275,24 +279,14 @@ class AdamW(Adam):
 
     weight_decay: Annotated[float | None, Interval(Real, 0, none=True)] = None
 
-    def step_block(
-        self,
-        params: Array,
-        gradient: Array,
-        slots: Slots,
-        scratch: Array,
-        t: int,
-        learning_rate: float,
-    ) -> None:
+    def decay_weights(self, params: Array, learning_rate: float) -> None:
         if self.weight_decay:
             params *= 1 - learning_rate * self.weight_decay
-        super().step_block(params, gradient, slots, scratch, t, learning_rate)
 
     def decouple(self, penalty: ElasticNet) -> tuple[Self, ElasticNet]:
         decay = penalty.l2 if self.weight_decay is None else self.weight_decay
-        return replace(self, weight_decay=decay), replace(
-            penalty, alpha=penalty.l1, l1_ratio=1.0
-        )
+        rest = replace(penalty, alpha=penalty.l1, l1_ratio=1.0)
+        return replace(self, weight_decay=decay), rest
 
     def without_decay(self) -> Self:
         return replace(self, weight_decay=0.0)

@@ -8,8 +8,9 @@ instead, since ``set_params`` may change them. A rule cannot be changed.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
+from itertools import pairwise
 from numbers import Integral, Real
 from types import NoneType
 from typing import Any, get_args
@@ -177,6 +178,18 @@ OPEN_UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 CLOSED_UNIT_INTERVAL = Interval(Real, 0, 1, closed="both")
 FINITE = Constraint("a finite number", (Real,), math.isfinite)
 TRUTH_VALUE = Constraint("True or False", (bool, np.bool_))
+
+
+def _are_quantiles(value: Any) -> bool:
+    """Return whether a value is a number in (0, 1), or an increasing sequence of them."""
+    levels = list(value) if np.iterable(value) else [value]
+    in_range = bool(levels) and all(map(OPEN_UNIT_INTERVAL.allows, levels))
+    return in_range and all(low < high for low, high in pairwise(levels))
+
+
+QUANTILES = Constraint(
+    "a number in (0, 1) or an increasing sequence of these", (Real, Iterable), _are_quantiles
+)
 
 
 class Rule:

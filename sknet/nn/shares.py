@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 from sknet.nn.kernels import Array
 from sknet.nn.layers import WorkArrays
 from sknet.nn.network import Network, Workspace
-from sknet.nn.objective import Batch, Objective
+from sknet.nn.objective import Batch, BatchIterable, Objective
 
 Result = TypeVar("Result")
 
@@ -36,9 +36,7 @@ class Team:
         again, such as a limit of threads. It can be entered many times at once.
     """
 
-    def __init__(
-        self, n_threads: int = 1, within: AbstractContextManager[Any] | None = None
-    ) -> None:
+    def __init__(self, n_threads: int = 1, within: AbstractContextManager[Any] | None = None):
         self.n_threads: int = n_threads
         self.within: AbstractContextManager[Any] = nullcontext() if within is None else within
         self._others: list[Thread] = []
@@ -58,8 +56,7 @@ class Team:
         """Return the results of the tasks in their order, when all of them are done."""
         if self.n_threads == 1 or len(tasks) == 1:
             return [task() for task in tasks]
-        if len(self._others) < self.n_threads - 1:
-            self._start()
+        self._start()
         n_threads = min(self.n_threads, len(tasks))
         futures: list[Future[list[Result]]] = [Future() for _ in range(1, n_threads)]
         for i, future in enumerate(futures, start=1):
@@ -74,7 +71,7 @@ class Team:
         return results
 
     def _start(self) -> None:
-        """Start the other threads, or as many as the system allows."""
+        """Start the other threads that are missing, or as many as the system allows."""
         try:
             while len(self._others) < self.n_threads - 1:
                 other = Thread(target=_work, args=[self._waiting, self.within], daemon=True)
@@ -143,10 +140,8 @@ class BatchGradient:
     Parameters
     ----------
     objective : Objective
-    batch_size : int
-        The largest number of rows of a batch.
-    sparse_inputs : bool
-        Whether the rows are sparse.
+    batches : iterable with ``batch_size`` and ``sample``
+        The batches.
     dtype : dtype
         The dtype of the parameters.
     team : Team
@@ -164,16 +159,12 @@ class BatchGradient:
     """
 
     def __init__(
-        self,
-        objective: Objective,
-        batch_size: int,
-        sparse_inputs: bool,
-        dtype: DTypeLike,
-        team: Team,
-    ) -> None:
-        network = objective.network
+        self, objective: Objective, batches: BatchIterable, dtype: DTypeLike, team: Team
+    ):
+        network, batch_size = objective.network, batches.batch_size
         self._objective = objective
         self._team = team
+        sparse_inputs = not isinstance(batches.sample(1).X, np.ndarray)
         self._n_rows = rows_of_share(network, batch_size, sparse_inputs)
         self.n_shares: int = -(-batch_size // self._n_rows)
         numbers, n_params = range(self.n_shares), network.n_params
@@ -186,17 +177,12 @@ class BatchGradient:
 
         Each share draws from its own generator.
         """
-        n_rows = batch.X.shape[0]
-        if n_rows <= self._n_rows:
-            self.n_used = 1
+        self.n_used = -(-batch.X.shape[0] // self._n_rows)
+        if self.n_used == 1:
             return self._objective.loss_and_gradient(
                 params, batch, self._workspaces[0], self.gradients[0], rngs[0]
             )
-        tasks = [
-            partial(self._of_share, number, params, batch, rngs[number])
-            for number in range(-(-n_rows // self._n_rows))
-        ]
-        self.n_used = len(tasks)
+        tasks = [partial(self._of_share, i, params, batch, rngs[i]) for i in range(self.n_used)]
         return sum(self._team.run(tasks))
 
     def _of_share(self, number: int, params: Array, batch: Batch, rng: Generator) -> float:

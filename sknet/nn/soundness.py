@@ -13,7 +13,6 @@ from enum import Enum
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from sknet.nn.kernels import Array
 from sknet.nn.network import Workspace
@@ -77,12 +76,9 @@ FAULTS = {
         "the last parameters predict the training rows hardly better than a constant, or worse"
     ),
     Ending.SPOILED: (
-        "the last epochs, which also train on the validation rows, made the predictions far "
-        "worse"
+        "the last epochs, which also train on the validation rows, made predictions far worse"
     ),
-    Ending.DIVERGED: (
-        "the loss, the parameters or the predictions became infinite, NaN or immense"
-    ),
+    Ending.DIVERGED: "the loss, parameters or predictions became infinite, NaN or immense",
 }
 
 
@@ -98,19 +94,15 @@ class Probe:
     objective : Objective
     batches : iterable with ``sample``
         The training rows.
-    dtype : dtype
-        The dtype in which predictions are computed.
     """
 
-    def __init__(self, objective: Objective, batches: BatchIterable, dtype: DTypeLike):
+    def __init__(self, objective: Objective, batches: BatchIterable):
         self._objective = objective
         self._rows = batches.sample(PROBE_ROWS)
-        self._dtype = dtype
 
     def loss(self, params: Array) -> float:
         """Return the mean loss; NaN if a raw prediction is infinite or NaN."""
-        n_rows = self._rows.X.shape[0]
-        workspace = Workspace(self._objective.network, n_rows, self._dtype)
+        workspace = Workspace(self._objective.network, self._rows.X.shape[0], params.dtype)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return self._objective.batch_loss(params, self._rows, workspace)
 
@@ -124,20 +116,16 @@ class Probe:
 
         All rows have a weight of one here: the weights of a few rows may all be small.
         """
-        loss, y = self._objective.loss, self._rows.y
+        loss, loss_of, y = self._objective.loss, self._objective.loss_of_constant, self._rows.y
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             best = loss.constant(y)
             one = np.ones_like(best)
             one[list(loss.link.unpromised(best.size))] = 0
-            off_by_one = (self._loss_of(best + one) + self._loss_of(best - one)) / 2
-            found = [self._loss_of(best), off_by_one / 2]
+            off_by_one = (loss_of(best + one, y) + loss_of(best - one, y)) / 2
+            found = [loss_of(best, y), off_by_one / 2]
             if (y == y[0]).all():
-                found.append(self._loss_of(np.where(one > 0, 0, best)))
+                found.append(loss_of(np.where(one > 0, 0, best), y))
             return max(found)
-
-    def _loss_of(self, raw: Array) -> float:
-        """Return the mean loss if all rows have the same raw predictions."""
-        return self._objective.loss_of_constant(raw, self._rows.y, None, self._dtype)
 
 
 class Evaluator(Protocol):
@@ -145,11 +133,9 @@ class Evaluator(Protocol):
 
     def loss(self, params: Array) -> float:
         """Return the mean loss; NaN if a raw prediction is infinite or NaN."""
-        ...
 
     def constant_loss(self) -> float:
         """Return the mean loss of a constant prediction."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -174,12 +160,7 @@ class Judge:
     poor: float = POOR_FACTOR
 
     def settle(
-        self,
-        params: Array,
-        last: Array,
-        best: Array | None,
-        ending: Ending,
-        scored: bool = False,
+        self, params: Array, last: Array, best: Array | None, ending: Ending, scored: bool
     ) -> Ending:
         """Write the last parameters, or the best ones if those are not sound, into ``params``.
 
@@ -193,7 +174,7 @@ class Judge:
             The best trained parameters that the training passed through, if there are any.
         ending : Ending
             What ended the training.
-        scored : bool, default=False
+        scored : bool
             Whether the training is about to return the best parameters instead, as with early
             stopping.
 
@@ -219,10 +200,8 @@ class Judge:
         best_loss = math.nan if best is None else self._loss(best)
         diverged = self._diverged(loss, constant)
         if diverged and self._diverged(best_loss, constant):
-            raise DivergenceError(
-                f"Training diverged: {FAULTS[Ending.DIVERGED]} before an epoch ended well. "
-                f"{self.remedy}"
-            )
+            fault = f"{FAULTS[Ending.DIVERGED]} before an epoch ended well"
+            raise DivergenceError(f"Training diverged: {fault}. {self.remedy}")
         poor = self._poor(loss, constant)
         collapsed = _exceeds(constant, self.poor, best_loss)
         if best is not None and (diverged or collapsed or (poor and best_loss < loss)):
@@ -253,9 +232,8 @@ class Judge:
     def _diverged(self, loss: float, constant: float) -> bool:
         """Whether a loss is infinite, NaN or immense."""
         initial = self.initial_loss if math.isfinite(self.initial_loss) else math.inf
-        return not math.isfinite(loss) or _exceeds(
-            loss, DIVERGED_FACTOR, max(constant, initial)
-        )
+        immense = _exceeds(loss, DIVERGED_FACTOR, max(constant, initial))
+        return immense or not math.isfinite(loss)
 
 
 def _exceeds(loss: float, factor: float, other: float) -> bool:

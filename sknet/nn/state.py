@@ -56,10 +56,6 @@ class Horizon:
         before = since / self.n_planned if progress is None else progress
         return Horizon(self.n_planned, min(since + n_epochs, self.n_planned), since, before)
 
-    def within(self, n_epochs: int) -> "Horizon":
-        """Return the horizon whose last epoch is number ``n_epochs`` at most."""
-        return replace(self, n_epochs=min(self.n_epochs, n_epochs))
-
     def in_rounds(self, per_epoch: int) -> "Horizon":
         """Return the horizon with numbers of rounds in the place of numbers of epochs."""
         n_planned, n_rounds = self.n_planned * per_epoch, self.n_epochs * per_epoch
@@ -101,8 +97,9 @@ class Stopping:
         shortened yet. A cool-down keeps its plan, so that the learning rate does not rise
         again, and only ends earlier if ``max_iter`` says so.
         """
-        whole = Horizon(self.max_iter, self.max_iter)
-        return whole if cooling is None else cooling.within(self.max_iter)
+        if cooling is None:
+            return Horizon(self.max_iter, self.max_iter)
+        return replace(cooling, n_epochs=min(cooling.n_epochs, self.max_iter))
 
 
 def score_of_learning(constant_loss: float, n_rows: int) -> float:
@@ -152,18 +149,6 @@ class Monitor:
     def stalled(self) -> bool:
         """Whether ``n_iter_no_change`` epochs in a row improved too little."""
         return self.n_stalled >= self.stopping.n_iter_no_change
-
-    @property
-    def has_learned(self) -> bool:
-        """Whether a score has reached ``least_score``."""
-        return self.best_value >= self.stopping.least_score
-
-    def best_trained(self, n_untrained: int) -> Array | None:
-        """Return the best parameters, or None if these are untrained or if there are none.
-
-        The first ``n_untrained`` values belong to the initial parameters.
-        """
-        return self.best_params if self.best_iter > n_untrained else None
 
 
 class Remembered(NamedTuple):
@@ -299,8 +284,6 @@ class TrainingResult:
     params : ndarray of shape (n_params,)
     history : dict of str to list
         One entry an epoch.
-    best_iter : int
-        The best epoch, from 1.
     ending : Ending
         What ended the training. If ``ending.restores_best``, ``params`` are the best ones that
         the training passed through. Otherwise they are the last ones or, with early stopping,
@@ -317,7 +300,6 @@ class TrainingResult:
 
     params: Array
     history: History
-    best_iter: int
     ending: Ending
     scored_params: Array | None = None
     n_refit: int = 0

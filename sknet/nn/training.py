@@ -98,10 +98,9 @@ def train(
     """
     horizon = stopping.horizon(state.cooling)
     with Team(n_threads, in_threads) as team:
-        epoch = Epoch(objective, params, batches, rule, horizon, state, team, return_to_best)
+        epoch = Epoch(params, rule, horizon, state, objective, batches, team, return_to_best)
         # Also of a cool-down on all rows, the end is judged on some of these.
-        probe = Probe(objective, batches, params.dtype)
-        return train_epochs(epoch, probe, stopping, evaluate, report, poor)
+        return train_epochs(epoch, Probe(objective, batches), stopping, evaluate, report, poor)
 
 
 def train_epochs(
@@ -145,23 +144,17 @@ def train_epochs(
     last = epoch.visible_params()
     if rule.ema_decay is not None:
         state.trained = epoch.params.copy()
-    # The loss of the first epoch, which is watched without a score, is that of its beginning.
-    best = monitor.best_trained(n_untrained=int(evaluate is None))
     scored = evaluate is not None
+    # The loss of the first epoch, which is watched without a score, is that of its beginning.
+    best = monitor.best_params if scored or monitor.best_iter > 1 else None
     # A cool-down that was cut short has a learning rate that is far from zero.
     cooled = state.on_all_rows and ending is not Ending.STOPPED
-    ending = judge.settle(epoch.params, last, best, ending, scored=scored and not cooled)
+    ending = judge.settle(epoch.params, last, best, ending, scored and not cooled)
     if cooled and best is not None and judge.finds_spoiled(epoch.params, best):
         np.copyto(epoch.params, best)
         ending = Ending.SPOILED
-    return TrainingResult(
-        epoch.params,
-        state.history,
-        monitor.best_iter,
-        ending,
-        scored_params=best if scored else None,
-        n_refit=state.n_refit,
-    )
+    scored_params = best if scored else None
+    return TrainingResult(epoch.params, state.history, ending, scored_params, state.n_refit)
 
 
 def _make_epochs(
@@ -174,21 +167,18 @@ def _make_epochs(
     waits = evaluate is None and rule.schedule.has_horizon
     while state.iteration < epoch.horizon.n_epochs and not state.stopped:
         start = perf_counter()
-        new = Begun(before=visible.copy() if evaluate is None else None)
-        begun = state.begun = state.begun or new
+        begun = state.begun = state.begun or Begun(before=None if evaluate else visible.copy())
         loss = epoch.run()
         if not (math.isfinite(loss) and np.isfinite(epoch.params).all()):
             return Ending.DIVERGED
         visible = epoch.visible_params()
         record = {"loss": loss}
-        if evaluate is not None:
-            if not state.on_all_rows:
-                record |= evaluate(visible)
-            else:
-                # The rows that it would judge are trained on.
-                record |= {name: math.nan for name in state.history if name not in OWN_RECORD}
-        record["learning_rate"] = epoch.learning_rate
-        record["seconds"] = perf_counter() - start
+        if state.on_all_rows:
+            # The rows that would be judged are trained on.
+            record |= {name: math.nan for name in state.history if name not in OWN_RECORD}
+        elif evaluate is not None:
+            record |= evaluate(visible)
+        record |= {"learning_rate": epoch.learning_rate, "seconds": perf_counter() - start}
         append(state.history, record)
         # The loss of an epoch belongs to the parameters before it, a score to those after.
         judged = visible if begun.before is None else begun.before
@@ -215,7 +205,8 @@ def _plan_rest(epoch: Epochs, monitor: Monitor) -> None:
     # The rest of the plan is no longer than a cool-down would be.
     finishes = epoch.has_all_rows and 0 < n_left <= (monitor.stopping.n_cooling or 0)
     # Some networks learn nothing before the learning rate is high.
-    waits = rule.schedule.has_horizon and not monitor.has_learned and not finishes
+    has_learned = monitor.best_value >= monitor.stopping.least_score
+    waits = rule.schedule.has_horizon and not has_learned and not finishes
     if monitor.stalled and state.cooling is None and not waits:
         if not reduce_learning_rate(rule, state, monitor):
             state.stopped = not cool_down(epoch, monitor)

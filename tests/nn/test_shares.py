@@ -7,7 +7,6 @@ import threading
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import sparse
 
 from sknet.nn import shares
 from sknet.nn.activations import Identity, ReLU
@@ -25,21 +24,25 @@ def small_shares(monkeypatch):
     monkeypatch.setattr(shares, "LEAST_ROWS", 2)
 
 
-def gradient_in_shares(problem, n_threads):
+@pytest.fixture
+def gradient_in_shares(make_batches):
     """Return loss and gradient, computed in shares, and the number of shares."""
-    objective, params, batch = problem
-    with Team(n_threads) as team:
-        n_rows = batch.X.shape[0]
-        is_sparse = sparse.issparse(batch.X)
-        of_batch = BatchGradient(objective, n_rows, is_sparse, params.dtype, team)
-        rngs = [np.random.default_rng(i) for i in range(of_batch.n_shares)]
-        loss = of_batch(params, batch, rngs)
-        return loss, sum(of_batch.gradients[: of_batch.n_used]), of_batch.n_shares
+
+    def compute(problem, n_threads):
+        objective, params, batch = problem
+        batches = make_batches(*batch[:3])
+        with Team(n_threads) as team:
+            of_batch = BatchGradient(objective, batches, params.dtype, team)
+            rngs = [np.random.default_rng(i) for i in range(of_batch.n_shares)]
+            loss = of_batch(params, batch, rngs)
+            return loss, sum(of_batch.gradients[: of_batch.n_used]), of_batch.n_shares
+
+    return compute
 
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_rows", [6, 7])
-def test_shares_add_up(n_rows, weighted, make_problem):
+def test_shares_add_up(n_rows, weighted, make_problem, gradient_in_shares):
     problem = make_problem(n_rows=n_rows, weighted=weighted)
     objective, params, batch = problem
     workspace = Workspace(objective.network, n_rows, params.dtype)
@@ -51,13 +54,13 @@ def test_shares_add_up(n_rows, weighted, make_problem):
     assert_allclose(gradient, expected, rtol=1e-9, atol=1e-14)
 
 
-def test_a_short_batch_has_no_gradient_of_the_batch_before(make_problem):
+def test_a_short_batch_has_no_gradient_of_the_batch_before(make_problem, make_batches):
     """The last batch of an epoch may have too few rows for a second share."""
     objective, params, batch = make_problem(n_rows=6)
     few = Batch(batch.X[:2], batch.y[:2])
     with Team() as team:
         assert team.n_threads == 1
-        of_batch = BatchGradient(objective, 6, sparse.issparse(batch.X), params.dtype, team)
+        of_batch = BatchGradient(objective, make_batches(*batch[:3]), params.dtype, team)
         rngs = [np.random.default_rng(i) for i in range(of_batch.n_shares)]
         of_batch(params, batch, rngs)
         loss = of_batch(params, few, rngs)
@@ -67,7 +70,7 @@ def test_a_short_batch_has_no_gradient_of_the_batch_before(make_problem):
     assert_array_equal(sum(of_batch.gradients[: of_batch.n_used]), expected)
 
 
-def test_threads_do_not_change_a_bit(make_problem):
+def test_threads_do_not_change_a_bit(make_problem, gradient_in_shares):
     network = Network((Dense(40, ReLU()), Dropout(0.5), Dense(1, Identity())), 3)
     problem = make_problem(layers=network.layers, n_inputs=3, loss=SquaredError(), n_rows=50)
     (one, of_one, _), (two, of_two, _) = (gradient_in_shares(problem, n) for n in (1, 2))

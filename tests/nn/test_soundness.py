@@ -71,7 +71,10 @@ def test_verdicts(last, best, initial, ending, kept):
     params = np.zeros(1)
     best_params = None if best is None else np.array([best])
     judge = Judge(Losses(), initial, "Do better.")
-    assert judge.settle(params, np.array([last]), best_params, Ending.FINISHED) is ending
+    assert (
+        judge.settle(params, np.array([last]), best_params, Ending.FINISHED, scored=False)
+        is ending
+    )
     assert_array_equal(params, [last if kept is LAST else best])
 
 
@@ -83,7 +86,7 @@ def test_nothing_sound_is_an_error(last, best):
     best_params = None if best is None else np.array([best])
     with pytest.raises(DivergenceError, match="Training diverged.* Do better."):
         Judge(Losses(), 1.0, "Do better.").settle(
-            params, np.array([last]), best_params, Ending.FINISHED
+            params, np.array([last]), best_params, Ending.FINISHED, scored=False
         )
     assert_array_equal(params, [0])
 
@@ -92,7 +95,9 @@ def test_a_training_that_has_diverged_is_not_asked_for_its_last_parameters():
     """An infinite loss of an epoch is a verdict, even if the parameters are finite."""
     params = np.zeros(1)
     judge = Judge(Losses(), 1.0, "")
-    ending = judge.settle(params, np.array([0.1]), np.array([0.2]), Ending.DIVERGED)
+    ending = judge.settle(
+        params, np.array([0.1]), np.array([0.2]), Ending.DIVERGED, scored=False
+    )
     assert ending is Ending.DIVERGED and params[0] == 0.2
 
 
@@ -101,7 +106,7 @@ def test_a_parameter_that_is_not_finite_is_no_sound_one(bad):
     """Parameters are looked at themselves: a dead unit hides its infinite bias."""
     with pytest.raises(DivergenceError):
         Judge(Losses(), 1.0, "").settle(
-            np.zeros(2), np.array([0.1, bad]), None, Ending.CONVERGED
+            np.zeros(2), np.array([0.1, bad]), None, Ending.CONVERGED, scored=False
         )
 
 
@@ -117,7 +122,7 @@ def test_negative_losses(last, ending):
 
     params = np.zeros(1)
     judge = Judge(Negative(), 1.0, "")
-    assert judge.settle(params, np.array([last]), None, Ending.FINISHED) is ending
+    assert judge.settle(params, np.array([last]), None, Ending.FINISHED, scored=False) is ending
 
 
 # The probe.
@@ -136,7 +141,7 @@ def test_the_loss_is_that_of_all_rows_of_a_small_table(
     hidden = np.tanh(batch.X @ first.weight + first.bias)
     error = hidden @ second.weight + second.bias - batch.y
     expected = np.average(error[:, 0] ** 2 / 2, weights=batch.sample_weight)
-    assert_allclose(Probe(objective, batches, np.float64).loss(params), expected, rtol=1e-12)
+    assert_allclose(Probe(objective, batches).loss(params), expected, rtol=1e-12)
 
 
 def test_a_probe_of_many_rows_is_small_and_even(make_problem, make_batches):
@@ -154,7 +159,7 @@ def test_a_probe_draws_nothing(make_problem, make_batches):
     objective, params, batch = make_problem((Dense(5, ReLU()), Dropout(0.5)), n_rows=30)
     rng = np.random.default_rng(0)
     state = rng.bit_generator.state
-    probe = Probe(objective, make_batches(*batch, batch_size=7, rng=rng), np.float64)
+    probe = Probe(objective, make_batches(*batch, batch_size=7, rng=rng))
     assert probe.loss(params) == probe.loss(params)
     assert rng.bit_generator.state == state
 
@@ -167,7 +172,7 @@ def test_infinite_predictions_have_no_loss(make_problem, make_batches):
             return np.zeros(len(y))
 
     objective, params, batch = make_problem((Dense(5, ReLU()),), Zero(), n_rows=30)
-    probe = Probe(objective, make_batches(*batch), np.float64)
+    probe = Probe(objective, make_batches(*batch))
     assert probe.loss(params) == 0
     assert math.isnan(probe.loss(params * 1e200))
 
@@ -175,10 +180,10 @@ def test_infinite_predictions_have_no_loss(make_problem, make_batches):
 def test_predictions_are_computed_in_the_precision_of_the_result(make_problem, make_batches):
     """Finite parameters whose predictions overflow in float32 are not sound there."""
     objective, params, batch = make_problem((Dense(5, ReLU()),), n_rows=30)
-    wide = Probe(objective, make_batches(*batch), np.float64)
+    wide = Probe(objective, make_batches(*batch))
     assert math.isfinite(wide.loss(params * 1e25))
     batch = batch._replace(X=batch.X.astype(np.float32), y=batch.y.astype(np.float32))
-    narrow = Probe(objective, make_batches(*batch), np.float32)
+    narrow = Probe(objective, make_batches(*batch))
     assert math.isfinite(narrow.loss(params.astype(np.float32)))
     assert math.isnan(narrow.loss((params * 1e25).astype(np.float32)))
 
@@ -215,7 +220,7 @@ def test_loss_of_a_constant(loss, y, expected, make_batches):
     network = Network((Dense(LOSSES[loss]().link.n_raw(y.shape[1]), Identity()),), 1)
     objective = Objective(network, LOSSES[loss](), ElasticNet())
     for weight in (None, np.array([1e-9, 1e-9])):
-        probe = Probe(objective, make_batches(np.zeros((2, 1)), y, weight), np.float64)
+        probe = Probe(objective, make_batches(np.zeros((2, 1)), y, weight))
         assert_allclose(probe.constant_loss(), expected, rtol=1e-12)
 
 
@@ -246,10 +251,10 @@ def test_a_wide_normal_distribution_far_off_is_poor(off, ending, make_batches):
     y = np.random.default_rng(0).normal(size=(200, 1))
     network = Network((Dense(2, Identity()),), 1)
     objective = Objective(network, NormalLikelihood(), ElasticNet())
-    probe = Probe(objective, make_batches(np.zeros((200, 1)), y), np.float64)
+    probe = Probe(objective, make_batches(np.zeros((200, 1)), y))
     params = np.array([0, 0, off, math.log(math.hypot(1, off))])
     judge = Judge(probe, probe.loss(np.zeros(4)), "")
-    assert judge.settle(np.zeros(4), params, None, Ending.FINISHED) is ending
+    assert judge.settle(np.zeros(4), params, None, Ending.FINISHED, scored=False) is ending
 
 
 def test_loss_of_an_ensemble_is_that_of_its_mean(make_batches):
@@ -257,9 +262,7 @@ def test_loss_of_an_ensemble_is_that_of_its_mean(make_batches):
     network = Network((EnsembleInput(3, ReLU(), 4), EnsembleHead(1, 4)), 2, n_members=4)
     rng = np.random.default_rng(0)
     X, y, params = rng.normal(size=(9, 2)), 2 * rng.normal(size=(9, 1)), network.init(rng)
-    probe = Probe(
-        Objective(network, SquaredError(), ElasticNet()), make_batches(X, y), np.float64
-    )
+    probe = Probe(Objective(network, SquaredError(), ElasticNet()), make_batches(X, y))
     first, head = network.views(params)
     members = [
         np.maximum((X * first.scale[m]) @ first.weight + first.bias[m], 0) @ head.weight[m]

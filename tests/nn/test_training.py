@@ -190,7 +190,8 @@ def test_an_epoch_that_has_begun_goes_on(at, ema_decay, make_problem, make_batch
     def start():
         return TrainingState.start(Adam(), params, np.random.default_rng(0))
 
-    whole = train(objective, params.copy(), batches, rule, stopping, start())
+    undisturbed = start()
+    whole = train(objective, params.copy(), batches, rule, stopping, undisturbed)
     now, state = params.copy(), start()
     with pytest.raises(KeyboardInterrupt):
         train(objective, now, Interrupted(batches, at), rule, stopping, state)
@@ -199,7 +200,8 @@ def test_an_epoch_that_has_begun_goes_on(at, ema_decay, make_problem, make_batch
     result = train(objective, now, Rest(batches, n_done), rule, stopping, state)
     assert_array_equal(result.params, whole.params)
     assert result.history["loss"] == whole.history["loss"]
-    assert (result.best_iter, result.ending) == (whole.best_iter, whole.ending)
+    assert state.monitor.best_iter == undisturbed.monitor.best_iter
+    assert result.ending is whole.ending
     assert state.begun is None
 
 
@@ -291,9 +293,11 @@ def test_decoupled_decay_spares_biases(make_problem, run_training):
 @pytest.mark.parametrize("patience", [1, 2, 5])
 def test_patience_is_exact(patience, best, make_problem, run_training, scripted):
     evaluate = scripted([*range(best), *[best - 1.0] * 20])
-    result, _ = run_training(make_problem(), evaluate=evaluate, patience=patience, max_iter=20)
+    result, state = run_training(
+        make_problem(), evaluate=evaluate, patience=patience, max_iter=20
+    )
     assert len(result.history["loss"]) == best + patience
-    assert result.best_iter == best
+    assert state.monitor.best_iter == best
     assert result.ending is Ending.CONVERGED
 
 
@@ -315,9 +319,9 @@ def test_patience_with_the_objective(patience, make_problem, run_training):
 
 def test_an_improvement_starts_patience_anew(make_problem, run_training, scripted):
     evaluate = scripted([0, -1, -1, 1, 0, 0, 2, 1, 1, 1, 9])
-    result, _ = run_training(make_problem(), evaluate=evaluate, patience=3, max_iter=11)
+    result, state = run_training(make_problem(), evaluate=evaluate, patience=3, max_iter=11)
     assert len(result.history["loss"]) == 10
-    assert result.best_iter == 7
+    assert state.monitor.best_iter == 7
 
 
 @pytest.mark.parametrize("scale", [-1e6, -1.0, -1e-6, 1e-6, 1e6])
@@ -327,18 +331,18 @@ def test_tol_is_relative(scale, make_problem, run_training, scripted):
     scores = [scale]
     for share in (0.015, 0.015, 0.005, 0.005, 0.005):
         scores.append(scores[-1] * (1 + growth * share))
-    result, _ = run_training(
+    result, state = run_training(
         make_problem(), evaluate=scripted(scores), tol=0.01, patience=2, max_iter=6
     )
     assert len(result.history["loss"]) == 5
     # What is too small to go on for is the best all the same.
-    assert result.best_iter == 5
+    assert state.monitor.best_iter == 5
 
 
 def test_best_parameters_are_restored(make_problem, run_training, scripted):
     evaluate = scripted([0, 3, 1, 2, 3, 2])
-    result, _ = run_training(make_problem(), evaluate=evaluate, max_iter=6)
-    assert result.best_iter == 2
+    result, state = run_training(make_problem(), evaluate=evaluate, max_iter=6)
+    assert state.monitor.best_iter == 2
     assert_array_equal(result.params, evaluate.seen[1])
     assert (evaluate.seen[1] != evaluate.seen[-1]).any()
 
@@ -346,14 +350,14 @@ def test_best_parameters_are_restored(make_problem, run_training, scripted):
 def test_without_evaluation_the_last_epoch_stays(make_problem, run_training):
     problem = make_problem()
     # Momentum overshoots: the best of 40 losses is not the last.
-    result, _ = run_training(
+    result, state = run_training(
         problem, optimizer=SGD(0.99, False), learning_rate=0.05, max_iter=40
     )
     longer, _ = run_training(
         problem, optimizer=SGD(0.99, False), learning_rate=0.05, max_iter=41
     )
-    assert result.best_iter < 40
-    assert result.best_iter == np.argmin(result.history["loss"]) + 1
+    assert state.monitor.best_iter < 40
+    assert state.monitor.best_iter == np.argmin(result.history["loss"]) + 1
     objective, _, batch = problem
     workspace = Workspace(objective.network, 9, np.float64)
     raw = objective.network.forward(result.params, batch.X, workspace)
@@ -377,9 +381,9 @@ def test_the_best_epoch_has_the_lowest_loss_or_the_highest_score(history, expect
 
 def test_nan_scores_are_no_improvement(make_problem, run_training, scripted):
     evaluate = scripted([math.nan, 1.0, math.nan, math.nan, 5.0])
-    result, _ = run_training(make_problem(), evaluate=evaluate, patience=2, max_iter=5)
+    result, state = run_training(make_problem(), evaluate=evaluate, patience=2, max_iter=5)
     assert len(result.history["loss"]) == 4
-    assert result.best_iter == 2
+    assert state.monitor.best_iter == 2
     assert_array_equal(result.params, evaluate.seen[1])
 
 
@@ -596,11 +600,11 @@ def refit(make_problem, make_batches, run_training, scripted):
 @pytest.mark.parametrize("ema_decay", [None, 0.9])
 def test_a_cool_down_on_all_rows_goes_back_to_the_best_epoch(refit, ema_decay):
     """A step at 0.6 of the plan with all rows, from the state after the second epoch."""
-    result, _ = refit([1, 2, 0, 0], ema_decay=ema_decay)
+    result, state = refit([1, 2, 0, 0], ema_decay=ema_decay)
     rates = [0.05 + 0.05 * np.cos(np.pi * part) for part in (0, 0.1, 0.2, 0.3, 0.6)]
     assert_allclose(result.history["learning_rate"], rates, rtol=1e-12)
     assert_array_equal(result.history["validation_score"], [1, 2, 0, 0, np.nan])
-    assert (result.best_iter, result.ending) == (2, Ending.CONVERGED)
+    assert (state.monitor.best_iter, result.ending) == (2, Ending.CONVERGED)
 
     stop = {"report": lambda iteration, record, params: iteration == 2}
     best, state = refit([1, 2], ema_decay=ema_decay, **stop)
@@ -653,17 +657,17 @@ def test_a_training_that_stalls_in_its_last_epoch_asks_for_no_further_rate(
     script = scripted([1, 1.01, 1.02, 1.03, 1.04])
     options = {**COOLED, "max_iter": 5, "patience": 4, "tol": 0.1}
     options |= {"schedule": Listed(), "evaluate": script, "return_to_best": ReturnToBest()}
-    result, _ = run_training(make_problem(), **options)
-    assert (result.best_iter, result.ending) == (5, Ending.FINISHED)
+    result, state = run_training(make_problem(), **options)
+    assert (state.monitor.best_iter, result.ending) == (5, Ending.FINISHED)
 
 
 def test_a_plan_that_is_nearly_over_is_finished_on_all_rows(refit):
     """The last fifth of the plan is as planned, but the best of the epochs before begins it."""
-    result, _ = refit([1, 2, 3, 4, 5, 6, 8, 7], patience=5)
+    result, state = refit([1, 2, 3, 4, 5, 6, 8, 7], patience=5)
     rates = [0.05 + 0.05 * np.cos(np.pi * epoch / 10) for epoch in range(10)]
     assert_allclose(result.history["learning_rate"], rates, rtol=1e-12)
     assert_array_equal(np.isnan(result.history["validation_score"]), [False] * 8 + [True] * 2)
-    assert (result.best_iter, result.ending) == (7, Ending.FINISHED)
+    assert (state.monitor.best_iter, result.ending) == (7, Ending.FINISHED)
 
 
 def test_a_rate_that_does_not_fall_by_plan_has_no_cool_down_on_all_rows(refit):
@@ -716,9 +720,7 @@ def test_the_end_of_a_resumed_cool_down_is_judged_on_the_same_rows(
     judged = []
     monkeypatch.setattr(
         "sknet.nn.training.Probe",
-        lambda objective, batches, dtype: (
-            judged.append(batches.n_rows) or Probe(objective, batches, dtype)
-        ),
+        lambda objective, batches: judged.append(batches.n_rows) or Probe(objective, batches),
     )
     options = {"max_iter": 20, "n_cooling": 4}
     scores = [1, 2, 3, 4, 5, 0, 0]
@@ -739,8 +741,8 @@ def test_a_cool_down_on_all_rows_that_is_stopped_is_undone(refit):
     """The learning rate was still high."""
     scores = [1, 2, 3, 4, 5, 6, 7, 0, 0]
     stop = {"report": lambda iteration, record, params: iteration == 10}
-    result, _ = refit(scores, max_iter=20, n_cooling=4, **stop)
-    assert result.ending is Ending.STOPPED and result.best_iter == 7
+    result, state = refit(scores, max_iter=20, n_cooling=4, **stop)
+    assert result.ending is Ending.STOPPED and state.monitor.best_iter == 7
     assert_array_equal(result.params, result.scored_params)
 
 
@@ -820,7 +822,7 @@ def test_divergence_error_is_a_value_error():
 
 def test_divergence_later_restores_the_best_scored(make_problem, run_training, scripted):
     evaluate = scripted([0, 2, 1, 0, 0])
-    result, _ = run_training(
+    result, state = run_training(
         make_problem(),
         schedule=Exploding(27),
         evaluate=evaluate,
@@ -828,7 +830,7 @@ def test_divergence_later_restores_the_best_scored(make_problem, run_training, s
         patience=1000,
     )
     assert result.ending is Ending.DIVERGED
-    assert result.best_iter == 2
+    assert state.monitor.best_iter == 2
     assert_array_equal(result.params, evaluate.seen[1])
     # The epoch that failed is no part of the history.
     assert len(result.history["loss"]) == len(evaluate.seen) < 6
@@ -837,10 +839,10 @@ def test_divergence_later_restores_the_best_scored(make_problem, run_training, s
 
 def test_divergence_later_restores_the_lowest_objective(make_problem, run_training):
     problem = make_problem()
-    result, _ = run_training(problem, schedule=Exploding(27), max_iter=10, patience=1000)
+    result, state = run_training(problem, schedule=Exploding(27), max_iter=10, patience=1000)
     # The objective of the fourth epoch, whose step goes wrong, is the best that was seen.
     assert result.ending is Ending.DIVERGED
-    assert result.best_iter == len(result.history["loss"]) == 4
+    assert state.monitor.best_iter == len(result.history["loss"]) == 4
     expected, _ = run_training(problem, max_iter=3)
     assert_array_equal(result.params, expected.params)
 
@@ -852,9 +854,9 @@ def test_divergence_of_the_parameters_alone_is_seen(
     # The third epoch's loss is finite; its step is not.
     evaluate = scripted([1, 2, 3, 4, 5])
     problem = poisoned(make_problem(), 2, value_too=False, where=where)
-    result, _ = run_training(problem, evaluate=evaluate, max_iter=5)
+    result, state = run_training(problem, evaluate=evaluate, max_iter=5)
     assert result.ending is Ending.DIVERGED
-    assert len(result.history["loss"]) == result.best_iter == 2
+    assert len(result.history["loss"]) == state.monitor.best_iter == 2
     assert_array_equal(result.params, evaluate.seen[1])
 
 
@@ -902,7 +904,7 @@ def test_a_stopped_training_goes_on_as_if_it_had_not(
 ):
     options = {"schedule": SCHEDULES[schedule](), "ema_decay": ema_decay, "batch_size": 4}
     objective, _, batch = problem = make_problem((Dense(5, ReLU()), Dropout(0.3)))
-    whole, _ = run_training(problem, shuffle=np.random.default_rng(1), **options)
+    whole, of_whole = run_training(problem, shuffle=np.random.default_rng(1), **options)
     rng = np.random.default_rng(1)
     first, state = run_training(
         problem, shuffle=rng, report=lambda i, record, params: i == 4, **options
@@ -914,7 +916,7 @@ def test_a_stopped_training_goes_on_as_if_it_had_not(
     assert_array_equal(second.params, whole.params)
     # One record of one training.
     assert second.history["loss"] == whole.history["loss"]
-    assert second.best_iter == whole.best_iter
+    assert state.monitor.best_iter == of_whole.monitor.best_iter
 
 
 def test_patience_goes_on_with_the_training(make_problem, run_training, scripted):
@@ -926,7 +928,7 @@ def test_patience_goes_on_with_the_training(make_problem, run_training, scripted
     assert_array_equal(first.params, best)
     second, _ = run_training(problem, max_iter=9, state=state, **options)
     assert len(second.history["loss"]) == 4
-    assert second.best_iter == 1
+    assert state.monitor.best_iter == 1
     assert_array_equal(second.params, best)
 
 
