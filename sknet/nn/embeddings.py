@@ -14,7 +14,6 @@ from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import DTypeLike
 
 from sknet.nn.activations import Draws, small_uniform
 from sknet.nn.columns import EDGES, ColumnEmbedding, Scattered
@@ -156,13 +155,11 @@ class Periodic(MappedFeatures):
         }
 
     def buffers(self, n_inputs: int) -> WorkArrays:
-        waves = n_inputs * self.n_frequencies
+        waves = ("angle", "wave", "wave_gradient")
         return {
             "out": n_inputs * self.size,
             "line": n_inputs * 2,
-            "angle": waves,
-            "wave": waves,
-            "wave_gradient": waves,
+            **dict.fromkeys(waves, n_inputs * self.n_frequencies),
             "out_gradient": n_inputs * (self.size - 1),
             "delta": n_inputs,
         }
@@ -175,9 +172,7 @@ class Periodic(MappedFeatures):
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         line, angle, wave, out = _by_column(x, buffers, "line", "angle", "wave", "out")
         line[:, 0], line[:, 1] = x.T, 1
-        factors = np.empty((*params.frequency.shape, 2), params.frequency.dtype)
-        np.multiply(params.frequency, 2 * math.pi, out=factors[:, :, 0])
-        np.multiply(params.phase, 2 * math.pi, out=factors[:, :, 1])
+        factors = 2 * math.pi * np.stack([params.frequency, params.phase], axis=2)
         # One small product for each input column, whose arrays have a row for each wave.
         np.matmul(factors, line, out=angle)
         cosine(angle, out=wave)
@@ -292,13 +287,10 @@ class MappedPiecewiseLinear(MappedFeatures):
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {
             "interpolation": partial(Interpolation, self.edges),
-            "at_edges": self._at_edges,
+            # The outputs at all edges, with zeros in place of the number.
+            "at_edges": lambda _, dtype: np.zeros((*np.shape(self.edges), self.size), dtype),
             "delta": n_inputs,
         }
-
-    def _at_edges(self, n_rows: int, dtype: DTypeLike) -> Array:
-        """Return an array for the outputs at all edges, with zeros in place of the number."""
-        return np.zeros((len(self.edges), self.n_features + 1, self.size), dtype)
 
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         interpolation, at_edges = buffers["interpolation"], buffers["at_edges"]
@@ -367,24 +359,18 @@ class RisingPiecewiseLinear(MappedPiecewiseLinear):
         n_mapped = n_inputs * (self.size - 1)
         return {**super().buffers(n_inputs), "out": n_inputs * self.size, "mapped": n_mapped}
 
-    def _at_edges(self, n_rows: int, dtype: DTypeLike) -> Array:
-        """Return an array for the values at all edges, without the number."""
-        return np.zeros((len(self.edges), self.n_features + 1, self.size - 1), dtype)
-
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         interpolation, at_edges = buffers["interpolation"], buffers["at_edges"]
         interpolation.locate(x)
-        at_edges[:, 0], at_edges[:, 1:] = params.offset, params.map
+        at_edges[:, 0, 1:], at_edges[:, 1:, 1:] = params.offset, params.map
         np.cumsum(at_edges, axis=1, out=at_edges)
-        starts = at_edges[:, :-1].reshape(-1, self.size - 1)
-        mapped = buffers["mapped"].reshape(*x.shape, -1)
-        params.map.reshape(starts.shape).take(
-            interpolation.bins, axis=0, out=mapped, mode="clip"
-        )
+        out, mapped = self.by_number(buffers["out"]), buffers["mapped"].reshape(*x.shape, -1)
+        rows, starts = params.map.reshape(-1, self.size - 1), at_edges[:, :-1]
+        starts.reshape(-1, self.size).take(interpolation.bins, axis=0, out=out, mode="clip")
+        rows.take(interpolation.bins, axis=0, out=mapped, mode="clip")
         mapped *= interpolation.share_of_bin()[:, :, np.newaxis]
-        mapped += starts.take(interpolation.bins, axis=0)
-        out = self.by_number(buffers["out"])
-        out[:, :, 0], out[:, :, 1:] = x, mapped
+        out[:, :, 0] = x
+        out[:, :, 1:] += mapped
         return buffers["out"]
 
 

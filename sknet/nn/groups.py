@@ -209,15 +209,10 @@ class PairwiseHead(EnsembleHead):
         }
 
     def buffers(self, n_inputs: int) -> WorkArrays:
+        factors = dict.fromkeys(("factors", "of_factors"), self.n_all * self.n_factors)
         n_sums = self.n_members * self.n_factors
-        return {
-            **super().buffers(n_inputs),
-            "factors": self.n_groups * n_sums,
-            "of_factors": self.n_groups * n_sums,
-            "sums": n_sums,
-            "products": n_sums,
-            "of_products": n_sums,
-        }
+        sums = dict.fromkeys(("sums", "products", "of_products"), n_sums)
+        return {**super().buffers(n_inputs), **factors, **sums}
 
     def initialize(self, params: Views, rng: Generator) -> None:
         super().initialize(params, rng)

@@ -213,20 +213,16 @@ class ActivationLayer(Layer):
 
     def activate(self, bias: Array | None, buffers: Buffers) -> Array:
         """Return f(z + bias), computed block by block to stay in the processor's cache."""
-        a = buffers["a"]
-        z = self.array_of_z(buffers)
-        for z_block, a_block in blocks(z, a):
+        for z_block, a_block in blocks(self.array_of_z(buffers), buffers["a"]):
             if bias is not None:
                 z_block += bias
             self.activation.forward(z_block, a_block)
-        return a
+        return buffers["a"]
 
     def backward_shared(self, params: Views, x: Rows, delta: Array, buffers: Buffers) -> Array:
         """Multiply ``delta`` by f'(z), block by block."""
-        a = buffers["a"]
-        z = self.array_of_z(buffers)
-        for z_block, a_block, delta_block in blocks(z, a, delta):
-            self.activation.backward(z_block, a_block, delta_block)
+        for parts in blocks(self.array_of_z(buffers), buffers["a"], delta):
+            self.activation.backward(*parts)
         return delta
 
 

@@ -121,11 +121,8 @@ class ByUnit(Composed):
 
 def _gather(rows: Array, places: list[slice]) -> Array:
     """Return a copy of stretches of equal length, with a row for each of them in each row."""
-    n_units = places[0].stop - places[0].start
-    together = np.empty((len(rows), len(places), n_units), rows.dtype)
-    for i, where in enumerate(places):
-        together[:, i] = rows[:, where]
-    return together.reshape(-1, n_units)
+    together = np.stack([rows[:, where] for where in places], axis=1)
+    return together.reshape(-1, together.shape[2])
 
 
 def _scatter(together: Array, rows: Array, places: list[slice]) -> None:
@@ -221,8 +218,7 @@ class MonotonePairwiseHead(PairwiseHead):
     def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         """Write the gradient of the factors before their function f."""
         super().backward_shared(params, x, delta, buffers)
-        arrays = buffers["z"], buffers["factors"], buffers["of_factors"]
-        for parts in blocks(*arrays):
+        for parts in blocks(buffers["z"], buffers["factors"], buffers["of_factors"]):
             self.function.backward(*parts)
         return delta
 

@@ -67,9 +67,8 @@ class ElasticNet(Rule):
 
     def add_gradient(self, w: Array, out: Array) -> None:
         """Add the gradient of the smooth part to ``out``."""
-        l2 = self.l2
-        if l2:
-            out += l2 * w
+        if self.l2:
+            out += self.l2 * w
 
     def prox(self, w: Array, step: float | Array) -> None:
         """Shrink ``w`` in place by soft thresholding: ``sign(w) max(abs(w) - step l1, 0)``.
