@@ -192,8 +192,7 @@ class LeakyReLU(Activation):
         np.maximum(z, z * self.slope, out=a)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        positive = np.greater(a, 0)
-        np.multiply(positive, 1 - self.slope, out=a, dtype=a.dtype)
+        np.multiply(np.greater(a, 0), 1 - self.slope, out=a, dtype=a.dtype)
         a += self.slope
         delta *= a
 

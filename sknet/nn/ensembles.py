@@ -90,8 +90,7 @@ class EnsembleInput(EnsembleLayer):
         return Affine(self.matrix(params), params.bias.reshape(-1), self.activation)
 
     def forward(self, params: Views, x: Rows, buffers: Buffers, rng: Draws = None) -> Array:
-        matrix = self.matrix(params, out=buffers["matrix"])
-        matmul(x, matrix, out=self.array_of_z(buffers))
+        matmul(x, self.matrix(params, out=buffers["matrix"]), out=self.array_of_z(buffers))
         return self.activate(params.bias.ravel(), buffers)
 
     def backward_params(

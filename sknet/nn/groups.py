@@ -237,14 +237,12 @@ class PairwiseHead(EnsembleHead):
 
     def _write_products(self, buffers: Buffers) -> Array:
         """Write c times the sum over all pairs of the products of their factors."""
-        factors, sums, products = buffers["factors"], buffers["sums"], buffers["products"]
-        # The arrays of the backward pass have room for squares and for their sums.
-        squares, sums_of_squares = buffers["of_factors"], buffers["of_products"]
-        np.multiply(factors, factors, out=squares)
-        np.sum(self._factors(factors), axis=2, out=self._sums(sums))
-        np.sum(self._factors(squares), axis=2, out=self._sums(sums_of_squares))
-        np.multiply(sums, sums, out=products)
-        products -= sums_of_squares
+        factors, products = self.factors(buffers), buffers["products"]
+        # The array of the backward pass has room for the squares.
+        squares = np.square(factors, out=self._factors(buffers["of_factors"]))
+        np.sum(factors, axis=2, out=self._sums(buffers["sums"]))
+        np.square(buffers["sums"], out=products)
+        products -= squares.sum(axis=2).reshape(products.shape)
         products *= self.pair_scale / 2
         return products
 

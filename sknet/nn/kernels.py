@@ -153,8 +153,7 @@ def sine(changed: Array) -> Array:
     if changed.dtype == np.float32:
         return np.sin(changed, out=changed)
     # sin(angle) = 2 t / (1 + t^2)
-    divisor = changed * changed
-    divisor += 1
+    divisor = changed * changed + 1
     changed *= 2
     changed /= divisor
     return changed

@@ -249,9 +249,8 @@ class Dense(ActivationLayer):
         return self.n_units
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        shape = n_inputs, self.n_units
         return {
-            "weight": Parameter(shape, penalized=True, within=self.within),
+            "weight": Parameter((n_inputs, self.n_units), penalized=True, within=self.within),
             "bias": Parameter((self.n_units,)),
         }
 

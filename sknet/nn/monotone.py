@@ -10,7 +10,7 @@ interact in pairs end in a :class:`MonotonePairwiseHead`.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -47,9 +47,7 @@ class SmoothReLU(Activation):
     def forward(self, z: Array, a: Array) -> None:
         t = np.clip(z, -2, 2)
         t += 2
-        bend = np.square(t)
-        bend *= 0.125
-        np.maximum(z, bend, out=a)
+        np.maximum(z, np.square(t) * 0.125, out=a)
         # The derivative needs t, but not z.
         z[...] = t
 
@@ -84,10 +82,9 @@ class ByUnit(Composed):
     def kinds(self) -> dict[tuple[int, Activation], list[slice]]:
         """The distinct parts, and the places of all their units."""
         found: dict[tuple[int, Activation], list[slice]] = {}
-        start = 0
-        for part in self.parts:
-            found.setdefault(part, []).append(slice(start, start + part[0]))
-            start += part[0]
+        ends = accumulate(n for n, _ in self.parts)
+        for part, end in zip(self.parts, ends, strict=True):
+            found.setdefault(part, []).append(slice(end - part[0], end))
         return found
 
     def forward(self, z: Array, a: Array) -> None:
