@@ -236,11 +236,9 @@ class SELU(Activation):
         np.multiply(np.maximum(z, 0) + negative, self.scale, out=a)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        positive = np.greater(a, 0)
-        np.minimum(a, 0, out=a)
-        a += self.scale * self.alpha
-        a += np.multiply(positive, self.scale * (1 - self.alpha), dtype=a.dtype)
-        delta *= a
+        # Above zero the sum without the correction is s alpha, not s.
+        correction = np.multiply(a > 0, self.scale * (1 - self.alpha), dtype=a.dtype)
+        delta *= np.minimum(a, 0) + self.scale * self.alpha + correction
 
     def operators(self, z: Any) -> Any:
         return (z.maximum(0) + (z.minimum(0).op("Exp") - 1) * self.alpha) * self.scale

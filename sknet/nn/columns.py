@@ -18,6 +18,8 @@ from sknet.nn.sets import POSITIONS
 
 #: Some columns of a matrix: neighbours, or those at some positions.
 Where: TypeAlias = slice | NDArray[np.intp]
+#: The gradients of the outputs of all parts, after the shared steps of their layers.
+Parts: TypeAlias = list[Any]
 
 
 class ColumnEmbedding(Layer):
@@ -129,9 +131,7 @@ class Columns(ColumnEmbedding):
             out[:, outputs] = part
         return out
 
-    def backward_shared(
-        self, params: Views, x: Array, delta: Array, buffers: Buffers
-    ) -> list[Any]:
+    def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Parts:
         """Return the ``delta`` of each part after the shared step of its layer."""
         deltas = []
         for name, _, columns, outputs, layer in self.places:
@@ -143,7 +143,7 @@ class Columns(ColumnEmbedding):
         return deltas
 
     def backward_params(
-        self, params: Views, grads: Views, x: Array, delta: list[Any], buffers: Buffers
+        self, params: Views, grads: Views, x: Array, delta: Parts, buffers: Buffers
     ) -> None:
         for (name, _, columns, _, layer), own in zip(self.places, delta, strict=True):
             views, of_layer = of_part(params, name), of_part(grads, name)
@@ -151,9 +151,7 @@ class Columns(ColumnEmbedding):
                 part = columns_of(x, columns)
                 layer.backward_params(views, of_layer, part, own, buffers[name])
 
-    def backward_inputs(
-        self, params: Views, x: Array, delta: list[Any], buffers: Buffers
-    ) -> Array:
+    def backward_inputs(self, params: Views, x: Array, delta: Parts, buffers: Buffers) -> Array:
         for (name, _, columns, _, layer), own in zip(self.places, delta, strict=True):
             if layer is not None:
                 views, part = of_part(params, name), columns_of(x, columns)

@@ -295,8 +295,7 @@ class MappedPiecewiseLinear(MappedFeatures):
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         interpolation, at_edges = buffers["interpolation"], buffers["at_edges"]
         interpolation.locate(x)
-        running_sum = lower_triangle(self.n_features, x.dtype)
-        np.matmul(running_sum, params.map, out=at_edges[:, 1:, 1:])
+        np.matmul(lower_triangle(self.n_features, x.dtype), params.map, out=at_edges[:, 1:, 1:])
         at_edges[:, 1:, 1:] += params.offset[:, np.newaxis]
         at_edges[:, 0, 1:] = params.offset
         out = interpolation.values(at_edges).reshape(x.shape[0], -1)

@@ -103,8 +103,7 @@ class EnsembleInput(EnsembleLayer):
         np.einsum("imj,ij->mi", gradient, params.weight, out=grads.scale)
 
     def backward_inputs(self, params: Views, x: Rows, delta: Array, buffers: Buffers) -> Array:
-        matrix = buffers["matrix"].reshape(x.shape[1], -1)
-        return matmul(delta, matrix.T, out=buffers["delta"])
+        return matmul(delta, buffers["matrix"].reshape(x.shape[1], -1).T, out=buffers["delta"])
 
 
 @dataclass(frozen=True)
@@ -138,8 +137,7 @@ class EnsembleDense(EnsembleLayer):
         self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
     ) -> None:
         column_sums(delta, out=grads.bias.reshape(-1))
-        scaled = self._by_member(buffers["scaled"])
-        matmul(scaled.T, self._by_member(delta), out=grads.weight)
+        matmul(self._by_member(buffers["scaled"]).T, self._by_member(delta), out=grads.weight)
         np.einsum("ni,ni->i", buffers["scaled_gradient"], x, out=grads.scale.reshape(-1))
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:

@@ -16,6 +16,7 @@ group are weighted sums of its last units. So it is a sum of functions of at mos
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Annotated, ClassVar, TypeAlias
 
 import numpy as np
@@ -59,9 +60,8 @@ class Gathering:
     """
 
     def __init__(self, groups: Groups, n_inputs: int) -> None:
-        width = max(map(len, groups))
-        padded = [[*group, *[-1] * (width - len(group))] for group in groups]
-        columns = np.array(padded, dtype=np.intp).ravel()
+        # One group after another, each padded to the length of the longest.
+        columns = np.array([*zip_longest(*groups, fillvalue=-1)], dtype=np.intp).T.ravel()
         self.padding: NDArray[np.intp] = np.flatnonzero(columns < 0)
         self.columns: NDArray[np.intp] = np.maximum(columns, 0)
         # The places of the first column, then those of the second one, and so on.

@@ -282,8 +282,7 @@ class MeanAndStd(Link):
     def mean_of_members(self, members: Array) -> Array:
         """Return the normal distribution that has the moments of the members' mixture."""
         means = members[..., ::2]
-        std = total_std(means, self.std(members))
-        return side_by_side(means.mean(axis=1), np.log(std))
+        return side_by_side(means.mean(axis=1), np.log(total_std(means, self.std(members))))
 
     def std(self, raw: Array) -> Array:
         return np.exp(np.clip(raw[..., 1::2], *LOG_STD_LIMITS))

@@ -25,11 +25,9 @@ from sknet.nn.losses import Loss
 from sknet.nn.rules import NOT_NEGATIVE_INT, POSITIVE_INT, PairOf, Rule, TupleOf, instance_of
 from sknet.nn.sets import MONOTONE, SIGNS, MonotoneWeights, Stacked
 
-ACTIVATIONS_OF_UNITS = TupleOf(
-    "a tuple of pairs (an integer >= 1, an Activation)",
-    PairOf(POSITIVE_INT, instance_of(Activation)),
-    least=1,
-)
+#: A number of units, and their activation.
+PART = PairOf(POSITIVE_INT, instance_of(Activation))
+ACTIVATIONS_OF_UNITS = TupleOf("a tuple of pairs (an integer >= 1, Activation)", PART, least=1)
 
 
 class SmoothReLU(Activation):
@@ -116,6 +114,13 @@ class ByUnit(Composed):
         return array.reshape(-1, sum(n for n, _ in self.parts))
 
 
+@lru_cache(maxsize=16)
+def _units(n_free: int, free: Activation, n_monotone: int, rising: Activation) -> ByUnit:
+    """Return the activation of free units and of monotone ones, of which half is reflected."""
+    parts = (n_free, free), (n_monotone, Reflected(rising, n_monotone // 2))
+    return ByUnit(tuple(part for part in parts if part[0]))
+
+
 def _gather(rows: Array, places: list[slice]) -> Array:
     """Return a copy of stretches of equal length, with a row for each of them in each row."""
     together = np.stack([rows[:, where] for where in places], axis=1)
@@ -169,7 +174,7 @@ class MonotonePairwiseHead(PairwiseHead):
     @property
     def function(self) -> Activation:
         """The function f of the factors of one group."""
-        return _activation_of_factors(self.n_free, self.n_factors, self.n_reflected)
+        return _units(self.n_free, Identity(), self.n_factors - self.n_free, SmoothReLU())
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         declared = super().parameters(n_inputs)
@@ -226,13 +231,6 @@ class MonotonePairwiseHead(PairwiseHead):
         column_sums(buffers["of_factors"], out=grads.offset.reshape(-1))
 
 
-@lru_cache(maxsize=16)
-def _activation_of_factors(n_free: int, n_factors: int, n_reflected: int) -> Activation:
-    """Return the identity for free factors, then rectifiers, then reflections of them."""
-    parts = [(n_free, Identity()), (n_factors - n_free, Reflected(SmoothReLU(), n_reflected))]
-    return ByUnit(tuple(part for part in parts if part[0]))
-
-
 class Order(NamedTuple):
     """How the outputs of a network move with the inputs of a layer, group by group.
 
@@ -261,17 +259,16 @@ class Order(NamedTuple):
         Neural Networks", 2023, section 3).
         """
         rising = activation if activation.monotone else SmoothReLU()
-        parts, weights, following = [], [], []
+        units, weights, following = [], [], []
         for signs, constrained in zip(self.signs, self.constrained, strict=True):
             n_free = _n_free(size, constrained)
             n_monotone = size - n_free
-            own = (n_free, activation), (n_monotone, Reflected(rising, n_monotone // 2))
-            parts.append(tuple(part for part in own if part[0]))
+            units.append(_units(n_free, activation, n_monotone, rising))
             weights.append(MonotoneWeights(signs, n_free))
             following.append((0,) * n_free + (1,) * n_monotone)
         # A row holds one group after another. Equal groups are like the members of one.
-        by_unit = ByUnit(parts[0] if len(set(parts)) == 1 else tuple(chain(*parts)))
-        return by_unit, tuple(weights), Order(tuple(following), tuple(following))
+        parts = units[0].parts if len(set(units)) == 1 else chain(*(one.parts for one in units))
+        return ByUnit(tuple(parts)), tuple(weights), Order(tuple(following), tuple(following))
 
     def output(self, unpromised: tuple[int, ...]) -> MonotoneWeights:
         """Return the set of the weights of an output layer that sees all groups."""
