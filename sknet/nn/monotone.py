@@ -209,8 +209,7 @@ class MonotonePairwiseHead(PairwiseHead):
     def _write_products(self, buffers: Buffers) -> Array:
         factors, product = self.factors(buffers), self._factors(buffers["of_factors"])[:, :, 0]
         sums, products = self._sums(buffers["sums"]), self._sums(buffers["products"])
-        sums.fill(0)
-        products.fill(0)
+        sums[...] = products[...] = 0
         for g in range(self.n_groups):
             products += np.multiply(factors[:, :, g], sums, out=product)
             sums += factors[:, :, g]
@@ -281,15 +280,9 @@ class Order(NamedTuple):
         signs = tuple(int(any(one)) for one in self.signs)
         # Two free groups have the factors that they would have without constraints.
         n_free = n_factors if signs.count(0) > 1 else 0
-        return MonotonePairwiseHead(
-            n_raw,
-            n_members,
-            self.output(unpromised),
-            n_groups=len(signs),
-            n_factors=n_free + n_factors,
-            signs=signs,
-            n_free=n_free,
-        )
+        counts = {"n_groups": len(signs), "n_factors": n_free + n_factors, "n_free": n_free}
+        within = self.output(unpromised)
+        return MonotonePairwiseHead(n_raw, n_members, within, signs=signs, **counts)
 
 
 def _n_free(size: int, constrained: tuple[int, ...]) -> int:
@@ -336,10 +329,9 @@ class Promise(Rule):
             return  # The probability of a single class is one.
         if kind != "binary":
             raise ValueError(
-                f"monotonic constraints are not supported for {kind} classification: they say "
-                "how the probability of the second of two classes changes, but y has "
-                f"{target.n_outputs} classes or labels. Set monotonic_cst=None, or fit a "
-                "classifier for each class."
+                f"monotonic constraints are not supported for {kind} classification: they are "
+                f"about the second of two classes, but y has {target.n_outputs} classes or "
+                "labels. Set monotonic_cst=None, or fit a classifier for each class."
             )
         if not loss.link.rising:
             raise ValueError(
