@@ -256,9 +256,8 @@ class Embedding(ColumnEmbedding):
         one_hot = buffers["one_hot"]
         one_hot.places[...] = x
         sums = one_hot.transposed @ delta
-        grads.table[...] = sums[:-1]
         # The mean vector belongs to all levels alike.
-        grads.table += sums[-1] * (1 / self.n_levels)
+        np.add(sums[:-1], sums[-1] * (1 / self.n_levels), out=grads.table)
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         # A level number has no derivative.
@@ -275,12 +274,6 @@ DIRECTIONS = Constraint(
 )
 
 
-def _are_edges(edges: Any) -> bool:
-    """Return whether each column has equally many increasing edges, at least two."""
-    # As the directions of components, they are a matrix of finite numbers.
-    return not edges or (DIRECTIONS.contains(edges) and all(map(_increase, edges)))
-
-
 def _increase(edges: tuple[Any, ...]) -> bool:
     """Return whether edges increase; only the last may be repeated."""
     distinct = sorted(set(edges))
@@ -292,7 +285,8 @@ EDGES = Constraint(
     "a tuple of equally long tuples (see of_equal_length), one for each column, of at least "
     "two finite, increasing numbers, of which only the last may be repeated",
     (tuple,),
-    _are_edges,
+    # As the directions of components, edges are a matrix of finite numbers.
+    lambda edges: not edges or (DIRECTIONS.contains(edges) and all(map(_increase, edges))),
 )
 
 

@@ -8,7 +8,6 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from numbers import Integral
 from typing import Annotated, ClassVar, Self
 
@@ -155,11 +154,10 @@ class Periodic(MappedFeatures):
         }
 
     def buffers(self, n_inputs: int) -> WorkArrays:
-        waves = ("angle", "wave", "wave_gradient")
         return {
             "out": n_inputs * self.size,
             "line": n_inputs * 2,
-            **dict.fromkeys(waves, n_inputs * self.n_frequencies),
+            **dict.fromkeys(("angle", "wave", "wave_gradient"), n_inputs * self.n_frequencies),
             "out_gradient": n_inputs * (self.size - 1),
             "delta": n_inputs,
         }
@@ -199,8 +197,7 @@ class Periodic(MappedFeatures):
         angle, wave = _by_column(x, buffers, "angle", "wave")
         np.matmul(wave, of_outputs.transpose(0, 2, 1), out=grads.map)
         np.sum(of_outputs, axis=2, out=grads.offset)
-        of_factors = np.matmul(angle, line.transpose(0, 2, 1))
-        of_factors *= -2 * math.pi
+        of_factors = -2 * math.pi * np.matmul(angle, line.transpose(0, 2, 1))
         grads.frequency[...], grads.phase[...] = of_factors[:, :, 0], of_factors[:, :, 1]
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
@@ -286,7 +283,7 @@ class MappedPiecewiseLinear(MappedFeatures):
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {
-            "interpolation": partial(Interpolation, self.edges),
+            "interpolation": lambda n_rows, dtype: Interpolation(self.edges, n_rows, dtype),
             # The outputs at all edges, with zeros in place of the number.
             "at_edges": lambda _, dtype: np.zeros((*np.shape(self.edges), self.size), dtype),
             "delta": n_inputs,

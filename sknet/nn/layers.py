@@ -443,10 +443,8 @@ class LayerNorm(ActivationLayer):
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         u, deviation = self._grouped(buffers["u"]), buffers["deviation"]
         np.subtract(self._grouped(x), self._grouped(x).mean(axis=2, keepdims=True), out=u)
-        np.einsum("ngi,ngi->ng", u, u, out=deviation)
-        deviation *= 1 / u.shape[2]
-        deviation += self.epsilon
-        np.sqrt(deviation, out=deviation)
+        variance = np.einsum("ngi,ngi->ng", u, u) * (1 / u.shape[2])
+        np.sqrt(variance + self.epsilon, out=deviation)
         u /= deviation[:, :, np.newaxis]
         np.multiply(buffers["u"], params.gain, out=self.array_of_z(buffers))
         return self.activate(params.bias, buffers)
