@@ -147,11 +147,8 @@ class Periodic(MappedFeatures):
         return replace(self, n_frequencies=n_frequencies, size=self.reduced_size(share))
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        return {
-            "frequency": Parameter((n_inputs, self.n_frequencies)),
-            "phase": Parameter((n_inputs, self.n_frequencies)),
-            **super().parameters(n_inputs),
-        }
+        of_waves = Parameter((n_inputs, self.n_frequencies))
+        return {"frequency": of_waves, "phase": of_waves, **super().parameters(n_inputs)}
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {
@@ -360,10 +357,10 @@ class RisingPiecewiseLinear(MappedPiecewiseLinear):
         interpolation.locate(x)
         at_edges[:, 0, 1:], at_edges[:, 1:, 1:] = params.offset, params.map
         np.cumsum(at_edges, axis=1, out=at_edges)
-        out, mapped = self.by_number(buffers["out"]), buffers["mapped"].reshape(*x.shape, -1)
-        rows, starts = params.map.reshape(-1, self.size - 1), at_edges[:, :-1]
-        starts.reshape(-1, self.size).take(interpolation.bins, axis=0, out=out, mode="clip")
-        rows.take(interpolation.bins, axis=0, out=mapped, mode="clip")
+        bins, out = interpolation.bins, self.by_number(buffers["out"])
+        at_edges[:, :-1].reshape(-1, self.size).take(bins, axis=0, out=out, mode="clip")
+        mapped = buffers["mapped"].reshape(*x.shape, -1)
+        params.map.reshape(-1, self.size - 1).take(bins, axis=0, out=mapped, mode="clip")
         mapped *= interpolation.share_of_bin()[:, :, np.newaxis]
         out[:, :, 0] = x
         out[:, :, 1:] += mapped

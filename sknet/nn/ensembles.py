@@ -49,11 +49,10 @@ class EnsembleLayer(ActivationLayer):
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         scales = None if self.within is None else self.within.scales
-        return {
-            "weight": Parameter((n_inputs, self.n_units), penalized=True, within=self.within),
-            "scale": Parameter((self.n_members, n_inputs), within=scales),
-            "bias": Parameter((self.n_members, self.n_units)),
-        }
+        weight = Parameter((n_inputs, self.n_units), penalized=True, within=self.within)
+        scale = Parameter((self.n_members, n_inputs), within=scales)
+        bias = Parameter((self.n_members, self.n_units))
+        return {"weight": weight, "scale": scale, "bias": bias}
 
     def initialize(self, params: Views, rng: Generator) -> None:
         params.weight[...] = self.activation.draw_weights(rng, params.weight.shape)

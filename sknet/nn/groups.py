@@ -114,11 +114,8 @@ class GroupColumns(Layer):
         return Affine(matrix, np.zeros(places.columns.size, dtype))
 
     def buffers(self, n_inputs: int) -> WorkArrays:
-        return {
-            "out": self.n_outputs(n_inputs),
-            "gathering": lambda *_: gathering(self.groups, n_inputs),
-            "delta": n_inputs,
-        }
+        places = gathering(self.groups, n_inputs)
+        return {"out": places.columns.size, "gathering": lambda *_: places, "delta": n_inputs}
 
     def forward(self, params: Views, x: Rows, buffers: Buffers, rng: Draws = None) -> Array:
         dense = x if isinstance(x, np.ndarray) else x.toarray()
@@ -200,13 +197,9 @@ class PairwiseHead(EnsembleHead):
         return 1 / math.sqrt(max(1, self.n_groups * (self.n_groups - 1) / 2))
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        factor = self.n_all, n_inputs // self.n_all, self.n_factors
-        strength = self.n_members, self.n_factors, self.n_units
-        return {
-            **super().parameters(n_inputs),
-            "factor": Parameter(factor, penalized=True),
-            "strength": Parameter(strength, penalized=True),
-        }
+        factor = Parameter((self.n_all, n_inputs // self.n_all, self.n_factors), penalized=True)
+        strength = Parameter((self.n_members, self.n_factors, self.n_units), penalized=True)
+        return {**super().parameters(n_inputs), "factor": factor, "strength": strength}
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         factors = dict.fromkeys(("factors", "of_factors"), self.n_all * self.n_factors)

@@ -249,10 +249,8 @@ class Dense(ActivationLayer):
         return self.n_units
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        return {
-            "weight": Parameter((n_inputs, self.n_units), penalized=True, within=self.within),
-            "bias": Parameter((self.n_units,)),
-        }
+        weight = Parameter((n_inputs, self.n_units), penalized=True, within=self.within)
+        return {"weight": weight, "bias": Parameter((self.n_units,))}
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {**self.z_and_a(self.n_units), "delta": n_inputs}
@@ -298,10 +296,8 @@ class Blocks(ActivationLayer):
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         shape = self.n_blocks, n_inputs // self.n_blocks, self.n_units
-        return {
-            "weight": Parameter(shape, penalized=True, within=self.within),
-            "bias": Parameter((self.n_blocks, self.n_units)),
-        }
+        weight = Parameter(shape, penalized=True, within=self.within)
+        return {"weight": weight, "bias": Parameter((self.n_blocks, self.n_units))}
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {**self.z_and_a(self.n_outputs(n_inputs)), "delta": n_inputs}

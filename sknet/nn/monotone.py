@@ -185,10 +185,8 @@ class MonotonePairwiseHead(PairwiseHead):
         n_rectified = self.n_factors - self.n_free - self.n_reflected
         signs = (0,) * self.n_free + (1,) * n_rectified + (-1,) * self.n_reflected
         unpromised = () if self.within is None else self.within.unpromised
-        sets = {
-            "factor": Stacked(tuple(of_groups * self.n_members)),
-            "strength": MonotoneWeights(signs, unpromised=unpromised),
-        }
+        of_strengths = MonotoneWeights(signs, unpromised=unpromised)
+        sets = {"factor": Stacked(tuple(of_groups * self.n_members)), "strength": of_strengths}
         declared |= {name: replace(declared[name], within=one) for name, one in sets.items()}
         return {**declared, "offset": Parameter((self.n_all, self.n_factors))}
 
