@@ -100,10 +100,8 @@ class MappedFeatures(NumericEmbedding):
         return RisingPiecewiseLinear(size=self.size)
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        return {
-            "map": Parameter((n_inputs, self.n_features, self.size - 1)),
-            "offset": Parameter((n_inputs, self.size - 1)),
-        }
+        shape = n_inputs, self.n_features, self.size - 1
+        return {"map": Parameter(shape), "offset": Parameter((n_inputs, self.size - 1))}
 
     def initialize(self, params: Views, rng: Generator) -> None:
         for array in params.map, params.offset:

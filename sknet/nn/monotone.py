@@ -43,8 +43,7 @@ class SmoothReLU(Activation):
     monotone = True
 
     def forward(self, z: Array, a: Array) -> None:
-        t = np.clip(z, -2, 2)
-        t += 2
+        t = np.clip(z, -2, 2) + 2
         np.maximum(z, np.square(t) * 0.125, out=a)
         # The derivative needs t, but not z.
         z[...] = t
@@ -114,11 +113,14 @@ class ByUnit(Composed):
         return array.reshape(-1, sum(n for n, _ in self.parts))
 
 
-@lru_cache(maxsize=16)
 def _units(n_free: int, free: Activation, n_monotone: int, rising: Activation) -> ByUnit:
     """Return the activation of free units and of monotone ones, of which half is reflected."""
     parts = (n_free, free), (n_monotone, Reflected(rising, n_monotone // 2))
     return ByUnit(tuple(part for part in parts if part[0]))
+
+
+#: The same, remembered from one batch to the next.
+_known_units = lru_cache(maxsize=16)(_units)
 
 
 def _gather(rows: Array, places: list[slice]) -> Array:
@@ -174,7 +176,8 @@ class MonotonePairwiseHead(PairwiseHead):
     @property
     def function(self) -> Activation:
         """The function f of the factors of one group."""
-        return _units(self.n_free, Identity(), self.n_factors - self.n_free, SmoothReLU())
+        n_monotone = self.n_factors - self.n_free
+        return _known_units(self.n_free, Identity(), n_monotone, SmoothReLU())
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         declared = super().parameters(n_inputs)
