@@ -192,8 +192,7 @@ class LeakyReLU(Activation):
         np.maximum(z, z * self.slope, out=a)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        positive = np.greater(a, 0)
-        np.multiply(positive, 1 - self.slope, out=a, dtype=a.dtype)
+        np.multiply(np.greater(a, 0), 1 - self.slope, out=a, dtype=a.dtype)
         a += self.slope
         delta *= a
 
@@ -210,13 +209,10 @@ class ELU(Activation):
     monotone = True
 
     def forward(self, z: Array, a: Array) -> None:
-        negative = np.expm1(np.minimum(z, 0))
-        np.maximum(z, negative, out=a)
+        np.maximum(z, np.expm1(np.minimum(z, 0)), out=a)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        np.minimum(a, 0, out=a)
-        a += 1
-        delta *= a
+        delta *= np.minimum(a, 0) + 1
 
     def operators(self, z: Any) -> Any:
         return z.maximum(z.minimum(0).op("Exp") - 1)
@@ -236,18 +232,13 @@ class SELU(Activation):
     initializer = "lecun_normal"
 
     def forward(self, z: Array, a: Array) -> None:
-        negative = np.expm1(np.minimum(z, 0))
-        negative *= self.alpha
-        np.maximum(z, 0, out=a)
-        a += negative
-        a *= self.scale
+        negative = np.expm1(np.minimum(z, 0)) * self.alpha
+        np.multiply(np.maximum(z, 0) + negative, self.scale, out=a)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        positive = np.greater(a, 0)
-        np.minimum(a, 0, out=a)
-        a += self.scale * self.alpha
-        a += np.multiply(positive, self.scale * (1 - self.alpha), dtype=a.dtype)
-        delta *= a
+        # Above zero the sum without the correction is s alpha, not s.
+        correction = np.multiply(a > 0, self.scale * (1 - self.alpha), dtype=a.dtype)
+        delta *= np.minimum(a, 0) + self.scale * self.alpha + correction
 
     def operators(self, z: Any) -> Any:
         return (z.maximum(0) + (z.minimum(0).op("Exp") - 1) * self.alpha) * self.scale
@@ -270,8 +261,7 @@ class SiLU(Activation):
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         factor = np.subtract(1, z)
         factor *= a
-        factor += z
-        delta *= factor
+        delta *= np.add(factor, z, out=factor)
 
     def operators(self, z: Any) -> Any:
         return z * ((z * 0.5).op("Tanh") * 0.5 + 0.5)
@@ -291,11 +281,8 @@ class GELU(Activation):
         a *= z
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        density = np.exp(np.multiply(np.square(z, out=a), -0.5, out=a), out=a)
-        density *= z
-        density *= 1 / math.sqrt(2 * math.pi)
-        density += ndtr(z, out=z)
-        delta *= density
+        z_density = np.exp(np.square(z) * -0.5) * z * (1 / math.sqrt(2 * math.pi))
+        delta *= z_density + ndtr(z)
 
     def operators(self, z: Any) -> Any:
         # Runtimes implement the error function for float32 only.
@@ -316,12 +303,10 @@ class Mish(Activation):
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         t = self._t(z)
-        np.square(t, out=a)
-        np.subtract(1, a, out=a)
+        np.subtract(1, np.square(t, out=a), out=a)
         a *= z
         a *= logistic(z, out=z)
-        a += t
-        delta *= a
+        delta *= np.add(a, t, out=a)
 
     def operators(self, z: Any) -> Any:
         e = z.minimum(20).op("Exp")

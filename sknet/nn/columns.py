@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain, pairwise
+from itertools import chain
 from types import NoneType, SimpleNamespace
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
@@ -18,6 +18,8 @@ from sknet.nn.sets import POSITIONS
 
 #: Some columns of a matrix: neighbours, or those at some positions.
 Where: TypeAlias = slice | NDArray[np.intp]
+#: The gradients of the outputs of all parts, after the shared steps of their layers.
+Parts: TypeAlias = list[Any]
 
 
 class ColumnEmbedding(Layer):
@@ -93,13 +95,12 @@ class Columns(ColumnEmbedding):
     def places(self) -> list[Place]:
         """The places of the parts, whose outputs keep the order of the columns."""
         positions = self.positions()
-        counts = np.array(self.output_counts(sum(map(len, positions))))
-        ends = np.cumsum(counts)
+        counts = self.output_counts(sum(map(len, positions)))
+        outputs = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
         places = []
         for i, (columns, (_, layer)) in enumerate(zip(positions, self.parts, strict=True)):
-            outputs = np.concatenate([np.arange(ends[j] - counts[j], ends[j]) for j in columns])
-            where = _neighbours(columns), _neighbours(outputs)
-            places.append(Place(str(i), columns.size, *where, layer))
+            own = _neighbours(np.concatenate([outputs[j] for j in columns]))
+            places.append(Place(str(i), columns.size, _neighbours(columns), own, layer))
         return places
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
@@ -111,11 +112,7 @@ class Columns(ColumnEmbedding):
         }
 
     def buffers(self, n_inputs: int) -> WorkArrays:
-        inner = {
-            place.name: place.layer.buffers(place.width)
-            for place in self.places
-            if place.layer is not None
-        }
+        inner = {name: layer.buffers(width) for name, width, *_, layer in self.places if layer}
         return {**inner, "out": self.n_outputs(n_inputs), "delta": n_inputs}
 
     def initialize(self, params: Views, rng: Generator) -> None:
@@ -134,9 +131,7 @@ class Columns(ColumnEmbedding):
             out[:, outputs] = part
         return out
 
-    def backward_shared(
-        self, params: Views, x: Array, delta: Array, buffers: Buffers
-    ) -> list[Any]:
+    def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Parts:
         """Return the ``delta`` of each part after the shared step of its layer."""
         deltas = []
         for name, _, columns, outputs, layer in self.places:
@@ -148,7 +143,7 @@ class Columns(ColumnEmbedding):
         return deltas
 
     def backward_params(
-        self, params: Views, grads: Views, x: Array, delta: list[Any], buffers: Buffers
+        self, params: Views, grads: Views, x: Array, delta: Parts, buffers: Buffers
     ) -> None:
         for (name, _, columns, _, layer), own in zip(self.places, delta, strict=True):
             views, of_layer = of_part(params, name), of_part(grads, name)
@@ -156,9 +151,7 @@ class Columns(ColumnEmbedding):
                 part = columns_of(x, columns)
                 layer.backward_params(views, of_layer, part, own, buffers[name])
 
-    def backward_inputs(
-        self, params: Views, x: Array, delta: list[Any], buffers: Buffers
-    ) -> Array:
+    def backward_inputs(self, params: Views, x: Array, delta: Parts, buffers: Buffers) -> Array:
         for (name, _, columns, _, layer), own in zip(self.places, delta, strict=True):
             if layer is not None:
                 views, part = of_part(params, name), columns_of(x, columns)
@@ -181,15 +174,18 @@ def columns_of(x: Array, where: Where) -> Array:
 EMBEDDED_POSITIONS = TupleOf(
     "a tuple of pairs", PairOf(POSITIONS, Constraint("a ColumnEmbedding", (ColumnEmbedding,)))
 )
+
+
+def _are_all_once(parts: tuple[tuple[tuple[int, ...], Any], ...]) -> bool:
+    """Return whether the positions of all parts are those from 0 on, each of them once."""
+    positions = sorted(chain(*(places for places, _ in parts)))
+    return positions == list(range(len(positions)))
+
+
 SCATTERED = Constraint(
-    "a tuple of pairs (positions, a ColumnEmbedding), in which each position from 0 on occurs "
-    "once",
+    "a tuple of pairs (positions, a ColumnEmbedding) that have each position from 0 on once",
     (tuple,),
-    lambda parts: (
-        EMBEDDED_POSITIONS.contains(parts)
-        and sorted(chain(*(places for places, _ in parts)))
-        == [*range(sum(len(places) for places, _ in parts))]
-    ),
+    lambda parts: EMBEDDED_POSITIONS.contains(parts) and _are_all_once(parts),
 )
 
 
@@ -260,9 +256,8 @@ class Embedding(ColumnEmbedding):
         one_hot = buffers["one_hot"]
         one_hot.places[...] = x
         sums = one_hot.transposed @ delta
-        grads.table[...] = sums[:-1]
         # The mean vector belongs to all levels alike.
-        grads.table += sums[-1] * (1 / self.n_levels)
+        np.add(sums[:-1], sums[-1] * (1 / self.n_levels), out=grads.table)
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         # A level number has no derivative.
@@ -279,25 +274,19 @@ DIRECTIONS = Constraint(
 )
 
 
-def _are_edges(edges: Any) -> bool:
-    """Return whether each column has equally many increasing edges, at least two."""
-    # As the directions of components, they are a matrix of finite numbers.
-    return not edges or (DIRECTIONS.contains(edges) and all(map(_increase, edges)))
-
-
 def _increase(edges: tuple[Any, ...]) -> bool:
     """Return whether edges increase; only the last may be repeated."""
-    n_distinct = edges.index(edges[-1]) + 1
-    increase = n_distinct > 1 and all(low < high for low, high in pairwise(edges[:n_distinct]))
-    return increase and set(edges[n_distinct:]) <= {edges[-1]}
+    distinct = sorted(set(edges))
+    repeated = distinct[-1:] * (len(edges) - len(distinct))
+    return len(distinct) > 1 and list(edges) == distinct + repeated
 
 
 EDGES = Constraint(
-    "a tuple of a tuple of at least two finite, increasing numbers for each column, of which "
-    "only the last may be repeated, with equally many numbers for each column (see "
-    "of_equal_length)",
+    "a tuple of equally long tuples (see of_equal_length), one for each column, of at least "
+    "two finite, increasing numbers, of which only the last may be repeated",
     (tuple,),
-    _are_edges,
+    # As the directions of components, edges are a matrix of finite numbers.
+    lambda edges: not edges or (DIRECTIONS.contains(edges) and all(map(_increase, edges))),
 )
 
 
@@ -363,11 +352,10 @@ class PrincipalComponents(Layer):
         return inputs
 
     def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
-        appended = np.zeros((n_inputs, self.n_components), dtype)
         directions = np.array(self.directions, dtype)
-        self._numbers(appended.T).T[...] = directions
+        matrix = np.eye(n_inputs, self.n_outputs(n_inputs), dtype=dtype)
+        self._numbers(matrix.T)[n_inputs:] = directions.T
         shift = np.concatenate([np.zeros(n_inputs), -np.array(self.center) @ directions])
-        matrix = np.hstack([np.eye(n_inputs, dtype=dtype), appended])
         return Affine(matrix, shift.astype(dtype))
 
     def _numbers(self, x: Array) -> Array:

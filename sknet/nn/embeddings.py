@@ -8,13 +8,11 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from numbers import Integral
 from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import DTypeLike
 
 from sknet.nn.activations import Draws, small_uniform
 from sknet.nn.columns import EDGES, ColumnEmbedding, Scattered
@@ -102,10 +100,8 @@ class MappedFeatures(NumericEmbedding):
         return RisingPiecewiseLinear(size=self.size)
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        return {
-            "map": Parameter((n_inputs, self.n_features, self.size - 1)),
-            "offset": Parameter((n_inputs, self.size - 1)),
-        }
+        shape = n_inputs, self.n_features, self.size - 1
+        return {"map": Parameter(shape), "offset": Parameter((n_inputs, self.size - 1))}
 
     def initialize(self, params: Views, rng: Generator) -> None:
         for array in params.map, params.offset:
@@ -149,20 +145,14 @@ class Periodic(MappedFeatures):
         return replace(self, n_frequencies=n_frequencies, size=self.reduced_size(share))
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        return {
-            "frequency": Parameter((n_inputs, self.n_frequencies)),
-            "phase": Parameter((n_inputs, self.n_frequencies)),
-            **super().parameters(n_inputs),
-        }
+        of_waves = Parameter((n_inputs, self.n_frequencies))
+        return {"frequency": of_waves, "phase": of_waves, **super().parameters(n_inputs)}
 
     def buffers(self, n_inputs: int) -> WorkArrays:
-        waves = n_inputs * self.n_frequencies
         return {
             "out": n_inputs * self.size,
             "line": n_inputs * 2,
-            "angle": waves,
-            "wave": waves,
-            "wave_gradient": waves,
+            **dict.fromkeys(("angle", "wave", "wave_gradient"), n_inputs * self.n_frequencies),
             "out_gradient": n_inputs * (self.size - 1),
             "delta": n_inputs,
         }
@@ -175,9 +165,7 @@ class Periodic(MappedFeatures):
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         line, angle, wave, out = _by_column(x, buffers, "line", "angle", "wave", "out")
         line[:, 0], line[:, 1] = x.T, 1
-        factors = np.empty((*params.frequency.shape, 2), params.frequency.dtype)
-        np.multiply(params.frequency, 2 * math.pi, out=factors[:, :, 0])
-        np.multiply(params.phase, 2 * math.pi, out=factors[:, :, 1])
+        factors = 2 * math.pi * np.stack([params.frequency, params.phase], axis=2)
         # One small product for each input column, whose arrays have a row for each wave.
         np.matmul(factors, line, out=angle)
         cosine(angle, out=wave)
@@ -204,8 +192,7 @@ class Periodic(MappedFeatures):
         angle, wave = _by_column(x, buffers, "angle", "wave")
         np.matmul(wave, of_outputs.transpose(0, 2, 1), out=grads.map)
         np.sum(of_outputs, axis=2, out=grads.offset)
-        of_factors = np.matmul(angle, line.transpose(0, 2, 1))
-        of_factors *= -2 * math.pi
+        of_factors = -2 * math.pi * np.matmul(angle, line.transpose(0, 2, 1))
         grads.frequency[...], grads.phase[...] = of_factors[:, :, 0], of_factors[:, :, 1]
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
@@ -291,20 +278,16 @@ class MappedPiecewiseLinear(MappedFeatures):
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {
-            "interpolation": partial(Interpolation, self.edges),
-            "at_edges": self._at_edges,
+            "interpolation": lambda n_rows, dtype: Interpolation(self.edges, n_rows, dtype),
+            # The outputs at all edges, with zeros in place of the number.
+            "at_edges": lambda _, dtype: np.zeros((*np.shape(self.edges), self.size), dtype),
             "delta": n_inputs,
         }
-
-    def _at_edges(self, n_rows: int, dtype: DTypeLike) -> Array:
-        """Return an array for the outputs at all edges, with zeros in place of the number."""
-        return np.zeros((len(self.edges), self.n_features + 1, self.size), dtype)
 
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         interpolation, at_edges = buffers["interpolation"], buffers["at_edges"]
         interpolation.locate(x)
-        running_sum = lower_triangle(self.n_features, x.dtype)
-        np.matmul(running_sum, params.map, out=at_edges[:, 1:, 1:])
+        np.matmul(lower_triangle(self.n_features, x.dtype), params.map, out=at_edges[:, 1:, 1:])
         at_edges[:, 1:, 1:] += params.offset[:, np.newaxis]
         at_edges[:, 0, 1:] = params.offset
         out = interpolation.values(at_edges).reshape(x.shape[0], -1)
@@ -367,24 +350,18 @@ class RisingPiecewiseLinear(MappedPiecewiseLinear):
         n_mapped = n_inputs * (self.size - 1)
         return {**super().buffers(n_inputs), "out": n_inputs * self.size, "mapped": n_mapped}
 
-    def _at_edges(self, n_rows: int, dtype: DTypeLike) -> Array:
-        """Return an array for the values at all edges, without the number."""
-        return np.zeros((len(self.edges), self.n_features + 1, self.size - 1), dtype)
-
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         interpolation, at_edges = buffers["interpolation"], buffers["at_edges"]
         interpolation.locate(x)
-        at_edges[:, 0], at_edges[:, 1:] = params.offset, params.map
+        at_edges[:, 0, 1:], at_edges[:, 1:, 1:] = params.offset, params.map
         np.cumsum(at_edges, axis=1, out=at_edges)
-        starts = at_edges[:, :-1].reshape(-1, self.size - 1)
+        bins, out = interpolation.bins, self.by_number(buffers["out"])
+        at_edges[:, :-1].reshape(-1, self.size).take(bins, axis=0, out=out, mode="clip")
         mapped = buffers["mapped"].reshape(*x.shape, -1)
-        params.map.reshape(starts.shape).take(
-            interpolation.bins, axis=0, out=mapped, mode="clip"
-        )
+        params.map.reshape(-1, self.size - 1).take(bins, axis=0, out=mapped, mode="clip")
         mapped *= interpolation.share_of_bin()[:, :, np.newaxis]
-        mapped += starts.take(interpolation.bins, axis=0)
-        out = self.by_number(buffers["out"])
-        out[:, :, 0], out[:, :, 1:] = x, mapped
+        out[:, :, 0] = x
+        out[:, :, 1:] += mapped
         return buffers["out"]
 
 

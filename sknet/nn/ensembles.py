@@ -49,11 +49,10 @@ class EnsembleLayer(ActivationLayer):
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         scales = None if self.within is None else self.within.scales
-        return {
-            "weight": Parameter((n_inputs, self.n_units), penalized=True, within=self.within),
-            "scale": Parameter((self.n_members, n_inputs), within=scales),
-            "bias": Parameter((self.n_members, self.n_units)),
-        }
+        weight = Parameter((n_inputs, self.n_units), penalized=True, within=self.within)
+        scale = Parameter((self.n_members, n_inputs), within=scales)
+        bias = Parameter((self.n_members, self.n_units))
+        return {"weight": weight, "scale": scale, "bias": bias}
 
     def initialize(self, params: Views, rng: Generator) -> None:
         params.weight[...] = self.activation.draw_weights(rng, params.weight.shape)
@@ -90,8 +89,7 @@ class EnsembleInput(EnsembleLayer):
         return Affine(self.matrix(params), params.bias.reshape(-1), self.activation)
 
     def forward(self, params: Views, x: Rows, buffers: Buffers, rng: Draws = None) -> Array:
-        matrix = self.matrix(params, out=buffers["matrix"])
-        matmul(x, matrix, out=self.array_of_z(buffers))
+        matmul(x, self.matrix(params, out=buffers["matrix"]), out=self.array_of_z(buffers))
         return self.activate(params.bias.ravel(), buffers)
 
     def backward_params(
@@ -104,8 +102,7 @@ class EnsembleInput(EnsembleLayer):
         np.einsum("imj,ij->mi", gradient, params.weight, out=grads.scale)
 
     def backward_inputs(self, params: Views, x: Rows, delta: Array, buffers: Buffers) -> Array:
-        matrix = buffers["matrix"].reshape(x.shape[1], -1)
-        return matmul(delta, matrix.T, out=buffers["delta"])
+        return matmul(delta, buffers["matrix"].reshape(x.shape[1], -1).T, out=buffers["delta"])
 
 
 @dataclass(frozen=True)
@@ -139,8 +136,7 @@ class EnsembleDense(EnsembleLayer):
         self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
     ) -> None:
         column_sums(delta, out=grads.bias.reshape(-1))
-        scaled = self._by_member(buffers["scaled"])
-        matmul(scaled.T, self._by_member(delta), out=grads.weight)
+        matmul(self._by_member(buffers["scaled"]).T, self._by_member(delta), out=grads.weight)
         np.einsum("ni,ni->i", buffers["scaled_gradient"], x, out=grads.scale.reshape(-1))
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:

@@ -16,6 +16,7 @@ group are weighted sums of its last units. So it is a sum of functions of at mos
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Annotated, ClassVar, TypeAlias
 
 import numpy as np
@@ -59,9 +60,8 @@ class Gathering:
     """
 
     def __init__(self, groups: Groups, n_inputs: int) -> None:
-        width = max(map(len, groups))
-        padded = [[*group, *[-1] * (width - len(group))] for group in groups]
-        columns = np.array(padded, dtype=np.intp).ravel()
+        # One group after another, each padded to the length of the longest.
+        columns = np.array([*zip_longest(*groups, fillvalue=-1)], dtype=np.intp).T.ravel()
         self.padding: NDArray[np.intp] = np.flatnonzero(columns < 0)
         self.columns: NDArray[np.intp] = np.maximum(columns, 0)
         # The places of the first column, then those of the second one, and so on.
@@ -114,11 +114,8 @@ class GroupColumns(Layer):
         return Affine(matrix, np.zeros(places.columns.size, dtype))
 
     def buffers(self, n_inputs: int) -> WorkArrays:
-        return {
-            "out": self.n_outputs(n_inputs),
-            "gathering": lambda *_: gathering(self.groups, n_inputs),
-            "delta": n_inputs,
-        }
+        places = gathering(self.groups, n_inputs)
+        return {"out": places.columns.size, "gathering": lambda *_: places, "delta": n_inputs}
 
     def forward(self, params: Views, x: Rows, buffers: Buffers, rng: Draws = None) -> Array:
         dense = x if isinstance(x, np.ndarray) else x.toarray()
@@ -200,24 +197,15 @@ class PairwiseHead(EnsembleHead):
         return 1 / math.sqrt(max(1, self.n_groups * (self.n_groups - 1) / 2))
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        factor = self.n_all, n_inputs // self.n_all, self.n_factors
-        strength = self.n_members, self.n_factors, self.n_units
-        return {
-            **super().parameters(n_inputs),
-            "factor": Parameter(factor, penalized=True),
-            "strength": Parameter(strength, penalized=True),
-        }
+        factor = Parameter((self.n_all, n_inputs // self.n_all, self.n_factors), penalized=True)
+        strength = Parameter((self.n_members, self.n_factors, self.n_units), penalized=True)
+        return {**super().parameters(n_inputs), "factor": factor, "strength": strength}
 
     def buffers(self, n_inputs: int) -> WorkArrays:
+        factors = dict.fromkeys(("factors", "of_factors"), self.n_all * self.n_factors)
         n_sums = self.n_members * self.n_factors
-        return {
-            **super().buffers(n_inputs),
-            "factors": self.n_groups * n_sums,
-            "of_factors": self.n_groups * n_sums,
-            "sums": n_sums,
-            "products": n_sums,
-            "of_products": n_sums,
-        }
+        sums = dict.fromkeys(("sums", "products", "of_products"), n_sums)
+        return {**super().buffers(n_inputs), **factors, **sums}
 
     def initialize(self, params: Views, rng: Generator) -> None:
         super().initialize(params, rng)
@@ -242,14 +230,12 @@ class PairwiseHead(EnsembleHead):
 
     def _write_products(self, buffers: Buffers) -> Array:
         """Write c times the sum over all pairs of the products of their factors."""
-        factors, sums, products = buffers["factors"], buffers["sums"], buffers["products"]
-        # The arrays of the backward pass have room for squares and for their sums.
-        squares, sums_of_squares = buffers["of_factors"], buffers["of_products"]
-        np.multiply(factors, factors, out=squares)
-        np.sum(self._factors(factors), axis=2, out=self._sums(sums))
-        np.sum(self._factors(squares), axis=2, out=self._sums(sums_of_squares))
-        np.multiply(sums, sums, out=products)
-        products -= sums_of_squares
+        factors, products = self.factors(buffers), buffers["products"]
+        # The array of the backward pass has room for the squares.
+        squares = np.square(factors, out=self._factors(buffers["of_factors"]))
+        np.sum(factors, axis=2, out=self._sums(buffers["sums"]))
+        np.square(buffers["sums"], out=products)
+        products -= squares.sum(axis=2).reshape(products.shape)
         products *= self.pair_scale / 2
         return products
 

@@ -153,8 +153,7 @@ def sine(changed: Array) -> Array:
     if changed.dtype == np.float32:
         return np.sin(changed, out=changed)
     # sin(angle) = 2 t / (1 + t^2)
-    divisor = changed * changed
-    divisor += 1
+    divisor = changed * changed + 1
     changed *= 2
     changed /= divisor
     return changed
@@ -265,12 +264,9 @@ class BinGrid:
 
     def _cells(self, x: Array) -> NDArray[np.int32]:
         """Return the cell of each number. It never falls when the number rises."""
-        place = np.subtract(x, self._low)
-        place *= self._scale
+        place = (x - self._low) * self._scale
         np.clip(place, -1, self.N_CELLS, out=place)
-        cells = place.astype(np.int32)
-        cells += self._first_cells
-        return cells
+        return place.astype(np.int32) + self._first_cells
 
     def bins(self, x: Array) -> NDArray[np.int32]:
         """Return the place of each number's bin among the bins of all columns.

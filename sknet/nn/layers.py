@@ -213,20 +213,16 @@ class ActivationLayer(Layer):
 
     def activate(self, bias: Array | None, buffers: Buffers) -> Array:
         """Return f(z + bias), computed block by block to stay in the processor's cache."""
-        a = buffers["a"]
-        z = self.array_of_z(buffers)
-        for z_block, a_block in blocks(z, a):
+        for z_block, a_block in blocks(self.array_of_z(buffers), buffers["a"]):
             if bias is not None:
                 z_block += bias
             self.activation.forward(z_block, a_block)
-        return a
+        return buffers["a"]
 
     def backward_shared(self, params: Views, x: Rows, delta: Array, buffers: Buffers) -> Array:
         """Multiply ``delta`` by f'(z), block by block."""
-        a = buffers["a"]
-        z = self.array_of_z(buffers)
-        for z_block, a_block, delta_block in blocks(z, a, delta):
-            self.activation.backward(z_block, a_block, delta_block)
+        for parts in blocks(self.array_of_z(buffers), buffers["a"], delta):
+            self.activation.backward(*parts)
         return delta
 
 
@@ -253,11 +249,8 @@ class Dense(ActivationLayer):
         return self.n_units
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        shape = n_inputs, self.n_units
-        return {
-            "weight": Parameter(shape, penalized=True, within=self.within),
-            "bias": Parameter((self.n_units,)),
-        }
+        weight = Parameter((n_inputs, self.n_units), penalized=True, within=self.within)
+        return {"weight": weight, "bias": Parameter((self.n_units,))}
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {**self.z_and_a(self.n_units), "delta": n_inputs}
@@ -303,10 +296,8 @@ class Blocks(ActivationLayer):
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         shape = self.n_blocks, n_inputs // self.n_blocks, self.n_units
-        return {
-            "weight": Parameter(shape, penalized=True, within=self.within),
-            "bias": Parameter((self.n_blocks, self.n_units)),
-        }
+        weight = Parameter(shape, penalized=True, within=self.within)
+        return {"weight": weight, "bias": Parameter((self.n_blocks, self.n_units))}
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {**self.z_and_a(self.n_outputs(n_inputs)), "delta": n_inputs}
@@ -448,10 +439,8 @@ class LayerNorm(ActivationLayer):
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         u, deviation = self._grouped(buffers["u"]), buffers["deviation"]
         np.subtract(self._grouped(x), self._grouped(x).mean(axis=2, keepdims=True), out=u)
-        np.einsum("ngi,ngi->ng", u, u, out=deviation)
-        deviation *= 1 / u.shape[2]
-        deviation += self.epsilon
-        np.sqrt(deviation, out=deviation)
+        variance = np.einsum("ngi,ngi->ng", u, u) * (1 / u.shape[2])
+        np.sqrt(variance + self.epsilon, out=deviation)
         u /= deviation[:, :, np.newaxis]
         np.multiply(buffers["u"], params.gain, out=self.array_of_z(buffers))
         return self.activate(params.bias, buffers)

@@ -66,14 +66,12 @@ class Link(ABC):
 
         By default :meth:`mean_of_members` needs it.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} does not define link, which ensembles need."
-        )
+        raise NotImplementedError(f"{type(self).__name__} has no link, which ensembles need.")
 
     def link_backward(self, prediction: Array, delta: Array) -> Array:
         """Return the gradient of ``prediction``, given the gradient of ``link(prediction)``."""
         raise NotImplementedError(
-            f"{type(self).__name__} does not define link_backward, which the decision "
+            f"{type(self).__name__} has no link_backward, which the decision "
             "function of an ensemble needs for its gradient."
         )
 
@@ -284,8 +282,7 @@ class MeanAndStd(Link):
     def mean_of_members(self, members: Array) -> Array:
         """Return the normal distribution that has the moments of the members' mixture."""
         means = members[..., ::2]
-        std = total_std(means, self.std(members))
-        return side_by_side(means.mean(axis=1), np.log(std))
+        return side_by_side(means.mean(axis=1), np.log(total_std(means, self.std(members))))
 
     def std(self, raw: Array) -> Array:
         return np.exp(np.clip(raw[..., 1::2], *LOG_STD_LIMITS))
@@ -295,9 +292,8 @@ class MeanAndStd(Link):
         return side_by_side(ratio, np.ones_like(ratio)), side_by_side(shift, np.log(ratio))
 
     def with_certainty(self, factor: float, n_raw: int) -> Change:
-        n_outputs = n_raw // 2
-        shift = np.full(n_outputs, -math.log(factor))
-        return np.ones(n_raw), side_by_side(np.zeros(n_outputs), shift)
+        shift = np.full(n_raw // 2, -math.log(factor))
+        return np.ones(n_raw), side_by_side(np.zeros_like(shift), shift)
 
 
 def side_by_side(first: Array, second: Array) -> Array:

@@ -10,7 +10,7 @@ interact in pairs end in a :class:`MonotonePairwiseHead`.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -25,11 +25,9 @@ from sknet.nn.losses import Loss
 from sknet.nn.rules import NOT_NEGATIVE_INT, POSITIVE_INT, PairOf, Rule, TupleOf, instance_of
 from sknet.nn.sets import MONOTONE, SIGNS, MonotoneWeights, Stacked
 
-ACTIVATIONS_OF_UNITS = TupleOf(
-    "a tuple of pairs (an integer >= 1, an Activation)",
-    PairOf(POSITIVE_INT, instance_of(Activation)),
-    least=1,
-)
+#: A number of units, and their activation.
+PART = PairOf(POSITIVE_INT, instance_of(Activation))
+ACTIVATIONS_OF_UNITS = TupleOf("a tuple of pairs (an integer >= 1, Activation)", PART, least=1)
 
 
 class SmoothReLU(Activation):
@@ -45,11 +43,8 @@ class SmoothReLU(Activation):
     monotone = True
 
     def forward(self, z: Array, a: Array) -> None:
-        t = np.clip(z, -2, 2)
-        t += 2
-        bend = np.square(t)
-        bend *= 0.125
-        np.maximum(z, bend, out=a)
+        t = np.clip(z, -2, 2) + 2
+        np.maximum(z, np.square(t) * 0.125, out=a)
         # The derivative needs t, but not z.
         z[...] = t
 
@@ -84,10 +79,9 @@ class ByUnit(Composed):
     def kinds(self) -> dict[tuple[int, Activation], list[slice]]:
         """The distinct parts, and the places of all their units."""
         found: dict[tuple[int, Activation], list[slice]] = {}
-        start = 0
-        for part in self.parts:
-            found.setdefault(part, []).append(slice(start, start + part[0]))
-            start += part[0]
+        ends = accumulate(n for n, _ in self.parts)
+        for part, end in zip(self.parts, ends, strict=True):
+            found.setdefault(part, []).append(slice(end - part[0], end))
         return found
 
     def forward(self, z: Array, a: Array) -> None:
@@ -119,13 +113,20 @@ class ByUnit(Composed):
         return array.reshape(-1, sum(n for n, _ in self.parts))
 
 
+def _units(n_free: int, free: Activation, n_monotone: int, rising: Activation) -> ByUnit:
+    """Return the activation of free units and of monotone ones, of which half is reflected."""
+    parts = (n_free, free), (n_monotone, Reflected(rising, n_monotone // 2))
+    return ByUnit(tuple(part for part in parts if part[0]))
+
+
+#: The same, remembered from one batch to the next.
+_known_units = lru_cache(maxsize=16)(_units)
+
+
 def _gather(rows: Array, places: list[slice]) -> Array:
     """Return a copy of stretches of equal length, with a row for each of them in each row."""
-    n_units = places[0].stop - places[0].start
-    together = np.empty((len(rows), len(places), n_units), rows.dtype)
-    for i, where in enumerate(places):
-        together[:, i] = rows[:, where]
-    return together.reshape(-1, n_units)
+    together = np.stack([rows[:, where] for where in places], axis=1)
+    return together.reshape(-1, together.shape[2])
 
 
 def _scatter(together: Array, rows: Array, places: list[slice]) -> None:
@@ -175,7 +176,8 @@ class MonotonePairwiseHead(PairwiseHead):
     @property
     def function(self) -> Activation:
         """The function f of the factors of one group."""
-        return _activation_of_factors(self.n_free, self.n_factors, self.n_reflected)
+        n_monotone = self.n_factors - self.n_free
+        return _known_units(self.n_free, Identity(), n_monotone, SmoothReLU())
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         declared = super().parameters(n_inputs)
@@ -186,10 +188,8 @@ class MonotonePairwiseHead(PairwiseHead):
         n_rectified = self.n_factors - self.n_free - self.n_reflected
         signs = (0,) * self.n_free + (1,) * n_rectified + (-1,) * self.n_reflected
         unpromised = () if self.within is None else self.within.unpromised
-        sets = {
-            "factor": Stacked(tuple(of_groups * self.n_members)),
-            "strength": MonotoneWeights(signs, unpromised=unpromised),
-        }
+        of_strengths = MonotoneWeights(signs, unpromised=unpromised)
+        sets = {"factor": Stacked(tuple(of_groups * self.n_members)), "strength": of_strengths}
         declared |= {name: replace(declared[name], within=one) for name, one in sets.items()}
         return {**declared, "offset": Parameter((self.n_all, self.n_factors))}
 
@@ -210,8 +210,7 @@ class MonotonePairwiseHead(PairwiseHead):
     def _write_products(self, buffers: Buffers) -> Array:
         factors, product = self.factors(buffers), self._factors(buffers["of_factors"])[:, :, 0]
         sums, products = self._sums(buffers["sums"]), self._sums(buffers["products"])
-        sums.fill(0)
-        products.fill(0)
+        sums[...] = products[...] = 0
         for g in range(self.n_groups):
             products += np.multiply(factors[:, :, g], sums, out=product)
             sums += factors[:, :, g]
@@ -221,8 +220,7 @@ class MonotonePairwiseHead(PairwiseHead):
     def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         """Write the gradient of the factors before their function f."""
         super().backward_shared(params, x, delta, buffers)
-        arrays = buffers["z"], buffers["factors"], buffers["of_factors"]
-        for parts in blocks(*arrays):
+        for parts in blocks(buffers["z"], buffers["factors"], buffers["of_factors"]):
             self.function.backward(*parts)
         return delta
 
@@ -231,13 +229,6 @@ class MonotonePairwiseHead(PairwiseHead):
     ) -> None:
         super().backward_params(params, grads, x, delta, buffers)
         column_sums(buffers["of_factors"], out=grads.offset.reshape(-1))
-
-
-@lru_cache(maxsize=16)
-def _activation_of_factors(n_free: int, n_factors: int, n_reflected: int) -> Activation:
-    """Return the identity for free factors, then rectifiers, then reflections of them."""
-    parts = [(n_free, Identity()), (n_factors - n_free, Reflected(SmoothReLU(), n_reflected))]
-    return ByUnit(tuple(part for part in parts if part[0]))
 
 
 class Order(NamedTuple):
@@ -268,17 +259,16 @@ class Order(NamedTuple):
         Neural Networks", 2023, section 3).
         """
         rising = activation if activation.monotone else SmoothReLU()
-        parts, weights, following = [], [], []
+        units, weights, following = [], [], []
         for signs, constrained in zip(self.signs, self.constrained, strict=True):
             n_free = _n_free(size, constrained)
             n_monotone = size - n_free
-            own = (n_free, activation), (n_monotone, Reflected(rising, n_monotone // 2))
-            parts.append(tuple(part for part in own if part[0]))
+            units.append(_units(n_free, activation, n_monotone, rising))
             weights.append(MonotoneWeights(signs, n_free))
             following.append((0,) * n_free + (1,) * n_monotone)
         # A row holds one group after another. Equal groups are like the members of one.
-        by_unit = ByUnit(parts[0] if len(set(parts)) == 1 else tuple(chain(*parts)))
-        return by_unit, tuple(weights), Order(tuple(following), tuple(following))
+        parts = units[0].parts if len(set(units)) == 1 else chain(*(one.parts for one in units))
+        return ByUnit(tuple(parts)), tuple(weights), Order(tuple(following), tuple(following))
 
     def output(self, unpromised: tuple[int, ...]) -> MonotoneWeights:
         """Return the set of the weights of an output layer that sees all groups."""
@@ -291,15 +281,9 @@ class Order(NamedTuple):
         signs = tuple(int(any(one)) for one in self.signs)
         # Two free groups have the factors that they would have without constraints.
         n_free = n_factors if signs.count(0) > 1 else 0
-        return MonotonePairwiseHead(
-            n_raw,
-            n_members,
-            self.output(unpromised),
-            n_groups=len(signs),
-            n_factors=n_free + n_factors,
-            signs=signs,
-            n_free=n_free,
-        )
+        counts = {"n_groups": len(signs), "n_factors": n_free + n_factors, "n_free": n_free}
+        within = self.output(unpromised)
+        return MonotonePairwiseHead(n_raw, n_members, within, signs=signs, **counts)
 
 
 def _n_free(size: int, constrained: tuple[int, ...]) -> int:
@@ -346,10 +330,9 @@ class Promise(Rule):
             return  # The probability of a single class is one.
         if kind != "binary":
             raise ValueError(
-                f"monotonic constraints are not supported for {kind} classification: they say "
-                "how the probability of the second of two classes changes, but y has "
-                f"{target.n_outputs} classes or labels. Set monotonic_cst=None, or fit a "
-                "classifier for each class."
+                f"monotonic constraints are not supported for {kind} classification: they are "
+                f"about the second of two classes, but y has {target.n_outputs} classes or "
+                "labels. Set monotonic_cst=None, or fit a classifier for each class."
             )
         if not loss.link.rising:
             raise ValueError(

@@ -9,7 +9,7 @@ instead, since ``set_params`` may change them. A rule cannot be changed.
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from numbers import Integral, Real
 from types import NoneType
@@ -71,6 +71,7 @@ class Constraint:
             raise error(f"{owner}: {name} must be {self.text}, got {value!r}.")
 
 
+@dataclass(repr=False, eq=False)
 class Interval(Constraint):
     """Numbers between two bounds. NaN is none of them, and neither are True and False.
 
@@ -86,21 +87,16 @@ class Interval(Constraint):
         Whether None is allowed as well.
     """
 
-    def __init__(
-        self,
-        kind: type,
-        low: float,
-        high: float = math.inf,
-        closed: str = "left",
-        *,
-        none: bool = False,
-    ):
-        self.low = low
-        self.high = high
-        self.closed = closed
-        text = f"{'an integer' if kind is Integral else 'a number'} {self._bounds()}"
-        kinds = (kind, NoneType) if none else (kind,)
-        super().__init__(f"{text} or None" if none else text, kinds)
+    kind: type
+    low: float
+    high: float = math.inf
+    closed: str = "left"
+    none: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        text = f"{'an integer' if self.kind is Integral else 'a number'} {self._bounds()}"
+        kinds = (self.kind, NoneType) if self.none else (self.kind,)
+        super().__init__(f"{text} or None" if self.none else text, kinds)
 
     def _bounds(self) -> str:
         """Return the bounds in words."""
@@ -209,8 +205,8 @@ class Rule:
 def constraints(cls: Any) -> dict[str, Constraint]:
     """Return the constraint of each field of a dataclass whose type states one."""
     return {
-        field.name: constraint
-        for field in fields(cls)
-        for constraint in get_args(field.type)
+        one.name: constraint
+        for one in fields(cls)
+        for constraint in get_args(one.type)
         if isinstance(constraint, Constraint)
     }

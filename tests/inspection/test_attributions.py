@@ -594,7 +594,7 @@ class TestBadInput:
         plain = clone(own).set_params(loss="log_loss").fit(numbers, y)
         assert_allclose(explain(own, numbers), explain(plain, numbers), rtol=1e-6, atol=1e-9)
         own.set_params(n_members=2).fit(numbers, y)
-        with pytest.raises(NotImplementedError, match="Odds does not define link_backward"):
+        with pytest.raises(NotImplementedError, match="Odds has no link_backward"):
             explain(own, numbers)
 
 
