@@ -25,6 +25,8 @@ from sknet.data.batches import (
 from sknet.data.kinds import LABELS, as_array, as_numbers, naming
 
 Checked = TypeVar("Checked")
+#: Of what kind X of a chunk is, and which columns X and y have, for messages.
+Form = tuple[str, str, str]
 
 
 def as_chunk(parts: Any) -> Batch:
@@ -50,13 +52,11 @@ def as_chunk(parts: Any) -> Batch:
         y if hasattr(y, "shape") else as_array(y, "y", LABELS),
         *weights,
     )
-    if not all(len(part.shape) for part in chunk if part is not None):
-        raise ValueError("X, y and sample_weight of a chunk must be arrays with a row each.")
-    lengths = [part.shape[0] for part in chunk if part is not None]
-    if len(set(lengths)) > 1:
+    shapes = [part.shape for part in chunk if part is not None]
+    if len({shape[:1] for shape in shapes}) > 1 or () in shapes:
         raise ValueError(
-            f"The parts of a chunk, X, y and sample_weight, have {lengths} rows; these "
-            "numbers must be equal."
+            "X, y and sample_weight of a chunk must be arrays with equally many rows, got the "
+            f"shapes {', '.join(map(str, shapes))}."
         )
     weight = chunk.sample_weight
     if weight is None or weight.ndim > 1 or weight.all():
@@ -89,16 +89,14 @@ def checked(
         yield result
 
 
-def _form(chunk: Batch) -> tuple[str, str, str]:
-    """Return of what kind X is and which columns X and y have, for messages."""
+def _form(chunk: Batch) -> Form:
+    """Return of what kind X is and which columns X and y have."""
     table = frames.wrapped(chunk.X)
     of_X, of_y = (f"rows of shape {part.shape[1:]}" for part in (chunk.X, chunk.y))
     return table.kind, of_X if table.names is None else f"the columns {table.names}", of_y
 
 
-def _check_form(
-    form: tuple[str, str, str], known: tuple[str, str, str], same_columns: bool
-) -> None:
+def _check_form(form: Form, known: Form, same_columns: bool) -> None:
     """Check that a chunk has the form of the chunks before.
 
     Raises
@@ -152,9 +150,8 @@ def shuffled(chunks: Iterable[Batch], window: int, rng: np.random.Generator) -> 
 
 def _mixed(chunks: list[Batch], rng: np.random.Generator) -> Iterator[Batch]:
     """Yield the shuffled rows of all chunks, in as many chunks; empty the list."""
-    order = rng.permutation(sum(n_rows(chunk) for chunk in chunks))
-    parts = np.array_split(order, len(chunks))
     together = join(chunks)
+    parts = np.array_split(rng.permutation(n_rows(together)), len(chunks))
     # The chunks and the joined copy are in memory together no longer than needed.
     chunks.clear()
     for rows in parts:

@@ -74,9 +74,7 @@ class FileChunks:
         for file in self._files:
             missing = [name for name in wanted if name not in file.columns]
             if missing:
-                raise ValueError(
-                    f"{file.path} lacks the columns {missing}; it has {list(file.columns)}."
-                )
+                raise ValueError(f"{file.path} lacks columns {missing}; it has {file.columns}.")
 
     def _learn_dtypes(self, given: dict[str, Any]) -> None:
         """Decide which columns are categories or dates, and find levels that are not given."""
@@ -97,15 +95,14 @@ class FileChunks:
         self._text = [n for n in of_text if n not in levels or levels[n].dtype.kind in "OUS"]
         features = [name for name in of_text if name in self.columns]
         found, n_rows = self._find_levels([name for name in features if name not in levels])
-        for name in [name for name in found if name not in given]:
+        for name, its_levels in found.items():
             kind = head[name].dtype
             # A Parquet file may have a dtype of categories, which is a choice of the user.
-            if getattr(kind, "categories", None) is None:
+            if name not in given and getattr(kind, "categories", None) is None:
                 where = f"Column {name!r} of {self.paths[0]}"
-                warn_of_numbers(where, kind, found[name], n_rows)
+                warn_of_numbers(where, kind, its_levels, n_rows)
         levels.update(found)
-        dtype = _pandas().CategoricalDtype
-        self._categories = {name: dtype(levels[name]) for name in features}
+        self._categories = {name: _pandas().CategoricalDtype(levels[name]) for name in features}
 
     def _find_levels(self, names: list[str]) -> tuple[dict[str, NDArray[Any]], int]:
         """Return the sorted levels of some columns, found in one pass, and the number of rows.
@@ -178,9 +175,7 @@ class FileChunks:
         """
         values = frame[self.target]
         if values.isna().any():
-            raise ValueError(
-                f"The target {self.target!r} has missing values. Leave these rows out."
-            )
+            raise ValueError(f"The target {self.target!r} has missing values: drop their rows.")
         if self.target in self._text:
             return values.to_numpy(dtype=object).astype(str)
         values = self._numbers(frame, self.target)
@@ -254,9 +249,7 @@ class ParquetFile:
     def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
         self.path = path
         if options:
-            raise ValueError(
-                f"read_options are arguments of pandas.read_csv; {path} is Parquet."
-            )
+            raise ValueError(f"read_options are for pandas.read_csv; {path} is Parquet.")
         file = self._open()
         self.columns: list[str] = file.schema_arrow.names
         if file.metadata.num_rows == 0:
@@ -343,8 +336,8 @@ def _check_dtypes(given: dict[str, Any], known: list[str]) -> None:
     if numeric:
         raise ValueError(
             f"dtype has {numeric}, but it only tells which columns are categories, by "
-            "'category' or pandas.CategoricalDtype. Numbers are read as float64; leave "
-            f"out {list(numeric)}, and choose the network's precision by its own dtype."
+            "'category' or pandas.CategoricalDtype. Numbers are read as float64: leave them "
+            "out, and choose the network's precision by its own dtype."
         )
 
 
@@ -359,8 +352,7 @@ def _is_text(column: Any) -> bool:
     """Whether a series holds text or categories; False for numbers and for no values."""
     if column.dtype != object:
         return column.dtype.kind == "O"
-    known = column.dropna()
-    return len(known) > 0 and isinstance(known.iloc[0], str)
+    return isinstance(next(iter(column.dropna()), None), str)
 
 
 def _pandas() -> Any:

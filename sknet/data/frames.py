@@ -140,7 +140,6 @@ class Frame(Table, ABC):
     """
 
     blocks: None = None
-    is_sparse: bool = False
 
     def __init__(self, given: Any) -> None:
         self.given: Any = given
@@ -148,7 +147,6 @@ class Frame(Table, ABC):
         self.columns: Any = given.columns
         self.names: list[str] = [str(name) for name in self.columns]
         self.dtypes: list[Any] = list(given.dtypes)
-        self.shape: tuple[int, ...] = given.shape
         self._series: dict[int, Any] = {}
 
     def dense(self) -> Table:
@@ -261,8 +259,7 @@ class PandasFrame(Frame):
     def numbers(self, positions: NDArray[np.intp] | None = None) -> Any:
         """Return several columns as an array if all are NumPy's numbers, else as a frame."""
         chosen = self.given if positions is None else self.given.iloc[:, positions]
-        places = range(len(self.dtypes)) if positions is None else positions.tolist()
-        dtypes = (self.dtypes[i] for i in places)
+        dtypes = self.dtypes if positions is None else [self.dtypes[i] for i in positions]
         of_numpy = all(isinstance(one, np.dtype) and one.kind in "iuf" for one in dtypes)
         return chosen.to_numpy() if of_numpy else chosen
 
@@ -272,7 +269,7 @@ class PandasFrame(Frame):
         return getattr(dtype, "kind", "O") in "OUS"
 
     def _time_kind(self, position: int) -> str | None:
-        if not self._holds_objects(position):
+        if self.dtypes[position] != np.dtype(object):
             return super()._time_kind(position)
         value = self._first_known(position)
         return next((kind for kind, of in TIME_TYPES.items() if isinstance(value, of)), None)
@@ -280,7 +277,7 @@ class PandasFrame(Frame):
     def time_zone(self, position: int) -> str | None:
         """Return the name of the time zone of a column of times, or None if it has none."""
         dtype = self.dtypes[position]
-        if self._holds_objects(position):
+        if dtype == np.dtype(object):
             zone = getattr(self._first_known(position), "tzinfo", None)
         else:
             zone = getattr(getattr(dtype, "pyarrow_dtype", dtype), "tz", None)
@@ -288,7 +285,7 @@ class PandasFrame(Frame):
 
     def times(self, position: int, zone: str | None) -> NDArray[Any]:
         """Return a column of dates or durations as an array of datetime64 or timedelta64."""
-        convert = _from_objects if self._holds_objects(position) else _from_arrow
+        convert = _from_objects if self.dtypes[position] == np.dtype(object) else _from_arrow
         series = convert(self.column(position))
         if zone is None:
             return series.to_numpy()
@@ -298,11 +295,6 @@ class PandasFrame(Frame):
     def is_all_missing(self, position: int) -> bool:
         """Return whether a column has no value at all, whatever its dtype."""
         return bool(self.column(position).isna().all())
-
-    def _holds_objects(self, position: int) -> bool:
-        """Whether a column has NumPy's dtype of objects."""
-        dtype = self.dtypes[position]
-        return isinstance(dtype, np.dtype) and dtype.kind == "O"
 
     def _first_known(self, position: int) -> Any:
         """Return the first value of a column that is not missing, or None if all are."""
@@ -381,10 +373,7 @@ def wrapped(data: Any, name: str = "X") -> Table:
         return data
     if _is_lazy(data):
         method = "collect" if hasattr(type(data), "collect") else "compute"
-        raise TypeError(
-            f"{name} is a {type(data).__name__}, whose rows are not computed yet. Call "
-            f"{name}.{method}() first."
-        )
+        raise TypeError(f"{name} is a lazy {type(data).__name__}: use {name}.{method}() first.")
     if not _is_frame(data):
         return Table(data)
     return PandasFrame(data) if library(data) == "pandas" else PolarsFrame(data)
@@ -474,9 +463,7 @@ def _distinct_objects(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.in
     """Return the distinct objects, and the position of each row's object among them."""
     found: dict[Any, int] = {}
     positions = [found.setdefault(value, len(found)) for value in values.tolist()]
-    distinct = np.empty(len(found), dtype=object)
-    distinct[:] = list(found)
-    return distinct, np.array(positions, dtype=np.intp)
+    return np.fromiter(found, object, len(found)), np.array(positions, dtype=np.intp)
 
 
 def is_missing(value: Any) -> bool:

@@ -136,7 +136,7 @@ class LazyRows:
     ids=["polars", "like Dask"],
 )
 def test_lazy_tables_are_to_be_computed_first(table, method):
-    with pytest.raises(TypeError, match=f"X is a Lazy.* Call X.{method}\\(\\) first"):
+    with pytest.raises(TypeError, match=f"X is a lazy Lazy.*: use X.{method}\\(\\) first"):
         check_kinds(table, "X")
 
 
