@@ -355,7 +355,7 @@ def test_masks_and_records_are_not_lost(problem, forbid_training):
     assert_rejected(problem.cls(), f"X {match}", masked_X, y)
     assert_rejected(problem.cls(), f"y {match}", X, np.ma.masked_array(y, MASKED.mask))
     assert_rejected(problem.cls(), f"sample_weight {match}", X, y, MASKED)
-    match = "holds records of several fields.*data frame"
+    match = "holds records .*Give each field a column, as in a data frame"
     assert_rejected(problem.cls(), f"X {match}", RECORDS, y)
     assert_rejected(problem.cls(), f"y {match}", X, RECORDS)
     assert_rejected(problem.cls(), f"sample_weight {match}", X, y, RECORDS)

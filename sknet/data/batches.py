@@ -202,10 +202,8 @@ class Dataset(NamedTuple):
 
     def row_blocks(self) -> Iterator[tuple[int, Any]]:
         """Yield the rows of X in blocks, each with the number of its first row."""
-        if isinstance(self.X, RowBlocks):
-            step = self.X.block_rows
-        else:
-            step = max(1, BLOCK_ELEMENTS // max(1, self.X.shape[1]))
+        in_memory = max(1, BLOCK_ELEMENTS // max(1, self.X.shape[1]))
+        step = self.X.block_rows if isinstance(self.X, RowBlocks) else in_memory
         for start in range(0, self.n_rows, step):
             yield start, self.batch(slice(start, start + step)).X
 
@@ -315,12 +313,9 @@ def stack_rows(
     outputs: tuple[np.ndarray, ...] = ()
     start = 0
     for parts in blocks:
-        dtypes = [float_dtype if one.dtype.kind == "f" else one.dtype for one in parts]
-        pairs = zip(parts, dtypes, strict=True)
-        if len(parts[0]) == n_rows:
-            outputs = tuple(in_range(one, dtype).astype(dtype) for one, dtype in pairs)
-            continue  # The iterator has work to do behind its last block.
         if not outputs:
+            dtypes = [float_dtype if one.dtype.kind == "f" else one.dtype for one in parts]
+            pairs = zip(parts, dtypes, strict=True)
             outputs = tuple(np.empty((n_rows, *one.shape[1:]), dtype) for one, dtype in pairs)
         stop = start + len(parts[0])
         for output, part in zip(outputs, parts, strict=True):

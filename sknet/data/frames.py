@@ -177,13 +177,12 @@ class Frame(Table, ABC):
 
         Columns of objects that are dates or durations are none of them.
         """
-        found = [i for i, dtype in enumerate(self.dtypes) if self._is_category(dtype)]
+        found = [i for i in range(len(self.dtypes)) if self._is_category(i)]
         return np.array([i for i in found if i not in self.time_columns], np.intp)
 
-    @staticmethod
     @abstractmethod
-    def _is_category(dtype: Any) -> bool:
-        """Return whether a dtype is one of categories, text or objects."""
+    def _is_category(self, position: int) -> bool:
+        """Return whether the dtype of a column is one of categories, text or objects."""
 
     @cached_property
     def time_columns(self) -> dict[int, str]:
@@ -263,10 +262,9 @@ class PandasFrame(Frame):
         of_numpy = all(isinstance(one, np.dtype) and one.kind in "iuf" for one in dtypes)
         return chosen.to_numpy() if of_numpy else chosen
 
-    @staticmethod
-    def _is_category(dtype: Any) -> bool:
+    def _is_category(self, position: int) -> bool:
         # Categories and text are extension dtypes, whose kind is "O" unless they name another.
-        return getattr(dtype, "kind", "O") in "OUS"
+        return getattr(self.dtypes[position], "kind", "O") in "OUS"
 
     def _time_kind(self, position: int) -> str | None:
         if self.dtypes[position] != np.dtype(object):
@@ -339,9 +337,8 @@ class PolarsFrame(Frame):
         """Return several columns as a frame."""
         return self.given if positions is None else self.given[:, positions.tolist()]
 
-    @staticmethod
-    def _is_category(dtype: Any) -> bool:
-        return _polars_type(dtype) in POLARS_CATEGORIES
+    def _is_category(self, position: int) -> bool:
+        return _polars_type(self.dtypes[position]) in POLARS_CATEGORIES
 
     def time_zone(self, position: int) -> str | None:
         """Return the name of the time zone of a column of times, or None if it has none."""
@@ -440,10 +437,8 @@ def distinct_values(column: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
     else:
         distinct, positions = _distinct_objects(np.asarray(column, dtype=object))
         missing = np.array([is_missing(value) for value in distinct.tolist()], dtype=bool)
-    if missing.any():
-        places = np.where(missing, -1, np.cumsum(~missing) - 1)
-        return distinct[~missing], places[positions]
-    return distinct, positions
+    places = np.where(missing, -1, np.cumsum(~missing) - 1)
+    return distinct[~missing], places[positions]
 
 
 def _distinct_categories(

@@ -93,11 +93,7 @@ UNREAD = (
     ),
     NESTED,
     Unread(
-        "records of several fields",
-        "Give each field a column of its own, for example by a data frame.",
-        "V",
-        ("void",),
-        (np.void,),
+        "records", "Give each field a column, as in a data frame.", "V", ("void",), (np.void,)
     ),
     Unread("integers of 128 bits", "Cast them to Int64 or Float64.", "", ("int128", "uint128")),
     Unread("bytes", "Decode them to text.", "", ("binary",), (bytes, bytearray)),
@@ -154,11 +150,10 @@ def _unread(dtype: Any, allowed: Sequence[Unread]) -> Unread | None:
     # The values of a category are those of its levels.
     dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)
     kind, name = str(getattr(dtype, "kind", "O")), str(dtype).lower()
-    for unread in UNREAD:
-        if kind in unread.kinds or name.startswith(unread.names):
-            # The kinds are not asked further: "timedelta64" also begins with "time".
-            return None if unread in allowed else unread
-    return None
+    of_dtype = (one for one in UNREAD if kind in one.kinds or name.startswith(one.names))
+    # Only the first kind counts: "timedelta64" also begins with "time".
+    unread = next(of_dtype, None)
+    return None if unread in allowed else unread
 
 
 def check_values(values: Iterable[Any], where: str, allowed: Sequence[Unread] = ()) -> None:
