@@ -29,10 +29,10 @@ class Batch(NamedTuple):
     y: Any = None
     sample_weight: NDArray[np.floating] | None = None
 
-
-def n_rows(batch: Batch) -> int:
-    """Return the number of rows of a batch."""
-    return batch.X.shape[0]
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        return self.X.shape[0]
 
 
 def take(batch: Batch, rows: Any) -> Batch:
@@ -74,7 +74,7 @@ def join(batches: Sequence[Batch]) -> Batch:
     dtypes = {weight.dtype for weight in weights if weight is not None}
     if dtypes:
         weights = tuple(
-            np.ones(n_rows(batch), np.result_type(*dtypes)) if weight is None else weight
+            np.ones(batch.n_rows, np.result_type(*dtypes)) if weight is None else weight
             for batch, weight in zip(batches, weights, strict=True)
         )
     return Batch(*(None if part[0] is None else _join(part) for part in (X, y, weights)))
@@ -182,8 +182,8 @@ class Dataset(NamedTuple):
         n_wanted = min(n_wanted, self.n_rows)
         if isinstance(self.X, RowBlocks):
             kept = self.kept_rows()
-            if 2 * n_rows(kept) >= n_wanted:
-                return take(kept, evenly_spaced(n_rows(kept), n_wanted))
+            if 2 * kept.n_rows >= n_wanted:
+                return take(kept, evenly_spaced(kept.n_rows, n_wanted))
         return self.batch(evenly_spaced(self.n_rows, n_wanted))
 
     def kept_rows(self) -> Batch:

@@ -13,15 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet.data import frames
-from sknet.data.batches import (
-    Batch,
-    evenly_divided,
-    evenly_spaced,
-    join,
-    largest_part,
-    n_rows,
-    take,
-)
+from sknet.data.batches import Batch, evenly_divided, evenly_spaced, join, largest_part, take
 from sknet.data.kinds import LABELS, as_array, as_numbers, naming
 
 Checked = TypeVar("Checked")
@@ -80,7 +72,7 @@ def checked(
     for i, parts in enumerate(chunks):
         with naming(f"Chunk {i}, counted from 0"):
             chunk = as_chunk(parts)
-            if not n_rows(chunk):
+            if not chunk.n_rows:
                 continue
             form = _form(chunk)
             known = known or form
@@ -126,7 +118,7 @@ def counted(chunks: Iterable[Batch], expected: int) -> Iterator[Batch]:
     """
     found = 0
     for chunk in chunks:
-        found += n_rows(chunk)
+        found += chunk.n_rows
         if found > expected:
             break
         yield chunk
@@ -151,7 +143,7 @@ def shuffled(chunks: Iterable[Batch], window: int, rng: np.random.Generator) -> 
 def _mixed(chunks: list[Batch], rng: np.random.Generator) -> Iterator[Batch]:
     """Yield the shuffled rows of all chunks, in as many chunks; empty the list."""
     together = join(chunks)
-    parts = np.array_split(rng.permutation(n_rows(together)), len(chunks))
+    parts = np.array_split(rng.permutation(together.n_rows), len(chunks))
     # The chunks and the joined copy are in memory together no longer than needed.
     chunks.clear()
     for rows in parts:
@@ -249,8 +241,7 @@ class ChunkBatches:
 
     def sample(self, n_rows: int) -> Batch:
         """Return at most ``n_rows`` of the drawn rows, encoded but not augmented."""
-        rows = evenly_spaced(self.drawn.X.shape[0], n_rows)
-        return self.encode(take(self.drawn, rows))
+        return self.encode(take(self.drawn, evenly_spaced(self.drawn.n_rows, n_rows)))
 
     def __len__(self) -> int:
         return -(-self.n_rows // self.batch_size)
@@ -260,12 +251,12 @@ class ChunkBatches:
         parts = islice(evenly_divided(self.n_rows, len(self)), n_done, None)
         part, first, rest = next(parts, None), 0, list[Batch]()
         for chunk in self.open_chunks():
-            if part is None or first + n_rows(chunk) <= part.start:
-                first += n_rows(chunk)
+            if part is None or first + chunk.n_rows <= part.start:
+                first += chunk.n_rows
                 self.tell(first)
                 continue
             together = join([*rest, self.encode(chunk)])
-            stop = first + n_rows(together)
+            stop = first + together.n_rows
             while part is not None and part.stop <= stop:
                 self.tell(part.start)
                 batch = take(together, slice(part.start - first, part.stop - first))

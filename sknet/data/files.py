@@ -37,11 +37,10 @@ class FileChunks:
         read_options: Mapping[str, Any] | None,
     ) -> None:
         check_count("chunk_size", chunk_size)
-        self.paths: list[Path] = _as_paths(paths)
         self.target = target
         self.sample_weight = sample_weight
         self.chunk_size: int = int(chunk_size)
-        self._files = [_open(path, read_options or {}) for path in self.paths]
+        self._files = [_open(path, read_options or {}) for path in _as_paths(paths)]
         self._extra = [target] if sample_weight is None else [target, sample_weight]
         others = [name for name in self._files[0].columns if name not in self._extra]
         self.columns: list[str] = others if columns is None else list(columns)
@@ -49,7 +48,7 @@ class FileChunks:
         self._learn_dtypes(dict(dtype or {}))
 
     def __repr__(self) -> str:
-        paths = [str(path) for path in self.paths]
+        paths = [str(file.path) for file in self._files]
         return (
             f"read_chunks({paths if len(paths) > 1 else paths[0]!r}, target={self.target!r}, "
             f"sample_weight={self.sample_weight!r}, columns={self.columns}, "
@@ -84,8 +83,8 @@ class FileChunks:
             head = next(self._files[0].frames(known, [], HEAD_ROWS))
         self._integer_target = head[self.target].dtype.kind in "iub"
         of_text = [n for n in known if _is_text(head[n]) or _means_category(given.get(n))]
-        times = [known[i] for i in frames.wrapped(head).time_columns]
-        self._times = [name for name in times if name not in of_text]
+        times = {known[i] for i in frames.wrapped(head).time_columns}
+        self._times = times.difference(of_text)
         levels = {
             name: np.asarray(dtype.categories)
             for name, dtype in given.items()
@@ -99,7 +98,7 @@ class FileChunks:
             kind = head[name].dtype
             # A Parquet file may have a dtype of categories, which is a choice of the user.
             if name not in given and getattr(kind, "categories", None) is None:
-                where = f"Column {name!r} of {self.paths[0]}"
+                where = f"Column {name!r} of {self._files[0].path}"
                 warn_of_numbers(where, kind, its_levels, n_rows)
         levels.update(found)
         self._categories = {name: _pandas().CategoricalDtype(levels[name]) for name in features}
@@ -120,7 +119,7 @@ class FileChunks:
                 found.update(frame[name].dropna().unique())
                 if len(found) > MOST_LEVELS:
                     raise ValueError(
-                        f"Column {name!r} of {self.paths[0]} has more than {MOST_LEVELS} "
+                        f"Column {name!r} of {self._files[0].path} has more than {MOST_LEVELS} "
                         "levels. Leave it out by columns=, or give the levels that matter by "
                         f"dtype={{{name!r}: pandas.CategoricalDtype([...])}}."
                     )
@@ -143,8 +142,7 @@ class FileChunks:
     @property
     def classes(self) -> NDArray[Any]:
         """The sorted distinct values of the target, found in a pass over its column."""
-        targets = self._raw([self.target], self._target_values)
-        return reduce(np.union1d, map(np.unique, targets))
+        return reduce(np.union1d, map(np.unique, self._raw([self.target], self._target_values)))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         def parts(frame: Any) -> tuple[Any, ...]:

@@ -133,9 +133,8 @@ def check_kinds(
         )
     for position, dtype in enumerate(table.dtypes):
         unread = _unread(dtype, allowed)
-        if unread is DATES and with_times and position in table.time_columns:
-            continue
-        if unread is not None:
+        is_read = unread is DATES and with_times and position in table.time_columns
+        if unread is not None and not is_read:
             is_column = table.names is not None
             where = f"Column {table.columns[position]!r} of {name}" if is_column else name
             raise _refusal(where, unread, f"dtype {dtype}")
@@ -246,8 +245,6 @@ def checking(name: str) -> Iterator[None]:
     The checks of scikit-learn sum and cast numbers, and NumPy's warnings of large ones are
     silenced: what is not finite is refused by an error.
     """
-    with (
-        naming(f"{name} is not valid", unless=name),
-        np.errstate(over="ignore", invalid="ignore"),
-    ):
-        yield
+    with naming(f"{name} is not valid", unless=name):
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield

@@ -150,9 +150,7 @@ class RowBlocks:
         if isinstance(rows, tuple):
             rows, *others = rows or (slice(None),)
             if any(other is not Ellipsis and other != slice(None) for other in others):
-                raise IndexError(
-                    "RowBlocks are indexed by rows only: X[rows][:, columns] chooses columns."
-                )
+                raise IndexError("RowBlocks are indexed by rows only: use X[rows][:, columns].")
         if isinstance(rows, slice):
             return np.arange(*rows.indices(n_rows))
         rows = np.asarray(rows)
