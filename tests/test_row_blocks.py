@@ -59,6 +59,7 @@ CHOICES = {
     "empty": slice(7, 7),
     "shuffled": np.random.default_rng(1).permutation(N_ARRAY_ROWS),
     "repeated": np.array([50, 3, 3, 99, 0, 50]),
+    "repeated in order": np.array([3, 3, 5, 50, 50, 52, 53]),
     "mask": np.arange(N_ARRAY_ROWS) % 4 == 1,
     "last": [-1],
     "negative": np.array([-1, 5, -N_ARRAY_ROWS, -2]),

@@ -130,7 +130,7 @@ class RowBlocks:
     def __getitem__(self, rows: Any) -> NDArray[np.floating]:
         """Return the rows that a slice, a mask, indices or one index choose of an array."""
         positions = self._positions(rows)
-        if positions.ndim and (positions[1:] >= positions[:-1]).all():
+        if positions.ndim and (positions[1:] > positions[:-1]).all():
             return self._take(positions)
         distinct, places = np.unique(positions, return_inverse=True)
         return self._take(distinct)[places]
@@ -168,7 +168,10 @@ class RowBlocks:
         return rows.astype(np.intp) % n_rows
 
     def _take(self, positions: NDArray[np.intp]) -> NDArray[np.floating]:
-        """Return the rows at increasing positions, reading each block once."""
+        """Return the rows at positions of which each is larger than the one before.
+
+        Each block is read once.
+        """
         out = np.empty((positions.size, self.shape[1]), self.dtype)
         blocks = positions // self.block_rows
         start = 0
