@@ -39,11 +39,9 @@ def as_chunk(parts: Any) -> Batch:
         )
     X, y, *given = parts
     weights = [as_numbers(one, "sample_weight") for one in given if one is not None]
-    chunk = Batch(
-        X if hasattr(X, "shape") else as_array(X, "X"),
-        y if hasattr(y, "shape") else as_array(y, "y", LABELS),
-        *weights,
-    )
+    X = X if hasattr(X, "shape") else as_array(X, "X")
+    y = y if hasattr(y, "shape") else as_array(y, "y", LABELS)
+    chunk = Batch(X, y, *weights)
     shapes = [part.shape for part in chunk if part is not None]
     if len({shape[:1] for shape in shapes}) > 1 or () in shapes:
         raise ValueError(

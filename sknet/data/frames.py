@@ -193,8 +193,7 @@ class Frame(Table, ABC):
         """
         others = "fiubUS"  # the kinds of dtypes that hold none
         may_be = [i for i, d in enumerate(self.dtypes) if getattr(d, "kind", "O") not in others]
-        kinds = {i: self._time_kind(i) for i in may_be}
-        return {i: kind for i, kind in kinds.items() if kind is not None}
+        return {i: kind for i in may_be if (kind := self._time_kind(i)) is not None}
 
     def _time_kind(self, position: int) -> str | None:
         """Return the kind of times of a column; None if it holds others."""

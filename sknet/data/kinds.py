@@ -201,9 +201,8 @@ def as_numbers(data: Any, name: str) -> NDArray[np.float64]:
     TypeError, ValueError
         If the data are not numbers.
     """
-    data = as_array(data, name)
     with checking(name):
-        return np.asarray(data, dtype=np.float64)
+        return np.asarray(as_array(data, name), dtype=np.float64)
 
 
 def _check_list(table: Table) -> None:

@@ -86,8 +86,7 @@ class RowBlocks:
         self.block_rows = int(block_rows or _whole_chunks(source, row_bytes))
         self.window_rows = int(window_rows or max(self.block_rows, WINDOW_BYTES // row_bytes))
         n_kept = max(FEWEST_KEPT, min(MOST_KEPT, KEPT_BYTES // row_bytes))
-        step = -(-self.shape[0] // n_kept)
-        self._wanted: NDArray[np.intp] = np.arange(0, self.shape[0], step)
+        self._kept_step = -(-self.shape[0] // n_kept)
         self._kept: dict[int, NDArray[np.floating]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -174,20 +173,14 @@ class RowBlocks:
         """
         out = np.empty((positions.size, self.shape[1]), self.dtype)
         blocks = positions // self.block_rows
-        start = 0
-        for stop in [*(np.flatnonzero(np.diff(blocks)) + 1), positions.size]:
+        # The places where another block begins, from the first one to the end of the last one.
+        limits = np.flatnonzero(np.diff(blocks, prepend=-1, append=-1))
+        for start, stop in pairwise(limits):
             here = positions[start:stop]
-            if here.size:
-                block = self._read(here[0], here[-1] + 1)
-                whole = len(block) == here.size
-                out[start:stop] = block if whole else block.take(here - here[0], axis=0)
-            start = stop
+            block = self._read(int(here[0]), int(here[-1]) + 1)
+            whole = len(block) == here.size
+            out[start:stop] = block if whole else block.take(here - here[0], axis=0)
         return out
-
-    @property
-    def _edges(self) -> NDArray[np.intp]:
-        """The positions at which blocks begin, and the end of the last block."""
-        return np.append(np.arange(0, self.shape[0], self.block_rows), self.shape[0])
 
     def _read(self, start: int, stop: int) -> NDArray[np.floating]:
         """Return neighbouring rows as numbers, which may be NaN.
@@ -199,7 +192,6 @@ class RowBlocks:
         ValueError
             If the rows have another shape than the source promises, or hold infinity.
         """
-        start, stop = int(start), int(stop)
         try:
             block = np.asarray(self._source[start:stop])
         except TypeError as error:
@@ -221,8 +213,8 @@ class RowBlocks:
                 f"Input X contains infinity or a value too large for {self.dtype}, in rows "
                 f"{start} to {stop - 1}."
             )
-        first, last = np.searchsorted(self._wanted, [start, stop])
-        for i in self._wanted[first:last].tolist():
+        # The first multiple of the step that is not before the start, and those after it.
+        for i in range(start + -start % self._kept_step, stop, self._kept_step):
             self._kept[i] = block[i - start].copy()
         return block
 
@@ -234,8 +226,8 @@ class RowBlocks:
         ValueError
             If a block holds infinity.
         """
-        for start, stop in pairwise(self._edges):
-            self._read(start, stop)
+        for start in range(0, self.shape[0], self.block_rows):
+            self._read(start, min(start + self.block_rows, self.shape[0]))
 
     def windows(
         self, rows: NDArray[np.intp] | None, batch_size: int, rng: np.random.Generator | None
@@ -253,7 +245,7 @@ class RowBlocks:
         rng : numpy Generator or None
             Draws the order of the blocks; without it they keep their order.
         """
-        edges = self._edges
+        edges = np.append(np.arange(0, self.shape[0], self.block_rows), self.shape[0])
         begins = edges if rows is None else np.searchsorted(rows, edges)
         order = np.arange(edges.size - 1) if rng is None else rng.permutation(edges.size - 1)
         sizes = np.diff(begins)[order]
