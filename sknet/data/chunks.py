@@ -75,8 +75,7 @@ def checked(
             form = _form(chunk)
             known = known or form
             _check_form(form, known, same_columns)
-            result = check(chunk)
-        yield result
+            yield check(chunk)
 
 
 def _form(chunk: Batch) -> Form:

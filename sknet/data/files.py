@@ -146,7 +146,7 @@ class FileChunks:
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         def parts(frame: Any) -> tuple[Any, ...]:
-            weights = [self._numbers(frame, name) for name in self._extra[1:]]
+            weights = [_numbers(frame, name) for name in self._extra[1:]]
             return self._features(frame), self._target_values(frame), *weights
 
         return self._raw([*self.columns, *self._extra], parts)
@@ -163,7 +163,7 @@ class FileChunks:
             elif name in self._times:
                 columns[name] = frame[name].array
             else:
-                columns[name] = self._numbers(frame, name)
+                columns[name] = _numbers(frame, name)
         return pandas.DataFrame(columns)
 
     def _target_values(self, frame: Any) -> NDArray[Any]:
@@ -176,20 +176,9 @@ class FileChunks:
             raise ValueError(f"The target {self.target!r} has missing values: drop their rows.")
         if self.target in self._text:
             return values.to_numpy(dtype=object).astype(str)
-        values = self._numbers(frame, self.target)
+        values = _numbers(frame, self.target)
         integers = self._integer_target and np.array_equal(values, np.rint(values))
         return values.astype(np.int64) if integers else values
-
-    @staticmethod
-    def _numbers(frame: Any, name: str) -> NDArray[np.float64]:
-        """Return a column as an array of float64."""
-        try:
-            return frame[name].astype(np.float64).to_numpy()
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"Column {name!r}, which is not of text in the first rows, cannot be read as "
-                f"numbers: {error}. If it is a category, give dtype={{{name!r}: 'category'}}."
-            ) from error
 
 
 class CSVFile:
@@ -351,6 +340,17 @@ def _is_text(column: Any) -> bool:
     if column.dtype != object:
         return column.dtype.kind == "O"
     return isinstance(next(iter(column.dropna()), None), str)
+
+
+def _numbers(frame: Any, name: str) -> NDArray[np.float64]:
+    """Return a column as an array of float64."""
+    try:
+        return frame[name].astype(np.float64).to_numpy()
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Column {name!r}, which is not of text in the first rows, cannot be read as "
+            f"numbers: {error}. If it is a category, give dtype={{{name!r}: 'category'}}."
+        ) from error
 
 
 def _pandas() -> Any:

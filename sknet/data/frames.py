@@ -426,9 +426,8 @@ def distinct_values(column: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
         If a value, such as a list, cannot be hashed.
     """
     # Only the categories of pandas have codes. The accessor "cat" takes far longer.
-    codes = getattr(getattr(column, "array", None), "codes", None)
-    if codes is not None:
-        return _distinct_categories(codes, column.dtype.categories)
+    if hasattr(getattr(column, "array", None), "codes"):
+        return _distinct_categories(column)
     values = np.asarray(column)
     if values.dtype.kind in "biuf":
         distinct, positions = np.unique(values, return_inverse=True)
@@ -440,11 +439,9 @@ def distinct_values(column: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
     return distinct[~missing], places[positions]
 
 
-def _distinct_categories(
-    codes: NDArray[np.integer], categories: Any
-) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Return what ``distinct_values`` does, given the codes of the categories of pandas."""
-    positions = codes.astype(np.intp)
+def _distinct_categories(column: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return what ``distinct_values`` does of a series of pandas that holds categories."""
+    positions, categories = column.array.codes.astype(np.intp), column.dtype.categories
     used = np.bincount(positions + 1, minlength=len(categories) + 1)[1:] > 0
     distinct = np.asarray(categories.take(np.flatnonzero(used)))
     if distinct.dtype.kind not in "biuf":

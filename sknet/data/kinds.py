@@ -143,8 +143,7 @@ def check_kinds(
 
 def _unread(dtype: Any, allowed: Sequence[Unread]) -> Unread | None:
     """Return the unread kind of a dtype of NumPy, pandas or polars; None for the others."""
-    kind = getattr(dtype, "kind", "O")
-    if dtype is None or kind in ("f", "i", "b", "u"):
+    if dtype is None or getattr(dtype, "kind", "O") in ("f", "i", "b", "u"):
         return None
     # The values of a category are those of its levels.
     dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)
