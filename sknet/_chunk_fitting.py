@@ -18,7 +18,7 @@ from sknet._persistence import load_checkpoint
 from sknet._requirements import check_count, fit_context
 from sknet._run import FINGERPRINT_ROWS, Run, fingerprint
 from sknet._starting import Agreement, Look, agree, continue_model, look_at, merge_looks
-from sknet.data.batches import Batch, Dataset, evenly_spaced, n_rows, take
+from sknet.data.batches import Batch, Dataset, evenly_spaced, take
 from sknet.data.chunks import ChunkBatches, KeyedSample, checked, counted, shuffled
 from sknet.data.draws import count_validation_rows, most_copied_rows
 from sknet.data.survey import merge_statistics, survey_rows
@@ -108,7 +108,7 @@ class Findings(NamedTuple):
 
     def drawn_rows(self, n_wanted: int) -> Batch:
         """Return checked training rows, at most ``n_wanted`` of the drawn ones."""
-        rows = evenly_spaced(n_rows(self.sample), n_wanted)
+        rows = evenly_spaced(self.sample.n_rows, n_wanted)
         return read_rows(self.features, *take(self.sample, rows)).batch()
 
     def fingerprint(self, window: int) -> str:
@@ -185,8 +185,8 @@ class FirstPass:
             If a chunk is not valid, or if no chunk has rows of positive weight.
         """
         for chunk in checked(chunks, self._look_at):
-            self._sample.add(chunk, self._rng.random(n_rows(chunk)))
-            self._sizes.append(n_rows(chunk))
+            self._sample.add(chunk, self._rng.random(chunk.n_rows))
+            self._sizes.append(chunk.n_rows)
             self._progress("First pass", sum(self._sizes))
         if self._look is None:
             raise ValueError("chunks has no chunks with rows of positive weight.")
@@ -320,9 +320,9 @@ def _epoch(
     # Counted before they are shuffled: rows without end must not fill a window.
     whole = counted(checked(chunks, read), found.agreed.survey.n_rows)
     # The keys of the first pass are drawn again.
-    chosen = ((one, rng.random(n_rows(one)) > found.limit) for one in whole)
+    chosen = ((one, rng.random(one.n_rows) > found.limit) for one in whole)
     training = (take(one, np.flatnonzero(rows)) for one, rows in chosen)
-    training = (chunk for chunk in training if n_rows(chunk))
+    training = (chunk for chunk in training if chunk.n_rows)
     if not model.settings.shuffle:
         yield from training
         return

@@ -11,7 +11,7 @@ from sknet._auto import MANY_ROWS
 from sknet._model import Model, row_weights
 from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
 from sknet._run import Run, training_threads
-from sknet.data.batches import Batch, Batches, Dataset, n_rows
+from sknet.data.batches import Batch, Batches, Dataset
 from sknet.data.draws import Augmentation, split_rows
 from sknet.data.row_blocks import RowBlocks
 from sknet.nn.epochs import ReturnToBest
@@ -63,7 +63,7 @@ def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
     """
     weight = row_weights(model.settings, model.target, chunk.y, chunk.sample_weight)
     if weight is None and mean_weight != 1:
-        weight = np.ones(n_rows(chunk))  # Other chunks have weights.
+        weight = np.ones(chunk.n_rows)  # Other chunks have weights.
     if weight is not None:
         weight = (weight / mean_weight).astype(model.params.dtype)
     return Batch(model.encode(chunk.X), model.training_targets(chunk.y), weight)

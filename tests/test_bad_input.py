@@ -355,7 +355,7 @@ def test_masks_and_records_are_not_lost(problem, forbid_training):
     assert_rejected(problem.cls(), f"X {match}", masked_X, y)
     assert_rejected(problem.cls(), f"y {match}", X, np.ma.masked_array(y, MASKED.mask))
     assert_rejected(problem.cls(), f"sample_weight {match}", X, y, MASKED)
-    match = "holds records of several fields.*data frame"
+    match = "holds records .*Give each field a column, as in a data frame"
     assert_rejected(problem.cls(), f"X {match}", RECORDS, y)
     assert_rejected(problem.cls(), f"y {match}", X, RECORDS)
     assert_rejected(problem.cls(), f"sample_weight {match}", X, y, RECORDS)
@@ -373,11 +373,11 @@ def test_lazy_tables_are_to_be_collected(problem, forbid_training):
     lazy = pl.DataFrame(X).lazy()
     fitted = problem.cls((3,), **QUICK).fit(X, y)
     forbid_training()
-    match = r"X is a LazyFrame.*Call X.collect\(\) first"
+    match = r"X is a lazy LazyFrame: use X.collect\(\) first"
     assert_rejected(problem.cls(), match, lazy, y)
     assert_rejected(fitted, match, lazy, y, method="score")
     assert_rejected(fitted, match.replace("X", "y"), X, lazy, method="partial_fit")
-    assert_rejected(problem.cls(), "sample_weight is a LazyFrame", X, y, lazy)
+    assert_rejected(problem.cls(), "sample_weight is a lazy LazyFrame", X, y, lazy)
 
 
 def test_objects_that_are_no_tables(problem, forbid_training):

@@ -29,10 +29,10 @@ class Batch(NamedTuple):
     y: Any = None
     sample_weight: NDArray[np.floating] | None = None
 
-
-def n_rows(batch: Batch) -> int:
-    """Return the number of rows of a batch."""
-    return batch.X.shape[0]
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        return self.X.shape[0]
 
 
 def take(batch: Batch, rows: Any) -> Batch:
@@ -74,7 +74,7 @@ def join(batches: Sequence[Batch]) -> Batch:
     dtypes = {weight.dtype for weight in weights if weight is not None}
     if dtypes:
         weights = tuple(
-            np.ones(n_rows(batch), np.result_type(*dtypes)) if weight is None else weight
+            np.ones(batch.n_rows, np.result_type(*dtypes)) if weight is None else weight
             for batch, weight in zip(batches, weights, strict=True)
         )
     return Batch(*(None if part[0] is None else _join(part) for part in (X, y, weights)))
@@ -182,8 +182,8 @@ class Dataset(NamedTuple):
         n_wanted = min(n_wanted, self.n_rows)
         if isinstance(self.X, RowBlocks):
             kept = self.kept_rows()
-            if 2 * n_rows(kept) >= n_wanted:
-                return take(kept, evenly_spaced(n_rows(kept), n_wanted))
+            if 2 * kept.n_rows >= n_wanted:
+                return take(kept, evenly_spaced(kept.n_rows, n_wanted))
         return self.batch(evenly_spaced(self.n_rows, n_wanted))
 
     def kept_rows(self) -> Batch:
@@ -202,10 +202,8 @@ class Dataset(NamedTuple):
 
     def row_blocks(self) -> Iterator[tuple[int, Any]]:
         """Yield the rows of X in blocks, each with the number of its first row."""
-        if isinstance(self.X, RowBlocks):
-            step = self.X.block_rows
-        else:
-            step = max(1, BLOCK_ELEMENTS // max(1, self.X.shape[1]))
+        in_memory = max(1, BLOCK_ELEMENTS // max(1, self.X.shape[1]))
+        step = self.X.block_rows if isinstance(self.X, RowBlocks) else in_memory
         for start in range(0, self.n_rows, step):
             yield start, self.batch(slice(start, start + step)).X
 
@@ -315,12 +313,9 @@ def stack_rows(
     outputs: tuple[np.ndarray, ...] = ()
     start = 0
     for parts in blocks:
-        dtypes = [float_dtype if one.dtype.kind == "f" else one.dtype for one in parts]
-        pairs = zip(parts, dtypes, strict=True)
-        if len(parts[0]) == n_rows:
-            outputs = tuple(in_range(one, dtype).astype(dtype) for one, dtype in pairs)
-            continue  # The iterator has work to do behind its last block.
         if not outputs:
+            dtypes = [float_dtype if one.dtype.kind == "f" else one.dtype for one in parts]
+            pairs = zip(parts, dtypes, strict=True)
             outputs = tuple(np.empty((n_rows, *one.shape[1:]), dtype) for one, dtype in pairs)
         stop = start + len(parts[0])
         for output, part in zip(outputs, parts, strict=True):

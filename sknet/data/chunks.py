@@ -13,18 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet.data import frames
-from sknet.data.batches import (
-    Batch,
-    evenly_divided,
-    evenly_spaced,
-    join,
-    largest_part,
-    n_rows,
-    take,
-)
+from sknet.data.batches import Batch, evenly_divided, evenly_spaced, join, largest_part, take
 from sknet.data.kinds import LABELS, as_array, as_numbers, naming
 
 Checked = TypeVar("Checked")
+#: Of what kind X of a chunk is, and which columns X and y have, for messages.
+Form = tuple[str, str, str]
 
 
 def as_chunk(parts: Any) -> Batch:
@@ -45,18 +39,14 @@ def as_chunk(parts: Any) -> Batch:
         )
     X, y, *given = parts
     weights = [as_numbers(one, "sample_weight") for one in given if one is not None]
-    chunk = Batch(
-        X if hasattr(X, "shape") else as_array(X, "X"),
-        y if hasattr(y, "shape") else as_array(y, "y", LABELS),
-        *weights,
-    )
-    if not all(len(part.shape) for part in chunk if part is not None):
-        raise ValueError("X, y and sample_weight of a chunk must be arrays with a row each.")
-    lengths = [part.shape[0] for part in chunk if part is not None]
-    if len(set(lengths)) > 1:
+    X = X if hasattr(X, "shape") else as_array(X, "X")
+    y = y if hasattr(y, "shape") else as_array(y, "y", LABELS)
+    chunk = Batch(X, y, *weights)
+    shapes = [part.shape for part in chunk if part is not None]
+    if len({shape[:1] for shape in shapes}) > 1 or () in shapes:
         raise ValueError(
-            f"The parts of a chunk, X, y and sample_weight, have {lengths} rows; these "
-            "numbers must be equal."
+            "X, y and sample_weight of a chunk must be arrays with equally many rows, got the "
+            f"shapes {', '.join(map(str, shapes))}."
         )
     weight = chunk.sample_weight
     if weight is None or weight.ndim > 1 or weight.all():
@@ -80,25 +70,22 @@ def checked(
     for i, parts in enumerate(chunks):
         with naming(f"Chunk {i}, counted from 0"):
             chunk = as_chunk(parts)
-            if not n_rows(chunk):
+            if not chunk.n_rows:
                 continue
             form = _form(chunk)
             known = known or form
             _check_form(form, known, same_columns)
-            result = check(chunk)
-        yield result
+            yield check(chunk)
 
 
-def _form(chunk: Batch) -> tuple[str, str, str]:
-    """Return of what kind X is and which columns X and y have, for messages."""
+def _form(chunk: Batch) -> Form:
+    """Return of what kind X is and which columns X and y have."""
     table = frames.wrapped(chunk.X)
     of_X, of_y = (f"rows of shape {part.shape[1:]}" for part in (chunk.X, chunk.y))
     return table.kind, of_X if table.names is None else f"the columns {table.names}", of_y
 
 
-def _check_form(
-    form: tuple[str, str, str], known: tuple[str, str, str], same_columns: bool
-) -> None:
+def _check_form(form: Form, known: Form, same_columns: bool) -> None:
     """Check that a chunk has the form of the chunks before.
 
     Raises
@@ -128,7 +115,7 @@ def counted(chunks: Iterable[Batch], expected: int) -> Iterator[Batch]:
     """
     found = 0
     for chunk in chunks:
-        found += n_rows(chunk)
+        found += chunk.n_rows
         if found > expected:
             break
         yield chunk
@@ -152,9 +139,8 @@ def shuffled(chunks: Iterable[Batch], window: int, rng: np.random.Generator) -> 
 
 def _mixed(chunks: list[Batch], rng: np.random.Generator) -> Iterator[Batch]:
     """Yield the shuffled rows of all chunks, in as many chunks; empty the list."""
-    order = rng.permutation(sum(n_rows(chunk) for chunk in chunks))
-    parts = np.array_split(order, len(chunks))
     together = join(chunks)
+    parts = np.array_split(rng.permutation(together.n_rows), len(chunks))
     # The chunks and the joined copy are in memory together no longer than needed.
     chunks.clear()
     for rows in parts:
@@ -252,8 +238,7 @@ class ChunkBatches:
 
     def sample(self, n_rows: int) -> Batch:
         """Return at most ``n_rows`` of the drawn rows, encoded but not augmented."""
-        rows = evenly_spaced(self.drawn.X.shape[0], n_rows)
-        return self.encode(take(self.drawn, rows))
+        return self.encode(take(self.drawn, evenly_spaced(self.drawn.n_rows, n_rows)))
 
     def __len__(self) -> int:
         return -(-self.n_rows // self.batch_size)
@@ -263,12 +248,12 @@ class ChunkBatches:
         parts = islice(evenly_divided(self.n_rows, len(self)), n_done, None)
         part, first, rest = next(parts, None), 0, list[Batch]()
         for chunk in self.open_chunks():
-            if part is None or first + n_rows(chunk) <= part.start:
-                first += n_rows(chunk)
+            if part is None or first + chunk.n_rows <= part.start:
+                first += chunk.n_rows
                 self.tell(first)
                 continue
             together = join([*rest, self.encode(chunk)])
-            stop = first + n_rows(together)
+            stop = first + together.n_rows
             while part is not None and part.stop <= stop:
                 self.tell(part.start)
                 batch = take(together, slice(part.start - first, part.stop - first))

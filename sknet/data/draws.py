@@ -92,7 +92,6 @@ def split_rows(
             "The validation set is not stratified, since a class has a single row or there "
             "are more classes than validation rows. Pass X_val and y_val to fit to choose "
             "the validation set yourself.",
-            UserWarning,
             stacklevel=2,
         )
         labels = None
@@ -155,16 +154,15 @@ class Augmentation:
     def _mix(self, batch: Batch) -> Batch:
         """Return the mixup of a batch."""
         X, y, sample_weight = batch.X, batch.y, batch.sample_weight
-        n_rows = X.shape[0]
-        share = self.rng.beta(self.mixup, self.mixup, n_rows).astype(y.dtype)
-        partner = self.rng.permutation(n_rows)
+        share = self.rng.beta(self.mixup, self.mixup, X.shape[0]).astype(y.dtype)
+        partner = self.rng.permutation(share.size)
         column = share[:, np.newaxis]
         if sparse.issparse(X):
             mixed = (X.multiply(column) + X[partner].multiply(1 - column)).tocsr()
         else:
             mixed = X * column + X[partner] * (1 - column)
-            own = self.rng.random((n_rows, X.shape[1] - self.n_plain)) < column
             levels = X[:, self.n_plain :]
+            own = self.rng.random(levels.shape) < column
             mixed[:, self.n_plain :] = np.where(own, levels, levels[partner])
         y = y * column + y[partner] * (1 - column)
         if sample_weight is not None:

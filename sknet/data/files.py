@@ -37,11 +37,10 @@ class FileChunks:
         read_options: Mapping[str, Any] | None,
     ) -> None:
         check_count("chunk_size", chunk_size)
-        self.paths: list[Path] = _as_paths(paths)
         self.target = target
         self.sample_weight = sample_weight
         self.chunk_size: int = int(chunk_size)
-        self._files = [_open(path, read_options or {}) for path in self.paths]
+        self._files = [_open(path, read_options or {}) for path in _as_paths(paths)]
         self._extra = [target] if sample_weight is None else [target, sample_weight]
         others = [name for name in self._files[0].columns if name not in self._extra]
         self.columns: list[str] = others if columns is None else list(columns)
@@ -49,7 +48,7 @@ class FileChunks:
         self._learn_dtypes(dict(dtype or {}))
 
     def __repr__(self) -> str:
-        paths = [str(path) for path in self.paths]
+        paths = [str(file.path) for file in self._files]
         return (
             f"read_chunks({paths if len(paths) > 1 else paths[0]!r}, target={self.target!r}, "
             f"sample_weight={self.sample_weight!r}, columns={self.columns}, "
@@ -74,9 +73,7 @@ class FileChunks:
         for file in self._files:
             missing = [name for name in wanted if name not in file.columns]
             if missing:
-                raise ValueError(
-                    f"{file.path} lacks the columns {missing}; it has {list(file.columns)}."
-                )
+                raise ValueError(f"{file.path} lacks columns {missing}; it has {file.columns}.")
 
     def _learn_dtypes(self, given: dict[str, Any]) -> None:
         """Decide which columns are categories or dates, and find levels that are not given."""
@@ -86,8 +83,8 @@ class FileChunks:
             head = next(self._files[0].frames(known, [], HEAD_ROWS))
         self._integer_target = head[self.target].dtype.kind in "iub"
         of_text = [n for n in known if _is_text(head[n]) or _means_category(given.get(n))]
-        times = [known[i] for i in frames.wrapped(head).time_columns]
-        self._times = [name for name in times if name not in of_text]
+        times = {known[i] for i in frames.wrapped(head).time_columns}
+        self._times = times.difference(of_text)
         levels = {
             name: np.asarray(dtype.categories)
             for name, dtype in given.items()
@@ -97,15 +94,14 @@ class FileChunks:
         self._text = [n for n in of_text if n not in levels or levels[n].dtype.kind in "OUS"]
         features = [name for name in of_text if name in self.columns]
         found, n_rows = self._find_levels([name for name in features if name not in levels])
-        for name in [name for name in found if name not in given]:
+        for name, its_levels in found.items():
             kind = head[name].dtype
             # A Parquet file may have a dtype of categories, which is a choice of the user.
-            if getattr(kind, "categories", None) is None:
-                where = f"Column {name!r} of {self.paths[0]}"
-                warn_of_numbers(where, kind, found[name], n_rows)
+            if name not in given and getattr(kind, "categories", None) is None:
+                where = f"Column {name!r} of {self._files[0].path}"
+                warn_of_numbers(where, kind, its_levels, n_rows)
         levels.update(found)
-        dtype = _pandas().CategoricalDtype
-        self._categories = {name: dtype(levels[name]) for name in features}
+        self._categories = {name: _pandas().CategoricalDtype(levels[name]) for name in features}
 
     def _find_levels(self, names: list[str]) -> tuple[dict[str, NDArray[Any]], int]:
         """Return the sorted levels of some columns, found in one pass, and the number of rows.
@@ -123,7 +119,7 @@ class FileChunks:
                 found.update(frame[name].dropna().unique())
                 if len(found) > MOST_LEVELS:
                     raise ValueError(
-                        f"Column {name!r} of {self.paths[0]} has more than {MOST_LEVELS} "
+                        f"Column {name!r} of {self._files[0].path} has more than {MOST_LEVELS} "
                         "levels. Leave it out by columns=, or give the levels that matter by "
                         f"dtype={{{name!r}: pandas.CategoricalDtype([...])}}."
                     )
@@ -146,12 +142,11 @@ class FileChunks:
     @property
     def classes(self) -> NDArray[Any]:
         """The sorted distinct values of the target, found in a pass over its column."""
-        targets = self._raw([self.target], self._target_values)
-        return reduce(np.union1d, map(np.unique, targets))
+        return reduce(np.union1d, map(np.unique, self._raw([self.target], self._target_values)))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         def parts(frame: Any) -> tuple[Any, ...]:
-            weights = [self._numbers(frame, name) for name in self._extra[1:]]
+            weights = [_numbers(frame, name) for name in self._extra[1:]]
             return self._features(frame), self._target_values(frame), *weights
 
         return self._raw([*self.columns, *self._extra], parts)
@@ -168,7 +163,7 @@ class FileChunks:
             elif name in self._times:
                 columns[name] = frame[name].array
             else:
-                columns[name] = self._numbers(frame, name)
+                columns[name] = _numbers(frame, name)
         return pandas.DataFrame(columns)
 
     def _target_values(self, frame: Any) -> NDArray[Any]:
@@ -178,25 +173,12 @@ class FileChunks:
         """
         values = frame[self.target]
         if values.isna().any():
-            raise ValueError(
-                f"The target {self.target!r} has missing values. Leave these rows out."
-            )
+            raise ValueError(f"The target {self.target!r} has missing values: drop their rows.")
         if self.target in self._text:
             return values.to_numpy(dtype=object).astype(str)
-        values = self._numbers(frame, self.target)
+        values = _numbers(frame, self.target)
         integers = self._integer_target and np.array_equal(values, np.rint(values))
         return values.astype(np.int64) if integers else values
-
-    @staticmethod
-    def _numbers(frame: Any, name: str) -> NDArray[np.float64]:
-        """Return a column as an array of float64."""
-        try:
-            return frame[name].astype(np.float64).to_numpy()
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"Column {name!r}, which is not of text in the first rows, cannot be read as "
-                f"numbers: {error}. If it is a category, give dtype={{{name!r}: 'category'}}."
-            ) from error
 
 
 class CSVFile:
@@ -254,9 +236,7 @@ class ParquetFile:
     def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
         self.path = path
         if options:
-            raise ValueError(
-                f"read_options are arguments of pandas.read_csv; {path} is Parquet."
-            )
+            raise ValueError(f"read_options are for pandas.read_csv; {path} is Parquet.")
         file = self._open()
         self.columns: list[str] = file.schema_arrow.names
         if file.metadata.num_rows == 0:
@@ -343,8 +323,8 @@ def _check_dtypes(given: dict[str, Any], known: list[str]) -> None:
     if numeric:
         raise ValueError(
             f"dtype has {numeric}, but it only tells which columns are categories, by "
-            "'category' or pandas.CategoricalDtype. Numbers are read as float64; leave "
-            f"out {list(numeric)}, and choose the network's precision by its own dtype."
+            "'category' or pandas.CategoricalDtype. Numbers are read as float64: leave them "
+            "out, and choose the network's precision by its own dtype."
         )
 
 
@@ -359,8 +339,18 @@ def _is_text(column: Any) -> bool:
     """Whether a series holds text or categories; False for numbers and for no values."""
     if column.dtype != object:
         return column.dtype.kind == "O"
-    known = column.dropna()
-    return len(known) > 0 and isinstance(known.iloc[0], str)
+    return isinstance(next(iter(column.dropna()), None), str)
+
+
+def _numbers(frame: Any, name: str) -> NDArray[np.float64]:
+    """Return a column as an array of float64."""
+    try:
+        return frame[name].astype(np.float64).to_numpy()
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Column {name!r}, which is not of text in the first rows, cannot be read as "
+            f"numbers: {error}. If it is a category, give dtype={{{name!r}: 'category'}}."
+        ) from error
 
 
 def _pandas() -> Any:

@@ -140,7 +140,6 @@ class Frame(Table, ABC):
     """
 
     blocks: None = None
-    is_sparse: bool = False
 
     def __init__(self, given: Any) -> None:
         self.given: Any = given
@@ -148,7 +147,6 @@ class Frame(Table, ABC):
         self.columns: Any = given.columns
         self.names: list[str] = [str(name) for name in self.columns]
         self.dtypes: list[Any] = list(given.dtypes)
-        self.shape: tuple[int, ...] = given.shape
         self._series: dict[int, Any] = {}
 
     def dense(self) -> Table:
@@ -179,13 +177,12 @@ class Frame(Table, ABC):
 
         Columns of objects that are dates or durations are none of them.
         """
-        found = [i for i, dtype in enumerate(self.dtypes) if self._is_category(dtype)]
+        found = [i for i in range(len(self.dtypes)) if self._is_category(i)]
         return np.array([i for i in found if i not in self.time_columns], np.intp)
 
-    @staticmethod
     @abstractmethod
-    def _is_category(dtype: Any) -> bool:
-        """Return whether a dtype is one of categories, text or objects."""
+    def _is_category(self, position: int) -> bool:
+        """Return whether the dtype of a column is one of categories, text or objects."""
 
     @cached_property
     def time_columns(self) -> dict[int, str]:
@@ -196,8 +193,7 @@ class Frame(Table, ABC):
         """
         others = "fiubUS"  # the kinds of dtypes that hold none
         may_be = [i for i, d in enumerate(self.dtypes) if getattr(d, "kind", "O") not in others]
-        kinds = {i: self._time_kind(i) for i in may_be}
-        return {i: kind for i, kind in kinds.items() if kind is not None}
+        return {i: kind for i in may_be if (kind := self._time_kind(i)) is not None}
 
     def _time_kind(self, position: int) -> str | None:
         """Return the kind of times of a column; None if it holds others."""
@@ -261,18 +257,16 @@ class PandasFrame(Frame):
     def numbers(self, positions: NDArray[np.intp] | None = None) -> Any:
         """Return several columns as an array if all are NumPy's numbers, else as a frame."""
         chosen = self.given if positions is None else self.given.iloc[:, positions]
-        places = range(len(self.dtypes)) if positions is None else positions.tolist()
-        dtypes = (self.dtypes[i] for i in places)
+        dtypes = self.dtypes if positions is None else [self.dtypes[i] for i in positions]
         of_numpy = all(isinstance(one, np.dtype) and one.kind in "iuf" for one in dtypes)
         return chosen.to_numpy() if of_numpy else chosen
 
-    @staticmethod
-    def _is_category(dtype: Any) -> bool:
+    def _is_category(self, position: int) -> bool:
         # Categories and text are extension dtypes, whose kind is "O" unless they name another.
-        return getattr(dtype, "kind", "O") in "OUS"
+        return getattr(self.dtypes[position], "kind", "O") in "OUS"
 
     def _time_kind(self, position: int) -> str | None:
-        if not self._holds_objects(position):
+        if self.dtypes[position] != np.dtype(object):
             return super()._time_kind(position)
         value = self._first_known(position)
         return next((kind for kind, of in TIME_TYPES.items() if isinstance(value, of)), None)
@@ -280,7 +274,7 @@ class PandasFrame(Frame):
     def time_zone(self, position: int) -> str | None:
         """Return the name of the time zone of a column of times, or None if it has none."""
         dtype = self.dtypes[position]
-        if self._holds_objects(position):
+        if dtype == np.dtype(object):
             zone = getattr(self._first_known(position), "tzinfo", None)
         else:
             zone = getattr(getattr(dtype, "pyarrow_dtype", dtype), "tz", None)
@@ -288,7 +282,7 @@ class PandasFrame(Frame):
 
     def times(self, position: int, zone: str | None) -> NDArray[Any]:
         """Return a column of dates or durations as an array of datetime64 or timedelta64."""
-        convert = _from_objects if self._holds_objects(position) else _from_arrow
+        convert = _from_objects if self.dtypes[position] == np.dtype(object) else _from_arrow
         series = convert(self.column(position))
         if zone is None:
             return series.to_numpy()
@@ -298,11 +292,6 @@ class PandasFrame(Frame):
     def is_all_missing(self, position: int) -> bool:
         """Return whether a column has no value at all, whatever its dtype."""
         return bool(self.column(position).isna().all())
-
-    def _holds_objects(self, position: int) -> bool:
-        """Whether a column has NumPy's dtype of objects."""
-        dtype = self.dtypes[position]
-        return isinstance(dtype, np.dtype) and dtype.kind == "O"
 
     def _first_known(self, position: int) -> Any:
         """Return the first value of a column that is not missing, or None if all are."""
@@ -347,9 +336,8 @@ class PolarsFrame(Frame):
         """Return several columns as a frame."""
         return self.given if positions is None else self.given[:, positions.tolist()]
 
-    @staticmethod
-    def _is_category(dtype: Any) -> bool:
-        return _polars_type(dtype) in POLARS_CATEGORIES
+    def _is_category(self, position: int) -> bool:
+        return _polars_type(self.dtypes[position]) in POLARS_CATEGORIES
 
     def time_zone(self, position: int) -> str | None:
         """Return the name of the time zone of a column of times, or None if it has none."""
@@ -381,10 +369,7 @@ def wrapped(data: Any, name: str = "X") -> Table:
         return data
     if _is_lazy(data):
         method = "collect" if hasattr(type(data), "collect") else "compute"
-        raise TypeError(
-            f"{name} is a {type(data).__name__}, whose rows are not computed yet. Call "
-            f"{name}.{method}() first."
-        )
+        raise TypeError(f"{name} is a lazy {type(data).__name__}: use {name}.{method}() first.")
     if not _is_frame(data):
         return Table(data)
     return PandasFrame(data) if library(data) == "pandas" else PolarsFrame(data)
@@ -441,9 +426,8 @@ def distinct_values(column: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
         If a value, such as a list, cannot be hashed.
     """
     # Only the categories of pandas have codes. The accessor "cat" takes far longer.
-    codes = getattr(getattr(column, "array", None), "codes", None)
-    if codes is not None:
-        return _distinct_categories(codes, column.dtype.categories)
+    if hasattr(getattr(column, "array", None), "codes"):
+        return _distinct_categories(column)
     values = np.asarray(column)
     if values.dtype.kind in "biuf":
         distinct, positions = np.unique(values, return_inverse=True)
@@ -451,17 +435,13 @@ def distinct_values(column: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
     else:
         distinct, positions = _distinct_objects(np.asarray(column, dtype=object))
         missing = np.array([is_missing(value) for value in distinct.tolist()], dtype=bool)
-    if missing.any():
-        places = np.where(missing, -1, np.cumsum(~missing) - 1)
-        return distinct[~missing], places[positions]
-    return distinct, positions
+    places = np.where(missing, -1, np.cumsum(~missing) - 1)
+    return distinct[~missing], places[positions]
 
 
-def _distinct_categories(
-    codes: NDArray[np.integer], categories: Any
-) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Return what ``distinct_values`` does, given the codes of the categories of pandas."""
-    positions = codes.astype(np.intp)
+def _distinct_categories(column: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return what ``distinct_values`` does of a series of pandas that holds categories."""
+    positions, categories = column.array.codes.astype(np.intp), column.dtype.categories
     used = np.bincount(positions + 1, minlength=len(categories) + 1)[1:] > 0
     distinct = np.asarray(categories.take(np.flatnonzero(used)))
     if distinct.dtype.kind not in "biuf":
@@ -474,9 +454,7 @@ def _distinct_objects(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.in
     """Return the distinct objects, and the position of each row's object among them."""
     found: dict[Any, int] = {}
     positions = [found.setdefault(value, len(found)) for value in values.tolist()]
-    distinct = np.empty(len(found), dtype=object)
-    distinct[:] = list(found)
-    return distinct, np.array(positions, dtype=np.intp)
+    return np.fromiter(found, object, len(found)), np.array(positions, dtype=np.intp)
 
 
 def is_missing(value: Any) -> bool:

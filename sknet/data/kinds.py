@@ -93,11 +93,7 @@ UNREAD = (
     ),
     NESTED,
     Unread(
-        "records of several fields",
-        "Give each field a column of its own, for example by a data frame.",
-        "V",
-        ("void",),
-        (np.void,),
+        "records", "Give each field a column, as in a data frame.", "V", ("void",), (np.void,)
     ),
     Unread("integers of 128 bits", "Cast them to Int64 or Float64.", "", ("int128", "uint128")),
     Unread("bytes", "Decode them to text.", "", ("binary",), (bytes, bytearray)),
@@ -137,9 +133,8 @@ def check_kinds(
         )
     for position, dtype in enumerate(table.dtypes):
         unread = _unread(dtype, allowed)
-        if unread is DATES and with_times and position in table.time_columns:
-            continue
-        if unread is not None:
+        is_read = unread is DATES and with_times and position in table.time_columns
+        if unread is not None and not is_read:
             is_column = table.names is not None
             where = f"Column {table.columns[position]!r} of {name}" if is_column else name
             raise _refusal(where, unread, f"dtype {dtype}")
@@ -148,17 +143,15 @@ def check_kinds(
 
 def _unread(dtype: Any, allowed: Sequence[Unread]) -> Unread | None:
     """Return the unread kind of a dtype of NumPy, pandas or polars; None for the others."""
-    kind = getattr(dtype, "kind", "O")
-    if dtype is None or kind in ("f", "i", "b", "u"):
+    if dtype is None or getattr(dtype, "kind", "O") in ("f", "i", "b", "u"):
         return None
     # The values of a category are those of its levels.
     dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)
     kind, name = str(getattr(dtype, "kind", "O")), str(dtype).lower()
-    for unread in UNREAD:
-        if kind in unread.kinds or name.startswith(unread.names):
-            # The kinds are not asked further: "timedelta64" also begins with "time".
-            return None if unread in allowed else unread
-    return None
+    of_dtype = (one for one in UNREAD if kind in one.kinds or name.startswith(one.names))
+    # Only the first kind counts: "timedelta64" also begins with "time".
+    unread = next(of_dtype, None)
+    return None if unread in allowed else unread
 
 
 def check_values(values: Iterable[Any], where: str, allowed: Sequence[Unread] = ()) -> None:
@@ -207,9 +200,8 @@ def as_numbers(data: Any, name: str) -> NDArray[np.float64]:
     TypeError, ValueError
         If the data are not numbers.
     """
-    data = as_array(data, name)
     with checking(name):
-        return np.asarray(data, dtype=np.float64)
+        return np.asarray(as_array(data, name), dtype=np.float64)
 
 
 def _check_list(table: Table) -> None:
@@ -251,8 +243,6 @@ def checking(name: str) -> Iterator[None]:
     The checks of scikit-learn sum and cast numbers, and NumPy's warnings of large ones are
     silenced: what is not finite is refused by an error.
     """
-    with (
-        naming(f"{name} is not valid", unless=name),
-        np.errstate(over="ignore", invalid="ignore"),
-    ):
-        yield
+    with naming(f"{name} is not valid", unless=name):
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield

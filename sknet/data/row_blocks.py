@@ -72,29 +72,21 @@ class RowBlocks:
     True
     """
 
-    shape: tuple[int, int]
-    dtype: np.dtype[np.floating]
-    block_rows: int
-    window_rows: int
-
     def __init__(
         self, source: Any, *, block_rows: int | None = None, window_rows: int | None = None
     ) -> None:
         self._source = source
         self.shape = _checked_shape(source)
         self._to_numbers: Callable[[Any], NDArray[Any]] = np.asarray
-        single = source.dtype == np.float32
-        self.dtype = np.dtype(np.float32 if single else np.float64)
+        self.dtype = np.dtype(np.float32 if source.dtype == np.float32 else np.float64)
         row_bytes = self.shape[1] * self.dtype.itemsize
         for name, size in [("block_rows", block_rows), ("window_rows", window_rows)]:
             if size is not None:
                 check_count(name, size)
         self.block_rows = int(block_rows or _whole_chunks(source, row_bytes))
-        room = max(self.block_rows, WINDOW_BYTES // row_bytes)
-        self.window_rows = int(window_rows or room)
+        self.window_rows = int(window_rows or max(self.block_rows, WINDOW_BYTES // row_bytes))
         n_kept = max(FEWEST_KEPT, min(MOST_KEPT, KEPT_BYTES // row_bytes))
-        step = -(-self.shape[0] // n_kept)
-        self._wanted: NDArray[np.intp] = np.arange(0, self.shape[0], step)
+        self._kept_step = -(-self.shape[0] // n_kept)
         self._kept: dict[int, NDArray[np.floating]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -137,14 +129,10 @@ class RowBlocks:
     def __getitem__(self, rows: Any) -> NDArray[np.floating]:
         """Return the rows that a slice, a mask, indices or one index choose of an array."""
         positions = self._positions(rows)
-        if positions.ndim == 0:
-            return self._take(positions[np.newaxis])[0]
-        if (positions[1:] >= positions[:-1]).all():
+        if positions.ndim and (positions[1:] > positions[:-1]).all():
             return self._take(positions)
-        order = np.argsort(positions, kind="stable")
-        out = np.empty((positions.size, self.shape[1]), self.dtype)
-        out[order] = self._take(positions[order])
-        return out
+        distinct, places = np.unique(positions, return_inverse=True)
+        return self._take(distinct)[places]
 
     def _positions(self, rows: Any) -> NDArray[np.intp]:
         """Return the positions, counted from 0, that a slice, a mask or indices choose.
@@ -161,10 +149,7 @@ class RowBlocks:
         if isinstance(rows, tuple):
             rows, *others = rows or (slice(None),)
             if any(other is not Ellipsis and other != slice(None) for other in others):
-                raise IndexError(
-                    "RowBlocks are indexed by rows only, to choose columns use "
-                    "X[rows][:, columns]."
-                )
+                raise IndexError("RowBlocks are indexed by rows only: use X[rows][:, columns].")
         if isinstance(rows, slice):
             return np.arange(*rows.indices(n_rows))
         rows = np.asarray(rows)
@@ -179,27 +164,23 @@ class RowBlocks:
             )
         if ((rows < -n_rows) | (rows >= n_rows)).any():
             raise IndexError(f"Rows {rows.min()} to {rows.max()} are asked of {n_rows} rows.")
-        positions = rows.astype(np.intp)
-        return np.where(positions < 0, positions + n_rows, positions)
+        return rows.astype(np.intp) % n_rows
 
     def _take(self, positions: NDArray[np.intp]) -> NDArray[np.floating]:
-        """Return the rows at increasing positions, reading each block once."""
+        """Return the rows at positions of which each is larger than the one before.
+
+        Each block is read once.
+        """
         out = np.empty((positions.size, self.shape[1]), self.dtype)
         blocks = positions // self.block_rows
-        start = 0
-        for stop in [*(np.flatnonzero(np.diff(blocks)) + 1), positions.size]:
+        # The places where another block begins, from the first one to the end of the last one.
+        limits = np.flatnonzero(np.diff(blocks, prepend=-1, append=-1))
+        for start, stop in pairwise(limits):
             here = positions[start:stop]
-            if here.size:
-                block = self._read(here[0], here[-1] + 1)
-                whole = len(block) == here.size
-                out[start:stop] = block if whole else block.take(here - here[0], axis=0)
-            start = stop
+            block = self._read(int(here[0]), int(here[-1]) + 1)
+            whole = len(block) == here.size
+            out[start:stop] = block if whole else block.take(here - here[0], axis=0)
         return out
-
-    @property
-    def _edges(self) -> NDArray[np.intp]:
-        """The positions at which blocks begin, and the end of the last block."""
-        return np.append(np.arange(0, self.shape[0], self.block_rows), self.shape[0])
 
     def _read(self, start: int, stop: int) -> NDArray[np.floating]:
         """Return neighbouring rows as numbers, which may be NaN.
@@ -211,14 +192,12 @@ class RowBlocks:
         ValueError
             If the rows have another shape than the source promises, or hold infinity.
         """
-        start, stop = int(start), int(stop)
         try:
             block = np.asarray(self._source[start:stop])
         except TypeError as error:
             raise TypeError(
                 f"X is of type {_type_name(self._source)}, of which X[{start}:{stop}] fails: "
-                f"{error}. To be read in blocks of rows, X must be sliced by rows; else pass a "
-                "NumPy array."
+                f"{error}. Pass an X that can be sliced by rows, or a NumPy array."
             ) from error
         if block.shape != (stop - start, self.shape[1]):
             raise ValueError(
@@ -234,14 +213,10 @@ class RowBlocks:
                 f"Input X contains infinity or a value too large for {self.dtype}, in rows "
                 f"{start} to {stop - 1}."
             )
-        self._keep(start, stop, block)
-        return block
-
-    def _keep(self, start: int, stop: int, block: NDArray[np.floating]) -> None:
-        """Keep the wanted ones of rows that were read."""
-        first, last = np.searchsorted(self._wanted, [start, stop])
-        for i in self._wanted[first:last].tolist():
+        # The first multiple of the step that is not before the start, and those after it.
+        for i in range(start + -start % self._kept_step, stop, self._kept_step):
             self._kept[i] = block[i - start].copy()
+        return block
 
     def check_finite(self) -> None:
         """Read all blocks to find infinity.
@@ -251,14 +226,11 @@ class RowBlocks:
         ValueError
             If a block holds infinity.
         """
-        for start, stop in pairwise(self._edges):
-            self._read(start, stop)
+        for start in range(0, self.shape[0], self.block_rows):
+            self._read(start, min(start + self.block_rows, self.shape[0]))
 
     def windows(
-        self,
-        rows: NDArray[np.intp] | None,
-        batch_size: int,
-        rng: np.random.Generator | None = None,
+        self, rows: NDArray[np.intp] | None, batch_size: int, rng: np.random.Generator | None
     ) -> Iterator[NDArray[np.intp]]:
         """Return an iterator over the numbers of the rows of each window, in increasing order.
 
@@ -270,28 +242,23 @@ class RowBlocks:
         batch_size : int
             The largest number of rows of a batch. Each window has whole batches of an epoch
             whose rows are divided evenly.
-        rng : numpy Generator, optional
+        rng : numpy Generator or None
             Draws the order of the blocks; without it they keep their order.
         """
-        edges = self._edges
+        edges = np.append(np.arange(0, self.shape[0], self.block_rows), self.shape[0])
         begins = edges if rows is None else np.searchsorted(rows, edges)
         order = np.arange(edges.size - 1) if rng is None else rng.permutation(edges.size - 1)
         sizes = np.diff(begins)[order]
         # In the epoch, the rows of block order[k] come at the places before ends[k].
         ends = np.cumsum(sizes)
+        shifts = begins[order] - (ends - sizes)
         n_rows = int(begins[-1])
         n_batches, per_window = -(-n_rows // batch_size), max(1, self.window_rows // batch_size)
-        firsts = range(0, n_batches, per_window)
-        limits = [n_rows * number // n_batches for number in firsts]
+        limits = [n_rows * first // n_batches for first in range(0, n_batches, per_window)]
 
         def window(start: int, stop: int) -> NDArray[np.intp]:
-            first, last = np.searchsorted(ends, [start, stop - 1], side="right")
-            parts = []
-            for k in range(first, last + 1):
-                place = ends[k] - sizes[k]
-                inside = np.arange(max(start, place), min(stop, ends[k]))
-                parts.append(inside + (begins[order[k]] - place))
-            return np.sort(np.concatenate(parts))
+            places = np.arange(start, stop)
+            return np.sort(places + shifts[np.searchsorted(ends, places, side="right")])
 
         return starmap(window, pairwise([*limits, n_rows]))
 
@@ -307,16 +274,14 @@ def as_row_blocks(X: Any) -> RowBlocks | None:
     if isinstance(X, RowBlocks):
         return X
     if isinstance(X, np.memmap):
-        single = X.dtype == np.float32
-        too_large = X.size * (4 if single else 8) > main_memory() / 2
+        too_large = X.size * (4 if X.dtype == np.float32 else 8) > main_memory() / 2
         return RowBlocks(X) if too_large else None
     if isinstance(X, np.ndarray | np.generic) or sparse.issparse(X):
         return None
     # A tensor of another library has no NumPy dtype: it is not read in blocks, but converted.
     described = isinstance(getattr(X, "dtype", None), np.dtype) and hasattr(X, "shape")
-    if not described or (hasattr(X, "__array__") and len(X.shape) < 2):
-        return None
-    return RowBlocks(X) if hasattr(X, "__getitem__") or not hasattr(X, "__array__") else None
+    sliceable = described and len(X.shape) > 1 and hasattr(X, "__getitem__")
+    return RowBlocks(X) if sliceable or (described and not hasattr(X, "__array__")) else None
 
 
 def _type_name(source: Any) -> str:
@@ -327,23 +292,16 @@ def _type_name(source: Any) -> str:
 def _checked_shape(source: Any) -> tuple[int, int]:
     """Return the shape of a source of ``RowBlocks``, which must be one."""
     if sparse.issparse(source):
-        raise TypeError(
-            "X is a sparse matrix, which is not read in blocks of rows: pass it to the "
-            "estimator itself, without RowBlocks."
-        )
+        raise TypeError("X is a sparse matrix: pass it to the estimator, without RowBlocks.")
     lacking = [name for name in ("shape", "dtype", "__getitem__") if not hasattr(source, name)]
     if lacking:
         raise TypeError(
-            f"X is of type {_type_name(source)} without {', '.join(lacking)}. To be read in "
-            "blocks of rows it needs shape, dtype and slicing by rows, X[start:stop]; else "
-            "pass a NumPy array."
+            f"X is of type {_type_name(source)} without {', '.join(lacking)}. Blocks of rows "
+            "need shape, dtype and slicing by rows, X[start:stop]; else pass a NumPy array."
         )
     shape = tuple(source.shape)
     if len(shape) != 2:
-        raise ValueError(
-            f"Expected 2D X, got {len(shape)} dimension(s): shape {shape}. Give each row's "
-            "numbers one axis."
-        )
+        raise ValueError(f"Expected 2D X, got shape {shape}. Give each row's numbers one axis.")
     if not all(isinstance(size, Integral) for size in shape):
         raise ValueError(f"The number of rows or columns of X is unknown: shape {shape}.")
     for size, what in zip(shape, ["sample(s)", "feature(s)"], strict=True):
@@ -352,9 +310,7 @@ def _checked_shape(source: Any) -> tuple[int, int]:
                 f"Found array with 0 {what} (shape={shape}) while a minimum of 1 is required."
             )
     if np.dtype(source.dtype).kind not in "fiub":
-        raise ValueError(
-            f"X must hold real numbers to be read in blocks of rows, got dtype {source.dtype}."
-        )
+        raise ValueError(f"Blocks of X must hold real numbers, got dtype {source.dtype}.")
     return int(shape[0]), int(shape[1])
 
 

@@ -118,7 +118,7 @@ class TableReader:
     def numeric_(self) -> NDArray[np.intp]:
         """The positions in X of the columns that are read as numbers, in that order."""
         others = [one.position for one in self.columns_ if one.numeric]
-        return np.concatenate([self.numbers_, np.array(others, np.intp)])
+        return np.array([*self.numbers_, *others], np.intp)
 
     @property
     def categorical_(self) -> NDArray[np.intp]:
@@ -138,8 +138,7 @@ class TableReader:
     @property
     def order_(self) -> NDArray[np.intp]:
         """Positions in X of the columns that ``read`` returns."""
-        others = [one.position for one in self.columns_]
-        return np.concatenate([self.numbers_, np.array(others, np.intp)])
+        return np.array([*self.numbers_, *(one.position for one in self.columns_)], np.intp)
 
     @property
     def places_(self) -> dict[int, Column]:
@@ -165,11 +164,8 @@ class TableReader:
             return X
         X = wrapped(X)
         self._check(X)
-        parts: list[NDArray[np.floating]] = []
-        dtype: np.dtype[np.floating] = np.dtype(np.float64)
-        if self.numbers_.size:
-            parts = [read_numbers(X, self.numbers_, self.names)]
-            dtype = parts[0].dtype
+        parts = [read_numbers(X, self.numbers_, self.names)] if self.numbers_.size else []
+        dtype = parts[0].dtype if parts else np.dtype(np.float64)
         for column in self.columns_:
             numbers = column.read(X)[:, np.newaxis]
             # Level numbers are exact in the dtype of any numbers.

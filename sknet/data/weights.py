@@ -44,10 +44,9 @@ def in_own_units(weights: Weights) -> tuple[Weights | None, float]:
     smallest, largest = smallest_and_largest(weights)
     if smallest == largest:
         return None, smallest
-    if are_counts(weights, smallest, largest):
-        return divided(weights, smallest, True), smallest
-    unit = power_of_two(largest)
-    return divided(weights, unit, False), unit
+    counts = are_counts(weights, smallest, largest)
+    unit = smallest if counts else power_of_two(largest)
+    return divided(weights, unit, counts), unit
 
 
 def smallest_and_largest(weights: Weights) -> tuple[float, float]:
@@ -83,9 +82,7 @@ def repetitions(weights: Floats | None) -> Floats | None:
     """
     # Weights that are no counts are less than two, so that those of a part of the rows are
     # whole numbers only if they are one.
-    if weights is None or (weights != np.rint(weights)).any():
-        return None
-    return weights
+    return None if weights is None or (weights != np.rint(weights)).any() else weights
 
 
 def mean(weights: Weights) -> float:
@@ -160,7 +157,6 @@ class LabelCounts:
         ``weight_unit`` is the unit of the weights, or all weights if these are None.
         """
         multilabel = y.ndim == 2
-        columns: Iterator[NDArray[np.intp]]
         if multilabel:
             labels, columns = np.arange(2), _label_columns(y)
         else:

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from sknet.data.batches import Batch, join, n_rows, take
+from sknet.data.batches import Batch, join, take
 from sknet.data.chunks import ChunkBatches, KeyedSample, as_chunk, counted, shuffled
 from sknet.streaming import shuffle_chunks
 
@@ -187,7 +187,7 @@ def test_a_sample_has_the_rows_of_the_smallest_keys():
     sample = KeyedSample(70)
     for chunk, of_chunk in zip(chunks, keys, strict=True):
         sample.add(chunk, of_chunk)
-        assert sum(map(n_rows, sample._chunks)) <= 2 * 70
+        assert sum(one.n_rows for one in sample._chunks) <= 2 * 70
     first, others, limit = sample.first(20)
     order = np.argsort(keys.ravel())[:70] + 1
     assert row_numbers(first) == order[:20].tolist()
@@ -208,7 +208,7 @@ def test_batches_of_equal_size(sizes, batch_size):
     seen = []
 
     def encode(chunk):
-        seen.append(n_rows(chunk))
+        seen.append(chunk.n_rows)
         return chunk
 
     batches = ChunkBatches(lambda: iter(chunks), 23, batch_size, encode, chunks[0])
@@ -231,7 +231,7 @@ def test_an_epoch_goes_on_after_the_batches_that_are_done(sizes, n_done):
     encoded, told = [], []
 
     def encode(chunk):
-        encoded.append(n_rows(chunk))
+        encoded.append(chunk.n_rows)
         return chunk
 
     options = {"n_done": n_done, "tell": told.append}
@@ -307,12 +307,12 @@ def test_a_sample_is_taken_from_the_drawn_rows(n_wanted, expected):
     [
         (np.zeros((3, 2)), TypeError, "must be .X, y. .*, got ndarray"),
         ((np.zeros((3, 2)),), TypeError, "got tuple of 1"),
-        ((np.zeros((3, 2)), np.zeros(4)), ValueError, r"have \[3, 4\] rows"),
-        ((np.zeros((3, 2)), np.zeros(3), np.zeros(2)), ValueError, r"have \[3, 3, 2\] rows"),
-        ((np.zeros((3, 2)), np.zeros(0)), ValueError, r"have \[3, 0\] rows"),
-        (("text", np.zeros(3)), ValueError, "must be arrays with a row each"),
+        ((np.zeros((3, 2)), np.zeros(4)), ValueError, r"rows, got .* \(3, 2\), \(4,\)"),
+        ((np.zeros((3, 2)), np.zeros(3), np.zeros(2)), ValueError, r"\(3, 2\), \(3,\), \(2,\)"),
+        ((np.zeros((3, 2)), np.zeros(0)), ValueError, r"rows, got .* \(3, 2\), \(0,\)"),
+        (("text", np.zeros(3)), ValueError, r"arrays with equally many rows, .* \(\), \(3,\)"),
         (([[1], [1, 2]], np.zeros(2)), ValueError, "X is not valid"),
-        ((pl.DataFrame({"x": [1]}).lazy(), np.zeros(1)), TypeError, "X is a LazyFrame"),
+        ((pl.DataFrame({"x": [1]}).lazy(), np.zeros(1)), TypeError, "X is a lazy LazyFrame"),
         ((np.zeros((3, 2)), [1, "a", 2]), ValueError, "y is not valid.*all text or all num"),
         ((np.zeros((1, 1)), np.zeros(1), ["a"]), ValueError, "sample_weight is not valid"),
         (
@@ -343,7 +343,7 @@ def test_rows_of_zero_weight_are_left_out(kind):
     empty = tuple(part[:0] for part in third)
     chunk = as_chunk(first)
     assert row_numbers(chunk) == [1, 4]
-    assert n_rows(as_chunk(second)) == n_rows(as_chunk(empty)) == 0
+    assert as_chunk(second).n_rows == as_chunk(empty).n_rows == 0
     mixed = list(shuffle_chunks([empty, first, second, third, empty], window=5))
     assert sorted(sum(map(row_numbers, mixed), [])) == [1, 4, 8, 9, 10, 11, 12]
 

@@ -184,11 +184,11 @@ def test_empty_files(frame, tmp_path, suffix):
 
 
 def test_columns_that_are_missing_or_twice(csv, frame, tmp_path):
-    with pytest.raises(ValueError, match=r"lacks the columns \['price'\]; it has \['number'"):
+    with pytest.raises(ValueError, match=r"lacks columns \['price'\]; it has \['number'"):
         read(csv, target="price")
-    with pytest.raises(ValueError, match=r"lacks the columns \['size'\]"):
+    with pytest.raises(ValueError, match=r"lacks columns \['size'\]"):
         read(csv, columns=["number", "size"])
-    with pytest.raises(ValueError, match=r"lacks the columns \['w'\]"):
+    with pytest.raises(ValueError, match=r"lacks columns \['w'\]"):
         read(csv, sample_weight="w")
     with pytest.raises(ValueError, match="different columns"):
         read(csv, columns=["y", "number"])
@@ -198,7 +198,7 @@ def test_columns_that_are_missing_or_twice(csv, frame, tmp_path):
         read(csv, dtype={"town": "category"})
     # Another file without a column.
     other = write(frame.drop(columns="city"), tmp_path / "other.csv")
-    with pytest.raises(ValueError, match=r"other\.csv lacks the columns \['city'\]"):
+    with pytest.raises(ValueError, match=r"other\.csv lacks columns \['city'\]"):
         read([csv, other])
 
 
@@ -288,7 +288,7 @@ def test_a_target_of_dates_is_no_number(tmp_path):
 
 def test_read_options_are_for_csv(frame, tmp_path):
     path = write(frame, tmp_path / "t.parquet")
-    with pytest.raises(ValueError, match="read_options are arguments of pandas.read_csv"):
+    with pytest.raises(ValueError, match="read_options are for pandas.read_csv"):
         read(path, read_options={"sep": ";"})
 
 
@@ -304,7 +304,7 @@ def test_read_options_that_are_set_already(frame, tmp_path, option):
     "dtype", ["float32", np.float32, np.dtype("int8"), float, "Int64", None]
 )
 def test_dtypes_of_numbers(csv, dtype):
-    with pytest.raises(ValueError, match="dtype has {'number': .*float64; leave out .'number'"):
+    with pytest.raises(ValueError, match="dtype has {'number': .*float64: leave them out"):
         read(csv, dtype={"number": dtype, "zip": "category"})
 
 

@@ -118,7 +118,7 @@ def test_a_frame_is_wrapped_once(frame):
 
 def test_a_lazy_frame_is_refused():
     lazy = pl.DataFrame({"a": [1]}).lazy()
-    with pytest.raises(TypeError, match=r"^X_val is a LazyFrame.* X_val.collect\(\) first"):
+    with pytest.raises(TypeError, match=r"^X_val is a lazy Lazy.* X_val.collect\(\) first"):
         frames.wrapped(lazy, "X_val")
 
 

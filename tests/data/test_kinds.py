@@ -111,7 +111,7 @@ def test_columns_that_are_neither_numbers_nor_text_are_refused(column, what):
 
 def test_records_are_refused():
     records = np.zeros(2, dtype=[("a", float), ("b", int)])
-    with pytest.raises(ValueError, match="^y holds records of several fields"):
+    with pytest.raises(ValueError, match=r"^y holds records \(dtype"):
         check_kinds(records, "y")
 
 
@@ -136,7 +136,7 @@ class LazyRows:
     ids=["polars", "like Dask"],
 )
 def test_lazy_tables_are_to_be_computed_first(table, method):
-    with pytest.raises(TypeError, match=f"X is a Lazy.* Call X.{method}\\(\\) first"):
+    with pytest.raises(TypeError, match=f"X is a lazy Lazy.*: use X.{method}\\(\\) first"):
         check_kinds(table, "X")
 
 

@@ -316,7 +316,7 @@ def test_text_in_place_of_numbers_or_dates(classifier, customers, column, value,
 
 def test_a_lazy_frame_is_refused(classifier, customers):
     session = session_of(to_onnx(classifier, customers))
-    with pytest.raises(TypeError, match=r"X is a LazyFrame.*collect\(\)"):
+    with pytest.raises(TypeError, match=r"X is a lazy LazyFrame.*collect\(\)"):
         onnx_inputs(session, polars.from_pandas(customers).lazy())
 
 
