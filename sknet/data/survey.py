@@ -21,8 +21,6 @@ from sknet.data.row_blocks import RowBlocks
 from sknet.data.tables import TableReader
 from sknet.data.weights import repetitions
 
-Floats = NDArray[np.floating]
-
 
 @dataclass(frozen=True, eq=False)
 class Survey:

@@ -9,9 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from sknet.data.kinds import FARTHEST, SINGLE_LIMITS
-from sknet.data.weights import LabelCounts, dense, label_weights, power_of_two
-
-Floats = NDArray[np.floating]
+from sknet.data.weights import Floats, LabelCounts, dense, label_weights, power_of_two
 
 #: The scale of a constant y is this share of its magnitude, so that outputs near zero are
 #: predictions near the constant, in whatever units y is.

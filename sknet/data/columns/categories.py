@@ -12,10 +12,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from sknet.data import frames
 from sknet.data.choices import categorical_columns
-from sknet.data.columns.column import Column, Feature, Region, Surveyed
+from sknet.data.columns.column import Column, Feature, Floats, Region, Surveyed
 from sknet.data.kinds import check_values
-
-Floats = NDArray[np.floating]
 
 #: Most levels of a category that get a column each. With more, nearly all entries of the
 #: columns are zero, and each level is too rare to learn a weight for every hidden unit; an
@@ -96,15 +94,9 @@ class CategoryColumn(Column):
             If the levels are text for some parts and numbers for others.
         """
         merged = copy(self)
-        found = [one.levels for one in (self, *others) if one.levels.size]
-        if found:
-            try:
-                merged.levels = np.unique(np.concatenate(found))
-            except TypeError as error:
-                raise ValueError(
-                    f"The levels of column {self.label} are text in some parts of the table "
-                    "and numbers in others."
-                ) from error
+        found = [one.levels for one in (self, *others) if one.levels.size] or [self.levels]
+        with self._comparing_levels():
+            merged.levels = np.unique(np.concatenate(found))
         return merged
 
     def read(self, X: Any) -> NDArray[np.float64]:
@@ -176,7 +168,7 @@ class CategoryColumn(Column):
         except (TypeError, ArithmeticError) as error:
             raise ValueError(
                 f"The levels of column {self.label} cannot be compared: they must be all text "
-                "or all numbers."
+                "or all numbers, in all parts of the table."
             ) from error
 
     def statistic(self, x: Floats, repeated: Floats | None) -> NDArray[np.float64]:

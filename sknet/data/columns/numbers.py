@@ -13,12 +13,10 @@ from sklearn.utils import check_array
 
 from sknet.data.batches import Dataset, in_range
 from sknet.data.columns import scaling
-from sknet.data.columns.column import Feature, Region
+from sknet.data.columns.column import Feature, Floats, Region
 from sknet.data.draws import most_copied_rows, same_rows
 from sknet.data.frames import Table, name_of
 from sknet.data.kinds import FARTHEST, NESTED, check_values
-
-Floats = NDArray[np.floating]
 
 # Reading.
 
@@ -94,9 +92,8 @@ def is_plain(X: Any) -> bool:
 
     These checks take most of the time of a prediction for one row.
     """
-    if type(X) is not np.ndarray or X.dtype.char not in "fd" or not X.dtype.isnative:
-        return False
-    if X.ndim != 2 or X.shape[0] == 0 or X.shape[1] == 0:
+    is_floats = type(X) is np.ndarray and X.dtype.char in "fd" and X.dtype.isnative
+    if not is_floats or X.ndim != 2 or X.size == 0:
         return False
     # The sum is not finite if any element is NaN or infinity.
     with np.errstate(over="ignore", invalid="ignore"):

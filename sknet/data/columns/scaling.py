@@ -9,9 +9,7 @@ from scipy import linalg
 
 from sknet.data.batches import BLOCK_ELEMENTS, Dataset
 from sknet.data.kinds import FARTHEST
-from sknet.data.weights import repetitions
-
-Floats = NDArray[np.floating]
+from sknet.data.weights import Floats, repetitions
 
 #: The smooth clip keeps values below this many units of the robust scale.
 CLIP = 3.0
@@ -66,15 +64,13 @@ def _weighted_places(
     """Return the places of the quantiles among the sorted values of each column."""
     n_rows = order.shape[1]
     sums = np.take_along_axis(np.broadcast_to(weights.T, order.shape), order, axis=1)
-    if (n_known < n_rows).any():
-        sums[np.arange(n_rows) >= n_known[:, np.newaxis]] = 0
-    # Sums of whole numbers are exact. Otherwise, rounding must not decide at a tie, where a
-    # sum equals the level: a level is lowered by the largest error that a sum may have.
-    exact = bool((weights == np.rint(weights)).all())
+    sums[np.arange(n_rows) >= n_known[:, np.newaxis]] = 0
     np.cumsum(sums, axis=1, out=sums)
     total = sums[:, -1:]
     wanted = total * levels
-    if not exact:
+    # Sums of whole numbers are exact. Otherwise, rounding must not decide at a tie, where a
+    # sum equals the level: a level is lowered by the largest error that a sum may have.
+    if (weights != np.rint(weights)).any():
         wanted -= n_rows * np.finfo(np.float64).eps * total
     places = np.stack([np.searchsorted(*one) for one in zip(sums, wanted, strict=True)])
     # The last value, whatever the sums of the smallest weights have lost.
@@ -171,7 +167,7 @@ def scale_by_others(scale: Floats, data: Dataset, heavy: dict[int, Floats]) -> N
     """Change the scale of columns with heavy values to that of their other values, in place."""
     tiny = np.finfo(scale.dtype).tiny
     for column, values in heavy.items():
-        x = data._replace(X=data.X[:, [column]]).batch().X
+        x = data.column(column)[:, np.newaxis]
         others = np.where(np.isin(x, values), np.nan, x)
         q1, q3 = quantiles(others, [0.25, 0.75], data.sample_weight)
         of_others = _inverse_distance(q1, q3, np.maximum(tiny, _rounding(q1, q3)), tiny)

@@ -18,12 +18,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from sknet.data.batches import Dataset
 from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS, Levels
-from sknet.data.columns.column import Column, Feature, Region, number_text
+from sknet.data.columns.column import Column, Feature, Floats, Region, number_text
 from sknet.data.columns.scaling import coarser
 from sknet.data.effects import MOST_PRODUCTS, RowsByLevel, some_rows
 from sknet.data.weights import repetitions
-
-Floats = NDArray[np.floating]
 
 #: A heavy value has at least this share of the rows, and so many rows.
 LEAST_SHARE, LEAST_ROWS = 0.002, 20
@@ -174,9 +172,7 @@ class Code(Levels):
         counts = np.bincount(of_row, None if repeated is None else repeated[known])
         super().__init__(column, counts.astype(np.float64), not known.all(), keep_rare)
 
-    def compared(
-        self, dtype: np.dtype[np.floating]
-    ) -> tuple[Floats, np.floating, NDArray[np.intp]]:
+    def compared(self, dtype: np.dtype[Any]) -> tuple[Floats, np.floating, NDArray[np.intp]]:
         """Return what numbers of a dtype are compared with.
 
         Returns
@@ -236,12 +232,7 @@ def find_codes(
     """
     rows = some_rows(data.n_rows, max(data.X.shape[1], MOST_PRODUCTS // MOST_ROWS))
     looked_at, Y = data.choose(rows), Y[rows]
-    candidates = [
-        i
-        for columns, block in looked_at.column_blocks()
-        for i, x in enumerate(block.T, columns.start)
-        if i in numbers and _may_be_code(x)
-    ]
+    candidates = [i for i in numbers if _may_be_code(looked_at.column(i))]
     if not candidates:
         return []
     distinct = _distinct_rows(looked_at.batch().X, Y)

@@ -15,11 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet.data.batches import Dataset
-from sknet.data.columns.column import Column, Feature, Surveyed
+from sknet.data.columns.column import Column, Feature, Floats, Surveyed
 from sknet.data.columns.numbers import Numbers
 from sknet.data.frames import Frame, name_of
-
-Floats = NDArray[np.floating]
 
 #: A cycle is encoded if the training rows span at least this share of its length, and if their
 #: phases cover at least this share of the cycle.
