@@ -201,7 +201,8 @@ def test_dates_as_text():
 def cycles_of(dates):
     """Return the cycles that the range of dates chooses."""
     column = DateColumn(wrapped(pd.DataFrame({"when": [EPOCH]})), 0)
-    return varying_cycles(column.statistic(seconds(pd.to_datetime(dates).to_numpy()), None))
+    t = seconds(pd.to_datetime(dates).to_numpy())
+    return varying_cycles(column.statistic(t, np.ones(t.size)))
 
 
 @pytest.mark.parametrize(
@@ -243,7 +244,9 @@ def test_ranges_of_blocks_and_of_parts_are_those_of_the_whole(cuts, share_missin
     t = rng.uniform(0, 4e7, 1000)
     t[rng.random(t.shape) < share_missing] = np.nan
     column = DateColumn(wrapped(pd.DataFrame({"when": [EPOCH]})), 0)
-    whole, *parts = [column.statistic(rows, None) for rows in (t, *np.split(t, cuts))]
+    whole, *parts = [
+        column.statistic(rows, np.ones(rows.size)) for rows in (t, *np.split(t, cuts))
+    ]
     found = reduce(column.of_both, (column.translated(part, column) for part in parts))
     assert_array_equal(found, whole)
     assert varying_cycles(found) == varying_cycles(whole)

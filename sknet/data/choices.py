@@ -31,8 +31,6 @@ def categorical_columns(X: Table, wanted: Any) -> NDArray[np.intp]:
     # A list of plain values, whatever library the sequence is of.
     wanted = () if wanted is None else wanted
     wanted = np.array(wanted.tolist() if hasattr(wanted, "tolist") else list(wanted))
-    if wanted.size == 0:
-        return np.array([], dtype=int)
     n_features = X.shape[1]
     if wanted.dtype.kind == "b":
         if wanted.shape != (n_features,):
@@ -66,7 +64,7 @@ def _named(wanted: list[Any], feature_names: Sequence[str] | None) -> NDArray[np
             f"categorical_features names {unknown}, which are not among the feature names"
             + (": X has none." if feature_names is None else f" {list(feature_names)}.")
         )
-    return np.array([known[name] for name in wanted])
+    return np.array([known[name] for name in wanted], np.intp)
 
 
 #: The largest number of unknown names that a message shows.
@@ -174,20 +172,16 @@ def interaction_groups(
 
 def _checked_group(group: Any, n_columns: int) -> tuple[int, ...]:
     """Return the sorted positions of the columns of one group of ``interaction_cst``."""
-    if not isinstance(group, list | tuple | Set | range | np.ndarray):
-        raise ValueError(
-            "interaction_cst must be a list of groups of columns, such as [{0, 1}, {2}], but "
-            f"has {group!r} among its groups."
-        )
-    columns = list(group)
+    is_group = isinstance(group, list | tuple | Set | range | np.ndarray)
+    columns = list(group) if is_group else []
     valid = all(
         isinstance(one, Integral) and not isinstance(one, bool) and 0 <= int(one) < n_columns
         for one in columns
     )
     if not columns or not valid:
         raise ValueError(
-            "The groups of interaction_cst must have positions of columns, which are integers "
-            f"in [0, {n_columns - 1}], got {group!r}. X.columns.get_loc(name) is the position "
-            "of a name."
+            "interaction_cst must be a list of groups of columns, such as [{0, 1}, {2}], whose "
+            f"positions are integers in [0, {n_columns - 1}], but has {group!r} among its "
+            "groups. X.columns.get_loc(name) is the position of a name."
         )
     return tuple(sorted({int(one) for one in columns}))

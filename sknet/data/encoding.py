@@ -129,8 +129,7 @@ class TableEncoder:
         if survey.missing[:n_read].any():
             found.append(MissingFlags(np.flatnonzero(survey.missing[:n_read])))
         if heavy:
-            center = cast(Floats, numbers.center)
-            found.append(HeavyFlags(heavy, center, survey.reader.places_))
+            found.append(HeavyFlags(heavy, cast(Floats, numbers.center), survey.reader.places_))
         return found
 
     def _of_kinds(self, survey: Survey, sample: Dataset) -> list[Feature]:

@@ -241,8 +241,7 @@ class Numbers(Feature):
         """Return sparse rows scaled; training rows were sparse, too."""
         if self.scale is None:
             X = copy.copy(X)
-            data = X.data if _is_moderate(X.data) else np.clip(X.data, -FARTHEST, FARTHEST)
-            X.data = data.astype(dtype, copy=False)
+            X.data = np.clip(X.data, -FARTHEST, FARTHEST).astype(dtype, copy=False)
             return X
         with np.errstate(over="ignore"):
             X = X.multiply(self.scale).tocsr()
@@ -262,11 +261,9 @@ class Numbers(Feature):
         with other numbers tell its center and its scale. A constant and missing numbers remain
         zero, so what is predicted for rows without other numbers does not change.
         """
-        if self.center is None or self.scale is None:
+        if self.center is None or self.scale is None or self.scale.all():
             return self
         late = np.flatnonzero(self.scale == 0)
-        if not late.size:
-            return self
         sample = _sampled(data)
         constants = self.center[late]
         constants[self.empty[late]] = np.nan

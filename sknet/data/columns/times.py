@@ -41,13 +41,11 @@ def seconds(times: NDArray[np.datetime64] | NDArray[np.timedelta64]) -> NDArray[
     Equal times in different units give equal numbers.
     """
     kind, (unit, _) = times.dtype.kind, np.datetime_data(times.dtype)
-    if unit not in PER_SECOND:
-        found = times.astype(f"{kind}8[s]").view(np.int64).astype(np.float64)
-    else:
-        counts, per_second = times.view(np.int64), PER_SECOND[unit]
-        # Whole seconds and the quotient depend on the time only, and not on its unit.
-        rest = np.fmod(counts, per_second)
-        found = (counts - rest) // per_second + rest / per_second
+    per_second = PER_SECOND.get(unit, 1)
+    counts = (times if unit in PER_SECOND else times.astype(f"{kind}8[s]")).view(np.int64)
+    # Whole seconds and the quotient depend on the time only, and not on its unit.
+    rest = np.fmod(counts, per_second)
+    found = (counts - rest) // per_second + rest / per_second
     return np.where(np.isnat(times), np.nan, found)
 
 
@@ -175,8 +173,7 @@ class TimeColumn(Column):
 
     def read(self, X: Any) -> NDArray[np.float64]:
         """Return the column of a frame as seconds, NaN for missing values."""
-        where = f"Column {self.label} of X"
-        return read_times(X, self.position, self.kind, self.zone, where)
+        return read_times(X, self.position, self.kind, self.zone, f"Column {self.label} of X")
 
     def on_card(self, name: str) -> str:
         """Return the name of the column, and its time zone if it has one."""
@@ -197,7 +194,7 @@ class DateColumn(TimeColumn):
     kind: ClassVar[str] = "date"
     plural: ClassVar[str] = "dates"
 
-    def statistic(self, x: Floats, repeated: Floats | None) -> Floats:
+    def statistic(self, x: Floats, repeated: Floats) -> Floats:
         """Return the ranges of the dates, and of their phases in each of the ``CYCLES``.
 
         Returns
