@@ -148,8 +148,7 @@ class TableEncoder:
         for feature in self.of_kind(Numbers):
             for columns, block in feature.raw_rows(sample).column_blocks():
                 encoded = feature.scaled(block, np.float64, columns)
-                found = quantiles(encoded, levels, sample.sample_weight)
-                edges += [_kept_edges(of_one) for of_one in found.T]
+                edges += map(_kept_edges, quantiles(encoded, levels, sample.sample_weight).T)
         return tuple(edges)
 
     def _find_components(self, sample: Dataset) -> Components | None:

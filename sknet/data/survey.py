@@ -132,9 +132,7 @@ def survey_rows(
 def _sample(data: Dataset, chosen: NDArray[np.intp], copies: list[NDArray[Any]]) -> Dataset:
     """Return the chosen rows, from copies of them if there are any."""
     sample = data if chosen.size == data.n_rows else data.choose(chosen)
-    if not copies:
-        return sample
-    return Dataset(np.concatenate(copies), sample.y, sample.sample_weight)
+    return sample._replace(X=np.concatenate(copies), rows=None) if copies else sample
 
 
 def _row_bytes(X: Any) -> float:

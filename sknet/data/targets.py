@@ -258,11 +258,9 @@ class RegressionTarget:
         ValueError
             If it has not.
         """
-        n_outputs = 1 if y.ndim == 1 else y.shape[1]
-        if n_outputs != self.n_outputs:
-            raise ValueError(
-                f"{name} has {n_outputs} outputs, but training had {self.n_outputs}."
-            )
+        found = 1 if y.ndim == 1 else y.shape[1]
+        if found != self.n_outputs:
+            raise ValueError(f"{name} has {found} outputs, but training had {self.n_outputs}.")
 
     def transform(self, y: Floats, dtype: DTypeLike) -> Floats:
         """Return y as a float array of shape (n_rows, n_outputs)."""

@@ -232,9 +232,7 @@ class Levels(Feature):
         :meth:`TableEncoder.learn_from_target` was called.
     """
 
-    def __init__(
-        self, column: int, counts: NDArray[np.float64], has_missing: bool, keep_rare: bool
-    ) -> None:
+    def __init__(self, column: int, counts: Floats, has_missing: bool, keep_rare: bool) -> None:
         self.column: int = column
         self._kept = np.flatnonzero((counts > 1) | keep_rare)
         self.has_rest: bool = bool(has_missing or np.delete(counts, self._kept).any())

@@ -151,10 +151,8 @@ class Code(Levels):
     ----------
     column : int
         The position of the column.
-    x : ndarray of shape (n_rows,)
-        Its numbers in training; NaN stands for a missing number.
-    repeated : ndarray of shape (n_rows,) or None
-        How often each row counts; None for once each.
+    data : Dataset
+        Training rows with weights in own units; NaN stands for a missing number.
     keep_rare : bool
         Whether a value that occurs once is told apart from other such values.
 
@@ -164,9 +162,8 @@ class Code(Levels):
         The increasing values in training, in the precision of training.
     """
 
-    def __init__(
-        self, column: int, x: Floats, repeated: Floats | None, keep_rare: bool
-    ) -> None:
+    def __init__(self, column: int, data: Dataset, keep_rare: bool) -> None:
+        x, repeated = data.column(column), repetitions(data.sample_weight)
         known = ~np.isnan(x)
         self.values, of_row = np.unique(x[known], return_inverse=True)
         counts = np.bincount(of_row, None if repeated is None else repeated[known])
@@ -237,9 +234,7 @@ def find_codes(
         return []
     distinct = _distinct_rows(looked_at.batch().X, Y)
     looked_at, Y = looked_at.choose(distinct), Y[distinct]
-    counts = repetitions(data.sample_weight)
-    found = [i for i in candidates if is_code(looked_at.column(i), Y)]
-    codes = [Code(i, data.column(i), counts, keep_rare) for i in found]
+    codes = [Code(i, data, keep_rare) for i in candidates if is_code(looked_at.column(i), Y)]
     return [one for one in codes if one.embedded]
 
 

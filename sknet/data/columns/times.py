@@ -313,8 +313,7 @@ def check_times(X: Any, times: Mapping[int, str], names: Sequence[str] | None) -
     if X.names is None and times:
         column, kind = next(iter(times.items()))
         raise ValueError(
-            f"X must be a data frame, since column {name_of(column, names)} held {kind}s in "
-            "training."
+            f"X must be a data frame: column {name_of(column, names)} held {kind}s in training."
         )
     found = X.time_columns
     for column in sorted({*times, *found}):
@@ -325,15 +324,11 @@ def check_times(X: Any, times: Mapping[int, str], names: Sequence[str] | None) -
 
 def other_times(where: str, before: str | None, now: str | None) -> ValueError:
     """Return the error that a column holds times now and held other values, or the reverse."""
+    had, has = (f"{one}s" if one else "numbers or categories" for one in (before, now))
     return ValueError(
-        f"{where} held {_kind(before)} in training, but holds {_kind(now)} now. Give it the "
-        "dtype that it had in training."
+        f"{where} held {had} in training, but holds {has} now. Give it the dtype that it had "
+        "in training."
     )
-
-
-def _kind(kind: str | None) -> str:
-    """Return words for a kind of times; None stands for other values."""
-    return "numbers or categories" if kind is None else f"{kind}s"
 
 
 def read_times(
@@ -360,22 +355,17 @@ def read_times(
         column cannot be read.
     """
     has_kind = X.time_columns.get(position) == kind
-    zone_now = X.time_zone(position) if has_kind else None
-    if not has_kind or (zone_now is None) != (zone is None):
+    now = X.time_zone(position) if has_kind else None
+    if not has_kind or (now is None) != (zone is None):
         if X.is_all_missing(position):
             return np.full(X.shape[0], np.nan)
-        raise _other_zone(zone_now, zone, where)
+        had, has = (f"the time zone {one}" if one else "no time zone" for one in (zone, now))
+        raise ValueError(
+            f"{where} had {had} in training, but has {has} now. Convert it, such as by "
+            f"dt.tz_localize({zone!r})."
+        )
     try:
         return seconds(X.times(position, zone))
     # The libraries have errors of their own for time zones that they do not know.
     except Exception as error:
         raise ValueError(f"{where} cannot be read as {kind}s: {error}") from error
-
-
-def _other_zone(now: str | None, before: str | None, where: str) -> ValueError:
-    """Return the error that dates had a time zone in training and have none, or the reverse."""
-    if before is None:
-        found = f"held dates without a time zone in training, but has the time zone {now} now"
-    else:
-        found = f"held dates of the time zone {before} in training, but has no time zone now"
-    return ValueError(f"{where} {found}. Convert it, such as by dt.tz_localize({before!r}).")
