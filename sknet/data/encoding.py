@@ -176,7 +176,7 @@ class TableEncoder:
             Whether to look for codes among the numeric columns.
         """
         if finds_codes:
-            codes = find_codes(sample, self._may_be_codes, Y, keep_rare=self.keep_rare)
+            codes = find_codes(sample, self._may_be_codes, Y, self.keep_rare)
             self.features_ = (*self.features_, *codes)
         # After the codes, whose values are levels, too. A fit without a penalty of levels needs
         # the effects as well: a later fit that continues it may have one.

@@ -219,8 +219,7 @@ class Numbers(Feature):
     def _clipped(self, numbers: Floats, dtype: DTypeLike, columns: slice) -> Floats:
         """Return c((x - center) s) of the given columns."""
         with np.errstate(over="ignore", invalid="ignore"):
-            u = self._standardized(numbers, columns).astype(dtype, copy=False)
-            return self._clip(u)
+            return self._clip(self._standardized(numbers, columns).astype(dtype, copy=False))
 
     def _clip(self, u: Floats) -> Floats:
         """Return c(u), in place."""

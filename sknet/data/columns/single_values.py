@@ -10,7 +10,7 @@ function of the column tells what it is.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -208,9 +208,7 @@ class Code(Levels):
         return [f"{names[self.column]}_value"]
 
 
-def find_codes(
-    data: Dataset, numbers: Collection[int], Y: Floats, *, keep_rare: bool = False
-) -> list[Code]:
+def find_codes(data: Dataset, numbers: Sequence[int], Y: Floats, keep_rare: bool) -> list[Code]:
     """Return the codes among some columns of a table, which are numbers.
 
     Rows that are equal in all columns and in y count once, however often they occur and
@@ -220,11 +218,11 @@ def find_codes(
     ----------
     data : Dataset
         Rows with weights in own units; NaN stands for a missing number.
-    numbers : collection of int
+    numbers : sequence of int
         The positions of these columns.
     Y : ndarray of shape (n_rows, n_outputs)
         The targets as the loss gets them: standardised numbers, or indicators of classes.
-    keep_rare : bool, default=False
+    keep_rare : bool
         Whether a value that occurs once is told apart from other such values.
     """
     rows = some_rows(data.n_rows, max(data.X.shape[1], MOST_PRODUCTS // MOST_ROWS))
