@@ -92,8 +92,7 @@ def survey_rows(
     X = data.X
     missing = np.zeros(X.shape[1], dtype=bool)
     statistics: list[NDArray[Any]] = []
-    counts = repetitions(data.sample_weight) if reader.columns_ else None
-    repeated = np.ones(data.n_rows) if counts is None else counts
+    repeated = repetitions(data.sample_weight) if reader.columns_ else None
     chosen = None
     if rng is not None:
         in_blocks = isinstance(X, RowBlocks)
@@ -103,7 +102,7 @@ def survey_rows(
     # All columns of a sparse table are numbers, and none is missing.
     for start, block in () if sparse.issparse(X) else data.row_blocks():
         missing |= np.isnan(block).any(axis=0)
-        here = repeated[start : start + len(block)]
+        here = np.ones(len(block)) if repeated is None else repeated[start : start + len(block)]
         columns = zip(reader.columns_, block[:, reader.numbers_.size :].T, strict=True)
         found = [column.statistic(x, here) for column, x in columns]
         if statistics:

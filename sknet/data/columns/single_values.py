@@ -184,10 +184,8 @@ class Code(Levels):
         """
         dtype = coarser(dtype, self.values.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
-            values = self.values.astype(dtype)
             # Values that are one in a coarser dtype have the level of the first of them.
-            first = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
-            values = values[first]
+            values, first = np.unique(self.values.astype(dtype), return_index=True)
             gap = np.min(np.diff(values), initial=np.inf)
             largest = ROUNDINGS * np.finfo(np.float32).eps * np.abs(values).max()
         levels = super().places(np.array([np.nan, *first]))
@@ -198,8 +196,7 @@ class Code(Levels):
         values, tolerance, levels = self.compared(x.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             x = x.astype(values.dtype)
-            places = np.searchsorted(values + tolerance, x)
-            places = np.minimum(places, values.size - 1)
+            places = np.minimum(np.searchsorted(values + tolerance, x), values.size - 1)
             same = np.abs(x - values[places]) <= tolerance
         return levels[np.where(same, places + 1, 0)]
 

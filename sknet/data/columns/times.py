@@ -228,8 +228,7 @@ class DateColumn(TimeColumn):
         if found.place in ordered or not cycles:
             return []
         sources = np.full(2 * len(cycles), found.place)
-        made = Phases(sources, bool(ordered), cycles=cycles)
-        return [made.learned(found.sample, True, {})]
+        return [Phases(sources, bool(ordered), cycles=cycles).learned(found.sample, True, {})]
 
     def shown(self, x: np.floating) -> str:
         """Return a date as text, without a time of day if that is midnight."""
