@@ -105,8 +105,7 @@ class HeavyFlags(Feature):
     def __init__(
         self, heavy: Mapping[int, Floats], center: Floats, columns: Mapping[int, Column]
     ) -> None:
-        n_values = [values.size for values in heavy.values()]
-        self.sources: NDArray[np.intp] = np.repeat(np.array(list(heavy), np.intp), n_values)
+        self.sources = np.concatenate([np.full(x.size, i) for i, x in heavy.items()])
         self.values: Floats = np.concatenate(list(heavy.values())).astype(center.dtype)
         self.medians: Floats = center[self.sources]
         self._columns = {i: columns[i] for i in heavy if i in columns}

@@ -274,8 +274,7 @@ class Phases(Numbers):
 
     def raw_rows(self, data: Dataset) -> Dataset:
         """Return the phases of the chosen rows only: those of a whole table might not fit."""
-        of_rows = phases(data.column(self.place), self.cycles)
-        return Dataset(of_rows, sample_weight=data.sample_weight)
+        return data._replace(X=phases(data.column(self.place), self.cycles), rows=None)
 
     def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
         """Return a name for each function of each cycle."""
