@@ -100,9 +100,8 @@ class Features:
         ValueError
             If ``monotonic_cst`` does not suit the columns, or constrains a category.
         """
-        owner = type(self.estimator).__name__
         names = None if self.names is None else self.names.tolist()
-        signs = column_signs(self.estimator.monotonic_cst, self.n_features, names, owner)
+        signs = column_signs(self.estimator.monotonic_cst, self.n_features, names)
         constrained = [i for i in self.reader.categorical_.tolist() if signs[i]]
         if constrained:
             found = constrained if names is None else [names[i] for i in constrained]

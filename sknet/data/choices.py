@@ -31,8 +31,6 @@ def categorical_columns(X: Table, wanted: Any) -> NDArray[np.intp]:
     # A list of plain values, whatever library the sequence is of.
     wanted = () if wanted is None else wanted
     wanted = np.array(wanted.tolist() if hasattr(wanted, "tolist") else list(wanted))
-    if wanted.size == 0:
-        return np.array([], dtype=int)
     n_features = X.shape[1]
     if wanted.dtype.kind == "b":
         if wanted.shape != (n_features,):
@@ -66,16 +64,14 @@ def _named(wanted: list[Any], feature_names: Sequence[str] | None) -> NDArray[np
             f"categorical_features names {unknown}, which are not among the feature names"
             + (": X has none." if feature_names is None else f" {list(feature_names)}.")
         )
-    return np.array([known[name] for name in wanted])
+    return np.array([known[name] for name in wanted], np.intp)
 
 
 #: The largest number of unknown names that a message shows.
 MOST_NAMES = 5
 
 
-def column_signs(
-    wanted: Any, n_columns: int, names: Sequence[str] | None, owner: str
-) -> NDArray[np.intp]:
+def column_signs(wanted: Any, n_columns: int, names: Sequence[str] | None) -> NDArray[np.intp]:
     """Return the constraint of each column of X: 1 (rising), -1 (falling) or 0 (none).
 
     The messages are those of scikit-learn's ``HistGradientBoostingRegressor``.
@@ -88,8 +84,6 @@ def column_signs(
         The number of columns of X.
     names : sequence of str or None
         The names of the columns, if they have names.
-    owner : str
-        The name of the estimator's class, for messages.
 
     Raises
     ------
@@ -100,7 +94,7 @@ def column_signs(
     if wanted is None or (isinstance(wanted, Mapping) and not wanted):
         return np.zeros(n_columns, np.intp)
     if isinstance(wanted, Mapping):
-        return _named_signs(wanted, names, owner)
+        return _named_signs(wanted, names)
     given = np.array(wanted, dtype=object)
     unexpected = sorted({repr(one) for one in given.ravel() if not _is_sign(one)})
     if unexpected:
@@ -116,13 +110,11 @@ def column_signs(
     return given.astype(np.intp)
 
 
-def _named_signs(
-    wanted: Mapping[str, Any], names: Sequence[str] | None, owner: str
-) -> NDArray[np.intp]:
+def _named_signs(wanted: Mapping[str, Any], names: Sequence[str] | None) -> NDArray[np.intp]:
     """Return the constraint of each column, given those of some columns by name."""
     if names is None:
         raise ValueError(
-            f"{owner} was not fitted on data with feature names. Pass monotonic_cst as an "
+            "The estimator was not fitted on data with feature names. Pass monotonic_cst as an "
             "integer array instead."
         )
     unknown = sorted((name for name in wanted if name not in names), key=str)
@@ -144,10 +136,8 @@ def _is_sign(value: Any) -> bool:
     return np.ndim(value) == 0 and not isinstance(value, str | bytes) and value in (-1, 0, 1)
 
 
-def interaction_groups(
-    interaction_cst: Any, n_columns: int
-) -> tuple[tuple[int, ...], ...] | None:
-    """Return the groups of columns that ``interaction_cst`` allows to interact.
+def interaction_groups(wanted: Any, n_columns: int) -> tuple[tuple[int, ...], ...] | None:
+    """Return the groups of columns that the parameter ``interaction_cst`` allows to interact.
 
     With "pairwise", of which all pairs are allowed, each column is a group of its own, as with
     "no_interactions". The columns that a list leaves out form one further group. None stands
@@ -158,11 +148,11 @@ def interaction_groups(
     ValueError
         If the groups are empty, or if they have entries that are not the position of a column.
     """
-    if interaction_cst is None:
+    if wanted is None:
         return None
-    if isinstance(interaction_cst, str):
+    if isinstance(wanted, str):
         return tuple((column,) for column in range(n_columns))
-    groups = list(dict.fromkeys(_checked_group(one, n_columns) for one in interaction_cst))
+    groups = list(dict.fromkeys(_checked_group(one, n_columns) for one in wanted))
     if not groups:
         raise ValueError(
             "interaction_cst is empty. List groups of columns, or use 'no_interactions' for an "
@@ -174,20 +164,16 @@ def interaction_groups(
 
 def _checked_group(group: Any, n_columns: int) -> tuple[int, ...]:
     """Return the sorted positions of the columns of one group of ``interaction_cst``."""
-    if not isinstance(group, list | tuple | Set | range | np.ndarray):
-        raise ValueError(
-            "interaction_cst must be a list of groups of columns, such as [{0, 1}, {2}], but "
-            f"has {group!r} among its groups."
-        )
-    columns = list(group)
+    is_group = isinstance(group, list | tuple | Set | range | np.ndarray)
+    columns = list(group) if is_group else []
     valid = all(
         isinstance(one, Integral) and not isinstance(one, bool) and 0 <= int(one) < n_columns
         for one in columns
     )
     if not columns or not valid:
         raise ValueError(
-            "The groups of interaction_cst must have positions of columns, which are integers "
-            f"in [0, {n_columns - 1}], got {group!r}. X.columns.get_loc(name) is the position "
-            "of a name."
+            "interaction_cst must be a list of groups of columns, such as [{0, 1}, {2}], whose "
+            f"positions are integers in [0, {n_columns - 1}], but has {group!r} among its "
+            "groups. X.columns.get_loc(name) is the position of a name."
         )
     return tuple(sorted({int(one) for one in columns}))

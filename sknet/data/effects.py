@@ -106,11 +106,9 @@ class RowsByLevel:
         return (self._summing_matrix @ values) / self.sizes[:, np.newaxis]
 
 
-def some_rows(n_rows: int, n_products: int) -> NDArray[np.intp] | slice:
+def some_rows(n_rows: int, n_products: int) -> NDArray[np.intp]:
     """Return rows with at most ``MOST_PRODUCTS`` products, given their number in each."""
     n_wanted = max(1, MOST_PRODUCTS // max(1, n_products))
-    if n_rows <= n_wanted:
-        return slice(None)
     # Evenly spaced rows of an ordered table might lack most of the levels.
     return draw_rows(n_rows, n_wanted, np.random.default_rng(0))
 
@@ -170,9 +168,7 @@ def prior_rows(
         of_effects = max(of_effects, _variance_of_slopes(of_rows, Y[rows], numbers))
     if labels:
         within *= within / Y.shape[1]
-    if not of_effects > 0:
-        return MOST_PRIOR_ROWS
-    return min(within / of_effects, MOST_PRIOR_ROWS)
+    return min(within / of_effects, MOST_PRIOR_ROWS) if of_effects > 0 else MOST_PRIOR_ROWS
 
 
 def _variance_of_slopes(by_level: RowsByLevel, Y: Floats, numbers: Floats) -> float:

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from sknet.data.batches import Dataset, stack_rows
 from sknet.data.columns.categories import Levels
-from sknet.data.columns.column import Feature, Region, Surveyed
+from sknet.data.columns.column import Feature, Floats, Region, Surveyed
 from sknet.data.columns.numbers import MissingFlags, Numbers
 from sknet.data.columns.scaling import CLIP, Components, principal_components, quantiles
 from sknet.data.columns.single_values import HeavyFlags, find_codes, heavy_values
@@ -20,7 +20,6 @@ from sknet.data.effects import prior_rows, some_rows
 from sknet.data.survey import Survey
 from sknet.data.weights import repetitions
 
-Floats = NDArray[np.floating]
 Kind = TypeVar("Kind", bound=Feature)
 
 #: The smallest distance of the edges of bins.
@@ -106,10 +105,9 @@ class TableEncoder:
         found = [*self._of_numbers(survey, sample), *self._of_kinds(survey, sample)]
         # Within a region they stay in the order in which they were found.
         self.features_: tuple[Feature, ...] = tuple(sorted(found, key=lambda one: one.region))
-        kinds = survey.reader.places_
-        self._countable = [
-            i for i in range(self.n_read_) if i not in kinds or kinds[i].may_be_code
-        ]
+        never = {i for i, one in survey.reader.places_.items() if not one.may_be_code}
+        # A prediction that only rises or only falls cannot leap from value to value.
+        self._may_be_codes = sorted({*range(self.n_read_)} - never - {*self.ordered})
         self.components_: Components | None = None
         if not survey.sparse:
             if self.n_bins:
@@ -131,8 +129,7 @@ class TableEncoder:
         if survey.missing[:n_read].any():
             found.append(MissingFlags(np.flatnonzero(survey.missing[:n_read])))
         if heavy:
-            center = cast(Floats, numbers.center)
-            found.append(HeavyFlags(heavy, center, survey.reader.places_))
+            found.append(HeavyFlags(heavy, cast(Floats, numbers.center), survey.reader.places_))
         return found
 
     def _of_kinds(self, survey: Survey, sample: Dataset) -> list[Feature]:
@@ -151,8 +148,7 @@ class TableEncoder:
         for feature in self.of_kind(Numbers):
             for columns, block in feature.raw_rows(sample).column_blocks():
                 encoded = feature.scaled(block, np.float64, columns)
-                found = quantiles(encoded, levels, sample.sample_weight)
-                edges += [_kept_edges(of_one) for of_one in found.T]
+                edges += map(_kept_edges, quantiles(encoded, levels, sample.sample_weight).T)
         return tuple(edges)
 
     def _find_components(self, sample: Dataset) -> Components | None:
@@ -180,9 +176,7 @@ class TableEncoder:
             Whether to look for codes among the numeric columns.
         """
         if finds_codes:
-            # A prediction that only rises or only falls cannot leap from value to value.
-            columns = [i for i in self._countable if i not in self.ordered]
-            codes = find_codes(sample, columns, Y, keep_rare=self.keep_rare)
+            codes = find_codes(sample, self._may_be_codes, Y, self.keep_rare)
             self.features_ = (*self.features_, *codes)
         # After the codes, whose values are levels, too. A fit without a penalty of levels needs
         # the effects as well: a later fit that continues it may have one.
@@ -229,21 +223,17 @@ class TableEncoder:
     @property
     def n_numeric_(self) -> int:
         """The number of encoded numeric columns, including the phases."""
-        return self._width_of(Region.NUMBERS)
+        return sum(one.width for one in self.of_kind(Numbers))
 
     @property
     def n_plain_(self) -> int:
         """The number of encoded columns before the level numbers."""
-        return self._width_of(Region.NUMBERS) + self._width_of(Region.FLAGS)
+        return sum(one.width for one in self.features_ if one.region < Region.LEVELS)
 
     @property
     def n_outputs_(self) -> int:
         """The number of encoded columns."""
         return sum(one.width for one in self.features_)
-
-    def _width_of(self, region: Region) -> int:
-        """Return the number of encoded columns of a region."""
-        return sum(one.width for one in self.features_ if one.region == region)
 
     @property
     def n_found_components_(self) -> int:
@@ -306,11 +296,7 @@ class TableEncoder:
         if len(self.features_) == 1:
             return self.numbers_.encode(X, dtype)
         out = np.empty((X.shape[0], self.n_outputs_), dtype)
-        stop = 0
-        for feature in self.features_:
-            start, stop = stop, stop + feature.width
-            out[:, start:stop] = feature.encode(X, dtype)
-        return out
+        return np.concatenate([one.encode(X, dtype) for one in self.features_], axis=1, out=out)
 
 
 def _kept_edges(found: NDArray[np.float64]) -> tuple[float, ...]:

@@ -21,8 +21,6 @@ from sknet.data.row_blocks import RowBlocks
 from sknet.data.tables import TableReader
 from sknet.data.weights import repetitions
 
-Floats = NDArray[np.floating]
-
 
 @dataclass(frozen=True, eq=False)
 class Survey:
@@ -104,7 +102,7 @@ def survey_rows(
     # All columns of a sparse table are numbers, and none is missing.
     for start, block in () if sparse.issparse(X) else data.row_blocks():
         missing |= np.isnan(block).any(axis=0)
-        here = None if repeated is None else repeated[start : start + len(block)]
+        here = np.ones(len(block)) if repeated is None else repeated[start : start + len(block)]
         columns = zip(reader.columns_, block[:, reader.numbers_.size :].T, strict=True)
         found = [column.statistic(x, here) for column, x in columns]
         if statistics:
@@ -133,9 +131,7 @@ def survey_rows(
 def _sample(data: Dataset, chosen: NDArray[np.intp], copies: list[NDArray[Any]]) -> Dataset:
     """Return the chosen rows, from copies of them if there are any."""
     sample = data if chosen.size == data.n_rows else data.choose(chosen)
-    if not copies:
-        return sample
-    return Dataset(np.concatenate(copies), sample.y, sample.sample_weight)
+    return sample._replace(X=np.concatenate(copies), rows=None) if copies else sample
 
 
 def _row_bytes(X: Any) -> float:

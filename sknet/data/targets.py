@@ -9,9 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from sknet.data.kinds import FARTHEST, SINGLE_LIMITS
-from sknet.data.weights import LabelCounts, dense, label_weights, power_of_two
-
-Floats = NDArray[np.floating]
+from sknet.data.weights import Floats, LabelCounts, dense, label_weights, power_of_two
 
 #: The scale of a constant y is this share of its magnitude, so that outputs near zero are
 #: predictions near the constant, in whatever units y is.
@@ -40,10 +38,8 @@ class ClassTarget:
         multilabel = type_of_target(y).startswith("multilabel")
         # The labels of a multi-label y are its columns, whatever ``classes`` says.
         self.classes_ = unique_labels(y if classes is None or multilabel else classes)
-        if multilabel:
-            self.kind = "multilabel"
-        else:
-            self.kind = "binary" if self.classes_.size == 2 else "multiclass"
+        of_classes = "binary" if self.classes_.size == 2 else "multiclass"
+        self.kind = "multilabel" if multilabel else of_classes
         return self
 
     @property
@@ -60,19 +56,13 @@ class ClassTarget:
             If y has a label that is not among the classes, or another number of columns than
             in training.
         """
-        if self.kind == "multilabel":
-            if y.ndim != 2 or y.shape[1] != self.classes_.size:
-                raise ValueError(
-                    f"{name} must have {self.classes_.size} columns of labels, as in training, "
-                    f"got shape {y.shape}."
-                )
-            return
-        if y.ndim != 1:
-            raise ValueError(
-                f"{name} has labels that training lacks: it has {y.shape[1]} columns, but "
-                "training had one of classes."
-            )
         classes = self.classes_.tolist()
+        multilabel = self.kind == "multilabel"
+        if y.shape[1:] != ((len(classes),) if multilabel else ()):
+            wanted = f"{len(classes)} columns of labels" if multilabel else "one class a row"
+            raise ValueError(f"{name} must have {wanted}, as in training, got shape {y.shape}.")
+        if multilabel:
+            return
         known = set(classes)
         # Labels of another type, such as text in the place of numbers, cannot be sorted with
         # the classes.
@@ -104,12 +94,9 @@ class ClassTarget:
         """Return y as a float array of shape (n_rows, n_outputs)."""
         if self.kind == "multilabel":
             return np.ascontiguousarray(dense(y.astype(dtype)))
-        places = self._places_of(y)
-        if self.kind == "binary":
-            return places[:, np.newaxis].astype(dtype)
-        Y = np.zeros((len(places), self.n_outputs), dtype=dtype)
-        Y[np.arange(len(places)), places] = 1
-        return Y
+        # The single column of two classes is that of the second one.
+        columns = np.arange(self.classes_.size)[-self.n_outputs :]
+        return (self._places_of(y)[:, np.newaxis] == columns).astype(dtype)
 
     def class_weights(self, class_weight: Any, y: Any) -> NDArray[np.float64]:
         """Return the weight that ``class_weight`` gives to each row of y.
@@ -271,11 +258,9 @@ class RegressionTarget:
         ValueError
             If it has not.
         """
-        n_outputs = 1 if y.ndim == 1 else y.shape[1]
-        if n_outputs != self.n_outputs:
-            raise ValueError(
-                f"{name} has {n_outputs} outputs, but training had {self.n_outputs}."
-            )
+        found = 1 if y.ndim == 1 else y.shape[1]
+        if found != self.n_outputs:
+            raise ValueError(f"{name} has {found} outputs, but training had {self.n_outputs}.")
 
     def transform(self, y: Floats, dtype: DTypeLike) -> Floats:
         """Return y as a float array of shape (n_rows, n_outputs)."""

@@ -73,7 +73,8 @@ def test_few_values_and_few_rows_for_each_are_no_codes():
 
 
 def columns_of_codes(X, y, weights=None):
-    found = find_codes(Dataset(X, sample_weight=weights), range(X.shape[1]), y[:, np.newaxis])
+    data = Dataset(X, sample_weight=weights)
+    found = find_codes(data, range(X.shape[1]), y[:, np.newaxis], keep_rare=False)
     return [one.column for one in found]
 
 
@@ -113,7 +114,7 @@ def test_some_rows_decide_about_many(monkeypatch):
 
     monkeypatch.setattr(single_values, "is_code", watched)
     monkeypatch.setattr(single_values, "MOST_ROWS", 2000)
-    (found,) = find_codes(Dataset(X), range(2), y[:, np.newaxis])
+    (found,) = find_codes(Dataset(X), range(2), y[:, np.newaxis], keep_rare=False)
     assert set(seen) == {2000}
     assert (found.column, found.values.size) == (1, 60)
 

@@ -107,7 +107,7 @@ def test_inputs_are_seconds_of_the_clocks_of_training(make, frame, later_rows, y
     clocks = later_rows["when"].dt.tz_convert("Europe/Oslo").dt.tz_localize(None)
     assert_array_equal(inputs["when"].ravel(), seconds(clocks.to_numpy()))
     assert_array_equal(inputs["lasts"].ravel(), later_rows["lasts"].dt.total_seconds())
-    with pytest.raises(ValueError, match="'when' of X held dates of the time zone Europe/Oslo"):
+    with pytest.raises(ValueError, match="'when' of X had the time zone Europe/Oslo"):
         onnx_inputs(session, later_rows.assign(when=clocks))
     with pytest.raises(ValueError, match="'price' of X held numbers or .* but holds dates now"):
         onnx_inputs(session, later_rows.assign(price=clocks))

@@ -12,10 +12,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from sknet.data import frames
 from sknet.data.choices import categorical_columns
-from sknet.data.columns.column import Column, Feature, Region, Surveyed
+from sknet.data.columns.column import Column, Feature, Floats, Region, Surveyed
 from sknet.data.kinds import check_values
-
-Floats = NDArray[np.floating]
 
 #: Most levels of a category that get a column each. With more, nearly all entries of the
 #: columns are zero, and each level is too rare to learn a weight for every hidden unit; an
@@ -69,8 +67,7 @@ class CategoryColumn(Column):
         values = X.column(self.position)
         # A dtype of categories is the choice of the user.
         if frames.declared_levels(values) is None:
-            where = f"Column {self.label} of X"
-            warn_of_numbers(where, values.dtype, self.levels, len(values))
+            warn_of_numbers(f"Column {self.label} of X", values.dtype, self.levels, len(values))
 
     def of_part(self, X: Any) -> Self:
         """Return the column with the levels of another part of the table.
@@ -96,15 +93,9 @@ class CategoryColumn(Column):
             If the levels are text for some parts and numbers for others.
         """
         merged = copy(self)
-        found = [one.levels for one in (self, *others) if one.levels.size]
-        if found:
-            try:
-                merged.levels = np.unique(np.concatenate(found))
-            except TypeError as error:
-                raise ValueError(
-                    f"The levels of column {self.label} are text in some parts of the table "
-                    "and numbers in others."
-                ) from error
+        found = [one.levels for one in (self, *others) if one.levels.size] or [self.levels]
+        with self._comparing_levels():
+            merged.levels = np.unique(np.concatenate(found))
         return merged
 
     def read(self, X: Any) -> NDArray[np.float64]:
@@ -176,18 +167,16 @@ class CategoryColumn(Column):
         except (TypeError, ArithmeticError) as error:
             raise ValueError(
                 f"The levels of column {self.label} cannot be compared: they must be all text "
-                "or all numbers."
+                "or all numbers, in all parts of the table."
             ) from error
 
-    def statistic(self, x: Floats, repeated: Floats | None) -> NDArray[np.float64]:
+    def statistic(self, x: Floats, repeated: Floats) -> NDArray[Any]:
         """Return how often each level occurs.
 
         A row counts as often as its weight says (see :func:`sknet.data.weights.repetitions`).
         """
         known = ~np.isnan(x)
-        here = None if repeated is None else repeated[known]
-        counts = np.bincount(x[known].astype(int), here, minlength=self.levels.size)
-        return counts.astype(np.float64)
+        return np.bincount(x[known].astype(int), repeated[known], minlength=self.levels.size)
 
     def of_both(self, one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
         """Return the sums of two counts."""
@@ -243,27 +232,23 @@ class Levels(Feature):
         :meth:`TableEncoder.learn_from_target` was called.
     """
 
-    def __init__(
-        self, column: int, counts: NDArray[np.float64], has_missing: bool, keep_rare: bool
-    ) -> None:
+    def __init__(self, column: int, counts: Floats, has_missing: bool, keep_rare: bool) -> None:
         self.column: int = column
-        kept = np.ones(counts.size, bool) if keep_rare else counts > 1
-        self.has_rest: bool = bool(has_missing or (counts[~kept] > 0).any())
-        self.n_levels: int = int(kept.sum()) + self.has_rest
+        self._kept = np.flatnonzero((counts > 1) | keep_rare)
+        self.has_rest: bool = bool(has_missing or np.delete(counts, self._kept).any())
+        self.n_levels: int = self._kept.size + self.has_rest
         self.embedded: bool = self.n_levels > MOST_ONE_HOT_LEVELS
         self.region: Region = Region.LEVELS if self.embedded else Region.FLAGS
         self.sources: NDArray[np.intp] = np.full(1 if self.embedded else self.n_levels, column)
         # A level without a place of its own gets the shared one, or else one past the last.
-        rest = self.n_levels - self.has_rest
-        self._kept = np.flatnonzero(kept)
-        self._position = np.full(counts.size + 1, rest)
+        self._position = np.full(counts.size + 1, self._kept.size)
         self._position[self._kept] = np.arange(self._kept.size)
         self.prior_rows: float = 0.0
 
     def places(self, x: Floats) -> NDArray[np.intp]:
         """Return the place of each level number; ``n_levels`` stands for none of the levels."""
-        unknown = np.isnan(x)
-        return self._position[np.where(unknown, self._position.size - 1, x).astype(int)]
+        # Position -1, of a missing value, is the last.
+        return self._position[np.where(np.isnan(x), -1, x).astype(int)]
 
     def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[Any]:
         """Return whether rows of an array have each level, or the places of their levels."""

@@ -147,15 +147,15 @@ class Column(ABC):
     def read(self, X: Any) -> NDArray[np.float64]:
         """Return the column of a table as numbers, NaN for missing values."""
 
-    def statistic(self, x: Floats, repeated: Floats | None) -> NDArray[Any]:
+    def statistic(self, x: Floats, repeated: Floats) -> NDArray[Any]:
         """Return what a survey gathers of rows, besides missing values and a sample of rows.
 
         Parameters
         ----------
         x : ndarray of shape (n_rows,)
             The column as it was read; NaN is a missing value.
-        repeated : ndarray of shape (n_rows,) or None
-            How often each row counts; None for once each.
+        repeated : ndarray of shape (n_rows,)
+            How often each row counts.
         """
         return np.empty(0)
 

@@ -13,12 +13,10 @@ from sklearn.utils import check_array
 
 from sknet.data.batches import Dataset, in_range
 from sknet.data.columns import scaling
-from sknet.data.columns.column import Feature, Region
+from sknet.data.columns.column import Feature, Floats, Region
 from sknet.data.draws import most_copied_rows, same_rows
 from sknet.data.frames import Table, name_of
 from sknet.data.kinds import FARTHEST, NESTED, check_values
-
-Floats = NDArray[np.floating]
 
 # Reading.
 
@@ -94,9 +92,8 @@ def is_plain(X: Any) -> bool:
 
     These checks take most of the time of a prediction for one row.
     """
-    if type(X) is not np.ndarray or X.dtype.char not in "fd" or not X.dtype.isnative:
-        return False
-    if X.ndim != 2 or X.shape[0] == 0 or X.shape[1] == 0:
+    is_floats = type(X) is np.ndarray and X.dtype.char in "fd" and X.dtype.isnative
+    if not is_floats or X.ndim != 2 or X.size == 0:
         return False
     # The sum is not finite if any element is NaN or infinity.
     with np.errstate(over="ignore", invalid="ignore"):
@@ -222,8 +219,7 @@ class Numbers(Feature):
     def _clipped(self, numbers: Floats, dtype: DTypeLike, columns: slice) -> Floats:
         """Return c((x - center) s) of the given columns."""
         with np.errstate(over="ignore", invalid="ignore"):
-            u = self._standardized(numbers, columns).astype(dtype, copy=False)
-            return self._clip(u)
+            return self._clip(self._standardized(numbers, columns).astype(dtype, copy=False))
 
     def _clip(self, u: Floats) -> Floats:
         """Return c(u), in place."""
@@ -244,8 +240,7 @@ class Numbers(Feature):
         """Return sparse rows scaled; training rows were sparse, too."""
         if self.scale is None:
             X = copy.copy(X)
-            data = X.data if _is_moderate(X.data) else np.clip(X.data, -FARTHEST, FARTHEST)
-            X.data = data.astype(dtype, copy=False)
+            X.data = np.clip(X.data, -FARTHEST, FARTHEST).astype(dtype, copy=False)
             return X
         with np.errstate(over="ignore"):
             X = X.multiply(self.scale).tocsr()
@@ -265,11 +260,9 @@ class Numbers(Feature):
         with other numbers tell its center and its scale. A constant and missing numbers remain
         zero, so what is predicted for rows without other numbers does not change.
         """
-        if self.center is None or self.scale is None:
+        if self.center is None or self.scale is None or self.scale.all():
             return self
         late = np.flatnonzero(self.scale == 0)
-        if not late.size:
-            return self
         sample = _sampled(data)
         constants = self.center[late]
         constants[self.empty[late]] = np.nan

@@ -9,9 +9,7 @@ from scipy import linalg
 
 from sknet.data.batches import BLOCK_ELEMENTS, Dataset
 from sknet.data.kinds import FARTHEST
-from sknet.data.weights import repetitions
-
-Floats = NDArray[np.floating]
+from sknet.data.weights import Floats, repetitions
 
 #: The smooth clip keeps values below this many units of the robust scale.
 CLIP = 3.0
@@ -66,15 +64,13 @@ def _weighted_places(
     """Return the places of the quantiles among the sorted values of each column."""
     n_rows = order.shape[1]
     sums = np.take_along_axis(np.broadcast_to(weights.T, order.shape), order, axis=1)
-    if (n_known < n_rows).any():
-        sums[np.arange(n_rows) >= n_known[:, np.newaxis]] = 0
-    # Sums of whole numbers are exact. Otherwise, rounding must not decide at a tie, where a
-    # sum equals the level: a level is lowered by the largest error that a sum may have.
-    exact = bool((weights == np.rint(weights)).all())
+    sums[np.arange(n_rows) >= n_known[:, np.newaxis]] = 0
     np.cumsum(sums, axis=1, out=sums)
     total = sums[:, -1:]
     wanted = total * levels
-    if not exact:
+    # Sums of whole numbers are exact. Otherwise, rounding must not decide at a tie, where a
+    # sum equals the level: a level is lowered by the largest error that a sum may have.
+    if (weights != np.rint(weights)).any():
         wanted -= n_rows * np.finfo(np.float64).eps * total
     places = np.stack([np.searchsorted(*one) for one in zip(sums, wanted, strict=True)])
     # The last value, whatever the sums of the smallest weights have lost.
@@ -154,14 +150,12 @@ def center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
     Without any value, the median is NaN and the spread counts as zero.
     """
     center, scale = np.zeros((2, data.X.shape[1]), data.X.dtype)
-    # The inverse of a smaller spread would overflow in the precision of X.
-    tiny = np.finfo(data.X.dtype).tiny
     for columns, block in data.column_blocks():
         found = quantiles(block, [0, 0.25, 0.5, 0.75, 1], data.sample_weight)
         low, q1, _, q3, high = np.nan_to_num(found)
         rounding = _rounding(low, high)
-        by_quartiles = _inverse_distance(q1, q3, rounding, tiny)
-        by_range = 2 * _inverse_distance(low, high, rounding, tiny)
+        by_quartiles = _inverse_distance(q1, q3, rounding, scale.dtype)
+        by_range = 2 * _inverse_distance(low, high, rounding, scale.dtype)
         center[columns] = found[2]
         scale[columns] = np.where(by_quartiles > 0, by_quartiles, by_range)
     return center, scale
@@ -171,10 +165,11 @@ def scale_by_others(scale: Floats, data: Dataset, heavy: dict[int, Floats]) -> N
     """Change the scale of columns with heavy values to that of their other values, in place."""
     tiny = np.finfo(scale.dtype).tiny
     for column, values in heavy.items():
-        x = data._replace(X=data.X[:, [column]]).batch().X
+        x = data.column(column)[:, np.newaxis]
         others = np.where(np.isin(x, values), np.nan, x)
         q1, q3 = quantiles(others, [0.25, 0.75], data.sample_weight)
-        of_others = _inverse_distance(q1, q3, np.maximum(tiny, _rounding(q1, q3)), tiny)
+        negligible = np.maximum(tiny, _rounding(q1, q3))
+        of_others = _inverse_distance(q1, q3, negligible, scale.dtype)
         scale[column] = of_others[0] or scale[column]
 
 
@@ -188,8 +183,7 @@ def late_center_and_scale(constants: Floats, numbers: Dataset) -> tuple[Floats, 
     center, scale = center_and_scale(numbers)
     alone = np.flatnonzero((scale == 0) & ~np.isnan(constants))
     low, high = np.sort([center[alone], constants[alone]], axis=0)
-    tiny = np.finfo(center.dtype).tiny
-    scale[alone] = _inverse_distance(low, high, _rounding(low, high), tiny) / 2
+    scale[alone] = _inverse_distance(low, high, _rounding(low, high), scale.dtype) / 2
     center[alone] = constants[alone]
     return center, scale
 
@@ -213,11 +207,11 @@ def _rounding(low: Floats, high: Floats) -> Floats:
     return 2 * np.finfo(np.float64).eps * np.maximum(abs(low), abs(high))
 
 
-def _inverse_distance(low: Floats, high: Floats, negligible: Floats, tiny: Any) -> Floats:
-    """Return 1 / (high - low), at most 1 / (2 tiny); zero if its half is negligible or NaN."""
+def _inverse_distance(low: Floats, high: Floats, negligible: Floats, dtype: Any) -> Floats:
+    """Return 1 / (high - low), finite in ``dtype``; zero if its half is negligible or NaN."""
     # Halved before the subtraction, which might overflow.
     half = high / 2 - low / 2
-    return np.where(half > negligible, 0.5 / np.maximum(half, tiny), 0)
+    return np.where(half > negligible, 0.5 / np.maximum(half, np.finfo(dtype).tiny), 0)
 
 
 def sparse_scale(data: Dataset) -> Floats:

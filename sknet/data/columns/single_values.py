@@ -10,7 +10,7 @@ function of the column tells what it is.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from sknet.data.batches import Dataset
 from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS, Levels
-from sknet.data.columns.column import Column, Feature, Region, number_text
+from sknet.data.columns.column import Column, Feature, Floats, Region, number_text
 from sknet.data.columns.scaling import coarser
 from sknet.data.effects import MOST_PRODUCTS, RowsByLevel, some_rows
 from sknet.data.weights import repetitions
-
-Floats = NDArray[np.floating]
 
 #: A heavy value has at least this share of the rows, and so many rows.
 LEAST_SHARE, LEAST_ROWS = 0.002, 20
@@ -107,8 +105,7 @@ class HeavyFlags(Feature):
     def __init__(
         self, heavy: Mapping[int, Floats], center: Floats, columns: Mapping[int, Column]
     ) -> None:
-        n_values = [values.size for values in heavy.values()]
-        self.sources: NDArray[np.intp] = np.repeat(np.array(list(heavy), np.intp), n_values)
+        self.sources = np.concatenate([np.full(x.size, i) for i, x in heavy.items()])
         self.values: Floats = np.concatenate(list(heavy.values())).astype(center.dtype)
         self.medians: Floats = center[self.sources]
         self._columns = {i: columns[i] for i in heavy if i in columns}
@@ -153,10 +150,8 @@ class Code(Levels):
     ----------
     column : int
         The position of the column.
-    x : ndarray of shape (n_rows,)
-        Its numbers in training; NaN stands for a missing number.
-    repeated : ndarray of shape (n_rows,) or None
-        How often each row counts; None for once each.
+    data : Dataset
+        Training rows with weights in own units; NaN stands for a missing number.
     keep_rare : bool
         Whether a value that occurs once is told apart from other such values.
 
@@ -166,17 +161,14 @@ class Code(Levels):
         The increasing values in training, in the precision of training.
     """
 
-    def __init__(
-        self, column: int, x: Floats, repeated: Floats | None, keep_rare: bool
-    ) -> None:
+    def __init__(self, column: int, data: Dataset, keep_rare: bool) -> None:
+        x, repeated = data.column(column), repetitions(data.sample_weight)
         known = ~np.isnan(x)
         self.values, of_row = np.unique(x[known], return_inverse=True)
         counts = np.bincount(of_row, None if repeated is None else repeated[known])
         super().__init__(column, counts.astype(np.float64), not known.all(), keep_rare)
 
-    def compared(
-        self, dtype: np.dtype[np.floating]
-    ) -> tuple[Floats, np.floating, NDArray[np.intp]]:
+    def compared(self, dtype: np.dtype[Any]) -> tuple[Floats, np.floating, NDArray[np.intp]]:
         """Return what numbers of a dtype are compared with.
 
         Returns
@@ -191,10 +183,8 @@ class Code(Levels):
         """
         dtype = coarser(dtype, self.values.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
-            values = self.values.astype(dtype)
             # Values that are one in a coarser dtype have the level of the first of them.
-            first = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
-            values = values[first]
+            values, first = np.unique(self.values.astype(dtype), return_index=True)
             gap = np.min(np.diff(values), initial=np.inf)
             largest = ROUNDINGS * np.finfo(np.float32).eps * np.abs(values).max()
         levels = super().places(np.array([np.nan, *first]))
@@ -205,8 +195,7 @@ class Code(Levels):
         values, tolerance, levels = self.compared(x.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             x = x.astype(values.dtype)
-            places = np.searchsorted(values + tolerance, x)
-            places = np.minimum(places, values.size - 1)
+            places = np.minimum(np.searchsorted(values + tolerance, x), values.size - 1)
             same = np.abs(x - values[places]) <= tolerance
         return levels[np.where(same, places + 1, 0)]
 
@@ -215,9 +204,7 @@ class Code(Levels):
         return [f"{names[self.column]}_value"]
 
 
-def find_codes(
-    data: Dataset, numbers: Collection[int], Y: Floats, *, keep_rare: bool = False
-) -> list[Code]:
+def find_codes(data: Dataset, numbers: Sequence[int], Y: Floats, keep_rare: bool) -> list[Code]:
     """Return the codes among some columns of a table, which are numbers.
 
     Rows that are equal in all columns and in y count once, however often they occur and
@@ -227,28 +214,21 @@ def find_codes(
     ----------
     data : Dataset
         Rows with weights in own units; NaN stands for a missing number.
-    numbers : collection of int
+    numbers : sequence of int
         The positions of these columns.
     Y : ndarray of shape (n_rows, n_outputs)
         The targets as the loss gets them: standardised numbers, or indicators of classes.
-    keep_rare : bool, default=False
+    keep_rare : bool
         Whether a value that occurs once is told apart from other such values.
     """
     rows = some_rows(data.n_rows, max(data.X.shape[1], MOST_PRODUCTS // MOST_ROWS))
     looked_at, Y = data.choose(rows), Y[rows]
-    candidates = [
-        i
-        for columns, block in looked_at.column_blocks()
-        for i, x in enumerate(block.T, columns.start)
-        if i in numbers and _may_be_code(x)
-    ]
+    candidates = [i for i in numbers if _may_be_code(looked_at.column(i))]
     if not candidates:
         return []
     distinct = _distinct_rows(looked_at.batch().X, Y)
     looked_at, Y = looked_at.choose(distinct), Y[distinct]
-    counts = repetitions(data.sample_weight)
-    found = [i for i in candidates if is_code(looked_at.column(i), Y)]
-    codes = [Code(i, data.column(i), counts, keep_rare) for i in found]
+    codes = [Code(i, data, keep_rare) for i in candidates if is_code(looked_at.column(i), Y)]
     return [one for one in codes if one.embedded]
 
 

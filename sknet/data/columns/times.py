@@ -15,11 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet.data.batches import Dataset
-from sknet.data.columns.column import Column, Feature, Surveyed
+from sknet.data.columns.column import Column, Feature, Floats, Surveyed
 from sknet.data.columns.numbers import Numbers
 from sknet.data.frames import Frame, name_of
-
-Floats = NDArray[np.floating]
 
 #: A cycle is encoded if the training rows span at least this share of its length, and if their
 #: phases cover at least this share of the cycle.
@@ -43,13 +41,11 @@ def seconds(times: NDArray[np.datetime64] | NDArray[np.timedelta64]) -> NDArray[
     Equal times in different units give equal numbers.
     """
     kind, (unit, _) = times.dtype.kind, np.datetime_data(times.dtype)
-    if unit not in PER_SECOND:
-        found = times.astype(f"{kind}8[s]").view(np.int64).astype(np.float64)
-    else:
-        counts, per_second = times.view(np.int64), PER_SECOND[unit]
-        # Whole seconds and the quotient depend on the time only, and not on its unit.
-        rest = np.fmod(counts, per_second)
-        found = (counts - rest) // per_second + rest / per_second
+    per_second = PER_SECOND.get(unit, 1)
+    counts = (times if unit in PER_SECOND else times.astype(f"{kind}8[s]")).view(np.int64)
+    # Whole seconds and the quotient depend on the time only, and not on its unit.
+    rest = np.fmod(counts, per_second)
+    found = (counts - rest) // per_second + rest / per_second
     return np.where(np.isnat(times), np.nan, found)
 
 
@@ -177,8 +173,7 @@ class TimeColumn(Column):
 
     def read(self, X: Any) -> NDArray[np.float64]:
         """Return the column of a frame as seconds, NaN for missing values."""
-        where = f"Column {self.label} of X"
-        return read_times(X, self.position, self.kind, self.zone, where)
+        return read_times(X, self.position, self.kind, self.zone, f"Column {self.label} of X")
 
     def on_card(self, name: str) -> str:
         """Return the name of the column, and its time zone if it has one."""
@@ -199,7 +194,7 @@ class DateColumn(TimeColumn):
     kind: ClassVar[str] = "date"
     plural: ClassVar[str] = "dates"
 
-    def statistic(self, x: Floats, repeated: Floats | None) -> Floats:
+    def statistic(self, x: Floats, repeated: Floats) -> Floats:
         """Return the ranges of the dates, and of their phases in each of the ``CYCLES``.
 
         Returns
@@ -233,8 +228,7 @@ class DateColumn(TimeColumn):
         if found.place in ordered or not cycles:
             return []
         sources = np.full(2 * len(cycles), found.place)
-        made = Phases(sources, bool(ordered), cycles=cycles)
-        return [made.learned(found.sample, True, {})]
+        return [Phases(sources, bool(ordered), cycles=cycles).learned(found.sample, True, {})]
 
     def shown(self, x: np.floating) -> str:
         """Return a date as text, without a time of day if that is midnight."""
@@ -280,8 +274,7 @@ class Phases(Numbers):
 
     def raw_rows(self, data: Dataset) -> Dataset:
         """Return the phases of the chosen rows only: those of a whole table might not fit."""
-        of_rows = phases(data.column(self.place), self.cycles)
-        return Dataset(of_rows, sample_weight=data.sample_weight)
+        return data._replace(X=phases(data.column(self.place), self.cycles), rows=None)
 
     def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
         """Return a name for each function of each cycle."""
@@ -318,8 +311,7 @@ def check_times(X: Any, times: Mapping[int, str], names: Sequence[str] | None) -
     if X.names is None and times:
         column, kind = next(iter(times.items()))
         raise ValueError(
-            f"X must be a data frame, since column {name_of(column, names)} held {kind}s in "
-            "training."
+            f"X must be a data frame: column {name_of(column, names)} held {kind}s in training."
         )
     found = X.time_columns
     for column in sorted({*times, *found}):
@@ -330,15 +322,11 @@ def check_times(X: Any, times: Mapping[int, str], names: Sequence[str] | None) -
 
 def other_times(where: str, before: str | None, now: str | None) -> ValueError:
     """Return the error that a column holds times now and held other values, or the reverse."""
+    had, has = (f"{one}s" if one else "numbers or categories" for one in (before, now))
     return ValueError(
-        f"{where} held {_kind(before)} in training, but holds {_kind(now)} now. Give it the "
-        "dtype that it had in training."
+        f"{where} held {had} in training, but holds {has} now. Give it the dtype that it had "
+        "in training."
     )
-
-
-def _kind(kind: str | None) -> str:
-    """Return words for a kind of times; None stands for other values."""
-    return "numbers or categories" if kind is None else f"{kind}s"
 
 
 def read_times(
@@ -365,22 +353,17 @@ def read_times(
         column cannot be read.
     """
     has_kind = X.time_columns.get(position) == kind
-    zone_now = X.time_zone(position) if has_kind else None
-    if not has_kind or (zone_now is None) != (zone is None):
+    now = X.time_zone(position) if has_kind else None
+    if not has_kind or (now is None) != (zone is None):
         if X.is_all_missing(position):
             return np.full(X.shape[0], np.nan)
-        raise _other_zone(zone_now, zone, where)
+        had, has = (f"the time zone {one}" if one else "no time zone" for one in (zone, now))
+        raise ValueError(
+            f"{where} had {had} in training, but has {has} now. Convert it, such as by "
+            f"dt.tz_localize({zone!r})."
+        )
     try:
         return seconds(X.times(position, zone))
     # The libraries have errors of their own for time zones that they do not know.
     except Exception as error:
         raise ValueError(f"{where} cannot be read as {kind}s: {error}") from error
-
-
-def _other_zone(now: str | None, before: str | None, where: str) -> ValueError:
-    """Return the error that dates had a time zone in training and have none, or the reverse."""
-    if before is None:
-        found = f"held dates without a time zone in training, but has the time zone {now} now"
-    else:
-        found = f"held dates of the time zone {before} in training, but has no time zone now"
-    return ValueError(f"{where} {found}. Convert it, such as by dt.tz_localize({before!r}).")
