@@ -296,7 +296,11 @@ class TableEncoder:
         if len(self.features_) == 1:
             return self.numbers_.encode(X, dtype)
         out = np.empty((X.shape[0], self.n_outputs_), dtype)
-        return np.concatenate([one.encode(X, dtype) for one in self.features_], axis=1, out=out)
+        stop = 0
+        for feature in self.features_:
+            start, stop = stop, stop + feature.width
+            out[:, start:stop] = feature.encode(X, dtype)
+        return out
 
 
 def _kept_edges(found: NDArray[np.float64]) -> tuple[float, ...]:
