@@ -71,10 +71,9 @@ def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
 
 def augmentation(model: Model, rng: np.random.Generator) -> Augmentation | None:
     """Return the changes of training batches by random numbers, or None if all are off."""
-    settings, encoder = model.settings, model.encoder
-    if not (settings.input_noise or settings.mixup):
+    noise, mixup, encoder = model.settings.input_noise, model.settings.mixup, model.encoder
+    if not (noise or mixup):
         return None
-    noise, mixup = settings.input_noise, settings.mixup
     return Augmentation(noise, mixup, encoder.n_numeric_, encoder.n_plain_, rng)
 
 
@@ -117,8 +116,7 @@ def fit_network(
         )
         return _with_temperature(model, result, held)
     batches_of = partial(mini_batches, model, streams=run.streams, encoded_bytes=encoded_bytes)
-    few = data.n_rows <= MANY_ROWS
-    cools_down = settings.refit and few and settings.schedule.has_horizon
+    cools_down = settings.refit and data.n_rows <= MANY_ROWS and settings.schedule.has_horizon
     if cools_down and held is not None and held.of_training:
         return_to_best = ReturnToBest(lambda: batches_of(data.united(held.data)))
     return fit_batches(model, batches_of(data), held, run, observe, return_to_best)
@@ -179,8 +177,7 @@ def _with_temperature(
     raw, y, sample_weight = held_out_predictions(model.with_params(scored), held)
     factor = fit_factor(model.loss, model.members, raw, y, sample_weight)
     params = result.params.copy()
-    change = model.loss.link.with_certainty(factor, model.n_raw)
-    model.network.rescale_outputs(params, *change)
+    model.network.rescale_outputs(params, *model.loss.link.with_certainty(factor, model.n_raw))
     return replace(result, params=params, certainty=factor)
 
 

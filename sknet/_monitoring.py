@@ -4,6 +4,7 @@ import copy
 import math
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Self, cast
@@ -257,27 +258,22 @@ def row_progress(verbose: int) -> "RowProgress":
 
     It is a bar if rich is installed and the output is a terminal that can show one.
     """
-    if not verbose:
-        return RowProgress()
-    if not sys.stdout.isatty():
-        return RowLines()
-    try:
-        from rich.console import Console
-    except ImportError:
-        return RowLines()
-    return RowLines() if Console().is_dumb_terminal else RowBar()
+    if verbose and sys.stdout.isatty():
+        with suppress(ImportError):
+            from rich.console import Console
+
+            if not Console().is_dumb_terminal:
+                return RowBar()
+    return RowLines() if verbose else RowProgress()
 
 
-class RowProgress:
+class RowProgress(AbstractContextManager):
     """Base class of what shows how many rows of a pass are done; it shows nothing itself.
 
     It is a context manager, which a fit enters before its first pass.
     """
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         """End the display."""
 
     def __call__(self, name: str, n_done: int, n_rows: int | None = None) -> None:

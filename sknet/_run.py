@@ -202,7 +202,7 @@ class BlasLimit:
         self._shared: dict[LibController, int] = {}
         self._taken = _Taken()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         with self._lock:
             own: dict[LibController, int] = {}
             for library in blas_libraries():
@@ -213,7 +213,6 @@ class BlasLimit:
                     of_whom.setdefault(library, before)
             self._taken.numbers.append(own)
             self._n_trainings += 1
-        return self
 
     def __exit__(self, *error: object) -> None:
         with self._lock:

@@ -133,8 +133,7 @@ class Checkpoint(FitCallback):
         self, estimator: Any, context: Any, *, fitted_estimator: Any = None
     ) -> None:
         """Save the estimator after every ``every``-th epoch."""
-        due = context.task_name == "epoch" and (context.task_id + 1) % self.every == 0
-        if due:
+        if context.task_name == "epoch" and (context.task_id + 1) % self.every == 0:
             self._save(fitted_estimator)
 
     def on_progress(self, estimator: Any, context: Any, make_fitted: Callable[[], Any]) -> None:
