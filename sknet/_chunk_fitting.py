@@ -74,26 +74,26 @@ class Findings(NamedTuple):
 
     Attributes
     ----------
-    n_training : int
-        The number of rows to train on.
     agreed : Agreement
         What all chunks agree on: columns, settings, and the classes or the scale of y.
-    sample : Batch
-        Rows to learn the encodings from.
-    held_out : Batch
-        The validation rows; there are none without early stopping.
-    limit : float
-        A row is held out if its key is at most this number.
+    n_training : int
+        The number of rows to train on.
     sizes : list of int
         The number of rows of positive weight of each chunk that has any.
+    held_out : Batch
+        The validation rows; there are none without early stopping.
+    sample : Batch
+        Rows to learn the encodings from.
+    limit : float
+        A row is held out if its key is at most this number.
     """
 
-    n_training: int
     agreed: Agreement
-    sample: Batch
-    held_out: Batch
-    limit: float
+    n_training: int
     sizes: list[int]
+    held_out: Batch
+    sample: Batch
+    limit: float
 
     @property
     def features(self) -> Features:
@@ -198,9 +198,8 @@ class FirstPass:
         if settings.early_stopping and self._validation_rows:
             n_wanted = count_validation_rows(survey.n_rows, settings.validation_fraction)
             n_held_out = min(n_wanted, self._validation_rows)
-        held_out, learned, limit = self._sample.first(n_held_out)
         n_training = survey.n_rows - n_held_out
-        return Findings(n_training, agreed, learned, held_out, limit, self._sizes)
+        return Findings(agreed, n_training, self._sizes, *self._sample.first(n_held_out))
 
     def _look_at(self, chunk: Batch) -> Batch:
         """Look at a chunk, which must suit the earlier chunks; return it."""
@@ -214,9 +213,8 @@ class FirstPass:
             features, X = self._features.read_part(chunk.X)
         # Weights keep their unit: only all chunks together tell which of them are negligible.
         data = with_target(features, X, chunk.y, chunk.sample_weight)
-        weighted, part = data.in_own_units(), f"chunk {len(self._sizes)}"
-        look = look_at(self._estimator, features, data, weighted, part)
-        self._include(look, data)
+        part = f"chunk {len(self._sizes)}"
+        self._include(look_at(features, data, data.in_own_units(), part), data)
         # A column of labels in one chunk and a flat y in another could not be joined.
         return chunk._replace(y=data.y)
 
@@ -262,8 +260,7 @@ def _start(
     n_all = agreed.survey.n_rows
     model = continue_model(estimator, features, model, data, run.params, n_rows=n_all)
     # Balanced weights are those of all rows.
-    weights = agreed.settings.class_weight
-    settings = model.settings.with_values(class_weight=weights)
+    settings = model.settings.with_values(class_weight=agreed.settings.class_weight)
     found = found._replace(agreed=replace(agreed, features=features))
     return found, replace(model, settings=settings)
 
@@ -280,9 +277,8 @@ def _hold_out(
         data = read_rows(found.features, *found.held_out).in_own_units()
     else:
         return None
-    make_estimator = partial(scored, estimator, found.features)
     data = weigh(model.settings, model.target, data)
-    return HeldOut(data, source=source, make_estimator=make_estimator)
+    return HeldOut(data, False, source, partial(scored, estimator, found.features))
 
 
 def _listener(

@@ -51,13 +51,10 @@ def as_chunk(parts: Any) -> Batch:
         *weights,
     )
     if not all(len(part.shape) for part in chunk if part is not None):
-        raise ValueError("X, y and sample_weight of a chunk must be arrays with a row each.")
+        raise ValueError("X, y and sample_weight must be arrays with a row each.")
     lengths = [part.shape[0] for part in chunk if part is not None]
     if len(set(lengths)) > 1:
-        raise ValueError(
-            f"The parts of a chunk, X, y and sample_weight, have {lengths} rows; these "
-            "numbers must be equal."
-        )
+        raise ValueError(f"X, y and sample_weight have {lengths} rows; these must be equal.")
     weight = chunk.sample_weight
     if weight is None or weight.ndim > 1 or weight.all():
         return chunk

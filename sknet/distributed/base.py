@@ -16,13 +16,7 @@ from sknet._requirements import fit_context
 from sknet._shared_parameters import with_sections
 from sknet.distributed.epochs import OuterStep
 from sknet.distributed.fitting import check_supported, fit_on_cluster
-from sknet.distributed.partitions import (
-    Cluster,
-    Wanted,
-    check_not_in_a_task,
-    partitions,
-    predict_lazily,
-)
+from sknet.distributed.partitions import Cluster, Wanted, partitions, predict_lazily
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT
 
 #: The outer momentum if each shard makes fewer steps than a single machine would make; and in
@@ -103,10 +97,8 @@ class DaskNN(BaseEstimator):
         if local is None:
             return
         cls._local_class = local
-        both = [
-            p for one in (local, DaskNN) for p in inspect.signature(one).parameters.values()
-        ]
-        cls.__init__ = constructor(cls.__name__, both)  # type: ignore[method-assign]
+        own, added = (inspect.signature(one).parameters.values() for one in (local, DaskNN))
+        cls.__init__ = constructor(cls.__name__, [*own, *added])  # type: ignore[method-assign]
         _, _, shared = inspect.cleandoc(DaskNN.__doc__ or "").partition("\n\n")
         cls.__doc__ = with_sections(cls.__doc__ or "", {"shared": shared})
 
@@ -141,7 +133,6 @@ class DaskNN(BaseEstimator):
         local = self._make_local()
         local._validate_params()
         check_supported(local)
-        check_not_in_a_task()
         parts = partitions(X, y, sample_weight)
         cluster = Cluster(self.client, self.n_shards)
         outer = OuterStep(float(self.outer_learning_rate), self._momentum())

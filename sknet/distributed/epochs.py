@@ -266,9 +266,8 @@ class ClusterEpoch(Epochs):
 
     def evaluate(self, params: np.ndarray) -> dict[str, float]:
         """Return the loss and the score of the validation rows of all shards."""
-        shared = self._point
-        if self.rule.ema_decay is not None:
-            shared = self._cluster.send(Point(params))
+        averages = self.rule.ema_decay is not None
+        shared = self._cluster.send(Point(params)) if averages else self._point
         loss = self._shards.mean(Shard.evaluate, shared)
         return {"validation_loss": loss, "validation_score": -loss}
 

@@ -39,8 +39,10 @@ def partitions(X: Any, y: Any, sample_weight: Any) -> Partitions:
     TypeError
         If one of them is not a Dask array, DataFrame or Series.
     ValueError
-        If their partitions cannot be matched.
+        If their partitions cannot be matched, or if this runs in a task.
     """
+    # A task gets the contents of collections in their place, which would be refused next.
+    _check_not_in_a_task()
     check_collection(X, "X")
     check_collection(y, "y")
     y = _in_one_dimension(y)
@@ -352,7 +354,7 @@ class Cluster:
         return {"workers": [worker], "allow_other_workers": True}
 
 
-def check_not_in_a_task() -> None:
+def _check_not_in_a_task() -> None:
     """Refuse a fit in a task, which would hold the thread that its own tasks wait for.
 
     Raises
