@@ -60,13 +60,11 @@ class Validation:
     def __init__(self, model: Model, held_out: HeldOut):
         self._model = model
         self._objective = model.objective
-        self._held_out = held_out
         self._batches = model.validation_blocks(held_out.data)
-        n_rows, dtype = self._batches.batch_size, model.params.dtype
-        self._workspace = Workspace(model.network, n_rows, dtype)
+        self._workspace = Workspace(model.network, self._batches.batch_size, model.params.dtype)
         self._scorer: Any = None
         if model.settings.scoring != "loss":
-            self._make_scorer()
+            self._make_scorer(held_out)
 
     @property
     def least_score(self) -> float:
@@ -81,7 +79,7 @@ class Validation:
             constant = self._objective.constant_loss(self._batches.without_columns())
         return score_of_learning(constant, self._batches.n_rows)
 
-    def _make_scorer(self) -> None:
+    def _make_scorer(self, held_out: HeldOut) -> None:
         """Make the scorer of the user's validation rows, and score the initial parameters.
 
         So an unsuitable scorer fails before training.
@@ -91,10 +89,10 @@ class Validation:
         ValueError
             If the scorer raises an error, or returns a number that is not finite.
         """
-        data, scoring = self._held_out.data, self._model.settings.scoring
-        make_estimator = cast(Callable[[Model], BaseEstimator], self._held_out.make_estimator)
+        data, scoring = held_out.data, self._model.settings.scoring
+        make_estimator = cast(Callable[[Model], BaseEstimator], held_out.make_estimator)
         scorer = check_scoring(make_estimator(self._model), scoring=scoring)
-        rows = _take_rows(self._held_out.source, data.positions)
+        rows = _take_rows(held_out.source, data.positions)
         weights = {} if data.sample_weight is None else {"sample_weight": data.sample_weight}
         self._scorer = lambda model: scorer(make_estimator(model), rows, data.y, **weights)
         try:
@@ -110,9 +108,8 @@ class Validation:
         A scorer is not asked for parameters whose loss is infinite or NaN.
         """
         loss = self._objective.mean_loss(params, self._batches, self._workspace)
-        score = -loss
-        if self._scorer is not None and math.isfinite(loss):
-            score = self._score(params)
+        scores = self._scorer is not None and math.isfinite(loss)
+        score = self._score(params) if scores else -loss
         return {"validation_loss": loss, "validation_score": score}
 
     def _score(self, params: np.ndarray) -> float:

@@ -113,9 +113,7 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> tuple[Any, Run]:
         )
     run = saved._run
     if run.state is None:
-        raise ValueError(
-            f"A fit with solver={saved.solver!r} cannot go on from a checkpoint; fit anew."
-        )
+        raise ValueError(f"A fit with solver={saved.solver!r} cannot be resumed; fit anew.")
     if changed := set(changed_parameters(saved, estimator)) - FREE_TO_RESUME:
         raise ValueError(
             f"Since the checkpoint these parameters have changed: {sorted(changed)}. Set them "

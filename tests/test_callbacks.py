@@ -876,7 +876,7 @@ def test_lbfgs_saves_but_cannot_go_on(problem, tmp_path):
     saved = joblib.load(path)
     assert saved.n_iter_ == network.n_iter_
     assert_allclose(saved.predict(problem.X), network.predict(problem.X))
-    with pytest.raises(ValueError, match="lbfgs.* cannot go on from a checkpoint"):
+    with pytest.raises(ValueError, match="lbfgs.* cannot be resumed"):
         network.fit(problem.X, problem.y, resume_from=path)
 
 

@@ -130,14 +130,14 @@ class DaskNN(BaseEstimator):
             training: if it diverges before any epoch has ended well. The estimator is left as
             it was.
         """
-        local = self._make_local()
+        own = self.get_params(deep=False)
+        local = self._local_class(**{name: own[name] for name in defaults(self._local_class)})
         local._validate_params()
         check_supported(local)
         parts = partitions(X, y, sample_weight)
-        cluster = Cluster(self.client, self.n_shards)
         outer = OuterStep(float(self.outer_learning_rate), self._momentum())
         features, model, result, n_shards = fit_on_cluster(
-            cluster, local, parts, outer, self.local_steps
+            Cluster(self.client, self.n_shards), local, parts, outer, self.local_steps
         )
         self._fitted, self.n_shards_ = local, n_shards
         conclude(local, features, model, result)
@@ -167,11 +167,6 @@ class DaskNN(BaseEstimator):
         if not is_auto(self.batch_size):
             return MOMENTUM_FOR_FEW_STEPS
         return MOMENTUM_OF_CLASSES if is_classifier(self) else 0.0
-
-    def _make_local(self) -> BaseNN:
-        """Return a local estimator with the same parameters, which is not fitted."""
-        own = self.get_params(deep=False)
-        return self._local_class(**{name: own[name] for name in defaults(self._local_class)})
 
     def _predict(self, X: Any, wanted: Wanted) -> Any:
         """Return predictions of the local estimator, not yet computed."""

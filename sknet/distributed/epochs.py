@@ -6,18 +6,17 @@ is lost with a worker.
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
 from sknet._auto import LARGEST_BATCH
-from sknet._input import Features
 from sknet._model import Model
 from sknet._settings import Settings
 from sknet.distributed.partitions import Cluster
-from sknet.distributed.shards import LocalRound, Partition, Point, Round, Shard, make_shard
+from sknet.distributed.shards import LocalRound, Point, Round, Shard
 from sknet.nn.epochs import Epochs, update_average
 from sknet.nn.network import Network
 from sknet.nn.state import Remembered, TrainingState, score_of_learning
@@ -136,12 +135,8 @@ class Shards:
     cluster : Cluster
     model : Model
         The model that all shards train.
-    features : Features
-        The columns of the table.
-    groups : sequence of sequences of (number, X, y, sample_weight)
-        The partitions of each shard, with the weights that training uses.
-    seed : int
-        The seed of the fit.
+    futures : list of Future
+        The futures of the shards.
     local_steps : int
         The largest number of mini-batches of a shard in a round.
 
@@ -160,22 +155,10 @@ class Shards:
         If early stopping is on and no shard has enough rows to hold some of them out.
     """
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        model: Model,
-        features: Features,
-        groups: Sequence[Sequence[Partition]],
-        seed: int,
-        local_steps: int,
-    ) -> None:
+    def __init__(self, cluster: Cluster, model: Model, futures: list[Any], local_steps: int):
         self.cluster = cluster
         self.model = model
-        shared = cluster.send(model), cluster.send(features)
-        self.futures: list[Any] = [
-            cluster.submit(make_shard, *shared, number, seed, group, shard_number=number)
-            for number, group in enumerate(groups)
-        ]
+        self.futures = futures
         n_rows, n_validation, n_batches = zip(*self.ask(Shard.sizes), strict=True)
         if model.settings.early_stopping and not sum(n_validation):
             raise ValueError(
@@ -188,13 +171,16 @@ class Shards:
         self.per_epoch: int = math.ceil(max(n_batches) / local_steps)
         self.steps_per_round: float = max(n_batches) / self.per_epoch
 
-    def ask(self, method: Callable, *arguments: Any) -> list[Any]:
-        """Return what a method of each shard returns."""
-        answers = [
-            self.cluster.submit(method, shard, *arguments, shard_number=number)
-            for number, shard in enumerate(self.futures)
+    def submit(self, function: Callable, of_each: Iterable[Any], *args: Any) -> list[Any]:
+        """Return the futures of ``function(one, *args)`` for something of each shard."""
+        return [
+            self.cluster.submit(function, one, *args, shard_number=number)
+            for number, one in enumerate(of_each)
         ]
-        return self.cluster.gather(answers)
+
+    def ask(self, method: Callable, *args: Any) -> list[Any]:
+        """Return what a method of each shard returns."""
+        return self.cluster.gather(self.submit(method, self.futures, *args))
 
     def mean(self, method: Callable, point: Any) -> float:
         """Return the weighted mean of the losses that a method of each shard returns."""
@@ -303,18 +289,11 @@ class ClusterEpoch(Epochs):
         )
         # Without momentum the point before is not needed, and Dask need not keep it.
         points = [self._point, self._previous if self._outer.momentum else self._point]
-        submit, outer = self._cluster.submit, self._outer
-        self._rounds = [
-            submit(_train_locally, shard, outer, points, round_, before, shard_number=i)
-            for i, (shard, before) in enumerate(
-                zip(self._shards.futures, self._rounds, strict=True)
-            )
-        ]
+        begun = zip(self._shards.futures, self._rounds, strict=True)
+        self._rounds = self._shards.submit(_train_locally, begun, self._outer, points, round_)
         # The states of the optimizers stay where they are; only the results are moved.
-        results = [
-            submit(getattr, one, "result", shard_number=i) for i, one in enumerate(self._rounds)
-        ]
-        point = submit(OuterStep.end, outer, *points, results)
+        results = self._shards.submit(getattr, self._rounds, "result")
+        point = self._cluster.submit(OuterStep.end, self._outer, *points, results)
         self._point, self._previous = point, self._point
         self._n_chained += 1
         return point
@@ -331,6 +310,8 @@ class ClusterEpoch(Epochs):
 
 
 def _train_locally(
-    shard: Shard, outer: OuterStep, last: list[Point], round_: Round, before: LocalRound | None
+    begun: tuple[Shard, LocalRound | None], outer: OuterStep, last: list[Point], round_: Round
 ) -> LocalRound:
+    """Return what a shard has after a round, given the shard and what it had before."""
+    shard, before = begun
     return shard.train(outer.start(*last), round_, before and before.inner)

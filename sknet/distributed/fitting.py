@@ -4,7 +4,6 @@ The functions that the cluster runs know nothing of Dask.
 """
 
 import copy
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -28,7 +27,7 @@ from sknet.data.survey import merge_statistics, survey_rows
 from sknet.data.weights import are_counts, divided, power_of_two, smallest_and_largest
 from sknet.distributed.epochs import ClusterEpoch, OuterStep, Shards, most_shards, share_out
 from sknet.distributed.partitions import Cluster, Partitions
-from sknet.distributed.shards import Partition, read_partition, train_alone
+from sknet.distributed.shards import Partition, make_shard, read_partition, train_alone
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.state import TrainingResult
 from sknet.nn.training import train_epochs
@@ -109,13 +108,17 @@ def fit_on_cluster(
     samples = _sample(cluster, agreed, held, seed)
     model = start_model(agreed, samples, run.streams["init"])
     groups = _groups(cluster, model.settings, held, local_steps)
+    model = _share_batch(model, len(groups))
+    shared = cluster.send(model), cluster.send(agreed.features)
     if len(groups) == 1:
-        shared = cluster.send(model), cluster.send(agreed.features)
         alone = cluster.submit(train_alone, *shared, run, groups[0])
         ((result, n_validation),) = cluster.gather([alone])
     else:
-        model = _share_batch(model, len(groups))
-        shards = Shards(cluster, model, agreed.features, groups, seed, local_steps)
+        futures = [
+            cluster.submit(make_shard, *shared, i, seed, group, shard_number=i)
+            for i, group in enumerate(groups)
+        ]
+        shards = Shards(cluster, model, futures, local_steps)
         result, n_validation = _train(shards, outer), shards.n_validation
     n_rows = sum(look.survey.n_rows for look, _ in held) - n_validation
     return agreed.features, model.begun(n_rows, n_validation), result, len(groups)
@@ -194,10 +197,8 @@ def _weigh(cluster: Cluster, agreed: Agreement, held: list[Held]) -> list[Held]:
     counts = all(cluster.gather(counted))
     unit = smallest if counts else power_of_two(largest)
     return [
-        (look, (number, X, y, cluster.submit(divided, weights, unit, counts)))
-        for (look, (number, X, y, _)), weights, (_, high) in zip(
-            held, given, ranges, strict=True
-        )
+        (look, (i, X, y, cluster.submit(divided, weights, unit, counts)))
+        for (look, (i, X, y, _)), weights, (_, high) in zip(held, given, ranges, strict=True)
         # Weights that are negligible beside the largest one become zero.
         if high / unit
     ]
@@ -212,9 +213,7 @@ def weigh(agreed: Agreement, partition: Partition) -> NDArray[np.float64]:
     return of_all
 
 
-def _sample(
-    cluster: Cluster, agreed: Agreement, held: Sequence[Held], seed: int
-) -> list[Sample]:
+def _sample(cluster: Cluster, agreed: Agreement, held: list[Held], seed: int) -> list[Sample]:
     """Return rows of each partition, from which quantiles are estimated.
 
     They are copied to the client, so their number is limited.
@@ -243,9 +242,7 @@ def sample(features: Features, n_wanted: int, seed: int, partition: Partition) -
     return data.choose(chosen).batch(), statistics
 
 
-def start_model(
-    agreed: Agreement, samples: Sequence[Sample], rng: np.random.Generator
-) -> Model:
+def start_model(agreed: Agreement, samples: list[Sample], rng: np.random.Generator) -> Model:
     """Return a model with the encodings of the whole table, and initial parameters."""
     reader = agreed.features.reader
     weighted = [(reader, found) for _, found in samples if found is not None]
@@ -256,7 +253,7 @@ def start_model(
 
 
 def _groups(
-    cluster: Cluster, settings: Settings, held: Sequence[Held], local_steps: int
+    cluster: Cluster, settings: Settings, held: list[Held], local_steps: int
 ) -> list[list[Partition]]:
     """Return for each shard its partitions."""
     n_rows = [look.survey.n_rows for look, _ in held]
@@ -269,14 +266,14 @@ def _groups(
 def _share_batch(model: Model, n_shards: int) -> Model:
     """Return the model with a batch size of "auto" divided by the number of shards.
 
-    Each shard then makes as many steps in an epoch as a single machine would make. A learning
-    rate of "auto" is that of the smaller batches in regression. In classification, whose
-    gradients are mostly noise, it is that of batches which are ``n_shards`` times as large as a
-    single machine's: Adam makes smaller steps where gradients are noisier, and the mean of the
-    shards has less noise than each of them.
+    A single shard keeps it. Several make as many steps in an epoch as a single machine would
+    make. A learning rate of "auto" is that of the smaller batches in regression. In
+    classification, whose gradients are mostly noise, it is that of batches which are
+    ``n_shards`` times as large as a single machine's: Adam makes smaller steps where gradients
+    are noisier, and the mean of the shards has less noise than each of them.
     """
     settings = model.settings
-    if "batch_size" not in settings.auto:
+    if n_shards == 1 or "batch_size" not in settings.auto:
         return model
     smallest = min(settings.batch_size, SMALLEST_BATCH)
     shared: dict[str, Any] = {"batch_size": max(smallest, settings.batch_size // n_shards)}

@@ -313,15 +313,13 @@ class Cluster:
         self.n_workers: int = len(self._workers)
         self.n_shards = n_shards
 
-    def submit(
-        self, function: Callable, *arguments: Any, shard_number: int | None = None
-    ) -> Any:
+    def submit(self, function: Callable, *args: Any, shard_number: int | None = None) -> Any:
         """Return the future of a function's result.
 
         With ``shard_number``, the preferred worker of that shard computes it.
         """
         place = {} if shard_number is None else self._preferred(shard_number)
-        return self._client.submit(function, *arguments, pure=False, **place)
+        return self._client.submit(function, *args, pure=False, **place)
 
     def send(self, value: Any) -> Any:
         """Return a future of ``value``, which outlives its worker, unlike scattered data."""

@@ -132,9 +132,7 @@ class Shard:
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_order": None}
 
-    def train(
-        self, start: np.ndarray, round_: Round, inner: InnerState | None = None
-    ) -> LocalRound:
+    def train(self, start: np.ndarray, round_: Round, inner: InnerState | None) -> LocalRound:
         """Return what the shard has after the steps of a round, which begin at ``start``.
 
         ``inner`` is the state of the optimizer after the shard's last round; None stands for an
