@@ -63,9 +63,8 @@ def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
 
 def _embedding_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
     """Return the layer that embeds columns, or an empty list if there are none to embed."""
-    unit = settings.level_penalty
     embeddings = [
-        (1, Embedding(one.n_levels, EMBEDDING_SIZE, one.prior_rows * unit))
+        (1, Embedding(one.n_levels, EMBEDDING_SIZE, one.prior_rows * settings.level_penalty))
         for one in encoder.embedded_
     ]
     numeric, n_other = _numeric_layer(settings, encoder), encoder.n_plain_ - encoder.n_numeric_
@@ -97,9 +96,8 @@ def _groups_of_inputs(settings: Settings, sources: NDArray[np.intp]) -> Groups |
     """
     if settings.groups is None:
         return None
-    return tuple(
-        tuple(np.flatnonzero(np.isin(sources, group)).tolist()) for group in settings.groups
-    )
+    found = (np.flatnonzero(np.isin(sources, group)) for group in settings.groups)
+    return tuple(tuple(one.tolist()) for one in found)
 
 
 def _hidden_layers(
@@ -195,9 +193,8 @@ def check_memory(network: Network, settings: Settings) -> None:
     limit = min(main_memory(), np.iinfo(np.intp).max)
     if needed > limit:
         raise ValueError(
-            f"The network would have {Decimal(network.n_params):.4g} parameters. To train them "
-            f"takes {Decimal(needed) / 2**30:.4g} GiB, but the main memory has "
-            f"{limit / 2**30:.4g} GiB. "
-            f"Choose smaller hidden_layer_sizes={settings.hidden_layer_sizes}, fewer "
+            f"The network would have {Decimal(network.n_params):.4g} parameters. Training "
+            f"takes {Decimal(needed) / 2**30:.4g} GiB, but main memory has {limit / 2**30:.4g} "
+            f"GiB. Choose smaller hidden_layer_sizes={settings.hidden_layer_sizes}, fewer "
             f"n_members={settings.n_members}, or fewer columns."
         )

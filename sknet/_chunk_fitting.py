@@ -133,9 +133,8 @@ def _check_arguments(estimator: Any, chunks: Any, window: int, validation_rows: 
     check_count("validation_rows", validation_rows)
     if not hasattr(chunks, "__iter__") or iter(chunks) is chunks:
         raise TypeError(
-            "chunks must be an iterable that can be iterated over many times, such as a list "
-            f"or the result of read_chunks; got {type(chunks).__name__}, which cannot. Turn "
-            "your generator into the __iter__ of a class."
+            "chunks must allow many iterations, as a list or the result of read_chunks does; "
+            f"got {type(chunks).__name__}. Turn your generator into the __iter__ of a class."
         )
 
 

@@ -46,14 +46,10 @@ def mini_batches(
 
     Up to ``encoded_bytes`` of encoded rows are kept, by default ``ENCODED_BYTES``.
     """
-    return model.batches(
-        data,
-        model.training_targets(data.y),
-        model.settings.batch_size,
-        encoded_bytes,
-        rng=streams["shuffle"] if model.settings.shuffle else None,
-        augment=augmentation(model, streams["augmentation"]),
-    )
+    settings, Y = model.settings, model.training_targets(data.y)
+    rng = streams["shuffle"] if settings.shuffle else None
+    augment = augmentation(model, streams["augmentation"])
+    return model.batches(data, Y, settings.batch_size, encoded_bytes, rng, augment)
 
 
 def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:

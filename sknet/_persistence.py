@@ -107,9 +107,8 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> tuple[Any, Run]:
     saved = _read_checkpoint(path)
     if type(saved) is not type(estimator):
         raise ValueError(
-            f"{path} is not a checkpoint of {type(estimator).__name__}: it holds an object of "
-            f"type {type(saved).__name__}. Pass the file that a sknet.callbacks.Checkpoint "
-            "wrote in a fit of such an estimator."
+            f"{path} is not a checkpoint of {type(estimator).__name__}, but holds an object of "
+            f"type {type(saved).__name__}. Pass a checkpoint of a fit of such an estimator."
         )
     run = saved._run
     if run.state is None:
@@ -157,7 +156,6 @@ def _check_seal(file: IO[bytes], path: Any) -> None:
         )
     if found != _seal(file):
         raise ValueError(
-            f"{path} is damaged: its content does not have the checksum that was written with "
-            "it. Pass an older checkpoint or a copy of the file, or fit anew without "
-            "resume_from."
+            f"{path} is damaged: its content has another checksum than it was written with. "
+            "Pass an older checkpoint or a copy, or fit anew without resume_from."
         )

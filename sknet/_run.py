@@ -64,9 +64,7 @@ class Run:
     @property
     def vectors(self) -> list[np.ndarray]:
         """The parameter vectors in the state, which a new scale of y must change as well."""
-        if self.state is None:
-            return []
-        known = (self.state.average, self.state.trained)
+        known = () if self.state is None else (self.state.average, self.state.trained)
         return [vector for vector in known if vector is not None]
 
     @property

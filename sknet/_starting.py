@@ -42,17 +42,10 @@ def facts_of(
     ``n_rows`` is the number of rows of the whole table, and ``n_earlier`` that of the rows of
     earlier chunks, if the table is a chunk of a stream.
     """
-    reader = features.reader
-    return Facts(
-        n_rows,
-        features.n_features,
-        is_sparse,
-        dtype,
-        features.numeric_y,
-        n_levels=[len(levels) for levels in reader.levels_],
-        n_dates=len(reader.of_kind(DateColumn)),
-        n_earlier=n_earlier,
-    )
+    n_columns, numeric_y = features.n_features, features.numeric_y
+    n_levels = [len(levels) for levels in features.reader.levels_]
+    n_dates = len(features.reader.of_kind(DateColumn))
+    return Facts(n_rows, n_columns, is_sparse, dtype, numeric_y, n_levels, n_dates, n_earlier)
 
 
 def settle(estimator: BaseEstimator, facts: Facts, promise: Promise | None = None) -> Settings:

@@ -173,8 +173,7 @@ class TimeLimit(FitCallback):
     """
 
     def __init__(self, seconds: float):
-        limits = Interval(Real, 0, math.inf, closed="right")
-        limits.check("TimeLimit", "seconds", seconds)
+        Interval(Real, 0, math.inf, closed="right").check("TimeLimit", "seconds", seconds)
         self.seconds = seconds
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> bool:

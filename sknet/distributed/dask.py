@@ -102,8 +102,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
             Logits, not yet computed. Two classes have one column, in which positive numbers
             stand for the second class; otherwise each column belongs to a class.
         """
-        is_binary = self._learned_model().target.kind == "binary"
-        columns = None if is_binary else self._columns()
+        columns = None if self._learned_model().target.kind == "binary" else self._columns()
         return self._predict(X, Wanted("decision_function", columns, float))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

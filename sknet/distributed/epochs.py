@@ -117,12 +117,9 @@ class OuterStep:
         if self.learning_rate != 1:
             start = self.start(point, previous)
             mean = (1 - self.learning_rate) * start + self.learning_rate * mean
-        return Point(
-            self._inside(mean.astype(point.params.dtype)),
-            point.loss + sum(result.loss for result in results),
-            point.weight + weight,
-            results[0].learning_rate,
-        )
+        params = self._inside(mean.astype(point.params.dtype))
+        loss = point.loss + sum(result.loss for result in results)
+        return Point(params, loss, point.weight + weight, results[0].learning_rate)
 
 
 class Shards:
@@ -212,8 +209,7 @@ class ClusterEpoch(Epochs):
         params, settings = shards.model.params.copy(), shards.model.settings
         rule, horizon = settings.update_rule, settings.stopping.horizon(None)
         # The state needs a generator, but no numbers are drawn here: each shard draws its own.
-        unused = np.random.default_rng()
-        state = TrainingState.start(rule.optimizer, params, unused)
+        state = TrainingState.start(rule.optimizer, params, np.random.default_rng())
         super().__init__(params, rule, horizon, state)
         self._shards = shards
         self._cluster = shards.cluster

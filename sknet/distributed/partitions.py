@@ -233,15 +233,11 @@ def _frames_of_predictions(shared: Any, X: Any, wanted: Wanted) -> list[Any]:
     # In some versions of Dask, map_partitions takes no Delayed argument.
     predict = dask.delayed(_predict_frames, nout=len(wanted.names))
     parts = [predict(part, shared, wanted) for part in X.to_delayed()]
-    return [
-        dd.from_delayed(
-            list(of_one),
-            meta=_frame(wanted.empty, wanted.columns, None, name),
-            divisions=X.divisions,
-            verify_meta=False,
-        )
-        for name, *of_one in zip(wanted.names, *parts, strict=True)
-    ]
+    results = []
+    for name, *of_one in zip(wanted.names, *parts, strict=True):
+        meta = _frame(wanted.empty, wanted.columns, None, name)
+        results.append(dd.from_delayed(of_one, meta, X.divisions, verify_meta=False))
+    return results
 
 
 def _arrays_of_predictions(shared: Any, X: Any, wanted: Wanted) -> list[Any]:
@@ -249,12 +245,9 @@ def _arrays_of_predictions(shared: Any, X: Any, wanted: Wanted) -> list[Any]:
     if np.issubdtype(wanted.dtype, np.floating) and X.dtype == np.float32:
         wanted = wanted._replace(dtype=np.float32)
     width, n_results = wanted.width, len(wanted.names)
+    meta, chunks = wanted.empty.reshape(0, width), (X.chunks[0], n_results * width)
     side_by_side = _whole_rows(X).map_blocks(
-        _predict_block,
-        shared,
-        wanted,
-        meta=wanted.empty.reshape(0, width),
-        chunks=(X.chunks[0], n_results * width),
+        _predict_block, shared, wanted, meta=meta, chunks=chunks
     )
     if wanted.columns is None:
         return [side_by_side[:, i] for i in range(n_results)]
@@ -263,8 +256,7 @@ def _arrays_of_predictions(shared: Any, X: Any, wanted: Wanted) -> list[Any]:
 
 def _predict_block(X: Any, estimator: BaseNN, wanted: Wanted) -> np.ndarray:
     """Return the results for a block of rows, which may be empty, side by side."""
-    shape = X.shape[0], wanted.width
-    return np.hstack([one.reshape(shape) for one in wanted.of_rows(X, estimator)])
+    return np.column_stack(wanted.of_rows(X, estimator))
 
 
 def _predict_frames(X: Any, estimator: BaseNN, wanted: Wanted) -> list[Any]:

@@ -238,14 +238,10 @@ def make_shard(
         split_seed = int(np.random.default_rng((seed, number)).integers(2**31))
         data, held_out = split_off_validation(model, data, split_seed)
     Y, batch_size = model.training_targets(data.y), model.settings.batch_size
-    return Shard(
-        model,
-        model.batches(data, Y, batch_size, math.inf),
-        held_out and model.validation_blocks(held_out, math.inf),
-        (seed, number),
-        _sum_of_weights(data),
-        _sum_of_weights(held_out) if held_out else 0.0,
-    )
+    batches = model.batches(data, Y, batch_size, math.inf)
+    validation = held_out and model.validation_blocks(held_out, math.inf)
+    weight, held_weight = _sum_of_weights(data), _sum_of_weights(held_out) if held_out else 0.0
+    return Shard(model, batches, validation, (seed, number), weight, held_weight)
 
 
 def train_alone(
