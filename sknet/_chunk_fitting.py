@@ -97,8 +97,7 @@ class Findings(NamedTuple):
 
     def mean_weight(self, model: Model) -> float:
         """Return the mean weight of the training rows, estimated from the sample."""
-        y, sample_weight = self.sample.y, self.sample.sample_weight
-        weights = row_weights(model.settings, model.target, y, sample_weight)
+        weights = row_weights(model.settings, model.target, self.sample)
         return 1.0 if weights is None else mean(weights)
 
     def drawn_rows(self, n_wanted: int) -> Batch:

@@ -57,7 +57,7 @@ def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
 
     ``mean_weight`` is that of the training rows of all chunks.
     """
-    weight = row_weights(model.settings, model.target, chunk.y, chunk.sample_weight)
+    weight = row_weights(model.settings, model.target, chunk)
     if weight is None and mean_weight != 1:
         weight = np.ones(n_rows(chunk))  # Other chunks have weights.
     if weight is not None:

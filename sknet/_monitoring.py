@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -30,8 +30,7 @@ CALIBRATION_ROWS = 10_000
 COLUMN_WIDTH = 34
 
 
-@dataclass(frozen=True)
-class HeldOut:
+class HeldOut(NamedTuple):
     """Rows that are held out to validate with.
 
     ``data`` are the checked rows with their weights. ``of_training`` tells whether they were

@@ -204,8 +204,7 @@ class BlasLimit:
         with self._lock:
             own: dict[LibController, int] = {}
             for library in blas_libraries():
-                before = n_threads_of(library)
-                if before > 1:
+                if (before := n_threads_of(library)) > 1:
                     set_threads_of(library, 1)
                     of_whom = self._shared if is_process_wide(library) else own
                     of_whom.setdefault(library, before)

@@ -104,8 +104,7 @@ class Checkpoint(FitCallback):
         """
         if not isinstance(estimator, BaseNN):
             raise ValueError(
-                f"Checkpoint is for a network of sknet, not for {type(estimator).__name__}: "
-                "set it on the network itself."
+                f"Set Checkpoint on the network of sknet, not on {type(estimator).__name__}."
             )
         self._check_path()
         self._saved_at = monotonic()
@@ -115,8 +114,7 @@ class Checkpoint(FitCallback):
         folder = self.path.parent
         if self.path.is_dir():
             raise IsADirectoryError(
-                f"Checkpoint writes a file, but {self.path} is a folder. Give the path of a "
-                "file in it."
+                f"{self.path} is a folder. Give Checkpoint the path of a file in it."
             )
         if not folder.is_dir():
             raise FileNotFoundError(

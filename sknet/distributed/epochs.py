@@ -222,7 +222,9 @@ class ClusterEpoch(Epochs):
         in_flight: deque[Any] = deque()
         for number in range(self._shards.per_epoch):
             if self._n_chained == LONGEST_CHAIN:
-                self._cut_chain()
+                # Earlier tasks are forgotten once what they led to is sent anew.
+                gather = self._cluster.gather
+                self._send(gather([self._point, self._previous]), gather(self._rounds))
             in_flight.append(self._submit_round(number))
             if len(in_flight) == ROUNDS_IN_FLIGHT:
                 self._end_round(in_flight.popleft())
@@ -261,11 +263,6 @@ class ClusterEpoch(Epochs):
     def _begin(self, point: Point) -> None:
         """Begin the next rounds at a point, without momentum, and with new optimizers."""
         self._send([point] * 2, [None] * len(self._shards.futures))
-
-    def _cut_chain(self) -> None:
-        """Send what the next rounds begin with anew, so that earlier tasks are forgotten."""
-        gather = self._cluster.gather
-        self._send(gather([self._point, self._previous]), gather(self._rounds))
 
     def _send(self, points: Sequence[Point], rounds: Sequence[LocalRound | None]) -> None:
         """Send the last two points, and what each shard has after its last round."""

@@ -207,7 +207,7 @@ def _weigh(cluster: Cluster, agreed: Agreement, held: list[Held]) -> list[Held]:
 def weigh(agreed: Agreement, partition: Partition) -> NDArray[np.float64]:
     """Return the weights of all rows of a partition, times the weights of their classes."""
     data = read_partition(agreed.features, partition)
-    weights = row_weights(agreed.settings, agreed.target, data.y, data.sample_weight)
+    weights = row_weights(agreed.settings, agreed.target, data)
     of_all = np.zeros(data.X.shape[0])
     of_all[data.positions] = 1.0 if weights is None else weights
     return of_all
