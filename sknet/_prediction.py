@@ -124,8 +124,7 @@ class Predictor:
             self.network.forward(params, rows, workspace)
             yield workspace, n_rows
         # A workspace remembers the parameters, and would keep a copy of them in memory.
-        keeps = most_rows == tile and params is self.fitted
-        if keeps and len(self._spare) < MOST_SPARE:
+        if most_rows == tile and params is self.fitted and len(self._spare) < MOST_SPARE:
             self._spare.append(workspace)
 
     def _workspace(self, n_rows: int, dtype: np.dtype[Any]) -> Workspace:

@@ -178,5 +178,4 @@ class TimeLimit(FitCallback):
         """Return whether the time limit has passed at the end of an epoch."""
         if context.task_name != "epoch":
             return False
-        elapsed = datetime.now(UTC) - context.parent.init_time
-        return elapsed.total_seconds() > self.seconds
+        return (datetime.now(UTC) - context.parent.init_time).total_seconds() > self.seconds

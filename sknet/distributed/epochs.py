@@ -170,10 +170,8 @@ class Shards:
 
     def submit(self, function: Callable, of_each: Iterable[Any], *args: Any) -> list[Any]:
         """Return the futures of ``function(one, *args)`` for something of each shard."""
-        return [
-            self.cluster.submit(function, one, *args, shard_number=number)
-            for number, one in enumerate(of_each)
-        ]
+        submit = self.cluster.submit
+        return [submit(function, one, *args, shard_number=i) for i, one in enumerate(of_each)]
 
     def ask(self, method: Callable, *args: Any) -> list[Any]:
         """Return what a method of each shard returns."""

@@ -105,8 +105,7 @@ def fit_on_cluster(
     # local fit draws.
     seed = int(copy.deepcopy(run.streams["shuffle"]).integers(2**31))
     held = _weigh(cluster, agreed, held)
-    samples = _sample(cluster, agreed, held, seed)
-    model = start_model(agreed, samples, run.streams["init"])
+    model = start_model(agreed, _sample(cluster, agreed, held, seed), run.streams["init"])
     groups = _groups(cluster, model.settings, held, local_steps)
     model = _share_batch(model, len(groups))
     shared = cluster.send(model), cluster.send(agreed.features)

@@ -187,8 +187,7 @@ class Wanted(NamedTuple):
     @property
     def empty(self) -> np.ndarray:
         """The predictions for no rows."""
-        shape = (0,) if self.columns is None else (0, self.width)
-        return np.empty(shape, self.dtype)
+        return np.empty((0,) if self.columns is None else (0, self.width), self.dtype)
 
     @property
     def names(self) -> list[str]:
@@ -340,7 +339,7 @@ class Cluster:
 
     def _preferred(self, shard_number: int) -> dict[str, Any]:
         """Return Dask's options that name the preferred worker of a shard."""
-        worker = self._workers[shard_number % len(self._workers)]
+        worker = self._workers[shard_number % self.n_workers]
         return {"workers": [worker], "allow_other_workers": True}
 
 
