@@ -19,7 +19,7 @@ from sknet._monitoring import reporter
 from sknet._run import Run
 from sknet._settings import Settings
 from sknet._starting import Agreement, Look, agree, look_at, merge_looks
-from sknet.data.batches import Batch, n_rows
+from sknet.data.batches import Batch
 from sknet.data.chunks import as_chunk
 from sknet.data.draws import draw_rows, most_copied_rows
 from sknet.data.kinds import naming
@@ -163,7 +163,7 @@ def describe(estimator: BaseNN, partition: Partition) -> Look | None:
     """
     number, *rows = partition
     with naming(f"Partition {number}"):
-        if not n_rows(as_chunk(rows)):
+        if not as_chunk(rows).X.shape[0]:
             return None
         features, data = read_training(estimator, *rows)
         return look_at(features, data, data, f"partition {number}")
