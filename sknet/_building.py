@@ -36,13 +36,13 @@ def make_network(
     inputs = Network(tuple(_input_layers(settings, encoder)), encoder.n_outputs_)
     sources = column_sources(encoder, reader)[inputs.origins]
     groups = _groups_of_inputs(settings, sources)
-    order = None
-    if settings.promise is not None:
-        order = settings.promise.order(inputs.origins, sources, groups)
-    gathered = [] if groups is None else [_gathered(settings, groups)]
+    promise = settings.promise
+    order = None if promise is None else promise.order(inputs.origins, sources, groups)
+    # With hidden layers, each member has a network of its own for each group.
+    n_copies = settings.n_members if settings.hidden_layer_sizes else 1
+    gathered = [] if groups is None else [GroupColumns(groups * n_copies)]
     hidden, order = _hidden_layers(settings, groups, order)
-    n_raw = link.n_raw(n_outputs)
-    output = _output_layer(settings, groups, order, n_raw, link.unpromised(n_raw))
+    output = _output_layer(settings, groups, order, link, n_outputs)
     layers = *inputs.layers, *gathered, *hidden, output
     return Network(layers, encoder.n_outputs_, settings.n_members, groups is not None)
 
@@ -53,9 +53,7 @@ def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
     They are the layer that embeds numbers and categories, if there are some to be embedded, and
     the layer that appends the components of numbers, if there are any.
     """
-    layers: list[Layer] = []
-    if parts := _embeddings(settings, encoder):
-        layers.append(Columns(tuple(parts)))
+    layers = _embedding_layers(settings, encoder)
     if encoder.components_ is not None:
         embedding, n_numbers = settings.numeric_embedding, encoder.n_numeric_
         size = 1 if embedding is None else embedding.output_counts(n_numbers)[0]
@@ -63,19 +61,16 @@ def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
     return layers
 
 
-def _embeddings(
-    settings: Settings, encoder: TableEncoder
-) -> list[tuple[int, ColumnEmbedding | None]]:
-    """Return the parts of the layer that embeds columns; an empty list if there are none."""
-    unit = settings.level_penalty
+def _embedding_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
+    """Return the layer that embeds columns, or an empty list if there are none to embed."""
     embeddings = [
-        (1, Embedding(one.n_levels, EMBEDDING_SIZE, one.prior_rows * unit))
+        (1, Embedding(one.n_levels, EMBEDDING_SIZE, one.prior_rows * settings.level_penalty))
         for one in encoder.embedded_
     ]
     numeric, n_other = _numeric_layer(settings, encoder), encoder.n_plain_ - encoder.n_numeric_
     parts = [(encoder.n_numeric_, numeric), (n_other, None), *embeddings]
     parts = [part for part in parts if part[0]]
-    return parts if any(layer is not None for _, layer in parts) else []
+    return [Columns(tuple(parts))] if any(layer is not None for _, layer in parts) else []
 
 
 def column_sources(encoder: TableEncoder, reader: TableReader) -> NDArray[np.intp]:
@@ -101,17 +96,8 @@ def _groups_of_inputs(settings: Settings, sources: NDArray[np.intp]) -> Groups |
     """
     if settings.groups is None:
         return None
-    return tuple(
-        tuple(np.flatnonzero(np.isin(sources, group)).tolist()) for group in settings.groups
-    )
-
-
-def _gathered(settings: Settings, groups: Groups) -> GroupColumns:
-    """Return the layer that gathers the inputs of each group.
-
-    With hidden layers, each member has a network of its own for each group.
-    """
-    return GroupColumns(groups * (settings.n_members if settings.hidden_layer_sizes else 1))
+    found = (np.flatnonzero(np.isin(sources, group)) for group in settings.groups)
+    return tuple(tuple(one.tolist()) for one in found)
 
 
 def _hidden_layers(
@@ -172,18 +158,12 @@ def _weights_layer(
 
 
 def _output_layer(
-    settings: Settings,
-    groups: Groups | None,
-    order: Order | None,
-    n_raw: int,
-    unpromised: tuple[int, ...],
+    settings: Settings, groups: Groups | None, order: Order | None, link: Link, n_outputs: int
 ) -> Layer:
-    """Return the layer that maps the last hidden layer to the raw predictions.
-
-    ``unpromised`` has the positions of those that constraints promise nothing about.
-    """
-    n_members = settings.n_members
-    is_hidden = bool(settings.hidden_layer_sizes)
+    """Return the layer that maps the last hidden layer to the raw predictions."""
+    n_members, is_hidden = settings.n_members, bool(settings.hidden_layer_sizes)
+    n_raw = link.n_raw(n_outputs)
+    unpromised = link.unpromised(n_raw)
     if settings.pairwise and is_hidden and groups is not None and len(groups) > 1:
         if order is not None:
             return order.pairs(n_raw, n_members, N_FACTORS, unpromised)
@@ -213,9 +193,8 @@ def check_memory(network: Network, settings: Settings) -> None:
     limit = min(main_memory(), np.iinfo(np.intp).max)
     if needed > limit:
         raise ValueError(
-            f"The network would have {Decimal(network.n_params):.4g} parameters. To train them "
-            f"takes {Decimal(needed) / 2**30:.4g} GiB, but the main memory has "
-            f"{limit / 2**30:.4g} GiB. "
-            f"Choose smaller hidden_layer_sizes={settings.hidden_layer_sizes}, fewer "
+            f"The network would have {Decimal(network.n_params):.4g} parameters. Training "
+            f"takes {Decimal(needed) / 2**30:.4g} GiB, but main memory has {limit / 2**30:.4g} "
+            f"GiB. Choose smaller hidden_layer_sizes={settings.hidden_layer_sizes}, fewer "
             f"n_members={settings.n_members}, or fewer columns."
         )

@@ -51,7 +51,7 @@ def fit_on_chunks(
         found = FirstPass(estimator, run.split_seed, most_held_out, progress).find(chunks)
         found, model = _start(estimator, found, run, before)
         held = _hold_out(estimator, found, model, validation)
-        features, identify = found.features, partial(found.fingerprint, window)
+        features, identify = found.agreed.features, partial(found.fingerprint, window)
         run.expect_rows(found.n_training, identify)
         model = model.begun(found.n_training, 0 if held is None else held.data.n_rows)
         observer = observe(estimator, features, model, run, identify, chunks)
@@ -74,51 +74,43 @@ class Findings(NamedTuple):
 
     Attributes
     ----------
-    n_training : int
-        The number of rows to train on.
     agreed : Agreement
         What all chunks agree on: columns, settings, and the classes or the scale of y.
-    sample : Batch
-        Rows to learn the encodings from.
-    held_out : Batch
-        The validation rows; there are none without early stopping.
-    limit : float
-        A row is held out if its key is at most this number.
+    n_training : int
+        The number of rows to train on.
     sizes : list of int
         The number of rows of positive weight of each chunk that has any.
+    held_out : Batch
+        The validation rows; there are none without early stopping.
+    sample : Batch
+        Rows to learn the encodings from.
+    limit : float
+        A row is held out if its key is at most this number.
     """
 
-    n_training: int
     agreed: Agreement
-    sample: Batch
-    held_out: Batch
-    limit: float
+    n_training: int
     sizes: list[int]
-
-    @property
-    def features(self) -> Features:
-        """The columns of the chunks."""
-        return self.agreed.features
+    held_out: Batch
+    sample: Batch
+    limit: float
 
     def mean_weight(self, model: Model) -> float:
         """Return the mean weight of the training rows, estimated from the sample."""
-        y, sample_weight = self.sample.y, self.sample.sample_weight
-        weights = row_weights(model.settings, model.target, y, sample_weight)
+        weights = row_weights(model.settings, model.target, self.sample)
         return 1.0 if weights is None else mean(weights)
 
     def drawn_rows(self, n_wanted: int) -> Batch:
         """Return checked training rows, at most ``n_wanted`` of the drawn ones."""
         rows = evenly_spaced(self.sample.n_rows, n_wanted)
-        return read_rows(self.features, *take(self.sample, rows)).batch()
+        return read_rows(self.agreed.features, *take(self.sample, rows)).batch()
 
     def fingerprint(self, window: int) -> str:
         """Return a hash of some drawn rows and of the chunks, for a resumed fit."""
         return fingerprint(Dataset(*self.drawn_rows(FINGERPRINT_ROWS)), self.sizes, window)
 
 
-def _check_arguments(
-    estimator: Any, chunks: Any, shuffle_window: int, validation_rows: int
-) -> None:
+def _check_arguments(estimator: Any, chunks: Any, window: int, validation_rows: int) -> None:
     """Refuse arguments that cannot work, and options that have no effect on chunks.
 
     Raises
@@ -130,21 +122,18 @@ def _check_arguments(
         ``warm_start=True``.
     """
     if not is_stochastic(estimator.solver):
-        raise ValueError(
-            f"fit_chunks needs a stochastic solver; solver={estimator.solver!r} is not one."
-        )
+        raise ValueError(f"fit_chunks needs a stochastic solver, not {estimator.solver!r}.")
     if estimator.warm_start:
         raise ValueError(
             "fit_chunks does not support warm_start=True. Set warm_start=False, or continue "
             "from a fitted network by partial_fit, chunk by chunk."
         )
-    check_count("shuffle_window", shuffle_window)
+    check_count("shuffle_window", window)
     check_count("validation_rows", validation_rows)
     if not hasattr(chunks, "__iter__") or iter(chunks) is chunks:
         raise TypeError(
-            "chunks must be an iterable that can be iterated over many times, such as a list "
-            f"or the result of read_chunks; got {type(chunks).__name__}, which cannot. Turn "
-            "your generator into the __iter__ of a class."
+            "chunks must allow many iterations, as a list or the result of read_chunks does; "
+            f"got {type(chunks).__name__}. Turn your generator into the __iter__ of a class."
         )
 
 
@@ -156,17 +145,15 @@ class FirstPass:
     estimator : NNClassifier or NNRegressor
     seed : int
         The seed of the keys of the rows.
-    validation_rows : int
+    most_held_out : int
         The largest number of validation rows.
     progress : RowProgress
         Shows how many rows have been looked at.
     """
 
-    def __init__(
-        self, estimator: BaseNN, seed: int, validation_rows: int, progress: RowProgress
-    ):
+    def __init__(self, estimator: BaseNN, seed: int, most_held_out: int, progress: RowProgress):
         self._estimator = estimator
-        self._validation_rows = validation_rows
+        self._most_held_out = most_held_out
         self._progress = progress
         self._rng = np.random.default_rng(seed)
         self._sizes: list[int] = []
@@ -195,12 +182,11 @@ class FirstPass:
             survey = replace(survey, statistics=self._statistics)
         agreed = agree(self._estimator, self._look._replace(survey=survey))
         settings, n_held_out = agreed.settings, 0
-        if settings.early_stopping and self._validation_rows:
+        if settings.early_stopping and self._most_held_out:
             n_wanted = count_validation_rows(survey.n_rows, settings.validation_fraction)
-            n_held_out = min(n_wanted, self._validation_rows)
-        held_out, learned, limit = self._sample.first(n_held_out)
+            n_held_out = min(n_wanted, self._most_held_out)
         n_training = survey.n_rows - n_held_out
-        return Findings(n_training, agreed, learned, held_out, limit, self._sizes)
+        return Findings(agreed, n_training, self._sizes, *self._sample.first(n_held_out))
 
     def _look_at(self, chunk: Batch) -> Batch:
         """Look at a chunk, which must suit the earlier chunks; return it."""
@@ -209,14 +195,13 @@ class FirstPass:
             self._features = features
             # As float64, a number takes eight bytes.
             n_to_learn = most_copied_rows(8 * features.n_features)
-            self._sample = KeyedSample(n_to_learn + self._validation_rows)
+            self._sample = KeyedSample(n_to_learn + self._most_held_out)
         else:
             features, X = self._features.read_part(chunk.X)
         # Weights keep their unit: only all chunks together tell which of them are negligible.
         data = with_target(features, X, chunk.y, chunk.sample_weight)
-        weighted, part = data.in_own_units(), f"chunk {len(self._sizes)}"
-        look = look_at(self._estimator, features, data, weighted, part)
-        self._include(look, data)
+        part = f"chunk {len(self._sizes)}"
+        self._include(look_at(features, data, data.in_own_units(), part), data)
         # A column of labels in one chunk and a flat y in another could not be joined.
         return chunk._replace(y=data.y)
 
@@ -262,8 +247,7 @@ def _start(
     n_all = agreed.survey.n_rows
     model = continue_model(estimator, features, model, data, run.params, n_rows=n_all)
     # Balanced weights are those of all rows.
-    weights = agreed.settings.class_weight
-    settings = model.settings.with_values(class_weight=weights)
+    settings = model.settings.with_values(class_weight=agreed.settings.class_weight)
     found = found._replace(agreed=replace(agreed, features=features))
     return found, replace(model, settings=settings)
 
@@ -272,17 +256,16 @@ def _hold_out(
     estimator: BaseNN, found: Findings, model: Model, validation: tuple[Any, Any, Any]
 ) -> HeldOut | None:
     """Return the rows to validate with: those of the user, rows of the chunks, or None."""
-    source, data = validation[0], read_validation(found.features, *validation)
+    source, data = validation[0], read_validation(found.agreed.features, *validation)
     if data is not None:
         model.check_target(data.y, "y_val")
     elif found.limit >= 0:
         source = found.held_out.X
-        data = read_rows(found.features, *found.held_out).in_own_units()
+        data = read_rows(found.agreed.features, *found.held_out).in_own_units()
     else:
         return None
-    make_estimator = partial(scored, estimator, found.features)
     data = weigh(model.settings, model.target, data)
-    return HeldOut(data, source=source, make_estimator=make_estimator)
+    return HeldOut(data, False, source, partial(scored, estimator, found.agreed.features))
 
 
 def _listener(
@@ -313,7 +296,7 @@ def _epoch(
     rng = np.random.default_rng(run.split_seed)
 
     def read(chunk: Batch) -> Batch:
-        data = read_rows(found.features, *chunk)
+        data = read_rows(found.agreed.features, *chunk)
         model.check_target(data.y, "y")
         return data.batch()
 

@@ -46,14 +46,10 @@ def mini_batches(
 
     Up to ``encoded_bytes`` of encoded rows are kept, by default ``ENCODED_BYTES``.
     """
-    return model.batches(
-        data,
-        model.training_targets(data.y),
-        model.settings.batch_size,
-        encoded_bytes,
-        rng=streams["shuffle"] if model.settings.shuffle else None,
-        augment=augmentation(model, streams["augmentation"]),
-    )
+    settings, Y = model.settings, model.training_targets(data.y)
+    rng = streams["shuffle"] if settings.shuffle else None
+    augment = augmentation(model, streams["augmentation"])
+    return model.batches(data, Y, settings.batch_size, encoded_bytes, rng, augment)
 
 
 def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
@@ -61,7 +57,7 @@ def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
 
     ``mean_weight`` is that of the training rows of all chunks.
     """
-    weight = row_weights(model.settings, model.target, chunk.y, chunk.sample_weight)
+    weight = row_weights(model.settings, model.target, chunk)
     if weight is None and mean_weight != 1:
         weight = np.ones(chunk.n_rows)  # Other chunks have weights.
     if weight is not None:
@@ -71,10 +67,9 @@ def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
 
 def augmentation(model: Model, rng: np.random.Generator) -> Augmentation | None:
     """Return the changes of training batches by random numbers, or None if all are off."""
-    settings, encoder = model.settings, model.encoder
-    if not (settings.input_noise or settings.mixup):
+    noise, mixup, encoder = model.settings.input_noise, model.settings.mixup, model.encoder
+    if not (noise or mixup):
         return None
-    noise, mixup = settings.input_noise, settings.mixup
     return Augmentation(noise, mixup, encoder.n_numeric_, encoder.n_plain_, rng)
 
 
@@ -117,8 +112,7 @@ def fit_network(
         )
         return _with_temperature(model, result, held)
     batches_of = partial(mini_batches, model, streams=run.streams, encoded_bytes=encoded_bytes)
-    few = data.n_rows <= MANY_ROWS
-    cools_down = settings.refit and few and settings.schedule.has_horizon
+    cools_down = settings.refit and data.n_rows <= MANY_ROWS and settings.schedule.has_horizon
     if cools_down and held is not None and held.of_training:
         return_to_best = ReturnToBest(lambda: batches_of(data.united(held.data)))
     return fit_batches(model, batches_of(data), held, run, observe, return_to_best)
@@ -179,8 +173,7 @@ def _with_temperature(
     raw, y, sample_weight = held_out_predictions(model.with_params(scored), held)
     factor = fit_factor(model.loss, model.members, raw, y, sample_weight)
     params = result.params.copy()
-    change = model.loss.link.with_certainty(factor, model.n_raw)
-    model.network.rescale_outputs(params, *change)
+    model.network.rescale_outputs(params, *model.loss.link.with_certainty(factor, model.n_raw))
     return replace(result, params=params, certainty=factor)
 
 

@@ -14,7 +14,7 @@ from sknet._base_model import Model
 from sknet._parameters import check_class_weight
 from sknet._prediction import Arrays
 from sknet._settings import Settings
-from sknet.data.batches import Dataset
+from sknet.data.batches import Batch, Dataset
 from sknet.data.kinds import LARGEST, SINGLE_LIMITS
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.weights import LabelCounts
@@ -213,19 +213,17 @@ class RegressionModel(Model):
         return self.members.predictions(raw, predict, with_std, of_y)
 
 
-def row_weights(
-    settings: Settings, target: Any, y: Any, sample_weight: Any
-) -> np.ndarray | None:
+def row_weights(settings: Settings, target: Any, rows: Batch | Dataset) -> np.ndarray | None:
     """Return the weight of each row times the weight of its class, or None without both.
 
     A regression has no ``class_weight``.
     """
     class_weight = settings.class_weight
     if class_weight is None:
-        return sample_weight
+        return rows.sample_weight
     check_class_weight(class_weight, target.classes_.tolist())
-    by_class = target.class_weights(class_weight, y)
-    return by_class if sample_weight is None else by_class * sample_weight
+    by_class = target.class_weights(class_weight, rows.y)
+    return by_class if rows.sample_weight is None else by_class * rows.sample_weight
 
 
 def weigh(settings: Settings, target: Any, data: Dataset) -> Dataset:
@@ -238,7 +236,7 @@ def weigh(settings: Settings, target: Any, data: Dataset) -> Dataset:
     ValueError
         If no row is left with a positive weight.
     """
-    weight = row_weights(settings, target, data.y, data.sample_weight)
+    weight = row_weights(settings, target, data)
     if weight is data.sample_weight:
         return data
     weighted = data._replace(sample_weight=weight)

@@ -4,9 +4,10 @@ import copy
 import math
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -29,8 +30,7 @@ CALIBRATION_ROWS = 10_000
 COLUMN_WIDTH = 34
 
 
-@dataclass(frozen=True)
-class HeldOut:
+class HeldOut(NamedTuple):
     """Rows that are held out to validate with.
 
     ``data`` are the checked rows with their weights. ``of_training`` tells whether they were
@@ -59,13 +59,11 @@ class Validation:
     def __init__(self, model: Model, held_out: HeldOut):
         self._model = model
         self._objective = model.objective
-        self._held_out = held_out
         self._batches = model.validation_blocks(held_out.data)
-        n_rows, dtype = self._batches.batch_size, model.params.dtype
-        self._workspace = Workspace(model.network, n_rows, dtype)
+        self._workspace = Workspace(model.network, self._batches.batch_size, model.params.dtype)
         self._scorer: Any = None
         if model.settings.scoring != "loss":
-            self._make_scorer()
+            self._make_scorer(held_out)
 
     @property
     def least_score(self) -> float:
@@ -80,7 +78,7 @@ class Validation:
             constant = self._objective.constant_loss(self._batches.without_columns())
         return score_of_learning(constant, self._batches.n_rows)
 
-    def _make_scorer(self) -> None:
+    def _make_scorer(self, held_out: HeldOut) -> None:
         """Make the scorer of the user's validation rows, and score the initial parameters.
 
         So an unsuitable scorer fails before training.
@@ -90,10 +88,10 @@ class Validation:
         ValueError
             If the scorer raises an error, or returns a number that is not finite.
         """
-        data, scoring = self._held_out.data, self._model.settings.scoring
-        make_estimator = cast(Callable[[Model], BaseEstimator], self._held_out.make_estimator)
+        data, scoring = held_out.data, self._model.settings.scoring
+        make_estimator = cast(Callable[[Model], BaseEstimator], held_out.make_estimator)
         scorer = check_scoring(make_estimator(self._model), scoring=scoring)
-        rows = _take_rows(self._held_out.source, data.positions)
+        rows = _take_rows(held_out.source, data.positions)
         weights = {} if data.sample_weight is None else {"sample_weight": data.sample_weight}
         self._scorer = lambda model: scorer(make_estimator(model), rows, data.y, **weights)
         try:
@@ -109,9 +107,8 @@ class Validation:
         A scorer is not asked for parameters whose loss is infinite or NaN.
         """
         loss = self._objective.mean_loss(params, self._batches, self._workspace)
-        score = -loss
-        if self._scorer is not None and math.isfinite(loss):
-            score = self._score(params)
+        scores = self._scorer is not None and math.isfinite(loss)
+        score = self._score(params) if scores else -loss
         return {"validation_loss": loss, "validation_score": score}
 
     def _score(self, params: np.ndarray) -> float:
@@ -257,27 +254,22 @@ def row_progress(verbose: int) -> "RowProgress":
 
     It is a bar if rich is installed and the output is a terminal that can show one.
     """
-    if not verbose:
-        return RowProgress()
-    if not sys.stdout.isatty():
-        return RowLines()
-    try:
-        from rich.console import Console
-    except ImportError:
-        return RowLines()
-    return RowLines() if Console().is_dumb_terminal else RowBar()
+    if verbose and sys.stdout.isatty():
+        with suppress(ImportError):
+            from rich.console import Console
+
+            if not Console().is_dumb_terminal:
+                return RowBar()
+    return RowLines() if verbose else RowProgress()
 
 
-class RowProgress:
+class RowProgress(AbstractContextManager):
     """Base class of what shows how many rows of a pass are done; it shows nothing itself.
 
     It is a context manager, which a fit enters before its first pass.
     """
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         """End the display."""
 
     def __call__(self, name: str, n_done: int, n_rows: int | None = None) -> None:

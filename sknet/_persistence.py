@@ -45,9 +45,8 @@ def as_stored(value: Any) -> Any:
     if isinstance(value, list | tuple) and any(isinstance(one, frozenset) for one in value):
         sets = (set(one) if isinstance(one, frozenset) else one for one in value)
         return list(sets) if isinstance(value, list) else tuple(sets)
-    if isinstance(value, PLAIN) or not FLAT_LIST.is_satisfied_by(value):
-        return value
-    return list(value)
+    stays = isinstance(value, PLAIN) or not FLAT_LIST.is_satisfied_by(value)
+    return value if stays else list(value)
 
 
 def unstamped(estimator_class: type, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,10 +56,8 @@ def unstamped(estimator_class: type, state: Mapping[str, Any]) -> dict[str, Any]
     """
     made_by = state[VERSION]
     if made_by != __version__:
-        warnings.warn(
-            InconsistentVersionWarning(estimator_class.__name__, made_by, __version__),
-            stacklevel=3,
-        )
+        warning = InconsistentVersionWarning(estimator_class.__name__, made_by, __version__)
+        warnings.warn(warning, stacklevel=3)
     return {name: value for name, value in state.items() if name != VERSION}
 
 
@@ -77,9 +74,8 @@ def save_checkpoint(estimator: BaseEstimator, path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
 
 
 def _seal(file: IO[bytes]) -> bytes:
@@ -111,17 +107,13 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> tuple[Any, Run]:
     saved = _read_checkpoint(path)
     if type(saved) is not type(estimator):
         raise ValueError(
-            f"{path} is not a checkpoint of {type(estimator).__name__}: it holds an object of "
-            f"type {type(saved).__name__}. Pass the file that a sknet.callbacks.Checkpoint "
-            "wrote in a fit of such an estimator."
+            f"{path} is not a checkpoint of {type(estimator).__name__}, but holds an object of "
+            f"type {type(saved).__name__}. Pass a checkpoint of a fit of such an estimator."
         )
     run = saved._run
     if run.state is None:
-        raise ValueError(
-            f"A fit with solver={saved.solver!r} cannot go on from a checkpoint; fit anew."
-        )
-    changed = set(changed_parameters(saved, estimator)) - FREE_TO_RESUME
-    if changed:
+        raise ValueError(f"A fit with solver={saved.solver!r} cannot be resumed; fit anew.")
+    if changed := set(changed_parameters(saved, estimator)) - FREE_TO_RESUME:
         raise ValueError(
             f"Since the checkpoint these parameters have changed: {sorted(changed)}. Set them "
             "back to resume, or fit anew."
@@ -164,7 +156,6 @@ def _check_seal(file: IO[bytes], path: Any) -> None:
         )
     if found != _seal(file):
         raise ValueError(
-            f"{path} is damaged: its content does not have the checksum that was written with "
-            "it. Pass an older checkpoint or a copy of the file, or fit anew without "
-            "resume_from."
+            f"{path} is damaged: its content has another checksum than it was written with. "
+            "Pass an older checkpoint or a copy, or fit anew without resume_from."
         )

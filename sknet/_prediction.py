@@ -1,6 +1,7 @@
 """The outputs of a network for rows of a table, computed block by block."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
@@ -123,17 +124,15 @@ class Predictor:
             self.network.forward(params, rows, workspace)
             yield workspace, n_rows
         # A workspace remembers the parameters, and would keep a copy of them in memory.
-        keeps = most_rows == tile and params is self.fitted
-        if keeps and len(self._spare) < MOST_SPARE:
+        if most_rows == tile and params is self.fitted and len(self._spare) < MOST_SPARE:
             self._spare.append(workspace)
 
     def _workspace(self, n_rows: int, dtype: np.dtype[Any]) -> Workspace:
         """Return work arrays for a number of rows: new ones, or spare ones of a single row."""
         if n_rows == self.tile:
-            try:
+            # There are none at first, and other threads may have them all.
+            with suppress(IndexError):
                 return self._spare.pop()
-            except IndexError:
-                pass  # There are none yet, or other threads have them all.
         return Workspace(self.network, n_rows, dtype)
 
     def settled(self, sums: np.ndarray) -> np.ndarray:

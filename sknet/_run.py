@@ -64,9 +64,7 @@ class Run:
     @property
     def vectors(self) -> list[np.ndarray]:
         """The parameter vectors in the state, which a new scale of y must change as well."""
-        if self.state is None:
-            return []
-        known = (self.state.average, self.state.trained)
+        known = () if self.state is None else (self.state.average, self.state.trained)
         return [vector for vector in known if vector is not None]
 
     @property
@@ -202,18 +200,16 @@ class BlasLimit:
         self._shared: dict[LibController, int] = {}
         self._taken = _Taken()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         with self._lock:
             own: dict[LibController, int] = {}
             for library in blas_libraries():
-                before = n_threads_of(library)
-                if before > 1:
+                if (before := n_threads_of(library)) > 1:
                     set_threads_of(library, 1)
                     of_whom = self._shared if is_process_wide(library) else own
                     of_whom.setdefault(library, before)
             self._taken.numbers.append(own)
             self._n_trainings += 1
-        return self
 
     def __exit__(self, *error: object) -> None:
         with self._lock:

@@ -19,14 +19,13 @@ from sklearn.base import BaseEstimator
 
 from sknet._auto import Facts
 from sknet._input import Features
-from sknet._model import Model, RegressionModel, model_class, weigh
+from sknet._model import Model, model_class, weigh
 from sknet._parameters import is_auto
 from sknet._settings import Settings, resolve
 from sknet.data.batches import Batch, Dataset, join
 from sknet.data.columns.times import DateColumn
 from sknet.data.survey import Survey, merge_surveys, survey_rows
 from sknet.data.targets import ClassTarget, KnownTarget, RegressionTarget, merge_targets
-from sknet.data.weights import LabelCounts
 from sknet.nn.embeddings import NumericEmbedding
 from sknet.nn.monotone import Promise
 
@@ -43,17 +42,10 @@ def facts_of(
     ``n_rows`` is the number of rows of the whole table, and ``n_earlier`` that of the rows of
     earlier chunks, if the table is a chunk of a stream.
     """
-    reader = features.reader
-    return Facts(
-        n_rows,
-        features.n_features,
-        is_sparse,
-        dtype,
-        features.numeric_y,
-        n_levels=[len(levels) for levels in reader.levels_],
-        n_dates=len(reader.of_kind(DateColumn)),
-        n_earlier=n_earlier,
-    )
+    n_columns, numeric_y = features.n_features, features.numeric_y
+    n_levels = [len(levels) for levels in features.reader.levels_]
+    n_dates = len(features.reader.of_kind(DateColumn))
+    return Facts(n_rows, n_columns, is_sparse, dtype, numeric_y, n_levels, n_dates, n_earlier)
 
 
 def settle(estimator: BaseEstimator, facts: Facts, promise: Promise | None = None) -> Settings:
@@ -216,21 +208,12 @@ class Look(NamedTuple):
     survey: Survey
     target: KnownTarget
 
-    @property
-    def n_rows(self) -> int:
-        """Rows of positive weight."""
-        return self.survey.n_rows
 
-
-def look_at(
-    estimator: BaseEstimator, features: Features, data: Dataset, weighted: Dataset, part: str
-) -> Look:
+def look_at(features: Features, data: Dataset, weighted: Dataset, part: str) -> Look:
     """Return the look at a part of a table.
 
     Parameters
     ----------
-    estimator : NNClassifier or NNRegressor
-        The estimator whose parameters are used.
     features : Features
         The columns of the part.
     data : Dataset
@@ -243,15 +226,12 @@ def look_at(
     Raises
     ------
     ValueError
-        If y does not suit the loss.
+        If y does not suit the loss, or a parameter does not suit X.
     """
     survey = survey_rows(data, features.reader, features.names, part=part)
-    if not features.numeric_y:
-        counts = LabelCounts.of(weighted.y, weighted.sample_weight, weighted.weight_unit)
-        return Look(survey, counts)
     facts = facts_of(features, survey.n_rows, survey.dtype, survey.sparse)
-    settings = settle(estimator, facts)
-    return Look(survey, RegressionModel.measure_target(settings, weighted))
+    settings = settle(features.estimator, facts)
+    return Look(survey, model_class(features.numeric_y).measure_target(settings, weighted))
 
 
 def merge_looks(looks: Sequence[Look]) -> Look:

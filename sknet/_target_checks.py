@@ -33,9 +33,7 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
     y = as_array(y, name, allowed)
     sparse_format = False if numeric else "csr"
     with checking(name):
-        y = check_array(
-            y, accept_sparse=sparse_format, ensure_2d=False, dtype=None, input_name=name
-        )
+        y = check_array(y, sparse_format, ensure_2d=False, dtype=None, input_name=name)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if numeric:

@@ -104,8 +104,7 @@ class Checkpoint(FitCallback):
         """
         if not isinstance(estimator, BaseNN):
             raise ValueError(
-                f"Checkpoint is for a network of sknet, not for {type(estimator).__name__}: "
-                "set it on the network itself."
+                f"Set Checkpoint on the network of sknet, not on {type(estimator).__name__}."
             )
         self._check_path()
         self._saved_at = monotonic()
@@ -115,8 +114,7 @@ class Checkpoint(FitCallback):
         folder = self.path.parent
         if self.path.is_dir():
             raise IsADirectoryError(
-                f"Checkpoint writes a file, but {self.path} is a folder. Give the path of a "
-                "file in it."
+                f"{self.path} is a folder. Give Checkpoint the path of a file in it."
             )
         if not folder.is_dir():
             raise FileNotFoundError(
@@ -133,8 +131,7 @@ class Checkpoint(FitCallback):
         self, estimator: Any, context: Any, *, fitted_estimator: Any = None
     ) -> None:
         """Save the estimator after every ``every``-th epoch."""
-        due = context.task_name == "epoch" and (context.task_id + 1) % self.every == 0
-        if due:
+        if context.task_name == "epoch" and (context.task_id + 1) % self.every == 0:
             self._save(fitted_estimator)
 
     def on_progress(self, estimator: Any, context: Any, make_fitted: Callable[[], Any]) -> None:
@@ -174,13 +171,11 @@ class TimeLimit(FitCallback):
     """
 
     def __init__(self, seconds: float):
-        limits = Interval(Real, 0, math.inf, closed="right")
-        limits.check("TimeLimit", "seconds", seconds)
+        Interval(Real, 0, math.inf, closed="right").check("TimeLimit", "seconds", seconds)
         self.seconds = seconds
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> bool:
         """Return whether the time limit has passed at the end of an epoch."""
         if context.task_name != "epoch":
             return False
-        elapsed = datetime.now(UTC) - context.parent.init_time
-        return elapsed.total_seconds() > self.seconds
+        return (datetime.now(UTC) - context.parent.init_time).total_seconds() > self.seconds

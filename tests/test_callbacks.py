@@ -564,7 +564,11 @@ def test_the_file_holds_an_estimator_of_its_epoch(problem, tmp_path, every, last
     [
         ("missing/file", FileNotFoundError, "there is no folder .*missing. Create it before"),
         ("file/below", FileNotFoundError, "there is no folder .*file. Create it before"),
-        ("folder", IsADirectoryError, "folder is a folder. Give the path of a file in it"),
+        (
+            "folder",
+            IsADirectoryError,
+            "folder is a folder. Give Checkpoint the path of a file in it",
+        ),
         ("closed/file", PermissionError, "no permission to write to the folder .*closed. Give"),
     ],
 )
@@ -876,7 +880,7 @@ def test_lbfgs_saves_but_cannot_go_on(problem, tmp_path):
     saved = joblib.load(path)
     assert saved.n_iter_ == network.n_iter_
     assert_allclose(saved.predict(problem.X), network.predict(problem.X))
-    with pytest.raises(ValueError, match="lbfgs.* cannot go on from a checkpoint"):
+    with pytest.raises(ValueError, match="lbfgs.* cannot be resumed"):
         network.fit(problem.X, problem.y, resume_from=path)
 
 
@@ -1240,7 +1244,9 @@ def test_a_checkpoint_belongs_to_the_network():
     class Search:
         pass
 
-    with pytest.raises(ValueError, match="not for Search: set it on the network itself"):
+    with pytest.raises(
+        ValueError, match="Set Checkpoint on the network of sknet, not on Search"
+    ):
         Checkpoint("network.joblib").setup(Search(), None)
 
 

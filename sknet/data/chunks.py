@@ -45,7 +45,7 @@ def as_chunk(parts: Any) -> Batch:
     shapes = [part.shape for part in chunk if part is not None]
     if len({shape[:1] for shape in shapes}) > 1 or () in shapes:
         raise ValueError(
-            "X, y and sample_weight of a chunk must be arrays with equally many rows, got the "
+            "X, y and sample_weight must be arrays with equally many rows, got the "
             f"shapes {', '.join(map(str, shapes))}."
         )
     weight = chunk.sample_weight

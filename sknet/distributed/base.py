@@ -16,13 +16,7 @@ from sknet._requirements import fit_context
 from sknet._shared_parameters import with_sections
 from sknet.distributed.epochs import OuterStep
 from sknet.distributed.fitting import check_supported, fit_on_cluster
-from sknet.distributed.partitions import (
-    Cluster,
-    Wanted,
-    check_not_in_a_task,
-    partitions,
-    predict_lazily,
-)
+from sknet.distributed.partitions import Cluster, Wanted, partitions, predict_lazily
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT
 
 #: The outer momentum if each shard makes fewer steps than a single machine would make; and in
@@ -103,10 +97,8 @@ class DaskNN(BaseEstimator):
         if local is None:
             return
         cls._local_class = local
-        both = [
-            p for one in (local, DaskNN) for p in inspect.signature(one).parameters.values()
-        ]
-        cls.__init__ = constructor(cls.__name__, both)  # type: ignore[method-assign]
+        own, added = (inspect.signature(one).parameters.values() for one in (local, DaskNN))
+        cls.__init__ = constructor(cls.__name__, [*own, *added])  # type: ignore[method-assign]
         _, _, shared = inspect.cleandoc(DaskNN.__doc__ or "").partition("\n\n")
         cls.__doc__ = with_sections(cls.__doc__ or "", {"shared": shared})
 
@@ -138,15 +130,14 @@ class DaskNN(BaseEstimator):
             training: if it diverges before any epoch has ended well. The estimator is left as
             it was.
         """
-        local = self._make_local()
+        own = self.get_params(deep=False)
+        local = self._local_class(**{name: own[name] for name in defaults(self._local_class)})
         local._validate_params()
         check_supported(local)
-        check_not_in_a_task()
         parts = partitions(X, y, sample_weight)
-        cluster = Cluster(self.client, self.n_shards)
         outer = OuterStep(float(self.outer_learning_rate), self._momentum())
         features, model, result, n_shards = fit_on_cluster(
-            cluster, local, parts, outer, self.local_steps
+            Cluster(self.client, self.n_shards), local, parts, outer, self.local_steps
         )
         self._fitted, self.n_shards_ = local, n_shards
         conclude(local, features, model, result)
@@ -176,11 +167,6 @@ class DaskNN(BaseEstimator):
         if not is_auto(self.batch_size):
             return MOMENTUM_FOR_FEW_STEPS
         return MOMENTUM_OF_CLASSES if is_classifier(self) else 0.0
-
-    def _make_local(self) -> BaseNN:
-        """Return a local estimator with the same parameters, which is not fitted."""
-        own = self.get_params(deep=False)
-        return self._local_class(**{name: own[name] for name in defaults(self._local_class)})
 
     def _predict(self, X: Any, wanted: Wanted) -> Any:
         """Return predictions of the local estimator, not yet computed."""

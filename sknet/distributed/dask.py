@@ -86,8 +86,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         ValueError
             If ``return_std`` is True and the network has a single member.
         """
-        wanted = Wanted("predict_proba", self._columns(), np.float64, return_std)
-        return self._predict(X, wanted)
+        return self._predict(X, Wanted("predict_proba", self._columns(), float, return_std))
 
     def decision_function(self, X: Any) -> Any:
         """Return the logits.
@@ -103,9 +102,8 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
             Logits, not yet computed. Two classes have one column, in which positive numbers
             stand for the second class; otherwise each column belongs to a class.
         """
-        is_binary = self._learned_model().target.kind == "binary"
-        columns = None if is_binary else self._columns()
-        return self._predict(X, Wanted("decision_function", columns, np.float64))
+        columns = None if self._learned_model().target.kind == "binary" else self._columns()
+        return self._predict(X, Wanted("decision_function", columns, float))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy of the predictions.
@@ -188,7 +186,7 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
             If ``return_std`` is True, the loss is not "normal" and the network has a single
             member.
         """
-        return self._predict(X, Wanted("predict", self._columns(), np.float64, return_std))
+        return self._predict(X, Wanted("predict", self._columns(), float, return_std))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return R2, or for the quantile loss the mean D2 of the pinball loss.

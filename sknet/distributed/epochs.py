@@ -6,18 +6,17 @@ is lost with a worker.
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
 from sknet._auto import LARGEST_BATCH
-from sknet._input import Features
 from sknet._model import Model
 from sknet._settings import Settings
 from sknet.distributed.partitions import Cluster
-from sknet.distributed.shards import LocalRound, Partition, Point, Round, Shard, make_shard
+from sknet.distributed.shards import LocalRound, Point, Round, Shard
 from sknet.nn.epochs import Epochs, update_average
 from sknet.nn.network import Network
 from sknet.nn.state import Remembered, TrainingState, score_of_learning
@@ -118,12 +117,9 @@ class OuterStep:
         if self.learning_rate != 1:
             start = self.start(point, previous)
             mean = (1 - self.learning_rate) * start + self.learning_rate * mean
-        return Point(
-            self._inside(mean.astype(point.params.dtype)),
-            point.loss + sum(result.loss for result in results),
-            point.weight + weight,
-            results[0].learning_rate,
-        )
+        params = self._inside(mean.astype(point.params.dtype))
+        loss = point.loss + sum(result.loss for result in results)
+        return Point(params, loss, point.weight + weight, results[0].learning_rate)
 
 
 class Shards:
@@ -136,12 +132,8 @@ class Shards:
     cluster : Cluster
     model : Model
         The model that all shards train.
-    features : Features
-        The columns of the table.
-    groups : sequence of sequences of (number, X, y, sample_weight)
-        The partitions of each shard, with the weights that training uses.
-    seed : int
-        The seed of the fit.
+    futures : list of Future
+        The futures of the shards.
     local_steps : int
         The largest number of mini-batches of a shard in a round.
 
@@ -160,22 +152,10 @@ class Shards:
         If early stopping is on and no shard has enough rows to hold some of them out.
     """
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        model: Model,
-        features: Features,
-        groups: Sequence[Sequence[Partition]],
-        seed: int,
-        local_steps: int,
-    ) -> None:
+    def __init__(self, cluster: Cluster, model: Model, futures: list[Any], local_steps: int):
         self.cluster = cluster
         self.model = model
-        shared = cluster.send(model), cluster.send(features)
-        self.futures: list[Any] = [
-            cluster.submit(make_shard, *shared, number, seed, group, shard_number=number)
-            for number, group in enumerate(groups)
-        ]
+        self.futures = futures
         n_rows, n_validation, n_batches = zip(*self.ask(Shard.sizes), strict=True)
         if model.settings.early_stopping and not sum(n_validation):
             raise ValueError(
@@ -188,13 +168,14 @@ class Shards:
         self.per_epoch: int = math.ceil(max(n_batches) / local_steps)
         self.steps_per_round: float = max(n_batches) / self.per_epoch
 
-    def ask(self, method: Callable, *arguments: Any) -> list[Any]:
+    def submit(self, function: Callable, of_each: Iterable[Any], *args: Any) -> list[Any]:
+        """Return the futures of ``function(one, *args)`` for something of each shard."""
+        submit = self.cluster.submit
+        return [submit(function, one, *args, shard_number=i) for i, one in enumerate(of_each)]
+
+    def ask(self, method: Callable, *args: Any) -> list[Any]:
         """Return what a method of each shard returns."""
-        answers = [
-            self.cluster.submit(method, shard, *arguments, shard_number=number)
-            for number, shard in enumerate(self.futures)
-        ]
-        return self.cluster.gather(answers)
+        return self.cluster.gather(self.submit(method, self.futures, *args))
 
     def mean(self, method: Callable, point: Any) -> float:
         """Return the weighted mean of the losses that a method of each shard returns."""
@@ -226,8 +207,7 @@ class ClusterEpoch(Epochs):
         params, settings = shards.model.params.copy(), shards.model.settings
         rule, horizon = settings.update_rule, settings.stopping.horizon(None)
         # The state needs a generator, but no numbers are drawn here: each shard draws its own.
-        unused = np.random.default_rng()
-        state = TrainingState.start(rule.optimizer, params, unused)
+        state = TrainingState.start(rule.optimizer, params, np.random.default_rng())
         super().__init__(params, rule, horizon, state)
         self._shards = shards
         self._cluster = shards.cluster
@@ -240,7 +220,9 @@ class ClusterEpoch(Epochs):
         in_flight: deque[Any] = deque()
         for number in range(self._shards.per_epoch):
             if self._n_chained == LONGEST_CHAIN:
-                self._cut_chain()
+                # Earlier tasks are forgotten once what they led to is sent anew.
+                gather = self._cluster.gather
+                self._send(gather([self._point, self._previous]), gather(self._rounds))
             in_flight.append(self._submit_round(number))
             if len(in_flight) == ROUNDS_IN_FLIGHT:
                 self._end_round(in_flight.popleft())
@@ -266,9 +248,8 @@ class ClusterEpoch(Epochs):
 
     def evaluate(self, params: np.ndarray) -> dict[str, float]:
         """Return the loss and the score of the validation rows of all shards."""
-        shared = self._point
-        if self.rule.ema_decay is not None:
-            shared = self._cluster.send(Point(params))
+        averages = self.rule.ema_decay is not None
+        shared = self._cluster.send(Point(params)) if averages else self._point
         loss = self._shards.mean(Shard.evaluate, shared)
         return {"validation_loss": loss, "validation_score": -loss}
 
@@ -280,11 +261,6 @@ class ClusterEpoch(Epochs):
     def _begin(self, point: Point) -> None:
         """Begin the next rounds at a point, without momentum, and with new optimizers."""
         self._send([point] * 2, [None] * len(self._shards.futures))
-
-    def _cut_chain(self) -> None:
-        """Send what the next rounds begin with anew, so that earlier tasks are forgotten."""
-        gather = self._cluster.gather
-        self._send(gather([self._point, self._previous]), gather(self._rounds))
 
     def _send(self, points: Sequence[Point], rounds: Sequence[LocalRound | None]) -> None:
         """Send the last two points, and what each shard has after its last round."""
@@ -304,18 +280,11 @@ class ClusterEpoch(Epochs):
         )
         # Without momentum the point before is not needed, and Dask need not keep it.
         points = [self._point, self._previous if self._outer.momentum else self._point]
-        submit, outer = self._cluster.submit, self._outer
-        self._rounds = [
-            submit(_train_locally, shard, outer, points, round_, before, shard_number=i)
-            for i, (shard, before) in enumerate(
-                zip(self._shards.futures, self._rounds, strict=True)
-            )
-        ]
+        begun = zip(self._shards.futures, self._rounds, strict=True)
+        self._rounds = self._shards.submit(_train_locally, begun, self._outer, points, round_)
         # The states of the optimizers stay where they are; only the results are moved.
-        results = [
-            submit(getattr, one, "result", shard_number=i) for i, one in enumerate(self._rounds)
-        ]
-        point = submit(OuterStep.end, outer, *points, results)
+        results = self._shards.submit(getattr, self._rounds, "result")
+        point = self._cluster.submit(OuterStep.end, self._outer, *points, results)
         self._point, self._previous = point, self._point
         self._n_chained += 1
         return point
@@ -332,6 +301,8 @@ class ClusterEpoch(Epochs):
 
 
 def _train_locally(
-    shard: Shard, outer: OuterStep, last: list[Point], round_: Round, before: LocalRound | None
+    begun: tuple[Shard, LocalRound | None], outer: OuterStep, last: list[Point], round_: Round
 ) -> LocalRound:
+    """Return what a shard has after a round, given the shard and what it had before."""
+    shard, before = begun
     return shard.train(outer.start(*last), round_, before and before.inner)

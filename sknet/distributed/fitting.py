@@ -4,7 +4,6 @@ The functions that the cluster runs know nothing of Dask.
 """
 
 import copy
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -21,13 +20,14 @@ from sknet._run import Run
 from sknet._settings import Settings
 from sknet._starting import Agreement, Look, agree, look_at, merge_looks
 from sknet.data.batches import Batch
+from sknet.data.chunks import as_chunk
 from sknet.data.draws import draw_rows, most_copied_rows
-from sknet.data.kinds import as_numbers, naming
+from sknet.data.kinds import naming
 from sknet.data.survey import merge_statistics, survey_rows
 from sknet.data.weights import are_counts, divided, power_of_two, smallest_and_largest
 from sknet.distributed.epochs import ClusterEpoch, OuterStep, Shards, most_shards, share_out
 from sknet.distributed.partitions import Cluster, Partitions
-from sknet.distributed.shards import Partition, read_partition, train_alone
+from sknet.distributed.shards import Partition, make_shard, read_partition, train_alone
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.state import TrainingResult
 from sknet.nn.training import train_epochs
@@ -65,11 +65,7 @@ def check_supported(local: BaseNN) -> None:
 
 
 def fit_on_cluster(
-    cluster: Cluster,
-    estimator: BaseNN,
-    partitions: Partitions,
-    outer: OuterStep,
-    local_steps: int,
+    cluster: Cluster, estimator: BaseNN, parts: Partitions, outer: OuterStep, local_steps: int
 ) -> tuple[Features, Model, TrainingResult, int]:
     """Train a model on the partitions of a table.
 
@@ -78,7 +74,7 @@ def fit_on_cluster(
     cluster : Cluster
     estimator : NNClassifier or NNRegressor
         An estimator whose parameters have been checked. It is left as it is.
-    partitions : Partitions
+    parts : Partitions
     outer : OuterStep
     local_steps : int
         The largest number of mini-batches of a shard in a round.
@@ -100,7 +96,7 @@ def fit_on_cluster(
         If the parameters or the rows are not valid, if the partitions are not parts of one
         table, or if training diverges before any epoch has ended well.
     """
-    held = _describe(cluster, estimator, _hold(cluster, partitions))
+    held = _describe(cluster, estimator, _hold(cluster, parts))
     agreed = agree(estimator, merge_looks([look for look, _ in held]))
     # The run draws its seed after the checks, so that an error leaves a given RandomState as it
     # was.
@@ -109,18 +105,21 @@ def fit_on_cluster(
     # local fit draws.
     seed = int(copy.deepcopy(run.streams["shuffle"]).integers(2**31))
     held = _weigh(cluster, agreed, held)
-    samples = _sample(cluster, agreed, held, seed)
-    model = start_model(agreed, samples, run.streams["init"])
+    model = start_model(agreed, _sample(cluster, agreed, held, seed), run.streams["init"])
     groups = _groups(cluster, model.settings, held, local_steps)
+    model = _share_batch(model, len(groups))
+    shared = cluster.send(model), cluster.send(agreed.features)
     if len(groups) == 1:
-        shared = cluster.send(model), cluster.send(agreed.features)
         alone = cluster.submit(train_alone, *shared, run, groups[0])
         ((result, n_validation),) = cluster.gather([alone])
     else:
-        model = _share_batch(model, len(groups))
-        shards = Shards(cluster, model, agreed.features, groups, seed, local_steps)
+        futures = [
+            cluster.submit(make_shard, *shared, i, seed, group, shard_number=i)
+            for i, group in enumerate(groups)
+        ]
+        shards = Shards(cluster, model, futures, local_steps)
         result, n_validation = _train(shards, outer), shards.n_validation
-    n_rows = sum(look.n_rows for look, _ in held) - n_validation
+    n_rows = sum(look.survey.n_rows for look, _ in held) - n_validation
     return agreed.features, model.begun(n_rows, n_validation), result, len(groups)
 
 
@@ -146,7 +145,7 @@ def _describe(cluster: Cluster, estimator: BaseNN, partitions: list[Partition]) 
     ValueError
         If no partition has rows of positive weight, or if the rows of one are not valid.
     """
-    looks = cluster.gather([cluster.submit(describe, estimator, *one) for one in partitions])
+    looks = cluster.gather([cluster.submit(describe, estimator, one) for one in partitions])
     found = zip(looks, partitions, strict=True)
     held = [(look, partition) for look, partition in found if look is not None]
     if not held:
@@ -154,7 +153,7 @@ def _describe(cluster: Cluster, estimator: BaseNN, partitions: list[Partition]) 
     return held
 
 
-def describe(estimator: BaseNN, number: int, X: Any, y: Any, sample_weight: Any) -> Look | None:
+def describe(estimator: BaseNN, partition: Partition) -> Look | None:
     """Return the look at a partition, or None if it has no rows of positive weight.
 
     Raises
@@ -162,30 +161,12 @@ def describe(estimator: BaseNN, number: int, X: Any, y: Any, sample_weight: Any)
     ValueError
         If the rows are not valid, as in ``fit``. The message has the number of the partition.
     """
+    number, *rows = partition
     with naming(f"Partition {number}"):
-        if not _has_rows(X, y, sample_weight):
+        if not as_chunk(rows).X.shape[0]:
             return None
-        features, data = read_training(estimator, X, y, sample_weight)
-        return look_at(estimator, features, data, data, f"partition {number}")
-
-
-def _has_rows(X: Any, y: Any, sample_weight: Any) -> bool:
-    """Return whether a partition has rows of positive weight.
-
-    Raises
-    ------
-    ValueError
-        If X, y and the weights have different numbers of rows, or if the weights are not
-        numbers.
-    """
-    lengths = {part.shape[0] for part in (X, y, sample_weight) if part is not None}
-    if len(lengths) > 1:
-        raise ValueError(
-            f"X, y and sample_weight differ in their numbers of rows: {sorted(lengths)}."
-        )
-    if sample_weight is not None:
-        sample_weight = as_numbers(sample_weight, "sample_weight")
-    return bool(X.shape[0]) and (sample_weight is None or bool(np.any(sample_weight)))
+        features, data = read_training(estimator, *rows)
+        return look_at(features, data, data, f"partition {number}")
 
 
 def _weigh(cluster: Cluster, agreed: Agreement, held: list[Held]) -> list[Held]:
@@ -204,7 +185,7 @@ def _weigh(cluster: Cluster, agreed: Agreement, held: list[Held]) -> list[Held]:
     if agreed.settings.class_weight is None and sample_weight is None:
         return held
     shared = cluster.send(agreed)
-    given = [cluster.submit(weigh, shared, *partition) for _, partition in held]
+    given = [cluster.submit(weigh, shared, partition) for _, partition in held]
     ranges = cluster.gather([cluster.submit(smallest_and_largest, one) for one in given])
     smallest, largest = min(low for low, _ in ranges), max(high for _, high in ranges)
     if not largest:
@@ -215,60 +196,52 @@ def _weigh(cluster: Cluster, agreed: Agreement, held: list[Held]) -> list[Held]:
     counts = all(cluster.gather(counted))
     unit = smallest if counts else power_of_two(largest)
     return [
-        (look, (number, X, y, cluster.submit(divided, weights, unit, counts)))
-        for (look, (number, X, y, _)), weights, (_, high) in zip(
-            held, given, ranges, strict=True
-        )
+        (look, (i, X, y, cluster.submit(divided, weights, unit, counts)))
+        for (look, (i, X, y, _)), weights, (_, high) in zip(held, given, ranges, strict=True)
         # Weights that are negligible beside the largest one become zero.
         if high / unit
     ]
 
 
-def weigh(
-    agreed: Agreement, number: int, X: Any, y: Any, sample_weight: Any
-) -> NDArray[np.float64]:
+def weigh(agreed: Agreement, partition: Partition) -> NDArray[np.float64]:
     """Return the weights of all rows of a partition, times the weights of their classes."""
-    data = read_partition(agreed.features, number, X, y, sample_weight)
-    weights = row_weights(agreed.settings, agreed.target, data.y, data.sample_weight)
-    of_all = np.zeros(X.shape[0])
+    data = read_partition(agreed.features, partition)
+    weights = row_weights(agreed.settings, agreed.target, data)
+    of_all = np.zeros(data.X.shape[0])
     of_all[data.positions] = 1.0 if weights is None else weights
     return of_all
 
 
-def _sample(
-    cluster: Cluster, agreed: Agreement, held: Sequence[Held], seed: int
-) -> list[Sample]:
+def _sample(cluster: Cluster, agreed: Agreement, held: list[Held], seed: int) -> list[Sample]:
     """Return rows of each partition, from which quantiles are estimated.
 
     They are copied to the client, so their number is limited.
     """
     features, survey = cluster.send(agreed.features), agreed.survey
     most = most_copied_rows(survey.row_bytes)
-    wanted = [max(1, most * look.n_rows // survey.n_rows) for look, _ in held]
+    wanted = [max(1, most * look.survey.n_rows // survey.n_rows) for look, _ in held]
     samples = [
-        cluster.submit(sample, features, n_wanted, seed, *partition)
+        cluster.submit(sample, features, n_wanted, seed, partition)
         for n_wanted, (_, partition) in zip(wanted, held, strict=True)
     ]
     return cluster.gather(samples)
 
 
-def sample(features: Features, n_wanted: int, seed: int, number: int, *parts: Any) -> Sample:
+def sample(features: Features, n_wanted: int, seed: int, partition: Partition) -> Sample:
     """Return up to ``n_wanted`` random rows of a partition, and the statistics of its columns.
 
     The weights are those that training uses. They are known only after the look, so the
     statistics of weighted rows are gathered anew.
     """
-    data = read_partition(features, number, *parts)
+    data = read_partition(features, partition)
     statistics = None
     if data.sample_weight is not None and features.reader.columns_:
         statistics = survey_rows(data, features.reader).statistics
-    chosen = draw_rows(data.n_rows, n_wanted, np.random.default_rng((seed, number)))
+    chosen = draw_rows(data.n_rows, n_wanted, np.random.default_rng((seed, partition[0])))
     return data.choose(chosen).batch(), statistics
 
 
-def start_model(
-    agreed: Agreement, samples: Sequence[Sample], rng: np.random.Generator
-) -> Model:
+def start_model(agreed: Agreement, samples: list[Sample], rng: np.random.Generator) -> Model:
     """Return a model with the encodings of the whole table, and initial parameters."""
     reader = agreed.features.reader
     weighted = [(reader, found) for _, found in samples if found is not None]
@@ -279,14 +252,12 @@ def start_model(
 
 
 def _groups(
-    cluster: Cluster, settings: Settings, held: Sequence[Held], local_steps: int
+    cluster: Cluster, settings: Settings, held: list[Held], local_steps: int
 ) -> list[list[Partition]]:
     """Return for each shard its partitions."""
-    n_rows = [look.n_rows for look, _ in held]
-    n_shards = cluster.n_shards
-    if n_shards is None:
-        most = most_shards(settings, sum(n_rows), local_steps)
-        n_shards = min(cluster.n_workers, most)
+    n_rows = [look.survey.n_rows for look, _ in held]
+    most = most_shards(settings, sum(n_rows), local_steps)
+    n_shards = cluster.n_shards or min(cluster.n_workers, most)
     groups = share_out(n_rows, min(n_shards, len(n_rows)))
     return [[held[i][1] for i in group] for group in groups]
 
@@ -294,14 +265,14 @@ def _groups(
 def _share_batch(model: Model, n_shards: int) -> Model:
     """Return the model with a batch size of "auto" divided by the number of shards.
 
-    Each shard then makes as many steps in an epoch as a single machine would make. A learning
-    rate of "auto" is that of the smaller batches in regression. In classification, whose
-    gradients are mostly noise, it is that of batches which are ``n_shards`` times as large as a
-    single machine's: Adam makes smaller steps where gradients are noisier, and the mean of the
-    shards has less noise than each of them.
+    A single shard keeps it. Several make as many steps in an epoch as a single machine would
+    make. A learning rate of "auto" is that of the smaller batches in regression. In
+    classification, whose gradients are mostly noise, it is that of batches which are
+    ``n_shards`` times as large as a single machine's: Adam makes smaller steps where gradients
+    are noisier, and the mean of the shards has less noise than each of them.
     """
     settings = model.settings
-    if "batch_size" not in settings.auto:
+    if n_shards == 1 or "batch_size" not in settings.auto:
         return model
     smallest = min(settings.batch_size, SMALLEST_BATCH)
     shared: dict[str, Any] = {"batch_size": max(smallest, settings.batch_size // n_shards)}
@@ -322,5 +293,4 @@ def _train(shards: Shards, outer: OuterStep) -> TrainingResult:
     if settings.early_stopping:
         evaluate = epoch.evaluate
         stopping = replace(stopping, least_score=epoch.least_score())
-    report = reporter(settings.verbose)
-    return train_epochs(epoch, shards, stopping, evaluate, report)
+    return train_epochs(epoch, shards, stopping, evaluate, reporter(settings.verbose))

@@ -39,8 +39,10 @@ def partitions(X: Any, y: Any, sample_weight: Any) -> Partitions:
     TypeError
         If one of them is not a Dask array, DataFrame or Series.
     ValueError
-        If their partitions cannot be matched.
+        If their partitions cannot be matched, or if this runs in a task.
     """
+    # A task gets the contents of collections in their place, which would be refused next.
+    _check_not_in_a_task()
     check_collection(X, "X")
     check_collection(y, "y")
     y = _in_one_dimension(y)
@@ -185,8 +187,7 @@ class Wanted(NamedTuple):
     @property
     def empty(self) -> np.ndarray:
         """The predictions for no rows."""
-        shape = (0,) if self.columns is None else (0, self.width)
-        return np.empty(shape, self.dtype)
+        return np.empty((0,) if self.columns is None else (0, self.width), self.dtype)
 
     @property
     def names(self) -> list[str]:
@@ -231,15 +232,11 @@ def _frames_of_predictions(shared: Any, X: Any, wanted: Wanted) -> list[Any]:
     # In some versions of Dask, map_partitions takes no Delayed argument.
     predict = dask.delayed(_predict_frames, nout=len(wanted.names))
     parts = [predict(part, shared, wanted) for part in X.to_delayed()]
-    return [
-        dd.from_delayed(
-            list(of_one),
-            meta=_frame(wanted.empty, wanted.columns, None, name),
-            divisions=X.divisions,
-            verify_meta=False,
-        )
-        for name, *of_one in zip(wanted.names, *parts, strict=True)
-    ]
+    results = []
+    for name, *of_one in zip(wanted.names, *parts, strict=True):
+        meta = _frame(wanted.empty, wanted.columns, None, name)
+        results.append(dd.from_delayed(of_one, meta, X.divisions, verify_meta=False))
+    return results
 
 
 def _arrays_of_predictions(shared: Any, X: Any, wanted: Wanted) -> list[Any]:
@@ -247,12 +244,9 @@ def _arrays_of_predictions(shared: Any, X: Any, wanted: Wanted) -> list[Any]:
     if np.issubdtype(wanted.dtype, np.floating) and X.dtype == np.float32:
         wanted = wanted._replace(dtype=np.float32)
     width, n_results = wanted.width, len(wanted.names)
+    meta, chunks = wanted.empty.reshape(0, width), (X.chunks[0], n_results * width)
     side_by_side = _whole_rows(X).map_blocks(
-        _predict_block,
-        shared,
-        wanted,
-        meta=wanted.empty.reshape(0, width),
-        chunks=(X.chunks[0], n_results * width),
+        _predict_block, shared, wanted, meta=meta, chunks=chunks
     )
     if wanted.columns is None:
         return [side_by_side[:, i] for i in range(n_results)]
@@ -261,8 +255,7 @@ def _arrays_of_predictions(shared: Any, X: Any, wanted: Wanted) -> list[Any]:
 
 def _predict_block(X: Any, estimator: BaseNN, wanted: Wanted) -> np.ndarray:
     """Return the results for a block of rows, which may be empty, side by side."""
-    shape = X.shape[0], wanted.width
-    return np.hstack([one.reshape(shape) for one in wanted.of_rows(X, estimator)])
+    return np.column_stack(wanted.of_rows(X, estimator))
 
 
 def _predict_frames(X: Any, estimator: BaseNN, wanted: Wanted) -> list[Any]:
@@ -311,15 +304,13 @@ class Cluster:
         self.n_workers: int = len(self._workers)
         self.n_shards = n_shards
 
-    def submit(
-        self, function: Callable, *arguments: Any, shard_number: int | None = None
-    ) -> Any:
+    def submit(self, function: Callable, *args: Any, shard_number: int | None = None) -> Any:
         """Return the future of a function's result.
 
         With ``shard_number``, the preferred worker of that shard computes it.
         """
         place = {} if shard_number is None else self._preferred(shard_number)
-        return self._client.submit(function, *arguments, pure=False, **place)
+        return self._client.submit(function, *args, pure=False, **place)
 
     def send(self, value: Any) -> Any:
         """Return a future of ``value``, which outlives its worker, unlike scattered data."""
@@ -348,11 +339,11 @@ class Cluster:
 
     def _preferred(self, shard_number: int) -> dict[str, Any]:
         """Return Dask's options that name the preferred worker of a shard."""
-        worker = self._workers[shard_number % len(self._workers)]
+        worker = self._workers[shard_number % self.n_workers]
         return {"workers": [worker], "allow_other_workers": True}
 
 
-def check_not_in_a_task() -> None:
+def _check_not_in_a_task() -> None:
     """Refuse a fit in a task, which would hold the thread that its own tasks wait for.
 
     Raises

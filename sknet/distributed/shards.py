@@ -132,9 +132,7 @@ class Shard:
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_order": None}
 
-    def train(
-        self, start: np.ndarray, round_: Round, inner: InnerState | None = None
-    ) -> LocalRound:
+    def train(self, start: np.ndarray, round_: Round, inner: InnerState | None) -> LocalRound:
         """Return what the shard has after the steps of a round, which begin at ``start``.
 
         ``inner`` is the state of the optimizer after the shard's last round; None stands for an
@@ -234,16 +232,16 @@ def make_shard(
     partitions : sequence of (number, X, y, sample_weight)
         The partitions, with the weights that training uses.
     """
-    data, held_out = _hold_out(model, _read_all(features, partitions), (seed, number))
+    data, held_out = _read_all(features, partitions), None
+    # A shard with too few rows for a share holds none out, since the others may have enough.
+    if data.n_rows * model.settings.validation_fraction >= 1 and data.n_rows >= 3:
+        split_seed = int(np.random.default_rng((seed, number)).integers(2**31))
+        data, held_out = split_off_validation(model, data, split_seed)
     Y, batch_size = model.training_targets(data.y), model.settings.batch_size
-    return Shard(
-        model,
-        model.batches(data, Y, batch_size, math.inf),
-        held_out and model.validation_blocks(held_out, math.inf),
-        (seed, number),
-        _sum_of_weights(data),
-        _sum_of_weights(held_out) if held_out else 0.0,
-    )
+    batches = model.batches(data, Y, batch_size, math.inf)
+    validation = held_out and model.validation_blocks(held_out, math.inf)
+    weight, held_weight = _sum_of_weights(data), _sum_of_weights(held_out) if held_out else 0.0
+    return Shard(model, batches, validation, (seed, number), weight, held_weight)
 
 
 def train_alone(
@@ -275,9 +273,7 @@ def train_alone(
     return result, 0 if held_out is None else held_out.n_rows
 
 
-def read_partition(
-    features: Features, number: int, X: Any, y: Any, sample_weight: Any
-) -> Dataset:
+def read_partition(features: Features, partition: Partition) -> Dataset:
     """Return the rows of positive weight of a partition, given the features of the table.
 
     Raises
@@ -285,24 +281,14 @@ def read_partition(
     ValueError
         If the rows are not valid, as in ``fit``. The message has the number of the partition.
     """
+    number, X, y, sample_weight = partition
     with naming(f"Partition {number}"):
         return read_rows(features, X, y, sample_weight)
 
 
 def _read_all(features: Features, partitions: Sequence[Partition]) -> Dataset:
     """Return the rows of all partitions, whose weights include the weights of the classes."""
-    parts = [read_partition(features, *part) for part in partitions]
-    return Dataset(*join([part.batch() for part in parts]))
-
-
-def _hold_out(
-    model: Model, data: Dataset, seed: tuple[int, int]
-) -> tuple[Dataset, Dataset | None]:
-    """Return the rows to train on, and the rows to validate with or None."""
-    # A shard with too few rows for a share holds none out, since the others may have enough.
-    if data.n_rows * model.settings.validation_fraction < 1 or data.n_rows < 3:
-        return data, None
-    return split_off_validation(model, data, int(np.random.default_rng(seed).integers(2**31)))
+    return Dataset(*join([read_partition(features, one).batch() for one in partitions]))
 
 
 def _sum_of_weights(data: Dataset) -> float:

@@ -43,9 +43,9 @@ def agreed(columns, weight, n_parts=3):
         (i, table.iloc[rows], y[rows], None if weight is None else weight[rows])
         for i, rows in enumerate(np.array_split(np.arange(N), n_parts))
     ]
-    looks = [describe(estimator, *part) for part in parts]
+    looks = [describe(estimator, part) for part in parts]
     agreement = agree(estimator, merge_looks(looks))
-    samples = [sample(agreement.features, N, 0, *part) for part in parts]
+    samples = [sample(agreement.features, N, 0, part) for part in parts]
     return agreement, samples
 
 

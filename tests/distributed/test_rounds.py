@@ -142,7 +142,7 @@ def test_one_full_step_of_sgd_is_a_synchronous_gradient_step(weights, alpha):
         for i, g in enumerate(groups)
     ]
     point = Point(model.params)
-    results = [shard.train(point.params, first_round()).result for shard in shards]
+    results = [shard.train(point.params, first_round(), None).result for shard in shards]
     after = OuterStep(1.0, 0.0).end(point, point, results)
     expected = model.params - 0.05 * gradient_of_all(model, np.arange(240), weights)
     assert_allclose(after.params, expected, rtol=1e-10, atol=1e-13)
@@ -164,10 +164,10 @@ def test_a_round_can_be_made_again_anywhere(options):
     elsewhere = pickle.loads(pickle.dumps(shard))
     round_ = first_round(per_epoch=3, number=1, epoch=2)
     start = model.params.copy()
-    earlier = shard.train(model.params, first_round()).inner
+    earlier = shard.train(model.params, first_round(), None).inner
     slots = earlier.slots.copy()
     first = shard.train(model.params, round_, earlier)
-    shard.train(model.params, first_round())
+    shard.train(model.params, first_round(), None)
     for one in (shard, elsewhere):
         again = one.train(start, round_, earlier)
         assert_array_equal(again.result.params, first.result.params)
@@ -184,7 +184,7 @@ def test_rounds_of_one_shard_are_an_epoch(solver):
     """The optimizer goes on from round to round."""
     model = make_model(batch_size=10, solver=solver)
     shard = one_shard(model, 0, 7, [(0, X, y, None)])
-    whole = shard.train(model.params, first_round())
+    whole = shard.train(model.params, first_round(), None)
     params, inner = model.params, None
     for number in range(3):
         result, inner = shard.train(params, first_round(per_epoch=3, number=number), inner)
@@ -199,10 +199,10 @@ def test_shards_and_rounds_draw_differently():
     parts = [(0, X, y, None)]
     one, other = (one_shard(model, i, 7, parts) for i in (0, 1))
     results = [
-        one.train(model.params, first_round()),
-        other.train(model.params, first_round()),
-        one.train(model.params, first_round(epoch=1)),
-        one_shard(model, 0, 8, parts).train(model.params, first_round()),
+        one.train(model.params, first_round(), None),
+        other.train(model.params, first_round(), None),
+        one.train(model.params, first_round(epoch=1), None),
+        one_shard(model, 0, 8, parts).train(model.params, first_round(), None),
     ]
     assert len({one.result.params.tobytes() for one in results}) == len(results)
 
@@ -222,7 +222,7 @@ def test_the_rounds_of_an_epoch_share_the_weight_of_the_shard(per_epoch):
     shard = make_shards(model, 2, weight)[0]
     rounds = [first_round(per_epoch, number) for number in range(per_epoch)]
     sizes = np.array([shard._rows(one).size for one in rounds])
-    weights = [shard.train(model.params, one).result.weight for one in rounds]
+    weights = [shard.train(model.params, one, None).result.weight for one in rounds]
     assert_allclose(weights, weight[:120].sum() * sizes / 120)
 
 
@@ -245,7 +245,7 @@ def test_the_learning_rate_follows_the_whole_training():
     model = make_model(batch_size=40, learning_rate="cosine", learning_rate_init=0.1)
     shard = make_shards(model, 2)[0]
     # Counted from 0, this is epoch 5 of 10 and round 1 of 3.
-    result = shard.train(model.params, first_round(per_epoch=3, number=1, epoch=5)).result
+    result = shard.train(model.params, first_round(per_epoch=3, number=1, epoch=5), None).result
     progress = (5 * 3 + 1) / 30
     assert_allclose(result.learning_rate, 0.1 * (1 + np.cos(np.pi * progress)) / 2)
 
@@ -301,8 +301,8 @@ class LazyTask:
 
 
 def results_of(argument):
-    if isinstance(argument, list):
-        return [results_of(one) for one in argument]
+    if type(argument) in (list, tuple):
+        return type(argument)(map(results_of, argument))
     return argument.get() if isinstance(argument, LazyTask) else argument
 
 
@@ -402,7 +402,8 @@ def test_shared_parameters_stay_in_their_bounds(learning_rate, momentum):
     shards, points, left = make_shards(model, 2), [Point(model.params)] * 2, False
     for epoch in range(5):
         start = outer.start(*points)
-        results = [shard.train(start, first_round(epoch=epoch)).result for shard in shards]
+        round_ = first_round(epoch=epoch)
+        results = [shard.train(start, round_, None).result for shard in shards]
         # Far steps, as a high learning rate of the shards would make them.
         rng = np.random.default_rng(epoch)
         for result in results:
