@@ -125,6 +125,11 @@ class FittedAttributes:
         return len(self.loss_curve_)
 
     @property
+    def t_(self) -> int:
+        """The number of training rows seen; a row counts again in each epoch."""
+        return self._fitted_model.provenance.n_visited(self.history_)
+
+    @property
     def best_iter_(self) -> int:
         """The number of the best epoch, from 1: by validation score, or else by loss."""
         check_is_fitted(self)
@@ -347,7 +352,7 @@ def _training(model: Model, history: dict[str, list[float]]) -> Lines:
     if provenance.n_rows is not None:
         yield "training rows", provenance.n_rows
         yield "validation rows", provenance.n_validation or "none"
-    if n_epochs := len(history.get("loss", [])) - provenance.n_passes:
+    if n_epochs := provenance.n_epochs(history):
         yield "epochs", f"{n_epochs} of at most {model.settings.max_iter}"
     if provenance.n_continued:
         yield "warm start", f"goes on from earlier fits: {provenance.n_continued}"

@@ -31,7 +31,7 @@ from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import TrainingResult
 
 #: The attributes that a fit sets. The other public attributes are computed from them.
-FITTED = ["_model", "_run", "history_", "t_", "n_features_in_", "feature_names_in_"]
+FITTED = ["_model", "_run", "history_", "n_features_in_", "feature_names_in_"]
 
 
 class BaseNN(
@@ -45,9 +45,9 @@ class BaseNN(
     """Shared base of ``NNClassifier`` and ``NNRegressor``.
 
     An estimator keeps its parameters, the model of the last fit in ``_model``, and its record
-    in ``history_`` and ``t_``. After ``partial_fit`` and in checkpoints, ``_run`` keeps the
-    state of the training. A fit builds a new model and sets all of these attributes in one
-    assignment at its end, so that an error or an interrupt leaves the estimator as it was.
+    in ``history_``. After ``partial_fit`` and in checkpoints, ``_run`` keeps the state of the
+    training. A fit builds a new model and sets all of these attributes in one assignment at its
+    end, so that an error or an interrupt leaves the estimator as it was.
     """
 
     @classmethod
@@ -162,18 +162,10 @@ class BaseNN(
             model = model.with_late_scales(data)
         return model
 
-    def _with(self, fitted: dict[str, Any]) -> Self:
-        """Return an estimator with these parameters and the given fitted attributes."""
-        other = object.__new__(type(self))
-        other.__dict__ = {**self._unfitted_attributes(), **fitted}
-        return other
-
-    def _unfitted_attributes(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in FITTED}
-
-    def _adopt(self, fitted: dict[str, Any]) -> None:
-        """Replace all fitted attributes in one assignment, which no error can interrupt."""
-        self.__dict__ = {**self._unfitted_attributes(), **fitted}
+    def _after_fit(self, fitted: dict[str, Any]) -> dict[str, Any]:
+        """Return all attributes of this estimator after a fit, given the fitted ones."""
+        own = {name: value for name, value in vars(self).items() if name not in FITTED}
+        return {**own, **fitted}
 
     def _warning(self, ending: Ending) -> str | None:
         """Return what to warn of after a training that ended in this way, or None."""
@@ -199,30 +191,21 @@ class BaseNN(
         # scikit-learn checks the parameters in the first call only, but set_params may have
         # changed them since.
         self._validate_params()
-        known = None if first else self._features
+        known, before = (None, {}) if first else (self._features, self.history_)
         features, data = read_training(self, X, y, sample_weight, known=known, declared=True)
         run = copy.deepcopy(vars(self).get("_run")) or Run.start(self.random_state)
         if first:
-            history, n_seen = {}, 0
             model = start_model(self, features, data, run.streams, n_earlier=0, classes=classes)
         else:
-            history, n_seen = self.history_, self.t_
-            model = self._absorb(features, data, run)
+            model, n_earlier = self._model, self._model.provenance.n_seen
+            model = continue_model(self, features, model, data, run.params, n_earlier=n_earlier)
+            model = model.with_late_scales(data).absorb(data, run.vectors)
         data = weigh(model.settings, model.target, data)
-        result = fit_one_pass(model, data, run, len(history.get("loss", [])))
-        together = {
-            name: [*history.get(name, []), *values] for name, values in result.history.items()
-        }
+        result = fit_one_pass(model, data, run, len(before.get("loss", [])))
+        history = {name: before.get(name, []) + new for name, new in result.history.items()}
         model = model.passed(result, data.n_rows)
-        fitted = fitted_attributes(features, model, together, n_seen + data.n_rows, run)
-        finish(self, fitted, result, stacklevel=5)
+        finish(self, fitted_attributes(features, model, history, run), result, stacklevel=5)
         return self
-
-    def _absorb(self, features: Features, data: Dataset, run: Run) -> Model:
-        """Return the model of the last call, whose target has learned from further rows."""
-        before, n_earlier = self._model, self._model.provenance.n_seen
-        model = continue_model(self, features, before, data, run.params, n_earlier=n_earlier)
-        return model.with_late_scales(data).absorb(data, run.vectors)
 
     # Prediction.
 
@@ -236,8 +219,7 @@ class BaseNN(
 
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
         """
-        model = self._fitted_model
-        return model.predict(Features(self, model.reader).read(X), function)
+        return self._fitted_model.predict(self._features.read(X), function)
 
     # Files.
 
@@ -274,11 +256,9 @@ def observe(
     """
 
     def fitted_here(params: np.ndarray, history: dict[str, list]) -> dict[str, Any]:
-        now = model.with_params(params.astype(model.params.dtype))
         n_refit = 0 if run.state is None else run.state.n_refit
-        n_seen = model.provenance.n_visited(history, n_refit)
-        state = run.resumable(identify)
-        return fitted_attributes(features, now, copy.deepcopy(history), n_seen, state)
+        now = model.with_params(params.astype(model.params.dtype), n_refit=n_refit)
+        return fitted_attributes(features, now, copy.deepcopy(history), run.resumable(identify))
 
     context = callback_context(estimator, model.settings.max_iter)
     if context is None:
@@ -292,7 +272,9 @@ def observe(
 
 def scored(estimator: BaseNN, features: Features, model: Model) -> BaseNN:
     """Return an estimator that predicts with a model, for a scorer."""
-    return estimator._with(fitted_attributes(features, model, {}, 0))
+    scored = object.__new__(type(estimator))
+    scored.__dict__ = estimator._after_fit(fitted_attributes(features, model, {}))
+    return scored
 
 
 def conclude(
@@ -307,9 +289,7 @@ def conclude(
 
     ``model`` is the model before the training, and ``stacklevel`` that of :func:`finish`.
     """
-    model = model.trained(result)
-    n_seen = model.provenance.n_visited(result.history, result.n_refit)
-    fitted = fitted_attributes(features, model, result.history, n_seen)
+    fitted = fitted_attributes(features, model.trained(result), result.history)
     if observer is not None:
         observer.finish(fitted)
     finish(estimator, fitted, result, stacklevel)
@@ -322,28 +302,23 @@ def finish(
 
     ``stacklevel`` counts the calls from here up to the code of the user.
     """
-    estimator._adopt(fitted)
+    # One assignment, which no error can interrupt.
+    estimator.__dict__ = estimator._after_fit(fitted)
     if (message := estimator._warning(result.ending)) is not None:
         warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
 
 
 def fitted_attributes(
-    features: Features,
-    model: Model,
-    history: dict[str, list],
-    n_seen: int,
-    run: Run | None = None,
+    features: Features, model: Model, history: dict[str, list], run: Run | None = None
 ) -> dict[str, Any]:
     """Return the attributes of a fitted estimator.
 
-    ``n_seen`` counts a training row once for each epoch. ``run`` is given if a resumed fit or
-    a further ``partial_fit`` is to continue the training.
+    ``run`` is given if a resumed fit or a further ``partial_fit`` is to continue the training.
     """
     fitted = {
         "_model": model,
         "_run": run,
         "history_": history,
-        "t_": n_seen,
         "n_features_in_": features.n_features,
         "feature_names_in_": features.names,
     }

@@ -164,9 +164,9 @@ class Model(ABC):
         """Return the model whose encoder has scales for columns that vary only now."""
         return replace(self, encoder=self.encoder.with_late_scales(data))
 
-    def with_params(self, params: np.ndarray) -> Self:
-        """Return the model with other parameters."""
-        return replace(self, params=params)
+    def with_params(self, params: np.ndarray, **training: Any) -> Self:
+        """Return the model with other parameters, and with these fields of its provenance."""
+        return replace(self, params=params, provenance=replace(self.provenance, **training))
 
     def begun(self, n_rows: int, n_validation: int) -> Self:
         """Return the model of a fit to these numbers of training and validation rows."""
@@ -174,11 +174,9 @@ class Model(ABC):
 
     def trained(self, result: TrainingResult) -> Self:
         """Return the model with the parameters of a fit that is over."""
-        ending, certainty, n_refit = result.ending.value, result.certainty, result.n_refit
-        provenance = replace(
-            self.provenance, ending=ending, certainty=certainty, n_refit=n_refit
-        )
-        return replace(self, params=result.params, provenance=provenance)
+        ending, certainty = result.ending.value, result.certainty
+        known = {"ending": ending, "certainty": certainty, "n_refit": result.n_refit}
+        return self.with_params(result.params, **known)
 
     def passed(self, result: TrainingResult, n_rows: int) -> Self:
         """Return the model with the parameters of a pass of ``partial_fit`` over rows."""

@@ -78,20 +78,17 @@ class Provenance:
     def begun(self, n_rows: int, n_validation: int) -> "Provenance":
         """Return the provenance of a fit that begins here, with these numbers of rows."""
         goes_on = self.n_rows is not None or self.n_passes > 0
-        return Provenance(
-            version=__version__,
-            n_rows=n_rows,
-            n_validation=n_validation,
-            n_continued=self.n_continued + 1 if goes_on else 0,
-        )
+        n_continued = self.n_continued + 1 if goes_on else 0
+        return Provenance(n_rows=n_rows, n_validation=n_validation, n_continued=n_continued)
 
-    def n_visited(self, history: Mapping[str, list[float]], n_refit: int) -> int:
-        """Return the number of rows that the fit with this record has visited in all epochs.
+    def n_epochs(self, history: Mapping[str, list[float]]) -> int:
+        """Return the number of epochs of the last fit, given the record with all passes."""
+        return len(history.get("loss", [])) - self.n_passes
 
-        ``n_refit`` of the epochs were made on the validation rows, too.
-        """
-        n_epochs = len(history.get("loss", []))
-        return (self.n_rows or 0) * n_epochs + (self.n_validation or 0) * n_refit
+    def n_visited(self, history: Mapping[str, list[float]]) -> int:
+        """Return the number of rows visited in the epochs and passes of this record."""
+        of_fit = (self.n_rows or 0) * self.n_epochs(history)
+        return of_fit + (self.n_validation or 0) * self.n_refit + self.n_pass_rows
 
     def passed(self, n_rows: int) -> Self:
         """Return the provenance after a further pass of ``partial_fit`` over so many rows.

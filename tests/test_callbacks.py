@@ -316,10 +316,10 @@ def test_a_copy_is_made_only_for_those_who_ask(problem, monkeypatch):
     made = []
     original = _base.fitted_attributes
 
-    def spy(features, model, history, n_seen, run=None):
+    def spy(features, model, history, run=None):
         if run is not None:
             made.append(1)
-        return original(features, model, history, n_seen, run)
+        return original(features, model, history, run)
 
     monkeypatch.setattr(_base, "fitted_attributes", spy)
     network = problem.cls((4,), max_iter=4, **CONSTANT)
@@ -1201,9 +1201,7 @@ def saved(problem, tmp_path):
     run.expect_rows(data.n_rows, identify)
     result = fit_network(model, data, held_out and HeldOut(held_out), run)
     model = model.with_params(result.params)
-    n_seen = 2 * data.n_rows
-    state = run.resumable(identify)
-    state = fitted_attributes(features, model, result.history, n_seen, state)
+    state = fitted_attributes(features, model, result.history, run.resumable(identify))
     interrupted = copy.copy(network)
     vars(interrupted).update(state)
     save_checkpoint(interrupted, tmp_path / "network.joblib")
