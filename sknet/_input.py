@@ -68,8 +68,7 @@ class Features:
     @classmethod
     def of(cls, estimator: BaseEstimator, survey: Survey) -> Self:
         """Return the features of a table, given its survey, which may be a merged one."""
-        owner = _unfitted(estimator)
-        owner.n_features_in_ = survey.n_features
+        owner = _unfitted(estimator, n_features_in_=survey.n_features)
         if survey.names is not None:
             owner.feature_names_in_ = np.array(survey.names, dtype=object)
         return cls(owner, survey.reader)
@@ -136,8 +135,7 @@ class Features:
 
     def without_names(self) -> Self:
         """Return features that check the number of the columns of a table, but no names."""
-        nameless = _unfitted(self.estimator)
-        nameless.n_features_in_ = self.n_features
+        nameless = _unfitted(self.estimator, n_features_in_=self.n_features)
         return replace(self, estimator=nameless)
 
     def read(self, X: Any, name: str = "X") -> Any:
@@ -153,7 +151,8 @@ class Features:
             If X holds infinity or values of a kind that is not read, if sparse X holds NaN, or
             if the columns of X differ from the columns of the training table.
         """
-        if self._is_plain(X):
+        only_array = self.reader.only_numbers and self.names is None
+        if only_array and is_plain(X) and X.shape[1] == self.n_features:
             return X
         with checking(name):
             return self._read(check_kinds(X, name, with_times=True), reset=False)
@@ -183,11 +182,9 @@ class Features:
         """Return a table without categories and dates as a float array or CSR."""
         check_times(X, {}, X.names)
         check_objects(X, X.object_columns, X.names)
-        if not reset and self._has_same_names(X):
-            # scikit-learn's checks of a frame take ten times as long as those of an array.
-            numbers = X.numbers()
-            if is_plain(numbers):
-                return numbers
+        # scikit-learn's checks of a frame take ten times as long as those of an array.
+        if not reset and self._has_same_names(X) and is_plain(numbers := X.numbers()):
+            return numbers
         try:
             numbers = validate_data(
                 self.estimator,
@@ -211,25 +208,16 @@ class Features:
         """Return whether X has the names of the training table, in its order."""
         return self.names is not None and list(X.columns) == self.names.tolist()
 
-    def _is_plain(self, X: Any) -> bool:
-        """Return whether X is an array that needs no check, and training was the same."""
-        return (
-            self.reader.only_numbers
-            and self.names is None
-            and is_plain(X)
-            and X.shape[1] == self.n_features
-        )
-
 
 def shown_names(names: Iterable[str] | None, n_features: int) -> list[str]:
     """Return the names of columns, or "x0", "x1" and so on if they have none."""
     return [f"x{i}" for i in range(n_features)] if names is None else list(names)
 
 
-def _unfitted(estimator: BaseEstimator) -> Any:
-    """Return an unfitted estimator with the same parameters, without copying them."""
+def _unfitted(estimator: BaseEstimator, **known: Any) -> Any:
+    """Return an estimator with the same parameters, not copied, and the known attributes."""
     unfitted = object.__new__(type(estimator))
-    vars(unfitted).update(estimator.get_params(deep=False))
+    vars(unfitted).update(estimator.get_params(deep=False), **known)
     return unfitted
 
 
@@ -321,8 +309,7 @@ def read_validation(
     """
     if not has_validation(features.estimator, X_val, y_val, sample_weight_val):
         return None
-    data = read_rows(features, X_val, y_val, sample_weight_val, "_val")
-    data = data.in_own_units()
+    data = read_rows(features, X_val, y_val, sample_weight_val, "_val").in_own_units()
     if data.n_rows < 2:
         raise ValueError(
             f"The validation set is too small: X_val has {data.n_rows} row(s) of positive "

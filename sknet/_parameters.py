@@ -8,6 +8,7 @@ import inspect
 import math
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field, make_dataclass
 from inspect import Parameter
 from numbers import Integral, Real
@@ -80,11 +81,6 @@ class Off:
 STOCHASTIC_OPTIONS: dict[str, Any] = {}
 
 
-def as_constraint(values: Any) -> Any:
-    """Return the values of a declaration as a constraint of scikit-learn."""
-    return Numbers(values) if isinstance(values, rules.Interval) else values
-
-
 @dataclass_transform(eq_default=False)
 def with_parameters(cls: Class) -> Class:
     """Give a class the constructor of the parameters that it declares and inherits.
@@ -109,7 +105,9 @@ def with_parameters(cls: Class) -> Class:
             declared.append(Parameter(name, kind, default=default, annotation=annotation))
             if isinstance(values[-1], Off):
                 STOCHASTIC_OPTIONS[name] = values.pop().value
-            constraints[name] = [as_constraint(one) for one in values]
+            constraints[name] = [
+                Numbers(one) if isinstance(one, rules.Interval) else one for one in values
+            ]
             delattr(cls, name)
     cls.__init__ = constructor(cls.__name__, [*declared, *inherited])  # type: ignore[misc]
     cls._parameter_constraints = constraints  # type: ignore[attr-defined]
@@ -134,8 +132,8 @@ def is_auto(value: Any) -> bool:
 
 def defaults(estimator_class: type) -> dict[str, Any]:
     """Return the default of each parameter of an estimator's constructor."""
-    parameters = inspect.signature(estimator_class).parameters.values()
-    return {one.name: one.default for one in parameters if one.default is not one.empty}
+    parameters = inspect.signature(estimator_class).parameters
+    return {name: one.default for name, one in parameters.items()}
 
 
 def plain(value: Any) -> Any:
@@ -160,22 +158,13 @@ def same_value(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(same_value, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same_value(one[k], other[k]) for k in one)
-    return one is other or _are_equal(one, other) or _same_content(one, other)
-
-
-def _are_equal(one: Any, other: Any) -> bool:
-    try:
-        return bool(one == other)
-    except (TypeError, ValueError):
-        return False  # Entries such as arrays, which have no one truth value.
-
-
-def _same_content(one: Any, other: Any) -> bool:
-    """Whether two objects have the same pickle, the order of dicts and sets left aside."""
-    try:
+    with suppress(TypeError, ValueError):  # Entries such as arrays have no one truth value.
+        if one is other or one == other:
+            return True
+    # Pickles tell, the order of dicts and sets left aside. A lambda, for example, has none.
+    with suppress(pickle.PicklingError, AttributeError, TypeError):
         return type(one) is type(other) and joblib.hash(one) == joblib.hash(other)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return False  # A lambda, for example, is equal to itself alone.
+    return False
 
 
 def changed_parameters(before: Any, now: Any) -> list[str]:
