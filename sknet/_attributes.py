@@ -321,26 +321,23 @@ def _interactions(model: Model, names: Sequence[str]) -> Value:
 
 def _columns(model: Model, names: Sequence[str], read_names: Sequence[str]) -> Lines:
     """Yield lines on the kinds of the columns, and on what training found in them."""
-    encoder, reader = model.encoder, model.reader
+    reader, of_kind = model.reader, model.encoder.of_kind
     by_kind: dict[str, list[str]] = {}
     for column in reader.columns_:
         by_kind.setdefault(column.plural, []).append(column.on_card(names[column.position]))
-    categories = [one for one in encoder.of_kind(Levels) if not isinstance(one, Code)]
+    categories = [one for one in of_kind(Levels) if not isinstance(one, Code)]
     sharing = [one.column for one in categories if one.has_rest]
+    flagged = [i for one in of_kind(MissingFlags) for i in one.sources]
+    heavy = [name for one in of_kind(HeavyFlags) for name in one.names(read_names, ())]
+    codes = [f"{read_names[one.column]} ({one.n_levels} levels)" for one in of_kind(Code)]
     found: dict[str, Value] = {
         "numbers": reader.numbers_.size,
         **by_kind,
-        "missing numbers": [
-            read_names[i] for one in encoder.of_kind(MissingFlags) for i in one.sources
-        ],
+        "missing numbers": [read_names[i] for i in flagged],
         "missing or rare": [read_names[i] for i in sorted(sharing)],
-        "heavy values": [
-            name for one in encoder.of_kind(HeavyFlags) for name in one.names(read_names, ())
-        ],
-        "numbers as levels": [
-            f"{read_names[one.column]} ({one.n_levels} levels)" for one in encoder.of_kind(Code)
-        ],
-        "components": encoder.n_found_components_,
+        "heavy values": heavy,
+        "numbers as levels": codes,
+        "components": model.encoder.n_found_components_,
     }
     yield "columns", len(names)
     yield from ((name, value) for name, value in found.items() if value)

@@ -156,7 +156,8 @@ class BaseNN(
         if before is None:
             return start_model(self, features, data, run.streams)
         model = continue_model(self, features, before._model, data, run.params)
-        model.check_same_target(data.y)
+        if not model.numeric_y:
+            model.target.check_all_labels(data.y)
         if before is self:
             # The rows of a checkpoint are those that it began with.
             model = model.with_late_scales(data)

@@ -139,7 +139,8 @@ class Model(ABC):
             If the settings describe other encodings or other layers, or a loss that scales y
             in another way.
         """
-        changed = settings.changed_encodings(self.settings)
+        names, before = ["standardize", "categorical_features"], self.settings
+        changed = [one for one in names if getattr(before, one) != getattr(settings, one)]
         if changed:
             raise ValueError(
                 f"{' and '.join(changed)} changed since the last fit, which learned the "
@@ -230,16 +231,6 @@ class Model(ABC):
             If y has other outputs or unknown labels, or numbers outside of the loss's domain.
         """
 
-    @abstractmethod
-    def check_same_target(self, y: Any) -> None:
-        """Refuse a y that lacks classes, where a fit starts from the result of the last one.
-
-        Raises
-        ------
-        ValueError
-            If a class of the last fit does not occur in y.
-        """
-
     def training_targets(self, y: Any) -> np.ndarray:
         """Return encoded targets to train on."""
         return self.target.transform(y, self.params.dtype)
@@ -278,9 +269,8 @@ class Model(ABC):
         ``ENCODED_BYTES``. The other arguments are those of :class:`Batches`.
         """
         n_at_once, dtype = self.predictor.block_rows(data.X), self.params.dtype
-        weight = data.sample_weight
-        if weight is not None:
-            weight = (weight / weight.mean()).astype(dtype)
+        given = data.sample_weight
+        weight = None if given is None else (given / given.mean()).astype(dtype)
         rows = data._replace(y=Y, sample_weight=weight)
         encode: Callable[[Any], Any] | None = self.encode
         # Rows that are used in each epoch are encoded once, where memory allows.

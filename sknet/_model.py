@@ -71,10 +71,6 @@ class ClassificationModel(Model):
         """Refuse labels that are not among the classes."""
         self.target.check_labels(y, name)
 
-    def check_same_target(self, y: Any) -> None:
-        """Refuse labels that lack one of the classes."""
-        self.target.check_all_labels(y)
-
     def training_targets(self, y: Any) -> np.ndarray:
         """Return encoded targets with label smoothing."""
         Y, amount = super().training_targets(y), self.settings.label_smoothing
@@ -153,9 +149,6 @@ class RegressionModel(Model):
         """Refuse another number of outputs, and numbers outside of the loss's domain."""
         self.target.check_outputs(y, name)
         check_domain(self.loss, y, name)
-
-    def check_same_target(self, y: Any) -> None:
-        """Accept any numbers, which have no classes."""
 
     def continued(self, settings: Settings) -> Self:
         """Return this model to be trained further with other settings."""
@@ -241,8 +234,7 @@ def weigh(settings: Settings, target: Any, data: Dataset) -> Dataset:
     weight = row_weights(settings, target, data.y, data.sample_weight)
     if weight is data.sample_weight:
         return data
-    weighted = data._replace(sample_weight=weight)
-    return weighted.in_own_units("class_weight times sample_weight")
+    return data._replace(sample_weight=weight).in_own_units("class_weight times sample_weight")
 
 
 def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:

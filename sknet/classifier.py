@@ -137,7 +137,13 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ConvergenceWarning
             If the rows are still predicted far worse than by a constant.
         """
-        _check_not_balanced(self.class_weight)
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all rows at once, which partial_fit never has. "
+                "Give the weights as a dict, for example from "
+                "sklearn.utils.class_weight.compute_class_weight, or use "
+                "sknet.streaming.fit_chunks."
+            )
         known = self.classes_ if self.__sklearn_is_fitted__() else None
         check_partial_fit_classes(y, classes, known)
         return self._partial_fit(X, y, sample_weight, classes)
@@ -193,7 +199,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
         model = self._classification_model
         model.check_std(return_std)
         proba, *std = self._predict(X, lambda raw: model.probabilities(raw, return_std))
-        proba = _without_certainty(proba)
+        # The log loss can be infinite at 0 and 1, which rounded probabilities may be.
+        limits = np.finfo(proba.dtype)
+        proba.clip(limits.tiny, 1 - limits.epsneg, out=proba)
         return (proba, *std) if return_std else proba
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
@@ -240,26 +248,3 @@ class NNClassifier(ClassifierMixin, BaseNN):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _check_not_balanced(class_weight: Any) -> None:
-    """Refuse balanced class weights for ``partial_fit``, which never sees all rows.
-
-    Raises
-    ------
-    ValueError
-        If ``class_weight`` is "balanced".
-    """
-    if isinstance(class_weight, str) and class_weight == "balanced":
-        raise ValueError(
-            "class_weight='balanced' needs all rows at once, which partial_fit never has. Give "
-            "the weights as a dict, for example from "
-            "sklearn.utils.class_weight.compute_class_weight, or use "
-            "sknet.streaming.fit_chunks."
-        )
-
-
-def _without_certainty(proba: np.ndarray) -> np.ndarray:
-    """Move rounded probabilities away from 0 and 1, where the log loss can be infinite."""
-    limits = np.finfo(proba.dtype)
-    return proba.clip(limits.tiny, 1 - limits.epsneg, out=proba)
