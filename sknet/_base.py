@@ -158,10 +158,8 @@ class BaseNN(
         model = continue_model(self, features, before._model, data, run.params)
         if not model.numeric_y:
             model.target.check_all_labels(data.y)
-        if before is self:
-            # The rows of a checkpoint are those that it began with.
-            model = model.with_late_scales(data)
-        return model
+        # The rows of a checkpoint are those that it began with.
+        return model.with_late_scales(data) if before is self else model
 
     def _after_fit(self, fitted: dict[str, Any]) -> dict[str, Any]:
         """Return all attributes of this estimator after a fit, given the fitted ones."""

@@ -45,9 +45,6 @@ class Numbers(Interval):
 class FlatList(HasMethods):
     """A list, a tuple or an array of one dimension, whose entries are checked elsewhere."""
 
-    def __init__(self) -> None:
-        super().__init__(["__len__", "__iter__"])
-
     def is_satisfied_by(self, val: Any) -> bool:
         """Return whether a value is ordered and has one dimension."""
         if isinstance(val, str | bytes | Mapping | Set):
@@ -63,7 +60,7 @@ class FlatList(HasMethods):
         return "a flat list, tuple or array"
 
 
-FLAT_LIST = FlatList()
+FLAT_LIST = FlatList(["__len__", "__iter__"])
 AUTO = StrOptions({"auto"})
 
 
@@ -81,16 +78,23 @@ class Off:
 STOCHASTIC_OPTIONS: dict[str, Any] = {}
 
 
+def as_constraint(values: Any) -> Any:
+    """Return the values of a declaration as a constraint of scikit-learn."""
+    if isinstance(values, rules.Interval):
+        return Numbers(values)
+    return StrOptions(set(values)) if isinstance(values, Mapping | Set) else values
+
+
 @dataclass_transform(eq_default=False)
 def with_parameters(cls: Class) -> Class:
     """Give a class the constructor of the parameters that it declares and inherits.
 
     A declaration is ``name: Annotated[type, values, ...] = default``. The values are those of
-    ``_parameter_constraints``, where ranges are the ``Interval`` of ``sknet.nn.rules``; an
-    :class:`Off` may be the last of them. As in a dataclass, a parameter after ``_: KW_ONLY`` is
-    passed by keyword. Type checkers take the class for a dataclass. It is none, since Dask
-    tells instances of a dataclass apart by their fields alone, and would take an estimator for
-    another with equal parameters.
+    ``_parameter_constraints``, where ranges are the ``Interval`` of ``sknet.nn.rules``, and a
+    set or a registry stands for its names; an :class:`Off` may be the last of them. As in a
+    dataclass, a parameter after ``_: KW_ONLY`` is passed by keyword. Type checkers take the
+    class for a dataclass. It is none, since Dask tells instances of a dataclass apart by their
+    fields alone, and would take an estimator for another with equal parameters.
     """
     inherited = list(inspect.signature(cls).parameters.values())
     constraints = dict(cls._parameter_constraints) if inherited else {}  # type: ignore[attr-defined]
@@ -105,9 +109,7 @@ def with_parameters(cls: Class) -> Class:
             declared.append(Parameter(name, kind, default=default, annotation=annotation))
             if isinstance(values[-1], Off):
                 STOCHASTIC_OPTIONS[name] = values.pop().value
-            constraints[name] = [
-                Numbers(one) if isinstance(one, rules.Interval) else one for one in values
-            ]
+            constraints[name] = [as_constraint(one) for one in values]
             delattr(cls, name)
     cls.__init__ = constructor(cls.__name__, [*declared, *inherited])  # type: ignore[misc]
     cls._parameter_constraints = constraints  # type: ignore[attr-defined]

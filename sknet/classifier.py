@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sknet._base import BaseNN
 from sknet._model import ClassificationModel
 from sknet._parameters import available_with_stochastic_solver, with_parameters
-from sknet._requirements import StrOptions, fit_context
+from sknet._requirements import fit_context
 from sknet._shared_parameters import shared_documentation
 from sknet._target_checks import check_partial_fit_classes
 from sknet.nn.losses import Loss
@@ -71,13 +71,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
     """
 
     _: KW_ONLY
-    loss: Annotated[str | Loss, StrOptions({"log_loss"}), Loss] = "log_loss"
+    loss: Annotated[str | Loss, {"log_loss"}, Loss] = "log_loss"
     class_weight: Annotated[
-        dict[Any, float] | list[dict[int, float]] | str | None,
-        StrOptions({"balanced"}),
-        dict,
-        list,
-        None,
+        dict[Any, float] | list[dict[int, float]] | str | None, {"balanced"}, dict, list, None
     ] = None
     label_smoothing: Annotated[float, FRACTION] = 0.0
 
