@@ -290,8 +290,7 @@ def _deviation(model: Model) -> str:
 
 def _calibration(model: Model) -> str:
     """Return words for the correction of the certainty that validation rows have led to."""
-    certainty = model.provenance.certainty
-    if certainty is None:
+    if (certainty := model.provenance.certainty) is None:
         return "none"
     what = "standard deviations times" if model.numeric_y else "temperature"
     return f"{what} {1 / certainty:.4g}, fitted to the validation rows"
@@ -299,8 +298,7 @@ def _calibration(model: Model) -> str:
 
 def _promises(model: Model, names: Sequence[str], read_names: Sequence[str]) -> Lines:
     """Yield lines on the constraints that hold for all rows."""
-    promise = model.settings.promise
-    if promise is not None:
+    if (promise := model.settings.promise) is not None:
         yield from promise.described(read_names)
         if isinstance(model, ClassificationModel):
             yield "constrained", f"the probability of {model.target.classes_[-1]}"

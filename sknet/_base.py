@@ -2,18 +2,16 @@
 
 import copy
 import warnings
-from abc import ABCMeta
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, is_regressor
+from sklearn.base import is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from sknet._attributes import FittedAttributes
 from sknet._fitting import fit_network, fit_one_pass, split_off_validation
 from sknet._input import Features, read_training, read_validation
 from sknet._model import Model, weigh
@@ -34,14 +32,7 @@ from sknet.nn.state import TrainingResult
 FITTED = ["_model", "_run", "history_", "n_features_in_", "feature_names_in_"]
 
 
-class BaseNN(
-    CallbackSupportMixin,
-    NotebookMixin,
-    FittedAttributes,
-    SharedParameters,
-    BaseEstimator,
-    metaclass=ABCMeta,
-):
+class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
     """Shared base of ``NNClassifier`` and ``NNRegressor``.
 
     An estimator keeps its parameters, the model of the last fit in ``_model``, and its record
@@ -259,8 +250,7 @@ def observe(
         now = model.with_params(params.astype(model.params.dtype), n_refit=n_refit)
         return fitted_attributes(features, now, copy.deepcopy(history), run.resumable(identify))
 
-    context = callback_context(estimator, model.settings.max_iter)
-    if context is None:
+    if (context := callback_context(estimator, model.settings.max_iter)) is None:
         return None
     metadata = None if sample_weight is None else {"sample_weight": sample_weight}
     arguments = {"X": X, "y": y, "metadata": metadata}

@@ -102,8 +102,7 @@ class Features:
         owner = type(self.estimator).__name__
         names = None if self.names is None else self.names.tolist()
         signs = column_signs(self.estimator.monotonic_cst, self.n_features, names, owner)
-        constrained = [i for i in self.reader.categorical_.tolist() if signs[i]]
-        if constrained:
+        if constrained := [i for i in self.reader.categorical_.tolist() if signs[i]]:
             found = constrained if names is None else [names[i] for i in constrained]
             raise ValueError(
                 "Categorical features cannot have monotonic constraints, but "
@@ -159,8 +158,7 @@ class Features:
 
     def _read(self, X: Table, reset: bool) -> Any:
         """Return X as :meth:`read` does; with ``reset``, note its columns as the features."""
-        blocks = X.blocks
-        if blocks is not None:
+        if (blocks := X.blocks) is not None:
             validate_data(self.estimator, blocks, reset=reset, skip_check_array=True)
             return blocks.read_by(self.reader.read)
         if self.reader.only_numbers:

@@ -235,12 +235,10 @@ def check_layers(parameters: Mapping[str, Any]) -> None:
         named = isinstance(activation, str) and activation in ACTIVATIONS
         if not (named or isinstance(activation, Activation)):
             raise ValueError(
-                f"activation has {activation!r}; it takes {sorted(ACTIVATIONS)} or an "
-                "Activation instance."
+                f"activation takes {sorted(ACTIVATIONS)} or an Activation, got {activation!r}."
             )
-    if is_auto(parameters["dropout"]):
-        return
-    for rate in per_layer(parameters, "dropout"):
+    rates = [] if is_auto(parameters["dropout"]) else per_layer(parameters, "dropout")
+    for rate in rates:
         if not FRACTION.allows(rate):
             raise ValueError(f"dropout has {rate!r}; it takes numbers in [0, 1).")
 
@@ -325,8 +323,7 @@ def check_class_weight(class_weight: Any, classes: Sequence) -> None:
                 f"the classes {list(classes)}."
             )
         known = {0, 1} if listed else set(classes)
-        unknown = [label for label in one if label not in known]
-        if unknown:
+        if unknown := [label for label in one if label not in known]:
             raise ValueError(
                 f"class_weight has weights for {unknown}, which are not among the classes "
                 f"{sorted(known)}."

@@ -136,9 +136,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         if isinstance(self.class_weight, str) and self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' needs all rows at once, which partial_fit never has. "
-                "Give the weights as a dict, for example from "
-                "sklearn.utils.class_weight.compute_class_weight, or use "
-                "sknet.streaming.fit_chunks."
+                "Give a dict, as of sklearn.utils.class_weight.compute_class_weight, or "
+                "use sknet.streaming.fit_chunks."
             )
         known = self.classes_ if self.__sklearn_is_fitted__() else None
         check_partial_fit_classes(y, classes, known)
