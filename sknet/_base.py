@@ -4,7 +4,7 @@ import copy
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,7 +24,7 @@ from sknet._shared_parameters import SharedParameters
 from sknet._starting import continue_model, start_model
 from sknet._summary import NotebookMixin
 from sknet._version import __version__
-from sknet.data.batches import Dataset
+from sknet.data.batches import Batch, Dataset
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import TrainingResult
 
@@ -111,9 +111,10 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
             ends it although more epochs could have helped.
         """
         before, run = self._to_continue(resume_from)
-        known = None if before is None else before._features
-        features, data = read_training(self, X, y, sample_weight, known=known)
-        held_out = read_validation(features, X_val, y_val, sample_weight_val)
+        given = Batch(X, y, cast(Any, sample_weight))
+        features, data = read_training(self, given, before and before._features)
+        given_val = Batch(X_val, y_val, cast(Any, sample_weight_val))
+        held_out = read_validation(features, given_val)
         # Drawn after the checks, so that an error leaves a given RandomState as it was.
         run = run or Run.start(self.random_state)
         model = self._begin(before, features, data, run)
@@ -121,7 +122,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         identify = partial(fingerprint, data)
         run.expect_rows(data.n_rows, identify)
         model = model.begun(data.n_rows, 0 if held_out is None else held_out.n_rows)
-        observer = observe(self, features, model, run, identify, X, y, sample_weight)
+        observer = observe(self, features, model, run, identify, given)
         validation = None
         if held_out is not None:
             source = X if X_val is None else X_val
@@ -174,15 +175,16 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         return text + settings.solver.divergence_remedy
 
     def _partial_fit(
-        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, classes: Any = None
+        self, X: Any, y: ArrayLike, sample_weight: Any, classes: Any = None
     ) -> Self:
         """Make one pass over the given rows, starting from the result of the last call."""
         first = not self.__sklearn_is_fitted__()
         # scikit-learn checks the parameters in the first call only, but set_params may have
         # changed them since.
         self._validate_params()
+        given = Batch(X, y, sample_weight)
         known, before = (None, {}) if first else (self._features, self.history_)
-        features, data = read_training(self, X, y, sample_weight, known=known, declared=True)
+        features, data = read_training(self, given, known, declared=True)
         run = copy.deepcopy(vars(self).get("_run")) or Run.start(self.random_state)
         if first:
             model = start_model(self, features, data, run.streams, n_earlier=0, classes=classes)
@@ -236,13 +238,12 @@ def observe(
     model: Model,
     run: Run,
     identify: Callable[[], str],
-    X: Any,
-    y: Any = None,
-    sample_weight: Any = None,
+    given: Batch,
 ) -> CallbackObserver | None:
     """Return the observer that calls the callbacks of the fit, or None without any.
 
-    ``identify()`` returns the fingerprint of the training rows.
+    ``identify()`` returns the fingerprint of the training rows, which are ``given`` as the user
+    has them.
     """
 
     def fitted_here(params: np.ndarray, history: dict[str, list]) -> dict[str, Any]:
@@ -252,8 +253,9 @@ def observe(
 
     if (context := callback_context(estimator, model.settings.max_iter)) is None:
         return None
-    metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-    arguments = {"X": X, "y": y, "metadata": metadata}
+    weight = given.sample_weight
+    metadata = None if weight is None else {"sample_weight": weight}
+    arguments = {"X": given.X, "y": given.y, "metadata": metadata}
     context.call_on_fit_task_begin(estimator=estimator, **arguments)
     history = {} if run.state is None else copy.deepcopy(run.state.history)
     return CallbackObserver(context, estimator, arguments, history, fitted_here)
@@ -304,13 +306,8 @@ def fitted_attributes(
 
     ``run`` is given if a resumed fit or a further ``partial_fit`` is to continue the training.
     """
-    fitted = {
-        "_model": model,
-        "_run": run,
-        "history_": history,
-        "n_features_in_": features.n_features,
-        "feature_names_in_": features.names,
-    }
+    columns = {"n_features_in_": features.n_features, "feature_names_in_": features.names}
+    fitted = {"_model": model, "_run": run, "history_": history, **columns}
     return {name: value for name, value in fitted.items() if value is not None}
 
 

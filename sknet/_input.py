@@ -16,7 +16,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import validate_data
 
 from sknet._target_checks import check_weight, check_y
-from sknet.data.batches import Dataset
+from sknet.data.batches import Batch, Dataset
 from sknet.data.choices import categorical_columns, column_signs
 from sknet.data.columns.numbers import check_columns, check_objects, is_plain
 from sknet.data.columns.times import check_times
@@ -221,10 +221,7 @@ def _unfitted(estimator: BaseEstimator, **known: Any) -> Any:
 
 def read_training(
     estimator: BaseEstimator,
-    X: Any,
-    y: Any,
-    sample_weight: Any,
-    *,
+    given: Batch,
     known: Features | None = None,
     declared: bool = False,
 ) -> tuple[Features, Dataset]:
@@ -233,8 +230,8 @@ def read_training(
     Parameters
     ----------
     estimator : NNClassifier or NNRegressor
-    X, y, sample_weight
-        The arguments of ``fit``.
+    given : Batch
+        X, y and sample_weight, the arguments of ``fit``.
     known : Features, optional
         The features of an earlier fit that is continued. X is checked against them.
     declared : bool, default=False
@@ -253,16 +250,14 @@ def read_training(
         If X, y or the weights are not valid, or if all weights are zero.
     """
     if known is not None:
-        return known, read_rows(known, X, y, sample_weight).in_own_units()
-    features, X = Features.learn(estimator, X, declared=declared)
+        return known, read_rows(known, given).in_own_units()
+    features, X = Features.learn(estimator, given.X, declared=declared)
     # A check for infinity in blocks would be a further pass over the table; the survey finds
     # it.
-    return features, with_target(features, X, y, sample_weight).in_own_units()
+    return features, with_target(features, given._replace(X=X)).in_own_units()
 
 
-def read_rows(
-    features: Features, X: Any, y: Any, sample_weight: Any, suffix: str = ""
-) -> Dataset:
+def read_rows(features: Features, given: Batch, suffix: str = "") -> Dataset:
     """Return the rows of positive weight of a table other than the first training table.
 
     X becomes a float array with categories as level numbers, CSR, or ``RowBlocks``. y keeps
@@ -276,16 +271,15 @@ def read_rows(
         If X, y or the weights are not valid, if the columns of X differ from the columns of
         the training table, or if all weights are zero.
     """
-    X = features.read(X, f"X{suffix}")
-    if isinstance(X, RowBlocks):
-        X.check_finite()
-    return with_target(features, X, y, sample_weight, suffix)
+    given = given._replace(X=features.read(given.X, f"X{suffix}"))
+    if isinstance(given.X, RowBlocks):
+        given.X.check_finite()
+    return with_target(features, given, suffix)
 
 
-def with_target(
-    features: Features, X: Any, y: Any, sample_weight: Any, suffix: str = ""
-) -> Dataset:
+def with_target(features: Features, given: Batch, suffix: str = "") -> Dataset:
     """Return the rows as :func:`read_rows` does, given an X that was read."""
+    X, y, sample_weight = given
     y = check_y(y, features.numeric_y, f"y{suffix}")
     check_consistent_length(X, y)
     if sample_weight is None:
@@ -294,9 +288,7 @@ def with_target(
     return Dataset(X, y, sample_weight).of_positive_weight()
 
 
-def read_validation(
-    features: Features, X_val: Any, y_val: Any, sample_weight_val: Any
-) -> Dataset | None:
+def read_validation(features: Features, given: Batch) -> Dataset | None:
     """Return the user's validation rows, or None if none were given.
 
     Raises
@@ -305,9 +297,9 @@ def read_validation(
         If :func:`has_validation` raises it, if fewer than two rows have a positive weight, or
         if the rows are not valid for the features.
     """
-    if not has_validation(features.estimator, X_val, y_val, sample_weight_val):
+    if not has_validation(features.estimator, given):
         return None
-    data = read_rows(features, X_val, y_val, sample_weight_val, "_val").in_own_units()
+    data = read_rows(features, given, "_val").in_own_units()
     if data.n_rows < 2:
         raise ValueError(
             f"The validation set is too small: X_val has {data.n_rows} row(s) of positive "
@@ -316,23 +308,22 @@ def read_validation(
     return data
 
 
-def has_validation(
-    estimator: BaseEstimator, X_val: Any, y_val: Any, sample_weight_val: Any
-) -> bool:
-    """Return whether the user has given validation rows.
+def has_validation(estimator: BaseEstimator, given: Batch) -> bool:
+    """Return whether the user has given validation rows: X_val, y_val and their weights.
 
     Raises
     ------
     ValueError
         If one of X_val and y_val is missing, or if early stopping is switched off.
     """
+    X_val, y_val, sample_weight_val = given
     if X_val is None and y_val is None:
         if sample_weight_val is not None:
             raise ValueError("sample_weight_val is given without X_val and y_val.")
         return False
     if X_val is None or y_val is None:
-        missing, given = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
-        raise ValueError(f"{given} is given without {missing}: pass both or neither.")
+        missing, there = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
+        raise ValueError(f"{there} is given without {missing}: pass both or neither.")
     if not estimator.early_stopping:
         raise ValueError(
             "X_val and y_val are given, but early_stopping=False would not use them. Set "

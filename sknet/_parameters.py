@@ -261,13 +261,12 @@ def per_layer(parameters: Mapping[str, Any], name: str) -> list:
     n_layers = len(hidden_layer_sizes(parameters))
     if isinstance(value, str | Real | Activation):
         return [value] * n_layers
-    values = list(value)
-    if len(values) != n_layers:
+    if len(value) != n_layers:
         raise ValueError(
-            f"{name} has {len(values)} values for {n_layers} hidden layers: {values}. Give "
+            f"{name} has {len(value)} values for {n_layers} hidden layers: {list(value)}. Give "
             "one value for all, or one for each."
         )
-    return values
+    return list(value)
 
 
 def check_solver_options(parameters: Mapping[str, Any], neutral: Mapping[str, Any]) -> None:

@@ -40,6 +40,7 @@ from sknet._run import Run, fingerprint
 from sknet._starting import start_model
 from sknet.callbacks import Checkpoint, FitCallback, TimeLimit
 from sknet.data import draws
+from sknet.data.batches import Batch
 from sknet.streaming import fit_chunks
 
 if HAS_CALLBACKS:
@@ -1193,7 +1194,7 @@ def test_a_killed_process_s_fit_of_chunks_goes_on(long_table, tmp_path):
 def saved(problem, tmp_path):
     """Return a network and the path of a checkpoint of its fit after two epochs."""
     network = problem.cls((4,), max_iter=2, n_iter_no_change=np.inf, random_state=0)
-    features, data = read_training(network, problem.X, problem.y, None)
+    features, data = read_training(network, Batch(problem.X, problem.y))
     run = Run.start(0)
     model = start_model(network, features, data, run.streams)
     data, held_out = split_off_validation(model, data, run.split_seed)

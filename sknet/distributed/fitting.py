@@ -165,7 +165,7 @@ def describe(estimator: BaseNN, number: int, X: Any, y: Any, sample_weight: Any)
     with naming(f"Partition {number}"):
         if not _has_rows(X, y, sample_weight):
             return None
-        features, data = read_training(estimator, X, y, sample_weight)
+        features, data = read_training(estimator, Batch(X, y, sample_weight))
         return look_at(estimator, features, data, data, f"partition {number}")
 
 

@@ -17,7 +17,7 @@ from sknet._input import Features, read_rows
 from sknet._model import Model
 from sknet._monitoring import HeldOut
 from sknet._run import ONE_BLAS_THREAD, Run
-from sknet.data.batches import Batches, Dataset, join, start_of_part
+from sknet.data.batches import Batch, Batches, Dataset, join, start_of_part
 from sknet.data.kinds import naming
 from sknet.nn.epochs import Epoch
 from sknet.nn.network import Workspace
@@ -286,7 +286,7 @@ def read_partition(
         If the rows are not valid, as in ``fit``. The message has the number of the partition.
     """
     with naming(f"Partition {number}"):
-        return read_rows(features, X, y, sample_weight)
+        return read_rows(features, Batch(X, y, sample_weight))
 
 
 def _read_all(features: Features, partitions: Sequence[Partition]) -> Dataset:
