@@ -140,8 +140,7 @@ class Model(ABC):
             in another way.
         """
         names, before = ["standardize", "categorical_features"], self.settings
-        changed = [one for one in names if getattr(before, one) != getattr(settings, one)]
-        if changed:
+        if changed := [one for one in names if getattr(before, one) != getattr(settings, one)]:
             raise ValueError(
                 f"{' and '.join(changed)} changed since the last fit, which learned the "
                 "encodings of X and y with the earlier values. Set them back to continue, or "

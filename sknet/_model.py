@@ -213,8 +213,7 @@ def row_weights(
 
     A regression has no ``class_weight``.
     """
-    class_weight = settings.class_weight
-    if class_weight is None:
+    if (class_weight := settings.class_weight) is None:
         return sample_weight
     check_class_weight(class_weight, target.classes_.tolist())
     by_class = target.class_weights(class_weight, y)

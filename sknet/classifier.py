@@ -159,7 +159,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             The class labels. For a multi-label target, 1 for each predicted label, else 0.
         """
-        model = self._classification_model
+        model = cast(ClassificationModel, self._fitted_model)
         (places,) = self._predict(X, lambda raw: (model.places(raw),))
         return model.target.labels(places)
 
@@ -191,7 +191,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ValueError
             If ``return_std`` is True and the network has a single member.
         """
-        model = self._classification_model
+        model = cast(ClassificationModel, self._fitted_model)
         model.check_std(return_std)
         proba, *std = self._predict(X, lambda raw: model.probabilities(raw, return_std))
         # The log loss can be infinite at 0 and 1, which rounded probabilities may be.
@@ -231,13 +231,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
             row. With several members it is the logit of the mean probability, or for more
             than two classes the logarithm of the mean probability.
         """
-        model = self._classification_model
+        model = cast(ClassificationModel, self._fitted_model)
         (decision,) = self._predict(X, lambda raw: (model.decision(raw),))
         return decision[:, 0] if model.target.kind == "binary" else decision
-
-    @property
-    def _classification_model(self) -> ClassificationModel:
-        return cast(ClassificationModel, self._fitted_model)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
