@@ -125,6 +125,11 @@ class FittedAttributes:
         return len(self.loss_curve_)
 
     @property
+    def t_(self) -> int:
+        """The number of training rows seen; a row counts again in each epoch."""
+        return self._fitted_model.provenance.n_visited(self.history_)
+
+    @property
     def best_iter_(self) -> int:
         """The number of the best epoch, from 1: by validation score, or else by loss."""
         check_is_fitted(self)
@@ -285,8 +290,7 @@ def _deviation(model: Model) -> str:
 
 def _calibration(model: Model) -> str:
     """Return words for the correction of the certainty that validation rows have led to."""
-    certainty = model.provenance.certainty
-    if certainty is None:
+    if (certainty := model.provenance.certainty) is None:
         return "none"
     what = "standard deviations times" if model.numeric_y else "temperature"
     return f"{what} {1 / certainty:.4g}, fitted to the validation rows"
@@ -294,8 +298,7 @@ def _calibration(model: Model) -> str:
 
 def _promises(model: Model, names: Sequence[str], read_names: Sequence[str]) -> Lines:
     """Yield lines on the constraints that hold for all rows."""
-    promise = model.settings.promise
-    if promise is not None:
+    if (promise := model.settings.promise) is not None:
         yield from promise.described(read_names)
         if isinstance(model, ClassificationModel):
             yield "constrained", f"the probability of {model.target.classes_[-1]}"
@@ -316,26 +319,23 @@ def _interactions(model: Model, names: Sequence[str]) -> Value:
 
 def _columns(model: Model, names: Sequence[str], read_names: Sequence[str]) -> Lines:
     """Yield lines on the kinds of the columns, and on what training found in them."""
-    encoder, reader = model.encoder, model.reader
+    reader, of_kind = model.reader, model.encoder.of_kind
     by_kind: dict[str, list[str]] = {}
     for column in reader.columns_:
         by_kind.setdefault(column.plural, []).append(column.on_card(names[column.position]))
-    categories = [one for one in encoder.of_kind(Levels) if not isinstance(one, Code)]
+    categories = [one for one in of_kind(Levels) if not isinstance(one, Code)]
     sharing = [one.column for one in categories if one.has_rest]
+    flagged = [i for one in of_kind(MissingFlags) for i in one.sources]
+    heavy = [name for one in of_kind(HeavyFlags) for name in one.names(read_names, ())]
+    codes = [f"{read_names[one.column]} ({one.n_levels} levels)" for one in of_kind(Code)]
     found: dict[str, Value] = {
         "numbers": reader.numbers_.size,
         **by_kind,
-        "missing numbers": [
-            read_names[i] for one in encoder.of_kind(MissingFlags) for i in one.sources
-        ],
+        "missing numbers": [read_names[i] for i in flagged],
         "missing or rare": [read_names[i] for i in sorted(sharing)],
-        "heavy values": [
-            name for one in encoder.of_kind(HeavyFlags) for name in one.names(read_names, ())
-        ],
-        "numbers as levels": [
-            f"{read_names[one.column]} ({one.n_levels} levels)" for one in encoder.of_kind(Code)
-        ],
-        "components": encoder.n_found_components_,
+        "heavy values": heavy,
+        "numbers as levels": codes,
+        "components": model.encoder.n_found_components_,
     }
     yield "columns", len(names)
     yield from ((name, value) for name, value in found.items() if value)
@@ -347,7 +347,7 @@ def _training(model: Model, history: dict[str, list[float]]) -> Lines:
     if provenance.n_rows is not None:
         yield "training rows", provenance.n_rows
         yield "validation rows", provenance.n_validation or "none"
-    if n_epochs := len(history.get("loss", [])) - provenance.n_passes:
+    if n_epochs := provenance.n_epochs(history):
         yield "epochs", f"{n_epochs} of at most {model.settings.max_iter}"
     if provenance.n_continued:
         yield "warm start", f"goes on from earlier fits: {provenance.n_continued}"

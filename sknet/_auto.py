@@ -6,7 +6,6 @@ A rule depends on the other parameters and on the facts of the training table on
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS
 from sknet.data.columns.times import MOST_PHASES
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.lbfgs import is_stochastic
-from sknet.nn.schedules import SCHEDULES, Schedule
+from sknet.nn.schedules import SCHEDULES
 
 #: With fewer training rows than this, the rules choose no dropout, no validation split and no
 #: mini-batches, so that a row of weight two has the same effect as two equal rows.
@@ -124,7 +123,7 @@ class Facts(NamedTuple):
 
 
 def choose(
-    parameters: Mapping[str, Any], facts: Facts, last: Mapping[str, Any] = MappingProxyType({})
+    parameters: Mapping[str, Any], facts: Facts, last: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return a value for each parameter that is "auto", by name.
 
@@ -133,9 +132,9 @@ def choose(
     parameters : mapping of str to object
         All parameters of an estimator.
     facts : Facts
-    last : mapping of str to object, optional
-        The values that were chosen in the last fit, if it is to be continued. Those of
-        ``SHAPING`` are kept.
+    last : mapping of str to object
+        The values that were chosen in the last fit, if it is to be continued; otherwise empty.
+        Those of ``SHAPING`` are kept.
     """
     known = dict(parameters)
     chosen = {}
@@ -176,10 +175,14 @@ def level_penalty(known: Mapping[str, Any], facts: Facts) -> float:
 
 def _is_planned(known: Mapping[str, Any]) -> bool:
     """Return whether the learning rate falls to zero over ``max_iter`` epochs by plan."""
-    schedule = known["learning_rate"]
-    if not isinstance(schedule, Schedule):
-        schedule = SCHEDULES[schedule]
+    given = known["learning_rate"]
+    schedule = SCHEDULES[given] if isinstance(given, str) else given
     return is_stochastic(known["solver"]) and schedule.has_horizon
+
+
+def _suits_extras(known: Mapping[str, Any], facts: Facts) -> bool:
+    """Return whether there are rows enough, and steps, for dropout and learned features."""
+    return facts.n_rows >= SMALL and is_stochastic(known["solver"])
 
 
 def _batch_size(known: Mapping[str, Any], facts: Facts) -> int:
@@ -251,15 +254,14 @@ def _validation_fraction(known: Mapping[str, Any], facts: Facts) -> float:
 
 
 def _dropout(known: Mapping[str, Any], facts: Facts) -> float:
-    suited = facts.n_rows >= SMALL and is_stochastic(known["solver"])
     # A network of few units for a group has none to spare.
-    if not suited or known["interaction_cst"] is not None:
+    if not _suits_extras(known, facts) or known["interaction_cst"] is not None:
         return 0.0
     return min(DROPOUT * _scarcity(facts), LARGEST_DROPOUT)
 
 
 def _numeric_embedding(known: Mapping[str, Any], facts: Facts) -> str | NumericEmbedding | None:
-    if facts.is_sparse or facts.n_rows < SMALL or not is_stochastic(known["solver"]):
+    if facts.is_sparse or not _suits_extras(known, facts):
         return None
     grouped = known["interaction_cst"] is not None
     name = "piecewise_linear" if facts.numeric_y or grouped else "periodic"
@@ -270,15 +272,9 @@ def _numeric_embedding(known: Mapping[str, Any], facts: Facts) -> str | NumericE
 
 
 def _n_components(known: Mapping[str, Any], facts: Facts) -> int:
-    embedding = known["numeric_embedding"]
-    if isinstance(embedding, str):
-        embedding = NUMERIC_EMBEDDINGS[embedding]
-    suited = (
-        embedding is not None
-        and embedding.keeps_numbers
-        and facts.n_rows >= SMALL
-        and is_stochastic(known["solver"])
-    )
+    given = known["numeric_embedding"]
+    embedding = NUMERIC_EMBEDDINGS[given] if isinstance(given, str) else given
+    suited = _suits_extras(known, facts) and embedding is not None and embedding.keeps_numbers
     # A component mixes columns whose effects a constraint sets apart.
     constrained = known["monotonic_cst"] or known["interaction_cst"] is not None
     if not suited or facts.n_numbers == 1 or constrained:

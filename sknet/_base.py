@@ -2,18 +2,16 @@
 
 import copy
 import warnings
-from abc import ABCMeta
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, is_regressor
+from sklearn.base import is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from sknet._attributes import FittedAttributes
 from sknet._fitting import fit_network, fit_one_pass, split_off_validation
 from sknet._input import Features, read_training, read_validation
 from sknet._model import Model, weigh
@@ -26,28 +24,21 @@ from sknet._shared_parameters import SharedParameters
 from sknet._starting import continue_model, start_model
 from sknet._summary import NotebookMixin
 from sknet._version import __version__
-from sknet.data.batches import Dataset
+from sknet.data.batches import Batch, Dataset
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import TrainingResult
 
 #: The attributes that a fit sets. The other public attributes are computed from them.
-FITTED = ["_model", "_run", "history_", "t_", "n_features_in_", "feature_names_in_"]
+FITTED = ["_model", "_run", "history_", "n_features_in_", "feature_names_in_"]
 
 
-class BaseNN(
-    CallbackSupportMixin,
-    NotebookMixin,
-    FittedAttributes,
-    SharedParameters,
-    BaseEstimator,
-    metaclass=ABCMeta,
-):
+class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
     """Shared base of ``NNClassifier`` and ``NNRegressor``.
 
     An estimator keeps its parameters, the model of the last fit in ``_model``, and its record
-    in ``history_`` and ``t_``. After ``partial_fit`` and in checkpoints, ``_run`` keeps the
-    state of the training. A fit builds a new model and sets all of these attributes in one
-    assignment at its end, so that an error or an interrupt leaves the estimator as it was.
+    in ``history_``. After ``partial_fit`` and in checkpoints, ``_run`` keeps the state of the
+    training. A fit builds a new model and sets all of these attributes in one assignment at its
+    end, so that an error or an interrupt leaves the estimator as it was.
     """
 
     @classmethod
@@ -120,9 +111,10 @@ class BaseNN(
             ends it although more epochs could have helped.
         """
         before, run = self._to_continue(resume_from)
-        known = None if before is None else before._features
-        features, data = read_training(self, X, y, sample_weight, known=known)
-        held_out = read_validation(features, X_val, y_val, sample_weight_val)
+        given = Batch(X, y, cast(Any, sample_weight))
+        features, data = read_training(self, given, before and before._features)
+        given_val = Batch(X_val, y_val, cast(Any, sample_weight_val))
+        held_out = read_validation(features, given_val)
         # Drawn after the checks, so that an error leaves a given RandomState as it was.
         run = run or Run.start(self.random_state)
         model = self._begin(before, features, data, run)
@@ -130,7 +122,7 @@ class BaseNN(
         identify = partial(fingerprint, data)
         run.expect_rows(data.n_rows, identify)
         model = model.begun(data.n_rows, 0 if held_out is None else held_out.n_rows)
-        observer = observe(self, features, model, run, identify, X, y, sample_weight)
+        observer = observe(self, features, model, run, identify, given)
         validation = None
         if held_out is not None:
             source = X if X_val is None else X_val
@@ -156,24 +148,15 @@ class BaseNN(
         if before is None:
             return start_model(self, features, data, run.streams)
         model = continue_model(self, features, before._model, data, run.params)
-        model.check_same_target(data.y)
-        if before is self:
-            # The rows of a checkpoint are those that it began with.
-            model = model.with_late_scales(data)
-        return model
+        if not model.numeric_y:
+            model.target.check_all_labels(data.y)
+        # The rows of a checkpoint are those that it began with.
+        return model.with_late_scales(data) if before is self else model
 
-    def _with(self, fitted: dict[str, Any]) -> Self:
-        """Return an estimator with these parameters and the given fitted attributes."""
-        other = object.__new__(type(self))
-        other.__dict__ = {**self._unfitted_attributes(), **fitted}
-        return other
-
-    def _unfitted_attributes(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in FITTED}
-
-    def _adopt(self, fitted: dict[str, Any]) -> None:
-        """Replace all fitted attributes in one assignment, which no error can interrupt."""
-        self.__dict__ = {**self._unfitted_attributes(), **fitted}
+    def _after_fit(self, fitted: dict[str, Any]) -> dict[str, Any]:
+        """Return all attributes of this estimator after a fit, given the fitted ones."""
+        own = {name: value for name, value in vars(self).items() if name not in FITTED}
+        return {**own, **fitted}
 
     def _warning(self, ending: Ending) -> str | None:
         """Return what to warn of after a training that ended in this way, or None."""
@@ -192,37 +175,29 @@ class BaseNN(
         return text + settings.solver.divergence_remedy
 
     def _partial_fit(
-        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, classes: Any = None
+        self, X: Any, y: ArrayLike, sample_weight: Any, classes: Any = None
     ) -> Self:
         """Make one pass over the given rows, starting from the result of the last call."""
         first = not self.__sklearn_is_fitted__()
         # scikit-learn checks the parameters in the first call only, but set_params may have
         # changed them since.
         self._validate_params()
-        known = None if first else self._features
-        features, data = read_training(self, X, y, sample_weight, known=known, declared=True)
+        given = Batch(X, y, sample_weight)
+        known, before = (None, {}) if first else (self._features, self.history_)
+        features, data = read_training(self, given, known, declared=True)
         run = copy.deepcopy(vars(self).get("_run")) or Run.start(self.random_state)
         if first:
-            history, n_seen = {}, 0
             model = start_model(self, features, data, run.streams, n_earlier=0, classes=classes)
         else:
-            history, n_seen = self.history_, self.t_
-            model = self._absorb(features, data, run)
+            model, n_earlier = self._model, self._model.provenance.n_seen
+            model = continue_model(self, features, model, data, run.params, n_earlier=n_earlier)
+            model = model.with_late_scales(data).absorb(data, run.vectors)
         data = weigh(model.settings, model.target, data)
-        result = fit_one_pass(model, data, run, len(history.get("loss", [])))
-        together = {
-            name: [*history.get(name, []), *values] for name, values in result.history.items()
-        }
+        result = fit_one_pass(model, data, run, len(before.get("loss", [])))
+        history = {name: before.get(name, []) + new for name, new in result.history.items()}
         model = model.passed(result, data.n_rows)
-        fitted = fitted_attributes(features, model, together, n_seen + data.n_rows, run)
-        finish(self, fitted, result, stacklevel=5)
+        finish(self, fitted_attributes(features, model, history, run), result, stacklevel=5)
         return self
-
-    def _absorb(self, features: Features, data: Dataset, run: Run) -> Model:
-        """Return the model of the last call, whose target has learned from further rows."""
-        before, n_earlier = self._model, self._model.provenance.n_seen
-        model = continue_model(self, features, before, data, run.params, n_earlier=n_earlier)
-        return model.with_late_scales(data).absorb(data, run.vectors)
 
     # Prediction.
 
@@ -236,8 +211,7 @@ class BaseNN(
 
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
         """
-        model = self._fitted_model
-        return model.predict(Features(self, model.reader).read(X), function)
+        return self._fitted_model.predict(self._features.read(X), function)
 
     # Files.
 
@@ -264,27 +238,24 @@ def observe(
     model: Model,
     run: Run,
     identify: Callable[[], str],
-    X: Any,
-    y: Any = None,
-    sample_weight: Any = None,
+    given: Batch,
 ) -> CallbackObserver | None:
     """Return the observer that calls the callbacks of the fit, or None without any.
 
-    ``identify()`` returns the fingerprint of the training rows.
+    ``identify()`` returns the fingerprint of the training rows, which are ``given`` as the user
+    has them.
     """
 
     def fitted_here(params: np.ndarray, history: dict[str, list]) -> dict[str, Any]:
-        now = model.with_params(params.astype(model.params.dtype))
         n_refit = 0 if run.state is None else run.state.n_refit
-        n_seen = model.provenance.n_visited(history, n_refit)
-        state = run.resumable(identify)
-        return fitted_attributes(features, now, copy.deepcopy(history), n_seen, state)
+        now = model.with_params(params.astype(model.params.dtype), n_refit=n_refit)
+        return fitted_attributes(features, now, copy.deepcopy(history), run.resumable(identify))
 
-    context = callback_context(estimator, model.settings.max_iter)
-    if context is None:
+    if (context := callback_context(estimator, model.settings.max_iter)) is None:
         return None
-    metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-    arguments = {"X": X, "y": y, "metadata": metadata}
+    weight = given.sample_weight
+    metadata = None if weight is None else {"sample_weight": weight}
+    arguments = {"X": given.X, "y": given.y, "metadata": metadata}
     context.call_on_fit_task_begin(estimator=estimator, **arguments)
     history = {} if run.state is None else copy.deepcopy(run.state.history)
     return CallbackObserver(context, estimator, arguments, history, fitted_here)
@@ -292,7 +263,9 @@ def observe(
 
 def scored(estimator: BaseNN, features: Features, model: Model) -> BaseNN:
     """Return an estimator that predicts with a model, for a scorer."""
-    return estimator._with(fitted_attributes(features, model, {}, 0))
+    scored = object.__new__(type(estimator))
+    scored.__dict__ = estimator._after_fit(fitted_attributes(features, model, {}))
+    return scored
 
 
 def conclude(
@@ -307,9 +280,7 @@ def conclude(
 
     ``model`` is the model before the training, and ``stacklevel`` that of :func:`finish`.
     """
-    model = model.trained(result)
-    n_seen = model.provenance.n_visited(result.history, result.n_refit)
-    fitted = fitted_attributes(features, model, result.history, n_seen)
+    fitted = fitted_attributes(features, model.trained(result), result.history)
     if observer is not None:
         observer.finish(fitted)
     finish(estimator, fitted, result, stacklevel)
@@ -322,31 +293,21 @@ def finish(
 
     ``stacklevel`` counts the calls from here up to the code of the user.
     """
-    estimator._adopt(fitted)
+    # One assignment, which no error can interrupt.
+    estimator.__dict__ = estimator._after_fit(fitted)
     if (message := estimator._warning(result.ending)) is not None:
         warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
 
 
 def fitted_attributes(
-    features: Features,
-    model: Model,
-    history: dict[str, list],
-    n_seen: int,
-    run: Run | None = None,
+    features: Features, model: Model, history: dict[str, list], run: Run | None = None
 ) -> dict[str, Any]:
     """Return the attributes of a fitted estimator.
 
-    ``n_seen`` counts a training row once for each epoch. ``run`` is given if a resumed fit or
-    a further ``partial_fit`` is to continue the training.
+    ``run`` is given if a resumed fit or a further ``partial_fit`` is to continue the training.
     """
-    fitted = {
-        "_model": model,
-        "_run": run,
-        "history_": history,
-        "t_": n_seen,
-        "n_features_in_": features.n_features,
-        "feature_names_in_": features.names,
-    }
+    columns = {"n_features_in_": features.n_features, "feature_names_in_": features.names}
+    fitted = {"_model": model, "_run": run, "history_": history, **columns}
     return {name: value for name, value in fitted.items() if value is not None}
 
 

@@ -139,8 +139,8 @@ class Model(ABC):
             If the settings describe other encodings or other layers, or a loss that scales y
             in another way.
         """
-        changed = settings.changed_encodings(self.settings)
-        if changed:
+        names, before = ["standardize", "categorical_features"], self.settings
+        if changed := [one for one in names if getattr(before, one) != getattr(settings, one)]:
             raise ValueError(
                 f"{' and '.join(changed)} changed since the last fit, which learned the "
                 "encodings of X and y with the earlier values. Set them back to continue, or "
@@ -151,11 +151,10 @@ class Model(ABC):
         network = make_network(settings, self.encoder, self.reader, loss.link, n_outputs)
         if network != self.network or settings.n_components != self.settings.n_components:
             raise ValueError(
-                "The layers have changed since the last fit (hidden_layer_sizes, activation, "
+                "The layers have changed since the last fit by hidden_layer_sizes, activation, "
                 "dropout, normalization, n_members, numeric_embedding, n_components, "
-                "monotonic_cst, interaction_cst, or a loss with more or fewer raw "
-                "predictions), so its parameters cannot be continued from. Set "
-                "warm_start=False, or fit a clone."
+                "monotonic_cst, interaction_cst, or a loss with more or fewer raw predictions. "
+                "Set warm_start=False, or fit a clone."
             )
         # The strength of the penalty of levels may have changed with the number of rows.
         return replace(self, settings=settings, loss=loss, network=network)
@@ -164,9 +163,9 @@ class Model(ABC):
         """Return the model whose encoder has scales for columns that vary only now."""
         return replace(self, encoder=self.encoder.with_late_scales(data))
 
-    def with_params(self, params: np.ndarray) -> Self:
-        """Return the model with other parameters."""
-        return replace(self, params=params)
+    def with_params(self, params: np.ndarray, **training: Any) -> Self:
+        """Return the model with other parameters, and with these fields of its provenance."""
+        return replace(self, params=params, provenance=replace(self.provenance, **training))
 
     def begun(self, n_rows: int, n_validation: int) -> Self:
         """Return the model of a fit to these numbers of training and validation rows."""
@@ -174,11 +173,9 @@ class Model(ABC):
 
     def trained(self, result: TrainingResult) -> Self:
         """Return the model with the parameters of a fit that is over."""
-        ending, certainty, n_refit = result.ending.value, result.certainty, result.n_refit
-        provenance = replace(
-            self.provenance, ending=ending, certainty=certainty, n_refit=n_refit
-        )
-        return replace(self, params=result.params, provenance=provenance)
+        ending, certainty = result.ending.value, result.certainty
+        known = {"ending": ending, "certainty": certainty, "n_refit": result.n_refit}
+        return self.with_params(result.params, **known)
 
     def passed(self, result: TrainingResult, n_rows: int) -> Self:
         """Return the model with the parameters of a pass of ``partial_fit`` over rows."""
@@ -232,16 +229,6 @@ class Model(ABC):
             If y has other outputs or unknown labels, or numbers outside of the loss's domain.
         """
 
-    @abstractmethod
-    def check_same_target(self, y: Any) -> None:
-        """Refuse a y that lacks classes, where a fit starts from the result of the last one.
-
-        Raises
-        ------
-        ValueError
-            If a class of the last fit does not occur in y.
-        """
-
     def training_targets(self, y: Any) -> np.ndarray:
         """Return encoded targets to train on."""
         return self.target.transform(y, self.params.dtype)
@@ -280,9 +267,8 @@ class Model(ABC):
         ``ENCODED_BYTES``. The other arguments are those of :class:`Batches`.
         """
         n_at_once, dtype = self.predictor.block_rows(data.X), self.params.dtype
-        weight = data.sample_weight
-        if weight is not None:
-            weight = (weight / weight.mean()).astype(dtype)
+        given = data.sample_weight
+        weight = None if given is None else (given / given.mean()).astype(dtype)
         rows = data._replace(y=Y, sample_weight=weight)
         encode: Callable[[Any], Any] | None = self.encode
         # Rows that are used in each epoch are encoded once, where memory allows.

@@ -33,7 +33,7 @@ def fit_on_chunks(
     chunks: Iterable[Any],
     window: int,
     validation_rows: int,
-    validation: tuple[Any, Any, Any],
+    validation: Batch,
     resume_from: Any,
 ) -> None:
     """Fit a network as ``fit_chunks`` does, within scikit-learn's context of a fit.
@@ -41,7 +41,7 @@ def fit_on_chunks(
     ``validation`` are X_val, y_val and their weights.
     """
     _check_arguments(estimator, chunks, window, validation_rows)
-    most_held_out = 0 if has_validation(estimator, *validation) else validation_rows
+    most_held_out = 0 if has_validation(estimator, validation) else validation_rows
     if resume_from is None:
         before, run = None, Run.start(estimator.random_state)
     else:
@@ -54,7 +54,7 @@ def fit_on_chunks(
         features, identify = found.agreed.features, partial(found.fingerprint, window)
         run.expect_rows(found.n_training, identify)
         model = model.begun(found.n_training, 0 if held is None else held.data.n_rows)
-        observer = observe(estimator, features, model, run, identify, chunks)
+        observer = observe(estimator, features, model, run, identify, Batch(chunks))
         batches = ChunkBatches(
             partial(_epoch, found, model, chunks, run, window),
             found.n_training,
@@ -103,7 +103,7 @@ class Findings(NamedTuple):
     def drawn_rows(self, n_wanted: int) -> Batch:
         """Return checked training rows, at most ``n_wanted`` of the drawn ones."""
         rows = evenly_spaced(self.sample.n_rows, n_wanted)
-        return read_rows(self.agreed.features, *take(self.sample, rows)).batch()
+        return read_rows(self.agreed.features, take(self.sample, rows)).batch()
 
     def fingerprint(self, window: int) -> str:
         """Return a hash of some drawn rows and of the chunks, for a resumed fit."""
@@ -199,7 +199,7 @@ class FirstPass:
         else:
             features, X = self._features.read_part(chunk.X)
         # Weights keep their unit: only all chunks together tell which of them are negligible.
-        data = with_target(features, X, chunk.y, chunk.sample_weight)
+        data = with_target(features, chunk._replace(X=X))
         part = f"chunk {len(self._sizes)}"
         self._include(look_at(features, data, data.in_own_units(), part), data)
         # A column of labels in one chunk and a flat y in another could not be joined.
@@ -240,7 +240,7 @@ def _start(
     """
     agreed = found.agreed
     features, model = (agreed.features, None) if before is None else fitted(before)
-    data = read_rows(features, *found.sample).in_own_units()
+    data = read_rows(features, found.sample).in_own_units()
     if model is None:
         weighted = weigh(agreed.settings, agreed.target, data)
         return found, agreed.start_model([weighted.batch()], run.streams["init"])
@@ -253,15 +253,15 @@ def _start(
 
 
 def _hold_out(
-    estimator: BaseNN, found: Findings, model: Model, validation: tuple[Any, Any, Any]
+    estimator: BaseNN, found: Findings, model: Model, validation: Batch
 ) -> HeldOut | None:
     """Return the rows to validate with: those of the user, rows of the chunks, or None."""
-    source, data = validation[0], read_validation(found.agreed.features, *validation)
+    source, data = validation.X, read_validation(found.agreed.features, validation)
     if data is not None:
         model.check_target(data.y, "y_val")
     elif found.limit >= 0:
         source = found.held_out.X
-        data = read_rows(found.agreed.features, *found.held_out).in_own_units()
+        data = read_rows(found.agreed.features, found.held_out).in_own_units()
     else:
         return None
     data = weigh(model.settings, model.target, data)
@@ -296,7 +296,7 @@ def _epoch(
     rng = np.random.default_rng(run.split_seed)
 
     def read(chunk: Batch) -> Batch:
-        data = read_rows(found.agreed.features, *chunk)
+        data = read_rows(found.agreed.features, chunk)
         model.check_target(data.y, "y")
         return data.batch()
 

@@ -16,7 +16,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import validate_data
 
 from sknet._target_checks import check_weight, check_y
-from sknet.data.batches import Dataset
+from sknet.data.batches import Batch, Dataset
 from sknet.data.choices import categorical_columns, column_signs
 from sknet.data.columns.numbers import check_columns, check_objects, is_plain
 from sknet.data.columns.times import check_times
@@ -68,8 +68,7 @@ class Features:
     @classmethod
     def of(cls, estimator: BaseEstimator, survey: Survey) -> Self:
         """Return the features of a table, given its survey, which may be a merged one."""
-        owner = _unfitted(estimator)
-        owner.n_features_in_ = survey.n_features
+        owner = _unfitted(estimator, n_features_in_=survey.n_features)
         if survey.names is not None:
             owner.feature_names_in_ = np.array(survey.names, dtype=object)
         return cls(owner, survey.reader)
@@ -102,8 +101,7 @@ class Features:
         """
         names = None if self.names is None else self.names.tolist()
         signs = column_signs(self.estimator.monotonic_cst, self.n_features, names)
-        constrained = [i for i in self.reader.categorical_.tolist() if signs[i]]
-        if constrained:
+        if constrained := [i for i in self.reader.categorical_.tolist() if signs[i]]:
             found = constrained if names is None else [names[i] for i in constrained]
             raise ValueError(
                 "Categorical features cannot have monotonic constraints, but "
@@ -135,8 +133,7 @@ class Features:
 
     def without_names(self) -> Self:
         """Return features that check the number of the columns of a table, but no names."""
-        nameless = _unfitted(self.estimator)
-        nameless.n_features_in_ = self.n_features
+        nameless = _unfitted(self.estimator, n_features_in_=self.n_features)
         return replace(self, estimator=nameless)
 
     def read(self, X: Any, name: str = "X") -> Any:
@@ -152,15 +149,15 @@ class Features:
             If X holds infinity or values of a kind that is not read, if sparse X holds NaN, or
             if the columns of X differ from the columns of the training table.
         """
-        if self._is_plain(X):
+        only_array = self.reader.only_numbers and self.names is None
+        if only_array and is_plain(X) and X.shape[1] == self.n_features:
             return X
         with checking(name):
             return self._read(check_kinds(X, name, with_times=True), reset=False)
 
     def _read(self, X: Table, reset: bool) -> Any:
         """Return X as :meth:`read` does; with ``reset``, note its columns as the features."""
-        blocks = X.blocks
-        if blocks is not None:
+        if (blocks := X.blocks) is not None:
             validate_data(self.estimator, blocks, reset=reset, skip_check_array=True)
             return blocks.read_by(self.reader.read)
         if self.reader.only_numbers:
@@ -182,11 +179,9 @@ class Features:
         """Return a table without categories and dates as a float array or CSR."""
         check_times(X, {}, X.names)
         check_objects(X, X.object_columns, X.names)
-        if not reset and self._has_same_names(X):
-            # scikit-learn's checks of a frame take ten times as long as those of an array.
-            numbers = X.numbers()
-            if is_plain(numbers):
-                return numbers
+        # scikit-learn's checks of a frame take ten times as long as those of an array.
+        if not reset and self._has_same_names(X) and is_plain(numbers := X.numbers()):
+            return numbers
         try:
             numbers = validate_data(
                 self.estimator,
@@ -210,34 +205,22 @@ class Features:
         """Return whether X has the names of the training table, in its order."""
         return self.names is not None and list(X.columns) == self.names.tolist()
 
-    def _is_plain(self, X: Any) -> bool:
-        """Return whether X is an array that needs no check, and training was the same."""
-        return (
-            self.reader.only_numbers
-            and self.names is None
-            and is_plain(X)
-            and X.shape[1] == self.n_features
-        )
-
 
 def shown_names(names: Iterable[str] | None, n_features: int) -> list[str]:
     """Return the names of columns, or "x0", "x1" and so on if they have none."""
     return [f"x{i}" for i in range(n_features)] if names is None else list(names)
 
 
-def _unfitted(estimator: BaseEstimator) -> Any:
-    """Return an unfitted estimator with the same parameters, without copying them."""
+def _unfitted(estimator: BaseEstimator, **known: Any) -> Any:
+    """Return an estimator with the same parameters, not copied, and the known attributes."""
     unfitted = object.__new__(type(estimator))
-    vars(unfitted).update(estimator.get_params(deep=False))
+    vars(unfitted).update(estimator.get_params(deep=False), **known)
     return unfitted
 
 
 def read_training(
     estimator: BaseEstimator,
-    X: Any,
-    y: Any,
-    sample_weight: Any,
-    *,
+    given: Batch,
     known: Features | None = None,
     declared: bool = False,
 ) -> tuple[Features, Dataset]:
@@ -246,8 +229,8 @@ def read_training(
     Parameters
     ----------
     estimator : NNClassifier or NNRegressor
-    X, y, sample_weight
-        The arguments of ``fit``.
+    given : Batch
+        X, y and sample_weight, the arguments of ``fit``.
     known : Features, optional
         The features of an earlier fit that is continued. X is checked against them.
     declared : bool, default=False
@@ -266,16 +249,14 @@ def read_training(
         If X, y or the weights are not valid, or if all weights are zero.
     """
     if known is not None:
-        return known, read_rows(known, X, y, sample_weight).in_own_units()
-    features, X = Features.learn(estimator, X, declared=declared)
+        return known, read_rows(known, given).in_own_units()
+    features, X = Features.learn(estimator, given.X, declared=declared)
     # A check for infinity in blocks would be a further pass over the table; the survey finds
     # it.
-    return features, with_target(features, X, y, sample_weight).in_own_units()
+    return features, with_target(features, given._replace(X=X)).in_own_units()
 
 
-def read_rows(
-    features: Features, X: Any, y: Any, sample_weight: Any, suffix: str = ""
-) -> Dataset:
+def read_rows(features: Features, given: Batch, suffix: str = "") -> Dataset:
     """Return the rows of positive weight of a table other than the first training table.
 
     X becomes a float array with categories as level numbers, CSR, or ``RowBlocks``. y keeps
@@ -289,16 +270,15 @@ def read_rows(
         If X, y or the weights are not valid, if the columns of X differ from the columns of
         the training table, or if all weights are zero.
     """
-    X = features.read(X, f"X{suffix}")
-    if isinstance(X, RowBlocks):
-        X.check_finite()
-    return with_target(features, X, y, sample_weight, suffix)
+    given = given._replace(X=features.read(given.X, f"X{suffix}"))
+    if isinstance(given.X, RowBlocks):
+        given.X.check_finite()
+    return with_target(features, given, suffix)
 
 
-def with_target(
-    features: Features, X: Any, y: Any, sample_weight: Any, suffix: str = ""
-) -> Dataset:
+def with_target(features: Features, given: Batch, suffix: str = "") -> Dataset:
     """Return the rows as :func:`read_rows` does, given an X that was read."""
+    X, y, sample_weight = given
     y = check_y(y, features.numeric_y, f"y{suffix}")
     check_consistent_length(X, y)
     if sample_weight is None:
@@ -307,9 +287,7 @@ def with_target(
     return Dataset(X, y, sample_weight).of_positive_weight()
 
 
-def read_validation(
-    features: Features, X_val: Any, y_val: Any, sample_weight_val: Any
-) -> Dataset | None:
+def read_validation(features: Features, given: Batch) -> Dataset | None:
     """Return the user's validation rows, or None if none were given.
 
     Raises
@@ -318,10 +296,9 @@ def read_validation(
         If :func:`has_validation` raises it, if fewer than two rows have a positive weight, or
         if the rows are not valid for the features.
     """
-    if not has_validation(features.estimator, X_val, y_val, sample_weight_val):
+    if not has_validation(features.estimator, given):
         return None
-    data = read_rows(features, X_val, y_val, sample_weight_val, "_val")
-    data = data.in_own_units()
+    data = read_rows(features, given, "_val").in_own_units()
     if data.n_rows < 2:
         raise ValueError(
             f"The validation set is too small: X_val has {data.n_rows} row(s) of positive "
@@ -330,23 +307,22 @@ def read_validation(
     return data
 
 
-def has_validation(
-    estimator: BaseEstimator, X_val: Any, y_val: Any, sample_weight_val: Any
-) -> bool:
-    """Return whether the user has given validation rows.
+def has_validation(estimator: BaseEstimator, given: Batch) -> bool:
+    """Return whether the user has given validation rows: X_val, y_val and their weights.
 
     Raises
     ------
     ValueError
         If one of X_val and y_val is missing, or if early stopping is switched off.
     """
+    X_val, y_val, sample_weight_val = given
     if X_val is None and y_val is None:
         if sample_weight_val is not None:
             raise ValueError("sample_weight_val is given without X_val and y_val.")
         return False
     if X_val is None or y_val is None:
-        missing, given = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
-        raise ValueError(f"{given} is given without {missing}: pass both or neither.")
+        missing, there = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
+        raise ValueError(f"{there} is given without {missing}: pass both or neither.")
     if not estimator.early_stopping:
         raise ValueError(
             "X_val and y_val are given, but early_stopping=False would not use them. Set "

@@ -71,10 +71,6 @@ class ClassificationModel(Model):
         """Refuse labels that are not among the classes."""
         self.target.check_labels(y, name)
 
-    def check_same_target(self, y: Any) -> None:
-        """Refuse labels that lack one of the classes."""
-        self.target.check_all_labels(y)
-
     def training_targets(self, y: Any) -> np.ndarray:
         """Return encoded targets with label smoothing."""
         Y, amount = super().training_targets(y), self.settings.label_smoothing
@@ -154,9 +150,6 @@ class RegressionModel(Model):
         self.target.check_outputs(y, name)
         check_domain(self.loss, y, name)
 
-    def check_same_target(self, y: Any) -> None:
-        """Accept any numbers, which have no classes."""
-
     def continued(self, settings: Settings) -> Self:
         """Return this model to be trained further with other settings."""
         if self.target.shift != settings.loss.shifts_y:
@@ -218,8 +211,7 @@ def row_weights(settings: Settings, target: Any, rows: Batch | Dataset) -> np.nd
 
     A regression has no ``class_weight``.
     """
-    class_weight = settings.class_weight
-    if class_weight is None:
+    if (class_weight := settings.class_weight) is None:
         return rows.sample_weight
     check_class_weight(class_weight, target.classes_.tolist())
     by_class = target.class_weights(class_weight, rows.y)
@@ -239,8 +231,7 @@ def weigh(settings: Settings, target: Any, data: Dataset) -> Dataset:
     weight = row_weights(settings, target, data)
     if weight is data.sample_weight:
         return data
-    weighted = data._replace(sample_weight=weight)
-    return weighted.in_own_units("class_weight times sample_weight")
+    return data._replace(sample_weight=weight).in_own_units("class_weight times sample_weight")
 
 
 def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:

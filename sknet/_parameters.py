@@ -8,6 +8,7 @@ import inspect
 import math
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field, make_dataclass
 from inspect import Parameter
 from numbers import Integral, Real
@@ -44,9 +45,6 @@ class Numbers(Interval):
 class FlatList(HasMethods):
     """A list, a tuple or an array of one dimension, whose entries are checked elsewhere."""
 
-    def __init__(self) -> None:
-        super().__init__(["__len__", "__iter__"])
-
     def is_satisfied_by(self, val: Any) -> bool:
         """Return whether a value is ordered and has one dimension."""
         if isinstance(val, str | bytes | Mapping | Set):
@@ -62,7 +60,7 @@ class FlatList(HasMethods):
         return "a flat list, tuple or array"
 
 
-FLAT_LIST = FlatList()
+FLAT_LIST = FlatList(["__len__", "__iter__"])
 AUTO = StrOptions({"auto"})
 
 
@@ -82,7 +80,9 @@ STOCHASTIC_OPTIONS: dict[str, Any] = {}
 
 def as_constraint(values: Any) -> Any:
     """Return the values of a declaration as a constraint of scikit-learn."""
-    return Numbers(values) if isinstance(values, rules.Interval) else values
+    if isinstance(values, rules.Interval):
+        return Numbers(values)
+    return StrOptions(set(values)) if isinstance(values, Mapping | Set) else values
 
 
 @dataclass_transform(eq_default=False)
@@ -90,11 +90,11 @@ def with_parameters(cls: Class) -> Class:
     """Give a class the constructor of the parameters that it declares and inherits.
 
     A declaration is ``name: Annotated[type, values, ...] = default``. The values are those of
-    ``_parameter_constraints``, where ranges are the ``Interval`` of ``sknet.nn.rules``; an
-    :class:`Off` may be the last of them. As in a dataclass, a parameter after ``_: KW_ONLY`` is
-    passed by keyword. Type checkers take the class for a dataclass. It is none, since Dask
-    tells instances of a dataclass apart by their fields alone, and would take an estimator for
-    another with equal parameters.
+    ``_parameter_constraints``, where ranges are the ``Interval`` of ``sknet.nn.rules``, and a
+    set or a registry stands for its names; an :class:`Off` may be the last of them. As in a
+    dataclass, a parameter after ``_: KW_ONLY`` is passed by keyword. Type checkers take the
+    class for a dataclass. It is none, since Dask tells instances of a dataclass apart by their
+    fields alone, and would take an estimator for another with equal parameters.
     """
     inherited = list(inspect.signature(cls).parameters.values())
     constraints = dict(cls._parameter_constraints) if inherited else {}  # type: ignore[attr-defined]
@@ -134,8 +134,8 @@ def is_auto(value: Any) -> bool:
 
 def defaults(estimator_class: type) -> dict[str, Any]:
     """Return the default of each parameter of an estimator's constructor."""
-    parameters = inspect.signature(estimator_class).parameters.values()
-    return {one.name: one.default for one in parameters if one.default is not one.empty}
+    parameters = inspect.signature(estimator_class).parameters
+    return {name: one.default for name, one in parameters.items()}
 
 
 def plain(value: Any) -> Any:
@@ -160,22 +160,13 @@ def same_value(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(same_value, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same_value(one[k], other[k]) for k in one)
-    return one is other or _are_equal(one, other) or _same_content(one, other)
-
-
-def _are_equal(one: Any, other: Any) -> bool:
-    try:
-        return bool(one == other)
-    except (TypeError, ValueError):
-        return False  # Entries such as arrays, which have no one truth value.
-
-
-def _same_content(one: Any, other: Any) -> bool:
-    """Whether two objects have the same pickle, the order of dicts and sets left aside."""
-    try:
+    with suppress(TypeError, ValueError):  # Entries such as arrays have no one truth value.
+        if one is other or one == other:
+            return True
+    # Pickles tell, the order of dicts and sets left aside. A lambda, for example, has none.
+    with suppress(pickle.PicklingError, AttributeError, TypeError):
         return type(one) is type(other) and joblib.hash(one) == joblib.hash(other)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return False  # A lambda, for example, is equal to itself alone.
+    return False
 
 
 def changed_parameters(before: Any, now: Any) -> list[str]:
@@ -244,12 +235,10 @@ def check_layers(parameters: Mapping[str, Any]) -> None:
         named = isinstance(activation, str) and activation in ACTIVATIONS
         if not (named or isinstance(activation, Activation)):
             raise ValueError(
-                f"activation has {activation!r}; it takes {sorted(ACTIVATIONS)} or an "
-                "Activation instance."
+                f"activation takes {sorted(ACTIVATIONS)} or an Activation, got {activation!r}."
             )
-    if is_auto(parameters["dropout"]):
-        return
-    for rate in per_layer(parameters, "dropout"):
+    rates = [] if is_auto(parameters["dropout"]) else per_layer(parameters, "dropout")
+    for rate in rates:
         if not FRACTION.allows(rate):
             raise ValueError(f"dropout has {rate!r}; it takes numbers in [0, 1).")
 
@@ -272,13 +261,12 @@ def per_layer(parameters: Mapping[str, Any], name: str) -> list:
     n_layers = len(hidden_layer_sizes(parameters))
     if isinstance(value, str | Real | Activation):
         return [value] * n_layers
-    values = list(value)
-    if len(values) != n_layers:
+    if len(value) != n_layers:
         raise ValueError(
-            f"{name} has {len(values)} values for {n_layers} hidden layers: {values}. Give "
+            f"{name} has {len(value)} values for {n_layers} hidden layers: {list(value)}. Give "
             "one value for all, or one for each."
         )
-    return values
+    return list(value)
 
 
 def check_solver_options(parameters: Mapping[str, Any], neutral: Mapping[str, Any]) -> None:
@@ -334,8 +322,7 @@ def check_class_weight(class_weight: Any, classes: Sequence) -> None:
                 f"the classes {list(classes)}."
             )
         known = {0, 1} if listed else set(classes)
-        unknown = [label for label in one if label not in known]
-        if unknown:
+        if unknown := [label for label in one if label not in known]:
             raise ValueError(
                 f"class_weight has weights for {unknown}, which are not among the classes "
                 f"{sorted(known)}."

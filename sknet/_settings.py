@@ -8,11 +8,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
-from types import MappingProxyType
 from typing import Any, Self, cast
 
 from sknet._auto import COOLING, Facts, bins_for, choose, level_penalty
-from sknet._parameters import hidden_layer_sizes, per_layer, plain, same_value
+from sknet._parameters import hidden_layer_sizes, per_layer, plain
 from sknet._version import __version__
 from sknet.data.choices import interaction_groups
 from sknet.nn.activations import ACTIVATIONS, Activation
@@ -78,20 +77,17 @@ class Provenance:
     def begun(self, n_rows: int, n_validation: int) -> "Provenance":
         """Return the provenance of a fit that begins here, with these numbers of rows."""
         goes_on = self.n_rows is not None or self.n_passes > 0
-        return Provenance(
-            version=__version__,
-            n_rows=n_rows,
-            n_validation=n_validation,
-            n_continued=self.n_continued + 1 if goes_on else 0,
-        )
+        n_continued = self.n_continued + 1 if goes_on else 0
+        return Provenance(n_rows=n_rows, n_validation=n_validation, n_continued=n_continued)
 
-    def n_visited(self, history: Mapping[str, list[float]], n_refit: int) -> int:
-        """Return the number of rows that the fit with this record has visited in all epochs.
+    def n_epochs(self, history: Mapping[str, list[float]]) -> int:
+        """Return the number of epochs of the last fit, given the record with all passes."""
+        return len(history.get("loss", [])) - self.n_passes
 
-        ``n_refit`` of the epochs were made on the validation rows, too.
-        """
-        n_epochs = len(history.get("loss", []))
-        return (self.n_rows or 0) * n_epochs + (self.n_validation or 0) * n_refit
+    def n_visited(self, history: Mapping[str, list[float]]) -> int:
+        """Return the number of rows visited in the epochs and passes of this record."""
+        of_fit = (self.n_rows or 0) * self.n_epochs(history)
+        return of_fit + (self.n_validation or 0) * self.n_refit + self.n_pass_rows
 
     def passed(self, n_rows: int) -> Self:
         """Return the provenance after a further pass of ``partial_fit`` over so many rows.
@@ -210,33 +206,25 @@ class Settings:
         """The largest number of epochs in which a planned learning rate may fall early."""
         return math.ceil(COOLING * self.max_iter)
 
-    def changed_encodings(self, before: "Settings") -> list[str]:
-        """Return the parameters that decide about the encodings and have other values now."""
-        names = ["standardize", "categorical_features"]
-        return [
-            name for name in names if not same_value(getattr(before, name), getattr(self, name))
-        ]
-
 
 def resolve(
-    parameters: Mapping[str, Any],
-    facts: Facts,
-    last: Mapping[str, Any] = MappingProxyType({}),
-    promise: Promise | None = None,
+    estimator: Any, facts: Facts, last: Mapping[str, Any], promise: Promise | None
 ) -> Settings:
     """Return the settings of a fit.
 
     Parameters
     ----------
-    parameters : mapping of str to object
-        Checked parameters of an estimator.
+    estimator : NNClassifier or NNRegressor
+        The estimator whose parameters, which have been checked, are resolved.
     facts : Facts
         The facts of the training data that the rules of "auto" need.
-    last : mapping of str to object, optional
-        The values that were chosen for "auto" in the last fit, if that is to be continued.
-    promise : Promise, optional
+    last : mapping of str to object
+        The values that were chosen for "auto" in the last fit, if that is to be continued;
+        otherwise empty.
+    promise : Promise or None
         The promise of the monotonic constraints; None if there are none.
     """
+    parameters = estimator.get_params(deep=False)
     auto = choose({**parameters, "monotonic_cst": promise}, facts, last)
     # A regressor has no weights of classes.
     known = {"class_weight": None, **parameters, **auto}
@@ -244,6 +232,7 @@ def resolve(
     needs_bins = embedding is not None and (
         embedding.needs_bins or (promise is not None and embedding.rising().needs_bins)
     )
+    activations = [_rule(one, ACTIVATIONS, known) for one in per_layer(known, "activation")]
     groups = interaction_groups(known["interaction_cst"], facts.n_columns)
     penalty = ElasticNet(float(known["alpha"]), float(known["l1_ratio"]))
     solver, penalty = _rule(known["solver"], SOLVERS, known).decouple(penalty)
@@ -251,9 +240,7 @@ def resolve(
         values={k: _as_number(v) for k, v in known.items() if k not in RESOLVED},
         auto=auto,
         hidden_layer_sizes=tuple(int(size) for size in hidden_layer_sizes(known)),
-        activations=tuple(
-            _rule(one, ACTIVATIONS, known) for one in per_layer(known, "activation")
-        ),
+        activations=tuple(activations),
         dropout=tuple(float(rate) for rate in per_layer(known, "dropout")),
         numeric_embedding=embedding,
         n_bins=bins_for(facts.n_rows, groups is not None) if needs_bins else 0,

@@ -18,7 +18,7 @@ from sklearn.metrics import get_scorer_names
 from sknet import _auto, _building
 from sknet._attributes import FittedAttributes
 from sknet._parameters import AUTO, FLAT_LIST, Class, Off, with_parameters
-from sknet._requirements import Options, StrOptions
+from sknet._requirements import Options
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.layers import NORMALIZATIONS
@@ -281,19 +281,14 @@ class SharedParameters:
 
     hidden_layer_sizes: Annotated[int | Sequence[int], FLAT_LIST, POSITIVE_INT] = (128, 128)
     activation: Annotated[
-        str | Activation | Sequence[str | Activation],
-        StrOptions(set(ACTIVATIONS)),
-        Activation,
-        FLAT_LIST,
+        str | Activation | Sequence[str | Activation], ACTIVATIONS, Activation, FLAT_LIST
     ] = "silu"
     _: KW_ONLY
-    solver: Annotated[str | Solver, StrOptions(set(SOLVERS)), Solver] = "adam"
+    solver: Annotated[str | Solver, SOLVERS, Solver] = "adam"
     alpha: Annotated[float | str, AUTO, NOT_NEGATIVE] = "auto"
     l1_ratio: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.0
     batch_size: Annotated[int | str, AUTO, POSITIVE_INT] = "auto"
-    learning_rate: Annotated[
-        str | Schedule, StrOptions(set(SCHEDULES)), Schedule, Off("constant")
-    ] = "one_cycle"
+    learning_rate: Annotated[str | Schedule, SCHEDULES, Schedule, Off("constant")] = "one_cycle"
     learning_rate_init: Annotated[float | str, AUTO, POSITIVE] = "auto"
     power_t: Annotated[float, NOT_NEGATIVE] = 0.5
     max_iter: Annotated[int | str, AUTO, POSITIVE_INT] = "auto"
@@ -313,34 +308,31 @@ class SharedParameters:
     n_iter_no_change: Annotated[float | str, AUTO, POSITIVE_INT, INFINITY] = "auto"
     max_fun: Annotated[int, POSITIVE_INT] = 15000
     dropout: Annotated[float | str | Sequence[float], AUTO, FRACTION, FLAT_LIST, Off()] = "auto"
-    normalization: Annotated[str | None, StrOptions(set(NORMALIZATIONS)), None] = None
+    normalization: Annotated[str | None, NORMALIZATIONS, None] = None
     input_noise: Annotated[float, NOT_NEGATIVE, Off()] = 0.0
     mixup: Annotated[float, NOT_NEGATIVE, Off()] = 0.0
     ema_decay: Annotated[float | None, FRACTION, None, Off(None)] = 0.995
     n_members: Annotated[int | str, POSITIVE_INT, AUTO] = "auto"
     interaction_cst: Annotated[
         str | Sequence[Collection[int]] | None,
-        StrOptions({"pairwise", "no_interactions"}),
+        {"pairwise", "no_interactions"},
         list,
         tuple,
         None,
     ] = None
-    scoring: Annotated[
-        str | Callable | None, StrOptions({"loss", *get_scorer_names()}), callable, None
-    ] = "loss"
+    scoring: Annotated[str | Callable | None, {"loss", *get_scorer_names()}, callable, None] = (
+        "loss"
+    )
     standardize: Annotated[bool, "boolean"] = True
-    categorical_features: Annotated[
-        str | ArrayLike | None, StrOptions({"from_dtype"}), FLAT_LIST, None
-    ] = "from_dtype"
+    categorical_features: Annotated[str | ArrayLike | None, {"from_dtype"}, FLAT_LIST, None] = (
+        "from_dtype"
+    )
     monotonic_cst: Annotated[ArrayLike | dict[str, int] | None, "array-like", dict, None] = None
     numeric_embedding: Annotated[
-        str | NumericEmbedding | None,
-        StrOptions({"auto", *NUMERIC_EMBEDDINGS}),
-        NumericEmbedding,
-        None,
+        str | NumericEmbedding | None, {"auto", *NUMERIC_EMBEDDINGS}, NumericEmbedding, None
     ] = "auto"
     n_components: Annotated[int | str, NOT_NEGATIVE_INT, AUTO] = "auto"
-    dtype: Annotated[str, StrOptions({"auto", "float32", "float64"})] = "auto"
+    dtype: Annotated[str, {"auto", "float32", "float64"}] = "auto"
 
 
 def _names(registry: Iterable[str], *others: str) -> str:
@@ -373,8 +365,7 @@ PLACEHOLDERS: dict[str, Any] = {
 def shared_documentation(cls: Class) -> Class:
     """Insert the shared sections into a class's docstring, a decorator."""
     entries = _entries(SharedParameters, "Parameters")
-    kinds = [one.kind for one in inspect.signature(SharedParameters).parameters.values()]
-    n_positional = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    n_positional = len(inspect.getfullargspec(SharedParameters).args) - 1  # without self
     sections = {
         "parameters": "\n".join(entries[:n_positional]),
         "more_parameters": "\n".join(entries[n_positional:]),

@@ -59,9 +59,8 @@ def settle(estimator: BaseEstimator, facts: Facts, promise: Promise | None = Non
         If ``numeric_embedding`` or ``n_components`` does not suit X, or if a normalisation or
         components do not suit constraints.
     """
-    parameters = estimator.get_params(deep=False)
-    _check_suited(parameters, facts.is_sparse, promise is not None)
-    return resolve(parameters, facts, promise=promise)
+    _check_suited(estimator.get_params(deep=False), facts.is_sparse, promise is not None)
+    return resolve(estimator, facts, {}, promise)
 
 
 def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool) -> None:
@@ -180,8 +179,7 @@ def continue_model(
     """
     X, n_rows = data.X, n_rows or data.n_rows
     facts = facts_of(features, n_rows, X.dtype, sparse.issparse(X), n_earlier)
-    parameters, last = estimator.get_params(deep=False), model.settings.auto
-    settings = resolve(parameters, facts, last, promise=features.promise)
+    settings = resolve(estimator, facts, model.settings.auto, features.promise)
     if isinstance(settings.class_weight, str):  # "balanced"
         counts = model.measure_target(settings, data)
         settings = settings.with_values(class_weight=counts.balanced_weights())

@@ -93,10 +93,8 @@ class Summary(list[LayerSummary]):
 
     def __repr__(self) -> str:
         rows = self._rows()
-        forms = [
-            f"{side}{max(map(len, column))}"
-            for side, column in zip(SIDES, zip(*rows, strict=True), strict=True)
-        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        forms = [f"{side}{width}" for side, width in zip(SIDES, widths, strict=True)]
         head, *body, total = ["  ".join(map(format, row, forms)).rstrip() for row in rows]
         rule = "-" * max(map(len, [head, *body, total]))
         return "\n".join([self.title, head, rule, *body, rule, total, "", repr(self.card)])

@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sknet._base import BaseNN
 from sknet._model import ClassificationModel
 from sknet._parameters import available_with_stochastic_solver, with_parameters
-from sknet._requirements import StrOptions, fit_context
+from sknet._requirements import fit_context
 from sknet._shared_parameters import shared_documentation
 from sknet._target_checks import check_partial_fit_classes
 from sknet.nn.losses import Loss
@@ -71,13 +71,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
     """
 
     _: KW_ONLY
-    loss: Annotated[str | Loss, StrOptions({"log_loss"}), Loss] = "log_loss"
+    loss: Annotated[str | Loss, {"log_loss"}, Loss] = "log_loss"
     class_weight: Annotated[
-        dict[Any, float] | list[dict[int, float]] | str | None,
-        StrOptions({"balanced"}),
-        dict,
-        list,
-        None,
+        dict[Any, float] | list[dict[int, float]] | str | None, {"balanced"}, dict, list, None
     ] = None
     label_smoothing: Annotated[float, FRACTION] = 0.0
 
@@ -137,7 +133,12 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ConvergenceWarning
             If the rows are still predicted far worse than by a constant.
         """
-        _check_not_balanced(self.class_weight)
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all rows at once, which partial_fit never has. "
+                "Give a dict, as of sklearn.utils.class_weight.compute_class_weight, or "
+                "use sknet.streaming.fit_chunks."
+            )
         known = self.classes_ if self.__sklearn_is_fitted__() else None
         check_partial_fit_classes(y, classes, known)
         return self._partial_fit(X, y, sample_weight, classes)
@@ -158,7 +159,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             The class labels. For a multi-label target, 1 for each predicted label, else 0.
         """
-        model = self._classification_model
+        model = cast(ClassificationModel, self._fitted_model)
         (places,) = self._predict(X, lambda raw: (model.places(raw),))
         return model.target.labels(places)
 
@@ -190,10 +191,12 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ValueError
             If ``return_std`` is True and the network has a single member.
         """
-        model = self._classification_model
+        model = cast(ClassificationModel, self._fitted_model)
         model.check_std(return_std)
         proba, *std = self._predict(X, lambda raw: model.probabilities(raw, return_std))
-        proba = _without_certainty(proba)
+        # The log loss can be infinite at 0 and 1, which rounded probabilities may be.
+        limits = np.finfo(proba.dtype)
+        proba.clip(limits.tiny, 1 - limits.epsneg, out=proba)
         return (proba, *std) if return_std else proba
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
@@ -228,38 +231,11 @@ class NNClassifier(ClassifierMixin, BaseNN):
             row. With several members it is the logit of the mean probability, or for more
             than two classes the logarithm of the mean probability.
         """
-        model = self._classification_model
+        model = cast(ClassificationModel, self._fitted_model)
         (decision,) = self._predict(X, lambda raw: (model.decision(raw),))
         return decision[:, 0] if model.target.kind == "binary" else decision
-
-    @property
-    def _classification_model(self) -> ClassificationModel:
-        return cast(ClassificationModel, self._fitted_model)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _check_not_balanced(class_weight: Any) -> None:
-    """Refuse balanced class weights for ``partial_fit``, which never sees all rows.
-
-    Raises
-    ------
-    ValueError
-        If ``class_weight`` is "balanced".
-    """
-    if isinstance(class_weight, str) and class_weight == "balanced":
-        raise ValueError(
-            "class_weight='balanced' needs all rows at once, which partial_fit never has. Give "
-            "the weights as a dict, for example from "
-            "sklearn.utils.class_weight.compute_class_weight, or use "
-            "sknet.streaming.fit_chunks."
-        )
-
-
-def _without_certainty(proba: np.ndarray) -> np.ndarray:
-    """Move rounded probabilities away from 0 and 1, where the log loss can be infinite."""
-    limits = np.finfo(proba.dtype)
-    return proba.clip(limits.tiny, 1 - limits.epsneg, out=proba)

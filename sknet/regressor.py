@@ -11,9 +11,9 @@ from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils.metaestimators import available_if
 
 from sknet._base import BaseNN
-from sknet._model import RegressionModel
+from sknet._model import Model, RegressionModel
 from sknet._parameters import FLAT_LIST, available_with_stochastic_solver, with_parameters
-from sknet._requirements import StrOptions, fit_context
+from sknet._requirements import fit_context
 from sknet._shared_parameters import shared_documentation
 from sknet.nn.losses import LOSSES, QUANTILES, TWEEDIE_POWERS, Loss
 from sknet.nn.rules import OPEN_UNIT_INTERVAL, POSITIVE
@@ -86,7 +86,7 @@ class NNRegressor(RegressorMixin, BaseNN):
     """
 
     _: KW_ONLY
-    loss: Annotated[str | Loss, StrOptions(LOSS_NAMES), Loss] = "squared_error"
+    loss: Annotated[str | Loss, LOSS_NAMES, Loss] = "squared_error"
     delta: Annotated[float, POSITIVE] = 1.35
     quantile: Annotated[float | Sequence[float], OPEN_UNIT_INTERVAL, FLAT_LIST] = 0.5
     power: Annotated[float, TWEEDIE_POWERS] = 1.5
@@ -179,7 +179,7 @@ class NNRegressor(RegressorMixin, BaseNN):
             member, or if X is float32 and the training y was too large or too small for
             float32.
         """
-        model = self._regression_model
+        model = cast(RegressionModel, self._fitted_model)
         model.check_std(return_std)
         results = self._predict(X, lambda raw: model.predictions(raw, return_std))
         if model.target.n_outputs == 1 and not model.loss.predicts_quantiles:
@@ -206,11 +206,7 @@ class NNRegressor(RegressorMixin, BaseNN):
             value is 1, and the best constant prediction has 0.
         """
         prediction = cast(np.ndarray, self.predict(X))
-        return score_predictions(self._regression_model, prediction, y, sample_weight)
-
-    @property
-    def _regression_model(self) -> RegressionModel:
-        return cast(RegressionModel, self._fitted_model)
+        return score_predictions(self._model, prediction, y, sample_weight)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -219,10 +215,7 @@ class NNRegressor(RegressorMixin, BaseNN):
 
 
 def score_predictions(
-    model: RegressionModel,
-    prediction: np.ndarray,
-    y: ArrayLike,
-    sample_weight: ArrayLike | None,
+    model: Model, prediction: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None
 ) -> float:
     """Return R2, or for a loss of quantiles D2 of the pinball loss, averaged over them."""
     levels = model.loss.quantiles

@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from sknet._base import BaseNN
 from sknet._chunk_fitting import fit_on_chunks
 from sknet._requirements import check_count, kind_of
+from sknet.data.batches import Batch
 from sknet.data.chunks import checked, shuffled
 from sknet.data.files import FileChunks
 from sknet.data.row_blocks import RowBlocks
@@ -263,6 +264,6 @@ def fit_chunks(
     """
     if not isinstance(estimator, BaseNN):
         raise TypeError(f"fit_chunks fits networks of sknet, got {kind_of(estimator)}.")
-    validation = (X_val, y_val, sample_weight_val)
+    validation = Batch(X_val, y_val, sample_weight_val)
     fit_on_chunks(estimator, chunks, shuffle_window, validation_rows, validation, resume_from)
     return estimator

@@ -26,7 +26,7 @@ def resolved(
 ):
     numeric_y, dtype = cls is NNRegressor, np.dtype(kind)
     facts = Facts(n_rows, n_columns, as_sparse, dtype, numeric_y, n_levels, n_dates, n_earlier)
-    return choose(cls(**parameters).get_params(), facts)
+    return choose(cls(**parameters).get_params(), facts, last={})
 
 
 def test_only_what_is_auto_is_resolved():

@@ -40,6 +40,7 @@ from sknet._run import Run, fingerprint
 from sknet._starting import start_model
 from sknet.callbacks import Checkpoint, FitCallback, TimeLimit
 from sknet.data import draws
+from sknet.data.batches import Batch
 from sknet.streaming import fit_chunks
 
 if HAS_CALLBACKS:
@@ -316,10 +317,10 @@ def test_a_copy_is_made_only_for_those_who_ask(problem, monkeypatch):
     made = []
     original = _base.fitted_attributes
 
-    def spy(features, model, history, n_seen, run=None):
+    def spy(features, model, history, run=None):
         if run is not None:
             made.append(1)
-        return original(features, model, history, n_seen, run)
+        return original(features, model, history, run)
 
     monkeypatch.setattr(_base, "fitted_attributes", spy)
     network = problem.cls((4,), max_iter=4, **CONSTANT)
@@ -1197,7 +1198,7 @@ def test_a_killed_process_s_fit_of_chunks_goes_on(long_table, tmp_path):
 def saved(problem, tmp_path):
     """Return a network and the path of a checkpoint of its fit after two epochs."""
     network = problem.cls((4,), max_iter=2, n_iter_no_change=np.inf, random_state=0)
-    features, data = read_training(network, problem.X, problem.y, None)
+    features, data = read_training(network, Batch(problem.X, problem.y))
     run = Run.start(0)
     model = start_model(network, features, data, run.streams)
     data, held_out = split_off_validation(model, data, run.split_seed)
@@ -1205,9 +1206,7 @@ def saved(problem, tmp_path):
     run.expect_rows(data.n_rows, identify)
     result = fit_network(model, data, held_out and HeldOut(held_out), run)
     model = model.with_params(result.params)
-    n_seen = 2 * data.n_rows
-    state = run.resumable(identify)
-    state = fitted_attributes(features, model, result.history, n_seen, state)
+    state = fitted_attributes(features, model, result.history, run.resumable(identify))
     interrupted = copy.copy(network)
     vars(interrupted).update(state)
     save_checkpoint(interrupted, tmp_path / "network.joblib")

@@ -1,13 +1,12 @@
 """The estimators for Dask collections."""
 
-from typing import Any, cast
+from typing import Any
 
 import dask
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score
 
-from sknet._model import RegressionModel
 from sknet.classifier import NNClassifier
 from sknet.distributed.base import DaskNN
 from sknet.distributed.partitions import Wanted
@@ -208,12 +207,11 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
             1 for perfect predictions, and 0 for those of the best constant.
         """
         prediction, y, sample_weight = _computed(self.predict(X), y, sample_weight)
-        model = cast(RegressionModel, self._learned_model())
-        return score_predictions(model, prediction, y, sample_weight)
+        return score_predictions(self._learned_model(), prediction, y, sample_weight)
 
     def _columns(self) -> list[Any] | None:
         """Return the names of the predictions' columns, or None if there is one."""
-        model = cast(RegressionModel, self._learned_model())
+        model = self._learned_model()
         if model.loss.predicts_quantiles:
             return list(model.loss.quantiles)
         n_outputs = model.target.n_outputs

@@ -165,7 +165,7 @@ def describe(estimator: BaseNN, partition: Partition) -> Look | None:
     with naming(f"Partition {number}"):
         if not as_chunk(rows).X.shape[0]:
             return None
-        features, data = read_training(estimator, *rows)
+        features, data = read_training(estimator, Batch(*rows))
         return look_at(features, data, data, f"partition {number}")
 
 

@@ -17,7 +17,7 @@ from sknet._input import Features, read_rows
 from sknet._model import Model
 from sknet._monitoring import HeldOut
 from sknet._run import ONE_BLAS_THREAD, Run
-from sknet.data.batches import Batches, Dataset, join, start_of_part
+from sknet.data.batches import Batch, Batches, Dataset, join, start_of_part
 from sknet.data.kinds import naming
 from sknet.nn.epochs import Epoch
 from sknet.nn.network import Workspace
@@ -283,7 +283,7 @@ def read_partition(features: Features, partition: Partition) -> Dataset:
     """
     number, X, y, sample_weight = partition
     with naming(f"Partition {number}"):
-        return read_rows(features, X, y, sample_weight)
+        return read_rows(features, Batch(X, y, sample_weight))
 
 
 def _read_all(features: Features, partitions: Sequence[Partition]) -> Dataset:

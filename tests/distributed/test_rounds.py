@@ -29,7 +29,7 @@ weight = np.random.default_rng(1).uniform(0.5, 2, 240)
 
 def start(estimator, y, weight):
     """Return a model that is ready to train on X and y, and the features of X."""
-    features, data = read_training(estimator, X, y, weight)
+    features, data = read_training(estimator, Batch(X, y, weight))
     return start_model(estimator, features, data, Run.start(0).streams), features
 
 

@@ -1,5 +1,6 @@
 """The card of a fitted network: each line against the data and the parameters of the fit."""
 
+import copy
 import json
 import pickle
 
@@ -7,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sknet import NNClassifier, NNRegressor, _base, _settings
+from sknet import NNClassifier, NNRegressor
 from sknet._attributes import ENDINGS
-from sknet._base import fitted
+from sknet._base import fitted, fitted_attributes
 from sknet._version import __version__
 from sknet.inspection import summary
 from sknet.nn.losses import LOSSES, Loss, Pinball
@@ -304,9 +305,8 @@ def test_a_training_that_is_not_over_has_no_end(regression):
     """As callbacks see it."""
     network = NNRegressor(**SHORT).fit(*regression)
     features, model = fitted(network)
-    running = network._with(
-        _base.fitted_attributes(features, model.begun(120, 0), network.history_, 120)
-    )
+    running = copy.copy(network)
+    vars(running).update(fitted_attributes(features, model.begun(120, 0), network.history_))
     card = said(running)
     assert "ended" not in card and "parameters from" not in card
     assert card["training rows"] == 120
@@ -345,11 +345,11 @@ def test_a_warm_start_has_a_training_of_its_own(regression):
 # Versions.
 
 
-def test_the_version_of_the_fit_stays(regression, monkeypatch):
+def test_the_version_of_the_fit_stays(regression):
     """It is that of the fit, whichever version saves and loads the network afterwards."""
-    monkeypatch.setattr(_settings, "__version__", "0.9.7")
     network = NNRegressor(**SHORT).fit(*regression)
-    monkeypatch.undo()
+    assert said(network)["fitted with"] == f"sknet {__version__}"
+    network._model = network._model.with_params(network._model.params, version="0.9.7")
     loaded = pickle.loads(pickle.dumps(network))
     assert said(loaded)["fitted with"] == "sknet 0.9.7"
     assert said(loaded.partial_fit(*regression))["fitted with"] == f"sknet {__version__}"
