@@ -133,8 +133,7 @@ class ShapeFunctionsDisplay:
             percentiles=percentiles,
             max_surfaces=max_surfaces,
         )
-        display = cls(shapes, factors=factors)
-        return display.plot(
+        return cls(shapes, factors=factors).plot(
             ax, max_features=max_features, max_surfaces=max_surfaces, n_cols=n_cols
         )
 
@@ -201,10 +200,8 @@ class ShapeFunctionsDisplay:
     def _plot_curve(self, ax: "Axes", curve: ShapeCurve) -> None:
         ax.axhline(0, color="0.7", linewidth=0.8, zorder=1)
         ax.set_title(curve.values.name, fontsize="medium")
-        if curve.values.is_category:
-            self._plot_levels(ax, curve)
-        else:
-            self._plot_numbers(ax, curve)
+        plot = self._plot_levels if curve.values.is_category else self._plot_numbers
+        plot(ax, curve)
 
     def _plot_numbers(self, ax: "Axes", curve: ShapeCurve) -> None:
         values = curve.values
@@ -248,47 +245,31 @@ class ShapeFunctionsDisplay:
         places = np.arange(len(names))
         ax.bar(places, heights, 0.7, color=colors, alpha=0.9, zorder=3)
         _draw_distribution(ax, places, np.array(shares), 0.7, "center")
-        slanted = sum(map(len, names)) > 24
-        ax.set_xticks(
-            places,
-            names,
-            rotation=40 if slanted else 0,
-            ha="right" if slanted else "center",
-            rotation_mode="anchor" if slanted else None,
-            fontsize="small",
-        )
+        slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+        style: dict[str, Any] = slanted if sum(map(len, names)) > 24 else {}
+        ax.set_xticks(places, names, fontsize="small", **style)
         if len(shown) < len(values.grid):
             ax.set_xlabel(f"{len(shown)} of {len(values.grid)} levels", fontsize="small")
 
     def _share_limits(self) -> None:
         """Give all panels of curves the same limits, with room for the distributions."""
         axes = self.axes_[: len(self.curves_)]
-        if not len(axes):
-            return
-        low = min(ax.get_ylim()[0] for ax in axes)
-        high = max(ax.get_ylim()[1] for ax in axes)
+        low = min((ax.get_ylim()[0] for ax in axes), default=0)
+        high = max((ax.get_ylim()[1] for ax in axes), default=0)
         room = DISTRIBUTION_HEIGHT / (1 - DISTRIBUTION_HEIGHT) * (high - low)
         for ax in axes:
             ax.set_ylim(low - room, high)
 
     def _plot_surface(self, ax: "Axes", surface: ShapeSurface) -> None:
-        first, second = surface.values
         heights = surface.contributions @ self.factors
         limit = float(np.abs(heights).max()) or 1.0
-        scales = [scale_of(one) for one in surface.values]
-        colors = ax.pcolormesh(
-            scales[0].places(first.grid),
-            scales[1].places(second.grid),
-            heights.T,
-            cmap="RdBu_r",
-            vmin=-limit,
-            vmax=limit,
-            shading="nearest",
-            rasterized=True,
-        )
+        pairs = [(scale_of(one), one) for one in surface.values]
+        x, y = (scale.places(one.grid) for scale, one in pairs)
+        style: dict[str, Any] = {"cmap": "RdBu_r", "shading": "nearest", "rasterized": True}
+        colors = ax.pcolormesh(x, y, heights.T, vmin=-limit, vmax=limit, **style)
         ax.figure.colorbar(colors, ax=ax)
-        ax.set(xlabel=scales[0].title(first.name), ylabel=scales[1].title(second.name))
-        for scale, axis in zip(scales, (ax.xaxis, ax.yaxis), strict=True):
+        for (scale, one), axis in zip(pairs, (ax.xaxis, ax.yaxis), strict=True):
+            axis.set_label_text(scale.title(one.name))
             scale.write_ticks(axis)
 
 

@@ -16,7 +16,7 @@ from sknet import NNClassifier, NNRegressor
 from sknet._base import fitted
 from sknet.inspection import input_gradients, integrated_gradients
 from sknet.inspection.outputs import is_smooth
-from sknet.inspection.paths import NestedRule, clenshaw_curtis_weights
+from sknet.inspection.paths import NestedRule, level_weights
 from sknet.nn.links import Link
 from sknet.nn.losses import BinaryLogLoss
 from sknet.nn.network import Workspace
@@ -495,7 +495,7 @@ def test_relevant_columns_of_a_classifier_with_noise():
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 8, 32])
 def test_clenshaw_curtis_is_exact_for_polynomials(n):
-    weights = clenshaw_curtis_weights(n)
+    weights = level_weights(n, smooth=True)
     points = NestedRule(n).points
     for power in range(n + 1):
         assert weights @ points**power == pytest.approx(1 / (power + 1), abs=1e-12)
