@@ -17,11 +17,7 @@ from sknet.export._columns import MISSING_TEXT, PRODUCER, RENAMED, TIMES
 from sknet.export._encoding import TEXT
 
 #: The dtypes of NumPy whose names differ from those of onnxruntime.
-DTYPES: dict[str, np.dtype[Any]] = {
-    "float": np.dtype("float32"),
-    "double": np.dtype("float64"),
-    "string": TEXT,
-}
+DTYPES: dict[str, np.dtype[Any]] = {"float": np.dtype("float32"), "string": TEXT}
 
 
 class ModelInput(NamedTuple):
