@@ -295,15 +295,11 @@ def _model_proto(
     opsets = [helper.make_opsetid("", opset)]
     if any(node.domain for node in graph.nodes):
         opsets.append(helper.make_opsetid("ai.onnx.ml", ML_OPSET))
-    return helper.make_model(
-        proto,
-        opset_imports=opsets,
-        # The oldest file format that has these operators, since a runtime refuses a format that
-        # is newer than itself.
-        ir_version=helper.find_min_ir_version_for(opsets),
-        producer_name=PRODUCER,
-        producer_version=__version__,
-    )
+    # The oldest file format that has these operators, since a runtime refuses a format that is
+    # newer than itself.
+    ir_version = helper.find_min_ir_version_for(opsets)
+    producer = {"producer_name": PRODUCER, "producer_version": __version__}
+    return helper.make_model(proto, opset_imports=opsets, ir_version=ir_version, **producer)
 
 
 def _value(helper: Any, tensor: Tensor, n_columns: int) -> Any:

@@ -176,9 +176,7 @@ class AttributionDisplay:
             if given is not None and len(given) != n_features:
                 raise ValueError(f"{name} has {len(given)} entries for {n_features} features.")
         if values is not None and n_rows > 1:
-            raise ValueError(
-                f"values must belong to a single row, but attributions has {n_rows}."
-            )
+            raise ValueError(f"values must be of a single row, but attributions has {n_rows}.")
         names = shown_names(feature_names, n_features)
         return cls(rows, feature_names=names, values=values).plot(ax, max_features=max_features)
 

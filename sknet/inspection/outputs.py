@@ -67,9 +67,7 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
     valid = isinstance(layer, Integral) and not isinstance(layer, bool)
     if not valid or not -len(ends) <= layer < len(ends):
         there = f"0 to {len(ends) - 1}, or negative from the end" if ends else "none"
-        raise ValueError(
-            f"layer must be a hidden layer; the network has {there}, got {layer!r}."
-        )
+        raise ValueError(f"layer must be a hidden one; the network has {there}, got {layer!r}.")
     end = ends[layer]
     return model.predictor.map_rows(features.read(X), lambda outputs: (outputs[end],))[0]
 
@@ -220,9 +218,7 @@ class EmbeddedTable:
 
     def _embed(self, encoded: Array) -> tuple[Array, Workspace]:
         """Return the embedded rows, and the workspace for the backward pass."""
-        workspace = Workspace(
-            self._embedding, len(encoded), self._params.dtype, input_gradient=True
-        )
+        workspace = Workspace(self._embedding, len(encoded), encoded.dtype, input_gradient=True)
         return self._embedding.forward(self._params, encoded, workspace), workspace
 
     def _no_level(self) -> Array:

@@ -175,9 +175,7 @@ class ShapeFunctionsDisplay:
         self.surfaces_: list[ShapeSurface] = surfaces
         n_panels = len(self.curves_) + len(self.surfaces_)
         if not n_panels:
-            raise ValueError(
-                "There is nothing to draw: no group of interaction_cst has one or two columns."
-            )
+            raise ValueError("Nothing to draw: no group of interaction_cst has 1 or 2 columns.")
         self.axes_: NDArray[Any] = panels(ax, n_panels, n_cols)
         self.figure_: Figure | SubFigure = self.axes_[0].figure
         for panel, curve in zip(self.axes_, self.curves_, strict=False):

@@ -295,9 +295,7 @@ class Table:
         if 1 < grid.size <= HISTOGRAM_BINS:
             # A bin for each number: equal bins would leave gaps between them.
             middles = (grid[1:] + grid[:-1]) / 2
-            bins = np.concatenate(
-                [2 * grid[:1] - middles[:1], middles, 2 * grid[-1:] - middles[-1:]]
-            )
+            bins = [2 * grid[0] - middles[0], *middles, 2 * grid[-1] - middles[-1]]
         if grid.size > self.n_points:
             half = self.n_points // 2
             even = np.linspace(grid[0], grid[-1], self.n_points - half)

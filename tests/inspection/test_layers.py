@@ -69,7 +69,7 @@ def test_no_such_layer(layer, fit, numbers):
 
 
 def test_no_hidden_layers(fit, numbers):
-    with pytest.raises(ValueError, match="layer must be a hidden layer; the network has none"):
+    with pytest.raises(ValueError, match="layer must be a hidden one; the network has none"):
         hidden_features(fit(kind="linear").estimator, numbers)
 
 
