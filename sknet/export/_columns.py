@@ -173,8 +173,7 @@ def dtype_and_width(name: str, kind: Any) -> tuple[np.dtype[Any], int]:
     width = tensor.shape.dim[1].dim_value if len(tensor.shape.dim) == 2 else 0
     if not width:
         raise ValueError(
-            f"The type of the input {name!r} must have two dimensions, of which the second, "
-            "the number of columns, is given."
+            f"The type of the input {name!r} must have two dimensions: [None, n_columns]."
         )
     return require("onnx", "onnx").helper.tensor_dtype_to_np_dtype(tensor.elem_type), width
 

@@ -155,8 +155,7 @@ def _numbers(feature: Numbers, table: Table, dtype: np.dtype[Any]) -> Tensor:
 
 def _phases(feature: Phases, table: Table, dtype: np.dtype[Any]) -> Tensor:
     date = table.numbers.columns(feature.place, feature.place + 1)
-    cycles = [CYCLES[name] for name in feature.cycles]
-    return _scaled(feature, phases(date, cycles), dtype)
+    return _scaled(feature, phases(date, [CYCLES[name] for name in feature.cycles]), dtype)
 
 
 def _scaled(feature: Numbers, x: Tensor, dtype: np.dtype[Any]) -> Tensor:

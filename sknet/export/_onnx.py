@@ -89,8 +89,7 @@ def _classes(model: ClassificationModel, raw: Tensor, dtype: np.dtype[Any]) -> d
 
     proba = _over_members(model, raw, predict)
     if target.kind == "multilabel":
-        is_on = proba.op("Greater", 0.5, dtype=bool)
-        label = Port(is_on.cast(np.int64), n_columns(model))
+        label = Port(proba.op("Greater", 0.5, dtype=bool).cast(np.int64), n_columns(model))
     else:
         place = proba.op("ArgMax", dtype=np.int64, axis=-1, keepdims=0)
         label = Port(_label(target, place), 0)

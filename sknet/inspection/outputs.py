@@ -341,5 +341,4 @@ class OutputFunction:
 
     def _raw(self, entered: Array) -> Array:
         """Return the raw predictions in float64."""
-        raw = self._network.forward(self._params, entered, self._workspace)
-        return raw.astype(np.float64)
+        return self._network.forward(self._params, entered, self._workspace).astype(np.float64)

@@ -134,8 +134,7 @@ class Paths:
         gradients = self.factors.astype(jacobian.dtype) @ jacobian
         self._outputs[0] = self.factors @ outputs
         self._slopes[0] = np.einsum("ij,ij->i", gradients, self._directions)
-        weights = self.rule.weights[:, 0].astype(gradients.dtype)
-        return np.multiply.outer(weights, gradients)
+        return np.multiply.outer(self.rule.weights[:, 0].astype(gradients.dtype), gradients)
 
     def _portions(self, points: list[int]) -> list[list[int]]:
         """Return the points except the start, as many at a time as the function takes."""

@@ -285,5 +285,4 @@ def _heights(terms: Terms, table: Table, i: int) -> Floats:
         return terms.of_pair(first, second)
     mesh = np.meshgrid(*grids.values(), indexing="ij")
     values_of = {column: one.ravel() for column, one in zip(grids, mesh, strict=True)}
-    added = terms.of_groups(table.rows(values_of))[:, i]
-    return added.reshape(*mesh[0].shape, -1)
+    return terms.of_groups(table.rows(values_of))[:, i].reshape(*mesh[0].shape, -1)

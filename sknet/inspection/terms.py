@@ -203,9 +203,7 @@ def _units(model: Model) -> tuple[Floats, Floats]:
     if model.numeric_y:
         ones = np.ones_like(target.scale_)
         changed = model.loss.link.rescaling(target.scale_, ones, target.mean_)
-    if changed is None:
-        return np.ones(model.n_raw), np.zeros(model.n_raw)
-    factor, shift = changed
+    factor, shift = changed or (np.ones(model.n_raw), np.zeros(model.n_raw))
     return factor.astype(np.float64), shift.astype(np.float64)
 
 
@@ -324,8 +322,7 @@ class Table:
         ``n_missing`` rows, the values of all these columns are missing.
         """
         n_rows = max(map(len, values_of.values()), default=0) + n_missing
-        typical_row = self.model.encoder.typical_row().astype(self.X.dtype)
-        rows = np.repeat(typical_row, n_rows, axis=0)
+        rows = np.repeat(self.model.encoder.typical_row().astype(self.X.dtype), n_rows, axis=0)
         for column, values in values_of.items():
             rows[:, self.places[column]] = np.nan
             rows[: len(values), self.places[column]] = values
