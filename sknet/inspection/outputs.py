@@ -80,10 +80,10 @@ def constant_units(estimator: BaseNN, X: Any) -> list[float]:
 
 
 def output_names(model: Model) -> tuple[list[Any], str]:
-    """Return the names of the outputs, and the word for one of them in messages."""
+    """Return the names of the outputs, and the word for them in messages."""
     if model.numeric_y:
-        return list(range(model.n_predicted)), "output"
-    kind = "label" if model.target.kind == "multilabel" else "class"
+        return list(range(model.n_predicted)), "outputs"
+    kind = "labels" if model.target.kind == "multilabel" else "classes"
     return model.target.classes_.tolist(), kind
 
 
@@ -101,15 +101,15 @@ def choose_output(model: Model, target: Any) -> NDArray[np.float64]:
     names, kind = output_names(model)
     if target is None:
         if model.n_predicted > 1:
-            several = f"{len(names)} {kind}{'es' if kind == 'class' else 's'}"
-            raise ValueError(f"There are {several}: choose one by target, of {names}.")
+            raise ValueError(
+                f"There are {len(names)} {kind}: choose one by target, of {names}."
+            )
         return np.ones(1)
-    is_truth_value = kind == "output" and isinstance(target, bool)
+    is_truth_value = model.numeric_y and isinstance(target, bool)
     if np.ndim(target) > 0 or is_truth_value or target not in names:
-        article = "an" if kind == "output" else "a"
-        raise ValueError(f"target must be {article} {kind}, one of {names}, got {target!r}.")
+        raise ValueError(f"target must be one of the {kind} {names}, got {target!r}.")
     position = names.index(target)
-    if kind == "class" and len(names) == 2:
+    if kind == "classes" and len(names) == 2:
         # With two classes, the only column is the logit of the second class.
         return np.array([1.0 if position == 1 else -1.0])
     return np.eye(model.n_predicted)[position]
@@ -120,7 +120,7 @@ def choose_by_row(model: Model, target: Any) -> NDArray[np.float64] | None:
 
     None says that each row is to be explained for its predicted class.
     """
-    several_classes = model.n_predicted > 1 and output_names(model)[1] == "class"
+    several_classes = model.n_predicted > 1 and output_names(model)[1] == "classes"
     return None if target is None and several_classes else choose_output(model, target)
 
 

@@ -53,6 +53,8 @@ class Terms:
         The columns of X of each group of the network.
     columns : list of tuple of int
         The columns of X of each term: those of the groups, then those of the pairs.
+    has_pairs : bool
+        Whether there are terms of pairs of groups.
     intercept : ndarray of shape (n_raw,)
         The constant, in units of y for a regressor.
     """
@@ -63,6 +65,7 @@ class Terms:
         factor, shift = _units(model)
         weight, bias, strength = _last_parameters(model, len(groups))
         self._weight, self._strength = weight * factor, strength * factor
+        self.has_pairs: bool = strength.shape[1] > 0
         self._model = model
         self.groups = groups
         self.columns: list[tuple[int, ...]] = list(groups)
@@ -76,11 +79,6 @@ class Terms:
         of_groups = np.einsum("mgw,mgwo->o", self._mean, self._weight)
         of_pairs = np.einsum("mgk,mgko->o", self._mean_factors, self._of_factors) / 2
         self.intercept: Floats = of_groups + of_pairs + bias * factor + shift
-
-    @property
-    def has_pairs(self) -> bool:
-        """Whether there are terms of pairs of groups."""
-        return self._strength.shape[1] > 0
 
     def _means(self, X: Any, sample_weight: Floats) -> tuple[Floats, Floats]:
         """Return the means of the last layer's inputs and factors, without the axis of rows."""

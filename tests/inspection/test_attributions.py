@@ -556,12 +556,12 @@ class TestBadInput:
 
     @pytest.mark.parametrize("target", ["oak", 1, 1.5, ["ash"], object()])
     def test_no_such_class(self, explain, target, numbers, fit):
-        with pytest.raises(ValueError, match="target must be a class, one of .*ash"):
+        with pytest.raises(ValueError, match="target must be one of the classes .*ash"):
             explain(fit("multiclass").estimator, numbers, target=target)
 
     @pytest.mark.parametrize("target", [3, -1, "first", True])
     def test_no_such_output(self, explain, target, numbers, fit):
-        with pytest.raises(ValueError, match=r"target must be an output, one of \[0, 1\]"):
+        with pytest.raises(ValueError, match=r"target must be one of the outputs \[0, 1\]"):
             explain(fit("outputs").estimator, numbers, target=target)
 
     @pytest.mark.parametrize(
