@@ -81,16 +81,15 @@ def _set_output_types(operator: Any) -> None:
     check_n_columns(features, sum(one.n_columns for one in inputs))
     n_rows = operator.inputs[0].type.shape[0]
     dtype = Table(features, inputs).precision
+    shape = [n_rows, n_columns(model)]
     if not model.numeric_y:
-        shape = [n_rows]
-        if model.target.kind == "multilabel":
-            shape.append(n_columns(model))
-        operator.outputs[0].type = _tensor_type(label_dtype(model.target))(shape)
+        shape_of_labels = shape[:2] if model.target.kind == "multilabel" else shape[:1]
+        operator.outputs[0].type = _tensor_type(label_dtype(model.target))(shape_of_labels)
         options = operator.scope_inst.get_options(estimator, {"zipmap": True})
         if options["zipmap"] is True:
             # The operator ZipMap, which makes a dictionary of each row, takes only float32.
             dtype = np.dtype(np.float32)
-    operator.outputs[-1].type = _tensor_type(dtype)([n_rows, n_columns(model)])
+    operator.outputs[-1].type = _tensor_type(dtype)(shape)
 
 
 def _tensor_type(dtype: np.dtype[Any]) -> Any:

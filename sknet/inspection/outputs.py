@@ -99,12 +99,10 @@ def choose_output(model: Model, target: Any) -> NDArray[np.float64]:
         several.
     """
     names, kind = output_names(model)
-    if target is None:
-        if model.n_predicted > 1:
-            raise ValueError(
-                f"There are {len(names)} {kind}: choose one by target, of {names}."
-            )
+    if target is None and model.n_predicted == 1:
         return np.ones(1)
+    if target is None:
+        raise ValueError(f"There are {len(names)} {kind}: choose one by target, of {names}.")
     is_truth_value = model.numeric_y and isinstance(target, bool)
     if np.ndim(target) > 0 or is_truth_value or target not in names:
         raise ValueError(f"target must be one of the {kind} {names}, got {target!r}.")
