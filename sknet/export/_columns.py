@@ -46,11 +46,6 @@ class Column(NamedTuple):
     dtype: np.dtype[Any]
     names: tuple[str, ...]
 
-    @property
-    def n_columns(self) -> int:
-        """The number of columns."""
-        return len(self.names)
-
 
 def input_columns(
     features: Features, model: Model, X: Any, initial_types: Iterable[tuple[str, Any]] | None
@@ -168,21 +163,19 @@ def _declared_columns(
     if features.names is not None:
         return columns
     # A column without a name in training has that of its input.
-    return [one._replace(names=(one.name,)) if one.n_columns == 1 else one for one in columns]
+    return [one._replace(names=(one.name,)) if len(one.names) == 1 else one for one in columns]
 
 
 def dtype_and_width(name: str, kind: Any) -> tuple[np.dtype[Any], int]:
     """Return the dtype and the number of columns of an input's type."""
-    onnx = require("onnx", "onnx")
     kind = kind.to_onnx_type() if hasattr(kind, "to_onnx_type") else kind
     tensor = kind.tensor_type
     width = tensor.shape.dim[1].dim_value if len(tensor.shape.dim) == 2 else 0
     if not width:
         raise ValueError(
-            f"The type of the input {name!r} must have two dimensions, of which the second, "
-            "the number of columns, is given."
+            f"The type of the input {name!r} must have two dimensions: [None, n_columns]."
         )
-    return onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type), width
+    return require("onnx", "onnx").helper.tensor_dtype_to_np_dtype(tensor.elem_type), width
 
 
 def _dtypes_of_training(features: Features, model: Model) -> list[np.dtype[Any]]:
@@ -228,19 +221,11 @@ def column_properties(features: Features, columns: Sequence[Column]) -> dict[str
     """Return the properties of an ONNX model that :func:`onnx_inputs` reads."""
     reader = features.reader
     names = [name for one in columns for name in one.names]
-    found: dict[str, dict[str, str]] = {
-        RENAMED: {
-            one.name: one.names[0]
-            for one in columns
-            if one.n_columns == 1 and one.name != one.names[0]
-        },
-        TIMES: {
-            names[i]: kind if zone is None else f"{kind} {zone}"
-            for i, (kind, zone) in reader.times_.items()
-        },
+    single = [(one.name, *one.names) for one in columns if len(one.names) == 1]
+    found = {
+        RENAMED: {of_input: name for of_input, name in single if of_input != name},
+        TIMES: {names[i]: " ".join(filter(None, time)) for i, time in reader.times_.items()},
     }
     levels = {level for of_one in reader.levels_ for level in of_one.tolist()}
     properties = {MISSING_TEXT: free_name("missing", levels)} if "" in levels else {}
-    return properties | {
-        name: json.dumps(of_name) for name, of_name in found.items() if of_name
-    }
+    return properties | {key: json.dumps(of_key) for key, of_key in found.items() if of_key}

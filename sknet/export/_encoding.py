@@ -4,7 +4,8 @@ The phases of dates are written out, like those of :mod:`sknet.data.columns.time
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
@@ -46,6 +47,7 @@ def encode(table: "Table", model: Model) -> Tensor:
     return encoded[0].graph.concat(encoded)
 
 
+@dataclass(eq=False)
 class Table:
     """The columns of all inputs, as ``TableReader.read`` returns them.
 
@@ -56,16 +58,13 @@ class Table:
         Each has some neighbouring columns, in the order of training.
     """
 
-    def __init__(self, features: Features, inputs: Sequence[Port]) -> None:
-        self._reader = features.reader
-        self._numeric: list[int] = features.reader.numeric_.tolist()
-        self._inputs = inputs
-        self._names = features.shown_names
-        self._starts = np.cumsum([0, *(one.n_columns for one in inputs[:-1])])
+    features: Features
+    inputs: Sequence[Port]
 
-    def _by_input(self, positions: Sequence[int]) -> Iterator[tuple[Port, list[int]]]:
+    def _by_input(self, positions: Collection[int]) -> Iterator[tuple[Port, list[int]]]:
         """Yield each input with some of the columns, and their positions within the input."""
-        for one, start in zip(self._inputs, self._starts, strict=True):
+        starts = np.cumsum([0, *(one.n_columns for one in self.inputs[:-1])])
+        for one, start in zip(self.inputs, starts, strict=True):
             inside = [j - start for j in positions if start <= j < start + one.n_columns]
             if inside:
                 yield one, inside
@@ -73,7 +72,7 @@ class Table:
     @property
     def precision(self) -> np.dtype[Any]:
         """The dtype of predictions: float32 if all numeric columns fit it, else float64."""
-        dtypes = [one.tensor.dtype for one, _ in self._by_input(self._numeric)]
+        dtypes = [one.tensor.dtype for one, _ in self._by_input(self.features.reader.numeric_)]
         single = bool(dtypes) and np.result_type(*dtypes) == np.float32
         return np.dtype(np.float32 if single else np.float64)
 
@@ -85,7 +84,7 @@ class Table:
         ValueError
             If such an input cannot hold the seconds since 1970 exactly.
         """
-        dates = [one.position for one in self._reader.of_kind(DateColumn)]
+        dates = [one.position for one in self.features.reader.of_kind(DateColumn)]
         for one, _ in self._by_input(dates):
             if one.tensor.dtype not in (np.float64, np.int64, TEXT):
                 raise ValueError(
@@ -96,7 +95,7 @@ class Table:
     @cached_property
     def numbers(self) -> Tensor:
         """The numeric columns side by side, in one precision."""
-        positions, dtype, parts = self._numeric, self.precision, []
+        positions, dtype, parts = self.features.reader.numeric_.tolist(), self.precision, []
         for one, inside in self._by_input(sorted(positions)):
             if one.tensor.dtype == TEXT:
                 raise self._other_kind(positions, "numbers", "text")
@@ -113,7 +112,7 @@ class Table:
 
         0 stands for no level.
         """
-        category = cast(CategoryColumn, self._reader.places_[column])
+        category = cast(CategoryColumn, self.features.reader.places_[column])
         position, levels = category.position, category.levels
         ((one, inside),) = self._by_input([position])
         text, is_text = levels.size > 0 and isinstance(levels[0], str), one.tensor.dtype == TEXT
@@ -128,7 +127,7 @@ class Table:
 
     def _other_kind(self, positions: Sequence[int], before: str, now: str) -> ValueError:
         """Return the error that columns have another kind of values than in training."""
-        names = [self._names[j] for j in positions]
+        names = [self.features.shown_names[j] for j in positions]
         return ValueError(
             f"Among the columns {names} the inputs of the model have {now} where training had "
             f"{before}. Pass rows like those of training as X, with text as text."
@@ -156,8 +155,7 @@ def _numbers(feature: Numbers, table: Table, dtype: np.dtype[Any]) -> Tensor:
 
 def _phases(feature: Phases, table: Table, dtype: np.dtype[Any]) -> Tensor:
     date = table.numbers.columns(feature.place, feature.place + 1)
-    cycles = [CYCLES[name] for name in feature.cycles]
-    return _scaled(feature, phases(date, cycles), dtype)
+    return _scaled(feature, phases(date, [CYCLES[name] for name in feature.cycles]), dtype)
 
 
 def _scaled(feature: Numbers, x: Tensor, dtype: np.dtype[Any]) -> Tensor:

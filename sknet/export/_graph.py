@@ -3,12 +3,15 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from sknet._requirements import require
+
+#: What a tensor is combined with: another tensor, or numbers that become a constant.
+Operand: TypeAlias = "Tensor | ArrayLike"
 
 
 class Node(NamedTuple):
@@ -100,11 +103,7 @@ class Tensor:
     dtype: np.dtype[Any]
 
     def op(
-        self,
-        op_type: str,
-        *others: "Tensor | ArrayLike",
-        dtype: DTypeLike | None = None,
-        **options: Any,
+        self, op_type: str, *others: Operand, dtype: DTypeLike | None = None, **options: Any
     ) -> "Tensor":
         """Return the result of an operator for the tensor and further operands.
 
@@ -113,33 +112,33 @@ class Tensor:
         inputs = [self, *(self._operand(other) for other in others)]
         return self.graph.add(op_type, inputs, dtype or self.dtype, **options)
 
-    def _operand(self, other: "Tensor | ArrayLike") -> "Tensor":
+    def _operand(self, other: Operand) -> "Tensor":
         """Return the operand as a tensor."""
         return other if isinstance(other, Tensor) else self.graph.constant(other, self.dtype)
 
-    def __add__(self, other: "Tensor | ArrayLike") -> "Tensor":
+    def __add__(self, other: Operand) -> "Tensor":
         return self.op("Add", other)
 
-    def __sub__(self, other: "Tensor | ArrayLike") -> "Tensor":
+    def __sub__(self, other: Operand) -> "Tensor":
         return self.op("Sub", other)
 
-    def __mul__(self, other: "Tensor | ArrayLike") -> "Tensor":
+    def __mul__(self, other: Operand) -> "Tensor":
         return self.op("Mul", other)
 
-    def __truediv__(self, other: "Tensor | ArrayLike") -> "Tensor":
+    def __truediv__(self, other: Operand) -> "Tensor":
         return self.op("Div", other)
 
-    def __matmul__(self, other: "Tensor | ArrayLike") -> "Tensor":
+    def __matmul__(self, other: Operand) -> "Tensor":
         return self.op("MatMul", other)
 
     def __neg__(self) -> "Tensor":
         return self.op("Neg")
 
-    def minimum(self, other: "Tensor | ArrayLike") -> "Tensor":
+    def minimum(self, other: Operand) -> "Tensor":
         """Return the smaller one of each pair."""
         return self.op("Min", other)
 
-    def maximum(self, other: "Tensor | ArrayLike") -> "Tensor":
+    def maximum(self, other: Operand) -> "Tensor":
         """Return the larger one of each pair."""
         return self.op("Max", other)
 
@@ -158,7 +157,7 @@ class Tensor:
         """Return the values in another shape; 0 keeps the length of the axis at its place."""
         return self.op("Reshape", self._indices(shape))
 
-    def einsum(self, equation: str, other: "Tensor | ArrayLike") -> "Tensor":
+    def einsum(self, equation: str, other: Operand) -> "Tensor":
         """Return sums of products, with an equation as for numpy.einsum."""
         return self.op("Einsum", other, equation=equation)
 

@@ -89,8 +89,7 @@ def _classes(model: ClassificationModel, raw: Tensor, dtype: np.dtype[Any]) -> d
 
     proba = _over_members(model, raw, predict)
     if target.kind == "multilabel":
-        is_on = proba.op("Greater", 0.5, dtype=bool)
-        label = Port(is_on.cast(np.int64), n_columns(model))
+        label = Port(proba.op("Greater", 0.5, dtype=bool).cast(np.int64), n_columns(model))
     else:
         place = proba.op("ArgMax", dtype=np.int64, axis=-1, keepdims=0)
         label = Port(_label(target, place), 0)
@@ -249,14 +248,14 @@ def to_onnx(
     columns = input_columns(features, model, X, initial_types)
     names = [one.name for one in columns]
     graph = Graph(numbered_names(names))
-    inputs = [Port(Tensor(graph, one.name, one.dtype), one.n_columns) for one in columns]
+    inputs = [Port(Tensor(graph, one.name, one.dtype), len(one.names)) for one in columns]
     table = Table(features, inputs)
     predictions = write_predictions(table, model, table.precision, with_std=True)
     outputs = [
         Port(tensor.op("Identity", output=free_name(name, names)), n_columns)
         for name, (tensor, n_columns) in predictions.items()
     ]
-    proto = _model_proto(onnx, type(estimator).__name__, graph, inputs, outputs, opset)
+    proto = _model_proto(type(estimator).__name__, graph, inputs, outputs, opset)
     onnx.helper.set_model_props(proto, column_properties(features, columns))
     return proto
 
@@ -280,48 +279,29 @@ def _check_opset(target_opset: int | None, newest: int) -> int:
 
 
 def _model_proto(
-    onnx: Any,
-    name: str,
-    graph: Graph,
-    inputs: Iterable[Port],
-    outputs: Iterable[Port],
-    opset: int,
+    name: str, graph: Graph, inputs: Iterable[Port], outputs: Iterable[Port], opset: int
 ) -> Any:
     """Return a graph with its inputs and outputs as a ModelProto."""
+    onnx = require("onnx", "onnx")
+    helper = onnx.helper
     nodes = [
-        onnx.helper.make_node(
-            node.op_type,
-            node.inputs,
-            [node.output],
-            name=node.output,
-            domain=node.domain,
-            **node.attributes,
-        )
-        for node in graph.nodes
+        helper.make_node(op_type, names, [output], name=output, domain=domain, **attributes)
+        for op_type, names, output, domain, attributes in graph.nodes
     ]
     constants = [onnx.numpy_helper.from_array(v, k) for k, v in graph.constants.items()]
-    proto = onnx.helper.make_graph(
-        nodes,
-        name,
-        [_value(onnx, *one) for one in inputs],
-        [_value(onnx, *one) for one in outputs],
-        initializer=constants,
-    )
-    opsets = [onnx.helper.make_opsetid("", opset)]
+    ports = [[_value(helper, *one) for one in some] for some in (inputs, outputs)]
+    proto = helper.make_graph(nodes, name, *ports, initializer=constants)
+    opsets = [helper.make_opsetid("", opset)]
     if any(node.domain for node in graph.nodes):
-        opsets.append(onnx.helper.make_opsetid("ai.onnx.ml", ML_OPSET))
-    return onnx.helper.make_model(
-        proto,
-        opset_imports=opsets,
-        # The oldest file format that has these operators, since a runtime refuses a format that
-        # is newer than itself.
-        ir_version=onnx.helper.find_min_ir_version_for(opsets),
-        producer_name=PRODUCER,
-        producer_version=__version__,
-    )
+        opsets.append(helper.make_opsetid("ai.onnx.ml", ML_OPSET))
+    # The oldest file format that has these operators, since a runtime refuses a format that is
+    # newer than itself.
+    ir_version = helper.find_min_ir_version_for(opsets)
+    producer = {"producer_name": PRODUCER, "producer_version": __version__}
+    return helper.make_model(proto, opset_imports=opsets, ir_version=ir_version, **producer)
 
 
-def _value(onnx: Any, tensor: Tensor, n_columns: int) -> Any:
+def _value(helper: Any, tensor: Tensor, n_columns: int) -> Any:
     """Return the description of an input or output with any number of rows."""
     shape = [None, n_columns] if n_columns else [None]
-    return onnx.helper.make_tensor_value_info(tensor.name, onnx_type(tensor.dtype), shape)
+    return helper.make_tensor_value_info(tensor.name, onnx_type(tensor.dtype), shape)

@@ -81,16 +81,15 @@ def _set_output_types(operator: Any) -> None:
     check_n_columns(features, sum(one.n_columns for one in inputs))
     n_rows = operator.inputs[0].type.shape[0]
     dtype = Table(features, inputs).precision
+    shape = [n_rows, n_columns(model)]
     if not model.numeric_y:
-        shape = [n_rows]
-        if model.target.kind == "multilabel":
-            shape.append(n_columns(model))
-        operator.outputs[0].type = _tensor_type(label_dtype(model.target))(shape)
+        shape_of_labels = shape[:2] if model.target.kind == "multilabel" else shape[:1]
+        operator.outputs[0].type = _tensor_type(label_dtype(model.target))(shape_of_labels)
         options = operator.scope_inst.get_options(estimator, {"zipmap": True})
         if options["zipmap"] is True:
             # The operator ZipMap, which makes a dictionary of each row, takes only float32.
             dtype = np.dtype(np.float32)
-    operator.outputs[-1].type = _tensor_type(dtype)([n_rows, n_columns(model)])
+    operator.outputs[-1].type = _tensor_type(dtype)(shape)
 
 
 def _tensor_type(dtype: np.dtype[Any]) -> Any:
@@ -102,11 +101,9 @@ def _tensor_type(dtype: np.dtype[Any]) -> Any:
 
 def _inputs(operator: Any, graph: Graph) -> list[Port]:
     """Return the inputs of an operator of skl2onnx as tensors of a graph."""
-    inputs = []
-    for one in operator.inputs:
-        dtype, width = dtype_and_width(one.full_name, one.type)
-        inputs.append(Port(Tensor(graph, one.full_name, dtype), width))
-    return inputs
+    names_and_types = [(one.full_name, one.type) for one in operator.inputs]
+    described = [(name, *dtype_and_width(name, kind)) for name, kind in names_and_types]
+    return [Port(Tensor(graph, name, dtype), width) for name, dtype, width in described]
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
@@ -126,21 +123,15 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     graph = Graph(scope.get_unique_variable_name)
     dtype, _ = dtype_and_width("output", operator.outputs[-1].type)
     table = Table(features, _inputs(operator, graph))
-    outputs = write_predictions(table, model, dtype)
-    for output, variable in zip(outputs.values(), operator.outputs, strict=True):
-        output.tensor.op("Identity", output=variable.full_name)
+    predictions = write_predictions(table, model, dtype).values()
+    for port, variable in zip(predictions, operator.outputs, strict=True):
+        port.tensor.op("Identity", output=variable.full_name)
     for name, value in graph.constants.items():
         container.add_initializer(name, onnx_type(value.dtype), value.shape, value.ravel())
-    for node in graph.nodes:
-        container.add_node(
-            node.op_type,
-            node.inputs,
-            node.output,
-            op_domain=node.domain,
-            op_version=ML_OPSET if node.domain else None,
-            name=scope.get_unique_operator_name(node.op_type),
-            **node.attributes,
-        )
+    for op_type, inputs, output, domain, attributes in graph.nodes:
+        version = ML_OPSET if domain else None
+        name = scope.get_unique_operator_name(op_type)
+        container.add_node(op_type, inputs, output, domain, version, name, **attributes)
 
 
 def _rules(cls: type[Rule]) -> set[type[Rule]]:

@@ -17,11 +17,7 @@ from sknet.export._columns import MISSING_TEXT, PRODUCER, RENAMED, TIMES
 from sknet.export._encoding import TEXT
 
 #: The dtypes of NumPy whose names differ from those of onnxruntime.
-DTYPES: dict[str, np.dtype[Any]] = {
-    "float": np.dtype("float32"),
-    "double": np.dtype("float64"),
-    "string": TEXT,
-}
+DTYPES: dict[str, np.dtype[Any]] = {"float": np.dtype("float32"), "string": TEXT}
 
 
 class ModelInput(NamedTuple):
@@ -149,16 +145,13 @@ def _places(X: Table, inputs: Sequence[ModelInput]) -> Sequence[int]:
         missing = [one.column for one, name in found if name not in places]
         if missing:
             raise ValueError(f"The ONNX model needs the columns {missing}, which X lacks.")
-        if len(places) < X.shape[1]:
-            counts = Counter(X.columns)
-            repeated = [name for name in needed if counts[name] > 1]
-            if repeated:
-                raise ValueError(f"X has several columns named {repeated}. Rename them.")
+        counts = Counter(X.columns)
+        repeated = [name for name in needed if counts[name] > 1]
+        if repeated:
+            raise ValueError(f"X has several columns named {repeated}. Rename them.")
         return [places[name] for name in needed]
     if X.shape[1] != len(inputs):
-        raise ValueError(
-            f"The ONNX model has {len(inputs)} inputs, X has {X.shape[1]} columns."
-        )
+        raise ValueError(f"The model has {len(inputs)} inputs, X has {X.shape[1]} columns.")
     return range(len(inputs))
 
 
@@ -168,9 +161,8 @@ def _joined(X: Table, one: ModelInput) -> NDArray[Any]:
     if isinstance(numbers, np.ndarray) and numbers.dtype != object and one.dtype != TEXT:
         return _as_dtype(numbers, one)
     names = shown_names(X.columns if _has_names(X) else None, X.shape[1])
-    return np.column_stack(
-        [_values(X, i, one._replace(column=name)) for i, name in enumerate(names)]
-    )
+    columns = [_values(X, i, one._replace(column=name)) for i, name in enumerate(names)]
+    return np.column_stack(columns)
 
 
 def _values(X: Any, position: int, one: ModelInput) -> NDArray[Any]:
@@ -181,9 +173,9 @@ def _values(X: Any, position: int, one: ModelInput) -> NDArray[Any]:
     ValueError
         If the column holds times and held other values in training, or cannot be read.
     """
-    kind = X.time_columns.get(position)
-    if kind is not None and one.times is not None:
-        trained, zone = one.kind_and_zone
+    kind, told = X.time_columns.get(position), one.times is not None
+    if kind is not None and (told or one.dtype != TEXT):
+        trained, zone = one.kind_and_zone if told else (kind, X.time_zone(position))
         # Columns of seconds are read where training had times, but not the reverse.
         if kind != trained and not (trained and X.is_all_missing(position)):
             raise other_times(_where(one), trained, kind)
@@ -193,9 +185,6 @@ def _values(X: Any, position: int, one: ModelInput) -> NDArray[Any]:
         values = np.asarray(column, dtype=object).tolist()
         missing = one.missing_text
         return np.array([v if isinstance(v, str) else missing for v in values], dtype=object)
-    if kind is not None:
-        zone = X.time_zone(position)
-        return _as_dtype(read_times(X, position, kind, zone, _where(one)), one)
     with _reading(one):
         values = with_nan(column)
         if values.ndim > 1:

@@ -75,8 +75,7 @@ def _increasing(link: links.Increasing, raw: Tensor) -> Tensor:
     """Return the first number, and the sums of it and the positive steps."""
     first, steps = raw.columns(0, 1), raw.columns(1, link.n_values)
     terms = raw.graph.concat([first, Softplus().operators(steps)], axis=-1)
-    axis = raw.graph.constant(-1, np.int64)
-    return terms.op("CumSum", axis)
+    return terms.op("CumSum", raw.graph.constant(-1, np.int64))
 
 
 INVERSE_LINKS: dict[type[links.Link], Formula] = {
@@ -164,8 +163,7 @@ def _ensemble_dense(layer: EnsembleDense, params: Views, x: Tensor, width: int) 
 
 def _blocks(layer: Blocks, params: Views, x: Tensor, width: int) -> Tensor:
     n_blocks, n_inputs, _ = params.weight.shape
-    by_block = x.reshape(0, n_blocks, n_inputs)
-    z = by_block.einsum("nmi,mij->nmj", params.weight) + params.bias
+    z = x.reshape(0, n_blocks, n_inputs).einsum("nmi,mij->nmj", params.weight) + params.bias
     return activate(layer.activation, z).reshape(0, layer.n_outputs(width))
 
 
@@ -194,8 +192,7 @@ def _pairwise_head(layer: PairwiseHead, params: Views, x: Tensor, width: int) ->
         squares = (factors * factors).sum(2, keepdims=False)
         products = (sums * sums - squares) * (layer.pair_scale / 2)
     pairs = products.einsum("nmk,mkj->nmj", params.strength)
-    single = _blocks(layer, params, x, width)
-    return single + pairs.reshape(0, layer.n_outputs(width))
+    return _blocks(layer, params, x, width) + pairs.reshape(0, layer.n_outputs(width))
 
 
 def _columns(layer: Columns, params: Views, x: Tensor, width: int) -> Tensor:

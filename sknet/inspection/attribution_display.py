@@ -69,9 +69,8 @@ class AttributionDisplay:
     @property
     def importances(self) -> NDArray[Any]:
         """The contributions of a single row, or the mean sizes for several rows."""
-        if len(self.attributions) == 1:
-            return self.attributions[0]
-        return np.abs(self.attributions).mean(axis=0)
+        rows = self.attributions
+        return rows[0] if len(rows) == 1 else np.abs(rows).mean(axis=0)
 
     @classmethod
     def from_estimator(
@@ -177,12 +176,9 @@ class AttributionDisplay:
             if given is not None and len(given) != n_features:
                 raise ValueError(f"{name} has {len(given)} entries for {n_features} features.")
         if values is not None and n_rows > 1:
-            raise ValueError(
-                f"values must belong to a single row, but attributions has {n_rows}."
-            )
+            raise ValueError(f"values must be of a single row, but attributions has {n_rows}.")
         names = shown_names(feature_names, n_features)
-        display = cls(rows, feature_names=names, values=values)
-        return display.plot(ax=ax, max_features=max_features)
+        return cls(rows, feature_names=names, values=values).plot(ax, max_features=max_features)
 
     def plot(self, ax: "Axes | None" = None, *, max_features: int = 10) -> Self:
         """Draw the bars.

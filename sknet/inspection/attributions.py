@@ -2,14 +2,11 @@
 
 from collections.abc import Callable
 from numbers import Real
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sknet._base import BaseNN, fitted
-from sknet._input import Features
-from sknet._model import Model
 from sknet._requirements import check_count
 from sknet.data.batches import Batches, Dataset, stack_rows
 from sknet.inspection.outputs import (
@@ -25,6 +22,8 @@ from sknet.nn.kernels import Array
 #: The number of points of each path that are computed at once for a block of rows. When some
 #: rows are done, the room that they leave is used for further points of the others.
 AT_ONCE = 4
+#: A function of a table, an output and rows that returns an array with a row for each of them.
+Explain: TypeAlias = Callable[[EmbeddedTable, OutputFunction, Any], Array]
 
 
 def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
@@ -88,13 +87,11 @@ def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
     >>> input_gradients(estimator.fit(X, y), X).shape
     (442, 10)
     """
-    features, model = fitted(estimator)
-    chosen = choose_by_row(model, target)
 
     def explain(table: EmbeddedTable, function: OutputFunction, X: Any) -> Array:
         return table.gradients(X, function.gradient)
 
-    return _by_blocks(features, model, chosen, X, explain)
+    return _by_blocks(estimator, X, target, explain)
 
 
 def integrated_gradients(
@@ -188,7 +185,6 @@ def integrated_gradients(
     True
     """
     features, model = fitted(estimator)
-    chosen = choose_by_row(model, target)
     check_count("n_steps", n_steps)
     if not isinstance(tol, Real) or not float(tol) >= 0:
         raise ValueError(f"tol must be a number >= 0, got {tol!r}.")
@@ -207,25 +203,22 @@ def integrated_gradients(
             total += shared(rises - parts.sum(axis=1, dtype=np.float64), parts)
         return table.sum_by_feature(total / len(baselines))
 
-    return _by_blocks(features, model, chosen, X, explain, AT_ONCE)
+    return _by_blocks(estimator, X, target, explain, AT_ONCE)
 
 
 def _by_blocks(
-    features: Features,
-    model: Model,
-    chosen: NDArray[np.float64] | None,
-    X: Any,
-    explain: Callable[[EmbeddedTable, OutputFunction, Any], Array],
-    at_once: int = 1,
+    estimator: BaseNN, X: Any, target: Any, explain: Explain, at_once: int = 1
 ) -> Array:
     """Return ``explain(table, function, X)`` for all rows, made block by block.
 
     Within ``explain``, a call of the function may have ``at_once`` times the rows of a block.
     """
+    features, model = fitted(estimator)
+    chosen = choose_by_row(model, target)
     X = features.read(X)
     n_rows = model.predictor.block_rows(X)
     blocks = Batches(Dataset(X), max(1, n_rows // at_once), encode=None)
-    table = EmbeddedTable(model, features.n_features)
+    table = EmbeddedTable(model)
     function = OutputFunction(model, n_rows, chosen)
     explained = ((explain(table, function, batch.X),) for batch in blocks)
     return stack_rows(explained, X.shape[0], X.dtype)[0]

@@ -125,8 +125,7 @@ class DurationScale(Scale):
         """Return the scale of the longest unit of which the longest duration has two."""
         longest = np.abs(values).max() / np.timedelta64(1, "s")
         fitting = (one for one in DURATION_UNITS if longest >= 2 * one[1])
-        unit, length = next(fitting, DURATION_UNITS[-1])
-        return cls(unit, length)
+        return cls(*next(fitting, DURATION_UNITS[-1]))
 
     def places(self, values: NDArray[Any]) -> Floats:
         """Return the number of units of each duration."""

@@ -359,8 +359,7 @@ class WeightsDisplay:
         -------
         self : WeightsDisplay
         """
-        are_two = np.size(ax) == 2
-        both = np.ravel(ax) if are_two else panels(ax, 2, 2, size=(4.5, 3.6))
+        both = np.ravel(ax) if np.size(ax) == 2 else panels(ax, 2, 2, size=(4.5, 3.6))
         self.axes_: NDArray[Any] = both
         self.ax_: Axes = both[0]
         self.figure_: Figure | SubFigure = self.ax_.figure

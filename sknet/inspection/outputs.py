@@ -67,12 +67,9 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
     valid = isinstance(layer, Integral) and not isinstance(layer, bool)
     if not valid or not -len(ends) <= layer < len(ends):
         there = f"0 to {len(ends) - 1}, or negative from the end" if ends else "none"
-        raise ValueError(
-            f"layer must be a hidden layer; the network has {there}. Got {layer!r}."
-        )
+        raise ValueError(f"layer must be a hidden one; the network has {there}, got {layer!r}.")
     end = ends[layer]
-    (hidden,) = model.predictor.map_rows(features.read(X), lambda outputs: (outputs[end],))
-    return hidden
+    return model.predictor.map_rows(features.read(X), lambda outputs: (outputs[end],))[0]
 
 
 def constant_units(estimator: BaseNN, X: Any) -> list[float]:
@@ -83,10 +80,10 @@ def constant_units(estimator: BaseNN, X: Any) -> list[float]:
 
 
 def output_names(model: Model) -> tuple[list[Any], str]:
-    """Return the names of the outputs, and the word for one of them in messages."""
+    """Return the names of the outputs, and the word for them in messages."""
     if model.numeric_y:
-        return list(range(model.n_predicted)), "output"
-    kind = "label" if model.target.kind == "multilabel" else "class"
+        return list(range(model.n_predicted)), "outputs"
+    kind = "labels" if model.target.kind == "multilabel" else "classes"
     return model.target.classes_.tolist(), kind
 
 
@@ -102,17 +99,15 @@ def choose_output(model: Model, target: Any) -> NDArray[np.float64]:
         several.
     """
     names, kind = output_names(model)
-    if target is None:
-        if model.n_predicted > 1:
-            several = f"{len(names)} {kind}{'es' if kind == 'class' else 's'}"
-            raise ValueError(f"There are {several}: choose one by target, of {names}.")
+    if target is None and model.n_predicted == 1:
         return np.ones(1)
-    is_truth_value = kind == "output" and isinstance(target, bool)
+    if target is None:
+        raise ValueError(f"There are {len(names)} {kind}: choose one by target, of {names}.")
+    is_truth_value = model.numeric_y and isinstance(target, bool)
     if np.ndim(target) > 0 or is_truth_value or target not in names:
-        article = "an" if kind == "output" else "a"
-        raise ValueError(f"target must be {article} {kind}, one of {names}, got {target!r}.")
+        raise ValueError(f"target must be one of the {kind} {names}, got {target!r}.")
     position = names.index(target)
-    if kind == "class" and len(names) == 2:
+    if kind == "classes" and len(names) == 2:
         # With two classes, the only column is the logit of the second class.
         return np.array([1.0 if position == 1 else -1.0])
     return np.eye(model.n_predicted)[position]
@@ -123,7 +118,7 @@ def choose_by_row(model: Model, target: Any) -> NDArray[np.float64] | None:
 
     None says that each row is to be explained for its predicted class.
     """
-    several_classes = model.n_predicted > 1 and output_names(model)[1] == "class"
+    several_classes = model.n_predicted > 1 and output_names(model)[1] == "classes"
     return None if target is None and several_classes else choose_output(model, target)
 
 
@@ -160,16 +155,6 @@ def is_smooth(network: Network) -> bool:
     return all(layer.smooth for layer in network.layers[network.front :])
 
 
-def input_gradient(network: Network, params: Array, X: Any, workspace: Workspace) -> Array:
-    """Return the gradient of the inputs ``X`` of the last forward pass.
-
-    The workspace must have been made with ``input_gradient=True``.
-    """
-    gradient = network.backward(params, None, X, workspace)
-    assert gradient is not None
-    return gradient
-
-
 class EmbeddedTable:
     """The rows of a table as numbers with respect to which a network can be differentiated.
 
@@ -179,11 +164,9 @@ class EmbeddedTable:
     from one column of X.
     """
 
-    def __init__(self, model: Model, n_features: int) -> None:
+    def __init__(self, model: Model) -> None:
         network, encoder = model.network, model.encoder
         self._encoder = encoder
-        self._n_features = n_features
-        self._dtype = model.params.dtype
         self._embedding, self._params = network.part(model.params, 0, network.front)
         sources = column_sources(encoder, model.reader)
         # For each embedded column, the position of the column of X that it comes from.
@@ -219,7 +202,7 @@ class EmbeddedTable:
         along_line = workspace.delta * (rows - self._no_level())
         along_line[:, np.isin(self._sources, self._numeric)] = 0
         gradients = self.sum_by_feature(along_line)
-        back = input_gradient(self._embedding, self._params, encoded, workspace)
+        back = cast(Array, self._embedding.backward(self._params, None, encoded, workspace))
         slopes = self._encoder.slopes(X.toarray() if sparse.issparse(X) else X)
         # A date is the source of its phases, too, so sources may be repeated.
         products = back[:, : self._encoder.n_numeric_] * slopes
@@ -228,30 +211,28 @@ class EmbeddedTable:
 
     def _encode(self, X: Any) -> Array:
         """Return the encoded rows, dense."""
-        encoded = self._encoder.transform(X, self._dtype)
+        encoded = self._encoder.transform(X, self._params.dtype)
         return encoded.toarray() if sparse.issparse(encoded) else encoded
 
     def _embed(self, encoded: Array) -> tuple[Array, Workspace]:
         """Return the embedded rows, and the workspace for the backward pass."""
-        workspace = Workspace(self._embedding, len(encoded), self._dtype, input_gradient=True)
+        workspace = Workspace(self._embedding, len(encoded), encoded.dtype, input_gradient=True)
         return self._embedding.forward(self._params, encoded, workspace), workspace
 
     def _no_level(self) -> Array:
         """Return the embedded row in which no category has a level."""
-        encoded = np.zeros((1, self._encoder.n_outputs_), self._dtype)
+        encoded = np.zeros((1, self._encoder.n_outputs_), self._params.dtype)
         # The number of levels is the level number that stands for none of them.
         encoded[0, self._encoder.n_plain_ :] = [one.n_levels for one in self._encoder.embedded_]
         return self._embed(encoded)[0]
 
     def sum_by_feature(self, values: Array) -> Array:
         """Return the sums over the embedded columns of each column of X, in the order of X."""
-        if np.array_equal(self._sources, np.arange(self._n_features)):
+        n_features = self._encoder.n_columns_
+        if np.array_equal(self._sources, np.arange(n_features)):
             return values
-        n_columns = self._sources.size
-        ones = np.ones(n_columns, values.dtype)
-        places = np.arange(n_columns), self._sources
-        shape = n_columns, self._n_features
-        return values @ sparse.csr_array((ones, places), shape=shape)
+        one_hot = sparse.eye_array(n_features, dtype=values.dtype, format="csr")
+        return values @ one_hot[self._sources]
 
 
 def affine_part(network: Network, params: Array) -> tuple[Affine, int]:
@@ -299,12 +280,9 @@ class OutputFunction:
     """
 
     def __init__(self, model: Model, n_rows: int, chosen: NDArray[np.float64] | None) -> None:
-        self._chosen = chosen
-        self._members, self._target = model.members, model.target
-        self._predicts_numbers = model.numeric_y
-        network, params = model.network, model.params
-        self._first, stop = affine_part(network, params)
-        rest, self._params = network.part(params, stop)
+        self._chosen, self._model, params = chosen, model, model.params
+        self._first, stop = affine_part(model.network, params)
+        rest, self._params = model.network.part(params, stop)
         activation = self._first.activation
         layers = rest.layers if activation is None else (Activated(activation), *rest.layers)
         self._network = Network(layers, rest.n_inputs, rest.n_members)
@@ -342,23 +320,23 @@ class OutputFunction:
         raw = self._raw(entered)
         values = np.einsum("ij,ij->i", self._outputs(raw), factors)
         self._workspace.delta[...] = self._outputs_backward(raw, factors)
-        gradient = input_gradient(self._network, self._params, entered, self._workspace)
-        return values, gradient
+        gradient = self._network.backward(self._params, None, entered, self._workspace)
+        return values, cast(Array, gradient)
 
     def _outputs(self, raw: Array) -> Array:
         """Return the outputs for raw predictions."""
-        if not self._predicts_numbers:
-            return self._members.raw(raw)
-        (prediction,) = self._members.predictions(raw, self._members.link.inverse)
-        return self._target.inverse_transform(prediction)
+        members = self._model.members
+        if not self._model.numeric_y:
+            return members.raw(raw)
+        (prediction,) = members.predictions(raw, members.link.inverse)
+        return self._model.target.inverse_transform(prediction)
 
     def _outputs_backward(self, raw: Array, delta: Array) -> Array:
         """Return the gradient of ``raw``, given the gradient of the outputs."""
-        if not self._predicts_numbers:
-            return self._members.raw_backward(raw, delta)
-        return self._members.backward(raw, delta * self._target.scale_)
+        if self._model.numeric_y:
+            return self._model.members.backward(raw, delta * self._model.target.scale_)
+        return self._model.members.raw_backward(raw, delta)
 
     def _raw(self, entered: Array) -> Array:
         """Return the raw predictions in float64."""
-        raw = self._network.forward(self._params, entered, self._workspace)
-        return raw.astype(np.float64)
+        return self._network.forward(self._params, entered, self._workspace).astype(np.float64)

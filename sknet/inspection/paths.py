@@ -3,6 +3,8 @@
 The rules of integration are nested: a coarse rule comes first, and finer ones where needed.
 """
 
+from dataclasses import InitVar, dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,40 +50,33 @@ class NestedRule:
         while nested and levels[0] % 2 == 0 and levels[0] // 2 >= FEWEST_STEPS:
             levels.insert(0, levels[0] // 2)
         shares = np.arange(n_steps + 1) / n_steps
-        self.points: NDArray[np.float64] = (
-            (1 - np.cos(np.pi * shares)) / 2 if smooth else shares
-        )
-        weights_of = clenshaw_curtis_weights if smooth else trapezoidal_weights
+        self.points = (1 - np.cos(np.pi * shares)) / 2 if smooth else shares
         self.weights: NDArray[np.float64] = np.zeros((len(levels), n_steps + 1))
         self.new_points: list[list[int]] = []
-        seen: set[int] = set()
         for weights, n in zip(self.weights, levels, strict=True):
-            weights[:: n_steps // n] = weights_of(n)
-            points = range(0, n_steps + 1, n_steps // n)
-            self.new_points.append([k for k in points if k not in seen])
-            seen.update(points)
+            step = n_steps // n
+            weights[::step] = level_weights(n, smooth=smooth)
+            points = list(range(0, n_steps + 1, step))
+            # Every second point belongs to the level before, if there is one.
+            self.new_points.append(points[1::2] if self.new_points else points)
 
 
-def clenshaw_curtis_weights(n: int) -> NDArray[np.float64]:
+def level_weights(n: int, *, smooth: bool) -> NDArray[np.float64]:
     """Return the weights of the n + 1 points of a level, whose sum is one.
 
-    Waldvogel, "Fast construction of the Fejer and Clenshaw-Curtis quadrature rules" (2006),
-    equation 2.5.
+    For smooth functions: Waldvogel, "Fast construction of the Fejer and Clenshaw-Curtis
+    quadrature rules" (2006), equation 2.5. Otherwise they are those of the trapezoidal rule.
     """
-    k, j = np.arange(n + 1), np.arange(1, n // 2 + 1)
-    b = np.where(2 * j == n, 1, 2) / (4 * j**2 - 1)
-    weights = (1 - np.cos(2 * np.pi * np.outer(k, j) / n) @ b) / n
-    weights[[0, -1]] /= 2
-    return weights
-
-
-def trapezoidal_weights(n: int) -> NDArray[np.float64]:
-    """Return the weights of the n + 1 points of a level, whose sum is one."""
     weights = np.full(n + 1, 1 / n)
+    if smooth:
+        k, j = np.arange(n + 1), np.arange(1, n // 2 + 1)
+        b = np.where(2 * j == n, 1, 2) / (4 * j**2 - 1)
+        weights = (1 - np.cos(2 * np.pi * np.outer(k, j) / n) @ b) / n
     weights[[0, -1]] /= 2
     return weights
 
 
+@dataclass(eq=False)
 class Paths:
     """Straight lines from one baseline to each of several rows, along which to integrate.
 
@@ -98,32 +93,27 @@ class Paths:
         The factors with which the outputs of each row are summed.
     """
 
-    def __init__(
-        self,
-        function: OutputFunction,
-        rule: NestedRule,
-        start: Array,
-        ends: Array,
-        factors: NDArray[np.float64],
-    ) -> None:
-        self._function = function
-        self._rule = rule
-        self._start = start
-        # The following arrays have an entry for each row that is not done yet.
-        self._directions = ends - start
-        self._factors = factors
+    function: OutputFunction
+    rule: NestedRule
+    start: Array
+    ends: InitVar[Array]
+    factors: NDArray[np.float64]
+
+    def __post_init__(self, ends: Array) -> None:
+        # Like the factors, these arrays have an entry for each row that is not done yet.
+        self._directions = ends - self.start
         self._rows = np.arange(ends.shape[0])
         # At each point of the rule: the output, and its derivative along the path.
-        self._outputs, self._slopes = np.zeros((2, rule.points.size, self._rows.size))
+        self._outputs, self._slopes = np.zeros((2, self.rule.points.size, ends.shape[0]))
         # The mean gradients by each level that is still to come, whose weights differ.
         self._means = self._contributions_of_start()
 
     def integrate(self, tol: float) -> tuple[Array, Array]:
         """Return the mean gradient on each path, and the rise of the output along it."""
         means, rises = np.empty_like(self._directions), np.empty(self._rows.size)
-        for level, points in enumerate(self._rule.new_points):
+        for level, points in enumerate(self.rule.new_points):
             for some in self._portions(points):
-                self._means += self._contributions(some, self._rule.weights[level:, some])
+                self._means += self._contributions(some, self.rule.weights[level:, some])
             rise = self._outputs[-1] - self._outputs[0]
             done = self._is_done(level, rise, tol)
             rows = self._rows[done]
@@ -138,33 +128,29 @@ class Paths:
 
         All rows have the same start, so the gradient of each output is computed once there.
         """
-        each = np.eye(self._factors.shape[1])
-        starts = np.tile(self._start, (len(each), 1))
-        outputs, jacobian = self._function.value_and_gradient(starts, each)
-        gradients = self._factors.astype(jacobian.dtype) @ jacobian
-        self._outputs[0] = self._factors @ outputs
+        each = np.eye(self.factors.shape[1])
+        starts = np.tile(self.start, (len(each), 1))
+        outputs, jacobian = self.function.value_and_gradient(starts, each)
+        gradients = self.factors.astype(jacobian.dtype) @ jacobian
+        self._outputs[0] = self.factors @ outputs
         self._slopes[0] = np.einsum("ij,ij->i", gradients, self._directions)
-        weights = self._rule.weights[:, 0].astype(gradients.dtype)
-        return np.multiply.outer(weights, gradients)
+        return np.multiply.outer(self.rule.weights[:, 0].astype(gradients.dtype), gradients)
 
     def _portions(self, points: list[int]) -> list[list[int]]:
         """Return the points except the start, as many at a time as the function takes."""
         points = [k for k in points if k > 0]
-        size = max(1, len(self._function.inputs) // self._rows.size)
+        size = max(1, len(self.function.inputs) // self._rows.size)
         return [points[i : i + size] for i in range(0, len(points), size)]
 
     def _contributions(self, points: list[int], weights: NDArray[np.float64]) -> Array:
         """Return the terms of some points in the means of the levels with these weights."""
         inputs = self._at(points)
-        factors = np.tile(self._factors, (len(points), 1))
-        outputs, gradients = self._function.value_and_gradient(inputs, factors)
-        shape = self._directions.shape
+        factors = np.tile(self.factors, (len(points), 1))
+        outputs, gradients = self.function.value_and_gradient(inputs, factors)
+        gradients = gradients.reshape(-1, *self._directions.shape)
         self._outputs[points] = outputs.reshape(len(points), -1)
-        self._slopes[points] = np.einsum(
-            "kij,ij->ki", gradients.reshape(-1, *shape), self._directions
-        )
-        terms = np.dot(weights.astype(gradients.dtype), gradients.reshape(len(points), -1))
-        return terms.reshape(-1, *shape)
+        self._slopes[points] = np.einsum("kij,ij->ki", gradients, self._directions)
+        return np.tensordot(weights.astype(gradients.dtype), gradients, axes=1)
 
     def _at(self, points: list[int]) -> Array:
         """Return the inputs of all rows at the first point, then at the next one, and so on.
@@ -172,10 +158,10 @@ class Paths:
         The result is a work array of the function.
         """
         n_rows, n_inputs = self._directions.shape
-        inputs = self._function.inputs[: len(points) * n_rows]
-        shares = self._rule.points[points].astype(inputs.dtype)
+        inputs = self.function.inputs[: len(points) * n_rows]
+        shares = self.rule.points[points].astype(inputs.dtype)
         np.multiply.outer(shares, self._directions, out=inputs.reshape(-1, n_rows, n_inputs))
-        inputs += self._start
+        inputs += self.start
         return inputs
 
     def _is_done(self, level: int, rises: Array, tol: float) -> NDArray[np.bool_]:
@@ -183,9 +169,9 @@ class Paths:
 
         At the last level, all rows are done.
         """
-        if level + 1 == len(self._rule.weights):
+        if level + 1 == len(self.rule.weights):
             return np.ones(rises.size, dtype=bool)
-        weights = self._rule.weights[level]
+        weights = self.rule.weights[level]
         gaps = rises - weights @ self._slopes
         return np.abs(gaps) <= tol * np.ptp(self._outputs[weights > 0], axis=0)
 
@@ -193,6 +179,6 @@ class Paths:
         """Drop the rows that are done, and the level that is complete."""
         self._means = self._means[1:, ~done]
         self._directions = self._directions[~done]
-        self._factors = self._factors[~done]
+        self.factors = self.factors[~done]
         self._rows = self._rows[~done]
         self._outputs, self._slopes = self._outputs[:, ~done], self._slopes[:, ~done]

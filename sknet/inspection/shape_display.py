@@ -1,7 +1,7 @@
 """A display of the curves and surfaces of an additive network."""
 
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +11,7 @@ from sknet._requirements import check_count
 from sknet.inspection.axes import MOST_LEVELS, import_pyplot, panels, scale_of, short
 from sknet.inspection.outputs import choose_output
 from sknet.inspection.shapes import ShapeCurve, ShapeFunctions, ShapeSurface, shape_functions
+from sknet.inspection.terms import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -133,8 +134,7 @@ class ShapeFunctionsDisplay:
             percentiles=percentiles,
             max_surfaces=max_surfaces,
         )
-        display = cls(shapes, factors=factors)
-        return display.plot(
+        return cls(shapes, factors=factors).plot(
             ax, max_features=max_features, max_surfaces=max_surfaces, n_cols=n_cols
         )
 
@@ -171,14 +171,11 @@ class ShapeFunctionsDisplay:
         check_count("max_features", max_features)
         check_count("max_surfaces", max_surfaces, least=0)
         check_count("n_cols", n_cols)
-        self.curves_: list[ShapeCurve] = self._most_important(self.shapes.curves)[:max_features]
-        surfaces = self._most_important(self.shapes.surfaces)[:max_surfaces]
-        self.surfaces_: list[ShapeSurface] = surfaces
+        self.curves_: list[ShapeCurve] = self._ranked(self.shapes.curves)[:max_features]
+        self.surfaces_: list[ShapeSurface] = self._ranked(self.shapes.surfaces)[:max_surfaces]
         n_panels = len(self.curves_) + len(self.surfaces_)
         if not n_panels:
-            raise ValueError(
-                "There is nothing to draw: no group of interaction_cst has one or two columns."
-            )
+            raise ValueError("Nothing to draw: no group of interaction_cst has 1 or 2 columns.")
         self.axes_: NDArray[Any] = panels(ax, n_panels, n_cols)
         self.figure_: Figure | SubFigure = self.axes_[0].figure
         for panel, curve in zip(self.axes_, self.curves_, strict=False):
@@ -190,7 +187,7 @@ class ShapeFunctionsDisplay:
             panel.set_ylabel("contribution")
         return self
 
-    def _most_important(self, functions: list[Any]) -> list[Any]:
+    def _ranked(self, functions: list[Any]) -> list[Any]:
         """Return curves or surfaces, those of the largest contributions to the output first.
 
         A category that was always missing has no levels to draw.
@@ -201,10 +198,8 @@ class ShapeFunctionsDisplay:
     def _plot_curve(self, ax: "Axes", curve: ShapeCurve) -> None:
         ax.axhline(0, color="0.7", linewidth=0.8, zorder=1)
         ax.set_title(curve.values.name, fontsize="medium")
-        if curve.values.is_category:
-            self._plot_levels(ax, curve)
-        else:
-            self._plot_numbers(ax, curve)
+        plot = self._plot_levels if curve.values.is_category else self._plot_numbers
+        plot(ax, curve)
 
     def _plot_numbers(self, ax: "Axes", curve: ShapeCurve) -> None:
         values = curve.values
@@ -214,20 +209,15 @@ class ShapeFunctionsDisplay:
         # A line through a single point would not be seen.
         marker = "o" if len(places) == 1 else ""
         ax.plot(places, curve.contributions @ self.factors, marker, color="C0", zorder=3)
-        _draw_distribution(ax, edges[:-1], values.shares, np.diff(edges), "edge")
+        _draw_distribution(ax, edges[:-1], values.shares, np.diff(edges))
         if values.missing_share:
             span = edges[-1] - edges[0]
             place = edges[-1] + 0.1 * span
             missing = float(curve.missing @ self.factors)
             ax.plot([place], [missing], "D", color="C3", markersize=5, zorder=3)
+            style: dict[str, Any] = {"ha": "center", "color": "C3", "fontsize": "small"}
             ax.annotate(
-                "missing",
-                (place, missing),
-                xytext=(0, 6),
-                textcoords="offset points",
-                ha="center",
-                color="C3",
-                fontsize="small",
+                "missing", (place, missing), (0, 6), textcoords="offset points", **style
             )
             ax.set_xlim(edges[0] - 0.04 * span, place + 0.1 * span)
         scale.write_ticks(ax.xaxis)
@@ -247,67 +237,39 @@ class ShapeFunctionsDisplay:
             colors.append("C3")
         places = np.arange(len(names))
         ax.bar(places, heights, 0.7, color=colors, alpha=0.9, zorder=3)
-        _draw_distribution(ax, places, np.array(shares), 0.7, "center")
-        slanted = sum(map(len, names)) > 24
-        ax.set_xticks(
-            places,
-            names,
-            rotation=40 if slanted else 0,
-            ha="right" if slanted else "center",
-            rotation_mode="anchor" if slanted else None,
-            fontsize="small",
-        )
+        _draw_distribution(ax, places - 0.35, np.array(shares), 0.7)
+        slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+        style: dict[str, Any] = slanted if sum(map(len, names)) > 24 else {}
+        ax.set_xticks(places, names, fontsize="small", **style)
         if len(shown) < len(values.grid):
             ax.set_xlabel(f"{len(shown)} of {len(values.grid)} levels", fontsize="small")
 
     def _share_limits(self) -> None:
         """Give all panels of curves the same limits, with room for the distributions."""
         axes = self.axes_[: len(self.curves_)]
-        if not len(axes):
-            return
-        low = min(ax.get_ylim()[0] for ax in axes)
-        high = max(ax.get_ylim()[1] for ax in axes)
+        low = min((ax.get_ylim()[0] for ax in axes), default=0)
+        high = max((ax.get_ylim()[1] for ax in axes), default=0)
         room = DISTRIBUTION_HEIGHT / (1 - DISTRIBUTION_HEIGHT) * (high - low)
         for ax in axes:
             ax.set_ylim(low - room, high)
 
     def _plot_surface(self, ax: "Axes", surface: ShapeSurface) -> None:
-        first, second = surface.values
         heights = surface.contributions @ self.factors
         limit = float(np.abs(heights).max()) or 1.0
-        scales = [scale_of(one) for one in surface.values]
-        colors = ax.pcolormesh(
-            scales[0].places(first.grid),
-            scales[1].places(second.grid),
-            heights.T,
-            cmap="RdBu_r",
-            vmin=-limit,
-            vmax=limit,
-            shading="nearest",
-            rasterized=True,
-        )
+        pairs = [(scale_of(one), one) for one in surface.values]
+        x, y = (scale.places(one.grid) for scale, one in pairs)
+        style: dict[str, Any] = {"cmap": "RdBu_r", "shading": "nearest", "rasterized": True}
+        colors = ax.pcolormesh(x, y, heights.T, vmin=-limit, vmax=limit, **style)
         ax.figure.colorbar(colors, ax=ax)
-        ax.set(xlabel=scales[0].title(first.name), ylabel=scales[1].title(second.name))
-        for scale, axis in zip(scales, (ax.xaxis, ax.yaxis), strict=True):
+        for (scale, one), axis in zip(pairs, (ax.xaxis, ax.yaxis), strict=True):
+            axis.set_label_text(scale.title(one.name))
             scale.write_ticks(axis)
 
 
-def _draw_distribution(
-    ax: "Axes",
-    places: NDArray[Any],
-    shares: NDArray[np.float64],
-    widths: Any,
-    align: Literal["center", "edge"],
-) -> None:
+def _draw_distribution(ax: "Axes", left: NDArray[Any], shares: Floats, widths: Any) -> None:
     """Draw the shares of rows as grey bars from the lower edge of the panel."""
     highest = shares.max()
     if highest > 0:
-        ax.bar(
-            places,
-            shares * (0.9 * DISTRIBUTION_HEIGHT / highest),
-            widths,
-            align=align,
-            transform=ax.get_xaxis_transform(),
-            color="0.8",
-            zorder=0,
-        )
+        heights = shares * (0.9 * DISTRIBUTION_HEIGHT / highest)
+        style: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "color": "0.8"}
+        ax.bar(left, heights, widths, align="edge", zorder=0, **style)

@@ -202,15 +202,11 @@ def shape_functions(
     weights = weights / weights.sum()
     terms = Terms(model, rows, weights)
     importances = terms.importances(rows, weights)
-    table = Table(features.shown_names, model, rows, weights, int(n_points), percentiles)
+    table = Table(features.shown_names, model, rows, weights, n_points, percentiles)
+    curves = _curves(terms, table, importances)
+    surfaces = _surfaces(terms, table, importances, max_surfaces)
     return ShapeFunctions(
-        terms.intercept,
-        list(terms.columns),
-        importances,
-        _curves(terms, table, importances),
-        _surfaces(terms, table, importances, int(max_surfaces)),
-        features,
-        terms,
+        terms.intercept, terms.columns, importances, curves, surfaces, features, terms
     )
 
 
@@ -252,18 +248,14 @@ def in_memory(X: Any) -> Any:
 
 def _curves(terms: Terms, table: Table, importances: Floats) -> list[ShapeCurve]:
     """Return the terms of a single column."""
-    single = [(i, *one) for i, one in enumerate(terms.groups) if len(one) == 1]
-    if not single:
-        return []
+    single = [i for i, group in enumerate(terms.groups) if len(group) == 1]
     # All columns walk through their grids at a time, and then are missing: those of different
     # groups do not depend on each other's values.
-    grids = {column: table.encoded_grid(column) for _, column in single}
+    grids = {column: table.encoded_grid(column) for i in single for column in terms.groups[i]}
     added = terms.of_groups(table.rows(grids, n_missing=1))
     return [
-        ShapeCurve(
-            table.values(column), added[: len(grids[column]), i], added[-1, i], importances[i]
-        )
-        for i, column in single
+        ShapeCurve(table.values(column), added[: len(grid), i], added[-1, i], importances[i])
+        for i, (column, grid) in zip(single, grids.items(), strict=True)
     ]
 
 
@@ -276,30 +268,21 @@ def _surfaces(
     surfaces = []
     for i in pairs[:max_surfaces]:
         first, second = terms.columns[i]
-        grids = {column: table.encoded_grid(column) for column in (first, second)}
-        if terms.has_pairs:
-            heights = _interaction(terms, table, grids)
-        else:
-            heights = _function_of_two(terms, table, grids, i)
         values = table.values(first), table.values(second)
-        surfaces.append(ShapeSurface(values, heights, importances[i]))
+        surfaces.append(ShapeSurface(values, _heights(terms, table, i), importances[i]))
     return surfaces
 
 
-def _interaction(terms: Terms, table: Table, grids: dict[int, Floats]) -> Floats:
-    """Return the product of factors of two columns, for all pairs of their values."""
-    factors = terms.factors(table.rows(grids))
-    first, second = (
-        factors[: len(grid), :, terms.groups.index((column,))] for column, grid in grids.items()
-    )
-    return terms.of_pair(first, second)
-
-
-def _function_of_two(
-    terms: Terms, table: Table, grids: dict[int, Floats], group: int
-) -> Floats:
-    """Return the function of a group of two columns, for all pairs of their values."""
+def _heights(terms: Terms, table: Table, i: int) -> Floats:
+    """Return the term of two columns at position ``i``, for all pairs of their values."""
+    grids = {column: table.encoded_grid(column) for column in terms.columns[i]}
+    if terms.has_pairs:
+        factors = terms.factors(table.rows(grids))
+        first, second = (
+            factors[: len(grid), :, terms.groups.index((column,))]
+            for column, grid in grids.items()
+        )
+        return terms.of_pair(first, second)
     mesh = np.meshgrid(*grids.values(), indexing="ij")
     values_of = {column: one.ravel() for column, one in zip(grids, mesh, strict=True)}
-    added = terms.of_groups(table.rows(values_of))[:, group]
-    return added.reshape(*mesh[0].shape, -1)
+    return terms.of_groups(table.rows(values_of))[:, i].reshape(*mesh[0].shape, -1)

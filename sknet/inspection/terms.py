@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.groups import PairwiseHead
 
 Floats = NDArray[np.float64]
+#: The values of a column for which a curve is computed, the shares of its levels or bins, and
+#: the edges of the bins, None for a category.
+Distribution: TypeAlias = tuple[NDArray[Any], Floats, Any]
 
 #: The largest number of bins of the histogram of a numeric column.
 HISTOGRAM_BINS = 30
@@ -50,6 +53,8 @@ class Terms:
         The columns of X of each group of the network.
     columns : list of tuple of int
         The columns of X of each term: those of the groups, then those of the pairs.
+    has_pairs : bool
+        Whether there are terms of pairs of groups.
     intercept : ndarray of shape (n_raw,)
         The constant, in units of y for a regressor.
     """
@@ -60,6 +65,7 @@ class Terms:
         factor, shift = _units(model)
         weight, bias, strength = _last_parameters(model, len(groups))
         self._weight, self._strength = weight * factor, strength * factor
+        self.has_pairs: bool = strength.shape[1] > 0
         self._model = model
         self.groups = groups
         self.columns: list[tuple[int, ...]] = list(groups)
@@ -73,11 +79,6 @@ class Terms:
         of_groups = np.einsum("mgw,mgwo->o", self._mean, self._weight)
         of_pairs = np.einsum("mgk,mgko->o", self._mean_factors, self._of_factors) / 2
         self.intercept: Floats = of_groups + of_pairs + bias * factor + shift
-
-    @property
-    def has_pairs(self) -> bool:
-        """Whether there are terms of pairs of groups."""
-        return self._strength.shape[1] > 0
 
     def _means(self, X: Any, sample_weight: Floats) -> tuple[Floats, Floats]:
         """Return the means of the last layer's inputs and factors, without the axis of rows."""
@@ -136,10 +137,9 @@ class Terms:
 
     def of_all(self, X: Any) -> Floats:
         """Return all terms, an array (rows, terms, outputs), in the order of ``columns``."""
-        terms = self.of_groups(X)
         if not self.has_pairs:
-            return terms
-        return np.concatenate([terms, self._of_pairs(self.factors(X))], axis=1)
+            return self.of_groups(X)
+        return np.concatenate([self.of_groups(X), self._of_pairs(self.factors(X))], axis=1)
 
     def _of_pairs(self, factors: Floats) -> Floats:
         """Return the terms of all pairs for rows of factors: (rows, pairs, outputs)."""
@@ -158,13 +158,11 @@ class Terms:
 
         The weights must have a sum of one.
         """
-        n_rows = X.shape[0]
         step = max(1, BLOCK_ELEMENTS // (len(self.columns) * self.intercept.size))
         total = np.zeros((len(self.columns), self.intercept.size))
-        for start in range(0, n_rows, step):
+        for start in range(0, X.shape[0], step):
             block = slice(start, start + step)
-            sizes = np.abs(self.of_all(X[block]))
-            total += np.tensordot(sample_weight[block], sizes, axes=1)
+            total += np.tensordot(sample_weight[block], np.abs(self.of_all(X[block])), axes=1)
         return total
 
 
@@ -203,9 +201,7 @@ def _units(model: Model) -> tuple[Floats, Floats]:
     if model.numeric_y:
         ones = np.ones_like(target.scale_)
         changed = model.loss.link.rescaling(target.scale_, ones, target.mean_)
-    if changed is None:
-        return np.ones(model.n_raw), np.zeros(model.n_raw)
-    factor, shift = changed
+    factor, shift = changed or (np.ones(model.n_raw), np.zeros(model.n_raw))
     return factor.astype(np.float64), shift.astype(np.float64)
 
 
@@ -260,11 +256,6 @@ class Table:
         """The place of each column of X among those that are read."""
         return np.argsort(self.model.reader.order_)
 
-    @cached_property
-    def typical(self) -> NDArray[Any]:
-        """The typical row of the training."""
-        return self.model.encoder.typical_row()
-
     def values(self, column: int) -> ColumnValues:
         """Return the values of a column of X."""
         if column not in self.known:
@@ -274,22 +265,23 @@ class Table:
             missing = np.isnan(x)
             is_category = place >= self.model.encoder.n_read_
             describe = self._category if is_category else self._numbers
-            grid, shares, edges = describe(column, x[~missing], self.weights[~missing])
+            grid, shares, edges = describe(place, x[~missing], self.weights[~missing])
+            kind, zone = self.model.reader.times_.get(column, (None, None))
+            if kind is not None:
+                grid, edges = times(grid, kind), times(edges, kind)
             # Rounding may take the sum of all weights above one.
             missing_share = min(1.0, float(self.weights[missing].sum()))
             name = str(self.names[column])
-            _, zone = self.model.reader.times_.get(column, (None, None))
             self.known[column] = ColumnValues(
                 column, name, is_category, grid, shares, edges, missing_share, zone
             )
         return self.known[column]
 
-    def _numbers(
-        self, column: int, x: Floats, weights: Floats
-    ) -> tuple[NDArray[Any], Floats, NDArray[Any]]:
+    def _numbers(self, place: int, x: Floats, weights: Floats) -> Distribution:
         """Return grid, shares and bin edges of a numeric column without missing values."""
         if not x.size:
-            x, weights = self.typical[0, self.places[[column]]].astype(np.float64), np.zeros(1)
+            typical_row = self.model.encoder.typical_row()
+            x, weights = typical_row[0, [place]].astype(np.float64), np.zeros(1)
         low, high = np.quantile(x, self.percentiles)
         inside = (x >= low) & (x <= high)
         if low < high:
@@ -299,25 +291,17 @@ class Table:
         if 1 < grid.size <= HISTOGRAM_BINS:
             # A bin for each number: equal bins would leave gaps between them.
             middles = (grid[1:] + grid[:-1]) / 2
-            bins = np.concatenate(
-                [2 * grid[:1] - middles[:1], middles, 2 * grid[-1:] - middles[-1:]]
-            )
+            bins = [2 * grid[0] - middles[0], *middles, 2 * grid[-1] - middles[-1]]
         if grid.size > self.n_points:
             half = self.n_points // 2
             even = np.linspace(grid[0], grid[-1], self.n_points - half)
             inner = np.quantile(x, np.linspace(0, 1, half + 2)[1:-1])
             grid = np.unique(np.concatenate([even, inner]))
-        shares, edges = np.histogram(x, bins, weights=weights)
-        if column in self.model.reader.times_:
-            kind, _ = self.model.reader.times_[column]
-            return times(grid, kind), shares, times(edges, kind)
-        return grid, shares, edges
+        return grid, *np.histogram(x, bins, weights=weights)
 
-    def _category(
-        self, column: int, x: Floats, weights: Floats
-    ) -> tuple[NDArray[Any], Floats, None]:
+    def _category(self, place: int, x: Floats, weights: Floats) -> Distribution:
         """Return levels and shares of a category without missing values."""
-        levels = self.model.reader.levels_[self.places[column] - self.model.encoder.n_read_]
+        levels = self.model.reader.levels_[place - self.model.encoder.n_read_]
         shares = np.bincount(x.astype(np.intp), weights, minlength=len(levels))
         return levels, shares.astype(np.float64), None
 
@@ -335,8 +319,8 @@ class Table:
         Columns with fewer values than others have missing values in the last rows. In the last
         ``n_missing`` rows, the values of all these columns are missing.
         """
-        n_rows = max(map(len, values_of.values())) + n_missing
-        rows = np.repeat(self.typical.astype(self.X.dtype), n_rows, axis=0)
+        n_rows = max(map(len, values_of.values()), default=0) + n_missing
+        rows = np.repeat(self.model.encoder.typical_row().astype(self.X.dtype), n_rows, axis=0)
         for column, values in values_of.items():
             rows[:, self.places[column]] = np.nan
             rows[: len(values), self.places[column]] = values

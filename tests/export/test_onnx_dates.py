@@ -68,7 +68,7 @@ def test_phases_of_three_thousand_years(time, opset):
     t = Tensor(graph, "t", np.dtype(np.float64))
     codes = phases(t, list(CYCLES.values())).op("Identity", output="codes")
     inputs, outputs = [Port(t, 1)], [Port(codes, 2 * len(CYCLES))]
-    model = _model_proto(onnx, "phases", graph, inputs, outputs, opset)
+    model = _model_proto("phases", graph, inputs, outputs, opset)
     days = np.arange(np.datetime64("0001"), np.datetime64("3001"), dtype="datetime64[D]")
     # All days of two centuries, one of which begins without a leap day, and some of all others.
     days = np.concatenate([days[::97], days[1895 * 365 : 2105 * 365]])

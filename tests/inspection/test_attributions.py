@@ -16,7 +16,7 @@ from sknet import NNClassifier, NNRegressor
 from sknet._base import fitted
 from sknet.inspection import input_gradients, integrated_gradients
 from sknet.inspection.outputs import is_smooth
-from sknet.inspection.paths import NestedRule, clenshaw_curtis_weights
+from sknet.inspection.paths import NestedRule, level_weights
 from sknet.nn.links import Link
 from sknet.nn.losses import BinaryLogLoss
 from sknet.nn.network import Workspace
@@ -495,7 +495,7 @@ def test_relevant_columns_of_a_classifier_with_noise():
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 8, 32])
 def test_clenshaw_curtis_is_exact_for_polynomials(n):
-    weights = clenshaw_curtis_weights(n)
+    weights = level_weights(n, smooth=True)
     points = NestedRule(n).points
     for power in range(n + 1):
         assert weights @ points**power == pytest.approx(1 / (power + 1), abs=1e-12)
@@ -556,12 +556,12 @@ class TestBadInput:
 
     @pytest.mark.parametrize("target", ["oak", 1, 1.5, ["ash"], object()])
     def test_no_such_class(self, explain, target, numbers, fit):
-        with pytest.raises(ValueError, match="target must be a class, one of .*ash"):
+        with pytest.raises(ValueError, match="target must be one of the classes .*ash"):
             explain(fit("multiclass").estimator, numbers, target=target)
 
     @pytest.mark.parametrize("target", [3, -1, "first", True])
     def test_no_such_output(self, explain, target, numbers, fit):
-        with pytest.raises(ValueError, match=r"target must be an output, one of \[0, 1\]"):
+        with pytest.raises(ValueError, match=r"target must be one of the outputs \[0, 1\]"):
             explain(fit("outputs").estimator, numbers, target=target)
 
     @pytest.mark.parametrize(

@@ -391,7 +391,7 @@ def test_shape_functions_that_cannot_be_drawn(fit, numbers):
     with pytest.raises(ValueError, match="choose one by target, of .'ash', 'beech', 'cedar'."):
         ShapeFunctionsDisplay.from_estimator(network, numbers)
     network = fit(interaction_cst=[{0, 1, 2, 3, 4}]).estimator
-    with pytest.raises(ValueError, match="nothing to draw"):
+    with pytest.raises(ValueError, match="Nothing to draw"):
         ShapeFunctionsDisplay.from_estimator(network, numbers)
     for name in ("max_features", "max_surfaces", "n_cols"):
         with pytest.raises(ValueError, match=f"^{name} must be"):

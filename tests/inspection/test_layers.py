@@ -63,13 +63,13 @@ def test_features_of_a_frame_keep_float32(fit, frame):
 @pytest.mark.parametrize("layer", [2, -3, 0.0, "last", True, None])
 def test_no_such_layer(layer, fit, numbers):
     with pytest.raises(
-        ValueError, match="the network has 0 to 1, or negative from the end. Got"
+        ValueError, match="the network has 0 to 1, or negative from the end, got"
     ):
         hidden_features(fit().estimator, numbers, layer)
 
 
 def test_no_hidden_layers(fit, numbers):
-    with pytest.raises(ValueError, match="layer must be a hidden layer; the network has none"):
+    with pytest.raises(ValueError, match="layer must be a hidden one; the network has none"):
         hidden_features(fit(kind="linear").estimator, numbers)
 
 
