@@ -76,15 +76,17 @@ class RowBlocks:
         self, source: Any, *, block_rows: int | None = None, window_rows: int | None = None
     ) -> None:
         self._source = source
-        self.shape = _checked_shape(source)
+        self.shape: tuple[int, int] = _checked_shape(source)
         self._to_numbers: Callable[[Any], NDArray[Any]] = np.asarray
-        self.dtype = np.dtype(np.float32 if source.dtype == np.float32 else np.float64)
+        single = source.dtype == np.float32
+        self.dtype: np.dtype[np.floating] = np.dtype(np.float32 if single else np.float64)
         row_bytes = self.shape[1] * self.dtype.itemsize
         for name, size in [("block_rows", block_rows), ("window_rows", window_rows)]:
             if size is not None:
                 check_count(name, size)
-        self.block_rows = int(block_rows or _whole_chunks(source, row_bytes))
-        self.window_rows = int(window_rows or max(self.block_rows, WINDOW_BYTES // row_bytes))
+        self.block_rows: int = int(block_rows or _whole_chunks(source, row_bytes))
+        room = max(self.block_rows, WINDOW_BYTES // row_bytes)
+        self.window_rows: int = int(window_rows or room)
         n_kept = max(FEWEST_KEPT, min(MOST_KEPT, KEPT_BYTES // row_bytes))
         self._kept_step = -(-self.shape[0] // n_kept)
         self._kept: dict[int, NDArray[np.floating]] = {}

@@ -50,7 +50,8 @@ class NestedRule:
         while nested and levels[0] % 2 == 0 and levels[0] // 2 >= FEWEST_STEPS:
             levels.insert(0, levels[0] // 2)
         shares = np.arange(n_steps + 1) / n_steps
-        self.points = (1 - np.cos(np.pi * shares)) / 2 if smooth else shares
+        shifted = (1 - np.cos(np.pi * shares)) / 2
+        self.points: NDArray[np.float64] = shifted if smooth else shares
         self.weights: NDArray[np.float64] = np.zeros((len(levels), n_steps + 1))
         self.new_points: list[list[int]] = []
         for weights, n in zip(self.weights, levels, strict=True):

@@ -160,7 +160,7 @@ class Epoch(Epochs):
         self._bounds = self.objective.network.bounds(self.params.dtype)
         returns = self.return_to_best
         self._all_batches = None if returns is None else returns.all_batches
-        self.has_all_rows = self._all_batches is not None
+        self.has_all_rows: bool = self._all_batches is not None
         if self._all_batches is not None and self.state.on_all_rows:
             self.batches = self._all_batches()
         self._train_on(self.batches)
@@ -216,7 +216,7 @@ class Epoch(Epochs):
         with self.team.within:
             for i, batch in enumerate(self.batches, start=begun.n_batches):
                 progress = self.horizon.progress(state.iteration + i / n_batches)
-                self.learning_rate = self.rule.learning_rate(state, progress)
+                self.learning_rate: float = self.rule.learning_rate(state, progress)
                 value = self._gradient_of(self.params, batch, rngs)
                 value += self.objective.penalty_value(self.params)
                 self._step()

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -185,7 +185,7 @@ class SplitProblem:
         self.n_split: int = network.n_penalized if self.l1 else 0
         n, free = self.n_split, np.full(network.n_params, np.inf)
         low, high = self._limits = network.bounds(np.float64) or (-free, free)
-        self.bounds = Bounds(
+        self.bounds: Any = Bounds(
             np.concatenate([np.zeros(2 * n), low[n:]]),
             np.concatenate([high[:n], -low[:n], high[n:]]),
         )

@@ -311,7 +311,8 @@ class Workspace:
         self._cut: dict[int, tuple[list[Buffers], Array]] = {n_rows: (whole, delta)}
         self._views: dict[int, tuple[Array, list[Views]]] = {}
         self.outputs: list[Any] = [None] * len(network.layers)
-        self.use_rows(n_rows)
+        self.buffers: list[Buffers] = whole
+        self.delta: Array = delta
 
     def use_rows(self, n_rows: int) -> None:
         """Make ``buffers`` and ``delta`` ``n_rows`` long."""

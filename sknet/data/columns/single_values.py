@@ -105,7 +105,8 @@ class HeavyFlags(Feature):
     def __init__(
         self, heavy: Mapping[int, Floats], center: Floats, columns: Mapping[int, Column]
     ) -> None:
-        self.sources = np.concatenate([np.full(x.size, i) for i, x in heavy.items()])
+        places = [np.full(x.size, i) for i, x in heavy.items()]
+        self.sources: NDArray[np.intp] = np.concatenate(places)
         self.values: Floats = np.concatenate(list(heavy.values())).astype(center.dtype)
         self.medians: Floats = center[self.sources]
         self._columns = {i: columns[i] for i in heavy if i in columns}
@@ -164,7 +165,8 @@ class Code(Levels):
     def __init__(self, column: int, data: Dataset, keep_rare: bool) -> None:
         x, repeated = data.column(column), repetitions(data.sample_weight)
         known = ~np.isnan(x)
-        self.values, of_row = np.unique(x[known], return_inverse=True)
+        values, of_row = np.unique(x[known], return_inverse=True)
+        self.values: Floats = values
         counts = np.bincount(of_row, None if repeated is None else repeated[known])
         super().__init__(column, counts.astype(np.float64), not known.all(), keep_rare)
 
