@@ -19,7 +19,7 @@ from sknet.nn.sets import POSITIONS
 #: Some columns of a matrix: neighbours, or those at some positions.
 Where: TypeAlias = slice | NDArray[np.intp]
 #: The gradients of the outputs of all parts, after the shared steps of their layers.
-Parts: TypeAlias = list[Any]
+Parts: TypeAlias = "list[Any]"
 
 
 class ColumnEmbedding(Layer):

@@ -931,7 +931,7 @@ def test_known_chunks_that_differ_are_matched(client, plain_fit, table):
 
 def test_partitions_of_unequal_length(client, frame):
     X, y = frame
-    with pytest.raises(ValueError, match=r"Partition 0: X, y .* have \[600, 550\] rows; these"):
+    with pytest.raises(ValueError, match=r"Partition 0: X, y .* the shapes \(600, 4\), \(550,\)\."):
         DaskNNClassifier(**SHORT).fit(
             dd.from_pandas(X, npartitions=2), dd.from_pandas(y[:-100], npartitions=2)
         )
