@@ -86,7 +86,8 @@ class Features:
         if self.reader.only_numbers:
             return self, self.read(X)
         with checking("X"):
-            table = self._checked(check_kinds(X, "X", with_times=True), reset=False)
+            table = self.reader.prepared(check_kinds(X, "X", with_times=True))
+            table = self._checked(table, reset=False)
             reader = self.reader.of_part(table)
             return replace(self, reader=reader), reader.read(table)
 
@@ -160,6 +161,7 @@ class Features:
         if (blocks := X.blocks) is not None:
             validate_data(self.estimator, blocks, reset=reset, skip_check_array=True)
             return blocks.read_by(self.reader.read)
+        X = self.reader.prepared(X)
         if self.reader.only_numbers:
             return self._read_numbers(X, reset)
         return self.reader.read(self._checked(X, reset))

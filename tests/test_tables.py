@@ -727,6 +727,7 @@ def make_real_table(seed):
     return X, np.nan_to_num(X["normal"].to_numpy()) + (X["few"] == "a").to_numpy()
 
 
+@pytest.mark.filterwarnings("ignore:Column 'unique' of X is a category")
 @pytest.mark.parametrize("seed", range(6))
 @ESTIMATORS
 def test_default_estimators_on_tables_like_real_ones(cls, seed):
@@ -754,6 +755,7 @@ def test_default_estimators_on_tables_like_real_ones(cls, seed):
             cls(**options).fit(X.assign(heavy=bad), y)
 
 
+@pytest.mark.filterwarnings("ignore:Column 'unique' of X is a category")
 def test_columns_that_say_nothing_do_no_harm():
     columns, y = make_columns(300)
     X = to_frame(columns, "category")

@@ -42,7 +42,7 @@ def as_chunk(parts: Any) -> Batch:
     X = X if hasattr(X, "shape") else as_array(X, "X")
     y = y if hasattr(y, "shape") else as_array(y, "y", LABELS)
     chunk = Batch(X, y, *weights)
-    shapes = [part.shape for part in chunk if part is not None]
+    shapes = [tuple(part.shape) for part in chunk if part is not None]
     if len({shape[:1] for shape in shapes}) > 1 or () in shapes:
         raise ValueError(
             "X, y and sample_weight must be arrays with equally many rows, got the "

@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Self, TypeVar, cast
 
 import numpy as np
@@ -296,10 +297,9 @@ class TableEncoder:
         if len(self.features_) == 1:
             return self.numbers_.encode(X, dtype)
         out = np.empty((X.shape[0], self.n_outputs_), dtype)
-        stop = 0
-        for feature in self.features_:
-            start, stop = stop, stop + feature.width
-            out[:, start:stop] = feature.encode(X, dtype)
+        stops = accumulate(one.width for one in self.features_)
+        for feature, stop in zip(self.features_, stops, strict=True):
+            out[:, stop - feature.width : stop] = feature.encode(X, dtype)
         return out
 
 

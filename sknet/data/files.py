@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from sknet._requirements import check_count, require
 from sknet.data import frames
-from sknet.data.columns.categories import warn_of_numbers
+from sknet.data.columns.categories import warn_of_rare_levels
+from sknet.data.texts import formats_of
 
 #: The largest number of levels of a category. A column with more is an identifier or free text.
 MOST_LEVELS = 100_000
@@ -83,8 +84,12 @@ class FileChunks:
             head = next(self._files[0].frames(known, [], HEAD_ROWS))
         self._integer_target = head[self.target].dtype.kind in "iub"
         of_text = [n for n in known if _is_text(head[n]) or _means_category(given.get(n))]
-        times = {known[i] for i in frames.wrapped(head).time_columns}
-        self._times = times.difference(of_text)
+        table = frames.wrapped(head)
+        times = {known[i] for i in table.time_columns}
+        # Text that is numbers or dates is read by the estimator.
+        free = {known[i] for i in table.text_columns} - given.keys() - {self.target}
+        as_text = {n for n in free if len(formats_of(head[n].dropna().unique().tolist())) == 1}
+        self._as_is = times.difference(of_text) | as_text
         levels = {
             name: np.asarray(dtype.categories)
             for name, dtype in given.items()
@@ -92,14 +97,14 @@ class FileChunks:
         }
         # A column whose given levels are numbers is read as numbers.
         self._text = [n for n in of_text if n not in levels or levels[n].dtype.kind in "OUS"]
-        features = [name for name in of_text if name in self.columns]
+        features = [name for name in of_text if name in self.columns and name not in as_text]
         found, n_rows = self._find_levels([name for name in features if name not in levels])
         for name, its_levels in found.items():
             kind = head[name].dtype
             # A Parquet file may have a dtype of categories, which is a choice of the user.
             if name not in given and getattr(kind, "categories", None) is None:
                 where = f"Column {name!r} of {self._files[0].path}"
-                warn_of_numbers(where, kind, its_levels, n_rows)
+                warn_of_rare_levels(where, kind, its_levels, n_rows)
         levels.update(found)
         self._categories = {name: _pandas().CategoricalDtype(levels[name]) for name in features}
 
@@ -160,7 +165,7 @@ class FileChunks:
                 dtype = self._categories[name]
                 codes = dtype.categories.get_indexer(frame[name].astype(object))
                 columns[name] = pandas.Categorical.from_codes(codes, dtype=dtype)
-            elif name in self._times:
+            elif name in self._as_is:
                 columns[name] = frame[name].array
             else:
                 columns[name] = _numbers(frame, name)

@@ -9,7 +9,7 @@ a table is.
 import datetime
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from numbers import Number
 from types import MappingProxyType
@@ -50,6 +50,8 @@ class Table:
         The names of the columns as text; None for an array.
     time_columns : dict of int to str
         The positions and the kinds, "date" or "duration", of the columns of times.
+    text_columns : sequence of int
+        The positions of the columns of text or objects that have no dtype of categories.
     kind : str
         What it is, for messages.
     """
@@ -58,6 +60,7 @@ class Table:
     columns: Any = ()
     names: list[str] | None = None
     time_columns: Any = MappingProxyType({})
+    text_columns: Any = ()
 
     def __init__(self, given: Any) -> None:
         self.given = given
@@ -185,6 +188,13 @@ class Frame(Table, ABC):
         """Return whether the dtype of a column is one of categories, text or objects."""
 
     @cached_property
+    def text_columns(self) -> list[int]:
+        """The positions of the columns of text or objects that have no dtype of categories."""
+        # "category", or "Categorical" and "Enum" of polars.
+        declared = [str(dtype).lower().startswith(("cat", "enum")) for dtype in self.dtypes]
+        return [i for i in self.object_columns.tolist() if not declared[i]]
+
+    @cached_property
     def time_columns(self) -> dict[int, str]:
         """The positions and the kinds, "date" or "duration", of the columns of times.
 
@@ -271,6 +281,13 @@ class PandasFrame(Frame):
         value = self._first_known(position)
         return next((kind for kind, of in TIME_TYPES.items() if isinstance(value, of)), None)
 
+    def with_columns(self, arrays: Mapping[int, NDArray[Any]]) -> "Frame":
+        """Return the frame with other columns at these positions; the rest is not copied."""
+        given = self.given.copy(deep=False)
+        for position, array in arrays.items():
+            given.isetitem(position, array)
+        return PandasFrame(given)
+
     def time_zone(self, position: int) -> str | None:
         """Return the name of the time zone of a column of times, or None if it has none."""
         dtype = self.dtypes[position]
@@ -338,6 +355,12 @@ class PolarsFrame(Frame):
 
     def _is_category(self, position: int) -> bool:
         return _polars_type(self.dtypes[position]) in POLARS_CATEGORIES
+
+    def with_columns(self, arrays: Mapping[int, NDArray[Any]]) -> "Frame":
+        """Return the frame with other columns at these positions; the rest is not copied."""
+        make = sys.modules["polars"].Series
+        new = [make(self.columns[position], array) for position, array in arrays.items()]
+        return PolarsFrame(self.given.with_columns(new))
 
     def time_zone(self, position: int) -> str | None:
         """Return the name of the time zone of a column of times, or None if it has none."""

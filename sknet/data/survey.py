@@ -187,6 +187,7 @@ def _check_same_columns(first: Survey, other: Survey) -> None:
     remedies = [
         "",
         "",
+        "Convert these columns, such as by astype(float) or pandas.to_datetime.",
         "A column without a value in a part looks like numbers; name the categories: "
         f"categorical_features={sorted({*categories[0], *categories[1]}, key=str)}.",
         "Give each of these columns one dtype in all parts, such as datetime64[us].",
@@ -204,9 +205,12 @@ def _form(survey: Survey) -> dict[str, Any]:
     """Return what parts of one table have in common, by the words for it in messages."""
     times = survey.reader.times_
     kinds = [kind if zone is None else f"{kind} of {zone}" for kind, zone in times.values()]
+    formats = survey.reader.formats
+    shown = map(str, formats.values())
     return {
         "the columns {}": survey.names or survey.n_features,
         "{} rows": "sparse" if survey.sparse else "dense",
+        "text of the formats {}": dict(zip(_named(survey, formats), shown, strict=True)),
         "the categories {}": _named(survey, survey.reader.categorical_.tolist()),
         "the dates and durations {}": dict(zip(_named(survey, times), kinds, strict=True)),
     }

@@ -1,7 +1,7 @@
 """From the user's table, an array or a frame with categories and dates, to plain numbers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from sknet.data.columns.column import Column
 from sknet.data.columns.numbers import read_numbers
 from sknet.data.columns.times import DateColumn, DurationColumn, TimeColumn, check_times
 from sknet.data.frames import Table, name_of, wrapped
+from sknet.data.texts import Format, find_formats, read_texts, warn_of_several
 
 #: The kinds of columns that are not plain numbers, in the order in which they are read. Those
 #: of numbers come before the others.
@@ -38,11 +39,14 @@ class TableReader:
         The other columns.
     names : list of str or None
         The names of the columns of X, for messages.
+    formats : mapping of int to Format
+        The formats of the columns of text that are numbers or dates, by their positions.
     """
 
     numbers_: NDArray[np.intp]
     columns_: tuple[Column, ...] = ()
     names: list[str] | None = None
+    formats: Mapping[int, Format] = field(default_factory=dict)
 
     @classmethod
     def learn(cls, X: Table, wanted: Any, *, declared: bool = False) -> Self:
@@ -68,16 +72,23 @@ class TableReader:
         -----
         UserWarning
             If a column is a category only by its dtype of objects or text, but has different
-            numbers in most of its rows.
+            levels in most of its rows, or could be read as numbers or dates in several ways.
         """
+        found = find_formats(X, wanted)
+        formats = {i: of_one[0] for i, of_one in found.items() if len(of_one) == 1}
+        X = read_texts(X, formats)
         kinds = _find_kinds(X, wanted)
         if kinds:
             _check_has_rows(X)
         columns = tuple(kind(X, i, declared) for i, kind in kinds.items())
-        reader = cls(np.setdiff1d(np.arange(X.shape[1]), list(kinds)), columns, X.names)
+        numbers = np.setdiff1d(np.arange(X.shape[1]), list(kinds))
+        reader = cls(numbers, columns, X.names, formats)
         if isinstance(wanted, str) and not declared:
             for column in reader.of_kind(CategoryColumn):
-                column.warn_of_numbers(X)
+                if several := found.get(column.position):
+                    warn_of_several(column.label, several)
+                else:
+                    column.warn_of_rare_levels(X)
         return reader
 
     def of_part(self, X: Table) -> Self:
@@ -91,6 +102,10 @@ class TableReader:
         """
         self._check(X)
         return replace(self, columns_=tuple(column.of_part(X) for column in self.columns_))
+
+    def prepared(self, X: Table) -> Table:
+        """Return a table in which text that is numbers or dates is such."""
+        return read_texts(X, self.formats) if self.formats else X
 
     def merged(self, others: Sequence["TableReader"]) -> "TableReader":
         """Return a reader with the levels that this one and others have found.

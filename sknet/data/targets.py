@@ -94,9 +94,12 @@ class ClassTarget:
         """Return y as a float array of shape (n_rows, n_outputs)."""
         if self.kind == "multilabel":
             return np.ascontiguousarray(dense(y.astype(dtype)))
-        # The single column of two classes is that of the second one.
-        columns = np.arange(self.classes_.size)[-self.n_outputs :]
-        return (self._places_of(y)[:, np.newaxis] == columns).astype(dtype)
+        places = self._places_of(y)
+        if self.kind == "binary":
+            return places[:, np.newaxis].astype(dtype)
+        Y = np.zeros((len(places), self.n_outputs), dtype=dtype)
+        Y[np.arange(len(places)), places] = 1
+        return Y
 
     def class_weights(self, class_weight: Any, y: Any) -> NDArray[np.float64]:
         """Return the weight that ``class_weight`` gives to each row of y.

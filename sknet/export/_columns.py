@@ -69,7 +69,7 @@ def input_columns(
         if features.names is None and TEXT not in trained:
             return [Column("X", trained[0], tuple(features.shown_names))]
         return _one_each(features.shown_names, trained)
-    table = _as_rows(X, features.n_features)
+    table = model.reader.prepared(_as_rows(X, features.n_features))
     # scikit-learn's own error of equal names does not say what to do.
     input_names(table.names or ())
     validate_data(features.estimator, table.data, reset=False, skip_check_array=True)

@@ -13,17 +13,11 @@ from sknet.data.columns.scaling import Components
 from sknet.data.encoding import TableEncoder
 from sknet.data.tables import KINDS, TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
+from sknet.data.texts import DateFormat, NumberFormat
+from sknet.export import _onnx
 from sknet.export._columns import check_n_columns, dtype_and_width
 from sknet.export._encoding import FEATURES, Table
 from sknet.export._graph import Graph, Port, Tensor, onnx_type
-from sknet.export._onnx import (
-    ML_OPSET,
-    OLDEST_OPSET,
-    exported,
-    label_dtype,
-    n_columns,
-    write_predictions,
-)
 from sknet.nn.network import Network
 from sknet.nn.rules import Rule
 from sknet.nn.state import TrainingState
@@ -76,15 +70,16 @@ def register() -> None:
 def _set_output_types(operator: Any) -> None:
     """Set the types and shapes of the outputs, which skl2onnx needs before the conversion."""
     estimator = operator.raw_operator
-    features, model = exported(estimator)
+    features, model = _onnx.exported(estimator)
     inputs = _inputs(operator, Graph())
     check_n_columns(features, sum(one.n_columns for one in inputs))
     n_rows = operator.inputs[0].type.shape[0]
     dtype = Table(features, inputs).precision
-    shape = [n_rows, n_columns(model)]
+    shape = [n_rows, _onnx.n_columns(model)]
     if not model.numeric_y:
         shape_of_labels = shape[:2] if model.target.kind == "multilabel" else shape[:1]
-        operator.outputs[0].type = _tensor_type(label_dtype(model.target))(shape_of_labels)
+        of_labels = _tensor_type(_onnx.label_dtype(model.target))
+        operator.outputs[0].type = of_labels(shape_of_labels)
         options = operator.scope_inst.get_options(estimator, {"zipmap": True})
         if options["zipmap"] is True:
             # The operator ZipMap, which makes a dictionary of each row, takes only float32.
@@ -114,22 +109,22 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     ValueError
         If the target opset is too old.
     """
-    if container.target_opset < OLDEST_OPSET:
+    if container.target_opset < _onnx.OLDEST_OPSET:
         raise ValueError(
-            f"target_opset must be at least {OLDEST_OPSET} for estimators of sknet, got "
+            f"target_opset must be at least {_onnx.OLDEST_OPSET} for estimators of sknet, got "
             f"{container.target_opset}."
         )
-    features, model = exported(operator.raw_operator)
+    features, model = _onnx.exported(operator.raw_operator)
     graph = Graph(scope.get_unique_variable_name)
     dtype, _ = dtype_and_width("output", operator.outputs[-1].type)
     table = Table(features, _inputs(operator, graph))
-    predictions = write_predictions(table, model, dtype).values()
+    predictions = _onnx.write_predictions(table, model, dtype).values()
     for port, variable in zip(predictions, operator.outputs, strict=True):
         port.tensor.op("Identity", output=variable.full_name)
     for name, value in graph.constants.items():
         container.add_initializer(name, onnx_type(value.dtype), value.shape, value.ravel())
     for op_type, inputs, output, domain, attributes in graph.nodes:
-        version = ML_OPSET if domain else None
+        version = _onnx.ML_OPSET if domain else None
         name = scope.get_unique_operator_name(op_type)
         container.add_node(op_type, inputs, output, domain, version, name, **attributes)
 
@@ -141,31 +136,19 @@ def _rules(cls: type[Rule]) -> set[type[Rule]]:
 
 
 _CLASSES = [
-    NNClassifier,
-    NNRegressor,
+    NNClassifier, NNRegressor,
     # The model that a fit has learned, its settings, and where it comes from.
-    ClassificationModel,
-    RegressionModel,
-    Settings,
-    Provenance,
+    ClassificationModel, RegressionModel, Settings, Provenance,
     # The encoders of X and y.
-    TableReader,
-    *KINDS,
-    TableEncoder,
-    *FEATURES,
-    Components,
-    ClassTarget,
-    RegressionTarget,
+    TableReader, *KINDS, NumberFormat, DateFormat, TableEncoder, *FEATURES, Components,
+    ClassTarget, RegressionTarget,
     # The network, its layers, and what may be given as an object.
-    Network,
-    *_rules(Rule),
+    Network, *_rules(Rule),
     # The state with which partial_fit continues.
-    Run,
-    TrainingState,
+    Run, TrainingState,
     # Containers of Python in which parameters may be given, and that skops does not know.
-    frozenset,
-    range,
-]
+    frozenset, range,
+]  # fmt: skip
 
 #: The names of the types that a fitted estimator may consist of, to be used as
 #: ``skops.io.load(file, trusted=SKOPS_TRUSTED)``: the two estimators, the encoders of X and y,

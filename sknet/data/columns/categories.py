@@ -21,6 +21,8 @@ from sknet.data.kinds import check_values
 MOST_ONE_HOT_LEVELS = 16
 #: Fewer rows than this tell nothing about whether a column of numbers holds categories.
 FEWEST_ROWS_OF_NUMBERS = 20
+#: With this share of the rows or more, and at least so many rows, levels name the rows.
+NEARLY_ALL, FEWEST_ROWS_OF_NAMES = 0.95, 100
 
 # Columns.
 
@@ -62,12 +64,14 @@ class CategoryColumn(Column):
         """
         return sorted(set(categorical_columns(X, wanted).tolist()))
 
-    def warn_of_numbers(self, X: Any) -> None:
+    def warn_of_rare_levels(self, X: Any) -> None:
         """Warn if the column is a category by its dtype, but looks like numbers."""
         values = X.column(self.position)
         # A dtype of categories is the choice of the user.
         if frames.declared_levels(values) is None:
-            warn_of_numbers(f"Column {self.label} of X", values.dtype, self.levels, len(values))
+            warn_of_rare_levels(
+                f"Column {self.label} of X", values.dtype, self.levels, len(values)
+            )
 
     def of_part(self, X: Any) -> Self:
         """Return the column with the levels of another part of the table.
@@ -270,12 +274,12 @@ class Levels(Feature):
 # Levels.
 
 
-def warn_of_numbers(where: str, dtype: Any, levels: NDArray[Any], n_rows: int) -> None:
-    """Warn if the levels of a column of text or objects are numbers most of which occur once.
+def warn_of_rare_levels(where: str, dtype: Any, levels: NDArray[Any], n_rows: int) -> None:
+    """Warn if most levels of a column of text or objects occur once.
 
-    Such levels are as good as missing. There may be text such as "?" among them. Text of digits
-    alone is often an identifier. ``where`` names the column, in whose ``n_rows`` rows the
-    levels were found.
+    Such levels are as good as missing: numbers, among which there may be text such as "?", and
+    names of rows. Text of digits alone is no number, but often an identifier. ``where`` names
+    the column, in whose ``n_rows`` rows the levels were found.
     """
     # With so many levels, more than half of the rows may have one of their own.
     if 2 * levels.size <= n_rows or levels.size < FEWEST_ROWS_OF_NUMBERS:
@@ -290,6 +294,12 @@ def warn_of_numbers(where: str, dtype: Any, levels: NDArray[Any], n_rows: int) -
             "pandas.read_csv, astype(float)). If it is a category, give it a dtype of "
             "categories.",
             UserWarning,
+            stacklevel=2,
+        )
+    elif levels.size > NEARLY_ALL * n_rows and n_rows >= FEWEST_ROWS_OF_NAMES:
+        warnings.warn(
+            f"{where} is a category with {levels.size} levels in {n_rows} rows, of which most "
+            "occur once and tell nothing. Leave it out, or keep what its text has in common.",
             stacklevel=2,
         )
 

@@ -240,7 +240,8 @@ class Numbers(Feature):
         """Return sparse rows scaled; training rows were sparse, too."""
         if self.scale is None:
             X = copy.copy(X)
-            X.data = np.clip(X.data, -FARTHEST, FARTHEST).astype(dtype, copy=False)
+            data = X.data if _is_moderate(X.data) else np.clip(X.data, -FARTHEST, FARTHEST)
+            X.data = data.astype(dtype, copy=False)
             return X
         with np.errstate(over="ignore"):
             X = X.multiply(self.scale).tocsr()

@@ -1,0 +1,254 @@
+"""Columns of text that are numbers or dates, and that are read as such.
+
+A column of text has a format if each of its values that has a digit fits it, and if no other
+format fits all of them as well. "1,500" and "2,750" may be thousands or have a decimal comma,
+and "03/04/2020" may be in March or in April: such a column stays a category, with a warning.
+Values without a digit, such as "unknown", are missing if they are few.
+"""
+
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from itertools import product
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sknet.data.choices import categorical_columns
+from sknet.data.frames import Table, distinct_values, name_of
+
+#: The largest share of distinct values without a digit, and a number that is allowed anyhow.
+MOST_WORDS, FEW_WORDS = 0.05, 3
+#: The number of rows, evenly spaced, that show whether a column of text may have a format.
+FIRST_ROWS = 1000
+#: What float64 holds of any decimal number.
+MOST_DIGITS = 15
+
+#: Decimal separators, each with the separators of thousands that suit it; blanks may be narrow
+#: ones, or such that no line breaks there.
+SEPARATORS = {".": ",' \u00a0\u202f", ",": ".' \u00a0\u202f"}
+CURRENCIES = "[$\u20ac\u00a3\u00a5\u20b9]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD)"
+#: Units of length, area, weight, volume, speed, time, temperature, energy and data.
+UNITS = (
+    "%|[mcdk]?m|in|ft|mi|k?m\u00b2|ha|m?g|kg|t|oz|lbs?|[mc]?l|m\u00b3|km/h|mph|m/s|ms|sec|s|min|h|hours?|"
+    "days?|weeks?|months?|years?|\u00b0[CF]?|[kM]?Wh?|V|[MG]?Hz|[kMGT]B|bar|h?Pa|hp|px"
+)  # fmt: skip
+#: Forms of dates other than ISO 8601, by the directives of ``strptime``.
+DAYS = [
+    "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %b %Y",
+    "%d-%b-%Y", "%b %d, %Y", "%b %Y",
+]  # fmt: skip
+DIGIT = re.compile(r"\d")
+#: The name of a month, of which three letters are enough.
+MONTH = re.compile("([A-Z][a-z]{2})[a-z]+")
+CLOCKS = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p"]
+#: The forms of dates, by what stands between their parts.
+FORMS: dict[str, list[str]] = {}
+for _form in map("".join, product(DAYS, CLOCKS)):
+    FORMS.setdefault(re.sub("%[a-zA-Z]", "", _form), []).append(_form)
+
+
+@cache
+def _number_pattern(decimal: str) -> re.Pattern[str]:
+    """Return the pattern of numbers with a decimal separator."""
+    grouped = rf"[1-9]\d{{0,2}}(?P<by>[{SEPARATORS[decimal]}])\d{{3}}(?:(?P=by)\d{{3}})*"
+    digits = rf"({grouped}|0|[1-9]\d*|)(?:[{decimal}](\d+)((?:[eE][-+]?\d+)?))?"
+    return re.compile(
+        rf"([-+\u2212]?)((?:{CURRENCIES})?) ?{digits}[ \u00a0]?((?:{CURRENCIES}|{UNITS})?)",
+        re.ASCII,
+    )
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """Numbers with a decimal separator, all of them with the same currency or unit."""
+
+    dtype: ClassVar[str] = "float64"
+
+    decimal: str
+    before: str = ""
+    after: str = ""
+
+    @classmethod
+    def of(cls, value: str) -> "list[NumberFormat]":
+        """Return the formats that a value has."""
+        found = ((decimal, _parts(value, decimal)) for decimal in SEPARATORS)
+        return [cls(decimal, one[1], one[5]) for decimal, one in found if one is not None]
+
+    def read(self, value: str) -> float | None:
+        """Return the number that a value is, or None if it does not have the format."""
+        found = _parts(value, self.decimal)
+        if found is None or (found[1], found[5]) != (self.before, self.after):
+            return None
+        sign, _, whole, rest, power, _ = found
+        size = float(f"{whole or 0}.{rest or 0}{power}")
+        return size if sign in ("", "+") else -size
+
+    def suits(self, values: Mapping[str, Any]) -> bool:
+        """Whether text and the numbers read from it are quantities, and not identifiers.
+
+        Without a unit, these have digits or groups of digits alone, or they differ although
+        their numbers are equal, as the versions 1.1 and 1.10 do.
+        """
+        if self.before or self.after:
+            return True
+        if any(self.decimal in one for one in values):
+            return len(set(values.values())) == len(values)
+        return self.decimal == "." and any("," in one for one in values)
+
+    def __str__(self) -> str:
+        return f"numbers such as {self.before}1234{self.decimal}5{self.after}"
+
+
+def _parts(value: str, decimal: str) -> tuple[str, str, str, str, str, str] | None:
+    """Return sign, text before, whole, rest, power and unit of a number, or None."""
+    found = _number_pattern(decimal).fullmatch(value)
+    if found is None:
+        return None
+    sign, before, whole, _, rest, power, after = found.groups("")
+    whole = re.sub(r"\D", "", whole)
+    # One hour, two hours.
+    after = after.removesuffix("s") if len(after) > 2 else after
+    fits = 0 < len(whole + rest) <= MOST_DIGITS
+    return (sign, before, whole, rest, power, after) if fits else None
+
+
+@dataclass(frozen=True)
+class DateFormat:
+    """Dates that ``strptime`` reads by this form, or without one those of ISO 8601."""
+
+    dtype: ClassVar[str] = "datetime64[us]"
+
+    form: str = ""
+    zoned: bool = False
+
+    @classmethod
+    def of(cls, value: str) -> "list[DateFormat]":
+        """Return the formats that a value has."""
+        # Eight digits alone may be a number.
+        forms = [cls(), cls(zoned=True)] if value[4:5] == "-" else []
+        forms += map(cls, FORMS.get(re.sub("[a-zA-Z0-9]", "", value), []))
+        return [one for one in forms if one.read(value) is not None]
+
+    def read(self, value: str) -> datetime | None:
+        """Return the date that a value is, in UTC if it has a time zone, or None."""
+        text = MONTH.sub(r"\1", value)
+        try:
+            form = self.form
+            found = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
+            if (found.tzinfo is not None) != self.zoned:
+                return None
+            return found.astimezone(UTC).replace(tzinfo=None) if self.zoned else found
+        except (ValueError, OverflowError):
+            return None
+
+    def __str__(self) -> str:
+        return f"dates of the form {self.form or 'of ISO 8601'}"
+
+
+Format = NumberFormat | DateFormat
+
+
+def formats_of(values: list[Any]) -> list[Format]:
+    """Return the formats that suit distinct values, none of which is missing.
+
+    There may be numbers among them. Text has no format if one of its values with a digit does
+    not fit it, or if more than a few have no digit.
+    """
+    texts = [one.strip() for one in values if isinstance(one, str)]
+    figures = [one for one in texts if DIGIT.search(one)]
+    n_words = len(texts) - len(figures)
+    too_many = n_words > max(MOST_WORDS * len(texts), min(FEW_WORDS, len(figures) / 2))
+    if too_many or not all(isinstance(one, str) or _is_number(one) for one in values):
+        return []
+    if not figures:
+        return [NumberFormat(".")] if any(isinstance(one, Decimal) for one in values) else []
+    candidates: list[Format] = [*NumberFormat.of(figures[0]), *DateFormat.of(figures[0])]
+    found: dict[Any, Format] = {}
+    for form in candidates:
+        read = {one: form.read(one) for one in figures}
+        if None in read.values():
+            continue
+        if isinstance(form, DateFormat):
+            found[form] = form
+        elif form.suits(read):
+            # Without decimals and thousands, both separators read the same.
+            found.setdefault(tuple(read.values()), form)
+    return list(found.values())
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real | Decimal) and not isinstance(value, bool)
+
+
+def find_formats(X: Table, wanted: Any) -> dict[int, list[Format]]:
+    """Return the formats of the columns of text that may be numbers or dates, by position.
+
+    A column with several of them is unclear. Columns that ``wanted``, the parameter
+    ``categorical_features``, names are categories.
+    """
+    named: Any = [] if isinstance(wanted, str) else categorical_columns(X, wanted)
+    found = {}
+    for i in np.setdiff1d(X.text_columns, named).tolist():
+        column = X.column(i)
+        # Some rows show that most columns have none.
+        if formats_of(_distinct(column[:: max(1, len(column) // FIRST_ROWS)])):
+            found[i] = formats_of(_distinct(column))
+    return found
+
+
+def _distinct(column: Any) -> list[Any]:
+    """Return the distinct values; none if they cannot be compared, which is an error later."""
+    try:
+        return distinct_values(column)[0].tolist()
+    except (TypeError, ArithmeticError):
+        return []
+
+
+def warn_of_several(name: str, found: list[Format]) -> None:
+    """Warn of a column of text that has several formats, and stays a category."""
+    remedy = "to_datetime" if isinstance(found[0], DateFormat) else "to_numeric"
+    warnings.warn(
+        f"Column {name} of X is text that may be {' or '.join(map(str, found))}, and is a "
+        f"category so far. Convert it by pandas.{remedy}, or name it in categorical_features.",
+        stacklevel=2,
+    )
+
+
+def read_texts(X: Any, formats: Mapping[int, Format]) -> Any:
+    """Return a ``Table`` in which the columns of text with formats are numbers and dates.
+
+    Those that are numbers or dates already stay as they are.
+
+    Warns
+    -----
+    UserWarning
+        If a column has values with a digit that do not fit, which are missing values then.
+    """
+    arrays = {}
+    for i in sorted(formats.keys() & {*X.text_columns}):
+        form, (values, positions) = formats[i], distinct_values(X.column(i))
+        read = [_read(form, value) for value in values.tolist()]
+        if odd := [
+            v for v, x in zip(values, read, strict=True) if x is None and DIGIT.search(str(v))
+        ]:
+            warnings.warn(
+                f"Column {name_of(i, X.names)} of X has values such as {odd[0]!r}, which count "
+                f"as missing: in training it had {form}.",
+                stacklevel=2,
+            )
+        # Position -1, of a missing value, is the last.
+        arrays[i] = np.array([*read, None], dtype=form.dtype)[positions]
+    return X.with_columns(arrays) if arrays else X
+
+
+def _read(form: Format, value: Any) -> Any:
+    """Return what a value of a column is, which may be a number already."""
+    if isinstance(value, str):
+        return form.read(value.strip())
+    return float(value) if _is_number(value) and isinstance(form, NumberFormat) else None

@@ -1,0 +1,335 @@
+"""Columns of text that are numbers or dates are read as such, or said to be unclear."""
+
+import datetime
+import warnings
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sknet import NNClassifier, NNRegressor
+from sknet.data.frames import wrapped
+from sknet.data.texts import DateFormat, NumberFormat, find_formats, formats_of
+from sknet.export import SKOPS_TRUSTED, to_onnx
+from sknet.inspection import summary
+from sknet.streaming import fit_chunks, read_chunks
+
+rng = np.random.default_rng(0)
+#: Numbers with two decimals, some of them above a million.
+NUMBERS = np.round(rng.lognormal(8, 3, 200), 2)
+MINUTES = rng.integers(0, 700_000, 200).tolist()
+DATES = [datetime.datetime(2020, 1, 1) + datetime.timedelta(minutes=m) for m in MINUTES]
+
+
+def shown(x, decimal=".", thousands=""):
+    """Return a number with other separators than those of Python's format."""
+    return f"{x:,.2f}".translate({ord(","): thousands, ord("."): decimal})
+
+
+NUMBER_TEXTS = {
+    "decimal point": lambda x: shown(x),
+    "decimal comma": lambda x: shown(x, ","),
+    "thousands with commas": lambda x: shown(x, ".", ","),
+    "thousands with points": lambda x: shown(x, ",", "."),
+    "thousands with blanks": lambda x: shown(x, ",", " "),
+    "thousands with narrow blanks": lambda x: shown(x, ",", "\u202f"),
+    "thousands with apostrophes": lambda x: shown(x, ".", "'"),
+    "dollars": lambda x: "$" + shown(x, ".", ","),
+    "euros": lambda x: shown(x, ",", ".") + " \u20ac",
+    "code of a currency": lambda x: "CHF " + shown(x, ".", "'"),
+    "percent": lambda x: shown(x) + "%",
+    "unit": lambda x: shown(x) + " km/h",
+    "signs": lambda x: ("-" if x < 3000 else "+") + shown(x),
+    "minus of typesetters": lambda x: "\u2212" + shown(x),
+    "powers": lambda x: f"{x:.12e}",
+    "blanks around": lambda x: f" {shown(x)}  ",
+}
+DATE_FORMS = [
+    "%Y-%m-%d",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%dT%H:%M:%S.%fZ",
+    "%Y/%m/%d",
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y %I:%M %p",
+    "%d-%m-%Y",
+    "%d %b %Y",
+    "%B %d, %Y",
+    "%d-%b-%Y",
+    "%b %Y",
+]
+#: Text that stays a category.
+OTHERS = {
+    "digits": lambda i: str(i),
+    "zip codes": lambda i: f"{i:05d}",
+    "codes": lambda i: f"A{i}",
+    "versions": lambda i: f"{i % 7}.{i % 5}.{i % 3}",
+    "telephone": lambda i: f"555-{i:04d}",
+    "ranges": lambda i: f"{i}-{i + 5}",
+    "two units": lambda i: f"{i}.5 {'kg' if i % 2 else 'g'}",
+    "words": lambda i: f"word {i}",
+    "times of day": lambda i: f"{i % 24:02d}:{i % 60:02d}",
+    "addresses": lambda i: f"10.0.{i % 256}.{i % 7}",
+    "two forms of dates": lambda i: DATES[i].strftime("%d.%m.%Y" if i % 2 else "%Y-%m-%d"),
+}
+
+
+@pytest.mark.parametrize("kind", NUMBER_TEXTS)
+def test_numbers(kind):
+    texts = [NUMBER_TEXTS[kind](x) for x in NUMBERS]
+    (found,) = formats_of(texts)
+    sign = {"signs": np.where(NUMBERS < 3000, -1, 1), "minus of typesetters": -1}.get(kind, 1)
+    assert_allclose([found.read(text.strip()) for text in texts], sign * NUMBERS, rtol=1e-12)
+
+
+@pytest.mark.parametrize("form", DATE_FORMS)
+def test_dates(form):
+    texts = [date.strftime(form) for date in DATES]
+    (found,) = formats_of(texts)
+    expected = [datetime.datetime.strptime(text, form) for text in texts]
+    assert [found.read(text) for text in texts] == expected
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_text_has_no_format(kind):
+    assert formats_of(list(dict.fromkeys(map(OTHERS[kind], range(200))))) == []
+
+
+def test_dates_of_a_zone_are_read_in_utc():
+    (found,) = formats_of(["2024-03-31T12:00:00+02:00", "2024-01-01T00:30:00-05:00"])
+    assert found.read("2024-03-31T12:00:00+02:00") == datetime.datetime(2024, 3, 31, 10)
+
+
+def test_a_few_other_words_are_missing():
+    texts = [*map(shown, NUMBERS), "unknown", "?"]
+    (found,) = formats_of(texts)
+    assert found.read("unknown") is None
+    assert formats_of([*texts, *"abcdefghijklm"]) == []
+    assert formats_of(["1.5", "none"]) == []
+
+
+#: Values that are misread, or lost, if a column of decimal numbers has them, too.
+STRAY = [
+    "12,5",
+    "1.5k",
+    "(88.10)",
+    "<0.1",
+    "1/2",
+    "3:1",
+    "007.5",
+    "1.50 kg",
+    "1e5",
+    "$1",
+    "0x1F",
+]
+
+
+@pytest.mark.parametrize(
+    "stray", [*STRAY, "1234567890123456.5", "\u0661.\u0665", "\uff11.\uff15"]
+)
+def test_one_value_with_digits_that_does_not_fit_refuses_the_column(stray):
+    assert formats_of([*map(shown, NUMBERS), stray]) == []
+
+
+def test_versions_are_no_numbers():
+    """Their numbers may be equal where they differ."""
+    assert formats_of(["1.1", "1.2", "1.10"]) == []
+    assert len(formats_of(["1.1", "1.2", "1.3"])) == 1
+
+
+def test_one_hour_and_two_hours_have_one_unit():
+    (found,) = formats_of(["1 hour", "2 hours", "2.5 hours"])
+    assert [found.read(one) for one in ("1 hour", "2.5 hours")] == [1, 2.5]
+    assert formats_of(["1 hour", "2 hours", "30 min"]) == []
+
+
+def test_dates_that_fit_two_orders_are_unclear_even_if_both_agree():
+    assert len(formats_of(["01/01/2019", "02/02/2020"])) == 2
+
+
+def test_dates_with_and_without_a_zone_are_not_mixed():
+    assert formats_of(["2024-03-31T12:00:00", "2024-03-31T12:00:00+02:00"]) == []
+
+
+def test_dates_out_of_range_are_no_dates():
+    assert formats_of(["2024-01-01T00:00:00+01:00", "0001-01-01T00:00:00+01:00"]) == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        ([f"{x:,.0f}" for x in range(1001, 99_999, 777)], NumberFormat),
+        ([f"{d % 12 + 1:02d}/{d % 11 + 1:02d}/2024" for d in range(100)], DateFormat),
+    ],
+)
+def test_unclear_text_has_several_formats(texts, kind):
+    assert [type(one) for one in formats_of(texts)] == [kind, kind]
+    # A value that only one of them reads makes it clear.
+    clear = "1,234,567" if kind is NumberFormat else "31/12/2023"
+    assert len(formats_of([*texts, clear])) == 1
+
+
+# Tables.
+
+
+@pytest.fixture
+def tables():
+    """Return a frame of text, the frame that it stands for, and numbers to predict."""
+    given = pd.DataFrame(
+        {
+            "when": [date.strftime("%d.%m.%Y %H:%M") for date in DATES],
+            "price": [NUMBER_TEXTS["euros"](x) for x in NUMBERS],
+            "kind": ["abc"[i % 3] for i in range(200)],
+        }
+    )
+    meant = given.assign(when=pd.to_datetime(DATES), price=NUMBERS)
+    y = np.log(NUMBERS) + np.array([date.weekday() < 5 for date in DATES])
+    return given, meant, y
+
+
+OPTIONS = {"max_iter": 5, "random_state": 0}
+
+
+@pytest.mark.parametrize("library", [pd.DataFrame, pl.from_pandas])
+def test_the_fit_is_that_of_numbers_and_dates(tables, library):
+    given, meant, y = tables
+    network = NNRegressor(**OPTIONS).fit(library(given), y)
+    expected = NNRegressor(**OPTIONS).fit(library(meant), y)
+    assert_array_equal(network.predict(library(given)), expected.predict(library(meant)))
+    # Numbers and dates are read, too.
+    assert_array_equal(network.predict(library(meant)), expected.predict(library(meant)))
+    assert list(network.feature_names_in_) == list(given.columns)
+    assert str(summary(network)).split("dates ")[1].split("\n")[0].strip() == "when"
+
+
+def test_only_numbers_and_no_category(tables):
+    given, meant, y = tables
+    network = NNRegressor(**OPTIONS).fit(given[["price"]], y)
+    expected = NNRegressor(**OPTIONS).fit(meant[["price"]], y)
+    assert_array_equal(network.predict(given[["price"]]), expected.predict(meant[["price"]]))
+
+
+def test_the_user_s_frame_stays_as_it_is(tables):
+    given, _, y = tables
+    before = given.copy(deep=True)
+    NNRegressor(**OPTIONS).fit(given, y).predict(given)
+    pd.testing.assert_frame_equal(given, before)
+
+
+def test_categorical_features_choose_text(tables):
+    given, meant, y = tables
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network = NNRegressor(categorical_features=["price", "kind"], **OPTIONS).fit(given, y)
+    assert "price (" in str(summary(network))
+    other = NNRegressor(categorical_features=["kind"], **OPTIONS).fit(given, y)
+    expected = NNRegressor(**OPTIONS).fit(meant, y)
+    assert_array_equal(other.predict(given), expected.predict(meant))
+
+
+def test_a_dtype_of_categories_is_a_choice(tables):
+    given, _, y = tables
+    given["price"] = given["price"].astype("category")
+    assert "price (" in str(summary(NNRegressor(**OPTIONS).fit(given, y)))
+
+
+def test_values_without_the_format_are_missing(tables):
+    given, meant, y = tables
+    network = NNRegressor(**OPTIONS).fit(given, y)
+    odd, missing = given.head(3).copy(), meant.head(3).copy()
+    odd.loc[0, "price"], odd.loc[1, "when"] = "unknown", None
+    missing.loc[0, "price"], missing.loc[1, "when"] = np.nan, pd.NaT
+    assert_array_equal(network.predict(odd), network.predict(missing))
+
+
+def test_unclear_text_is_said(tables):
+    given, _, y = tables
+    given["price"] = [f"{1000 + 37 * i:,d}" for i in range(200)]
+    with pytest.warns(UserWarning, match=r"'price' of X .* 1234\.5 or .* 1234,5, .*to_numeric"):
+        NNRegressor(**OPTIONS).fit(given[["price", "kind"]], y)
+    given["when"] = [f"{d % 12 + 1:02d}/{d % 11 + 1:02d}/2024" for d in range(200)]
+    with pytest.warns(UserWarning, match="'when' of X .* %d/%m/%Y or .* %m/%d/%Y.*to_datetime"):
+        NNRegressor(**OPTIONS).fit(given[["when", "kind"]], y)
+
+
+def test_names_of_rows_are_said(tables):
+    given, _, y = tables
+    given["name"] = [f"person {i}" for i in range(200)]
+    with pytest.warns(UserWarning, match="'name' of X is a category with 200 levels in 200"):
+        NNRegressor(**OPTIONS).fit(given, y)
+
+
+def test_chunks_of_a_file(tables, tmp_path):
+    given, meant, y = tables
+    given.assign(y=y).to_csv(tmp_path / "given.csv", index=False)
+    meant.assign(y=y).to_parquet(tmp_path / "meant.parquet")
+    predictions = []
+    for path, frame in ((tmp_path / "given.csv", given), (tmp_path / "meant.parquet", meant)):
+        chunks = read_chunks(path, target="y", chunk_size=100)
+        predictions.append(fit_chunks(NNRegressor(**OPTIONS), chunks).predict(frame))
+    assert_allclose(*predictions, rtol=1e-4)
+
+
+def test_partial_fit_keeps_the_formats(tables):
+    given, meant, y = tables
+    labels = y > np.median(y)
+    network, expected = (NNClassifier(**OPTIONS) for _ in range(2))
+    for part in (slice(0, 100), slice(100, 200)):
+        network.partial_fit(given[part], labels[part], classes=[False, True])
+        expected.partial_fit(meant[part], labels[part], classes=[False, True])
+    assert_array_equal(network.predict_proba(given), expected.predict_proba(meant))
+
+
+def test_later_values_of_another_format_are_said(tables):
+    given, meant, y = tables
+    network = NNRegressor(**OPTIONS).fit(given, y)
+    other, missing = given.head(3).copy(), meant.head(3).copy()
+    other.loc[1, "price"], missing.loc[1, "price"] = "$5.50", np.nan
+    with pytest.warns(UserWarning, match=r"'price' of X .* '\$5\.50', .* missing.* 1234,5€"):
+        assert_array_equal(network.predict(other), network.predict(missing))
+
+
+def test_small_numbers_tell_how_large_ones_are_read(tables):
+    _, _, y = tables
+    small = pd.DataFrame({"price": [f"${x:.2f}" for x in np.linspace(1, 999, 200)]})
+    network = NNRegressor(**OPTIONS).fit(small, y)
+    large = network.predict(pd.DataFrame({"price": ["$1,200.00"]}))
+    assert_array_equal(large, network.predict(pd.DataFrame({"price": [1200.0]})))
+
+
+@pytest.mark.parametrize("value", [5, 5.0, Decimal(5), "5.00"])
+def test_objects_that_are_numbers_are_read(value):
+    values = pd.Series([Decimal(i) / 4 for i in range(200)], dtype=object)
+    network = NNRegressor(**OPTIONS).fit(pd.DataFrame({"a": values}), np.arange(200.0))
+    one = pd.DataFrame({"a": pd.Series([value], dtype=object)})
+    assert_array_equal(network.predict(one), network.predict(pd.DataFrame({"a": [5.0]})))
+
+
+def test_the_order_of_the_rows_does_not_matter(tables):
+    given, _, _ = tables
+    column = pd.Series([None] * 50 + ["?"] + given["price"].tolist())
+    for frame in (pd.DataFrame({"a": column}), pd.DataFrame({"a": column[::-1]})):
+        assert [len(one) for one in find_formats(wrapped(frame), "from_dtype").values()] == [1]
+
+
+def test_an_onnx_model_takes_numbers(tables):
+    """The example may have the text of training."""
+    onnx = pytest.importorskip("onnx")
+    given, meant, y = tables
+    network = NNRegressor(**OPTIONS).fit(given, y)
+    models = [to_onnx(network, X) for X in (given, meant, None)]
+    types = [[one.type.tensor_type.elem_type for one in model.graph.input] for model in models]
+    double, text = onnx.TensorProto.DOUBLE, onnx.TensorProto.STRING
+    assert types == [[double, double, text]] * 3
+
+
+def test_files_of_skops(tables):
+    skops = pytest.importorskip("skops.io")
+    given, _, y = tables
+    network = NNRegressor(**OPTIONS).fit(given, y)
+    loaded = skops.loads(skops.dumps(network), trusted=SKOPS_TRUSTED)
+    assert_array_equal(loaded.predict(given), network.predict(given))
