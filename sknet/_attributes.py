@@ -18,7 +18,7 @@ from sknet.data.columns.numbers import MissingFlags
 from sknet.data.columns.single_values import Code, HeavyFlags
 from sknet.nn.columns import Columns
 from sknet.nn.soundness import FAULTS, Ending
-from sknet.nn.state import best_epoch
+from sknet.nn.state import best_epoch, objectives
 
 #: What a line of a card says: a text, a number, names, or groups of names.
 Value = str | int | list[str] | list[list[str]]
@@ -64,16 +64,19 @@ class FittedAttributes:
         The record of training. Each list has one entry for each epoch, or for each iteration of
         "lbfgs":
 
-        - "loss": the objective, averaged over the batches of the epoch.
-        - "validation_loss": the loss of the validation rows without the penalty (with early
-          stopping).
+        - "loss": the loss of the training rows without the penalty, averaged over the batches
+          of the epoch, each before its step.
+        - "penalty": the penalty, averaged alike: that of ``alpha``, and that of the vectors of
+          levels.
+        - "validation_loss": the loss of the validation rows (with early stopping).
         - "validation_score": the score of the validation rows; higher is better (with early
           stopping). Both are NaN in the epochs of a cool-down that trains on these rows (see
           ``refit``).
         - "learning_rate": the learning rate of the last step (not for "lbfgs").
         - "seconds": the duration.
     loss_curve_ : list of float
-        The objective of each epoch, which is ``history_["loss"]``.
+        The objective of each epoch, as in scikit-learn: "loss" and "penalty" of ``history_``
+        together.
     loss_ : float
         The last value of ``loss_curve_``.
     best_loss_ : float or None
@@ -90,7 +93,7 @@ class FittedAttributes:
         The number of epochs of the last fit, or of all calls of ``partial_fit``.
     best_iter_ : int
         The number of the best epoch, counted from 1: the one with the highest validation score,
-        or without early stopping the one with the lowest loss.
+        or without early stopping the one with the lowest objective.
     t_ : int
         The number of training rows seen; a row counts again in each epoch.
     n_layers_ : int
@@ -131,15 +134,15 @@ class FittedAttributes:
 
     @property
     def best_iter_(self) -> int:
-        """The number of the best epoch, from 1: by validation score, or else by loss."""
+        """The number of the best epoch, from 1: by validation score, or else by objective."""
         check_is_fitted(self)
         return best_epoch(self.history_)
 
     @property
     def loss_curve_(self) -> list[float]:
-        """The objective of each epoch: the mean over its batches, each before its step."""
+        """The objective of each epoch: the mean loss of its batches, and the penalty."""
         check_is_fitted(self)
-        return self.history_.get("loss", [])
+        return objectives(self.history_)
 
     @property
     def loss_(self) -> float:

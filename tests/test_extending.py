@@ -188,6 +188,6 @@ def test_layer_closes_the_gates_of_columns_that_do_not_count(run):
 
 @pytest.mark.parametrize("name", FILES.keys() & {"callback"})
 def test_callback_stops_at_the_first_loss_that_is_low_enough(name, run):
-    history = run(name)["network"].history_["loss"]
-    assert history[-1] <= 0.1
-    assert min(history[:-1]) > 0.1
+    losses = run(name)["network"].loss_curve_
+    assert losses[-1] <= 0.1
+    assert min(losses[:-1]) > 0.1

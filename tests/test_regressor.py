@@ -274,7 +274,8 @@ def test_counts(regression):
     assert network.loss_ == network.loss_curve_[-1]
     assert network.best_loss_ == min(network.loss_curve_)
     assert network.best_iter_ == np.argmin(network.loss_curve_) + 1
-    assert network.loss_curve_ is network.history_["loss"]
+    both = network.history_["loss"], network.history_["penalty"]
+    assert network.loss_curve_ == np.sum(both, axis=0).tolist()
     assert {len(values) for values in network.history_.values()} == {7}
     assert min(network.history_["seconds"]) >= 0
     weight = np.r_[np.zeros(20), np.ones(len(y) - 20)]

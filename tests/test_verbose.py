@@ -27,7 +27,9 @@ def test_a_line_an_epoch(problem, capsys):
     network = problem.cls((4,), **options()).fit(problem.X, problem.y)
     lines = lines_of(capsys)
     assert len(lines) == 12
-    for i, (line, loss) in enumerate(zip(lines, network.loss_curve_, strict=True), start=1):
+    for i, (line, loss) in enumerate(
+        zip(lines, network.history_["loss"], strict=True), start=1
+    ):
         assert line.startswith(f"Iteration {i}, loss = {loss:.8f},")
         assert re.search(r"learning rate = 0\.001,", line)
         assert re.search(r"\d+\.\d{3} s$", line)

@@ -208,15 +208,16 @@ class ClusterEpoch(Epochs):
         rule, horizon = settings.update_rule, settings.stopping.horizon(None)
         # The state needs a generator, but no numbers are drawn here: each shard draws its own.
         state = TrainingState.start(rule.optimizer, params, np.random.default_rng())
-        super().__init__(params, rule, horizon, state)
+        super().__init__(params, rule, horizon, state, shards.model.objective)
         self._shards = shards
         self._cluster = shards.cluster
         self._outer = outer
         self._loss = self._weight = self._n_steps = 0.0
         self._begin(Point(params.copy()))
 
-    def run(self) -> float:
-        """Make an epoch; return the mean over the batches of the objective before each step."""
+    def run(self) -> tuple[float, float]:
+        """Make an epoch; return its mean objective as loss and penalty, which is the first."""
+        penalty = self.objective.penalty_value(self.params)
         in_flight: deque[Any] = deque()
         for number in range(self._shards.per_epoch):
             if self._n_chained == LONGEST_CHAIN:
@@ -234,7 +235,7 @@ class ClusterEpoch(Epochs):
         self._end(self._shards.n_rows)
         loss, weight = point.loss - self._loss, point.weight - self._weight
         self._loss, self._weight = point.loss, point.weight
-        return loss / weight
+        return loss / weight - penalty, penalty
 
     def remember(self, visible: np.ndarray) -> None:
         """Keep in the state what a return to this epoch needs; its optimizers begin anew."""

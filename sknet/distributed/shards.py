@@ -157,7 +157,7 @@ class Shard:
         epoch = Epoch(params, rule, horizon, state, model.objective, batches)
         # NumPy need not warn of each overflow: the result is checked after each epoch.
         with ONE_BLAS_THREAD, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            loss = epoch.run()
+            loss = sum(epoch.run())
         weight = self.weight * rows.size / self.batches.n_rows
         result = Point(params, weight * loss, weight, epoch.learning_rate)
         return LocalRound(result, InnerState(state.slots, state.n_updates))

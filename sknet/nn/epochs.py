@@ -84,12 +84,15 @@ class Epochs(ABC):
         The number of epochs, and how far each of them is on in the plan.
     state : TrainingState
         Updated in place.
+    objective : Objective
+        What is minimised.
     """
 
     params: Array
     rule: UpdateRule
     horizon: Horizon
     state: TrainingState
+    objective: Objective
     #: Whether a cool-down can train on the rows that are evaluated, too.
     has_all_rows: bool = field(default=False, init=False)
     #: The learning rate of the last step.
@@ -102,8 +105,8 @@ class Epochs(ABC):
             self.state.average = self.params.copy()
 
     @abstractmethod
-    def run(self) -> float:
-        """Make one epoch, or the rest of one that has begun; return its mean loss."""
+    def run(self) -> tuple[float, float]:
+        """Make one epoch, or the rest of one that has begun; return mean loss and penalty."""
 
     def _end(self, n_rows: int) -> None:
         """Note in the state that an epoch of so many rows is over."""
@@ -138,9 +141,8 @@ class Epoch(Epochs):
 
     Parameters
     ----------
-    params, rule, horizon, state
+    params, rule, horizon, state, objective
         As for :class:`Epochs`.
-    objective : Objective
     batches : iterable with ``n_rows``, ``batch_size`` and a length
         Each iteration is one epoch of batches. If the state has an epoch that is begun, the
         first iteration is the rest of that epoch.
@@ -150,7 +152,6 @@ class Epoch(Epochs):
         As for :func:`sknet.nn.training.train`.
     """
 
-    objective: Objective
     batches: BatchIterable
     team: Team = field(default_factory=Team)
     return_to_best: ReturnToBest | None = None
@@ -207,8 +208,8 @@ class Epoch(Epochs):
             for start, stop in pairwise(divided(first, last, self.team.n_threads))
         ]
 
-    def run(self) -> float:
-        """Make one epoch; return the mean of the objective before each of its steps."""
+    def run(self) -> tuple[float, float]:
+        """Make one epoch; return means of the loss and of the penalty before each step."""
         state, n_batches = self.state, len(self.batches)
         begun = state.begun = state.begun or Begun()
         rngs = [state.rng, *state.share_rngs]
@@ -217,13 +218,13 @@ class Epoch(Epochs):
             for i, batch in enumerate(self.batches, start=begun.n_batches):
                 progress = self.horizon.progress(state.iteration + i / n_batches)
                 self.learning_rate: float = self.rule.learning_rate(state, progress)
-                value = self._gradient_of(self.params, batch, rngs)
-                value += self.objective.penalty_value(self.params)
+                n_rows, loss = batch.X.shape[0], self._gradient_of(self.params, batch, rngs)
+                begun.loss += loss * n_rows
+                begun.penalty += self.objective.penalty_value(self.params) * n_rows
                 self._step()
-                begun.total += value * batch.X.shape[0]
                 begun.n_batches = i + 1
         self._end(self.batches.n_rows)
-        return begun.total / self.batches.n_rows
+        return begun.loss / self.batches.n_rows, begun.penalty / self.batches.n_rows
 
     def _step(self) -> None:
         """Move the parameters, then their running average towards them."""

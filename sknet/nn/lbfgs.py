@@ -108,7 +108,8 @@ def _minimize(trace: "Trace", x: Array, solver: LBFGS) -> OptimizeResult:
             x,
             method="L-BFGS-B",
             jac=True,
-            bounds=problem.bounds,
+            # SciPy would loop over infinite bounds.
+            bounds=problem.bounds if problem.is_bounded else None,
             callback=trace.on_iteration,
             # ftol=0 switches off SciPy's bound of the decrease: tol alone says when to stop.
             options={"maxiter": n_iter, "maxfun": n_fun, "gtol": stopping.tol, "ftol": 0.0},
@@ -158,12 +159,14 @@ class Trace:
     def record(self, result: OptimizeResult) -> None:
         """Record one iteration."""
         params = self.problem.join(result.x).astype(self.dtype, copy=False)
-        record = {"loss": float(result.fun) - self.problem.excess(result.x)}
+        objective = float(result.fun) - self.problem.excess(result.x)
+        penalty = self.problem.objective.penalty_value(self.problem.join(result.x))
+        record = {"loss": objective - penalty, "penalty": penalty}
         record |= {} if self.evaluate is None else self.evaluate(params)
         record["seconds"] = perf_counter() - self.start
         append(self.history, record)
         iteration = len(self.history["loss"])
-        self.monitor.update(iteration, record.get("validation_score", -record["loss"]), params)
+        self.monitor.update(iteration, record.get("validation_score", -objective), params)
         self.stopped = self.report is not None and bool(self.report(iteration, record, params))
         self.start = perf_counter()
 
@@ -184,7 +187,9 @@ class SplitProblem:
         self.l1: float = objective.penalty.l1
         self.n_split: int = network.n_penalized if self.l1 else 0
         n, free = self.n_split, np.full(network.n_params, np.inf)
-        low, high = self._limits = network.bounds(np.float64) or (-free, free)
+        limits = network.bounds(np.float64)
+        self.is_bounded: bool = limits is not None or n > 0
+        low, high = self._limits = limits or (-free, free)
         self.bounds: Any = Bounds(
             np.concatenate([np.zeros(2 * n), low[n:]]),
             np.concatenate([high[:n], -low[:n], high[n:]]),

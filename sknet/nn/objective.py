@@ -173,7 +173,7 @@ class Objective:
         rng: Generator | None = None,
         share: float = 1.0,
     ) -> float:
-        """Return the mean loss of a batch and the ridges; write their gradient.
+        """Return the mean loss of a batch; write its gradient and that of the ridges.
 
         If the rows are only a ``share`` of a batch, all are multiplied by it: the sum over the
         shares is the loss of the batch.
@@ -183,23 +183,18 @@ class Objective:
         if share != 1:
             workspace.delta *= share
         self.network.backward(params, gradient_out, batch.X, workspace)
-        return (value + self._add_ridges(params, gradient_out, share)) * share
-
-    def _add_ridges(self, params: Array, gradient_out: Array, share: float) -> float:
-        """Return the sum of the ridges; add a share of their gradient."""
-        value = 0.0
         for where, factor in self.network.ridges:
-            p = params[where]
-            value += factor / 2 * float(p @ p)
-            gradient_out[where] += (factor * share) * p
-        return value
+            gradient_out[where] += (factor * share) * params[where]
+        return value * share
 
     def penalty_value(self, params: Array) -> float:
-        """Return the penalty of the weights among the parameters.
+        """Return the penalty of the weights among the parameters, and the ridges.
 
-        The optimizer adds its gradient to the gradient of the loss in each step.
+        The optimizer adds the gradient of the penalty to that of the loss in each step.
         """
-        return self.penalty.value(params[: self.network.n_penalized])
+        ridges = ((params[where], factor) for where, factor in self.network.ridges)
+        value = self.penalty.value(params[: self.network.n_penalized])
+        return value + sum(factor / 2 * float(p @ p) for p, factor in ridges)
 
     def mean_loss(self, params: Array, batches: BatchIterable, workspace: Workspace) -> float:
         """Return the mean loss over all rows of ``batches``, without penalty.

@@ -15,17 +15,9 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sknet.nn import rules
 from sknet.nn.kernels import Array
-from sknet.nn.rules import (
-    CLOSED_UNIT_INTERVAL,
-    NOT_NEGATIVE,
-    NOT_NEGATIVE_INT,
-    Constraint,
-    Interval,
-    Rule,
-    TupleOf,
-    instance_of,
-)
+from sknet.nn.rules import Constraint, Interval, Rule, TupleOf, instance_of
 
 
 @dataclass(frozen=True)
@@ -43,8 +35,8 @@ class ElasticNet(Rule):
         The share of the L1 part.
     """
 
-    alpha: Annotated[float, NOT_NEGATIVE] = 0.0
-    l1_ratio: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.0
+    alpha: Annotated[float, rules.NOT_NEGATIVE] = 0.0
+    l1_ratio: Annotated[float, rules.CLOSED_UNIT_INTERVAL] = 0.0
 
     @property
     def l1(self) -> float:
@@ -158,7 +150,7 @@ class Signed(ParameterSet):
         return np.array(self.signs).reshape(shape)
 
 
-POSITIONS = TupleOf("a tuple of integers >= 0", NOT_NEGATIVE_INT)
+POSITIONS = TupleOf("a tuple of integers >= 0", rules.NOT_NEGATIVE_INT)
 
 
 @dataclass(frozen=True)
@@ -185,7 +177,7 @@ class MonotoneWeights(ParameterSet):
     """
 
     signs: Annotated[tuple[int, ...], SIGNS]
-    n_free: Annotated[int, NOT_NEGATIVE_INT] = 0
+    n_free: Annotated[int, rules.NOT_NEGATIVE_INT] = 0
     unpromised: Annotated[tuple[int, ...], POSITIONS] = ()
 
     @property

@@ -161,7 +161,7 @@ class Remembered(NamedTuple):
 
 @dataclass
 class Begun:
-    """The part of an epoch that is done: the number of batches, and the sum of their losses.
+    """The part of an epoch that is done: the number of batches, and sums over their rows.
 
     Updated in place after each batch, since a new object takes a hundredth of a small step.
 
@@ -170,7 +170,8 @@ class Begun:
     """
 
     n_batches: int = 0
-    total: float = 0.0
+    loss: float = 0.0
+    penalty: float = 0.0
     before: Array | None = None
 
 
@@ -312,8 +313,14 @@ def append(history: History, record: dict[str, float]) -> None:
         history.setdefault(name, []).append(value)
 
 
+def objectives(history: History) -> list[float]:
+    """Return the objective of each epoch: its loss and the penalty."""
+    parts = history.get("loss", []), history.get("penalty", [])
+    return [loss + penalty for loss, penalty in zip(*parts, strict=True)]
+
+
 def best_epoch(history: History) -> int:
-    """Return the epoch, from 1, with the best validation score, or else the lowest loss."""
+    """Return the epoch, from 1, of the best validation score, or else the lowest objective."""
     scores = history.get("validation_score")
-    best = np.nanargmin(history["loss"]) if scores is None else np.nanargmax(scores)
+    best = np.nanargmin(objectives(history)) if scores is None else np.nanargmax(scores)
     return int(best) + 1

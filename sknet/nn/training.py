@@ -28,7 +28,7 @@ COOLING_PROGRESS = 0.6
 #: So many places of the rest of a plan are looked at for one with a low enough learning rate.
 COOLING_PLACES = 1000
 #: The quantities that the training itself records of an epoch.
-OWN_RECORD = ("loss", "learning_rate", "seconds")
+OWN_RECORD = ("loss", "penalty", "learning_rate", "seconds")
 
 
 #: A function that judges parameters after an epoch. It returns values for the history, among
@@ -168,11 +168,11 @@ def _make_epochs(
     while state.iteration < epoch.horizon.n_epochs and not state.stopped:
         start = perf_counter()
         begun = state.begun = state.begun or Begun(before=None if evaluate else visible.copy())
-        loss = epoch.run()
-        if not (math.isfinite(loss) and np.isfinite(epoch.params).all()):
+        loss, penalty = epoch.run()
+        if not (math.isfinite(loss + penalty) and np.isfinite(epoch.params).all()):
             return Ending.DIVERGED
         visible = epoch.visible_params()
-        record = {"loss": loss}
+        record = {"loss": loss, "penalty": penalty}
         if state.on_all_rows:
             # The rows that would be judged are trained on.
             record |= {name: math.nan for name in state.history if name not in OWN_RECORD}
@@ -183,7 +183,8 @@ def _make_epochs(
         # The loss of an epoch belongs to the parameters before it, a score to those after.
         judged = visible if begun.before is None else begun.before
         if not state.on_all_rows:
-            monitor.update(state.iteration, record.get("validation_score", -loss), judged)
+            score = record.get("validation_score", -loss - penalty)
+            monitor.update(state.iteration, score, judged)
         if not waits:
             _plan_rest(epoch, monitor)
         if report is not None and report(state.iteration, record, visible):

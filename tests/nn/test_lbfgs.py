@@ -16,7 +16,7 @@ from sknet.nn.network import Network
 from sknet.nn.objective import Objective
 from sknet.nn.sets import ElasticNet
 from sknet.nn.soundness import DivergenceError, Ending
-from sknet.nn.state import Stopping, best_epoch
+from sknet.nn.state import Stopping, best_epoch, objectives
 
 
 @pytest.fixture
@@ -197,13 +197,15 @@ def test_history_is_the_objective_of_each_iteration(
         evaluate=evaluate,
         report=lambda i, record, params: reported.append((i, record["loss"])),
     )
-    assert set(result.history) == {"loss", "validation_score", "seconds"}
-    losses = result.history["loss"]
-    assert len(losses) == len(seen) == len(result.history["seconds"]) == 15
-    assert reported == list(enumerate(losses, start=1))
+    assert set(result.history) == {"loss", "penalty", "validation_score", "seconds"}
+    values = objectives(result.history)
+    assert len(values) == len(seen) == len(result.history["seconds"]) == 15
+    assert reported == list(enumerate(result.history["loss"], start=1))
     expected = [evaluate_objective(objective, at, batch)[0] for at in seen]
-    assert_allclose(losses, expected, rtol=1e-12)
-    assert (np.diff(losses) < 0).all()
+    assert_allclose(values, expected, rtol=1e-12)
+    assert (np.diff(values) < 0).all()
+    penalties = [objective.penalty_value(at) for at in seen]
+    assert_allclose(result.history["penalty"], penalties, rtol=1e-12)
     assert_array_equal(result.params, seen[-1])
 
 

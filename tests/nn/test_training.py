@@ -125,7 +125,7 @@ def test_loss_curve_is_that_of_mlp_classifier(options, n_classes, run_training):
 def test_epochs_are_steps_on_the_batches(
     name, batch_size, make_problem, make_batches, run_training, evaluate_objective
 ):
-    # Written out: the mean of the objective before each step, weighted by rows; then a step
+    # Written out: the means of loss and penalty before each step, weighted by rows; then a step
     # on all parameters, and a proximal one on the weights.
     optimizer = OPTIMIZERS[name]()
     penalty = ElasticNet(0.05, 0.6)
@@ -135,19 +135,23 @@ def test_epochs_are_steps_on_the_batches(
         problem, optimizer=optimizer, learning_rate=0.02, batch_size=batch_size, max_iter=3
     )
     params, slots, t = params.copy(), optimizer.init(params.size, np.float64), 0
-    losses, weights = [], slice(objective.network.n_penalized)
+    losses, penalties, weights = [], [], slice(objective.network.n_penalized)
     for _ in range(3):
-        total = 0
+        total = total_penalty = 0
         for part in make_batches(*batch[:3], batch_size=batch_size):
             value, gradient = evaluate_objective(objective, params, part)
-            total += value * part.X.shape[0] / 9
+            penalty_here = objective.penalty_value(params)
+            total += (value - penalty_here) * part.X.shape[0] / 9
+            total_penalty += penalty_here * part.X.shape[0] / 9
             t += 1
             optimizer.step(params, gradient, slots, t, 0.02)
             threshold = penalty.l1 * optimizer.effective_step(slots[:, weights], t, 0.02)
             w = params[weights]
             w[...] = np.sign(w) * np.maximum(np.abs(w) - threshold, 0)
         losses.append(total)
+        penalties.append(total_penalty)
     assert_allclose(result.history["loss"], losses, rtol=1e-12)
+    assert_allclose(result.history["penalty"], penalties, rtol=1e-12)
     assert_allclose(result.params, params, rtol=1e-10, atol=1e-13)
     assert (state.n_updates, state.samples_seen) == (t, 27)
 
@@ -212,7 +216,7 @@ def test_history_has_one_entry_an_epoch(make_problem, run_training):
         reported.append((iteration, dict(record)))
 
     result, _ = run_training(make_problem(), max_iter=4, report=report)
-    assert list(result.history) == ["loss", "learning_rate", "seconds"]
+    assert list(result.history) == ["loss", "penalty", "learning_rate", "seconds"]
     assert {len(values) for values in result.history.values()} == {4}
     assert min(result.history["seconds"]) > 0
     assert [iteration for iteration, _ in reported] == [1, 2, 3, 4]
@@ -229,6 +233,7 @@ def test_history_has_what_evaluate_returns(make_problem, run_training):
     result, _ = run_training(make_problem(), max_iter=3, evaluate=evaluate)
     assert set(result.history) == {
         "loss",
+        "penalty",
         "validation_loss",
         "validation_score",
         "learning_rate",
@@ -368,13 +373,14 @@ def test_without_evaluation_the_last_epoch_stays(make_problem, run_training):
 @pytest.mark.parametrize(
     "history, expected",
     [
-        ({"loss": [3.0, math.nan, 1.0, 2.0]}, 3),
-        ({"loss": [1.0, 1.0]}, 1),
+        ({"loss": [3.0, math.nan, 1.0, 2.0], "penalty": [0.0] * 4}, 3),
+        ({"loss": [3.0, 1.0, 2.0], "penalty": [0.0, 2.5, 0.5]}, 3),
+        ({"loss": [1.0, 1.0], "penalty": [0.0, 0.0]}, 1),
         ({"loss": [3.0, 2.0, 1.0], "validation_score": [0.1, 0.5, math.nan]}, 2),
     ],
-    ids=["loss", "first", "score"],
+    ids=["loss", "objective", "first", "score"],
 )
-def test_the_best_epoch_has_the_lowest_loss_or_the_highest_score(history, expected):
+def test_the_best_epoch_has_the_lowest_objective_or_the_highest_score(history, expected):
     """The first one of equal epochs is the best; NaN never is."""
     assert best_epoch(history) == expected
 
