@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Self, cast
 
@@ -13,10 +13,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from sknet._fitting import fit_network, fit_one_pass, split_off_validation
+from sknet._hints import hinting, hints_of_values
 from sknet._input import Features, read_training, read_validation
 from sknet._model import Model, weigh
 from sknet._monitoring import CallbackObserver, HeldOut
-from sknet._parameters import check_loss_position, check_together
+from sknet._parameters import check_loss_position, check_together, without_effect
 from sknet._persistence import VERSION, as_stored, load_checkpoint, unstamped
 from sknet._requirements import CallbackSupportMixin, callback_context, fit_context, kind_of
 from sknet._run import Run, fingerprint
@@ -28,6 +29,8 @@ from sknet.data.batches import Batch, Dataset
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import TrainingResult
 
+#: The score of fewer validation rows is hardly more than chance.
+FEW_TO_VALIDATE = 10
 #: The attributes that a fit sets. The other public attributes are computed from them.
 FITTED = ["_model", "_run", "history_", "n_features_in_", "feature_names_in_"]
 
@@ -49,9 +52,11 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
 
     def _validate_params(self) -> None:
         check_loss_position(type(self).__name__, self.hidden_layer_sizes)
-        super()._validate_params()
+        with hints_of_values(self, self._parameter_constraints):
+            super()._validate_params()
         check_together(self, "regression" if is_regressor(self) else "classification")
 
+    @hinting
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
@@ -112,7 +117,8 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         """
         before, run = self._to_continue(resume_from)
         given = Batch(X, y, cast(Any, sample_weight))
-        features, data = read_training(self, given, before and before._features)
+        known = None if before is None else before._features
+        features, data = read_training(self, given, known)
         given_val = Batch(X_val, y_val, cast(Any, sample_weight_val))
         held_out = read_validation(features, given_val)
         # Drawn after the checks, so that an error leaves a given RandomState as it was.
@@ -121,6 +127,8 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         data, held_out = _weigh_and_split(model, data, held_out, run)
         identify = partial(fingerprint, data)
         run.expect_rows(data.n_rows, identify)
+        for doubt in _doubts(self, model, held_out):
+            warnings.warn(doubt, stacklevel=4)
         model = model.begun(data.n_rows, 0 if held_out is None else held_out.n_rows)
         observer = observe(self, features, model, run, identify, given)
         validation = None
@@ -274,7 +282,7 @@ def conclude(
     model: Model,
     result: TrainingResult,
     observer: CallbackObserver | None = None,
-    stacklevel: int = 5,
+    stacklevel: int = 6,
 ) -> None:
     """End a fit whose training has ended: tell the callbacks, and :func:`finish` it.
 
@@ -324,6 +332,19 @@ def _weigh_and_split(
         return split_off_validation(model, weighted, run.split_seed)
     model.check_target(held_out.y, "y_val")
     return weighted, weigh(settings, target, held_out)
+
+
+def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterator[str]:
+    """Yield what the user can hardly have meant."""
+    yield from without_effect(estimator)
+    classes = [] if model.numeric_y else model.target.classes_.tolist()
+    if len(classes) == 1:
+        yield f"y has one class only, {classes[0]!r}: it is predicted for all rows."
+    if held_out is not None and held_out.n_rows < FEW_TO_VALIDATE:
+        yield (
+            f"Early stopping has {held_out.n_rows} validation rows, which can hardly tell one "
+            "epoch from another. Give more rows as X_val, or set early_stopping=False."
+        )
 
 
 def fitted(estimator: Any) -> tuple[Features, Model]:

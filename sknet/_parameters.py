@@ -7,9 +7,9 @@ parameters to the settings of a fit.
 import inspect
 import math
 import pickle
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import KW_ONLY, dataclass, field, make_dataclass
+from dataclasses import KW_ONLY, dataclass, field, fields, make_dataclass
 from inspect import Parameter
 from numbers import Integral, Real
 from typing import Annotated, Any, TypeVar, dataclass_transform, get_args, get_origin
@@ -17,6 +17,7 @@ from typing import Annotated, Any, TypeVar, dataclass_transform, get_args, get_o
 import joblib
 import numpy as np
 
+from sknet._hints import hinting
 from sknet._requirements import HasMethods, Interval, StrOptions
 from sknet.nn import rules
 from sknet.nn.activations import ACTIVATIONS, Activation
@@ -42,6 +43,13 @@ class Numbers(Interval):
         return self._numbers.allows(val)
 
 
+class Names(StrOptions):
+    """Options of text, which messages list in alphabetical order."""
+
+    def __str__(self) -> str:
+        return f"a str among {{{', '.join(map(repr, sorted(self.options)))}}}"
+
+
 class FlatList(HasMethods):
     """A list, a tuple or an array of one dimension, whose entries are checked elsewhere."""
 
@@ -61,7 +69,7 @@ class FlatList(HasMethods):
 
 
 FLAT_LIST = FlatList(["__len__", "__iter__"])
-AUTO = StrOptions({"auto"})
+AUTO = Names({"auto"})
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ def as_constraint(values: Any) -> Any:
     """Return the values of a declaration as a constraint of scikit-learn."""
     if isinstance(values, rules.Interval):
         return Numbers(values)
-    return StrOptions(set(values)) if isinstance(values, Mapping | Set) else values
+    return Names(set(values)) if isinstance(values, Mapping | Set) else values
 
 
 @dataclass_transform(eq_default=False)
@@ -124,7 +132,7 @@ def constructor(class_name: str, parameters: Iterable[Parameter]) -> Callable[..
         specifications.append((one.name, one.annotation, declared))
     made: Any = make_dataclass(class_name, specifications, eq=False, repr=False)
     del made.__init__.__annotations__["return"]  # It would be shown as what the class returns.
-    return made.__init__
+    return hinting(made.__init__)
 
 
 def is_auto(value: Any) -> bool:
@@ -217,6 +225,21 @@ def check_loss_task(estimator_name: str, loss: Any, task: str) -> None:
             f"loss={loss!r} is a loss for {loss.task}, but {estimator_name} needs one for "
             f"{task}. A class of your own says so by task = {task!r}."
         )
+
+
+def without_effect(estimator: Any) -> Iterator[str]:
+    """Yield a warning of each option of another loss, such as ``quantile`` without its loss."""
+    loss, neutral = estimator.loss, defaults(type(estimator))
+    for name in sorted(
+        {one.name for cls in LOSSES.values() for one in fields(cls)} & set(neutral)
+    ):
+        value = getattr(estimator, name)
+        takers = [key for key, cls in LOSSES.items() if name in {f.name for f in fields(cls)}]
+        if loss not in takers and not same_value(value, neutral[name]):
+            yield (
+                f"{name}={value!r} has no effect with loss={loss!r}. Give "
+                f"loss={' or '.join(map(repr, takers))}, or leave {name} at its default."
+            )
 
 
 def check_layers(parameters: Mapping[str, Any]) -> None:

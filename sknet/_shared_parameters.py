@@ -365,7 +365,8 @@ PLACEHOLDERS: dict[str, Any] = {
 def shared_documentation(cls: Class) -> Class:
     """Insert the shared sections into a class's docstring, a decorator."""
     entries = _entries(SharedParameters, "Parameters")
-    n_positional = len(inspect.getfullargspec(SharedParameters).args) - 1  # without self
+    kinds = [one.kind for one in inspect.signature(SharedParameters).parameters.values()]
+    n_positional = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
     sections = {
         "parameters": "\n".join(entries[:n_positional]),
         "more_parameters": "\n".join(entries[n_positional:]),

@@ -37,7 +37,7 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if numeric:
-            return _check_magnitude(y.astype(np.float64, copy=False), name)
+            return _check_magnitude(_as_numbers(y, name), name)
         _check_one_type(y, name)
         check_classification_targets(y)
         if y.ndim == 2 and not type_of_target(y).startswith("multilabel"):
@@ -47,6 +47,23 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
                 "classifier for each column."
             )
     return y
+
+
+def _as_numbers(y: NDArray[Any], name: str) -> NDArray[np.float64]:
+    """Return the targets of a regressor as numbers; text may be of numbers, such as "1.5".
+
+    Raises
+    ------
+    ValueError
+        If a target is not a number.
+    """
+    try:
+        return y.astype(np.float64, copy=False)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. A regressor predicts numbers: convert {name} to numbers, or fit an "
+            "NNClassifier to labels."
+        ) from error
 
 
 def _check_no_missing_labels(y: Any, name: str) -> None:

@@ -23,14 +23,9 @@ from sknet.nn.embeddings import Periodic
 from sknet.nn.rules import POSITIVE, Constraint, Interval, Rule
 
 __all__ = [
-    "Choice",
-    "Distribution",
-    "Integers",
-    "LogUniform",
-    "SearchSpace",
-    "Uniform",
+    "Choice", "Distribution", "Integers", "LogUniform", "SearchSpace", "Uniform",
     "search_space",
-]
+]  # fmt: skip
 
 FINITE = Interval(Real, -math.inf, closed="neither")
 FINITE_INT = Interval(Integral, -math.inf, closed="neither")

@@ -143,6 +143,7 @@ def test_labels_of_any_kind_come_back(binary, labels):
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.filterwarnings("ignore:y has one class only")
 def test_one_class(binary, solver):
     X, _ = binary
     learning_rate = "constant" if solver == "lbfgs" else "cosine"
@@ -155,6 +156,7 @@ def test_one_class(binary, solver):
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.filterwarnings("ignore:y has one class only")
 def test_one_row(solver):
     learning_rate = "constant" if solver == "lbfgs" else "cosine"
     network = quick(solver=solver, learning_rate=learning_rate).fit([[1.0, 2.0]], ["oak"])

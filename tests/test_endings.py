@@ -342,6 +342,8 @@ NOISY_CASES = [
 ]
 
 
+# Other warnings tell of rows that cannot be what the user means.
+@pytest.mark.filterwarnings("ignore:y has one class only", "ignore:Early stopping has")
 @pytest.mark.parametrize("noisy, n_rows", NOISY_CASES)
 def test_ordinary_noise_is_silent(noisy, n_rows, problem):
     """Few rows, few epochs and random training data are no reason to warn (an error here)."""

@@ -14,7 +14,7 @@ from sklearn.metrics import d2_pinball_score, log_loss, r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.class_weight import compute_sample_weight
 
-from sknet.nn.losses import Loss
+from sknet.nn.losses import Huber, Loss
 
 
 class Quartic(Loss):
@@ -204,8 +204,8 @@ def test_robust_losses_bear_outliers(regression, loss):
     errors = {}
     for one in ["squared_error", loss]:
         network = NNRegressor(
-            (), loss=one, delta=0.1, max_iter=300, learning_rate="cosine",
-            learning_rate_init=0.02,
+            (), loss=Huber(0.1) if one == "huber" else one, max_iter=300,
+            learning_rate="cosine", learning_rate_init=0.02,
             random_state=0,
         ).fit(X, spoiled)  # fmt: skip
         errors[one] = np.median(np.abs(network.predict(X) - y))
@@ -385,7 +385,7 @@ def test_validation_rows_and_later_chunks_may_be_all_zero():
     X, y, _ = counts(60)
     options = {"loss": "poisson", "max_iter": 2, "learning_rate": "cosine"}
     network = NNRegressor((4,), early_stopping="auto", **options)
-    network.fit(X, y, X_val=X[:5], y_val=np.zeros(5))
+    network.fit(X, y, X_val=X[:10], y_val=np.zeros(10))
     network = NNRegressor((4,), loss="poisson").partial_fit(X, y)
     network.partial_fit(X[:5], np.zeros(5))
     assert np.isfinite(network.predict(X)).all()

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from sknet._base import BaseNN, conclude, fitted
+from sknet._hints import hinting
 from sknet._model import Model
 from sknet._parameters import constructor, defaults, is_auto, with_parameters
 from sknet._requirements import fit_context
@@ -102,6 +103,7 @@ class DaskNN(BaseEstimator):
         _, _, shared = inspect.cleandoc(DaskNN.__doc__ or "").partition("\n\n")
         cls.__doc__ = with_sections(cls.__doc__ or "", {"shared": shared})
 
+    @hinting
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the network to Dask collections, on the workers of the client.

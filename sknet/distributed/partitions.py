@@ -99,7 +99,7 @@ def _in_one_dimension(y: Any) -> Any:
         "A column-vector y was passed when a 1d array was expected. Take its column: y[:, 0] "
         "of a Dask array, y.iloc[:, 0] of a Dask DataFrame.",
         DataConversionWarning,
-        stacklevel=5,
+        stacklevel=6,
     )
     return y[:, 0] if is_array(y) else y.iloc[:, 0]
 

@@ -11,14 +11,7 @@ from sknet.inspection.shape_display import ShapeFunctionsDisplay
 from sknet.inspection.shapes import ShapeFunctions, shape_functions
 
 __all__ = [
-    "AttributionDisplay",
-    "LossCurveDisplay",
-    "ShapeFunctions",
-    "ShapeFunctionsDisplay",
-    "WeightsDisplay",
-    "hidden_features",
-    "input_gradients",
-    "integrated_gradients",
-    "shape_functions",
-    "summary",
-]
+    "AttributionDisplay", "LossCurveDisplay", "ShapeFunctions", "ShapeFunctionsDisplay",
+    "WeightsDisplay", "hidden_features", "input_gradients", "integrated_gradients",
+    "shape_functions", "summary",
+]  # fmt: skip

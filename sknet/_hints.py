@@ -1,0 +1,137 @@
+"""What was probably meant by a name or a value that an estimator does not know.
+
+Users come from other libraries, whose names for the same thing differ.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
+from functools import wraps
+from numbers import Real
+from typing import Any, TypeVar
+
+from sknet._requirements import Options
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+#: Parameters of the constructors, and the names that other libraries have for them.
+NAMES: dict[str, tuple[str, ...]] = {
+    "hidden_layer_sizes": ("hidden_layers", "hidden_units", "hidden_dim", "hidden", "layers"),
+    "solver": ("optimizer", "optim"),
+    "alpha": ("weight_decay", "l2", "l2_reg", "reg_lambda", "regularization"),
+    "learning_rate_init": ("lr", "eta", "eta0", "step_size"),
+    "max_iter": ("epochs", "n_epochs", "num_epochs", "max_epochs", "num_iterations"),
+    "n_iter_no_change": ("patience", "early_stopping_rounds"),
+    "tol": ("min_delta", "tolerance"),
+    "random_state": ("seed", "random_seed"),
+    "scoring": ("metric", "metrics", "eval_metric"),
+    "loss": ("criterion", "objective", "loss_function"),
+    "standardize": ("normalize", "scaler"),
+    "categorical_features": ("cat_features", "cat_cols", "categorical_feature"),
+    "monotonic_cst": ("monotone_constraints",),
+    "interaction_cst": ("interaction_constraints",),
+    "validation_fraction": ("validation_split", "val_size"),
+}
+#: What to do in the place of other arguments.
+ADVICE: dict[str, tuple[str, ...]] = {
+    "Give validation rows to fit, as X_val= and y_val=.": ("validation_data", "eval_set"),
+    "Leave it out: OMP_NUM_THREADS and threadpoolctl limit threads.": ("n_jobs", "n_threads"),
+    "Leave it out: sknet computes on the processor.": ("device", "gpu", "cuda", "task_type"),
+    "Use the method set_callbacks.": ("callbacks",),
+}
+#: Values of parameters, and the names that other libraries have for them.
+VALUES: dict[str, dict[str, tuple[str, ...]]] = {
+    "loss": {
+        "squared_error": ("mse", "mean_squared_error", "l2", "squared_loss", "rmse"),
+        "absolute_error": ("mae", "mean_absolute_error", "l1"),
+        "log_loss": ("cross_entropy", "categorical_crossentropy", "binary_crossentropy", "bce"),
+        "huber": ("smooth_l1", "huber_loss"),
+        "quantile": ("pinball",),
+    },
+    "activation": {"logistic": ("sigmoid",), "identity": ("linear",), "silu": ("swish",)},
+    "solver": {"lbfgs": ("bfgs", "l_bfgs_b"), "sgd": ("gd", "gradient_descent")},
+    "numeric_embedding": {"piecewise_linear": ("ple",), "periodic": ("plr",)},
+}
+
+
+@contextmanager
+def hints_of_values(estimator: Any, constraints: Mapping[str, list]) -> Iterator[None]:
+    """Add to an error about a parameter's value which value was probably meant."""
+    try:
+        yield
+    except ValueError as error:
+        named = re.match(r"The '(\w+)' parameter", str(error))
+        if named is None:
+            raise
+        name = named[1]
+        options = [one.options for one in constraints[name] if isinstance(one, Options)]
+        hint = hint_of_value(name, getattr(estimator, name), set().union(*options))
+        raise type(error)(f"{error} {hint}".rstrip()) from None
+
+
+def hinting(method: Method) -> Method:
+    """Let a method of an estimator say what to use in the place of an unknown argument.
+
+    Raises
+    ------
+    TypeError
+        By the method, if it is called with an argument that it does not have.
+    """
+    known, name = inspect.signature(method).parameters, method.__name__
+
+    @wraps(method)
+    def call(estimator: Any, /, *args: Any, **options: Any) -> Any:
+        if unknown := options.keys() - known:
+            cls = type(estimator)
+            called, own = cls.__name__, [*inspect.signature(cls).parameters]
+            hint = hint_of_name(one := min(unknown), [*known, *own])
+            if name != "__init__":
+                called += f".{name}"
+                hint = "It is a parameter of the constructor." if one in own else hint
+            raise TypeError(f"{called}() has no parameter {one!r}. {hint}".rstrip())
+        return method(estimator, *args, **options)
+
+    return call  # type: ignore[return-value]
+
+
+def hint_of_value(parameter: str, value: Any, known: Collection[str]) -> str:
+    """Return a sentence that says which value was probably meant, or an empty text.
+
+    Parameters
+    ----------
+    parameter : str
+        The name of the parameter.
+    value : object
+        A value that it cannot take.
+    known : collection of str
+        The names that it can take.
+    """
+    if parameter == "learning_rate" and isinstance(value, Real) and not isinstance(value, bool):
+        return f"A number is given by learning_rate_init={value}."
+    if not isinstance(value, str):
+        return ""
+    for name, others in VALUES.get(parameter, {}).items():
+        if name in known and _letters(value) in map(_letters, others):
+            return f"Did you mean {name!r}?"
+    spelled = {_letters(name): name for name in sorted(known)}
+    close = get_close_matches(_letters(value), spelled, n=1, cutoff=0.75)
+    return f"Did you mean {spelled[close[0]]!r}?" if close else ""
+
+
+def hint_of_name(name: str, known: Collection[str]) -> str:
+    """Return a sentence that says what to use for an argument of another library."""
+    for advice, names in ADVICE.items():
+        if name in names:
+            return advice
+    for parameter, names in NAMES.items():
+        if name in names:
+            return f"Its name here is {parameter}."
+    close = get_close_matches(name, known, n=1, cutoff=0.75)
+    return f"Did you mean {close[0]}?" if close else ""
+
+
+def _letters(name: str) -> str:
+    """Return a name as it is however it is spelled: ReLU, leaky-relu."""
+    return "".join(filter(str.isalnum, name.lower()))

@@ -1,0 +1,144 @@
+"""Names and values of other libraries are refused with what to use instead."""
+
+import re
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from sknet import NNClassifier, NNRegressor
+from sknet._hints import ADVICE, NAMES, VALUES
+from sknet.nn.losses import Huber, Pinball
+
+#: Wrong values, and the right ones that the messages name.
+WRONG_VALUES = [
+    ("loss", "mse", "'squared_error'"),
+    ("loss", "MAE", "'absolute_error'"),
+    ("loss", "Huber", "'huber'"),
+    ("loss", "squared error", "'squared_error'"),
+    ("activation", "ReLU", "'relu'"),
+    ("activation", "sigmoid", "'logistic'"),
+    ("activation", "Leaky-ReLU", "'leaky_relu'"),
+    ("activation", "linear", "'identity'"),
+    ("solver", "Adam", "'adam'"),
+    ("solver", "L-BFGS", "'lbfgs'"),
+    ("learning_rate", "onecycle", "'one_cycle'"),
+    ("learning_rate", 0.01, "learning_rate_init=0.01"),
+    ("numeric_embedding", "PLE", "'piecewise_linear'"),
+    ("scoring", "accurracy", "'accuracy'"),
+    ("dtype", "Float32", "'float32'"),
+]
+#: Arguments of other libraries, and what the messages name.
+WRONG_NAMES = [
+    ("epochs", "max_iter"),
+    ("hidden_layers", "hidden_layer_sizes"),
+    ("lr", "learning_rate_init"),
+    ("optimizer", "solver"),
+    ("weight_decay", "alpha"),
+    ("patience", "n_iter_no_change"),
+    ("seed", "random_state"),
+    ("n_jobs", "OMP_NUM_THREADS"),
+    ("device", "processor"),
+    ("validation_data", "X_val= and y_val="),
+    ("eval_set", "X_val= and y_val="),
+    ("callbacks", "set_callbacks"),
+    ("max_itr", "max_iter"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "meant"), WRONG_VALUES)
+def test_a_value_that_is_not_known(regression, name, value, meant):
+    with pytest.raises(ValueError, match=rf"Got .* instead\. .*{re.escape(meant)}"):
+        NNRegressor(**{name: value}).fit(*regression)
+
+
+def test_a_value_like_no_other_gets_no_hint(regression):
+    with pytest.raises(ValueError, match=r"Got 'xyz' instead\.$"):
+        NNRegressor(loss="xyz").fit(*regression)
+
+
+def test_the_loss_of_a_classifier(binary):
+    with pytest.raises(ValueError, match="Did you mean 'log_loss'"):
+        NNClassifier(loss="cross_entropy").fit(*binary)
+
+
+def test_values_are_listed_in_order(regression):
+    with pytest.raises(ValueError, match=r"\{'adam', 'adamw', 'lbfgs', 'rmsprop', 'sgd'\}"):
+        NNRegressor(solver="newton").fit(*regression)
+
+
+@pytest.mark.parametrize(("name", "meant"), WRONG_NAMES)
+def test_an_argument_of_another_library(regression, name, meant):
+    with pytest.raises(TypeError, match=rf"NNRegressor\(\).*{name!r}.*{meant}"):
+        NNRegressor(**{name: 1})
+    with pytest.raises(TypeError, match=rf"NNRegressor\.fit\(\).*{name!r}.*{meant}"):
+        NNRegressor().fit(*regression, **{name: 1})
+
+
+def test_a_parameter_of_the_constructor_that_fit_is_given(regression):
+    with pytest.raises(TypeError, match="batch_size.*parameter of the constructor"):
+        NNRegressor().fit(*regression, batch_size=32)
+
+
+def test_the_tables_of_hints_are_true():
+    """They name parameters and values that there are, and no name that is one itself."""
+    parameters = {*NNRegressor().get_params(), *NNClassifier().get_params()}
+    assert NAMES.keys() <= parameters
+    others = [one for names in (*NAMES.values(), *ADVICE.values()) for one in names]
+    assert parameters.isdisjoint(others)
+    assert len(others) == len(set(others))
+    for name, values in VALUES.items():
+        constraints = [*NNRegressor._parameter_constraints[name]]
+        constraints += NNClassifier._parameter_constraints[name]
+        known = set().union(*(getattr(one, "options", ()) for one in constraints))
+        assert values.keys() <= known
+        assert known.isdisjoint(one for names in values.values() for one in names)
+
+
+# Parameters without effect.
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "loss"),
+    [("quantile", 0.9, "quantile"), ("delta", 2.0, "huber"), ("power", 1.2, "tweedie")],
+)
+def test_an_option_of_another_loss(regression, name, value, loss):
+    X, y = regression
+    with pytest.warns(UserWarning, match=rf"{name}=.* has no effect .*loss='{loss}'") as record:
+        NNRegressor(**{name: value}, max_iter=1).fit(X, y)
+    assert [one.filename for one in record] == [__file__]
+    with pytest.warns(UserWarning, match=rf"{name}=.* has no effect"):
+        NNRegressor(**{name: value}, loss=Huber(1.0), max_iter=1).fit(X, y)
+    NNRegressor(**{name: value}, loss=loss, max_iter=1).fit(X, abs(y))
+
+
+def test_defaults_of_options_of_other_losses_pass(regression):
+    X, y = regression
+    NNRegressor(quantile=0.5, delta=1.35, max_iter=1).fit(X, y)
+    NNRegressor(loss=Pinball(0.9), max_iter=1).fit(X, y)
+
+
+# Data that are not what the user thinks.
+
+
+def test_text_as_y_of_a_regressor(regression):
+    X, y = regression
+    with pytest.raises(ValueError, match="could not convert.*NNClassifier"):
+        NNRegressor().fit(X, np.where(y > 0, "high", "low"))
+    NNRegressor(max_iter=1).fit(X, y.astype(str))
+
+
+def test_one_class_is_said(binary):
+    X, _ = binary
+    with pytest.warns(UserWarning, match="one class only, 'a'") as record:
+        network = NNClassifier(max_iter=2).fit(X, np.full(len(X), "a"))
+    ours = [one for one in record if one.category is not ConvergenceWarning]
+    assert [one.filename for one in ours] == [__file__]
+    assert set(network.predict(X)) == {"a"}
+
+
+@pytest.mark.parametrize(("n_rows", "warned"), [(40, True), (50, False)])
+def test_a_handful_of_validation_rows_is_said(regression, recwarn, n_rows, warned):
+    X, y = regression
+    NNRegressor(max_iter=1, early_stopping=True).fit(X[:n_rows], y[:n_rows])
+    assert any("validation rows" in str(one.message) for one in recwarn.list) == warned
