@@ -31,7 +31,6 @@ NAMES: dict[str, tuple[str, ...]] = {
     "standardize": ("normalize", "scaler"),
     "categorical_features": ("cat_features", "cat_cols", "categorical_feature"),
     "monotonic_cst": ("monotone_constraints",),
-    "interaction_cst": ("interaction_constraints",),
     "validation_fraction": ("validation_split", "val_size"),
 }
 #: What to do in the place of other arguments.
@@ -39,7 +38,6 @@ ADVICE: dict[str, tuple[str, ...]] = {
     "Give validation rows to fit, as X_val= and y_val=.": ("validation_data", "eval_set"),
     "Leave it out: OMP_NUM_THREADS and threadpoolctl limit threads.": ("n_jobs", "n_threads"),
     "Leave it out: sknet computes on the processor.": ("device", "gpu", "cuda", "task_type"),
-    "Use the method set_callbacks.": ("callbacks",),
 }
 #: Values of parameters, and the names that other libraries have for them.
 VALUES: dict[str, dict[str, tuple[str, ...]]] = {

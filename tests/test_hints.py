@@ -41,7 +41,6 @@ WRONG_NAMES = [
     ("device", "processor"),
     ("validation_data", "X_val= and y_val="),
     ("eval_set", "X_val= and y_val="),
-    ("callbacks", "set_callbacks"),
     ("max_itr", "max_iter"),
 ]
 

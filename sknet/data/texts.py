@@ -26,8 +26,6 @@ from sknet.data.frames import Table, distinct_values, name_of
 MOST_WORDS, FEW_WORDS = 0.05, 3
 #: The number of rows, evenly spaced, that show whether a column of text may have a format.
 FIRST_ROWS = 1000
-#: What float64 holds of any decimal number.
-MOST_DIGITS = 15
 
 #: Decimal separators, each with the separators of thousands that suit it; blanks may be narrow
 #: ones, or such that no line breaks there.
@@ -114,7 +112,8 @@ def _parts(value: str, decimal: str) -> tuple[str, str, str, str, str, str] | No
     whole = re.sub(r"\D", "", whole)
     # One hour, two hours.
     after = after.removesuffix("s") if len(after) > 2 else after
-    fits = 0 < len(whole + rest) <= MOST_DIGITS
+    # float64 holds 15 digits of any number.
+    fits = 0 < len(whole + rest) <= 15
     return (sign, before, whole, rest, power, after) if fits else None
 
 

@@ -165,7 +165,9 @@ class Periodic(MappedFeatures):
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         line, angle, wave, out = _by_column(x, buffers, "line", "angle", "wave", "out")
         line[:, 0], line[:, 1] = x.T, 1
-        factors = 2 * math.pi * np.stack([params.frequency, params.phase], axis=2)
+        factors = np.empty((*params.frequency.shape, 2), params.frequency.dtype)
+        np.multiply(params.frequency, 2 * math.pi, out=factors[:, :, 0])
+        np.multiply(params.phase, 2 * math.pi, out=factors[:, :, 1])
         # One small product for each input column, whose arrays have a row for each wave.
         np.matmul(factors, line, out=angle)
         cosine(angle, out=wave)

@@ -192,9 +192,10 @@ class Objective:
 
         The optimizer adds the gradient of the penalty to that of the loss in each step.
         """
-        ridges = ((params[where], factor) for where, factor in self.network.ridges)
         value = self.penalty.value(params[: self.network.n_penalized])
-        return value + sum(factor / 2 * float(p @ p) for p, factor in ridges)
+        for where, factor in self.network.ridges:
+            value += factor / 2 * float(params[where] @ params[where])
+        return value
 
     def mean_loss(self, params: Array, batches: BatchIterable, workspace: Workspace) -> float:
         """Return the mean loss over all rows of ``batches``, without penalty.

@@ -50,14 +50,14 @@ class ElasticNet(Rule):
 
     def value(self, w: Array) -> float:
         """Return the penalty of the weights ``w``, a vector."""
-        l1_norm = float(np.abs(w).sum()) if self.l1 else 0.0
-        square = float(w.dot(w)) if self.l2 else 0.0
-        return self.l1 * l1_norm + self.l2 / 2 * square
+        l1, l2 = self.l1, self.l2
+        value = l2 / 2 * float(w.dot(w)) if l2 else 0.0
+        return value + l1 * float(np.abs(w).sum()) if l1 else value
 
     def add_gradient(self, w: Array, out: Array) -> None:
         """Add the gradient of the smooth part to ``out``."""
-        if self.l2:
-            out += self.l2 * w
+        if l2 := self.l2:
+            out += l2 * w
 
     def prox(self, w: Array, step: float | Array) -> None:
         """Shrink ``w`` in place by soft thresholding: ``sign(w) max(abs(w) - step l1, 0)``.
