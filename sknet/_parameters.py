@@ -209,7 +209,7 @@ def check_together(estimator: Any, task: str) -> None:
     parameters = estimator.get_params(deep=False)
     check_loss_task(type(estimator).__name__, parameters["loss"], task)
     check_layers(parameters)
-    check_solver_options(parameters, defaults(type(estimator)))
+    check_solver_options(estimator)
 
 
 def check_loss_task(estimator_name: str, loss: Any, task: str) -> None:
@@ -230,11 +230,10 @@ def check_loss_task(estimator_name: str, loss: Any, task: str) -> None:
 def without_effect(estimator: Any) -> Iterator[str]:
     """Yield a warning of each option of another loss, such as ``quantile`` without its loss."""
     loss, neutral = estimator.loss, defaults(type(estimator))
-    for name in sorted(
-        {one.name for cls in LOSSES.values() for one in fields(cls)} & set(neutral)
-    ):
+    options = {key: {one.name for one in fields(cls)} for key, cls in LOSSES.items()}
+    for name in sorted(neutral.keys() & set().union(*options.values())):
         value = getattr(estimator, name)
-        takers = [key for key, cls in LOSSES.items() if name in {f.name for f in fields(cls)}]
+        takers = [key for key, names in options.items() if name in names]
         if loss not in takers and not same_value(value, neutral[name]):
             yield (
                 f"{name}={value!r} has no effect with loss={loss!r}. Give "
@@ -292,10 +291,10 @@ def per_layer(parameters: Mapping[str, Any], name: str) -> list:
     return list(value)
 
 
-def check_solver_options(parameters: Mapping[str, Any], neutral: Mapping[str, Any]) -> None:
+def check_solver_options(estimator: Any) -> None:
     """Refuse parameters that have no effect with the solver.
 
-    A parameter passes if it is switched off or has its default, given in ``neutral``.
+    A parameter passes if it is switched off or has its default.
 
     Raises
     ------
@@ -303,8 +302,9 @@ def check_solver_options(parameters: Mapping[str, Any], neutral: Mapping[str, An
         If the solver is not stochastic, and a parameter of ``STOCHASTIC_OPTIONS`` is neither
         switched off nor at its default.
     """
-    if is_stochastic(parameters["solver"]):
+    if is_stochastic(estimator.solver):
         return
+    parameters, neutral = estimator.get_params(deep=False), defaults(type(estimator))
     unusable = [
         f"{name}={parameters[name]!r}"
         for name in STOCHASTIC_OPTIONS

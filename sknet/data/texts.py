@@ -90,8 +90,8 @@ class NumberFormat:
     def suits(self, values: Mapping[str, Any]) -> bool:
         """Whether text and the numbers read from it are quantities, and not identifiers.
 
-        Without a unit, these have digits or groups of digits alone, or they differ although
-        their numbers are equal, as the versions 1.1 and 1.10 do.
+        Without a unit, identifiers have digits or groups of digits alone, or they differ
+        although their numbers are equal, as the versions 1.1 and 1.10 do.
         """
         if self.before or self.after:
             return True
@@ -233,9 +233,9 @@ def read_texts(X: Any, formats: Mapping[int, Format]) -> Any:
     for i in sorted(formats.keys() & {*X.text_columns}):
         form, (values, positions) = formats[i], distinct_values(X.column(i))
         read = [_read(form, value) for value in values.tolist()]
-        if odd := [
-            v for v, x in zip(values, read, strict=True) if x is None and DIGIT.search(str(v))
-        ]:
+        pairs = zip(values, read, strict=True)
+        odd = [v for v, x in pairs if x is None and DIGIT.search(str(v))]
+        if odd:
             warnings.warn(
                 f"Column {name_of(i, X.names)} of X has values such as {odd[0]!r}, which count "
                 f"as missing: in training it had {form}.",
