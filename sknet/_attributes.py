@@ -4,7 +4,7 @@ Both follow from its model and the record of its training.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from sknet._settings import Provenance
 from sknet.data.columns.categories import Levels
 from sknet.data.columns.numbers import MissingFlags
 from sknet.data.columns.single_values import Code, HeavyFlags
-from sknet.nn.columns import Columns
+from sknet.nn.columns import Columns, Repeated
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import best_epoch, objectives
 
@@ -238,16 +238,21 @@ def _names_by_origin(model: Model, names: Sequence[str]) -> list[str]:
     ``names`` are those of the columns of X. An output of an embedding is named after its
     column, with a number. Components of numbers come last.
     """
-    encoder, reader, front = model.encoder, model.reader, model.network.layers[0]
+    encoder, reader, layers = model.encoder, model.reader, model.network.layers
     encoded = encoder.feature_names([names[i] for i in reader.order_], reader.levels_)
     of_components = [f"component{i}" for i in range(encoder.n_found_components_)]
-    if not isinstance(front, Columns):
+    # Of the copies of the columns for separate members, the first stands for all.
+    n_copies = layers[0].size if isinstance(layers[0], Repeated) else 1
+    columns = next((one for one in layers[:2] if isinstance(one, Columns)), None)
+    if columns is None:
         return encoded + of_components
-    sources, embedded = iter(encoded), []
-    for width, layer in front.parts:
-        for j, name in enumerate([next(sources) for _ in range(width)]):
+    copies = ((name, i) for name in encoded for i in range(n_copies))
+    embedded: list[str] = []
+    for width, layer in columns.parts:
+        for j, (name, copy) in enumerate(islice(copies, width)):
             size = 1 if layer is None else layer.output_counts(width)[j]
-            embedded += [name] if layer is None else [f"{name}_{i}" for i in range(size)]
+            if copy == 0:
+                embedded += [name] if layer is None else [f"{name}_{i}" for i in range(size)]
     return embedded + of_components
 
 
@@ -349,7 +354,11 @@ def _training(model: Model, history: dict[str, list[float]]) -> Lines:
     provenance = model.provenance
     if provenance.n_rows is not None:
         yield "training rows", provenance.n_rows
-        yield "validation rows", provenance.n_validation or "none"
+        n_held = provenance.n_validation or "none"
+        yield (
+            "validation rows",
+            f"{n_held}, each of one member" if provenance.cross_fitted else n_held,
+        )
     if n_epochs := provenance.n_epochs(history):
         yield "epochs", f"{n_epochs} of at most {model.settings.max_iter}"
     if provenance.n_continued:

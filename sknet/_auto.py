@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sknet._parameters import is_auto
+from sknet._parameters import hidden_layer_sizes, is_auto
 from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS
 from sknet.data.columns.times import MOST_PHASES
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.lbfgs import is_stochastic
+from sknet.nn.optimizers import SGD
 from sknet.nn.schedules import SCHEDULES
 
 #: With fewer training rows than this, the rules choose no dropout, no validation split and no
@@ -78,6 +79,11 @@ ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
 #: The same for groups of columns: a function of few columns is hardly overfitted, and it can be
 #: no sharper than the bins.
 ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
+#: The sizes of the hidden layers by default.
+SIZES = (128, 128)
+#: On tables with fewer rows than this, members share no weights; their number for classes and
+#: for numbers.
+SEPARATE_ROWS, SEPARATE_MEMBERS, SEPARATE_MEMBERS_OF_NUMBERS = 2000, 5, 3
 #: A training with more rows than this does not end on the rows held out: a tenth more rows is
 #: worth little there, and a cool-down with a score is the better one. Their score is precise
 #: enough to begin it at the best epoch.
@@ -250,6 +256,8 @@ def _early_stopping(known: Mapping[str, Any], facts: Facts) -> bool:
 
 
 def _validation_fraction(known: Mapping[str, Any], facts: Facts) -> float:
+    if not known["share_weights"]:
+        return min(1 / known["n_members"], VALIDATION_OF_FEW)
     return VALIDATION_OF_FEW if facts.n_rows < MANY else VALIDATION_OF_MANY
 
 
@@ -283,7 +291,22 @@ def _n_components(known: Mapping[str, Any], facts: Facts) -> int:
     return min(MOST_COMPONENTS, facts.n_numbers, facts.n_rows // n_rows)
 
 
+def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
+    # The loss is a mean over the members, and a step of sgd would be as much smaller.
+    solver = known["solver"]
+    adaptive = is_stochastic(solver) and not (solver == "sgd" or isinstance(solver, SGD))
+    tied = known["interaction_cst"] is not None or bool(known["monotonic_cst"])
+    embedded = known["numeric_embedding"] is not None and not facts.is_sparse
+    few = SMALL <= facts.n_rows < SEPARATE_ROWS and facts.n_earlier is None
+    # Several networks instead of one that the user has chosen would cost more than expected.
+    is_default = tuple(hidden_layer_sizes(known)) == SIZES
+    suited = few and embedded and is_default and known["n_members"] != 1
+    return not (suited and adaptive and not tied)
+
+
 def _n_members(known: Mapping[str, Any], facts: Facts) -> int:
+    if not known["share_weights"]:
+        return SEPARATE_MEMBERS_OF_NUMBERS if facts.numeric_y else SEPARATE_MEMBERS
     return 1 if facts.numeric_y or known["interaction_cst"] is not None else 2
 
 
@@ -303,13 +326,17 @@ RULES: dict[str, Rule] = {
     "max_iter": _max_iter,
     "n_iter_no_change": _n_iter_no_change,
     "early_stopping": _early_stopping,
-    "validation_fraction": _validation_fraction,
     "dropout": _dropout,
     "numeric_embedding": _numeric_embedding,
     "n_components": _n_components,
+    "share_weights": _share_weights,
     "n_members": _n_members,
+    "validation_fraction": _validation_fraction,
     "dtype": _dtype,
 }
 
 #: The parameters that shape the network. A fit that continues a network keeps their values.
-SHAPING = ("dropout", "numeric_embedding", "n_components", "n_members", "dtype")
+SHAPING = (
+    *("dropout", "numeric_embedding", "n_components"),
+    *("share_weights", "n_members", "dtype"),
+)

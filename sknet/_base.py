@@ -26,6 +26,7 @@ from sknet._starting import continue_model, start_model
 from sknet._summary import NotebookMixin
 from sknet._version import __version__
 from sknet.data.batches import Batch, Dataset
+from sknet.data.draws import cross_fitted
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import TrainingResult
 
@@ -129,7 +130,9 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         run.expect_rows(data.n_rows, identify)
         for doubt in _doubts(self, model, held_out):
             warnings.warn(doubt, stacklevel=4)
-        model = model.begun(data.n_rows, 0 if held_out is None else held_out.n_rows)
+        n_validation = 0 if held_out is None else held_out.n_rows
+        crossed = data.sample_weight is not None and data.sample_weight.ndim == 2
+        model = model.begun(data.n_rows, n_validation, crossed)
         observer = observe(self, features, model, run, identify, given)
         validation = None
         if held_out is not None:
@@ -328,6 +331,9 @@ def _weigh_and_split(
     """
     settings, target = model.settings, model.target
     weighted = weigh(settings, target, data)
+    if held_out is None and settings.cross_fits and weighted.n_rows >= settings.n_parts:
+        n_members, strata = settings.n_members, model.strata(weighted.y)
+        return cross_fitted(weighted, n_members, settings.n_parts, strata, run.split_seed)
     if held_out is None:
         return split_off_validation(model, weighted, run.split_seed)
     model.check_target(held_out.y, "y_val")

@@ -152,7 +152,8 @@ class Model(ABC):
         if network != self.network or settings.n_components != self.settings.n_components:
             raise ValueError(
                 "The layers have changed since the last fit by hidden_layer_sizes, activation, "
-                "dropout, normalization, n_members, numeric_embedding, n_components, "
+                "dropout, normalization, n_members, share_weights, numeric_embedding, "
+                "n_components, "
                 "monotonic_cst, interaction_cst, or a loss with more or fewer raw predictions. "
                 "Set warm_start=False, or fit a clone."
             )
@@ -167,9 +168,10 @@ class Model(ABC):
         """Return the model with other parameters, and with these fields of its provenance."""
         return replace(self, params=params, provenance=replace(self.provenance, **training))
 
-    def begun(self, n_rows: int, n_validation: int) -> Self:
+    def begun(self, n_rows: int, n_validation: int, cross_fitted: bool = False) -> Self:
         """Return the model of a fit to these numbers of training and validation rows."""
-        return replace(self, provenance=self.provenance.begun(n_rows, n_validation))
+        begun = self.provenance.begun(n_rows, n_validation, cross_fitted)
+        return replace(self, provenance=begun)
 
     def trained(self, result: TrainingResult) -> Self:
         """Return the model with the parameters of a fit that is over."""

@@ -1,7 +1,9 @@
 """The layers of a network, built from settings and an encoder; the memory that it takes."""
 
 import math
+from dataclasses import replace
 from decimal import Decimal
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,13 @@ from sknet._settings import Settings
 from sknet.data.encoding import TableEncoder
 from sknet.data.tables import TableReader
 from sknet.nn.activations import Activation, Identity
-from sknet.nn.columns import ColumnEmbedding, Columns, Embedding, PrincipalComponents
+from sknet.nn.columns import (
+    ColumnEmbedding,
+    Columns,
+    Embedding,
+    PrincipalComponents,
+    Repeated,
+)
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.groups import GroupColumns, GroupedDense, Groups, PairwiseHead
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer
@@ -38,9 +46,13 @@ def make_network(
     groups = _groups_of_inputs(settings, sources)
     promise = settings.promise
     order = None if promise is None else promise.order(inputs.origins, sources, groups)
-    # With hidden layers, each member has a network of its own for each group.
-    n_copies = settings.n_members if settings.hidden_layer_sizes else 1
-    gathered = [] if groups is None else [GroupColumns(groups * n_copies)]
+    gathered: list[Layer] = []
+    if settings.n_separate > 1:
+        gathered = [GroupColumns(inputs_of_members(inputs))]
+    elif groups is not None:
+        # With hidden layers, each member has a network of its own for each group.
+        n_copies = settings.n_members if settings.hidden_layer_sizes else 1
+        gathered = [GroupColumns(groups * n_copies)]
     hidden, order = _hidden_layers(settings, groups, order)
     output = _output_layer(settings, groups, order, link, n_outputs)
     layers = *inputs.layers, *gathered, *hidden, output
@@ -50,25 +62,45 @@ def make_network(
 def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
     """Return the layers before the first hidden one.
 
-    They are the layer that embeds numbers and categories, if there are some to be embedded, and
-    the layer that appends the components of numbers, if there are any.
+    They are the layer that repeats each column for separate members, the layer that embeds
+    numbers and categories, and the layer that appends the components of numbers, which the
+    members share. Each is left out if there is nothing for it to do.
     """
-    layers = _embedding_layers(settings, encoder)
+    n_copies = settings.n_separate
+    layers: list[Layer] = [Repeated(n_copies)] if n_copies > 1 else []
+    layers += _embedding_layers(settings, encoder)
     if encoder.components_ is not None:
         embedding, n_numbers = settings.numeric_embedding, encoder.n_numeric_
         size = 1 if embedding is None else embedding.output_counts(n_numbers)[0]
-        layers.append(PrincipalComponents(*encoder.components_, size))
+        layers.append(PrincipalComponents(*encoder.components_, size * n_copies))
     return layers
+
+
+def inputs_of_members(inputs: Network) -> Groups:
+    """Return the positions of the inputs of each separate member.
+
+    They are the outputs of its own copies of the columns, and the components, which all share.
+    ``inputs`` are the layers before the first hidden one, of which the first is ``Repeated``.
+    """
+    n_copies = cast(Repeated, inputs.layers[0]).size
+    of_copies = replace(inputs, layers=inputs.layers[1:], n_inputs=inputs.widths[1])
+    copy = of_copies.origins % n_copies
+    shared = range(copy.size, inputs.n_outputs)
+    return tuple((*np.flatnonzero(copy == i).tolist(), *shared) for i in range(n_copies))
 
 
 def _embedding_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
     """Return the layer that embeds columns, or an empty list if there are none to embed."""
+    n_copies, n_numeric = settings.n_separate, encoder.n_numeric_ * settings.n_separate
+    # The objective is the mean of the members' objectives.
+    level_penalty = settings.level_penalty / n_copies
     embeddings = [
-        (1, Embedding(one.n_levels, EMBEDDING_SIZE, one.prior_rows * settings.level_penalty))
+        (1, Embedding(one.n_levels, EMBEDDING_SIZE, one.prior_rows * level_penalty))
         for one in encoder.embedded_
+        for _ in range(n_copies)
     ]
-    numeric, n_other = _numeric_layer(settings, encoder), encoder.n_plain_ - encoder.n_numeric_
-    parts = [(encoder.n_numeric_, numeric), (n_other, None), *embeddings]
+    numeric, n_plain = _numeric_layer(settings, encoder), encoder.n_plain_ * n_copies
+    parts = [(n_numeric, numeric), (n_plain - n_numeric, None), *embeddings]
     parts = [part for part in parts if part[0]]
     return [Columns(tuple(parts))] if any(layer is not None for _, layer in parts) else []
 
@@ -84,6 +116,7 @@ def _numeric_layer(settings: Settings, encoder: TableEncoder) -> ColumnEmbedding
     if numeric is None:
         return None
     edges = encoder.bin_edges_ if settings.n_bins else ()
+    edges = tuple(one for one in edges for _ in range(settings.n_separate))
     if settings.promise is not None:
         return numeric.constrained(settings.promise.of_encoded(encoder.n_numeric_), edges)
     return numeric.with_bins(edges) if numeric.needs_bins else numeric
@@ -150,6 +183,8 @@ def _weights_layer(
         n_used = tuple(max(1, len(one)) for one in groups) * n_members if is_first else ()
         within = Stacked(weights * n_members) if weights else None
         return GroupedDense(n_units, activation, len(groups) * n_members, n_used, within)
+    if settings.n_separate > 1:
+        return GroupedDense(n_units, activation, n_members)
     own = weights[0] if weights else None
     if n_members == 1:
         return Dense(n_units, activation, own)
@@ -168,7 +203,7 @@ def _output_layer(
         if order is not None:
             return order.pairs(n_raw, n_members, N_FACTORS, unpromised)
         return PairwiseHead(n_raw, n_members, n_groups=len(groups), n_factors=N_FACTORS)
-    if n_members > 1 and is_hidden:
+    if n_members > 1 and (is_hidden or settings.n_separate > 1):
         return EnsembleHead(n_raw, n_members, order and order.output(unpromised))
     unpromised = tuple(n_raw * member + i for member in range(n_members) for i in unpromised)
     return Dense(n_members * n_raw, Identity(), order and order.output(unpromised))

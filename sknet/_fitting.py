@@ -114,8 +114,15 @@ def fit_network(
     batches_of = partial(mini_batches, model, streams=run.streams, encoded_bytes=encoded_bytes)
     cools_down = settings.refit and data.n_rows <= MANY_ROWS and settings.schedule.has_horizon
     if cools_down and held is not None and held.of_training:
-        return_to_best = ReturnToBest(lambda: batches_of(data.united(held.data)))
+        return_to_best = ReturnToBest(lambda: batches_of(_all_rows(data, held.data)))
     return fit_batches(model, batches_of(data), held, run, observe, return_to_best)
+
+
+def _all_rows(data: Dataset, held_out: Dataset) -> Dataset:
+    """Return the training rows together with those that were held out of some members."""
+    if data.sample_weight is None or data.sample_weight.ndim == 1:
+        return data.united(held_out)
+    return data._replace(sample_weight=data.sample_weight.max(axis=1))
 
 
 def fit_batches(
@@ -170,8 +177,7 @@ def _with_temperature(
     if held is None or not model.loss.has_temperature:
         return result
     scored = result.params if result.scored_params is None else result.scored_params
-    raw, y, sample_weight = held_out_predictions(model.with_params(scored), held)
-    factor = fit_factor(model.loss, model.members, raw, y, sample_weight)
+    factor = fit_factor(model.loss, *held_out_predictions(model.with_params(scored), held))
     params = result.params.copy()
     model.network.rescale_outputs(params, *model.loss.link.with_certainty(factor, model.n_raw))
     return replace(result, params=params, certainty=factor)

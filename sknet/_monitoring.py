@@ -5,7 +5,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, NamedTuple, Self, cast
 
@@ -21,6 +21,7 @@ from sknet.data.draws import same_rows
 from sknet.data.row_blocks import RowBlocks, as_row_blocks
 from sknet.data.weights import repetitions
 from sknet.nn.network import Workspace
+from sknet.nn.objective import Members
 from sknet.nn.state import append, score_of_learning
 from sknet.nn.training import Report
 
@@ -142,10 +143,11 @@ class ChosenRows:
 
 def held_out_predictions(
     model: Model, held_out: HeldOut
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return raw predictions, encoded targets and weights of held-out rows.
+) -> tuple[Members, np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return the members, their raw predictions, encoded targets and weights of held-out rows.
 
-    Of many rows, ``CALIBRATION_ROWS`` are drawn: always the same ones.
+    Of many rows, ``CALIBRATION_ROWS`` are drawn: always the same ones. Of a row that was held
+    out of one member only, the prediction is that of this member, as if there were no others.
     """
     data = same_rows(held_out.data, CALIBRATION_ROWS)
     # Each row is needed once, so that no encoded rows are kept.
@@ -153,8 +155,13 @@ def held_out_predictions(
     workspace = Workspace(model.network, batches.batch_size, model.params.dtype)
     blocks = ((model.network.forward(model.params, one.X, workspace),) for one in batches)
     (raw,) = stack_rows(blocks, batches.n_rows, model.params.dtype)
+    members, weight = model.members, batches.data.sample_weight
+    if weight is not None and weight.ndim == 2:
+        raw = members.split(raw)[np.arange(len(raw)), weight.argmax(axis=1)]
+        members, weight = replace(members, n=1), weight.max(axis=1)
+        return members, raw, batches.data.y, weight / weight.mean()
     counts = repetitions(data.sample_weight)
-    return raw, batches.data.y, batches.data.sample_weight if counts is None else counts
+    return members, raw, batches.data.y, weight if counts is None else counts
 
 
 @dataclass(eq=False)

@@ -57,6 +57,8 @@ class Provenance:
     n_continued : int
         The number of earlier fits that the last one went on from, by ``warm_start``. Passes of
         ``partial_fit`` before it count as a fit.
+    cross_fitted : bool
+        Whether each training row is a validation row of one member.
     """
 
     version: str = __version__
@@ -68,17 +70,22 @@ class Provenance:
     n_passes: int = 0
     n_pass_rows: int = 0
     n_continued: int = 0
+    cross_fitted: bool = False
 
     @property
     def n_seen(self) -> int:
         """The number of rows of the last fit and of the passes since."""
         return (self.n_rows or 0) + self.n_pass_rows
 
-    def begun(self, n_rows: int, n_validation: int) -> "Provenance":
+    def begun(self, n_rows: int, n_validation: int, cross_fitted: bool) -> "Provenance":
         """Return the provenance of a fit that begins here, with these numbers of rows."""
         goes_on = self.n_rows is not None or self.n_passes > 0
-        n_continued = self.n_continued + 1 if goes_on else 0
-        return Provenance(n_rows=n_rows, n_validation=n_validation, n_continued=n_continued)
+        return Provenance(
+            n_rows=n_rows,
+            n_validation=n_validation,
+            n_continued=self.n_continued + 1 if goes_on else 0,
+            cross_fitted=cross_fitted,
+        )
 
     def n_epochs(self, history: Mapping[str, list[float]]) -> int:
         """Return the number of epochs of the last fit, given the record with all passes."""
@@ -87,7 +94,8 @@ class Provenance:
     def n_visited(self, history: Mapping[str, list[float]]) -> int:
         """Return the number of rows visited in the epochs and passes of this record."""
         of_fit = (self.n_rows or 0) * self.n_epochs(history)
-        return of_fit + (self.n_validation or 0) * self.n_refit + self.n_pass_rows
+        n_more = 0 if self.cross_fitted else self.n_validation or 0
+        return of_fit + n_more * self.n_refit + self.n_pass_rows
 
     def passed(self, n_rows: int) -> Self:
         """Return the provenance after a further pass of ``partial_fit`` over so many rows.
@@ -188,6 +196,25 @@ class Settings:
         return replace(self, values={**self.values, **values})
 
     @property
+    def n_separate(self) -> int:
+        """The number of members that share no parameter; 1 if members share some."""
+        return 1 if self.share_weights else self.n_members
+
+    @property
+    def cross_fits(self) -> bool:
+        """Whether early stopping holds out other rows of each member.
+
+        A scorer could not judge them, since it predicts with all members at once.
+        """
+        by_loss = self.early_stopping and self.scoring == "loss" and self.solver.stochastic
+        return by_loss and 1 < self.n_separate <= self.n_parts
+
+    @property
+    def n_parts(self) -> int:
+        """The number of parts of the rows of which early stopping holds out one."""
+        return round(1 / self.validation_fraction)
+
+    @property
     def marks_heavy(self) -> bool:
         """Whether heavy values of numeric columns get indicators."""
         embedding = self.numeric_embedding
@@ -236,6 +263,9 @@ def resolve(
     groups = interaction_groups(known["interaction_cst"], facts.n_columns)
     penalty = ElasticNet(float(known["alpha"]), float(known["l1_ratio"]))
     solver, penalty = _rule(known["solver"], SOLVERS, known).decouple(penalty)
+    if not known["share_weights"]:
+        # The objective is the mean of the members' objectives.
+        penalty = replace(penalty, alpha=penalty.alpha / known["n_members"])
     return Settings(
         values={k: _as_number(v) for k, v in known.items() if k not in RESOLVED},
         auto=auto,

@@ -150,8 +150,10 @@ class SharedParameters:
         also switch it on. ``partial_fit`` ignores this parameter.
     validation_fraction : float or "auto", default="auto"
         The share of the training rows that early stopping holds out. The rows are stratified by
-        class where each class has enough rows. "auto" is {VALIDATION_OF_FEW} for fewer than
-        {MANY} training rows, else {VALIDATION_OF_MANY}.
+        class where each class has enough rows. With ``share_weights=False`` it is the share
+        that is held out of each member. "auto" is {VALIDATION_OF_FEW} for fewer than {MANY}
+        training rows and for members that share no weights (at most 1 / ``n_members``), else
+        {VALIDATION_OF_MANY}.
     refit : bool, default=True
         Whether the training ends on all rows, if early stopping has held some of them out and
         the learning rate falls to zero by plan. Once the score has stopped improving, the
@@ -204,8 +206,18 @@ class SharedParameters:
         inputs of a layer, its own biases and its own output layer. Training minimises the mean
         of the members' losses, and predictions are the mean of the members' predictions. With
         ``interaction_cst``, each member has networks of its own, and the mean is one of the raw
-        predictions, before the link, so that it remains a sum over the groups. "auto" is 2 for
-        classification and 1 for regression and with ``interaction_cst``.
+        predictions, before the link, so that it remains a sum over the groups. "auto" is
+        {SEPARATE_MEMBERS} for classification and {SEPARATE_MEMBERS_OF_NUMBERS} for regression
+        if the members share no weights, otherwise 2 and 1; it is 1 with ``interaction_cst``.
+    share_weights : bool or "auto", default="auto"
+        Whether the members of an ensemble share their embeddings and large weight matrices.
+        Members that share nothing but the encoding of X take more time, and are more accurate
+        where rows are few. Early stopping then holds other rows out of each member, so that it
+        judges by more rows (cross-fitting), unless ``X_val`` is given, ``scoring`` is not
+        "loss" or ``validation_fraction`` is larger than 1 / ``n_members``. "auto" is False from
+        {SMALL} to {last_separate} training rows with the default ``hidden_layer_sizes``, if X
+        is dense, numbers are embedded and no constraint ties the columns. Otherwise it is True,
+        as for "sgd", "lbfgs" and ``partial_fit``.
     interaction_cst : {"pairwise", "no_interactions"}, list of sets of int or None, default=None
         Groups of columns that may interact, as in scikit-learn's HistGradientBoosting. Each
         group has a network of its own, and their outputs add up before the link. A group is a
@@ -279,7 +291,7 @@ class SharedParameters:
         of float64 with fewer than {SMALL} training rows, else "float32".
     """
 
-    hidden_layer_sizes: Annotated[int | Sequence[int], FLAT_LIST, POSITIVE_INT] = (128, 128)
+    hidden_layer_sizes: Annotated[int | Sequence[int], FLAT_LIST, POSITIVE_INT] = _auto.SIZES
     activation: Annotated[
         str | Activation | Sequence[str | Activation], ACTIVATIONS, Activation, FLAT_LIST
     ] = "silu"
@@ -313,6 +325,7 @@ class SharedParameters:
     mixup: Annotated[float, NOT_NEGATIVE, Off()] = 0.0
     ema_decay: Annotated[float | None, FRACTION, None, Off(None)] = 0.995
     n_members: Annotated[int | str, POSITIVE_INT, AUTO] = "auto"
+    share_weights: Annotated[bool | str, AUTO, "boolean"] = "auto"
     interaction_cst: Annotated[
         str | Sequence[Collection[int]] | None,
         {"pairwise", "no_interactions"},
@@ -358,6 +371,7 @@ PLACEHOLDERS: dict[str, Any] = {
     "rows_of_most_batches": _spaced(_auto.LARGEST_BATCH_OF_MANY * _auto.BATCHES_OF_MOST),
     "rows_of_fewer_epochs": _spaced(_auto.ROW_VISITS // _auto.EPOCHS),
     "millions_of_visits": _auto.ROW_VISITS // 10**6,
+    "last_separate": _spaced(_auto.SEPARATE_ROWS - 1),
     "many_rows": _spaced(_auto.MANY_ROWS),
 }
 

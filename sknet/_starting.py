@@ -94,6 +94,13 @@ def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool
             "n_components=0, or 'auto', or set keeps_numbers=True in the class of an embedding "
             "whose first output of each number is the number."
         )
+    separate = parameters["share_weights"] is False and parameters["n_members"] != 1
+    if separate and (is_sparse or monotone or parameters["interaction_cst"] is not None):
+        name = "interaction_cst" if not monotone else "monotonic_cst"
+        raise ValueError(
+            f"share_weights=False cannot be used with {'sparse X' if is_sparse else name}. Set "
+            "share_weights=True, or 'auto'."
+        )
     normalization = parameters["normalization"]
     if monotone and normalization is not None:
         raise ValueError(

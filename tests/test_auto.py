@@ -7,6 +7,7 @@ from numpy.testing import assert_array_equal
 from sknet import NNClassifier, NNRegressor
 from sknet._auto import RULES, SHAPING, Facts, bins_for, choose
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
+from sknet.nn.monotone import Promise
 
 #: The embeddings of few numbers, and their numbers of waves, or 4 without any, and of outputs.
 USUAL_NAMES = {NNClassifier: "periodic", NNRegressor: "piecewise_linear"}
@@ -121,13 +122,33 @@ def test_embeddings_of_many_numbers_are_smaller_without_a_cliff(cls):
 
 
 def test_members():
-    assert resolved(500)["n_members"] == 2
-    assert resolved(500, cls=NNRegressor)["n_members"] == 1
+    assert resolved(5000)["n_members"] == 2
+    assert resolved(5000, cls=NNRegressor)["n_members"] == 1
+
+
+@pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
+def test_members_of_few_rows_share_no_weights(cls):
+    chosen = [resolved(n, cls=cls) for n in (99, 100, 1999, 2000)]
+    assert [one["share_weights"] for one in chosen] == [True, False, False, True]
+    assert chosen[1]["n_members"] == chosen[2]["n_members"] > chosen[3]["n_members"]
+    assert chosen[2]["validation_fraction"] == 0.2
+    others = [
+        {"hidden_layer_sizes": (64,)},
+        {"solver": "sgd"},
+        {"solver": "lbfgs"},
+        {"numeric_embedding": None},
+        {"interaction_cst": "no_interactions"},
+        {"monotonic_cst": Promise((1, 0, 0, 0, 0))},
+        {"n_members": 1},
+        {"n_earlier": 0},
+    ]
+    assert all(resolved(500, cls=cls, **one)["share_weights"] for one in others)
 
 
 def test_few_rows_need_a_larger_share_to_validate_with():
-    assert resolved(499)["validation_fraction"] == 0.2
-    assert resolved(500)["validation_fraction"] == 0.1
+    assert resolved(499, share_weights=True)["validation_fraction"] == 0.2
+    assert resolved(500, share_weights=True)["validation_fraction"] == 0.1
+    assert resolved(500, n_members=10)["validation_fraction"] == 0.1
 
 
 def test_the_penalty_falls_with_the_rows():
@@ -210,7 +231,7 @@ def test_dtype():
 
 def test_a_fit_tells_what_it_chose_and_follows_it(binary):
     network = NNClassifier((4,), random_state=0).fit(*binary)
-    assert network.auto_params_ == resolved(120)
+    assert network.auto_params_ == resolved(120, hidden_layer_sizes=(4,))
     assert network.n_iter_ <= network.auto_params_["max_iter"]
     assert network.max_iter == "auto"
     explicit = NNClassifier((4,), random_state=0, **network.auto_params_).fit(*binary)

@@ -62,6 +62,7 @@ CHANGES = {
     "mixup": (0.5, {}),
     "ema_decay": (0.5, {}),
     "n_members": (2, {}),
+    "share_weights": (False, {"n_members": 2}),
     "interaction_cst": ("no_interactions", {}),
     "scoring": (make_scorer(mean_absolute_error, greater_is_better=False), EARLY),
     "standardize": (False, {}),
@@ -74,7 +75,7 @@ CHANGES = {
 #: The parameters of the layers, the encodings and the constraints, which must stay.
 REFUSED = {
     "hidden_layer_sizes", "activation", "dropout", "normalization", "n_members",
-    "interaction_cst", "standardize", "categorical_features", "monotonic_cst",
+    "share_weights", "interaction_cst", "standardize", "categorical_features", "monotonic_cst",
     "numeric_embedding", "n_components",
 }  # fmt: skip
 #: The parameters that have no effect in later calls of partial_fit, as its documentation says:

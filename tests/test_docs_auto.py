@@ -80,7 +80,10 @@ def test_every_rule_is_on_the_page():
             _auto.VALIDATION_OF_FEW,
             _auto.MANY,
             _auto.VALIDATION_OF_MANY,
+            _auto.VALIDATION_OF_FEW,
+            1,
         ],
+        "share_weights": [_auto.SMALL, _auto.SEPARATE_ROWS - 1],
         "dropout": [
             _auto.DROPOUT,
             _auto.SMALL,
@@ -158,8 +161,9 @@ def test_the_rule_of_the_learning_rate(rule, n_rows, batch_size):
 
 @SOURCES
 def test_the_rule_of_members(rule):
-    expected = [resolved(500, cls=cls)["n_members"] for cls in (NNClassifier, NNRegressor)]
-    assert numbers(rule("n_members")) == expected
+    classes = (NNClassifier, NNRegressor)
+    expected = [resolved(n, cls=cls)["n_members"] for n in (500, 5000) for cls in classes]
+    assert numbers(rule("n_members")) == [*expected, 1]
 
 
 @SOURCES

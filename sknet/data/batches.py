@@ -98,8 +98,8 @@ class Dataset(NamedTuple):
         The whole table.
     y : array of shape (n_chosen,) or (n_chosen, n_outputs), or None
         The targets of the chosen rows.
-    sample_weight : ndarray of shape (n_chosen,), or None
-        The weights of the chosen rows; None if all are one.
+    sample_weight : ndarray of shape (n_chosen,) or (n_chosen, n_members), or None
+        The weights of the chosen rows, also for each member; None if all are one.
     rows : ndarray of shape (n_chosen,), or None
         The positions of the chosen rows in the table, increasing for ``RowBlocks``; None if
         all rows are chosen.

@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+from sklearn.model_selection import (
+    KFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+)
 
 from sknet.data.batches import Batch, Dataset
 
@@ -102,6 +107,40 @@ def split_rows(
     return next(splitter(1, test_size=n_validation, random_state=seed).split(rows, labels))
 
 
+def cross_fitted(
+    data: Dataset, n_members: int, n_parts: int, labels: NDArray[Any] | None, seed: int
+) -> tuple[Dataset, Dataset]:
+    """Return all rows, with weights to train with, and rows with weights to validate with.
+
+    The rows are divided into parts, of which each member has one. Each row has a weight for
+    each member: a member is trained on the rows of all other parts, and judged by those of its
+    own. So no row is judged by a prediction that was trained on it.
+
+    Parameters
+    ----------
+    data : Dataset
+    n_members : int
+    n_parts : int >= n_members
+    labels : array of shape (n_rows,) or None
+        Classes whose shares all parts keep, as far as they have rows enough.
+    seed : int
+    """
+    held_out = np.zeros((data.n_rows, n_members))
+    most = 0 if labels is None else np.unique(labels, return_counts=True)[1].max()
+    kind = StratifiedKFold if most >= n_parts else KFold
+    splits = kind(n_parts, shuffle=True, random_state=seed).split(held_out, labels)
+    with warnings.catch_warnings():
+        # Of a class with fewer rows than there are parts, some parts have none.
+        warnings.simplefilter("ignore", UserWarning)
+        for member, (_, rows) in zip(range(n_members), splits, strict=False):
+            held_out[rows, member] = 1
+    weight = np.ones(data.n_rows) if data.sample_weight is None else data.sample_weight
+    column = weight[:, np.newaxis]
+    trained = data._replace(sample_weight=column * (1 - held_out))
+    validating = data._replace(sample_weight=column * held_out)
+    return trained, validating.choose(np.flatnonzero(held_out.any(axis=1)))
+
+
 def _can_stratify(labels: NDArray[Any], n_validation: int) -> bool:
     """Whether each class has two rows, and each part of the split has room for all classes."""
     counts = np.unique(labels, return_counts=True)[1]
@@ -166,5 +205,6 @@ class Augmentation:
             mixed[:, self.n_plain :] = np.where(own, levels, levels[partner])
         y = y * column + y[partner] * (1 - column)
         if sample_weight is not None:
-            sample_weight = sample_weight * share + sample_weight[partner] * (1 - share)
+            own = share if sample_weight.ndim == 1 else column
+            sample_weight = sample_weight * own + sample_weight[partner] * (1 - own)
         return Batch(mixed, y, sample_weight)

@@ -15,7 +15,14 @@ import numpy as np
 from sknet.export._graph import Tensor
 from sknet.nn import activations, embeddings, links
 from sknet.nn.activations import Reflected, Softplus
-from sknet.nn.columns import Columns, Embedding, PrincipalComponents, Scattered, of_part
+from sknet.nn.columns import (
+    Columns,
+    Embedding,
+    PrincipalComponents,
+    Repeated,
+    Scattered,
+    of_part,
+)
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.groups import GroupColumns, GroupedDense, PairwiseHead, gathering
 from sknet.nn.kernels import Array, Views, bins_between
@@ -195,6 +202,10 @@ def _pairwise_head(layer: PairwiseHead, params: Views, x: Tensor, width: int) ->
     return _blocks(layer, params, x, width) + pairs.reshape(0, layer.n_outputs(width))
 
 
+def _repeated(layer: Repeated, params: Views, x: Tensor, width: int) -> Tensor:
+    return x.take(np.repeat(np.arange(width), layer.size), axis=1)
+
+
 def _columns(layer: Columns, params: Views, x: Tensor, width: int) -> Tensor:
     outputs = []
     for name, n_columns, where, _, inner in layer.places:
@@ -267,6 +278,7 @@ LAYERS: dict[type[Layer], Callable[[Any, Views, Tensor, int], Tensor]] = {
     GroupedDense: _blocks,
     PairwiseHead: _pairwise_head,
     MonotonePairwiseHead: _pairwise_head,
+    Repeated: _repeated,
     Columns: _columns,
     Scattered: _scattered,
     Embedding: _embedding,

@@ -265,6 +265,32 @@ class Embedding(ColumnEmbedding):
         return buffers["delta"]
 
 
+@dataclass(frozen=True)
+class Repeated(ColumnEmbedding):
+    """Each column ``size`` times, for members that have embeddings of their own.
+
+    Parameters
+    ----------
+    size : int >= 1
+    """
+
+    size: Annotated[int, POSITIVE_INT]
+
+    def buffers(self, n_inputs: int) -> WorkArrays:
+        return {"out": n_inputs * self.size, "delta": n_inputs}
+
+    def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
+        self._by_column(buffers["out"])[...] = x[:, :, np.newaxis]
+        return buffers["out"]
+
+    def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
+        return np.sum(self._by_column(delta), axis=2, out=buffers["delta"])
+
+    def _by_column(self, array: Array) -> Array:
+        """Return the view (rows, columns, times)."""
+        return array.reshape(array.shape[0], -1, self.size)
+
+
 NUMBERS = TupleOf("a tuple of at least one finite number", FINITE, least=1)
 ROWS = TupleOf("a tuple of tuples of at least one finite number", NUMBERS, least=1)
 DIRECTIONS = Constraint(

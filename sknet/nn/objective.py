@@ -24,8 +24,9 @@ NEARBY = 1e-3
 class Batch(NamedTuple):
     """Rows of a network's input with their targets and weights; None stands for weights of one.
 
-    ``X`` is a dense array or a CSR matrix, ``y`` an array of shape (n_rows, n_outputs). Other
-    objects with these attributes serve as well.
+    ``X`` is a dense array or a CSR matrix, ``y`` an array of shape (n_rows, n_outputs). Weights
+    of shape (n_rows, n_members) are those of a row in the loss of each member. Other objects
+    with these attributes serve as well.
     """
 
     X: Any
@@ -200,7 +201,8 @@ class Objective:
     def mean_loss(self, params: Array, batches: BatchIterable, workspace: Workspace) -> float:
         """Return the mean loss over all rows of ``batches``, without penalty.
 
-        For an ensemble it is the loss of the mean of the members' predictions.
+        For an ensemble it is the loss of the mean of the members' predictions or, if a row has
+        a weight for each member, the mean of the members' losses.
         """
         total = 0.0
         for batch in batches:
@@ -214,7 +216,10 @@ class Objective:
         """
         total = 0.0
         for batch in batches:
-            total += batch.y.shape[0] * self.loss_of_constant(0.0, batch.y, batch.sample_weight)
+            weight = batch.sample_weight
+            if weight is not None and weight.ndim == 2:
+                weight = weight.mean(axis=1)
+            total += batch.y.shape[0] * self.loss_of_constant(0.0, batch.y, weight)
         return total / batches.n_rows
 
     def loss_of_constant(
@@ -235,6 +240,8 @@ class Objective:
         raw = self.network.forward(params, batch.X, workspace)
         if not np.isfinite(raw).all():
             return math.nan
+        if batch.sample_weight is not None and batch.sample_weight.ndim == 2:
+            return self._mean_over_members(batch, raw, np.empty_like(raw))
         raw = Members.of(self.network, self.loss.link).raw(raw)
         return self.loss.mean(batch.y, raw, batch.sample_weight, np.empty_like(raw))
 
@@ -244,8 +251,10 @@ class Objective:
         n_members = self.network.n_members
         if n_members > 1:
             y = np.repeat(y, n_members, axis=0)
-            if sample_weight is not None:
+            if sample_weight is not None and sample_weight.ndim == 1:
                 sample_weight = np.repeat(sample_weight, n_members)
+            elif sample_weight is not None:
+                sample_weight = sample_weight.reshape(-1)
             raw, gradient_out = raw.reshape(len(y), -1), gradient_out.reshape(len(y), -1)
         value = self.loss.mean(y, raw, sample_weight, gradient_out)
         if self.weighs_steps:

@@ -9,6 +9,7 @@ from scipy.stats import f_oneway, kurtosis
 from sknet import NNClassifier, NNRegressor, _base_model
 from sknet.data import encoding
 from sknet.data.effects import MOST_PRIOR_ROWS, RowsByLevel, prior_rows, some_rows
+from sknet.nn.columns import Columns
 from sknet.streaming import RowBlocks, fit_chunks
 
 
@@ -151,7 +152,8 @@ def table(effect, n_rows=1500, n_levels=60, *, classes=False, seed=0):
 
 def embedding(estimator):
     """Return the layer of the levels of a fitted network."""
-    return estimator._model.network.layers[0].parts[-1][1]
+    layers = estimator._model.network.layers
+    return next(one for one in layers if isinstance(one, Columns)).parts[-1][1]
 
 
 def spread_of_levels(network, X):

@@ -486,7 +486,7 @@ def test_the_prior_of_levels_is_that_of_all_rows(client, cls, local):
     parts = [dd.from_pandas(part, npartitions=3) for part in (X, y)]
     found = cls(max_iter=1, random_state=0).fit(*parts).to_local()
     known = local(max_iter=1, random_state=0).fit(X, y)
-    ridges = [one._model.network.layers[0].parts[-1][1].ridge for one in (found, known)]
+    ridges = [one._model.network.ridges[0][1] for one in (found, known)]
     assert ridges[1] > 1 / 900
     assert_allclose(*ridges)
 
