@@ -1,7 +1,7 @@
 """Check that the conda recipe can be rendered, and says what pyproject.toml says.
 
-rattler-build reads ``recipe/recipe.yaml``, and refuses fields and values that its schema does not
-have. Versions, requirements and licence of the result are compared with those of the package.
+rattler-build reads ``recipe/recipe.yaml``, and refuses fields and values that its schema lacks.
+Version, requirements and licence of the result are compared with those of the package.
 """
 
 import runpy
