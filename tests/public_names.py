@@ -1,8 +1,8 @@
 """List the names that a version of sknet keeps until the next major version.
 
 ``python tests/public_names.py`` writes them to ``public_names.txt``, with which a test compares
-them. Each line is a function, a class, an attribute of a class, a parameter with its default, or a
-text that a parameter of an estimator may be. docs/compatibility.md says which of them may change.
+them. Each line is a function, a class, an attribute of a class, a parameter with its default,
+or a text that a parameter of an estimator may be. docs/compatibility.md says what may change.
 """
 
 import importlib
