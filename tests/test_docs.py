@@ -71,10 +71,6 @@ def test_pages_on_libraries_show_each_of_their_scripts_once():
     assert sorted(shown) == sorted(scripts)
 
 
-def test_the_citation_names_the_version():
-    assert f"\nversion: {sknet.__version__}\n" in (ROOT / "CITATION.cff").read_text()
-
-
 def test_readme_has_three_commands():
     blocks = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
     assert [block.count("\n") for block in blocks] == [1, 1, 1]
