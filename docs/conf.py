@@ -42,6 +42,8 @@ autosummary_generate = True
 autosummary_ignore_module_all = False
 autodoc_member_order = "groupwise"
 autodoc_typehints = "none"
+# "fit()" in the list of a page's headings, where "NNClassifier.fit()" is too wide.
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 
 # The gallery.
