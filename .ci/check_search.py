@@ -69,6 +69,7 @@ def search(queries):
 
 
 def main():
+    """Fail with a line for each search that leads elsewhere."""
     missed = []
     for (query, pages), hits in zip(WANTED.items(), search(list(WANTED)), strict=True):
         if not any(hit[0] in pages for hit in hits):

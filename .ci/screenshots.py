@@ -28,12 +28,14 @@ BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 SCROLLING = """() => {
     const boxes = [document.documentElement,
                    ...document.querySelectorAll("[class*=bd-], [class*=sidebar]")];
-    const wide = boxes.find((box) => box.scrollWidth > box.clientWidth + 1
-        && (box === document.documentElement || /auto|scroll/.test(getComputedStyle(box).overflowX)));
+    const scrolls = (box) => box === document.documentElement
+        || /auto|scroll/.test(getComputedStyle(box).overflowX);
+    const wide = boxes.find((box) => box.scrollWidth > box.clientWidth + 1 && scrolls(box));
     if (!wide) return null;
     const right = wide.getBoundingClientRect().right;
     const beyond = [...wide.querySelectorAll("*")]
-        .filter((box) => box.getBoundingClientRect().right > right && !box.closest("pre, table, math"));
+        .filter((box) => box.getBoundingClientRect().right > right)
+        .filter((box) => !box.closest("pre, table, math"));
     const words = (beyond.pop() ?? wide).textContent.trim().slice(0, 40);
     return `${wide.className || "the page"}, near ${JSON.stringify(words)}`;
 }"""
@@ -65,6 +67,7 @@ def scrolling(browser):
 
 
 def main():
+    """Take the pictures, then look for pages that scroll."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
