@@ -72,6 +72,7 @@ html_title = "sknet"
 html_static_path = ["_static"]
 html_css_files = ["sknet.css"]
 html_show_sourcelink = False
+html_search_scorer = str(Path(__file__).parent / "search_scorer.js")
 html_theme_options = {
     "show_prev_next": True,
     "navigation_with_keys": False,
