@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 SITE = ROOT / "docs" / "_build"
 #: What users search for, and the pages that answer it, without ".html".
 WANTED = {
-    "GPU": ["migration", "index"],
+    "GPU": ["guide/threads"],
     "categorical": ["guide/tables"],
     "class weight": ["guide/imbalance"],
     "missing values": ["guide/tables"],
@@ -44,6 +44,19 @@ WANTED = {
     "threads": ["guide/threads"],
     "Dask": ["distributed"],
     "explain predictions": ["inspection"],
+    "dates": ["guide/dates"],
+    "NaN": ["guide/tables"],
+    "outliers": ["guide/losses"],
+    "uncertainty": ["guide/ensembles"],
+    "regularization": ["guide/overfitting"],
+    "hyperparameter tuning": ["guide/searching"],
+    "Optuna": ["guide/searching"],
+    "threshold": ["guide/imbalance"],
+    "SHAP": ["libraries/explanations"],
+    "feature selection": ["libraries/selection"],
+    "partial_fit": ["guide/big_data"],
+    "checkpoint": ["guide/callbacks"],
+    "skorch": ["migration"],
 }
 
 

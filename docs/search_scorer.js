@@ -27,6 +27,8 @@ var Scorer = {
     ["default_settings", 3],
     ["how_it_works/", 3],
     ["gallery/", 2],
+    ["extending", 2],
+    ["libraries/", 1],
     ["quickstart", 1],
   ],
 
