@@ -59,7 +59,7 @@ def scrolling(browser):
     for device, size in WINDOWS.items():
         tab = browser.new_page(viewport=size)
         for page in sorted(SITE.rglob("*.html")):
-            tab.goto(page.as_uri())
+            tab.goto(page.as_uri(), wait_until="domcontentloaded")
             if wide := tab.evaluate(SCROLLING):
                 found.append(f"{device}: {page.relative_to(SITE)}: {wide}")
         tab.close()
