@@ -42,6 +42,8 @@ autosummary_generate = True
 autosummary_ignore_module_all = False
 autodoc_member_order = "groupwise"
 autodoc_typehints = "none"
+# "fit()" in the list of a page's headings, where "NNClassifier.fit()" is too wide.
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 
 # The gallery.
@@ -70,6 +72,7 @@ html_title = "sknet"
 html_static_path = ["_static"]
 html_css_files = ["sknet.css"]
 html_show_sourcelink = False
+html_search_scorer = str(Path(__file__).parent / "search_scorer.js")
 html_theme_options = {
     "show_prev_next": True,
     "navigation_with_keys": False,

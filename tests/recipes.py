@@ -1,4 +1,4 @@
-"""Checks of an activation, a loss, a parameter and a constraint of the page on extending.
+"""Checks of the activation, loss, parameter and constraint of the pages on new things.
 
 ``test_recipes.py`` runs this program with a copy of the package that has them. It prints for
 each "well", or the error.

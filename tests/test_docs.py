@@ -19,6 +19,9 @@ PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "benchmarks/READM
     page for page in sorted((ROOT / "docs").rglob("*.md")) if BUILT.isdisjoint(page.parts)
 ]
 
+#: Pages that record: a study of many tables, and every change.
+LONG = {"study.md", "CHANGELOG.md"}
+
 
 def name(page):
     return str(page.relative_to(ROOT))
@@ -69,6 +72,11 @@ def test_pages_on_libraries_show_each_of_their_scripts_once():
         for script in re.findall(r"{literalinclude} \S+/libraries/(\S+)\n", page.read_text())
     ]
     assert sorted(shown) == sorted(scripts)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.name not in LONG], ids=name)
+def test_page_is_short(page):
+    assert len(page.read_text().split()) <= 2500
 
 
 def test_readme_has_three_commands():

@@ -1,4 +1,4 @@
-"""The changes that the page on extending shows are all that a new thing needs."""
+"""The changes that the pages on new rules and parameters show are all that these need."""
 
 import json
 import os
@@ -14,7 +14,8 @@ from guards import HANGING
 import sknet
 
 TESTS = Path(__file__).parent
-PAGE = (TESTS.parent / "docs" / "extending.md").read_text()
+DOCS = TESTS.parent / "docs"
+TEXT = "".join((DOCS / page).read_text() for page in ("new_rules.md", "new_parameters.md"))
 CHANGE = r"^( *)```\{code-block\} diff\n *:caption: (\S+)\n(.*?)^ *```$"
 #: The sections with changes, by the check of ``recipes.py``, and how many files they may name.
 RECIPES = {
@@ -26,8 +27,8 @@ RECIPES = {
 
 
 def changes(heading):
-    """Return the files that a section of the page changes, each with its hunks."""
-    _, after = re.split(rf"^##+ {heading}\n", PAGE, flags=re.M)
+    """Return the files that a section of the pages changes, each with its hunks."""
+    _, after = re.split(rf"^##+ {heading}\n", TEXT, flags=re.M)
     section = re.split(r"^##", after, flags=re.M)[0]
     return {
         file: re.sub(rf"^{indent}", "", body, flags=re.M).split("@@\n")

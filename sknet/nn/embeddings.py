@@ -1,7 +1,7 @@
 """Embeddings of numbers: layers that turn each number into several.
 
 To add an embedding of numbers, derive a frozen dataclass from :class:`NumericEmbedding` and add
-a line to :data:`NUMERIC_EMBEDDINGS`; ``docs/extending.md`` lists the other places.
+a line to :data:`NUMERIC_EMBEDDINGS`; ``docs/new_rules.md`` lists the other places.
 """
 
 import math

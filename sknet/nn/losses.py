@@ -1,7 +1,7 @@
 """Losses of raw predictions, with the gradient.
 
 To add one, derive a class from :class:`Loss`, write ``pointwise``, and add a line to
-:data:`LOSSES`; ``docs/extending.md`` lists the other places. The base class applies weights
+:data:`LOSSES`; ``docs/new_rules.md`` lists the other places. The base class applies weights
 and takes the mean.
 """
 
