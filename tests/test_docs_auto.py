@@ -11,7 +11,7 @@ from test_auto import resolved
 
 from sknet import NNClassifier, NNRegressor, _auto
 
-PAGE = Path(__file__).parents[1] / "docs" / "accuracy.md"
+PAGE = Path(__file__).parents[1] / "docs" / "default_settings.md"
 
 
 def table(marker):
