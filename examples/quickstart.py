@@ -80,8 +80,8 @@ def compare(X, y, splits):
         print(f"{name:32}{accuracy:9.3f}{loss:10.3f}{result['fit_time'].mean():8.2f} s")
         fitted[name] = result["estimator"][0]
     print("\nHigher accuracy and lower log loss are better. HistGradientBoosting grows trees")
-    print("for each of the five classes. With two classes, or numbers to predict, it fits several")
-    print("times as fast as sknet.")
+    print("for each of the five classes. With two classes, or numbers to predict, it fits")
+    print("several times as fast as sknet.")
     return fitted
 
 
