@@ -1,4 +1,4 @@
-"""Draw the picture of README and the start page: accuracy against the time of fitting.
+"""Draw the pictures of README and the start page: accuracy against the time of fitting.
 
 The figures are those of the main table of ``docs/accuracy.md``, which also says how they were
 measured, and ``accuracy_recorded.csv`` holds a copy of them; a test compares the two. Run
@@ -15,6 +15,8 @@ from pictures import write
 
 RECORDED = Path(__file__).with_name("accuracy_recorded.csv")
 PICTURE = Path(__file__).parents[1] / "docs" / "_static" / "accuracy_and_time.svg"
+#: The same with one panel below the other, whose text can be read on a phone.
+TALL_PICTURE = PICTURE.with_name("accuracy_and_time_tall.svg")
 
 #: How each model is called in the picture, and the offsets of its name from its point in the
 #: panels, in points.
@@ -26,7 +28,7 @@ LABELS = {
     ),
     "HistGradientBoosting, defaults": ("HistGradientBoosting", [(8, 1), (8, -4)]),
     "CatBoost, defaults": ("CatBoost", [(9, -4), (9, -4)]),
-    "sknet, fastest": ("sknet, small", [(-8, 9), (7, 5)]),
+    "sknet, fastest": ("sknet, fastest", [(-8, 9), (7, 5)]),
     "sknet, defaults": ("sknet, default", [(-66, -20), (-66, -20)]),
     "sknet, strongest": ("sknet, strongest", [(-62, -20), (-62, -20)]),
 }
@@ -61,9 +63,10 @@ def draw_panel(axis, rows, measure, panel):
         )
 
 
-def draw(rows):
-    """Return a figure with a panel for each measure."""
-    figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), sharex=True, layout="constrained")
+def draw(rows, tall=False):
+    """Return a figure with a panel for each measure: side by side, or one below the other."""
+    shape, size = ((2, 1), (5, 7.6)) if tall else ((1, 2), (9, 4.2))
+    figure, axes = plt.subplots(*shape, figsize=size, sharex=True, layout="constrained")
     for panel, (measure, title) in enumerate(PANELS.items()):
         axis = axes[panel]
         draw_panel(axis, rows, measure, panel)
@@ -76,11 +79,13 @@ def draw(rows):
         axis.yaxis.set_major_formatter("{x:.0f} %")
         axis.tick_params(labelsize=11)
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("error, in % of that of\nscikit-learn's MLP", fontsize=12)
+    figure.supylabel("error, in % of that of scikit-learn's MLP", fontsize=12)
     figure.supxlabel("time to fit all 16 tables on one thread", fontsize=12)
     return figure
 
 
 if __name__ == "__main__":
     matplotlib.use("agg")
-    write(draw(read_recorded()), PICTURE)
+    recorded = read_recorded()
+    write(draw(recorded), PICTURE)
+    write(draw(recorded, tall=True), TALL_PICTURE)

@@ -83,11 +83,15 @@ def test_the_citation_names_the_version():
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/quickstart.md"])
-def test_installation_has_the_address_of_the_repository(page):
+def test_installation_has_the_address_of_the_repository():
     """Which is a placeholder in one place, until its owner fills it in."""
-    addresses = re.findall(r"git\+(https://[^\s`\"']+)", (ROOT / page).read_text())
-    assert addresses == [PROJECT["urls"]["Repository"]]
+    found = {
+        name(page): re.findall(r"git\+(https://[^\s`\"']+)", page.read_text()) for page in PAGES
+    }
+    address = PROJECT["urls"]["Repository"]
+    assert {page: addresses for page, addresses in found.items() if addresses} == {
+        page: [address] for page in ("README.md", "docs/index.md", "docs/quickstart.md")
+    }
 
 
 def test_badges_of_the_readme_say_what_the_package_says():
