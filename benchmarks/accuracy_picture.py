@@ -1,4 +1,4 @@
-"""Draw the picture of README and the start page: accuracy against the time of fitting.
+"""Draw the pictures of README and the start page: accuracy against the time of fitting.
 
 The figures are those of the main table of ``docs/accuracy.md``, which also says how they were
 measured, and ``accuracy_recorded.csv`` holds a copy of them; a test compares the two. Run
@@ -10,27 +10,30 @@ from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+from matplotlib.ticker import MultipleLocator
 from pictures import write
 
 RECORDED = Path(__file__).with_name("accuracy_recorded.csv")
 PICTURE = Path(__file__).parents[1] / "docs" / "_static" / "accuracy_and_time.svg"
+#: The same with one panel below the other, whose text can be read on a phone.
+TALL_PICTURE = PICTURE.with_name("accuracy_and_time_tall.svg")
 
-#: How each model is called in the picture, and the offset of its name from its point.
+#: How each model is called in the picture, and the offsets of its name from its point in the
+#: panels, in points.
 LABELS = {
-    "scikit-learn's MLP, early stopping (reference)": ("MLP", (7, -4)),
+    "scikit-learn's MLP, early stopping (reference)": ("MLP", [(8, -4), (8, -4)]),
     "scikit-learn's MLP, early stopping, three layers of 256": (
         "MLP, three\nlayers of 256",
-        (7, -6),
+        [(8, -7), (8, -7)],
     ),
-    "HistGradientBoosting, defaults": ("HistGradientBoosting", (7, -5)),
-    "CatBoost, defaults": ("CatBoost", (7, 2)),
-    "sknet, fastest": ("sknet, fastest", (7, 1)),
-    "sknet, defaults": ("sknet", (-24, -14)),
-    "sknet, strongest": ("sknet,\nstrongest", (5, 3)),
+    "HistGradientBoosting, defaults": ("HistGradientBoosting", [(8, 1), (8, -4)]),
+    "CatBoost, defaults": ("CatBoost", [(9, -4), (9, -4)]),
+    "sknet, fastest": ("sknet, fastest", [(-8, 9), (7, 5)]),
+    "sknet, defaults": ("sknet, default", [(-66, -20), (-66, -20)]),
+    "sknet, strongest": ("sknet, strongest", [(-62, -20), (-62, -20)]),
 }
 PANELS = {
-    "error": "Classification: error",
-    "log_loss": "Classification: log loss",
+    "error": "Classification: wrong labels",
     "nrmse": "Regression: root of 1 - R2",
 }
 
@@ -45,38 +48,44 @@ def read_recorded():
     ]
 
 
-def draw(rows):
-    """Return a figure with a panel for each measure."""
-    figure, axes = plt.subplots(1, 3, figsize=(12, 4), sharex=True, layout="constrained")
-    for axis, (measure, title) in zip(axes, PANELS.items(), strict=True):
-        ours = [row for row in rows if row["model"].startswith("sknet")]
-        axis.plot(
-            [row["seconds"] for row in ours],
-            [row[measure] for row in ours],
-            color="tab:blue",
-            alpha=0.4,
+def draw_panel(axis, rows, measure, panel):
+    """Draw one measure of each model against its seconds, and join sknet's settings."""
+    ours = [row for row in rows if row["model"].startswith("sknet")]
+    seconds, values = [row["seconds"] for row in ours], [100 * row[measure] for row in ours]
+    axis.plot(seconds, values, color="tab:blue", alpha=0.4)
+    for row in rows:
+        name, offsets = LABELS[row["model"]]
+        colour = "tab:blue" if row in ours else "0.3"
+        point = row["seconds"], 100 * row[measure]
+        axis.plot(*point, "o", color=colour)
+        axis.annotate(
+            name, point, offsets[panel], textcoords="offset points", color=colour, fontsize=12
         )
-        for row in rows:
-            name, offset = LABELS[row["model"]]
-            colour = "tab:blue" if row in ours else "0.35"
-            axis.plot(row["seconds"], row[measure], "o", color=colour)
-            axis.annotate(
-                name,
-                (row["seconds"], row[measure]),
-                offset,
-                textcoords="offset points",
-                color=colour,
-                fontsize=9,
-            )
-        axis.set(title=title, xscale="log", xlim=(1.3, 1200))
-        axis.margins(y=0.12)
-        axis.set_xticks([10, 100, 1000], ["10 s", "100 s", "1000 s"])
+
+
+def draw(rows, tall=False):
+    """Return a figure with a panel for each measure: side by side, or one below the other."""
+    shape, size = ((2, 1), (5, 7.6)) if tall else ((1, 2), (9, 4.2))
+    figure, axes = plt.subplots(*shape, figsize=size, sharex=True, layout="constrained")
+    for panel, (measure, title) in enumerate(PANELS.items()):
+        axis = axes[panel]
+        draw_panel(axis, rows, measure, panel)
+        axis.set_title(title, fontsize=13)
+        axis.set(xscale="log", xlim=(3, 700))
+        axis.margins(y=0.15)
+        axis.yaxis.set_major_locator(MultipleLocator(5 if measure == "nrmse" else 10))
+        axis.set_xticks([5, 10, 30, 100, 300], ["5 s", "10 s", "30 s", "100 s", "300 s"])
+        axis.minorticks_off()
+        axis.yaxis.set_major_formatter("{x:.0f} %")
+        axis.tick_params(labelsize=11)
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("relative to scikit-learn's MLP,\nlower is better")
-    figure.supxlabel("time to fit sixteen tables on one thread", fontsize=10)
+    figure.supylabel("error, in % of that of scikit-learn's MLP", fontsize=12)
+    figure.supxlabel("time to fit all 16 tables on one thread", fontsize=12)
     return figure
 
 
 if __name__ == "__main__":
     matplotlib.use("agg")
-    write(draw(read_recorded()), PICTURE)
+    recorded = read_recorded()
+    write(draw(recorded), PICTURE)
+    write(draw(recorded, tall=True), TALL_PICTURE)

@@ -1,7 +1,8 @@
 """The rules that give parameters with the value "auto" their values.
 
 A rule depends on the other parameters and on the facts of the training table only.
-``docs/accuracy.md`` has the rules in one table, and the measurements behind them.
+``docs/default_settings.md`` has the rules in one table, and ``docs/study.md`` the measurements
+behind them.
 """
 
 import math

@@ -4,7 +4,9 @@ import ast
 import csv
 import inspect
 import re
+import tomllib
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -13,6 +15,7 @@ from sknet import NNClassifier, NNRegressor
 from sknet.distributed import DaskNNClassifier, DaskNNRegressor
 
 ROOT = Path(__file__).parents[1]
+FENCE = re.DOTALL | re.MULTILINE
 #: Folders that the build of the site writes into.
 BUILT = {"_build", "gallery", "generated"}
 PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "benchmarks/README.md")] + [
@@ -28,10 +31,12 @@ def name(page):
 
 
 def python_blocks(page):
-    return re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    return re.findall(r"^```python\n(.*?)^```$", page.read_text(), FENCE)
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if python_blocks(p)], ids=name)
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if python_blocks(p) and p != ROOT / "README.md"], ids=name
+)
 def test_code_blocks_run(page):
     namespace = {"__name__": "__main__"}
     for block in python_blocks(page):
@@ -77,6 +82,50 @@ def test_pages_on_libraries_show_each_of_their_scripts_once():
 @pytest.mark.parametrize("page", [p for p in PAGES if p.name not in LONG], ids=name)
 def test_page_is_short(page):
     assert len(page.read_text().split()) <= 2500
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_installation_has_the_address_of_the_repository():
+    """Which is a placeholder in one place, until its owner fills it in."""
+    found = {
+        name(page): re.findall(r"git\+(https://[^\s`\"']+)", page.read_text()) for page in PAGES
+    }
+    address = PROJECT["urls"]["Repository"]
+    assert {page: addresses for page, addresses in found.items() if addresses} == {
+        page: [address] for page in ("README.md", "docs/index.md", "docs/quickstart.md")
+    }
+
+
+def test_badges_of_the_readme_say_what_the_package_says():
+    badges = re.findall(
+        r"^!\[\w+ (.+)\]\(https://img\.shields\.io/badge/(\w+)-(.+)-\w+\)$",
+        (ROOT / "README.md").read_text(),
+        re.MULTILINE,
+    )
+    shown = {badge: unquote(value).replace("--", "-") for _, badge, value in badges}
+    assert shown == {
+        "version": sknet.__version__,
+        "python": PROJECT["requires-python"],
+        "licence": PROJECT["license"],
+    }
+    texts = {badge: text for text, badge, _ in badges}
+    assert texts["version"] == shown["version"]
+    assert texts["python"] == f"{shown['python'].removeprefix('>=')} or newer"
+    assert texts["licence"] == shown["licence"]
+
+
+def test_example_of_the_readme_prints_what_the_readme_says(capsys):
+    """Up to 0.02, since processors round differently."""
+    readme = (ROOT / "README.md").read_text()
+    found = re.findall(r"^```python\n(.*?)```\n\n```text\n(.*?)```$", readme, FENCE)
+    ((example, output),) = found
+    exec(compile(example, "README.md", "exec"), {})
+    *words, value = capsys.readouterr().out.split()
+    *expected_words, expected = output.split()
+    assert words == expected_words
+    assert float(value) == pytest.approx(float(expected), abs=0.02)
 
 
 def test_readme_has_three_commands():

@@ -11,7 +11,7 @@ from test_auto import resolved
 
 from sknet import NNClassifier, NNRegressor, _auto
 
-PAGE = Path(__file__).parents[1] / "docs" / "accuracy.md"
+PAGE = Path(__file__).parents[1] / "docs" / "default_settings.md"
 
 
 def table(marker):
@@ -25,6 +25,7 @@ def table(marker):
 
 def numbers(text):
     """Return the numbers of a text, in which thousands may be set apart by spaces."""
+    text = text.replace("&nbsp;", " ")
     found = re.findall(r"(\d{1,3}(?: \d{3})+|\d[\d.]*(?:e-?\d+)?)( million)?", text)
     return [
         float(digits.replace(" ", "").rstrip(".")) * (10**6 if million else 1)
