@@ -1,11 +1,12 @@
 """
-Quantile regression and prediction intervals
-============================================
+Prediction intervals by quantile regression
+===========================================
 
-With ``loss="quantile"`` and a list of levels one network predicts several quantiles, which
-never cross. Two of them bound a prediction interval, which shows how uncertain a prediction
-is. Here the network predicts the progression of diabetes of 442 patients one year after ten
-measurements.
+The picture shows prediction intervals for 442 patients: the network expects 80 % of them within
+their interval. With ``loss="quantile"`` and a list of levels, one network predicts several
+quantiles, which never cross, and two of them bound an interval.
+
+The network predicts the progression of diabetes, one year after ten measurements.
 """
 
 import matplotlib.pyplot as plt
@@ -24,6 +25,8 @@ inside = (low <= y) & (y <= high)
 print(f"{inside.mean():.0%} of the patients are within their interval of 80 %")
 
 # %%
+# Coverage of the intervals
+# -------------------------
 # The patients are in the order of their predicted median. An interval is wider where the
 # progression is less certain, and it need not be symmetric.
 

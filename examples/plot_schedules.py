@@ -2,9 +2,9 @@
 Learning rate schedules
 =======================
 
-With a high learning rate the loss falls fast, but does not settle; with a low one it falls
-slowly. A schedule therefore begins with a high rate and ends with a low one. The picture shows
-the rates of each schedule, and the training loss of the same network on images of digits.
+The picture shows the learning rate of five schedules, and the training loss of the same network
+on images of digits with each of them. With a high learning rate the loss falls fast, but does
+not settle; with a low one it falls slowly. A schedule therefore ends with a low rate.
 """
 
 import matplotlib.pyplot as plt

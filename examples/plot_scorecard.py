@@ -1,10 +1,11 @@
 """
-A score card: additive and monotone
-===================================
+Score card: additive network with monotonic constraints
+=======================================================
 
-Whoever is refused a loan may ask why, and a supervisor may ask whether a further late payment
-can ever raise a score. An additive network with monotonic constraints answers both: its curves
-are the whole model, and each curve moves in the direction that was promised.
+The picture shows the five curves of a credit score: all that the model has learned. Whoever is
+refused a loan may ask why, and a supervisor may ask whether a further late payment can ever
+raise a score. An additive network with monotonic constraints answers both: its curves are the
+whole model, and each curve only rises or only falls, as you have said.
 """
 
 import matplotlib.pyplot as plt
@@ -49,7 +50,7 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.7, random_
 # %%
 # Two additive networks
 # ---------------------
-# Both are sums of functions of one column each. One of them also keeps three promises: the risk
+# Both are sums of functions of one column each. One of them also has three guarantees: the risk
 # never falls with the utilisation of the credit line or with late payments, and it never rises
 # with the income. ``monotonic_cst`` names the directions.
 
@@ -68,6 +69,8 @@ for name, network in networks.items():
     print(f"{name}: log loss on new applications {loss:.4f}")
 
 # %%
+# The curves of the score card
+# ----------------------------
 # The curves are contributions to the logarithm of the odds. With 1200 applications, the free
 # curves of the utilisation and the income follow the noise and turn at several places. The
 # constrained ones cannot, and are closer to the truth. The curve of the age, which is free in
@@ -119,8 +122,10 @@ print(f"intercept {shape.intercept[0]:.2f}, log odds {total:.2f}")
 print(f"decision function {network.decision_function(applicant)[0]:.2f}")
 
 # %%
-# The promise holds for each application, not for the average one alone. Here each column is
-# made a little worse by itself, and no risk becomes lower.
+# Guarantees for each application
+# -------------------------------
+# The guarantee holds for each application, not only on average. Here each column is made a
+# little worse by itself, and with the constraints no risk becomes lower.
 
 income = X_test["income"].fillna(X_train["income"].median())
 base = X_test.assign(income=income)
