@@ -27,12 +27,13 @@ print(f"{inside.mean():.0%} of the patients are within their interval of 80 %")
 # %%
 # Coverage of the intervals
 # -------------------------
-# The patients are in the order of their predicted median. An interval is wider where the
-# progression is less certain, and it need not be symmetric.
+# Each patient is predicted by a network that was trained on the other folds. The patients are
+# in the order of their predicted median. An interval is wider where the progression is less
+# certain, and it need not be symmetric.
 
 order = np.argsort(middle)
 place = np.arange(len(y))
-figure, axis = plt.subplots(figsize=(9, 4.5), layout="constrained")
+figure, axis = plt.subplots(figsize=(8, 5), layout="constrained")
 axis.fill_between(
     place,
     low[order],
@@ -50,7 +51,7 @@ axis.set(
     xlabel="patients, by predicted median",
     ylabel="disease progression",
     xlim=(0, len(y)),
-    title=f"{inside.mean():.0%} of the patients are within the interval of 80 % (out-of-fold)",
+    title=f"{inside.mean():.0%} of the patients are within the interval of 80 %",
 )
 axis.legend(loc="upper left")
 plt.show()

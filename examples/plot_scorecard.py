@@ -54,11 +54,11 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.7, random_
 # never falls with the utilisation of the credit line or with late payments, and it never rises
 # with the income. ``monotonic_cst`` names the directions.
 
-promises = {"utilisation": 1, "late payments": 1, "income": -1}
+constraints = {"utilisation": 1, "late payments": 1, "income": -1}
 networks = {
     "additive": NNClassifier(interaction_cst="no_interactions", random_state=0),
     "additive and monotone": NNClassifier(
-        interaction_cst="no_interactions", monotonic_cst=promises, random_state=0
+        interaction_cst="no_interactions", monotonic_cst=constraints, random_state=0
     ),
 }
 shapes = {}
@@ -93,7 +93,7 @@ for name, shape in shapes.items():
                 axis.plot(1.1 * grid[-1], curve.missing[0], "D", color=colors[name])
 for axis, curve in zip(axes, shapes["additive"].curves, strict=True):
     column, grid = curve.values.name, curve.values.grid
-    axis.set_title(f"{column}\n{directions[promises.get(column, 0)]}", fontsize=10)
+    axis.set_title(f"{column}\n{directions[constraints.get(column, 0)]}", fontsize=10)
     if not curve.values.is_category:
         effect = truth[column](grid) - truth[column](X_train[column].dropna()).mean()
         axis.plot(grid, effect, "k:", linewidth=1.2, label="truth")

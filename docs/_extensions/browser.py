@@ -75,6 +75,8 @@ def prepare(app):
 
 def check(app, exception):
     """Fail if a notebook or the wheel is not where the pages and the notebooks look for it."""
+    # The build of JupyterLite leaves its record in the folder that it was started in.
+    (Path(app.srcdir) / ".jupyterlite.doit.db").unlink(missing_ok=True)
     if exception is not None or app.builder.format != "html":
         return
     lite = Path(app.outdir) / "lite"

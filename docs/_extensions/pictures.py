@@ -15,9 +15,11 @@ from sphinx_gallery.utils import scale_image
 HEADER = Path(__file__).parents[2] / "examples" / "GALLERY_HEADER.rst"
 #: The panels of the first figure that a thumbnail shows; of other examples the first one.
 PANELS = {
+    "plot_attributions": slice(1, 2),
     "plot_autoencoder": slice(1, 2),
     "plot_calibration": slice(1, 2),
     "plot_decision_boundary": slice(2, 3),
+    "plot_ensemble_uncertainty": slice(1, 2),
     "plot_losses": slice(1, 2),
     "plot_onnx": slice(1, 2),
     "plot_weights": slice(0, 32),
