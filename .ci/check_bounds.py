@@ -44,14 +44,18 @@ def read_project():
 
 
 def declared_bounds():
-    """Return the (package, lower bound) pairs of the dependencies and of the tested extras."""
+    """Return the (package, lower bound) pairs of the dependencies and of the tested extras.
+
+    Requirements of other platforms are left out.
+    """
     project = read_project()
     lines = list(project["dependencies"])
     for extra, requirements in project["optional-dependencies"].items():
         if extra not in FOR_DEVELOPERS:
             lines += requirements
     declared = [Requirement(line) for line in lines]
-    return {(one.name, Version(str(one.specifier).removeprefix(">="))) for one in declared}
+    installed = [one for one in declared if one.marker is None or one.marker.evaluate()]
+    return {(one.name, Version(str(one.specifier).removeprefix(">="))) for one in installed}
 
 
 def early_bounds(today):

@@ -4,6 +4,7 @@
 """
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
@@ -22,6 +23,7 @@ extensions = [
     "myst_parser",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "pictures",
     "mathml",
     "online_references",
 ]
@@ -46,8 +48,17 @@ autodoc_typehints = "none"
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 
-# The gallery.
+# The gallery. Its notebooks run in the browser, where the packages for that are installed.
 
+HAS_JUPYTERLITE = all(map(find_spec, ["jupyterlite_sphinx", "jupyterlite_pyodide_kernel"]))
+if HAS_JUPYTERLITE:
+    extensions += ["jupyterlite_sphinx", "browser"]
+jupyterlite_content_dir = "_build/notebooks"
+in_browser = {
+    "use_jupyter_lab": False,
+    "jupyterlite_contents": jupyterlite_content_dir,
+    "notebook_modification_function": "browser.install_first",
+}
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "ignore_pattern": r"(^|/)(?!plot_)[^/]*\.py$",
@@ -55,14 +66,16 @@ sphinx_gallery_conf = {
     "reset_modules": ("matplotlib", "strict_scripts.reset"),
     "reset_modules_order": "both",
     "abort_on_example_error": True,
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "pictures.place",
     "download_all_examples": False,
     "write_computation_times": False,
     "show_memory": False,
     "show_signature": False,
     "remove_config_comments": True,
     "min_reported_time": 1,
-    "image_scrapers": ("matplotlib",),
+    "image_scrapers": ("pictures.scrape",),
+    "thumbnail_size": (600, 420),
+    "jupyterlite": in_browser if HAS_JUPYTERLITE else None,
 }
 
 # HTML.

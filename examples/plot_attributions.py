@@ -1,11 +1,13 @@
 """
-Feature importance and attributions
-===================================
+Feature importance and attributions of a prediction
+===================================================
 
-A network learns to tell benign from malignant tumours. Integrated gradients attribute a
-prediction to the columns: for one tumour they say how much each measurement moved the logit
-away from the logit of a typical tumour. The contributions of all columns add up to the
-difference. Their mean size over many tumours is a measure of feature importance.
+The picture shows why a network calls a tumour malignant: on the left the contributions of the
+measurements to the prediction for one tumour, on the right their mean size over all new
+tumours, a measure of feature importance.
+
+The contributions are integrated gradients: they say how much each measurement moved the logit
+away from the logit of a typical tumour, and they add up to the difference.
 """
 
 import matplotlib.pyplot as plt
@@ -19,7 +21,7 @@ from sknet.inspection import AttributionDisplay, integrated_gradients
 # %%
 # The network
 # -----------
-# The thirty columns have very different scales. The network scales them itself.
+# The 30 columns have very different scales. The network scales them itself.
 
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 names = np.array(["malignant", "benign"])[y]
@@ -30,9 +32,8 @@ print(f"accuracy on new tumours: {network.score(X_test, y_test):.3f}")
 # %%
 # One tumour and all tumours
 # --------------------------
-# The picture on the left is for one tumour: the one that the network calls malignant with the
-# lowest probability. It is compared with a row of medians. The picture on the right shows the
-# mean size of the contributions over all new tumours.
+# The tumour on the left is the one that the network calls malignant with the lowest
+# probability. It is compared with a row of medians.
 
 logit = network.decision_function(X_test)  # for the second class, malignant
 row = X_test.iloc[[np.argmin(np.where(logit > 0, logit, np.inf))]]

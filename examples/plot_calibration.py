@@ -2,9 +2,9 @@
 Calibration of predicted probabilities
 ======================================
 
-Probabilities are calibrated if of all rows with a predicted probability of 0.8 eight in ten
-belong to the class. scikit-learn's ``CalibrationDisplay`` shows whether that holds. It is shown
-here for a network that overfits and for one with the default settings.
+The picture shows the calibration curves of two networks: of one that overfits, and of one with
+the default settings. Probabilities are calibrated if, of all rows with a predicted probability
+of 0.8, 80 % belong to the class. scikit-learn's ``CalibrationDisplay`` draws the curves.
 """
 
 import matplotlib.pyplot as plt
@@ -19,8 +19,8 @@ from sknet import NNClassifier
 # Two networks on few rows
 # ------------------------
 # The networks predict whether a digit is even or odd. They are trained on 200 digits and tested
-# on the other 1597. The first network has everything switched off that keeps a network from
-# overfitting.
+# on the other 1597. In the first network, all that keeps a network from overfitting is switched
+# off: it has more correct labels here, and worse probabilities.
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y % 2, train_size=200, random_state=0)

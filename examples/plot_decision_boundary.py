@@ -1,10 +1,10 @@
 """
-Decision boundary of a network
-==============================
+Decision boundary of a neural network
+=====================================
 
-A network with hidden layers has curved decision boundaries between its classes. The network
-of this example tells three kinds of wine apart by two measurements. The pictures show the
-boundaries after more and more epochs of one training.
+The picture shows the decision boundaries between three kinds of wine after 1, 5, 30 and 200
+epochs of one training. A network with hidden layers has curved boundaries, and after too many
+epochs they follow single bottles: the network overfits. It knows two measurements of each wine.
 """
 
 import matplotlib.pyplot as plt
@@ -26,9 +26,11 @@ network = NNClassifier(
 )
 
 # %%
-# With ``warm_start`` a fit goes on from where the last one ended, for which a constant learning
-# rate is suited best. After a few epochs the boundaries follow the classes. After two hundred
-# they bend around single bottles, which is overfitting. Early stopping is switched off here; it
+# From a few epochs to too many
+# -----------------------------
+# With ``warm_start`` each fit continues from where the last one ended, for which a constant
+# learning rate is best. After a few epochs the boundaries follow the classes. After 200 they
+# bend around single bottles, which is overfitting. Early stopping is switched off here; it
 # would have returned to an earlier epoch.
 
 figure, axes = plt.subplots(

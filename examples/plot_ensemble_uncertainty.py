@@ -2,14 +2,17 @@
 Uncertainty of predictions by an ensemble
 =========================================
 
+The picture shows two bands around the predicted blood pressure of patients, by age: on the left
+the spread of the members of an ensemble, on the right the standard deviation of y by
+``loss="normal"``. Only the right one is a prediction interval.
+
 A prediction is uncertain for two reasons. Patients of the same age differ in their blood
 pressure, and there are too few patients to know the curve of the mean. The members of an
 ensemble show the second reason only: they agree where there are training rows, and disagree
 where there are none. With ``loss="normal"`` each member also estimates how much y varies, and
 ``predict(X, return_std=True)`` returns the standard deviation of y that results from both.
 
-Here 32 members of each kind learn the blood pressure of patients from their age. They are
-trained on half of the patients from 35 to 65.
+The ensembles have 32 members, which are trained on half of the patients from 35 to 65.
 """
 
 import matplotlib.pyplot as plt
@@ -48,11 +51,13 @@ for name, network in networks.items():
     print(f"{name}: {coverage[name]:.0%} of the tested patients are in the band of 90 %")
 
 # %%
-# Few patients are in the band of the spread, although it holds 90 % of a normal distribution.
-# It says where the curve of the mean is known, and no more: it is wide where the members had no
-# training rows. For an interval of y take ``loss="normal"``, or quantiles, and measure on rows
-# that were held out how many of them it covers. Outside of the training rows no band is to be
-# relied on.
+# Which band to use
+# -----------------
+# Few patients are in the band of the spread, although it is drawn for 90 % of a normal
+# distribution. It tells how well the curve of the mean is known: it is wide where the members
+# had no training rows. For a prediction interval use ``loss="normal"`` or quantiles, and
+# measure on held-out rows how many of them the interval covers. Do not rely on any band far
+# from the training rows.
 
 age = np.linspace(10, 100, 200)
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), sharey=True, layout="constrained")

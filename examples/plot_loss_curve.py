@@ -2,9 +2,10 @@
 Early stopping and the loss curve
 =================================
 
-A network that is trained for too long on a few hundred rows overfits: the training loss goes on
-falling, while the loss of the rows that were held out rises again. Early stopping watches the
-loss of the held-out rows and returns to the best epoch.
+The picture shows the loss curves of two trainings: on the left all 100 epochs, on the right
+with early stopping. A network that is trained for too long on a few hundred rows overfits: the
+training loss goes on falling, while the loss of the held-out rows rises again. Early stopping
+watches the loss of the held-out rows and returns to the best epoch.
 """
 
 import matplotlib.pyplot as plt
@@ -19,7 +20,7 @@ from sknet.inspection import LossCurveDisplay
 # The same network with two kinds of patience
 # -------------------------------------------
 # ``n_iter_no_change`` is the patience: training stops after so many epochs without improvement.
-# With an infinite one it runs all epochs, and still returns to the best. The default learning
+# With infinite patience it runs all epochs, and still returns to the best. The default learning
 # rate falls to zero before the training stops, so this example uses a constant one. Dropout and
 # the running average of the weights are switched off, since both reduce overfitting.
 

@@ -2,10 +2,12 @@
 Loss functions for regression
 =============================
 
+The picture shows on the left what an error costs with four loss functions: the squared error,
+the Huber loss, the absolute error and the quantile loss. On the right it shows what networks
+with these losses predict for the same patients, whose blood value has a long upper tail.
+
 The loss function decides what a prediction means: a mean, a mean that outliers hardly move, a
-median or a high quantile. The left picture shows what an error costs with each loss. The right
-one shows what four networks predict for the same patients, whose blood value has a long upper
-tail.
+median or a high quantile.
 """
 
 import matplotlib.pyplot as plt
@@ -48,8 +50,10 @@ for name, options in {
     print(f"{name:14} at a body mass index of 30: {network.predict([[30.0]])[0]:.0f}")
 
 # %%
-# The long tail lifts the mean above the median. Nine of ten patients are below the quantile
-# 0.9.
+# Mean, median and quantile
+# -------------------------
+# The long tail lifts the mean above the median in most places. About 90 % of the patients are
+# below the quantile 0.9.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 right.scatter(bmi[:, 0], level, s=6, color="lightgray")

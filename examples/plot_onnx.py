@@ -2,9 +2,10 @@
 Export to ONNX and predict without Python
 =========================================
 
-``to_onnx`` writes a fitted network as a graph of standard operators. ONNX runtimes compute it
-in servers, browsers and phones. The graph takes the raw table: the encoding and scaling of the
-inputs are part of it. The example compares its predictions and its speed with ``predict``.
+The picture shows that an exported network makes the predictions of ``predict``, and how long
+both take. ``to_onnx`` writes a fitted network as a graph of standard operators, which ONNX
+runtimes compute in servers, browsers and phones. The graph takes the raw table: the encoding
+and scaling of the inputs are part of it.
 """
 
 from time import perf_counter
@@ -21,6 +22,8 @@ X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
 network = NNRegressor(random_state=0).fit(X, y)
 
 # %%
+# Export, and compare
+# -------------------
 # The model has one input for each of the ten columns of the frame, with the column's name.
 # ``onnx_inputs`` brings rows into that form. Programs in other languages pass ten small arrays.
 
@@ -34,6 +37,8 @@ print(f"file:    {len(model.SerializeToString()) / 1024:.0f} KiB")
 print(f"largest difference: {difference.max():.1e} standard deviations of the predictions")
 
 # %%
+# Time of a prediction
+# --------------------
 # For few rows the runtime is faster than ``predict``, which checks and encodes the frame in
 # Python. Programs in Python also spend the time of ``onnx_inputs``, which is drawn as well. For
 # many rows most of the time is spent on arithmetic.

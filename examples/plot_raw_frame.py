@@ -2,9 +2,12 @@
 Data frame with missing values and categories
 =============================================
 
-The network predicts the body mass of penguins from a raw data frame. Its 344 rows were measured
-on three islands near Palmer Station in Antarctica (Gorman, Williams and Fraser, 2014) and have
-numbers, strings and missing values. Nothing is encoded, imputed or scaled by hand.
+The picture shows the body mass of 342 penguins as a network predicts it, and as it was
+measured. The network takes the data frame as it is, with numbers, strings and missing values:
+nothing is encoded, imputed or scaled by hand.
+
+The penguins live on three islands near Palmer Station in Antarctica (Gorman, Williams and
+Fraser, 2014). The table comes with the package palmerpenguins.
 """
 
 import matplotlib.pyplot as plt
@@ -24,8 +27,10 @@ y = penguins["body_mass_g"]
 print(X.sample(4, random_state=1), X.isna().sum(), sep="\n\n")
 
 # %%
-# The network takes the frame as it is. A linear model needs a pipeline around it. The species
-# is left out, so that the mass has to follow from the other columns.
+# Mixed columns without a pipeline
+# --------------------------------
+# ``fit`` takes the frame. A linear model needs a pipeline that imputes, scales and encodes. The
+# species is left out, so that the mass has to follow from the other columns.
 
 network = NNRegressor(random_state=0)
 numbers = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "year"]
@@ -40,6 +45,8 @@ for name, model in [("network", network), ("ridge regression", linear)]:
     print(f"{name:17} is wrong by {-scores.mean():.0f} g on average")
 
 # %%
+# Predicted and measured body mass
+# --------------------------------
 # Each bird is predicted by a network that was not trained on it. Most males of the species
 # Chinstrap are lighter than predicted, since the network does not know the species.
 

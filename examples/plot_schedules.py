@@ -2,9 +2,9 @@
 Learning rate schedules
 =======================
 
-With a high learning rate the loss falls fast, but does not settle; with a low one it falls
-slowly. A schedule therefore begins with a high rate and ends with a low one. The picture shows
-the rates of each schedule, and the training loss of the same network on images of digits.
+The picture shows the learning rate of five schedules, and the training loss of the same network
+on images of digits with each of them. With a high learning rate the loss falls fast, but does
+not settle; with a low one it falls slowly. A schedule therefore ends with a low rate.
 """
 
 import matplotlib.pyplot as plt
@@ -19,9 +19,7 @@ X_train, X_test, y_train, y_test = train_test_split(
     X, y, train_size=800, stratify=y, random_state=0
 )
 
-figure, (above, below) = plt.subplots(
-    2, 1, figsize=(8, 7), sharex=True, layout="constrained", height_ratios=[1, 1.4]
-)
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 for learning_rate in ["constant", "invscaling", "cosine", "one_cycle", "coslog"]:
     network = NNClassifier(
         learning_rate=learning_rate,
@@ -32,10 +30,10 @@ for learning_rate in ["constant", "invscaling", "cosine", "one_cycle", "coslog"]
         random_state=0,
     ).fit(X_train, y_train)
     epochs = range(1, network.n_iter_ + 1)
-    above.plot(epochs, network.history_["learning_rate"], label=learning_rate)
-    below.plot(epochs, network.loss_curve_, label=learning_rate)
+    left.plot(epochs, network.history_["learning_rate"], label=learning_rate)
+    right.plot(epochs, network.loss_curve_, label=learning_rate)
     print(f"{learning_rate:11} accuracy on new images {network.score(X_test, y_test):.3f}")
-above.set(ylabel="learning rate", title="Learning rate at the end of each epoch")
-below.set(xlabel="epoch", ylabel="log loss", yscale="log", title="Training loss")
-above.legend(loc="upper right")
+left.set(xlabel="epoch", ylabel="learning rate", title="Learning rate schedules")
+right.set(xlabel="epoch", ylabel="log loss", yscale="log", title="Training loss")
+right.legend()
 plt.show()

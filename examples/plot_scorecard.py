@@ -1,10 +1,11 @@
 """
-A score card: additive and monotone
-===================================
+Score card: additive network with monotonic constraints
+=======================================================
 
-Whoever is refused a loan may ask why, and a supervisor may ask whether a further late payment
-can ever raise a score. An additive network with monotonic constraints answers both: its curves
-are the whole model, and each curve moves in the direction that was promised.
+The picture shows the five curves of a credit score: all that the model has learned. Whoever is
+refused a loan may ask why, and a supervisor may ask whether a further late payment can ever
+raise a score. An additive network with monotonic constraints answers both: its curves are the
+whole model, and each curve only rises or only falls, as you have said.
 """
 
 import matplotlib.pyplot as plt
@@ -49,15 +50,15 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.7, random_
 # %%
 # Two additive networks
 # ---------------------
-# Both are sums of functions of one column each. One of them also keeps three promises: the risk
+# Both are sums of functions of one column each. One of them also has three guarantees: the risk
 # never falls with the utilisation of the credit line or with late payments, and it never rises
 # with the income. ``monotonic_cst`` names the directions.
 
-promises = {"utilisation": 1, "late payments": 1, "income": -1}
+constraints = {"utilisation": 1, "late payments": 1, "income": -1}
 networks = {
     "additive": NNClassifier(interaction_cst="no_interactions", random_state=0),
     "additive and monotone": NNClassifier(
-        interaction_cst="no_interactions", monotonic_cst=promises, random_state=0
+        interaction_cst="no_interactions", monotonic_cst=constraints, random_state=0
     ),
 }
 shapes = {}
@@ -68,6 +69,8 @@ for name, network in networks.items():
     print(f"{name}: log loss on new applications {loss:.4f}")
 
 # %%
+# The curves of the score card
+# ----------------------------
 # The curves are contributions to the logarithm of the odds. With 1200 applications, the free
 # curves of the utilisation and the income follow the noise and turn at several places. The
 # constrained ones cannot, and are closer to the truth. The curve of the age, which is free in
@@ -90,7 +93,7 @@ for name, shape in shapes.items():
                 axis.plot(1.1 * grid[-1], curve.missing[0], "D", color=colors[name])
 for axis, curve in zip(axes, shapes["additive"].curves, strict=True):
     column, grid = curve.values.name, curve.values.grid
-    axis.set_title(f"{column}\n{directions[promises.get(column, 0)]}", fontsize=10)
+    axis.set_title(f"{column}\n{directions[constraints.get(column, 0)]}", fontsize=10)
     if not curve.values.is_category:
         effect = truth[column](grid) - truth[column](X_train[column].dropna()).mean()
         axis.plot(grid, effect, "k:", linewidth=1.2, label="truth")
@@ -119,8 +122,10 @@ print(f"intercept {shape.intercept[0]:.2f}, log odds {total:.2f}")
 print(f"decision function {network.decision_function(applicant)[0]:.2f}")
 
 # %%
-# The promise holds for each application, not for the average one alone. Here each column is
-# made a little worse by itself, and no risk becomes lower.
+# Guarantees for each application
+# -------------------------------
+# The guarantee holds for each application, not only on average. Here each column is made a
+# little worse by itself, and with the constraints no risk becomes lower.
 
 income = X_test["income"].fillna(X_train["income"].median())
 base = X_test.assign(income=income)

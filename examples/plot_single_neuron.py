@@ -1,10 +1,10 @@
 """
-Gradient descent of a single neuron
-===================================
+Gradient descent of a single neuron: logistic regression
+========================================================
 
-A single neuron is a weighted sum, a bias and a sigmoid, which is logistic regression. Its
-decision boundary between two classes is a straight line. Gradient descent moves the line in
-each epoch so that the loss falls.
+The picture shows how gradient descent moves the decision boundary of a single neuron from epoch
+to epoch, and how the loss falls. A single neuron is a weighted sum, a bias and a sigmoid, which
+is logistic regression; its decision boundary is a straight line.
 
 An ``NNClassifier`` without hidden layers is such a neuron. The solver ``sgd`` without momentum,
 on all rows at once, is gradient descent. The other options switch off what the defaults add to

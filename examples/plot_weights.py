@@ -1,10 +1,11 @@
 """
-Weights of the first layer as pictures
-======================================
+Weights of the first layer as images
+====================================
 
-The network classifies images of digits. Each unit of the first layer has one weight for each
-pixel, so that its weights can be drawn as an image. An L1 penalty sets the weights that a unit
-does not need to exactly zero.
+The picture shows the weights of 32 units as images, one weight for each pixel: a network
+classifies images of digits, and an L1 penalty sets the weights that a unit does not need to
+exactly zero. Beside the images are the distribution of the weights of each layer, and the share
+of weights that are zero.
 """
 
 import matplotlib.pyplot as plt
