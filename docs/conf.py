@@ -15,6 +15,8 @@ import sknet
 
 # The kernels that run the pages import the package that this process has imported.
 os.environ["PYTHONPATH"] = str(Path(sknet.__file__).parents[1])
+# Optuna imports tqdm, which asks for the widgets of Jupyter.
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
 
 project = "sknet"
 author = "The sknet developers"
