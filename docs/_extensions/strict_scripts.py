@@ -1,6 +1,7 @@
 """Gallery scripts fail where they warn, as the tests do."""
 
 import contextlib
+import multiprocessing
 import warnings
 
 guard = contextlib.ExitStack()
@@ -13,3 +14,6 @@ def reset(gallery_conf, script, when):
         guard.enter_context(warnings.catch_warnings(action="error"))
         # Dask finds the disk slow where the whole machine is.
         warnings.filterwarnings("ignore", "Creating scratch directories")
+        if multiprocessing.get_start_method() == "loky":
+            # Scripts run in workers of joblib, whose way to start processes Dask's do not know.
+            multiprocessing.set_start_method("spawn", force=True)
