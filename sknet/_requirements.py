@@ -4,11 +4,14 @@ This is the only module that imports non-public names of scikit-learn. It passes
 """
 
 import copy
+import inspect
 import math
 import os
+from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeVar
 
 import sklearn
 from sklearn.base import _fit_context as fit_context
@@ -35,6 +38,8 @@ except ImportError:
                 f"set_callbacks needs scikit-learn >= 1.9; {sklearn.__version__} is installed."
             )
 
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 #: The attributes in which scikit-learn keeps an estimator's callbacks and their contexts.
 CALLBACK_ATTRIBUTES = [
@@ -73,6 +78,46 @@ def callback_context(estimator: Any, n_epochs: int) -> Any:
     if not callbacks_of(estimator):
         return None
     return estimator._init_callback_context(max_subtasks=n_epochs)
+
+
+def described(method: Method, text: str) -> Method:
+    """Return a method of scikit-learn with another docstring, so that ``help`` stays short."""
+
+    @wraps(method)
+    def call(*args: Any, **options: Any) -> Any:
+        return method(*args, **options)
+
+    call.__doc__ = text
+    return call  # type: ignore[return-value]
+
+
+class _Request:
+    """A descriptor: scikit-learn's ``set_fit_request`` or a similar method, described briefly.
+
+    scikit-learn makes such a method anew at each access, with some 45 lines of documentation.
+    """
+
+    def __init__(self, method: Any) -> None:
+        self._method = method
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        request = self._method.__get__(instance, owner)
+        method = request.__name__.removeprefix("set_").removesuffix("_request")
+        request.__doc__ = f"Choose the arguments of ``{method}`` that meta-estimators pass on."
+        own = inspect.signature(request)
+        bare = [one.replace(annotation=one.empty) for one in own.parameters.values()]
+        request.__signature__ = inspect.Signature(bare)
+        return request
+
+
+def shorten_requests(cls: type) -> None:
+    """Give the methods of metadata routing that scikit-learn added to a class short documents.
+
+    Their use is described in scikit-learn's user guide.
+    """
+    for name, method in list(vars(cls).items()):
+        if name.startswith("set_") and name.endswith("_request"):
+            setattr(cls, name, _Request(method))
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:
