@@ -27,11 +27,11 @@ Lines = Iterator[tuple[str, Value]]
 
 #: What ended a training, in words.
 ENDINGS = {
-    Ending.CONVERGED: "training had stopped improving",
-    Ending.FINISHED: "all planned epochs were made",
-    Ending.STOPPED: "a callback asked for it",
-    Ending.MAX_ITER: "max_iter, although more epochs could have helped",
-    **{ending: f"badly: {fault}" for ending, fault in FAULTS.items()},
+    Ending.CONVERGED: "no more improvement",
+    Ending.FINISHED: "after all planned epochs",
+    Ending.STOPPED: "by a callback",
+    Ending.MAX_ITER: "by max_iter, although more epochs could have helped",
+    **{ending: f"in a poor state: {fault}" for ending, fault in FAULTS.items()},
 }
 
 
@@ -48,14 +48,12 @@ class FittedAttributes:
     auto_params_ : dict
         The value that the last fit chose for each parameter that is "auto".
     n_iter_, best_iter_, t_ : int
-        The number of epochs, the best epoch, counted from 1, and the number of rows that all
-        epochs have seen together.
+        The number of epochs, the best epoch, from 1, and the rows seen in all epochs.
     loss_curve_, validation_scores_ : list of float
         The objective of each epoch, which is the loss and the penalty, and its validation
         score, or None without early stopping.
     loss_, best_loss_, best_validation_score_ : float
-        The last objective, the lowest one, or None with early stopping, and the highest
-        validation score, or None without.
+        The last objective, the lowest (None with early stopping), the best score (or None).
     coefs_, intercepts_, member_scales_ : list of ndarray
         The weights and biases of each layer, and each member's scales of the inputs of hidden
         layers: views of the parameters. The shape of weights is (n_inputs, n_outputs), with a
@@ -278,11 +276,11 @@ def _columns(model: Model, names: Sequence[str], read_names: Sequence[str]) -> L
     found: dict[str, Value] = {
         "numbers": reader.numbers_.size,
         **by_kind,
-        "missing numbers": [read_names[i] for i in flagged],
-        "missing or rare": [read_names[i] for i in sorted(sharing)],
-        "heavy values": heavy,
-        "numbers as levels": codes,
-        "components": model.encoder.n_found_components_,
+        "missing values": [read_names[i] for i in flagged],
+        "rare levels": [read_names[i] for i in sorted(sharing)],
+        "frequent values": heavy,
+        "integer codes": codes,
+        "principal components": model.encoder.n_found_components_,
     }
     yield "columns", len(names)
     yield from ((name, value) for name, value in found.items() if value)
@@ -297,9 +295,9 @@ def _training(model: Model, history: dict[str, list[float]]) -> Lines:
     if n_epochs := provenance.n_epochs(history):
         yield "epochs", f"{n_epochs} of at most {model.settings.max_iter}"
     if provenance.n_continued:
-        yield "warm start", f"goes on from earlier fits: {provenance.n_continued}"
+        yield "warm start", f"continues earlier fits: {provenance.n_continued}"
     if provenance.ending is not None:
-        yield "ended", _ended(model, Ending(provenance.ending), n_epochs)
+        yield "training ended", _ended(model, Ending(provenance.ending), n_epochs)
         if not provenance.n_passes:
             yield "parameters from", _kept_epoch(provenance, history)
     if provenance.n_passes:
@@ -312,7 +310,7 @@ def _training(model: Model, history: dict[str, list[float]]) -> Lines:
 def _ended(model: Model, ending: Ending, n_epochs: int) -> str:
     """Return words for what ended the training."""
     if ending is Ending.MAX_ITER and n_epochs < model.settings.max_iter:
-        return "max_fun, although more evaluations could have helped"
+        return "by max_fun, although more evaluations could have helped"
     return ENDINGS[ending]
 
 

@@ -179,7 +179,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
             )
         if ending not in FAULTS:
             return None
-        happened = "diverged" if ending is Ending.DIVERGED else "ended badly"
+        happened = "diverged" if ending is Ending.DIVERGED else "failed"
         text = f"Training {happened} after {n_epochs} epochs: {FAULTS[ending]}. "
         if ending.restores_best:
             text += f"The parameters of the best epoch, {self.best_iter_}, are restored. "
@@ -360,11 +360,11 @@ def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterat
     yield from without_effect(estimator)
     classes = [] if model.numeric_y else model.target.classes_.tolist()
     if len(classes) == 1:
-        yield f"y has one class only, {classes[0]!r}: it is predicted for all rows."
+        yield f"y has a single class, {classes[0]!r}, which is predicted for all rows."
     if held_out is not None and held_out.n_rows < FEW_TO_VALIDATE:
         yield (
-            f"Early stopping has {held_out.n_rows} validation rows, which can hardly tell one "
-            "epoch from another. Give more rows as X_val, or set early_stopping=False."
+            f"Early stopping has {held_out.n_rows} validation rows, too few to find the best "
+            "epoch. Pass more rows as X_val, or set early_stopping=False."
         )
 
 

@@ -223,7 +223,7 @@ def check_loss_task(estimator_name: str, loss: Any, task: str) -> None:
     if isinstance(loss, Loss) and loss.task != task:
         raise ValueError(
             f"loss={loss!r} is a loss for {loss.task}, but {estimator_name} needs one for "
-            f"{task}. A class of your own says so by task = {task!r}."
+            f"{task}. In a class of your own, set task = {task!r}."
         )
 
 

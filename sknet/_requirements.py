@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import sklearn
 from sklearn.base import _fit_context as fit_context
+from sklearn.utils._metadata_requests import RequestMethod
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
@@ -91,33 +92,28 @@ def described(method: Method, text: str) -> Method:
     return call  # type: ignore[return-value]
 
 
-class _Request:
+class ShortRequest(RequestMethod):
     """A descriptor: scikit-learn's ``set_fit_request`` or a similar method, described briefly.
 
     scikit-learn makes such a method anew at each access, with some 45 lines of documentation.
     """
 
-    def __init__(self, method: Any) -> None:
-        self._method = method
-
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        request = self._method.__get__(instance, owner)
-        method = request.__name__.removeprefix("set_").removesuffix("_request")
-        request.__doc__ = f"Choose the arguments of ``{method}`` that meta-estimators pass on."
-        own = inspect.signature(request)
-        bare = [one.replace(annotation=one.empty) for one in own.parameters.values()]
+        request = super().__get__(instance, owner)
+        request.__doc__ = (
+            f"Choose the arguments of ``{self.name}`` that meta-estimators pass on."
+        )
+        parameters = inspect.signature(request).parameters.values()
+        bare = [one.replace(annotation=one.empty) for one in parameters]
         request.__signature__ = inspect.Signature(bare)
         return request
 
 
 def shorten_requests(cls: type) -> None:
-    """Give the methods of metadata routing that scikit-learn added to a class short documents.
-
-    Their use is described in scikit-learn's user guide.
-    """
+    """Replace the methods of metadata routing that scikit-learn has just given a class."""
     for name, method in list(vars(cls).items()):
-        if name.startswith("set_") and name.endswith("_request"):
-            setattr(cls, name, _Request(method))
+        if isinstance(method, RequestMethod):
+            setattr(cls, name, ShortRequest(method.name, method.keys, method.validate_keys))
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:

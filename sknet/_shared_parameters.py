@@ -74,8 +74,7 @@ class SharedParameters:
         The schedule of the learning rate: "constant", "invscaling", "adaptive" (smaller when
         training stalls), or "cosine", "one_cycle", "coslog", which end at zero.
     batch_size : int or "auto", default="auto"
-        The largest number of rows of a mini-batch. "auto" grows with the table, up to
-        {LARGEST_BATCH_OF_MOST}. Not used by "lbfgs".
+        The largest number of rows of a mini-batch. "auto" grows with the number of rows.
     random_state : int, RandomState instance or None, default=None
         The seed of all random numbers. Two fits with the same integer are bit-identical.
     shuffle : bool, default=True

@@ -18,8 +18,8 @@ from sknet.nn.kernels import Array
 #: The names of the columns of a table of layers, and the side on which their text begins.
 HEADER = ["layer", "outputs", "parameters", "memory", "zeros", "shapes"]
 SIDES = "<>>>><"
-#: The largest widths of its first and its last column in letters: the others need some 35.
-NAME_WIDTH, SHAPES_WIDTH = 28, 32
+#: The largest widths of its first and its last column in letters: the others take at most 44.
+NAME_WIDTH, SHAPES_WIDTH = 26, 30
 #: The largest numbers of names and of groups of names that a card shows; ``value`` has all.
 MOST_NAMES, MOST_GROUPS = 8, 4
 #: The largest number of letters of a name that a card shows.
@@ -242,7 +242,8 @@ def _cells(layer: LayerSummary) -> list[str]:
         f"{layer.n_params:,}",
         _memory(layer.n_bytes),
         "" if layer.sparsity is None else f"{layer.sparsity:.1%}",
-        ", ".join(f"{name} {shape}" for name, shape in layer.shapes.items()),
+        # Arrays of an inner layer have its position before their name, such as "0.table".
+        ", ".join(f"{key.rpartition('.')[2]} {one}" for key, one in layer.shapes.items()),
     ]
 
 

@@ -34,9 +34,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
     loss : "log_loss" or Loss, default="log_loss"
         **Output.** The loss function: the log loss, or a ``Loss`` of ``sknet.nn.losses``.
     class_weight : dict, "balanced", list of dicts or None, default=None
-        The weights of the classes, which multiply ``sample_weight``. "balanced" gives all
-        classes the same total weight. A multi-label target takes a list with a dict for each
-        label.
+        The weights of the classes, which multiply ``sample_weight``. "balanced" makes their
+        total weights equal. For a multi-label target, a list has a dict for each label.
     label_smoothing : float in [0, 1), default=0.0
         The share of each training target that is spread evenly over all classes.
 
@@ -110,8 +109,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Raises
         ------
         ValueError
-            If parameters or data are invalid, if y has a class that is not in ``classes``, or
-            if training diverges. The estimator then stays as it was.
+            If parameters, data or classes are invalid, or if training diverges. The estimator
+            then stays as it was.
 
         Warns
         -----
@@ -121,8 +120,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         if isinstance(self.class_weight, str) and self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' needs all rows at once, which partial_fit never has. "
-                "Give a dict, as of sklearn.utils.class_weight.compute_class_weight, or "
-                "use sknet.streaming.fit_chunks."
+                "Give a dict, for example with the weights that compute_class_weight of "
+                "sklearn.utils.class_weight returns, or use sknet.streaming.fit_chunks."
             )
         known = self.classes_ if self.__sklearn_is_fitted__() else None
         check_partial_fit_classes(y, classes, known)
@@ -221,6 +220,11 @@ class NNClassifier(ClassifierMixin, BaseNN):
             The rows to predict for.
         y, sample_weight : array-like of shape (n_samples,) or (n_samples, n_labels)
             The true labels and the weights of the rows.
+
+        Returns
+        -------
+        float
+            The weighted share, from 0 to 1.
         """
         return super().score(X, y, sample_weight)
 
