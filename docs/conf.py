@@ -24,6 +24,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "mathml",
     "online_references",
+    "parameter_groups",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
