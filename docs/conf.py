@@ -35,6 +35,7 @@ extensions = [
     "mathml",
     "online_references",
     "run_pages",
+    "parameter_groups",
 ]
 # The gallery leaves a notebook beside each of its pages, which is to be downloaded.
 exclude_patterns = ["_build", "gallery/*.ipynb"]

@@ -27,11 +27,11 @@ Lines = Iterator[tuple[str, Value]]
 
 #: What ended a training, in words.
 ENDINGS = {
-    Ending.CONVERGED: "training had stopped improving",
-    Ending.FINISHED: "all planned epochs were made",
-    Ending.STOPPED: "a callback asked for it",
-    Ending.MAX_ITER: "max_iter, although more epochs could have helped",
-    **{ending: f"badly: {fault}" for ending, fault in FAULTS.items()},
+    Ending.CONVERGED: "no more improvement",
+    Ending.FINISHED: "after all planned epochs",
+    Ending.STOPPED: "by a callback",
+    Ending.MAX_ITER: "by max_iter, although more epochs could have helped",
+    **{ending: f"in a poor state: {fault}" for ending, fault in FAULTS.items()},
 }
 
 
@@ -40,74 +40,32 @@ class FittedAttributes:
 
     Attributes
     ----------
-    coefs_ : list of arrays of shape (n_inputs, n_outputs)
-        The ``n_layers_ - 1`` weight matrices, which are views of the fitted parameters. The
-        rows of the first matrix belong to the encoded inputs, see ``encoded_feature_names_``.
-        With several members the last matrix has the shape (n_members, n_inputs, n_outputs).
-        With ``interaction_cst``, a hidden layer has an array (n_groups, n_inputs, n_outputs),
-        with the groups of one member after those of another. Groups of fewer inputs than others
-        have rows of zeros in the first array. The rows of the last matrix are the units of the
-        first group, then those of the second, and so on; the arrays of "pairwise" for
-        interactions are not included.
-    intercepts_ : list of arrays of shape (n_outputs,)
-        The bias vectors. With several members their shape is (n_members, n_outputs), and for a
-        hidden layer with ``interaction_cst`` it is (n_groups, n_outputs).
-    member_scales_ : list of arrays of shape (n_members, n_inputs)
-        The factors by which each member multiplies the inputs of each hidden layer. The list is
-        empty for a single member.
-    encoded_feature_names_ : ndarray of str
-        A name for each row of ``coefs_[0]``. With ``interaction_cst``, a name for each input
-        before the inputs are divided among the groups. No two names are equal: a name that
-        would occur again, because a column of X has a name like that of an encoding, has a
-        number appended, such as "component0_2".
     history_ : dict of str to list of float
-        The record of training. Each list has one entry for each epoch, or for each iteration of
-        "lbfgs":
-
-        - "loss": the loss of the training rows without the penalty, averaged over the batches
-          of the epoch, each before its step.
-        - "penalty": the penalty, averaged alike: that of ``alpha``, and that of the vectors of
-          levels.
-        - "validation_loss": the loss of the validation rows (with early stopping).
-        - "validation_score": the score of the validation rows; higher is better (with early
-          stopping). Both are NaN in the epochs of a cool-down that trains on these rows (see
-          ``refit``).
-        - "learning_rate": the learning rate of the last step (not for "lbfgs").
-        - "seconds": the duration.
-    loss_curve_ : list of float
-        The objective of each epoch, as in scikit-learn: "loss" and "penalty" of ``history_``
-        together.
-    loss_ : float
-        The last value of ``loss_curve_``.
-    best_loss_ : float or None
-        The lowest value of ``loss_curve_``; None with early stopping.
-    validation_scores_ : list of float or None
-        The score of the validation rows in each epoch, which is
-        ``history_["validation_score"]``; None without early stopping.
-    best_validation_score_ : float or None
-        The highest value of ``validation_scores_``, which is the score of the best epoch before
-        probabilities are calibrated; None without early stopping.
+        The record of training, with a number for each epoch, or each iteration of "lbfgs":
+        "loss" (of the training rows, without the penalty), "penalty", "validation_loss",
+        "validation_score" (NaN in epochs that train on these rows, see ``refit``),
+        "learning_rate" and "seconds".
     auto_params_ : dict
         The value that the last fit chose for each parameter that is "auto".
-    n_iter_ : int
-        The number of epochs of the last fit, or of all calls of ``partial_fit``.
-    best_iter_ : int
-        The number of the best epoch, counted from 1: the one with the highest validation score,
-        or without early stopping the one with the lowest objective.
-    t_ : int
-        The number of training rows seen; a row counts again in each epoch.
-    n_layers_ : int
-        The number of layers, with the input and the output layer.
-    n_outputs_ : int
-        The number of outputs: of columns of y for regression, of labels for a multi-label
-        target, and otherwise of classes, but 1 for two classes.
+    n_iter_, best_iter_, t_ : int
+        The number of epochs, the best epoch, from 1, and the rows seen in all epochs.
+    loss_curve_, validation_scores_ : list of float
+        The objective of each epoch, which is the loss and the penalty, and its validation
+        score, or None without early stopping.
+    loss_, best_loss_, best_validation_score_ : float
+        The last objective, the lowest (None with early stopping), the best score (or None).
+    coefs_, intercepts_, member_scales_ : list of ndarray
+        The weights and biases of each layer, and each member's scales of the inputs of hidden
+        layers: views of the parameters. The shape of weights is (n_inputs, n_outputs), with a
+        first axis of members in the output layer, or of groups with ``interaction_cst``.
+    encoded_feature_names_ : ndarray of str
+        A name for each row of ``coefs_[0]``.
+    n_layers_, n_outputs_, n_features_in_ : int
+        The number of layers, of outputs and of columns of X.
     out_activation_ : str
-        The name of the function that turns the output layer's values into predictions:
-        "identity", "exp", "logistic" or "softmax".
-    n_features_in_ : int
-        The number of features seen during fit.
-    feature_names_in_ : ndarray of shape (``n_features_in_``,)
-        The names of the features seen during fit. Defined only if all names of X are strings.
+        The activation of the output layer: "identity", "exp", "logistic" or "softmax".
+    feature_names_in_ : ndarray of str
+        The names of the columns of X, if all of them are strings.
     """
 
     _model: Model
@@ -119,86 +77,70 @@ class FittedAttributes:
 
     @property
     def auto_params_(self) -> dict[str, Any]:
-        """The value that the last fit chose for each parameter that is "auto"."""
         return dict(self._fitted_model.settings.auto)
 
     @property
     def n_iter_(self) -> int:
-        """The number of epochs of the last fit, or of all passes of ``partial_fit``."""
         return len(self.loss_curve_)
 
     @property
     def t_(self) -> int:
-        """The number of training rows seen; a row counts again in each epoch."""
         return self._fitted_model.provenance.n_visited(self.history_)
 
     @property
     def best_iter_(self) -> int:
-        """The number of the best epoch, from 1: by validation score, or else by objective."""
         check_is_fitted(self)
         return best_epoch(self.history_)
 
     @property
     def loss_curve_(self) -> list[float]:
-        """The objective of each epoch: the mean loss of its batches, and the penalty."""
         check_is_fitted(self)
         return objectives(self.history_)
 
     @property
     def loss_(self) -> float:
-        """The last value of ``loss_curve_``."""
         return self.loss_curve_[-1]
 
     @property
     def best_loss_(self) -> float | None:
-        """The lowest value of ``loss_curve_``; None with early stopping."""
         return min(self.loss_curve_) if self.validation_scores_ is None else None
 
     @property
     def validation_scores_(self) -> list[float] | None:
-        """The validation score of each epoch, higher is better; None without early stopping."""
         check_is_fitted(self)
         return self.history_.get("validation_score")
 
     @property
     def best_validation_score_(self) -> float | None:
-        """The best value of ``validation_scores_``; None without early stopping."""
         scores = self.validation_scores_
         return None if scores is None else scores[self.best_iter_ - 1]
 
     @property
     def coefs_(self) -> list[np.ndarray]:
-        """The weight matrices, one for each layer: views of the fitted parameters."""
         return [layer.weight for layer in self._dense_layers()]
 
     @property
     def intercepts_(self) -> list[np.ndarray]:
-        """The bias vectors, one for each layer: views of the fitted parameters."""
         return [layer.bias for layer in self._dense_layers()]
 
     @property
     def member_scales_(self) -> list[np.ndarray]:
-        """The factors by which the members multiply the inputs of each hidden layer."""
         return [layer.scale for layer in self._dense_layers() if hasattr(layer, "scale")]
 
     @property
     def n_layers_(self) -> int:
-        """The number of layers, including the input and the output layer."""
         return len(self._dense_layers()) + 1
 
     @property
     def n_outputs_(self) -> int:
-        """The number of outputs: columns of y, labels, or classes (1 for two classes)."""
         return self._fitted_model.target.n_outputs
 
     @property
     def out_activation_(self) -> str:
-        """The name of the output layer's activation, which is the loss's inverse link."""
         return self._fitted_model.loss.link.out_activation
 
     @property
     def encoded_feature_names_(self) -> np.ndarray:
-        """The name of each input of the first layer that has a weight matrix."""
         names = unique_names(_names_by_origin(self._fitted_model, column_names(self)))
         return np.array(names, dtype=object)
 
@@ -339,11 +281,11 @@ def _columns(model: Model, names: Sequence[str], read_names: Sequence[str]) -> L
     found: dict[str, Value] = {
         "numbers": reader.numbers_.size,
         **by_kind,
-        "missing numbers": [read_names[i] for i in flagged],
-        "missing or rare": [read_names[i] for i in sorted(sharing)],
-        "heavy values": heavy,
-        "numbers as levels": codes,
-        "components": model.encoder.n_found_components_,
+        "missing values": [read_names[i] for i in flagged],
+        "rare levels": [read_names[i] for i in sorted(sharing)],
+        "frequent values": heavy,
+        "integer codes": codes,
+        "principal components": model.encoder.n_found_components_,
     }
     yield "columns", len(names)
     yield from ((name, value) for name, value in found.items() if value)
@@ -362,9 +304,9 @@ def _training(model: Model, history: dict[str, list[float]]) -> Lines:
     if n_epochs := provenance.n_epochs(history):
         yield "epochs", f"{n_epochs} of at most {model.settings.max_iter}"
     if provenance.n_continued:
-        yield "warm start", f"goes on from earlier fits: {provenance.n_continued}"
+        yield "warm start", f"continues earlier fits: {provenance.n_continued}"
     if provenance.ending is not None:
-        yield "ended", _ended(model, Ending(provenance.ending), n_epochs)
+        yield "training ended", _ended(model, Ending(provenance.ending), n_epochs)
         if not provenance.n_passes:
             yield "parameters from", _kept_epoch(provenance, history)
     if provenance.n_passes:
@@ -377,7 +319,7 @@ def _training(model: Model, history: dict[str, list[float]]) -> Lines:
 def _ended(model: Model, ending: Ending, n_epochs: int) -> str:
     """Return words for what ended the training."""
     if ending is Ending.MAX_ITER and n_epochs < model.settings.max_iter:
-        return "max_fun, although more evaluations could have helped"
+        return "by max_fun, although more evaluations could have helped"
     return ENDINGS[ending]
 
 

@@ -1,5 +1,7 @@
 """``fit`` and ``partial_fit``, which the two estimators share."""
 
+from __future__ import annotations
+
 import copy
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,7 +21,14 @@ from sknet._model import Model, weigh
 from sknet._monitoring import CallbackObserver, HeldOut
 from sknet._parameters import check_loss_position, check_together, without_effect
 from sknet._persistence import VERSION, as_stored, load_checkpoint, unstamped
-from sknet._requirements import CallbackSupportMixin, callback_context, fit_context, kind_of
+from sknet._requirements import (
+    CallbackSupportMixin,
+    callback_context,
+    described,
+    fit_context,
+    kind_of,
+    shorten_requests,
+)
 from sknet._run import Run, fingerprint
 from sknet._shared_parameters import SharedParameters
 from sknet._starting import continue_model, start_model
@@ -44,6 +53,11 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
     training. A fit builds a new model and sets all of these attributes in one assignment at its
     end, so that an error or an interrupt leaves the estimator as it was.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Add scikit-learn's methods of metadata routing to a subclass."""
+        super().__init_subclass__(**options)
+        shorten_requests(cls)
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
@@ -75,26 +89,18 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The training rows: an array, a data frame or a sparse matrix. Any other object with
-            ``shape``, ``dtype`` and slices of rows, such as a data set of h5py, is read in
-            blocks (see :class:`sknet.streaming.RowBlocks`). NaN is a missing value in dense X
-            and an error in sparse X.
+            The training rows: an array, a data frame, a sparse matrix, or an object that gives
+            slices of rows, such as a data set of h5py (see
+            :class:`sknet.streaming.RowBlocks`). NaN is a missing value, but not in sparse X.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The labels or numbers to predict.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows. Only their ratios matter, and a row of weight zero is left
-            out. None gives each row a weight of one.
-        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
-            The rows that early stopping evaluates after each epoch. None splits them off
-            from X.
-        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
-            The labels or numbers of the rows of ``X_val``.
-        sample_weight_val : array-like of shape (n_val,), default=None
-            The weights of the rows of ``X_val``. None gives each row a weight of one.
+            The weights of the rows. Only their ratios matter; None gives all the same weight.
+        X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
+            Validation rows for early stopping. Without them, it holds out rows of X.
         resume_from : path-like, default=None
-            A file that a ``sknet.callbacks.Checkpoint`` wrote during an earlier fit with the
-            same data and parameters. The fit is continued from there, and its result is
-            bit-identical to the result of a fit without the interruption.
+            The file of a ``sknet.callbacks.Checkpoint``. The fit continues from there, with a
+            result that is bit-identical to that of an uninterrupted fit of the same data.
 
         Returns
         -------
@@ -104,17 +110,14 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         Raises
         ------
         ValueError
-            If parameters or data are invalid, if ``warm_start`` is True and y lacks a class of
-            the last fit, or if training diverges before an epoch has ended well: loss,
-            parameters or predictions become infinite, NaN or immense. The estimator is then
-            unchanged.
+            If parameters or data are invalid, or if training diverges in the first epoch. The
+            estimator then stays as it was.
 
         Warns
         -----
         ConvergenceWarning
-            If training diverges later, so that the parameters of the best epoch are restored;
-            if it predicts the training rows far worse than a constant does; or if ``max_iter``
-            ends it although more epochs could have helped.
+            If training diverges later, which restores the best epoch; if predictions are far
+            worse than a constant; or if ``max_iter`` was too small.
         """
         before, run = self._to_continue(resume_from)
         given = Batch(X, y, cast(Any, sample_weight))
@@ -143,7 +146,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         conclude(self, features, model, result, observer)
         return self
 
-    def _to_continue(self, resume_from: Any) -> "tuple[BaseNN | None, Run | None]":
+    def _to_continue(self, resume_from: Any) -> tuple[BaseNN | None, Run | None]:
         """Return the estimator whose fit is to be continued or None, and its run or None.
 
         A checkpoint is continued with its run. A warm start begins a new run.
@@ -153,7 +156,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         return (self if self.warm_start and self.__sklearn_is_fitted__() else None), None
 
     def _begin(
-        self, before: "BaseNN | None", features: Features, data: Dataset, run: Run
+        self, before: BaseNN | None, features: Features, data: Dataset, run: Run
     ) -> Model:
         """Return the model to train: a new one, or the model of the fit to be continued."""
         if before is None:
@@ -179,7 +182,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
             )
         if ending not in FAULTS:
             return None
-        happened = "diverged" if ending is Ending.DIVERGED else "ended badly"
+        happened = "diverged" if ending is Ending.DIVERGED else "failed"
         text = f"Training {happened} after {n_epochs} epochs: {FAULTS[ending]}. "
         if ending.restores_best:
             text += f"The parameters of the best epoch, {self.best_iter_}, are restored. "
@@ -223,6 +226,24 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
         """
         return self._fitted_model.predict(self._features.read(X), function)
+
+    # scikit-learn's methods.
+
+    get_params = described(
+        NotebookMixin.get_params,
+        "Return the parameters by name, with ``deep`` also those of nested estimators.",
+    )
+    set_params = described(
+        NotebookMixin.set_params, "Set parameters by name and return the estimator."
+    )
+    set_callbacks = described(
+        CallbackSupportMixin.set_callbacks,
+        "Set the callbacks of the next fits (see :mod:`sknet.callbacks`).",
+    )
+    get_metadata_routing = described(
+        NotebookMixin.get_metadata_routing,
+        "Return which arguments scikit-learn's meta-estimators pass to which methods.",
+    )
 
     # Files.
 
@@ -345,11 +366,11 @@ def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterat
     yield from without_effect(estimator)
     classes = [] if model.numeric_y else model.target.classes_.tolist()
     if len(classes) == 1:
-        yield f"y has one class only, {classes[0]!r}: it is predicted for all rows."
+        yield f"y has a single class, {classes[0]!r}, which is predicted for all rows."
     if held_out is not None and held_out.n_rows < FEW_TO_VALIDATE:
         yield (
-            f"Early stopping has {held_out.n_rows} validation rows, which can hardly tell one "
-            "epoch from another. Give more rows as X_val, or set early_stopping=False."
+            f"Early stopping has {held_out.n_rows} validation rows, too few to find the best "
+            "epoch. Pass more rows as X_val, or set early_stopping=False."
         )
 
 

@@ -151,11 +151,11 @@ class Model(ABC):
         network = make_network(settings, self.encoder, self.reader, loss.link, n_outputs)
         if network != self.network or settings.n_components != self.settings.n_components:
             raise ValueError(
-                "The layers have changed since the last fit by hidden_layer_sizes, activation, "
-                "dropout, normalization, n_members, share_weights, numeric_embedding, "
-                "n_components, "
-                "monotonic_cst, interaction_cst, or a loss with more or fewer raw predictions. "
-                "Set warm_start=False, or fit a clone."
+                "The layers have changed since the last fit. They follow from "
+                "hidden_layer_sizes, activation, dropout, normalization, n_members, "
+                "share_weights, numeric_embedding, n_components, monotonic_cst, "
+                "interaction_cst and the number of raw predictions of the loss. Set "
+                "warm_start=False, or fit a clone."
             )
         # The strength of the penalty of levels may have changed with the number of rows.
         return replace(self, settings=settings, loss=loss, network=network)

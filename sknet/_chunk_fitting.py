@@ -176,7 +176,7 @@ class FirstPass:
             self._sizes.append(chunk.n_rows)
             self._progress("First pass", sum(self._sizes))
         if self._look is None:
-            raise ValueError("chunks has no chunks with rows of positive weight.")
+            raise ValueError("No chunk has rows of positive weight.")
         survey = self._look.survey
         if self._count_rows:
             survey = replace(survey, statistics=self._statistics)

@@ -35,9 +35,9 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 #: What to do in the place of other arguments.
 ADVICE: dict[str, tuple[str, ...]] = {
-    "Give validation rows to fit, as X_val= and y_val=.": ("validation_data", "eval_set"),
+    "Pass validation rows to fit, as X_val= and y_val=.": ("validation_data", "eval_set"),
     "Leave it out: OMP_NUM_THREADS and threadpoolctl limit threads.": ("n_jobs", "n_threads"),
-    "Leave it out: sknet computes on the processor.": ("device", "gpu", "cuda", "task_type"),
+    "Leave it out: sknet runs on the CPU.": ("device", "gpu", "cuda", "task_type"),
 }
 #: Values of parameters, and the names that other libraries have for them.
 VALUES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -107,7 +107,7 @@ def hint_of_value(parameter: str, value: Any, known: Collection[str]) -> str:
         The names that it can take.
     """
     if parameter == "learning_rate" and isinstance(value, Real) and not isinstance(value, bool):
-        return f"A number is given by learning_rate_init={value}."
+        return f"Pass a number as learning_rate_init={value}."
     if not isinstance(value, str):
         return ""
     for name, others in VALUES.get(parameter, {}).items():
@@ -125,7 +125,7 @@ def hint_of_name(name: str, known: Collection[str]) -> str:
             return advice
     for parameter, names in NAMES.items():
         if name in names:
-            return f"Its name here is {parameter}."
+            return f"It is called {parameter} here."
     close = get_close_matches(name, known, n=1, cutoff=0.75)
     return f"Did you mean {close[0]}?" if close else ""
 

@@ -170,7 +170,8 @@ class Features:
         """Return a table with categories or dates, whose names have been checked."""
         if X.is_sparse:
             raise ValueError(
-                "X is sparse, but training saw categories or dates in a frame or an array."
+                "X is sparse, but training saw categories or dates, which sparse X cannot "
+                "hold. Pass a data frame or an array."
             )
         X = X.dense()
         if reset or not self._has_same_names(X):
@@ -198,8 +199,8 @@ class Features:
             raise
         if sparse.issparse(numbers) and np.isnan(numbers.data).any():
             raise ValueError(
-                "Sparse X contains NaN. A missing value is imputed in dense X only: fill it "
-                "in, or use X.toarray()."
+                "Sparse X contains NaN. Missing values are imputed in dense X only: fill them "
+                "in, or pass X.toarray()."
             )
         return numbers
 

@@ -135,7 +135,7 @@ class RegressionModel(Model):
         """
         check_precision(known, settings, dtype)
         if not (known.scale_ > 0).all():
-            raise ValueError(f"{type(settings.loss).__name__} needs y that are not all zero.")
+            raise ValueError(f"{type(settings.loss).__name__} needs a y that is not all zero.")
         return settings, known
 
     @staticmethod
@@ -154,8 +154,8 @@ class RegressionModel(Model):
         """Return this model to be trained further with other settings."""
         if self.target.shift != settings.loss.shifts_y:
             raise ValueError(
-                f"{type(settings.loss).__name__} scales y in another way than the loss of the "
-                "last fit, so its parameters cannot be continued from. Fit a clone."
+                f"{type(settings.loss).__name__} scales y differently from the loss of the "
+                "last fit, so training cannot continue from its parameters. Fit a clone."
             )
         return super().continued(settings)
 

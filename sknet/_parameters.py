@@ -108,18 +108,17 @@ def with_parameters(cls: Class) -> Class:
     constraints = dict(cls._parameter_constraints) if inherited else {}  # type: ignore[attr-defined]
     declared = []
     kind: Any = Parameter.POSITIONAL_OR_KEYWORD
-    for name, hint in inspect.get_annotations(cls).items():
+    for name, hint in inspect.get_annotations(cls, eval_str=True).items():
         if hint is KW_ONLY:
             kind = Parameter.KEYWORD_ONLY
         elif get_origin(hint) is Annotated:
-            annotation, *values = get_args(hint)
-            default = getattr(cls, name)
-            declared.append(Parameter(name, kind, default=default, annotation=annotation))
+            _, *values = get_args(hint)
+            declared.append(Parameter(name, kind, default=getattr(cls, name)))
             if isinstance(values[-1], Off):
                 STOCHASTIC_OPTIONS[name] = values.pop().value
             constraints[name] = [as_constraint(one) for one in values]
             delattr(cls, name)
-    cls.__init__ = constructor(cls.__name__, [*declared, *inherited])  # type: ignore[misc]
+    cls.__init__ = constructor(cls.__name__, [*inherited, *declared])  # type: ignore[misc]
     cls._parameter_constraints = constraints  # type: ignore[attr-defined]
     return cls
 
@@ -129,9 +128,10 @@ def constructor(class_name: str, parameters: Iterable[Parameter]) -> Callable[..
     specifications = []
     for one in sorted(parameters, key=lambda one: one.kind):
         declared = field(default=one.default, kw_only=one.kind is one.KEYWORD_ONLY)
-        specifications.append((one.name, one.annotation, declared))
+        specifications.append((one.name, Any, declared))
     made: Any = make_dataclass(class_name, specifications, eq=False, repr=False)
-    del made.__init__.__annotations__["return"]  # It would be shown as what the class returns.
+    # Signatures show names and defaults. Type checkers read the declarations.
+    made.__init__.__annotations__ = {}
     return hinting(made.__init__)
 
 
@@ -223,7 +223,7 @@ def check_loss_task(estimator_name: str, loss: Any, task: str) -> None:
     if isinstance(loss, Loss) and loss.task != task:
         raise ValueError(
             f"loss={loss!r} is a loss for {loss.task}, but {estimator_name} needs one for "
-            f"{task}. A class of your own says so by task = {task!r}."
+            f"{task}. In a class of your own, set task = {task!r}."
         )
 
 

@@ -112,11 +112,13 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> tuple[Any, Run]:
         )
     run = saved._run
     if run.state is None:
-        raise ValueError(f"A fit with solver={saved.solver!r} cannot be resumed; fit anew.")
+        raise ValueError(
+            f"A fit with solver={saved.solver!r} cannot be resumed; start a new fit."
+        )
     if changed := set(changed_parameters(saved, estimator)) - FREE_TO_RESUME:
         raise ValueError(
             f"Since the checkpoint these parameters have changed: {sorted(changed)}. Set them "
-            "back to resume, or fit anew."
+            "back to resume, or start a new fit."
         )
     return saved, run
 
@@ -142,7 +144,7 @@ def _read_checkpoint(path: Any) -> Any:
             # Damaged or foreign pickles raise nearly every kind of error.
             raise ValueError(
                 f"{path} cannot be loaded as a checkpoint: {type(error).__name__}: {error}. "
-                "Load it with the versions of the packages that wrote it, or fit anew."
+                "Load it with the versions of the packages that wrote it, or start a new fit."
             ) from error
 
 
@@ -152,10 +154,10 @@ def _check_seal(file: IO[bytes], path: Any) -> None:
     if not found.startswith(SEAL_START):
         raise ValueError(
             f"{path} {'is not a checkpoint of sknet' if found else 'is empty'}. Pass a file "
-            "that a sknet.callbacks.Checkpoint wrote, or fit anew without resume_from."
+            "that a sknet.callbacks.Checkpoint wrote, or start a new fit without resume_from."
         )
     if found != _seal(file):
         raise ValueError(
-            f"{path} is damaged: its content has another checksum than it was written with. "
-            "Pass an older checkpoint or a copy, or fit anew without resume_from."
+            f"{path} is damaged: its checksum does not match its content. Pass an older "
+            "checkpoint or a copy, or start a new fit without resume_from."
         )

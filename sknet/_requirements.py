@@ -4,14 +4,18 @@ This is the only module that imports non-public names of scikit-learn. It passes
 """
 
 import copy
+import inspect
 import math
 import os
+from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeVar
 
 import sklearn
 from sklearn.base import _fit_context as fit_context
+from sklearn.utils._metadata_requests import RequestMethod
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
@@ -35,6 +39,8 @@ except ImportError:
                 f"set_callbacks needs scikit-learn >= 1.9; {sklearn.__version__} is installed."
             )
 
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 #: The attributes in which scikit-learn keeps an estimator's callbacks and their contexts.
 CALLBACK_ATTRIBUTES = [
@@ -73,6 +79,41 @@ def callback_context(estimator: Any, n_epochs: int) -> Any:
     if not callbacks_of(estimator):
         return None
     return estimator._init_callback_context(max_subtasks=n_epochs)
+
+
+def described(method: Method, text: str) -> Method:
+    """Return a method of scikit-learn with another docstring, so that ``help`` stays short."""
+
+    @wraps(method)
+    def call(*args: Any, **options: Any) -> Any:
+        return method(*args, **options)
+
+    call.__doc__ = text
+    return call  # type: ignore[return-value]
+
+
+class ShortRequest(RequestMethod):
+    """A descriptor: scikit-learn's ``set_fit_request`` or a similar method, described briefly.
+
+    scikit-learn makes such a method anew at each access, with some 45 lines of documentation.
+    """
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        request = super().__get__(instance, owner)
+        request.__doc__ = (
+            f"Choose the arguments of ``{self.name}`` that meta-estimators pass on."
+        )
+        parameters = inspect.signature(request).parameters.values()
+        bare = [one.replace(annotation=one.empty) for one in parameters]
+        request.__signature__ = inspect.Signature(bare)
+        return request
+
+
+def shorten_requests(cls: type) -> None:
+    """Replace the methods of metadata routing that scikit-learn has just given a class."""
+    for name, method in list(vars(cls).items()):
+        if isinstance(method, RequestMethod):
+            setattr(cls, name, ShortRequest(method.name, method.keys, method.validate_keys))
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:

@@ -97,8 +97,8 @@ class Run:
         elif (self.n_rows, self.fingerprint) != (n_rows, identify()):
             raise ValueError(
                 f"The checkpoint was written by a fit to other training rows ({self.n_rows} "
-                f"rows; now {n_rows}). Resume with the same data, and those of fit_chunks in "
-                "the same chunks and windows, or fit anew."
+                f"rows; now {n_rows}). Resume with the same data, and with fit_chunks also the "
+                "same chunks and windows, or start a new fit."
             )
 
     def resumable(self, identify: Callable[[], str]) -> Self:

@@ -1,9 +1,10 @@
-"""The layers and the card of a fitted network: as text, as HTML and as data."""
+"""The card and the layers of a fitted network: as text, as HTML and as data."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
-from itertools import zip_longest
-from textwrap import TextWrapper
+from itertools import chain, zip_longest
+from textwrap import TextWrapper, wrap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +14,12 @@ from sknet._attributes import FittedAttributes, Value, card_lines
 from sknet._model import Model
 from sknet._requirements import require
 from sknet.nn.kernels import Array
-from sknet.nn.layers import Layer
 
 #: The names of the columns of a table of layers, and the side on which their text begins.
-HEADER = ["layer", "outputs", "parameters", "shapes", "zero", "memory"]
-SIDES = "<>><>>"
+HEADER = ["layer", "outputs", "parameters", "memory", "zeros", "shapes"]
+SIDES = "<>>>><"
+#: The largest widths of its first and its last column in letters: the others take at most 44.
+NAME_WIDTH, SHAPES_WIDTH = 26, 30
 #: The largest numbers of names and of groups of names that a card shows; ``value`` has all.
 MOST_NAMES, MOST_GROUPS = 8, 4
 #: The largest number of letters of a name that a card shows.
@@ -54,21 +56,21 @@ class LayerSummary(NamedTuple):
 
 
 class Summary(list[LayerSummary]):
-    """A list of a :class:`LayerSummary` for each layer, first to last, and a card.
+    """A card, and a list of a :class:`LayerSummary` for each layer, first to last.
 
-    It prints as a table of the layers and the card below it.
+    It prints as the card and a table of the layers below it, at most 100 letters wide.
 
     Attributes
     ----------
     title : str
-        The name of the estimator, the numbers of columns that go into the network and come out
-        of it, and the dtype.
+        The name of the estimator, its numbers of columns of X, of inputs of the network, which
+        they are encoded as, and of outputs of the network, and the dtype.
     n_params, n_bytes : int
         The number of parameters, and their memory in bytes.
     sparsity : float
         The share of all weights that are exactly zero.
     card : ModelCard
-        What the network predicts, what is promised of it, and what its training saw.
+        What the network predicts, which constraints hold, and what its training saw.
     """
 
     def __init__(
@@ -92,16 +94,19 @@ class Summary(list[LayerSummary]):
         return require("pandas").DataFrame(list(self), columns=LayerSummary._fields)
 
     def __repr__(self) -> str:
-        rows = self._rows()
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        rows = [_in_lines(row) for row in self._rows()]
+        widths = [max(map(len, column)) for column in zip(*chain(*rows), strict=True)]
         forms = [f"{side}{width}" for side, width in zip(SIDES, widths, strict=True)]
-        head, *body, total = ["  ".join(map(format, row, forms)).rstrip() for row in rows]
-        rule = "-" * max(map(len, [head, *body, total]))
-        return "\n".join([self.title, head, rule, *body, rule, total, "", repr(self.card)])
+        texts = [["  ".join(map(format, line, forms)).rstrip() for line in row] for row in rows]
+        rule = "-" * max(map(len, chain(*texts)))
+        head, *body, total = texts
+        return "\n".join(
+            [self.title, "", repr(self.card), "", *head, rule, *chain(*body), rule, *total]
+        )
 
     def _repr_html_(self) -> str:
-        """Return the table and the card as HTML, which notebooks show."""
-        return self._table_html() + self.card._repr_html_()
+        """Return the card and the table as HTML, which notebooks show."""
+        return self.card._repr_html_() + self._table_html()
 
     def _table_html(self) -> str:
         """Return the table of the layers as HTML."""
@@ -140,7 +145,7 @@ class CardLine(NamedTuple):
 
 
 class ModelCard(list[CardLine]):
-    """What a fitted network predicts, what is promised of it, and what its training saw.
+    """What a fitted network predicts, which constraints hold, and what its training saw.
 
     It is a list of a :class:`CardLine` for each fact, and prints as text of at most 80 columns.
     """
@@ -187,13 +192,13 @@ class NotebookMixin(FittedAttributes, BaseEstimator):
         return bundle
 
     def _fitted_html(self) -> str:
-        """Return the card and the layers, which open on a click; empty before the first fit."""
+        """Return the card, and the layers, which a click opens; empty before the first fit."""
         if not self.__sklearn_is_fitted__():
             return ""
         table = summarize(self, self._model)
         text = f"{len(table)} layers, {table.n_params:,} parameters, {_memory(table.n_bytes)}"
         return (
-            f"<details><summary>Model card</summary>{table.card._repr_html_()}</details>"
+            f"<details open><summary>Model card</summary>{table.card._repr_html_()}</details>"
             f"<details><summary>{text}</summary>{table._table_html()}</details>"
         )
 
@@ -203,23 +208,24 @@ def summarize(estimator: FittedAttributes, model: Model) -> Summary:
     network, params = model.network, model.params
     weights = params[: network.n_penalized]
     title = (
-        f"{type(estimator).__name__}: {estimator.n_features_in_} features, "
-        f"{network.n_inputs} encoded columns, {network.n_outputs} raw predictions, "
-        f"{params.dtype}"
+        f"{type(estimator).__name__}: {estimator.n_features_in_} columns, "
+        f"{network.n_inputs} inputs, {network.n_outputs} outputs, {params.dtype}"
     )
     arrays: list[dict[str, Array]] = [{} for _ in network.layers]
     for slot in network.slots:
         arrays[slot.layer][slot.name] = slot.of(params)
-    layers = map(_layer_summary, network.layers, arrays, network.widths[1:])
+    names = [layer.describe() for layer in network.layers]
+    names[-1] = f"output, {names[-1]}"
+    layers = map(_layer_summary, names, arrays, network.widths[1:])
     card = ModelCard(CardLine(*line) for line in card_lines(estimator, model))
     return Summary(title, layers, float(np.mean(weights == 0)), card)
 
 
-def _layer_summary(layer: Layer, arrays: dict[str, Array], n_outputs: int) -> LayerSummary:
+def _layer_summary(name: str, arrays: dict[str, Array], n_outputs: int) -> LayerSummary:
     """Return the row of one layer, given its parameter arrays by name."""
     weight = arrays.get("weight")
     return LayerSummary(
-        layer.describe(),
+        name,
         n_outputs,
         {name: array.shape for name, array in arrays.items()},
         sum(array.size for array in arrays.values()),
@@ -234,10 +240,23 @@ def _cells(layer: LayerSummary) -> list[str]:
         layer.name,
         f"{layer.n_outputs:,}" if layer.n_outputs else "",  # outputs have no total
         f"{layer.n_params:,}",
-        ", ".join(f"{name} {shape}" for name, shape in layer.shapes.items()),
-        "" if layer.sparsity is None else f"{layer.sparsity:.1%}",
         _memory(layer.n_bytes),
+        "" if layer.sparsity is None else f"{layer.sparsity:.1%}",
+        # Arrays of an inner layer have its position before their name, such as "0.table".
+        ", ".join(f"{key.rpartition('.')[2]} {one}" for key, one in layer.shapes.items()),
     ]
+
+
+def _in_lines(cells: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return a row of a table in lines, in which its first and last cell are wrapped."""
+    name, *numbers, shapes = cells
+    names = wrap(name, NAME_WIDTH, subsequent_indent="  ") or [""]
+    # The blanks within a shape do not break, those between the shapes do.
+    whole = re.sub(r"(?<!\),) ", "\xa0", shapes)
+    columns = [[one] for one in numbers]
+    lines = wrap(whole, SHAPES_WIDTH, break_long_words=False)
+    columns.append([line.replace("\xa0", " ") for line in lines])
+    return list(zip_longest(names, *columns, fillvalue=""))
 
 
 def _memory(n_bytes: int) -> str:

@@ -82,7 +82,7 @@ def _check_no_missing_labels(y: Any, name: str) -> None:
     if any(missing):
         raise ValueError(
             f"{name} has missing values, {sum(missing)} of {len(missing)}. Leave these rows "
-            "out; in a classification they may be a class of their own, such as 'unknown'."
+            "out, or, for classification, give them a class of their own, such as 'unknown'."
         )
 
 

@@ -1,5 +1,7 @@
 """The estimator for classification."""
 
+from __future__ import annotations
+
 from dataclasses import KW_ONLY
 from typing import Annotated, Any, Self, cast
 
@@ -23,30 +25,19 @@ from sknet.nn.rules import FRACTION
 class NNClassifier(ClassifierMixin, BaseNN):
     """Neural network for classification: binary, multiclass and multi-label.
 
-    A feed-forward network that is trained by backpropagation, by default on the log loss. It
-    is a replacement of :class:`sklearn.neural_network.MLPClassifier` and keeps the names of
-    its parameters and attributes.
+    A drop-in replacement for :class:`sklearn.neural_network.MLPClassifier`. The first five
+    parameters matter most. ``auto_params_`` shows what a fit chose for those that are "auto".
 
     Parameters
     ----------
     {parameters}
     loss : "log_loss" or Loss, default="log_loss"
-        The loss function. "log_loss" is the log loss, where the probabilities come from the
-        softmax function for more than two classes, and from the logistic function for two
-        classes and for each label of a multi-label target. An instance of a ``Loss`` of
-        ``sknet.nn.losses`` replaces it. For two classes such a loss gets one raw column, and
-        its inverse link h must satisfy h(-raw) = 1 - h(raw).
+        **Output.** The loss function: the log loss, or a ``Loss`` of ``sknet.nn.losses``.
     class_weight : dict, "balanced", list of dicts or None, default=None
-        The weights of the classes, by which ``sample_weight`` is multiplied. A dict maps
-        classes to weights. "balanced" gives all classes the same total weight, where a row of
-        ``sample_weight`` two counts as two rows; ``partial_fit`` does not accept it. For a
-        multi-label target, a list has a dict for each label, as in scikit-learn. None gives
-        each class a weight of one.
+        The weights of the classes, which multiply ``sample_weight``. "balanced" makes their
+        total weights equal. For a multi-label target, a list has a dict for each label.
     label_smoothing : float in [0, 1), default=0.0
-        The share of each training target that is distributed equally over all classes, which
-        keeps the predicted probabilities away from 0 and 1. The validation loss is computed
-        with the true labels.
-    {more_parameters}
+        The share of each training target that is spread evenly over all classes.
 
     Attributes
     ----------
@@ -93,15 +84,11 @@ class NNClassifier(ClassifierMixin, BaseNN):
     ) -> Self:
         """Update the network by one pass over the given rows.
 
-        The first call fixes the classes and the scaling of the inputs; a column that is
-        constant in it gets its center and scale from the first call with other numbers. There
-        is no early stopping, and a schedule that ends at ``max_iter`` is replaced by a constant
-        learning rate.
-
-        Later calls may have other parameters, except for those of the layers, the encodings and
-        the constraints. ``max_iter``, ``tol``, ``n_iter_no_change``, ``early_stopping``,
-        ``refit``, ``validation_fraction`` and ``scoring`` are about several epochs and have no
-        effect, and ``random_state`` acts in the first call only.
+        The first call fixes the classes and the scaling of the inputs. There is no early
+        stopping, and a schedule that ends at zero is replaced by a constant learning rate.
+        Layers, encodings and constraints must stay the same in later calls. ``max_iter``,
+        ``tol``, ``n_iter_no_change``, ``early_stopping``, ``refit``, ``validation_fraction``
+        and ``scoring`` have no effect; ``random_state`` acts in the first call only.
 
         Parameters
         ----------
@@ -110,11 +97,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             The labels of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows. Only their ratios matter. None gives each row a weight of
-            one.
+            The weights of the rows. Only their ratios matter; None gives all the same weight.
         classes : array-like of shape (n_classes,), default=None
-            All classes that occur in any call. They are required in the first call, unless y
-            is multi-label.
+            All classes of any call, needed in the first call unless y is multi-label.
 
         Returns
         -------
@@ -124,30 +109,26 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Raises
         ------
         ValueError
-            If parameters or data are invalid, if parameters that must stay have changed, if y
-            has a class that is not in ``classes``, or if training diverges: loss, parameters or
-            predictions become infinite, NaN or immense. The estimator is then unchanged.
+            If parameters, data or classes are invalid, or if training diverges. The estimator
+            then stays as it was.
 
         Warns
         -----
         ConvergenceWarning
-            If the rows are still predicted far worse than by a constant.
+            If predictions of the rows are still far worse than a constant.
         """
         if isinstance(self.class_weight, str) and self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' needs all rows at once, which partial_fit never has. "
-                "Give a dict, as of sklearn.utils.class_weight.compute_class_weight, or "
-                "use sknet.streaming.fit_chunks."
+                "Give a dict, for example with the weights that compute_class_weight of "
+                "sklearn.utils.class_weight returns, or use sknet.streaming.fit_chunks."
             )
         known = self.classes_ if self.__sklearn_is_fitted__() else None
         check_partial_fit_classes(y, classes, known)
         return self._partial_fit(X, y, sample_weight, classes)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict class labels.
-
-        The most probable class is predicted. For a multi-label target, each label with a
-        probability above 0.5 is predicted.
+        """Predict the most probable class, or the labels with a probability above 0.5.
 
         Parameters
         ----------
@@ -166,25 +147,22 @@ class NNClassifier(ClassifierMixin, BaseNN):
     def predict_proba(
         self, X: Any, return_std: bool = False
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """Predict probabilities.
+        """Predict the probability of each class.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows to predict for.
         return_std : bool, default=False
-            Whether to return also the standard deviation of the members' probabilities. It
-            requires more than one member (``n_members``).
+            Whether to return the standard deviation of the members' probabilities as well.
 
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes)
-            The probability of each class, in the order of ``classes_``, or of each label of a
-            multi-label target. With several members it is the mean of their probabilities.
-            The dtype is float32 for float32 X, else float64. No probability is exactly 0 or 1.
+            The probabilities in the order of ``classes_``, never exactly 0 or 1. The dtype is
+            float32 for float32 X, else float64.
         std : ndarray of shape (n_samples, n_classes)
-            The standard deviation of the members' probabilities. Only returned if
-            ``return_std`` is True.
+            The standard deviation, with ``return_std=True``.
 
         Raises
         ------
@@ -200,7 +178,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         return (proba, *std) if return_std else proba
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Predict logarithms of probabilities.
+        """Predict the logarithm of the probability of each class.
 
         Parameters
         ----------
@@ -226,14 +204,29 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes, the logit of the second class; otherwise a column for each class
-            or label. For more than two classes, logits are defined up to a constant for each
-            row. With several members it is the logit of the mean probability, or for more
-            than two classes the logarithm of the mean probability.
+            The logit of the second of two classes, or else a column for each class or label.
+            With several members, it follows from the mean of their probabilities.
         """
         model = cast(ClassificationModel, self._fitted_model)
         (decision,) = self._predict(X, lambda raw: (model.decision(raw),))
         return decision[:, 0] if model.target.kind == "binary" else decision
+
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy: the share of rows whose labels are all right.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows to predict for.
+        y, sample_weight : array-like of shape (n_samples,) or (n_samples, n_labels)
+            The true labels and the weights of the rows.
+
+        Returns
+        -------
+        float
+            The weighted share, from 0 to 1.
+        """
+        return super().score(X, y, sample_weight)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

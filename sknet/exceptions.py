@@ -26,7 +26,7 @@ class InconsistentVersionWarning(UserWarning):
     def __str__(self) -> str:
         return (
             f"{self.estimator_name} was saved by sknet {self.original_version} and is loaded "
-            f"by sknet {self.current_version}. Files of released versions are meant to load "
-            "and to predict as before; compare predictions with ones that you know, and save "
-            "the estimator anew or fit it again."
+            f"by sknet {self.current_version}. Files of released versions should load and "
+            "predict as before: compare some predictions with known ones, then save the "
+            "estimator again or fit it again."
         )

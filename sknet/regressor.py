@@ -1,5 +1,7 @@
 """The estimator for regression."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import KW_ONLY
 from typing import Annotated, Any, Self, cast
@@ -26,44 +28,31 @@ LOSS_NAMES = {name for name, loss in LOSSES.items() if loss.task == "regression"
 class NNRegressor(RegressorMixin, BaseNN):
     """Neural network for regression, with one output or several.
 
-    A feed-forward network that is trained by backpropagation. It is a replacement of
-    :class:`sklearn.neural_network.MLPRegressor` and keeps the names of its parameters and
-    attributes. With ``standardize=True`` the network is trained on y scaled to mean 0 and
-    standard deviation 1, so that the fit does not depend on the units of y. Losses are reported
-    on that scale, predictions in the units of y.
+    A drop-in replacement for :class:`sklearn.neural_network.MLPRegressor`. The first five
+    parameters matter most. ``auto_params_`` shows what a fit chose for those that are "auto".
 
     Parameters
     ----------
     {parameters}
     loss : str or Loss, default="squared_error"
-        The loss function, summed over outputs:
+        **Output.** The loss function, summed over outputs, or a ``Loss`` of
+        ``sknet.nn.losses``. "poisson", "gamma" and "tweedie" have a log link.
 
-        - "squared_error": half the squared error, for the mean.
-        - "absolute_error": the absolute error, for the median.
-        - "huber": the squared error for small errors and a linear one beyond ``delta``.
-        - "quantile": the pinball loss, for the quantiles in ``quantile``.
-        - "poisson": half the Poisson deviance (up to a constant) with a log link, for counts
-          (y >= 0).
-        - "gamma": half the gamma deviance (up to a constant) with a log link, for positive
-          amounts (y > 0).
-        - "tweedie": half the Tweedie deviance of the power ``power`` (up to a constant) with a
-          log link, for zeros and positive amounts (y >= 0).
-        - "normal": the negative log likelihood of a normal distribution (up to a constant), for
-          the mean and the standard deviation of y in each row. ``predict`` returns the mean,
-          and with ``return_std=True`` the standard deviation as well.
-
-        An instance of a ``Loss`` of ``sknet.nn.losses`` is used as it is. With ``standardize``,
-        "poisson", "gamma" and "tweedie" divide y by its mean; all others standardise it.
+        - "squared_error": for the mean.
+        - "absolute_error": for the median.
+        - "huber": for the mean, robust to outliers; linear beyond ``delta``.
+        - "quantile": for the quantiles in ``quantile``.
+        - "poisson": for counts (y >= 0).
+        - "gamma": for positive amounts (y > 0).
+        - "tweedie": for zeros and positive amounts (y >= 0), with the power ``power``.
+        - "normal": for the mean and the standard deviation of y in each row.
     delta : float, default=1.35
         The error beyond which the loss "huber" is linear, in standard deviations of y.
     quantile : float in (0, 1) or sorted list of these, default=0.5
-        The quantile that is predicted with the loss "quantile". With a list, ``predict``
-        returns a column for each quantile; the quantiles do not cross, and y must have a single
-        column.
+        The quantile that the loss "quantile" predicts, or a list of quantiles that do not
+        cross, each with a column of the prediction.
     power : float in [1, 2], default=1.5
-        The power of the loss "tweedie": the variance of y is taken to be proportional to this
-        power of the mean. 1 is the loss "poisson" and 2 is "gamma", which needs y > 0.
-    {more_parameters}
+        The power of the loss "tweedie": 1 is "poisson", and 2 is "gamma".
 
     Attributes
     ----------
@@ -104,17 +93,12 @@ class NNRegressor(RegressorMixin, BaseNN):
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Update the network by one pass over the given rows.
 
-        The first call fixes the scaling of the inputs; a column that is constant in it gets its
-        center and scale from the first call with other numbers. Each call updates the mean and
-        the standard deviation of y, and changes the output layer accordingly, so that the
-        update does not change the predictions. (With a list of quantiles, the first call fixes
-        the mean and the standard deviation.) There is no early stopping, and a schedule that
-        ends at ``max_iter`` is replaced by a constant learning rate.
-
-        Later calls may have other parameters, except for those of the layers, the encodings and
-        the constraints. ``max_iter``, ``tol``, ``n_iter_no_change``, ``early_stopping``,
-        ``refit``, ``validation_fraction`` and ``scoring`` are about several epochs and have no
-        effect, and ``random_state`` acts in the first call only.
+        The first call fixes the scaling of the inputs. Each call updates the mean and the
+        standard deviation of y without a change of the predictions. There is no early stopping,
+        and a schedule that ends at zero is replaced by a constant learning rate. Layers,
+        encodings and constraints must stay the same in later calls. ``max_iter``, ``tol``,
+        ``n_iter_no_change``, ``early_stopping``, ``refit``, ``validation_fraction`` and
+        ``scoring`` have no effect; ``random_state`` acts in the first call only.
 
         Parameters
         ----------
@@ -123,8 +107,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows. Only their ratios matter. None gives each row a weight of
-            one.
+            The weights of the rows. Only their ratios matter; None gives all the same weight.
 
         Returns
         -------
@@ -134,14 +117,13 @@ class NNRegressor(RegressorMixin, BaseNN):
         Raises
         ------
         ValueError
-            If parameters or data are invalid, if parameters that must stay have changed, or if
-            training diverges: loss, parameters or predictions become infinite, NaN or immense.
-            The estimator is then unchanged.
+            If parameters or data are invalid, or if training diverges. The estimator then stays
+            as it was.
 
         Warns
         -----
         ConvergenceWarning
-            If the rows are still predicted far worse than by a constant.
+            If predictions of the rows are still far worse than a constant.
         """
         return self._partial_fit(X, y, sample_weight)
 
@@ -155,29 +137,24 @@ class NNRegressor(RegressorMixin, BaseNN):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows to predict for.
         return_std : bool, default=False
-            Whether to return also a standard deviation. It requires ``loss="normal"`` or more
-            than one member (``n_members``).
+            Whether to return a standard deviation as well. It needs ``loss="normal"`` or more
+            than one member.
 
         Returns
         -------
         prediction : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The predictions in the units of y. With a list of quantiles there is a column for
-            each quantile. With several members it is the mean of their predictions. The dtype
-            is float32 for float32 X, else float64.
+            The predictions in the units of y, with a column for each of several quantiles. The
+            dtype is float32 for float32 X, else float64.
         std : ndarray of the same shape
-            With ``loss="normal"``, the standard deviation of y in the row. With several
-            members its square is the mean of the variances that they predict, which is the
-            variation of y, plus the variance of their means, which is their disagreement. With
-            any other loss it is the standard deviation of the members' predictions, which
-            measures how far the members disagree, not how much y varies. Only returned if
-            ``return_std`` is True.
+            With ``return_std=True`` and ``loss="normal"``, the standard deviation of y in the
+            row: members add the variance of their means to the mean of their variances. With
+            another loss, how far the members disagree, not how much y varies.
 
         Raises
         ------
         ValueError
-            If ``return_std`` is True, the loss is not "normal" and the network has a single
-            member, or if X is float32 and the training y was too large or too small for
-            float32.
+            If ``return_std`` is True without the loss "normal" or a second member, or if
+            float32 cannot hold the predictions.
         """
         model = cast(RegressionModel, self._fitted_model)
         model.check_std(return_std)
@@ -187,7 +164,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         return results if return_std else results[0]
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return the coefficient of determination, or D2 for the quantile loss.
+        """Return R2, or D2 of the pinball loss if the loss is one of quantiles.
 
         Parameters
         ----------
@@ -201,9 +178,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         Returns
         -------
         float
-            R2 of the predictions. With ``loss="quantile"``, and another loss that names its
-            ``quantiles``, it is D2 of the pinball loss, averaged over the quantiles. The best
-            value is 1, and the best constant prediction has 0.
+            1 for perfect predictions, 0 for the best constant; the mean over quantiles.
         """
         prediction = cast(np.ndarray, self.predict(X))
         return score_predictions(self._model, prediction, y, sample_weight)

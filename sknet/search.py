@@ -274,9 +274,9 @@ class SearchSpace:
                 raise ValueError(f"The estimator has no parameter {name!r}.")
             if not one.contains(self.start[name]):
                 raise ValueError(
-                    f"{name}={one!r} does not contain {self.start[name]!r}, which the "
-                    "estimator has, so that the search may end with a worse setting than it "
-                    "began with. Include this value, or set another one on the estimator first."
+                    f"{name}={one!r} does not contain {self.start[name]!r}, the value of the "
+                    "estimator, so the search may end with a worse setting than it began with. "
+                    "Include this value, or set another one on the estimator first."
                 )
         return SearchSpace({**self.parameters, **distributions}, self.start)
 

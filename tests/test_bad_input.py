@@ -75,7 +75,7 @@ def test_labels_must_not_be_missing(binary, regression, forbid_training, make, m
     forbid_training()
     (X, _), (_, numbers) = binary, regression
     names = np.where(X[:, 0] > 0, "high", "low")
-    match = "has missing values, 1 of 120. Leave these rows out.*'unknown'"
+    match = "has missing values, 1 of 120. Leave these rows out, .*'unknown'"
     for cls, values in (
         (NNClassifier, names),
         (NNClassifier, X[:, 0] > 0),
@@ -355,7 +355,7 @@ def test_masks_and_records_are_not_lost(problem, forbid_training):
     assert_rejected(problem.cls(), f"X {match}", masked_X, y)
     assert_rejected(problem.cls(), f"y {match}", X, np.ma.masked_array(y, MASKED.mask))
     assert_rejected(problem.cls(), f"sample_weight {match}", X, y, MASKED)
-    match = "holds records .*Give each field a column, as in a data frame"
+    match = "holds records .*Give each field its own column, as in a data frame"
     assert_rejected(problem.cls(), f"X {match}", RECORDS, y)
     assert_rejected(problem.cls(), f"y {match}", X, RECORDS)
     assert_rejected(problem.cls(), f"sample_weight {match}", X, y, RECORDS)

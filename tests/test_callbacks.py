@@ -1296,7 +1296,7 @@ def test_a_file_is_refused_wherever_it_is_cut(saved, problem, forbid_training):
         path.write_bytes(content[:place])
         assert_refused(network, problem, path, "is damaged|is not a checkpoint|is empty")
     path.write_bytes(content + b"0")
-    assert_refused(network, problem, path, "is damaged.*fit anew")
+    assert_refused(network, problem, path, "is damaged.*start a new fit")
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"x,y\n1,2\n" * 50, bytes(1000)], ids=len)

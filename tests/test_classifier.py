@@ -143,7 +143,7 @@ def test_labels_of_any_kind_come_back(binary, labels):
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-@pytest.mark.filterwarnings("ignore:y has one class only")
+@pytest.mark.filterwarnings("ignore:y has a single class")
 def test_one_class(binary, solver):
     X, _ = binary
     learning_rate = "constant" if solver == "lbfgs" else "cosine"
@@ -156,7 +156,7 @@ def test_one_class(binary, solver):
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-@pytest.mark.filterwarnings("ignore:y has one class only")
+@pytest.mark.filterwarnings("ignore:y has a single class")
 def test_one_row(solver):
     learning_rate = "constant" if solver == "lbfgs" else "cosine"
     network = quick(solver=solver, learning_rate=learning_rate).fit([[1.0, 2.0]], ["oak"])
@@ -203,7 +203,7 @@ def test_extreme_logits_stay_finite(binary, multiclass, multilabel):
             # The probabilities are certain and wrong, but the loss is finite.
             assert np.isfinite(network.predict_log_proba(X)).all()
             # Training continues from such probabilities, and says that they stay bad.
-            with pytest.warns(ConvergenceWarning, match="far worse than by a constant"):
+            with pytest.warns(ConvergenceWarning, match="far worse than a constant"):
                 assert np.isfinite(network.fit(X, y).loss_)
             assert network.loss_ > 1e3
             network.coefs_[-1][:] = 0

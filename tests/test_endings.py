@@ -249,7 +249,7 @@ def test_a_poor_result_stays_if_no_epoch_was_better(regression):
     """Inputs in odd units, which standardize=False keeps: nothing is good, but it is said."""
     X, y = regression
     network = NNRegressor((8,), standardize=False, learning_rate_init=1e-6, **BRIEF)
-    with pytest.warns(ConvergenceWarning, match="far worse than by a constant") as caught:
+    with pytest.warns(ConvergenceWarning, match="far worse than a constant") as caught:
         network.fit(X * 1e6, y)
     assert caught[0].filename == __file__
     assert np.isfinite(network.predict(X * 1e6)).all()
@@ -259,7 +259,7 @@ def test_a_poor_pass_is_said(regression):
     """``partial_fit`` warns of rows that are still predicted far worse than by a constant."""
     X, y = regression
     network = NNRegressor((8,), standardize=False, learning_rate_init=1e-6, random_state=0)
-    with pytest.warns(ConvergenceWarning, match="far worse than by a constant") as caught:
+    with pytest.warns(ConvergenceWarning, match="far worse than a constant") as caught:
         network.partial_fit(X * 1e6, y)
     assert caught[0].filename == __file__
     assert network.n_iter_ == 1
@@ -343,7 +343,7 @@ NOISY_CASES = [
 
 
 # Other warnings tell of rows that cannot be what the user means.
-@pytest.mark.filterwarnings("ignore:y has one class only", "ignore:Early stopping has")
+@pytest.mark.filterwarnings("ignore:y has a single class", "ignore:Early stopping has")
 @pytest.mark.parametrize("noisy, n_rows", NOISY_CASES)
 def test_ordinary_noise_is_silent(noisy, n_rows, problem):
     """Few rows, few epochs and random training data are no reason to warn (an error here)."""

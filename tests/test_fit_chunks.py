@@ -461,7 +461,7 @@ def test_what_can_be_gone_through_only_once(chunks, forbid_training):
     refuses(7, "got int", TypeError)
     refuses([], "has no chunks")
     X, y = np.zeros((5, 2)), np.zeros(5)
-    refuses([(X[:0], y[:0]), (X, y, y)], "no chunks with rows of positive weight")
+    refuses([(X[:0], y[:0]), (X, y, y)], "No chunk has rows of positive weight")
 
 
 def test_what_cannot_be_fitted_by_chunks(chunks, binary, forbid_training):

@@ -38,7 +38,7 @@ WRONG_NAMES = [
     ("patience", "n_iter_no_change"),
     ("seed", "random_state"),
     ("n_jobs", "OMP_NUM_THREADS"),
-    ("device", "processor"),
+    ("device", "CPU"),
     ("validation_data", "X_val= and y_val="),
     ("eval_set", "X_val= and y_val="),
     ("max_itr", "max_iter"),
@@ -129,7 +129,7 @@ def test_text_as_y_of_a_regressor(regression):
 
 def test_one_class_is_said(binary):
     X, _ = binary
-    with pytest.warns(UserWarning, match="one class only, 'a'") as record:
+    with pytest.warns(UserWarning, match="a single class, 'a'") as record:
         network = NNClassifier(max_iter=2).fit(X, np.full(len(X), "a"))
     ours = [one for one in record if one.category is not ConvergenceWarning]
     assert [one.filename for one in ours] == [__file__]

@@ -87,8 +87,8 @@ def test_it_gives_the_rows_that_an_array_gives(array, rows, block_rows):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (N_ARRAY_ROWS, "Rows 103 to 103 are asked of 103"),
-        ([0, -N_ARRAY_ROWS - 1], "Rows -104 to 0 are asked of 103"),
+        (N_ARRAY_ROWS, "Rows 103 to 103 were asked for, but there are 103"),
+        ([0, -N_ARRAY_ROWS - 1], "Rows -104 to 0 were asked for, but there are 103"),
         ([True, False], r"mask of 103 truth values, got dtype bool and shape \(2,\)"),
         ([0.5], "dtype float64"),
         ([[0, 1]], r"shape \(1, 2\)"),
@@ -323,7 +323,9 @@ def test_sizes_are_positive_integers(array, name, value):
 
 def test_a_table_that_cannot_be_sliced():
     table = RowBlocks(OneByOne(shape=(5, 3), dtype=np.dtype(float)))
-    with pytest.raises(TypeError, match=r"OneByOne, of which X\[0:2\] fails.*sliced by rows"):
+    with pytest.raises(
+        TypeError, match=r"X\[0:2\] fails, with X of type .*OneByOne: .*sliced by rows"
+    ):
         table[:2]
 
 

@@ -24,7 +24,7 @@ WITHOUT_SHIFT = ["poisson", "gamma", "tweedie"]
 
 #: Rows are far outside of the normal distribution that earlier chunks have taught.
 unlikely_rows = pytest.mark.filterwarnings(
-    "ignore:Training ended badly:sklearn.exceptions.ConvergenceWarning"
+    "ignore:Training failed:sklearn.exceptions.ConvergenceWarning"
 )
 
 

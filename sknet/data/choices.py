@@ -172,8 +172,8 @@ def _checked_group(group: Any, n_columns: int) -> tuple[int, ...]:
     )
     if not columns or not valid:
         raise ValueError(
-            "interaction_cst must be a list of groups of columns, such as [{0, 1}, {2}], whose "
-            f"positions are integers in [0, {n_columns - 1}], but has {group!r} among its "
-            "groups. X.columns.get_loc(name) is the position of a name."
+            "interaction_cst must be a list of groups of columns, such as [{0, 1}, {2}], by "
+            f"positions in [0, {n_columns - 1}], but one group is {group!r}. "
+            "X.columns.get_loc(name) returns the position of a column."
         )
     return tuple(sorted({int(one) for one in columns}))

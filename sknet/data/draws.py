@@ -60,8 +60,8 @@ def count_validation_rows(n_rows: int, fraction: float) -> int:
         raise ValueError(
             f"The validation set is too small: validation_fraction={fraction} of "
             f"n_samples={n_rows} is {n_rows * fraction:.3g} rows. Early stopping needs at "
-            "least 1 (2 are held out then), of every class if there are classes. Increase "
-            "validation_fraction, give more rows, or pass X_val and y_val to fit."
+            "least one, and rows that are left to train on. Increase validation_fraction, give "
+            "more rows, or pass X_val and y_val to fit."
         )
     return n_validation
 
@@ -95,8 +95,8 @@ def split_rows(
     if labels is not None and not _can_stratify(labels, n_validation):
         warnings.warn(
             "The validation set is not stratified, since a class has a single row or there "
-            "are more classes than validation rows. Pass X_val and y_val to fit to choose "
-            "the validation set yourself.",
+            "are more classes than validation rows. To choose the validation set yourself, "
+            "pass X_val and y_val to fit.",
             stacklevel=2,
         )
         labels = None

@@ -201,7 +201,7 @@ class CSVFile:
         reserved = sorted(RESERVED_OPTIONS.intersection(options))
         if reserved:
             raise ValueError(
-                f"read_options has {reserved}, which read_chunks sets by itself: all rows are "
+                f"read_options has {reserved}, which read_chunks sets itself: all rows are "
                 "read, and path, columns, dtype and chunk_size of read_chunks say the rest."
             )
         self._options = {"index_col": False, **options}

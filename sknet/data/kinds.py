@@ -76,7 +76,7 @@ CLOCK_TIMES = Unread(
 LABELS = (DATES, CLOCK_TIMES)
 NESTED = Unread(
     "nested values",
-    "Give each of their entries a column of its own.",
+    "Give each entry its own column.",
     "",
     ("list", "large_list", "fixed_size_list", "array", "struct", "map"),
     (list, tuple, dict, set, frozenset, np.ndarray),
@@ -86,14 +86,18 @@ UNREAD = (
     CLOCK_TIMES,
     Unread(
         "complex numbers",
-        "Complex data not supported: give the real and the imaginary part a column each.",
+        "Complex data not supported: give the real and the imaginary part their own columns.",
         "c",
         ("complex",),
         (complex, np.complexfloating),
     ),
     NESTED,
     Unread(
-        "records", "Give each field a column, as in a data frame.", "V", ("void",), (np.void,)
+        "records",
+        "Give each field its own column, as in a data frame.",
+        "V",
+        ("void",),
+        (np.void,),
     ),
     Unread("integers of 128 bits", "Cast them to Int64 or Float64.", "", ("int128", "uint128")),
     Unread("bytes", "Decode them to text.", "", ("binary",), (bytes, bytearray)),

@@ -165,7 +165,9 @@ class RowBlocks:
                 f"truth values, got dtype {rows.dtype} and shape {rows.shape}."
             )
         if ((rows < -n_rows) | (rows >= n_rows)).any():
-            raise IndexError(f"Rows {rows.min()} to {rows.max()} are asked of {n_rows} rows.")
+            raise IndexError(
+                f"Rows {rows.min()} to {rows.max()} were asked for, but there are {n_rows}."
+            )
         return rows.astype(np.intp) % n_rows
 
     def _take(self, positions: NDArray[np.intp]) -> NDArray[np.floating]:
@@ -198,8 +200,8 @@ class RowBlocks:
             block = np.asarray(self._source[start:stop])
         except TypeError as error:
             raise TypeError(
-                f"X is of type {_type_name(self._source)}, of which X[{start}:{stop}] fails: "
-                f"{error}. Pass an X that can be sliced by rows, or a NumPy array."
+                f"X[{start}:{stop}] fails, with X of type {_type_name(self._source)}: {error}. "
+                "Pass an X that can be sliced by rows, or a NumPy array."
             ) from error
         if block.shape != (stop - start, self.shape[1]):
             raise ValueError(
@@ -303,7 +305,7 @@ def _checked_shape(source: Any) -> tuple[int, int]:
         )
     shape = tuple(source.shape)
     if len(shape) != 2:
-        raise ValueError(f"Expected 2D X, got shape {shape}. Give each row's numbers one axis.")
+        raise ValueError(f"Expected 2D X, got shape {shape}. Give it one row for each sample.")
     if not all(isinstance(size, Integral) for size in shape):
         raise ValueError(f"The number of rows or columns of X is unknown: shape {shape}.")
     for size, what in zip(shape, ["sample(s)", "feature(s)"], strict=True):

@@ -187,8 +187,8 @@ def _check_same_columns(first: Survey, other: Survey) -> None:
     remedies = [
         "",
         "",
-        "Convert these columns, such as by astype(float) or pandas.to_datetime.",
-        "A column without a value in a part looks like numbers; name the categories: "
+        "Convert these columns, for example by astype(float) or pandas.to_datetime.",
+        "A column that is empty in a part looks numeric; name the categories: "
         f"categorical_features={sorted({*categories[0], *categories[1]}, key=str)}.",
         "Give each of these columns one dtype in all parts, such as datetime64[us].",
     ]

@@ -13,7 +13,7 @@ from sknet._base import BaseNN, conclude, fitted
 from sknet._hints import hinting
 from sknet._model import Model
 from sknet._parameters import constructor, defaults, is_auto, with_parameters
-from sknet._requirements import fit_context
+from sknet._requirements import fit_context, shorten_requests
 from sknet._shared_parameters import with_sections
 from sknet.distributed.epochs import OuterStep
 from sknet.distributed.fitting import check_supported, fit_on_cluster
@@ -34,33 +34,31 @@ class DaskNN(BaseEstimator):
     parameters; the mean of the results then moves the shared parameters, with Nesterov
     momentum. The page "Training on a cluster" of the documentation has the details.
 
+    The solver "lbfgs", ``warm_start=True`` and a ``scoring`` other than "loss" raise an error.
+    Each shard holds out its own rows for early stopping. "auto" values depend on the number of
+    rows of the whole table; the shards divide a ``batch_size`` of "auto" among themselves.
+
     Parameters
     ----------
-    hidden_layer_sizes, activation, ..., dtype
-        The parameters of the local estimator, with its defaults. Three settings raise an error:
-        the solver "lbfgs", ``warm_start=True``, and a ``scoring`` other than "loss". Each shard
-        holds out rows of its own for early stopping. ``batch_size`` is the number of rows of a
-        shard's mini-batches. The values of "auto" depend on the number of rows of the whole
-        table; the shards divide a ``batch_size`` that is "auto" among themselves.
+    {local_parameters}
     local_steps : int, default=32
-        The largest number of mini-batches of a shard in a round. An epoch has as many rounds as
-        the largest shard needs. A value of 1, with ``solver="sgd"``, ``momentum=0`` and
-        ``outer_learning_rate=1``, is synchronous stochastic gradient descent.
+        **Cluster.** The largest number of mini-batches of a shard in a round. 1, with
+        ``solver="sgd"``, ``momentum=0`` and ``outer_learning_rate=1``, is synchronous
+        stochastic gradient descent.
     outer_learning_rate : float, default=1.0
-        The share of the way from the shared parameters to the mean of the shards' parameters
-        that the shared parameters move in a round.
+        How far the shared parameters move in a round, as a share of the way to the mean of the
+        shards' parameters.
     outer_momentum : float in [0, 1) or None, default=None
-        The Nesterov momentum of the shared parameters from one round to the next. 0, with an
-        ``outer_learning_rate`` of 1, is plain averaging. None means 0.6 for classification and
-        0 for regression if ``batch_size`` is "auto". Else it means 0.8, since each shard then
-        makes fewer steps than a single machine would make.
+        The Nesterov momentum of the shared parameters. 0, with an ``outer_learning_rate`` of 1,
+        is plain averaging. None is 0.6 for classification and 0 for regression, or 0.8 for a
+        given ``batch_size``, with which a shard makes fewer steps than a single machine would.
     n_shards : int or None, default=None
-        The number of shards. A shard consists of whole partitions. None means one shard for
-        each worker, or fewer if a shard would have less than ``local_steps`` mini-batches an
-        epoch. The result depends on the number of shards, not on the workers. With a single
-        shard there are no rounds, and the network is trained like a local one.
+        The number of shards, each of which has whole partitions. None is one for each worker,
+        or fewer if a shard would have less than ``local_steps`` mini-batches an epoch. A single
+        shard has no rounds: it trains like a local network. The result depends on the number of
+        shards, not of workers.
     client : distributed.Client or None, default=None
-        The Dask client. None means the current one.
+        The Dask client. None is the current one.
 
     Attributes
     ----------
@@ -95,13 +93,13 @@ class DaskNN(BaseEstimator):
         that class and those that distribution adds.
         """
         super().__init_subclass__()
+        shorten_requests(cls)
         if local is None:
             return
         cls._local_class = local
         own, added = (inspect.signature(one).parameters.values() for one in (local, DaskNN))
         cls.__init__ = constructor(cls.__name__, [*own, *added])  # type: ignore[method-assign]
-        _, _, shared = inspect.cleandoc(DaskNN.__doc__ or "").partition("\n\n")
-        cls.__doc__ = with_sections(cls.__doc__ or "", {"shared": shared})
+        cls.__doc__ = with_sections(cls.__doc__ or "", {"shared": _shared_documentation(local)})
 
     @hinting
     @fit_context(prefer_skip_nested_validation=True)
@@ -205,6 +203,14 @@ class DaskNN(BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "client": None}
+
+
+def _shared_documentation(local: type[BaseNN]) -> str:
+    """Return what both estimators document, with the parameters of the local estimator."""
+    _, _, shared = inspect.cleandoc(DaskNN.__doc__ or "").partition("\n\n")
+    _, _, sections = (local.__doc__ or "").partition("\nParameters\n----------\n")
+    parameters, _, _ = sections.partition("\n\nAttributes\n")
+    return with_sections(shared, {"local_parameters": parameters})
 
 
 def _is_fitted_attribute(name: str) -> bool:

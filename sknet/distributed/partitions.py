@@ -356,8 +356,8 @@ def _check_not_in_a_task() -> None:
     except ValueError:
         return
     raise ValueError(
-        f"fit was called in a Dask task, on worker {worker.address}, whose thread the tasks of "
-        "the fit would wait for. Call it from the client. For many fits side by side, as in a "
+        f"fit was called in a Dask task, on worker {worker.address}, and would wait for the "
+        "thread that it occupies. Call it from the client. For many fits side by side, as in a "
         "search, use the local estimators of sknet."
     )
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def summary(estimator: BaseNN) -> Summary:
-    """Return a table of the layers of a fitted estimator, and its model card.
+    """Return the model card of a fitted estimator and a table of its layers.
 
     Parameters
     ----------
@@ -28,13 +28,13 @@ def summary(estimator: BaseNN) -> Summary:
     Returns
     -------
     Summary
-        A sequence with an entry for each layer. It prints as a table, and its method
-        ``to_frame`` returns a pandas data frame. The table shows for each layer the number of
-        columns that it returns, the shapes, the number and the memory of its parameters, and
-        the share of its weights that are exactly zero. Its attribute ``card`` is printed below
-        the table: a ``ModelCard`` says what predictions are, which constraints hold, which
-        columns and rows training saw, how it ended, and which version of sknet fitted the
-        network. ``card.to_dict()`` returns the same as data.
+        It prints as the card and the table below it, at most 100 letters wide. The card says
+        what predictions are, which constraints hold, which columns and rows training saw, how
+        training ended, and which version of sknet fitted the network. The table shows for each
+        layer the number of its outputs, the number, the memory and the shapes of its
+        parameters, and the share of its weights that are exactly zero. As data, the attribute
+        ``card`` has a method ``to_dict``; the summary is a sequence of its layers, and its
+        method ``to_frame`` returns a pandas data frame.
 
     Raises
     ------
@@ -54,14 +54,7 @@ def summary(estimator: BaseNN) -> Summary:
     ...                          n_members=1, early_stopping=False)
     >>> table = summary(estimator.fit(X, y))
     >>> table  # doctest: +ELLIPSIS
-    NNClassifier: 4 features, 4 encoded columns, 3 raw predictions, float64
-    layer       outputs  parameters  shapes                      zero   memory
-    --------------------------------------------------------------------------
-    Dense tanh       16          80  weight (4, 16), bias (16,)  0.0%  640.0 B
-    Dense tanh        8         136  weight (16, 8), bias (8,)   0.0%  1.1 KiB
-    Dense             3          27  weight (8, 3), bias (3,)    0.0%  216.0 B
-    --------------------------------------------------------------------------
-    total                       243                              0.0%  1.9 KiB
+    NNClassifier: 4 columns, 4 inputs, 3 outputs, float64
     <BLANKLINE>
     predicts         the probability of each class
     classes          0, 1, 2
@@ -73,11 +66,19 @@ def summary(estimator: BaseNN) -> Summary:
     training rows    150
     validation rows  none
     epochs           5 of at most 5
-    ended            all planned epochs were made
+    training ended   after all planned epochs
     parameters from  the last epoch
     parameters       243
     dtype            float64
     fitted with      sknet ...
+    <BLANKLINE>
+    layer          outputs  parameters   memory  zeros  shapes
+    ------------------------------------------------------------------------------
+    dense tanh          16          80  640.0 B   0.0%  weight (4, 16), bias (16,)
+    dense tanh           8         136  1.1 KiB   0.0%  weight (16, 8), bias (8,)
+    output, dense        3          27  216.0 B   0.0%  weight (8, 3), bias (3,)
+    ------------------------------------------------------------------------------
+    total                          243  1.9 KiB   0.0%
     >>> table[0].n_params
     80
     >>> table.card.to_dict()["training rows"]

@@ -102,7 +102,7 @@ def choose_output(model: Model, target: Any) -> NDArray[np.float64]:
     if target is None and model.n_predicted == 1:
         return np.ones(1)
     if target is None:
-        raise ValueError(f"There are {len(names)} {kind}: choose one by target, of {names}.")
+        raise ValueError(f"There are {len(names)} {kind}: choose one as target, from {names}.")
     is_truth_value = model.numeric_y and isinstance(target, bool)
     if np.ndim(target) > 0 or is_truth_value or target not in names:
         raise ValueError(f"target must be one of the {kind} {names}, got {target!r}.")

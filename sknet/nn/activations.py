@@ -423,3 +423,11 @@ ACTIVATIONS: dict[str, type[Activation]] = {
     "mish": Mish,
     "softplus": Softplus,
 }
+
+
+def named(activation: Activation) -> str:
+    """Return the name of an activation, or its class; of one that is made of others, theirs."""
+    if isinstance(activation, Composed):
+        return " and ".join(dict.fromkeys(map(named, activation.inner)))
+    names = {cls: name for name, cls in ACTIVATIONS.items()}
+    return names.get(type(activation), type(activation).__name__)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from types import NoneType, SimpleNamespace
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -69,6 +69,8 @@ class Columns(ColumnEmbedding):
     parts : tuple of pairs (int, ColumnEmbedding or None)
         A number of columns, and their layer. None passes the columns on as they are.
     """
+
+    words: ClassVar[str] = "columns"
 
     parts: Annotated[tuple[tuple[int, ColumnEmbedding | None], ...], PARTS]
 
@@ -230,6 +232,8 @@ class Embedding(ColumnEmbedding):
         equal, since their outputs are.
     """
 
+    words: ClassVar[str] = "level vectors"
+
     n_levels: Annotated[int, POSITIVE_INT]
     size: Annotated[int, POSITIVE_INT]
     ridge: Annotated[float, NOT_NEGATIVE] = field(default=0.0, compare=False)
@@ -349,7 +353,7 @@ class PrincipalComponents(Layer):
         return len(self.directions[0])
 
     def describe(self) -> str:
-        return f"{type(self).__name__} ({self.n_components})"
+        return f"principal components ({self.n_components})"
 
     def n_outputs(self, n_inputs: int) -> int:
         return n_inputs + self.n_components

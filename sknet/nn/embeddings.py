@@ -130,6 +130,8 @@ class Periodic(MappedFeatures):
         number.
     """
 
+    words: ClassVar[str] = "periodic waves"
+
     n_frequencies: Annotated[int, POSITIVE_INT] = 16
     size: Annotated[int, AT_LEAST_TWO] = 4
     deviation: Annotated[float, NOT_NEGATIVE] = 0.3
@@ -238,6 +240,8 @@ class MappedPiecewiseLinear(MappedFeatures):
     size : int >= 2, default=16
         The number of outputs of each input number; the first of them is the input itself.
     """
+
+    words: ClassVar[str] = "piecewise linear"
 
     edges: Annotated[Edges, EDGES] = ()
     size: Annotated[int, AT_LEAST_TWO] = 16

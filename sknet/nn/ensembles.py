@@ -39,6 +39,8 @@ class EnsembleLayer(ActivationLayer):
         that the product stays in it.
     """
 
+    words: ClassVar[str] = "dense by member"
+
     n_units: Annotated[int, POSITIVE_INT]
     activation: Annotated[Activation, ACTIVATION]
     n_members: Annotated[int, POSITIVE_INT]
@@ -161,6 +163,8 @@ class EnsembleHead(Blocks):
     within : ParameterSet or None, default=None
         The set of each member's matrix; None stands for all matrices.
     """
+
+    words: ClassVar[str] = "dense by member"
 
     n_units: Annotated[int, POSITIVE_INT]
     n_members: Annotated[int, POSITIVE_INT]

@@ -100,6 +100,8 @@ class GroupColumns(Layer):
         none.
     """
 
+    words: ClassVar[str] = "columns by group"
+
     groups: Annotated[Groups, GROUPS]
 
     def n_outputs(self, n_inputs: int) -> int:
@@ -142,6 +144,8 @@ class GroupedDense(Blocks):
         The set of the weight matrices of all groups; None stands for all matrices.
     """
 
+    words: ClassVar[str] = "dense by group"
+
     n_units: Annotated[int, POSITIVE_INT]
     activation: Annotated[Activation, ACTIVATION]
     n_groups: Annotated[int, POSITIVE_INT]
@@ -180,6 +184,8 @@ class PairwiseHead(EnsembleHead):
     n_factors : int >= 1
         The number of factors of each group.
     """
+
+    words: ClassVar[str] = "pairs of groups"
 
     # By keyword alone: the head before has a field with a default.
     n_groups: Annotated[int, POSITIVE_INT] = field(kw_only=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
-from sknet.nn.activations import ACTIVATION, Activation, Draws, Identity, small_uniform
+from sknet.nn.activations import ACTIVATION, Activation, Draws, Identity, named, small_uniform
 from sknet.nn.kernels import Array, Rows, Views, blocks, column_sums, matmul, stretches
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Rule
 from sknet.nn.sets import WEIGHT_SET, ParameterSet
@@ -82,6 +82,8 @@ class Layer(Rule, ABC):
 
     #: The arrays of an output layer that its outputs are proportional to, but for the bias.
     output_weights: ClassVar[tuple[str, ...]] = ("weight",)
+    #: What the layer is called in a table of layers; without it, by the name of its class.
+    words: ClassVar[str] = ""
 
     @property
     def smooth(self) -> bool:
@@ -90,7 +92,7 @@ class Layer(Rule, ABC):
 
     def describe(self) -> str:
         """Return the kind of the layer in words, for a table of the layers."""
-        return type(self).__name__
+        return self.words or type(self).__name__
 
     def n_outputs(self, n_inputs: int) -> int:
         """Return the number of output columns. By default it is the number of inputs."""
@@ -197,8 +199,8 @@ class ActivationLayer(Layer):
         return self.activation.smooth
 
     def describe(self) -> str:
-        kind = type(self.activation)
-        return super().describe() + ("" if kind is Identity else f" {kind.__name__.lower()}")
+        linear = isinstance(self.activation, Identity)
+        return super().describe() + ("" if linear else f" {named(self.activation)}")
 
     def z_and_a(self, n_units: int) -> dict[str, int]:
         """Return the declarations of the work arrays of z and a.
@@ -240,6 +242,8 @@ class Dense(ActivationLayer):
     within : ParameterSet or None, default=None
         The set of the weight matrix; None stands for all matrices.
     """
+
+    words: ClassVar[str] = "dense"
 
     n_units: Annotated[int, POSITIVE_INT]
     activation: Annotated[Activation, ACTIVATION]
@@ -344,6 +348,8 @@ class Activated(ActivationLayer):
     activation : Activation
     """
 
+    words: ClassVar[str] = "activation"
+
     activation: Annotated[Activation, ACTIVATION]
 
     def buffers(self, n_inputs: int) -> WorkArrays:
@@ -370,6 +376,8 @@ class Dropout(Layer):
     rate : float in [0, 1)
         It is rounded to a multiple of 1 / 262 144, or of less for more than 4096 inputs.
     """
+
+    words: ClassVar[str] = "dropout"
 
     rate: Annotated[float, FRACTION]
 
@@ -422,6 +430,8 @@ class LayerNorm(ActivationLayer):
     epsilon : float > 0, default=1e-5
         It is added to the variance, so that equal inputs do not divide by zero.
     """
+
+    words: ClassVar[str] = "layer normalization"
 
     activation: Annotated[Activation, ACTIVATION]
     n_groups: Annotated[int, POSITIVE_INT] = 1

@@ -71,9 +71,9 @@ class Ending(Enum):
 
 #: What is wrong after an ending, in words.
 FAULTS = {
-    Ending.POOR: "the training rows are predicted far worse than by a constant",
+    Ending.POOR: "predictions of the training rows are far worse than a constant",
     Ending.WORSE: (
-        "the last parameters predict the training rows hardly better than a constant, or worse"
+        "its last predictions of the training rows are hardly better than a constant, or worse"
     ),
     Ending.SPOILED: (
         "the last epochs, which also train on the validation rows, made predictions far worse"

@@ -103,7 +103,7 @@ def test_the_card_counts_the_rows_of_all_shards(client, table, n_shards):
     network = DaskNNClassifier(**{**SHORT, **held_out, "n_shards": n_shards}).fit(X, y > 0)
     card = json.loads(json.dumps(summary(network.to_local()).card.to_dict()))
     assert (card["training rows"], card["validation rows"]) == (2400, 600)
-    assert card["ended"] == "all planned epochs were made"
+    assert card["training ended"] == "after all planned epochs"
     # Each of several shards holds out rows of its own, to which no temperature is fitted.
     assert (card["calibration"] == "none") == (n_shards > 1)
 

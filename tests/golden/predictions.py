@@ -490,7 +490,7 @@ def attributions():
 
 def table_of_layers(network):
     """Return the text of a summary without the card, which names the version of sknet."""
-    return str(summary(network)).split("\n\n")[0]
+    return str(summary(network)).rpartition("\n\n")[2]
 
 
 @case

@@ -94,7 +94,7 @@ def tasks(numbers):
 def fitted(X, cls, options, y):
     with warnings.catch_warnings():
         # The gamma loss of raw inputs: a bad network, whose derivatives are right.
-        warnings.filterwarnings("ignore", "Training ended badly", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "Training failed", ConvergenceWarning)
         return cls(**options).fit(X, y)
 
 

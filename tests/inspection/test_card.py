@@ -187,10 +187,10 @@ def test_kinds_of_columns(rows):
     assert card["dates"] == ["when (Europe/Oslo)", "day"]
     assert card["durations"] == ["took"]
     assert card["categories"] == ["city (2 levels)", "street (30 levels)"]
-    assert card["missing numbers"] == ["paid"]
-    assert card["missing or rare"] == ["city"]
-    assert card["heavy values"] == ["paid=0"]
-    assert card["components"] == 2
+    assert card["missing values"] == ["paid"]
+    assert card["rare levels"] == ["city"]
+    assert card["frequent values"] == ["paid=0"]
+    assert card["principal components"] == 2
 
 
 def test_numbers_that_are_levels_too():
@@ -199,7 +199,7 @@ def test_numbers_that_are_levels_too():
     X = pd.DataFrame({"size": rng.normal(size=800), "shop": shop})
     card = said(NNRegressor(**SHORT).fit(X, rng.normal(size=40)[shop]))
     assert card["numbers"] == 2
-    assert card["numbers as levels"] == ["shop (40 levels)"]
+    assert card["integer codes"] == ["shop (40 levels)"]
 
 
 def test_what_is_not_there_has_no_line(regression):
@@ -209,10 +209,10 @@ def test_what_is_not_there_has_no_line(regression):
         "dates",
         "durations",
         "categories",
-        "missing numbers",
-        "heavy values",
-        "numbers as levels",
-        "components",
+        "missing values",
+        "frequent values",
+        "integer codes",
+        "principal components",
     }
     assert not absent & card.keys()
 
@@ -241,7 +241,7 @@ def test_partial_fit(regression):
     network = NNRegressor(**SHORT).partial_fit(X, y).partial_fit(X[:50], y[:50])
     card = said(network)
     assert card["partial_fit"] == "passes: 2, rows: 170"
-    assert not {"training rows", "epochs", "ended", "parameters from"} & card.keys()
+    assert not {"training rows", "epochs", "training ended", "parameters from"} & card.keys()
     classifier = NNClassifier(**SHORT).partial_fit(X, y > 5, classes=[False, True])
     assert said(classifier)["calibration"] == "none"
     card = said(network.fit(X, y))
@@ -279,7 +279,7 @@ def test_every_ending_has_words():
 def test_the_end(options, ended, kept, regression):
     network = NNRegressor(**{**SHORT, **options}).fit(*regression)
     card = said(network)
-    assert card["ended"] == ENDINGS[ended]
+    assert card["training ended"] == ENDINGS[ended]
     assert card["parameters from"] == kept.format(best=network.best_iter_)
     assert card["epochs"] == f"{network.n_iter_} of at most {network.max_iter}"
 
@@ -298,7 +298,7 @@ def test_parameters_of_a_cool_down_on_all_rows(regression):
 def test_the_limit_of_lbfgs_is_named(limit, regression):
     network = NNRegressor((6,), solver="lbfgs", early_stopping=False, random_state=0)
     network.set_params(**{limit: 5}).fit(*regression)
-    assert said(network)["ended"].startswith(f"{limit}, although")
+    assert said(network)["training ended"].startswith(f"by {limit}, although")
 
 
 def test_a_training_that_is_not_over_has_no_end(regression):
@@ -308,7 +308,7 @@ def test_a_training_that_is_not_over_has_no_end(regression):
     running = copy.copy(network)
     vars(running).update(fitted_attributes(features, model.begun(120, 0), network.history_))
     card = said(running)
-    assert "ended" not in card and "parameters from" not in card
+    assert "training ended" not in card and "parameters from" not in card
     assert card["training rows"] == 120
 
 
@@ -323,16 +323,16 @@ def test_a_scorer_may_look_at_the_card(regression):
     options = {**SHORT, "early_stopping": True, "scoring": look}
     NNRegressor(**options).fit(*regression)
     assert seen[0]["predicts"] == "the mean of y"
-    assert not {"epochs", "ended"} & seen[-1].keys()
+    assert not {"epochs", "training ended"} & seen[-1].keys()
 
 
 def test_a_warm_start_says_that_it_goes_on(regression):
     X, y = regression
     network = NNRegressor(**SHORT, warm_start=True).fit(X, y)
     assert "warm start" not in said(network)
-    assert said(network.fit(X, y))["warm start"] == "goes on from earlier fits: 1"
+    assert said(network.fit(X, y))["warm start"] == "continues earlier fits: 1"
     network.partial_fit(X, y)
-    assert said(network.fit(X, y))["warm start"] == "goes on from earlier fits: 2"
+    assert said(network.fit(X, y))["warm start"] == "continues earlier fits: 2"
     assert "warm start" not in said(network.set_params(warm_start=False).fit(X, y))
 
 
@@ -411,3 +411,5 @@ def test_a_notebook_shows_the_card(regression):
     assert "Model card" not in network._repr_html_()
     html = network.fit(*regression)._repr_html_()
     assert html.index("Model card") < html.index("sknet-card") < html.index("sknet-summary")
+    opened = [part.partition("</summary>")[0] for part in html.split("<details open>")[1:]]
+    assert opened == ["<summary>Model card"]

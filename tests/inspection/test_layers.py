@@ -1,5 +1,6 @@
 """Hidden features, summaries, and what a notebook shows."""
 
+import re
 import sys
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknet import NNRegressor
 from sknet._base import fitted
+from sknet._summary import LayerSummary, Summary
 from sknet.inspection import hidden_features, summary
 
 KINDS = ["plain", "normalised", "periodic", "binned", "members", "all"]
@@ -101,13 +103,41 @@ def test_summary_of_zeros(fit):
 
 def test_summary_as_text_and_frame(fit):
     table = summary(fit("multiclass").estimator)
-    lines = repr(table).split("\n\n")[0].splitlines()
-    assert lines[0].startswith("NNClassifier: 5 features, 5 encoded columns")
-    assert len(lines) == len(table) + 5
-    assert "Dense silu" in lines[3] and "weight (5, 12)" in lines[3]
+    title, card, layers = repr(table).split("\n\n")
+    assert title == "NNClassifier: 5 columns, 5 inputs, 3 outputs, float64"
+    assert card == repr(table.card)
+    lines = layers.splitlines()
+    assert len(lines) == len(table) + 4
+    assert "dense silu" in lines[2] and "weight (5, 12)" in lines[2]
     frame = table.to_frame()
     assert frame["n_params"].tolist() == [72, 104, 27]
-    assert frame["name"].tolist() == ["Dense silu", "Dense silu", "Dense"]
+    assert frame["name"].tolist() == ["dense silu", "dense silu", "output, dense"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_summary_is_at_most_100_columns_wide(kind, fit, frame):
+    """Names of layers and shapes that are longer than their columns are wrapped."""
+    network = fit("squared_error", kind, X=frame).estimator
+    table = summary(network)
+    lines = repr(table).splitlines()
+    assert max(map(len, lines)) <= 100
+    shown = re.findall(r"\w+ \(\d+,[\d, ]*\)", repr(table))
+    shapes = [shape for layer in table for shape in layer.shapes.values()]
+    assert [text.partition(" ")[2] for text in shown] == list(map(str, shapes))
+
+
+def test_long_names_and_large_numbers_are_100_columns_wide(fit):
+    """A name is wrapped between words, and shapes between arrays."""
+    card = summary(fit("squared_error").estimator).card
+    name = "columns (level vectors, periodic waves)"
+    shapes = {"0.frequency": (1000, 1600), "0.map": (1000, 1600, 15), "1.table": (10**6, 8)}
+    layer = LayerSummary(name, 1_000_000, shapes, 99_999_999, 1.0, 1023 * 2**20)
+    *_, layers = repr(Summary("wide", [layer], 1.0, card)).split("\n\n")
+    lines = layers.splitlines()
+    assert 90 < max(map(len, lines)) <= 100
+    cells = [re.split(" {2,}", line.strip()) for line in lines[2:5]]
+    assert (cells[0][0], cells[0][-1]) == ("columns (level vectors,", "frequency (1000, 1600),")
+    assert cells[1:] == [["periodic waves)", "map (1000, 1600, 15),"], ["table (1000000, 8)"]]
 
 
 def test_summary_without_pandas(fit, monkeypatch):

@@ -6,8 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from sknet.nn import layers
-from sknet.nn.activations import ACTIVATIONS, GELU, Identity, ReLU
-from sknet.nn.columns import Columns, Embedding
+from sknet.nn.activations import ACTIVATIONS, GELU, Identity, LeakyReLU, Reflected, ReLU, SiLU
+from sknet.nn.columns import Columns, Embedding, PrincipalComponents
 from sknet.nn.embeddings import Periodic
 from sknet.nn.ensembles import EnsembleHead, EnsembleInput
 from sknet.nn.kernels import BLOCK_SIZE
@@ -20,6 +20,7 @@ from sknet.nn.layers import (
     Parameter,
     long_mask,
 )
+from sknet.nn.monotone import ByUnit
 from sknet.nn.network import Network, Workspace
 
 
@@ -299,15 +300,18 @@ def test_layer_norm_of_equal_columns_is_finite():
 @pytest.mark.parametrize(
     ("layer", "text"),
     [
-        (Dense(3, Identity()), "Dense"),
-        (Dense(3, GELU()), "Dense gelu"),
-        (EnsembleInput(3, ReLU(), 2), "EnsembleInput relu"),
-        (EnsembleHead(1, 2), "EnsembleHead"),
-        (LayerNorm(ReLU()), "LayerNorm relu"),
-        (Dropout(0.25), "Dropout 0.25"),
+        (Dense(3, Identity()), "dense"),
+        (Dense(3, GELU()), "dense gelu"),
+        (Dense(3, LeakyReLU(slope=0.1)), "dense leaky_relu"),
+        (Dense(4, ByUnit(((2, SiLU()), (2, Reflected(ReLU(), 1))))), "dense silu and relu"),
+        (EnsembleInput(3, ReLU(), 2), "dense by member relu"),
+        (EnsembleHead(1, 2), "dense by member"),
+        (LayerNorm(ReLU()), "layer normalization relu"),
+        (Dropout(0.25), "dropout 0.25"),
+        (PrincipalComponents((0.0, 0.0), ((1.0,), (0.0,))), "principal components (1)"),
         (
             Columns(((2, Periodic()), (1, None), (1, Embedding(3, 2)))),
-            "Columns (Embedding, Periodic)",
+            "columns (level vectors, periodic waves)",
         ),
     ],
 )

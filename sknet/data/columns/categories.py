@@ -288,18 +288,18 @@ def warn_of_rare_levels(where: str, dtype: Any, levels: NDArray[Any], n_rows: in
     if 2 * n_numbers > n_rows:
         warnings.warn(
             f"{where} is read as a category because of its dtype, {dtype}, but has {n_numbers} "
-            f"different numbers in {n_rows} rows. Numbers that occur once tell nothing as "
-            "levels. If they are quantities, replace other text among them, such as '?', by "
-            "missing values, and read or convert the column as numbers (na_values of "
-            "pandas.read_csv, astype(float)). If it is a category, give it a dtype of "
-            "categories.",
+            f"different numbers in {n_rows} rows. A level that occurs once tells the network "
+            "nothing. If the column holds quantities, replace other text in it, such as '?', "
+            "with missing values, and convert it to numbers (na_values of pandas.read_csv, "
+            "astype(float)). If it is a category, give it a categorical dtype.",
             UserWarning,
             stacklevel=2,
         )
     elif levels.size > NEARLY_ALL * n_rows and n_rows >= FEWEST_ROWS_OF_NAMES:
         warnings.warn(
-            f"{where} is a category with {levels.size} levels in {n_rows} rows, of which most "
-            "occur once and tell nothing. Leave it out, or keep what its text has in common.",
+            f"{where} is a category with {levels.size} levels in {n_rows} rows. Most occur "
+            "once, which tells the network nothing. Leave the column out, or keep the part of "
+            "its text that repeats.",
             stacklevel=2,
         )
 

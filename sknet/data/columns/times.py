@@ -221,7 +221,7 @@ class DateColumn(TimeColumn):
             raise ValueError(
                 "standardize=False passes columns on as they are, but X has columns of dates, "
                 "which are seconds since 1970 and have no scale of their own. Set "
-                "standardize=True, or turn the dates into numbers of a moderate size."
+                "standardize=True, or convert the dates to numbers of moderate size."
             )
         ordered, cycles = found.encoder.ordered, varying_cycles(found.statistic)
         # A phase falls where its date goes on rising.
