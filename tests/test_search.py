@@ -229,7 +229,7 @@ def test_spaces_without_and_with_other_parameters():
         (
             lambda space: space.replace(mixup=Uniform(0.1, 0.2)),
             ValueError,
-            "contain 0.0, which",
+            "contain 0.0, the value of",
         ),
     ],
 )
