@@ -50,12 +50,11 @@ class SharedParameters:
     hidden_layer_sizes : int or array-like of int, default=(128, 128)
         The number of units of each hidden layer, first to last. ``()`` is a linear model.
     activation : str, Activation or list of these, default="silu"
-        The activation function, or a list with one for each hidden layer: "relu", "leaky_relu",
-        "elu", "selu", "silu", "gelu", "mish", "softplus", "tanh", "logistic" or "identity".
+        The activation function, or a list with one for each hidden layer. The names are
+        {activations}.
     n_members : int or "auto", default="auto"
-        The number of networks in the ensemble, which train as one. More are slower, usually
-        more accurate. "auto" is {SEPARATE_MEMBERS} for classification and
-        {SEPARATE_MEMBERS_OF_NUMBERS} for regression if they share no weights, else 2 and 1.
+        The number of networks in the ensemble. "auto" is {SEPARATE_MEMBERS} for classification
+        and {SEPARATE_MEMBERS_OF_NUMBERS} for regression if they share no weights, else 2 and 1.
     learning_rate_init : float or "auto", default="auto"
         The highest learning rate. "auto" is {LEARNING_RATE} for batches of the usual size.
     max_iter : int or "auto", default="auto"
@@ -69,9 +68,8 @@ class SharedParameters:
     n_components : int or "auto", default="auto"
         The largest number of principal components of the numeric columns that join the inputs.
     share_weights : bool or "auto", default="auto"
-        Whether the members share their large matrices and embeddings. "auto" is False from
-        {SMALL} to {last_separate} rows with the default layers and without constraints. Early
-        stopping then holds other rows out of each member (cross-fitting).
+        Whether members share large matrices. "auto" is False from {SMALL} to {last_separate}
+        rows with default layers. Early stopping then holds other rows out of each member.
     solver : str or Optimizer, default="adam"
         **Training.** The optimizer: "adam", "adamw" (with decoupled weight decay), "sgd",
         "rmsprop", or "lbfgs", which uses all rows in each step and computes in float64.
@@ -228,6 +226,7 @@ def _spaced(number: int) -> str:
 PLACEHOLDERS: dict[str, Any] = {
     **vars(_building),
     **vars(_auto),
+    "activations": ", ".join(f'"{name}"' for name in ACTIVATIONS),
     "rows_of_fewer_epochs": _spaced(_auto.ROW_VISITS // _auto.EPOCHS),
     "last_separate": _spaced(_auto.SEPARATE_ROWS - 1),
     "many_rows": _spaced(_auto.MANY_ROWS),

@@ -459,7 +459,7 @@ def test_what_can_be_gone_through_only_once(chunks, forbid_training):
         TypeError,
     )
     refuses(7, "got int", TypeError)
-    refuses([], "has no chunks")
+    refuses([], "No chunk has rows of positive weight")
     X, y = np.zeros((5, 2)), np.zeros(5)
     refuses([(X[:0], y[:0]), (X, y, y)], "No chunk has rows of positive weight")
 

@@ -223,7 +223,7 @@ def test_a_warm_start_goes_on_and_refuses_another_loss():
     before = network.loss_
     assert network.fit(X, y).loss_ < before
     network.set_params(loss="squared_error")
-    with pytest.raises(ValueError, match="a loss with more or fewer raw predictions"):
+    with pytest.raises(ValueError, match="the number of raw predictions of the loss"):
         network.fit(X, y)
 
 

@@ -168,8 +168,8 @@ def test_levels_that_tell_nothing_hardly_change_predictions(kind):
     spreads = []
     for seed in range(2):
         X, y = table(0, n_levels=300, classes=kind is NNClassifier, seed=seed)
-        network = kind(random_state=0).fit(X, y)
-        without = kind(random_state=0, alpha=0).fit(X, y)
+        network = kind(random_state=0, share_weights=True).fit(X, y)
+        without = kind(random_state=0, share_weights=True, alpha=0).fit(X, y)
         spreads.append([spread_of_levels(one, X) for one in (network, without)])
     with_prior, without_prior = np.mean(spreads, axis=0)
     assert with_prior < 0.85 * without_prior
@@ -210,7 +210,7 @@ def test_many_outputs_are_estimated_from_some_rows(monkeypatch):
 
 def test_the_strength_is_the_prior_for_each_row():
     X, y = table(1)
-    network = NNRegressor(random_state=0).fit(X, y)
+    network = NNRegressor(random_state=0, share_weights=True).fit(X, y)
     levels = X["level"].cat.codes.to_numpy()
     expected = prior_rows(levels, y[:, np.newaxis], labels=False) / len(y)
     assert embedding(network).ridge == pytest.approx(expected)

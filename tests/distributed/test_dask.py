@@ -484,8 +484,8 @@ def test_the_prior_of_levels_is_that_of_all_rows(client, cls, local):
     y = pd.Series(0.5 * rng.normal(size=40)[levels] + rng.normal(size=900))
     y = (y > 0).map({True: "yes", False: "no"}) if cls is DaskNNClassifier else y
     parts = [dd.from_pandas(part, npartitions=3) for part in (X, y)]
-    found = cls(max_iter=1, random_state=0).fit(*parts).to_local()
-    known = local(max_iter=1, random_state=0).fit(X, y)
+    found = cls(max_iter=1, random_state=0, share_weights=True).fit(*parts).to_local()
+    known = local(max_iter=1, random_state=0, share_weights=True).fit(X, y)
     ridges = [one._model.network.ridges[0][1] for one in (found, known)]
     assert ridges[1] > 1 / 900
     assert_allclose(*ridges)
