@@ -1,15 +1,18 @@
 """Compare estimators on real tables: error, log loss, calibration, R2 and fit time.
 
     python benchmarks/accuracy.py FOLDER [--models default] [--splits 3] [--picture a.png]
+    python benchmarks/accuracy.py FOLDER --rows 200 --reference linear
     python benchmarks/accuracy.py --openml 31,44956
 
 FOLDER holds tables as CSV files (also compressed) with a column "target"; text targets, and
 numbers with at most 20 values, are classes. ``--openml`` takes ids of OpenML data sets, over a
 network. Each split holds out a quarter of the rows (stratified for classes) and trains on at
-most 10 000. Models see the raw frame, text columns as categories, in turn on the same splits.
+most 10 000, or ``--rows``. Rows of classes that the training rows lack are not scored. Models
+see the raw frame, text columns as categories, in turn on the same splits.
 
-The table shows geometric means over tables of a model's score over that of the reference,
-scikit-learn's MLP with early stopping in a pipeline that scales y as well: below 1 is better.
+The table shows geometric means over tables of a model's score over that of the reference: below
+1 is better. Unless ``--reference`` names another model, it is scikit-learn's MLP with early
+stopping in a pipeline that scales y as well.
 ECE is the expected calibration error in 15 bins of the predicted class's probability, averaged,
 not a ratio.
 """
@@ -163,7 +166,7 @@ def score(model, classes, train, test):
     }
 
 
-def evaluate(tables, models, n_splits):
+def evaluate(tables, models, n_splits, most_rows=MOST_ROWS):
     """Return a frame with a row for each model, table and split."""
     rows = []
     for name, *table in tables:
@@ -172,7 +175,11 @@ def evaluate(tables, models, n_splits):
             parts = train_test_split(
                 X, y, test_size=0.25, random_state=seed, stratify=y if classes else None
             )
-            X_train, X_test, y_train, y_test = (part[:MOST_ROWS] for part in parts)
+            X_train, y_train = (part[:most_rows] for part in parts[::2])
+            X_test, y_test = (part[:MOST_ROWS] for part in parts[1::2])
+            if classes:
+                known = np.isin(y_test, y_train)
+                X_test, y_test = X_test[known], y_test[known]
             for model in models:
                 estimator = make_model(model, classes, seed)
                 scores = score(estimator, classes, (X_train, y_train), (X_test, y_test))
@@ -182,11 +189,11 @@ def evaluate(tables, models, n_splits):
     return pd.DataFrame(rows)
 
 
-def summarise(results):
+def summarise(results, reference=REFERENCE):
     """Return a row for each model: geometric mean ratios to the reference, seconds, ECE."""
     metrics = [m for m in ("error", "log loss", "nrmse") if m in results]
     means = results.groupby(["model", "table"])[[*metrics, "seconds"]].mean()
-    ratios = (means[metrics] + 1e-3) / (means.loc[REFERENCE, metrics] + 1e-3)
+    ratios = (means[metrics] + 1e-3) / (means.loc[reference, metrics] + 1e-3)
     summary = np.exp(np.log(ratios).groupby("model").mean())
     summary["seconds"] = means["seconds"].groupby("model").sum()
     if "ECE" in results:
@@ -227,6 +234,8 @@ def main():
     parser.add_argument("--openml", help="ids of data sets, separated by commas")
     parser.add_argument("--models", default="default,fastest,linear,HistGradientBoosting")
     parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=MOST_ROWS, help="most training rows")
+    parser.add_argument("--reference", default=REFERENCE, help="the model to compare with")
     parser.add_argument("--picture", help="file to draw accuracy against fit time in")
     arguments = parser.parse_args()
     if (arguments.folder is None) == (arguments.openml is None):
@@ -237,14 +246,14 @@ def main():
         if arguments.folder
         else read_openml(arguments.openml.split(","))
     )
-    models = list(dict.fromkeys([REFERENCE, *arguments.models.split(",")]))
+    models = list(dict.fromkeys([arguments.reference, *arguments.models.split(",")]))
     known = [*SETTINGS, STRONGEST, REFERENCE, *PEERS]
     if unknown := set(models).difference(known):
         parser.error(f"no such models: {', '.join(sorted(unknown))}; there are {known}")
-    results = evaluate(tables, models, arguments.splits)
+    results = evaluate(tables, models, arguments.splits, arguments.rows)
     if results.empty:
         parser.error("there are no tables, files named *.csv*, in the folder")
-    summary = summarise(results)
+    summary = summarise(results, arguments.reference)
     print(f"\n{os.environ.get('OMP_NUM_THREADS', 'all')} threads, {arguments.splits} splits")
     print(summary.to_string(float_format=lambda value: f"{value:.3f}"))
     if arguments.picture:
