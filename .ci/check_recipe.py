@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from rattler_build import Stage0Recipe
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +32,13 @@ def of_the_recipe():
 def of_the_package():
     """Return what the recipe should say."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    run = [f"python{project['requires-python']}", *project["dependencies"]]
+    needed = [Requirement(line) for line in project["dependencies"]]
+    # A conda package is for platforms that have threads.
+    everywhere = [one for one in needed if one.marker is None or one.marker.evaluate()]
+    run = [
+        f"python{project['requires-python']}",
+        *(f"{one.name}{one.specifier}" for one in everywhere),
+    ]
     return {
         "name": project["name"],
         "version": runpy.run_path(str(ROOT / "sknet" / "_version.py"))["__version__"],

@@ -89,7 +89,7 @@ def main():
             found = ", ".join(f"{hit[0]} ({hit[1]})" for hit in hits) or "nothing"
             missed.append(f"{query}: {' or '.join(pages)} wanted, found {found}.")
     print(f"{len(WANTED) - len(missed)} of {len(WANTED)} searches lead to the right page.")
-    sys.exit("\n".join(missed))
+    sys.exit("\n".join(missed) or None)
 
 
 if __name__ == "__main__":

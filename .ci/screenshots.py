@@ -80,7 +80,7 @@ def main():
         picture(browser, folder)
         found = scrolling(browser)
         browser.close()
-    sys.exit("\n".join(found) or 0)
+    sys.exit("\n".join(found) or None)
 
 
 if __name__ == "__main__":
