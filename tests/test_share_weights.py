@@ -159,13 +159,14 @@ def test_a_fit_goes_on_with_more_rows_than_are_few():
         ({"interaction_cst": "no_interactions"}, False, "interaction_cst"),
         ({"monotonic_cst": [1, 0, 0]}, False, "monotonic_cst"),
         ({}, True, "sparse X"),
+        ({"share_weights": np.False_}, True, "sparse X"),
     ],
 )
 def test_what_members_without_common_weights_cannot_do(options, is_sparse, what):
     X = np.random.default_rng(0).normal(size=(120, 3))
     y = X[:, 0]
     with pytest.raises(ValueError, match=f"share_weights=False cannot be used with {what}"):
-        NNRegressor(**SEPARATE, **options).fit(csr_array(X) if is_sparse else X, y)
+        NNRegressor(**{**SEPARATE, **options}).fit(csr_array(X) if is_sparse else X, y)
 
 
 def test_the_card_tells_that_each_row_validates_one_member():
