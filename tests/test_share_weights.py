@@ -68,8 +68,18 @@ def parameters_of(network, member):
     return found
 
 
-@pytest.mark.parametrize("embedding", ["piecewise_linear", "periodic"])
-def test_a_member_learns_nothing_of_the_rows_that_it_is_judged_by(embedding):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"numeric_embedding": "piecewise_linear"},
+        {"numeric_embedding": "periodic"},
+        {"mixup": 0.4, "input_noise": 0.1},
+        {"solver": "adamw", "dropout": 0.2},
+        {"normalization": "layer", "n_components": 2},
+    ],
+    ids=str,
+)
+def test_a_member_learns_nothing_of_the_rows_that_it_is_judged_by(options):
     """Other y of the part of one member change all members but this one."""
     X, y = np.random.default_rng(0).normal(size=(2, 120, 3))
     y = y[:, 0]
@@ -77,8 +87,7 @@ def test_a_member_learns_nothing_of_the_rows_that_it_is_judged_by(embedding):
     _, held_out = cross_fitted(Dataset(X, y), 3, 5, None, run.split_seed)
     other = y.copy()
     other[held_out.rows[held_out.sample_weight[:, 0] > 0]] += 5
-    options = {"max_iter": 1, "numeric_embedding": embedding, "standardize": False}
-    made = NNRegressor((8, 8), **SEPARATE, **options)
+    made = NNRegressor((8, 8), **SEPARATE, max_iter=1, standardize=False, **options)
     first, second = made.fit(X, y), clone(made).fit(X, other)
     pairs = [
         zip(parameters_of(first, i), parameters_of(second, i), strict=True) for i in range(3)

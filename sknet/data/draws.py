@@ -156,7 +156,8 @@ class Augmentation:
     row of the batch and lambda is drawn from Beta(a, a); targets and weights are mixed
     likewise. Level numbers cannot be mixed: with probability lambda the row keeps its own, else
     it takes the level number of the partner. Zhang, Cisse, Dauphin and Lopez-Paz,
-    "mixup: Beyond Empirical Risk Minimization" (2018).
+    "mixup: Beyond Empirical Risk Minimization" (2018). In cross-fitting, both rows are held out
+    of the same member, or both of none.
 
     Parameters
     ----------
@@ -194,7 +195,7 @@ class Augmentation:
         """Return the mixup of a batch."""
         X, y, sample_weight = batch.X, batch.y, batch.sample_weight
         share = self.rng.beta(self.mixup, self.mixup, X.shape[0]).astype(y.dtype)
-        partner = self.rng.permutation(share.size)
+        partner = self._partners(sample_weight, share.size)
         column = share[:, np.newaxis]
         if sparse.issparse(X):
             mixed = (X.multiply(column) + X[partner].multiply(1 - column)).tocsr()
@@ -208,3 +209,21 @@ class Augmentation:
             own = share if sample_weight.ndim == 1 else column
             sample_weight = sample_weight * own + sample_weight[partner] * (1 - own)
         return Batch(mixed, y, sample_weight)
+
+    def _partners(
+        self, sample_weight: NDArray[np.floating] | None, n_rows: int
+    ) -> NDArray[np.intp]:
+        """Return the position of the random partner of each row.
+
+        In cross-fitting, a row and its partner are held out of the same member. Otherwise a
+        member would learn from the targets that it is judged by.
+        """
+        order = self.rng.permutation(n_rows)
+        if sample_weight is None or sample_weight.ndim == 1:
+            return order
+        held_out = sample_weight == 0
+        member = np.where(held_out.any(axis=1), held_out.argmax(axis=1), -1)
+        partner = np.empty_like(order)
+        by_member = np.argsort(member, kind="stable")
+        partner[by_member] = order[np.argsort(member[order], kind="stable")]
+        return partner
