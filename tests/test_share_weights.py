@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.metrics import log_loss
 
 from sknet import NNClassifier, NNRegressor
+from sknet._monitoring import HeldOut, held_out_predictions
 from sknet._run import Run
 from sknet.data.batches import Dataset
 from sknet.data.draws import cross_fitted
@@ -108,6 +109,21 @@ def test_the_validation_loss_is_that_of_predictions_of_unseen_rows():
     logits = raw[held_out.rows, own, 0] / model.provenance.certainty
     found = log_loss(y[held_out.rows], expit(logits))
     assert_allclose(found, min(network.history_["validation_loss"]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("largest", [2, 2.5])
+def test_the_certainty_is_fitted_with_the_weights_of_rows(largest):
+    """Weights that count rows remain counts, and others have a mean of one."""
+    X, y = table()
+    weight = np.where(np.arange(120) % 3, 1, largest)
+    network = NNClassifier(**SEPARATE, max_iter=1).fit(X, y, sample_weight=weight)
+    data = Dataset(network._features.read(X), y.to_numpy(), weight)
+    _, held_out = cross_fitted(data, 3, 5, data.y, Run.start(0).split_seed)
+    *_, found = held_out_predictions(network._model, HeldOut(held_out))
+    expected = weight[held_out.rows]
+    if largest == 2.5:
+        expected = expected / expected.mean()
+    assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_the_objective_is_the_mean_of_those_of_the_members():
