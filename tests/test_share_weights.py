@@ -49,6 +49,16 @@ def test_parts_keep_the_shares_of_the_classes():
     assert {(y[rows] == "seldom").sum() for rows in of_part.T} == {2, 3}
 
 
+@pytest.mark.parametrize(("n_members", "n_parts"), [(2, 5), (3, 5), (4, 10), (5, 10)])
+def test_members_hold_out_their_share_of_a_rare_class(n_members, n_parts):
+    """Also where each part has one row of the class at most."""
+    y = np.random.default_rng(0).permutation(np.repeat([0, 1], [95, 5]))
+    data = Dataset(np.zeros((100, 1)), y)
+    for seed in range(5):
+        _, held_out = cross_fitted(data, n_members, n_parts, y, seed)
+        assert abs(held_out.y.sum() - 5 * n_members / n_parts) < 1
+
+
 def test_with_more_parts_than_members_some_rows_validate_nobody():
     data = Dataset(np.zeros((100, 1)), np.zeros(100))
     trained, held_out = cross_fitted(data, 2, 10, None, seed=0)
