@@ -134,8 +134,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         for doubt in _doubts(self, model, held_out):
             warnings.warn(doubt, stacklevel=4)
         n_validation = 0 if held_out is None else held_out.n_rows
-        crossed = data.sample_weight is not None and data.sample_weight.ndim == 2
-        model = model.begun(data.n_rows, n_validation, crossed)
+        model = model.begun(data.n_rows, n_validation, data.is_cross_fitted)
         observer = observe(self, features, model, run, identify, given)
         validation = None
         if held_out is not None:

@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 from decimal import Decimal
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +47,7 @@ def make_network(
     order = None if promise is None else promise.order(inputs.origins, sources, groups)
     gathered: list[Layer] = []
     if settings.n_separate > 1:
-        gathered = [GroupColumns(inputs_of_members(inputs))]
+        gathered = [GroupColumns(_inputs_of_members(inputs, settings.n_separate))]
     elif groups is not None:
         # With hidden layers, each member has a network of its own for each group.
         n_copies = settings.n_members if settings.hidden_layer_sizes else 1
@@ -76,13 +75,12 @@ def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
     return layers
 
 
-def inputs_of_members(inputs: Network) -> Groups:
+def _inputs_of_members(inputs: Network, n_copies: int) -> Groups:
     """Return the positions of the inputs of each separate member.
 
     They are the outputs of its own copies of the columns, and the components, which all share.
     ``inputs`` are the layers before the first hidden one, of which the first is ``Repeated``.
     """
-    n_copies = cast(Repeated, inputs.layers[0]).size
     of_copies = replace(inputs, layers=inputs.layers[1:], n_inputs=inputs.widths[1])
     copy = of_copies.origins % n_copies
     shared = range(copy.size, inputs.n_outputs)

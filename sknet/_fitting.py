@@ -120,9 +120,7 @@ def fit_network(
 
 def _all_rows(data: Dataset, held_out: Dataset) -> Dataset:
     """Return the training rows together with those that were held out of some members."""
-    if data.sample_weight is None or data.sample_weight.ndim == 1:
-        return data.united(held_out)
-    return data._replace(sample_weight=data.sample_weight.max(axis=1))
+    return data.with_row_weights() if data.is_cross_fitted else data.united(held_out)
 
 
 def fit_batches(

@@ -149,19 +149,20 @@ def held_out_predictions(
     Of many rows, ``CALIBRATION_ROWS`` are drawn: always the same ones. Of a row that was held
     out of one member only, the prediction is that of this member, as if there were no others.
     """
-    data = same_rows(held_out.data, CALIBRATION_ROWS)
+    by_member = same_rows(held_out.data, CALIBRATION_ROWS)
+    data = by_member.with_row_weights()
     # Each row is needed once, so that no encoded rows are kept.
     batches = model.validation_blocks(data, encoded_bytes=0)
     workspace = Workspace(model.network, batches.batch_size, model.params.dtype)
     blocks = ((model.network.forward(model.params, one.X, workspace),) for one in batches)
     (raw,) = stack_rows(blocks, batches.n_rows, model.params.dtype)
-    members, weight = model.members, batches.data.sample_weight
-    if weight is not None and weight.ndim == 2:
-        raw = members.split(raw)[np.arange(len(raw)), weight.argmax(axis=1)]
-        members, weight = replace(members, n=1), weight.max(axis=1)
-        return members, raw, batches.data.y, weight / weight.mean()
+    members = model.members
+    if by_member.is_cross_fitted:
+        own = cast(np.ndarray, by_member.sample_weight).argmax(axis=1)
+        members, raw = replace(members, n=1), members.split(raw)[np.arange(len(raw)), own]
     counts = repetitions(data.sample_weight)
-    return members, raw, batches.data.y, weight if counts is None else counts
+    weight = batches.data.sample_weight if counts is None else counts
+    return members, raw, batches.data.y, weight
 
 
 @dataclass(eq=False)

@@ -94,7 +94,7 @@ def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool
             "n_components=0, or 'auto', or set keeps_numbers=True in the class of an embedding "
             "whose first output of each number is the number."
         )
-    separate = parameters["share_weights"] is False and parameters["n_members"] != 1
+    separate = not parameters["share_weights"] and parameters["n_members"] != 1
     if separate and (is_sparse or monotone or parameters["interaction_cst"] is not None):
         name = "interaction_cst" if not monotone else "monotonic_cst"
         raise ValueError(

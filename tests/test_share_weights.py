@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.metrics import log_loss
 
 from sknet import NNClassifier, NNRegressor
+from sknet._monitoring import HeldOut, held_out_predictions
 from sknet._run import Run
 from sknet.data.batches import Dataset
 from sknet.data.draws import cross_fitted
@@ -48,6 +49,16 @@ def test_parts_keep_the_shares_of_the_classes():
     assert {(y[rows] == "seldom").sum() for rows in of_part.T} == {2, 3}
 
 
+@pytest.mark.parametrize(("n_members", "n_parts"), [(2, 5), (3, 5), (4, 10), (5, 10)])
+def test_members_hold_out_their_share_of_a_rare_class(n_members, n_parts):
+    """Also where each part has one row of the class at most."""
+    y = np.random.default_rng(0).permutation(np.repeat([0, 1], [95, 5]))
+    data = Dataset(np.zeros((100, 1)), y)
+    for seed in range(5):
+        _, held_out = cross_fitted(data, n_members, n_parts, y, seed)
+        assert abs(held_out.y.sum() - 5 * n_members / n_parts) < 1
+
+
 def test_with_more_parts_than_members_some_rows_validate_nobody():
     data = Dataset(np.zeros((100, 1)), np.zeros(100))
     trained, held_out = cross_fitted(data, 2, 10, None, seed=0)
@@ -68,8 +79,18 @@ def parameters_of(network, member):
     return found
 
 
-@pytest.mark.parametrize("embedding", ["piecewise_linear", "periodic"])
-def test_a_member_learns_nothing_of_the_rows_that_it_is_judged_by(embedding):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"numeric_embedding": "piecewise_linear"},
+        {"numeric_embedding": "periodic"},
+        {"mixup": 0.4, "input_noise": 0.1},
+        {"solver": "adamw", "dropout": 0.2},
+        {"normalization": "layer", "n_components": 2},
+    ],
+    ids=str,
+)
+def test_a_member_learns_nothing_of_the_rows_that_it_is_judged_by(options):
     """Other y of the part of one member change all members but this one."""
     X, y = np.random.default_rng(0).normal(size=(2, 120, 3))
     y = y[:, 0]
@@ -77,8 +98,7 @@ def test_a_member_learns_nothing_of_the_rows_that_it_is_judged_by(embedding):
     _, held_out = cross_fitted(Dataset(X, y), 3, 5, None, run.split_seed)
     other = y.copy()
     other[held_out.rows[held_out.sample_weight[:, 0] > 0]] += 5
-    options = {"max_iter": 1, "numeric_embedding": embedding, "standardize": False}
-    made = NNRegressor((8, 8), **SEPARATE, **options)
+    made = NNRegressor((8, 8), **SEPARATE, max_iter=1, standardize=False, **options)
     first, second = made.fit(X, y), clone(made).fit(X, other)
     pairs = [
         zip(parameters_of(first, i), parameters_of(second, i), strict=True) for i in range(3)
@@ -99,6 +119,21 @@ def test_the_validation_loss_is_that_of_predictions_of_unseen_rows():
     logits = raw[held_out.rows, own, 0] / model.provenance.certainty
     found = log_loss(y[held_out.rows], expit(logits))
     assert_allclose(found, min(network.history_["validation_loss"]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("largest", [2, 2.5])
+def test_the_certainty_is_fitted_with_the_weights_of_rows(largest):
+    """Weights that count rows remain counts, and others have a mean of one."""
+    X, y = table()
+    weight = np.where(np.arange(120) % 3, 1, largest)
+    network = NNClassifier(**SEPARATE, max_iter=1).fit(X, y, sample_weight=weight)
+    data = Dataset(network._features.read(X), y.to_numpy(), weight)
+    _, held_out = cross_fitted(data, 3, 5, data.y, Run.start(0).split_seed)
+    *_, found = held_out_predictions(network._model, HeldOut(held_out))
+    expected = weight[held_out.rows]
+    if largest == 2.5:
+        expected = expected / expected.mean()
+    assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_the_objective_is_the_mean_of_those_of_the_members():
@@ -159,13 +194,14 @@ def test_a_fit_goes_on_with_more_rows_than_are_few():
         ({"interaction_cst": "no_interactions"}, False, "interaction_cst"),
         ({"monotonic_cst": [1, 0, 0]}, False, "monotonic_cst"),
         ({}, True, "sparse X"),
+        ({"share_weights": np.False_}, True, "sparse X"),
     ],
 )
 def test_what_members_without_common_weights_cannot_do(options, is_sparse, what):
     X = np.random.default_rng(0).normal(size=(120, 3))
     y = X[:, 0]
     with pytest.raises(ValueError, match=f"share_weights=False cannot be used with {what}"):
-        NNRegressor(**SEPARATE, **options).fit(csr_array(X) if is_sparse else X, y)
+        NNRegressor(**{**SEPARATE, **options}).fit(csr_array(X) if is_sparse else X, y)
 
 
 def test_the_card_tells_that_each_row_validates_one_member():

@@ -124,6 +124,17 @@ class Dataset(NamedTuple):
         """The positions of the chosen rows in the table."""
         return np.arange(self.n_rows) if self.rows is None else self.rows
 
+    @property
+    def is_cross_fitted(self) -> bool:
+        """Whether each row has a weight for each member."""
+        return self.sample_weight is not None and self.sample_weight.ndim == 2
+
+    def with_row_weights(self) -> "Dataset":
+        """Return the rows with one weight each, that for the members which have the row."""
+        if self.sample_weight is None or self.sample_weight.ndim == 1:
+            return self
+        return self._replace(sample_weight=self.sample_weight.max(axis=1))
+
     def choose(self, which: Any) -> "Dataset":
         """Return the data set of some of the rows: a slice, a mask, or an array of indices."""
         y, sample_weight = _gather(self.y, which), _gather(self.sample_weight, which)

@@ -8,12 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.model_selection import (
-    KFold,
-    ShuffleSplit,
-    StratifiedKFold,
-    StratifiedShuffleSplit,
-)
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
 from sknet.data.batches import Batch, Dataset
 
@@ -107,6 +102,23 @@ def split_rows(
     return next(splitter(1, test_size=n_validation, random_state=seed).split(rows, labels))
 
 
+def deal_rows(
+    n_rows: int, n_parts: int, labels: NDArray[Any] | None, seed: int
+) -> NDArray[np.intp]:
+    """Return the number of the part of each row, if rows are divided into equal parts.
+
+    The shuffled rows are dealt out like cards, one class after another, so that the numbers of
+    rows of a class in two parts differ by one at most.
+    """
+    order = np.random.default_rng(seed).permutation(n_rows)
+    if labels is not None:
+        classes = np.unique(labels, return_inverse=True)[1]
+        order = order[np.argsort(classes[order], kind="stable")]
+    parts = np.empty(n_rows, np.intp)
+    parts[order] = np.arange(n_rows) % n_parts
+    return parts
+
+
 def cross_fitted(
     data: Dataset, n_members: int, n_parts: int, labels: NDArray[Any] | None, seed: int
 ) -> tuple[Dataset, Dataset]:
@@ -122,21 +134,15 @@ def cross_fitted(
     n_members : int
     n_parts : int >= n_members
     labels : array of shape (n_rows,) or None
-        Classes whose shares all parts keep, as far as they have rows enough.
+        Classes whose shares all parts keep.
     seed : int
     """
-    held_out = np.zeros((data.n_rows, n_members))
-    most = 0 if labels is None else np.unique(labels, return_counts=True)[1].max()
-    kind = StratifiedKFold if most >= n_parts else KFold
-    splits = kind(n_parts, shuffle=True, random_state=seed).split(held_out, labels)
-    with warnings.catch_warnings():
-        # Of a class with fewer rows than there are parts, some parts have none.
-        warnings.simplefilter("ignore", UserWarning)
-        for member, (_, rows) in zip(range(n_members), splits, strict=False):
-            held_out[rows, member] = 1
+    parts = deal_rows(data.n_rows, n_parts, labels, seed)
+    # The few rows of a class are in consecutive parts, so those of the members are spread.
+    held_out = parts[:, np.newaxis] == np.arange(n_members) * n_parts // n_members
     weight = np.ones(data.n_rows) if data.sample_weight is None else data.sample_weight
     column = weight[:, np.newaxis]
-    trained = data._replace(sample_weight=column * (1 - held_out))
+    trained = data._replace(sample_weight=column * ~held_out)
     validating = data._replace(sample_weight=column * held_out)
     return trained, validating.choose(np.flatnonzero(held_out.any(axis=1)))
 
@@ -156,7 +162,8 @@ class Augmentation:
     row of the batch and lambda is drawn from Beta(a, a); targets and weights are mixed
     likewise. Level numbers cannot be mixed: with probability lambda the row keeps its own, else
     it takes the level number of the partner. Zhang, Cisse, Dauphin and Lopez-Paz,
-    "mixup: Beyond Empirical Risk Minimization" (2018).
+    "mixup: Beyond Empirical Risk Minimization" (2018). In cross-fitting, both rows are held out
+    of the same member, or both of none.
 
     Parameters
     ----------
@@ -194,7 +201,7 @@ class Augmentation:
         """Return the mixup of a batch."""
         X, y, sample_weight = batch.X, batch.y, batch.sample_weight
         share = self.rng.beta(self.mixup, self.mixup, X.shape[0]).astype(y.dtype)
-        partner = self.rng.permutation(share.size)
+        partner = self._partners(sample_weight, share.size)
         column = share[:, np.newaxis]
         if sparse.issparse(X):
             mixed = (X.multiply(column) + X[partner].multiply(1 - column)).tocsr()
@@ -208,3 +215,21 @@ class Augmentation:
             own = share if sample_weight.ndim == 1 else column
             sample_weight = sample_weight * own + sample_weight[partner] * (1 - own)
         return Batch(mixed, y, sample_weight)
+
+    def _partners(
+        self, sample_weight: NDArray[np.floating] | None, n_rows: int
+    ) -> NDArray[np.intp]:
+        """Return the position of the random partner of each row.
+
+        In cross-fitting, a row and its partner are held out of the same member. Otherwise a
+        member would learn from the targets that it is judged by.
+        """
+        order = self.rng.permutation(n_rows)
+        if sample_weight is None or sample_weight.ndim == 1:
+            return order
+        held_out = sample_weight == 0
+        member = np.where(held_out.any(axis=1), held_out.argmax(axis=1), -1)
+        partner = np.empty_like(order)
+        by_member = np.argsort(member, kind="stable")
+        partner[by_member] = order[np.argsort(member[order], kind="stable")]
+        return partner

@@ -278,7 +278,12 @@ class Repeated(ColumnEmbedding):
     size : int >= 1
     """
 
+    words: ClassVar[str] = "columns repeated"
+
     size: Annotated[int, POSITIVE_INT]
+
+    def describe(self) -> str:
+        return f"{super().describe()} {self.size} times"
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {"out": n_inputs * self.size, "delta": n_inputs}

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknet.nn.columns import PrincipalComponents
+from sknet.nn.columns import PrincipalComponents, Repeated
 from sknet.nn.network import Network, Workspace
 
 CENTER, DIRECTIONS = (0.5, -1.0), ((1.0, 2.0, -1.0), (-0.5, 0.0, 4.0))
@@ -28,6 +28,13 @@ def test_components_of_numbers_that_are_spaced_out():
     expected = delta[:, :7].copy()
     expected[:, [0, 3]] += delta[:, 7:] @ np.transpose(DIRECTIONS)
     assert_allclose(gradient, expected, rtol=1e-14)
+
+
+def test_the_gradient_of_a_repeated_column_is_the_sum_of_those_of_its_copies():
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    outputs, delta, gradient = forward(Repeated(2), x)
+    assert_array_equal(outputs, x[:, [0, 0, 1, 1, 2, 2]])
+    assert_array_equal(gradient, delta[:, ::2] + delta[:, 1::2])
 
 
 def test_matrix_and_shift_are_the_same_map():

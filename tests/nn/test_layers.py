@@ -7,7 +7,7 @@ from scipy import sparse
 
 from sknet.nn import layers
 from sknet.nn.activations import ACTIVATIONS, GELU, Identity, LeakyReLU, Reflected, ReLU, SiLU
-from sknet.nn.columns import Columns, Embedding, PrincipalComponents
+from sknet.nn.columns import Columns, Embedding, PrincipalComponents, Repeated
 from sknet.nn.embeddings import Periodic
 from sknet.nn.ensembles import EnsembleHead, EnsembleInput
 from sknet.nn.kernels import BLOCK_SIZE
@@ -309,6 +309,7 @@ def test_layer_norm_of_equal_columns_is_finite():
         (LayerNorm(ReLU()), "layer normalization relu"),
         (Dropout(0.25), "dropout 0.25"),
         (PrincipalComponents((0.0, 0.0), ((1.0,), (0.0,))), "principal components (1)"),
+        (Repeated(5), "columns repeated 5 times"),
         (
             Columns(((2, Periodic()), (1, None), (1, Embedding(3, 2)))),
             "columns (level vectors, periodic waves)",
