@@ -28,6 +28,7 @@ from sknet import NNClassifier, NNRegressor
 
 CALLS = {
     "()": {},
+    "(), share_weights=True": {},
     "(50, 50), tanh, alpha=1e-3, max_iter=500": {
         "hidden_layer_sizes": (50, 50),
         "activation": "tanh",
@@ -52,6 +53,9 @@ CALLS = {
         "max_iter": 50,
     },
 }
+
+#: The arguments of a call that only sknet has.
+OWN = {"(), share_weights=True": {"share_weights": True}}
 
 
 def people(n_rows=4000):
@@ -135,7 +139,8 @@ def main():
         pair = (MLPClassifier, NNClassifier) if name in CLASSES else (MLPRegressor, NNRegressor)
         for call, options in CALLS.items():
             (theirs, their_score), (ours, our_score) = (
-                mean_of_splits(cls, options, X, y, arguments.splits) for cls in pair
+                mean_of_splits(cls, {**options, **own}, X, y, arguments.splits)
+                for cls, own in zip(pair, ({}, OWN.get(call, {})), strict=True)
             )
             ratios.append(ours / theirs)
             gains.append(our_score - their_score)
