@@ -48,16 +48,17 @@ class FittedAttributes:
     auto_params_ : dict
         The value that the last fit chose for each parameter that is "auto".
     n_iter_, best_iter_, t_ : int
-        The number of epochs, the best epoch, from 1, and the rows seen in all epochs.
+        The number of epochs, the number of the best one (from 1), and the number of rows seen.
     loss_curve_, validation_scores_ : list of float
-        The objective of each epoch, which is the loss and the penalty, and its validation
-        score, or None without early stopping.
+        The objective (loss plus penalty) and the validation score of each epoch. The scores are
+        None without early stopping.
     loss_, best_loss_, best_validation_score_ : float
-        The last objective, the lowest (None with early stopping), the best score (or None).
+        The last objective, the lowest one (None with early stopping), and the best validation
+        score (None without).
     coefs_, intercepts_, member_scales_ : list of ndarray
         The weights and biases of each layer, and each member's scales of the inputs of hidden
-        layers: views of the parameters. The shape of weights is (n_inputs, n_outputs), with a
-        first axis of members in the output layer, or of groups with ``interaction_cst``.
+        layers: views of the parameters. Weights have the shape (n_inputs, n_outputs), and a
+        first axis of members (only in the output layer if they share weights) or groups.
     encoded_feature_names_ : ndarray of str
         A name for each row of ``coefs_[0]``.
     n_layers_, n_outputs_, n_features_in_ : int

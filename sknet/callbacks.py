@@ -30,9 +30,10 @@ class FitCallback:
     def on_progress(self, estimator: Any, context: Any, make_fitted: Callable[[], Any]) -> None:
         """Do nothing within an epoch of ``fit_chunks``.
 
-        This method is not one of scikit-learn's protocol. It is called after each batch but
-        the last one of an epoch, with the context of the fit. ``make_fitted()`` returns what
-        ``fitted_estimator`` is after an epoch; its record has the epochs before this one.
+        This method is not part of scikit-learn's protocol. It is called after each batch except
+        the last one of an epoch, with the context of the fit. ``make_fitted()`` returns a
+        fitted estimator, like ``fitted_estimator`` after an epoch. Its record has the epochs
+        before this one.
         """
 
 
@@ -40,12 +41,11 @@ class Checkpoint(FitCallback):
     """Saves the training every few epochs, so that an interrupted fit can be resumed.
 
     The file holds the estimator as if its fit had ended after the saved epoch, so
-    ``joblib.load`` returns an estimator that can predict. ``fit(..., resume_from=path)`` with
-    the same data and parameters continues the training, and ends with the same parameters, bit
-    for bit, as an uninterrupted fit. So does :func:`~sknet.streaming.fit_chunks`, whose
-    training can be saved within an epoch as well. The old file is replaced after the new one
-    has been written completely. The file has a checksum, by which ``resume_from`` recognises
-    damage.
+    ``joblib.load`` returns an estimator that can predict. With the same data and parameters,
+    ``fit(..., resume_from=path)`` continues the training. It ends with the same parameters as
+    an uninterrupted fit, bit for bit. :func:`~sknet.streaming.fit_chunks` can also resume, and
+    can save within an epoch. A new file replaces the old one only when it is complete. From its
+    checksum, ``resume_from`` detects damage.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ class Checkpoint(FitCallback):
         The number of epochs between two saves.
     seconds : float, default=None
         Within an epoch of :func:`~sknet.streaming.fit_chunks`, the training is also saved when
-        the start of the training or the last save is so many seconds ago. None means that it
-        is saved after epochs only, as it is in ``fit``.
+        this many seconds have passed since it started or was last saved. None saves only after
+        epochs, as in ``fit``.
 
     Raises
     ------
@@ -92,7 +92,7 @@ class Checkpoint(FitCallback):
         self._saved_at = -math.inf
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Check that the callback is set on an estimator of sknet, and that it can write.
+        """Check that the callback is set on an sknet estimator, and that it can write its file.
 
         Raises
         ------

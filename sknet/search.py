@@ -1,8 +1,9 @@
-"""Search spaces: the parameters that are worth a search on a table, and their ranges.
+"""Search spaces: the parameters that are worth searching on a table, and their ranges.
 
-:func:`search_space` returns the space of an estimator. One description of each range serves the
-searches of scikit-learn (:meth:`SearchSpace.distributions`, :meth:`SearchSpace.candidates`) and
-the trials of Optuna (:meth:`SearchSpace.suggest`). Optuna is not imported; its trials are used.
+:func:`search_space` returns the space of an estimator. The same space works for scikit-learn's
+searches (:meth:`SearchSpace.distributions`, :meth:`SearchSpace.candidates`) and for Optuna's
+trials (:meth:`SearchSpace.suggest`). This module does not import Optuna; it only uses the
+trials that it gets.
 """
 
 import math
@@ -43,8 +44,8 @@ class Choice(Rule):
     Parameters
     ----------
     values : tuple
-        The values. Optuna stores their texts, ``str(value)``, since it stores neither tuples
-        nor rules such as an embedding; so the texts must differ.
+        The values. Optuna can store neither tuples nor rules such as an embedding. It therefore
+        stores ``str(value)``, which must differ between the values.
     """
 
     values: Annotated[tuple[Any, ...], CHOICES]
@@ -54,7 +55,7 @@ class Choice(Rule):
         return list(self.values)
 
     def suggest(self, trial: Any, name: str) -> Any:
-        """Return the value whose text a trial of Optuna chooses."""
+        """Return the value whose text an Optuna trial chooses."""
         by_text = {str(value): value for value in self.values}
         return by_text[trial.suggest_categorical(name, list(by_text))]
 
@@ -70,7 +71,7 @@ class Choice(Rule):
 
 @dataclass(frozen=True)
 class Uniform(Rule):
-    """Numbers between two bounds, which are included, all equally likely.
+    """Numbers between two bounds (inclusive), all equally likely.
 
     Parameters
     ----------
@@ -105,16 +106,16 @@ class Uniform(Rule):
 
 @dataclass(frozen=True)
 class LogUniform(Uniform):
-    """Positive numbers between two bounds, whose logarithms are all equally likely.
+    """Positive numbers between two bounds, with a uniform distribution of their logarithms.
 
     Parameters
     ----------
     low, high : float > 0
         The bounds, of which ``low`` is the smaller one.
     auto : float or None, default=None
-        The number by which Optuna stores "auto": a trial that has this number gets "auto". A
-        range that replaces that of a parameter which is "auto" needs one. None: the parameter
-        has no such value.
+        The number that stands for "auto" in Optuna: a trial that has this number gets "auto". A
+        range for a parameter that is "auto" needs such a number. With None, the parameter
+        cannot be "auto".
     """
 
     low: Annotated[float, POSITIVE]
@@ -126,7 +127,7 @@ class LogUniform(Uniform):
         return stats.loguniform(self.low, self.high)
 
     def suggest(self, trial: Any, name: str) -> Any:
-        """Return the number that a trial of Optuna chooses, or "auto" for its number."""
+        """Return the number that an Optuna trial chooses, or "auto" for its number."""
         number = trial.suggest_float(name, self.low, self.high, log=True)
         return "auto" if number == self.auto else number
 
@@ -195,15 +196,15 @@ FOR_STOCHASTIC_SOLVERS = {"learning_rate_init", "dropout"}
 class SearchSpace:
     """Distributions of an estimator's parameters, for searches of scikit-learn and Optuna.
 
-    A space is made by :func:`search_space` and does not change; :meth:`without` and
-    :meth:`replace` return other spaces.
+    :func:`search_space` makes a space. A space does not change; :meth:`without` and
+    :meth:`replace` return new ones.
 
     Parameters
     ----------
     parameters : dict of str to Distribution
         The distribution of each parameter that is searched.
     start : dict of str to object
-        The values of all parameters of the estimator, at which a search begins.
+        The values of all parameters of the estimator, where a search starts.
 
     Examples
     --------
@@ -245,7 +246,7 @@ class SearchSpace:
         return SearchSpace(kept, self.start)
 
     def replace(self, **distributions: Distribution) -> "SearchSpace":
-        """Return the space with other distributions, also of parameters that it lacks.
+        """Return the space with other distributions, or with additional parameters.
 
         Parameters
         ----------
@@ -305,16 +306,16 @@ class SearchSpace:
     def candidates(
         self, n_candidates: int, *, random_state: Any = None, prefix: str = ""
     ) -> list[dict[str, list[Any]]]:
-        """Return random settings, of which the first is that of the estimator itself.
+        """Return random settings, after the setting of the estimator itself.
 
-        As the argument ``param_grid`` of ``GridSearchCV`` or ``HalvingGridSearchCV`` they make
-        a random search that compares the estimator as it is with all other settings.
+        Passed as ``param_grid`` to ``GridSearchCV`` or ``HalvingGridSearchCV``, they make a
+        random search that also tries the estimator as it is.
 
         Parameters
         ----------
         n_candidates : int
-            The number of settings, the first one included. There are fewer if the space has
-            lists of few values only.
+            The number of settings, including the first one. There are fewer if the space has
+            only a few combinations of values.
         random_state : int, RandomState instance or None, default=None
             Determines the other settings.
         prefix : str, default=""
@@ -323,7 +324,7 @@ class SearchSpace:
         Returns
         -------
         list of dict of str to list
-            For each setting a grid of one point. The first grid is empty, which stands for the
+            A grid with one point for each setting. The first grid is empty and stands for the
             estimator as it is.
 
         Raises
@@ -343,12 +344,13 @@ class SearchSpace:
         return [{}, *grids[: n_candidates - 1]]
 
     def suggest(self, trial: Any, prefix: str = "") -> dict[str, Any]:
-        """Return the parameters that a trial of Optuna chooses.
+        """Return the parameters that an Optuna trial chooses.
 
         Parameters
         ----------
         trial : optuna.trial.Trial
-            A trial, or a finished one such as ``study.best_trial``, which repeats its choice.
+            A running trial, or a finished one such as ``study.best_trial``, whose choice is
+            repeated.
         prefix : str, default=""
             Text in front of each name, such as ``"nnclassifier__"`` for a step of a pipeline.
 
@@ -361,7 +363,7 @@ class SearchSpace:
         return {name: one.suggest(trial, name) for name, one in named.items()}
 
     def first_trial(self, prefix: str = "") -> dict[str, Any]:
-        """Return the values of the estimator itself, in the form in which Optuna stores them.
+        """Return the values of the estimator itself, in the form that Optuna stores.
 
         Parameters
         ----------
@@ -371,23 +373,22 @@ class SearchSpace:
         Returns
         -------
         dict of str to object
-            The argument of ``study.enqueue_trial``, so that the first trial is the estimator as
-            it is.
+            The argument of ``study.enqueue_trial`` that makes the estimator as it is the first
+            trial.
         """
         stored = {name: one.stored(self.start[name]) for name, one in self.parameters.items()}
         return {prefix + name: value for name, value in stored.items()}
 
 
 def search_space(estimator: Any) -> SearchSpace:
-    """Return the parameters of an estimator that are worth a search, with their ranges.
+    """Return the parameters of an estimator that are worth searching, with their ranges.
 
-    A parameter that has another value than its default counts as decided and is not searched.
-    With ``solver="lbfgs"``, parameters that this solver does not use are left out as well, and
-    with ``interaction_cst`` the embedding, the members and the dropout of its groups. If
-    ``activation`` or ``dropout`` has a value for each hidden layer, the number of layers is
-    decided, and only their sizes are searched. For sparse X, set ``numeric_embedding=None``,
-    since sparse columns cannot be embedded.
-    ``max_iter`` is not searched, so that it can be the resource of a search by successive
+    A parameter that differs from its default is not searched. With ``solver="lbfgs"``, the
+    space leaves out parameters that this solver does not use. With ``interaction_cst``, it
+    leaves out ``numeric_embedding``, ``n_members`` and ``dropout``. If ``activation`` or
+    ``dropout`` has a value for each hidden layer, only networks with that many layers are
+    searched. For sparse X, set ``numeric_embedding=None``, since sparse columns cannot be
+    embedded. ``max_iter`` is not searched, so that it can be the resource of successive
     halving.
 
     Parameters

@@ -1,9 +1,9 @@
 """Data larger than memory: tables that are read in blocks, and data that come in chunks.
 
 The methods ``fit`` and ``predict`` of the estimators take tables that are read in blocks of
-rows (:class:`RowBlocks`). Other data come in chunks: :func:`read_chunks` reads CSV and Parquet
-files in chunks, :func:`shuffle_chunks` mixes the rows of chunks for ``partial_fit``, and
-:func:`fit_chunks` trains on chunks for many epochs.
+rows (:class:`RowBlocks`). For other data there are chunks: :func:`read_chunks` reads CSV and
+Parquet files in chunks, :func:`shuffle_chunks` mixes the rows of chunks for ``partial_fit``,
+and :func:`fit_chunks` trains on chunks for many epochs.
 """
 
 import os
@@ -38,40 +38,40 @@ def read_chunks(
 ) -> FileChunks:
     """Read CSV or Parquet files in chunks of rows, as many times as needed.
 
-    Columns of text become categories, which have the same levels in all chunks. Columns of
-    dates and durations stay as they are. All other columns become float64, with NaN for missing
-    values. This call itself makes a pass over those columns of text whose levels are not given,
-    to find their levels.
+    Text columns become categories with the same levels in all chunks. Dates and durations do
+    not change. All other columns become float64, with NaN for missing values. The call itself
+    makes one pass over the text columns without given levels, to find their levels.
 
     Parameters
     ----------
     path : path-like or list of path-like
-        A file, or several files with the same columns that are read one after another. The
-        kind of a file follows from its suffix: .csv (perhaps compressed, such as .csv.gz),
-        .tsv or .parquet.
+        A file, or several files with the same columns, which are read one after another. The
+        suffix determines the kind of a file: .csv (perhaps compressed, such as .csv.gz), .tsv
+        or .parquet.
     target : str
         The name of the column to predict.
     sample_weight : str, default=None
-        The name of the column of weights, if there is one.
+        The name of the column with sample weights, if there is one.
     columns : list of str, default=None
         The names of the columns of features. None means all other columns.
     chunk_size : int, default=50_000
         The number of rows of a chunk. The last chunk of a file may have fewer.
     dtype : dict, default=None
-        The dtypes of columns by name, "category" or a ``pandas.CategoricalDtype``, for columns
-        that are categories although their values look like numbers. With a dtype that lists
-        its levels, any other value counts as missing. Numbers are always float64.
+        The dtype of columns by name, "category" or a ``pandas.CategoricalDtype``. Use it for
+        categories whose values look like numbers. If a dtype lists its levels, any other value
+        counts as missing. Numbers are always float64.
     read_options : dict, default=None
         Further arguments of ``pandas.read_csv``, such as ``{"sep": ";"}``. With
-        ``{"parse_dates": ["when"]}`` the column "when" of a CSV file holds dates; otherwise it
-        holds text. Arguments that choose rows, columns, dtypes or the index are not allowed.
+        ``{"parse_dates": ["when"]}`` the column "when" of a CSV file is read as dates;
+        otherwise it is text. Arguments that choose rows, columns, dtypes or the index are not
+        allowed.
 
     Returns
     -------
     iterable of (X, y) or (X, y, sample_weight)
-        Each iteration is one pass over the files. X is a pandas frame, and y and sample_weight
-        are arrays. The attribute ``classes`` has the sorted values of the target, which
-        ``partial_fit`` of a classifier needs; it is found by a pass over that column.
+        Each iteration is one pass over the files. X is a pandas frame; y and sample_weight are
+        arrays. The attribute ``classes`` has the sorted values of the target, which
+        ``partial_fit`` of a classifier needs. Reading it makes a pass over that column.
 
     Raises
     ------
@@ -80,17 +80,16 @@ def read_chunks(
     FileNotFoundError
         If a file does not exist.
     ValueError
-        If a file is empty, lacks a column or is of an unknown kind; if a category has more than
-        100 000 levels; if ``dtype`` has a dtype of numbers; or if ``read_options`` has an
-        argument that this function sets. In an iteration: if a line has too many fields, or if
-        a column of numbers holds text. In both: if a file is damaged.
+        If a file is empty, damaged, lacks a column or is of an unknown kind; if a category has
+        more than 100 000 levels; if ``dtype`` has a numeric dtype; or if ``read_options`` has
+        an argument that this function sets. During iteration: if a file is damaged, if a line
+        has too many fields, or if a numeric column holds text.
 
     Warns
     -----
     UserWarning
-        If a column is a category because of some text, but has different numbers in most of its
-        rows. A column with an entry in ``dtype`` is a choice, and so is a column of categories
-        of a Parquet file.
+        If some text makes a column a category although most of its rows have different numbers.
+        There is no warning for columns in ``dtype`` and for categories of a Parquet file.
 
     Examples
     --------
@@ -121,14 +120,14 @@ def shuffle_chunks(
 ) -> Iterator[tuple[Any, ...]]:
     """Shuffle the rows of neighbouring chunks together.
 
-    The rows of files are often sorted, but each mini-batch should be a mixture of rows.
+    The rows of a file are often sorted, but each mini-batch should mix rows from everywhere.
 
     Parameters
     ----------
     chunks : iterable of (X, y) or (X, y, sample_weight)
-        X is a frame of pandas or polars, an array or a sparse matrix; X of all chunks are
-        frames of one library, or none is a frame. A chunk without weights among chunks with
-        weights has weights of one.
+        X is a pandas or polars frame, an array or a sparse matrix. The X of all chunks are
+        frames of the same library, or none is a frame. If only some chunks have weights, the
+        others have weights of one.
     window : int, default=8
         The number of chunks that are held in memory and shuffled together.
     random_state : int, RandomState instance or None, default=None
@@ -137,19 +136,19 @@ def shuffle_chunks(
     Returns
     -------
     iterator of (X, y) or (X, y, sample_weight)
-        As many chunks as ``chunks`` has, of nearly equal sizes within a window. Chunks without
-        rows and rows of zero weight are left out. A window has weights if one of its chunks has
-        any.
+        As many chunks as in ``chunks``, of nearly equal sizes within a window. Chunks without
+        rows and rows with zero weight are left out. A window has weights if any of its chunks
+        has weights.
 
     Raises
     ------
     TypeError
-        If ``chunks`` is not iterable. In the iteration: if a chunk is not a tuple or list of
-        two or three.
+        If ``chunks`` is not iterable. During iteration: if a chunk is not a tuple or list of
+        length two or three.
     ValueError
-        If ``window`` is not a positive integer, or if ``random_state`` is not valid. In the
+        If ``window`` is not a positive integer, or if ``random_state`` is not valid. During
         iteration: if X, y and sample_weight of a chunk have different numbers of rows, or if X
-        is a frame of another library than in the chunks before.
+        is a frame of a different library than in earlier chunks.
     """
     check_count("window", window)
     try:
@@ -178,47 +177,47 @@ def fit_chunks(
 ) -> Estimator:
     """Fit a network to data that come in chunks, in bounded memory.
 
-    This works like ``fit`` and follows the parameters of the estimator, but X is never in
-    memory as a whole. A first pass checks all chunks and learns from all rows the classes, the
-    scale of y, the levels of categories, missing values and the ranges of dates. It also draws
-    random rows: the validation rows, and up to 100 000 others, from which the scaling of X is
-    estimated. Each further pass is an epoch.
+    This works like ``fit`` and respects the parameters of the estimator, but X is never in
+    memory as a whole. A first pass checks all chunks. It learns the classes, the scale of y,
+    the levels of categories, missing values and the ranges of dates from all rows. It also
+    draws the validation rows at random, and up to 100 000 other rows to estimate the scaling of
+    X. Each further pass is an epoch.
 
-    If the estimator has ``verbose=True``, progress is shown within a pass by rows: as a bar in
-    a terminal if rich is installed, and otherwise by a line every five seconds. Callbacks are
-    called as in ``fit``, with the chunks as X and None as y, so that those which score X and y
-    themselves, such as scikit-learn's ``ScoringMonitor``, have nothing to score.
+    With ``verbose=True``, the progress within a pass is shown in rows: as a bar in a terminal
+    if rich is installed, and otherwise as a line every five seconds. Callbacks are called as in
+    ``fit``, with the chunks as X and None as y. Callbacks that score X and y themselves, such
+    as scikit-learn's ``ScoringMonitor``, therefore have nothing to score.
 
     Parameters
     ----------
     estimator : NNClassifier or NNRegressor
         The estimator to fit. Its solver must be stochastic.
     chunks : iterable of (X, y) or (X, y, sample_weight)
-        The result of :func:`read_chunks`, a list, or an object of your own whose ``__iter__``
-        is a generator. Each iteration must yield the same rows in the same order. X is a frame
-        of pandas or polars, an array or a sparse matrix; X of all chunks are frames of one
-        library, or none is a frame. A chunk without weights among chunks with weights has
-        weights of one. Chunks without rows and rows of zero weight are left out.
+        The result of :func:`read_chunks`, a list, or your own object whose ``__iter__`` is a
+        generator. Each iteration must yield the same rows in the same order. X is a pandas or
+        polars frame, an array or a sparse matrix. The X of all chunks are frames of the same
+        library, or none is a frame. If only some chunks have weights, the others have weights
+        of one. Chunks without rows and rows with zero weight are left out.
     shuffle_window : int, default=8
-        The number of chunks that are held in memory and shuffled together. It is not used if
-        the estimator has ``shuffle=False``.
+        The number of chunks that are held in memory and shuffled together. Ignored if the
+        estimator has ``shuffle=False``.
     validation_rows : int, default=10_000
-        The largest number of validation rows, which are held in memory. If early stopping is
-        on, ``validation_fraction`` of all rows are held out, but at most this many. It is not
-        used if ``X_val`` is given.
+        The maximum number of validation rows, which are held in memory. If early stopping is
+        on, ``validation_fraction`` of all rows are held out, but at most this many. Ignored if
+        ``X_val`` is given.
     X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
-        The rows that early stopping evaluates after each epoch. With them, all rows of the
-        chunks are trained on. None holds rows out of the chunks.
+        The rows that early stopping evaluates after each epoch. If given, all rows of the
+        chunks are used for training. With None, rows of the chunks are held out.
     y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
         The labels or numbers of the rows of ``X_val``.
     sample_weight_val : array-like of shape (n_val,), default=None
         The weights of the rows of ``X_val``. None gives each row a weight of one.
     resume_from : path-like, default=None
         A file that a :class:`sknet.callbacks.Checkpoint` wrote during an earlier call with the
-        same data, parameters and arguments. The fit is continued from there, and its result is
-        bit-identical to the result of a fit without the interruption. The first pass is made
-        again. An epoch that was saved unfinished is read from its first chunk on, but the rows
-        before the saved batch are not trained on again.
+        same data, parameters and arguments. The fit continues from there, and its result is
+        bit-identical to that of an uninterrupted fit. The first pass is repeated. An epoch that
+        was saved unfinished is read from its first chunk on, but training skips the rows before
+        the saved batch.
 
     Returns
     -------
@@ -231,9 +230,9 @@ def fit_chunks(
         If the estimator is not one of sknet, or if ``chunks`` can be iterated over only once.
     ValueError
         If parameters or data are invalid, as in ``fit``; if an option of the estimator has no
-        effect on chunks, such as ``warm_start``; if a pass has another number of rows than the
-        first; or if ``resume_from`` is of a fit to other rows or chunks. If a chunk is at
-        fault, the message has its number. The estimator is left as it was.
+        effect on chunks, such as ``warm_start``; if a pass has a different number of rows than
+        the first; or if ``resume_from`` is from a fit to other rows or chunks. If a chunk is
+        invalid, the message has its number. The estimator is unchanged.
 
     Examples
     --------
@@ -250,8 +249,8 @@ def fit_chunks(
     >>> fit_chunks(network, Chunks()).score(X_new, X_new[:, 0] > X_new[:, 1]) > 0.95
     True
 
-    A fit that was interrupted goes on from a checkpoint. Here the file is that of the last
-    save, since nothing has interrupted the fit:
+    An interrupted fit continues from a checkpoint. Nothing has interrupted this fit, so the
+    file is the last one that it saved:
 
     >>> import tempfile
     >>> from pathlib import Path

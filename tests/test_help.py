@@ -82,9 +82,11 @@ def test_parameters_are_in_groups(cls):
 
 
 def test_the_page_of_parameters_has_the_same_groups():
+    """Its last section is about the fitted attributes."""
     _, *parts = PAGE.read_text().split("\n## ")
     listed = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
     on_page = {part.splitlines()[0]: listed.findall(part) for part in parts}
+    assert on_page.pop("Fitted attributes") == []
     expected = {}
     for cls in ESTIMATORS:
         for name, parameters in groups_of(cls).items():
@@ -93,6 +95,14 @@ def test_the_page_of_parameters_has_the_same_groups():
     assert list(on_page) == list(expected)
     for name, parameters in expected.items():
         assert sorted(on_page[name]) == sorted(parameters), name
+
+
+@pytest.mark.parametrize("cls", LOCAL)
+def test_the_page_of_parameters_names_each_fitted_attribute(cls):
+    _, section = PAGE.read_text().split("\n## Fitted attributes\n")
+    names = ", ".join(documented(cls, "Attributes")).split(", ")
+    assert len(names) > 15
+    assert [name for name in names if f"`{name}`" not in section] == []
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS)

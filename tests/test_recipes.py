@@ -21,7 +21,7 @@ CHANGE = r"^( *)```\{code-block\} diff\n *:caption: (\S+)\n(.*?)^ *```$"
 RECIPES = {
     "activation": ("For example, an activation", 1),
     "loss": ("For example, a loss", 2),
-    "parameter": ("For example, a limit of the gradient", 3),
+    "parameter": ("For example, a limit on the gradient", 3),
     "constraint": ("A constraint on the predictions", 4),
 }
 

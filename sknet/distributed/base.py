@@ -30,9 +30,9 @@ class DaskNN(BaseEstimator):
     """The common base of ``DaskNNClassifier`` and ``DaskNNRegressor``, with what both document.
 
     Training is local SGD in the form of DiLoCo (Douillard et al., 2023). The table is divided
-    into shards. In each round, each shard makes some steps that start from the shared
-    parameters; the mean of the results then moves the shared parameters, with Nesterov
-    momentum. The page "Training on a cluster" of the documentation has the details.
+    into shards. In each round, each shard makes some steps from the shared parameters; the mean
+    of the results then moves the shared parameters, with Nesterov momentum. The page "Training
+    on a cluster" of the documentation has the details.
 
     The solver "lbfgs", ``warm_start=True`` and a ``scoring`` other than "loss" raise an error.
     Each shard holds out its own rows for early stopping. "auto" values depend on the number of
@@ -42,21 +42,22 @@ class DaskNN(BaseEstimator):
     ----------
     {local_parameters}
     local_steps : int, default=32
-        **Cluster.** The largest number of mini-batches of a shard in a round. 1, with
+        **Cluster.** The maximum number of mini-batches per shard in a round. 1, with
         ``solver="sgd"``, ``momentum=0`` and ``outer_learning_rate=1``, is synchronous
         stochastic gradient descent.
     outer_learning_rate : float, default=1.0
-        How far the shared parameters move in a round, as a share of the way to the mean of the
-        shards' parameters.
+        How far the shared parameters move in a round, as a fraction of the distance to the mean
+        of the shards' parameters.
     outer_momentum : float in [0, 1) or None, default=None
         The Nesterov momentum of the shared parameters. 0, with an ``outer_learning_rate`` of 1,
-        is plain averaging. None is 0.6 for classification and 0 for regression, or 0.8 for a
-        given ``batch_size``, with which a shard makes fewer steps than a single machine would.
+        is plain averaging. None is 0.6 for classification and 0 for regression. If
+        ``batch_size`` is a number, None is 0.8, since a shard then makes fewer steps than a
+        single machine would.
     n_shards : int or None, default=None
-        The number of shards, each of which has whole partitions. None is one for each worker,
-        or fewer if a shard would have less than ``local_steps`` mini-batches an epoch. A single
-        shard has no rounds: it trains like a local network. The result depends on the number of
-        shards, not of workers.
+        The number of shards; a shard consists of whole partitions. None is one for each worker,
+        or fewer if a shard would have fewer than ``local_steps`` mini-batches per epoch. A
+        single shard has no rounds: it trains like a local network. The result depends on the
+        number of shards, not on the number of workers.
     client : distributed.Client or None, default=None
         The Dask client. None is the current one.
 
@@ -125,10 +126,9 @@ class DaskNN(BaseEstimator):
         TypeError
             If X, y or sample_weight is not a Dask collection.
         ValueError
-            Before training: if there is no client, if ``fit`` is called in a Dask task, if
-            parameters or data are invalid, or if the partitions are not parts of one table. In
-            training: if it diverges before any epoch has ended well. The estimator is left as
-            it was.
+            If there is no client, if ``fit`` is called in a Dask task, if parameters or data
+            are invalid, if the partitions are not parts of one table, or if training diverges
+            before the first sound epoch. The estimator is unchanged.
         """
         own = self.get_params(deep=False)
         local = self._local_class(**{name: own[name] for name in defaults(self._local_class)})
@@ -149,8 +149,8 @@ class DaskNN(BaseEstimator):
         Returns
         -------
         NNClassifier or NNRegressor
-            A copy, with all fitted attributes and with the parameters of this estimator except
-            for those that only Dask estimators have.
+            A copy with all fitted attributes and all parameters, except those that only Dask
+            estimators have.
 
         Raises
         ------

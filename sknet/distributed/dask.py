@@ -42,7 +42,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
     """
 
     def predict(self, X: Any) -> Any:
-        """Predict the most probable class, or the labels that are more probable than not.
+        """Predict the most probable class, or all labels with a probability above 0.5.
 
         Parameters
         ----------
@@ -52,7 +52,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         Returns
         -------
         Dask array of shape (n_samples,) or (n_samples, n_labels), Series or DataFrame
-            Labels, not yet computed. For a frame they have its index.
+            Labels, not yet computed. For a frame, they have the index of the frame.
         """
         target = self._learned_model().target
         if target.kind == "multilabel":
@@ -67,8 +67,8 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         X : Dask array of shape (n_samples, n_features), or Dask DataFrame
             Rows to predict for.
         return_std : bool, default=False
-            Whether to return also the standard deviation of the members' probabilities. It
-            requires more than one member (``n_members``).
+            Whether to also return the standard deviation of the members' probabilities, which
+            requires ``n_members`` above 1.
 
         Returns
         -------
@@ -77,8 +77,8 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
             frame have the names of the classes.
         std : Dask collection of the same kind and shape
             The standard deviation of the members' probabilities, not yet computed. Only
-            returned if ``return_std`` is True. Computed together with the probabilities, it
-            takes hardly more time.
+            returned if ``return_std`` is True. Compute it together with the probabilities,
+            which takes hardly more time.
 
         Raises
         ------
@@ -98,8 +98,8 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         Returns
         -------
         Dask array of shape (n_samples,) or (n_samples, n_classes), Series or DataFrame
-            Logits, not yet computed. Two classes have one column, in which positive numbers
-            stand for the second class; otherwise each column belongs to a class.
+            Logits, not yet computed. Two classes have one column, where positive numbers mean
+            the second class; otherwise each column belongs to a class.
         """
         columns = None if self._learned_model().target.kind == "binary" else self._columns()
         return self._predict(X, Wanted("decision_function", columns, float))
@@ -121,8 +121,8 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         Returns
         -------
         float
-            The share of rows whose prediction is right, in a multi-label problem in all
-            labels.
+            The share of rows with a correct prediction; for several labels, all labels must be
+            correct.
         """
         prediction, y, sample_weight = _computed(self.predict(X), y, sample_weight)
         return accuracy_score(y, prediction, sample_weight=sample_weight)
@@ -165,8 +165,8 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
         X : Dask array of shape (n_samples, n_features), or Dask DataFrame
             Rows to predict for.
         return_std : bool, default=False
-            Whether to return also a standard deviation. It requires ``loss="normal"`` or more
-            than one member (``n_members``).
+            Whether to also return a standard deviation, which requires ``loss="normal"`` or
+            ``n_members`` above 1.
 
         Returns
         -------
@@ -176,8 +176,8 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
             DataFrame with the same index.
         std : Dask collection of the same kind and shape
             The standard deviation that :meth:`sknet.NNRegressor.predict` returns, not yet
-            computed. Only returned if ``return_std`` is True. Computed together with the
-            prediction, by ``dask.compute(prediction, std)``, it takes hardly more time.
+            computed. Only returned if ``return_std`` is True. Compute both together with
+            ``dask.compute(prediction, std)``, which takes hardly more time.
 
         Raises
         ------
@@ -188,7 +188,7 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
         return self._predict(X, Wanted("predict", self._columns(), float, return_std))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return R2, or for the quantile loss the mean D2 of the pinball loss.
+        """Return R2, or the mean D2 of the pinball loss for the quantile loss.
 
         The client computes it, and needs memory for y and for the predictions.
 
@@ -204,7 +204,7 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
         Returns
         -------
         float
-            1 for perfect predictions, and 0 for those of the best constant.
+            1 for perfect predictions, and 0 for the best constant prediction.
         """
         prediction, y, sample_weight = _computed(self.predict(X), y, sample_weight)
         return score_predictions(self._learned_model(), prediction, y, sample_weight)

@@ -56,7 +56,7 @@ def check_supported(local: BaseNN) -> None:
             "stochastic solver such as 'adam'."
         )
     if local.warm_start:
-        raise ValueError("warm_start=True is not possible on a cluster. Set it to False.")
+        raise ValueError("warm_start=True does not work on a cluster. Set it to False.")
     if not (isinstance(local.scoring, str) and local.scoring == "loss"):
         raise ValueError(
             f"scoring={local.scoring!r} needs all validation rows in one place. On a cluster "

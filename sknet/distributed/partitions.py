@@ -84,8 +84,8 @@ def check_collection(collection: Any, name: str) -> None:
         raise TypeError(
             f"{name} must be a Dask array, DataFrame or Series, got "
             f"{type(collection).__name__}. Turn it into one with dask.array.from_array(...) or "
-            "dask.dataframe.from_pandas(...); for data in memory use to_local(), or the "
-            "estimators of sknet itself."
+            "dask.dataframe.from_pandas(...). For data in memory, use to_local(), or "
+            "NNClassifier and NNRegressor."
         )
     if name == "X" and collection.ndim != 2:
         raise ValueError(f"X must have two dimensions, got {collection.ndim}.")
@@ -356,9 +356,9 @@ def _check_not_in_a_task() -> None:
     except ValueError:
         return
     raise ValueError(
-        f"fit was called in a Dask task, on worker {worker.address}, and would wait for the "
-        "thread that it occupies. Call it from the client. For many fits side by side, as in a "
-        "search, use the local estimators of sknet."
+        f"fit was called in a Dask task, on worker {worker.address}, and would wait for its "
+        "own thread. Call it from the client. For many parallel fits, as in a search, use the "
+        "local estimators of sknet."
     )
 
 

@@ -61,7 +61,7 @@ def input_columns(
         had, or if two columns have the same name.
     """
     if X is not None and initial_types is not None:
-        raise ValueError("X and initial_types both say what the inputs are: give one of them.")
+        raise ValueError("X and initial_types both define the inputs: pass only one of them.")
     if initial_types is not None:
         return _declared_columns(features, initial_types)
     trained = _dtypes_of_training(features, model)
@@ -102,7 +102,7 @@ def _as_rows(X: Any, n_features: int) -> Table:
     shape = f" of shape {table.shape}" if table.shape else ""
     raise (ValueError if as_given and table.shape else TypeError)(
         "X must be rows like those of training, as a data frame or an array of shape (n_rows, "
-        f"{n_features}), got {kind_of(X)}{shape}. Types of the inputs are passed as "
+        f"{n_features}), got {kind_of(X)}{shape}. Pass types of the inputs as "
         "initial_types. To write a file, call path.write_bytes(model.SerializeToString()) "
         "with the result."
     )

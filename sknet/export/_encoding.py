@@ -129,8 +129,8 @@ class Table:
         """Return the error that columns have another kind of values than in training."""
         names = [self.features.shown_names[j] for j in positions]
         return ValueError(
-            f"Among the columns {names} the inputs of the model have {now} where training had "
-            f"{before}. Pass rows like those of training as X, with text as text."
+            f"For the columns {names} the inputs of the model have {now} where training had "
+            f"{before}. Pass an X whose columns have the same kinds of values as in training."
         )
 
 

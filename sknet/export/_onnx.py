@@ -32,8 +32,8 @@ def exported(estimator: Any) -> tuple[Features, Model]:
     if not isinstance(estimator, NNClassifier | NNRegressor):
         raise TypeError(
             "to_onnx takes a fitted NNClassifier or NNRegressor, got "
-            f"{kind_of(estimator)}. For a pipeline or another estimator that holds one, call "
-            "sknet.export.register() and then skl2onnx.to_onnx."
+            f"{kind_of(estimator)}. For a pipeline or another estimator that contains one, "
+            "call sknet.export.register() and then skl2onnx.to_onnx."
         )
     features, model = fitted(estimator)
     return features, model.with_params(model.predictor.params)
@@ -176,19 +176,19 @@ def to_onnx(
     initial_types: Iterable[tuple[str, Any]] | None = None,
     target_opset: int | None = None,
 ) -> Any:
-    """Return a fitted estimator as an ONNX model, which predicts without Python.
+    """Return a fitted estimator as an ONNX model that predicts without Python.
 
-    The ONNX model takes the raw table: scaling, missing values and categories are part of it.
-    It consists of standard operators of ONNX, so that any runtime can run it. Its predictions
-    agree with ``predict`` and ``predict_proba`` up to rounding.
+    The ONNX model takes the raw table: it includes scaling, missing values and categories. It
+    uses only standard ONNX operators, so any runtime can run it. Its predictions agree with
+    ``predict`` and ``predict_proba`` up to rounding.
 
     For an array, the ONNX model has one input, "X". For a data frame, each column is an input
-    of shape (n_rows, 1) with the name of the column, as with skl2onnx. The same holds for an
-    array with columns of text; its inputs are called "x0", "x1" and so on. In a text column, a
-    missing value is any text that was no level in training, such as "". Columns of dates and
-    durations are inputs of float64: the seconds since 1970-01-01 00:00 by the clocks of the
-    time zone that training had, and the seconds that a duration takes. The function
-    :func:`onnx_inputs` turns rows into such inputs.
+    of shape (n_rows, 1) with the name of the column, as with skl2onnx. An array with text
+    columns also has one input per column: "x0", "x1" and so on. In a text column, any text that
+    was not a level in training, such as "", counts as missing. Dates and durations are float64
+    inputs. A date is the number of seconds since 1970-01-01 00:00 on a clock in the time zone
+    of training, and a duration is its number of seconds. :func:`onnx_inputs` converts rows to
+    such inputs.
 
     Parameters
     ----------
@@ -196,11 +196,11 @@ def to_onnx(
         A fitted estimator. For a pipeline, use :func:`register` and ``skl2onnx.to_onnx``.
     X : {array-like, data frame}, default=None
         Some rows whose columns and dtypes define the inputs; their values do not matter. By
-        default, the inputs are the columns of training. Give float64 rows if digits matter:
-        float32 has seven, too few for small differences between large numbers.
+        default, the inputs are the columns of training. Pass float64 rows if precision matters:
+        float32 has seven digits, too few for small differences between large numbers.
     initial_types : list of pairs of a name and a type, default=None
-        The inputs, in place of X. A type is one of skl2onnx, as in
-        ``("X", FloatTensorType([None, 4]))``, or a ``TypeProto`` of onnx.
+        The inputs, in place of X. A type is either a type of skl2onnx, as in ``("X",
+        FloatTensorType([None, 4]))``, or a ``TypeProto`` of onnx.
     target_opset : int, default=None
         The version of the operators, at least 13; by default 17.
 
@@ -210,10 +210,10 @@ def to_onnx(
         The ONNX model. A classifier has the outputs "label" and "probabilities"; a regressor
         has the output "variable" of shape (n_rows, n_outputs), and with ``loss="normal"`` also
         "std", the standard deviation of y, of the same shape. Labels are text or int64.
-        Booleans become int64, and so do floats, which are whole numbers if they are classes.
-        Probabilities and numbers are float32 if all numeric inputs are, else float64. If a
-        column has the name of an output, a 1 is appended to the name of the output, as with
-        skl2onnx.
+        Boolean labels, and floats (always whole numbers if they are labels), become int64.
+        Probabilities and numbers are float32 if all numeric inputs are float32, else float64.
+        If a column has the same name as an output, a 1 is appended to the name of the output,
+        as with skl2onnx.
 
     Raises
     ------
@@ -222,14 +222,14 @@ def to_onnx(
     NotFittedError
         If the estimator is not fitted.
     NotImplementedError
-        If an activation, a layer or the loss is a user's own. The message names it.
+        If an activation, a layer or the loss is a custom one. The message names it.
     TypeError
-        If the estimator is not one of sknet, or if X is no table.
+        If the estimator is not one of sknet, or if X is not a table.
     ValueError
-        If X or ``initial_types`` have other columns than training had, if both are given, if
-        X has other than two dimensions or values of a kind that sknet does not read, if
-        two columns have the same name or one has another kind of values than in training, or
-        if the installed onnx does not know ``target_opset``.
+        If X or ``initial_types`` differ from the columns of training, if both are given, if X
+        does not have two dimensions, if it has values of a kind that sknet does not read, if
+        two columns have the same name, if a column has a different kind of values than in
+        training, or if the installed onnx does not know ``target_opset``.
 
     Examples
     --------

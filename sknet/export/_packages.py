@@ -34,7 +34,7 @@ CLASSIFIER_OPTIONS: dict[str, list[Any]] = {
 def register() -> None:
     """Register the estimators with skl2onnx, which can then export pipelines with them.
 
-    Call the function once in a process, before ``skl2onnx.to_onnx``. An import of
+    Call this function once in each process, before ``skl2onnx.to_onnx``. Importing
     :mod:`sknet.export` does not call it. The classifier has the options ``zipmap`` and
     ``output_class_labels`` of skl2onnx. With ``zipmap=True``, the default, probabilities are
     float32.

@@ -54,34 +54,33 @@ class ModelInput(NamedTuple):
 
 
 def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
-    """Return rows in the form that an ONNX model takes.
+    """Convert rows to the inputs of an ONNX model.
 
     Parameters
     ----------
     session : onnxruntime.InferenceSession
         The session of the ONNX model, or another object with the method ``get_inputs``.
     X : {array-like, data frame} of shape (n_rows, n_features)
-        Rows. The columns of a frame are found by their names, or by their positions if a name
-        is no text. For a row that is a dict, pass ``pandas.DataFrame([row])``.
+        The rows. The columns of a frame are found by name, or by position if the names are not
+        strings. For a row that is a dict, pass ``pandas.DataFrame([row])``.
 
     Returns
     -------
     dict of str to ndarray
-        The argument of ``session.run``, an array for each input. In an input of text, a value
-        that is no text counts as missing. It becomes "", or the text that the model of
+        The argument of ``session.run``, with an array for each input. In a text input, a value
+        that is not a string counts as missing. It becomes "", or the text that the model of
         :func:`to_onnx` names if "" was a level in training. Dates become seconds since
-        1970-01-01 00:00, by the clocks of the time zone that training had, and durations become
-        seconds.
+        1970-01-01 00:00 on a clock in the time zone of training, and durations become seconds.
 
     Raises
     ------
     TypeError
-        If X is no table, such as a dict.
+        If X is not a table, but a dict, for example.
     ValueError
-        If X lacks a column, if it has another number of columns than the ONNX model has
-        inputs, if an input of integers would have to hold missing values, if a column cannot
-        be read as its input, if it holds dates where training had other values, or if dates
-        have a time zone although those of training had none, or the reverse.
+        If X lacks a column, if the number of columns differs from the number of inputs, if an
+        integer input would have to hold missing values, if a column cannot be read as its
+        input, if it holds dates where training had other values, or if dates have a time zone
+        and those of training had none, or the reverse.
 
     Examples
     --------
@@ -215,9 +214,9 @@ def _as_dtype(values: NDArray[Any], one: ModelInput) -> NDArray[Any]:
     of_times = one.kind_and_zone[0] is not None and values.dtype.kind == "f"
     if needs_integers and not (of_times and (values == np.rint(values)).all()):
         raise ValueError(
-            f"The input {one.name!r} of the ONNX model takes {one.dtype.name}, which has no "
-            f"missing values, but got {values.dtype.name}. Export the estimator with rows in "
-            "which this column is float64."
+            f"The input {one.name!r} of the ONNX model takes {one.dtype.name}, which cannot "
+            f"hold missing values, but got {values.dtype.name}. Export the estimator again, "
+            "with an X in which this column is float64."
         )
     with _reading(one):
         return values.astype(one.dtype, copy=False)

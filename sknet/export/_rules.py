@@ -118,8 +118,8 @@ def counterpart(kind: str, table: Mapping[type, Entry], rule: object) -> Entry:
     known = ", ".join(sorted(cls.__name__ for cls in table))
     raise NotImplementedError(
         f"The {kind} {rule!r} has no counterpart in ONNX operators, so the estimator cannot be "
-        f"exported. Only these have one: {known}. Fit the estimator with one of them, or store "
-        "it with joblib or skops."
+        f"exported. Only these can be: {known}. Fit the estimator with one of them, or save it "
+        "with joblib or skops."
     )
 
 

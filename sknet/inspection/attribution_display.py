@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False, repr=False)
 class AttributionDisplay:
-    """The contributions of the columns of X to a prediction, or to many, as bars.
+    """Bars for the contributions of the columns of X to one or more predictions.
 
-    For one row, a bar is the contribution of a column, with its sign. For several rows, a bar
-    is the mean size of the contributions of a column. Create a display with
-    :meth:`from_estimator` or :meth:`from_attributions`.
+    For one row, a bar is the signed contribution of a column. For several rows, a bar is the
+    mean absolute contribution of a column. Create a display with :meth:`from_estimator` or
+    :meth:`from_attributions`.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ class AttributionDisplay:
     feature_names : list of str
         Names of the columns.
     values : list, default=None
-        The values of the columns, which are shown beside the names. They need attributions of
-        a single row.
+        The values of the columns, shown next to the names. Only for attributions of a single
+        row.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class AttributionDisplay:
 
     @property
     def importances(self) -> NDArray[Any]:
-        """The contributions of a single row, or the mean sizes for several rows."""
+        """The contributions of a single row, or the mean absolute ones of several rows."""
         rows = self.attributions
         return rows[0] if len(rows) == 1 else np.abs(rows).mean(axis=0)
 
@@ -138,7 +138,7 @@ class AttributionDisplay:
         max_features: int = 10,
         ax: "Axes | None" = None,
     ) -> Self:
-        """Draw attributions that were computed before, by any method.
+        """Draw attributions that any method has computed.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class AttributionDisplay:
         feature_names : list of str, default=None
             Names of the columns; by default, "x0", "x1" and so on.
         values : list, default=None
-            The values of the columns, which need attributions of a single row.
+            The values of the columns. Only for attributions of a single row.
         max_features : int, default=10
             The largest number of bars. The columns with the longest bars are shown.
         ax : matplotlib Axes, default=None
@@ -162,8 +162,8 @@ class AttributionDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the attributions have another shape, if the number of names or values is not the
-            number of columns, or if there are values for several rows.
+            If the attributions have a different shape, if the number of names or values differs
+            from the number of columns, or if ``values`` is given for several rows.
         """
         rows = np.atleast_2d(attributions)
         if rows.ndim != 2:

@@ -29,9 +29,9 @@ Explain: TypeAlias = Callable[[EmbeddedTable, OutputFunction, Any], Array]
 def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
     """Return the gradient of an output with respect to the columns of X.
 
-    The output is the ``decision_function`` of a classifier (for an ensemble, the logit of the
-    members' mean probability) or the ``predict`` of a regressor. The backward pass of training
-    continues through the encoding of X to the units of X.
+    The output is a classifier's ``decision_function`` (for an ensemble, the logit of the
+    members' mean probability) or a regressor's ``predict``. The gradient comes from the
+    backward pass of training, continued through the encoding to the units of X.
 
     Parameters
     ----------
@@ -40,23 +40,22 @@ def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Rows at which to differentiate.
     target : label or int, default=None
-        The class whose logit is differentiated; or the label of a multi-label y, or the index
-        of an output or quantile. By default it is the only output; with two classes, the second
-        class; with more classes, the class that is predicted for each row.
+        The class whose logit is differentiated, the label of a multi-label y, or the index of
+        an output or quantile. The default is the only output; with two classes, the second
+        class; with more classes, the predicted class of each row.
 
     Returns
     -------
     ndarray of shape (n_samples, n_features)
-        Change of the output per unit of a numeric column, and per second of a date or a
-        duration. It is the derivative by the number itself. The indicators of missing numbers
-        and of heavy values and the levels of codes jump where they change, and are held: a
-        column that is multiplied by a factor has entries that are divided by it. The entry of a
-        missing number is zero, and so is that of a number that is cut (1e15 times the scale of
-        its column from the median; without scaling, beyond 1e15). A category has no unit: its
-        entry is the derivative in the direction from no level at all (zeros in place of the
-        one-hot columns, or the mean vector in place of the embedding) to the level of the row,
-        not divided by the length of this direction. float32 for float32 X, else float64; dense
-        also for sparse X.
+        The change of the output per unit of a numeric column, and per second of a date or a
+        duration. It is the derivative with respect to the number itself. Indicators of missing
+        numbers and of heavy values, and the levels of codes, change in jumps and are held
+        constant. The entry is zero for a missing number, and for a number that is clipped (1e15
+        times the scale of its column from the median; without scaling, beyond 1e15). A category
+        has no unit. Its entry is the derivative in the direction from no level (zeros in the
+        one-hot columns, or the mean vector of the embedding) to the level of the row, not
+        divided by the length of this direction. float32 for float32 X, else float64; always
+        dense.
 
     Raises
     ------
@@ -125,25 +124,26 @@ def integrated_gradients(
         f(b) are means over the baselines. By default it is the typical row: the median of each
         number in training (zero if X is sparse), and missing categories.
     n_steps : int, default=32
-        The largest number of steps of the path. Each costs a forward and a backward pass.
+        The maximum number of steps of the path. Each costs a forward and a backward pass.
     tol : float, default=0.05
-        The path of a row is tried with few steps first: n_steps / 2, n_steps / 4 and so on,
-        but at least four. A row is done as soon as the sum of its contributions differs from
-        f(x) - f(b) by at most ``tol`` times the range of the output along the path. Section 5
-        of the paper names an accuracy of 5 %. With 0, all rows take all steps.
+        Each row starts with few steps, such as n_steps / 4 or n_steps / 2, but at least four.
+        It is done as soon as the sum of its contributions differs from f(x) - f(b) by at most
+        ``tol`` times the range of the output along the path. The default follows section 5 of
+        the paper. With 0, all rows take all steps.
 
     Returns
     -------
     ndarray of shape (n_samples, n_features)
-        Contributions in the units of the output. float32 for float32 X, else float64; dense
-        also for sparse X.
+        Contributions in the units of the output. float32 for float32 X, else float64; always
+        dense.
 
     Raises
     ------
     ValueError
         If X does not suit the table that the estimator was fitted to, if ``target`` is no class
         or output of the estimator, if it is None although there are several outputs, if the
-        baseline has another number of columns, or if ``n_steps`` or ``tol`` is out of range.
+        baseline has a different number of columns, or if ``n_steps`` or ``tol`` is out of
+        range.
     NotFittedError
         If the estimator is not fitted.
     TypeError
@@ -154,14 +154,12 @@ def integrated_gradients(
     input_gradients : The derivatives at the rows themselves.
     AttributionDisplay : A picture of the contributions.
 
-    Notes
-    -----
-    If the derivative is continuous (with any activation but relu, leaky_relu and selu), the
-    integral is computed by the rule of Clenshaw and Curtis, and eight steps give about six
-    digits. If the derivative has jumps, the trapezoidal rule is used, whose error falls as
-    1 / n_steps. The rest by which the contributions differ from f(x) - f(b) in the end is
-    shared among them in proportion to their sizes, so that they always add up. To see how exact
-    the contributions are, compare them with a result for more steps and ``tol=0``.
+    Notes ----- If the derivative is continuous (with any activation except relu, leaky_relu and
+    selu), the Clenshaw-Curtis rule computes the integral, and eight steps give about six
+    digits. If the derivative has jumps, the trapezoidal rule is used, and the error falls as 1
+    / n_steps. A remaining difference from f(x) - f(b) is distributed over the contributions in
+    proportion to their sizes, so that they always add up. To see how exact the contributions
+    are, compare them with a result for more steps and ``tol=0``.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""A network itself: a summary, and displays of its losses by epoch and of its weights."""
+"""The network itself: a summary, and displays of its losses by epoch and of its weights."""
 
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -28,13 +28,13 @@ def summary(estimator: BaseNN) -> Summary:
     Returns
     -------
     Summary
-        It prints as the card and the table below it, at most 100 letters wide. The card says
-        what predictions are, which constraints hold, which columns and rows training saw, how
-        training ended, and which version of sknet fitted the network. The table shows for each
-        layer the number of its outputs, the number, the memory and the shapes of its
-        parameters, and the share of its weights that are exactly zero. As data, the attribute
-        ``card`` has a method ``to_dict``; the summary is a sequence of its layers, and its
-        method ``to_frame`` returns a pandas data frame.
+        Prints as the card above the table, at most 100 characters wide. The card says what
+        predictions mean, which constraints hold, which columns and rows the network was trained
+        on, how training ended, and which version of sknet fitted the network. The table shows
+        each layer's number of outputs, the number, memory and shapes of its parameters, and the
+        share of weights that are exactly zero. ``card.to_dict()`` returns the card as data. The
+        summary is also a sequence of its layers, and ``to_frame`` returns them as a pandas data
+        frame.
 
     Raises
     ------
@@ -171,7 +171,7 @@ class LossCurveDisplay:
         ax: "Axes | None" = None,
         learning_rate: bool = True,
     ) -> Self:
-        """Draw the curves of a record of a training.
+        """Draw the curves of a training record.
 
         Parameters
         ----------
@@ -299,9 +299,8 @@ class WeightsDisplay:
         estimator : NNClassifier or NNRegressor
             A fitted estimator.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            Rows by which units are judged: a unit is dead if its output is the same for all of
-            them. Without X, a unit is dead if all weights that enter it are zero, or if all
-            weights that leave it are zero.
+            A unit is dead if its output is the same for all these rows. Without X, a unit is
+            dead if all its incoming or all its outgoing weights are zero.
         ax : matplotlib Axes or two of them, default=None
             The axes to draw on; one is divided in two. By default, a new figure is made.
 
@@ -328,7 +327,7 @@ class WeightsDisplay:
 
     @classmethod
     def from_weights(cls, weights: list[ArrayLike], *, ax: Any = None) -> Self:
-        """Draw weight matrices, for example of several stages of a training.
+        """Draw weight matrices, for example from several stages of training.
 
         Parameters
         ----------

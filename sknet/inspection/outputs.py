@@ -24,8 +24,8 @@ from sknet.nn.network import Network, Workspace
 def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
     """Return the outputs of the units of a hidden layer.
 
-    The output layer is a linear model of the outputs of the last hidden layer. They can serve
-    as features for another model, for a nearest-neighbour search or for a plot.
+    The output layer is a linear model of the last hidden layer's outputs. They can serve as
+    features for another model, for a nearest-neighbour search or for a plot.
 
     Parameters
     ----------
@@ -39,14 +39,14 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
     Returns
     -------
     ndarray of shape (n_samples, n_units) or (n_samples, n_members * n_units)
-        The activations, after normalisation and without dropout. The units of the members
-        follow one member after another. float32 for float32 X, else float64.
+        The activations, after normalisation and without dropout. The units of each member
+        follow those of the member before. float32 for float32 X, else float64.
 
     Raises
     ------
     ValueError
-        If the network has no hidden layer of this number, or if X does not suit the table that
-        the estimator was fitted to.
+        If the network has no hidden layer with this number, or if X does not match the table
+        that the estimator was fitted to.
     NotFittedError
         If the estimator is not fitted.
     TypeError

@@ -23,21 +23,20 @@ DISTRIBUTION_HEIGHT = 0.16
 
 @dataclass(eq=False, repr=False)
 class ShapeFunctionsDisplay:
-    """The contribution of each column of an additive network, a panel for each column.
+    """The contribution of each column of an additive network, in a panel for each column.
 
-    A curve shows the contribution of a number, a date or a duration, and bars that of the
-    levels of a category. The grey bars below are the distribution of the rows. A red diamond
-    or bar is the contribution of a missing value, where rows have some. All these panels have
-    the same limits, so that their heights can be compared. Heat maps show the most important
-    pairs of columns. Create a display with :meth:`from_estimator`.
+    A curve shows the contribution of a number, a date or a duration. Bars show that of the
+    levels of a category. The grey bars below are the distribution of the rows. A red diamond or
+    bar is the contribution of a missing value, if there are any. All these panels have the same
+    limits, so that you can compare heights. Heat maps show the most important pairs of columns.
+    Create a display with :meth:`from_estimator`.
 
     Parameters
     ----------
     shapes : ShapeFunctions
         The curves and surfaces, as :func:`shape_functions` returns them.
     factors : ndarray of shape (n_outputs,)
-        The factors with which the contributions to each output are summed. One factor is not
-        zero.
+        The factors for summing the contributions to each output. Exactly one is not zero.
 
     Attributes
     ----------
@@ -87,10 +86,10 @@ class ShapeFunctionsDisplay:
         estimator : NNClassifier or NNRegressor
             An estimator that was fitted with ``interaction_cst``.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows whose values stand for the distribution of each column, best the training rows.
+            Rows that represent the distribution of each column, ideally the training rows.
         target : label or int, default=None
-            The class, label or output to explain. It is needed if there are several, but for
-            two classes the second one is the default.
+            The class, label or output to explain. Required if there are several, except that
+            for two classes the second one is the default.
         sample_weight, n_points, percentiles
             The parameters of :func:`shape_functions` of these names.
         max_features : int, default=12

@@ -28,7 +28,7 @@ class ShapeCurve(NamedTuple):
     missing : ndarray of shape (n_outputs,)
         The contribution of a missing value.
     importance : ndarray of shape (n_outputs,)
-        The mean size of the contribution over the rows.
+        The mean absolute contribution over the rows.
     """
 
     values: ColumnValues
@@ -45,7 +45,7 @@ class ShapeSurface(NamedTuple):
     values : tuple of two ColumnValues
     contributions : ndarray of shape (n_points_of_first, n_points_of_second, n_outputs)
     importance : ndarray of shape (n_outputs,)
-        The mean size of the contribution over the rows.
+        The mean absolute contribution over the rows.
     """
 
     values: tuple[ColumnValues, ColumnValues]
@@ -64,10 +64,10 @@ class ShapeFunctions:
     intercept : ndarray of shape (n_outputs,)
         The constant.
     terms : list of tuple of int
-        The columns of each term: of the groups of ``interaction_cst`` and, for "pairwise", of
-        all pairs after them.
+        The columns of each term: first the groups of ``interaction_cst`` and then, for
+        "pairwise", all pairs.
     importances : ndarray of shape (n_terms, n_outputs)
-        The mean size of the contribution of each term over the rows.
+        The mean absolute contribution of each term over the rows.
     curves : list of ShapeCurve
         The terms of a single column, in the order of ``terms``.
     surfaces : list of ShapeSurface
@@ -111,41 +111,40 @@ def shape_functions(
     percentiles: tuple[float, float] = (0.005, 0.995),
     max_surfaces: int = 10,
 ) -> ShapeFunctions:
-    """Return the functions of single columns and pairs that an additive network is the sum of.
+    """Return the functions of columns and pairs of columns that an additive network adds up.
 
     The network must have been fitted with ``interaction_cst``. Its prediction before the link
-    is ``intercept`` plus the contributions of all terms: the ``decision_function`` of a
-    classifier; of a regressor ``predict``, or the logarithm of it for the losses "poisson",
-    "gamma" and "tweedie". For several quantiles it is the raw predictions of the network, in
-    standard deviations of y: the lowest quantile, and the increments before their softplus. For
-    the loss "normal" there are two columns for each output, side by side: the mean, and the
-    logarithm of the standard deviation.
+    is ``intercept`` plus the contributions of all terms. For a classifier this is
+    ``decision_function``. For a regressor it is ``predict``, or the logarithm of it for the
+    losses "poisson", "gamma" and "tweedie". For several quantiles it is the raw predictions of
+    the network, in standard deviations of y: the lowest quantile, and the increments before
+    their softplus. For the loss "normal" each output has two adjacent columns: the mean, and
+    the logarithm of the standard deviation.
 
-    Each contribution is zero on average over the rows of X, since a network keeps no data.
-    With ``interaction_cst="pairwise"``, the term of a pair is the interaction alone: whatever
-    the value of one of its columns, it is zero on average over the values that the other
-    column has in X. The effect of one column alone belongs to the curve of this column. (The
-    term of a pair is not quite zero on average over the rows if its columns depend on each
-    other.) If groups are listed, nothing is moved: the term of a listed pair is the whole
-    function of its two columns.
+    Each contribution averages to zero over the rows of X. With ``interaction_cst="pairwise"``,
+    the term of a pair is the interaction alone: for each value of one column, it averages to
+    zero over the values that the other column has in X. The effect of one column alone belongs
+    to the curve of that column. (If the columns of a pair depend on each other, its average
+    over the rows is not quite zero.) If groups are listed, nothing is moved between terms: the
+    term of a listed pair is the whole function of its two columns.
 
     Parameters
     ----------
     estimator : NNClassifier or NNRegressor
         An estimator that was fitted with ``interaction_cst``.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows whose values stand for the distribution of each column, best the training rows.
+        Rows that represent the distribution of each column, ideally the training rows.
     sample_weight : array-like of shape (n_samples,), default=None
         The weights of these rows. None gives each row a weight of one.
     n_points : int, default=100
-        The number of values of a column of numbers, dates or durations for which its curve is
-        computed: half of them evenly spaced, half of them quantiles; or all values, if there
-        are not more. A category has a value for each level.
+        The number of points on the curve of a column of numbers, dates or durations. Half of
+        them are evenly spaced, and half are quantiles. If the column has no more values than
+        this, all of them are used. A category has a point for each level.
     percentiles : tuple of two float, default=(0.005, 0.995)
-        The shares of the rows with lower numbers at both ends of a curve, between 0 and 1, so
-        that far outliers do not squeeze the curve. (0, 1) includes all rows.
+        The quantiles of a column at which its curve begins and ends, between 0 and 1, so that
+        outliers do not squeeze the curve. (0, 1) includes all rows.
     max_surfaces : int, default=10
-        The number of pairs for which a surface is computed: the most important ones.
+        The maximum number of surfaces, which are computed for the most important pairs.
 
     Returns
     -------

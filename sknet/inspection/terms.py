@@ -206,7 +206,7 @@ def _units(model: Model) -> tuple[Floats, Floats]:
 
 
 class ColumnValues(NamedTuple):
-    """The values of one column of X: those that a curve is computed for, and their shares.
+    """The values of one column of X for which a curve is computed, and their frequencies.
 
     Attributes
     ----------
@@ -219,12 +219,12 @@ class ColumnValues(NamedTuple):
         Increasing numbers in the units of X, dates as datetime64 (what the clocks of the
         column's time zone show), durations as timedelta64, or the levels of a category.
     shares : ndarray of shape (n_points,) or (n_bins,)
-        The share of the rows that each level of a category has, or each bin of a histogram.
+        The share of the rows in each level of a category, or in each bin of a histogram.
     bin_edges : ndarray of shape (n_bins + 1,) or None
         The edges of the histogram of a column of numbers, dates or durations, of the type of
         the grid; None for a category.
     missing_share : float
-        The share of the rows whose value is missing, or a level that training did not see.
+        The share of the rows with a missing value, or with a level that training did not see.
     time_zone : str or None
         The time zone of dates that have one.
     """

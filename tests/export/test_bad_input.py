@@ -129,7 +129,7 @@ def test_shapeless_initial_types(make, shape):
 
 def test_rows_and_types_at_once(make):
     X, y = load_diabetes(return_X_y=True)
-    with pytest.raises(ValueError, match="X and initial_types both say"):
+    with pytest.raises(ValueError, match="X and initial_types both define"):
         to_onnx(make(NNRegressor).fit(X, y), X, initial_types=[])
 
 
@@ -192,7 +192,7 @@ def test_inputs_of_another_number(session, frame):
 def test_holes_among_integers(session, frame):
     X = frame.assign(count=frame["count"].astype(float))
     message = (
-        "input 'count' of the ONNX model takes int64, which has no missing values.*float64"
+        "input 'count' of the ONNX model takes int64, which cannot hold missing values.*float64"
     )
     with pytest.raises(ValueError, match=message):
         onnx_inputs(session, X)
