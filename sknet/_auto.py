@@ -84,7 +84,7 @@ ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
 SIZES = (128, 128)
 #: On tables with fewer rows than this, members share no weights; their number for classes and
 #: for numbers.
-SEPARATE_ROWS, SEPARATE_MEMBERS, SEPARATE_MEMBERS_OF_NUMBERS = 2000, 5, 3
+SEPARATE_ROWS, SEPARATE_MEMBERS = 1000, 2
 #: A training with more rows than this does not end on the rows held out: a tenth more rows is
 #: worth little there, and a cool-down with a score is the better one. Their score is precise
 #: enough to begin it at the best epoch.
@@ -307,7 +307,7 @@ def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
 
 def _n_members(known: Mapping[str, Any], facts: Facts) -> int:
     if not known["share_weights"]:
-        return SEPARATE_MEMBERS_OF_NUMBERS if facts.numeric_y else SEPARATE_MEMBERS
+        return SEPARATE_MEMBERS
     return 1 if facts.numeric_y or known["interaction_cst"] is not None else 2
 
 
