@@ -82,8 +82,7 @@ ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
 ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
 #: The sizes of the hidden layers by default.
 SIZES = (128, 128)
-#: On tables with fewer rows than this, members share no weights; their number for classes and
-#: for numbers.
+#: On tables with fewer rows than this, members share no weights; their number.
 SEPARATE_ROWS, SEPARATE_MEMBERS = 1000, 2
 #: A training with more rows than this does not end on the rows held out: a tenth more rows is
 #: worth little there, and a cool-down with a score is the better one. Their score is precise

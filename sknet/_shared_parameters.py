@@ -53,8 +53,8 @@ class SharedParameters:
         The activation function, or a list with one for each hidden layer. The names are
         {activations}.
     n_members : int or "auto", default="auto"
-        The number of networks in the ensemble. "auto" is {SEPARATE_MEMBERS} for classification
-        and {SEPARATE_MEMBERS_OF_NUMBERS} for regression if they share no weights, else 2 and 1.
+        The number of networks in the ensemble. "auto" is {SEPARATE_MEMBERS} if they share no
+        weights, else 2 for classification and 1 for regression.
     learning_rate_init : float or "auto", default="auto"
         The highest learning rate. "auto" is {LEARNING_RATE} for batches of the usual size.
     max_iter : int or "auto", default="auto"
