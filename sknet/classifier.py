@@ -159,8 +159,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes)
-            The probabilities in the order of ``classes_``, never exactly 0 or 1. The dtype is
-            float32 for float32 X, else float64.
+            In the order of ``classes_``, and never 0 or 1. They are float32 for float32 X.
         std : ndarray of shape (n_samples, n_classes)
             The standard deviation, with ``return_std=True``.
 
