@@ -82,8 +82,9 @@ ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
 ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
 #: The sizes of the hidden layers by default.
 SIZES = (128, 128)
-#: On tables with fewer rows than this, members share no weights; their number.
-SEPARATE_ROWS, SEPARATE_MEMBERS = 1000, 2
+#: On tables with fewer rows than this, for classes and for numbers, members share no weights;
+#: their number.
+SEPARATE_ROWS, SEPARATE_ROWS_OF_NUMBERS, SEPARATE_MEMBERS = 2000, 1000, 2
 #: A training with more rows than this does not end on the rows held out: a tenth more rows is
 #: worth little there, and a cool-down with a score is the better one. Their score is precise
 #: enough to begin it at the best epoch.
@@ -297,7 +298,8 @@ def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
     adaptive = is_stochastic(solver) and not (solver == "sgd" or isinstance(solver, SGD))
     tied = known["interaction_cst"] is not None or bool(known["monotonic_cst"])
     embedded = known["numeric_embedding"] is not None and not facts.is_sparse
-    few = SMALL <= facts.n_rows < SEPARATE_ROWS and facts.n_earlier is None
+    limit = SEPARATE_ROWS_OF_NUMBERS if facts.numeric_y else SEPARATE_ROWS
+    few = SMALL <= facts.n_rows < limit and facts.n_earlier is None
     # Several networks instead of one that the user has chosen would cost more than expected.
     is_default = tuple(hidden_layer_sizes(known)) == SIZES
     suited = few and embedded and is_default and known["n_members"] != 1

@@ -69,7 +69,7 @@ class SharedParameters:
         The largest number of principal components of the numeric columns that join the inputs.
     share_weights : bool or "auto", default="auto"
         Whether members share large matrices. "auto" is False from {SMALL} to {last_separate}
-        rows with default layers. Early stopping then holds other rows out of each member.
+        rows ({last_of_numbers} in regression), and each then has its own validation rows.
     solver : str or Optimizer, default="adam"
         **Training.** The optimizer: "adam", "adamw" (with decoupled weight decay), "sgd",
         "rmsprop", or "lbfgs", which uses all rows in each step and computes in float64.
@@ -229,6 +229,7 @@ PLACEHOLDERS: dict[str, Any] = {
     "activations": ", ".join(f'"{name}"' for name in ACTIVATIONS),
     "rows_of_fewer_epochs": _spaced(_auto.ROW_VISITS // _auto.EPOCHS),
     "last_separate": _spaced(_auto.SEPARATE_ROWS - 1),
+    "last_of_numbers": _auto.SEPARATE_ROWS_OF_NUMBERS - 1,
     "many_rows": _spaced(_auto.MANY_ROWS),
 }
 

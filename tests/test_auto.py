@@ -128,7 +128,8 @@ def test_members():
 
 @pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
 def test_members_of_few_rows_share_no_weights(cls):
-    chosen = [resolved(n, cls=cls) for n in (99, 100, 999, 1000)]
+    limit = 1000 if cls is NNRegressor else 2000
+    chosen = [resolved(n, cls=cls) for n in (99, 100, limit - 1, limit)]
     assert [one["share_weights"] for one in chosen] == [True, False, False, True]
     usual = 1 if cls is NNRegressor else 2
     assert [one["n_members"] for one in chosen] == [usual, 2, 2, usual]

@@ -84,7 +84,11 @@ def test_every_rule_is_on_the_page():
             _auto.VALIDATION_OF_FEW,
             1,
         ],
-        "share_weights": [_auto.SMALL, _auto.SEPARATE_ROWS - 1],
+        "share_weights": [
+            _auto.SMALL,
+            _auto.SEPARATE_ROWS - 1,
+            _auto.SEPARATE_ROWS_OF_NUMBERS - 1,
+        ],
         "dropout": [
             _auto.DROPOUT,
             _auto.SMALL,
