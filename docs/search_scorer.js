@@ -18,6 +18,7 @@ var Scorer = {
     ["api/generated/sknet.", 8],
     ["decisions/", 6],
     ["changelog", 6],
+    ["compatibility", 6],
     ["design", 6],
     ["benchmarks", 6],
     ["new_", 6],

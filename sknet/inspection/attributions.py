@@ -154,12 +154,14 @@ def integrated_gradients(
     input_gradients : The derivatives at the rows themselves.
     AttributionDisplay : A picture of the contributions.
 
-    Notes ----- If the derivative is continuous (with any activation except relu, leaky_relu and
-    selu), the Clenshaw-Curtis rule computes the integral, and eight steps give about six
-    digits. If the derivative has jumps, the trapezoidal rule is used, and the error falls as 1
-    / n_steps. A remaining difference from f(x) - f(b) is distributed over the contributions in
-    proportion to their sizes, so that they always add up. To see how exact the contributions
-    are, compare them with a result for more steps and ``tol=0``.
+    Notes
+    -----
+    If the derivative is continuous (with any activation except relu, leaky_relu and selu), the
+    Clenshaw-Curtis rule computes the integral, and eight steps give about six digits. If the
+    derivative has jumps, the trapezoidal rule is used, and the error falls as 1 / n_steps. A
+    remaining difference from f(x) - f(b) is distributed over the contributions in proportion to
+    their sizes, so that they always add up. To see how exact the contributions are, compare
+    them with a result for more steps and ``tol=0``.
 
     References
     ----------
