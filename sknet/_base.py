@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from sknet._fitting import fit_network, fit_one_pass, split_off_validation
-from sknet._hints import hinting, hints_of_values
+from sknet._hints import hinting, hints_of_names, hints_of_values
 from sknet._input import Features, read_training, read_validation
 from sknet._model import Model, weigh
 from sknet._monitoring import CallbackObserver, HeldOut
@@ -228,12 +228,14 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
 
     # scikit-learn's methods.
 
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name and return the estimator."""
+        with hints_of_names(self._get_param_names()):
+            return super().set_params(**params)
+
     get_params = described(
         NotebookMixin.get_params,
         "Return the parameters by name, with ``deep`` also those of nested estimators.",
-    )
-    set_params = described(
-        NotebookMixin.set_params, "Set parameters by name and return the estimator."
     )
     set_callbacks = described(
         CallbackSupportMixin.set_callbacks,

@@ -57,16 +57,32 @@ VALUES: dict[str, dict[str, tuple[str, ...]]] = {
 @contextmanager
 def hints_of_values(estimator: Any, constraints: Mapping[str, list]) -> Iterator[None]:
     """Add to an error about a parameter's value which value was probably meant."""
+
+    def hint(name: str) -> str:
+        options = [one.options for one in constraints[name] if isinstance(one, Options)]
+        return hint_of_value(name, getattr(estimator, name), set().union(*options))
+
+    with _hints(r"The '(\w+)' parameter", hint):
+        yield
+
+
+@contextmanager
+def hints_of_names(known: Collection[str]) -> Iterator[None]:
+    """Add to scikit-learn's error about an unknown parameter which one was probably meant."""
+    with _hints(r"Invalid parameter '(\w+)'", lambda name: hint_of_name(name, known)):
+        yield
+
+
+@contextmanager
+def _hints(pattern: str, hint: Callable[[str], str]) -> Iterator[None]:
+    """Add a hint to an error whose text names a parameter by a pattern."""
     try:
         yield
     except ValueError as error:
-        named = re.match(r"The '(\w+)' parameter", str(error))
+        named = re.match(pattern, str(error))
         if named is None:
             raise
-        name = named[1]
-        options = [one.options for one in constraints[name] if isinstance(one, Options)]
-        hint = hint_of_value(name, getattr(estimator, name), set().union(*options))
-        raise type(error)(f"{error} {hint}".rstrip()) from None
+        raise type(error)(f"{error} {hint(named[1])}".rstrip()) from None
 
 
 def hinting(method: Method) -> Method:

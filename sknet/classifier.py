@@ -11,6 +11,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
 from sknet._base import BaseNN
+from sknet._hints import hinting
 from sknet._model import ClassificationModel
 from sknet._parameters import available_with_stochastic_solver, with_parameters
 from sknet._requirements import fit_context
@@ -74,6 +75,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         return self._fitted_model.target.classes_
 
     @available_if(available_with_stochastic_solver)
+    @hinting
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,

@@ -13,6 +13,7 @@ from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils.metaestimators import available_if
 
 from sknet._base import BaseNN
+from sknet._hints import hinting
 from sknet._model import Model, RegressionModel
 from sknet._parameters import FLAT_LIST, available_with_stochastic_solver, with_parameters
 from sknet._requirements import fit_context
@@ -89,6 +90,7 @@ class NNRegressor(RegressorMixin, BaseNN):
             )
 
     @available_if(available_with_stochastic_solver)
+    @hinting
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Update the network by one pass over the given rows.

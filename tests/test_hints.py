@@ -74,6 +74,18 @@ def test_an_argument_of_another_library(regression, name, meant):
         NNRegressor().fit(*regression, **{name: 1})
 
 
+@pytest.mark.parametrize(("name", "meant"), WRONG_NAMES)
+def test_a_parameter_of_another_library_that_is_set(name, meant):
+    """``set_params``, which a search calls, says what to use."""
+    with pytest.raises(ValueError, match=rf"Invalid parameter '{name}'.*\]\. .*{meant}"):
+        NNRegressor().set_params(**{name: 1})
+
+
+def test_an_argument_of_partial_fit(regression):
+    with pytest.raises(TypeError, match=r"partial_fit\(\) has no parameter 'epochs'.*max_iter"):
+        NNRegressor().partial_fit(*regression, epochs=3)
+
+
 def test_a_parameter_of_the_constructor_that_fit_is_given(regression):
     with pytest.raises(TypeError, match="batch_size.*parameter of the constructor"):
         NNRegressor().fit(*regression, batch_size=32)
