@@ -2,8 +2,9 @@
 
 import math
 import warnings
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,11 @@ from scipy import sparse
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
 from sknet.data.batches import Batch, Dataset
+from sknet.data.kinds import naming
+
+Labels = NDArray[Any] | None
+#: The indices of the rows to train on, and of the rows to validate with.
+Sides = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 #: Rows from which quantiles are estimated; of larger tables, this many drawn at random.
 QUANTILE_ROWS = 100_000
@@ -20,6 +26,10 @@ SAMPLE_BYTES = 2**27
 #: The largest number of rows of a stratified split, which makes a Python object of each row. A
 #: random split of more rows keeps the shares of the classes nearly as well.
 STRATIFIED_ROWS = 2**22
+#: The share of the rows that the split of a user's splitter is expected to use.
+MOSTLY_USED = 0.9
+#: The number of random ways to deal out groups among which the most even one is chosen.
+DEALS = 20
 
 
 def draw_rows(n_rows: int, n_wanted: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -119,14 +129,162 @@ def deal_rows(
     return parts
 
 
+def deal_groups(
+    groups: NDArray[np.intp], shares: NDArray[np.float64], labels: Labels, seed: int
+) -> NDArray[np.intp]:
+    """Return the number of the part of each row, if whole groups are divided into parts.
+
+    The shuffled groups are dealt out ``DEALS`` times. The result is the one in which the parts
+    come nearest to their shares of the rows of each class.
+
+    Parameters
+    ----------
+    groups : ndarray of int of shape (n_rows,)
+        The number of the group of each row.
+    shares : ndarray of shape (n_parts,)
+        The wanted shares of the parts, each at least that of one group.
+    labels : array of shape (n_rows,) or None
+    seed : int
+    """
+    of_row = np.unique(groups, return_inverse=True)[1]
+    classes = np.unique(0 * of_row if labels is None else labels, return_inverse=True)[1]
+    n_groups, sizes = of_row.max() + 1, np.bincount(classes)
+    parts = np.searchsorted(np.cumsum(shares)[:-1] * n_groups, np.arange(n_groups) + 0.5)
+
+    def unevenness(dealt: NDArray[np.intp]) -> float:
+        cells = dealt[of_row] * sizes.size + classes
+        counts = np.bincount(cells, minlength=shares.size * sizes.size)
+        found = counts.reshape(shares.size, sizes.size) / sizes
+        return float(np.abs(found - shares[:, np.newaxis]).sum())
+
+    rng = np.random.default_rng(seed)
+    return min((rng.permutation(parts) for _ in range(DEALS)), key=unevenness)[of_row]
+
+
+@dataclass(frozen=True)
+class Split(ABC):
+    """Chooses the rows to validate with. It divides none of the groups of the data.
+
+    Parameters
+    ----------
+    fraction : float
+        The share of the rows. A splitter of the user says itself which rows they are.
+    """
+
+    fraction: float
+
+    #: Whether the rows are drawn at random, so that each member may have others.
+    is_random: ClassVar[bool] = False
+
+    @abstractmethod
+    def __call__(self, data: Dataset, labels: Labels, seed: int, given: tuple) -> Sides:
+        """Return the indices of the rows to train on, and of the rows to validate with.
+
+        Parameters
+        ----------
+        data : Dataset
+        labels : array of shape (n_rows,) or None
+            Classes whose shares both sides keep, if the rows are drawn at random.
+        seed : int
+        given : tuple
+            X, y and groups of the user, with all rows of the table.
+        """
+
+
+@dataclass(frozen=True)
+class RandomRows(Split):
+    """Random rows, or random groups if there are groups."""
+
+    is_random = True
+
+    def __call__(self, data: Dataset, labels: Labels, seed: int, given: tuple) -> Sides:
+        """Return the sides of a random split."""
+        if data.groups is None:
+            return split_rows(data.n_rows, self.fraction, labels, seed)
+        count_validation_rows(data.n_rows, self.fraction)
+        of_a_group = 1 / data.n_groups
+        share = np.clip(self.fraction, of_a_group, 1 - of_a_group)
+        sides = deal_groups(data.groups, np.array([1 - share, share]), labels, seed)
+        return np.flatnonzero(sides == 0), np.flatnonzero(sides == 1)
+
+
+@dataclass(frozen=True)
+class LastRows(Split):
+    """The last rows in the order of the table, which may be that of time.
+
+    With groups, they begin at the nearest row where no group is divided.
+    """
+
+    def __call__(self, data: Dataset, labels: Labels, seed: int, given: tuple) -> Sides:
+        """Return all rows before some row, and those from it on."""
+        rows = np.arange(data.n_rows)
+        first = data.n_rows - count_validation_rows(data.n_rows, self.fraction)
+        if data.groups is not None:
+            last = np.zeros(data.groups.max() + 1, np.intp)
+            last[data.groups] = rows
+            # The last row before which a group ends and no other one has begun, and so on.
+            limits = np.flatnonzero(np.maximum.accumulate(last[data.groups]) == rows)[:-1] + 1
+            nearest = np.argsort(np.abs(limits - first), kind="stable")[:1]
+            first = int(limits[nearest].sum())
+        return rows[:first], rows[first:]
+
+
+@dataclass(frozen=True)
+class FirstSplit(Split):
+    """The first split of a splitter of scikit-learn, which gets all rows of the user's table.
+
+    Rows on neither side of it are not used; if they are many, a warning says so. Rows on both
+    sides are validation rows.
+
+    Parameters
+    ----------
+    splitter : splitter of scikit-learn
+    """
+
+    splitter: Any
+
+    def __call__(self, data: Dataset, labels: Labels, seed: int, given: tuple) -> Sides:
+        """Return the sides of the first split.
+
+        Raises
+        ------
+        ValueError
+            If the splitter raises an error, or if it divides groups.
+        """
+        sides = np.full(data.X.shape[0], -1, np.int8)
+        with naming(f"validation_fraction={self.splitter!r} cannot split the rows"):
+            for side, rows in enumerate(next(iter(self.splitter.split(*given)))):
+                sides[rows] = side
+        sides = sides[data.positions]
+        training, validation = np.flatnonzero(sides == 0), np.flatnonzero(sides == 1)
+        groups = data.positions if data.groups is None else data.groups
+        if np.isin(groups[training], groups[validation]).any():
+            raise ValueError(
+                f"validation_fraction={self.splitter!r} divides groups. Use a splitter that "
+                "keeps their rows together, such as GroupShuffleSplit, or leave out groups."
+            )
+        if (n_used := training.size + validation.size) < MOSTLY_USED * data.n_rows:
+            warnings.warn(
+                f"validation_fraction={self.splitter!r}: its first split leaves out "
+                f"{data.n_rows - n_used} of {data.n_rows} rows, which are not used at all. To "
+                "validate with the last rows, set validation_fraction='last'.",
+                stacklevel=2,
+            )
+        return training, validation
+
+
+#: The ways to choose rows that have names.
+SPLITS: dict[str, type[Split]] = {"last": LastRows}
+
+
 def cross_fitted(
     data: Dataset, n_members: int, n_parts: int, labels: NDArray[Any] | None, seed: int
 ) -> tuple[Dataset, Dataset]:
     """Return all rows, with weights to train with, and rows with weights to validate with.
 
-    The rows are divided into parts, of which each member has one. Each row has a weight for
-    each member: a member is trained on the rows of all other parts, and judged by those of its
-    own. So no row is judged by a prediction that was trained on it.
+    The rows, or whole groups, are divided into parts, of which each member has one. Each row
+    has a weight for each member: a member is trained on the rows of all other parts, and judged
+    by those of its own. So no row is judged by a prediction that was trained on it.
 
     Parameters
     ----------
@@ -137,7 +295,10 @@ def cross_fitted(
         Classes whose shares all parts keep.
     seed : int
     """
-    parts = deal_rows(data.n_rows, n_parts, labels, seed)
+    if data.groups is None:
+        parts = deal_rows(data.n_rows, n_parts, labels, seed)
+    else:
+        parts = deal_groups(data.groups, np.full(n_parts, 1 / n_parts), labels, seed)
     # The few rows of a class are in consecutive parts, so those of the members are spread.
     held_out = parts[:, np.newaxis] == np.arange(n_members) * n_parts // n_members
     weight = np.ones(data.n_rows) if data.sample_weight is None else data.sample_weight

@@ -10,6 +10,7 @@ from sknet._run import Run
 from sknet._settings import Provenance, Settings
 from sknet.classifier import NNClassifier
 from sknet.data.columns.scaling import Components
+from sknet.data.draws import FirstSplit, LastRows, RandomRows
 from sknet.data.encoding import TableEncoder
 from sknet.data.tables import KINDS, TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
@@ -139,6 +140,7 @@ _CLASSES = [
     NNClassifier, NNRegressor,
     # The model that a fit has learned, its settings, and where it comes from.
     ClassificationModel, RegressionModel, Settings, Provenance,
+    RandomRows, LastRows, FirstSplit,
     # The encoders of X and y.
     TableReader, *KINDS, NumberFormat, DateFormat, TableEncoder, *FEATURES, Components,
     ClassTarget, RegressionTarget,
