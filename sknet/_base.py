@@ -98,8 +98,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         sample_weight : array-like of shape (n_samples,), default=None
             The weights of the rows. Only their ratios matter; None gives all the same weight.
         groups : array-like of shape (n_samples,), default=None
-            Groups of rows, such as persons. Early stopping holds out whole groups; without it,
-            and with ``X_val``, they have no effect.
+            Such as persons: early stopping holds out whole groups. They have no other use.
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
             Validation rows for early stopping. Without them, it holds out rows of X.
         resume_from : path-like, default=None
