@@ -150,9 +150,8 @@ class SharedParameters:
         never falls, -1 if it never rises, 0 if it is free; one entry for each column, or a dict
         by name. With two classes, it is the direction of the second one's probability.
     interaction_cst : {"pairwise", "no_interactions"}, list of sets of int or None, default=None
-        The groups of columns that may interact, by position. Each group has its own network,
-        and their outputs add up. "no_interactions" is an additive model; "pairwise" is a sum of
-        functions of at most two columns.
+        The groups of columns that may interact, by position. Each has its own network, whose
+        outputs add up. "no_interactions" is additive; "pairwise" has functions of two columns.
     """
 
     hidden_layer_sizes: Annotated[int | Sequence[int], FLAT_LIST, POSITIVE_INT] = _auto.SIZES
