@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknet._fitting import fit_network, fit_one_pass, split_off_validation
 from sknet._hints import hinting, hints_of_values
-from sknet._input import Features, read_training, read_validation
+from sknet._input import Features, read_training, read_validation, with_groups
 from sknet._model import Model, weigh
 from sknet._monitoring import CallbackObserver, HeldOut
 from sknet._parameters import check_loss_position, check_together, without_effect
@@ -33,7 +33,6 @@ from sknet._run import Run, fingerprint
 from sknet._shared_parameters import SharedParameters
 from sknet._starting import continue_model, start_model
 from sknet._summary import NotebookMixin
-from sknet._target_checks import check_groups
 from sknet._version import __version__
 from sknet.data.batches import Batch, Dataset
 from sknet.data.draws import cross_fitted
@@ -126,9 +125,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         given = Batch(X, y, cast(Any, sample_weight))
         known = None if before is None else before._features
         features, data = read_training(self, given, known)
-        if groups is not None:
-            numbers = check_groups(groups, data.X.shape[0])
-            data = data._replace(groups=numbers[data.positions])
+        data = with_groups(data, groups)
         given_val = Batch(X_val, y_val, cast(Any, sample_weight_val))
         held_out = read_validation(features, given_val)
         # Drawn after the checks, so that an error leaves a given RandomState as it was.

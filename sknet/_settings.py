@@ -212,8 +212,7 @@ class Settings:
         A scorer could not judge them, since it predicts with all members at once.
         """
         by_loss = self.early_stopping and self.scoring == "loss" and self.solver.stochastic
-        by_member = by_loss and self.split.is_random
-        return by_member and 1 < self.n_separate <= self.n_parts
+        return by_loss and self.split.is_random and 1 < self.n_separate <= self.n_parts
 
     @property
     def n_parts(self) -> int:

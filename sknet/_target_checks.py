@@ -160,13 +160,16 @@ def check_groups(groups: Any, n_rows: int) -> NDArray[np.intp]:
     ValueError
         If there is not one group for each row, or if a group is missing.
     """
-    # Without the dtype, NumPy would turn a NaN in a list of text into the text "nan".
-    groups = np.asarray(groups, dtype=object if isinstance(groups, list | tuple) else None)
-    numbers = frames.distinct_values(groups.ravel())[1]
-    if groups.shape != (n_rows,) or numbers.min() < 0:
+    groups = np.asarray(as_array(groups, "groups", LABELS))
+    if groups.shape != (n_rows,):
         raise ValueError(
-            f"groups must be flat, with a value for each of the {n_rows} rows of X. It has the "
-            f"shape {groups.shape} and {(numbers < 0).sum()} missing values."
+            f"groups must be flat, with a value for each of the {n_rows} rows of X, got the "
+            f"shape {groups.shape}."
+        )
+    numbers = frames.distinct_values(groups)[1]
+    if n_missing := (numbers < 0).sum():
+        raise ValueError(
+            f"groups has missing values, {n_missing} of {n_rows}. Give these rows a group, too."
         )
     return numbers
 

@@ -244,6 +244,20 @@ def test_the_last_epochs_train_on_all_rows(monkeypatch):
     assert_array_equal(united[0].y, LABELS[united[0].rows])
 
 
+@pytest.mark.parametrize("labels", [False, True])
+def test_a_group_of_most_rows_is_trained_on(labels):
+    """Also where there are few groups, of which each must be on some side."""
+    for n_groups in range(2, 8):
+        groups = np.maximum(np.arange(100) - 100 + n_groups, 0)
+        data = Dataset(np.zeros((100, 1)), np.arange(100) % 2, groups=groups)
+        strata = data.y if labels else None
+        training, _ = RandomRows(0.2)(data, strata, 0, ())
+        assert training[0] == 0
+        for n_members in range(2, n_groups - 1):
+            _, held_out = cross_fitted(data, n_members, n_groups, strata, 0)
+            assert held_out.n_rows == n_members
+
+
 def test_a_splitter_sees_what_fit_was_given():
     class Spatial(KFold):
         def split(self, *given):
@@ -256,6 +270,18 @@ def test_a_splitter_sees_what_fit_was_given():
     ((given_X, given_y, groups),) = seen
     assert given_X is frame and given_y is LABELS and groups is None
     assert network._model.provenance.n_validation == (X[:, 0] <= 0).sum()
+
+
+@pytest.mark.parametrize(
+    ("early_stopping", "given_val"),
+    [(False, {}), ("auto", {"X_val": X[:30], "y_val": LABELS[:30]})],
+    ids=["without early stopping", "X_val"],
+)
+def test_groups_have_no_other_use(early_stopping, given_val):
+    network = NNClassifier(**{**EARLY, "early_stopping": early_stopping})
+    expected = clone(network).fit(X, LABELS, **given_val).predict_proba(X)
+    network.fit(X, LABELS, groups=GROUPS, **given_val)
+    assert_array_equal(network.predict_proba(X), expected)
 
 
 def test_a_warning_tells_of_rows_that_are_not_used():
@@ -320,11 +346,15 @@ def test_a_resumed_fit_needs_the_same_groups(tmp_path):
     ("options", "groups", "message"),
     [
         ({}, np.zeros(N), r"of the 120 rows in 1 undivided group\(s\).*pass X_val and y_val"),
-        ({}, GROUPS[:-1], "value for each of the 120 rows of X. It has the shape .119,. and 0"),
+        ({}, GROUPS[:-1], "value for each of the 120 rows of X, got the shape .119,."),
         ({}, GROUPS[:, np.newaxis], r"flat.* shape \(120, 1\)"),
         ({}, "a", r"flat.* shape \(\)"),
-        ({}, [None, np.nan, *GROUPS[2:]], "2 missing values"),
-        ({"early_stopping": False}, np.where(np.arange(N), 1.0, np.nan), "1 missing values"),
+        ({}, [None, np.nan, *GROUPS[2:]], "missing values, 2 of 120"),
+        (
+            {"early_stopping": False},
+            np.where(np.arange(N), 1.0, np.nan),
+            "missing values, 1 of 120",
+        ),
         ({"validation_fraction": "last"}, np.arange(N) % 2, "follow one another if valid"),
         (
             {"validation_fraction": "first"},

@@ -142,19 +142,22 @@ def deal_groups(
     groups : ndarray of int of shape (n_rows,)
         The number of the group of each row.
     shares : ndarray of shape (n_parts,)
-        The wanted shares of the parts, each at least that of one group.
+        The wanted shares of the parts. There are at least as many groups as parts, and each
+        part gets one.
     labels : array of shape (n_rows,) or None
     seed : int
     """
     of_row = np.unique(groups, return_inverse=True)[1]
     classes = np.unique(0 * of_row if labels is None else labels, return_inverse=True)[1]
-    n_groups, sizes = of_row.max() + 1, np.bincount(classes)
-    parts = np.searchsorted(np.cumsum(shares)[:-1] * n_groups, np.arange(n_groups) + 0.5)
+    n_groups, n_parts, sizes = of_row.max() + 1, shares.size, np.bincount(classes)
+    least = np.arange(1, n_parts)
+    limits = np.rint(np.cumsum(shares)[:-1] * n_groups).clip(least, least + n_groups - n_parts)
+    parts = np.searchsorted(limits, np.arange(n_groups), side="right")
 
     def unevenness(dealt: NDArray[np.intp]) -> float:
         cells = dealt[of_row] * sizes.size + classes
-        counts = np.bincount(cells, minlength=shares.size * sizes.size)
-        found = counts.reshape(shares.size, sizes.size) / sizes
+        counts = np.bincount(cells, minlength=n_parts * sizes.size)
+        found = counts.reshape(n_parts, sizes.size) / sizes
         return float(np.abs(found - shares[:, np.newaxis]).sum())
 
     rng = np.random.default_rng(seed)
@@ -202,9 +205,8 @@ class RandomRows(Split):
         if data.groups is None:
             return split_rows(data.n_rows, self.fraction, labels, seed)
         count_validation_rows(data.n_rows, self.fraction)
-        of_a_group = 1 / data.n_groups
-        share = np.clip(self.fraction, of_a_group, 1 - of_a_group)
-        sides = deal_groups(data.groups, np.array([1 - share, share]), labels, seed)
+        shares = np.array([1 - self.fraction, self.fraction])
+        sides = deal_groups(data.groups, shares, labels, seed)
         return np.flatnonzero(sides == 0), np.flatnonzero(sides == 1)
 
 
@@ -222,10 +224,9 @@ class LastRows(Split):
         if data.groups is not None:
             last = np.zeros(data.groups.max() + 1, np.intp)
             last[data.groups] = rows
-            # The last row before which a group ends and no other one has begun, and so on.
+            # Before these rows, all groups that have begun have ended.
             limits = np.flatnonzero(np.maximum.accumulate(last[data.groups]) == rows)[:-1] + 1
-            nearest = np.argsort(np.abs(limits - first), kind="stable")[:1]
-            first = int(limits[nearest].sum())
+            first = int(limits[np.abs(limits - first).argmin()]) if limits.size else 0
         return rows[:first], rows[first:]
 
 
@@ -253,7 +254,7 @@ class FirstSplit(Split):
         """
         sides = np.full(data.X.shape[0], -1, np.int8)
         with naming(f"validation_fraction={self.splitter!r} cannot split the rows"):
-            for side, rows in enumerate(next(iter(self.splitter.split(*given)))):
+            for side, rows in enumerate(next(iter(self.splitter.split(*given)), ())):
                 sides[rows] = side
         sides = sides[data.positions]
         training, validation = np.flatnonzero(sides == 0), np.flatnonzero(sides == 1)
@@ -297,10 +298,16 @@ def cross_fitted(
     """
     if data.groups is None:
         parts = deal_rows(data.n_rows, n_parts, labels, seed)
+        # The few rows of a class are in consecutive parts, so those of the members are spread.
+        of_members = np.arange(n_members) * n_parts // n_members
     else:
-        parts = deal_groups(data.groups, np.full(n_parts, 1 / n_parts), labels, seed)
-    # The few rows of a class are in consecutive parts, so those of the members are spread.
-    held_out = parts[:, np.newaxis] == np.arange(n_members) * n_parts // n_members
+        of_members, rest = (
+            np.arange(n_members),
+            [1 - n_members / n_parts] * (n_members < n_parts),
+        )
+        shares = np.array([1 / n_parts] * n_members + rest)
+        parts = deal_groups(data.groups, shares, labels, seed)
+    held_out = parts[:, np.newaxis] == of_members
     weight = np.ones(data.n_rows) if data.sample_weight is None else data.sample_weight
     column = weight[:, np.newaxis]
     trained = data._replace(sample_weight=column * ~held_out)
