@@ -35,7 +35,7 @@ from sknet._starting import continue_model, start_model
 from sknet._summary import NotebookMixin
 from sknet._version import __version__
 from sknet.data.batches import Batch, Dataset
-from sknet.data.draws import cross_fitted
+from sknet.data.draws import Given, cross_fitted
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import TrainingResult
 
@@ -346,7 +346,7 @@ def fitted_attributes(
 
 
 def _weigh_and_split(
-    model: Model, data: Dataset, held_out: Dataset | None, run: Run, given: tuple
+    model: Model, data: Dataset, held_out: Dataset | None, run: Run, given: Given
 ) -> tuple[Dataset, Dataset | None]:
     """Return the training rows, and the validation rows or None, with class weights applied.
 

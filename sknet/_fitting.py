@@ -12,7 +12,7 @@ from sknet._model import Model, row_weights
 from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
 from sknet._run import Run, training_threads
 from sknet.data.batches import Batch, Batches, Dataset
-from sknet.data.draws import Augmentation
+from sknet.data.draws import Augmentation, Given
 from sknet.data.row_blocks import RowBlocks
 from sknet.nn.epochs import ReturnToBest
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
@@ -24,29 +24,16 @@ from sknet.nn.training import Report, train
 
 
 def split_off_validation(
-    model: Model, data: Dataset, split_seed: int, given: tuple = ()
+    model: Model, data: Dataset, split_seed: int, given: Given = ()
 ) -> tuple[Dataset, Dataset | None]:
     """Return the training rows, and the validation rows or None without early stopping.
 
     ``given`` are X, y and groups of the user, for a splitter of scikit-learn.
-
-    Raises
-    ------
-    ValueError
-        If there are no rows to train on, or fewer than two to validate with.
     """
     settings = model.settings
     if not settings.early_stopping:
         return data, None
     parts = settings.split(data, model.strata(data.y), split_seed, given)
-    if not parts[0].size or parts[1].size < 2:
-        undivided = "" if data.groups is None else f" in {data.n_groups} undivided group(s)"
-        raise ValueError(
-            f"Early stopping would train on {parts[0].size} and validate with {parts[1].size} "
-            f"of the {data.n_rows} rows{undivided}. It needs at least 1 and 2. Give more "
-            "groups, which follow one another if validation_fraction='last', pass X_val and "
-            "y_val to fit, or set early_stopping=False."
-        )
     if isinstance(data.X, RowBlocks):
         for rows in parts:
             rows.sort()  # In place, since a copy of many positions takes much memory.

@@ -15,6 +15,8 @@ from sknet.data.batches import Batch, Dataset
 from sknet.data.kinds import naming
 
 Labels = NDArray[Any] | None
+#: X, y and groups of the user, with all rows of the table.
+Given = tuple[Any, ...]
 #: The indices of the rows to train on, and of the rows to validate with.
 Sides = tuple[NDArray[np.intp], NDArray[np.intp]]
 
@@ -180,7 +182,7 @@ class Split(ABC):
     is_random: ClassVar[bool] = False
 
     @abstractmethod
-    def __call__(self, data: Dataset, labels: Labels, seed: int, given: tuple) -> Sides:
+    def __call__(self, data: Dataset, labels: Labels, seed: int, given: Given) -> Sides:
         """Return the indices of the rows to train on, and of the rows to validate with.
 
         Parameters
@@ -190,8 +192,39 @@ class Split(ABC):
             Classes whose shares both sides keep, if the rows are drawn at random.
         seed : int
         given : tuple
-            X, y and groups of the user, with all rows of the table.
+            X, y and groups of the user, for a splitter of scikit-learn.
+
+        Raises
+        ------
+        ValueError
+            If there are no rows to train on, or fewer than two to validate with.
+
+        Warns
+        -----
+        UserWarning
+            If the training rows lack a class.
         """
+
+
+def _checked(data: Dataset, labels: Labels, *sides: NDArray[np.intp]) -> Sides:
+    """Return the sides of a split by groups, time or a splitter, as :class:`Split` says."""
+    training, validation = sides
+    if not training.size or validation.size < 2:
+        undivided = "" if data.groups is None else f" in {data.n_groups} undivided group(s)"
+        raise ValueError(
+            f"Early stopping would train on {training.size} and validate with "
+            f"{validation.size} of the {data.n_rows} rows{undivided}. It needs at least 1 and "
+            "2. Give more groups, which follow one another if validation_fraction='last', pass "
+            "X_val and y_val to fit, or set early_stopping=False."
+        )
+    if labels is not None and (lost := np.setdiff1d(labels[validation], labels[training])).size:
+        warnings.warn(
+            f"The training rows lack the classes {lost.tolist()} of validation rows. Give "
+            "groups, or a validation_fraction, with all classes on both sides, or pass X_val "
+            "and y_val to fit.",
+            stacklevel=2,
+        )
+    return training, validation
 
 
 @dataclass(frozen=True)
@@ -200,14 +233,14 @@ class RandomRows(Split):
 
     is_random = True
 
-    def __call__(self, data: Dataset, labels: Labels, seed: int, given: tuple) -> Sides:
+    def __call__(self, data: Dataset, labels: Labels, seed: int, given: Given) -> Sides:
         """Return the sides of a random split."""
         if data.groups is None:
             return split_rows(data.n_rows, self.fraction, labels, seed)
         count_validation_rows(data.n_rows, self.fraction)
         shares = np.array([1 - self.fraction, self.fraction])
         sides = deal_groups(data.groups, shares, labels, seed)
-        return np.flatnonzero(sides == 0), np.flatnonzero(sides == 1)
+        return _checked(data, labels, *(np.flatnonzero(sides == one) for one in (0, 1)))
 
 
 @dataclass(frozen=True)
@@ -217,7 +250,7 @@ class LastRows(Split):
     With groups, they begin at the nearest row where no group is divided.
     """
 
-    def __call__(self, data: Dataset, labels: Labels, seed: int, given: tuple) -> Sides:
+    def __call__(self, data: Dataset, labels: Labels, seed: int, given: Given) -> Sides:
         """Return all rows before some row, and those from it on."""
         rows = np.arange(data.n_rows)
         first = data.n_rows - count_validation_rows(data.n_rows, self.fraction)
@@ -227,7 +260,7 @@ class LastRows(Split):
             # Before these rows, all groups that have begun have ended.
             limits = np.flatnonzero(np.maximum.accumulate(last[data.groups]) == rows)[:-1] + 1
             first = int(limits[np.abs(limits - first).argmin()]) if limits.size else 0
-        return rows[:first], rows[first:]
+        return _checked(data, labels, rows[:first], rows[first:])
 
 
 @dataclass(frozen=True)
@@ -244,7 +277,7 @@ class FirstSplit(Split):
 
     splitter: Any
 
-    def __call__(self, data: Dataset, labels: Labels, seed: int, given: tuple) -> Sides:
+    def __call__(self, data: Dataset, labels: Labels, seed: int, given: Given) -> Sides:
         """Return the sides of the first split.
 
         Raises
@@ -271,7 +304,7 @@ class FirstSplit(Split):
                 "validate with the last rows, set validation_fraction='last'.",
                 stacklevel=2,
             )
-        return training, validation
+        return _checked(data, labels, training, validation)
 
 
 #: The ways to choose rows that have names.
