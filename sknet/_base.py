@@ -35,7 +35,8 @@ from sknet._starting import continue_model, start_model
 from sknet._summary import NotebookMixin
 from sknet._version import __version__
 from sknet.data.batches import Batch, Dataset
-from sknet.data.draws import Given, cross_fitted
+from sknet.data.draws import cross_fitted
+from sknet.data.splits import Given
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import TrainingResult
 

@@ -12,8 +12,9 @@ from sknet._model import Model, row_weights
 from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
 from sknet._run import Run, training_threads
 from sknet.data.batches import Batch, Batches, Dataset
-from sknet.data.draws import Augmentation, Given
+from sknet.data.draws import Augmentation
 from sknet.data.row_blocks import RowBlocks
+from sknet.data.splits import Given
 from sknet.nn.epochs import ReturnToBest
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
 from sknet.nn.objective import BatchIterable, fit_factor

@@ -14,7 +14,7 @@ from sknet._auto import COOLING, RULES, Facts, bins_for, choose, level_penalty
 from sknet._parameters import hidden_layer_sizes, per_layer, plain
 from sknet._version import __version__
 from sknet.data.choices import interaction_groups
-from sknet.data.draws import SPLITS, FirstSplit, RandomRows, Split
+from sknet.data.splits import SPLITS, FirstSplit, RandomRows, Split
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.epochs import UpdateRule

@@ -19,7 +19,7 @@ from sknet import _auto, _building
 from sknet._attributes import FittedAttributes
 from sknet._parameters import AUTO, FLAT_LIST, SPLITTER, Class, Off, with_parameters
 from sknet._requirements import Options
-from sknet.data.draws import SPLITS
+from sknet.data.splits import SPLITS
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.layers import NORMALIZATIONS

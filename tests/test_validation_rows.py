@@ -34,7 +34,8 @@ import sknet
 from sknet import _base
 from sknet.callbacks import Checkpoint
 from sknet.data.batches import Dataset
-from sknet.data.draws import FirstSplit, LastRows, RandomRows, cross_fitted
+from sknet.data.draws import cross_fitted
+from sknet.data.splits import FirstSplit, LastRows, RandomRows
 from sknet.streaming import RowBlocks, fit_chunks
 
 N = 120
@@ -101,7 +102,9 @@ def test_no_way_to_split_divides_a_group(groups, n_classes, fraction, seed):
             try:
                 training, held_out = split(data, labels, seed, (*table[:2], groups[order]))
             except ValueError as error:
-                assert re.search("divides groups|cannot split|with [01] of|train on 0", str(error))
+                assert re.search(
+                    "divides groups|cannot split|with [01] of|train on 0", str(error)
+                )
                 continue
             assert not np.intersect1d(data.groups[training], data.groups[held_out]).size
             assert_array_equal(np.sort([*training, *held_out]), np.arange(groups.size))

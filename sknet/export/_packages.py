@@ -10,8 +10,8 @@ from sknet._run import Run
 from sknet._settings import Provenance, Settings
 from sknet.classifier import NNClassifier
 from sknet.data.columns.scaling import Components
-from sknet.data.draws import FirstSplit, LastRows, RandomRows
 from sknet.data.encoding import TableEncoder
+from sknet.data.splits import FirstSplit, LastRows, RandomRows
 from sknet.data.tables import KINDS, TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.texts import DateFormat, NumberFormat
