@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknet._fitting import fit_network, fit_one_pass, split_off_validation
 from sknet._hints import hinting, hints_of_names, hints_of_values
-from sknet._input import Features, read_training, read_validation
+from sknet._input import Features, read_training, read_validation, with_groups
 from sknet._model import Model, weigh
 from sknet._monitoring import CallbackObserver, HeldOut
 from sknet._parameters import check_loss_position, check_together, without_effect
@@ -36,6 +36,7 @@ from sknet._summary import NotebookMixin
 from sknet._version import __version__
 from sknet.data.batches import Batch, Dataset
 from sknet.data.draws import cross_fitted
+from sknet.data.splits import Given
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import TrainingResult
 
@@ -79,6 +80,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         *,
+        groups: ArrayLike | None = None,
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
@@ -89,13 +91,14 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The training rows: an array, a data frame, a sparse matrix, or an object that gives
-            slices of rows, such as a data set of h5py (see
-            :class:`sknet.streaming.RowBlocks`). NaN is a missing value, but not in sparse X.
+            An array, a data frame, a sparse matrix, or an object with slices of rows, such as a
+            data set of h5py (:class:`sknet.streaming.RowBlocks`). NaN in dense X is missing.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The labels or numbers to predict.
         sample_weight : array-like of shape (n_samples,), default=None
             The weights of the rows. Only their ratios matter; None gives all the same weight.
+        groups : array-like of shape (n_samples,), default=None
+            Such as persons: early stopping holds out whole groups. They have no other use.
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
             Validation rows for early stopping. Without them, it holds out rows of X.
         resume_from : path-like, default=None
@@ -123,12 +126,13 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         given = Batch(X, y, cast(Any, sample_weight))
         known = None if before is None else before._features
         features, data = read_training(self, given, known)
+        data = with_groups(data, groups)
         given_val = Batch(X_val, y_val, cast(Any, sample_weight_val))
         held_out = read_validation(features, given_val)
         # Drawn after the checks, so that an error leaves a given RandomState as it was.
         run = run or Run.start(self.random_state)
         model = self._begin(before, features, data, run)
-        data, held_out = _weigh_and_split(model, data, held_out, run)
+        data, held_out = _weigh_and_split(model, data, held_out, run, (X, y, groups))
         identify = partial(fingerprint, data)
         run.expect_rows(data.n_rows, identify)
         for doubt in _doubts(self, model, held_out):
@@ -345,19 +349,20 @@ def fitted_attributes(
 
 
 def _weigh_and_split(
-    model: Model, data: Dataset, held_out: Dataset | None, run: Run
+    model: Model, data: Dataset, held_out: Dataset | None, run: Run, given: Given
 ) -> tuple[Dataset, Dataset | None]:
     """Return the training rows, and the validation rows or None, with class weights applied.
 
     ``held_out`` are the user's validation rows. If it is None, early stopping splits rows off.
+    ``given`` are the user's X, y and groups.
     """
     settings, target = model.settings, model.target
     weighted = weigh(settings, target, data)
-    if held_out is None and settings.cross_fits and weighted.n_rows >= settings.n_parts:
+    if held_out is None and settings.cross_fits and weighted.n_groups >= settings.n_parts:
         n_members, strata = settings.n_members, model.strata(weighted.y)
         return cross_fitted(weighted, n_members, settings.n_parts, strata, run.split_seed)
     if held_out is None:
-        return split_off_validation(model, weighted, run.split_seed)
+        return split_off_validation(model, weighted, run.split_seed, given)
     model.check_target(held_out.y, "y_val")
     return weighted, weigh(settings, target, held_out)
 

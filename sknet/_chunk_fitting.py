@@ -14,6 +14,7 @@ from sknet._fitting import augmentation, encoded_chunk, fit_batches
 from sknet._input import Features, has_validation, read_rows, read_validation, with_target
 from sknet._model import Model, row_weights, weigh
 from sknet._monitoring import CallbackObserver, HeldOut, RowProgress, row_progress
+from sknet._parameters import check_random_split
 from sknet._persistence import load_checkpoint
 from sknet._requirements import check_count, fit_context
 from sknet._run import FINGERPRINT_ROWS, Run, fingerprint
@@ -41,7 +42,10 @@ def fit_on_chunks(
     ``validation`` are X_val, y_val and their weights.
     """
     _check_arguments(estimator, chunks, window, validation_rows)
-    most_held_out = 0 if has_validation(estimator, validation) else validation_rows
+    most_held_out = 0
+    if not has_validation(estimator, validation):
+        check_random_split(estimator, ", pass X_val and y_val, such as the last chunk")
+        most_held_out = validation_rows
     if resume_from is None:
         before, run = None, Run.start(estimator.random_state)
     else:
@@ -183,7 +187,7 @@ class FirstPass:
         agreed = agree(self._estimator, self._look._replace(survey=survey))
         settings, n_held_out = agreed.settings, 0
         if settings.early_stopping and self._most_held_out:
-            n_wanted = count_validation_rows(survey.n_rows, settings.validation_fraction)
+            n_wanted = count_validation_rows(survey.n_rows, settings.split.fraction)
             n_held_out = min(n_wanted, self._most_held_out)
         n_training = survey.n_rows - n_held_out
         return Findings(agreed, n_training, self._sizes, *self._sample.first(n_held_out))

@@ -12,8 +12,9 @@ from sknet._model import Model, row_weights
 from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
 from sknet._run import Run, training_threads
 from sknet.data.batches import Batch, Batches, Dataset
-from sknet.data.draws import Augmentation, split_rows
+from sknet.data.draws import Augmentation
 from sknet.data.row_blocks import RowBlocks
+from sknet.data.splits import Given
 from sknet.nn.epochs import ReturnToBest
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
 from sknet.nn.objective import BatchIterable, fit_factor
@@ -24,14 +25,16 @@ from sknet.nn.training import Report, train
 
 
 def split_off_validation(
-    model: Model, data: Dataset, split_seed: int
+    model: Model, data: Dataset, split_seed: int, given: Given = ()
 ) -> tuple[Dataset, Dataset | None]:
-    """Return the training rows, and the validation rows or None without early stopping."""
+    """Return the training rows, and the validation rows or None without early stopping.
+
+    ``given`` are X, y and groups of the user, for a splitter of scikit-learn.
+    """
     settings = model.settings
     if not settings.early_stopping:
         return data, None
-    strata = model.strata(data.y)
-    parts = split_rows(data.n_rows, settings.validation_fraction, strata, split_seed)
+    parts = settings.split(data, model.strata(data.y), split_seed, given)
     if isinstance(data.X, RowBlocks):
         for rows in parts:
             rows.sort()  # In place, since a copy of many positions takes much memory.

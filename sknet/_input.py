@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import validate_data
 
-from sknet._target_checks import check_weight, check_y
+from sknet._target_checks import check_groups, check_weight, check_y
 from sknet.data.batches import Batch, Dataset
 from sknet.data.choices import categorical_columns, column_signs
 from sknet.data.columns.numbers import check_columns, check_objects, is_plain
@@ -288,6 +288,19 @@ def with_target(features: Features, given: Batch, suffix: str = "") -> Dataset:
         return Dataset(X, y)
     sample_weight = check_weight(sample_weight, X, f"sample_weight{suffix}")
     return Dataset(X, y, sample_weight).of_positive_weight()
+
+
+def with_groups(data: Dataset, groups: Any) -> Dataset:
+    """Return training rows with the numbers of their groups, if the user gives groups.
+
+    Raises
+    ------
+    ValueError
+        If there is not one group for each row of the table, or if a group is missing.
+    """
+    if groups is None:
+        return data
+    return data._replace(groups=check_groups(groups, data.X.shape[0])[data.positions])
 
 
 def read_validation(features: Features, given: Batch) -> Dataset | None:

@@ -68,7 +68,16 @@ class FlatList(HasMethods):
         return "a flat list, tuple or array"
 
 
+class Instances(HasMethods):
+    """Objects with some methods, but not the classes of such objects."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Return whether a value is no class and has the methods."""
+        return not isinstance(val, type) and super().is_satisfied_by(val)
+
+
 FLAT_LIST = FlatList(["__len__", "__iter__"])
+SPLITTER = Instances(["split", "get_n_splits"])
 AUTO = Names({"auto"})
 
 
@@ -325,6 +334,23 @@ def _is_neutral(name: str, parameters: Mapping[str, Any], default: Any) -> bool:
         return value == SCHEDULES["constant"]()
     values = per_layer(parameters, name) if np.ndim(value) else [value]
     return all(one in (default, STOCHASTIC_OPTIONS[name]) for one in values)
+
+
+def check_random_split(estimator: Any, remedy: str) -> None:
+    """Refuse ways to choose validation rows that need all rows in one place.
+
+    Raises
+    ------
+    ValueError
+        If early stopping may be on and ``validation_fraction`` is no number; ``remedy`` ends
+        the message.
+    """
+    wanted = estimator.validation_fraction
+    if estimator.early_stopping and not (is_auto(wanted) or FRACTION.allows(wanted)):
+        raise ValueError(
+            f"validation_fraction={wanted!r} needs all rows in one place. Give a number"
+            f"{remedy}, or set early_stopping=False."
+        )
 
 
 def check_class_weight(class_weight: Any, classes: Sequence) -> None:

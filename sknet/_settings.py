@@ -10,10 +10,11 @@ from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, Self, cast
 
-from sknet._auto import COOLING, Facts, bins_for, choose, level_penalty
+from sknet._auto import COOLING, RULES, Facts, bins_for, choose, level_penalty
 from sknet._parameters import hidden_layer_sizes, per_layer, plain
 from sknet._version import __version__
 from sknet.data.choices import interaction_groups
+from sknet.data.splits import SPLITS, FirstSplit, RandomRows, Split
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.epochs import UpdateRule
@@ -116,6 +117,7 @@ RESOLVED = {
     *("hidden_layer_sizes", "activation", "dropout", "numeric_embedding"),
     *("interaction_cst", "monotonic_cst", "categorical_features"),
     *("loss", "quantile", "solver", "learning_rate", "random_state", "warm_start"),
+    "validation_fraction",
 }
 
 
@@ -142,6 +144,8 @@ class Settings:
     level_penalty : float
         The strength of the penalty of the vectors of levels, for each row that the prior of
         their effect is worth.
+    split : Split
+        Stands for ``validation_fraction``.
     promise : Promise or None
         Stands for ``monotonic_cst``; None if no column is constrained.
     groups : tuple of tuple of int or None
@@ -164,6 +168,7 @@ class Settings:
     level_penalty: float
     solver: Solver
     schedule: Schedule
+    split: Split
     promise: Promise | None
     groups: Groups | None
     pairwise: bool
@@ -207,12 +212,12 @@ class Settings:
         A scorer could not judge them, since it predicts with all members at once.
         """
         by_loss = self.early_stopping and self.scoring == "loss" and self.solver.stochastic
-        return by_loss and 1 < self.n_separate <= self.n_parts
+        return by_loss and self.split.is_random and 1 < self.n_separate <= self.n_parts
 
     @property
     def n_parts(self) -> int:
         """The number of parts of the rows of which early stopping holds out one."""
-        return round(1 / self.validation_fraction)
+        return round(1 / self.split.fraction)
 
     @property
     def marks_heavy(self) -> bool:
@@ -280,10 +285,20 @@ def resolve(
         level_penalty=level_penalty(known, facts),
         solver=solver,
         schedule=_rule(known["learning_rate"], SCHEDULES, known),
+        split=_split(known, facts),
         promise=promise,
         groups=groups,
         pairwise=known["interaction_cst"] == "pairwise",
     )
+
+
+def _split(known: Mapping[str, Any], facts: Facts) -> Split:
+    """Return how validation rows are chosen; "last" are as many as those of "auto"."""
+    given = known["validation_fraction"]
+    if isinstance(given, Real):
+        return RandomRows(float(given))
+    usual = RULES["validation_fraction"](known, facts)
+    return SPLITS[given](usual) if isinstance(given, str) else FirstSplit(usual, given)
 
 
 def _as_number(value: Any) -> Any:

@@ -17,8 +17,9 @@ from sklearn.metrics import get_scorer_names
 
 from sknet import _auto, _building
 from sknet._attributes import FittedAttributes
-from sknet._parameters import AUTO, FLAT_LIST, Class, Off, with_parameters
+from sknet._parameters import AUTO, FLAT_LIST, SPLITTER, Class, Off, with_parameters
 from sknet._requirements import Options
+from sknet.data.splits import SPLITS
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.layers import NORMALIZATIONS
@@ -104,9 +105,10 @@ class SharedParameters:
         **Stopping.** Whether to hold out validation rows, to stop after ``n_iter_no_change``
         epochs without improvement, and to calibrate the probabilities of a classifier. "auto"
         is True for {SMALL} rows or more. ``X_val`` in ``fit`` also switches it on.
-    validation_fraction : float or "auto", default="auto"
-        The share of the rows that early stopping holds out. "auto" is {VALIDATION_OF_FEW}
-        for fewer than {MANY} rows or without ``share_weights``, else {VALIDATION_OF_MANY}.
+    validation_fraction : float, "auto", "last" or splitter, default="auto"
+        The share of rows that early stopping holds out. "auto" is {VALIDATION_OF_FEW} for fewer
+        than {MANY} rows or without ``share_weights``, else {VALIDATION_OF_MANY}. "last" holds
+        out as many at the end. Or a splitter of scikit-learn, whose first split counts.
     refit : bool, default=True
         Whether training ends with epochs on all rows, those held out too, if the learning rate
         falls to zero by schedule. Tables of more than {many_rows} rows ignore it.
@@ -148,9 +150,8 @@ class SharedParameters:
         never falls, -1 if it never rises, 0 if it is free; one entry for each column, or a dict
         by name. With two classes, it is the direction of the second one's probability.
     interaction_cst : {"pairwise", "no_interactions"}, list of sets of int or None, default=None
-        The groups of columns that may interact, by position. Each group has its own network,
-        and their outputs add up. "no_interactions" is an additive model; "pairwise" is a sum of
-        functions of at most two columns.
+        The groups of columns that may interact, by position. Each has its own network, whose
+        outputs add up. "no_interactions" is additive; "pairwise" has functions of two columns.
     """
 
     hidden_layer_sizes: Annotated[int | Sequence[int], FLAT_LIST, POSITIVE_INT] = _auto.SIZES
@@ -185,7 +186,7 @@ class SharedParameters:
     max_fun: Annotated[int, POSITIVE_INT] = 15000
     # Stopping.
     early_stopping: Annotated[bool | str, AUTO, "boolean"] = "auto"
-    validation_fraction: Annotated[float | str, AUTO, FRACTION] = "auto"
+    validation_fraction: Annotated[Any, {"auto", *SPLITS}, FRACTION, SPLITTER] = "auto"
     refit: Annotated[bool, "boolean"] = True
     scoring: Annotated[str | Callable | None, {"loss", *get_scorer_names()}, callable, None] = (
         "loss"

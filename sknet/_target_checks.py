@@ -1,4 +1,4 @@
-"""Checks of the user's y, of the weights of its rows, and of the classes of ``partial_fit``."""
+"""Checks of the user's y, weights and groups of rows, and of the classes of ``partial_fit``."""
 
 from enum import Enum
 from numbers import Number
@@ -150,6 +150,28 @@ def check_partial_fit_classes(y: Any, classes: Any, known: np.ndarray | None) ->
             f"classes={classes!r} is not the same as on the last call to partial_fit, was: "
             f"{known!r}"
         )
+
+
+def check_groups(groups: Any, n_rows: int) -> NDArray[np.intp]:
+    """Return the number of the group of each row.
+
+    Raises
+    ------
+    ValueError
+        If there is not one group for each row, or if a group is missing.
+    """
+    groups = np.asarray(as_array(groups, "groups", LABELS))
+    if groups.shape != (n_rows,):
+        raise ValueError(
+            f"groups must be flat, with a value for each of the {n_rows} rows of X, got the "
+            f"shape {groups.shape}."
+        )
+    numbers = frames.distinct_values(groups)[1]
+    if n_missing := (numbers < 0).sum():
+        raise ValueError(
+            f"groups has missing values, {n_missing} of {n_rows}. Give these rows a group, too."
+        )
+    return numbers
 
 
 def check_weight(sample_weight: Any, X: Any, name: str) -> np.ndarray:

@@ -86,11 +86,10 @@ class NNClassifier(ClassifierMixin, BaseNN):
     ) -> Self:
         """Update the network by one pass over the given rows.
 
-        The first call fixes the classes and the scaling of the inputs. There is no early
-        stopping, and a schedule that ends at zero is replaced by a constant learning rate.
-        Layers, encodings and constraints must stay the same in later calls. ``max_iter``,
-        ``tol``, ``n_iter_no_change``, ``early_stopping``, ``refit``, ``validation_fraction``
-        and ``scoring`` have no effect; ``random_state`` acts in the first call only.
+        The first call fixes the classes and the scaling of the inputs. Layers, encodings and
+        constraints must stay. A schedule that ends at zero becomes a constant learning rate.
+        ``max_iter``, ``tol``, ``n_iter_no_change``, ``early_stopping``, ``refit``, ``scoring``
+        and ``validation_fraction`` have no effect, ``random_state`` only in the first call.
 
         Parameters
         ----------

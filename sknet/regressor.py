@@ -96,11 +96,10 @@ class NNRegressor(RegressorMixin, BaseNN):
         """Update the network by one pass over the given rows.
 
         The first call fixes the scaling of the inputs. Each call updates the mean and the
-        standard deviation of y without a change of the predictions. There is no early stopping,
-        and a schedule that ends at zero is replaced by a constant learning rate. Layers,
-        encodings and constraints must stay the same in later calls. ``max_iter``, ``tol``,
-        ``n_iter_no_change``, ``early_stopping``, ``refit``, ``validation_fraction`` and
-        ``scoring`` have no effect; ``random_state`` acts in the first call only.
+        standard deviation of y without a change of the predictions. Layers, encodings and
+        constraints must stay. A schedule that ends at zero becomes a constant learning rate.
+        ``max_iter``, ``tol``, ``n_iter_no_change``, ``early_stopping``, ``refit``, ``scoring``
+        and ``validation_fraction`` have no effect, ``random_state`` only in the first call.
 
         Parameters
         ----------

@@ -106,6 +106,8 @@ class Dataset(NamedTuple):
     weight_unit : float
         The unit of the weights, or all weights if ``sample_weight`` is None. It matters only
         where the rows are joined with rows that have another unit.
+    groups : ndarray of int of shape (n_chosen,), or None
+        The number of the group of each chosen row, if a split must not divide groups.
     """
 
     X: Any
@@ -113,11 +115,17 @@ class Dataset(NamedTuple):
     sample_weight: NDArray[np.floating] | None = None
     rows: NDArray[np.intp] | None = None
     weight_unit: float = 1.0
+    groups: NDArray[np.intp] | None = None
 
     @property
     def n_rows(self) -> int:
         """The number of chosen rows."""
         return self.X.shape[0] if self.rows is None else self.rows.size
+
+    @property
+    def n_groups(self) -> int:
+        """The number of groups of the chosen rows; without groups, each row is one."""
+        return self.n_rows if self.groups is None else np.unique(self.groups).size
 
     @property
     def positions(self) -> NDArray[np.intp]:
@@ -139,7 +147,8 @@ class Dataset(NamedTuple):
         """Return the data set of some of the rows: a slice, a mask, or an array of indices."""
         y, sample_weight = _gather(self.y, which), _gather(self.sample_weight, which)
         rows = which if self.rows is None and _are_indices(which) else self.positions[which]
-        return Dataset(self.X, y, sample_weight, rows, self.weight_unit)
+        groups = _gather(self.groups, which)
+        return Dataset(self.X, y, sample_weight, rows, self.weight_unit, groups)
 
     def of_positive_weight(self, weight_name: str = "Sample weights") -> "Dataset":
         """Return the data set of the rows of positive weight; there must be weights.
@@ -176,7 +185,7 @@ class Dataset(NamedTuple):
         order = np.argsort(positions)
         pairs = [(self.y, other.y), (self.sample_weight, other.sample_weight)]
         y, weight = (None if pair[0] is None else _join(pair)[order] for pair in pairs)
-        return self._replace(y=y, sample_weight=weight, rows=positions[order])
+        return Dataset(self.X, y, weight, positions[order], self.weight_unit)
 
     def batch(self, which: Any = slice(None)) -> Batch:
         """Return a copy of some of the rows; if all rows are chosen, a slice may be a view."""

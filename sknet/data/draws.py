@@ -12,6 +12,8 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
 from sknet.data.batches import Batch, Dataset
 
+Labels = NDArray[Any] | None
+
 #: Rows from which quantiles are estimated; of larger tables, this many drawn at random.
 QUANTILE_ROWS = 100_000
 #: Most bytes of the sampled rows where they must be copied: from a table that is read in
@@ -20,6 +22,8 @@ SAMPLE_BYTES = 2**27
 #: The largest number of rows of a stratified split, which makes a Python object of each row. A
 #: random split of more rows keeps the shares of the classes nearly as well.
 STRATIFIED_ROWS = 2**22
+#: The number of random ways to deal out groups among which the most even one is chosen.
+DEALS = 20
 
 
 def draw_rows(n_rows: int, n_wanted: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -119,14 +123,49 @@ def deal_rows(
     return parts
 
 
+def deal_groups(
+    groups: NDArray[np.intp], shares: NDArray[np.float64], labels: Labels, seed: int
+) -> NDArray[np.intp]:
+    """Return the number of the part of each row, if whole groups are divided into parts.
+
+    The shuffled groups are dealt out ``DEALS`` times. The result is the one in which the parts
+    come nearest to their shares of the rows of each class.
+
+    Parameters
+    ----------
+    groups : ndarray of int of shape (n_rows,)
+        The number of the group of each row.
+    shares : ndarray of shape (n_parts,)
+        The wanted shares of the parts. There are at least as many groups as parts, and each
+        part gets one.
+    labels : array of shape (n_rows,) or None
+    seed : int
+    """
+    of_row = np.unique(groups, return_inverse=True)[1]
+    classes = np.unique(0 * of_row if labels is None else labels, return_inverse=True)[1]
+    n_groups, n_parts, sizes = of_row.max() + 1, shares.size, np.bincount(classes)
+    least = np.arange(1, n_parts)
+    limits = np.rint(np.cumsum(shares)[:-1] * n_groups).clip(least, least + n_groups - n_parts)
+    parts = np.searchsorted(limits, np.arange(n_groups), side="right")
+
+    def unevenness(dealt: NDArray[np.intp]) -> float:
+        cells = dealt[of_row] * sizes.size + classes
+        counts = np.bincount(cells, minlength=n_parts * sizes.size)
+        found = counts.reshape(n_parts, sizes.size) / sizes
+        return float(np.abs(found - shares[:, np.newaxis]).sum())
+
+    rng = np.random.default_rng(seed)
+    return min((rng.permutation(parts) for _ in range(DEALS)), key=unevenness)[of_row]
+
+
 def cross_fitted(
     data: Dataset, n_members: int, n_parts: int, labels: NDArray[Any] | None, seed: int
 ) -> tuple[Dataset, Dataset]:
     """Return all rows, with weights to train with, and rows with weights to validate with.
 
-    The rows are divided into parts, of which each member has one. Each row has a weight for
-    each member: a member is trained on the rows of all other parts, and judged by those of its
-    own. So no row is judged by a prediction that was trained on it.
+    The rows, or whole groups, are divided into parts, of which each member has one. Each row
+    has a weight for each member: a member is trained on the rows of all other parts, and judged
+    by those of its own. So no row is judged by a prediction that was trained on it.
 
     Parameters
     ----------
@@ -137,9 +176,18 @@ def cross_fitted(
         Classes whose shares all parts keep.
     seed : int
     """
-    parts = deal_rows(data.n_rows, n_parts, labels, seed)
-    # The few rows of a class are in consecutive parts, so those of the members are spread.
-    held_out = parts[:, np.newaxis] == np.arange(n_members) * n_parts // n_members
+    if data.groups is None:
+        parts = deal_rows(data.n_rows, n_parts, labels, seed)
+        # The few rows of a class are in consecutive parts, so those of the members are spread.
+        of_members = np.arange(n_members) * n_parts // n_members
+    else:
+        of_members, rest = (
+            np.arange(n_members),
+            [1 - n_members / n_parts] * (n_members < n_parts),
+        )
+        shares = np.array([1 / n_parts] * n_members + rest)
+        parts = deal_groups(data.groups, shares, labels, seed)
+    held_out = parts[:, np.newaxis] == of_members
     weight = np.ones(data.n_rows) if data.sample_weight is None else data.sample_weight
     column = weight[:, np.newaxis]
     trained = data._replace(sample_weight=column * ~held_out)

@@ -232,7 +232,7 @@ def naming(prefix: str, *, unless: str | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, IndexError) as error:
         # Subclasses, such as UnicodeDecodeError, may not take a message alone.
         kind = TypeError if isinstance(error, TypeError) else ValueError
         if unless and isinstance(error, kind) and re.search(rf"\b{unless}\b", str(error)):

@@ -58,7 +58,7 @@ def most_shards(settings: Settings, n_rows: int, local_steps: int) -> int:
     With fewer mini-batches in an epoch the rounds would be shorter, and the mean of the shards
     would be taken after few steps. The number is at least 1.
     """
-    held_out = settings.validation_fraction if settings.early_stopping else 0
+    held_out = settings.split.fraction if settings.early_stopping else 0
     batch_size = settings.batch_size
     if "batch_size" in settings.auto:
         # The shards share a large batch, so that it need not be full for each of them.
@@ -160,7 +160,7 @@ class Shards:
         if model.settings.early_stopping and not sum(n_validation):
             raise ValueError(
                 "The validation set is too small: no shard has enough rows to hold "
-                f"validation_fraction={model.settings.validation_fraction} of them out. "
+                f"validation_fraction={model.settings.split.fraction} of them out. "
                 "Increase it, use fewer shards, or set early_stopping=False."
             )
         self.n_rows: int = sum(n_rows)

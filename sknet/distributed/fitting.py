@@ -16,6 +16,7 @@ from sknet._base import BaseNN
 from sknet._input import Features, read_training
 from sknet._model import Model, row_weights
 from sknet._monitoring import reporter
+from sknet._parameters import check_random_split
 from sknet._run import Run
 from sknet._settings import Settings
 from sknet._starting import Agreement, Look, agree, look_at, merge_looks
@@ -47,9 +48,10 @@ def check_supported(local: BaseNN) -> None:
     Raises
     ------
     ValueError
-        If the solver is not stochastic, if ``warm_start`` is on, or if ``scoring`` is not the
-        loss.
+        If the solver is not stochastic, if ``warm_start`` is on, if ``scoring`` is not the
+        loss, or if validation rows are not drawn at random.
     """
+    check_random_split(local, "")
     if not is_stochastic(local.solver):
         raise ValueError(
             f"solver={local.solver!r} needs all rows at once, which no worker has. Use a "

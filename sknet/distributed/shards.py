@@ -234,7 +234,7 @@ def make_shard(
     """
     data, held_out = _read_all(features, partitions), None
     # A shard with too few rows for a share holds none out, since the others may have enough.
-    if data.n_rows * model.settings.validation_fraction >= 1 and data.n_rows >= 3:
+    if data.n_rows * model.settings.split.fraction >= 1 and data.n_rows >= 3:
         split_seed = int(np.random.default_rng((seed, number)).integers(2**31))
         data, held_out = split_off_validation(model, data, split_seed)
     Y, batch_size = model.training_targets(data.y), model.settings.batch_size

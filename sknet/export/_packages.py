@@ -11,6 +11,7 @@ from sknet._settings import Provenance, Settings
 from sknet.classifier import NNClassifier
 from sknet.data.columns.scaling import Components
 from sknet.data.encoding import TableEncoder
+from sknet.data.splits import FirstSplit, LastRows, RandomRows
 from sknet.data.tables import KINDS, TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.texts import DateFormat, NumberFormat
@@ -139,6 +140,7 @@ _CLASSES = [
     NNClassifier, NNRegressor,
     # The model that a fit has learned, its settings, and where it comes from.
     ClassificationModel, RegressionModel, Settings, Provenance,
+    RandomRows, LastRows, FirstSplit,
     # The encoders of X and y.
     TableReader, *KINDS, NumberFormat, DateFormat, TableEncoder, *FEATURES, Components,
     ClassTarget, RegressionTarget,

@@ -169,6 +169,7 @@ def test_a_clone_shares_the_client_and_a_pickle_leaves_it(client):
         ({"solver": "lamb"}, "'solver' parameter .* Got 'lamb'"),
         ({"warm_start": True}, "warm_start"),
         ({"early_stopping": True, "scoring": "r2"}, "scoring='loss'"),
+        ({"validation_fraction": "last"}, "needs all rows in one place"),
     ],
 )
 def test_parameters_are_checked_before_anything_else(options, message):

@@ -1,0 +1,166 @@
+"""Ways to choose the rows that early stopping validates with."""
+
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sknet.data.batches import Dataset
+from sknet.data.draws import Labels, count_validation_rows, deal_groups, split_rows
+from sknet.data.kinds import naming
+
+#: X, y and groups of the user, with all rows of the table.
+Given = tuple[Any, ...]
+#: The indices of the rows to train on, and of the rows to validate with.
+Sides = tuple[NDArray[np.intp], NDArray[np.intp]]
+
+#: The share of the rows that the split of a user's splitter is expected to use.
+MOSTLY_USED = 0.9
+
+
+@dataclass(frozen=True)
+class Split(ABC):
+    """Chooses the rows to validate with. It divides none of the groups of the data.
+
+    Parameters
+    ----------
+    fraction : float
+        The share of the rows. A splitter of the user says itself which rows they are.
+    """
+
+    fraction: float
+
+    #: Whether the rows are drawn at random, so that each member may have others.
+    is_random: ClassVar[bool] = False
+
+    @abstractmethod
+    def __call__(self, data: Dataset, labels: Labels, seed: int, given: Given) -> Sides:
+        """Return the indices of the rows to train on, and of the rows to validate with.
+
+        Parameters
+        ----------
+        data : Dataset
+        labels : array of shape (n_rows,) or None
+            Classes whose shares both sides keep, if the rows are drawn at random.
+        seed : int
+        given : tuple
+            X, y and groups of the user, for a splitter of scikit-learn.
+
+        Raises
+        ------
+        ValueError
+            If there are no rows to train on, or fewer than two to validate with.
+
+        Warns
+        -----
+        UserWarning
+            If the training rows lack a class.
+        """
+
+
+def _checked(data: Dataset, labels: Labels, *sides: NDArray[np.intp]) -> Sides:
+    """Return the sides of a split by groups, time or a splitter, as :class:`Split` says."""
+    training, validation = sides
+    if not training.size or validation.size < 2:
+        undivided = "" if data.groups is None else f" in {data.n_groups} undivided group(s)"
+        raise ValueError(
+            f"Early stopping would train on {training.size} and validate with "
+            f"{validation.size} of the {data.n_rows} rows{undivided}. It needs at least 1 and "
+            "2. Give more groups, which follow one another if validation_fraction='last', pass "
+            "X_val and y_val to fit, or set early_stopping=False."
+        )
+    if labels is not None and (lost := np.setdiff1d(labels[validation], labels[training])).size:
+        warnings.warn(
+            f"The training rows lack the classes {lost.tolist()} of validation rows. Give "
+            "groups, or a validation_fraction, with all classes on both sides, or pass X_val "
+            "and y_val to fit.",
+            stacklevel=2,
+        )
+    return training, validation
+
+
+@dataclass(frozen=True)
+class RandomRows(Split):
+    """Random rows, or random groups if there are groups."""
+
+    is_random = True
+
+    def __call__(self, data: Dataset, labels: Labels, seed: int, given: Given) -> Sides:
+        """Return the sides of a random split."""
+        if data.groups is None:
+            return split_rows(data.n_rows, self.fraction, labels, seed)
+        count_validation_rows(data.n_rows, self.fraction)
+        shares = np.array([1 - self.fraction, self.fraction])
+        sides = deal_groups(data.groups, shares, labels, seed)
+        return _checked(data, labels, *(np.flatnonzero(sides == one) for one in (0, 1)))
+
+
+@dataclass(frozen=True)
+class LastRows(Split):
+    """The last rows in the order of the table, which may be that of time.
+
+    With groups, they begin at the nearest row where no group is divided.
+    """
+
+    def __call__(self, data: Dataset, labels: Labels, seed: int, given: Given) -> Sides:
+        """Return all rows before some row, and those from it on."""
+        rows = np.arange(data.n_rows)
+        first = data.n_rows - count_validation_rows(data.n_rows, self.fraction)
+        if data.groups is not None:
+            last = np.zeros(data.groups.max() + 1, np.intp)
+            last[data.groups] = rows
+            # Before these rows, all groups that have begun have ended.
+            limits = np.flatnonzero(np.maximum.accumulate(last[data.groups]) == rows)[:-1] + 1
+            first = int(limits[np.abs(limits - first).argmin()]) if limits.size else 0
+        return _checked(data, labels, rows[:first], rows[first:])
+
+
+@dataclass(frozen=True)
+class FirstSplit(Split):
+    """The first split of a splitter of scikit-learn, which gets all rows of the user's table.
+
+    Rows on neither side of it are not used; if they are many, a warning says so. Rows on both
+    sides are validation rows.
+
+    Parameters
+    ----------
+    splitter : splitter of scikit-learn
+    """
+
+    splitter: Any
+
+    def __call__(self, data: Dataset, labels: Labels, seed: int, given: Given) -> Sides:
+        """Return the sides of the first split.
+
+        Raises
+        ------
+        ValueError
+            If the splitter raises an error, or if it divides groups.
+        """
+        sides = np.full(data.X.shape[0], -1, np.int8)
+        with naming(f"validation_fraction={self.splitter!r} cannot split the rows"):
+            for side, rows in enumerate(next(iter(self.splitter.split(*given)), ())):
+                sides[rows] = side
+        sides = sides[data.positions]
+        training, validation = np.flatnonzero(sides == 0), np.flatnonzero(sides == 1)
+        groups = data.positions if data.groups is None else data.groups
+        if np.isin(groups[training], groups[validation]).any():
+            raise ValueError(
+                f"validation_fraction={self.splitter!r} divides groups. Use a splitter that "
+                "keeps their rows together, such as GroupShuffleSplit, or leave out groups."
+            )
+        if (n_used := training.size + validation.size) < MOSTLY_USED * data.n_rows:
+            warnings.warn(
+                f"validation_fraction={self.splitter!r}: its first split leaves out "
+                f"{data.n_rows - n_used} of {data.n_rows} rows, which are not used at all. To "
+                "validate with the last rows, set validation_fraction='last'.",
+                stacklevel=2,
+            )
+        return _checked(data, labels, training, validation)
+
+
+#: The ways to choose rows that have names.
+SPLITS: dict[str, type[Split]] = {"last": LastRows}
