@@ -31,6 +31,7 @@ ENDINGS = {
     Ending.FINISHED: "after all planned epochs",
     Ending.STOPPED: "by a callback",
     Ending.MAX_ITER: "by max_iter, although more epochs could have helped",
+    Ending.TIME_LIMIT: "by time_limit, into which the plan was made to fit",
     **{ending: f"in a poor state: {fault}" for ending, fault in FAULTS.items()},
 }
 

@@ -50,6 +50,9 @@ class Provenance:
     n_refit : int
         The number of epochs in which that fit was trained on the validation rows, too: the last
         ones.
+    n_unvisited : int
+        The number of rows that the last epoch of that fit did not visit, since its time was
+        over.
     n_passes : int
         The number of passes of ``partial_fit`` since that fit.
     n_pass_rows : int
@@ -67,6 +70,7 @@ class Provenance:
     ending: str | None = None
     certainty: float | None = None
     n_refit: int = 0
+    n_unvisited: int = 0
     n_passes: int = 0
     n_pass_rows: int = 0
     n_continued: int = 0
@@ -93,7 +97,7 @@ class Provenance:
 
     def n_visited(self, history: Mapping[str, list[float]]) -> int:
         """Return the number of rows visited in the epochs and passes of this record."""
-        of_fit = (self.n_rows or 0) * self.n_epochs(history)
+        of_fit = (self.n_rows or 0) * self.n_epochs(history) - self.n_unvisited
         n_more = 0 if self.cross_fitted else self.n_validation or 0
         return of_fit + n_more * self.n_refit + self.n_pass_rows
 
@@ -111,6 +115,8 @@ class Provenance:
         )
 
 
+#: A plan that passes in a smaller share of its epochs may leave the network underfitted.
+FEW_EPOCHS = 0.1
 #: The parameters that fields of ``Settings`` stand for, and those that ``fit`` itself reads.
 RESOLVED = {
     *("hidden_layer_sizes", "activation", "dropout", "numeric_embedding"),
@@ -227,6 +233,11 @@ class Settings:
         The curve of such a column in an additive network could not be read.
         """
         return self.numeric_embedding is not None and self.groups is None
+
+    def needs_epochs(self, n_epochs: float) -> bool:
+        """Whether so few epochs, for lack of time, may leave the network far from its best."""
+        planned = self.solver.stochastic and self.schedule.has_horizon
+        return not planned or n_epochs <= FEW_EPOCHS * self.max_iter
 
     @property
     def n_cooling(self) -> int:

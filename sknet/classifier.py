@@ -87,8 +87,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         The first call fixes the classes and the scaling of the inputs. There is no early
         stopping, and a schedule that ends at zero is replaced by a constant learning rate.
         Layers, encodings and constraints must stay the same in later calls. ``max_iter``,
-        ``tol``, ``n_iter_no_change``, ``early_stopping``, ``refit``, ``validation_fraction``
-        and ``scoring`` have no effect; ``random_state`` acts in the first call only.
+        ``time_limit``, ``tol``, ``n_iter_no_change``, ``early_stopping``, ``scoring``,
+        ``refit`` and ``validation_fraction`` do nothing; ``random_state`` acts at first only.
 
         Parameters
         ----------

@@ -97,8 +97,8 @@ class NNRegressor(RegressorMixin, BaseNN):
         standard deviation of y without a change of the predictions. There is no early stopping,
         and a schedule that ends at zero is replaced by a constant learning rate. Layers,
         encodings and constraints must stay the same in later calls. ``max_iter``, ``tol``,
-        ``n_iter_no_change``, ``early_stopping``, ``refit``, ``validation_fraction`` and
-        ``scoring`` have no effect; ``random_state`` acts in the first call only.
+        ``time_limit``, ``n_iter_no_change``, ``early_stopping``, ``scoring``, ``refit`` and
+        ``validation_fraction`` do nothing; ``random_state`` acts at first only.
 
         Parameters
         ----------

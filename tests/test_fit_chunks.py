@@ -171,7 +171,7 @@ def test_each_epoch_is_shuffled_anew(shuffle, monkeypatch):
     numbers = np.arange(100.0)
     epochs = []
 
-    def fit_batches(model, batches, validation, run, observer):
+    def fit_batches(model, batches, validation, run, observer, budget):
         epochs.extend([np.concatenate([batch.y for batch in batches]) for _ in range(3)])
         raise KeyboardInterrupt
 

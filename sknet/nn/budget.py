@@ -1,0 +1,82 @@
+"""The seconds that a fit may take, and the haste with which its plan keeps to them."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+#: The share of the seconds of a training in which the time of a step is measured first.
+MEASURED = 0.05
+#: What follows the last step takes as long as so many evaluations: it is evaluated, and the
+#: certainty of predictions is fitted, to rows that are encoded anew.
+EVALUATIONS = 3
+#: So many seconds are left when none are.
+NO_SECONDS = 1e-9
+
+
+@dataclass(eq=False)
+class Budget:
+    """The seconds of a fit, counted from the moment at which this object is made.
+
+    A plan for which they do not suffice passes faster: with each step, some planned steps are
+    left out. At the speed measured so far, the plan is then over when the seconds are.
+
+    Parameters
+    ----------
+    seconds : float or None, default=None
+        None and infinity set no limit.
+    clock : callable, default=time.perf_counter
+        ``clock()`` returns the time in seconds.
+    """
+
+    seconds: float | None = None
+    clock: Callable[[], float] = perf_counter
+    _end: float = field(init=False)
+    _begun: float = field(init=False)
+    _n_steps: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._begun = self.clock()
+        self._end = self._begun + (math.inf if self.seconds is None else self.seconds)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The clock of another machine has another zero: what is left counts from the arrival.
+        return Budget, (self._end - self.clock(), self.clock)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit."""
+        return self._end < math.inf
+
+    def begin(self, evaluate: Callable[[], Any] | None = None) -> None:
+        """Begin to measure the steps of a training, and keep free the seconds after the last.
+
+        These are estimated by a call of ``evaluate()``; None says that they hardly count.
+        """
+        before = self._begun = self.clock()
+        if self.is_limited and evaluate is not None:
+            evaluate()
+            self._begun = self.clock()
+            self._end -= EVALUATIONS * (self._begun - before)
+
+    def left_out(self, n_ahead: float) -> float:
+        """Return how many planned steps to leave out, after a step that was made.
+
+        With n planned steps ahead, and seconds left for f steps, each of these stands for n / f
+        planned ones: n / f - 1 are left out.
+
+        Parameters
+        ----------
+        n_ahead : float
+            The number of planned steps ahead.
+        """
+        if not self.is_limited:
+            return 0.0
+        self._n_steps += 1
+        now = self.clock()
+        spent, left = now - self._begun, self._end - now
+        if spent < MEASURED * (spent + left):
+            return 0.0
+        n_each = n_ahead * spent / (self._n_steps * max(left, NO_SECONDS))
+        return min(max(n_each - 1, 0.0), n_ahead)
