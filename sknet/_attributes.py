@@ -51,8 +51,7 @@ class FittedAttributes:
     n_iter_, best_iter_, t_ : int
         The number of epochs, the number of the best one (from 1), and the number of rows seen.
     loss_curve_, validation_scores_ : list of float
-        The objective (loss plus penalty) and the validation score of each epoch. The scores are
-        None without early stopping.
+        The objective (loss plus penalty) and the validation score (or None) of each epoch.
     loss_, best_loss_, best_validation_score_ : float
         The last objective, the lowest one (None with early stopping), and the best validation
         score (None without).

@@ -118,7 +118,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         -----
         ConvergenceWarning
             If training diverges later, which restores the best epoch; if predictions are far
-            worse than a constant; or if ``max_iter`` was too small.
+            worse than a constant; or if ``max_iter`` or ``time_limit`` was too small.
         """
         budget = Budget(self.time_limit)
         before, run = self._to_continue(resume_from)

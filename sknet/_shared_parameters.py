@@ -31,6 +31,7 @@ from sknet.nn.rules import (
     NOT_NEGATIVE_INT,
     POSITIVE,
     POSITIVE_INT,
+    POSITIVE_OR_INFINITE,
 )
 from sknet.nn.schedules import SCHEDULES, Schedule
 
@@ -120,7 +121,7 @@ class SharedParameters:
         The smallest relative improvement that counts. For "lbfgs" also bounds the gradient.
     time_limit : float or None, default=None
         The seconds that ``fit`` may take. If they are too few for ``max_iter`` epochs, the
-        learning rate follows its schedule faster, so that it ends in time.
+        schedule of the learning rate passes faster, so that it ends in time.
     alpha : float or "auto", default="auto"
         **Regularisation.** The strength of the penalty on the weights: the mean loss grows by
         ``alpha * (l1_ratio * ||W||_1 + (1 - l1_ratio) / 2 * ||W||_2^2)``. For most tables
@@ -151,9 +152,8 @@ class SharedParameters:
         never falls, -1 if it never rises, 0 if it is free; one entry for each column, or a dict
         by name. With two classes, it is the direction of the second one's probability.
     interaction_cst : {"pairwise", "no_interactions"}, list of sets of int or None, default=None
-        The groups of columns that may interact, by position. Each group has its own network,
-        and their outputs add up. "no_interactions" is an additive model; "pairwise" is a sum of
-        functions of at most two columns.
+        The groups of columns that may interact, by position. Each has its own network, and the
+        outputs add up. "no_interactions" is an additive model; "pairwise" also adds pairs.
     """
 
     hidden_layer_sizes: Annotated[int | Sequence[int], FLAT_LIST, POSITIVE_INT] = _auto.SIZES
@@ -195,7 +195,7 @@ class SharedParameters:
     )
     n_iter_no_change: Annotated[float | str, AUTO, POSITIVE_INT, INFINITY] = "auto"
     tol: Annotated[float, NOT_NEGATIVE] = 1e-4
-    time_limit: Annotated[float | None, POSITIVE, INFINITY, None] = None
+    time_limit: Annotated[float | None, POSITIVE_OR_INFINITE, None] = None
     # Regularisation.
     alpha: Annotated[float | str, AUTO, NOT_NEGATIVE] = "auto"
     l1_ratio: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.0

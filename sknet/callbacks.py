@@ -12,7 +12,7 @@ from typing import Any
 from sknet._base import BaseNN
 from sknet._persistence import save_checkpoint
 from sknet._requirements import check_count, without_callbacks
-from sknet.nn.rules import Interval
+from sknet.nn.rules import POSITIVE_OR_INFINITE, Interval
 
 
 class FitCallback:
@@ -171,7 +171,7 @@ class TimeLimit(FitCallback):
     """
 
     def __init__(self, seconds: float):
-        Interval(Real, 0, math.inf, closed="right").check("TimeLimit", "seconds", seconds)
+        POSITIVE_OR_INFINITE.check("TimeLimit", "seconds", seconds)
         self.seconds = seconds
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> bool:

@@ -11,8 +11,6 @@ MEASURED = 0.05
 #: What follows the last step takes as long as so many evaluations: it is evaluated, and the
 #: certainty of predictions is fitted, to rows that are encoded anew.
 EVALUATIONS = 3
-#: So many seconds are left when none are.
-NO_SECONDS = 1e-9
 
 
 @dataclass(eq=False)
@@ -34,7 +32,7 @@ class Budget:
     clock: Callable[[], float] = perf_counter
     _end: float = field(init=False)
     _begun: float = field(init=False)
-    _n_steps: int = field(default=0, init=False)
+    _n_steps: int = field(default=-1, init=False)
 
     def __post_init__(self) -> None:
         self._begun = self.clock()
@@ -52,13 +50,18 @@ class Budget:
     def begin(self, evaluate: Callable[[], Any] | None = None) -> None:
         """Begin to measure the steps of a training, and keep free the seconds after the last.
 
-        These are estimated by a call of ``evaluate()``; None says that they hardly count.
+        These are estimated by calls of ``evaluate()``; None says that they hardly count.
         """
-        before = self._begun = self.clock()
         if self.is_limited and evaluate is not None:
-            evaluate()
-            self._begun = self.clock()
-            self._end -= EVALUATIONS * (self._begun - before)
+            # The first call may take far longer than those that follow.
+            self._end -= EVALUATIONS * min(self._seconds_of(evaluate) for _ in range(2))
+        self._begun = self.clock()
+
+    def _seconds_of(self, task: Callable[[], Any]) -> float:
+        """Return how long a task takes."""
+        before = self.clock()
+        task()
+        return self.clock() - before
 
     def left_out(self, n_ahead: float) -> float:
         """Return how many planned steps to leave out, after a step that was made.
@@ -73,10 +76,15 @@ class Budget:
         """
         if not self.is_limited:
             return 0.0
-        self._n_steps += 1
         now = self.clock()
+        self._n_steps += 1
+        if self._n_steps == 0:
+            # The first step may take far longer than those that follow.
+            self._begun = now
         spent, left = now - self._begun, self._end - now
-        if spent < MEASURED * (spent + left):
+        if left <= 0:
+            return n_ahead
+        if spent <= MEASURED * (spent + left):
             return 0.0
-        n_each = n_ahead * spent / (self._n_steps * max(left, NO_SECONDS))
+        n_each = n_ahead * spent / (self._n_steps * left)
         return min(max(n_each - 1, 0.0), n_ahead)
