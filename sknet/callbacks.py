@@ -147,6 +147,10 @@ class Checkpoint(FitCallback):
 class TimeLimit(FitCallback):
     """Stops a fit after the first epoch that ends later than a time limit.
 
+    It cuts off fits that take too long, and changes no other ones. The parameter ``time_limit``
+    of the estimators makes the plan of a fit suit the seconds instead, so that the learning
+    rate falls to zero in time: the better choice if you expect that time to be short.
+
     Parameters
     ----------
     seconds : float
