@@ -42,6 +42,8 @@ from sknet.nn.state import TrainingResult
 
 #: The score of fewer validation rows is hardly more than chance.
 FEW_TO_VALIDATE = 10
+#: A plan that passes in so small a share of its epochs may leave the network underfitted.
+FEW_EPOCHS = 0.1
 #: The attributes that a fit sets. The other public attributes are computed from them.
 FITTED = ["_model", "_run", "history_", "n_features_in_", "feature_names_in_"]
 
@@ -195,7 +197,8 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         """Return what to warn of after a fit that its time limit has shortened, or None."""
         settings = self._model.settings
         n_made = self.t_ / (self._model.provenance.n_rows or 1)
-        if not settings.needs_epochs(n_made):
+        planned = settings.solver.stochastic and settings.schedule.has_horizon
+        if planned and n_made > FEW_EPOCHS * settings.max_iter:
             return None
         return (
             f"Training had time for about {n_made:.2g} of {settings.max_iter} epochs "

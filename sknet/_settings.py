@@ -115,8 +115,6 @@ class Provenance:
         )
 
 
-#: A plan that passes in a smaller share of its epochs may leave the network underfitted.
-FEW_EPOCHS = 0.1
 #: The parameters that fields of ``Settings`` stand for, and those that ``fit`` itself reads.
 RESOLVED = {
     *("hidden_layer_sizes", "activation", "dropout", "numeric_embedding"),
@@ -233,11 +231,6 @@ class Settings:
         The curve of such a column in an additive network could not be read.
         """
         return self.numeric_embedding is not None and self.groups is None
-
-    def needs_epochs(self, n_epochs: float) -> bool:
-        """Whether so few epochs, for lack of time, may leave the network far from its best."""
-        planned = self.solver.stochastic and self.schedule.has_horizon
-        return not planned or n_epochs <= FEW_EPOCHS * self.max_iter
 
     @property
     def n_cooling(self) -> int:

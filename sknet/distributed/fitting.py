@@ -104,7 +104,6 @@ def fit_on_cluster(
         If the parameters or the rows are not valid, if the partitions are not parts of one
         table, or if training diverges before any epoch has ended well.
     """
-    budget = budget or Budget()
     held = _describe(cluster, estimator, _hold(cluster, parts))
     agreed = agree(estimator, merge_looks([look for look, _ in held]))
     # The run draws its seed after the checks, so that an error leaves a given RandomState as it
@@ -293,7 +292,7 @@ def _share_batch(model: Model, n_shards: int) -> Model:
     return replace(model, settings=settings)
 
 
-def _train(shards: Shards, outer: OuterStep, budget: Budget) -> TrainingResult:
+def _train(shards: Shards, outer: OuterStep, budget: Budget | None) -> TrainingResult:
     """Return the result of training on the shards."""
     network, settings = shards.model.network, shards.model.settings
     if network.bounds(shards.model.params.dtype) is not None:

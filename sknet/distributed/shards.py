@@ -250,7 +250,11 @@ def make_shard(
 
 
 def train_alone(
-    model: Model, features: Features, run: Run, budget: Budget, partitions: Sequence[Partition]
+    model: Model,
+    features: Features,
+    run: Run,
+    budget: Budget | None,
+    partitions: Sequence[Partition],
 ) -> tuple[TrainingResult, int]:
     """Train on all partitions on one worker, as a local fit trains.
 
@@ -261,7 +265,7 @@ def train_alone(
         The columns of the table.
     run : Run
         A run that has not begun; it is left as it is.
-    budget : Budget
+    budget : Budget or None
         The seconds that the fit may take; it is left as it is.
     partitions : sequence of (number, X, y, sample_weight)
 

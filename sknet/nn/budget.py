@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -13,7 +12,6 @@ MEASURED = 0.05
 EVALUATIONS = 3
 
 
-@dataclass(eq=False)
 class Budget:
     """The seconds of a fit, counted from the moment at which this object is made.
 
@@ -28,19 +26,15 @@ class Budget:
         ``clock()`` returns the time in seconds.
     """
 
-    seconds: float | None = None
-    clock: Callable[[], float] = perf_counter
-    _end: float = field(init=False)
-    _begun: float = field(init=False)
-    _n_steps: int = field(default=-1, init=False)
-
-    def __post_init__(self) -> None:
-        self._begun = self.clock()
-        self._end = self._begun + (math.inf if self.seconds is None else self.seconds)
+    def __init__(self, seconds: float | None = None, clock: Callable[[], float] = perf_counter):
+        self._clock = clock
+        self._begun = clock()
+        self._end = self._begun + (math.inf if seconds is None else seconds)
+        self._n_steps = -1
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The clock of another machine has another zero: what is left counts from the arrival.
-        return Budget, (self._end - self.clock(), self.clock)
+        return Budget, (self._end - self._clock(), self._clock)
 
     @property
     def is_limited(self) -> bool:
@@ -55,13 +49,13 @@ class Budget:
         if self.is_limited and evaluate is not None:
             # The first call may take far longer than those that follow.
             self._end -= EVALUATIONS * min(self._seconds_of(evaluate) for _ in range(2))
-        self._begun = self.clock()
+        self._begun = self._clock()
 
     def _seconds_of(self, task: Callable[[], Any]) -> float:
         """Return how long a task takes."""
-        before = self.clock()
+        before = self._clock()
         task()
-        return self.clock() - before
+        return self._clock() - before
 
     def left_out(self, n_ahead: float) -> float:
         """Return how many planned steps to leave out, after a step that was made.
@@ -74,9 +68,7 @@ class Budget:
         n_ahead : float
             The number of planned steps ahead.
         """
-        if not self.is_limited:
-            return 0.0
-        now = self.clock()
+        now = self._clock()
         self._n_steps += 1
         if self._n_steps == 0:
             # The first step may take far longer than those that follow.

@@ -102,9 +102,8 @@ def train(
         :mod:`sknet.nn.soundness`).
     """
     plan = rule, stopping.horizon(state.cooling), state, objective
-    budget = budget or Budget()
     with Team(n_threads, in_threads) as team:
-        epoch = Epoch(params, *plan, batches, team, return_to_best, budget=budget)
+        epoch = Epoch(params, *plan, batches, team, return_to_best, budget=budget or Budget())
         # Also of a cool-down on all rows, the end is judged on some of these.
         return train_epochs(epoch, Probe(objective, batches), stopping, evaluate, report, poor)
 
@@ -223,7 +222,7 @@ def _plan_rest(epoch: Epochs, monitor: Monitor) -> None:
             state.stopped = not cool_down(epoch, monitor)
     elif finishes and state.best is not None:
         epoch.go_back(state.best)
-        epoch.begin_cooling(epoch.horizon.n_epochs - state.position)
+        epoch.begin_cooling(math.inf)
 
 
 def cool_down(epoch: Epochs, monitor: Monitor) -> bool:
