@@ -31,6 +31,7 @@ ENDINGS = {
     Ending.FINISHED: "after all planned epochs",
     Ending.STOPPED: "by a callback",
     Ending.MAX_ITER: "by max_iter, although more epochs could have helped",
+    Ending.TIME_LIMIT: "by time_limit, into which the plan was made to fit",
     **{ending: f"in a poor state: {fault}" for ending, fault in FAULTS.items()},
 }
 
@@ -50,8 +51,7 @@ class FittedAttributes:
     n_iter_, best_iter_, t_ : int
         The number of epochs, the number of the best one (from 1), and the number of rows seen.
     loss_curve_, validation_scores_ : list of float
-        The objective (loss plus penalty) and the validation score of each epoch. The scores are
-        None without early stopping.
+        The objective (loss plus penalty) and the validation score (or None) of each epoch.
     loss_, best_loss_, best_validation_score_ : float
         The last objective, the lowest one (None with early stopping), and the best validation
         score (None without).

@@ -37,11 +37,14 @@ from sknet._version import __version__
 from sknet.data.batches import Batch, Dataset
 from sknet.data.draws import cross_fitted
 from sknet.data.splits import Given
+from sknet.nn.budget import Budget
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import TrainingResult
 
 #: The score of fewer validation rows is hardly more than chance.
 FEW_TO_VALIDATE = 10
+#: A plan that passes in so small a share of its epochs may leave the network underfitted.
+FEW_EPOCHS = 0.1
 #: The attributes that a fit sets. The other public attributes are computed from them.
 FITTED = ["_model", "_run", "history_", "n_features_in_", "feature_names_in_"]
 
@@ -120,8 +123,9 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         -----
         ConvergenceWarning
             If training diverges later, which restores the best epoch; if predictions are far
-            worse than a constant; or if ``max_iter`` was too small.
+            worse than a constant; or if ``max_iter`` or ``time_limit`` was too small.
         """
+        budget = Budget(self.time_limit)
         before, run = self._to_continue(resume_from)
         given = Batch(X, y, cast(Any, sample_weight))
         known = None if before is None else before._features
@@ -145,7 +149,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
             source = X if X_val is None else X_val
             make_estimator = partial(scored, self, features)
             validation = HeldOut(held_out, X_val is None, source, make_estimator)
-        result = fit_network(model, data, validation, run, observer)
+        result = fit_network(model, data, validation, run, observer, budget=budget)
         conclude(self, features, model, result, observer)
         return self
 
@@ -183,6 +187,8 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
                 f"Training ended after {n_epochs} iterations (max_iter={settings.max_iter}) "
                 f"and has not converged yet. {settings.solver.convergence_remedy}"
             )
+        if ending is Ending.TIME_LIMIT:
+            return self._time_warning()
         if ending not in FAULTS:
             return None
         happened = "diverged" if ending is Ending.DIVERGED else "failed"
@@ -190,6 +196,19 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         if ending.restores_best:
             text += f"The parameters of the best epoch, {self.best_iter_}, are restored. "
         return text + settings.solver.divergence_remedy
+
+    def _time_warning(self) -> str | None:
+        """Return what to warn of after a fit that its time limit has shortened, or None."""
+        settings = self._model.settings
+        n_made = self.t_ / (self._model.provenance.n_rows or 1)
+        planned = settings.solver.stochastic and settings.schedule.has_horizon
+        if planned and n_made > FEW_EPOCHS * settings.max_iter:
+            return None
+        return (
+            f"Training had time for about {n_made:.2g} of {settings.max_iter} epochs "
+            f"(time_limit={settings.time_limit:g} seconds), which may be too few. Increase "
+            "time_limit, or make epochs faster by fewer rows or smaller hidden_layer_sizes."
+        )
 
     def _partial_fit(
         self, X: Any, y: ArrayLike, sample_weight: Any, classes: Any = None
@@ -284,8 +303,8 @@ def observe(
     """
 
     def fitted_here(params: np.ndarray, history: dict[str, list]) -> dict[str, Any]:
-        n_refit = 0 if run.state is None else run.state.n_refit
-        now = model.with_params(params.astype(model.params.dtype), n_refit=n_refit)
+        known = {} if run.state is None else run.state.counted
+        now = model.with_params(params.astype(model.params.dtype), **known)
         return fitted_attributes(features, now, copy.deepcopy(history), run.resumable(identify))
 
     if (context := callback_context(estimator, model.settings.max_iter)) is None:

@@ -176,7 +176,8 @@ class Model(ABC):
     def trained(self, result: TrainingResult) -> Self:
         """Return the model with the parameters of a fit that is over."""
         ending, certainty = result.ending.value, result.certainty
-        known = {"ending": ending, "certainty": certainty, "n_refit": result.n_refit}
+        known = {"ending": ending, "certainty": certainty}
+        known |= {"n_refit": result.n_refit, "n_unvisited": result.n_unvisited}
         return self.with_params(result.params, **known)
 
     def passed(self, result: TrainingResult, n_rows: int) -> Self:

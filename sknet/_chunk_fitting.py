@@ -24,6 +24,7 @@ from sknet.data.chunks import ChunkBatches, KeyedSample, checked, counted, shuff
 from sknet.data.draws import count_validation_rows, most_copied_rows
 from sknet.data.survey import merge_statistics, survey_rows
 from sknet.data.weights import mean, repetitions
+from sknet.nn.budget import Budget
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.soundness import PROBE_ROWS
 
@@ -41,6 +42,7 @@ def fit_on_chunks(
 
     ``validation`` are X_val, y_val and their weights.
     """
+    budget = Budget(estimator.time_limit)
     _check_arguments(estimator, chunks, window, validation_rows)
     most_held_out = 0
     if not has_validation(estimator, validation):
@@ -69,7 +71,7 @@ def fit_on_chunks(
             run.n_batches_done,
             _listener(progress, observer, run),
         )
-        result = fit_batches(model, batches, held, run, observer)
+        result = fit_batches(model, batches, held, run, observer, budget=budget)
     conclude(estimator, features, model, result, observer, stacklevel=6)
 
 

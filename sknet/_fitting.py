@@ -15,6 +15,7 @@ from sknet.data.batches import Batch, Batches, Dataset
 from sknet.data.draws import Augmentation
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splits import Given
+from sknet.nn.budget import Budget
 from sknet.nn.epochs import ReturnToBest
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
 from sknet.nn.objective import BatchIterable, fit_factor
@@ -83,6 +84,7 @@ def fit_network(
     run: Run,
     observe: Report | None = None,
     encoded_bytes: float | None = None,
+    budget: Budget | None = None,
 ) -> TrainingResult:
     """Train a model's network, and return the result.
 
@@ -101,6 +103,8 @@ def fit_network(
         ``report``.
     encoded_bytes : float, optional
         A stochastic solver keeps up to so many bytes of encoded rows.
+    budget : Budget, optional
+        The seconds that the fit may take.
     """
     settings, return_to_best = model.settings, None
     if not settings.solver.stochastic:
@@ -112,13 +116,14 @@ def fit_network(
             cast(LBFGS, settings.solver),
             evaluate=None if held is None else Validation(model, held),
             report=reporter(settings.verbose, observe),
+            budget=budget,
         )
         return _with_temperature(model, result, held)
     batches_of = partial(mini_batches, model, streams=run.streams, encoded_bytes=encoded_bytes)
     cools_down = settings.refit and data.n_rows <= MANY_ROWS and settings.schedule.has_horizon
     if cools_down and held is not None and held.of_training:
         return_to_best = ReturnToBest(lambda: batches_of(_all_rows(data, held.data)))
-    return fit_batches(model, batches_of(data), held, run, observe, return_to_best)
+    return fit_batches(model, batches_of(data), held, run, observe, return_to_best, budget)
 
 
 def _all_rows(data: Dataset, held_out: Dataset) -> Dataset:
@@ -133,6 +138,7 @@ def fit_batches(
     run: Run,
     observe: Report | None = None,
     return_to_best: ReturnToBest | None = None,
+    budget: Budget | None = None,
 ) -> TrainingResult:
     """Train a model's network by a step on each batch, and return the result.
 
@@ -161,6 +167,7 @@ def fit_batches(
             evaluate=evaluate,
             report=reporter(model.settings.verbose, observe),
             return_to_best=return_to_best,
+            budget=budget,
             **threads,
         )
         return _with_temperature(model, result, held)

@@ -29,7 +29,7 @@ SEAL_SIZE = len(SEAL_START) + 64 + len(SEAL_END)
 
 #: The parameters that may differ where an interrupted fit is resumed. A run has its own random
 #: generators, so ``random_state`` is one of them.
-FREE_TO_RESUME = {"verbose", "warm_start", "max_iter", "random_state"}
+FREE_TO_RESUME = {"verbose", "warm_start", "max_iter", "time_limit", "random_state"}
 
 #: Sequences that files keep as they are.
 PLAIN = str | bytes | list | tuple | range | np.ndarray

@@ -51,6 +51,9 @@ class Provenance:
     n_refit : int
         The number of epochs in which that fit was trained on the validation rows, too: the last
         ones.
+    n_unvisited : int
+        The number of rows that the last epoch of that fit did not visit, since its time was
+        over.
     n_passes : int
         The number of passes of ``partial_fit`` since that fit.
     n_pass_rows : int
@@ -68,6 +71,7 @@ class Provenance:
     ending: str | None = None
     certainty: float | None = None
     n_refit: int = 0
+    n_unvisited: int = 0
     n_passes: int = 0
     n_pass_rows: int = 0
     n_continued: int = 0
@@ -94,7 +98,7 @@ class Provenance:
 
     def n_visited(self, history: Mapping[str, list[float]]) -> int:
         """Return the number of rows visited in the epochs and passes of this record."""
-        of_fit = (self.n_rows or 0) * self.n_epochs(history)
+        of_fit = (self.n_rows or 0) * self.n_epochs(history) - self.n_unvisited
         n_more = 0 if self.cross_fitted else self.n_validation or 0
         return of_fit + n_more * self.n_refit + self.n_pass_rows
 

@@ -32,6 +32,7 @@ from sknet.nn.rules import (
     NOT_NEGATIVE_INT,
     POSITIVE,
     POSITIVE_INT,
+    POSITIVE_OR_INFINITE,
 )
 from sknet.nn.schedules import SCHEDULES, Schedule
 
@@ -120,6 +121,9 @@ class SharedParameters:
         to zero does so within a few more epochs, and without early stopping runs to its end.
     tol : float, default=1e-4
         The smallest relative improvement that counts. For "lbfgs" also bounds the gradient.
+    time_limit : float or None, default=None
+        The seconds that ``fit`` may take. If they are too few for ``max_iter`` epochs, the
+        schedule of the learning rate passes faster, so that it ends in time.
     alpha : float or "auto", default="auto"
         **Regularisation.** The strength of the penalty on the weights: the mean loss grows by
         ``alpha * (l1_ratio * ||W||_1 + (1 - l1_ratio) / 2 * ||W||_2^2)``. For most tables
@@ -193,6 +197,7 @@ class SharedParameters:
     )
     n_iter_no_change: Annotated[float | str, AUTO, POSITIVE_INT, INFINITY] = "auto"
     tol: Annotated[float, NOT_NEGATIVE] = 1e-4
+    time_limit: Annotated[float | None, POSITIVE_OR_INFINITE, None] = None
     # Regularisation.
     alpha: Annotated[float | str, AUTO, NOT_NEGATIVE] = "auto"
     l1_ratio: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.0

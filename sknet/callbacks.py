@@ -12,7 +12,7 @@ from typing import Any
 from sknet._base import BaseNN
 from sknet._persistence import save_checkpoint
 from sknet._requirements import check_count, without_callbacks
-from sknet.nn.rules import Interval
+from sknet.nn.rules import POSITIVE_OR_INFINITE, Interval
 
 
 class FitCallback:
@@ -147,6 +147,10 @@ class Checkpoint(FitCallback):
 class TimeLimit(FitCallback):
     """Stops a fit after the first epoch that ends later than a time limit.
 
+    It cuts off fits that take too long, and changes no other ones. The parameter ``time_limit``
+    of the estimators makes the plan of a fit suit the seconds instead, so that the learning
+    rate falls to zero in time: the better choice if you expect that time to be short.
+
     Parameters
     ----------
     seconds : float
@@ -171,7 +175,7 @@ class TimeLimit(FitCallback):
     """
 
     def __init__(self, seconds: float):
-        Interval(Real, 0, math.inf, closed="right").check("TimeLimit", "seconds", seconds)
+        POSITIVE_OR_INFINITE.check("TimeLimit", "seconds", seconds)
         self.seconds = seconds
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> bool:

@@ -43,6 +43,7 @@ CHANGES = {
     "max_iter": (6, {}),
     "shuffle": (False, {}),
     "random_state": (7, {}),
+    "time_limit": (1e-9, {}),
     "tol": (1e3, {"n_iter_no_change": 1, "max_iter": 9, "tol": 0.0}),
     "verbose": (True, {}),
     "warm_start": (False, {}),
@@ -82,7 +83,7 @@ REFUSED = {
 #: those of several epochs, and the seed of the first call. It has no solver "lbfgs".
 FREE_IN_PARTIAL_FIT = {
     "max_iter", "tol", "n_iter_no_change", "early_stopping", "refit", "validation_fraction",
-    "scoring", "random_state", "verbose", "warm_start", "max_fun",
+    "scoring", "random_state", "verbose", "warm_start", "max_fun", "time_limit",
 }  # fmt: skip
 
 

@@ -171,7 +171,7 @@ def test_each_epoch_is_shuffled_anew(shuffle, monkeypatch):
     numbers = np.arange(100.0)
     epochs = []
 
-    def fit_batches(model, batches, validation, run, observer):
+    def fit_batches(model, batches, validation, run, observer, budget):
         epochs.extend([np.concatenate([batch.y for batch in batches]) for _ in range(3)])
         raise KeyboardInterrupt
 
@@ -214,10 +214,10 @@ def test_rows_are_held_out_and_the_best_epoch_is_restored(regression, scoring, m
     X, y = regression
     seen = {}
 
-    def spy(model, batches, held_out, run, observer):
+    def spy(model, batches, held_out, run, observer, **options):
         seen["trained"] = np.concatenate([batch.y[:, 0] for batch in batches])
         seen["held_out"] = model.target.transform(held_out.data.y, float)[:, 0]
-        return original(model, batches, held_out, run, observer)
+        return original(model, batches, held_out, run, observer, **options)
 
     original = _chunk_fitting.fit_batches
     monkeypatch.setattr(_chunk_fitting, "fit_batches", spy)

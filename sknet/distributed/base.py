@@ -18,6 +18,7 @@ from sknet._shared_parameters import with_sections
 from sknet.distributed.epochs import OuterStep
 from sknet.distributed.fitting import check_supported, fit_on_cluster
 from sknet.distributed.partitions import Cluster, Wanted, partitions, predict_lazily
+from sknet.nn.budget import Budget
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT
 
 #: The outer momentum if each shard makes fewer steps than a single machine would make; and in
@@ -130,6 +131,7 @@ class DaskNN(BaseEstimator):
             are invalid, if the partitions are not parts of one table, or if training diverges
             before the first sound epoch. The estimator is unchanged.
         """
+        budget = Budget(self.time_limit)
         own = self.get_params(deep=False)
         local = self._local_class(**{name: own[name] for name in defaults(self._local_class)})
         local._validate_params()
@@ -137,7 +139,7 @@ class DaskNN(BaseEstimator):
         parts = partitions(X, y, sample_weight)
         outer = OuterStep(float(self.outer_learning_rate), self._momentum())
         features, model, result, n_shards = fit_on_cluster(
-            Cluster(self.client, self.n_shards), local, parts, outer, self.local_steps
+            Cluster(self.client, self.n_shards), local, parts, outer, self.local_steps, budget
         )
         self._fitted, self.n_shards_ = local, n_shards
         conclude(local, features, model, result)

@@ -17,6 +17,7 @@ from sknet._model import Model
 from sknet._settings import Settings
 from sknet.distributed.partitions import Cluster
 from sknet.distributed.shards import LocalRound, Point, Round, Shard
+from sknet.nn.budget import Budget
 from sknet.nn.epochs import Epochs, update_average
 from sknet.nn.network import Network
 from sknet.nn.state import Remembered, TrainingState, score_of_learning
@@ -201,14 +202,17 @@ class ClusterEpoch(Epochs):
     shards : Shards
         Their model has the initial parameters, the rule of their steps and the plan.
     outer : OuterStep
+    budget : Budget, optional
+        The seconds that the fit may take.
     """
 
-    def __init__(self, shards: Shards, outer: OuterStep):
+    def __init__(self, shards: Shards, outer: OuterStep, budget: Budget | None = None):
         params, settings = shards.model.params.copy(), shards.model.settings
         rule, horizon = settings.update_rule, settings.stopping.horizon(None)
         # The state needs a generator, but no numbers are drawn here: each shard draws its own.
         state = TrainingState.start(rule.optimizer, params, np.random.default_rng())
-        super().__init__(params, rule, horizon, state, shards.model.objective)
+        objective, budget = shards.model.objective, budget or Budget()
+        super().__init__(params, rule, horizon, state, objective, budget=budget)
         self._shards = shards
         self._cluster = shards.cluster
         self._outer = outer
@@ -217,29 +221,34 @@ class ClusterEpoch(Epochs):
 
     def run(self) -> tuple[float, float]:
         """Make an epoch; return its mean objective as loss and penalty, which is the first."""
-        penalty = self.objective.penalty_value(self.params)
+        penalty, per_epoch = self.objective.penalty_value(self.params), self._shards.per_epoch
         in_flight: deque[Any] = deque()
-        for number in range(self._shards.per_epoch):
+        n_begun = 0
+        while n_begun < per_epoch and not self._is_cut(n_begun, per_epoch):
             if self._n_chained == LONGEST_CHAIN:
                 # Earlier tasks are forgotten once what they led to is sent anew.
                 gather = self._cluster.gather
                 self._send(gather([self._point, self._previous]), gather(self._rounds))
-            in_flight.append(self._submit_round(number))
+            in_flight.append(self._submit_round(n_begun))
+            n_begun += 1
             if len(in_flight) == ROUNDS_IN_FLIGHT:
                 self._end_round(in_flight.popleft())
+                self._keep_limit(n_begun, per_epoch)
         while in_flight:
             self._end_round(in_flight.popleft())
+            self._keep_limit(n_begun, per_epoch)
         (point,) = self._cluster.gather([self._point])
         np.copyto(self.params, point.params)
         self.learning_rate: float = point.learning_rate
-        self._end(self._shards.n_rows)
+        self._end(self._shards.n_rows, self._shards.n_rows * n_begun // per_epoch)
         loss, weight = point.loss - self._loss, point.weight - self._weight
         self._loss, self._weight = point.loss, point.weight
         return loss / weight - penalty, penalty
 
     def remember(self, visible: np.ndarray) -> None:
         """Keep in the state what a return to this epoch needs; its optimizers begin anew."""
-        self.state.best = Remembered(visible, self.state.slots, round(self._n_steps))
+        state, n_steps = self.state, round(self._n_steps)
+        state.best = Remembered(visible, state.slots, n_steps, state.position)
 
     def go_back(self, best: Remembered) -> None:
         """Go back to an epoch, with new optimizers. The sums of the losses go on."""
@@ -278,6 +287,7 @@ class ClusterEpoch(Epochs):
             self.horizon,
             self.state.samples_seen,
             self.state.plateau_factor,
+            self.state.left_out,
         )
         # Without momentum the point before is not needed, and Dask need not keep it.
         points = [self._point, self._previous if self._outer.momentum else self._point]

@@ -29,6 +29,7 @@ from sknet.data.weights import are_counts, divided, power_of_two, smallest_and_l
 from sknet.distributed.epochs import ClusterEpoch, OuterStep, Shards, most_shards, share_out
 from sknet.distributed.partitions import Cluster, Partitions
 from sknet.distributed.shards import Partition, make_shard, read_partition, train_alone
+from sknet.nn.budget import Budget
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.state import TrainingResult
 from sknet.nn.training import train_epochs
@@ -67,7 +68,12 @@ def check_supported(local: BaseNN) -> None:
 
 
 def fit_on_cluster(
-    cluster: Cluster, estimator: BaseNN, parts: Partitions, outer: OuterStep, local_steps: int
+    cluster: Cluster,
+    estimator: BaseNN,
+    parts: Partitions,
+    outer: OuterStep,
+    local_steps: int,
+    budget: Budget | None = None,
 ) -> tuple[Features, Model, TrainingResult, int]:
     """Train a model on the partitions of a table.
 
@@ -80,6 +86,8 @@ def fit_on_cluster(
     outer : OuterStep
     local_steps : int
         The largest number of mini-batches of a shard in a round.
+    budget : Budget, optional
+        The seconds that the fit may take.
 
     Returns
     -------
@@ -112,7 +120,7 @@ def fit_on_cluster(
     model = _share_batch(model, len(groups))
     shared = cluster.send(model), cluster.send(agreed.features)
     if len(groups) == 1:
-        alone = cluster.submit(train_alone, *shared, run, groups[0])
+        alone = cluster.submit(train_alone, *shared, run, budget, groups[0])
         ((result, n_validation),) = cluster.gather([alone])
     else:
         futures = [
@@ -120,7 +128,7 @@ def fit_on_cluster(
             for i, group in enumerate(groups)
         ]
         shards = Shards(cluster, model, futures, local_steps)
-        result, n_validation = _train(shards, outer), shards.n_validation
+        result, n_validation = _train(shards, outer, budget), shards.n_validation
     n_rows = sum(look.survey.n_rows for look, _ in held) - n_validation
     return agreed.features, model.begun(n_rows, n_validation), result, len(groups)
 
@@ -286,12 +294,13 @@ def _share_batch(model: Model, n_shards: int) -> Model:
     return replace(model, settings=settings)
 
 
-def _train(shards: Shards, outer: OuterStep) -> TrainingResult:
+def _train(shards: Shards, outer: OuterStep, budget: Budget | None) -> TrainingResult:
     """Return the result of training on the shards."""
     network, settings = shards.model.network, shards.model.settings
     if network.bounds(shards.model.params.dtype) is not None:
         outer = replace(outer, network=network)
-    epoch, stopping, evaluate = ClusterEpoch(shards, outer), settings.stopping, None
+    stopping, evaluate = settings.stopping, None
+    epoch = ClusterEpoch(shards, outer, budget)
     if settings.early_stopping:
         evaluate = epoch.evaluate
         stopping = replace(stopping, least_score=epoch.least_score())

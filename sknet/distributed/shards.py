@@ -19,6 +19,7 @@ from sknet._monitoring import HeldOut
 from sknet._run import ONE_BLAS_THREAD, Run
 from sknet.data.batches import Batch, Batches, Dataset, join, start_of_part
 from sknet.data.kinds import naming
+from sknet.nn.budget import Budget
 from sknet.nn.epochs import Epoch
 from sknet.nn.network import Workspace
 from sknet.nn.soundness import Probe
@@ -45,6 +46,8 @@ class Round(NamedTuple):
         The number of rows in all earlier epochs, with repetition.
     plateau_factor : float
         The factor of the learning rate that the schedule "adaptive" lowers.
+    left_out : float
+        The number of planned epochs that were left out to keep a time limit.
     """
 
     epoch: int
@@ -53,6 +56,7 @@ class Round(NamedTuple):
     horizon: Horizon
     samples_seen: int
     plateau_factor: float
+    left_out: float = 0.0
 
 
 class Point(NamedTuple):
@@ -149,6 +153,7 @@ class Shard:
         if inner is not None:
             state.slots, state.n_updates = inner.slots.copy(), inner.n_updates
         state.iteration = round_.epoch * round_.per_epoch + round_.number
+        state.left_out = round_.left_out * round_.per_epoch
         state.samples_seen = round_.samples_seen
         state.plateau_factor = round_.plateau_factor
         horizon = round_.horizon.in_rounds(round_.per_epoch)
@@ -245,7 +250,11 @@ def make_shard(
 
 
 def train_alone(
-    model: Model, features: Features, run: Run, partitions: Sequence[Partition]
+    model: Model,
+    features: Features,
+    run: Run,
+    budget: Budget | None,
+    partitions: Sequence[Partition],
 ) -> tuple[TrainingResult, int]:
     """Train on all partitions on one worker, as a local fit trains.
 
@@ -256,6 +265,8 @@ def train_alone(
         The columns of the table.
     run : Run
         A run that has not begun; it is left as it is.
+    budget : Budget or None
+        The seconds that the fit may take; it is left as it is.
     partitions : sequence of (number, X, y, sample_weight)
 
     Returns
@@ -265,11 +276,11 @@ def train_alone(
         The number of rows that early stopping has held out.
     """
     # Dask may compute this again, from the same run.
-    run = copy.deepcopy(run)
+    run, budget = copy.deepcopy((run, budget))
     rows = _read_all(features, partitions)
     data, held_out = split_off_validation(model, rows, run.split_seed)
     held = held_out and HeldOut(held_out, of_training=True)
-    result = fit_network(model, data, held, run, encoded_bytes=math.inf)
+    result = fit_network(model, data, held, run, encoded_bytes=math.inf, budget=budget)
     return result, 0 if held_out is None else held_out.n_rows
 
 

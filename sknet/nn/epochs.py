@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from sknet.nn.budget import Budget
 from sknet.nn.kernels import Array, blocks, divided
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer
@@ -86,6 +87,8 @@ class Epochs(ABC):
         Updated in place.
     objective : Objective
         What is minimised.
+    budget : Budget, optional
+        The seconds that the fit may take. By default there is no limit.
     """
 
     params: Array
@@ -93,6 +96,7 @@ class Epochs(ABC):
     horizon: Horizon
     state: TrainingState
     objective: Objective
+    budget: Budget = field(default_factory=Budget, kw_only=True)
     #: Whether a cool-down can train on the rows that are evaluated, too.
     has_all_rows: bool = field(default=False, init=False)
     #: The learning rate of the last step.
@@ -108,19 +112,30 @@ class Epochs(ABC):
     def run(self) -> tuple[float, float]:
         """Make one epoch, or the rest of one that has begun; return mean loss and penalty."""
 
-    def _end(self, n_rows: int) -> None:
-        """Note in the state that an epoch of so many rows is over."""
-        self.state.samples_seen += n_rows
+    def _end(self, n_rows: int, n_visited: int) -> None:
+        """Note in the state that an epoch is over, in which so many rows were visited."""
+        self.state.samples_seen += n_visited
+        self.state.n_unvisited += n_rows - n_visited
         self.state.iteration += 1
         self.state.begun = None
+
+    def _keep_limit(self, n_done: int, n_steps: int) -> None:
+        """Leave out planned epochs if the time limit asks for it, after a step of an epoch."""
+        n_ahead = (self.horizon.n_epochs - self.state.position) * n_steps - n_done
+        self.state.left_out += self.budget.left_out(n_ahead) / n_steps
+
+    def _is_cut(self, n_done: int, n_steps: int) -> bool:
+        """Whether the plan is over before all steps of an epoch are made."""
+        over = self.state.position + n_done / n_steps >= self.horizon.n_epochs
+        return over and n_done < n_steps
 
     def visible_params(self) -> Array:
         """Return the parameters to evaluate: the running average, if there is one."""
         return self.params if self.rule.ema_decay is None else self.state.visible(self.params)
 
-    def begin_cooling(self, n_epochs: int, progress: float | None = None) -> None:
+    def begin_cooling(self, n_epochs: float, progress: float | None = None) -> None:
         """Let the rest of the plan take so many epochs, as :meth:`Horizon.cooled` describes."""
-        self.horizon = self.horizon.cooled(self.state.iteration, n_epochs, progress)
+        self.horizon = self.horizon.cooled(self.state.position, n_epochs, progress)
         self.state.cooling = self.horizon
 
     @abstractmethod
@@ -141,7 +156,7 @@ class Epoch(Epochs):
 
     Parameters
     ----------
-    params, rule, horizon, state, objective
+    params, rule, horizon, state, objective, budget
         As for :class:`Epochs`.
     batches : iterable with ``n_rows``, ``batch_size`` and a length
         Each iteration is one epoch of batches. If the state has an epoch that is begun, the
@@ -178,7 +193,8 @@ class Epoch(Epochs):
         """Keep in the state what a return to this epoch needs, if there may be one."""
         state = self.state
         if self.return_to_best is not None:
-            state.best = Remembered(visible, state.slots.copy(), state.n_updates)
+            slots = state.slots.copy()
+            state.best = Remembered(visible, slots, state.n_updates, state.position)
 
     def go_back(self, best: Remembered) -> None:
         """Go back to an epoch, and train on all rows from there on, if :attr:`has_all_rows`."""
@@ -209,22 +225,30 @@ class Epoch(Epochs):
         ]
 
     def run(self) -> tuple[float, float]:
-        """Make one epoch; return means of the loss and of the penalty before each step."""
+        """Make one epoch; return means of the loss and of the penalty before each step.
+
+        It is cut when a time limit has ended the plan.
+        """
         state, n_batches = self.state, len(self.batches)
         begun = state.begun = state.begun or Begun()
         rngs = [state.rng, *state.share_rngs]
         # Another library may have changed the number of BLAS's threads since the last epoch.
         with self.team.within:
             for i, batch in enumerate(self.batches, start=begun.n_batches):
-                progress = self.horizon.progress(state.iteration + i / n_batches)
+                progress = self.horizon.progress(state.position + i / n_batches)
                 self.learning_rate: float = self.rule.learning_rate(state, progress)
                 n_rows, loss = batch.X.shape[0], self._gradient_of(self.params, batch, rngs)
                 begun.loss += loss * n_rows
                 begun.penalty += self.objective.penalty_value(self.params) * n_rows
                 self._step()
                 begun.n_batches = i + 1
-        self._end(self.batches.n_rows)
-        return begun.loss / self.batches.n_rows, begun.penalty / self.batches.n_rows
+                begun.n_rows += n_rows
+                if self.budget.is_limited:
+                    self._keep_limit(i + 1, n_batches)
+                    if self._is_cut(i + 1, n_batches):
+                        break
+        self._end(self.batches.n_rows, begun.n_rows)
+        return begun.loss / begun.n_rows, begun.penalty / begun.n_rows
 
     def _step(self) -> None:
         """Move the parameters, then their running average towards them."""

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 from scipy.optimize import Bounds, OptimizeResult, minimize
 
+from sknet.nn.budget import Budget
 from sknet.nn.kernels import Array
 from sknet.nn.network import Workspace
 from sknet.nn.objective import BatchIterable, Objective
@@ -49,6 +51,7 @@ def train_lbfgs(
     *,
     evaluate: Evaluate | None = None,
     report: Report | None = None,
+    budget: Budget | None = None,
 ) -> TrainingResult:
     """Minimise the objective over all rows by L-BFGS-B; one iteration is one epoch.
 
@@ -66,6 +69,8 @@ def train_lbfgs(
     solver : LBFGS
     evaluate, report : callable, optional
         As in :func:`sknet.nn.training.train`.
+    budget : Budget, optional
+        The seconds that the fit may take: no iteration begins that would last longer.
 
     Returns
     -------
@@ -78,10 +83,12 @@ def train_lbfgs(
         :mod:`sknet.nn.soundness`).
     """
     problem = SplitProblem(objective, batches)
-    trace = Trace(problem, params.dtype, Monitor(stopping), evaluate, report)
+    monitor, budget = Monitor(stopping), budget or Budget()
+    trace = Trace(problem, params.dtype, monitor, evaluate, report, budget)
     probe = Probe(objective, batches)
     judge = Judge(probe, probe.loss(params), solver.divergence_remedy)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        budget.begin(evaluate and partial(evaluate, params))
         result = _minimize(trace, problem.split(params.astype(np.float64)), solver)
         if not trace.history:
             # No iteration was made: the start was stationary, or the line search found no
@@ -128,6 +135,8 @@ def _ending(result: OptimizeResult, trace: "Trace") -> Ending:
         return Ending.DIVERGED
     if trace.stopped:
         return Ending.STOPPED
+    if trace.timed_out:
+        return Ending.TIME_LIMIT
     # Status 1 means that max_iter iterations or max_fun evaluations are used up.
     return Ending.MAX_ITER if result.status == 1 else Ending.CONVERGED
 
@@ -141,14 +150,17 @@ class Trace:
     monitor: Monitor
     evaluate: Evaluate | None
     report: Report | None
+    budget: Budget
     history: History = field(default_factory=dict)
     stopped: bool = False
+    timed_out: bool = False
     start: float = field(default_factory=perf_counter)
 
     @property
     def ended(self) -> bool:
-        """Whether the training has been stopped, or its validation score has stalled."""
-        return self.stopped or (self.evaluate is not None and self.monitor.stalled)
+        """Whether the training was stopped, its time is over, or its score has stalled."""
+        stalled = self.evaluate is not None and self.monitor.stalled
+        return self.stopped or self.timed_out or stalled
 
     def on_iteration(self, intermediate_result: OptimizeResult) -> None:
         """Record an iteration; raise StopIteration, which ends SciPy's loop, after the last."""
@@ -168,6 +180,7 @@ class Trace:
         iteration = len(self.history["loss"])
         self.monitor.update(iteration, record.get("validation_score", -objective), params)
         self.stopped = self.report is not None and bool(self.report(iteration, record, params))
+        self.timed_out = self.budget.left_out(1) > 0
         self.start = perf_counter()
 
 

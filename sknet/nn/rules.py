@@ -168,6 +168,7 @@ def instance_of(cls: type) -> Constraint:
 POSITIVE_INT = Interval(Integral, 1)
 NOT_NEGATIVE_INT = Interval(Integral, 0)
 POSITIVE = Interval(Real, 0, closed="neither")
+POSITIVE_OR_INFINITE = Interval(Real, 0, math.inf, closed="right")
 NOT_NEGATIVE = Interval(Real, 0)
 FRACTION = Interval(Real, 0, 1)
 OPEN_UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")

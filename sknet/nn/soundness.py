@@ -52,6 +52,8 @@ class Ending(Enum):
     STOPPED = "stopped"
     #: ``max_iter`` ended the training although more epochs could have helped.
     MAX_ITER = "max_iter"
+    #: A time limit left out a part of the plan, or of the iterations.
+    TIME_LIMIT = "time_limit"
     #: The training rows are predicted far worse than by a constant; no epoch was better.
     POOR = "poor"
     #: The same, or hardly better than by a constant, but the best epoch was better, and its

@@ -23,21 +23,23 @@ History: TypeAlias = dict[str, list[float]]
 class Horizon:
     """The number of epochs of a training, and how far each of them is on in the plan.
 
+    Epochs are planned ones here, which are made, or left out to keep a time limit.
+
     Parameters
     ----------
     n_planned : int
         The planned number of epochs.
     n_epochs : int
         The number of epochs that are made: fewer if the plan was shortened.
-    cooling_since : int, default=0
+    cooling_since : float, default=0
         The number of epochs after which the plan was shortened.
     cooling_from : float, default=0.0
         The part of the plan that counts as over when it was shortened.
     """
 
     n_planned: int
-    n_epochs: int
-    cooling_since: int = 0
+    n_epochs: float
+    cooling_since: float = 0
     cooling_from: float = 0.0
 
     def progress(self, epochs: float) -> float:
@@ -48,7 +50,7 @@ class Horizon:
         before, n_left = self.cooling_from, self.n_epochs - self.cooling_since
         return before + (1 - before) * (epochs - self.cooling_since) / n_left
 
-    def cooled(self, since: int, n_epochs: int, progress: float | None = None) -> "Horizon":
+    def cooled(self, since: float, n_epochs: float, progress: float | None = None) -> "Horizon":
         """Return the horizon in which the rest of the plan takes ``n_epochs`` at most.
 
         ``progress`` is the part of the plan that counts as over, by default what is over.
@@ -152,16 +154,20 @@ class Monitor:
 
 
 class Remembered(NamedTuple):
-    """What a return to an epoch needs: visible parameters, and the state of the optimizer."""
+    """What a return to an epoch needs: visible parameters, and the state of the optimizer.
+
+    ``position`` is the number of planned epochs that were over.
+    """
 
     visible: Array
     slots: Array
     n_updates: int
+    position: float
 
 
 @dataclass
 class Begun:
-    """The part of an epoch that is done: the number of batches, and sums over their rows.
+    """The part of an epoch that is done: numbers of batches and rows, and sums over the rows.
 
     Updated in place after each batch, since a new object takes a hundredth of a small step.
 
@@ -170,6 +176,7 @@ class Begun:
     """
 
     n_batches: int = 0
+    n_rows: int = 0
     loss: float = 0.0
     penalty: float = 0.0
     before: Array | None = None
@@ -205,7 +212,9 @@ class TrainingState:
     trained : ndarray of shape (n_params,) or None
         The parameters at the end of the last call, if it returned their average instead.
     iteration : int
-        The number of finished epochs of this training.
+        The number of finished epochs of this training. A time limit may cut the last one.
+    left_out : float
+        The number of planned epochs that were left out to keep a time limit.
     stopped : bool
         Whether too many epochs without improvement have ended this training.
     history : dict of str to list
@@ -223,6 +232,10 @@ class TrainingState:
         What a return to the best epoch needs; None if there will be none.
     on_all_rows : bool
         Whether the cool-down trains on the rows that are evaluated, too.
+    n_refit : int
+        The number of epochs that were made on all of these rows.
+    n_unvisited : int
+        The number of rows that an epoch which was cut has not visited.
     begun : Begun or None
         The part of the current epoch that is done; None between epochs.
     """
@@ -236,6 +249,7 @@ class TrainingState:
     average: Array | None = None
     trained: Array | None = None
     iteration: int = 0
+    left_out: float = 0.0
     stopped: bool = False
     history: History = field(default_factory=dict)
     monitor: Monitor | None = None
@@ -244,14 +258,19 @@ class TrainingState:
     share_rngs: tuple[Generator, ...] = ()
     best: Remembered | None = None
     on_all_rows: bool = False
+    n_refit: int = 0
+    n_unvisited: int = 0
     begun: Begun | None = None
 
     @property
-    def n_refit(self) -> int:
-        """The number of epochs that were made on the rows that are evaluated, too."""
-        if self.cooling is None or not self.on_all_rows:
-            return 0
-        return len(self.history["loss"]) - self.cooling.cooling_since
+    def counted(self) -> dict[str, int]:
+        """The numbers of epochs and rows that the result of this training has, by name."""
+        return {"n_refit": self.n_refit, "n_unvisited": self.n_unvisited}
+
+    @property
+    def position(self) -> float:
+        """The number of planned epochs that are over: made, or left out."""
+        return self.iteration + self.left_out
 
     @classmethod
     def start(cls, optimizer: Optimizer, params: Array, rng: Generator) -> Self:
@@ -294,6 +313,8 @@ class TrainingResult:
         unknown rows; None without early stopping.
     n_refit : int
         The number of epochs of a cool-down on all rows; 0 if there was none.
+    n_unvisited : int
+        The number of rows that an epoch which a time limit has cut has not visited.
     certainty : float or None
         The factor of the certainty of predictions that :func:`~sknet.nn.objective.fit_factor`
         fitted to validation rows, and which ``params`` include; None if none was fitted.
@@ -304,6 +325,7 @@ class TrainingResult:
     ending: Ending
     scored_params: Array | None = None
     n_refit: int = 0
+    n_unvisited: int = 0
     certainty: float | None = None
 
 

@@ -4,11 +4,13 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from sknet.nn.budget import Budget
 from sknet.nn.epochs import Epoch, Epochs, ReturnToBest, UpdateRule
 from sknet.nn.kernels import Array
 from sknet.nn.objective import BatchIterable, Objective
@@ -53,6 +55,7 @@ def train(
     n_threads: int = 1,
     in_threads: AbstractContextManager[Any] | None = None,
     return_to_best: ReturnToBest | None = None,
+    budget: Budget | None = None,
 ) -> TrainingResult:
     """Minimise the objective by mini-batch steps; ``params`` is updated in place.
 
@@ -85,6 +88,8 @@ def train(
     return_to_best : ReturnToBest, optional
         With it, a learning rate that falls to zero by plan does so from the best epoch on, once
         the score has stopped improving. Without it, it does so from the last epoch on.
+    budget : Budget, optional
+        The seconds that the fit may take, into which the plan is made to fit.
 
     Returns
     -------
@@ -96,9 +101,9 @@ def train(
         If the training diverges before an epoch has ended well (see
         :mod:`sknet.nn.soundness`).
     """
-    horizon = stopping.horizon(state.cooling)
+    plan = rule, stopping.horizon(state.cooling), state, objective
     with Team(n_threads, in_threads) as team:
-        epoch = Epoch(params, rule, horizon, state, objective, batches, team, return_to_best)
+        epoch = Epoch(params, *plan, batches, team, return_to_best, budget=budget or Budget())
         # Also of a cool-down on all rows, the end is judged on some of these.
         return train_epochs(epoch, Probe(objective, batches), stopping, evaluate, report, poor)
 
@@ -140,6 +145,7 @@ def train_epochs(
     judge = Judge(probe, state.initial_loss, rule.optimizer.divergence_remedy, poor)
     # NumPy need not warn of each overflow: the result is checked after each epoch.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        epoch.budget.begin(evaluate and partial(evaluate, epoch.visible_params()))
         ending = _make_epochs(epoch, monitor, evaluate, report)
     last = epoch.visible_params()
     if rule.ema_decay is not None:
@@ -154,7 +160,7 @@ def train_epochs(
         np.copyto(epoch.params, best)
         ending = Ending.SPOILED
     scored_params = best if scored else None
-    return TrainingResult(epoch.params, state.history, ending, scored_params, state.n_refit)
+    return TrainingResult(epoch.params, state.history, ending, scored_params, **state.counted)
 
 
 def _make_epochs(
@@ -165,7 +171,7 @@ def _make_epochs(
     visible = epoch.visible_params()
     # A learning rate that falls to zero by plan is not cut short, except by a score.
     waits = evaluate is None and rule.schedule.has_horizon
-    while state.iteration < epoch.horizon.n_epochs and not state.stopped:
+    while state.position < epoch.horizon.n_epochs and not state.stopped:
         start = perf_counter()
         begun = state.begun = state.begun or Begun(before=None if evaluate else visible.copy())
         loss, penalty = epoch.run()
@@ -176,6 +182,7 @@ def _make_epochs(
         if state.on_all_rows:
             # The rows that would be judged are trained on.
             record |= {name: math.nan for name in state.history if name not in OWN_RECORD}
+            state.n_refit += 1
         elif evaluate is not None:
             record |= evaluate(visible)
         record |= {"learning_rate": epoch.learning_rate, "seconds": perf_counter() - start}
@@ -192,6 +199,8 @@ def _make_epochs(
     cooling = state.cooling
     if state.stopped or (cooling is not None and cooling.n_epochs < cooling.n_planned):
         return Ending.CONVERGED
+    if state.left_out:
+        return Ending.TIME_LIMIT
     planned = rule.schedule.has_horizon or math.isinf(monitor.stopping.n_iter_no_change)
     return Ending.FINISHED if planned else Ending.MAX_ITER
 
@@ -199,7 +208,7 @@ def _make_epochs(
 def _plan_rest(epoch: Epochs, monitor: Monitor) -> None:
     """Change what is left of a training that has stalled, or whose plan is nearly over."""
     rule, state, best = epoch.rule, epoch.state, monitor.best_params
-    n_left = monitor.stopping.max_iter - state.iteration
+    n_left = monitor.stopping.max_iter - state.position
     returns = rule.schedule.has_horizon and state.cooling is None
     if returns and best is not None and monitor.best_iter == state.iteration:
         epoch.remember(best)
@@ -213,7 +222,7 @@ def _plan_rest(epoch: Epochs, monitor: Monitor) -> None:
             state.stopped = not cool_down(epoch, monitor)
     elif finishes and state.best is not None:
         epoch.go_back(state.best)
-        epoch.begin_cooling(epoch.horizon.n_epochs - state.iteration)
+        epoch.begin_cooling(math.inf)
 
 
 def cool_down(epoch: Epochs, monitor: Monitor) -> bool:
@@ -228,7 +237,8 @@ def cool_down(epoch: Epochs, monitor: Monitor) -> bool:
     if state.best is not None:
         if epoch.has_all_rows:
             n_epochs = math.ceil(COOLING_EPOCHS * monitor.best_iter)
-        progress = cooling_start(epoch.rule.schedule, epoch.horizon.progress(monitor.best_iter))
+        best = epoch.horizon.progress(state.best.position)
+        progress = cooling_start(epoch.rule.schedule, best)
         epoch.go_back(state.best)
     epoch.begin_cooling(n_epochs, progress)
     return True

@@ -1,7 +1,10 @@
 """Local SGD by itself, without a cluster, against its formulas."""
 
+import math
 import pickle
 from dataclasses import replace
+from functools import partial
+from itertools import count
 
 import numpy as np
 import pytest
@@ -19,7 +22,9 @@ from sknet.distributed.epochs import OuterStep, share_out
 from sknet.distributed.fitting import _share_batch, fit_on_cluster
 from sknet.distributed.partitions import Partitions
 from sknet.distributed.shards import InnerState, Point, Round, make_shard
+from sknet.nn.budget import Budget
 from sknet.nn.network import Workspace
+from sknet.nn.soundness import Ending
 from sknet.nn.state import Horizon
 
 X = np.random.default_rng(0).normal(size=(240, 3))
@@ -338,15 +343,34 @@ class LazyCluster:
     wait = gather
 
 
-def fit_lazily(n_shards=2, local_steps=3, **options):
+def fit_lazily(n_shards=2, local_steps=3, budget=None, **options):
     """Return a lazy cluster and the parameters, after a fit of ten steps an epoch."""
     settings = {"dtype": "float64", "batch_size": 12, "max_iter": 2, "random_state": 0}
     estimator = NNRegressor((5,), **{**settings, **options})
     parts = [[X[rows], y[rows], None] for rows in np.array_split(np.arange(240), n_shards)]
     cluster, outer = LazyCluster(n_shards), OuterStep(1.0, 0.0)
     partitions = Partitions(parts, [len(part[1]) for part in parts])
-    _, _, result, _ = fit_on_cluster(cluster, estimator, partitions, outer, local_steps)
+    plan = outer, local_steps, budget
+    _, _, result, _ = fit_on_cluster(cluster, estimator, partitions, *plan)
     return cluster, result
+
+
+@pytest.mark.parametrize("n_shards", [1, 2])
+def test_the_rounds_keep_a_time_limit(n_shards):
+    """By this clock, a round takes a second, and so does a step of a single shard."""
+    options = {"n_shards": n_shards, "max_iter": 20, "early_stopping": False}
+    options |= {"learning_rate": "cosine", "learning_rate_init": 0.01}
+    expected = fit_lazily(**options)[1]
+    enough = fit_lazily(budget=Budget(1e6, partial(next, count(0.0))), **options)[1]
+    assert_array_equal(enough.params, expected.params)
+    cluster, result = fit_lazily(budget=Budget(30, partial(next, count(0.0))), **options)
+    assert result.ending is Ending.TIME_LIMIT
+    rates = result.history["learning_rate"]
+    assert np.all(np.diff(rates) < 0) and rates[-1] < 1e-3
+    if n_shards > 1:
+        assert 27 <= len(cluster.points) <= 30  # of 80
+        assert len(rates) == math.ceil(len(cluster.points) / 4)
+        assert result.n_unvisited == -len(cluster.points) % 4 * 60
 
 
 @pytest.mark.parametrize("ema_decay", [None, sknet.NNRegressor().ema_decay])

@@ -1,0 +1,82 @@
+"""The seconds that a fit may take, and the haste with which its plan keeps to them."""
+
+import math
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+#: The share of the seconds of a training in which the time of a step is measured first.
+MEASURED = 0.05
+#: What follows the last step takes as long as so many evaluations: it is evaluated, and the
+#: certainty of predictions is fitted, to rows that are encoded anew.
+EVALUATIONS = 3
+
+
+class Budget:
+    """The seconds of a fit, counted from the moment at which this object is made.
+
+    A plan for which they do not suffice passes faster: with each step, some planned steps are
+    left out. At the speed measured so far, the plan is then over when the seconds are.
+
+    Parameters
+    ----------
+    seconds : float or None, default=None
+        None and infinity set no limit.
+    clock : callable, default=time.perf_counter
+        ``clock()`` returns the time in seconds.
+    """
+
+    def __init__(self, seconds: float | None = None, clock: Callable[[], float] = perf_counter):
+        self._clock = clock
+        self._begun = clock()
+        self._end = self._begun + (math.inf if seconds is None else seconds)
+        self._n_steps = -1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The clock of another machine has another zero: what is left counts from the arrival.
+        return Budget, (self._end - self._clock(), self._clock)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit."""
+        return self._end < math.inf
+
+    def begin(self, evaluate: Callable[[], Any] | None = None) -> None:
+        """Begin to measure the steps of a training, and keep free the seconds after the last.
+
+        These are estimated by calls of ``evaluate()``; None says that they hardly count.
+        """
+        if self.is_limited and evaluate is not None:
+            # The first call may take far longer than those that follow.
+            self._end -= EVALUATIONS * min(self._seconds_of(evaluate) for _ in range(2))
+        self._begun = self._clock()
+
+    def _seconds_of(self, task: Callable[[], Any]) -> float:
+        """Return how long a task takes."""
+        before = self._clock()
+        task()
+        return self._clock() - before
+
+    def left_out(self, n_ahead: float) -> float:
+        """Return how many planned steps to leave out, after a step that was made.
+
+        With n planned steps ahead, and seconds left for f steps, each of these stands for n / f
+        planned ones: n / f - 1 are left out.
+
+        Parameters
+        ----------
+        n_ahead : float
+            The number of planned steps ahead.
+        """
+        now = self._clock()
+        self._n_steps += 1
+        if self._n_steps == 0:
+            # The first step may take far longer than those that follow.
+            self._begun = now
+        spent, left = now - self._begun, self._end - now
+        if left <= 0:
+            return n_ahead
+        if spent <= MEASURED * (spent + left):
+            return 0.0
+        n_each = n_ahead * spent / (self._n_steps * left)
+        return min(max(n_each - 1, 0.0), n_ahead)
