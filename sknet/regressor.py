@@ -96,7 +96,6 @@ class NNRegressor(RegressorMixin, BaseNN):
         """Update the network by one pass over the given rows.
 
         The first call fixes the scaling of the inputs. Each call updates the mean and the
-        The first call fixes the scaling of the inputs. Each call updates the mean and the
         standard deviation of y without a change of the predictions. Layers, encodings and
         constraints must stay. A schedule that ends at zero becomes a constant learning rate.
         ``max_iter`` and the parameters of stopping have no effect, ``random_state`` only in the
