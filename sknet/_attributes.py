@@ -252,7 +252,8 @@ def _promises(model: Model, names: Sequence[str], read_names: Sequence[str]) -> 
     if (promise := model.settings.promise) is not None:
         yield from promise.described(read_names)
         if isinstance(model, ClassificationModel):
-            yield "constrained", f"the probability of {model.target.classes_[-1]}"
+            probability = f"the probability of {model.target.classes_[-1]}"
+            yield "constrained", "the class" if model.loss.link.ordered else probability
     yield "interactions", _interactions(model, names)
 
 

@@ -62,7 +62,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
     """
 
     _: KW_ONLY
-    loss: Annotated[str | Loss, {"log_loss"}, Loss] = "log_loss"
+    loss: Annotated[str | Loss, {"log_loss", "ordinal"}, Loss] = "log_loss"
     class_weight: Annotated[
         dict[Any, float] | list[dict[int, float]] | str | None, {"balanced"}, dict, list, None
     ] = None
@@ -72,6 +72,11 @@ class NNClassifier(ClassifierMixin, BaseNN):
     def classes_(self) -> np.ndarray:
         """The class labels. For a multi-label target, the indices of its columns."""
         return self._fitted_model.target.classes_
+
+    @property
+    def thresholds_(self) -> np.ndarray:
+        """With an ordinal loss, the thresholds between the classes (of each member)."""
+        return cast(ClassificationModel, self._fitted_model).thresholds
 
     @available_if(available_with_stochastic_solver)
     @fit_context(prefer_skip_nested_validation=True)

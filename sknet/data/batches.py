@@ -106,6 +106,8 @@ class Dataset(NamedTuple):
     weight_unit : float
         The unit of the weights, or all weights if ``sample_weight`` is None. It matters only
         where the rows are joined with rows that have another unit.
+    order : tuple
+        The classes in the order that the dtype of the user's y declares; empty without one.
     """
 
     X: Any
@@ -113,6 +115,7 @@ class Dataset(NamedTuple):
     sample_weight: NDArray[np.floating] | None = None
     rows: NDArray[np.intp] | None = None
     weight_unit: float = 1.0
+    order: tuple[Any, ...] = ()
 
     @property
     def n_rows(self) -> int:
@@ -139,7 +142,7 @@ class Dataset(NamedTuple):
         """Return the data set of some of the rows: a slice, a mask, or an array of indices."""
         y, sample_weight = _gather(self.y, which), _gather(self.sample_weight, which)
         rows = which if self.rows is None and _are_indices(which) else self.positions[which]
-        return Dataset(self.X, y, sample_weight, rows, self.weight_unit)
+        return self._replace(y=y, sample_weight=sample_weight, rows=rows)
 
     def of_positive_weight(self, weight_name: str = "Sample weights") -> "Dataset":
         """Return the data set of the rows of positive weight; there must be weights.

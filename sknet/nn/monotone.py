@@ -328,7 +328,7 @@ class Promise(Rule):
         kind = getattr(target, "kind", "binary")
         if kind == "multiclass" and target.n_outputs == 1:
             return  # The probability of a single class is one.
-        if kind != "binary":
+        if kind != "binary" and not loss.link.ordered:
             raise ValueError(
                 f"monotonic constraints are not supported for {kind} classification: they are "
                 f"about the second of two classes, but y has {target.n_outputs} classes or "
