@@ -23,9 +23,9 @@ from sknet.nn.rules import Rule
 from sknet.nn.sets import POSITIONS
 
 #: The limits of the logarithm of the distance of two thresholds, in that of equal classes.
-LOG_GAP_LIMITS = (-50.0, 50.0)
-#: The largest magnitude of a threshold minus the score.
-FARTHEST = 1e6
+LOG_GAP_LIMITS = (-50.0, 10.0)
+#: The largest magnitude of a score.
+FARTHEST_SCORE = 1e6
 #: A narrower class has the density in its middle times its width as its probability.
 NARROW = 1e-5
 
@@ -94,8 +94,9 @@ class Cumulative(Rule, Link):
     def thresholds(self, raw: Array) -> Array:
         """Return theta_k - f, an increasing row for each row of raw predictions."""
         even = even_thresholds(type(self), raw.shape[-1])
-        steps = np.concatenate([even[0] - raw[..., :1], self._gaps(raw)], axis=-1)
-        return np.cumsum(steps, axis=-1, out=steps).clip(-FARTHEST, FARTHEST, out=steps)
+        score = np.clip(raw[..., :1], -FARTHEST_SCORE, FARTHEST_SCORE, dtype=np.float64)
+        steps = np.concatenate([even[0] - score, self._gaps(raw)], axis=-1)
+        return np.cumsum(steps, axis=-1, out=steps)
 
     def _gaps(self, raw: Array) -> Array:
         even = even_thresholds(type(self), raw.shape[-1])

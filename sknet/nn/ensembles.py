@@ -189,6 +189,9 @@ class EnsembleHead(Blocks):
         params.bias[...] = small_uniform(rng, params.bias.shape, params.weight.shape[1])
 
 
+HEAD = instance_of(Layer)
+
+
 def members_of_rows(array: Array, n_members: int) -> Array:
     """Return the view (rows, members, columns)."""
     return array.reshape(len(array), n_members, -1)
@@ -207,7 +210,7 @@ class WithConstants(Layer):
         The number of constants of one member. They come after its outputs of the head.
     """
 
-    head: Annotated[Layer, instance_of(Layer)]
+    head: Annotated[Layer, HEAD]
     n_members: Annotated[int, POSITIVE_INT]
     n_constants: Annotated[int, POSITIVE_INT]
 
