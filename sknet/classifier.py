@@ -16,7 +16,7 @@ from sknet._parameters import available_with_stochastic_solver, with_parameters
 from sknet._requirements import fit_context
 from sknet._shared_parameters import shared_documentation
 from sknet._target_checks import check_partial_fit_classes
-from sknet.nn.losses import Loss
+from sknet.nn.losses import Loss, uses_order
 from sknet.nn.rules import FRACTION
 
 
@@ -31,8 +31,10 @@ class NNClassifier(ClassifierMixin, BaseNN):
     Parameters
     ----------
     {parameters}
-    loss : "log_loss" or Loss, default="log_loss"
-        **Output.** The loss function: the log loss, or a ``Loss`` of ``sknet.nn.losses``.
+    loss : {"log_loss", "ordinal"} or Loss, default="log_loss"
+        **Output.** The log loss; "ordinal" for classes that have an order (numbers, or an
+        ordered category dtype), with a score and thresholds; or a ``Loss`` of
+        ``sknet.nn.losses``, such as ``Ordinal(link="probit")``.
     class_weight : dict, "balanced", list of dicts or None, default=None
         The weights of the classes, which multiply ``sample_weight``. "balanced" makes their
         total weights equal. For a multi-label target, a list has a dict for each label.
@@ -42,7 +44,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels. For a multi-label target, the indices of its columns.
+        The sorted class labels. For a multi-label target, the indices of its columns.
+    thresholds_ : ndarray of shape (n_classes - 1,) or (n_members, n_classes - 1)
+        With loss="ordinal", the increasing thresholds of the score.
     {attributes}
 
     See Also
@@ -70,12 +74,12 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
     @property
     def classes_(self) -> np.ndarray:
-        """The class labels. For a multi-label target, the indices of its columns."""
+        """The sorted class labels. For a multi-label target, the indices of its columns."""
         return self._fitted_model.target.classes_
 
     @property
     def thresholds_(self) -> np.ndarray:
-        """With an ordinal loss, the thresholds between the classes (of each member)."""
+        """With loss="ordinal", the increasing thresholds of the score."""
         return cast(ClassificationModel, self._fitted_model).thresholds
 
     @available_if(available_with_stochastic_solver)
@@ -134,6 +138,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the most probable class, or the labels with a probability above 0.5.
+
+        With loss="ordinal" it is the median class, of the least expected absolute error.
 
         Parameters
         ----------
@@ -198,7 +204,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         return np.log(proba, out=proba)
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Return the logits of the classes.
+        """Return the logits of the classes, or log probabilities with loss="ordinal".
 
         Parameters
         ----------
@@ -234,5 +240,5 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
+        tags.classifier_tags.multi_label = not uses_order(self.loss)
         return tags

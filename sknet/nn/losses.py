@@ -598,3 +598,9 @@ LOSSES: dict[str, type[Loss]] = {
     "binary_log_loss": BinaryLogLoss,
     "ordinal": Ordinal,
 }
+
+
+def uses_order(loss: Any) -> bool:
+    """Return whether a loss, given by name or as an instance, uses an order of the classes."""
+    named = LOSSES.get(loss, Loss)() if isinstance(loss, str) else loss
+    return isinstance(named, Loss) and named.link.ordered
