@@ -113,8 +113,7 @@ class ClassificationModel(Model):
         Of classes that have an order, the median is predicted. It has the least expected
         absolute error, and never falls where the probability of more than a class rises.
         """
-        link = self.loss.link
-        if link.ordered:
+        if isinstance(link := self.loss.link, Cumulative):
             return link.median(self.members.predictions(raw, link.exceeding)[0])
         return self.target.places(self.decision(raw))
 

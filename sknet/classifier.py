@@ -32,8 +32,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
     ----------
     {parameters}
     loss : {"log_loss", "ordinal"} or Loss, default="log_loss"
-        **Output.** The log loss; "ordinal" for classes that have an order (numbers, or an
-        ordered category dtype), with a score and thresholds; or a ``Loss`` of
+        **Output.** The log loss, "ordinal" for classes that have an order, or a ``Loss`` of
         ``sknet.nn.losses``, such as ``Ordinal(link="probit")``.
     class_weight : dict, "balanced", list of dicts or None, default=None
         The weights of the classes, which multiply ``sample_weight``. "balanced" makes their
@@ -45,7 +44,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The sorted class labels. For a multi-label target, the indices of its columns.
-    thresholds_ : ndarray of shape (n_classes - 1,) or (n_members, n_classes - 1)
+    thresholds_ : ndarray of shape (n_classes - 1,), or with an axis of members before it
         With loss="ordinal", the increasing thresholds of the score.
     {attributes}
 
@@ -93,11 +92,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
     ) -> Self:
         """Update the network by one pass over the given rows.
 
-        The first call fixes the classes and the scaling of the inputs. There is no early
-        stopping, and a schedule that ends at zero is replaced by a constant learning rate.
-        Layers, encodings and constraints must stay the same in later calls. ``max_iter``,
-        ``tol``, ``n_iter_no_change``, ``early_stopping``, ``refit``, ``validation_fraction``
-        and ``scoring`` have no effect; ``random_state`` acts in the first call only.
+        The first call fixes the classes, the scaling of the inputs and ``random_state``. There
+        is no early stopping, and a schedule that ends at zero is replaced by a constant rate.
+        ``max_iter`` and ``tol`` have no effect. Layers and constraints must stay the same.
 
         Parameters
         ----------
@@ -118,8 +115,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Raises
         ------
         ValueError
-            If parameters, data or classes are invalid, or if training diverges. The estimator
-            then stays as it was.
+            If an argument is invalid, or training diverges. The estimator stays as it was.
 
         Warns
         -----
@@ -139,8 +135,6 @@ class NNClassifier(ClassifierMixin, BaseNN):
     def predict(self, X: Any) -> np.ndarray:
         """Predict the most probable class, or the labels with a probability above 0.5.
 
-        With loss="ordinal" it is the median class, of the least expected absolute error.
-
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -149,7 +143,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            The class labels. For a multi-label target, 1 for each predicted label, else 0.
+            The class labels; the median with loss="ordinal"; 0 or 1 for each of many labels.
         """
         model = cast(ClassificationModel, self._fitted_model)
         (places,) = self._predict(X, lambda raw: (model.places(raw),))

@@ -156,7 +156,7 @@ def test_a_weight_of_two_equals_a_repeated_row():
 
 
 def test_orders_of_text():
-    """By an ordered dtype of pandas or polars, or by name. Columns are those of ``classes_``."""
+    """By an ordered dtype of pandas or polars, or by name; columns as in ``classes_``."""
     X, y = table()
     options = {"max_iter": 5, "random_state": 0}
     codes = network_of(loss="ordinal", **options).fit(X, y)
@@ -242,9 +242,8 @@ def test_a_search_over_links():
     X, y = table()
     links = [Ordinal(link) for link in DISTRIBUTIONS]
     grid = {"loss": ["ordinal", *links, "log_loss"]}
-    search = GridSearchCV(
-        network_of((), max_iter=20, random_state=0), grid, cv=2, scoring="neg_mean_absolute_error"
-    ).fit(X, y)
+    network = network_of((), max_iter=20, random_state=0)
+    search = GridSearchCV(network, grid, cv=2, scoring="neg_mean_absolute_error").fit(X, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert_allclose(*search.cv_results_["mean_test_score"][:2])
 

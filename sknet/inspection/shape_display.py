@@ -89,7 +89,7 @@ class ShapeFunctionsDisplay:
             Rows that represent the distribution of each column, ideally the training rows.
         target : label or int, default=None
             The class, label or output to explain. Required if there are several, except that
-            for two classes the second one is the default.
+            for two classes the second one is the default. Ordered classes share one score.
         sample_weight, n_points, percentiles
             The parameters of :func:`shape_functions` of these names.
         max_features : int, default=12

@@ -138,7 +138,7 @@ class Cumulative(Rule, Link):
         return self.log_probabilities_backward(raw, log_p, delta * np.exp(log_p))
 
     def link(self, prediction: Array) -> Array:
-        p = prediction.astype(np.float64, copy=False)
+        p: Array = prediction.astype(np.float64, copy=False)
         p = self._in_order(np.concatenate([1 - p, p], axis=-1) if p.shape[-1] == 1 else p)
         tiny = np.finfo(np.float64).tiny
         below = np.maximum(np.cumsum(p, axis=-1)[..., :-1], tiny)

@@ -31,6 +31,7 @@ TWO_KINDS = Scattered(
     (((1, 2, 4), Periodic(5, 3)), ((0, 3, 5), MappedPiecewiseLinear(EDGES[:3], 2)))
 )
 NUMERIC = (Periodic(5, 3), MappedPiecewiseLinear(EDGES, 3), None, RISING, TWO_KINDS)
+LINEAR = Dense(4, Identity())
 PAIRS = PairwiseHead(2, 2, n_groups=3, n_factors=2)
 #: The values of each field that are tested, by name.
 VALUES = {
@@ -55,7 +56,7 @@ VALUES = {
 }
 #: The values of fields whose name means something else in one class.
 VALUES_OF_CLASS = {
-    "WithConstants": {"n_members": [2], "head": [EnsembleHead(1, 2), PAIRS, Dense(4, Identity())]},
+    "WithConstants": {"n_members": [2], "head": [EnsembleHead(1, 2), PAIRS, LINEAR]},
     "Scattered": {"parts": [TWO_KINDS.parts]},
     # A sign for each group; linear factors, rectified and reflected ones, or no linear ones.
     "MonotonePairwiseHead": {
