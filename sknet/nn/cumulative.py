@@ -71,8 +71,11 @@ class Cumulative(Rule, Link):
 
     @classmethod
     @abstractmethod
-    def log_between(cls, low: Array, gap: Array) -> Array:
-        """Return log(F(low + gap) - F(low)) for positive gaps."""
+    def log_between(cls, z: Array, gaps: Array, below: Array, above: Array) -> Array:
+        """Return log(F(z_k) - F(z_(k-1))) with z_k = z_(k-1) + gap_k, a column for each gap.
+
+        ``below`` is log F(z), and ``above`` is log(1 - F(z)).
+        """
 
     @staticmethod
     @abstractmethod
@@ -93,36 +96,46 @@ class Cumulative(Rule, Link):
 
     def thresholds(self, raw: Array) -> Array:
         """Return theta_k - f, an increasing row for each row of raw predictions."""
-        even = even_thresholds(type(self), raw.shape[-1])
-        score = np.clip(raw[..., :1], -FARTHEST_SCORE, FARTHEST_SCORE, dtype=np.float64)
-        steps = np.concatenate([even[0] - score, self._gaps(raw)], axis=-1)
-        return np.cumsum(steps, axis=-1, out=steps)
+        return self._thresholds_and_gaps(raw)[0]
 
-    def _gaps(self, raw: Array) -> Array:
+    def _thresholds_and_gaps(self, raw: Array) -> tuple[Array, Array]:
         even = even_thresholds(type(self), raw.shape[-1])
-        return np.exp(np.clip(raw[..., 1:], *LOG_GAP_LIMITS, dtype=np.float64)) * np.diff(even)
+        z: Array = raw.astype(np.float64)
+        score, gaps = z[..., 0], np.clip(z[..., 1:], *LOG_GAP_LIMITS)
+        np.exp(gaps, out=gaps)
+        gaps *= even[1:] - even[:-1]
+        z[..., 0] = even[0] - np.clip(score, -FARTHEST_SCORE, FARTHEST_SCORE)
+        z[..., 1:] = gaps
+        return np.cumsum(z, axis=-1, out=z), gaps
 
     def log_probabilities(self, raw: Array) -> Array:
         """Return log P(y = k), with a column for each of the sorted classes."""
-        z = self.thresholds(raw)
-        log_p = np.empty((*z.shape[:-1], z.shape[-1] + 1))
-        log_p[..., 0] = self.log_below(z[..., 0])
-        log_p[..., 1:-1] = self.log_between(z[..., :-1], self._gaps(raw))
-        log_p[..., -1] = self.log_above(z[..., -1])
-        return self._sorted(log_p)
+        return self._sorted(self._log_probabilities(*self._thresholds_and_gaps(raw)))
 
-    def log_probabilities_backward(self, raw: Array, log_p: Array, delta: Array) -> Array:
-        """Return the gradient of ``raw``, given log P(y = k) and its gradient."""
-        z, log_p, delta = self.thresholds(raw), self._in_order(log_p), self._in_order(delta)
+    def _log_probabilities(self, z: Array, gaps: Array) -> Array:
+        """Return log P(y = k) in the order of the classes."""
+        log_p = np.empty((*z.shape[:-1], z.shape[-1] + 1))
+        below, above = self.log_below(z), self.log_above(z)
+        log_p[..., 0], log_p[..., -1] = below[..., 0], above[..., -1]
+        log_p[..., 1:-1] = self.log_between(z, gaps, below, above)
+        return log_p
+
+    def log_likelihood(self, y: Array, raw: Array, gradient_out: Array) -> Array:
+        """Return sum_k y_k log P(y = k); write its gradient into ``gradient_out``.
+
+        ``y`` has a column for each of the sorted classes.
+        """
+        (z, gaps), y = self._thresholds_and_gaps(raw), self._in_order(y)
+        log_p = self._log_probabilities(z, gaps)
         # A threshold is the upper limit of one class and the lower limit of the next.
         log_density = self.log_density(z)
-        of_z = delta[..., :-1] * np.exp(log_density - log_p[..., :-1])
-        of_z -= delta[..., 1:] * np.exp(log_density - log_p[..., 1:])
+        of_z = y[..., :-1] * np.exp(log_density - log_p[..., :-1])
+        of_z -= y[..., 1:] * np.exp(log_density - log_p[..., 1:])
         # A step moves all further thresholds.
-        gradient = np.cumsum(of_z[..., ::-1], axis=-1)[..., ::-1].copy()
-        gradient[..., 0] *= -1
-        gradient[..., 1:] *= self._gaps(raw)
-        return gradient.astype(raw.dtype, copy=False)
+        np.cumsum(of_z[..., ::-1], axis=-1, out=of_z[..., ::-1])
+        np.negative(of_z[..., 0], out=gradient_out[..., 0], casting="same_kind")
+        np.multiply(of_z[..., 1:], gaps, out=gradient_out[..., 1:], casting="same_kind")
+        return (y * log_p).sum(axis=-1).astype(raw.dtype, copy=False)
 
     def inverse(self, raw: Array) -> Array:
         p = self.both(raw)
@@ -132,10 +145,11 @@ class Cumulative(Rule, Link):
         return np.exp(self.log_probabilities(raw)).astype(raw.dtype, copy=False)
 
     def inverse_backward(self, raw: Array, delta: Array) -> Array:
-        log_p = self.log_probabilities(raw)
         if raw.shape[-1] == 1:
             delta = np.concatenate([np.zeros_like(delta), delta], axis=-1)
-        return self.log_probabilities_backward(raw, log_p, delta * np.exp(log_p))
+        gradient = np.empty_like(raw)
+        self.log_likelihood(delta * np.exp(self.log_probabilities(raw)), raw, gradient)
+        return gradient
 
     def link(self, prediction: Array) -> Array:
         p: Array = prediction.astype(np.float64, copy=False)
@@ -187,11 +201,12 @@ class CumulativeLogit(Cumulative):
 
     @staticmethod
     def log_density(z: Array) -> Array:
-        return special.log_expit(z) + special.log_expit(-z)
+        size = np.abs(z)
+        return -size - 2 * np.log1p(np.exp(-size))
 
     @classmethod
-    def log_between(cls, low: Array, gap: Array) -> Array:
-        return cls.log_below(low + gap) + cls.log_above(low) + np.log(-np.expm1(-gap))
+    def log_between(cls, z: Array, gaps: Array, below: Array, above: Array) -> Array:
+        return below[..., 1:] + above[..., :-1] + np.log(-np.expm1(-gaps))
 
     @staticmethod
     def quantile(below: Array, above: Array) -> Array:
@@ -210,14 +225,15 @@ class CumulativeProbit(Cumulative):
         return -0.5 * np.square(z) - 0.5 * math.log(2 * math.pi)
 
     @classmethod
-    def log_between(cls, low: Array, gap: Array) -> Array:
-        middle = low + gap / 2
-        narrow = cls.log_density(middle) + np.log(gap)
-        # On the left, where neither probability is near one.
-        left = np.where(middle > 0, -low - gap, low)
-        log_high = cls.log_below(left + gap)
-        ratio = np.maximum(log_high - cls.log_below(left), NARROW**2)
-        return np.where(gap < NARROW, narrow, log_high + np.log(-np.expm1(-ratio)))
+    def log_between(cls, z: Array, gaps: Array, below: Array, above: Array) -> Array:
+        middle = z[..., :-1] + gaps / 2
+        narrow = cls.log_density(middle) + np.log(gaps)
+        # On the side where neither probability is near one.
+        left = middle < 0
+        larger = np.where(left, below[..., 1:], above[..., :-1])
+        smaller = np.where(left, below[..., :-1], above[..., 1:])
+        ratio = np.maximum(larger - smaller, NARROW**2)
+        return np.where(gaps < NARROW, narrow, larger + np.log(-np.expm1(-ratio)))
 
     @staticmethod
     def quantile(below: Array, above: Array) -> Array:
@@ -241,10 +257,10 @@ class CumulativeCLogLog(Cumulative):
         return z - _growth(z)
 
     @classmethod
-    def log_between(cls, low: Array, gap: Array) -> Array:
+    def log_between(cls, z: Array, gaps: Array, below: Array, above: Array) -> Array:
         # The share of those above the lower threshold who are not above the higher one.
-        log_hazard = low + gap + np.log(-np.expm1(-gap))
-        return cls.log_above(low) + cls.log_below(log_hazard)
+        log_hazard = z[..., 1:] + np.log(-np.expm1(-gaps))
+        return above[..., :-1] + cls.log_below(log_hazard)
 
     @staticmethod
     def quantile(below: Array, above: Array) -> Array:

@@ -579,9 +579,7 @@ class Ordinal(Loss):
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         y = np.concatenate([1 - y, y], axis=1) if y.shape[1] == 1 else y
-        log_p = self.link.log_probabilities(raw)
-        gradient_out[...] = self.link.log_probabilities_backward(raw, log_p, -y)
-        return -np.einsum("ij,ij->i", y, log_p).astype(raw.dtype)
+        return self.link.log_likelihood(-y, raw, gradient_out)
 
 
 #: Losses by name.
