@@ -10,6 +10,7 @@ line to :data:`CUMULATIVE_LINKS`.
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, ClassVar
@@ -19,7 +20,7 @@ from scipy import special
 
 from sknet.nn.kernels import Array
 from sknet.nn.links import Change, Link, Logit, Softmax
-from sknet.nn.rules import Rule
+from sknet.nn.rules import Constraint, Rule
 from sknet.nn.sets import POSITIONS
 
 #: The limits of the logarithm of the distance of two thresholds, in that of equal classes.
@@ -286,3 +287,13 @@ CUMULATIVE_LINKS: dict[str, type[Cumulative]] = {
     "probit": CumulativeProbit,
     "cloglog": CumulativeCLogLog,
 }
+CUMULATIVE_LINK = Constraint(
+    f"one of {list(CUMULATIVE_LINKS)} or a Cumulative",
+    (str, Cumulative),
+    lambda link: not isinstance(link, str) or link in CUMULATIVE_LINKS,
+)
+DISTINCT = Constraint(
+    "a sequence of distinct classes",
+    (Sequence, np.ndarray),
+    lambda classes: not isinstance(classes, str) and len(set(classes)) == len(classes) != 1,
+)

@@ -16,17 +16,10 @@ from numpy.typing import NDArray
 
 from sknet.nn import links
 from sknet.nn.activations import logistic
-from sknet.nn.cumulative import CUMULATIVE_LINKS, Cumulative
+from sknet.nn.cumulative import CUMULATIVE_LINK, CUMULATIVE_LINKS, DISTINCT
 from sknet.nn.kernels import Array, row_maxima, row_sums
 from sknet.nn.links import LOG_STD_LIMITS, Change, Link, side_by_side
-from sknet.nn.rules import (
-    CLOSED_UNIT_INTERVAL,
-    POSITIVE,
-    QUANTILES,
-    Constraint,
-    Interval,
-    Rule,
-)
+from sknet.nn.rules import CLOSED_UNIT_INTERVAL, POSITIVE, QUANTILES, Interval, Rule
 
 
 @dataclass(frozen=True)
@@ -498,18 +491,6 @@ class MultinomialLogLoss(Loss):
         gradient_out /= total[:, np.newaxis]
         gradient_out -= y
         return np.log(total) - linear
-
-
-CUMULATIVE_LINK = Constraint(
-    f"one of {list(CUMULATIVE_LINKS)} or a Cumulative",
-    (str, Cumulative),
-    lambda link: not isinstance(link, str) or link in CUMULATIVE_LINKS,
-)
-DISTINCT = Constraint(
-    "a sequence of distinct classes",
-    (Sequence, np.ndarray),
-    lambda classes: not isinstance(classes, str) and len(set(classes)) == len(classes) != 1,
-)
 
 
 @dataclass(frozen=True, repr=False)

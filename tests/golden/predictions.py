@@ -274,7 +274,7 @@ for loss in [*REGRESSION, "tweedie", "normal"]:
     fit_case(f"loss={loss}", regressor(loss=loss), y=positive)
     fit_case(f"loss={loss}, members", regressor(loss=loss, n_members=2), y=positive)
 fit_case("loss=ordinal", classifier(loss="ordinal"), y=grades)
-fit_case("loss=ordinal, members", classifier(loss="ordinal", n_members=2), y=grades)
+fit_case("loss=ordinal, members", classifier(loss="ordinal", n_members=4), y=grades)
 fit_case("list of quantiles", regressor(loss="quantile", quantile=[0.1, 0.5, 0.9]))
 fit_case("quantiles, members", regressor(loss="quantile", quantile=[0.1, 0.9], n_members=3))
 fit_case("loss=LogCosh()", regressor(loss=LogCosh()), y=columns)

@@ -27,14 +27,20 @@ from sknet.nn.activations import (
     ReLU,
 )
 from sknet.nn.columns import DIRECTIONS, EDGES, NUMBERS, PARTS, SCATTERED
-from sknet.nn.cumulative import CumulativeCLogLog, CumulativeLogit, CumulativeProbit
+from sknet.nn.cumulative import (
+    CUMULATIVE_LINK,
+    DISTINCT,
+    CumulativeCLogLog,
+    CumulativeLogit,
+    CumulativeProbit,
+)
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Periodic
 from sknet.nn.ensembles import HEAD
 from sknet.nn.groups import COUNTS, GROUPS
 from sknet.nn.layers import Dense
 from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.links import Logit
-from sknet.nn.losses import CUMULATIVE_LINK, DISTINCT, LOSSES, QUANTILES, Pinball
+from sknet.nn.losses import LOSSES, QUANTILES, Pinball
 from sknet.nn.monotone import ACTIVATIONS_OF_UNITS
 from sknet.nn.optimizers import SGD, Adam
 from sknet.nn.rules import FRACTION, TRUTH_VALUE, Constraint, Interval, Rule, constraints
