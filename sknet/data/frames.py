@@ -504,9 +504,8 @@ def declared_order(column: Any) -> tuple[Any, ...]:
     The levels are numbers or text. A frame of one column, as y may be, stands for its column.
     The dtype Enum of polars is ordered.
     """
-    columns = list(getattr(column, "columns", ()))
-    if len(columns) == 1:
-        column = column[columns[0]]
+    if _is_frame(column) and len(column.columns) == 1:
+        column = column[column.columns[0]]
     dtype = getattr(column, "dtype", None)
     ordered = getattr(dtype, "ordered", False) or type(dtype).__name__ == "Enum"
     levels = declared_levels(column) if ordered else None
