@@ -282,8 +282,7 @@ def read_rows(features: Features, given: Batch, suffix: str = "") -> Dataset:
 def with_target(features: Features, given: Batch, suffix: str = "") -> Dataset:
     """Return the rows as :func:`read_rows` does, given an X that was read."""
     X, y, sample_weight = given
-    order = declared_order(y)
-    y = check_y(y, features.numeric_y, f"y{suffix}")
+    y, order = check_y(y, features.numeric_y, f"y{suffix}"), declared_order(y)
     check_consistent_length(X, y)
     if sample_weight is None:
         return Dataset(X, y, order=order)
