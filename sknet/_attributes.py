@@ -42,10 +42,9 @@ class FittedAttributes:
     Attributes
     ----------
     history_ : dict of str to list of float
-        The record of training, with a number for each epoch, or each iteration of "lbfgs":
-        "loss" (of the training rows, without the penalty), "penalty", "validation_loss",
-        "validation_score" (NaN in epochs that train on these rows, see ``refit``),
-        "learning_rate" and "seconds".
+        A number for each epoch, or each iteration of "lbfgs": "loss" (without the penalty),
+        "penalty", "validation_loss", "validation_score" (NaN in epochs that train on these
+        rows, see ``refit``), "learning_rate" and "seconds".
     auto_params_ : dict
         The value that the last fit chose for each parameter that is "auto".
     n_iter_, best_iter_, t_ : int
@@ -64,7 +63,7 @@ class FittedAttributes:
     n_layers_, n_outputs_, n_features_in_ : int
         The number of layers, of outputs and of columns of X.
     out_activation_ : str
-        The activation of the output layer: "identity", "exp", "logistic" or "softmax".
+        The activation of the outputs: identity, exp, logistic, softmax or cumulative.
     feature_names_in_ : ndarray of str
         The names of the columns of X, if all of them are strings.
     """
@@ -252,7 +251,8 @@ def _promises(model: Model, names: Sequence[str], read_names: Sequence[str]) -> 
     if (promise := model.settings.promise) is not None:
         yield from promise.described(read_names)
         if isinstance(model, ClassificationModel):
-            yield "constrained", f"the probability of {model.target.classes_[-1]}"
+            probability = f"the probability of {model.target.classes_[-1]}"
+            yield "constrained", "the class" if model.loss.link.ordered else probability
     yield "interactions", _interactions(model, names)
 
 

@@ -98,6 +98,7 @@ class Facts(NamedTuple):
     are split off later. ``n_levels`` has the number of levels of each category, and ``n_dates``
     is the number of columns of dates. If the rows are one chunk of a stream, ``n_earlier`` is
     the number of rows of the chunks before it, else None.
+    ``ordered_y`` says that the loss uses an order of the classes.
     """
 
     n_rows: int
@@ -108,6 +109,12 @@ class Facts(NamedTuple):
     n_levels: Sequence[int] = ()
     n_dates: int = 0
     n_earlier: int | None = None
+    ordered_y: bool = False
+
+    @property
+    def one_score(self) -> bool:
+        """Whether a row's y follows one score: numbers, and classes that have an order."""
+        return self.numeric_y or self.ordered_y
 
     @property
     def n_seen(self) -> int:
@@ -228,7 +235,7 @@ def _scarcity(facts: Facts) -> float:
     In regression there always are, most inputs of a sparse row are zero, and a chunk does not
     tell how many rows follow.
     """
-    if facts.numeric_y or facts.is_sparse or facts.n_earlier is not None:
+    if facts.one_score or facts.is_sparse or facts.n_earlier is not None:
         return 1.0
     return max(1.0, ROWS_PER_INPUT * facts.n_inputs / facts.n_rows)
 
@@ -248,7 +255,7 @@ def _n_iter_no_change(known: Mapping[str, Any], facts: Facts) -> float:
     if not _is_planned(known):
         return PATIENCE
     patience = max(math.ceil(PLANNED_PATIENCE * known["max_iter"]), LEAST_PATIENCE)
-    by_numbers = not (facts.numeric_y or facts.n_levels)
+    by_numbers = not (facts.one_score or facts.n_levels)
     return min(patience, PATIENCE) if by_numbers else patience
 
 
@@ -273,7 +280,7 @@ def _numeric_embedding(known: Mapping[str, Any], facts: Facts) -> str | NumericE
     if facts.is_sparse or not _suits_extras(known, facts):
         return None
     grouped = known["interaction_cst"] is not None
-    name = "piecewise_linear" if facts.numeric_y or grouped else "periodic"
+    name = "piecewise_linear" if facts.one_score or grouped else "periodic"
     usual = min(FULLY_EMBEDDED, facts.n_rows / ROWS_PER_EMBEDDED)
     if facts.n_numbers <= usual:
         return name
@@ -288,7 +295,7 @@ def _n_components(known: Mapping[str, Any], facts: Facts) -> int:
     constrained = known["monotonic_cst"] or known["interaction_cst"] is not None
     if not suited or facts.n_numbers == 1 or constrained:
         return 0
-    n_rows = ROWS_PER_COMPONENT if facts.numeric_y else ROWS_PER_COMPONENT_OF_CLASSES
+    n_rows = ROWS_PER_COMPONENT if facts.one_score else ROWS_PER_COMPONENT_OF_CLASSES
     return min(MOST_COMPONENTS, facts.n_numbers, facts.n_rows // n_rows)
 
 
@@ -298,7 +305,7 @@ def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
     adaptive = is_stochastic(solver) and not (solver == "sgd" or isinstance(solver, SGD))
     tied = known["interaction_cst"] is not None or bool(known["monotonic_cst"])
     embedded = known["numeric_embedding"] is not None and not facts.is_sparse
-    limit = SEPARATE_ROWS_OF_NUMBERS if facts.numeric_y else SEPARATE_ROWS
+    limit = SEPARATE_ROWS_OF_NUMBERS if facts.one_score else SEPARATE_ROWS
     few = SMALL <= facts.n_rows < limit and facts.n_earlier is None
     # Several networks instead of one that the user has chosen would cost more than expected.
     is_default = tuple(hidden_layer_sizes(known)) == SIZES

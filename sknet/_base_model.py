@@ -82,6 +82,8 @@ class Model(ABC):
     ) -> Self:
         """Return a model with initial parameters, given a survey of the training table.
 
+        The loss may choose where its raw predictions start, given the distribution of y.
+
         Parameters
         ----------
         settings : Settings
@@ -108,6 +110,9 @@ class Model(ABC):
         network = make_network(settings, encoder, survey.reader, loss.link, target.n_outputs)
         check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
+        change = loss.initial_outputs(*target.standardized_moments())
+        if change is not None:
+            network.rescale_outputs(params, *change)
         return cls(settings, survey.reader, encoder, target, loss, network, params)
 
     @classmethod

@@ -19,7 +19,7 @@ from sknet.nn.columns import (
     PrincipalComponents,
     Repeated,
 )
-from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
+from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput, WithConstants
 from sknet.nn.groups import GroupColumns, GroupedDense, Groups, PairwiseHead
 from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer
 from sknet.nn.links import Link
@@ -194,9 +194,24 @@ def _output_layer(
     settings: Settings, groups: Groups | None, order: Order | None, link: Link, n_outputs: int
 ) -> Layer:
     """Return the layer that maps the last hidden layer to the raw predictions."""
-    n_members, is_hidden = settings.n_members, bool(settings.hidden_layer_sizes)
     n_raw = link.n_raw(n_outputs)
-    unpromised = link.unpromised(n_raw)
+    n_constant = link.n_constant(n_raw)
+    head = _head(settings, groups, order, n_raw - n_constant, link.unpromised(n_raw))
+    return WithConstants(head, settings.n_members, n_constant) if n_constant else head
+
+
+def _head(
+    settings: Settings,
+    groups: Groups | None,
+    order: Order | None,
+    n_raw: int,
+    unpromised: tuple[int, ...],
+) -> Layer:
+    """Return the layer that maps the last hidden layer to ``n_raw`` outputs of each member.
+
+    ``unpromised`` are the positions of those about which constraints promise nothing.
+    """
+    n_members, is_hidden = settings.n_members, bool(settings.hidden_layer_sizes)
     if settings.pairwise and is_hidden and groups is not None and len(groups) > 1:
         if order is not None:
             return order.pairs(n_raw, n_members, N_FACTORS, unpromised)

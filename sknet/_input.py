@@ -20,7 +20,7 @@ from sknet.data.batches import Batch, Dataset
 from sknet.data.choices import categorical_columns, column_signs
 from sknet.data.columns.numbers import check_columns, check_objects, is_plain
 from sknet.data.columns.times import check_times
-from sknet.data.frames import Table, wrapped
+from sknet.data.frames import Table, declared_order, wrapped
 from sknet.data.kinds import check_kinds, checking
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.survey import Survey
@@ -282,12 +282,12 @@ def read_rows(features: Features, given: Batch, suffix: str = "") -> Dataset:
 def with_target(features: Features, given: Batch, suffix: str = "") -> Dataset:
     """Return the rows as :func:`read_rows` does, given an X that was read."""
     X, y, sample_weight = given
-    y = check_y(y, features.numeric_y, f"y{suffix}")
+    y, order = check_y(y, features.numeric_y, f"y{suffix}"), declared_order(y)
     check_consistent_length(X, y)
     if sample_weight is None:
-        return Dataset(X, y)
+        return Dataset(X, y, order=order)
     sample_weight = check_weight(sample_weight, X, f"sample_weight{suffix}")
-    return Dataset(X, y, sample_weight).of_positive_weight()
+    return Dataset(X, y, sample_weight, order=order).of_positive_weight()
 
 
 def with_groups(data: Dataset, groups: Any) -> Dataset:

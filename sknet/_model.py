@@ -18,6 +18,7 @@ from sknet.data.batches import Batch, Dataset
 from sknet.data.kinds import LARGEST, SINGLE_LIMITS
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.weights import LabelCounts
+from sknet.nn.cumulative import Cumulative
 from sknet.nn.losses import Loss
 
 
@@ -34,7 +35,7 @@ class ClassificationModel(Model):
     @staticmethod
     def measure_target(settings: Settings, data: Dataset) -> LabelCounts:
         """Return how often each label occurs."""
-        return LabelCounts.of(data.y, data.sample_weight, data.weight_unit)
+        return LabelCounts.of(data.y, data.sample_weight, data.weight_unit, data.order)
 
     @staticmethod
     def learn_target(
@@ -43,6 +44,7 @@ class ClassificationModel(Model):
         """Return the settings, and the encoder of the given classes or of those of y."""
         labels = known.labels_as_y()
         target = ClassTarget().fit(labels, classes)
+        target.declared_, target.shares_ = known.order, known.shares_of(target.classes_)
         target.check_labels(labels, "y")
         if isinstance(settings.class_weight, str):
             settings = settings.with_values(class_weight=known.balanced_weights())
@@ -57,15 +59,20 @@ class ClassificationModel(Model):
         ValueError
             If the loss is for two classes or several labels, and y has other classes.
         """
-        if target.kind != "multiclass":
+        if target.kind == "multilabel" and settings.loss.link.ordered:
+            raise ValueError(
+                f"loss={settings.loss!r} needs one class for each row, but y has "
+                f"{target.n_outputs} columns of labels. Use loss='log_loss'."
+            )
+        if target.kind == "multilabel":
             return settings.loss.binary()
-        if not settings.loss.link.exclusive:
+        if target.kind == "multiclass" and not settings.loss.link.exclusive:
             raise ValueError(
                 f"loss={settings.loss!r} needs y of two classes or a multi-label y: its "
                 "probabilities of several classes would not sum to one. y has "
                 f"{target.classes_.size} class(es). Use loss='log_loss'."
             )
-        return settings.loss
+        return settings.loss.of_classes(target.classes_, target.declared_)
 
     def check_target(self, y: Any, name: str) -> None:
         """Refuse labels that are not among the classes."""
@@ -80,19 +87,41 @@ class ClassificationModel(Model):
         """Return the class of each row, or None for a multi-label y."""
         return None if self.target.kind == "multilabel" else y
 
+    @property
+    def thresholds(self) -> np.ndarray:
+        """The thresholds of classes that have an order, of each member if there are several.
+
+        Raises
+        ------
+        AttributeError
+            If the loss has none.
+        """
+        if not isinstance(link := self.loss.link, Cumulative):
+            raise AttributeError(f"The loss {self.loss!r} has no thresholds_.")
+        raw = np.zeros((self.n_members, self.n_raw))
+        raw[:, 1:] = getattr(self.network.views(self.params)[-1], "constant", ())
+        thresholds = link.thresholds(raw)
+        return thresholds[0] if self.n_members == 1 else thresholds
+
     def decision(self, raw: np.ndarray) -> np.ndarray:
         """Return the columns of the decision function."""
-        return self.members.raw(raw)
+        return self.members.decision(raw)
 
     def places(self, raw: np.ndarray) -> np.ndarray:
-        """Return the position of each row's predicted class, or 0 or 1 for each label."""
+        """Return the position of each row's predicted class, or 0 or 1 for each label.
+
+        Of classes that have an order, the median is predicted. It has the least expected
+        absolute error, and never falls where the probability of more than a class rises.
+        """
+        if isinstance(link := self.loss.link, Cumulative):
+            return link.median(self.members.predictions(raw, link.exceeding)[0])
         return self.target.places(self.decision(raw))
 
     def probabilities(self, raw: np.ndarray, with_std: bool) -> Arrays:
         """Return the members' mean probabilities, and their standard deviation if wanted."""
 
         def predict(members: np.ndarray) -> np.ndarray:
-            return self.target.probabilities(members, self.loss.link.inverse)
+            return self.target.probabilities(members, self.loss.link)
 
         return self.members.predictions(raw, predict, with_std)
 
@@ -108,18 +137,6 @@ class RegressionModel(Model):
         "how much y varies, so no interval for y can be made of it."
     )
     target: RegressionTarget
-
-    @classmethod
-    def start(cls, *args: Any, **options: Any) -> Self:
-        """Return a model with initial parameters, as every model does.
-
-        The loss may choose where its raw predictions start, given the distribution of y.
-        """
-        model = super().start(*args, **options)
-        change = model.loss.initial_outputs(*model.target.standardized_moments())
-        if change is not None:
-            model.network.rescale_outputs(model.params, *change)
-        return model
 
     @staticmethod
     def learn_target(

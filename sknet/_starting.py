@@ -27,6 +27,7 @@ from sknet.data.columns.times import DateColumn
 from sknet.data.survey import Survey, merge_surveys, survey_rows
 from sknet.data.targets import ClassTarget, KnownTarget, RegressionTarget, merge_targets
 from sknet.nn.embeddings import NumericEmbedding
+from sknet.nn.losses import uses_order
 from sknet.nn.monotone import Promise
 
 
@@ -45,7 +46,10 @@ def facts_of(
     n_columns, numeric_y = features.n_features, features.numeric_y
     n_levels = [len(levels) for levels in features.reader.levels_]
     n_dates = len(features.reader.of_kind(DateColumn))
-    return Facts(n_rows, n_columns, is_sparse, dtype, numeric_y, n_levels, n_dates, n_earlier)
+    ordered = uses_order(features.estimator.loss)
+    return Facts(
+        n_rows, n_columns, is_sparse, dtype, numeric_y, n_levels, n_dates, n_earlier, ordered
+    )
 
 
 def settle(estimator: BaseEstimator, facts: Facts, promise: Promise | None = None) -> Settings:

@@ -17,7 +17,7 @@ from sknet._parameters import available_with_stochastic_solver, with_parameters
 from sknet._requirements import fit_context
 from sknet._shared_parameters import shared_documentation
 from sknet._target_checks import check_partial_fit_classes
-from sknet.nn.losses import Loss
+from sknet.nn.losses import Loss, uses_order
 from sknet.nn.rules import FRACTION
 
 
@@ -32,8 +32,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
     Parameters
     ----------
     {parameters}
-    loss : "log_loss" or Loss, default="log_loss"
-        **Output.** The loss function: the log loss, or a ``Loss`` of ``sknet.nn.losses``.
+    loss : {"log_loss", "ordinal"} or Loss, default="log_loss"
+        **Output.** The log loss, "ordinal" for classes that have an order, or a ``Loss`` of
+        ``sknet.nn.losses``, such as ``Ordinal(link="probit")``.
     class_weight : dict, "balanced", list of dicts or None, default=None
         The weights of the classes, which multiply ``sample_weight``. "balanced" makes their
         total weights equal. For a multi-label target, a list has a dict for each label.
@@ -43,7 +44,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels. For a multi-label target, the indices of its columns.
+        The sorted class labels. For a multi-label target, the indices of its columns.
+    thresholds_ : ndarray of shape (n_classes - 1,), or with an axis of members before it
+        With loss="ordinal", the increasing thresholds of the score.
     {attributes}
 
     See Also
@@ -63,7 +66,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
     """
 
     _: KW_ONLY
-    loss: Annotated[str | Loss, {"log_loss"}, Loss] = "log_loss"
+    loss: Annotated[str | Loss, {"log_loss", "ordinal"}, Loss] = "log_loss"
     class_weight: Annotated[
         dict[Any, float] | list[dict[int, float]] | str | None, {"balanced"}, dict, list, None
     ] = None
@@ -71,8 +74,13 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
     @property
     def classes_(self) -> np.ndarray:
-        """The class labels. For a multi-label target, the indices of its columns."""
+        """The sorted class labels. For a multi-label target, the indices of its columns."""
         return self._fitted_model.target.classes_
+
+    @property
+    def thresholds_(self) -> np.ndarray:
+        """With loss="ordinal", the increasing thresholds of the score."""
+        return cast(ClassificationModel, self._fitted_model).thresholds
 
     @available_if(available_with_stochastic_solver)
     @hinting
@@ -110,8 +118,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Raises
         ------
         ValueError
-            If parameters, data or classes are invalid, or if training diverges. The estimator
-            then stays as it was.
+            If an argument is invalid, or training diverges. The estimator stays as it was.
 
         Warns
         -----
@@ -139,7 +146,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            The class labels. For a multi-label target, 1 for each predicted label, else 0.
+            The class labels; the median with loss="ordinal"; 0 or 1 for each of many labels.
         """
         model = cast(ClassificationModel, self._fitted_model)
         (places,) = self._predict(X, lambda raw: (model.places(raw),))
@@ -194,7 +201,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         return np.log(proba, out=proba)
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Return the logits of the classes.
+        """Return the logits of the classes, or log probabilities with loss="ordinal".
 
         Parameters
         ----------
@@ -230,5 +237,5 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
+        tags.classifier_tags.multi_label = not uses_order(self.loss)
         return tags

@@ -110,9 +110,19 @@ KINDS = {
 }
 
 
+def has_an_order(name):
+    # Classes that are text have none.
+    return trains(name) and name != "check_classifiers_classes"
+
+
+#: Kinds of fits of classifiers.
+OF_CLASSIFIERS = {"ordinal": ({"loss": "ordinal", **QUICK}, has_an_order)}
+
+
 def all_checks():
     for cls in ESTIMATORS:
-        for kind, (parameters, wanted) in KINDS.items():
+        kinds = KINDS | (OF_CLASSIFIERS if cls is NNClassifier else {})
+        for kind, (parameters, wanted) in kinds.items():
             for estimator, check in estimator_checks_generator(cls(**parameters)):
                 name = name_of(check)
                 if wanted(name):

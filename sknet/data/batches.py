@@ -108,6 +108,8 @@ class Dataset(NamedTuple):
         where the rows are joined with rows that have another unit.
     groups : ndarray of int of shape (n_chosen,), or None
         The number of the group of each chosen row, if a split must not divide groups.
+    order : tuple
+        The classes in the order that the dtype of the user's y declares; empty without one.
     """
 
     X: Any
@@ -116,6 +118,7 @@ class Dataset(NamedTuple):
     rows: NDArray[np.intp] | None = None
     weight_unit: float = 1.0
     groups: NDArray[np.intp] | None = None
+    order: tuple[Any, ...] = ()
 
     @property
     def n_rows(self) -> int:
@@ -148,7 +151,7 @@ class Dataset(NamedTuple):
         y, sample_weight = _gather(self.y, which), _gather(self.sample_weight, which)
         rows = which if self.rows is None and _are_indices(which) else self.positions[which]
         groups = _gather(self.groups, which)
-        return Dataset(self.X, y, sample_weight, rows, self.weight_unit, groups)
+        return self._replace(y=y, sample_weight=sample_weight, rows=rows, groups=groups)
 
     def of_positive_weight(self, weight_name: str = "Sample weights") -> "Dataset":
         """Return the data set of the rows of positive weight; there must be weights.
@@ -185,7 +188,8 @@ class Dataset(NamedTuple):
         order = np.argsort(positions)
         pairs = [(self.y, other.y), (self.sample_weight, other.sample_weight)]
         y, weight = (None if pair[0] is None else _join(pair)[order] for pair in pairs)
-        return Dataset(self.X, y, weight, positions[order], self.weight_unit)
+        rows = positions[order]
+        return self._replace(y=y, sample_weight=weight, rows=rows, groups=None)
 
     def batch(self, which: Any = slice(None)) -> Batch:
         """Return a copy of some of the rows; if all rows are chosen, a slice may be a view."""

@@ -498,6 +498,21 @@ def declared_levels(column: Any) -> NDArray[Any] | None:
     return levels if levels.dtype.kind in "biuf" else levels.astype(object)
 
 
+def declared_order(column: Any) -> tuple[Any, ...]:
+    """Return the levels in the order that an ordered category dtype declares, or nothing.
+
+    The levels are numbers or text. A frame of one column, as y may be, stands for its column.
+    The dtype Enum of polars is ordered.
+    """
+    if _is_frame(column) and len(column.columns) == 1:
+        column = column[column.columns[0]]
+    dtype = getattr(column, "dtype", None)
+    ordered = getattr(dtype, "ordered", False) or type(dtype).__name__ == "Enum"
+    levels = declared_levels(column) if ordered else None
+    order = () if levels is None else tuple(levels.tolist())
+    return order if all(isinstance(level, str | Number) for level in order) else ()
+
+
 # Rows of the data of the user.
 
 

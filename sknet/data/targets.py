@@ -1,7 +1,7 @@
 """From the y of the user to a float array with one column for each output, and back."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -28,10 +28,16 @@ class ClassTarget:
         A single class counts as multiclass: a softmax over one class is always right.
     classes_ : ndarray of shape (n_classes,)
         The sorted classes; of a multi-label y, the numbers of its columns.
+    declared_ : tuple
+        The classes in the order that the dtype of y declares; empty if it declares none.
+    shares_ : ndarray of shape (n_outputs,)
+        The mean of each column of the encoded target.
     """
 
     kind: str
     classes_: NDArray[Any]
+    declared_: tuple[Any, ...] = ()
+    shares_: Floats
 
     def fit(self, y: Any, classes: ArrayLike | None = None) -> Self:
         """Learn the classes from y, or take the given ones."""
@@ -160,15 +166,16 @@ class ClassTarget:
         """Return the labels at the given places among the classes."""
         return places if self.kind == "multilabel" else self.classes_[places]
 
-    def probabilities(self, raw: Floats, inverse_link: Callable[[Floats], Floats]) -> Floats:
-        """Return the inverse link of logits, with one column for each class or label.
+    def probabilities(self, raw: Floats, link: Any) -> Floats:
+        """Return the inverse link of raw predictions, a column for each class or label.
 
-        With two classes, the logit of the first is minus that of the second. ``raw`` may have
-        further axes before its columns.
+        ``raw`` may have further axes before its columns.
         """
-        if self.kind == "binary":
-            raw = np.concatenate([-raw, raw], axis=-1)
-        return inverse_link(raw)
+        return link.both(raw) if self.kind == "binary" else link.inverse(raw)
+
+    def standardized_moments(self) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of each column of the encoded target."""
+        return self.shares_, np.sqrt(self.shares_ * (1 - self.shares_))
 
 
 class RegressionTarget:

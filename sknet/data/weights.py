@@ -143,15 +143,24 @@ class LabelCounts:
         The unit of the weights.
     multilabel : bool
         Whether y has a column for each label.
+    order : tuple
+        The labels in the order that the dtype of y declares; empty if it declares none.
     """
 
     labels: NDArray[Any]
     counts: NDArray[np.float64]
     unit: float
     multilabel: bool
+    order: tuple[Any, ...] = ()
 
     @classmethod
-    def of(cls, y: Any, sample_weight: Floats | None = None, weight_unit: float = 1.0) -> Self:
+    def of(
+        cls,
+        y: Any,
+        sample_weight: Floats | None = None,
+        weight_unit: float = 1.0,
+        order: tuple[Any, ...] = (),
+    ) -> Self:
         """Return the counts of a y of one dimension, or of a multi-label y.
 
         ``weight_unit`` is the unit of the weights, or all weights if these are None.
@@ -163,7 +172,7 @@ class LabelCounts:
             labels, places = np.unique(y, return_inverse=True)
             columns = iter([places])
         counts = [np.bincount(one, sample_weight, labels.size) for one in columns]
-        return cls(labels, np.array(counts, float), weight_unit, multilabel)
+        return cls(labels, np.array(counts, float), weight_unit, multilabel, order)
 
     @property
     def form(self) -> str:
@@ -174,12 +183,21 @@ class LabelCounts:
 
     def merge(self, other: Self) -> None:
         """Add the counts of further rows."""
+        self.order = self.order if self.order == other.order else ()
         labels = np.union1d(self.labels, other.labels)
         unit = max(self.unit, other.unit)
         counts = np.zeros((len(self.counts), labels.size))
         for part in (self, other):
             counts[:, np.searchsorted(labels, part.labels)] += part.counts * (part.unit / unit)
         self.labels, self.counts, self.unit = labels, counts, unit
+
+    def shares_of(self, classes: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the shares of the classes, of the second of two, or of each of many labels."""
+        if self.multilabel:
+            return self.counts[:, 1] / self.counts.sum(axis=1)
+        counts = dict(zip(self.labels.tolist(), self.counts[0].tolist(), strict=True))
+        shares = np.array([counts.get(one, 0) for one in classes.tolist()])
+        return (shares[1:] if shares.size == 2 else shares) / shares.sum()
 
     def labels_as_y(self) -> NDArray[Any]:
         """Return a small y from which ``ClassTarget`` learns the same labels."""

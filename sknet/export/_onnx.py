@@ -15,7 +15,14 @@ from sknet.data.targets import ClassTarget
 from sknet.export._columns import PRODUCER, column_properties, free_name, input_columns
 from sknet.export._encoding import TEXT, Table, encode
 from sknet.export._graph import Graph, Port, Tensor, numbered_names, onnx_type
-from sknet.export._rules import INVERSE_LINKS, counterpart, network_outputs, predicted_std
+from sknet.export._rules import (
+    INVERSE_LINKS,
+    counterpart,
+    median,
+    network_outputs,
+    predicted_std,
+)
+from sknet.nn.cumulative import Cumulative
 from sknet.regressor import NNRegressor
 
 
@@ -80,16 +87,18 @@ def n_columns(model: Model) -> int:
 
 def _classes(model: ClassificationModel, raw: Tensor, dtype: np.dtype[Any]) -> dict[str, Port]:
     """Return the labels and the probabilities."""
-    target = model.target
+    target, link = model.target, model.loss.link
 
     def predict(members: Tensor) -> Tensor:
-        if target.kind == "binary":
+        if target.kind == "binary" and not link.ordered:
             members = raw.graph.concat([-members, members], axis=-1)
         return _inverse_link(model, members)
 
     proba = _over_members(model, raw, predict)
     if target.kind == "multilabel":
         label = Port(proba.op("Greater", 0.5, dtype=bool).cast(np.int64), n_columns(model))
+    elif isinstance(link, Cumulative):
+        label = Port(_label(target, median(link, proba)), 0)
     else:
         place = proba.op("ArgMax", dtype=np.int64, axis=-1, keepdims=0)
         label = Port(_label(target, place), 0)

@@ -23,7 +23,15 @@ from sknet.nn.columns import (
     Scattered,
     of_part,
 )
-from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
+from sknet.nn.cumulative import (
+    LOG_GAP_LIMITS,
+    Cumulative,
+    CumulativeCLogLog,
+    CumulativeLogit,
+    CumulativeProbit,
+    even_thresholds,
+)
+from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput, WithConstants
 from sknet.nn.groups import GroupColumns, GroupedDense, PairwiseHead, gathering
 from sknet.nn.kernels import Array, Views, bins_between
 from sknet.nn.layers import Blocks, Dense, Dropout, Layer, LayerNorm
@@ -85,12 +93,48 @@ def _increasing(link: links.Increasing, raw: Tensor) -> Tensor:
     return terms.op("CumSum", raw.graph.constant(-1, np.int64))
 
 
+def _cumulative(link: Cumulative, raw: Tensor) -> Tensor:
+    """Return the probabilities of classes that have an order, also of two."""
+    even = even_thresholds(type(link), len(link.order) - 1)
+    zero = raw.columns(0, 1) * 0
+    z = zero + even[0] - raw.columns(0, 1)
+    if even.size > 1:
+        gaps = raw.columns(1, even.size).maximum(LOG_GAP_LIMITS[0]).minimum(LOG_GAP_LIMITS[1])
+        z = raw.graph.concat([z, gaps.op("Exp") * np.diff(even)], axis=-1)
+    below = DISTRIBUTIONS[type(link)](z.op("CumSum", raw.graph.constant(-1, np.int64)))
+    upper = raw.graph.concat([below, zero + 1], axis=-1)
+    p = upper - raw.graph.concat([zero, below], axis=-1)
+    return p.take(np.argsort(link.order), axis=-1) if link.is_permuted else p
+
+
+#: The distribution functions of cumulative links.
+DISTRIBUTIONS: dict[type[Cumulative], Callable[[Tensor], Tensor]] = {
+    CumulativeLogit: lambda z: z.op("Sigmoid"),
+    # Runtimes implement the error function for float32 only.
+    CumulativeProbit: lambda z: (
+        ((z * math.sqrt(0.5)).cast(np.float32).op("Erf").cast(z.dtype) + 1) * 0.5
+    ),
+    CumulativeCLogLog: lambda z: -(-z.minimum(80).op("Exp")).op("Exp") + 1,
+}
+
+
+def median(link: Cumulative, proba: Tensor) -> Tensor:
+    """Return the positions of the median among the sorted classes."""
+    in_order = proba.take(link.order, axis=1) if link.is_permuted else proba
+    below = in_order.op("CumSum", proba.graph.constant(1, np.int64))
+    # The last sum is one, up to rounding.
+    passed = below.columns(0, len(link.order) - 1).op("Less", 0.5, dtype=bool)
+    places = passed.cast(np.int64).sum(1, keepdims=False)
+    return places.rows_of(np.array(link.order, np.int64)) if link.is_permuted else places
+
+
 INVERSE_LINKS: dict[type[links.Link], Formula] = {
     links.Identity: lambda link, raw: raw,
     links.Log: lambda link, raw: raw.op("Exp"),
     links.Logit: lambda link, raw: raw.op("Sigmoid"),
     links.Softmax: lambda link, raw: raw.op("Softmax", axis=-1),
     links.Increasing: _increasing,
+    **dict.fromkeys(DISTRIBUTIONS, _cumulative),
     # The log standard deviations stand beside the means.
     links.MeanAndStd: lambda link, raw: raw.every_second(0),
 }
@@ -172,6 +216,15 @@ def _blocks(layer: Blocks, params: Views, x: Tensor, width: int) -> Tensor:
     n_blocks, n_inputs, _ = params.weight.shape
     z = x.reshape(0, n_blocks, n_inputs).einsum("nmi,mij->nmj", params.weight) + params.bias
     return activate(layer.activation, z).reshape(0, layer.n_outputs(width))
+
+
+def _with_constants(layer: WithConstants, params: Views, x: Tensor, width: int) -> Tensor:
+    n_members, n_constants = params.constant.shape
+    n_varying = layer.head.n_outputs(width) // n_members
+    members = _outputs(layer.head, params, x, width).reshape(0, n_members, n_varying)
+    constants = members.columns(0, 1) * 0 + params.constant
+    joined = x.graph.concat([members, constants], axis=-1)
+    return joined.reshape(0, n_members * (n_varying + n_constants))
 
 
 def _group_columns(layer: GroupColumns, params: Views, x: Tensor, width: int) -> Tensor:
@@ -273,6 +326,7 @@ LAYERS: dict[type[Layer], Callable[[Any, Views, Tensor, int], Tensor]] = {
     EnsembleInput: _ensemble_input,
     EnsembleDense: _ensemble_dense,
     EnsembleHead: _blocks,
+    WithConstants: _with_constants,
     PrincipalComponents: _components,
     GroupColumns: _group_columns,
     GroupedDense: _blocks,

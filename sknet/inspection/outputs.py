@@ -327,7 +327,7 @@ class OutputFunction:
         """Return the outputs for raw predictions."""
         members = self._model.members
         if not self._model.numeric_y:
-            return members.raw(raw)
+            return members.decision(raw)
         (prediction,) = members.predictions(raw, members.link.inverse)
         return self._model.target.inverse_transform(prediction)
 
@@ -335,7 +335,7 @@ class OutputFunction:
         """Return the gradient of ``raw``, given the gradient of the outputs."""
         if self._model.numeric_y:
             return self._model.members.backward(raw, delta * self._model.target.scale_)
-        return self._model.members.raw_backward(raw, delta)
+        return self._model.members.decision_backward(raw, delta)
 
     def _raw(self, entered: Array) -> Array:
         """Return the raw predictions in float64."""

@@ -89,7 +89,7 @@ class ShapeFunctionsDisplay:
             Rows that represent the distribution of each column, ideally the training rows.
         target : label or int, default=None
             The class, label or output to explain. Required if there are several, except that
-            for two classes the second one is the default.
+            for two classes the second one is the default. Ordered classes share one score.
         sample_weight, n_points, percentiles
             The parameters of :func:`shape_functions` of these names.
         max_features : int, default=12
@@ -120,8 +120,10 @@ class ShapeFunctionsDisplay:
         """
         import_pyplot()
         _, model = fitted(estimator)
-        factors = choose_output(model, target)
-        if factors.size < model.n_raw:
+        # Classes that have an order share one score.
+        ordered = model.loss.link.ordered
+        factors = np.ones(1) if ordered else choose_output(model, target)
+        if factors.size < model.n_raw and not ordered:
             # The loss "normal" also has functions of the spread, which are not drawn.
             zeros = np.zeros((1, model.n_raw))
             factors = model.loss.link.inverse_backward(zeros, factors[np.newaxis])[0]

@@ -115,11 +115,12 @@ def shape_functions(
 
     The network must have been fitted with ``interaction_cst``. Its prediction before the link
     is ``intercept`` plus the contributions of all terms. For a classifier this is
-    ``decision_function``. For a regressor it is ``predict``, or the logarithm of it for the
-    losses "poisson", "gamma" and "tweedie". For several quantiles it is the raw predictions of
-    the network, in standard deviations of y: the lowest quantile, and the increments before
-    their softplus. For the loss "normal" each output has two adjacent columns: the mean, and
-    the logarithm of the standard deviation.
+    ``decision_function``, and with ``loss="ordinal"`` the score, which all classes share. For a
+    regressor it is ``predict``, or the logarithm of it for the losses "poisson", "gamma" and
+    "tweedie". For several quantiles it is the raw predictions of the network, in standard
+    deviations of y: the lowest quantile, and the increments before their softplus. For the loss
+    "normal" each output has two adjacent columns: the mean, and the logarithm of the standard
+    deviation.
 
     Each contribution averages to zero over the rows of X. With ``interaction_cst="pairwise"``,
     the term of a pair is the interaction alone: for each value of one column, it averages to

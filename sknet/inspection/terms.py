@@ -97,7 +97,7 @@ class Terms:
         Inputs have the shape (rows, members, groups, width), factors (rows, members, groups,
         factors), with no factors where there are no pairs.
         """
-        layer, shape = self._model.network.layers[-1], self._weight.shape[:3]
+        layer, shape = self._model.network.head, self._weight.shape[:3]
         for workspace, n_rows in self._model.predictor.forward_blocks(X):
             hidden = workspace.outputs[-2][:n_rows].reshape(n_rows, *shape)
             factors = hidden[..., :0]
@@ -166,6 +166,11 @@ class Terms:
         return total
 
 
+def n_varying(model: Model) -> int:
+    """Return the number of raw predictions that differ from row to row."""
+    return model.n_raw - model.loss.link.n_constant(model.n_raw)
+
+
 def _last_parameters(model: Model, n_groups: int) -> tuple[Floats, Floats, Floats]:
     """Return the parameters of the last layer, divided by the number of members.
 
@@ -177,8 +182,8 @@ def _last_parameters(model: Model, n_groups: int) -> tuple[Floats, Floats, Float
     strength : ndarray of shape (n_members, n_factors, n_raw)
         The weights of the products of two groups' factors; no factors without pairs.
     """
-    network, n_raw = model.network, model.n_raw
-    views, layer, n_members = network.views(model.params)[-1], network.layers[-1], 1
+    network, n_raw = model.network, n_varying(model)
+    views, layer, n_members = network.views(model.params)[-1], network.head, 1
     weight = views.weight.astype(np.float64)
     if isinstance(layer, EnsembleHead):
         n_members = network.n_members
@@ -201,7 +206,7 @@ def _units(model: Model) -> tuple[Floats, Floats]:
     if model.numeric_y:
         ones = np.ones_like(target.scale_)
         changed = model.loss.link.rescaling(target.scale_, ones, target.mean_)
-    factor, shift = changed or (np.ones(model.n_raw), np.zeros(model.n_raw))
+    factor, shift = changed or (np.ones(n_varying(model)), np.zeros(n_varying(model)))
     return factor.astype(np.float64), shift.astype(np.float64)
 
 

@@ -9,7 +9,7 @@ followed by the scale of the next layer. A row holds the members one after anoth
 """
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.random import Generator
@@ -17,8 +17,16 @@ from numpy.typing import DTypeLike
 
 from sknet.nn.activations import ACTIVATION, Activation, Draws, Identity, small_uniform
 from sknet.nn.kernels import Array, Rows, Views, column_sums, matmul
-from sknet.nn.layers import ActivationLayer, Affine, Blocks, Buffers, Parameter, WorkArrays
-from sknet.nn.rules import POSITIVE_INT
+from sknet.nn.layers import (
+    ActivationLayer,
+    Affine,
+    Blocks,
+    Buffers,
+    Layer,
+    Parameter,
+    WorkArrays,
+)
+from sknet.nn.rules import POSITIVE_INT, instance_of
 from sknet.nn.sets import WEIGHT_SET, ParameterSet
 
 
@@ -179,3 +187,94 @@ class EnsembleHead(Blocks):
         for weight in params.weight:
             weight[...] = self.activation.draw_weights(rng, weight.shape)
         params.bias[...] = small_uniform(rng, params.bias.shape, params.weight.shape[1])
+
+
+HEAD = instance_of(Layer)
+
+
+def members_of_rows(array: Array, n_members: int) -> Array:
+    """Return the view (rows, members, columns)."""
+    return array.reshape(len(array), n_members, -1)
+
+
+@dataclass(frozen=True)
+class WithConstants(Layer):
+    """An output layer, and further outputs of each member that are the same for all rows.
+
+    Parameters
+    ----------
+    head : Layer
+        The output layer, whose parameters keep their names.
+    n_members : int >= 1
+    n_constants : int >= 1
+        The number of constants of one member. They come after its outputs of the head.
+    """
+
+    head: Annotated[Layer, HEAD]
+    n_members: Annotated[int, POSITIVE_INT]
+    n_constants: Annotated[int, POSITIVE_INT]
+
+    @property
+    def smooth(self) -> bool:
+        return self.head.smooth
+
+    def describe(self) -> str:
+        return self.head.describe()
+
+    def n_outputs(self, n_inputs: int) -> int:
+        return self.head.n_outputs(n_inputs) + self.n_members * self.n_constants
+
+    def parameters(self, n_inputs: int) -> dict[str, Parameter]:
+        constant = Parameter((self.n_members, self.n_constants))
+        return {**self.head.parameters(n_inputs), "constant": constant}
+
+    def buffers(self, n_inputs: int) -> WorkArrays:
+        out = {"with_constants": self.n_outputs(n_inputs)}
+        own = {"of_head": self.head.n_outputs(n_inputs)}
+        return {**self.head.buffers(n_inputs), **out, **own}
+
+    def initialize(self, params: Views, rng: Generator) -> None:
+        self.head.initialize(params, rng)
+
+    def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine | None:
+        if (head := self.head.affine(params, n_inputs, dtype)) is None:
+            return None
+        matrix = np.zeros((n_inputs, self.n_outputs(n_inputs)), dtype)
+        bias = np.zeros_like(matrix[:1])
+        self._join(head.matrix, np.zeros_like(params.constant), matrix)
+        self._join(head.bias[np.newaxis], params.constant, bias)
+        return Affine(matrix, bias[0], head.activation)
+
+    def forward(self, params: Views, x: Rows, buffers: Buffers, rng: Draws = None) -> Array:
+        outputs = self.head.forward(params, x, buffers, rng)
+        return self._join(outputs, params.constant, buffers["with_constants"])
+
+    def backward_shared(self, params: Views, x: Rows, delta: Array, buffers: Buffers) -> Any:
+        """Return the gradient of the head's outputs, and that of the constants."""
+        by_member, of_head = members_of_rows(delta, self.n_members), buffers["of_head"]
+        n_varying = by_member.shape[2] - self.n_constants
+        members_of_rows(of_head, self.n_members)[...] = by_member[:, :, :n_varying]
+        of_constants = by_member[:, :, n_varying:].sum(axis=0)
+        return self.head.backward_shared(params, x, of_head, buffers), of_constants
+
+    def backward_params(
+        self, params: Views, grads: Views, x: Rows, delta: Any, buffers: Buffers
+    ) -> None:
+        self.head.backward_params(params, grads, x, delta[0], buffers)
+        grads.constant[...] = delta[1]
+
+    def backward_inputs(self, params: Views, x: Rows, delta: Any, buffers: Buffers) -> Array:
+        return self.head.backward_inputs(params, x, delta[0], buffers)
+
+    def rescale(self, params: Views, factor: Array, shift: Array) -> None:
+        n = factor.size - self.n_constants
+        self.head.rescale(params, factor[:n], shift[:n])
+        params.constant *= factor[n:]
+        params.constant += shift[n:]
+
+    def _join(self, outputs: Array, constant: Array, out: Array) -> Array:
+        """Write the outputs of the head and the constants, member by member."""
+        by_member, own = (members_of_rows(one, self.n_members) for one in (out, outputs))
+        by_member[:, :, : own.shape[2]] = own
+        by_member[:, :, own.shape[2] :] = constant
+        return out

@@ -181,6 +181,16 @@ class Layer(Rule, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has parameters: write this method.")
 
+    def rescale(self, params: Views, factor: Array, shift: Array) -> None:
+        """Change an output layer in place, so that each output becomes output factor + shift.
+
+        ``factor`` and ``shift`` have one entry for each output of a member.
+        """
+        for name in (*self.output_weights, "bias"):
+            by_output = getattr(params, name).reshape(-1, factor.size)
+            by_output *= factor
+        by_output += shift  # The bias comes last.
+
     @abstractmethod
     def backward_inputs(self, params: Views, x: Rows, delta: Any, buffers: Buffers) -> Array:
         """Return the gradient of the inputs; ``delta`` may be overwritten.

@@ -35,6 +35,9 @@ class Link(ABC):
     exclusive: ClassVar[bool] = True
     #: Whether no prediction falls when a raw prediction rises, as monotone networks need.
     rising: ClassVar[bool] = False
+    #: Whether predictions are the probabilities of classes that have an order, where the
+    #: probability of more than a class is what rises.
+    ordered: ClassVar[bool] = False
     #: Whether raw predictions tell a standard deviation of y for each row.
     predicts_std: ClassVar[bool] = False
 
@@ -53,6 +56,14 @@ class Link(ABC):
         """
         return ()
 
+    def n_constant(self, n_raw: int) -> int:
+        """Return how many raw predictions, the last ones, are the same for all rows."""
+        return 0
+
+    def of_decision(self, n_raw: int) -> "Link | None":
+        """Return the link of a decision function; None, the default, for raw predictions."""
+        return None
+
     @abstractmethod
     def inverse(self, raw: Array) -> Array:
         """Return predictions of y, such as means or probabilities, for raw predictions."""
@@ -60,6 +71,10 @@ class Link(ABC):
     @abstractmethod
     def inverse_backward(self, raw: Array, delta: Array) -> Array:
         """Return the gradient of ``raw``, given the gradient of ``inverse(raw)``."""
+
+    def both(self, raw: Array) -> Array:
+        """Return the probabilities of two classes for the raw prediction of the second."""
+        return self.inverse(np.concatenate([-raw, raw], axis=-1))
 
     def link(self, prediction: Array) -> Array:
         """Return raw predictions for predictions: the inverse function of ``inverse``.

@@ -6,14 +6,17 @@ and takes the mean.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknet.nn import links
 from sknet.nn.activations import logistic
+from sknet.nn.cumulative import CUMULATIVE_LINK, CUMULATIVE_LINKS, DISTINCT
 from sknet.nn.kernels import Array, row_maxima, row_sums
 from sknet.nn.links import LOG_STD_LIMITS, Change, Link, side_by_side
 from sknet.nn.rules import CLOSED_UNIT_INTERVAL, POSITIVE, QUANTILES, Interval, Rule
@@ -73,6 +76,23 @@ class Loss(Rule):
         loss itself.
         """
         return self
+
+    def of_classes(self, classes: NDArray[Any], declared: Sequence[Any]) -> "Loss":
+        """Return the loss for a y of these classes, of which each row has one.
+
+        Parameters
+        ----------
+        classes : ndarray of shape (n_classes,)
+            The sorted classes.
+        declared : sequence
+            All classes in the order that the dtype of y declares; empty if it declares none.
+
+        Raises
+        ------
+        ValueError
+            If the loss needs an order of the classes, and there is none.
+        """
+        return self.binary() if classes.size == 2 else self
 
     def in_domain(self, y: Array) -> bool:
         """Whether all of y are values that the loss is defined for."""
@@ -473,6 +493,76 @@ class MultinomialLogLoss(Loss):
         return np.log(total) - linear
 
 
+@dataclass(frozen=True, repr=False)
+class Ordinal(Loss):
+    """l = -sum_k y_k log p_k with P(y <= k) = F(theta_k - f), for classes that have an order.
+
+    A cumulative link model: McCullagh, "Regression Models for Ordinal Data" (1980). A row has
+    one score f, and the thresholds theta_1 < theta_2 < ... are learned, without a penalty.
+    Numbers are in order. Other classes need an ordered category dtype of y, or ``classes``.
+
+    Parameters
+    ----------
+    link : {"logit", "probit", "cloglog"} or Cumulative, default="logit"
+        The distribution function F. "logit" is the proportional odds model, and "cloglog", with
+        F(z) = 1 - exp(-exp(z)), that of proportional hazards.
+    classes : sequence, default=()
+        All classes, from the lowest to the highest, if neither their values nor the dtype of y
+        tell their order.
+    """
+
+    task = "classification"
+    estimates = "the median class, and the probability of each"
+    has_temperature = True
+
+    link: Annotated[Any, CUMULATIVE_LINK] = "logit"
+    classes: Annotated[tuple[Any, ...], DISTINCT] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        link = CUMULATIVE_LINKS[self.link]() if isinstance(self.link, str) else self.link
+        object.__setattr__(self, "link", link)
+        object.__setattr__(self, "classes", tuple(np.asarray(self.classes, object).tolist()))
+
+    def __repr__(self) -> str:
+        names = {cls: repr(name) for name, cls in CUMULATIVE_LINKS.items()}
+        classes = f", classes={self.classes}" if self.classes else ""
+        return f"Ordinal(link={names.get(type(self.link), self.link)}{classes})"
+
+    def of_classes(self, classes: NDArray[Any], declared: Sequence[Any]) -> Loss:
+        if classes.size == 1:
+            return MultinomialLogLoss()
+        known = classes.tolist()
+        order = self.classes or tuple(declared)
+        if not order and classes.dtype.kind in "OUS":
+            raise ValueError(
+                f"loss={self!r} needs the order of the classes, which the text of {known} does "
+                "not tell. Give y an ordered category dtype, or whole numbers, or name the "
+                "classes from the lowest to the highest: loss=Ordinal(classes=[...])."
+            )
+        order = order or tuple(known)
+        if missing := [one for one in known if one not in order]:
+            raise ValueError(
+                f"y has the classes {missing}, which are not among those in order: {order}."
+            )
+        places = tuple(known.index(one) for one in order if one in known)
+        in_order = tuple(known[place] for place in places)
+        return replace(self, link=replace(self.link, order=places), classes=in_order)
+
+    def initial_outputs(self, mean: Array, std: Array) -> Change:
+        """Return a shift, so that the thresholds start at the frequencies of the classes.
+
+        A hundredth of them is spread evenly, for classes that are rare or not seen yet.
+        """
+        n_classes = max(2, mean.size)
+        raw = self.link.link(0.99 * mean + 0.01 / n_classes)
+        return np.ones_like(raw), raw
+
+    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
+        y = np.concatenate([1 - y, y], axis=1) if y.shape[1] == 1 else y
+        return self.link.log_likelihood(-y, raw, gradient_out)
+
+
 #: Losses by name.
 LOSSES: dict[str, type[Loss]] = {
     "squared_error": SquaredError,
@@ -485,4 +575,11 @@ LOSSES: dict[str, type[Loss]] = {
     "normal": NormalLikelihood,
     "log_loss": MultinomialLogLoss,
     "binary_log_loss": BinaryLogLoss,
+    "ordinal": Ordinal,
 }
+
+
+def uses_order(loss: Any) -> bool:
+    """Return whether a loss, given by name or as an instance, uses an order of the classes."""
+    named = LOSSES.get(loss, Loss)() if isinstance(loss, str) else loss
+    return isinstance(named, Loss) and named.link.ordered

@@ -322,17 +322,18 @@ class Promise(Rule):
         Raises
         ------
         ValueError
-            If y has labels that are not two classes, or if the loss does not say that
-            predictions rise with raw predictions.
+            If y has labels that are neither two classes nor in an order that the loss uses, or
+            if the loss does not say that predictions rise with raw predictions.
         """
         kind = getattr(target, "kind", "binary")
         if kind == "multiclass" and target.n_outputs == 1:
             return  # The probability of a single class is one.
-        if kind != "binary":
+        if kind != "binary" and not loss.link.ordered:
             raise ValueError(
                 f"monotonic constraints are not supported for {kind} classification: they are "
                 f"about the second of two classes, but y has {target.n_outputs} classes or "
-                "labels. Set monotonic_cst=None, or fit a classifier for each class."
+                "labels. Set monotonic_cst=None, or fit a classifier for each class. If the "
+                "classes have an order, set loss='ordinal'."
             )
         if not loss.link.rising:
             raise ValueError(

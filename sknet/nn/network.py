@@ -10,6 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike, NDArray
 
+from sknet.nn.ensembles import WithConstants
 from sknet.nn.kernels import Array, Rows, Views
 from sknet.nn.layers import Buffers, Layer, Parameter, WorkArrays
 from sknet.nn.sets import Bounds
@@ -111,6 +112,12 @@ class Network:
         begins = sorted(slot.layer for slot in self.slots if slot.name == "weight")
         return [begin - 1 for begin in begins[1:]]
 
+    @property
+    def head(self) -> Layer:
+        """The layer with the weights of the outputs."""
+        last = self.layers[-1]
+        return last.head if isinstance(last, WithConstants) else last
+
     @cached_property
     def slots(self) -> list[Slot]:
         """The layout of the flat vector: penalised parameters first, then the others."""
@@ -207,11 +214,7 @@ class Network:
 
         ``factor`` and ``shift`` have one entry for each output of a member.
         """
-        last = self.views(params)[-1]
-        for name in (*self.layers[-1].output_weights, "bias"):
-            by_output = getattr(last, name).reshape(-1, factor.size)
-            by_output *= factor
-        by_output += shift  # The bias comes last.
+        self.layers[-1].rescale(self.views(params)[-1], factor, shift)
 
     def forward(
         self, params: Array, X: Rows, workspace: "Workspace", rng: Generator | None = None

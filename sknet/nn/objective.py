@@ -89,6 +89,22 @@ class Members:
         mean = self.link.inverse(self.split(raw)).mean(axis=1)
         return self.backward(raw, self.link.link_backward(mean, delta))
 
+    def decision(self, raw: Array) -> Array:
+        """Return the columns of the decision function of all members."""
+        if (link := self._of_decision(raw)) is None:
+            return self.raw(raw)
+        return link.link(self.predictions(raw, self.link.inverse)[0])
+
+    def decision_backward(self, raw: Array, delta: Array) -> Array:
+        """Return the gradient of ``raw``, given the gradient of :meth:`decision`."""
+        if (link := self._of_decision(raw)) is None:
+            return self.raw_backward(raw, delta)
+        (prediction,) = self.predictions(raw, self.link.inverse)
+        return self.backward(raw, link.link_backward(prediction, delta))
+
+    def _of_decision(self, raw: Array) -> Link | None:
+        return self.link.of_decision(raw.shape[1] // self.n)
+
     def predictions(
         self, raw: Array, predict: OfRaw, with_std: bool = False, deviation: OfRaw | None = None
     ) -> tuple[Array, ...]:

@@ -19,10 +19,11 @@ from sknet.export._rules import ACTIVATIONS as ONNX_ACTIVATIONS
 from sknet.export._rules import INVERSE_LINKS
 from sknet.export._rules import LAYERS as ONNX_LAYERS
 from sknet.nn.activations import ACTIVATIONS, LeakyReLU
+from sknet.nn.cumulative import CUMULATIVE_LINKS
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
 from sknet.nn.layers import NORMALIZATIONS, Activated, Layer
 from sknet.nn.links import Log
-from sknet.nn.losses import LOSSES, Loss, Pinball
+from sknet.nn.losses import LOSSES, Loss, Ordinal, Pinball
 
 REGRESSION_LOSSES = [name for name, loss in LOSSES.items() if loss.task == "regression"]
 
@@ -66,6 +67,7 @@ def test_every_registered_rule_has_a_counterpart(registry, table):
 
 def test_the_link_of_every_loss_has_a_counterpart():
     losses = [*(cls() for cls in LOSSES.values()), Pinball((0.1, 0.9))]
+    losses += map(Ordinal, CUMULATIVE_LINKS)
     assert {type(loss.link) for loss in losses} == set(INVERSE_LINKS)
 
 
@@ -99,6 +101,19 @@ def test_losses_of_regression(make, run, frame, numbers, loss, members):
     y = np.exp(numbers) if LOSSES[loss]().domain != "any number" else 1e4 + 100 * numbers
     network = make(NNRegressor, loss=loss, n_members=members).fit(frame, y)
     assert_agrees(run(to_onnx(network), frame), network, frame, 1e-9)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("edges", [[0], [-1, 0, 1]])
+@pytest.mark.parametrize("link", CUMULATIVE_LINKS)
+def test_classes_that_have_an_order(make, run, frame, numbers, link, edges, members):
+    """Two and four classes, in an order that is not the alphabetical one."""
+    labels = np.array(["low", "medium", "high", "extreme"])
+    loss = Ordinal(link, classes=labels)
+    network = make(NNClassifier, loss=loss, n_members=members)
+    network.fit(frame, labels[np.digitize(numbers, edges)])
+    # ONNX Runtime's Erf has an error of some 1e-7.
+    assert_agrees(run(to_onnx(network), frame), network, frame, 1e-6)
 
 
 @pytest.mark.parametrize("members", [1, 3])

@@ -19,7 +19,7 @@ from sknet._parameters import FLAT_LIST
 from sknet.export import SKOPS_TRUSTED
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
-from sknet.nn.losses import LOSSES
+from sknet.nn.losses import LOSSES, Ordinal
 from sknet.nn.optimizers import OPTIMIZERS
 from sknet.nn.schedules import SCHEDULES
 
@@ -106,6 +106,13 @@ def test_classification(make, round_trip, frame, later_rows, numbers, label, mem
     loaded = round_trip(network)
     assert_same(loaded, network, later_rows)
     assert_array_equal(loaded.classes_, network.classes_)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_classes_that_have_an_order(make, round_trip, frame, later_rows, numbers, members):
+    labels = pd.cut(numbers, [-np.inf, -1, 0, np.inf], labels=["low", "medium", "high"])
+    network = make(NNClassifier, loss=Ordinal("cloglog"), n_members=members)
+    assert_same(round_trip(network.fit(frame, labels)), network, later_rows)
 
 
 @pytest.mark.parametrize("solver", OPTIMIZERS)

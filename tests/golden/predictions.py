@@ -116,6 +116,11 @@ def classes(n_rows=N_ROWS):
     return np.array(["ash", "beech", "cedar"])[np.digitize(target(n_rows), [1, 2.5])]
 
 
+def grades(n_rows=N_ROWS):
+    """Return four classes that have an order."""
+    return np.digitize(target(n_rows), [0.5, 1.5, 2.5])
+
+
 def columns(n_rows=N_ROWS):
     """Return two columns of targets in different units."""
     return np.column_stack([target(n_rows), 100 * numbers(n_rows)[:, 1]])
@@ -268,6 +273,8 @@ REGRESSION = ["squared_error", "absolute_error", "huber", "quantile", "poisson",
 for loss in [*REGRESSION, "tweedie", "normal"]:
     fit_case(f"loss={loss}", regressor(loss=loss), y=positive)
     fit_case(f"loss={loss}, members", regressor(loss=loss, n_members=2), y=positive)
+fit_case("loss=ordinal", classifier(loss="ordinal"), y=grades)
+fit_case("loss=ordinal, members", classifier(loss="ordinal", n_members=4), y=grades)
 fit_case("list of quantiles", regressor(loss="quantile", quantile=[0.1, 0.5, 0.9]))
 fit_case("quantiles, members", regressor(loss="quantile", quantile=[0.1, 0.9], n_members=3))
 fit_case("loss=LogCosh()", regressor(loss=LogCosh()), y=columns)

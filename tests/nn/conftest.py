@@ -32,7 +32,7 @@ def make_target():
         if loss.task == "regression":
             # Positive, for losses with a log link.
             return rng.gamma(2, size=(n_rows, n_outputs))
-        if loss.link.out_activation == "softmax":
+        if loss.link.exclusive and (n_outputs > 1 or not loss.link.ordered):
             return np.eye(n_outputs)[rng.integers(n_outputs, size=n_rows)]
         return rng.integers(2, size=(n_rows, n_outputs)).astype(float)
 

@@ -11,6 +11,13 @@ from sknet.nn.sets import ElasticNet
 
 #: Edges are numbers of Python, and their bins are remembered from step to step.
 ONCE = {"kernels.bins_between"}
+#: In float32 the difference of two thresholds would lose the digits of a rare class.
+ON_PURPOSE = "cumulative."
+
+
+def unexpected(found):
+    """Return the functions that should not have made an array of float64."""
+    return {name for name in found if not name.startswith(ON_PURPOSE)} - ONCE
 
 
 @pytest.fixture(scope="module")
@@ -42,5 +49,5 @@ def test_a_drawn_network_in_float32(seed, noticed, draw_problem, run_training, m
         batch_size=4,
         evaluate=lambda at: {"validation_score": -objective.mean_loss(at, batches, workspace)},
     )
-    assert noticed <= ONCE
+    assert unexpected(noticed) == set()
     assert result.params.dtype == state.slots.dtype == np.float32

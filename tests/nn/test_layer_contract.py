@@ -18,6 +18,8 @@ import sknet.nn
 from sknet.nn.activations import GELU, Identity, Tanh
 from sknet.nn.columns import Columns, Embedding, Scattered
 from sknet.nn.embeddings import MappedPiecewiseLinear, Periodic, RisingPiecewiseLinear
+from sknet.nn.ensembles import EnsembleHead
+from sknet.nn.groups import PairwiseHead
 from sknet.nn.layers import Dense, Layer
 from sknet.nn.network import Network, Workspace
 
@@ -29,6 +31,8 @@ TWO_KINDS = Scattered(
     (((1, 2, 4), Periodic(5, 3)), ((0, 3, 5), MappedPiecewiseLinear(EDGES[:3], 2)))
 )
 NUMERIC = (Periodic(5, 3), MappedPiecewiseLinear(EDGES, 3), None, RISING, TWO_KINDS)
+LINEAR = Dense(4, Identity())
+PAIRS = PairwiseHead(2, 2, n_groups=3, n_factors=2)
 #: The values of each field that are tested, by name.
 VALUES = {
     "n_units": [4, 1, 2],
@@ -48,9 +52,11 @@ VALUES = {
     "spacing": [2],
     "parts": [((N_COLUMNS, layer), *LEVELS) for layer in NUMERIC],
     "signs": [(), RISING.signs],
+    "n_constants": [3],
 }
 #: The values of fields whose name means something else in one class.
 VALUES_OF_CLASS = {
+    "WithConstants": {"n_members": [2], "head": [EnsembleHead(1, 2), PAIRS, LINEAR]},
     "Scattered": {"parts": [TWO_KINDS.parts]},
     # A sign for each group; linear factors, rectified and reflected ones, or no linear ones.
     "MonotonePairwiseHead": {

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import optimize, special, stats
 from sklearn import metrics
 
+from sknet.nn.cumulative import CumulativeLogit
 from sknet.nn.links import Identity, Increasing, Log, Logit, MeanAndStd, Softmax
 from sknet.nn.losses import LOSSES, HalfTweedie, Huber, NormalLikelihood, Pinball
 
@@ -66,6 +67,21 @@ def normal(y, raw, weight):
     return np.average(rows.sum(axis=1), weights=weight)
 
 
+def ordinal(y, raw, weight):
+    """With thresholds as a sum of steps, which are one times those of equal classes at zero."""
+    n_classes = raw.shape[1] + 1
+    even = special.logit(np.arange(1, n_classes) / n_classes)
+    steps = np.exp(raw[:, 1:]) * np.diff(even)
+    z = even[0] - raw[:, :1] + np.hstack([np.zeros_like(raw[:, :1]), np.cumsum(steps, axis=1)])
+    z = np.pad(z, [(0, 0), (1, 1)], constant_values=(-np.inf, np.inf))
+    classes = np.argmax(np.hstack([1 - y, y]) if y.shape[1] == 1 else y, axis=1)
+    labels = np.arange(n_classes)
+    # Differences of small numbers, on either side.
+    left, right = np.diff(special.expit(z), axis=1), -np.diff(special.expit(-z), axis=1)
+    p = np.where(z[:, :-1] < 0, left, right)
+    return metrics.log_loss(classes, p, sample_weight=weight, labels=labels)
+
+
 def half_deviance(deviance, y, raw, weight):
     columns = zip(y.T, np.exp(raw).T, strict=True)
     return sum(deviance(a, mu, sample_weight=weight) for a, mu in columns) / 2
@@ -83,6 +99,7 @@ SKLEARN = {
     "normal": normal,
     "log_loss": log_loss,
     "binary_log_loss": binary_log_loss,
+    "ordinal": ordinal,
 }
 
 
@@ -432,6 +449,7 @@ LINKS = {
     "normal": MeanAndStd(),
     "log_loss": Softmax(),
     "binary_log_loss": Logit(),
+    "ordinal": CumulativeLogit(),
 }
 
 

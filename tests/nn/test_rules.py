@@ -27,9 +27,19 @@ from sknet.nn.activations import (
     ReLU,
 )
 from sknet.nn.columns import DIRECTIONS, EDGES, NUMBERS, PARTS, SCATTERED
+from sknet.nn.cumulative import (
+    CUMULATIVE_LINK,
+    DISTINCT,
+    CumulativeCLogLog,
+    CumulativeLogit,
+    CumulativeProbit,
+)
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Periodic
+from sknet.nn.ensembles import HEAD
 from sknet.nn.groups import COUNTS, GROUPS
+from sknet.nn.layers import Dense
 from sknet.nn.lbfgs import SOLVERS
+from sknet.nn.links import Logit
 from sknet.nn.losses import LOSSES, QUANTILES, Pinball
 from sknet.nn.monotone import ACTIVATIONS_OF_UNITS
 from sknet.nn.optimizers import SGD, Adam
@@ -88,6 +98,9 @@ BAD = {
     SIGNS: [None, 1, [1, 0], (2,), (1, -2), (0.0,), (True,), ("1",)],
     POSITIONS: [None, 1, [1], (-1,), (0.0,), (True,), ("1",)],
     ANY_INT: [None, 0.5, "0", (0,)],
+    CUMULATIVE_LINK: [None, 3, "", "identity", CumulativeLogit, Logit()],
+    DISTINCT: [None, 3, "abc", [1], ("a", "a"), {1, 2}, [1, 2, 1]],
+    HEAD: [None, 1, Dense, Identity()],
 }
 
 
@@ -141,6 +154,9 @@ def inside(constraint):
             MONOTONE: [None, MonotoneWeights((1, 0), 2)],
             WEIGHT_SETS: [(MonotoneWeights((1, 0)), MonotoneWeights(()))],
             POSITIONS: [(), (0, 3), (np.int64(1),)],
+            CUMULATIVE_LINK: [CumulativeProbit(), CumulativeCLogLog((1, 0, 2))],
+            DISTINCT: [(), ("low", "high"), (2, 1, 3)],
+            HEAD: [Dense(2, Identity())],
         }.get(constraint, [])
     low, high = constraint.low, constraint.high
     if Integral in constraint.kinds:

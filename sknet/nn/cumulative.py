@@ -1,0 +1,299 @@
+"""Cumulative links: probabilities of classes that have an order.
+
+P(y <= k) = F(theta_k - f) with one score f for each row, K - 1 thresholds theta_1 < theta_2 <
+..., and the distribution function F of a latent variable, whose classes lie between the
+thresholds: McCullagh, "Regression Models for Ordinal Data" (1980).
+
+To add a link, derive a class from :class:`Cumulative`, write its F by logarithms, and add a
+line to :data:`CUMULATIVE_LINKS`.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, ClassVar
+
+import numpy as np
+from scipy import special
+
+from sknet.nn.kernels import Array
+from sknet.nn.links import Change, Link, Logit, Softmax
+from sknet.nn.rules import Constraint, Rule
+from sknet.nn.sets import POSITIONS
+
+#: The limits of the logarithm of the distance of two thresholds, in that of equal classes.
+LOG_GAP_LIMITS = (-50.0, 10.0)
+#: The largest magnitude of a score.
+FARTHEST_SCORE = 1e6
+#: A narrower class has the density in its middle times its width as its probability.
+NARROW = 1e-5
+
+
+@dataclass(frozen=True)
+class Cumulative(Rule, Link):
+    """P(y <= k) = F(theta_k - f), with raw_1 = f and thresholds by the other raw predictions.
+
+    theta_1 = e_1 and theta_k = theta_(k-1) + (e_k - e_(k-1)) exp(raw_k), where e_k are the
+    thresholds of K equal probabilities, F(e_k) = k / K: so thresholds are always ordered, and
+    classes are equally probable where all raw predictions are zero. raw_2, ... are the same
+    for all rows. Two classes have one column of predictions, the probability of the second.
+
+    All is computed in float64, by logarithms without cancellation.
+
+    Parameters
+    ----------
+    order : tuple of int, default=()
+        The positions of the classes among the sorted ones, from the lowest. By default, sorted
+        classes are in order. Predictions have the columns of sorted classes.
+    """
+
+    out_activation: ClassVar[str] = "cumulative"
+    rising: ClassVar[bool] = True
+    ordered: ClassVar[bool] = True
+
+    order: Annotated[tuple[int, ...], POSITIONS] = ()
+
+    @staticmethod
+    @abstractmethod
+    def log_below(z: Array) -> Array:
+        """Return log F(z)."""
+
+    @classmethod
+    def log_above(cls, z: Array) -> Array:
+        """Return log(1 - F(z)). By default F is symmetric."""
+        return cls.log_below(-z)
+
+    @staticmethod
+    @abstractmethod
+    def log_density(z: Array) -> Array:
+        """Return log F'(z)."""
+
+    @classmethod
+    @abstractmethod
+    def log_between(cls, z: Array, gaps: Array, below: Array, above: Array) -> Array:
+        """Return log(F(z_k) - F(z_(k-1))) with z_k = z_(k-1) + gap_k, a column for each gap.
+
+        ``below`` is log F(z), and ``above`` is log(1 - F(z)).
+        """
+
+    @staticmethod
+    @abstractmethod
+    def quantile(below: Array, above: Array) -> Array:
+        """Return z with F(z) = below, where above = 1 - below; both are positive."""
+
+    def n_raw(self, n_outputs: int) -> int:
+        return max(1, n_outputs - 1)
+
+    def n_predicted(self, n_outputs: int) -> int:
+        return n_outputs
+
+    def n_constant(self, n_raw: int) -> int:
+        return n_raw - 1
+
+    def of_decision(self, n_raw: int) -> Link:
+        return Logit() if n_raw == 1 else Softmax()
+
+    def thresholds(self, raw: Array) -> Array:
+        """Return theta_k - f, an increasing row for each row of raw predictions."""
+        return self._thresholds_and_gaps(raw)[0]
+
+    def _thresholds_and_gaps(self, raw: Array) -> tuple[Array, Array]:
+        even = even_thresholds(type(self), raw.shape[-1])
+        z: Array = raw.astype(np.float64)
+        score, gaps = z[..., 0], np.clip(z[..., 1:], *LOG_GAP_LIMITS)
+        np.exp(gaps, out=gaps)
+        gaps *= even[1:] - even[:-1]
+        z[..., 0] = even[0] - np.clip(score, -FARTHEST_SCORE, FARTHEST_SCORE)
+        z[..., 1:] = gaps
+        return np.cumsum(z, axis=-1, out=z), gaps
+
+    def log_probabilities(self, raw: Array) -> Array:
+        """Return log P(y = k), with a column for each of the sorted classes."""
+        return self._sorted(self._log_probabilities(*self._thresholds_and_gaps(raw)))
+
+    def _log_probabilities(self, z: Array, gaps: Array) -> Array:
+        """Return log P(y = k) in the order of the classes."""
+        log_p = np.empty((*z.shape[:-1], z.shape[-1] + 1))
+        below, above = self.log_below(z), self.log_above(z)
+        log_p[..., 0], log_p[..., -1] = below[..., 0], above[..., -1]
+        log_p[..., 1:-1] = self.log_between(z, gaps, below, above)
+        return log_p
+
+    def log_likelihood(self, y: Array, raw: Array, gradient_out: Array) -> Array:
+        """Return sum_k y_k log P(y = k); write its gradient into ``gradient_out``.
+
+        ``y`` has a column for each of the sorted classes.
+        """
+        (z, gaps), y = self._thresholds_and_gaps(raw), self._in_order(y)
+        log_p = self._log_probabilities(z, gaps)
+        # A threshold is the upper limit of one class and the lower limit of the next.
+        log_density = self.log_density(z)
+        of_z = y[..., :-1] * np.exp(log_density - log_p[..., :-1])
+        of_z -= y[..., 1:] * np.exp(log_density - log_p[..., 1:])
+        # A step moves all further thresholds.
+        np.cumsum(of_z[..., ::-1], axis=-1, out=of_z[..., ::-1])
+        np.negative(of_z[..., 0], out=gradient_out[..., 0], casting="same_kind")
+        np.multiply(of_z[..., 1:], gaps, out=gradient_out[..., 1:], casting="same_kind")
+        return (y * log_p).sum(axis=-1).astype(raw.dtype, copy=False)
+
+    def inverse(self, raw: Array) -> Array:
+        p = self.both(raw)
+        return p[..., 1:] if raw.shape[-1] == 1 else p
+
+    def both(self, raw: Array) -> Array:
+        return np.exp(self.log_probabilities(raw)).astype(raw.dtype, copy=False)
+
+    def inverse_backward(self, raw: Array, delta: Array) -> Array:
+        if raw.shape[-1] == 1:
+            delta = np.concatenate([np.zeros_like(delta), delta], axis=-1)
+        gradient = np.empty_like(raw)
+        self.log_likelihood(delta * np.exp(self.log_probabilities(raw)), raw, gradient)
+        return gradient
+
+    def link(self, prediction: Array) -> Array:
+        p: Array = prediction.astype(np.float64, copy=False)
+        p = self._in_order(np.concatenate([1 - p, p], axis=-1) if p.shape[-1] == 1 else p)
+        tiny = np.finfo(np.float64).tiny
+        below = np.maximum(np.cumsum(p, axis=-1)[..., :-1], tiny)
+        above = np.maximum(np.cumsum(p[..., :0:-1], axis=-1)[..., ::-1], tiny)
+        even, z = even_thresholds(type(self), below.shape[-1]), self.quantile(below, above)
+        gaps = np.maximum(np.diff(z, axis=-1), tiny)
+        raw = np.concatenate([even[0] - z[..., :1], np.log(gaps / np.diff(even))], axis=-1)
+        return raw.astype(prediction.dtype, copy=False)
+
+    def exceeding(self, raw: Array) -> Array:
+        """Return P(y > k) for all classes but the highest, in their order."""
+        return np.exp(self.log_above(self.thresholds(raw)))
+
+    def median(self, exceeding: Array) -> Array:
+        """Return the positions of the median among the sorted classes."""
+        places = (exceeding > 0.5).sum(axis=-1)
+        return np.array(self.order)[places] if self.is_permuted else places
+
+    @property
+    def is_permuted(self) -> bool:
+        """Whether the order of the classes is not that of the sorted ones."""
+        return list(self.order) != sorted(self.order)
+
+    def with_certainty(self, factor: float, n_raw: int) -> Change:
+        # All distances of thresholds and score are multiplied.
+        first = even_thresholds(type(self), n_raw)[0]
+        factors, shift = np.ones(n_raw), np.full(n_raw, math.log(factor))
+        factors[0], shift[0] = factor, first * (1 - factor)
+        return factors, shift
+
+    def _sorted(self, columns: Array) -> Array:
+        """Return columns in the order of the sorted classes, given those in their order."""
+        return columns[..., np.argsort(self.order)] if self.is_permuted else columns
+
+    def _in_order(self, columns: Array) -> Array:
+        """Return columns in the order of the classes, given those of the sorted ones."""
+        return columns[..., list(self.order)] if self.is_permuted else columns
+
+
+class CumulativeLogit(Cumulative):
+    """F(z) = 1 / (1 + exp(-z)): proportional odds."""
+
+    @staticmethod
+    def log_below(z: Array) -> Array:
+        return special.log_expit(z)
+
+    @staticmethod
+    def log_density(z: Array) -> Array:
+        size = np.abs(z)
+        return -size - 2 * np.log1p(np.exp(-size))
+
+    @classmethod
+    def log_between(cls, z: Array, gaps: Array, below: Array, above: Array) -> Array:
+        return below[..., 1:] + above[..., :-1] + np.log(-np.expm1(-gaps))
+
+    @staticmethod
+    def quantile(below: Array, above: Array) -> Array:
+        return np.log(below) - np.log(above)
+
+
+class CumulativeProbit(Cumulative):
+    """F is the distribution function of the standard normal distribution."""
+
+    @staticmethod
+    def log_below(z: Array) -> Array:
+        return special.log_ndtr(z)
+
+    @staticmethod
+    def log_density(z: Array) -> Array:
+        return -0.5 * np.square(z) - 0.5 * math.log(2 * math.pi)
+
+    @classmethod
+    def log_between(cls, z: Array, gaps: Array, below: Array, above: Array) -> Array:
+        middle = z[..., :-1] + gaps / 2
+        narrow = cls.log_density(middle) + np.log(gaps)
+        # On the side where neither probability is near one.
+        left = middle < 0
+        larger = np.where(left, below[..., 1:], above[..., :-1])
+        smaller = np.where(left, below[..., :-1], above[..., 1:])
+        ratio = np.maximum(larger - smaller, NARROW**2)
+        return np.where(gaps < NARROW, narrow, larger + np.log(-np.expm1(-ratio)))
+
+    @staticmethod
+    def quantile(below: Array, above: Array) -> Array:
+        return np.where(below < above, special.ndtri(below), -special.ndtri(above))
+
+
+class CumulativeCLogLog(Cumulative):
+    """F(z) = 1 - exp(-exp(z)), the complementary log-log link: proportional hazards."""
+
+    @staticmethod
+    def log_below(z: Array) -> Array:
+        # For small z, F(z) = exp(z).
+        return np.where(z < -40, z, np.log(-np.expm1(-_growth(np.maximum(z, -40)))))
+
+    @classmethod
+    def log_above(cls, z: Array) -> Array:
+        return -_growth(z)
+
+    @staticmethod
+    def log_density(z: Array) -> Array:
+        return z - _growth(z)
+
+    @classmethod
+    def log_between(cls, z: Array, gaps: Array, below: Array, above: Array) -> Array:
+        # The share of those above the lower threshold who are not above the higher one.
+        log_hazard = z[..., 1:] + np.log(-np.expm1(-gaps))
+        return above[..., :-1] + cls.log_below(log_hazard)
+
+    @staticmethod
+    def quantile(below: Array, above: Array) -> Array:
+        small = np.minimum(below, 0.5)
+        return np.log(np.where(below < 0.5, -np.log1p(-small), -np.log(above)))
+
+
+def _growth(z: Array) -> Array:
+    """Return exp(z), cut where it would overflow in float32."""
+    return np.exp(np.minimum(z, 80))
+
+
+@lru_cache(maxsize=64)
+def even_thresholds(link: type[Cumulative], n: int) -> Array:
+    """Return the thresholds of n + 1 equal probabilities."""
+    below = np.arange(1, n + 1) / (n + 1)
+    return link.quantile(below, below[::-1])
+
+
+#: Links of classes that have an order, by name.
+CUMULATIVE_LINKS: dict[str, type[Cumulative]] = {
+    "logit": CumulativeLogit,
+    "probit": CumulativeProbit,
+    "cloglog": CumulativeCLogLog,
+}
+CUMULATIVE_LINK = Constraint(
+    f"one of {list(CUMULATIVE_LINKS)} or a Cumulative",
+    (str, Cumulative),
+    lambda link: not isinstance(link, str) or link in CUMULATIVE_LINKS,
+)
+DISTINCT = Constraint(
+    "a sequence of distinct classes",
+    (Sequence, np.ndarray),
+    lambda classes: not isinstance(classes, str) and len(set(classes)) == len(classes) != 1,
+)
