@@ -19,6 +19,7 @@ from sknet import _auto, _building
 from sknet._attributes import FittedAttributes
 from sknet._parameters import AUTO, FLAT_LIST, Class, Off, with_parameters
 from sknet._requirements import Options
+from sknet.metrics import SCORERS
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.layers import NORMALIZATIONS
@@ -35,6 +36,7 @@ from sknet.nn.rules import (
 from sknet.nn.schedules import SCHEDULES, Schedule
 
 INFINITY = Options(Real, {np.inf})
+SCORES = {"loss", *get_scorer_names(), *SCORERS}
 
 
 @with_parameters
@@ -187,9 +189,7 @@ class SharedParameters:
     early_stopping: Annotated[bool | str, AUTO, "boolean"] = "auto"
     validation_fraction: Annotated[float | str, AUTO, FRACTION] = "auto"
     refit: Annotated[bool, "boolean"] = True
-    scoring: Annotated[str | Callable | None, {"loss", *get_scorer_names()}, callable, None] = (
-        "loss"
-    )
+    scoring: Annotated[str | Callable | None, SCORES, callable, None] = "loss"
     n_iter_no_change: Annotated[float | str, AUTO, POSITIVE_INT, INFINITY] = "auto"
     tol: Annotated[float, NOT_NEGATIVE] = 1e-4
     # Regularisation.

@@ -297,6 +297,8 @@ class TrainingResult:
     certainty : float or None
         The factor of the certainty of predictions that :func:`~sknet.nn.objective.fit_factor`
         fitted to validation rows, and which ``params`` include; None if none was fitted.
+    calibration : ndarray of shape (n_outputs, n_numbers) or None
+        What rows told of the distribution of y: see :mod:`sknet.nn.distributions`.
     """
 
     params: Array
@@ -305,6 +307,12 @@ class TrainingResult:
     scored_params: Array | None = None
     n_refit: int = 0
     certainty: float | None = None
+    calibration: Array | None = None
+
+    @property
+    def unseeing_params(self) -> Array:
+        """The parameters that were not trained on validation rows, if there are any."""
+        return self.params if self.scored_params is None else self.scored_params
 
 
 def append(history: History, record: dict[str, float]) -> None:
