@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
+from sklearn.utils.metadata_routing import UNUSED
 
 from sknet.nn.distributions import PiecewiseNormal
 from sknet.nn.kernels import Array
@@ -60,7 +61,7 @@ def crps(
     --------
     >>> from sknet.metrics import crps
     >>> round(crps([0.0, 3.0], [[-1.0, 0.0, 1.0]] * 2, [0.1, 0.5, 0.9]), 4)
-    0
+    1.3711
     """
     y, values = np.asarray(y_true, float), np.asarray(quantiles, float)
     at = np.asarray(levels, float)
@@ -170,9 +171,13 @@ class CRPSScorer(BaseEstimator):
     True
     """
 
-    __metadata_request__score = {"sample_weight": None}
+    # scikit-learn reads the arguments that can be routed from ``score``.
+    __metadata_request__score = {"estimator": UNUSED}
 
-    def __call__(
+    def __call__(self, estimator: Any, X: Any, y: ArrayLike, **metadata: Any) -> float:
+        return self.score(estimator, X, y, **metadata)
+
+    def score(
         self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
         """Return minus the mean score of the rows; the mean over several outputs."""
@@ -197,10 +202,11 @@ class IntervalScorer(CRPSScorer):
     def __init__(self, coverage: float = 0.9) -> None:
         self.coverage = coverage
 
-    def __call__(
+    def score(
         self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
         """Return minus the mean score of the rows; the mean over several outputs."""
+        OPEN_UNIT_INTERVAL.check(type(self).__name__, "coverage", self.coverage)
         network, X = _final(estimator, X)
         levels = [(1 - self.coverage) / 2, (1 + self.coverage) / 2]
         low, high = np.moveaxis(network.predict_quantiles(X, levels), -1, 0)

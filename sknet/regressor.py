@@ -77,10 +77,6 @@ class NNRegressor(RegressorMixin, BaseNN):
     ----------
     {attributes}
 
-    See Also
-    --------
-    NNClassifier : Neural network for classification.
-
     Examples
     --------
     >>> from sklearn.datasets import make_friedman1
@@ -112,10 +108,10 @@ class NNRegressor(RegressorMixin, BaseNN):
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Update the network by one pass over the given rows.
 
-        The first call fixes the scaling of the inputs. Each call updates the mean and the
-        standard deviation of y without a change of the predictions. There is no early stopping,
-        and a schedule that ends at zero is replaced by a constant learning rate. Layers,
-        encodings and constraints must stay the same in later calls. ``max_iter``, ``tol``,
+        The first call fixes the scaling of the inputs. Each call updates the mean and standard
+        deviation of y without changing predictions. There is no early stopping, and the
+        learning rate is constant if its schedule ends at zero. Layers, encodings and
+        constraints must stay the same in later calls. ``max_iter``, ``tol``,
         ``n_iter_no_change``, ``early_stopping``, ``refit``, ``validation_fraction`` and
         ``scoring`` have no effect; ``random_state`` acts in the first call only.
 
@@ -137,12 +133,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         ------
         ValueError
             If parameters or data are invalid, or if training diverges. The estimator then stays
-            as it was.
-
-        Warns
-        -----
-        ConvergenceWarning
-            If predictions of the rows are still far worse than a constant.
+            as it was. Predictions far worse than a constant give a ConvergenceWarning.
         """
         return self._partial_fit(X, y, sample_weight)
 
@@ -157,7 +148,7 @@ class NNRegressor(RegressorMixin, BaseNN):
             The rows to predict for.
         return_std : bool, default=False
             Whether to return a standard deviation as well. It needs ``loss="normal"`` or more
-            than one member.
+            than one member; otherwise a ValueError is raised.
 
         Returns
         -------
@@ -168,12 +159,6 @@ class NNRegressor(RegressorMixin, BaseNN):
             With ``return_std=True`` and ``loss="normal"``, the standard deviation of y in the
             row: members add the variance of their means to the mean of their variances. With
             another loss, how far the members disagree, not how much y varies.
-
-        Raises
-        ------
-        ValueError
-            If ``return_std`` is True without the loss "normal" or a second member, or if
-            float32 cannot hold the predictions.
         """
         model = cast(RegressionModel, self._fitted_model)
         model.check_std(return_std)
@@ -184,7 +169,7 @@ class NNRegressor(RegressorMixin, BaseNN):
 
     @available_if(predicts_distribution)
     def predict_quantiles(self, X: Any, levels: ArrayLike) -> np.ndarray:
-        """Predict quantiles of y at any levels, from its distribution.
+        """Predict quantiles of y at any levels, calibrated by rows that were held out.
 
         Parameters
         ----------
@@ -196,7 +181,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         Returns
         -------
         ndarray of shape (n_samples, n_levels) or (n_samples, n_outputs, n_levels)
-            The quantiles in the units of y.
+            In the units of y.
         """
         at = np.asarray(levels, np.float64)
         if at.ndim != 1 or not ((at > 0) & (at < 1)).all():
@@ -205,20 +190,19 @@ class NNRegressor(RegressorMixin, BaseNN):
 
     @available_if(predicts_distribution)
     def predict_cdf(self, X: Any, y: ArrayLike) -> np.ndarray:
-        """Predict the probability that y is at most a number.
+        """Predict the probability of at most y, calibrated as ``predict_quantiles``.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows to predict for.
         y : array-like of shape (n_samples,), (n_samples, k) or (1, k)
-            A number or k numbers for each row, or k for all rows. With several outputs, the
-            shape is (n_samples, n_outputs), or with k (n_samples or 1, n_outputs, k).
+            A number or k numbers for each row, or k for all rows; several outputs are axis 1.
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, k), with (n_outputs,) in between
-            The probabilities.
+        ndarray of shape (n_samples,) or (n_samples, k), or with the axis of several outputs
+            Probabilities.
         """
         rows = self._features.read(X)
         numbers, single = numbers_of_rows(y, rows.shape[0], self.n_outputs_)
@@ -227,21 +211,21 @@ class NNRegressor(RegressorMixin, BaseNN):
 
     @available_if(predicts_distribution)
     def sample(self, X: Any, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
-        """Draw samples of y from its distribution.
+        """Draw samples of y, distributed as ``predict_quantiles`` says.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
             The rows to draw for.
         n_samples : int, default=1
-            The number of samples of each row, which are independent.
+            The number of independent samples of each row.
         random_state : int, RandomState instance or None, default=None
-            The seed or the generator. The same seed gives the same bits.
+            The seed.
 
         Returns
         -------
         ndarray of shape (n_samples_X, n_samples) or (n_samples_X, n_outputs, n_samples)
-            The samples in the units of y.
+            In the units of y.
         """
         check_count("n_samples", n_samples)
         rng = check_random_state(random_state)

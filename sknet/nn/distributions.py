@@ -20,7 +20,7 @@ from sknet.nn.kernels import Array
 #: The levels at which distributions are calibrated.
 CALIBRATED = np.array([0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975])
 #: A calibration counts as many rows as these that need none.
-PRIOR_ROWS = 100
+PRIOR_ROWS = 50
 #: The least dispersion, that of rows which are predicted exactly.
 LEAST_DISPERSION = 1e-12
 #: The mean number of jumps from which a sum of jumps is close to a shifted gamma distribution:
