@@ -174,8 +174,11 @@ class CRPSScorer(BaseEstimator):
     # scikit-learn reads the arguments that can be routed from ``score``.
     __metadata_request__score = {"estimator": UNUSED}
 
-    def __call__(self, estimator: Any, X: Any, y: ArrayLike, **metadata: Any) -> float:
-        return self.score(estimator, X, y, **metadata)
+    def __call__(
+        self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the score, as scikit-learn asks a scorer for it."""
+        return self.score(estimator, X, y, sample_weight)
 
     def score(
         self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -183,7 +186,7 @@ class CRPSScorer(BaseEstimator):
         """Return minus the mean score of the rows; the mean over several outputs."""
         network, X = _final(estimator, X)
         numbers = np.asarray(y, float)
-        of_y = network._model.distribution(network._features.read(X))
+        of_y, _ = network._distribution(X)
         return -_average(of_y.crps(numbers.reshape(len(numbers), -1, 1)), sample_weight)
 
 

@@ -186,7 +186,8 @@ class NNRegressor(RegressorMixin, BaseNN):
         at = np.asarray(levels, np.float64)
         if at.ndim != 1 or not ((at > 0) & (at < 1)).all():
             raise ValueError(f"levels must be a list of numbers in (0, 1), got {levels!r}.")
-        return self._of_distribution(self._features.read(X), lambda of_y: of_y.quantiles(at))
+        of_y, shaped = self._distribution(X)
+        return shaped(of_y.quantiles(at))
 
     @available_if(predicts_distribution)
     def predict_cdf(self, X: Any, y: ArrayLike) -> np.ndarray:
@@ -204,9 +205,9 @@ class NNRegressor(RegressorMixin, BaseNN):
         ndarray of shape (n_samples,) or (n_samples, k), or with the axis of several outputs
             Probabilities.
         """
-        rows = self._features.read(X)
-        numbers, single = numbers_of_rows(y, rows.shape[0], self.n_outputs_)
-        found = self._of_distribution(rows, lambda of_y: of_y.cdf(numbers))
+        of_y, shaped = self._distribution(X)
+        numbers, single = numbers_of_rows(y, len(of_y), self.n_outputs_)
+        found = shaped(of_y.cdf(numbers))
         return found[..., 0] if single else found
 
     @available_if(predicts_distribution)
@@ -229,16 +230,18 @@ class NNRegressor(RegressorMixin, BaseNN):
         """
         check_count("n_samples", n_samples)
         rng = check_random_state(random_state)
-        return self._of_distribution(
-            self._features.read(X), lambda of_y: of_y.sample(n_samples, rng)
-        )
+        of_y, shaped = self._distribution(X)
+        return shaped(of_y.sample(n_samples, rng))
 
-    def _of_distribution(
-        self, rows: Any, function: Callable[[Distribution], np.ndarray]
-    ) -> np.ndarray:
-        """Return what a function makes of the distributions, in the dtype of predictions."""
-        found = function(cast(RegressionModel, self._model).distribution(rows))
-        return (found[:, 0] if self.n_outputs_ == 1 else found).astype(rows.dtype, copy=False)
+    def _distribution(self, X: Any) -> tuple[Distribution, Callable[[np.ndarray], np.ndarray]]:
+        """Return the distributions, and what gives results the form and dtype of predictions."""
+        model, rows = cast(RegressionModel, self._fitted_model), self._features.read(X)
+
+        def shaped(found: np.ndarray) -> np.ndarray:
+            found = found[:, 0] if model.target.n_outputs == 1 else found
+            return found.astype(rows.dtype, copy=False)
+
+        return model.distribution(rows), shaped
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return R2, or D2 of the pinball loss if the loss is one of quantiles.

@@ -41,6 +41,10 @@ class Distribution(ABC):
     """
 
     @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    @abstractmethod
     def cdf(self, y: Array) -> Array:
         """Return the probabilities of at most y."""
 
@@ -107,6 +111,9 @@ class PiecewiseNormal(Distribution):
         slopes = np.diff(quantiles) / np.diff(z)
         # Rounding may have made neighbours equal.
         return cls(z[:-1], quantiles[..., :-1], np.maximum(slopes, np.finfo(float).tiny))
+
+    def __len__(self) -> int:
+        return len(self.values)
 
     def cdf(self, y: Array) -> Array:
         return special.ndtr(self._z(y))
@@ -193,6 +200,9 @@ class Poisson(Distribution):
 
     mean: Array
 
+    def __len__(self) -> int:
+        return len(self.mean)
+
     def cdf(self, y: Array) -> Array:
         return np.where(y >= 0, special.pdtr(np.floor(np.maximum(y, 0)), self.mean), 0.0)
 
@@ -226,6 +236,9 @@ class Dispersed(Distribution):
     mean: Array
     power: float
     dispersion: Array | float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.mean)
 
     def calibration(self, y: Array, sample_weight: Array | None) -> Array:
         """Return the dispersion by Pearson's estimate: the mean of (y - mean)^2 / mean^power.
