@@ -234,7 +234,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         return shaped(of_y.sample(n_samples, rng))
 
     def _distribution(self, X: Any) -> tuple[Distribution, Callable[[np.ndarray], np.ndarray]]:
-        """Return the distributions, and what gives results the form and dtype of predictions."""
+        """Return the distributions, and what gives results the form of predictions."""
         model, rows = cast(RegressionModel, self._fitted_model), self._features.read(X)
 
         def shaped(found: np.ndarray) -> np.ndarray:

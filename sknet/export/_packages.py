@@ -156,7 +156,7 @@ _CLASSES = [
 #: The names of the types that a fitted estimator may consist of, to be used as
 #: ``skops.io.load(file, trusted=SKOPS_TRUSTED)``: the two estimators, the encoders of X and y,
 #: the network with the layers, activations and losses of sknet, optimizers and schedules, the
-#: state with which ``partial_fit`` continues, scorers, and two containers of Python. Loading an object
-#: of these types runs no code from the file. A user must decide whether to trust classes of
-#: their own.
+#: state with which ``partial_fit`` continues, scorers, and two containers of Python. Loading an
+#: object of these types runs no code from the file. A user must decide whether to trust classes
+#: of their own.
 SKOPS_TRUSTED: list[str] = sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in _CLASSES)
