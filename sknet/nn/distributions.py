@@ -21,6 +21,8 @@ from sknet.nn.kernels import Array
 CALIBRATED = np.array([0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975])
 #: A calibration counts as many rows as these that need none.
 PRIOR_ROWS = 50
+#: Counts above this one have no exact float64.
+LARGEST_COUNT = 2.0**53
 #: The least dispersion, that of rows which are predicted exactly.
 LEAST_DISPERSION = 1e-12
 #: The mean number of jumps from which a sum of jumps is close to a shifted gamma distribution:
@@ -199,6 +201,13 @@ class Poisson(Distribution):
     """
 
     mean: Array
+
+    def __post_init__(self) -> None:
+        if (largest := self.mean.max(initial=0)) > LARGEST_COUNT:
+            raise ValueError(
+                f"A Poisson distribution is one of counts, but a mean is {largest:.3g}. Choose "
+                "loss='gamma' or 'tweedie' for amounts."
+            )
 
     def __len__(self) -> int:
         return len(self.mean)

@@ -114,6 +114,11 @@ def test_crps_is_the_integral_of_squared_differences(name, level):
         assert distribution.crps(y).item() == pytest.approx(expected, rel=1e-6)
 
 
+def test_amounts_are_no_counts():
+    with pytest.raises(ValueError, match=r"counts, but a mean is 1e\+20"):
+        Poisson(np.full((1, 1, 1), 1e20))
+
+
 def one(*numbers):
     return [np.reshape(number, (1, 1, 1)) for number in numbers]
 
