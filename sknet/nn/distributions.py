@@ -19,6 +19,9 @@ from sknet.nn.kernels import Array
 
 #: The levels at which distributions are calibrated.
 CALIBRATED = np.array([0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975])
+#: The largest z that counts in a calibration, which is for all rows: in rows whose quantiles
+#: are nearly equal, as those of integers can be, it has no limit.
+FARTHEST = 30.0
 #: A calibration counts as many rows as these that need none.
 PRIOR_ROWS = 50
 #: Counts above this one have no exact float64.
@@ -125,9 +128,8 @@ class PiecewiseNormal(Distribution):
 
         With few rows, they are near those of distributions that are right as they are.
         """
-        found = np.quantile(
-            self._z(y)[..., 0], CALIBRATED, axis=0, weights=sample_weight, method="inverted_cdf"
-        )
+        z = np.clip(self._z(y)[..., 0], -FARTHEST, FARTHEST)
+        found = np.quantile(z, CALIBRATED, 0, weights=sample_weight, method="inverted_cdf")
         expected = special.ndtri(CALIBRATED)
         n_rows = len(y) if sample_weight is None else sample_weight.sum()
         return expected + n_rows / (n_rows + PRIOR_ROWS) * (found.T - expected)
