@@ -113,8 +113,8 @@ class SharedParameters:
         Whether training ends with epochs on all rows, those held out too, if the learning rate
         falls to zero by schedule. Tables of more than {many_rows} rows ignore it.
     scoring : str, callable or None, default="loss"
-        The score of the validation rows, higher is better: "loss" (the negative loss), a scorer
-        of scikit-learn by name, a callable, or None for ``score``.
+        The score of the validation rows, higher is better: "loss" (the negative loss), a name
+        of scikit-learn or ``sknet.metrics``, a callable, or None for ``score``.
     n_iter_no_change : int, inf or "auto", default="auto"
         The number of epochs without improvement that stops the training. A schedule that falls
         to zero does so within a few more epochs, and without early stopping runs to its end.
