@@ -111,9 +111,8 @@ class NNRegressor(RegressorMixin, BaseNN):
         The first call fixes the scaling of the inputs. Each call updates the mean and standard
         deviation of y without changing predictions. There is no early stopping, and the
         learning rate is constant if its schedule ends at zero. Layers, encodings and
-        constraints must stay the same in later calls. ``max_iter``, ``tol``,
-        ``n_iter_no_change``, ``early_stopping``, ``refit``, ``validation_fraction`` and
-        ``scoring`` have no effect; ``random_state`` acts in the first call only.
+        constraints must stay the same in later calls. ``max_iter`` and the parameters of
+        stopping have no effect; ``random_state`` acts in the first call only.
 
         Parameters
         ----------
@@ -156,9 +155,8 @@ class NNRegressor(RegressorMixin, BaseNN):
             The predictions in the units of y, with a column for each of several quantiles. The
             dtype is float32 for float32 X, else float64.
         std : ndarray of the same shape
-            With ``return_std=True`` and ``loss="normal"``, the standard deviation of y in the
-            row: members add the variance of their means to the mean of their variances. With
-            another loss, how far the members disagree, not how much y varies.
+            With ``loss="normal"``, the standard deviation of y in the row, by all members.
+            With another loss, how far the members disagree, not how much y varies.
         """
         model = cast(RegressionModel, self._fitted_model)
         model.check_std(return_std)
